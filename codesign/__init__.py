@@ -1,0 +1,1 @@
+"""Once-for-all supernets and FPGA accelerators, searched together and emitted as HLS projects."""

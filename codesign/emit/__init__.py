@@ -1,0 +1,1 @@
+"""From a subnet and an accelerator to a quantised program in an HLS project."""

@@ -1,0 +1,1 @@
+"""Elastic networks: spaces, training by progressive shrinking, accuracy."""

@@ -1,0 +1,1 @@
+"""What a layer, a network and an accelerator cost together: cycles, energy and resources."""

@@ -1,0 +1,185 @@
+"""What is priced: layers, and the graph of layers that a network is."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cached_property
+
+import networkx as nx
+
+from hw_templates.errors import InvalidValueError, UnsupportedLayerError
+
+IMAGE = "image"
+
+
+class Operation(StrEnum):
+    """What a layer computes.
+
+    A fully connected layer is a 1x1 convolution of a 1x1 map. POOL averages a whole map to 1x1. SCALE multiplies
+    each channel of a map by that channel of a 1x1 map, as squeeze-and-excite does.
+    """
+
+    CONV = "conv"
+    DEPTHWISE = "depthwise"
+    POOL = "pool"
+    SCALE = "scale"
+
+
+class Activation(StrEnum):
+    """Function applied after the bias."""
+
+    IDENTITY = "identity"
+    RELU = "relu"
+    RELU6 = "relu6"
+    HSWISH = "hswish"
+    HSIGMOID = "hsigmoid"
+
+
+@dataclass(frozen=True)
+class Layer:
+    """The shape of one layer, which is all that its price depends on; equal shapes are equal values.
+
+    ``padding`` is on all four sides. With ``residual`` the result is added to a map of the output's shape.
+
+    Raises:
+        UnsupportedLayerError: the engine has no such operation.
+    """
+
+    operation: Operation
+    in_channels: int
+    out_channels: int
+    in_height: int
+    in_width: int
+    kernel_height: int = 1
+    kernel_width: int = 1
+    stride: int = 1
+    padding: int = 0
+    residual: bool = False
+
+    def __post_init__(self) -> None:
+        for name in (
+            "in_channels",
+            "out_channels",
+            "in_height",
+            "in_width",
+            "kernel_height",
+            "kernel_width",
+            "stride",
+        ):
+            if getattr(self, name) < 1:
+                raise InvalidValueError(f"layer.{name}", getattr(self, name), "at least 1")
+        if self.stride > 2:
+            raise UnsupportedLayerError(f"layer.stride: the engine has strides 1 and 2, got {self.stride}")
+        kernel = (self.kernel_height, self.kernel_width)
+        if self.operation in (Operation.CONV, Operation.DEPTHWISE):
+            if kernel not in ((1, 1), (3, 3), (5, 5), (7, 7)):
+                raise UnsupportedLayerError(f"layer.kernel: {self.operation} has 1x1, 3x3, 5x5 and 7x7, got {kernel}")
+            if not 0 <= self.padding <= self.kernel_height // 2:
+                raise UnsupportedLayerError(f"layer.padding: at most half the kernel, got {self.padding}")
+        elif self.operation == Operation.POOL and kernel != (self.in_height, self.in_width):
+            raise UnsupportedLayerError(f"layer.kernel: pool averages the whole map, got {kernel}")
+        elif self.operation == Operation.SCALE and kernel != (1, 1):
+            raise UnsupportedLayerError(f"layer.kernel: scale is 1x1, got {kernel}")
+        if self.operation != Operation.CONV and self.in_channels != self.out_channels:
+            raise UnsupportedLayerError(
+                f"layer.out_channels: {self.operation} keeps the {self.in_channels} channels, got {self.out_channels}"
+            )
+        if self.out_height < 1 or self.out_width < 1:
+            raise InvalidValueError("layer.in_height", self.in_height, f"enough for a kernel of {self.kernel_height}")
+
+    @property
+    def out_height(self) -> int:
+        """Rows of the output."""
+        return (self.in_height + 2 * self.padding - self.kernel_height) // self.stride + 1
+
+    @property
+    def out_width(self) -> int:
+        """Columns of the output."""
+        return (self.in_width + 2 * self.padding - self.kernel_width) // self.stride + 1
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates, padding included (as the engine and the usual convention count them)."""
+        fan_in = self.in_channels if self.operation == Operation.CONV else 1
+        taps = self.kernel_height * self.kernel_width
+        return self.out_height * self.out_width * self.out_channels * fan_in * taps
+
+
+@dataclass(frozen=True)
+class Node:
+    """One layer in its place: ``ifmap``, ``gate`` and ``residual`` name the nodes (or ``image``) it reads."""
+
+    name: str
+    layer: Layer
+    ifmap: str
+    activation: Activation = Activation.IDENTITY
+    gate: str | None = None
+    residual: str | None = None
+
+    @property
+    def reads(self) -> tuple[tuple[str, str], ...]:
+        """(role, producer) of everything this node reads."""
+        roles = (("ifmap", self.ifmap), ("gate", self.gate), ("residual", self.residual))
+        return tuple((role, producer) for role, producer in roles if producer is not None)
+
+
+@dataclass(frozen=True)
+class Workload:
+    """A network as layers in the order they run; the last one makes the result.
+
+    Raises:
+        InvalidValueError: a node reads what does not exist yet, or shapes do not meet.
+    """
+
+    nodes: tuple[Node, ...]
+
+    def __post_init__(self) -> None:
+        if not self.nodes:
+            raise InvalidValueError("workload.nodes", (), "at least one layer")
+        first = self.nodes[0].layer
+        shapes = {IMAGE: (first.in_channels, first.in_height, first.in_width)}
+        for node in self.nodes:
+            layer = node.layer
+            if node.name in shapes:
+                raise InvalidValueError("workload.nodes", node.name, "named once")
+            if (node.gate is not None) != (layer.operation == Operation.SCALE):
+                raise InvalidValueError(f"{node.name}.gate", node.gate, "given for scale and for nothing else")
+            if (node.residual is not None) != layer.residual:
+                raise InvalidValueError(f"{node.name}.residual", node.residual, "given where the layer adds one")
+            wanted = {
+                "ifmap": (layer.in_channels, layer.in_height, layer.in_width),
+                "gate": (layer.out_channels, 1, 1),
+                "residual": (layer.out_channels, layer.out_height, layer.out_width),
+            }
+            for role, producer in node.reads:
+                if shapes.get(producer) != wanted[role]:
+                    raise InvalidValueError(
+                        f"{node.name}.{role}", producer, f"an earlier layer of shape {wanted[role]}"
+                    )
+            shapes[node.name] = (layer.out_channels, layer.out_height, layer.out_width)
+
+    def __iter__(self) -> Iterator[Node]:
+        return iter(self.nodes)
+
+    def __len__(self) -> int:
+        return len(self.nodes)
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """The shapes of the nodes, in order."""
+        return tuple(node.layer for node in self.nodes)
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of one inference."""
+        return sum(layer.macs for layer in self.layers)
+
+    @cached_property
+    def graph(self) -> "nx.DiGraph[str]":
+        """The data flow: nodes carry ``node``, edges carry the ``role`` in which the consumer reads."""
+        graph: nx.DiGraph[str] = nx.DiGraph()
+        for node in self.nodes:
+            graph.add_node(node.name, node=node)
+            for role, producer in node.reads:
+                graph.add_edge(producer, node.name, role=role)
+        return graph

@@ -1,0 +1,178 @@
+"""The parameters of one convolution engine, what is legal, and the shapes that follow from them.
+
+The same rules stand as ``static_assert`` in ``conv_engine/include/config.h``. The shape functions take one
+:class:`Accelerator` or an :class:`AcceleratorColumns` of many, and answer with numbers or arrays alike.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hw_templates.errors import InvalidValueError
+
+IntArray = npt.NDArray[np.int64]
+
+ACCUMULATOR_BYTES = 4
+DATA_BITS = 8
+
+
+@dataclass(frozen=True)
+class Accelerator:
+    """Compile-time parameters of the engine in ``conv_engine``.
+
+    Attributes:
+        pe_rows: output channels computed in parallel.
+        pe_cols: input channels computed in parallel.
+        pe_pixels: output pixels of a row computed in parallel.
+        pack: int8 products that one DSP slice yields a cycle, 1 or 2.
+        ifmap_kib: input feature-map buffer, one of its two halves.
+        weight_kib: weight buffer, one of its two halves.
+        ofmap_kib: accumulator buffer, one of its two halves.
+        axi_bits: width of each memory port.
+        clock_mhz: clock of the programmable logic.
+        depthwise_lanes: channels that the depthwise unit computes in parallel, for each of ``pe_pixels``.
+
+    Raises:
+        InvalidValueError: a parameter is illegal; the message says what would be legal.
+    """
+
+    pe_rows: int
+    pe_cols: int
+    pe_pixels: int
+    pack: int
+    ifmap_kib: int
+    weight_kib: int
+    ofmap_kib: int
+    axi_bits: int
+    clock_mhz: int
+    depthwise_lanes: int
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+                raise InvalidValueError(f"accelerator.{field.name}", value, "a positive whole number")
+        for broken, name, expected in _rules(self):
+            if broken:
+                raise InvalidValueError(f"accelerator.{name}", getattr(self, name), expected)
+
+    def as_dict(self) -> dict[str, int]:
+        """Field names to values, in declaration order."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "Accelerator":
+        """The accelerator of a dictionary as :meth:`as_dict` makes it; unknown or missing fields are errors."""
+        expected = {field.name for field in fields(cls)}
+        for name in sorted(expected ^ set(values)):
+            raise InvalidValueError(
+                f"accelerator.{name}", values.get(name), "a known field" if name in values else "given"
+            )
+        return cls(**values)
+
+
+PARAMETERS: tuple[str, ...] = tuple(field.name for field in fields(Accelerator))
+
+
+@dataclass(frozen=True)
+class AcceleratorColumns:
+    """Many accelerators as columns of equal length A; the fields are those of :class:`Accelerator`."""
+
+    pe_rows: IntArray
+    pe_cols: IntArray
+    pe_pixels: IntArray
+    pack: IntArray
+    ifmap_kib: IntArray
+    weight_kib: IntArray
+    ofmap_kib: IntArray
+    axi_bits: IntArray
+    clock_mhz: IntArray
+    depthwise_lanes: IntArray
+
+    @classmethod
+    def of(cls, accelerators: Sequence[Accelerator]) -> "AcceleratorColumns":
+        """Columns of the given accelerators, in order."""
+        return cls(*(np.array([getattr(a, name) for a in accelerators], dtype=np.int64) for name in PARAMETERS))
+
+    def __len__(self) -> int:
+        return len(self.pe_rows)
+
+    def __getitem__(self, index: int) -> Accelerator:
+        return Accelerator(*(int(getattr(self, name)[index]) for name in PARAMETERS))
+
+    def __iter__(self) -> Iterator[Accelerator]:
+        return (self[index] for index in range(len(self)))
+
+    def take(self, selection: npt.NDArray[Any]) -> "AcceleratorColumns":
+        """The rows that an index or boolean array selects."""
+        return AcceleratorColumns(*(getattr(self, name)[selection] for name in PARAMETERS))
+
+
+AnyAccelerator = Accelerator | AcceleratorColumns
+
+
+def _rules(a: AnyAccelerator) -> list[tuple[Any, str, str]]:
+    """(is broken, parameter, what would be legal) for each structural rule, elementwise for columns."""
+    word = axi_bytes(a)
+    return [
+        ((a.pack != 1) & (a.pack != 2), "pack", "1 or 2"),
+        ((a.axi_bits != 32) & (a.axi_bits != 64) & (a.axi_bits != 128), "axi_bits", "32, 64 or 128"),
+        # One bus word fills whole banks, and one bus word of results leaves the array each cycle.
+        (a.pe_rows % word != 0, "pe_rows", "a multiple of the bytes of an AXI word"),
+        (a.pe_cols % word != 0, "pe_cols", "a multiple of the bytes of an AXI word"),
+        # A group of depthwise channels lies in one column group of the ifmap buffer and one row group of results.
+        (
+            (a.pe_rows % a.depthwise_lanes != 0) | (a.pe_cols % a.depthwise_lanes != 0),
+            "depthwise_lanes",
+            "a divisor of pe_rows and pe_cols",
+        ),
+        (ifmap_depth(a) < 1, "ifmap_kib", "enough for one word in each bank"),
+        (weight_depth(a) < 1, "weight_kib", "enough for one word of pe_rows x pe_cols weights"),
+        (ofmap_depth(a) < 1, "ofmap_kib", "enough for one accumulator in each bank"),
+    ]
+
+
+def is_legal(columns: AcceleratorColumns) -> npt.NDArray[np.bool_]:
+    """[A] which accelerators obey every structural rule that :class:`Accelerator` enforces."""
+    broken = np.zeros(len(columns), dtype=bool)
+    for rule, _, _ in _rules(columns):
+        broken |= rule
+    return ~broken
+
+
+def axi_bytes(a: AnyAccelerator) -> Any:
+    """Bytes of one AXI word: also the channels of one word of a feature map in memory."""
+    return a.axi_bits // 8
+
+
+def ifmap_banks(a: AnyAccelerator) -> Any:
+    """Banks of one half of the ifmap buffer; each holds AXI words and is read once a cycle."""
+    return a.pe_pixels * (a.pe_cols // axi_bytes(a))
+
+
+def ifmap_depth(a: AnyAccelerator) -> Any:
+    """Words of each ifmap bank."""
+    return a.ifmap_kib * 1024 // (ifmap_banks(a) * axi_bytes(a))
+
+
+def weight_banks(a: AnyAccelerator) -> Any:
+    """Banks of one half of the weight buffer; each holds AXI words and all are read each cycle."""
+    return a.pe_rows * a.pe_cols // axi_bytes(a)
+
+
+def weight_depth(a: AnyAccelerator) -> Any:
+    """Words of each weight bank."""
+    return a.weight_kib * 1024 // (a.pe_rows * a.pe_cols)
+
+
+def ofmap_banks(a: AnyAccelerator) -> Any:
+    """Banks of one half of the accumulator buffer; each holds 32-bit sums."""
+    return a.pe_rows * a.pe_pixels
+
+
+def ofmap_depth(a: AnyAccelerator) -> Any:
+    """Sums of each accumulator bank."""
+    return a.ofmap_kib * 1024 // (ofmap_banks(a) * ACCUMULATOR_BYTES)

@@ -1,0 +1,91 @@
+"""Boards: what their programmable logic and memory offer, one TOML file each in ``boards/``."""
+
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+from hw_templates.errors import InvalidValueError
+
+
+@dataclass(frozen=True)
+class Ddr:
+    """External memory.
+
+    Attributes:
+        peak_gb_s: data rate times width.
+        plan_gb_s: what long bursts reach in practice.
+    """
+
+    peak_gb_s: float
+    plan_gb_s: float
+
+    def __post_init__(self) -> None:
+        if self.peak_gb_s <= 0:
+            raise InvalidValueError("board.ddr.peak_gb_s", self.peak_gb_s, "positive")
+        if not 0 < self.plan_gb_s <= self.peak_gb_s:
+            raise InvalidValueError("board.ddr.plan_gb_s", self.plan_gb_s, "positive and at most peak_gb_s")
+
+
+@dataclass(frozen=True)
+class Board:
+    """One board.
+
+    Attributes:
+        name: as on the command line.
+        title: as its maker writes it.
+        part: device, package and speed grade for the vendor tools.
+        family: ``zynq-7000`` or ``zynq-ultrascale+``.
+        dsp, bram_18k, uram, lut, ff: what the device holds; a BRAM36 counts as two of ``bram_18k``.
+        clocks_mhz: clocks that designs of this kind reach on it, ascending.
+        axi_bits_max: widest high-performance memory port.
+        idle_power_w: supply power of the whole board with an idle design.
+        ddr: external memory.
+        source: where the figures come from.
+    """
+
+    name: str
+    title: str
+    part: str
+    family: str
+    dsp: int
+    bram_18k: int
+    uram: int
+    lut: int
+    ff: int
+    clocks_mhz: tuple[int, ...]
+    axi_bits_max: int
+    idle_power_w: float
+    ddr: Ddr
+    source: str
+
+    def __post_init__(self) -> None:
+        for name in ("dsp", "bram_18k", "lut", "ff", "axi_bits_max", "idle_power_w"):
+            if getattr(self, name) <= 0:
+                raise InvalidValueError(f"board.{name}", getattr(self, name), "positive")
+        if self.uram < 0:
+            raise InvalidValueError("board.uram", self.uram, "zero or more")
+        if self.family not in ("zynq-7000", "zynq-ultrascale+"):
+            raise InvalidValueError("board.family", self.family, "zynq-7000 or zynq-ultrascale+")
+        if not self.clocks_mhz or list(self.clocks_mhz) != sorted(set(self.clocks_mhz)):
+            raise InvalidValueError("board.clocks_mhz", self.clocks_mhz, "ascending and not empty")
+
+
+def board_names() -> tuple[str, ...]:
+    """Names of the known boards, sorted."""
+    folder = files("hw_templates") / "boards"
+    return tuple(sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml")))
+
+
+@cache
+def load_board(name: str) -> Board:
+    """The board of that name.
+
+    Raises:
+        InvalidValueError: no such board, or its file breaks a rule.
+    """
+    if name not in board_names():
+        raise InvalidValueError("board", name, f"one of {', '.join(board_names())}")
+    table = tomllib.loads((files("hw_templates") / "boards" / f"{name}.toml").read_text())
+    ddr = Ddr(**table.pop("ddr"))
+    return Board(name=name, ddr=ddr, **{**table, "clocks_mhz": tuple(table["clocks_mhz"])})
