@@ -1,0 +1,83 @@
+"""Every accelerator that a search may choose from on one board."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from hw_templates.accelerator import PARAMETERS, AcceleratorColumns, IntArray, is_legal
+from hw_templates.board import Board
+from hw_templates.errors import InvalidValueError
+
+_ARRAY_SIDES = (4, 8, 12, 16, 24, 32, 48, 64)
+_BUFFER_SIZES_KIB = (2, 4, 8, 16, 32, 64, 128)
+_CHOICES: dict[str, tuple[int, ...]] = {
+    "pe_rows": _ARRAY_SIDES,
+    "pe_cols": _ARRAY_SIDES,
+    "pe_pixels": (1, 2, 3, 4, 6, 7, 8),
+    "pack": (1, 2),
+    "ifmap_kib": _BUFFER_SIZES_KIB,
+    "weight_kib": _BUFFER_SIZES_KIB,
+    "ofmap_kib": _BUFFER_SIZES_KIB,
+    "axi_bits": (32, 64, 128),
+    "clock_mhz": (),
+    "depthwise_lanes": (1, 2, 4, 8, 16),
+}
+
+
+@dataclass(frozen=True)
+class AcceleratorSpace:
+    """The choices for each parameter on ``board``; clock and port width end where the board's do.
+
+    A point of the space is legal when :func:`hw_templates.accelerator.is_legal` says so. Whether it fits the
+    board's resources is for the cost model to say.
+    """
+
+    board: Board
+
+    @cached_property
+    def choices(self) -> dict[str, tuple[int, ...]]:
+        """Parameter to its choices, in the order of the parameters."""
+        widths = tuple(bits for bits in _CHOICES["axi_bits"] if bits <= self.board.axi_bits_max)
+        return {**_CHOICES, "axi_bits": widths, "clock_mhz": self.board.clocks_mhz}
+
+    @property
+    def genes(self) -> tuple[tuple[str, tuple[int, ...]], ...]:
+        """(parameter, choices) in order, as :meth:`encode` and :meth:`decode` index them."""
+        return tuple(self.choices.items())
+
+    @cached_property
+    def legal_rows(self) -> IntArray:
+        """[n, 10] choice indices of every legal point, in lexicographic order."""
+        grids = np.indices(tuple(len(c) for c in self.choices.values()), dtype=np.int8)
+        rows = grids.reshape(len(PARAMETERS), -1).T
+        return rows[is_legal(self.decode(rows))].astype(np.int64)
+
+    def decode(self, rows: IntArray) -> AcceleratorColumns:
+        """Accelerators of choice indices [n, 10]; not checked for legality."""
+        tables = self.choices.values()
+        return AcceleratorColumns(*(np.asarray(t, dtype=np.int64)[rows[:, i]] for i, t in enumerate(tables)))
+
+    def encode(self, columns: AcceleratorColumns) -> IntArray:
+        """[n, 10] choice indices of accelerators of this space.
+
+        Raises:
+            InvalidValueError: a value is not among the choices.
+        """
+        indices = []
+        for name, choices in self.choices.items():
+            values = getattr(columns, name)
+            position = np.searchsorted(choices, values).clip(max=len(choices) - 1)
+            known = np.asarray(choices)[position] == values
+            if not known.all():
+                raise InvalidValueError(f"accelerator.{name}", int(values[~known][0]), f"one of {choices}")
+            indices.append(position)
+        return np.stack(indices, axis=1)
+
+    def columns(self) -> AcceleratorColumns:
+        """Every legal point."""
+        return self.decode(self.legal_rows)
+
+    def sample(self, rng: np.random.Generator, count: int) -> AcceleratorColumns:
+        """``count`` legal points, drawn uniformly with replacement."""
+        return self.decode(self.legal_rows[rng.integers(len(self.legal_rows), size=count)])
