@@ -155,7 +155,7 @@ def ifmap_banks(a: AnyAccelerator) -> Any:
 
 def ifmap_depth(a: AnyAccelerator) -> Any:
     """Words of each ifmap bank."""
-    return a.ifmap_kib * 1024 // (ifmap_banks(a) * axi_bytes(a))
+    return a.ifmap_kib * 1024 // (a.pe_pixels * a.pe_cols)
 
 
 def weight_banks(a: AnyAccelerator) -> Any:

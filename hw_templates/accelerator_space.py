@@ -5,7 +5,7 @@ from functools import cached_property
 
 import numpy as np
 
-from hw_templates.accelerator import PARAMETERS, AcceleratorColumns, IntArray, is_legal
+from hw_templates.accelerator import AcceleratorColumns, IntArray, is_legal
 from hw_templates.board import Board
 from hw_templates.errors import InvalidValueError
 
@@ -46,13 +46,6 @@ class AcceleratorSpace:
         """(parameter, choices) in order, as :meth:`encode` and :meth:`decode` index them."""
         return tuple(self.choices.items())
 
-    @cached_property
-    def legal_rows(self) -> IntArray:
-        """[n, 10] choice indices of every legal point, in lexicographic order."""
-        grids = np.indices(tuple(len(c) for c in self.choices.values()), dtype=np.int8)
-        rows = grids.reshape(len(PARAMETERS), -1).T
-        return rows[is_legal(self.decode(rows))].astype(np.int64)
-
     def decode(self, rows: IntArray) -> AcceleratorColumns:
         """Accelerators of choice indices [n, 10]; not checked for legality."""
         tables = self.choices.values()
@@ -74,10 +67,11 @@ class AcceleratorSpace:
             indices.append(position)
         return np.stack(indices, axis=1)
 
-    def columns(self) -> AcceleratorColumns:
-        """Every legal point."""
-        return self.decode(self.legal_rows)
-
     def sample(self, rng: np.random.Generator, count: int) -> AcceleratorColumns:
         """``count`` legal points, drawn uniformly with replacement."""
-        return self.decode(self.legal_rows[rng.integers(len(self.legal_rows), size=count)])
+        sizes = [len(choices) for choices in self.choices.values()]
+        legal = np.empty((0, len(sizes)), dtype=np.int64)
+        while len(legal) < count:
+            rows = rng.integers(sizes, size=(2 * count, len(sizes)))
+            legal = np.concatenate([legal, rows[is_legal(self.decode(rows))]])
+        return self.decode(legal[:count])

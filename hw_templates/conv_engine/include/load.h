@@ -1,0 +1,13 @@
+// Reading from memory: the program, the per-channel parameters, and tiles into the buffers.
+#pragma once
+
+#include "types.h"
+
+Descriptor load_descriptor(const Word* port, int word);
+void load_parameters(const Word* port, const Descriptor& d, ParameterMemory& parameters, ActivationTables& tables);
+void load_ifmap(const Word* port, const Descriptor& d, const TileShape& shape, const Tile& tile, IfmapBuffer& buffer,
+                uint32_t& words);
+void load_weights(const Word* port, const Descriptor& d, const TileShape& shape, const Tile& tile, WeightBuffer& buffer,
+                  uint32_t& words);
+void load_residual(const Word* port, const Descriptor& d, const TileShape& shape, const Tile& tile,
+                   ResidualBuffer& buffer);

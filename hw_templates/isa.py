@@ -1,0 +1,99 @@
+"""The program format: one table from which the C++ header and the numpy record are both made.
+
+A program is an array of layer descriptors in memory. Each is :data:`DESCRIPTOR_FIELDS` little-endian int32 values;
+new fields take the place of reserved ones, so that programs written before keep their meaning.
+"""
+
+from enum import IntEnum
+
+import numpy as np
+
+VERSION = 1
+
+
+class OperationCode(IntEnum):
+    """Value of a descriptor's ``operation``."""
+
+    CONV = 0
+    DEPTHWISE = 1
+    POOL = 2
+    SCALE = 3
+
+
+class LoopOrderCode(IntEnum):
+    """Value of a descriptor's ``loop_order``: which tile loop is outermost."""
+
+    PIXELS_OUTER = 0
+    CHANNELS_OUTER = 1
+
+
+FIELDS: tuple[tuple[str, str], ...] = (
+    ("operation", "what the layer computes"),
+    ("loop_order", "which tile loop is outermost"),
+    ("in_height", "rows of the input map"),
+    ("in_width", "columns of the input map"),
+    ("in_channels", "channels of the input map"),
+    ("out_height", "rows of the output map"),
+    ("out_width", "columns of the output map"),
+    ("out_channels", "channels of the output map"),
+    ("kernel_height", "rows of the kernel"),
+    ("kernel_width", "columns of the kernel"),
+    ("stride", "1 or 2"),
+    ("padding", "on all four sides"),
+    ("tile_out_channels", "output channels of a full tile, a multiple of PE_ROWS"),
+    ("tile_in_channels", "input channels of a full tile, a multiple of PE_COLS"),
+    ("tile_height", "output rows of a full tile"),
+    ("tile_width", "output columns of a full tile"),
+    ("ifmap_word", "where the input map starts; all places count memory words from the arena's start"),
+    ("weight_word", "where the weights start; for a scale, the gate's map"),
+    ("ofmap_word", "where the output map starts"),
+    ("residual_word", "where the map that is added starts"),
+    ("parameter_word", "where the channel parameters start"),
+    ("table_word", "where the activation table starts"),
+    ("counter_word", "where the four trip counters are written"),
+    ("residual", "1 where a map is added"),
+    ("residual_multiplier", "scaling of the added map"),
+    ("residual_shift", "and its rounding shift"),
+)
+
+DESCRIPTOR_FIELDS = 32
+
+DESCRIPTOR = np.dtype([(name, "<i4") for name, _ in FIELDS] + [("reserved", "<i4", (DESCRIPTOR_FIELDS - len(FIELDS),))])
+"""One descriptor as a numpy record."""
+
+CHANNEL_PARAMETERS = np.dtype([("bias", "<i4"), ("multiplier", "<u2"), ("shift", "u1"), ("reserved", "u1")])
+"""Post-processing of one output channel as it lies in memory."""
+
+COUNTERS = np.dtype([(name, "<u4") for name in ("compute_trips", "ifmap_words", "weight_words", "ofmap_words")])
+"""What the engine writes back after each layer."""
+
+TABLE_BYTES = 256
+MAX_CHANNELS = 2048
+
+
+def c_header() -> str:
+    """The C++ header ``isa.h`` of this format."""
+    width = max(len(name) for name, _ in FIELDS) + 1
+    lines = [
+        "// The program format. Generated from hw_templates/isa.py, as is the record that writes programs.",
+        "#pragma once",
+        "",
+        "#include <cstdint>",
+        "",
+        f"constexpr int ISA_VERSION = {VERSION};",
+        f"constexpr int DESCRIPTOR_FIELDS = {DESCRIPTOR_FIELDS};  // int32 values, some of them reserved",
+        *(f"constexpr int OPERATION_{code.name} = {code.value};" for code in OperationCode),
+        *(f"constexpr int LOOP_ORDER_{code.name} = {code.value};" for code in LoopOrderCode),
+        "",
+        "struct Descriptor {",
+        *(f"    int32_t {name + ';':<{width}}  // {meaning}" for name, meaning in FIELDS),
+        "};",
+        "",
+        "inline Descriptor unpack_descriptor(const int32_t (&fields)[DESCRIPTOR_FIELDS]) {",
+        "    Descriptor d;",
+        *(f"    d.{name} = fields[{index}];" for index, (name, _) in enumerate(FIELDS)),
+        "    return d;",
+        "}",
+        "",
+    ]
+    return "\n".join(lines)
