@@ -1,0 +1,70 @@
+import collections
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from codesign.supernet.lowering import LayerIndex, lower
+from codesign.supernet.space import DIGITS, Block, Subnet
+from cost_models.workload import Activation, Operation
+from hw_templates.errors import InvalidValueError
+
+
+@pytest.fixture(scope="module")
+def index():
+    return LayerIndex(DIGITS)
+
+
+def test_pieces_hold_the_layers_of_the_lowered_subnet(index):
+    genes = DIGITS.sample_genes(np.random.default_rng(0), 300)
+    pieces = index.pieces(genes)
+    piece_layers = index.piece_layers.toarray()
+    for row, numbers in zip(genes, pieces, strict=True):
+        counts = piece_layers[numbers].sum(axis=0)
+        from_pieces = {index.layers[column]: counts[column] for column in np.flatnonzero(counts)}
+        assert from_pieces == collections.Counter(lower(DIGITS, DIGITS.decode(row)).layers)
+
+
+def test_pieces_do_not_depend_on_genes_of_absent_blocks(index):
+    rows = np.random.default_rng(1).integers([len(choices) for _, choices in DIGITS.genes], size=(50, 22))
+    assert (index.pieces(rows) == index.pieces(DIGITS.canonical(rows))).all()
+
+
+def test_an_absent_block_costs_nothing_and_an_impossible_layer_everything(index):
+    costs = np.ones((len(index.layers), 2))
+    wide = [layer.operation == Operation.DEPTHWISE and layer.kernel_height == 7 for layer in index.layers]
+    costs[wide, 1] = np.inf
+    pieces = index.piece_costs(costs)
+    assert (pieces[0] == 0).all()
+    smallest, largest = (index.pieces(DIGITS.encode(s)[None])[0] for s in (DIGITS.smallest(), DIGITS.largest()))
+    assert pieces[smallest, 1].sum() == len(lower(DIGITS, DIGITS.smallest()))
+    assert pieces[largest].sum(axis=0).tolist() == [len(lower(DIGITS, DIGITS.largest())), np.inf]
+
+
+def test_squeeze_excite_comes_between_depthwise_and_projection():
+    subnet = Subnet(16, ((Block(3, 2),), (Block(5, 3), Block(7, 4)), (Block(3, 2),)))
+    nodes = {node.name: node for node in lower(DIGITS, subnet)}
+    block = "stage2.block2"
+    names = [name for name in nodes if name.startswith(block)]
+    parts = ("expand", "depthwise", "pool", "squeeze", "excite", "scale", "project")
+    assert names == [f"{block}.{part}" for part in parts]
+    channels = [nodes[name].layer.out_channels for name in names]
+    assert channels == [64, 64, 64, 16, 64, 64, 16]
+    assert nodes[f"{block}.scale"].gate == f"{block}.excite"
+    assert nodes[f"{block}.scale"].ifmap == f"{block}.depthwise"
+    assert nodes[f"{block}.excite"].activation == Activation.HSIGMOID
+    assert nodes[f"{block}.project"].residual == "stage2.block1.project"
+    assert nodes["stage2.block1.depthwise"].layer.stride == 2
+    assert nodes["stage2.block1.project"].residual is None
+    assert nodes["stage1.block1.project"].residual == "stem"
+
+
+def test_lowering_refuses_a_subnet_of_another_space():
+    with pytest.raises(InvalidValueError, match=r"subnet\.resolution"):
+        lower(DIGITS, Subnet(10, DIGITS.smallest().stages))
+
+
+def test_lowering_needs_no_torch():
+    code = "import sys, codesign.supernet.lowering; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

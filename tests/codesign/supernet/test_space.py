@@ -1,0 +1,165 @@
+import dataclasses
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from codesign.supernet.space import DIGITS, Block, Space, Stage, Stem, Subnet, load_space, round_channels
+from cost_models.workload import Activation
+from hw_templates.errors import InvalidValueError
+
+SMALL = Space(
+    name="small",
+    image_channels=3,
+    num_classes=2,
+    resolutions=(4, 8),
+    stem=Stem(width=4, stride=2),
+    stages=(
+        Stage(4, 1, (1, 2), (3, 5), (2,), Activation.RELU, squeeze_excite=False),
+        Stage(8, 2, (1,), (3,), (2, 4), Activation.RELU, squeeze_excite=True),
+    ),
+    final_width=8,
+)
+
+
+def all_genes(space):
+    return np.array(list(itertools.product(*(range(len(choices)) for _, choices in space.genes))))
+
+
+def test_size_counts_the_distinct_subnets():
+    rows = all_genes(SMALL)
+    subnets = {SMALL.decode(row) for row in rows}
+    assert len(subnets) == SMALL.size() < len(rows)
+    assert len({tuple(row) for row in SMALL.canonical(rows)}) == SMALL.size()
+
+
+def test_digits_space_holds_a_million_subnets():
+    blocks = sum(9**depth for depth in (1, 2, 3))
+    assert DIGITS.size() == 3 * blocks**3 > 1_000_000
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_decode_is_the_inverse_of_encode(seed):
+    rng = np.random.default_rng(seed)
+    subnet = DIGITS.sample(rng)
+    row = DIGITS.encode(subnet)
+    assert DIGITS.decode(row) == subnet
+    assert (DIGITS.canonical(row[None]) == row).all()
+    assert Subnet.from_dict(subnet.as_dict()) == subnet
+
+
+def test_canonical_keeps_the_subnet_and_its_input():
+    rows = np.random.default_rng(0).integers([len(choices) for _, choices in DIGITS.genes], size=(200, 22))
+    before = rows.copy()
+    canonical = DIGITS.canonical(rows)
+    assert (rows == before).all()
+    for row, other in zip(rows, canonical, strict=True):
+        assert DIGITS.decode(row) == DIGITS.decode(other)
+        assert (DIGITS.encode(DIGITS.decode(row)) == other).all()
+
+
+def test_genes_come_in_the_documented_order():
+    names = [name for name, _ in SMALL.genes]
+    assert names == [
+        "resolution",
+        "stage1.depth",
+        "stage1.block1.kernel",
+        "stage1.block1.expand",
+        "stage1.block2.kernel",
+        "stage1.block2.expand",
+        "stage2.depth",
+        "stage2.block1.kernel",
+        "stage2.block1.expand",
+    ]
+
+
+def test_largest_and_smallest():
+    assert SMALL.largest() == Subnet(8, ((Block(5, 2), Block(5, 2)), (Block(3, 4),)))
+    assert SMALL.smallest() == Subnet(4, ((Block(3, 2),), (Block(3, 2),)))
+
+
+def test_only_elastic_kinds_vary_in_a_sample():
+    rows = DIGITS.sample_genes(np.random.default_rng(0), 100, elastic=("kernel",))
+    subnets = [DIGITS.decode(row) for row in rows]
+    blocks = [block for subnet in subnets for blocks in subnet.stages for block in blocks]
+    assert {subnet.depths for subnet in subnets} == {(3, 3, 3)}
+    assert {subnet.resolution for subnet in subnets} == {16}
+    assert {block.expand for block in blocks} == {4}
+    assert {block.kernel for block in blocks} == {3, 5, 7}
+
+
+def test_samples_reach_every_choice():
+    rows = DIGITS.sample_genes(np.random.default_rng(0), 500)
+    assert (rows.min(axis=0) == 0).all()
+    assert (rows.max(axis=0) == [len(choices) - 1 for _, choices in DIGITS.genes]).all()
+
+
+def test_positions_describe_the_blocks():
+    first, second, third = SMALL.positions
+    assert [position.name for position in SMALL.positions] == ["stage1.block1", "stage1.block2", "stage2.block1"]
+    assert [position.residual for position in SMALL.positions] == [True, True, False]
+    assert (first.reduction, third.reduction, SMALL.reduction) == (2, 2, 4)
+    assert (second.in_channels, third.in_channels, third.out_channels, third.stride) == (4, 4, 8, 2)
+
+
+@pytest.mark.parametrize(("channels", "rounded"), [(3, 8), (18, 24), (19, 24), (20, 24), (16, 16), (36, 40), (90, 88)])
+def test_channels_round_as_in_mobilenetv3(channels, rounded):
+    assert round_channels(channels) == rounded
+
+
+def replace_stage(**changes):
+    return dataclasses.replace(SMALL.stages[0], **changes)
+
+
+@pytest.mark.parametrize(
+    ("make", "field"),
+    [
+        (lambda: dataclasses.replace(SMALL, resolutions=(4, 6)), "space.resolutions"),
+        (lambda: dataclasses.replace(SMALL, resolutions=()), "space.resolutions"),
+        (lambda: dataclasses.replace(SMALL, stages=()), "space.stages"),
+        (lambda: dataclasses.replace(SMALL, num_classes=0), "space.num_classes"),
+        (lambda: replace_stage(kernels=(3, 4)), "stage.kernels"),
+        (lambda: replace_stage(kernels=(5, 3)), "stage.kernels"),
+        (lambda: replace_stage(depths=(0, 1)), "stage.depths"),
+        (lambda: replace_stage(expands=()), "stage.expands"),
+        (lambda: replace_stage(stride=3), "stage.stride"),
+        (lambda: replace_stage(width=0), "stage.width"),
+        (lambda: Stem(width=8, kernel=2), "stem.kernel"),
+        (lambda: Stem(width=8, stride=4), "stem.stride"),
+        (lambda: load_space("imaginary"), "space"),
+        (lambda: Subnet.from_dict({"resolution": 8}), "subnet"),
+    ],
+)
+def test_bad_spaces_are_refused(make, field):
+    with pytest.raises(InvalidValueError) as error:
+        make()
+    assert error.value.field == field
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("subnet", "field"),
+    [
+        (dataclasses.replace(DIGITS.smallest(), resolution=10), "subnet.resolution"),
+        (Subnet(8, DIGITS.smallest().stages[:2]), "subnet.stages"),
+        (Subnet(8, ((Block(3, 2),) * 4, *DIGITS.smallest().stages[1:])), "subnet.stage1.depth"),
+        (Subnet(8, (*DIGITS.smallest().stages[:2], (Block(9, 2),))), "subnet.stage3.block1.kernel"),
+        (Subnet(8, (*DIGITS.smallest().stages[:2], (Block(3, 6),))), "subnet.stage3.block1.expand"),
+    ],
+)
+def test_subnets_of_another_space_are_refused(subnet, field):
+    for use in (DIGITS.check, DIGITS.encode):
+        with pytest.raises(InvalidValueError) as error:
+            use(subnet)
+        assert error.value.field == field
+
+
+def test_genotypes_of_another_space_are_refused():
+    with pytest.raises(InvalidValueError, match="genes"):
+        DIGITS.decode(np.zeros(5, dtype=np.int64))
+    row = DIGITS.encode(DIGITS.smallest())
+    row[DIGITS.columns["stage2.depth"]] = 3
+    with pytest.raises(InvalidValueError, match=r"genes\.stage2\.depth"):
+        DIGITS.decode(row)
