@@ -1,0 +1,90 @@
+"""The tools that turn an emitted project into something that runs."""
+
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from hw_templates.errors import ToolError, VerificationError
+
+_LAYER = re.compile(r"layer (\d+) (\d+) (\d+) (\d+) (\d+)")
+_SUMMARY = re.compile(r"(\d+) of (\d+) images and (\d+) of (\d+) layers agree")
+
+
+@dataclass(frozen=True)
+class LayerTrips:
+    """What the engine counted in one layer."""
+
+    compute_trips: int
+    ifmap_words: int
+    weight_words: int
+    ofmap_words: int
+
+
+@dataclass(frozen=True)
+class CsimResult:
+    """Outcome of a C simulation in which everything agreed.
+
+    Attributes:
+        images: images whose logits equal the integer reference bit for bit.
+        layers: the engine's counters, which equal the cost model's, in program order.
+    """
+
+    images: int
+    layers: tuple[LayerTrips, ...]
+
+
+def require_tools(*names: str) -> None:
+    """Raise :class:`ToolError` for the first of ``names`` that is not on the PATH."""
+    for name in names:
+        if shutil.which(name) is None:
+            raise ToolError(f"{name}: not found on the PATH; install it (Debian: apt-get install {name})")
+
+
+def build_csim(project: Path, sanitize: bool = False) -> Path:
+    """Compile the project's engine and test bench with g++, warnings being errors; returns the program.
+
+    Raises:
+        ToolError: make or g++ is missing, or the compiler refused the code.
+    """
+    require_tools("make", "g++")
+    target = "build/csim_sanitized" if sanitize else "build/csim"
+    done = subprocess.run(["make", "--silent", target], cwd=project, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise ToolError(f"{project}: make {target} failed: {_first_line(done.stderr)}")
+    return project / target
+
+
+def run_csim(project: Path, sanitize: bool = False, images: int | None = None) -> CsimResult:
+    """Run the project's test images through its engine.
+
+    Args:
+        project: folder of an emitted project.
+        sanitize: under the address and undefined-behaviour sanitizers, which takes about ten times as long.
+        images: only the first so many.
+
+    Raises:
+        ToolError: a tool is missing, or the simulation did not run to its end.
+        VerificationError: logits or trip counts differ; the message says how many.
+    """
+    program = build_csim(project, sanitize)
+    command = [str(program.resolve()), "weights", *([] if images is None else [str(images)])]
+    done = subprocess.run(command, cwd=project, capture_output=True, text=True, check=False)
+    summary = _SUMMARY.search(done.stdout)
+    if summary is None:
+        raise ToolError(f"{project}: csim stopped with code {done.returncode}: {_first_line(done.stderr)}")
+    agreeing, total, layers_agreeing, layers = map(int, summary.groups())
+    if done.returncode != 0:
+        raise VerificationError(
+            f"{project}: csim disagrees: logits of {total - agreeing} of {total} images differ from the integer "
+            f"reference, trip counts of {layers - layers_agreeing} of {layers} layers from the cost model"
+        )
+    counted = [LayerTrips(*map(int, match.groups()[1:])) for match in _LAYER.finditer(done.stdout)]
+    return CsimResult(images=total, layers=tuple(counted))
+
+
+def _first_line(text: str) -> str:
+    """The first line that says what went wrong."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    return next((line for line in lines if "error" in line.lower()), lines[0] if lines else "no output")
