@@ -1,0 +1,40 @@
+# make demo: the main job on the embedded default.   make test: tests and linters.
+# Both set up .venv first, pinned by constraints.txt. Needed: Python 3.11 or newer, make, g++.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+CPP := $(shell find hw_templates -name '*.h' -o -name '*.cpp')
+
+.PHONY: demo demo-small test lint unit clean
+demo: $(READY)
+	$(BIN)/codesign demo
+
+demo-small: $(READY)
+	$(BIN)/codesign demo --small
+
+test: lint unit
+
+unit: $(READY)
+	$(BIN)/pytest -n 2
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/clang-format --dry-run --Werror $(CPP)
+
+# torch first and by its exact version: a looser requirement may bring another, far larger build.
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+		|| { echo "codesign needs Python 3.11 or newer as $(PYTHON); name another with make PYTHON=..."; exit 1; }
+	@command -v g++ >/dev/null || { echo "codesign needs g++ (Debian: apt-get install g++)"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null \
+		|| { echo "codesign needs Python's venv module (Debian: apt-get install python3-venv)"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --constraint constraints.txt torch
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dashboard,dev]'
+	@touch $@
+
+clean:
+	rm -rf $(VENV) build *.egg-info

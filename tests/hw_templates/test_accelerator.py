@@ -1,0 +1,74 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from hw_templates.accelerator import (
+    PARAMETERS,
+    Accelerator,
+    AcceleratorColumns,
+    ifmap_banks,
+    ifmap_depth,
+    is_legal,
+    ofmap_depth,
+    weight_banks,
+    weight_depth,
+)
+from hw_templates.errors import InvalidValueError
+
+GOOD = Accelerator(16, 8, 2, 2, 16, 16, 16, 64, 100, 8)
+
+
+def test_shapes_worked_out_by_hand() -> None:
+    # 16 KiB over 2 pixels x 8 channels: 1,024 words; over 16 x 8 weights: 128; over 16 x 2 sums of 4 bytes: 128.
+    assert (ifmap_banks(GOOD), ifmap_depth(GOOD)) == (2, 1024)
+    assert (weight_banks(GOOD), weight_depth(GOOD)) == (16, 128)
+    assert ofmap_depth(GOOD) == 128
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"pack": 3}, r"accelerator\.pack: must be 1 or 2, got 3"),
+        ({"axi_bits": 48}, r"accelerator\.axi_bits: must be 32, 64 or 128, got 48"),
+        ({"pe_rows": 12}, r"accelerator\.pe_rows: must be a multiple of the bytes of an AXI word, got 12"),
+        ({"pe_cols": 4}, r"accelerator\.pe_cols: must be a multiple"),
+        ({"depthwise_lanes": 16}, r"accelerator\.depthwise_lanes: must be a divisor of pe_rows and pe_cols"),
+        ({"pe_pixels": 0}, r"accelerator\.pe_pixels: must be a positive whole number, got 0"),
+        ({"clock_mhz": 99.5}, r"accelerator\.clock_mhz: must be a positive whole number"),
+        ({"pe_rows": 64, "pe_pixels": 16, "ofmap_kib": 2}, r"accelerator\.ofmap_kib: must be enough"),
+        ({"pe_rows": 64, "pe_cols": 64, "weight_kib": 2}, r"accelerator\.weight_kib: must be enough"),
+    ],
+)
+def test_illegal_parameters_are_named(change: dict[str, int], message: str) -> None:
+    with pytest.raises(InvalidValueError, match=message):
+        replace(GOOD, **change)
+
+
+def test_columns_and_single_values_share_rules_and_shapes() -> None:
+    rng = np.random.default_rng(0)
+    choices = ((4, 8, 12, 16), (4, 8, 16), (1, 3), (1, 2), (1, 2), (1, 2), (1, 2), (32, 64, 128), (100,), (1, 4, 8))
+    rows = [tuple(int(rng.choice(c)) for c in choices) for _ in range(300)]
+    columns = AcceleratorColumns(*(np.array(column) for column in zip(*rows, strict=True)))
+    legal = is_legal(columns)
+    for row, expected in zip(rows, legal, strict=True):
+        try:
+            Accelerator(*row)
+        except InvalidValueError:
+            assert not expected
+        else:
+            assert expected
+    assert 0 < legal.sum() < len(rows)
+    kept = columns.take(legal)
+    for index, accelerator in enumerate(kept):
+        assert ifmap_depth(kept)[index] == ifmap_depth(accelerator)
+    assert AcceleratorColumns.of(list(kept))[0] == kept[0]
+
+
+def test_dictionaries_round_trip_and_reject_other_fields() -> None:
+    assert Accelerator.from_dict(GOOD.as_dict()) == GOOD
+    assert tuple(GOOD.as_dict()) == PARAMETERS
+    with pytest.raises(InvalidValueError, match=r"accelerator\.voltage"):
+        Accelerator.from_dict({**GOOD.as_dict(), "voltage": 1})
+    with pytest.raises(InvalidValueError, match=r"accelerator\.pack"):
+        Accelerator.from_dict({name: value for name, value in GOOD.as_dict().items() if name != "pack"})

@@ -1,0 +1,42 @@
+from dataclasses import replace
+
+import pytest
+
+from hw_templates.board import board_names, load_board
+from hw_templates.errors import InvalidValueError
+
+
+def test_the_four_boards_hold_what_their_data_sheets_say() -> None:
+    # (DSP, BRAM36, URAM, LUT): AMD DS190 (xc7z020), DS891 (ZU3EG, ZU7EV), DS987 (K26).
+    published = {
+        "pynq-z2": (220, 140, 0, 53200),
+        "ultra96-v2": (360, 216, 0, 70560),
+        "zcu104": (1728, 312, 96, 230400),
+        "kv260": (1248, 144, 64, 117120),
+    }
+    assert set(board_names()) == set(published)
+    for name, (dsp, bram_36k, uram, lut) in published.items():
+        board = load_board(name)
+        assert (board.dsp, board.bram_18k, board.uram, board.lut) == (dsp, 2 * bram_36k, uram, lut)
+        assert board.ff == 2 * board.lut
+
+
+def test_an_unknown_board_lists_the_known_ones() -> None:
+    with pytest.raises(InvalidValueError, match="one of kv260, pynq-z2, ultra96-v2, zcu104, got 'zedboard'"):
+        load_board("zedboard")
+
+
+def test_bad_figures_are_named() -> None:
+    board = load_board("pynq-z2")
+    with pytest.raises(InvalidValueError, match=r"board\.ddr\.peak_gb_s: must be positive, got -1"):
+        replace(board.ddr, peak_gb_s=-1)
+    with pytest.raises(InvalidValueError, match=r"board\.ddr\.plan_gb_s"):
+        replace(board.ddr, plan_gb_s=3.0)
+    with pytest.raises(InvalidValueError, match=r"board\.dsp"):
+        replace(board, dsp=0)
+    with pytest.raises(InvalidValueError, match=r"board\.uram"):
+        replace(board, uram=-1)
+    with pytest.raises(InvalidValueError, match=r"board\.clocks_mhz"):
+        replace(board, clocks_mhz=(150, 100))
+    with pytest.raises(InvalidValueError, match=r"board\.family"):
+        replace(board, family="versal")

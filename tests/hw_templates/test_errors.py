@@ -1,0 +1,14 @@
+import hw_templates.errors as errors
+
+
+def test_every_error_has_the_one_root_and_is_drawn_in_the_tree() -> None:
+    classes = [value for value in vars(errors).values() if isinstance(value, type)]
+    assert len(classes) > 5
+    for error in classes:
+        assert issubclass(error, errors.CodesignError)
+        assert error.__name__ in (errors.__doc__ or "")
+
+
+def test_an_invalid_value_names_field_value_and_what_would_be_right() -> None:
+    error = errors.InvalidValueError("board.ddr.peak_gb_s", -1, "positive")
+    assert str(error) == "board.ddr.peak_gb_s: must be positive, got -1"

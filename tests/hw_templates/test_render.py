@@ -1,0 +1,89 @@
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from hw_templates.accelerator import Accelerator
+from hw_templates.board import load_board
+from hw_templates.render import render
+
+ACCELERATOR = Accelerator(16, 8, 3, 2, 16, 8, 4, 64, 125, 4)
+BOARD = load_board("pynq-z2")
+
+
+def write(files: dict[str, str], folder: Path) -> None:
+    for path, text in files.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(text)
+
+
+def test_rendering_is_deterministic_and_names_no_place_or_time() -> None:
+    files = render(ACCELERATOR, BOARD)
+    assert files == render(ACCELERATOR, BOARD)
+    for path, text in files.items():
+        assert not path.startswith("/")
+        assert "{{" not in text
+        assert not re.search(r"/(home|root|tmp|work|usr)/|20\d\d-\d\d-\d\d", text), path
+
+
+def test_only_parameters_differ_between_accelerators() -> None:
+    mine = render(ACCELERATOR, BOARD)
+    other = render(Accelerator(8, 8, 1, 1, 8, 8, 8, 32, 100, 1), BOARD)
+    assert {path for path in mine if mine[path] != other[path]} == {"include/config.h", "tcl/csynth.tcl"}
+    assert "constexpr int PE_PIXELS = 3;" in mine["include/config.h"]
+    assert "create_clock -period 8.000" in mine["tcl/csynth.tcl"]
+    assert "set_part xc7z020clg400-1" in mine["tcl/csynth.tcl"]
+
+
+def test_illegal_parameters_do_not_compile(tmp_path: Path) -> None:
+    files = render(ACCELERATOR, BOARD)
+    config = files["include/config.h"]
+    broken = {
+        "a multiple": config.replace("PE_ROWS = 16;", "PE_ROWS = 12;"),
+        "pack": config.replace("PACK = 2;", "PACK = 3;"),
+        "lanes": config.replace("DEPTHWISE_LANES = 4;", "DEPTHWISE_LANES = 5;"),
+        "depth": config.replace("OFMAP_KIB = 4;", "OFMAP_KIB = 0;"),
+    }
+    for text in (config, *broken.values()):
+        write({**files, "include/config.h": text}, tmp_path)
+        command = ["g++", "-std=c++14", "-fsyntax-only", "-Iinclude", "-include", "config.h", "-xc++", "/dev/null"]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert (done.returncode == 0) == (text == config)
+        assert ("static assertion failed" in done.stderr) == (text != config)
+
+
+PAIR_PROBE = """
+#include "compute.h"
+int main() {
+    for (int first = -128; first < 128; ++first)
+        for (int second = -128; second < 128; ++second)
+            for (int shared = -128; shared < 128; ++shared) {
+                int32_t a = 0, b = 0;
+                multiply_pair(first, second, shared, a, b);
+                if (a != first * shared || b != second * shared) return 1;
+                const int packed = second * 65536 + first;
+                if (packed < -(1 << 24) || packed >= 1 << 24) return 2;
+            }
+    return 0;
+}
+"""
+
+
+@pytest.mark.parametrize("pixels", [1, 2])
+def test_two_products_of_one_multiplication_are_exact_for_all_operands(tmp_path: Path, pixels: int) -> None:
+    write(render(Accelerator(8, 8, pixels, 2, 8, 8, 8, 64, 100, 8), BOARD), tmp_path)
+    (tmp_path / "probe.cpp").write_text(PAIR_PROBE)
+    command = [
+        "g++",
+        "-std=c++14",
+        "-O2",
+        "-Iinclude",
+        "-Wno-unknown-pragmas",
+        "src/compute.cpp",
+        "probe.cpp",
+        "-o",
+        "probe",
+    ]
+    subprocess.run(command, cwd=tmp_path, check=True)
+    assert subprocess.run(["./probe"], cwd=tmp_path, check=False).returncode == 0

@@ -1,0 +1,59 @@
+"""The house: imports only go down, without cycles, and nothing heavy is imported before it is needed."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import networkx as nx
+import pytest
+
+ROOT = Path(__file__).parent.parent
+FLOORS = {"hw_templates": 0, "cost_models": 1, "bitstreams": 2, "codesign": 3}
+MODULES = {
+    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+    for package in FLOORS
+    for path in (ROOT / package).rglob("*.py")
+}
+
+
+def imported_modules(path: Path) -> set[str]:
+    """Modules of this project that a file imports, at any depth of its code."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {f"{node.module}.{alias.name}" for alias in node.names} | {node.module}
+    return names & MODULES.keys()
+
+
+def test_imports_go_down_the_house() -> None:
+    upwards = [
+        f"{module} imports {target}"
+        for module, path in MODULES.items()
+        for target in imported_modules(path)
+        if FLOORS[target.split(".")[0]] > FLOORS[module.split(".")[0]]
+    ]
+    assert upwards == []
+
+
+def test_imports_have_no_cycle() -> None:
+    edges = [(module, target) for module, path in MODULES.items() for target in imported_modules(path)]
+    graph = nx.DiGraph(edge for edge in edges if edge[0] != edge[1])
+    assert graph.number_of_edges() > len(MODULES) / 2
+    assert list(nx.simple_cycles(graph)) == []
+
+
+def test_every_package_is_listed_for_installation() -> None:
+    listed = (ROOT / "pyproject.toml").read_text()
+    packages = {module for module, path in MODULES.items() if path.name == "__init__.py"}
+    assert {package for package in packages if f'"{package}",' not in listed} == set()
+
+
+@pytest.mark.parametrize("entry", ["codesign.cli", "cost_models.estimate"])
+def test_heavy_packages_are_not_imported_at_start(entry: str) -> None:
+    heavy = "{'torch', 'optuna', 'sklearn', 'matplotlib', 'hls4ml', 'pynq'}"
+    code = f"import sys, {entry}; print(sorted({heavy} & sys.modules.keys()))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.strip() == "[]"
