@@ -1,0 +1,85 @@
+"""The sums of a layer, for integers and floats alike, and the walk over a network's layers."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from cost_models.workload import IMAGE, Layer, Node, Operation, Workload
+
+Maps = npt.NDArray[Any]
+"""Feature maps [n, C, H, W] or weights, int32 or float32."""
+
+COLUMN_VALUES = 2**22
+"""Values of the widest intermediate array, so that large maps do not exhaust memory."""
+
+
+def layer_sums(layer: Layer, ifmap: Maps, weight: Maps | None, gate: Maps | None) -> Maps:
+    """The multiply-accumulate part of a layer, before bias and everything after; padding is zero.
+
+    Args:
+        layer: what to compute.
+        ifmap: [n, C, H, W].
+        weight: [M, C, k, k] for a convolution, [C, 1, k, k] for a depthwise one; otherwise unused.
+        gate: [n, C, 1, 1] for a scale; otherwise unused.
+
+    Returns:
+        [n, M, OH, OW] of the type of ``ifmap``. A pool gives the sum of each map, not its mean.
+    """
+    if layer.operation == Operation.SCALE:
+        assert gate is not None
+        scaled: Maps = ifmap * gate
+        return scaled
+    if layer.operation == Operation.POOL:
+        total: Maps = ifmap.sum(axis=(2, 3), keepdims=True, dtype=ifmap.dtype)
+        return total
+    assert weight is not None
+    taps = layer.kernel_height * layer.kernel_width
+    at_once = max(1, COLUMN_VALUES // (layer.in_channels * taps * layer.out_height * layer.out_width))
+    return np.concatenate(
+        [_convolve(layer, ifmap[first : first + at_once], weight) for first in range(0, len(ifmap), at_once)]
+    )
+
+
+def _convolve(layer: Layer, ifmap: Maps, weight: Maps) -> Maps:
+    """Sums of a dense or depthwise convolution as a product of matrices over the pixels of all images."""
+    p, s = layer.padding, layer.stride
+    padded = np.pad(ifmap, ((0, 0), (0, 0), (p, p), (p, p)))
+    kernel = (layer.kernel_height, layer.kernel_width)
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (1, 1, *kernel))[:, :, ::s, ::s, 0, 0]
+    columns = windows.transpose(1, 4, 5, 0, 2, 3).reshape(layer.in_channels, kernel[0] * kernel[1], -1)
+    # einsum and not matmul: for integers it is the one of the two that uses the vector units.
+    if layer.operation == Operation.DEPTHWISE:
+        sums = np.einsum("ck,ckp->cp", weight.reshape(layer.in_channels, -1), columns)
+    else:
+        flat = columns.reshape(-1, columns.shape[-1])
+        sums = np.einsum("mk,kp->mp", weight.reshape(layer.out_channels, -1), flat)
+    shape = (layer.out_channels, len(ifmap), layer.out_height, layer.out_width)
+    return np.ascontiguousarray(sums.reshape(shape).transpose(1, 0, 2, 3))
+
+
+def walk(
+    workload: Workload, images: Maps, compute: Callable[[Node, dict[str, Maps]], Maps]
+) -> Iterator[tuple[Node, Maps]]:
+    """Each node with the map that ``compute`` makes of it, in order; a map is dropped after its last reader.
+
+    Args:
+        workload: the network.
+        images: [n, C, H, W].
+        compute: from a node and the maps it reads, by role ("ifmap", "gate", "residual"), to its own map.
+    """
+    last_reader = {producer: node.name for node in workload for _, producer in node.reads}
+    maps = {IMAGE: images}
+    for node in workload:
+        maps[node.name] = compute(node, {role: maps[producer] for role, producer in node.reads})
+        yield node, maps[node.name]
+        for producer in {producer for _, producer in node.reads}:
+            if last_reader[producer] == node.name:
+                del maps[producer]
+
+
+def last_map(walked: Iterable[tuple[Node, Maps]]) -> Maps:
+    """The map of the last node of a walk."""
+    return deque(walked, maxlen=1).pop()[1]

@@ -1,0 +1,77 @@
+"""What the engine computes, in numpy integers: the definition of bit-exactness.
+
+Every layer is int32 sums, then for each output channel
+
+    v = sum + bias
+    r = (v * multiplier + 2^(shift-1)) >> shift            (+ the residual map, rescaled by its own pair)
+    result = table[clamp(r, -128, 127) + 128]
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+from codesign.emit.convolve import Maps, last_map, layer_sums, walk
+from codesign.emit.fixed_point import rescale, saturate
+from codesign.emit.quantise import QuantisedLayer, QuantisedNetwork
+from cost_models.workload import Node
+from hw_templates.errors import InvalidValueError
+
+IMAGES_AT_ONCE = 64
+
+
+def run_integer(network: QuantisedNetwork, images: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
+    """The network's result for each image: [n, M] where the last map is M x 1 x 1, else [n, M, H, W].
+
+    Args:
+        network: the quantised network.
+        images: int8 [n, C, H, W] in units of ``network.input_scale``.
+
+    Raises:
+        InvalidValueError: the images are not int8 or not of the network's shape.
+    """
+    check_images(network, images)
+    logits = np.concatenate(
+        [
+            last_map(_walk_integer(network, images[first : first + IMAGES_AT_ONCE]))
+            for first in range(0, len(images), IMAGES_AT_ONCE)
+        ]
+    )
+    return logits[:, :, 0, 0] if logits.shape[2:] == (1, 1) else logits
+
+
+def integer_maps(network: QuantisedNetwork, images: npt.NDArray[np.int8]) -> dict[str, npt.NDArray[np.int8]]:
+    """The map [n, M, OH, OW] of every node by its name, for a few images; arguments and errors as run_integer."""
+    check_images(network, images)
+    return {node.name: result for node, result in _walk_integer(network, images)}
+
+
+def check_images(network: QuantisedNetwork, images: npt.NDArray[np.int8]) -> None:
+    """Refuse, with InvalidValueError, images that are not int8 [n >= 1, C, H, W] of the network's input."""
+    first = network.layers[0].node.layer
+    wanted = (first.in_channels, first.in_height, first.in_width)
+    if images.dtype != np.int8:
+        raise InvalidValueError("images.dtype", str(images.dtype), "int8")
+    if images.ndim != 4 or images.shape[1:] != wanted or len(images) == 0:
+        raise InvalidValueError("images.shape", images.shape, f"(n, {', '.join(map(str, wanted))}) with n at least 1")
+
+
+def _walk_integer(network: QuantisedNetwork, images: npt.NDArray[np.int8]) -> Iterator[tuple[Node, Maps]]:
+    layers = {layer.node.name: layer for layer in network.layers}
+    return walk(network.workload, images, lambda node, reads: _run_layer(layers[node.name], reads))
+
+
+def _run_layer(layer: QuantisedLayer, reads: dict[str, Maps]) -> Maps:
+    wide = {role: values.astype(np.int32) for role, values in reads.items()}
+    weight = None if layer.weight is None else layer.weight.astype(np.int32)
+    value = layer_sums(layer.node.layer, wide["ifmap"], weight, wide.get("gate")) + _per_channel(layer.bias)
+    result = rescale(value, _per_channel(layer.multiplier), _per_channel(layer.shift))
+    if "residual" in wide:
+        result += rescale(wide["residual"], layer.residual_multiplier, layer.residual_shift)
+    activated: Maps = layer.table[saturate(result).astype(np.intp) + 128]
+    return activated
+
+
+def _per_channel(values: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
+    return values[:, None, None]
