@@ -10,7 +10,7 @@ from hw_templates.accelerator import Accelerator
 from hw_templates.board import Board
 
 _VERBATIM = {
-    "conv_engine": ("README.md", "Makefile"),
+    "conv_engine": ("Makefile",),
     "conv_engine/include": ("types.h", "load.h", "compute.h", "store.h", "conv_engine.h"),
     "conv_engine/src": ("load.cpp", "compute.cpp", "store.cpp", "conv_engine.cpp"),
     "conv_engine/tb": ("csim.cpp",),
@@ -38,6 +38,7 @@ def render(accelerator: Accelerator, board: Board) -> dict[str, str]:
         for path, (folder, name) in rendered.items()
     }
     project["include/isa.h"] = isa.c_header()
+    project["ENGINE.md"] = (_template("conv_engine") / "README.md").read_text()
     for folder, names in _VERBATIM.items():
         target = folder.removeprefix("conv_engine").lstrip("/")
         for name in names:

@@ -1,0 +1,218 @@
+"""The command line. Everything heavy is imported by the verb that needs it, so that help is instant."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import Progress as Bars
+from rich.table import Table
+
+from codesign.progress import Update
+from codesign.run import Run
+from hw_templates.board import board_names, load_board
+from hw_templates.errors import CodesignError, VerificationError
+
+app = typer.Typer(
+    name="codesign",
+    help="Search once-for-all subnets and FPGA accelerators together, and emit the winning pair as an HLS project.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+RunFolder = Annotated[Path, typer.Argument(help="Folder of the run, for example runs/digits.")]
+Seed = Annotated[int, typer.Option(min=0, help="Every random choice follows from it.")]
+BoardName = Annotated[str, typer.Option(help="Board to search for; `codesign boards` lists them.")]
+Workers = Annotated[int, typer.Option(min=1, help="Processes that search on the one study.")]
+Storage = Annotated[str | None, typer.Option(help="Optuna storage URL; default: a journal file in the run folder.")]
+
+EXIT_DISAGREES, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 1, 2, 130
+
+
+class ConsoleProgress:
+    """Progress as bars and lines on a terminal."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[Update]:
+        """Show a bar while the stage lasts."""
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.percentage:>3.0f}%"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[where]}"),
+        )
+        with Bars(*columns, console=self._console, transient=True) as bars:
+            task = bars.add_task(name, total=1.0, where="")
+            yield lambda share, text: bars.update(task, completed=share, where=text)
+
+    def say(self, text: str) -> None:
+        """Print a line."""
+        self._console.print(text, highlight=False)
+
+
+@contextmanager
+def _session() -> Iterator[ConsoleProgress]:
+    """Yield the progress to show, and turn what goes wrong into one line and an exit code."""
+    try:
+        yield ConsoleProgress(Console())
+    except CodesignError as error:
+        typer.echo(f"codesign: {error}", err=True)
+        raise typer.Exit(EXIT_DISAGREES if isinstance(error, VerificationError) else EXIT_BAD_INPUT) from error
+    except KeyboardInterrupt:
+        typer.echo("codesign: stopped; the same command goes on from here", err=True)
+        raise typer.Exit(EXIT_INTERRUPTED) from None
+
+
+@app.command()
+def train(
+    run: RunFolder,
+    space: Annotated[str, typer.Option(help="Space of subnets.")] = "digits",
+    preset: Annotated[str, typer.Option(help="Training schedule: digits, or digits-small for a quick try.")] = "digits",
+    seed: Seed = 0,
+) -> None:
+    """Train the supernet by progressive shrinking.
+
+    Example: codesign train runs/digits
+    """
+    with _session() as progress:
+        from codesign.verbs.train import train as verb
+
+        verb(Run(run), space, preset, seed, progress)
+
+
+@app.command()
+def predictor(
+    run: RunFolder,
+    samples: Annotated[int, typer.Option(min=20, help="Subnets to measure.")] = 300,
+    seed: Seed = 0,
+) -> None:
+    """Measure subnets with shared weights and fit the accuracy predictor.
+
+    Example: codesign predictor runs/digits --samples 300
+    """
+    with _session() as progress:
+        from codesign.verbs.predictor import fit as verb
+
+        verb(Run(run), samples, seed, progress)
+
+
+@app.command()
+def search(
+    run: RunFolder,
+    board: BoardName = "pynq-z2",
+    pairs: Annotated[int, typer.Option(min=1, help="Pairs of subnet and accelerator to price.")] = 200_000,
+    workers: Workers = 1,
+    storage: Storage = None,
+    baselines: Annotated[bool, typer.Option(help="Also search at random and sequentially, at equal budget.")] = True,
+    seed: Seed = 0,
+) -> None:
+    """Search subnets and accelerators together for a board.
+
+    Example: codesign search runs/digits --board pynq-z2 --workers 2
+    """
+    with _session() as progress:
+        from codesign.verbs.search import search as verb
+
+        verb(Run(run), board, pairs, workers, storage, baselines, seed, progress)
+
+
+@app.command()
+def emit(
+    run: RunFolder,
+    max_latency_ms: Annotated[float | None, typer.Option(help="Take the most accurate pair within this.")] = None,
+    min_accuracy: Annotated[float | None, typer.Option(help="Take the fastest pair of at least this, 0 to 1.")] = None,
+) -> None:
+    """Choose the winning pair, quantise it and write its HLS project.
+
+    Without a limit the winner is the knee of the front: neither accuracy nor latency can gain much without the other
+    losing more.
+
+    Example: codesign emit runs/digits --max-latency-ms 0.5
+    """
+    with _session() as progress:
+        from codesign.verbs.emit import emit as verb
+
+        verb(Run(run), max_latency_ms, min_accuracy, progress)
+
+
+@app.command()
+def csim(
+    run: RunFolder,
+    sanitize: Annotated[bool, typer.Option(help="Under address and undefined-behaviour sanitizers.")] = False,
+    images: Annotated[int | None, typer.Option(min=1, help="Only the first so many test images.")] = None,
+) -> None:
+    """Compile the emitted project and compare it with the integer reference and the cost model.
+
+    Example: codesign csim runs/digits
+    """
+    with _session() as progress:
+        from codesign.verbs.csim import csim as verb
+
+        verb(Run(run), sanitize, images, progress)
+
+
+@app.command()
+def report(run: RunFolder) -> None:
+    """Draw the run as one HTML page with pictures.
+
+    Example: codesign report runs/digits
+    """
+    with _session() as progress:
+        from codesign.verbs.report import report as verb
+
+        verb(Run(run), progress)
+
+
+@app.command()
+def boards() -> None:
+    """List the boards and what they hold."""
+    with _session():
+        table = Table(box=None)
+        table.add_column("board", no_wrap=True)
+        table.add_column("title", no_wrap=True)
+        for heading in ("DSP", "BRAM18", "URAM", "LUT", "MHz", "DDR GB/s"):
+            table.add_column(heading, justify="right", no_wrap=True)
+        for name in board_names():
+            b = load_board(name)
+            counts = map(str, (b.dsp, b.bram_18k, b.uram, b.lut, b.clocks_mhz[-1]))
+            table.add_row(name, b.title, *counts, f"{b.ddr.plan_gb_s} of {b.ddr.peak_gb_s}")
+        Console().print(table)
+
+
+@app.command()
+def demo(
+    run: Annotated[Path, typer.Option(help="Folder of the run.")] = Path("runs/demo"),
+    board: BoardName = "pynq-z2",
+    small: Annotated[bool, typer.Option(help="A quick version that trains little and searches little.")] = False,
+    workers: Workers = 1,
+    seed: Seed = 0,
+) -> None:
+    """The main job, end to end: train, predict, search, emit, verify, report.
+
+    Example: codesign demo
+    """
+    with _session() as progress:
+        from codesign.verbs.demo import demo as verb
+
+        verb(Run(run), board, small, workers, seed, progress)
+
+
+def main() -> None:
+    """Entry point of the ``codesign`` command."""
+    # A reader that goes away, as `codesign boards | head` does, is no error.
+    try:
+        app()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)

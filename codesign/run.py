@@ -1,0 +1,128 @@
+"""A run: one folder with its configuration, checkpoints, study, project and report."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hw_templates.atomic_file import write_text_atomically
+from hw_templates.errors import InvalidValueError, StorageError
+
+RUN_FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Run:
+    """Where everything of one run lies. Nothing is created before something is written."""
+
+    folder: Path
+
+    @property
+    def configuration(self) -> Path:
+        """What each verb was asked for."""
+        return self.folder / "run.json"
+
+    @property
+    def checkpoint(self) -> Path:
+        """The supernet, trained or in training."""
+        return self.folder / "supernet.pt"
+
+    @property
+    def accuracies(self) -> Path:
+        """Accuracies measured so far, one line a subnet."""
+        return self.folder / "accuracies.jsonl"
+
+    @property
+    def predictor(self) -> Path:
+        """The accuracy predictor and how well it ranks."""
+        return self.folder / "predictor.json"
+
+    @property
+    def study(self) -> Path:
+        """Default storage of the study: an Optuna journal file."""
+        return self.folder / "study.journal"
+
+    @property
+    def front(self) -> Path:
+        """The re-measured Pareto front and the baselines' fronts."""
+        return self.folder / "front.json"
+
+    @property
+    def project(self) -> Path:
+        """The emitted HLS project."""
+        return self.folder / "project"
+
+    @property
+    def verification(self) -> Path:
+        """What the C simulation counted and compared."""
+        return self.folder / "csim.json"
+
+    @property
+    def report(self) -> Path:
+        """The HTML page and its pictures."""
+        return self.folder / "report"
+
+    def read(self) -> dict[str, dict[str, Any]]:
+        """Each verb's settings; empty for a run that has not begun.
+
+        Raises:
+            StorageError: the configuration is corrupt or of another version.
+        """
+        if not self.configuration.exists():
+            return {}
+        record = read_json(self.configuration)
+        if record.get("format") != RUN_FORMAT:
+            raise StorageError(
+                f"{self.configuration}: format {record.get('format')!r}, this version reads {RUN_FORMAT}"
+            )
+        return {name: section for name, section in record.items() if name != "format"}
+
+    def settings(self, verb: str) -> dict[str, Any]:
+        """What ``verb`` was asked for in this run.
+
+        Raises:
+            StorageError: it has not run here yet.
+        """
+        sections = self.read()
+        if verb not in sections:
+            raise StorageError(f"{self.folder}: no {verb} in this run yet; run `codesign {verb} {self.folder}` first")
+        return sections[verb]
+
+    def configure(self, verb: str, settings: dict[str, Any], replace: bool = False) -> None:
+        """Record what ``verb`` is asked for; a verb that goes on must be asked for the same, unless ``replace``.
+
+        Raises:
+            InvalidValueError: a setting differs from the run's.
+            StorageError: the folder cannot be written, or holds something corrupt.
+        """
+        sections = self.read()
+        for name, value in settings.items():
+            recorded = sections.get(verb, {}).get(name, value)
+            if recorded != value and not replace:
+                raise InvalidValueError(
+                    f"{verb}.{name}", value, f"{recorded!r} as before in {self.folder}; or name another run folder"
+                )
+        if sections.get(verb) != settings:
+            write_json(self.configuration, {"format": RUN_FORMAT, **sections, verb: settings})
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The JSON object in a file.
+
+    Raises:
+        StorageError: missing, unreadable or not a JSON object; the message says what to do.
+    """
+    try:
+        record = json.loads(path.read_text())
+    except FileNotFoundError:
+        raise StorageError(f"{path}: is missing; run the verb that makes it first") from None
+    except (OSError, ValueError) as error:
+        raise StorageError(f"{path}: is corrupt ({error}); delete it and run the verb that makes it again") from error
+    if not isinstance(record, dict):
+        raise StorageError(f"{path}: is corrupt (no JSON object); delete it and run the verb that makes it again")
+    return record
+
+
+def write_json(path: Path, record: dict[str, Any]) -> None:
+    """Write a JSON object atomically."""
+    write_text_atomically(path, json.dumps(record, indent=2) + "\n")
