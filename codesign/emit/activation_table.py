@@ -23,9 +23,10 @@ def activate(activation: Activation, values: Floats) -> Floats:
         case Activation.RELU6:
             return values.clip(0, 6)
         case Activation.HSIGMOID:
-            return (values + 3).clip(0, 6) / 6
+            gate: Floats = (values + 3).clip(0, 6) / 6
+            return gate
         case Activation.HSWISH:
-            return values * (values + 3).clip(0, 6) / 6
+            return values * activate(Activation.HSIGMOID, values)
         case _:
             assert_never(activation)
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from codesign.emit.convolve import Maps, last_map, layer_sums, walk
 from codesign.emit.fixed_point import rescale, saturate
-from codesign.emit.quantise import QuantisedLayer, QuantisedNetwork
+from codesign.emit.quantise import QuantisedLayer, QuantisedNetwork, check_images
 from cost_models.workload import Node
 from hw_templates.errors import InvalidValueError
 
@@ -31,7 +31,7 @@ def run_integer(network: QuantisedNetwork, images: npt.NDArray[np.int8]) -> npt.
     Raises:
         InvalidValueError: the images are not int8 or not of the network's shape.
     """
-    check_images(network, images)
+    _check_int8_images(network, images)
     logits = np.concatenate(
         [
             last_map(_walk_integer(network, images[first : first + IMAGES_AT_ONCE]))
@@ -43,18 +43,14 @@ def run_integer(network: QuantisedNetwork, images: npt.NDArray[np.int8]) -> npt.
 
 def integer_maps(network: QuantisedNetwork, images: npt.NDArray[np.int8]) -> dict[str, npt.NDArray[np.int8]]:
     """The map [n, M, OH, OW] of every node by its name, for a few images; arguments and errors as run_integer."""
-    check_images(network, images)
+    _check_int8_images(network, images)
     return {node.name: result for node, result in _walk_integer(network, images)}
 
 
-def check_images(network: QuantisedNetwork, images: npt.NDArray[np.int8]) -> None:
-    """Refuse, with InvalidValueError, images that are not int8 [n >= 1, C, H, W] of the network's input."""
-    first = network.layers[0].node.layer
-    wanted = (first.in_channels, first.in_height, first.in_width)
+def _check_int8_images(network: QuantisedNetwork, images: npt.NDArray[np.int8]) -> None:
     if images.dtype != np.int8:
         raise InvalidValueError("images.dtype", str(images.dtype), "int8")
-    if images.ndim != 4 or images.shape[1:] != wanted or len(images) == 0:
-        raise InvalidValueError("images.shape", images.shape, f"(n, {', '.join(map(str, wanted))}) with n at least 1")
+    check_images("images", network.workload, images)
 
 
 def _walk_integer(network: QuantisedNetwork, images: npt.NDArray[np.int8]) -> Iterator[tuple[Node, Maps]]:

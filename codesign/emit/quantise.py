@@ -6,8 +6,9 @@ import numpy as np
 import numpy.typing as npt
 
 from codesign.emit.activation_table import activation_table, to_grid
-from codesign.emit.calibrate import MapScales, Weights, calibrate
 from codesign.emit.fixed_point import multiplier_and_shift
+from codesign.emit.float_reference import Weights
+from codesign.emit.map_scales import MapScales, choose_map_scales
 from cost_models.workload import IMAGE, Node, Operation, Workload
 from hw_templates.errors import InvalidValueError
 
@@ -66,7 +67,7 @@ def quantise(workload: Workload, weights: Weights, images: npt.NDArray[np.float3
     """The network in int8: weights symmetric per output channel, maps symmetric with one scale each.
 
     Weight scales cover the largest weight of a channel (Jacob et al. 2018, section 2); map scales come from
-    :func:`codesign.emit.calibrate.calibrate`.
+    :func:`codesign.emit.map_scales.choose_map_scales`.
 
     Args:
         workload: the network.
@@ -80,8 +81,8 @@ def quantise(workload: Workload, weights: Weights, images: npt.NDArray[np.float3
             fit 32 bits.
     """
     check_weights(workload, weights)
-    _check_float_images("calibration images", workload, images)
-    input_scale, scales = calibrate(workload, weights, images)
+    check_images("calibration images", workload, images)
+    input_scale, scales = choose_map_scales(workload, weights, images)
     steps = {IMAGE: input_scale} | {name: scale.after for name, scale in scales.items()}
     layers = tuple(_quantise_layer(node, weights.get(node.name), steps, scales[node.name]) for node in workload)
     return QuantisedNetwork(layers, input_scale, steps[workload.nodes[-1].name])
@@ -93,7 +94,7 @@ def quantise_image(network: QuantisedNetwork, images: npt.NDArray[np.float32]) -
     Raises:
         InvalidValueError: the images are not of the network's input shape or not finite.
     """
-    _check_float_images("images", network.workload, images)
+    check_images("images", network.workload, images)
     return to_grid(images.astype(np.float64), network.input_scale).astype(np.int8)
 
 
@@ -125,7 +126,8 @@ def weight_shape(node: Node) -> tuple[int, int, int, int] | None:
     return layer.out_channels, fan_in, layer.kernel_height, layer.kernel_width
 
 
-def _check_float_images(field: str, workload: Workload, images: npt.NDArray[np.float32]) -> None:
+def check_images(field: str, workload: Workload, images: npt.NDArray[np.float32] | npt.NDArray[np.int8]) -> None:
+    """Refuse, with InvalidValueError, images that are not finite [n >= 1, C, H, W] of the workload's input."""
     first = workload.nodes[0].layer
     wanted = (first.in_channels, first.in_height, first.in_width)
     if images.ndim != 4 or images.shape[1:] != wanted or len(images) == 0:

@@ -1,0 +1,69 @@
+"""Choosing the scale of every feature map from what the float network does on training images."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from codesign.emit.activation_table import SHARED_SCALE, Floats, activate, to_grid
+from codesign.emit.convolve import Maps, walk
+from codesign.emit.float_reference import Weights, activated, before_activation
+from cost_models.workload import Activation, Node, Workload
+
+STEPS = 127
+BINS = 8191
+"""Odd, so that zero, the most common value, is the middle of a bin."""
+CLIPPING = 2.0 ** (-np.arange(32) / 6)
+"""Fractions of the largest value that a scale may cover: from all of it down to a 36th, a sixth of an octave apart."""
+
+
+@dataclass(frozen=True)
+class MapScales:
+    """Real value of one int8 step of a layer's map before its activation and after it."""
+
+    before: float
+    after: float
+
+
+def choose_map_scales(
+    workload: Workload, weights: Weights, images: npt.NDArray[np.float32]
+) -> tuple[float, dict[str, MapScales]]:
+    """The input scale, and the scales of every node by name, for float32 images [n, C, H, W].
+
+    A scale is the one of :data:`CLIPPING` that makes the squared error of the layer's result least, over all pixels
+    of all images: clipping the few largest values buys finer steps for the others. Before an h-swish or h-sigmoid
+    the error is that of the activation, so values below -3 may clip. The network's last map is not clipped, because
+    clipped logits tie. An h-sigmoid's result has the scale 1/127. Where a layer adds a residual, its scale covers
+    the sum.
+    """
+    scales: dict[str, MapScales] = {}
+    last = workload.nodes[-1].name
+
+    def compute(node: Node, reads: dict[str, Maps]) -> Maps:
+        before = before_activation(node, weights, reads)
+        scales[node.name] = best_scales(node.activation, before, CLIPPING[:1] if node.name == last else CLIPPING)
+        return activated(node, before)
+
+    for _ in walk(workload, images, compute):
+        pass
+    return best_scales(Activation.IDENTITY, images, CLIPPING).after, scales
+
+
+def best_scales(activation: Activation, before: Maps, clipping: Floats) -> MapScales:
+    """Scales for a map whose values before the activation are given, among those that ``clipping`` allows."""
+    largest = float(np.abs(before).max()) or 1.0  # a map of zeros is exact at any scale
+    counts, edges = np.histogram(before, bins=BINS, range=(-largest, largest))
+    occupied = counts > 0
+    counts, values = counts[occupied], ((edges[1:] + edges[:-1]) / 2)[occupied]
+    result = activate(activation, values)
+    candidates = clipping * (float(np.abs(result).max()) or largest) / STEPS
+    after = _least(candidates, [counts @ (to_grid(result, s) * s - result) ** 2 for s in candidates])
+    if activation in SHARED_SCALE:
+        return MapScales(after, after)
+    candidates = clipping * largest / STEPS
+    errors = [counts @ (activate(activation, to_grid(values, s) * s) - result) ** 2 for s in candidates]
+    return MapScales(_least(candidates, errors), 1 / STEPS if activation == Activation.HSIGMOID else after)
+
+
+def _least(candidates: Floats, errors: list[float]) -> float:
+    return float(candidates[int(np.argmin(errors))])
