@@ -1,0 +1,84 @@
+"""Layer sums against torch's convolutions, which are exact in float64 on integers of this size."""
+
+import weakref
+from itertools import product
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional
+
+from codesign.emit import convolve
+from codesign.emit.convolve import Maps, last_map, layer_sums, walk
+from cost_models.workload import IMAGE, Layer, Node, Operation
+from tests.codesign.emit.float_networks import channelwise, every_operation
+
+SHAPES = list(product([Operation.CONV, Operation.DEPTHWISE], [1, 3, 5, 7], [1, 2], [True, False]))
+
+
+def torch_sums(layer: Layer, ifmap: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    groups = layer.in_channels if layer.operation == Operation.DEPTHWISE else 1
+    x, w = torch.from_numpy(ifmap).double(), torch.from_numpy(weight).double()
+    return functional.conv2d(x, w, None, layer.stride, layer.padding, groups=groups).numpy()
+
+
+def random_case(layer: Layer, rng: np.random.Generator, images: int = 3) -> tuple[np.ndarray, np.ndarray]:
+    fan_in = layer.in_channels if layer.operation == Operation.CONV else 1
+    kernel = (layer.kernel_height, layer.kernel_width)
+    ifmap = rng.integers(-128, 128, (images, layer.in_channels, layer.in_height, layer.in_width)).astype(np.int32)
+    return ifmap, rng.integers(-127, 128, (layer.out_channels, fan_in, *kernel)).astype(np.int32)
+
+
+@pytest.mark.parametrize(("operation", "kernel", "stride", "padded"), SHAPES)
+def test_convolutions_match_torch(operation: Operation, kernel: int, stride: int, padded: bool) -> None:
+    out = 7 if operation == Operation.CONV else 5
+    layer = Layer(operation, 5, out, 8, 11, kernel, kernel, stride, kernel // 2 if padded else 0)
+    ifmap, weight = random_case(layer, np.random.default_rng(kernel))
+    got = layer_sums(layer, ifmap, weight, None)
+    assert got.dtype == np.int32
+    assert np.array_equal(got, torch_sums(layer, ifmap, weight))
+
+
+def test_wide_maps_are_computed_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(convolve, "COLUMN_VALUES", 5 * 9 * 64 * 2)  # two images at once
+    layer = Layer(Operation.CONV, 5, 4, 8, 8, 3, 3, 1, 1)
+    ifmap, weight = random_case(layer, np.random.default_rng(0), images=5)
+    assert np.array_equal(layer_sums(layer, ifmap, weight, None), torch_sums(layer, ifmap, weight))
+
+
+def test_largest_sums_that_fit_are_exact() -> None:
+    layer = Layer(Operation.CONV, 2048, 1, 7, 7, 7, 7)
+    ifmap, weight = np.full((1, 2048, 7, 7), -128, np.int32), np.full((1, 2048, 7, 7), 127, np.int32)
+    assert layer_sums(layer, ifmap, weight, None).item() == -128 * 127 * 2048 * 49
+
+
+def test_pool_sums_and_scale_multiplies() -> None:
+    ifmap = np.random.default_rng(1).integers(-128, 128, (3, 5, 6, 6)).astype(np.int32)
+    gate = np.random.default_rng(2).integers(0, 128, (3, 5, 1, 1)).astype(np.int32)
+    pooled = layer_sums(channelwise(Operation.POOL, 5, 6, 6), ifmap, None, None)
+    scaled = layer_sums(channelwise(Operation.SCALE, 5, 6), ifmap, None, gate)
+    assert pooled.dtype == scaled.dtype == np.int32
+    assert np.array_equal(pooled[:, :, 0, 0], torch.from_numpy(ifmap).sum((2, 3)).numpy())
+    assert np.array_equal(scaled, (torch.from_numpy(ifmap) * torch.from_numpy(gate)).numpy())
+
+
+def test_walk_gives_each_node_its_maps_and_drops_those_read_for_the_last_time() -> None:
+    workload = every_operation()
+    alive: weakref.WeakValueDictionary[str, Maps] = weakref.WeakValueDictionary()
+    read: dict[str, dict[str, float]] = {}
+
+    def compute(node: Node, reads: dict[str, Maps]) -> Maps:
+        read[node.name] = {role: float(values[0]) for role, values in reads.items()}
+        result = np.array([float(len(read))])
+        alive[node.name] = result
+        return result
+
+    seen = []
+    for node, result in walk(workload, np.zeros(1), compute):
+        seen.append((node.name, float(result[0])))
+        if node.name == "halve":
+            assert set(alive) == {"project", "halve"}
+    index = dict(seen) | {IMAGE: 0.0}
+    assert [name for name, _ in seen] == [node.name for node in workload]
+    assert read == {node.name: {role: index[producer] for role, producer in node.reads} for node in workload}
+    assert last_map(walk(workload, np.zeros(1), compute)).shape == (1,)

@@ -1,0 +1,19 @@
+"""The float reference against torch."""
+
+import numpy as np
+import torch
+
+from codesign.emit.float_reference import run_float
+from tests.codesign.emit.float_networks import as_torch, every_operation, random_weights, run_torch
+
+
+def test_network_of_every_operation_matches_torch() -> None:
+    rng = np.random.default_rng(0)
+    workload = every_operation(channels=3)
+    weights = random_weights(workload, rng)
+    images = rng.normal(size=(6, 3, 8, 8)).astype(np.float32)
+    wanted = run_torch(workload, as_torch(weights), torch.from_numpy(images)).numpy()
+    got = run_float(workload, weights, images)
+    assert got.dtype == np.float32
+    assert got.shape == (6, 10)
+    np.testing.assert_allclose(got, wanted, rtol=1e-4, atol=1e-5)
