@@ -1,0 +1,204 @@
+"""A quantised network compiled for one accelerator: descriptors, weights and a memory layout.
+
+The engine addresses one arena of memory in words of an AXI port's width. The first part is the program: descriptors,
+channel parameters, activation tables and weights. Behind it lie the trip counters, the image and every layer's map.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from codesign.emit.quantise import QuantisedLayer, QuantisedNetwork
+from cost_models.mapping import LoopOrder, Mapping
+from cost_models.workload import IMAGE, Layer, Operation
+from hw_templates import isa
+from hw_templates.accelerator import Accelerator, axi_bytes
+from hw_templates.errors import InvalidValueError, UnsupportedLayerError
+
+Int8Array = npt.NDArray[np.int8]
+
+_OPERATION_CODES = {
+    Operation.CONV: isa.OperationCode.CONV,
+    Operation.DEPTHWISE: isa.OperationCode.DEPTHWISE,
+    Operation.POOL: isa.OperationCode.POOL,
+    Operation.SCALE: isa.OperationCode.SCALE,
+}
+_LOOP_ORDER_CODES = {
+    LoopOrder.PIXELS_OUTER: isa.LoopOrderCode.PIXELS_OUTER,
+    LoopOrder.CHANNELS_OUTER: isa.LoopOrderCode.CHANNELS_OUTER,
+}
+_SHAPE_FIELDS = (
+    *("in_height", "in_width", "in_channels", "out_height", "out_width", "out_channels"),
+    *("kernel_height", "kernel_width", "stride", "padding"),
+)
+
+
+@dataclass(frozen=True)
+class Program:
+    """What the engine needs in memory, and where. Places and lengths count words of ``axi_bytes`` bytes.
+
+    Attributes:
+        arena: initial content of the first words; what lies behind needs no initial value.
+        arena_words: length of the whole arena.
+        program_word, layer_count: the engine's two arguments.
+        image_word, image_words: where the input map goes, as :func:`pack_map` lays it out.
+        logits_word, logits_count: where the result is found, one int8 a class.
+        counter_word: where the engine writes :data:`hw_templates.isa.COUNTERS` for each layer.
+    """
+
+    arena: bytes
+    axi_bytes: int
+    arena_words: int
+    program_word: int
+    layer_count: int
+    image_word: int
+    image_words: int
+    logits_word: int
+    logits_count: int
+    counter_word: int
+
+    def layout(self) -> dict[str, int]:
+        """Everything but the content, by name."""
+        names = [name for name in self.__dataclass_fields__ if name != "arena"]
+        return {"isa_version": isa.VERSION, **{name: getattr(self, name) for name in names}}
+
+
+def map_words(channels: int, height: int, width: int, accelerator: Accelerator) -> int:
+    """Words of a feature map: each pixel takes whole words of channels."""
+    return height * width * -(-channels // axi_bytes(accelerator))
+
+
+def pack_map(images: Int8Array, accelerator: Accelerator) -> Int8Array:
+    """Maps [n, C, H, W] as they lie in memory, [n, bytes]: pixel by pixel, channels zero-padded to words."""
+    count, channels, height, width = images.shape
+    word = axi_bytes(accelerator)
+    padded = np.zeros((count, height, width, -(-channels // word) * word), dtype=np.int8)
+    padded[..., :channels] = images.transpose(0, 2, 3, 1)
+    return padded.reshape(count, -1)
+
+
+def pack_weights(layer: Layer, weights: Int8Array, mapping: Mapping, accelerator: Accelerator) -> Int8Array:
+    """Weights as the engine fetches them, tile after tile, padded with zeros; shape [bytes].
+
+    A dense tile is ordered [PE row group, PE column group, kernel row, kernel column, PE row, PE column], a depthwise
+    tile [lane group, kernel row, kernel column, lane].
+    """
+    if layer.operation == Operation.DEPTHWISE:
+        lanes = accelerator.depthwise_lanes
+        groups = -(-layer.out_channels // lanes)
+        padded = np.zeros((groups * lanes, layer.kernel_height, layer.kernel_width), dtype=np.int8)
+        padded[: layer.out_channels] = weights[:, 0]
+        ordered = padded.reshape(groups, lanes, layer.kernel_height, layer.kernel_width).transpose(0, 2, 3, 1)
+        return _pad_to(ordered.reshape(-1), axi_bytes(accelerator))
+    rows, cols = accelerator.pe_rows, accelerator.pe_cols
+    row_groups, col_groups = -(-layer.out_channels // rows), -(-layer.in_channels // cols)
+    kernel = (layer.kernel_height, layer.kernel_width)
+    padded = np.zeros((row_groups * rows, col_groups * cols, *kernel), dtype=np.int8)
+    padded[: layer.out_channels, : layer.in_channels] = weights
+    ordered = padded.reshape(row_groups, rows, col_groups, cols, *kernel).transpose(0, 2, 4, 5, 1, 3)
+    row_step, col_step = mapping.tile_out_channels // rows, mapping.tile_in_channels // cols
+    tiles = [
+        ordered[row : row + row_step, col : col + col_step].reshape(-1)
+        for row in range(0, row_groups, row_step)
+        for col in range(0, col_groups, col_step)
+    ]
+    return np.concatenate(tiles)
+
+
+def pack_parameters(layer: QuantisedLayer, accelerator: Accelerator) -> Int8Array:
+    """Bias, multiplier and shift of each channel, padded to whole words of channels; shape [bytes]."""
+    word = axi_bytes(accelerator)
+    records = np.zeros(-(-layer.node.layer.out_channels // word) * word, dtype=isa.CHANNEL_PARAMETERS)
+    records["shift"] = 1  # of padding channels: the engine's rounding needs at least one
+    for name in ("bias", "multiplier", "shift"):
+        records[name][: layer.node.layer.out_channels] = getattr(layer, name)
+    return records.view(np.int8)
+
+
+def compile_program(network: QuantisedNetwork, mappings: Sequence[Mapping], accelerator: Accelerator) -> Program:
+    """Compile ``network`` with one mapping a layer for ``accelerator``.
+
+    Raises:
+        UnsupportedLayerError: a layer has more channels than the engine's parameter memory.
+        InvalidValueError: not one mapping a layer.
+        MappingError: a tile does not fit the accelerator's buffers.
+    """
+    if len(mappings) != len(network.layers):
+        raise InvalidValueError("mappings", len(mappings), f"one for each of the {len(network.layers)} layers")
+    for quantised, mapping in zip(network.layers, mappings, strict=True):
+        layer = quantised.node.layer
+        if layer.out_channels > isa.MAX_CHANNELS:
+            raise UnsupportedLayerError(
+                f"{quantised.node.name}.out_channels: the engine has at most {isa.MAX_CHANNELS}, "
+                f"got {layer.out_channels}"
+            )
+        mapping.check(layer, accelerator)
+
+    word = axi_bytes(accelerator)
+    descriptors = np.zeros(len(network.layers), dtype=isa.DESCRIPTOR)
+    blocks: list[Int8Array] = []
+    end = descriptors.nbytes // word
+
+    def place(content: Int8Array) -> int:
+        nonlocal end
+        blocks.append(content)
+        start, end = end, end + content.nbytes // word
+        return start
+
+    for record, quantised, mapping in zip(descriptors, network.layers, mappings, strict=True):
+        record["parameter_word"] = place(pack_parameters(quantised, accelerator))
+        record["table_word"] = place(quantised.table)
+        if quantised.weight is not None:
+            record["weight_word"] = place(pack_weights(quantised.node.layer, quantised.weight, mapping, accelerator))
+
+    counter_word = end
+    first = network.layers[0].node.layer
+    maps = {IMAGE: counter_word + len(network.layers) * isa.COUNTERS.itemsize // word}
+    end = maps[IMAGE] + map_words(first.in_channels, first.in_height, first.in_width, accelerator)
+    image_words = end - maps[IMAGE]
+    for index, (record, quantised, mapping) in enumerate(zip(descriptors, network.layers, mappings, strict=True)):
+        layer = quantised.node.layer
+        maps[quantised.node.name] = end
+        end += map_words(layer.out_channels, layer.out_height, layer.out_width, accelerator)
+        record["counter_word"] = counter_word + index * isa.COUNTERS.itemsize // word
+        _describe(record, quantised, mapping, maps)
+
+    return Program(
+        arena=b"".join([descriptors.tobytes(), *(block.tobytes() for block in blocks)]),
+        axi_bytes=word,
+        arena_words=end,
+        program_word=0,
+        layer_count=len(network.layers),
+        image_word=maps[IMAGE],
+        image_words=image_words,
+        logits_word=maps[network.layers[-1].node.name],
+        logits_count=network.layers[-1].node.layer.out_channels,
+        counter_word=counter_word,
+    )
+
+
+def _describe(record: np.void, quantised: QuantisedLayer, mapping: Mapping, maps: dict[str, int]) -> None:
+    """Fill a descriptor's shape, tiling and places."""
+    node, layer = quantised.node, quantised.node.layer
+    for name in _SHAPE_FIELDS:
+        record[name] = getattr(layer, name)
+    for name in ("tile_out_channels", "tile_in_channels", "tile_height", "tile_width"):
+        record[name] = getattr(mapping, name)
+    record["operation"] = _OPERATION_CODES[layer.operation]
+    record["loop_order"] = _LOOP_ORDER_CODES[mapping.loop_order]
+    record["ifmap_word"] = maps[node.ifmap]
+    record["ofmap_word"] = maps[node.name]
+    if node.gate is not None:
+        record["weight_word"] = maps[node.gate]
+    if node.residual is not None:
+        record["residual"] = 1
+        record["residual_word"] = maps[node.residual]
+        record["residual_multiplier"] = quantised.residual_multiplier
+        record["residual_shift"] = quantised.residual_shift
+
+
+def _pad_to(content: Int8Array, multiple: int) -> Int8Array:
+    """``content`` with zeros up to a multiple of so many bytes."""
+    return np.pad(content, (0, -len(content) % multiple))

@@ -1,0 +1,129 @@
+"""The emitted project: a folder that compiles, simulates and synthesises without this package."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from codesign.emit.integer_reference import run_integer
+from codesign.emit.program import Int8Array, compile_program, pack_map
+from codesign.emit.quantise import QuantisedNetwork
+from cost_models.estimate import Estimate
+from cost_models.mapping import Mapping
+from hw_templates import isa
+from hw_templates.accelerator import Accelerator
+from hw_templates.atomic_file import write_bytes_atomically
+from hw_templates.board import Board
+from hw_templates.errors import InvalidValueError
+from hw_templates.render import render
+
+PROJECT_FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Design:
+    """A winning pair, ready to be emitted: the quantised subnet, its accelerator and what they are predicted to cost."""
+
+    network: QuantisedNetwork
+    accelerator: Accelerator
+    board: Board
+    estimate: Estimate
+
+    @property
+    def mappings(self) -> tuple[Mapping, ...]:
+        """One mapping a layer."""
+        return tuple(layer.mapping for layer in self.estimate.layers)
+
+
+def project_files(design: Design, images: Int8Array, origin: dict[str, object]) -> dict[str, bytes]:
+    """{path: content} of the whole project; equal arguments give equal bytes.
+
+    Args:
+        design: what is emitted.
+        images: quantised test images [n, C, H, W] whose logits become the golden vectors.
+        origin: where the subnet came from; recorded as it is.
+
+    Raises:
+        InvalidValueError: no test image.
+        MappingError, UnsupportedLayerError: the engine cannot run a layer.
+    """
+    if len(images) == 0:
+        raise InvalidValueError("images", 0, "at least one test image")
+    hardware = render(design.accelerator, design.board)
+    program = compile_program(design.network, design.mappings, design.accelerator)
+    golden = run_integer(design.network, images)
+    trips = np.array([_stated_trips(layer) for layer in design.estimate.layers], dtype=isa.COUNTERS)
+    layout = "".join(f"{name} {value}\n" for name, value in program.layout().items())
+    binary = {
+        "weights/arena.bin": program.arena,
+        "weights/images.bin": pack_map(images, design.accelerator).tobytes(),
+        "weights/golden.bin": golden.tobytes(),
+        "weights/trips.bin": trips.tobytes(),
+        "weights/program.txt": layout.encode(),
+    }
+    record = {
+        "format": PROJECT_FORMAT,
+        "board": design.board.name,
+        "part": design.board.part,
+        "accelerator": design.accelerator.as_dict(),
+        "hardware_sha256": _digest({path: text.encode() for path, text in hardware.items()}),
+        "program_sha256": _digest(binary),
+        "images": len(images),
+        "input_scale": design.network.input_scale,
+        "output_scale": design.network.output_scale,
+        "predicted": {"latency_ms": design.estimate.latency_ms, "energy_mj": design.estimate.energy_mj},
+        "layers": [
+            {"name": layer.name, "mapping": asdict(layer.mapping), "compute_cycles": layer.compute_cycles}
+            for layer in design.estimate.layers
+        ],
+        "origin": origin,
+    }
+    texts = {**hardware, "project.json": json.dumps(record, indent=2) + "\n", "README.md": _readme(design, len(images))}
+    return {**{path: text.encode() for path, text in texts.items()}, **binary}
+
+
+def write_project(folder: Path, files: dict[str, bytes]) -> None:
+    """Write ``files`` below ``folder``; what already stands there unchanged keeps its time stamp.
+
+    Raises:
+        StorageError: a file cannot be written.
+    """
+    for path, content in files.items():
+        target = folder / path
+        if not target.is_file() or target.read_bytes() != content:
+            write_bytes_atomically(target, content)
+
+
+def _digest(files: dict[str, bytes]) -> str:
+    digest = hashlib.sha256()
+    for path in sorted(files):
+        digest.update(f"{path}\0{len(files[path])}\0".encode() + files[path])
+    return digest.hexdigest()
+
+
+def _readme(design: Design, image_count: int) -> str:
+    a = design.accelerator
+    return f"""# An accelerator for {design.board.title}
+
+Emitted by codesign: a convolution engine as HLS C++ and a quantised network as its program.
+
+| | |
+|---|---|
+| PE array | {a.pe_rows} output channels x {a.pe_cols} input channels x {a.pe_pixels} pixels, {a.pack} products a DSP |
+| depthwise unit | {a.depthwise_lanes} channels x {a.pe_pixels} pixels |
+| buffers (each of two halves) | ifmap {a.ifmap_kib} KiB, weights {a.weight_kib} KiB, sums {a.ofmap_kib} KiB |
+| memory ports | {a.axi_bits} bits at {a.clock_mhz} MHz |
+| network | {len(design.network.layers)} layers |
+| predicted latency | {design.estimate.latency_ms:.4f} ms (analytical model, not measured) |
+
+- `make csim` compiles the engine with g++ and runs {image_count} test images through it: logits must equal the integer
+  reference bit for bit, and trip counts the cost model's cycles.
+- `make sanitize` does so under the address and undefined-behaviour sanitizers.
+- `make csynth` synthesises it with Vitis HLS (`tcl/csynth.tcl` says how with newer tools).
+
+`ENGINE.md` explains the hardware, `project.json` records parameters and digests, `weights/` holds the program, the
+test images and the golden vectors.
+"""

@@ -1,0 +1,139 @@
+"""The pictures of a run, each a function from values to a matplotlib figure."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.figure import Figure
+
+from cost_models.estimate import Estimate
+
+FloatArray = npt.NDArray[np.float64]
+
+# Colour-blind safe (Okabe and Ito 2008).
+_BLUE, _ORANGE, _GREEN, _RED, _GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#999999"
+_METHOD_STYLES = {"random": (_GREY, "s"), "sequential": (_ORANGE, "^"), "joint": (_BLUE, "o")}
+_BOUND_COLOURS = {"compute": _BLUE, "ddr": _ORANGE, "overhead": _GREY}
+
+
+@dataclass(frozen=True)
+class Point:
+    """One pair in the space of objectives."""
+
+    accuracy: float
+    latency_ms: float
+    energy_mj: float
+
+
+def front_figure(fronts: Mapping[str, FloatArray], winner: Point) -> Figure:
+    """Pareto fronts, accuracy against latency and against energy.
+
+    Args:
+        fronts: method to its front [n, 3] of predicted accuracy (0 to 1), latency_ms, energy_mj.
+        winner: the pair that was chosen, with its predicted accuracy.
+    """
+    figure = Figure(figsize=(10, 4.2), layout="constrained")
+    for axes, column, label in zip(figure.subplots(1, 2, sharey=True), (1, 2), ("latency / ms", "energy / mJ"), strict=True):
+        for method, front in fronts.items():
+            colour, marker = _METHOD_STYLES[method]
+            axes.plot(front[:, column], 100 * front[:, 0], marker, color=colour, markersize=4, alpha=0.45, mew=0)
+            x, y = _staircase(front[:, column], 100 * front[:, 0])
+            axes.plot(x, y, "-", color=colour, linewidth=1.4, label=method)
+        chosen = (winner.latency_ms, winner.energy_mj)[column - 1]
+        axes.plot(chosen, 100 * winner.accuracy, "*", color=_RED, markersize=15, mec="white", label="winner", zorder=5)
+        axes.set_xscale("log")
+        axes.set_xlabel(f"{label} (predicted by the cost model)")
+        axes.grid(alpha=0.3, which="both")
+    figure.axes[0].set_ylabel("accuracy / % (predicted)")
+    figure.axes[0].legend(loc="lower right", framealpha=0.9)
+    return figure
+
+
+def _staircase(cost: FloatArray, gain: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """The best gain at most at each cost, as the corners of steps."""
+    order = np.lexsort((-gain, cost))
+    best = np.maximum.accumulate(gain[order])
+    rises = np.concatenate([[True], np.diff(best) > 0])
+    return np.repeat(cost[order][rises], 2)[1:], np.repeat(best[rises], 2)[:-1]
+
+
+def layers_figure(estimate: Estimate) -> Figure:
+    """Cycles of each layer, coloured by what bounds it, and the bytes it moves."""
+    layers = estimate.layers
+    rows = np.arange(len(layers))
+    figure = Figure(figsize=(10, 1.2 + 0.21 * len(layers)), layout="constrained")
+    cycles, data = figure.subplots(1, 2, sharey=True, width_ratios=(3, 2))
+    cycles.barh(rows, [l.latency_cycles for l in layers], color=[_BOUND_COLOURS[l.bound] for l in layers], height=0.75)
+    cycles.plot([l.compute_cycles for l in layers], rows, "|", color="black", markersize=8)
+    handles = [cycles.barh(0, 0, color=colour) for colour in _BOUND_COLOURS.values()]
+    ideal = cycles.plot([], [], "|", color="black", markersize=8)[0]
+    cycles.legend(
+        [*handles, ideal], [*(f"bound by {name}" for name in _BOUND_COLOURS), "compute trips"], loc="upper right", fontsize=8
+    )
+    cycles.set_yticks(rows, [l.name for l in layers], fontsize=7)
+    cycles.invert_yaxis()
+    cycles.set_xlabel("cycles (predicted)")
+    data.barh(rows, [l.ddr_bytes / 1024 for l in layers], color=_GREEN, height=0.75)
+    data.set_xlabel("DDR traffic / KiB")
+    for axes in (cycles, data):
+        axes.grid(alpha=0.3, axis="x")
+        axes.set_axisbelow(True)
+    return figure
+
+
+def resources_figure(used: Mapping[str, float], available: Mapping[str, float], board: str) -> Figure:
+    """What the accelerator needs of each resource, as shares of what the board has."""
+    names = [name for name in used if available[name] > 0]
+    shares = [100 * used[name] / available[name] for name in names]
+    figure = Figure(figsize=(7, 0.9 + 0.42 * len(names)), layout="constrained")
+    axes = figure.subplots()
+    axes.barh(names, shares, color=_BLUE, height=0.6)
+    axes.axvline(100, color=_RED, linewidth=1.2)
+    for row, (name, share) in enumerate(zip(names, shares, strict=True)):
+        inside = share > 55
+        text = f"{used[name]:,.0f} of {available[name]:,.0f}"
+        axes.text(share + (-1 if inside else 1), row, text, va="center", ha="right" if inside else "left",
+                  color="white" if inside else "black", fontsize=9)  # fmt: skip
+    axes.invert_yaxis()
+    axes.set_xlim(0, 105)
+    axes.set_xlabel(f"% of {board} (estimated)")
+    return figure
+
+
+def training_figure(losses: Sequence[float], phases: Sequence[tuple[str, int]]) -> Figure:
+    """Training loss over steps, with the phases of progressive shrinking.
+
+    Args:
+        losses: one a step.
+        phases: (name, first step) in order.
+    """
+    figure = Figure(figsize=(8, 3.2), layout="constrained")
+    axes = figure.subplots()
+    steps = np.arange(1, len(losses) + 1)
+    axes.plot(steps, losses, color=_BLUE, alpha=0.25, linewidth=0.8)
+    window = max(1, len(losses) // 60)
+    smooth = np.convolve(losses, np.ones(window) / window, mode="valid")
+    axes.plot(steps[window - 1 :], smooth, color=_BLUE, linewidth=1.6)
+    axes.set_yscale("log")
+    for index, (name, first) in enumerate(phases):
+        axes.axvline(first, color=_GREY, linewidth=0.8, linestyle="--" if index else "-")
+        axes.annotate(f" {name}", (first, 0.97), xycoords=("data", "axes fraction"), fontsize=8, va="top")
+    axes.set_xlabel("step")
+    axes.set_ylabel("loss")
+    axes.grid(alpha=0.3)
+    return figure
+
+
+def predictor_figure(measured: FloatArray, predicted: FloatArray, kendall_tau: float) -> Figure:
+    """Predicted against measured accuracy of subnets that the predictor was not fitted on."""
+    figure = Figure(figsize=(4.2, 4.0), layout="constrained")
+    axes = figure.subplots()
+    axes.plot(100 * measured, 100 * predicted, "o", color=_BLUE, markersize=4, alpha=0.6, mew=0)
+    low, high = 100 * min(measured.min(), predicted.min()), 100 * max(measured.max(), predicted.max())
+    axes.plot([low, high], [low, high], color=_GREY, linewidth=1)
+    axes.set_xlabel("measured accuracy / %")
+    axes.set_ylabel("predicted accuracy / %")
+    axes.set_title(f"left-out subnets, Kendall tau {kendall_tau:.2f}", fontsize=10)
+    axes.grid(alpha=0.3)
+    return figure

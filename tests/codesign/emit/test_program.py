@@ -1,0 +1,114 @@
+import itertools
+
+import numpy as np
+import pytest
+from random_networks import network_of_every_operation, random_mapping
+
+from codesign.emit.program import compile_program, pack_map, pack_parameters, pack_weights
+from codesign.emit.quantise import QuantisedLayer, QuantisedNetwork
+from cost_models.mapping import LoopOrder, Mapping
+from cost_models.workload import IMAGE, Layer, Node, Operation
+from hw_templates import isa
+from hw_templates.accelerator import Accelerator
+from hw_templates.errors import InvalidValueError, MappingError, UnsupportedLayerError
+
+ACCELERATOR = Accelerator(8, 16, 2, 1, 16, 16, 16, 64, 100, 4)
+
+
+def test_maps_lie_pixel_by_pixel_in_whole_words() -> None:
+    images = np.arange(2 * 3 * 2 * 2, dtype=np.int8).reshape(2, 3, 2, 2)
+    packed = pack_map(images, ACCELERATOR).reshape(2, 2, 2, 8)
+    for n, c, h, w in np.ndindex(images.shape):
+        assert packed[n, h, w, c] == images[n, c, h, w]
+    assert not packed[..., 3:].any()
+
+
+def test_dense_weights_are_found_where_the_array_looks_for_them() -> None:
+    layer = Layer(Operation.CONV, 40, 20, 6, 6, 3, 3, 1, 1)
+    weights = np.random.default_rng(0).integers(-127, 128, (20, 40, 3, 3)).astype(np.int8)
+    mapping = Mapping(16, 32, 6, 6, LoopOrder.PIXELS_OUTER)
+    packed = pack_weights(layer, weights, mapping, ACCELERATOR)
+    assert packed.size == 24 * 48 * 9
+    start = 0
+    for first_out, outs in ((0, 16), (16, 4)):
+        for first_in, ins in ((0, 32), (32, 8)):
+            row_groups, col_groups = -(-outs // 8), -(-ins // 16)
+            size = row_groups * col_groups * 9 * 8 * 16
+            tile = packed[start : start + size].reshape(row_groups, col_groups, 3, 3, 8, 16)
+            start += size
+            for m in range(outs):
+                for n in range(ins):
+                    expected = weights[first_out + m, first_in + n]
+                    np.testing.assert_array_equal(tile[m // 8, n // 16, :, :, m % 8, n % 16], expected)
+    assert start == packed.size
+    assert np.abs(packed.astype(int)).sum() == np.abs(weights.astype(int)).sum()
+
+
+def test_depthwise_weights_are_grouped_by_lanes() -> None:
+    layer = Layer(Operation.DEPTHWISE, 10, 10, 6, 6, 5, 5, 1, 2)
+    weights = np.random.default_rng(1).integers(-127, 128, (10, 1, 5, 5)).astype(np.int8)
+    packed = pack_weights(layer, weights, Mapping(16, 16, 6, 6, LoopOrder.CHANNELS_OUTER), ACCELERATOR)
+    assert packed.size % 8 == 0
+    groups = packed[: 3 * 25 * 4].reshape(3, 5, 5, 4)
+    for c in range(10):
+        np.testing.assert_array_equal(groups[c // 4, :, :, c % 4], weights[c, 0])
+
+
+def test_parameters_fill_whole_words_and_padding_cannot_shift_by_less_than_one() -> None:
+    layer = network_of_every_operation(np.random.default_rng(2)).layers[0]
+    records = pack_parameters(layer, ACCELERATOR).view(isa.CHANNEL_PARAMETERS)
+    channels = layer.node.layer.out_channels
+    assert len(records) % 8 == 0
+    np.testing.assert_array_equal(records["bias"][:channels], layer.bias)
+    np.testing.assert_array_equal(records["multiplier"][:channels], layer.multiplier)
+    assert records["shift"].min() >= 1
+
+
+def test_nothing_in_the_arena_overlaps() -> None:
+    rng = np.random.default_rng(3)
+    network = network_of_every_operation(rng)
+    mappings = [random_mapping(layer.node.layer, ACCELERATOR, rng) for layer in network.layers]
+    program = compile_program(network, mappings, ACCELERATOR)
+    records = np.frombuffer(program.arena, dtype=isa.DESCRIPTOR, count=program.layer_count)
+    spans = [(0, len(program.arena) // 8), (program.counter_word, program.counter_word + 2 * len(records))]
+    spans.append((program.image_word, program.image_word + program.image_words))
+    for record in records:
+        words = int(record["out_height"] * record["out_width"] * -(-record["out_channels"] // 8))
+        spans.append((int(record["ofmap_word"]), int(record["ofmap_word"]) + words))
+    spans.sort()
+    assert all(end <= start for (_, end), (start, _) in itertools.pairwise(spans))
+    assert spans[-1][1] == program.arena_words
+    assert records[-1]["ofmap_word"] == program.logits_word
+
+
+def test_a_layer_reads_what_its_producers_wrote() -> None:
+    rng = np.random.default_rng(4)
+    network = network_of_every_operation(rng)
+    mappings = [random_mapping(layer.node.layer, ACCELERATOR, rng) for layer in network.layers]
+    program = compile_program(network, mappings, ACCELERATOR)
+    records = np.frombuffer(program.arena, dtype=isa.DESCRIPTOR, count=program.layer_count)
+    written = {IMAGE: program.image_word}
+    for layer, record in zip(network.layers, records, strict=True):
+        for role, producer in layer.node.reads:
+            field = {"ifmap": "ifmap_word", "gate": "weight_word", "residual": "residual_word"}[role]
+            assert record[field] == written[producer]
+        written[layer.node.name] = record["ofmap_word"]
+
+
+def one_layer(channels: int) -> QuantisedNetwork:
+    node = Node("wide", Layer(Operation.CONV, 1, channels, 1, 1), IMAGE)
+    integers = np.ones(channels, dtype=np.int32)
+    weight = np.ones((channels, 1, 1, 1), dtype=np.int8)
+    table = np.arange(-128, 128).astype(np.int8)
+    layer = QuantisedLayer(node, weight, integers, integers, integers, table, 0, 1)
+    return QuantisedNetwork((layer,), 1.0, 1.0)
+
+
+def test_what_the_engine_cannot_run_is_refused() -> None:
+    mapping = Mapping(8, 16, 1, 1, LoopOrder.PIXELS_OUTER)
+    with pytest.raises(InvalidValueError, match=r"mappings: must be one for each of the 1 layers, got 0"):
+        compile_program(one_layer(4), [], ACCELERATOR)
+    with pytest.raises(UnsupportedLayerError, match=r"wide\.out_channels: the engine has at most 2048, got 2049"):
+        compile_program(one_layer(2049), [mapping], ACCELERATOR)
+    with pytest.raises(MappingError, match="ofmap_kib"):
+        compile_program(one_layer(2048), [Mapping(2048, 16, 1, 1, LoopOrder.PIXELS_OUTER)], Accelerator(8, 16, 2, 1, 16, 32, 2, 64, 100, 4))  # fmt: skip  # noqa: E501

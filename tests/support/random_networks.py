@@ -1,0 +1,114 @@
+"""Random quantised networks and mappings that use every operation of the engine, for comparing implementations."""
+
+import numpy as np
+
+from codesign.emit.quantise import QuantisedLayer, QuantisedNetwork
+from cost_models.mapping import LoopOrder, Mapping
+from cost_models.workload import IMAGE, Activation, Layer, Node, Operation
+from hw_templates.accelerator import Accelerator
+from hw_templates.errors import MappingError
+
+
+class NetworkBuilder:
+    """Adds random layers, one after the other, to a network whose integers are random too."""
+
+    def __init__(self, rng: np.random.Generator) -> None:
+        self._rng = rng
+        self._layers: list[QuantisedLayer] = []
+        self._last = IMAGE
+        self._shape = (int(rng.integers(1, 6)), int(rng.integers(5, 14)), int(rng.integers(5, 14)))
+
+    def network(self) -> QuantisedNetwork:
+        """What was added so far."""
+        return QuantisedNetwork(tuple(self._layers), input_scale=1.0, output_scale=1.0)
+
+    def convolution(self, kernel: int, stride: int, residual: bool = False) -> None:
+        """A dense layer; with ``residual`` it keeps the shape and adds its own input."""
+        channels, height, width = self._shape
+        out = channels if residual else int(self._rng.integers(3, 40))
+        self._add(Layer(Operation.CONV, channels, out, height, width, kernel, kernel, stride, kernel // 2, residual))
+
+    def depthwise(self, kernel: int, stride: int) -> None:
+        """A depthwise layer."""
+        channels, height, width = self._shape
+        self._add(Layer(Operation.DEPTHWISE, channels, channels, height, width, kernel, kernel, stride, kernel // 2))
+
+    def pool(self) -> None:
+        """An average pool over the whole map."""
+        channels, height, width = self._shape
+        self._add(Layer(Operation.POOL, channels, channels, height, width, height, width))
+
+    def squeeze_excite(self) -> None:
+        """A gate computed from the pooled map, and the scaling by it."""
+        trunk, shape = self._last, self._shape
+        self.pool()
+        self.convolution(1, 1)
+        channels, height, width = self._shape
+        self._add(Layer(Operation.CONV, channels, shape[0], height, width))
+        gate, self._last, self._shape = self._last, trunk, shape
+        self._add(Layer(Operation.SCALE, *(shape[0], shape[0]), *shape[1:]), gate)
+
+    def _add(self, layer: Layer, gate: str | None = None) -> None:
+        rng, count = self._rng, layer.out_channels
+        name = f"layer{len(self._layers)}"
+        residual = self._last if layer.residual else None
+        node = Node(name, layer, self._last, Activation.IDENTITY, gate, residual)
+        kernel = (layer.kernel_height, layer.kernel_width)
+        fan_in = {Operation.CONV: layer.in_channels, Operation.DEPTHWISE: 1}.get(layer.operation)
+        weight = None if fan_in is None else rng.integers(-127, 128, (count, fan_in, *kernel)).astype(np.int8)
+        # Shifts that bring typical sums into int8, some too small so that saturation is met.
+        spread = np.log2(max(2.0, 5000 * np.sqrt(layer.macs / (layer.out_height * layer.out_width * count))))
+        shift = rng.integers(int(spread) + 7, int(spread) + 11, count)
+        self._layers.append(
+            QuantisedLayer(
+                node=node,
+                weight=weight,
+                bias=rng.integers(-4000, 4000, count).astype(np.int32),
+                multiplier=rng.integers(2**15, 2**16, count).astype(np.int32),
+                shift=shift.astype(np.int32),
+                table=rng.permutation(np.arange(-128, 128)).astype(np.int8),
+                residual_multiplier=int(rng.integers(2**15, 2**16)) if layer.residual else 0,
+                residual_shift=16 if layer.residual else 1,
+            )
+        )
+        self._last, self._shape = name, (count, layer.out_height, layer.out_width)
+
+
+def network_of_every_operation(rng: np.random.Generator) -> QuantisedNetwork:
+    """Convolutions 1/3/5/7 at both strides, depthwise ones, residuals, squeeze-and-excite, pool, classifier."""
+    builder = NetworkBuilder(rng)
+    builder.convolution(int(rng.choice([3, 5])), 1)
+    builder.depthwise(3, 1)
+    builder.convolution(1, 1, residual=True)
+    builder.depthwise(int(rng.choice([5, 7])), 2)
+    builder.squeeze_excite()
+    builder.convolution(7, 1)
+    builder.convolution(5, int(rng.choice([1, 2])))
+    builder.depthwise(7, 1)
+    builder.convolution(3, 1, residual=True)
+    builder.convolution(3, 2)
+    builder.convolution(1, 2)
+    builder.pool()
+    builder.convolution(1, 1)
+    return builder.network()
+
+
+def random_mapping(layer: Layer, accelerator: Accelerator, rng: np.random.Generator) -> Mapping:
+    """A legal mapping of ``layer``, drawn without regard to its price."""
+    channels = int(np.lcm(accelerator.pe_rows, accelerator.pe_cols))
+    for _ in range(10_000):
+        order = LoopOrder(rng.choice(list(LoopOrder)))
+        height = int(rng.integers(1, layer.out_height + 1))
+        width = int(rng.integers(1, layer.out_width + 1))
+        if layer.operation == Operation.CONV:
+            out = accelerator.pe_rows * int(rng.integers(1, -(-layer.out_channels // accelerator.pe_rows) + 1))
+            into = accelerator.pe_cols * int(rng.integers(1, -(-layer.in_channels // accelerator.pe_cols) + 1))
+        else:
+            out = into = channels * int(rng.integers(1, -(-layer.out_channels // channels) + 1))
+        mapping = Mapping(out, into, height, width, order)
+        try:
+            mapping.check(layer, accelerator)
+        except MappingError:
+            continue
+        return mapping
+    raise AssertionError(f"no legal mapping found for {layer}")
