@@ -34,7 +34,8 @@ def front_figure(fronts: Mapping[str, FloatArray], winner: Point) -> Figure:
         winner: the pair that was chosen, with its predicted accuracy.
     """
     figure = Figure(figsize=(10, 4.2), layout="constrained")
-    for axes, column, label in zip(figure.subplots(1, 2, sharey=True), (1, 2), ("latency / ms", "energy / mJ"), strict=True):
+    panels = zip(figure.subplots(1, 2, sharey=True), (1, 2), ("latency / ms", "energy / mJ"), strict=True)
+    for axes, column, label in panels:
         for method, front in fronts.items():
             colour, marker = _METHOD_STYLES[method]
             axes.plot(front[:, column], 100 * front[:, 0], marker, color=colour, markersize=4, alpha=0.45, mew=0)
@@ -64,17 +65,16 @@ def layers_figure(estimate: Estimate) -> Figure:
     rows = np.arange(len(layers))
     figure = Figure(figsize=(10, 1.2 + 0.21 * len(layers)), layout="constrained")
     cycles, data = figure.subplots(1, 2, sharey=True, width_ratios=(3, 2))
-    cycles.barh(rows, [l.latency_cycles for l in layers], color=[_BOUND_COLOURS[l.bound] for l in layers], height=0.75)
-    cycles.plot([l.compute_cycles for l in layers], rows, "|", color="black", markersize=8)
-    handles = [cycles.barh(0, 0, color=colour) for colour in _BOUND_COLOURS.values()]
-    ideal = cycles.plot([], [], "|", color="black", markersize=8)[0]
-    cycles.legend(
-        [*handles, ideal], [*(f"bound by {name}" for name in _BOUND_COLOURS), "compute trips"], loc="upper right", fontsize=8
-    )
-    cycles.set_yticks(rows, [l.name for l in layers], fontsize=7)
+    for bound, colour in _BOUND_COLOURS.items():
+        bars = [layer.latency_cycles if layer.bound == bound else 0 for layer in layers]
+        cycles.barh(rows, bars, color=colour, height=0.75, label=f"bound by {bound}")
+    compute = [layer.compute_cycles for layer in layers]
+    cycles.plot(compute, rows, "|", color="black", markersize=8, label="trips of the compute loop")
+    cycles.legend(loc="upper right", fontsize=8)
+    cycles.set_yticks(rows, [layer.name for layer in layers], fontsize=7)
     cycles.invert_yaxis()
     cycles.set_xlabel("cycles (predicted)")
-    data.barh(rows, [l.ddr_bytes / 1024 for l in layers], color=_GREEN, height=0.75)
+    data.barh(rows, [layer.ddr_bytes / 1024 for layer in layers], color=_GREEN, height=0.75)
     data.set_xlabel("DDR traffic / KiB")
     for axes in (cycles, data):
         axes.grid(alpha=0.3, axis="x")
