@@ -1,0 +1,136 @@
+"""The joint space: every pair of a subnet and an accelerator, with the names and ranges Optuna sees."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
+
+from codesign.supernet.space import Space, Subnet
+from hw_templates.accelerator import Accelerator, AcceleratorColumns
+from hw_templates.accelerator_space import AcceleratorSpace
+from hw_templates.errors import InvalidValueError
+
+IntArray = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A subnet and the accelerator it runs on."""
+
+    subnet: Subnet
+    accelerator: Accelerator
+
+
+def distribution(choices: tuple[int, ...]) -> BaseDistribution:
+    """An integer range where the choices are evenly spaced, so that samplers know their order; else categories."""
+    steps = {after - before for before, after in pairwise(choices)}
+    if len(steps) == 1:
+        return IntDistribution(choices[0], choices[-1], step=steps.pop())
+    return CategoricalDistribution(choices)
+
+
+@dataclass(frozen=True)
+class JointSpace:
+    """Pairs of a subnet of ``space`` and an accelerator of ``accelerators``.
+
+    A pair is one row of choice indices: the ``G`` genes of the subnet, then the 10 parameters of the accelerator.
+    Optuna parameters carry the names of the genes (``stage1.block2.kernel``) and of the accelerator's fields
+    (``pe_rows``). Only the parameters of blocks that a subnet has appear in a trial (define-by-run).
+    """
+
+    space: Space
+    accelerators: AcceleratorSpace
+
+    @cached_property
+    def parameters(self) -> tuple[tuple[str, tuple[int, ...]], ...]:
+        """(name, choices) of every column of a row, in order."""
+        return (*self.space.genes, *self.accelerators.genes)
+
+    @cached_property
+    def distributions(self) -> dict[str, BaseDistribution]:
+        """Name of every parameter to its Optuna distribution."""
+        return {name: distribution(choices) for name, choices in self.parameters}
+
+    @property
+    def gene_count(self) -> int:
+        """Columns of a row that describe the subnet: G."""
+        return len(self.space.genes)
+
+    @cached_property
+    def digest(self) -> str:
+        """Names and choices of all parameters in 16 hexadecimal digits: another space has another digest."""
+        return hashlib.sha256(json.dumps(self.parameters).encode()).hexdigest()[:16]
+
+    @cached_property
+    def _position_of_column(self) -> IntArray:
+        """[G] which block position a gene belongs to; -1 for genes that every subnet has."""
+        numbers = {position.name: index for index, position in enumerate(self.space.positions)}
+        return np.array([numbers.get(name.rpartition(".")[0], -1) for name, _ in self.space.genes])
+
+    def present(self, rows: IntArray) -> NDArray[np.bool_]:
+        """[n, G + 10] which parameters the pairs of ``rows`` have: not those of absent blocks."""
+        genes = self._position_of_column
+        mask = np.ones(rows.shape, dtype=bool)
+        of_block = np.flatnonzero(genes >= 0)
+        mask[:, of_block] = self.space.present(rows[:, : self.gene_count])[:, genes[of_block]]
+        return mask
+
+    def params(self, rows: IntArray) -> list[dict[str, int]]:
+        """Optuna parameters of each row."""
+        return [
+            {
+                name: choices[index]
+                for (name, choices), index, has in zip(self.parameters, row, mask, strict=True)
+                if has
+            }
+            for row, mask in zip(rows.tolist(), self.present(rows).tolist(), strict=True)
+        ]
+
+    def encode_params(self, params: Mapping[str, Any]) -> IntArray:
+        """[G + 10] the row of Optuna parameters; parameters of absent blocks may be missing.
+
+        Raises:
+            InvalidValueError: a parameter is missing, unknown or outside its choices.
+        """
+        unknown = sorted(set(params) - set(self.distributions))
+        if unknown:
+            raise InvalidValueError(f"params.{unknown[0]}", params[unknown[0]], "a parameter of this joint space")
+        row = np.zeros(len(self.parameters), dtype=np.int64)
+        for column, (name, choices) in enumerate(self.parameters):
+            if name in params:
+                if params[name] not in choices:
+                    raise InvalidValueError(f"params.{name}", params[name], f"one of {choices}")
+                row[column] = choices.index(params[name])
+        row[: self.gene_count] = self.space.canonical(row[None, : self.gene_count])[0]
+        for (name, _), has in zip(self.parameters, self.present(row[None])[0], strict=True):
+            if has and name not in params:
+                raise InvalidValueError(f"params.{name}", None, "given")
+        return row
+
+    def encode(self, pair: Pair) -> IntArray:
+        """[G + 10] the row of a pair.
+
+        Raises:
+            InvalidValueError: subnet or accelerator is not of this space.
+        """
+        accelerator = self.accelerators.encode(AcceleratorColumns.of([pair.accelerator]))[0]
+        return np.concatenate([self.space.encode(pair.subnet), accelerator])
+
+    def decode(self, row: IntArray) -> Pair:
+        """The pair of one row.
+
+        Raises:
+            InvalidValueError: the accelerator is not legal.
+        """
+        return Pair(self.space.decode(row[: self.gene_count]), self.columns(row[None])[0])
+
+    def columns(self, rows: IntArray) -> AcceleratorColumns:
+        """The accelerators of pairs [n, G + 10], legal or not."""
+        return self.accelerators.decode(rows[:, self.gene_count :])

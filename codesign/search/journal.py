@@ -1,0 +1,74 @@
+"""Journal files of Optuna: opened only when whole, and repaired where a killed writer left half a line."""
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
+
+from hw_templates.errors import StorageError
+
+# Optuna waits this long before it takes over the lock of a writer that was killed; writing takes milliseconds.
+_LOCK_GRACE_S = 5
+_RECORD_START = b'{"op_code":'
+
+
+def open_journal(path: Path) -> JournalStorage:
+    """The Optuna storage in the journal file ``path``, which is made where missing.
+
+    A last line without its end is what a killed writer leaves: it was never part of the study and is cut off.
+
+    Raises:
+        StorageError: the file cannot be read or written, or a line of it is no journal record.
+    """
+    # Optuna's lock is a symbolic link to the journal, and only an absolute one leads there from any folder.
+    path = path.absolute()
+    lock = JournalFileSymlinkLock(str(path), grace_period=_LOCK_GRACE_S)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        backend = JournalFileBackend(str(path), lock_obj=lock)
+        with _held(lock):
+            _cut_torn_line(path)
+    except OSError as error:
+        raise StorageError(f"{path}: cannot be opened as a study ({error.strerror or error})") from error
+    try:
+        return JournalStorage(backend)
+    except (KeyError, TypeError, ValueError, AssertionError) as error:
+        raise StorageError(f"{path}: not a journal of Optuna, or a damaged one ({error!r})") from error
+
+
+@contextmanager
+def _held(lock: JournalFileSymlinkLock) -> Iterator[None]:
+    lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _cut_torn_line(path: Path) -> None:
+    """Check every line; then, and only then, cut off a last one that lacks its end."""
+    whole = 0
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            if not _is_record(line):
+                raise StorageError(
+                    f"{path}, line {number}: must be a journal record of Optuna, got {line[:40]!r}; "
+                    "restore the file from a copy, or name another storage"
+                )
+            whole += len(line) if line.endswith(b"\n") else 0
+    if whole < path.stat().st_size:
+        os.truncate(path, whole)
+
+
+def _is_record(line: bytes) -> bool:
+    if not line.endswith(b"\n"):
+        return _RECORD_START.startswith(line[: len(_RECORD_START)])
+    try:
+        record = json.loads(line)
+    except ValueError:
+        return False
+    return isinstance(record, dict) and "op_code" in record

@@ -1,0 +1,112 @@
+"""Priced pairs, which of them no other dominates, and how much of the objective space they cover."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import moocore
+import numpy as np
+from numpy.typing import NDArray
+
+from codesign.search.joint_space import IntArray
+from hw_templates.errors import InvalidValueError
+
+FloatArray = NDArray[np.float64]
+
+OBJECTIVES = ("accuracy", "latency_ms", "energy_mj")
+MAXIMISED = (True, False, False)
+ACCURACY, LATENCY, ENERGY = range(3)
+
+
+def nondominated(values: FloatArray) -> NDArray[np.bool_]:
+    """[n] which rows of ``values`` [n, 3] (in the order of ``OBJECTIVES``) no other row dominates.
+
+    Of equal rows the first counts. Kung, Luccio and Preparata 1975 (n log n for three objectives), by moocore.
+    """
+    if not len(values):
+        return np.zeros(0, dtype=bool)
+    mask: NDArray[np.bool_] = np.asarray(moocore.is_nondominated(values, maximise=MAXIMISED), dtype=bool)
+    return mask
+
+
+@dataclass(frozen=True)
+class PricedPairs:
+    """Pairs and what they reach.
+
+    Attributes:
+        rows: int64 [n, G + 10], as :class:`~codesign.search.joint_space.JointSpace` encodes pairs.
+        values: float64 [n, 3], in the order of ``OBJECTIVES``.
+    """
+
+    rows: IntArray
+    values: FloatArray
+
+    def __post_init__(self) -> None:
+        if len(self.rows) != len(self.values):
+            raise InvalidValueError("priced_pairs.values", len(self.values), f"as many as the {len(self.rows)} rows")
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def accuracy(self) -> FloatArray:
+        """[n] in 0..1."""
+        return self.values[:, ACCURACY]
+
+    @property
+    def latency_ms(self) -> FloatArray:
+        """[n] of one inference."""
+        return self.values[:, LATENCY]
+
+    @property
+    def energy_mj(self) -> FloatArray:
+        """[n] of one inference."""
+        return self.values[:, ENERGY]
+
+    def take(self, selection: NDArray[np.bool_] | NDArray[np.int64]) -> "PricedPairs":
+        """The pairs that an index or boolean array selects."""
+        return PricedPairs(self.rows[selection], self.values[selection])
+
+    def front(self) -> "PricedPairs":
+        """The non-dominated pairs, ascending in latency; pairs of equal latency in the order given."""
+        kept = self.take(nondominated(self.values))
+        return kept.take(np.argsort(kept.latency_ms, kind="stable"))
+
+
+def concatenate(parts: Sequence[PricedPairs]) -> PricedPairs:
+    """The pairs of all ``parts``, in order."""
+    return PricedPairs(np.concatenate([p.rows for p in parts]), np.concatenate([p.values for p in parts]))
+
+
+@dataclass(frozen=True)
+class ReferencePoint:
+    """The worst corner of the box that hypervolumes are measured in; the best is (1, 0 ms, 0 mJ).
+
+    A method's hypervolume means something only beside others with the same reference point.
+    """
+
+    accuracy: float
+    latency_ms: float
+    energy_mj: float
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.accuracy < 1:
+            raise InvalidValueError("reference_point.accuracy", self.accuracy, "in 0..1, less than 1")
+        for name in ("latency_ms", "energy_mj"):
+            if not 0 < getattr(self, name) < np.inf:
+                raise InvalidValueError(f"reference_point.{name}", getattr(self, name), "positive and finite")
+
+    def hypervolume(self, values: FloatArray) -> float:
+        """Share (0..1) of the box between this point and the best corner that ``values`` [n, 3] dominate.
+
+        Zitzler and Thiele 1998; computed by moocore.
+        """
+        scaled = np.stack(
+            [
+                (1 - values[:, ACCURACY]) / (1 - self.accuracy),
+                values[:, LATENCY] / self.latency_ms,
+                values[:, ENERGY] / self.energy_mj,
+            ],
+            axis=1,
+        )
+        inside = scaled[(scaled < 1).all(axis=1)]
+        return float(moocore.hypervolume(inside, ref=[1.0, 1.0, 1.0])) if len(inside) else 0.0
