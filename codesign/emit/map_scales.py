@@ -52,9 +52,10 @@ def choose_map_scales(
 def best_scales(activation: Activation, before: Maps, clipping: Floats) -> MapScales:
     """Scales for a map whose values before the activation are given, among those that ``clipping`` allows."""
     largest = float(np.abs(before).max()) or 1.0  # a map of zeros is exact at any scale
-    counts, edges = np.histogram(before, bins=BINS, range=(-largest, largest))
-    occupied = counts > 0
-    counts, values = counts[occupied], ((edges[1:] + edges[:-1]) / 2)[occupied]
+    reach = largest * BINS / (BINS - 1)  # the middles of the outermost bins are the largest values
+    counts, _ = np.histogram(before, bins=BINS, range=(-reach, reach))
+    values = np.linspace(-largest, largest, BINS)[counts > 0]
+    counts = counts[counts > 0]
     result = activate(activation, values)
     candidates = clipping * (float(np.abs(result).max()) or largest) / STEPS
     after = _least(candidates, [counts @ (to_grid(result, s) * s - result) ** 2 for s in candidates])

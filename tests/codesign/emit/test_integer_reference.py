@@ -1,0 +1,131 @@
+"""The integer reference against torch convolutions in float64, where these integers and their halves are exact."""
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional
+
+from codesign.emit import integer_reference
+from codesign.emit.integer_reference import integer_maps, run_integer
+from codesign.emit.quantise import QuantisedLayer, QuantisedNetwork, quantise
+from cost_models.workload import IMAGE, Layer, Node, Operation
+from hw_templates.errors import InvalidValueError
+from tests.codesign.emit.float_networks import channelwise, conv, every_operation, random_weights
+
+CASES = [
+    *(conv(5, 7, 9, kernel, stride) for kernel in (1, 3, 5, 7) for stride in (1, 2)),
+    *(channelwise(Operation.DEPTHWISE, 6, 9, kernel, stride) for kernel in (1, 3, 5, 7) for stride in (1, 2)),
+    *(channelwise(Operation.DEPTHWISE, 6, 8, kernel, 2) for kernel in (3, 5, 7)),
+    channelwise(Operation.POOL, 6, 9, 9),
+    conv(40, 10, 1),
+    conv(6, 6, 9, 3, 1, residual=True),
+]
+
+
+def random_layer(node: Node, rng: np.random.Generator) -> QuantisedLayer:
+    """Integers that put results on both sides of saturation."""
+    layer = node.layer
+    fan_in = {Operation.CONV: layer.in_channels, Operation.DEPTHWISE: 1}.get(layer.operation)
+    kernel = (layer.kernel_height, layer.kernel_width)
+    weight = None if fan_in is None else rng.integers(-127, 128, (layer.out_channels, fan_in, *kernel)).astype(np.int8)
+    count = layer.out_channels
+    magnitude = 8 if weight is None else 14
+    return QuantisedLayer(
+        node,
+        weight,
+        bias=rng.integers(-5000, 5000, count).astype(np.int32),
+        multiplier=rng.integers(2**15, 2**16, count).astype(np.int32),
+        shift=rng.integers(magnitude + 7, magnitude + 12, count).astype(np.int32),
+        table=rng.permutation(np.arange(-128, 128)).astype(np.int8),
+        residual_multiplier=40000 if layer.residual else 0,
+        residual_shift=15 if layer.residual else 1,
+    )
+
+
+def post(layer: QuantisedLayer, sums: torch.Tensor, residual: torch.Tensor | None) -> np.ndarray:
+    """Bias to table in float64: products below 2^47 over powers of two, so every step is exact."""
+    bias, multiplier, shift = (
+        torch.from_numpy(x).double()[:, None, None] for x in (layer.bias, layer.multiplier, layer.shift)
+    )
+    result = torch.floor((sums + bias) * multiplier / 2**shift + 0.5)
+    if residual is not None:
+        result += torch.floor(residual * layer.residual_multiplier / 2**layer.residual_shift + 0.5)
+    return layer.table[result.clamp(-128, 127).long().numpy() + 128]
+
+
+@pytest.mark.parametrize("layer", CASES, ids=lambda layer: f"{layer.operation}{layer.kernel_height}s{layer.stride}")
+def test_layer_matches_torch(layer: Layer) -> None:
+    rng = np.random.default_rng(layer.macs)
+    node = Node("layer", layer, IMAGE, residual=IMAGE if layer.residual else None)
+    quantised = random_layer(node, rng)
+    images = rng.integers(-128, 128, (4, layer.in_channels, layer.in_height, layer.in_width)).astype(np.int8)
+    x = torch.from_numpy(images).double()
+    if quantised.weight is None:
+        sums = x.sum((2, 3), keepdim=True)
+    else:
+        groups = layer.in_channels if layer.operation == Operation.DEPTHWISE else 1
+        weight = torch.from_numpy(quantised.weight).double()
+        sums = functional.conv2d(x, weight, None, layer.stride, layer.padding, groups=groups)
+    got = integer_maps(QuantisedNetwork((quantised,), 1.0, 1.0), images)["layer"]
+    assert got.dtype == np.int8
+    assert np.array_equal(got, post(quantised, sums, x if layer.residual else None))
+
+
+def test_squeeze_excite_scale_matches_torch() -> None:
+    rng = np.random.default_rng(3)
+    nodes = (
+        Node("pool", channelwise(Operation.POOL, 6, 5, 5), IMAGE),
+        Node("gate", conv(6, 6, 1), "pool"),
+        Node("scale", channelwise(Operation.SCALE, 6, 5), IMAGE, gate="gate"),
+    )
+    layers = tuple(random_layer(node, rng) for node in nodes)
+    images = rng.integers(-128, 128, (4, 6, 5, 5)).astype(np.int8)
+    maps = integer_maps(QuantisedNetwork(layers, 1.0, 1.0), images)
+    gate = torch.from_numpy(maps["gate"]).double()
+    assert np.array_equal(maps["scale"], post(layers[2], torch.from_numpy(images).double() * gate, None))
+
+
+@pytest.fixture(scope="module")
+def network() -> QuantisedNetwork:
+    rng = np.random.default_rng(0)
+    workload = every_operation(channels=2)
+    return quantise(workload, random_weights(workload, rng), rng.normal(size=(16, 2, 8, 8)).astype(np.float32))
+
+
+def test_images_do_not_influence_each_other(network: QuantisedNetwork, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(integer_reference, "IMAGES_AT_ONCE", 3)
+    images = np.random.default_rng(1).integers(-128, 128, (7, 2, 8, 8)).astype(np.int8)
+    together = run_integer(network, images)
+    alone = np.concatenate([run_integer(network, image[None]) for image in images])
+    assert together.shape == (7, 10)
+    assert together.dtype == np.int8
+    assert np.array_equal(together, alone)
+
+
+def test_every_map_is_given_and_the_last_is_the_result(network: QuantisedNetwork) -> None:
+    images = np.random.default_rng(1).integers(-128, 128, (3, 2, 8, 8)).astype(np.int8)
+    maps = integer_maps(network, images)
+    assert {name: map_.shape[1:] for name, map_ in maps.items()} == {
+        node.name: (node.layer.out_channels, node.layer.out_height, node.layer.out_width) for node in network.workload
+    }
+    assert np.array_equal(maps["classifier"][:, :, 0, 0], run_integer(network, images))
+
+
+def test_last_map_with_pixels_keeps_them() -> None:
+    node = Node("only", conv(2, 3, 4), IMAGE)
+    network = QuantisedNetwork((random_layer(node, np.random.default_rng(0)),), 1.0, 1.0)
+    assert run_integer(network, np.zeros((5, 2, 4, 4), np.int8)).shape == (5, 3, 4, 4)
+
+
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        (np.zeros((1, 2, 8, 8), np.float32), r"images\.dtype: must be int8, got 'float32'"),
+        (np.zeros((1, 3, 8, 8), np.int8), r"images\.shape: must be \(n, 2, 8, 8\)"),
+        (np.zeros((2, 8, 8), np.int8), r"images\.shape: must be \(n, 2, 8, 8\)"),
+        (np.zeros((0, 2, 8, 8), np.int8), r"images\.shape: .* n at least 1, got \(0, 2, 8, 8\)"),
+    ],
+)
+def test_bad_images_are_refused(network: QuantisedNetwork, images: np.ndarray, message: str) -> None:
+    with pytest.raises(InvalidValueError, match=message):
+        run_integer(network, images)

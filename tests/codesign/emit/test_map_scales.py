@@ -1,0 +1,73 @@
+"""The choice of scales against brute force and known ranges."""
+
+import numpy as np
+import pytest
+import torch
+
+from codesign.emit.activation_table import to_grid
+from codesign.emit.map_scales import CLIPPING, best_scales, choose_map_scales
+from cost_models.workload import IMAGE, Activation, Node, Workload
+from tests.codesign.emit.float_networks import (
+    TORCH_ACTIVATIONS,
+    as_torch,
+    conv,
+    every_operation,
+    random_weights,
+    run_torch,
+)
+
+
+def squared_error(values: np.ndarray, scale: float) -> float:
+    return float(((to_grid(values, scale) * scale - values) ** 2).sum())
+
+
+@pytest.mark.parametrize("tail", ["normal", "laplace", "standard_cauchy"])
+@pytest.mark.parametrize("activation", [Activation.IDENTITY, Activation.RELU, Activation.RELU6])
+def test_scale_is_within_a_hundredth_of_the_least_squared_error(activation: Activation, tail: str) -> None:
+    values = getattr(np.random.default_rng(0), tail)(size=20_000).clip(-60, 60)
+    result = TORCH_ACTIVATIONS[activation](torch.from_numpy(values)).numpy()
+    scales = best_scales(activation, values, CLIPPING)
+    least = min(squared_error(result, scale) for scale in CLIPPING * np.abs(result).max() / 127)
+    assert scales.before == scales.after
+    assert squared_error(result, scales.after) <= 1.01 * least
+
+
+@pytest.mark.parametrize("activation", [Activation.HSWISH, Activation.HSIGMOID])
+def test_values_below_minus_three_clip_before_a_hard_activation(activation: Activation) -> None:
+    values = np.concatenate([np.linspace(-100, -3, 5000), np.linspace(-3, 4, 5000)])
+    scales = best_scales(activation, values, CLIPPING)
+    assert 3 / 128 <= scales.before <= 5 / 127  # -100 would need 100 / 127
+    steps = torch.from_numpy(to_grid(values, scales.before)) * scales.before
+    error = TORCH_ACTIVATIONS[activation](steps) - TORCH_ACTIVATIONS[activation](torch.from_numpy(values))
+    assert float(error.abs().max()) <= 2.1 * scales.before
+
+
+def test_hsigmoid_results_have_127_steps_to_one() -> None:
+    assert best_scales(Activation.HSIGMOID, np.linspace(-5, 5, 100), CLIPPING).after == 1 / 127
+
+
+@pytest.mark.parametrize("activation", list(Activation))
+def test_map_of_zeros_has_a_usable_scale(activation: Activation) -> None:
+    scales = best_scales(activation, np.zeros((2, 3)), CLIPPING)
+    assert scales.before > 0
+    assert scales.after > 0
+
+
+def test_every_node_has_scales_and_the_last_map_is_not_clipped() -> None:
+    rng = np.random.default_rng(0)
+    workload = every_operation()
+    weights = random_weights(workload, rng)
+    images = rng.normal(size=(32, 1, 8, 8)).astype(np.float32)
+    _, scales = choose_map_scales(workload, weights, images)
+    logits = run_torch(workload, as_torch(weights), torch.from_numpy(images))
+    assert set(scales) == {node.name for node in workload}
+    assert scales["classifier"].after * 127 == pytest.approx(float(logits.abs().max()), rel=1e-4)
+
+
+def test_scale_of_a_residual_layer_covers_the_sum() -> None:
+    workload = Workload((Node("add", conv(1, 1, 4, residual=True), IMAGE, residual=IMAGE),))
+    weights = {"add": (np.full((1, 1, 1, 1), 2, np.float32), np.zeros(1, np.float32))}
+    images = np.linspace(-1, 1, 16, dtype=np.float32).reshape(1, 1, 4, 4)
+    input_scale, scales = choose_map_scales(workload, weights, images)
+    assert input_scale == pytest.approx(1 / 127)
+    assert scales["add"].after == pytest.approx(3 / 127)
