@@ -9,6 +9,7 @@ from codesign.emit.activation_table import SHARED_SCALE, Floats, activate, to_gr
 from codesign.emit.convolve import Maps, walk
 from codesign.emit.float_reference import Weights, activated, before_activation
 from cost_models.workload import Activation, Node, Workload
+from hw_templates.errors import InvalidValueError
 
 STEPS = 127
 BINS = 8191
@@ -35,12 +36,17 @@ def choose_map_scales(
     the error is that of the activation, so values below -3 may clip. The network's last map is not clipped, because
     clipped logits tie. An h-sigmoid's result has the scale 1/127. Where a layer adds a residual, its scale covers
     the sum.
+
+    Raises:
+        InvalidValueError: a map leaves the range of float32.
     """
     scales: dict[str, MapScales] = {}
     last = workload.nodes[-1].name
 
     def compute(node: Node, reads: dict[str, Maps]) -> Maps:
         before = before_activation(node, weights, reads)
+        if not np.isfinite(before).all():
+            raise InvalidValueError(f"{node.name}: calibrated map", float(np.abs(before).max()), "finite")
         scales[node.name] = best_scales(node.activation, before, CLIPPING[:1] if node.name == last else CLIPPING)
         return activated(node, before)
 

@@ -77,8 +77,8 @@ def quantise(workload: Workload, weights: Weights, images: npt.NDArray[np.float3
             do. Maps that are still to be read are held for all of them.
 
     Raises:
-        InvalidValueError: weights or images are missing, of the wrong shape or not finite, or a layer's sums do not
-            fit 32 bits.
+        InvalidValueError: weights or images are missing, of the wrong shape or not finite; a layer's sums do not fit
+            32 bits; or a map is so small beside the products that it sums that no rescaling factor fits.
     """
     check_weights(workload, weights)
     check_images("calibration images", workload, images)

@@ -7,6 +7,7 @@ import torch
 from codesign.emit.activation_table import to_grid
 from codesign.emit.map_scales import CLIPPING, best_scales, choose_map_scales
 from cost_models.workload import IMAGE, Activation, Node, Workload
+from hw_templates.errors import InvalidValueError
 from tests.codesign.emit.float_networks import (
     TORCH_ACTIVATIONS,
     as_torch,
@@ -71,3 +72,10 @@ def test_scale_of_a_residual_layer_covers_the_sum() -> None:
     input_scale, scales = choose_map_scales(workload, weights, images)
     assert input_scale == pytest.approx(1 / 127)
     assert scales["add"].after == pytest.approx(3 / 127)
+
+
+def test_map_beyond_float32_is_named() -> None:
+    workload = Workload((Node("first", conv(1, 1, 4), IMAGE), Node("second", conv(1, 1, 4), "first")))
+    weights = dict.fromkeys(("first", "second"), (np.full((1, 1, 1, 1), 1e30, np.float32), np.zeros(1, np.float32)))
+    with pytest.raises(InvalidValueError, match="second: calibrated map: must be finite, got inf"):
+        choose_map_scales(workload, weights, np.ones((1, 1, 4, 4), np.float32))

@@ -1,0 +1,215 @@
+"""Quantisation: ranges, the loss against float, and what it refuses."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.datasets import load_digits
+from torch.nn import functional
+
+from codesign.emit.float_reference import Weights, run_float
+from codesign.emit.integer_reference import run_integer
+from codesign.emit.quantise import QuantisedNetwork, quantise, quantise_image
+from cost_models.workload import IMAGE, Activation, Node, Operation, Workload
+from hw_templates.errors import InvalidValueError
+from tests.codesign.emit.float_networks import channelwise, conv, every_operation, random_weights, run_torch
+
+
+def random_images(rng: np.random.Generator, count: int, workload: Workload) -> np.ndarray:
+    first = workload.nodes[0].layer
+    return rng.normal(size=(count, first.in_channels, first.in_height, first.in_width)).astype(np.float32)
+
+
+def real_logits(network: QuantisedNetwork, images: np.ndarray) -> np.ndarray:
+    return run_integer(network, quantise_image(network, images)) * network.output_scale
+
+
+@settings(deadline=None, max_examples=15)
+@given(st.integers(0, 2**32 - 1), st.floats(1e-3, 1e3))
+def test_every_integer_is_in_its_range(seed: int, size: float) -> None:
+    rng = np.random.default_rng(seed)
+    workload = every_operation()
+    weights = {name: (size * weight, bias) for name, (weight, bias) in random_weights(workload, rng).items()}
+    network = quantise(workload, weights, random_images(rng, 4, workload))
+    assert network.workload == workload
+    for layer in network.layers:
+        count = layer.node.layer.out_channels
+        assert layer.bias.dtype == layer.multiplier.dtype == layer.shift.dtype == np.int32
+        assert layer.bias.shape == layer.multiplier.shape == layer.shift.shape == (count,)
+        assert np.all((layer.multiplier == 0) | ((layer.multiplier >= 2**15) & (layer.multiplier < 2**16)))
+        assert np.all((layer.shift >= 1) & (layer.shift <= 47))
+        assert layer.table.dtype == np.int8
+        assert layer.table.shape == (256,)
+        assert (layer.weight is None) == (layer.node.name not in weights)
+        if layer.weight is not None:
+            assert layer.weight.dtype == np.int8
+            assert np.all(np.abs(layer.weight.astype(int)).max(axis=(1, 2, 3)) == 127)
+        assert (layer.residual_multiplier > 0) == (layer.node.residual is not None)
+
+
+@pytest.mark.parametrize("activation", list(Activation))
+def test_one_layer_is_within_the_steps_it_is_made_of(activation: Activation) -> None:
+    """On images that are exact in int8 with weights that are, only the requantisation and the table round."""
+    rng = np.random.default_rng(1)
+    workload = Workload((Node("only", conv(8, 5, 6, 3), IMAGE, activation),))
+    weight = rng.integers(-127, 128, (5, 8, 3, 3)).astype(np.float32)
+    weight[:, 0, 0, 0] = 127
+    weights = {"only": (weight / 500, np.linspace(-1, 1, 5, dtype=np.float32))}
+    images = (rng.integers(-127, 128, (20, 8, 6, 6)) / 127).astype(np.float32)
+    images[0, 0, 0, 0] = 1
+    network = quantise(workload, weights, images)
+    assert network.input_scale == pytest.approx(1 / 127)
+    linear = Workload((Node("only", conv(8, 5, 6, 3), IMAGE),))
+    step = np.abs(run_float(linear, weights, images)).max() / 127
+    error = np.abs(real_logits(network, images) - run_float(workload, weights, images))
+    assert error.max() <= 1.5 * 0.51 * step + 0.51 * network.output_scale  # 1.5: the steepest slope of h-swish
+
+
+def test_channel_without_weights_keeps_its_bias() -> None:
+    workload = Workload((Node("only", conv(3, 4, 2), IMAGE),))
+    weight = np.array([[0, 0, 0], [1e-12, 0, 0], [1, -1, 1], [0, 0, 0]], np.float32).reshape(4, 3, 1, 1)
+    bias = np.array([0.5, -1.5, 0, 0], np.float32)
+    images = np.random.default_rng(0).uniform(-1, 1, (50, 3, 2, 2)).astype(np.float32)
+    network = quantise(workload, {"only": (weight, bias)}, images)
+    got = real_logits(network, images).mean(axis=(0, 2, 3))
+    np.testing.assert_allclose(got[[0, 1, 3]], [0.5, -1.5, 0], atol=0.51 * network.output_scale)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_network_of_every_operation_loses_little(seed: int) -> None:
+    """Of what differs between images that the calibration did not see, at most a fiftieth is error (17 dB)."""
+    rng = np.random.default_rng(seed)
+    workload = every_operation(channels=3)
+    weights = random_weights(workload, rng)
+    network = quantise(workload, weights, random_images(rng, 64, workload))
+    images = random_images(rng, 64, workload)
+    exact = run_float(workload, weights, images)
+    error = real_logits(network, images) - exact
+    assert np.sum(error**2) <= 0.02 * np.sum((exact - exact.mean(0)) ** 2)
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Threads only get in each other's way on convolutions as small as these."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def train(workload: Workload, images: torch.Tensor, labels: torch.Tensor) -> Weights:
+    """A few epochs of Adam on the workload's own weights."""
+    torch.manual_seed(0)
+    start = random_weights(workload, np.random.default_rng(0))
+    weights = {name: tuple(torch.from_numpy(part).requires_grad_() for part in pair) for name, pair in start.items()}
+    optimiser = torch.optim.Adam([part for pair in weights.values() for part in pair])
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 5e-3, total_steps=12 * -(-len(images) // 64))
+    for _ in range(12):
+        for batch in torch.randperm(len(images)).split(64):
+            optimiser.zero_grad()
+            functional.cross_entropy(run_torch(workload, weights, images[batch]), labels[batch]).backward()
+            optimiser.step()
+            schedule.step()
+    return {name: (weight.detach().numpy(), bias.detach().numpy()) for name, (weight, bias) in weights.items()}
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_trained_digits_network_loses_at_most_a_point() -> None:
+    digits = load_digits()
+    order = np.random.default_rng(0).permutation(len(digits.target))
+    images = digits.images[order, None].astype(np.float32) / 16
+    labels = digits.target[order]
+    workload = every_operation()
+    weights = train(workload, torch.from_numpy(images[:1200]), torch.from_numpy(labels[:1200]))
+    network = quantise(workload, weights, images[:256])
+    exact = np.mean(run_float(workload, weights, images[1200:]).argmax(1) == labels[1200:])
+    rounded = np.mean(real_logits(network, images[1200:]).argmax(1) == labels[1200:])
+    assert exact >= 0.93
+    assert rounded >= exact - 0.01
+
+
+def test_quantised_image_is_the_nearest_step() -> None:
+    rng = np.random.default_rng(0)
+    workload = every_operation()
+    network = quantise(workload, random_weights(workload, rng), random_images(rng, 8, workload))
+    images = 3 * random_images(rng, 8, workload)
+    got = quantise_image(network, images)
+    assert got.dtype == np.int8
+    inside = np.abs(images) <= 127 * network.input_scale
+    assert np.abs(got * network.input_scale - images)[inside].max() <= 0.501 * network.input_scale
+    assert set(got[images > 128 * network.input_scale]) == {127}
+    assert set(got[images < -129 * network.input_scale]) == {-128}
+
+
+def test_sums_that_may_leave_32_bits_are_refused() -> None:
+    workload = Workload((Node("wide", conv(140_000, 1, 1), IMAGE),))
+    weights = {"wide": (np.ones((1, 140_000, 1, 1), np.float32), np.zeros(1, np.float32))}
+    with pytest.raises(
+        InvalidValueError, match="wide: largest possible sum: must be at most 2147483647, got 2275840000"
+    ):
+        quantise(workload, weights, np.ones((1, 140_000, 1, 1), np.float32))
+
+
+def test_pool_of_a_map_too_large_for_32_bits_is_refused() -> None:
+    size = 4100
+    workload = Workload((Node("pool", channelwise(Operation.POOL, 1, size, size), IMAGE),))
+    with pytest.raises(InvalidValueError, match="pool: largest possible sum"):
+        quantise(workload, {}, np.ones((1, 1, size, size), np.float32))
+
+
+def broken_weights(node: str, weight: np.ndarray | None, bias: np.ndarray | None) -> Weights:
+    weights = random_weights(every_operation(), np.random.default_rng(0))
+    weights[node] = (weights[node][0] if weight is None else weight, weights[node][1] if bias is None else bias)
+    return weights
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        ({}, r"weights\[stem\]: must be given, got None"),
+        (
+            broken_weights("squeeze", np.zeros((8, 16, 1, 1), np.float32), None),
+            r"squeeze\.weight\.shape: must be \(8, 32, 1, 1\), got \(8, 16, 1, 1\)",
+        ),
+        (
+            broken_weights("depthwise", np.zeros((32, 32, 5, 5), np.float32), None),
+            r"depthwise\.weight\.shape: must be \(32, 1, 5, 5\)",
+        ),
+        (broken_weights("stem", None, np.zeros(3, np.float32)), r"stem\.bias\.shape: must be \(12,\), got \(3,\)"),
+        (broken_weights("stem", None, np.full(12, np.nan, np.float32)), r"stem\.bias: must be finite, got nan"),
+        (
+            broken_weights("final", np.full((48, 12, 3, 3), np.inf, np.float32), None),
+            r"final\.weight: must be finite, got inf",
+        ),
+        (
+            broken_weights("stem", None, None) | {"pool": (np.zeros((1, 1, 1, 1)), np.zeros(1))},
+            r"weights: must be of a convolution or depthwise node of the workload, got 'pool'",
+        ),
+    ],
+)
+def test_bad_weights_are_refused(weights: Weights, message: str) -> None:
+    with pytest.raises(InvalidValueError, match=message):
+        quantise(every_operation(), weights, np.zeros((2, 1, 8, 8), np.float32))
+
+
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        (np.zeros((0, 1, 8, 8), np.float32), r"calibration images\.shape: .* n at least 1, got \(0, 1, 8, 8\)"),
+        (np.zeros((4, 1, 16, 16), np.float32), r"calibration images\.shape: must be \(n, 1, 8, 8\)"),
+        (np.full((4, 1, 8, 8), np.nan, np.float32), r"calibration images: must be finite, got nan"),
+    ],
+)
+def test_bad_calibration_images_are_refused(images: np.ndarray, message: str) -> None:
+    with pytest.raises(InvalidValueError, match=message):
+        quantise(every_operation(), random_weights(every_operation(), np.random.default_rng(0)), images)
+
+
+def test_map_that_vanishes_beside_its_products_is_refused() -> None:
+    workload = Workload((Node("cancelling", conv(2, 1, 2), IMAGE),))
+    weights = {"cancelling": (np.array([1, -1], np.float32).reshape(1, 2, 1, 1), np.full(1, 1e-9, np.float32))}
+    with pytest.raises(InvalidValueError, match=r"cancelling\.multiplier: must be a rescaling factor in 0\.\.32767\.5"):
+        quantise(workload, weights, np.ones((1, 2, 2, 2), np.float32))
