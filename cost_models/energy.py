@@ -1,0 +1,44 @@
+"""Dynamic energy of a layer: what its multiply-accumulates, its buffers and the DDR take.
+
+E = MACs * e_mac + buffer bytes * e_buffer + DDR bytes * e_ddr, the accounting of Chen et al., "Eyeriss" (ISCA 2016),
+with two levels of memory. Idle power is the network's matter (:func:`cost_models.estimate.network_energy_mj`).
+"""
+
+from cost_models.coefficients import EnergyCoefficients
+from cost_models.latency import setup_words
+from cost_models.tiling import Array, ChannelTiling, Engine, PixelTiling, Traffic
+from cost_models.workload import Layer, Operation
+from hw_templates.accelerator import ACCUMULATOR_BYTES
+
+
+def ddr_bytes(layer: Layer, engine: Engine, traffic: Traffic) -> Array:
+    """Bytes that pass the DDR, setup included."""
+    return (traffic.words + setup_words(layer, engine)) * engine.word
+
+
+def buffer_bytes(layer: Layer, engine: Engine, channels: ChannelTiling, pixels: PixelTiling, traffic: Traffic) -> Array:
+    """Bytes read from and written to the buffers.
+
+    A trip reads one line of the ifmap and one of the weight buffer; sums stay in registers for all taps and input
+    channels of a tile, are then written, and read again by the next tile of input channels or by the store stage.
+    """
+    taps = layer.kernel_height * layer.kernel_width
+    if layer.operation == Operation.CONV:
+        inputs = channels.inputs.count
+        line = engine.cols * (engine.pixels + engine.rows)
+        sums = engine.rows * engine.pixels * traffic.trips / (channels.inputs.total * taps)
+    else:
+        inputs = 1.0
+        line = engine.lanes * (engine.pixels + 1)
+        sums = engine.lanes * engine.pixels * traffic.trips / taps
+    filled = (traffic.ifmap_words + traffic.weight_words + traffic.ofmap_words) * engine.word
+    accumulators = (2 * inputs - 1) * sums + layer.out_channels * layer.out_height * layer.out_width
+    return traffic.trips * line + filled + ACCUMULATOR_BYTES * accumulators
+
+
+def dynamic_energy_mj(macs: int, buffer: Array, ddr: Array, coefficients: EnergyCoefficients) -> Array:
+    """Millijoules of ``macs`` multiply-accumulates, and of bytes through the buffers and the DDR."""
+    picojoules = (
+        macs * coefficients.mac_pj + buffer * coefficients.buffer_pj_per_byte + ddr * coefficients.ddr_pj_per_byte
+    )
+    return picojoules * 1e-9

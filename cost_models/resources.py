@@ -1,0 +1,187 @@
+"""What an accelerator takes of a device, in closed form, for one accelerator or columns of many.
+
+DSP slices and block memories are exact by construction of ``conv_engine``. LUT and FF are an estimate from structure
+(adder trees, accumulators, crossbars, requantisers) with prior coefficients.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cost_models.coefficients import LogicCoefficients, load_coefficients
+from hw_templates.accelerator import (
+    Accelerator,
+    AnyAccelerator,
+    axi_bytes,
+    ifmap_banks,
+    ifmap_depth,
+    ofmap_banks,
+    ofmap_depth,
+    weight_banks,
+    weight_depth,
+)
+from hw_templates.board import Board
+from hw_templates.errors import InvalidValueError, ResourceError
+
+RESOURCES = ("dsp", "bram_18k", "uram", "lut", "ff")
+
+MAX_CHANNELS = 2048
+PARAMETER_BITS = 64
+ADDRESS_DSP = 10
+MEMORY_PORTS = 4
+# Vitis HLS sizes an adapter's FIFO for all outstanding bursts: 16 by default, of 64 words each here.
+PORT_FIFO_WORDS = 16 * 64
+URAM_LEAST_DEPTH = 2048
+
+# An int, or an integer array [A] for columns.
+Count = Any
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What is needed: numbers for one accelerator, arrays [A] for columns."""
+
+    dsp: Count
+    bram_18k: Count
+    uram: Count
+    lut: Count
+    ff: Count
+
+
+def _ceil_div(a: Count, b: Count) -> Count:
+    return -(-a // b)
+
+
+def block_rams(depth: Count, width: Count) -> NDArray[np.int64]:
+    """18 Kib block RAMs of a memory of ``depth`` words of ``width`` bits.
+
+    The rule of FINN's ``bram_estimation`` (Blott et al., "FINN-R", TRETS 2018), elementwise.
+    """
+    depth, width = np.asarray(depth, dtype=np.int64), np.asarray(width, dtype=np.int64)
+    return np.select(
+        [width == 1, width == 2, width <= 4, width <= 9, (width <= 18) | (depth > 512)],
+        [
+            _ceil_div(depth, 16384),
+            _ceil_div(depth, 8192),
+            _ceil_div(depth, 4096) * _ceil_div(width, 4),
+            _ceil_div(depth, 2048) * _ceil_div(width, 9),
+            _ceil_div(depth, 1024) * _ceil_div(width, 18),
+        ],
+        _ceil_div(depth, 512) * _ceil_div(width, 36),
+    )
+
+
+def ultra_rams(depth: Count, width: Count) -> Count:
+    """UltraRAMs of a memory of ``depth`` words of ``width`` bits; each is 4096 x 72 (AMD UG573)."""
+    return _ceil_div(width, 72) * _ceil_div(depth, 4096)
+
+
+def dsp_slices(a: AnyAccelerator) -> Count:
+    """DSP slices: PE array, depthwise unit, post-processing and addresses.
+
+    A slice yields ``pack`` products that share an operand: two output channels in the PE array, two pixels in the
+    depthwise unit. Each lane of a bus word has a 32 x 16 bit requantiser (2) and an 8 x 16 bit one for residuals (1).
+    """
+    array = _ceil_div(a.pe_rows, a.pack) * a.pe_cols * a.pe_pixels
+    depthwise = a.depthwise_lanes * _ceil_div(a.pe_pixels, a.pack)
+    return array + depthwise + 3 * axi_bytes(a) + ADDRESS_DSP
+
+
+def memories(a: AnyAccelerator, board: Board) -> tuple[Count, Count]:
+    """(18 Kib block RAMs, UltraRAMs) of both halves of all buffers, parameter memory and port FIFOs.
+
+    Deep ifmap and weight banks go to UltraRAM where the board has any.
+    """
+    word, word_bits = axi_bytes(a), a.axi_bits
+    bram: Count = 0
+    uram: Count = 0
+    for banks, depth in ((ifmap_banks(a), ifmap_depth(a)), (weight_banks(a), weight_depth(a))):
+        deep = np.logical_and(board.uram > 0, np.asarray(depth) >= URAM_LEAST_DEPTH)
+        bram = bram + np.where(deep, 0, 2 * banks * block_rams(depth, word_bits))
+        uram = uram + np.where(deep, 2 * banks * ultra_rams(depth, word_bits), 0)
+    bram = bram + 2 * ofmap_banks(a) * block_rams(ofmap_depth(a), 32)
+    residual_depth = ofmap_banks(a) * ofmap_depth(a) // word
+    bram = bram + 2 * block_rams(residual_depth, word_bits)
+    bram = bram + word * block_rams(_ceil_div(MAX_CHANNELS, word), PARAMETER_BITS)
+    return bram + MEMORY_PORTS * block_rams(PORT_FIFO_WORDS, word_bits), uram
+
+
+def _multiplexer_luts(ways: Count, bits: Count) -> Count:
+    """LUTs that select one of ``ways`` words: a 6-input LUT selects one of four bits."""
+    return np.ceil((ways - 1) / 3) * bits
+
+
+def logic(a: AnyAccelerator, coefficients: LogicCoefficients) -> tuple[Count, Count]:
+    """(LUTs, FFs): an estimate; coefficients times the counts of adders, multiplexers and registers."""
+    rows, cols, pixels, word = a.pe_rows, a.pe_cols, a.pe_pixels, axi_bytes(a)
+    products = rows * cols * pixels
+    sums = rows * pixels
+    rotations = 2 * cols * _multiplexer_luts(pixels, 8) * pixels
+    lane_inputs = a.depthwise_lanes * pixels * _multiplexer_luts(cols // a.depthwise_lanes, 8)
+    results = word * _multiplexer_luts(rows // word * pixels, 32)
+    per_product = np.where(np.asarray(a.pack) == 2, coefficients.lut_per_packed_product, coefficients.lut_per_product)
+    banks = ifmap_banks(a) + weight_banks(a) + ofmap_banks(a)
+    lut = (
+        coefficients.lut_base
+        + MEMORY_PORTS * (coefficients.lut_per_port + coefficients.lut_per_port_bit * a.axi_bits)
+        + products * per_product
+        + (sums + a.depthwise_lanes * pixels) * coefficients.lut_per_sum
+        + rotations
+        + lane_inputs
+        + results
+        + word * coefficients.lut_per_requantiser
+        + banks * coefficients.lut_per_bank
+    )
+    ff = (
+        coefficients.ff_base
+        + MEMORY_PORTS * (coefficients.ff_per_port + coefficients.ff_per_port_bit * a.axi_bits)
+        + products * coefficients.ff_per_product
+        + (sums + a.depthwise_lanes * pixels) * coefficients.ff_per_sum
+        + word * coefficients.ff_per_requantiser
+        + banks * coefficients.ff_per_bank
+    )
+    return np.ceil(lut).astype(np.int64), np.ceil(ff).astype(np.int64)
+
+
+def estimate_resources(accelerators: AnyAccelerator, board: Board) -> Resources:
+    """What accelerators take of a board's device, with the prior coefficients for LUT and FF.
+
+    >>> from hw_templates.board import load_board
+    >>> estimate_resources(Accelerator(8, 8, 2, 2, 8, 8, 8, 64, 100, 4), load_board("pynq-z2")).dsp
+    102
+    """
+    bram, uram = memories(accelerators, board)
+    lut, ff = logic(accelerators, load_coefficients("prior").logic)
+    values = (dsp_slices(accelerators), bram, uram, lut, ff)
+    if isinstance(accelerators, Accelerator):
+        return Resources(*(int(value) for value in values))
+    shape = accelerators.pe_rows.shape
+    return Resources(*(np.broadcast_to(value, shape).astype(np.int64) for value in values))
+
+
+def excess(resources: Resources, board: Board) -> dict[str, Count]:
+    """Resource to what is needed beyond the board's; zero or less where it fits."""
+    return {name: getattr(resources, name) - getattr(board, name) for name in RESOURCES}
+
+
+def check_fits(accelerator: Accelerator, board: Board) -> None:
+    """Say whether an accelerator can be built for a board.
+
+    Raises:
+        InvalidValueError: the board has not that clock or such wide ports.
+        ResourceError: it needs more than there is; names every resource that is short, and by how much.
+    """
+    if accelerator.clock_mhz not in board.clocks_mhz:
+        raise InvalidValueError("accelerator.clock_mhz", accelerator.clock_mhz, f"one of {board.clocks_mhz}")
+    if accelerator.axi_bits > board.axi_bits_max:
+        raise InvalidValueError("accelerator.axi_bits", accelerator.axi_bits, f"at most {board.axi_bits_max}")
+    needed = estimate_resources(accelerator, board)
+    short = [
+        f"{name}: needs {getattr(needed, name)} of {getattr(board, name)} on {board.name}, {over} too many"
+        for name, over in excess(needed, board).items()
+        if over > 0
+    ]
+    if short:
+        raise ResourceError("; ".join(short))
