@@ -128,7 +128,7 @@ class Schedule:
             raise InvalidValueError("schedule", table, "the fields of a schedule") from error
 
 
-DIGITS = Schedule(
+_DIGITS = Schedule(
     name="digits",
     phases=(
         Phase("full", 500, 4e-3),
@@ -143,8 +143,8 @@ DIGITS = Schedule(
     augmentation=Augmentation(shift=0.08, degrees=8, scale=0.08),
 )
 
-DIGITS_SMALL = dataclasses.replace(
-    DIGITS,
+_DIGITS_SMALL = dataclasses.replace(
+    _DIGITS,
     name="digits-small",
     phases=(
         Phase("full", 40, 6e-3),
@@ -154,7 +154,7 @@ DIGITS_SMALL = dataclasses.replace(
     ),
 )
 
-_SCHEDULES = {schedule.name: schedule for schedule in (DIGITS, DIGITS_SMALL)}
+_SCHEDULES = {schedule.name: schedule for schedule in (_DIGITS, _DIGITS_SMALL)}
 
 
 def schedule_names() -> tuple[str, ...]:

@@ -1,0 +1,167 @@
+"""Accuracy measured with the shared weights, each subnet once and remembered on disk."""
+
+import json
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from codesign.supernet.checkpoint import Checkpoint
+from codesign.supernet.data import DataSet, Split
+from codesign.supernet.network import recalibrate
+from codesign.supernet.space import Genes
+from hw_templates.errors import InvalidValueError, StorageError
+
+CALIBRATION_IMAGES = 256
+
+
+@dataclass(frozen=True)
+class Measurements:
+    """What was measured of n subnets.
+
+    Attributes:
+        accuracy: [n] part of the images that were classified rightly.
+        likelihood: [n] exp(-cross-entropy), the geometric mean of the probability given to the right class. It is no
+            accuracy, but tells apart subnets that a few hundred images do not.
+    """
+
+    accuracy: NDArray[np.float64]
+    likelihood: NDArray[np.float64]
+
+
+class _Cache:
+    """Results of one checkpoint, split and calibration in a file that holds those of any, one JSON object a line.
+
+    A line that is cut off or damaged is a result to be measured again.
+    """
+
+    def __init__(self, path: Path | None, key: dict[str, object]) -> None:
+        self._path = path
+        self._key = key
+        self._results: dict[tuple[int, ...], tuple[float, float]] = {}
+        if path is not None and path.exists():
+            try:
+                self._read(path.read_text(errors="replace").splitlines())
+            except OSError as error:
+                raise StorageError(f"{path}: cannot be read ({error.strerror}); change its permissions") from error
+
+    def _read(self, lines: Iterable[str]) -> None:
+        for line in lines:
+            try:
+                entry = json.loads(line)
+                if {name: entry[name] for name in self._key} == self._key:
+                    result = (float(entry["accuracy"]), float(entry["likelihood"]))
+                    self._results[tuple(entry["genes"])] = result
+            except (ValueError, KeyError, TypeError):
+                continue
+
+    def get(self, genes: tuple[int, ...]) -> tuple[float, float] | None:
+        return self._results.get(genes)
+
+    def put(self, genes: tuple[int, ...], result: tuple[float, float]) -> None:
+        self._results[genes] = result
+        if self._path is None:
+            return
+        entry = {**self._key, "genes": genes, "accuracy": result[0], "likelihood": result[1]}
+        try:
+            self._append(self._path, json.dumps(entry).encode() + b"\n")
+        except OSError as error:
+            raise StorageError(f"{self._path}: cannot be written ({error.strerror}); free or unlock it") from error
+
+    @staticmethod
+    def _append(path: Path, line: bytes) -> None:
+        """Add a line in one write, so that several processes may; a cut-off last line is ended first."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
+        try:
+            end = os.lseek(descriptor, 0, os.SEEK_END)
+            cut_off = end > 0 and os.pread(descriptor, 1, end - 1) != b"\n"
+            os.write(descriptor, b"\n" + line if cut_off else line)
+        finally:
+            os.close(descriptor)
+
+
+class MeasuredAccuracy:
+    """Measures subnets with the shared weights, batch-norm statistics recalibrated for each.
+
+    Args:
+        checkpoint: the weights.
+        data: statistics come from the first training images, accuracy from ``split``.
+        split: the part to judge on.
+        cache: JSONL file of results, shared by any number of checkpoints and processes; None remembers in memory only.
+        calibration_images: how many training images the statistics come from.
+
+    Raises:
+        StorageError: the cache cannot be read (or, on a measurement, written).
+        InvalidValueError: ``calibration_images`` is not in the data.
+    """
+
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        data: DataSet,
+        split: Split = Split.VALIDATION,
+        cache: Path | None = None,
+        calibration_images: int = CALIBRATION_IMAGES,
+    ) -> None:
+        available = len(data.labels[Split.TRAIN])
+        if not 2 <= calibration_images <= available:
+            raise InvalidValueError("calibration_images", calibration_images, f"in 2..{available}")
+        self.space = checkpoint.space
+        self.digest = checkpoint.digest
+        self.split = split
+        self._supernet = checkpoint.supernet()
+        self._labels = data.labels[split]
+        self._images: dict[int, tuple[Tensor, Tensor]] = {
+            resolution: (
+                data.resized(Split.TRAIN, resolution)[:calibration_images],
+                data.resized(split, resolution),
+            )
+            for resolution in self.space.resolutions
+        }
+        key: dict[str, object] = {
+            "checkpoint": self.digest,
+            "split": split.value,
+            "calibration_images": calibration_images,
+        }
+        self._cache = _Cache(cache, key)
+
+    def accuracy(self, genes: Genes) -> NDArray[np.float64]:
+        """[n] accuracies, 0 to 1, of the subnets of genotypes [n, G].
+
+        Raises:
+            InvalidValueError: they are not genotypes of the checkpoint's space.
+        """
+        return self.measure(genes).accuracy
+
+    def measure(self, genes: Genes, on_measured: Callable[[int], None] = lambda _: None) -> Measurements:
+        """Accuracy and likelihood of genotypes [n, G]; ``on_measured`` hears after each how many are done.
+
+        Raises:
+            InvalidValueError: they are not genotypes of the checkpoint's space.
+        """
+        self.space.check_genes(genes)
+        results = np.empty((len(genes), 2))
+        for index, row in enumerate(self.space.canonical(genes)):
+            key = tuple(row.tolist())
+            result = self._cache.get(key)
+            if result is None:
+                result = self._measure(row)
+                self._cache.put(key, result)
+            results[index] = result
+            on_measured(index + 1)
+        return Measurements(results[:, 0], results[:, 1])
+
+    @torch.inference_mode()
+    def _measure(self, row: Genes) -> tuple[float, float]:
+        subnet = self.space.decode(row)
+        calibration, images = self._images[subnet.resolution]
+        logits = self._supernet(images, subnet, recalibrate(self._supernet, subnet, calibration))
+        right = (logits.argmax(1) == self._labels).double().mean().item()
+        return right, float(np.exp(-functional.cross_entropy(logits, self._labels).item()))
