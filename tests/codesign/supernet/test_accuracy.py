@@ -1,0 +1,133 @@
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional
+
+from codesign.supernet.accuracy import CALIBRATION_IMAGES, MeasuredAccuracy
+from codesign.supernet.checkpoint import Checkpoint
+from codesign.supernet.data import Split, load_digits
+from codesign.supernet.network import Supernet
+from codesign.supernet.schedule import load_schedule
+from codesign.supernet.space import DIGITS
+from hw_templates.errors import InvalidValueError, StorageError
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return load_digits()
+
+
+def untrained(seed):
+    return Checkpoint(DIGITS, load_schedule("digits"), seed, 0, (), Supernet(DIGITS, seed).state_dict(), {}, {})
+
+
+@pytest.fixture(scope="module")
+def checkpoint():
+    return untrained(0)
+
+
+@pytest.fixture(scope="module")
+def genes():
+    return DIGITS.sample_genes(np.random.default_rng(0), 4)
+
+
+@pytest.mark.parametrize("split", [Split.VALIDATION, Split.TEST])
+def test_accuracy_is_that_of_a_plain_network(checkpoint, digits, genes, plain_network, split):
+    measured = MeasuredAccuracy(checkpoint, digits, split).measure(genes)
+    for row, accuracy, likelihood in zip(genes, measured.accuracy, measured.likelihood, strict=True):
+        subnet = DIGITS.decode(row)
+        network = plain_network(checkpoint.supernet(), subnet)
+        with torch.no_grad():
+            network(digits.resized(Split.TRAIN, subnet.resolution)[:CALIBRATION_IMAGES])
+            logits = network.eval()(digits.resized(split, subnet.resolution))
+        labels = digits.labels[split]
+        # torch keeps unbiased variances: an image on the edge between two classes may fall on the other side.
+        assert accuracy == pytest.approx((logits.argmax(1) == labels).double().mean().item(), abs=2 / len(labels))
+        assert likelihood == pytest.approx(torch.exp(-functional.cross_entropy(logits, labels)).item(), rel=1e-2)
+
+
+def test_the_answer_does_not_depend_on_the_batch_of_genotypes(checkpoint, digits, genes):
+    together = MeasuredAccuracy(checkpoint, digits).accuracy(genes)
+    alone = [MeasuredAccuracy(checkpoint, digits).accuracy(row[None])[0] for row in genes]
+    assert together.tolist() == alone
+
+
+def forbid_measuring(oracle, monkeypatch):
+    monkeypatch.setattr(oracle, "_measure", lambda row: pytest.fail(f"measured {row} again"))
+
+
+def test_results_are_remembered_on_disk(checkpoint, digits, genes, tmp_path, monkeypatch):
+    cache = tmp_path / "folder" / "accuracy.jsonl"
+    done = []
+    first = MeasuredAccuracy(checkpoint, digits, cache=cache).measure(genes, done.append)
+    assert done == [1, 2, 3, 4]
+    again = MeasuredAccuracy(checkpoint, digits, cache=cache)
+    forbid_measuring(again, monkeypatch)
+    assert again.measure(genes[::-1]).accuracy.tolist() == first.accuracy[::-1].tolist()
+    assert again.measure(genes).likelihood.tolist() == first.likelihood.tolist()
+    assert len(cache.read_text().splitlines()) == 4
+
+
+def test_equal_subnets_are_measured_once(checkpoint, digits, tmp_path):
+    cache = tmp_path / "accuracy.jsonl"
+    row = DIGITS.encode(DIGITS.smallest())
+    absent = row.copy()
+    absent[DIGITS.columns["stage3.block3.kernel"]] = 1
+    accuracy = MeasuredAccuracy(checkpoint, digits, cache=cache).accuracy(np.stack([row, absent, row]))
+    assert len(set(accuracy.tolist())) == 1
+    assert len(cache.read_text().splitlines()) == 1
+
+
+@pytest.mark.parametrize("cut", [1, 10, 40])
+def test_a_cut_off_last_line_costs_one_measurement(checkpoint, digits, genes, tmp_path, cut):
+    cache = tmp_path / "accuracy.jsonl"
+    expected = MeasuredAccuracy(checkpoint, digits, cache=cache).accuracy(genes[:2])
+    whole = cache.read_bytes()
+    cache.write_bytes(whole[:-cut])
+    after = MeasuredAccuracy(checkpoint, digits, cache=cache)
+    assert after.accuracy(genes[:2]).tolist() == expected.tolist()
+    lines = cache.read_text().splitlines()
+    if cut > 1:
+        assert lines[-1] == whole.decode().splitlines()[-1]
+    assert [json.loads(line)["genes"] for line in lines[:1]] == [genes[0].tolist()]
+    final = MeasuredAccuracy(checkpoint, digits, cache=cache)
+    assert final.accuracy(genes[:2]).tolist() == expected.tolist()
+
+
+def test_results_of_other_weights_splits_and_calibrations_are_kept_apart(checkpoint, digits, genes, tmp_path):
+    cache = tmp_path / "accuracy.jsonl"
+    MeasuredAccuracy(checkpoint, digits, cache=cache).accuracy(genes[:1])
+    for other in (
+        MeasuredAccuracy(untrained(1), digits, cache=cache),
+        MeasuredAccuracy(checkpoint, digits, Split.TEST, cache=cache),
+        MeasuredAccuracy(checkpoint, digits, cache=cache, calibration_images=128),
+    ):
+        alone = dataclasses.replace(other.measure(genes[:1]))
+        fresh_lines = len(cache.read_text().splitlines())
+        assert other.measure(genes[:1]).likelihood.tolist() == alone.likelihood.tolist()
+        assert len(cache.read_text().splitlines()) == fresh_lines
+    assert len(cache.read_text().splitlines()) == 4
+
+
+def test_bad_requests_are_refused(checkpoint, digits, tmp_path):
+    oracle = MeasuredAccuracy(checkpoint, digits)
+    with pytest.raises(InvalidValueError, match="genes"):
+        oracle.accuracy(np.zeros((2, 5), dtype=np.int64))
+    with pytest.raises(InvalidValueError, match=r"genes\.resolution"):
+        oracle.accuracy(np.full((1, len(DIGITS.genes)), 3))
+    for count in (1, 10_000):
+        with pytest.raises(InvalidValueError, match=r"calibration_images.*in 2\.\.1078"):
+            MeasuredAccuracy(checkpoint, digits, calibration_images=count)
+
+
+def test_an_unusable_cache_is_named(checkpoint, digits, genes, tmp_path):
+    with pytest.raises(StorageError, match="cannot be read"):
+        MeasuredAccuracy(checkpoint, digits, cache=tmp_path)
+    (tmp_path / "file").write_text("")
+    oracle = MeasuredAccuracy(checkpoint, digits, cache=Path(tmp_path / "file" / "accuracy.jsonl"))
+    with pytest.raises(StorageError, match="cannot be written"):
+        oracle.accuracy(genes[:1])

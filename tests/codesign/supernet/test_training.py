@@ -1,0 +1,181 @@
+import dataclasses
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from codesign.supernet.checkpoint import read_checkpoint
+from codesign.supernet.data import Split, load_digits
+from codesign.supernet.network import Supernet
+from codesign.supernet.schedule import Augmentation, Phase, Schedule, load_schedule
+from codesign.supernet.space import DIGITS
+from codesign.supernet.training import train
+from hw_templates.errors import InvalidValueError, StorageError
+
+SHORT = Schedule(
+    name="short",
+    phases=(
+        Phase("full", 3, 1e-3),
+        Phase("kernel", 2, 1e-3, 2, ("kernel",)),
+        Phase("depth", 2, 1e-3, 2, ("kernel", "depth")),
+        Phase("width", 3, 1e-3, 2, ("kernel", "depth", "expand")),
+    ),
+    batch_size=16,
+    weight_decay=0.01,
+    label_smoothing=0.1,
+    distillation=1.0,
+    augmentation=Augmentation(shift=0.1, degrees=5, scale=0.1),
+)
+
+
+class StoppedError(Exception):
+    pass
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return load_digits()
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(digits, tmp_path_factory):
+    return train(DIGITS, digits, SHORT, tmp_path_factory.mktemp("run") / "supernet.pt", seed=1)
+
+
+def assert_same(checkpoint, other):
+    assert checkpoint.losses == other.losses
+    assert checkpoint.digest == other.digest
+    assert checkpoint.finished
+
+
+@pytest.mark.parametrize("stop", [1, 3, 4, 6, 9, 10])
+def test_a_run_stopped_after_any_step_ends_as_one_that_was_not(digits, uninterrupted, tmp_path, stop):
+    path = tmp_path / "supernet.pt"
+
+    def on_step(progress):
+        if progress.step == stop:
+            raise StoppedError
+
+    with pytest.raises(StoppedError):
+        train(DIGITS, digits, SHORT, path, seed=1, on_step=on_step, checkpoint_seconds=0)
+    assert path.exists() == (stop > 1)
+    resumed = []
+    assert_same(train(DIGITS, digits, SHORT, path, seed=1, on_step=resumed.append), uninterrupted)
+    assert [progress.step for progress in resumed] == list(range(stop, SHORT.steps + 1))
+
+
+SCRIPT = """
+import sys, time
+from pathlib import Path
+from test_training import SHORT
+from codesign.supernet.data import load_digits
+from codesign.supernet.space import DIGITS
+from codesign.supernet.training import train
+train(DIGITS, load_digits(), SHORT, Path(sys.argv[1]), seed=1, checkpoint_seconds=0, on_step=lambda _: time.sleep(0.2))
+"""
+
+
+def test_a_killed_run_goes_on_where_it_was(digits, uninterrupted, tmp_path):
+    path = tmp_path / "supernet.pt"
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+    process = subprocess.Popen([sys.executable, "-c", SCRIPT, str(path)], env=environment)
+    while not (path.exists() and read_checkpoint(path, DIGITS).step >= 5):
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    assert 5 <= read_checkpoint(path, DIGITS).step < SHORT.steps
+    assert_same(train(DIGITS, digits, SHORT, path, seed=1), uninterrupted)
+
+
+def test_a_finished_run_is_not_trained_again(digits, tmp_path):
+    path = tmp_path / "supernet.pt"
+    schedule = dataclasses.replace(SHORT, phases=SHORT.phases[:1])
+    first = train(DIGITS, digits, schedule, path)
+    steps = []
+    assert_same(train(DIGITS, digits, schedule, path, on_step=steps.append), first)
+    assert steps == []
+
+
+def test_progress_and_losses_cover_every_step(digits, tmp_path):
+    seen = []
+    checkpoint = train(DIGITS, digits, SHORT, tmp_path / "supernet.pt", seed=1, on_step=seen.append)
+    assert [progress.step for progress in seen] == list(range(1, 11))
+    assert [progress.phase for progress in seen] == ["full"] * 3 + ["kernel"] * 2 + ["depth"] * 2 + ["width"] * 3
+    assert tuple(progress.loss for progress in seen) == checkpoint.losses
+    assert {progress.steps for progress in seen} == {10}
+
+
+def test_the_first_loss_is_that_of_guessing(uninterrupted):
+    """With a nearly silent classifier every class is equally likely: the loss is log(10)."""
+    assert uninterrupted.losses[0] == pytest.approx(np.log(10), abs=0.15)
+
+
+def test_training_learns(digits, tmp_path):
+    schedule = load_schedule("digits-small")
+    checkpoint = train(DIGITS, digits, schedule, tmp_path / "supernet.pt")
+    full = DIGITS.largest()
+    supernet = checkpoint.supernet()
+    with torch.no_grad():
+        logits = supernet(digits.resized(Split.VALIDATION, full.resolution), full)
+    assert (logits.argmax(1) == digits.labels[Split.VALIDATION]).double().mean() > 0.7
+
+
+def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_checkpoint(digits, tmp_path):
+    path = tmp_path / "supernet.pt"
+    steps = []
+
+    def poison(progress):
+        steps.append(progress.step)
+        if progress.step == 4:
+            bad.labels[Split.TRAIN].fill_(0)
+            bad.images[Split.TRAIN].fill_(float("nan"))
+
+    bad = dataclasses.replace(
+        digits,
+        images={split: tensor.clone() for split, tensor in digits.images.items()},
+        labels={split: tensor.clone() for split, tensor in digits.labels.items()},
+    )
+    with pytest.raises(InvalidValueError, match=r"training\.loss: .*step 5 \(phase kernel\).*got nan"):
+        train(DIGITS, bad, SHORT, path, seed=1, on_step=poison, checkpoint_seconds=0)
+    assert steps == [1, 2, 3, 4]
+    assert read_checkpoint(path, DIGITS).step == 4
+
+
+def test_another_schedule_or_seed_is_refused(digits, uninterrupted, tmp_path):
+    path = tmp_path / "supernet.pt"
+    train(DIGITS, digits, dataclasses.replace(SHORT, phases=SHORT.phases[:1]), path, seed=1)
+    before = path.read_bytes()
+    for schedule, seed in ((SHORT, 1), (dataclasses.replace(SHORT, phases=SHORT.phases[:1]), 2)):
+        with pytest.raises(StorageError, match=r"trained by schedule short and seed 1"):
+            train(DIGITS, digits, schedule, path, seed=seed)
+    assert path.read_bytes() == before
+
+
+def test_data_that_do_not_fit_the_space_are_refused(digits, tmp_path):
+    path = tmp_path / "supernet.pt"
+    for changes, field in (({"image_channels": 3}, "digits.channels"), ({"num_classes": 9}, "digits.classes")):
+        with pytest.raises(InvalidValueError) as error:
+            train(dataclasses.replace(DIGITS, **changes), digits, SHORT, path)
+        assert error.value.field == field
+    assert not path.exists()
+
+
+def test_an_unwritable_folder_is_named(digits, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StorageError, match="cannot be written"):
+        train(DIGITS, digits, dataclasses.replace(SHORT, phases=SHORT.phases[:1]), tmp_path / "file" / "supernet.pt")
+
+
+def test_initial_weights_are_those_of_the_seed(uninterrupted):
+    start = Supernet(DIGITS, seed=1).state_dict()
+    assert start.keys() == uninterrupted.weights.keys()
+    moved = [name for name in start if not torch.equal(start[name], uninterrupted.weights[name])]
+    assert "stem.weight" in moved
+    assert "classifier.weight" in moved
