@@ -1,0 +1,38 @@
+"""``codesign csim``: the emitted engine, compiled, against the integer reference and the cost model."""
+
+from dataclasses import asdict
+
+from bitstreams.toolchain import run_csim
+from codesign.progress import Progress
+from codesign.run import Run, read_json, write_json
+
+
+def csim(run: Run, sanitize: bool, images: int | None, progress: Progress) -> None:
+    """Compile the project and run its test images through it.
+
+    Raises:
+        StorageError: nothing is emitted yet.
+        ToolError: make or g++ is missing, or the code does not compile.
+        VerificationError: a logit or a trip count differs.
+    """
+    project = read_json(run.project / "project.json")
+    with progress.stage("csim") as update:
+        update(0.0, "compiling and running")
+        result = run_csim(run.project, sanitize, images)
+    cycles = sum(layer.compute_trips for layer in result.layers)
+    write_json(
+        run.verification,
+        {
+            "program_sha256": project["program_sha256"],
+            "sanitized": sanitize,
+            "images": result.images,
+            "layers": [asdict(layer) for layer in result.layers],
+        },
+    )
+    progress.say(
+        f"csim       {result.images} test images: logits equal the integer reference bit for bit"
+        + (", sanitizers silent" if sanitize else "")
+    )
+    progress.say(
+        f"           {len(result.layers)} layers: {cycles:,} trips of the compute loop, as the cost model states"
+    )
