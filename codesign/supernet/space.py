@@ -170,7 +170,7 @@ class Space:
     Example:
         >>> from codesign.supernet.space import DIGITS
         >>> DIGITS.largest().depths
-        (3, 3, 3)
+        (2, 3, 3)
         >>> DIGITS.decode(DIGITS.encode(DIGITS.smallest())) == DIGITS.smallest()
         True
 
@@ -353,7 +353,7 @@ DIGITS = Space(
     resolutions=(8, 12, 16),
     stem=Stem(width=8),
     stages=(
-        Stage(8, 1, (1, 2, 3), (3, 5, 7), (2, 3, 4), Activation.RELU, squeeze_excite=False),
+        Stage(8, 1, (1, 2), (3, 5, 7), (2, 3, 4), Activation.RELU, squeeze_excite=False),
         Stage(16, 2, (1, 2, 3), (3, 5, 7), (2, 3, 4), Activation.HSWISH, squeeze_excite=True),
         # At 4x4 pixels a kernel of 7 has nothing more to see.
         Stage(32, 2, (1, 2, 3), (3, 5), (2, 3, 4), Activation.HSWISH, squeeze_excite=True),

@@ -27,7 +27,9 @@ def test_pieces_hold_the_layers_of_the_lowered_subnet(index):
 
 
 def test_pieces_do_not_depend_on_genes_of_absent_blocks(index):
-    rows = np.random.default_rng(1).integers([len(choices) for _, choices in DIGITS.genes], size=(50, 22))
+    rows = np.random.default_rng(1).integers(
+        [len(choices) for _, choices in DIGITS.genes], size=(50, len(DIGITS.genes))
+    )
     assert (index.pieces(rows) == index.pieces(DIGITS.canonical(rows))).all()
 
 
