@@ -12,7 +12,7 @@ from cost_models.energy import buffer_bytes, ddr_bytes, dynamic_energy_mj
 from cost_models.latency import Timing, setup_cycles, slot_cycles
 from cost_models.mapper import BestMappings, best_mappings
 from cost_models.mapping import Mapping, no_mapping_error
-from cost_models.tiling import ChannelTiling, Engine, Inside, PixelTiling, Traffic
+from cost_models.tiling import ChannelTiling, Engine, Inside, PixelTiling, Traffic, Visit
 from cost_models.workload import Layer, Operation, Workload
 from hw_templates.accelerator import Accelerator, AcceleratorColumns
 from hw_templates.board import Board
@@ -168,38 +168,41 @@ def price_mapped(
     coefficients: Coefficients,
 ) -> MappedLayers:
     """Price one layer on each accelerator with the given mapping: tiles [4, A] as in :class:`BestMappings`."""
-    inside = _inside(layer, tiles, channels_outer)
+    visits = [_visit(layer, *one) for one in zip(*tiles, channels_outer, strict=True)]
     results = np.empty((10, len(accelerators)))
-    for loop in Inside:
-        rows = np.flatnonzero(inside == loop)
-        if not len(rows):
-            continue
+    for visit in set(visits):
+        rows = np.flatnonzero([one == visit for one in visits])
         engine = Engine.of(accelerators.take(rows), np.float64)
         timing = Timing.of(engine, board, coefficients.latency)
         sizes = [size[None, rows].astype(np.float64) for size in tiles]
         channels = ChannelTiling.of(layer, engine, sizes[0], sizes[1])
         pixels = PixelTiling.of(layer, engine, sizes[2], sizes[3])
-        traffic = Traffic.of(layer, loop, channels, pixels)
+        traffic = Traffic.of(layer, visit, channels, pixels)
         setup = setup_cycles(layer, engine, timing)
         ddr = ddr_bytes(layer, engine, traffic)
         buffer = buffer_bytes(layer, engine, channels, pixels, traffic)
         energy = dynamic_energy_mj(layer.macs, buffer, ddr, coefficients.energy)
-        cycles = slot_cycles(layer, timing, loop, channels, pixels) + setup
+        cycles = slot_cycles(layer, timing, visit, channels, pixels) + setup
         ddr_cycles = ddr / engine.word * timing.ddr_cycles_per_word
         totals = (traffic.trips, traffic.ifmap_words, traffic.weight_words, traffic.ofmap_words, traffic.residual_words)
         for result, value in zip(results, (cycles, energy, setup, ddr, ddr_cycles, *totals), strict=True):
             result[rows] = value
-    return MappedLayers(*results[:5], traffic=Traffic(*results[5:10]))
+    cycles, energy, setup, ddr, ddr_cycles = results[:5]
+    return MappedLayers(cycles, energy, setup, ddr, ddr_cycles, Traffic(*results[5:]))
 
 
-def _inside(layer: Layer, tiles: NDArray[np.int64], channels_outer: NDArray[np.bool_]) -> NDArray[Any]:
-    """[A] the innermost loop with more than one tile; see :class:`Inside`."""
-    many_in = (tiles[1] < layer.in_channels) & (layer.operation == Operation.CONV)
-    many_out = tiles[0] < layer.out_channels
-    many_pixels = (tiles[2] < layer.out_height) | (tiles[3] < layer.out_width)
-    inside = np.where(many_out, Inside.CHANNELS, Inside.PIXELS_ONLY)
-    inside = np.where(many_out & channels_outer & many_pixels, Inside.PIXELS, inside)
-    return np.where(many_in, Inside.INPUTS, inside)
+def _visit(layer: Layer, out_channels: int, in_channels: int, height: int, width: int, channels_outer: bool) -> Visit:
+    """How a mapping's tiles follow each other."""
+    single_in = layer.operation != Operation.CONV or in_channels >= layer.in_channels
+    single_out, many_cols = out_channels >= layer.out_channels, width < layer.out_width
+    many_pixels = many_cols or height < layer.out_height
+    if not single_in:
+        inside = Inside.INPUTS
+    elif not single_out and not (channels_outer and many_pixels):
+        inside = Inside.CHANNELS
+    else:
+        inside = Inside.PIXELS if many_pixels else Inside.NONE
+    return Visit(inside, single_out, many_cols)
 
 
 def _layer_estimate(name: str, mapping: Mapping, priced: MappedLayers) -> LayerEstimate:

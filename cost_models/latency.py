@@ -11,14 +11,26 @@ the middle; and the last, whose load is that of a last tile. Passes differ with 
 the outer loops. The first two slots of a layer and two more after its last step are the fill and drain of the pipeline.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from cost_models.coefficients import LatencyCoefficients
-from cost_models.tiling import FULL, LAST, Array, ChannelTiling, Engine, Inside, PixelTiling
+from cost_models.tiling import (
+    BODY,
+    LAST,
+    Array,
+    ChannelTiling,
+    Engine,
+    Inside,
+    Line,
+    PixelTile,
+    PixelTiles,
+    PixelTiling,
+    Visit,
+)
 from cost_models.workload import Layer, Operation
 from hw_templates.board import Board
 
@@ -66,62 +78,52 @@ class Transfer:
         return Transfer(np.where(condition, self.cycles, other.cycles), words)
 
 
-@dataclass(frozen=True)
 class Stages:
-    """Times of the three stages of one layer for tiles of given classes."""
+    """Times of the three stages of one layer, by classes of tiles, for candidates that share a :class:`Visit`."""
 
-    layer: Layer
-    timing: Timing
-    inside: Inside
-    channels: ChannelTiling
-    pixels: PixelTiling
+    def __init__(
+        self, layer: Layer, timing: Timing, visit: Visit, channels: ChannelTiling, rows: Array | slice = slice(None)
+    ) -> None:
+        self.visit = visit
+        self.dense = layer.operation == Operation.CONV
+        self._timing = timing
+        self._residual = layer.residual
+        self._loads_weights = layer.operation != Operation.POOL
+        # An ifmap or ofmap tile of all channels lies together in memory.
+        self._whole_in = visit.inside != Inside.INPUTS if self.dense else visit.single_out
+        self.out_classes = (LAST,) if visit.single_out else (BODY, LAST)
+        self.in_classes = (BODY, LAST) if visit.inside == Inside.INPUTS else (LAST,)
+        pairs = [(m, n) for m in self.out_classes for n in self.in_classes]
+        self._products = {(m, n): (channels.outputs.at(m) * channels.inputs.at(n))[rows] for m, n in pairs}
+        self._weights = {pair: channels.weight_words[pair][rows] for pair in pairs}
+        self._out_words = {m: channels.out_words.at(m)[rows] for m in self.out_classes}
+        edges = self.in_classes if self.dense else self.out_classes
+        self._in_words = {edge: channels.in_words.at(edge)[rows] for edge in edges}
+        self.out_repeats = [(m, 1 if m == LAST else channels.outputs.count[rows] - 1) for m in self.out_classes]
+        self.out_count = channels.outputs.count[rows]
+        self.in_count = channels.inputs.count[rows]
 
-    @cached_property
-    def whole_channels(self) -> bool:
-        """Whether an ifmap tile holds all channels of its pixels."""
-        if self.layer.operation == Operation.CONV:
-            return self.inside != Inside.INPUTS
-        return self.inside == Inside.PIXELS_ONLY
+    def load_ifmap(self, m: int, n: int, pixels: PixelTile) -> Transfer:
+        """The ifmap tile of a step with channels of classes m and n."""
+        words = self._in_words[n if self.dense else m] * pixels.area
+        bursts = pixels.row_bursts if self._whole_in else pixels.area
+        return Transfer(words + (self._timing.access + self._timing.burst * bursts), words)
 
-    @cached_property
-    def store_bursts(self) -> tuple[Array, Array]:
-        """Bursts that store a full and a last tile: one if it holds whole rows of all channels, one a row if only all
-        channels, else one a pixel."""
-        rows, outputs = self.pixels.rows, self.pixels.outputs
-        single_out, single_across = self.channels.outputs.count == 1, self.pixels.cols.count == 1
-        full, last = (
-            np.where(single_out, np.where(single_across, 1, rows.at(row)), outputs.at(row)) for row in (FULL, LAST)
-        )
-        return full.astype(rows.full.dtype), last.astype(rows.full.dtype)
+    def load_weights(self, m: int, n: int) -> tuple[Transfer, ...]:
+        """The weights of a tile of classes m and n, if the layer has any; always one burst."""
+        words = self._weights[m, n]
+        return (Transfer(words + (self._timing.access + self._timing.burst), words),) if self._loads_weights else ()
 
-    def load_ifmap(self, words: Array, rows: Array) -> Transfer:
-        """``words`` bus words for each pixel of a tile of ``rows`` input rows."""
-        halo = self.pixels.halo_cols
-        area = rows * (halo.total / self.pixels.cols.count)
-        bursts = halo.covering + (1 - halo.covering) * rows if self.whole_channels else area
-        moved = words * area
-        return Transfer(moved + (self.timing.access + self.timing.burst * bursts), moved)
-
-    def load_weights(self, m: int, n: int) -> Transfer:
-        """The weights of a tile of classes m and n; always one burst."""
-        words = self.channels.weight_words[m][n]
-        if self.layer.operation == Operation.POOL:
-            return Transfer(words, words)
-        return Transfer(words + (self.timing.access + self.timing.burst), words)
-
-    def compute(self, m: int, n: int, row: int, finishes: bool) -> Transfer:
+    def compute(self, m: int, n: int, pixels: PixelTile) -> tuple[Transfer, ...]:
         """One trip a cycle after the pipeline has filled; while a tile is finished, its residual is read beside."""
-        outputs, inputs, trips = self.channels.outputs, self.channels.inputs, self.pixels.trips
-        cycles = outputs.at(m) * inputs.at(n) * trips.at(row) + self.timing.pipeline
-        if finishes and self.layer.residual:
-            residual = self.store(m, row)
-            return Transfer(np.maximum(cycles, residual.cycles), residual.words)
-        return Transfer(cycles, None)
+        trips = Transfer(self._products[m, n] * pixels.trips + self._timing.pipeline, None)
+        return (trips, *self.store(m, pixels)) if self._residual and n == LAST else (trips,)
 
-    def store(self, m: int, row: int) -> Transfer:
+    def store(self, m: int, pixels: PixelTile) -> tuple[Transfer, ...]:
         """Results of a tile."""
-        words = self.channels.out_words.at(m) * self.pixels.outputs.at(row)
-        return Transfer(words + (self.timing.access + self.timing.burst * self.store_bursts[row]), words)
+        words = self._out_words[m] * pixels.outputs
+        bursts = pixels.out_bursts if self.visit.single_out else pixels.outputs
+        return (Transfer(words + (self._timing.access + self._timing.burst * bursts), words),)
 
     def slot(self, *transfers: Transfer) -> Array:
         """Cycles of a slot that holds these."""
@@ -130,153 +132,165 @@ class Stages:
             cycles = np.maximum(cycles, transfer.cycles)
             if transfer.words is not None:
                 words = transfer.words if words is None else words + transfer.words
-        return cycles if words is None else np.maximum(cycles, words * self.timing.ddr_cycles_per_word)
+        if words is None:
+            return cycles
+        return np.maximum(cycles, words * self._timing.ddr_cycles_per_word + self._timing.access)
+
+    def overhead(self, steps: Any) -> Any:
+        """Starting and joining the stages in the slots of so many steps."""
+        return (steps + 2) * self._timing.slot
 
 
 @dataclass(frozen=True)
 class Pass:
-    """One pass of the inner loop, for one class of the outer loops.
+    """One pass of the inner loop, for one class of the outer loops; its first load is given by the layer.
 
     Attributes:
-        count: steps of the pass.
+        repeats: how many passes there are.
+        count: steps of a pass, two or more.
         first, middle, last: loads of the first, a middle and the last step.
-        compute: of a full and of a last step.
-        stores: what is stored in the first slot, in the second, and in each other.
+        compute: of a body step and of the last.
+        stores: what is stored in the slot after the pass, in the second after it, and in each other slot.
     """
 
+    repeats: Array | int
     count: Array
     first: tuple[Transfer, ...]
     middle: tuple[Transfer, ...]
     last: tuple[Transfer, ...]
-    compute: tuple[Transfer, Transfer]
+    compute: tuple[tuple[Transfer, ...], tuple[Transfer, ...]]
     stores: tuple[tuple[Transfer, ...], tuple[Transfer, ...], tuple[Transfer, ...]]
 
     @cached_property
     def second(self) -> tuple[Transfer, ...]:
-        """Loads of the second step: of a last one where there are two."""
+        """Load and computation of the second slot: the load is that of a last step where there are two."""
         two = self.count == 2
-        return tuple(last.where(two, middle) for last, middle in zip(self.last, self.middle, strict=True))
+        loads = (last.where(two, middle) for last, middle in zip(self.last, self.middle, strict=True))
+        return (*loads, *self.compute[0])
 
     @property
-    def leaving(self) -> tuple[Transfer, ...]:
-        """What is still computed and stored in the first slot of the pass that follows."""
-        return (self.compute[LAST], *self.stores[0])
+    def left(self) -> tuple[tuple[Transfer, ...], tuple[Transfer, ...]]:
+        """What is left of the pass in the two slots that follow it."""
+        return (*self.compute[1], *self.stores[0]), self.stores[1]
 
-    def after_second(self, stages: Stages) -> Array:
+    def opening(self, stages: Stages, before: "Pass") -> Array:
+        """Cycles of the first two slots after another pass."""
+        first, second = before.left
+        return stages.slot(*self.first, *first) + stages.slot(*self.second, *second)
+
+    def rest(self, stages: Stages) -> Array:
         """Cycles of all slots after the second."""
-        store = self.stores[2]
-        middle = np.maximum(self.count - 3, 0) * stages.slot(*self.middle, self.compute[FULL], *store)
-        return middle + (self.count > 2) * stages.slot(*self.last, self.compute[FULL], *store)
+        others = (*self.compute[0], *self.stores[2])
+        middle = np.maximum(self.count - 3, 0) * stages.slot(*self.middle, *others)
+        return middle + (self.count > 2) * stages.slot(*self.last, *others)
 
 
-def _layer_cycles(stages: Stages, passes: list[tuple[Any, Pass]], first_load: tuple[Transfer, ...]) -> Array:
-    """All slots of the passes (how many there are of each), with the fill and drain of the pipeline.
+# Passes that follow each other, and how often the whole sequence is run.
+Sequence = tuple["Array | int", list[Pass]]
 
-    The first two slots of the layer have nothing to store, and the first nothing to compute; two more follow the last.
+
+def _layer_cycles(stages: Stages, sequences: list[Sequence], first_load: tuple[Transfer, ...]) -> Array:
+    """All slots of a layer: the passes, the two slots that fill the pipeline and the two that drain it.
+
+    What is absent (zero times) must come first, or hold the same values as what stands before it.
     """
+    enters = sequences[0][1][0]
+    total: Any = stages.slot(*first_load) + stages.slot(*enters.second)
     steps: Any = 0
-    total: Any = 0
-    seen: Any = False
-    left = passes[0][1].leaving
-    for repeats, one in passes:
-        exists = repeats > 0
-        second = stages.slot(*one.second, one.compute[FULL], *one.stores[1])
-        own = np.maximum(repeats - 1, 0) * stages.slot(*one.first, *one.leaving)
-        from_other = (seen & exists) * stages.slot(*one.first, *left)
-        total = total + own + from_other + repeats * ((one.count > 1) * second + one.after_second(stages))
-        steps = steps + repeats * one.count
-        left = tuple(new.where(exists, old) for new, old in zip(one.leaving, left, strict=True))
-        seen = seen | exists
-    entered = passes[0][1]
-    several = total - stages.slot(*entered.second, entered.compute[FULL], *entered.stores[1])
-    several = several + stages.slot(*entered.second, entered.compute[FULL]) + stages.slot(*left)
-    ends = stages.slot(*first_load) + stages.slot(*passes[-1][1].stores[1])
-    single = stages.slot(left[0])
-    return ends + np.where(steps == 1, single, several) + (steps + 2) * stages.timing.slot
+    before: Pass | None = None
+    for times, passes in sequences:
+        total = total + np.maximum(times - 1, 0) * passes[0].opening(stages, passes[-1])
+        if before is not None:
+            total = total + ((steps > 0) & (times > 0)) * passes[0].opening(stages, before)
+        for position, one in enumerate(passes):
+            if not (isinstance(one.repeats, int) and one.repeats == 1):
+                total = total + times * np.maximum(one.repeats - 1, 0) * one.opening(stages, one)
+            if position > 0:
+                total = total + times * (one.repeats > 0) * one.opening(stages, passes[position - 1])
+            total = total + times * one.repeats * one.rest(stages)
+            steps = steps + times * one.repeats * one.count
+        before = passes[-1]
+    last, drained = sequences[-1][1][-1].left
+    return total + stages.slot(*last) + stages.slot(*drained) + stages.overhead(steps)
 
 
-def _channels_inside(stages: Stages) -> Array:
+def _single_step(stages: Stages, pixels: PixelTiles) -> Array:
+    """Everything fits one tile."""
+    tile = pixels.first
+    load = (stages.load_ifmap(LAST, LAST, tile), *stages.load_weights(LAST, LAST))
+    total = stages.slot(*load) + stages.slot(*stages.compute(LAST, LAST, tile)) + stages.slot(*stages.store(LAST, tile))
+    return total + stages.overhead(1)
+
+
+def _channels_inside(stages: Stages, pixels: PixelTiles) -> Array:
     """Nn = 1 and Nm > 1, pixels outside: weights change in every step; a dense ifmap only when a pass begins."""
-    dense = stages.layer.operation == Operation.CONV
-    in_words, halo = stages.channels.in_words, stages.pixels.halo_rows
-    weights = [stages.load_weights(edge, FULL) for edge in (FULL, LAST)]
 
-    def one_pass(row: int, rows: Array) -> Pass:
-        maps = [stages.load_ifmap(in_words.at(edge), rows) for edge in (FULL, LAST)]
-        computes = [stages.compute(edge, FULL, row, finishes=True) for edge in (FULL, LAST)]
-        stores = [stages.store(edge, row) for edge in (FULL, LAST)]
-        first = (weights[FULL], maps[FULL])
+    def one_pass(tile: PixelTile) -> Pass:
+        def load(m: int, with_ifmap: bool) -> tuple[Transfer, ...]:
+            weights = stages.load_weights(m, LAST)
+            return (*weights, stages.load_ifmap(m, LAST, tile)) if with_ifmap else weights
+
+        body, last = stages.store(BODY, tile), stages.store(LAST, tile)
         return Pass(
-            count=stages.channels.outputs.count,
-            first=first,
-            middle=weights[:1] if dense else first,
-            last=weights[1:] if dense else (weights[LAST], maps[LAST]),
-            compute=(computes[FULL], computes[LAST]),
-            stores=((stores[FULL],), (stores[LAST],), (stores[FULL],)),
+            repeats=1,
+            count=stages.out_count,
+            first=load(BODY, with_ifmap=True),
+            middle=load(BODY, with_ifmap=not stages.dense),
+            last=load(LAST, with_ifmap=not stages.dense),
+            compute=(stages.compute(BODY, LAST, tile), stages.compute(LAST, LAST, tile)),
+            stores=(body, last, body),
         )
 
-    across, down = stages.pixels.cols.count, stages.pixels.rows.count
-    passes = [((down - 1) * across, one_pass(FULL, halo.body)), (across, one_pass(LAST, halo.last))]
-    return _layer_cycles(stages, passes, (weights[FULL], stages.load_ifmap(in_words.full, halo.first)))
+    first_load = (stages.load_ifmap(BODY, LAST, pixels.first), *stages.load_weights(BODY, LAST))
+    return _layer_cycles(stages, [(times, [one_pass(tile)]) for times, tile in pixels.outer()], first_load)
 
 
-def _pixels_inside(stages: Stages) -> Array:
-    """Nn = 1, pixels inside: the ifmap changes in every step, weights when a pass begins (once if Nm = 1)."""
-    single_out = stages.inside == Inside.PIXELS_ONLY
-    stages = replace(stages, pixels=stages.pixels.in_sequence())
-    dense = stages.layer.operation == Operation.CONV
-    in_words, halo = stages.channels.in_words, stages.pixels.halo_rows
+def _pixels_inside(stages: Stages, pixels: PixelTiles) -> Array:
+    """Nn = 1, pixels inside: the ifmap changes in every step, weights when the first line of tiles begins."""
 
-    def one_pass(m: int) -> Pass:
-        words = in_words.at(FULL if dense else m)
-        first, middle, last = (stages.load_ifmap(words, rows) for rows in (halo.first, halo.middle, halo.last))
-        weights = () if single_out else (stages.load_weights(m, FULL),)
-        computes = [stages.compute(m, FULL, row, finishes=True) for row in (FULL, LAST)]
-        stores = [stages.store(m, row) for row in (FULL, LAST)]
+    def one_pass(m: int, line: Line) -> Pass:
+        first, middle, last = line.tiles
+        body_store, last_store = stages.store(m, middle), stages.store(m, last)
+        weights = stages.load_weights(m, LAST) if line.is_first and not stages.visit.single_out else ()
         return Pass(
-            count=stages.pixels.count,
-            first=(*weights, first),
-            middle=(middle,),
-            last=(last,),
-            compute=(computes[FULL], computes[LAST]),
-            stores=((stores[FULL],), (stores[LAST],), (stores[FULL],)),
+            repeats=line.repeats,
+            count=line.count,
+            first=(*weights, stages.load_ifmap(m, LAST, first)),
+            middle=(stages.load_ifmap(m, LAST, middle),),
+            last=(stages.load_ifmap(m, LAST, last),),
+            compute=(stages.compute(m, LAST, middle), stages.compute(m, LAST, last)),
+            stores=(body_store, last_store, body_store),
         )
 
-    first_load = (stages.load_weights(FULL, FULL), stages.load_ifmap(in_words.full, halo.first))
-    passes: list[tuple[Any, Pass]] = [(1, one_pass(LAST))]
-    if not single_out:
-        passes.insert(0, (stages.channels.outputs.count - 1, one_pass(FULL)))
-    return _layer_cycles(stages, passes, first_load)
+    first_m = stages.out_classes[0]
+    first_load = (stages.load_ifmap(first_m, LAST, pixels.first), *stages.load_weights(first_m, LAST))
+    lines = pixels.lines()
+    sequences = [(times, [one_pass(m, line) for line in lines]) for m, times in stages.out_repeats]
+    return _layer_cycles(stages, sequences, first_load)
 
 
-def _inputs_inside(stages: Stages) -> Array:
+def _inputs_inside(stages: Stages, pixels: PixelTiles) -> Array:
     """Nn > 1: both tiles change in every step; results are stored after the last input channels."""
-    in_words, halo, channels = stages.channels.in_words, stages.pixels.halo_rows, stages.channels
 
-    def one_pass(m: int, row: int, rows: Array) -> Pass:
-        full, last = ((stages.load_weights(m, n), stages.load_ifmap(in_words.at(n), rows)) for n in (FULL, LAST))
-        store = (stages.store(m, row),)
+    def load(m: int, n: int, tile: PixelTile) -> tuple[Transfer, ...]:
+        return (stages.load_ifmap(m, n, tile), *stages.load_weights(m, n))
+
+    def one_pass(m: int, repeats: Array | int, tile: PixelTile) -> Pass:
+        body = load(m, BODY, tile)
         return Pass(
-            count=channels.inputs.count,
-            first=full,
-            middle=full,
-            last=last,
-            compute=(
-                stages.compute(m, FULL, row, finishes=False),
-                stages.compute(m, LAST, row, finishes=True),
-            ),
-            stores=((), store, ()),
+            repeats=repeats,
+            count=stages.in_count,
+            first=body,
+            middle=body,
+            last=load(m, LAST, tile),
+            compute=(stages.compute(m, BODY, tile), stages.compute(m, LAST, tile)),
+            stores=((), stages.store(m, tile), ()),
         )
 
-    across, down = stages.pixels.cols.count, stages.pixels.rows.count
-    passes = [
-        (repeats_m * repeats_row, one_pass(m, row, rows))
-        for m, repeats_m in ((FULL, channels.outputs.count - 1), (LAST, 1))
-        for row, rows, repeats_row in ((FULL, halo.body, (down - 1) * across), (LAST, halo.last, across))
+    sequences = [
+        (times, [one_pass(m, repeats, tile) for m, repeats in stages.out_repeats]) for times, tile in pixels.outer()
     ]
-    return _layer_cycles(
-        stages, passes, (stages.load_weights(FULL, FULL), stages.load_ifmap(in_words.full, halo.first))
-    )
+    return _layer_cycles(stages, sequences, load(stages.out_classes[0], BODY, pixels.first))
 
 
 def setup_words(layer: Layer, engine: Engine) -> Array:
@@ -287,17 +301,31 @@ def setup_words(layer: Layer, engine: Engine) -> Array:
 
 def setup_cycles(layer: Layer, engine: Engine, timing: Timing) -> Array:
     """What a layer takes before its first slot; the table is written a byte a cycle."""
-    words = setup_words(layer, engine)
-    cycles = words - np.ceil(TABLE_BYTES / engine.word) + TABLE_BYTES
+    table_words = np.ceil(TABLE_BYTES / engine.word)
+    words = setup_words(layer, engine) - table_words
+    table = np.maximum(TABLE_BYTES, table_words * timing.ddr_cycles_per_word)
+    cycles = words * np.maximum(1, timing.ddr_cycles_per_word) + table
     overhead = timing.layer + SETUP_BURSTS * (timing.access + timing.burst)
-    return np.maximum(cycles, words * timing.ddr_cycles_per_word) + overhead
+    return cycles + overhead
 
 
-def slot_cycles(layer: Layer, timing: Timing, inside: Inside, channels: ChannelTiling, pixels: PixelTiling) -> Array:
-    """[candidates, A] cycles of a layer without its setup, for tilings that all have the same innermost loop."""
-    stages = Stages(layer, timing, inside, channels, pixels)
-    if inside == Inside.INPUTS:
-        return _inputs_inside(stages)
-    if inside == Inside.CHANNELS:
-        return _channels_inside(stages)
-    return _pixels_inside(stages)
+def slot_cycles(
+    layer: Layer,
+    timing: Timing,
+    visit: Visit,
+    channels: ChannelTiling,
+    pixels: PixelTiling,
+    rows: tuple[Array | slice, Array | slice] = (slice(None), slice(None)),
+) -> Array:
+    """[candidates, A] cycles of a layer without its setup.
+
+    The candidates are the ``rows`` of the two tilings, taken in pairs; all must be of the given ``visit``.
+    """
+    stages = Stages(layer, timing, visit, channels, rows[0])
+    calculation = {
+        Inside.NONE: _single_step,
+        Inside.INPUTS: _inputs_inside,
+        Inside.CHANNELS: _channels_inside,
+        Inside.PIXELS: _pixels_inside,
+    }[visit.inside]
+    return calculation(stages, PixelTiles(pixels, visit, rows[1]))

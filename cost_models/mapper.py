@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from cost_models.coefficients import LatencyCoefficients
 from cost_models.latency import Timing, slot_cycles
 from cost_models.mapping import LoopOrder, Mapping, channel_tiles, col_tiles, split_sizes
-from cost_models.tiling import ChannelTiling, Engine, Inside, PixelTiling, take
+from cost_models.tiling import ChannelTiling, Engine, Inside, PixelTiling, Visit
 from cost_models.workload import Layer, Operation
 from hw_templates.accelerator import AcceleratorColumns, ifmap_depth, ofmap_depth, weight_depth
 from hw_templates.board import Board
@@ -132,10 +132,8 @@ def _search(
     chosen = np.zeros((3, len(accelerators)), dtype=np.int64)
     everyone = np.arange(len(accelerators))
     candidates = 0
-    for inside, rows in _loops(len(sizes.in_channels), len(tile_out), len(tile_height), legal.any(axis=2)):
-        if not len(rows[0]):
-            continue
-        cycles = slot_cycles(layer, timing, inside, take(channels, rows[0]), take(pixels, rows[1]))
+    for visit, rows in _visits(sizes, legal.any(axis=2)):
+        cycles = slot_cycles(layer, timing, visit, channels, pixels, rows)
         allowed = legal[rows]
         candidates += int(np.count_nonzero(allowed))
         cycles = np.where(allowed, cycles, np.float32(np.inf))
@@ -143,7 +141,11 @@ def _search(
         least = cycles[row, everyone]
         better = least < best
         best = np.where(better, least, best)
-        chosen = np.where(better, [rows[0][row], rows[1][row], np.full_like(row, inside == Inside.PIXELS)], chosen)
+        chosen = np.where(
+            better,
+            [rows[0][row], rows[1][row], np.full_like(row, visit.inside == Inside.PIXELS and not visit.single_out)],
+            chosen,
+        )
     found = np.isfinite(best)
     if layer.operation != Operation.CONV:
         tile_in = tile_out
@@ -166,22 +168,24 @@ def _fits(accelerators: AcceleratorColumns, channels: ChannelTiling, pixels: Pix
     return fits
 
 
-def _loops(
-    in_choices: int, channel_rows: int, pixel_rows: int, possible: NDArray[np.bool_]
-) -> Iterator[tuple[Inside, tuple[IntArray, IntArray]]]:
-    """Rows (of the channel and of the pixel tilings) by their innermost loop; the first choice of an axis is one tile.
+def _visits(sizes: _Sizes, possible: NDArray[np.bool_]) -> Iterator[tuple[Visit, tuple[IntArray, IntArray]]]:
+    """Rows of the channel and of the pixel tilings that share a visit; the first choice of an axis is a single tile.
 
     ``possible`` [channel tilings, pixel tilings] drops what is legal on no accelerator.
     """
-    row = np.arange(channel_rows)
-    many_in, many_out = row % in_choices > 0, row // in_choices > 0
-    many_pixels = np.arange(pixel_rows) > 0
-    anywhere = np.ones(pixel_rows, dtype=bool)
-    for inside, channels, pixels in (
-        (Inside.PIXELS_ONLY, ~many_in & ~many_out, anywhere),
-        (Inside.CHANNELS, ~many_in & many_out, anywhere),
-        (Inside.PIXELS, ~many_in & many_out, many_pixels),
-        (Inside.INPUTS, many_in, anywhere),
+    channel, pixel = np.arange(possible.shape[0]), np.arange(possible.shape[1])
+    many_in, many_out = channel % len(sizes.in_channels) > 0, channel // len(sizes.in_channels) > 0
+    many_cols, many_pixels = pixel % len(sizes.width) > 0, pixel > 0
+    anywhere = np.ones_like(many_pixels)
+    for inside, single_out, channels, pixels in (
+        (Inside.NONE, True, ~many_in & ~many_out, ~many_pixels),
+        (Inside.CHANNELS, False, ~many_in & many_out, anywhere),
+        (Inside.PIXELS, True, ~many_in & ~many_out, many_pixels),
+        (Inside.PIXELS, False, ~many_in & many_out, many_pixels),
+        (Inside.INPUTS, True, many_in & ~many_out, anywhere),
+        (Inside.INPUTS, False, many_in & many_out, anywhere),
     ):
-        rows: Any = np.nonzero(possible & channels[:, None] & pixels[None])
-        yield inside, rows
+        for cut in (False, True):
+            rows: Any = np.nonzero(possible & channels[:, None] & (pixels & (many_cols == cut))[None])
+            if len(rows[0]):
+                yield Visit(inside, single_out, cut), rows

@@ -1,11 +1,11 @@
 """What a tiling implies, as arrays: how many tiles, how large the full and the last ones, what each moves and computes.
 
-Arrays are [candidates, A] for A accelerators. Channel quantities come in the classes *full* and *last* of a tile along
-an axis; rows of the input in the classes *first*, *middle*, *body* (mean of all but the last) and *last*, because halos
-are clipped at the borders of the map. Where there is a single tile, all classes are that tile.
+Arrays are [candidates, A] for A accelerators. Channel quantities come in the classes BODY (all but the last, full tiles)
+and LAST of an axis; pixels also in FIRST and MIDDLE, because halos are clipped at the borders of the map, and BODY is
+the mean of both. Where an axis has a single tile, all classes are that tile.
 """
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
@@ -17,19 +17,32 @@ from hw_templates.accelerator import PARAMETERS, AcceleratorColumns
 
 Array = NDArray[Any]
 
-FULL, LAST = 0, 1
+FIRST, MIDDLE, BODY, LAST = 0, 1, 2, 3
+CHANNEL_CLASSES = tuple((m, n) for m in (BODY, LAST) for n in (BODY, LAST))
 
 
 class Inside(Enum):
-    """The innermost loop with more than one tile, which settles what stays in the buffers between steps.
+    """The innermost loop that has more than one tile."""
 
-    PIXELS_ONLY means that no other loop has more than one tile (there may be a single step in all).
-    """
-
+    NONE = "none"
     INPUTS = "inputs"
     CHANNELS = "channels"
     PIXELS = "pixels"
-    PIXELS_ONLY = "pixels_only"
+
+
+@dataclass(frozen=True)
+class Visit:
+    """How tiles follow each other, which settles what stays in the buffers between steps.
+
+    Attributes:
+        inside: the innermost loop with more than one tile.
+        single_out: whether one tile holds all output channels.
+        many_cols: whether rows of pixels are cut.
+    """
+
+    inside: Inside
+    single_out: bool
+    many_cols: bool
 
 
 # At most 3 rows of padding: no tile but the first and last three along an axis touches it.
@@ -76,7 +89,7 @@ class Split:
         return cls(count, np.minimum(tile, extent), extent - (count - 1) * tile)
 
     def at(self, edge: int) -> Array:
-        """Size of the full or the last tile."""
+        """Size of a tile of that class; all but the last are full."""
         return self.last if edge == LAST else self.full
 
     def groups(self, unit: Array) -> "Split":
@@ -93,45 +106,54 @@ class Split:
 class Halo:
     """Rows or columns of the input that the tiles of an axis read, clipped at the borders of the map.
 
-    ``covering`` is the share of the tiles that read the whole extent.
+    Each quantity is a tuple over the classes FIRST, MIDDLE, BODY and LAST.
+
+    Attributes:
+        extent: how many a tile reads, in the mean of its class.
+        covering: the share of the class that reads the whole axis.
+        total: sum of the extents over all tiles.
     """
 
-    first: Array
-    middle: Array
-    body: Array
-    last: Array
+    extent: tuple[Array, Array, Array, Array]
+    covering: tuple[Array, Array, Array, Array]
     total: Array
-    covering: Array
 
     @classmethod
     def of(cls, split: Split, in_extent: int, kernel: int, stride: int, padding: int) -> "Halo":
         """Tile i of t outputs reads (t - 1) * stride + kernel inputs from i * T * stride - padding on."""
-        count, full, last = split.count, split.full, split.last
-        out_extent = split.total
-        step = full * stride
+        count, out_extent = split.count, split.total
+        step = split.full * stride
 
-        def before(tile: Array | int) -> Array:
+        def before(tile: Array) -> Array:
             return np.maximum(padding - tile * step, 0)
 
-        def beyond(tile: Array) -> Array:
-            outputs = np.minimum((tile + 1) * full, out_extent)
-            return np.maximum((outputs - 1) * stride - padding + kernel - in_extent, 0)
+        def end(tile: Array) -> Array:
+            return (np.minimum((tile + 1) * split.full, out_extent) - 1) * stride - padding + kernel
 
+        def covers(tile: Array) -> Array:
+            return ((tile * step <= padding) & (end(tile) >= in_extent)).astype(count.dtype)
+
+        def beyond(tile: Array) -> Array:
+            return np.maximum(end(tile) - in_extent, 0)
+
+        zero, final = np.zeros_like(count), count - 1
         total = (out_extent - count) * stride + count * kernel
+        covering = zero
         for border in range(_BORDER_TILES):
             inside = border < count
-            total = total - inside * (before(border) + beyond(count - 1 - border))
-        zero = np.zeros_like(count)
-        first = (np.where(count == 1, last, full) - 1) * stride + kernel - before(0) - beyond(zero)
-        final = (last - 1) * stride + kernel - before(count - 1) - beyond(count - 1)
-        middle = np.where(count > 2, (total - first - final) / np.maximum(count - 2, 1), final)
-        body = np.where(count > 1, (total - final) / np.maximum(count - 1, 1), final)
-        covering = zero
-        for tile in range(_BORDER_TILES + 1):
-            starts_outside = (tile < count) & (tile * step <= padding)
-            end = (np.minimum((tile + 1) * full, out_extent) - 1) * stride - padding + kernel
-            covering = covering + (starts_outside & (end >= in_extent))
-        return cls(first, middle, body, final, total, covering / count)
+            total = total - inside * (before(zero + border) + beyond(final - border))
+        for border in range(_BORDER_TILES + 1):
+            covering = covering + (border < count) * covers(zero + border)
+        first = (np.where(count == 1, split.last, split.full) - 1) * stride + kernel - before(zero) - beyond(zero)
+        last = (split.last - 1) * stride + kernel - before(final) - beyond(final)
+        return cls(_classes(count, total, first, last), _classes(count, covering, covers(zero), covers(final)), total)
+
+
+def _classes(count: Array, total: Array, first: Array, last: Array) -> tuple[Array, Array, Array, Array]:
+    """Values of the classes FIRST, MIDDLE, BODY and LAST that add up to ``total``; all the last where there is one."""
+    middle = np.where(count > 2, (total - first - last) / np.maximum(count - 2, 1), last)
+    body = np.where(count > 1, (total - last) / np.maximum(count - 1, 1), last)
+    return first, middle, body, last
 
 
 @dataclass(frozen=True)
@@ -153,7 +175,7 @@ class ChannelTiling:
     inputs: Split
     out_words: Split
     in_words: Split
-    weight_words: tuple[tuple[Array, Array], tuple[Array, Array]]
+    weight_words: dict[tuple[int, int], Array]
     needs: tuple[Array, Array, Array]
 
     @classmethod
@@ -166,10 +188,7 @@ class ChannelTiling:
             n = Split.of(layer.in_channels, tile_in)
             outputs, inputs = m.groups(engine.rows), n.groups(engine.cols)
             line = taps * cell / engine.word
-            weight_words = (
-                (outputs.full * inputs.full * line, outputs.full * inputs.last * line),
-                (outputs.last * inputs.full * line, outputs.last * inputs.last * line),
-            )
+            weight_words = {(a, b): outputs.at(a) * inputs.at(b) * line for a, b in CHANNEL_CLASSES}
             needs = (inputs.full, taps * outputs.full * inputs.full, outputs.full)
             return cls(outputs, inputs, m.groups(engine.word), n.groups(engine.word), weight_words, needs)
         ones = np.ones_like(m.count)
@@ -181,30 +200,54 @@ class ChannelTiling:
         else:
             weight_bytes = [0 * ones, 0 * ones]
         full, last = (np.ceil(size / engine.word) for size in weight_bytes)
+        weight_words = {(a, b): last if a == LAST else full for a, b in CHANNEL_CLASSES}
         needs = (np.ceil(m.full / engine.cols), np.ceil(weight_bytes[0] / cell), np.ceil(m.full / engine.rows))
-        return cls(outputs, Split(ones, ones, ones), words, words, ((full, full), (last, last)), needs)
+        return cls(outputs, Split(ones, ones, ones), words, words, weight_words, needs)
+
+
+@dataclass(frozen=True)
+class PixelTile:
+    """A class of tiles of output pixels.
+
+    Attributes:
+        area: input pixels read.
+        row_bursts: bursts that read them if they hold all channels: one a row, or one where rows are whole.
+        trips: pipeline trips for one group of output and one of input channels.
+        outputs: output pixels.
+        out_bursts: bursts that store them if they hold all channels.
+    """
+
+    area: Array
+    row_bursts: Array
+    trips: Array
+    outputs: Array
+    out_bursts: Array
+
+    def take(self, rows: Array) -> "PixelTile":
+        """These candidates."""
+        return PixelTile(
+            *(array[rows] for array in (self.area, self.row_bursts, self.trips, self.outputs, self.out_bursts))
+        )
 
 
 @dataclass(frozen=True)
 class PixelTiling:
     """Output pixels of a layer cut into tiles.
 
-    Along a row, quantities are means over the tiles of that row; along columns of tiles they come in classes.
-
     Attributes:
         rows, cols: the tiles.
-        trips: pipeline trips a tile for one group of output and one of input channels.
+        groups: tiles of columns in groups of ``pe_pixels``.
         halo_rows, halo_cols: input rows and columns read.
-        outputs: output pixels of a tile.
+        taps: of the kernel.
         needs: input positions a bank, and groups of output pixels, of a full tile.
     """
 
     rows: Split
     cols: Split
-    trips: Split
+    groups: Split
     halo_rows: Halo
     halo_cols: Halo
-    outputs: Split
+    taps: int
     needs: tuple[Array, Array]
 
     @classmethod
@@ -212,38 +255,30 @@ class PixelTiling:
         """The tiling for tile sizes [candidates, A]."""
         rows, cols = Split.of(layer.out_height, tile_height), Split.of(layer.out_width, tile_width)
         groups = cols.groups(engine.pixels)
-        taps = layer.kernel_height * layer.kernel_width
-        trips = taps * groups.total / cols.count
-        width = layer.out_width / cols.count
         in_rows = (rows.full - 1) * layer.stride + layer.kernel_height
         in_cols = (cols.full - 1) * layer.stride + layer.kernel_width
         col_slots = layer.stride * np.ceil(np.ceil(in_cols / layer.stride) / engine.pixels)
         return cls(
-            rows,
-            cols,
-            Split(rows.count, rows.full * trips, rows.last * trips),
-            Halo.of(rows, layer.in_height, layer.kernel_height, layer.stride, layer.padding),
-            Halo.of(cols, layer.in_width, layer.kernel_width, layer.stride, layer.padding),
-            Split(rows.count, rows.full * width, rows.last * width),
-            (in_rows * col_slots, rows.full * groups.full),
+            rows=rows,
+            cols=cols,
+            groups=groups,
+            halo_rows=Halo.of(rows, layer.in_height, layer.kernel_height, layer.stride, layer.padding),
+            halo_cols=Halo.of(cols, layer.in_width, layer.kernel_width, layer.stride, layer.padding),
+            taps=layer.kernel_height * layer.kernel_width,
+            needs=(in_rows * col_slots, rows.full * groups.full),
         )
 
-    def in_sequence(self) -> "PixelTiling":
-        """The same tiles as one sequence instead of rows of tiles; the mean of all but the last counts as full."""
-        count, across = self.count, self.cols.count
-        others = np.maximum(count - 1, 1)
-
-        def mean(split: Split) -> Split:
-            return Split(
-                count, np.where(count > 1, (split.total * across - split.last) / others, split.last), split.last
-            )
-
-        halo = self.halo_rows
-        between = halo.total * across - halo.first - halo.last
-        middle = np.where(count > 2, between / np.maximum(count - 2, 1), halo.last)
-        halo_rows = replace(halo, middle=middle)
-        return replace(
-            self, rows=mean(self.rows), trips=mean(self.trips), outputs=mean(self.outputs), halo_rows=halo_rows
+    def tile(self, row: int, col: int) -> PixelTile:
+        """The tiles of the given classes along rows and columns."""
+        in_rows, covering = self.halo_rows.extent[row], self.halo_cols.covering[col]
+        rows, cols = self.rows.at(row), self.cols.at(col)
+        outputs = rows * cols
+        return PixelTile(
+            area=in_rows * self.halo_cols.extent[col],
+            row_bursts=covering + (1 - covering) * in_rows,
+            trips=self.taps * rows * self.groups.at(col),
+            outputs=outputs,
+            out_bursts=np.where(self.cols.count == 1, 1, rows).astype(outputs.dtype),
         )
 
     @property
@@ -257,17 +292,53 @@ class PixelTiling:
         return self.halo_rows.total * self.halo_cols.total
 
 
-def take(tiling: Any, index: Array) -> Any:
-    """The rows ``index`` of every array of a tiling."""
+@dataclass(frozen=True)
+class Line:
+    """Tiles of pixels that follow each other: ``count`` of them, in the classes first, middle and last.
 
-    def taken(value: Any) -> Any:
-        if isinstance(value, np.ndarray):
-            return value if len(value) == 1 else value[index]
-        if isinstance(value, tuple):
-            return tuple(taken(part) for part in value)
-        return take(value, index)
+    ``repeats`` is how many such lines a pass over all pixels has; ``is_first`` marks the one that it begins with.
+    """
 
-    return replace(tiling, **{field.name: taken(getattr(tiling, field.name)) for field in fields(tiling)})
+    repeats: Array | int
+    count: Array
+    tiles: tuple[PixelTile, PixelTile, PixelTile]
+    is_first: bool
+
+
+class PixelTiles:
+    """The classes of pixel tiles of candidates that share a :class:`Visit`: the ``rows`` of a tiling."""
+
+    def __init__(self, tiling: PixelTiling, visit: Visit, rows: Array | slice) -> None:
+        self._tiling = tiling
+        self._rows = rows
+        self._many_cols = visit.many_cols
+        self._down, self._across = tiling.rows.count[rows], tiling.cols.count[rows]
+        self.first = self._tile(FIRST, FIRST if visit.many_cols else LAST)
+
+    def _tile(self, row: int, col: int) -> PixelTile:
+        return self._tiling.tile(row, col).take(self._rows)
+
+    def outer(self) -> list[tuple[Array | int, PixelTile]]:
+        """(how many, tile) of each class, where pixels are the outer loop; what may be absent comes first."""
+        cols: list[tuple[Array | int, int]] = [(self._across - 1, BODY), (1, LAST)] if self._many_cols else [(1, LAST)]
+        return [
+            (down * across, self._tile(row, col))
+            for down, row in ((self._down - 1, BODY), (1, LAST))
+            for across, col in cols
+        ]
+
+    def lines(self) -> list[Line]:
+        """The pixels where they are the inner loop: one column of tiles, or a first, middle and last row of them."""
+        classes = (FIRST, MIDDLE, LAST)
+        if not self._many_cols:
+            top, middle, bottom = (self._tile(row, LAST) for row in classes)
+            return [Line(1, self._down, (top, middle, bottom), is_first=True)]
+        repeats = (1, np.maximum(self._down - 2, 0), (self._down > 1) * 1)
+        lines = []
+        for row, times in zip(classes, repeats, strict=True):
+            left, middle, right = (self._tile(row, col) for col in classes)
+            lines.append(Line(times, self._across, (left, middle, right), is_first=row == FIRST))
+        return lines
 
 
 @dataclass(frozen=True)
@@ -281,16 +352,18 @@ class Traffic:
     residual_words: Array
 
     @classmethod
-    def of(cls, layer: Layer, inside: Inside, channels: ChannelTiling, pixels: PixelTiling) -> "Traffic":
+    def of(cls, layer: Layer, visit: Visit, channels: ChannelTiling, pixels: PixelTiling) -> "Traffic":
         """Totals over all tiles; a tile is loaded when it differs from the one before."""
         m, n = channels.outputs.count, channels.inputs.count
-        trips = channels.outputs.total * channels.inputs.total * pixels.trips.total * pixels.cols.count
+        trips = channels.outputs.total * channels.inputs.total * pixels.taps * pixels.rows.total * pixels.groups.total
         ifmap_words = channels.in_words.total * pixels.area
-        if layer.operation == Operation.CONV and inside in (Inside.INPUTS, Inside.PIXELS):
+        if layer.operation == Operation.CONV and visit.inside in (Inside.INPUTS, Inside.PIXELS):
             ifmap_words = ifmap_words * m
-        (full_full, full_last), (last_full, last_last) = channels.weight_words
-        weight_words = (m - 1) * ((n - 1) * full_full + full_last) + (n - 1) * last_full + last_last
-        if inside in (Inside.INPUTS, Inside.CHANNELS):
+        weight_words = sum(
+            words * (1 if a == LAST else m - 1) * (1 if b == LAST else n - 1)
+            for (a, b), words in channels.weight_words.items()
+        )
+        if visit.inside in (Inside.INPUTS, Inside.CHANNELS):
             weight_words = weight_words * pixels.count
         ofmap_words = channels.out_words.total * (layer.out_height * layer.out_width)
         return cls(trips, ifmap_words, weight_words, ofmap_words, ofmap_words * float(layer.residual))

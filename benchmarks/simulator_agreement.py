@@ -1,0 +1,121 @@
+"""How far the closed form is from the event-driven simulator, over random layers, accelerators and legal mappings.
+
+Half of the cases run the mapper's choice, half a mapping drawn from all legal tile sizes, however odd.
+"""
+
+import argparse
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from cost_models.coefficients import Coefficients, load_coefficients
+from cost_models.estimate import price_layers, price_mapped
+from cost_models.mapping import LoopOrder, Mapping, channel_units
+from cost_models.simulator import SimulatedLayer, simulate
+from cost_models.workload import Layer, Operation
+from hw_templates.accelerator import Accelerator, AcceleratorColumns
+from hw_templates.accelerator_space import AcceleratorSpace
+from hw_templates.board import Board, load_board
+
+
+@dataclass(frozen=True)
+class Case:
+    """One layer on one accelerator with one mapping, and what both models say."""
+
+    layer: Layer
+    accelerator: Accelerator
+    mapping: Mapping
+    is_best: bool
+    predicted_cycles: float
+    simulated: SimulatedLayer
+
+    @property
+    def deviation(self) -> float:
+        """Closed form against simulator, signed, as a share."""
+        return self.predicted_cycles / self.simulated.latency_cycles - 1
+
+
+def random_layer(rng: np.random.Generator) -> Layer:
+    """A layer as mobile networks have them, of up to 28 x 28 pixels and 256 channels."""
+    operation = rng.choice([Operation.CONV, Operation.CONV, Operation.DEPTHWISE, Operation.SCALE, Operation.POOL])
+    size, channels = int(rng.integers(1, 29)), int(rng.integers(1, 257))
+    if operation == Operation.POOL:
+        return Layer(operation, channels, channels, size, size, size, size)
+    if operation == Operation.SCALE:
+        return Layer(operation, channels, channels, size, size)
+    kernel, stride, residual = int(rng.choice([1, 1, 3, 5, 7])), int(rng.integers(1, 3)), bool(rng.integers(2))
+    out_channels = int(rng.integers(1, 257)) if operation == Operation.CONV else channels
+    return Layer(operation, channels, out_channels, size, size, kernel, kernel, stride, kernel // 2, residual)
+
+
+def random_mapping(layer: Layer, accelerator: Accelerator, rng: np.random.Generator) -> Mapping | None:
+    """A legal mapping of any tile sizes, or None if none turns up in 200 draws."""
+    out_unit, in_unit = channel_units(layer, accelerator)
+    for _ in range(200):
+        tile_out = out_unit * int(rng.integers(1, math.ceil(layer.out_channels / out_unit) + 1))
+        tile_in = in_unit * int(rng.integers(1, math.ceil(layer.in_channels / in_unit) + 1))
+        height, width = (int(rng.integers(1, extent + 1)) for extent in (layer.out_height, layer.out_width))
+        order = LoopOrder(str(rng.choice(list(LoopOrder))))
+        mapping = Mapping(tile_out, tile_in if layer.operation == Operation.CONV else tile_out, height, width, order)
+        if all(need.words <= need.depth for need in mapping.needs(layer, accelerator)):
+            return mapping
+    return None
+
+
+def predicted_cycles(
+    layer: Layer, mapping: Mapping, accelerator: Accelerator, board: Board, coefficients: Coefficients
+) -> float:
+    """What the closed form says of one mapping."""
+    sizes = (mapping.tile_out_channels, mapping.tile_in_channels, mapping.tile_height, mapping.tile_width)
+    channels_outer = np.array([mapping.loop_order == LoopOrder.CHANNELS_OUTER])
+    columns = AcceleratorColumns.of([accelerator])
+    priced = price_mapped(layer, columns, np.array(sizes)[:, None], channels_outer, board, coefficients)
+    return float(priced.latency_cycles[0])
+
+
+def random_cases(count: int, seed: int, board: Board, coefficients: Coefficients) -> list[Case]:
+    """Cases whose mapping alternates between the mapper's choice and a random legal one."""
+    rng = np.random.default_rng(seed)
+    space = AcceleratorSpace(board)
+    cases: list[Case] = []
+    while len(cases) < count:
+        layer, accelerator = random_layer(rng), space.sample(rng, 1)[0]
+        table = price_layers([layer], [accelerator], board, coefficients)
+        is_best = len(cases) % 2 == 0
+        if not np.isfinite(table.latency_cycles[0, 0]):
+            continue
+        mapping = table.mapping(0, 0) if is_best else random_mapping(layer, accelerator, rng)
+        if mapping is None:
+            continue
+        cycles = predicted_cycles(layer, mapping, accelerator, board, coefficients)
+        simulated = simulate(layer, mapping, accelerator, board, coefficients)
+        cases.append(Case(layer, accelerator, mapping, is_best, cycles, simulated))
+    return cases
+
+
+def main() -> None:
+    """Print the figures, and the worst cases."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--cases", type=int, default=2000)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--board", default="pynq-z2")
+    parser.add_argument("--worst", type=int, default=0, help="print this many of the worst cases")
+    arguments = parser.parse_args()
+    cases = random_cases(arguments.cases, arguments.seed, load_board(arguments.board), load_coefficients())
+    for name, chosen in (
+        ("simulator", cases),
+        ("simulator_best_mapping", [case for case in cases if case.is_best]),
+        ("simulator_random_mapping", [case for case in cases if not case.is_best]),
+    ):
+        deviations = np.abs([case.deviation for case in chosen]) * 100
+        print(f"figure {name}_median_deviation {np.median(deviations):.3f} %")
+        print(f"figure {name}_p99_deviation {np.percentile(deviations, 99):.2f} %")
+        print(f"figure {name}_worst_deviation {deviations.max():.2f} %")
+        print(f"figure {name}_over_10_percent {np.mean(deviations > 10) * 100:.2f} %")
+    for case in sorted(cases, key=lambda case: -abs(case.deviation))[: arguments.worst]:
+        print(f"{case.deviation:+.3f} {case.layer} {case.mapping} {case.accelerator} {case.simulated}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,254 @@
+"""Event-driven timing of one layer: a second opinion that shares no formula with the closed form.
+
+It walks every tile of a layer in loop order, keeps what the buffers hold, and plays each slot of the pipeline: four
+ports (ifmap, weights, residual, ofmap) ask one DDR channel for bursts, cut into chunks as the AXI bus does. The channel
+serves one chunk at a time, ports in turn; a port moves at most a word a cycle and has so many chunks outstanding as its
+FIFO holds.
+"""
+
+import itertools
+import math
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from cost_models.coefficients import Coefficients
+from cost_models.mapping import LoopOrder, Mapping
+from cost_models.workload import Layer, Operation
+from hw_templates.accelerator import Accelerator, axi_bytes
+from hw_templates.board import Board
+
+CHUNK_WORDS = 64
+OUTSTANDING_CHUNKS = 16
+
+
+@dataclass(frozen=True)
+class SimulatedLayer:
+    """What one layer took: cycles, pipeline trips, and bus words moved by each port."""
+
+    latency_cycles: float
+    compute_trips: int
+    ifmap_words: int
+    weight_words: int
+    ofmap_words: int
+    residual_words: int
+
+
+@dataclass(frozen=True)
+class _Tile:
+    """One step: first and end of its output rows, columns and channels, and of its input channels."""
+
+    rows: tuple[int, int]
+    cols: tuple[int, int]
+    outputs: tuple[int, int]
+    inputs: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class _Burst:
+    """``count`` bursts of ``words`` each, one after the other."""
+
+    count: int
+    words: int
+
+    @property
+    def total(self) -> int:
+        return self.count * self.words
+
+
+def simulate(
+    layer: Layer, mapping: Mapping, accelerator: Accelerator, board: Board, coefficients: Coefficients
+) -> SimulatedLayer:
+    """Run a layer with a mapping, which must be legal on the accelerator.
+
+    Raises:
+        InvalidValueError, MappingError: it is not; see :meth:`Mapping.check`.
+    """
+    mapping.check(layer, accelerator)
+    return _Simulation(layer, mapping, accelerator, board, coefficients).run()
+
+
+def _cuts(extent: int, tile: int) -> list[tuple[int, int]]:
+    return [(start, min(start + tile, extent)) for start in range(0, extent, tile)]
+
+
+def _size(interval: tuple[int, int]) -> int:
+    return interval[1] - interval[0]
+
+
+class _Simulation:
+    """The state of one run: what the buffers hold and what was moved so far."""
+
+    def __init__(
+        self, layer: Layer, mapping: Mapping, accelerator: Accelerator, board: Board, coefficients: Coefficients
+    ) -> None:
+        self.layer = layer
+        self.mapping = mapping
+        self.accelerator = accelerator
+        self.word = axi_bytes(accelerator)
+        self.dense = layer.operation == Operation.CONV
+        self.timing = coefficients.latency
+        bytes_per_second = board.ddr.plan_gb_s * 1e9 * coefficients.latency.ddr_efficiency
+        self.service = self.word / (bytes_per_second / (accelerator.clock_mhz * 1e6))
+        self.moved = {"ifmap": 0, "weight": 0, "ofmap": 0, "residual": 0}
+        self.known_slots: dict[tuple[tuple[_Burst, ...], int], float] = {}
+
+    def run(self) -> SimulatedLayer:
+        """Play all slots: slot i loads step i, computes step i - 1 and stores what step i - 2 finished."""
+        cycles = self._setup()
+        held: dict[str, tuple[tuple[int, int], ...] | None] = {"ifmap": None, "weight": None}
+        trips = 0
+        steps: list[_Tile | None] = [*self._steps(), None, None]
+        computing = storing = None
+        for loading in steps:
+            transfers, work = [], 0
+            if loading is not None:
+                transfers += self._loads(loading, held)
+            if computing is not None:
+                work = self._trips(computing)
+                trips += work
+                if self.layer.residual and self._finishes(computing):
+                    transfers.append(self._move("residual", self._results(computing)))
+            if storing is not None and self._finishes(storing):
+                transfers.append(self._move("ofmap", self._results(storing)))
+            busy = math.ceil(work + self.timing.pipeline_depth_cycles) if computing is not None else 0
+            cycles += self._slot(tuple(transfers), busy) + self.timing.slot_overhead_cycles
+            computing, storing = loading, computing
+        return SimulatedLayer(
+            cycles, trips, self.moved["ifmap"], self.moved["weight"], self.moved["ofmap"], self.moved["residual"]
+        )
+
+    def _steps(self) -> Iterator[_Tile]:
+        layer, mapping = self.layer, self.mapping
+        rows, cols = _cuts(layer.out_height, mapping.tile_height), _cuts(layer.out_width, mapping.tile_width)
+        outputs, inputs = (
+            _cuts(layer.out_channels, mapping.tile_out_channels),
+            _cuts(layer.in_channels, mapping.tile_in_channels),
+        )
+        if mapping.loop_order == LoopOrder.PIXELS_OUTER:
+            outer = ((h, w, m) for h, w, m in itertools.product(rows, cols, outputs))
+        else:
+            outer = ((h, w, m) for m, h, w in itertools.product(outputs, rows, cols))
+        for h, w, m in outer:
+            for n in inputs if self.dense else [m]:
+                yield _Tile(h, w, m, n)
+
+    def _finishes(self, tile: _Tile) -> bool:
+        return not self.dense or tile.inputs[1] == self.layer.in_channels
+
+    def _move(self, port: str, burst: _Burst) -> _Burst:
+        self.moved[port] += burst.total
+        return burst
+
+    def _loads(self, tile: _Tile, held: dict[str, tuple[tuple[int, int], ...] | None]) -> list[_Burst]:
+        """What must be fetched for a tile, given what the buffers hold; ``held`` is brought up to date."""
+        wanted = {"ifmap": (tile.rows, tile.cols, tile.inputs), "weight": (tile.outputs, tile.inputs)}
+        bursts = {"ifmap": self._ifmap, "weight": self._weights}
+        loads = []
+        for port, key in wanted.items():
+            if held[port] != key:
+                held[port] = key
+                burst = bursts[port](tile)
+                if burst.total:
+                    loads.append(self._move(port, burst))
+        return loads
+
+    def _ifmap(self, tile: _Tile) -> _Burst:
+        layer = self.layer
+        heights = self._inside(tile.rows, layer.in_height, layer.kernel_height)
+        widths = self._inside(tile.cols, layer.in_width, layer.kernel_width)
+        return self._bursts(heights, widths, tile.inputs, layer.in_channels, layer.in_width)
+
+    def _inside(self, outputs: tuple[int, int], extent: int, kernel: int) -> int:
+        """How many positions of the map the outputs read, by looking at each."""
+        read = {
+            position
+            for output in (outputs[0], outputs[1] - 1)
+            for position in (output * self.layer.stride - self.layer.padding + tap for tap in (0, kernel - 1))
+        }
+        return sum(1 for position in range(min(read), max(read) + 1) if 0 <= position < extent)
+
+    def _results(self, tile: _Tile) -> _Burst:
+        layer = self.layer
+        return self._bursts(_size(tile.rows), _size(tile.cols), tile.outputs, layer.out_channels, layer.out_width)
+
+    def _bursts(self, rows: int, cols: int, channels: tuple[int, int], all_channels: int, width: int) -> _Burst:
+        """What lies together in memory, channels innermost, is one burst."""
+        words = math.ceil(channels[1] / self.word) - channels[0] // self.word
+        if _size(channels) < all_channels:
+            return _Burst(rows * cols, words)
+        return _Burst(rows, cols * words) if cols < width else _Burst(1, rows * cols * words)
+
+    def _weights(self, tile: _Tile) -> _Burst:
+        layer, accelerator = self.layer, self.accelerator
+        taps, channels = layer.kernel_height * layer.kernel_width, _size(tile.outputs)
+        if layer.operation == Operation.POOL:
+            return _Burst(1, 0)
+        if layer.operation == Operation.SCALE:
+            return _Burst(1, math.ceil(channels / self.word))
+        if layer.operation == Operation.DEPTHWISE:
+            lanes = accelerator.depthwise_lanes
+            return _Burst(1, math.ceil(taps * lanes * math.ceil(channels / lanes) / self.word))
+        lines = math.ceil(channels / accelerator.pe_rows) * math.ceil(_size(tile.inputs) / accelerator.pe_cols) * taps
+        return _Burst(1, lines * accelerator.pe_rows * accelerator.pe_cols // self.word)
+
+    def _trips(self, tile: _Tile) -> int:
+        """Iterations of the compute loop, counted group by group."""
+        accelerator = self.accelerator
+        if self.dense:
+            groups = len(range(*tile.outputs, accelerator.pe_rows)) * len(range(*tile.inputs, accelerator.pe_cols))
+        else:
+            groups = len(range(*tile.outputs, accelerator.depthwise_lanes))
+        pixels = _size(tile.rows) * len(range(*tile.cols, accelerator.pe_pixels))
+        return groups * pixels * self.layer.kernel_height * self.layer.kernel_width
+
+    def _setup(self) -> float:
+        """Descriptor, parameters and table one after the other through the weight port; a table takes a byte a cycle."""
+        parts = (32 * 4, math.ceil(self.layer.out_channels / self.word) * self.word * 8, 256)
+        cycles = self.timing.layer_overhead_cycles
+        for size, busy in zip(parts, (0, 0, 256), strict=True):
+            moved = self._slot((_Burst(1, math.ceil(size / self.word)),), 0)
+            overhead = self.timing.access_latency_cycles + self.timing.burst_overhead_cycles
+            cycles += max(moved, busy + overhead if busy else 0)
+        return cycles
+
+    def _slot(self, transfers: tuple[_Burst, ...], busy: int) -> float:
+        """Cycles until all transfers and the computation are done; equal slots are played once."""
+        key = (transfers, busy)
+        if key not in self.known_slots:
+            moved = self._play(transfers) if transfers else 0.0
+            self.known_slots[key] = max(float(busy), moved)
+        return self.known_slots[key]
+
+    def _play(self, transfers: tuple[_Burst, ...]) -> float:
+        """When the last port is done, all starting at 0."""
+        gap = self.timing.burst_overhead_cycles
+        queues = [_chunks(burst) for burst in transfers]
+        pending = [next(queue, None) for queue in queues]
+        asked = [self.timing.access_latency_cycles] * len(queues)
+        started: list[deque[float]] = [deque([0.0] * OUTSTANDING_CHUNKS, OUTSTANDING_CHUNKS) for _ in queues]
+        arrived = [self.timing.access_latency_cycles] * len(queues)
+        channel_free, turn = 0.0, 0
+        while any(chunk is not None for chunk in pending):
+            ports = [port for port, chunk in enumerate(pending) if chunk is not None]
+            now = max(channel_free, min(asked[port] for port in ports))
+            waiting = [port for port in ports if asked[port] <= now]
+            port = min(waiting, key=lambda port: (port - turn) % len(queues))
+            chunk = pending[port]
+            assert chunk is not None
+            words, begins = chunk
+            channel_free = now + words * self.service
+            start = max(now, arrived[port] + (gap if begins else 0))
+            started[port].append(start)
+            asked[port] = max(asked[port], started[port][0])
+            arrived[port] = max(start + words, channel_free)
+            pending[port] = next(queues[port], None)
+            turn = port + 1
+        return max(arrived)
+
+
+def _chunks(burst: _Burst) -> Iterator[tuple[int, bool]]:
+    """(words, whether a burst begins) of each chunk that the bus makes of the bursts."""
+    for _ in range(burst.count):
+        for start in range(0, burst.words, CHUNK_WORDS):
+            yield min(CHUNK_WORDS, burst.words - start), start == 0
