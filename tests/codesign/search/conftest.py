@@ -1,28 +1,13 @@
-"""A joint space, and accuracies that are a plain function of the genes: no training is needed to test a search."""
-
-from dataclasses import dataclass
-
-import numpy as np
 import optuna
 import pytest
+from capacity_accuracy import TINY, CapacityAccuracy
 
 from codesign.search.joint_space import JointSpace
-from codesign.supernet.space import DIGITS, Space
+from codesign.search.pricing import PairPricer
+from codesign.supernet.space import DIGITS
+from cost_models.coefficients import load_coefficients
 from hw_templates.accelerator_space import AcceleratorSpace
 from hw_templates.board import load_board
-
-
-@dataclass(frozen=True)
-class CapacityAccuracy:
-    """Larger choices give more accuracy, each with less effect than the last; deterministic and picklable."""
-
-    space: Space
-
-    def accuracy(self, genes):
-        largest = np.array([len(choices) - 1 for _, choices in self.space.genes])
-        weights = 1.0 + np.arange(len(largest)) % 3
-        capacity = (genes / largest) @ weights / weights.sum()
-        return 0.99 - 0.25 * np.exp(-3 * capacity)
 
 
 @pytest.fixture(scope="session")
@@ -31,8 +16,18 @@ def joint():
 
 
 @pytest.fixture(scope="session")
+def tiny_joint():
+    return JointSpace(TINY, AcceleratorSpace(load_board("pynq-z2")))
+
+
+@pytest.fixture(scope="session")
 def oracle():
-    return CapacityAccuracy(DIGITS)
+    return CapacityAccuracy(TINY)
+
+
+@pytest.fixture
+def pricer(tiny_joint):
+    return PairPricer(tiny_joint, load_coefficients())
 
 
 @pytest.fixture(autouse=True)

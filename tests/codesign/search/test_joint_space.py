@@ -85,7 +85,7 @@ def test_wrong_params_are_named(joint, change, message):
 def test_a_missing_param_is_named(joint):
     params = joint.params(joint.encode(PAIR)[None])[0]
     del params["stage2.block2.expand"]
-    with pytest.raises(InvalidValueError, match="params.stage2.block2.expand: must be given"):
+    with pytest.raises(InvalidValueError, match=r"params\.stage2\.block2\.expand: must be given"):
         joint.encode_params(params)
 
 

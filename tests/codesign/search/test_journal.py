@@ -1,5 +1,4 @@
 import json
-import os
 import time
 
 import optuna
@@ -80,7 +79,7 @@ def test_a_folder_is_refused(tmp_path):
 def test_the_lock_of_a_killed_writer_is_taken_over_in_seconds(tmp_path, monkeypatch):
     path = tmp_path / "study.journal"
     make_study(path)
-    os.symlink(path, f"{path}.lock")
+    path.with_name("study.journal.lock").symlink_to(path)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(journal, "_LOCK_GRACE_S", 3)
     start = time.monotonic()

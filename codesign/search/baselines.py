@@ -1,0 +1,75 @@
+"""What the joint search is compared with, at an equal number of priced pairs and with the same accuracy and prices."""
+
+import numpy as np
+
+from codesign.search.breeding import RoundPlan, breed_accelerators, breed_subnets, draw_fitting
+from codesign.search.evolution import no_pairs, price_pairs
+from codesign.search.pareto import PricedPairs, concatenate
+from codesign.search.pricing import PairPricer
+from codesign.supernet.oracle import AccuracyOracle
+from hw_templates.accelerator import Accelerator, AcceleratorColumns
+from hw_templates.accelerator_space import AcceleratorSpace
+
+# The network first, the accelerator second, half of the budget each.
+SEQUENTIAL_NETWORK_SHARE = 0.5
+
+
+def random_front(
+    pricer: PairPricer, oracle: AccuracyOracle, pairs: int, seed: int, plan: RoundPlan | None = None
+) -> PricedPairs:
+    """The front of at least ``pairs`` random pairs.
+
+    Subnets are drawn uniformly, accelerators uniformly from those that are legal and fit. They are paired in batches
+    of ``plan.new_accelerators`` with as many subnets as let both searches price as many accelerators for as many pairs.
+    """
+    plan = plan or RoundPlan()
+    rng = np.random.default_rng(seed)
+    archive, end = no_pairs(pricer), pricer.pairs + pairs
+    while pricer.pairs < end:
+        genes = pricer.joint.space.sample_genes(rng, plan.subnets_per_new_accelerator)
+        accelerators = draw_fitting(pricer, rng, plan.new_accelerators)
+        archive = concatenate([archive, price_pairs(pricer, oracle, genes, accelerators)]).front()
+    return archive
+
+
+def reference_accelerator(space: AcceleratorSpace) -> Accelerator:
+    """What a designer might start from: a 16 x 16 array, 32 KiB buffers, the board's slowest clock."""
+    return Accelerator(
+        pe_rows=16,
+        pe_cols=16,
+        pe_pixels=1,
+        pack=2,
+        ifmap_kib=32,
+        weight_kib=32,
+        ofmap_kib=32,
+        axi_bits=min(64, space.board.axi_bits_max),
+        clock_mhz=space.board.clocks_mhz[0],
+        depthwise_lanes=8,
+    )
+
+
+def sequential_front(
+    pricer: PairPricer, oracle: AccuracyOracle, pairs: int, seed: int, plan: RoundPlan | None = None
+) -> PricedPairs:
+    """The front of searching the network first and the accelerator second.
+
+    ``SEQUENTIAL_NETWORK_SHARE`` of ``pairs`` goes to evolving subnets on :func:`reference_accelerator`, in batches as
+    large as a joint round; the rest to evolving accelerators for the networks found: all of that front, or as many of
+    it, evenly spread in latency, as the joint search prices for each new accelerator. Both halves use the operators of
+    the joint search.
+    """
+    plan = plan or RoundPlan()
+    space = pricer.joint.accelerators
+    rng = np.random.default_rng(seed)
+    start = pricer.pairs
+    fixed = space.encode(AcceleratorColumns.of([reference_accelerator(space)]))
+    archive = no_pairs(pricer)
+    while pricer.pairs < start + SEQUENTIAL_NETWORK_SHARE * pairs:
+        genes = breed_subnets(pricer, archive, rng, plan, plan.subnets * plan.accelerators)
+        archive = concatenate([archive, price_pairs(pricer, oracle, genes, fixed)]).front()
+    spread = np.unique(np.linspace(0, len(archive) - 1, plan.subnets_per_new_accelerator).round().astype(np.int64))
+    networks = np.unique(archive.rows[spread, : pricer.joint.gene_count], axis=0)
+    while pricer.pairs < start + pairs:
+        accelerators, _ = breed_accelerators(pricer, archive, rng, plan)
+        archive = concatenate([archive, price_pairs(pricer, oracle, networks, accelerators)]).front()
+    return archive

@@ -1,0 +1,166 @@
+"""Batches of subnets and accelerators, drawn or bred from pairs already found; vectorised over the batch."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from codesign.search.joint_space import IntArray
+from codesign.search.pareto import PricedPairs
+from codesign.search.pricing import PairPricer
+from cost_models.resources import RESOURCES
+from hw_templates.accelerator import is_legal
+from hw_templates.errors import InfeasibleError, InvalidValueError
+
+_DRAWS = 200
+_CHILDREN_PER_ACCELERATOR = 16
+_FIRST_DRAW = 3
+
+
+@dataclass(frozen=True)
+class RoundPlan:
+    """How the batches of a round are made up.
+
+    Attributes:
+        subnets: in a batch.
+        accelerators: in a batch; in most rounds they are taken from the archive, which costs no new layer tables.
+        new_accelerators: in the batch of every ``new_period``-th round, bred or drawn. Layer tables of many
+            accelerators at once cost little more than those of one.
+        new_period: see there.
+        immigrants: share of the subnets and of the new accelerators that are drawn at random.
+        mutation_rate: chance of each gene to change.
+    """
+
+    subnets: int = 64
+    accelerators: int = 16
+    new_accelerators: int = 48
+    new_period: int = 12
+    immigrants: float = 0.15
+    mutation_rate: float = 0.05
+
+    def __post_init__(self) -> None:
+        for name in ("subnets", "accelerators", "new_accelerators", "new_period"):
+            if getattr(self, name) < 1:
+                raise InvalidValueError(f"round_plan.{name}", getattr(self, name), "at least 1")
+        for name in ("immigrants", "mutation_rate"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise InvalidValueError(f"round_plan.{name}", getattr(self, name), "in 0..1")
+
+    @property
+    def subnets_per_new_accelerator(self) -> int:
+        """Pairs priced for each new accelerator over ``new_period`` rounds."""
+        pairs = self.subnets * (self.new_accelerators + (self.new_period - 1) * self.accelerators)
+        return -(-pairs // self.new_accelerators)
+
+
+def breed_subnets(
+    pricer: PairPricer, archive: PricedPairs, rng: np.random.Generator, plan: RoundPlan, count: int
+) -> IntArray:
+    """At most ``count`` different genotypes [n, G]: bred from the pairs of ``archive``, and immigrants.
+
+    From an empty archive they are all drawn, but for the smallest and the largest subnet, which anchor the front.
+    """
+    joint, space = pricer.joint, pricer.joint.space
+    if not len(archive):
+        ends = np.stack([space.encode(space.smallest()), space.encode(space.largest())])
+        return _unique(np.concatenate([ends, space.sample_genes(rng, count)]))[:count]
+    immigrants = max(1, round(plan.immigrants * count))
+    parents = _pick(rng, archive.rows, 2 * count)
+    sizes = np.array([len(choices) for _, choices in space.genes])
+    genes = parents[:, : joint.gene_count]
+    # Genes of absent blocks say nothing: random ones keep crossover from favouring choice 0.
+    free = ~joint.present(parents)[:, : joint.gene_count]
+    children = _breed(np.where(free, rng.integers(sizes, size=genes.shape), genes), sizes, rng, plan.mutation_rate)
+    return _unique(np.concatenate([space.sample_genes(rng, immigrants), space.canonical(children)]))[:count]
+
+
+def veteran_accelerators(
+    pricer: PairPricer, archive: PricedPairs, rng: np.random.Generator, plan: RoundPlan
+) -> IntArray:
+    """At most ``plan.accelerators`` different accelerators [A, 10] of the archive."""
+    known = _unique(archive.rows[:, pricer.joint.gene_count :])
+    return known[rng.permutation(len(known))[: plan.accelerators]]
+
+
+def breed_accelerators(
+    pricer: PairPricer, archive: PricedPairs, rng: np.random.Generator, plan: RoundPlan
+) -> tuple[IntArray, IntArray]:
+    """(accelerators that are legal, fit and are not in the archive [A, 10], legal children that do not fit [m, 10]).
+
+    There are ``plan.new_accelerators`` of the former, or fewer where breeding repeats itself; from an empty archive
+    several times as many are drawn, because a search that starts from few may settle on a poor array.
+
+    Raises:
+        InfeasibleError: no accelerator fits the board.
+    """
+    space = pricer.joint.accelerators
+    if not len(archive):
+        return draw_fitting(pricer, rng, _FIRST_DRAW * plan.new_accelerators), np.zeros(
+            (0, len(space.genes)), dtype=np.int64
+        )
+    parents = _pick(rng, archive.rows, 2 * _CHILDREN_PER_ACCELERATOR * plan.new_accelerators)
+    sizes = np.array([len(choices) for _, choices in space.genes])
+    children = _unique(_breed(parents[:, pricer.joint.gene_count :], sizes, rng, 2 * plan.mutation_rate))
+    children = children[is_legal(space.decode(children))]
+    fits = (pricer.excess(space.decode(children)) <= 0).all(axis=1)
+    immigrants = draw_fitting(pricer, rng, rng.binomial(plan.new_accelerators, plan.immigrants))
+    candidates = _unique(np.concatenate([immigrants, rng.permutation(children[fits])]))
+    known = _unique(archive.rows[:, pricer.joint.gene_count :])
+    is_new = ~(candidates[:, None] == known[None]).all(axis=2).any(axis=1)
+    return candidates[is_new][: plan.new_accelerators], children[~fits]
+
+
+def draw_fitting(pricer: PairPricer, rng: np.random.Generator, count: int) -> IntArray:
+    """[count, 10] accelerators drawn uniformly from those that are legal and fit the board.
+
+    Raises:
+        InfeasibleError: of many, none fits; says which resource binds and what the nearest one needs.
+    """
+    space = pricer.joint.accelerators
+    fitting = np.zeros((0, len(space.genes)), dtype=np.int64)
+    nearest = (np.inf, "")
+    for _ in range(_DRAWS):
+        if len(fitting) >= count:
+            return fitting[:count]
+        columns = space.sample(rng, 8 * count + 64)
+        excess = pricer.excess(columns)
+        fitting = np.concatenate([fitting, space.encode(columns)[(excess <= 0).all(axis=1)]])
+        nearest = min(nearest, _nearest_misfit(pricer, excess))
+    raise InfeasibleError(f"no accelerator found that fits {space.board.name}: {nearest[1]}")
+
+
+def _nearest_misfit(pricer: PairPricer, excess: IntArray) -> tuple[float, str]:
+    """Of accelerators that exceed the board by ``excess`` [n, 5]: least share too much, and that in words."""
+    available = np.array([getattr(pricer.joint.accelerators.board, name) for name in RESOURCES])
+    shares = excess / np.maximum(available, 1)
+    nearest = int(shares.max(axis=1).argmin())
+    binding = int(shares[nearest].argmax())
+    needs = int(excess[nearest, binding] + available[binding])
+    return float(shares[nearest, binding]), f"the nearest needs {needs} {RESOURCES[binding]} of {available[binding]}"
+
+
+def _breed(parents: IntArray, sizes: IntArray, rng: np.random.Generator, rate: float) -> IntArray:
+    """[n, genes] children of parents [2n, genes]: half of them crossed, all of them mutated."""
+    first, second = np.split(parents, 2)
+    # Uniform crossover (Syswerda 1989).
+    crossed = np.where(rng.random(first.shape) < 0.5, first, second)
+    return _mutate(np.where(rng.random((len(first), 1)) < 0.5, crossed, first), sizes, rng, rate)
+
+
+def _mutate(rows: IntArray, sizes: IntArray, rng: np.random.Generator, rate: float) -> IntArray:
+    """Each gene changed with chance ``rate``: half of them to a neighbouring choice (choices are ordered)."""
+    neighbours = np.clip(rows + rng.choice([-1, 1], size=rows.shape), 0, sizes - 1)
+    anywhere = rng.integers(sizes, size=rows.shape)
+    changed = np.where(rng.random(rows.shape) < 0.5, neighbours, anywhere)
+    return np.where(rng.random(rows.shape) < rate, changed, rows)
+
+
+def _unique(rows: IntArray) -> IntArray:
+    """Rows without repetitions, in order of first appearance."""
+    _, first = np.unique(rows, axis=0, return_index=True)
+    return rows[np.sort(first)]
+
+
+def _pick(rng: np.random.Generator, rows: IntArray, count: int) -> IntArray:
+    """``count`` rows, drawn with replacement."""
+    picked: IntArray = rows[rng.integers(len(rows), size=count)]
+    return picked

@@ -1,0 +1,89 @@
+"""Batched evolution of subnets and accelerators together, in memory.
+
+One round breeds a batch of accelerators and a batch of subnets from the archive of non-dominated pairs, and prices
+every pair of the two: an accelerator's layer table is the costly part, and it serves all the subnets of the batch.
+A round depends on nothing but the archive and its own random generator, so a search can go on after any round.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from codesign.search.breeding import RoundPlan, breed_accelerators, breed_subnets, veteran_accelerators
+from codesign.search.joint_space import IntArray
+from codesign.search.pareto import PricedPairs, concatenate
+from codesign.search.pricing import PairPricer
+from codesign.supernet.oracle import AccuracyOracle
+
+
+def price_pairs(pricer: PairPricer, oracle: AccuracyOracle, genes: IntArray, accelerators: IntArray) -> PricedPairs:
+    """Every pair of subnets [n, G] and legal accelerators [A, 10] that can be mapped: at most n * A pairs."""
+    latency_ms, energy_mj = pricer.price(genes, accelerators)
+    accuracy = np.broadcast_to(oracle.accuracy(genes)[:, None], latency_ms.shape)
+    values = np.stack([accuracy, latency_ms, energy_mj], axis=2).reshape(-1, 3)
+    rows = np.concatenate([np.repeat(genes, len(accelerators), axis=0), np.tile(accelerators, (len(genes), 1))], axis=1)
+    mapped = np.isfinite(values).all(axis=1)
+    return PricedPairs(rows[mapped], values[mapped])
+
+
+def no_pairs(pricer: PairPricer) -> PricedPairs:
+    """The archive before the first round."""
+    return PricedPairs(np.zeros((0, len(pricer.joint.parameters)), dtype=np.int64), np.zeros((0, 3)))
+
+
+@dataclass(frozen=True)
+class RoundKey:
+    """Which round: the search's seed, the worker, and its round number. Equal keys draw equal random numbers."""
+
+    seed: int
+    worker: int
+    number: int
+
+
+@dataclass(frozen=True)
+class Round:
+    """What a round brought.
+
+    Attributes:
+        archive: every non-dominated pair known after it.
+        misfits: int64 [m, G + 10], pairs that were bred and not priced: their accelerator does not fit the board.
+    """
+
+    archive: PricedPairs
+    misfits: IntArray
+
+
+def run_round(
+    pricer: PairPricer, oracle: AccuracyOracle, archive: PricedPairs, key: RoundKey, plan: RoundPlan
+) -> Round:
+    """One round from ``archive``, which may be empty.
+
+    Raises:
+        InfeasibleError: no accelerator fits the board.
+    """
+    rng = np.random.default_rng([key.seed, key.worker, key.number])
+    genes = breed_subnets(pricer, archive, rng, plan, plan.subnets)
+    misfits = np.zeros((0, len(pricer.joint.accelerators.genes)), dtype=np.int64)
+    if len(archive) and key.number % plan.new_period:
+        accelerators = veteran_accelerators(pricer, archive, rng, plan)
+    else:
+        accelerators, misfits = breed_accelerators(pricer, archive, rng, plan)
+    priced = price_pairs(pricer, oracle, genes, accelerators)
+    partners = genes[rng.integers(len(genes), size=len(misfits))]
+    return Round(concatenate([archive, priced]).front(), np.concatenate([partners, misfits], axis=1))
+
+
+def evolve(
+    pricer: PairPricer, oracle: AccuracyOracle, pairs: int, seed: int, plan: RoundPlan | None = None
+) -> PricedPairs:
+    """The front found in memory, with no study, after at least ``pairs`` priced pairs.
+
+    Raises:
+        InfeasibleError: no accelerator fits the board.
+    """
+    plan = plan or RoundPlan()
+    archive, end, number = no_pairs(pricer), pricer.pairs + pairs, 0
+    while pricer.pairs < end:
+        archive = run_round(pricer, oracle, archive, RoundKey(seed, 0, number), plan).archive
+        number += 1
+    return archive

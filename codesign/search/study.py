@@ -1,0 +1,171 @@
+"""Optuna studies of the joint space: opening one that fits, and pairs as its trials."""
+
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import optuna
+from optuna.exceptions import ExperimentalWarning, OptunaError
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState, create_trial
+from sqlalchemy.exc import SQLAlchemyError
+
+from codesign.search.joint_space import IntArray, JointSpace
+from codesign.search.journal import open_journal
+from codesign.search.pareto import MAXIMISED, OBJECTIVES, PricedPairs
+from cost_models.resources import RESOURCES
+from hw_templates.errors import InvalidValueError, StorageError
+
+FORMAT_VERSION = 1
+_DIRECTIONS = [StudyDirection.MAXIMIZE if maximised else StudyDirection.MINIMIZE for maximised in MAXIMISED]
+
+
+@dataclass(frozen=True)
+class StudyIdentity:
+    """What the numbers of a study depend on; kept in its user attributes.
+
+    Attributes:
+        space: name of the space of subnets.
+        parameters: digest of the names and choices of all parameters.
+        board: name of the board.
+        coefficients: name of the cost model's coefficients.
+        accuracy: where accuracies come from, such as the digest of a checkpoint or predictor.
+        format_version: of what the trials hold.
+    """
+
+    space: str
+    parameters: str
+    board: str
+    coefficients: str
+    accuracy: str
+    format_version: int = FORMAT_VERSION
+
+    @classmethod
+    def of(cls, joint: JointSpace, coefficients: str, accuracy: str) -> "StudyIdentity":
+        """The identity of a study of ``joint``."""
+        return cls(joint.space.name, joint.digest, joint.accelerators.board.name, coefficients, accuracy)
+
+
+@dataclass(frozen=True)
+class StudyLocation:
+    """Where a study is.
+
+    Attributes:
+        storage: a URL that Optuna takes (``sqlite:///x.db``, ``postgresql://...``), or the path of a journal file.
+        name: the study's name in that storage.
+    """
+
+    storage: str
+    name: str
+
+    def __post_init__(self) -> None:
+        for field in ("storage", "name"):
+            if not getattr(self, field):
+                raise InvalidValueError(f"study.{field}", getattr(self, field), "not empty")
+
+
+def open_study(location: StudyLocation, identity: StudyIdentity) -> optuna.Study:
+    """The study at ``location``, made where missing. Nothing in the storage is ever deleted or overwritten.
+
+    Raises:
+        StorageError: the storage cannot be opened or is damaged, or the study there has another identity.
+    """
+    with storage_errors(location):
+        storage = (
+            optuna.storages.RDBStorage(location.storage)
+            if "://" in location.storage
+            else open_journal(Path(location.storage))
+        )
+        try:
+            study = optuna.load_study(study_name=location.name, storage=storage)
+        except KeyError:
+            # Another worker may make it at this moment.
+            study = optuna.create_study(
+                storage=storage, study_name=location.name, directions=_DIRECTIONS, load_if_exists=True
+            )
+        # A study without attributes and trials is new, or its maker was killed before naming it.
+        if not study.user_attrs and not study.get_trials(deepcopy=False) and study.directions == _DIRECTIONS:
+            for key, value in asdict(identity).items():
+                study.set_user_attr(key, value)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ExperimentalWarning)
+                study.set_metric_names(list(OBJECTIVES))
+        _check_identity(study, location, identity)
+    return study
+
+
+@contextmanager
+def storage_errors(location: StudyLocation) -> Iterator[None]:
+    """Turns what Optuna and SQLAlchemy raise about a storage into StorageError."""
+    try:
+        yield
+    except (OptunaError, SQLAlchemyError, OSError, ImportError) as error:
+        reason = (str(error).splitlines() or [repr(error)])[0]
+        raise StorageError(f"study {location.name!r} in {location.storage}: {reason}") from error
+
+
+def _check_identity(study: optuna.Study, location: StudyLocation, identity: StudyIdentity) -> None:
+    if study.directions != _DIRECTIONS:
+        raise StorageError(
+            f"study {location.name!r} in {location.storage}: not a study of the joint space "
+            f"(it must maximise accuracy and minimise latency and energy); name another study"
+        )
+    attributes = study.user_attrs
+    for key, wanted in asdict(identity).items():
+        if attributes.get(key) != wanted:
+            found = repr(attributes[key]) if key in attributes else "nothing"
+            raise StorageError(
+                f"study {location.name!r} in {location.storage}: its {key} is {found}, this search has {wanted!r}; "
+                "name another study or storage"
+            )
+
+
+def make_trials(
+    joint: JointSpace, pairs: PricedPairs, resources: IntArray, excess: IntArray, attributes: dict[str, int]
+) -> list[FrozenTrial]:
+    """Finished trials of ``pairs``, for ``study.add_trials``.
+
+    Args:
+        joint: the space of the pairs.
+        pairs: n pairs with finite values.
+        resources: [n, 5] what each accelerator needs, in the order of ``RESOURCES``; kept as user attributes.
+        excess: [n, 5] by how much that exceeds the board; the constraints, met where zero or less.
+        attributes: user attributes that all the trials get.
+    """
+    return [
+        create_trial(
+            params=params,
+            distributions={name: joint.distributions[name] for name in params},
+            values=values,
+            constraints=dict(zip(RESOURCES, over, strict=True)),
+            user_attrs={**dict(zip(RESOURCES, needs, strict=True)), **attributes},
+        )
+        for params, values, needs, over in zip(
+            joint.params(pairs.rows), pairs.values.tolist(), resources.tolist(), excess.tolist(), strict=True
+        )
+    ]
+
+
+def is_feasible(trial: FrozenTrial) -> bool:
+    """Whether a trial is complete and meets all its constraints."""
+    return trial.state == TrialState.COMPLETE and all(value <= 0 for value in trial.constraints.values())
+
+
+def read_pairs(joint: JointSpace, trials: Sequence[FrozenTrial]) -> PricedPairs:
+    """The pairs and values of complete trials, in their order.
+
+    Raises:
+        StorageError: a trial's parameters are not of ``joint``.
+    """
+    rows = np.zeros((len(trials), len(joint.parameters)), dtype=np.int64)
+    values = np.zeros((len(trials), len(OBJECTIVES)))
+    for index, trial in enumerate(trials):
+        try:
+            rows[index] = joint.encode_params(trial.params)
+        except InvalidValueError as error:
+            raise StorageError(f"trial {trial.number}: {error}") from error
+        values[index] = trial.values
+    return PricedPairs(rows, values)

@@ -1,0 +1,173 @@
+"""The joint search on an Optuna study: evolution in memory, finished trials in the storage, resumable at any time."""
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+
+import numpy as np
+import optuna
+from optuna.trial import TrialState
+
+from codesign.search.breeding import RoundPlan
+from codesign.search.evolution import RoundKey, no_pairs, price_pairs, run_round
+from codesign.search.joint_space import IntArray, JointSpace
+from codesign.search.pareto import PricedPairs, concatenate
+from codesign.search.pricing import PairPricer
+from codesign.search.study import StudyLocation, is_feasible, make_trials, read_pairs, storage_errors
+from codesign.supernet.oracle import AccuracyOracle
+from hw_templates.errors import InvalidValueError
+
+# At most this much work is lost to a kill, and other workers' trials are read as often.
+_FLUSH_S = 2.0
+_PROGRESS = "progress.worker"
+
+
+@dataclass(frozen=True)
+class SearchSettings:
+    """What a search does.
+
+    Attributes:
+        pairs: how many pairs to price in all, those of earlier calls included; the last round may add some.
+        seed: the same seed gives the same trials with one worker, interrupted or not.
+        workers: processes on the one study.
+        plan: of each round.
+    """
+
+    pairs: int = 200_000
+    seed: int = 0
+    workers: int = 1
+    plan: RoundPlan = field(default_factory=RoundPlan)
+
+    def __post_init__(self) -> None:
+        for name in ("pairs", "workers"):
+            if getattr(self, name) < 1:
+                raise InvalidValueError(f"search.{name}", getattr(self, name), "at least 1")
+        if self.seed < 0:
+            raise InvalidValueError("search.seed", self.seed, "0 or more")
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a search is.
+
+    Attributes:
+        rounds: done by all workers.
+        pairs: priced.
+        candidates: (layer, accelerator, mapping) candidates priced.
+    """
+
+    rounds: int = 0
+    pairs: int = 0
+    candidates: int = 0
+
+    def __add__(self, other: "Progress") -> "Progress":
+        return Progress(self.rounds + other.rounds, self.pairs + other.pairs, self.candidates + other.candidates)
+
+    def __sub__(self, other: "Progress") -> "Progress":
+        return Progress(self.rounds - other.rounds, self.pairs - other.pairs, self.candidates - other.candidates)
+
+
+def read_progress(study: optuna.Study) -> Progress:
+    """How far all workers of ``study`` were when they last wrote."""
+    done = [Progress(**value) for key, value in study.user_attrs.items() if key.startswith(_PROGRESS)]
+    return sum(done, start=Progress())
+
+
+def read_front(study: optuna.Study, joint: JointSpace) -> PricedPairs:
+    """The non-dominated feasible pairs among the trials of ``study``.
+
+    Raises:
+        StorageError: a trial is not of the joint space.
+    """
+    trials = [trial for trial in study.get_trials(deepcopy=False) if is_feasible(trial)]
+    return read_pairs(joint, trials).front()
+
+
+class Worker:
+    """One worker's side of a search: its archive, what of it is in the study, and where its rounds stand.
+
+    Attributes:
+        archive: every non-dominated pair known to this worker.
+        done: how far this worker is, earlier calls included.
+    """
+
+    def __init__(
+        self,
+        study: optuna.Study,
+        location: StudyLocation,
+        pricer: PairPricer,
+        oracle: AccuracyOracle,
+        settings: SearchSettings,
+        number: int,
+    ) -> None:
+        self._study = study
+        self._location = location
+        self._pricer = pricer
+        self._oracle = oracle
+        self._settings = settings
+        self._number = number
+        self._seen: set[int] = set()
+        self._stored: set[bytes] = set()
+        self._misfits: IntArray = no_pairs(pricer).rows
+        self.archive = no_pairs(pricer)
+        self._read_new_trials()
+        self.done = Progress(**study.user_attrs.get(f"{_PROGRESS}{number}", {}))
+
+    def run(self, pairs: int, after_round: Callable[["Worker"], bool]) -> None:
+        """Rounds until this worker has priced ``pairs`` in all, or ``after_round`` answers False.
+
+        What was found is written every few seconds and at the end, also at one by Ctrl-C.
+
+        Raises:
+            InfeasibleError: no accelerator fits the board.
+            StorageError: the storage cannot be written.
+        """
+        written = time.monotonic()
+        try:
+            while self.done.pairs < pairs:
+                self._run_round()
+                if not after_round(self):
+                    break
+                if time.monotonic() - written > _FLUSH_S:
+                    self.write()
+                    self._read_new_trials()
+                    written = time.monotonic()
+        except KeyboardInterrupt:
+            self.write()
+            raise
+        self.write()
+
+    def _run_round(self) -> None:
+        pricer = self._pricer
+        before = Progress(0, pricer.pairs, pricer.candidates)
+        key = RoundKey(self._settings.seed, self._number, self.done.rounds)
+        found = run_round(pricer, self._oracle, self.archive, key, self._settings.plan)
+        self.archive, self._misfits = found.archive, found.misfits
+        self.done = self.done + Progress(1, pricer.pairs, pricer.candidates) - before
+
+    def write(self) -> None:
+        """Add what is not in the study yet: non-dominated pairs, a pair that does not fit, and how far this is."""
+        joint = self._pricer.joint
+        new = [index for index, row in enumerate(self.archive.rows) if row.tobytes() not in self._stored]
+        pairs = self.archive.take(np.array(new, dtype=np.int64))
+        if len(self._misfits):
+            genes, accelerators = np.split(self._misfits[:1], [joint.gene_count], axis=1)
+            pairs = concatenate([pairs, price_pairs(self._pricer, self._oracle, genes, accelerators)])
+        columns = joint.columns(pairs.rows)
+        resources, excess = self._pricer.resources(columns), self._pricer.excess(columns)
+        with storage_errors(self._location):
+            self._study.add_trials(make_trials(joint, pairs, resources, excess, {"worker": self._number}))
+            self._study.set_user_attr(f"{_PROGRESS}{self._number}", asdict(self.done))
+        self._stored.update(row.tobytes() for row in pairs.rows)
+        self._misfits = self._misfits[:0]
+
+    def _read_new_trials(self) -> None:
+        """Take what others (or an earlier call) added to the study into the archive."""
+        with storage_errors(self._location):
+            trials = self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+        new = [trial for trial in trials if trial.number not in self._seen and is_feasible(trial)]
+        self._seen.update(trial.number for trial in trials)
+        pairs = read_pairs(self._pricer.joint, new)
+        fresh = np.array([row.tobytes() not in self._stored for row in pairs.rows], dtype=bool)
+        self._stored.update(row.tobytes() for row in pairs.rows)
+        self.archive = concatenate([self.archive, pairs.take(fresh)]).front()

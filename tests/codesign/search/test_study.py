@@ -1,0 +1,140 @@
+from dataclasses import replace
+
+import numpy as np
+import optuna
+import pytest
+
+from codesign.search.pareto import PricedPairs
+from codesign.search.study import StudyIdentity, StudyLocation, make_trials, open_study, read_pairs
+from cost_models.resources import RESOURCES
+from hw_templates.errors import InvalidValueError, StorageError
+
+
+@pytest.fixture
+def identity(joint):
+    return StudyIdentity.of(joint, "prior", "digest-1")
+
+
+@pytest.fixture(params=["journal", "sqlite"])
+def location(request, tmp_path):
+    path = tmp_path / "study.db"
+    return StudyLocation(str(path) if request.param == "journal" else f"sqlite:///{path}", "search")
+
+
+def some_pairs(joint, count):
+    rng = np.random.default_rng(0)
+    accelerators = joint.accelerators.encode(joint.accelerators.sample(rng, count))
+    rows = np.concatenate([joint.space.sample_genes(rng, count), accelerators], axis=1)
+    return PricedPairs(rows, rng.random((count, 3)))
+
+
+def trials_of(joint, pairs, excess):
+    resources = np.arange(len(pairs) * 5).reshape(-1, 5)
+    return make_trials(joint, pairs, resources, excess, {"worker": 0})
+
+
+def test_a_new_study_is_ready_for_anyone(location, identity):
+    study = open_study(location, identity)
+    assert [direction.name for direction in study.directions] == ["MAXIMIZE", "MINIMIZE", "MINIMIZE"]
+    assert study.metric_names == ["accuracy", "latency_ms", "energy_mj"]
+    assert study.user_attrs == {
+        "space": "digits",
+        "parameters": identity.parameters,
+        "board": "pynq-z2",
+        "coefficients": "prior",
+        "accuracy": "digest-1",
+        "format_version": 1,
+    }
+
+
+def test_trials_come_back_as_they_went(location, identity, joint):
+    pairs = some_pairs(joint, 4)
+    open_study(location, identity).add_trials(trials_of(joint, pairs, np.full((4, 5), -1)))
+    trials = open_study(location, identity).trials
+    again = read_pairs(joint, trials)
+    assert np.array_equal(again.rows, pairs.rows)
+    assert np.array_equal(again.values, pairs.values)
+    assert trials[1].user_attrs == {"dsp": 5, "bram_18k": 6, "uram": 7, "lut": 8, "ff": 9, "worker": 0}
+    assert trials[1].constraints == dict.fromkeys(RESOURCES, -1)
+
+
+def test_best_trials_are_the_feasible_front(location, identity, joint):
+    pairs = some_pairs(joint, 12)
+    # The trials that would win on their values do not fit.
+    best = pairs.values[:, 0] > 0.5
+    excess = np.where(best[:, None], [[3, -1, -1, -1, -1]], -1)
+    study = open_study(location, identity)
+    study.add_trials(trials_of(joint, pairs, excess))
+    feasible = pairs.take(~best).front()
+    found = read_pairs(joint, study.best_trials)
+    assert {tuple(values) for values in found.values} == {tuple(values) for values in feasible.values}
+    assert all(max(trial.constraints.values()) <= 0 for trial in study.best_trials)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("space", "imagenet"),
+        ("parameters", "0123"),
+        ("board", "zcu104"),
+        ("coefficients", "fitted"),
+        ("accuracy", "digest-2"),
+        ("format_version", 2),
+    ],
+)
+def test_a_study_of_something_else_is_refused_and_kept(tmp_path, identity, joint, field, value):
+    location = StudyLocation(str(tmp_path / "study.journal"), "search")
+    open_study(location, identity).add_trials(trials_of(joint, some_pairs(joint, 2), np.full((2, 5), -1)))
+    before = (tmp_path / "study.journal").read_bytes()
+    other = replace(identity, **{field: value})
+    with pytest.raises(StorageError, match=f"its {field} is .*, this search has {value!r}"):
+        open_study(location, other)
+    assert len(open_study(location, identity).trials) == 2
+    assert (tmp_path / "study.journal").read_bytes() == before
+
+
+def test_studies_share_a_storage(location, identity, joint):
+    open_study(location, identity).add_trials(trials_of(joint, some_pairs(joint, 2), np.full((2, 5), -1)))
+    other = StudyLocation(location.storage, "other")
+    assert open_study(other, replace(identity, board="zcu104")).trials == []
+    assert len(open_study(location, identity).trials) == 2
+
+
+def test_a_stranger_in_the_storage_is_refused(tmp_path, identity):
+    location = StudyLocation(str(tmp_path / "study.journal"), "mine")
+    storage = f"sqlite:///{tmp_path}/other.db"
+    optuna.create_study(study_name="mine", storage=storage).optimize(lambda trial: trial.suggest_float("x", 0, 1), 2)
+    with pytest.raises(StorageError, match="not a study of the joint space"):
+        open_study(replace(location, storage=storage), identity)
+    assert len(optuna.load_study(study_name="mine", storage=storage).trials) == 2
+
+
+@pytest.mark.parametrize(
+    "storage", ["sqlite:////nowhere/at/all.db", "nonsense://x", "postgresql://localhost:1/x", "/proc/none/study"]
+)
+def test_storages_that_cannot_be_opened(storage, identity):
+    with pytest.raises(StorageError):
+        open_study(StudyLocation(storage, "s"), identity)
+
+
+def test_a_damaged_sqlite_file_is_refused(tmp_path, identity):
+    path = tmp_path / "study.db"
+    location = StudyLocation(f"sqlite:///{path}", "s")
+    open_study(location, identity)
+    path.write_bytes(b"\x00" * 100 + path.read_bytes()[100:])
+    with pytest.raises(StorageError, match="study 's' in sqlite"):
+        open_study(location, identity)
+
+
+def test_foreign_parameters_name_the_trial(joint):
+    trial = optuna.trial.create_trial(
+        params={"x": 1}, distributions={"x": optuna.distributions.IntDistribution(0, 2)}, values=[1.0, 1.0, 1.0]
+    )
+    with pytest.raises(StorageError, match=r"trial -1: params\.x: must be a parameter of this joint space"):
+        read_pairs(joint, [trial])
+
+
+@pytest.mark.parametrize("field", ["storage", "name"])
+def test_locations_are_not_empty(field):
+    with pytest.raises(InvalidValueError, match=rf"study\.{field}"):
+        StudyLocation(**{"storage": "a", "name": "b", field: ""})

@@ -1,0 +1,34 @@
+"""Accuracies that are a plain function of the genes, and a space small enough to price in no time."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from codesign.supernet.space import Space, Stage, Stem
+from cost_models.workload import Activation
+
+TINY = Space(
+    name="tiny",
+    image_channels=1,
+    num_classes=10,
+    resolutions=(8, 12),
+    stem=Stem(width=8),
+    stages=(
+        Stage(8, 1, (1, 2), (3, 5), (2, 3, 4), Activation.RELU, squeeze_excite=False),
+        Stage(16, 2, (1, 2), (3, 5), (2, 4), Activation.HSWISH, squeeze_excite=True),
+    ),
+    final_width=32,
+)
+
+
+@dataclass(frozen=True)
+class CapacityAccuracy:
+    """Larger choices give more accuracy, each step less than the one before; deterministic and picklable."""
+
+    space: Space
+
+    def accuracy(self, genes):
+        largest = np.array([max(len(choices) - 1, 1) for _, choices in self.space.genes])
+        weights = 1.0 + np.arange(len(largest)) % 3
+        capacity = (genes / largest) @ weights / weights.sum()
+        return 0.99 - 0.25 * np.exp(-3 * capacity)
