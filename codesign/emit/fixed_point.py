@@ -15,21 +15,21 @@ def multiplier_and_shift(factor: npt.ArrayLike, field: str) -> tuple[npt.NDArray
     """The multiplier and rounding shift with factor = multiplier / 2^shift, relative error at most 2^-16.
 
     The multiplier lies in [2^15, 2^16) and the shift in 1..47. A factor below 2^-32 becomes multiplier 0 and shift 1:
-    it takes every 32-bit value to less than a half, which rounds to 0.
+    it takes every 32-bit value to less than a half, which rounds to 0. A factor above 32767.5 becomes that: either
+    takes every value but 0 far out of int8.
 
     Args:
         factor: real numbers of any shape, not negative.
         field: what the factors belong to, for the error's message.
 
     Raises:
-        InvalidValueError: a factor is negative, not finite, or more than the largest pair can say.
+        InvalidValueError: a factor is negative or not finite.
     """
     wanted = np.asarray(factor, dtype=np.float64)
-    largest = (2**MULTIPLIER_BITS - 1) / 2
-    bad = ~((wanted >= 0) & (wanted <= largest))
+    bad = ~((wanted >= 0) & np.isfinite(wanted))
     if bad.any():
-        raise InvalidValueError(field, float(wanted[bad].flat[0]), f"a rescaling factor in 0..{largest}")
-    mantissa, exponent = np.frexp(wanted)
+        raise InvalidValueError(field, float(wanted[bad].flat[0]), "a rescaling factor of at least 0")
+    mantissa, exponent = np.frexp(np.minimum(wanted, (2**MULTIPLIER_BITS - 1) / 2))
     multiplier = np.floor(mantissa * 2**MULTIPLIER_BITS + 0.5).astype(np.int32)
     carried = multiplier == 2**MULTIPLIER_BITS
     multiplier = np.where(carried, multiplier // 2, multiplier)

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from codesign.emit.convolve import Maps, last_map, layer_sums, walk
 from codesign.emit.fixed_point import rescale, saturate
-from codesign.emit.quantise import QuantisedLayer, QuantisedNetwork, check_images
+from codesign.emit.quantised_network import QuantisedLayer, QuantisedNetwork, check_images
 from cost_models.workload import Node
 from hw_templates.errors import InvalidValueError
 
@@ -55,18 +55,28 @@ def _check_int8_images(network: QuantisedNetwork, images: npt.NDArray[np.int8]) 
 
 def _walk_integer(network: QuantisedNetwork, images: npt.NDArray[np.int8]) -> Iterator[tuple[Node, Maps]]:
     layers = {layer.node.name: layer for layer in network.layers}
-    return walk(network.workload, images, lambda node, reads: _run_layer(layers[node.name], reads))
+
+    def compute(node: Node, reads: dict[str, Maps]) -> Maps:
+        return after_table(layers[node.name], before_table(layers[node.name], reads))
+
+    return walk(network.workload, images, compute)
 
 
-def _run_layer(layer: QuantisedLayer, reads: dict[str, Maps]) -> Maps:
+def before_table(layer: QuantisedLayer, reads: dict[str, Maps]) -> npt.NDArray[np.int8]:
+    """A layer's saturated int8 result [n, M, OH, OW] before its activation table, from the maps it reads by role."""
     wide = {role: values.astype(np.int32) for role, values in reads.items()}
     weight = None if layer.weight is None else layer.weight.astype(np.int32)
     value = layer_sums(layer.node.layer, wide["ifmap"], weight, wide.get("gate")) + _per_channel(layer.bias)
     result = rescale(value, _per_channel(layer.multiplier), _per_channel(layer.shift))
     if "residual" in wide:
         result += rescale(wide["residual"], layer.residual_multiplier, layer.residual_shift)
-    activated: Maps = layer.table[saturate(result).astype(np.intp) + 128]
-    return activated
+    return saturate(result)
+
+
+def after_table(layer: QuantisedLayer, before: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
+    """A layer's map from its result before the activation table."""
+    looked_up: npt.NDArray[np.int8] = layer.table[before.astype(np.intp) + 128]
+    return looked_up
 
 
 def _per_channel(values: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:

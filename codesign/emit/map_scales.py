@@ -18,12 +18,19 @@ CLIPPING = 2.0 ** (-np.arange(32) / 6)
 """Fractions of the largest value that a scale may cover: from all of it down to a 36th, a sixth of an octave apart."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class MapScales:
-    """Real value of one int8 step of a layer's map before its activation and after it."""
+    """What is known of a layer's map.
+
+    Attributes:
+        before: real value of one int8 step before the activation.
+        after: real value of one int8 step after it.
+        channel_means: float64 [M], mean of each channel before the activation, saturated, in steps.
+    """
 
     before: float
     after: float
+    channel_means: npt.NDArray[np.float64]
 
 
 def choose_map_scales(
@@ -47,16 +54,18 @@ def choose_map_scales(
         before = before_activation(node, weights, reads)
         if not np.isfinite(before).all():
             raise InvalidValueError(f"{node.name}: calibrated map", float(np.abs(before).max()), "finite")
-        scales[node.name] = best_scales(node.activation, before, CLIPPING[:1] if node.name == last else CLIPPING)
+        step, after = best_scales(node.activation, before, CLIPPING[:1] if node.name == last else CLIPPING)
+        means = np.clip(before / step, -128, 127).mean(axis=(0, 2, 3), dtype=np.float64)
+        scales[node.name] = MapScales(step, after, means)
         return activated(node, before)
 
     for _ in walk(workload, images, compute):
         pass
-    return best_scales(Activation.IDENTITY, images, CLIPPING).after, scales
+    return best_scales(Activation.IDENTITY, images, CLIPPING)[1], scales
 
 
-def best_scales(activation: Activation, before: Maps, clipping: Floats) -> MapScales:
-    """Scales for a map whose values before the activation are given, among those that ``clipping`` allows."""
+def best_scales(activation: Activation, before: Maps, clipping: Floats) -> tuple[float, float]:
+    """Scales before and after the activation, of those that ``clipping`` allows, for given values before it."""
     largest = float(np.abs(before).max()) or 1.0  # a map of zeros is exact at any scale
     reach = largest * BINS / (BINS - 1)  # the middles of the outermost bins are the largest values
     counts, _ = np.histogram(before, bins=BINS, range=(-reach, reach))
@@ -66,10 +75,10 @@ def best_scales(activation: Activation, before: Maps, clipping: Floats) -> MapSc
     candidates = clipping * (float(np.abs(result).max()) or largest) / STEPS
     after = _least(candidates, [counts @ (to_grid(result, s) * s - result) ** 2 for s in candidates])
     if activation in SHARED_SCALE:
-        return MapScales(after, after)
+        return after, after
     candidates = clipping * largest / STEPS
     errors = [counts @ (activate(activation, to_grid(values, s) * s) - result) ** 2 for s in candidates]
-    return MapScales(_least(candidates, errors), 1 / STEPS if activation == Activation.HSIGMOID else after)
+    return _least(candidates, errors), 1 / STEPS if activation == Activation.HSIGMOID else after
 
 
 def _least(candidates: Floats, errors: list[float]) -> float:

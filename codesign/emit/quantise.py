@@ -1,16 +1,21 @@
 """From a folded float network to int8 layers with fixed-point rescaling."""
 
-from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
 from codesign.emit.activation_table import activation_table, to_grid
+from codesign.emit.convolve import Maps, walk
 from codesign.emit.fixed_point import multiplier_and_shift
 from codesign.emit.float_reference import Weights
+from codesign.emit.integer_reference import after_table, before_table
 from codesign.emit.map_scales import MapScales, choose_map_scales
+from codesign.emit.quantised_network import QuantisedLayer, QuantisedNetwork, check_images
 from cost_models.workload import IMAGE, Node, Operation, Workload
 from hw_templates.errors import InvalidValueError
+
+__all__ = ["QuantisedLayer", "QuantisedNetwork", "quantise", "quantise_image"]
 
 WEIGHT_MAX = 127
 BIAS_MAX = 2**28
@@ -18,56 +23,12 @@ BIAS_MAX = 2**28
 SUM_MAX = 2**31 - 1
 
 
-@dataclass(frozen=True, eq=False)
-class QuantisedLayer:
-    """One layer in integers; :mod:`codesign.emit.integer_reference` says what is done with them.
-
-    Attributes:
-        node: the layer in its place.
-        weight: int8 in -127..127, [M, C, k, k] for a convolution, [C, 1, k, k] for a depthwise one, otherwise None.
-        bias: int32 [M], in units of one step of the products.
-        multiplier: int32 [M], 0 or in 2^15..2^16-1.
-        shift: int32 [M], 1..47.
-        table: int8 [256], the activation of q at index q + 128.
-        residual_multiplier: of the map that is added; 0 where none is.
-        residual_shift: of the map that is added; 1 where none is.
-    """
-
-    node: Node
-    weight: npt.NDArray[np.int8] | None
-    bias: npt.NDArray[np.int32]
-    multiplier: npt.NDArray[np.int32]
-    shift: npt.NDArray[np.int32]
-    table: npt.NDArray[np.int8]
-    residual_multiplier: int
-    residual_shift: int
-
-
-@dataclass(frozen=True, eq=False)
-class QuantisedNetwork:
-    """A network in integers.
-
-    Attributes:
-        layers: in the order they run.
-        input_scale: real value of one step of the input image.
-        output_scale: real value of one step of the result.
-    """
-
-    layers: tuple[QuantisedLayer, ...]
-    input_scale: float
-    output_scale: float
-
-    @property
-    def workload(self) -> Workload:
-        """The network as the cost model knows it."""
-        return Workload(tuple(layer.node for layer in self.layers))
-
-
 def quantise(workload: Workload, weights: Weights, images: npt.NDArray[np.float32]) -> QuantisedNetwork:
     """The network in int8: weights symmetric per output channel, maps symmetric with one scale each.
 
     Weight scales cover the largest weight of a channel (Jacob et al. 2018, section 2); map scales come from
-    :func:`codesign.emit.map_scales.choose_map_scales`.
+    :func:`codesign.emit.map_scales.choose_map_scales`. Then the biases take up what rounding shifts the mean of each
+    channel by on the calibration images (Nagel et al. 2019, section 4.2, measured and not derived).
 
     Args:
         workload: the network.
@@ -77,15 +38,16 @@ def quantise(workload: Workload, weights: Weights, images: npt.NDArray[np.float3
             do. Maps that are still to be read are held for all of them.
 
     Raises:
-        InvalidValueError: weights or images are missing, of the wrong shape or not finite; a layer's sums do not fit
-            32 bits; or a map is so small beside the products that it sums that no rescaling factor fits.
+        InvalidValueError: weights or images are missing, of the wrong shape or not finite, or a layer's sums do not
+            fit 32 bits.
     """
     check_weights(workload, weights)
     check_images("calibration images", workload, images)
     input_scale, scales = choose_map_scales(workload, weights, images)
     steps = {IMAGE: input_scale} | {name: scale.after for name, scale in scales.items()}
     layers = tuple(_quantise_layer(node, weights.get(node.name), steps, scales[node.name]) for node in workload)
-    return QuantisedNetwork(layers, input_scale, steps[workload.nodes[-1].name])
+    network = QuantisedNetwork(layers, input_scale, steps[workload.nodes[-1].name])
+    return _correct_biases(network, scales, quantise_image(network, images))
 
 
 def quantise_image(network: QuantisedNetwork, images: npt.NDArray[np.float32]) -> npt.NDArray[np.int8]:
@@ -126,16 +88,6 @@ def weight_shape(node: Node) -> tuple[int, int, int, int] | None:
     return layer.out_channels, fan_in, layer.kernel_height, layer.kernel_width
 
 
-def check_images(field: str, workload: Workload, images: npt.NDArray[np.float32] | npt.NDArray[np.int8]) -> None:
-    """Refuse, with InvalidValueError, images that are not finite [n >= 1, C, H, W] of the workload's input."""
-    first = workload.nodes[0].layer
-    wanted = (first.in_channels, first.in_height, first.in_width)
-    if images.ndim != 4 or images.shape[1:] != wanted or len(images) == 0:
-        raise InvalidValueError(f"{field}.shape", images.shape, f"(n, {', '.join(map(str, wanted))}) with n at least 1")
-    if not np.isfinite(images).all():
-        raise InvalidValueError(field, float(images[~np.isfinite(images)][0]), "finite")
-
-
 def _quantise_layer(
     node: Node,
     floats: tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]] | None,
@@ -163,6 +115,32 @@ def _quantise_layer(
         )
     table = activation_table(node.activation, scales.before, scales.after)
     return QuantisedLayer(node, weight, bias, multiplier, shift, table, int(residual_multiplier), int(residual_shift))
+
+
+def _correct_biases(
+    network: QuantisedNetwork, scales: dict[str, MapScales], images: npt.NDArray[np.int8]
+) -> QuantisedNetwork:
+    """The network whose channels have the float network's means, each layer on what the corrected ones before give."""
+    layers = {layer.node.name: layer for layer in network.layers}
+    corrected: list[QuantisedLayer] = []
+
+    def compute(node: Node, reads: dict[str, Maps]) -> Maps:
+        layer = layers[node.name]
+        before = before_table(layer, reads)
+        if layer.weight is not None:
+            excess = before.mean(axis=(0, 2, 3)) - scales[node.name].channel_means
+            # A step of the map in units of the bias; channels whose sums all vanish have none.
+            unit = np.where(layer.multiplier > 0, 2.0**layer.shift / np.maximum(layer.multiplier, 1), 0)
+            bias = np.clip(np.floor(layer.bias - excess * unit + 0.5), -BIAS_MAX, BIAS_MAX).astype(np.int32)
+            layer = replace(layer, bias=bias)
+            _check_sums(node, layer.weight, bias)
+            before = before_table(layer, reads)
+        corrected.append(layer)
+        return after_table(layer, before)
+
+    for _ in walk(network.workload, images, compute):
+        pass
+    return replace(network, layers=tuple(corrected))
 
 
 def _quantise_weight(
