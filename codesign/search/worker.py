@@ -111,7 +111,7 @@ class Worker:
         self._misfits: IntArray = no_pairs(pricer).rows
         self.archive = no_pairs(pricer)
         self._read_new_trials()
-        self.done = Progress(**study.user_attrs.get(f"{_PROGRESS}{number}", {}))
+        self.done = self._written = Progress(**study.user_attrs.get(f"{_PROGRESS}{number}", {}))
 
     def run(self, pairs: int, after_round: Callable[["Worker"], bool]) -> None:
         """Rounds until this worker has priced ``pairs`` in all, or ``after_round`` answers False.
@@ -147,6 +147,8 @@ class Worker:
 
     def write(self) -> None:
         """Add what is not in the study yet: non-dominated pairs, a pair that does not fit, and how far this is."""
+        if self.done == self._written:
+            return
         joint = self._pricer.joint
         new = [index for index, row in enumerate(self.archive.rows) if row.tobytes() not in self._stored]
         pairs = self.archive.take(np.array(new, dtype=np.int64))
@@ -159,7 +161,7 @@ class Worker:
             self._study.add_trials(make_trials(joint, pairs, resources, excess, {"worker": self._number}))
             self._study.set_user_attr(f"{_PROGRESS}{self._number}", asdict(self.done))
         self._stored.update(row.tobytes() for row in pairs.rows)
-        self._misfits = self._misfits[:0]
+        self._written = self.done
 
     def _read_new_trials(self) -> None:
         """Take what others (or an earlier call) added to the study into the archive."""

@@ -11,10 +11,10 @@ TINY = Space(
     name="tiny",
     image_channels=1,
     num_classes=10,
-    resolutions=(8, 12),
+    resolutions=(8,),
     stem=Stem(width=8),
     stages=(
-        Stage(8, 1, (1, 2), (3, 5), (2, 3, 4), Activation.RELU, squeeze_excite=False),
+        Stage(8, 1, (1, 2), (3, 5, 7), (2, 4), Activation.RELU, squeeze_excite=False),
         Stage(16, 2, (1, 2), (3, 5), (2, 4), Activation.HSWISH, squeeze_excite=True),
     ),
     final_width=32,

@@ -4,7 +4,6 @@ from capacity_accuracy import TINY, CapacityAccuracy
 
 from codesign.search.joint_space import JointSpace
 from codesign.search.pricing import PairPricer
-from codesign.supernet.space import DIGITS
 from cost_models.coefficients import load_coefficients
 from hw_templates.accelerator_space import AcceleratorSpace
 from hw_templates.board import load_board
@@ -12,11 +11,6 @@ from hw_templates.board import load_board
 
 @pytest.fixture(scope="session")
 def joint():
-    return JointSpace(DIGITS, AcceleratorSpace(load_board("pynq-z2")))
-
-
-@pytest.fixture(scope="session")
-def tiny_joint():
     return JointSpace(TINY, AcceleratorSpace(load_board("pynq-z2")))
 
 
@@ -26,8 +20,8 @@ def oracle():
 
 
 @pytest.fixture
-def pricer(tiny_joint):
-    return PairPricer(tiny_joint, load_coefficients())
+def pricer(joint):
+    return PairPricer(joint, load_coefficients())
 
 
 @pytest.fixture(autouse=True)

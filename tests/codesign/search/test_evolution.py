@@ -83,16 +83,10 @@ def test_methods_spend_their_budget_and_return_feasible_fronts(pricer, oracle, m
     assert (pricer.excess(pricer.joint.columns(front.rows)) <= 0).all()
 
 
-def test_joint_search_beats_the_baselines_on_most_seeds(tiny_joint, pricer, oracle):
+def test_joint_search_beats_the_baselines(pricer, oracle):
     reference = ReferencePoint(accuracy=0.74, latency_ms=1.0, energy_mj=2.0)
-    wins = dict.fromkeys(METHODS[1:], 0)
-    for seed in range(3):
-        joint_volume, *others = (
-            reference.hypervolume(method(pricer, oracle, 5000, seed, PLAN).values) for method in METHODS
-        )
-        for method, volume in zip(METHODS[1:], others, strict=True):
-            wins[method] += joint_volume > volume
-    assert min(wins.values()) >= 2
+    joint_volume, *others = (reference.hypervolume(method(pricer, oracle, 4000, 0, PLAN).values) for method in METHODS)
+    assert joint_volume > max(others)
 
 
 @pytest.mark.parametrize("board", board_names())
@@ -101,9 +95,9 @@ def test_the_reference_accelerator_fits_every_board(board):
     check_fits(reference_accelerator(space), space.board)
 
 
-def test_a_board_too_small_names_what_binds(tiny_joint, pricer, oracle):
-    board = replace(tiny_joint.accelerators.board, dsp=20)
-    small = PairPricer(JointSpace(tiny_joint.space, AcceleratorSpace(board)), pricer.coefficients)
+def test_a_board_too_small_names_what_binds(joint, pricer, oracle):
+    board = replace(joint.accelerators.board, dsp=20)
+    small = PairPricer(JointSpace(joint.space, AcceleratorSpace(board)), pricer.coefficients)
     with pytest.raises(
         InfeasibleError, match=r"no accelerator found that fits pynq-z2: the nearest needs \d+ dsp of 20"
     ):

@@ -1,17 +1,18 @@
 import numpy as np
 import optuna
 import pytest
+from capacity_accuracy import TINY
 from optuna.distributions import CategoricalDistribution, IntDistribution
 
 from codesign.search.joint_space import JointSpace, Pair, distribution
-from codesign.supernet.space import DIGITS, Block, Subnet
+from codesign.supernet.space import Block, Subnet
 from hw_templates.accelerator import PARAMETERS, Accelerator
 from hw_templates.accelerator_space import AcceleratorSpace
 from hw_templates.board import load_board
 from hw_templates.errors import InvalidValueError
 
 PAIR = Pair(
-    Subnet(12, ((Block(5, 2),), (Block(3, 2), Block(5, 4)), (Block(3, 3), Block(5, 2), Block(5, 4)))),
+    Subnet(8, ((Block(5, 2),), (Block(3, 2), Block(5, 4)))),
     Accelerator(16, 8, 2, 2, 32, 16, 8, 64, 100, 8),
 )
 
@@ -24,7 +25,7 @@ def random_rows(joint, count, seed=0):
 
 def test_parameters_of_a_pair_are_what_the_pair_says(joint):
     params = joint.params(joint.encode(PAIR)[None])[0]
-    expected = {"resolution": 12, "stage1.depth": 1, "stage2.depth": 2, "stage3.depth": 3}
+    expected = {"resolution": 8, "stage1.depth": 1, "stage2.depth": 2}
     for stage, blocks in enumerate(PAIR.subnet.stages, start=1):
         for number, block in enumerate(blocks, start=1):
             expected[f"stage{stage}.block{number}.kernel"] = block.kernel
@@ -39,7 +40,7 @@ def test_rows_params_and_pairs_are_the_same_thing(joint):
         assert np.array_equal(joint.encode(pair), row)
         assert {name: params[name] for name in PARAMETERS} == pair.accelerator.as_dict()
         # One kernel and one expand a block, a depth a stage, the resolution.
-        assert len(params) == 10 + 1 + 3 + 2 * sum(pair.subnet.depths)
+        assert len(params) == 10 + 1 + 2 + 2 * sum(pair.subnet.depths)
 
 
 def test_params_are_plain_integers_within_their_distributions(joint):
@@ -90,8 +91,8 @@ def test_a_missing_param_is_named(joint):
 
 
 def test_digest_differs_between_boards_with_other_choices(joint):
-    other = JointSpace(DIGITS, AcceleratorSpace(load_board("zcu104")))
-    assert joint.digest == JointSpace(DIGITS, AcceleratorSpace(load_board("pynq-z2"))).digest
+    other = JointSpace(TINY, AcceleratorSpace(load_board("zcu104")))
+    assert joint.digest == JointSpace(TINY, AcceleratorSpace(load_board("pynq-z2"))).digest
     assert joint.digest != other.digest
 
 

@@ -38,7 +38,7 @@ def test_a_new_study_is_ready_for_anyone(location, identity):
     assert [direction.name for direction in study.directions] == ["MAXIMIZE", "MINIMIZE", "MINIMIZE"]
     assert study.metric_names == ["accuracy", "latency_ms", "energy_mj"]
     assert study.user_attrs == {
-        "space": "digits",
+        "space": "tiny",
         "parameters": identity.parameters,
         "board": "pynq-z2",
         "coefficients": "prior",

@@ -78,7 +78,7 @@ def test_bad_limits_are_named(make, message):
 
 
 class CountingOracle:
-    """Accuracy 0.5, but 0.9 for the smallest resolution; counts what it is asked."""
+    """Accuracy 0.5, but 0.9 for the least depth; counts what it is asked."""
 
     def __init__(self):
         self.asked = 0
@@ -86,12 +86,12 @@ class CountingOracle:
     def accuracy(self, genes):
         assert len(np.unique(genes, axis=0)) == len(genes)
         self.asked += len(genes)
-        return np.where(genes[:, 0] == 0, 0.9, 0.5)
+        return np.where(genes[:, 1] == 0, 0.9, 0.5)
 
 
 def test_measuring_replaces_accuracy_and_drops_what_is_dominated_now(joint, front):
     rows = front.rows.copy()
-    rows[:, 0] = [0, 1, 1, 1, 0]
+    rows[:, 1] = [0, 1, 1, 1, 0]
     rows[4, : joint.gene_count] = rows[0, : joint.gene_count]
     oracle = CountingOracle()
     measured = measure_front(joint, PricedPairs(rows, VALUES), oracle, most=5)

@@ -1,0 +1,78 @@
+import numpy as np
+import optuna
+import pytest
+from optuna.trial import TrialState
+
+from codesign.search.objective import joint_objective
+from codesign.search.study import read_pairs
+from cost_models.coefficients import load_coefficients
+from cost_models.resources import RESOURCES
+
+DIRECTIONS = ["maximize", "minimize", "minimize"]
+
+
+@pytest.mark.parametrize(
+    "make_sampler",
+    [
+        lambda: optuna.samplers.NSGAIISampler(population_size=10, seed=1),
+        lambda: optuna.samplers.TPESampler(n_startup_trials=10, seed=1),
+        lambda: optuna.samplers.RandomSampler(seed=1),
+    ],
+    ids=["nsga2", "tpe", "random"],
+)
+def test_any_sampler_optimises_the_objective(joint, oracle, pricer, make_sampler):
+    study = optuna.create_study(directions=DIRECTIONS, sampler=make_sampler())
+    study.optimize(joint_objective(joint, load_coefficients(), oracle), n_trials=30)
+    complete = study.get_trials(states=(TrialState.COMPLETE,))
+    pruned = study.get_trials(states=(TrialState.PRUNED,))
+    assert len(complete) + len(pruned) == 30
+    assert len(complete) >= 10
+    assert all(max(trial.constraints.values()) <= 0 for trial in study.best_trials)
+    # The vectorised pricer agrees with the objective on every trial.
+    pairs = read_pairs(joint, complete)
+    genes, accelerators = np.split(pairs.rows, [joint.gene_count], axis=1)
+    latency_ms, energy_mj = pricer.price(genes, accelerators)
+    assert np.allclose(np.diag(latency_ms), pairs.latency_ms, rtol=1e-12)
+    assert np.allclose(np.diag(energy_mj), pairs.energy_mj, rtol=1e-12)
+    assert np.array_equal(oracle.accuracy(genes), pairs.accuracy)
+    excess = pricer.excess(joint.columns(pairs.rows))
+    assert [list(trial.constraints.values()) for trial in complete] == excess.tolist()
+
+
+def test_a_fixed_trial_suggests_only_blocks_that_are_there(joint, oracle):
+    asked = []
+
+    class Recording(optuna.trial.FixedTrial):
+        def suggest_int(self, name, low, high, *, step=1):
+            asked.append(name)
+            return super().suggest_int(name, low, high, step=step)
+
+        def suggest_categorical(self, name, choices):
+            asked.append(name)
+            return super().suggest_categorical(name, choices)
+
+    row = joint.space.encode(joint.space.smallest())
+    accelerator = {"pe_rows": 8, "pe_cols": 8, "pe_pixels": 2, "pack": 2, "ifmap_kib": 16, "weight_kib": 16}
+    accelerator |= {"ofmap_kib": 8, "axi_bits": 64, "clock_mhz": 100, "depthwise_lanes": 8}
+    params = {name: choices[index] for (name, choices), index in zip(joint.space.genes, row, strict=True)}
+    trial = Recording(params | accelerator)
+    accuracy, latency_ms, energy_mj = joint_objective(joint, load_coefficients(), oracle)(trial)
+    assert not [name for name in asked if "block2" in name]
+    assert sorted(asked) == sorted(name for name in joint.distributions if "block2" not in name)
+    assert accuracy == oracle.accuracy(row[None])[0]
+    assert latency_ms > 0
+    assert energy_mj > 0
+    assert tuple(trial.constraints) == RESOURCES
+
+
+def test_illegal_accelerators_are_pruned_with_the_reason(joint, oracle):
+    study = optuna.create_study(directions=DIRECTIONS)
+    params = {"pe_rows": 4, "pe_cols": 8, "pe_pixels": 1, "pack": 1, "ifmap_kib": 8, "weight_kib": 8}
+    params |= {"ofmap_kib": 8, "axi_bits": 64, "clock_mhz": 100, "depthwise_lanes": 1}
+    study.enqueue_trial(params)
+    study.optimize(joint_objective(joint, load_coefficients(), oracle), n_trials=1)
+    assert study.trials[0].state == TrialState.PRUNED
+    fixed = {name: choices[0] for name, choices in joint.space.genes} | params
+    objective = joint_objective(joint, load_coefficients(), oracle)
+    with pytest.raises(optuna.TrialPruned, match="pe_rows: must be a multiple of the bytes of an AXI word, got 4"):
+        objective(optuna.trial.FixedTrial(fixed))
