@@ -34,7 +34,12 @@ class Run:
 
     @property
     def predictor(self) -> Path:
-        """The accuracy predictor and how well it ranks."""
+        """The accuracy predictor."""
+        return self.folder / "predictor.npz"
+
+    @property
+    def predictor_quality(self) -> Path:
+        """How well the predictor ranks subnets that it was not fitted on."""
         return self.folder / "predictor.json"
 
     @property
@@ -43,9 +48,9 @@ class Run:
         return self.folder / "study.journal"
 
     @property
-    def front(self) -> Path:
-        """The re-measured Pareto front and the baselines' fronts."""
-        return self.folder / "front.json"
+    def fronts(self) -> Path:
+        """The Pareto fronts of the joint search and the baselines, and their hypervolumes."""
+        return self.folder / "fronts.json"
 
     @property
     def project(self) -> Path:

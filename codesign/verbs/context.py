@@ -1,11 +1,20 @@
 """What verbs read back from a run folder before they begin."""
 
+import hashlib
 from dataclasses import dataclass
 
 from codesign.run import Run
+from codesign.search.joint_search import SearchTask
+from codesign.search.joint_space import JointSpace
+from codesign.search.study import StudyLocation
+from codesign.search.worker import SearchSettings
 from codesign.supernet.checkpoint import Checkpoint, read_checkpoint
 from codesign.supernet.data import DataSet, load_digits
+from codesign.supernet.predictor import read_predictor
 from codesign.supernet.space import Space, load_space
+from cost_models.coefficients import load_coefficients
+from hw_templates.accelerator_space import AcceleratorSpace
+from hw_templates.board import Board, load_board
 from hw_templates.errors import InvalidValueError, StorageError
 
 
@@ -43,3 +52,38 @@ def load_trained(run: Run) -> Trained:
             f"run `codesign train {run.folder}` to finish it"
         )
     return Trained(space, load_data(space), checkpoint)
+
+
+@dataclass(frozen=True)
+class Searched:
+    """A search as a run asked for it; its study may hold anything from nothing to all of it."""
+
+    trained: Trained
+    board: Board
+    joint: JointSpace
+    task: SearchTask
+
+
+def load_searched(run: Run) -> Searched:
+    """The run's search.
+
+    Raises:
+        StorageError: an earlier verb has not run, or its result is damaged.
+    """
+    settings = run.settings("search")
+    trained = load_trained(run)
+    predictor = read_predictor(run.predictor, trained.space, trained.checkpoint.digest)
+    board = load_board(settings["board"])
+    joint = JointSpace(trained.space, AcceleratorSpace(board))
+    # Another predictor makes another study: their accuracies do not compare.
+    accuracies = hashlib.sha256(run.predictor.read_bytes()).hexdigest()[:16]
+    name = f"{trained.space.name}-{board.name}-{accuracies[:8]}"
+    task = SearchTask(
+        location=StudyLocation(settings["storage"] or str(run.study), name),
+        joint=joint,
+        coefficients=load_coefficients(settings["coefficients"]),
+        oracle=predictor,
+        accuracy_name=f"predictor {accuracies}",
+        settings=SearchSettings(settings["pairs"], settings["seed"], settings["workers"]),
+    )
+    return Searched(trained, board, joint, task)

@@ -1,0 +1,28 @@
+"""``codesign demo``: every verb in turn on the embedded digits."""
+
+from codesign.progress import Progress
+from codesign.run import Run
+from codesign.verbs.csim import csim
+from codesign.verbs.emit import emit
+from codesign.verbs.predictor import fit
+from codesign.verbs.report import report
+from codesign.verbs.search import search
+from codesign.verbs.train import train
+
+_FULL = {"preset": "digits", "samples": 300, "pairs": 200_000}
+_SMALL = {"preset": "digits-small", "samples": 40, "pairs": 20_000}
+
+
+def demo(run: Run, board: str, small: bool, workers: int, seed: int, progress: Progress) -> None:
+    """The main job in ``run``, or what of it is not done yet.
+
+    Raises:
+        CodesignError: as the verbs do.
+    """
+    preset, samples, pairs = (_SMALL if small else _FULL).values()
+    train(run, "digits", str(preset), seed, progress)
+    fit(run, int(samples), seed, progress)
+    search(run, board, int(pairs), workers, None, True, seed, progress)
+    emit(run, None, None, progress)
+    csim(run, False, None, progress)
+    report(run, progress)

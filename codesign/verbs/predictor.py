@@ -1,0 +1,47 @@
+"""``codesign predictor``: measured subnets and the predictor fitted to them."""
+
+from dataclasses import asdict
+
+import numpy as np
+
+from codesign.progress import Progress
+from codesign.run import Run, write_json
+from codesign.supernet.accuracy import MeasuredAccuracy
+from codesign.supernet.predictor import fit_predictor, judge_predictor, measure_sample, write_predictor
+from codesign.verbs.context import load_trained
+
+LEFT_OUT = 0.2
+
+
+def fit(run: Run, samples: int, seed: int, progress: Progress) -> None:
+    """Measure ``samples`` subnets of the run's supernet and fit its predictor.
+
+    Raises:
+        StorageError: the supernet is missing, unfinished or damaged, or something cannot be written.
+        InvalidValueError: too few samples, or other settings than the run's.
+    """
+    trained = load_trained(run)
+    run.configure("predictor", {"samples": samples, "seed": seed}, replace=True)
+    space, digest = trained.space, trained.checkpoint.digest
+    oracle = MeasuredAccuracy(trained.checkpoint, trained.data, cache=run.accuracies)
+    with progress.stage("measure subnets") as update:
+        genes, accuracy = measure_sample(
+            space, oracle, samples, seed=seed, on_measured=lambda done: update(done / samples, f"{done} of {samples}")
+        )
+    with progress.stage("fit the predictor"):
+        quality = judge_predictor(space, genes, accuracy, left_out=LEFT_OUT, seed=seed)
+        used = round((1 - LEFT_OUT) * samples)
+        partial = fit_predictor(space, digest, genes[:used], accuracy[:used])
+        write_predictor(run.predictor, fit_predictor(space, digest, genes, accuracy))
+    left_out = {"measured": accuracy[used:].tolist(), "predicted": partial.accuracy(genes[used:]).tolist()}
+    write_json(run.predictor_quality, {"samples": samples, **asdict(quality), "left_out": left_out})
+    progress.say(f"predictor  {samples} subnets measured: {accuracy.min():.1%} to {accuracy.max():.1%}")
+    progress.say(
+        f"           left-out subnets, {len(quality.kendall_tau)} splits: "
+        f"Kendall tau {_spread(quality.kendall_tau)}, Spearman {_spread(quality.spearman)}, "
+        f"RMSE {100 * float(np.mean(quality.rmse)):.2f} points"
+    )
+
+
+def _spread(values: tuple[float, ...]) -> str:
+    return f"{np.mean(values):.2f} ± {np.std(values):.2f}"
