@@ -4,9 +4,11 @@ E = MACs * e_mac + buffer bytes * e_buffer + DDR bytes * e_ddr, the accounting o
 with two levels of memory. Idle power is the network's matter (:func:`cost_models.estimate.network_energy_mj`).
 """
 
+import numpy as np
+
 from cost_models.coefficients import EnergyCoefficients
 from cost_models.latency import setup_words
-from cost_models.tiling import Array, ChannelTiling, Engine, PixelTiling, Traffic
+from cost_models.tiling import Array, ChannelTiling, Engine, Traffic
 from cost_models.workload import Layer, Operation
 from hw_templates.accelerator import ACCUMULATOR_BYTES
 
@@ -16,7 +18,7 @@ def ddr_bytes(layer: Layer, engine: Engine, traffic: Traffic) -> Array:
     return (traffic.words + setup_words(layer, engine)) * engine.word
 
 
-def buffer_bytes(layer: Layer, engine: Engine, channels: ChannelTiling, pixels: PixelTiling, traffic: Traffic) -> Array:
+def buffer_bytes(layer: Layer, engine: Engine, channels: ChannelTiling, traffic: Traffic) -> Array:
     """Bytes read from and written to the buffers.
 
     A trip reads one line of the ifmap and one of the weight buffer; sums stay in registers for all taps and input
@@ -28,7 +30,7 @@ def buffer_bytes(layer: Layer, engine: Engine, channels: ChannelTiling, pixels: 
         line = engine.cols * (engine.pixels + engine.rows)
         sums = engine.rows * engine.pixels * traffic.trips / (channels.inputs.total * taps)
     else:
-        inputs = 1.0
+        inputs = np.ones(1)
         line = engine.lanes * (engine.pixels + 1)
         sums = engine.lanes * engine.pixels * traffic.trips / taps
     filled = (traffic.ifmap_words + traffic.weight_words + traffic.ofmap_words) * engine.word

@@ -168,27 +168,38 @@ def price_mapped(
     coefficients: Coefficients,
 ) -> MappedLayers:
     """Price one layer on each accelerator with the given mapping: tiles [4, A] as in :class:`BestMappings`."""
-    visits = [_visit(layer, *one) for one in zip(*tiles, channels_outer, strict=True)]
-    results = np.empty((10, len(accelerators)))
+    engine = Engine.of(accelerators, np.float64)
+    timing = Timing.of(engine, board, coefficients.latency)
+    sizes = tiles.astype(np.float64)
+    channels = ChannelTiling.of(layer, engine, sizes[0], sizes[1])
+    pixels = PixelTiling.of(layer, engine, sizes[2], sizes[3])
+    visits = [_visit(layer, *one) for one in zip(*tiles.tolist(), channels_outer.tolist(), strict=True)]
+    cycles = np.empty(len(accelerators))
     for visit in set(visits):
         rows = np.flatnonzero([one == visit for one in visits])
-        engine = Engine.of(accelerators.take(rows), np.float64)
-        timing = Timing.of(engine, board, coefficients.latency)
-        sizes = [size[None, rows].astype(np.float64) for size in tiles]
-        channels = ChannelTiling.of(layer, engine, sizes[0], sizes[1])
-        pixels = PixelTiling.of(layer, engine, sizes[2], sizes[3])
-        traffic = Traffic.of(layer, visit, channels, pixels)
-        setup = setup_cycles(layer, engine, timing)
-        ddr = ddr_bytes(layer, engine, traffic)
-        buffer = buffer_bytes(layer, engine, channels, pixels, traffic)
-        energy = dynamic_energy_mj(layer.macs, buffer, ddr, coefficients.energy)
-        cycles = slot_cycles(layer, timing, visit, channels, pixels) + setup
-        ddr_cycles = ddr / engine.word * timing.ddr_cycles_per_word
-        totals = (traffic.trips, traffic.ifmap_words, traffic.weight_words, traffic.ofmap_words, traffic.residual_words)
-        for result, value in zip(results, (cycles, energy, setup, ddr, ddr_cycles, *totals), strict=True):
-            result[rows] = value
-    cycles, energy, setup, ddr, ddr_cycles = results[:5]
-    return MappedLayers(cycles, energy, setup, ddr, ddr_cycles, Traffic(*results[5:]))
+        cycles[rows] = slot_cycles(layer, timing.take(rows), visit, (channels, rows), (pixels, rows))
+    inputs = np.array([visit.inside == Inside.INPUTS for visit in visits], dtype=bool)
+    inner_pixels = np.array([visit.inside in (Inside.PIXELS, Inside.NONE) for visit in visits], dtype=bool)
+    inner_channels = ~inputs & ~inner_pixels
+    reloads_ifmap = ~inner_channels & (layer.operation == Operation.CONV)
+    traffic = Traffic.of(
+        layer,
+        channels,
+        pixels,
+        ifmap_passes=np.where(reloads_ifmap, channels.outputs.count, 1),
+        weight_passes=np.where(inner_pixels, 1, pixels.count),
+    )
+    setup = setup_cycles(layer, engine, timing)
+    ddr = ddr_bytes(layer, engine, traffic)
+    buffer = buffer_bytes(layer, engine, channels, traffic)
+    return MappedLayers(
+        latency_cycles=cycles + setup,
+        energy_mj=dynamic_energy_mj(layer.macs, buffer, ddr, coefficients.energy),
+        setup_cycles=setup,
+        ddr_bytes=ddr,
+        ddr_cycles=ddr / engine.word * timing.ddr_cycles_per_word,
+        traffic=traffic,
+    )
 
 
 def _visit(layer: Layer, out_channels: int, in_channels: int, height: int, width: int, channels_outer: bool) -> Visit:

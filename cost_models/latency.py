@@ -11,11 +11,12 @@ the middle; and the last, whose load is that of a last tile. Passes differ with 
 the outer loops. The first two slots of a layer and two more after its last step are the fill and drain of the pipeline.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cost_models.coefficients import LatencyCoefficients
 from cost_models.tiling import (
@@ -51,6 +52,10 @@ class Timing:
     layer: float
     ddr_cycles_per_word: Array
 
+    def take(self, accelerators: Array) -> "Timing":
+        """The timing of each of some candidates, given by the index of its accelerator."""
+        return replace(self, ddr_cycles_per_word=self.ddr_cycles_per_word.ravel()[accelerators])
+
     @classmethod
     def of(cls, engine: Engine, board: Board, coefficients: LatencyCoefficients) -> "Timing":
         """The timing of engines on a board."""
@@ -66,159 +71,170 @@ class Timing:
 
 
 @dataclass(frozen=True)
-class Transfer:
-    """Work of a stage in a slot: its cycles, and the words it moves through the DDR (None: none)."""
+class Work:
+    """What a stage does in a slot.
+
+    Attributes:
+        cycles: how long it takes, less the access latency that every slot begins with.
+        ddr_cycles: how long the DDR takes for its words (None: it moves none).
+    """
 
     cycles: Array
-    words: Array | None
+    ddr_cycles: Array | None
 
-    def where(self, condition: Array, other: "Transfer") -> "Transfer":
+    def where(self, condition: Array, other: "Work") -> "Work":
         """This one where the condition holds, else the other."""
-        words = None if self.words is None or other.words is None else np.where(condition, self.words, other.words)
-        return Transfer(np.where(condition, self.cycles, other.cycles), words)
+        cycles = np.where(condition, self.cycles, other.cycles)
+        if self.ddr_cycles is None or other.ddr_cycles is None:
+            return Work(cycles, None)
+        return Work(cycles, np.where(condition, self.ddr_cycles, other.ddr_cycles))
+
+    @property
+    def slot(self) -> Array:
+        """Cycles of a slot that holds just this."""
+        return self.cycles if self.ddr_cycles is None else np.maximum(self.cycles, self.ddr_cycles)
+
+
+def beside(*works: Work | None) -> Work:
+    """All of these in the same slot, on different ports."""
+    present = [work for work in works if work is not None]
+    cycles, ddr_cycles = present[0].cycles, present[0].ddr_cycles
+    for work in present[1:]:
+        cycles = np.maximum(cycles, work.cycles)
+        if work.ddr_cycles is not None:
+            ddr_cycles = work.ddr_cycles if ddr_cycles is None else ddr_cycles + work.ddr_cycles
+    return Work(cycles, ddr_cycles)
 
 
 class Stages:
     """Times of the three stages of one layer, by classes of tiles, for candidates that share a :class:`Visit`."""
 
     def __init__(
-        self, layer: Layer, timing: Timing, visit: Visit, channels: ChannelTiling, rows: Array | slice = slice(None)
+        self, layer: Layer, timing: Timing, visit: Visit, channels: ChannelTiling, candidates: NDArray[np.intp]
     ) -> None:
         self.visit = visit
         self.dense = layer.operation == Operation.CONV
+        # An ifmap tile of all channels lies together in memory.
+        self.whole_in = visit.inside != Inside.INPUTS if self.dense else visit.single_out
         self._timing = timing
         self._residual = layer.residual
         self._loads_weights = layer.operation != Operation.POOL
-        # An ifmap or ofmap tile of all channels lies together in memory.
-        self._whole_in = visit.inside != Inside.INPUTS if self.dense else visit.single_out
         self.out_classes = (LAST,) if visit.single_out else (BODY, LAST)
         self.in_classes = (BODY, LAST) if visit.inside == Inside.INPUTS else (LAST,)
         pairs = [(m, n) for m in self.out_classes for n in self.in_classes]
-        self._products = {(m, n): (channels.outputs.at(m) * channels.inputs.at(n))[rows] for m, n in pairs}
-        self._weights = {pair: channels.weight_words[pair][rows] for pair in pairs}
-        self._out_words = {m: channels.out_words.at(m)[rows] for m in self.out_classes}
+        self._products = {(m, n): np.take(channels.outputs.at(m) * channels.inputs.at(n), candidates) for m, n in pairs}
+        self._weights = {pair: np.take(channels.weight_words[pair], candidates) for pair in pairs}
+        self._out_words = {m: np.take(channels.out_words.at(m), candidates) for m in self.out_classes}
         edges = self.in_classes if self.dense else self.out_classes
-        self._in_words = {edge: channels.in_words.at(edge)[rows] for edge in edges}
-        self.out_repeats = [(m, 1 if m == LAST else channels.outputs.count[rows] - 1) for m in self.out_classes]
-        self.out_count = channels.outputs.count[rows]
-        self.in_count = channels.inputs.count[rows]
+        self._in_words = {edge: np.take(channels.in_words.at(edge), candidates) for edge in edges}
+        self.out_count = np.take(channels.outputs.count, candidates)
+        self.in_count = np.take(channels.inputs.count, candidates)
+        self.out_repeats = [(m, 1 if m == LAST else self.out_count - 1) for m in self.out_classes]
 
-    def load_ifmap(self, m: int, n: int, pixels: PixelTile) -> Transfer:
-        """The ifmap tile of a step with channels of classes m and n."""
-        words = self._in_words[n if self.dense else m] * pixels.area
-        bursts = pixels.row_bursts if self._whole_in else pixels.area
-        return Transfer(words + (self._timing.access + self._timing.burst * bursts), words)
+    def _transfer(self, words: Array, bursts: Array | int) -> Work:
+        return Work(words + self._timing.burst * bursts, words * self._timing.ddr_cycles_per_word)
 
-    def load_weights(self, m: int, n: int) -> tuple[Transfer, ...]:
-        """The weights of a tile of classes m and n, if the layer has any; always one burst."""
-        words = self._weights[m, n]
-        return (Transfer(words + (self._timing.access + self._timing.burst), words),) if self._loads_weights else ()
+    def load(self, m: int, n: int, pixels: PixelTile | None, with_weights: bool) -> Work:
+        """What a step with channels of classes m and n loads: the ifmap tile, the weights (one burst), or both."""
+        ifmap = weights = None
+        if pixels is not None:
+            words = self._in_words[n if self.dense else m] * pixels.area
+            ifmap = self._transfer(words, pixels.in_bursts)
+        if with_weights and self._loads_weights:
+            weights = self._transfer(self._weights[m, n], 1)
+        return beside(ifmap, weights)
 
-    def compute(self, m: int, n: int, pixels: PixelTile) -> tuple[Transfer, ...]:
+    def compute(self, m: int, n: int, pixels: PixelTile) -> Work:
         """One trip a cycle after the pipeline has filled; while a tile is finished, its residual is read beside."""
-        trips = Transfer(self._products[m, n] * pixels.trips + self._timing.pipeline, None)
-        return (trips, *self.store(m, pixels)) if self._residual and n == LAST else (trips,)
+        cycles = self._products[m, n] * pixels.trips + (self._timing.pipeline - self._timing.access)
+        trips = Work(cycles, None)
+        return beside(trips, self.store(m, pixels)) if self._residual and n == LAST else trips
 
-    def store(self, m: int, pixels: PixelTile) -> tuple[Transfer, ...]:
+    def store(self, m: int, pixels: PixelTile) -> Work:
         """Results of a tile."""
-        words = self._out_words[m] * pixels.outputs
-        bursts = pixels.out_bursts if self.visit.single_out else pixels.outputs
-        return (Transfer(words + (self._timing.access + self._timing.burst * bursts), words),)
-
-    def slot(self, *transfers: Transfer) -> Array:
-        """Cycles of a slot that holds these."""
-        cycles, words = transfers[0].cycles, transfers[0].words
-        for transfer in transfers[1:]:
-            cycles = np.maximum(cycles, transfer.cycles)
-            if transfer.words is not None:
-                words = transfer.words if words is None else words + transfer.words
-        if words is None:
-            return cycles
-        return np.maximum(cycles, words * self._timing.ddr_cycles_per_word + self._timing.access)
+        return self._transfer(self._out_words[m] * pixels.outputs, pixels.out_bursts)
 
     def overhead(self, steps: Any) -> Any:
-        """Starting and joining the stages in the slots of so many steps."""
-        return (steps + 2) * self._timing.slot
+        """What the slots of so many steps begin with: starting and joining the stages, and the access latency."""
+        return (steps + 2) * (self._timing.slot + self._timing.access)
 
 
 @dataclass(frozen=True)
 class Pass:
-    """One pass of the inner loop, for one class of the outer loops; its first load is given by the layer.
+    """One pass of the inner loop, for one class of the outer loops.
 
     Attributes:
         repeats: how many passes there are.
         count: steps of a pass, two or more.
         first, middle, last: loads of the first, a middle and the last step.
-        compute: of a body step and of the last.
-        stores: what is stored in the slot after the pass, in the second after it, and in each other slot.
+        compute: of a step that is not the last.
+        others: what is computed and stored in each slot after the second.
+        left: what is left of the pass in the two slots that follow it.
     """
 
     repeats: Array | int
     count: Array
-    first: tuple[Transfer, ...]
-    middle: tuple[Transfer, ...]
-    last: tuple[Transfer, ...]
-    compute: tuple[tuple[Transfer, ...], tuple[Transfer, ...]]
-    stores: tuple[tuple[Transfer, ...], tuple[Transfer, ...], tuple[Transfer, ...]]
+    first: Work
+    middle: Work
+    last: Work
+    compute: Work
+    others: Work
+    left: tuple[Work, Work]
 
     @cached_property
-    def second(self) -> tuple[Transfer, ...]:
+    def second(self) -> Work:
         """Load and computation of the second slot: the load is that of a last step where there are two."""
-        two = self.count == 2
-        loads = (last.where(two, middle) for last, middle in zip(self.last, self.middle, strict=True))
-        return (*loads, *self.compute[0])
+        return beside(self.last.where(self.count == 2, self.middle), self.compute)
+
+    def opening(self, before: "Pass") -> Array:
+        """Cycles of the first two slots after another pass."""
+        return beside(self.first, before.left[0]).slot + beside(self.second, before.left[1]).slot
 
     @property
-    def left(self) -> tuple[tuple[Transfer, ...], tuple[Transfer, ...]]:
-        """What is left of the pass in the two slots that follow it."""
-        return (*self.compute[1], *self.stores[0]), self.stores[1]
-
-    def opening(self, stages: Stages, before: "Pass") -> Array:
-        """Cycles of the first two slots after another pass."""
-        first, second = before.left
-        return stages.slot(*self.first, *first) + stages.slot(*self.second, *second)
-
-    def rest(self, stages: Stages) -> Array:
+    def rest(self) -> Array:
         """Cycles of all slots after the second."""
-        others = (*self.compute[0], *self.stores[2])
-        middle = np.maximum(self.count - 3, 0) * stages.slot(*self.middle, *others)
-        return middle + (self.count > 2) * stages.slot(*self.last, *others)
+        middle = np.maximum(self.count - 3, 0) * beside(self.middle, self.others).slot
+        return middle + (self.count > 2) * beside(self.last, self.others).slot
 
 
 # Passes that follow each other, and how often the whole sequence is run.
 Sequence = tuple["Array | int", list[Pass]]
 
 
-def _layer_cycles(stages: Stages, sequences: list[Sequence], first_load: tuple[Transfer, ...]) -> Array:
+def _layer_cycles(stages: Stages, sequences: list[Sequence], first_load: Work) -> Array:
     """All slots of a layer: the passes, the two slots that fill the pipeline and the two that drain it.
 
     What is absent (zero times) must come first, or hold the same values as what stands before it.
     """
-    enters = sequences[0][1][0]
-    total: Any = stages.slot(*first_load) + stages.slot(*enters.second)
+    total: Any = first_load.slot + sequences[0][1][0].second.slot
     steps: Any = 0
     before: Pass | None = None
     for times, passes in sequences:
-        total = total + np.maximum(times - 1, 0) * passes[0].opening(stages, passes[-1])
+        if not isinstance(times, int):
+            total = total + np.maximum(times - 1, 0) * passes[0].opening(passes[-1])
         if before is not None:
-            total = total + ((steps > 0) & (times > 0)) * passes[0].opening(stages, before)
-        for position, one in enumerate(passes):
-            if not (isinstance(one.repeats, int) and one.repeats == 1):
-                total = total + times * np.maximum(one.repeats - 1, 0) * one.opening(stages, one)
-            if position > 0:
-                total = total + times * (one.repeats > 0) * one.opening(stages, passes[position - 1])
-            total = total + times * one.repeats * one.rest(stages)
-            steps = steps + times * one.repeats * one.count
+            total = total + ((steps > 0) & (times > 0)) * passes[0].opening(before)
+        cycles: Any = 0
+        count: Any = 0
+        for one, previous in zip(passes, [None, *passes[:-1]], strict=True):
+            cycles = cycles + one.repeats * one.rest
+            count = count + one.repeats * one.count
+            if previous is not None:
+                cycles = cycles + (one.repeats > 0) * one.opening(previous)
+            if not isinstance(one.repeats, int):
+                cycles = cycles + np.maximum(one.repeats - 1, 0) * one.opening(one)
+        total = total + times * cycles
+        steps = steps + times * count
         before = passes[-1]
     last, drained = sequences[-1][1][-1].left
-    return total + stages.slot(*last) + stages.slot(*drained) + stages.overhead(steps)
+    return total + last.slot + drained.slot + stages.overhead(steps)
 
 
 def _single_step(stages: Stages, pixels: PixelTiles) -> Array:
     """Everything fits one tile."""
     tile = pixels.first
-    load = (stages.load_ifmap(LAST, LAST, tile), *stages.load_weights(LAST, LAST))
-    total = stages.slot(*load) + stages.slot(*stages.compute(LAST, LAST, tile)) + stages.slot(*stages.store(LAST, tile))
+    load = stages.load(LAST, LAST, tile, with_weights=True)
+    total = load.slot + stages.compute(LAST, LAST, tile).slot + stages.store(LAST, tile).slot
     return total + stages.overhead(1)
 
 
@@ -226,22 +242,20 @@ def _channels_inside(stages: Stages, pixels: PixelTiles) -> Array:
     """Nn = 1 and Nm > 1, pixels outside: weights change in every step; a dense ifmap only when a pass begins."""
 
     def one_pass(tile: PixelTile) -> Pass:
-        def load(m: int, with_ifmap: bool) -> tuple[Transfer, ...]:
-            weights = stages.load_weights(m, LAST)
-            return (*weights, stages.load_ifmap(m, LAST, tile)) if with_ifmap else weights
-
-        body, last = stages.store(BODY, tile), stages.store(LAST, tile)
+        changing = None if stages.dense else tile
+        compute, store = stages.compute(BODY, LAST, tile), stages.store(BODY, tile)
         return Pass(
             repeats=1,
             count=stages.out_count,
-            first=load(BODY, with_ifmap=True),
-            middle=load(BODY, with_ifmap=not stages.dense),
-            last=load(LAST, with_ifmap=not stages.dense),
-            compute=(stages.compute(BODY, LAST, tile), stages.compute(LAST, LAST, tile)),
-            stores=(body, last, body),
+            first=stages.load(BODY, LAST, tile, with_weights=True),
+            middle=stages.load(BODY, LAST, changing, with_weights=True),
+            last=stages.load(LAST, LAST, changing, with_weights=True),
+            compute=compute,
+            others=beside(compute, store),
+            left=(beside(stages.compute(LAST, LAST, tile), store), stages.store(LAST, tile)),
         )
 
-    first_load = (stages.load_ifmap(BODY, LAST, pixels.first), *stages.load_weights(BODY, LAST))
+    first_load = stages.load(BODY, LAST, pixels.first, with_weights=True)
     return _layer_cycles(stages, [(times, [one_pass(tile)]) for times, tile in pixels.outer()], first_load)
 
 
@@ -250,20 +264,19 @@ def _pixels_inside(stages: Stages, pixels: PixelTiles) -> Array:
 
     def one_pass(m: int, line: Line) -> Pass:
         first, middle, last = line.tiles
-        body_store, last_store = stages.store(m, middle), stages.store(m, last)
-        weights = stages.load_weights(m, LAST) if line.is_first and not stages.visit.single_out else ()
+        compute, store = stages.compute(m, LAST, middle), stages.store(m, middle)
         return Pass(
             repeats=line.repeats,
             count=line.count,
-            first=(*weights, stages.load_ifmap(m, LAST, first)),
-            middle=(stages.load_ifmap(m, LAST, middle),),
-            last=(stages.load_ifmap(m, LAST, last),),
-            compute=(stages.compute(m, LAST, middle), stages.compute(m, LAST, last)),
-            stores=(body_store, last_store, body_store),
+            first=stages.load(m, LAST, first, with_weights=line.is_first and not stages.visit.single_out),
+            middle=stages.load(m, LAST, middle, with_weights=False),
+            last=stages.load(m, LAST, last, with_weights=False),
+            compute=compute,
+            others=beside(compute, store),
+            left=(beside(stages.compute(m, LAST, last), store), stages.store(m, last)),
         )
 
-    first_m = stages.out_classes[0]
-    first_load = (stages.load_ifmap(first_m, LAST, pixels.first), *stages.load_weights(first_m, LAST))
+    first_load = stages.load(stages.out_classes[0], LAST, pixels.first, with_weights=True)
     lines = pixels.lines()
     sequences = [(times, [one_pass(m, line) for line in lines]) for m, times in stages.out_repeats]
     return _layer_cycles(stages, sequences, first_load)
@@ -272,25 +285,23 @@ def _pixels_inside(stages: Stages, pixels: PixelTiles) -> Array:
 def _inputs_inside(stages: Stages, pixels: PixelTiles) -> Array:
     """Nn > 1: both tiles change in every step; results are stored after the last input channels."""
 
-    def load(m: int, n: int, tile: PixelTile) -> tuple[Transfer, ...]:
-        return (stages.load_ifmap(m, n, tile), *stages.load_weights(m, n))
-
     def one_pass(m: int, repeats: Array | int, tile: PixelTile) -> Pass:
-        body = load(m, BODY, tile)
+        load, compute = stages.load(m, BODY, tile, with_weights=True), stages.compute(m, BODY, tile)
         return Pass(
             repeats=repeats,
             count=stages.in_count,
-            first=body,
-            middle=body,
-            last=load(m, LAST, tile),
-            compute=(stages.compute(m, BODY, tile), stages.compute(m, LAST, tile)),
-            stores=((), stages.store(m, tile), ()),
+            first=load,
+            middle=load,
+            last=stages.load(m, LAST, tile, with_weights=True),
+            compute=compute,
+            others=compute,
+            left=(stages.compute(m, LAST, tile), stages.store(m, tile)),
         )
 
     sequences = [
         (times, [one_pass(m, repeats, tile) for m, repeats in stages.out_repeats]) for times, tile in pixels.outer()
     ]
-    return _layer_cycles(stages, sequences, load(stages.out_classes[0], BODY, pixels.first))
+    return _layer_cycles(stages, sequences, stages.load(stages.out_classes[0], BODY, pixels.first, with_weights=True))
 
 
 def setup_words(layer: Layer, engine: Engine) -> Array:
@@ -313,19 +324,19 @@ def slot_cycles(
     layer: Layer,
     timing: Timing,
     visit: Visit,
-    channels: ChannelTiling,
-    pixels: PixelTiling,
-    rows: tuple[Array | slice, Array | slice] = (slice(None), slice(None)),
+    channels: tuple[ChannelTiling, NDArray[np.intp]],
+    pixels: tuple[PixelTiling, NDArray[np.intp]],
 ) -> Array:
-    """[candidates, A] cycles of a layer without its setup.
+    """[candidates] cycles of a layer without its setup.
 
-    The candidates are the ``rows`` of the two tilings, taken in pairs; all must be of the given ``visit``.
+    Candidates are pairs of a channel and a pixel tiling, each given with flat indices into its arrays; all must be of the given ``visit``, and ``timing`` must be
+    that of each candidate's accelerator.
     """
-    stages = Stages(layer, timing, visit, channels, rows[0])
+    stages = Stages(layer, timing, visit, *channels)
     calculation = {
         Inside.NONE: _single_step,
         Inside.INPUTS: _inputs_inside,
         Inside.CHANNELS: _channels_inside,
         Inside.PIXELS: _pixels_inside,
     }[visit.inside]
-    return calculation(stages, PixelTiles(pixels, visit, rows[1]))
+    return calculation(stages, PixelTiles(pixels[0], visit, stages.whole_in, visit.single_out, pixels[1]))

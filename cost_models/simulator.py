@@ -18,7 +18,7 @@ from cost_models.workload import Layer, Operation
 from hw_templates.accelerator import Accelerator, axi_bytes
 from hw_templates.board import Board
 
-CHUNK_WORDS = 64
+CHUNK_WORDS = 16
 OUTSTANDING_CHUNKS = 16
 
 

@@ -1,12 +1,13 @@
 """What a tiling implies, as arrays: how many tiles, how large the full and the last ones, what each moves and computes.
 
-Arrays are [candidates, A] for A accelerators. Channel quantities come in the classes BODY (all but the last, full tiles)
+Arrays broadcast over accelerators (first axis) and tile sizes. Channel quantities come in the classes BODY (all but the last, full tiles)
 and LAST of an axis; pixels also in FIRST and MIDDLE, because halos are clipped at the borders of the map, and BODY is
 the mean of both. Where an axis has a single tile, all classes are that tile.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from enum import Enum
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -72,6 +73,10 @@ class Engine:
             word=values["axi_bits"] / dtype(8),
             clock_mhz=values["clock_mhz"],
         )
+
+    def column(self) -> "Engine":
+        """The parameters as [A, 1, 1]."""
+        return Engine(*(getattr(self, field.name)[:, None, None] for field in fields(self)))
 
 
 @dataclass(frozen=True)
@@ -211,23 +216,17 @@ class PixelTile:
 
     Attributes:
         area: input pixels read.
-        row_bursts: bursts that read them if they hold all channels: one a row, or one where rows are whole.
+        in_bursts: bursts that read them.
         trips: pipeline trips for one group of output and one of input channels.
         outputs: output pixels.
-        out_bursts: bursts that store them if they hold all channels.
+        out_bursts: bursts that store them.
     """
 
     area: Array
-    row_bursts: Array
+    in_bursts: Array
     trips: Array
     outputs: Array
     out_bursts: Array
-
-    def take(self, rows: Array) -> "PixelTile":
-        """These candidates."""
-        return PixelTile(
-            *(array[rows] for array in (self.area, self.row_bursts, self.trips, self.outputs, self.out_bursts))
-        )
 
 
 @dataclass(frozen=True)
@@ -240,6 +239,7 @@ class PixelTiling:
         halo_rows, halo_cols: input rows and columns read.
         taps: of the kernel.
         needs: input positions a bank, and groups of output pixels, of a full tile.
+        tables: the classes of tiles of all channels that were asked for so far.
     """
 
     rows: Split
@@ -249,6 +249,7 @@ class PixelTiling:
     halo_cols: Halo
     taps: int
     needs: tuple[Array, Array]
+    tables: dict[tuple[int, int], PixelTile] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def of(cls, layer: Layer, engine: Engine, tile_height: Array, tile_width: Array) -> "PixelTiling":
@@ -268,18 +269,40 @@ class PixelTiling:
             needs=(in_rows * col_slots, rows.full * groups.full),
         )
 
-    def tile(self, row: int, col: int) -> PixelTile:
-        """The tiles of the given classes along rows and columns."""
+    def tile(self, row: int, col: int, whole_in: bool, whole_out: bool, candidates: NDArray[np.intp]) -> PixelTile:
+        """The tiles of the given classes along rows and columns.
+
+        A tile of all channels is read, or stored, in one burst a row, or in one where its rows are whole; any other in
+        one a pixel.
+        """
+        if (row, col) not in self.tables:
+            self.tables[row, col] = self._table(row, col)
+        table = self.tables[row, col]
+        area, outputs = np.take(table.area, candidates), np.take(table.outputs, candidates)
+        return PixelTile(
+            area=area,
+            in_bursts=np.take(table.in_bursts, candidates) if whole_in else area,
+            trips=np.take(table.trips, candidates),
+            outputs=outputs,
+            out_bursts=np.take(table.out_bursts, candidates) if whole_out else outputs,
+        )
+
+    def _table(self, row: int, col: int) -> PixelTile:
         in_rows, covering = self.halo_rows.extent[row], self.halo_cols.covering[col]
         rows, cols = self.rows.at(row), self.cols.at(col)
-        outputs = rows * cols
         return PixelTile(
             area=in_rows * self.halo_cols.extent[col],
-            row_bursts=covering + (1 - covering) * in_rows,
+            in_bursts=covering + (1 - covering) * in_rows,
             trips=self.taps * rows * self.groups.at(col),
-            outputs=outputs,
-            out_bursts=np.where(self.cols.count == 1, 1, rows).astype(outputs.dtype),
+            outputs=rows * cols,
+            out_bursts=np.where(self.cols.count == 1, rows.dtype.type(1), rows),
         )
+
+    @cached_property
+    def counts(self) -> tuple[Array, Array]:
+        """Tiles along rows and columns, for every candidate."""
+        down, across = np.broadcast_arrays(self.rows.count, self.cols.count)
+        return np.ascontiguousarray(down), np.ascontiguousarray(across)
 
     @property
     def count(self) -> Array:
@@ -306,17 +329,20 @@ class Line:
 
 
 class PixelTiles:
-    """The classes of pixel tiles of candidates that share a :class:`Visit`: the ``rows`` of a tiling."""
+    """The classes of pixel tiles of candidates that share a :class:`Visit`."""
 
-    def __init__(self, tiling: PixelTiling, visit: Visit, rows: Array | slice) -> None:
+    def __init__(
+        self, tiling: PixelTiling, visit: Visit, whole_in: bool, whole_out: bool, candidates: NDArray[np.intp]
+    ) -> None:
         self._tiling = tiling
-        self._rows = rows
+        self._whole = whole_in, whole_out
+        self._candidates = candidates
         self._many_cols = visit.many_cols
-        self._down, self._across = tiling.rows.count[rows], tiling.cols.count[rows]
+        self._down, self._across = (np.take(counts, candidates) for counts in tiling.counts)
         self.first = self._tile(FIRST, FIRST if visit.many_cols else LAST)
 
     def _tile(self, row: int, col: int) -> PixelTile:
-        return self._tiling.tile(row, col).take(self._rows)
+        return self._tiling.tile(row, col, *self._whole, self._candidates)
 
     def outer(self) -> list[tuple[Array | int, PixelTile]]:
         """(how many, tile) of each class, where pixels are the outer loop; what may be absent comes first."""
@@ -352,21 +378,19 @@ class Traffic:
     residual_words: Array
 
     @classmethod
-    def of(cls, layer: Layer, visit: Visit, channels: ChannelTiling, pixels: PixelTiling) -> "Traffic":
-        """Totals over all tiles; a tile is loaded when it differs from the one before."""
+    def of(
+        cls, layer: Layer, channels: ChannelTiling, pixels: PixelTiling, ifmap_passes: Array, weight_passes: Array
+    ) -> "Traffic":
+        """Totals over all tiles, where the whole ifmap and all weights are loaded so many times."""
         m, n = channels.outputs.count, channels.inputs.count
         trips = channels.outputs.total * channels.inputs.total * pixels.taps * pixels.rows.total * pixels.groups.total
-        ifmap_words = channels.in_words.total * pixels.area
-        if layer.operation == Operation.CONV and visit.inside in (Inside.INPUTS, Inside.PIXELS):
-            ifmap_words = ifmap_words * m
+        ifmap_words = channels.in_words.total * pixels.area * ifmap_passes
         weight_words = sum(
             words * (1 if a == LAST else m - 1) * (1 if b == LAST else n - 1)
             for (a, b), words in channels.weight_words.items()
         )
-        if visit.inside in (Inside.INPUTS, Inside.CHANNELS):
-            weight_words = weight_words * pixels.count
         ofmap_words = channels.out_words.total * (layer.out_height * layer.out_width)
-        return cls(trips, ifmap_words, weight_words, ofmap_words, ofmap_words * float(layer.residual))
+        return cls(trips, ifmap_words, weight_words * weight_passes, ofmap_words, ofmap_words * float(layer.residual))
 
     @property
     def words(self) -> Array:
