@@ -2,15 +2,13 @@
 
 import json
 import os
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional
 
 from codesign.supernet.checkpoint import Checkpoint
 from codesign.supernet.data import DataSet, Split
@@ -19,20 +17,6 @@ from codesign.supernet.space import Genes
 from hw_templates.errors import InvalidValueError, StorageError
 
 CALIBRATION_IMAGES = 256
-
-
-@dataclass(frozen=True)
-class Measurements:
-    """What was measured of n subnets.
-
-    Attributes:
-        accuracy: [n] part of the images that were classified rightly.
-        likelihood: [n] exp(-cross-entropy), the geometric mean of the probability given to the right class. It is no
-            accuracy, but tells apart subnets that a few hundred images do not.
-    """
-
-    accuracy: NDArray[np.float64]
-    likelihood: NDArray[np.float64]
 
 
 class _Cache:
@@ -44,7 +28,7 @@ class _Cache:
     def __init__(self, path: Path | None, key: dict[str, object]) -> None:
         self._path = path
         self._key = key
-        self._results: dict[tuple[int, ...], tuple[float, float]] = {}
+        self._results: dict[tuple[int, ...], float] = {}
         if path is not None and path.exists():
             try:
                 self._read(path.read_text(errors="replace").splitlines())
@@ -56,19 +40,18 @@ class _Cache:
             try:
                 entry = json.loads(line)
                 if {name: entry[name] for name in self._key} == self._key:
-                    result = (float(entry["accuracy"]), float(entry["likelihood"]))
-                    self._results[tuple(entry["genes"])] = result
+                    self._results[tuple(entry["genes"])] = float(entry["accuracy"])
             except (ValueError, KeyError, TypeError):
                 continue
 
-    def get(self, genes: tuple[int, ...]) -> tuple[float, float] | None:
+    def get(self, genes: tuple[int, ...]) -> float | None:
         return self._results.get(genes)
 
-    def put(self, genes: tuple[int, ...], result: tuple[float, float]) -> None:
-        self._results[genes] = result
+    def put(self, genes: tuple[int, ...], accuracy: float) -> None:
+        self._results[genes] = accuracy
         if self._path is None:
             return
-        entry = {**self._key, "genes": genes, "accuracy": result[0], "likelihood": result[1]}
+        entry = {**self._key, "genes": genes, "accuracy": accuracy}
         try:
             self._append(self._path, json.dumps(entry).encode() + b"\n")
         except OSError as error:
@@ -138,30 +121,21 @@ class MeasuredAccuracy:
         Raises:
             InvalidValueError: they are not genotypes of the checkpoint's space.
         """
-        return self.measure(genes).accuracy
-
-    def measure(self, genes: Genes, on_measured: Callable[[int], None] = lambda _: None) -> Measurements:
-        """Accuracy and likelihood of genotypes [n, G]; ``on_measured`` hears after each how many are done.
-
-        Raises:
-            InvalidValueError: they are not genotypes of the checkpoint's space.
-        """
         self.space.check_genes(genes)
-        results = np.empty((len(genes), 2))
+        accuracies = np.empty(len(genes))
         for index, row in enumerate(self.space.canonical(genes)):
             key = tuple(row.tolist())
-            result = self._cache.get(key)
-            if result is None:
-                result = self._measure(row)
-                self._cache.put(key, result)
-            results[index] = result
-            on_measured(index + 1)
-        return Measurements(results[:, 0], results[:, 1])
+            accuracy = self._cache.get(key)
+            if accuracy is None:
+                accuracy = self._measure(row)
+                self._cache.put(key, accuracy)
+            accuracies[index] = accuracy
+        return accuracies
 
     @torch.inference_mode()
-    def _measure(self, row: Genes) -> tuple[float, float]:
+    def _measure(self, row: Genes) -> float:
         subnet = self.space.decode(row)
         calibration, images = self._images[subnet.resolution]
         logits = self._supernet(images, subnet, recalibrate(self._supernet, subnet, calibration))
-        right = (logits.argmax(1) == self._labels).double().mean().item()
-        return right, float(np.exp(-functional.cross_entropy(logits, self._labels).item()))
+        right = int((logits.argmax(1) == self._labels).sum())
+        return right / len(self._labels)

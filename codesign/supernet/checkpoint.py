@@ -22,6 +22,7 @@ from hw_templates.atomic_file import write_bytes_atomically
 from hw_templates.errors import StorageError
 
 FORMAT = 1
+_FIELDS = {"format", "space", "schedule", "seed", "step", "losses", "weights", "teacher", "optimiser"}
 
 
 @dataclass(frozen=True)
@@ -94,22 +95,25 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     write_bytes_atomically(path, buffer.getvalue())
 
 
+def _damaged(path: Path) -> StorageError:
+    return StorageError(f"{path}: not a whole checkpoint (damaged, cut off or no checkpoint); delete it, train anew")
+
+
 def _read_content(path: Path) -> dict[str, Any]:
     """The file's dictionary, every byte of it checked against the archive's checksums."""
-    damaged = StorageError(f"{path}: not a whole checkpoint (damaged, cut off or no checkpoint); delete it, train anew")
     try:
         with zipfile.ZipFile(path) as archive:
             if archive.testzip() is not None:
-                raise damaged
+                raise _damaged(path)
         content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise StorageError(f"{path}: no such checkpoint; train a supernet first") from error
     except PermissionError as error:
         raise StorageError(f"{path}: cannot be read; change its permissions") from error
     except (zipfile.BadZipFile, pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:
-        raise damaged from error
+        raise _damaged(path) from error
     if not isinstance(content, dict) or "format" not in content:
-        raise damaged
+        raise _damaged(path)
     return content
 
 
@@ -122,6 +126,8 @@ def read_checkpoint(path: Path, space: Space) -> Checkpoint:
     content = _read_content(path)
     if content["format"] != FORMAT:
         raise StorageError(f"{path}: checkpoint format {content['format']}, this version reads {FORMAT}; train anew")
+    if content.keys() != _FIELDS:
+        raise _damaged(path)
     if content["space"] != _space_text(space):
         name = json.loads(content["space"])["name"]
         other = f"space {name}" if name != space.name else f"another definition of space {name}"

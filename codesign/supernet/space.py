@@ -353,10 +353,10 @@ DIGITS = Space(
     resolutions=(8, 12, 16),
     stem=Stem(width=8),
     stages=(
-        Stage(8, 1, (1, 2), (3, 5, 7), (2, 3, 4), Activation.RELU, squeeze_excite=False),
-        Stage(16, 2, (1, 2, 3), (3, 5, 7), (2, 3, 4), Activation.HSWISH, squeeze_excite=True),
+        Stage(8, 1, (1, 2), (3, 5, 7), (1, 2, 4), Activation.RELU, squeeze_excite=False),
+        Stage(16, 2, (1, 2, 3), (3, 5, 7), (1, 2, 4), Activation.HSWISH, squeeze_excite=True),
         # At 4x4 pixels a kernel of 7 has nothing more to see.
-        Stage(32, 2, (1, 2, 3), (3, 5), (2, 3, 4), Activation.HSWISH, squeeze_excite=True),
+        Stage(32, 2, (1, 2, 3), (3, 5), (1, 2, 4), Activation.HSWISH, squeeze_excite=True),
     ),
     final_width=128,
 )

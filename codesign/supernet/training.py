@@ -41,11 +41,16 @@ class TrainingProgress:
     loss: float
 
 
-def _subnets(space: Space, phase: Phase, resolution: int, rng: np.random.Generator) -> list[Subnet]:
-    """The phase's smallest subnet and random ones; all of the step's resolution."""
+def _subnets(space: Space, schedule: Schedule, phase: Phase, resolution: int, rng: np.random.Generator) -> list[Subnet]:
+    """What a step trains, all of its resolution: random subnets, in place of the first at times one of the extremes."""
     rows = space.sample_genes(rng, phase.subnets_per_step, phase.elastic)
-    for column, (name, choices) in enumerate(space.genes):
-        rows[0, column] = 0 if name.rpartition(".")[2] in phase.elastic else len(choices) - 1
+    largest = space.encode(space.largest())
+    draw = rng.random()
+    if draw < schedule.smallest_share:
+        elastic = [name.rpartition(".")[2] in phase.elastic for name, _ in space.genes]
+        rows[0] = np.where(elastic, 0, largest)
+    elif draw < schedule.smallest_share + schedule.largest_share:
+        rows[0] = largest
     return [dataclasses.replace(space.decode(row), resolution=resolution) for row in rows]
 
 
@@ -119,7 +124,7 @@ class _Training:
         for group in self.optimiser.param_groups:
             group["lr"] = phase.learning_rate_at(step_in_phase)
         self.optimiser.zero_grad()
-        loss = self._accumulate(images, labels, _subnets(self.space, phase, resolution, rng))
+        loss = self._accumulate(images, labels, _subnets(self.space, self.schedule, phase, resolution, rng))
         if not math.isfinite(loss):
             place = f"finite at step {self.step + 1} (phase {phase.name}); lower the learning rate"
             raise InvalidValueError("training.loss", loss, place)

@@ -45,7 +45,7 @@ def test_an_absent_block_costs_nothing_and_an_impossible_layer_everything(index)
 
 
 def test_squeeze_excite_comes_between_depthwise_and_projection():
-    subnet = Subnet(16, ((Block(3, 2),), (Block(5, 3), Block(7, 4)), (Block(3, 2),)))
+    subnet = Subnet(16, ((Block(3, 2),), (Block(5, 1), Block(7, 4)), (Block(3, 2),)))
     nodes = {node.name: node for node in lower(DIGITS, subnet)}
     block = "stage2.block2"
     names = [name for name in nodes if name.startswith(block)]
