@@ -11,6 +11,7 @@ import numpy as np
 
 from cost_models.coefficients import Coefficients, load_coefficients
 from cost_models.estimate import price_layers, price_mapped
+from cost_models.layer_columns import LayerColumns
 from cost_models.mapping import LoopOrder, Mapping, channel_units
 from cost_models.simulator import SimulatedLayer, simulate
 from cost_models.workload import Layer, Operation
@@ -70,7 +71,7 @@ def predicted_cycles(
     sizes = (mapping.tile_out_channels, mapping.tile_in_channels, mapping.tile_height, mapping.tile_width)
     channels_outer = np.array([mapping.loop_order == LoopOrder.CHANNELS_OUTER])
     columns = AcceleratorColumns.of([accelerator])
-    priced = price_mapped(layer, columns, np.array(sizes)[:, None], channels_outer, board, coefficients)
+    priced = price_mapped(LayerColumns.of([layer]), columns, np.array(sizes)[:, None], channels_outer, board, coefficients)
     return float(priced.latency_cycles[0])
 
 

@@ -8,37 +8,37 @@ import numpy as np
 
 from cost_models.coefficients import EnergyCoefficients
 from cost_models.latency import setup_words
-from cost_models.tiling import Array, ChannelTiling, Engine, Traffic
-from cost_models.workload import Layer, Operation
+from cost_models.layer_columns import LayerColumns
+from cost_models.tiling import Array, ChannelTiling, Engine
+from cost_models.visits import Traffic
 from hw_templates.accelerator import ACCUMULATOR_BYTES
 
 
-def ddr_bytes(layer: Layer, engine: Engine, traffic: Traffic) -> Array:
+def ddr_bytes(layers: LayerColumns, engine: Engine, traffic: Traffic) -> Array:
     """Bytes that pass the DDR, setup included."""
-    return (traffic.words + setup_words(layer, engine)) * engine.word
+    return (traffic.words + setup_words(layers, engine)) * engine.word
 
 
-def buffer_bytes(layer: Layer, engine: Engine, channels: ChannelTiling, traffic: Traffic) -> Array:
+def buffer_bytes(layers: LayerColumns, engine: Engine, channels: ChannelTiling, traffic: Traffic) -> Array:
     """Bytes read from and written to the buffers.
 
     A trip reads one line of the ifmap and one of the weight buffer; sums stay in registers for all taps and input
     channels of a tile, are then written, and read again by the next tile of input channels or by the store stage.
     """
-    taps = layer.kernel_height * layer.kernel_width
-    if layer.operation == Operation.CONV:
+    if layers.dense:
         inputs = channels.inputs.count
         line = engine.cols * (engine.pixels + engine.rows)
-        sums = engine.rows * engine.pixels * traffic.trips / (channels.inputs.total * taps)
+        sums = engine.rows * engine.pixels * traffic.trips / (channels.inputs.total * layers.taps)
     else:
         inputs = np.ones(1)
         line = engine.lanes * (engine.pixels + 1)
-        sums = engine.lanes * engine.pixels * traffic.trips / taps
+        sums = engine.lanes * engine.pixels * traffic.trips / layers.taps
     filled = (traffic.ifmap_words + traffic.weight_words + traffic.ofmap_words) * engine.word
-    accumulators = (2 * inputs - 1) * sums + layer.out_channels * layer.out_height * layer.out_width
+    accumulators = (2 * inputs - 1) * sums + layers.out_channels * layers.out_height * layers.out_width
     return traffic.trips * line + filled + ACCUMULATOR_BYTES * accumulators
 
 
-def dynamic_energy_mj(macs: int, buffer: Array, ddr: Array, coefficients: EnergyCoefficients) -> Array:
+def dynamic_energy_mj(macs: Array, buffer: Array, ddr: Array, coefficients: EnergyCoefficients) -> Array:
     """Millijoules of ``macs`` multiply-accumulates, and of bytes through the buffers and the DDR."""
     picojoules = (
         macs * coefficients.mac_pj + buffer * coefficients.buffer_pj_per_byte + ddr * coefficients.ddr_pj_per_byte

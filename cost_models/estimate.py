@@ -10,10 +10,12 @@ from numpy.typing import NDArray
 from cost_models.coefficients import Coefficients
 from cost_models.energy import buffer_bytes, ddr_bytes, dynamic_energy_mj
 from cost_models.latency import Timing, setup_cycles, slot_cycles
-from cost_models.mapper import BestMappings, best_mappings
-from cost_models.mapping import Mapping, no_mapping_error
-from cost_models.tiling import ChannelTiling, Engine, Inside, PixelTiling, Traffic, Visit
-from cost_models.workload import Layer, Operation, Workload
+from cost_models.layer_columns import LayerColumns, by_kind
+from cost_models.mapper import best_mappings
+from cost_models.mapping import LoopOrder, Mapping, no_mapping_error
+from cost_models.tiling import ChannelTiling, Engine, PixelTiling
+from cost_models.visits import VISITS, Inside, Traffic, visit_numbers
+from cost_models.workload import Layer, Workload
 from hw_templates.accelerator import Accelerator, AcceleratorColumns
 from hw_templates.board import Board
 from hw_templates.errors import MappingError
@@ -29,13 +31,15 @@ class LayerTable:
         latency_cycles: [L, A]; inf where a layer has no legal mapping.
         energy_mj: [L, A] dynamic energy; inf likewise.
         candidates: how many legal (layer, accelerator, mapping) candidates were priced.
-        best: the mappings of each layer.
+        tiles: [4, L, A] output channels, input channels, height and width of a tile; 0 where nothing fits.
+        channels_outer: [L, A] whether the loop order is ``channels_outer``.
     """
 
     latency_cycles: FloatArray
     energy_mj: FloatArray
     candidates: int
-    best: tuple[BestMappings, ...]
+    tiles: NDArray[np.int64]
+    channels_outer: NDArray[np.bool_]
 
     def mapping(self, layer: int, accelerator: int) -> Mapping:
         """The best mapping of a layer on an accelerator, both by index.
@@ -43,9 +47,11 @@ class LayerTable:
         Raises:
             MappingError: there is none.
         """
-        if not self.best[layer].found[accelerator]:
+        out_channels, in_channels, height, width = (int(size) for size in self.tiles[:, layer, accelerator])
+        if not out_channels:
             raise MappingError(f"layer {layer} has no legal mapping on accelerator {accelerator}")
-        return self.best[layer].mapping(accelerator)
+        order = LoopOrder.CHANNELS_OUTER if self.channels_outer[layer, accelerator] else LoopOrder.PIXELS_OUTER
+        return Mapping(out_channels, in_channels, height, width, order)
 
 
 @dataclass(frozen=True)
@@ -94,8 +100,8 @@ class Estimate:
 
 
 @dataclass(frozen=True)
-class MappedLayers:
-    """One layer on A accelerators with given mappings, all arrays [A]; see :class:`LayerEstimate`."""
+class PricedCases:
+    """Cases, each a layer on an accelerator with a given mapping; arrays [cases], see :class:`LayerEstimate`."""
 
     latency_cycles: FloatArray
     energy_mj: FloatArray
@@ -140,61 +146,72 @@ def price_layers(
     (1, 1)
     """
     columns = accelerators if isinstance(accelerators, AcceleratorColumns) else AcceleratorColumns.of(accelerators)
-    latency = np.full((len(layers), len(columns)), np.inf)
-    energy = np.full((len(layers), len(columns)), np.inf)
-    # Neighbours that cut channels alike share rows of the mapper's tables.
-    order = np.lexsort([getattr(columns, name) for name in ("ifmap_kib", "pe_pixels", "pe_cols", "pe_rows")])
-    alike = columns.take(order)
-    best = []
-    for row, layer in enumerate(layers):
-        found = best_mappings(layer, alike, board, coefficients.latency)
-        tiles, channels_outer = np.empty_like(found.tiles), np.empty_like(found.channels_outer)
-        tiles[:, order], channels_outer[order] = found.tiles, found.channels_outer
-        best.append(BestMappings(tiles, channels_outer, found.candidates))
-        mapped = np.flatnonzero(best[-1].found)
-        priced = price_mapped(
-            layer, columns.take(mapped), tiles[:, mapped], channels_outer[mapped], board, coefficients
+    shape = (len(layers), len(columns))
+    latency, energy = np.full(shape, np.inf), np.full(shape, np.inf)
+    tiles, channels_outer = np.zeros((4, *shape), dtype=np.int64), np.zeros(shape, dtype=bool)
+    candidates = 0
+    # Neighbours that cut channels alike need less padding in the mapper's tables.
+    alike = np.lexsort([getattr(columns, name) for name in ("ifmap_kib", "pe_pixels", "pe_cols", "pe_rows")])
+    for members in by_kind(layers) if len(columns) else ():
+        row, column = np.repeat(members, len(columns)), np.tile(alike, len(members))
+        kind = LayerColumns.of([layers[index] for index in members]).take(
+            np.repeat(np.arange(len(members)), len(columns))
         )
-        latency[row, mapped], energy[row, mapped] = priced.latency_cycles, priced.energy_mj
-    return LayerTable(latency, energy, sum(one.candidates for one in best), tuple(best))
+        best = best_mappings(kind, columns.take(column), board, coefficients.latency)
+        tiles[:, row, column], channels_outer[row, column] = best.tiles, best.channels_outer
+        candidates += best.candidates
+        found = np.flatnonzero(best.tiles[0])
+        row, column = row[found], column[found]
+        priced = price_mapped(
+            kind.take(found),
+            columns.take(column),
+            best.tiles[:, found],
+            best.channels_outer[found],
+            board,
+            coefficients,
+        )
+        latency[row, column], energy[row, column] = priced.latency_cycles, priced.energy_mj
+    return LayerTable(latency, energy, candidates, tiles, channels_outer)
 
 
 def price_mapped(
-    layer: Layer,
+    layers: LayerColumns,
     accelerators: AcceleratorColumns,
     tiles: NDArray[np.int64],
     channels_outer: NDArray[np.bool_],
     board: Board,
     coefficients: Coefficients,
-) -> MappedLayers:
-    """Price one layer on each accelerator with the given mapping: tiles [4, A] as in :class:`BestMappings`."""
+) -> PricedCases:
+    """Price layer i on accelerator i with mapping i: tiles [4, cases] and loop orders as in :class:`LayerTable`."""
     engine = Engine.of(accelerators, np.float64)
     timing = Timing.of(engine, board, coefficients.latency)
-    sizes = tiles.astype(np.float64)
-    channels = ChannelTiling.of(layer, engine, sizes[0], sizes[1])
-    pixels = PixelTiling.of(layer, engine, sizes[2], sizes[3])
-    visits = [_visit(layer, *one) for one in zip(*tiles.tolist(), channels_outer.tolist(), strict=True)]
-    cycles = np.empty(len(accelerators))
-    for visit in set(visits):
-        rows = np.flatnonzero([one == visit for one in visits])
-        cycles[rows] = slot_cycles(layer, timing.take(rows), visit, (channels, rows), (pixels, rows))
-    inputs = np.array([visit.inside == Inside.INPUTS for visit in visits], dtype=bool)
-    inner_pixels = np.array([visit.inside in (Inside.PIXELS, Inside.NONE) for visit in visits], dtype=bool)
-    inner_channels = ~inputs & ~inner_pixels
-    reloads_ifmap = ~inner_channels & (layer.operation == Operation.CONV)
-    traffic = Traffic.of(
-        layer,
-        channels,
-        pixels,
-        ifmap_passes=np.where(reloads_ifmap, channels.outputs.count, 1),
-        weight_passes=np.where(inner_pixels, 1, pixels.count),
+    shapes, sizes = layers.astype(np.float64), tiles.astype(np.float64)
+    channels = ChannelTiling.of(shapes, engine, sizes[0], sizes[1])
+    pixels = PixelTiling.of(shapes, engine, sizes[2], sizes[3])
+    numbers = visit_numbers(
+        channels.outputs.count > 1,
+        channels.inputs.count > 1,
+        pixels.rows.count > 1,
+        pixels.cols.count > 1,
+        channels_outer,
     )
-    setup = setup_cycles(layer, engine, timing)
-    ddr = ddr_bytes(layer, engine, traffic)
-    buffer = buffer_bytes(layer, engine, channels, traffic)
-    return MappedLayers(
+    cycles = np.empty(len(layers))
+    ifmap_passes, weight_passes = np.ones(len(layers)), np.ones(len(layers))
+    for number, visit in enumerate(VISITS):
+        rows = np.flatnonzero(numbers == number)
+        if len(rows):
+            cycles[rows] = slot_cycles(layers, timing.take(rows), visit, (channels, rows), (pixels, rows))
+            if layers.dense and visit.inside in (Inside.INPUTS, Inside.PIXELS):
+                ifmap_passes[rows] = channels.outputs.count[rows]
+            if visit.inside in (Inside.INPUTS, Inside.CHANNELS):
+                weight_passes[rows] = pixels.count[rows]
+    traffic = Traffic.of(shapes, channels, pixels, ifmap_passes, weight_passes)
+    setup = setup_cycles(shapes, engine, timing)
+    ddr = ddr_bytes(shapes, engine, traffic)
+    buffer = buffer_bytes(shapes, engine, channels, traffic)
+    return PricedCases(
         latency_cycles=cycles + setup,
-        energy_mj=dynamic_energy_mj(layer.macs, buffer, ddr, coefficients.energy),
+        energy_mj=dynamic_energy_mj(shapes.macs, buffer, ddr, coefficients.energy),
         setup_cycles=setup,
         ddr_bytes=ddr,
         ddr_cycles=ddr / engine.word * timing.ddr_cycles_per_word,
@@ -202,22 +219,8 @@ def price_mapped(
     )
 
 
-def _visit(layer: Layer, out_channels: int, in_channels: int, height: int, width: int, channels_outer: bool) -> Visit:
-    """How a mapping's tiles follow each other."""
-    single_in = layer.operation != Operation.CONV or in_channels >= layer.in_channels
-    single_out, many_cols = out_channels >= layer.out_channels, width < layer.out_width
-    many_pixels = many_cols or height < layer.out_height
-    if not single_in:
-        inside = Inside.INPUTS
-    elif not single_out and not (channels_outer and many_pixels):
-        inside = Inside.CHANNELS
-    else:
-        inside = Inside.PIXELS if many_pixels else Inside.NONE
-    return Visit(inside, single_out, many_cols)
-
-
-def _layer_estimate(name: str, mapping: Mapping, priced: MappedLayers) -> LayerEstimate:
-    """The first accelerator's numbers as plain values."""
+def _layer_estimate(name: str, mapping: Mapping, priced: PricedCases) -> LayerEstimate:
+    """The first case as plain values."""
     traffic = priced.traffic
     trips, ofmap_words = int(traffic.trips[0]), int(traffic.ofmap_words[0])
     load_cycles = int(max(traffic.ifmap_words[0], traffic.weight_words[0]))
@@ -250,11 +253,12 @@ def price(workload: Workload, accelerator: Accelerator, board: Board, coefficien
     rows = {layer: row for row, layer in enumerate(unique)}
     estimates = []
     for node in workload:
-        best = table.best[rows[node.layer]]
-        if not best.found[0]:
+        row = rows[node.layer]
+        if not np.isfinite(table.latency_cycles[row, 0]):
             raise no_mapping_error(node.name, node.layer, accelerator)
-        priced = price_mapped(node.layer, columns, best.tiles, best.channels_outer, board, coefficients)
-        estimates.append(_layer_estimate(node.name, best.mapping(0), priced))
+        layer = LayerColumns.of([node.layer])
+        priced = price_mapped(layer, columns, table.tiles[:, row], table.channels_outer[row], board, coefficients)
+        estimates.append(_layer_estimate(node.name, table.mapping(row, 0), priced))
     layers = tuple(estimates)
     latency_cycles = network_latency_cycles(sum(layer.latency_cycles for layer in layers), coefficients)
     latency_ms = latency_cycles / (accelerator.clock_mhz * 1e3)

@@ -19,20 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cost_models.coefficients import LatencyCoefficients
-from cost_models.tiling import (
-    BODY,
-    LAST,
-    Array,
-    ChannelTiling,
-    Engine,
-    Inside,
-    Line,
-    PixelTile,
-    PixelTiles,
-    PixelTiling,
-    Visit,
-)
-from cost_models.workload import Layer, Operation
+from cost_models.layer_columns import LayerColumns
+from cost_models.tiling import BODY, LAST, Array, ChannelTiling, Engine, PixelTile, PixelTiling
+from cost_models.visits import Inside, Line, PixelTiles, Visit
+from cost_models.workload import Operation
 from hw_templates.board import Board
 
 DESCRIPTOR_BYTES = 32 * 4
@@ -110,15 +100,15 @@ class Stages:
     """Times of the three stages of one layer, by classes of tiles, for candidates that share a :class:`Visit`."""
 
     def __init__(
-        self, layer: Layer, timing: Timing, visit: Visit, channels: ChannelTiling, candidates: NDArray[np.intp]
+        self, layers: LayerColumns, timing: Timing, visit: Visit, channels: ChannelTiling, candidates: NDArray[np.intp]
     ) -> None:
         self.visit = visit
-        self.dense = layer.operation == Operation.CONV
+        self.dense = layers.dense
         # An ifmap tile of all channels lies together in memory.
         self.whole_in = visit.inside != Inside.INPUTS if self.dense else visit.single_out
         self._timing = timing
-        self._residual = layer.residual
-        self._loads_weights = layer.operation != Operation.POOL
+        self._residual = layers.residual
+        self._loads_weights = layers.operation != Operation.POOL
         self.out_classes = (LAST,) if visit.single_out else (BODY, LAST)
         self.in_classes = (BODY, LAST) if visit.inside == Inside.INPUTS else (LAST,)
         pairs = [(m, n) for m in self.out_classes for n in self.in_classes]
@@ -304,16 +294,16 @@ def _inputs_inside(stages: Stages, pixels: PixelTiles) -> Array:
     return _layer_cycles(stages, sequences, stages.load(stages.out_classes[0], BODY, pixels.first, with_weights=True))
 
 
-def setup_words(layer: Layer, engine: Engine) -> Array:
+def setup_words(layers: LayerColumns, engine: Engine) -> Array:
     """Bus words of descriptor, channel parameters and activation table."""
-    parameters = np.ceil(layer.out_channels / engine.word) * PARAMETER_BYTES
+    parameters = np.ceil(layers.out_channels / engine.word) * PARAMETER_BYTES
     return np.ceil(DESCRIPTOR_BYTES / engine.word) + parameters + np.ceil(TABLE_BYTES / engine.word)
 
 
-def setup_cycles(layer: Layer, engine: Engine, timing: Timing) -> Array:
+def setup_cycles(layers: LayerColumns, engine: Engine, timing: Timing) -> Array:
     """What a layer takes before its first slot; the table is written a byte a cycle."""
     table_words = np.ceil(TABLE_BYTES / engine.word)
-    words = setup_words(layer, engine) - table_words
+    words = setup_words(layers, engine) - table_words
     table = np.maximum(TABLE_BYTES, table_words * timing.ddr_cycles_per_word)
     cycles = words * np.maximum(1, timing.ddr_cycles_per_word) + table
     overhead = timing.layer + SETUP_BURSTS * (timing.access + timing.burst)
@@ -321,7 +311,7 @@ def setup_cycles(layer: Layer, engine: Engine, timing: Timing) -> Array:
 
 
 def slot_cycles(
-    layer: Layer,
+    layers: LayerColumns,
     timing: Timing,
     visit: Visit,
     channels: tuple[ChannelTiling, NDArray[np.intp]],
@@ -332,7 +322,7 @@ def slot_cycles(
     Candidates are pairs of a channel and a pixel tiling, each given with flat indices into its arrays; all must be of the given ``visit``, and ``timing`` must be
     that of each candidate's accelerator.
     """
-    stages = Stages(layer, timing, visit, *channels)
+    stages = Stages(layers, timing, visit, *channels)
     calculation = {
         Inside.NONE: _single_step,
         Inside.INPUTS: _inputs_inside,

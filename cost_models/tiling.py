@@ -6,44 +6,20 @@ the mean of both. Where an axis has a single tile, all classes are that tile.
 """
 
 from dataclasses import dataclass, field, fields
-from enum import Enum
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cost_models.workload import Layer, Operation
+from cost_models.layer_columns import LayerColumns
+from cost_models.workload import Operation
 from hw_templates.accelerator import PARAMETERS, AcceleratorColumns
 
 Array = NDArray[Any]
 
 FIRST, MIDDLE, BODY, LAST = 0, 1, 2, 3
 CHANNEL_CLASSES = tuple((m, n) for m in (BODY, LAST) for n in (BODY, LAST))
-
-
-class Inside(Enum):
-    """The innermost loop that has more than one tile."""
-
-    NONE = "none"
-    INPUTS = "inputs"
-    CHANNELS = "channels"
-    PIXELS = "pixels"
-
-
-@dataclass(frozen=True)
-class Visit:
-    """How tiles follow each other, which settles what stays in the buffers between steps.
-
-    Attributes:
-        inside: the innermost loop with more than one tile.
-        single_out: whether one tile holds all output channels.
-        many_cols: whether rows of pixels are cut.
-    """
-
-    inside: Inside
-    single_out: bool
-    many_cols: bool
 
 
 # At most 3 rows of padding: no tile but the first and last three along an axis touches it.
@@ -88,7 +64,7 @@ class Split:
     last: Array
 
     @classmethod
-    def of(cls, extent: int, tile: Array) -> "Split":
+    def of(cls, extent: Array, tile: Array) -> "Split":
         """Tiles of ``tile`` units along ``extent``."""
         count = np.ceil(extent / tile)
         return cls(count, np.minimum(tile, extent), extent - (count - 1) * tile)
@@ -124,7 +100,7 @@ class Halo:
     total: Array
 
     @classmethod
-    def of(cls, split: Split, in_extent: int, kernel: int, stride: int, padding: int) -> "Halo":
+    def of(cls, split: Split, in_extent: Array, kernel: Array, stride: Array, padding: Array) -> "Halo":
         """Tile i of t outputs reads (t - 1) * stride + kernel inputs from i * T * stride - padding on."""
         count, out_extent = split.count, split.total
         step = split.full * stride
@@ -184,23 +160,22 @@ class ChannelTiling:
     needs: tuple[Array, Array, Array]
 
     @classmethod
-    def of(cls, layer: Layer, engine: Engine, tile_out: Array, tile_in: Array) -> "ChannelTiling":
+    def of(cls, layers: LayerColumns, engine: Engine, tile_out: Array, tile_in: Array) -> "ChannelTiling":
         """The tiling for tile sizes [candidates, A]."""
-        m = Split.of(layer.out_channels, tile_out)
-        taps = layer.kernel_height * layer.kernel_width
+        m = Split.of(layers.out_channels, tile_out)
         cell = engine.rows * engine.cols
-        if layer.operation == Operation.CONV:
-            n = Split.of(layer.in_channels, tile_in)
+        if layers.dense:
+            n = Split.of(layers.in_channels, tile_in)
             outputs, inputs = m.groups(engine.rows), n.groups(engine.cols)
-            line = taps * cell / engine.word
+            line = layers.taps * cell / engine.word
             weight_words = {(a, b): outputs.at(a) * inputs.at(b) * line for a, b in CHANNEL_CLASSES}
-            needs = (inputs.full, taps * outputs.full * inputs.full, outputs.full)
+            needs = (inputs.full, layers.taps * outputs.full * inputs.full, outputs.full)
             return cls(outputs, inputs, m.groups(engine.word), n.groups(engine.word), weight_words, needs)
         ones = np.ones_like(m.count)
         outputs, words = m.groups(engine.lanes), m.groups(engine.word)
-        if layer.operation == Operation.DEPTHWISE:
-            weight_bytes = [taps * outputs.full * engine.lanes, taps * outputs.last * engine.lanes]
-        elif layer.operation == Operation.SCALE:
+        if layers.operation == Operation.DEPTHWISE:
+            weight_bytes = [layers.taps * size * engine.lanes for size in (outputs.full, outputs.last)]
+        elif layers.operation == Operation.SCALE:
             weight_bytes = [m.full, m.last]
         else:
             weight_bytes = [0 * ones, 0 * ones]
@@ -247,25 +222,25 @@ class PixelTiling:
     groups: Split
     halo_rows: Halo
     halo_cols: Halo
-    taps: int
+    taps: Array
     needs: tuple[Array, Array]
     tables: dict[tuple[int, int], PixelTile] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
-    def of(cls, layer: Layer, engine: Engine, tile_height: Array, tile_width: Array) -> "PixelTiling":
+    def of(cls, layers: LayerColumns, engine: Engine, tile_height: Array, tile_width: Array) -> "PixelTiling":
         """The tiling for tile sizes [candidates, A]."""
-        rows, cols = Split.of(layer.out_height, tile_height), Split.of(layer.out_width, tile_width)
+        rows, cols = Split.of(layers.out_height, tile_height), Split.of(layers.out_width, tile_width)
         groups = cols.groups(engine.pixels)
-        in_rows = (rows.full - 1) * layer.stride + layer.kernel_height
-        in_cols = (cols.full - 1) * layer.stride + layer.kernel_width
-        col_slots = layer.stride * np.ceil(np.ceil(in_cols / layer.stride) / engine.pixels)
+        in_rows = (rows.full - 1) * layers.stride + layers.kernel_height
+        in_cols = (cols.full - 1) * layers.stride + layers.kernel_width
+        col_slots = layers.stride * np.ceil(np.ceil(in_cols / layers.stride) / engine.pixels)
         return cls(
             rows=rows,
             cols=cols,
             groups=groups,
-            halo_rows=Halo.of(rows, layer.in_height, layer.kernel_height, layer.stride, layer.padding),
-            halo_cols=Halo.of(cols, layer.in_width, layer.kernel_width, layer.stride, layer.padding),
-            taps=layer.kernel_height * layer.kernel_width,
+            halo_rows=Halo.of(rows, layers.in_height, layers.kernel_height, layers.stride, layers.padding),
+            halo_cols=Halo.of(cols, layers.in_width, layers.kernel_width, layers.stride, layers.padding),
+            taps=layers.taps,
             needs=(in_rows * col_slots, rows.full * groups.full),
         )
 
@@ -313,86 +288,3 @@ class PixelTiling:
     def area(self) -> Array:
         """Input pixels read by all tiles together."""
         return self.halo_rows.total * self.halo_cols.total
-
-
-@dataclass(frozen=True)
-class Line:
-    """Tiles of pixels that follow each other: ``count`` of them, in the classes first, middle and last.
-
-    ``repeats`` is how many such lines a pass over all pixels has; ``is_first`` marks the one that it begins with.
-    """
-
-    repeats: Array | int
-    count: Array
-    tiles: tuple[PixelTile, PixelTile, PixelTile]
-    is_first: bool
-
-
-class PixelTiles:
-    """The classes of pixel tiles of candidates that share a :class:`Visit`."""
-
-    def __init__(
-        self, tiling: PixelTiling, visit: Visit, whole_in: bool, whole_out: bool, candidates: NDArray[np.intp]
-    ) -> None:
-        self._tiling = tiling
-        self._whole = whole_in, whole_out
-        self._candidates = candidates
-        self._many_cols = visit.many_cols
-        self._down, self._across = (np.take(counts, candidates) for counts in tiling.counts)
-        self.first = self._tile(FIRST, FIRST if visit.many_cols else LAST)
-
-    def _tile(self, row: int, col: int) -> PixelTile:
-        return self._tiling.tile(row, col, *self._whole, self._candidates)
-
-    def outer(self) -> list[tuple[Array | int, PixelTile]]:
-        """(how many, tile) of each class, where pixels are the outer loop; what may be absent comes first."""
-        cols: list[tuple[Array | int, int]] = [(self._across - 1, BODY), (1, LAST)] if self._many_cols else [(1, LAST)]
-        return [
-            (down * across, self._tile(row, col))
-            for down, row in ((self._down - 1, BODY), (1, LAST))
-            for across, col in cols
-        ]
-
-    def lines(self) -> list[Line]:
-        """The pixels where they are the inner loop: one column of tiles, or a first, middle and last row of them."""
-        classes = (FIRST, MIDDLE, LAST)
-        if not self._many_cols:
-            top, middle, bottom = (self._tile(row, LAST) for row in classes)
-            return [Line(1, self._down, (top, middle, bottom), is_first=True)]
-        repeats = (1, np.maximum(self._down - 2, 0), (self._down > 1) * 1)
-        lines = []
-        for row, times in zip(classes, repeats, strict=True):
-            left, middle, right = (self._tile(row, col) for col in classes)
-            lines.append(Line(times, self._across, (left, middle, right), is_first=row == FIRST))
-        return lines
-
-
-@dataclass(frozen=True)
-class Traffic:
-    """Exact totals of a layer: bus words moved, and trips of the compute pipeline."""
-
-    trips: Array
-    ifmap_words: Array
-    weight_words: Array
-    ofmap_words: Array
-    residual_words: Array
-
-    @classmethod
-    def of(
-        cls, layer: Layer, channels: ChannelTiling, pixels: PixelTiling, ifmap_passes: Array, weight_passes: Array
-    ) -> "Traffic":
-        """Totals over all tiles, where the whole ifmap and all weights are loaded so many times."""
-        m, n = channels.outputs.count, channels.inputs.count
-        trips = channels.outputs.total * channels.inputs.total * pixels.taps * pixels.rows.total * pixels.groups.total
-        ifmap_words = channels.in_words.total * pixels.area * ifmap_passes
-        weight_words = sum(
-            words * (1 if a == LAST else m - 1) * (1 if b == LAST else n - 1)
-            for (a, b), words in channels.weight_words.items()
-        )
-        ofmap_words = channels.out_words.total * (layer.out_height * layer.out_width)
-        return cls(trips, ifmap_words, weight_words * weight_passes, ofmap_words, ofmap_words * float(layer.residual))
-
-    @property
-    def words(self) -> Array:
-        """All words that pass the DDR, without the setup."""
-        return self.ifmap_words + self.weight_words + self.ofmap_words + self.residual_words
