@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 import torch
+from float_networks import TORCH_ACTIVATIONS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from codesign.emit.activation_table import activation_table, to_grid
 from cost_models.workload import Activation
-from tests.codesign.emit.float_networks import TORCH_ACTIVATIONS
 
 SCALES = st.floats(1e-4, 10.0)
 

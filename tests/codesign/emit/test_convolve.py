@@ -6,12 +6,12 @@ from itertools import product
 import numpy as np
 import pytest
 import torch
+from float_networks import channelwise, every_operation
 from torch.nn import functional
 
 from codesign.emit import convolve
 from codesign.emit.convolve import Maps, last_map, layer_sums, walk
 from cost_models.workload import IMAGE, Layer, Node, Operation
-from tests.codesign.emit.float_networks import channelwise, every_operation
 
 SHAPES = list(product([Operation.CONV, Operation.DEPTHWISE], [1, 3, 5, 7], [1, 2], [True, False]))
 

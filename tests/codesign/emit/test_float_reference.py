@@ -2,9 +2,9 @@
 
 import numpy as np
 import torch
+from float_networks import as_torch, every_operation, random_weights, run_torch
 
 from codesign.emit.float_reference import run_float
-from tests.codesign.emit.float_networks import as_torch, every_operation, random_weights, run_torch
 
 
 def test_network_of_every_operation_matches_torch() -> None:

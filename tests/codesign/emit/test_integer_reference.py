@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from float_networks import channelwise, conv, every_operation, random_weights
 from torch.nn import functional
 
 from codesign.emit import integer_reference
@@ -10,7 +11,6 @@ from codesign.emit.integer_reference import integer_maps, run_integer
 from codesign.emit.quantise import QuantisedLayer, QuantisedNetwork, quantise
 from cost_models.workload import IMAGE, Layer, Node, Operation
 from hw_templates.errors import InvalidValueError
-from tests.codesign.emit.float_networks import channelwise, conv, every_operation, random_weights
 
 CASES = [
     *(conv(5, 7, 9, kernel, stride) for kernel in (1, 3, 5, 7) for stride in (1, 2)),

@@ -3,12 +3,7 @@
 import numpy as np
 import pytest
 import torch
-
-from codesign.emit.activation_table import to_grid
-from codesign.emit.map_scales import CLIPPING, best_scales, choose_map_scales
-from cost_models.workload import IMAGE, Activation, Node, Workload
-from hw_templates.errors import InvalidValueError
-from tests.codesign.emit.float_networks import (
+from float_networks import (
     TORCH_ACTIVATIONS,
     as_torch,
     conv,
@@ -16,6 +11,11 @@ from tests.codesign.emit.float_networks import (
     random_weights,
     run_torch,
 )
+
+from codesign.emit.activation_table import to_grid
+from codesign.emit.map_scales import CLIPPING, best_scales, choose_map_scales
+from cost_models.workload import IMAGE, Activation, Node, Workload
+from hw_templates.errors import InvalidValueError
 
 
 def squared_error(values: np.ndarray, scale: float) -> float:

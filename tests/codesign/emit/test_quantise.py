@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 import torch
+from float_networks import channelwise, conv, every_operation, random_weights, run_torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.datasets import load_digits
@@ -15,7 +16,6 @@ from codesign.emit.integer_reference import run_integer
 from codesign.emit.quantise import QuantisedNetwork, quantise, quantise_image
 from cost_models.workload import IMAGE, Activation, Node, Operation, Workload
 from hw_templates.errors import InvalidValueError
-from tests.codesign.emit.float_networks import channelwise, conv, every_operation, random_weights, run_torch
 
 
 def random_images(rng: np.random.Generator, count: int, workload: Workload) -> np.ndarray:
