@@ -120,8 +120,10 @@ def recalibrate(supernet: Supernet, subnet: Subnet, images: Tensor) -> BatchNorm
     every subnet that is evaluated.
 
     Raises:
-        InvalidValueError: the subnet is not of the space, or the images have another shape.
+        InvalidValueError: the subnet is not of the space, or the images have another shape or are fewer than two.
     """
+    if len(images) < 2:
+        raise InvalidValueError("images", len(images), "two or more, to have a variance")
     recorder = StatisticsRecorder()
     supernet(images, subnet, recorder)
     return recorder.statistics()

@@ -76,7 +76,7 @@ class _Training:
             {"params": [p for p in parameters if p.ndim == 4], "weight_decay": self.schedule.weight_decay},
             {"params": [p for p in parameters if p.ndim != 4], "weight_decay": 0.0},
         ]
-        return torch.optim.AdamW(groups)
+        return torch.optim.AdamW(groups, fused=True)
 
     def checkpoint(self) -> Checkpoint:
         """The state between two steps; shares its tensors with this run."""

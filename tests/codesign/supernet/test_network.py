@@ -163,6 +163,11 @@ def test_wrong_subnets_and_images_are_refused(supernet, subnet, shape, field):
         assert error.value.field == field
 
 
+def test_one_image_has_no_statistics(supernet):
+    with pytest.raises(InvalidValueError, match="images: must be two or more"):
+        recalibrate(supernet, DIGITS.smallest(), torch.zeros(1, 1, 8, 8))
+
+
 def test_statistics_of_another_subnet_are_refused(supernet):
     small = DIGITS.smallest()
     wide = dataclasses.replace(DIGITS.largest(), resolution=8)
