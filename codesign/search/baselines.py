@@ -4,7 +4,7 @@ import numpy as np
 
 from codesign.search.breeding import RoundPlan, breed_accelerators, breed_subnets, draw_fitting
 from codesign.search.evolution import no_pairs, price_pairs
-from codesign.search.pareto import PricedPairs, concatenate
+from codesign.search.pareto import PricedPairs, ReferencePoint, concatenate
 from codesign.search.pricing import PairPricer
 from codesign.supernet.oracle import AccuracyOracle
 from hw_templates.accelerator import Accelerator, AcceleratorColumns
@@ -12,6 +12,7 @@ from hw_templates.accelerator_space import AcceleratorSpace
 
 # The network first, the accelerator second, half of the budget each.
 SEQUENTIAL_NETWORK_SHARE = 0.5
+REFERENCE_SUBNETS = 256
 
 
 def random_front(
@@ -46,6 +47,20 @@ def reference_accelerator(space: AcceleratorSpace) -> Accelerator:
         clock_mhz=space.board.clocks_mhz[0],
         depthwise_lanes=8,
     )
+
+
+def reference_point(pricer: PairPricer, oracle: AccuracyOracle) -> ReferencePoint:
+    """The point that all methods' hypervolumes on one board and space refer to.
+
+    Latency and energy are those of the largest subnet on :func:`reference_accelerator`; accuracy is the least of
+    ``REFERENCE_SUBNETS`` random subnets. It depends on no search.
+    """
+    space = pricer.joint.accelerators
+    fixed = space.encode(AcceleratorColumns.of([reference_accelerator(space)]))
+    subnets = pricer.joint.space
+    _, latency_ms, energy_mj = price_pairs(pricer, oracle, subnets.encode(subnets.largest())[None], fixed).values[0]
+    sample = subnets.sample_genes(np.random.default_rng(0), REFERENCE_SUBNETS)
+    return ReferencePoint(float(oracle.accuracy(sample).min()), float(latency_ms), float(energy_mj))
 
 
 def sequential_front(

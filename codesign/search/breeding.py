@@ -78,7 +78,8 @@ def veteran_accelerators(
 ) -> IntArray:
     """At most ``plan.accelerators`` different accelerators [A, 10] of the archive."""
     known = _unique(archive.rows[:, pricer.joint.gene_count :])
-    return known[rng.permutation(len(known))[: plan.accelerators]]
+    chosen: IntArray = known[rng.permutation(len(known))[: plan.accelerators]]
+    return chosen
 
 
 def breed_accelerators(

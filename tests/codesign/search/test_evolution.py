@@ -3,12 +3,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from codesign.search.baselines import random_front, reference_accelerator, sequential_front
+from codesign.search.baselines import random_front, reference_accelerator, reference_point, sequential_front
 from codesign.search.breeding import RoundPlan, breed_accelerators, breed_subnets, draw_fitting
 from codesign.search.evolution import RoundKey, evolve, no_pairs, price_pairs, run_round
 from codesign.search.joint_space import JointSpace
-from codesign.search.pareto import ReferencePoint, nondominated
+from codesign.search.pareto import nondominated
 from codesign.search.pricing import PairPricer
+from codesign.supernet.lowering import lower
+from cost_models.estimate import price
 from cost_models.resources import check_fits
 from hw_templates.accelerator import is_legal
 from hw_templates.accelerator_space import AcceleratorSpace
@@ -84,7 +86,7 @@ def test_methods_spend_their_budget_and_return_feasible_fronts(pricer, oracle, m
 
 
 def test_joint_search_beats_the_baselines(pricer, oracle):
-    reference = ReferencePoint(accuracy=0.74, latency_ms=1.0, energy_mj=2.0)
+    reference = reference_point(pricer, oracle)
     joint_volume, *others = (reference.hypervolume(method(pricer, oracle, 4000, 0, PLAN).values) for method in METHODS)
     assert joint_volume > max(others)
 
@@ -93,6 +95,18 @@ def test_joint_search_beats_the_baselines(pricer, oracle):
 def test_the_reference_accelerator_fits_every_board(board):
     space = AcceleratorSpace(load_board(board))
     check_fits(reference_accelerator(space), space.board)
+
+
+def test_the_reference_point_is_the_largest_subnet_on_the_reference_accelerator(pricer, oracle):
+    joint = pricer.joint
+    space = joint.accelerators
+    reference = reference_point(pricer, oracle)
+    workload = lower(joint.space, joint.space.largest())
+    alone = price(workload, reference_accelerator(space), space.board, pricer.coefficients)
+    assert (reference.latency_ms, reference.energy_mj) == pytest.approx((alone.latency_ms, alone.energy_mj))
+    smallest = oracle.accuracy(joint.space.encode(joint.space.smallest())[None])[0]
+    assert smallest <= reference.accuracy < 0.9
+    assert reference == reference_point(pricer, oracle)
 
 
 def test_a_board_too_small_names_what_binds(joint, pricer, oracle):
