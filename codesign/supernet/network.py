@@ -99,7 +99,7 @@ class Supernet(nn.Module):
         shape = (space.image_channels, subnet.resolution, subnet.resolution)
         if images.ndim != 4 or tuple(images.shape[1:]) != shape:
             raise InvalidValueError("images", tuple(images.shape), f"of shape (n, {', '.join(map(str, shape))})")
-        # Depthwise convolutions run twice as fast on CPUs with the channels innermost.
+        # Depthwise convolutions run faster on CPUs with the channels innermost.
         features = self.stem(images, space.stem.width).contiguous(memory_format=torch.channels_last)
         features = activate(self.stem_norm("stem", features, normalise), space.stem.activation)
         for position, module in zip(space.positions, self.blocks, strict=True):

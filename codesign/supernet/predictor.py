@@ -51,7 +51,7 @@ def _kernel(left: FloatArray, right: FloatArray, length: float) -> FloatArray:
 
 @dataclass(frozen=True)
 class Predictor:
-    """An accuracy oracle that only looks at genes; about a hundred thousand subnets a second.
+    """An accuracy oracle that only looks at genes.
 
     Attributes:
         space: whose subnets.

@@ -14,7 +14,7 @@ from codesign.supernet.checkpoint import read_checkpoint
 from codesign.supernet.data import Split, load_digits
 from codesign.supernet.network import Supernet
 from codesign.supernet.schedule import Augmentation, Phase, Schedule, load_schedule
-from codesign.supernet.space import DIGITS
+from codesign.supernet.space import DIGITS, Block, Subnet
 from codesign.supernet.training import train
 from hw_templates.errors import InvalidValueError, StorageError
 
@@ -79,7 +79,12 @@ from test_training import SHORT
 from codesign.supernet.data import load_digits
 from codesign.supernet.space import DIGITS
 from codesign.supernet.training import train
-train(DIGITS, load_digits(), SHORT, Path(sys.argv[1]), seed=1, checkpoint_seconds=0, on_step=lambda _: time.sleep(0.2))
+
+def on_step(progress):
+    if progress.step == 8:
+        time.sleep(3600)
+
+train(DIGITS, load_digits(), SHORT, Path(sys.argv[1]), seed=1, checkpoint_seconds=0, on_step=on_step)
 """
 
 
@@ -87,12 +92,14 @@ def test_a_killed_run_goes_on_where_it_was(digits, uninterrupted, tmp_path):
     path = tmp_path / "supernet.pt"
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
     process = subprocess.Popen([sys.executable, "-c", SCRIPT, str(path)], env=environment)
-    while not (path.exists() and read_checkpoint(path, DIGITS).step >= 5):
-        assert process.poll() is None
-        time.sleep(0.05)
-    process.send_signal(signal.SIGKILL)
+    try:
+        while not (path.exists() and read_checkpoint(path, DIGITS).step == 7):
+            assert process.poll() is None
+            time.sleep(0.05)
+    finally:
+        process.kill()
     assert process.wait() == -signal.SIGKILL
-    assert 5 <= read_checkpoint(path, DIGITS).step < SHORT.steps
+    assert read_checkpoint(path, DIGITS).step == 7
     assert_same(train(DIGITS, digits, SHORT, path, seed=1), uninterrupted)
 
 
@@ -112,6 +119,52 @@ def test_progress_and_losses_cover_every_step(digits, tmp_path):
     assert [progress.phase for progress in seen] == ["full"] * 3 + ["kernel"] * 2 + ["depth"] * 2 + ["width"] * 3
     assert tuple(progress.loss for progress in seen) == checkpoint.losses
     assert {progress.steps for progress in seen} == {10}
+
+
+def trained_subnets(digits, path, monkeypatch, **changes):
+    """Phase to the subnets that ran in its steps, in order."""
+    ran, by_phase = [], {}
+    forward = Supernet.forward
+
+    def spy(self, images, subnet, *rest):
+        ran.append(subnet)
+        return forward(self, images, subnet, *rest)
+
+    def on_step(progress):
+        by_phase.setdefault(progress.phase, []).append(tuple(ran))
+        ran.clear()
+
+    monkeypatch.setattr(Supernet, "forward", spy)
+    train(DIGITS, digits, dataclasses.replace(SHORT, **changes), path, on_step=on_step)
+    return by_phase
+
+
+def at(subnet, resolution):
+    return dataclasses.replace(subnet, resolution=resolution)
+
+
+def test_phases_free_kinds_of_genes_in_turn_and_are_taught_by_the_full_net(digits, tmp_path, monkeypatch):
+    steps = trained_subnets(digits, tmp_path / "a.pt", monkeypatch, smallest_share=1.0, largest_share=0.0)
+    full = DIGITS.largest()
+    for subnets in steps["full"]:
+        assert subnets == (at(full, subnets[0].resolution),)
+    smallest = {
+        "kernel": tuple(tuple(Block(3, 4) for _ in blocks) for blocks in full.stages),
+        "depth": ((Block(3, 4),),) * 3,
+        "width": ((Block(3, 1),),) * 3,
+    }
+    for phase, stages in smallest.items():
+        for teacher, first, other in steps[phase]:
+            assert teacher == at(full, teacher.resolution)
+            assert first == Subnet(teacher.resolution, stages)
+            assert other.resolution == teacher.resolution
+            assert phase != "kernel" or other.depths == full.depths
+            assert phase == "width" or {block.expand for blocks in other.stages for block in blocks} == {4}
+
+
+def test_the_full_net_can_take_part_in_every_step(digits, tmp_path, monkeypatch):
+    steps = trained_subnets(digits, tmp_path / "a.pt", monkeypatch, smallest_share=0.0, largest_share=1.0)
+    assert all(first == teacher for teacher, first, _ in steps["width"])
 
 
 def test_the_first_loss_is_that_of_guessing(uninterrupted):
