@@ -26,7 +26,7 @@ FORMAT = 1
 LEAST_SUBNETS = 20
 _LENGTHS = (2.0, 3.0, 5.0, 8.0)
 _NOISES = (0.05, 0.2, 0.5, 1.0)
-_CHUNK = 4096
+_CHUNK = 512  # a chunk's kernel stays in the cache
 
 
 def features(space: Space, genes: Genes) -> FloatArray:
