@@ -18,7 +18,7 @@ from cost_models.visits import VISITS, Inside, Traffic, visit_numbers
 from cost_models.workload import Layer, Workload
 from hw_templates.accelerator import Accelerator, AcceleratorColumns
 from hw_templates.board import Board
-from hw_templates.errors import MappingError
+from hw_templates.errors import InvalidValueError, MappingError
 
 FloatArray = NDArray[np.float64]
 
@@ -31,6 +31,7 @@ class LayerTable:
         latency_cycles: [L, A]; inf where a layer has no legal mapping.
         energy_mj: [L, A] dynamic energy; inf likewise.
         candidates: how many legal (layer, accelerator, mapping) candidates were priced.
+        calculated: how many of them in full; a lower bound ruled out the others.
         tiles: [4, L, A] output channels, input channels, height and width of a tile; 0 where nothing fits.
         channels_outer: [L, A] whether the loop order is ``channels_outer``.
     """
@@ -38,6 +39,7 @@ class LayerTable:
     latency_cycles: FloatArray
     energy_mj: FloatArray
     candidates: int
+    calculated: int
     tiles: NDArray[np.int64]
     channels_outer: NDArray[np.bool_]
 
@@ -63,7 +65,7 @@ class LayerEstimate:
         mapping: as the engine is to run it.
         latency_cycles: all of it, setup included.
         compute_cycles: trips of the compute pipeline, exact.
-        load_cycles, store_cycles: words that the busier load port and the store port move, a word a cycle.
+        ifmap_words, weight_words, ofmap_words: memory words that these ports move, exact; a port moves one a cycle.
         setup_cycles: before the first slot.
         ddr_bytes: all that passes the DDR.
         energy_mj: dynamic.
@@ -75,8 +77,9 @@ class LayerEstimate:
     mapping: Mapping
     latency_cycles: float
     compute_cycles: int
-    load_cycles: int
-    store_cycles: int
+    ifmap_words: int
+    weight_words: int
+    ofmap_words: int
     setup_cycles: float
     ddr_bytes: int
     energy_mj: float
@@ -149,17 +152,16 @@ def price_layers(
     shape = (len(layers), len(columns))
     latency, energy = np.full(shape, np.inf), np.full(shape, np.inf)
     tiles, channels_outer = np.zeros((4, *shape), dtype=np.int64), np.zeros(shape, dtype=bool)
-    candidates = 0
-    # Neighbours that cut channels alike need less padding in the mapper's tables.
-    alike = np.lexsort([getattr(columns, name) for name in ("ifmap_kib", "pe_pixels", "pe_cols", "pe_rows")])
+    candidates = calculated = 0
     for members in by_kind(layers) if len(columns) else ():
-        row, column = np.repeat(members, len(columns)), np.tile(alike, len(members))
+        row, column = np.repeat(members, len(columns)), np.tile(np.arange(len(columns)), len(members))
         kind = LayerColumns.of([layers[index] for index in members]).take(
             np.repeat(np.arange(len(members)), len(columns))
         )
         best = best_mappings(kind, columns.take(column), board, coefficients.latency)
         tiles[:, row, column], channels_outer[row, column] = best.tiles, best.channels_outer
         candidates += best.candidates
+        calculated += best.calculated
         found = np.flatnonzero(best.tiles[0])
         row, column = row[found], column[found]
         priced = price_mapped(
@@ -171,7 +173,7 @@ def price_layers(
             coefficients,
         )
         latency[row, column], energy[row, column] = priced.latency_cycles, priced.energy_mj
-    return LayerTable(latency, energy, candidates, tiles, channels_outer)
+    return LayerTable(latency, energy, candidates, calculated, tiles, channels_outer)
 
 
 def price_mapped(
@@ -223,22 +225,55 @@ def _layer_estimate(name: str, mapping: Mapping, priced: PricedCases) -> LayerEs
     """The first case as plain values."""
     traffic = priced.traffic
     trips, ofmap_words = int(traffic.trips[0]), int(traffic.ofmap_words[0])
-    load_cycles = int(max(traffic.ifmap_words[0], traffic.weight_words[0]))
+    ifmap_words, weight_words = int(traffic.ifmap_words[0]), int(traffic.weight_words[0])
     latency = float(priced.latency_cycles[0])
-    memory = max(load_cycles, ofmap_words, float(priced.ddr_cycles[0]))
+    memory = max(ifmap_words, weight_words, ofmap_words, float(priced.ddr_cycles[0]))
     bound = "overhead" if 2 * max(trips, memory) < latency else "compute" if trips >= memory else "ddr"
     return LayerEstimate(
         name=name,
         mapping=mapping,
         latency_cycles=latency,
         compute_cycles=trips,
-        load_cycles=load_cycles,
-        store_cycles=ofmap_words,
+        ifmap_words=ifmap_words,
+        weight_words=weight_words,
+        ofmap_words=ofmap_words,
         setup_cycles=float(priced.setup_cycles[0]),
         ddr_bytes=int(priced.ddr_bytes[0]),
         energy_mj=float(priced.energy_mj[0]),
         bound=bound,
     )
+
+
+def price_mappings(
+    workload: Workload,
+    mappings: Sequence[Mapping],
+    accelerator: Accelerator,
+    board: Board,
+    coefficients: Coefficients,
+) -> Estimate:
+    """Price a network on one accelerator with the given mapping of each node.
+
+    Raises:
+        InvalidValueError: not one mapping a node, or one breaks a rule of shape.
+        MappingError: a tile does not fit a buffer; names the buffer and the least size that would do.
+    """
+    if len(mappings) != len(workload):
+        raise InvalidValueError("mappings", len(mappings), f"one for each of the {len(workload)} layers")
+    columns = AcceleratorColumns.of([accelerator])
+    estimates = []
+    for node, mapping in zip(workload, mappings, strict=True):
+        mapping.check(node.layer, accelerator)
+        sizes = (mapping.tile_out_channels, mapping.tile_in_channels, mapping.tile_height, mapping.tile_width)
+        tiles = np.array(sizes, dtype=np.int64)[:, None]
+        channels_outer = np.array([mapping.loop_order == LoopOrder.CHANNELS_OUTER])
+        layer = LayerColumns.of([node.layer])
+        priced = price_mapped(layer, columns, tiles, channels_outer, board, coefficients)
+        estimates.append(_layer_estimate(node.name, mapping, priced))
+    layers = tuple(estimates)
+    latency_cycles = network_latency_cycles(sum(layer.latency_cycles for layer in layers), coefficients)
+    latency_ms = latency_cycles / (accelerator.clock_mhz * 1e3)
+    energy_mj = network_energy_mj(sum(layer.energy_mj for layer in layers), latency_ms, board)
+    return Estimate(latency_ms, latency_cycles, energy_mj, layers)
 
 
 def price(workload: Workload, accelerator: Accelerator, board: Board, coefficients: Coefficients) -> Estimate:
@@ -247,20 +282,11 @@ def price(workload: Workload, accelerator: Accelerator, board: Board, coefficien
     Raises:
         MappingError: a layer has no legal mapping; names it, and the least buffers that would do.
     """
-    columns = AcceleratorColumns.of([accelerator])
     unique = tuple(dict.fromkeys(workload.layers))
-    table = price_layers(unique, columns, board, coefficients)
+    table = price_layers(unique, [accelerator], board, coefficients)
     rows = {layer: row for row, layer in enumerate(unique)}
-    estimates = []
     for node in workload:
-        row = rows[node.layer]
-        if not np.isfinite(table.latency_cycles[row, 0]):
+        if not np.isfinite(table.latency_cycles[rows[node.layer], 0]):
             raise no_mapping_error(node.name, node.layer, accelerator)
-        layer = LayerColumns.of([node.layer])
-        priced = price_mapped(layer, columns, table.tiles[:, row], table.channels_outer[row], board, coefficients)
-        estimates.append(_layer_estimate(node.name, table.mapping(row, 0), priced))
-    layers = tuple(estimates)
-    latency_cycles = network_latency_cycles(sum(layer.latency_cycles for layer in layers), coefficients)
-    latency_ms = latency_cycles / (accelerator.clock_mhz * 1e3)
-    energy_mj = network_energy_mj(sum(layer.energy_mj for layer in layers), latency_ms, board)
-    return Estimate(latency_ms, latency_cycles, energy_mj, layers)
+    mappings = [table.mapping(rows[layer], 0) for layer in workload.layers]
+    return price_mappings(workload, mappings, accelerator, board, coefficients)

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -25,7 +24,7 @@ PROJECT_FORMAT = 1
 
 @dataclass(frozen=True)
 class Design:
-    """A winning pair, ready to be emitted: the quantised subnet, its accelerator and what they are predicted to cost."""
+    """A winning pair, ready to be emitted: the quantised subnet, its accelerator, and their predicted cost."""
 
     network: QuantisedNetwork
     accelerator: Accelerator
@@ -55,7 +54,11 @@ def project_files(design: Design, images: Int8Array, origin: dict[str, object]) 
     hardware = render(design.accelerator, design.board)
     program = compile_program(design.network, design.mappings, design.accelerator)
     golden = run_integer(design.network, images)
-    trips = np.array([_stated_trips(layer) for layer in design.estimate.layers], dtype=isa.COUNTERS)
+    stated = [
+        (layer.compute_cycles, layer.ifmap_words, layer.weight_words, layer.ofmap_words)
+        for layer in design.estimate.layers
+    ]
+    trips = np.array(stated, dtype=isa.COUNTERS)
     layout = "".join(f"{name} {value}\n" for name, value in program.layout().items())
     binary = {
         "weights/arena.bin": program.arena,

@@ -1,5 +1,7 @@
 """``codesign demo``: every verb in turn on the embedded digits."""
 
+from dataclasses import dataclass
+
 from codesign.progress import Progress
 from codesign.run import Run
 from codesign.verbs.csim import csim
@@ -9,8 +11,18 @@ from codesign.verbs.report import report
 from codesign.verbs.search import search
 from codesign.verbs.train import train
 
-_FULL = {"preset": "digits", "samples": 300, "pairs": 200_000}
-_SMALL = {"preset": "digits-small", "samples": 40, "pairs": 20_000}
+
+@dataclass(frozen=True)
+class Scale:
+    """How much a demo does."""
+
+    preset: str
+    samples: int
+    pairs: int
+
+
+FULL = Scale("digits", samples=300, pairs=200_000)
+SMALL = Scale("digits-small", samples=40, pairs=20_000)
 
 
 def demo(run: Run, board: str, small: bool, workers: int, seed: int, progress: Progress) -> None:
@@ -19,10 +31,10 @@ def demo(run: Run, board: str, small: bool, workers: int, seed: int, progress: P
     Raises:
         CodesignError: as the verbs do.
     """
-    preset, samples, pairs = (_SMALL if small else _FULL).values()
-    train(run, "digits", str(preset), seed, progress)
-    fit(run, int(samples), seed, progress)
-    search(run, board, int(pairs), workers, None, True, seed, progress)
+    scale = SMALL if small else FULL
+    train(run, "digits", scale.preset, seed, progress)
+    fit(run, scale.samples, seed, progress)
+    search(run, board, scale.pairs, workers, None, True, seed, progress)
     emit(run, None, None, progress)
     csim(run, False, None, progress)
     report(run, progress)

@@ -1,0 +1,95 @@
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from emitted_projects import emit_random_project
+
+from bitstreams.toolchain import build_csim, require_tools, run_csim
+from hw_templates import isa
+from hw_templates.accelerator import Accelerator
+from hw_templates.errors import ToolError, VerificationError
+
+ACCELERATOR = Accelerator(8, 8, 2, 1, 8, 8, 8, 64, 100, 8)
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("project")
+    emit_random_project(folder, ACCELERATOR, seed=0)
+    build_csim(folder)
+    return folder
+
+
+def corrupt(path: Path, position: int) -> bytes:
+    """Change one byte of a file and return its old content."""
+    content = path.read_bytes()
+    path.write_bytes(content[:position] + bytes([content[position] ^ 1]) + content[position + 1 :])
+    return content
+
+
+def test_an_agreeing_project_passes_and_reports_what_was_counted(project: Path) -> None:
+    result = run_csim(project)
+    stated = np.frombuffer((project / "weights/trips.bin").read_bytes(), dtype=isa.COUNTERS)
+    assert result.images == 2
+    assert [(t.compute_trips, t.ifmap_words, t.weight_words, t.ofmap_words) for t in result.layers] == stated.tolist()
+    assert run_csim(project, images=1).images == 1
+
+
+def test_one_wrong_logit_is_found(project: Path) -> None:
+    golden = project / "weights/golden.bin"
+    old = corrupt(golden, 0)
+    with pytest.raises(VerificationError, match=r"logits of 1 of 2 .* trip counts of 0 of"):
+        run_csim(project)
+    golden.write_bytes(old)
+
+
+def test_one_wrong_trip_count_is_found(project: Path) -> None:
+    trips = project / "weights/trips.bin"
+    old = corrupt(trips, 4)
+    with pytest.raises(VerificationError, match=r"logits of 0 of 2 .* trip counts of 1 of"):
+        run_csim(project)
+    trips.write_bytes(old)
+
+
+def test_wrong_weights_are_found(project: Path) -> None:
+    arena = project / "weights/arena.bin"
+    old = arena.read_bytes()
+    arena.write_bytes(old[: len(old) // 2] + bytes(byte ^ 0x80 for byte in old[len(old) // 2 :]))
+    with pytest.raises(VerificationError, match="logits of"):
+        run_csim(project)
+    arena.write_bytes(old)
+
+
+@pytest.mark.parametrize("name", ["golden.bin", "images.bin", "trips.bin"])
+def test_truncated_vectors_do_not_pass(project: Path, name: str) -> None:
+    path = project / "weights" / name
+    old = path.read_bytes()
+    path.write_bytes(old[:-1] if name != "images.bin" else old[: len(old) // 2])
+    with pytest.raises(ToolError, match=r"csim stopped with code 2: .*files do not belong together"):
+        run_csim(project)
+    path.write_bytes(old)
+
+
+def test_a_program_for_another_engine_is_refused(project: Path) -> None:
+    layout = project / "weights/program.txt"
+    old = layout.read_text()
+    layout.write_text(old.replace("axi_bytes 8", "axi_bytes 4"))
+    with pytest.raises(ToolError, match="made for another engine"):
+        run_csim(project)
+    layout.write_text(old)
+
+
+def test_code_that_does_not_compile_is_reported(project: Path) -> None:
+    source = project / "src/load.cpp"
+    old = source.read_text()
+    source.write_text(old + "int unused(int x) { int y; return x; }\n")
+    with pytest.raises(ToolError, match=r"make build/csim failed: .*error"):
+        run_csim(project)
+    source.write_text(old)
+
+
+def test_a_missing_tool_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setitem(os.environ, "PATH", str(tmp_path))
+    with pytest.raises(ToolError, match=r"g\+\+: not found on the PATH; install it"):
+        require_tools("g++")

@@ -1,0 +1,101 @@
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from emitted_projects import emit_random_project
+from random_networks import network_of_every_operation, random_mapping
+
+from bitstreams.toolchain import run_csim
+from codesign.emit.integer_reference import run_integer
+from codesign.emit.project import Design, project_files, write_project
+from cost_models.coefficients import load_coefficients
+from cost_models.estimate import price_mappings
+from hw_templates.accelerator import Accelerator
+from hw_templates.board import load_board
+from hw_templates.errors import InvalidValueError
+
+# Different in every parameter: narrow and wide ports, packed and not, odd pixels, rows that are no power of two.
+ACCELERATORS = [
+    Accelerator(16, 16, 2, 2, 16, 16, 16, 64, 100, 8),
+    Accelerator(8, 8, 1, 1, 8, 8, 8, 64, 100, 2),
+    Accelerator(4, 4, 3, 2, 8, 8, 2, 32, 100, 1),
+    Accelerator(16, 32, 7, 1, 16, 32, 8, 128, 200, 16),
+    Accelerator(24, 8, 4, 2, 4, 16, 8, 64, 150, 8),
+]
+
+
+@pytest.mark.parametrize("accelerator", ACCELERATORS, ids=lambda a: f"{a.pe_rows}x{a.pe_cols}x{a.pe_pixels}")
+def test_the_compiled_engine_equals_the_integer_reference_and_the_cost_model(
+    tmp_path: Path, accelerator: Accelerator
+) -> None:
+    for seed in range(4):
+        emit_random_project(tmp_path, accelerator, seed)
+        golden = np.frombuffer((tmp_path / "weights/golden.bin").read_bytes(), dtype=np.int8)
+        assert len(np.unique(golden)) > 5
+        assert run_csim(tmp_path).images == 2
+
+
+def test_the_engine_is_clean_under_sanitizers(tmp_path: Path) -> None:
+    emit_random_project(tmp_path, Accelerator(8, 16, 3, 2, 4, 16, 4, 64, 100, 4), seed=5)
+    assert run_csim(tmp_path, sanitize=True, images=1).images == 1
+
+
+def design(seed: int) -> tuple[Design, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    network = network_of_every_operation(rng)
+    mappings = [random_mapping(layer.node.layer, ACCELERATORS[1], rng) for layer in network.layers]
+    board = load_board("pynq-z2")
+    estimate = price_mappings(network.workload, mappings, ACCELERATORS[1], board, load_coefficients())
+    first = network.layers[0].node.layer
+    images = rng.integers(-128, 128, (3, first.in_channels, first.in_height, first.in_width)).astype(np.int8)
+    return Design(network, ACCELERATORS[1], board, estimate), images
+
+
+def test_files_are_deterministic_and_name_no_place_or_time() -> None:
+    files = project_files(*design(1), {})
+    assert files == project_files(*design(1), {})
+    for path, content in files.items():
+        if not path.startswith("weights/"):
+            assert not re.search(rb"/(home|root|tmp|work|usr)/|20\d\d-\d\d-\d\d", content), path
+
+
+def test_a_project_builds_and_runs_without_this_package(tmp_path: Path) -> None:
+    made, images = design(2)
+    write_project(tmp_path / "here", project_files(made, images, {}))
+    moved = tmp_path / "elsewhere"
+    shutil.move(tmp_path / "here", moved)
+    done = subprocess.run(["make", "csim"], cwd=moved, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert f"3 of 3 images and {len(made.network.layers)} of {len(made.network.layers)} layers agree" in done.stdout
+
+
+def test_the_record_says_what_was_emitted(tmp_path: Path) -> None:
+    made, images = design(3)
+    files = project_files(made, images, {"space": "random"})
+    record = json.loads(files["project.json"])
+    assert record["accelerator"] == made.accelerator.as_dict()
+    assert record["origin"] == {"space": "random"}
+    assert [layer["name"] for layer in record["layers"]] == [layer.node.name for layer in made.network.layers]
+    np.testing.assert_array_equal(
+        np.frombuffer(files["weights/golden.bin"], dtype=np.int8), run_integer(made.network, images).ravel()
+    )
+    write_project(tmp_path, files)
+    before = {path: (tmp_path / path).stat().st_mtime_ns for path in files}
+    write_project(tmp_path, files)
+    assert before == {path: (tmp_path / path).stat().st_mtime_ns for path in files}
+
+
+def test_the_hardware_digest_ignores_the_network() -> None:
+    records = [json.loads(project_files(*design(seed), {})["project.json"]) for seed in (4, 5)]
+    assert records[0]["hardware_sha256"] == records[1]["hardware_sha256"]
+    assert records[0]["program_sha256"] != records[1]["program_sha256"]
+
+
+def test_a_project_needs_test_images() -> None:
+    made, images = design(6)
+    with pytest.raises(InvalidValueError, match="images: must be at least one test image, got 0"):
+        project_files(made, images[:0], {})

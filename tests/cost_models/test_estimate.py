@@ -1,0 +1,113 @@
+import numpy as np
+import pytest
+
+from cost_models.coefficients import load_coefficients
+from cost_models.energy import dynamic_energy_mj
+from cost_models.estimate import Estimate, network_energy_mj, network_latency_cycles, price, price_layers
+from cost_models.workload import IMAGE, Activation, Layer, Node, Operation, Workload
+from hw_templates.accelerator import Accelerator
+from hw_templates.accelerator_space import AcceleratorSpace
+from hw_templates.board import load_board
+from hw_templates.errors import MappingError
+
+BOARD = load_board("pynq-z2")
+PRIOR = load_coefficients()
+ACCELERATOR = Accelerator(16, 16, 1, 2, 8, 16, 8, 64, 100, 8)
+CONV = Layer(Operation.CONV, 16, 32, 8, 8, 3, 3, 1, 1)
+NETWORK = Workload(
+    (
+        Node("a", CONV, IMAGE, Activation.RELU),
+        Node("b", Layer(Operation.DEPTHWISE, 32, 32, 8, 8, 7, 7, 1, 3), "a"),
+        Node("c", Layer(Operation.CONV, 32, 32, 8, 8, residual=True), "b", residual="a"),
+        Node("d", Layer(Operation.POOL, 32, 32, 8, 8, 8, 8), "c"),
+        Node("e", Layer(Operation.SCALE, 32, 32, 8, 8), "c", gate="d"),
+        Node("f", Layer(Operation.CONV, 32, 32, 8, 8, residual=True), "e", residual="a"),
+    )
+)
+
+
+@pytest.fixture(scope="module")
+def estimate() -> Estimate:
+    return price(NETWORK, ACCELERATOR, BOARD, PRIOR)
+
+
+def test_a_network_is_the_sum_of_its_layers(estimate: Estimate) -> None:
+    cycles = sum(layer.latency_cycles for layer in estimate.layers)
+    assert estimate.latency_cycles == cycles + PRIOR.latency.start_cycles == network_latency_cycles(cycles, PRIOR)
+    assert estimate.latency_ms == estimate.latency_cycles / 100e3
+    dynamic = sum(layer.energy_mj for layer in estimate.layers)
+    assert estimate.energy_mj == pytest.approx(dynamic + BOARD.idle_power_w * estimate.latency_ms)
+    assert estimate.energy_mj == network_energy_mj(dynamic, estimate.latency_ms, BOARD)
+
+
+def test_network_prices_equal_the_table(estimate: Estimate) -> None:
+    table = price_layers(NETWORK.layers, [ACCELERATOR], BOARD, PRIOR)
+    for row, layer in enumerate(estimate.layers):
+        assert layer.latency_cycles == table.latency_cycles[row, 0]
+        assert layer.energy_mj == table.energy_mj[row, 0]
+        assert layer.mapping == table.mapping(row, 0)
+
+
+def test_layers_say_what_they_are(estimate: Estimate) -> None:
+    assert [layer.name for layer in estimate.layers] == list("abcdef")
+    # 9 taps * 2 groups of outputs * 64 pixels; 49 taps * 4 groups of lanes * 64; 2 * 2 * 64.
+    assert [layer.compute_cycles for layer in estimate.layers[:3]] == [9 * 2 * 64, 49 * 4 * 64, 2 * 2 * 64]
+    assert estimate.layers[1].bound == "compute"
+    assert estimate.layers[2].latency_cycles == estimate.layers[5].latency_cycles
+    assert all(layer.ofmap_words == 64 * 4 for layer in estimate.layers if layer.name != "d")
+    # The residual: 64 pixels of 32 bytes more.
+    plain = price_layers([Layer(Operation.CONV, 32, 32, 8, 8)], [ACCELERATOR], BOARD, PRIOR)
+    assert estimate.layers[2].energy_mj > plain.energy_mj[0, 0]
+
+
+def test_bounds() -> None:
+    tiny = Workload((Node("fc", Layer(Operation.CONV, 8, 8, 1, 1), IMAGE),))
+    wide = Workload((Node("fc", Layer(Operation.CONV, 1024, 1024, 1, 1), IMAGE),))
+    assert price(tiny, ACCELERATOR, BOARD, PRIOR).layers[0].bound == "overhead"
+    assert price(wide, ACCELERATOR, BOARD, PRIOR).layers[0].bound == "ddr"
+
+
+def test_dynamic_energy_by_hand() -> None:
+    # 1e6 * 3.6 pJ + 1e5 * 15 pJ + 1e4 * 162.5 pJ
+    energy = dynamic_energy_mj(np.array([1e6]), np.array([1e5]), np.array([1e4]), PRIOR.energy)
+    assert energy[0] == pytest.approx((3.6e6 + 1.5e6 + 1.625e6) * 1e-9)
+
+
+def test_energy_counts_every_access() -> None:
+    # One tile of a 1x1 layer, 16 -> 16 channels, 64 pixels: 64 trips, each reads 16 + 256 bytes; sums are written and
+    # read once, 16 * 4 bytes a pixel; maps and weights fill and leave the buffers; DDR moves these and the setup.
+    layer = Layer(Operation.CONV, 16, 16, 8, 8)
+    table = price_layers([layer], [Accelerator(16, 16, 1, 1, 64, 64, 64, 64, 100, 8)], BOARD, PRIOR)
+    maps, weights, setup = 64 * 16, 16 * 16, 32 * 4 + 16 * 8 + 256
+    buffers = 64 * (16 + 256) + 2 * 64 * 16 * 4 + 2 * maps + weights
+    expected = 64 * 256 * 3.6 + buffers * 15.0 + (2 * maps + weights + setup) * 162.5
+    assert table.energy_mj[0, 0] == pytest.approx(expected * 1e-9)
+
+
+def test_a_faster_memory_is_never_slower() -> None:
+    columns = AcceleratorSpace(BOARD).sample(np.random.default_rng(1), 40)
+    slow = price_layers(NETWORK.layers, columns, BOARD, PRIOR).latency_cycles
+    fast = price_layers(NETWORK.layers, columns, load_board("zcu104"), PRIOR).latency_cycles
+    legal = np.isfinite(slow)
+    assert legal.any()
+    assert (fast[legal] <= slow[legal] * (1 + 1e-6)).all()
+
+
+def test_no_layers_and_no_accelerators() -> None:
+    assert price_layers([], [ACCELERATOR], BOARD, PRIOR).latency_cycles.shape == (0, 1)
+    assert price_layers([CONV], [], BOARD, PRIOR).latency_cycles.shape == (1, 0)
+
+
+def test_a_layer_that_fits_nowhere_is_named_with_the_least_buffers() -> None:
+    # 7x7 needs 7 rows * 7 slots of 16 bytes, and 49 words of 16 * 16 bytes: 12.25 KiB.
+    small = Accelerator(16, 16, 1, 1, 2, 8, 2, 64, 100, 8)
+    network = Workload(
+        (Node("first", CONV, IMAGE), Node("second", Layer(Operation.CONV, 32, 8, 8, 8, 7, 7, 1, 3), "first"))
+    )
+    with pytest.raises(MappingError) as raised:
+        price(network, small, BOARD, PRIOR)
+    assert str(raised.value) == ("layer second: no tile fits the accelerator; it needs weight_kib at least 13 (has 8)")
+    table = price_layers(network.layers, [small], BOARD, PRIOR)
+    assert np.isfinite(table.latency_cycles[:, 0]).tolist() == [True, False]
+    with pytest.raises(MappingError, match="layer 1 has no legal mapping on accelerator 0"):
+        table.mapping(1, 0)
