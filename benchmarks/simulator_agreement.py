@@ -71,7 +71,8 @@ def predicted_cycles(
     sizes = (mapping.tile_out_channels, mapping.tile_in_channels, mapping.tile_height, mapping.tile_width)
     channels_outer = np.array([mapping.loop_order == LoopOrder.CHANNELS_OUTER])
     columns = AcceleratorColumns.of([accelerator])
-    priced = price_mapped(LayerColumns.of([layer]), columns, np.array(sizes)[:, None], channels_outer, board, coefficients)
+    layers = LayerColumns.of([layer])
+    priced = price_mapped(layers, columns, np.array(sizes)[:, None], channels_outer, board, coefficients)
     return float(priced.latency_cycles[0])
 
 

@@ -35,12 +35,13 @@ def buffer_bytes(layers: LayerColumns, engine: Engine, channels: ChannelTiling, 
         sums = engine.lanes * engine.pixels * traffic.trips / layers.taps
     filled = (traffic.ifmap_words + traffic.weight_words + traffic.ofmap_words) * engine.word
     accumulators = (2 * inputs - 1) * sums + layers.out_channels * layers.out_height * layers.out_width
-    return traffic.trips * line + filled + ACCUMULATOR_BYTES * accumulators
+    total: Array = traffic.trips * line + filled + ACCUMULATOR_BYTES * accumulators
+    return total
 
 
 def dynamic_energy_mj(macs: Array, buffer: Array, ddr: Array, coefficients: EnergyCoefficients) -> Array:
     """Millijoules of ``macs`` multiply-accumulates, and of bytes through the buffers and the DDR."""
-    picojoules = (
+    picojoules: Array = (
         macs * coefficients.mac_pj + buffer * coefficients.buffer_pj_per_byte + ddr * coefficients.ddr_pj_per_byte
     )
     return picojoules * 1e-9

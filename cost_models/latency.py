@@ -204,28 +204,31 @@ def _layer_cycles(stages: Stages, sequences: list[Sequence], first_load: Work) -
             total = total + np.maximum(times - 1, 0) * passes[0].opening(passes[-1])
         if before is not None:
             total = total + ((steps > 0) & (times > 0)) * passes[0].opening(before)
-        cycles: Any = 0
+        sequence: Any = 0
         count: Any = 0
         for one, previous in zip(passes, [None, *passes[:-1]], strict=True):
-            cycles = cycles + one.repeats * one.rest
+            sequence = sequence + one.repeats * one.rest
             count = count + one.repeats * one.count
             if previous is not None:
-                cycles = cycles + (one.repeats > 0) * one.opening(previous)
+                sequence = sequence + (one.repeats > 0) * one.opening(previous)
             if not isinstance(one.repeats, int):
-                cycles = cycles + np.maximum(one.repeats - 1, 0) * one.opening(one)
-        total = total + times * cycles
+                sequence = sequence + np.maximum(one.repeats - 1, 0) * one.opening(one)
+        total = total + times * sequence
         steps = steps + times * count
         before = passes[-1]
     last, drained = sequences[-1][1][-1].left
-    return total + last.slot + drained.slot + stages.overhead(steps)
+    total = total + last.slot + drained.slot + stages.overhead(steps)
+    cycles: Array = total
+    return cycles
 
 
 def _single_step(stages: Stages, pixels: PixelTiles) -> Array:
     """Everything fits one tile."""
     tile = pixels.first
     load = stages.load(LAST, LAST, tile, with_weights=True)
-    total = load.slot + stages.compute(LAST, LAST, tile).slot + stages.store(LAST, tile).slot
-    return total + stages.overhead(1)
+    stored = stages.store(LAST, tile)
+    cycles: Array = load.slot + stages.compute(LAST, LAST, tile).slot + stored.slot + stages.overhead(1)
+    return cycles
 
 
 def _channels_inside(stages: Stages, pixels: PixelTiles) -> Array:
@@ -297,7 +300,8 @@ def _inputs_inside(stages: Stages, pixels: PixelTiles) -> Array:
 def setup_words(layers: LayerColumns, engine: Engine) -> Array:
     """Bus words of descriptor, channel parameters and activation table."""
     parameters = np.ceil(layers.out_channels / engine.word) * PARAMETER_BYTES
-    return np.ceil(DESCRIPTOR_BYTES / engine.word) + parameters + np.ceil(TABLE_BYTES / engine.word)
+    words: Array = parameters + np.ceil(DESCRIPTOR_BYTES / engine.word) + np.ceil(TABLE_BYTES / engine.word)
+    return words
 
 
 def setup_cycles(layers: LayerColumns, engine: Engine, timing: Timing) -> Array:
@@ -305,9 +309,9 @@ def setup_cycles(layers: LayerColumns, engine: Engine, timing: Timing) -> Array:
     table_words = np.ceil(TABLE_BYTES / engine.word)
     words = setup_words(layers, engine) - table_words
     table = np.maximum(TABLE_BYTES, table_words * timing.ddr_cycles_per_word)
-    cycles = words * np.maximum(1, timing.ddr_cycles_per_word) + table
     overhead = timing.layer + SETUP_BURSTS * (timing.access + timing.burst)
-    return cycles + overhead
+    cycles: Array = table + words * np.maximum(1, timing.ddr_cycles_per_word) + overhead
+    return cycles
 
 
 def slot_cycles(
@@ -317,10 +321,10 @@ def slot_cycles(
     channels: tuple[ChannelTiling, NDArray[np.intp]],
     pixels: tuple[PixelTiling, NDArray[np.intp]],
 ) -> Array:
-    """[candidates] cycles of a layer without its setup.
+    """[candidates] cycles of layers without their setup.
 
-    Candidates are pairs of a channel and a pixel tiling, each given with flat indices into its arrays; all must be of the given ``visit``, and ``timing`` must be
-    that of each candidate's accelerator.
+    A candidate is a pair of a channel and a pixel tiling, each given with flat indices into its arrays. All must be of
+    the given ``visit``, and ``timing`` must be that of each candidate's accelerator.
     """
     stages = Stages(layers, timing, visit, *channels)
     calculation = {
@@ -330,3 +334,26 @@ def slot_cycles(
         Inside.PIXELS: _pixels_inside,
     }[visit.inside]
     return calculation(stages, PixelTiles(pixels[0], visit, stages.whole_in, visit.single_out, pixels[1]))
+
+
+def least_slot_cycles(
+    timing: Timing,
+    channels: tuple[ChannelTiling, NDArray[np.intp]],
+    pixels: tuple[PixelTiling, NDArray[np.intp]],
+) -> Array:
+    """[candidates] cycles that :func:`slot_cycles` cannot go below in any loop order, for little work.
+
+    Every step has its slot, and together the slots are as long as all computation, as all words of either load port,
+    and as all words through the DDR, each loaded as rarely as the tiling allows.
+    """
+    (m, n), (cut, chosen), (tiles, places) = (channels[0].outputs, channels[0].inputs), channels, pixels
+    steps_m_n, steps_pixels = np.take(m.count * n.count, chosen), np.take(np.multiply(*tiles.counts), places)
+    steps = steps_m_n * steps_pixels
+    trips = np.take(m.total * n.total, chosen) * np.take(tiles.taps * tiles.rows.total * tiles.groups.total, places)
+    many_in = n.count > 1
+    ifmap = np.take(np.where(many_in, m.count, 1) * cut.in_words.total, chosen) * np.take(tiles.area, places)
+    weights = np.take(cut.all_weight_words, chosen) * np.where(np.take(many_in, chosen), steps_pixels, 1)
+    moved = np.maximum(np.maximum(ifmap, weights), (ifmap + weights) * timing.ddr_cycles_per_word)
+    compute = trips + (timing.pipeline - timing.access) * steps
+    least: Array = np.maximum(compute, moved) + (steps + 2) * (timing.slot + timing.access)
+    return least

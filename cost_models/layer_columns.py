@@ -72,13 +72,8 @@ class LayerColumns:
 
 
 def by_kind(layers: Sequence[Layer]) -> list[NDArray[np.int64]]:
-    """Indices of the layers of each kind, like sizes next to each other."""
+    """Indices of the layers of each kind."""
     kinds: dict[tuple[Operation, bool], list[int]] = {}
     for index, layer in enumerate(layers):
         kinds.setdefault((layer.operation, layer.residual), []).append(index)
-
-    def size(index: int) -> tuple[int, int, int, int]:
-        layer = layers[index]
-        return layer.out_width, layer.out_height, layer.out_channels, layer.in_channels
-
-    return [np.array(sorted(members, key=size), dtype=np.int64) for members in kinds.values()]
+    return [np.array(members, dtype=np.int64) for members in kinds.values()]

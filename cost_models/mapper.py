@@ -7,11 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cost_models.coefficients import LatencyCoefficients
-from cost_models.latency import Timing, slot_cycles
+from cost_models.latency import Timing, least_slot_cycles, slot_cycles
 from cost_models.layer_columns import LayerColumns
 from cost_models.mapping import channel_tiles, col_tiles
 from cost_models.tiling import Array, ChannelTiling, Engine, PixelTiling
-from cost_models.visits import VISITS, Inside, visit_numbers
+from cost_models.visits import VISITS, visit_numbers
 from hw_templates.accelerator import AcceleratorColumns, ifmap_depth, ofmap_depth, weight_depth
 from hw_templates.board import Board
 
@@ -21,6 +21,8 @@ IntArray = NDArray[np.int64]
 _CHUNK = 1 << 20
 # Candidates priced at a time: a dozen temporaries of this size stay in a core's cache.
 _BLOCK = 1 << 14
+# float32 may make a bound this much larger than the cycles that it bounds.
+_ROUNDING = 1e-5
 
 
 @dataclass(frozen=True)
@@ -31,11 +33,13 @@ class BestMappings:
         tiles: [4, cases] output channels, input channels, height, width of a tile; 0 where nothing fits.
         channels_outer: [cases] whether the loop order is ``channels_outer``.
         candidates: how many legal (mapping, case) pairs were priced.
+        calculated: for how many of them a lower bound did not show that another is at least as good.
     """
 
     tiles: IntArray
     channels_outer: NDArray[np.bool_]
     candidates: int
+    calculated: int
 
 
 @dataclass(frozen=True)
@@ -59,14 +63,28 @@ class _Sizes:
         height = _table(channel_tiles, layers.out_height, one)
         return cls(out_channels, in_channels, height, _table(col_tiles, layers.out_width, accelerators.pe_pixels))
 
-    def chunks(self) -> Iterator[tuple[slice, "_Sizes"]]:
-        """Parts of the cases, few enough at a time for their candidates to stay in the cache."""
+    @property
+    def choices(self) -> IntArray:
+        """[4, cases] how many sizes are tried along each axis."""
         parts = (self.out_channels, self.in_channels, self.height, self.width)
-        length = max(1, _CHUNK // int(np.prod([part.shape[1] for part in parts])))
-        for start in range(0, len(self.width), length):
-            chunk = slice(start, start + length)
-            rows = [part[chunk] for part in parts]
-            yield chunk, _Sizes(*(part[:, part.any(axis=0)] for part in rows))
+        return np.stack([np.count_nonzero(part, axis=1) for part in parts])
+
+    def take(self, cases: IntArray) -> "_Sizes":
+        """The sizes of some cases, without choices that none of them has."""
+        parts = [part[cases] for part in (self.out_channels, self.in_channels, self.height, self.width)]
+        return _Sizes(*(part[:, part.any(axis=0)] for part in parts))
+
+
+def _chunks(choices: IntArray) -> Iterator[IntArray]:
+    """Cases that have about as many choices [4, cases], few enough at a time for their tables to stay in the cache."""
+    order = np.lexsort(choices)
+    start = 0
+    while start < len(order):
+        most = np.maximum.accumulate(choices[:, order[start : start + _CHUNK]], axis=1)
+        size = most.prod(axis=0) * np.arange(1, most.shape[1] + 1)
+        length = max(1, int(np.searchsorted(size, _CHUNK)))
+        yield order[start : start + length]
+        start += length
 
 
 def _table(sizes: Callable[[int, int], tuple[int, ...]], extents: IntArray, units: IntArray) -> IntArray:
@@ -85,17 +103,19 @@ def best_mappings(
 ) -> BestMappings:
     """The mapping of least latency of each case, of those in :func:`cost_models.mapping.enumerate_mappings`.
 
-    Case i is layer i on accelerator i; cases of like sizes should be next to each other.
+    Case i is layer i on accelerator i; cases may come in any order.
     """
     tiles = np.zeros((4, len(layers)), dtype=np.int64)
     channels_outer = np.zeros(len(layers), dtype=bool)
     candidates = 0
-    for chunk, sizes in _Sizes.of(layers, accelerators).chunks():
-        part = accelerators.take(np.arange(len(layers))[chunk])
-        found = _search(layers.take(chunk), part, sizes, board, coefficients)
+    sizes = _Sizes.of(layers, accelerators)
+    calculated = 0
+    for chunk in _chunks(sizes.choices):
+        found = _search(layers.take(chunk), accelerators.take(chunk), sizes.take(chunk), board, coefficients)
         tiles[:, chunk], channels_outer[chunk] = found.tiles, found.channels_outer
         candidates += found.candidates
-    return BestMappings(tiles, channels_outer, candidates)
+        calculated += found.calculated
+    return BestMappings(tiles, channels_outer, candidates, calculated)
 
 
 def _search(
@@ -123,25 +143,36 @@ def _search(
     height_row, width_row = np.divmod(pixel, sizes.width.shape[1])
     axes = (out_row > 0, in_row > 0, height_row > 0, width_row > 0)
 
-    # The order channels outer is priced where it visits other tiles than pixels outer.
+    # Cycles in the order pixels outer, and in the order channels outer where that visits other tiles.
     cycles = np.full((2, len(case)), np.inf, dtype=np.float32)
-    candidates = 0
-    for order, outer in enumerate((False, True)):
-        numbers = visit_numbers(*axes, np.bool_(outer))
-        for number, visit in enumerate(VISITS):
-            if outer and (visit.inside != Inside.PIXELS or visit.single_out):
-                continue
-            rows = np.flatnonzero(numbers == number)
-            candidates += len(rows)
-            for start in range(0, len(rows), _BLOCK):
-                block = rows[start : start + _BLOCK]
-                cycles[order, block] = slot_cycles(
-                    layers,
-                    timing.take(case[block]),
-                    visit,
-                    (channels, channel_index[block]),
-                    (pixels, pixel_index[block]),
-                )
+    numbers = [visit_numbers(*axes, np.array(outer)) for outer in (False, True)]
+    differs = numbers[0] != numbers[1]
+
+    def calculate(rows: IntArray) -> int:
+        for order, others in ((0, rows), (1, rows[differs[rows]])):
+            visits = numbers[order][others]
+            for number in np.unique(visits):
+                members = others[visits == number]
+                for start in range(0, len(members), _BLOCK):
+                    block = members[start : start + _BLOCK]
+                    cycles[order, block] = slot_cycles(
+                        layers,
+                        timing.take(case[block]),
+                        VISITS[number],
+                        (channels, channel_index[block]),
+                        (pixels, pixel_index[block]),
+                    )
+        return len(rows) + int(np.count_nonzero(differs[rows]))
+
+    # The most promising mapping of each case is priced first; then all that its bound does not rule out.
+    least = least_slot_cycles(timing.take(case), (channels, channel_index), (pixels, pixel_index))
+    owners, promising = _first_least(least, case)
+    calculated = calculate(promising)
+    reached = np.zeros(len(layers), dtype=np.float32)
+    reached[owners] = cycles[:, promising].min(axis=0)
+    possible = least * np.float32(1 - _ROUNDING) < reached[case]
+    possible[promising] = False
+    calculated += calculate(np.flatnonzero(possible))
     found, best = _first_least(cycles.min(axis=0), case)
     tiles = np.zeros((4, len(layers)), dtype=np.int64)
     tiles[0, found] = sizes.out_channels[found, out_row[best]]
@@ -150,7 +181,7 @@ def _search(
     tiles[3, found] = sizes.width[found, width_row[best]]
     channels_outer = np.zeros(len(layers), dtype=bool)
     channels_outer[found] = cycles[1, best] < cycles[0, best]
-    return BestMappings(tiles, channels_outer, candidates)
+    return BestMappings(tiles, channels_outer, len(case) + int(np.count_nonzero(differs)), calculated)
 
 
 def _pairs(first: Array, second: Array) -> tuple[Array, Array]:

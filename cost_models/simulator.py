@@ -203,7 +203,7 @@ class _Simulation:
         return groups * pixels * self.layer.kernel_height * self.layer.kernel_width
 
     def _setup(self) -> float:
-        """Descriptor, parameters and table one after the other through the weight port; a table takes a byte a cycle."""
+        """Descriptor, parameters and table one after the other, by one port; a table takes a byte a cycle."""
         parts = (32 * 4, math.ceil(self.layer.out_channels / self.word) * self.word * 8, 256)
         cycles = self.timing.layer_overhead_cycles
         for size, busy in zip(parts, (0, 0, 256), strict=True):

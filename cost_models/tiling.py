@@ -1,8 +1,9 @@
 """What a tiling implies, as arrays: how many tiles, how large the full and the last ones, what each moves and computes.
 
-Arrays broadcast over accelerators (first axis) and tile sizes. Channel quantities come in the classes BODY (all but the last, full tiles)
-and LAST of an axis; pixels also in FIRST and MIDDLE, because halos are clipped at the borders of the map, and BODY is
-the mean of both. Where an axis has a single tile, all classes are that tile.
+Arrays broadcast over cases (a case is one layer on one accelerator; the first axis) and tile sizes. Channel quantities
+come in the classes BODY (all but the last, full tiles) and LAST of an axis. Pixels come also in FIRST and MIDDLE, as
+halos are clipped at the borders of the map; BODY is then the mean of both. Where an axis has a single tile, all classes
+are that tile.
 """
 
 from dataclasses import dataclass, field, fields
@@ -106,7 +107,8 @@ class Halo:
         step = split.full * stride
 
         def before(tile: Array) -> Array:
-            return np.maximum(padding - tile * step, 0)
+            clipped: Array = np.maximum(padding - tile * step, 0)
+            return clipped
 
         def end(tile: Array) -> Array:
             return (np.minimum((tile + 1) * split.full, out_extent) - 1) * stride - padding + kernel
@@ -173,6 +175,7 @@ class ChannelTiling:
             return cls(outputs, inputs, m.groups(engine.word), n.groups(engine.word), weight_words, needs)
         ones = np.ones_like(m.count)
         outputs, words = m.groups(engine.lanes), m.groups(engine.word)
+        weight_bytes: list[Array]
         if layers.operation == Operation.DEPTHWISE:
             weight_bytes = [layers.taps * size * engine.lanes for size in (outputs.full, outputs.last)]
         elif layers.operation == Operation.SCALE:
@@ -183,6 +186,17 @@ class ChannelTiling:
         weight_words = {(a, b): last if a == LAST else full for a, b in CHANNEL_CLASSES}
         needs = (np.ceil(m.full / engine.cols), np.ceil(weight_bytes[0] / cell), np.ceil(m.full / engine.rows))
         return cls(outputs, Split(ones, ones, ones), words, words, weight_words, needs)
+
+    @property
+    def all_weight_words(self) -> Array:
+        """Bus words of all weight tiles."""
+        m, n = self.outputs.count, self.inputs.count
+        parts = (
+            words * (1 if a == LAST else m - 1) * (1 if b == LAST else n - 1)
+            for (a, b), words in self.weight_words.items()
+        )
+        total: Array = sum(parts, np.zeros_like(m))
+        return total
 
 
 @dataclass(frozen=True)

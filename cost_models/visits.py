@@ -102,7 +102,7 @@ class PixelTiles:
         if not self._many_cols:
             top, middle, bottom = (self._tile(row, LAST) for row in classes)
             return [Line(1, self._down, (top, middle, bottom), is_first=True)]
-        repeats = (1, np.maximum(self._down - 2, 0), (self._down > 1) * 1)
+        repeats: tuple[Array | int, ...] = (1, np.maximum(self._down - 2, 0), (self._down > 1) * 1)
         lines = []
         for row, times in zip(classes, repeats, strict=True):
             left, middle, right = (self._tile(row, col) for col in classes)
@@ -130,15 +130,11 @@ class Traffic:
         weight_passes: Array,
     ) -> "Traffic":
         """Totals over all tiles, where the whole ifmap and all weights are loaded so many times."""
-        m, n = channels.outputs.count, channels.inputs.count
         trips = channels.outputs.total * channels.inputs.total * pixels.taps * pixels.rows.total * pixels.groups.total
         ifmap_words = channels.in_words.total * pixels.area * ifmap_passes
-        weight_words = sum(
-            words * (1 if a == LAST else m - 1) * (1 if b == LAST else n - 1)
-            for (a, b), words in channels.weight_words.items()
-        )
+        weight_words = channels.all_weight_words * weight_passes
         ofmap_words = channels.out_words.total * (layers.out_height * layers.out_width)
-        return cls(trips, ifmap_words, weight_words * weight_passes, ofmap_words, ofmap_words * float(layers.residual))
+        return cls(trips, ifmap_words, weight_words, ofmap_words, ofmap_words * float(layers.residual))
 
     @property
     def words(self) -> Array:

@@ -1,0 +1,127 @@
+"""How fast the cost model prices: candidates of the mapper, and pairs once an accelerator's layer table stands.
+
+A candidate is a legal (layer, accelerator, mapping): one that fits the buffers and whose latency is calculated. Layers
+are those of a MobileNetV3-Large at 224 pixels and of the whole digits space; accelerators are drawn from the space of
+a board. A pair is a (subnet, accelerator): latency and energy of the network, summed from the priced pieces.
+Each figure is the median over the repetitions, its spread half the range between the quartiles as a share of it.
+"""
+
+import argparse
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from codesign.supernet.lowering import LayerIndex
+from codesign.supernet.space import DIGITS
+from cost_models.coefficients import load_coefficients
+from cost_models.estimate import network_energy_mj, network_latency_cycles, price_layers
+from cost_models.workload import Layer, Operation
+from hw_templates.accelerator import AcceleratorColumns
+from hw_templates.accelerator_space import AcceleratorSpace
+from hw_templates.board import load_board
+
+BOARD = load_board("pynq-z2")
+COEFFICIENTS = load_coefficients()
+# Blocks of MobileNetV3-Large (Howard et al. 2019, table 1): input size, input, expanded and output channels, kernel,
+# stride, whether there is squeeze-and-excite.
+MOBILENET_BLOCKS = (
+    (112, 16, 64, 24, 3, 2, False),
+    (56, 24, 72, 24, 3, 1, False),
+    (56, 24, 72, 40, 5, 2, True),
+    (28, 40, 120, 40, 5, 1, True),
+    (28, 40, 240, 80, 3, 2, False),
+    (14, 80, 200, 80, 3, 1, False),
+    (14, 80, 480, 112, 3, 1, True),
+    (14, 112, 672, 160, 5, 2, True),
+    (7, 160, 960, 160, 5, 1, True),
+)
+
+
+def mobilenet_layers() -> list[Layer]:
+    """The different layers of a MobileNetV3-Large."""
+    layers = [Layer(Operation.CONV, 3, 16, 224, 224, 3, 3, 2, 1), Layer(Operation.CONV, 160, 960, 7, 7)]
+    for size, inputs, expanded, outputs, kernel, stride, squeezes in MOBILENET_BLOCKS:
+        small = size // stride
+        layers.append(Layer(Operation.CONV, inputs, expanded, size, size))
+        layers.append(Layer(Operation.DEPTHWISE, expanded, expanded, size, size, kernel, kernel, stride, kernel // 2))
+        if squeezes:
+            layers.append(Layer(Operation.POOL, expanded, expanded, small, small, small, small))
+            layers.append(Layer(Operation.CONV, expanded, expanded // 4, 1, 1))
+            layers.append(Layer(Operation.CONV, expanded // 4, expanded, 1, 1))
+            layers.append(Layer(Operation.SCALE, expanded, expanded, small, small))
+        residual = stride == 1 and inputs == outputs
+        layers.append(Layer(Operation.CONV, expanded, outputs, small, small, residual=residual))
+    return list(dict.fromkeys(layers))
+
+
+def report(name: str, unit: str, repetitions: int, measure: Callable[[], float]) -> None:
+    """Print the median rate of several measurements, and their spread."""
+    rates = np.array([measure() for _ in range(repetitions)])
+    low, median, high = np.quantile(rates, (0.25, 0.5, 0.75))
+    print(f"figure {name} {median:.0f} {unit}")
+    print(f"figure {name}_spread {(high - low) / 2 / median * 100:.1f} %", flush=True)
+
+
+def candidates_per_second(layers: list[Layer], accelerators: AcceleratorColumns, threads: int) -> float:
+    """Rate of pricing all mappings, each thread with a share of the accelerators."""
+    shares = [accelerators.take(rows) for rows in np.array_split(np.arange(len(accelerators)), threads)]
+    start = time.perf_counter()
+    with ThreadPoolExecutor(threads) as pool:
+        tables = list(pool.map(lambda share: price_layers(layers, share, BOARD, COEFFICIENTS), shares))
+    return sum(table.candidates for table in tables) / (time.perf_counter() - start)
+
+
+class Pairs:
+    """Subnets and accelerators whose layer tables stand."""
+
+    def __init__(self, accelerators: AcceleratorColumns, subnets: int) -> None:
+        index = LayerIndex(DIGITS)
+        table = price_layers(index.layers, accelerators, BOARD, COEFFICIENTS)
+        self.cycles = index.piece_costs(table.latency_cycles)
+        self.energy = index.piece_costs(table.energy_mj)
+        self.clock_mhz = accelerators.clock_mhz
+        self.index = index
+        self.genes = DIGITS.sample_genes(np.random.default_rng(1), subnets)
+
+    def per_second(self) -> float:
+        """Rate of pricing every subnet on every accelerator, from genotypes to latency and energy."""
+        start = time.perf_counter()
+        pieces = self.index.pieces(self.genes)
+        cycles, energy = self.cycles[pieces[:, 0]], self.energy[pieces[:, 0]]
+        for column in pieces.T[1:]:
+            cycles += self.cycles[column]
+            energy += self.energy[column]
+        latency_ms = network_latency_cycles(cycles, COEFFICIENTS) / (self.clock_mhz * 1e3)
+        network_energy_mj(energy, latency_ms, BOARD)
+        return cycles.size / (time.perf_counter() - start)
+
+
+def main() -> None:
+    """Print the figures."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--repetitions", type=int, default=7)
+    parser.add_argument("--threads", type=int, default=2)
+    arguments = parser.parse_args()
+    space, rng = AcceleratorSpace(BOARD), np.random.default_rng(0)
+    many, few = space.sample(rng, 512), space.sample(rng, 256)
+    mobilenet, digits = mobilenet_layers(), list(LayerIndex(DIGITS).layers)
+    report(
+        "candidates_per_second",
+        "candidates/s",
+        arguments.repetitions,
+        lambda: candidates_per_second(mobilenet, many, arguments.threads),
+    )
+    report(
+        "digits_candidates_per_second",
+        "candidates/s",
+        arguments.repetitions,
+        lambda: candidates_per_second(digits, few, arguments.threads),
+    )
+    pairs = Pairs(few, 4096)
+    report("pairs_per_second", "pairs/s", arguments.repetitions, pairs.per_second)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,79 @@
+import pytest
+
+from cost_models.mapping import (
+    EXHAUSTIVE_EXTENT,
+    LoopOrder,
+    Mapping,
+    channel_tiles,
+    col_tiles,
+    enumerate_mappings,
+    split_sizes,
+)
+from cost_models.workload import Layer, Operation
+from hw_templates.accelerator import Accelerator
+from hw_templates.errors import InvalidValueError, MappingError
+
+ACCELERATOR = Accelerator(16, 8, 2, 1, 4, 4, 4, 64, 100, 8)
+LAYER = Layer(Operation.CONV, 32, 64, 14, 14, 3, 3, 1, 1)
+
+
+def test_small_extents_are_split_in_every_way() -> None:
+    assert split_sizes(4) == (4, 3, 2, 1)
+    assert split_sizes(EXHAUSTIVE_EXTENT) == tuple(range(EXHAUSTIVE_EXTENT, 0, -1))
+
+
+def test_large_extents_are_split_evenly() -> None:
+    # 20 in 1, 2, 3, 4, 6, 8, 12, 16 and 20 parts: 20, 10, 7, 5, 4, 3, 2, 2, 1.
+    assert split_sizes(20) == (20, 10, 7, 5, 4, 3, 2, 1)
+    assert all(split_sizes(extent)[0] == extent and split_sizes(extent)[-1] == 1 for extent in range(1, 200))
+
+
+def test_tiles_are_whole_groups() -> None:
+    assert channel_tiles(20, 16) == (32, 16)
+    assert col_tiles(5, 4) == (5, 4, 3, 2, 1)
+    assert col_tiles(14, 4) == (14, 12, 8, 4)
+
+
+@pytest.mark.parametrize(
+    ("mapping", "message"),
+    [
+        ((8, 8, 1, 1), "mapping.tile_out_channels: must be a positive multiple of 16, got 8"),
+        ((16, 12, 1, 1), "mapping.tile_in_channels: must be a positive multiple of 8, got 12"),
+        ((16, 8, 15, 1), "mapping.tile_height: must be a positive multiple of 1, at most 14, got 15"),
+        ((16, 8, 1, 0), "mapping.tile_width: must be a positive multiple of 1, at most 14, got 0"),
+    ],
+)
+def test_shapes_are_checked(mapping: tuple[int, int, int, int], message: str) -> None:
+    with pytest.raises(InvalidValueError) as raised:
+        Mapping(*mapping, LoopOrder.PIXELS_OUTER).check(LAYER, ACCELERATOR)
+    assert str(raised.value) == message
+
+
+def test_channelwise_tiles_are_the_same_in_and_out() -> None:
+    layer = Layer(Operation.DEPTHWISE, 64, 64, 14, 14, 3, 3, 1, 1)
+    with pytest.raises(InvalidValueError, match=r"tile_in_channels: must be equal to tile_out_channels, got 16"):
+        Mapping(32, 16, 1, 1, LoopOrder.PIXELS_OUTER).check(layer, ACCELERATOR)
+    Mapping(32, 32, 1, 14, LoopOrder.PIXELS_OUTER).check(layer, ACCELERATOR)
+
+
+@pytest.mark.parametrize(
+    ("mapping", "message"),
+    [
+        # 4 groups * 16 rows * ceil(16 / 2) slots = 512 words of 16 bytes = 8 KiB, of 4.
+        ((16, 32, 14, 14), "ifmap_kib: .* needs 512 words a bank, it has 256; 8 KiB would do"),
+        # 4 * 4 * 9 = 144 words of 128 bytes = 18 KiB, of 4.
+        ((64, 32, 1, 1), "weight_kib: .* needs 144 words a bank, it has 32; 18 KiB would do"),
+        # 1 * 14 * 7 = 98 sums of 32 banks * 4 bytes = 12.25 KiB, of 4.
+        ((16, 8, 14, 14), "ofmap_kib: .* needs 98 words a bank, it has 32; 13 KiB would do"),
+    ],
+)
+def test_buffers_are_checked(mapping: tuple[int, int, int, int], message: str) -> None:
+    with pytest.raises(MappingError, match=message):
+        Mapping(*mapping, LoopOrder.CHANNELS_OUTER).check(LAYER, ACCELERATOR)
+
+
+def test_every_enumerated_mapping_is_legal_and_different() -> None:
+    mappings = enumerate_mappings(LAYER, ACCELERATOR)
+    assert len(mappings) == len(set(mappings)) > 0
+    for mapping in mappings:
+        mapping.check(LAYER, ACCELERATOR)

@@ -1,0 +1,121 @@
+import numpy as np
+import pytest
+
+from cost_models.coefficients import load_coefficients
+from cost_models.resources import (
+    RESOURCES,
+    block_rams,
+    check_fits,
+    dsp_slices,
+    estimate_resources,
+    excess,
+    logic,
+    memories,
+    ultra_rams,
+)
+from hw_templates.accelerator import Accelerator
+from hw_templates.accelerator_space import AcceleratorSpace
+from hw_templates.board import load_board
+from hw_templates.errors import InvalidValueError, ResourceError
+
+Z2, ZCU104 = load_board("pynq-z2"), load_board("zcu104")
+SMALL = Accelerator(8, 8, 2, 2, 8, 8, 8, 64, 100, 4)
+# DPUCZDX8G with low DSP usage, from AMD PG338 (v1.2): pixel, input and output parallelism, LUTs, FFs.
+DPU = ((4, 8, 8, 20759, 33572), (8, 8, 8, 29155, 49823), (8, 12, 12, 37055, 72850), (8, 16, 16, 44583, 99791))
+
+
+@pytest.mark.parametrize(
+    ("depth", "width", "count"),
+    [
+        # A block RAM of 18 Kib is 16384 x 1, 8192 x 2, 4096 x 4, 2048 x 9, 1024 x 18 or 512 x 36 (AMD UG473).
+        (16384, 1, 1),
+        (16385, 1, 2),
+        (8192, 2, 1),
+        (4096, 3, 1),
+        (4096, 4, 1),
+        (2048, 8, 1),
+        (2049, 9, 2),
+        (1024, 18, 1),
+        (512, 18, 1),
+        (512, 32, 1),
+        (512, 36, 1),
+        (512, 64, 2),
+        (513, 36, 2),
+        (1024, 64, 4),
+        (4096, 32, 8),
+    ],
+)
+def test_block_rams(depth: int, width: int, count: int) -> None:
+    assert block_rams(depth, width) == count
+
+
+def test_ultra_rams() -> None:
+    assert (ultra_rams(4096, 64), ultra_rams(4097, 64), ultra_rams(2048, 128)) == (1, 2, 2)
+
+
+@pytest.mark.parametrize(
+    ("accelerator", "count"),
+    [
+        # PE array 8 * 8 * 2, depthwise 4 * 2, 3 for each of 8 lanes, 10 for addresses.
+        (Accelerator(8, 8, 2, 1, 8, 8, 8, 64, 100, 4), 128 + 8 + 24 + 10),
+        # Packing halves the rows of the array and the pixels of the depthwise unit, rounded up.
+        (Accelerator(8, 8, 3, 2, 8, 8, 8, 64, 100, 4), 96 + 8 + 24 + 10),
+        (Accelerator(16, 16, 1, 2, 8, 8, 8, 128, 100, 16), 128 + 16 + 48 + 10),
+    ],
+)
+def test_dsp_slices(accelerator: Accelerator, count: int) -> None:
+    assert dsp_slices(accelerator) == count
+
+
+def test_memories_by_hand() -> None:
+    # ifmap 2 halves * 2 banks of 512 x 64 (2 each), weights 2 * 8 banks of 128 x 64 (2 each), sums 2 * 16 banks of
+    # 128 x 32 (1 each), residual 2 of 256 x 64 (2 each), parameters 8 of 256 x 64 (2 each), FIFOs 4 of 1024 x 64 (4).
+    bram, uram = memories(SMALL, Z2)
+    assert bram == 2 * 2 * 2 + 2 * 8 * 2 + 2 * 16 * 1 + 2 * 2 + 8 * 2 + 4 * 4
+    assert uram == 0
+
+
+def test_deep_banks_go_to_ultra_ram_where_there_is_any() -> None:
+    deep = Accelerator(8, 8, 1, 1, 32, 8, 8, 64, 150, 4)  # ifmap banks of 4096 x 64
+    assert memories(deep, ZCU104)[1] == 2
+    assert memories(deep, Z2)[1] == 0
+    assert memories(deep, Z2)[0] - memories(deep, ZCU104)[0] == 2 * 16
+
+
+def test_columns_equal_single_accelerators() -> None:
+    for board in (Z2, ZCU104):
+        columns = AcceleratorSpace(board).sample(np.random.default_rng(0), 50)
+        together = estimate_resources(columns, board)
+        for index, accelerator in enumerate(columns):
+            alone = estimate_resources(accelerator, board)
+            for name in RESOURCES:
+                assert isinstance(getattr(alone, name), int)
+                assert getattr(together, name)[index] == getattr(alone, name)
+
+
+def test_excess_is_what_is_missing() -> None:
+    assert excess(estimate_resources(SMALL, Z2), Z2)["dsp"] == dsp_slices(SMALL) - 220
+
+
+def test_every_resource_that_is_short_is_named() -> None:
+    check_fits(SMALL, Z2)
+    with pytest.raises(ResourceError) as raised:
+        check_fits(Accelerator(64, 64, 2, 2, 8, 16, 8, 64, 100, 8), Z2)
+    assert str(raised.value).startswith("dsp: needs 4138 of 220 on pynq-z2, 3918 too many; bram_18k: needs ")
+    assert "uram" not in str(raised.value)
+
+
+def test_clock_and_ports_are_checked() -> None:
+    with pytest.raises(InvalidValueError, match=r"accelerator\.clock_mhz: must be one of .*, got 90"):
+        check_fits(Accelerator(8, 8, 2, 2, 8, 8, 8, 64, 90, 4), Z2)
+    with pytest.raises(InvalidValueError, match=r"accelerator\.axi_bits: must be at most 64, got 128"):
+        check_fits(Accelerator(16, 16, 2, 2, 8, 8, 8, 128, 100, 4), Z2)
+
+
+@pytest.mark.parametrize(("pixels", "inputs", "outputs", "lut", "ff"), DPU)
+def test_logic_is_of_the_size_of_published_engines(pixels: int, inputs: int, outputs: int, lut: int, ff: int) -> None:
+    # Another engine of the same parallelism: the estimate must be of its order, no more is claimed.
+    size = Accelerator(outputs, inputs, pixels, 2, 16 * pixels, 64, 32, 32, 150, 4)
+    estimated_lut, estimated_ff = logic(size, load_coefficients().logic)
+    assert 0.5 < estimated_lut / lut < 1.5
+    assert 0.5 < estimated_ff / ff < 1.5
