@@ -14,7 +14,7 @@ from cost_models.layer_columns import LayerColumns, by_kind
 from cost_models.mapper import best_mappings
 from cost_models.mapping import LoopOrder, Mapping, no_mapping_error
 from cost_models.tiling import ChannelTiling, Engine, PixelTiling
-from cost_models.visits import VISITS, Inside, Traffic, visit_numbers
+from cost_models.visits import RELOADS_IFMAP, RELOADS_WEIGHTS, VISITS, Traffic, visit_numbers
 from cost_models.workload import Layer, Workload
 from hw_templates.accelerator import Accelerator, AcceleratorColumns
 from hw_templates.board import Board
@@ -198,15 +198,12 @@ def price_mapped(
         channels_outer,
     )
     cycles = np.empty(len(layers))
-    ifmap_passes, weight_passes = np.ones(len(layers)), np.ones(len(layers))
     for number, visit in enumerate(VISITS):
         rows = np.flatnonzero(numbers == number)
         if len(rows):
             cycles[rows] = slot_cycles(layers, timing.take(rows), visit, (channels, rows), (pixels, rows))
-            if layers.dense and visit.inside in (Inside.INPUTS, Inside.PIXELS):
-                ifmap_passes[rows] = channels.outputs.count[rows]
-            if visit.inside in (Inside.INPUTS, Inside.CHANNELS):
-                weight_passes[rows] = pixels.count[rows]
+    ifmap_passes = np.where(RELOADS_IFMAP[numbers] & layers.dense, channels.outputs.count, 1)
+    weight_passes = np.where(RELOADS_WEIGHTS[numbers], pixels.count, 1)
     traffic = Traffic.of(shapes, channels, pixels, ifmap_passes, weight_passes)
     setup = setup_cycles(shapes, engine, timing)
     ddr = ddr_bytes(shapes, engine, traffic)

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from cost_models.coefficients import LatencyCoefficients
 from cost_models.layer_columns import LayerColumns
 from cost_models.tiling import BODY, LAST, Array, ChannelTiling, Engine, PixelTile, PixelTiling
-from cost_models.visits import Inside, Line, PixelTiles, Visit
+from cost_models.visits import RELOADS_IFMAP, RELOADS_WEIGHTS, Inside, Line, PixelTiles, Visit
 from cost_models.workload import Operation
 from hw_templates.board import Board
 
@@ -337,23 +337,33 @@ def slot_cycles(
 
 
 def least_slot_cycles(
+    layers: LayerColumns,
     timing: Timing,
+    numbers: NDArray[np.int8],
     channels: tuple[ChannelTiling, NDArray[np.intp]],
     pixels: tuple[PixelTiling, NDArray[np.intp]],
 ) -> Array:
-    """[candidates] cycles that :func:`slot_cycles` cannot go below in any loop order, for little work.
+    """[candidates] cycles that :func:`slot_cycles` cannot go below, for little work; ``numbers`` index ``VISITS``.
 
-    Every step has its slot, and together the slots are as long as all computation, as all words of either load port,
-    and as all words through the DDR, each loaded as rarely as the tiling allows.
+    Every step has its slot, and together the slots last as long as all computation, as all that any port moves, and as
+    all words need that pass the DDR. Bursts count where each pixel is one.
     """
-    (m, n), (cut, chosen), (tiles, places) = (channels[0].outputs, channels[0].inputs), channels, pixels
-    steps_m_n, steps_pixels = np.take(m.count * n.count, chosen), np.take(np.multiply(*tiles.counts), places)
-    steps = steps_m_n * steps_pixels
-    trips = np.take(m.total * n.total, chosen) * np.take(tiles.taps * tiles.rows.total * tiles.groups.total, places)
-    many_in = n.count > 1
-    ifmap = np.take(np.where(many_in, m.count, 1) * cut.in_words.total, chosen) * np.take(tiles.area, places)
-    weights = np.take(cut.all_weight_words, chosen) * np.where(np.take(many_in, chosen), steps_pixels, 1)
-    moved = np.maximum(np.maximum(ifmap, weights), (ifmap + weights) * timing.ddr_cycles_per_word)
-    compute = trips + (timing.pipeline - timing.access) * steps
-    least: Array = np.maximum(compute, moved) + (steps + 2) * (timing.slot + timing.access)
-    return least
+    (cut, chosen), (tiles, places) = channels, pixels
+    m, n, tile_count = cut.outputs.count, cut.inputs.count, np.multiply(*tiles.counts)
+    steps = np.take(m * n, chosen) * np.take(tile_count, places)
+    trips = np.take(cut.outputs.total * cut.inputs.total, chosen) * np.take(tiles.all_trips, places)
+    again_m = np.where(RELOADS_IFMAP[numbers] & layers.dense, np.take(m, chosen), 1)
+    again_pixels = np.where(RELOADS_WEIGHTS[numbers], np.take(tile_count, places), 1)
+    area, outputs = np.take(tiles.area, places), np.take(tiles.all_outputs, places)
+    parts = n if layers.dense else m
+    ifmap_words = np.take(cut.in_words.total, chosen) * area * again_m
+    ifmap_bursts = np.take(np.where(parts > 1, parts, 0), chosen) * area * again_m
+    weight_words = np.take(cut.all_weight_words, chosen) * again_pixels
+    ofmap_words = np.take(cut.out_words.total, chosen) * outputs
+    ofmap_bursts = np.take(np.where(m > 1, m, 0), chosen) * outputs
+    words = ifmap_words + weight_words + (2 * ofmap_words if layers.residual else ofmap_words)
+    least = np.maximum(trips + (timing.pipeline - timing.access) * steps, words * timing.ddr_cycles_per_word)
+    least = np.maximum(least, ifmap_words + timing.burst * ifmap_bursts)
+    least = np.maximum(least, np.maximum(weight_words, ofmap_words + timing.burst * ofmap_bursts))
+    cycles: Array = least + (steps + 2) * (timing.slot + timing.access)
+    return cycles

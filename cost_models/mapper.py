@@ -143,36 +143,33 @@ def _search(
     height_row, width_row = np.divmod(pixel, sizes.width.shape[1])
     axes = (out_row > 0, in_row > 0, height_row > 0, width_row > 0)
 
-    # Cycles in the order pixels outer, and in the order channels outer where that visits other tiles.
-    cycles = np.full((2, len(case)), np.inf, dtype=np.float32)
+    # By loop order: pixels outer, and channels outer where that visits other tiles.
     numbers = [visit_numbers(*axes, np.array(outer)) for outer in (False, True)]
-    differs = numbers[0] != numbers[1]
+    orders = (np.arange(len(case)), np.flatnonzero(numbers[0] != numbers[1]))
+    cycles, least = np.full((2, 2, len(case)), np.inf, dtype=np.float32)
+    for order, rows in enumerate(orders):
+        tilings = (channels, channel_index[rows]), (pixels, pixel_index[rows])
+        least[order, rows] = least_slot_cycles(layers, timing.take(case[rows]), numbers[order][rows], *tilings)
 
-    def calculate(rows: IntArray) -> int:
-        for order, others in ((0, rows), (1, rows[differs[rows]])):
-            visits = numbers[order][others]
-            for number in np.unique(visits):
-                members = others[visits == number]
-                for start in range(0, len(members), _BLOCK):
-                    block = members[start : start + _BLOCK]
-                    cycles[order, block] = slot_cycles(
-                        layers,
-                        timing.take(case[block]),
-                        VISITS[number],
-                        (channels, channel_index[block]),
-                        (pixels, pixel_index[block]),
-                    )
-        return len(rows) + int(np.count_nonzero(differs[rows]))
+    def calculate(order: int, rows: IntArray) -> int:
+        visits = numbers[order][rows]
+        for number in np.unique(visits):
+            members = rows[visits == number]
+            for start in range(0, len(members), _BLOCK):
+                block = members[start : start + _BLOCK]
+                tilings = (channels, channel_index[block]), (pixels, pixel_index[block])
+                cycles[order, block] = slot_cycles(layers, timing.take(case[block]), VISITS[number], *tilings)
+        return len(rows)
 
     # The most promising mapping of each case is priced first; then all that its bound does not rule out.
-    least = least_slot_cycles(timing.take(case), (channels, channel_index), (pixels, pixel_index))
-    owners, promising = _first_least(least, case)
-    calculated = calculate(promising)
+    owners, promising = _first_least(least.min(axis=0), case)
+    first = least[:, promising].argmin(axis=0)
+    calculated = sum(calculate(order, promising[first == order]) for order in (0, 1))
     reached = np.zeros(len(layers), dtype=np.float32)
-    reached[owners] = cycles[:, promising].min(axis=0)
+    reached[owners] = cycles[first, promising]
+    least[first, promising] = np.inf
     possible = least * np.float32(1 - _ROUNDING) < reached[case]
-    possible[promising] = False
-    calculated += calculate(np.flatnonzero(possible))
+    calculated += sum(calculate(order, np.flatnonzero(possible[order])) for order in (0, 1))
     found, best = _first_least(cycles.min(axis=0), case)
     tiles = np.zeros((4, len(layers)), dtype=np.int64)
     tiles[0, found] = sizes.out_channels[found, out_row[best]]
@@ -181,7 +178,7 @@ def _search(
     tiles[3, found] = sizes.width[found, width_row[best]]
     channels_outer = np.zeros(len(layers), dtype=bool)
     channels_outer[found] = cycles[1, best] < cycles[0, best]
-    return BestMappings(tiles, channels_outer, len(case) + int(np.count_nonzero(differs)), calculated)
+    return BestMappings(tiles, channels_outer, len(orders[0]) + len(orders[1]), calculated)
 
 
 def _pairs(first: Array, second: Array) -> tuple[Array, Array]:

@@ -299,6 +299,16 @@ class PixelTiling:
         return self.rows.count * self.cols.count
 
     @property
+    def all_trips(self) -> Array:
+        """Pipeline trips of all tiles for one group of output and one of input channels."""
+        return self.taps * self.rows.total * self.groups.total
+
+    @property
+    def all_outputs(self) -> Array:
+        """Output pixels of all tiles."""
+        return self.rows.total * self.cols.total
+
+    @property
     def area(self) -> Array:
         """Input pixels read by all tiles together."""
         return self.halo_rows.total * self.halo_cols.total

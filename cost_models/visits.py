@@ -49,6 +49,11 @@ VISITS = tuple(
 )
 
 
+# [visits] whether each output tile loads the ifmap again (of a dense layer), and each pixel tile the weights.
+RELOADS_IFMAP = np.array([visit.inside in (Inside.INPUTS, Inside.PIXELS) for visit in VISITS])
+RELOADS_WEIGHTS = np.array([visit.inside in (Inside.INPUTS, Inside.CHANNELS) for visit in VISITS])
+
+
 def visit_numbers(
     many_out: Array, many_in: Array, many_rows: Array, many_cols: Array, channels_outer: Array
 ) -> NDArray[np.int8]:
@@ -130,7 +135,7 @@ class Traffic:
         weight_passes: Array,
     ) -> "Traffic":
         """Totals over all tiles, where the whole ifmap and all weights are loaded so many times."""
-        trips = channels.outputs.total * channels.inputs.total * pixels.taps * pixels.rows.total * pixels.groups.total
+        trips = channels.outputs.total * channels.inputs.total * pixels.all_trips
         ifmap_words = channels.in_words.total * pixels.area * ifmap_passes
         weight_words = channels.all_weight_words * weight_passes
         ofmap_words = channels.out_words.total * (layers.out_height * layers.out_width)
