@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from codesign.search.joint_space import IntArray
-from codesign.search.pareto import PricedPairs
+from codesign.search.pareto import MAXIMISED, PricedPairs
 from codesign.search.pricing import PairPricer
 from cost_models.resources import RESOURCES
 from hw_templates.accelerator import is_legal
@@ -14,6 +14,9 @@ from hw_templates.errors import InfeasibleError, InvalidValueError
 _DRAWS = 200
 _CHILDREN_PER_ACCELERATOR = 16
 _FIRST_DRAW = 3
+_EXTREME_SHARE = 0.3
+_END_PAIRS = 8
+_RATE_FACTORS = (1, 1, 2, 5)
 
 
 @dataclass(frozen=True)
@@ -21,13 +24,13 @@ class RoundPlan:
     """How the batches of a round are made up.
 
     Attributes:
-        subnets: in a batch.
+        subnets: in a batch; more where there are fewer accelerators.
         accelerators: in a batch; in most rounds they are taken from the archive, which costs no new layer tables.
         new_accelerators: in the batch of every ``new_period``-th round, bred or drawn. Layer tables of many
             accelerators at once cost little more than those of one.
         new_period: see there.
         immigrants: share of the subnets and of the new accelerators that are drawn at random.
-        mutation_rate: chance of each gene to change.
+        mutation_rate: chance of each gene of most children to change, twice that for accelerators.
     """
 
     subnets: int = 64
@@ -64,7 +67,7 @@ def breed_subnets(
         ends = np.stack([space.encode(space.smallest()), space.encode(space.largest())])
         return _unique(np.concatenate([ends, space.sample_genes(rng, count)]))[:count]
     immigrants = max(1, round(plan.immigrants * count))
-    parents = _pick(rng, archive.rows, 2 * count)
+    parents = _pick_parents(rng, archive, 2 * count)
     sizes = np.array([len(choices) for _, choices in space.genes])
     genes = parents[:, : joint.gene_count]
     # Genes of absent blocks say nothing: random ones keep crossover from favouring choice 0.
@@ -98,7 +101,7 @@ def breed_accelerators(
         return draw_fitting(pricer, rng, _FIRST_DRAW * plan.new_accelerators), np.zeros(
             (0, len(space.genes)), dtype=np.int64
         )
-    parents = _pick(rng, archive.rows, 2 * _CHILDREN_PER_ACCELERATOR * plan.new_accelerators)
+    parents = _pick_parents(rng, archive, 2 * _CHILDREN_PER_ACCELERATOR * plan.new_accelerators)
     sizes = np.array([len(choices) for _, choices in space.genes])
     children = _unique(_breed(parents[:, pricer.joint.gene_count :], sizes, rng, 2 * plan.mutation_rate))
     children = children[is_legal(space.decode(children))]
@@ -148,11 +151,16 @@ def _breed(parents: IntArray, sizes: IntArray, rng: np.random.Generator, rate: f
 
 
 def _mutate(rows: IntArray, sizes: IntArray, rng: np.random.Generator, rate: float) -> IntArray:
-    """Each gene changed with chance ``rate``: half of them to a neighbouring choice (choices are ordered)."""
+    """Each gene changed with chance ``rate``, or several times that in some rows.
+
+    Heavy-tailed rates leave local optima that single steps cannot (Doerr et al. 2017). Half of the changes go to a
+    neighbouring choice (choices are ordered), half to any.
+    """
+    rates = np.minimum(rate * rng.choice(_RATE_FACTORS, size=(len(rows), 1)), 1)
     neighbours = np.clip(rows + rng.choice([-1, 1], size=rows.shape), 0, sizes - 1)
     anywhere = rng.integers(sizes, size=rows.shape)
     changed = np.where(rng.random(rows.shape) < 0.5, neighbours, anywhere)
-    return np.where(rng.random(rows.shape) < rate, changed, rows)
+    return np.where(rng.random(rows.shape) < rates, changed, rows)
 
 
 def _unique(rows: IntArray) -> IntArray:
@@ -161,7 +169,13 @@ def _unique(rows: IntArray) -> IntArray:
     return rows[np.sort(first)]
 
 
-def _pick(rng: np.random.Generator, rows: IntArray, count: int) -> IntArray:
-    """``count`` rows, drawn with replacement."""
-    picked: IntArray = rows[rng.integers(len(rows), size=count)]
+def _pick_parents(rng: np.random.Generator, archive: PricedPairs, count: int) -> IntArray:
+    """``count`` rows of the archive, drawn with replacement; ``_EXTREME_SHARE`` of them among its ends.
+
+    An end is the best few in one objective: few pairs lie there, and they stretch the front.
+    """
+    best_first = np.argsort(archive.values * np.where(MAXIMISED, -1, 1), axis=0, kind="stable")
+    ends = best_first[:_END_PAIRS][rng.integers(min(_END_PAIRS, len(archive)), size=count), rng.integers(3, size=count)]
+    anywhere = rng.integers(len(archive), size=count)
+    picked: IntArray = archive.rows[np.where(rng.random(count) < _EXTREME_SHARE, ends, anywhere)]
     return picked

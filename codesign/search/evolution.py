@@ -62,12 +62,15 @@ def run_round(
         InfeasibleError: no accelerator fits the board.
     """
     rng = np.random.default_rng([key.seed, key.worker, key.number])
-    genes = breed_subnets(pricer, archive, rng, plan, plan.subnets)
     misfits = np.zeros((0, len(pricer.joint.accelerators.genes)), dtype=np.int64)
     if len(archive) and key.number % plan.new_period:
         accelerators = veteran_accelerators(pricer, archive, rng, plan)
+        # Where the archive has fewer accelerators, more subnets make up for it.
+        subnets = plan.subnets * plan.accelerators // len(accelerators)
     else:
         accelerators, misfits = breed_accelerators(pricer, archive, rng, plan)
+        subnets = plan.subnets
+    genes = breed_subnets(pricer, archive, rng, plan, subnets)
     priced = price_pairs(pricer, oracle, genes, accelerators)
     partners = genes[rng.integers(len(genes), size=len(misfits))]
     return Round(concatenate([archive, priced]).front(), np.concatenate([partners, misfits], axis=1))
