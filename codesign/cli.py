@@ -1,5 +1,6 @@
 """The command line. Everything heavy is imported by the verb that needs it, so that help is instant."""
 
+import logging
 import os
 import sys
 from collections.abc import Iterator
@@ -52,18 +53,20 @@ class ConsoleProgress:
             TimeRemainingColumn(),
             TextColumn("{task.fields[where]}"),
         )
-        with Bars(*columns, console=self._console, transient=True) as bars:
+        with Bars(*columns, console=self._console, transient=True, disable=not self._console.is_terminal) as bars:
             task = bars.add_task(name, total=1.0, where="")
             yield lambda share, text: bars.update(task, completed=share, where=text)
 
     def say(self, text: str) -> None:
         """Print a line."""
-        self._console.print(text, highlight=False)
+        self._console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
 @contextmanager
 def _session() -> Iterator[ConsoleProgress]:
     """Yield the progress to show, and turn what goes wrong into one line and an exit code."""
+    # Optuna tells of every study it opens; the progress shown here says more.
+    logging.getLogger("optuna").setLevel(logging.WARNING)
     try:
         yield ConsoleProgress(Console())
     except CodesignError as error:
@@ -135,8 +138,7 @@ def emit(
 ) -> None:
     """Choose the winning pair, quantise it and write its HLS project.
 
-    Without a limit the winner is the knee of the front: neither accuracy nor latency can gain much without the other
-    losing more.
+    Without a limit the winner is the knee of the front: the pair nearest to the best of all three objectives.
 
     Example: codesign emit runs/digits --max-latency-ms 0.5
     """

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
 
 from cost_models.estimate import Estimate
 
@@ -44,11 +45,18 @@ def front_figure(fronts: Mapping[str, FloatArray], winner: Point) -> Figure:
         chosen = (winner.latency_ms, winner.energy_mj)[column - 1]
         axes.plot(chosen, 100 * winner.accuracy, "*", color=_RED, markersize=15, mec="white", label="winner", zorder=5)
         axes.set_xscale("log")
+        axes.xaxis.set_major_formatter(FuncFormatter(_label))
+        axes.xaxis.set_minor_formatter(FuncFormatter(_label))
         axes.set_xlabel(f"{label} (predicted by the cost model)")
         axes.grid(alpha=0.3, which="both")
     figure.axes[0].set_ylabel("accuracy / % (predicted)")
     figure.axes[0].legend(loc="lower right", framealpha=0.9)
     return figure
+
+
+def _label(value: float, _position: int | None) -> str:
+    """Plain numbers at 1, 2 and 5 of each decade of a logarithmic axis."""
+    return f"{value:g}" if f"{value:.0e}"[0] in "125" else ""
 
 
 def _staircase(cost: FloatArray, gain: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -70,9 +78,9 @@ def layers_figure(estimate: Estimate) -> Figure:
         cycles.barh(rows, bars, color=colour, height=0.75, label=f"bound by {bound}")
     compute = [layer.compute_cycles for layer in layers]
     cycles.plot(compute, rows, "|", color="black", markersize=8, label="trips of the compute loop")
-    cycles.legend(loc="upper right", fontsize=8)
+    figure.legend(loc="outside upper center", ncols=4, fontsize=8)
     cycles.set_yticks(rows, [layer.name for layer in layers], fontsize=7)
-    cycles.invert_yaxis()
+    cycles.set_ylim(len(layers) - 0.4, -0.6)
     cycles.set_xlabel("cycles (predicted)")
     data.barh(rows, [layer.ddr_bytes / 1024 for layer in layers], color=_GREEN, height=0.75)
     data.set_xlabel("DDR traffic / KiB")

@@ -201,9 +201,10 @@ extern "C" void conv_engine(const Word* ifmap_port, const Word* weight_port, con
 #pragma HLS ARRAY_PARTITION variable = weights.pong complete dim = 1
 #pragma HLS ARRAY_PARTITION variable = ofmap.ping complete dim = 1  // one bank a PE
 #pragma HLS ARRAY_PARTITION variable = ofmap.pong complete dim = 1
-#pragma HLS ARRAY_PARTITION variable = parameters complete dim = 1      // one bank a requantiser
-#pragma HLS ARRAY_PARTITION variable = tables complete dim = 1          // one copy a requantiser
-#pragma HLS BIND_STORAGE variable = tables type = ram_1p impl = lutram  // 256 bytes would waste a block RAM
+#pragma HLS ARRAY_PARTITION variable = parameters complete dim = 1               // one bank a requantiser
+#pragma HLS ARRAY_PARTITION variable = tables cyclic factor = AXI_BYTES dim = 2  // a bus word is written at once
+#pragma HLS ARRAY_PARTITION variable = tables complete dim = 1                   // one copy a requantiser
+#pragma HLS BIND_STORAGE variable = tables type = ram_1p impl = lutram           // 256 bytes would waste a block RAM
 
     const Ports ports = {ifmap_port, weight_port, residual_port, ofmap_port};
 layers:

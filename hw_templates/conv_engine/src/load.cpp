@@ -58,7 +58,7 @@ groups:
     }
 table:
     for (int i = 0; i < 256 / AXI_BYTES; ++i) {
-#pragma HLS PIPELINE II = AXI_BYTES  // a table has one write port
+#pragma HLS PIPELINE II = 1  // one bus word a cycle: each of its bytes has a bank of its own
         const Word word = port[d.table_word + i];
         for (int b = 0; b < AXI_BYTES; ++b) {
             for (int lane = 0; lane < AXI_BYTES; ++lane) {
