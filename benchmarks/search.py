@@ -16,6 +16,8 @@ import tempfile
 import time
 from pathlib import Path
 
+import optuna
+
 from codesign.run import Run
 from codesign.search.baselines import random_front, reference_point, sequential_front
 from codesign.search.evolution import evolve
@@ -113,6 +115,7 @@ def main() -> None:
     options.add_argument("--pairs", type=int, default=200_000)
     options.add_argument("--seeds", type=int, default=5)
     asked = options.parse_args()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
     joint = JointSpace(DIGITS, AcceleratorSpace(load_board(asked.board)))
     predictor = predictor_of(asked.run) if asked.run else fitted_for_the_occasion()
     for workers in (1, 2):

@@ -15,6 +15,9 @@ from codesign.search.pareto import PricedPairs, concatenate
 from codesign.search.pricing import PairPricer
 from codesign.supernet.oracle import AccuracyOracle
 
+# Accelerators that do not fit, priced in each round that breeds new ones.
+_MISFITS = 2
+
 
 def price_pairs(pricer: PairPricer, oracle: AccuracyOracle, genes: IntArray, accelerators: IntArray) -> PricedPairs:
     """Every pair of subnets [n, G] and legal accelerators [A, 10] that can be mapped: at most n * A pairs."""
@@ -46,11 +49,11 @@ class Round:
 
     Attributes:
         archive: every non-dominated pair known after it.
-        misfits: int64 [m, G + 10], pairs that were bred and not priced: their accelerator does not fit the board.
+        misfits: a few pairs whose accelerator does not fit the board; so a reader of the study sees where it ends.
     """
 
     archive: PricedPairs
-    misfits: IntArray
+    misfits: PricedPairs
 
 
 def run_round(
@@ -62,18 +65,19 @@ def run_round(
         InfeasibleError: no accelerator fits the board.
     """
     rng = np.random.default_rng([key.seed, key.worker, key.number])
-    misfits = np.zeros((0, len(pricer.joint.accelerators.genes)), dtype=np.int64)
+    joint, subnets = pricer.joint, plan.subnets
     if len(archive) and key.number % plan.new_period:
         accelerators = veteran_accelerators(pricer, archive, rng, plan)
         # Where the archive has fewer accelerators, more subnets make up for it.
         subnets = plan.subnets * plan.accelerators // len(accelerators)
     else:
-        accelerators, misfits = breed_accelerators(pricer, archive, rng, plan)
-        subnets = plan.subnets
+        fitting, misfits = breed_accelerators(pricer, archive, rng, plan)
+        accelerators = np.concatenate([fitting, misfits[:_MISFITS]])
     genes = breed_subnets(pricer, archive, rng, plan, subnets)
     priced = price_pairs(pricer, oracle, genes, accelerators)
-    partners = genes[rng.integers(len(genes), size=len(misfits))]
-    return Round(concatenate([archive, priced]).front(), np.concatenate([partners, misfits], axis=1))
+    fits = (pricer.excess(joint.columns(priced.rows)) <= 0).all(axis=1)
+    outside = priced.take(~fits).front()
+    return Round(concatenate([archive, priced.take(fits)]).front(), outside.take(np.arange(len(outside))[:_MISFITS]))
 
 
 def evolve(

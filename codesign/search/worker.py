@@ -9,8 +9,8 @@ import optuna
 from optuna.trial import TrialState
 
 from codesign.search.breeding import RoundPlan
-from codesign.search.evolution import RoundKey, no_pairs, price_pairs, run_round
-from codesign.search.joint_space import IntArray, JointSpace
+from codesign.search.evolution import RoundKey, no_pairs, run_round
+from codesign.search.joint_space import JointSpace
 from codesign.search.pareto import PricedPairs, concatenate
 from codesign.search.pricing import PairPricer
 from codesign.search.study import StudyLocation, is_feasible, make_trials, read_pairs, storage_errors
@@ -108,7 +108,7 @@ class Worker:
         self._number = number
         self._seen: set[int] = set()
         self._stored: set[bytes] = set()
-        self._misfits: IntArray = no_pairs(pricer).rows
+        self._misfits = no_pairs(pricer)
         self.archive = no_pairs(pricer)
         self._read_new_trials()
         self.done = self._written = Progress(**study.user_attrs.get(f"{_PROGRESS}{number}", {}))
@@ -142,25 +142,23 @@ class Worker:
         before = Progress(0, pricer.pairs, pricer.candidates)
         key = RoundKey(self._settings.seed, self._number, self.done.rounds)
         found = run_round(pricer, self._oracle, self.archive, key, self._settings.plan)
-        self.archive, self._misfits = found.archive, found.misfits
+        self.archive, self._misfits = found.archive, concatenate([self._misfits, found.misfits])
         self.done = self.done + Progress(1, pricer.pairs, pricer.candidates) - before
 
     def write(self) -> None:
-        """Add what is not in the study yet: non-dominated pairs, a pair that does not fit, and how far this is."""
+        """Add what is not in the study yet: non-dominated pairs, some that do not fit, and how far this is."""
         if self.done == self._written:
             return
         joint = self._pricer.joint
         new = [index for index, row in enumerate(self.archive.rows) if row.tobytes() not in self._stored]
-        pairs = self.archive.take(np.array(new, dtype=np.int64))
-        if len(self._misfits):
-            genes, accelerators = np.split(self._misfits[:1], [joint.gene_count], axis=1)
-            pairs = concatenate([pairs, price_pairs(self._pricer, self._oracle, genes, accelerators)])
+        pairs = concatenate([self.archive.take(np.array(new, dtype=np.int64)), self._misfits])
         columns = joint.columns(pairs.rows)
         resources, excess = self._pricer.resources(columns), self._pricer.excess(columns)
         with storage_errors(self._location):
             self._study.add_trials(make_trials(joint, pairs, resources, excess, {"worker": self._number}))
             self._study.set_user_attr(f"{_PROGRESS}{self._number}", asdict(self.done))
         self._stored.update(row.tobytes() for row in pairs.rows)
+        self._misfits = no_pairs(self._pricer)
         self._written = self.done
 
     def _read_new_trials(self) -> None:
