@@ -1,11 +1,16 @@
 """How far the closed form is from the event-driven simulator, over random layers, accelerators and legal mappings.
 
-Half of the cases run the mapper's choice, half a mapping drawn from all legal tile sizes, however odd.
+Half of the cases run the mapper's choice, half a mapping drawn from all legal tile sizes, however odd. Most agree to
+the cycle. What deviates by more than 10 % does so because ports compete for the DDR: where they ask for nearly all its
+bandwidth, a port of short bursts (a tile of some of the channels is a burst a pixel) waits behind the long bursts of
+another, and finishes long after it. The closed form takes the longer of the busiest port and all words through the
+DDR, and so is too low there, never by a third. `figure simulator_ample_ddr_...` are the same cases with bandwidth to
+spare: what is left is the mean that stands for middle tiles clipped at the border, and unlike neighbours of tiles.
 """
 
 import argparse
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -17,7 +22,7 @@ from cost_models.simulator import SimulatedLayer, simulate
 from cost_models.workload import Layer, Operation
 from hw_templates.accelerator import Accelerator, AcceleratorColumns
 from hw_templates.accelerator_space import AcceleratorSpace
-from hw_templates.board import Board, load_board
+from hw_templates.board import Board, Ddr, load_board
 
 
 @dataclass(frozen=True)
@@ -104,9 +109,12 @@ def main() -> None:
     parser.add_argument("--board", default="pynq-z2")
     parser.add_argument("--worst", type=int, default=0, help="print this many of the worst cases")
     arguments = parser.parse_args()
-    cases = random_cases(arguments.cases, arguments.seed, load_board(arguments.board), load_coefficients())
+    board, coefficients = load_board(arguments.board), load_coefficients()
+    ample = replace(board, ddr=Ddr(peak_gb_s=1e6, plan_gb_s=1e6))
+    cases = random_cases(arguments.cases, arguments.seed, board, coefficients)
     for name, chosen in (
         ("simulator", cases),
+        ("simulator_ample_ddr", random_cases(arguments.cases // 4, arguments.seed, ample, coefficients)),
         ("simulator_best_mapping", [case for case in cases if case.is_best]),
         ("simulator_random_mapping", [case for case in cases if not case.is_best]),
     ):

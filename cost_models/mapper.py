@@ -72,7 +72,8 @@ class _Sizes:
     def take(self, cases: IntArray) -> "_Sizes":
         """The sizes of some cases, without choices that none of them has."""
         parts = [part[cases] for part in (self.out_channels, self.in_channels, self.height, self.width)]
-        return _Sizes(*(part[:, part.any(axis=0)] for part in parts))
+        # In C order, as everything calculated from them is then too, and np.take need not copy it first.
+        return _Sizes(*(np.ascontiguousarray(part[:, part.any(axis=0)]) for part in parts))
 
 
 def _chunks(choices: IntArray) -> Iterator[IntArray]:
@@ -137,8 +138,11 @@ def _search(
     channels = ChannelTiling.of(shapes, engine, *_pairs(tile_out, tile_in))
     pixels = PixelTiling.of(shapes, engine, tile_height[:, :, None], tile_width[:, None])
     legal = _legal(accelerators, sizes, channels, pixels)
-    case, channel, pixel = np.nonzero(legal)
-    channel_index, pixel_index = case * legal.shape[1] + channel, case * legal.shape[2] + pixel
+    flat = np.flatnonzero(legal)
+    channel_index = flat // legal.shape[2]
+    case = channel_index // legal.shape[1]
+    channel, pixel = channel_index - case * legal.shape[1], flat - channel_index * legal.shape[2]
+    pixel_index = case * legal.shape[2] + pixel
     out_row, in_row = np.divmod(channel, sizes.in_channels.shape[1])
     height_row, width_row = np.divmod(pixel, sizes.width.shape[1])
     axes = (out_row > 0, in_row > 0, height_row > 0, width_row > 0)
