@@ -14,6 +14,7 @@ from codesign.supernet.checkpoint import Checkpoint
 from codesign.supernet.data import DataSet, Split
 from codesign.supernet.network import recalibrate
 from codesign.supernet.space import Genes
+from codesign.supernet.threads import one_thread
 from hw_templates.errors import InvalidValueError, StorageError
 
 CALIBRATION_IMAGES = 256
@@ -115,6 +116,7 @@ class MeasuredAccuracy:
         }
         self._cache = _Cache(cache, key)
 
+    @one_thread()
     def accuracy(self, genes: Genes) -> NDArray[np.float64]:
         """[n] accuracies, 0 to 1, of the subnets of genotypes [n, G].
 

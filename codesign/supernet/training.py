@@ -19,6 +19,7 @@ from codesign.supernet.network import Supernet
 from codesign.supernet.schedule import Phase, Schedule
 from codesign.supernet.sorting import sort_channels
 from codesign.supernet.space import Space, Subnet
+from codesign.supernet.threads import one_thread
 from hw_templates.errors import InvalidValueError, StorageError
 
 CHECKPOINT_SECONDS = 5.0
@@ -165,6 +166,7 @@ def _start(path: Path, space: Space, schedule: Schedule, seed: int) -> Checkpoin
     return Checkpoint(space, schedule, seed, 0, (), weights, {}, {})
 
 
+@one_thread()
 def train(
     space: Space,
     data: DataSet,
@@ -178,7 +180,7 @@ def train(
     """Train a supernet by progressive shrinking, going on from the file at ``path`` when there is one.
 
     The file is replaced every ``checkpoint_seconds`` and at the end. A run that was stopped and started again comes
-    to exactly the weights and losses of one that was not, on the same machine with the same number of threads.
+    to exactly the weights and losses of one that was not, on the same machine.
 
     Args:
         space: what to train.

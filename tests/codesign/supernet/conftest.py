@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from codesign.supernet.space import squeezed_channels
+from codesign.supernet.threads import one_thread
 
 ACTIVATIONS = {"relu": nn.ReLU, "hswish": nn.Hardswish}
 
@@ -115,3 +116,10 @@ def plain_network():
 @pytest.fixture(scope="session")
 def shrink_kernel():
     return shrink
+
+
+@pytest.fixture(autouse=True)
+def one_thread_in_tests():
+    """Several test processes share the cores."""
+    with one_thread():
+        yield

@@ -112,6 +112,17 @@ def test_a_finished_run_is_not_trained_again(digits, tmp_path):
     assert steps == []
 
 
+def test_training_does_not_depend_on_the_number_of_threads_and_leaves_it(digits, uninterrupted, tmp_path):
+    before = torch.get_num_threads()
+    other = 1 if before > 1 else 2
+    torch.set_num_threads(other)
+    try:
+        assert_same(train(DIGITS, digits, SHORT, tmp_path / "supernet.pt", seed=1), uninterrupted)
+        assert torch.get_num_threads() == other
+    finally:
+        torch.set_num_threads(before)
+
+
 def test_progress_and_losses_cover_every_step(digits, tmp_path):
     seen = []
     checkpoint = train(DIGITS, digits, SHORT, tmp_path / "supernet.pt", seed=1, on_step=seen.append)
