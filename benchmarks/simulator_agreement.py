@@ -4,7 +4,7 @@ Half of the cases run the mapper's choice, half a mapping drawn from all legal t
 the cycle. What deviates by more than 10 % does so because ports compete for the DDR: where they ask for nearly all its
 bandwidth, a port of short bursts (a tile of some of the channels is a burst a pixel) waits behind the long bursts of
 another, and finishes long after it. The closed form takes the longer of the busiest port and all words through the
-DDR, and so is too low there, never by a third. `figure simulator_ample_ddr_...` are the same cases with bandwidth to
+DDR, and so is too low there. `figure simulator_ample_ddr_...` are the same cases with bandwidth to
 spare: what is left is the mean that stands for middle tiles clipped at the border, and unlike neighbours of tiles.
 """
 

@@ -234,11 +234,11 @@ def _single_step(stages: Stages, pixels: PixelTiles) -> Array:
 def _channels_inside(stages: Stages, pixels: PixelTiles) -> Array:
     """Nn = 1 and Nm > 1, pixels outside: weights change in every step; a dense ifmap only when a pass begins."""
 
-    def one_pass(tile: PixelTile) -> Pass:
+    def one_pass(repeats: Array | int, tile: PixelTile) -> Pass:
         changing = None if stages.dense else tile
         compute, store = stages.compute(BODY, LAST, tile), stages.store(BODY, tile)
         return Pass(
-            repeats=1,
+            repeats=repeats,
             count=stages.out_count,
             first=stages.load(BODY, LAST, tile, with_weights=True),
             middle=stages.load(BODY, LAST, changing, with_weights=True),
@@ -249,7 +249,8 @@ def _channels_inside(stages: Stages, pixels: PixelTiles) -> Array:
         )
 
     first_load = stages.load(BODY, LAST, pixels.first, with_weights=True)
-    return _layer_cycles(stages, [(times, [one_pass(tile)]) for times, tile in pixels.outer()], first_load)
+    sequences = [(times, [one_pass(*tiles) for tiles in row]) for times, row in pixels.outer()]
+    return _layer_cycles(stages, sequences, first_load)
 
 
 def _pixels_inside(stages: Stages, pixels: PixelTiles) -> Array:
@@ -292,7 +293,8 @@ def _inputs_inside(stages: Stages, pixels: PixelTiles) -> Array:
         )
 
     sequences = [
-        (times, [one_pass(m, repeats, tile) for m, repeats in stages.out_repeats]) for times, tile in pixels.outer()
+        (times, [one_pass(m, across * repeats, tile) for across, tile in row for m, repeats in stages.out_repeats])
+        for times, row in pixels.outer()
     ]
     return _layer_cycles(stages, sequences, stages.load(stages.out_classes[0], BODY, pixels.first, with_weights=True))
 

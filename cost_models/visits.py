@@ -92,13 +92,15 @@ class PixelTiles:
     def _tile(self, row: int, col: int) -> PixelTile:
         return self._tiling.tile(row, col, *self._whole, self._candidates)
 
-    def outer(self) -> list[tuple[Array | int, PixelTile]]:
-        """(how many, tile) of each class, where pixels are the outer loop; what may be absent comes first."""
+    def outer(self) -> list[tuple[Array | int, list[tuple[Array | int, PixelTile]]]]:
+        """Rows of tiles where pixels are the outer loop: how many of a class, each with (how many, tile) along it.
+
+        Rows that may be absent come first.
+        """
         cols: list[tuple[Array | int, int]] = [(self._across - 1, BODY), (1, LAST)] if self._many_cols else [(1, LAST)]
         return [
-            (down * across, self._tile(row, col))
-            for down, row in ((self._down - 1, BODY), (1, LAST))
-            for across, col in cols
+            (times, [(repeats, self._tile(row, col)) for repeats, col in cols])
+            for times, row in ((self._down - 1, BODY), (1, LAST))
         ]
 
     def lines(self) -> list[Line]:
