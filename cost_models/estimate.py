@@ -222,30 +222,56 @@ def price_mapped(
 def _layer_estimate(name: str, mapping: Mapping, priced: PricedCases) -> LayerEstimate:
     """The first case as plain values."""
     traffic = priced.traffic
-    trips, latency = int(traffic.trips[0]), float(priced.latency_cycles[0])
-    ifmap_words, weight_words, ofmap_words, residual_words = (
-        int(words[0])
-        for words in (traffic.ifmap_words, traffic.weight_words, traffic.ofmap_words, traffic.residual_words)
-    )
-    load_cycles = max(ifmap_words, weight_words)
-    memory = max(load_cycles, ofmap_words, float(priced.ddr_cycles[0]))
+    trips, ofmap_words = int(traffic.trips[0]), int(traffic.ofmap_words[0])
+    ifmap_words, weight_words = int(traffic.ifmap_words[0]), int(traffic.weight_words[0])
+    latency = float(priced.latency_cycles[0])
+    memory = max(ifmap_words, weight_words, ofmap_words, float(priced.ddr_cycles[0]))
     bound = "overhead" if 2 * max(trips, memory) < latency else "compute" if trips >= memory else "ddr"
     return LayerEstimate(
         name=name,
         mapping=mapping,
         latency_cycles=latency,
         compute_cycles=trips,
-        load_cycles=load_cycles,
-        store_cycles=ofmap_words,
         ifmap_words=ifmap_words,
         weight_words=weight_words,
         ofmap_words=ofmap_words,
-        residual_words=residual_words,
         setup_cycles=float(priced.setup_cycles[0]),
         ddr_bytes=int(priced.ddr_bytes[0]),
         energy_mj=float(priced.energy_mj[0]),
         bound=bound,
     )
+
+
+def price_mappings(
+    workload: Workload,
+    mappings: Sequence[Mapping],
+    accelerator: Accelerator,
+    board: Board,
+    coefficients: Coefficients,
+) -> Estimate:
+    """Price a network on one accelerator with the given mapping of each node.
+
+    Raises:
+        InvalidValueError: not one mapping a node, or one breaks a rule of shape.
+        MappingError: a tile does not fit a buffer; names the buffer and the least size that would do.
+    """
+    if len(mappings) != len(workload):
+        raise InvalidValueError("mappings", len(mappings), f"one for each of the {len(workload)} layers")
+    columns = AcceleratorColumns.of([accelerator])
+    estimates = []
+    for node, mapping in zip(workload, mappings, strict=True):
+        mapping.check(node.layer, accelerator)
+        sizes = (mapping.tile_out_channels, mapping.tile_in_channels, mapping.tile_height, mapping.tile_width)
+        tiles = np.array(sizes, dtype=np.int64)[:, None]
+        channels_outer = np.array([mapping.loop_order == LoopOrder.CHANNELS_OUTER])
+        layer = LayerColumns.of([node.layer])
+        priced = price_mapped(layer, columns, tiles, channels_outer, board, coefficients)
+        estimates.append(_layer_estimate(node.name, mapping, priced))
+    layers = tuple(estimates)
+    latency_cycles = network_latency_cycles(sum(layer.latency_cycles for layer in layers), coefficients)
+    latency_ms = latency_cycles / (accelerator.clock_mhz * 1e3)
+    energy_mj = network_energy_mj(sum(layer.energy_mj for layer in layers), latency_ms, board)
+    return Estimate(latency_ms, latency_cycles, energy_mj, layers)
 
 
 def price(workload: Workload, accelerator: Accelerator, board: Board, coefficients: Coefficients) -> Estimate:
