@@ -25,13 +25,12 @@ FULL = Scale("digits", samples=300, pairs=200_000)
 SMALL = Scale("digits-small", samples=40, pairs=20_000)
 
 
-def demo(run: Run, board: str, small: bool, workers: int, seed: int, progress: Progress) -> None:
+def demo(run: Run, board: str, scale: Scale, workers: int, seed: int, progress: Progress) -> None:
     """The main job in ``run``, or what of it is not done yet.
 
     Raises:
         CodesignError: as the verbs do.
     """
-    scale = SMALL if small else FULL
     train(run, "digits", scale.preset, seed, progress)
     fit(run, scale.samples, seed, progress)
     search(run, board, scale.pairs, workers, None, True, seed, progress)

@@ -1,0 +1,19 @@
+"""One small run, made once and read by many tests."""
+
+from pathlib import Path
+
+import pytest
+
+from codesign.progress import Silent
+from codesign.run import Run
+from codesign.verbs.demo import SMALL, Scale, demo
+
+TINY = Scale(SMALL.preset, samples=25, pairs=5_000)
+
+
+@pytest.fixture(scope="session")
+def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A run through every verb; tests that change something copy it first."""
+    run = Run(Path(tmp_path_factory.mktemp("runs")) / "tiny")
+    demo(run, "pynq-z2", TINY, workers=1, seed=0, progress=Silent())
+    return run
