@@ -55,7 +55,7 @@ def emit(run: Run, max_latency_ms: float | None, min_accuracy: float | None, pro
     winner = _choose(run, searched, rule, progress)
     with progress.stage("emit") as update:
         update(0.1, "quantising")
-        design, images, accuracy = _quantised(searched, winner)
+        design, images, accuracy = quantised_design(searched, winner)
         update(0.7, "writing the project")
         origin: dict[str, Any] = {
             "space": searched.trained.space.name,
@@ -103,7 +103,7 @@ def _choose(run: Run, searched: Searched, rule: Rule, progress: Progress) -> Win
     return choose_winner(searched.joint, measured, rule)
 
 
-def _quantised(searched: Searched, winner: Winner) -> tuple[Design, npt.NDArray[np.int8], TestAccuracy]:
+def quantised_design(searched: Searched, winner: Winner) -> tuple[Design, npt.NDArray[np.int8], TestAccuracy]:
     """The winner as a design, the test images as it reads them, and how it does on them."""
     trained, pair = searched.trained, winner.pair
     check_fits(pair.accelerator, searched.board)

@@ -1,0 +1,33 @@
+import numpy as np
+
+from codesign.report.figures import Point, front_figure, predictor_figure, resources_figure, training_figure
+
+
+def test_fronts_are_drawn_with_their_best_steps() -> None:
+    front = np.array([[0.5, 1.0, 2.0], [0.7, 2.0, 3.0], [0.6, 3.0, 1.0]])
+    figure = front_figure({"joint": front, "random": front}, Point(0.7, 2.0, 3.0))
+    latency = figure.axes[0]
+    labels = [line.get_label() for line in latency.lines]
+    assert {"joint", "random", "winner"} <= set(labels)
+    steps = latency.lines[labels.index("joint")]
+    # Latency 3 brings no better accuracy than latency 2, so the steps end there.
+    np.testing.assert_allclose(steps.get_xdata(), [1, 2, 2])
+    np.testing.assert_allclose(steps.get_ydata(), [50, 50, 70])
+
+
+def test_resources_that_the_board_lacks_are_left_out() -> None:
+    figure = resources_figure({"dsp": 110, "uram": 0}, {"dsp": 220, "uram": 0}, "board")
+    bars = figure.axes[0].patches
+    assert [bar.get_width() for bar in bars] == [50.0]
+    assert [text.get_text() for text in figure.axes[0].texts] == ["110 of 220"]
+
+
+def test_phases_are_marked_at_their_first_steps() -> None:
+    figure = training_figure(np.linspace(2, 1, 100).tolist(), [("full", 1), ("width", 40)])
+    assert [text.get_text().strip() for text in figure.axes[0].texts] == ["full", "width"]
+    assert [line.get_xdata()[0] for line in figure.axes[0].lines[2:]] == [1, 40]
+
+
+def test_the_diagonal_of_the_predictor_covers_both_ranges() -> None:
+    figure = predictor_figure(np.array([0.5, 0.9]), np.array([0.4, 0.8]), 1.0)
+    np.testing.assert_allclose(figure.axes[0].lines[1].get_xdata(), [40, 90])
