@@ -13,7 +13,6 @@ from hw_templates.errors import InfeasibleError, InvalidValueError
 
 _DRAWS = 200
 _CHILDREN_PER_ACCELERATOR = 16
-_FIRST_DRAW = 3
 _EXTREME_SHARE = 0.3
 _END_PAIRS = 8
 _RATE_FACTORS = (1, 1, 2, 5)
@@ -29,6 +28,7 @@ class RoundPlan:
         new_accelerators: in the batch of every ``new_period``-th round, bred or drawn. Layer tables of many
             accelerators at once cost little more than those of one.
         new_period: see there.
+        first_accelerators: drawn in the first round; a search that starts from few may settle on a poor array.
         immigrants: share of the subnets and of the new accelerators that are drawn at random.
         mutation_rate: chance of each gene of most children to change, twice that for accelerators.
     """
@@ -37,11 +37,12 @@ class RoundPlan:
     accelerators: int = 16
     new_accelerators: int = 48
     new_period: int = 12
+    first_accelerators: int = 144
     immigrants: float = 0.15
     mutation_rate: float = 0.05
 
     def __post_init__(self) -> None:
-        for name in ("subnets", "accelerators", "new_accelerators", "new_period"):
+        for name in ("subnets", "accelerators", "new_accelerators", "new_period", "first_accelerators"):
             if getattr(self, name) < 1:
                 raise InvalidValueError(f"round_plan.{name}", getattr(self, name), "at least 1")
         for name in ("immigrants", "mutation_rate"):
@@ -91,16 +92,14 @@ def breed_accelerators(
     """(accelerators that are legal, fit and are not in the archive [A, 10], legal children that do not fit [m, 10]).
 
     There are ``plan.new_accelerators`` of the former, or fewer where breeding repeats itself; from an empty archive
-    several times as many are drawn, because a search that starts from few may settle on a poor array.
+    ``plan.first_accelerators`` are drawn.
 
     Raises:
         InfeasibleError: no accelerator fits the board.
     """
     space = pricer.joint.accelerators
     if not len(archive):
-        return draw_fitting(pricer, rng, _FIRST_DRAW * plan.new_accelerators), np.zeros(
-            (0, len(space.genes)), dtype=np.int64
-        )
+        return draw_fitting(pricer, rng, plan.first_accelerators), np.zeros((0, len(space.genes)), dtype=np.int64)
     parents = _pick_parents(rng, archive, 2 * _CHILDREN_PER_ACCELERATOR * plan.new_accelerators)
     sizes = np.array([len(choices) for _, choices in space.genes])
     children = _unique(_breed(parents[:, pricer.joint.gene_count :], sizes, rng, 2 * plan.mutation_rate))

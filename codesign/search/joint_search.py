@@ -4,7 +4,7 @@ import multiprocessing
 import signal
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.queues import SimpleQueue
 from multiprocessing.synchronize import Event
 
@@ -148,8 +148,11 @@ def _work(
         return not stop.is_set() and (parent is None or parent.is_alive())
 
     try:
+        # The workers start from as many accelerators together as one would alone.
+        first = -(-task.settings.plan.first_accelerators // task.settings.workers)
+        settings = replace(task.settings, plan=replace(task.settings.plan, first_accelerators=first))
         pricer = PairPricer(task.joint, task.coefficients)
-        worker = Worker(task.open_study(), task.location, pricer, task.oracle, task.settings, number)
+        worker = Worker(task.open_study(), task.location, pricer, task.oracle, settings, number)
         worker.run(worker.done.pairs + pairs, after_round)
     except (StorageError, InfeasibleError) as error:
         failures.put(error)

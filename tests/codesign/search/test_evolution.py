@@ -17,7 +17,7 @@ from hw_templates.accelerator_space import AcceleratorSpace
 from hw_templates.board import board_names, load_board
 from hw_templates.errors import InfeasibleError, InvalidValueError
 
-PLAN = RoundPlan(subnets=24, accelerators=8, new_accelerators=8, new_period=6)
+PLAN = RoundPlan(subnets=24, accelerators=8, new_accelerators=8, new_period=6, first_accelerators=24)
 METHODS = (evolve, random_front, sequential_front)
 
 
@@ -118,7 +118,10 @@ def test_a_board_too_small_names_what_binds(joint, pricer, oracle):
         draw_fitting(small, np.random.default_rng(0), 4)
 
 
-@pytest.mark.parametrize("change", [{"subnets": 0}, {"new_period": 0}, {"immigrants": 1.5}, {"mutation_rate": -0.1}])
+@pytest.mark.parametrize(
+    "change",
+    [{"subnets": 0}, {"new_period": 0}, {"first_accelerators": 0}, {"immigrants": 1.5}, {"mutation_rate": -0.1}],
+)
 def test_bad_plans_are_named(change):
     with pytest.raises(InvalidValueError, match=f"round_plan.{next(iter(change))}"):
         replace(PLAN, **change)

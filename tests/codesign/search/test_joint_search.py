@@ -20,7 +20,7 @@ from cost_models.coefficients import load_coefficients
 from hw_templates.accelerator_space import AcceleratorSpace
 from hw_templates.errors import InfeasibleError, InvalidValueError
 
-PLAN = RoundPlan(subnets=16, accelerators=8, new_accelerators=8, new_period=4)
+PLAN = RoundPlan(subnets=16, accelerators=8, new_accelerators=8, new_period=4, first_accelerators=24)
 BATCH = 16 * 8
 
 
@@ -95,7 +95,7 @@ from hw_templates.board import load_board
 
 worker._FLUSH_S = 0.0
 joint = JointSpace(TINY, AcceleratorSpace(load_board("pynq-z2")))
-settings = SearchSettings(10**9, 0, 1, RoundPlan(16, 8, 8, 4))
+settings = SearchSettings(10**9, 0, 1, RoundPlan(16, 8, 8, 4, 24))
 task = SearchTask(
     StudyLocation(sys.argv[1], "search"), joint, load_coefficients(), CapacityAccuracy(TINY), "capacity", settings
 )
