@@ -307,12 +307,9 @@ def setup_words(layers: LayerColumns, engine: Engine) -> Array:
 
 
 def setup_cycles(layers: LayerColumns, engine: Engine, timing: Timing) -> Array:
-    """What a layer takes before its first slot; the table is written a byte a cycle."""
-    table_words = np.ceil(TABLE_BYTES / engine.word)
-    words = setup_words(layers, engine) - table_words
-    table = np.maximum(TABLE_BYTES, table_words * timing.ddr_cycles_per_word)
+    """What a layer takes before its first slot."""
     overhead = timing.layer + SETUP_BURSTS * (timing.access + timing.burst)
-    cycles: Array = table + words * np.maximum(1, timing.ddr_cycles_per_word) + overhead
+    cycles: Array = setup_words(layers, engine) * np.maximum(1, timing.ddr_cycles_per_word) + overhead
     return cycles
 
 

@@ -203,13 +203,11 @@ class _Simulation:
         return groups * pixels * self.layer.kernel_height * self.layer.kernel_width
 
     def _setup(self) -> float:
-        """Descriptor, parameters and table one after the other, by one port; a table takes a byte a cycle."""
+        """Descriptor, parameters and table one after the other, by one port."""
         parts = (32 * 4, math.ceil(self.layer.out_channels / self.word) * self.word * 8, 256)
         cycles = self.timing.layer_overhead_cycles
-        for size, busy in zip(parts, (0, 0, 256), strict=True):
-            moved = self._slot((_Burst(1, math.ceil(size / self.word)),), 0)
-            overhead = self.timing.access_latency_cycles + self.timing.burst_overhead_cycles
-            cycles += max(moved, busy + overhead if busy else 0)
+        for size in parts:
+            cycles += self._slot((_Burst(1, math.ceil(size / self.word)),), 0)
         return cycles
 
     def _slot(self, transfers: tuple[_Burst, ...], busy: int) -> float:

@@ -53,10 +53,10 @@ def test_one_tile_by_hand() -> None:
     # compute  9 taps * 4 rows * 1 pixel group = 36 trips, + 16                                       ->  52
     # store    16 words + 1 burst = 20, after 40                                                      ->  60
     # three slots of 8                                                                                ->  24
-    # setup    descriptor 16 + parameters 8 words, table 256, 3 * (40 + 4), 64                        -> 476
+    # setup    descriptor 16, parameters 8, table 32 words, 3 * (40 + 4), 64                          -> 252
     result = priced(Layer(Operation.CONV, 8, 8, 4, 4, 3, 3, 1, 1), Mapping(8, 8, 4, 4, LoopOrder.PIXELS_OUTER))
-    assert result.setup_cycles[0] == 476
-    assert result.latency_cycles[0] == 116 + 52 + 60 + 24 + 476
+    assert result.setup_cycles[0] == 252
+    assert result.latency_cycles[0] == 116 + 52 + 60 + 24 + 252
     traffic = result.traffic
     assert (traffic.trips[0], traffic.ifmap_words[0], traffic.weight_words[0], traffic.ofmap_words[0]) == (
         36,
@@ -75,7 +75,7 @@ def test_output_channels_inside_by_hand() -> None:
     # slot 3: weights, compute, store 116         slot 4: compute, store 40 + 40 = 80  slot 5: store 80
     layer = Layer(Operation.CONV, 8, 16, 4, 4, 3, 3, 1, 1)
     result = priced(layer, Mapping(8, 8, 2, 4, LoopOrder.PIXELS_OUTER))
-    assert result.latency_cycles[0] == 4 * 116 + 2 * 80 + 6 * 8 + (16 + 16 + 256 + 132 + 64)
+    assert result.latency_cycles[0] == 4 * 116 + 2 * 80 + 6 * 8 + (16 + 16 + 32 + 132 + 64)
     # The ifmap is loaded once a tile of rows, weights in every step.
     assert result.traffic.ifmap_words[0] == 2 * 12
     assert result.traffic.weight_words[0] == 4 * 72
@@ -87,7 +87,7 @@ def test_pixels_inside_by_hand() -> None:
     # slots 4 and 5: 80
     layer = Layer(Operation.CONV, 8, 16, 4, 4, 3, 3, 1, 1)
     result = priced(layer, Mapping(8, 8, 2, 4, LoopOrder.CHANNELS_OUTER))
-    assert result.latency_cycles[0] == 116 + 56 + 116 + 3 * 80 + 6 * 8 + (16 + 16 + 256 + 132 + 64)
+    assert result.latency_cycles[0] == 116 + 56 + 116 + 3 * 80 + 6 * 8 + (16 + 16 + 32 + 132 + 64)
     assert result.traffic.ifmap_words[0] == 4 * 12
     assert result.traffic.weight_words[0] == 2 * 72
 
@@ -97,7 +97,7 @@ def test_input_channels_inside_by_hand() -> None:
     # slot 0: load 120   slot 1: load, compute 120   slot 2: compute 36 + 16 = 52   slot 3: store 40 + 20 = 60
     layer = Layer(Operation.CONV, 16, 8, 4, 4, 3, 3, 1, 1)
     result = priced(layer, Mapping(8, 8, 4, 4, LoopOrder.PIXELS_OUTER))
-    assert result.latency_cycles[0] == 120 + 120 + 52 + 60 + 4 * 8 + 476
+    assert result.latency_cycles[0] == 120 + 120 + 52 + 60 + 4 * 8 + 252
 
 
 def test_a_residual_is_read_beside_the_computation() -> None:

@@ -40,20 +40,20 @@ void load_parameters(const Word* port, const Descriptor& d, ParameterMemory& par
     const int groups = ceil_div(d.out_channels, AXI_BYTES);
     Word raw[RECORD_BYTES];                          // the records of one word's channels fill exactly this many words
 #pragma HLS ARRAY_PARTITION variable = raw complete  // all lanes are unpacked at once
-groups:
-    for (int group = 0; group < groups; ++group) {
-#pragma HLS LOOP_TRIPCOUNT min = 1 max = PARAMETER_DEPTH
-    words:
-        for (int i = 0; i < RECORD_BYTES; ++i) {
-#pragma HLS PIPELINE II = 1  // one bus word a cycle
-            raw[i] = port[d.parameter_word + group * RECORD_BYTES + i];
-        }
-        for (int lane = 0; lane < AXI_BYTES; ++lane) {
+words:
+    for (int i = 0; i < groups * RECORD_BYTES; ++i) {
+#pragma HLS LOOP_TRIPCOUNT min = 1 max = PARAMETER_DEPTH * RECORD_BYTES
+#pragma HLS PIPELINE II = 1  // one bus word a cycle, in one burst
+        raw[i % RECORD_BYTES] = port[d.parameter_word + i];
+        if (i % RECORD_BYTES == RECORD_BYTES - 1) {
+            for (int lane = 0; lane < AXI_BYTES; ++lane) {
 #pragma HLS UNROLL  // each lane has its own bank
-            const int32_t scaling = int32_at(raw, RECORD_BYTES * lane + 4);
-            parameters[lane][group].bias = int32_at(raw, RECORD_BYTES * lane);
-            parameters[lane][group].multiplier = static_cast<uint16_t>(scaling & 0xFFFF);
-            parameters[lane][group].shift = static_cast<uint8_t>((scaling >> 16) & 0xFF);
+                const int32_t scaling = int32_at(raw, RECORD_BYTES * lane + 4);
+                ChannelParameters& channel = parameters[lane][i / RECORD_BYTES];
+                channel.bias = int32_at(raw, RECORD_BYTES * lane);
+                channel.multiplier = static_cast<uint16_t>(scaling & 0xFFFF);
+                channel.shift = static_cast<uint8_t>((scaling >> 16) & 0xFF);
+            }
         }
     }
 table:
