@@ -1,6 +1,5 @@
 """The command line. Everything heavy is imported by the verb that needs it, so that help is instant."""
 
-import logging
 import os
 import sys
 from collections.abc import Iterator
@@ -65,8 +64,6 @@ class ConsoleProgress:
 @contextmanager
 def _session() -> Iterator[ConsoleProgress]:
     """Yield the progress to show, and turn what goes wrong into one line and an exit code."""
-    # Optuna tells of every study it opens; the progress shown here says more.
-    logging.getLogger("optuna").setLevel(logging.WARNING)
     try:
         yield ConsoleProgress(Console())
     except CodesignError as error:

@@ -53,6 +53,11 @@ class Run:
         return self.folder / "fronts.json"
 
     @property
+    def measured_front(self) -> Path:
+        """What is left of the joint front once its accuracies are measured."""
+        return self.folder / "front.json"
+
+    @property
     def project(self) -> Path:
         """The emitted HLS project."""
         return self.folder / "project"

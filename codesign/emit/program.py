@@ -67,7 +67,7 @@ class Program:
 
 def map_words(channels: int, height: int, width: int, accelerator: Accelerator) -> int:
     """Words of a feature map: each pixel takes whole words of channels."""
-    return height * width * -(-channels // axi_bytes(accelerator))
+    return int(height * width * -(-channels // axi_bytes(accelerator)))
 
 
 def pack_map(images: Int8Array, accelerator: Accelerator) -> Int8Array:
@@ -136,7 +136,7 @@ def compile_program(network: QuantisedNetwork, mappings: Sequence[Mapping], acce
             )
         mapping.check(layer, accelerator)
 
-    word = axi_bytes(accelerator)
+    word = int(axi_bytes(accelerator))
     descriptors = np.zeros(len(network.layers), dtype=isa.DESCRIPTOR)
     blocks: list[Int8Array] = []
     end = descriptors.nbytes // word

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from cost_models.estimate import Estimate
 
@@ -27,12 +28,13 @@ class Point:
     energy_mj: float
 
 
-def front_figure(fronts: Mapping[str, FloatArray], winner: Point) -> Figure:
+def front_figure(fronts: Mapping[str, FloatArray], measured: FloatArray, winner: Point) -> Figure:
     """Pareto fronts, accuracy against latency and against energy.
 
     Args:
         fronts: method to its front [n, 3] of predicted accuracy (0 to 1), latency_ms, energy_mj.
-        winner: the pair that was chosen, with its predicted accuracy.
+        measured: [n, 3] what is left of the joint front once its accuracies are measured.
+        winner: the pair that was chosen, with its measured accuracy.
     """
     figure = Figure(figsize=(10, 4.2), layout="constrained")
     panels = zip(figure.subplots(1, 2, sharey=True), (1, 2), ("latency / ms", "energy / mJ"), strict=True)
@@ -41,22 +43,24 @@ def front_figure(fronts: Mapping[str, FloatArray], winner: Point) -> Figure:
             colour, marker = _METHOD_STYLES[method]
             axes.plot(front[:, column], 100 * front[:, 0], marker, color=colour, markersize=4, alpha=0.45, mew=0)
             x, y = _staircase(front[:, column], 100 * front[:, 0])
-            axes.plot(x, y, "-", color=colour, linewidth=1.4, label=method)
+            axes.plot(x, y, "-", color=colour, linewidth=1.4, label=f"{method}, predicted")
+        axes.plot(measured[:, column], 100 * measured[:, 0], "D", color=_GREEN, markersize=5, label="joint, measured")
         chosen = (winner.latency_ms, winner.energy_mj)[column - 1]
         axes.plot(chosen, 100 * winner.accuracy, "*", color=_RED, markersize=15, mec="white", label="winner", zorder=5)
         axes.set_xscale("log")
-        axes.xaxis.set_major_formatter(FuncFormatter(_label))
-        axes.xaxis.set_minor_formatter(FuncFormatter(_label))
+        _label_decades(axes.xaxis)
         axes.set_xlabel(f"{label} (predicted by the cost model)")
         axes.grid(alpha=0.3, which="both")
-    figure.axes[0].set_ylabel("accuracy / % (predicted)")
+    figure.axes[0].set_ylabel("validation accuracy / %")
     figure.axes[0].legend(loc="lower right", framealpha=0.9)
     return figure
 
 
-def _label(value: float, _position: int | None) -> str:
-    """Plain numbers at 1, 2 and 5 of each decade of a logarithmic axis."""
-    return f"{value:g}" if f"{value:.0e}"[0] in "125" else ""
+def _label_decades(axis: Axis) -> None:
+    """Plain numbers at 1, 1.5, 2, 3, 5 and 7 of each decade of a logarithmic axis."""
+    axis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_locator(NullLocator())
 
 
 def _staircase(cost: FloatArray, gain: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -124,9 +128,12 @@ def training_figure(losses: Sequence[float], phases: Sequence[tuple[str, int]]) 
     smooth = np.convolve(losses, np.ones(window) / window, mode="valid")
     axes.plot(steps[window - 1 :], smooth, color=_BLUE, linewidth=1.6)
     axes.set_yscale("log")
+    _label_decades(axes.yaxis)
     for index, (name, first) in enumerate(phases):
         axes.axvline(first, color=_GREY, linewidth=0.8, linestyle="--" if index else "-")
-        axes.annotate(f" {name}", (first, 0.97), xycoords=("data", "axes fraction"), fontsize=8, va="top")
+        # Short phases follow each other closely: every other name stands lower.
+        height = 0.97 - 0.07 * (index % 2)
+        axes.annotate(f" {name}", (first, height), xycoords=("data", "axes fraction"), fontsize=8, va="top")
     axes.set_xlabel("step")
     axes.set_ylabel("loss")
     axes.grid(alpha=0.3)

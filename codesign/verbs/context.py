@@ -3,6 +3,8 @@
 import hashlib
 from dataclasses import dataclass
 
+import optuna
+
 from codesign.run import Run
 from codesign.search.joint_search import SearchTask
 from codesign.search.joint_space import JointSpace
@@ -70,6 +72,8 @@ def load_searched(run: Run) -> Searched:
     Raises:
         StorageError: an earlier verb has not run, or its result is damaged.
     """
+    # Optuna tells of every study it opens; what the verbs show says more.
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
     settings = run.settings("search")
     trained = load_trained(run)
     predictor = read_predictor(run.predictor, trained.space, trained.checkpoint.digest)

@@ -10,7 +10,7 @@ from codesign.emit.integer_reference import run_integer
 from codesign.emit.project import Design, project_files, write_project
 from codesign.emit.quantise import quantise, quantise_image
 from codesign.progress import Progress
-from codesign.run import Run
+from codesign.run import Run, write_json
 from codesign.search.study import storage_errors
 from codesign.search.winner import (
     BestAccuracyWithin,
@@ -26,12 +26,13 @@ from codesign.supernet.accuracy import CALIBRATION_IMAGES, MeasuredAccuracy
 from codesign.supernet.data import Split
 from codesign.supernet.export import fold
 from codesign.supernet.lowering import lower
+from codesign.supernet.threads import one_thread
 from codesign.verbs.context import Searched, load_searched
 from cost_models.estimate import price
 from cost_models.resources import check_fits
 from hw_templates.errors import InvalidValueError
 
-MEASURED_PAIRS = 60
+MEASURED_PAIRS = 200
 
 
 @dataclass(frozen=True)
@@ -100,9 +101,12 @@ def _choose(run: Run, searched: Searched, rule: Rule, progress: Progress) -> Win
     with progress.stage("measure the front") as update:
         update(0.0, f"{min(len(front), MEASURED_PAIRS)} of {len(front)} pairs")
         measured = measure_front(searched.joint, front, oracle, MEASURED_PAIRS)
-    return choose_winner(searched.joint, measured, rule)
+    winner = choose_winner(searched.joint, measured, rule)
+    write_json(run.measured_front, {"study": searched.task.location.name, "front": measured.values.tolist()})
+    return winner
 
 
+@one_thread()
 def quantised_design(searched: Searched, winner: Winner) -> tuple[Design, npt.NDArray[np.int8], TestAccuracy]:
     """The winner as a design, the test images as it reads them, and how it does on them."""
     trained, pair = searched.trained, winner.pair

@@ -39,12 +39,12 @@ class Results:
     searched: Searched
     project: dict[str, Any]
     fronts: dict[str, Any]
+    measured_front: dict[str, Any]
     quality: dict[str, Any]
     verification: dict[str, Any]
     accelerator: Accelerator
     workload: Workload
     estimate: Estimate
-    predicted_accuracy: float
 
 
 def report(run: Run, progress: Progress) -> None:
@@ -81,12 +81,12 @@ def _read(run: Run) -> Results:
         searched=searched,
         project=project,
         fronts=fronts,
+        measured_front=read_json(run.measured_front),
         quality=read_json(run.predictor_quality),
         verification=verification,
         accelerator=accelerator,
         workload=workload,
         estimate=price(workload, accelerator, searched.board, searched.task.coefficients),
-        predicted_accuracy=float(searched.task.oracle.accuracy(searched.trained.space.encode(subnet)[None])[0]),
     )
 
 
@@ -99,7 +99,11 @@ def _pictures(results: Results) -> dict[str, Figure]:
     phases = checkpoint.schedule.phases
     starts = accumulate((phase.steps for phase in phases[:-1]), initial=1)
     return {
-        "front.png": front_figure(fronts, Point(results.predicted_accuracy, estimate.latency_ms, estimate.energy_mj)),
+        "front.png": front_figure(
+            fronts,
+            np.array(results.measured_front["front"]),
+            Point(results.project["origin"]["validation_accuracy"], estimate.latency_ms, estimate.energy_mj),
+        ),
         "layers.png": layers_figure(estimate),
         "resources.png": resources_figure(
             {name: getattr(used, name) for name in RESOURCES},
@@ -133,8 +137,9 @@ def _sections(results: Results) -> list[Section]:
         Section(
             "Pareto front",
             "Pairs that no other pair of the same search beats in accuracy, latency and energy at once; lines join the "
-            "best accuracy at each cost. All methods priced equally many pairs. Hypervolume below the worst value that "
-            "any front has: " + ", ".join(f"{name} {volume:.4f}" for name, volume in volumes.items()) + ".",
+            "best accuracy at each cost. All methods priced equally many pairs with predicted accuracies; the winner "
+            "is chosen among the joint search's pairs once these are measured. Hypervolume below the worst value "
+            "that any front has: " + ", ".join(f"{name} {volume:.4f}" for name, volume in volumes.items()) + ".",
             "front.png",
         ),
         Section(

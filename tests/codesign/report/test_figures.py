@@ -5,11 +5,11 @@ from codesign.report.figures import Point, front_figure, predictor_figure, resou
 
 def test_fronts_are_drawn_with_their_best_steps() -> None:
     front = np.array([[0.5, 1.0, 2.0], [0.7, 2.0, 3.0], [0.6, 3.0, 1.0]])
-    figure = front_figure({"joint": front, "random": front}, Point(0.7, 2.0, 3.0))
+    figure = front_figure({"joint": front, "random": front}, front[:2], Point(0.7, 2.0, 3.0))
     latency = figure.axes[0]
     labels = [line.get_label() for line in latency.lines]
-    assert {"joint", "random", "winner"} <= set(labels)
-    steps = latency.lines[labels.index("joint")]
+    assert {"joint, predicted", "random, predicted", "joint, measured", "winner"} <= set(labels)
+    steps = latency.lines[labels.index("joint, predicted")]
     # Latency 3 brings no better accuracy than latency 2, so the steps end there.
     np.testing.assert_allclose(steps.get_xdata(), [1, 2, 2])
     np.testing.assert_allclose(steps.get_ydata(), [50, 50, 70])
