@@ -16,7 +16,7 @@ demo-small: $(READY)
 test: lint unit
 
 unit: $(READY)
-	$(BIN)/pytest -n 2
+	$(BIN)/pytest -n auto
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -17,13 +17,6 @@ struct OfmapMemory {
     ResidualBuffer residual_ping, residual_pong;
 };
 
-struct Ports {
-    const Word* ifmap;
-    const Word* weights;
-    const Word* residual;
-    Word* ofmap;
-};
-
 // One slot: the next tile is fetched, the current one computed and the last one stored, all at the same time.
 void run_slot(const Word* ifmap_port, const Word* weight_port, const Word* residual_port, Word* ofmap_port,
               const Descriptor& d, const TileShape& shape, const Tile& fetched, const Tile& computed,
@@ -41,48 +34,49 @@ void run_slot(const Word* ifmap_port, const Word* weight_port, const Word* resid
 
 // The three functions below pick which half of each memory is filled and which is read. They are nested, and none is
 // inlined, so that there is one copy of the stages with multiplexers in front and not one copy for each combination.
-void choose_ofmap_half(const Ports& ports, const Descriptor& d, const TileShape& shape, const Tile& fetched,
-                       const Tile& computed, const Tile& finished, IfmapBuffer& ifmap_filled,
-                       const IfmapBuffer& ifmap_read, WeightBuffer& weights_filled, const WeightBuffer& weights_read,
-                       OfmapMemory& ofmap, const ParameterMemory& parameters, const ActivationTables& tables,
-                       Counters& spent) {
+void choose_ofmap_half(const Word* ifmap_port, const Word* weight_port, const Word* residual_port, Word* ofmap_port,
+                       const Descriptor& d, const TileShape& shape, const Tile& fetched, const Tile& computed,
+                       const Tile& finished, IfmapBuffer& ifmap_filled, const IfmapBuffer& ifmap_read,
+                       WeightBuffer& weights_filled, const WeightBuffer& weights_read, OfmapMemory& ofmap,
+                       const ParameterMemory& parameters, const ActivationTables& tables, Counters& spent) {
 #pragma HLS INLINE off
     if (computed.ofmap_half) {
-        run_slot(ports.ifmap, ports.weights, ports.residual, ports.ofmap, d, shape, fetched, computed, finished,
+        run_slot(ifmap_port, weight_port, residual_port, ofmap_port, d, shape, fetched, computed, finished,
                  ifmap_filled, ifmap_read, weights_filled, weights_read, ofmap.pong, ofmap.ping, ofmap.residual_pong,
                  ofmap.residual_ping, parameters, tables, spent);
     } else {
-        run_slot(ports.ifmap, ports.weights, ports.residual, ports.ofmap, d, shape, fetched, computed, finished,
+        run_slot(ifmap_port, weight_port, residual_port, ofmap_port, d, shape, fetched, computed, finished,
                  ifmap_filled, ifmap_read, weights_filled, weights_read, ofmap.ping, ofmap.pong, ofmap.residual_ping,
                  ofmap.residual_pong, parameters, tables, spent);
     }
 }
 
-void choose_weight_half(const Ports& ports, const Descriptor& d, const TileShape& shape, const Tile& fetched,
-                        const Tile& computed, const Tile& finished, IfmapBuffer& ifmap_filled,
-                        const IfmapBuffer& ifmap_read, WeightMemory& weights, OfmapMemory& ofmap,
-                        const ParameterMemory& parameters, const ActivationTables& tables, Counters& spent) {
+void choose_weight_half(const Word* ifmap_port, const Word* weight_port, const Word* residual_port, Word* ofmap_port,
+                        const Descriptor& d, const TileShape& shape, const Tile& fetched, const Tile& computed,
+                        const Tile& finished, IfmapBuffer& ifmap_filled, const IfmapBuffer& ifmap_read,
+                        WeightMemory& weights, OfmapMemory& ofmap, const ParameterMemory& parameters,
+                        const ActivationTables& tables, Counters& spent) {
 #pragma HLS INLINE off
     if (computed.weight_half) {
-        choose_ofmap_half(ports, d, shape, fetched, computed, finished, ifmap_filled, ifmap_read, weights.ping,
-                          weights.pong, ofmap, parameters, tables, spent);
+        choose_ofmap_half(ifmap_port, weight_port, residual_port, ofmap_port, d, shape, fetched, computed, finished,
+                          ifmap_filled, ifmap_read, weights.ping, weights.pong, ofmap, parameters, tables, spent);
     } else {
-        choose_ofmap_half(ports, d, shape, fetched, computed, finished, ifmap_filled, ifmap_read, weights.pong,
-                          weights.ping, ofmap, parameters, tables, spent);
+        choose_ofmap_half(ifmap_port, weight_port, residual_port, ofmap_port, d, shape, fetched, computed, finished,
+                          ifmap_filled, ifmap_read, weights.pong, weights.ping, ofmap, parameters, tables, spent);
     }
 }
 
-void choose_ifmap_half(const Ports& ports, const Descriptor& d, const TileShape& shape, const Tile& fetched,
-                       const Tile& computed, const Tile& finished, IfmapMemory& ifmap, WeightMemory& weights,
-                       OfmapMemory& ofmap, const ParameterMemory& parameters, const ActivationTables& tables,
-                       Counters& spent) {
+void choose_ifmap_half(const Word* ifmap_port, const Word* weight_port, const Word* residual_port, Word* ofmap_port,
+                       const Descriptor& d, const TileShape& shape, const Tile& fetched, const Tile& computed,
+                       const Tile& finished, IfmapMemory& ifmap, WeightMemory& weights, OfmapMemory& ofmap,
+                       const ParameterMemory& parameters, const ActivationTables& tables, Counters& spent) {
 #pragma HLS INLINE off
     if (computed.ifmap_half) {
-        choose_weight_half(ports, d, shape, fetched, computed, finished, ifmap.ping, ifmap.pong, weights, ofmap,
-                           parameters, tables, spent);
+        choose_weight_half(ifmap_port, weight_port, residual_port, ofmap_port, d, shape, fetched, computed, finished,
+                           ifmap.ping, ifmap.pong, weights, ofmap, parameters, tables, spent);
     } else {
-        choose_weight_half(ports, d, shape, fetched, computed, finished, ifmap.pong, ifmap.ping, weights, ofmap,
-                           parameters, tables, spent);
+        choose_weight_half(ifmap_port, weight_port, residual_port, ofmap_port, d, shape, fetched, computed, finished,
+                           ifmap.pong, ifmap.ping, weights, ofmap, parameters, tables, spent);
     }
 }
 
@@ -206,7 +200,6 @@ extern "C" void conv_engine(const Word* ifmap_port, const Word* weight_port, con
 #pragma HLS ARRAY_PARTITION variable = tables complete dim = 1                   // one copy a requantiser
 #pragma HLS BIND_STORAGE variable = tables type = ram_1p impl = lutram           // 256 bytes would waste a block RAM
 
-    const Ports ports = {ifmap_port, weight_port, residual_port, ofmap_port};
 layers:
     for (int layer = 0; layer < layer_count; ++layer) {
 #pragma HLS LOOP_TRIPCOUNT min = 1 max = 256
@@ -222,8 +215,8 @@ layers:
         while (fetched.valid || computed.valid || finished.valid) {
 #pragma HLS LOOP_TRIPCOUNT min = 3 max = 65536
             Counters spent = {};
-            choose_ifmap_half(ports, d, shape, fetched, computed, finished, ifmap, weights, ofmap, parameters, tables,
-                              spent);
+            choose_ifmap_half(ifmap_port, weight_port, residual_port, ofmap_port, d, shape, fetched, computed, finished,
+                              ifmap, weights, ofmap, parameters, tables, spent);
             total.compute_trips += spent.compute_trips;
             total.ifmap_words += spent.ifmap_words;
             total.weight_words += spent.weight_words;
