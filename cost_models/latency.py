@@ -23,11 +23,9 @@ from cost_models.layer_columns import LayerColumns
 from cost_models.tiling import BODY, LAST, Array, ChannelTiling, Engine, PixelTile, PixelTiling
 from cost_models.visits import RELOADS_IFMAP, RELOADS_WEIGHTS, Inside, Line, PixelTiles, Visit
 from cost_models.workload import Operation
+from hw_templates import isa
 from hw_templates.board import Board
 
-DESCRIPTOR_BYTES = 32 * 4
-PARAMETER_BYTES = 8
-TABLE_BYTES = 256
 SETUP_BURSTS = 3
 
 
@@ -301,8 +299,8 @@ def _inputs_inside(stages: Stages, pixels: PixelTiles) -> Array:
 
 def setup_words(layers: LayerColumns, engine: Engine) -> Array:
     """Bus words of descriptor, channel parameters and activation table."""
-    parameters = np.ceil(layers.out_channels / engine.word) * PARAMETER_BYTES
-    words: Array = parameters + np.ceil(DESCRIPTOR_BYTES / engine.word) + np.ceil(TABLE_BYTES / engine.word)
+    parameters = np.ceil(layers.out_channels / engine.word) * isa.CHANNEL_PARAMETERS.itemsize
+    words: Array = parameters + (isa.DESCRIPTOR.itemsize + isa.TABLE_BYTES) / engine.word
     return words
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cost_models.coefficients import LogicCoefficients, load_coefficients
+from hw_templates import isa
 from hw_templates.accelerator import (
     Accelerator,
     AnyAccelerator,
@@ -27,8 +28,6 @@ from hw_templates.errors import InvalidValueError, ResourceError
 
 RESOURCES = ("dsp", "bram_18k", "uram", "lut", "ff")
 
-MAX_CHANNELS = 2048
-PARAMETER_BITS = 64
 ADDRESS_DSP = 10
 MEMORY_PORTS = 4
 # Vitis HLS sizes an adapter's FIFO for all outstanding bursts: 16 by default, of 64 words each here.
@@ -104,7 +103,7 @@ def memories(a: AnyAccelerator, board: Board) -> tuple[Count, Count]:
     bram = bram + 2 * ofmap_banks(a) * block_rams(ofmap_depth(a), 32)
     residual_depth = ofmap_banks(a) * ofmap_depth(a) // word
     bram = bram + 2 * block_rams(residual_depth, word_bits)
-    bram = bram + word * block_rams(_ceil_div(MAX_CHANNELS, word), PARAMETER_BITS)
+    bram = bram + word * block_rams(_ceil_div(isa.MAX_CHANNELS, word), 8 * isa.CHANNEL_PARAMETERS.itemsize)
     return bram + MEMORY_PORTS * block_rams(PORT_FIFO_WORDS, word_bits), uram
 
 
