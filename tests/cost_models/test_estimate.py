@@ -2,7 +2,6 @@ import numpy as np
 import pytest
 
 from cost_models.coefficients import load_coefficients
-from cost_models.energy import dynamic_energy_mj
 from cost_models.estimate import Estimate, network_energy_mj, network_latency_cycles, price, price_layers
 from cost_models.workload import IMAGE, Activation, Layer, Node, Operation, Workload
 from hw_templates.accelerator import Accelerator
@@ -67,23 +66,6 @@ def test_bounds() -> None:
     wide = Workload((Node("fc", Layer(Operation.CONV, 1024, 1024, 1, 1), IMAGE),))
     assert price(tiny, ACCELERATOR, BOARD, PRIOR).layers[0].bound == "overhead"
     assert price(wide, ACCELERATOR, BOARD, PRIOR).layers[0].bound == "ddr"
-
-
-def test_dynamic_energy_by_hand() -> None:
-    # 1e6 * 3.6 pJ + 1e5 * 15 pJ + 1e4 * 162.5 pJ
-    energy = dynamic_energy_mj(np.array([1e6]), np.array([1e5]), np.array([1e4]), PRIOR.energy)
-    assert energy[0] == pytest.approx((3.6e6 + 1.5e6 + 1.625e6) * 1e-9)
-
-
-def test_energy_counts_every_access() -> None:
-    # One tile of a 1x1 layer, 16 -> 16 channels, 64 pixels: 64 trips, each reads 16 + 256 bytes; sums are written and
-    # read once, 16 * 4 bytes a pixel; maps and weights fill and leave the buffers; DDR moves these and the setup.
-    layer = Layer(Operation.CONV, 16, 16, 8, 8)
-    table = price_layers([layer], [Accelerator(16, 16, 1, 1, 64, 64, 64, 64, 100, 8)], BOARD, PRIOR)
-    maps, weights, setup = 64 * 16, 16 * 16, 32 * 4 + 16 * 8 + 256
-    buffers = 64 * (16 + 256) + 2 * 64 * 16 * 4 + 2 * maps + weights
-    expected = 64 * 256 * 3.6 + buffers * 15.0 + (2 * maps + weights + setup) * 162.5
-    assert table.energy_mj[0, 0] == pytest.approx(expected * 1e-9)
 
 
 def test_a_faster_memory_is_never_slower() -> None:

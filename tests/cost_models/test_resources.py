@@ -1,5 +1,8 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from accelerator_grid import fitting_points
 
 from cost_models.coefficients import load_coefficients
 from cost_models.resources import (
@@ -119,3 +122,19 @@ def test_logic_is_of_the_size_of_published_engines(pixels: int, inputs: int, out
     estimated_lut, estimated_ff = logic(size, load_coefficients().logic)
     assert 0.5 < estimated_lut / lut < 1.5
     assert 0.5 < estimated_ff / ff < 1.5
+
+
+def test_a_hundred_thousand_legal_points_fit_a_small_board() -> None:
+    # Every point with two products a DSP and narrow ports at the first clock; the other clocks have as many.
+    points = fitting_points(Z2, {"pack": 2, "axi_bits": 32, "clock_mhz": Z2.clocks_mhz[0]})
+    assert sum(len(columns) for columns in points) * len(Z2.clocks_mhz) >= 10**5
+
+
+def test_resources_do_not_depend_on_the_clock() -> None:
+    columns = AcceleratorSpace(Z2).sample(np.random.default_rng(1), 500)
+    needed = [
+        estimate_resources(replace(columns, clock_mhz=np.full(len(columns), clock)), Z2) for clock in Z2.clocks_mhz
+    ]
+    for name in RESOURCES:
+        for other in needed[1:]:
+            np.testing.assert_array_equal(getattr(other, name), getattr(needed[0], name))

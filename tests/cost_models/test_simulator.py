@@ -6,16 +6,15 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from random_layers import random_layers
+from random_layers import random_case, random_layers
 
 from cost_models.coefficients import load_coefficients
 from cost_models.estimate import price_mapped
 from cost_models.layer_columns import LayerColumns
-from cost_models.mapping import LoopOrder, Mapping, enumerate_mappings
+from cost_models.mapping import LoopOrder, Mapping
 from cost_models.simulator import simulate
 from cost_models.workload import Layer, Operation
 from hw_templates.accelerator import Accelerator, AcceleratorColumns
-from hw_templates.accelerator_space import AcceleratorSpace
 from hw_templates.board import Board, Ddr, load_board
 from hw_templates.errors import MappingError
 
@@ -32,13 +31,6 @@ def closed_form(layer: Layer, mapping: Mapping, accelerator: Accelerator, board:
     traffic = priced.traffic
     counts = (traffic.trips, traffic.ifmap_words, traffic.weight_words, traffic.ofmap_words, traffic.residual_words)
     return float(priced.latency_cycles[0]), [float(count[0]) for count in counts]
-
-
-def random_case(layer: Layer, seed: int) -> tuple[Mapping, Accelerator] | None:
-    rng = np.random.default_rng(seed)
-    accelerator = AcceleratorSpace(BOARD).sample(rng, 1)[0]
-    mappings = enumerate_mappings(layer, accelerator)
-    return (mappings[int(rng.integers(len(mappings)))], accelerator) if mappings else None
 
 
 @given(random_layers(18, 90), st.integers(0, 2**32 - 1))

@@ -1,8 +1,17 @@
-"""Hypothesis strategies of layers and mappings."""
+"""Random layers, accelerators and mappings, and the tiles of a mapping one by one."""
 
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
 from hypothesis import strategies as st
 
+from cost_models.mapping import LoopOrder, Mapping, enumerate_mappings
 from cost_models.workload import Layer, Operation
+from hw_templates.accelerator import Accelerator
+from hw_templates.accelerator_space import AcceleratorSpace
+from hw_templates.board import load_board
 
 
 def random_layers(pixels: int, channels: int) -> st.SearchStrategy[Layer]:
@@ -26,3 +35,42 @@ def random_layers(pixels: int, channels: int) -> st.SearchStrategy[Layer]:
         st.sampled_from((1, 3, 5, 7)),
         st.integers(0, 3),
     )
+
+
+def random_case(layer: Layer, seed: int) -> tuple[Mapping, Accelerator] | None:
+    """A legal mapping of the layer on an accelerator of pynq-z2; None where nothing fits that accelerator."""
+    rng = np.random.default_rng(seed)
+    accelerator = AcceleratorSpace(load_board("pynq-z2")).sample(rng, 1)[0]
+    mappings = enumerate_mappings(layer, accelerator)
+    return (mappings[int(rng.integers(len(mappings)))], accelerator) if mappings else None
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one step computes: output rows, columns and channels, and the input channels that it sums over."""
+
+    rows: range
+    cols: range
+    outputs: range
+    inputs: range
+
+
+def cut(extent: int, tile: int) -> list[range]:
+    """Tiles along an axis; the last is whatever is left."""
+    return [range(start, min(start + tile, extent)) for start in range(0, extent, tile)]
+
+
+def walk_steps(layer: Layer, mapping: Mapping) -> Iterator[Step]:
+    """The steps of a layer in the order that the engine runs them."""
+    rows, cols = cut(layer.out_height, mapping.tile_height), cut(layer.out_width, mapping.tile_width)
+    outputs, inputs = (
+        cut(layer.out_channels, mapping.tile_out_channels),
+        cut(layer.in_channels, mapping.tile_in_channels),
+    )
+    if mapping.loop_order == LoopOrder.PIXELS_OUTER:
+        tiles = ((h, w, m) for h, w, m in itertools.product(rows, cols, outputs))
+    else:
+        tiles = ((h, w, m) for m, h, w in itertools.product(outputs, rows, cols))
+    for h, w, m in tiles:
+        for n in inputs if layer.operation == Operation.CONV else [m]:
+            yield Step(h, w, m, n)

@@ -1,0 +1,105 @@
+"""Bytes counted access by access, and energies worked out by hand."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from random_layers import random_case, random_layers, walk_steps
+
+from cost_models.coefficients import load_coefficients
+from cost_models.energy import buffer_bytes, ddr_bytes, dynamic_energy_mj
+from cost_models.estimate import price_layers, price_mapped
+from cost_models.layer_columns import LayerColumns
+from cost_models.mapping import LoopOrder, Mapping
+from cost_models.simulator import simulate
+from cost_models.tiling import ChannelTiling, Engine
+from cost_models.workload import Layer, Operation
+from hw_templates.accelerator import Accelerator, AcceleratorColumns, axi_bytes
+from hw_templates.board import load_board
+
+BOARD = load_board("pynq-z2")
+PRIOR = load_coefficients()
+
+
+@dataclass(frozen=True)
+class Moved:
+    buffer: float
+    ddr: float
+
+
+def stated(layer: Layer, mapping: Mapping, accelerator: Accelerator) -> Moved:
+    """What the formulas state."""
+    layers, columns = LayerColumns.of([layer]), AcceleratorColumns.of([accelerator])
+    sizes = (mapping.tile_out_channels, mapping.tile_in_channels, mapping.tile_height, mapping.tile_width)
+    tiles, outer = np.array(sizes)[:, None], np.array([mapping.loop_order == LoopOrder.CHANNELS_OUTER])
+    traffic = price_mapped(layers, columns, tiles, outer, BOARD, PRIOR).traffic
+    engine, shapes = Engine.of(columns, np.float64), layers.astype(np.float64)
+    channels = ChannelTiling.of(shapes, engine, *tiles[:2].astype(np.float64))
+    buffer = buffer_bytes(shapes, engine, channels, traffic)
+    return Moved(float(buffer[0]), float(ddr_bytes(shapes, engine, traffic)[0]))
+
+
+def counted(layer: Layer, mapping: Mapping, accelerator: Accelerator) -> Moved:
+    """What the steps move one after the other; the words are those of the simulator."""
+    dense = layer.operation == Operation.CONV
+    rows, cols, pixels, lanes = (
+        accelerator.pe_rows,
+        accelerator.pe_cols,
+        accelerator.pe_pixels,
+        accelerator.depthwise_lanes,
+    )
+    buffer = 0
+    for step in walk_steps(layer, mapping):
+        places = len(step.rows) * len(range(0, len(step.cols), pixels))
+        out_groups = len(range(0, len(step.outputs), rows if dense else lanes))
+        in_groups = len(range(0, len(step.inputs), cols)) if dense else 1
+        trips = out_groups * in_groups * layer.kernel_height * layer.kernel_width * places
+        buffer += trips * (cols * pixels + cols * rows if dense else lanes * pixels + lanes)
+        sums = out_groups * places * (rows if dense else lanes) * pixels
+        buffer += 4 * sums
+        if dense and step.inputs.start > 0:
+            buffer += 4 * sums
+        if not dense or step.inputs.stop == layer.in_channels:
+            buffer += 4 * len(step.outputs) * len(step.rows) * len(step.cols)
+    word, moved = axi_bytes(accelerator), simulate(layer, mapping, accelerator, BOARD, PRIOR)
+    maps = (moved.ifmap_words + moved.weight_words + moved.ofmap_words) * word
+    setup = 32 * 4 + math.ceil(layer.out_channels / word) * word * 8 + 256
+    return Moved(buffer + maps, maps + moved.residual_words * word + setup)
+
+
+@given(random_layers(12, 60), st.integers(0, 2**32 - 1))
+@settings(max_examples=120, deadline=None)
+def test_bytes_are_those_of_every_access(layer: Layer, seed: int) -> None:
+    case = random_case(layer, seed)
+    if case is not None:
+        assert stated(layer, *case) == counted(layer, *case)
+
+
+def test_tiles_of_input_channels_read_the_sums_again() -> None:
+    # 1x1, 32 -> 16 channels, 8x8: two tiles of 16 input channels write 64 * 16 sums each, the second reads those of
+    # the first. In one tile they are written once. In DDR only the bursts differ.
+    layer, accelerator = Layer(Operation.CONV, 32, 16, 8, 8), Accelerator(16, 16, 1, 1, 64, 64, 64, 64, 100, 8)
+    whole = stated(layer, Mapping(16, 32, 8, 8, LoopOrder.PIXELS_OUTER), accelerator)
+    cut = stated(layer, Mapping(16, 16, 8, 8, LoopOrder.PIXELS_OUTER), accelerator)
+    assert cut.buffer - whole.buffer == 2 * 64 * 16 * 4
+    assert cut.ddr == whole.ddr
+
+
+def test_dynamic_energy_by_hand() -> None:
+    # 1e6 * 3.6 pJ + 1e5 * 15 pJ + 1e4 * 162.5 pJ
+    energy = dynamic_energy_mj(np.array([1e6]), np.array([1e5]), np.array([1e4]), PRIOR.energy)
+    assert energy[0] == pytest.approx((3.6e6 + 1.5e6 + 1.625e6) * 1e-9)
+
+
+def test_energy_counts_every_access() -> None:
+    # One tile of a 1x1 layer, 16 -> 16 channels, 64 pixels: 64 trips, each reads 16 + 256 bytes; sums are written and
+    # read once, 16 * 4 bytes a pixel; maps and weights fill and leave the buffers; DDR moves these and the setup.
+    layer = Layer(Operation.CONV, 16, 16, 8, 8)
+    table = price_layers([layer], [Accelerator(16, 16, 1, 1, 64, 64, 64, 64, 100, 8)], BOARD, PRIOR)
+    maps, weights, setup = 64 * 16, 16 * 16, 32 * 4 + 16 * 8 + 256
+    buffers = 64 * (16 + 256) + 2 * 64 * 16 * 4 + 2 * maps + weights
+    expected = 64 * 256 * 3.6 + buffers * 15.0 + (2 * maps + weights + setup) * 162.5
+    assert table.energy_mj[0, 0] == pytest.approx(expected * 1e-9)

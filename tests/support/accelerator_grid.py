@@ -1,0 +1,23 @@
+"""Every point of a part of an accelerator space, one by one."""
+
+import itertools
+from collections.abc import Iterator
+
+import numpy as np
+
+from cost_models.resources import estimate_resources, excess
+from hw_templates.accelerator import PARAMETERS, AcceleratorColumns, is_legal
+from hw_templates.accelerator_space import AcceleratorSpace
+from hw_templates.board import Board
+
+
+def fitting_points(board: Board, fixed: dict[str, int]) -> Iterator[AcceleratorColumns]:
+    """The points with these parameters that are legal and fit the board, for one PE array after the other."""
+    choices = AcceleratorSpace(board).choices
+    grid = [[fixed[name]] if name in fixed else values for name, values in choices.items()]
+    for rows, cols in itertools.product(*grid[:2]):
+        values = np.stack(np.meshgrid([rows], [cols], *grid[2:], indexing="ij"), axis=-1).reshape(-1, len(PARAMETERS))
+        columns = AcceleratorColumns(*values.T)
+        legal = columns.take(is_legal(columns))
+        beyond = excess(estimate_resources(legal, board), board)
+        yield legal.take(np.all([over <= 0 for over in beyond.values()], axis=0))
