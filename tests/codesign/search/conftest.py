@@ -2,8 +2,13 @@ import optuna
 import pytest
 from capacity_accuracy import TINY, CapacityAccuracy
 
+from codesign.search.breeding import RoundPlan
+from codesign.search.evolution import RoundKey, no_pairs, run_round
+from codesign.search.joint_search import SearchTask
 from codesign.search.joint_space import JointSpace
 from codesign.search.pricing import PairPricer
+from codesign.search.study import StudyLocation
+from codesign.search.worker import SearchSettings
 from cost_models.coefficients import load_coefficients
 from hw_templates.accelerator_space import AcceleratorSpace
 from hw_templates.board import load_board
@@ -22,6 +27,28 @@ def oracle():
 @pytest.fixture
 def pricer(joint):
     return PairPricer(joint, load_coefficients())
+
+
+@pytest.fixture(scope="session")
+def plan():
+    """Rounds of 128 pairs."""
+    return RoundPlan(subnets=16, accelerators=8, new_accelerators=8, new_period=4, first_accelerators=24)
+
+
+@pytest.fixture
+def archive(pricer, oracle, plan):
+    """What a first round finds."""
+    return run_round(pricer, oracle, no_pairs(pricer), RoundKey(0, 0, 0), plan).archive
+
+
+@pytest.fixture
+def make_task(tmp_path, joint, oracle, plan):
+    def make(pairs, name="a", workers=1, joint=joint, seed=0):
+        location = StudyLocation(str(tmp_path / f"{name}.journal"), "search")
+        settings = SearchSettings(pairs, seed, workers, plan)
+        return SearchTask(location, joint, load_coefficients(), oracle, "capacity", settings)
+
+    return make
 
 
 @pytest.fixture(autouse=True)

@@ -9,29 +9,16 @@ import numpy as np
 import optuna
 import pytest
 
-from codesign.search import worker
-from codesign.search.breeding import RoundPlan
-from codesign.search.joint_search import SearchTask, joint_search
+from codesign.search.joint_search import joint_search
 from codesign.search.joint_space import JointSpace
 from codesign.search.pareto import nondominated
 from codesign.search.study import StudyLocation
-from codesign.search.worker import Progress, SearchSettings, read_progress
-from cost_models.coefficients import load_coefficients
+from codesign.search.worker import read_progress
 from hw_templates.accelerator_space import AcceleratorSpace
-from hw_templates.errors import InfeasibleError, InvalidValueError
+from hw_templates.errors import InfeasibleError
 
-PLAN = RoundPlan(subnets=16, accelerators=8, new_accelerators=8, new_period=4, first_accelerators=24)
+# Pairs of a round of the plan.
 BATCH = 16 * 8
-
-
-@pytest.fixture
-def make_task(tmp_path, joint, oracle):
-    def make(pairs, name="a", workers=1, joint=joint, seed=0):
-        location = StudyLocation(str(tmp_path / f"{name}.journal"), "search")
-        settings = SearchSettings(pairs, seed, workers, PLAN)
-        return SearchTask(location, joint, load_coefficients(), oracle, "capacity", settings)
-
-    return make
 
 
 def test_a_search_fills_a_study_anyone_can_read(make_task):
@@ -155,35 +142,12 @@ def test_ctrl_c_stops_the_workers_too(make_task):
     assert read_progress(task.open_study()).rounds >= 2
 
 
-def test_a_worker_learns_what_others_found(make_task, monkeypatch):
-    monkeypatch.setattr(worker, "_FLUSH_S", 0.0)
-    found = joint_search(make_task(12 * BATCH)).front
-    task = make_task(12 * BATCH, "b")
-    study = task.open_study()
-    study.add_trials(make_task(1).open_study().trials)
-    # One round more than nothing starts from all of it.
-    result = joint_search(replace(task, settings=replace(task.settings, pairs=1)))
-    for value in found.values:
-        good = (result.front.values[:, 0] >= value[0]) & (result.front.values[:, 1:] <= value[1:]).all(axis=1)
-        assert good.any()
-
-
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_board_where_nothing_fits(make_task, joint, workers):
     board = replace(joint.accelerators.board, bram_18k=10)
     joint = JointSpace(joint.space, AcceleratorSpace(board))
     with pytest.raises(InfeasibleError, match=r"fits pynq-z2: the nearest needs \d+ bram_18k of 10"):
         joint_search(make_task(100, joint=joint, workers=workers))
-
-
-@pytest.mark.parametrize(("field", "value"), [("pairs", 0), ("workers", 0), ("seed", -1)])
-def test_bad_settings_are_named(field, value):
-    with pytest.raises(InvalidValueError, match=rf"search\.{field}"):
-        SearchSettings(**{field: value})
-
-
-def test_progress_adds_up():
-    assert Progress(1, 2, 3) + Progress(4, 5, 6) - Progress(1, 1, 1) == Progress(4, 6, 8)
 
 
 def test_sqlite_works_too(make_task, tmp_path):
