@@ -6,10 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from codesign.supernet.elastic import BatchNormStatistics, ElasticDepthwise
+from codesign.supernet.elastic import BatchNormStatistics
 from codesign.supernet.lowering import lower
 from codesign.supernet.network import Supernet, count_parameters, recalibrate
-from codesign.supernet.sorting import sort_channels
 from codesign.supernet.space import DIGITS, Subnet
 from cost_models.workload import Operation
 from hw_templates.errors import InvalidValueError
@@ -92,38 +91,6 @@ def test_macs_and_parameters_are_those_of_the_plain_network(supernet, plain_netw
     ]
     assert sum(layer.macs for layer in layers) == sum(macs)
     assert count_parameters(supernet, subnet) == sum(parameter.numel() for parameter in plain.parameters())
-
-
-def test_kernel_transformation_is_identity_at_first():
-    depthwise = ElasticDepthwise(4, (3, 5, 7), 1)
-    nn.init.normal_(depthwise.weight, generator=torch.Generator().manual_seed(0))
-    torch.testing.assert_close(depthwise.part(4, 3), depthwise.weight[:, :, 2:-2, 2:-2])
-    torch.testing.assert_close(depthwise.part(2, 5), depthwise.weight[:2, :, 1:-1, 1:-1])
-
-
-def test_kernel_transformation_chains_the_matrices(shrink_kernel):
-    depthwise = ElasticDepthwise(3, (3, 5, 7), 1)
-    generator = torch.Generator().manual_seed(0)
-    for parameter in depthwise.parameters():
-        nn.init.normal_(parameter, generator=generator)
-    for kernel in (3, 5, 7):
-        torch.testing.assert_close(depthwise.part(3, kernel), shrink_kernel(depthwise, kernel))
-
-
-def test_sorting_keeps_the_full_net_and_puts_important_channels_first(supernet):
-    sorted_net = Supernet(DIGITS)
-    sorted_net.load_state_dict(supernet.state_dict())
-    sort_channels(sorted_net)
-    full = DIGITS.largest()
-    with torch.no_grad():
-        torch.testing.assert_close(sorted_net(images(full), full), supernet(images(full), full), rtol=1e-3, atol=1e-4)
-    for block in sorted_net.blocks:
-        importance = block.project.weight.abs().sum((0, 2, 3))
-        assert (importance.diff() <= 0).all()
-        if block.squeeze_excite is not None:
-            squeezed = block.squeeze_excite.excite.weight.abs().sum((0, 2, 3))
-            assert (squeezed.diff() <= 1e-6).all()
-    assert not torch.equal(sorted_net.blocks[0].project.weight, supernet.blocks[0].project.weight)
 
 
 def test_a_call_leaves_no_trace(supernet):

@@ -1,0 +1,106 @@
+import numpy as np
+import pytest
+import torch
+
+from codesign.supernet.network import Supernet
+from codesign.supernet.sorting import sort_channels
+from codesign.supernet.space import DIGITS
+
+
+@pytest.fixture(scope="module")
+def supernet():
+    """Weights of no special structure: biases, norms and kernel transformations are random too."""
+    supernet = Supernet(DIGITS, seed=1)
+    generator = torch.Generator().manual_seed(2)
+    with torch.no_grad():
+        for parameter in supernet.parameters():
+            if parameter.ndim < 4:
+                parameter.add_(0.2 * torch.randn(parameter.shape, generator=generator))
+    return supernet
+
+
+def images(subnet, count=16, seed=0):
+    shape = (count, 1, subnet.resolution, subnet.resolution)
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
+def test_sorting_keeps_the_full_net_and_puts_important_channels_first(supernet):
+    sorted_net = Supernet(DIGITS)
+    sorted_net.load_state_dict(supernet.state_dict())
+    sort_channels(sorted_net)
+    full = DIGITS.largest()
+    with torch.no_grad():
+        torch.testing.assert_close(sorted_net(images(full), full), supernet(images(full), full), rtol=1e-3, atol=1e-4)
+    for block in sorted_net.blocks:
+        importance = block.project.weight.abs().sum((0, 2, 3))
+        assert (importance.diff() <= 0).all()
+        if block.squeeze_excite is not None:
+            squeezed = block.squeeze_excite.excite.weight.abs().sum((0, 2, 3))
+            assert (squeezed.diff() <= 1e-6).all()
+    assert not torch.equal(sorted_net.blocks[0].project.weight, supernet.blocks[0].project.weight)
+
+
+def copy_of(supernet):
+    other = Supernet(DIGITS)
+    other.load_state_dict(supernet.state_dict())
+    return other
+
+
+@torch.no_grad()
+def shuffle(block, seed):
+    """The same block with its expanded and its squeezed channels in another order."""
+    rng = np.random.default_rng(seed)
+    order = torch.from_numpy(rng.permutation(len(block.expand.weight)))
+    for module in (block.expand, block.depthwise, block.expand_norm, block.depthwise_norm):
+        module.weight.copy_(module.weight[order])
+    for norm in (block.expand_norm, block.depthwise_norm):
+        norm.bias.copy_(norm.bias[order])
+    block.project.weight.copy_(block.project.weight[:, order])
+    gate = block.squeeze_excite
+    if gate is not None:
+        inner = torch.from_numpy(rng.permutation(len(gate.squeeze.weight)))
+        gate.squeeze.weight.copy_(gate.squeeze.weight[inner][:, order])
+        gate.squeeze.bias.copy_(gate.squeeze.bias[inner])
+        gate.excite.weight.copy_(gate.excite.weight[order][:, inner])
+        gate.excite.bias.copy_(gate.excite.bias[order])
+
+
+def test_the_order_before_does_not_matter(supernet):
+    shuffled, plain = copy_of(supernet), copy_of(supernet)
+    for seed, block in enumerate(shuffled.blocks):
+        shuffle(block, seed)
+    assert not torch.equal(shuffled.blocks[2].depthwise.weight, supernet.blocks[2].depthwise.weight)
+    sort_channels(plain)
+    sort_channels(shuffled)
+    for (name, tensor), other in zip(shuffled.state_dict().items(), plain.state_dict().values(), strict=True):
+        torch.testing.assert_close(tensor, other, rtol=0, atol=0, msg=name)
+
+
+def test_importance_by_hand():
+    """Sums of absolute weights that read a channel: 3, 6, 0.5, 2 in turn, and the same again."""
+    supernet = Supernet(DIGITS)
+    block = supernet.blocks[0]
+    channels = block.project.weight.shape[1]
+    with torch.no_grad():
+        block.project.weight.zero_()
+        rows = torch.tensor([[1.0, -2.0], [-3.0, 3.0], [0.5, 0.0], [2.0, 0.0]]).repeat(channels // 4, 1)
+        block.project.weight[:2, :, 0, 0] = rows.T
+        block.expand.weight.copy_(torch.arange(channels)[:, None, None, None].expand_as(block.expand.weight))
+    sort_channels(supernet)
+    # Equal ones keep their order.
+    wanted = [channel for first in (1, 0, 3, 2) for channel in range(first, channels, 4)]
+    assert block.expand.weight[:, 0, 0, 0].tolist() == wanted
+
+
+def test_what_no_channel_order_touches_stays(supernet):
+    sorted_net = copy_of(supernet)
+    sort_channels(sorted_net)
+    after = sorted_net.state_dict()
+    same = {name for name, tensor in supernet.state_dict().items() if torch.equal(tensor, after[name])}
+    fixed = {
+        name
+        for name in after
+        if name.startswith(("stem", "final", "classifier")) or "transforms" in name or "project_norm" in name
+    }
+    assert fixed <= same
+    assert not any(name.endswith("depthwise.weight") for name in same)
