@@ -20,6 +20,7 @@ from hw_templates.errors import InvalidValueError
 from hw_templates.render import render
 
 PROJECT_FORMAT = 1
+RECORD = "project.json"
 
 
 @dataclass(frozen=True)
@@ -84,20 +85,29 @@ def project_files(design: Design, images: Int8Array, origin: dict[str, object]) 
         ],
         "origin": origin,
     }
-    texts = {**hardware, "project.json": json.dumps(record, indent=2) + "\n", "README.md": _readme(design, len(images))}
+    texts = {**hardware, RECORD: json.dumps(record, indent=2) + "\n", "README.md": _readme(design, len(images))}
     return {**{path: text.encode() for path, text in texts.items()}, **binary}
 
 
 def write_project(folder: Path, files: dict[str, bytes]) -> None:
     """Write ``files`` below ``folder``; what already stands there unchanged keeps its time stamp.
 
+    The record is taken away first where anything changes and written last: a folder with a record is whole.
+
     Raises:
         StorageError: a file cannot be written.
     """
-    for path, content in files.items():
-        target = folder / path
-        if not target.is_file() or target.read_bytes() != content:
-            write_bytes_atomically(target, content)
+    changed = {path for path, content in files.items() if not _holds(folder / path, content)}
+    if changed:
+        (folder / RECORD).unlink(missing_ok=True)
+    for path in sorted(changed - {RECORD}):
+        write_bytes_atomically(folder / path, files[path])
+    if changed:
+        write_bytes_atomically(folder / RECORD, files[RECORD])
+
+
+def _holds(path: Path, content: bytes) -> bool:
+    return path.is_file() and path.read_bytes() == content
 
 
 def _digest(files: dict[str, bytes]) -> str:

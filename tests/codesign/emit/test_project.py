@@ -16,7 +16,7 @@ from cost_models.coefficients import load_coefficients
 from cost_models.estimate import price_mappings
 from hw_templates.accelerator import Accelerator
 from hw_templates.board import load_board
-from hw_templates.errors import InvalidValueError
+from hw_templates.errors import InvalidValueError, StorageError
 
 # Different in every parameter: narrow and wide ports, packed and not, odd pixels, rows that are no power of two.
 ACCELERATORS = [
@@ -87,6 +87,22 @@ def test_the_record_says_what_was_emitted(tmp_path: Path) -> None:
     before = {path: (tmp_path / path).stat().st_mtime_ns for path in files}
     write_project(tmp_path, files)
     assert before == {path: (tmp_path / path).stat().st_mtime_ns for path in files}
+
+
+def test_a_project_that_was_cut_off_has_no_record(tmp_path: Path, monkeypatch) -> None:
+    write_project(tmp_path, project_files(*design(3), {}))
+    files = project_files(*design(4), {})
+
+    def refuse(path: Path, content: bytes) -> None:
+        raise StorageError(f"{path}: disk full")
+
+    monkeypatch.setattr("codesign.emit.project.write_bytes_atomically", refuse)
+    with pytest.raises(StorageError, match="disk full"):
+        write_project(tmp_path, files)
+    assert not (tmp_path / "project.json").exists()
+    monkeypatch.undo()
+    write_project(tmp_path, files)
+    assert {path: (tmp_path / path).read_bytes() for path in files} == files
 
 
 def test_the_hardware_digest_ignores_the_network() -> None:
