@@ -23,6 +23,7 @@ app = typer.Typer(
     help="Search once-for-all subnets and FPGA accelerators together, and emit the winning pair as an HLS project.",
     no_args_is_help=True,
     add_completion=False,
+    rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
 
@@ -122,9 +123,10 @@ def search(
     Example: codesign search runs/digits --board pynq-z2 --workers 2
     """
     with _session() as progress:
+        from codesign.verbs.context import SearchRequest
         from codesign.verbs.search import search as verb
 
-        verb(Run(run), board, pairs, workers, storage, baselines, seed, progress)
+        verb(Run(run), SearchRequest(board, pairs, workers, storage, seed), baselines, progress)
 
 
 @app.command()
@@ -213,6 +215,7 @@ def main() -> None:
     # A reader that goes away, as `codesign boards | head` does, is no error.
     try:
         app()
+        sys.stdout.flush()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)

@@ -1,6 +1,8 @@
 """A run: one folder with its configuration, checkpoints, study, project and report."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -85,7 +87,11 @@ class Run:
             raise StorageError(
                 f"{self.configuration}: format {record.get('format')!r}, this version reads {RUN_FORMAT}"
             )
-        return {name: section for name, section in record.items() if name != "format"}
+        sections = {name: section for name, section in record.items() if name != "format"}
+        for name, section in sections.items():
+            if not isinstance(section, dict):
+                raise StorageError(f"{self.configuration}: is corrupt ({name} is no section); name another run folder")
+        return sections
 
     def settings(self, verb: str) -> dict[str, Any]:
         """What ``verb`` was asked for in this run.
@@ -114,6 +120,20 @@ class Run:
                 )
         if sections.get(verb) != settings:
             write_json(self.configuration, {"format": RUN_FORMAT, **sections, verb: settings})
+
+
+@contextmanager
+def wrong_content(path: Path) -> Iterator[None]:
+    """Turn what parsing the content of a sound file trips over into one line that names the file.
+
+    Raises:
+        StorageError: instead of the errors that missing keys and values of a wrong kind bring.
+    """
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError) as error:
+        what = f"{type(error).__name__}: {error}"
+        raise StorageError(f"{path}: is corrupt ({what}); delete it and run the verb that makes it again") from error
 
 
 def read_json(path: Path) -> dict[str, Any]:

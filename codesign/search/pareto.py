@@ -77,6 +77,18 @@ def concatenate(parts: Sequence[PricedPairs]) -> PricedPairs:
     return PricedPairs(np.concatenate([p.rows for p in parts]), np.concatenate([p.values for p in parts]))
 
 
+def front_array(rows: object) -> FloatArray:
+    """[n, 3] values of a front from nested lists, as JSON holds them.
+
+    Raises:
+        ValueError: they are not one or more finite rows of accuracy, latency and energy.
+    """
+    front = np.array(rows, dtype=np.float64)
+    if front.ndim != 2 or front.shape[1] != len(OBJECTIVES) or not len(front) or not np.isfinite(front).all():
+        raise ValueError(f"a front must have rows of {len(OBJECTIVES)} finite numbers")
+    return front
+
+
 @dataclass(frozen=True)
 class ReferencePoint:
     """The worst corner of the box that hypervolumes are measured in; the best is (1, 0 ms, 0 mJ).

@@ -19,7 +19,7 @@ from codesign.supernet.network import Supernet
 from codesign.supernet.schedule import Schedule
 from codesign.supernet.space import Space
 from hw_templates.atomic_file import write_bytes_atomically
-from hw_templates.errors import StorageError
+from hw_templates.errors import InvalidValueError, StorageError
 
 FORMAT = 1
 _FIELDS = {"format", "space", "schedule", "seed", "step", "losses", "weights", "teacher", "optimiser"}
@@ -128,15 +128,29 @@ def read_checkpoint(path: Path, space: Space) -> Checkpoint:
         raise StorageError(f"{path}: checkpoint format {content['format']}, this version reads {FORMAT}; train anew")
     if content.keys() != _FIELDS:
         raise _damaged(path)
-    if content["space"] != _space_text(space):
+    try:
         name = json.loads(content["space"])["name"]
+        checkpoint = _parse(content, space)
+    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError, InvalidValueError) as error:
+        raise _damaged(path) from error
+    if content["space"] != _space_text(space):
         other = f"space {name}" if name != space.name else f"another definition of space {name}"
         raise StorageError(f"{path}: a checkpoint of {other}, wanted {space.name}; choose another file or folder")
+    if len(checkpoint.losses) != checkpoint.step or not 0 <= checkpoint.step <= checkpoint.schedule.steps:
+        raise _damaged(path)
+    try:
+        checkpoint.supernet()
+    except (KeyError, TypeError, RuntimeError, AttributeError) as error:
+        raise _damaged(path) from error
+    return checkpoint
+
+
+def _parse(content: Mapping[str, Any], space: Space) -> Checkpoint:
     return Checkpoint(
         space=space,
         schedule=Schedule.from_dict(json.loads(content["schedule"])),
-        seed=content["seed"],
-        step=content["step"],
+        seed=int(content["seed"]),
+        step=int(content["step"]),
         losses=tuple(content["losses"].tolist()),
         weights=content["weights"],
         teacher=content["teacher"],

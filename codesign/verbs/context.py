@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import optuna
 
-from codesign.run import Run
+from codesign.run import Run, wrong_content
 from codesign.search.joint_search import SearchTask
 from codesign.search.joint_space import JointSpace
 from codesign.search.study import StudyLocation
@@ -46,7 +46,9 @@ def load_trained(run: Run) -> Trained:
     Raises:
         StorageError: it is not there, not finished, or damaged.
     """
-    space = load_space(run.settings("train")["space"])
+    settings = run.settings("train")
+    with wrong_content(run.configuration):
+        space = load_space(settings["space"])
     checkpoint = read_checkpoint(run.checkpoint, space)
     if not checkpoint.finished:
         raise StorageError(
@@ -66,28 +68,62 @@ class Searched:
     task: SearchTask
 
 
-def load_searched(run: Run) -> Searched:
-    """The run's search.
+@dataclass(frozen=True)
+class SearchRequest:
+    """What a search is asked for.
+
+    Attributes:
+        storage: an Optuna storage URL; None for the journal in the run folder.
+    """
+
+    board: str
+    pairs: int
+    workers: int
+    storage: str | None
+    seed: int
+    coefficients: str = "prior"
+
+
+def recorded_request(run: Run) -> SearchRequest:
+    """What the run's search was last asked for.
 
     Raises:
+        StorageError: it has not searched yet, or its configuration is corrupt.
+    """
+    settings = run.settings("search")
+    with wrong_content(run.configuration):
+        request = SearchRequest(**settings)
+        for name in ("pairs", "workers", "seed"):
+            if not isinstance(settings[name], int):
+                raise TypeError(f"search.{name} must be a whole number")
+        if not (request.storage is None or isinstance(request.storage, str)):
+            raise TypeError("search.storage must be text")
+    return request
+
+
+def load_searched(run: Run, request: SearchRequest | None = None) -> Searched:
+    """The run's search, or the one requested; nothing is written.
+
+    Raises:
+        InvalidValueError: unknown board or coefficients, or a number out of range.
         StorageError: an earlier verb has not run, or its result is damaged.
     """
     # Optuna tells of every study it opens; what the verbs show says more.
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    settings = run.settings("search")
+    request = request or recorded_request(run)
+    board, coefficients = load_board(request.board), load_coefficients(request.coefficients)
     trained = load_trained(run)
     predictor = read_predictor(run.predictor, trained.space, trained.checkpoint.digest)
-    board = load_board(settings["board"])
     joint = JointSpace(trained.space, AcceleratorSpace(board))
-    # Another predictor makes another study: their accuracies do not compare.
+    # Another predictor makes another study, for their accuracies do not compare; another seed does too.
     accuracies = hashlib.sha256(run.predictor.read_bytes()).hexdigest()[:16]
-    name = f"{trained.space.name}-{board.name}-{accuracies[:8]}"
+    name = f"{trained.space.name}-{board.name}-{accuracies[:8]}-seed{request.seed}"
     task = SearchTask(
-        location=StudyLocation(settings["storage"] or str(run.study), name),
+        location=StudyLocation(request.storage or str(run.study), name),
         joint=joint,
-        coefficients=load_coefficients(settings["coefficients"]),
+        coefficients=coefficients,
         oracle=predictor,
         accuracy_name=f"predictor {accuracies}",
-        settings=SearchSettings(settings["pairs"], settings["seed"], settings["workers"]),
+        settings=SearchSettings(request.pairs, request.seed, request.workers),
     )
     return Searched(trained, board, joint, task)

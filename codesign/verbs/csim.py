@@ -3,19 +3,22 @@
 from dataclasses import asdict
 
 from bitstreams.toolchain import run_csim
+from codesign.emit.project import RECORD
 from codesign.progress import Progress
-from codesign.run import Run, read_json, write_json
+from codesign.run import Run, read_json, write_json, wrong_content
 
 
 def csim(run: Run, sanitize: bool, images: int | None, progress: Progress) -> None:
     """Compile the project and run its test images through it.
 
     Raises:
-        StorageError: nothing is emitted yet.
+        StorageError: nothing is emitted yet, or its record is corrupt.
         ToolError: make or g++ is missing, or the code does not compile.
         VerificationError: a logit or a trip count differs.
     """
-    project = read_json(run.project / "project.json")
+    project = read_json(run.project / RECORD)
+    with wrong_content(run.project / RECORD):
+        program = str(project["program_sha256"])
     with progress.stage("csim") as update:
         update(0.0, "compiling and running")
         result = run_csim(run.project, sanitize, images)
@@ -23,7 +26,7 @@ def csim(run: Run, sanitize: bool, images: int | None, progress: Progress) -> No
     write_json(
         run.verification,
         {
-            "program_sha256": project["program_sha256"],
+            "program_sha256": program,
             "sanitized": sanitize,
             "images": result.images,
             "layers": [asdict(layer) for layer in result.layers],

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from codesign.progress import Progress
 from codesign.run import Run
+from codesign.verbs.context import SearchRequest
 from codesign.verbs.csim import csim
 from codesign.verbs.emit import emit
 from codesign.verbs.predictor import fit
@@ -33,7 +34,7 @@ def demo(run: Run, board: str, scale: Scale, workers: int, seed: int, progress: 
     """
     train(run, "digits", scale.preset, seed, progress)
     fit(run, scale.samples, seed, progress)
-    search(run, board, scale.pairs, workers, None, True, seed, progress)
+    search(run, SearchRequest(board, scale.pairs, workers, None, seed), True, progress)
     emit(run, None, None, progress)
     csim(run, False, None, progress)
     report(run, progress)

@@ -21,7 +21,7 @@ from codesign.search.winner import (
     choose_winner,
     measure_front,
 )
-from codesign.search.worker import read_front
+from codesign.search.worker import read_front, read_progress
 from codesign.supernet.accuracy import CALIBRATION_IMAGES, MeasuredAccuracy
 from codesign.supernet.data import Split
 from codesign.supernet.export import fold
@@ -30,7 +30,7 @@ from codesign.supernet.threads import one_thread
 from codesign.verbs.context import Searched, load_searched
 from cost_models.estimate import price
 from cost_models.resources import check_fits
-from hw_templates.errors import InvalidValueError
+from hw_templates.errors import InvalidValueError, StorageError
 
 MEASURED_PAIRS = 200
 
@@ -59,6 +59,7 @@ def emit(run: Run, max_latency_ms: float | None, min_accuracy: float | None, pro
         design, images, accuracy = quantised_design(searched, winner)
         update(0.7, "writing the project")
         origin: dict[str, Any] = {
+            "study": searched.task.location.name,
             "space": searched.trained.space.name,
             "checkpoint": searched.trained.checkpoint.digest,
             "subnet": winner.pair.subnet.as_dict(),
@@ -95,6 +96,11 @@ def _choose(run: Run, searched: Searched, rule: Rule, progress: Progress) -> Win
     """The winner of the front once its accuracies are measured and no longer predicted."""
     study = searched.task.open_study()
     with storage_errors(searched.task.location):
+        if not read_progress(study).pairs:
+            raise StorageError(
+                f"{run.folder}: study {searched.task.location.name} holds no search with this predictor yet; "
+                f"run `codesign search {run.folder}` first"
+            )
         front = read_front(study, searched.joint)
     trained = searched.trained
     oracle = MeasuredAccuracy(trained.checkpoint, trained.data, cache=run.accuracies)

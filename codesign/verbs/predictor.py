@@ -21,7 +21,6 @@ def fit(run: Run, samples: int, seed: int, progress: Progress) -> None:
         InvalidValueError: too few samples, or other settings than the run's.
     """
     trained = load_trained(run)
-    run.configure("predictor", {"samples": samples, "seed": seed}, replace=True)
     space, digest = trained.space, trained.checkpoint.digest
     oracle = MeasuredAccuracy(trained.checkpoint, trained.data, cache=run.accuracies)
     with progress.stage("measure subnets") as update:
@@ -34,6 +33,7 @@ def fit(run: Run, samples: int, seed: int, progress: Progress) -> None:
         partial = fit_predictor(space, digest, genes[:used], accuracy[:used])
         write_predictor(run.predictor, fit_predictor(space, digest, genes, accuracy))
     left_out = {"measured": accuracy[used:].tolist(), "predicted": partial.accuracy(genes[used:]).tolist()}
+    run.configure("predictor", {"samples": samples, "seed": seed}, replace=True)
     write_json(run.predictor_quality, {"samples": samples, **asdict(quality), "left_out": left_out})
     progress.say(f"predictor  {samples} subnets measured: {accuracy.min():.1%} to {accuracy.max():.1%}")
     progress.say(

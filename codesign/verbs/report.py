@@ -3,11 +3,11 @@
 import io
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 
+from codesign.emit.project import RECORD
 from codesign.progress import Progress
 from codesign.report.figures import (
     Point,
@@ -18,7 +18,8 @@ from codesign.report.figures import (
     training_figure,
 )
 from codesign.report.page import Fact, Section, Table, render_page
-from codesign.run import Run, read_json
+from codesign.run import Run, read_json, wrong_content
+from codesign.search.pareto import FloatArray, front_array
 from codesign.supernet.lowering import lower
 from codesign.supernet.space import Subnet
 from codesign.verbs.context import Searched, load_searched
@@ -33,16 +34,38 @@ DOTS_PER_INCH = 130
 
 
 @dataclass(frozen=True)
+class Verified:
+    """The emitted pair as its record and csim's say."""
+
+    rule: str
+    subnet: Subnet
+    accelerator: Accelerator
+    validation_accuracy: float
+    test_float32: float
+    test_int8: float
+    images: int
+
+
+@dataclass(frozen=True)
+class Quality:
+    """How well the predictor does on left-out subnets."""
+
+    samples: int
+    kendall_tau: float
+    measured: FloatArray
+    predicted: FloatArray
+
+
+@dataclass(frozen=True)
 class Results:
-    """Everything the page is made of."""
+    """Everything the page is made of; fronts are [n, 3] as in :mod:`codesign.search.pareto`."""
 
     searched: Searched
-    project: dict[str, Any]
-    fronts: dict[str, Any]
-    measured_front: dict[str, Any]
-    quality: dict[str, Any]
-    verification: dict[str, Any]
-    accelerator: Accelerator
+    fronts: dict[str, FloatArray]
+    hypervolumes: dict[str, float]
+    measured_front: FloatArray
+    quality: Quality
+    winner: Verified
     workload: Workload
     estimate: Estimate
 
@@ -61,48 +84,85 @@ def report(run: Run, progress: Progress) -> None:
             buffer = io.BytesIO()
             figure.savefig(buffer, format="png", dpi=DOTS_PER_INCH)
             write_bytes_atomically(run.report / name, buffer.getvalue())
-        origin = results.project["origin"]
-        subtitle = f"{results.searched.trained.space.name} on {results.searched.board.title}; winner: {origin['rule']}"
-        page = render_page(f"codesign: {run.folder.name}", subtitle, _facts(results), _sections(results))
+        searched, rule = results.searched, results.winner.rule
+        subtitle = f"{searched.trained.space.name} on {searched.board.title}; winner: {rule}"
+        page = render_page(f"codesign: {run.folder.resolve().name}", subtitle, _facts(results), _sections(results))
         write_text_atomically(run.report / "index.html", page)
     progress.say(f"report     {run.report / 'index.html'}")
 
 
 def _read(run: Run) -> Results:
     searched = load_searched(run)
-    project, fronts = read_json(run.project / "project.json"), read_json(run.fronts)
-    verification = read_json(run.verification)
-    if verification["program_sha256"] != project["program_sha256"]:
-        raise StorageError(f"{run.verification}: of an earlier project; run `codesign csim {run.folder}` first")
-    accelerator = Accelerator.from_dict(project["accelerator"])
-    subnet = Subnet.from_dict(project["origin"]["subnet"])
-    workload = lower(searched.trained.space, subnet)
+    study = searched.task.location.name
+    winner = _read_winner(run, searched, study)
+    fronts, measured = read_json(run.fronts), read_json(run.measured_front)
+    for path, record, verb in ((run.fronts, fronts, "search"), (run.measured_front, measured, "emit")):
+        if record.get("study") != study:
+            raise StorageError(f"{path}: of another search than {study}; run `codesign {verb} {run.folder}` first")
+    with wrong_content(run.fronts):
+        methods = {str(name): front_array(rows) for name, rows in fronts["fronts"].items()}
+        volumes = {name: float(fronts["hypervolumes"][name]) for name in methods}
+    with wrong_content(run.measured_front):
+        measured_front = front_array(measured["front"])
+    workload = lower(searched.trained.space, winner.subnet)
     return Results(
         searched=searched,
-        project=project,
-        fronts=fronts,
-        measured_front=read_json(run.measured_front),
-        quality=read_json(run.predictor_quality),
-        verification=verification,
-        accelerator=accelerator,
+        fronts=methods,
+        hypervolumes=volumes,
+        measured_front=measured_front,
+        quality=_read_quality(run),
+        winner=winner,
         workload=workload,
-        estimate=price(workload, accelerator, searched.board, searched.task.coefficients),
+        estimate=price(workload, winner.accelerator, searched.board, searched.task.coefficients),
     )
+
+
+def _read_winner(run: Run, searched: Searched, study: str) -> Verified:
+    path = run.project / RECORD
+    project, verification = read_json(path), read_json(run.verification)
+    with wrong_content(path):
+        origin, program = project["origin"], project["program_sha256"]
+        if (project["board"], origin["study"]) != (searched.board.name, study):
+            raise StorageError(f"{path}: of another search than {study}; run `codesign emit {run.folder}` first")
+        if verification.get("program_sha256") != program:
+            raise StorageError(f"{run.verification}: of an earlier project; run `codesign csim {run.folder}` first")
+        with wrong_content(run.verification):
+            images = int(verification["images"])
+        return Verified(
+            rule=str(origin["rule"]),
+            subnet=Subnet.from_dict(origin["subnet"]),
+            accelerator=Accelerator.from_dict(project["accelerator"]),
+            validation_accuracy=float(origin["validation_accuracy"]),
+            test_float32=float(origin["test_accuracy"]["float32"]),
+            test_int8=float(origin["test_accuracy"]["int8"]),
+            images=images,
+        )
+
+
+def _read_quality(run: Run) -> Quality:
+    record = read_json(run.predictor_quality)
+    with wrong_content(run.predictor_quality):
+        measured, predicted = (
+            np.array(record["left_out"][name], dtype=np.float64) for name in ("measured", "predicted")
+        )
+        if measured.ndim != 1 or measured.shape != predicted.shape or not len(measured):
+            raise ValueError("left_out must hold as many measured as predicted accuracies")
+        tau = float(np.mean(np.array(record["kendall_tau"], dtype=np.float64)))
+        return Quality(int(record["samples"]), tau, measured, predicted)
 
 
 def _pictures(results: Results) -> dict[str, Figure]:
     """File name to picture."""
     board, estimate, checkpoint = results.searched.board, results.estimate, results.searched.trained.checkpoint
-    used = estimate_resources(results.accelerator, board)
-    fronts = {name: np.array(values) for name, values in results.fronts["fronts"].items()}
-    left_out = {name: np.array(values) for name, values in results.quality["left_out"].items()}
+    winner, quality = results.winner, results.quality
+    used = estimate_resources(winner.accelerator, board)
     phases = checkpoint.schedule.phases
     starts = accumulate((phase.steps for phase in phases[:-1]), initial=1)
     return {
         "front.png": front_figure(
-            fronts,
-            np.array(results.measured_front["front"]),
-            Point(results.project["origin"]["validation_accuracy"], estimate.latency_ms, estimate.energy_mj),
+            results.fronts,
+            results.measured_front,
+            Point(winner.validation_accuracy, estimate.latency_ms, estimate.energy_mj),
         ),
         "layers.png": layers_figure(estimate),
         "resources.png": resources_figure(
@@ -113,26 +173,23 @@ def _pictures(results: Results) -> dict[str, Figure]:
         "training.png": training_figure(
             checkpoint.losses, [(phase.name, start) for phase, start in zip(phases, starts, strict=True)]
         ),
-        "predictor.png": predictor_figure(
-            left_out["measured"], left_out["predicted"], float(np.mean(results.quality["kendall_tau"]))
-        ),
+        "predictor.png": predictor_figure(quality.measured, quality.predicted, quality.kendall_tau),
     }
 
 
 def _facts(results: Results) -> list[Fact]:
-    accuracy, estimate = results.project["origin"]["test_accuracy"], results.estimate
+    winner, estimate = results.winner, results.estimate
     return [
-        Fact("test accuracy, int8", f"{accuracy['int8']:.2%}"),
-        Fact("test accuracy, float32", f"{accuracy['float32']:.2%}"),
+        Fact("test accuracy, int8", f"{winner.test_int8:.2%}"),
+        Fact("test accuracy, float32", f"{winner.test_float32:.2%}"),
         Fact("latency, predicted", f"{estimate.latency_ms:.4f} ms"),
         Fact("energy, predicted", f"{estimate.energy_mj:.4f} mJ"),
-        Fact("test images bit-exact in csim", f"{results.verification['images']}"),
+        Fact("test images bit-exact in csim", f"{winner.images}"),
     ]
 
 
 def _sections(results: Results) -> list[Section]:
-    volumes = results.fronts["hypervolumes"]
-    a = results.accelerator
+    volumes, a = results.hypervolumes, results.winner.accelerator
     return [
         Section(
             "Pareto front",
@@ -164,7 +221,7 @@ def _sections(results: Results) -> list[Section]:
         ),
         Section(
             "Accuracy predictor",
-            f"Fitted on measured subnets, compared on those left out ({results.quality['samples']} in all).",
+            f"Fitted on measured subnets, compared on those left out ({results.quality.samples} in all).",
             "predictor.png",
         ),
     ]

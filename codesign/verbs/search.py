@@ -7,45 +7,31 @@ from typing import Any
 import numpy as np
 
 from codesign.progress import Progress
-from codesign.run import Run, read_json, write_json
+from codesign.run import Run, read_json, write_json, wrong_content
 from codesign.search.baselines import random_front, sequential_front
 from codesign.search.joint_search import joint_search
-from codesign.search.pareto import FloatArray, PricedPairs, ReferencePoint
+from codesign.search.pareto import FloatArray, PricedPairs, ReferencePoint, front_array
 from codesign.search.pricing import PairPricer
-from codesign.verbs.context import Searched, load_searched
-from cost_models.coefficients import load_coefficients
-from hw_templates.board import load_board
+from codesign.verbs.context import Searched, SearchRequest, load_searched
 
-COEFFICIENTS = "prior"
 _BASELINES: dict[str, Callable[..., PricedPairs]] = {"random": random_front, "sequential": sequential_front}
 
 
-def search(
-    run: Run,
-    board: str,
-    pairs: int,
-    workers: int,
-    storage: str | None,
-    baselines: bool,
-    seed: int,
-    progress: Progress,
-) -> None:
-    """Search for the run's board until ``pairs`` pairs are priced, or go on searching.
+def search(run: Run, request: SearchRequest, baselines: bool, progress: Progress) -> None:
+    """Search for a board until as many pairs are priced as requested, or go on searching.
 
     Raises:
         InvalidValueError: unknown board, or a setting out of range.
         StorageError: an earlier verb has not run, or the storage is damaged or holds another study.
         InfeasibleError: no accelerator fits the board.
     """
-    load_board(board)
-    load_coefficients(COEFFICIENTS)
-    settings = {"board": board, "pairs": pairs, "workers": workers, "storage": storage, "seed": seed}
-    run.configure("search", {**settings, "coefficients": COEFFICIENTS}, replace=True)
-    searched = load_searched(run)
+    searched = load_searched(run, request)
+    searched.task.open_study()
+    run.configure("search", asdict(request), replace=True)
     with progress.stage("joint search") as update:
         result = joint_search(
             searched.task,
-            lambda done: update(done.pairs / pairs, f"{done.pairs:,} pairs in {done.rounds} rounds"),
+            lambda done: update(done.pairs / request.pairs, f"{done.pairs:,} pairs in {done.rounds} rounds"),
         )
     progress.say(
         f"search     {result.progress.pairs:,} pairs priced for {searched.board.title} "
@@ -53,26 +39,26 @@ def search(
     )
     fronts = {"joint": result.front.values}
     if baselines:
-        fronts = {**_baseline_fronts(run, searched, progress), **fronts}
+        fronts = {**_baseline_fronts(run, searched, result.progress.pairs, progress), **fronts}
     _write_fronts(run, searched, fronts, progress)
 
 
-def _baseline_fronts(run: Run, searched: Searched, progress: Progress) -> dict[str, FloatArray]:
-    """Front [n, 3] of each baseline at the joint search's budget; taken from the run where it was searched before."""
+def _baseline_fronts(run: Run, searched: Searched, pairs: int, progress: Progress) -> dict[str, FloatArray]:
+    """Front [n, 3] of each baseline at the ``pairs`` of the joint search; read where it was searched before."""
     task = searched.task
     found = {}
     for name, baseline in _BASELINES.items():
         path = run.folder / "baselines" / f"{name}.json"
-        key = {"study": task.location.name, "pairs": task.settings.pairs, "seed": task.settings.seed}
+        key = {"study": task.location.name, "pairs": pairs}
         record: dict[str, Any] = read_json(path) if path.exists() else {}
         if record.get("key") != key:
             with progress.stage(f"{name} search") as update:
-                update(0.0, f"{task.settings.pairs:,} pairs")
-                pricer = PairPricer(searched.joint, task.coefficients)
-                front = baseline(pricer, task.oracle, task.settings.pairs, task.settings.seed)
+                update(0.0, f"{pairs:,} pairs")
+                front = baseline(PairPricer(searched.joint, task.coefficients), task.oracle, pairs, task.settings.seed)
             record = {"key": key, "front": front.values.tolist()}
             write_json(path, record)
-        found[name] = np.array(record["front"])
+        with wrong_content(path):
+            found[name] = front_array(record["front"])
     return found
 
 

@@ -3,12 +3,11 @@
 from pathlib import Path
 
 import pytest
+from tiny_run import TINY
 
 from codesign.progress import Silent
 from codesign.run import Run
-from codesign.verbs.demo import SMALL, Scale, demo
-
-TINY = Scale(SMALL.preset, samples=25, pairs=5_000)
+from codesign.verbs.demo import demo
 
 
 @pytest.fixture(scope="session")

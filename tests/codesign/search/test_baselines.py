@@ -34,9 +34,10 @@ def batches(monkeypatch):
     return seen
 
 
+@pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("method", BASELINES)
-def test_a_baseline_returns_the_feasible_front_of_all_it_priced(pricer, oracle, plan, batches, method):
-    front = method(pricer, oracle, 2000, 0, plan)
+def test_a_baseline_returns_the_feasible_front_of_all_it_priced(pricer, oracle, plan, batches, method, seed):
+    front = method(pricer, oracle, 2000, seed, plan)
     priced = concatenate([pairs for _, _, pairs in batches])
     assert 2000 <= pricer.pairs == sum(len(genes) * len(accelerators) for genes, accelerators, _ in batches)
     assert pricer.pairs < 2000 + plan.new_accelerators * plan.subnets_per_new_accelerator

@@ -123,14 +123,24 @@ def test_veterans_are_different_accelerators_of_the_archive(pricer, plan):
     twelve = pairs_of(pricer, space.sample_genes(np.random.default_rng(4), 12))
     archive = twelve.take(np.arange(24) % 12)
     known = {row.tobytes() for row in archive.rows[:, pricer.joint.gene_count :]}
-    chosen_before = set()
-    for count in (2, 3, 8, 20):
-        chosen = veteran_accelerators(pricer, archive, np.random.default_rng(count), replace(plan, accelerators=count))
-        rows = {row.tobytes() for row in chosen}
-        assert rows <= known
-        assert len(rows) == len(chosen) == min(12, count)
-        assert not rows <= chosen_before
-        chosen_before = rows
+    seen = {}
+    for count in (2, 8, 20):
+        for seed in range(4):
+            some = replace(plan, accelerators=count)
+            chosen = veteran_accelerators(pricer, archive, np.random.default_rng(seed), some)
+            rows = {row.tobytes() for row in chosen}
+            assert rows <= known
+            assert len(rows) == len(chosen) == min(12, count)
+            seen.setdefault(count, set()).add(frozenset(rows))
+    assert len(seen[2]) > 1
+
+
+def test_children_that_are_known_are_not_bred_again(pricer, plan):
+    space = pricer.joint.space
+    archive = pairs_of(pricer, space.encode(space.largest())[None])
+    unchanged = replace(plan, mutation_rate=0.0, immigrants=0.0)
+    fitting, misfits = breed_accelerators(pricer, archive, np.random.default_rng(0), unchanged)
+    assert (len(fitting), len(misfits)) == (0, 0)
 
 
 def test_from_nothing_the_first_accelerators_are_drawn(pricer, plan):

@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 
 from codesign.search import worker
+from codesign.search.evolution import evolve
 from codesign.search.joint_search import joint_search
+from codesign.search.pareto import PricedPairs
 from codesign.search.pricing import PairPricer
-from codesign.search.study import read_pairs
+from codesign.search.study import make_trials, read_pairs
 from codesign.search.worker import Progress, SearchSettings, Worker, read_front, read_progress
 from cost_models.resources import RESOURCES, estimate_resources
 from hw_templates.errors import InvalidValueError, StorageError
@@ -78,7 +80,8 @@ def test_a_stopped_worker_has_written_what_it_found(make_task, monkeypatch):
 def test_what_is_written_is_not_written_again(make_task, tmp_path):
     task = make_task(10**6)
     one = start(task)
-    one.run(2 * BATCH, rounds(2))
+    # Of the fifth round some do not fit; these too are written once.
+    one.run(10**6, rounds(5))
     before = (tmp_path / "a.journal").read_bytes()
     one.write()
     assert (tmp_path / "a.journal").read_bytes() == before
@@ -89,9 +92,12 @@ def test_what_is_written_is_not_written_again(make_task, tmp_path):
     assert not known & {tuple(sorted(trial.params.items())) for trial in later}
 
 
-def test_a_worker_goes_on_where_its_number_was(make_task):
+def test_a_worker_goes_on_where_its_number_was(make_task, pricer, oracle, plan):
     straight = start(make_task(10**6, "straight"))
     straight.run(10**6, rounds(6))
+    # The first worker alone is the evolution in memory.
+    front = evolve(pricer, oracle, straight.done.pairs, 0, plan)
+    assert np.array_equal(straight.archive.rows, front.rows)
     task = make_task(10**6)
     start(task).run(10**6, rounds(4))
     other = start(task, number=1)
@@ -123,9 +129,13 @@ def test_the_front_is_of_the_trials_that_fit_and_that_none_beats(make_task):
     values = [trial.values for trial in study.trials if all(over <= 0 for over in trial.constraints.values())]
     beats = [[a[0] >= b[0] and a[1] <= b[1] and a[2] <= b[2] and a != b for a in values] for b in values]
     wanted = {tuple(value) for value, beaten in zip(values, beats, strict=True) if not any(beaten)}
+    assert 0 < len(wanted) < len(values)
+    # One that beats all of them and needs a DSP too many.
+    row = read_pairs(task.joint, study.trials[:1]).rows
+    unbeaten, excess = PricedPairs(row, np.array([[1.0, 1e-6, 1e-6]])), np.array([[1, -1, -1, -1, -1]])
+    study.add_trials(make_trials(task.joint, unbeaten, excess, excess, {"worker": 0}))
     front = read_front(study, task.joint)
     assert {tuple(value) for value in front.values.tolist()} == wanted
-    assert 0 < len(wanted) < len(values)
     assert (np.diff(front.latency_ms) >= 0).all()
 
 

@@ -4,7 +4,7 @@ from codesign.progress import Silent
 from codesign.run import Run, read_json
 from codesign.search.pareto import ReferencePoint, nondominated
 from codesign.search.worker import read_progress
-from codesign.verbs.context import load_searched
+from codesign.verbs.context import load_searched, recorded_request
 from codesign.verbs.search import search
 
 
@@ -29,6 +29,5 @@ def test_baselines_are_searched_once(finished_run: Run) -> None:
     paths = sorted((finished_run.folder / "baselines").iterdir())
     assert [path.stem for path in paths] == ["random", "sequential"]
     before = [path.stat().st_mtime_ns for path in paths]
-    settings = finished_run.settings("search")
-    search(finished_run, "pynq-z2", settings["pairs"], 1, None, True, settings["seed"], Silent())
+    search(finished_run, recorded_request(finished_run), baselines=True, progress=Silent())
     assert before == [path.stat().st_mtime_ns for path in paths]
