@@ -16,7 +16,7 @@ from concurrent.futures import ProcessPoolExecutor
 import numpy as np
 
 from codesign.supernet.lowering import LayerIndex
-from codesign.supernet.space import DIGITS
+from codesign.supernet.spaces import DIGITS
 from cost_models.coefficients import load_coefficients
 from cost_models.estimate import network_energy_mj, network_latency_cycles, price_layers
 from cost_models.workload import Layer, Operation

@@ -30,7 +30,7 @@ from codesign.supernet.accuracy import MeasuredAccuracy
 from codesign.supernet.data import load_digits
 from codesign.supernet.predictor import Predictor, fit_predictor, measure_sample, read_predictor
 from codesign.supernet.schedule import load_schedule
-from codesign.supernet.space import DIGITS
+from codesign.supernet.spaces import DIGITS
 from codesign.supernet.training import train
 from codesign.verbs.context import load_trained
 from cost_models.coefficients import load_coefficients

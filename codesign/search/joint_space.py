@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 
-from codesign.supernet.space import Space, Subnet
+from codesign.supernet.space import Choice, Space, Subnet
 from hw_templates.accelerator import Accelerator, AcceleratorColumns
 from hw_templates.accelerator_space import AcceleratorSpace
 from hw_templates.errors import InvalidValueError
@@ -28,11 +28,12 @@ class Pair:
     accelerator: Accelerator
 
 
-def distribution(choices: tuple[int, ...]) -> BaseDistribution:
+def distribution(choices: tuple[Choice, ...]) -> BaseDistribution:
     """An integer range where the choices are evenly spaced, so that samplers know their order; else categories."""
-    steps = {after - before for before, after in pairwise(choices)}
-    if len(steps) == 1:
-        return IntDistribution(choices[0], choices[-1], step=steps.pop())
+    numbers = [choice for choice in choices if isinstance(choice, int)]
+    steps = {after - before for before, after in pairwise(numbers)}
+    if len(numbers) == len(choices) and len(steps) == 1:
+        return IntDistribution(numbers[0], numbers[-1], step=steps.pop())
     return CategoricalDistribution(choices)
 
 
@@ -49,7 +50,7 @@ class JointSpace:
     accelerators: AcceleratorSpace
 
     @cached_property
-    def parameters(self) -> tuple[tuple[str, tuple[int, ...]], ...]:
+    def parameters(self) -> tuple[tuple[str, tuple[Choice, ...]], ...]:
         """(name, choices) of every column of a row, in order."""
         return (*self.space.genes, *self.accelerators.genes)
 
@@ -68,21 +69,13 @@ class JointSpace:
         """Names and choices of all parameters in 16 hexadecimal digits: another space has another digest."""
         return hashlib.sha256(json.dumps(self.parameters).encode()).hexdigest()[:16]
 
-    @cached_property
-    def _position_of_column(self) -> IntArray:
-        """[G] which block position a gene belongs to; -1 for genes that every subnet has."""
-        numbers = {position.name: index for index, position in enumerate(self.space.positions)}
-        return np.array([numbers.get(name.rpartition(".")[0], -1) for name, _ in self.space.genes])
-
     def present(self, rows: IntArray) -> NDArray[np.bool_]:
         """[n, G + 10] which parameters the pairs of ``rows`` have: not those of absent blocks."""
-        genes = self._position_of_column
         mask = np.ones(rows.shape, dtype=bool)
-        of_block = np.flatnonzero(genes >= 0)
-        mask[:, of_block] = self.space.present(rows[:, : self.gene_count])[:, genes[of_block]]
+        mask[:, : self.gene_count] = self.space.relevant(rows[:, : self.gene_count])
         return mask
 
-    def params(self, rows: IntArray) -> list[dict[str, int]]:
+    def params(self, rows: IntArray) -> list[dict[str, Choice]]:
         """Optuna parameters of each row."""
         return [
             {

@@ -15,7 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from codesign.supernet.network import Supernet
+from codesign.supernet.elastic_network import Supernet
+from codesign.supernet.network import build_supernet
 from codesign.supernet.schedule import Schedule
 from codesign.supernet.space import Space
 from hw_templates.atomic_file import write_bytes_atomically
@@ -64,7 +65,7 @@ class Checkpoint:
 
     def supernet(self) -> Supernet:
         """A supernet with these weights, which later training does not touch."""
-        supernet = Supernet(self.space)
+        supernet = build_supernet(self.space)
         supernet.load_state_dict(dict(self.weights))
         return supernet
 

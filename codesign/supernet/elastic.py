@@ -15,8 +15,6 @@ from torch.nn import functional
 from cost_models.workload import Activation
 from hw_templates.errors import InvalidValueError
 
-BATCH_NORM_EPSILON = 1e-5
-
 
 def activate(features: Tensor, activation: Activation) -> Tensor:
     """The activation function, as torch has it."""
@@ -34,15 +32,24 @@ def activate(features: Tensor, activation: Activation) -> Tensor:
 
 
 class Normalise(Protocol):
-    """Batch normalisation [n, C, h, w] -> [n, C, h, w] of the layer called ``name``, with scale and offset [C]."""
+    """Batch normalisation [n, C, h, w] -> [n, C, h, w] of the layer called ``name``, with scale and offset [C].
 
-    def __call__(self, name: str, features: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    ``epsilon`` is added to the variance.
+    """
+
+    def __call__(self, name: str, features: Tensor, weight: Tensor, bias: Tensor, epsilon: float) -> Tensor:
         """The normalised features."""
 
 
-def normalise_by_batch(name: str, features: Tensor, weight: Tensor, bias: Tensor) -> Tensor:  # noqa: ARG001
+def normalise_by_batch(
+    name: str,  # noqa: ARG001
+    features: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    epsilon: float,
+) -> Tensor:
     """Normalise by the statistics of the batch itself, as in training."""
-    return functional.batch_norm(features, None, None, weight, bias, training=True, eps=BATCH_NORM_EPSILON)
+    return functional.batch_norm(features, None, None, weight, bias, training=True, eps=epsilon)
 
 
 @dataclass(frozen=True)
@@ -56,12 +63,30 @@ class BatchNormStatistics:
     mean: Mapping[str, Tensor]
     variance: Mapping[str, Tensor]
 
-    def __call__(self, name: str, features: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    def __call__(self, name: str, features: Tensor, weight: Tensor, bias: Tensor, epsilon: float) -> Tensor:
         """Features normalised by these statistics."""
         if name not in self.mean or len(self.mean[name]) != features.shape[1]:
             raise InvalidValueError(f"statistics.{name}", self.mean.get(name), f"of {features.shape[1]} channels")
         mean, variance = self.mean[name], self.variance[name]
-        return functional.batch_norm(features, mean, variance, weight, bias, training=False, eps=BATCH_NORM_EPSILON)
+        return functional.batch_norm(features, mean, variance, weight, bias, training=False, eps=epsilon)
+
+
+@dataclass(frozen=True)
+class SharedStatistics:
+    """Running statistics [C] of the full net, of which a subnet takes those of its first channels.
+
+    So the ``ofa`` package evaluates subnets that were not recalibrated, and so the published supernets are meant to be
+    used at full width.
+    """
+
+    mean: Mapping[str, Tensor]
+    variance: Mapping[str, Tensor]
+
+    def __call__(self, name: str, features: Tensor, weight: Tensor, bias: Tensor, epsilon: float) -> Tensor:
+        """Features normalised by the statistics of the first channels."""
+        channels = features.shape[1]
+        mean, variance = self.mean[name][:channels], self.variance[name][:channels]
+        return functional.batch_norm(features, mean, variance, weight, bias, training=False, eps=epsilon)
 
 
 class StatisticsRecorder:
@@ -71,12 +96,12 @@ class StatisticsRecorder:
         self._mean: dict[str, Tensor] = {}
         self._variance: dict[str, Tensor] = {}
 
-    def __call__(self, name: str, features: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    def __call__(self, name: str, features: Tensor, weight: Tensor, bias: Tensor, epsilon: float) -> Tensor:
         """Features normalised by their own statistics."""
         mean, variance = torch.zeros_like(bias), torch.zeros_like(bias)
         # With a momentum of 1 the running statistics become the batch's, in far less time than torch.var_mean takes.
         normalised = functional.batch_norm(
-            features, mean, variance, weight, bias, training=True, momentum=1.0, eps=BATCH_NORM_EPSILON
+            features, mean, variance, weight, bias, training=True, momentum=1.0, eps=epsilon
         )
         values = features.numel() // features.shape[1]
         self._mean[name], self._variance[name] = mean, variance * ((values - 1) / values)
@@ -85,6 +110,22 @@ class StatisticsRecorder:
     def statistics(self) -> BatchNormStatistics:
         """What was recorded."""
         return BatchNormStatistics(dict(self._mean), dict(self._variance))
+
+
+def fake_quantise(weight: Tensor, bits: int | None) -> Tensor:
+    """Weights [M, ...] rounded to integers of so many bits times a scale for each output channel; None keeps them.
+
+    The grid is symmetric and its end is the channel's largest weight, as :mod:`codesign.emit.quantise` has it. The
+    gradient passes as if nothing had been rounded (straight-through estimator, Bengio et al. 2013).
+    """
+    if bits is None:
+        return weight
+    with torch.no_grad():
+        largest = 2 ** (bits - 1) - 1
+        scale = weight.flatten(1).abs().amax(1).clamp_min(1e-12).view(-1, *[1] * (weight.ndim - 1)) / largest
+        rounding = torch.floor(weight / scale + 0.5) * scale - weight
+    quantised: Tensor = weight + rounding
+    return quantised
 
 
 class ElasticConvolution(nn.Module):
@@ -103,9 +144,10 @@ class ElasticConvolution(nn.Module):
         bias = self.bias
         return self.weight[:out_channels, :in_channels], None if bias is None else bias[:out_channels]
 
-    def forward(self, features: Tensor, out_channels: int) -> Tensor:
-        """[n, N, h, w] -> [n, out_channels, h / stride, w / stride]."""
+    def forward(self, features: Tensor, out_channels: int, weight_bits: int | None = None) -> Tensor:
+        """[n, N, h, w] -> [n, out_channels, h / stride, w / stride], with weights fake-quantised to so many bits."""
         weight, bias = self.part(features.shape[1], out_channels)
+        weight = fake_quantise(weight, weight_bits)
         return functional.conv2d(features, weight, bias, self.stride, weight.shape[-1] // 2)
 
 
@@ -134,24 +176,26 @@ class ElasticDepthwise(nn.Module):
                 weight = functional.linear(centre.flatten(1), matrix).view(channels, 1, small, small)
         return weight
 
-    def forward(self, features: Tensor, kernel: int) -> Tensor:
-        """[n, C, h, w] -> [n, C, h / stride, w / stride]."""
+    def forward(self, features: Tensor, kernel: int, weight_bits: int | None = None) -> Tensor:
+        """[n, C, h, w] -> [n, C, h / stride, w / stride], with weights fake-quantised to so many bits."""
         channels = features.shape[1]
-        return functional.conv2d(features, self.part(channels, kernel), None, self.stride, kernel // 2, groups=channels)
+        weight = fake_quantise(self.part(channels, kernel), weight_bits)
+        return functional.conv2d(features, weight, None, self.stride, kernel // 2, groups=channels)
 
 
 class ElasticBatchNorm(nn.Module):
     """Scale and offset of a batch norm of elastic width; what it normalises by comes with the call."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, epsilon: float) -> None:
         super().__init__()
+        self.epsilon = epsilon
         self.weight = nn.Parameter(torch.ones(channels))
         self.bias = nn.Parameter(torch.zeros(channels))
 
     def forward(self, name: str, features: Tensor, normalise: Normalise) -> Tensor:
         """[n, C, h, w] -> [n, C, h, w]."""
         channels = features.shape[1]
-        return normalise(name, features, self.weight[:channels], self.bias[:channels])
+        return normalise(name, features, self.weight[:channels], self.bias[:channels], self.epsilon)
 
 
 class ElasticSqueezeExcite(nn.Module):

@@ -31,16 +31,13 @@ _CHUNK = 512  # a chunk's kernel stays in the cache
 
 def features(space: Space, genes: Genes) -> FloatArray:
     """[n, F] one-hot codes of the choices in genotypes [n, G]; those of absent blocks are all 0."""
-    present = space.present(genes)
-    numbers = {position.name: index for index, position in enumerate(space.positions)}
-    columns = []
-    for column, (name, choices) in enumerate(space.genes):
-        codes = (genes[:, column, None] == np.arange(len(choices))).astype(np.float64)
-        place = name.rpartition(".")[0]
-        if place in numbers:
-            codes *= present[:, numbers[place], None]
-        columns.append(codes)
-    return np.concatenate(columns, axis=1)
+    relevant = space.relevant(genes)
+    columns = [
+        (genes[:, column, None] == np.arange(len(choices))) & relevant[:, column, None]
+        for column, (_, choices) in enumerate(space.genes)
+    ]
+    codes: FloatArray = np.concatenate(columns, axis=1).astype(np.float64)
+    return codes
 
 
 def _kernel(left: FloatArray, right: FloatArray, length: float) -> FloatArray:

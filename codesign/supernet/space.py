@@ -1,6 +1,12 @@
-"""Elastic spaces: which sub-networks (subnets) a supernet holds, and how one of them is named."""
+"""Elastic spaces: which sub-networks (subnets) a supernet holds, and how each is a row of choice indices.
+
+Everything elastic in a space has a name and choices: ``resolution``, ``stage2.depth``, ``stage2.block1.kernel``. A
+*gene* is one with more than one choice; a *genotype* is a row of choice indices, one a gene. What a network of a family
+looks like is for :mod:`codesign.supernet.mobile_space` and :mod:`codesign.supernet.resnet_space` to say.
+"""
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,12 +15,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cost_models.workload import Activation
 from hw_templates.errors import InvalidValueError
 
 Genes = NDArray[np.int64]
+Choice = int | float
 
-ELASTIC = ("resolution", "depth", "kernel", "expand")
+ELASTIC = ("resolution", "depth", "width", "kernel", "expand", "weight_bits")
+"""Kinds of genes: the last part of a gene's name."""
+
+
+def kind_of(gene: str) -> str:
+    """What a gene of that name varies, one of :data:`ELASTIC`."""
+    return gene.rpartition(".")[2]
 
 
 def round_channels(channels: float, divisor: int = 8) -> int:
@@ -26,232 +38,122 @@ def round_channels(channels: float, divisor: int = 8) -> int:
     return rounded if rounded >= 0.9 * channels else rounded + divisor
 
 
-def _check_choices(field: str, choices: tuple[int, ...], least: int) -> None:
+def check_choices(field: str, choices: tuple[Choice, ...], least: float) -> None:
+    """Say whether ``choices`` are what a gene may have.
+
+    Raises:
+        InvalidValueError: none, not ascending, or below ``least``.
+    """
     if not choices or list(choices) != sorted(set(choices)) or choices[0] < least:
         raise InvalidValueError(field, choices, f"distinct and ascending from at least {least}")
 
 
 @dataclass(frozen=True)
-class Stem:
-    """The first convolution, which is the same in every subnet."""
-
-    width: int
-    kernel: int = 3
-    stride: int = 1
-    activation: Activation = Activation.HSWISH
-
-    def __post_init__(self) -> None:
-        if self.width < 1:
-            raise InvalidValueError("stem.width", self.width, "at least 1")
-        if self.kernel not in (1, 3, 5, 7):
-            raise InvalidValueError("stem.kernel", self.kernel, "one of (1, 3, 5, 7)")
-        if self.stride not in (1, 2):
-            raise InvalidValueError("stem.stride", self.stride, "1 or 2")
-
-
-@dataclass(frozen=True)
-class Stage:
-    """Inverted-residual blocks of one width (Sandler et al. 2018); the first of them has the stage's stride.
+class Subnet(ABC):
+    """One sub-network; equal where all its choices are.
 
     Attributes:
-        width: output channels of every block.
-        stride: 1 or 2.
-        depths: how many blocks a subnet may have.
-        kernels: sizes of the depthwise kernel.
-        expands: expanded channels per input channel.
-        activation: after the expanding and the depthwise convolution.
-        squeeze_excite: whether each block gates its expanded channels (Hu et al. 2018), between depthwise and
-            projection as in MobileNetV3.
+        resolution: side of the square images that it takes.
     """
-
-    width: int
-    stride: int
-    depths: tuple[int, ...]
-    kernels: tuple[int, ...]
-    expands: tuple[int, ...]
-    activation: Activation
-    squeeze_excite: bool
-
-    def __post_init__(self) -> None:
-        if self.width < 1:
-            raise InvalidValueError("stage.width", self.width, "at least 1")
-        if self.stride not in (1, 2):
-            raise InvalidValueError("stage.stride", self.stride, "1 or 2")
-        _check_choices("stage.depths", self.depths, 1)
-        _check_choices("stage.kernels", self.kernels, 3)
-        _check_choices("stage.expands", self.expands, 1)
-        if not set(self.kernels) <= {3, 5, 7}:
-            raise InvalidValueError("stage.kernels", self.kernels, "chosen from 3, 5 and 7")
-
-
-@dataclass(frozen=True, order=True)
-class Block:
-    """One inverted-residual block of a subnet."""
-
-    kernel: int
-    expand: int
-
-
-@dataclass(frozen=True)
-class Subnet:
-    """One sub-network: the input's resolution, and for each stage its blocks."""
 
     resolution: int
-    stages: tuple[tuple[Block, ...], ...]
 
     @property
+    @abstractmethod
     def depths(self) -> tuple[int, ...]:
         """Blocks of each stage."""
-        return tuple(len(blocks) for blocks in self.stages)
 
+    @abstractmethod
+    def values(self) -> dict[str, Choice]:
+        """Everything elastic by its name; nothing of absent blocks."""
+
+    @abstractmethod
     def as_dict(self) -> dict[str, Any]:
-        """Plain lists and numbers, fit for JSON."""
-        stages = [[{"kernel": block.kernel, "expand": block.expand} for block in blocks] for blocks in self.stages]
-        return {"resolution": self.resolution, "stages": stages}
-
-    @staticmethod
-    def from_dict(table: Mapping[str, Any]) -> "Subnet":
-        """The inverse of :meth:`as_dict`.
-
-        Raises:
-            InvalidValueError: the table has not that form.
-        """
-        try:
-            stages = tuple(
-                tuple(Block(int(block["kernel"]), int(block["expand"])) for block in blocks)
-                for blocks in table["stages"]
-            )
-            return Subnet(int(table["resolution"]), stages)
-        except (KeyError, TypeError, ValueError) as error:
-            raise InvalidValueError("subnet", table, "a resolution and stages of kernel and expand") from error
+        """Plain lists and numbers, fit for JSON; :meth:`Space.parse_subnet` is the inverse."""
 
 
 @dataclass(frozen=True)
-class Position:
-    """A place where a subnet may have a block, and what does not depend on the subnet there.
+class Space(ABC):
+    """Every subnet of one supernet.
 
     Attributes:
-        stage, block: counted from 0.
-        in_channels, out_channels, stride: of the whole block.
-        reduction: resolution of the image over resolution of the block's input.
-    """
-
-    stage: int
-    block: int
-    in_channels: int
-    out_channels: int
-    stride: int
-    reduction: int
-
-    @property
-    def name(self) -> str:
-        """As in the names of nodes and genes, counted from 1."""
-        return f"stage{self.stage + 1}.block{self.block + 1}"
-
-    @property
-    def residual(self) -> bool:
-        """Whether the block's input is added to its output."""
-        return self.stride == 1 and self.in_channels == self.out_channels
-
-    def expanded_channels(self, expand: int) -> int:
-        """Channels of the depthwise convolution."""
-        return round_channels(self.in_channels * expand)
-
-
-def squeezed_channels(channels: int) -> int:
-    """Channels between the two convolutions of a squeeze-and-excite that gates ``channels``: a quarter."""
-    return round_channels(channels / 4)
-
-
-@dataclass(frozen=True)
-class Space:
-    """Every subnet of one supernet: stem, stages, a last 1x1 expansion, average pool, classifier.
-
-    Example:
-        >>> from codesign.supernet.space import DIGITS
-        >>> DIGITS.largest().depths
-        (2, 3, 3)
-        >>> DIGITS.decode(DIGITS.encode(DIGITS.smallest())) == DIGITS.smallest()
-        True
-
-    Raises:
-        InvalidValueError: a field breaks a rule; a resolution that the strides do not divide is one such.
+        name: as on the command line.
+        image_channels, num_classes: of the data it is for.
+        resolutions: sides of the square images that its subnets take.
     """
 
     name: str
     image_channels: int
     num_classes: int
     resolutions: tuple[int, ...]
-    stem: Stem
-    stages: tuple[Stage, ...]
-    final_width: int
-    final_activation: Activation = Activation.HSWISH
-
-    def __post_init__(self) -> None:
-        for field in ("image_channels", "num_classes", "final_width"):
-            if getattr(self, field) < 1:
-                raise InvalidValueError(f"space.{field}", getattr(self, field), "at least 1")
-        if not self.stages:
-            raise InvalidValueError("space.stages", (), "at least one stage")
-        _check_choices("space.resolutions", self.resolutions, 1)
-        for resolution in self.resolutions:
-            if resolution % self.reduction:
-                raise InvalidValueError(
-                    "space.resolutions", resolution, f"a multiple of {self.reduction}, the product of the strides"
-                )
 
     @property
-    def reduction(self) -> int:
-        """Resolution of the image over resolution of the last stage's map."""
-        return self.stem.stride * math.prod(stage.stride for stage in self.stages)
+    @abstractmethod
+    def choices(self) -> Mapping[str, tuple[Choice, ...]]:
+        """Name of everything elastic, fixed things included, to its choices; a block's follow its stage's depth."""
 
-    @cached_property
-    def positions(self) -> tuple[Position, ...]:
-        """All places of blocks, in the order they run."""
-        positions = []
-        channels, reduction = self.stem.width, self.stem.stride
-        for index, stage in enumerate(self.stages):
-            for block in range(stage.depths[-1]):
-                stride = stage.stride if block == 0 else 1
-                positions.append(Position(index, block, channels, stage.width, stride, reduction))
-                channels, reduction = stage.width, reduction * stride
-        return tuple(positions)
+    @abstractmethod
+    def build(self, values: Mapping[str, Choice]) -> Subnet:
+        """The subnet of such values; those of absent blocks are ignored."""
 
-    @cached_property
-    def genes(self) -> tuple[tuple[str, tuple[int, ...]], ...]:
-        """(name, choices) of everything elastic, in the order of a genotype's columns.
+    @abstractmethod
+    def parse_subnet(self, table: Mapping[str, Any]) -> Subnet:
+        """The inverse of :meth:`Subnet.as_dict`, for a subnet that need not be of this space.
 
-        First the resolution; then for each stage its depth, and kernel and expand of each of its positions.
+        Raises:
+            InvalidValueError: the table has not that form.
         """
-        genes: list[tuple[str, tuple[int, ...]]] = [("resolution", self.resolutions)]
-        for index, stage in enumerate(self.stages):
-            genes.append((f"stage{index + 1}.depth", stage.depths))
-            for block in range(stage.depths[-1]):
-                name = f"stage{index + 1}.block{block + 1}"
-                genes += [(f"{name}.kernel", stage.kernels), (f"{name}.expand", stage.expands)]
-        return tuple(genes)
+
+    @cached_property
+    def genes(self) -> tuple[tuple[str, tuple[Choice, ...]], ...]:
+        """(name, choices) of what really varies, in the order of a genotype's columns."""
+        return tuple((name, choices) for name, choices in self.choices.items() if len(choices) > 1)
 
     @cached_property
     def columns(self) -> dict[str, int]:
         """Name of a gene to its column in a genotype."""
         return {name: column for column, (name, _) in enumerate(self.genes)}
 
+    @cached_property
+    def block_names(self) -> tuple[str, ...]:
+        """Places of blocks in the order they run, named ``stage1.block1``, both counted from 1."""
+        names = (name.rpartition(".")[0] for name in self.choices)
+        return tuple(dict.fromkeys(name for name in names if ".block" in name))
+
+    @cached_property
+    def stage_names(self) -> tuple[str, ...]:
+        """The stages that blocks are in, in the order they run."""
+        return tuple(dict.fromkeys(name.partition(".block")[0] for name in self.block_names))
+
+    def values_of(self, rows: Genes, name: str) -> NDArray[Any]:
+        """[n] values that genotypes [n, G] give to what has that name, elastic or fixed."""
+        choices = np.asarray(self.choices[name])
+        if name not in self.columns:
+            return np.repeat(choices, len(rows))
+        values: NDArray[Any] = choices[rows[:, self.columns[name]]]
+        return values
+
     def present(self, rows: Genes) -> NDArray[np.bool_]:
-        """[n, positions]: which positions hold a block in the subnets of genotypes [n, G]."""
-        depths = {
-            index: np.asarray(stage.depths)[rows[:, self.columns[f"stage{index + 1}.depth"]]]
-            for index, stage in enumerate(self.stages)
-        }
-        return np.stack([depths[position.stage] > position.block for position in self.positions], axis=1)
+        """[n, blocks]: which places hold a block in the subnets of genotypes [n, G]."""
+        places = [name.split(".block") for name in self.block_names]
+        return np.stack([self.values_of(rows, f"{stage}.depth") >= int(block) for stage, block in places], axis=1)
+
+    @cached_property
+    def block_of_gene(self) -> NDArray[np.int64]:
+        """[G] which of ``block_names`` a gene belongs to; -1 for genes that every subnet has."""
+        numbers = {name: index for index, name in enumerate(self.block_names)}
+        return np.array([numbers.get(name.rpartition(".")[0], -1) for name, _ in self.genes])
+
+    def relevant(self, rows: Genes) -> NDArray[np.bool_]:
+        """[n, G]: which genes say something about the subnet of their row: not those of absent blocks."""
+        mask = np.ones(rows.shape, dtype=bool)
+        of_block = np.flatnonzero(self.block_of_gene >= 0)
+        mask[:, of_block] = self.present(rows)[:, self.block_of_gene[of_block]]
+        return mask
 
     def canonical(self, rows: Genes) -> Genes:
         """Genotypes [n, G] with the genes of absent blocks set to 0, so that equal subnets have equal rows."""
-        rows = rows.copy()
-        present = self.present(rows)
-        for index, position in enumerate(self.positions):
-            for gene in ("kernel", "expand"):
-                rows[:, self.columns[f"{position.name}.{gene}"]] *= present[:, index]
-        return rows
+        return np.where(self.relevant(rows), rows, 0)
 
     def encode(self, subnet: Subnet) -> Genes:
         """[G] choice indices of a subnet; those of absent blocks are 0.
@@ -260,14 +162,21 @@ class Space:
             InvalidValueError: the subnet is not of this space.
         """
         self.check(subnet)
-        values = {"resolution": subnet.resolution}
-        for index, blocks in enumerate(subnet.stages):
-            values[f"stage{index + 1}.depth"] = len(blocks)
-            for number, block in enumerate(blocks):
-                values[f"stage{index + 1}.block{number + 1}.kernel"] = block.kernel
-                values[f"stage{index + 1}.block{number + 1}.expand"] = block.expand
+        values = subnet.values()
         indices = [choices.index(values[name]) if name in values else 0 for name, choices in self.genes]
         return np.array(indices, dtype=np.int64)
+
+    def decode(self, row: Genes) -> Subnet:
+        """The subnet of one genotype [G].
+
+        Raises:
+            InvalidValueError: the row is not a genotype of this space.
+        """
+        self.check_genes(np.atleast_2d(row))
+        fixed = {name: choices[0] for name, choices in self.choices.items()}
+        return self.build(
+            fixed | {name: choices[index] for (name, choices), index in zip(self.genes, row, strict=True)}
+        )
 
     def check_genes(self, rows: Genes) -> None:
         """Say whether ``rows`` are genotypes [n, G] of this space.
@@ -284,53 +193,43 @@ class Space:
             name, choices = self.genes[column]
             raise InvalidValueError(f"genes.{name}", int(rows[row, column]), f"an index into {choices}")
 
-    def decode(self, row: Genes) -> Subnet:
-        """The subnet of one genotype [G].
-
-        Raises:
-            InvalidValueError: the row is not a genotype of this space.
-        """
-        self.check_genes(np.atleast_2d(row))
-        values = {name: choices[index] for (name, choices), index in zip(self.genes, row, strict=True)}
-        stages = []
-        for index in range(len(self.stages)):
-            names = [f"stage{index + 1}.block{n + 1}" for n in range(values[f"stage{index + 1}.depth"])]
-            stages.append(tuple(Block(values[f"{name}.kernel"], values[f"{name}.expand"]) for name in names))
-        return Subnet(values["resolution"], tuple(stages))
-
     def check(self, subnet: Subnet) -> None:
         """Say whether ``subnet`` is of this space.
 
         Raises:
             InvalidValueError: it is not; names the first field at fault.
         """
-        if subnet.resolution not in self.resolutions:
-            raise InvalidValueError("subnet.resolution", subnet.resolution, f"one of {self.resolutions}")
-        if len(subnet.stages) != len(self.stages):
-            raise InvalidValueError("subnet.stages", len(subnet.stages), f"{len(self.stages)} stages")
-        for index, (stage, blocks) in enumerate(zip(self.stages, subnet.stages, strict=True)):
-            field = f"subnet.stage{index + 1}"
-            if len(blocks) not in stage.depths:
-                raise InvalidValueError(f"{field}.depth", len(blocks), f"one of {stage.depths}")
-            for number, block in enumerate(blocks):
-                for gene, choices in (("kernel", stage.kernels), ("expand", stage.expands)):
-                    if getattr(block, gene) not in choices:
-                        name = f"{field}.block{number + 1}.{gene}"
-                        raise InvalidValueError(name, getattr(block, gene), f"one of {choices}")
+        values = subnet.values()
+        if len(subnet.depths) != len(self.stage_names):
+            raise InvalidValueError("subnet.stages", len(subnet.depths), f"{len(self.stage_names)} stages")
+        for name, choices in self.choices.items():
+            if name in values and values[name] not in choices:
+                raise InvalidValueError(f"subnet.{name}", values[name], f"one of {choices}")
+        every = {name for name in self.choices if name.rpartition(".")[0] not in self.block_names}
+        if not every <= values.keys() <= self.choices.keys():
+            raise InvalidValueError("subnet", subnet, f"of the family of space {self.name}")
 
     def size(self) -> int:
         """How many different subnets there are."""
-        size = len(self.resolutions)
-        for stage in self.stages:
-            blocks = len(stage.kernels) * len(stage.expands)
-            size *= sum(int(blocks**depth) for depth in stage.depths)
-        return size
+        of_block = dict.fromkeys(self.block_names, 1)
+        of_depth = {f"{stage}.depth" for stage in self.stage_names}
+        total = 1
+        for name, choices in self.choices.items():
+            block = name.rpartition(".")[0]
+            if block in of_block:
+                of_block[block] *= len(choices)
+            elif name not in of_depth:
+                total *= len(choices)
+        for stage in self.stage_names:
+            depths = map(int, self.choices[f"{stage}.depth"])
+            total *= sum(math.prod(of_block[f"{stage}.block{block + 1}"] for block in range(depth)) for depth in depths)
+        return total
 
     def sample_genes(self, rng: np.random.Generator, count: int, elastic: Collection[str] = ELASTIC) -> Genes:
         """[count, G] genotypes, every gene of the ``elastic`` kinds drawn uniformly, the others at their largest."""
         largest = np.array([len(choices) - 1 for _, choices in self.genes])
         rows = rng.integers(largest + 1, size=(count, len(largest)))
-        fixed = [name.rpartition(".")[2] not in elastic for name, _ in self.genes]
+        fixed = [kind_of(name) not in elastic for name, _ in self.genes]
         return self.canonical(np.where(fixed, largest, rows))
 
     def sample(self, rng: np.random.Generator) -> Subnet:
@@ -344,37 +243,3 @@ class Space:
     def smallest(self) -> Subnet:
         """The least of every choice, at the lowest resolution."""
         return self.decode(np.zeros(len(self.genes), dtype=np.int64))
-
-
-DIGITS = Space(
-    name="digits",
-    image_channels=1,
-    num_classes=10,
-    resolutions=(8, 12, 16),
-    stem=Stem(width=8),
-    stages=(
-        Stage(8, 1, (1, 2), (3, 5, 7), (1, 2, 4), Activation.RELU, squeeze_excite=False),
-        Stage(16, 2, (1, 2, 3), (3, 5, 7), (1, 2, 4), Activation.HSWISH, squeeze_excite=True),
-        # At 4x4 pixels a kernel of 7 has nothing more to see.
-        Stage(32, 2, (1, 2, 3), (3, 5), (1, 2, 4), Activation.HSWISH, squeeze_excite=True),
-    ),
-    final_width=128,
-)
-
-_SPACES = {space.name: space for space in (DIGITS,)}
-
-
-def space_names() -> tuple[str, ...]:
-    """Names of the known spaces, sorted."""
-    return tuple(sorted(_SPACES))
-
-
-def load_space(name: str) -> Space:
-    """The space of that name.
-
-    Raises:
-        InvalidValueError: no such space.
-    """
-    if name not in _SPACES:
-        raise InvalidValueError("space", name, f"one of {', '.join(space_names())}")
-    return _SPACES[name]

@@ -15,7 +15,8 @@ from torch.nn import functional
 
 from codesign.supernet.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from codesign.supernet.data import DataSet, Split, augment
-from codesign.supernet.network import Supernet
+from codesign.supernet.elastic_network import Supernet
+from codesign.supernet.network import build_supernet
 from codesign.supernet.schedule import Phase, Schedule
 from codesign.supernet.sorting import sort_channels
 from codesign.supernet.space import Space, Subnet
@@ -65,7 +66,7 @@ class _Training:
         self.supernet = start.supernet()
         self.teacher: Supernet | None = None
         if start.teacher:
-            self.teacher = Supernet(start.space)
+            self.teacher = build_supernet(start.space)
             self.teacher.load_state_dict(dict(start.teacher))
         self.optimiser = self._new_optimiser()
         if start.optimiser:
@@ -162,7 +163,7 @@ def _start(path: Path, space: Space, schedule: Schedule, seed: int) -> Checkpoin
                 f"{path}: trained by {was}, wanted {schedule.name} and {seed}; ask for the same or choose another file"
             )
         return start
-    weights = Supernet(space, seed).state_dict()
+    weights = build_supernet(space, seed).state_dict()
     return Checkpoint(space, schedule, seed, 0, (), weights, {}, {})
 
 

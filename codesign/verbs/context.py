@@ -13,7 +13,8 @@ from codesign.search.worker import SearchSettings
 from codesign.supernet.checkpoint import Checkpoint, read_checkpoint
 from codesign.supernet.data import DataSet, load_digits
 from codesign.supernet.predictor import read_predictor
-from codesign.supernet.space import Space, load_space
+from codesign.supernet.space import Space
+from codesign.supernet.spaces import load_space
 from cost_models.coefficients import load_coefficients
 from hw_templates.accelerator_space import AcceleratorSpace
 from hw_templates.board import Board, load_board

@@ -130,7 +130,7 @@ def _read_winner(run: Run, searched: Searched, study: str) -> Verified:
             images = int(verification["images"])
         return Verified(
             rule=str(origin["rule"]),
-            subnet=Subnet.from_dict(origin["subnet"]),
+            subnet=searched.trained.space.parse_subnet(origin["subnet"]),
             accelerator=Accelerator.from_dict(project["accelerator"]),
             validation_accuracy=float(origin["validation_accuracy"]),
             test_float32=float(origin["test_accuracy"]["float32"]),

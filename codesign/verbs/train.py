@@ -4,7 +4,7 @@ from codesign.progress import Progress
 from codesign.run import Run
 from codesign.supernet.accuracy import MeasuredAccuracy
 from codesign.supernet.schedule import load_schedule
-from codesign.supernet.space import load_space
+from codesign.supernet.spaces import load_space
 from codesign.supernet.training import train as train_supernet
 from codesign.verbs.context import load_data
 

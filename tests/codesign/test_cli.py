@@ -14,7 +14,7 @@ from typer.testing import CliRunner, Result
 from codesign.cli import app
 from codesign.run import Run, read_json
 from codesign.supernet.checkpoint import read_checkpoint
-from codesign.supernet.space import load_space
+from codesign.supernet.spaces import load_space
 from codesign.verbs.context import load_searched
 
 VERBS = ("train", "predictor", "search", "emit", "csim", "report", "boards", "demo")

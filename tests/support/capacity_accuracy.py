@@ -4,10 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from codesign.supernet.space import Space, Stage, Stem
+from codesign.supernet.mobile_space import MobileSpace, Stage, Stem
+from codesign.supernet.space import Space
 from cost_models.workload import Activation
 
-TINY = Space(
+TINY = MobileSpace(
     name="tiny",
     image_channels=1,
     num_classes=10,

@@ -80,7 +80,7 @@ def test_children_have_the_genes_of_their_parents(pricer, plan):
     archive = pairs_of(pricer, np.stack([largest, least_blocks]))
     unchanged = replace(plan, mutation_rate=0.0, immigrants=0.0)
     # One immigrant comes first, whatever the share.
-    children = breed_subnets(pricer, archive, np.random.default_rng(0), unchanged, 40)[1:]
+    children = breed_subnets(pricer, archive, np.random.default_rng(0), unchanged, 60)[1:]
     assert ((children == largest) | (children == least_blocks)).all()
     mixed = (children != largest).any(axis=1) & (children != least_blocks).any(axis=1)
     assert mixed.sum() > 10

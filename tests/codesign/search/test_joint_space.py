@@ -5,14 +5,14 @@ from capacity_accuracy import TINY
 from optuna.distributions import CategoricalDistribution, IntDistribution
 
 from codesign.search.joint_space import JointSpace, Pair, distribution
-from codesign.supernet.space import Block, Subnet
+from codesign.supernet.mobile_space import Block, MobileSubnet
 from hw_templates.accelerator import PARAMETERS, Accelerator
 from hw_templates.accelerator_space import AcceleratorSpace
 from hw_templates.board import load_board
 from hw_templates.errors import InvalidValueError
 
 PAIR = Pair(
-    Subnet(8, ((Block(5, 2),), (Block(3, 2), Block(5, 4)))),
+    MobileSubnet(8, ((Block(5, 2),), (Block(3, 2), Block(5, 4)))),
     Accelerator(16, 8, 2, 2, 32, 16, 8, 64, 100, 8),
 )
 
@@ -25,7 +25,8 @@ def random_rows(joint, count, seed=0):
 
 def test_parameters_of_a_pair_are_what_the_pair_says(joint):
     params = joint.params(joint.encode(PAIR)[None])[0]
-    expected = {"resolution": 8, "stage1.depth": 1, "stage2.depth": 2}
+    # The one resolution of the space is no parameter.
+    expected = {"stage1.depth": 1, "stage2.depth": 2}
     for stage, blocks in enumerate(PAIR.subnet.stages, start=1):
         for number, block in enumerate(blocks, start=1):
             expected[f"stage{stage}.block{number}.kernel"] = block.kernel
@@ -39,8 +40,8 @@ def test_rows_params_and_pairs_are_the_same_thing(joint):
         pair = joint.decode(row)
         assert np.array_equal(joint.encode(pair), row)
         assert {name: params[name] for name in PARAMETERS} == pair.accelerator.as_dict()
-        # One kernel and one expand a block, a depth a stage, the resolution.
-        assert len(params) == 10 + 1 + 2 + 2 * sum(pair.subnet.depths)
+        # One kernel and one expand a block, a depth a stage.
+        assert len(params) == 10 + 2 + 2 * sum(pair.subnet.depths)
 
 
 def test_params_are_plain_integers_within_their_distributions(joint):

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from codesign.supernet.space import squeezed_channels
+from codesign.supernet.mobile_space import squeezed_channels
 from codesign.supernet.threads import one_thread
 
 ACTIVATIONS = {"relu": nn.ReLU, "hswish": nn.Hardswish}

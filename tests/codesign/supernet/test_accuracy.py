@@ -8,9 +8,9 @@ import torch
 from codesign.supernet.accuracy import CALIBRATION_IMAGES, MeasuredAccuracy
 from codesign.supernet.checkpoint import Checkpoint
 from codesign.supernet.data import Split, load_digits
-from codesign.supernet.network import Supernet
+from codesign.supernet.network import build_supernet
 from codesign.supernet.schedule import load_schedule
-from codesign.supernet.space import DIGITS
+from codesign.supernet.spaces import DIGITS
 from hw_templates.errors import InvalidValueError, StorageError
 
 
@@ -20,7 +20,7 @@ def digits():
 
 
 def untrained(seed):
-    return Checkpoint(DIGITS, load_schedule("digits"), seed, 0, (), Supernet(DIGITS, seed).state_dict(), {}, {})
+    return Checkpoint(DIGITS, load_schedule("digits"), seed, 0, (), build_supernet(DIGITS, seed).state_dict(), {}, {})
 
 
 @pytest.fixture(scope="module")

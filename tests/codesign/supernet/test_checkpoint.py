@@ -6,21 +6,21 @@ import pytest
 import torch
 
 from codesign.supernet.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
-from codesign.supernet.network import Supernet
+from codesign.supernet.network import build_supernet
 from codesign.supernet.schedule import load_schedule
-from codesign.supernet.space import DIGITS
+from codesign.supernet.spaces import DIGITS
 from hw_templates.errors import StorageError
 
 
 @pytest.fixture(scope="module")
 def checkpoint():
-    supernet = Supernet(DIGITS)
+    supernet = build_supernet(DIGITS)
     optimiser = torch.optim.AdamW(supernet.parameters())
     supernet.stem.weight.sum().backward()
     optimiser.step()
     weights, schedule = supernet.state_dict(), load_schedule("digits")
     return Checkpoint(
-        DIGITS, schedule, 7, 2, (1.25, 0.1), weights, Supernet(DIGITS, 1).state_dict(), optimiser.state_dict()
+        DIGITS, schedule, 7, 2, (1.25, 0.1), weights, build_supernet(DIGITS, 1).state_dict(), optimiser.state_dict()
     )
 
 

@@ -5,7 +5,6 @@ from torch import nn
 from torch.nn import functional
 
 from codesign.supernet.elastic import (
-    BATCH_NORM_EPSILON,
     BatchNormStatistics,
     ElasticBatchNorm,
     ElasticConvolution,
@@ -111,15 +110,18 @@ def test_squeeze_and_excite_written_out():
             torch.testing.assert_close(result[image], features[image] * gates[:, None, None])
 
 
+EPSILON = 1e-3
+
+
 def normalised(features, mean, variance, norm):
     """Scale and offset of the first channels, after the given statistics."""
     parts = (mean, variance, norm.weight[: len(mean)], norm.bias[: len(mean)])
     mean, variance, weight, bias = (part[:, None, None] for part in parts)
-    return (features - mean) / torch.sqrt(variance + BATCH_NORM_EPSILON) * weight + bias
+    return (features - mean) / torch.sqrt(variance + EPSILON) * weight + bias
 
 
 def test_batch_norms_normalise_by_what_they_are_told():
-    norm = random_weights(ElasticBatchNorm(8))
+    norm = random_weights(ElasticBatchNorm(8, EPSILON))
     features = 2 * random_features(4, 5, 3, 3) + 1
     given = BatchNormStatistics({"x": torch.arange(5.0)}, {"x": torch.arange(1.0, 6.0)})
     with torch.no_grad():
@@ -135,7 +137,7 @@ def test_recorded_statistics_are_the_biased_ones_of_the_batch():
     recorder = StatisticsRecorder()
     batches = {"a": 3 * random_features(2, 4, 1, 2) - 5, "b": random_features(6, 3, 4, 4, seed=2)}
     for name, features in batches.items():
-        recorder(name, features, torch.ones(features.shape[1]), torch.zeros(features.shape[1]))
+        recorder(name, features, torch.ones(features.shape[1]), torch.zeros(features.shape[1]), EPSILON)
     statistics = recorder.statistics()
     assert statistics.mean.keys() == statistics.variance.keys() == batches.keys()
     for name, features in batches.items():
@@ -146,10 +148,10 @@ def test_recorded_statistics_are_the_biased_ones_of_the_batch():
 def test_statistics_taken_once_do_not_change():
     recorder = StatisticsRecorder()
     ones, zeros = torch.ones(3), torch.zeros(3)
-    recorder("a", random_features(2, 3, 4, 4), ones, zeros)
+    recorder("a", random_features(2, 3, 4, 4), ones, zeros, EPSILON)
     before = recorder.statistics()
     mean = before.mean["a"].clone()
-    recorder("a", random_features(2, 3, 4, 4, seed=5), ones, zeros)
+    recorder("a", random_features(2, 3, 4, 4, seed=5), ones, zeros, EPSILON)
     torch.testing.assert_close(before.mean["a"], mean, rtol=0, atol=0)
     assert not torch.equal(recorder.statistics().mean["a"], mean)
 
@@ -158,4 +160,4 @@ def test_statistics_of_another_layer_or_width_are_refused():
     statistics = BatchNormStatistics({"a": torch.zeros(3)}, {"a": torch.ones(3)})
     for name, channels in (("b", 3), ("a", 4)):
         with pytest.raises(InvalidValueError, match=rf"statistics\.{name}: must be of {channels} channels"):
-            statistics(name, torch.zeros(1, channels, 2, 2), torch.ones(channels), torch.zeros(channels))
+            statistics(name, torch.zeros(1, channels, 2, 2), torch.ones(channels), torch.zeros(channels), EPSILON)

@@ -7,8 +7,8 @@ from torch.nn import functional
 
 from codesign.supernet.export import fold
 from codesign.supernet.lowering import lower
-from codesign.supernet.network import Supernet, recalibrate
-from codesign.supernet.space import DIGITS
+from codesign.supernet.network import build_supernet, recalibrate
+from codesign.supernet.spaces import DIGITS
 from cost_models.workload import IMAGE, Activation, Operation
 from hw_templates.errors import InvalidValueError
 
@@ -42,7 +42,7 @@ def run_workload(workload, layers, images):
 
 @pytest.fixture(scope="module")
 def supernet():
-    supernet = Supernet(DIGITS, seed=3)
+    supernet = build_supernet(DIGITS, seed=3)
     generator = torch.Generator().manual_seed(4)
     with torch.no_grad():
         for parameter in supernet.parameters():

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from codesign.supernet.lowering import LayerIndex, lower
-from codesign.supernet.space import DIGITS, Block, Subnet
+from codesign.supernet.mobile_space import Block, MobileSubnet
+from codesign.supernet.spaces import DIGITS
 from cost_models.workload import Activation, Operation
 from hw_templates.errors import InvalidValueError
 
@@ -45,7 +46,7 @@ def test_an_absent_block_costs_nothing_and_an_impossible_layer_everything(index)
 
 
 def test_squeeze_excite_comes_between_depthwise_and_projection():
-    subnet = Subnet(16, ((Block(3, 2),), (Block(5, 1), Block(7, 4)), (Block(3, 2),)))
+    subnet = MobileSubnet(16, ((Block(3, 2),), (Block(5, 1), Block(7, 4)), (Block(3, 2),)))
     nodes = {node.name: node for node in lower(DIGITS, subnet)}
     block = "stage2.block2"
     names = [name for name in nodes if name.startswith(block)]
@@ -64,7 +65,7 @@ def test_squeeze_excite_comes_between_depthwise_and_projection():
 
 def test_lowering_refuses_a_subnet_of_another_space():
     with pytest.raises(InvalidValueError, match=r"subnet\.resolution"):
-        lower(DIGITS, Subnet(10, DIGITS.smallest().stages))
+        lower(DIGITS, MobileSubnet(10, DIGITS.smallest().stages))
 
 
 def test_lowering_needs_no_torch():

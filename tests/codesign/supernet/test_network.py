@@ -8,8 +8,9 @@ from torch import nn
 
 from codesign.supernet.elastic import BatchNormStatistics
 from codesign.supernet.lowering import lower
-from codesign.supernet.network import Supernet, count_parameters, recalibrate
-from codesign.supernet.space import DIGITS, Subnet
+from codesign.supernet.mobile_space import MobileSubnet
+from codesign.supernet.network import build_supernet, count_parameters, recalibrate
+from codesign.supernet.spaces import DIGITS
 from cost_models.workload import Operation
 from hw_templates.errors import InvalidValueError
 
@@ -19,7 +20,7 @@ SUBNETS = [DIGITS.largest(), DIGITS.smallest(), *(DIGITS.sample(np.random.defaul
 @pytest.fixture(scope="module")
 def supernet():
     """Weights of no special structure: biases, norms and kernel transformations are random too."""
-    supernet = Supernet(DIGITS, seed=1)
+    supernet = build_supernet(DIGITS, seed=1)
     generator = torch.Generator().manual_seed(2)
     with torch.no_grad():
         for parameter in supernet.parameters():
@@ -106,7 +107,7 @@ def test_a_call_leaves_no_trace(supernet):
 
 
 def test_initial_weights_follow_from_the_seed():
-    first, same, other = (Supernet(DIGITS, seed=seed).state_dict() for seed in (0, 0, 1))
+    first, same, other = (build_supernet(DIGITS, seed=seed).state_dict() for seed in (0, 0, 1))
     assert all(torch.equal(first[name], same[name]) for name in first)
     assert not torch.equal(first["stem.weight"], other["stem.weight"])
 
@@ -114,7 +115,7 @@ def test_initial_weights_follow_from_the_seed():
 @pytest.mark.parametrize(
     ("subnet", "shape", "field"),
     [
-        (Subnet(10, DIGITS.smallest().stages), (2, 1, 10, 10), "subnet.resolution"),
+        (MobileSubnet(10, DIGITS.smallest().stages), (2, 1, 10, 10), "subnet.resolution"),
         (DIGITS.smallest(), (2, 1, 16, 16), "images"),
         (DIGITS.smallest(), (2, 3, 8, 8), "images"),
         (DIGITS.smallest(), (1, 8, 8), "images"),

@@ -9,15 +9,15 @@ import pytest
 from codesign.supernet.accuracy import MeasuredAccuracy
 from codesign.supernet.checkpoint import Checkpoint
 from codesign.supernet.data import load_digits
-from codesign.supernet.network import Supernet
+from codesign.supernet.network import build_supernet
 from codesign.supernet.predictor import fit_predictor
 from codesign.supernet.schedule import load_schedule
-from codesign.supernet.space import DIGITS
+from codesign.supernet.spaces import DIGITS
 from hw_templates.errors import InvalidValueError
 
 
 def measured():
-    checkpoint = Checkpoint(DIGITS, load_schedule("digits"), 0, 0, (), Supernet(DIGITS, 0).state_dict(), {}, {})
+    checkpoint = Checkpoint(DIGITS, load_schedule("digits"), 0, 0, (), build_supernet(DIGITS, 0).state_dict(), {}, {})
     return MeasuredAccuracy(checkpoint, load_digits())
 
 

@@ -13,7 +13,7 @@ from codesign.supernet.predictor import (
     read_predictor,
     write_predictor,
 )
-from codesign.supernet.space import DIGITS
+from codesign.supernet.spaces import DIGITS
 from hw_templates.errors import InvalidValueError, StorageError
 
 

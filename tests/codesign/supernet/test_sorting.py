@@ -2,15 +2,15 @@ import numpy as np
 import pytest
 import torch
 
-from codesign.supernet.network import Supernet
+from codesign.supernet.network import build_supernet
 from codesign.supernet.sorting import sort_channels
-from codesign.supernet.space import DIGITS
+from codesign.supernet.spaces import DIGITS
 
 
 @pytest.fixture(scope="module")
 def supernet():
     """Weights of no special structure: biases, norms and kernel transformations are random too."""
-    supernet = Supernet(DIGITS, seed=1)
+    supernet = build_supernet(DIGITS, seed=1)
     generator = torch.Generator().manual_seed(2)
     with torch.no_grad():
         for parameter in supernet.parameters():
@@ -25,7 +25,7 @@ def images(subnet, count=16, seed=0):
 
 
 def test_sorting_keeps_the_full_net_and_puts_important_channels_first(supernet):
-    sorted_net = Supernet(DIGITS)
+    sorted_net = build_supernet(DIGITS)
     sorted_net.load_state_dict(supernet.state_dict())
     sort_channels(sorted_net)
     full = DIGITS.largest()
@@ -41,7 +41,7 @@ def test_sorting_keeps_the_full_net_and_puts_important_channels_first(supernet):
 
 
 def copy_of(supernet):
-    other = Supernet(DIGITS)
+    other = build_supernet(DIGITS)
     other.load_state_dict(supernet.state_dict())
     return other
 
@@ -78,7 +78,7 @@ def test_the_order_before_does_not_matter(supernet):
 
 def test_importance_by_hand():
     """Sums of absolute weights that read a channel: 3, 6, 0.5, 2 in turn, and the same again."""
-    supernet = Supernet(DIGITS)
+    supernet = build_supernet(DIGITS)
     block = supernet.blocks[0]
     channels = block.project.weight.shape[1]
     with torch.no_grad():

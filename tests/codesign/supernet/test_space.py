@@ -6,11 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codesign.supernet.space import DIGITS, Block, Space, Stage, Stem, Subnet, load_space, round_channels
+from codesign.supernet.mobile_space import Block, MobileSpace, MobileSubnet, Stage, Stem
+from codesign.supernet.space import round_channels
+from codesign.supernet.spaces import DIGITS, load_space
 from cost_models.workload import Activation
 from hw_templates.errors import InvalidValueError
 
-SMALL = Space(
+SMALL = MobileSpace(
     name="small",
     image_channels=3,
     num_classes=2,
@@ -47,7 +49,7 @@ def test_decode_is_the_inverse_of_encode(seed):
     row = DIGITS.encode(subnet)
     assert DIGITS.decode(row) == subnet
     assert (DIGITS.canonical(row[None]) == row).all()
-    assert Subnet.from_dict(subnet.as_dict()) == subnet
+    assert DIGITS.parse_subnet(subnet.as_dict()) == subnet
 
 
 def test_canonical_keeps_the_subnet_and_its_input():
@@ -62,24 +64,28 @@ def test_canonical_keeps_the_subnet_and_its_input():
         assert (DIGITS.encode(DIGITS.decode(row)) == other).all()
 
 
-def test_genes_come_in_the_documented_order():
+def test_genes_come_in_the_documented_order_and_fixed_things_are_none():
     names = [name for name, _ in SMALL.genes]
+    # The second stage has one depth and kernel, the first one expansion; nothing has a choice of bits.
     assert names == [
         "resolution",
         "stage1.depth",
         "stage1.block1.kernel",
-        "stage1.block1.expand",
         "stage1.block2.kernel",
-        "stage1.block2.expand",
-        "stage2.depth",
-        "stage2.block1.kernel",
         "stage2.block1.expand",
+    ]
+    assert list(SMALL.choices) == [
+        "resolution",
+        "stage1.depth",
+        *(f"stage1.block{block}.{kind}" for block in (1, 2) for kind in ("kernel", "expand", "weight_bits")),
+        "stage2.depth",
+        *(f"stage2.block1.{kind}" for kind in ("kernel", "expand", "weight_bits")),
     ]
 
 
 def test_largest_and_smallest():
-    assert SMALL.largest() == Subnet(8, ((Block(5, 2), Block(5, 2)), (Block(3, 4),)))
-    assert SMALL.smallest() == Subnet(4, ((Block(3, 2),), (Block(3, 2),)))
+    assert SMALL.largest() == MobileSubnet(8, ((Block(5, 2), Block(5, 2)), (Block(3, 4),)))
+    assert SMALL.smallest() == MobileSubnet(4, ((Block(3, 2),), (Block(3, 2),)))
 
 
 def test_only_elastic_kinds_vary_in_a_sample():
@@ -102,7 +108,7 @@ def test_positions_describe_the_blocks():
     first, second, third = SMALL.positions
     assert [position.name for position in SMALL.positions] == ["stage1.block1", "stage1.block2", "stage2.block1"]
     assert [position.residual for position in SMALL.positions] == [True, True, False]
-    assert (first.reduction, third.reduction, SMALL.reduction) == (2, 2, 4)
+    assert (first.halvings, third.halvings, SMALL.halvings) == (1, 1, 2)
     assert (second.in_channels, third.in_channels, third.out_channels, third.stride) == (4, 4, 8, 2)
 
 
@@ -131,7 +137,7 @@ def replace_stage(**changes):
         (lambda: Stem(width=8, kernel=2), "stem.kernel"),
         (lambda: Stem(width=8, stride=4), "stem.stride"),
         (lambda: load_space("imaginary"), "space"),
-        (lambda: Subnet.from_dict({"resolution": 8}), "subnet"),
+        (lambda: DIGITS.parse_subnet({"resolution": 8}), "subnet"),
     ],
 )
 def test_bad_spaces_are_refused(make, field):
@@ -145,10 +151,10 @@ def test_bad_spaces_are_refused(make, field):
     ("subnet", "field"),
     [
         (dataclasses.replace(DIGITS.smallest(), resolution=10), "subnet.resolution"),
-        (Subnet(8, DIGITS.smallest().stages[:2]), "subnet.stages"),
-        (Subnet(8, ((Block(3, 2),) * 3, *DIGITS.smallest().stages[1:])), "subnet.stage1.depth"),
-        (Subnet(8, (*DIGITS.smallest().stages[:2], (Block(9, 2),))), "subnet.stage3.block1.kernel"),
-        (Subnet(8, (*DIGITS.smallest().stages[:2], (Block(3, 6),))), "subnet.stage3.block1.expand"),
+        (MobileSubnet(8, DIGITS.smallest().stages[:2]), "subnet.stages"),
+        (MobileSubnet(8, ((Block(3, 2),) * 3, *DIGITS.smallest().stages[1:])), "subnet.stage1.depth"),
+        (MobileSubnet(8, (*DIGITS.smallest().stages[:2], (Block(9, 2),))), "subnet.stage3.block1.kernel"),
+        (MobileSubnet(8, (*DIGITS.smallest().stages[:2], (Block(3, 6),))), "subnet.stage3.block1.expand"),
     ],
 )
 def test_subnets_of_another_space_are_refused(subnet, field):

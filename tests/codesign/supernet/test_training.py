@@ -12,9 +12,11 @@ import torch
 
 from codesign.supernet.checkpoint import read_checkpoint
 from codesign.supernet.data import Split, load_digits
-from codesign.supernet.network import Supernet
+from codesign.supernet.mobile_network import MobileSupernet
+from codesign.supernet.mobile_space import Block, MobileSubnet
+from codesign.supernet.network import build_supernet
 from codesign.supernet.schedule import Augmentation, Phase, Schedule, load_schedule
-from codesign.supernet.space import DIGITS, Block, Subnet
+from codesign.supernet.spaces import DIGITS
 from codesign.supernet.training import train
 from hw_templates.errors import InvalidValueError, StorageError
 
@@ -77,7 +79,7 @@ import sys, time
 from pathlib import Path
 from test_training import SHORT
 from codesign.supernet.data import load_digits
-from codesign.supernet.space import DIGITS
+from codesign.supernet.spaces import DIGITS
 from codesign.supernet.training import train
 
 def on_step(progress):
@@ -135,7 +137,7 @@ def test_progress_and_losses_cover_every_step(digits, tmp_path):
 def trained_subnets(digits, path, monkeypatch, **changes):
     """Phase to the subnets that ran in its steps, in order."""
     ran, by_phase = [], {}
-    forward = Supernet.forward
+    forward = MobileSupernet.forward
 
     def spy(self, images, subnet, *rest):
         ran.append(subnet)
@@ -145,7 +147,7 @@ def trained_subnets(digits, path, monkeypatch, **changes):
         by_phase.setdefault(progress.phase, []).append(tuple(ran))
         ran.clear()
 
-    monkeypatch.setattr(Supernet, "forward", spy)
+    monkeypatch.setattr(MobileSupernet, "forward", spy)
     train(DIGITS, digits, dataclasses.replace(SHORT, **changes), path, on_step=on_step)
     return by_phase
 
@@ -167,7 +169,7 @@ def test_phases_free_kinds_of_genes_in_turn_and_are_taught_by_the_full_net(digit
     for phase, stages in smallest.items():
         for teacher, first, other in steps[phase]:
             assert teacher == at(full, teacher.resolution)
-            assert first == Subnet(teacher.resolution, stages)
+            assert first == MobileSubnet(teacher.resolution, stages)
             assert other.resolution == teacher.resolution
             assert phase != "kernel" or other.depths == full.depths
             assert phase == "width" or {block.expand for blocks in other.stages for block in blocks} == {4}
@@ -240,7 +242,7 @@ def test_an_unwritable_folder_is_named(digits, tmp_path):
 
 
 def test_initial_weights_are_those_of_the_seed(uninterrupted):
-    start = Supernet(DIGITS, seed=1).state_dict()
+    start = build_supernet(DIGITS, seed=1).state_dict()
     assert start.keys() == uninterrupted.weights.keys()
     moved = [name for name in start if not torch.equal(start[name], uninterrupted.weights[name])]
     assert "stem.weight" in moved

@@ -4,7 +4,7 @@ import pytest
 
 from codesign.run import Run, read_json
 from codesign.supernet.checkpoint import read_checkpoint, write_checkpoint
-from codesign.supernet.space import DIGITS, load_space
+from codesign.supernet.spaces import DIGITS, load_space
 from codesign.verbs.context import load_data, load_searched, load_trained
 from hw_templates.errors import InvalidValueError, StorageError
 

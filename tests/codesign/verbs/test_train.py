@@ -16,7 +16,8 @@ from codesign.supernet.checkpoint import read_checkpoint, write_checkpoint
 from codesign.supernet.data import Split, load_digits
 from codesign.supernet.network import recalibrate
 from codesign.supernet.schedule import load_schedule
-from codesign.supernet.space import DIGITS, Subnet
+from codesign.supernet.space import Subnet
+from codesign.supernet.spaces import DIGITS
 from codesign.verbs.train import train
 
 
