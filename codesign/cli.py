@@ -33,6 +33,9 @@ BoardName = Annotated[str, typer.Option(help="Board to search for; `codesign boa
 Workers = Annotated[int, typer.Option(min=1, help="Processes that search on the one study.")]
 Storage = Annotated[str | None, typer.Option(help="Optuna storage URL; default: a journal file in the run folder.")]
 
+supernet_app = typer.Typer(name="supernet", help="Spaces of subnets.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(supernet_app)
+
 EXIT_DISAGREES, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 1, 2, 130
 
 
@@ -173,6 +176,20 @@ def report(run: RunFolder) -> None:
         from codesign.verbs.report import report as verb
 
         verb(Run(run), progress)
+
+
+@supernet_app.command()
+def info(
+    space: Annotated[str | None, typer.Argument(help="Name of a space; without one, all are listed.")] = None,
+) -> None:
+    """Say how many subnets a space holds, what varies in it, and what its smallest and largest subnet cost.
+
+    Example: codesign supernet info ofa-mbv3-w1.2
+    """
+    with _session() as progress:
+        from codesign.verbs.supernet import info as verb
+
+        verb(space, progress)
 
 
 @app.command()

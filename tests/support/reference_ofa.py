@@ -26,7 +26,7 @@ MOBILE = {"ks_list": [3, 5, 7], "expand_ratio_list": [3, 4, 6], "depth_list": [2
 
 
 def reference_supernet(name, seed=0):
-    """The reference's supernet for one of our spaces by name, with random weights and statistics, in evaluation mode."""
+    """The reference's supernet for one of our spaces by name, with random weights and statistics, to evaluate."""
     ofa = import_ofa()
     torch.manual_seed(seed)
     networks = {

@@ -1,0 +1,43 @@
+"""``codesign supernet info``: what a space holds."""
+
+from codesign.progress import Progress
+from codesign.supernet.lowering import lower
+from codesign.supernet.network import build_supernet, count_parameters
+from codesign.supernet.space import Space, Subnet, kind_of
+from codesign.supernet.spaces import load_space, space_names
+
+
+def info(name: str | None, progress: Progress) -> None:
+    """Say how many subnets a space holds, what varies, and what its ends cost; without a name, list the spaces.
+
+    Raises:
+        InvalidValueError: unknown space.
+    """
+    if name is None:
+        for known in space_names():
+            space = load_space(known)
+            progress.say(f"{known:<20} {space.size():.3g} subnets of {_sides(space)} pixels")
+        return
+    space = load_space(name)
+    progress.say(f"{space.name}: {space.size():,} ({space.size():.3g}) subnets of {_sides(space)} pixels")
+    kinds: dict[str, set[int | float]] = {}
+    for gene, choices in space.genes:
+        kinds.setdefault(kind_of(gene), set()).update(choices)
+    for kind, values in kinds.items():
+        count = sum(kind_of(gene) == kind for gene, _ in space.genes)
+        places = "" if kind == "resolution" else f" in {count} places"
+        progress.say(f"  {kind:<12} {', '.join(map(str, sorted(values)))}{places}")
+    supernet = build_supernet(space)
+    weights = sum(parameter.numel() for parameter in supernet.parameters())
+    progress.say(f"  shared weights {weights / 1e6:.2f} M")
+    ends: dict[str, Subnet] = {"smallest": space.smallest(), "largest": space.largest()}
+    for end, subnet in ends.items():
+        parameters, macs = count_parameters(supernet, subnet), lower(space, subnet).macs
+        progress.say(
+            f"  {end:<8} at {subnet.resolution} pixels: {parameters / 1e6:.2f} M parameters, {macs / 1e6:,.1f} M MACs"
+        )
+
+
+def _sides(space: Space) -> str:
+    sides = space.resolutions
+    return str(sides[0]) if len(sides) == 1 else f"{sides[0]} to {sides[-1]}"

@@ -1,0 +1,137 @@
+import dataclasses
+import inspect
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from codesign.supernet.elastic import BatchNormStatistics, fake_quantise
+from codesign.supernet.network import build_supernet, recalibrate
+from codesign.supernet.spaces import CIFAR10, DIGITS
+from hw_templates.errors import InvalidValueError
+
+SUBNETS = [DIGITS.largest(), DIGITS.smallest(), *(DIGITS.sample(np.random.default_rng(seed)) for seed in range(6))]
+
+
+@pytest.fixture(scope="module")
+def supernet():
+    """Weights of no special structure: biases, norms and kernel transformations are random too."""
+    supernet = build_supernet(DIGITS, seed=1)
+    generator = torch.Generator().manual_seed(2)
+    with torch.no_grad():
+        for parameter in supernet.parameters():
+            if parameter.ndim < 4:
+                parameter.add_(0.2 * torch.randn(parameter.shape, generator=generator))
+    return supernet
+
+
+def images(subnet, count=16, seed=0):
+    shape = (count, 1, subnet.resolution, subnet.resolution)
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.mark.parametrize("subnet", SUBNETS)
+def test_subnet_equals_a_plain_torch_network_with_copied_weights(supernet, plain_network, subnet):
+    plain = plain_network(supernet, subnet)
+    batch, others = images(subnet), images(subnet, seed=1)
+    with torch.no_grad():
+        torch.testing.assert_close(supernet(batch, subnet), plain(batch), rtol=1e-4, atol=1e-4)
+        statistics = recalibrate(supernet, subnet, batch)
+        plain(batch)
+        plain.eval()
+        correct_variances(plain, batch)
+        torch.testing.assert_close(supernet(others, subnet, statistics), plain(others), rtol=1e-4, atol=1e-4)
+
+
+def correct_variances(plain, batch):
+    """Make torch's running variances biased, as those that a batch is normalised by."""
+    counts = {}
+
+    def count(module, inputs, _):
+        counts[module] = inputs[0].numel() // inputs[0].shape[1]
+
+    norms = [module for module in plain.modules() if isinstance(module, nn.BatchNorm2d)]
+    handles = [norm.register_forward_hook(count) for norm in norms]
+    plain(batch)
+    for handle in handles:
+        handle.remove()
+    for norm in norms:
+        norm.running_var.mul_((counts[norm] - 1) / counts[norm])
+
+
+@pytest.mark.parametrize("subnet", SUBNETS)
+def test_gradients_reach_the_shared_weights_as_in_the_plain_network(supernet, plain_network, subnet):
+    plain = plain_network(supernet, subnet)
+    batch = images(subnet)
+    supernet.zero_grad()
+    supernet(batch, subnet).square().mean().backward()
+    plain(batch).square().mean().backward()
+    torch.testing.assert_close(supernet.stem.weight.grad, plain[0].weight.grad, rtol=1e-3, atol=1e-5)
+    torch.testing.assert_close(supernet.classifier.weight.grad[:, :, 0, 0], plain[-1].weight.grad, rtol=1e-3, atol=1e-5)
+
+
+def test_a_call_leaves_no_trace(supernet):
+    full, small = DIGITS.largest(), DIGITS.smallest()
+    before = {name: tensor.clone() for name, tensor in supernet.state_dict().items()}
+    with torch.no_grad():
+        first = supernet(images(full), full)
+        recalibrate(supernet, small, images(small))
+        supernet(images(small), small)
+        torch.testing.assert_close(supernet(images(full), full), first, rtol=0, atol=0)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in supernet.state_dict().items())
+    assert "set_active_subnet" not in dict(inspect.getmembers(supernet))
+
+
+def test_statistics_of_another_subnet_are_refused(supernet):
+    small = DIGITS.smallest()
+    wide = dataclasses.replace(DIGITS.largest(), resolution=8)
+    statistics = recalibrate(supernet, small, images(small))
+    with pytest.raises(InvalidValueError, match=r"statistics\.stage1\.block1\.expand"):
+        supernet(images(wide), wide, statistics)
+    with pytest.raises(InvalidValueError, match=r"statistics\.stem"):
+        supernet(images(small), small, BatchNormStatistics({}, {}))
+
+
+def test_weights_are_rounded_to_the_bits_of_their_block():
+    supernet = build_supernet(CIFAR10, seed=3)
+    wide = CIFAR10.largest()
+    narrow = dataclasses.replace(
+        wide, stages=tuple(tuple(dataclasses.replace(b, weight_bits=4) for b in stage) for stage in wide.stages)
+    )
+    batch = torch.randn(4, 3, 32, 32)
+    for subnet, levels in ((wide, 255), (narrow, 15)):
+        parts = supernet.parts(subnet)
+        counts = [
+            len(np.unique(channel)) for channel in parts["stage2.block1.expand"].weight.detach().flatten(1).numpy()
+        ]
+        assert 4 < max(counts) <= levels
+        # Stem, classifier and gates are in no block.
+        assert torch.equal(parts["stem"].weight, supernet.stem.weight)
+    with torch.no_grad():
+        rounded = build_supernet(CIFAR10, seed=3)
+        for name, part in supernet.parts(narrow).items():
+            if name.startswith("stage") and name.endswith(("expand", "project")):
+                block = next(b for b in rounded.blocks if name.startswith(b.position.name))
+                getattr(block, name.rpartition(".")[2]).weight.copy_(part.weight)
+            elif name.endswith("depthwise"):
+                next(b for b in rounded.blocks if name.startswith(b.position.name)).depthwise.weight.copy_(part.weight)
+        # Rounding what is rounded changes nothing.
+        torch.testing.assert_close(rounded(batch, narrow), supernet(batch, narrow), rtol=1e-4, atol=1e-5)
+        assert float((supernet(batch, wide) - supernet(batch, narrow)).abs().max()) > 1e-3
+
+
+def test_gradients_pass_the_rounding():
+    weight = torch.randn(3, 2, 1, 1, requires_grad=True)
+    (fake_quantise(weight, 4) * torch.arange(6.0).view(3, 2, 1, 1)).sum().backward()
+    assert weight.grad.flatten().tolist() == [0, 1, 2, 3, 4, 5]
+
+
+def test_stages_that_cannot_expand_have_no_expansion():
+    supernet = build_supernet(
+        dataclasses.replace(DIGITS, stages=(dataclasses.replace(DIGITS.stages[0], expands=(1,)), *DIGITS.stages[1:]))
+    )
+    subnet = supernet.space.largest()
+    assert "stage1.block1.expand" not in supernet.parts(subnet)
+    assert "stage2.block1.expand" in supernet.parts(subnet)
+    assert supernet(images(subnet), subnet).shape == (16, 10)
