@@ -1,6 +1,8 @@
 """The reference implementation of once-for-all networks (PyPI package ``ofa``), as an independent opinion."""
 
+import importlib.util
 import random
+from pathlib import Path
 
 import pytest
 import torch
@@ -54,18 +56,19 @@ def reference_supernet(name, seed=0):
     return network.eval()
 
 
-def activate(network, subnet):
-    """Make a subnet of one of our spaces the active one of the reference's supernet."""
+def settings(subnet):
+    """A subnet of one of our spaces as the reference names its choices; what absent blocks would be is arbitrary."""
     if hasattr(subnet, "stem"):
         widths = (0.65, 0.8, 1.0)
         expands = [stage.expands + (0.35,) * 2 for stage in subnet.stages]
         most, base = (4, 4, 6, 4), (2, 2, 4, 2)
-        network.set_active_subnet(
-            d=[2 * subnet.stem.depth, *(depth - least for depth, least in zip(subnet.depths, base, strict=True))],
-            e=[expand for stage, count in zip(expands, most, strict=True) for expand in stage[:count]],
-            w=[widths.index(w) for w in (subnet.stem.mid_width, subnet.stem.width, *(s.width for s in subnet.stages))],
-        )
-        return
+        return {
+            "d": [2 * subnet.stem.depth, *(depth - least for depth, least in zip(subnet.depths, base, strict=True))],
+            "e": [expand for stage, count in zip(expands, most, strict=True) for expand in stage[:count]],
+            "w": [
+                widths.index(w) for w in (subnet.stem.mid_width, subnet.stem.width, *(s.width for s in subnet.stages))
+            ],
+        }
     elastic = subnet.stages[1:]
     last_is_fixed = len(elastic) == 6
     counts = [4] * 5 + [1] * last_is_fixed
@@ -74,8 +77,39 @@ def activate(network, subnet):
         for stage, count in zip(elastic, counts, strict=True)
         for index in range(count)
     ]
-    network.set_active_subnet(
-        ks=[block.kernel if block else random.choice([3, 5, 7]) for block in blocks],
-        e=[block.expand if block else 3 for block in blocks],
-        d=[len(stage) for stage in elastic],
-    )
+    return {
+        "ks": [block.kernel if block else random.choice([3, 5, 7]) for block in blocks],
+        "e": [block.expand if block else 3 for block in blocks],
+        "d": [len(stage) for stage in elastic],
+    }
+
+
+def activate(network, subnet):
+    """Make a subnet of one of our spaces the active one of the reference's supernet."""
+    network.set_active_subnet(**settings(subnet))
+
+
+RESNET_RESOLUTIONS = [128, 144, 160, 176, 192, 224, 240, 256]
+
+
+def reference_accuracies(path, subnets):
+    """What the reference's code makes of a published predictor's file and subnets of its space."""
+    import_ofa()
+    if hasattr(subnets[0], "stem"):
+        from ofa.nas.accuracy_predictor import AccuracyPredictor, ResNetArchEncoder
+
+        encoder = ResNetArchEncoder(image_size_list=RESNET_RESOLUTIONS)
+        predictor = AccuracyPredictor(encoder, 400, 3, checkpoint_path=path, device="cpu")
+        with torch.no_grad():
+            found = predictor.predict_acc([{**settings(one), "image_size": one.resolution} for one in subnets])
+        return found.numpy()
+    import ofa
+
+    # Its package imports a downloader that is not needed here.
+    place = Path(ofa.__path__[0]) / "tutorial" / "accuracy_predictor.py"
+    spec = importlib.util.spec_from_file_location("ofa_tutorial_predictor", place)
+    tutorial = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tutorial)
+    predictor = tutorial.AccuracyPredictor(pretrained=False, device="cpu")
+    predictor.model.load_state_dict(torch.load(path, weights_only=True, map_location="cpu"))
+    return predictor.predict_accuracy([{**settings(one), "r": [one.resolution]} for one in subnets]).numpy()[:, 0]
