@@ -16,6 +16,7 @@ import optuna
 from codesign.run import Run
 from codesign.search.joint_space import JointSpace
 from codesign.search.objective import joint_objective
+from codesign.search.sampler import JointSampler
 from codesign.supernet.accuracy import MeasuredAccuracy
 from codesign.supernet.data import load_digits
 from codesign.supernet.oracle import AccuracyOracle
@@ -56,6 +57,7 @@ def main() -> None:
     objective = joint_objective(joint, load_coefficients(), oracle)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     samplers = {
+        "codesign": JointSampler(joint, load_coefficients(), seed=0),
         "NSGA-II": optuna.samplers.NSGAIISampler(population_size=20, seed=0),
         "TPE": optuna.samplers.TPESampler(seed=0),
     }

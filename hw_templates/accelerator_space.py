@@ -1,6 +1,6 @@
 """Every accelerator that a search may choose from on one board."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -29,17 +29,38 @@ _CHOICES: dict[str, tuple[int, ...]] = {
 class AcceleratorSpace:
     """The choices for each parameter on ``board``; clock and port width end where the board's do.
 
+    ``narrowed`` holds (parameter, choices) where fewer are wanted; :meth:`narrow` makes it.
+
     A point of the space is legal when :func:`hw_templates.accelerator.is_legal` says so. Whether it fits the
     board's resources is for the cost model to say.
     """
 
     board: Board
+    narrowed: tuple[tuple[str, tuple[int, ...]], ...] = ()
 
     @cached_property
     def choices(self) -> dict[str, tuple[int, ...]]:
         """Parameter to its choices, in the order of the parameters."""
         widths = tuple(bits for bits in _CHOICES["axi_bits"] if bits <= self.board.axi_bits_max)
-        return {**_CHOICES, "axi_bits": widths, "clock_mhz": self.board.clocks_mhz}
+        return {**_CHOICES, "axi_bits": widths, "clock_mhz": self.board.clocks_mhz, **dict(self.narrowed)}
+
+    def narrow(self, **choices: tuple[int, ...]) -> "AcceleratorSpace":
+        """The part of this space in which the named parameters have only these choices.
+
+        >>> from hw_templates.board import load_board
+        >>> AcceleratorSpace(load_board("pynq-z2")).narrow(pack=(2,)).choices["pack"]
+        (2,)
+
+        Raises:
+            InvalidValueError: no such parameter, or choices that are not some of its own in ascending order.
+        """
+        for name, values in choices.items():
+            if name not in self.choices:
+                raise InvalidValueError("accelerator_space", name, f"one of {', '.join(self.choices)}")
+            wanted = tuple(choice for choice in self.choices[name] if choice in values)
+            if not values or values != wanted:
+                raise InvalidValueError(f"accelerator_space.{name}", values, f"some of {self.choices[name]}, ascending")
+        return replace(self, narrowed=tuple({**dict(self.narrowed), **choices}.items()))
 
     @property
     def genes(self) -> tuple[tuple[str, tuple[int, ...]], ...]:

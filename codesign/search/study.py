@@ -20,7 +20,7 @@ from cost_models.resources import RESOURCES
 from hw_templates.errors import InvalidValueError, StorageError
 
 FORMAT_VERSION = 1
-_DIRECTIONS = [StudyDirection.MAXIMIZE if maximised else StudyDirection.MINIMIZE for maximised in MAXIMISED]
+DIRECTIONS = [StudyDirection.MAXIMIZE if maximised else StudyDirection.MINIMIZE for maximised in MAXIMISED]
 
 
 @dataclass(frozen=True)
@@ -84,10 +84,10 @@ def open_study(location: StudyLocation, identity: StudyIdentity) -> optuna.Study
         except KeyError:
             # Another worker may make it at this moment.
             study = optuna.create_study(
-                storage=storage, study_name=location.name, directions=_DIRECTIONS, load_if_exists=True
+                storage=storage, study_name=location.name, directions=DIRECTIONS, load_if_exists=True
             )
         # A study without attributes and trials is new, or its maker was killed before naming it.
-        if not study.user_attrs and not study.get_trials(deepcopy=False) and study.directions == _DIRECTIONS:
+        if not study.user_attrs and not study.get_trials(deepcopy=False) and study.directions == DIRECTIONS:
             for key, value in asdict(identity).items():
                 study.set_user_attr(key, value)
             with warnings.catch_warnings():
@@ -108,7 +108,7 @@ def storage_errors(location: StudyLocation) -> Iterator[None]:
 
 
 def _check_identity(study: optuna.Study, location: StudyLocation, identity: StudyIdentity) -> None:
-    if study.directions != _DIRECTIONS:
+    if study.directions != DIRECTIONS:
         raise StorageError(
             f"study {location.name!r} in {location.storage}: not a study of the joint space "
             f"(it must maximise accuracy and minimise latency and energy); name another study"

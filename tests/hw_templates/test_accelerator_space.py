@@ -32,3 +32,25 @@ def test_a_value_outside_the_choices_is_named() -> None:
     foreign = AcceleratorColumns(*(np.array([99]) if n == "clock_mhz" else getattr(one, n) for n in PARAMETERS))
     with pytest.raises(InvalidValueError, match=r"clock_mhz: must be one of \(75, 100, 125, 150\), got 99"):
         space.encode(foreign)
+
+
+def test_a_narrowed_space_holds_only_the_choices_given() -> None:
+    space = AcceleratorSpace(load_board("pynq-z2")).narrow(clock_mhz=(100, 150)).narrow(pack=(2,))
+    columns = space.sample(np.random.default_rng(4), 200)
+    assert set(columns.clock_mhz) == {100, 150}
+    assert set(columns.pack) == {2}
+    np.testing.assert_array_equal(space.decode(space.encode(columns)).clock_mhz, columns.clock_mhz)
+
+
+@pytest.mark.parametrize(
+    ("name", "choices", "message"),
+    [
+        ("voltage", (1,), "accelerator_space: must be one of pe_rows, .*, got 'voltage'"),
+        ("clock_mhz", (100, 500), r"accelerator_space.clock_mhz: must be some of \(75, 100, 125, 150\)"),
+        ("clock_mhz", (150, 100), "ascending"),
+        ("clock_mhz", (), "some of"),
+    ],
+)
+def test_choices_that_are_not_of_the_space_are_refused(name: str, choices: tuple[int, ...], message: str) -> None:
+    with pytest.raises(InvalidValueError, match=message):
+        AcceleratorSpace(load_board("pynq-z2")).narrow(**{name: choices})
