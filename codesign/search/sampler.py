@@ -22,7 +22,7 @@ from codesign.search.joint_space import IntArray, JointSpace
 from codesign.search.pareto import ACCURACY, FloatArray, PricedPairs, ReferencePoint, concatenate
 from codesign.search.pricing import PairPricer
 from codesign.search.study import DIRECTIONS, is_feasible
-from codesign.search.winner import scaled_losses, spread
+from codesign.search.winner import spread
 from codesign.supernet.predictor import LEAST_SUBNETS, Predictor, fit_predictor
 from codesign.supernet.space import Genes
 from cost_models.coefficients import Coefficients
