@@ -137,8 +137,15 @@ def price_layers(
     accelerators: Sequence[Accelerator] | AcceleratorColumns,
     board: Board,
     coefficients: Coefficients,
+    wanted: NDArray[np.bool_] | None = None,
 ) -> LayerTable:
-    """Price every layer on every accelerator, each with the mapping of least latency.
+    """Price layers on accelerators, each with the mapping of least latency.
+
+    Args:
+        layers, accelerators: L and A of them.
+        board, coefficients: see there.
+        wanted: [L, A] which layers to price on which accelerators; None for all. What is not wanted reads as what has
+            no legal mapping.
 
     >>> from cost_models.coefficients import load_coefficients
     >>> from cost_models.workload import Operation
@@ -154,11 +161,13 @@ def price_layers(
     latency, energy = np.full(shape, np.inf), np.full(shape, np.inf)
     tiles, channels_outer = np.zeros((4, *shape), dtype=np.int64), np.zeros(shape, dtype=bool)
     candidates = calculated = 0
-    for members in by_kind(layers) if len(columns) else ():
-        row, column = np.repeat(members, len(columns)), np.tile(np.arange(len(columns)), len(members))
-        kind = LayerColumns.of([layers[index] for index in members]).take(
-            np.repeat(np.arange(len(members)), len(columns))
-        )
+    wanted = np.ones(shape, dtype=bool) if wanted is None else wanted
+    for members in by_kind(layers):
+        member, column = np.nonzero(wanted[members])
+        if not len(member):
+            continue
+        row = members[member]
+        kind = LayerColumns.of([layers[index] for index in members]).take(member)
         best = best_mappings(kind, columns.take(column), board, coefficients.latency)
         tiles[:, row, column], channels_outer[row, column] = best.tiles, best.channels_outer
         candidates += best.candidates

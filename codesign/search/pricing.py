@@ -1,6 +1,7 @@
-"""Latency, energy and resources of many pairs at once, by one priced layer table for each accelerator."""
+"""Latency, energy and resources of many pairs at once, from prices of their layers."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from codesign.search.joint_space import IntArray, JointSpace
 from codesign.search.pareto import FloatArray
@@ -14,8 +15,8 @@ from hw_templates.accelerator import AcceleratorColumns
 class PairPricer:
     """Prices subnets x accelerators of a joint space.
 
-    The layers of the whole space are priced once for each accelerator (that is the costly part, and it is cached);
-    a subnet is then a sum of looked-up numbers.
+    Each layer that occurs is priced once on each accelerator (that is the costly part, and it is cached); a subnet is
+    then a sum of looked-up numbers.
 
     Attributes:
         joint: the joint space; its board is the one priced for.
@@ -30,7 +31,8 @@ class PairPricer:
         self.pairs = 0
         self.candidates = 0
         self._index = LayerIndex(joint.space)
-        self._tables: dict[bytes, tuple[FloatArray, FloatArray]] = {}
+        # [2, L] cycles and mJ of the layers on an accelerator; nan where not priced yet.
+        self._layer_costs: dict[bytes, FloatArray] = {}
 
     def price(self, genes: IntArray, accelerators: IntArray) -> tuple[FloatArray, FloatArray]:
         """(latency_ms, energy_mj), each [n, A], of subnets ``genes`` [n, G] on ``accelerators`` [A, 10].
@@ -38,11 +40,11 @@ class PairPricer:
         Both are choice indices; the accelerators must be legal. Both results are inf where a layer has no legal
         mapping.
         """
-        cycles, energy_mj = self._piece_tables(accelerators)
-        pieces = self._index.pieces(genes)
+        used, places = np.unique(self._index.pieces(genes), return_inverse=True)
+        cycles, energy_mj = self._piece_costs(used, accelerators)
         layer_cycles = np.zeros((len(genes), len(accelerators)))
         dynamic_mj = np.zeros((len(genes), len(accelerators)))
-        for column in pieces.T:
+        for column in places.reshape(len(genes), -1).T:
             layer_cycles += cycles[column]
             dynamic_mj += energy_mj[column]
         self.pairs += layer_cycles.size
@@ -51,25 +53,27 @@ class PairPricer:
         latency_ms = network_latency_cycles(layer_cycles, coefficients) / (clock_mhz * 1e3)
         return latency_ms, network_energy_mj(dynamic_mj, latency_ms, board)
 
-    def _piece_tables(self, accelerators: IntArray) -> tuple[FloatArray, FloatArray]:
-        """Latency in cycles and dynamic energy in mJ, each [pieces, A]."""
+    def _piece_costs(self, pieces: IntArray, accelerators: IntArray) -> tuple[FloatArray, FloatArray]:
+        """Latency in cycles and dynamic energy in mJ, each [p, A], of the pieces of these numbers [p]."""
+        runs = self._index.piece_layers[pieces]
         keys = [row.tobytes() for row in accelerators]
-        new = [index for index, key in enumerate(keys) if key not in self._tables]
-        if new:
-            self._price_tables([keys[index] for index in new], accelerators[new])
-        tables = [self._tables[key] for key in keys]
-        return np.stack([cycles for cycles, _ in tables], axis=1), np.stack([energy for _, energy in tables], axis=1)
+        unpriced = np.full((2, len(self._index.layers)), np.nan)
+        costs = np.stack([self._layer_costs.get(key, unpriced) for key in keys], axis=2)
+        missing = np.isnan(costs[0])
+        missing[np.setdiff1d(np.arange(len(missing)), runs.indices)] = False
+        if missing.any():
+            costs[:, missing] = self._price(accelerators, missing)
+            for index in np.flatnonzero(missing.any(axis=0)):
+                self._layer_costs[keys[index]] = costs[:, :, index].copy()
+        return runs @ costs[0], runs @ costs[1]
 
-    def _price_tables(self, keys: list[bytes], accelerators: IntArray) -> None:
+    def _price(self, accelerators: IntArray, wanted: NDArray[np.bool_]) -> FloatArray:
+        """[2, n] cycles and mJ of the layers x accelerators that are wanted [L, A]."""
         joint = self.joint
-        table = price_layers(
-            self._index.layers, joint.accelerators.decode(accelerators), joint.accelerators.board, self.coefficients
-        )
+        columns = joint.accelerators.decode(accelerators)
+        table = price_layers(self._index.layers, columns, joint.accelerators.board, self.coefficients, wanted)
         self.candidates += table.candidates
-        cycles = self._index.piece_costs(table.latency_cycles)
-        energy_mj = self._index.piece_costs(table.energy_mj)
-        for index, key in enumerate(keys):
-            self._tables[key] = (cycles[:, index].copy(), energy_mj[:, index].copy())
+        return np.stack([table.latency_cycles[wanted], table.energy_mj[wanted]])
 
     def resources(self, accelerators: AcceleratorColumns) -> IntArray:
         """[A, 5] what each accelerator needs, in the order of ``RESOURCES``."""

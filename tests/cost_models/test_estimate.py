@@ -82,6 +82,21 @@ def test_no_layers_and_no_accelerators() -> None:
     assert price_layers([CONV], [], BOARD, PRIOR).latency_cycles.shape == (1, 0)
 
 
+def test_only_what_is_wanted_is_priced() -> None:
+    columns = AcceleratorSpace(BOARD).sample(np.random.default_rng(0), 5)
+    whole = price_layers(NETWORK.layers, columns, BOARD, PRIOR)
+    wanted = np.random.default_rng(1).random(whole.latency_cycles.shape) < 0.4
+    wanted[0] = False
+    part = price_layers(NETWORK.layers, columns, BOARD, PRIOR, wanted)
+    for one, other in ((part.latency_cycles, whole.latency_cycles), (part.energy_mj, whole.energy_mj)):
+        assert np.array_equal(one, np.where(wanted, other, np.inf))
+    assert np.array_equal(part.tiles, np.where(wanted, whole.tiles, 0))
+    assert 0 < part.candidates < whole.candidates
+    nothing = price_layers(NETWORK.layers, columns, BOARD, PRIOR, np.zeros_like(wanted))
+    assert nothing.candidates == 0
+    assert np.isinf(nothing.latency_cycles).all()
+
+
 def test_a_layer_that_fits_nowhere_is_named_with_the_least_buffers() -> None:
     # 7x7 needs 7 rows * 7 slots of 16 bytes, and 49 words of 16 * 16 bytes: 12.25 KiB.
     small = Accelerator(16, 16, 1, 1, 2, 8, 2, 64, 100, 8)

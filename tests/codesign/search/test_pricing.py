@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from codesign.search.breeding import draw_fitting
+from codesign.search.pricing import PairPricer
 from codesign.supernet.lowering import lower
 from cost_models.estimate import price
 from cost_models.resources import RESOURCES, check_fits, estimate_resources
@@ -43,6 +44,24 @@ def test_counters_and_cache(pricer):
     assert pricer.pairs == 42
     assert pricer.candidates == candidates
     assert np.array_equal(first[0], again[0][:, ::-1])
+
+
+def test_layers_are_priced_when_a_subnet_has_them(joint, pricer):
+    rng = np.random.default_rng(5)
+    accelerators = joint.accelerators.encode(joint.accelerators.sample(rng, 4))
+    genes = joint.space.sample_genes(rng, 12)
+    together = pricer.price(genes, accelerators)
+    one_by_one = PairPricer(joint, pricer.coefficients)
+    candidates = [0]
+    for index, row in enumerate(genes):
+        few = rng.permutation(4)[:3]
+        latency_ms, energy_mj = one_by_one.price(row[None], accelerators[few])
+        assert np.array_equal(latency_ms[0], together[0][index, few])
+        assert np.array_equal(energy_mj[0], together[1][index, few])
+        candidates.append(one_by_one.candidates)
+    assert candidates[1] < candidates[-1]
+    one_by_one.price(genes, accelerators)
+    assert one_by_one.candidates == pricer.candidates
 
 
 def test_drawn_accelerators_fit_and_the_rest_does_not(pricer):
