@@ -178,6 +178,26 @@ def report(run: RunFolder) -> None:
         verb(Run(run), progress)
 
 
+@app.command()
+def fetch(
+    names: Annotated[list[str] | None, typer.Argument(help="Files or folders; --list shows them.")] = None,
+    list_: Annotated[bool, typer.Option("--list", help="Only list what there is, and what is fetched.")] = False,
+    folder: Annotated[
+        Path | None, typer.Option(help="Where files are kept; default: CODESIGN_CACHE, or the user's cache.")
+    ] = None,
+) -> None:
+    """Fetch published supernets, accuracy predictors and specialised networks from their public addresses.
+
+    What broke off goes on where it stopped; every file is compared with its published digest.
+
+    Example: codesign fetch acc_predictor.pth
+    """
+    with _session() as progress:
+        from codesign.verbs.fetch import bring, show
+
+        (show if list_ else bring)(names or [], folder, progress)
+
+
 @supernet_app.command()
 def info(
     space: Annotated[str | None, typer.Argument(help="Name of a space; without one, all are listed.")] = None,

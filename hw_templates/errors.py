@@ -6,6 +6,7 @@ CodesignError
 ├── UnsupportedLayerError a layer the engine cannot run
 ├── MappingError          a layer has no legal tiling on an accelerator
 ├── InfeasibleError       no pair meets the limits asked for
+├── FetchError            a published file cannot be brought, or is not what was published
 ├── StorageError          a file or study is missing, corrupt, foreign or cannot be written
 ├── VerificationError     emitted hardware disagrees with its reference
 └── ToolError             an external tool is missing or failed
@@ -40,6 +41,10 @@ class MappingError(CodesignError):
 
 class InfeasibleError(CodesignError):
     """No pair meets the limits asked for."""
+
+
+class FetchError(CodesignError):
+    """A published file cannot be brought, or is not what was published."""
 
 
 class StorageError(CodesignError):

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from codesign.supernet.artefacts import cache_folder
+from codesign.supernet.artefacts import fetched
 from codesign.supernet.space import Choice, Genes, Space
 from codesign.supernet.spaces import OFA_MBV3_W12, OFA_RESNET50D
 from hw_templates.errors import InvalidValueError, StorageError
@@ -215,14 +215,15 @@ def load_official_predictor(space: Space, source: Path | None = None) -> Officia
 
     Raises:
         InvalidValueError: no predictor was published for the space, or it does not know such resolutions.
+        FetchError: it was not fetched yet, or is not what was published.
         StorageError: the file is missing, damaged, or of another space.
     """
     # A search that got its oracle from another process need not import torch.
     from codesign.supernet.weights_file import parse_weights, read_bytes
 
     kind = _kind_of(space)
-    path = source or cache_folder()
-    path = path / kind.file if path.is_dir() or source is None else path
-    content = read_bytes(path, f"run `codesign fetch {kind.file}` first")
+    path = source or fetched(kind.file)
+    path = path / kind.file if path.is_dir() else path
+    content = read_bytes(path, f"`codesign fetch {kind.file}` brings it")
     weights = {name: tensor.float().numpy() for name, tensor in parse_weights(content, path).items()}
     return OfficialPredictor(space, hashlib.sha256(content).hexdigest()[:16], _layers(kind, weights, path))

@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 import pickle
+import shutil
 import subprocess
 import sys
 
@@ -19,7 +20,7 @@ from codesign.supernet.official_predictor import (
     nearest_known_resolution,
 )
 from codesign.supernet.spaces import DIGITS, OFA_MBV3_W10, OFA_MBV3_W12, OFA_PROXYLESS_W13, OFA_RESNET50D
-from hw_templates.errors import InvalidValueError, StorageError
+from hw_templates.errors import FetchError, InvalidValueError, StorageError
 
 FILES = {"ofa-mbv3-w1.2": "acc_predictor.pth", "ofa-resnet50d": "ofa_resnet50_acc_predictor.pth"}
 
@@ -138,13 +139,14 @@ def test_its_digest_names_the_published_file():
 
 def test_the_fetched_file_is_the_default(tmp_path, monkeypatch):
     monkeypatch.setenv("CODESIGN_CACHE", str(tmp_path))
-    with pytest.raises(
-        StorageError, match=r"acc_predictor\.pth: no such file; run `codesign fetch acc_predictor\.pth`"
-    ):
-        load_official_predictor(known_space(OFA_MBV3_W12))
-    torch.save(mobile_weights(), tmp_path / "acc_predictor.pth")
     space = known_space(OFA_MBV3_W12)
-    assert load_official_predictor(space).accuracy(space.encode(space.largest())[None]).tolist() == [0]
+    with pytest.raises(FetchError, match=r"is not there yet; `codesign fetch acc_predictor\.pth` brings it"):
+        load_official_predictor(space)
+    torch.save(mobile_weights(), tmp_path / "acc_predictor.pth")
+    with pytest.raises(FetchError, match=r"was published with sha256:48685122a354"):
+        load_official_predictor(space)
+    shutil.copyfile(shared_data("ofa") / "acc_predictor.pth", tmp_path / "acc_predictor.pth")
+    assert load_official_predictor(space).digest == "48685122a3540636"
 
 
 @pytest.mark.parametrize("space", [DIGITS, OFA_MBV3_W10, OFA_PROXYLESS_W13], ids=lambda space: space.name)

@@ -1,0 +1,124 @@
+"""One file from a public address: resumed where it broke off, over https only."""
+
+import http.client
+import os
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from email.message import Message
+from pathlib import Path
+from typing import IO
+from urllib.parse import urlsplit
+
+from hw_templates.errors import FetchError, StorageError
+
+OnProgress = Callable[[int, int | None], None]
+"""Called with the bytes that are here and, where it is known, how many the file has."""
+
+HTTPS = ("https",)
+_TIMEOUT_S = 30
+_CHUNK_BYTES = 1 << 18
+
+
+class _SameSchemes(urllib.request.HTTPRedirectHandler):
+    """Follows redirects to the allowed schemes only."""
+
+    def __init__(self, schemes: tuple[str, ...]) -> None:
+        self._schemes = schemes
+
+    def redirect_request(
+        self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: Message, newurl: str
+    ) -> urllib.request.Request | None:
+        _check_scheme(newurl, self._schemes)
+        return super().redirect_request(req, fp, code, msg, headers, newurl)  # type: ignore[arg-type]
+
+
+def _check_scheme(address: str, schemes: tuple[str, ...]) -> None:
+    if urlsplit(address).scheme not in schemes:
+        raise FetchError(f"{address}: is no {' or '.join(schemes)} address, and only such are fetched from")
+
+
+def _request(address: str, have: int, validator: str | None) -> urllib.request.Request:
+    """Ask for what is missing, or for all of it should it be another file by now."""
+    headers = {"User-Agent": "codesign", "Accept-Encoding": "identity"}
+    if have and validator:
+        headers |= {"Range": f"bytes={have}-", "If-Range": validator}
+    return urllib.request.Request(address, headers=headers)
+
+
+def _opened(request: urllib.request.Request, schemes: tuple[str, ...]) -> http.client.HTTPResponse:
+    opener = urllib.request.build_opener(_SameSchemes(schemes))
+    try:
+        response: http.client.HTTPResponse = opener.open(request, timeout=_TIMEOUT_S)
+    except urllib.error.HTTPError as error:
+        with error:
+            if error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+                return _opened(_request(request.full_url, 0, None), schemes)
+            raise FetchError(f"{request.full_url}: the server answered {error.code} {error.reason}") from error
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        reason = getattr(error, "reason", error)
+        raise FetchError(
+            f"{request.full_url}: cannot be reached ({reason}); try again once there is a connection"
+        ) from error
+    return response
+
+
+def _copy(response: http.client.HTTPResponse, file: IO[bytes], have: int, on_progress: OnProgress) -> None:
+    """Write the answer's body to the file, which holds so many bytes already.
+
+    Raises:
+        FetchError: it broke off; what arrived is in the file.
+    """
+    length = response.headers.get("Content-Length")
+    total = None if length is None else have + int(length)
+    broken = None
+    while broken is None:
+        try:
+            chunk = response.read(_CHUNK_BYTES)
+        except (OSError, http.client.HTTPException) as error:
+            broken = str(error) or type(error).__name__
+            continue
+        if not chunk:
+            break
+        file.write(chunk)
+        have += len(chunk)
+        on_progress(have, total)
+    if broken is None and total is not None and have != total:
+        broken = "the connection was closed"
+    if broken is not None:
+        raise FetchError(
+            f"{response.url}: broke off after {have:,} bytes ({broken}); the same command goes on from there"
+        )
+
+
+def download(
+    address: str, partial: Path, on_progress: OnProgress = lambda _have, _total: None, schemes: tuple[str, ...] = HTTPS
+) -> None:
+    """Complete ``partial`` to the file of that address; it is left as far as it came when anything goes wrong.
+
+    Beside it, a file ``.version`` remembers which version of the file the server began to send (its ETag), so that a
+    later call asks for the rest of that version only (RFC 9110, sections 13.1.5 and 14).
+
+    Raises:
+        FetchError: the address or one that it leads to is not of ``schemes``, cannot be reached, answers otherwise, or
+            breaks off.
+        StorageError: the folder cannot be written or the disk is full.
+    """
+    _check_scheme(address, schemes)
+    version = partial.with_name(f"{partial.name}.version")
+    try:
+        partial.parent.mkdir(parents=True, exist_ok=True)
+        with partial.open("ab") as file:
+            have = file.tell()
+            request = _request(address, have, version.read_text() if have and version.exists() else None)
+            with _opened(request, schemes) as response:
+                rest = (response.headers.get("Content-Range") or "").startswith(f"bytes {have}-")
+                if response.status != http.HTTPStatus.PARTIAL_CONTENT or not rest:
+                    have = file.truncate(0)
+                    version.write_text(response.headers.get("ETag") or "")
+                _copy(response, file, have, on_progress)
+            file.flush()
+            os.fsync(file.fileno())
+        version.unlink(missing_ok=True)
+    except OSError as error:
+        raise StorageError(f"{partial}: cannot be written ({error.strerror or error}); free or unlock it") from error
