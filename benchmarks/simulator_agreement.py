@@ -52,7 +52,8 @@ def random_layer(rng: np.random.Generator) -> Layer:
         return Layer(operation, channels, channels, size, size)
     kernel, stride, residual = int(rng.choice([1, 1, 3, 5, 7])), int(rng.integers(1, 3)), bool(rng.integers(2))
     out_channels = int(rng.integers(1, 257)) if operation == Operation.CONV else channels
-    return Layer(operation, channels, out_channels, size, size, kernel, kernel, stride, kernel // 2, residual)
+    bits = int(rng.choice([4, 8]))
+    return Layer(operation, channels, out_channels, size, size, kernel, kernel, stride, kernel // 2, residual, bits)
 
 
 def random_mapping(layer: Layer, accelerator: Accelerator, rng: np.random.Generator) -> Mapping | None:

@@ -20,6 +20,7 @@ _NUMBERS = (
     "kernel_width",
     "stride",
     "padding",
+    "weight_bits",
     "macs",
 )
 
@@ -40,6 +41,7 @@ class LayerColumns:
     kernel_width: NDArray[Any]
     stride: NDArray[Any]
     padding: NDArray[Any]
+    weight_bits: NDArray[Any]
     macs: NDArray[Any]
 
     @classmethod
@@ -69,6 +71,12 @@ class LayerColumns:
         """Positions of the kernel."""
         taps: NDArray[Any] = self.kernel_height * self.kernel_width
         return taps
+
+    @property
+    def weight_bytes(self) -> NDArray[Any]:
+        """What one weight takes of memory: half a byte where it has 4 bits."""
+        weight_bytes: NDArray[Any] = self.weight_bits / 8
+        return weight_bytes
 
 
 def by_kind(layers: Sequence[Layer]) -> list[NDArray[np.int64]]:

@@ -87,7 +87,7 @@ class Mapping:
         out_groups, in_groups = math.ceil(out_channels / rows), math.ceil(in_channels / cols)
         taps = layer.kernel_height * layer.kernel_width
         if layer.operation == Operation.CONV:
-            weight_words = out_groups * in_groups * taps
+            weight_words = math.ceil(out_groups * in_groups * taps * layer.weight_bits / 8)
         else:
             weight_words = math.ceil(channelwise_weight_bytes(layer, out_channels, accelerator) / (rows * cols))
         in_rows = (self.tile_height - 1) * layer.stride + layer.kernel_height
@@ -108,7 +108,8 @@ def channelwise_weight_bytes(layer: Layer, channels: int, accelerator: Accelerat
     if layer.operation == Operation.SCALE:
         return channels
     lanes = accelerator.depthwise_lanes
-    return layer.kernel_height * layer.kernel_width * math.ceil(channels / lanes) * lanes
+    weights = layer.kernel_height * layer.kernel_width * math.ceil(channels / lanes) * lanes
+    return math.ceil(weights * layer.weight_bits / 8)
 
 
 def channel_units(layer: Layer, accelerator: Accelerator) -> tuple[int, int]:

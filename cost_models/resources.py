@@ -120,6 +120,8 @@ def logic(a: AnyAccelerator, coefficients: LogicCoefficients) -> tuple[Count, Co
     rotations = 2 * cols * _multiplexer_luts(pixels, 8) * pixels
     lane_inputs = a.depthwise_lanes * pixels * _multiplexer_luts(cols // a.depthwise_lanes, 8)
     results = word * _multiplexer_luts(rows // word * pixels, 32)
+    # Each weight is a byte of its line, or half a byte of the line's first or second half.
+    unpacking = rows * cols * _multiplexer_luts(3, 8)
     per_product = np.where(np.asarray(a.pack) == 2, coefficients.lut_per_packed_product, coefficients.lut_per_product)
     banks = ifmap_banks(a) + weight_banks(a) + ofmap_banks(a)
     lut = (
@@ -130,6 +132,7 @@ def logic(a: AnyAccelerator, coefficients: LogicCoefficients) -> tuple[Count, Co
         + rotations
         + lane_inputs
         + results
+        + unpacking
         + word * coefficients.lut_per_requantiser
         + banks * coefficients.lut_per_bank
     )

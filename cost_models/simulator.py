@@ -187,10 +187,12 @@ class _Simulation:
         if layer.operation == Operation.SCALE:
             return _Burst(1, math.ceil(channels / self.word))
         if layer.operation == Operation.DEPTHWISE:
-            lanes = accelerator.depthwise_lanes
-            return _Burst(1, math.ceil(taps * lanes * math.ceil(channels / lanes) / self.word))
-        lines = math.ceil(channels / accelerator.pe_rows) * math.ceil(_size(tile.inputs) / accelerator.pe_cols) * taps
-        return _Burst(1, lines * accelerator.pe_rows * accelerator.pe_cols // self.word)
+            weights = taps * len(range(*tile.outputs, accelerator.depthwise_lanes)) * accelerator.depthwise_lanes
+        else:
+            groups = len(range(*tile.outputs, accelerator.pe_rows)) * len(range(*tile.inputs, accelerator.pe_cols))
+            weights = groups * taps * accelerator.pe_rows * accelerator.pe_cols
+        in_a_word = 8 * self.word // layer.weight_bits
+        return _Burst(1, math.ceil(weights / in_a_word))
 
     def _trips(self, tile: _Tile) -> int:
         """Iterations of the compute loop, counted group by group."""

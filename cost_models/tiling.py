@@ -169,15 +169,17 @@ class ChannelTiling:
         if layers.dense:
             n = Split.of(layers.in_channels, tile_in)
             outputs, inputs = m.groups(engine.rows), n.groups(engine.cols)
-            line = layers.taps * cell / engine.word
+            line = layers.taps * layers.weight_bytes * cell / engine.word
             weight_words = {(a, b): outputs.at(a) * inputs.at(b) * line for a, b in CHANNEL_CLASSES}
-            needs = (inputs.full, layers.taps * outputs.full * inputs.full, outputs.full)
+            weight_lines = np.ceil(layers.taps * layers.weight_bytes * outputs.full * inputs.full)
+            needs = (inputs.full, weight_lines, outputs.full)
             return cls(outputs, inputs, m.groups(engine.word), n.groups(engine.word), weight_words, needs)
         ones = np.ones_like(m.count)
         outputs, words = m.groups(engine.lanes), m.groups(engine.word)
         weight_bytes: list[Array]
         if layers.operation == Operation.DEPTHWISE:
-            weight_bytes = [layers.taps * size * engine.lanes for size in (outputs.full, outputs.last)]
+            channel_bytes = layers.taps * layers.weight_bytes
+            weight_bytes = [channel_bytes * size * engine.lanes for size in (outputs.full, outputs.last)]
         elif layers.operation == Operation.SCALE:
             weight_bytes = [m.full, m.last]
         else:

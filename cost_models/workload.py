@@ -39,7 +39,8 @@ class Activation(StrEnum):
 class Layer:
     """The shape of one layer, which is all that its price depends on; equal shapes are equal values.
 
-    ``padding`` is on all four sides. With ``residual`` the result is added to a map of the output's shape.
+    ``padding`` is on all four sides. With ``residual`` the result is added to a map of the output's shape. Weights
+    have ``weight_bits``, 8 or 4.
 
     Raises:
         UnsupportedLayerError: the engine has no such operation.
@@ -55,6 +56,7 @@ class Layer:
     stride: int = 1
     padding: int = 0
     residual: bool = False
+    weight_bits: int = 8
 
     def __post_init__(self) -> None:
         for name in (
@@ -80,6 +82,11 @@ class Layer:
             raise UnsupportedLayerError(f"layer.kernel: pool averages the whole map, got {kernel}")
         elif self.operation == Operation.SCALE and kernel != (1, 1):
             raise UnsupportedLayerError(f"layer.kernel: scale is 1x1, got {kernel}")
+        weight_bits = (8, 4) if self.operation in (Operation.CONV, Operation.DEPTHWISE) else (8,)
+        if self.weight_bits not in weight_bits:
+            raise UnsupportedLayerError(
+                f"layer.weight_bits: {self.operation} has {' and '.join(map(str, weight_bits))}, got {self.weight_bits}"
+            )
         if self.operation != Operation.CONV and self.in_channels != self.out_channels:
             raise UnsupportedLayerError(
                 f"layer.out_channels: {self.operation} keeps the {self.in_channels} channels, got {self.out_channels}"

@@ -1,14 +1,15 @@
 """The program format: one table from which the C++ header and the numpy record are both made.
 
 A program is an array of layer descriptors in memory. Each is :data:`DESCRIPTOR_FIELDS` little-endian int32 values;
-new fields take the place of reserved ones, so that programs written before keep their meaning.
+new fields take the place of reserved ones, which are zero, so that programs written before keep their meaning.
 """
 
 from enum import IntEnum
 
 import numpy as np
 
-VERSION = 1
+VERSION = 2
+"""Of the newest fields and values: an engine runs programs of its own version and of those before."""
 
 
 class OperationCode(IntEnum):
@@ -54,6 +55,7 @@ FIELDS: tuple[tuple[str, str], ...] = (
     ("residual", "1 where a map is added"),
     ("residual_multiplier", "scaling of the added map"),
     ("residual_shift", "and its rounding shift"),
+    ("four_bit_weights", "1 where weights have 4 bits and lie two to a byte"),
 )
 
 DESCRIPTOR_FIELDS = 32

@@ -83,15 +83,27 @@ def pack_weights(layer: Layer, weights: Int8Array, mapping: Mapping, accelerator
     """Weights as the engine fetches them, tile after tile, padded with zeros; shape [bytes].
 
     A dense tile is ordered [PE row group, PE column group, kernel row, kernel column, PE row, PE column], a depthwise
-    tile [lane group, kernel row, kernel column, lane].
+    tile [lane group, kernel row, kernel column, lane]; each begins with a word of its own. Weights of 4 bits lie two to
+    a byte, the first in its lower half.
     """
-    if layer.operation == Operation.DEPTHWISE:
-        lanes = accelerator.depthwise_lanes
-        groups = -(-layer.out_channels // lanes)
-        padded = np.zeros((groups * lanes, layer.kernel_height, layer.kernel_width), dtype=np.int8)
-        padded[: layer.out_channels] = weights[:, 0]
-        ordered = padded.reshape(groups, lanes, layer.kernel_height, layer.kernel_width).transpose(0, 2, 3, 1)
-        return _pad_to(ordered.reshape(-1), axi_bytes(accelerator))
+    tiles = (_depthwise_tiles if layer.operation == Operation.DEPTHWISE else _dense_tiles)(
+        layer, weights, mapping, accelerator
+    )
+    packed = [tile.reshape(-1) if layer.weight_bits == 8 else _halves(tile.reshape(-1)) for tile in tiles]
+    return np.concatenate([_pad_to(tile, axi_bytes(accelerator)) for tile in packed])
+
+
+def _depthwise_tiles(layer: Layer, weights: Int8Array, mapping: Mapping, accelerator: Accelerator) -> list[Int8Array]:
+    lanes = accelerator.depthwise_lanes
+    groups = -(-layer.out_channels // lanes)
+    padded = np.zeros((groups * lanes, layer.kernel_height, layer.kernel_width), dtype=np.int8)
+    padded[: layer.out_channels] = weights[:, 0]
+    ordered = padded.reshape(groups, lanes, layer.kernel_height, layer.kernel_width).transpose(0, 2, 3, 1)
+    step = mapping.tile_out_channels // lanes
+    return [ordered[group : group + step] for group in range(0, groups, step)]
+
+
+def _dense_tiles(layer: Layer, weights: Int8Array, mapping: Mapping, accelerator: Accelerator) -> list[Int8Array]:
     rows, cols = accelerator.pe_rows, accelerator.pe_cols
     row_groups, col_groups = -(-layer.out_channels // rows), -(-layer.in_channels // cols)
     kernel = (layer.kernel_height, layer.kernel_width)
@@ -99,12 +111,17 @@ def pack_weights(layer: Layer, weights: Int8Array, mapping: Mapping, accelerator
     padded[: layer.out_channels, : layer.in_channels] = weights
     ordered = padded.reshape(row_groups, rows, col_groups, cols, *kernel).transpose(0, 2, 4, 5, 1, 3)
     row_step, col_step = mapping.tile_out_channels // rows, mapping.tile_in_channels // cols
-    tiles = [
-        ordered[row : row + row_step, col : col + col_step].reshape(-1)
+    return [
+        ordered[row : row + row_step, col : col + col_step]
         for row in range(0, row_groups, row_step)
         for col in range(0, col_groups, col_step)
     ]
-    return np.concatenate(tiles)
+
+
+def _halves(weights: Int8Array) -> Int8Array:
+    """Weights in -8..7, two to a byte."""
+    pairs = _pad_to(weights, 2).reshape(-1, 2)
+    return pairs[:, 0] & 15 | pairs[:, 1] << 4
 
 
 def pack_parameters(layer: QuantisedLayer, accelerator: Accelerator) -> Int8Array:
@@ -187,6 +204,7 @@ def _describe(record: np.void, quantised: QuantisedLayer, mapping: Mapping, maps
     for name in ("tile_out_channels", "tile_in_channels", "tile_height", "tile_width"):
         record[name] = getattr(mapping, name)
     record["operation"] = _OPERATION_CODES[layer.operation]
+    record["four_bit_weights"] = layer.weight_bits == 4
     record["loop_order"] = _LOOP_ORDER_CODES[mapping.loop_order]
     record["ifmap_word"] = maps[node.ifmap]
     record["ofmap_word"] = maps[node.name]

@@ -17,7 +17,6 @@ from hw_templates.errors import InvalidValueError
 
 __all__ = ["QuantisedLayer", "QuantisedNetwork", "quantise", "quantise_image"]
 
-WEIGHT_MAX = 127
 BIAS_MAX = 2**28
 """Leaves room in 32 bits for the products, and is far finer than any result needs."""
 SUM_MAX = 2**31 - 1
@@ -26,7 +25,9 @@ SUM_MAX = 2**31 - 1
 def quantise(workload: Workload, weights: Weights, images: npt.NDArray[np.float32]) -> QuantisedNetwork:
     """The network in int8: weights symmetric per output channel, maps symmetric with one scale each.
 
-    Weight scales cover the largest weight of a channel (Jacob et al. 2018, section 2); map scales come from
+    Weights have the bits of their layer. Their scales cover the largest weight of a channel (Jacob et al. 2018,
+    section 2), so that weights trained under :func:`codesign.supernet.elastic.fake_quantise` stay what they are; map
+    scales come from
     :func:`codesign.emit.map_scales.choose_map_scales`. Then the biases take up what rounding shifts the mean of each
     channel by on the calibration images (Nagel et al. 2019, section 4.2, measured and not derived).
 
@@ -99,7 +100,7 @@ def _quantise_layer(
     product_step = np.full(layer.out_channels, steps[node.ifmap])
     weight, bias = None, np.zeros(layer.out_channels, np.int32)
     if floats is not None:
-        weight, weight_step = _quantise_weight(floats[0], floats[1], steps[node.ifmap])
+        weight, weight_step = _quantise_weight(*floats, steps[node.ifmap], layer.weight_bits)
         product_step = product_step * weight_step
         bias = np.floor(floats[1] / product_step + 0.5).astype(np.int32)
     elif node.gate is not None:
@@ -144,12 +145,12 @@ def _correct_biases(
 
 
 def _quantise_weight(
-    weight: npt.NDArray[np.float32], bias: npt.NDArray[np.float32], input_step: float
+    weight: npt.NDArray[np.float32], bias: npt.NDArray[np.float32], input_step: float, bits: int
 ) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float64]]:
-    """int8 weights and the real value [M] of one step of each channel."""
+    """Weights of so many bits as int8, and the real value [M] of one step of each channel."""
     largest = np.abs(weight.astype(np.float64)).max(axis=(1, 2, 3))
     # A channel that batch norm switched off has next to no weights but a bias, which must fit too.
-    step = np.maximum(largest / WEIGHT_MAX, np.abs(bias.astype(np.float64)) / (input_step * BIAS_MAX))
+    step = np.maximum(largest / (2 ** (bits - 1) - 1), np.abs(bias.astype(np.float64)) / (input_step * BIAS_MAX))
     step = np.where(step > 0, step, 1.0)
     return to_grid(weight, step[:, None, None, None]).astype(np.int8), step
 

@@ -15,7 +15,8 @@ class QuantisedLayer:
 
     Attributes:
         node: the layer in its place.
-        weight: int8 in -127..127, [M, C, k, k] for a convolution, [C, 1, k, k] for a depthwise one, otherwise None.
+        weight: int8 in -127..127, or -7..7 where the layer's have 4 bits; [M, C, k, k] for a convolution, [C, 1, k, k]
+            for a depthwise one, otherwise None.
         bias: int32 [M], in units of one step of the products.
         multiplier: int32 [M], 0 or in 2^15..2^16-1.
         shift: int32 [M], 1..47.

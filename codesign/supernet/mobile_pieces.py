@@ -15,7 +15,7 @@ def mobile_pieces(space: MobileSpace) -> tuple[Piece, ...]:
     """
     blocks = []
     for position in space.positions:
-        names = ("resolution", *(f"{position.name}.{kind}" for kind in ("kernel", "expand")))
+        names = ("resolution", *(f"{position.name}.{kind}" for kind in ("kernel", "expand", "weight_bits")))
         blocks.append(Piece(names, partial(_block_nodes, space, position), position.name))
     stem, head = partial(_stem_nodes, space), partial(_head_nodes, space)
     return Piece(("resolution",), stem), *blocks, Piece(("resolution",), head)
@@ -40,20 +40,21 @@ def _squeeze_excite_nodes(name: str, channels: int, size: int) -> list[Node]:
 
 def _block_nodes(space: MobileSpace, position: Position, values: Values, ifmap: str) -> list[Node]:
     stage, name, stride = space.stages[position.stage], position.name, position.stride
-    kernel, expand = (int(values[f"{name}.{kind}"]) for kind in ("kernel", "expand"))
+    kernel, expand, bits = (int(values[f"{name}.{kind}"]) for kind in ("kernel", "expand", "weight_bits"))
     channels = position.expanded_channels(expand)
     size = halved(int(values["resolution"]), position.halvings)
     out_size = halved(size, int(stride == 2))
     nodes = []
     if stage.expanding:
-        layer = convolution(position.in_channels, channels, size)
+        layer = convolution(position.in_channels, channels, size, weight_bits=bits)
         nodes.append(Node(f"{name}.expand", layer, ifmap, stage.activation))
-    depthwise = Layer(Operation.DEPTHWISE, channels, channels, size, size, kernel, kernel, stride, kernel // 2)
+    shape = (channels, channels, size, size, kernel, kernel, stride, kernel // 2)
+    depthwise = Layer(Operation.DEPTHWISE, *shape, weight_bits=bits)
     nodes.append(Node(f"{name}.depthwise", depthwise, nodes[-1].name if nodes else ifmap, stage.activation))
     if stage.squeeze_excite:
         nodes += _squeeze_excite_nodes(name, channels, out_size)
     residual = ifmap if position.residual else None
-    project = convolution(channels, position.out_channels, out_size, residual=residual is not None)
+    project = convolution(channels, position.out_channels, out_size, residual=residual is not None, weight_bits=bits)
     return [*nodes, Node(f"{name}.project", project, nodes[-1].name, residual=residual)]
 
 

@@ -25,13 +25,19 @@ class Piece:
 
 
 def convolution(
-    in_channels: int, out_channels: int, size: int, kernel: int = 1, stride: int = 1, *, residual: bool = False
+    in_channels: int,
+    out_channels: int,
+    size: int,
+    kernel: int = 1,
+    stride: int = 1,
+    *,
+    residual: bool = False,
+    weight_bits: int = 8,
 ) -> Layer:
     """A dense layer on a square map, padded by half its kernel."""
     padding = kernel // 2
-    return Layer(
-        Operation.CONV, in_channels, out_channels, size, size, kernel, kernel, stride, padding, residual=residual
-    )
+    shape = (in_channels, out_channels, size, size, kernel, kernel, stride, padding)
+    return Layer(Operation.CONV, *shape, residual=residual, weight_bits=weight_bits)
 
 
 def global_pool(channels: int, size: int) -> Layer:

@@ -67,6 +67,15 @@ def test_one_tile_by_hand() -> None:
     assert result.ddr_bytes[0] == (16 + 72 + 16 + 16 + 8 + 32) * 8
 
 
+def test_weights_of_four_bits_take_half_the_time_to_load() -> None:
+    # As above but 36 words of weights: the load is 40 + 36 + 4, no longer 116.
+    layer = Layer(Operation.CONV, 8, 8, 4, 4, 3, 3, 1, 1, weight_bits=4)
+    result = priced(layer, Mapping(8, 8, 4, 4, LoopOrder.PIXELS_OUTER))
+    assert result.latency_cycles[0] == 80 + 52 + 60 + 24 + 252
+    assert result.traffic.trips[0] == 36
+    assert result.ddr_bytes[0] == (16 + 36 + 16 + 16 + 8 + 32) * 8
+
+
 def test_output_channels_inside_by_hand() -> None:
     # 16 output channels in 2 tiles, rows in 2 tiles, pixels outside: 4 steps.
     # ifmap tile 3 rows * 4 = 12 words in 1 burst; weights 72 words; 18 trips; 8 results, each a burst as it holds one

@@ -11,7 +11,7 @@ from cost_models.workload import Layer, Operation
 CONVS = [
     Layer(Operation.CONV, 3, 16, 8, 9, 3, 3, 2, 1),
     Layer(Operation.CONV, 16, 8, 4, 4),
-    Layer(Operation.CONV, 8, 24, 7, 5, 5, 5, 1, 2),
+    Layer(Operation.CONV, 8, 24, 7, 5, 5, 5, 1, 2, weight_bits=4),
 ]
 
 
@@ -26,6 +26,7 @@ def test_columns_hold_every_number_of_every_layer() -> None:
         else:
             assert values.tolist() == of_layers
     assert columns.taps.tolist() == [9, 1, 25]
+    assert columns.weight_bytes.tolist() == [1, 1, 0.5]
 
 
 def test_dense_is_what_cuts_its_input_channels() -> None:

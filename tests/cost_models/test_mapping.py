@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from cost_models.mapping import (
@@ -47,6 +49,16 @@ def test_shapes_are_checked(mapping: tuple[int, int, int, int], message: str) ->
     with pytest.raises(InvalidValueError) as raised:
         Mapping(*mapping, LoopOrder.PIXELS_OUTER).check(LAYER, ACCELERATOR)
     assert str(raised.value) == message
+
+
+def test_a_buffer_holds_twice_as_many_weights_of_four_bits() -> None:
+    # 4 KiB hold 32 lines of 16 x 8 weights; 9 taps of 2 x 2 groups of channels are 36.
+    mapping = Mapping(32, 16, 1, 1, LoopOrder.PIXELS_OUTER)
+    with pytest.raises(MappingError, match=r"weight_kib: .* needs 36 words a bank, it has 32; 5 KiB would do"):
+        mapping.check(LAYER, ACCELERATOR)
+    narrow = replace(LAYER, weight_bits=4)
+    mapping.check(narrow, ACCELERATOR)
+    assert mapping.needs(narrow, ACCELERATOR)[1].words == 18
 
 
 def test_channelwise_tiles_are_the_same_in_and_out() -> None:

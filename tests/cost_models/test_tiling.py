@@ -124,11 +124,22 @@ def test_dense_channels_by_hand() -> None:
     assert channels.all_weight_words[0] == 9 * 144
 
 
+def test_weights_of_four_bits_take_half_the_words_and_the_buffer() -> None:
+    engine = Engine.of(AcceleratorColumns.of([ACCELERATOR]), np.float64)
+    layers = LayerColumns.of([Layer(Operation.CONV, 20, 40, 8, 8, 3, 3, 1, 1, weight_bits=4)]).astype(np.float64)
+    channels = ChannelTiling.of(layers, engine, one(16), one(8))
+    # 3 * 3 tiles of 9 taps: 72 words each, and 4.5 lines of the buffer.
+    assert channels.all_weight_words[0] == 9 * 72
+    assert channels.needs[1][0] == 5
+
+
 @pytest.mark.parametrize(
     ("layer", "weight_words"),
     [
         # 36 channels in tiles of 16: two of 2 groups of 8 lanes and one of 1, 25 taps: 50 and 25 words of 8.
         (Layer(Operation.DEPTHWISE, 36, 36, 8, 8, 5, 5, 1, 2), (50, 25)),
+        # Of 4 bits: each tile begins with a word of its own.
+        (Layer(Operation.DEPTHWISE, 36, 36, 8, 8, 5, 5, 1, 2, weight_bits=4), (25, 13)),
         # A word of the gate for 8 channels.
         (Layer(Operation.SCALE, 36, 36, 8, 8), (2, 1)),
         (Layer(Operation.POOL, 36, 36, 8, 8, 8, 8), (0, 0)),

@@ -33,6 +33,8 @@ def test_macs_by_hand() -> None:
         ((Operation.DEPTHWISE, 3, 5, 8, 8, 3, 3, 1, 1), "out_channels: depthwise keeps the 3 channels, got 5"),
         ((Operation.POOL, 3, 3, 8, 8, 2, 2), "kernel: pool averages the whole map"),
         ((Operation.SCALE, 3, 3, 8, 8, 3, 3), "kernel: scale is 1x1"),
+        ((Operation.CONV, 3, 5, 8, 8, 1, 1, 1, 0, False, 2), "weight_bits: conv has 8 and 4, got 2"),
+        ((Operation.POOL, 3, 3, 8, 8, 8, 8, 1, 0, False, 4), "weight_bits: pool has 8, got 4"),
     ],
 )
 def test_what_the_engine_lacks_is_refused(arguments: tuple[object, ...], message: str) -> None:

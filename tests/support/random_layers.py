@@ -24,8 +24,8 @@ def random_layers(pixels: int, channels: int) -> st.SearchStrategy[Layer]:
         if operation == Operation.SCALE:
             return Layer(operation, widths[0], widths[0], height, width)
         outputs = widths[1] if operation == Operation.CONV else widths[0]
-        stride, residual = 1 + rest % 2, rest > 1
-        return Layer(operation, widths[0], outputs, height, width, kernel, kernel, stride, kernel // 2, residual)
+        stride, residual, bits = 1 + rest % 2, rest % 4 > 1, 8 if rest < 4 else 4
+        return Layer(operation, widths[0], outputs, height, width, kernel, kernel, stride, kernel // 2, residual, bits)
 
     return st.builds(
         build,
@@ -33,7 +33,7 @@ def random_layers(pixels: int, channels: int) -> st.SearchStrategy[Layer]:
         st.tuples(st.integers(1, pixels), st.integers(1, pixels)),
         st.tuples(st.integers(1, channels), st.integers(1, channels)),
         st.sampled_from((1, 3, 5, 7)),
-        st.integers(0, 3),
+        st.integers(0, 7),
     )
 
 

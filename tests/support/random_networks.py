@@ -10,10 +10,15 @@ from hw_templates.errors import MappingError
 
 
 class NetworkBuilder:
-    """Adds random layers, one after the other, to a network whose integers are random too."""
+    """Adds random layers, one after the other, to a network whose integers are random too.
 
-    def __init__(self, rng: np.random.Generator) -> None:
+    Weights have 8 or 4 bits, layer by layer. They may be anything that fits these, beyond what quantisation makes; with
+    ``extreme`` each is the least or the greatest of it.
+    """
+
+    def __init__(self, rng: np.random.Generator, extreme: bool = False) -> None:
         self._rng = rng
+        self._extreme = extreme
         self._layers: list[QuantisedLayer] = []
         self._last = IMAGE
         self._shape = (int(rng.integers(1, 6)), int(rng.integers(5, 14)), int(rng.integers(5, 14)))
@@ -26,12 +31,14 @@ class NetworkBuilder:
         """A dense layer; with ``residual`` it keeps the shape and adds its own input."""
         channels, height, width = self._shape
         out = channels if residual else int(self._rng.integers(3, 40))
-        self._add(Layer(Operation.CONV, channels, out, height, width, kernel, kernel, stride, kernel // 2, residual))
+        shape = (channels, out, height, width, kernel, kernel, stride, kernel // 2)
+        self._add(Layer(Operation.CONV, *shape, residual, self._weight_bits()))
 
     def depthwise(self, kernel: int, stride: int) -> None:
         """A depthwise layer."""
         channels, height, width = self._shape
-        self._add(Layer(Operation.DEPTHWISE, channels, channels, height, width, kernel, kernel, stride, kernel // 2))
+        shape = (channels, channels, height, width, kernel, kernel, stride, kernel // 2)
+        self._add(Layer(Operation.DEPTHWISE, *shape, weight_bits=self._weight_bits()))
 
     def pool(self) -> None:
         """An average pool over the whole map."""
@@ -48,21 +55,31 @@ class NetworkBuilder:
         gate, self._last, self._shape = self._last, trunk, shape
         self._add(Layer(Operation.SCALE, *(shape[0], shape[0]), *shape[1:]), gate)
 
+    def _weight_bits(self) -> int:
+        return int(self._rng.choice([4, 8]))
+
+    def _weight(self, layer: Layer) -> np.ndarray | None:
+        fan_in = {Operation.CONV: layer.in_channels, Operation.DEPTHWISE: 1}.get(layer.operation)
+        if fan_in is None:
+            return None
+        shape = (layer.out_channels, fan_in, layer.kernel_height, layer.kernel_width)
+        end = 2 ** (layer.weight_bits - 1)
+        drawn = self._rng.choice([-end, end - 1], shape) if self._extreme else self._rng.integers(-end, end, shape)
+        return drawn.astype(np.int8)
+
     def _add(self, layer: Layer, gate: str | None = None) -> None:
         rng, count = self._rng, layer.out_channels
         name = f"layer{len(self._layers)}"
         residual = self._last if layer.residual else None
         node = Node(name, layer, self._last, Activation.IDENTITY, gate, residual)
-        kernel = (layer.kernel_height, layer.kernel_width)
-        fan_in = {Operation.CONV: layer.in_channels, Operation.DEPTHWISE: 1}.get(layer.operation)
-        weight = None if fan_in is None else rng.integers(-127, 128, (count, fan_in, *kernel)).astype(np.int8)
         # Shifts that bring typical sums into int8, some too small so that saturation is met.
-        spread = np.log2(max(2.0, 5000 * np.sqrt(layer.macs / (layer.out_height * layer.out_width * count))))
+        product = 5000 * 2.0 ** (layer.weight_bits - 8)
+        spread = np.log2(max(2.0, product * np.sqrt(layer.macs / (layer.out_height * layer.out_width * count))))
         shift = rng.integers(int(spread) + 7, int(spread) + 11, count)
         self._layers.append(
             QuantisedLayer(
                 node=node,
-                weight=weight,
+                weight=self._weight(layer),
                 bias=rng.integers(-4000, 4000, count).astype(np.int32),
                 multiplier=rng.integers(2**15, 2**16, count).astype(np.int32),
                 shift=shift.astype(np.int32),
@@ -74,9 +91,9 @@ class NetworkBuilder:
         self._last, self._shape = name, (count, layer.out_height, layer.out_width)
 
 
-def network_of_every_operation(rng: np.random.Generator) -> QuantisedNetwork:
+def network_of_every_operation(rng: np.random.Generator, extreme: bool = False) -> QuantisedNetwork:
     """Convolutions 1/3/5/7 at both strides, depthwise ones, residuals, squeeze-and-excite, pool, classifier."""
-    builder = NetworkBuilder(rng)
+    builder = NetworkBuilder(rng, extreme)
     builder.convolution(int(rng.choice([3, 5])), 1)
     builder.depthwise(3, 1)
     builder.convolution(1, 1, residual=True)

@@ -43,6 +43,7 @@ struct Tile {
     bool valid;
     int row, col, rows, cols;         // output pixels
     int out_channel, out_channels;    // first and number
+    int out_tile;                     // tiles of output channels before this one
     int in_channel, in_channels;      // first and number; those of the result in channel-wise layers
     int weight_word;                  // where this tile's weights start, relative to the layer's
     bool first_in, last_in;           // position in the sum over input channels
@@ -61,3 +62,8 @@ struct Counters {
 inline int ceil_div(int a, int b) { return (a + b - 1) / b; }
 inline int lesser(int a, int b) { return a < b ? a : b; }
 inline int greater(int a, int b) { return a > b ? a : b; }
+
+// Words that hold so many weights.
+inline int weight_words(const Descriptor& d, int weights) {
+    return d.four_bit_weights ? ceil_div(weights, 2 * AXI_BYTES) : ceil_div(weights, AXI_BYTES);
+}

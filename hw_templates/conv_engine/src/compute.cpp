@@ -2,17 +2,38 @@
 
 namespace {
 
+constexpr int LINE_WEIGHTS = PE_ROWS * PE_COLS;  // what the array takes in a cycle
+
 // Byte of a weight-buffer line: the bytes of all its banks, in order.
-int8_t weight_byte(const Word (&line)[WEIGHT_BANKS], int position) {
+int8_t line_byte(const Word (&line)[WEIGHT_BANKS], int position) {
 #pragma HLS INLINE
     return line[position / AXI_BYTES].byte[position % AXI_BYTES];
 }
 
-void read_weight_line(const WeightBuffer& weights, int address, Word (&line)[WEIGHT_BANKS]) {
+// The lower or upper half of a byte as a number of 4 bits.
+int8_t half_byte(int8_t byte, bool upper) {
 #pragma HLS INLINE
+    const int bits = (static_cast<uint8_t>(byte) >> (upper ? 4 : 0)) & 15;
+    return static_cast<int8_t>((bits ^ 8) - 8);
+}
+
+// A line's worth of weights, unpacked here in front of the multipliers: where they have 4 bits, two such steps share a
+// line of the buffer, the first in the lower half of its banks.
+void read_weights(const WeightBuffer& weights, bool four_bit, int step, int8_t (&unpacked)[LINE_WEIGHTS]) {
+#pragma HLS INLINE
+    const int address = four_bit ? step / 2 : step;
+    const bool second = step % 2 != 0;
+    Word line[WEIGHT_BANKS];
+#pragma HLS ARRAY_PARTITION variable = line complete  // registers
     for (int bank = 0; bank < WEIGHT_BANKS; ++bank) {
 #pragma HLS UNROLL  // every bank is read each cycle
         line[bank] = weights[bank][address];
+    }
+    for (int i = 0; i < LINE_WEIGHTS; ++i) {
+#pragma HLS UNROLL  // one multiplexer a weight
+        const int8_t first_pair = line_byte(line, i / 2);
+        const int8_t second_pair = line_byte(line, (LINE_WEIGHTS + i) / 2);
+        unpacked[i] = four_bit ? half_byte(second ? second_pair : first_pair, i % 2 != 0) : line_byte(line, i);
     }
 }
 
@@ -54,7 +75,7 @@ void read_activations(const Descriptor& d, const TileShape& shape, const Tile& t
 }
 
 // Dense layers: sums over PE_COLS input channels for PE_ROWS x PE_PIXELS results each cycle.
-void accumulate_dense(const int8_t (&activations)[PE_PIXELS][PE_COLS], const Word (&line)[WEIGHT_BANKS],
+void accumulate_dense(const int8_t (&activations)[PE_PIXELS][PE_COLS], const int8_t (&weights)[LINE_WEIGHTS],
                       int32_t (&sums)[PE_ROWS][PE_PIXELS]) {
 #pragma HLS INLINE
     for (int row = 0; row < PE_ROWS; row += PACK) {
@@ -64,14 +85,13 @@ void accumulate_dense(const int8_t (&activations)[PE_PIXELS][PE_COLS], const Wor
             for (int col = 0; col < PE_COLS; ++col) {
 #pragma HLS UNROLL
                 const int8_t activation = activations[pixel][col];
-                const int8_t weight = weight_byte(line, row * PE_COLS + col);
+                const int8_t weight = weights[row * PE_COLS + col];
                 if (PACK == 1) {
                     sums[row][pixel] += weight * activation;
                 } else {  // two output channels share the activation
                     int32_t first = 0;
                     int32_t second = 0;
-                    multiply_pair(weight, weight_byte(line, (row + PACK - 1) * PE_COLS + col), activation, first,
-                                  second);
+                    multiply_pair(weight, weights[(row + PACK - 1) * PE_COLS + col], activation, first, second);
                     sums[row][pixel] += first;
                     sums[row + PACK - 1][pixel] += second;
                 }
@@ -98,10 +118,10 @@ pe_loop:
         const int target = (row_group * tile.rows + out_row) * shape.pixel_groups + pixel_group;
         int8_t activations[PE_PIXELS][PE_COLS];
 #pragma HLS ARRAY_PARTITION variable = activations complete dim = 0  // registers
-        Word line[WEIGHT_BANKS];
-#pragma HLS ARRAY_PARTITION variable = line complete  // registers
+        int8_t operands[LINE_WEIGHTS];
+#pragma HLS ARRAY_PARTITION variable = operands complete  // registers
         read_activations(d, shape, tile, ifmap, col_group, out_row, pixel_group, tap_row, tap_col, activations);
-        read_weight_line(weights, row_group * taps + tap, line);
+        read_weights(weights, d.four_bit_weights != 0, row_group * taps + tap, operands);
         if (tap == 0) {
             for (int row = 0; row < PE_ROWS; ++row) {
 #pragma HLS UNROLL  // registers
@@ -111,7 +131,7 @@ pe_loop:
                 }
             }
         }
-        accumulate_dense(activations, line, sums);
+        accumulate_dense(activations, operands, sums);
         if (tap == taps - 1) {
             for (int row = 0; row < PE_ROWS; ++row) {
 #pragma HLS UNROLL  // every bank is written at once
@@ -145,12 +165,12 @@ pe_loop:
 }
 
 // Channel-wise layers: DEPTHWISE_LANES channels of PE_PIXELS results each cycle.
-void accumulate_channelwise(const int8_t (&activations)[PE_PIXELS][PE_COLS], const Word (&line)[WEIGHT_BANKS],
+void accumulate_channelwise(const int8_t (&activations)[PE_PIXELS][PE_COLS], const int8_t (&weights)[LINE_WEIGHTS],
                             int first_col, int first_weight, bool pool, int32_t (&sums)[DEPTHWISE_LANES][PE_PIXELS]) {
 #pragma HLS INLINE
     for (int lane = 0; lane < DEPTHWISE_LANES; ++lane) {
 #pragma HLS UNROLL  // the depthwise unit
-        const int8_t weight = pool ? static_cast<int8_t>(1) : weight_byte(line, first_weight + lane);
+        const int8_t weight = pool ? static_cast<int8_t>(1) : weights[first_weight + lane];
         for (int pixel = 0; pixel < PE_PIXELS; pixel += PACK) {
 #pragma HLS UNROLL
             const int8_t activation = activations[pixel][first_col + lane];
@@ -170,7 +190,6 @@ void accumulate_channelwise(const int8_t (&activations)[PE_PIXELS][PE_COLS], con
 
 uint32_t compute_channelwise(const Descriptor& d, const TileShape& shape, const Tile& tile, const IfmapBuffer& ifmap,
                              const WeightBuffer& weights, OfmapBuffer& ofmap) {
-    constexpr int LINE_BYTES = PE_ROWS * PE_COLS;
     const int lane_groups = ceil_div(tile.out_channels, DEPTHWISE_LANES);
     const int pixel_groups = ceil_div(tile.cols, PE_PIXELS);
     const int taps = d.kernel_height * d.kernel_width;
@@ -186,11 +205,11 @@ lane_loop:
         const int weight_at = (lane_group * taps + tap) * DEPTHWISE_LANES;
         int8_t activations[PE_PIXELS][PE_COLS];
 #pragma HLS ARRAY_PARTITION variable = activations complete dim = 0  // registers
-        Word line[WEIGHT_BANKS];
-#pragma HLS ARRAY_PARTITION variable = line complete  // registers
+        int8_t operands[LINE_WEIGHTS];
+#pragma HLS ARRAY_PARTITION variable = operands complete  // registers
         const bool pool = d.operation == OPERATION_POOL;
         read_activations(d, shape, tile, ifmap, channel / PE_COLS, out_row, pixel_group, tap_row, tap_col, activations);
-        read_weight_line(weights, pool ? 0 : weight_at / LINE_BYTES, line);
+        read_weights(weights, d.four_bit_weights != 0, pool ? 0 : weight_at / LINE_WEIGHTS, operands);
         if (tap == 0) {
             for (int lane = 0; lane < DEPTHWISE_LANES; ++lane) {
 #pragma HLS UNROLL  // registers
@@ -200,7 +219,7 @@ lane_loop:
                 }
             }
         }
-        accumulate_channelwise(activations, line, channel % PE_COLS, weight_at % LINE_BYTES, pool, sums);
+        accumulate_channelwise(activations, operands, channel % PE_COLS, weight_at % LINE_WEIGHTS, pool, sums);
         if (tap == taps - 1) {
             const int target = (channel / PE_ROWS * tile.rows + out_row) * shape.pixel_groups + pixel_group;
             for (int row = 0; row < PE_ROWS; ++row) {

@@ -97,9 +97,9 @@ int weight_word_of(const Descriptor& d, const Tile& tile) {
     if (d.operation == OPERATION_CONV) {
         const int before = tile.out_channel / PE_ROWS * ceil_div(d.in_channels, PE_COLS);
         const int beside = ceil_div(tile.out_channels, PE_ROWS) * (tile.in_channel / PE_COLS);
-        return taps * (before + beside) * WEIGHT_BANKS;
+        return weight_words(d, taps * (before + beside) * PE_ROWS * PE_COLS);
     }
-    return taps * tile.out_channel / AXI_BYTES;
+    return tile.out_tile * weight_words(d, taps * d.tile_out_channels);
 }
 
 // The tile after `last` in the layer's loop order; with an invalid `last`, the first.
@@ -107,7 +107,7 @@ Tile next_tile(const Descriptor& d, const Tile& last, bool first) {
     const bool dense = d.operation == OPERATION_CONV;
     Tile tile = last;
     if (first) {
-        tile.row = tile.col = tile.out_channel = tile.in_channel = 0;
+        tile.row = tile.col = tile.out_channel = tile.in_channel = tile.out_tile = 0;
         tile.valid = true;
     } else if (dense && last.in_channel + d.tile_in_channels < d.in_channels) {
         tile.in_channel += d.tile_in_channels;
@@ -122,8 +122,9 @@ Tile next_tile(const Descriptor& d, const Tile& last, bool first) {
         const bool step_pixels = pixels_outer ? !more_channels : more_cols || more_rows;
         if (step_channels) {
             tile.out_channel = next_channel;
+            ++tile.out_tile;
         } else if (pixels_outer) {
-            tile.out_channel = 0;
+            tile.out_channel = tile.out_tile = 0;
         }
         if (step_pixels) {
             tile.col = more_cols ? last.col + d.tile_width : 0;

@@ -118,10 +118,11 @@ void load_weights(const Word* port, const Descriptor& d, const TileShape& shape,
     const int taps = d.kernel_height * d.kernel_width;
     int count = 0;
     if (d.operation == OPERATION_CONV) {
-        count = taps * ceil_div(tile.out_channels, PE_ROWS) * ceil_div(tile.in_channels, PE_COLS) * WEIGHT_BANKS;
+        const int groups = ceil_div(tile.out_channels, PE_ROWS) * ceil_div(tile.in_channels, PE_COLS);
+        count = weight_words(d, taps * groups * PE_ROWS * PE_COLS);
     } else if (d.operation == OPERATION_DEPTHWISE) {
         const int channels = ceil_div(tile.out_channels, DEPTHWISE_LANES) * DEPTHWISE_LANES;
-        count = ceil_div(taps * channels, AXI_BYTES);
+        count = weight_words(d, taps * channels);
     } else {  // the gate of a scale is a map of one pixel
         count = lesser(shape.out_words - tile.out_channel / AXI_BYTES, ceil_div(tile.out_channels, AXI_BYTES));
     }

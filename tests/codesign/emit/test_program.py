@@ -1,4 +1,5 @@
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -54,6 +55,31 @@ def test_depthwise_weights_are_grouped_by_lanes() -> None:
         np.testing.assert_array_equal(groups[c // 4, :, :, c % 4], weights[c, 0])
 
 
+def test_weights_of_four_bits_lie_two_to_a_byte_in_the_same_order() -> None:
+    wide = Layer(Operation.CONV, 40, 20, 6, 6, 3, 3, 1, 1)
+    weights = np.random.default_rng(2).integers(-8, 8, (20, 40, 3, 3)).astype(np.int8)
+    mapping = Mapping(16, 32, 6, 6, LoopOrder.PIXELS_OUTER)
+    bytes_ = pack_weights(wide, weights, mapping, ACCELERATOR).astype(int)
+    halves = pack_weights(replace(wide, weight_bits=4), weights, mapping, ACCELERATOR).view(np.uint8)
+    assert halves.size * 2 == bytes_.size
+    np.testing.assert_array_equal(halves % 16, bytes_[::2] % 16)
+    np.testing.assert_array_equal(halves // 16, bytes_[1::2] % 16)
+
+
+def test_every_depthwise_tile_of_four_bits_begins_with_a_word() -> None:
+    # 9 taps of 16 channels are 72 bytes, 9 words; of 8 channels 4.5.
+    layer = Layer(Operation.DEPTHWISE, 24, 24, 6, 6, 3, 3, 1, 1, weight_bits=4)
+    weights = np.random.default_rng(3).integers(-8, 8, (24, 1, 3, 3)).astype(np.int8)
+    accelerator = replace(ACCELERATOR, pe_cols=8)
+    packed = pack_weights(layer, weights, Mapping(8, 8, 6, 6, LoopOrder.CHANNELS_OUTER), accelerator)
+    tiles = packed.view(np.uint8).reshape(3, 5, 8)
+    assert not tiles[:, 4, 4:].any()
+    for index, tile in enumerate(tiles.reshape(3, -1)):
+        alone = np.stack([tile % 16, tile // 16], axis=1).reshape(-1)[: 2 * 9 * 4].reshape(2, 3, 3, 4)
+        for c in range(8):
+            np.testing.assert_array_equal(alone[c // 4, :, :, c % 4], weights[8 * index + c, 0] % 16)
+
+
 def test_parameters_fill_whole_words_and_padding_cannot_shift_by_less_than_one() -> None:
     layer = network_of_every_operation(np.random.default_rng(2)).layers[0]
     records = pack_parameters(layer, ACCELERATOR).view(isa.CHANNEL_PARAMETERS)
@@ -93,6 +119,7 @@ def test_a_layer_reads_what_its_producers_wrote() -> None:
             field = {"ifmap": "ifmap_word", "gate": "weight_word", "residual": "residual_word"}[role]
             assert record[field] == written[producer]
         written[layer.node.name] = record["ofmap_word"]
+        assert record["four_bit_weights"] == (layer.node.layer.weight_bits == 4)
 
 
 def one_layer(channels: int) -> QuantisedNetwork:

@@ -33,7 +33,7 @@ def test_the_compiled_engine_equals_the_integer_reference_and_the_cost_model(
     tmp_path: Path, accelerator: Accelerator
 ) -> None:
     for seed in range(4):
-        emit_random_project(tmp_path, accelerator, seed)
+        emit_random_project(tmp_path, accelerator, seed, extreme=seed == 3)
         golden = np.frombuffer((tmp_path / "weights/golden.bin").read_bytes(), dtype=np.int8)
         assert len(np.unique(golden)) > 5
         assert run_csim(tmp_path).images == 2
@@ -41,6 +41,8 @@ def test_the_compiled_engine_equals_the_integer_reference_and_the_cost_model(
 
 def test_the_engine_is_clean_under_sanitizers(tmp_path: Path) -> None:
     emit_random_project(tmp_path, Accelerator(8, 16, 3, 2, 4, 16, 4, 64, 100, 4), seed=5)
+    assert run_csim(tmp_path, sanitize=True, images=1).images == 1
+    emit_random_project(tmp_path, Accelerator(8, 16, 3, 2, 4, 16, 4, 64, 100, 4), seed=6, extreme=True)
     assert run_csim(tmp_path, sanitize=True, images=1).images == 1
 
 

@@ -1,6 +1,7 @@
 """Quantisation: ranges, the loss against float, and what it refuses."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from torch.nn import functional
 from codesign.emit.float_reference import Weights, run_float
 from codesign.emit.integer_reference import run_integer
 from codesign.emit.quantise import QuantisedNetwork, quantise, quantise_image
+from codesign.supernet.elastic import fake_quantise
 from cost_models.workload import IMAGE, Activation, Node, Operation, Workload
 from hw_templates.errors import InvalidValueError
 
@@ -66,6 +68,20 @@ def test_one_layer_is_within_the_steps_it_is_made_of(activation: Activation) -> 
     step = np.abs(run_float(linear, weights, images)).max() / 127
     error = np.abs(real_logits(network, images) - run_float(workload, weights, images))
     assert error.max() <= 1.5 * 0.51 * step + 0.51 * network.output_scale  # 1.5: the steepest slope of h-swish
+
+
+def test_weights_trained_for_four_bits_stay_what_they_are() -> None:
+    """The grid is that of the fake quantisation in training, whatever batch norm was folded into it afterwards."""
+    rng = np.random.default_rng(4)
+    trained = fake_quantise(torch.from_numpy(rng.normal(size=(6, 8, 3, 3)).astype(np.float32)), 4).numpy()
+    gains = rng.normal(size=6).astype(np.float32)
+    weights = {"only": (trained * gains[:, None, None, None], np.zeros(6, np.float32))}
+    workload = Workload((Node("only", replace(conv(8, 6, 5, 3), weight_bits=4), IMAGE),))
+    (layer,) = quantise(workload, weights, random_images(rng, 4, workload)).layers
+    assert layer.weight is not None
+    largest = np.abs(trained).max(axis=(1, 2, 3), keepdims=True)
+    np.testing.assert_allclose(layer.weight * np.sign(gains)[:, None, None, None], trained / largest * 7, atol=1e-5)
+    assert np.unique(layer.weight).tolist() == list(range(-7, 8))
 
 
 def test_channel_without_weights_keeps_its_bias() -> None:

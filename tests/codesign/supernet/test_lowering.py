@@ -1,14 +1,19 @@
 import collections
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from codesign.supernet.lowering import LayerIndex, lower
 from codesign.supernet.mobile_space import Block, MobileSubnet
-from codesign.supernet.spaces import DIGITS
+from codesign.supernet.spaces import CIFAR10, DIGITS
+from cost_models.coefficients import load_coefficients
+from cost_models.estimate import price
 from cost_models.workload import Activation, Operation
+from hw_templates.accelerator import Accelerator
+from hw_templates.board import load_board
 from hw_templates.errors import InvalidValueError
 
 
@@ -61,6 +66,27 @@ def test_squeeze_excite_comes_between_depthwise_and_projection():
     assert nodes["stage2.block1.depthwise"].layer.stride == 2
     assert nodes["stage2.block1.project"].residual is None
     assert nodes["stage1.block1.project"].residual == "stem"
+
+
+def test_the_weights_of_a_block_have_its_bits_and_all_others_eight():
+    subnet = CIFAR10.smallest()
+    first, *others = subnet.stages
+    subnet = replace(subnet, stages=(tuple(replace(block, weight_bits=8) for block in first), *others))
+    narrow = {node.name for node in lower(CIFAR10, subnet) if node.layer.weight_bits == 4}
+    kinds = ("expand", "depthwise", "project")
+    assert narrow == {f"{stage}.block1.{kind}" for stage in ("stage2", "stage3") for kind in kinds}
+
+
+def test_narrow_weights_take_less_time_and_energy():
+    wide = CIFAR10.largest()
+    blocks = tuple(tuple(replace(block, weight_bits=4) for block in stage) for stage in wide.stages)
+    accelerator, board = Accelerator(16, 16, 1, 2, 16, 16, 16, 64, 100, 8), load_board("pynq-z2")
+    prices = [
+        price(lower(CIFAR10, subnet), accelerator, board, load_coefficients())
+        for subnet in (wide, replace(wide, stages=blocks))
+    ]
+    assert prices[1].latency_ms < prices[0].latency_ms
+    assert prices[1].energy_mj < prices[0].energy_mj
 
 
 def test_lowering_refuses_a_subnet_of_another_space():
