@@ -27,6 +27,32 @@ class Ddr:
             raise InvalidValueError("board.ddr.plan_gb_s", self.plan_gb_s, "positive and at most peak_gb_s")
 
 
+CONTROL_PORTS = {"zynq-7000": "M_AXI_GP0", "zynq-ultrascale+": "M_AXI_HPM0_FPD"}
+"""Board family to the port through which the processor reaches the engine's registers."""
+
+_MEMORY_PORTS = {
+    "zynq-7000": ("HP0", "HP1", "HP2", "HP3"),
+    "zynq-ultrascale+": ("HP0", "HP1", "HP2", "HP3", "HPC0", "HPC1"),
+}
+
+
+@dataclass(frozen=True)
+class ProcessingSystem:
+    """The hard processor beside the logic.
+
+    Attributes:
+        memory_ports: four ports to DDR, in the order of the engine's: ifmap, weights, residual, ofmap. On Zynq
+            UltraScale+, HP1 and HP2 share one port of the DDR controller, the others have one each (AMD UG1085, 17).
+        preset: (parameter, value) of the vendor's PS block: reference clock, DDR, boot media, console. What boards'
+            own design files say, so that no vendor board files are needed.
+        source: where the preset comes from.
+    """
+
+    memory_ports: tuple[str, ...]
+    preset: tuple[tuple[str, str], ...]
+    source: str
+
+
 @dataclass(frozen=True)
 class Board:
     """One board.
@@ -41,6 +67,7 @@ class Board:
         axi_bits_max: widest high-performance memory port.
         idle_power_w: supply power of the whole board with an idle design.
         ddr: external memory.
+        ps: the processor, and its ports to the logic.
         source: where the figures come from.
     """
 
@@ -57,6 +84,7 @@ class Board:
     axi_bits_max: int
     idle_power_w: float
     ddr: Ddr
+    ps: ProcessingSystem
     source: str
 
     def __post_init__(self) -> None:
@@ -67,6 +95,10 @@ class Board:
             raise InvalidValueError("board.uram", self.uram, "zero or more")
         if self.family not in ("zynq-7000", "zynq-ultrascale+"):
             raise InvalidValueError("board.family", self.family, "zynq-7000 or zynq-ultrascale+")
+        known = _MEMORY_PORTS[self.family]
+        ports = self.ps.memory_ports
+        if len(ports) != 4 or len(set(ports)) != 4 or not set(ports) <= set(known):
+            raise InvalidValueError("board.ps.memory_ports", ports, f"four different ones of {', '.join(known)}")
         if not self.clocks_mhz or list(self.clocks_mhz) != sorted(set(self.clocks_mhz)):
             raise InvalidValueError("board.clocks_mhz", self.clocks_mhz, "ascending and not empty")
 
@@ -87,5 +119,6 @@ def load_board(name: str) -> Board:
     if name not in board_names():
         raise InvalidValueError("board", name, f"one of {', '.join(board_names())}")
     table = tomllib.loads((files("hw_templates") / "boards" / f"{name}.toml").read_text())
-    ddr = Ddr(**table.pop("ddr"))
-    return Board(name=name, ddr=ddr, **{**table, "clocks_mhz": tuple(table["clocks_mhz"])})
+    ddr, ps = Ddr(**table.pop("ddr")), table.pop("ps")
+    processor = ProcessingSystem(tuple(ps["memory_ports"]), tuple(ps["preset"].items()), ps["source"])
+    return Board(name=name, ddr=ddr, ps=processor, **{**table, "clocks_mhz": tuple(table["clocks_mhz"])})

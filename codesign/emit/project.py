@@ -17,7 +17,7 @@ from hw_templates.accelerator import Accelerator
 from hw_templates.atomic_file import write_bytes_atomically
 from hw_templates.board import Board
 from hw_templates.errors import InvalidValueError
-from hw_templates.render import render
+from hw_templates.render import DIGEST_FILE, render
 
 PROJECT_FORMAT = 1
 RECORD = "project.json"
@@ -73,7 +73,7 @@ def project_files(design: Design, images: Int8Array, origin: dict[str, object]) 
         "board": design.board.name,
         "part": design.board.part,
         "accelerator": design.accelerator.as_dict(),
-        "hardware_sha256": _digest({path: text.encode() for path, text in hardware.items()}),
+        "hardware_sha256": hardware[DIGEST_FILE].strip(),
         "program_sha256": _digest(binary),
         "images": len(images),
         "input_scale": design.network.input_scale,
@@ -135,7 +135,8 @@ Emitted by codesign: a convolution engine as HLS C++ and a quantised network as 
 - `make csim` compiles the engine with g++ and runs {image_count} test images through it: logits must equal the integer
   reference bit for bit, and trip counts the cost model's cycles.
 - `make sanitize` does so under the address and undefined-behaviour sanitizers.
-- `make csynth` synthesises it with Vitis HLS (`tcl/csynth.tcl` says how with newer tools).
+- `make bitstream` (or `sh build.sh`) makes a bitstream with Vitis HLS and Vivado 2020.2 or newer; `codesign import
+  results.tar` then takes it into a store.
 
 `ENGINE.md` explains the hardware, `project.json` records parameters and digests, `weights/` holds the program, the
 test images and the golden vectors.

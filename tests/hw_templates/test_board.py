@@ -40,3 +40,24 @@ def test_bad_figures_are_named() -> None:
         replace(board, clocks_mhz=(150, 100))
     with pytest.raises(InvalidValueError, match=r"board\.family"):
         replace(board, family="versal")
+    for ports in (("HP0", "HP1", "HP2"), ("HP0", "HP0", "HP1", "HP2"), ("HP0", "HP1", "HP2", "HPC0")):
+        with pytest.raises(InvalidValueError, match=r"board\.ps\.memory_ports"):
+            replace(board, ps=replace(board.ps, memory_ports=ports))
+
+
+def test_presets_say_what_the_boards_memory_is() -> None:
+    presets = {name: dict(load_board(name).ps.preset) for name in board_names()}
+    assert presets["pynq-z2"]["PCW_UIPARAM_DDR_BUS_WIDTH"] == "16 Bit"
+    assert {name: presets[name]["PSU__DDRC__MEMORY_TYPE"] for name in ("ultra96-v2", "zcu104", "kv260")} == {
+        "ultra96-v2": "LPDDR 4",
+        "zcu104": "DDR 4",
+        "kv260": "DDR 4",
+    }
+    # The peak bandwidth of a board file is that of the memory its processor is set up for: two transfers a clock.
+    for name, preset in presets.items():
+        if name == "pynq-z2":
+            clock, width = preset["PCW_UIPARAM_DDR_FREQ_MHZ"], preset["PCW_UIPARAM_DDR_BUS_WIDTH"]
+        else:
+            clock, width = preset["PSU__CRF_APB__DDR_CTRL__FREQMHZ"], preset["PSU__DDRC__BUS_WIDTH"]
+        peak_gb_s = 2 * float(clock) * int(width.split()[0]) / 8 / 1000
+        assert load_board(name).ddr.peak_gb_s == pytest.approx(peak_gb_s, rel=0.01)

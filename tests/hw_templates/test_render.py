@@ -1,12 +1,13 @@
 import re
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from hw_templates.accelerator import Accelerator
 from hw_templates.board import load_board
-from hw_templates.render import render
+from hw_templates.render import hardware_sha256, render
 
 ACCELERATOR = Accelerator(16, 8, 3, 2, 16, 8, 4, 64, 125, 4)
 BOARD = load_board("pynq-z2")
@@ -30,10 +31,30 @@ def test_rendering_is_deterministic_and_names_no_place_or_time() -> None:
 def test_only_parameters_differ_between_accelerators() -> None:
     mine = render(ACCELERATOR, BOARD)
     other = render(Accelerator(8, 8, 1, 1, 8, 8, 8, 32, 100, 1), BOARD)
-    assert {path for path in mine if mine[path] != other[path]} == {"include/config.h", "tcl/csynth.tcl"}
+    parameters = {"include/config.h", "tcl/hardware.tcl", "tcl/hls.cfg", "rtl/engine_id.v"}
+    digest = {"rtl/digest.v", "hardware.sha256"}
+    assert {path for path in mine if mine[path] != other[path]} == parameters | digest
     assert "constexpr int PE_PIXELS = 3;" in mine["include/config.h"]
-    assert "create_clock -period 8.000" in mine["tcl/csynth.tcl"]
-    assert "set_part xc7z020clg400-1" in mine["tcl/csynth.tcl"]
+    assert "set clock_period_ns 8.000\n" in mine["tcl/hardware.tcl"]
+    assert "set part xc7z020clg400-1\n" in mine["tcl/hardware.tcl"]
+    assert "\nclock=8.000ns\n" in mine["tcl/hls.cfg"]
+
+
+def test_the_digest_is_of_what_determines_the_hardware_and_of_nothing_else() -> None:
+    files = render(ACCELERATOR, BOARD)
+    digest = files["hardware.sha256"].strip()
+    assert hardware_sha256(files) == digest
+    assert f"256'h{digest};" in files["rtl/digest.v"]
+    for path in files:
+        changed = hardware_sha256({**files, path: files[path] + " "})
+        determines = path.split("/")[0] in ("include", "src", "rtl", "tcl") and path != "rtl/digest.v"
+        assert (changed != digest) == determines, path
+    digests = {
+        render(accelerator, board)["hardware.sha256"]
+        for accelerator in (ACCELERATOR, replace(ACCELERATOR, clock_mhz=100), replace(ACCELERATOR, pack=1))
+        for board in (BOARD, load_board("zcu104"))
+    }
+    assert len(digests) == 6
 
 
 def test_illegal_parameters_do_not_compile(tmp_path: Path) -> None:

@@ -181,9 +181,14 @@ extern "C" void conv_engine(const Word* ifmap_port, const Word* weight_port, con
 #pragma HLS INTERFACE m_axi port = residual_port bundle = residual offset = slave max_read_burst_length = 64 depth = \
     1048576
 #pragma HLS INTERFACE m_axi port = ofmap_port bundle = ofmap offset = slave max_write_burst_length = 64 depth = 1048576
-#pragma HLS INTERFACE s_axilite port = program_word
-#pragma HLS INTERFACE s_axilite port = layer_count
-#pragma HLS INTERFACE s_axilite port = return
+// The register map of hw_templates/registers.py.
+#pragma HLS INTERFACE s_axilite port = ifmap_port bundle = control offset = 0x10
+#pragma HLS INTERFACE s_axilite port = weight_port bundle = control offset = 0x1c
+#pragma HLS INTERFACE s_axilite port = residual_port bundle = control offset = 0x28
+#pragma HLS INTERFACE s_axilite port = ofmap_port bundle = control offset = 0x34
+#pragma HLS INTERFACE s_axilite port = program_word bundle = control offset = 0x40
+#pragma HLS INTERFACE s_axilite port = layer_count bundle = control offset = 0x48
+#pragma HLS INTERFACE s_axilite port = return bundle = control
     // Static: on-chip memories, not a stack.
     static IfmapMemory ifmap;
     static WeightMemory weights;

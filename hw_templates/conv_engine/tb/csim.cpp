@@ -13,6 +13,11 @@
 
 #include "conv_engine.h"
 
+// Co-simulation copies this many words of each port, whatever the program needs; csynth.tcl says how many.
+#ifndef ARENA_LEAST_WORDS
+#define ARENA_LEAST_WORDS 0
+#endif
+
 namespace {
 
 std::vector<char> read_file(const std::string& path) {
@@ -72,7 +77,12 @@ int main(int argc, char** argv) {
         return 2;
     }
 
-    std::vector<Word> arena(arena_words);
+    const long least_words = ARENA_LEAST_WORDS;
+    if (least_words > 0 && arena_words > least_words) {
+        std::fprintf(stderr, "program.txt: %ld arena words are more than co-simulation copies\n", arena_words);
+        return 2;
+    }
+    std::vector<Word> arena(arena_words > least_words ? arena_words : least_words);
     std::memcpy(arena.data(), initial.data(), initial.size());
     long wrong_images = 0;
     long wrong_layers = 0;

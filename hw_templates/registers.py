@@ -1,0 +1,92 @@
+"""Every register that a driver reads or writes, and where it lies: one table for C++, Verilog, Tcl and Python.
+
+The engine's are those of an HLS kernel behind ``s_axilite`` (AMD UG1399, "S_AXILITE Control Register Map"); their
+offsets stand as literals in the pragmas of ``conv_engine.cpp``, where HLS takes no names, and a test keeps them equal.
+The identity is a read-only block of its own beside the engine, because registers that HLS makes hold nothing before the
+first run, and a driver must know the bitstream before it starts anything.
+"""
+
+import re
+from dataclasses import dataclass
+
+from hw_templates import isa
+from hw_templates.errors import InvalidValueError
+
+REGISTER_MAP = 1
+"""Version of this table; the identity's ``register_map`` says which one a bitstream has."""
+
+MAGIC = 0x43445347
+"""ASCII "CDSG"; what the identity's ``magic`` reads."""
+
+START, DONE, IDLE, READY = 1, 2, 4, 8
+"""Bits of the engine's ``control``; ``DONE`` is cleared by reading it."""
+
+
+@dataclass(frozen=True)
+class Register:
+    """A value of ``bits`` bits at byte ``offset`` of its block; wider than 32 bits, it lies in words, lowest first."""
+
+    name: str
+    offset: int
+    bits: int
+    meaning: str
+
+
+ENGINE = (
+    Register("control", 0x00, 32, "start, done, idle, ready"),
+    Register("ifmap_port", 0x10, 64, "physical address of the arena, as the port that loads feature maps sees it"),
+    Register("weight_port", 0x1C, 64, "the same for weights, parameters and the program"),
+    Register("residual_port", 0x28, 64, "the same for maps that are added"),
+    Register("ofmap_port", 0x34, 64, "the same for results and counters"),
+    Register("program_word", 0x40, 32, "where the program starts, in memory words from the arena's start"),
+    Register("layer_count", 0x48, 32, "descriptors to run"),
+)
+
+IDENTITY = (
+    Register("magic", 0x00, 32, "MAGIC in every bitstream of this project"),
+    Register("register_map", 0x04, 32, "REGISTER_MAP that the bitstream was made with"),
+    Register("isa_version", 0x08, 32, "version of the program format that the engine runs"),
+    Register("clock_mhz", 0x0C, 32, "clock that it was built for"),
+    Register("digest", 0x20, 256, "SHA-256 of everything that determines the hardware, its first four bytes lowest"),
+)
+
+
+@dataclass(frozen=True)
+class AddressMap:
+    """Where the two blocks lie in the processor's address space; each has a window of :data:`WINDOW_BYTES`."""
+
+    engine: int
+    identity: int
+
+
+WINDOW_BYTES = 0x10000
+
+ADDRESS_MAPS = {
+    "zynq-7000": AddressMap(engine=0x43C00000, identity=0x43C10000),
+    "zynq-ultrascale+": AddressMap(engine=0xA0000000, identity=0xA0010000),
+}
+"""Board family to addresses: inside M_AXI_GP0 (AMD UG585, table 4-1) and M_AXI_HPM0_FPD (AMD UG1085, table 10-1)."""
+
+
+DIGEST_OFFSET = next(register.offset for register in IDENTITY if register.name == "digest")
+
+
+def identity_constants(clock_mhz: int) -> dict[int, int]:
+    """{byte offset: 32-bit word} of what the identity answers, but for the digest; everywhere else it answers 0."""
+    values = {"magic": MAGIC, "register_map": REGISTER_MAP, "isa_version": isa.VERSION, "clock_mhz": clock_mhz}
+    return {register.offset: values[register.name] for register in IDENTITY if register.name in values}
+
+
+def digest_words(digest: str) -> dict[int, int]:
+    """{byte offset: 32-bit word} of a digest of 64 hexadecimal digits, as the identity answers it.
+
+    Raises:
+        InvalidValueError: it is none.
+
+    >>> words = digest_words("0badcafe" + 56 * "0")
+    >>> hex(words[DIGEST_OFFSET]), words[DIGEST_OFFSET + 4]
+    ('0xbadcafe', 0)
+    """
+    if not re.fullmatch("[0-9a-f]{64}", digest):
+        raise InvalidValueError("digest", digest, "64 hexadecimal digits")
+    return {DIGEST_OFFSET + 4 * index: int(digest[8 * index : 8 * index + 8], 16) for index in range(8)}

@@ -1,0 +1,30 @@
+# C synthesis of the engine, for vitis_hls -f and vitis-run --mode hls --tcl, run from the project folder. Neither passes
+# arguments on (vitis-run takes none), so build/options.tcl may set cosim to 1. The IP lies in build/hls/solution/impl/ip.
+source tcl/hardware.tcl
+set cosim 0
+if {[file exists build/options.tcl]} {
+    source build/options.tcl
+}
+set project [pwd]
+set flags "-I$project/include -std=c++14"
+file mkdir build
+cd build
+
+open_project -reset hls
+foreach name {load compute store conv_engine} {
+    add_files $project/src/$name.cpp -cflags $flags
+}
+# Co-simulation copies as many words of each port as its depth says, so the arena must not be smaller.
+add_files -tb $project/tb/csim.cpp -cflags "$flags -DARENA_LEAST_WORDS=1048576"
+set_top conv_engine
+open_solution -reset solution -flow_target vivado
+set_part $part
+create_clock -period $clock_period_ns
+# Two words a port's address, whatever the release's default: the register map counts on it.
+config_interface -m_axi_addr64=true
+csynth_design
+if {$cosim} {
+    cosim_design -argv "$project/weights 1"
+}
+export_design -format ip_catalog
+exit

@@ -1,0 +1,136 @@
+"""The register table against the C++ pragmas that repeat it and the Verilog that answers it."""
+
+import re
+import shutil
+import subprocess
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+from vendor_tcl import write_rendered
+
+from hw_templates import isa, registers
+from hw_templates.accelerator import Accelerator
+from hw_templates.board import load_board
+from hw_templates.errors import InvalidValueError
+from hw_templates.render import DIGEST_FILE, render
+
+ACCELERATOR = Accelerator(16, 8, 3, 2, 16, 8, 4, 64, 125, 4)
+
+
+def test_pragmas_of_the_engine_place_each_argument_where_the_table_does() -> None:
+    source = (files("hw_templates") / "conv_engine/src/conv_engine.cpp").read_text()
+    placed = re.findall(r"s_axilite port = (\w+) bundle = control offset = (0x[0-9a-f]+)", source)
+    table = {register.name: register.offset for register in registers.ENGINE if register.name != "control"}
+    assert {name: int(offset, 16) for name, offset in placed} == table
+    signature = re.search(r'extern "C" void conv_engine\((.*?)\) \{', source, re.DOTALL)
+    assert signature is not None
+    arguments = re.findall(r"(Word\*|int) (\w+)", signature.group(1))
+    bits = {register.name: register.bits for register in registers.ENGINE}
+    assert {name: 64 if kind == "Word*" else 32 for kind, name in arguments} == {name: bits[name] for name in table}
+
+
+@pytest.mark.parametrize("block", [registers.ENGINE, registers.IDENTITY])
+def test_registers_do_not_overlap(block: tuple[registers.Register, ...]) -> None:
+    end = 0
+    for register in block:
+        assert register.offset >= end
+        assert register.offset % 4 == 0
+        end = register.offset + register.bits // 8
+    assert end <= registers.WINDOW_BYTES
+
+
+def test_blocks_lie_in_the_window_of_their_control_port() -> None:
+    # UG585 table 4-1 and UG1085 table 10-1.
+    windows = {"zynq-7000": (0x40000000, 0x7FFFFFFF), "zynq-ultrascale+": (0xA0000000, 0xAFFFFFFF)}
+    for family, (first, last) in windows.items():
+        addresses = registers.ADDRESS_MAPS[family]
+        assert abs(addresses.engine - addresses.identity) >= registers.WINDOW_BYTES
+        for address in (addresses.engine, addresses.identity):
+            assert first <= address <= last - registers.WINDOW_BYTES + 1
+
+
+@pytest.mark.parametrize("digest", ["", "ab", "x" * 64, "A" * 64])
+def test_what_is_no_digest_is_refused(digest: str) -> None:
+    with pytest.raises(InvalidValueError, match="digest: must be 64 hexadecimal digits"):
+        registers.digest_words(digest)
+
+
+BENCH = """
+module bench;
+    reg clock = 0;
+    reg reset_n = 0;
+    reg [11:0] address = 0;
+    reg ask = 0, take = 0, write = 0, taken = 0;
+    wire awready, wready, bvalid, arready, rvalid;
+    wire [31:0] data;
+    wire [1:0] bresp, rresp;
+    integer offset;
+    always #5 clock = !clock;
+    engine_id dut (
+        .aclk(clock), .aresetn(reset_n),
+        .s_axi_awaddr(12'h000), .s_axi_awprot(3'b000), .s_axi_awvalid(write), .s_axi_awready(awready),
+        .s_axi_wdata(32'hffffffff), .s_axi_wstrb(4'hf), .s_axi_wvalid(write), .s_axi_wready(wready),
+        .s_axi_bresp(bresp), .s_axi_bvalid(bvalid), .s_axi_bready(taken),
+        .s_axi_araddr(address), .s_axi_arprot(3'b000), .s_axi_arvalid(ask), .s_axi_arready(arready),
+        .s_axi_rdata(data), .s_axi_rresp(rresp), .s_axi_rvalid(rvalid), .s_axi_rready(take)
+    );
+    initial begin
+        #100000 $display("hangs");
+        $finish;
+    end
+    initial begin
+        repeat (3) @(negedge clock);
+        reset_n = 1;
+        @(negedge clock);
+        write = 1;  // ignored, and answered once
+        @(negedge clock);
+        write = 0;
+        if (!bvalid || bresp != 0) $display("write was not answered");
+        repeat (2) @(negedge clock);
+        if (!bvalid) $display("answer was dropped");
+        taken = 1;
+        @(negedge clock);
+        taken = 0;
+        if (bvalid) $display("write was answered twice");
+        for (offset = 0; offset < 4096; offset = offset + 4) begin
+            address = offset;
+            ask = 1;
+            while (!arready) @(negedge clock);
+            @(negedge clock);
+            ask = 0;
+            address = 12'hfff;
+            repeat (offset % 3) @(negedge clock);  // a master that is slow to take the answer
+            if (!rvalid || rresp != 0 || arready) $display("read %h was not answered", offset);
+            if (data != 0) $display("%h %h", offset[11:0], data);
+            take = 1;
+            @(negedge clock);
+            take = 0;
+            if (rvalid) $display("read %h was answered twice", offset);
+        end
+        $finish;
+    end
+endmodule
+"""
+
+
+def test_the_identity_block_answers_the_table_and_zero_elsewhere(tmp_path: Path) -> None:
+    if shutil.which("iverilog") is None:
+        pytest.skip("iverilog is not on the PATH (Debian: apt-get install iverilog)")
+    rendered = render(ACCELERATOR, load_board("pynq-z2"))
+    write_rendered(rendered, tmp_path)
+    (tmp_path / "bench.v").write_text(BENCH)
+    sources = ["rtl/engine_id.v", "rtl/digest.v", "bench.v"]
+    command = ["iverilog", "-g2001", "-Wall", "-Wno-timescale", "-o", "bench", *sources]
+    built = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert built.returncode == 0, built.stderr
+    assert "rtl/" not in built.stderr
+    shown = subprocess.run(["./bench"], cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    answered = {
+        int(offset, 16): int(word, 16) for offset, word in re.findall(r"^(\w{3}) (\w{8})$", shown, re.MULTILINE)
+    }
+    assert len(answered) == len(shown.split("\n")) - 1, shown
+    constants = registers.identity_constants(clock_mhz=125)
+    assert answered == constants | registers.digest_words(rendered[DIGEST_FILE].strip())
+    assert constants[0] == int.from_bytes(b"CDSG", "big")
+    assert constants[8] == isa.VERSION
