@@ -1,0 +1,215 @@
+"""Reports of the forms that the versions write, in samples of our own; sections of them missing, numbers unknown."""
+
+from pathlib import Path
+
+import pytest
+from vendor_tcl import run_script, write_rendered
+
+from bitstreams.reports import (
+    CoSimulation,
+    Implementation,
+    Synthesis,
+    Timing,
+    Utilisation,
+    number,
+    read_cosim,
+    read_csynth,
+    read_export,
+    read_implementation,
+    read_timing,
+    read_utilisation,
+)
+from hw_templates.accelerator import Accelerator
+from hw_templates.board import load_board
+from hw_templates.errors import StorageError
+from hw_templates.render import render
+
+CSYNTH = """<?xml version="1.0" encoding="UTF-8"?>
+<profile>
+<section name = "Vitis HLS Report for 'conv_engine'" level="0"><item name = "Version">2023.2</item></section>
+<ReportVersion><Version>2023.2</Version></ReportVersion>
+<UserAssignments>
+<unit>ns</unit>
+<ProductFamily>zynq</ProductFamily>
+<Part>xc7z020-clg400-1</Part>
+<TopModelName>conv_engine</TopModelName>
+<TargetClockPeriod>8.00</TargetClockPeriod>
+<ClockUncertainty>2.16</ClockUncertainty>
+</UserAssignments>
+<PerformanceEstimates>
+<PipelineType>no</PipelineType>
+<SummaryOfTimingAnalysis><unit>ns</unit><EstimatedClockPeriod>5.840</EstimatedClockPeriod></SummaryOfTimingAnalysis>
+<SummaryOfOverallLatency>
+<unit>clock cycles</unit>
+<Best-caseLatency>undef</Best-caseLatency>
+<Average-caseLatency>undef</Average-caseLatency>
+<Worst-caseLatency>undef</Worst-caseLatency>
+<Interval-min>undef</Interval-min>
+</SummaryOfOverallLatency>
+</PerformanceEstimates>
+<AreaEstimates>
+<Resources><BRAM_18K>120</BRAM_18K><DSP>150</DSP><FF>40321</FF><LUT>38,512</LUT><URAM>0</URAM></Resources>
+<AvailableResources><BRAM_18K>280</BRAM_18K><DSP>220</DSP><FF>106400</FF><LUT>53200</LUT></AvailableResources>
+</AreaEstimates>
+</profile>
+"""
+
+EXPORT = """<profile>
+  <RunData><RUN_TYPE>impl</RUN_TYPE><VIVADO_VERSION>v.2024.2</VIVADO_VERSION></RunData>
+  <TimingReport>
+    <TargetClockPeriod>8.000</TargetClockPeriod>
+    <AchievedClockPeriod>7.412</AchievedClockPeriod>
+    <WNS_FINAL>0.588</WNS_FINAL><TNS_FINAL>0.000</TNS_FINAL>
+    <TIMING_MET>TRUE</TIMING_MET>
+  </TimingReport>
+  <AreaReport>
+    <Resources><BRAM>118</BRAM><CLB>0</CLB><DSP>148</DSP><FF>39000</FF><LUT>30111</LUT><URAM>0</URAM></Resources>
+    <AvailableResources><BRAM>280</BRAM><DSP>220</DSP></AvailableResources>
+  </AreaReport>
+  <GeneralInfo NAME="General Information"><item NAME="Target device" VALUE="xc7z020-clg400-1"/></GeneralInfo>
+</profile>
+"""
+
+COSIM = """
++----------+----------+-----------------------------------------------+-----------------------+----------------------+
+|          |          |             Latency(Clock Cycles)             | Interval(Clock Cycles)| Total Execution Time |
++   RTL    +  Status  +-----------------------------------------------+-----------------------+    (Clock Cycles)    +
+|          |          |      min      |      avg      |      max      |  min  |  avg  |  max  |                      |
++----------+----------+-----------------------------------------------+-----------------------+----------------------+
+|      VHDL|        NA|             NA|             NA|             NA|     NA|     NA|     NA|                    NA|
+|   Verilog|      Pass|          12000|          12345|          13000|     NA|     NA|     NA|                 12345|
++----------+----------+-----------------------------------------------+-----------------------+----------------------+
+"""
+
+COSIM_2020 = """
+|   RTL    |  Status  |  min  |  avg  |  max  |  min  |  avg  |  max  |
+|      VHDL|        NA|     NA|     NA|     NA|     NA|     NA|     NA|
+|   Verilog|      Fail|      ?|      ?|      ?|     NA|     NA|     NA|
+"""
+
+TIMING = """
+------------------------------------------------------------------------------------------------
+| Design Timing Summary
+| ---------------------
+------------------------------------------------------------------------------------------------
+
+    WNS(ns)      TNS(ns)  TNS Failing Endpoints  TNS Total Endpoints      WHS(ns)      THS(ns)  THS Failing Endpoints
+    -------      -------  ---------------------  -------------------      -------      -------  ---------------------
+     -0.310       -4.500                     17               124537        0.010        0.000                      0
+
+
+| Intra Clock Table
+Clock             WNS(ns)      TNS(ns)  TNS Failing Endpoints  TNS Total Endpoints      WHS(ns)      THS(ns)
+-----             -------      -------  ---------------------  -------------------      -------      -------
+clk_fpga_0          9.999        0.000                      0               124537        9.010        0.000
+"""
+
+UTILISATION_7 = """
+1. Slice Logic
++----------------------------+-------+-------+-----------+-------+
+|          Site Type         |  Used | Fixed | Available | Util% |
++----------------------------+-------+-------+-----------+-------+
+| Slice LUTs                 | 30111 |     0 |     53200 | 56.60 |
+|   LUT as Logic             | 29000 |     0 |     53200 | 54.51 |
+| Slice Registers            | 39000 |     0 |    106400 | 36.65 |
+3. Memory
+| Block RAM Tile    |   59.5 |     0 |       140 | 42.50 |
+|   RAMB36/FIFO*    |     50 |     0 |       140 | 35.71 |
+4. DSP
+| DSPs           |  148 |     0 |       220 | 67.27 |
+"""
+
+UTILISATION_US = """
+| CLB LUTs*                  | 70111 |     0 |          0 |    230400 | 30.43 |
+| CLB Registers              | 99000 |     0 |          0 |    460800 | 21.48 |
+| Block RAM Tile    |  120 |     0 |          0 |       312 | 38.46 |
+| URAM              |   16 |     0 |          0 |        96 | 16.67 |
+| DSPs      |  900 |     0 |          0 |      1728 | 52.08 |
+"""
+
+
+def written(folder: Path, content: str) -> Path:
+    path = folder / "report"
+    path.write_text(content)
+    return path
+
+
+def test_csynth(tmp_path: Path) -> None:
+    assert read_csynth(written(tmp_path, CSYNTH)) == Synthesis(
+        tool_version="2023.2",
+        part="xc7z020-clg400-1",
+        target_clock_ns=8.0,
+        estimated_clock_ns=5.84,
+        latency_cycles=None,
+        utilisation=Utilisation(dsp=150, bram_18k=120, uram=0, lut=38512, ff=40321),
+    )
+
+
+def test_csynth_of_other_versions_and_without_sections(tmp_path: Path) -> None:
+    # 2020.1 and before write DSP48E; a device without UltraRAM may have no such field.
+    older = CSYNTH.replace("<DSP>150</DSP>", "<DSP48E>150</DSP48E>").replace("<URAM>0</URAM>", "")
+    assert read_csynth(written(tmp_path, older)).utilisation == Utilisation(150, 120, None, 38512, 40321)
+    known = CSYNTH.replace("<Worst-caseLatency>undef", "<Worst-caseLatency>1026")
+    assert read_csynth(written(tmp_path, known)).latency_cycles == 1026
+    assert read_csynth(written(tmp_path, CSYNTH.replace("undef", "?"))).latency_cycles is None
+    assert read_csynth(written(tmp_path, "<profile/>")) == Synthesis()
+
+
+def test_export(tmp_path: Path) -> None:
+    expected = Implementation(
+        tool_version="2024.2",
+        part="xc7z020-clg400-1",
+        timing=Timing(wns_ns=0.588, tns_ns=0.0),
+        achieved_clock_ns=7.412,
+        utilisation=Utilisation(dsp=148, bram_18k=118, uram=0, lut=30111, ff=39000),
+    )
+    assert read_export(written(tmp_path, EXPORT)) == expected
+    slack = EXPORT.replace("WNS_FINAL", "SLACK_FINAL").replace("AchievedClockPeriod", "CP_FINAL")
+    assert read_export(written(tmp_path, slack)) == expected
+    assert read_export(written(tmp_path, "<profile><TimingReport/></profile>")) == Implementation()
+
+
+def test_cosim(tmp_path: Path) -> None:
+    assert read_cosim(written(tmp_path, COSIM)) == CoSimulation(passed=True, latency_cycles=12345)
+    assert read_cosim(written(tmp_path, COSIM_2020)) == CoSimulation(passed=False, latency_cycles=None)
+    assert read_cosim(written(tmp_path, "nothing\n")) == CoSimulation()
+
+
+def test_timing(tmp_path: Path) -> None:
+    assert read_timing(written(tmp_path, TIMING)) == Timing(-0.31, -4.5, 0.01, 0.0)
+    unknown = TIMING.replace("     -0.310       -4.500", "         NA           NA")
+    assert read_timing(written(tmp_path, unknown)) == Timing(None, None, 0.01, 0.0)
+    assert read_timing(written(tmp_path, TIMING[: TIMING.index("    -------")])) == Timing()
+
+
+def test_utilisation(tmp_path: Path) -> None:
+    assert read_utilisation(written(tmp_path, UTILISATION_7)) == Utilisation(148, 119, None, 30111, 39000)
+    assert read_utilisation(written(tmp_path, UTILISATION_US)) == Utilisation(900, 240, 16, 70111, 99000)
+    assert read_utilisation(written(tmp_path, "| Slice LUTs | ? | 0 |\n")) == Utilisation()
+
+
+def test_what_the_tcl_writes_is_read_back(tmp_path: Path) -> None:
+    write_rendered(render(Accelerator(16, 8, 3, 2, 16, 8, 4, 64, 125, 4), load_board("zcu104")), tmp_path)
+    (tmp_path / "build/hls/solution/impl/ip").mkdir(parents=True)
+    run_script(tmp_path, "tcl/bitstream.tcl", WNS="-0.5")
+    found = read_implementation(tmp_path / "build/results/reports/implementation.txt")
+    assert (found.tool_version, found.part) == ("2023.2", "xczu7ev-ffvc1156-2-e")
+    assert found.timing == Timing(-0.5, 0.0, 0.021, 0.0)
+
+
+@pytest.mark.parametrize("text", [None, "", "undef", "?", "NA", "N/A", "-", "n/a ns"])
+def test_every_way_of_saying_nothing_is_none(text: str | None) -> None:
+    assert number(text) is None
+
+
+@pytest.mark.parametrize("read", [read_csynth, read_export])
+@pytest.mark.parametrize("content", ["", "<profile>", '<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>'])
+def test_what_is_no_xml_is_refused_with_its_name(tmp_path: Path, read, content: str) -> None:
+    with pytest.raises(StorageError, match="report: is corrupt"):
+        read(written(tmp_path, content))
+
+
+@pytest.mark.parametrize("read", [read_csynth, read_export, read_cosim, read_timing, read_utilisation])
+def test_a_missing_report_is_named(tmp_path: Path, read) -> None:
+    with pytest.raises(StorageError, match="gone: cannot be read"):
+        read(tmp_path / "gone")
