@@ -31,6 +31,8 @@ RunFolder = Annotated[Path, typer.Argument(help="Folder of the run, for example 
 Seed = Annotated[int, typer.Option(min=0, help="Every random choice follows from it.")]
 BoardName = Annotated[str, typer.Option(help="Board to search for; `codesign boards` lists them.")]
 Workers = Annotated[int, typer.Option(min=1, help="Processes that search on the one study.")]
+MaxLatency = Annotated[float | None, typer.Option(help="Take the most accurate pair within this.")]
+MinAccuracy = Annotated[float | None, typer.Option(help="Take the fastest pair of at least this, 0 to 1.")]
 Storage = Annotated[str | None, typer.Option(help="Optuna storage URL; default: a journal file in the run folder.")]
 
 supernet_app = typer.Typer(name="supernet", help="Spaces of subnets.", no_args_is_help=True, rich_markup_mode=None)
@@ -120,23 +122,45 @@ def search(
     storage: Storage = None,
     baselines: Annotated[bool, typer.Option(help="Also search at random and sequentially, at equal budget.")] = True,
     seed: Seed = 0,
+    space: Annotated[str | None, typer.Option(help="Space of subnets; default: that of the run's supernet.")] = None,
+    accuracy: Annotated[
+        str, typer.Option(help="Where accuracies come from: predictor (the run's), measured, or official.")
+    ] = "predictor",
 ) -> None:
     """Search subnets and accelerators together for a board.
 
+    Official predictors need no supernet: neither `train` nor `predictor` comes first.
+
     Example: codesign search runs/digits --board pynq-z2 --workers 2
+    Example: codesign search runs/imagenet --space ofa-mbv3-w1.2 --accuracy official --board zcu104
     """
     with _session() as progress:
         from codesign.verbs.context import SearchRequest
         from codesign.verbs.search import search as verb
 
-        verb(Run(run), SearchRequest(board, pairs, workers, storage, seed), baselines, progress)
+        request = SearchRequest(board, pairs, workers, storage, seed, space=space, accuracy=accuracy)
+        verb(Run(run), request, baselines, progress)
+
+
+@app.command()
+def winner(run: RunFolder, max_latency_ms: MaxLatency = None, min_accuracy: MinAccuracy = None) -> None:
+    """Show the winning pair of the search as it stands, measuring and writing nothing else.
+
+    Without a limit the winner is the knee of the front: the pair nearest to the best of all three objectives.
+
+    Example: codesign winner runs/imagenet --max-latency-ms 25
+    """
+    with _session() as progress:
+        from codesign.verbs.winner import winner as verb
+
+        verb(Run(run), max_latency_ms, min_accuracy, progress)
 
 
 @app.command()
 def emit(
     run: RunFolder,
-    max_latency_ms: Annotated[float | None, typer.Option(help="Take the most accurate pair within this.")] = None,
-    min_accuracy: Annotated[float | None, typer.Option(help="Take the fastest pair of at least this, 0 to 1.")] = None,
+    max_latency_ms: MaxLatency = None,
+    min_accuracy: MinAccuracy = None,
 ) -> None:
     """Choose the winning pair, quantise it and write its HLS project.
 

@@ -55,6 +55,11 @@ class Run:
         return self.folder / "fronts.json"
 
     @property
+    def winner(self) -> Path:
+        """The winning pair of the search as it was last shown."""
+        return self.folder / "winner.json"
+
+    @property
     def measured_front(self) -> Path:
         """What is left of the joint front once its accuracies are measured."""
         return self.folder / "front.json"

@@ -88,6 +88,19 @@ class Knee:
         return int((scaled_losses(front.values) ** 2).sum(axis=1).argmin())
 
 
+def rule_of(max_latency_ms: float | None, min_accuracy: float | None) -> Rule:
+    """The rule of at most one limit; the knee without any.
+
+    Raises:
+        InvalidValueError: both limits are given, or one is out of range.
+    """
+    if max_latency_ms is not None and min_accuracy is not None:
+        raise InvalidValueError("min_accuracy", min_accuracy, "left out where max_latency_ms is given")
+    if max_latency_ms is not None:
+        return BestAccuracyWithin(max_latency_ms)
+    return Knee() if min_accuracy is None else LeastLatencyAbove(min_accuracy)
+
+
 def scaled_losses(values: FloatArray) -> FloatArray:
     """[n, 3] objectives as losses: 0 at the best and 1 at the worst value among ``values``; latency, energy as logs."""
     losses = np.stack([-values[:, 0], np.log(values[:, 1]), np.log(values[:, 2])], axis=1)

@@ -10,8 +10,11 @@ from codesign.search.joint_search import SearchTask
 from codesign.search.joint_space import JointSpace
 from codesign.search.study import StudyLocation
 from codesign.search.worker import SearchSettings
+from codesign.supernet.accuracy import MeasuredAccuracy
 from codesign.supernet.checkpoint import Checkpoint, read_checkpoint
 from codesign.supernet.data import DataSet, load_digits
+from codesign.supernet.official_predictor import known_space, load_official_predictor
+from codesign.supernet.oracle import AccuracyOracle
 from codesign.supernet.predictor import read_predictor
 from codesign.supernet.space import Space
 from codesign.supernet.spaces import load_space
@@ -19,6 +22,9 @@ from cost_models.coefficients import load_coefficients
 from hw_templates.accelerator_space import AcceleratorSpace
 from hw_templates.board import Board, load_board
 from hw_templates.errors import InvalidValueError, StorageError
+
+ACCURACY_SOURCES = ("predictor", "measured", "official")
+"""The run's fitted predictor; its supernet, each subnet measured; the published predictor, which needs no supernet."""
 
 
 @dataclass(frozen=True)
@@ -60,21 +66,13 @@ def load_trained(run: Run) -> Trained:
 
 
 @dataclass(frozen=True)
-class Searched:
-    """A search as a run asked for it; its study may hold anything from nothing to all of it."""
-
-    trained: Trained
-    board: Board
-    joint: JointSpace
-    task: SearchTask
-
-
-@dataclass(frozen=True)
 class SearchRequest:
     """What a search is asked for.
 
     Attributes:
         storage: an Optuna storage URL; None for the journal in the run folder.
+        space: by name; None for that of the run's supernet.
+        accuracy: where accuracies come from, one of :data:`ACCURACY_SOURCES`.
     """
 
     board: str
@@ -83,6 +81,8 @@ class SearchRequest:
     storage: str | None
     seed: int
     coefficients: str = "prior"
+    space: str | None = None
+    accuracy: str = "predictor"
 
 
 def recorded_request(run: Run) -> SearchRequest:
@@ -97,9 +97,75 @@ def recorded_request(run: Run) -> SearchRequest:
         for name in ("pairs", "workers", "seed"):
             if not isinstance(settings[name], int):
                 raise TypeError(f"search.{name} must be a whole number")
-        if not (request.storage is None or isinstance(request.storage, str)):
-            raise TypeError("search.storage must be text")
+        for name in ("storage", "space"):
+            if not (getattr(request, name) is None or isinstance(getattr(request, name), str)):
+                raise TypeError(f"search.{name} must be text")
     return request
+
+
+@dataclass(frozen=True)
+class Accuracies:
+    """Where a search takes accuracies from.
+
+    Attributes:
+        space: the subnets whose accuracies the oracle knows.
+        oracle: see there.
+        source: one of :data:`ACCURACY_SOURCES`.
+        digest: of the file that they follow from, 16 hexadecimal digits.
+        trained: the run's supernet, where they follow from it.
+    """
+
+    space: Space
+    oracle: AccuracyOracle
+    source: str
+    digest: str
+    trained: Trained | None = None
+
+
+def load_accuracies(run: Run, source: str, space: str | None) -> Accuracies:
+    """The accuracies of a source, for a space by name; None for that of the run's supernet.
+
+    Raises:
+        InvalidValueError: no such source or space, another space than the run's, or one that the source does not know.
+        StorageError: what the source needs is missing or damaged.
+    """
+    if source not in ACCURACY_SOURCES:
+        raise InvalidValueError("search.accuracy", source, f"one of {', '.join(ACCURACY_SOURCES)}")
+    own = _own_space(run)
+    asked = own if space is None else load_space(space)
+    if own is not None and own != asked:
+        raise InvalidValueError("search.space", space, f"{own.name}, that of the supernet in {run.folder}")
+    if source == "official":
+        if asked is None:
+            raise InvalidValueError("search.space", None, f"given, as {run.folder} has no supernet to take it from")
+        known = known_space(asked)
+        official = load_official_predictor(known)
+        return Accuracies(known, official, source, official.digest)
+    trained = load_trained(run)
+    if source == "measured":
+        measured = MeasuredAccuracy(trained.checkpoint, trained.data, cache=run.accuracies)
+        return Accuracies(trained.space, measured, source, measured.digest, trained)
+    predictor = read_predictor(run.predictor, trained.space, trained.checkpoint.digest)
+    digest = hashlib.sha256(run.predictor.read_bytes()).hexdigest()[:16]
+    return Accuracies(trained.space, predictor, source, digest, trained)
+
+
+def _own_space(run: Run) -> Space | None:
+    """The space of the run's supernet, finished or not; None where it has none."""
+    if "train" not in run.read():
+        return None
+    with wrong_content(run.configuration):
+        return load_space(run.settings("train")["space"])
+
+
+@dataclass(frozen=True)
+class Searched:
+    """A search as a run asked for it; its study may hold anything from nothing to all of it."""
+
+    accuracies: Accuracies
+    board: Board
+    joint: JointSpace
+    task: SearchTask
 
 
 def load_searched(run: Run, request: SearchRequest | None = None) -> Searched:
@@ -113,18 +179,32 @@ def load_searched(run: Run, request: SearchRequest | None = None) -> Searched:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     request = request or recorded_request(run)
     board, coefficients = load_board(request.board), load_coefficients(request.coefficients)
-    trained = load_trained(run)
-    predictor = read_predictor(run.predictor, trained.space, trained.checkpoint.digest)
-    joint = JointSpace(trained.space, AcceleratorSpace(board))
-    # Another predictor makes another study, for their accuracies do not compare; another seed does too.
-    accuracies = hashlib.sha256(run.predictor.read_bytes()).hexdigest()[:16]
-    name = f"{trained.space.name}-{board.name}-{accuracies[:8]}-seed{request.seed}"
+    accuracies = load_accuracies(run, request.accuracy, request.space)
+    space = accuracies.space
+    joint = JointSpace(space, AcceleratorSpace(board))
+    # Other accuracies make another study, for they do not compare; another seed does too.
+    name = f"{space.name}-{board.name}-{accuracies.digest[:8]}-seed{request.seed}"
     task = SearchTask(
         location=StudyLocation(request.storage or str(run.study), name),
         joint=joint,
         coefficients=coefficients,
-        oracle=predictor,
-        accuracy_name=f"predictor {accuracies}",
+        oracle=accuracies.oracle,
+        accuracy_name=f"{accuracies.source} {accuracies.digest}",
         settings=SearchSettings(request.pairs, request.seed, request.workers),
     )
-    return Searched(trained, board, joint, task)
+    return Searched(accuracies, board, joint, task)
+
+
+def load_weights(run: Run, searched: Searched) -> Trained:
+    """The run's supernet, of whose weights the pairs that were found are to be made.
+
+    Raises:
+        StorageError: there is none, or it is not finished or damaged.
+    """
+    accuracies = searched.accuracies
+    if accuracies.trained is None and _own_space(run) is None:
+        raise StorageError(
+            f"{run.folder}: weights: none in this run, whose accuracies are {accuracies.source}; "
+            f"`codesign winner {run.folder}` shows the winning pair without them"
+        )
+    return accuracies.trained or load_trained(run)

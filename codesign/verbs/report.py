@@ -21,8 +21,8 @@ from codesign.report.page import Fact, Section, Table, render_page
 from codesign.run import Run, read_json, wrong_content
 from codesign.search.pareto import FloatArray, front_array
 from codesign.supernet.lowering import lower
-from codesign.supernet.space import Subnet
-from codesign.verbs.context import Searched, load_searched
+from codesign.supernet.space import Space, Subnet
+from codesign.verbs.context import Searched, Trained, load_searched, load_weights
 from cost_models.estimate import Estimate, price
 from cost_models.resources import RESOURCES, estimate_resources
 from cost_models.workload import Workload
@@ -61,6 +61,7 @@ class Results:
     """Everything the page is made of; fronts are [n, 3] as in :mod:`codesign.search.pareto`."""
 
     searched: Searched
+    trained: Trained
     fronts: dict[str, FloatArray]
     hypervolumes: dict[str, float]
     measured_front: FloatArray
@@ -85,7 +86,7 @@ def report(run: Run, progress: Progress) -> None:
             figure.savefig(buffer, format="png", dpi=DOTS_PER_INCH)
             write_bytes_atomically(run.report / name, buffer.getvalue())
         searched, rule = results.searched, results.winner.rule
-        subtitle = f"{searched.trained.space.name} on {searched.board.title}; winner: {rule}"
+        subtitle = f"{results.trained.space.name} on {searched.board.title}; winner: {rule}"
         page = render_page(f"codesign: {run.folder.resolve().name}", subtitle, _facts(results), _sections(results))
         write_text_atomically(run.report / "index.html", page)
     progress.say(f"report     {run.report / 'index.html'}")
@@ -93,8 +94,9 @@ def report(run: Run, progress: Progress) -> None:
 
 def _read(run: Run) -> Results:
     searched = load_searched(run)
+    trained = load_weights(run, searched)
     study = searched.task.location.name
-    winner = _read_winner(run, searched, study)
+    winner = _read_winner(run, searched, trained.space, study)
     fronts, measured = read_json(run.fronts), read_json(run.measured_front)
     for path, record, verb in ((run.fronts, fronts, "search"), (run.measured_front, measured, "emit")):
         if record.get("study") != study:
@@ -104,9 +106,10 @@ def _read(run: Run) -> Results:
         volumes = {name: float(fronts["hypervolumes"][name]) for name in methods}
     with wrong_content(run.measured_front):
         measured_front = front_array(measured["front"])
-    workload = lower(searched.trained.space, winner.subnet)
+    workload = lower(trained.space, winner.subnet)
     return Results(
         searched=searched,
+        trained=trained,
         fronts=methods,
         hypervolumes=volumes,
         measured_front=measured_front,
@@ -117,7 +120,7 @@ def _read(run: Run) -> Results:
     )
 
 
-def _read_winner(run: Run, searched: Searched, study: str) -> Verified:
+def _read_winner(run: Run, searched: Searched, space: Space, study: str) -> Verified:
     path = run.project / RECORD
     project, verification = read_json(path), read_json(run.verification)
     with wrong_content(path):
@@ -130,7 +133,7 @@ def _read_winner(run: Run, searched: Searched, study: str) -> Verified:
             images = int(verification["images"])
         return Verified(
             rule=str(origin["rule"]),
-            subnet=searched.trained.space.parse_subnet(origin["subnet"]),
+            subnet=space.parse_subnet(origin["subnet"]),
             accelerator=Accelerator.from_dict(project["accelerator"]),
             validation_accuracy=float(origin["validation_accuracy"]),
             test_float32=float(origin["test_accuracy"]["float32"]),
@@ -153,7 +156,7 @@ def _read_quality(run: Run) -> Quality:
 
 def _pictures(results: Results) -> dict[str, Figure]:
     """File name to picture."""
-    board, estimate, checkpoint = results.searched.board, results.estimate, results.searched.trained.checkpoint
+    board, estimate, checkpoint = results.searched.board, results.estimate, results.trained.checkpoint
     winner, quality = results.winner, results.quality
     used = estimate_resources(winner.accelerator, board)
     phases = checkpoint.schedule.phases

@@ -14,7 +14,7 @@ def test_what_the_verbs_wrote_is_read_back(finished_run: Run) -> None:
     settings = read_json(finished_run.configuration)["search"]
     assert searched.board.name == settings["board"]
     assert searched.task.settings.pairs == settings["pairs"]
-    assert searched.trained.checkpoint.finished
+    assert searched.accuracies.trained.checkpoint.finished
     assert searched.task.location.storage == str(finished_run.study)
 
 

@@ -39,9 +39,9 @@ def different_pairs(searched: Searched, count: int) -> list[Winner]:
 
 def test_three_pairs_of_different_shape_are_bit_exact_and_priced_exactly(finished_run: Run, tmp_path: Path) -> None:
     searched = load_searched(finished_run)
-    test_images = len(searched.trained.data.labels[Split.TEST])
+    test_images = len(searched.accuracies.trained.data.labels[Split.TEST])
     for index, winner in enumerate(different_pairs(searched, 3)):
-        design, images, _ = quantised_design(searched, winner)
+        design, images, _ = quantised_design(searched.accuracies.trained, searched, winner)
         folder = tmp_path / str(index)
         write_project(folder, project_files(design, images, {}))
         result = run_csim(folder)
@@ -62,5 +62,5 @@ def test_the_winner_was_measured_and_is_of_the_front(finished_run: Run) -> None:
     latencies = np.array(fronts["fronts"]["joint"])[:, 1]
     assert np.isclose(latencies, project["predicted"]["latency_ms"], rtol=1e-9).any()
     measured = project["origin"]["validation_accuracy"]
-    images = len(load_searched(finished_run).trained.data.labels[Split.VALIDATION])
+    images = len(load_searched(finished_run).accuracies.trained.data.labels[Split.VALIDATION])
     assert measured * images == pytest.approx(round(measured * images))
