@@ -17,7 +17,7 @@ from codesign.supernet.checkpoint import read_checkpoint
 from codesign.supernet.spaces import load_space
 from codesign.verbs.context import load_searched
 
-VERBS = ("train", "predictor", "search", "emit", "csim", "report", "boards", "demo")
+VERBS = ("train", "predictor", "search", "winner", "emit", "csim", "report", "boards", "demo")
 
 
 def codesign(*arguments: str | Path) -> Result:
@@ -63,6 +63,10 @@ def test_boards_are_listed() -> None:
         (("search", "new", "--board", "zedboard"), ("board", "zedboard", "pynq-z2")),
         (("predictor", "new"), ("no train in this run yet", "codesign train")),
         (("search", "new"), ("no train in this run yet",)),
+        (("search", "new", "--accuracy", "guess"), ("search.accuracy", "guess", "predictor, measured, official")),
+        (("search", "new", "--accuracy", "official"), ("search.space", "given")),
+        (("search", "new", "--accuracy", "official", "--space", "digits"), ("space", "digits", "ofa-mbv3-w1.2")),
+        (("winner", "new"), ("no search in this run yet", "codesign search")),
         (("emit", "new"), ("no search in this run yet", "codesign search")),
         (("emit", "new", "--max-latency-ms", "-1"), ("latency_ms", "-1", "positive")),
         (("emit", "new", "--max-latency-ms", "1", "--min-accuracy", "0.9"), ("min_accuracy", "left out")),

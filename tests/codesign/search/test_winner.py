@@ -2,7 +2,15 @@ import numpy as np
 import pytest
 
 from codesign.search.pareto import PricedPairs
-from codesign.search.winner import BestAccuracyWithin, Knee, LeastLatencyAbove, choose_winner, measure_front, spread
+from codesign.search.winner import (
+    BestAccuracyWithin,
+    Knee,
+    LeastLatencyAbove,
+    choose_winner,
+    measure_front,
+    rule_of,
+    spread,
+)
 from hw_templates.errors import InfeasibleError, InvalidValueError
 
 VALUES = np.array(
@@ -75,6 +83,14 @@ def test_an_empty_front_has_no_winner(joint, front):
 def test_bad_limits_are_named(make, message):
     with pytest.raises(InvalidValueError, match=message):
         make()
+
+
+def test_a_limit_makes_a_rule_and_none_the_knee():
+    assert rule_of(2.0, None) == BestAccuracyWithin(2.0)
+    assert rule_of(None, 0.9) == LeastLatencyAbove(0.9)
+    assert rule_of(None, None) == Knee()
+    with pytest.raises(InvalidValueError, match="min_accuracy: must be left out where max_latency_ms is given"):
+        rule_of(2.0, 0.9)
 
 
 class CountingOracle:

@@ -1,11 +1,23 @@
 import dataclasses
+import shutil
+from pathlib import Path
 
+import numpy as np
 import pytest
+from shared_data import shared_data
 
 from codesign.run import Run, read_json
 from codesign.supernet.checkpoint import read_checkpoint, write_checkpoint
-from codesign.supernet.spaces import DIGITS, load_space
-from codesign.verbs.context import load_data, load_searched, load_trained
+from codesign.supernet.official_predictor import known_space, load_official_predictor
+from codesign.supernet.spaces import DIGITS, OFA_MBV3_W12, load_space
+from codesign.verbs.context import (
+    SearchRequest,
+    load_accuracies,
+    load_data,
+    load_searched,
+    load_trained,
+    load_weights,
+)
 from hw_templates.errors import InvalidValueError, StorageError
 
 
@@ -42,3 +54,88 @@ def test_an_unfinished_training_says_how_to_finish_it(finished_run: Run, tmp_pat
 def test_a_space_without_data_is_refused() -> None:
     with pytest.raises(InvalidValueError, match=r"train\.space: must be digits"):
         load_data(dataclasses.replace(DIGITS, name="other"))
+
+
+GENES = DIGITS.sample_genes(np.random.default_rng(0), 3)
+
+
+def test_measured_accuracies_are_those_of_the_shared_weights(finished_run: Run, tmp_path: Path) -> None:
+    run = Run(Path(shutil.copytree(finished_run.folder, tmp_path / "run")))
+    accuracies = load_accuracies(run, "measured", None)
+    images = len(accuracies.trained.data.labels["validation"])
+    right = accuracies.oracle.accuracy(GENES) * images
+    assert right == pytest.approx(right.round())
+    assert accuracies.digest == accuracies.trained.checkpoint.digest
+    kept = run.accuracies.read_bytes()
+    assert (load_accuracies(run, "measured", "digits").oracle.accuracy(GENES) * images == right).all()
+    assert run.accuracies.read_bytes() == kept
+
+
+def test_official_accuracies_need_nothing_in_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CODESIGN_CACHE", str(shared_data("ofa")))
+    run = Run(tmp_path / "new")
+    accuracies = load_accuracies(run, "official", "ofa-mbv3-w1.2")
+    known = known_space(OFA_MBV3_W12)
+    assert accuracies.space == known
+    assert accuracies.trained is None
+    genes = known.sample_genes(np.random.default_rng(0), 9)
+    assert (accuracies.oracle.accuracy(genes) == load_official_predictor(known).accuracy(genes)).all()
+    request = SearchRequest("kv260", 10, 1, None, 0, space="ofa-mbv3-w1.2", accuracy="official")
+    searched = load_searched(run, request)
+    assert searched.task.location.name == f"ofa-mbv3-w1.2-kv260-{accuracies.digest[:8]}-seed0"
+    assert searched.joint.space == known
+    assert not run.folder.exists()
+
+
+def test_each_source_makes_a_study_of_its_own(finished_run: Run, official_stand_in: None) -> None:
+    names, identities = set(), set()
+    for source in ("predictor", "measured", "official"):
+        searched = load_searched(finished_run, SearchRequest("pynq-z2", 10, 1, None, 0, accuracy=source))
+        assert searched.task.accuracy_name == f"{source} {searched.accuracies.digest}"
+        names.add(searched.task.location.name)
+        identities.add(searched.task.accuracy_name)
+    assert len(names) == len(identities) == 3
+
+
+def test_official_accuracies_are_of_the_runs_space_unless_one_is_named(
+    finished_run: Run, official_stand_in: None
+) -> None:
+    assert load_accuracies(finished_run, "official", None).space.name == "digits"
+    with pytest.raises(InvalidValueError, match=r"search\.space: must be digits, that of the supernet in"):
+        load_accuracies(finished_run, "official", "ofa-mbv3-w1.2")
+
+
+def test_what_a_source_cannot_give_is_one_line(finished_run: Run, tmp_path: Path) -> None:
+    new = Run(tmp_path / "new")
+    with pytest.raises(InvalidValueError, match=r"search\.accuracy: must be one of predictor, measured, official"):
+        load_accuracies(finished_run, "guessed", None)
+    with pytest.raises(InvalidValueError, match=r"search\.space: must be given, as .* no supernet"):
+        load_accuracies(new, "official", None)
+    with pytest.raises(InvalidValueError, match=r"space: must be ofa-mbv3-w1\.2 and .*, got 'ofa-proxyless-w1\.3'"):
+        load_accuracies(new, "official", "ofa-proxyless-w1.3")
+    with pytest.raises(InvalidValueError, match=r"search\.space: must be digits, that of the supernet"):
+        load_accuracies(finished_run, "predictor", "cifar10")
+    for source in ("predictor", "measured"):
+        with pytest.raises(StorageError, match="no train in this run yet"):
+            load_accuracies(new, source, "digits")
+    assert not new.folder.exists()
+
+
+def test_a_predictor_of_another_space_is_refused(finished_run: Run, tmp_path: Path) -> None:
+    run = Run(Path(shutil.copytree(finished_run.folder, tmp_path / "run")))
+    content = dict(np.load(run.predictor))
+    np.savez(run.predictor, **{**content, "space": "cifar10"})
+    with pytest.raises(StorageError, match="a predictor of space cifar10, wanted digits"):
+        load_accuracies(run, "predictor", None)
+
+
+def test_weights_are_the_runs_or_it_says_that_there_are_none(
+    finished_run: Run, official_stand_in: None, tmp_path: Path
+) -> None:
+    official = SearchRequest("pynq-z2", 10, 1, None, 0, space="digits", accuracy="official")
+    digest = load_trained(finished_run).checkpoint.digest
+    for request in (None, official):
+        assert load_weights(finished_run, load_searched(finished_run, request)).checkpoint.digest == digest
+    new = Run(tmp_path)
+    with pytest.raises(StorageError, match="weights: none in this run, whose accuracies are official"):
+        load_weights(new, load_searched(new, official))

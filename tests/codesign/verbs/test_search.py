@@ -1,11 +1,20 @@
+import shutil
+from pathlib import Path
+
 import numpy as np
+import optuna
+import pytest
 
 from codesign.progress import Silent
 from codesign.run import Run, read_json
+from codesign.search.journal import open_journal
 from codesign.search.pareto import ReferencePoint, nondominated
 from codesign.search.worker import read_progress
-from codesign.verbs.context import load_searched, recorded_request
+from codesign.verbs.context import SearchRequest, load_searched, load_trained, recorded_request
+from codesign.verbs.emit import emit
 from codesign.verbs.search import search
+from codesign.verbs.winner import winner
+from hw_templates.errors import StorageError
 
 
 def test_every_method_has_a_front_and_a_hypervolume_that_belong_together(finished_run: Run) -> None:
@@ -31,3 +40,37 @@ def test_baselines_are_searched_once(finished_run: Run) -> None:
     before = [path.stat().st_mtime_ns for path in paths]
     search(finished_run, recorded_request(finished_run), baselines=True, progress=Silent())
     assert before == [path.stat().st_mtime_ns for path in paths]
+
+
+def test_official_accuracies_are_searched_in_an_empty_folder_and_shown(official_stand_in: None, tmp_path: Path) -> None:
+    run = Run(tmp_path / "run")
+    request = SearchRequest("kv260", 4_000, 1, None, 0, space="digits", accuracy="official")
+    search(run, request, baselines=False, progress=Silent())
+    assert recorded_request(run) == request
+    searched = load_searched(run)
+    assert {trial.params["resolution"] for trial in searched.task.open_study().trials} <= {12, 16}
+    winner(run, None, None, Silent())
+    with pytest.raises(StorageError, match="weights: none in this run"):
+        emit(run, None, None, Silent())
+    assert {path.name for path in run.folder.iterdir()} == {"run.json", "study.journal", "fronts.json", "winner.json"}
+
+
+def test_another_board_is_another_study_of_the_same_run(official_stand_in: None, tmp_path: Path) -> None:
+    run, names = Run(tmp_path), []
+    for board in ("pynq-z2", "kv260"):
+        request = SearchRequest(board, 1_000, 1, None, 0, space="digits", accuracy="official")
+        search(run, request, baselines=False, progress=Silent())
+        names.append(load_searched(run).task.location.name)
+    assert sorted(optuna.get_all_study_names(open_journal(run.study))) == sorted(names)
+
+
+def test_a_pair_with_official_accuracies_is_made_of_the_runs_weights(
+    finished_run: Run, official_stand_in: None, tmp_path: Path
+) -> None:
+    run = Run(Path(shutil.copytree(finished_run.folder, tmp_path / "run")))
+    search(run, SearchRequest("pynq-z2", 4_000, 1, None, 0, accuracy="official"), False, Silent())
+    emit(run, None, None, Silent())
+    origin = read_json(run.project / "project.json")["origin"]
+    assert origin["checkpoint"] == load_trained(run).checkpoint.digest
+    # The search knew two of the supernet's three resolutions.
+    assert origin["subnet"]["resolution"] in (12, 16)
