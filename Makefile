@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 CPP := $(shell find hw_templates -name '*.h' -o -name '*.cpp')
 
-.PHONY: demo demo-small test lint unit clean
+.PHONY: demo demo-small test lint unit zigzag clean
 demo: $(READY)
 	$(BIN)/codesign demo
 
@@ -36,5 +36,10 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dashboard,dev,peers]'
 	@touch $@
 
+# The peer of benchmarks/mapping_search.py, in an environment of its own: it wants another numpy.
+zigzag:
+	$(PYTHON) -m venv .venv-zigzag
+	.venv-zigzag/bin/pip install --quiet zigzag-dse==3.9.1 six==1.17.0
+
 clean:
-	rm -rf $(VENV) build *.egg-info
+	rm -rf $(VENV) .venv-zigzag build *.egg-info

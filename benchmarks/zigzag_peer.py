@@ -1,7 +1,7 @@
 """The peer's side of ``mapping_search.py``; runs where zigzag-dse is installed and nothing of this project is.
 
-    python benchmarks/zigzag_peer.py layers mobilenetv2    # its convolutions and products, as JSON
-    python benchmarks/zigzag_peer.py search mobilenetv2    # CPU seconds of its mapping search over the network
+python benchmarks/zigzag_peer.py layers mobilenetv2    # its convolutions and products, as JSON
+python benchmarks/zigzag_peer.py search mobilenetv2    # CPU seconds of its mapping search over the network
 """
 
 import json

@@ -40,11 +40,13 @@ class PairPricer:
         Both are choice indices; the accelerators must be legal. Both results are inf where a layer has no legal
         mapping.
         """
-        used, places = np.unique(self._index.pieces(genes), return_inverse=True)
+        pieces = self._index.pieces(genes)
+        used = np.flatnonzero(np.bincount(pieces.ravel()))
+        places = np.searchsorted(used, pieces)
         cycles, energy_mj = self._piece_costs(used, accelerators)
         layer_cycles = np.zeros((len(genes), len(accelerators)))
         dynamic_mj = np.zeros((len(genes), len(accelerators)))
-        for column in places.reshape(len(genes), -1).T:
+        for column in places.T:
             layer_cycles += cycles[column]
             dynamic_mj += energy_mj[column]
         self.pairs += layer_cycles.size
