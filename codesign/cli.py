@@ -2,21 +2,16 @@
 
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from rich.progress import Progress as Bars
 from rich.table import Table
 
-from codesign.progress import Update
+from codesign.console import session
 from codesign.run import Run
 from hw_templates.board import board_names, load_board
-from hw_templates.errors import CodesignError, VerificationError
 
 app = typer.Typer(
     name="codesign",
@@ -38,47 +33,6 @@ Storage = Annotated[str | None, typer.Option(help="Optuna storage URL; default: 
 supernet_app = typer.Typer(name="supernet", help="Spaces of subnets.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(supernet_app)
 
-EXIT_DISAGREES, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 1, 2, 130
-
-
-class ConsoleProgress:
-    """Progress as bars and lines on a terminal."""
-
-    def __init__(self, console: Console) -> None:
-        self._console = console
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[Update]:
-        """Show a bar while the stage lasts."""
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("{task.percentage:>3.0f}%"),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[where]}"),
-        )
-        with Bars(*columns, console=self._console, transient=True, disable=not self._console.is_terminal) as bars:
-            task = bars.add_task(name, total=1.0, where="")
-            yield lambda share, text: bars.update(task, completed=share, where=text)
-
-    def say(self, text: str) -> None:
-        """Print a line."""
-        self._console.print(text, highlight=False, markup=False, soft_wrap=True)
-
-
-@contextmanager
-def _session() -> Iterator[ConsoleProgress]:
-    """Yield the progress to show, and turn what goes wrong into one line and an exit code."""
-    try:
-        yield ConsoleProgress(Console())
-    except CodesignError as error:
-        typer.echo(f"codesign: {error}", err=True)
-        raise typer.Exit(EXIT_DISAGREES if isinstance(error, VerificationError) else EXIT_BAD_INPUT) from error
-    except KeyboardInterrupt:
-        typer.echo("codesign: stopped; the same command goes on from here", err=True)
-        raise typer.Exit(EXIT_INTERRUPTED) from None
-
 
 @app.command()
 def train(
@@ -91,7 +45,7 @@ def train(
 
     Example: codesign train runs/digits
     """
-    with _session() as progress:
+    with session() as progress:
         from codesign.verbs.train import train as verb
 
         verb(Run(run), space, preset, seed, progress)
@@ -107,7 +61,7 @@ def predictor(
 
     Example: codesign predictor runs/digits --samples 300
     """
-    with _session() as progress:
+    with session() as progress:
         from codesign.verbs.predictor import fit as verb
 
         verb(Run(run), samples, seed, progress)
@@ -134,7 +88,7 @@ def search(
     Example: codesign search runs/digits --board pynq-z2 --workers 2
     Example: codesign search runs/imagenet --space ofa-mbv3-w1.2 --accuracy official --board zcu104
     """
-    with _session() as progress:
+    with session() as progress:
         from codesign.verbs.context import SearchRequest
         from codesign.verbs.search import search as verb
 
@@ -150,7 +104,7 @@ def winner(run: RunFolder, max_latency_ms: MaxLatency = None, min_accuracy: MinA
 
     Example: codesign winner runs/imagenet --max-latency-ms 25
     """
-    with _session() as progress:
+    with session() as progress:
         from codesign.verbs.winner import winner as verb
 
         verb(Run(run), max_latency_ms, min_accuracy, progress)
@@ -168,7 +122,7 @@ def emit(
 
     Example: codesign emit runs/digits --max-latency-ms 0.5
     """
-    with _session() as progress:
+    with session() as progress:
         from codesign.verbs.emit import emit as verb
 
         verb(Run(run), max_latency_ms, min_accuracy, progress)
@@ -184,7 +138,7 @@ def csim(
 
     Example: codesign csim runs/digits
     """
-    with _session() as progress:
+    with session() as progress:
         from codesign.verbs.csim import csim as verb
 
         verb(Run(run), sanitize, images, progress)
@@ -196,7 +150,7 @@ def report(run: RunFolder) -> None:
 
     Example: codesign report runs/digits
     """
-    with _session() as progress:
+    with session() as progress:
         from codesign.verbs.report import report as verb
 
         verb(Run(run), progress)
@@ -216,7 +170,7 @@ def fetch(
 
     Example: codesign fetch acc_predictor.pth
     """
-    with _session() as progress:
+    with session() as progress:
         from codesign.verbs.fetch import bring, show
 
         (show if list_ else bring)(names or [], folder, progress)
@@ -230,7 +184,7 @@ def info(
 
     Example: codesign supernet info ofa-mbv3-w1.2
     """
-    with _session() as progress:
+    with session() as progress:
         from codesign.verbs.supernet import info as verb
 
         verb(space, progress)
@@ -239,7 +193,7 @@ def info(
 @app.command()
 def boards() -> None:
     """List the boards and what they hold."""
-    with _session():
+    with session():
         table = Table(box=None)
         table.add_column("board", no_wrap=True)
         table.add_column("title", no_wrap=True)
@@ -264,7 +218,7 @@ def demo(
 
     Example: codesign demo
     """
-    with _session() as progress:
+    with session() as progress:
         from codesign.verbs.demo import FULL, SMALL
         from codesign.verbs.demo import demo as verb
 
