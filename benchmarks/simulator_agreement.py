@@ -43,11 +43,14 @@ class Case:
 
 
 def random_layer(rng: np.random.Generator) -> Layer:
-    """A layer as mobile networks have them, of up to 28 x 28 pixels and 256 channels."""
-    operation = rng.choice([Operation.CONV, Operation.CONV, Operation.DEPTHWISE, Operation.SCALE, Operation.POOL])
+    """A layer as mobile and residual networks have them, of up to 28 x 28 pixels and 256 channels."""
+    operation = Operation(str(rng.choice([Operation.CONV, *Operation])))
     size, channels = int(rng.integers(1, 29)), int(rng.integers(1, 257))
     if operation == Operation.POOL:
-        return Layer(operation, channels, channels, size, size, size, size)
+        kernel, stride = (2, 2) if rng.integers(2) else (size, 1)
+        return Layer(operation, channels, channels, size, size, kernel, kernel, stride)
+    if operation == Operation.MAX_POOL:
+        return Layer(operation, channels, channels, size, size, 3, 3, int(rng.integers(1, 3)), 1)
     if operation == Operation.SCALE:
         return Layer(operation, channels, channels, size, size)
     kernel, stride, residual = int(rng.choice([1, 1, 3, 5, 7])), int(rng.integers(1, 3)), bool(rng.integers(2))

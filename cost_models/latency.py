@@ -22,7 +22,6 @@ from cost_models.coefficients import LatencyCoefficients
 from cost_models.layer_columns import LayerColumns
 from cost_models.tiling import BODY, LAST, Array, ChannelTiling, Engine, PixelTile, PixelTiling
 from cost_models.visits import RELOADS_IFMAP, RELOADS_WEIGHTS, Inside, Line, PixelTiles, Visit
-from cost_models.workload import Operation
 from hw_templates import isa
 from hw_templates.board import Board
 
@@ -106,7 +105,7 @@ class Stages:
         self.whole_in = visit.inside != Inside.INPUTS if self.dense else visit.single_out
         self._timing = timing
         self._residual = layers.residual
-        self._loads_weights = layers.operation != Operation.POOL
+        self._loads_weights = not layers.operation.is_pool
         self.out_classes = (LAST,) if visit.single_out else (BODY, LAST)
         self.in_classes = (BODY, LAST) if visit.inside == Inside.INPUTS else (LAST,)
         pairs = [(m, n) for m in self.out_classes for n in self.in_classes]

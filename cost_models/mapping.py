@@ -102,8 +102,8 @@ class Mapping:
 
 
 def channelwise_weight_bytes(layer: Layer, channels: int, accelerator: Accelerator) -> int:
-    """Bytes of weights that a tile of ``channels`` of a channel-wise layer loads: none for POOL, the gate for SCALE."""
-    if layer.operation == Operation.POOL:
+    """Bytes of weights that a tile of ``channels`` of a channel-wise layer loads: none for pools, SCALE its gate."""
+    if layer.operation.is_pool:
         return 0
     if layer.operation == Operation.SCALE:
         return channels

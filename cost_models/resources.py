@@ -118,7 +118,9 @@ def logic(a: AnyAccelerator, coefficients: LogicCoefficients) -> tuple[Count, Co
     products = rows * cols * pixels
     sums = rows * pixels
     rotations = 2 * cols * _multiplexer_luts(pixels, 8) * pixels
+    # A channel of the depthwise unit is one of its column group's, and takes its sum or the greater operand.
     lane_inputs = a.depthwise_lanes * pixels * _multiplexer_luts(cols // a.depthwise_lanes, 8)
+    lane_results = a.depthwise_lanes * pixels * _multiplexer_luts(2, 32)
     results = word * _multiplexer_luts(rows // word * pixels, 32)
     # Each weight is a byte of its line, or half a byte of the line's first or second half.
     unpacking = rows * cols * _multiplexer_luts(3, 8)
@@ -131,6 +133,7 @@ def logic(a: AnyAccelerator, coefficients: LogicCoefficients) -> tuple[Count, Co
         + (sums + a.depthwise_lanes * pixels) * coefficients.lut_per_sum
         + rotations
         + lane_inputs
+        + lane_results
         + results
         + unpacking
         + word * coefficients.lut_per_requantiser

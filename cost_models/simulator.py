@@ -182,7 +182,7 @@ class _Simulation:
     def _weights(self, tile: _Tile) -> _Burst:
         layer, accelerator = self.layer, self.accelerator
         taps, channels = layer.kernel_height * layer.kernel_width, _size(tile.outputs)
-        if layer.operation == Operation.POOL:
+        if layer.operation.is_pool:
             return _Burst(1, 0)
         if layer.operation == Operation.SCALE:
             return _Burst(1, math.ceil(channels / self.word))

@@ -15,14 +15,21 @@ IMAGE = "image"
 class Operation(StrEnum):
     """What a layer computes.
 
-    A fully connected layer is a 1x1 convolution of a 1x1 map. POOL averages a whole map to 1x1. SCALE multiplies
-    each channel of a map by that channel of a 1x1 map, as squeeze-and-excite does.
+    A fully connected layer is a 1x1 convolution of a 1x1 map. POOL averages a whole map to 1x1, or its windows of 2x2
+    at stride 2; a window that overhangs the map averages what is inside. MAX_POOL takes the greatest of 3x3 windows.
+    SCALE multiplies each channel of a map by that channel of a 1x1 map, as squeeze-and-excite does.
     """
 
     CONV = "conv"
     DEPTHWISE = "depthwise"
     POOL = "pool"
+    MAX_POOL = "max_pool"
     SCALE = "scale"
+
+    @property
+    def is_pool(self) -> bool:
+        """Whether it reads nothing but a map."""
+        return self in (Operation.POOL, Operation.MAX_POOL)
 
 
 class Activation(StrEnum):
@@ -78,10 +85,20 @@ class Layer:
                 raise UnsupportedLayerError(f"layer.kernel: {self.operation} has 1x1, 3x3, 5x5 and 7x7, got {kernel}")
             if not 0 <= self.padding <= self.kernel_height // 2:
                 raise UnsupportedLayerError(f"layer.padding: at most half the kernel, got {self.padding}")
-        elif self.operation == Operation.POOL and kernel != (self.in_height, self.in_width):
-            raise UnsupportedLayerError(f"layer.kernel: pool averages the whole map, got {kernel}")
-        elif self.operation == Operation.SCALE and kernel != (1, 1):
+        elif self.operation == Operation.MAX_POOL:
+            if (*kernel, self.padding) != (3, 3, 1):
+                raise UnsupportedLayerError(
+                    f"layer.kernel: max_pool is 3x3 with a padding of 1, got {kernel} with {self.padding}"
+                )
+        elif self.operation == Operation.POOL:
+            if (*kernel, self.stride) != (2, 2, 2) and kernel != (self.in_height, self.in_width):
+                raise UnsupportedLayerError(
+                    f"layer.kernel: pool averages the whole map, or 2x2 at stride 2, got {kernel} at {self.stride}"
+                )
+        elif kernel != (1, 1):
             raise UnsupportedLayerError(f"layer.kernel: scale is 1x1, got {kernel}")
+        if self.operation in (Operation.POOL, Operation.SCALE) and self.padding:
+            raise UnsupportedLayerError(f"layer.padding: {self.operation} has none, got {self.padding}")
         weight_bits = (8, 4) if self.operation in (Operation.CONV, Operation.DEPTHWISE) else (8,)
         if self.weight_bits not in weight_bits:
             raise UnsupportedLayerError(
@@ -97,12 +114,17 @@ class Layer:
     @property
     def out_height(self) -> int:
         """Rows of the output."""
-        return (self.in_height + 2 * self.padding - self.kernel_height) // self.stride + 1
+        return self._outputs(self.in_height, self.kernel_height)
 
     @property
     def out_width(self) -> int:
         """Columns of the output."""
-        return (self.in_width + 2 * self.padding - self.kernel_width) // self.stride + 1
+        return self._outputs(self.in_width, self.kernel_width)
+
+    def _outputs(self, extent: int, kernel: int) -> int:
+        span = extent + 2 * self.padding - kernel
+        # The last window of an average may overhang the map.
+        return (-(-span // self.stride) if self.operation == Operation.POOL else span // self.stride) + 1
 
     @property
     def macs(self) -> int:
@@ -114,7 +136,10 @@ class Layer:
 
 @dataclass(frozen=True)
 class Node:
-    """One layer in its place: ``ifmap``, ``gate`` and ``residual`` name the nodes (or ``image``) it reads."""
+    """One layer in its place: ``ifmap``, ``gate`` and ``residual`` name the nodes (or ``image``) it reads.
+
+    The residual is added before the activation, or after it where the node ``adds_last``.
+    """
 
     name: str
     layer: Layer
@@ -122,6 +147,7 @@ class Node:
     activation: Activation = Activation.IDENTITY
     gate: str | None = None
     residual: str | None = None
+    adds_last: bool = False
 
     @property
     def reads(self) -> tuple[tuple[str, str], ...]:
@@ -153,6 +179,8 @@ class Workload:
                 raise InvalidValueError(f"{node.name}.gate", node.gate, "given for scale and for nothing else")
             if (node.residual is not None) != layer.residual:
                 raise InvalidValueError(f"{node.name}.residual", node.residual, "given where the layer adds one")
+            if node.adds_last and node.residual is None:
+                raise InvalidValueError(f"{node.name}.adds_last", True, "false where nothing is added")
             wanted = {
                 "ifmap": (layer.in_channels, layer.in_height, layer.in_width),
                 "gate": (layer.out_channels, 1, 1),

@@ -19,6 +19,15 @@ class OperationCode(IntEnum):
     DEPTHWISE = 1
     POOL = 2
     SCALE = 3
+    MAX_POOL = 4
+
+
+class ResidualCode(IntEnum):
+    """Value of a descriptor's ``residual``: whether a map is added, and where."""
+
+    NONE = 0
+    BEFORE_ACTIVATION = 1
+    AFTER_ACTIVATION = 2
 
 
 class LoopOrderCode(IntEnum):
@@ -52,7 +61,7 @@ FIELDS: tuple[tuple[str, str], ...] = (
     ("parameter_word", "where the channel parameters start"),
     ("table_word", "where the activation table starts"),
     ("counter_word", "where the four trip counters are written"),
-    ("residual", "1 where a map is added"),
+    ("residual", "whether a map is added, before or after the activation table"),
     ("residual_multiplier", "scaling of the added map"),
     ("residual_shift", "and its rounding shift"),
     ("four_bit_weights", "1 where weights have 4 bits and lie two to a byte"),
@@ -86,6 +95,7 @@ def c_header() -> str:
         f"constexpr int DESCRIPTOR_FIELDS = {DESCRIPTOR_FIELDS};  // int32 values, some of them reserved",
         *(f"constexpr int OPERATION_{code.name} = {code.value};" for code in OperationCode),
         *(f"constexpr int LOOP_ORDER_{code.name} = {code.value};" for code in LoopOrderCode),
+        *(f"constexpr int RESIDUAL_{code.name} = {code.value};" for code in ResidualCode),
         "",
         "struct Descriptor {",
         *(f"    int32_t {name + ';':<{width}}  // {meaning}" for name, meaning in FIELDS),

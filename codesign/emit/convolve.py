@@ -26,15 +26,15 @@ def layer_sums(layer: Layer, ifmap: Maps, weight: Maps | None, gate: Maps | None
         gate: [n, C, 1, 1] for a scale; otherwise unused.
 
     Returns:
-        [n, M, OH, OW] of the type of ``ifmap``. A pool gives the sum of each map, not its mean.
+        [n, M, OH, OW] of the type of ``ifmap``. An average pool gives the sum of each window, not its mean; where half
+        a window overhangs the map, the other half counts twice, so that the mean is that of what is inside.
     """
     if layer.operation == Operation.SCALE:
         assert gate is not None
         scaled: Maps = ifmap * gate
         return scaled
-    if layer.operation == Operation.POOL:
-        total: Maps = ifmap.sum(axis=(2, 3), keepdims=True, dtype=ifmap.dtype)
-        return total
+    if layer.operation.is_pool:
+        return _pool(layer, ifmap)
     assert weight is not None
     taps = layer.kernel_height * layer.kernel_width
     at_once = max(1, COLUMN_VALUES // (layer.in_channels * taps * layer.out_height * layer.out_width))
@@ -43,13 +43,32 @@ def layer_sums(layer: Layer, ifmap: Maps, weight: Maps | None, gate: Maps | None
     )
 
 
+def _windows(layer: Layer, padded: Maps) -> Maps:
+    """[n, C, OH, OW, k, k] what each output reads."""
+    kernel, s = (layer.kernel_height, layer.kernel_width), layer.stride
+    windows: Maps = np.lib.stride_tricks.sliding_window_view(padded, (1, 1, *kernel))[:, :, ::s, ::s, 0, 0]
+    return windows
+
+
+def _pool(layer: Layer, ifmap: Maps) -> Maps:
+    if layer.operation == Operation.MAX_POOL:
+        # Every window reads some of the map, so the least of it changes no maximum.
+        p = layer.padding
+        padded = np.pad(ifmap, ((0, 0), (0, 0), (p, p), (p, p)), constant_values=ifmap.min())
+        greatest: Maps = _windows(layer, padded).max(axis=(4, 5))
+        return greatest
+    below = (layer.out_height - 1) * layer.stride + layer.kernel_height - layer.in_height
+    right = (layer.out_width - 1) * layer.stride + layer.kernel_width - layer.in_width
+    padded = np.pad(ifmap, ((0, 0), (0, 0), (0, below), (0, right)), mode="edge")
+    total: Maps = _windows(layer, padded).sum(axis=(4, 5), dtype=ifmap.dtype)
+    return total
+
+
 def _convolve(layer: Layer, ifmap: Maps, weight: Maps) -> Maps:
     """Sums of a dense or depthwise convolution as a product of matrices over the pixels of all images."""
-    p, s = layer.padding, layer.stride
-    padded = np.pad(ifmap, ((0, 0), (0, 0), (p, p), (p, p)))
-    kernel = (layer.kernel_height, layer.kernel_width)
-    windows = np.lib.stride_tricks.sliding_window_view(padded, (1, 1, *kernel))[:, :, ::s, ::s, 0, 0]
-    columns = windows.transpose(1, 4, 5, 0, 2, 3).reshape(layer.in_channels, kernel[0] * kernel[1], -1)
+    p, taps = layer.padding, layer.kernel_height * layer.kernel_width
+    windows = _windows(layer, np.pad(ifmap, ((0, 0), (0, 0), (p, p), (p, p))))
+    columns = windows.transpose(1, 4, 5, 0, 2, 3).reshape(layer.in_channels, taps, -1)
     # einsum and not matmul: for integers it is the one of the two that uses the vector units.
     if layer.operation == Operation.DEPTHWISE:
         sums = np.einsum("ck,ckp->cp", weight.reshape(layer.in_channels, -1), columns)

@@ -15,7 +15,7 @@ def run_float(workload: Workload, weights: Weights, images: npt.NDArray[np.float
     """The network's result [n, M] (or [n, M, OH, OW] where the last map has pixels) for images [n, C, H, W]."""
 
     def compute(node: Node, reads: dict[str, Maps]) -> Maps:
-        return activated(node, before_activation(node, weights, reads))
+        return activated(node, before_activation(node, weights, reads), reads)
 
     result = last_map(walk(workload, images, compute))
     return result[:, :, 0, 0] if result.shape[2:] == (1, 1) else result
@@ -26,11 +26,12 @@ def before_activation(node: Node, weights: Weights, reads: dict[str, Maps]) -> M
     weight, bias = weights.get(node.name, (None, np.zeros(node.layer.out_channels, np.float32)))
     sums = layer_sums(node.layer, reads["ifmap"], weight, reads.get("gate"))
     if node.layer.operation == Operation.POOL:
-        sums = sums / (node.layer.in_height * node.layer.in_width)
+        sums = sums / (node.layer.kernel_height * node.layer.kernel_width)
     before: Maps = sums + bias[:, None, None]
-    return before + reads["residual"] if "residual" in reads else before
+    return before + reads["residual"] if "residual" in reads and not node.adds_last else before
 
 
-def activated(node: Node, values: Maps) -> Maps:
-    """A node's map from what its activation is applied to."""
-    return activate(node.activation, values)
+def activated(node: Node, values: Maps, reads: dict[str, Maps]) -> Maps:
+    """A node's map from what its activation is applied to, and the maps that it reads by role."""
+    after: Maps = activate(node.activation, values)
+    return after + reads["residual"] if node.adds_last else after

@@ -5,6 +5,8 @@ Every layer is int32 sums, then for each output channel
     v = sum + bias
     r = (v * multiplier + 2^(shift-1)) >> shift            (+ the residual map, rescaled by its own pair)
     result = table[clamp(r, -128, 127) + 128]
+
+A node that adds last adds the residual map to the result instead, and clamps again.
 """
 
 from collections.abc import Iterator
@@ -57,7 +59,7 @@ def _walk_integer(network: QuantisedNetwork, images: npt.NDArray[np.int8]) -> It
     layers = {layer.node.name: layer for layer in network.layers}
 
     def compute(node: Node, reads: dict[str, Maps]) -> Maps:
-        return after_table(layers[node.name], before_table(layers[node.name], reads))
+        return after_table(layers[node.name], before_table(layers[node.name], reads), reads)
 
     return walk(network.workload, images, compute)
 
@@ -68,15 +70,19 @@ def before_table(layer: QuantisedLayer, reads: dict[str, Maps]) -> npt.NDArray[n
     weight = None if layer.weight is None else layer.weight.astype(np.int32)
     value = layer_sums(layer.node.layer, wide["ifmap"], weight, wide.get("gate")) + _per_channel(layer.bias)
     result = rescale(value, _per_channel(layer.multiplier), _per_channel(layer.shift))
-    if "residual" in wide:
+    if "residual" in wide and not layer.node.adds_last:
         result += rescale(wide["residual"], layer.residual_multiplier, layer.residual_shift)
     return saturate(result)
 
 
-def after_table(layer: QuantisedLayer, before: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
-    """A layer's map from its result before the activation table."""
+def after_table(layer: QuantisedLayer, before: npt.NDArray[np.int8], reads: dict[str, Maps]) -> npt.NDArray[np.int8]:
+    """A layer's map from its result before the activation table, and the maps it reads by role."""
     looked_up: npt.NDArray[np.int8] = layer.table[before.astype(np.intp) + 128]
-    return looked_up
+    if not layer.node.adds_last:
+        return looked_up
+    return saturate(
+        looked_up + rescale(reads["residual"].astype(np.int32), layer.residual_multiplier, layer.residual_shift)
+    )
 
 
 def _per_channel(values: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from codesign.emit.activation_table import SHARED_SCALE, Floats, activate, to_grid
 from codesign.emit.convolve import Maps, walk
 from codesign.emit.float_reference import Weights, activated, before_activation
-from cost_models.workload import Activation, Node, Workload
+from cost_models.workload import IMAGE, Activation, Node, Operation, Workload
 from hw_templates.errors import InvalidValueError
 
 STEPS = 127
@@ -42,11 +42,12 @@ def choose_map_scales(
     of all images: clipping the few largest values buys finer steps for the others. Before an h-swish or h-sigmoid
     the error is that of the activation, so values below -3 may clip. The network's last map is not clipped, because
     clipped logits tie. An h-sigmoid's result has the scale 1/127. Where a layer adds a residual, its scale covers
-    the sum.
+    the sum. The greatest of some values has their scale, so that a max pool rounds nothing.
 
     Raises:
         InvalidValueError: a map leaves the range of float32.
     """
+    input_scale = best_scales(Activation.IDENTITY, images, CLIPPING)[1]
     scales: dict[str, MapScales] = {}
     last = workload.nodes[-1].name
 
@@ -54,14 +55,20 @@ def choose_map_scales(
         before = before_activation(node, weights, reads)
         if not np.isfinite(before).all():
             raise InvalidValueError(f"{node.name}: calibrated map", float(np.abs(before).max()), "finite")
-        step, after = best_scales(node.activation, before, CLIPPING[:1] if node.name == last else CLIPPING)
+        result = activated(node, before, reads)
+        clipping = CLIPPING[:1] if node.name == last else CLIPPING
+        step, after = best_scales(node.activation, before, clipping)
+        if node.layer.operation == Operation.MAX_POOL:
+            step = after = input_scale if node.ifmap == IMAGE else scales[node.ifmap].after
+        elif node.adds_last:
+            after = best_scales(Activation.IDENTITY, result, clipping)[1]
         means = np.clip(before / step, -128, 127).mean(axis=(0, 2, 3), dtype=np.float64)
         scales[node.name] = MapScales(step, after, means)
-        return activated(node, before)
+        return result
 
     for _ in walk(workload, images, compute):
         pass
-    return best_scales(Activation.IDENTITY, images, CLIPPING)[1], scales
+    return input_scale, scales
 
 
 def best_scales(activation: Activation, before: Maps, clipping: Floats) -> tuple[float, float]:

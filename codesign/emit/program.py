@@ -24,6 +24,7 @@ _OPERATION_CODES = {
     Operation.DEPTHWISE: isa.OperationCode.DEPTHWISE,
     Operation.POOL: isa.OperationCode.POOL,
     Operation.SCALE: isa.OperationCode.SCALE,
+    Operation.MAX_POOL: isa.OperationCode.MAX_POOL,
 }
 _LOOP_ORDER_CODES = {
     LoopOrder.PIXELS_OUTER: isa.LoopOrderCode.PIXELS_OUTER,
@@ -211,7 +212,8 @@ def _describe(record: np.void, quantised: QuantisedLayer, mapping: Mapping, maps
     if node.gate is not None:
         record["weight_word"] = maps[node.gate]
     if node.residual is not None:
-        record["residual"] = 1
+        code = isa.ResidualCode
+        record["residual"] = code.AFTER_ACTIVATION if node.adds_last else code.BEFORE_ACTIVATION
         record["residual_word"] = maps[node.residual]
         record["residual_multiplier"] = quantised.residual_multiplier
         record["residual_shift"] = quantised.residual_shift

@@ -105,14 +105,15 @@ def _quantise_layer(
         bias = np.floor(floats[1] / product_step + 0.5).astype(np.int32)
     elif node.gate is not None:
         product_step *= steps[node.gate]
-    else:
-        product_step /= layer.in_height * layer.in_width
+    elif layer.operation == Operation.POOL:
+        product_step /= layer.kernel_height * layer.kernel_width
     _check_sums(node, weight, bias)
     multiplier, shift = multiplier_and_shift(product_step / scales.before, f"{node.name}.multiplier")
     residual_multiplier, residual_shift = np.zeros((), np.int32), np.ones((), np.int32)
     if node.residual is not None:
+        added_to = scales.after if node.adds_last else scales.before
         residual_multiplier, residual_shift = multiplier_and_shift(
-            steps[node.residual] / scales.before, f"{node.name}.residual_multiplier"
+            steps[node.residual] / added_to, f"{node.name}.residual_multiplier"
         )
     table = activation_table(node.activation, scales.before, scales.after)
     return QuantisedLayer(node, weight, bias, multiplier, shift, table, int(residual_multiplier), int(residual_shift))
@@ -137,7 +138,7 @@ def _correct_biases(
             _check_sums(node, layer.weight, bias)
             before = before_table(layer, reads)
         corrected.append(layer)
-        return after_table(layer, before)
+        return after_table(layer, before, reads)
 
     for _ in walk(network.workload, images, compute):
         pass
@@ -162,6 +163,6 @@ def _check_sums(node: Node, weight: npt.NDArray[np.int8] | None, bias: npt.NDArr
     elif node.gate is not None:
         largest = np.array([128 * 128])
     else:
-        largest = np.array([128 * node.layer.in_height * node.layer.in_width])
+        largest = np.array([128 * node.layer.kernel_height * node.layer.kernel_width])
     if largest.max() > SUM_MAX:
         raise InvalidValueError(f"{node.name}: largest possible sum", int(largest.max()), f"at most {SUM_MAX}")

@@ -12,6 +12,8 @@ from scipy import sparse
 from codesign.supernet.mobile_pieces import mobile_pieces
 from codesign.supernet.mobile_space import MobileSpace
 from codesign.supernet.pieces import Piece
+from codesign.supernet.resnet_pieces import resnet_pieces
+from codesign.supernet.resnet_space import ResNetSpace
 from codesign.supernet.space import Genes, Space, Subnet
 from cost_models.workload import IMAGE, Layer, Node, Workload
 from hw_templates.errors import InvalidValueError
@@ -26,9 +28,13 @@ def pieces_of(space: Space) -> tuple[Piece, ...]:
     Raises:
         InvalidValueError: no layers are known for spaces of this kind.
     """
-    if isinstance(space, MobileSpace):
-        return mobile_pieces(space)
-    raise InvalidValueError("space", type(space).__name__, "a MobileSpace")
+    match space:
+        case MobileSpace():
+            return mobile_pieces(space)
+        case ResNetSpace():
+            return resnet_pieces(space)
+        case _:
+            raise InvalidValueError("space", type(space).__name__, "a MobileSpace or a ResNetSpace")
 
 
 def lower(space: Space, subnet: Subnet) -> Workload:

@@ -2,8 +2,8 @@
 
 from functools import partial
 
-from codesign.supernet.mobile_space import MobileSpace, Position, halved, squeezed_channels
-from codesign.supernet.pieces import Piece, Values, convolution, global_pool
+from codesign.supernet.mobile_space import MobileSpace, Position, squeezed_channels
+from codesign.supernet.pieces import Piece, Values, convolution, global_pool, halved
 from cost_models.workload import Activation, Layer, Node, Operation
 
 

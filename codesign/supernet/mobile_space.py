@@ -149,11 +149,6 @@ def squeezed_channels(channels: int) -> int:
     return round_channels(channels / 4)
 
 
-def halved(size: int, halvings: int) -> int:
-    """Side of a map after convolutions of stride 2 with padding of half their kernel: halves are rounded up."""
-    return -(-size // (1 << halvings))
-
-
 @dataclass(frozen=True)
 class MobileSpace(Space):
     """Subnets of a stem, stages, a last 1x1 expansion, average pool, perhaps a mixing layer, and a classifier.

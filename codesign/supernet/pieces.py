@@ -24,6 +24,11 @@ class Piece:
     block: str | None = None
 
 
+def halved(size: int, halvings: int) -> int:
+    """Side of a map after layers of stride 2, each of which rounds its half up."""
+    return -(-size // (1 << halvings))
+
+
 def convolution(
     in_channels: int,
     out_channels: int,

@@ -145,9 +145,14 @@ class ResNetSpace(Space):
         check_choices("space.widths", self.widths, 0.01)
         check_choices("space.expands", self.expands, 0.01)
 
+    @property
+    def halvings(self) -> int:
+        """Strides of 2 between the image and the last stage's map: stem and max pool halve it before the stages."""
+        return 2 + sum(stage.stride == 2 for stage in self.stages)
+
     @cached_property
     def positions(self) -> tuple[BottleneckPosition, ...]:
-        """All places of blocks, in the order they run; stem and max pool halve the image twice."""
+        """All places of blocks, in the order they run."""
         positions, halvings = [], 2
         for index, stage in enumerate(self.stages):
             for block in range(stage.depths[-1]):

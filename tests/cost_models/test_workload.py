@@ -16,6 +16,16 @@ def test_output_shapes_are_those_of_torch(kernel: int, stride: int, size: int) -
     assert result.shape == (1, 5, layer.out_height, layer.out_width)
 
 
+@pytest.mark.parametrize("size", [1, 2, 7, 8])
+def test_pools_have_the_shapes_of_torch(size: int) -> None:
+    features = torch.zeros(1, 5, size, size + 1)
+    average = Layer(Operation.POOL, 5, 5, size, size + 1, 2, 2, 2)
+    assert nn.AvgPool2d(2, 2, ceil_mode=True)(features).shape == (1, 5, average.out_height, average.out_width)
+    for stride in (1, 2):
+        greatest = Layer(Operation.MAX_POOL, 5, 5, size, size + 1, 3, 3, stride, 1)
+        assert nn.MaxPool2d(3, stride, 1)(features).shape == (1, 5, greatest.out_height, greatest.out_width)
+
+
 def test_macs_by_hand() -> None:
     assert Layer(Operation.CONV, 3, 16, 8, 8, 3, 3, 2, 1).macs == 4 * 4 * 16 * 3 * 9
     assert Layer(Operation.DEPTHWISE, 16, 16, 8, 8, 5, 5, 1, 2).macs == 8 * 8 * 16 * 25
@@ -31,7 +41,16 @@ def test_macs_by_hand() -> None:
         ((Operation.CONV, 3, 5, 8, 8, 3, 5, 1, 1), "kernel: conv has"),
         ((Operation.CONV, 3, 5, 8, 8, 3, 3, 1, 2), "padding: at most half the kernel, got 2"),
         ((Operation.DEPTHWISE, 3, 5, 8, 8, 3, 3, 1, 1), "out_channels: depthwise keeps the 3 channels, got 5"),
-        ((Operation.POOL, 3, 3, 8, 8, 2, 2), "kernel: pool averages the whole map"),
+        (
+            (Operation.POOL, 3, 3, 8, 8, 2, 2),
+            r"kernel: pool averages the whole map, or 2x2 at stride 2, got \(2, 2\) at 1",
+        ),
+        ((Operation.POOL, 3, 3, 8, 8, 3, 3, 2), r"kernel: pool averages .*, got \(3, 3\) at 2"),
+        ((Operation.POOL, 3, 3, 8, 8, 2, 2, 2, 1), "padding: pool has none, got 1"),
+        (
+            (Operation.MAX_POOL, 3, 3, 8, 8, 2, 2, 2),
+            r"kernel: max_pool is 3x3 with a padding of 1, got \(2, 2\) with 0",
+        ),
         ((Operation.SCALE, 3, 3, 8, 8, 3, 3), "kernel: scale is 1x1"),
         ((Operation.CONV, 3, 5, 8, 8, 1, 1, 1, 0, False, 2), "weight_bits: conv has 8 and 4, got 2"),
         ((Operation.POOL, 3, 3, 8, 8, 8, 8, 1, 0, False, 4), "weight_bits: pool has 8, got 4"),
@@ -88,6 +107,7 @@ def test_the_graph_shows_who_reads_whom() -> None:
         ((Node("a", POINTWISE, IMAGE, gate=IMAGE),), r"a\.gate: must be given for scale"),
         ((Node("a", ADDING, IMAGE),), r"a\.residual: must be given where the layer adds one"),
         ((Node("a", POINTWISE, IMAGE, residual=IMAGE),), r"a\.residual: must be given where"),
+        ((Node("a", POINTWISE, IMAGE, adds_last=True),), r"a\.adds_last: must be false where nothing is added"),
     ],
 )
 def test_nodes_that_do_not_meet_are_refused(nodes: tuple[Node, ...], message: str) -> None:

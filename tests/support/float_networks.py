@@ -23,7 +23,7 @@ def conv(c: int, m: int, size: int, kernel: int = 1, stride: int = 1, residual: 
 
 
 def channelwise(operation: Operation, c: int, size: int, kernel: int = 1, stride: int = 1) -> Layer:
-    padding = kernel // 2 if operation == Operation.DEPTHWISE else 0
+    padding = kernel // 2 if operation in (Operation.DEPTHWISE, Operation.MAX_POOL) else 0
     return Layer(operation, c, c, size, size, kernel, kernel, stride, padding)
 
 
@@ -48,6 +48,26 @@ def every_operation(size: int = 8, channels: int = 1, classes: int = 10) -> Work
     )
 
 
+def bottlenecks(size: int = 18, channels: int = 3, classes: int = 10) -> Workload:
+    """A stem that adds after its activation, a max pool, a bottleneck that halves a map of odd size, a head."""
+    half, odd = size // 2, (size // 2 + 1) // 2
+    small, relu = (odd + 1) // 2, Activation.RELU
+    return Workload(
+        (
+            Node("first", conv(channels, 12, size, 3, 2), IMAGE, relu),
+            Node("last", conv(12, 12, half, 3, residual=True), "first", relu, residual="first", adds_last=True),
+            Node("greatest", channelwise(Operation.MAX_POOL, 12, half, 3, 2), "last"),
+            Node("halve", channelwise(Operation.POOL, 12, odd, 2, 2), "greatest"),
+            Node("shortcut", conv(12, 32, small), "halve"),
+            Node("reduce", conv(12, 8, odd), "greatest", relu),
+            Node("convolve", conv(8, 8, odd, 3, 2), "reduce", relu),
+            Node("project", conv(8, 32, small, residual=True), "convolve", relu, residual="shortcut"),
+            Node("pool", channelwise(Operation.POOL, 32, small, small), "project"),
+            Node("classifier", conv(32, classes, 1), "pool"),
+        )
+    )
+
+
 def random_weights(workload: Workload, rng: np.random.Generator) -> Weights:
     """Weights of the size that keeps maps of about unit variance, and small biases."""
     weights: Weights = {}
@@ -65,16 +85,21 @@ def run_torch(workload: Workload, weights: dict[str, tuple[Tensor, Tensor]], ima
     maps = {IMAGE: images}
     for node in workload:
         x, layer = maps[node.ifmap], node.layer
-        if layer.operation == Operation.POOL:
-            y = functional.adaptive_avg_pool2d(x, 1)
+        if layer.operation == Operation.MAX_POOL:
+            y = functional.max_pool2d(x, layer.kernel_height, layer.stride, layer.padding)
+        elif layer.operation == Operation.POOL:
+            y = functional.avg_pool2d(x, layer.kernel_height, layer.stride, ceil_mode=True)
         elif node.gate is not None:
             y = x * maps[node.gate]
         else:
             groups = layer.in_channels if layer.operation == Operation.DEPTHWISE else 1
             y = functional.conv2d(x, *weights[node.name], layer.stride, layer.padding, groups=groups)
-        if node.residual is not None:
-            y = y + maps[node.residual]
-        maps[node.name] = TORCH_ACTIVATIONS[node.activation](y)
+        activate = TORCH_ACTIVATIONS[node.activation]
+        if node.residual is None:
+            maps[node.name] = activate(y)
+        else:
+            added = maps[node.residual]
+            maps[node.name] = activate(y) + added if node.adds_last else activate(y + added)
     return maps[workload.nodes[-1].name].flatten(1)
 
 

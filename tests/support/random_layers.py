@@ -20,7 +20,9 @@ def random_layers(pixels: int, channels: int) -> st.SearchStrategy[Layer]:
     def build(operation: Operation, size: tuple[int, int], widths: tuple[int, int], kernel: int, rest: int) -> Layer:
         height, width = size
         if operation == Operation.POOL:
-            return Layer(operation, widths[0], widths[0], height, width, height, width)
+            return Layer(operation, widths[0], widths[0], height, width, *((2, 2, 2) if rest % 2 else (height, width)))
+        if operation == Operation.MAX_POOL:
+            return Layer(operation, widths[0], widths[0], height, width, 3, 3, 1 + rest % 2, 1)
         if operation == Operation.SCALE:
             return Layer(operation, widths[0], widths[0], height, width)
         outputs = widths[1] if operation == Operation.CONV else widths[0]
@@ -29,7 +31,7 @@ def random_layers(pixels: int, channels: int) -> st.SearchStrategy[Layer]:
 
     return st.builds(
         build,
-        st.sampled_from((Operation.CONV, Operation.CONV, Operation.DEPTHWISE, Operation.POOL, Operation.SCALE)),
+        st.sampled_from((Operation.CONV, *Operation)),
         st.tuples(st.integers(1, pixels), st.integers(1, pixels)),
         st.tuples(st.integers(1, channels), st.integers(1, channels)),
         st.sampled_from((1, 3, 5, 7)),

@@ -21,18 +21,18 @@ class NetworkBuilder:
         self._extreme = extreme
         self._layers: list[QuantisedLayer] = []
         self._last = IMAGE
-        self._shape = (int(rng.integers(1, 6)), int(rng.integers(5, 14)), int(rng.integers(5, 14)))
+        self._shape = (int(rng.integers(1, 6)), int(rng.integers(5, 20)), int(rng.integers(5, 20)))
 
     def network(self) -> QuantisedNetwork:
         """What was added so far."""
         return QuantisedNetwork(tuple(self._layers), input_scale=1.0, output_scale=1.0)
 
-    def convolution(self, kernel: int, stride: int, residual: bool = False) -> None:
-        """A dense layer; with ``residual`` it keeps the shape and adds its own input."""
+    def convolution(self, kernel: int, stride: int, residual: bool = False, adds_last: bool = False) -> None:
+        """A dense layer; with ``residual`` it keeps the shape and adds its own input, perhaps after the activation."""
         channels, height, width = self._shape
         out = channels if residual else int(self._rng.integers(3, 40))
         shape = (channels, out, height, width, kernel, kernel, stride, kernel // 2)
-        self._add(Layer(Operation.CONV, *shape, residual, self._weight_bits()))
+        self._add(Layer(Operation.CONV, *shape, residual, self._weight_bits()), adds_last=adds_last)
 
     def depthwise(self, kernel: int, stride: int) -> None:
         """A depthwise layer."""
@@ -44,6 +44,16 @@ class NetworkBuilder:
         """An average pool over the whole map."""
         channels, height, width = self._shape
         self._add(Layer(Operation.POOL, channels, channels, height, width, height, width))
+
+    def average_windows(self) -> None:
+        """An average pool of windows of 2x2 at stride 2, which overhang maps of odd sides."""
+        channels, height, width = self._shape
+        self._add(Layer(Operation.POOL, channels, channels, height, width, 2, 2, 2))
+
+    def max_pool(self, stride: int) -> None:
+        """A max pool of windows of 3x3."""
+        channels, height, width = self._shape
+        self._add(Layer(Operation.MAX_POOL, channels, channels, height, width, 3, 3, stride, 1))
 
     def squeeze_excite(self) -> None:
         """A gate computed from the pooled map, and the scaling by it."""
@@ -67,20 +77,20 @@ class NetworkBuilder:
         drawn = self._rng.choice([-end, end - 1], shape) if self._extreme else self._rng.integers(-end, end, shape)
         return drawn.astype(np.int8)
 
-    def _add(self, layer: Layer, gate: str | None = None) -> None:
+    def _add(self, layer: Layer, gate: str | None = None, adds_last: bool = False) -> None:
         rng, count = self._rng, layer.out_channels
         name = f"layer{len(self._layers)}"
         residual = self._last if layer.residual else None
-        node = Node(name, layer, self._last, Activation.IDENTITY, gate, residual)
+        node = Node(name, layer, self._last, Activation.IDENTITY, gate, residual, adds_last)
         # Shifts that bring typical sums into int8, some too small so that saturation is met.
-        product = 5000 * 2.0 ** (layer.weight_bits - 8)
+        product = 70 if layer.operation.is_pool else 5000 * 2.0 ** (layer.weight_bits - 8)
         spread = np.log2(max(2.0, product * np.sqrt(layer.macs / (layer.out_height * layer.out_width * count))))
         shift = rng.integers(int(spread) + 7, int(spread) + 11, count)
         self._layers.append(
             QuantisedLayer(
                 node=node,
                 weight=self._weight(layer),
-                bias=rng.integers(-4000, 4000, count).astype(np.int32),
+                bias=np.floor(product * rng.uniform(-1, 1, count)).astype(np.int32),
                 multiplier=rng.integers(2**15, 2**16, count).astype(np.int32),
                 shift=shift.astype(np.int32),
                 table=rng.permutation(np.arange(-128, 128)).astype(np.int8),
@@ -92,13 +102,16 @@ class NetworkBuilder:
 
 
 def network_of_every_operation(rng: np.random.Generator, extreme: bool = False) -> QuantisedNetwork:
-    """Convolutions 1/3/5/7 at both strides, depthwise ones, residuals, squeeze-and-excite, pool, classifier."""
+    """Convolutions 1/3/5/7 at both strides, depthwise ones, residuals, squeeze-and-excite, pools, classifier."""
     builder = NetworkBuilder(rng, extreme)
     builder.convolution(int(rng.choice([3, 5])), 1)
     builder.depthwise(3, 1)
     builder.convolution(1, 1, residual=True)
-    builder.depthwise(int(rng.choice([5, 7])), 2)
+    builder.max_pool(int(rng.choice([1, 2])))
+    builder.depthwise(int(rng.choice([5, 7])), int(rng.choice([1, 2])))
     builder.squeeze_excite()
+    builder.convolution(3, 1, residual=True, adds_last=True)
+    builder.average_windows()
     builder.convolution(7, 1)
     builder.convolution(5, int(rng.choice([1, 2])))
     builder.depthwise(7, 1)

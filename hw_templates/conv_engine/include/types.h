@@ -31,11 +31,12 @@ typedef int8_t ActivationTables[AXI_BYTES][256];
 
 // Shape of one layer's tiles that every stage needs; fixed while a layer runs.
 struct TileShape {
-    int in_rows;          // padded input rows of a full tile
-    int slots_per_phase;  // ifmap words of one row, one column phase and one bank
-    int pixel_groups;     // groups of PE_PIXELS output columns in a full tile
-    int in_words;         // words of all input channels of a pixel
-    int out_words;        // words of all output channels of a pixel
+    int in_rows;                            // padded input rows of a full tile
+    int slots_per_phase;                    // ifmap words of one row, one column phase and one bank
+    int pixel_groups;                       // groups of PE_PIXELS output columns in a full tile
+    int in_words;                           // words of all input channels of a pixel
+    int out_words;                          // words of all output channels of a pixel
+    bool overhangs_below, overhangs_right;  // whether the last windows of an average lie half outside the map
 };
 
 // One step of a layer: the part of each map it touches, and what must be fetched for it.

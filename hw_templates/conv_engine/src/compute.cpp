@@ -37,9 +37,9 @@ void read_weights(const WeightBuffer& weights, bool four_bit, int step, int8_t (
     }
 }
 
-// The activations that one tap needs: PE_COLS channels of each of PE_PIXELS output pixels; zero outside the map.
+// The activations that one tap needs: PE_COLS channels of each of PE_PIXELS output pixels; `outside` outside the map.
 void read_activations(const Descriptor& d, const TileShape& shape, const Tile& tile, const IfmapBuffer& ifmap,
-                      int channel_group, int out_row, int pixel_group, int tap_row, int tap_col,
+                      int channel_group, int out_row, int pixel_group, int tap_row, int tap_col, int8_t outside,
                       int8_t (&activations)[PE_PIXELS][PE_COLS]) {
 #pragma HLS INLINE
     const int row = out_row * d.stride + tap_row;
@@ -69,7 +69,7 @@ void read_activations(const Descriptor& d, const TileShape& shape, const Tile& t
         for (int c = 0; c < PE_COLS; ++c) {
 #pragma HLS UNROLL  // wires and a mask
             const Word& word = fetched[across * WORDS_PER_COL_GROUP + c / AXI_BYTES];
-            activations[lane][c] = inside ? word.byte[c % AXI_BYTES] : static_cast<int8_t>(0);
+            activations[lane][c] = inside ? word.byte[c % AXI_BYTES] : outside;
         }
     }
 }
@@ -120,7 +120,7 @@ pe_loop:
 #pragma HLS ARRAY_PARTITION variable = activations complete dim = 0  // registers
         int8_t operands[LINE_WEIGHTS];
 #pragma HLS ARRAY_PARTITION variable = operands complete  // registers
-        read_activations(d, shape, tile, ifmap, col_group, out_row, pixel_group, tap_row, tap_col, activations);
+        read_activations(d, shape, tile, ifmap, col_group, out_row, pixel_group, tap_row, tap_col, 0, activations);
         read_weights(weights, d.four_bit_weights != 0, row_group * taps + tap, operands);
         if (tap == 0) {
             for (int row = 0; row < PE_ROWS; ++row) {
@@ -166,11 +166,12 @@ pe_loop:
 
 // Channel-wise layers: DEPTHWISE_LANES channels of PE_PIXELS results each cycle.
 void accumulate_channelwise(const int8_t (&activations)[PE_PIXELS][PE_COLS], const int8_t (&weights)[LINE_WEIGHTS],
-                            int first_col, int first_weight, bool pool, int32_t (&sums)[DEPTHWISE_LANES][PE_PIXELS]) {
+                            int first_col, int first_weight, bool weightless,
+                            int32_t (&sums)[DEPTHWISE_LANES][PE_PIXELS]) {
 #pragma HLS INLINE
     for (int lane = 0; lane < DEPTHWISE_LANES; ++lane) {
 #pragma HLS UNROLL  // the depthwise unit
-        const int8_t weight = pool ? static_cast<int8_t>(1) : weights[first_weight + lane];
+        const int8_t weight = weightless ? static_cast<int8_t>(1) : weights[first_weight + lane];
         for (int pixel = 0; pixel < PE_PIXELS; pixel += PACK) {
 #pragma HLS UNROLL
             const int8_t activation = activations[pixel][first_col + lane];
@@ -188,11 +189,27 @@ void accumulate_channelwise(const int8_t (&activations)[PE_PIXELS][PE_COLS], con
     }
 }
 
+// Max pool: the greater of what was found so far and of each activation, in place of sums.
+void take_greater(const int8_t (&activations)[PE_PIXELS][PE_COLS], int first_col,
+                  int32_t (&greatest)[DEPTHWISE_LANES][PE_PIXELS]) {
+#pragma HLS INLINE
+    for (int lane = 0; lane < DEPTHWISE_LANES; ++lane) {
+#pragma HLS UNROLL  // beside the multipliers of the depthwise unit
+        for (int pixel = 0; pixel < PE_PIXELS; ++pixel) {
+#pragma HLS UNROLL
+            greatest[lane][pixel] = greater(greatest[lane][pixel], activations[pixel][first_col + lane]);
+        }
+    }
+}
+
 uint32_t compute_channelwise(const Descriptor& d, const TileShape& shape, const Tile& tile, const IfmapBuffer& ifmap,
                              const WeightBuffer& weights, OfmapBuffer& ofmap) {
     const int lane_groups = ceil_div(tile.out_channels, DEPTHWISE_LANES);
     const int pixel_groups = ceil_div(tile.cols, PE_PIXELS);
     const int taps = d.kernel_height * d.kernel_width;
+    const bool maximum = d.operation == OPERATION_MAX_POOL;
+    const bool weightless = maximum || d.operation == OPERATION_POOL;
+    const int8_t least = maximum ? -128 : 0;  // what lies outside the map changes no maximum and no sum
     const int trips = lane_groups * tile.rows * pixel_groups * taps;
     int32_t sums[DEPTHWISE_LANES][PE_PIXELS] = {};
 #pragma HLS ARRAY_PARTITION variable = sums complete dim = 0  // one register a lane
@@ -207,19 +224,25 @@ lane_loop:
 #pragma HLS ARRAY_PARTITION variable = activations complete dim = 0  // registers
         int8_t operands[LINE_WEIGHTS];
 #pragma HLS ARRAY_PARTITION variable = operands complete  // registers
-        const bool pool = d.operation == OPERATION_POOL;
-        read_activations(d, shape, tile, ifmap, channel / PE_COLS, out_row, pixel_group, tap_row, tap_col, activations);
-        read_weights(weights, d.four_bit_weights != 0, pool ? 0 : weight_at / LINE_WEIGHTS, operands);
+        const int step = weightless ? 0 : weight_at / LINE_WEIGHTS;
+        read_activations(d, shape, tile, ifmap, channel / PE_COLS, out_row, pixel_group, tap_row, tap_col, least,
+                         activations);
+        read_weights(weights, d.four_bit_weights != 0, step, operands);
         if (tap == 0) {
             for (int lane = 0; lane < DEPTHWISE_LANES; ++lane) {
 #pragma HLS UNROLL  // registers
                 for (int pixel = 0; pixel < PE_PIXELS; ++pixel) {
 #pragma HLS UNROLL
-                    sums[lane][pixel] = 0;
+                    sums[lane][pixel] = least;
                 }
             }
         }
-        accumulate_channelwise(activations, operands, channel % PE_COLS, weight_at % LINE_WEIGHTS, pool, sums);
+        if (maximum) {
+            take_greater(activations, channel % PE_COLS, sums);
+        } else {
+            accumulate_channelwise(activations, operands, channel % PE_COLS, weight_at % LINE_WEIGHTS, weightless,
+                                   sums);
+        }
         if (tap == taps - 1) {
             const int target = (channel / PE_ROWS * tile.rows + out_row) * shape.pixel_groups + pixel_group;
             for (int row = 0; row < PE_ROWS; ++row) {

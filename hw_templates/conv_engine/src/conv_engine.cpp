@@ -88,6 +88,9 @@ TileShape tile_shape(const Descriptor& d) {
     shape.pixel_groups = ceil_div(d.tile_width, PE_PIXELS);
     shape.in_words = ceil_div(d.in_channels, AXI_BYTES);
     shape.out_words = ceil_div(d.out_channels, AXI_BYTES);
+    const bool averages = d.operation == OPERATION_POOL;
+    shape.overhangs_below = averages && (d.out_height - 1) * d.stride + d.kernel_height > d.in_height;
+    shape.overhangs_right = averages && (d.out_width - 1) * d.stride + d.kernel_width > d.in_width;
     return shape;
 }
 

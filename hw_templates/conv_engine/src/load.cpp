@@ -112,7 +112,7 @@ rows:
 void load_weights(const Word* port, const Descriptor& d, const TileShape& shape, const Tile& tile, WeightBuffer& buffer,
                   uint32_t& words) {
     words = 0;
-    if (!tile.valid || !tile.fetch_weights || d.operation == OPERATION_POOL) {
+    if (!tile.valid || !tile.fetch_weights || d.operation == OPERATION_POOL || d.operation == OPERATION_MAX_POOL) {
         return;
     }
     const int taps = d.kernel_height * d.kernel_width;
@@ -139,7 +139,7 @@ words:
 // Fetched while the tile is computed, in the order in which it will be stored.
 void load_residual(const Word* port, const Descriptor& d, const TileShape& shape, const Tile& tile,
                    ResidualBuffer& buffer) {
-    if (!tile.valid || !tile.last_in || !d.residual) {
+    if (!tile.valid || !tile.last_in || d.residual == RESIDUAL_NONE) {
         return;
     }
     const int first_word = tile.out_channel / AXI_BYTES;

@@ -33,6 +33,8 @@ rows:
 #pragma HLS LOOP_TRIPCOUNT min = 1 max = OFMAP_DEPTH * PE_PIXELS
             const int pixel = (tile.row + row) * d.out_width + tile.col + col;
             const int place = pixel * shape.out_words + first_word;
+            const bool last_row = tile.row + row == d.out_height - 1;
+            const bool last_col = tile.col + col == d.out_width - 1;
         channels:
             for (int c = 0; c < channel_words; ++c) {
 #pragma HLS LOOP_TRIPCOUNT min = 1 max = PARAMETER_DEPTH
@@ -55,13 +57,20 @@ rows:
                             }
                         }
                     }
+                    // Half a window counts twice, and so has the mean of what is inside the map.
+                    sum = last_row && shape.overhangs_below ? 2 * sum : sum;
+                    sum = last_col && shape.overhangs_right ? 2 * sum : sum;
                     const ChannelParameters channel = parameters[lane][first_word + c];
-                    int64_t value = rescale(sum + channel.bias, channel.multiplier, channel.shift);
-                    if (d.residual) {
-                        value +=
+                    int64_t added = 0;
+                    if (d.residual != RESIDUAL_NONE) {
+                        added =
                             rescale(addend.byte[lane], static_cast<uint16_t>(d.residual_multiplier), d.residual_shift);
                     }
-                    result.byte[lane] = tables[lane][saturate(value) + 128];
+                    int64_t value = rescale(sum + channel.bias, channel.multiplier, channel.shift);
+                    value += d.residual == RESIDUAL_BEFORE_ACTIVATION ? added : 0;
+                    const int8_t activated = tables[lane][saturate(value) + 128];
+                    result.byte[lane] =
+                        d.residual == RESIDUAL_AFTER_ACTIVATION ? saturate(activated + added) : activated;
                 }
                 port[d.ofmap_word + place + c] = result;
                 ++words;

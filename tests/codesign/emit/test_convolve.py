@@ -62,6 +62,25 @@ def test_pool_sums_and_scale_multiplies() -> None:
     assert np.array_equal(scaled, (torch.from_numpy(ifmap) * torch.from_numpy(gate)).numpy())
 
 
+@pytest.mark.parametrize("size", [1, 2, 5, 6])
+def test_windows_that_overhang_the_map_average_what_is_inside(size: int) -> None:
+    ifmap = np.random.default_rng(3).integers(-128, 128, (3, 5, size, size + 1)).astype(np.int32)
+    layer = Layer(Operation.POOL, 5, 5, size, size + 1, 2, 2, 2)
+    means = functional.avg_pool2d(torch.from_numpy(ifmap).double(), 2, 2, ceil_mode=True)
+    assert np.array_equal(layer_sums(layer, ifmap, None, None), (4 * means).numpy())
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("size", [1, 2, 5, 6])
+def test_the_border_does_not_win_a_max_pool(size: int, stride: int) -> None:
+    layer = Layer(Operation.MAX_POOL, 5, 5, size, size + 1, 3, 3, stride, 1)
+    ifmap = np.random.default_rng(4).integers(-128, -60, (3, 5, size, size + 1)).astype(np.int32)
+    for values in (ifmap, ifmap.astype(np.float32)):
+        got = layer_sums(layer, values, None, None)
+        assert got.dtype == values.dtype
+        assert np.array_equal(got, functional.max_pool2d(torch.from_numpy(values).double(), 3, stride, 1).numpy())
+
+
 def test_walk_gives_each_node_its_maps_and_drops_those_read_for_the_last_time() -> None:
     workload = every_operation()
     alive: weakref.WeakValueDictionary[str, Maps] = weakref.WeakValueDictionary()

@@ -17,6 +17,8 @@ CASES = [
     *(channelwise(Operation.DEPTHWISE, 6, 9, kernel, stride) for kernel in (1, 3, 5, 7) for stride in (1, 2)),
     *(channelwise(Operation.DEPTHWISE, 6, 8, kernel, 2) for kernel in (3, 5, 7)),
     channelwise(Operation.POOL, 6, 9, 9),
+    *(channelwise(Operation.POOL, 6, size, 2, 2) for size in (8, 9)),
+    *(channelwise(Operation.MAX_POOL, 6, 9, 3, stride) for stride in (1, 2)),
     conv(40, 10, 1),
     conv(6, 6, 9, 3, 1, residual=True),
 ]
@@ -43,14 +45,16 @@ def random_layer(node: Node, rng: np.random.Generator) -> QuantisedLayer:
 
 
 def post(layer: QuantisedLayer, sums: torch.Tensor, residual: torch.Tensor | None) -> np.ndarray:
-    """Bias to table in float64: products below 2^47 over powers of two, so every step is exact."""
+    """Bias to result in float64: products below 2^47 over powers of two, so every step is exact."""
     bias, multiplier, shift = (
         torch.from_numpy(x).double()[:, None, None] for x in (layer.bias, layer.multiplier, layer.shift)
     )
     result = torch.floor((sums + bias) * multiplier / 2**shift + 0.5)
-    if residual is not None:
-        result += torch.floor(residual * layer.residual_multiplier / 2**layer.residual_shift + 0.5)
-    return layer.table[result.clamp(-128, 127).long().numpy() + 128]
+    added = 0 if residual is None else torch.floor(residual * layer.residual_multiplier / 2**layer.residual_shift + 0.5)
+    if layer.node.adds_last:
+        looked_up = layer.table[result.clamp(-128, 127).long().numpy() + 128]
+        return (torch.from_numpy(looked_up) + added).clamp(-128, 127).numpy()
+    return layer.table[(result + added).clamp(-128, 127).long().numpy() + 128]
 
 
 @pytest.mark.parametrize("layer", CASES, ids=lambda layer: f"{layer.operation}{layer.kernel_height}s{layer.stride}")
@@ -60,8 +64,10 @@ def test_layer_matches_torch(layer: Layer) -> None:
     quantised = random_layer(node, rng)
     images = rng.integers(-128, 128, (4, layer.in_channels, layer.in_height, layer.in_width)).astype(np.int8)
     x = torch.from_numpy(images).double()
-    if quantised.weight is None:
-        sums = x.sum((2, 3), keepdim=True)
+    if layer.operation == Operation.MAX_POOL:
+        sums = functional.max_pool2d(x, 3, layer.stride, 1)
+    elif layer.operation == Operation.POOL:
+        sums = layer.kernel_height**2 * functional.avg_pool2d(x, layer.kernel_height, layer.stride, ceil_mode=True)
     else:
         groups = layer.in_channels if layer.operation == Operation.DEPTHWISE else 1
         weight = torch.from_numpy(quantised.weight).double()
@@ -69,6 +75,19 @@ def test_layer_matches_torch(layer: Layer) -> None:
     got = integer_maps(QuantisedNetwork((quantised,), 1.0, 1.0), images)["layer"]
     assert got.dtype == np.int8
     assert np.array_equal(got, post(quantised, sums, x if layer.residual else None))
+
+
+def test_what_is_added_last_is_added_to_the_activated_map() -> None:
+    rng = np.random.default_rng(5)
+    layer = conv(6, 6, 9, 3, 1, residual=True)
+    quantised = random_layer(Node("layer", layer, IMAGE, residual=IMAGE, adds_last=True), rng)
+    images = rng.integers(-128, 128, (4, 6, 9, 9)).astype(np.int8)
+    x = torch.from_numpy(images).double()
+    assert quantised.weight is not None
+    sums = functional.conv2d(x, torch.from_numpy(quantised.weight).double(), None, 1, 1)
+    got = integer_maps(QuantisedNetwork((quantised,), 1.0, 1.0), images)["layer"]
+    assert got.dtype == np.int8
+    assert np.array_equal(got, post(quantised, sums, x))
 
 
 def test_squeeze_excite_scale_matches_torch() -> None:

@@ -6,6 +6,7 @@ import torch
 from float_networks import (
     TORCH_ACTIVATIONS,
     as_torch,
+    channelwise,
     conv,
     every_operation,
     random_weights,
@@ -14,7 +15,7 @@ from float_networks import (
 
 from codesign.emit.activation_table import to_grid
 from codesign.emit.map_scales import CLIPPING, best_scales, choose_map_scales
-from cost_models.workload import IMAGE, Activation, Node, Workload
+from cost_models.workload import IMAGE, Activation, Node, Operation, Workload
 from hw_templates.errors import InvalidValueError
 
 
@@ -70,6 +71,23 @@ def test_scale_of_a_residual_layer_covers_the_sum() -> None:
     input_scale, scales = choose_map_scales(workload, weights, images)
     assert input_scale == pytest.approx(1 / 127)
     assert scales["add"].after == pytest.approx(3 / 127)
+
+
+def test_what_is_added_last_leaves_the_scale_before_the_activation() -> None:
+    node = Node("add", conv(1, 1, 4, residual=True), IMAGE, Activation.RELU, residual=IMAGE, adds_last=True)
+    weights = {"add": (np.full((1, 1, 1, 1), 2, np.float32), np.zeros(1, np.float32))}
+    images = np.linspace(-1, 1, 16, dtype=np.float32).reshape(1, 1, 4, 4)
+    _, scales = choose_map_scales(Workload((node,)), weights, images)
+    assert scales["add"].before == pytest.approx(2 / 127)
+    assert scales["add"].after == pytest.approx(3 / 127)
+
+
+def test_a_max_pool_keeps_the_scale_of_its_map() -> None:
+    first, second = (channelwise(Operation.MAX_POOL, 1, 4, 3, stride) for stride in (1, 2))
+    workload = Workload((Node("first", first, IMAGE), Node("second", second, "first")))
+    images = np.random.default_rng(1).normal(size=(8, 1, 4, 4)).astype(np.float32)
+    input_scale, scales = choose_map_scales(workload, {}, images)
+    assert {scale for node in scales.values() for scale in (node.before, node.after)} == {input_scale}
 
 
 def test_map_beyond_float32_is_named() -> None:

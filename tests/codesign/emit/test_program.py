@@ -120,6 +120,7 @@ def test_a_layer_reads_what_its_producers_wrote() -> None:
             assert record[field] == written[producer]
         written[layer.node.name] = record["ofmap_word"]
         assert record["four_bit_weights"] == (layer.node.layer.weight_bits == 4)
+        assert record["residual"] == (layer.node.residual is not None) + layer.node.adds_last
 
 
 def one_layer(channels: int) -> QuantisedNetwork:

@@ -6,14 +6,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from emitted_projects import emit_random_project
 from random_networks import network_of_every_operation, random_mapping
+from small_families import SMALL_FAMILIES
 
 from bitstreams.toolchain import run_csim
+from codesign.emit.float_reference import run_float
 from codesign.emit.integer_reference import run_integer
 from codesign.emit.project import Design, project_files, write_project
+from codesign.emit.quantise import quantise, quantise_image
+from codesign.supernet.export import fold
+from codesign.supernet.lowering import lower
+from codesign.supernet.network import build_supernet
 from cost_models.coefficients import load_coefficients
-from cost_models.estimate import price_mappings
+from cost_models.estimate import price, price_mappings
 from hw_templates.accelerator import Accelerator
 from hw_templates.board import load_board
 from hw_templates.errors import InvalidValueError, StorageError
@@ -44,6 +51,25 @@ def test_the_engine_is_clean_under_sanitizers(tmp_path: Path) -> None:
     assert run_csim(tmp_path, sanitize=True, images=1).images == 1
     emit_random_project(tmp_path, Accelerator(8, 16, 3, 2, 4, 16, 4, 64, 100, 4), seed=6, extreme=True)
     assert run_csim(tmp_path, sanitize=True, images=1).images == 1
+
+
+def test_a_subnet_of_every_published_family_runs_bit_exactly(tmp_path: Path) -> None:
+    board, accelerator = load_board("zcu104"), ACCELERATORS[0]
+    for seed, space in enumerate(SMALL_FAMILIES):
+        subnet = space.sample(np.random.default_rng(seed))
+        shape = (16, space.image_channels, subnet.resolution, subnet.resolution)
+        images = torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+        workload = lower(space, subnet)
+        weights = fold(build_supernet(space, seed), subnet, images)
+        network = quantise(workload, weights, images.numpy())
+        pixels = quantise_image(network, images.numpy())
+        exact = run_float(workload, weights, images.numpy())
+        error = run_integer(network, pixels) * network.output_scale - exact
+        # Rounding adds up over dozens of untrained layers; a wrong scale or order would leave nothing of the logits.
+        assert np.sum(error**2) < 0.25 * np.sum(exact**2)
+        estimate = price(workload, accelerator, board, load_coefficients())
+        write_project(tmp_path, project_files(Design(network, accelerator, board, estimate), pixels[:2], {}))
+        assert run_csim(tmp_path).images == 2
 
 
 def design(seed: int) -> tuple[Design, np.ndarray]:

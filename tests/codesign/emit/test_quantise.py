@@ -6,14 +6,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from float_networks import channelwise, conv, every_operation, random_weights, run_torch
+from float_networks import bottlenecks, channelwise, conv, every_operation, random_weights, run_torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.datasets import load_digits
 from torch.nn import functional
 
-from codesign.emit.float_reference import Weights, run_float
-from codesign.emit.integer_reference import run_integer
+from codesign.emit.convolve import walk
+from codesign.emit.float_reference import Weights, activated, before_activation, run_float
+from codesign.emit.integer_reference import integer_maps, run_integer
+from codesign.emit.map_scales import choose_map_scales
 from codesign.emit.quantise import QuantisedNetwork, quantise, quantise_image
 from codesign.supernet.elastic import fake_quantise
 from cost_models.workload import IMAGE, Activation, Node, Operation, Workload
@@ -82,6 +84,33 @@ def test_weights_trained_for_four_bits_stay_what_they_are() -> None:
     largest = np.abs(trained).max(axis=(1, 2, 3), keepdims=True)
     np.testing.assert_allclose(layer.weight * np.sign(gains)[:, None, None, None], trained / largest * 7, atol=1e-5)
     assert np.unique(layer.weight).tolist() == list(range(-7, 8))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_no_map_of_a_bottleneck_network_is_far_off(seed: int) -> None:
+    """The error of every map has at most a thousandth of its energy (30 dB)."""
+    rng = np.random.default_rng(seed)
+    workload = bottlenecks()
+    weights, images = random_weights(workload, rng), random_images(rng, 64, workload)
+    _, scales = choose_map_scales(workload, weights, images)
+    network = quantise(workload, weights, images)
+    maps = integer_maps(network, quantise_image(network, images))
+
+    def compute(node: Node, reads: dict[str, np.ndarray]) -> np.ndarray:
+        return activated(node, before_activation(node, weights, reads), reads)
+
+    for node, exact in walk(workload, images, compute):
+        error = maps[node.name] * scales[node.name].after - exact
+        assert np.sum(error**2) <= 1e-3 * np.sum(exact**2), node.name
+
+
+def test_max_pool_rounds_nothing() -> None:
+    workload = Workload((Node("only", channelwise(Operation.MAX_POOL, 3, 6, 3, 2), IMAGE),))
+    images = np.random.default_rng(2).normal(size=(4, 3, 6, 6)).astype(np.float32)
+    network = quantise(workload, {}, images)
+    pixels = quantise_image(network, images)
+    greatest = functional.max_pool2d(torch.from_numpy(pixels).double(), 3, 2, 1).numpy()
+    assert np.array_equal(run_integer(network, pixels), greatest)
 
 
 def test_channel_without_weights_keeps_its_bias() -> None:

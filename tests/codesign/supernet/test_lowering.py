@@ -5,13 +5,24 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from codesign.supernet.lowering import LayerIndex, lower
 from codesign.supernet.mobile_space import Block, MobileSubnet
-from codesign.supernet.spaces import CIFAR10, DIGITS
+from codesign.supernet.network import build_supernet
+from codesign.supernet.spaces import (
+    CIFAR10,
+    DIGITS,
+    OFA_MBV3_W10,
+    OFA_MBV3_W12,
+    OFA_PROXYLESS_W13,
+    OFA_RESNET50D,
+)
 from cost_models.coefficients import load_coefficients
 from cost_models.estimate import price
 from cost_models.workload import Activation, Operation
+from hw_templates import isa
 from hw_templates.accelerator import Accelerator
 from hw_templates.board import load_board
 from hw_templates.errors import InvalidValueError
@@ -87,6 +98,28 @@ def test_narrow_weights_take_less_time_and_energy():
     ]
     assert prices[1].latency_ms < prices[0].latency_ms
     assert prices[1].energy_mj < prices[0].energy_mj
+
+
+@pytest.mark.parametrize(
+    "space", [CIFAR10, OFA_MBV3_W10, OFA_MBV3_W12, OFA_PROXYLESS_W13, OFA_RESNET50D], ids=lambda space: space.name
+)
+def test_macs_are_those_that_torch_counts(space):
+    supernet = build_supernet(space)
+    for row in space.sample_genes(np.random.default_rng(2), 2):
+        subnet = replace(space.decode(row), resolution=space.resolutions[0])
+        image = torch.zeros(1, space.image_channels, subnet.resolution, subnet.resolution)
+        with torch.no_grad(), FlopCounterMode(display=False) as counter:
+            supernet(image, subnet)
+        flops = counter.get_flop_counts()["Global"][torch.ops.aten.convolution]
+        convolutions = (Operation.CONV, Operation.DEPTHWISE)
+        layers = [layer for layer in lower(space, subnet).layers if layer.operation in convolutions]
+        assert flops == 2 * sum(layer.macs for layer in layers)
+
+
+@pytest.mark.parametrize("space", [OFA_MBV3_W12, OFA_PROXYLESS_W13, OFA_RESNET50D], ids=lambda space: space.name)
+def test_the_engine_has_enough_channels_for_the_published_spaces(space):
+    layers = lower(space, space.largest()).layers
+    assert max(layer.out_channels for layer in layers) <= isa.MAX_CHANNELS
 
 
 def test_lowering_refuses_a_subnet_of_another_space():
