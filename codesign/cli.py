@@ -30,7 +30,12 @@ MaxLatency = Annotated[float | None, typer.Option(help="Take the most accurate p
 MinAccuracy = Annotated[float | None, typer.Option(help="Take the fastest pair of at least this, 0 to 1.")]
 Storage = Annotated[str | None, typer.Option(help="Optuna storage URL; default: a journal file in the run folder.")]
 
-supernet_app = typer.Typer(name="supernet", help="Spaces of subnets.", no_args_is_help=True, rich_markup_mode=None)
+supernet_app = typer.Typer(
+    name="supernet",
+    help="Spaces of subnets, and networks published in them.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
 app.add_typer(supernet_app)
 
 
@@ -188,6 +193,15 @@ def info(
         from codesign.verbs.supernet import info as verb
 
         verb(space, progress)
+
+
+@supernet_app.command()
+def specialised() -> None:
+    """List the specialised networks that the authors of OFA published, with accuracies as reported."""
+    with _session() as progress:
+        from codesign.verbs.supernet import specialised as verb
+
+        verb(progress)
 
 
 @app.command()

@@ -1,10 +1,11 @@
-"""``codesign supernet info``: what a space holds."""
+"""``codesign supernet``: what a space holds, and the specialised networks that were published."""
 
 from codesign.progress import Progress
 from codesign.supernet.lowering import lower
 from codesign.supernet.network import build_supernet, count_parameters
 from codesign.supernet.space import Space, Subnet, kind_of
 from codesign.supernet.spaces import load_space, space_names
+from codesign.supernet.specialised import specialised_nets
 
 
 def info(name: str | None, progress: Progress) -> None:
@@ -41,3 +42,20 @@ def info(name: str | None, progress: Progress) -> None:
 def _sides(space: Space) -> str:
     sides = space.resolutions
     return str(sides[0]) if len(sides) == 1 else f"{sides[0]} to {sides[-1]}"
+
+
+def specialised(progress: Progress) -> None:
+    """Show the published specialised networks: what was reported of each, and what is counted here."""
+    accuracies, counts = f"{'top-1':>5} {'top-5':>5}", f"{'M parameters':>14}  {'M MACs':>14}"
+    progress.say(f"{'network':<42} {'supernet':<18} {'pixels':>6}  {accuracies}  {counts}")
+    nets = specialised_nets()
+    for net in nets:
+        progress.say(
+            f"{net.name:<42} {net.space.name:<18} {net.subnet.resolution:>6}  {net.top1:>5} {net.top5:>5}  "
+            f"{net.parameters_m:>5} ({net.parameters / 1e6:>6.3f})  {net.macs_m:>5.0f} ({net.macs / 1e6:>6.1f})"
+            + ("" if net.as_reported else "  differs")
+        )
+    agree = sum(net.as_reported for net in nets)
+    progress.say("top-1 and top-5: percent on ImageNet after fine-tuning, as reported by the authors (README of the")
+    progress.say("once-for-all repository); parameters and MACs: as reported, in brackets as counted here.")
+    progress.say(f"{agree} of {len(nets)} agree in parameters and MACs within the table's rounding")
