@@ -198,7 +198,7 @@ def info(
 @supernet_app.command()
 def specialised() -> None:
     """List the specialised networks that the authors of OFA published, with accuracies as reported."""
-    with _session() as progress:
+    with session() as progress:
         from codesign.verbs.supernet import specialised as verb
 
         verb(progress)
