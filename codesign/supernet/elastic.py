@@ -12,21 +12,23 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from codesign.supernet.depthwise import depthwise_convolution
 from cost_models.workload import Activation
 from hw_templates.errors import InvalidValueError
 
 
 def activate(features: Tensor, activation: Activation) -> Tensor:
-    """The activation function, as torch has it."""
+    """The activation function, as torch has it; overwrites ``features`` where that serves."""
     match activation:
         case Activation.IDENTITY:
             return features
         case Activation.RELU:
-            return functional.relu(features)
+            return functional.relu(features, inplace=True)
         case Activation.RELU6:
-            return functional.relu6(features)
+            return functional.relu6(features, inplace=True)
         case Activation.HSWISH:
-            return functional.hardswish(features)
+            # Its gradient needs what went in.
+            return functional.hardswish(features, inplace=not features.requires_grad)
         case Activation.HSIGMOID:
             return functional.hardsigmoid(features)
 
@@ -148,6 +150,9 @@ class ElasticConvolution(nn.Module):
         """[n, N, h, w] -> [n, out_channels, h / stride, w / stride], with weights fake-quantised to so many bits."""
         weight, bias = self.part(features.shape[1], out_channels)
         weight = fake_quantise(weight, weight_bits)
+        if features.shape[2:] == weight.shape[2:] == (1, 1):
+            # The same, but without the reordering of weights that oneDNN's convolutions begin with.
+            return functional.linear(features.flatten(1), weight.flatten(1), bias)[:, :, None, None]
         return functional.conv2d(features, weight, bias, self.stride, weight.shape[-1] // 2)
 
 
@@ -180,7 +185,7 @@ class ElasticDepthwise(nn.Module):
         """[n, C, h, w] -> [n, C, h / stride, w / stride], with weights fake-quantised to so many bits."""
         channels = features.shape[1]
         weight = fake_quantise(self.part(channels, kernel), weight_bits)
-        return functional.conv2d(features, weight, None, self.stride, kernel // 2, groups=channels)
+        return depthwise_convolution(features, weight, self.stride)
 
 
 class ElasticBatchNorm(nn.Module):

@@ -112,6 +112,7 @@ class MobileSupernet(Supernet):
         assert isinstance(subnet, MobileSubnet)
         space = self.space
         # Depthwise convolutions run faster on CPUs with the channels innermost.
+        images = images.contiguous(memory_format=torch.channels_last)
         features = self.stem(images, space.stem.width).contiguous(memory_format=torch.channels_last)
         features = activate(self.stem_norm("stem", features, normalise), space.stem.activation)
         for module, block in self.present_blocks(subnet):
