@@ -232,13 +232,22 @@ def read_utilisation(path: Path) -> Utilisation:
     return Utilisation(**found)
 
 
-def read_implementation(path: Path) -> Implementation:
-    """Lines ``name value`` as ``tcl/bitstream.tcl`` writes them.
+def read_values(path: Path) -> dict[str, str]:
+    """Lines ``name value`` as the emitted scripts write them.
 
     Raises:
         StorageError: the file cannot be read.
     """
-    values = dict(line.partition(" ")[::2] for line in _text(path).splitlines())
+    return dict(line.strip().partition(" ")[::2] for line in _text(path).splitlines() if line.strip())
+
+
+def read_implementation(path: Path) -> Implementation:
+    """``implementation.txt`` of ``tcl/bitstream.tcl``.
+
+    Raises:
+        StorageError: the file cannot be read.
+    """
+    values = read_values(path)
     return Implementation(
         tool_version=_version(values.get("vivado")),
         part=values.get("part"),

@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from codesign.cli_bitstreams import bitstreams_app, build, import_
 from codesign.console import session
 from codesign.run import Run
 from hw_templates.board import board_names, load_board
@@ -37,6 +38,9 @@ supernet_app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(supernet_app)
+app.add_typer(bitstreams_app)
+app.command("build")(build)
+app.command("import")(import_)
 
 
 @app.command()

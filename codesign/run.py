@@ -75,6 +75,16 @@ class Run:
         return self.folder / "csim.json"
 
     @property
+    def build(self) -> Path:
+        """The bitstream that was built of the project, and how it compares with the prediction."""
+        return self.folder / "build.json"
+
+    @property
+    def bundle(self) -> Path:
+        """The project as a tar that builds on another machine."""
+        return self.folder / "bundle.tar"
+
+    @property
     def report(self) -> Path:
         """The HTML page and its pictures."""
         return self.folder / "report"

@@ -98,7 +98,7 @@ if ! done_before build/vivado.stamp "$vivado_stamp" || [ ! -f results.tar ]; the
     done
     mkdir build/results/hardware && cp -r include src rtl tcl hardware.sha256 project.json build/results/hardware/ ||
         fail "build/results: cannot be written"
-    tar -cf build/results.part -C build results && mv build/results.part results.tar ||
+    tar -cf build/results.part -C build/results . && mv build/results.part results.tar ||
         fail "results.tar: cannot be written"
     printf '%s' "$vivado_stamp" >build/vivado.stamp
 fi

@@ -1,6 +1,7 @@
 # Stands for Vitis HLS and Vivado: knows the vendor commands that scripts may use and their options, writes every call to
 # $env(RECORD) as a line of a JSON array, makes the files that the real command would, and refuses all else.
-# Usage: tclsh vendor_recorder.tcl SCRIPT; settings in the environment: WNS, WHS, STATUS, IP (none to hide the engine).
+# Usage: tclsh vendor_recorder.tcl SCRIPT; settings in the environment: WNS, WHS, STATUS, and CONTENT, a folder with what
+# the made files hold, by their names or endings.
 
 proc setting {name default} {
     if {[info exists ::env($name)]} { return $::env($name) }
@@ -21,6 +22,12 @@ proc write_call {words} {
 proc touch {path} {
     file mkdir [file dirname $path]
     close [open $path w]
+    foreach name [list [file tail $path] any[file extension $path]] {
+        if {[file exists [setting CONTENT /nowhere]/$name]} {
+            file copy -force $::env(CONTENT)/$name $path
+            return
+        }
+    }
 }
 
 # vendor NAME {options with a value} {options without} LEAST MOST BODY: body sees option(...) and $words.
@@ -73,8 +80,11 @@ vendor set_part {} {} 1 1 {}
 vendor create_clock {-period -name} {} 0 1 {}
 vendor config_interface {-m_axi_addr64} {} 0 0 {}
 vendor csynth_design {} {} 0 0 { touch hls/$::solution/syn/report/csynth.xml }
-vendor cosim_design {-argv} {} 0 0 {}
-vendor export_design {-format} {} 0 0 { touch hls/$::solution/impl/ip/component.xml }
+vendor cosim_design {-argv} {} 0 0 { touch hls/$::solution/sim/report/conv_engine_cosim.rpt }
+vendor export_design {-format} {} 0 0 {
+    touch hls/$::solution/impl/ip/component.xml
+    touch hls/$::solution/impl/ip/drivers/conv_engine_v1_0/src/xconv_engine_hw.h
+}
 
 # --- Vivado: project ---
 vendor create_project {-part} {-force} 2 2 { file mkdir [lindex $words 1] }

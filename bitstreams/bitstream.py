@@ -1,0 +1,100 @@
+"""What is known of one bitstream, and where it lies in a store."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from bitstreams.figures import Figure
+from bitstreams.reports import Timing, Utilisation
+from hw_templates.accelerator import Accelerator
+
+NAME_DIGITS = 16
+"""Digits of the digest that name a bitstream's files."""
+
+
+@dataclass(frozen=True)
+class Bitstream:
+    """What a store knows of one bitstream.
+
+    Attributes:
+        determined_by: name to digest or version of everything that determines the hardware.
+        board: name of the board that it is for.
+        part: of that board.
+        design: name of the block design.
+        clock_mhz: that the processor really gives it, or None where the hand-off does not say.
+        hardware_sha256: of the sources, also in the identity registers; None for a bitstream made elsewhere.
+        accelerator: what the engine in it is; None likewise.
+        tools: tool to version.
+        timing, utilisation: of the routed design.
+        figures: prediction and outcome.
+    """
+
+    determined_by: dict[str, str]
+    board: str
+    part: str
+    design: str
+    clock_mhz: float | None
+    hardware_sha256: str | None
+    accelerator: Accelerator | None
+    tools: dict[str, str]
+    timing: Timing
+    utilisation: Utilisation
+    figures: tuple[Figure, ...]
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over what determines the hardware, in hexadecimal digits."""
+        return hashlib.sha256(json.dumps(self.determined_by, sort_keys=True).encode()).hexdigest()
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values; figures carry their deviation."""
+        figures = [{**asdict(figure), "deviation": figure.deviation} for figure in self.figures]
+        return {**asdict(self), "digest": self.digest, "figures": figures}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "Bitstream":
+        """The inverse of :meth:`as_dict`.
+
+        Raises:
+            KeyError, TypeError, CodesignError: a field is missing or of the wrong kind.
+        """
+        accelerator = values["accelerator"]
+        fields = ("determined_by", "board", "part", "design", "clock_mhz", "hardware_sha256", "tools")
+        return cls(
+            **{name: values[name] for name in fields},
+            accelerator=None if accelerator is None else Accelerator.from_dict(accelerator),
+            timing=Timing(**values["timing"]),
+            utilisation=Utilisation(**values["utilisation"]),
+            figures=tuple(
+                Figure(**{name: value for name, value in figure.items() if name != "deviation"})
+                for figure in values["figures"]
+            ),
+        )
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A stored bitstream.
+
+    Attributes:
+        folder: where it lies.
+        bitstream: what it is.
+        files: path in the folder to SHA-256.
+        imported: when it came into the store, ISO 8601 in UTC.
+    """
+
+    folder: Path
+    bitstream: Bitstream
+    files: dict[str, str]
+    imported: str
+
+    @property
+    def digest(self) -> str:
+        """Of what determines the hardware; the folder's name."""
+        return self.folder.name
+
+    def path(self, suffix: str) -> Path:
+        """The ``bit``, ``hwh`` or ``xsa`` file."""
+        return self.folder / f"{self.digest[:NAME_DIGITS]}.{suffix}"

@@ -1,0 +1,114 @@
+"""Commands that build bitstreams and keep them."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from codesign.console import session
+from codesign.run import Run
+
+bitstreams_app = typer.Typer(
+    name="bitstreams", help="The store of bitstreams.", no_args_is_help=True, rich_markup_mode=None
+)
+
+StoreFolder = Annotated[
+    Path | None,
+    typer.Option(
+        "--store",
+        envvar="CODESIGN_STORE",
+        help="Folder of bitstreams; default: in the user's data folder, for all runs.",
+    ),
+]
+Digest = Annotated[str, typer.Argument(help="First digits of its digest; `codesign bitstreams list` shows them.")]
+Made = Annotated[Path, typer.Argument(help="results.tar of a build, or a .bit file made elsewhere.")]
+Handoff = Annotated[Path | None, typer.Option(help="Hand-off of a .bit; default: the .hwh beside it.")]
+ForBoard = Annotated[str | None, typer.Option(help="Board that a .bit is for; a results.tar says it itself.")]
+
+
+def build(
+    run: Annotated[Path, typer.Argument(help="Folder of the run, for example runs/digits.")],
+    tool: Annotated[str, typer.Option(help="vitis: a bitstream, with Vitis HLS and Vivado; csim: with g++.")] = "vitis",
+    bundle: Annotated[bool, typer.Option("--bundle", help="Write a tar that builds on another machine.")] = False,
+    cosim: Annotated[bool, typer.Option("--cosim", help="Simulate the RTL on one image as well (hours).")] = False,
+    store: StoreFolder = None,
+) -> None:
+    """Build the emitted project and keep its bitstream.
+
+    The tools are taken from the PATH: vitis_hls 2020.2 to 2023.2, or vitis-run or v++ from 2024.1 on, and vivado.
+    A build that was stopped goes on with the step that was not finished.
+
+    Example: codesign build runs/digits --tool vitis
+    """
+    with session() as progress:
+        from codesign.verbs.build import build as verb
+
+        verb(Run(run), tool, bundle, cosim, store, progress)
+
+
+@bitstreams_app.command("import")
+def import_(made: Made, board: ForBoard = None, hwh: Handoff = None, store: StoreFolder = None) -> None:
+    """Put what another machine built, or a bitstream made elsewhere, into the store.
+
+    Example: codesign import results.tar
+    """
+    with session() as progress:
+        from codesign.verbs.bitstreams import import_made as verb
+
+        verb(made, board, hwh, store, progress)
+
+
+@bitstreams_app.command("list")
+def list_(store: StoreFolder = None) -> None:
+    """List what is in the store.
+
+    Example: codesign bitstreams list
+    """
+    with session() as progress:
+        from codesign.verbs.bitstreams import list_all as verb
+
+        verb(store, progress)
+
+
+@bitstreams_app.command()
+def show(digest: Digest, store: StoreFolder = None) -> None:
+    """Say what a bitstream is, and how it compares with the prediction.
+
+    Example: codesign bitstreams show 0badcafe
+    """
+    with session() as progress:
+        from codesign.verbs.bitstreams import show as verb
+
+        verb(digest, store, progress)
+
+
+@bitstreams_app.command()
+def verify(
+    digests: Annotated[list[str] | None, typer.Argument(help="First digits of digests; without any, all.")] = None,
+    store: StoreFolder = None,
+) -> None:
+    """Compare files with their digests, and headers with boards and hand-offs.
+
+    Example: codesign bitstreams verify
+    """
+    with session() as progress:
+        from codesign.verbs.bitstreams import verify as verb
+
+        verb(digests or [], store, progress)
+
+
+@bitstreams_app.command()
+def gc(
+    older_than: Annotated[
+        float | None, typer.Option(min=0, help="Also remove what was imported so many days ago.")
+    ] = None,
+    store: StoreFolder = None,
+) -> None:
+    """Remove damaged entries and what interrupted imports left.
+
+    Example: codesign bitstreams gc --older-than 90
+    """
+    with session() as progress:
+        from codesign.verbs.bitstreams import collect_garbage as verb
+
+        verb(older_than, store, progress)

@@ -1,0 +1,45 @@
+import json
+from dataclasses import replace
+
+import pytest
+
+from bitstreams.bitstream import Bitstream
+from bitstreams.figures import Figure
+from bitstreams.reports import Timing, Utilisation
+from hw_templates.accelerator import Accelerator
+from hw_templates.errors import InvalidValueError
+
+MADE = Bitstream(
+    determined_by={"hardware_sha256": "ab", "vivado": "2023.2"},
+    board="pynq-z2",
+    part="xc7z020clg400-1",
+    design="engine_ab",
+    clock_mhz=142.857,
+    hardware_sha256="ab",
+    accelerator=Accelerator(8, 8, 2, 1, 8, 8, 8, 64, 100, 8),
+    tools={"vivado": "2023.2"},
+    timing=Timing(0.1, 0.0, None, 0.0),
+    utilisation=Utilisation(lut=1000),
+    figures=(Figure("lut", 900.0, None, 1000.0),),
+)
+
+
+def test_a_record_is_read_back_as_it_was_written() -> None:
+    values = json.loads(json.dumps(MADE.as_dict()))
+    assert Bitstream.from_dict(values) == MADE
+    assert values["digest"] == MADE.digest
+    assert values["figures"][0]["deviation"] == pytest.approx(1 / 9)
+    elsewhere = replace(MADE, accelerator=None, hardware_sha256=None, figures=())
+    assert Bitstream.from_dict(json.loads(json.dumps(elsewhere.as_dict()))) == elsewhere
+
+
+def test_the_digest_is_of_what_determines_the_hardware_only() -> None:
+    assert replace(MADE, clock_mhz=None, timing=Timing()).digest == MADE.digest
+    assert replace(MADE, determined_by={"vivado": "2023.2", "hardware_sha256": "ab"}).digest == MADE.digest
+    assert replace(MADE, determined_by={"hardware_sha256": "ab", "vivado": "2024.1"}).digest != MADE.digest
+
+
+def test_an_unknown_accelerator_is_refused() -> None:
+    values = MADE.as_dict()
+    with pytest.raises(InvalidValueError, match=r"accelerator\.sparse"):
+        Bitstream.from_dict({**values, "accelerator": {**values["accelerator"], "sparse": 1}})
