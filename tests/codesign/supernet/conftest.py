@@ -5,6 +5,8 @@ import torch
 from torch import nn
 
 from codesign.supernet.mobile_space import squeezed_channels
+from codesign.supernet.network import build_supernet
+from codesign.supernet.spaces import DIGITS
 from codesign.supernet.threads import one_thread
 
 ACTIVATIONS = {"relu": nn.ReLU, "hswish": nn.Hardswish}
@@ -106,6 +108,18 @@ def build_plain_network(supernet, subnet):
     classifier.bias.copy_(supernet.classifier.bias)
     head = [final, final_norm, nn.Hardswish(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), classifier]
     return nn.Sequential(stem, stem_norm, nn.Hardswish(), *blocks, *head)
+
+
+@pytest.fixture(scope="session")
+def supernet():
+    """A digits supernet of no special structure: biases, norms and kernel transformations are random too."""
+    supernet = build_supernet(DIGITS, seed=1)
+    generator = torch.Generator().manual_seed(2)
+    with torch.no_grad():
+        for parameter in supernet.parameters():
+            if parameter.ndim < 4:
+                parameter.add_(0.2 * torch.randn(parameter.shape, generator=generator))
+    return supernet
 
 
 @pytest.fixture(scope="session")

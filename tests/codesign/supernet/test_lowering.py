@@ -9,8 +9,8 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from codesign.supernet.lowering import LayerIndex, lower
-from codesign.supernet.mobile_space import Block, MobileSubnet
-from codesign.supernet.network import build_supernet
+from codesign.supernet.mobile_space import MobileSubnet
+from codesign.supernet.network import build_supernet, recalibrate
 from codesign.supernet.spaces import (
     CIFAR10,
     DIGITS,
@@ -19,9 +19,10 @@ from codesign.supernet.spaces import (
     OFA_PROXYLESS_W13,
     OFA_RESNET50D,
 )
+from codesign.supernet.standalone import extract
 from cost_models.coefficients import load_coefficients
 from cost_models.estimate import price
-from cost_models.workload import Activation, Operation
+from cost_models.workload import Operation
 from hw_templates import isa
 from hw_templates.accelerator import Accelerator
 from hw_templates.board import load_board
@@ -61,33 +62,6 @@ def test_an_absent_block_costs_nothing_and_an_impossible_layer_everything(index)
     assert pieces[largest].sum(axis=0).tolist() == [len(lower(DIGITS, DIGITS.largest())), np.inf]
 
 
-def test_squeeze_excite_comes_between_depthwise_and_projection():
-    subnet = MobileSubnet(16, ((Block(3, 2),), (Block(5, 1), Block(7, 4)), (Block(3, 2),)))
-    nodes = {node.name: node for node in lower(DIGITS, subnet)}
-    block = "stage2.block2"
-    names = [name for name in nodes if name.startswith(block)]
-    parts = ("expand", "depthwise", "pool", "squeeze", "excite", "scale", "project")
-    assert names == [f"{block}.{part}" for part in parts]
-    channels = [nodes[name].layer.out_channels for name in names]
-    assert channels == [64, 64, 64, 16, 64, 64, 16]
-    assert nodes[f"{block}.scale"].gate == f"{block}.excite"
-    assert nodes[f"{block}.scale"].ifmap == f"{block}.depthwise"
-    assert nodes[f"{block}.excite"].activation == Activation.HSIGMOID
-    assert nodes[f"{block}.project"].residual == "stage2.block1.project"
-    assert nodes["stage2.block1.depthwise"].layer.stride == 2
-    assert nodes["stage2.block1.project"].residual is None
-    assert nodes["stage1.block1.project"].residual == "stem"
-
-
-def test_the_weights_of_a_block_have_its_bits_and_all_others_eight():
-    subnet = CIFAR10.smallest()
-    first, *others = subnet.stages
-    subnet = replace(subnet, stages=(tuple(replace(block, weight_bits=8) for block in first), *others))
-    narrow = {node.name for node in lower(CIFAR10, subnet) if node.layer.weight_bits == 4}
-    kinds = ("expand", "depthwise", "project")
-    assert narrow == {f"{stage}.block1.{kind}" for stage in ("stage2", "stage3") for kind in kinds}
-
-
 def test_narrow_weights_take_less_time_and_energy():
     wide = CIFAR10.largest()
     blocks = tuple(tuple(replace(block, weight_bits=4) for block in stage) for stage in wide.stages)
@@ -107,10 +81,11 @@ def test_macs_are_those_that_torch_counts(space):
     supernet = build_supernet(space)
     for row in space.sample_genes(np.random.default_rng(2), 2):
         subnet = replace(space.decode(row), resolution=space.resolutions[0])
-        image = torch.zeros(1, space.image_channels, subnet.resolution, subnet.resolution)
+        images = torch.zeros(2, space.image_channels, subnet.resolution, subnet.resolution)
+        network = extract(supernet, subnet, recalibrate(supernet, subnet, images))
         with torch.no_grad(), FlopCounterMode(display=False) as counter:
-            supernet(image, subnet)
-        flops = counter.get_flop_counts()["Global"][torch.ops.aten.convolution]
+            network(images[:1])
+        flops = counter.get_total_flops()
         convolutions = (Operation.CONV, Operation.DEPTHWISE)
         layers = [layer for layer in lower(space, subnet).layers if layer.operation in convolutions]
         assert flops == 2 * sum(layer.macs for layer in layers)

@@ -1,34 +1,15 @@
 import dataclasses
-import inspect
 
 import numpy as np
 import pytest
 import torch
+from digits_subnets import SUBNETS
+from digits_subnets import random_images as images
 from torch import nn
 
-from codesign.supernet.elastic import BatchNormStatistics, fake_quantise
+from codesign.supernet.elastic import fake_quantise
 from codesign.supernet.network import build_supernet, recalibrate
 from codesign.supernet.spaces import CIFAR10, DIGITS
-from hw_templates.errors import InvalidValueError
-
-SUBNETS = [DIGITS.largest(), DIGITS.smallest(), *(DIGITS.sample(np.random.default_rng(seed)) for seed in range(6))]
-
-
-@pytest.fixture(scope="module")
-def supernet():
-    """Weights of no special structure: biases, norms and kernel transformations are random too."""
-    supernet = build_supernet(DIGITS, seed=1)
-    generator = torch.Generator().manual_seed(2)
-    with torch.no_grad():
-        for parameter in supernet.parameters():
-            if parameter.ndim < 4:
-                parameter.add_(0.2 * torch.randn(parameter.shape, generator=generator))
-    return supernet
-
-
-def images(subnet, count=16, seed=0):
-    shape = (count, 1, subnet.resolution, subnet.resolution)
-    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
 
 
 @pytest.mark.parametrize("subnet", SUBNETS)
@@ -69,28 +50,6 @@ def test_gradients_reach_the_shared_weights_as_in_the_plain_network(supernet, pl
     plain(batch).square().mean().backward()
     torch.testing.assert_close(supernet.stem.weight.grad, plain[0].weight.grad, rtol=1e-3, atol=1e-5)
     torch.testing.assert_close(supernet.classifier.weight.grad[:, :, 0, 0], plain[-1].weight.grad, rtol=1e-3, atol=1e-5)
-
-
-def test_a_call_leaves_no_trace(supernet):
-    full, small = DIGITS.largest(), DIGITS.smallest()
-    before = {name: tensor.clone() for name, tensor in supernet.state_dict().items()}
-    with torch.no_grad():
-        first = supernet(images(full), full)
-        recalibrate(supernet, small, images(small))
-        supernet(images(small), small)
-        torch.testing.assert_close(supernet(images(full), full), first, rtol=0, atol=0)
-    assert all(torch.equal(tensor, before[name]) for name, tensor in supernet.state_dict().items())
-    assert "set_active_subnet" not in dict(inspect.getmembers(supernet))
-
-
-def test_statistics_of_another_subnet_are_refused(supernet):
-    small = DIGITS.smallest()
-    wide = dataclasses.replace(DIGITS.largest(), resolution=8)
-    statistics = recalibrate(supernet, small, images(small))
-    with pytest.raises(InvalidValueError, match=r"statistics\.stage1\.block1\.expand"):
-        supernet(images(wide), wide, statistics)
-    with pytest.raises(InvalidValueError, match=r"statistics\.stem"):
-        supernet(images(small), small, BatchNormStatistics({}, {}))
 
 
 def test_weights_are_rounded_to_the_bits_of_their_block():

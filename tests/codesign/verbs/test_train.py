@@ -2,12 +2,11 @@ import dataclasses
 import json
 import re
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import torch
+from recorded_progress import RecordedProgress
 from tiny_run import TINY
 
 from codesign.run import Run
@@ -21,23 +20,6 @@ from codesign.supernet.spaces import DIGITS
 from codesign.verbs.train import train
 
 
-class Recorder:
-    """Progress that keeps all it is told."""
-
-    def __init__(self) -> None:
-        self.stages: list[str] = []
-        self.updates: list[tuple[float, str]] = []
-        self.lines: list[str] = []
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[Callable[[float, str], None]]:
-        self.stages.append(name)
-        yield lambda share, text: self.updates.append((share, text))
-
-    def say(self, text: str) -> None:
-        self.lines.append(text)
-
-
 @pytest.fixture
 def trained(finished_run: Run, tmp_path: Path) -> Run:
     """A run that has done its training and nothing else."""
@@ -46,8 +28,8 @@ def trained(finished_run: Run, tmp_path: Path) -> Run:
     return Run(tmp_path)
 
 
-def train_again(run: Run) -> Recorder:
-    recorder = Recorder()
+def train_again(run: Run) -> RecordedProgress:
+    recorder = RecordedProgress()
     train(run, "digits", TINY.preset, 0, recorder)
     return recorder
 

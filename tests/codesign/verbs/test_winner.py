@@ -3,6 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from recorded_progress import RecordedProgress
 
 from codesign.progress import Silent
 from codesign.run import Run, read_json
@@ -17,25 +18,20 @@ from hw_templates.accelerator import Accelerator
 from hw_templates.errors import InfeasibleError, InvalidValueError, StorageError
 
 
-class Lines(Silent):
-    """Keeps what is said."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def say(self, text: str) -> None:
-        self.lines.append(text)
-
-
 @pytest.fixture
 def run(finished_run: Run, tmp_path: Path) -> Run:
     return Run(Path(shutil.copytree(finished_run.folder, tmp_path / "run")))
 
 
-@pytest.mark.parametrize("limits", [(None, None), (0.15, None), (None, 0.5)])
-def test_the_pair_that_the_rule_chooses_is_recorded_with_its_price(
-    run: Run, limits: tuple[float | None, float | None]
-) -> None:
+@pytest.mark.parametrize("limited", ["nothing", "latency", "accuracy"])
+def test_the_pair_that_the_rule_chooses_is_recorded_with_its_price(run: Run, limited: str) -> None:
+    searched = load_searched(run)
+    front = read_front(searched.task.open_study(), searched.joint)
+    limits = {
+        "nothing": (None, None),
+        "latency": (float(np.median(front.latency_ms)), None),
+        "accuracy": (None, float(np.median(front.accuracy))),
+    }[limited]
     winner(run, *limits, Silent())
     record, searched = read_json(run.winner), load_searched(run)
     joint, board = searched.joint, searched.board
@@ -55,7 +51,7 @@ def test_the_pair_that_the_rule_chooses_is_recorded_with_its_price(
 
 
 def test_it_says_what_it_records(run: Run) -> None:
-    shown = Lines()
+    shown = RecordedProgress()
     winner(run, None, None, shown)
     record, text = read_json(run.winner), "\n".join(shown.lines)
     a = record["accelerator"]
