@@ -208,6 +208,32 @@ def specialised() -> None:
         verb(progress)
 
 
+@supernet_app.command()
+def export(
+    source: Annotated[str, typer.Argument(help="A run folder, a published space, or a published specialised network.")],
+    out: Annotated[Path, typer.Option(help="Folder for the files.")],
+    file_format: Annotated[
+        str, typer.Option("--format", help="torch, onnx, or ofa (net.config and weights).")
+    ] = "torch",
+    subnet: Annotated[
+        str | None,
+        typer.Option(help="largest, smallest, or a JSON file with a subnet; default: the winner of a run."),
+    ] = None,
+    weights: Annotated[
+        Path | None, typer.Option(help="State dict of the published supernet; default: what was fetched.")
+    ] = None,
+) -> None:
+    """Write a subnet as a network of its own: plain torch, ONNX, or as the ofa package reads it.
+
+    Example: codesign supernet export runs/digits --format onnx --out winner
+    """
+    with session() as progress:
+        from codesign.verbs.export import ExportRequest
+        from codesign.verbs.export import export as verb
+
+        verb(ExportRequest(source, subnet, weights, file_format), out, progress)
+
+
 @app.command()
 def boards() -> None:
     """List the boards and what they hold."""
