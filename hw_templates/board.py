@@ -43,14 +43,37 @@ class ProcessingSystem:
     Attributes:
         memory_ports: four ports to DDR, in the order of the engine's: ifmap, weights, residual, ofmap. On Zynq
             UltraScale+, HP1 and HP2 share one port of the DDR controller, the others have one each (AMD UG1085, 17).
+        plls_mhz: (name, frequency) of the PLLs that may feed the logic's clock, whose frequencies the preset implies.
         preset: (parameter, value) of the vendor's PS block: reference clock, DDR, boot media, console. What boards'
             own design files say, so that no vendor board files are needed.
         source: where the preset comes from.
     """
 
     memory_ports: tuple[str, ...]
+    plls_mhz: tuple[tuple[str, float], ...]
     preset: tuple[tuple[str, str], ...]
     source: str
+
+    def fabric_clock(self, clock_mhz: float) -> tuple[str, float]:
+        """The PLL that comes nearest to a clock from below, and the frequency in MHz that it gives.
+
+        Two dividers of 1 to 63 lie between a PLL and the logic (AMD UG585, 25.7.1; UG1085, 37).
+
+        Raises:
+            InvalidValueError: no PLL can be divided down to so slow a clock.
+
+        >>> load_board("pynq-z2").ps.fabric_clock(150), load_board("zcu104").ps.fabric_clock(200)
+        (('DDR PLL', 150.0), ('RPLL', 187.5))
+        """
+        dividers = {first * second for first in range(1, 64) for second in range(1, 64)}
+        reachable = [
+            (pll / divider, name) for name, pll in self.plls_mhz for divider in dividers if pll / divider <= clock_mhz
+        ]
+        if not reachable:
+            raise InvalidValueError("clock_mhz", clock_mhz, f"at least {min(self.plls_mhz)[1] / 63**2:g}")
+        fastest = max(frequency for frequency, _ in reachable)
+        # Of PLLs that give the same, the first one of the board file.
+        return next((name, frequency) for frequency, name in reachable if frequency == fastest)
 
 
 @dataclass(frozen=True)
@@ -120,5 +143,10 @@ def load_board(name: str) -> Board:
         raise InvalidValueError("board", name, f"one of {', '.join(board_names())}")
     table = tomllib.loads((files("hw_templates") / "boards" / f"{name}.toml").read_text())
     ddr, ps = Ddr(**table.pop("ddr")), table.pop("ps")
-    processor = ProcessingSystem(tuple(ps["memory_ports"]), tuple(ps["preset"].items()), ps["source"])
+    processor = ProcessingSystem(
+        memory_ports=tuple(ps["memory_ports"]),
+        plls_mhz=tuple(ps["plls_mhz"].items()),
+        preset=tuple(ps["preset"].items()),
+        source=ps["source"],
+    )
     return Board(name=name, ddr=ddr, ps=processor, **{**table, "clocks_mhz": tuple(table["clocks_mhz"])})

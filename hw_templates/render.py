@@ -63,6 +63,7 @@ def render(accelerator: Accelerator, board: Board) -> dict[str, str]:
         "max_channels": isa.MAX_CHANNELS,
         "constants": registers.identity_constants(accelerator.clock_mhz),
         "digest_offset": registers.DIGEST_OFFSET,
+        "clock_source": board.ps.fabric_clock(accelerator.clock_mhz)[0],
         "control_port": CONTROL_PORTS[board.family],
         "addresses": registers.ADDRESS_MAPS[board.family],
         "window_bytes": registers.WINDOW_BYTES,

@@ -45,6 +45,7 @@ def build(run: Run, tool: str, bundled: bool, cosim: bool, store: Path | None, p
         def on_step(step: str) -> None:
             # Two steps; how long each takes is known to nobody beforehand.
             update(0.0 if step.startswith("hls") else 0.5, step)
+            progress.say(f"build      {step}")
 
         archive = build_bitstream(run.project, cosim, on_step)
         update(1.0, "importing")

@@ -65,7 +65,8 @@ update_compile_order -fileset sources_1
 
 set hardware {}
 foreach name {
-    family clock_mhz control_port memory_ports memory_bits engine_address identity_address window_bytes preset
+    family clock_mhz clock_source control_port memory_ports memory_bits
+    engine_address identity_address window_bytes preset
 } {
     dict set hardware $name [set $name]
 }

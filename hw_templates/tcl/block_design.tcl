@@ -22,13 +22,13 @@ proc plug {from to} {
 # Each of these makes the cell ps with its preset and answers a dictionary: names of its clock and reset, of its control
 # port's clock, and of the interfaces and clocks of its memory ports, in the order of $memory_ports.
 
-proc make_zynq_7000 {preset clock_mhz memory_ports memory_bits} {
+proc make_zynq_7000 {preset clock_source clock_mhz memory_ports memory_bits} {
     set settings [concat $preset [list \
         CONFIG.PCW_USE_M_AXI_GP0 1 \
         CONFIG.PCW_FPGA_FCLK0_ENABLE 1 \
         CONFIG.PCW_EN_CLK0_PORT 1 \
         CONFIG.PCW_EN_RST0_PORT 1 \
-        CONFIG.PCW_FCLK0_PERIPHERAL_CLKSRC {IO PLL} \
+        CONFIG.PCW_FCLK0_PERIPHERAL_CLKSRC $clock_source \
         CONFIG.PCW_FPGA0_PERIPHERAL_FREQMHZ $clock_mhz]]
     set interfaces {}
     set clocks {}
@@ -50,7 +50,7 @@ proc make_zynq_7000 {preset clock_mhz memory_ports memory_bits} {
         interfaces $interfaces clocks $clocks]
 }
 
-proc make_zynq_ultrascale {preset clock_mhz memory_ports memory_bits} {
+proc make_zynq_ultrascale {preset clock_source clock_mhz memory_ports memory_bits} {
     # How the PS block counts its slave ports (AMD PG201).
     set numbers {HPC0 0 HPC1 1 HP0 2 HP1 3 HP2 4 HP3 5}
     set settings [concat $preset [list \
@@ -60,7 +60,7 @@ proc make_zynq_ultrascale {preset clock_mhz memory_ports memory_bits} {
         CONFIG.PSU__MAXIGP0__DATA_WIDTH 32 \
         CONFIG.PSU__USE__FABRIC__RST 1 \
         CONFIG.PSU__FPGA_PL0_ENABLE 1 \
-        CONFIG.PSU__CRL_APB__PL0_REF_CTRL__SRCSEL IOPLL \
+        CONFIG.PSU__CRL_APB__PL0_REF_CTRL__SRCSEL $clock_source \
         CONFIG.PSU__CRL_APB__PL0_REF_CTRL__FREQMHZ $clock_mhz]]
     set interfaces {}
     set clocks {}
@@ -99,7 +99,7 @@ proc build_block_design {design hardware} {
     dict with hardware {}
     create_bd_design $design
     set maker [expr {$family eq "zynq-7000" ? "make_zynq_7000" : "make_zynq_ultrascale"}]
-    set ps [$maker $preset $clock_mhz $memory_ports $memory_bits]
+    set ps [$maker $preset $clock_source $clock_mhz $memory_ports $memory_bits]
     create_bd_cell -type ip -vlnv [newest conv_engine] engine
     create_bd_cell -type module -reference engine_id identity
     create_bd_cell -type ip -vlnv [newest proc_sys_reset] reset

@@ -1,4 +1,6 @@
 import os
+import re
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -93,3 +95,26 @@ def test_a_missing_tool_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     monkeypatch.setitem(os.environ, "PATH", str(tmp_path))
     with pytest.raises(ToolError, match=r"g\+\+: not found on the PATH; install it"):
         require_tools("g++")
+
+
+def test_the_arena_of_co_simulation_is_as_large_as_the_ports_say(project: Path, tmp_path: Path) -> None:
+    flags = ["-std=c++14", "-Iinclude", "-Wno-unknown-pragmas"]
+    sources = sorted(str(path.relative_to(project)) for path in (project / "src").glob("*.cpp"))
+    objects = [str(tmp_path / f"{Path(source).stem}.o") for source in sources]
+    for source, compiled in zip(sources, objects, strict=True):
+        subprocess.run(["g++", *flags, "-O1", "-c", source, "-o", compiled], cwd=project, check=True)
+    answers = {}
+    for words in (1 << 20, 1):
+        program = str(tmp_path / f"csim_{words}")
+        define = f"-DARENA_LEAST_WORDS={words}"
+        subprocess.run(["g++", *flags, define, "tb/csim.cpp", *objects, "-o", program], cwd=project, check=True)
+        answers[words] = subprocess.run(
+            [program, "weights", "1"], cwd=project, capture_output=True, text=True, check=False
+        )
+    assert answers[1 << 20].returncode == 0
+    assert "1 of 1 images" in answers[1 << 20].stdout
+    assert answers[1].returncode == 2
+    assert "are more than co-simulation copies" in answers[1].stderr
+    depths = re.findall(r"depth = \\?\s*(\d+)", (project / "src/conv_engine.cpp").read_text())
+    assert depths == [str(1 << 20)] * 4
+    assert "-DARENA_LEAST_WORDS=1048576" in (project / "tcl/csynth.tcl").read_text()

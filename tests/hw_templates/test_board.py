@@ -61,3 +61,37 @@ def test_presets_say_what_the_boards_memory_is() -> None:
             clock, width = preset["PSU__CRF_APB__DDR_CTRL__FREQMHZ"], preset["PSU__DDRC__BUS_WIDTH"]
         peak_gb_s = 2 * float(clock) * int(width.split()[0]) / 8 / 1000
         assert load_board(name).ddr.peak_gb_s == pytest.approx(peak_gb_s, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("name", "clock_mhz", "expected"),
+    [
+        # What the vendor's tool reached in the boards' own designs, to the tolerance of their reference clocks.
+        ("pynq-z2", 100, ("IO PLL", 100.0)),
+        ("pynq-z2", 150, ("DDR PLL", 150.0)),
+        ("pynq-z2", 143, ("IO PLL", 142.857)),
+        ("zcu104", 300, ("RPLL", 299.997)),
+        ("zcu104", 250, ("RPLL", 249.997)),
+        ("kv260", 200, ("IOPLL", 200.0)),
+        ("ultra96-v2", 100, ("IOPLL", 99.9999)),
+    ],
+)
+def test_the_clock_comes_from_the_pll_that_reaches_it_best(
+    name: str, clock_mhz: int, expected: tuple[str, float]
+) -> None:
+    pll, reached_mhz = load_board(name).ps.fabric_clock(clock_mhz)
+    assert (pll, reached_mhz) == (expected[0], pytest.approx(expected[1], rel=1e-4))
+    assert reached_mhz <= clock_mhz
+    with pytest.raises(InvalidValueError, match="clock_mhz: must be at least"):
+        load_board(name).ps.fabric_clock(0.1)
+
+
+def test_clocks_that_a_board_s_plls_miss_are_known() -> None:
+    missed = {
+        (name, clock)
+        for name in board_names()
+        for clock in load_board(name).clocks_mhz
+        if load_board(name).ps.fabric_clock(clock)[1] < 0.999 * clock
+    }
+    # 1500 MHz is no multiple of 200 MHz: these run at 187.5 MHz.
+    assert missed == {("zcu104", 200), ("ultra96-v2", 200)}

@@ -128,6 +128,10 @@ def test_the_processor_gets_the_board_file_s_preset_and_the_clock(tmp_path: Path
         "zynq-ultrascale+": "CONFIG.PSU__CRL_APB__PL0_REF_CTRL__FREQMHZ",
     }[board.family]
     assert settings[clock] == "125"
+    source = settings.get(
+        "CONFIG.PCW_FCLK0_PERIPHERAL_CLKSRC", settings.get("CONFIG.PSU__CRL_APB__PL0_REF_CTRL__SRCSEL")
+    )
+    assert source == {"pynq-z2": "IO PLL", "ultra96-v2": "IOPLL", "zcu104": "RPLL", "kv260": "RPLL"}[name]
 
 
 @pytest.mark.parametrize("name", ["pynq-z2", "zcu104"])
