@@ -12,7 +12,7 @@ from torch import Tensor
 
 from codesign.supernet.checkpoint import Checkpoint
 from codesign.supernet.data import DataSet, Split
-from codesign.supernet.network import recalibrate
+from codesign.supernet.network import evaluate, recalibrate
 from codesign.supernet.space import Genes
 from codesign.supernet.threads import one_thread
 from hw_templates.errors import InvalidValueError, StorageError
@@ -138,6 +138,6 @@ class MeasuredAccuracy:
     def _measure(self, row: Genes) -> float:
         subnet = self.space.decode(row)
         calibration, images = self._images[subnet.resolution]
-        logits = self._supernet(images, subnet, recalibrate(self._supernet, subnet, calibration))
+        logits = evaluate(self._supernet, subnet, images, recalibrate(self._supernet, subnet, calibration))
         right = int((logits.argmax(1) == self._labels).sum())
         return right / len(self._labels)

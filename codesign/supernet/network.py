@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from codesign.supernet.elastic import BatchNormStatistics, StatisticsRecorder
+from codesign.supernet.elastic import BatchNormStatistics, SharedStatistics, StatisticsRecorder
 from codesign.supernet.elastic_network import Supernet
 from codesign.supernet.mobile_network import MobileSupernet
 from codesign.supernet.mobile_space import MobileSpace
@@ -11,6 +11,11 @@ from codesign.supernet.resnet_network import ResNetSupernet
 from codesign.supernet.resnet_space import ResNetSpace
 from codesign.supernet.space import Space, Subnet
 from hw_templates.errors import InvalidValueError
+
+# Pixels and least images of a part of a batch. The maps of larger parts leave a core's caches, and each takes fresh
+# pages of memory; with fewer images the overhead of a call counts.
+_PART_PIXELS = 2**16
+_PART_IMAGES = 32
 
 
 def build_supernet(space: Space, seed: int = 0) -> Supernet:
@@ -29,6 +34,21 @@ def build_supernet(space: Space, seed: int = 0) -> Supernet:
             raise InvalidValueError("space", type(space).__name__, "a MobileSpace or a ResNetSpace")
     supernet.initialise(seed)
     return supernet
+
+
+@torch.inference_mode()
+def evaluate(
+    supernet: Supernet, subnet: Subnet, images: Tensor, statistics: BatchNormStatistics | SharedStatistics
+) -> Tensor:
+    """Logits [n, classes] of images [n, C, resolution, resolution]; on a CPU found in parts of the batch that are fast.
+
+    Raises:
+        InvalidValueError: the subnet is not of the space, or the images or statistics do not fit it.
+    """
+    part = len(images)
+    if images.device.type == "cpu":
+        part = max(_PART_IMAGES, _PART_PIXELS // subnet.resolution**2)
+    return torch.cat([supernet(images_of_part, subnet, statistics) for images_of_part in torch.split(images, part)])
 
 
 @torch.no_grad()

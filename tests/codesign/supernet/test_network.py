@@ -6,7 +6,7 @@ from torch import nn
 
 from codesign.supernet.lowering import lower
 from codesign.supernet.mobile_network import MobileSupernet
-from codesign.supernet.network import build_supernet, count_parameters, recalibrate
+from codesign.supernet.network import build_supernet, count_parameters, evaluate, recalibrate
 from codesign.supernet.resnet_network import ResNetSupernet
 from codesign.supernet.spaces import DIGITS, OFA_RESNET50D
 from cost_models.workload import Operation
@@ -31,6 +31,16 @@ def test_macs_and_parameters_are_those_of_the_plain_network(supernet, plain_netw
     ]
     assert sum(layer.macs for layer in layers) == sum(macs)
     assert count_parameters(supernet, subnet) == sum(parameter.numel() for parameter in plain.parameters())
+
+
+def test_evaluating_in_parts_gives_the_logits_of_the_whole_batch(supernet):
+    subnet = DIGITS.largest()
+    many = images(subnet, count=300)
+    statistics = recalibrate(supernet, subnet, many[:16])
+    with torch.no_grad():
+        whole = supernet(many, subnet, statistics)
+    torch.testing.assert_close(evaluate(supernet, subnet, many, statistics), whole, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(evaluate(supernet, subnet, many[:1], statistics), whole[:1], rtol=1e-4, atol=1e-5)
 
 
 def test_each_family_has_its_network():
