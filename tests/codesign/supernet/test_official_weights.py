@@ -2,47 +2,29 @@
 
 import dataclasses
 
-import numpy as np
 import pytest
 import torch
-from reference_ofa import activate, reference_supernet
+from ofa_parity import FAMILIES, compare_with_reference
+from reference_ofa import reference_supernet
 
 from codesign.supernet.elastic import SharedStatistics
-from codesign.supernet.network import build_supernet, count_parameters
+from codesign.supernet.network import build_supernet
 from codesign.supernet.official_weights import OfficialSupernet, read_official, write_official
 from codesign.supernet.spaces import load_space
 from hw_templates.errors import InvalidValueError
 
-FAMILIES = ("ofa-mbv3-w1.0", "ofa-proxyless-w1.3", "ofa-resnet50d")
-SUBNETS = 200
-# Small, as parity does not depend on the size; the second one makes maps of odd sizes.
-SIDES = (32, 36)
+# benchmarks/reference_parity.py compares 200 of each family.
+SUBNETS = 25
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", FAMILIES)
 def test_random_subnets_give_the_logits_of_the_reference(name):
-    reference = reference_supernet(name)
-    space = dataclasses.replace(load_space(name), resolutions=SIDES)
-    official = read_official(space, reference.state_dict())
-    rng = np.random.default_rng(0)
-    worst = 0.0
-    ends = [space.encode(space.smallest())[None], space.encode(space.largest())[None]]
-    for number, row in enumerate(np.concatenate([*ends, space.sample_genes(rng, SUBNETS - 2)])):
-        subnet = space.decode(row)
-        images = torch.randn(
-            2, 3, subnet.resolution, subnet.resolution, generator=torch.Generator().manual_seed(number)
-        )
-        activate(reference, subnet)
-        with torch.inference_mode():
-            ours = official.supernet(images, subnet, official.statistics)
-            theirs = reference(images)
-            worst = max(worst, float((ours - theirs).abs().max()))
-            alone = reference.get_active_subnet(preserve_weight=True).eval()
-            worst = max(worst, float((ours - alone(images)).abs().max()))
-        assert float(theirs.std()) > 0.2
-        assert count_parameters(official.supernet, subnet) == sum(p.numel() for p in alone.parameters())
-    assert worst < 1e-4
+    found = compare_with_reference(name, SUBNETS)
+    assert found.shared < 1e-4
+    assert found.alone < 1e-4
+    assert found.parameters == 0
+    assert found.smallest_spread > 0.2
 
 
 @pytest.mark.parametrize("name", [*FAMILIES, "ofa-mbv3-w1.2"])

@@ -34,7 +34,7 @@ def test_extracted_subnets_are_those_of_the_reference(name):
     space = dataclasses.replace(load_space(name), resolutions=(32, 36))
     official = read_official(space, reference.state_dict())
     rng = np.random.default_rng(0)
-    for subnet in (space.smallest(), space.largest(), *(space.sample(rng) for _ in range(4))):
+    for subnet in (space.smallest(), space.sample(rng)):
         activate(reference, subnet)
         theirs = reference.get_active_subnet(preserve_weight=True).eval()
         ours = extract(official.supernet, subnet, official.statistics)
