@@ -17,7 +17,7 @@ from codesign.supernet.accuracy import MeasuredAccuracy
 from codesign.supernet.checkpoint import Checkpoint, read_checkpoint
 from codesign.supernet.data import DataSet, load_digits
 from codesign.supernet.predictor import fit_predictor, judge_predictor, measure_sample
-from codesign.supernet.schedule import load_schedule
+from codesign.supernet.schedules import load_schedule
 from codesign.supernet.spaces import DIGITS
 from codesign.supernet.training import train
 

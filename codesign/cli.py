@@ -46,18 +46,30 @@ app.command("import")(import_)
 @app.command()
 def train(
     run: RunFolder,
-    space: Annotated[str, typer.Option(help="Space of subnets.")] = "digits",
-    preset: Annotated[str, typer.Option(help="Training schedule: digits, or digits-small for a quick try.")] = "digits",
+    space: Annotated[str | None, typer.Option(help="Space of subnets.  [default: digits, or as --start-from]")] = None,
+    preset: Annotated[
+        str | None, typer.Option(help="Training schedule.  [default: the one called as the space]")
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Folder of images: train and test, as parquet or a folder for each class.")
+    ] = None,
+    subnet: Annotated[
+        str | None, typer.Option(help="Train only this one: largest, smallest, or a JSON file such as project.json.")
+    ] = None,
+    start_from: Annotated[Path | None, typer.Option(help="Run whose supernet to start from.")] = None,
     seed: Seed = 0,
 ) -> None:
-    """Train the supernet by progressive shrinking.
+    """Train a supernet by progressive shrinking, or one subnet alone.
 
-    Example: codesign train runs/digits
+    Several GPUs: torchrun --nproc-per-node 8 -m codesign train runs/imagenet --space ofa-mbv3-w1.2 ...
+
+    Example: codesign train runs/cifar10 --space cifar10 --data cifar10_jpeg
     """
     with session() as progress:
+        from codesign.verbs.train import request_training
         from codesign.verbs.train import train as verb
 
-        verb(Run(run), space, preset, seed, progress)
+        verb(Run(run), request_training(space, preset, seed, data, subnet, start_from), progress)
 
 
 @app.command()

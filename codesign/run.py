@@ -1,16 +1,20 @@
 """A run: one folder with its configuration, checkpoints, study, project and report."""
 
+import fcntl
+import functools
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Concatenate, ParamSpec
 
 from hw_templates.atomic_file import write_text_atomically
 from hw_templates.errors import InvalidValueError, StorageError
 
 RUN_FORMAT = 1
+P = ParamSpec("P")
 
 
 @dataclass(frozen=True)
@@ -89,6 +93,31 @@ class Run:
         """The HTML page and its pictures."""
         return self.folder / "report"
 
+    @contextmanager
+    def claim(self) -> Iterator[None]:
+        """Keep other processes from writing into the run meanwhile; the folder is made.
+
+        The claim ends with the process, however that ends.
+
+        Raises:
+            StorageError: another process has claimed the run, or the folder cannot be written.
+        """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(self.folder / ".claim", os.O_RDWR | os.O_CREAT, 0o666)
+        except OSError as error:
+            raise StorageError(f"{self.folder}: cannot be written ({error.strerror or error}); free it") from error
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise StorageError(
+                    f"{self.folder}: another process is at work in this run; wait for it, or name another run folder"
+                ) from None
+            yield
+        finally:
+            os.close(descriptor)
+
     def read(self) -> dict[str, dict[str, Any]]:
         """Each verb's settings; empty for a run that has not begun.
 
@@ -135,6 +164,18 @@ class Run:
                 )
         if sections.get(verb) != settings:
             write_json(self.configuration, {"format": RUN_FORMAT, **sections, verb: settings})
+
+
+def claiming(verb: Callable[Concatenate[Run, P], None], /) -> Callable[Concatenate[Run, P], None]:
+    """The verb, with its run claimed from other processes meanwhile."""
+
+    @functools.wraps(verb)
+    def claimed(run: Run, /, *args: P.args, **kwargs: P.kwargs) -> None:
+        # A run that is not there yet is for the verb to complain about.
+        with run.claim() if run.folder.is_dir() else nullcontext():
+            verb(run, *args, **kwargs)
+
+    return claimed
 
 
 @contextmanager

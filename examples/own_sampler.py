@@ -21,7 +21,7 @@ from codesign.supernet.accuracy import MeasuredAccuracy
 from codesign.supernet.data import load_digits
 from codesign.supernet.oracle import AccuracyOracle
 from codesign.supernet.predictor import read_predictor
-from codesign.supernet.schedule import load_schedule
+from codesign.supernet.schedules import load_schedule
 from codesign.supernet.spaces import DIGITS
 from codesign.supernet.training import train
 from codesign.verbs.context import load_trained

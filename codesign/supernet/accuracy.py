@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +13,14 @@ from torch import Tensor
 from codesign.supernet.checkpoint import Checkpoint
 from codesign.supernet.data import DataSet, Split
 from codesign.supernet.network import evaluate, recalibrate
+from codesign.supernet.processes import CPU
 from codesign.supernet.space import Genes
 from codesign.supernet.threads import one_thread
 from hw_templates.errors import InvalidValueError, StorageError
 
 CALIBRATION_IMAGES = 256
+_BATCH_IMAGES = 500
+_KEPT_BYTES = 2**30
 
 
 class _Cache:
@@ -80,6 +83,7 @@ class MeasuredAccuracy:
         split: the part to judge on.
         cache: JSONL file of results, shared by any number of checkpoints and processes; None remembers in memory only.
         calibration_images: how many training images the statistics come from.
+        device: where to measure.
 
     Raises:
         StorageError: the cache cannot be read (or, on a measurement, written).
@@ -93,6 +97,7 @@ class MeasuredAccuracy:
         split: Split = Split.VALIDATION,
         cache: Path | None = None,
         calibration_images: int = CALIBRATION_IMAGES,
+        device: torch.device = CPU,
     ) -> None:
         available = len(data.labels[Split.TRAIN])
         if not 2 <= calibration_images <= available:
@@ -100,15 +105,11 @@ class MeasuredAccuracy:
         self.space = checkpoint.space
         self.digest = checkpoint.digest
         self.split = split
-        self._supernet = checkpoint.supernet()
+        self._data, self._device = data, device
+        self._calibration_images = calibration_images
+        self._supernet = checkpoint.supernet().to(device)
         self._labels = data.labels[split]
-        self._images: dict[int, tuple[Tensor, Tensor]] = {
-            resolution: (
-                data.resized(Split.TRAIN, resolution)[:calibration_images],
-                data.resized(split, resolution),
-            )
-            for resolution in self.space.resolutions
-        }
+        self._kept: dict[int, list[Tensor]] = {}
         key: dict[str, object] = {
             "checkpoint": self.digest,
             "split": split.value,
@@ -134,10 +135,28 @@ class MeasuredAccuracy:
             accuracies[index] = accuracy
         return accuracies
 
+    def _batches(self, resolution: int) -> Iterator[Tensor]:
+        """Calibration images, then those to judge on; kept in memory where all resolutions together are small."""
+        if resolution in self._kept:
+            yield from self._kept[resolution]
+            return
+        count, batches = len(self._labels), []
+        sides = sum(side**2 for side in self.space.resolutions)
+        keeping = 4 * count * self.space.image_channels * sides <= _KEPT_BYTES
+        parts = [(Split.TRAIN, slice(self._calibration_images))]
+        parts += [(self.split, slice(start, start + _BATCH_IMAGES)) for start in range(0, count, _BATCH_IMAGES)]
+        for split, rows in parts:
+            batch = self._data.resized(split, resolution, rows).to(self._device)
+            if keeping:
+                batches.append(batch)
+            yield batch
+        if keeping:
+            self._kept[resolution] = batches
+
     @torch.inference_mode()
     def _measure(self, row: Genes) -> float:
         subnet = self.space.decode(row)
-        calibration, images = self._images[subnet.resolution]
-        logits = evaluate(self._supernet, subnet, images, recalibrate(self._supernet, subnet, calibration))
-        right = int((logits.argmax(1) == self._labels).sum())
-        return right / len(self._labels)
+        batches = self._batches(subnet.resolution)
+        statistics = recalibrate(self._supernet, subnet, next(batches))
+        answers = [evaluate(self._supernet, subnet, images, statistics).argmax(1).cpu() for images in batches]
+        return int((torch.cat(answers) == self._labels).sum()) / len(self._labels)

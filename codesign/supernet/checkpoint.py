@@ -7,7 +7,7 @@ import json
 import pickle
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -22,8 +22,8 @@ from codesign.supernet.space import Space
 from hw_templates.atomic_file import write_bytes_atomically
 from hw_templates.errors import InvalidValueError, StorageError
 
-FORMAT = 1
-_FIELDS = {"format", "space", "schedule", "seed", "step", "losses", "weights", "teacher", "optimiser"}
+FORMAT = 2
+_FIELDS = {"format", "space", "schedule", "seed", "step", "losses", "weights", "teacher", "optimiser", "scaler"}
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,7 @@ class Checkpoint:
         weights: the supernet's state.
         teacher: the full net's state after the first phase; empty before, and after the last step.
         optimiser: its state; empty before the first and after the last step.
+        scaler: state of the gradients' scale in float16; empty elsewhere.
     """
 
     space: Space
@@ -49,6 +50,7 @@ class Checkpoint:
     weights: Mapping[str, Tensor]
     teacher: Mapping[str, Tensor]
     optimiser: Mapping[str, Any]
+    scaler: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def finished(self) -> bool:
@@ -60,7 +62,7 @@ class Checkpoint:
         """16 hexadecimal digits that name these weights of this space."""
         content = hashlib.sha256(_space_text(self.space).encode())
         for name, tensor in sorted(self.weights.items()):
-            content.update(name.encode() + tensor.detach().contiguous().numpy().tobytes())
+            content.update(name.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
         return content.hexdigest()[:16]
 
     def supernet(self) -> Supernet:
@@ -90,6 +92,7 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         "weights": dict(checkpoint.weights),
         "teacher": dict(checkpoint.teacher),
         "optimiser": dict(checkpoint.optimiser),
+        "scaler": dict(checkpoint.scaler),
     }
     buffer = io.BytesIO()
     torch.save(content, buffer)
@@ -156,4 +159,5 @@ def _parse(content: Mapping[str, Any], space: Space) -> Checkpoint:
         weights=content["weights"],
         teacher=content["teacher"],
         optimiser=content["optimiser"],
+        scaler=content["scaler"],
     )

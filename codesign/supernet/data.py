@@ -1,9 +1,10 @@
-"""Images to train and judge on: scikit-learn's handwritten digits."""
+"""Images to train and judge on, in three parts; scikit-learn's handwritten digits."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from codesign.supernet.schedule import Augmentation
+from codesign.supernet.augmentation import Changes, change
 from hw_templates.errors import InvalidValueError
 
 Indices = NDArray[np.int64]
@@ -25,41 +26,134 @@ class Split(StrEnum):
     TEST = "test"
 
 
+class Images(Protocol):
+    """The images of one part; they need not be in memory, nor of one size."""
+
+    @property
+    def labels(self) -> Tensor:
+        """Int64 [n]."""
+
+    @property
+    def channels(self) -> int:
+        """Of every image."""
+
+    def resized(self, rows: Tensor, resolution: int) -> Tensor:
+        """Float32 images [m, channels, resolution, resolution] of 0 to 1: the chosen ones, as squares."""
+
+    def changed(self, rows: Tensor, changes: Changes, resolution: int) -> Tensor:
+        """The same, with these random changes."""
+
+
+@dataclass(frozen=True)
+class StoredImages:
+    """Images of one size in memory.
+
+    Attributes:
+        pixels: [n, channels, height, width]: float32 of 0 to 1, or uint8 of 0 to 255.
+        labels: int64 [n].
+    """
+
+    pixels: Tensor
+    labels: Tensor
+
+    @property
+    def channels(self) -> int:
+        """See :class:`Images`."""
+        return self.pixels.shape[1]
+
+    def _chosen(self, rows: Tensor) -> Tensor:
+        pixels = self.pixels[rows]
+        return pixels.float() / 255 if pixels.dtype == torch.uint8 else pixels
+
+    def resized(self, rows: Tensor, resolution: int) -> Tensor:
+        """See :class:`Images`; by bilinear interpolation."""
+        size = (resolution, resolution)
+        return functional.interpolate(self._chosen(rows), size, mode="bilinear", align_corners=False)
+
+    def changed(self, rows: Tensor, changes: Changes, resolution: int) -> Tensor:
+        """See :class:`Images`."""
+        return change(self._chosen(rows), changes, resolution)
+
+
+@dataclass(frozen=True)
+class ChosenImages:
+    """Some of a larger number of images.
+
+    Attributes:
+        images: all of them.
+        rows: int64 [n] which of them, and in what order.
+    """
+
+    images: Images
+    rows: Tensor
+
+    @cached_property
+    def labels(self) -> Tensor:
+        """See :class:`Images`."""
+        return self.images.labels[self.rows]
+
+    @property
+    def channels(self) -> int:
+        """See :class:`Images`."""
+        return self.images.channels
+
+    def resized(self, rows: Tensor, resolution: int) -> Tensor:
+        """See :class:`Images`."""
+        return self.images.resized(self.rows[rows], resolution)
+
+    def changed(self, rows: Tensor, changes: Changes, resolution: int) -> Tensor:
+        """See :class:`Images`."""
+        return self.images.changed(self.rows[rows], changes, resolution)
+
+
 @dataclass(frozen=True)
 class DataSet:
     """Images and labels in three parts.
 
     Attributes:
         name: for messages.
-        images: float32 [n, channels, height, width] for each part, 0 to 1, at their own size.
-        labels: int64 [n] for each part.
-        mean, deviation: of the training pixels; what :meth:`resized` normalises by.
+        images: of each part.
+        classes: how many there are.
+        mean, deviation: of the training pixels, one a channel; what images are normalised by.
     """
 
     name: str
-    images: Mapping[Split, Tensor]
-    labels: Mapping[Split, Tensor]
-    mean: float
-    deviation: float
+    images: Mapping[Split, Images]
+    classes: int
+    mean: tuple[float, ...]
+    deviation: tuple[float, ...]
+
+    @property
+    def labels(self) -> Mapping[Split, Tensor]:
+        """Int64 [n] for each part."""
+        return {split: images.labels for split, images in self.images.items()}
 
     def normalise(self, images: Tensor) -> Tensor:
         """Images of 0 to 1 as the networks take them."""
-        return (images - self.mean) / self.deviation
+        shape = (1, -1, 1, 1)
+        return (images - torch.tensor(self.mean).view(shape)) / torch.tensor(self.deviation).view(shape)
 
-    def resized(self, split: Split, resolution: int) -> Tensor:
-        """Normalised images [n, channels, resolution, resolution] of a part, by bilinear interpolation.
+    def resized(self, split: Split, resolution: int, rows: slice = slice(None)) -> Tensor:
+        """Normalised images [n, channels, resolution, resolution] of a part, or of some rows of it.
 
         Raises:
             InvalidValueError: the resolution is not positive.
         """
         if resolution < 1:
             raise InvalidValueError("resolution", resolution, "at least 1")
-        size = (resolution, resolution)
-        resized = functional.interpolate(self.images[split], size, mode="bilinear", align_corners=False)
-        return self.normalise(resized)
+        images = self.images[split]
+        return self.normalise(images.resized(torch.arange(len(images.labels))[rows], resolution))
+
+    def first(self, counts: Mapping[Split, int]) -> "DataSet":
+        """The same with only the first so many images of some parts."""
+        images = {
+            split: ChosenImages(part, torch.arange(min(counts.get(split, len(part.labels)), len(part.labels))))
+            for split, part in self.images.items()
+        }
+        return DataSet(self.name, images, self.classes, self.mean, self.deviation)
 
 
-def _stratified(labels: Indices, fractions: tuple[float, ...], seed: int) -> list[Indices]:
+def stratified(labels: Indices, fractions: tuple[float, ...], seed: int) -> list[Indices]:
     """Indices of as many parts as ``fractions``, each with every class in proportion, in random order."""
     rng = np.random.default_rng(seed)
     parts: list[list[Indices]] = [[] for _ in fractions]
@@ -81,30 +175,12 @@ def load_digits() -> DataSet:
     raw = datasets.load_digits()
     images = torch.from_numpy(raw.images.astype(np.float32) / 16)[:, None]
     labels = torch.from_numpy(raw.target.astype(np.int64))
-    parts = dict(zip(Split, _stratified(raw.target, (0.6, 0.2, 0.2), seed=0), strict=True))
+    parts = dict(zip(Split, stratified(raw.target, (0.6, 0.2, 0.2), seed=0), strict=True))
     train = images[parts[Split.TRAIN]]
     return DataSet(
         name="digits",
-        images={split: images[part] for split, part in parts.items()},
-        labels={split: labels[part] for split, part in parts.items()},
-        mean=float(train.mean()),
-        deviation=float(train.std()),
+        images={split: StoredImages(images[part], labels[part]) for split, part in parts.items()},
+        classes=10,
+        mean=(float(train.mean()),),
+        deviation=(float(train.std()),),
     )
-
-
-def augment(images: Tensor, augmentation: Augmentation, resolution: int, generator: torch.Generator) -> Tensor:
-    """Images [n, C, h, w] of 0 to 1, each changed at random and resized to [n, C, resolution, resolution].
-
-    One bilinear sampling does both; what comes from outside the image is 0.
-    """
-    count = len(images)
-    draws = 2 * torch.rand(4, count, generator=generator) - 1
-    angle = draws[0] * math.radians(augmentation.degrees)
-    scale = 1 + draws[1] * augmentation.scale
-    # grid_sample's image spans -1 to 1, so a shift by a part of the side is twice that.
-    shift_x, shift_y = 2 * augmentation.shift * draws[2], 2 * augmentation.shift * draws[3]
-    cosine, sine = torch.cos(angle) / scale, torch.sin(angle) / scale
-    rows = (torch.stack([cosine, -sine, shift_x], dim=1), torch.stack([sine, cosine, shift_y], dim=1))
-    shape = [count, images.shape[1], resolution, resolution]
-    grid = functional.affine_grid(torch.stack(rows, dim=1), shape, align_corners=False)
-    return functional.grid_sample(images, grid, mode="bilinear", padding_mode="zeros", align_corners=False)

@@ -1,7 +1,7 @@
 """Spaces of inverted-residual networks: MobileNetV2 and V3, ProxylessNAS, and small ones of that kind."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -42,6 +42,7 @@ class Stage:
         squeeze_excite: whether each block gates its expanded channels (Hu et al. 2018), between depthwise and
             projection as in MobileNetV3.
         weight_bits: of the weights of a block's three convolutions, 8 or 4.
+        always_expanding: whether blocks that can only be expanded by 1 begin with an expanding convolution too.
     """
 
     width: int
@@ -52,6 +53,7 @@ class Stage:
     activation: Activation
     squeeze_excite: bool
     weight_bits: tuple[int, ...] = (8,)
+    always_expanding: bool = False
 
     def __post_init__(self) -> None:
         if self.width < 1:
@@ -70,7 +72,7 @@ class Stage:
     @property
     def expanding(self) -> bool:
         """Whether its blocks begin with an expanding convolution."""
-        return self.expands != (1,)
+        return self.always_expanding or self.expands != (1,)
 
 
 @dataclass(frozen=True, order=True)
@@ -222,6 +224,25 @@ class MobileSpace(Space):
                 of_kind = zip(_BLOCK_KINDS, (stage.kernels, stage.expands, stage.weight_bits), strict=True)
                 choices |= {f"stage{index + 1}.block{block + 1}.{kind}": values for kind, values in of_kind}
         return choices
+
+    def only(self, subnet: Subnet) -> "MobileSpace":
+        """See :class:`Space`; every block is a stage of its own."""
+        self.check(subnet)
+        assert isinstance(subnet, MobileSubnet)
+        stages = []
+        for stage, blocks in zip(self.stages, subnet.stages, strict=True):
+            for number, block in enumerate(blocks):
+                one = replace(
+                    stage,
+                    stride=1 if number else stage.stride,
+                    depths=(1,),
+                    kernels=(block.kernel,),
+                    expands=(block.expand,),
+                    weight_bits=(block.weight_bits,),
+                    always_expanding=stage.expanding,
+                )
+                stages.append(one)
+        return replace(self, name=f"{self.name}-only", resolutions=(subnet.resolution,), stages=tuple(stages))
 
     def build(self, values: Mapping[str, Choice]) -> MobileSubnet:
         """See :class:`Space`."""

@@ -1,32 +1,47 @@
-"""How a supernet is trained, as a value."""
+"""How a supernet is trained, as a value; :mod:`codesign.supernet.schedules` has those with a name."""
 
 import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
+from codesign.supernet.space import ELASTIC
 from hw_templates.errors import InvalidValueError
+
+Unit = Literal["steps", "epochs"]
+OptimiserName = Literal["adamw", "sgd"]
+Teacher = Literal["first phase", "same step"]
 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Random affine changes of an image.
+    """Random changes of a training image.
 
     Attributes:
-        shift: largest shift in each direction, as a part of the image's side.
+        shift: largest shift in each direction, as a part of the image's side; what comes from outside is black.
         degrees: largest rotation.
         scale: largest relative change of size.
+        flip: whether half of the images are mirrored.
+        least_area: the image is a crop of at least this part of the area, of an aspect ratio of 3/4 to 4/3 (Szegedy et
+            al. 2015); 1 takes all of it.
+        brightness, saturation: largest relative change.
     """
 
-    shift: float
-    degrees: float
-    scale: float
+    shift: float = 0.0
+    degrees: float = 0.0
+    scale: float = 0.0
+    flip: bool = False
+    least_area: float = 1.0
+    brightness: float = 0.0
+    saturation: float = 0.0
 
     def __post_init__(self) -> None:
-        for field in ("shift", "degrees", "scale"):
-            if getattr(self, field) < 0:
+        for field in ("shift", "degrees", "scale", "brightness", "saturation"):
+            if not getattr(self, field) >= 0:
                 raise InvalidValueError(f"augmentation.{field}", getattr(self, field), "zero or more")
+        if not 0 < self.least_area <= 1:
+            raise InvalidValueError("augmentation.least_area", self.least_area, "above 0, at most 1")
 
 
 @dataclass(frozen=True)
@@ -35,31 +50,40 @@ class Phase:
 
     Attributes:
         name: for messages and pictures.
-        steps: optimiser steps.
-        learning_rate: the highest; it rises linearly over the first tenth and falls to 0 as half a cosine.
-        subnets_per_step: random ones, whose gradients each step sums.
+        length: in optimiser steps or epochs, as the schedule says.
+        learning_rate: the highest; it rises linearly at first and falls to 0 as half a cosine.
+        subnets_per_step: how many, whose gradients each step sums.
         elastic: which kinds of genes vary beside the resolution, which always does.
+        open_choices: (kind, how many) of those kinds of which only the largest choices are open yet.
+        warm_up: share of the phase in which the learning rate rises.
     """
 
     name: str
-    steps: int
+    length: float
     learning_rate: float
     subnets_per_step: int = 1
     elastic: tuple[str, ...] = ()
+    open_choices: tuple[tuple[str, int], ...] = ()
+    warm_up: float = 0.1
 
     def __post_init__(self) -> None:
-        for field in ("steps", "learning_rate", "subnets_per_step"):
+        for field in ("length", "learning_rate", "subnets_per_step"):
             if not getattr(self, field) > 0:
                 raise InvalidValueError(f"phase.{field}", getattr(self, field), "positive")
-        if not set(self.elastic) <= {"kernel", "depth", "expand"}:
-            raise InvalidValueError("phase.elastic", self.elastic, "chosen from kernel, depth and expand")
+        kinds = tuple(kind for kind in ELASTIC if kind != "resolution")
+        if not set(self.elastic) <= set(kinds):
+            raise InvalidValueError("phase.elastic", self.elastic, f"chosen from {', '.join(kinds)}")
+        if not all(kind in self.elastic and count >= 1 for kind, count in self.open_choices):
+            raise InvalidValueError("phase.open_choices", self.open_choices, "at least 1 of kinds that are elastic")
+        if not 0 <= self.warm_up < 1:
+            raise InvalidValueError("phase.warm_up", self.warm_up, "at least 0, below 1")
 
     def learning_rate_at(self, step: int) -> float:
-        """Learning rate of a step counted from the phase's first."""
-        warm_up = max(1, self.steps // 10)
+        """Learning rate of a step counted from the phase's first; its length is in steps."""
+        warm_up = max(1, int(self.length * self.warm_up)) if self.warm_up else 0
         if step < warm_up:
             return self.learning_rate * (step + 1) / warm_up
-        return self.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - warm_up) / (self.steps - warm_up)))
+        return self.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - warm_up) / (self.length - warm_up)))
 
 
 @dataclass(frozen=True)
@@ -69,14 +93,19 @@ class Schedule:
     Attributes:
         name: as on the command line.
         phases: in order; the first trains the full net alone.
-        batch_size: images a step.
-        weight_decay: of AdamW (Loshchilov and Hutter 2019), on weights of convolutions.
+        batch_size: images a step, in all processes together.
+        weight_decay: on weights of convolutions.
         label_smoothing: of the cross-entropy with the labels.
         distillation: weight of the cross-entropy with the teacher's answer, beside 1 for the labels.
         augmentation: of the training images.
         smallest_share, largest_share: of the steps of later phases in which the smallest subnet of the phase, or the
-            full net, takes the place of a random one: the ends of the space, which random draws hardly reach (as in
-            the sandwich rule of Yu and Huang 2019).
+            full net, takes the place of a random one: the ends of the space, which random draws hardly reach.
+        sandwich: instead, both ends are trained in every step of later phases (Yu and Huang 2019).
+        teacher: the full net as the first phase left it, or, in a sandwich, as it answers in the same step.
+        optimiser: AdamW (Loshchilov and Hutter 2019) or SGD with Nesterov's momentum of 0.9.
+        group_size: images that batch norms normalise together, None for all of a step; a step's groups are computed
+            one after the other or by several processes, with the same result.
+        unit: of the lengths of the phases.
     """
 
     name: str
@@ -86,24 +115,62 @@ class Schedule:
     label_smoothing: float
     distillation: float
     augmentation: Augmentation
-    smallest_share: float
-    largest_share: float
+    smallest_share: float = 0.0
+    largest_share: float = 0.0
+    sandwich: bool = False
+    teacher: Teacher = "first phase"
+    optimiser: OptimiserName = "adamw"
+    group_size: int | None = None
+    unit: Unit = "steps"
 
     def __post_init__(self) -> None:
         if not self.phases or self.phases[0].elastic:
             raise InvalidValueError("schedule.phases", self.phases, "one or more, the first without elastic genes")
         if self.batch_size < 2:
             raise InvalidValueError("schedule.batch_size", self.batch_size, "at least 2, for batch norms")
+        if self.group_size is not None and (self.group_size < 2 or self.batch_size % self.group_size):
+            raise InvalidValueError("schedule.group_size", self.group_size, f"a divisor of {self.batch_size} above 1")
         if not (self.smallest_share >= 0 <= self.largest_share and self.smallest_share + self.largest_share <= 1):
             shares = (self.smallest_share, self.largest_share)
             raise InvalidValueError(
                 "schedule.smallest_share, largest_share", shares, "zero or more, together at most 1"
             )
+        fewest = min((phase.subnets_per_step for phase in self.phases[1:]), default=2)
+        if self.sandwich and fewest < 2:
+            raise InvalidValueError("schedule.subnets_per_step", fewest, "at least 2 for a sandwich")
+        for field, kind in (("teacher", Teacher), ("optimiser", OptimiserName), ("unit", Unit)):
+            if getattr(self, field) not in get_args(kind):
+                raise InvalidValueError(f"schedule.{field}", getattr(self, field), f"one of {get_args(kind)}")
+        if self.teacher == "same step" and not self.sandwich:
+            raise InvalidValueError("schedule.teacher", self.teacher, "the first phase where there is no sandwich")
 
     @property
     def steps(self) -> int:
-        """Optimiser steps of all phases."""
-        return sum(phase.steps for phase in self.phases)
+        """Optimiser steps of all phases.
+
+        Raises:
+            InvalidValueError: the schedule counts in epochs; see :meth:`in_steps`.
+        """
+        if self.unit != "steps":
+            raise InvalidValueError("schedule.unit", self.unit, "steps, once the number of images is known")
+        return sum(int(phase.length) for phase in self.phases)
+
+    def in_steps(self, images: int) -> "Schedule":
+        """The same with lengths in steps, for so many training images; an epoch ends with its last whole batch."""
+        if self.unit == "steps":
+            return self
+        an_epoch = max(1, images // self.batch_size)
+        phases = (dataclasses.replace(phase, length=max(1, round(phase.length * an_epoch))) for phase in self.phases)
+        return dataclasses.replace(self, phases=tuple(phases), unit="steps")
+
+    def for_one_subnet(self) -> "Schedule":
+        """As long and at the same rate, for a space of one subnet: nothing shrinks, and there is no teacher."""
+        length = sum(phase.length for phase in self.phases)
+        return dataclasses.replace(self, phases=(dataclasses.replace(self.phases[0], length=length),))
+
+    def groups(self, images: int) -> int:
+        """Into how many groups the batches of so many training images fall."""
+        return 1 if self.group_size is None else max(1, min(self.batch_size, images) // self.group_size)
 
     def locate(self, step: int) -> tuple[int, int]:
         """(phase, step in it) of a step, both counted from 0.
@@ -113,9 +180,9 @@ class Schedule:
         """
         left = step
         for index, phase in enumerate(self.phases):
-            if 0 <= left < phase.steps:
+            if 0 <= left < phase.length:
                 return index, left
-            left -= phase.steps
+            left -= int(phase.length)
         raise InvalidValueError("step", step, f"in 0..{self.steps - 1}")
 
     def as_dict(self) -> dict[str, Any]:
@@ -130,55 +197,13 @@ class Schedule:
             InvalidValueError: the table has not that form.
         """
         try:
-            phases = tuple(Phase(**{**phase, "elastic": tuple(phase["elastic"])}) for phase in table["phases"])
+            phases = tuple(_phase(phase) for phase in table["phases"])
             augmentation = Augmentation(**table["augmentation"])
             return Schedule(**{**table, "phases": phases, "augmentation": augmentation})
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, ValueError) as error:
             raise InvalidValueError("schedule", table, "the fields of a schedule") from error
 
 
-_DIGITS = Schedule(
-    name="digits",
-    phases=(
-        Phase("full", 300, 8e-3),
-        Phase("kernel", 40, 8e-3, 2, ("kernel",)),
-        Phase("depth", 100, 8e-3, 2, ("kernel", "depth")),
-        Phase("width", 700, 8e-3, 3, ("kernel", "depth", "expand")),
-    ),
-    batch_size=64,
-    weight_decay=0.02,
-    label_smoothing=0.05,
-    distillation=1.0,
-    augmentation=Augmentation(shift=0.06, degrees=6, scale=0.06),
-    smallest_share=0.25,
-    largest_share=0.15,
-)
-
-_DIGITS_SMALL = dataclasses.replace(
-    _DIGITS,
-    name="digits-small",
-    phases=(
-        Phase("full", 25, 8e-3),
-        Phase("kernel", 4, 8e-3, 2, ("kernel",)),
-        Phase("depth", 8, 8e-3, 2, ("kernel", "depth")),
-        Phase("width", 30, 8e-3, 2, ("kernel", "depth", "expand")),
-    ),
-)
-
-_SCHEDULES = {schedule.name: schedule for schedule in (_DIGITS, _DIGITS_SMALL)}
-
-
-def schedule_names() -> tuple[str, ...]:
-    """Names of the known schedules, sorted."""
-    return tuple(sorted(_SCHEDULES))
-
-
-def load_schedule(name: str) -> Schedule:
-    """The schedule of that name.
-
-    Raises:
-        InvalidValueError: no such schedule.
-    """
-    if name not in _SCHEDULES:
-        raise InvalidValueError("schedule", name, f"one of {', '.join(schedule_names())}")
-    return _SCHEDULES[name]
+def _phase(table: Mapping[str, Any]) -> Phase:
+    open_choices = tuple((kind, count) for kind, count in table["open_choices"])
+    return Phase(**{**table, "elastic": tuple(table["elastic"]), "open_choices": open_choices})

@@ -23,6 +23,8 @@ Choice = int | float
 ELASTIC = ("resolution", "depth", "width", "kernel", "expand", "weight_bits")
 """Kinds of genes: the last part of a gene's name."""
 
+_ALL: Mapping[str, int] = {}
+
 
 def kind_of(gene: str) -> str:
     """What a gene of that name varies, one of :data:`ELASTIC`."""
@@ -104,6 +106,14 @@ class Space(ABC):
             InvalidValueError: the table has not that form.
         """
 
+    def only(self, subnet: Subnet) -> "Space":
+        """The space that holds nothing but this subnet, to be trained alone.
+
+        Raises:
+            InvalidValueError: the subnet is not of this space, or no subnet of its family can be taken out.
+        """
+        raise InvalidValueError("subnet", subnet, f"of another family than that of space {self.name}")
+
     @cached_property
     def genes(self) -> tuple[tuple[str, tuple[Choice, ...]], ...]:
         """(name, choices) of what really varies, in the order of a genotype's columns."""
@@ -142,7 +152,7 @@ class Space(ABC):
     def block_of_gene(self) -> NDArray[np.int64]:
         """[G] which of ``block_names`` a gene belongs to; -1 for genes that every subnet has."""
         numbers = {name: index for index, name in enumerate(self.block_names)}
-        return np.array([numbers.get(name.rpartition(".")[0], -1) for name, _ in self.genes])
+        return np.array([numbers.get(name.rpartition(".")[0], -1) for name, _ in self.genes], dtype=np.int64)
 
     def relevant(self, rows: Genes) -> NDArray[np.bool_]:
         """[n, G]: which genes say something about the subnet of their row: not those of absent blocks."""
@@ -225,11 +235,34 @@ class Space(ABC):
             total *= sum(math.prod(of_block[f"{stage}.block{block + 1}"] for block in range(depth)) for depth in depths)
         return total
 
-    def sample_genes(self, rng: np.random.Generator, count: int, elastic: Collection[str] = ELASTIC) -> Genes:
-        """[count, G] genotypes, every gene of the ``elastic`` kinds drawn uniformly, the others at their largest."""
-        largest = np.array([len(choices) - 1 for _, choices in self.genes])
-        rows = rng.integers(largest + 1, size=(count, len(largest)))
-        fixed = [kind_of(name) not in elastic for name, _ in self.genes]
+    def lowest_genes(self, elastic: Collection[str] = ELASTIC, open_choices: Mapping[str, int] = _ALL) -> Genes:
+        """[G] the smallest open choice of every gene of the ``elastic`` kinds, the largest of the others.
+
+        Args:
+            elastic: kinds of genes.
+            open_choices: kind to how many choices, from the largest down, are open; all where it is not named.
+        """
+        rows = []
+        for name, choices in self.genes:
+            count = min(open_choices.get(kind_of(name), len(choices)), len(choices))
+            rows.append(len(choices) - (count if kind_of(name) in elastic else 1))
+        return np.array(rows, dtype=np.int64)
+
+    def sample_genes(
+        self,
+        rng: np.random.Generator,
+        count: int,
+        elastic: Collection[str] = ELASTIC,
+        open_choices: Mapping[str, int] = _ALL,
+    ) -> Genes:
+        """[count, G] genotypes, every gene of the ``elastic`` kinds drawn uniformly, the others at their largest.
+
+        ``open_choices`` are as in :meth:`lowest_genes`.
+        """
+        largest = np.array([len(choices) - 1 for _, choices in self.genes], dtype=np.int64)
+        lowest = self.lowest_genes(open_choices=open_choices)
+        rows = rng.integers(lowest, largest + 1, size=(count, len(largest)))
+        fixed = np.array([kind_of(name) not in elastic for name, _ in self.genes], dtype=bool)
         return self.canonical(np.where(fixed, largest, rows))
 
     def sample(self, rng: np.random.Generator) -> Subnet:
@@ -238,7 +271,7 @@ class Space(ABC):
 
     def largest(self) -> Subnet:
         """The full net at the highest resolution."""
-        return self.decode(np.array([len(choices) - 1 for _, choices in self.genes]))
+        return self.decode(np.array([len(choices) - 1 for _, choices in self.genes], dtype=np.int64))
 
     def smallest(self) -> Subnet:
         """The least of every choice, at the lowest resolution."""

@@ -35,6 +35,22 @@ CIFAR10 = MobileSpace(
     final_width=256,
 )
 
+# A space that two cores can train in an hour.
+CIFAR10_SMALL = MobileSpace(
+    name="cifar10-small",
+    image_channels=3,
+    num_classes=10,
+    resolutions=(12, 16, 24),
+    stem=Stem(width=16, stride=2),
+    stages=(
+        Stage(24, 1, (1, 2), (3, 5), (2, 3, 4), Activation.RELU, squeeze_excite=False),
+        Stage(40, 2, (1, 2), (3, 5), (2, 3, 4), Activation.RELU, squeeze_excite=False),
+        Stage(64, 2, (1, 2), (3, 5), (2, 3, 4), Activation.HSWISH, squeeze_excite=True),
+    ),
+    final_width=256,
+    odd_maps=True,
+)
+
 # Every size that Cai et al. 2020 train with; official predictors know every fourth.
 _IMAGENET_RESOLUTIONS = tuple(range(128, 225, 4))
 
@@ -117,7 +133,8 @@ OFA_MBV3_W12 = _ofa_mobilenet_v3(1.2)
 OFA_PROXYLESS_W13 = _ofa_proxyless(1.3)
 
 _SPACES: dict[str, Space] = {
-    space.name: space for space in (DIGITS, CIFAR10, OFA_MBV3_W10, OFA_MBV3_W12, OFA_PROXYLESS_W13, OFA_RESNET50D)
+    space.name: space
+    for space in (DIGITS, CIFAR10, CIFAR10_SMALL, OFA_MBV3_W10, OFA_MBV3_W12, OFA_PROXYLESS_W13, OFA_RESNET50D)
 }
 
 

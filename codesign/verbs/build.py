@@ -6,13 +6,14 @@ from bitstreams.build import build_bitstream, bundle, check_sources
 from bitstreams.results import import_results
 from codesign.emit.project import RECORD
 from codesign.progress import Progress
-from codesign.run import Run, read_json, write_json
+from codesign.run import Run, claiming, read_json, write_json
 from codesign.verbs.bitstreams import describe, figure_lines, open_store
 from codesign.verbs.csim import csim
 from hw_templates.atomic_file import write_bytes_atomically
 from hw_templates.errors import InvalidValueError
 
 
+@claiming
 def build(run: Run, tool: str, bundled: bool, cosim: bool, store: Path | None, progress: Progress) -> None:
     """Build the run's project, or bundle it for another machine.
 

@@ -2,6 +2,8 @@
 
 import hashlib
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import optuna
 
@@ -16,6 +18,8 @@ from codesign.supernet.data import DataSet, load_digits
 from codesign.supernet.official_predictor import known_space, load_official_predictor
 from codesign.supernet.oracle import AccuracyOracle
 from codesign.supernet.predictor import read_predictor
+from codesign.supernet.schedule import Schedule
+from codesign.supernet.schedules import load_schedule
 from codesign.supernet.space import Space
 from codesign.supernet.spaces import load_space
 from cost_models.coefficients import load_coefficients
@@ -36,15 +40,70 @@ class Trained:
     checkpoint: Checkpoint
 
 
-def load_data(space: Space) -> DataSet:
-    """The images that a space is for.
+@dataclass(frozen=True)
+class TrainRequest:
+    """What a training is asked for.
+
+    Attributes:
+        space: name of the space.
+        preset: name of the schedule.
+        seed: of weights and draws.
+        data: folder of images; None for the embedded digits.
+        subnet: the one subnet to train alone, as :meth:`Subnet.as_dict` has it; None for the whole space.
+        start_from: folder of the run whose supernet the subnet is taken from; None for random weights.
+    """
+
+    space: str = "digits"
+    preset: str = "digits"
+    seed: int = 0
+    data: str | None = None
+    subnet: dict[str, Any] | None = None
+    start_from: str | None = None
+
+    def load_space(self) -> Space:
+        """What is trained.
+
+        Raises:
+            InvalidValueError: unknown space, or the subnet is not of it.
+        """
+        space = load_space(self.space)
+        return space if self.subnet is None else space.only(space.parse_subnet(self.subnet))
+
+    def load_schedule(self) -> Schedule:
+        """How it is trained.
+
+        Raises:
+            InvalidValueError: unknown preset.
+        """
+        schedule = load_schedule(self.preset)
+        return schedule if self.subnet is None else schedule.for_one_subnet()
+
+    def load_data(self) -> DataSet:
+        """The images.
+
+        Raises:
+            InvalidValueError: no folder is named, and the space is not that of the digits.
+            StorageError: the folder holds no sound data set.
+        """
+        space = load_space(self.space)
+        if self.data is not None:
+            from codesign.supernet.image_files import load_images
+
+            return load_images(Path(self.data), space.image_channels)
+        if space.name != "digits":
+            raise InvalidValueError("train.data", None, f"a folder of images for space {space.name}; name it by --data")
+        return load_digits()
+
+
+def recorded_training(run: Run) -> TrainRequest:
+    """What the run's training was asked for.
 
     Raises:
-        InvalidValueError: no data set is known for it.
+        StorageError: it has not trained yet, or its configuration is corrupt.
     """
-    if space.name != "digits":
-        raise InvalidValueError("train.space", space.name, "digits, the one space with a data set")
-    return load_digits()
+    settings = run.settings("train")
+    with wrong_content(run.configuration):
+        return TrainRequest(**settings)
 
 
 def load_trained(run: Run) -> Trained:
@@ -53,16 +112,16 @@ def load_trained(run: Run) -> Trained:
     Raises:
         StorageError: it is not there, not finished, or damaged.
     """
-    settings = run.settings("train")
+    request = recorded_training(run)
     with wrong_content(run.configuration):
-        space = load_space(settings["space"])
+        space = request.load_space()
     checkpoint = read_checkpoint(run.checkpoint, space)
     if not checkpoint.finished:
         raise StorageError(
             f"{run.checkpoint}: training stopped at step {checkpoint.step} of {checkpoint.schedule.steps}; "
             f"run `codesign train {run.folder}` to finish it"
         )
-    return Trained(space, load_data(space), checkpoint)
+    return Trained(space, request.load_data(), checkpoint)
 
 
 @dataclass(frozen=True)
@@ -155,7 +214,7 @@ def _own_space(run: Run) -> Space | None:
     if "train" not in run.read():
         return None
     with wrong_content(run.configuration):
-        return load_space(run.settings("train")["space"])
+        return recorded_training(run).load_space()
 
 
 @dataclass(frozen=True)

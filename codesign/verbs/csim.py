@@ -5,9 +5,10 @@ from dataclasses import asdict
 from bitstreams.toolchain import run_csim
 from codesign.emit.project import RECORD
 from codesign.progress import Progress
-from codesign.run import Run, read_json, write_json, wrong_content
+from codesign.run import Run, claiming, read_json, write_json, wrong_content
 
 
+@claiming
 def csim(run: Run, sanitize: bool, images: int | None, progress: Progress) -> None:
     """Compile the project and run its test images through it.
 

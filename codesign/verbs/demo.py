@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from codesign.progress import Progress
 from codesign.run import Run
-from codesign.verbs.context import SearchRequest
+from codesign.verbs.context import SearchRequest, TrainRequest
 from codesign.verbs.csim import csim
 from codesign.verbs.emit import emit
 from codesign.verbs.predictor import fit
@@ -32,7 +32,7 @@ def demo(run: Run, board: str, scale: Scale, workers: int, seed: int, progress: 
     Raises:
         CodesignError: as the verbs do.
     """
-    train(run, "digits", scale.preset, seed, progress)
+    train(run, TrainRequest("digits", scale.preset, seed), progress)
     fit(run, scale.samples, seed, progress)
     search(run, SearchRequest(board, scale.pairs, workers, None, seed), True, progress)
     emit(run, None, None, progress)

@@ -10,7 +10,7 @@ from codesign.emit.integer_reference import run_integer
 from codesign.emit.project import Design, project_files, write_project
 from codesign.emit.quantise import quantise, quantise_image
 from codesign.progress import Progress
-from codesign.run import Run, write_json
+from codesign.run import Run, claiming, write_json
 from codesign.search.joint_space import JointSpace
 from codesign.search.winner import Rule, Winner, choose_winner, measure_front, rule_of
 from codesign.supernet.accuracy import CALIBRATION_IMAGES, MeasuredAccuracy
@@ -34,6 +34,7 @@ class TestAccuracy:
     int8: float
 
 
+@claiming
 def emit(run: Run, max_latency_ms: float | None, min_accuracy: float | None, progress: Progress) -> None:
     """Choose the winner, quantise it and write its project.
 

@@ -5,7 +5,7 @@ from dataclasses import asdict
 import numpy as np
 
 from codesign.progress import Progress
-from codesign.run import Run, write_json
+from codesign.run import Run, claiming, write_json
 from codesign.supernet.accuracy import MeasuredAccuracy
 from codesign.supernet.predictor import fit_predictor, judge_predictor, measure_sample, write_predictor
 from codesign.verbs.context import load_trained
@@ -13,6 +13,7 @@ from codesign.verbs.context import load_trained
 LEFT_OUT = 0.2
 
 
+@claiming
 def fit(run: Run, samples: int, seed: int, progress: Progress) -> None:
     """Measure ``samples`` subnets of the run's supernet and fit its predictor.
 

@@ -18,7 +18,7 @@ from codesign.report.figures import (
     training_figure,
 )
 from codesign.report.page import Fact, Section, Table, render_page
-from codesign.run import Run, read_json, wrong_content
+from codesign.run import Run, claiming, read_json, wrong_content
 from codesign.search.pareto import FloatArray, front_array
 from codesign.supernet.lowering import lower
 from codesign.supernet.space import Space, Subnet
@@ -71,6 +71,7 @@ class Results:
     estimate: Estimate
 
 
+@claiming
 def report(run: Run, progress: Progress) -> None:
     """Draw the run.
 
@@ -160,7 +161,7 @@ def _pictures(results: Results) -> dict[str, Figure]:
     winner, quality = results.winner, results.quality
     used = estimate_resources(winner.accelerator, board)
     phases = checkpoint.schedule.phases
-    starts = accumulate((phase.steps for phase in phases[:-1]), initial=1)
+    starts = accumulate((int(phase.length) for phase in phases[:-1]), initial=1)
     return {
         "front.png": front_figure(
             results.fronts,

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from codesign.progress import Progress
-from codesign.run import Run, read_json, write_json, wrong_content
+from codesign.run import Run, claiming, read_json, write_json, wrong_content
 from codesign.search.baselines import random_front, sequential_front
 from codesign.search.joint_search import joint_search
 from codesign.search.pareto import FloatArray, PricedPairs, ReferencePoint, front_array
@@ -17,6 +17,7 @@ from codesign.verbs.context import Searched, SearchRequest, load_searched
 _BASELINES: dict[str, Callable[..., PricedPairs]] = {"random": random_front, "sequential": sequential_front}
 
 
+@claiming
 def search(run: Run, request: SearchRequest, baselines: bool, progress: Progress) -> None:
     """Search for a board until as many pairs are priced as requested, or go on searching.
 

@@ -1,35 +1,115 @@
-"""``codesign train``: a supernet by progressive shrinking."""
+"""``codesign train``: a supernet by progressive shrinking, or one subnet alone."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
 
 from codesign.progress import Progress
-from codesign.run import Run
+from codesign.run import Run, read_json
 from codesign.supernet.accuracy import MeasuredAccuracy
-from codesign.supernet.schedule import load_schedule
+from codesign.supernet.checkpoint import Checkpoint
+from codesign.supernet.data import DataSet
+from codesign.supernet.processes import joined_processes
+from codesign.supernet.space import Space
 from codesign.supernet.spaces import load_space
+from codesign.supernet.specialise import specialised_weights
 from codesign.supernet.training import train as train_supernet
-from codesign.verbs.context import load_data
+from codesign.verbs.context import TrainRequest, load_trained, recorded_training
+from hw_templates.errors import StorageError
 
 
-def train(run: Run, space_name: str, preset: str, seed: int, progress: Progress) -> None:
-    """Train the run's supernet, or go on training it.
+def request_training(
+    space: str | None,
+    preset: str | None,
+    seed: int,
+    data: Path | None,
+    subnet: str | None,
+    start_from: Path | None,
+) -> TrainRequest:
+    """What the options of the command line ask for; space and data are those of ``start_from`` unless named.
+
+    Args:
+        space, seed, data, start_from: as in :class:`TrainRequest`.
+        preset: None for the one called as the space.
+        subnet: ``largest``, ``smallest``, or a JSON file that holds a subnet, such as an emitted ``project.json``.
 
     Raises:
-        InvalidValueError: unknown space or preset, or others than the run began with.
-        StorageError: the checkpoint is damaged or cannot be written.
+        InvalidValueError: unknown space.
+        StorageError: a file is missing or holds no subnet, or the other run has not trained.
     """
-    space, schedule = load_space(space_name), load_schedule(preset)
-    data = load_data(space)
-    run.configure("train", {"space": space_name, "preset": preset, "seed": seed})
-    with progress.stage("train") as update:
-        checkpoint = train_supernet(
-            space,
-            data,
-            schedule,
-            run.checkpoint,
-            seed=seed,
-            on_step=lambda done: update(done.step / done.steps, f"{done.phase}, loss {done.loss:.2f}"),
-        )
+    before = TrainRequest() if start_from is None else recorded_training(Run(start_from))
+    name = space or before.space
+    folder = before.data if data is None else str(data.resolve())
+    origin = None if start_from is None else str(start_from.resolve())
+    table = None if subnet is None else _read_subnet(subnet, load_space(name))
+    return TrainRequest(name, preset or name, seed, folder, table, origin)
+
+
+def _read_subnet(name: str, space: Space) -> dict[str, Any]:
+    if name in ("largest", "smallest"):
+        return (space.largest() if name == "largest" else space.smallest()).as_dict()
+    record = read_json(Path(name))
+    for place in (record, record.get("origin")):
+        if isinstance(place, dict) and isinstance(place.get("subnet", place), dict):
+            found: dict[str, Any] = place.get("subnet", place)
+            if "stages" in found:
+                return json.loads(json.dumps(found))  # type: ignore[no-any-return]
+    raise StorageError(f"{name}: holds no subnet; name largest, smallest, or a file such as project.json of a run")
+
+
+def train(run: Run, request: TrainRequest, progress: Progress) -> None:
+    """Train what is asked for, or go on training it.
+
+    Raises:
+        InvalidValueError: unknown space, preset or subnet, or others than the run began with.
+        StorageError: the checkpoint is damaged or cannot be written, or another process is at work in the run.
+    """
+    space, schedule = request.load_space(), request.load_schedule()
+    weights = _weights(request)
+    data = request.load_data()
+    with joined_processes() as processes:
+        if not processes.first:
+            train_supernet(
+                space, data, schedule, run.checkpoint, seed=request.seed, weights=weights, processes=processes
+            )
+            return
+        with run.claim():
+            run.configure("train", asdict(request))
+            with progress.stage("train") as update:
+                checkpoint = train_supernet(
+                    space,
+                    data,
+                    schedule,
+                    run.checkpoint,
+                    seed=request.seed,
+                    weights=weights,
+                    processes=processes,
+                    on_step=lambda done: update(done.step / done.steps, f"{done.phase}, loss {done.loss:.2f}"),
+                )
+            _tell(run, space, data, checkpoint, progress)
+
+
+def _weights(request: TrainRequest) -> Mapping[str, Tensor] | None:
+    """Those to start from, None for random ones."""
+    if request.start_from is None:
+        return None
+    origin = load_trained(Run(Path(request.start_from)))
+    if request.subnet is None:
+        return origin.checkpoint.weights
+    return specialised_weights(origin.checkpoint.supernet(), origin.space.parse_subnet(request.subnet))
+
+
+def _tell(run: Run, space: Space, data: DataSet, checkpoint: Checkpoint, progress: Progress) -> None:
     oracle = MeasuredAccuracy(checkpoint, data, cache=run.accuracies)
-    genes = [space.encode(subnet)[None] for subnet in (space.largest(), space.smallest())]
-    largest, smallest = (float(oracle.accuracy(row)[0]) for row in genes)
+    largest, smallest = (
+        float(oracle.accuracy(space.encode(subnet)[None])[0]) for subnet in (space.largest(), space.smallest())
+    )
     progress.say(f"train      {space.name}: {space.size():.2g} subnets, {checkpoint.step} steps")
-    progress.say(f"           validation accuracy: largest subnet {largest:.1%}, smallest {smallest:.1%}")
+    if space.genes:
+        progress.say(f"           validation accuracy: largest subnet {largest:.1%}, smallest {smallest:.1%}")
+    else:
+        progress.say(f"           validation accuracy: {largest:.1%}")

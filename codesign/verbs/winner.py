@@ -1,7 +1,7 @@
 """``codesign winner``: the winning pair of a search as it stands, from its predictions alone."""
 
 from codesign.progress import Progress
-from codesign.run import Run, write_json
+from codesign.run import Run, claiming, write_json
 from codesign.search.joint_space import JointSpace, Pair
 from codesign.search.pareto import PricedPairs
 from codesign.search.study import storage_errors
@@ -14,6 +14,7 @@ from cost_models.resources import RESOURCES, estimate_resources
 from hw_templates.errors import StorageError
 
 
+@claiming
 def winner(run: Run, max_latency_ms: float | None, min_accuracy: float | None, progress: Progress) -> None:
     """Choose the winner of the front with the accuracies that it was searched with, say and record what it is.
 

@@ -85,7 +85,7 @@ def test_bad_input_is_refused_before_anything_is_made(
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
-    check_refused(codesign("train", tmp_path / "file" / "run"), "run.json", "cannot be written")
+    check_refused(codesign("train", tmp_path / "file" / "run"), "file/run", "cannot be written")
     assert (tmp_path / "file").read_text() == "mine"
 
 

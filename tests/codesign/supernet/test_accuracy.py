@@ -9,7 +9,7 @@ from codesign.supernet.accuracy import CALIBRATION_IMAGES, MeasuredAccuracy
 from codesign.supernet.checkpoint import Checkpoint
 from codesign.supernet.data import Split, load_digits
 from codesign.supernet.network import build_supernet
-from codesign.supernet.schedule import load_schedule
+from codesign.supernet.schedules import load_schedule
 from codesign.supernet.spaces import DIGITS
 from hw_templates.errors import InvalidValueError, StorageError
 

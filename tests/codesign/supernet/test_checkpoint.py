@@ -7,7 +7,7 @@ import torch
 
 from codesign.supernet.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from codesign.supernet.network import build_supernet
-from codesign.supernet.schedule import load_schedule
+from codesign.supernet.schedules import load_schedule
 from codesign.supernet.spaces import DIGITS
 from hw_templates.errors import StorageError
 

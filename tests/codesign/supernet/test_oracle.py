@@ -11,7 +11,7 @@ from codesign.supernet.checkpoint import Checkpoint
 from codesign.supernet.data import load_digits
 from codesign.supernet.network import build_supernet
 from codesign.supernet.predictor import fit_predictor
-from codesign.supernet.schedule import load_schedule
+from codesign.supernet.schedules import load_schedule
 from codesign.supernet.spaces import DIGITS
 from hw_templates.errors import InvalidValueError
 

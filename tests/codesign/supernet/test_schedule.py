@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from codesign.supernet.schedule import Phase, Schedule, load_schedule, schedule_names
+from codesign.supernet.schedule import Augmentation, Phase, Schedule
+from codesign.supernet.schedules import load_schedule, schedule_names
 from hw_templates.errors import InvalidValueError
 
 
@@ -33,12 +34,61 @@ def test_learning_rate_rises_and_falls():
     assert all(after < before for before, after in itertools.pairwise(rates[10:]))
 
 
+def test_epochs_become_steps_of_whole_batches():
+    """ImageNet without its validation part: 1,271,167 images are 620 whole batches of 2,048."""
+    schedule = load_schedule("ofa-imagenet").in_steps(1_271_167)
+    assert schedule.unit == "steps"
+    assert [phase.length for phase in schedule.phases] == [620 * epochs for epochs in (180, 125, 25, 125, 25, 125)]
+    assert schedule.steps == 620 * 605
+    assert schedule.in_steps(5) == schedule
+
+
+def test_the_published_schedule_opens_one_choice_after_the_other():
+    """The tasks of train_ofa_net.py: choices, subnets a step and rates of one GPU of 64 images."""
+    published = {
+        "kernel": ({}, 1, 3e-2),
+        "depth 1": ({"depth": 2}, 2, 2.5e-3),
+        "depth 2": ({}, 2, 7.5e-3),
+        "width 1": ({"expand": 2}, 4, 2.5e-3),
+        "width 2": ({}, 4, 7.5e-3),
+    }
+    schedule = load_schedule("ofa-imagenet")
+    gpus = schedule.batch_size / schedule.group_size
+    found = {
+        phase.name: (dict(phase.open_choices), phase.subnets_per_step, pytest.approx(phase.learning_rate / gpus))
+        for phase in schedule.phases[1:]
+    }
+    assert found == published
+
+
+def test_one_subnet_takes_as_long_as_all_of_them():
+    schedule = load_schedule("digits")
+    alone = schedule.for_one_subnet()
+    assert (alone.steps, len(alone.phases)) == (schedule.steps, 1)
+    assert alone.phases[0].learning_rate == schedule.phases[0].learning_rate
+
+
+def test_groups_share_out_the_images_of_a_step():
+    schedule = load_schedule("ofa-imagenet")
+    assert [schedule.groups(images) for images in (10**6, 2048, 200, 20)] == [32, 32, 3, 1]
+    assert load_schedule("digits").groups(1000) == 1
+
+
 @pytest.mark.parametrize(
     ("make", "field"),
     [
-        (lambda: Phase("a", 0, 1.0), "phase.steps"),
+        (lambda: Phase("a", 0, 1.0), "phase.length"),
         (lambda: Phase("a", 1, float("nan")), "phase.learning_rate"),
         (lambda: Phase("a", 1, 1.0, elastic=("bits",)), "phase.elastic"),
+        (lambda: Phase("a", 1, 1.0, 1, ("kernel",), (("depth", 2),)), "phase.open_choices"),
+        (lambda: Phase("a", 1, 1.0, warm_up=1), "phase.warm_up"),
+        (lambda: Augmentation(degrees=-1), "augmentation.degrees"),
+        (lambda: Augmentation(least_area=0), "augmentation.least_area"),
+        (lambda: dataclasses.replace(load_schedule("digits"), optimiser="adam"), "schedule.optimiser"),
+        (lambda: dataclasses.replace(load_schedule("digits"), group_size=48), "schedule.group_size"),
+        (lambda: dataclasses.replace(load_schedule("digits"), teacher="same step"), "schedule.teacher"),
+        (lambda: dataclasses.replace(load_schedule("ofa-imagenet"), sandwich=True), "schedule.subnets_per_step"),
+        (lambda: load_schedule("ofa-imagenet").steps, "schedule.unit"),
         (lambda: dataclasses.replace(load_schedule("digits"), phases=()), "schedule.phases"),
         (lambda: dataclasses.replace(load_schedule("digits"), batch_size=1), "schedule.batch_size"),
         (lambda: Schedule.from_dict({"name": "x"}), "schedule"),

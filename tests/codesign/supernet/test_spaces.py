@@ -9,7 +9,7 @@ from hw_templates.errors import InvalidValueError
 def test_every_space_has_its_own_name():
     for name in space_names():
         assert load_space(name).name == name
-    with pytest.raises(InvalidValueError, match="space: must be one of cifar10, digits"):
+    with pytest.raises(InvalidValueError, match="space: must be one of cifar10, cifar10-small, digits"):
         load_space("imaginary")
 
 

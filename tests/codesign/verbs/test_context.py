@@ -12,8 +12,8 @@ from codesign.supernet.official_predictor import known_space, load_official_pred
 from codesign.supernet.spaces import DIGITS, OFA_MBV3_W12, load_space
 from codesign.verbs.context import (
     SearchRequest,
+    TrainRequest,
     load_accuracies,
-    load_data,
     load_searched,
     load_trained,
     load_weights,
@@ -52,8 +52,8 @@ def test_an_unfinished_training_says_how_to_finish_it(finished_run: Run, tmp_pat
 
 
 def test_a_space_without_data_is_refused() -> None:
-    with pytest.raises(InvalidValueError, match=r"train\.space: must be digits"):
-        load_data(dataclasses.replace(DIGITS, name="other"))
+    with pytest.raises(InvalidValueError, match=r"train\.data: must be a folder of images for space cifar10"):
+        TrainRequest("cifar10", "cifar10").load_data()
 
 
 GENES = DIGITS.sample_genes(np.random.default_rng(0), 3)

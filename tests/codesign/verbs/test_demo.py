@@ -7,7 +7,7 @@ from tiny_run import TINY
 from codesign.progress import Silent
 from codesign.run import Run, read_json
 from codesign.supernet.predictor import read_predictor
-from codesign.supernet.schedule import load_schedule
+from codesign.supernet.schedules import load_schedule
 from codesign.verbs.context import load_searched, load_trained
 from codesign.verbs.demo import FULL, SMALL, demo
 

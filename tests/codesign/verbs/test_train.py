@@ -14,9 +14,10 @@ from codesign.supernet.accuracy import CALIBRATION_IMAGES
 from codesign.supernet.checkpoint import read_checkpoint, write_checkpoint
 from codesign.supernet.data import Split, load_digits
 from codesign.supernet.network import recalibrate
-from codesign.supernet.schedule import load_schedule
+from codesign.supernet.schedules import load_schedule
 from codesign.supernet.space import Subnet
 from codesign.supernet.spaces import DIGITS
+from codesign.verbs.context import TrainRequest
 from codesign.verbs.train import train
 
 
@@ -30,7 +31,7 @@ def trained(finished_run: Run, tmp_path: Path) -> Run:
 
 def train_again(run: Run) -> RecordedProgress:
     recorder = RecordedProgress()
-    train(run, "digits", TINY.preset, 0, recorder)
+    train(run, TrainRequest("digits", TINY.preset), recorder)
     return recorder
 
 
@@ -45,7 +46,8 @@ def plain_accuracy(run: Run, subnet: Subnet) -> float:
 
 
 def test_the_checkpoint_is_what_was_asked_for(finished_run: Run) -> None:
-    assert finished_run.settings("train") == {"space": "digits", "preset": TINY.preset, "seed": 0}
+    settings = {"space": "digits", "preset": TINY.preset, "seed": 0, "data": None, "subnet": None, "start_from": None}
+    assert finished_run.settings("train") == settings
     checkpoint = read_checkpoint(finished_run.checkpoint, DIGITS)
     assert checkpoint.schedule == load_schedule(TINY.preset)
     assert checkpoint.seed == 0

@@ -1,0 +1,94 @@
+"""The schedules that have a name."""
+
+import dataclasses
+
+from codesign.supernet.schedule import Augmentation, Phase, Schedule
+from hw_templates.errors import InvalidValueError
+
+_DIGITS = Schedule(
+    name="digits",
+    phases=(
+        Phase("full", 300, 8e-3),
+        Phase("kernel", 40, 8e-3, 2, ("kernel",)),
+        Phase("depth", 100, 8e-3, 2, ("kernel", "depth")),
+        Phase("width", 700, 8e-3, 3, ("kernel", "depth", "expand")),
+    ),
+    batch_size=64,
+    weight_decay=0.02,
+    label_smoothing=0.05,
+    distillation=1.0,
+    augmentation=Augmentation(shift=0.06, degrees=6, scale=0.06),
+    smallest_share=0.25,
+    largest_share=0.15,
+)
+
+_DIGITS_SMALL = dataclasses.replace(
+    _DIGITS,
+    name="digits-small",
+    phases=(
+        Phase("full", 25, 8e-3),
+        Phase("kernel", 4, 8e-3, 2, ("kernel",)),
+        Phase("depth", 8, 8e-3, 2, ("kernel", "depth")),
+        Phase("width", 30, 8e-3, 2, ("kernel", "depth", "expand")),
+    ),
+)
+
+# Cai et al. 2020, section 4.1, and train_ofa_net.py of their repository mit-han-lab/once-for-all: 32 GPUs with 64
+# images each, the rates of one GPU times 32, epochs of warm-up beside those named there.
+_OFA_WARM_UP = 5 / 125
+
+_OFA_IMAGENET = Schedule(
+    name="ofa-imagenet",
+    phases=(
+        Phase("full", 180, 2.6, warm_up=5 / 180),
+        Phase("kernel", 125, 32 * 3e-2, 1, ("kernel",), warm_up=_OFA_WARM_UP),
+        Phase("depth 1", 25, 32 * 2.5e-3, 2, ("kernel", "depth"), (("depth", 2),), warm_up=0),
+        Phase("depth 2", 125, 32 * 7.5e-3, 2, ("kernel", "depth"), warm_up=_OFA_WARM_UP),
+        Phase("width 1", 25, 32 * 2.5e-3, 4, ("kernel", "depth", "expand"), (("expand", 2),), warm_up=0),
+        Phase("width 2", 125, 32 * 7.5e-3, 4, ("kernel", "depth", "expand"), warm_up=_OFA_WARM_UP),
+    ),
+    batch_size=32 * 64,
+    weight_decay=3e-5,
+    label_smoothing=0.1,
+    distillation=1.0,
+    augmentation=Augmentation(flip=True, least_area=0.08, brightness=32 / 255, saturation=0.5),
+    optimiser="sgd",
+    group_size=64,
+    unit="epochs",
+)
+
+_CIFAR10 = Schedule(
+    name="cifar10",
+    phases=(
+        Phase("full", 60, 4e-3),
+        Phase("kernel", 10, 2e-3, 4, ("kernel",)),
+        Phase("depth", 20, 2e-3, 4, ("kernel", "depth")),
+        Phase("width", 90, 4e-3, 4, ("kernel", "depth", "expand", "weight_bits")),
+    ),
+    batch_size=128,
+    weight_decay=0.05,
+    label_smoothing=0.1,
+    distillation=1.0,
+    augmentation=Augmentation(shift=0.125, flip=True),
+    sandwich=True,
+    group_size=64,
+    unit="epochs",
+)
+
+_SCHEDULES = {schedule.name: schedule for schedule in (_DIGITS, _DIGITS_SMALL, _OFA_IMAGENET, _CIFAR10)}
+
+
+def schedule_names() -> tuple[str, ...]:
+    """Names of the known schedules, sorted."""
+    return tuple(sorted(_SCHEDULES))
+
+
+def load_schedule(name: str) -> Schedule:
+    """The schedule of that name.
+
+    Raises:
+        InvalidValueError: no such schedule.
+    """
+    if name not in _SCHEDULES:
+        raise InvalidValueError("schedule", name, f"one of {', '.join(schedule_names())}")
+    return _SCHEDULES[name]

@@ -1,0 +1,47 @@
+"""One subnet taken out of its supernet, to be trained further alone."""
+
+import dataclasses
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from codesign.supernet.elastic_network import Supernet
+from codesign.supernet.mobile_space import MobileSpace, MobileSubnet
+from codesign.supernet.network import build_supernet
+from codesign.supernet.space import Subnet
+from hw_templates.errors import InvalidValueError
+
+
+@torch.no_grad()
+def specialised_weights(supernet: Supernet, subnet: Subnet) -> Mapping[str, Tensor]:
+    """State of a supernet of ``space.only(subnet)`` that computes what the subnet does in its supernet.
+
+    Raises:
+        InvalidValueError: the subnet is not of the space, or not of inverted-residual blocks.
+    """
+    space = supernet.space
+    alone = space.only(subnet)
+    if not (isinstance(space, MobileSpace) and isinstance(alone, MobileSpace) and isinstance(subnet, MobileSubnet)):
+        raise InvalidValueError("subnet", subnet, "of inverted-residual blocks")
+    # Without a choice of bits, parts are the weights themselves rather than what they are rounded to.
+    source = build_supernet(_of_8_bits(space))
+    source.load_state_dict(supernet.state_dict())
+    target = build_supernet(_of_8_bits(alone))
+    blocks = tuple(tuple(dataclasses.replace(block, weight_bits=8) for block in stage) for stage in subnet.stages)
+    taken = source.parts(dataclasses.replace(subnet, stages=blocks)).values()
+    for part, mine in zip(taken, target.parts(target.space.largest()).values(), strict=True):
+        mine.weight.copy_(part.weight)
+        if mine.bias is not None and part.bias is not None:
+            mine.bias.copy_(part.bias)
+        if mine.norm is not None and part.norm is not None:
+            channels = len(mine.norm.weight)
+            mine.norm.weight.copy_(part.norm.weight[:channels])
+            mine.norm.bias.copy_(part.norm.bias[:channels])
+    return target.state_dict()
+
+
+def _of_8_bits(space: MobileSpace) -> MobileSpace:
+    return dataclasses.replace(
+        space, stages=tuple(dataclasses.replace(stage, weight_bits=(8,)) for stage in space.stages)
+    )
