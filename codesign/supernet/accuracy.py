@@ -1,5 +1,6 @@
 """Accuracy measured with the shared weights, each subnet once and remembered on disk."""
 
+import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator
@@ -24,7 +25,7 @@ _KEPT_BYTES = 2**30
 
 
 class _Cache:
-    """Results of one checkpoint, split and calibration in a file that holds those of any, one JSON object a line.
+    """Results of one checkpoint, data set, split and calibration in a file of those of any, one JSON object a line.
 
     A line that is cut off or damaged is a result to be measured again.
     """
@@ -74,6 +75,14 @@ class _Cache:
             os.close(descriptor)
 
 
+def _name_of(data: DataSet) -> str:
+    """Name of a data set, with 8 hexadecimal digits of its labels and of the statistics of its pixels."""
+    content = hashlib.sha256(json.dumps([data.mean, data.deviation]).encode())
+    for split in Split:
+        content.update(data.labels[split].numpy().tobytes())
+    return f"{data.name}-{content.hexdigest()[:8]}"
+
+
 class MeasuredAccuracy:
     """Measures subnets with the shared weights, batch-norm statistics recalibrated for each.
 
@@ -81,7 +90,8 @@ class MeasuredAccuracy:
         checkpoint: the weights.
         data: statistics come from the first training images, accuracy from ``split``.
         split: the part to judge on.
-        cache: JSONL file of results, shared by any number of checkpoints and processes; None remembers in memory only.
+        cache: JSONL file of results, shared by any number of checkpoints, data sets and processes; None remembers in
+            memory only.
         calibration_images: how many training images the statistics come from.
         device: where to measure.
 
@@ -112,6 +122,7 @@ class MeasuredAccuracy:
         self._kept: dict[int, list[Tensor]] = {}
         key: dict[str, object] = {
             "checkpoint": self.digest,
+            "data": _name_of(data),
             "split": split.value,
             "calibration_images": calibration_images,
         }

@@ -11,6 +11,7 @@ from codesign.supernet.predictor import fit_predictor, judge_predictor, measure_
 from codesign.verbs.context import load_trained
 
 LEFT_OUT = 0.2
+SPLITS = 20
 
 
 @claiming
@@ -29,7 +30,7 @@ def fit(run: Run, samples: int, seed: int, progress: Progress) -> None:
             space, oracle, samples, seed=seed, on_measured=lambda done: update(done / samples, f"{done} of {samples}")
         )
     with progress.stage("fit the predictor"):
-        quality = judge_predictor(space, genes, accuracy, left_out=LEFT_OUT, seed=seed)
+        quality = judge_predictor(space, genes, accuracy, splits=SPLITS, left_out=LEFT_OUT, seed=seed)
         used = round((1 - LEFT_OUT) * samples)
         partial = fit_predictor(space, digest, genes[:used], accuracy[:used])
         write_predictor(run.predictor, fit_predictor(space, digest, genes, accuracy))
@@ -38,11 +39,12 @@ def fit(run: Run, samples: int, seed: int, progress: Progress) -> None:
     write_json(run.predictor_quality, {"samples": samples, **asdict(quality), "left_out": left_out})
     progress.say(f"predictor  {samples} subnets measured: {accuracy.min():.1%} to {accuracy.max():.1%}")
     progress.say(
-        f"           left-out subnets, {len(quality.kendall_tau)} splits: "
+        f"           left-out subnets, mean and 95 % interval of {len(quality.kendall_tau)} splits: "
         f"Kendall tau {_spread(quality.kendall_tau)}, Spearman {_spread(quality.spearman)}, "
-        f"RMSE {100 * float(np.mean(quality.rmse)):.2f} points"
+        f"RMSE {_spread(quality.rmse, 100)} points"
     )
 
 
-def _spread(values: tuple[float, ...]) -> str:
-    return f"{np.mean(values):.2f} ± {np.std(values):.2f}"
+def _spread(values: tuple[float, ...], factor: float = 1) -> str:
+    low, high = factor * np.quantile(values, (0.025, 0.975))
+    return f"{factor * np.mean(values):.2f} ({low:.2f} to {high:.2f})"

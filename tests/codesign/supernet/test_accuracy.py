@@ -1,3 +1,4 @@
+import dataclasses
 import json
 from pathlib import Path
 
@@ -92,16 +93,18 @@ def test_a_cut_off_last_line_costs_one_measurement(checkpoint, digits, genes, tm
     assert final.accuracy(genes[:2]).tolist() == expected.tolist()
 
 
-def test_results_of_other_weights_splits_and_calibrations_are_kept_apart(checkpoint, digits, genes, tmp_path):
+def test_results_of_other_weights_data_splits_and_calibrations_are_kept_apart(checkpoint, digits, genes, tmp_path):
     cache = tmp_path / "accuracy.jsonl"
     MeasuredAccuracy(checkpoint, digits, cache=cache).accuracy(genes[:1])
     for other in (
         MeasuredAccuracy(untrained(1), digits, cache=cache),
+        MeasuredAccuracy(checkpoint, dataclasses.replace(digits, name="others"), cache=cache),
         MeasuredAccuracy(checkpoint, digits, Split.TEST, cache=cache),
         MeasuredAccuracy(checkpoint, digits, cache=cache, calibration_images=128),
     ):
         other.accuracy(genes[:1])
-    assert len(cache.read_text().splitlines()) == 4
+    assert len(cache.read_text().splitlines()) == 5
+    assert json.loads(cache.read_text().splitlines()[0])["data"].startswith("digits-")
 
 
 def test_bad_requests_are_refused(checkpoint, digits, tmp_path):
