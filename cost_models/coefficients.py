@@ -1,7 +1,7 @@
 """The numbers that a cost model takes from measurements, or from a prior where there are none."""
 
 import json
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -100,6 +100,10 @@ class Coefficients:
             raise InvalidValueError(
                 "coefficients.latency.ddr_efficiency", self.latency.ddr_efficiency, "above 0 and at most 1"
             )
+
+    def as_dict(self) -> dict[str, Any]:
+        """The set as a file holds it."""
+        return asdict(self)
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "Coefficients":

@@ -1,0 +1,153 @@
+"""The engine of ``hw_templates/conv_engine``: the closed form of :mod:`cost_models.latency`, its coefficients free."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cost_models.coefficients import Coefficients, LatencyCoefficients, load_coefficients
+from cost_models.estimate import PricedCases, price_mapped
+from cost_models.layer_columns import LayerColumns, by_kind
+from cost_models.mapping import LoopOrder
+from cost_models.measurement import OWN_ENGINE, Measurement
+from cost_models.timing_model import FloatArray, Parameter
+from hw_templates.accelerator import AcceleratorColumns
+from hw_templates.board import Board, load_board
+from hw_templates.errors import InvalidValueError
+
+_NAMES = tuple(entry.name for entry in fields(LatencyCoefficients))
+_MEANINGS = {
+    "pipeline_depth_cycles": "filling the compute pipeline, once a step",
+    "access_latency_cycles": "from a tile's first address to its first word",
+    "burst_overhead_cycles": "gap before a burst",
+    "slot_overhead_cycles": "starting and joining the three stages of a slot",
+    "layer_overhead_cycles": "decoding a descriptor",
+    "start_cycles": "a run, from the start bit to done, beside its layers",
+    "ddr_efficiency": "share of the board's planned bandwidth that the ports reach",
+}
+_SPREADS = {"ddr_efficiency": (0.85, 0.3, 0.1), "start_cycles": (500.0, 1.0, 0.5)}
+
+
+@dataclass(frozen=True)
+class ConvEngineModel:
+    """Coefficients of :class:`LatencyCoefficients` as parameters; their prior is the set ``prior``."""
+
+    engine: str = OWN_ENGINE
+
+    @property
+    def parameters(self) -> tuple[Parameter, ...]:
+        """In the order of the fields of :class:`LatencyCoefficients`."""
+        prior = load_coefficients().latency
+        return tuple(
+            Parameter(name, _MEANINGS[name], *_SPREADS.get(name, (getattr(prior, name), 1.0, 0.1))) for name in _NAMES
+        )
+
+    def bind(self, runs: Sequence[Measurement]) -> "BoundConvEngine":
+        """Layers, accelerators and mappings of the runs as columns.
+
+        Raises:
+            InvalidValueError: a run is of another engine, lists no layers, or ran on an unknown board.
+        """
+        groups = []
+        for name in dict.fromkeys(run.board for run in runs):
+            board = load_board(name)
+            layers = [(index, ran) for index, run in enumerate(runs) if run.board == name for ran in run.layers]
+            for members in by_kind([ran.layer for _, ran in layers]):
+                chosen = [layers[member] for member in members]
+                mappings = [ran.mapping for _, ran in chosen]
+                accelerators = [runs[index].accelerator for index, _ in chosen]
+                if not all(mappings) or not all(accelerators):
+                    raise InvalidValueError("measurement.engine", runs[0].engine, OWN_ENGINE)
+                groups.append(
+                    _Group(
+                        board,
+                        np.array([index for index, _ in chosen]),
+                        LayerColumns.of([ran.layer for _, ran in chosen]),
+                        AcceleratorColumns.of([a for a in accelerators if a is not None]),
+                        np.array(
+                            [
+                                (m.tile_out_channels, m.tile_in_channels, m.tile_height, m.tile_width)
+                                for m in mappings
+                                if m is not None
+                            ]
+                        ).T,
+                        np.array([m is not None and m.loop_order == LoopOrder.CHANNELS_OUTER for m in mappings]),
+                    )
+                )
+        for index, run in enumerate(runs):
+            if not run.layers:
+                raise InvalidValueError(f"measurements[{index}].layers", (), f"given for {OWN_ENGINE}")
+        return BoundConvEngine(tuple(groups), len(runs))
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Layers of one kind on one board, with the run that each belongs to."""
+
+    board: Board
+    run: NDArray[np.intp]
+    layers: LayerColumns
+    accelerators: AcceleratorColumns
+    tiles: NDArray[np.int64]
+    channels_outer: NDArray[np.bool_]
+
+    def price(self, rows: NDArray[np.intp], coefficients: Coefficients) -> PricedCases:
+        return price_mapped(
+            self.layers.take(rows),
+            self.accelerators.take(rows),
+            self.tiles[:, rows],
+            self.channels_outer[rows],
+            self.board,
+            coefficients,
+        )
+
+
+@dataclass(frozen=True)
+class BoundConvEngine:
+    """The runs' layers in groups of one kind and board."""
+
+    groups: tuple[_Group, ...]
+    runs: int
+
+    def cycles(self, theta: FloatArray) -> FloatArray:
+        """[..., runs] as in :class:`cost_models.timing_model.BoundModel`."""
+        full = np.broadcast_to(theta, (*theta.shape[:-2], self.runs, len(_NAMES)))
+        flat = full.reshape(-1, self.runs, len(_NAMES))
+        return np.stack([self._of(rows) for rows in flat]).reshape(full.shape[:-1])
+
+    def _priced(self, theta: FloatArray) -> Iterator[tuple[NDArray[np.intp], PricedCases]]:
+        """Runs with the price of one layer of each, for layers whose runs have equal coefficients."""
+        unique, which = np.unique(theta, axis=0, return_inverse=True)
+        for group in self.groups:
+            for index, values in enumerate(unique):
+                rows = np.flatnonzero(which.ravel()[group.run] == index)
+                if len(rows):
+                    yield group.run[rows], group.price(rows, with_latency(load_coefficients(), values))
+
+    def _of(self, theta: FloatArray) -> FloatArray:
+        cycles: FloatArray = np.exp(theta[:, _NAMES.index("start_cycles")])
+        for run, priced in self._priced(theta):
+            cycles += np.bincount(run, priced.latency_cycles, minlength=self.runs)
+        return cycles
+
+    def parts(self, theta: FloatArray) -> dict[str, FloatArray]:
+        """[runs] cycles of the busiest of array and ports, by which it is, and all others as overhead."""
+        theta = np.broadcast_to(theta, (self.runs, len(_NAMES)))
+        kinds = {kind: np.zeros(self.runs) for kind in ("compute", "input", "weights", "output", "ddr")}
+        for run, priced in self._priced(theta):
+            traffic = priced.traffic
+            busy = np.stack(
+                [traffic.trips, traffic.ifmap_words, traffic.weight_words, traffic.ofmap_words, priced.ddr_cycles]
+            )
+            busiest = busy.argmax(axis=0)
+            for index, kind in enumerate(kinds):
+                kinds[kind] += np.bincount(run, np.where(busiest == index, busy[index], 0), minlength=self.runs)
+        return {**kinds, "overhead": self._of(theta) - sum(kinds.values())}
+
+
+def with_latency(coefficients: Coefficients, theta: FloatArray) -> Coefficients:
+    """The set with the latency coefficients whose logarithms are ``theta``."""
+    values = dict(zip(_NAMES, (float(value) for value in np.exp(theta)), strict=True))
+    values["ddr_efficiency"] = min(values["ddr_efficiency"], 1.0)
+    return Coefficients.from_dict({**coefficients.as_dict(), "latency": values})
