@@ -2,12 +2,10 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from xml.etree.ElementTree import Element, ParseError
-
-from defusedxml import DefusedXmlException
-from defusedxml.ElementTree import fromstring
+from xml.etree.ElementTree import Element
 
 from bitstreams.bit_file import BitFile, same_device
+from bitstreams.xml_file import read_xml
 from hw_templates.errors import StorageError
 
 _PROCESSORS = {"processing_system7": "FCLK_CLK0", "zynq_ultra_ps_e": "pl_clk0"}
@@ -59,12 +57,7 @@ def read_handoff(path: Path) -> Handoff:
     Raises:
         StorageError: it cannot be read, is no XML, or no hand-off.
     """
-    try:
-        root = fromstring(path.read_bytes())
-    except OSError as error:
-        raise StorageError(f"{path}: cannot be read ({error.strerror or error})") from error
-    except (ParseError, DefusedXmlException, ValueError) as error:
-        raise StorageError(f"{path}: is corrupt ({error}); take the .hwh that was written with the .bit") from error
+    root = read_xml(path, "take the .hwh that was written with the .bit")
     system = root.find("SYSTEMINFO")
     if system is None or not system.get("NAME"):
         raise StorageError(f"{path}: is no hardware hand-off (SYSTEMINFO is missing)")

@@ -8,11 +8,9 @@ the summaries of timing and utilisation as text. Where a tool knows no number it
 import re
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from xml.etree.ElementTree import Element, ParseError
+from xml.etree.ElementTree import Element
 
-from defusedxml import DefusedXmlException
-from defusedxml.ElementTree import fromstring
-
+from bitstreams.xml_file import read_xml
 from hw_templates.errors import StorageError
 
 
@@ -94,16 +92,6 @@ def number(text: str | None) -> float | None:
     return float(match.group(1).replace(",", "")) if match else None
 
 
-def _xml(path: Path) -> Element:
-    try:
-        root: Element = fromstring(path.read_bytes())
-    except (ParseError, DefusedXmlException, ValueError) as error:
-        raise StorageError(f"{path}: is corrupt ({error}); run the build again") from error
-    except OSError as error:
-        raise StorageError(f"{path}: cannot be read ({error.strerror or error})") from error
-    return root
-
-
 def _text(path: Path) -> str:
     try:
         return path.read_text(errors="replace")
@@ -122,7 +110,7 @@ def read_csynth(path: Path) -> Synthesis:
     Raises:
         StorageError: the file is missing or no XML.
     """
-    root = _xml(path)
+    root = read_xml(path, "run the build again")
     timing, latency = "PerformanceEstimates/SummaryOfTimingAnalysis", "PerformanceEstimates/SummaryOfOverallLatency"
     resources = "AreaEstimates/Resources"
     return Synthesis(
@@ -147,7 +135,7 @@ def read_export(path: Path) -> Implementation:
     Raises:
         StorageError: the file is missing or no XML.
     """
-    root = _xml(path)
+    root = read_xml(path, "run the build again")
     timing, resources = "TimingReport", "AreaReport/Resources"
     items = {item.get("NAME"): item.get("VALUE") for item in root.iter("item")}
     return Implementation(

@@ -1,6 +1,9 @@
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from vendor_files import bit_file
 
 from bitstreams.bit_file import check_board, read_bit_file, same_device
@@ -50,6 +53,15 @@ def test_every_truncation_is_found(tmp_path: Path) -> None:
 def test_what_is_no_bit_file_is_refused(tmp_path: Path, content: bytes, message: str) -> None:
     with pytest.raises(StorageError, match=message):
         read_bit_file(written(tmp_path, content))
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.integers(0, 100), st.binary(min_size=1, max_size=4))
+def test_any_damage_is_read_or_refused_and_nothing_else(tmp_path: Path, at: int, damage: bytes) -> None:
+    whole = bit_file("engine_0badcafe", "7z020clg400", 0x0BADCAFE)
+    path = written(tmp_path, whole[:at] + damage + whole[at + len(damage) :])
+    with suppress(StorageError):
+        assert read_bit_file(path).configuration_bytes <= len(whole)
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
