@@ -106,7 +106,8 @@ class _Training:
             {"params": [p for p in parameters if p.ndim != 4], "weight_decay": 0.0},
         ]
         if self.schedule.optimiser == "sgd":
-            return torch.optim.SGD(groups, momentum=0.9, nesterov=True, fused=True)
+            # Fused, it fails where a weight has its first gradient later than others (torch 2.13).
+            return torch.optim.SGD(groups, momentum=0.9, nesterov=True, foreach=True)
         return torch.optim.AdamW(groups, fused=True)
 
     def checkpoint(self) -> Checkpoint:

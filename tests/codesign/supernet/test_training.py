@@ -75,6 +75,20 @@ def test_a_run_stopped_after_any_step_ends_as_one_that_was_not(digits, uninterru
     assert [progress.step for progress in resumed] == list(range(stop, SHORT.steps + 1))
 
 
+def test_weights_may_have_their_first_gradient_late_in_a_phase(digits, tmp_path):
+    descent = dataclasses.replace(SHORT, optimiser="sgd", smallest_share=0)
+    path = tmp_path / "supernet.pt"
+    whole = train(DIGITS, digits, descent, tmp_path / "whole.pt")
+
+    def on_step(progress):
+        if progress.step == 8:
+            raise StoppedError
+
+    with pytest.raises(StoppedError):
+        train(DIGITS, digits, descent, path, on_step=on_step, checkpoint_seconds=0)
+    assert_same(train(DIGITS, digits, descent, path), whole)
+
+
 SCRIPT = """
 import sys, time
 from pathlib import Path
