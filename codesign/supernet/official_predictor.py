@@ -106,8 +106,8 @@ def _kind_of(space: Space) -> _Kind:
     for kind in _KINDS:
         if replace(space, name=kind.space.name, resolutions=kind.space.resolutions) == kind.space:
             return kind
-    names = " and ".join(kind.space.name for kind in _KINDS)
-    raise InvalidValueError("space", space.name, f"{names}: official accuracy predictors exist for no other")
+    names = " or ".join(kind.space.name for kind in _KINDS)
+    raise InvalidValueError("space", space.name, f"{names}, which official accuracy predictors were published for")
 
 
 def known_space(space: Space) -> Space:
@@ -184,7 +184,9 @@ class OfficialPredictor:
         for start in range(0, len(genes), _CHUNK):
             features = self.inputs(genes[start : start + _CHUNK])
             for weight, bias in self.layers[:-1]:
-                features = np.maximum(features @ weight + bias, 0)
+                features = features @ weight
+                features += bias
+                np.maximum(features, 0, out=features)
             weight, bias = self.layers[-1]
             accuracies[start : start + _CHUNK] = (features @ weight + bias)[:, 0]
         return np.clip(accuracies, 0, 1)
