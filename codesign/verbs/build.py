@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from bitstreams.build import build_bitstream, bundle, check_sources
+from bitstreams.build import build_bitstream, bundle
 from bitstreams.results import import_results
 from codesign.emit.project import RECORD
 from codesign.progress import Progress
@@ -13,7 +13,6 @@ from hw_templates.atomic_file import write_bytes_atomically
 from hw_templates.errors import InvalidValueError
 
 
-@claiming
 def build(run: Run, tool: str, bundled: bool, cosim: bool, store: Path | None, progress: Progress) -> None:
     """Build the run's project, or bundle it for another machine.
 
@@ -32,14 +31,23 @@ def build(run: Run, tool: str, bundled: bool, cosim: bool, store: Path | None, p
         raise InvalidValueError("cosim", cosim, "given to build.sh where the bundle is built")
     if tool == "csim":
         csim(run, False, None, progress)
-        return
+    elif bundled:
+        _bundle(run, progress)
+    else:
+        _bitstream(run, cosim, store, progress)
+
+
+@claiming
+def _bundle(run: Run, progress: Progress) -> None:
     read_json(run.project / RECORD)
-    check_sources(run.project)
-    if bundled:
-        write_bytes_atomically(run.bundle, bundle(run.project))
-        progress.say(f"build      {run.bundle}: unpack it where the tools are, run `sh build.sh` in its folder, and")
-        progress.say("           `codesign import results.tar` puts what comes out into a store")
-        return
+    write_bytes_atomically(run.bundle, bundle(run.project))
+    progress.say(f"build      {run.bundle}: unpack it where the tools are, run `sh build.sh` in its folder, and")
+    progress.say("           `codesign import results.tar` puts what comes out into a store")
+
+
+@claiming
+def _bitstream(run: Run, cosim: bool, store: Path | None, progress: Progress) -> None:
+    read_json(run.project / RECORD)
     with progress.stage("build") as update:
         update(0.0, "looking for the tools")
 
