@@ -14,9 +14,9 @@ from cost_models.estimate import Estimate
 FloatArray = npt.NDArray[np.float64]
 
 # Colour-blind safe (Okabe and Ito 2008).
-_BLUE, _ORANGE, _GREEN, _RED, _GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#999999"
-_METHOD_STYLES = {"random": (_GREY, "s"), "sequential": (_ORANGE, "^"), "joint": (_BLUE, "o")}
-_BOUND_COLOURS = {"compute": _BLUE, "ddr": _ORANGE, "overhead": _GREY}
+BLUE, ORANGE, GREEN, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#999999"
+_METHOD_STYLES = {"random": (GREY, "s"), "sequential": (ORANGE, "^"), "joint": (BLUE, "o")}
+_BOUND_COLOURS = {"compute": BLUE, "ddr": ORANGE, "overhead": GREY}
 
 
 @dataclass(frozen=True)
@@ -42,13 +42,13 @@ def front_figure(fronts: Mapping[str, FloatArray], measured: FloatArray, winner:
         for method, front in fronts.items():
             colour, marker = _METHOD_STYLES[method]
             axes.plot(front[:, column], 100 * front[:, 0], marker, color=colour, markersize=4, alpha=0.45, mew=0)
-            x, y = _staircase(front[:, column], 100 * front[:, 0])
+            x, y = staircase(front[:, column], 100 * front[:, 0])
             axes.plot(x, y, "-", color=colour, linewidth=1.4, label=f"{method}, predicted")
-        axes.plot(measured[:, column], 100 * measured[:, 0], "D", color=_GREEN, markersize=5, label="joint, measured")
+        axes.plot(measured[:, column], 100 * measured[:, 0], "D", color=GREEN, markersize=5, label="joint, measured")
         chosen = (winner.latency_ms, winner.energy_mj)[column - 1]
-        axes.plot(chosen, 100 * winner.accuracy, "*", color=_RED, markersize=15, mec="white", label="winner", zorder=5)
+        axes.plot(chosen, 100 * winner.accuracy, "*", color=RED, markersize=15, mec="white", label="winner", zorder=5)
         axes.set_xscale("log")
-        _label_decades(axes.xaxis)
+        label_decades(axes.xaxis)
         axes.set_xlabel(f"{label} (predicted by the cost model)")
         axes.grid(alpha=0.3, which="both")
     figure.axes[0].set_ylabel("validation accuracy / %")
@@ -56,14 +56,14 @@ def front_figure(fronts: Mapping[str, FloatArray], measured: FloatArray, winner:
     return figure
 
 
-def _label_decades(axis: Axis) -> None:
+def label_decades(axis: Axis) -> None:
     """Plain numbers at 1, 1.5, 2, 3, 5 and 7 of each decade of a logarithmic axis."""
     axis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7)))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_locator(NullLocator())
 
 
-def _staircase(cost: FloatArray, gain: FloatArray) -> tuple[FloatArray, FloatArray]:
+def staircase(cost: FloatArray, gain: FloatArray) -> tuple[FloatArray, FloatArray]:
     """The best gain at most at each cost, as the corners of steps."""
     order = np.lexsort((-gain, cost))
     best = np.maximum.accumulate(gain[order])
@@ -86,7 +86,7 @@ def layers_figure(estimate: Estimate) -> Figure:
     cycles.set_yticks(rows, [layer.name for layer in layers], fontsize=7)
     cycles.set_ylim(len(layers) - 0.4, -0.6)
     cycles.set_xlabel("cycles (predicted)")
-    data.barh(rows, [layer.ddr_bytes / 1024 for layer in layers], color=_GREEN, height=0.75)
+    data.barh(rows, [layer.ddr_bytes / 1024 for layer in layers], color=GREEN, height=0.75)
     data.set_xlabel("DDR traffic / KiB")
     for axes in (cycles, data):
         axes.grid(alpha=0.3, axis="x")
@@ -100,8 +100,8 @@ def resources_figure(used: Mapping[str, float], available: Mapping[str, float], 
     shares = [100 * used[name] / available[name] for name in names]
     figure = Figure(figsize=(7, 0.9 + 0.42 * len(names)), layout="constrained")
     axes = figure.subplots()
-    axes.barh(names, shares, color=_BLUE, height=0.6)
-    axes.axvline(100, color=_RED, linewidth=1.2)
+    axes.barh(names, shares, color=BLUE, height=0.6)
+    axes.axvline(100, color=RED, linewidth=1.2)
     for row, (name, share) in enumerate(zip(names, shares, strict=True)):
         inside = share > 55
         text = f"{used[name]:,.0f} of {available[name]:,.0f}"
@@ -123,14 +123,14 @@ def training_figure(losses: Sequence[float], phases: Sequence[tuple[str, int]]) 
     figure = Figure(figsize=(8, 3.2), layout="constrained")
     axes = figure.subplots()
     steps = np.arange(1, len(losses) + 1)
-    axes.plot(steps, losses, color=_BLUE, alpha=0.25, linewidth=0.8)
+    axes.plot(steps, losses, color=BLUE, alpha=0.25, linewidth=0.8)
     window = max(1, len(losses) // 60)
     smooth = np.convolve(losses, np.ones(window) / window, mode="valid")
-    axes.plot(steps[window - 1 :], smooth, color=_BLUE, linewidth=1.6)
+    axes.plot(steps[window - 1 :], smooth, color=BLUE, linewidth=1.6)
     axes.set_yscale("log")
-    _label_decades(axes.yaxis)
+    label_decades(axes.yaxis)
     for index, (name, first) in enumerate(phases):
-        axes.axvline(first, color=_GREY, linewidth=0.8, linestyle="--" if index else "-")
+        axes.axvline(first, color=GREY, linewidth=0.8, linestyle="--" if index else "-")
         # Short phases follow each other closely: every other name stands lower.
         height = 0.97 - 0.07 * (index % 2)
         axes.annotate(f" {name}", (first, height), xycoords=("data", "axes fraction"), fontsize=8, va="top")
@@ -144,9 +144,9 @@ def predictor_figure(measured: FloatArray, predicted: FloatArray, kendall_tau: f
     """Predicted against measured accuracy of subnets that the predictor was not fitted on."""
     figure = Figure(figsize=(4.2, 4.0), layout="constrained")
     axes = figure.subplots()
-    axes.plot(100 * measured, 100 * predicted, "o", color=_BLUE, markersize=4, alpha=0.6, mew=0)
+    axes.plot(100 * measured, 100 * predicted, "o", color=BLUE, markersize=4, alpha=0.6, mew=0)
     low, high = 100 * min(measured.min(), predicted.min()), 100 * max(measured.max(), predicted.max())
-    axes.plot([low, high], [low, high], color=_GREY, linewidth=1)
+    axes.plot([low, high], [low, high], color=GREY, linewidth=1)
     axes.set_xlabel("measured accuracy / %")
     axes.set_ylabel("predicted accuracy / %")
     axes.set_title(f"left-out subnets, Kendall tau {kendall_tau:.2f}", fontsize=10)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from codesign.search.breeding import RoundPlan, breed_accelerators, breed_subnets, draw_fitting
+from codesign.search.breeding import RoundPlan, breed_subnets, draw_fitting, promising_accelerators
 from codesign.search.evolution import no_pairs, price_pairs
 from codesign.search.pareto import PricedPairs, ReferencePoint, concatenate
 from codesign.search.pricing import PairPricer
@@ -85,6 +85,6 @@ def sequential_front(
     spread = np.unique(np.linspace(0, len(archive) - 1, plan.subnets_per_new_accelerator).round().astype(np.int64))
     networks = np.unique(archive.rows[spread, : pricer.joint.gene_count], axis=0)
     while pricer.pairs < start + pairs:
-        accelerators, _ = breed_accelerators(pricer, archive, rng, plan)
+        accelerators, _ = promising_accelerators(pricer, archive, rng, plan)
         archive = concatenate([archive, price_pairs(pricer, oracle, networks, accelerators)]).front()
     return archive

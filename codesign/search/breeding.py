@@ -1,6 +1,6 @@
 """Batches of subnets and accelerators, drawn or bred from pairs already found; vectorised over the batch."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -15,6 +15,7 @@ _DRAWS = 200
 _CHILDREN_PER_ACCELERATOR = 16
 _EXTREME_SHARE = 0.3
 _END_PAIRS = 8
+_SCREENING_SUBNETS = 4
 _RATE_FACTORS = (1, 1, 2, 5)
 
 
@@ -24,25 +25,27 @@ class RoundPlan:
 
     Attributes:
         subnets: in a batch; more where there are fewer accelerators.
-        accelerators: in a batch; in most rounds they are taken from the archive, which costs no new layer tables.
-        new_accelerators: in the batch of every ``new_period``-th round, bred or drawn. Layer tables of many
-            accelerators at once cost little more than those of one.
+        accelerators: in a batch; in most rounds they are taken from the archive, whose layers are mostly priced.
+        new_accelerators: in the batch of every ``new_period``-th round, bred or drawn.
         new_period: see there.
         first_accelerators: drawn in the first round; a search that starts from few may settle on a poor array.
         immigrants: share of the subnets and of the new accelerators that are drawn at random.
         mutation_rate: chance of each gene of most children to change, twice that for accelerators.
+        screened: accelerators bred or drawn for each new one; those that do best for a few subnets are taken. Few
+            subnets have few layers to price, and good arrays are rare.
     """
 
     subnets: int = 64
     accelerators: int = 16
-    new_accelerators: int = 48
+    new_accelerators: int = 32
     new_period: int = 12
-    first_accelerators: int = 144
+    first_accelerators: int = 96
     immigrants: float = 0.15
     mutation_rate: float = 0.05
+    screened: int = 8
 
     def __post_init__(self) -> None:
-        for name in ("subnets", "accelerators", "new_accelerators", "new_period", "first_accelerators"):
+        for name in ("subnets", "accelerators", "new_accelerators", "new_period", "first_accelerators", "screened"):
             if getattr(self, name) < 1:
                 raise InvalidValueError(f"round_plan.{name}", getattr(self, name), "at least 1")
         for name in ("immigrants", "mutation_rate"):
@@ -51,7 +54,7 @@ class RoundPlan:
 
     @property
     def subnets_per_new_accelerator(self) -> int:
-        """Pairs priced for each new accelerator over ``new_period`` rounds."""
+        """Pairs priced for each new accelerator over ``new_period`` rounds, less those of the screening."""
         pairs = self.subnets * (self.new_accelerators + (self.new_period - 1) * self.accelerators)
         return -(-pairs // self.new_accelerators)
 
@@ -110,6 +113,30 @@ def breed_accelerators(
     known = unique_rows(archive.rows[:, pricer.joint.gene_count :])
     is_new = ~(candidates[:, None] == known[None]).all(axis=2).any(axis=1)
     return candidates[is_new][: plan.new_accelerators], children[~fits]
+
+
+def promising_accelerators(
+    pricer: PairPricer, archive: PricedPairs, rng: np.random.Generator, plan: RoundPlan
+) -> tuple[IntArray, IntArray]:
+    """As :func:`breed_accelerators`, but the most promising of ``plan.screened`` times as many.
+
+    They are priced for ``_SCREENING_SUBNETS`` subnets, parents where there is an archive. An accelerator is as
+    promising as it comes near to the best of the others in latency, energy or their product, for any of the subnets.
+    """
+    wanted = plan.new_accelerators if len(archive) else plan.first_accelerators
+    many = {name: plan.screened * getattr(plan, name) for name in ("new_accelerators", "first_accelerators")}
+    fitting, misfits = breed_accelerators(pricer, archive, rng, replace(plan, **many))
+    if plan.screened == 1:
+        return fitting, misfits
+    if len(archive):
+        subnets = _pick_parents(rng, archive, _SCREENING_SUBNETS)[:, : pricer.joint.gene_count]
+    else:
+        subnets = breed_subnets(pricer, archive, rng, plan, _SCREENING_SUBNETS)
+    latency, energy = (np.log(values) for values in pricer.price(subnets, fitting))
+    losses = np.concatenate([latency, energy, latency + energy])
+    least = losses.min(axis=1, keepdims=True)
+    behind = (losses - np.where(np.isfinite(least), least, 0)).min(axis=0)
+    return fitting[np.argsort(behind, kind="stable")[:wanted]], misfits
 
 
 def draw_fitting(pricer: PairPricer, rng: np.random.Generator, count: int) -> IntArray:

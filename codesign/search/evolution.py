@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from codesign.search.breeding import RoundPlan, breed_accelerators, breed_subnets, veteran_accelerators
+from codesign.search.breeding import RoundPlan, breed_subnets, promising_accelerators, veteran_accelerators
 from codesign.search.joint_space import IntArray
 from codesign.search.pareto import PricedPairs, concatenate
 from codesign.search.pricing import PairPricer
@@ -71,7 +71,7 @@ def run_round(
         # Where the archive has fewer accelerators, more subnets make up for it.
         subnets = plan.subnets * plan.accelerators // len(accelerators)
     else:
-        fitting, misfits = breed_accelerators(pricer, archive, rng, plan)
+        fitting, misfits = promising_accelerators(pricer, archive, rng, plan)
         accelerators = np.concatenate([fitting, misfits[:_MISFITS]])
     genes = breed_subnets(pricer, archive, rng, plan, subnets)
     priced = price_pairs(pricer, oracle, genes, accelerators)

@@ -34,6 +34,11 @@ class PairPricer:
         # [2, L] cycles and mJ of the layers on an accelerator; nan where not priced yet.
         self._layer_costs: dict[bytes, FloatArray] = {}
 
+    @property
+    def accelerators(self) -> int:
+        """On how many different accelerators something was priced so far."""
+        return len(self._layer_costs)
+
     def price(self, genes: IntArray, accelerators: IntArray) -> tuple[FloatArray, FloatArray]:
         """(latency_ms, energy_mj), each [n, A], of subnets ``genes`` [n, G] on ``accelerators`` [A, 10].
 

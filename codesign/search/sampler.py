@@ -34,7 +34,7 @@ _FIRST_ACCELERATORS = 64
 # What a fit costs grows with the cube of the sample; later trials lie nearer to the front.
 _MOST_SUBNETS = 400
 _MOST_CANDIDATES = 96
-_PLAN = RoundPlan(subnets=48, accelerators=12, new_accelerators=32, new_period=4, first_accelerators=96)
+_PLAN = RoundPlan(subnets=48, accelerators=12, new_accelerators=32, new_period=4, first_accelerators=96, screened=1)
 
 
 class _LearnedAccuracy:

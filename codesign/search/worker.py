@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, astuple, dataclass, field
 
 import numpy as np
 import optuna
@@ -54,17 +54,19 @@ class Progress:
         rounds: done by all workers.
         pairs: priced.
         candidates: (layer, accelerator, mapping) candidates priced.
+        accelerators: that they were priced on; one that several workers or calls price counts for each.
     """
 
     rounds: int = 0
     pairs: int = 0
     candidates: int = 0
+    accelerators: int = 0
 
     def __add__(self, other: "Progress") -> "Progress":
-        return Progress(self.rounds + other.rounds, self.pairs + other.pairs, self.candidates + other.candidates)
+        return Progress(*(mine + theirs for mine, theirs in zip(astuple(self), astuple(other), strict=True)))
 
     def __sub__(self, other: "Progress") -> "Progress":
-        return Progress(self.rounds - other.rounds, self.pairs - other.pairs, self.candidates - other.candidates)
+        return Progress(*(mine - theirs for mine, theirs in zip(astuple(self), astuple(other), strict=True)))
 
 
 def read_progress(study: optuna.Study) -> Progress:
@@ -139,11 +141,11 @@ class Worker:
 
     def _run_round(self) -> None:
         pricer = self._pricer
-        before = Progress(0, pricer.pairs, pricer.candidates)
+        before = Progress(0, pricer.pairs, pricer.candidates, pricer.accelerators)
         key = RoundKey(self._settings.seed, self._number, self.done.rounds)
         found = run_round(pricer, self._oracle, self.archive, key, self._settings.plan)
         self.archive, self._misfits = found.archive, concatenate([self._misfits, found.misfits])
-        self.done = self.done + Progress(1, pricer.pairs, pricer.candidates) - before
+        self.done = self.done + Progress(1, pricer.pairs, pricer.candidates, pricer.accelerators) - before
 
     def write(self) -> None:
         """Add what is not in the study yet: non-dominated pairs, some that do not fit, and how far this is."""

@@ -35,8 +35,8 @@ def search(run: Run, request: SearchRequest, baselines: bool, progress: Progress
             lambda done: update(done.pairs / request.pairs, f"{done.pairs:,} pairs in {done.rounds} rounds"),
         )
     progress.say(
-        f"search     {result.progress.pairs:,} pairs priced for {searched.board.title} "
-        f"({result.progress.candidates:,} mappings), {len(result.front)} on the front"
+        f"search     {result.progress.pairs:,} pairs on {result.progress.accelerators:,} accelerators priced for "
+        f"{searched.board.title} ({result.progress.candidates:,} mappings), {len(result.front)} on the front"
     )
     fronts = {"joint": result.front.values}
     if baselines:

@@ -31,8 +31,8 @@ def pricer(joint):
 
 @pytest.fixture(scope="session")
 def plan():
-    """Rounds of 128 pairs."""
-    return RoundPlan(subnets=16, accelerators=8, new_accelerators=8, new_period=4, first_accelerators=24)
+    """Rounds of 128 pairs, and none to screen accelerators."""
+    return RoundPlan(subnets=16, accelerators=8, new_accelerators=8, new_period=4, first_accelerators=24, screened=1)
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from codesign.search.breeding import (
     breed_accelerators,
     breed_subnets,
     draw_fitting,
+    promising_accelerators,
     veteran_accelerators,
 )
 from codesign.search.evolution import no_pairs
@@ -141,6 +142,35 @@ def test_children_that_are_known_are_not_bred_again(pricer, plan):
     unchanged = replace(plan, mutation_rate=0.0, immigrants=0.0)
     fitting, misfits = breed_accelerators(pricer, archive, np.random.default_rng(0), unchanged)
     assert (len(fitting), len(misfits)) == (0, 0)
+
+
+def test_promising_accelerators_do_better_than_what_they_were_chosen_from(pricer, oracle, archive, plan):
+    plan = replace(plan, screened=6)
+    genes = archive.rows[:, : pricer.joint.gene_count]
+
+    def best_latencies(accelerators):
+        return pricer.price(genes, accelerators)[0].min(axis=0)
+
+    for found, wanted in ((archive, plan.new_accelerators), (no_pairs(pricer), plan.first_accelerators)):
+        promising, plain = [], []
+        for seed in range(5):
+            chosen, _ = promising_accelerators(pricer, found, np.random.default_rng(seed), plan)
+            assert len(chosen) == wanted
+            columns = pricer.joint.accelerators.decode(chosen)
+            assert is_legal(columns).all()
+            assert (pricer.excess(columns) <= 0).all()
+            promising.append(np.median(best_latencies(chosen)))
+            plain.append(
+                np.median(best_latencies(breed_accelerators(pricer, found, np.random.default_rng(seed), plan)[0]))
+            )
+        assert np.mean(promising) < np.mean(plain)
+
+
+def test_without_screening_accelerators_are_just_bred(pricer, archive, plan):
+    assert plan.screened == 1
+    chosen = promising_accelerators(pricer, archive, np.random.default_rng(3), plan)
+    bred = breed_accelerators(pricer, archive, np.random.default_rng(3), plan)
+    assert all(np.array_equal(one, other) for one, other in zip(chosen, bred, strict=True))
 
 
 def test_from_nothing_the_first_accelerators_are_drawn(pricer, plan):

@@ -35,7 +35,7 @@ def fetch(url, process, patience_s=40):
 @pytest.mark.skipif(find_spec("optuna_dashboard") is None, reason="optuna-dashboard is not installed")
 def test_the_dashboard_shows_the_study(tmp_path, joint, oracle):
     path = tmp_path / "study.journal"
-    settings = SearchSettings(400, 0, 1, RoundPlan(16, 8, 8, 2, 24))
+    settings = SearchSettings(400, 0, 1, RoundPlan(16, 8, 8, 2, 24, screened=1))
     location = StudyLocation(str(path), "digits on pynq-z2")
     task = SearchTask(location, joint, load_coefficients(), oracle, "capacity", settings)
     result = joint_search(task)

@@ -1,4 +1,7 @@
+from dataclasses import replace
+
 import numpy as np
+import pytest
 
 from codesign.search.evolution import RoundKey, evolve, price_pairs, run_round
 from codesign.search.pareto import nondominated
@@ -28,8 +31,10 @@ def test_rounds_repeat_for_their_key_and_differ_for_others(pricer, oracle, archi
     assert not np.array_equal(one.rows, other.rows)
 
 
-def test_evolution_spends_its_budget_and_returns_a_feasible_front(pricer, oracle, plan):
-    front = evolve(pricer, oracle, 2000, 0, plan)
-    assert 2000 <= pricer.pairs < 2000 + 24 * plan.subnets
+@pytest.mark.parametrize("screened", [1, 4])
+def test_evolution_spends_its_budget_and_returns_a_feasible_front(pricer, oracle, plan, screened):
+    front = evolve(pricer, oracle, 2000, 0, replace(plan, screened=screened))
+    # The last round, with accelerators that are screened for four subnets.
+    assert 2000 <= pricer.pairs < 2000 + 24 * plan.subnets + 4 * screened * plan.new_accelerators
     assert nondominated(front.values).all()
     assert (pricer.excess(pricer.joint.columns(front.rows)) <= 0).all()

@@ -82,7 +82,7 @@ from hw_templates.board import load_board
 
 worker._FLUSH_S = 0.0
 joint = JointSpace(TINY, AcceleratorSpace(load_board("pynq-z2")))
-settings = SearchSettings(10**9, 0, 1, RoundPlan(16, 8, 8, 4, 24))
+settings = SearchSettings(10**9, 0, 1, RoundPlan(16, 8, 8, 4, 24, screened=1))
 task = SearchTask(
     StudyLocation(sys.argv[1], "search"), joint, load_coefficients(), CapacityAccuracy(TINY), "capacity", settings
 )

@@ -43,6 +43,7 @@ def test_counters_and_cache(pricer):
     again = pricer.price(genes, accelerators[::-1])
     assert pricer.pairs == 42
     assert pricer.candidates == candidates
+    assert pricer.accelerators == 3
     assert np.array_equal(first[0], again[0][:, ::-1])
 
 

@@ -53,7 +53,7 @@ def test_bad_settings_are_named(field, value):
 
 
 def test_progress_adds_up():
-    assert Progress(1, 2, 3) + Progress(4, 5, 6) - Progress(1, 1, 1) == Progress(4, 6, 8)
+    assert Progress(1, 2, 3, 9) + Progress(4, 5, 6, 7) - Progress(1, 1, 1, 1) == Progress(4, 6, 8, 15)
 
 
 def test_a_stopped_worker_has_written_what_it_found(make_task, monkeypatch):
