@@ -38,9 +38,9 @@ def fit(run: Run, samples: int, seed: int, progress: Progress) -> None:
     run.configure("predictor", {"samples": samples, "seed": seed}, replace=True)
     write_json(run.predictor_quality, {"samples": samples, **asdict(quality), "left_out": left_out})
     progress.say(f"predictor  {samples} subnets measured: {accuracy.min():.1%} to {accuracy.max():.1%}")
+    progress.say(f"           left-out subnets, mean (95 % interval) of {len(quality.kendall_tau)} splits:")
     progress.say(
-        f"           left-out subnets, mean and 95 % interval of {len(quality.kendall_tau)} splits: "
-        f"Kendall tau {_spread(quality.kendall_tau)}, Spearman {_spread(quality.spearman)}, "
+        f"           Kendall tau {_spread(quality.kendall_tau)}, Spearman {_spread(quality.spearman)}, "
         f"RMSE {_spread(quality.rmse, 100)} points"
     )
 
