@@ -56,22 +56,24 @@ def _weight_gradient(features: Tensor, gradient: Tensor, weight: Tensor, stride:
     """Gradient [C, 1, k, k], three columns of the kernel at a time.
 
     oneDNN has a fast kernel for depthwise weights of at most three columns on maps no lower than they are
-    (``jit_uni_dw_conv_kernel_f32.cpp``, oneDNN 3.12); what it does with others takes ten times as long and 16 times
-    the memory of a dense layer's block. So features are padded and shifted here.
+    (``jit_uni_dw_conv_kernel_f32.cpp``, oneDNN 3.12); what it does with others takes up to ten times
+    as long. So columns are padded and shifted here, and rows of low maps padded.
     """
     kernel, (height, width) = weight.shape[-1], features.shape[2:]
     reach = kernel // 2
-    if kernel <= _COLUMNS and height >= kernel:
+    rows, padding = (0, 0), reach
+    if height < kernel + reach % stride:
+        rows, padding = (reach, (gradient.shape[2] - 1) * stride + kernel - height - reach), 0
+    elif kernel <= _COLUMNS:
         return _gradient(gradient, features, weight, stride, (reach, reach), of_features=False)
     padded_width = (gradient.shape[3] - 1) * stride + _COLUMNS
-    bottom = (gradient.shape[2] - 1) * stride + kernel - height - reach
-    part = max(1, _PART_ELEMENTS // (len(weight) * (height + reach + bottom) * padded_width))
+    part = max(1, _PART_ELEMENTS // (len(weight) * (height + sum(rows)) * padded_width))
     total = torch.zeros_like(weight)
     for some_features, some_gradient in zip(torch.split(features, part), torch.split(gradient, part), strict=True):
         for column in range(0, kernel - 2, 2):
             left = reach - column
-            padded = functional.pad(some_features, (left, padded_width - width - left, reach, bottom))
-            found = _gradient(some_gradient, padded, weight[..., :_COLUMNS], stride, (0, 0), of_features=False)
+            padded = functional.pad(some_features, (left, padded_width - width - left, *rows))
+            found = _gradient(some_gradient, padded, weight[..., :_COLUMNS], stride, (padding, 0), of_features=False)
             # Neighbouring parts share a column.
             shared = int(column > 0)
             total[..., column + shared : column + _COLUMNS] += found[..., shared:]
