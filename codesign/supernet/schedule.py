@@ -92,7 +92,7 @@ class Schedule:
 
     Attributes:
         name: as on the command line.
-        phases: in order; the first trains the full net alone.
+        phases: in order; where the first trains the full net alone, it teaches the later ones.
         batch_size: images a step, in all processes together.
         weight_decay: on weights of convolutions.
         label_smoothing: of the cross-entropy with the labels.
@@ -124,8 +124,8 @@ class Schedule:
     unit: Unit = "steps"
 
     def __post_init__(self) -> None:
-        if not self.phases or self.phases[0].elastic:
-            raise InvalidValueError("schedule.phases", self.phases, "one or more, the first without elastic genes")
+        if not self.phases:
+            raise InvalidValueError("schedule.phases", self.phases, "one or more")
         if self.batch_size < 2:
             raise InvalidValueError("schedule.batch_size", self.batch_size, "at least 2, for batch norms")
         if self.group_size is not None and (self.group_size < 2 or self.batch_size % self.group_size):
@@ -135,7 +135,7 @@ class Schedule:
             raise InvalidValueError(
                 "schedule.smallest_share, largest_share", shares, "zero or more, together at most 1"
             )
-        fewest = min((phase.subnets_per_step for phase in self.phases[1:]), default=2)
+        fewest = min((phase.subnets_per_step for phase in self.phases if phase.elastic), default=2)
         if self.sandwich and fewest < 2:
             raise InvalidValueError("schedule.subnets_per_step", fewest, "at least 2 for a sandwich")
         for field, kind in (("teacher", Teacher), ("optimiser", OptimiserName), ("unit", Unit)):
@@ -165,8 +165,14 @@ class Schedule:
 
     def for_one_subnet(self) -> "Schedule":
         """As long and at the same rate, for a space of one subnet: nothing shrinks, and there is no teacher."""
+        first = self.phases[0]
+        alone = Phase(first.name, sum(phase.length for phase in self.phases), first.learning_rate, warm_up=first.warm_up)
+        return dataclasses.replace(self, phases=(alone,))
+
+    def at_once(self) -> "Schedule":
+        """As long, with all that the last phase has open from the start: what progressive shrinking is compared with."""
         length = sum(phase.length for phase in self.phases)
-        return dataclasses.replace(self, phases=(dataclasses.replace(self.phases[0], length=length),))
+        return dataclasses.replace(self, phases=(dataclasses.replace(self.phases[-1], length=length),))
 
     def groups(self, images: int) -> int:
         """Into how many groups the batches of so many training images fall."""

@@ -75,7 +75,30 @@ _CIFAR10 = Schedule(
     unit="epochs",
 )
 
-_SCHEDULES = {schedule.name: schedule for schedule in (_DIGITS, _DIGITS_SMALL, _OFA_IMAGENET, _CIFAR10)}
+# Few steps: the current full net is the better teacher, as the first phase is short.
+_CIFAR10_SMALL = dataclasses.replace(
+    _CIFAR10,
+    name="cifar10-small",
+    phases=(
+        Phase("full", 24, 4e-3),
+        Phase("kernel", 3, 2e-3, 4, ("kernel",)),
+        Phase("depth", 6, 2e-3, 4, ("kernel", "depth")),
+        Phase("width", 27, 4e-3, 4, ("kernel", "depth", "expand")),
+    ),
+    batch_size=64,
+    group_size=None,
+    teacher="same step",
+)
+
+# A few epochs for one subnet that starts from its supernet's weights.
+_CIFAR10_FINE_TUNING = dataclasses.replace(
+    _CIFAR10_SMALL, name="cifar10-fine-tuning", phases=(Phase("fine-tuning", 5, 1e-3),)
+)
+
+_SCHEDULES = {
+    schedule.name: schedule
+    for schedule in (_DIGITS, _DIGITS_SMALL, _OFA_IMAGENET, _CIFAR10, _CIFAR10_SMALL, _CIFAR10_FINE_TUNING)
+}
 
 
 def schedule_names() -> tuple[str, ...]:

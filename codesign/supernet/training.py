@@ -128,7 +128,7 @@ class _Training:
     def _enter(self, index: int) -> None:
         """Prepare a phase at its first step."""
         phase, before = self.schedule.phases[index], self.schedule.phases[index - 1] if index else None
-        if index == 1 and self.schedule.teacher == "first phase":
+        if index == 1 and before is not None and not before.elastic and self.schedule.teacher == "first phase":
             self.teacher = copy.deepcopy(self.supernet)
         if "expand" in phase.elastic and before is not None:
             settled = dict(before.open_choices).get("expand") if "expand" in before.elastic else 1

@@ -1,0 +1,288 @@
+"""What progressive shrinking is worth, on CIFAR-10: against training alone, against training all at once, fine-tuned.
+
+Every part stops at any moment and goes on where it was; parts can run side by side, and the report is made of what
+there is. The setting is one that two CPU cores can train: few images, small sides, few epochs (the constants below).
+
+    python benchmarks/supernet_training.py --data ../shared/data/cifar10_jpeg --out runs/cifar10
+    python benchmarks/supernet_training.py --data ... --out runs/cifar10 --parts supernet
+    python benchmarks/supernet_training.py --data ... --out runs/cifar10 --parts report --page docs/training.md
+"""
+
+import argparse
+import dataclasses
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from codesign.run import read_json, write_json
+from codesign.supernet.accuracy import MeasuredAccuracy
+from codesign.supernet.checkpoint import Checkpoint, read_checkpoint
+from codesign.supernet.data import DataSet, Split
+from codesign.supernet.image_files import load_images
+from codesign.supernet.lowering import lower
+from codesign.supernet.mobile_space import MobileSubnet
+from codesign.supernet.network import evaluate, recalibrate
+from codesign.supernet.predictor import judge_predictor, measure_sample
+from codesign.supernet.schedule import Schedule
+from codesign.supernet.schedules import load_schedule
+from codesign.supernet.space import Space, Subnet
+from codesign.supernet.spaces import CIFAR10_SMALL
+from codesign.supernet.specialise import specialised_weights
+from codesign.supernet.threads import one_thread
+from codesign.supernet.training import train
+from hw_templates.errors import StorageError
+
+TRAINING_IMAGES = 4000
+CALIBRATION_IMAGES = 1000
+TARGETS = (1, 10, 40)
+PREDICTOR_SUBNETS, PREDICTOR_SPLITS = 500, 20
+PARTS = ("supernet", "at-once", "alone", "fine-tuning", "predictor", "report")
+Right = NDArray[np.bool_]
+
+
+def figure(name: str, value: float, unit: str) -> None:
+    """Print one figure."""
+    print(f"figure {name} {value:.4g} {unit}", flush=True)
+
+
+def judged_subnets(space: Space) -> dict[str, Subnet]:
+    """Six subnets from the smallest to the largest: ends, and uniform ones between."""
+
+    def uniform(resolution: int, depth: int, kernel: int, expand: int) -> MobileSubnet:
+        values = {name: choices[0] for name, choices in space.choices.items()}
+        chosen = {"depth": depth, "kernel": kernel, "expand": expand, "resolution": resolution}
+        values |= {name: chosen[kind] for name in values if (kind := name.rpartition(".")[2]) in chosen}
+        subnet = space.build(values)
+        assert isinstance(subnet, MobileSubnet)
+        return subnet
+
+    return {
+        "smallest": space.smallest(),
+        "small": uniform(12, 2, 3, 3),
+        "lower-middle": uniform(16, 1, 5, 3),
+        "upper-middle": uniform(16, 2, 5, 4),
+        "large": uniform(24, 2, 3, 3),
+        "largest": space.largest(),
+    }
+
+
+@dataclasses.dataclass(frozen=True)
+class Work:
+    """Where the benchmark works, and on what."""
+
+    out: Path
+    data: DataSet
+
+    def checkpoint(self, name: str) -> Path:
+        """File of that net's training."""
+        return self.out / f"{name}.pt"
+
+    def trained(
+        self, name: str, space: Space, schedule: Schedule, weights: Mapping[str, Tensor] | None = None
+    ) -> Checkpoint:
+        """That net, trained or trained on; the time that each step takes the core is kept beside it."""
+        record = self.out / f"{name}.time.json"
+        spent = read_json(record) if record.exists() else {"steps": 0, "core_s": 0.0}
+        last = time.process_time()
+
+        def on_step(done: object) -> None:
+            nonlocal last
+            now = time.process_time()
+            spent["steps"] += 1
+            spent["core_s"] += now - last
+            if spent["steps"] % 50 == 0:
+                write_json(record, spent)
+                print(f"{name}: {done}", flush=True)
+            last = time.process_time()
+
+        checkpoint = train(space, self.data, schedule, self.checkpoint(name), weights=weights, on_step=on_step)
+        if spent["steps"]:
+            write_json(record, spent)
+        return checkpoint
+
+    def step_core_s(self, name: str) -> float:
+        """Core-seconds of one step of that net's training."""
+        spent = read_json(self.out / f"{name}.time.json")
+        return float(spent["core_s"] / spent["steps"])
+
+
+def supernet(work: Work) -> Checkpoint:
+    """The supernet, by progressive shrinking."""
+    return work.trained("supernet", CIFAR10_SMALL, load_schedule("cifar10-small"))
+
+
+def at_once(work: Work) -> Checkpoint:
+    """The supernet, with everything elastic from the first step."""
+    return work.trained("at-once", CIFAR10_SMALL, load_schedule("cifar10-small").at_once())
+
+
+def alone(work: Work, name: str, subnet: Subnet) -> Checkpoint:
+    """One subnet, from random weights, for as many epochs as the supernet."""
+    return work.trained(f"alone-{name}", CIFAR10_SMALL.only(subnet), load_schedule("cifar10-small").for_one_subnet())
+
+
+def fine_tuned(work: Work, name: str, subnet: Subnet) -> Checkpoint:
+    """One subnet, from the supernet's weights, for a few epochs."""
+    weights = specialised_weights(supernet(work).supernet(), subnet)
+    return work.trained(f"fine-tuned-{name}", CIFAR10_SMALL.only(subnet), load_schedule("cifar10-fine-tuning"), weights)
+
+
+@one_thread()
+@torch.no_grad()
+def right_answers(work: Work, checkpoint: Checkpoint, subnet: Subnet) -> Right:
+    """Which test images the subnet tells."""
+    network, labels = checkpoint.supernet(), work.data.labels[Split.TEST]
+    calibration = work.data.resized(Split.TRAIN, subnet.resolution, slice(CALIBRATION_IMAGES))
+    logits = evaluate(
+        network, subnet, work.data.resized(Split.TEST, subnet.resolution), recalibrate(network, subnet, calibration)
+    )
+    right: Right = (logits.argmax(1) == labels).numpy()
+    return right
+
+
+@dataclasses.dataclass(frozen=True)
+class Judged:
+    """One subnet in all the ways that it was trained; accuracies are shares of the test images.
+
+    Attributes:
+        macs: of the subnet.
+        shared, at_once, alone, fine_tuned: which test images it tells, by training.
+    """
+
+    name: str
+    subnet: Subnet
+    macs: int
+    shared: Right
+    at_once: Right
+    alone: Right
+    fine_tuned: Right
+
+
+def gap(left: Right, right: Right) -> tuple[float, float]:
+    """Difference of two accuracies on the same images, in points, and its standard error."""
+    difference = left.astype(float) - right.astype(float)
+    return 100 * float(difference.mean()), 100 * float(difference.std(ddof=1) / np.sqrt(len(difference)))
+
+
+def judge(work: Work) -> list[Judged]:
+    """All nets on the test part, which nothing before has seen."""
+
+    def finished(name: str, space: Space) -> Checkpoint:
+        checkpoint = read_checkpoint(work.checkpoint(name), space)
+        if not checkpoint.finished:
+            raise StorageError(f"{work.checkpoint(name)}: is not finished; run that part first")
+        return checkpoint
+
+    shared, together = finished("supernet", CIFAR10_SMALL), finished("at-once", CIFAR10_SMALL)
+    judged = []
+    for name, subnet in judged_subnets(CIFAR10_SMALL).items():
+        space = CIFAR10_SMALL.only(subnet)
+        right = [right_answers(work, checkpoint, subnet) for checkpoint in (shared, together)]
+        right += [
+            right_answers(work, finished(f"{kind}-{name}", space), space.largest()) for kind in ("alone", "fine-tuned")
+        ]
+        judged.append(Judged(name, subnet, lower(CIFAR10_SMALL, subnet).macs, *right))
+    return judged
+
+
+def report_accuracies(judged: list[Judged]) -> list[str]:
+    """Figures of what progressive shrinking and fine-tuning bring; rows of a table."""
+    rows = []
+    for net in judged:
+        accuracies = [100 * float(right.mean()) for right in (net.shared, net.alone, net.at_once, net.fine_tuned)]
+        error = 100 * float(np.sqrt(net.shared.mean() * (1 - net.shared.mean()) / len(net.shared)))
+        for kind, value in zip(("shared", "alone", "at_once", "fine_tuned"), accuracies, strict=True):
+            figure(f"{net.name.replace('-', '_')}_{kind}_test_accuracy", value, "%")
+        difference, spread = gap(net.alone, net.shared)
+        cells = " | ".join(f"{value:.1f}" for value in accuracies)
+        rows.append(f"| {net.name} | {net.macs / 1e6:.2f} | {cells} | {difference:+.1f} ± {spread:.1f} | {error:.1f} |")
+    gaps = [gap(net.alone, net.shared)[0] for net in judged]
+    figure("gap_to_training_alone_mean", float(np.mean(gaps)), "points")
+    figure("gap_to_training_alone_mean_error", float(np.std(gaps, ddof=1) / np.sqrt(len(gaps))), "points")
+    figure("smallest_gain_by_shrinking", gap(judged[0].shared, judged[0].at_once)[0], "points")
+    figure("smallest_gain_by_shrinking_error", gap(judged[0].shared, judged[0].at_once)[1], "points")
+    gains = [gap(net.fine_tuned, net.shared)[0] for net in judged]
+    figure("fine_tuning_gain_mean", float(np.mean(gains)), "points")
+    figure("fine_tuning_gain_mean_error", float(np.std(gains, ddof=1) / np.sqrt(len(gains))), "points")
+    return rows
+
+
+def report_costs(work: Work, judged: list[Judged]) -> list[str]:
+    """Figures of what training for many targets costs; rows of a table."""
+    steps = load_schedule("cifar10-small").in_steps(TRAINING_IMAGES).steps
+    shared = steps * work.step_core_s("supernet")
+    alone = steps * float(np.mean([work.step_core_s(f"alone-{net.name}") for net in judged]))
+    rows = []
+    for targets in TARGETS:
+        figure(f"core_seconds_for_{targets}_targets_once_for_all", shared, "s")
+        figure(f"core_seconds_for_{targets}_targets_alone", targets * alone, "s")
+        rows.append(f"| {targets} | {shared:,.0f} | {targets * alone:,.0f} | {targets * alone / shared:.1f} |")
+    return rows
+
+
+def sample(work: Work) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Random subnets of the finished supernet and their validation accuracies, each measured once."""
+    checkpoint = read_checkpoint(work.checkpoint("supernet"), CIFAR10_SMALL)
+    oracle = MeasuredAccuracy(checkpoint, work.data, cache=work.out / "accuracies.jsonl")
+
+    def on_measured(done: int) -> None:
+        if done % 50 == 0:
+            print(f"predictor: {done} of {PREDICTOR_SUBNETS} subnets measured", flush=True)
+
+    return measure_sample(CIFAR10_SMALL, oracle, PREDICTOR_SUBNETS, on_measured=on_measured)
+
+
+def report_predictor(work: Work) -> tuple[float, float]:
+    """Figures of the predictor; mean rank correlation and its deviation over the splits."""
+    genes, accuracy = sample(work)
+    quality = judge_predictor(CIFAR10_SMALL, genes, accuracy, splits=PREDICTOR_SPLITS)
+    tau, deviation = float(np.mean(quality.kendall_tau)), float(np.std(quality.kendall_tau, ddof=1))
+    figure("cifar10_predictor_kendall_tau", tau, "1")
+    figure("cifar10_predictor_kendall_tau_deviation", deviation, "1")
+    figure("cifar10_predictor_kendall_tau_2.5_percent", float(np.quantile(quality.kendall_tau, 0.025)), "1")
+    figure("cifar10_predictor_spearman", float(np.mean(quality.spearman)), "1")
+    figure("cifar10_predictor_rmse", 100 * float(np.mean(quality.rmse)), "%")
+    return tau, deviation
+
+
+def draw(judged: list[Judged], path: Path) -> None:
+    """Accuracy against size in each way of training, and cost against targets."""
+
+
+def main() -> None:
+    """Do the parts asked for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="folder of CIFAR-10, as parquet or image folders")
+    parser.add_argument("--out", type=Path, required=True, help="folder for checkpoints; a stopped run goes on from it")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
+    parser.add_argument("--nets", nargs="+", help="which subnets to train alone or fine-tune (default: all six)")
+    parser.add_argument("--page", type=Path, help="Markdown file for the report; its picture lies beside it")
+    arguments = parser.parse_args()
+    data = load_images(arguments.data, CIFAR10_SMALL.image_channels).first({Split.TRAIN: TRAINING_IMAGES})
+    work = Work(arguments.out, data)
+    nets = {name: net for name, net in judged_subnets(CIFAR10_SMALL).items() if name in (arguments.nets or (name,))}
+    for part in arguments.parts:
+        match part:
+            case "supernet":
+                supernet(work)
+            case "at-once":
+                at_once(work)
+            case "alone":
+                for name, subnet in nets.items():
+                    alone(work, name, subnet)
+            case "fine-tuning":
+                for name, subnet in nets.items():
+                    fine_tuned(work, name, subnet)
+            case "predictor":
+                sample(work)
+            case _:
+                print(report_predictor(work))
+
+
+if __name__ == "__main__":
+    main()
