@@ -92,7 +92,7 @@ class MeasuredAccuracy:
         split: the part to judge on.
         cache: JSONL file of results, shared by any number of checkpoints, data sets and processes; None remembers in
             memory only.
-        calibration_images: how many training images the statistics come from.
+        calibration_images: how many training images the statistics come from; None for 256, or all of fewer.
         device: where to measure.
 
     Raises:
@@ -106,10 +106,12 @@ class MeasuredAccuracy:
         data: DataSet,
         split: Split = Split.VALIDATION,
         cache: Path | None = None,
-        calibration_images: int = CALIBRATION_IMAGES,
+        calibration_images: int | None = None,
         device: torch.device = CPU,
     ) -> None:
         available = len(data.labels[Split.TRAIN])
+        if calibration_images is None:
+            calibration_images = min(CALIBRATION_IMAGES, available)
         if not 2 <= calibration_images <= available:
             raise InvalidValueError("calibration_images", calibration_images, f"in 2..{available}")
         self.space = checkpoint.space

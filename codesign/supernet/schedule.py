@@ -166,11 +166,13 @@ class Schedule:
     def for_one_subnet(self) -> "Schedule":
         """As long and at the same rate, for a space of one subnet: nothing shrinks, and there is no teacher."""
         first = self.phases[0]
-        alone = Phase(first.name, sum(phase.length for phase in self.phases), first.learning_rate, warm_up=first.warm_up)
+        alone = Phase(
+            first.name, sum(phase.length for phase in self.phases), first.learning_rate, warm_up=first.warm_up
+        )
         return dataclasses.replace(self, phases=(alone,))
 
     def at_once(self) -> "Schedule":
-        """As long, with all that the last phase has open from the start: what progressive shrinking is compared with."""
+        """As long, with all that the last phase has open from the start: training without progressive shrinking."""
         length = sum(phase.length for phase in self.phases)
         return dataclasses.replace(self, phases=(dataclasses.replace(self.phases[-1], length=length),))
 

@@ -252,7 +252,7 @@ def train(
         InvalidValueError: the loss or the gradient is no longer finite (the file holds the last sound state), the data
             do not fit the space, or there are more processes than groups of images.
     """
-    _check_data(space, data)
+    check_data(space, data)
     schedule = schedule.in_steps(len(data.labels[Split.TRAIN]))
     groups = schedule.groups(min(schedule.batch_size, len(data.labels[Split.TRAIN])))
     if processes.count > groups:
@@ -274,7 +274,12 @@ def train(
     return read_checkpoint(path, space)
 
 
-def _check_data(space: Space, data: DataSet) -> None:
+def check_data(space: Space, data: DataSet) -> None:
+    """Say whether the space can be trained on the data.
+
+    Raises:
+        InvalidValueError: their channels or classes differ.
+    """
     channels = data.images[Split.TRAIN].channels
     if channels != space.image_channels:
         raise InvalidValueError(f"{data.name}.channels", channels, f"{space.image_channels} as in space {space.name}")

@@ -17,6 +17,7 @@ from codesign.supernet.processes import joined_processes
 from codesign.supernet.space import Space
 from codesign.supernet.spaces import load_space
 from codesign.supernet.specialise import specialised_weights
+from codesign.supernet.training import check_data
 from codesign.supernet.training import train as train_supernet
 from codesign.verbs.context import TrainRequest, load_trained, recorded_training
 from hw_templates.errors import StorageError
@@ -69,8 +70,8 @@ def train(run: Run, request: TrainRequest, progress: Progress) -> None:
         StorageError: the checkpoint is damaged or cannot be written, or another process is at work in the run.
     """
     space, schedule = request.load_space(), request.load_schedule()
-    weights = _weights(request)
-    data = request.load_data()
+    weights, data = _weights(request), request.load_data()
+    check_data(space, data)
     with joined_processes() as processes:
         if not processes.first:
             train_supernet(

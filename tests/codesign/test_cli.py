@@ -60,6 +60,11 @@ def test_boards_are_listed() -> None:
     [
         (("train", "new", "--space", "imagenet"), ("space", "imagenet", "digits")),
         (("train", "new", "--preset", "long"), ("schedule", "long", "digits")),
+        (("train", "new", "--space", "cifar10"), ("train.data", "a folder of images for space cifar10")),
+        (("train", "new", "--space", "cifar10", "--data", "/nowhere"), ("/nowhere", "no such folder")),
+        (("train", "new", "--space", "ofa-mbv3-w1.0"), ("schedule", "ofa-mbv3-w1.0", "ofa-imagenet")),
+        (("train", "new", "--subnet", "middle"), ("middle", "is missing")),
+        (("train", "new", "--start-from", "/nowhere"), ("/nowhere", "no train in this run yet")),
         (("search", "new", "--board", "zedboard"), ("board", "zedboard", "pynq-z2")),
         (("predictor", "new"), ("no train in this run yet", "codesign train")),
         (("search", "new"), ("no train in this run yet",)),

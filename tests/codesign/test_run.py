@@ -1,8 +1,10 @@
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from codesign.run import Run, read_json, write_json
+from codesign.run import Run, claiming, read_json, write_json
 from hw_templates.errors import InvalidValueError, StorageError
 
 
@@ -12,6 +14,53 @@ def test_nothing_is_created_by_looking(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="no train in this run yet; run `codesign train"):
         run.settings("train")
     assert not run.folder.exists()
+
+
+CLAIM = """
+import sys, time
+from pathlib import Path
+from codesign.run import Run
+
+with Run(Path(sys.argv[1])).claim():
+    print("claimed", flush=True)
+    time.sleep(3600)
+"""
+
+
+def test_a_run_belongs_to_one_process_until_it_ends_however_it_does(tmp_path: Path) -> None:
+    run = Run(tmp_path / "run")
+    other = subprocess.Popen([sys.executable, "-c", CLAIM, str(run.folder)], stdout=subprocess.PIPE, text=True)
+    try:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "claimed\n"
+        with (
+            pytest.raises(StorageError, match=r"run: another process is at work in this run; wait for it"),
+            run.claim(),
+        ):
+            pass
+    finally:
+        other.kill()
+        other.communicate()
+    with run.claim():
+        pass
+
+
+def test_a_claiming_verb_has_its_run_to_itself_and_makes_no_folder(tmp_path: Path) -> None:
+    seen = []
+
+    @claiming
+    def verb(run: Run, word: str) -> None:
+        """Do it."""
+        if run.folder.exists():
+            with pytest.raises(StorageError, match="another process"), run.claim():
+                pass
+        seen.append(word)
+
+    verb(Run(tmp_path), "there")
+    verb(Run(tmp_path / "new"), "not there")
+    assert seen == ["there", "not there"]
+    assert not (tmp_path / "new").exists()
+    assert (verb.__name__, verb.__doc__) == ("verb", "Do it.")
 
 
 def test_a_verb_goes_on_only_with_the_settings_it_began_with(tmp_path: Path) -> None:

@@ -1,9 +1,9 @@
 import io
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
+from image_folder import picture, write_image_folder
 from PIL import Image
 
 from codesign.supernet.augmentation import change, draw_changes
@@ -12,8 +12,6 @@ from codesign.supernet.image_files import FileImages, load_images
 from codesign.supernet.schedule import Augmentation
 from hw_templates.errors import StorageError
 
-CLASSES = ("cat", "dog", "ship")
-
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path, monkeypatch):
@@ -21,22 +19,6 @@ def cache(tmp_path, monkeypatch):
     import datasets
 
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
-
-
-def picture(number, width=9, height=9):
-    """Random pixels that follow from the number."""
-    return np.random.default_rng(number).integers(0, 256, (height, width, 3), dtype=np.uint8)
-
-
-def write_folder(path, images_of_class=20, size=lambda _number: (9, 9)):
-    for part, start in (("train", 0), ("test", 1000)):
-        for index, name in enumerate(CLASSES):
-            folder = path / part / name
-            folder.mkdir(parents=True)
-            for number in range(images_of_class):
-                pixels = picture(start + 100 * index + number, *size(number))
-                Image.fromarray(pixels).save(folder / f"{number:02}.png")
-    return path
 
 
 def encoded(number):
@@ -65,13 +47,15 @@ def by_content(data, split):
 
 def expected(start, images_of_class=20):
     return {
-        (torch.from_numpy(picture(start + 100 * index + number)).permute(2, 0, 1).float() / 255).numpy().tobytes(): index
+        (torch.from_numpy(picture(start + 100 * index + number)).permute(2, 0, 1).float() / 255)
+        .numpy()
+        .tobytes(): index
         for index in range(3)
         for number in range(images_of_class)
     }
 
 
-@pytest.mark.parametrize("write", [write_folder, write_parquet])
+@pytest.mark.parametrize("write", [write_image_folder, write_parquet])
 def test_every_image_is_in_one_part_with_its_label(write, tmp_path):
     data = load_images(write(tmp_path / "pets"), 3)
     assert (data.name, data.classes) == ("pets", 3)
@@ -86,14 +70,14 @@ def test_every_image_is_in_one_part_with_its_label(write, tmp_path):
 
 
 def test_statistics_are_those_of_the_training_pixels(tmp_path):
-    data = load_images(write_folder(tmp_path / "pets"), 3)
+    data = load_images(write_image_folder(tmp_path / "pets"), 3)
     pixels = data.images[Split.TRAIN].resized(torch.arange(54), 9)
     assert data.mean == pytest.approx(pixels.mean((0, 2, 3)).tolist(), abs=0.01)
     assert data.normalise(pixels).mean().abs() < 0.05
 
 
 def test_a_validation_part_of_its_own_is_used_beside_a_test_part(tmp_path):
-    path = write_folder(tmp_path / "pets")
+    path = write_image_folder(tmp_path / "pets")
     (path / "val").symlink_to(path / "test")
     data = load_images(path, 3)
     assert by_content(data, Split.TRAIN) == expected(0)
@@ -101,7 +85,7 @@ def test_a_validation_part_of_its_own_is_used_beside_a_test_part(tmp_path):
 
 
 def test_validation_alone_is_for_the_end(tmp_path):
-    path = write_folder(tmp_path / "pets")
+    path = write_image_folder(tmp_path / "pets")
     (path / "test").rename(path / "val")
     data = load_images(path, 3)
     assert by_content(data, Split.TEST) == expected(1000)
@@ -109,13 +93,13 @@ def test_validation_alone_is_for_the_end(tmp_path):
 
 
 def test_grey_networks_get_grey_images(tmp_path):
-    data = load_images(write_folder(tmp_path / "pets", 10), 1)
+    data = load_images(write_image_folder(tmp_path / "pets", 10), 1)
     assert data.resized(Split.TEST, 9).shape == (30, 1, 9, 9)
 
 
 def test_images_of_one_size_are_stored_and_others_decoded_when_needed(tmp_path, monkeypatch):
-    same = load_images(write_folder(tmp_path / "same"), 3)
-    other = load_images(write_folder(tmp_path / "other", size=lambda number: (12 + number, 9)), 3)
+    same = load_images(write_image_folder(tmp_path / "same"), 3)
+    other = load_images(write_image_folder(tmp_path / "other", size=lambda number: (12 + number, 9)), 3)
     monkeypatch.setattr("codesign.supernet.image_files._STORED_BYTES", 100)
     large = load_images(tmp_path / "same", 3)
     kinds = [type(data.images[Split.TEST]) for data in (same, other, large)]
@@ -124,7 +108,7 @@ def test_images_of_one_size_are_stored_and_others_decoded_when_needed(tmp_path, 
 
 
 def test_the_square_in_the_middle_is_shown(tmp_path):
-    path = write_folder(tmp_path / "pets", size=lambda _: (13, 9))
+    path = write_image_folder(tmp_path / "pets", size=lambda _: (13, 9))
     (path / "train" / "cat" / "00.png").unlink()
     Image.fromarray(picture(0, 9, 9)).save(path / "train" / "cat" / "00.png")
     images = load_images(path, 3).images[Split.TRAIN]
@@ -136,7 +120,7 @@ def test_the_square_in_the_middle_is_shown(tmp_path):
 
 
 def test_decoded_images_are_changed_as_stored_ones(tmp_path, monkeypatch):
-    stored = load_images(write_folder(tmp_path / "pets"), 3).images[Split.TEST]
+    stored = load_images(write_image_folder(tmp_path / "pets"), 3).images[Split.TEST]
     monkeypatch.setattr("codesign.supernet.image_files._STORED_BYTES", 100)
     decoded = load_images(tmp_path / "pets", 3).images[Split.TEST]
     rows, generator = torch.tensor([4, 40, 41]), torch.Generator().manual_seed(0)
@@ -154,7 +138,7 @@ def spoil_first(rows):
 
 
 def test_an_unreadable_image_is_named(tmp_path):
-    path = write_folder(tmp_path / "pets")
+    path = write_image_folder(tmp_path / "pets")
     (path / "train" / "dog" / "07.png").write_bytes(b"no image")
     with pytest.raises(StorageError, match=r"dog/07\.png: image cannot be read \(.*\); replace or remove it"):
         load_images(path, 3)
@@ -164,7 +148,7 @@ def test_an_unreadable_image_is_named(tmp_path):
 
 def test_a_truncated_image_is_named_when_it_is_needed(tmp_path, monkeypatch):
     monkeypatch.setattr("codesign.supernet.image_files._STORED_BYTES", 100)
-    path = write_folder(tmp_path / "pets")
+    path = write_image_folder(tmp_path / "pets")
     broken = path / "test" / "ship" / "03.png"
     broken.write_bytes(broken.read_bytes()[:-60])
     images = load_images(path, 3).images[Split.TEST]
@@ -189,9 +173,9 @@ def write_word(path):
 @pytest.mark.parametrize(
     ("write", "spoil", "message"),
     [
-        (write_folder, remove("test", "dog"), r"class 'dog' is in train but not in test"),
-        (write_folder, remove("train", "dog"), r"class 'dog' is in test but not in train"),
-        (write_folder, lambda path: (path / "test").rename(path / "other"), r"must hold train\.parquet and test"),
+        (write_image_folder, remove("test", "dog"), r"class 'dog' is in train but not in test"),
+        (write_image_folder, remove("train", "dog"), r"class 'dog' is in test but not in train"),
+        (write_image_folder, lambda path: (path / "test").rename(path / "other"), r"must hold train\.parquet and test"),
         (write_parquet, lambda path: (path / "test.parquet").unlink(), r"must hold train\.parquet and test\.parquet"),
         (write_parquet, write_word, r"train\.parquet: cannot be read as parquet"),
         (
@@ -199,7 +183,7 @@ def write_word(path):
             lambda _: None,
             r"must have columns image .* and label \(whole numbers\), has picture, label",
         ),
-        (lambda path: write_folder(path, 2), lambda _: None, r"too few training images"),
+        (lambda path: write_image_folder(path, 2), lambda _: None, r"too few training images"),
     ],
 )
 def test_unsound_folders_are_refused_in_one_line(write, spoil, message, tmp_path):
@@ -217,7 +201,7 @@ def test_a_missing_folder_is_named(tmp_path):
 
 
 def test_augmenting_keeps_sizes_and_values_in_bounds(tmp_path):
-    stored = load_images(write_folder(tmp_path / "pets"), 3).images[Split.TEST]
+    stored = load_images(write_image_folder(tmp_path / "pets"), 3).images[Split.TEST]
     everything = Augmentation(0.1, 10, 0.1, flip=True, least_area=0.3, brightness=0.4, saturation=0.5)
     changes = draw_changes(everything, 60, torch.Generator().manual_seed(0))
     images = stored.changed(torch.arange(60), changes, 11)

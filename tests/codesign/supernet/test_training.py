@@ -1,6 +1,7 @@
 import dataclasses
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -10,11 +11,13 @@ import numpy as np
 import pytest
 import torch
 
+from codesign.supernet.batches import open_batches
 from codesign.supernet.checkpoint import read_checkpoint
 from codesign.supernet.data import Split, StoredImages, load_digits
 from codesign.supernet.mobile_network import MobileSupernet
 from codesign.supernet.mobile_space import Block, MobileSubnet
 from codesign.supernet.network import build_supernet
+from codesign.supernet.processes import ALONE, Processes
 from codesign.supernet.schedule import Augmentation, Phase, Schedule
 from codesign.supernet.schedules import load_schedule
 from codesign.supernet.spaces import DIGITS
@@ -190,6 +193,141 @@ def test_phases_free_kinds_of_genes_in_turn_and_are_taught_by_the_full_net(digit
             assert phase == "width" or {block.expand for blocks in other.stages for block in blocks} == {4}
 
 
+def test_choices_open_from_the_largest_down(digits, tmp_path, monkeypatch):
+    phases = (SHORT.phases[0], Phase("depth 1", 6, 1e-3, 4, ("kernel", "depth"), (("depth", 2), ("kernel", 1))))
+    steps = trained_subnets(
+        digits, tmp_path / "a.pt", monkeypatch, phases=phases, smallest_share=1.0, largest_share=0.0
+    )
+    for _, first, *others in steps["depth 1"]:
+        # Depths are 1 or 2 in the first stage, 1 to 3 in the others.
+        assert first.depths == (1, 2, 2)
+        for subnet in others:
+            assert all(low <= depth for low, depth in zip((1, 2, 2), subnet.depths, strict=True))
+            kernels = [max(block.kernel for block in blocks) for blocks in subnet.stages]
+            assert kernels == [min(block.kernel for block in blocks) for blocks in subnet.stages] == [7, 7, 5]
+
+
+def test_a_sandwich_has_both_ends_and_can_be_taught_by_its_own_full_net(digits, tmp_path, monkeypatch):
+    changes = {"smallest_share": 0.0, "largest_share": 0.0, "sandwich": True}
+    for teacher, others in (("first phase", 1), ("same step", 0)):
+        path = tmp_path / f"{teacher}.pt"
+        steps = trained_subnets(digits, path, monkeypatch, **changes, teacher=teacher)
+        for subnets in steps["width"]:
+            largest, smallest = subnets[others:]
+            assert largest == at(DIGITS.largest(), largest.resolution)
+            assert smallest == at(DIGITS.smallest(), largest.resolution)
+            assert subnets[:others] == (largest,) * others
+        assert [len(subnets) for subnets in steps["full"]] == [1, 1, 1]
+
+
+def test_everything_can_be_elastic_from_the_start(digits, tmp_path, monkeypatch):
+    steps = trained_subnets(digits, tmp_path / "a.pt", monkeypatch, phases=SHORT.at_once().phases)
+    assert [len(subnets) for subnets in steps["width"]] == [2] * SHORT.steps
+
+
+@pytest.mark.parametrize("optimiser", ["sgd", "adamw"])
+def test_optimisers_go_on_where_they_were(digits, tmp_path, optimiser):
+    schedule = dataclasses.replace(SHORT, phases=SHORT.phases[:2], optimiser=optimiser)
+    whole = train(DIGITS, digits, schedule, tmp_path / "whole.pt", seed=1)
+
+    def stop(progress):
+        if progress.step == 3:
+            raise StoppedError
+
+    with pytest.raises(StoppedError):
+        train(DIGITS, digits, schedule, tmp_path / "parts.pt", seed=1, on_step=stop, checkpoint_seconds=0)
+    assert_same(train(DIGITS, digits, schedule, tmp_path / "parts.pt", seed=1), whole)
+
+
+def test_sgd_is_that_of_torch_with_nesterovs_momentum(digits, tmp_path):
+    """One subnet at one size for three steps, beside a loop written out."""
+    space = DIGITS.only(DIGITS.smallest())
+    phase = Phase("all", 3, 0.1, warm_up=0)
+    schedule = dataclasses.replace(SHORT, phases=(phase,), optimiser="sgd", weight_decay=0.0)
+    checkpoint = train(space, digits, schedule, tmp_path / "supernet.pt", seed=1)
+    network = build_supernet(space, seed=1)
+    optimiser = torch.optim.SGD(network.parameters(), momentum=0.9, nesterov=True)
+    losses = []
+    with open_batches(digits, schedule, space.resolutions, 1, ALONE) as batches:
+        for step in range(3):
+            images, labels = batches.groups(step)[0]
+            loss = torch.nn.functional.cross_entropy(network(images, space.largest()), labels, label_smoothing=0.1)
+            optimiser.param_groups[0]["lr"] = 0.1 * 0.5 * (1 + np.cos(np.pi * step / 3))
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+            losses.append(loss.item())
+    assert losses == pytest.approx(checkpoint.losses, rel=1e-5)
+
+
+def test_training_starts_from_given_weights(digits, uninterrupted, tmp_path):
+    schedule = dataclasses.replace(SHORT, phases=(Phase("all", 1, 1e-9),))
+    further = train(DIGITS, digits, schedule, tmp_path / "supernet.pt", weights=uninterrupted.weights)
+    for name, tensor in further.weights.items():
+        torch.testing.assert_close(tensor, uninterrupted.weights[name], rtol=0, atol=1e-6)
+
+
+IN_GROUPS = dataclasses.replace(SHORT, group_size=8)
+TOGETHER = """
+import sys, time
+from pathlib import Path
+from test_training import IN_GROUPS
+from codesign.supernet.data import load_digits
+from codesign.supernet.processes import joined_processes
+from codesign.supernet.spaces import DIGITS
+from codesign.supernet.training import train
+
+def on_step(progress):
+    if progress.step == int(sys.argv[2]):
+        time.sleep(3600)
+
+with joined_processes() as processes:
+    path = Path(sys.argv[1])
+    train(DIGITS, load_digits(), IN_GROUPS, path, seed=1, processes=processes, on_step=on_step, checkpoint_seconds=0)
+"""
+
+
+def start_together(path, sleep_at):
+    """Two processes that train into the file, and sleep after a step."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    shared = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    folders = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
+    return [
+        subprocess.Popen(
+            [sys.executable, "-c", TOGETHER, str(path), str(sleep_at)],
+            env={**os.environ, **shared, "RANK": str(rank), "PYTHONPATH": folders},
+        )
+        for rank in range(2)
+    ]
+
+
+def test_two_processes_train_what_one_does_and_survive_being_killed(digits, tmp_path):
+    alone = train(DIGITS, digits, IN_GROUPS, tmp_path / "alone.pt", seed=1)
+    whole, parts = tmp_path / "whole.pt", tmp_path / "parts.pt"
+    running = start_together(whole, sleep_at=0), start_together(parts, sleep_at=6)
+    try:
+        assert [process.wait(timeout=240) for process in running[0]] == [0, 0]
+        while not (parts.exists() and read_checkpoint(parts, DIGITS).step == 5):
+            assert [process.poll() for process in running[1]] == [None, None]
+            time.sleep(0.05)
+    finally:
+        for process in (*running[0], *running[1]):
+            process.kill()
+            process.wait()
+    assert [process.wait(timeout=240) for process in start_together(parts, sleep_at=0)] == [0, 0]
+    together = read_checkpoint(whole, DIGITS)
+    assert_same(read_checkpoint(parts, DIGITS), together)
+    assert together.losses == pytest.approx(alone.losses, rel=1e-3)
+
+
+def test_more_processes_than_groups_are_refused(digits, tmp_path):
+    with pytest.raises(InvalidValueError, match=r"processes: must be at most 2, the groups of images in a step, got 3"):
+        train(DIGITS, digits, IN_GROUPS, tmp_path / "supernet.pt", processes=Processes(0, 3))
+    assert not (tmp_path / "supernet.pt").exists()
+
+
 def test_the_full_net_can_take_part_in_every_step(digits, tmp_path, monkeypatch):
     steps = trained_subnets(digits, tmp_path / "a.pt", monkeypatch, smallest_share=0.0, largest_share=1.0)
     assert all(first == teacher for teacher, first, _ in steps["width"])
@@ -235,6 +373,24 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_checkpoint(digits, t
         train(DIGITS, bad, SHORT, path, seed=1, on_step=lambda done: steps.append(done.step), checkpoint_seconds=0)
     assert steps == [1, 2, 3, 4]
     assert read_checkpoint(path, DIGITS).step == 4
+
+
+def test_a_gradient_that_is_not_finite_stops_before_the_weights_are_spoiled(digits, tmp_path, monkeypatch):
+    path = tmp_path / "supernet.pt"
+    norms = []
+
+    def total_norm(gradients):
+        norms.append(gradients)
+        return torch.tensor(float("inf") if len(norms) == 3 else 1.0)
+
+    monkeypatch.setattr("codesign.supernet.training.get_total_norm", total_norm)
+    with pytest.raises(
+        InvalidValueError, match=r"training\.gradient: .*step 3 \(phase full, batch seed \d+\).*got inf"
+    ):
+        train(DIGITS, digits, SHORT, path, seed=1, checkpoint_seconds=0)
+    kept = read_checkpoint(path, DIGITS)
+    assert kept.step == 2
+    assert all(tensor.isfinite().all() for tensor in kept.weights.values())
 
 
 def test_another_schedule_or_seed_is_refused(digits, uninterrupted, tmp_path):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from image_folder import write_image_folder
 from recorded_progress import RecordedProgress
 from tiny_run import TINY
 
@@ -17,8 +18,9 @@ from codesign.supernet.network import recalibrate
 from codesign.supernet.schedules import load_schedule
 from codesign.supernet.space import Subnet
 from codesign.supernet.spaces import DIGITS
-from codesign.verbs.context import TrainRequest
-from codesign.verbs.train import train
+from codesign.verbs.context import TrainRequest, load_trained
+from codesign.verbs.train import request_training, train
+from hw_templates.errors import InvalidValueError, StorageError
 
 
 @pytest.fixture
@@ -84,3 +86,82 @@ def test_each_step_says_how_far_it_is(trained: Run) -> None:
         ((steps - 2 + index) / steps, f"width, loss {loss:.2f}") for index, loss in enumerate(losses)
     ]
     assert recorder.updates[-1][0] == 1
+
+
+SMALLEST = DIGITS.smallest()
+
+
+def test_one_subnet_is_taken_out_and_trained_further(finished_run: Run, tmp_path: Path) -> None:
+    run, recorder = Run(tmp_path / "special"), RecordedProgress()
+    request = request_training(None, "digits-small", 0, None, "smallest", finished_run.folder)
+    assert request == TrainRequest(
+        "digits", "digits-small", 0, None, SMALLEST.as_dict(), str(finished_run.folder.resolve())
+    )
+    train(run, request, recorder)
+    space = DIGITS.only(SMALLEST)
+    further = read_checkpoint(run.checkpoint, space)
+    assert further.schedule == load_schedule("digits-small").for_one_subnet()
+    assert re.search(r"digits-only: 1 subnets, \d+ steps", recorder.lines[0])
+    train(Run(tmp_path / "alone"), dataclasses.replace(request, start_from=None), RecordedProgress())
+    alone = read_checkpoint(tmp_path / "alone" / "supernet.pt", space)
+    assert further.losses[0] < alone.losses[0]
+    images = load_digits().resized(Split.TRAIN, SMALLEST.resolution)
+    with torch.no_grad():
+        losses = [
+            torch.nn.functional.cross_entropy(net(images, space.largest()), load_digits().labels[Split.TRAIN])
+            for net in (further.supernet(), alone.supernet())
+        ]
+    assert losses[0] < losses[1]
+
+
+def test_the_subnet_comes_from_a_name_or_a_file(finished_run: Run, tmp_path: Path) -> None:
+    project = finished_run.project / "project.json"
+    expected = json.loads(project.read_text())["origin"]["subnet"]
+    (tmp_path / "subnet.json").write_text(json.dumps(expected))
+    for name in (str(project), str(tmp_path / "subnet.json")):
+        request = request_training("digits", None, 0, None, name, None)
+        assert request.subnet == expected
+        assert request.load_space().size() == 1
+    assert request_training("digits", None, 0, None, "largest", None).subnet == DIGITS.largest().as_dict()
+    (tmp_path / "other.json").write_text('{"subnet": 3}')
+    for name, error, words in (
+        ("middle", StorageError, "middle: is missing"),
+        (str(tmp_path / "other.json"), StorageError, r"other\.json: holds no subnet; name largest, smallest"),
+    ):
+        with pytest.raises(error, match=words):
+            request_training("digits", None, 0, None, name, None)
+    with pytest.raises(InvalidValueError, match=r"subnet\.resolution: must be one of \(24, 28, 32\)"):
+        dataclasses.replace(request, space="cifar10").load_space()
+
+
+@pytest.fixture
+def pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Ten classes of random pictures."""
+    import datasets
+
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    return write_image_folder(tmp_path / "pictures", 12, lambda _: (16, 16), tuple("abcdefghij"))
+
+
+def test_a_folder_of_images_trains_a_space_and_is_remembered(pictures: Path, tmp_path: Path) -> None:
+    run, recorder = Run(tmp_path / "run"), RecordedProgress()
+    request = request_training("cifar10-small", "digits-small", 0, pictures, "smallest", None)
+    train(run, request, recorder)
+    assert run.settings("train")["data"] == str(pictures)
+    trained = load_trained(run)
+    assert trained.checkpoint.finished
+    assert [len(trained.data.labels[split]) for split in Split] == [110, 10, 120]
+
+
+def test_a_class_too_few_is_refused_before_anything_is_made(pictures: Path, tmp_path: Path) -> None:
+    for part in ("train", "test"):
+        shutil.rmtree(pictures / part / "j")
+    request = request_training("cifar10-small", "digits-small", 0, pictures, None, None)
+    with pytest.raises(InvalidValueError, match=r"pictures\.classes: must be 10 as in space cifar10-small, got 9"):
+        train(Run(tmp_path / "run"), request, RecordedProgress())
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_at_work_is_left_alone(trained: Run) -> None:
+    with trained.claim(), pytest.raises(StorageError, match="another process is at work in this run"):
+        train_again(trained)

@@ -1,0 +1,39 @@
+import json
+
+import pytest
+
+from codesign.supernet.schedule import Schedule
+from codesign.supernet.schedules import load_schedule, schedule_names
+from hw_templates.errors import InvalidValueError
+
+
+@pytest.mark.parametrize("name", schedule_names())
+def test_schedules_survive_json(name):
+    schedule = load_schedule(name)
+    assert schedule.name == name
+    assert Schedule.from_dict(json.loads(json.dumps(schedule.as_dict()))) == schedule
+
+
+def test_the_published_schedule_opens_one_choice_after_the_other():
+    """The tasks of train_ofa_net.py: choices, subnets a step and rates of one GPU of 64 images."""
+    published = {
+        "kernel": ({}, 1, 3e-2),
+        "depth 1": ({"depth": 2}, 2, 2.5e-3),
+        "depth 2": ({}, 2, 7.5e-3),
+        "width 1": ({"expand": 2}, 4, 2.5e-3),
+        "width 2": ({}, 4, 7.5e-3),
+    }
+    schedule = load_schedule("ofa-imagenet")
+    gpus = schedule.batch_size / schedule.group_size
+    found = {
+        phase.name: (dict(phase.open_choices), phase.subnets_per_step, pytest.approx(phase.learning_rate / gpus))
+        for phase in schedule.phases[1:]
+    }
+    assert found == published
+
+
+def test_an_unknown_schedule_is_refused():
+    with pytest.raises(
+        InvalidValueError, match=r"schedule: must be one of cifar10, cifar10-fine-tuning, .*got 'imaginary'"
+    ):
+        load_schedule("imaginary")
