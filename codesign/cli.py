@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from codesign.cli_bitstreams import bitstreams_app, build, import_
+from codesign.cli_calibrate import calibrate_app
 from codesign.console import session
 from codesign.run import Run
 from hw_templates.board import board_names, load_board
@@ -39,6 +40,7 @@ supernet_app = typer.Typer(
 )
 app.add_typer(supernet_app)
 app.add_typer(bitstreams_app)
+app.add_typer(calibrate_app)
 app.command("build")(build)
 app.command("import")(import_)
 

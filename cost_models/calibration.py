@@ -93,14 +93,11 @@ class Prediction:
 
 @dataclass(frozen=True)
 class LeftOut:
-    """Runs predicted by fits that they were left out of, [runs] each.
-
-    ``score`` is |log error| over the predicted deviation.
-    """
+    """Runs predicted by fits that they were left out of, [runs] each; ``deviation`` is that of the logarithm."""
 
     measured: FloatArray
     predicted: FloatArray
-    score: FloatArray
+    deviation: FloatArray
 
     @property
     def error(self) -> FloatArray:
@@ -111,9 +108,9 @@ class LeftOut:
     @property
     def width(self) -> float:
         """Deviations that an interval reaches to each side, so that it covers ``COVERAGE`` of runs like these."""
-        count = len(self.score)
-        rank = min(math.ceil(COVERAGE * (count + 1)), count)
-        return float(np.sort(self.score)[rank - 1])
+        score = np.abs(np.log(self.predicted / self.measured)) / self.deviation
+        rank = min(math.ceil(COVERAGE * (len(score) + 1)), len(score))
+        return float(np.sort(score)[rank - 1])
 
 
 @dataclass(frozen=True)
@@ -206,17 +203,15 @@ def leave_out(
     model: TimingModel, runs: Sequence[Measurement], parts: Sequence[Sequence[int]], start: Posterior | None = None
 ) -> LeftOut:
     """Predict each part of the runs by a fit of all others; ``start`` is where the fits begin their search."""
-    predicted, score = np.empty(len(runs)), np.empty(len(runs))
-    measured = measured_cycles(runs)
+    predicted, deviation = np.empty(len(runs)), np.empty(len(runs))
     for part in parts:
         out = set(part)
         posterior = estimate(model, [run for index, run in enumerate(runs) if index not in out], start)
         rows = np.array(sorted(out))
         chosen = [runs[index] for index in rows]
         prediction = predict(model.bind(chosen), [run.campaign for run in chosen], posterior, 0.0)
-        predicted[rows] = prediction.cycles
-        score[rows] = np.abs(np.log(prediction.cycles / measured[rows])) / prediction.deviation
-    return LeftOut(measured, predicted, score)
+        predicted[rows], deviation[rows] = prediction.cycles, prediction.deviation
+    return LeftOut(measured_cycles(runs), predicted, deviation)
 
 
 def estimate(model: TimingModel, runs: Sequence[Measurement], start: Posterior | None = None) -> Posterior:

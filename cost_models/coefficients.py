@@ -1,12 +1,20 @@
 """The numbers that a cost model takes from measurements, or from a prior where there are none."""
 
 import json
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Sequence
+from dataclasses import MISSING, asdict, dataclass, fields
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
-from hw_templates.errors import InvalidValueError
+from cost_models.fitted_range import FittedRange, warn_outside
+from cost_models.workload import Layer
+from hw_templates.accelerator import Accelerator
+from hw_templates.atomic_file import write_text_atomically
+from hw_templates.errors import InvalidValueError, StorageError
+
+COEFFICIENTS = "coefficients.json"
 
 
 @dataclass(frozen=True)
@@ -76,6 +84,8 @@ class Coefficients:
         tool_versions: tool to version behind the measured designs.
         measurements: how many runs they were fitted on; 0 for a prior.
         latency, energy, logic: the values.
+        left_out_error: mean absolute error on runs left out of the fit, as a share; None for a prior.
+        fitted_on: what the runs span; None for a prior.
     """
 
     name: str
@@ -88,6 +98,8 @@ class Coefficients:
     latency: LatencyCoefficients
     energy: EnergyCoefficients
     logic: LogicCoefficients
+    left_out_error: float | None = None
+    fitted_on: FittedRange | None = None
 
     def __post_init__(self) -> None:
         for group in ("latency", "energy", "logic"):
@@ -103,7 +115,19 @@ class Coefficients:
 
     def as_dict(self) -> dict[str, Any]:
         """The set as a file holds it."""
-        return asdict(self)
+        fitted_on = None if self.fitted_on is None else self.fitted_on.as_dict()
+        return {**asdict(self), "fitted_on": fitted_on}
+
+    def check_use(self, board: str, layers: Sequence[Layer] = (), accelerators: Sequence[Accelerator] = ()) -> None:
+        """Say whether the set is for a board, and warn of layers and accelerators beyond what it was fitted on.
+
+        Raises:
+            InvalidValueError: it was fitted on another board.
+        """
+        if self.board not in (None, board):
+            raise InvalidValueError("coefficients.board", self.board, f"{board}, the board that is priced")
+        if self.fitted_on is not None:
+            warn_outside(self.name, self.fitted_on, FittedRange.of_layers(layers, accelerators))
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "Coefficients":
@@ -112,13 +136,22 @@ class Coefficients:
         _check_fields("coefficients", cls, values)
         for name, group in groups.items():
             _check_fields(f"coefficients.{name}", group, values[name])
-        return cls(**{**values, **{name: group(**values[name]) for name, group in groups.items()}})
+        fitted_on = values.get("fitted_on")
+        return cls(
+            **{
+                **values,
+                **{name: group(**values[name]) for name, group in groups.items()},
+                "fitted_on": None if fitted_on is None else FittedRange.from_dict(fitted_on),
+            }
+        )
 
 
 def _check_fields(prefix: str, record: type, values: dict[str, Any]) -> None:
-    expected = {field.name for field in fields(record)}
-    for name in sorted(expected ^ set(values)):
-        raise InvalidValueError(f"{prefix}.{name}", values.get(name), "a known field" if name in values else "given")
+    known = {field.name: field.default is MISSING for field in fields(record)}
+    for name in sorted(known.keys() | values.keys()):
+        if name not in known or (known[name] and name not in values):
+            expected = "a known field" if name in values else "given"
+            raise InvalidValueError(f"{prefix}.{name}", values.get(name), expected)
 
 
 def coefficient_names() -> tuple[str, ...]:
@@ -127,14 +160,37 @@ def coefficient_names() -> tuple[str, ...]:
     return tuple(sorted(entry.name.removesuffix(".json") for entry in folder.iterdir() if entry.name.endswith(".json")))
 
 
-@cache
 def load_coefficients(name: str = "prior") -> Coefficients:
-    """The set of that name.
+    """The set of that name: one that comes with the package, or the folder of a fit to the project's own engine.
 
     Raises:
-        InvalidValueError: no such set, or its file breaks a rule.
+        InvalidValueError: no such set, or it breaks a rule.
+        StorageError: its file cannot be read.
     """
-    if name not in coefficient_names():
-        raise InvalidValueError("coefficients", name, f"one of {', '.join(coefficient_names())}")
-    text = (files("cost_models") / "coefficients" / f"{name}.json").read_text()
-    return Coefficients.from_dict(json.loads(text))
+    if name in coefficient_names():
+        return _packaged(name)
+    path = Path(name) / COEFFICIENTS
+    if not path.is_file():
+        known = ", ".join(coefficient_names())
+        raise InvalidValueError("coefficients", name, f"one of {known}, or a folder that holds {COEFFICIENTS}")
+    try:
+        values = json.loads(path.read_text())
+        if not isinstance(values, dict):
+            raise TypeError("no object")
+        return Coefficients.from_dict(values)
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise StorageError(f"{path}: cannot be read ({error})") from error
+
+
+@cache
+def _packaged(name: str) -> Coefficients:
+    return Coefficients.from_dict(json.loads((files("cost_models") / "coefficients" / f"{name}.json").read_text()))
+
+
+def write_coefficients(folder: Path, coefficients: Coefficients) -> None:
+    """Write the set into a folder, so that :func:`load_coefficients` finds it by the folder's name.
+
+    Raises:
+        StorageError: it cannot be written.
+    """
+    write_text_atomically(folder / COEFFICIENTS, json.dumps(coefficients.as_dict(), indent=2) + "\n")

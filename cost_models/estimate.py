@@ -266,6 +266,7 @@ def price_mappings(
     """
     if len(mappings) != len(workload):
         raise InvalidValueError("mappings", len(mappings), f"one for each of the {len(workload)} layers")
+    coefficients.check_use(board.name, workload.layers, [accelerator])
     columns = AcceleratorColumns.of([accelerator])
     estimates = []
     for node, mapping in zip(workload, mappings, strict=True):

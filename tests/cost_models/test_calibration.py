@@ -135,9 +135,11 @@ def test_groups_are_left_out_together() -> None:
 
 
 def test_the_width_is_the_quantile_that_makes_coverage_exact() -> None:
-    ones = np.ones(9)
-    assert LeftOut(ones, ones, np.arange(1.0, 10.0)).width == 9.0
-    assert LeftOut(np.ones(99), np.ones(99), np.arange(1.0, 100.0)).width == 90.0
+    def width(count: int) -> float:
+        return LeftOut(np.ones(count), np.exp(0.1 * np.arange(1.0, count + 1)), np.full(count, 0.1)).width
+
+    assert width(9) == pytest.approx(9.0)
+    assert width(99) == pytest.approx(90.0)
 
 
 def test_too_few_runs_or_runs_of_another_engine() -> None:

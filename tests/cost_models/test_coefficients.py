@@ -1,10 +1,23 @@
 import json
+from dataclasses import replace
 from importlib.resources import files
+from pathlib import Path
 
 import pytest
 
-from cost_models.coefficients import Coefficients, coefficient_names, load_coefficients
-from hw_templates.errors import InvalidValueError
+from cost_models.coefficients import (
+    COEFFICIENTS,
+    Coefficients,
+    coefficient_names,
+    load_coefficients,
+    write_coefficients,
+)
+from cost_models.estimate import price
+from cost_models.fitted_range import ExtrapolationWarning, FittedRange
+from cost_models.workload import Layer, Node, Operation, Workload
+from hw_templates.accelerator import Accelerator
+from hw_templates.board import load_board
+from hw_templates.errors import InvalidValueError, StorageError
 
 
 def prior() -> dict[str, object]:
@@ -27,7 +40,9 @@ def test_every_set_of_the_package_loads() -> None:
 
 
 def test_an_unknown_set() -> None:
-    with pytest.raises(InvalidValueError, match="coefficients: must be one of prior, got 'posterior'"):
+    with pytest.raises(
+        InvalidValueError, match=r"coefficients: must be one of prior, or a folder that holds coefficients\.json"
+    ):
         load_coefficients("posterior")
 
 
@@ -52,3 +67,42 @@ def test_a_missing_group_is_named() -> None:
     del values["energy"]
     with pytest.raises(InvalidValueError, match=r"coefficients\.energy: must be given, got None"):
         Coefficients.from_dict(values)
+
+
+FITTED = replace(
+    load_coefficients(),
+    name="fitted",
+    board="pynq-z2",
+    measurements=40,
+    left_out_error=0.03,
+    fitted_on=FittedRange({"layer.in_channels": (16.0, 64.0)}, {"layer.operation": ("conv",)}),
+)
+
+
+def test_a_written_set_is_read_by_the_name_of_its_folder(tmp_path: Path) -> None:
+    write_coefficients(tmp_path / "mine", FITTED)
+    assert load_coefficients(str(tmp_path / "mine")) == FITTED
+
+
+def test_a_damaged_file_is_named(tmp_path: Path) -> None:
+    for text in ("{", "[]", '{"name": "x"}'):
+        (tmp_path / COEFFICIENTS).write_text(text)
+        with pytest.raises((StorageError, InvalidValueError)):
+            load_coefficients(str(tmp_path))
+
+
+def test_a_set_of_another_board_is_refused() -> None:
+    FITTED.check_use("pynq-z2")
+    load_coefficients().check_use("zcu104")
+    with pytest.raises(InvalidValueError, match=r"coefficients\.board: must be zcu104, the board that is priced, got"):
+        FITTED.check_use("zcu104")
+
+
+def test_use_beyond_what_it_was_fitted_on_warns() -> None:
+    layer = Layer(Operation.CONV, 128, 16, 8, 8)
+    workload = Workload((Node("only", layer, "image"),))
+    accelerator = Accelerator(16, 16, 1, 2, 8, 16, 8, 64, 100, 8)
+    with pytest.warns(
+        ExtrapolationWarning, match=r"coefficients fitted.*layer\.in_channels 128 is outside of 16 to 64"
+    ):
+        price(workload, accelerator, load_board("pynq-z2"), FITTED)

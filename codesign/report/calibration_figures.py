@@ -1,0 +1,91 @@
+"""The pictures of a calibration, each a function from left-out rows to a matplotlib figure."""
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from codesign.report.figures import label_decades
+from codesign.report.left_out import LeftOutRows
+
+# Colour-blind safe (Okabe and Ito 2008).
+_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#E69F00", "#CC79A7", "#56B4E9", "#999999")
+_OVERHEAD, _GREY = "#BBBBBB", "#999999"
+_MOST_ROWS = 70
+
+
+def prediction_figure(rows: LeftOutRows, width: float) -> Figure:
+    """Predicted against measured latency of left-out runs; bars are intervals of ``width`` deviations a side."""
+    figure = Figure(figsize=(6.4, 5.6), layout="constrained")
+    axes = figure.subplots()
+    reach = np.exp(width * rows.deviations)
+    campaigns = np.array(rows.campaigns)
+    for colour, campaign in zip(_cycle(len(set(campaigns))), dict.fromkeys(rows.campaigns), strict=True):
+        own = campaigns == campaign
+        predicted = rows.predicted_ms[own]
+        bars = np.stack([predicted - predicted / reach[own], predicted * reach[own] - predicted])
+        axes.errorbar(
+            rows.measured_ms[own], predicted, bars, fmt="o", color=colour, markersize=4, elinewidth=1, alpha=0.8,
+            label=f"{campaign} ({own.sum()})",
+        )  # fmt: skip
+    low = 0.85 * min(rows.measured_ms.min(), rows.predicted_ms.min())
+    high = 1.15 * max(rows.measured_ms.max(), rows.predicted_ms.max())
+    axes.plot([low, high], [low, high], color=_GREY, linewidth=1)
+    axes.set(xscale="log", yscale="log", xlabel="measured latency / ms", ylabel="predicted latency / ms, left out")
+    for axis in (axes.xaxis, axes.yaxis):
+        label_decades(axis)
+    axes.legend(fontsize=8, loc="upper left")
+    axes.grid(alpha=0.3, which="both")
+    return figure
+
+
+def residual_figure(rows: LeftOutRows) -> Figure:
+    """Errors of left-out runs by the kind of layer, each run a dot, with the median of the kind."""
+    kinds = sorted(set(rows.kinds))
+    figure = Figure(figsize=(7, 1.3 + 0.45 * len(kinds)), layout="constrained")
+    axes = figure.subplots()
+    rng = np.random.default_rng(0)
+    for place, kind in enumerate(kinds):
+        errors = 100 * rows.errors[np.array(rows.kinds) == kind]
+        heights = place + rng.uniform(-0.22, 0.22, len(errors))
+        axes.plot(errors, heights, "o", color=_COLOURS[0], markersize=4.5, alpha=0.6, mew=0)
+        axes.plot([np.median(errors)] * 2, [place - 0.33, place + 0.33], color=_COLOURS[1], linewidth=2)
+    axes.axvspan(-10, 10, color=_GREY, alpha=0.15, linewidth=0)
+    axes.axvline(0, color=_GREY, linewidth=1)
+    axes.set_yticks(range(len(kinds)), [f"{kind} ({rows.kinds.count(kind)})" for kind in kinds])
+    axes.set_ylim(len(kinds) - 0.5, -0.5)
+    axes.set_xlabel("error of the prediction / % (line: median; band: 10 %)")
+    axes.grid(alpha=0.3, axis="x")
+    return figure
+
+
+def coverage_figure(rows: LeftOutRows) -> Figure:
+    """Share of left-out runs that intervals cover, against the share that they are made for."""
+    levels = np.arange(0.5, 0.96, 0.05)
+    covered = [rows.inside(level).mean() for level in levels]
+    figure = Figure(figsize=(4.4, 4.0), layout="constrained")
+    axes = figure.subplots()
+    axes.plot(100 * levels, 100 * levels, color=_GREY, linewidth=1)
+    axes.plot(100 * levels, 100 * np.array(covered), "o-", color=_COLOURS[0], markersize=4)
+    axes.set(xlabel="intended coverage / %", ylabel="left-out runs inside / %", ylim=(40, 102))
+    axes.grid(alpha=0.3)
+    return figure
+
+
+def bounds_figure(rows: LeftOutRows) -> Figure:
+    """What takes the time of each run, as shares; the slowest runs where there are many."""
+    order = np.argsort(-rows.measured_ms)[:_MOST_ROWS]
+    figure = Figure(figsize=(9, 1.4 + 0.19 * len(order)), layout="constrained")
+    axes = figure.subplots()
+    left = np.zeros(len(order))
+    kinds = sorted(rows.shares, key=lambda kind: kind == "overhead")
+    for colour, kind in zip(_cycle(len(kinds)), kinds, strict=True):
+        share, colour = rows.shares[kind], _OVERHEAD if kind == "overhead" else colour
+        axes.barh(range(len(order)), 100 * share[order], left=left, color=colour, height=0.8, label=kind)
+        left += 100 * share[order]
+    axes.set_yticks(range(len(order)), [rows.labels[index] for index in order], fontsize=7)
+    axes.set(xlim=(0, 100), ylim=(len(order) - 0.4, -0.6), xlabel="share of the predicted time that shows / %")
+    figure.legend(loc="outside upper center", ncols=len(rows.shares), fontsize=8)
+    return figure
+
+
+def _cycle(count: int) -> list[str]:
+    return [_COLOURS[index % len(_COLOURS)] for index in range(count)]

@@ -1,0 +1,105 @@
+"""``codesign calibrate``: coefficients from measurements."""
+
+import datetime
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from codesign.progress import Progress
+from codesign.report.left_out import LeftOutRows, run_kind, run_label, write_left_out
+from cost_models.calibration import Fit, fit
+from cost_models.calibration_record import Calibration, write_calibration
+from cost_models.coefficients import Coefficients, load_coefficients, write_coefficients
+from cost_models.engines import engine_model
+from cost_models.engines.conv_engine import with_latency
+from cost_models.fitted_range import FittedRange
+from cost_models.importers.mlperf_tiny import read_mlperf_tiny
+from cost_models.importers.ofa_dpu import read_ofa_dpu
+from cost_models.importers.vta_tophub import read_vta_tophub
+from cost_models.measurement import OWN_ENGINE, Measurement, append_measurements, read_measurements
+from hw_templates.errors import InvalidValueError, StorageError
+
+IMPORTERS: Mapping[str, Callable[[Path], tuple[Measurement, ...]]] = {
+    "mlperf-tiny": read_mlperf_tiny,
+    "ofa-dpu": read_ofa_dpu,
+    "vta-tophub": read_vta_tophub,
+}
+
+
+def import_table(kind: str, table: Path, out: Path, progress: Progress) -> None:
+    """Write the rows of a published table as measurements.
+
+    Raises:
+        InvalidValueError: unknown kind of table.
+        StorageError: the table cannot be read, or ``out`` exists.
+    """
+    if kind not in IMPORTERS:
+        raise InvalidValueError("kind", kind, f"one of {', '.join(IMPORTERS)}")
+    if out.exists():
+        raise StorageError(f"{out}: exists; choose another name, or fit to both files")
+    runs = IMPORTERS[kind](table)
+    append_measurements(out, runs)
+    progress.say(f"measurements   {out}: {len(runs)} runs")
+
+
+def calibrate(measurements: Sequence[Path], out: Path, progress: Progress) -> None:
+    """Fit coefficients to measurements and write them into a folder.
+
+    Raises:
+        InvalidValueError: runs of several engines or of one without a model, or too few.
+        StorageError: a file cannot be read or written.
+    """
+    runs = read_measurements(measurements)
+    model = engine_model(runs[0].engine)
+    with progress.stage("fit") as update:
+        update(0.0, f"{len(runs)} runs of {model.engine}")
+        result = fit(model, runs)
+    record = Calibration.of(out.name, result, runs, datetime.datetime.now(datetime.UTC).date().isoformat())
+    write_calibration(out, record)
+    write_left_out(out, _left_out_rows(result, runs))
+    if model.engine == OWN_ENGINE:
+        write_coefficients(out, _own_coefficients(record, runs, str(out)))
+    quality = record.quality
+    progress.say(f"runs           {quality.runs} of {model.engine} in {len(record.posterior.campaigns)} campaigns")
+    progress.say(
+        f"left out       mean error {quality.mean_error:.1%}, median {quality.median_error:.1%}, "
+        f"within 10 % {quality.within_10_percent:.0%}"
+    )
+    progress.say(f"coefficients   {out}")
+
+
+def _left_out_rows(result: Fit, runs: Sequence[Measurement]) -> LeftOutRows:
+    left_out = result.left_out
+    theta = result.posterior.theta([run.campaign for run in runs])
+    parts = result.model.bind(runs).parts(theta)
+    total = sum(parts.values())
+    clock = np.array([run.clock_mhz * 1e3 for run in runs])
+    return LeftOutRows(
+        labels=tuple(run_label(run) for run in runs),
+        kinds=tuple(run_kind(run) for run in runs),
+        campaigns=tuple(run.campaign for run in runs),
+        measured_ms=left_out.measured / clock,
+        predicted_ms=left_out.predicted / clock,
+        deviations=left_out.deviation,
+        shares={kind: cycles / total for kind, cycles in parts.items()},
+    )
+
+
+def _own_coefficients(record: Calibration, runs: Sequence[Measurement], name: str) -> Coefficients:
+    """The engine's set as its newest campaign has it; energy and logic stay those of the prior."""
+    newest = max(runs, key=lambda run: run.date or "")
+    theta = record.posterior.theta([newest.campaign])[0]
+    return replace(
+        with_latency(load_coefficients(), theta),
+        name=name,
+        what=f"Latency fitted to {record.measurements} runs, as of the campaign {newest.campaign}; all else the prior.",
+        source="; ".join(record.sources),
+        date=record.date,
+        board=newest.board,
+        tool_versions=record.tool_versions,
+        measurements=record.measurements,
+        left_out_error=record.quality.mean_error,
+        fitted_on=FittedRange.of(runs),
+    )

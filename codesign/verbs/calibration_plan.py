@@ -1,0 +1,125 @@
+"""``codesign calibrate plan``: which layers and mappings to measure on a board."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+
+from codesign.progress import Progress
+from codesign.report.left_out import run_label
+from codesign.run import read_json, wrong_content
+from codesign.supernet.lowering import lower
+from codesign.supernet.spaces import load_space
+from cost_models.calibration import Posterior
+from cost_models.calibration_record import load_calibration
+from cost_models.engines import engine_model
+from cost_models.mapping import enumerate_mappings
+from cost_models.measurement import OWN_ENGINE, MeasuredLayer, Measurement, Percentiles
+from cost_models.planning import plan as choose
+from cost_models.planning import prior_of
+from cost_models.resources import estimate_resources, excess
+from hw_templates.accelerator import Accelerator
+from hw_templates.accelerator_space import AcceleratorSpace
+from hw_templates.atomic_file import write_text_atomically
+from hw_templates.board import Board, load_board
+from hw_templates.errors import InvalidValueError
+
+_SPACE, _SUBNETS, _LAYERS, _MAPPINGS = "ofa-mbv3-w1.0", 12, 60, 3
+_ACCELERATORS = 4000
+_FORMAT = 1
+
+
+def plan(board: str, budget: int, known: str | None, project: Path | None, out: Path, progress: Progress) -> None:
+    """Choose runs and write them.
+
+    Args:
+        board: where they are to run.
+        budget: how many.
+        known: calibration of the engine to start from; None for the prior.
+        project: emitted project whose engine is on the board; None for the largest engine sampled that fits it.
+        out: file for the chosen layers and mappings.
+
+    Raises:
+        InvalidValueError: unknown board or calibration, or more runs than candidates.
+        StorageError: a file cannot be read or written.
+    """
+    target, model = load_board(board), engine_model(OWN_ENGINE)
+    posterior = _posterior(known)
+    accelerator = _largest(target) if project is None else _of_project(project)
+    with progress.stage("plan") as update:
+        candidates = _candidates(target, accelerator)
+        update(0.1, f"{len(candidates)} candidates")
+        chosen = choose(model, candidates, posterior, budget)
+    runs = [candidates[index] for index in chosen.chosen]
+    record = {
+        "plan": _FORMAT,
+        "board": board,
+        "accelerator": accelerator.as_dict(),
+        "runs": [asdict(run.layers[0]) for run in runs],
+        "deviations": list(chosen.deviations),
+    }
+    write_text_atomically(out, json.dumps(record, indent=1) + "\n")
+    progress.say(f"uncertainty of {len(candidates)} candidates' latency: {chosen.deviations[0]:.1%} before")
+    for run, deviation in zip(runs, chosen.deviations[1:], strict=True):
+        mapping = run.layers[0].mapping
+        assert mapping is not None
+        tile = f"{mapping.tile_out_channels}, {mapping.tile_in_channels}, {mapping.tile_height}x{mapping.tile_width}"
+        progress.say(f"  {deviation:6.1%} after {run_label(run)}; tile {tile}, {mapping.loop_order.replace('_', ' ')}")
+    progress.say(f"plan       {out}")
+
+
+def _posterior(known: str | None) -> Posterior:
+    if known is None:
+        return prior_of(engine_model(OWN_ENGINE))
+    calibration = load_calibration(known)
+    if calibration.engine != OWN_ENGINE:
+        raise InvalidValueError("known", known, f"a calibration of {OWN_ENGINE}, not of {calibration.engine}")
+    return calibration.posterior
+
+
+def _of_project(project: Path) -> Accelerator:
+    path = project / "project.json"
+    record = read_json(path)
+    with wrong_content(path):
+        return Accelerator.from_dict(record["accelerator"])
+
+
+def _largest(board: Board) -> Accelerator:
+    """Of sampled engines that fit the board, the one with most multiplications a second."""
+    columns = AcceleratorSpace(board).sample(np.random.default_rng(0), _ACCELERATORS)
+    over = excess(estimate_resources(columns, board), board)
+    fits = np.all([np.asarray(count) <= 0 for count in over.values()], axis=0)
+    rate = columns.pe_rows * columns.pe_cols * columns.pe_pixels * columns.clock_mhz
+    return columns[int(np.where(fits, rate, -1).argmax())]
+
+
+def _candidates(board: Board, accelerator: Accelerator) -> Sequence[Measurement]:
+    """Layers of random subnets with random mappings, as runs of a new campaign that are yet to be timed."""
+    rng = np.random.default_rng(0)
+    space = load_space(_SPACE)
+    subnets = [space.largest(), space.smallest(), *(space.sample(rng) for _ in range(_SUBNETS))]
+    layers = list(dict.fromkeys(layer for subnet in subnets for layer in lower(space, subnet).layers))
+    chosen = [layers[index] for index in rng.permutation(len(layers))[:_LAYERS]]
+    runs = []
+    for layer in chosen:
+        mappings = enumerate_mappings(layer, accelerator)
+        for index in rng.permutation(len(mappings))[:_MAPPINGS]:
+            runs.append(_untimed(board, accelerator, MeasuredLayer(layer, mapping=mappings[index])))
+    return runs
+
+
+def _untimed(board: Board, accelerator: Accelerator, ran: MeasuredLayer) -> Measurement:
+    return Measurement(
+        engine=OWN_ENGINE,
+        board=board.name,
+        campaign="planned",
+        source="planned",
+        clock_mhz=accelerator.clock_mhz,
+        # Nothing looks at the latency of a run that is yet to be timed.
+        latency_ms=Percentiles(1.0),
+        date="2000-01-01",
+        layers=(ran,),
+        accelerator=accelerator,
+    )

@@ -1,0 +1,133 @@
+"""``codesign calibrate report``: one page on how well coefficients predict."""
+
+import io
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+
+from codesign.progress import Progress
+from codesign.report.calibration_figures import bounds_figure, coverage_figure, prediction_figure, residual_figure
+from codesign.report.left_out import LeftOutRows, read_left_out
+from codesign.report.page import Fact, Section, Table, render_page
+from cost_models.calibration import COVERAGE
+from cost_models.calibration_record import Calibration, load_calibration
+from hw_templates.atomic_file import write_bytes_atomically, write_text_atomically
+
+_DOTS_PER_INCH = 130
+
+
+def report(name: str, progress: Progress) -> None:
+    """Draw a calibration, into its own folder.
+
+    Raises:
+        InvalidValueError: no such calibration.
+        StorageError: what the fit wrote cannot be read, or the page cannot be written.
+    """
+    with progress.stage("report") as update:
+        calibration, folder = load_calibration(name), Path(name)
+        rows = read_left_out(folder)
+        pictures = {
+            "prediction.png": prediction_figure(rows, calibration.quality.width),
+            "residuals.png": residual_figure(rows),
+            "coverage.png": coverage_figure(rows),
+            "bounds.png": bounds_figure(rows),
+        }
+        for index, (file, figure) in enumerate(pictures.items()):
+            update(index / len(pictures), file)
+            buffer = io.BytesIO()
+            figure.savefig(buffer, format="png", dpi=_DOTS_PER_INCH)
+            write_bytes_atomically(folder / "report" / file, buffer.getvalue())
+        subtitle = f"{calibration.engine} on {', '.join(calibration.boards)}; {'; '.join(calibration.sources)}"
+        page = render_page(
+            f"calibration: {calibration.name}", subtitle, _facts(calibration), _sections(calibration, rows)
+        )
+        write_text_atomically(folder / "report" / "index.html", page)
+    progress.say(f"report     {folder / 'report' / 'index.html'}")
+
+
+def _facts(calibration: Calibration) -> list[Fact]:
+    quality = calibration.quality
+    return [
+        Fact("mean error, left out", f"{quality.mean_error:.1%}"),
+        Fact("median error, left out", f"{quality.median_error:.1%}"),
+        Fact("within 10 %, left out", f"{quality.within_10_percent:.0%}"),
+        Fact("runs", f"{calibration.measurements}"),
+        Fact("campaigns", f"{len(calibration.posterior.campaigns)}"),
+    ]
+
+
+def _sections(calibration: Calibration, rows: LeftOutRows) -> list[Section]:
+    left_out = "a whole group at a time" if calibration.groups else "in at most ten parts"
+    return [
+        Section(
+            "Predicted and measured",
+            f"Every run is predicted by a fit that it was left out of ({left_out}). Bars are {COVERAGE:.0%} intervals: "
+            "what the coefficients leave open and the noise, widened until they cover that share of left-out runs.",
+            "prediction.png",
+        ),
+        Section("Errors by kind of layer", "Predicted over measured, less one.", "residuals.png"),
+        Section(
+            "Coverage",
+            "How many left-out runs lie inside intervals made for a given share, the width of each taken from the "
+            "other runs.",
+            "coverage.png",
+            _coverage_table(rows),
+        ),
+        Section(
+            "What bounds each run",
+            "The time that each kind of term shows, where what hides behind something longer is not counted, in the "
+            f"fit to all runs. Most of the time goes to: {_bounds(rows)}.",
+            "bounds.png",
+        ),
+        Section(
+            "Coefficients",
+            "Each with the factor within which it lies with two thirds probability. Where that is as wide as before "
+            "any measurement, these runs do not tell it.",
+            table=_coefficient_table(calibration),
+        ),
+        Section(
+            "Fitted on",
+            f"Least and greatest of each parameter. Used beyond it, predictions warn. Newest run: {calibration.date}; "
+            + ", ".join(f"{tool} {version}" for tool, version in calibration.tool_versions.items())
+            + ".",
+            table=_range_table(calibration),
+        ),
+    ]
+
+
+def _bounds(rows: LeftOutRows) -> str:
+    kinds = list(rows.shares)
+    largest = Counter(kinds[index] for index in np.stack([rows.shares[kind] for kind in kinds]).argmax(axis=0))
+    return ", ".join(f"{kind} in {count} runs" for kind, count in largest.most_common())
+
+
+def _coverage_table(rows: LeftOutRows) -> Table:
+    inside, campaigns = rows.inside(COVERAGE), np.array(rows.campaigns)
+    lines = []
+    for campaign in dict.fromkeys(rows.campaigns):
+        own = campaigns == campaign
+        error = f"{np.abs(rows.errors[own]).mean():.1%}"
+        lines.append((campaign, str(own.sum()), error, f"{inside[own].mean():.0%}"))
+    return Table(("campaign", "runs", "mean error", f"inside {COVERAGE:.0%} interval"), tuple(lines))
+
+
+def _coefficient_table(calibration: Calibration) -> Table:
+    posterior = calibration.posterior
+    values = np.exp(posterior.theta(posterior.campaigns))
+    deviations = [np.sqrt(np.diag(posterior.uncertainty(campaign))) for campaign in posterior.campaigns]
+    lines = []
+    for index, parameter in enumerate(posterior.parameters):
+        cells = [
+            f"{row[index]:.4g} (x/ {np.exp(deviation[index]):.2f})"
+            for row, deviation in zip(values, deviations, strict=True)
+        ]
+        lines.append((parameter.name, parameter.meaning, *cells))
+    return Table(("coefficient", "of", *posterior.campaigns), tuple(lines))
+
+
+def _range_table(calibration: Calibration) -> Table:
+    fitted = calibration.fitted_on
+    lines = [(name, f"{low:g}", f"{high:g}") for name, (low, high) in fitted.numbers.items()]
+    lines += [(name, ", ".join(values), "") for name, values in fitted.choices.items()]
+    return Table(("parameter", "from", "to"), tuple(lines))

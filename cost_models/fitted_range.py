@@ -1,0 +1,92 @@
+"""What measurements span, and a warning when coefficients that were fitted on them are used beyond it."""
+
+import warnings
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+from cost_models.measurement import Measurement
+from cost_models.workload import Layer, Operation
+from hw_templates.accelerator import PARAMETERS, Accelerator
+
+_SIZES = tuple(entry.name for entry in fields(Layer) if entry.name not in ("operation", "residual"))
+
+
+class ExtrapolationWarning(UserWarning):
+    """Coefficients are used outside of what they were fitted on."""
+
+
+@dataclass(frozen=True)
+class FittedRange:
+    """Least and greatest value of each number, and the values of what is no number, by name with its dots.
+
+    Nothing is said of what a run does not tell, such as the accelerator of a foreign engine.
+    """
+
+    numbers: dict[str, tuple[float, float]]
+    choices: dict[str, tuple[str, ...]]
+
+    @classmethod
+    def of(cls, runs: Sequence[Measurement]) -> "FittedRange":
+        """Of measured runs."""
+        layers = [ran.layer for run in runs for ran in run.layers]
+        accelerators = [run.accelerator for run in runs if run.accelerator is not None]
+        found = cls.of_layers(layers, accelerators)
+        return cls(
+            {**found.numbers, **_span("clock_mhz", (run.clock_mhz for run in runs))},
+            {**found.choices, "board": tuple(sorted({run.board for run in runs}))},
+        )
+
+    @classmethod
+    def of_layers(cls, layers: Sequence[Layer], accelerators: Sequence[Accelerator]) -> "FittedRange":
+        """Of shapes and accelerators alone."""
+        numbers: dict[str, tuple[float, float]] = {}
+        for name in _SIZES:
+            # A pool's kernel is its whole map.
+            chosen = [layer for layer in layers if "kernel" not in name or layer.operation != Operation.POOL]
+            numbers |= _span(f"layer.{name}", (getattr(layer, name) for layer in chosen))
+        for name in PARAMETERS:
+            numbers |= _span(f"accelerator.{name}", (getattr(accelerator, name) for accelerator in accelerators))
+        operations = tuple(sorted({str(layer.operation) for layer in layers}))
+        return cls(numbers, {"layer.operation": operations} if operations else {})
+
+    def as_dict(self) -> dict[str, Any]:
+        """As JSON holds it."""
+        return {**{name: list(span) for name, span in self.numbers.items()}, **self._lists()}
+
+    def _lists(self) -> dict[str, Any]:
+        return {name: list(values) for name, values in self.choices.items()}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "FittedRange":
+        """Of a parsed file: pairs of numbers, and lists of text."""
+        texts = {name: tuple(entry) for name, entry in values.items() if all(isinstance(v, str) for v in entry)}
+        numbers = {name: (float(entry[0]), float(entry[1])) for name, entry in values.items() if name not in texts}
+        return cls(numbers, texts)
+
+    def outside(self, used: "FittedRange") -> list[str]:
+        """One clause for each name in which ``used`` leaves this range."""
+        clauses = []
+        for name, (low, high) in used.numbers.items():
+            if name in self.numbers:
+                least, most = self.numbers[name]
+                beyond = [value for value in (low, high) if not least <= value <= most]
+                if beyond:
+                    clauses.append(f"{name} {beyond[-1]:g} is outside of {least:g} to {most:g}")
+        for name, values in used.choices.items():
+            unknown = sorted(set(values) - set(self.choices.get(name, values)))
+            if unknown:
+                clauses.append(f"{name} {unknown[0]} is not among {', '.join(self.choices[name])}")
+        return clauses
+
+
+def _span(name: str, values: Iterable[float]) -> dict[str, tuple[float, float]]:
+    found = list(values)
+    return {name: (float(min(found)), float(max(found)))} if found else {}
+
+
+def warn_outside(name: str, fitted: FittedRange, used: FittedRange) -> None:
+    """Warn, in one line, of every parameter in which coefficients are used outside of what they were fitted on."""
+    clauses = fitted.outside(used)
+    if clauses:
+        warnings.warn(f"coefficients {name}, as fitted: {'; '.join(clauses)}", ExtrapolationWarning, stacklevel=3)

@@ -1,0 +1,168 @@
+"""`codesign calibrate` as a user meets it."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner, Result
+
+from codesign.cli import app
+from codesign.report.left_out import LEFT_OUT, read_left_out
+from cost_models.coefficients import load_coefficients
+from cost_models.engines import engine_model
+from cost_models.mapping import LoopOrder, Mapping, enumerate_mappings
+from cost_models.measurement import MeasuredLayer, Measurement, Percentiles, append_measurements, read_measurements
+from cost_models.workload import Layer, Operation
+from hw_templates.accelerator import Accelerator
+
+VTA_TABLE = """file,section,board,n,ci,h,w,co,kh,kw,stride,pad,tiling,time_s,date,batch_rows,block,inp_buf_bytes,\
+wgt_buf_bytes,acc_buf_bytes
+log,Net,pynq,1,64,28,28,128,3,3,1,1,"tile_h=[2,14];tile_w=[1,28];tile_ci=[4,1];tile_co=[4,2];oc_nthread=2;h_nthread=1",\
+0.005,2020-02-03,1,16,32768,262144,131072
+"""
+ACCELERATOR = Accelerator(16, 16, 1, 1, 16, 32, 16, 64, 100, 8)
+
+
+def codesign(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(app, list(map(str, arguments)))
+
+
+def check_refused(done: Result, *words: str) -> None:
+    assert done.exit_code == 2, done.output
+    line = done.stderr.strip()
+    assert "\n" not in line
+    for word in words:
+        assert word in line, line
+
+
+def own_runs(count: int) -> list[Measurement]:
+    """Runs of the project's engine, timed by the closed form with other coefficients than the prior's."""
+    rng = np.random.default_rng(0)
+    model = engine_model("conv_engine")
+    theta = np.log([20.0, 60, 8, 12, 100, 900, 0.8])
+    runs = []
+    while len(runs) < count:
+        channels, size, kernel = 8 * int(rng.integers(1, 9)), int(rng.integers(4, 15)), int(rng.choice([1, 3]))
+        layer = Layer(Operation.CONV, channels, 32, size, size, kernel, kernel, 1, kernel // 2)
+        mappings = enumerate_mappings(layer, ACCELERATOR)
+        ran = MeasuredLayer(layer, mapping=mappings[int(rng.integers(len(mappings)))])
+        values = {
+            "engine": "conv_engine",
+            "board": "pynq-z2",
+            "campaign": "first",
+            "source": "the closed form",
+            "clock_mhz": 100.0,
+            "date": "2026-01-31",
+            "layers": (ran,),
+            "accelerator": ACCELERATOR,
+        }
+        untimed = Measurement(latency_ms=Percentiles(1.0), **values)  # type: ignore[arg-type]
+        cycles = float(model.bind([untimed]).cycles(theta[None])[0])
+        runs.append(Measurement(latency_ms=Percentiles(cycles / 1e5), **values))  # type: ignore[arg-type]
+    return runs
+
+
+@pytest.fixture(scope="module")
+def calibration(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A calibration of the project's engine, fitted on the command line."""
+    folder = tmp_path_factory.mktemp("calibration")
+    append_measurements(folder / "board.jsonl", own_runs(14))
+    done = codesign("calibrate", "fit", "--measurements", folder / "board.jsonl", "--out", folder / "mine")
+    assert done.exit_code == 0, done.output
+    assert "14 of conv_engine in 1 campaigns" in done.stdout
+    return folder / "mine"
+
+
+def test_every_command_has_help_with_an_example() -> None:
+    for verb in ("import", "fit", "report", "plan"):
+        assert f"Example: codesign calibrate {verb}" in codesign("calibrate", verb, "--help").stdout
+
+
+def test_a_table_is_imported_once(tmp_path: Path) -> None:
+    table, out = tmp_path / "table.csv", tmp_path / "vta.jsonl"
+    table.write_text(VTA_TABLE)
+    assert codesign("calibrate", "import", "vta-tophub", table, "--out", out).exit_code == 0
+    (run,) = read_measurements([out])
+    assert run.layers[0].mapping == Mapping(32, 16, 14, 28, LoopOrder.PIXELS_OUTER)
+    check_refused(codesign("calibrate", "import", "vta-tophub", table, "--out", out), "vta.jsonl: exists")
+    check_refused(codesign("calibrate", "import", "abacus", table, "--out", tmp_path / "x"), "kind: must be one of")
+    check_refused(codesign("calibrate", "import", "vta-tophub", tmp_path / "y", "--out", tmp_path / "x"), "y: cannot")
+
+
+def test_a_fit_of_the_own_engine_is_a_set_of_coefficients(calibration: Path) -> None:
+    coefficients = load_coefficients(str(calibration))
+    assert (coefficients.board, coefficients.measurements) == ("pynq-z2", 14)
+    assert coefficients.latency.start_cycles == pytest.approx(900, rel=0.1)
+    assert coefficients.left_out_error is not None
+    assert coefficients.left_out_error < 0.02
+    assert coefficients.fitted_on is not None
+    assert coefficients.fitted_on.numbers["accelerator.pe_rows"] == (16, 16)
+
+
+def test_the_report_has_its_pictures(calibration: Path) -> None:
+    done = codesign("calibrate", "report", calibration)
+    assert done.exit_code == 0, done.output
+    page = (calibration / "report" / "index.html").read_text()
+    for picture in ("prediction.png", "residuals.png", "coverage.png", "bounds.png"):
+        assert picture in page
+        assert (calibration / "report" / picture).read_bytes().startswith(b"\x89PNG")
+    for words in ("start_cycles", "accelerator.pe_rows", "the closed form", "scipy"):
+        assert words in page
+
+
+def test_a_report_without_its_left_out_runs(calibration: Path, tmp_path: Path) -> None:
+    check_refused(codesign("calibrate", "report", tmp_path), "calibration: must be one of")
+    check_refused(codesign("calibrate", "report", "vta-pynq"), LEFT_OUT, "is missing")
+    (tmp_path / "calibration.json").write_text((calibration / "calibration.json").read_text())
+    rows = json.loads((calibration / LEFT_OUT).read_text())
+    (tmp_path / LEFT_OUT).write_text(json.dumps({**rows, "measured_ms": [1.0]}))
+    check_refused(codesign("calibrate", "report", tmp_path), "columns must be equally long")
+
+
+def test_left_out_rows_are_those_of_the_measurements(calibration: Path) -> None:
+    rows = read_left_out(calibration)
+    runs = read_measurements([calibration.parent / "board.jsonl"])
+    assert rows.measured_ms == pytest.approx([run.latency_ms.p50 for run in runs])
+    assert sum(rows.shares.values()) == pytest.approx(np.ones(len(runs)))
+
+
+@pytest.mark.slow
+def test_a_plan_lists_what_to_measure(calibration: Path, tmp_path: Path) -> None:
+    out = tmp_path / "plan.json"
+    done = codesign("calibrate", "plan", "--board", "pynq-z2", "--budget", "3", "--known", calibration, "--out", out)
+    assert done.exit_code == 0, done.output
+    plan = json.loads(out.read_text())
+    assert len(plan["runs"]) == 3
+    assert plan["deviations"] == sorted(plan["deviations"], reverse=True)
+    accelerator = Accelerator.from_dict(plan["accelerator"])
+    for run in plan["runs"]:
+        layer = Layer(**{**run["layer"], "operation": Operation(run["layer"]["operation"])})
+        mapping = Mapping(**{**run["mapping"], "loop_order": LoopOrder(run["mapping"]["loop_order"])})
+        mapping.check(layer, accelerator)
+
+
+def test_bad_input_is_one_line(tmp_path: Path) -> None:
+    runs = own_runs(3)
+    for name, chosen in (("one", runs[:1]), ("network", runs[:2])):
+        append_measurements(tmp_path / name, chosen)
+    append_measurements(tmp_path / "network", [Measurement("dpu", "b", "c", "s", 100.0, Percentiles(1.0), network="n")])
+    append_measurements(
+        tmp_path / "foreign", [Measurement("hls4ml", "b", "c", "s", 100.0, Percentiles(1.0), network="n")]
+    )
+
+    def fit(*files: str) -> Result:
+        given = [item for file in files for item in ("--measurements", str(tmp_path / file))]
+        return codesign("calibrate", "fit", *given, "--out", tmp_path / "out")
+
+    check_refused(fit("one"), "measurements: must be at least 3 runs of conv_engine to fit, got 1")
+    check_refused(fit("network"), "measurement.engine: must be conv_engine like that of the other runs, got 'dpu'")
+    check_refused(fit("foreign"), "measurement.engine: must be one of conv_engine, dpu, vta, got 'hls4ml'")
+    check_refused(fit("one", "one"), "the same run as")
+    check_refused(fit("absent"), "absent: cannot be read")
+    assert not (tmp_path / "out").exists()
+    check_refused(codesign("calibrate", "plan", "--board", "abacus", "--budget", "2"), "board: must be one of")
+    check_refused(
+        codesign("calibrate", "plan", "--board", "pynq-z2", "--budget", "2", "--known", "vta-pynq"),
+        "known: must be a calibration of conv_engine, not of vta",
+    )
