@@ -103,6 +103,9 @@ def search(
     accuracy: Annotated[
         str, typer.Option(help="Where accuracies come from: predictor (the run's), measured, or official.")
     ] = "predictor",
+    coefficients: Annotated[
+        str, typer.Option(help="Coefficients of the cost model: a folder of `codesign calibrate fit`, or prior.")
+    ] = "prior",
 ) -> None:
     """Search subnets and accelerators together for a board.
 
@@ -115,7 +118,7 @@ def search(
         from codesign.verbs.context import SearchRequest
         from codesign.verbs.search import search as verb
 
-        request = SearchRequest(board, pairs, workers, storage, seed, space=space, accuracy=accuracy)
+        request = SearchRequest(board, pairs, workers, storage, seed, coefficients, space, accuracy)
         verb(Run(run), request, baselines, progress)
 
 

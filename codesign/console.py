@@ -1,7 +1,9 @@
 """The terminal side of every verb: progress as bars and lines, and errors as one line and an exit code."""
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import typer
 from rich.console import Console
@@ -9,7 +11,7 @@ from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainin
 from rich.progress import Progress as Bars
 
 from codesign.progress import Update
-from hw_templates.errors import CodesignError, VerificationError
+from hw_templates.errors import CodesignError, ExtrapolationWarning, VerificationError
 
 EXIT_DISAGREES, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 1, 2, 130
 
@@ -41,10 +43,28 @@ class ConsoleProgress:
 
 
 @contextmanager
+def _warnings_as_lines() -> Iterator[None]:
+    """Show what the project warns of as one line, and each once: a search prices the same pair many times."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("once", ExtrapolationWarning)
+        show = warnings.showwarning
+
+        def one_line(message: Warning | str, category: type[Warning], *place: Any) -> None:
+            if issubclass(category, ExtrapolationWarning):
+                typer.echo(f"codesign: warning: {message}", err=True)
+            else:
+                show(message, category, *place)
+
+        warnings.showwarning = one_line  # type: ignore[assignment]
+        yield
+
+
+@contextmanager
 def session() -> Iterator[ConsoleProgress]:
     """Yield the progress to show, and turn what goes wrong into one line and an exit code."""
     try:
-        yield ConsoleProgress(Console())
+        with _warnings_as_lines():
+            yield ConsoleProgress(Console())
     except CodesignError as error:
         typer.echo(f"codesign: {error}", err=True)
         raise typer.Exit(EXIT_DISAGREES if isinstance(error, VerificationError) else EXIT_BAD_INPUT) from error

@@ -1,5 +1,6 @@
 """The numbers that a cost model takes from measurements, or from a prior where there are none."""
 
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import MISSING, asdict, dataclass, fields
@@ -117,6 +118,11 @@ class Coefficients:
         """The set as a file holds it."""
         fitted_on = None if self.fitted_on is None else self.fitted_on.as_dict()
         return {**asdict(self), "fitted_on": fitted_on}
+
+    @property
+    def digest(self) -> str:
+        """Sixteen hexadecimal digits that tell sets of other values apart."""
+        return hashlib.sha256(json.dumps(self.as_dict(), sort_keys=True).encode()).hexdigest()[:16]
 
     def check_use(self, board: str, layers: Sequence[Layer] = (), accelerators: Sequence[Accelerator] = ()) -> None:
         """Say whether the set is for a board, and warn of layers and accelerators beyond what it was fitted on.

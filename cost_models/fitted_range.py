@@ -8,12 +8,9 @@ from typing import Any
 from cost_models.measurement import Measurement
 from cost_models.workload import Layer, Operation
 from hw_templates.accelerator import PARAMETERS, Accelerator
+from hw_templates.errors import ExtrapolationWarning
 
 _SIZES = tuple(entry.name for entry in fields(Layer) if entry.name not in ("operation", "residual"))
-
-
-class ExtrapolationWarning(UserWarning):
-    """Coefficients are used outside of what they were fitted on."""
 
 
 @dataclass(frozen=True)

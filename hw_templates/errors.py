@@ -57,3 +57,7 @@ class VerificationError(CodesignError):
 
 class ToolError(CodesignError):
     """An external tool is missing or failed."""
+
+
+class ExtrapolationWarning(UserWarning):
+    """Coefficients are used outside of what they were fitted on; its message is one line, too."""

@@ -231,18 +231,20 @@ def load_searched(run: Run, request: SearchRequest | None = None) -> Searched:
     """The run's search, or the one requested; nothing is written.
 
     Raises:
-        InvalidValueError: unknown board or coefficients, or a number out of range.
+        InvalidValueError: unknown board or coefficients, these of another board, or a number out of range.
         StorageError: an earlier verb has not run, or its result is damaged.
     """
     # Optuna tells of every study it opens; what the verbs show says more.
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     request = request or recorded_request(run)
     board, coefficients = load_board(request.board), load_coefficients(request.coefficients)
+    coefficients.check_use(board.name)
     accuracies = load_accuracies(run, request.accuracy, request.space)
     space = accuracies.space
     joint = JointSpace(space, AcceleratorSpace(board))
-    # Other accuracies make another study, for they do not compare; another seed does too.
-    name = f"{space.name}-{board.name}-{accuracies.digest[:8]}-seed{request.seed}"
+    # Other accuracies or coefficients make another study, for they do not compare; another seed does too.
+    fitted = "" if coefficients.measurements == 0 else f"-{coefficients.digest[:8]}"
+    name = f"{space.name}-{board.name}-{accuracies.digest[:8]}{fitted}-seed{request.seed}"
     task = SearchTask(
         location=StudyLocation(request.storage or str(run.study), name),
         joint=joint,

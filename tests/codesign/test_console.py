@@ -1,9 +1,11 @@
+import warnings
+
 import pytest
 import typer
 from rich.console import Console
 
 from codesign.console import ConsoleProgress, session
-from hw_templates.errors import CodesignError, StorageError, VerificationError
+from hw_templates.errors import CodesignError, ExtrapolationWarning, StorageError, VerificationError
 
 
 def test_what_is_said_is_printed_as_it_is_and_not_wrapped(capsys) -> None:
@@ -32,3 +34,12 @@ def test_what_goes_wrong_is_one_line_and_an_exit_code(capsys, error: BaseExcepti
         raise error
     assert exit_.value.exit_code == code
     assert capsys.readouterr().err == line + "\n"
+
+
+def test_what_is_warned_of_is_one_line_once(capsys) -> None:
+    with session():
+        for _ in range(3):
+            warnings.warn("coefficients mine: pe_rows 64 is outside of 8 to 16", ExtrapolationWarning, stacklevel=1)
+    assert capsys.readouterr().err == "codesign: warning: coefficients mine: pe_rows 64 is outside of 8 to 16\n"
+    with pytest.raises(UserWarning, match="of others"), session():
+        warnings.warn("of others", UserWarning, stacklevel=1)

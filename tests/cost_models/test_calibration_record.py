@@ -14,12 +14,11 @@ from cost_models.calibration_record import (
     write_calibration,
 )
 from cost_models.engines import engine_model
-from cost_models.fitted_range import ExtrapolationWarning
 from cost_models.mapping import LoopOrder, Mapping
 from cost_models.measurement import MeasuredLayer, Measurement, Percentiles
 from cost_models.workload import Layer, Operation
 from hw_templates.accelerator import Accelerator
-from hw_templates.errors import InvalidValueError, StorageError
+from hw_templates.errors import ExtrapolationWarning, InvalidValueError, StorageError
 
 
 def made_up_runs(count: int) -> list[Measurement]:

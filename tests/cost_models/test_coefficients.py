@@ -13,11 +13,11 @@ from cost_models.coefficients import (
     write_coefficients,
 )
 from cost_models.estimate import price
-from cost_models.fitted_range import ExtrapolationWarning, FittedRange
+from cost_models.fitted_range import FittedRange
 from cost_models.workload import Layer, Node, Operation, Workload
 from hw_templates.accelerator import Accelerator
 from hw_templates.board import load_board
-from hw_templates.errors import InvalidValueError, StorageError
+from hw_templates.errors import ExtrapolationWarning, InvalidValueError, StorageError
 
 
 def prior() -> dict[str, object]:

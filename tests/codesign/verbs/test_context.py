@@ -18,6 +18,7 @@ from codesign.verbs.context import (
     load_trained,
     load_weights,
 )
+from cost_models.coefficients import load_coefficients, write_coefficients
 from hw_templates.errors import InvalidValueError, StorageError
 
 
@@ -139,3 +140,14 @@ def test_weights_are_the_runs_or_it_says_that_there_are_none(
     new = Run(tmp_path)
     with pytest.raises(StorageError, match="weights: none in this run, whose accuracies are official"):
         load_weights(new, load_searched(new, official))
+
+
+def test_fitted_coefficients_make_another_study_and_must_be_of_the_board(finished_run: Run, tmp_path: Path) -> None:
+    fitted = dataclasses.replace(load_coefficients(), name="mine", board="pynq-z2", measurements=20)
+    write_coefficients(tmp_path / "mine", fitted)
+    prior = load_searched(finished_run, SearchRequest("pynq-z2", 10, 1, None, 0))
+    mine = load_searched(finished_run, SearchRequest("pynq-z2", 10, 1, None, 0, str(tmp_path / "mine")))
+    assert mine.task.coefficients == fitted
+    assert mine.task.location.name != prior.task.location.name
+    with pytest.raises(InvalidValueError, match=r"coefficients\.board: must be kv260, the board that is priced"):
+        load_searched(finished_run, SearchRequest("kv260", 10, 1, None, 0, str(tmp_path / "mine")))
