@@ -14,7 +14,7 @@ from torch import Tensor
 from codesign.supernet.checkpoint import Checkpoint
 from codesign.supernet.data import DataSet, Split
 from codesign.supernet.network import evaluate, recalibrate
-from codesign.supernet.processes import CPU
+from codesign.supernet.processes import best_device
 from codesign.supernet.space import Genes
 from codesign.supernet.threads import one_thread
 from hw_templates.errors import InvalidValueError, StorageError
@@ -93,7 +93,7 @@ class MeasuredAccuracy:
         cache: JSONL file of results, shared by any number of checkpoints, data sets and processes; None remembers in
             memory only.
         calibration_images: how many training images the statistics come from; None for 256, or all of fewer.
-        device: where to measure.
+        device: where to measure; None for a GPU where there is one.
 
     Raises:
         StorageError: the cache cannot be read (or, on a measurement, written).
@@ -107,7 +107,7 @@ class MeasuredAccuracy:
         split: Split = Split.VALIDATION,
         cache: Path | None = None,
         calibration_images: int | None = None,
-        device: torch.device = CPU,
+        device: torch.device | None = None,
     ) -> None:
         available = len(data.labels[Split.TRAIN])
         if calibration_images is None:
@@ -117,9 +117,9 @@ class MeasuredAccuracy:
         self.space = checkpoint.space
         self.digest = checkpoint.digest
         self.split = split
-        self._data, self._device = data, device
+        self._data, self._device = data, device or best_device()
         self._calibration_images = calibration_images
-        self._supernet = checkpoint.supernet().to(device)
+        self._supernet = checkpoint.supernet().to(self._device)
         self._labels = data.labels[split]
         self._kept: dict[int, list[Tensor]] = {}
         key: dict[str, object] = {

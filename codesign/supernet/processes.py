@@ -52,12 +52,17 @@ class Processes:
 ALONE = Processes()
 
 
+def best_device() -> torch.device:
+    """What a process alone computes on: a GPU where there is one."""
+    return torch.device("cuda") if torch.cuda.is_available() else CPU
+
+
 @contextmanager
 def joined_processes() -> Iterator[Processes]:
     """The processes that ``torchrun`` started, this one alone without it; each has a GPU where there are any."""
     count, rank = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("RANK", "0"))
-    device = CPU
-    if torch.cuda.is_available():
+    device = best_device()
+    if device.type == "cuda":
         device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")) % torch.cuda.device_count())
         torch.cuda.set_device(device)
     if count == 1:
