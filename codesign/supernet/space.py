@@ -28,7 +28,7 @@ _ALL: Mapping[str, int] = {}
 
 def kind_of(gene: str) -> str:
     """What a gene of that name varies, one of :data:`ELASTIC`."""
-    return gene.rpartition(".")[2]
+    return gene.rpartition(".")[2].removeprefix("mid_")
 
 
 def round_channels(channels: float, divisor: int = 8) -> int:

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from small_space import SMALL
 
 from codesign.supernet.mobile_space import Block, MobileSubnet
-from codesign.supernet.space import round_channels
-from codesign.supernet.spaces import DIGITS
+from codesign.supernet.space import ELASTIC, kind_of, round_channels
+from codesign.supernet.spaces import DIGITS, load_space, space_names
 from hw_templates.errors import InvalidValueError
 
 
@@ -120,3 +120,25 @@ def test_genotypes_of_another_space_are_refused():
     row[DIGITS.columns["stage2.depth"]] = 3
     with pytest.raises(InvalidValueError, match=r"genes\.stage2\.depth"):
         DIGITS.decode(row)
+
+
+@pytest.mark.parametrize("name", space_names())
+def test_every_gene_varies_in_random_subnets(name):
+    space = load_space(name)
+    rows = space.sample_genes(np.random.default_rng(0), 400)
+    assert {kind_of(gene) for gene, _ in space.genes} <= set(ELASTIC)
+    for column, (gene, _) in enumerate(space.genes):
+        assert len(set(rows[:, column])) > 1, gene
+
+
+def test_open_choices_are_the_largest_ones():
+    elastic, opened = ("depth", "kernel"), {"depth": 2, "kernel": 1}
+    lowest = DIGITS.lowest_genes(elastic, opened)
+    rows = DIGITS.sample_genes(np.random.default_rng(0), 300, elastic, opened)
+    subnets = [DIGITS.decode(row) for row in rows]
+    assert {depths for subnet in subnets for depths in [subnet.depths]} == set(
+        itertools.product((1, 2), (2, 3), (2, 3))
+    )
+    largest = {(block.kernel, block.expand) for subnet in subnets for blocks in subnet.stages for block in blocks}
+    assert largest == {(7, 4), (5, 4)}
+    assert DIGITS.decode(lowest).depths == (1, 2, 2)
