@@ -29,7 +29,8 @@ from codesign.supernet.official_predictor import OfficialPredictor, known_space,
 from codesign.supernet.space import Space
 from codesign.supernet.spaces import OFA_MBV3_W12
 from cost_models.coefficients import load_coefficients
-from cost_models.estimate import network_latency_cycles, price_layers
+from cost_models.estimate import network_latency_cycles
+from cost_models.layer_table import price_layers
 from cost_models.workload import IMAGE
 from hw_templates.accelerator import Accelerator, AcceleratorColumns
 from hw_templates.accelerator_space import AcceleratorSpace

@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 
 from cost_models.coefficients import load_coefficients
-from cost_models.estimate import price_layers
+from cost_models.layer_table import price_layers
 from cost_models.workload import Layer, Operation
 from hw_templates.accelerator import Accelerator
 from hw_templates.board import load_board

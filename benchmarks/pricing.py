@@ -18,7 +18,8 @@ import numpy as np
 from codesign.supernet.lowering import LayerIndex
 from codesign.supernet.spaces import DIGITS
 from cost_models.coefficients import load_coefficients
-from cost_models.estimate import network_energy_mj, network_latency_cycles, price_layers
+from cost_models.estimate import network_energy_mj, network_latency_cycles
+from cost_models.layer_table import price_layers
 from cost_models.workload import Layer, Operation
 from hw_templates.accelerator import AcceleratorColumns
 from hw_templates.accelerator_space import AcceleratorSpace

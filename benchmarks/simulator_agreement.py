@@ -15,8 +15,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from cost_models.coefficients import Coefficients, load_coefficients
-from cost_models.estimate import price_layers, price_mapped
 from cost_models.layer_columns import LayerColumns
+from cost_models.layer_table import price_layers, price_mapped
 from cost_models.mapping import LoopOrder, Mapping, channel_units
 from cost_models.simulator import SimulatedLayer, simulate
 from cost_models.workload import Layer, Operation

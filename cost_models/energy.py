@@ -14,9 +14,10 @@ from cost_models.visits import Traffic
 from hw_templates.accelerator import ACCUMULATOR_BYTES
 
 
-def ddr_bytes(layers: LayerColumns, engine: Engine, traffic: Traffic) -> Array:
-    """Bytes that pass the DDR, setup included."""
-    return (traffic.words + setup_words(layers, engine)) * engine.word
+def ddr_bytes(layers: LayerColumns, engine: Engine, traffic: Traffic, runs: Array | int = 1) -> Array:
+    """Bytes that pass the DDR, setup of all runs included."""
+    weight_port_words = traffic.weight_words + setup_words(layers, engine, runs)
+    return traffic.map_words * engine.word + weight_port_words * engine.weight_word
 
 
 def buffer_bytes(layers: LayerColumns, engine: Engine, channels: ChannelTiling, traffic: Traffic) -> Array:
@@ -33,7 +34,11 @@ def buffer_bytes(layers: LayerColumns, engine: Engine, channels: ChannelTiling, 
         inputs = np.ones(1)
         line = engine.lanes * (engine.pixels + 1)
         sums = engine.lanes * engine.pixels * traffic.trips / layers.taps
-    filled = (traffic.ifmap_words + traffic.weight_words + traffic.ofmap_words) * engine.word
+    # Lines of the map memory are read there and written to the ifmap buffer, or written.
+    ifmap_bytes = 2 * engine.line if traffic.reads_map else engine.word
+    ofmap_bytes = engine.rows if traffic.writes_map else engine.word
+    filled = traffic.ifmap_words * ifmap_bytes + traffic.ofmap_words * ofmap_bytes
+    filled = filled + traffic.weight_words * engine.weight_word
     accumulators = (2 * inputs - 1) * sums + layers.out_channels * layers.out_height * layers.out_width
     total: Array = traffic.trips * line + filled + ACCUMULATOR_BYTES * accumulators
     return total

@@ -9,6 +9,9 @@ Steps follow each other in passes of the innermost loop that has more than one t
 first, in which the last tile of the pass before is still computed; the second, in which that tile is stored; those in
 the middle; and the last, whose load is that of a last tile. Passes differ with the class (body, last) of the tiles of
 the outer loops. The first two slots of a layer and two more after its last step are the fill and drain of the pipeline.
+
+A map in the map memory moves a line a cycle and waits for neither a port nor the DDR; its loop fills like that of the
+computation. A layer that runs band by band is a layer for each band.
 """
 
 from dataclasses import dataclass, replace
@@ -25,7 +28,8 @@ from cost_models.visits import RELOADS_IFMAP, RELOADS_WEIGHTS, Inside, Line, Pix
 from hw_templates import isa
 from hw_templates.board import Board
 
-SETUP_BURSTS = 3
+# Parameters and table.
+RUN_BURSTS = 2
 
 
 @dataclass(frozen=True)
@@ -38,10 +42,15 @@ class Timing:
     pipeline: float
     layer: float
     ddr_cycles_per_word: Array
+    ddr_cycles_per_weight_word: Array
 
     def take(self, accelerators: Array) -> "Timing":
         """The timing of each of some candidates, given by the index of its accelerator."""
-        return replace(self, ddr_cycles_per_word=self.ddr_cycles_per_word.ravel()[accelerators])
+        return replace(
+            self,
+            ddr_cycles_per_word=self.ddr_cycles_per_word.ravel()[accelerators],
+            ddr_cycles_per_weight_word=self.ddr_cycles_per_weight_word.ravel()[accelerators],
+        )
 
     @classmethod
     def of(cls, engine: Engine, board: Board, coefficients: LatencyCoefficients) -> "Timing":
@@ -54,6 +63,7 @@ class Timing:
             pipeline=coefficients.pipeline_depth_cycles,
             layer=coefficients.layer_overhead_cycles,
             ddr_cycles_per_word=(engine.word * engine.clock_mhz / bytes_per_us).astype(engine.word.dtype),
+            ddr_cycles_per_weight_word=(engine.weight_word * engine.clock_mhz / bytes_per_us).astype(engine.word.dtype),
         )
 
 
@@ -105,6 +115,7 @@ class Stages:
         self.whole_in = visit.inside != Inside.INPUTS if self.dense else visit.single_out
         self._timing = timing
         self._residual = layers.residual
+        self._reads_map, self._writes_map = layers.reads_map, layers.writes_map
         self._loads_weights = not layers.operation.is_pool
         self.out_classes = (LAST,) if visit.single_out else (BODY, LAST)
         self.in_classes = (BODY, LAST) if visit.inside == Inside.INPUTS else (LAST,)
@@ -118,6 +129,9 @@ class Stages:
         self.in_count = np.take(channels.inputs.count, candidates)
         self.out_repeats = [(m, 1 if m == LAST else self.out_count - 1) for m in self.out_classes]
 
+    def _kept(self, lines: Array) -> Work:
+        return Work(lines + (self._timing.pipeline - self._timing.access), None)
+
     def _transfer(self, words: Array, bursts: Array | int) -> Work:
         return Work(words + self._timing.burst * bursts, words * self._timing.ddr_cycles_per_word)
 
@@ -126,9 +140,10 @@ class Stages:
         ifmap = weights = None
         if pixels is not None:
             words = self._in_words[n if self.dense else m] * pixels.area
-            ifmap = self._transfer(words, pixels.in_bursts)
+            ifmap = self._kept(words) if self._reads_map else self._transfer(words, pixels.in_bursts)
         if with_weights and self._loads_weights:
-            weights = self._transfer(self._weights[m, n], 1)
+            words = self._weights[m, n]
+            weights = Work(words + self._timing.burst, words * self._timing.ddr_cycles_per_weight_word)
         return beside(ifmap, weights)
 
     def compute(self, m: int, n: int, pixels: PixelTile) -> Work:
@@ -139,7 +154,8 @@ class Stages:
 
     def store(self, m: int, pixels: PixelTile) -> Work:
         """Results of a tile."""
-        return self._transfer(self._out_words[m] * pixels.outputs, pixels.out_bursts)
+        words = self._out_words[m] * pixels.outputs
+        return self._kept(words) if self._writes_map else self._transfer(words, pixels.out_bursts)
 
     def overhead(self, steps: Any) -> Any:
         """What the slots of so many steps begin with: starting and joining the stages, and the access latency."""
@@ -296,17 +312,18 @@ def _inputs_inside(stages: Stages, pixels: PixelTiles) -> Array:
     return _layer_cycles(stages, sequences, stages.load(stages.out_classes[0], BODY, pixels.first, with_weights=True))
 
 
-def setup_words(layers: LayerColumns, engine: Engine) -> Array:
-    """Bus words of descriptor, channel parameters and activation table."""
-    parameters = np.ceil(layers.out_channels / engine.word) * isa.CHANNEL_PARAMETERS.itemsize
-    words: Array = parameters + (isa.DESCRIPTOR.itemsize + isa.TABLE_BYTES) / engine.word
+def setup_words(layers: LayerColumns, engine: Engine, runs: Array | int = 1) -> Array:
+    """Words of the weight port: the descriptor, and channel parameters and activation table for each run."""
+    parameters = np.ceil(layers.out_channels / engine.word) * engine.word * isa.CHANNEL_PARAMETERS.itemsize
+    words: Array = (runs * (parameters + isa.TABLE_BYTES) + isa.DESCRIPTOR.itemsize) / engine.weight_word
     return words
 
 
-def setup_cycles(layers: LayerColumns, engine: Engine, timing: Timing) -> Array:
-    """What a layer takes before its first slot."""
-    overhead = timing.layer + SETUP_BURSTS * (timing.access + timing.burst)
-    cycles: Array = setup_words(layers, engine) * np.maximum(1, timing.ddr_cycles_per_word) + overhead
+def setup_cycles(layers: LayerColumns, engine: Engine, timing: Timing, runs: Array | int = 1) -> Array:
+    """What a layer takes before the first slot of its runs."""
+    bursts = runs * RUN_BURSTS + 1
+    overhead = runs * timing.layer + bursts * (timing.access + timing.burst)
+    cycles: Array = setup_words(layers, engine, runs) * np.maximum(1, timing.ddr_cycles_per_weight_word) + overhead
     return cycles
 
 
@@ -353,13 +370,18 @@ def least_slot_cycles(
     area, outputs = np.take(tiles.area, places), np.take(tiles.all_outputs, places)
     parts = n if layers.dense else m
     ifmap_words = np.take(cut.in_words.total, chosen) * area * again_m
-    ifmap_bursts = np.take(np.where(parts > 1, parts, 0), chosen) * area * again_m
+    in_bursts = np.take(np.where(parts > 1, parts, 0), chosen) * area * again_m
     weight_words = np.take(cut.all_weight_words, chosen) * again_pixels
     ofmap_words = np.take(cut.out_words.total, chosen) * outputs
-    ofmap_bursts = np.take(np.where(m > 1, m, 0), chosen) * outputs
-    words = ifmap_words + weight_words + (2 * ofmap_words if layers.residual else ofmap_words)
-    least = np.maximum(trips + (timing.pipeline - timing.access) * steps, words * timing.ddr_cycles_per_word)
-    least = np.maximum(least, ifmap_words + timing.burst * ifmap_bursts)
-    least = np.maximum(least, np.maximum(weight_words, ofmap_words + timing.burst * ofmap_bursts))
-    cycles: Array = least + (steps + 2) * (timing.slot + timing.access)
+    out_bursts = np.take(np.where(m > 1, m, 0), chosen) * outputs
+    words = (0 if layers.reads_map else ifmap_words) + (0 if layers.writes_map else ofmap_words)
+    words = words + ofmap_words if layers.residual else words
+    ddr_cycles = words * timing.ddr_cycles_per_word + weight_words * timing.ddr_cycles_per_weight_word
+    # A slot in which no port moves anything begins without the access latency.
+    access = min(timing.access, timing.pipeline) if layers.reads_map or layers.writes_map else timing.access
+    least = np.maximum(trips + (timing.pipeline - access) * steps, ddr_cycles)
+    least = np.maximum(least, ifmap_words + (0 if layers.reads_map else timing.burst * in_bursts))
+    least = np.maximum(least, ofmap_words + (0 if layers.writes_map else timing.burst * out_bursts))
+    least = np.maximum(least, weight_words)
+    cycles: Array = least + (steps + 2) * (timing.slot + access)
     return cycles

@@ -60,7 +60,8 @@ class _Sizes:
         else:
             out_channels = _table(channel_tiles, layers.out_channels, np.lcm(rows, cols))
             in_channels = one[:, None]
-        height = _table(channel_tiles, layers.out_height, one)
+        heights = [band.end - band.begin for band in layers.bands]
+        height = _table(channel_tiles, np.max(heights, axis=0) if heights else layers.out_height, one)
         return cls(out_channels, in_channels, height, _table(col_tiles, layers.out_width, accelerators.pe_pixels))
 
     @property
@@ -136,8 +137,9 @@ def _search(
         for part in (sizes.out_channels, sizes.in_channels, sizes.height, sizes.width)
     )
     channels = ChannelTiling.of(shapes, engine, *_pairs(tile_out, tile_in))
-    pixels = PixelTiling.of(shapes, engine, tile_height[:, :, None], tile_width[:, None])
-    legal = _legal(accelerators, sizes, channels, pixels)
+    runs = shapes.runs()
+    tilings = [PixelTiling.of(run, engine, tile_height[:, :, None], tile_width[:, None]) for run, _ in runs]
+    legal = _legal(accelerators, sizes, channels, tilings)
     flat = np.flatnonzero(legal)
     channel_index = flat // legal.shape[2]
     case = channel_index // legal.shape[1]
@@ -145,24 +147,35 @@ def _search(
     pixel_index = case * legal.shape[2] + pixel
     out_row, in_row = np.divmod(channel, sizes.in_channels.shape[1])
     height_row, width_row = np.divmod(pixel, sizes.width.shape[1])
-    axes = (out_row > 0, in_row > 0, height_row > 0, width_row > 0)
-
-    # By loop order: pixels outer, and channels outer where that visits other tiles.
-    numbers = [visit_numbers(*axes, np.array(outer)) for outer in (False, True)]
-    orders = (np.arange(len(case)), np.flatnonzero(numbers[0] != numbers[1]))
+    # Of each run, by loop order: pixels outer, and channels outer where that visits other tiles.
+    numbers = []
+    for tiling in tilings:
+        many_rows = height_row > 0 if len(runs) == 1 else np.take(tiling.counts[0], pixel_index) > 1
+        axes = (out_row > 0, in_row > 0, many_rows, width_row > 0)
+        numbers.append([visit_numbers(*axes, np.array(outer)) for outer in (False, True)])
+    others = np.any([pixels_outer != channels_outer for pixels_outer, channels_outer in numbers], axis=0)
+    orders = (np.arange(len(case)), np.flatnonzero(others))
     cycles, least = np.full((2, 2, len(case)), np.inf, dtype=np.float32)
+    repeats = [np.broadcast_to(times, shapes.macs.shape)[:, 0, 0].astype(np.float32) for _, times in runs]
     for order, rows in enumerate(orders):
-        tilings = (channels, channel_index[rows]), (pixels, pixel_index[rows])
-        least[order, rows] = least_slot_cycles(layers, timing.take(case[rows]), numbers[order][rows], *tilings)
+        of_rows = timing.take(case[rows])
+        least[order, rows] = 0
+        for tiling, number, times in zip(tilings, numbers, repeats, strict=True):
+            candidates = (channels, channel_index[rows]), (tiling, pixel_index[rows])
+            bound = least_slot_cycles(layers, of_rows, number[order][rows], *candidates)
+            least[order, rows] += bound if len(runs) == 1 else times[case[rows]] * bound
 
     def calculate(order: int, rows: IntArray) -> int:
-        visits = numbers[order][rows]
-        for number in np.unique(visits):
-            members = rows[visits == number]
-            for start in range(0, len(members), _BLOCK):
-                block = members[start : start + _BLOCK]
-                tilings = (channels, channel_index[block]), (pixels, pixel_index[block])
-                cycles[order, block] = slot_cycles(layers, timing.take(case[block]), VISITS[number], *tilings)
+        cycles[order, rows] = 0
+        for tiling, number, times in zip(tilings, numbers, repeats, strict=True):
+            visits = number[order][rows]
+            for visit in np.unique(visits):
+                members = rows[visits == visit]
+                for start in range(0, len(members), _BLOCK):
+                    block = members[start : start + _BLOCK]
+                    candidates = (channels, channel_index[block]), (tiling, pixel_index[block])
+                    spent = slot_cycles(layers, timing.take(case[block]), VISITS[visit], *candidates)
+                    cycles[order, block] += spent if len(runs) == 1 else times[case[block]] * spent
         return len(rows)
 
     # The most promising mapping of each case is priced first; then all that its bound does not rule out.
@@ -192,7 +205,7 @@ def _pairs(first: Array, second: Array) -> tuple[Array, Array]:
 
 
 def _legal(
-    accelerators: AcceleratorColumns, sizes: _Sizes, channels: ChannelTiling, pixels: PixelTiling
+    accelerators: AcceleratorColumns, sizes: _Sizes, channels: ChannelTiling, tilings: list[PixelTiling]
 ) -> NDArray[np.bool_]:
     """[cases, channel tilings, pixel tilings] whether a full tile fits all three buffers, and is no padding."""
     count = len(accelerators)
@@ -205,7 +218,10 @@ def _legal(
     inputs, weights, outputs = (
         np.broadcast_to(need, real_channels.shape).reshape(count, -1, 1) for need in channels.needs
     )
-    positions, groups = (np.broadcast_to(need, real_pixels.shape).reshape(count, 1, -1) for need in pixels.needs)
+    positions, groups = (
+        np.broadcast_to(np.max(needs, axis=0), real_pixels.shape).reshape(count, 1, -1)
+        for needs in zip(*(pixels.needs for pixels in tilings), strict=True)
+    )
     legal: NDArray[np.bool_] = inputs * positions <= ifmap
     legal &= outputs * groups <= ofmap
     legal &= (weights <= weight) & real_channels.reshape(count, -1, 1)

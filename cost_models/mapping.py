@@ -6,7 +6,7 @@ from enum import StrEnum
 from functools import lru_cache
 
 from cost_models.workload import Layer, Operation
-from hw_templates.accelerator import Accelerator, ifmap_depth, ofmap_depth, weight_depth
+from hw_templates.accelerator import Accelerator, ifmap_cols, ifmap_depth, ofmap_depth, weight_depth
 from hw_templates.errors import InvalidValueError, MappingError
 
 EXHAUSTIVE_EXTENT = 6
@@ -85,6 +85,7 @@ class Mapping:
         out_channels = min(self.tile_out_channels, layer.out_channels)
         in_channels = min(self.tile_in_channels, layer.in_channels)
         out_groups, in_groups = math.ceil(out_channels / rows), math.ceil(in_channels / cols)
+        line = ifmap_cols(accelerator)
         taps = layer.kernel_height * layer.kernel_width
         if layer.operation == Operation.CONV:
             weight_words = math.ceil(out_groups * in_groups * taps * layer.weight_bits / 8)
@@ -95,7 +96,9 @@ class Mapping:
         col_slots = layer.stride * math.ceil(math.ceil(in_cols / layer.stride) / pixels)
         ofmap_words = out_groups * self.tile_height * math.ceil(self.tile_width / pixels)
         return (
-            BufferNeed("ifmap", in_groups * in_rows * col_slots, ifmap_depth(accelerator), pixels * cols),
+            BufferNeed(
+                "ifmap", math.ceil(in_channels / line) * in_rows * col_slots, ifmap_depth(accelerator), pixels * line
+            ),
             BufferNeed("weight", weight_words, weight_depth(accelerator), rows * cols),
             BufferNeed("ofmap", ofmap_words, ofmap_depth(accelerator), 4 * rows * pixels),
         )

@@ -17,9 +17,13 @@ from hw_templates.accelerator import (
     AnyAccelerator,
     axi_bytes,
     ifmap_banks,
+    ifmap_cols,
     ifmap_depth,
+    map_banks,
+    map_depth,
     ofmap_banks,
     ofmap_depth,
+    post_lanes,
     weight_banks,
     weight_depth,
 )
@@ -81,30 +85,38 @@ def dsp_slices(a: AnyAccelerator) -> Count:
     """DSP slices: PE array, depthwise unit, post-processing and addresses.
 
     A slice yields ``pack`` products that share an operand: two output channels in the PE array, two pixels in the
-    depthwise unit. Each lane of a bus word has a 32 x 16 bit requantiser (2) and an 8 x 16 bit one for residuals (1).
+    depthwise unit. Each lane of the post-processing has a 32 x 16 bit requantiser (2) and an 8 x 16 bit one for
+    residuals (1).
     """
     array = _ceil_div(a.pe_rows, a.pack) * a.pe_cols * a.pe_pixels
     depthwise = a.depthwise_lanes * _ceil_div(a.pe_pixels, a.pack)
-    return array + depthwise + 3 * axi_bytes(a) + ADDRESS_DSP
+    return array + depthwise + 3 * post_lanes(a) + ADDRESS_DSP
 
 
 def memories(a: AnyAccelerator, board: Board) -> tuple[Count, Count]:
     """(18 Kib block RAMs, UltraRAMs) of both halves of all buffers, parameter memory and port FIFOs.
 
-    Deep ifmap and weight banks go to UltraRAM where the board has any.
+    Deep ifmap, weight and map banks go to UltraRAM where the board has any.
     """
     word, word_bits = axi_bytes(a), a.axi_bits
     bram: Count = 0
     uram: Count = 0
-    for banks, depth in ((ifmap_banks(a), ifmap_depth(a)), (weight_banks(a), weight_depth(a))):
+    deep_memories = (
+        (ifmap_banks(a), ifmap_depth(a)),
+        (weight_banks(a), weight_depth(a)),
+        (map_banks(a), map_depth(a)),
+    )
+    for banks, depth in deep_memories:
         deep = np.logical_and(board.uram > 0, np.asarray(depth) >= URAM_LEAST_DEPTH)
         bram = bram + np.where(deep, 0, 2 * banks * block_rams(depth, word_bits))
         uram = uram + np.where(deep, 2 * banks * ultra_rams(depth, word_bits), 0)
     bram = bram + 2 * ofmap_banks(a) * block_rams(ofmap_depth(a), 32)
     residual_depth = ofmap_banks(a) * ofmap_depth(a) // word
     bram = bram + 2 * block_rams(residual_depth, word_bits)
-    bram = bram + word * block_rams(_ceil_div(isa.MAX_CHANNELS, word), 8 * isa.CHANNEL_PARAMETERS.itemsize)
-    return bram + MEMORY_PORTS * block_rams(PORT_FIFO_WORDS, word_bits), uram
+    lanes = post_lanes(a)
+    bram = bram + lanes * block_rams(_ceil_div(isa.MAX_CHANNELS, lanes), 8 * isa.CHANNEL_PARAMETERS.itemsize)
+    bram = bram + block_rams(PORT_FIFO_WORDS, word_bits * a.weight_port_words)
+    return bram + (MEMORY_PORTS - 1) * block_rams(PORT_FIFO_WORDS, word_bits), uram
 
 
 def _multiplexer_luts(ways: Count, bits: Count) -> Count:
@@ -114,37 +126,43 @@ def _multiplexer_luts(ways: Count, bits: Count) -> Count:
 
 def logic(a: AnyAccelerator, coefficients: LogicCoefficients) -> tuple[Count, Count]:
     """(LUTs, FFs): an estimate; coefficients times the counts of adders, multiplexers and registers."""
-    rows, cols, pixels, word = a.pe_rows, a.pe_cols, a.pe_pixels, axi_bytes(a)
+    rows, cols, pixels = a.pe_rows, a.pe_cols, a.pe_pixels
     products = rows * cols * pixels
     sums = rows * pixels
-    rotations = 2 * cols * _multiplexer_luts(pixels, 8) * pixels
-    # A channel of the depthwise unit is one of its column group's, and takes its sum or the greater operand.
-    lane_inputs = a.depthwise_lanes * pixels * _multiplexer_luts(cols // a.depthwise_lanes, 8)
+    rotations = 2 * ifmap_cols(a) * _multiplexer_luts(pixels, 8) * pixels
+    line, lanes = ifmap_cols(a), post_lanes(a)
+    # A channel of the depthwise unit is one of its line's, and takes its sum or the greater operand.
+    lane_inputs = a.depthwise_lanes * pixels * _multiplexer_luts(line // a.depthwise_lanes, 8)
     lane_results = a.depthwise_lanes * pixels * _multiplexer_luts(2, 32)
-    results = word * _multiplexer_luts(rows // word * pixels, 32)
+    array_inputs = cols * pixels * _multiplexer_luts(line // cols, 8)
+    results = lanes * _multiplexer_luts(rows // lanes * pixels, 32)
     # Each weight is a byte of its line, or half a byte of the line's first or second half.
     unpacking = rows * cols * _multiplexer_luts(3, 8)
     per_product = np.where(np.asarray(a.pack) == 2, coefficients.lut_per_packed_product, coefficients.lut_per_product)
-    banks = ifmap_banks(a) + weight_banks(a) + ofmap_banks(a)
+    banks = ifmap_banks(a) + weight_banks(a) + ofmap_banks(a) + np.where(a.map_kib > 0, map_banks(a), 0)
+    port_bits = (MEMORY_PORTS - 1 + a.weight_port_words) * a.axi_bits
     lut = (
         coefficients.lut_base
-        + MEMORY_PORTS * (coefficients.lut_per_port + coefficients.lut_per_port_bit * a.axi_bits)
+        + MEMORY_PORTS * coefficients.lut_per_port
+        + port_bits * coefficients.lut_per_port_bit
         + products * per_product
         + (sums + a.depthwise_lanes * pixels) * coefficients.lut_per_sum
         + rotations
         + lane_inputs
         + lane_results
+        + array_inputs
         + results
         + unpacking
-        + word * coefficients.lut_per_requantiser
+        + lanes * coefficients.lut_per_requantiser
         + banks * coefficients.lut_per_bank
     )
     ff = (
         coefficients.ff_base
-        + MEMORY_PORTS * (coefficients.ff_per_port + coefficients.ff_per_port_bit * a.axi_bits)
+        + MEMORY_PORTS * coefficients.ff_per_port
+        + port_bits * coefficients.ff_per_port_bit
         + products * coefficients.ff_per_product
         + (sums + a.depthwise_lanes * pixels) * coefficients.ff_per_sum
-        + word * coefficients.ff_per_requantiser
+        + lanes * coefficients.ff_per_requantiser
         + banks * coefficients.ff_per_bank
     )
     return np.ceil(lut).astype(np.int64), np.ceil(ff).astype(np.int64)
@@ -182,6 +200,12 @@ def check_fits(accelerator: Accelerator, board: Board) -> None:
         raise InvalidValueError("accelerator.clock_mhz", accelerator.clock_mhz, f"one of {board.clocks_mhz}")
     if accelerator.axi_bits > board.axi_bits_max:
         raise InvalidValueError("accelerator.axi_bits", accelerator.axi_bits, f"at most {board.axi_bits_max}")
+    if accelerator.axi_bits * accelerator.weight_port_words > board.axi_bits_max:
+        raise InvalidValueError(
+            "accelerator.weight_port_words",
+            accelerator.weight_port_words,
+            f"1, as ports have at most {board.axi_bits_max} bits",
+        )
     needed = estimate_resources(accelerator, board)
     short = [
         f"{name}: needs {getattr(needed, name)} of {getattr(board, name)} on {board.name}, {over} too many"

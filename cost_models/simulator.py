@@ -3,7 +3,8 @@
 It walks every tile of a layer in loop order, keeps what the buffers hold, and plays each slot of the pipeline: four
 ports (ifmap, weights, residual, ofmap) ask one DDR channel for bursts, cut into chunks as the AXI bus does. The channel
 serves one chunk at a time, ports in turn; a port moves at most a word a cycle and has so many chunks outstanding as its
-FIFO holds.
+FIFO holds. What lies in the map memory moves beside them, a line a cycle. A layer that runs band by band is walked band
+by band.
 """
 
 import itertools
@@ -14,8 +15,9 @@ from dataclasses import dataclass
 
 from cost_models.coefficients import Coefficients
 from cost_models.mapping import LoopOrder, Mapping
+from cost_models.placement import IN_MEMORY, Placement
 from cost_models.workload import Layer, Operation
-from hw_templates.accelerator import Accelerator, axi_bytes
+from hw_templates.accelerator import Accelerator, axi_bytes, ifmap_cols, weight_port_bytes
 from hw_templates.board import Board
 
 CHUNK_WORDS = 16
@@ -24,7 +26,7 @@ OUTSTANDING_CHUNKS = 16
 
 @dataclass(frozen=True)
 class SimulatedLayer:
-    """What one layer took: cycles, pipeline trips, and bus words moved by each port."""
+    """What one layer took: cycles, pipeline trips, and words moved by each port, or lines of the map memory."""
 
     latency_cycles: float
     compute_trips: int
@@ -46,10 +48,15 @@ class _Tile:
 
 @dataclass(frozen=True)
 class _Burst:
-    """``count`` bursts of ``words`` each, one after the other."""
+    """``count`` bursts of ``words`` each, one after the other; or so many lines of the map memory.
+
+    A word has ``width`` memory words.
+    """
 
     count: int
     words: int
+    is_kept: bool = False
+    width: int = 1
 
     @property
     def total(self) -> int:
@@ -57,7 +64,12 @@ class _Burst:
 
 
 def simulate(
-    layer: Layer, mapping: Mapping, accelerator: Accelerator, board: Board, coefficients: Coefficients
+    layer: Layer,
+    mapping: Mapping,
+    accelerator: Accelerator,
+    board: Board,
+    coefficients: Coefficients,
+    placement: Placement = IN_MEMORY,
 ) -> SimulatedLayer:
     """Run a layer with a mapping, which must be legal on the accelerator.
 
@@ -65,7 +77,7 @@ def simulate(
         InvalidValueError, MappingError: it is not; see :meth:`Mapping.check`.
     """
     mapping.check(layer, accelerator)
-    return _Simulation(layer, mapping, accelerator, board, coefficients).run()
+    return _Simulation(layer, mapping, accelerator, board, coefficients, placement).run()
 
 
 def _cuts(extent: int, tile: int) -> list[tuple[int, int]]:
@@ -80,12 +92,20 @@ class _Simulation:
     """The state of one run: what the buffers hold and what was moved so far."""
 
     def __init__(
-        self, layer: Layer, mapping: Mapping, accelerator: Accelerator, board: Board, coefficients: Coefficients
+        self,
+        layer: Layer,
+        mapping: Mapping,
+        accelerator: Accelerator,
+        board: Board,
+        coefficients: Coefficients,
+        placement: Placement,
     ) -> None:
         self.layer = layer
         self.mapping = mapping
+        self.placement = placement
         self.accelerator = accelerator
         self.word = axi_bytes(accelerator)
+        self.weight_word = weight_port_bytes(accelerator)
         self.dense = layer.operation == Operation.CONV
         self.timing = coefficients.latency
         bytes_per_second = board.ddr.plan_gb_s * 1e9 * coefficients.latency.ddr_efficiency
@@ -94,11 +114,24 @@ class _Simulation:
         self.known_slots: dict[tuple[tuple[_Burst, ...], int], float] = {}
 
     def run(self) -> SimulatedLayer:
-        """Play all slots: slot i loads step i, computes step i - 1 and stores what step i - 2 finished."""
+        """Fetch the descriptor, then run all rows or band after band."""
+        cycles = self._fetch(32 * 4)
+        trips = 0
+        for band in self.placement.bands or ((0, self.layer.out_height),):
+            if _size(band):
+                band_cycles, band_trips = self._run_band(band)
+                cycles += band_cycles
+                trips += band_trips
+        return SimulatedLayer(
+            cycles, trips, self.moved["ifmap"], self.moved["weight"], self.moved["ofmap"], self.moved["residual"]
+        )
+
+    def _run_band(self, band: tuple[int, int]) -> tuple[float, int]:
+        """(cycles, trips) of its slots: slot i loads step i, computes step i - 1, stores what step i - 2 finished."""
         cycles = self._setup()
         held: dict[str, tuple[tuple[int, int], ...] | None] = {"ifmap": None, "weight": None}
         trips = 0
-        steps: list[_Tile | None] = [*self._steps(), None, None]
+        steps: list[_Tile | None] = [*self._steps(band), None, None]
         computing = storing = None
         for loading in steps:
             transfers, work = [], 0
@@ -114,13 +147,12 @@ class _Simulation:
             busy = math.ceil(work + self.timing.pipeline_depth_cycles) if computing is not None else 0
             cycles += self._slot(tuple(transfers), busy) + self.timing.slot_overhead_cycles
             computing, storing = loading, computing
-        return SimulatedLayer(
-            cycles, trips, self.moved["ifmap"], self.moved["weight"], self.moved["ofmap"], self.moved["residual"]
-        )
+        return cycles, trips
 
-    def _steps(self) -> Iterator[_Tile]:
+    def _steps(self, band: tuple[int, int]) -> Iterator[_Tile]:
         layer, mapping = self.layer, self.mapping
-        rows, cols = _cuts(layer.out_height, mapping.tile_height), _cuts(layer.out_width, mapping.tile_width)
+        rows = [(band[0] + begin, band[0] + end) for begin, end in _cuts(_size(band), mapping.tile_height)]
+        cols = _cuts(layer.out_width, mapping.tile_width)
         outputs, inputs = (
             _cuts(layer.out_channels, mapping.tile_out_channels),
             _cuts(layer.in_channels, mapping.tile_in_channels),
@@ -157,6 +189,8 @@ class _Simulation:
         layer = self.layer
         heights = self._inside(tile.rows, layer.in_height, layer.kernel_height)
         widths = self._inside(tile.cols, layer.in_width, layer.kernel_width)
+        if self.placement.ifmap_ring:
+            return self._lines(heights * widths, tile.inputs, ifmap_cols(self.accelerator))
         return self._bursts(heights, widths, tile.inputs, layer.in_channels, layer.in_width)
 
     def _inside(self, outputs: tuple[int, int], extent: int, kernel: int) -> int:
@@ -168,8 +202,13 @@ class _Simulation:
         }
         return sum(1 for position in range(min(read), max(read) + 1) if 0 <= position < extent)
 
+    def _lines(self, pixels: int, channels: tuple[int, int], channels_a_line: int) -> _Burst:
+        return _Burst(1, pixels * len(range(*channels, channels_a_line)), is_kept=True)
+
     def _results(self, tile: _Tile) -> _Burst:
         layer = self.layer
+        if self.placement.ofmap_ring:
+            return self._lines(_size(tile.rows) * _size(tile.cols), tile.outputs, self.accelerator.pe_rows)
         return self._bursts(_size(tile.rows), _size(tile.cols), tile.outputs, layer.out_channels, layer.out_width)
 
     def _bursts(self, rows: int, cols: int, channels: tuple[int, int], all_channels: int, width: int) -> _Burst:
@@ -185,14 +224,13 @@ class _Simulation:
         if layer.operation.is_pool:
             return _Burst(1, 0)
         if layer.operation == Operation.SCALE:
-            return _Burst(1, math.ceil(channels / self.word))
+            return self._weight_burst(channels)
         if layer.operation == Operation.DEPTHWISE:
             weights = taps * len(range(*tile.outputs, accelerator.depthwise_lanes)) * accelerator.depthwise_lanes
         else:
             groups = len(range(*tile.outputs, accelerator.pe_rows)) * len(range(*tile.inputs, accelerator.pe_cols))
             weights = groups * taps * accelerator.pe_rows * accelerator.pe_cols
-        in_a_word = 8 * self.word // layer.weight_bits
-        return _Burst(1, math.ceil(weights / in_a_word))
+        return self._weight_burst(math.ceil(weights * layer.weight_bits / 8))
 
     def _trips(self, tile: _Tile) -> int:
         """Iterations of the compute loop, counted group by group."""
@@ -205,19 +243,23 @@ class _Simulation:
         return groups * pixels * self.layer.kernel_height * self.layer.kernel_width
 
     def _setup(self) -> float:
-        """Descriptor, parameters and table one after the other, by one port."""
-        parts = (32 * 4, math.ceil(self.layer.out_channels / self.word) * self.word * 8, 256)
-        cycles = self.timing.layer_overhead_cycles
-        for size in parts:
-            cycles += self._slot((_Burst(1, math.ceil(size / self.word)),), 0)
-        return cycles
+        """Parameters and table one after the other, by one port."""
+        parameters = math.ceil(self.layer.out_channels / self.word) * self.word * 8
+        return self.timing.layer_overhead_cycles + self._fetch(parameters) + self._fetch(256)
+
+    def _fetch(self, size: int) -> float:
+        return self._slot((self._weight_burst(size),), 0)
+
+    def _weight_burst(self, size: int) -> _Burst:
+        return _Burst(1, math.ceil(size / self.weight_word), width=self.weight_word // self.word)
 
     def _slot(self, transfers: tuple[_Burst, ...], busy: int) -> float:
         """Cycles until all transfers and the computation are done; equal slots are played once."""
         key = (transfers, busy)
         if key not in self.known_slots:
-            moved = self._play(transfers) if transfers else 0.0
-            self.known_slots[key] = max(float(busy), moved)
+            asking = tuple(burst for burst in transfers if not burst.is_kept)
+            kept = [burst.total + self.timing.pipeline_depth_cycles for burst in transfers if burst.is_kept]
+            self.known_slots[key] = max([float(busy), *kept, self._play(asking) if asking else 0.0])
         return self.known_slots[key]
 
     def _play(self, transfers: tuple[_Burst, ...]) -> float:
@@ -237,7 +279,7 @@ class _Simulation:
             chunk = pending[port]
             assert chunk is not None
             words, begins = chunk
-            channel_free = now + words * self.service
+            channel_free = now + words * transfers[port].width * self.service
             start = max(now, arrived[port] + (gap if begins else 0))
             started[port].append(start)
             asked[port] = max(asked[port], started[port][0])

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from cost_models.layer_columns import LayerColumns
 from cost_models.workload import Operation
-from hw_templates.accelerator import PARAMETERS, AcceleratorColumns
+from hw_templates.accelerator import PARAMETERS, AcceleratorColumns, ifmap_cols, weight_port_bytes
 
 Array = NDArray[Any]
 
@@ -35,7 +35,9 @@ class Engine:
     cols: Array
     pixels: Array
     lanes: Array
+    line: Array
     word: Array
+    weight_word: Array
     clock_mhz: Array
 
     @classmethod
@@ -47,7 +49,9 @@ class Engine:
             cols=values["pe_cols"],
             pixels=values["pe_pixels"],
             lanes=values["depthwise_lanes"],
+            line=ifmap_cols(accelerators).astype(dtype),
             word=values["axi_bits"] / dtype(8),
+            weight_word=weight_port_bytes(accelerators).astype(dtype),
             clock_mhz=values["clock_mhz"],
         )
 
@@ -148,8 +152,9 @@ class ChannelTiling:
     Attributes:
         outputs: groups computed at a time: of ``pe_rows``, or of ``depthwise_lanes``.
         inputs: groups of ``pe_cols``, or one.
-        out_words, in_words: bus words of the channels of one pixel; ``in_words`` runs along n for CONV, else along m.
-        weight_words: bus words of a weight tile, for each (class of m, class of n).
+        out_words, in_words: bus words of the channels of one pixel, or lines where they are in the map memory;
+            ``in_words`` runs along n for CONV, else along m.
+        weight_words: words of the weight port of a weight tile, for each (class of m, class of n).
         needs: words a bank that a full tile takes of ifmap (for one input position), weight and ofmap buffer
             (for one group of output pixels).
     """
@@ -166,16 +171,18 @@ class ChannelTiling:
         """The tiling for tile sizes [candidates, A]."""
         m = Split.of(layers.out_channels, tile_out)
         cell = engine.rows * engine.cols
+        out_words = m.groups(engine.rows if layers.writes_map else engine.word)
+        in_unit = engine.line if layers.reads_map else engine.word
         if layers.dense:
             n = Split.of(layers.in_channels, tile_in)
             outputs, inputs = m.groups(engine.rows), n.groups(engine.cols)
-            line = layers.taps * layers.weight_bytes * cell / engine.word
+            line = layers.taps * layers.weight_bytes * cell / engine.weight_word
             weight_words = {(a, b): outputs.at(a) * inputs.at(b) * line for a, b in CHANNEL_CLASSES}
             weight_lines = np.ceil(layers.taps * layers.weight_bytes * outputs.full * inputs.full)
-            needs = (inputs.full, weight_lines, outputs.full)
-            return cls(outputs, inputs, m.groups(engine.word), n.groups(engine.word), weight_words, needs)
+            needs = (n.groups(engine.line).full, weight_lines, outputs.full)
+            return cls(outputs, inputs, out_words, n.groups(in_unit), weight_words, needs)
         ones = np.ones_like(m.count)
-        outputs, words = m.groups(engine.lanes), m.groups(engine.word)
+        outputs = m.groups(engine.lanes)
         weight_bytes: list[Array]
         if layers.operation == Operation.DEPTHWISE:
             channel_bytes = layers.taps * layers.weight_bytes
@@ -184,14 +191,14 @@ class ChannelTiling:
             weight_bytes = [m.full, m.last]
         else:
             weight_bytes = [0 * ones, 0 * ones]
-        full, last = (np.ceil(size / engine.word) for size in weight_bytes)
+        full, last = (np.ceil(size / engine.weight_word) for size in weight_bytes)
         weight_words = {(a, b): last if a == LAST else full for a, b in CHANNEL_CLASSES}
-        needs = (np.ceil(m.full / engine.cols), np.ceil(weight_bytes[0] / cell), np.ceil(m.full / engine.rows))
-        return cls(outputs, Split(ones, ones, ones), words, words, weight_words, needs)
+        needs = (np.ceil(m.full / engine.line), np.ceil(weight_bytes[0] / cell), np.ceil(m.full / engine.rows))
+        return cls(outputs, Split(ones, ones, ones), out_words, m.groups(in_unit), weight_words, needs)
 
     @property
     def all_weight_words(self) -> Array:
-        """Bus words of all weight tiles."""
+        """Words of the weight port of all weight tiles."""
         m, n = self.outputs.count, self.inputs.count
         parts = (
             words * (1 if a == LAST else m - 1) * (1 if b == LAST else n - 1)
@@ -254,7 +261,7 @@ class PixelTiling:
             rows=rows,
             cols=cols,
             groups=groups,
-            halo_rows=Halo.of(rows, layers.in_height, layers.kernel_height, layers.stride, layers.padding),
+            halo_rows=Halo.of(rows, layers.in_height, layers.kernel_height, layers.stride, layers.top_padding),
             halo_cols=Halo.of(cols, layers.in_width, layers.kernel_width, layers.stride, layers.padding),
             taps=layers.taps,
             needs=(in_rows * col_slots, rows.full * groups.full),

@@ -1,6 +1,6 @@
 """How the tiles of a layer follow each other, and what that moves."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 import numpy as np
@@ -117,15 +117,23 @@ class PixelTiles:
         return lines
 
 
+_COUNTS = ("trips", "ifmap_words", "weight_words", "ofmap_words", "residual_words")
+
+
 @dataclass(frozen=True)
 class Traffic:
-    """Exact totals of a layer: bus words moved, and trips of the compute pipeline."""
+    """Exact totals of a layer: words that the ports move, each its own, and trips of the compute pipeline.
+
+    Where a map is in the map memory, its words are lines of that memory, and do not pass the DDR.
+    """
 
     trips: Array
     ifmap_words: Array
     weight_words: Array
     ofmap_words: Array
     residual_words: Array
+    reads_map: bool = False
+    writes_map: bool = False
 
     @classmethod
     def of(
@@ -141,9 +149,20 @@ class Traffic:
         ifmap_words = channels.in_words.total * pixels.area * ifmap_passes
         weight_words = channels.all_weight_words * weight_passes
         ofmap_words = channels.out_words.total * (layers.out_height * layers.out_width)
-        return cls(trips, ifmap_words, weight_words, ofmap_words, ofmap_words * float(layers.residual))
+        residual_words = ofmap_words * float(layers.residual)
+        maps = layers.reads_map, layers.writes_map
+        return cls(trips, ifmap_words, weight_words, ofmap_words, residual_words, *maps)
+
+    def times(self, repeats: Array | int) -> "Traffic":
+        """So many times this."""
+        return replace(self, **{name: getattr(self, name) * repeats for name in _COUNTS})
+
+    def plus(self, other: "Traffic") -> "Traffic":
+        """Both together."""
+        return replace(self, **{name: getattr(self, name) + getattr(other, name) for name in _COUNTS})
 
     @property
-    def words(self) -> Array:
-        """All words that pass the DDR, without the setup."""
-        return self.ifmap_words + self.weight_words + self.ofmap_words + self.residual_words
+    def map_words(self) -> Array:
+        """Words of maps that pass the DDR."""
+        words = self.residual_words if self.reads_map else self.residual_words + self.ifmap_words
+        return words if self.writes_map else words + self.ofmap_words

@@ -5,7 +5,7 @@ The same rules stand as ``static_assert`` in ``conv_engine/include/config.h``. T
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -34,6 +34,9 @@ class Accelerator:
         axi_bits: width of each memory port.
         clock_mhz: clock of the programmable logic.
         depthwise_lanes: channels that the depthwise unit computes in parallel, for each of ``pe_pixels``.
+        map_kib: memory in which maps stay on chip between layers, one of its two halves; 0 for none. With it, results
+            are post-processed ``pe_rows`` at a time instead of one AXI word.
+        weight_port_words: memory words that the weight port moves a cycle, 1 or 2.
 
     Raises:
         InvalidValueError: a parameter is illegal; the message says what would be legal.
@@ -49,12 +52,15 @@ class Accelerator:
     axi_bits: int
     clock_mhz: int
     depthwise_lanes: int
+    map_kib: int = 0
+    weight_port_words: int = 1
 
     def __post_init__(self) -> None:
         for field in fields(self):
-            value = getattr(self, field.name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                raise InvalidValueError(f"accelerator.{field.name}", value, "a positive whole number")
+            value, least = getattr(self, field.name), 0 if field.name == "map_kib" else 1
+            if not isinstance(value, int) or isinstance(value, bool) or value < least:
+                expected = "a positive whole number" if least else "a whole number, 0 or more"
+                raise InvalidValueError(f"accelerator.{field.name}", value, expected)
         for broken, name, expected in _rules(self):
             if broken:
                 raise InvalidValueError(f"accelerator.{name}", getattr(self, name), expected)
@@ -65,9 +71,13 @@ class Accelerator:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "Accelerator":
-        """The accelerator of a dictionary as :meth:`as_dict` makes it; unknown or missing fields are errors."""
+        """The accelerator of a dictionary as :meth:`as_dict` makes it; unknown or missing fields are errors.
+
+        Fields that have defaults may be missing, as they are in what was recorded before they existed.
+        """
         expected = {field.name for field in fields(cls)}
-        for name in sorted(expected ^ set(values)):
+        optional = {field.name for field in fields(cls) if field.default is not MISSING}
+        for name in sorted((expected ^ set(values)) - (optional - set(values))):
             raise InvalidValueError(
                 f"accelerator.{name}", values.get(name), "a known field" if name in values else "given"
             )
@@ -91,6 +101,8 @@ class AcceleratorColumns:
     axi_bits: IntArray
     clock_mhz: IntArray
     depthwise_lanes: IntArray
+    map_kib: IntArray
+    weight_port_words: IntArray
 
     @classmethod
     def of(cls, accelerators: Sequence[Accelerator]) -> "AcceleratorColumns":
@@ -123,15 +135,21 @@ def _rules(a: AnyAccelerator) -> list[tuple[Any, str, str]]:
         # One bus word fills whole banks, and one bus word of results leaves the array each cycle.
         (a.pe_rows % word != 0, "pe_rows", "a multiple of the bytes of an AXI word"),
         (a.pe_cols % word != 0, "pe_cols", "a multiple of the bytes of an AXI word"),
-        # A group of depthwise channels lies in one column group of the ifmap buffer and one row group of results.
+        ((a.weight_port_words != 1) & (a.weight_port_words != 2), "weight_port_words", "1 or 2"),
+        (a.axi_bits * a.weight_port_words > 128, "weight_port_words", "1 where axi_bits is 128"),
+        # Weights of a tile, and a gate, begin with a word of that port.
+        (a.pe_rows % (word * a.weight_port_words) != 0, "pe_rows", "a multiple of the bytes of the weight port"),
+        # A group of depthwise channels lies in one row group of results, and in one line of the ifmap buffer.
         (
-            (a.pe_rows % a.depthwise_lanes != 0) | (a.pe_cols % a.depthwise_lanes != 0),
+            (a.pe_rows % a.depthwise_lanes != 0)
+            | ((a.pe_cols % a.depthwise_lanes != 0) & (a.depthwise_lanes % a.pe_cols != 0)),
             "depthwise_lanes",
-            "a divisor of pe_rows and pe_cols",
+            "a divisor of pe_rows, and a divisor or multiple of pe_cols",
         ),
         (ifmap_depth(a) < 1, "ifmap_kib", "enough for one word in each bank"),
         (weight_depth(a) < 1, "weight_kib", "enough for one word of pe_rows x pe_cols weights"),
         (ofmap_depth(a) < 1, "ofmap_kib", "enough for one accumulator in each bank"),
+        ((a.map_kib > 0) & (map_depth(a) < 1), "map_kib", "0, or enough for one word in each bank"),
     ]
 
 
@@ -148,14 +166,24 @@ def axi_bytes(a: AnyAccelerator) -> Any:
     return a.axi_bits // 8
 
 
+def weight_port_bytes(a: AnyAccelerator) -> Any:
+    """Bytes that the weight port moves a cycle."""
+    return axi_bytes(a) * a.weight_port_words
+
+
+def ifmap_cols(a: AnyAccelerator) -> Any:
+    """Channels of a pixel that the ifmap buffer yields a cycle: enough for the PE array and for the depthwise unit."""
+    return _greater(a.pe_cols, a.depthwise_lanes)
+
+
 def ifmap_banks(a: AnyAccelerator) -> Any:
     """Banks of one half of the ifmap buffer; each holds AXI words and is read once a cycle."""
-    return a.pe_pixels * (a.pe_cols // axi_bytes(a))
+    return a.pe_pixels * (ifmap_cols(a) // axi_bytes(a))
 
 
 def ifmap_depth(a: AnyAccelerator) -> Any:
     """Words of each ifmap bank."""
-    return a.ifmap_kib * 1024 // (a.pe_pixels * a.pe_cols)
+    return a.ifmap_kib * 1024 // (a.pe_pixels * ifmap_cols(a))
 
 
 def weight_banks(a: AnyAccelerator) -> Any:
@@ -176,3 +204,23 @@ def ofmap_banks(a: AnyAccelerator) -> Any:
 def ofmap_depth(a: AnyAccelerator) -> Any:
     """Sums of each accumulator bank."""
     return a.ofmap_kib * 1024 // (ofmap_banks(a) * ACCUMULATOR_BYTES)
+
+
+def post_lanes(a: AnyAccelerator) -> Any:
+    """Results that are post-processed a cycle: all rows of the array where maps stay on chip, else one AXI word."""
+    with_map = np.where(a.map_kib > 0, a.pe_rows, axi_bytes(a))
+    return int(with_map) if isinstance(a, Accelerator) else with_map
+
+
+def map_banks(a: AnyAccelerator) -> Any:
+    """Banks of one half of the map memory, each of AXI words: it takes a line of results, and yields one of inputs."""
+    return _greater(a.pe_rows, ifmap_cols(a)) // axi_bytes(a)
+
+
+def map_depth(a: AnyAccelerator) -> Any:
+    """Words of each bank of the map memory."""
+    return a.map_kib * 1024 // _greater(a.pe_rows, ifmap_cols(a))
+
+
+def _greater(first: Any, second: Any) -> Any:
+    return max(first, second) if isinstance(first, int) else np.maximum(first, second)

@@ -21,7 +21,9 @@ _CHOICES: dict[str, tuple[int, ...]] = {
     "ofmap_kib": _BUFFER_SIZES_KIB,
     "axi_bits": (32, 64, 128),
     "clock_mhz": (),
-    "depthwise_lanes": (1, 2, 4, 8, 16),
+    "depthwise_lanes": (1, 2, 4, 8, 16, 24, 48),
+    "map_kib": (0, 8, 32, 128, 256),
+    "weight_port_words": (1, 2),
 }
 
 
@@ -42,7 +44,9 @@ class AcceleratorSpace:
     def choices(self) -> dict[str, tuple[int, ...]]:
         """Parameter to its choices, in the order of the parameters."""
         widths = tuple(bits for bits in _CHOICES["axi_bits"] if bits <= self.board.axi_bits_max)
-        return {**_CHOICES, "axi_bits": widths, "clock_mhz": self.board.clocks_mhz, **dict(self.narrowed)}
+        words = tuple(words for words in _CHOICES["weight_port_words"] if 64 * words <= self.board.axi_bits_max)
+        on_board = {"axi_bits": widths, "clock_mhz": self.board.clocks_mhz, "weight_port_words": words}
+        return {**_CHOICES, **on_board, **dict(self.narrowed)}
 
     def narrow(self, **choices: tuple[int, ...]) -> "AcceleratorSpace":
         """The part of this space in which the named parameters have only these choices.
@@ -68,12 +72,12 @@ class AcceleratorSpace:
         return tuple(self.choices.items())
 
     def decode(self, rows: IntArray) -> AcceleratorColumns:
-        """Accelerators of choice indices [n, 10]; not checked for legality."""
+        """Accelerators of choice indices [n, 12]; not checked for legality."""
         tables = self.choices.values()
         return AcceleratorColumns(*(np.asarray(t, dtype=np.int64)[rows[:, i]] for i, t in enumerate(tables)))
 
     def encode(self, columns: AcceleratorColumns) -> IntArray:
-        """[n, 10] choice indices of accelerators of this space.
+        """[n, 12] choice indices of accelerators of this space.
 
         Raises:
             InvalidValueError: a value is not among the choices.

@@ -8,7 +8,7 @@ from enum import IntEnum
 
 import numpy as np
 
-VERSION = 2
+VERSION = 3
 """Of the newest fields and values: an engine runs programs of its own version and of those before."""
 
 
@@ -65,6 +65,11 @@ FIELDS: tuple[tuple[str, str], ...] = (
     ("residual_multiplier", "scaling of the added map"),
     ("residual_shift", "and its rounding shift"),
     ("four_bit_weights", "1 where weights have 4 bits and lie two to a byte"),
+    ("group_layers", "layers from this one on that run together, band by band; 0 where it runs alone"),
+    ("band_height", "rows of a band of the group's result; 0 where it runs alone"),
+    ("ifmap_ring", "rows of the input map that the map memory holds; 0 where the map lies in memory"),
+    ("ofmap_ring", "rows of the output map that the map memory holds; 0 where the map goes to memory"),
+    ("map_half", "half of the map memory that is read; what stays on chip goes to the other"),
 )
 
 DESCRIPTOR_FIELDS = 32
@@ -79,6 +84,8 @@ COUNTERS = np.dtype([(name, "<u4") for name in ("compute_trips", "ifmap_words", 
 """What the engine writes back after each layer."""
 
 TABLE_BYTES = 256
+MAX_GROUP_LAYERS = 4
+"""Layers that the engine can run together."""
 MAX_CHANNELS = 2048
 
 
@@ -93,6 +100,7 @@ def c_header() -> str:
         "",
         f"constexpr int ISA_VERSION = {VERSION};",
         f"constexpr int DESCRIPTOR_FIELDS = {DESCRIPTOR_FIELDS};  // int32 values, some of them reserved",
+        f"constexpr int MAX_GROUP_LAYERS = {MAX_GROUP_LAYERS};",
         *(f"constexpr int OPERATION_{code.name} = {code.value};" for code in OperationCode),
         *(f"constexpr int LOOP_ORDER_{code.name} = {code.value};" for code in LoopOrderCode),
         *(f"constexpr int RESIDUAL_{code.name} = {code.value};" for code in ResidualCode),

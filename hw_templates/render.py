@@ -13,7 +13,7 @@ from hw_templates.accelerator import Accelerator
 from hw_templates.board import CONTROL_PORTS, Board
 
 _VERBATIM = {
-    "conv_engine": ("Makefile",),
+    "conv_engine": ("Makefile", "dataflow.svg"),
     "conv_engine/include": ("types.h", "load.h", "compute.h", "store.h", "conv_engine.h"),
     "conv_engine/src": ("load.cpp", "compute.cpp", "store.cpp", "conv_engine.cpp"),
     "conv_engine/tb": ("csim.cpp",),

@@ -12,9 +12,10 @@ import numpy.typing as npt
 
 from codesign.emit.quantise import QuantisedLayer, QuantisedNetwork
 from cost_models.mapping import LoopOrder, Mapping
+from cost_models.placement import IN_MEMORY, Placement, check_groups, map_halves
 from cost_models.workload import IMAGE, Layer, Operation
 from hw_templates import isa
-from hw_templates.accelerator import Accelerator, axi_bytes
+from hw_templates.accelerator import Accelerator, axi_bytes, weight_port_bytes
 from hw_templates.errors import InvalidValueError, UnsupportedLayerError
 
 Int8Array = npt.NDArray[np.int8]
@@ -84,14 +85,14 @@ def pack_weights(layer: Layer, weights: Int8Array, mapping: Mapping, accelerator
     """Weights as the engine fetches them, tile after tile, padded with zeros; shape [bytes].
 
     A dense tile is ordered [PE row group, PE column group, kernel row, kernel column, PE row, PE column], a depthwise
-    tile [lane group, kernel row, kernel column, lane]; each begins with a word of its own. Weights of 4 bits lie two to
-    a byte, the first in its lower half.
+    tile [lane group, kernel row, kernel column, lane]; each begins with a word of the weight port. Weights of 4 bits
+    lie two to a byte, the first in its lower half.
     """
     tiles = (_depthwise_tiles if layer.operation == Operation.DEPTHWISE else _dense_tiles)(
         layer, weights, mapping, accelerator
     )
     packed = [tile.reshape(-1) if layer.weight_bits == 8 else _halves(tile.reshape(-1)) for tile in tiles]
-    return np.concatenate([_pad_to(tile, axi_bytes(accelerator)) for tile in packed])
+    return np.concatenate([_pad_to(tile, weight_port_bytes(accelerator)) for tile in packed])
 
 
 def _depthwise_tiles(layer: Layer, weights: Int8Array, mapping: Mapping, accelerator: Accelerator) -> list[Int8Array]:
@@ -135,17 +136,24 @@ def pack_parameters(layer: QuantisedLayer, accelerator: Accelerator) -> Int8Arra
     return records.view(np.int8)
 
 
-def compile_program(network: QuantisedNetwork, mappings: Sequence[Mapping], accelerator: Accelerator) -> Program:
-    """Compile ``network`` with one mapping a layer for ``accelerator``.
+def compile_program(
+    network: QuantisedNetwork,
+    mappings: Sequence[Mapping],
+    accelerator: Accelerator,
+    placements: Sequence[Placement] = (),
+) -> Program:
+    """Compile ``network`` with one mapping a layer for ``accelerator``, and one placement unless all layers run alone.
 
     Raises:
         UnsupportedLayerError: a layer has more channels than the engine's parameter memory.
-        InvalidValueError: not one mapping a layer.
-        MappingError: a tile does not fit the accelerator's buffers.
+        InvalidValueError: not one mapping or placement a layer, or placements that do not go together.
+        MappingError: a tile or a map does not fit the accelerator's buffers.
     """
-    if len(mappings) != len(network.layers):
-        raise InvalidValueError("mappings", len(mappings), f"one for each of the {len(network.layers)} layers")
-    for quantised, mapping in zip(network.layers, mappings, strict=True):
+    placements = placements or [IN_MEMORY] * len(network.layers)
+    for name, values in (("mappings", mappings), ("placements", placements)):
+        if len(values) != len(network.layers):
+            raise InvalidValueError(name, len(values), f"one for each of the {len(network.layers)} layers")
+    for quantised, mapping, placement in zip(network.layers, mappings, placements, strict=True):
         layer = quantised.node.layer
         if layer.out_channels > isa.MAX_CHANNELS:
             raise UnsupportedLayerError(
@@ -153,8 +161,11 @@ def compile_program(network: QuantisedNetwork, mappings: Sequence[Mapping], acce
                 f"got {layer.out_channels}"
             )
         mapping.check(layer, accelerator)
+        placement.check(layer, accelerator)
+    check_groups(network.workload, placements)
+    halves = map_halves(network.workload, placements)
 
-    word = int(axi_bytes(accelerator))
+    word, aligned = int(axi_bytes(accelerator)), accelerator.weight_port_words
     descriptors = np.zeros(len(network.layers), dtype=isa.DESCRIPTOR)
     blocks: list[Int8Array] = []
     end = descriptors.nbytes // word
@@ -173,15 +184,23 @@ def compile_program(network: QuantisedNetwork, mappings: Sequence[Mapping], acce
 
     counter_word = end
     first = network.layers[0].node.layer
-    maps = {IMAGE: counter_word + len(network.layers) * isa.COUNTERS.itemsize // word}
+    # The weight port reads gates, which are maps.
+    maps = {IMAGE: _aligned(counter_word + len(network.layers) * isa.COUNTERS.itemsize // word, aligned)}
     end = maps[IMAGE] + map_words(first.in_channels, first.in_height, first.in_width, accelerator)
     image_words = end - maps[IMAGE]
     for index, (record, quantised, mapping) in enumerate(zip(descriptors, network.layers, mappings, strict=True)):
         layer = quantised.node.layer
-        maps[quantised.node.name] = end
+        maps[quantised.node.name] = _aligned(end, aligned)
+        end = maps[quantised.node.name]
         end += map_words(layer.out_channels, layer.out_height, layer.out_width, accelerator)
         record["counter_word"] = counter_word + index * isa.COUNTERS.itemsize // word
         _describe(record, quantised, mapping, maps)
+        record["ifmap_ring"], record["ofmap_ring"] = placements[index].ifmap_ring, placements[index].ofmap_ring
+        record["map_half"] = halves[index]
+        record["group_layers"] = placements[index].group_layers
+        if placements[index].group_layers:
+            first_band = placements[index + placements[index].group_layers - 1].bands[0]
+            record["band_height"] = first_band[1] - first_band[0]
 
     return Program(
         arena=b"".join([descriptors.tobytes(), *(block.tobytes() for block in blocks)]),
@@ -217,6 +236,11 @@ def _describe(record: np.void, quantised: QuantisedLayer, mapping: Mapping, maps
         record["residual_word"] = maps[node.residual]
         record["residual_multiplier"] = quantised.residual_multiplier
         record["residual_shift"] = quantised.residual_shift
+
+
+def _aligned(place: int, words: int) -> int:
+    """The first place from ``place`` on that is a multiple of so many words."""
+    return -(-place // words) * words
 
 
 def _pad_to(content: Int8Array, multiple: int) -> Int8Array:

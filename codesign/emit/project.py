@@ -12,6 +12,7 @@ from codesign.emit.program import Int8Array, compile_program, pack_map
 from codesign.emit.quantise import QuantisedNetwork
 from cost_models.estimate import Estimate
 from cost_models.mapping import Mapping
+from cost_models.placement import Placement
 from hw_templates import isa
 from hw_templates.accelerator import Accelerator
 from hw_templates.atomic_file import write_bytes_atomically
@@ -37,6 +38,11 @@ class Design:
         """One mapping a layer."""
         return tuple(layer.mapping for layer in self.estimate.layers)
 
+    @property
+    def placements(self) -> tuple[Placement, ...]:
+        """One placement a layer."""
+        return tuple(layer.placement for layer in self.estimate.layers)
+
 
 def project_files(design: Design, images: Int8Array, origin: dict[str, object]) -> dict[str, bytes]:
     """{path: content} of the whole project; equal arguments give equal bytes.
@@ -53,7 +59,7 @@ def project_files(design: Design, images: Int8Array, origin: dict[str, object]) 
     if len(images) == 0:
         raise InvalidValueError("images", 0, "at least one test image")
     hardware = render(design.accelerator, design.board)
-    program = compile_program(design.network, design.mappings, design.accelerator)
+    program = compile_program(design.network, design.mappings, design.accelerator, design.placements)
     golden = run_integer(design.network, images)
     stated = [
         (layer.compute_cycles, layer.ifmap_words, layer.weight_words, layer.ofmap_words)
@@ -127,7 +133,8 @@ Emitted by codesign: a convolution engine as HLS C++ and a quantised network as 
 |---|---|
 | PE array | {a.pe_rows} output channels x {a.pe_cols} input channels x {a.pe_pixels} pixels, {a.pack} products a DSP |
 | depthwise unit | {a.depthwise_lanes} channels x {a.pe_pixels} pixels |
-| buffers (each of two halves) | ifmap {a.ifmap_kib} KiB, weights {a.weight_kib} KiB, sums {a.ofmap_kib} KiB |
+| buffers (each of two halves) | ifmap {a.ifmap_kib} KiB, weights {a.weight_kib} KiB, sums {a.ofmap_kib} KiB, \
+maps that stay on chip {a.map_kib} KiB |
 | memory ports | {a.axi_bits} bits at {a.clock_mhz} MHz |
 | network | {len(design.network.layers)} layers |
 | predicted latency | {design.estimate.latency_ms:.4f} ms (analytical model, not measured) |

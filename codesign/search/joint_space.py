@@ -41,7 +41,7 @@ def distribution(choices: tuple[Choice, ...]) -> BaseDistribution:
 class JointSpace:
     """Pairs of a subnet of ``space`` and an accelerator of ``accelerators``.
 
-    A pair is one row of choice indices: the ``G`` genes of the subnet, then the 10 parameters of the accelerator.
+    A pair is one row of choice indices: the ``G`` genes of the subnet, then the 12 parameters of the accelerator.
     Optuna parameters carry the names of the genes (``stage1.block2.kernel``) and of the accelerator's fields
     (``pe_rows``). Only the parameters of blocks that a subnet has appear in a trial (define-by-run).
     """
@@ -70,7 +70,7 @@ class JointSpace:
         return hashlib.sha256(json.dumps(self.parameters).encode()).hexdigest()[:16]
 
     def present(self, rows: IntArray) -> NDArray[np.bool_]:
-        """[n, G + 10] which parameters the pairs of ``rows`` have: not those of absent blocks."""
+        """[n, G + 12] which parameters the pairs of ``rows`` have: not those of absent blocks."""
         mask = np.ones(rows.shape, dtype=bool)
         mask[:, : self.gene_count] = self.space.relevant(rows[:, : self.gene_count])
         return mask
@@ -87,7 +87,7 @@ class JointSpace:
         ]
 
     def encode_params(self, params: Mapping[str, Any]) -> IntArray:
-        """[G + 10] the row of Optuna parameters; parameters of absent blocks may be missing.
+        """[G + 12] the row of Optuna parameters; parameters of absent blocks may be missing.
 
         Raises:
             InvalidValueError: a parameter is missing, unknown or outside its choices.
@@ -108,7 +108,7 @@ class JointSpace:
         return row
 
     def encode(self, pair: Pair) -> IntArray:
-        """[G + 10] the row of a pair.
+        """[G + 12] the row of a pair.
 
         Raises:
             InvalidValueError: subnet or accelerator is not of this space.
@@ -125,5 +125,5 @@ class JointSpace:
         return Pair(self.space.decode(row[: self.gene_count]), self.columns(row[None])[0])
 
     def columns(self, rows: IntArray) -> AcceleratorColumns:
-        """The accelerators of pairs [n, G + 10], legal or not."""
+        """The accelerators of pairs [n, G + 12], legal or not."""
         return self.accelerators.decode(rows[:, self.gene_count :])

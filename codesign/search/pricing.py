@@ -2,12 +2,15 @@
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 from codesign.search.joint_space import IntArray, JointSpace
 from codesign.search.pareto import FloatArray
 from codesign.supernet.lowering import LayerIndex
 from cost_models.coefficients import Coefficients
-from cost_models.estimate import network_energy_mj, network_latency_cycles, price_layers
+from cost_models.estimate import network_energy_mj, network_latency_cycles
+from cost_models.fusion import BlockIndex
+from cost_models.layer_table import price_layers
 from cost_models.resources import RESOURCES, estimate_resources, excess
 from hw_templates.accelerator import AcceleratorColumns
 
@@ -15,8 +18,8 @@ from hw_templates.accelerator import AcceleratorColumns
 class PairPricer:
     """Prices subnets x accelerators of a joint space.
 
-    Each layer that occurs is priced once on each accelerator (that is the costly part, and it is cached); a subnet is
-    then a sum of looked-up numbers.
+    Each layer or block that occurs is priced once on each accelerator (that is the costly part, and it is cached); a
+    subnet is then a sum of looked-up numbers.
 
     Attributes:
         joint: the joint space; its board is the one priced for.
@@ -31,16 +34,16 @@ class PairPricer:
         self.pairs = 0
         self.candidates = 0
         self._index = LayerIndex(joint.space)
-        # [2, L] cycles and mJ of the layers on an accelerator; nan where not priced yet.
-        self._layer_costs: dict[bytes, FloatArray] = {}
+        # [2, L] or [2, L + K] cycles and mJ of layers and blocks on an accelerator; nan where not priced yet.
+        self._item_costs: dict[bytes, FloatArray] = {}
 
     @property
     def accelerators(self) -> int:
         """On how many different accelerators something was priced so far."""
-        return len(self._layer_costs)
+        return len(self._item_costs)
 
     def price(self, genes: IntArray, accelerators: IntArray) -> tuple[FloatArray, FloatArray]:
-        """(latency_ms, energy_mj), each [n, A], of subnets ``genes`` [n, G] on ``accelerators`` [A, 10].
+        """(latency_ms, energy_mj), each [n, A], of subnets ``genes`` [n, G] on ``accelerators`` [A, 12].
 
         Both are choice indices; the accelerators must be legal. Both results are inf where a layer has no legal
         mapping.
@@ -60,27 +63,48 @@ class PairPricer:
         latency_ms = network_latency_cycles(layer_cycles, coefficients) / (clock_mhz * 1e3)
         return latency_ms, network_energy_mj(dynamic_mj, latency_ms, board)
 
-    def _piece_costs(self, pieces: IntArray, accelerators: IntArray) -> tuple[FloatArray, FloatArray]:
-        """Latency in cycles and dynamic energy in mJ, each [p, A], of the pieces of these numbers [p]."""
-        runs = self._index.piece_layers[pieces]
+    def _piece_costs(self, pieces: IntArray, accelerators: IntArray) -> FloatArray:
+        """[2, p, A] latency in cycles and dynamic energy in mJ of the pieces of these numbers [p].
+
+        Where maps can stay on chip, an inverted residual is priced as one; elsewhere it is the sum of its layers.
+        """
+        costs = np.empty((2, len(pieces), len(accelerators)))
+        keeps = self.joint.accelerators.decode(accelerators).map_kib > 0
+        for chosen, items in ((~keeps, self._index.piece_layers), (keeps, self._index.piece_items)):
+            if chosen.any():
+                costs[:, :, chosen] = self._sums(items[pieces], accelerators[chosen])
+        return costs
+
+    def _sums(self, items: sparse.csr_array, accelerators: IntArray) -> FloatArray:
+        """[2, p, A] costs of sums of items, each a layer or a block."""
         keys = [row.tobytes() for row in accelerators]
-        unpriced = np.full((2, len(self._index.layers)), np.nan)
-        costs = np.stack([self._layer_costs.get(key, unpriced) for key in keys], axis=2)
+        unpriced = np.full((2, items.shape[1]), np.nan)
+        costs = np.stack([self._item_costs.get(key, unpriced) for key in keys], axis=2)
         missing = np.isnan(costs[0])
-        missing[np.setdiff1d(np.arange(len(missing)), runs.indices)] = False
+        missing[np.setdiff1d(np.arange(len(missing)), items.indices)] = False
         if missing.any():
             costs[:, missing] = self._price(accelerators, missing)
             for index in np.flatnonzero(missing.any(axis=0)):
-                self._layer_costs[keys[index]] = costs[:, :, index].copy()
-        return runs @ costs[0], runs @ costs[1]
+                self._item_costs[keys[index]] = costs[:, :, index].copy()
+        return np.stack([items @ costs[0], items @ costs[1]])
 
     def _price(self, accelerators: IntArray, wanted: NDArray[np.bool_]) -> FloatArray:
-        """[2, n] cycles and mJ of the layers x accelerators that are wanted [L, A]."""
-        joint = self.joint
-        columns = joint.accelerators.decode(accelerators)
-        table = price_layers(self._index.layers, columns, joint.accelerators.board, self.coefficients, wanted)
+        """[2, n] cycles and mJ of the layers and blocks x accelerators that are wanted, [L, A] or [L + K, A]."""
+        index, board = self._index, self.joint.accelerators.board
+        columns = self.joint.accelerators.decode(accelerators)
+        of_layers, of_blocks = np.split(wanted, [len(index.layers)])
+        table = price_layers(index.layers, columns, board, self.coefficients, of_layers)
         self.candidates += table.candidates
-        return np.stack([table.latency_cycles[wanted], table.energy_mj[wanted]])
+        costs = [np.stack([table.latency_cycles[of_layers], table.energy_mj[of_layers]])]
+        used = np.flatnonzero(of_blocks.any(axis=1))
+        if len(used):
+            of_blocks = of_blocks[used]
+            blocks = BlockIndex([index.blocks[block] for block in used]).price(
+                columns, board, self.coefficients, of_blocks
+            )
+            self.candidates += blocks.candidates
+            costs.append(np.stack([blocks.latency_cycles[of_blocks], blocks.energy_mj[of_blocks]]))
+        return np.concatenate(costs, axis=1)
 
     def resources(self, accelerators: AcceleratorColumns) -> IntArray:
         """[A, 5] what each accelerator needs, in the order of ``RESOURCES``."""

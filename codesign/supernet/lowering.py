@@ -15,6 +15,7 @@ from codesign.supernet.pieces import Piece
 from codesign.supernet.resnet_pieces import resnet_pieces
 from codesign.supernet.resnet_space import ResNetSpace
 from codesign.supernet.space import Genes, Space, Subnet
+from cost_models.block import Block, find_blocks
 from cost_models.workload import IMAGE, Layer, Node, Workload
 from hw_templates.errors import InvalidValueError
 
@@ -74,21 +75,32 @@ class LayerIndex:
         space: the space.
         layers: the different layers of all its subnets, [L] in a fixed order.
         piece_layers: sparse [pieces, L], how often each piece runs each layer.
+        blocks: the different inverted residuals among its pieces, [K] in a fixed order.
+        piece_items: sparse [pieces, L + K], the block that each piece is, or how often it runs each layer.
     """
 
     def __init__(self, space: Space) -> None:
         self.space = space
         self._pieces = pieces_of(space)
         columns: dict[Layer, int] = {}
-        entries = [
-            (number, columns.setdefault(node.layer, len(columns)))
-            for number, nodes in enumerate(self._nodes(), start=1)
-            for node in nodes
-        ]
+        blocks: dict[Block, int] = {}
+        entries, piece_blocks = [], [-1]
+        for number, nodes in enumerate(self._nodes(), start=1):
+            entries += [(number, columns.setdefault(node.layer, len(columns))) for node in nodes]
+            found = find_blocks(nodes)
+            is_block = len(found) == 1 and len(found[0][1].layers) == len(nodes)
+            piece_blocks.append(blocks.setdefault(found[0][1], len(blocks)) if is_block else -1)
         self.layers: tuple[Layer, ...] = tuple(columns)
+        self.blocks: tuple[Block, ...] = tuple(blocks)
         rows, layer_columns = np.array(entries).T
-        shape = (1 + int(rows.max()), len(columns))
-        self.piece_layers = sparse.csr_array((np.ones(len(entries)), (rows, layer_columns)), shape=shape)
+        block = np.array(piece_blocks)
+        self.piece_layers = _counts(rows, layer_columns, (len(block), len(columns)))
+        alone, whole = block[rows] < 0, np.flatnonzero(block >= 0)
+        self.piece_items = _counts(
+            np.concatenate([rows[alone], whole]),
+            np.concatenate([layer_columns[alone], len(columns) + block[whole]]),
+            (len(block), len(columns) + len(blocks)),
+        )
 
     def _nodes(self) -> Iterator[list[Node]]:
         """Nodes of every piece with every choice, in the order of their numbers; :meth:`pieces` counts alike."""
@@ -127,3 +139,8 @@ class LayerIndex:
         """[pieces, A] costs of the pieces, of the costs [L, A] of the layers; inf where one of its layers has inf."""
         costs: FloatArray = self.piece_layers @ layer_costs
         return costs
+
+
+def _counts(rows: IntArray, columns: IntArray, shape: tuple[int, int]) -> sparse.csr_array:
+    """How often each (row, column) occurs."""
+    return sparse.csr_array((np.ones(len(rows)), (rows, columns)), shape=shape)

@@ -24,6 +24,8 @@ from codesign.supernet.lowering import lower
 from codesign.supernet.space import Space, Subnet
 from codesign.verbs.context import Searched, Trained, load_searched, load_weights
 from cost_models.estimate import Estimate, price
+from cost_models.fusion import fallbacks
+from cost_models.placement import Placement
 from cost_models.resources import RESOURCES, estimate_resources
 from cost_models.workload import Workload
 from hw_templates.accelerator import Accelerator
@@ -206,15 +208,16 @@ def _sections(results: Results) -> list[Section]:
         Section(
             "The winner's layers",
             "Cycles that the cost model predicts for each layer, by what bounds it; the compute trips are exact and "
-            "equal those that csim counted.",
+            "equal those that csim counted. " + _kept_maps(results),
             "layers.png",
             _layer_table(results),
         ),
         Section(
             "Resources",
             f"PE array {a.pe_rows} x {a.pe_cols} x {a.pe_pixels}, {a.pack} products a DSP slice, {a.depthwise_lanes} "
-            f"depthwise lanes, buffers of twice {a.ifmap_kib} / {a.weight_kib} / {a.ofmap_kib} KiB, {a.axi_bits}-bit "
-            f"ports, {a.clock_mhz} MHz. DSP slices and block memories follow from the C++; LUT and FF are estimates.",
+            f"depthwise lanes, buffers of twice {a.ifmap_kib} / {a.weight_kib} / {a.ofmap_kib} KiB, for maps that stay "
+            f"on chip twice {a.map_kib} KiB, {a.axi_bits}-bit ports, {a.clock_mhz} MHz. DSP slices and block memories "
+            "follow from the C++; LUT and FF are estimates.",
             "resources.png",
         ),
         Section(
@@ -231,8 +234,22 @@ def _sections(results: Results) -> list[Section]:
     ]
 
 
+def _kept_maps(results: Results) -> str:
+    """Which blocks keep maps on chip, and why the others do not."""
+    placements = [layer.placement for layer in results.estimate.layers]
+    alone = fallbacks(results.workload, placements, results.winner.accelerator)
+    kept = sum(placement.ofmap_ring > 0 for placement in placements)
+    return f"{kept} of {len(placements)} maps never leave the chip." + "".join(f" {sentence}." for sentence in alone)
+
+
+def _placed(placement: Placement) -> str:
+    """Where the input and the output map are, and in how many bands the layer runs."""
+    places = (f"{ring} rows on chip" if ring else "DDR" for ring in (placement.ifmap_ring, placement.ofmap_ring))
+    return " → ".join(places) + (f", {len(placement.bands)} bands" if len(placement.bands) > 1 else "")
+
+
 def _layer_table(results: Results) -> Table:
-    headings = ("layer", "shape", "tile", "cycles", "compute trips", "DDR bytes", "bound by")
+    headings = ("layer", "shape", "tile", "maps", "cycles", "compute trips", "DDR bytes", "bound by")
     rows = []
     for node, layer in zip(results.workload, results.estimate.layers, strict=True):
         shape, mapping = node.layer, layer.mapping
@@ -243,6 +260,7 @@ def _layer_table(results: Results) -> Table:
                 f"{shape.in_channels} → {shape.out_channels}, {shape.out_height}x{shape.out_width}",
                 f"{mapping.tile_out_channels}, {mapping.tile_in_channels}, "
                 f"{mapping.tile_height}x{mapping.tile_width}, {mapping.loop_order.replace('_', ' ')}",
+                _placed(layer.placement),
                 f"{layer.latency_cycles:,.0f}",
                 f"{layer.compute_cycles:,}",
                 f"{layer.ddr_bytes:,}",

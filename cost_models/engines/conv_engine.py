@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cost_models.coefficients import Coefficients, LatencyCoefficients, load_coefficients
-from cost_models.estimate import PricedCases, price_mapped
 from cost_models.layer_columns import LayerColumns, by_kind
+from cost_models.layer_table import PricedCases, price_mapped
 from cost_models.mapping import LoopOrder
 from cost_models.measurement import OWN_ENGINE, Measurement
 from cost_models.timing_model import FloatArray, Parameter

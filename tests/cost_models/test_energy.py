@@ -11,8 +11,8 @@ from random_layers import random_case, random_layers, walk_steps
 
 from cost_models.coefficients import load_coefficients
 from cost_models.energy import buffer_bytes, ddr_bytes, dynamic_energy_mj
-from cost_models.estimate import price_layers, price_mapped
 from cost_models.layer_columns import LayerColumns
+from cost_models.layer_table import price_layers, price_mapped
 from cost_models.mapping import LoopOrder, Mapping
 from cost_models.simulator import simulate
 from cost_models.tiling import ChannelTiling, Engine

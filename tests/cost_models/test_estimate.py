@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from cost_models.coefficients import load_coefficients
-from cost_models.estimate import Estimate, network_energy_mj, network_latency_cycles, price, price_layers
+from cost_models.estimate import Estimate, network_energy_mj, network_latency_cycles, price
+from cost_models.layer_table import price_layers
 from cost_models.workload import IMAGE, Activation, Layer, Node, Operation, Workload
 from hw_templates.accelerator import Accelerator
 from hw_templates.accelerator_space import AcceleratorSpace

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from random_layers import random_layers
 
 from cost_models.coefficients import load_coefficients
-from cost_models.estimate import price_layers, price_mapped
 from cost_models.layer_columns import LayerColumns
+from cost_models.layer_table import price_layers, price_mapped
 from cost_models.mapping import LoopOrder, Mapping, channel_units, enumerate_mappings
 from cost_models.workload import Layer, Operation
 from hw_templates.accelerator import Accelerator, AcceleratorColumns

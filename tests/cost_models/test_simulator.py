@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from random_layers import random_case, random_layers
 
 from cost_models.coefficients import load_coefficients
-from cost_models.estimate import price_mapped
 from cost_models.layer_columns import LayerColumns
+from cost_models.layer_table import price_mapped
 from cost_models.mapping import LoopOrder, Mapping
 from cost_models.simulator import simulate
 from cost_models.workload import Layer, Operation

@@ -1,6 +1,7 @@
 """The order of tiles against the loops themselves."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -111,4 +112,7 @@ def test_traffic_by_hand() -> None:
     assert traffic.ifmap_words[0] == 2 * 16 * 2
     assert traffic.weight_words[0] == 2 * 16 * 16 // 8
     assert traffic.ofmap_words[0] == traffic.residual_words[0] == 16 * 3
-    assert traffic.words[0] == 64 + 64 + 48 + 48
+    assert traffic.map_words[0] == 64 + 48 + 48
+    assert replace(traffic, reads_map=True, writes_map=True).map_words[0] == 48
+    twice = traffic.times(2)
+    assert (twice.plus(traffic).trips[0], twice.plus(traffic).weight_words[0]) == (3 * 32, 3 * 64)

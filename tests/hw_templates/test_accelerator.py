@@ -33,7 +33,22 @@ def test_shapes_worked_out_by_hand() -> None:
         ({"axi_bits": 48}, r"accelerator\.axi_bits: must be 32, 64 or 128, got 48"),
         ({"pe_rows": 12}, r"accelerator\.pe_rows: must be a multiple of the bytes of an AXI word, got 12"),
         ({"pe_cols": 4}, r"accelerator\.pe_cols: must be a multiple"),
-        ({"depthwise_lanes": 16}, r"accelerator\.depthwise_lanes: must be a divisor of pe_rows and pe_cols"),
+        ({"depthwise_lanes": 6}, r"accelerator\.depthwise_lanes: must be a divisor of pe_rows, and a divisor or mult"),
+        (
+            {"pe_cols": 24, "depthwise_lanes": 16},
+            r"accelerator\.depthwise_lanes: must be a divisor of pe_rows, and a divisor or multiple",
+        ),
+        ({"weight_port_words": 3}, r"accelerator\.weight_port_words: must be 1 or 2, got 3"),
+        (
+            {"pe_cols": 16, "axi_bits": 128, "weight_port_words": 2},
+            r"weight_port_words: must be 1 where axi_bits",
+        ),
+        (
+            {"pe_rows": 8, "weight_port_words": 2},
+            r"accelerator\.pe_rows: must be a multiple of the bytes of the wei",
+        ),
+        ({"map_kib": -1}, r"accelerator\.map_kib: must be a whole number, 0 or more, got -1"),
+        ({"pe_rows": 2048, "ofmap_kib": 512, "map_kib": 1}, r"accelerator\.map_kib: must be 0, or enough for one word"),
         ({"pe_pixels": 0}, r"accelerator\.pe_pixels: must be a positive whole number, got 0"),
         ({"clock_mhz": 99.5}, r"accelerator\.clock_mhz: must be a positive whole number"),
         ({"pe_rows": 64, "pe_pixels": 16, "ofmap_kib": 2}, r"accelerator\.ofmap_kib: must be enough"),
@@ -47,7 +62,8 @@ def test_illegal_parameters_are_named(change: dict[str, int], message: str) -> N
 
 def test_columns_and_single_values_share_rules_and_shapes() -> None:
     rng = np.random.default_rng(0)
-    choices = ((4, 8, 12, 16), (4, 8, 16), (1, 3), (1, 2), (1, 2), (1, 2), (1, 2), (32, 64, 128), (100,), (1, 4, 8))
+    sides, sizes, ports, lanes = (4, 8, 12, 16), (1, 2), (32, 64, 128), (1, 4, 8, 16)
+    choices = (sides, (4, 8, 16), (1, 3), sizes, sizes, sizes, sizes, ports, (100,), lanes, (0, 2), (1, 2))
     rows = [tuple(int(rng.choice(c)) for c in choices) for _ in range(300)]
     columns = AcceleratorColumns(*(np.array(column) for column in zip(*rows, strict=True)))
     legal = is_legal(columns)

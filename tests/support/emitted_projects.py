@@ -1,13 +1,16 @@
 """Projects of random networks with random mappings, whose trips the cost model states."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from random_networks import network_of_every_operation, random_mapping
+from random_networks import network_of_blocks, network_of_every_operation, random_mapping, random_placements
 
 from codesign.emit.project import Design, project_files, write_project
+from codesign.emit.quantised_network import QuantisedNetwork
 from cost_models.coefficients import load_coefficients
 from cost_models.estimate import price_mappings
+from cost_models.placement import IN_MEMORY, Placement
 from hw_templates.accelerator import Accelerator
 from hw_templates.board import load_board
 
@@ -21,10 +24,35 @@ def emit_random_project(
     """
     rng = np.random.default_rng(seed)
     network = network_of_every_operation(rng, extreme)
+    shape = (images, *_image_shape(network))
+    pixels = rng.choice([-128, 127], shape) if extreme else rng.integers(-128, 128, shape)
+    _write(folder, network, [IN_MEMORY] * len(network.layers), accelerator, pixels, rng)
+
+
+def emit_fused_project(folder: Path, accelerator: Accelerator, seed: int) -> tuple[Placement, ...]:
+    """Write a project of inverted residuals, run in ways and tiled at random; returns the ways."""
+    rng = np.random.default_rng(seed)
+    network = network_of_blocks(rng)
+    placements = random_placements(network.workload, accelerator, rng)
+    _write(folder, network, placements, accelerator, rng.integers(-128, 128, (2, *_image_shape(network))), rng)
+    return placements
+
+
+def _image_shape(network: QuantisedNetwork) -> tuple[int, int, int]:
+    first = network.layers[0].node.layer
+    return first.in_channels, first.in_height, first.in_width
+
+
+def _write(
+    folder: Path,
+    network: QuantisedNetwork,
+    placements: Sequence[Placement],
+    accelerator: Accelerator,
+    pixels: np.ndarray,
+    rng: np.random.Generator,
+) -> None:
     mappings = [random_mapping(layer.node.layer, accelerator, rng) for layer in network.layers]
     board = load_board("zcu104")
-    estimate = price_mappings(network.workload, mappings, accelerator, board, load_coefficients())
-    first = network.layers[0].node.layer
-    shape = (images, first.in_channels, first.in_height, first.in_width)
-    pixels = (rng.choice([-128, 127], shape) if extreme else rng.integers(-128, 128, shape)).astype(np.int8)
-    write_project(folder, project_files(Design(network, accelerator, board, estimate), pixels, {"seed": seed}))
+    estimate = price_mappings(network.workload, mappings, accelerator, board, load_coefficients(), placements)
+    design = Design(network, accelerator, board, estimate)
+    write_project(folder, project_files(design, pixels.astype(np.int8), {}))

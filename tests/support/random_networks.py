@@ -3,8 +3,10 @@
 import numpy as np
 
 from codesign.emit.quantise import QuantisedLayer, QuantisedNetwork
+from cost_models.block import find_blocks, plans_of
 from cost_models.mapping import LoopOrder, Mapping
-from cost_models.workload import IMAGE, Activation, Layer, Node, Operation
+from cost_models.placement import IN_MEMORY, Placement
+from cost_models.workload import IMAGE, Activation, Layer, Node, Operation, Workload
 from hw_templates.accelerator import Accelerator
 from hw_templates.errors import MappingError
 
@@ -77,10 +79,25 @@ class NetworkBuilder:
         drawn = self._rng.choice([-end, end - 1], shape) if self._extreme else self._rng.integers(-end, end, shape)
         return drawn.astype(np.int8)
 
-    def _add(self, layer: Layer, gate: str | None = None, adds_last: bool = False) -> None:
+    def inverted_residual(
+        self, kernel: int, stride: int, expands: bool = True, squeezes: bool = False, residual: bool = False
+    ) -> None:
+        """A dense layer, a depthwise one, squeeze-and-excite, and a dense layer that may add the block's input."""
+        trunk, channels = self._last, self._shape[0]
+        if expands:
+            self.convolution(1, 1)
+        self.depthwise(kernel, stride)
+        if squeezes:
+            self.squeeze_excite()
+        out = channels if residual else int(self._rng.integers(3, 40))
+        layer = Layer(Operation.CONV, self._shape[0], out, *self._shape[1:], residual=residual)
+        self._add(layer, residual=trunk if residual else None)
+
+    def _add(self, layer: Layer, gate: str | None = None, residual: str | None = None, adds_last: bool = False) -> None:
         rng, count = self._rng, layer.out_channels
         name = f"layer{len(self._layers)}"
-        residual = self._last if layer.residual else None
+        if layer.residual and residual is None:
+            residual = self._last
         node = Node(name, layer, self._last, Activation.IDENTITY, gate, residual, adds_last)
         # Shifts that bring typical sums into int8, some too small so that saturation is met.
         product = 70 if layer.operation.is_pool else 5000 * 2.0 ** (layer.weight_bits - 8)
@@ -121,6 +138,37 @@ def network_of_every_operation(rng: np.random.Generator, extreme: bool = False) 
     builder.pool()
     builder.convolution(1, 1)
     return builder.network()
+
+
+def network_of_blocks(rng: np.random.Generator) -> QuantisedNetwork:
+    """Inverted residuals: with and without expansion, stride, residual and squeeze-and-excite."""
+    builder = NetworkBuilder(rng)
+    builder.inverted_residual(3, 1, expands=False)
+    builder.inverted_residual(5, 2)
+    builder.inverted_residual(int(rng.choice([3, 7])), 1, squeezes=True)
+    builder.inverted_residual(5, 1, residual=True)
+    builder.inverted_residual(3, 2, squeezes=True, expands=False)
+    builder.pool()
+    builder.convolution(1, 1)
+    return builder.network()
+
+
+def random_placements(workload: Workload, accelerator: Accelerator, rng: np.random.Generator) -> tuple[Placement, ...]:
+    """A way to run each block of a network, of those whose maps the accelerator holds."""
+    placements = [IN_MEMORY] * len(workload)
+    for first, block in find_blocks(workload.nodes):
+        plans = plans_of(block)
+        for _ in range(1000):
+            parts = plans[int(rng.integers(len(plans)))].parts
+            chosen = [placement for part in parts for placement in part[int(rng.integers(len(part)))]]
+            try:
+                for layer, placement in zip(block.layers, chosen, strict=True):
+                    placement.check(layer, accelerator)
+            except MappingError:
+                continue
+            placements[first : first + len(chosen)] = chosen
+            break
+    return tuple(placements)
 
 
 def random_mapping(layer: Layer, accelerator: Accelerator, rng: np.random.Generator) -> Mapping:

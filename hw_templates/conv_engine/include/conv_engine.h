@@ -3,5 +3,5 @@
 
 #include "types.h"
 
-extern "C" void conv_engine(const Word* ifmap_port, const Word* weight_port, const Word* residual_port,
+extern "C" void conv_engine(const Word* ifmap_port, const WeightWord* weight_port, const Word* residual_port,
                             Word* ofmap_port, int program_word, int layer_count);

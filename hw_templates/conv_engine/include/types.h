@@ -11,12 +11,19 @@ struct Word {
     int8_t byte[AXI_BYTES];
 };
 
+// What the weight port moves in one cycle; it fills neighbouring banks.
+struct WeightWord {
+    Word word[WEIGHT_PORT_WORDS];
+};
+
 // One half of each ping-pong buffer. Both halves exist as arrays of their own, so that a stage that fills one
 // and a stage that reads the other share nothing.
 typedef Word IfmapBuffer[IFMAP_BANKS][IFMAP_DEPTH];
 typedef Word WeightBuffer[WEIGHT_BANKS][WEIGHT_DEPTH];
 typedef int32_t OfmapBuffer[OFMAP_BANKS][OFMAP_DEPTH];
 typedef Word ResidualBuffer[RESIDUAL_DEPTH];
+// Maps that stay on chip, pixel by pixel: the channel words of a pixel go round the banks.
+typedef Word MapBuffer[MAP_BANKS][MAP_DEPTH];
 
 // Post-processing of one output channel: (sum + bias) * multiplier >> shift, rounded.
 struct ChannelParameters {
@@ -25,9 +32,14 @@ struct ChannelParameters {
     uint8_t shift;
 };
 
-// One copy of the activation table and one bank of parameters for each channel of a word.
-typedef ChannelParameters ParameterMemory[AXI_BYTES][PARAMETER_DEPTH];
-typedef int8_t ActivationTables[AXI_BYTES][256];
+// One copy of the activation table and one bank of parameters for each requantiser.
+typedef ChannelParameters ParameterMemory[POST_LANES][PARAMETER_DEPTH];
+typedef int8_t ActivationTables[POST_LANES][256];
+
+// Rows of a layer's result that one run of it makes; all of them unless it runs band by band.
+struct Window {
+    int begin, end;
+};
 
 // Shape of one layer's tiles that every stage needs; fixed while a layer runs.
 struct TileShape {
@@ -52,7 +64,8 @@ struct Tile {
     bool ifmap_half, weight_half, ofmap_half;
 };
 
-// Trip counts of the stages, written back after each layer; they are what the cost model states.
+// Trip counts of the stages, written back after each layer; they are what the cost model states. Where a map stays on
+// chip, lines of the map memory count instead of words of a port.
 struct Counters {
     uint32_t compute_trips;
     uint32_t ifmap_words;
@@ -64,7 +77,8 @@ inline int ceil_div(int a, int b) { return (a + b - 1) / b; }
 inline int lesser(int a, int b) { return a < b ? a : b; }
 inline int greater(int a, int b) { return a > b ? a : b; }
 
-// Words that hold so many weights.
+// Memory words that hold so many weights of a tile, which ends with a whole word of the weight port.
 inline int weight_words(const Descriptor& d, int weights) {
-    return d.four_bit_weights ? ceil_div(weights, 2 * AXI_BYTES) : ceil_div(weights, AXI_BYTES);
+    const int bytes = d.four_bit_weights ? ceil_div(weights, 2) : weights;
+    return ceil_div(bytes, AXI_BYTES * WEIGHT_PORT_WORDS) * WEIGHT_PORT_WORDS;
 }

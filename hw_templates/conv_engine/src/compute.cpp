@@ -37,17 +37,18 @@ void read_weights(const WeightBuffer& weights, bool four_bit, int step, int8_t (
     }
 }
 
-// The activations that one tap needs: PE_COLS channels of each of PE_PIXELS output pixels; `outside` outside the map.
+// The activations that one tap needs: a line of IFMAP_COLS channels of each of PE_PIXELS output pixels; `outside` outside
+// the map.
 void read_activations(const Descriptor& d, const TileShape& shape, const Tile& tile, const IfmapBuffer& ifmap,
-                      int channel_group, int out_row, int pixel_group, int tap_row, int tap_col, int8_t outside,
-                      int8_t (&activations)[PE_PIXELS][PE_COLS]) {
+                      int channel_line, int out_row, int pixel_group, int tap_row, int tap_col, int8_t outside,
+                      int8_t (&activations)[PE_PIXELS][IFMAP_COLS]) {
 #pragma HLS INLINE
     const int row = out_row * d.stride + tap_row;
     const int map_row = tile.row * d.stride - d.padding + row;
     const bool row_inside = map_row >= 0 && map_row < d.in_height;
     const int shift = tap_col / d.stride;
     const int phase = tap_col % d.stride;
-    const int line = (channel_group * shape.in_rows + row) * d.stride * shape.slots_per_phase;
+    const int line = (channel_line * shape.in_rows + row) * d.stride * shape.slots_per_phase;
 
     Word fetched[IFMAP_BANKS];
 #pragma HLS ARRAY_PARTITION variable = fetched complete  // registers
@@ -66,7 +67,7 @@ void read_activations(const Descriptor& d, const TileShape& shape, const Tile& t
         const int across = (lane + shift) % PE_PIXELS;
         const int map_col = (tile.col + pixel_group * PE_PIXELS + lane) * d.stride - d.padding + tap_col;
         const bool inside = row_inside && map_col >= 0 && map_col < d.in_width;
-        for (int c = 0; c < PE_COLS; ++c) {
+        for (int c = 0; c < IFMAP_COLS; ++c) {
 #pragma HLS UNROLL  // wires and a mask
             const Word& word = fetched[across * WORDS_PER_COL_GROUP + c / AXI_BYTES];
             activations[lane][c] = inside ? word.byte[c % AXI_BYTES] : outside;
@@ -75,8 +76,8 @@ void read_activations(const Descriptor& d, const TileShape& shape, const Tile& t
 }
 
 // Dense layers: sums over PE_COLS input channels for PE_ROWS x PE_PIXELS results each cycle.
-void accumulate_dense(const int8_t (&activations)[PE_PIXELS][PE_COLS], const int8_t (&weights)[LINE_WEIGHTS],
-                      int32_t (&sums)[PE_ROWS][PE_PIXELS]) {
+void accumulate_dense(const int8_t (&activations)[PE_PIXELS][IFMAP_COLS], int first_col,
+                      const int8_t (&weights)[LINE_WEIGHTS], int32_t (&sums)[PE_ROWS][PE_PIXELS]) {
 #pragma HLS INLINE
     for (int row = 0; row < PE_ROWS; row += PACK) {
 #pragma HLS UNROLL  // the PE array
@@ -84,7 +85,7 @@ void accumulate_dense(const int8_t (&activations)[PE_PIXELS][PE_COLS], const int
 #pragma HLS UNROLL
             for (int col = 0; col < PE_COLS; ++col) {
 #pragma HLS UNROLL
-                const int8_t activation = activations[pixel][col];
+                const int8_t activation = activations[pixel][first_col + col];
                 const int8_t weight = weights[row * PE_COLS + col];
                 if (PACK == 1) {
                     sums[row][pixel] += weight * activation;
@@ -116,11 +117,13 @@ pe_loop:
 #pragma HLS PIPELINE II = 1  // one merged loop: it never drains between channels, pixels and taps
 #pragma HLS DEPENDENCE variable = ofmap inter false  // each sum is read and written once a tile
         const int target = (row_group * tile.rows + out_row) * shape.pixel_groups + pixel_group;
-        int8_t activations[PE_PIXELS][PE_COLS];
+        const int channel = col_group * PE_COLS;
+        int8_t activations[PE_PIXELS][IFMAP_COLS];
 #pragma HLS ARRAY_PARTITION variable = activations complete dim = 0  // registers
         int8_t operands[LINE_WEIGHTS];
 #pragma HLS ARRAY_PARTITION variable = operands complete  // registers
-        read_activations(d, shape, tile, ifmap, col_group, out_row, pixel_group, tap_row, tap_col, 0, activations);
+        read_activations(d, shape, tile, ifmap, channel / IFMAP_COLS, out_row, pixel_group, tap_row, tap_col, 0,
+                         activations);
         read_weights(weights, d.four_bit_weights != 0, row_group * taps + tap, operands);
         if (tap == 0) {
             for (int row = 0; row < PE_ROWS; ++row) {
@@ -131,7 +134,7 @@ pe_loop:
                 }
             }
         }
-        accumulate_dense(activations, operands, sums);
+        accumulate_dense(activations, channel % IFMAP_COLS, operands, sums);
         if (tap == taps - 1) {
             for (int row = 0; row < PE_ROWS; ++row) {
 #pragma HLS UNROLL  // every bank is written at once
@@ -165,7 +168,7 @@ pe_loop:
 }
 
 // Channel-wise layers: DEPTHWISE_LANES channels of PE_PIXELS results each cycle.
-void accumulate_channelwise(const int8_t (&activations)[PE_PIXELS][PE_COLS], const int8_t (&weights)[LINE_WEIGHTS],
+void accumulate_channelwise(const int8_t (&activations)[PE_PIXELS][IFMAP_COLS], const int8_t (&weights)[LINE_WEIGHTS],
                             int first_col, int first_weight, bool weightless,
                             int32_t (&sums)[DEPTHWISE_LANES][PE_PIXELS]) {
 #pragma HLS INLINE
@@ -190,7 +193,7 @@ void accumulate_channelwise(const int8_t (&activations)[PE_PIXELS][PE_COLS], con
 }
 
 // Max pool: the greater of what was found so far and of each activation, in place of sums.
-void take_greater(const int8_t (&activations)[PE_PIXELS][PE_COLS], int first_col,
+void take_greater(const int8_t (&activations)[PE_PIXELS][IFMAP_COLS], int first_col,
                   int32_t (&greatest)[DEPTHWISE_LANES][PE_PIXELS]) {
 #pragma HLS INLINE
     for (int lane = 0; lane < DEPTHWISE_LANES; ++lane) {
@@ -220,12 +223,12 @@ lane_loop:
 #pragma HLS PIPELINE II = 1  // one merged loop, as in the PE array
         const int channel = lane_group * DEPTHWISE_LANES;
         const int weight_at = (lane_group * taps + tap) * DEPTHWISE_LANES;
-        int8_t activations[PE_PIXELS][PE_COLS];
+        int8_t activations[PE_PIXELS][IFMAP_COLS];
 #pragma HLS ARRAY_PARTITION variable = activations complete dim = 0  // registers
         int8_t operands[LINE_WEIGHTS];
 #pragma HLS ARRAY_PARTITION variable = operands complete  // registers
         const int step = weightless ? 0 : weight_at / LINE_WEIGHTS;
-        read_activations(d, shape, tile, ifmap, channel / PE_COLS, out_row, pixel_group, tap_row, tap_col, least,
+        read_activations(d, shape, tile, ifmap, channel / IFMAP_COLS, out_row, pixel_group, tap_row, tap_col, least,
                          activations);
         read_weights(weights, d.four_bit_weights != 0, step, operands);
         if (tap == 0) {
@@ -238,9 +241,9 @@ lane_loop:
             }
         }
         if (maximum) {
-            take_greater(activations, channel % PE_COLS, sums);
+            take_greater(activations, channel % IFMAP_COLS, sums);
         } else {
-            accumulate_channelwise(activations, operands, channel % PE_COLS, weight_at % LINE_WEIGHTS, weightless,
+            accumulate_channelwise(activations, operands, channel % IFMAP_COLS, weight_at % LINE_WEIGHTS, weightless,
                                    sums);
         }
         if (tap == taps - 1) {

@@ -2,6 +2,98 @@
 
 namespace {
 
+// The part of a map that a tile reads: rows, columns and channel words.
+struct InputTile {
+    int top, left;  // of the tile; outside the map where there is padding
+    int first_row, end_row, first_col, end_col;
+    int first_word, words;
+};
+
+// Where a column of a tile lies in the ifmap buffer. Neighbouring output pixels read columns one stride apart: these go
+// to different banks.
+struct ColumnPlace {
+    int first_bank;
+    int slot;
+};
+
+ColumnPlace column_place(const Descriptor& d, const TileShape& shape, int col) {
+#pragma HLS INLINE
+    const int across = col / d.stride;
+    ColumnPlace place;
+    place.first_bank = across % PE_PIXELS * WORDS_PER_COL_GROUP;
+    place.slot = col % d.stride * shape.slots_per_phase + across / PE_PIXELS;
+    return place;
+}
+
+uint32_t load_from_memory(const Word* port, const Descriptor& d, const TileShape& shape, const InputTile& input,
+                          IfmapBuffer& buffer) {
+    const int line = d.stride * shape.slots_per_phase;
+    uint32_t words = 0;
+rows:
+    for (int row = input.first_row; row < input.end_row; ++row) {
+#pragma HLS LOOP_TRIPCOUNT min = 1 max = IFMAP_DEPTH
+    cols:
+        for (int col = input.first_col; col < input.end_col; ++col) {
+#pragma HLS LOOP_TRIPCOUNT min = 1 max = IFMAP_DEPTH
+            const ColumnPlace place = column_place(d, shape, col - input.left);
+            const int source = d.ifmap_word + (row * d.in_width + col) * shape.in_words + input.first_word;
+        channels:
+            for (int c = 0; c < input.words; ++c) {
+#pragma HLS LOOP_TRIPCOUNT min = 1 max = MAX_CHANNELS / AXI_BYTES
+#pragma HLS LOOP_FLATTEN     // rows that follow each other in memory become one burst
+#pragma HLS PIPELINE II = 1  // one bus word a cycle
+                const int bank = place.first_bank + c % WORDS_PER_COL_GROUP;
+                const int group = c / WORDS_PER_COL_GROUP;
+                buffer[bank][(group * shape.in_rows + row - input.top) * line + place.slot] = port[source + c];
+                ++words;
+            }
+        }
+    }
+    return words;
+}
+
+// A line of the ifmap buffer a cycle: the channel words of a pixel lie in banks that follow each other.
+uint32_t load_from_map(const MapBuffer& maps, const Descriptor& d, const TileShape& shape, const InputTile& input,
+                       IfmapBuffer& buffer) {
+    const int line = d.stride * shape.slots_per_phase;
+    const int pixel_lines = ceil_div(shape.in_words, MAP_BANKS);
+    uint32_t lines = 0;
+    int ring_row = input.first_row % d.ifmap_ring;
+rows:
+    for (int row = input.first_row; row < input.end_row; ++row) {
+#pragma HLS LOOP_TRIPCOUNT min = 1 max = IFMAP_DEPTH
+    cols:
+        for (int col = input.first_col; col < input.end_col; ++col) {
+#pragma HLS LOOP_TRIPCOUNT min = 1 max = IFMAP_DEPTH
+            const ColumnPlace place = column_place(d, shape, col - input.left);
+            const int source = (ring_row * d.in_width + col) * pixel_lines;
+        channels:
+            for (int c = 0; c < input.words; c += WORDS_PER_COL_GROUP) {
+#pragma HLS LOOP_TRIPCOUNT min = 1 max = MAX_CHANNELS / AXI_BYTES / WORDS_PER_COL_GROUP
+#pragma HLS LOOP_FLATTEN
+#pragma HLS PIPELINE II = 1  // all banks at once
+                const int first = input.first_word + c;
+                Word fetched[MAP_BANKS];
+#pragma HLS ARRAY_PARTITION variable = fetched complete  // registers
+                for (int bank = 0; bank < MAP_BANKS; ++bank) {
+#pragma HLS UNROLL  // each bank is read once
+                    const int word = first + (bank + MAP_BANKS - first % MAP_BANKS) % MAP_BANKS;
+                    // Banks whose word is not wanted may stand at the end of the memory.
+                    fetched[bank] = maps[bank][lesser(source + word / MAP_BANKS, MAP_DEPTH - 1)];
+                }
+                const int target = (c / WORDS_PER_COL_GROUP * shape.in_rows + row - input.top) * line + place.slot;
+                for (int w = 0; w < WORDS_PER_COL_GROUP; ++w) {
+#pragma HLS UNROLL  // each bank of the pixel is written once
+                    buffer[place.first_bank + w][target] = fetched[(first + w) % MAP_BANKS];
+                }
+                ++lines;
+            }
+        }
+        ring_row = ring_row + 1 == d.ifmap_ring ? 0 : ring_row + 1;
+    }
+    return lines;
+}
+
 // Little-endian 32-bit value at a byte position within consecutive words.
 template <int WORDS>
 int32_t int32_at(const Word (&words)[WORDS], int position) {
@@ -17,14 +109,18 @@ int32_t int32_at(const Word (&words)[WORDS], int position) {
 
 }  // namespace
 
-Descriptor load_descriptor(const Word* port, int word) {
+Descriptor load_descriptor(const WeightWord* port, int word) {
     constexpr int WORDS = DESCRIPTOR_FIELDS * 4 / AXI_BYTES;
     Word raw[WORDS];
 #pragma HLS ARRAY_PARTITION variable = raw complete  // all fields are unpacked at once
 words:
-    for (int i = 0; i < WORDS; ++i) {
+    for (int i = 0; i < WORDS / WEIGHT_PORT_WORDS; ++i) {
 #pragma HLS PIPELINE II = 1  // one bus word a cycle
-        raw[i] = port[word + i];
+        const WeightWord wide = port[word / WEIGHT_PORT_WORDS + i];
+        for (int w = 0; w < WEIGHT_PORT_WORDS; ++w) {
+#pragma HLS UNROLL  // wires only
+            raw[i * WEIGHT_PORT_WORDS + w] = wide.word[w];
+        }
     }
     int32_t fields[DESCRIPTOR_FIELDS];
 #pragma HLS ARRAY_PARTITION variable = fields complete  // registers
@@ -35,21 +131,27 @@ words:
     return unpack_descriptor(fields);
 }
 
-void load_parameters(const Word* port, const Descriptor& d, ParameterMemory& parameters, ActivationTables& tables) {
+void load_parameters(const WeightWord* port, const Descriptor& d, ParameterMemory& parameters,
+                     ActivationTables& tables) {
     constexpr int RECORD_BYTES = 8;
     const int groups = ceil_div(d.out_channels, AXI_BYTES);
     Word raw[RECORD_BYTES];                          // the records of one word's channels fill exactly this many words
 #pragma HLS ARRAY_PARTITION variable = raw complete  // all lanes are unpacked at once
 words:
-    for (int i = 0; i < groups * RECORD_BYTES; ++i) {
-#pragma HLS LOOP_TRIPCOUNT min = 1 max = PARAMETER_DEPTH * RECORD_BYTES
+    for (int i = 0; i < groups * RECORD_BYTES / WEIGHT_PORT_WORDS; ++i) {
+#pragma HLS LOOP_TRIPCOUNT min = 1 max = PARAMETER_DEPTH * POST_WORDS * RECORD_BYTES
 #pragma HLS PIPELINE II = 1  // one bus word a cycle, in one burst
-        raw[i % RECORD_BYTES] = port[d.parameter_word + i];
-        if (i % RECORD_BYTES == RECORD_BYTES - 1) {
+        const WeightWord wide = port[d.parameter_word / WEIGHT_PORT_WORDS + i];
+        for (int w = 0; w < WEIGHT_PORT_WORDS; ++w) {
+#pragma HLS UNROLL  // wires only
+            raw[i * WEIGHT_PORT_WORDS % RECORD_BYTES + w] = wide.word[w];
+        }
+        const int word = i * WEIGHT_PORT_WORDS / RECORD_BYTES;
+        if ((i + 1) * WEIGHT_PORT_WORDS % RECORD_BYTES == 0) {
             for (int lane = 0; lane < AXI_BYTES; ++lane) {
 #pragma HLS UNROLL  // each lane has its own bank
                 const int32_t scaling = int32_at(raw, RECORD_BYTES * lane + 4);
-                ChannelParameters& channel = parameters[lane][i / RECORD_BYTES];
+                ChannelParameters& channel = parameters[word % POST_WORDS * AXI_BYTES + lane][word / POST_WORDS];
                 channel.bias = int32_at(raw, RECORD_BYTES * lane);
                 channel.multiplier = static_cast<uint16_t>(scaling & 0xFFFF);
                 channel.shift = static_cast<uint8_t>((scaling >> 16) & 0xFF);
@@ -57,60 +159,39 @@ words:
         }
     }
 table:
-    for (int i = 0; i < 256 / AXI_BYTES; ++i) {
+    for (int i = 0; i < 256 / WEIGHT_PORT_BYTES; ++i) {
 #pragma HLS PIPELINE II = 1  // one bus word a cycle: each of its bytes has a bank of its own
-        const Word word = port[d.table_word + i];
-        for (int b = 0; b < AXI_BYTES; ++b) {
-            for (int lane = 0; lane < AXI_BYTES; ++lane) {
-                tables[lane][i * AXI_BYTES + b] = word.byte[b];
+        const WeightWord wide = port[d.table_word / WEIGHT_PORT_WORDS + i];
+        for (int b = 0; b < WEIGHT_PORT_BYTES; ++b) {
+            for (int lane = 0; lane < POST_LANES; ++lane) {
+                tables[lane][i * WEIGHT_PORT_BYTES + b] = wide.word[b / AXI_BYTES].byte[b % AXI_BYTES];
             }
         }
     }
 }
 
-void load_ifmap(const Word* port, const Descriptor& d, const TileShape& shape, const Tile& tile, IfmapBuffer& buffer,
-                uint32_t& words) {
+void load_ifmap(const Word* port, const MapBuffer& maps, const Descriptor& d, const TileShape& shape, const Tile& tile,
+                IfmapBuffer& buffer, uint32_t& words) {
     words = 0;
     if (!tile.valid || !tile.fetch_ifmap) {
         return;
     }
     // The part of the tile that lies inside the map; what lies outside is masked when it is read.
-    const int top = tile.row * d.stride - d.padding;
-    const int left = tile.col * d.stride - d.padding;
-    const int first_row = greater(0, top);
-    const int first_col = greater(0, left);
-    const int end_row = lesser(d.in_height, top + (tile.rows - 1) * d.stride + d.kernel_height);
-    const int end_col = lesser(d.in_width, left + (tile.cols - 1) * d.stride + d.kernel_width);
-    const int first_word = tile.in_channel / AXI_BYTES;
-    const int channel_words = lesser(shape.in_words - first_word, ceil_div(tile.in_channels, AXI_BYTES));
-rows:
-    for (int row = first_row; row < end_row; ++row) {
-#pragma HLS LOOP_TRIPCOUNT min = 1 max = IFMAP_DEPTH
-    cols:
-        for (int col = first_col; col < end_col; ++col) {
-#pragma HLS LOOP_TRIPCOUNT min = 1 max = IFMAP_DEPTH
-            // Neighbouring output pixels read columns one stride apart: these go to different banks.
-            const int across = (col - left) / d.stride;
-            const int phase = (col - left) % d.stride;
-            const int slot = phase * shape.slots_per_phase + across / PE_PIXELS;
-            const int line = d.stride * shape.slots_per_phase;
-            const int source = d.ifmap_word + (row * d.in_width + col) * shape.in_words + first_word;
-        channels:
-            for (int c = 0; c < channel_words; ++c) {
-#pragma HLS LOOP_TRIPCOUNT min = 1 max = PARAMETER_DEPTH
-#pragma HLS LOOP_FLATTEN     // rows that follow each other in memory become one burst
-#pragma HLS PIPELINE II = 1  // one bus word a cycle
-                const int bank = (across % PE_PIXELS) * WORDS_PER_COL_GROUP + c % WORDS_PER_COL_GROUP;
-                const int group = c / WORDS_PER_COL_GROUP;
-                buffer[bank][(group * shape.in_rows + row - top) * line + slot] = port[source + c];
-                ++words;
-            }
-        }
-    }
+    InputTile input;
+    input.top = tile.row * d.stride - d.padding;
+    input.left = tile.col * d.stride - d.padding;
+    input.first_row = greater(0, input.top);
+    input.first_col = greater(0, input.left);
+    input.end_row = lesser(d.in_height, input.top + (tile.rows - 1) * d.stride + d.kernel_height);
+    input.end_col = lesser(d.in_width, input.left + (tile.cols - 1) * d.stride + d.kernel_width);
+    input.first_word = tile.in_channel / AXI_BYTES;
+    input.words = lesser(shape.in_words - input.first_word, ceil_div(tile.in_channels, AXI_BYTES));
+    words = d.ifmap_ring > 0 ? load_from_map(maps, d, shape, input, buffer)
+                             : load_from_memory(port, d, shape, input, buffer);
 }
 
-void load_weights(const Word* port, const Descriptor& d, const TileShape& shape, const Tile& tile, WeightBuffer& buffer,
-                  uint32_t& words) {
+void load_weights(const WeightWord* port, const Descriptor& d, const TileShape& shape, const Tile& tile,
+                  WeightBuffer& buffer, uint32_t& words) {
     words = 0;
     if (!tile.valid || !tile.fetch_weights || d.operation == OPERATION_POOL || d.operation == OPERATION_MAX_POOL) {
         return;
@@ -126,14 +207,20 @@ void load_weights(const Word* port, const Descriptor& d, const TileShape& shape,
     } else {  // the gate of a scale is a map of one pixel
         count = lesser(shape.out_words - tile.out_channel / AXI_BYTES, ceil_div(tile.out_channels, AXI_BYTES));
     }
-    const int source = d.weight_word + tile.weight_word;
+    const int source = (d.weight_word + tile.weight_word) / WEIGHT_PORT_WORDS;
+    const int beats = ceil_div(count, WEIGHT_PORT_WORDS);
 words:
-    for (int i = 0; i < count; ++i) {
-#pragma HLS LOOP_TRIPCOUNT min = 1 max = WEIGHT_BANKS * WEIGHT_DEPTH
+    for (int i = 0; i < beats; ++i) {
+#pragma HLS LOOP_TRIPCOUNT min = 1 max = WEIGHT_BANKS * WEIGHT_DEPTH / WEIGHT_PORT_WORDS
 #pragma HLS PIPELINE II = 1  // one bus word a cycle, in one burst
-        buffer[i % WEIGHT_BANKS][i / WEIGHT_BANKS] = port[source + i];
+        const WeightWord wide = port[source + i];
+        for (int w = 0; w < WEIGHT_PORT_WORDS; ++w) {
+#pragma HLS UNROLL  // the words of a bus word go to banks of their own
+            const int place = i * WEIGHT_PORT_WORDS + w;
+            buffer[place % WEIGHT_BANKS][place / WEIGHT_BANKS] = wide.word[w];
+        }
     }
-    words = static_cast<uint32_t>(count);
+    words = static_cast<uint32_t>(beats);
 }
 
 // Fetched while the tile is computed, in the order in which it will be stored.

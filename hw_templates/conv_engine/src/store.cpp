@@ -2,6 +2,8 @@
 
 namespace {
 
+constexpr int WORD_GROUPS = PE_ROWS / AXI_BYTES;
+
 // value * multiplier / 2^shift, halves rounded towards plus infinity.
 int64_t rescale(int32_t value, uint16_t multiplier, int shift) {
 #pragma HLS INLINE
@@ -14,17 +16,76 @@ int8_t saturate(int64_t value) {
     return static_cast<int8_t>(value < -128 ? -128 : (value > 127 ? 127 : value));
 }
 
+// Where the sums of some results of one pixel lie, and what is done with them.
+struct Sums {
+    int address, group, pixel;  // in the banks; word of the array's rows; among PE_PIXELS
+    bool doubles_row, doubles_col;
+    int parameter_line;
+};
+
+// POST_WORDS words of results of one pixel: those of all rows of the array, or one word of them. A residual is added only
+// where a single word is wanted.
+void post_process(const Descriptor& d, const OfmapBuffer& ofmap, const Sums& place, const Word& addend,
+                  const ParameterMemory& parameters, const ActivationTables& tables, Word (&results)[POST_WORDS]) {
+#pragma HLS INLINE
+    for (int lane = 0; lane < POST_LANES; ++lane) {
+#pragma HLS UNROLL  // one requantiser for each lane
+        int32_t sum = 0;
+        for (int row = lane; row < PE_ROWS; row += POST_LANES) {
+#pragma HLS UNROLL  // every bank is read at once and one is selected
+            for (int p = 0; p < PE_PIXELS; ++p) {
+#pragma HLS UNROLL
+                const int32_t candidate = ofmap[row * PE_PIXELS + p][place.address];
+                if ((POST_LANES == PE_ROWS || row / POST_LANES == place.group) && p == place.pixel) {
+                    sum = candidate;
+                }
+            }
+        }
+        // Half a window counts twice, and so has the mean of what is inside the map.
+        sum = place.doubles_row ? 2 * sum : sum;
+        sum = place.doubles_col ? 2 * sum : sum;
+        const ChannelParameters channel = parameters[lane][place.parameter_line];
+        const int shift = greater(1, channel.shift);  // idle lanes of a pixel's last line have no parameters
+        int64_t added = 0;
+        if (d.residual != RESIDUAL_NONE) {
+            added =
+                rescale(addend.byte[lane % AXI_BYTES], static_cast<uint16_t>(d.residual_multiplier), d.residual_shift);
+        }
+        int64_t value = rescale(sum + channel.bias, channel.multiplier, shift);
+        value += d.residual == RESIDUAL_BEFORE_ACTIVATION ? added : 0;
+        const int8_t activated = tables[lane][saturate(value) + 128];
+        results[lane / AXI_BYTES].byte[lane % AXI_BYTES] =
+            d.residual == RESIDUAL_AFTER_ACTIVATION ? saturate(activated + added) : activated;
+    }
+}
+
+// Up to POST_WORDS channel words of a pixel into the map memory, in banks that follow each other.
+void keep(MapBuffer& maps, int place, int first_word, int count, const Word (&results)[POST_WORDS]) {
+#pragma HLS INLINE
+    for (int bank = 0; bank < MAP_BANKS; ++bank) {
+#pragma HLS UNROLL  // each bank is written once
+        const int offset = (bank + MAP_BANKS - first_word % MAP_BANKS) % MAP_BANKS;
+        if (offset < count) {
+            maps[bank][place + (first_word + offset) / MAP_BANKS] = results[lesser(offset, POST_WORDS - 1)];
+        }
+    }
+}
+
 }  // namespace
 
-void store(Word* port, const Descriptor& d, const TileShape& shape, const Tile& tile, const OfmapBuffer& ofmap,
-           const ResidualBuffer& residual, const ParameterMemory& parameters, const ActivationTables& tables,
-           uint32_t& words) {
+void store(Word* port, MapBuffer& maps, const Descriptor& d, const TileShape& shape, const Tile& tile,
+           const OfmapBuffer& ofmap, const ResidualBuffer& residual, const ParameterMemory& parameters,
+           const ActivationTables& tables, uint32_t& words) {
     words = 0;
     if (!tile.valid || !tile.last_in) {
         return;
     }
     const int first_word = tile.out_channel / AXI_BYTES;
     const int channel_words = lesser(shape.out_words - first_word, ceil_div(tile.out_channels, AXI_BYTES));
+    const bool stays = d.ofmap_ring > 0;
+    const int step = stays ? POST_WORDS : 1;
+    const int pixel_lines = ceil_div(shape.out_words, MAP_BANKS);
+    int ring_row = stays ? tile.row % d.ofmap_ring : 0;
 rows:
     for (int row = 0; row < tile.rows; ++row) {
 #pragma HLS LOOP_TRIPCOUNT min = 1 max = OFMAP_DEPTH
@@ -33,48 +94,32 @@ rows:
 #pragma HLS LOOP_TRIPCOUNT min = 1 max = OFMAP_DEPTH * PE_PIXELS
             const int pixel = (tile.row + row) * d.out_width + tile.col + col;
             const int place = pixel * shape.out_words + first_word;
+            const int map_place = (ring_row * d.out_width + tile.col + col) * pixel_lines;
             const bool last_row = tile.row + row == d.out_height - 1;
             const bool last_col = tile.col + col == d.out_width - 1;
         channels:
-            for (int c = 0; c < channel_words; ++c) {
-#pragma HLS LOOP_TRIPCOUNT min = 1 max = PARAMETER_DEPTH
+            for (int c = 0; c < channel_words; c += step) {
+#pragma HLS LOOP_TRIPCOUNT min = 1 max = MAX_CHANNELS / AXI_BYTES
 #pragma HLS LOOP_FLATTEN     // rows that follow each other in memory become one burst
-#pragma HLS PIPELINE II = 1  // one word of results a cycle: as fast as the port takes them
-                constexpr int WORD_GROUPS = PE_ROWS / AXI_BYTES;
-                const int address = (c / WORD_GROUPS * tile.rows + row) * shape.pixel_groups + col / PE_PIXELS;
-                const Word addend = residual[words];
-                Word result;
-                for (int lane = 0; lane < AXI_BYTES; ++lane) {
-#pragma HLS UNROLL  // one requantiser for each channel of a word
-                    int32_t sum = 0;
-                    for (int group = 0; group < WORD_GROUPS; ++group) {
-#pragma HLS UNROLL  // every bank is read at once and one is selected
-                        for (int p = 0; p < PE_PIXELS; ++p) {
-#pragma HLS UNROLL
-                            const int32_t candidate = ofmap[(group * AXI_BYTES + lane) * PE_PIXELS + p][address];
-                            if (group == c % WORD_GROUPS && p == col % PE_PIXELS) {
-                                sum = candidate;
-                            }
-                        }
-                    }
-                    // Half a window counts twice, and so has the mean of what is inside the map.
-                    sum = last_row && shape.overhangs_below ? 2 * sum : sum;
-                    sum = last_col && shape.overhangs_right ? 2 * sum : sum;
-                    const ChannelParameters channel = parameters[lane][first_word + c];
-                    int64_t added = 0;
-                    if (d.residual != RESIDUAL_NONE) {
-                        added =
-                            rescale(addend.byte[lane], static_cast<uint16_t>(d.residual_multiplier), d.residual_shift);
-                    }
-                    int64_t value = rescale(sum + channel.bias, channel.multiplier, channel.shift);
-                    value += d.residual == RESIDUAL_BEFORE_ACTIVATION ? added : 0;
-                    const int8_t activated = tables[lane][saturate(value) + 128];
-                    result.byte[lane] =
-                        d.residual == RESIDUAL_AFTER_ACTIVATION ? saturate(activated + added) : activated;
+#pragma HLS PIPELINE II = 1  // a word of results a cycle, as fast as the port takes them; a line where they stay
+                Sums sums;
+                sums.address = (c / WORD_GROUPS * tile.rows + row) * shape.pixel_groups + col / PE_PIXELS;
+                sums.group = c % WORD_GROUPS;
+                sums.pixel = col % PE_PIXELS;
+                sums.doubles_row = last_row && shape.overhangs_below;
+                sums.doubles_col = last_col && shape.overhangs_right;
+                sums.parameter_line = (first_word + c) / POST_WORDS;
+                Word results[POST_WORDS];
+#pragma HLS ARRAY_PARTITION variable = results complete  // registers
+                post_process(d, ofmap, sums, residual[stays ? 0 : words], parameters, tables, results);
+                if (stays) {
+                    keep(maps, map_place, first_word + c, lesser(POST_WORDS, channel_words - c), results);
+                } else {
+                    port[d.ofmap_word + place + c] = results[c % POST_WORDS];
                 }
-                port[d.ofmap_word + place + c] = result;
                 ++words;
             }
         }
+        ring_row = ring_row + 1 == d.ofmap_ring ? 0 : ring_row + 1;
     }
 }

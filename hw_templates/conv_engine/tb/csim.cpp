@@ -84,11 +84,12 @@ int main(int argc, char** argv) {
     }
     std::vector<Word> arena(arena_words > least_words ? arena_words : least_words);
     std::memcpy(arena.data(), initial.data(), initial.size());
+    const WeightWord* weights = reinterpret_cast<const WeightWord*>(arena.data());
     long wrong_images = 0;
     long wrong_layers = 0;
     for (long i = 0; i < count; ++i) {
         std::memcpy(&arena[image_word], images.data() + i * image_bytes, image_bytes);
-        conv_engine(arena.data(), arena.data(), arena.data(), arena.data(), static_cast<int>(program_word),
+        conv_engine(arena.data(), weights, arena.data(), arena.data(), static_cast<int>(program_word),
                     static_cast<int>(layer_count));
         if (std::memcmp(&arena[logits_word], golden.data() + i * logits_count, logits_count) != 0) {
             std::printf("image %ld differs from the integer reference\n", i);

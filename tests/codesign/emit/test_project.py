@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from emitted_projects import emit_random_project
+from emitted_projects import emit_fused_project, emit_random_project
 from random_networks import network_of_every_operation, random_mapping
 from small_families import SMALL_FAMILIES
 
@@ -31,7 +31,17 @@ ACCELERATORS = [
     Accelerator(8, 8, 1, 1, 8, 8, 8, 64, 100, 2),
     Accelerator(4, 4, 3, 2, 8, 8, 2, 32, 100, 1),
     Accelerator(16, 32, 7, 1, 16, 32, 8, 128, 200, 16),
-    Accelerator(24, 8, 4, 2, 4, 16, 8, 64, 150, 8),
+    Accelerator(24, 8, 4, 2, 12, 16, 8, 64, 150, 24),
+    Accelerator(8, 4, 2, 2, 8, 8, 4, 32, 150, 8, 0, 2),
+]
+
+
+# With map memory: more depthwise lanes than columns, fewer rows than columns, banks that lines of results do not fill.
+FUSING = [
+    Accelerator(48, 8, 2, 2, 16, 16, 16, 64, 200, 24, 8, 2),
+    Accelerator(8, 24, 3, 1, 16, 16, 16, 64, 100, 8, 4),
+    Accelerator(16, 24, 1, 2, 8, 32, 8, 64, 100, 2, 2, 2),
+    Accelerator(4, 4, 4, 2, 8, 8, 8, 32, 100, 4, 4),
 ]
 
 
@@ -46,8 +56,22 @@ def test_the_compiled_engine_equals_the_integer_reference_and_the_cost_model(
         assert run_csim(tmp_path).images == 2
 
 
+@pytest.mark.parametrize("accelerator", FUSING, ids=lambda a: f"{a.pe_rows}x{a.pe_cols}x{a.pe_pixels}")
+def test_fused_blocks_equal_the_integer_reference_and_the_cost_model(tmp_path: Path, accelerator: Accelerator) -> None:
+    kept = 0
+    for seed in range(6):
+        placements = emit_fused_project(tmp_path, accelerator, seed)
+        kept += sum(placement.group_layers > 0 and len(placement.bands) > 1 for placement in placements)
+        golden = np.frombuffer((tmp_path / "weights/golden.bin").read_bytes(), dtype=np.int8)
+        assert len(np.unique(golden)) > 5
+        assert run_csim(tmp_path).images == 2
+    assert kept > 3
+
+
 def test_the_engine_is_clean_under_sanitizers(tmp_path: Path) -> None:
     emit_random_project(tmp_path, Accelerator(8, 16, 3, 2, 4, 16, 4, 64, 100, 4), seed=5)
+    assert run_csim(tmp_path, sanitize=True, images=1).images == 1
+    emit_fused_project(tmp_path, FUSING[0], seed=5)
     assert run_csim(tmp_path, sanitize=True, images=1).images == 1
     emit_random_project(tmp_path, Accelerator(8, 16, 3, 2, 4, 16, 4, 64, 100, 4), seed=6, extreme=True)
     assert run_csim(tmp_path, sanitize=True, images=1).images == 1

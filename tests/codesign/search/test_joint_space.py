@@ -41,7 +41,7 @@ def test_rows_params_and_pairs_are_the_same_thing(joint):
         assert np.array_equal(joint.encode(pair), row)
         assert {name: params[name] for name in PARAMETERS} == pair.accelerator.as_dict()
         # One kernel and one expand a block, a depth a stage.
-        assert len(params) == 10 + 2 + 2 * sum(pair.subnet.depths)
+        assert len(params) == len(PARAMETERS) + 2 + 2 * sum(pair.subnet.depths)
 
 
 def test_params_are_plain_integers_within_their_distributions(joint):

@@ -1,0 +1,204 @@
+"""The best way to run each of many blocks on each of many accelerators: what stays on chip, and in which bands."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cost_models.block import Block, Option, find_blocks, plans_of
+from cost_models.coefficients import Coefficients
+from cost_models.layer_table import FloatArray, price_layers
+from cost_models.placement import IN_MEMORY, Placement, kept_kib
+from cost_models.workload import Layer, Workload
+from hw_templates.accelerator import Accelerator, AcceleratorColumns, axi_bytes, map_banks, map_depth
+from hw_templates.board import Board
+
+IntArray = NDArray[np.int64]
+Run = tuple[Layer, Placement]
+
+
+@dataclass(frozen=True)
+class BlockTable:
+    """Blocks priced on accelerators, each run in the way of least latency.
+
+    Attributes:
+        latency_cycles, energy_mj: [K, A]; inf where a layer has no legal mapping.
+        candidates: how many legal (layer, accelerator, placement, mapping) candidates were priced.
+        chosen: [K, A] which way, as :meth:`BlockIndex.option` reads it.
+    """
+
+    latency_cycles: FloatArray
+    energy_mj: FloatArray
+    candidates: int
+    chosen: IntArray
+
+
+def map_words(channels: IntArray, pixels: IntArray, accelerators: AcceleratorColumns) -> IntArray:
+    """[n, A] words of each bank of the map memory that maps of so many channels and pixels [n] take."""
+    words = -(-channels[:, None] // axi_bytes(accelerators))
+    lines: IntArray = pixels[:, None] * -(-words // map_banks(accelerators))
+    return lines
+
+
+class BlockIndex:
+    """Blocks with all ways to run them, as arrays of indices.
+
+    A way is a sum of runs, each a layer with a placement; a part of a plan is the least of its options, a plan the sum
+    of its parts, a block the least of its plans (see :class:`cost_models.block.Plan`).
+
+    Attributes:
+        blocks: [K], in the order given.
+        runs: [R] what is priced.
+    """
+
+    def __init__(self, blocks: Sequence[Block]) -> None:
+        self.blocks = tuple(blocks)
+        numbers: dict[Run, int] = {}
+        self._options: list[tuple[Option, ...]] = []
+        part_runs: list[list[list[int]]] = []
+        block_parts: list[list[list[int]]] = []
+        for block in self.blocks:
+            block_parts.append([])
+            for plan in plans_of(block):
+                first = len(part_runs)
+                for part, layers in plan.parts_of(block):
+                    runs = ([*zip(layers, option, strict=True)] for option in part)
+                    part_runs.append([[numbers.setdefault(run, len(numbers)) for run in option] for option in runs])
+                    self._options.append(part)
+                block_parts[-1].append([*range(first, len(part_runs))])
+        self.runs: tuple[Run, ...] = tuple(numbers)
+        # Behind the runs: one that costs nothing and one that is never legal; behind the parts, one of either.
+        nothing, never = len(numbers), len(numbers) + 1
+        # [parts, options, runs] numbers of runs, and [K, plans, parts] numbers of parts.
+        self._part_runs = _padded([*part_runs, [[nothing]], [[never]]], nothing, never)
+        self._block_parts = _padded(block_parts, len(part_runs), len(part_runs) + 1)
+
+    def price(
+        self,
+        accelerators: AcceleratorColumns,
+        board: Board,
+        coefficients: Coefficients,
+        wanted: NDArray[np.bool_] | None = None,
+    ) -> BlockTable:
+        """Price blocks on accelerators, every way to run each.
+
+        Args:
+            accelerators: A of them.
+            board, coefficients: see there.
+            wanted: [K, A] which blocks to price on which accelerators; None for all.
+        """
+        wanted = np.ones((len(self.blocks), len(accelerators)), dtype=bool) if wanted is None else wanted
+        layers, placements = [layer for layer, _ in self.runs], [placement for _, placement in self.runs]
+        table = price_layers(
+            layers, accelerators, board, coefficients, self._wanted_runs(wanted) & self._fits(accelerators), placements
+        )
+        cycles, energy = (
+            np.concatenate([costs, np.zeros((1, len(accelerators))), np.full((1, len(accelerators)), np.inf)])
+            for costs in (table.latency_cycles, table.energy_mj)
+        )
+        part_cycles = cycles[self._part_runs].sum(axis=2)
+        option = part_cycles.argmin(axis=1)
+        part_cycles = np.take_along_axis(part_cycles, option[:, None], axis=1)[:, 0]
+        part_energy = np.take_along_axis(energy[self._part_runs].sum(axis=2), option[:, None], axis=1)[:, 0]
+        plan_cycles = part_cycles[self._block_parts].sum(axis=2)
+        plan = plan_cycles.argmin(axis=1)
+        rows, columns = np.arange(len(self.blocks))[:, None], np.arange(len(accelerators))
+        chosen = np.zeros_like(plan)
+        for parts in np.moveaxis(self._block_parts[rows, plan], 2, 0):
+            chosen = chosen * self._part_runs.shape[1] + option[parts, columns]
+        chosen = chosen * self._block_parts.shape[1] + plan
+        energies = part_energy[self._block_parts].sum(axis=2)
+        return BlockTable(
+            latency_cycles=np.take_along_axis(plan_cycles, plan[:, None], axis=1)[:, 0],
+            energy_mj=np.take_along_axis(energies, plan[:, None], axis=1)[:, 0],
+            candidates=table.candidates,
+            chosen=chosen,
+        )
+
+    def option(self, block: int, chosen: int) -> Option:
+        """The placements of the layers of a block, of what :class:`BlockTable` says was chosen."""
+        chosen, plan = divmod(chosen, self._block_parts.shape[1])
+        placements: Option = ()
+        for part in reversed(self._block_parts[block, plan]):
+            chosen, row = divmod(chosen, self._part_runs.shape[1])
+            if part < len(self._options):
+                placements = (*self._options[part][row], *placements)
+        return placements
+
+    def _wanted_runs(self, wanted: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """[R, A] the runs of the blocks that are wanted."""
+        runs = np.zeros((len(self.runs) + 2, wanted.shape[1]), dtype=bool)
+        used = np.zeros((len(self._part_runs), wanted.shape[1]), dtype=bool)
+        for parts in self._block_parts.reshape(len(self.blocks), -1).T:
+            np.logical_or.at(used, parts, wanted)
+        for numbers in self._part_runs.reshape(len(used), -1).T:
+            np.logical_or.at(runs, numbers, used)
+        return runs[: len(self.runs)]
+
+    def _fits(self, accelerators: AcceleratorColumns) -> NDArray[np.bool_]:
+        """[R, A] whether one half of the map memory holds the ring that a run reads, and the other that it writes."""
+        fits = np.ones((len(self.runs), len(accelerators)), dtype=bool)
+        shapes = np.array(
+            [
+                (
+                    *(layer.in_channels, layer.in_width * placement.ifmap_ring),
+                    *(layer.out_channels, layer.out_width * placement.ofmap_ring),
+                )
+                for layer, placement in self.runs
+            ],
+            dtype=np.int64,
+        ).reshape(-1, 4)
+        for channels, pixels in (shapes[:, :2].T, shapes[:, 2:].T):
+            fits &= map_words(channels, pixels, accelerators) <= map_depth(accelerators)
+        return fits
+
+
+def _padded(groups: list[list[list[int]]], nothing: int, never: int) -> IntArray:
+    """[groups, rows, numbers] lists of different lengths: rows filled with ``nothing``, missing ones ``never``."""
+    shape = (max(map(len, groups), default=1), max((len(row) for rows in groups for row in rows), default=1))
+    padded = np.full((len(groups), *shape), nothing, dtype=np.int64)
+    padded[:, :, 0] = never
+    for group, rows in zip(padded, groups, strict=True):
+        for row, numbers in zip(group, rows, strict=False):
+            row[: len(numbers)] = numbers
+    return padded
+
+
+def best_placements(
+    workload: Workload, accelerator: Accelerator, board: Board, coefficients: Coefficients
+) -> tuple[Placement, ...]:
+    """The placement of each node of a network on one accelerator: its blocks run in the way of least latency."""
+    placements = [IN_MEMORY] * len(workload)
+    found = find_blocks(workload.nodes)
+    if not found or not accelerator.map_kib:
+        return tuple(placements)
+    index = BlockIndex(tuple(dict.fromkeys(block for _, block in found)))
+    table = index.price(AcceleratorColumns.of([accelerator]), board, coefficients)
+    rows = {block: row for row, block in enumerate(index.blocks)}
+    for first, block in found:
+        if np.isfinite(table.latency_cycles[rows[block], 0]):
+            placements[first : first + len(block.layers)] = index.option(rows[block], int(table.chosen[rows[block], 0]))
+    return tuple(placements)
+
+
+def fallbacks(workload: Workload, placements: Sequence[Placement], accelerator: Accelerator) -> list[str]:
+    """A sentence for each block of which no map stays on chip: what it would take, or that it would not be faster."""
+    sentences = []
+    for first, block in find_blocks(workload.nodes):
+        nodes = workload.nodes[first : first + len(block.layers)]
+        if not any(placements[first + place].ofmap_ring for place in range(len(nodes))):
+            least_kib = min(
+                max(
+                    kept_kib(layer.out_channels, layer.out_width * placement.ofmap_ring, accelerator)
+                    for layer, placement in zip(layers, option, strict=True)
+                )
+                for plan in plans_of(block)
+                for part, layers in plan.parts_of(block)
+                for option in part
+                if any(placement.ofmap_ring for placement in option)
+            )
+            held = f"map_kib is {accelerator.map_kib}, {least_kib} would do"
+            reason = held if least_kib > accelerator.map_kib else "no way to keep its maps on chip is faster"
+            sentences.append(f"{nodes[0].name} to {nodes[-1].name} run layer by layer: {reason}")
+    return sentences

@@ -1,0 +1,155 @@
+"""Where the maps of a layer are while it runs, and in which bands of rows it runs."""
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from cost_models.workload import Layer, Workload
+from hw_templates import isa
+from hw_templates.accelerator import Accelerator, axi_bytes, map_banks
+from hw_templates.errors import InvalidValueError, MappingError
+
+Rows = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Placement:
+    """How a layer runs beside its neighbours; by default alone, from memory to memory.
+
+    A map in the map memory is a ring of rows: row r of the map lies in row r mod the ring's.
+
+    Attributes:
+        ifmap_ring: rows of the input map that the map memory holds; 0 where the map lies in memory.
+        ofmap_ring: rows of the output map that the map memory holds; 0 where the map goes to memory.
+        bands: (first, end) output rows of each run, in order; empty for a single run that makes all.
+        group_layers: layers from this one on that run together band by band; 0 for any that is not the first of them.
+    """
+
+    ifmap_ring: int = 0
+    ofmap_ring: int = 0
+    bands: tuple[Rows, ...] = ()
+    group_layers: int = 0
+
+    def runs(self, layer: Layer) -> tuple[tuple[Rows, int], ...]:
+        """Runs of the layer that differ, each as one band of its kind, and how many there are."""
+        kinds: dict[tuple[int, int, int], Rows] = {}
+        counts: Counter[tuple[int, int, int]] = Counter()
+        for begin, end in self.bands or ((0, layer.out_height),):
+            if begin < end:
+                top, in_rows = input_rows(layer, (begin, end))
+                kinds.setdefault((end - begin, top, in_rows), (begin, end))
+                counts[end - begin, top, in_rows] += 1
+        return tuple((kinds[kind], count) for kind, count in counts.items())
+
+    def check(self, layer: Layer, accelerator: Accelerator) -> None:
+        """Say whether the map memory holds the maps that are to be in it.
+
+        Raises:
+            InvalidValueError: a ring is none of the map, or a residual is to be added to what stays on chip.
+            MappingError: a map does not fit; says the least size that would do.
+        """
+        if layer.residual and self.ofmap_ring:
+            raise InvalidValueError("placement.ofmap_ring", self.ofmap_ring, "0 where a residual is added")
+        maps = (
+            ("ifmap_ring", self.ifmap_ring, layer.in_height, layer.in_width, layer.in_channels),
+            ("ofmap_ring", self.ofmap_ring, layer.out_height, layer.out_width, layer.out_channels),
+        )
+        for name, ring, height, width, channels in maps:
+            if not 0 <= ring <= height:
+                raise InvalidValueError(f"placement.{name}", ring, f"at most the {height} rows of the map")
+            least_kib = kept_kib(channels, ring * width, accelerator)
+            if least_kib > accelerator.map_kib:
+                raise MappingError(
+                    f"map_kib: {ring} rows of a map of {layer} stay on chip, which takes {least_kib} KiB; "
+                    f"it has {accelerator.map_kib}"
+                )
+
+
+IN_MEMORY = Placement()
+
+
+def kept_kib(channels: int, pixels: int, accelerator: Accelerator) -> int:
+    """Least map memory, in whole KiB of a half, that holds so many pixels of so many channels."""
+    word, banks = int(axi_bytes(accelerator)), int(map_banks(accelerator))
+    lines = pixels * math.ceil(math.ceil(channels / word) / banks)
+    return math.ceil(lines * banks * word / 1024)
+
+
+def input_rows(layer: Layer, rows: Rows) -> tuple[int, int]:
+    """(rows of padding above, rows of the input map) that output rows ``rows`` read."""
+    first = rows[0] * layer.stride - layer.padding
+    end = min(layer.in_height, (rows[1] - 1) * layer.stride - layer.padding + layer.kernel_height)
+    return max(0, -first), end - max(0, first)
+
+
+def band_rows(layers: tuple[Layer, ...], band_height: int) -> tuple[tuple[Rows, ...], ...]:
+    """Output rows that each of several layers, each reading the one before, makes in each band.
+
+    The last makes ``band_height`` rows a band; those before it make what that needs and was not made before. So every
+    row is made once.
+    """
+    bands = []
+    ends = [min(end + band_height, layers[-1].out_height) for end in range(0, layers[-1].out_height, band_height)]
+    for layer in reversed(layers):
+        ends = [min(end, layer.out_height) for end in ends]
+        bands.append(tuple(zip([0, *ends[:-1]], ends, strict=True)))
+        ends = [(end - 1) * layer.stride - layer.padding + layer.kernel_height for end in ends]
+    return tuple(reversed(bands))
+
+
+def ring_rows(reader: Layer, band_height: int) -> int:
+    """Rows of its input map that a layer reads for ``band_height`` rows of its own, at most."""
+    return min(reader.in_height, (band_height - 1) * reader.stride + reader.kernel_height)
+
+
+def check_groups(workload: Workload, placements: Sequence[Placement]) -> None:
+    """Say whether layers that are to run together can.
+
+    Raises:
+        InvalidValueError: a group goes beyond the network or is too large for the engine, a member does not read the
+            one before, or bands are not those of the group.
+    """
+    first = 0
+    while first < len(workload):
+        size = max(1, placements[first].group_layers)
+        members = range(first, first + size)
+        if members.stop > len(workload) or size > isa.MAX_GROUP_LAYERS:
+            raise InvalidValueError(
+                f"{workload.nodes[first].name}.group_layers",
+                size,
+                f"at most {isa.MAX_GROUP_LAYERS}, and no more than there are",
+            )
+        expected: tuple[tuple[Rows, ...], ...] = ((),)
+        if placements[first].group_layers:
+            last = placements[members.stop - 1].bands
+            layers = tuple(workload.layers[member] for member in members)
+            expected = band_rows(layers, last[0][1] - last[0][0] if last else layers[-1].out_height)
+        for member, bands in zip(members, expected, strict=True):
+            node, placement = workload.nodes[member], placements[member]
+            if placement.bands != bands:
+                raise InvalidValueError(f"{node.name}.bands", placement.bands, f"{bands}, those of its group")
+            if member > first and (node.ifmap != workload.nodes[member - 1].name or placement.group_layers):
+                raise InvalidValueError(f"{node.name}.ifmap", node.ifmap, "the result of the layer before in its group")
+        first += size
+
+
+def map_halves(workload: Workload, placements: Sequence[Placement]) -> tuple[int, ...]:
+    """Half of the map memory that each layer reads; what it leaves there goes to the other.
+
+    Raises:
+        InvalidValueError: a layer reads a map that is not there, not in that many rows or no longer.
+    """
+    held: list[tuple[str, int] | None] = [None, None]
+    halves = []
+    for node, placement in zip(workload, placements, strict=True):
+        half = 1
+        if placement.ifmap_ring:
+            wanted = (node.ifmap, placement.ifmap_ring)
+            if wanted not in held:
+                raise InvalidValueError(f"{node.name}.ifmap_ring", placement.ifmap_ring, f"0 where {node.ifmap} is not")
+            half = held.index(wanted)
+        halves.append(half)
+        if placement.ofmap_ring:
+            held[1 - half] = (node.name, placement.ofmap_ring)
+    return tuple(halves)
