@@ -132,7 +132,7 @@ def _of_run(run: Run, request: ExportRequest) -> NetworkToWrite:
         called = f"winner of {run.folder}"
     if trained is None:
         return _of_published(space, subnet, called, request.weights)
-    images = trained.data.resized(Split.TRAIN, subnet.resolution)[:CALIBRATION_IMAGES]
+    images = trained.data.resized(Split.TRAIN, subnet.resolution, slice(CALIBRATION_IMAGES))
     supernet = trained.checkpoint.supernet()
     with one_thread():
         network = extract(supernet, subnet, recalibrate(supernet, subnet, images))
