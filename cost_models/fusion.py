@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 from cost_models.block import Block, Option, find_blocks, plans_of
 from cost_models.coefficients import Coefficients
@@ -45,7 +46,9 @@ class BlockIndex:
     """Blocks with all ways to run them, as arrays of indices.
 
     A way is a sum of runs, each a layer with a placement; a part of a plan is the least of its options, a plan the sum
-    of its parts, a block the least of its plans (see :class:`cost_models.block.Plan`).
+    of its parts, a block the least of its plans (see :class:`cost_models.block.Plan`). Of options that differ in the
+    height of their bands alone, the one of highest bands that fit is priced: whatever tiles fit lower bands fit these,
+    and fewer bands are set up and drained less often.
 
     Attributes:
         blocks: [K], in the order given.
@@ -73,6 +76,13 @@ class BlockIndex:
         # [parts, options, runs] numbers of runs, and [K, plans, parts] numbers of parts.
         self._part_runs = _padded([*part_runs, [[nothing]], [[never]]], nothing, never)
         self._block_parts = _padded(block_parts, len(part_runs), len(part_runs) + 1)
+        self._option_runs = _incidence(self._part_runs, never + 1)[:, :nothing]
+        # [parts, options] which options differ in their bands alone: those of equal numbers, the highest bands first.
+        self._structures = np.zeros(self._part_runs.shape[:2], dtype=np.int64)
+        for row, part in zip(self._structures, self._options, strict=False):
+            structures: dict[tuple[tuple[bool, bool, int], ...], int] = {}
+            for place, option in enumerate(part):
+                row[place] = structures.setdefault(_structure(option), len(structures))
 
     def price(
         self,
@@ -89,15 +99,15 @@ class BlockIndex:
             wanted: [K, A] which blocks to price on which accelerators; None for all.
         """
         wanted = np.ones((len(self.blocks), len(accelerators)), dtype=bool) if wanted is None else wanted
+        tried = self._tried(wanted, accelerators)
+        wanted_runs = self._option_runs.T @ tried.reshape(-1, len(accelerators)).astype(np.int64) > 0
         layers, placements = [layer for layer, _ in self.runs], [placement for _, placement in self.runs]
-        table = price_layers(
-            layers, accelerators, board, coefficients, self._wanted_runs(wanted) & self._fits(accelerators), placements
-        )
+        table = price_layers(layers, accelerators, board, coefficients, wanted_runs, placements)
         cycles, energy = (
             np.concatenate([costs, np.zeros((1, len(accelerators))), np.full((1, len(accelerators)), np.inf)])
             for costs in (table.latency_cycles, table.energy_mj)
         )
-        part_cycles = cycles[self._part_runs].sum(axis=2)
+        part_cycles = np.where(tried, cycles[self._part_runs].sum(axis=2), np.inf)
         option = part_cycles.argmin(axis=1)
         part_cycles = np.take_along_axis(part_cycles, option[:, None], axis=1)[:, 0]
         part_energy = np.take_along_axis(energy[self._part_runs].sum(axis=2), option[:, None], axis=1)[:, 0]
@@ -126,15 +136,24 @@ class BlockIndex:
                 placements = (*self._options[part][row], *placements)
         return placements
 
-    def _wanted_runs(self, wanted: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """[R, A] the runs of the blocks that are wanted."""
-        runs = np.zeros((len(self.runs) + 2, wanted.shape[1]), dtype=bool)
-        used = np.zeros((len(self._part_runs), wanted.shape[1]), dtype=bool)
-        for parts in self._block_parts.reshape(len(self.blocks), -1).T:
-            np.logical_or.at(used, parts, wanted)
-        for numbers in self._part_runs.reshape(len(used), -1).T:
-            np.logical_or.at(runs, numbers, used)
-        return runs[: len(self.runs)]
+    def _tried(self, wanted: NDArray[np.bool_], accelerators: AcceleratorColumns) -> NDArray[np.bool_]:
+        """[parts, options, A] the options that are priced for the blocks that are wanted."""
+        parts, options, _ = self._part_runs.shape
+        used = np.zeros((parts, wanted.shape[1]), dtype=bool)
+        used[-2] = True  # the part that is nothing
+        for numbers in self._block_parts.reshape(len(self.blocks), -1).T:
+            used[numbers] |= wanted
+        run_fits = np.ones((len(self.runs) + 2, wanted.shape[1]), dtype=bool)
+        run_fits[: len(self.runs)] = self._fits(accelerators)
+        run_fits[-1] = False
+        fits: NDArray[np.bool_] = run_fits[self._part_runs].all(axis=2) & used[:, None]
+        found = np.zeros_like(fits)
+        rows = np.arange(parts)
+        for option in range(options):
+            structure = self._structures[:, option]
+            fits[:, option] &= ~found[rows, structure]
+            found[rows, structure] |= fits[:, option]
+        return fits
 
     def _fits(self, accelerators: AcceleratorColumns) -> NDArray[np.bool_]:
         """[R, A] whether one half of the map memory holds the ring that a run reads, and the other that it writes."""
@@ -152,6 +171,18 @@ class BlockIndex:
         for channels, pixels in (shapes[:, :2].T, shapes[:, 2:].T):
             fits &= map_words(channels, pixels, accelerators) <= map_depth(accelerators)
         return fits
+
+
+def _structure(option: Option) -> tuple[tuple[bool, bool, int], ...]:
+    """What an option keeps and runs together, whatever its bands."""
+    return tuple((run.ifmap_ring > 0, run.ofmap_ring > 0, run.group_layers) for run in option)
+
+
+def _incidence(part_runs: IntArray, runs: int) -> sparse.csr_array:
+    """[options, runs] which runs each option of each part has."""
+    options, width = part_runs.shape[0] * part_runs.shape[1], part_runs.shape[2]
+    places = (np.repeat(np.arange(options), width), part_runs.ravel())
+    return sparse.csr_array((np.ones(options * width, dtype=np.int64), places), shape=(options, runs))
 
 
 def _padded(groups: list[list[list[int]]], nothing: int, never: int) -> IntArray:
