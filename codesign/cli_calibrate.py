@@ -22,7 +22,7 @@ Out = Annotated[Path, typer.Option(help="Folder for the coefficients; its path i
 
 @calibrate_app.command("import")
 def import_(
-    kind: Annotated[str, typer.Argument(help="vta-tophub, ofa-dpu or mlperf-tiny.")],
+    kind: Annotated[str, typer.Argument(help="vta-tophub, ofa-dpu, mlperf-tiny or chaidnn.")],
     table: Annotated[Path, typer.Argument(help="The published table, a CSV file.")],
     out: Annotated[Path, typer.Option(help="File of measurements to write.")],
 ) -> None:

@@ -15,6 +15,7 @@ from cost_models.coefficients import Coefficients, load_coefficients, write_coef
 from cost_models.engines import engine_model
 from cost_models.engines.conv_engine import with_latency
 from cost_models.fitted_range import FittedRange
+from cost_models.importers.chaidnn import read_chaidnn
 from cost_models.importers.mlperf_tiny import read_mlperf_tiny
 from cost_models.importers.ofa_dpu import read_ofa_dpu
 from cost_models.importers.vta_tophub import read_vta_tophub
@@ -22,6 +23,7 @@ from cost_models.measurement import OWN_ENGINE, Measurement, append_measurements
 from hw_templates.errors import InvalidValueError, StorageError
 
 IMPORTERS: Mapping[str, Callable[[Path], tuple[Measurement, ...]]] = {
+    "chaidnn": read_chaidnn,
     "mlperf-tiny": read_mlperf_tiny,
     "ofa-dpu": read_ofa_dpu,
     "vta-tophub": read_vta_tophub,

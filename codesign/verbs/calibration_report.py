@@ -119,7 +119,7 @@ def _coefficient_table(calibration: Calibration) -> Table:
     lines = []
     for index, parameter in enumerate(posterior.parameters):
         cells = [
-            f"{row[index]:.4g} (x/ {np.exp(deviation[index]):.2f})"
+            f"{row[index]:.4g} ×÷ {np.exp(deviation[index]):.2f}"
             for row, deviation in zip(values, deviations, strict=True)
         ]
         lines.append((parameter.name, parameter.meaning, *cells))

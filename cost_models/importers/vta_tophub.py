@@ -43,6 +43,8 @@ def _measurement(row: Row) -> Measurement:
         clock_mhz=_CLOCK_MHZ,
         depthwise_lanes=1,
     )
+    if not row.is_empty("groups") and row.whole("groups") != 1:
+        raise StorageError(f"{row.place}: groups must be 1, got {row.text('groups')}")
     layer = Layer(
         Operation.CONV,
         in_channels=row.whole("ci"),

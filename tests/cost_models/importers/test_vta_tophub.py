@@ -40,6 +40,14 @@ def test_a_tiling_that_lacks_a_split_is_named(tmp_path: Path) -> None:
         read_vta_tophub(path)
 
 
+def test_grouped_convolutions_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "table.csv"
+    header, row = TABLE.splitlines()
+    path.write_text(f"{header},groups\n{row},64\n")
+    with pytest.raises(StorageError, match=r"table\.csv:2: groups must be 1, got 64"):
+        read_vta_tophub(path)
+
+
 def test_the_published_table() -> None:
     path = shared_data("vta_tophub") / "vta_tophub_conv.csv"
     runs = read_vta_tophub(path)
