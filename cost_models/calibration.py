@@ -8,8 +8,10 @@ little (Lange et al., "Robust statistical modeling using the t distribution", JA
 is found by Gauss-Newton steps, and the curvature there gives the covariance of the coefficients.
 
 An interval is exp(prediction -+ width * deviation). The deviation adds what the coefficients leave open to the noise;
-the width is a quantile of |residual| / deviation over runs that were left out of a fit in turn, that is, split
-conformal prediction over folds (Lei et al., "Distribution-free predictive inference for regression", JASA 2018).
+the width is a quantile of |residual| / deviation over runs that were left out of a fit in turn, in which runs of other
+campaigns weigh half: split conformal prediction over folds (Lei et al., "Distribution-free predictive inference for
+regression", JASA 2018) with the weights of Barber et al. ("Conformal prediction beyond exchangeability", Annals of
+Statistics 2023).
 """
 
 import math
@@ -30,6 +32,7 @@ _FREEDOM = 4.0
 _FOLDS = 10
 _NOISE_ROUNDS = 3
 _NOISE_RUNS = 2
+_OTHER_CAMPAIGN = 0.5
 _FIRST_NOISE, _LEAST_NOISE = 0.05, 0.01
 
 
@@ -92,9 +95,22 @@ class Prediction:
 
 
 @dataclass(frozen=True)
+class Widths:
+    """Deviations that an interval reaches to each side: for the runs of each campaign, and of an unknown one."""
+
+    campaigns: dict[str, float]
+    unknown: float
+
+    def of(self, campaign: str) -> float:
+        """For a run of that campaign."""
+        return self.campaigns.get(campaign, self.unknown)
+
+
+@dataclass(frozen=True)
 class LeftOut:
     """Runs predicted by fits that they were left out of, [runs] each; ``deviation`` is that of the logarithm."""
 
+    campaigns: tuple[str, ...]
     measured: FloatArray
     predicted: FloatArray
     deviation: FloatArray
@@ -106,11 +122,34 @@ class LeftOut:
         return error
 
     @property
-    def width(self) -> float:
-        """Deviations that an interval reaches to each side, so that it covers ``COVERAGE`` of runs like these."""
-        score = np.abs(np.log(self.predicted / self.measured)) / self.deviation
-        rank = min(math.ceil(COVERAGE * (len(score) + 1)), len(score))
-        return float(np.sort(score)[rank - 1])
+    def score(self) -> FloatArray:
+        """Error of the logarithm in predicted deviations, without its sign."""
+        score: FloatArray = np.abs(np.log(self.predicted / self.measured)) / self.deviation
+        return score
+
+    @property
+    def widths(self) -> Widths:
+        """Widths of intervals that cover ``COVERAGE`` of runs like these."""
+        score, names = self.score, np.array(self.campaigns)
+
+        def width(campaign: str | None) -> float:
+            return interval_width(score, campaign_weights(names, campaign), COVERAGE)
+
+        return Widths({name: width(name) for name in dict.fromkeys(self.campaigns)}, width(None))
+
+
+def campaign_weights(campaigns: NDArray[np.str_], campaign: str | None) -> FloatArray:
+    """[runs] weights of runs of these campaigns in the width for one of them: of its own runs 1, of others half."""
+    return np.where(campaigns == campaign, 1.0, _OTHER_CAMPAIGN)
+
+
+def interval_width(score: FloatArray, weight: FloatArray, coverage: float) -> float:
+    """The least score within which lies that share of the weight, to which the run to come adds one."""
+    order = np.argsort(score)
+    share = np.cumsum(weight[order]) / (weight.sum() + 1)
+    # What is meant to be equal may differ in the last digit.
+    place = int(np.searchsorted(share, coverage - 1e-9))
+    return float(score[order][min(place, len(order) - 1)])
 
 
 @dataclass(frozen=True)
@@ -131,10 +170,9 @@ class Fit:
 
     def predict(self, runs: Sequence[Measurement]) -> Prediction:
         """Predict runs; their measured times are not looked at."""
-        known = np.array([run.group in self.groups for run in runs])
-        singly = self.left_out_singly or self.left_out
-        width = np.where(known, singly.width, self.left_out.width)
-        return predict(self.model.bind(runs), [run.campaign for run in runs], self.posterior, width)
+        new, known = self.left_out.widths, (self.left_out_singly or self.left_out).widths
+        width = [(known if run.group in self.groups else new).of(run.campaign) for run in runs]
+        return predict(self.model.bind(runs), [run.campaign for run in runs], self.posterior, np.array(width))
 
 
 def predict(model: BoundModel, campaigns: Sequence[str], posterior: Posterior, width: float | FloatArray) -> Prediction:
@@ -211,7 +249,7 @@ def leave_out(
         chosen = [runs[index] for index in rows]
         prediction = predict(model.bind(chosen), [run.campaign for run in chosen], posterior, 0.0)
         predicted[rows], deviation[rows] = prediction.cycles, prediction.deviation
-    return LeftOut(measured_cycles(runs), predicted, deviation)
+    return LeftOut(tuple(run.campaign for run in runs), measured_cycles(runs), predicted, deviation)
 
 
 def estimate(model: TimingModel, runs: Sequence[Measurement], start: Posterior | None = None) -> Posterior:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from cost_models.calibration import Fit, Posterior, Prediction, predict
+from cost_models.calibration import Fit, Posterior, Prediction, Widths, predict
 from cost_models.engines import engine_model
 from cost_models.fitted_range import FittedRange, warn_outside
 from cost_models.measurement import Measurement
@@ -26,22 +26,22 @@ _DIGITS = 6
 
 @dataclass(frozen=True)
 class Quality:
-    """Errors on runs that were left out of the fit, as shares, and the width of an interval in deviations.
+    """Errors on runs that were left out of the fit, as shares, and the widths of intervals in deviations.
 
     Attributes:
         runs: how many.
         mean_error, median_error: absolute.
         within_10_percent: share of the runs.
-        width: for a run of a group that the fit does not know, or where there are no groups.
-        width_in_group: for a run of a group that it knows.
+        widths: for a run of a group that the fit does not know, or where there are no groups.
+        widths_in_group: for a run of a group that it knows.
     """
 
     runs: int
     mean_error: float
     median_error: float
     within_10_percent: float
-    width: float
-    width_in_group: float
+    widths: Widths
+    widths_in_group: Widths
 
     @classmethod
     def of(cls, fit: Fit) -> "Quality":
@@ -49,7 +49,14 @@ class Quality:
         error = np.abs(fit.left_out.error)
         singly = fit.left_out_singly or fit.left_out
         near = float((error <= _NEAR).mean())
-        return cls(len(error), float(error.mean()), float(np.median(error)), near, fit.left_out.width, singly.width)
+        widths = fit.left_out.widths, singly.widths
+        return cls(len(error), float(error.mean()), float(np.median(error)), near, *widths)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "Quality":
+        """Of a parsed file."""
+        widths = {name: Widths(**values[name]) for name in ("widths", "widths_in_group")}
+        return cls(**{**values, **widths})
 
 
 @dataclass(frozen=True)
@@ -108,10 +115,10 @@ class Calibration:
             if run.engine != self.engine:
                 raise InvalidValueError("coefficients.engine", self.engine, f"{run.engine}, the engine that ran")
         warn_outside(self.name, self.fitted_on, FittedRange.of(runs))
-        known = np.array([run.group in self.groups for run in runs])
-        width = np.where(known, self.quality.width_in_group, self.quality.width)
+        new, known = self.quality.widths, self.quality.widths_in_group
+        width = [(known if run.group in self.groups else new).of(run.campaign) for run in runs]
         bound = engine_model(self.engine).bind(runs)
-        return predict(bound, [run.campaign for run in runs], self.posterior, width)
+        return predict(bound, [run.campaign for run in runs], self.posterior, np.array(width))
 
     def as_dict(self) -> dict[str, Any]:
         """The record as JSON holds it; the coefficients also as plain values a campaign."""
@@ -173,7 +180,7 @@ class Calibration:
                 measurements=int(values["measurements"]),
                 tool_versions=dict(values["tool_versions"]),
                 posterior=posterior,
-                quality=Quality(**values["quality"]),
+                quality=Quality.from_dict(values["quality"]),
                 fitted_on=FittedRange.from_dict(values["fitted_on"]),
             )
         except (KeyError, TypeError, ValueError) as error:

@@ -5,6 +5,7 @@ from matplotlib.figure import Figure
 
 from codesign.report.figures import label_decades
 from codesign.report.left_out import LeftOutRows
+from cost_models.calibration import Widths
 
 # Colour-blind safe (Okabe and Ito 2008).
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#E69F00", "#CC79A7", "#56B4E9", "#999999")
@@ -12,11 +13,11 @@ _OVERHEAD, _GREY = "#BBBBBB", "#999999"
 _MOST_ROWS = 70
 
 
-def prediction_figure(rows: LeftOutRows, width: float) -> Figure:
-    """Predicted against measured latency of left-out runs; bars are intervals of ``width`` deviations a side."""
+def prediction_figure(rows: LeftOutRows, widths: Widths) -> Figure:
+    """Predicted against measured latency of left-out runs; bars are intervals of the campaign's width."""
     figure = Figure(figsize=(6.4, 5.6), layout="constrained")
     axes = figure.subplots()
-    reach = np.exp(width * rows.deviations)
+    reach = np.exp(np.array([widths.of(campaign) for campaign in rows.campaigns]) * rows.deviations)
     campaigns = np.array(rows.campaigns)
     for colour, campaign in zip(_cycle(len(set(campaigns))), dict.fromkeys(rows.campaigns), strict=True):
         own = campaigns == campaign

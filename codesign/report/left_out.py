@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from codesign.run import read_json, wrong_content
+from cost_models.calibration import campaign_weights, interval_width
 from cost_models.measurement import Measurement
 from cost_models.workload import Operation
 from hw_templates.atomic_file import write_text_atomically
@@ -48,8 +49,11 @@ class LeftOutRows:
     def inside(self, coverage: float) -> npt.NDArray[np.bool_]:
         """Whether each interval holds the measured time, its width taken from the other rows alone."""
         score = np.abs(np.log(self.predicted_ms / self.measured_ms)) / self.deviations
-        rank = min(math.ceil(coverage * len(score)), len(score) - 1)
-        inside = [own <= np.sort(np.delete(score, row))[rank - 1] for row, own in enumerate(score)]
+        names = np.array(self.campaigns)
+        inside = [
+            own <= interval_width(np.delete(score, row), np.delete(campaign_weights(names, names[row]), row), coverage)
+            for row, own in enumerate(score)
+        ]
         return np.array(inside, dtype=np.bool_)
 
 

@@ -28,7 +28,7 @@ def report(name: str, progress: Progress) -> None:
         calibration, folder = load_calibration(name), Path(name)
         rows = read_left_out(folder)
         pictures = {
-            "prediction.png": prediction_figure(rows, calibration.quality.width),
+            "prediction.png": prediction_figure(rows, calibration.quality.widths),
             "residuals.png": residual_figure(rows),
             "coverage.png": coverage_figure(rows),
             "bounds.png": bounds_figure(rows),
@@ -119,7 +119,7 @@ def _coefficient_table(calibration: Calibration) -> Table:
     lines = []
     for index, parameter in enumerate(posterior.parameters):
         cells = [
-            f"{row[index]:.4g} ×÷ {np.exp(deviation[index]):.2f}"
+            f"{row[index]:.4g} times or over {np.exp(deviation[index]):.2f}"
             for row, deviation in zip(values, deviations, strict=True)
         ]
         lines.append((parameter.name, parameter.meaning, *cells))
