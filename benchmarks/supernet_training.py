@@ -10,6 +10,7 @@ there is. The setting is one that two CPU cores can train: few images, small sid
 
 import argparse
 import dataclasses
+import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,9 +21,8 @@ from matplotlib import pyplot
 from numpy.typing import NDArray
 from torch import Tensor
 
-from codesign.run import read_json, write_json
 from codesign.supernet.accuracy import MeasuredAccuracy
-from codesign.supernet.checkpoint import Checkpoint, read_checkpoint
+from codesign.supernet.checkpoint import Checkpoint
 from codesign.supernet.data import DataSet, Split
 from codesign.supernet.image_files import load_images
 from codesign.supernet.lowering import lower
@@ -35,14 +35,16 @@ from codesign.supernet.space import Space, Subnet
 from codesign.supernet.spaces import CIFAR10_SMALL
 from codesign.supernet.specialise import specialised_weights
 from codesign.supernet.threads import one_thread
-from codesign.supernet.training import train
+from codesign.supernet.training import TrainingProgress, train
 from hw_templates.atomic_file import write_text_atomically
-from hw_templates.errors import StorageError
 
-TRAINING_IMAGES = 4000
+SCHEDULE, FINE_TUNING = load_schedule("cifar10-small"), load_schedule("cifar10-fine-tuning")
+TRAINING_IMAGES = 2000
 CALIBRATION_IMAGES = 1000
 TARGETS = (1, 10, 40)
+TIMED_STEPS, TIMED_ROUNDS = 13, 3
 PREDICTOR_SUBNETS, PREDICTOR_SPLITS = 500, 20
+SEEDS = 2
 WAYS = {
     "shared": "supernet, shared weights",
     "alone": "each alone, from scratch",
@@ -51,47 +53,6 @@ WAYS = {
 }
 PARTS = ("supernet", "at-once", "alone", "fine-tuning", "predictor", "report")
 Right = NDArray[np.bool_]
-PAGE = """# What training once for all is worth
-
-Made by `benchmarks/supernet_training.py --page`; measured on CIFAR-10 (as JPEG) with the space and schedule
-`cifar10-small`, in a setting that two CPU cores can train: {images:,} training images, {epochs} epochs of 64 images a
-step, sides of 12, 16 and 24 pixels. Accuracies are therefore far below what CIFAR-10 allows; what is compared had the
-same images, epochs, augmentation and optimiser. Judged once on the {judged:,} test images; the {validation:,}
-validation images are held out of the training part.
-
-![Accuracy by size and training, and cost by targets]({picture})
-
-## Shared weights against training alone
-
-Test accuracy in percent. *Shared*: the subnet as the supernet has it, trained by progressive shrinking ({phases}
-epochs). *Alone*: the same subnet from random weights for all {epochs} epochs. *At once*: a supernet in which
-everything was elastic from the first step. *Fine-tuned*: the shared weights after {fine_epochs} more epochs of this
-subnet alone. The difference is that of *alone* and *shared*, with its standard error on the same images; the last
-column is the standard error of an accuracy. Each net was trained once: the errors do not contain what another seed
-would change.
-
-| subnet | million MACs | shared | alone | at once | fine-tuned | alone - shared | error |
-|---|---|---|---|---|---|---|---|
-{accuracies}
-
-- Mean of *alone* - *shared*: {gap} points (bar: at most 0.5).
-- The smallest subnet with progressive shrinking against without: {smallest} points; all six: {shrinking} points.
-- Fine-tuning adds {gain} points on average.
-
-## Cost
-
-Core-seconds of training, from the measured time of a step; the targets that are trained alone are as the six above on
-average.
-
-| targets | one supernet | each alone | ratio |
-|---|---|---|---|
-{prices}
-
-## Predicting accuracies
-
-Fitted to {subnets} random subnets of this supernet, measured on the validation images: Kendall's tau on the left-out
-fifth is {tau} (mean and deviation over {splits} random splits; bar: 0.8).
-"""
 
 
 def figure(name: str, value: float, unit: str) -> None:
@@ -127,58 +88,34 @@ class Work:
     out: Path
     data: DataSet
 
-    def checkpoint(self, name: str) -> Path:
-        """File of that net's training."""
-        return self.out / f"{name}.pt"
-
     def trained(
-        self, name: str, space: Space, schedule: Schedule, weights: Mapping[str, Tensor] | None = None
+        self, name: str, space: Space, schedule: Schedule, weights: Mapping[str, Tensor] | None = None, seed: int = 0
     ) -> Checkpoint:
-        """That net, trained or trained on; the time that each step takes the core is kept beside it."""
-        record = self.out / f"{name}.time.json"
-        spent = read_json(record) if record.exists() else {"steps": 0, "core_s": 0.0}
-        last = time.process_time()
+        """That net, trained or trained on."""
 
-        def on_step(done: object) -> None:
-            nonlocal last
-            now = time.process_time()
-            spent["steps"] += 1
-            spent["core_s"] += now - last
-            if spent["steps"] % 50 == 0:
-                write_json(record, spent)
-                print(f"{name}: {done}", flush=True)
-            last = time.process_time()
+        def on_step(done: TrainingProgress) -> None:
+            if done.step % 100 == 0:
+                print(f"{name}: step {done.step} of {done.steps}, {done.phase}, loss {done.loss:.2f}", flush=True)
 
-        checkpoint = train(space, self.data, schedule, self.checkpoint(name), weights=weights, on_step=on_step)
-        if spent["steps"]:
-            write_json(record, spent)
-        return checkpoint
+        path = self.out / (f"{name}-seed{seed}.pt" if seed else f"{name}.pt")
+        return train(space, self.data, schedule, path, weights=weights, seed=seed, on_step=on_step)
 
-    def step_core_s(self, name: str) -> float:
-        """Core-seconds of one step of that net's training."""
-        spent = read_json(self.out / f"{name}.time.json")
-        return float(spent["core_s"] / spent["steps"])
+    def supernet(self, seed: int = 0) -> Checkpoint:
+        """The supernet, by progressive shrinking."""
+        return self.trained("supernet", CIFAR10_SMALL, SCHEDULE, seed=seed)
 
+    def at_once(self, seed: int = 0) -> Checkpoint:
+        """The supernet, with everything elastic from the first step."""
+        return self.trained("at-once", CIFAR10_SMALL, SCHEDULE.at_once(), seed=seed)
 
-def supernet(work: Work) -> Checkpoint:
-    """The supernet, by progressive shrinking."""
-    return work.trained("supernet", CIFAR10_SMALL, load_schedule("cifar10-small"))
+    def alone(self, name: str, subnet: Subnet) -> Checkpoint:
+        """One subnet, from random weights, for as many epochs as the supernet."""
+        return self.trained(f"alone-{name}", CIFAR10_SMALL.only(subnet), SCHEDULE.for_one_subnet())
 
-
-def at_once(work: Work) -> Checkpoint:
-    """The supernet, with everything elastic from the first step."""
-    return work.trained("at-once", CIFAR10_SMALL, load_schedule("cifar10-small").at_once())
-
-
-def alone(work: Work, name: str, subnet: Subnet) -> Checkpoint:
-    """One subnet, from random weights, for as many epochs as the supernet."""
-    return work.trained(f"alone-{name}", CIFAR10_SMALL.only(subnet), load_schedule("cifar10-small").for_one_subnet())
-
-
-def fine_tuned(work: Work, name: str, subnet: Subnet) -> Checkpoint:
-    """One subnet, from the supernet's weights, for a few epochs."""
-    weights = specialised_weights(supernet(work).supernet(), subnet)
-    return work.trained(f"fine-tuned-{name}", CIFAR10_SMALL.only(subnet), load_schedule("cifar10-fine-tuning"), weights)
+    def fine_tuned(self, name: str, subnet: Subnet) -> Checkpoint:
+        """One subnet, from the supernet's weights, for a few epochs."""
+        weights = specialised_weights(self.supernet().supernet(), subnet)
+        return self.trained(f"fine-tuned-{name}", CIFAR10_SMALL.only(subnet), FINE_TUNING, weights)
 
 
 @one_thread()
@@ -219,22 +156,12 @@ def gap(left: Right, right: Right) -> tuple[float, float]:
 
 
 def judge(work: Work) -> list[Judged]:
-    """All nets on the test part, which nothing before has seen."""
-
-    def finished(name: str, space: Space) -> Checkpoint:
-        checkpoint = read_checkpoint(work.checkpoint(name), space)
-        if not checkpoint.finished:
-            raise StorageError(f"{work.checkpoint(name)}: is not finished; run that part first")
-        return checkpoint
-
-    shared, together = finished("supernet", CIFAR10_SMALL), finished("at-once", CIFAR10_SMALL)
-    judged = []
+    """All nets on the test part, which nothing before has seen; what is not trained yet is trained first."""
+    shared, together, judged = work.supernet(), work.at_once(), []
     for name, subnet in judged_subnets(CIFAR10_SMALL).items():
-        space = CIFAR10_SMALL.only(subnet)
         right = [right_answers(work, checkpoint, subnet) for checkpoint in (shared, together)]
-        right += [
-            right_answers(work, finished(f"{kind}-{name}", space), space.largest()) for kind in ("alone", "fine-tuned")
-        ]
+        alone = CIFAR10_SMALL.only(subnet).largest()
+        right += [right_answers(work, net(name, subnet), alone) for net in (work.alone, work.fine_tuned)]
         judged.append(Judged(name, subnet, lower(CIFAR10_SMALL, subnet).macs, *right))
     return judged
 
@@ -253,24 +180,64 @@ def report_accuracies(judged: list[Judged]) -> list[str]:
     gaps = [gap(net.alone, net.shared)[0] for net in judged]
     figure("gap_to_training_alone_mean", float(np.mean(gaps)), "points")
     figure("gap_to_training_alone_mean_error", float(np.std(gaps, ddof=1) / np.sqrt(len(gaps))), "points")
-    figure("smallest_gain_by_shrinking", gap(judged[0].shared, judged[0].at_once)[0], "points")
-    figure("smallest_gain_by_shrinking_error", gap(judged[0].shared, judged[0].at_once)[1], "points")
     gains = [gap(net.fine_tuned, net.shared)[0] for net in judged]
     figure("fine_tuning_gain_mean", float(np.mean(gains)), "points")
     figure("fine_tuning_gain_mean_error", float(np.std(gains, ddof=1) / np.sqrt(len(gains))), "points")
     return rows
 
 
+def report_smallest(work: Work) -> tuple[float, float]:
+    """Figures of what shrinking gives the smallest subnet; mean over the seeds and its standard error on the images."""
+    smallest, gains = CIFAR10_SMALL.smallest(), []
+    for seed in range(SEEDS):
+        nets = work.supernet(seed), work.at_once(seed)
+        gains.append(gap(*(right_answers(work, checkpoint, smallest) for checkpoint in nets)))
+        figure(f"smallest_gain_by_shrinking_seed{seed}", gains[-1][0], "points")
+    mean = float(np.mean([gain for gain, _ in gains]))
+    error = float(np.sqrt(np.sum([error**2 for _, error in gains])) / len(gains))
+    figure("smallest_gain_by_shrinking", mean, "points")
+    figure("smallest_gain_by_shrinking_error", error, "points")
+    return mean, error
+
+
+def phase_core_s(work: Work, space: Space, schedule: Schedule) -> dict[str, list[float]]:
+    """Core-seconds of the first steps of each phase."""
+    short = dataclasses.replace(
+        schedule, phases=tuple(dataclasses.replace(phase, length=TIMED_STEPS) for phase in schedule.phases)
+    )
+    times: dict[str, list[float]] = {}
+    last = time.process_time()
+
+    def on_step(done: TrainingProgress) -> None:
+        nonlocal last
+        now = time.process_time()
+        times.setdefault(done.phase, []).append(now - last)
+        last = now
+
+    with tempfile.TemporaryDirectory() as folder:
+        train(space, work.data, short, Path(folder) / "timed.pt", on_step=on_step, checkpoint_seconds=1e9)
+    return {phase: values[1:] for phase, values in times.items()}
+
+
 def costs(work: Work, judged: list[Judged]) -> tuple[float, float]:
-    """Core-seconds of training the supernet, and a subnet alone on average, from the time of a step."""
-    steps = load_schedule("cifar10-small").in_steps(TRAINING_IMAGES).steps
-    alone = [work.step_core_s(f"alone-{net.name}") for net in judged]
-    return steps * work.step_core_s("supernet"), steps * float(np.mean(alone))
+    """Core-seconds of training the supernet, and a subnet alone on average, by steps of all of them in turn."""
+    whole = SCHEDULE.in_steps(TRAINING_IMAGES)
+    nets = {"supernet": (CIFAR10_SMALL, whole)}
+    nets |= {net.name: (CIFAR10_SMALL.only(net.subnet), whole.for_one_subnet()) for net in judged}
+    times: dict[str, dict[str, list[float]]] = {name: {} for name in nets}
+    for _ in range(TIMED_ROUNDS):
+        for name, (space, schedule) in nets.items():
+            for phase, values in phase_core_s(work, space, schedule).items():
+                times[name].setdefault(phase, []).extend(values)
+    core_s = {
+        name: sum(phase.length * float(np.mean(times[name][phase.name])) for phase in schedule.phases)
+        for name, (_, schedule) in nets.items()
+    }
+    return core_s["supernet"], float(np.mean([core_s[net.name] for net in judged]))
 
 
-def report_costs(work: Work, judged: list[Judged]) -> list[str]:
-    """Figures of what training for many targets costs; rows of a table."""
-    shared, alone = costs(work, judged)
+def report_costs(shared: float, alone: float) -> list[str]:
+    """Figures of what training for many targets costs, from that of the supernet and of one alone; rows of a table."""
     rows = []
     for targets in TARGETS:
         figure(f"core_seconds_for_{targets}_targets_once_for_all", shared, "s")
@@ -280,9 +247,8 @@ def report_costs(work: Work, judged: list[Judged]) -> list[str]:
 
 
 def sample(work: Work) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Random subnets of the finished supernet and their validation accuracies, each measured once."""
-    checkpoint = read_checkpoint(work.checkpoint("supernet"), CIFAR10_SMALL)
-    oracle = MeasuredAccuracy(checkpoint, work.data, cache=work.out / "accuracies.jsonl")
+    """Random subnets of the supernet and their validation accuracies, each measured once."""
+    oracle = MeasuredAccuracy(work.supernet(), work.data, cache=work.out / "accuracies.jsonl")
 
     def on_measured(done: int) -> None:
         if done % 50 == 0:
@@ -304,9 +270,10 @@ def report_predictor(work: Work) -> tuple[float, float]:
     return tau, deviation
 
 
-def draw(work: Work, judged: list[Judged], path: Path) -> None:
+def draw(judged: list[Judged], cost: tuple[float, float], path: Path) -> None:
     """Accuracy against size in each way of training, and the cost against the number of targets."""
     figures, (left, right) = pyplot.subplots(1, 2, figsize=(11, 4.2), layout="constrained")
+    judged = sorted(judged, key=lambda net: net.macs)
     macs = [net.macs / 1e6 for net in judged]
     ways = (("shared", "o-"), ("alone", "s--"), ("at_once", "^:"), ("fine_tuned", "D-."))
     for way, style in ways:
@@ -315,12 +282,14 @@ def draw(work: Work, judged: list[Judged], path: Path) -> None:
         errors = [100 * float(np.sqrt(value.mean() * (1 - value.mean()) / len(value))) for value in values]
         left.errorbar(macs, means, errors, fmt=style, capsize=2, label=WAYS[way])
     left.set(xscale="log", xlabel="million MACs of the subnet", ylabel="test accuracy [%]")
+    left.set_xticks(macs, [f"{value:.2f}" for value in macs], rotation=60)
+    left.minorticks_off()
     left.legend()
-    shared, alone = costs(work, judged)
+    shared, alone = cost
     targets = np.arange(1, max(TARGETS) + 1)
     right.plot(targets, np.full(len(targets), shared / 60), label="one supernet")
     right.plot(targets, targets * alone / 60, "--", label="each target alone")
-    right.set(xlabel="deployment targets", ylabel="training [core-minutes]", yscale="log")
+    right.set(xlabel="deployment targets", ylabel="training [core-minutes]")
     right.legend()
     path.parent.mkdir(parents=True, exist_ok=True)
     figures.savefig(path, dpi=110)
@@ -330,35 +299,42 @@ def draw(work: Work, judged: list[Judged], path: Path) -> None:
 def report(work: Work, page: Path | None) -> None:
     """Print all figures; write the page and its picture."""
     judged = judge(work)
-    accuracies, prices = report_accuracies(judged), report_costs(work, judged)
+    cost = costs(work, judged)
+    accuracies, prices = report_accuracies(judged), report_costs(*cost)
+    smallest, smallest_error = report_smallest(work)
     tau, deviation = report_predictor(work)
     if page is None:
         return
     picture = page.with_suffix(".png")
-    draw(work, judged, picture)
-    schedule = load_schedule("cifar10-small")
-    phases = ", ".join(f"{phase.name} {phase.length:g}" for phase in schedule.phases)
+    draw(judged, cost, picture)
+    phases = ", ".join(f"{phase.name} {phase.length:g}" for phase in SCHEDULE.phases)
     gaps, gains, shrinking = (
         [gap(getattr(net, left), getattr(net, right))[0] for net in judged]
         for left, right in (("alone", "shared"), ("fine_tuned", "shared"), ("shared", "at_once"))
     )
-    text = PAGE.format(
-        images=TRAINING_IMAGES,
-        judged=len(work.data.labels[Split.TEST]),
-        validation=len(work.data.labels[Split.VALIDATION]),
-        phases=phases,
-        epochs=f"{sum(phase.length for phase in schedule.phases):g}",
-        accuracies="\n".join(accuracies),
-        gap=f"{np.mean(gaps):+.2f} ± {np.std(gaps, ddof=1) / np.sqrt(len(gaps)):.2f}",
-        smallest="{:+.1f} ± {:.1f}".format(*gap(judged[0].shared, judged[0].at_once)),
-        shrinking=f"{np.mean(shrinking):+.2f} ± {np.std(shrinking, ddof=1) / np.sqrt(len(shrinking)):.2f}",
-        gain=f"{np.mean(gains):+.2f} ± {np.std(gains, ddof=1) / np.sqrt(len(gains)):.2f}",
-        fine_epochs=f"{load_schedule('cifar10-fine-tuning').phases[0].length:g}",
-        prices="\n".join(prices),
-        subnets=PREDICTOR_SUBNETS,
-        splits=PREDICTOR_SPLITS,
-        tau=f"{tau:.3f} ± {deviation:.3f}",
-        picture=picture.name,
+    text = (
+        Path(__file__)
+        .with_suffix(".md")
+        .read_text()
+        .format(
+            images=TRAINING_IMAGES,
+            judged=len(work.data.labels[Split.TEST]),
+            validation=len(work.data.labels[Split.VALIDATION]),
+            phases=phases,
+            epochs=f"{sum(phase.length for phase in SCHEDULE.phases):g}",
+            accuracies="\n".join(accuracies),
+            gap=f"{np.mean(gaps):+.2f} ± {np.std(gaps, ddof=1) / np.sqrt(len(gaps)):.2f}",
+            smallest=f"{smallest:+.2f} ± {smallest_error:.2f}",
+            seeds=SEEDS,
+            shrinking=f"{np.mean(shrinking):+.2f} ± {np.std(shrinking, ddof=1) / np.sqrt(len(shrinking)):.2f}",
+            gain=f"{np.mean(gains):+.2f} ± {np.std(gains, ddof=1) / np.sqrt(len(gains)):.2f}",
+            fine_epochs=f"{FINE_TUNING.phases[0].length:g}",
+            prices="\n".join(prices),
+            subnets=PREDICTOR_SUBNETS,
+            splits=PREDICTOR_SPLITS,
+            tau=f"{tau:.3f} ± {deviation:.3f}",
+            picture=picture.name,
+        )
     )
     write_text_atomically(page, text)
 
@@ -378,15 +354,17 @@ def main() -> None:
     for part in arguments.parts:
         match part:
             case "supernet":
-                supernet(work)
+                for seed in range(SEEDS):
+                    work.supernet(seed)
             case "at-once":
-                at_once(work)
+                for seed in range(SEEDS):
+                    work.at_once(seed)
             case "alone":
                 for name, subnet in nets.items():
-                    alone(work, name, subnet)
+                    work.alone(name, subnet)
             case "fine-tuning":
                 for name, subnet in nets.items():
-                    fine_tuned(work, name, subnet)
+                    work.fine_tuned(name, subnet)
             case "predictor":
                 sample(work)
             case _:

@@ -252,7 +252,7 @@ def load_images(path: Path, channels: int) -> DataSet:
     and ``label`` (from 0), or folders ``train`` and ``test`` with one folder of images for each class. A validation
     part is used where there is one beside the test part; else a tenth of the training part, but at most 10,000 images,
     is held out: each class in proportion, always the same. Images of one size that fit into 1 GiB are kept in memory,
-    others are decoded when needed.
+    others are decoded when needed. ``datasets`` keeps a copy of parquet in its cache (``HF_DATASETS_CACHE``).
 
     Args:
         path: of the folder.

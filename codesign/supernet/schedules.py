@@ -75,19 +75,18 @@ _CIFAR10 = Schedule(
     unit="epochs",
 )
 
-# Few steps: the current full net is the better teacher, as the first phase is short.
+# For a few thousand images, of which small nets learn more from a teacher than from longer training.
 _CIFAR10_SMALL = dataclasses.replace(
     _CIFAR10,
     name="cifar10-small",
     phases=(
-        Phase("full", 24, 4e-3),
-        Phase("kernel", 3, 2e-3, 4, ("kernel",)),
-        Phase("depth", 6, 2e-3, 4, ("kernel", "depth")),
-        Phase("width", 27, 4e-3, 4, ("kernel", "depth", "expand")),
+        Phase("full", 30, 4e-3),
+        Phase("kernel", 4, 2e-3, 4, ("kernel",)),
+        Phase("depth", 8, 2e-3, 4, ("kernel", "depth")),
+        Phase("width", 78, 4e-3, 4, ("kernel", "depth", "expand")),
     ),
     batch_size=64,
     group_size=None,
-    teacher="same step",
 )
 
 # A few epochs for one subnet that starts from its supernet's weights.

@@ -48,6 +48,11 @@ def test_help_lists_the_verbs_and_each_verb_has_help_with_an_example() -> None:
         assert "Example: codesign" in text or verb == "boards"
 
 
+def test_python_starts_the_command_line_as_torchrun_does() -> None:
+    done = subprocess.run([sys.executable, "-m", "codesign", "--help"], capture_output=True, text=True, check=True)
+    assert "train" in done.stdout
+
+
 def test_boards_are_listed() -> None:
     done = codesign("boards")
     assert done.exit_code == 0
