@@ -9,10 +9,11 @@ same supernet, at the nearest resolution that the predictor knows, and get accel
 as the joint search priced, bred for them with its operators, and then those of the joint front too. Everything is
 judged by the same predictor and cost model; nothing is measured but time.
 
-Three latency limits a board follow from the ten networks alone: the least, median and largest of their latencies, each
-on its fastest accelerator, rounded up to two digits. In each of these twelve cells stands the most accurate of the ten
-within the limit, on its fastest accelerator; beside it the most accurate pair of the joint front that takes neither
-more time nor more energy than that or, where there is none, the most accurate within the limit.
+Three latency limits a board follow from the ten networks alone. Each is taken on its fastest accelerator; of those that
+no other of the ten beats in both latency and accuracy, the least, middle and largest latency are rounded up to two
+digits. In each of these twelve cells stands the most accurate of the ten within the limit, on its fastest accelerator;
+beside it the most accurate pair of the joint front that takes neither more time nor more energy than that or, where
+there is none, the most accurate within the limit.
 
 A run that was stopped goes on: what was found lies in the run folder. The page and its picture are made from that.
 """
@@ -154,9 +155,11 @@ def fastest_of_each(published: PricedPairs, subnets: IntArray) -> PricedPairs:
 
 
 def limits_of(fastest: PricedPairs) -> list[float]:
-    """Least, median and largest latency in ms, rounded up to two digits."""
+    """Least, middle and largest latency in ms of pairs that are not slower and less accurate, rounded up."""
+    by_latency = fastest.take(np.lexsort((-fastest.accuracy, fastest.latency_ms)))
+    rises = np.diff(np.maximum.accumulate(by_latency.accuracy), prepend=-np.inf) > 0
     limits = []
-    for latency_ms in np.quantile(fastest.latency_ms, (0, 0.5, 1), method="higher").tolist():
+    for latency_ms in np.quantile(by_latency.latency_ms[rises], (0, 0.5, 1), method="higher").tolist():
         unit = 10.0 ** (math.floor(math.log10(latency_ms)) - 1)
         limits.append(round(math.ceil(latency_ms / unit) * unit, 9))
     return limits
@@ -216,7 +219,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("docs/specialised.md"), help="page; its picture lies beside")
     parser.add_argument("--run", type=Path, default=Path("runs/specialised"), help="folder of the searches")
-    parser.add_argument("--pairs", type=int, default=50_000, help="priced by each joint search")
+    parser.add_argument("--pairs", type=int, default=200_000, help="priced by each joint search")
     parser.add_argument("--boards", nargs="+", default=list(BOARDS))
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args()

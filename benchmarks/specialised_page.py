@@ -253,9 +253,9 @@ rather than state their top-1. A search that maximises it also finds its errors;
 The published networks were specialised for phones and for few operations, not for these boards.
 
 In **{dominated} of {len(cells)}** cells the joint pair dominates: no worse in accuracy, latency and energy, and better
-in at least one. Its accuracy is {np.mean(gains):.2f} points higher on average, and {min(gains):.2f} at least. In
-{everywhere} of {len(cells)} cells, joint pairs dominate the published network on whatever accelerator it may choose:
-on each of those tried that are not worse than another in both latency and energy.
+in at least one. Its accuracy differs by {np.mean(gains):+.2f} points on average, and by {min(gains):+.2f} at least. In
+{everywhere} of {len(cells)} cells, joint pairs dominate the published network on every accelerator that may suit it: on
+each of those tried that is not worse than another in both latency and energy.
 
 ![Joint fronts and published networks, one panel a board]({picture})
 
@@ -263,10 +263,10 @@ on each of those tried that are not worse than another in both latency and energ
 
 Ten specialised networks of width 1.2 were published. Each is read as a subnet of the same supernet, at the nearest
 resolution that the predictor knows, and gets accelerators of its own: at least {least:.2f} times as many as the joint
-search priced, bred for the ten by the same operators, and those of the joint front besides. A board's three limits are
-the least, median and largest latency of the ten, each on its fastest accelerator, rounded up to two digits. In a cell
-stands the most accurate of the ten within the limit, on its fastest accelerator, and the most accurate pair of the
-joint front that takes neither more time nor more energy than that.
+search priced, bred for the ten by the same operators, and those of the joint front besides. Each is taken on its
+fastest accelerator; of those that no other of the ten beats in both latency and accuracy, the least, middle and largest
+latency, rounded up to two digits, are the board's limits. In a cell stands the most accurate of the ten within the
+limit, and the most accurate pair of the joint front that takes neither more time nor more energy than that.
 
 {boards}
 

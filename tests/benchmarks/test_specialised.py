@@ -69,11 +69,20 @@ def test_published_subnets_get_the_best_of_all_accelerators_tried(specialised, s
     assert np.array_equal(fastest.latency_ms, [specialised.of_subnet(pairs, row).latency_ms.min() for row in SUBNETS])
 
 
-def test_limits_are_rounded_up_to_two_digits(specialised) -> None:
-    latencies = np.array([22.92, 8.31, 36.6, 0.0415, 27.48])
-    values = np.stack([np.full(5, 0.5), latencies, latencies], axis=1)
-    pairs = PricedPairs(np.zeros((5, len(JOINT.parameters)), dtype=np.int64), values)
-    assert specialised.limits_of(pairs) == [0.042, 23.0, 37.0]
+@pytest.mark.parametrize(
+    ("networks", "limits"),
+    [
+        # The network of 0.042 ms is less accurate than the faster one, that of 40 ms no more accurate.
+        ([(0.0415, 0.7), (0.042, 0.69), (22.92, 0.8), (36.6, 0.83), (40.0, 0.83)], [0.042, 23.0, 37.0]),
+        ([(8.31, 0.7), (27.4, 0.75), (27.4, 0.72), (9.01, 0.6)], [8.4, 28.0, 28.0]),
+        ([(5.0, 0.7)], [5.0, 5.0, 5.0]),
+    ],
+)
+def test_limits_are_latencies_of_networks_that_no_other_beats(specialised, networks, limits) -> None:
+    latency_ms, accuracy = np.array(networks).T
+    values = np.stack([accuracy, latency_ms, latency_ms], axis=1)
+    pairs = PricedPairs(np.zeros((len(values), len(JOINT.parameters)), dtype=np.int64), values)
+    assert specialised.limits_of(pairs) == limits
 
 
 def cell_of(specialised, front_values, limit_ms):
