@@ -1,7 +1,7 @@
 """What an accelerator takes of a device, in closed form, for one accelerator or columns of many.
 
 DSP slices and block memories are exact by construction of ``conv_engine``. LUT and FF are an estimate from structure
-(adder trees, accumulators, crossbars, requantisers) with prior coefficients.
+(adder trees, accumulators, crossbars, requantisers) with a base and a factor fitted on another engine's sizes.
 """
 
 from dataclasses import dataclass

@@ -1,4 +1,6 @@
+import subprocess
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,6 +22,7 @@ from hw_templates.accelerator import Accelerator
 from hw_templates.accelerator_space import AcceleratorSpace
 from hw_templates.board import load_board
 from hw_templates.errors import InvalidValueError, ResourceError
+from hw_templates.render import render
 
 Z2, ZCU104 = load_board("pynq-z2"), load_board("zcu104")
 SMALL = Accelerator(8, 8, 2, 2, 8, 8, 8, 64, 100, 4)
@@ -138,3 +141,74 @@ def test_resources_do_not_depend_on_the_clock() -> None:
     for name in RESOURCES:
         for other in needed[1:]:
             np.testing.assert_array_equal(getattr(other, name), getattr(needed[0], name))
+
+
+# Prints every memory that the engine declares: how many, banks, words of a bank, and bits of a word.
+DECLARED = """
+#include <cstdio>
+#include <type_traits>
+#include "types.h"
+template <class Banked> void banks(const char* name, int copies, int bits) {
+    std::printf("%s %d %d %d %d\\n", name, copies, int(std::extent<Banked, 0>::value),
+                int(std::extent<Banked, 1>::value), bits);
+}
+int main() {
+    banks<IfmapBuffer>("ifmap", COPIES_ifmap, 8 * sizeof(Word));
+    banks<WeightBuffer>("weights", COPIES_weights, 8 * sizeof(Word));
+    banks<OfmapBuffer>("ofmap", COPIES_ofmap, 32);
+    banks<MapBuffer>("maps", COPIES_maps, 8 * sizeof(Word));
+    banks<ResidualBuffer[1]>("residual", 1, 8 * sizeof(Word));
+    banks<ResidualBuffer[1]>("residual", 1, 8 * sizeof(Word));
+    banks<ParameterMemory>("parameters", 1, 8 * (4 + 2 + 1));
+    std::printf("products %d %d\\n", (PE_ROWS + PACK - 1) / PACK * PE_COLS * PE_PIXELS,
+                DEPTHWISE_LANES * ((PE_PIXELS + PACK - 1) / PACK));
+    std::printf("lanes %d\\n", POST_LANES);
+    std::printf("ports %d %d\\n", 8 * int(sizeof(Word)), 8 * int(sizeof(WeightWord)));
+}
+"""
+DECLARING = (
+    SMALL,
+    Accelerator(48, 8, 3, 2, 64, 64, 64, 64, 200, 48, 256, 2),
+    Accelerator(16, 32, 7, 1, 16, 32, 8, 128, 200, 16),
+    Accelerator(8, 24, 3, 1, 16, 16, 16, 64, 100, 8, 4),
+)
+
+
+@pytest.mark.parametrize("accelerator", DECLARING, ids=lambda a: f"{a.pe_rows}x{a.pe_cols}x{a.pe_pixels}")
+def test_slices_and_memories_are_those_that_the_engine_declares(tmp_path: Path, accelerator: Accelerator) -> None:
+    files = render(accelerator, ZCU104)
+    for name in ("config.h", "types.h", "isa.h"):
+        (tmp_path / name).write_text(files[f"include/{name}"])
+    engine = files["src/conv_engine.cpp"]
+    halves = {
+        name: engine.count(f"{kind}Buffer ping, pong;") * 2
+        for name, kind in (("ifmap", "Ifmap"), ("weights", "Weight"), ("ofmap", "Ofmap"), ("maps", "Map"))
+    }
+    assert set(halves.values()) == {2}
+    assert engine.count("ResidualBuffer residual_ping, residual_pong;") == 1
+    text = DECLARED
+    for name, copies in halves.items():
+        text = text.replace(f"COPIES_{name}", str(copies))
+    (tmp_path / "declared.cpp").write_text(text)
+    subprocess.run(["g++", "-std=c++14", "declared.cpp", "-o", "declared"], cwd=tmp_path, check=True)
+    printed = subprocess.run([tmp_path / "declared"], capture_output=True, text=True, check=True).stdout
+    rows = [line.split() for line in printed.splitlines()]
+    numbers = {name: [int(value) for value in values] for name, *values in rows[7:]}
+    bram = uram = 0
+    for name, *values in rows[:7]:
+        copies, banks, depth, bits = (int(value) for value in values)
+        if name == "maps" and not accelerator.map_kib:
+            continue  # a single word that nothing is written to
+        if name in ("ifmap", "weights", "maps") and depth >= 2048:
+            uram += copies * banks * ultra_rams(depth, bits)
+        else:
+            bram += copies * banks * int(block_rams(depth, bits))
+    port_bits, weight_bits = numbers["ports"]
+    ports = engine.count("#pragma HLS INTERFACE m_axi")
+    assert ports == 4
+    bram += (ports - 1) * int(block_rams(16 * 64, port_bits)) + int(block_rams(16 * 64, weight_bits))
+    assert memories(accelerator, ZCU104) == (bram, uram)
+    # Two slices for a 32 x 16 bit product, one for the 8 x 16 bits of a residual, ten for addresses.
+    store = files["src/store.cpp"]
+    assert store.count("rescale(sum") == store.count("rescale(addend") == 1
+    assert dsp_slices(accelerator) == sum(numbers["products"]) + 3 * numbers["lanes"][0] + 10
