@@ -143,7 +143,7 @@ def map_halves(workload: Workload, placements: Sequence[Placement]) -> tuple[int
     held: list[tuple[str, int] | None] = [None, None]
     halves = []
     for node, placement in zip(workload, placements, strict=True):
-        half = 1
+        half = 0
         if placement.ifmap_ring:
             wanted = (node.ifmap, placement.ifmap_ring)
             if wanted not in held:

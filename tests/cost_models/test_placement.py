@@ -85,7 +85,7 @@ def group(band: int) -> list[Placement]:
 def test_a_group_is_checked_as_a_whole() -> None:
     workload, (first, second, last) = chain(), group(3)
     check_groups(workload, [first, second, last])
-    assert map_halves(workload, [first, second, last])[1] == 0
+    assert map_halves(workload, [first, second, last]) == (0, 1, 0)
     wrong = Placement(second.ifmap_ring, 0, second.bands[:-1])
     with pytest.raises(InvalidValueError, match=r"b\.bands: must be .* those of its group"):
         check_groups(workload, [first, wrong, last])

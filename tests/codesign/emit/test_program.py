@@ -3,11 +3,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from random_networks import network_of_every_operation, random_mapping
+from random_networks import network_of_blocks, network_of_every_operation, random_mapping, random_placements
 
 from codesign.emit.program import compile_program, pack_map, pack_parameters, pack_weights
 from codesign.emit.quantise import QuantisedLayer, QuantisedNetwork
 from cost_models.mapping import LoopOrder, Mapping
+from cost_models.placement import IN_MEMORY, Placement
 from cost_models.workload import IMAGE, Layer, Node, Operation
 from hw_templates import isa
 from hw_templates.accelerator import Accelerator
@@ -140,3 +141,49 @@ def test_what_the_engine_cannot_run_is_refused() -> None:
         compile_program(one_layer(2049), [mapping], ACCELERATOR)
     with pytest.raises(MappingError, match="ofmap_kib"):
         compile_program(one_layer(2048), [Mapping(2048, 16, 1, 1, LoopOrder.PIXELS_OUTER)], Accelerator(8, 16, 2, 1, 16, 32, 2, 64, 100, 4))  # fmt: skip  # noqa: E501
+
+
+def records(network: QuantisedNetwork, accelerator: Accelerator, placements: tuple[Placement, ...]) -> np.ndarray:
+    rng = np.random.default_rng(0)
+    mappings = [random_mapping(layer.node.layer, accelerator, rng) for layer in network.layers]
+    program = compile_program(network, mappings, accelerator, placements)
+    return np.frombuffer(program.arena, dtype=isa.DESCRIPTOR, count=len(network.layers))
+
+
+def test_layers_that_run_alone_leave_the_newer_fields_at_zero() -> None:
+    network = network_of_blocks(np.random.default_rng(1))
+    for record in records(network, ACCELERATOR, ()):
+        assert all(
+            record[name] == 0 for name in ("group_layers", "band_height", "ifmap_ring", "ofmap_ring", "map_half")
+        )
+
+
+def test_groups_and_rings_are_described_and_read_the_half_that_was_written() -> None:
+    rng = np.random.default_rng(2)
+    network, accelerator = network_of_blocks(rng), replace(ACCELERATOR, map_kib=64)
+    placements = random_placements(network.workload, accelerator, rng)
+    described = records(network, accelerator, placements)
+    names = [layer.node.name for layer in network.layers]
+    for place, (record, placement) in enumerate(zip(described, placements, strict=True)):
+        assert (record["ifmap_ring"], record["ofmap_ring"]) == (placement.ifmap_ring, placement.ofmap_ring)
+        assert record["group_layers"] == placement.group_layers
+        if placement.group_layers:
+            begin, end = placements[place + placement.group_layers - 1].bands[0]
+            assert record["band_height"] == end - begin
+        if placement.ifmap_ring:
+            producer = described[names.index(network.layers[place].node.ifmap)]
+            assert record["map_half"] == 1 - producer["map_half"]
+    assert sum(placement.ofmap_ring > 0 for placement in placements) >= 3
+
+
+def test_maps_that_do_not_stay_where_they_are_read_are_refused() -> None:
+    network = network_of_blocks(np.random.default_rng(3))
+    accelerator = replace(ACCELERATOR, map_kib=64)
+    alone = [IN_MEMORY] * len(network.layers)
+    with pytest.raises(InvalidValueError, match="placements: must be one for each of the"):
+        records(network, accelerator, tuple(alone[1:]))
+    rows = network.layers[1].node.layer.in_height
+    with pytest.raises(InvalidValueError, match=r"ifmap_ring: must be 0 where .* is not"):
+        records(network, accelerator, (alone[0], Placement(ifmap_ring=rows), *alone[2:]))
+    with pytest.raises(MappingError, match=r"map_kib: .* stay on chip, which takes \d+ KiB; it has 0"):
+        records(network, ACCELERATOR, (Placement(ofmap_ring=rows), Placement(ifmap_ring=rows), *alone[2:]))

@@ -2,6 +2,7 @@ import json
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from codesign.supernet.lowering import lower
 from codesign.supernet.network import build_supernet
 from cost_models.coefficients import load_coefficients
 from cost_models.estimate import price, price_mappings
+from cost_models.workload import Operation
 from hw_templates.accelerator import Accelerator
 from hw_templates.board import load_board
 from hw_templates.errors import InvalidValueError, StorageError
@@ -91,9 +93,12 @@ def test_a_subnet_of_every_published_family_runs_bit_exactly(tmp_path: Path) -> 
         error = run_integer(network, pixels) * network.output_scale - exact
         # Rounding adds up over dozens of untrained layers; a wrong scale or order would leave nothing of the logits.
         assert np.sum(error**2) < 0.25 * np.sum(exact**2)
-        estimate = price(workload, accelerator, board, load_coefficients())
-        write_project(tmp_path, project_files(Design(network, accelerator, board, estimate), pixels[:2], {}))
-        assert run_csim(tmp_path).images == 2
+        for runner in (accelerator, replace(accelerator, map_kib=16)):
+            design = Design(network, runner, board, price(workload, runner, board, load_coefficients()))
+            write_project(tmp_path, project_files(design, pixels[:2], {}))
+            assert run_csim(tmp_path).images == 2
+        kept = [placement for placement in design.placements if placement.ofmap_ring]
+        assert bool(kept) == any(layer.operation == Operation.DEPTHWISE for layer in workload.layers)
 
 
 def design(seed: int) -> tuple[Design, np.ndarray]:
