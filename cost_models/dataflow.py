@@ -12,6 +12,7 @@ what hls4ml's ``Resource`` strategy accepts (hls4ml/backends/fpga/fpga_backend.p
 import bisect
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,7 +57,7 @@ class StreamLayer:
         """The nearest reuse factor that the strategy accepts."""
         taps = self.height * self.width if self.kernel == 0 else self.kernel**2
         inputs = taps * self.channels
-        accepted = _accepted(inputs, self.outputs)
+        accepted = accepted_reuse_factors(inputs, self.outputs)
         position = bisect.bisect_left(accepted, self.reuse_factor)
         if position in (0, len(accepted)):
             return accepted[0] if position == 0 else accepted[-1]
@@ -80,10 +81,14 @@ def _last(extent: int, outputs: int, kernel: int, stride: int) -> NDArray[np.int
     return np.minimum(np.arange(outputs) * stride + kernel - 1 - padding // 2, extent - 1)
 
 
-def _accepted(inputs: int, outputs: int) -> list[int]:
+@cache
+def accepted_reuse_factors(inputs: int, outputs: int) -> tuple[int, ...]:
+    """Ascending; of a layer that multiplies a vector of ``inputs`` with a matrix (_validate_reuse_factor there)."""
     weights = inputs * outputs
     divisors = [n for n in range(1, weights + 1) if weights % n == 0]
-    return [n for n in divisors if (n % inputs == 0 or n < inputs) and (n >= inputs or (weights // n) % outputs == 0)]
+    return tuple(
+        n for n in divisors if (n % inputs == 0 or n < inputs) and (n >= inputs or (weights // n) % outputs == 0)
+    )
 
 
 def stream_cycles(layers: Sequence[StreamLayer]) -> int:

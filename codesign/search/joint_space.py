@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,12 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 
-from codesign.supernet.space import Choice, Space, Subnet
+from codesign.supernet.space import Space, Subnet
 from hw_templates.accelerator import Accelerator, AcceleratorColumns
 from hw_templates.accelerator_space import AcceleratorSpace
+from hw_templates.board import Board
+from hw_templates.dataflow import Dataflow, DataflowSpace
 from hw_templates.errors import InvalidValueError
 
 IntArray = NDArray[np.int64]
+Choice = int | float | str
 
 
 @dataclass(frozen=True)
@@ -37,22 +41,30 @@ def distribution(choices: tuple[Choice, ...]) -> BaseDistribution:
     return CategoricalDistribution(choices)
 
 
-@dataclass(frozen=True)
-class JointSpace:
-    """Pairs of a subnet of ``space`` and an accelerator of ``accelerators``.
+class PairSpace(ABC):
+    """Pairs of a subnet and an accelerator of some template, as rows of choice indices.
 
-    A pair is one row of choice indices: the ``G`` genes of the subnet, then the 12 parameters of the accelerator.
-    Optuna parameters carry the names of the genes (``stage1.block2.kernel``) and of the accelerator's fields
-    (``pe_rows``). Only the parameters of blocks that a subnet has appear in a trial (define-by-run).
+    A row holds the ``G`` genes of the subnet, then the parameters of the accelerator. Optuna parameters carry the names
+    of the genes (``stage1.block2.kernel``) and of the accelerator's fields (``pe_rows``). Only the parameters of blocks
+    that a subnet has appear in a trial (define-by-run).
     """
 
     space: Space
-    accelerators: AcceleratorSpace
+
+    @property
+    @abstractmethod
+    def template(self) -> tuple[tuple[str, tuple[Choice, ...]], ...]:
+        """(name, choices) of every parameter of the accelerator, in order."""
+
+    @property
+    @abstractmethod
+    def board(self) -> Board:
+        """That the accelerators are for."""
 
     @cached_property
     def parameters(self) -> tuple[tuple[str, tuple[Choice, ...]], ...]:
         """(name, choices) of every column of a row, in order."""
-        return (*self.space.genes, *self.accelerators.genes)
+        return (*self.space.genes, *self.template)
 
     @cached_property
     def distributions(self) -> dict[str, BaseDistribution]:
@@ -70,7 +82,7 @@ class JointSpace:
         return hashlib.sha256(json.dumps(self.parameters).encode()).hexdigest()[:16]
 
     def present(self, rows: IntArray) -> NDArray[np.bool_]:
-        """[n, G + 12] which parameters the pairs of ``rows`` have: not those of absent blocks."""
+        """[n, G + P] which parameters the pairs of ``rows`` have: not those of absent blocks."""
         mask = np.ones(rows.shape, dtype=bool)
         mask[:, : self.gene_count] = self.space.relevant(rows[:, : self.gene_count])
         return mask
@@ -87,7 +99,7 @@ class JointSpace:
         ]
 
     def encode_params(self, params: Mapping[str, Any]) -> IntArray:
-        """[G + 12] the row of Optuna parameters; parameters of absent blocks may be missing.
+        """[G + P] the row of Optuna parameters; parameters of absent blocks may be missing.
 
         Raises:
             InvalidValueError: a parameter is missing, unknown or outside its choices.
@@ -106,6 +118,24 @@ class JointSpace:
             if has and name not in params:
                 raise InvalidValueError(f"params.{name}", None, "given")
         return row
+
+
+@dataclass(frozen=True)
+class JointSpace(PairSpace):
+    """Pairs of a subnet of ``space`` and an engine of ``accelerators``, which has 12 parameters."""
+
+    space: Space
+    accelerators: AcceleratorSpace
+
+    @property
+    def template(self) -> tuple[tuple[str, tuple[Choice, ...]], ...]:
+        """See :class:`PairSpace`."""
+        return self.accelerators.genes
+
+    @property
+    def board(self) -> Board:
+        """See :class:`PairSpace`."""
+        return self.accelerators.board
 
     def encode(self, pair: Pair) -> IntArray:
         """[G + 12] the row of a pair.
@@ -127,3 +157,33 @@ class JointSpace:
     def columns(self, rows: IntArray) -> AcceleratorColumns:
         """The accelerators of pairs [n, G + 12], legal or not."""
         return self.accelerators.decode(rows[:, self.gene_count :])
+
+
+@dataclass(frozen=True)
+class DataflowPair:
+    """A subnet and the dataflow accelerator that holds it."""
+
+    subnet: Subnet
+    accelerator: Dataflow
+
+
+@dataclass(frozen=True)
+class DataflowJoint(PairSpace):
+    """Pairs of a subnet of ``space`` and a dataflow accelerator of ``accelerators``."""
+
+    space: Space
+    accelerators: DataflowSpace
+
+    @property
+    def template(self) -> tuple[tuple[str, tuple[Choice, ...]], ...]:
+        """See :class:`PairSpace`."""
+        return self.accelerators.genes
+
+    @property
+    def board(self) -> Board:
+        """See :class:`PairSpace`."""
+        return self.accelerators.board
+
+    def decode(self, row: IntArray) -> DataflowPair:
+        """The pair of one row."""
+        return DataflowPair(self.space.decode(row[: self.gene_count]), self.accelerators.decode(row[self.gene_count :]))

@@ -13,7 +13,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 from sqlalchemy.exc import SQLAlchemyError
 
-from codesign.search.joint_space import IntArray, JointSpace
+from codesign.search.joint_space import IntArray, PairSpace
 from codesign.search.journal import open_journal
 from codesign.search.pareto import MAXIMISED, OBJECTIVES, PricedPairs
 from cost_models.resources import RESOURCES
@@ -44,9 +44,9 @@ class StudyIdentity:
     format_version: int = FORMAT_VERSION
 
     @classmethod
-    def of(cls, joint: JointSpace, coefficients: str, accuracy: str) -> "StudyIdentity":
+    def of(cls, joint: PairSpace, coefficients: str, accuracy: str) -> "StudyIdentity":
         """The identity of a study of ``joint``."""
-        return cls(joint.space.name, joint.digest, joint.accelerators.board.name, coefficients, accuracy)
+        return cls(joint.space.name, joint.digest, joint.board.name, coefficients, accuracy)
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ def _check_identity(study: optuna.Study, location: StudyLocation, identity: Stud
 
 
 def make_trials(
-    joint: JointSpace, pairs: PricedPairs, resources: IntArray, excess: IntArray, attributes: dict[str, int]
+    joint: PairSpace, pairs: PricedPairs, resources: IntArray, excess: IntArray, attributes: dict[str, int]
 ) -> list[FrozenTrial]:
     """Finished trials of ``pairs``, for ``study.add_trials``.
 
@@ -154,7 +154,7 @@ def is_feasible(trial: FrozenTrial) -> bool:
     return trial.state == TrialState.COMPLETE and all(value <= 0 for value in trial.constraints.values())
 
 
-def read_pairs(joint: JointSpace, trials: Sequence[FrozenTrial]) -> PricedPairs:
+def read_pairs(joint: PairSpace, trials: Sequence[FrozenTrial]) -> PricedPairs:
     """The pairs and values of complete trials, in their order.
 
     Raises:

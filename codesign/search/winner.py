@@ -5,7 +5,7 @@ from typing import Protocol
 
 import numpy as np
 
-from codesign.search.joint_space import IntArray, JointSpace, Pair
+from codesign.search.joint_space import IntArray, JointSpace, Pair, PairSpace
 from codesign.search.pareto import ACCURACY, FloatArray, PricedPairs
 from codesign.supernet.oracle import AccuracyOracle
 from hw_templates.errors import InfeasibleError, InvalidValueError
@@ -141,7 +141,7 @@ def choose_winner(joint: JointSpace, front: PricedPairs, rule: Rule) -> Winner:
     return Winner(joint.decode(front.rows[index]), accuracy, latency_ms, energy_mj, str(rule))
 
 
-def measure_front(joint: JointSpace, front: PricedPairs, oracle: AccuracyOracle, most: int) -> PricedPairs:
+def measure_front(joint: PairSpace, front: PricedPairs, oracle: AccuracyOracle, most: int) -> PricedPairs:
     """The front of at most ``most`` pairs of ``front``, with accuracies from ``oracle`` instead of their own.
 
     Pairs to measure are spread over the objectives (:func:`spread`); each different subnet is measured once.

@@ -10,7 +10,7 @@ from optuna.trial import TrialState
 
 from codesign.search.breeding import RoundPlan
 from codesign.search.evolution import RoundKey, no_pairs, run_round
-from codesign.search.joint_space import JointSpace
+from codesign.search.joint_space import PairSpace
 from codesign.search.pareto import PricedPairs, concatenate
 from codesign.search.pricing import PairPricer
 from codesign.search.study import StudyLocation, is_feasible, make_trials, read_pairs, storage_errors
@@ -75,7 +75,7 @@ def read_progress(study: optuna.Study) -> Progress:
     return sum(done, start=Progress())
 
 
-def read_front(study: optuna.Study, joint: JointSpace) -> PricedPairs:
+def read_front(study: optuna.Study, joint: PairSpace) -> PricedPairs:
     """The non-dominated feasible pairs among the trials of ``study``.
 
     Raises:

@@ -33,6 +33,18 @@ _DIGITS_SMALL = dataclasses.replace(
     ),
 )
 
+# Its networks are narrow: they gain by more steps, and cost less each.
+_DIGITS_STREAM = dataclasses.replace(
+    _DIGITS,
+    name="digits-stream",
+    phases=(
+        Phase("full", 400, 8e-3),
+        Phase("kernel", 60, 8e-3, 2, ("kernel",)),
+        Phase("depth", 150, 8e-3, 2, ("kernel", "depth")),
+        Phase("width", 900, 8e-3, 3, ("kernel", "depth", "expand")),
+    ),
+)
+
 # Cai et al. 2020, section 4.1, and train_ofa_net.py of their repository mit-han-lab/once-for-all: 32 GPUs with 64
 # images each, the rates of one GPU times 32, epochs of warm-up beside those named there.
 _OFA_WARM_UP = 5 / 125
@@ -96,7 +108,15 @@ _CIFAR10_FINE_TUNING = dataclasses.replace(
 
 _SCHEDULES = {
     schedule.name: schedule
-    for schedule in (_DIGITS, _DIGITS_SMALL, _OFA_IMAGENET, _CIFAR10, _CIFAR10_SMALL, _CIFAR10_FINE_TUNING)
+    for schedule in (
+        _DIGITS,
+        _DIGITS_SMALL,
+        _DIGITS_STREAM,
+        _OFA_IMAGENET,
+        _CIFAR10,
+        _CIFAR10_SMALL,
+        _CIFAR10_FINE_TUNING,
+    )
 }
 
 

@@ -21,6 +21,23 @@ DIGITS = MobileSpace(
     final_width=128,
 )
 
+# What hls4ml converts, and small enough to be hardware layer by layer: no squeeze-and-excite, ReLU throughout, and last
+# maps of 2x2 and 4x4, whose averages are exact.
+DIGITS_STREAM = MobileSpace(
+    name="digits-stream",
+    image_channels=1,
+    num_classes=10,
+    resolutions=(8, 16),
+    stem=Stem(width=8, activation=Activation.RELU),
+    stages=(
+        Stage(8, 1, (1, 2), (3, 5), (1,), Activation.RELU, squeeze_excite=False),
+        Stage(16, 2, (1, 2), (3, 5), (1, 2, 4), Activation.RELU, squeeze_excite=False),
+        Stage(24, 2, (1, 2), (3,), (1, 2, 4), Activation.RELU, squeeze_excite=False),
+    ),
+    final_width=64,
+    final_activation=Activation.RELU,
+)
+
 CIFAR10 = MobileSpace(
     name="cifar10",
     image_channels=3,
@@ -134,7 +151,16 @@ OFA_PROXYLESS_W13 = _ofa_proxyless(1.3)
 
 _SPACES: dict[str, Space] = {
     space.name: space
-    for space in (DIGITS, CIFAR10, CIFAR10_SMALL, OFA_MBV3_W10, OFA_MBV3_W12, OFA_PROXYLESS_W13, OFA_RESNET50D)
+    for space in (
+        DIGITS,
+        DIGITS_STREAM,
+        CIFAR10,
+        CIFAR10_SMALL,
+        OFA_MBV3_W10,
+        OFA_MBV3_W12,
+        OFA_PROXYLESS_W13,
+        OFA_RESNET50D,
+    )
 }
 
 

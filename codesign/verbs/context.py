@@ -82,7 +82,7 @@ class TrainRequest:
         """The images.
 
         Raises:
-            InvalidValueError: no folder is named, and the space is not that of the digits.
+            InvalidValueError: no folder is named, and the space is none for the digits.
             StorageError: the folder holds no sound data set.
         """
         space = load_space(self.space)
@@ -90,7 +90,7 @@ class TrainRequest:
             from codesign.supernet.image_files import load_images
 
             return load_images(Path(self.data), space.image_channels)
-        if space.name != "digits":
+        if space.name not in ("digits", "digits-stream"):
             raise InvalidValueError("train.data", None, f"a folder of images for space {space.name}; name it by --data")
         return load_digits()
 

@@ -1,0 +1,99 @@
+"""The parameters of a dataflow accelerator, in which every layer is hardware of its own, as hls4ml makes it.
+
+Beside the one engine of :mod:`hw_templates.accelerator`, which runs any subnet, such a design holds exactly one.
+"""
+
+from dataclasses import asdict, dataclass, fields
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hw_templates.board import Board
+from hw_templates.errors import InvalidValueError
+
+IntArray = NDArray[np.int64]
+
+PRECISIONS = (4, 5, 6, 7, 8)
+INTERVAL_MIN_CYCLES = 16
+INTERVAL_MAX_CYCLES = 2**20
+# Three quarters of each power of two lie between: no interval is more than 1.5 times the one before.
+_INTERVALS = tuple(sorted(side * 2**power for power in range(8, 16) for side in (2, 3)))
+
+
+class IoType(StrEnum):
+    """How maps pass between layers: as streams of pixels through FIFOs, or whole in registers."""
+
+    STREAM = "io_stream"
+    PARALLEL = "io_parallel"
+
+
+@dataclass(frozen=True)
+class Dataflow:
+    """Compile-time parameters of a dataflow accelerator.
+
+    Attributes:
+        precision_bits: of weights and maps, fixed point with a power-of-two scale each.
+        io_type: see :class:`IoType`.
+        interval_cycles: what each layer may spend on an image. Its reuse factor (how many products share a multiplier)
+            is the largest that keeps to it, so that layers are balanced and none is faster than its neighbours need.
+        clock_mhz: clock of the programmable logic.
+
+    Raises:
+        InvalidValueError: a parameter is out of range.
+    """
+
+    precision_bits: int
+    io_type: IoType
+    interval_cycles: int
+    clock_mhz: int
+
+    def __post_init__(self) -> None:
+        if self.precision_bits not in PRECISIONS:
+            raise InvalidValueError("dataflow.precision_bits", self.precision_bits, f"in 4..{PRECISIONS[-1]}")
+        if self.io_type not in tuple(IoType):
+            raise InvalidValueError("dataflow.io_type", self.io_type, "io_stream or io_parallel")
+        if not INTERVAL_MIN_CYCLES <= self.interval_cycles <= INTERVAL_MAX_CYCLES:
+            expected = f"in {INTERVAL_MIN_CYCLES}..{INTERVAL_MAX_CYCLES}"
+            raise InvalidValueError("dataflow.interval_cycles", self.interval_cycles, expected)
+        if self.clock_mhz < 1:
+            raise InvalidValueError("dataflow.clock_mhz", self.clock_mhz, "at least 1")
+
+    def as_dict(self) -> dict[str, Any]:
+        """Field names to values, in declaration order."""
+        return {**asdict(self), "io_type": str(self.io_type)}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "Dataflow":
+        """The inverse of :meth:`as_dict`; unknown or missing fields are errors."""
+        expected = {field.name for field in fields(cls)}
+        for name in sorted(expected ^ set(values)):
+            raise InvalidValueError(
+                f"dataflow.{name}", values.get(name), "a known field" if name in values else "given"
+            )
+        if values["io_type"] not in tuple(IoType):
+            raise InvalidValueError("dataflow.io_type", values["io_type"], "io_stream or io_parallel")
+        return cls(**{**values, "io_type": IoType(values["io_type"])})
+
+
+@dataclass(frozen=True)
+class DataflowSpace:
+    """The choices for each parameter on ``board``."""
+
+    board: Board
+
+    @property
+    def genes(self) -> tuple[tuple[str, tuple[int | str, ...]], ...]:
+        """(parameter, choices) in the order of :class:`Dataflow`'s fields."""
+        return (
+            ("precision_bits", (6, 8)),
+            ("io_type", tuple(str(io_type) for io_type in IoType)),
+            ("interval_cycles", _INTERVALS),
+            ("clock_mhz", self.board.clocks_mhz),
+        )
+
+    def decode(self, row: IntArray) -> Dataflow:
+        """The accelerator of choice indices [4]."""
+        values = {name: choices[index] for (name, choices), index in zip(self.genes, row.tolist(), strict=True)}
+        return Dataflow.from_dict(values)

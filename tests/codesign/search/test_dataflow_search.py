@@ -1,0 +1,90 @@
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from capacity_accuracy import CapacityAccuracy
+
+from codesign.search.dataflow_search import DataflowTask, dataflow_search
+from codesign.search.joint_space import DataflowJoint
+from codesign.search.study import StudyLocation, is_feasible
+from codesign.search.worker import SearchSettings
+from codesign.supernet.lowering import lower
+from codesign.supernet.spaces import DIGITS, DIGITS_STREAM
+from cost_models.dataflow_estimate import check_dataflow_fits, price_dataflow
+from hw_templates.board import load_board
+from hw_templates.dataflow import DataflowSpace
+from hw_templates.errors import InfeasibleError, InvalidValueError, StorageError, UnsupportedLayerError
+
+BOARD = load_board("pynq-z2")
+JOINT = DataflowJoint(DIGITS_STREAM, DataflowSpace(BOARD))
+LOSSES = {6: 0.02, 8: 0.001}
+
+
+@pytest.fixture
+def make_stream_task(tmp_path):
+    def make(pairs, name="a", joint=JOINT, losses=LOSSES, workers=1):
+        location = StudyLocation(str(tmp_path / f"{name}.journal"), "search")
+        oracle = CapacityAccuracy(joint.space)
+        return DataflowTask(location, joint, oracle, losses, "capacity", SearchSettings(pairs, 0, workers))
+
+    return make
+
+
+def test_pairs_of_the_front_fit_and_are_priced_as_one_by_one(make_stream_task):
+    task = make_stream_task(2_000)
+    front = dataflow_search(task).front
+    for row, values in zip(front.rows, front.values, strict=True):
+        pair = JOINT.decode(row)
+        estimate = price_dataflow(lower(DIGITS_STREAM, pair.subnet), pair.accelerator, BOARD)
+        check_dataflow_fits(estimate, BOARD)
+        loss = LOSSES[pair.accelerator.precision_bits]
+        accuracy = task.oracle.accuracy(row[None, : JOINT.gene_count])[0] - loss
+        assert values == pytest.approx([accuracy, estimate.latency_ms, estimate.energy_mj])
+
+
+def test_a_search_goes_on_where_it_stopped(make_stream_task):
+    dataflow_search(make_stream_task(700, "stopped"))
+    resumed = dataflow_search(make_stream_task(2_000, "stopped"))
+    whole = dataflow_search(make_stream_task(2_000, "whole"))
+    assert resumed.progress.pairs >= 2_000
+    assert len(resumed.front) > 3
+    best = [front.values.max(axis=0)[0] for front in (resumed.front, whole.front)]
+    assert best[0] == pytest.approx(best[1], abs=0.05)
+
+
+def test_the_study_is_an_ordinary_one(make_stream_task):
+    task = make_stream_task(500)
+    dataflow_search(task)
+    trials = task.open_study().get_trials()
+    assert all(is_feasible(trial) for trial in trials)
+    assert {"precision_bits", "io_type", "interval_cycles", "clock_mhz", "resolution"} <= set(trials[0].params)
+    json.dumps(trials[0].params)
+
+
+def test_other_losses_make_another_study(make_stream_task):
+    dataflow_search(make_stream_task(100))
+    with pytest.raises(StorageError, match="its accuracy is"):
+        dataflow_search(make_stream_task(100, losses={6: 0.5, 8: 0.0}))
+
+
+def test_precision_that_costs_too_much_accuracy_is_not_on_the_front(make_stream_task):
+    front = dataflow_search(make_stream_task(2_000, losses={6: 1.0, 8: 0.0})).front
+    assert {JOINT.decode(row).accelerator.precision_bits for row in front.rows[front.accuracy > 0]} == {8}
+
+
+def test_bad_tasks(make_stream_task):
+    with pytest.raises(InvalidValueError, match=r"search\.workers: must be 1 for template hls4ml, got 2"):
+        make_stream_task(100, workers=2)
+    with pytest.raises(UnsupportedLayerError, match="stem: not for template hls4ml: hswish"):
+        make_stream_task(100, joint=DataflowJoint(DIGITS, DataflowSpace(BOARD)))
+    tiny = DataflowJoint(DIGITS_STREAM, DataflowSpace(replace(BOARD, dsp=1)))
+    with pytest.raises(InfeasibleError, match="no subnet of digits-stream fits pynq-z2 as a dataflow accelerator"):
+        dataflow_search(make_stream_task(600, joint=tiny))
+
+
+def test_rows_decode_to_pairs_of_the_space():
+    row = np.array([len(choices) - 1 for _, choices in JOINT.parameters])
+    pair = JOINT.decode(row)
+    assert pair.subnet == DIGITS_STREAM.largest()
+    assert JOINT.encode_params(JOINT.params(row[None])[0]).tolist() == row.tolist()
