@@ -46,9 +46,10 @@ class BlockIndex:
     """Blocks with all ways to run them, as arrays of indices.
 
     A way is a sum of runs, each a layer with a placement; a part of a plan is the least of its options, a plan the sum
-    of its parts, a block the least of its plans (see :class:`cost_models.block.Plan`). Of options that differ in the
-    height of their bands alone, the one of highest bands that fit is priced: whatever tiles fit lower bands fit these,
-    and fewer bands are set up and drained less often.
+    of its parts, a block the least of its plans (see :class:`cost_models.block.Plan`). What cannot be the least is not
+    priced. Of options that differ in the height of their bands alone, the one of highest bands that fit is: whatever
+    tiles fit lower bands fit these, and fewer bands are set up and drained less often. Where all maps stay whole, no
+    other way is: it moves the same or more, by ports that are no faster.
 
     Attributes:
         blocks: [K], in the order given.
@@ -83,6 +84,13 @@ class BlockIndex:
             structures: dict[tuple[tuple[bool, bool, int], ...], int] = {}
             for place, option in enumerate(part):
                 row[place] = structures.setdefault(_structure(option), len(structures))
+        # [parts, options] the option of a part that keeps as many maps as any, and these whole.
+        self._whole = np.zeros(self._part_runs.shape[:2], dtype=bool)
+        for marks, part in zip(self._whole, self._options, strict=False):
+            most = max(_kept(option) for option in part)
+            marks[: len(part)] = [
+                _kept(option) == most and all(len(run.bands) <= 1 for run in option) for option in part
+            ]
 
     def price(
         self,
@@ -147,6 +155,13 @@ class BlockIndex:
         run_fits[: len(self.runs)] = self._fits(accelerators)
         run_fits[-1] = False
         fits: NDArray[np.bool_] = run_fits[self._part_runs].all(axis=2) & used[:, None]
+        whole = (fits & self._whole[:, :, None]).any(axis=1)
+        fits &= self._whole[:, :, None] | ~whole[:, None]
+        # The last plan keeps most; where it keeps all of it whole, the others are not tried.
+        for parts_of_plans in self._block_parts:
+            decided = whole[parts_of_plans[-1]].all(axis=0)
+            others = parts_of_plans[:-1]
+            fits[others[others < len(self._options)]] &= ~decided
         found = np.zeros_like(fits)
         rows = np.arange(parts)
         for option in range(options):
@@ -176,6 +191,11 @@ class BlockIndex:
 def _structure(option: Option) -> tuple[tuple[bool, bool, int], ...]:
     """What an option keeps and runs together, whatever its bands."""
     return tuple((run.ifmap_ring > 0, run.ofmap_ring > 0, run.group_layers) for run in option)
+
+
+def _kept(option: Option) -> int:
+    """How many maps an option keeps on chip, before it and behind it included."""
+    return sum((run.ifmap_ring > 0) + (run.ofmap_ring > 0) for run in option)
 
 
 def _incidence(part_runs: IntArray, runs: int) -> sparse.csr_array:
