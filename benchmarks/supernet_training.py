@@ -181,6 +181,8 @@ def report_accuracies(judged: list[Judged]) -> list[str]:
     figure("gap_to_training_alone_mean", float(np.mean(gaps)), "points")
     figure("gap_to_training_alone_mean_error", float(np.std(gaps, ddof=1) / np.sqrt(len(gaps))), "points")
     gains = [gap(net.fine_tuned, net.shared)[0] for net in judged]
+    figure("smallest_gain_by_fine_tuning", gap(judged[0].fine_tuned, judged[0].shared)[0], "points")
+    figure("smallest_gain_by_fine_tuning_error", gap(judged[0].fine_tuned, judged[0].shared)[1], "points")
     figure("fine_tuning_gain_mean", float(np.mean(gains)), "points")
     figure("fine_tuning_gain_mean_error", float(np.std(gains, ddof=1) / np.sqrt(len(gains))), "points")
     return rows
@@ -327,6 +329,7 @@ def report(work: Work, page: Path | None) -> None:
             smallest=f"{smallest:+.2f} ± {smallest_error:.2f}",
             seeds=SEEDS,
             shrinking=f"{np.mean(shrinking):+.2f} ± {np.std(shrinking, ddof=1) / np.sqrt(len(shrinking)):.2f}",
+            smallest_gain="{:+.2f} ± {:.2f}".format(*gap(judged[0].fine_tuned, judged[0].shared)),
             gain=f"{np.mean(gains):+.2f} ± {np.std(gains, ddof=1) / np.sqrt(len(gains)):.2f}",
             fine_epochs=f"{FINE_TUNING.phases[0].length:g}",
             prices="\n".join(prices),
