@@ -82,3 +82,36 @@ inline int weight_words(const Descriptor& d, int weights) {
     const int bytes = d.four_bit_weights ? ceil_div(weights, 2) : weights;
     return ceil_div(bytes, AXI_BYTES * WEIGHT_PORT_WORDS) * WEIGHT_PORT_WORDS;
 }
+
+// Words of a part of a map that follow each other in memory, and how many such bursts make the part.
+struct Bursts {
+    int count, words;
+};
+
+// A part of so many rows, columns and channel words; its rows are one burst where it has all channels of its pixels, and
+// all of it is one where it has all columns too.
+inline Bursts bursts_of(int rows, int cols, int words, int map_cols, int map_words) {
+    const bool whole_pixels = words == map_words;
+    const bool whole_rows = whole_pixels && cols == map_cols;
+    Bursts bursts;
+    bursts.count = whole_rows ? 1 : (whole_pixels ? rows : rows * cols);
+    bursts.words = whole_rows ? rows * cols * words : (whole_pixels ? cols * words : words);
+    return bursts;
+}
+
+// A word of a part of a map: row, column and channel word.
+struct Cursor {
+    int row, col, word;
+};
+
+// To the next word, or some words on: channels innermost, then the columns first_col to end_col.
+inline void advance(Cursor& at, int step, int words, int first_col, int end_col) {
+    at.word += step;
+    if (at.word >= words) {
+        at.word = 0;
+        if (++at.col == end_col) {
+            at.col = first_col;
+            ++at.row;
+        }
+    }
+}

@@ -28,28 +28,25 @@ ColumnPlace column_place(const Descriptor& d, const TileShape& shape, int col) {
 uint32_t load_from_memory(const Word* port, const Descriptor& d, const TileShape& shape, const InputTile& input,
                           IfmapBuffer& buffer) {
     const int line = d.stride * shape.slots_per_phase;
-    uint32_t words = 0;
-rows:
-    for (int row = input.first_row; row < input.end_row; ++row) {
+    const Bursts bursts = bursts_of(input.end_row - input.first_row, input.end_col - input.first_col, input.words,
+                                    d.in_width, shape.in_words);
+    Cursor at = {input.first_row, input.first_col, 0};
+bursts:
+    for (int burst = 0; burst < bursts.count; ++burst) {
 #pragma HLS LOOP_TRIPCOUNT min = 1 max = IFMAP_DEPTH
-    cols:
-        for (int col = input.first_col; col < input.end_col; ++col) {
-#pragma HLS LOOP_TRIPCOUNT min = 1 max = IFMAP_DEPTH
-            const ColumnPlace place = column_place(d, shape, col - input.left);
-            const int source = d.ifmap_word + (row * d.in_width + col) * shape.in_words + input.first_word;
-        channels:
-            for (int c = 0; c < input.words; ++c) {
-#pragma HLS LOOP_TRIPCOUNT min = 1 max = MAX_CHANNELS / AXI_BYTES
-#pragma HLS LOOP_FLATTEN     // rows that follow each other in memory become one burst
-#pragma HLS PIPELINE II = 1  // one bus word a cycle
-                const int bank = place.first_bank + c % WORDS_PER_COL_GROUP;
-                const int group = c / WORDS_PER_COL_GROUP;
-                buffer[bank][(group * shape.in_rows + row - input.top) * line + place.slot] = port[source + c];
-                ++words;
-            }
+        const int source = d.ifmap_word + (at.row * d.in_width + at.col) * shape.in_words + input.first_word;
+    words:
+        for (int i = 0; i < bursts.words; ++i) {
+#pragma HLS LOOP_TRIPCOUNT min = 1 max = IFMAP_BANKS * IFMAP_DEPTH
+#pragma HLS PIPELINE II = 1  // one bus word a cycle, at addresses that follow each other
+            const ColumnPlace place = column_place(d, shape, at.col - input.left);
+            const int bank = place.first_bank + at.word % WORDS_PER_COL_GROUP;
+            const int group = at.word / WORDS_PER_COL_GROUP;
+            buffer[bank][(group * shape.in_rows + at.row - input.top) * line + place.slot] = port[source + i];
+            advance(at, 1, input.words, input.first_col, input.end_col);
         }
     }
-    return words;
+    return static_cast<uint32_t>(bursts.count * bursts.words);
 }
 
 // A line of the ifmap buffer a cycle: the channel words of a pixel lie in banks that follow each other.
@@ -231,22 +228,20 @@ void load_residual(const Word* port, const Descriptor& d, const TileShape& shape
     }
     const int first_word = tile.out_channel / AXI_BYTES;
     const int channel_words = lesser(shape.out_words - first_word, ceil_div(tile.out_channels, AXI_BYTES));
+    const int end_col = tile.col + tile.cols;
+    const Bursts bursts = bursts_of(tile.rows, tile.cols, channel_words, d.out_width, shape.out_words);
+    Cursor at = {tile.row, tile.col, 0};
     int place = 0;
-rows:
-    for (int row = 0; row < tile.rows; ++row) {
-#pragma HLS LOOP_TRIPCOUNT min = 1 max = OFMAP_DEPTH
-    cols:
-        for (int col = 0; col < tile.cols; ++col) {
+bursts:
+    for (int burst = 0; burst < bursts.count; ++burst) {
 #pragma HLS LOOP_TRIPCOUNT min = 1 max = OFMAP_DEPTH * PE_PIXELS
-            const int pixel = (tile.row + row) * d.out_width + tile.col + col;
-            const int source = d.residual_word + pixel * shape.out_words + first_word;
-        channels:
-            for (int c = 0; c < channel_words; ++c) {
-#pragma HLS LOOP_TRIPCOUNT min = 1 max = PARAMETER_DEPTH
-#pragma HLS LOOP_FLATTEN     // rows that follow each other in memory become one burst
-#pragma HLS PIPELINE II = 1  // one bus word a cycle
-                buffer[place++] = port[source + c];
-            }
+        const int source = d.residual_word + (at.row * d.out_width + at.col) * shape.out_words + first_word;
+    words:
+        for (int i = 0; i < bursts.words; ++i) {
+#pragma HLS LOOP_TRIPCOUNT min = 1 max = RESIDUAL_DEPTH
+#pragma HLS PIPELINE II = 1  // one bus word a cycle, at addresses that follow each other
+            buffer[place++] = port[source + i];
+            advance(at, 1, channel_words, tile.col, end_col);
         }
     }
 }

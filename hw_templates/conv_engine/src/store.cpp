@@ -23,11 +23,26 @@ struct Sums {
     int parameter_line;
 };
 
+Sums sums_of(const Descriptor& d, const TileShape& shape, const Tile& tile, const Cursor& at, int first_word) {
+#pragma HLS INLINE
+    const int row = at.row - tile.row;
+    const int col = at.col - tile.col;
+    Sums sums;
+    sums.address = (at.word / WORD_GROUPS * tile.rows + row) * shape.pixel_groups + col / PE_PIXELS;
+    sums.group = at.word % WORD_GROUPS;
+    sums.pixel = col % PE_PIXELS;
+    sums.doubles_row = at.row == d.out_height - 1 && shape.overhangs_below;
+    sums.doubles_col = at.col == d.out_width - 1 && shape.overhangs_right;
+    sums.parameter_line = (first_word + at.word) / POST_WORDS;
+    return sums;
+}
+
 // POST_WORDS words of results of one pixel: those of all rows of the array, or one word of them. A residual is added only
 // where a single word is wanted.
 void post_process(const Descriptor& d, const OfmapBuffer& ofmap, const Sums& place, const Word& addend,
                   const ParameterMemory& parameters, const ActivationTables& tables, Word (&results)[POST_WORDS]) {
-#pragma HLS INLINE
+#pragma HLS INLINE off
+#pragma HLS PIPELINE II = 1  // both loops of the store stage share it
     for (int lane = 0; lane < POST_LANES; ++lane) {
 #pragma HLS UNROLL  // one requantiser for each lane
         int32_t sum = 0;
@@ -82,44 +97,44 @@ void store(Word* port, MapBuffer& maps, const Descriptor& d, const TileShape& sh
     }
     const int first_word = tile.out_channel / AXI_BYTES;
     const int channel_words = lesser(shape.out_words - first_word, ceil_div(tile.out_channels, AXI_BYTES));
-    const bool stays = d.ofmap_ring > 0;
-    const int step = stays ? POST_WORDS : 1;
-    const int pixel_lines = ceil_div(shape.out_words, MAP_BANKS);
-    int ring_row = stays ? tile.row % d.ofmap_ring : 0;
-rows:
-    for (int row = 0; row < tile.rows; ++row) {
-#pragma HLS LOOP_TRIPCOUNT min = 1 max = OFMAP_DEPTH
-    cols:
-        for (int col = 0; col < tile.cols; ++col) {
+    const int end_col = tile.col + tile.cols;
+    Cursor at = {tile.row, tile.col, 0};
+    Word results[POST_WORDS];
+#pragma HLS ARRAY_PARTITION variable = results complete             // registers
+#pragma HLS ALLOCATION function instances = post_process limit = 1  // one of the two loops runs
+    if (d.ofmap_ring > 0) {
+        const int pixel_lines = ceil_div(shape.out_words, MAP_BANKS);
+        const int lines = tile.rows * tile.cols * ceil_div(channel_words, POST_WORDS);
+        int ring_row = tile.row % d.ofmap_ring;
+    lines:
+        for (int i = 0; i < lines; ++i) {
 #pragma HLS LOOP_TRIPCOUNT min = 1 max = OFMAP_DEPTH * PE_PIXELS
-            const int pixel = (tile.row + row) * d.out_width + tile.col + col;
-            const int place = pixel * shape.out_words + first_word;
-            const int map_place = (ring_row * d.out_width + tile.col + col) * pixel_lines;
-            const bool last_row = tile.row + row == d.out_height - 1;
-            const bool last_col = tile.col + col == d.out_width - 1;
-        channels:
-            for (int c = 0; c < channel_words; c += step) {
-#pragma HLS LOOP_TRIPCOUNT min = 1 max = MAX_CHANNELS / AXI_BYTES
-#pragma HLS LOOP_FLATTEN     // rows that follow each other in memory become one burst
-#pragma HLS PIPELINE II = 1  // a word of results a cycle, as fast as the port takes them; a line where they stay
-                Sums sums;
-                sums.address = (c / WORD_GROUPS * tile.rows + row) * shape.pixel_groups + col / PE_PIXELS;
-                sums.group = c % WORD_GROUPS;
-                sums.pixel = col % PE_PIXELS;
-                sums.doubles_row = last_row && shape.overhangs_below;
-                sums.doubles_col = last_col && shape.overhangs_right;
-                sums.parameter_line = (first_word + c) / POST_WORDS;
-                Word results[POST_WORDS];
-#pragma HLS ARRAY_PARTITION variable = results complete  // registers
-                post_process(d, ofmap, sums, residual[stays ? 0 : words], parameters, tables, results);
-                if (stays) {
-                    keep(maps, map_place, first_word + c, lesser(POST_WORDS, channel_words - c), results);
-                } else {
-                    port[d.ofmap_word + place + c] = results[c % POST_WORDS];
-                }
-                ++words;
-            }
+#pragma HLS PIPELINE II = 1  // as many results a cycle as the array has rows
+            post_process(d, ofmap, sums_of(d, shape, tile, at, first_word), residual[0], parameters, tables, results);
+            keep(maps, (ring_row * d.out_width + at.col) * pixel_lines, first_word + at.word,
+                 lesser(POST_WORDS, channel_words - at.word), results);
+            const int row = at.row;
+            advance(at, POST_WORDS, channel_words, tile.col, end_col);
+            ring_row += at.row - row;
+            ring_row = ring_row == d.ofmap_ring ? 0 : ring_row;
         }
-        ring_row = ring_row + 1 == d.ofmap_ring ? 0 : ring_row + 1;
+        words = static_cast<uint32_t>(lines);
+        return;
+    }
+    const Bursts bursts = bursts_of(tile.rows, tile.cols, channel_words, d.out_width, shape.out_words);
+bursts:
+    for (int burst = 0; burst < bursts.count; ++burst) {
+#pragma HLS LOOP_TRIPCOUNT min = 1 max = OFMAP_DEPTH * PE_PIXELS
+        const int target = d.ofmap_word + (at.row * d.out_width + at.col) * shape.out_words + first_word;
+    words:
+        for (int i = 0; i < bursts.words; ++i) {
+#pragma HLS LOOP_TRIPCOUNT min = 1 max = RESIDUAL_DEPTH
+#pragma HLS PIPELINE II = 1  // one word of results a cycle, at addresses that follow each other
+            post_process(d, ofmap, sums_of(d, shape, tile, at, first_word), residual[words], parameters, tables,
+                         results);
+            port[target + i] = results[at.word % POST_WORDS];
+            ++words;
+            advance(at, 1, channel_words, tile.col, end_col);
+        }
     }
 }
