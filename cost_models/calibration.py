@@ -7,32 +7,27 @@ Residuals are differences of log cycles with the density of Student's t at 4 deg
 little (Lange et al., "Robust statistical modeling using the t distribution", JASA 1989). The maximum of the posterior
 is found by Gauss-Newton steps, and the curvature there gives the covariance of the coefficients.
 
-An interval is exp(prediction -+ width * deviation). The deviation adds what the coefficients leave open to the noise;
-the width is a quantile of |residual| / deviation over runs that were left out of a fit in turn, in which runs of other
-campaigns weigh half: split conformal prediction over folds (Lei et al., "Distribution-free predictive inference for
-regression", JASA 2018) with the weights of Barber et al. ("Conformal prediction beyond exchangeability", Annals of
-Statistics 2023).
+The widths of intervals come from runs that were left out of a fit in turn: see :mod:`cost_models.intervals`.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
+from cost_models.intervals import LeftOut
 from cost_models.measurement import Measurement
 from cost_models.timing_model import BoundModel, FloatArray, Parameter, TimingModel, measured_cycles, sensitivity
 from hw_templates.errors import InvalidValueError
 
-COVERAGE = 0.9
 LEAST_RUNS = LEAST_GROUPS = 3
 _FREEDOM = 4.0
 _FOLDS = 10
 _NOISE_ROUNDS = 3
 _NOISE_RUNS = 2
-_OTHER_CAMPAIGN = 0.5
 _FIRST_NOISE, _LEAST_NOISE = 0.05, 0.01
 
 
@@ -95,64 +90,6 @@ class Prediction:
 
 
 @dataclass(frozen=True)
-class Widths:
-    """Deviations that an interval reaches to each side: for the runs of each campaign, and of an unknown one."""
-
-    campaigns: dict[str, float]
-    unknown: float
-
-    def of(self, campaign: str) -> float:
-        """For a run of that campaign."""
-        return self.campaigns.get(campaign, self.unknown)
-
-
-@dataclass(frozen=True)
-class LeftOut:
-    """Runs predicted by fits that they were left out of, [runs] each; ``deviation`` is that of the logarithm."""
-
-    campaigns: tuple[str, ...]
-    measured: FloatArray
-    predicted: FloatArray
-    deviation: FloatArray
-
-    @property
-    def error(self) -> FloatArray:
-        """Signed, as a share of what was measured."""
-        error: FloatArray = self.predicted / self.measured - 1
-        return error
-
-    @property
-    def score(self) -> FloatArray:
-        """Error of the logarithm in predicted deviations, without its sign."""
-        score: FloatArray = np.abs(np.log(self.predicted / self.measured)) / self.deviation
-        return score
-
-    @property
-    def widths(self) -> Widths:
-        """Widths of intervals that cover ``COVERAGE`` of runs like these."""
-        score, names = self.score, np.array(self.campaigns)
-
-        def width(campaign: str | None) -> float:
-            return interval_width(score, campaign_weights(names, campaign), COVERAGE)
-
-        return Widths({name: width(name) for name in dict.fromkeys(self.campaigns)}, width(None))
-
-
-def campaign_weights(campaigns: NDArray[np.str_], campaign: str | None) -> FloatArray:
-    """[runs] weights of runs of these campaigns in the width for one of them: of its own runs 1, of others half."""
-    return np.where(campaigns == campaign, 1.0, _OTHER_CAMPAIGN)
-
-
-def interval_width(score: FloatArray, weight: FloatArray, coverage: float) -> float:
-    """The least score within which lies that share of the weight, to which the run to come adds one."""
-    order = np.argsort(score)
-    share = np.cumsum(weight[order]) / (weight.sum() + 1)
-    # What is meant to be equal may differ in the last digit.
-    place = int(np.searchsorted(share, coverage - 1e-9))
-    return float(score[order][min(place, len(order) - 1)])
-
-
-@dataclass(frozen=True)
 class Fit:
     """A model fitted to runs, and how it did on runs that were left out.
 
@@ -190,17 +127,22 @@ def predict(model: BoundModel, campaigns: Sequence[str], posterior: Posterior, w
     return Prediction(cycles, cycles / reach, cycles * reach, deviation)
 
 
-def fit(model: TimingModel, runs: Sequence[Measurement]) -> Fit:
-    """Fit a model to runs of its engine, and to all but some of them in turn.
+def fit(model: TimingModel, runs: Sequence[Measurement], tell: Callable[[float], None] | None = None) -> Fit:
+    """Fit a model to runs of its engine, and to all but some of them in turn; ``tell`` hears what share is done.
 
     Raises:
         InvalidValueError: too few runs, or one of another engine or without what the model needs.
     """
     check_runs(model, runs)
     posterior = estimate(model, runs)
-    groups = group_parts(runs)
-    singly = leave_out(model, runs, single_parts(runs), posterior)
-    left_out = leave_out(model, runs, groups, posterior) if groups else singly
+    groups, singles = group_parts(runs), single_parts(runs)
+
+    def told(done: int) -> None:
+        if tell is not None:
+            tell((1 + done) / (1 + len(singles) + len(groups)))
+
+    singly = leave_out(model, runs, singles, posterior, told)
+    left_out = leave_out(model, runs, groups, posterior, lambda done: told(len(singles) + done)) if groups else singly
     known = frozenset(run.group for run in runs if run.group is not None)
     return Fit(model, posterior, left_out, singly if groups else None, known)
 
@@ -238,17 +180,31 @@ def _parts(members: Sequence[Sequence[int]]) -> list[list[int]]:
 
 
 def leave_out(
-    model: TimingModel, runs: Sequence[Measurement], parts: Sequence[Sequence[int]], start: Posterior | None = None
+    model: TimingModel,
+    runs: Sequence[Measurement],
+    parts: Sequence[Sequence[int]],
+    start: Posterior | None = None,
+    tell: Callable[[int], None] | None = None,
 ) -> LeftOut:
-    """Predict each part of the runs by a fit of all others; ``start`` is where the fits begin their search."""
+    """Predict each part of the runs by a fit of all others.
+
+    Args:
+        model: of the runs' engine.
+        runs: all of them.
+        parts: indices of the runs of each part.
+        start: where the fits begin their search.
+        tell: hears how many parts are done.
+    """
     predicted, deviation = np.empty(len(runs)), np.empty(len(runs))
-    for part in parts:
+    for done, part in enumerate(parts, start=1):
         out = set(part)
         posterior = estimate(model, [run for index, run in enumerate(runs) if index not in out], start)
         rows = np.array(sorted(out))
         chosen = [runs[index] for index in rows]
         prediction = predict(model.bind(chosen), [run.campaign for run in chosen], posterior, 0.0)
         predicted[rows], deviation[rows] = prediction.cycles, prediction.deviation
+        if tell is not None:
+            tell(done)
     return LeftOut(tuple(run.campaign for run in runs), measured_cycles(runs), predicted, deviation)
 
 

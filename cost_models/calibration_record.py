@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from cost_models.calibration import Fit, Posterior, Prediction, Widths, predict
+from cost_models.calibration import Fit, Posterior, Prediction, predict
 from cost_models.engines import engine_model
 from cost_models.fitted_range import FittedRange, warn_outside
+from cost_models.intervals import Widths
 from cost_models.measurement import Measurement
 from hw_templates.atomic_file import write_text_atomically
 from hw_templates.errors import InvalidValueError, StorageError

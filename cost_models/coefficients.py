@@ -86,6 +86,8 @@ class Coefficients:
         measurements: how many runs they were fitted on; 0 for a prior.
         latency, energy, logic: the values.
         left_out_error: mean absolute error on runs left out of the fit, as a share; None for a prior.
+        latency_factor: a left-out run took at most so many times longer or shorter than predicted, nine times in ten;
+            None for a prior.
         fitted_on: what the runs span; None for a prior.
     """
 
@@ -100,6 +102,7 @@ class Coefficients:
     energy: EnergyCoefficients
     logic: LogicCoefficients
     left_out_error: float | None = None
+    latency_factor: float | None = None
     fitted_on: FittedRange | None = None
 
     def __post_init__(self) -> None:
@@ -118,6 +121,11 @@ class Coefficients:
         """The set as a file holds it."""
         fitted_on = None if self.fitted_on is None else self.fitted_on.as_dict()
         return {**asdict(self), "fitted_on": fitted_on}
+
+    def latency_interval(self, latency_ms: float) -> tuple[float, float] | None:
+        """What a predicted latency may be, nine times in ten; None for a prior, which was compared with nothing."""
+        factor = self.latency_factor
+        return None if factor is None else (latency_ms / factor, latency_ms * factor)
 
     @property
     def digest(self) -> str:

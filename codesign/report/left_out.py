@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from codesign.run import read_json, wrong_content
-from cost_models.calibration import campaign_weights, interval_width
+from cost_models.intervals import campaign_weights, interval_width
 from cost_models.measurement import Measurement
 from cost_models.workload import Operation
 from hw_templates.atomic_file import write_text_atomically

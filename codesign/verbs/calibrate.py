@@ -56,13 +56,12 @@ def calibrate(measurements: Sequence[Path], out: Path, progress: Progress) -> No
     runs = read_measurements(measurements)
     model = engine_model(runs[0].engine)
     with progress.stage("fit") as update:
-        update(0.0, f"{len(runs)} runs of {model.engine}")
-        result = fit(model, runs)
+        result = fit(model, runs, lambda share: update(share, f"{len(runs)} runs of {model.engine}"))
     record = Calibration.of(out.name, result, runs, datetime.datetime.now(datetime.UTC).date().isoformat())
     write_calibration(out, record)
     write_left_out(out, _left_out_rows(result, runs))
     if model.engine == OWN_ENGINE:
-        write_coefficients(out, _own_coefficients(record, runs, str(out)))
+        write_coefficients(out, _own_coefficients(record, result, runs, str(out)))
     quality = record.quality
     progress.say(f"runs           {quality.runs} of {model.engine} in {len(record.posterior.campaigns)} campaigns")
     progress.say(
@@ -89,7 +88,7 @@ def _left_out_rows(result: Fit, runs: Sequence[Measurement]) -> LeftOutRows:
     )
 
 
-def _own_coefficients(record: Calibration, runs: Sequence[Measurement], name: str) -> Coefficients:
+def _own_coefficients(record: Calibration, result: Fit, runs: Sequence[Measurement], name: str) -> Coefficients:
     """The engine's set as its newest campaign has it; energy and logic stay those of the prior."""
     newest = max(runs, key=lambda run: run.date or "")
     theta = record.posterior.theta([newest.campaign])[0]
@@ -103,5 +102,6 @@ def _own_coefficients(record: Calibration, runs: Sequence[Measurement], name: st
         tool_versions=record.tool_versions,
         measurements=record.measurements,
         left_out_error=record.quality.mean_error,
+        latency_factor=result.left_out.factor(newest.campaign),
         fitted_on=FittedRange.of(runs),
     )

@@ -64,7 +64,7 @@ def emit(run: Run, max_latency_ms: float | None, min_accuracy: float | None, pro
     run.configure("emit", {"max_latency_ms": max_latency_ms, "min_accuracy": min_accuracy}, replace=True)
     lines = (
         f"emit       winner: {winner.rule}",
-        *pair_lines(winner.pair, design.estimate, design.network.workload.macs),
+        *pair_lines(winner.pair, design.estimate, design.network.workload.macs, searched.task.coefficients),
         f"           test accuracy: float32 {accuracy.float32:.2%}, int8 {accuracy.int8:.2%}",
         f"           {run.project}",
     )

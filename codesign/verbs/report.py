@@ -185,10 +185,12 @@ def _pictures(results: Results) -> dict[str, Figure]:
 
 def _facts(results: Results) -> list[Fact]:
     winner, estimate = results.winner, results.estimate
+    interval = results.searched.task.coefficients.latency_interval(estimate.latency_ms)
+    sure = "" if interval is None else f", {interval[0]:.4f} to {interval[1]:.4f} in 9 of 10"
     return [
         Fact("test accuracy, int8", f"{winner.test_int8:.2%}"),
         Fact("test accuracy, float32", f"{winner.test_float32:.2%}"),
-        Fact("latency, predicted", f"{estimate.latency_ms:.4f} ms"),
+        Fact(f"latency, predicted{sure}", f"{estimate.latency_ms:.4f} ms"),
         Fact("energy, predicted", f"{estimate.energy_mj:.4f} mJ"),
         Fact("test images bit-exact in csim", f"{winner.images}"),
     ]

@@ -9,6 +9,7 @@ from codesign.search.winner import choose_winner, rule_of
 from codesign.search.worker import read_front, read_progress
 from codesign.supernet.lowering import lower
 from codesign.verbs.context import Searched, load_searched
+from cost_models.coefficients import Coefficients
 from cost_models.estimate import Estimate, price
 from cost_models.resources import RESOURCES, estimate_resources
 from hw_templates.errors import StorageError
@@ -46,7 +47,7 @@ def winner(run: Run, max_latency_ms: float | None, min_accuracy: float | None, p
     used = ", ".join(f"{getattr(needs, name):,} of {getattr(board, name):,} {name}" for name in RESOURCES)
     lines = (
         f"winner     {chosen.rule}",
-        *pair_lines(pair, estimate, workload.macs),
+        *pair_lines(pair, estimate, workload.macs, searched.task.coefficients),
         f"           accuracy: {chosen.accuracy:.2%} ({source}); resources: {used}",
         f"           {run.winner}",
     )
@@ -70,12 +71,16 @@ def found_front(run: Run, searched: Searched, joint: JointSpace) -> PricedPairs:
         return read_front(study, joint)
 
 
-def pair_lines(pair: Pair, estimate: Estimate, macs: int) -> tuple[str, ...]:
+def pair_lines(pair: Pair, estimate: Estimate, macs: int, coefficients: Coefficients) -> tuple[str, ...]:
     """What a pair is and what it is predicted to take."""
+    interval = coefficients.latency_interval(estimate.latency_ms)
+    sure = (
+        "prior coefficients: no interval" if interval is None else f"{interval[0]:.4f} to {interval[1]:.4f} in 9 of 10"
+    )
     a, subnet = pair.accelerator, pair.subnet
     return (
         f"           subnet: resolution {subnet.resolution}, depths {subnet.depths}, {macs:,} MACs",
         f"           accelerator: {a.pe_rows} x {a.pe_cols} x {a.pe_pixels} PEs, {a.pack} products a DSP, "
         f"{a.clock_mhz} MHz, buffers {a.ifmap_kib}/{a.weight_kib}/{a.ofmap_kib} KiB",
-        f"           predicted: {estimate.latency_ms:.4f} ms and {estimate.energy_mj:.4f} mJ an image",
+        f"           predicted: {estimate.latency_ms:.4f} ms ({sure}) and {estimate.energy_mj:.4f} mJ an image",
     )

@@ -96,6 +96,8 @@ def test_a_fit_of_the_own_engine_is_a_set_of_coefficients(calibration: Path) -> 
     assert coefficients.latency.start_cycles == pytest.approx(900, rel=0.1)
     assert coefficients.left_out_error is not None
     assert coefficients.left_out_error < 0.02
+    assert coefficients.latency_factor is not None
+    assert 1 < coefficients.latency_factor < 1.1
     assert coefficients.fitted_on is not None
     assert coefficients.fitted_on.numbers["accelerator.pe_rows"] == (16, 16)
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
-from cost_models.calibration import LeftOut, estimate, fit, group_parts, leave_out, single_parts
+from cost_models.calibration import estimate, fit, group_parts, leave_out, single_parts
 from cost_models.measurement import Measurement, Percentiles
 from cost_models.structural import Demand, Role, StructuralModel, Term
 from cost_models.timing_model import Parameter, measured_cycles
@@ -134,20 +134,12 @@ def test_groups_are_left_out_together() -> None:
     assert known.groups == {f"group {index}" for index in range(5)}
 
 
-def left_out(campaigns: tuple[str, ...], scores: np.ndarray) -> LeftOut:
-    return LeftOut(campaigns, np.ones(len(scores)), np.exp(0.1 * scores), np.full(len(scores), 0.1))
-
-
-def test_the_width_is_the_quantile_that_makes_coverage_exact() -> None:
-    for count, width in ((9, 9.0), (99, 90.0), (5, 5.0)):
-        assert left_out(("a",) * count, np.arange(1.0, count + 1)).widths.of("a") == pytest.approx(width)
-
-
-def test_runs_of_other_campaigns_weigh_half_in_the_width() -> None:
-    rough = np.linspace(2, 4, 40)
-    widths = left_out(("a",) * 40 + ("b",) * 40, np.concatenate([rough / 2, rough])).widths
-    assert widths.of("a") < widths.of("b") <= 4
-    assert widths.of("a") < widths.of("never seen") <= 4
+def test_a_fit_tells_how_far_it_is() -> None:
+    for groups in (0, 4):
+        told: list[float] = []
+        fit(TOY, measure([Campaign("a", 12)], groups=groups), told.append)
+        assert told == sorted(told)
+        assert told[-1] == pytest.approx(1.0)
 
 
 def test_too_few_runs_or_runs_of_another_engine() -> None:

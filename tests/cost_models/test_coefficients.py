@@ -75,6 +75,7 @@ FITTED = replace(
     board="pynq-z2",
     measurements=40,
     left_out_error=0.03,
+    latency_factor=1.25,
     fitted_on=FittedRange({"layer.in_channels": (16.0, 64.0)}, {"layer.operation": ("conv",)}),
 )
 
@@ -106,3 +107,8 @@ def test_use_beyond_what_it_was_fitted_on_warns() -> None:
         ExtrapolationWarning, match=r"coefficients fitted.*layer\.in_channels 128 is outside of 16 to 64"
     ):
         price(workload, accelerator, load_board("pynq-z2"), FITTED)
+
+
+def test_only_what_was_compared_with_runs_has_an_interval() -> None:
+    assert FITTED.latency_interval(10.0) == pytest.approx((8.0, 12.5))
+    assert load_coefficients().latency_interval(10.0) is None
