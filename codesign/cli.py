@@ -14,6 +14,7 @@ from codesign.cli_calibrate import calibrate_app
 from codesign.console import session
 from codesign.run import Run
 from hw_templates.board import board_names, load_board
+from hw_templates.errors import InvalidValueError
 
 app = typer.Typer(
     name="codesign",
@@ -30,6 +31,7 @@ BoardName = Annotated[str, typer.Option(help="Board to search for; `codesign boa
 Workers = Annotated[int, typer.Option(min=1, help="Processes that search on the one study.")]
 MaxLatency = Annotated[float | None, typer.Option(help="Take the most accurate pair within this.")]
 MinAccuracy = Annotated[float | None, typer.Option(help="Take the fastest pair of at least this, 0 to 1.")]
+Template = Annotated[str, typer.Option(help="engine, which runs any subnet, or hls4ml: a subnet's layers as hardware.")]
 Storage = Annotated[str | None, typer.Option(help="Optuna storage URL; default: a journal file in the run folder.")]
 
 supernet_app = typer.Typer(
@@ -106,15 +108,23 @@ def search(
     coefficients: Annotated[
         str, typer.Option(help="Coefficients of the cost model: a folder of `codesign calibrate fit`, or prior.")
     ] = "prior",
+    template: Template = "engine",
 ) -> None:
     """Search subnets and accelerators together for a board.
 
     Official predictors need no supernet: neither `train` nor `predictor` comes first.
 
     Example: codesign search runs/digits --board pynq-z2 --workers 2
+    Example: codesign search runs/tiny --template hls4ml
     Example: codesign search runs/imagenet --space ofa-mbv3-w1.2 --accuracy official --board zcu104
     """
     with session() as progress:
+        if _is_dataflow(template):
+            from codesign.verbs.dataflow import DataflowRequest, search_dataflow
+
+            _refuse_beside_hls4ml(workers=workers != 1, space=space is not None, coefficients=coefficients != "prior")
+            search_dataflow(Run(run), DataflowRequest(board, pairs, storage, seed, accuracy), progress)
+            return
         from codesign.verbs.context import SearchRequest
         from codesign.verbs.search import search as verb
 
@@ -141,14 +151,21 @@ def emit(
     run: RunFolder,
     max_latency_ms: MaxLatency = None,
     min_accuracy: MinAccuracy = None,
+    template: Template = "engine",
 ) -> None:
     """Choose the winning pair, quantise it and write its HLS project.
 
     Without a limit the winner is the knee of the front: the pair nearest to the best of all three objectives.
 
     Example: codesign emit runs/digits --max-latency-ms 0.5
+    Example: codesign emit runs/tiny --template hls4ml
     """
     with session() as progress:
+        if _is_dataflow(template):
+            from codesign.verbs.dataflow import emit_dataflow
+
+            emit_dataflow(Run(run), max_latency_ms, min_accuracy, progress)
+            return
         from codesign.verbs.emit import emit as verb
 
         verb(Run(run), max_latency_ms, min_accuracy, progress)
@@ -159,12 +176,19 @@ def csim(
     run: RunFolder,
     sanitize: Annotated[bool, typer.Option(help="Under address and undefined-behaviour sanitizers.")] = False,
     images: Annotated[int | None, typer.Option(min=1, help="Only the first so many test images.")] = None,
+    template: Template = "engine",
 ) -> None:
     """Compile the emitted project and compare it with the integer reference and the cost model.
 
     Example: codesign csim runs/digits
     """
     with session() as progress:
+        if _is_dataflow(template):
+            from codesign.verbs.dataflow import csim_dataflow
+
+            _refuse_beside_hls4ml(sanitize=sanitize)
+            csim_dataflow(Run(run), images, progress)
+            return
         from codesign.verbs.csim import csim as verb
 
         verb(Run(run), sanitize, images, progress)
@@ -284,6 +308,24 @@ def demo(
         from codesign.verbs.demo import demo as verb
 
         verb(Run(run), board, SMALL if small else FULL, workers, seed, progress)
+
+
+def _is_dataflow(template: str) -> bool:
+    """Whether a template is hls4ml's.
+
+    Raises:
+        InvalidValueError: no such template.
+    """
+    if template not in ("engine", "hls4ml"):
+        raise InvalidValueError("template", template, "engine or hls4ml")
+    return template == "hls4ml"
+
+
+def _refuse_beside_hls4ml(**given: bool) -> None:
+    """Refuse, with InvalidValueError, options that say nothing of dataflow accelerators."""
+    for name, is_given in given.items():
+        if is_given:
+            raise InvalidValueError(name, "given", "left out with --template hls4ml")
 
 
 def main() -> None:

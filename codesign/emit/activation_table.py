@@ -31,15 +31,23 @@ def activate(activation: Activation, values: Floats) -> Floats:
             assert_never(activation)
 
 
-def to_grid(values: Floats, scale: float | Floats) -> Floats:
-    """The int8 multiples of ``scale`` (broadcast) that are nearest to the values, as whole floats; halves go up."""
+def to_grid(values: Floats, scale: float | Floats, bits: int = 8) -> Floats:
+    """The multiples of ``scale`` (broadcast) that are nearest to the values, as whole floats; halves go up.
+
+    They are the integers of so many bits: int8 by default.
+    """
     nearest: Floats = np.floor(values / scale + 0.5)
-    return nearest.clip(-128, 127)
+    return nearest.clip(-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
 
 
-def activation_table(activation: Activation, scale_before: float, scale_after: float) -> npt.NDArray[np.int8]:
-    """The int8 [256] table whose entry q + 128 is the activation of q * scale_before in units of scale_after."""
+def activation_table(
+    activation: Activation, scale_before: float, scale_after: float, bits: int = 8
+) -> npt.NDArray[np.int8]:
+    """The int8 [256] table whose entry q + 128 is the activation of q * scale_before in units of scale_after.
+
+    Results have so many bits.
+    """
     before = np.arange(-128, 128, dtype=np.float64)
     if activation == Activation.IDENTITY and scale_before == scale_after:
-        return before.astype(np.int8)
-    return to_grid(activate(activation, before * scale_before), scale_after).astype(np.int8)
+        return to_grid(before, 1.0, bits).astype(np.int8)
+    return to_grid(activate(activation, before * scale_before), scale_after, bits).astype(np.int8)

@@ -11,11 +11,37 @@ from codesign.emit.float_reference import Weights, activated, before_activation
 from cost_models.workload import IMAGE, Activation, Node, Operation, Workload
 from hw_templates.errors import InvalidValueError
 
-STEPS = 127
 BINS = 8191
 """Odd, so that zero, the most common value, is the middle of a bin."""
 CLIPPING = 2.0 ** (-np.arange(32) / 6)
 """Fractions of the largest value that a scale may cover: from all of it down to a 36th, a sixth of an octave apart."""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Which numbers weights and maps may be.
+
+    Attributes:
+        bits: of a number, at most 8.
+        powers_of_two: whether scales are powers of two, as in fixed point, and weights have one scale a layer.
+    """
+
+    bits: int = 8
+    powers_of_two: bool = False
+
+    @property
+    def steps(self) -> int:
+        """The largest number."""
+        return int(2 ** (self.bits - 1)) - 1
+
+    def scales(self, reach: Floats) -> Floats:
+        """The scales, ascending from the coarsest, with which the largest number is at least ``reach`` [n]."""
+        scales: Floats = reach / self.steps
+        # Which of equals comes first does not matter; a power of two below the reach would clip more than asked.
+        return 2.0 ** np.ceil(np.log2(scales)) if self.powers_of_two else scales
+
+
+INT8 = Grid()
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +60,7 @@ class MapScales:
 
 
 def choose_map_scales(
-    workload: Workload, weights: Weights, images: npt.NDArray[np.float32]
+    workload: Workload, weights: Weights, images: npt.NDArray[np.float32], grid: Grid = INT8
 ) -> tuple[float, dict[str, MapScales]]:
     """The input scale, and the scales of every node by name, for float32 images [n, C, H, W].
 
@@ -47,7 +73,7 @@ def choose_map_scales(
     Raises:
         InvalidValueError: a map leaves the range of float32.
     """
-    input_scale = best_scales(Activation.IDENTITY, images, CLIPPING)[1]
+    input_scale = best_scales(Activation.IDENTITY, images, CLIPPING, grid)[1]
     scales: dict[str, MapScales] = {}
     last = workload.nodes[-1].name
 
@@ -57,11 +83,11 @@ def choose_map_scales(
             raise InvalidValueError(f"{node.name}: calibrated map", float(np.abs(before).max()), "finite")
         result = activated(node, before, reads)
         clipping = CLIPPING[:1] if node.name == last else CLIPPING
-        step, after = best_scales(node.activation, before, clipping)
+        step, after = best_scales(node.activation, before, clipping, grid)
         if node.layer.operation == Operation.MAX_POOL:
             step = after = input_scale if node.ifmap == IMAGE else scales[node.ifmap].after
         elif node.adds_last:
-            after = best_scales(Activation.IDENTITY, result, clipping)[1]
+            after = best_scales(Activation.IDENTITY, result, clipping, grid)[1]
         means = np.clip(before / step, -128, 127).mean(axis=(0, 2, 3), dtype=np.float64)
         scales[node.name] = MapScales(step, after, means)
         return result
@@ -71,7 +97,7 @@ def choose_map_scales(
     return input_scale, scales
 
 
-def best_scales(activation: Activation, before: Maps, clipping: Floats) -> tuple[float, float]:
+def best_scales(activation: Activation, before: Maps, clipping: Floats, grid: Grid = INT8) -> tuple[float, float]:
     """Scales before and after the activation, of those that ``clipping`` allows, for given values before it."""
     largest = float(np.abs(before).max()) or 1.0  # a map of zeros is exact at any scale
     reach = largest * BINS / (BINS - 1)  # the middles of the outermost bins are the largest values
@@ -79,13 +105,13 @@ def best_scales(activation: Activation, before: Maps, clipping: Floats) -> tuple
     values = np.linspace(-largest, largest, BINS)[counts > 0]
     counts = counts[counts > 0]
     result = activate(activation, values)
-    candidates = clipping * (float(np.abs(result).max()) or largest) / STEPS
-    after = _least(candidates, [counts @ (to_grid(result, s) * s - result) ** 2 for s in candidates])
+    candidates = grid.scales(clipping * (float(np.abs(result).max()) or largest))
+    after = _least(candidates, [counts @ (to_grid(result, s, grid.bits) * s - result) ** 2 for s in candidates])
     if activation in SHARED_SCALE:
         return after, after
-    candidates = clipping * largest / STEPS
+    candidates = grid.scales(clipping * largest)
     errors = [counts @ (activate(activation, to_grid(values, s) * s) - result) ** 2 for s in candidates]
-    return _least(candidates, errors), 1 / STEPS if activation == Activation.HSIGMOID else after
+    return _least(candidates, errors), 1 / INT8.steps if activation == Activation.HSIGMOID else after
 
 
 def _least(candidates: Floats, errors: list[float]) -> float:

@@ -10,7 +10,7 @@ from codesign.emit.convolve import Maps, walk
 from codesign.emit.fixed_point import multiplier_and_shift
 from codesign.emit.float_reference import Weights
 from codesign.emit.integer_reference import after_table, before_table
-from codesign.emit.map_scales import MapScales, choose_map_scales
+from codesign.emit.map_scales import INT8, Grid, MapScales, choose_map_scales
 from codesign.emit.quantised_network import QuantisedLayer, QuantisedNetwork, check_images
 from cost_models.workload import IMAGE, Node, Operation, Workload
 from hw_templates.errors import InvalidValueError
@@ -42,23 +42,33 @@ def quantise(workload: Workload, weights: Weights, images: npt.NDArray[np.float3
         InvalidValueError: weights or images are missing, of the wrong shape or not finite, or a layer's sums do not
             fit 32 bits.
     """
+    return quantise_on(INT8, workload, weights, images)[0]
+
+
+def quantise_on(
+    grid: Grid, workload: Workload, weights: Weights, images: npt.NDArray[np.float32]
+) -> tuple[QuantisedNetwork, dict[str, float]]:
+    """As :func:`quantise` on a grid of one's own; also the real value of one step of each map by its node's name.
+
+    The image's is called :data:`~cost_models.workload.IMAGE`.
+    """
     check_weights(workload, weights)
     check_images("calibration images", workload, images)
-    input_scale, scales = choose_map_scales(workload, weights, images)
+    input_scale, scales = choose_map_scales(workload, weights, images, grid)
     steps = {IMAGE: input_scale} | {name: scale.after for name, scale in scales.items()}
-    layers = tuple(_quantise_layer(node, weights.get(node.name), steps, scales[node.name]) for node in workload)
+    layers = tuple(_quantise_layer(node, weights.get(node.name), steps, scales[node.name], grid) for node in workload)
     network = QuantisedNetwork(layers, input_scale, steps[workload.nodes[-1].name])
-    return _correct_biases(network, scales, quantise_image(network, images))
+    return _correct_biases(network, scales, quantise_image(network, images, grid.bits)), steps
 
 
-def quantise_image(network: QuantisedNetwork, images: npt.NDArray[np.float32]) -> npt.NDArray[np.int8]:
-    """Float images [n, C, H, W] as the int8 images that the quantised network reads.
+def quantise_image(network: QuantisedNetwork, images: npt.NDArray[np.float32], bits: int = 8) -> npt.NDArray[np.int8]:
+    """Float images [n, C, H, W] as the int8 images that the quantised network reads, of so many bits.
 
     Raises:
         InvalidValueError: the images are not of the network's input shape or not finite.
     """
     check_images("images", network.workload, images)
-    return to_grid(images.astype(np.float64), network.input_scale).astype(np.int8)
+    return to_grid(images.astype(np.float64), network.input_scale, bits).astype(np.int8)
 
 
 def check_weights(workload: Workload, weights: Weights) -> None:
@@ -94,13 +104,16 @@ def _quantise_layer(
     floats: tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]] | None,
     steps: dict[str, float],
     scales: MapScales,
+    grid: Grid,
 ) -> QuantisedLayer:
     """``steps`` holds the scale of every map by the name of its node."""
     layer = node.layer
     product_step = np.full(layer.out_channels, steps[node.ifmap])
     weight, bias = None, np.zeros(layer.out_channels, np.int32)
     if floats is not None:
-        weight, weight_step = _quantise_weight(*floats, steps[node.ifmap], layer.weight_bits)
+        weight, weight_step = _quantise_weight(
+            *floats, steps[node.ifmap], replace(grid, bits=min(grid.bits, layer.weight_bits))
+        )
         product_step = product_step * weight_step
         bias = np.floor(floats[1] / product_step + 0.5).astype(np.int32)
     elif node.gate is not None:
@@ -115,7 +128,7 @@ def _quantise_layer(
         residual_multiplier, residual_shift = multiplier_and_shift(
             steps[node.residual] / added_to, f"{node.name}.residual_multiplier"
         )
-    table = activation_table(node.activation, scales.before, scales.after)
+    table = activation_table(node.activation, scales.before, scales.after, grid.bits)
     return QuantisedLayer(node, weight, bias, multiplier, shift, table, int(residual_multiplier), int(residual_shift))
 
 
@@ -146,13 +159,15 @@ def _correct_biases(
 
 
 def _quantise_weight(
-    weight: npt.NDArray[np.float32], bias: npt.NDArray[np.float32], input_step: float, bits: int
+    weight: npt.NDArray[np.float32], bias: npt.NDArray[np.float32], input_step: float, grid: Grid
 ) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float64]]:
-    """Weights of so many bits as int8, and the real value [M] of one step of each channel."""
+    """Weights of the grid's bits as int8, and the real value [M] of one step of each channel."""
     largest = np.abs(weight.astype(np.float64)).max(axis=(1, 2, 3))
     # A channel that batch norm switched off has next to no weights but a bias, which must fit too.
-    step = np.maximum(largest / (2 ** (bits - 1) - 1), np.abs(bias.astype(np.float64)) / (input_step * BIAS_MAX))
+    step = np.maximum(largest / grid.steps, np.abs(bias.astype(np.float64)) / (input_step * BIAS_MAX))
     step = np.where(step > 0, step, 1.0)
+    if grid.powers_of_two:
+        step = np.full_like(step, 2.0 ** np.ceil(np.log2(step.max())))
     return to_grid(weight, step[:, None, None, None]).astype(np.int8), step
 
 
