@@ -23,6 +23,7 @@ from codesign.search.pareto import FloatArray, front_array
 from codesign.supernet.lowering import lower
 from codesign.supernet.space import Space, Subnet
 from codesign.verbs.context import Searched, Trained, load_searched, load_weights
+from codesign.verbs.templates import templates_section
 from cost_models.estimate import Estimate, price
 from cost_models.fusion import fallbacks
 from cost_models.placement import Placement
@@ -90,7 +91,10 @@ def report(run: Run, progress: Progress) -> None:
             write_bytes_atomically(run.report / name, buffer.getvalue())
         searched, rule = results.searched, results.winner.rule
         subtitle = f"{results.trained.space.name} on {searched.board.title}; winner: {rule}"
-        page = render_page(f"codesign: {run.folder.resolve().name}", subtitle, _facts(results), _sections(results))
+        engine, coefficients = results.winner.accelerator, searched.task.coefficients
+        beside = templates_section(run, results.trained.space, engine, searched.board, coefficients)
+        sections = _sections(results) if beside is None else [*_sections(results), beside]
+        page = render_page(f"codesign: {run.folder.resolve().name}", subtitle, _facts(results), sections)
         write_text_atomically(run.report / "index.html", page)
     progress.say(f"report     {run.report / 'index.html'}")
 
