@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-CPP := $(shell find hw_templates -name '*.h' -o -name '*.cpp')
+CPP := $(shell find hw_templates bitstreams -name '*.h' -o -name '*.cpp')
 
 .PHONY: demo demo-small test lint unit zigzag clean
 demo: $(READY)
@@ -33,7 +33,7 @@ $(READY): pyproject.toml constraints.txt
 		|| { echo "codesign needs Python's venv module (Debian: apt-get install python3-venv)"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --constraint constraints.txt torch
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dashboard,dev,hls4ml,onnx,peers]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[board,dashboard,dev,hls4ml,onnx,peers]'
 	@touch $@
 
 # The peer of benchmarks/mapping_search.py, in an environment of its own: it wants another numpy.

@@ -12,8 +12,8 @@ from pathlib import Path
 from hw_templates.board import Board
 from hw_templates.errors import StorageError
 
-_PREAMBLE = bytes.fromhex("00090ff00ff00ff00ff0000001")
-_SYNC = bytes.fromhex("aa995566")
+PREAMBLE = bytes.fromhex("00090ff00ff00ff00ff0000001")
+SYNC = bytes.fromhex("aa995566")
 
 
 @dataclass(frozen=True)
@@ -47,13 +47,13 @@ def read_bit_file(path: Path) -> BitFile:
         content = path.read_bytes()
     except OSError as error:
         raise StorageError(f"{path}: cannot be read ({error.strerror or error})") from error
-    if not content.startswith(_PREAMBLE):
+    if not content.startswith(PREAMBLE):
         raise StorageError(f"{path}: is no .bit file (its first bytes are others); name one that Vivado wrote")
     fields, start, length = _fields(path, content)
     left = len(content) - start
     if left < length:
         raise StorageError(f"{path}: is truncated ({left:,} of {length:,} bytes of configuration data); copy it again")
-    if _SYNC not in content[start : start + 4096]:
+    if SYNC not in content[start : start + 4096]:
         raise StorageError(f"{path}: is corrupt (no synchronisation word in its configuration data); copy it again")
     design, *options = fields["a"].split(";")
     named = dict(option.partition("=")[::2] for option in options)
@@ -73,7 +73,7 @@ def read_bit_file(path: Path) -> BitFile:
 
 def _fields(path: Path, content: bytes) -> tuple[dict[str, str], int, int]:
     """Fields a to d, and where the configuration data of field e starts and how long it is."""
-    at = len(_PREAMBLE)
+    at = len(PREAMBLE)
     fields = {}
     try:
         for tag in "abcd":

@@ -52,7 +52,7 @@ def build_csim(project: Path, sanitize: bool = False) -> Path:
     target = "build/csim_sanitized" if sanitize else "build/csim"
     done = subprocess.run(["make", "--silent", target], cwd=project, capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        raise ToolError(f"{project}: make {target} failed: {_first_line(done.stderr)}")
+        raise ToolError(f"{project}: make {target} failed: {first_complaint(done.stderr)}")
     return project / target
 
 
@@ -73,7 +73,7 @@ def run_csim(project: Path, sanitize: bool = False, images: int | None = None) -
     done = subprocess.run(command, cwd=project, capture_output=True, text=True, check=False)
     summary = _SUMMARY.search(done.stdout)
     if summary is None:
-        raise ToolError(f"{project}: csim stopped with code {done.returncode}: {_first_line(done.stderr)}")
+        raise ToolError(f"{project}: csim stopped with code {done.returncode}: {first_complaint(done.stderr)}")
     agreeing, total, layers_agreeing, layers = map(int, summary.groups())
     if done.returncode != 0:
         raise VerificationError(
@@ -84,7 +84,7 @@ def run_csim(project: Path, sanitize: bool = False, images: int | None = None) -
     return CsimResult(images=total, layers=tuple(counted))
 
 
-def _first_line(text: str) -> str:
+def first_complaint(text: str) -> str:
     """The first line that says what went wrong."""
     lines = [line for line in text.splitlines() if line.strip()]
     return next((line for line in lines if "error" in line.lower()), lines[0] if lines else "no output")

@@ -9,7 +9,8 @@ CodesignError
 ├── FetchError            a published file cannot be brought, or is not what was published
 ├── StorageError          a file or study is missing, corrupt, foreign or cannot be written
 ├── VerificationError     emitted hardware disagrees with its reference
-└── ToolError             an external tool is missing or failed
+├── ToolError             an external tool is missing or failed
+└── BoardError            a board cannot be reached, does not answer, or is not the one expected
 """
 
 
@@ -57,6 +58,10 @@ class VerificationError(CodesignError):
 
 class ToolError(CodesignError):
     """An external tool is missing or failed."""
+
+
+class BoardError(CodesignError):
+    """A board cannot be reached, does not answer, or is not the one expected."""
 
 
 class ExtrapolationWarning(UserWarning):

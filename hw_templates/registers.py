@@ -50,6 +50,15 @@ IDENTITY = (
     Register("digest", 0x20, 256, "SHA-256 of everything that determines the hardware, its first four bytes lowest"),
 )
 
+TWIN_MAGIC = 0x5457494E
+"""ASCII "TWIN"; what ``twin_magic`` reads where the fabric is a simulation."""
+
+TWIN = (
+    Register("twin_magic", 0x80, 32, "TWIN_MAGIC"),
+    Register("cycles", 0x88, 64, "simulated cycles of the last run"),
+)
+"""Behind the identity in a board twin, and in no bitstream: there they read 0."""
+
 
 @dataclass(frozen=True)
 class AddressMap:
@@ -68,7 +77,12 @@ ADDRESS_MAPS = {
 """Board family to addresses: inside M_AXI_GP0 (AMD UG585, table 4-1) and M_AXI_HPM0_FPD (AMD UG1085, table 10-1)."""
 
 
-DIGEST_OFFSET = next(register.offset for register in IDENTITY if register.name == "digest")
+def offset_of(name: str) -> int:
+    """Byte offset of a register in its block; every name is used once."""
+    return next(register.offset for register in (*ENGINE, *IDENTITY, *TWIN) if register.name == name)
+
+
+DIGEST_OFFSET = offset_of("digest")
 
 
 def identity_constants(clock_mhz: int) -> dict[int, int]:

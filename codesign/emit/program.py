@@ -5,7 +5,6 @@ channel parameters, activation tables and weights. Behind it lie the trip counte
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +16,7 @@ from cost_models.workload import IMAGE, Layer, Operation
 from hw_templates import isa
 from hw_templates.accelerator import Accelerator, axi_bytes, weight_port_bytes
 from hw_templates.errors import InvalidValueError, UnsupportedLayerError
+from hw_templates.program import Program
 
 Int8Array = npt.NDArray[np.int8]
 
@@ -35,36 +35,6 @@ _SHAPE_FIELDS = (
     *("in_height", "in_width", "in_channels", "out_height", "out_width", "out_channels"),
     *("kernel_height", "kernel_width", "stride", "padding"),
 )
-
-
-@dataclass(frozen=True)
-class Program:
-    """What the engine needs in memory, and where. Places and lengths count words of ``axi_bytes`` bytes.
-
-    Attributes:
-        arena: initial content of the first words; what lies behind needs no initial value.
-        arena_words: length of the whole arena.
-        program_word, layer_count: the engine's two arguments.
-        image_word, image_words: where the input map goes, as :func:`pack_map` lays it out.
-        logits_word, logits_count: where the result is found, one int8 a class.
-        counter_word: where the engine writes :data:`hw_templates.isa.COUNTERS` for each layer.
-    """
-
-    arena: bytes
-    axi_bytes: int
-    arena_words: int
-    program_word: int
-    layer_count: int
-    image_word: int
-    image_words: int
-    logits_word: int
-    logits_count: int
-    counter_word: int
-
-    def layout(self) -> dict[str, int]:
-        """Everything but the content, by name."""
-        names = [name for name in self.__dataclass_fields__ if name != "arena"]
-        return {"isa_version": isa.VERSION, **{name: getattr(self, name) for name in names}}
 
 
 def map_words(channels: int, height: int, width: int, accelerator: Accelerator) -> int:

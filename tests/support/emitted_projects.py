@@ -16,7 +16,12 @@ from hw_templates.board import load_board
 
 
 def emit_random_project(
-    folder: Path, accelerator: Accelerator, seed: int, images: int = 2, extreme: bool = False
+    folder: Path,
+    accelerator: Accelerator,
+    seed: int,
+    images: int = 2,
+    extreme: bool = False,
+    board_name: str = "zcu104",
 ) -> None:
     """Write a project of a network that uses every operation, tiled at random; int8 images are random too.
 
@@ -26,15 +31,15 @@ def emit_random_project(
     network = network_of_every_operation(rng, extreme)
     shape = (images, *_image_shape(network))
     pixels = rng.choice([-128, 127], shape) if extreme else rng.integers(-128, 128, shape)
-    _write(folder, network, [IN_MEMORY] * len(network.layers), accelerator, pixels, rng)
+    _write(folder, network, [IN_MEMORY] * len(network.layers), accelerator, pixels, rng, board_name)
 
 
-def emit_fused_project(folder: Path, accelerator: Accelerator, seed: int) -> tuple[Placement, ...]:
+def emit_fused_project(folder: Path, accelerator: Accelerator, seed: int, images: int = 2) -> tuple[Placement, ...]:
     """Write a project of inverted residuals, run in ways and tiled at random; returns the ways."""
     rng = np.random.default_rng(seed)
     network = network_of_blocks(rng)
     placements = random_placements(network.workload, accelerator, rng)
-    _write(folder, network, placements, accelerator, rng.integers(-128, 128, (2, *_image_shape(network))), rng)
+    _write(folder, network, placements, accelerator, rng.integers(-128, 128, (images, *_image_shape(network))), rng)
     return placements
 
 
@@ -50,9 +55,10 @@ def _write(
     accelerator: Accelerator,
     pixels: np.ndarray,
     rng: np.random.Generator,
+    board_name: str = "zcu104",
 ) -> None:
     mappings = [random_mapping(layer.node.layer, accelerator, rng) for layer in network.layers]
-    board = load_board("zcu104")
+    board = load_board(board_name)
     estimate = price_mappings(network.workload, mappings, accelerator, board, load_coefficients(), placements)
     design = Design(network, accelerator, board, estimate)
     write_project(folder, project_files(design, pixels.astype(np.int8), {}))

@@ -1,0 +1,287 @@
+"""Running programs on a loaded engine: identity, memory, start, wait, results and times."""
+
+import contextlib
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from bitstreams.bit_file import check_board, read_bit_file
+from bitstreams.board_names import ARCHITECTURES, check_own_name
+from bitstreams.clock import set_clock_mhz
+from bitstreams.handoff import check_pair, read_handoff
+from bitstreams.linking import Layout
+from bitstreams.session import Buffer, Session
+from hw_templates import isa, registers
+from hw_templates.board import Board
+from hw_templates.errors import BoardError, InvalidValueError, StorageError
+from hw_templates.program import Program
+
+REPEATS = 16
+"""Images that one start runs when the engine's own time is taken: what the host adds is then spread over so many."""
+
+_PORTS = ("ifmap_port", "weight_port", "residual_port", "ofmap_port")
+
+
+class EngineTimeoutError(BoardError):
+    """The engine did not finish in time; the board has been configured again and takes another program."""
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """The engine that is expected: its board, the digest of its sources, and the clock that it was routed for."""
+
+    board: Board
+    hardware_sha256: str
+    clock_mhz: int
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Times of one image, over repetitions.
+
+    Attributes:
+        engine_ms: the engine alone, for each repetition; of a twin, simulated cycles over the clock.
+        inference_ms: from writing the image to having read the logits, for each repetition.
+        clock_mhz: of the logic, as read back.
+        cycles: that the twin simulated for an image; None on a board.
+    """
+
+    engine_ms: npt.NDArray[np.float64]
+    inference_ms: npt.NDArray[np.float64]
+    clock_mhz: float
+    cycles: int | None
+
+
+class Engine:
+    """One engine on one board: a bitstream, and one program at a time.
+
+    Several programs may follow each other without loading the bitstream again.
+    """
+
+    def __init__(self, session: Session, hardware: Hardware, bit: Path, timeout_s: float = 10.0) -> None:
+        """Load the bitstream, make sure of it, and set the clock.
+
+        Args:
+            session: the board.
+            hardware: what is expected.
+            bit: the .bit file, beside its .hwh.
+            timeout_s: how long one start may take.
+
+        Raises:
+            StorageError: the files are damaged, of different designs, or of another part.
+            BoardError: another board, another engine, or no answer. Nothing was written to the engine.
+        """
+        self.session = session
+        self.hardware = hardware
+        self.timeout_s = timeout_s
+        self._bit = bit
+        self._addresses = registers.ADDRESS_MAPS[hardware.board.family]
+        self._layout: Layout | None = None
+        self._arena: Buffer | None = None
+        self._results: Buffer | None = None
+        self._check_files()
+        self._check_machine()
+        self.clock_mhz = 0.0
+        self.twin = False
+        self._configure()
+
+    def _check_files(self) -> None:
+        board, bit = self.hardware.board, read_bit_file(self._bit)
+        handoff_path = self._bit.with_suffix(".hwh")
+        handoff = read_handoff(handoff_path)
+        # The processor may give a clock below the one asked for, and timing was met at that.
+        self._routed_mhz = min(self.hardware.clock_mhz, handoff.clock_mhz or self.hardware.clock_mhz)
+        check_board(self._bit, bit, board)
+        check_pair(self._bit, bit, handoff)
+        # A write to an address where nothing answers hangs the processor.
+        for kind, address in (("conv_engine", self._addresses.engine), ("engine_id", self._addresses.identity)):
+            block = handoff.block(kind)
+            if block is None or address not in [first for _, first in block.addresses]:
+                raise StorageError(
+                    f"{handoff_path}: {kind} is not at 0x{address:08X}; load a bitstream that this project built"
+                )
+
+    def _check_machine(self) -> None:
+        board, session = self.hardware.board, self.session
+        check_own_name(board, session.own_name, session.where)
+        expected = ARCHITECTURES[board.family]
+        if session.architecture != expected:
+            raise BoardError(
+                f"board: {session.where} is {session.architecture}, {board.name} is {expected}; "
+                "name the board that is there"
+            )
+
+    def _configure(self) -> None:
+        self._layout = None
+        self.session.load(self._bit)
+        self._check_identity()
+        self.clock_mhz = set_clock_mhz(self.session, self.hardware.board.family, self._routed_mhz)
+
+    def _identity(self, name: str) -> int:
+        return self.session.read(self._addresses.identity + registers.offset_of(name))
+
+    def _check_identity(self) -> None:
+        where, expected = self.session.where, self.hardware
+        magic = self._identity("magic")
+        if magic != registers.MAGIC:
+            raise BoardError(f"{where}: the logic answers 0x{magic:08X} and is none of this project's; load it again")
+        map_version = self._identity("register_map")
+        if map_version != registers.REGISTER_MAP:
+            raise BoardError(
+                f"{where}: the engine has register map {map_version}, this version drives {registers.REGISTER_MAP}; "
+                "build it again"
+            )
+        first = self._addresses.identity + registers.DIGEST_OFFSET
+        digest = "".join(f"{self.session.read(first + 4 * index):08x}" for index in range(8))
+        if digest != expected.hardware_sha256:
+            raise BoardError(
+                f"{where}: the engine is {digest[:12]}, expected {expected.hardware_sha256[:12]}; load that one"
+            )
+        clock_mhz = self._identity("clock_mhz")
+        if clock_mhz != expected.clock_mhz:
+            raise BoardError(f"{where}: the engine was routed for {clock_mhz} MHz, expected {expected.clock_mhz}")
+        self.twin = self._identity("twin_magic") == registers.TWIN_MAGIC
+
+    def load_program(self, program: Program) -> None:
+        """Put a program into the board's memory; the bitstream stays.
+
+        Raises:
+            InvalidValueError: the engine is older than the program's format.
+            BoardError: too little memory, or no answer.
+        """
+        version = self._identity("isa_version")
+        if program.isa_version > version:
+            raise InvalidValueError("program.isa_version", program.isa_version, f"at most {version}, the engine's")
+        self._layout = None
+        layout = Layout(program, REPEATS)
+        self._arena = self._fitting(self._arena, layout.arena_bytes)
+        self._results = self._fitting(self._results, layout.result_bytes)
+        addresses = (self._arena.address, self._results.address)
+        self._arena.write(0, layout.arena(*addresses))
+        # What an earlier program left must not pass for a result.
+        self._results.write(0, bytes(layout.result_bytes))
+        for port in _PORTS:
+            self._set(port, min(addresses))
+        self._layout = layout
+
+    def _fitting(self, buffer: Buffer | None, size: int) -> Buffer:
+        """A buffer that is large enough: the one there is, or a new one in its place."""
+        if buffer is not None and buffer.size >= size:
+            return buffer
+        if buffer is not None:
+            buffer.free()
+        return self.session.allocate(size)
+
+    def _set(self, name: str, value: int) -> None:
+        register = next(register for register in registers.ENGINE if register.name == name)
+        for word in range(register.bits // 32):
+            address = self._addresses.engine + register.offset + 4 * word
+            self.session.write(address, value >> (32 * word) & 0xFFFFFFFF)
+
+    @property
+    def _loaded(self) -> tuple[Layout, Buffer, Buffer]:
+        if self._layout is None or self._arena is None or self._results is None:
+            raise InvalidValueError("program", None, "loaded before anything runs")
+        return self._layout, self._arena, self._results
+
+    def run(self, images: Iterable[bytes]) -> Iterator[bytes]:
+        """Logits of each image, int8 as bytes. The next image is written while one runs.
+
+        Args:
+            images: each as the engine reads it, ``image_words`` words.
+
+        Raises:
+            InvalidValueError: no program, or an image of another size.
+            EngineTimeoutError: the engine did not finish; load a program again before the next run.
+            BoardError: no answer.
+        """
+        running: int | None = None
+        try:
+            for index, image in enumerate(images):
+                slot = index % 2
+                self._write_image(slot, image)
+                if running is not None:
+                    self._wait()
+                last, running = running, None
+                self._start(slot, 1)
+                running = slot
+                if last is not None:
+                    yield self._logits(last)
+            if running is not None:
+                self._wait()
+                last, running = running, None
+                yield self._logits(last)
+        finally:
+            if running is not None:
+                with contextlib.suppress(BoardError):
+                    self._wait()
+
+    def counters(self) -> npt.NDArray[np.void]:
+        """What the engine counted in the last run: :data:`hw_templates.isa.COUNTERS`, one record a layer."""
+        layout, _, results = self._loaded
+        size = layout.program.layer_count * isa.COUNTERS.itemsize
+        return np.frombuffer(results.read(layout.counter_offset, size), dtype=isa.COUNTERS)
+
+    def time(self, image: bytes, repetitions: int) -> Timing:
+        """Take the time of one image again and again.
+
+        Raises:
+            As :meth:`run`.
+        """
+        self._write_image(0, image)
+        engine_ms, inference_ms, cycles = [], [], None
+        for _ in range(repetitions):
+            self._start(0, REPEATS)
+            engine_ms.append(self._wait() * 1e3 / REPEATS)
+        for _ in range(repetitions):
+            begun = time.perf_counter()
+            self._write_image(0, image)
+            self._start(0, 1)
+            self._wait()
+            self._logits(0)
+            inference_ms.append((time.perf_counter() - begun) * 1e3)
+        if self.twin:
+            offset = registers.offset_of("cycles")
+            low, high = (self.session.read(self._addresses.identity + offset + 4 * word) for word in (0, 1))
+            cycles = low | high << 32
+            engine_ms = [cycles / self.clock_mhz / 1e3] * repetitions
+        return Timing(np.array(engine_ms), np.array(inference_ms), self.clock_mhz, cycles)
+
+    def close(self) -> None:
+        """Give the memory back; the bitstream stays loaded."""
+        for buffer in (self._arena, self._results):
+            if buffer is not None:
+                buffer.free()
+        self._layout = self._arena = self._results = None
+
+    def _write_image(self, slot: int, image: bytes) -> None:
+        layout, arena, _ = self._loaded
+        if len(image) != layout.image_bytes:
+            raise InvalidValueError("image", f"{len(image)} bytes", f"{layout.image_bytes} bytes")
+        arena.write(layout.image_offset(slot), image)
+
+    def _start(self, slot: int, repeats: int) -> None:
+        layout, arena, results = self._loaded
+        self._set("program_word", layout.table_word(slot, arena.address, results.address))
+        self._set("layer_count", layout.program.layer_count * repeats)
+        self.session.start(self._addresses.engine)
+
+    def _wait(self) -> float:
+        """Seconds that the run took."""
+        seconds = self.session.wait(self._addresses.engine, self.timeout_s)
+        if seconds is None:
+            reason = f"{self.session.where}: the engine did not finish within {self.timeout_s:g} s"
+            try:
+                self._configure()
+            except BoardError as error:
+                raise BoardError(f"{reason}, and configuring it again failed: {error}") from error
+            raise EngineTimeoutError(f"{reason}; it has been configured again, check the program")
+        return seconds
+
+    def _logits(self, slot: int) -> bytes:
+        layout, _, results = self._loaded
+        return results.read(layout.logits_offset(slot), layout.program.logits_count)

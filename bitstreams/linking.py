@@ -1,0 +1,122 @@
+"""Where a program's parts lie in a board's memory: two images, descriptors, content, maps, and apart from them results.
+
+Two slots for images and for logits let the host write the next image and read the last logits while one runs; a table
+of descriptors for each slot names its places. What the host reads lies in a buffer of its own, because some boards send
+buffers whole. Places count words from the lower of the two buffers, which all ports of the engine get as their base.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from hw_templates import isa
+from hw_templates.errors import InvalidValueError
+from hw_templates.program import Program
+
+_PAGE = 4096
+_PLACES = tuple(name for name, _ in isa.FIELDS if name.endswith("_word"))
+
+
+def _pages(size: int) -> int:
+    return -(-size // _PAGE) * _PAGE
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Sizes and offsets in bytes, each part beginning with a page.
+
+    Attributes:
+        program: what is laid out.
+        repeats: images that the repeated table runs one after the other, all in slot 0.
+    """
+
+    program: Program
+    repeats: int
+
+    @property
+    def image_bytes(self) -> int:
+        """Of one image as the engine reads it."""
+        return self.program.image_words * self.program.axi_bytes
+
+    def image_offset(self, slot: int) -> int:
+        """Where an image begins in the arena."""
+        return slot * _pages(self.image_bytes)
+
+    @property
+    def _table_bytes(self) -> int:
+        return self.program.layer_count * isa.DESCRIPTOR.itemsize
+
+    def table_offset(self, slot: int) -> int:
+        """Where a slot's descriptors begin in the arena; those of slot 0 are repeated."""
+        start = 2 * _pages(self.image_bytes)
+        return start if slot == 0 else start + _pages(self.repeats * self._table_bytes)
+
+    @property
+    def content_offset(self) -> int:
+        """Where the program's own arena begins in this one."""
+        return self.table_offset(1) + _pages(self._table_bytes)
+
+    @property
+    def arena_bytes(self) -> int:
+        """Of the whole arena."""
+        return self.content_offset + _pages(self.program.arena_words * self.program.axi_bytes)
+
+    @property
+    def _logits_bytes(self) -> int:
+        return (self.program.arena_words - self.program.logits_word) * self.program.axi_bytes
+
+    def logits_offset(self, slot: int) -> int:
+        """Where a slot's logits begin in the results."""
+        return slot * _pages(self._logits_bytes)
+
+    @property
+    def counter_offset(self) -> int:
+        """Where the counters begin in the results."""
+        return 2 * _pages(self._logits_bytes)
+
+    @property
+    def result_bytes(self) -> int:
+        """Of all results."""
+        return self.counter_offset + _pages(self.program.layer_count * isa.COUNTERS.itemsize)
+
+    def arena(self, arena_address: int, result_address: int) -> bytes:
+        """The arena's content for buffers at these physical addresses, up to where no initial value is needed.
+
+        Raises:
+            InvalidValueError: the buffers lie too far from each other for the program format.
+        """
+        base = min(arena_address, result_address)
+        in_arena, in_results = arena_address - base, result_address - base
+        far = max(in_arena + self.arena_bytes, in_results + self.result_bytes) // self.program.axi_bytes
+        if far > np.iinfo(np.int32).max:
+            raise InvalidValueError("arena.address", hex(arena_address), f"nearer to {result_address:#x}")
+        tables = [self._table(slot, in_arena, in_results) for slot in (0, 1)]
+        content = bytearray(self.content_offset)
+        for slot, table in enumerate([np.tile(tables[0], self.repeats), tables[1]]):
+            start = self.table_offset(slot)
+            content[start : start + table.nbytes] = table.tobytes()
+        return bytes(content) + self.program.arena
+
+    def table_word(self, slot: int, arena_address: int, result_address: int) -> int:
+        """The engine's ``program_word`` for a slot."""
+        offset = arena_address - min(arena_address, result_address) + self.table_offset(slot)
+        return offset // self.program.axi_bytes
+
+    def _table(self, slot: int, in_arena: int, in_results: int) -> npt.NDArray[np.void]:
+        """A slot's descriptors, for an arena and results that begin so many bytes behind the base."""
+        program, word = self.program, self.program.axi_bytes
+        start = program.program_word * word
+        table = np.frombuffer(program.arena[start : start + self._table_bytes], dtype=isa.DESCRIPTOR).copy()
+        parts = (
+            (program.counter_word, program.image_word, in_results + self.counter_offset),
+            (program.image_word, program.image_word + program.image_words, in_arena + self.image_offset(slot)),
+            (program.logits_word, program.arena_words, in_results + self.logits_offset(slot)),
+        )
+        for name in _PLACES:
+            place = table[name].astype(np.int64)
+            linked = place + (in_arena + self.content_offset) // word
+            for first, end, target in parts:
+                linked = np.where((place >= first) & (place < end), place - first + target // word, linked)
+            table[name] = linked
+        return table

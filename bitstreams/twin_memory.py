@@ -1,0 +1,95 @@
+"""A twin's memory as the processor's caches make it: buffers that are flushed and invalidated.
+
+What is written to a buffer reaches the fabric when it is flushed, and what the fabric wrote reaches the buffer when it
+is invalidated. A driver that forgets either fails here as on a board.
+"""
+
+import threading
+from dataclasses import dataclass, field
+
+from bitstreams.fabric import MEMORY_ADDRESS, MEMORY_BYTES, Fabric
+from hw_templates.errors import BoardError
+
+_PAGE = 4096
+
+
+@dataclass
+class _Buffer:
+    """Memory that was allocated, what the cache holds of it, and which parts were written and not flushed."""
+
+    size: int
+    cache: bytearray
+    dirty: list[tuple[int, int]] = field(default_factory=list)
+
+
+class TwinMemory:
+    """Buffers, each named by its physical address."""
+
+    def __init__(self, fabric: Fabric) -> None:
+        self._fabric = fabric
+        self._buffers: dict[int, _Buffer] = {}
+        self._lock = threading.Lock()
+
+    def allocate(self, size: int) -> int:
+        """Physical address of new memory.
+
+        Raises:
+            BoardError: there is not so much left.
+        """
+        with self._lock:
+            at = MEMORY_ADDRESS
+            for taken, buffer in sorted(self._buffers.items()):
+                if taken - at >= size:
+                    break
+                at = taken + -(-buffer.size // _PAGE) * _PAGE
+            if size < 1 or at + size > MEMORY_ADDRESS + MEMORY_BYTES:
+                raise BoardError(f"memory: no {size:,} bytes left of {MEMORY_BYTES:,}")
+            self._buffers[at] = _Buffer(size, bytearray(self._fabric.read(at, size)))
+            return at
+
+    def free(self, address: int) -> None:
+        """Give memory back.
+
+        Raises:
+            KeyError: it was not allocated; so for all that follows.
+        """
+        with self._lock:
+            del self._buffers[address]
+
+    def size(self, address: int) -> int:
+        """Bytes of a buffer."""
+        with self._lock:
+            return self._buffers[address].size
+
+    def write(self, address: int, offset: int, content: bytes) -> None:
+        """Write into the processor's view of a buffer.
+
+        Raises:
+            ValueError: beyond its end.
+        """
+        with self._lock:
+            buffer = self._buffers[address]
+            if offset < 0 or offset + len(content) > buffer.size:
+                raise ValueError(f"{offset + len(content):,} of {buffer.size:,} bytes")
+            buffer.cache[offset : offset + len(content)] = content
+            buffer.dirty.append((offset, offset + len(content)))
+
+    def read(self, address: int, offset: int, size: int) -> bytes:
+        """The processor's view of a part of a buffer."""
+        with self._lock:
+            return bytes(self._buffers[address].cache[offset : offset + size])
+
+    def flush(self, address: int) -> None:
+        """Bring what was written to memory."""
+        with self._lock:
+            buffer = self._buffers[address]
+            for start, end in buffer.dirty:
+                self._fabric.write(address + start, bytes(buffer.cache[start:end]))
+            buffer.dirty.clear()
+
+    def invalidate(self, address: int) -> None:
+        """Forget what the cache holds; what was written and not flushed is lost."""
+        with self._lock:
+            buffer = self._buffers[address]
+            buffer.cache[:] = self._fabric.read(address, buffer.size)
+            buffer.dirty.clear()

@@ -1,0 +1,60 @@
+"""A program as the engine finds it in memory, and as an emitted project keeps it."""
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from hw_templates import isa
+from hw_templates.errors import StorageError
+
+
+@dataclass(frozen=True)
+class Program:
+    """What the engine needs in memory, and where. Places and lengths count words of ``axi_bytes`` bytes.
+
+    Attributes:
+        arena: initial content of the first words; what lies behind needs no initial value.
+        arena_words: length of the whole arena.
+        program_word, layer_count: the engine's two arguments.
+        image_word, image_words: where the input map goes, pixel by pixel, channels innermost.
+        logits_word, logits_count: where the result is found, one int8 a class.
+        counter_word: where the engine writes :data:`hw_templates.isa.COUNTERS` for each layer.
+        isa_version: of the program format.
+    """
+
+    arena: bytes
+    axi_bytes: int
+    arena_words: int
+    program_word: int
+    layer_count: int
+    image_word: int
+    image_words: int
+    logits_word: int
+    logits_count: int
+    counter_word: int
+    isa_version: int = isa.VERSION
+
+    def layout(self) -> dict[str, int]:
+        """Everything but the content, by name."""
+        names = [field.name for field in fields(self) if field.name not in ("arena", "isa_version")]
+        return {"isa_version": self.isa_version, **{name: getattr(self, name) for name in names}}
+
+
+def read_program(project: Path) -> Program:
+    """The program of an emitted project.
+
+    Raises:
+        StorageError: a file is missing or corrupt, or the program is of a newer format.
+    """
+    path = project / "weights/program.txt"
+    try:
+        layout = {name: int(value) for name, value in (line.split() for line in path.read_text().splitlines())}
+        program = Program(arena=(project / "weights/arena.bin").read_bytes(), **layout)
+    except OSError as error:
+        raise StorageError(f"{project}: is no whole project ({error}); emit it again") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise StorageError(f"{path}: is corrupt ({type(error).__name__}: {error}); emit it again") from error
+    if program.isa_version > isa.VERSION:
+        raise StorageError(f"{path}: programs of format {program.isa_version}, this version knows {isa.VERSION}")
+    if len(program.arena) > program.arena_words * program.axi_bytes:
+        raise StorageError(f"{path}: does not belong to arena.bin; emit it again")
+    return program

@@ -1,0 +1,37 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from hw_templates import isa
+from hw_templates.errors import StorageError
+from hw_templates.program import Program, read_program
+
+PROGRAM = Program(bytes(64), 8, 20, 0, 1, 10, 2, 14, 3, 12)
+
+
+def write(folder: Path, program: Program) -> Path:
+    (folder / "weights").mkdir(exist_ok=True)
+    (folder / "weights/arena.bin").write_bytes(program.arena)
+    (folder / "weights/program.txt").write_text(
+        "".join(f"{name} {value}\n" for name, value in program.layout().items())
+    )
+    return folder
+
+
+def test_a_program_is_read_as_it_was_written(tmp_path: Path) -> None:
+    assert read_program(write(tmp_path, PROGRAM)) == PROGRAM
+    older = replace(PROGRAM, isa_version=isa.VERSION - 1)
+    assert read_program(write(tmp_path, older)) == older
+
+
+def test_missing_newer_and_corrupt_programs_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match="is no whole project"):
+        read_program(tmp_path)
+    with pytest.raises(StorageError, match="this version knows"):
+        read_program(write(tmp_path, replace(PROGRAM, isa_version=isa.VERSION + 1)))
+    with pytest.raises(StorageError, match=r"does not belong to arena\.bin"):
+        read_program(write(tmp_path, replace(PROGRAM, arena_words=3)))
+    (tmp_path / "weights/program.txt").write_text("arena_words many\n")
+    with pytest.raises(StorageError, match="is corrupt"):
+        read_program(tmp_path)

@@ -1,0 +1,106 @@
+"""Board twins of small random networks, and what drives them."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+from emitted_projects import emit_random_project
+
+from bitstreams.driver import Engine, Hardware
+from bitstreams.remote_session import RemoteSession
+from bitstreams.twin import TwinServer
+from bitstreams.twin_bitstream import write_twin_bitstream
+from bitstreams.twin_board import TwinBoard
+from cost_models.coefficients import load_coefficients
+from hw_templates.accelerator import Accelerator
+
+ACCELERATOR = Accelerator(8, 8, 2, 1, 8, 8, 8, 64, 100, 8)
+IMAGES = 6
+
+
+def _project(factory: pytest.TempPathFactory, board_name: str) -> Path:
+    pytest.importorskip("pynq", reason="pynq is not installed (codesign[board])")
+    folder = factory.mktemp("twin") / board_name
+    emit_random_project(folder, ACCELERATOR, seed=1, images=IMAGES, board_name=board_name)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def zynq_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project for pynq-z2; tests do not change it."""
+    return _project(tmp_path_factory, "pynq-z2")
+
+
+@pytest.fixture(scope="session")
+def ultrascale_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project for zcu104; tests do not change it."""
+    return _project(tmp_path_factory, "zcu104")
+
+
+@contextmanager
+def served(project: Path) -> Iterator[TwinServer]:
+    """A twin of the project, on a free port."""
+    server = TwinServer(TwinBoard(project, load_coefficients()), port=0)
+    try:
+        yield server
+    finally:
+        server.close()
+
+
+@pytest.fixture(params=["pynq-z2", "zcu104"])
+def twin(request: pytest.FixtureRequest) -> Iterator[TwinServer]:
+    """A twin of either family."""
+    fixture = {"pynq-z2": "zynq_project", "zcu104": "ultrascale_project"}[request.param]
+    with served(request.getfixturevalue(fixture)) as server:
+        yield server
+
+
+@pytest.fixture
+def zynq_twin(zynq_project: Path) -> Iterator[TwinServer]:
+    """A twin of pynq-z2."""
+    with served(zynq_project) as server:
+        yield server
+
+
+@contextmanager
+def connected(server: TwinServer) -> Iterator[RemoteSession]:
+    """A session with a twin."""
+    session = RemoteSession("127.0.0.1", server.port)
+    try:
+        yield session
+    finally:
+        session.close()
+
+
+def hardware(board: TwinBoard) -> Hardware:
+    """What a twin is."""
+    return Hardware(board.board, board.hardware_sha256, board.accelerator.clock_mhz)
+
+
+def bitstream(board: TwinBoard, folder: Path) -> Path:
+    """The twin's own bitstream."""
+    return write_twin_bitstream(folder, board.board, board.hardware_sha256, board.accelerator.clock_mhz)
+
+
+@contextmanager
+def running(server: TwinServer, folder: Path, timeout_s: float = 20.0) -> Iterator[Engine]:
+    """An engine on a twin."""
+    with connected(server) as session:
+        yield Engine(session, hardware(server.board), bitstream(server.board, folder), timeout_s)
+
+
+def images_of(project: Path) -> list[bytes]:
+    """The test images as the engine reads them."""
+    content = (project / "weights/images.bin").read_bytes()
+    size = len(content) // IMAGES
+    return [content[start : start + size] for start in range(0, len(content), size)]
+
+
+def golden_of(project: Path) -> list[bytes]:
+    """The integer reference's logits."""
+    return [
+        row.tobytes()
+        for row in np.frombuffer((project / "weights/golden.bin").read_bytes(), np.int8).reshape(IMAGES, -1)
+    ]
