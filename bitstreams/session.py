@@ -1,6 +1,6 @@
 """What a driver asks of a board, however it is reached.
 
-on the board            bitstreams/local_session.py     pynq, in this process
+on the board            bitstreams/runner_session.py    pynq, in this process
 from a host over SSH    bitstreams/ssh_session.py       pynq on the board, which needs nothing else
 from a host, gRPC       bitstreams/remote_session.py    pynq here, PYNQ.remote's server there
 board twin              bitstreams/remote_session.py    the same, on loopback (bitstreams/twin.py)

@@ -1,0 +1,191 @@
+"""What runs on the board: pynq behind a small protocol, in one file that needs nothing else.
+
+Sent along by a session over SSH, or used in the process where that runs on the board itself. Kept to what Python 3.8
+has, as PYNQ images of 2021 bring it. Each message is a header, then a payload: two big-endian lengths of 4 bytes,
+JSON, bytes. A request's header is [method, arguments]; an answer's is {"value": ...} or {"error": "a line"}.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import struct
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any, BinaryIO
+
+WINDOW = 0x1000
+DONE, START = 2, 1
+STATE = "/sys/class/fpga_manager/fpga0/state"
+
+
+class BoardRunner:
+    """A board's logic, registers, memory and files, through pynq on that board."""
+
+    def __init__(self) -> None:
+        import pynq
+
+        self._pynq = pynq
+        self._windows = {}  # type: dict[int, Any]
+        self._buffers = {}  # type: dict[int, Any]
+        self._folder = tempfile.TemporaryDirectory(prefix="codesign-")
+        self._started = 0.0
+
+    def hello(self) -> dict[str, str]:
+        """What the board calls itself, and its processor's kind."""
+        name = self.read_file("/proc/device-tree/chosen/pynq_board") or b""
+        version = self.read_file("/proc/version") or b""
+        known = [machine for machine in ("aarch64", "armv7l") if machine.encode() in version]
+        return {
+            "own_name": name.decode(errors="replace").strip("\0\n "),
+            "architecture": known[0] if known else platform.machine(),
+            "pynq": str(self._pynq.__version__),
+        }
+
+    def load(self, payload: bytes, name: str, bit_bytes: int) -> str:
+        """Configure the logic with a .bit and the .hwh that follows it; returns the FPGA manager's state."""
+        bit = Path(self._folder.name) / (name + ".bit")
+        bit.with_suffix(".hwh").write_bytes(payload[bit_bytes:])
+        bit.write_bytes(payload[:bit_bytes])
+        self._pynq.Overlay(str(bit))
+        return (self.read_file(STATE) or b"").decode(errors="replace").strip()
+
+    def _window(self, address: int) -> Any:
+        first = address - address % WINDOW
+        if first not in self._windows:
+            self._windows[first] = self._pynq.MMIO(first, WINDOW)
+        return self._windows[first]
+
+    def read(self, address: int) -> int:
+        """A register."""
+        return int(self._window(address).read(address % WINDOW))
+
+    def write(self, address: int, value: int) -> None:
+        """Set a register."""
+        self._window(address).write(address % WINDOW, value)
+
+    def allocate(self, size: int) -> int:
+        """The physical address of new memory, which is zero."""
+        buffer = self._pynq.allocate((size,), dtype="u1")
+        buffer[:] = 0
+        buffer.flush()
+        self._buffers[int(buffer.physical_address)] = buffer
+        return int(buffer.physical_address)
+
+    def free(self, address: int) -> None:
+        """Give memory back."""
+        self._buffers.pop(address).freebuffer()
+
+    def write_buffer(self, payload: bytes, address: int, offset: int) -> None:
+        """Write into memory and flush that part."""
+        part = self._buffers[address][offset : offset + len(payload)]
+        part[:] = bytearray(payload)
+        part.flush()
+
+    def read_buffer(self, address: int, offset: int, size: int) -> bytes:
+        """Invalidate a part of memory and read it."""
+        part = self._buffers[address][offset : offset + size]
+        part.invalidate()
+        return bytes(part.tobytes())
+
+    def start(self, control: int) -> None:
+        """Set the start bit."""
+        self._started = time.perf_counter()
+        self.write(control, START)
+
+    def wait(self, control: int, timeout_s: float) -> float | None:
+        """Seconds from the start until done; None where it is not."""
+        window, offset = self._window(control), control % WINDOW
+        while True:
+            done = window.read(offset) & DONE
+            seconds = time.perf_counter() - self._started
+            if done:
+                return seconds
+            if seconds > timeout_s:
+                return None
+
+    def read_file(self, path: str) -> bytes | None:
+        """A file; None where there is none."""
+        try:
+            return Path(path).read_bytes()
+        except OSError:
+            return None
+
+    def rail_power_w(self, name: str) -> float:
+        """What a rail's sensor reads."""
+        return float(self._pynq.get_rails()[name].power.value)
+
+    def rails(self) -> list[str]:
+        """Rails that have a power sensor."""
+        return sorted(name for name, rail in self._pynq.get_rails().items() if getattr(rail, "power", None))
+
+    def close(self) -> None:
+        """Give all memory back."""
+        for address in list(self._buffers):
+            self.free(address)
+        self._folder.cleanup()
+
+
+_WITH_PAYLOAD = ("load", "write_buffer")
+METHODS = (
+    *("hello", "load", "read", "write", "allocate", "free", "write_buffer", "read_buffer", "start", "wait"),
+    *("read_file", "rail_power_w", "rails", "close"),
+)
+
+
+def pack(header: Any, payload: bytes = b"") -> bytes:
+    """A message."""
+    text = json.dumps(header).encode()
+    return struct.pack(">II", len(text), len(payload)) + text + payload
+
+
+def _answer(runner: BoardRunner, header: Any, payload: bytes) -> bytes:
+    method, arguments = header
+    try:
+        if method not in METHODS:
+            raise ValueError("unknown method " + str(method))
+        if method in _WITH_PAYLOAD:
+            value = getattr(runner, method)(payload, *arguments)
+        else:
+            value = getattr(runner, method)(*arguments)
+    except Exception as error:  # noqa: BLE001  whatever pynq raises is for the other side to tell
+        text = " ".join(str(error).split())
+        return pack({"error": "%s: %s" % (type(error).__name__, text)})  # noqa: UP031
+    if isinstance(value, bytes):
+        return pack({"value": True}, value)
+    return pack({"value": value})
+
+
+def serve(requests: BinaryIO, answers: BinaryIO) -> None:
+    """Answer requests until they end."""
+    runner = None
+    while True:
+        lengths = requests.read(8)
+        if len(lengths) < 8:
+            break
+        header_bytes, payload_bytes = struct.unpack(">II", lengths)
+        header = json.loads(requests.read(header_bytes))
+        payload = requests.read(payload_bytes)
+        try:
+            runner = runner or BoardRunner()
+        except Exception as error:  # noqa: BLE001  as above
+            answers.write(pack({"error": "pynq: cannot be used (%s)" % error}))  # noqa: UP031
+        else:
+            answers.write(_answer(runner, header, payload))
+        answers.flush()
+    if runner is not None:
+        runner.close()
+
+
+def main() -> None:
+    """Serve on the process's own streams; whatever else prints goes to its errors."""
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    serve(sys.stdin.buffer, answers)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,84 @@
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from ssh_server import SshServer, ssh_server
+from twins import ACCELERATOR, golden_of, images_of
+
+from bitstreams.driver import Engine, EngineTimeoutError, Hardware
+from bitstreams.runner_session import RunnerSession
+from bitstreams.ssh_session import ssh_session
+from bitstreams.twin_bitstream import write_twin_bitstream
+from hw_templates.board import load_board
+from hw_templates.errors import BoardError
+from hw_templates.program import read_program
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory, zynq_project: Path) -> Iterator[SshServer]:
+    with ssh_server(tmp_path_factory.mktemp("ssh") / "server", zynq_project) as running:
+        yield running
+
+
+@pytest.fixture
+def session(server: SshServer) -> Iterator[RunnerSession]:
+    opened = ssh_session("127.0.0.1", server.port, server.user, server.known_hosts, server.key)
+    yield opened
+    opened.close()
+
+
+def engine_on(session: RunnerSession, project: Path, folder: Path) -> Engine:
+    digest = (project / "hardware.sha256").read_text().strip()
+    board = load_board("pynq-z2")
+    bit = write_twin_bitstream(folder, board, digest, ACCELERATOR.clock_mhz)
+    return Engine(session, Hardware(board, digest, ACCELERATOR.clock_mhz), bit)
+
+
+def test_a_program_runs_bit_exactly_over_ssh_and_a_start_that_hangs_is_survived(
+    session: RunnerSession, zynq_project: Path, tmp_path: Path
+) -> None:
+    assert (session.own_name, session.architecture) == ("Pynq-Z2", "armv7l")
+    engine = engine_on(session, zynq_project, tmp_path)
+    program = read_program(zynq_project)
+    engine.load_program(program)
+    assert list(engine.run(images_of(zynq_project))) == golden_of(zynq_project)
+    assert engine.counters().tobytes() == (zynq_project / "weights/trips.bin").read_bytes()
+    assert (session.rails(), session.rail_power_w("12V")) == (["12V"], 3.5)
+    engine.timeout_s = 0.0
+    with pytest.raises(EngineTimeoutError):
+        list(engine.run(images_of(zynq_project)))
+    engine.timeout_s = 20
+    engine.load_program(program)
+    assert list(engine.run(images_of(zynq_project))) == golden_of(zynq_project)
+
+
+def test_what_the_board_raises_is_one_line(session: RunnerSession) -> None:
+    with pytest.raises(BoardError, match="0x43C00000: nothing answers there"):
+        session.read(0x43C00000)
+    with pytest.raises(BoardError, match="memory: no 1,073,741,824 bytes left"):
+        session.allocate(1 << 30)
+    assert session.read_file("/nowhere") is None
+
+
+def test_an_unknown_host_key_and_a_refused_login_are_told_apart(server: SshServer, tmp_path: Path) -> None:
+    (tmp_path / "known_hosts").write_text("")
+    with pytest.raises(BoardError, match="its host key is unknown or has changed"):
+        ssh_session("127.0.0.1", server.port, server.user, tmp_path / "known_hosts", server.key)
+    host_key = server.key.parent / "host"
+    with pytest.raises(BoardError, match=r"login refused .* ssh-copy-id"):
+        ssh_session("127.0.0.1", server.port, server.user, server.known_hosts, host_key)
+
+
+def test_a_host_that_is_not_there_and_one_that_goes_away_are_one_line(tmp_path: Path, zynq_project: Path) -> None:
+    with ssh_server(tmp_path / "server", zynq_project) as server:
+        opened = ssh_session("127.0.0.1", server.port, server.user, server.known_hosts, server.key)
+        opened._caller._run(_abort(opened), 5)  # type: ignore[attr-defined]
+        with pytest.raises(BoardError, match="see that the board is on and reachable"):
+            opened.read(0)
+        opened.close()
+    with pytest.raises(BoardError, match="connection lost"):
+        ssh_session("127.0.0.1", server.port, server.user, server.known_hosts, server.key)
+
+
+async def _abort(session: RunnerSession) -> None:
+    session._caller._connection.abort()  # type: ignore[attr-defined]
