@@ -149,9 +149,8 @@ def main() -> None:
     space = narrowed_digits()
     oracle = WiderSpaceAccuracy(space, predictor)
     accelerators = AcceleratorSpace(load_board("pynq-z2")).narrow(
-        pe_rows=(8, 16), pe_cols=(4, 8, 16), pe_pixels=(1, 2, 4), ifmap_kib=(8, 32), weight_kib=(8, 32),
+        pe_rows=(8, 16), pe_cols=(4, 8, 16), pe_pixels=(1, 2, 4, 8), ifmap_kib=(8, 32), weight_kib=(8, 32),
         ofmap_kib=(8, 32), axi_bits=(64,), clock_mhz=(100, 150), depthwise_lanes=(8,), map_kib=(0, 8),
-        weight_port_words=(1, 2),
     )  # fmt: skip
     joint = JointSpace(space, accelerators)
     front, pairs = true_front(joint, oracle)
