@@ -32,7 +32,7 @@ def joint_objective(joint: JointSpace, coefficients: Coefficients, oracle: Accur
     board = joint.accelerators.board
 
     def objective(trial: optuna.Trial) -> tuple[float, float, float]:
-        row = _suggest_row(joint, trial)
+        row = suggest_row(joint, trial)
         try:
             pair = joint.decode(row)
             estimate = price(lower(joint.space, pair.subnet), pair.accelerator, board, coefficients)
@@ -49,7 +49,8 @@ def joint_objective(joint: JointSpace, coefficients: Coefficients, oracle: Accur
     return objective
 
 
-def _suggest_row(joint: JointSpace, trial: optuna.Trial) -> IntArray:
+def suggest_row(joint: JointSpace, trial: optuna.Trial) -> IntArray:
+    """[parameters] the row of the pair that ``trial`` suggests, its parameters named as the joint search names them."""
     row = np.zeros(len(joint.parameters), dtype=np.int64)
     for column, (name, choices) in enumerate(joint.parameters):
         # A stage's depth comes before its blocks, so whether this one is there is known by now.
