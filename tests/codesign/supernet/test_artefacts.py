@@ -1,15 +1,14 @@
 import dataclasses
 import hashlib
-import multiprocessing
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from file_server import file_server
 from shared_data import shared_data
 
-from codesign.supernet import artefacts as module
 from codesign.supernet.artefacts import Artefact, artefacts, cache_folder, check, fetch, fetched, select
 from hw_templates.errors import FetchError, InvalidValueError, StorageError
 
@@ -137,24 +136,15 @@ def test_a_cut_off_transfer_goes_on(server, tmp_path):
     assert server.requests[-1] == ("/weights", "bytes=3000-")
 
 
-def _hold(folder, held, done):
-    with module._only_process(folder):
-        held.set()
-        done.wait()
-
-
 def test_two_processes_do_not_fetch_into_one_folder(server, tmp_path):
-    context = multiprocessing.get_context("spawn")
-    held, done = context.Event(), context.Event()
-    process = context.Process(target=_hold, args=(tmp_path, held, done))
-    process.start()
-    try:
-        assert held.wait(60)
+    script = f"import fcntl, sys; file = open({str(tmp_path / '.lock')!r}, 'w'); fcntl.flock(file, fcntl.LOCK_EX); "
+    script += "print('held', flush=True); sys.stdin.read()"
+    command = [sys.executable, "-c", script]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "held\n"
         with pytest.raises(FetchError, match="another process fetches into this folder"):
             fetch(artefact(server), tmp_path, schemes=HTTP)
-    finally:
-        done.set()
-        process.join()
+        process.stdin.close()
     fetch(artefact(server), tmp_path, schemes=HTTP)
 
 

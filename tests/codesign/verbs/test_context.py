@@ -112,7 +112,7 @@ def test_what_a_source_cannot_give_is_one_line(finished_run: Run, tmp_path: Path
         load_accuracies(finished_run, "guessed", None)
     with pytest.raises(InvalidValueError, match=r"search\.space: must be given, as .* no supernet"):
         load_accuracies(new, "official", None)
-    with pytest.raises(InvalidValueError, match=r"space: must be ofa-mbv3-w1\.2 and .*, got 'ofa-proxyless-w1\.3'"):
+    with pytest.raises(InvalidValueError, match=r"space: must be ofa-mbv3-w1\.2 or .*, got 'ofa-proxyless-w1\.3'"):
         load_accuracies(new, "official", "ofa-proxyless-w1.3")
     with pytest.raises(InvalidValueError, match=r"search\.space: must be digits, that of the supernet"):
         load_accuracies(finished_run, "predictor", "cifar10")

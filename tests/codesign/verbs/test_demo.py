@@ -21,7 +21,8 @@ def run(finished_run: Run, tmp_path: Path) -> Run:
 def test_every_verb_is_asked_for_what_the_scale_says(finished_run: Run) -> None:
     sections = finished_run.read()
     assert list(sections) == ["train", "predictor", "search", "emit"]
-    assert sections["train"] == {"space": "digits", "preset": TINY.preset, "seed": 0}
+    from_scratch = {"data": None, "subnet": None, "start_from": None}
+    assert sections["train"] == {"space": "digits", "preset": TINY.preset, "seed": 0, **from_scratch}
     assert sections["predictor"] == {"samples": TINY.samples, "seed": 0}
     search = {"board": "pynq-z2", "pairs": TINY.pairs, "workers": 1, "storage": None, "seed": 0}
     assert sections["search"] == {**search, "coefficients": "prior", "space": None, "accuracy": "predictor"}
