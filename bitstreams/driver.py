@@ -251,6 +251,17 @@ class Engine:
             engine_ms = [cycles / self.clock_mhz / 1e3] * repetitions
         return Timing(np.array(engine_ms), np.array(inference_ms), self.clock_mhz, cycles)
 
+    def repeat(self, image: bytes) -> int:
+        """Run one image as often as one start does; returns how often.
+
+        Raises:
+            As :meth:`run`.
+        """
+        self._write_image(0, image)
+        self._start(0, REPEATS)
+        self._wait()
+        return REPEATS
+
     def close(self) -> None:
         """Give the memory back; the bitstream stays loaded."""
         for buffer in (self._arena, self._results):

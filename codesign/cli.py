@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from codesign.cli_bitstreams import bitstreams_app, build, import_
-from codesign.cli_boards import twin
+from codesign.cli_boards import deploy, twin
 from codesign.cli_calibrate import calibrate_app
 from codesign.console import session
 from codesign.run import Run
@@ -47,6 +47,7 @@ app.add_typer(calibrate_app)
 app.command("build")(build)
 app.command("import")(import_)
 app.command("twin")(twin)
+app.command("deploy")(deploy)
 
 
 @app.command()

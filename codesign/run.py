@@ -89,6 +89,16 @@ class Run:
         return self.folder / "bundle.tar"
 
     @property
+    def deployment(self) -> Path:
+        """What the board did: accuracy, latency and energy, beside the prediction."""
+        return self.folder / "deploy.json"
+
+    @property
+    def measurements(self) -> Path:
+        """Every measured run on a board, one line each."""
+        return self.folder / "measurements.jsonl"
+
+    @property
     def report(self) -> Path:
         """The HTML page and its pictures."""
         return self.folder / "report"

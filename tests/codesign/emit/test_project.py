@@ -8,24 +8,29 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from digits_subnets import SUBNETS, random_images
 from emitted_projects import emit_fused_project, emit_random_project
 from random_networks import network_of_every_operation, random_mapping
 from small_families import SMALL_FAMILIES
+from twins import running, served
 
 from bitstreams.toolchain import run_csim
 from codesign.emit.float_reference import run_float
 from codesign.emit.integer_reference import run_integer
+from codesign.emit.program import pack_map
 from codesign.emit.project import Design, project_files, write_project
 from codesign.emit.quantise import quantise, quantise_image
 from codesign.supernet.export import fold
 from codesign.supernet.lowering import lower
 from codesign.supernet.network import build_supernet
+from codesign.supernet.spaces import DIGITS
 from cost_models.coefficients import load_coefficients
 from cost_models.estimate import price, price_mappings
 from cost_models.workload import Operation
 from hw_templates.accelerator import Accelerator
 from hw_templates.board import load_board
 from hw_templates.errors import InvalidValueError, StorageError
+from hw_templates.program import read_program
 
 # Different in every parameter: narrow and wide ports, packed and not, odd pixels, rows that are no power of two.
 ACCELERATORS = [
@@ -172,3 +177,24 @@ def test_a_project_needs_test_images() -> None:
     made, images = design(6)
     with pytest.raises(InvalidValueError, match="images: must be at least one test image, got 0"):
         project_files(made, images[:0], {})
+
+
+def test_subnets_follow_each_other_on_one_loaded_bitstream(tmp_path: Path) -> None:
+    pytest.importorskip("pynq", reason="pynq is not installed (codesign[board])")
+    board, accelerator = load_board("pynq-z2"), Accelerator(8, 8, 4, 2, 16, 16, 16, 64, 150, 8)
+    designs = []
+    for seed, subnet in enumerate(SUBNETS[:6]):
+        images, workload = random_images(subnet, seed=seed), lower(DIGITS, subnet)
+        network = quantise(workload, fold(build_supernet(DIGITS, seed), subnet, images), images.numpy())
+        estimate = price(workload, accelerator, board, load_coefficients())
+        designs.append((Design(network, accelerator, board, estimate), quantise_image(network, images.numpy())))
+    folders = [tmp_path / str(index) for index in range(len(designs))]
+    for folder, (design, pixels) in zip(folders, designs, strict=True):
+        write_project(folder, project_files(design, pixels, {}))
+    with served(folders[0]) as server, running(server, tmp_path) as engine:
+        for folder, (design, pixels) in zip(folders, designs, strict=True):
+            engine.load_program(read_program(folder))
+            packed = pack_map(pixels, accelerator)
+            logits = np.frombuffer(b"".join(engine.run(row.tobytes() for row in packed)), np.int8)
+            assert np.array_equal(logits.reshape(len(pixels), -1), run_integer(design.network, pixels))
+            assert engine.counters().tobytes() == (folder / "weights/trips.bin").read_bytes()

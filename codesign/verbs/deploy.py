@@ -1,0 +1,318 @@
+"""``codesign deploy``: the winning pair on a board, or on its twin, beside what was predicted."""
+
+import hashlib
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from bitstreams.descriptors import descriptor_layer
+from bitstreams.driver import Engine, Hardware, Timing
+from bitstreams.power import INTERVAL_S, Energy, PowerLog, energy_of, hwmon_reader, read_meter
+from bitstreams.runner_session import RunnerSession
+from bitstreams.session import Session
+from bitstreams.target import VIAS, Target, open_session, parse_target
+from bitstreams.twin_bitstream import write_twin_bitstream
+from codesign.emit.project import RECORD
+from codesign.progress import Progress
+from codesign.run import Run, claiming, read_json, write_json, wrong_content
+from codesign.supernet.data import Split
+from codesign.verbs.bitstreams import open_store
+from codesign.verbs.context import recorded_training
+from cost_models.coefficients import load_coefficients
+from cost_models.measurement import OWN_ENGINE, MeasuredLayer, Measurement, Percentiles, append_measurements
+from hw_templates import isa
+from hw_templates.accelerator import Accelerator
+from hw_templates.errors import BoardError, CodesignError, InvalidValueError, StorageError, VerificationError
+from hw_templates.program import Program, read_program
+
+WINDOW_S = 2.0
+"""How long the engine rests, and then works, while power is measured."""
+
+
+@dataclass(frozen=True)
+class DeployRequest:
+    """What a deployment is asked for.
+
+    Attributes:
+        board: BOARD or BOARD@[USER@]HOST[:PORT].
+        via: one of :data:`bitstreams.target.VIAS`.
+        power: ``hwmon``, ``rails``, or the path of a meter's CSV; None to measure none.
+        repetitions: of the timed image.
+        timeout_s: for one start.
+        insecure_remote: that a connection without a password beyond loopback is meant.
+    """
+
+    board: str
+    via: str
+    power: str | None = None
+    repetitions: int = 50
+    timeout_s: float = 10.0
+    insecure_remote: bool = False
+
+
+@dataclass(frozen=True)
+class _Emitted:
+    """What is deployed."""
+
+    record: dict[str, Any]
+    program: Program
+    accelerator: Accelerator
+    images: list[bytes]
+    golden: npt.NDArray[np.int8]
+    labels: npt.NDArray[np.int64]
+
+
+@claiming
+def deploy(run: Run, request: DeployRequest, store: Path | None, progress: Progress) -> None:
+    """Run all test images on the board, take its times and energy, and record them.
+
+    Raises:
+        InvalidValueError, StorageError: something asked for is wrong or missing; nothing was connected.
+        BoardError: the board cannot be reached, is another, or stops answering; what it did so far is recorded.
+        VerificationError: logits or counters differ from the reference.
+    """
+    if request.via not in VIAS:
+        raise InvalidValueError("via", request.via, f"one of {', '.join(VIAS)}")
+    target = parse_target(request.board)
+    emitted = _emitted(run)
+    if target.board.name != emitted.record["board"]:
+        raise InvalidValueError("board", target.board.name, f"{emitted.record['board']}, which the project is for")
+    digest = emitted.record["hardware_sha256"]
+    hardware = Hardware(target.board, digest, emitted.accelerator.clock_mhz)
+    with _reached(run, request, target, progress) as session, tempfile.TemporaryDirectory() as folder:
+        bit = _bitstream(run, session, hardware, Path(folder), store)
+        engine = Engine(session, hardware, bit, request.timeout_s)
+        where = f"twin, {session.where}" if engine.twin else session.where
+        progress.say(f"deploy     {target.board.name} ({where}): engine {digest[:12]} at {engine.clock_mhz:.4g} MHz")
+        source = _power_source(session, request.power)
+        engine.load_program(emitted.program)
+        logits = _run_images(run, engine, emitted, progress)
+        right = float((logits.argmax(axis=1) == emitted.labels[: len(logits)]).mean())
+        progress.say(
+            f"           accuracy: {right:.2%} of {len(logits)} test images, bit for bit as the integer reference"
+        )
+        timing = engine.time(emitted.images[0], request.repetitions)
+        energy = _energy(engine, emitted.images[0], source)
+        _record(run, engine, emitted, request, right, timing, energy, bit)
+        engine.close()
+    for line in _lines(engine, emitted, timing, energy):
+        progress.say(line)
+
+
+def _emitted(run: Run) -> _Emitted:
+    record = read_json(run.project / RECORD)
+    program = read_program(run.project)
+    labels = recorded_training(run).load_data().labels[Split.TEST].numpy()
+    with wrong_content(run.project / RECORD):
+        accelerator = Accelerator.from_dict(record["accelerator"])
+        count, board, digest = int(record["images"]), str(record["board"]), str(record["hardware_sha256"])
+        program_digest = str(record["program_sha256"])
+        predicted = {name: float(record["predicted"][name]) for name in ("latency_ms", "energy_mj")}
+    try:
+        content = (run.project / "weights/images.bin").read_bytes()
+        golden = np.frombuffer((run.project / "weights/golden.bin").read_bytes(), np.int8).reshape(count, -1)
+    except (OSError, ValueError) as error:
+        raise StorageError(f"{run.project}: is no whole project ({error}); emit it again") from error
+    size = program.image_words * program.axi_bytes
+    if len(content) != count * size or len(labels) < count:
+        raise StorageError(f"{run.project}: files do not belong together; emit it again")
+    kept = {"board": board, "hardware_sha256": digest, "program_sha256": program_digest, "predicted": predicted}
+    images = [content[start : start + size] for start in range(0, len(content), size)]
+    return _Emitted(kept, program, accelerator, images, golden, labels[:count])
+
+
+@contextmanager
+def _reached(run: Run, request: DeployRequest, target: Target, progress: Progress) -> Iterator[Session]:
+    with ExitStack() as stack:
+        via, place = request.via, target
+        if via == "twin" and target.host is None:
+            from bitstreams.twin import LOOPBACK, TwinServer
+            from bitstreams.twin_board import TwinBoard
+
+            with progress.stage("twin") as update:
+                update(0.0, "compiling the engine")
+                server = TwinServer(TwinBoard(run.project, load_coefficients()), port=0)
+            stack.callback(server.close)
+            place = Target(target.board, LOOPBACK, server.port)
+        session = open_session(place, "remote" if via == "twin" else via, request.insecure_remote)
+        stack.callback(session.close)
+        yield session
+
+
+def _bitstream(run: Run, session: Session, hardware: Hardware, folder: Path, store: Path | None) -> Path:
+    """The .bit to load: of a twin, one that it takes; of a board, the stored one with the project's engine."""
+    if b"codesign twin" in (session.read_file("/proc/version") or b""):
+        clock_mhz = hardware.board.ps.fabric_clock(hardware.clock_mhz)[1]
+        return write_twin_bitstream(folder, hardware.board, hardware.hardware_sha256, clock_mhz)
+    opened = open_store(store)
+    for entry in reversed(opened.entries()):
+        if entry.bitstream.hardware_sha256 == hardware.hardware_sha256:
+            problems = opened.verify(entry)
+            if problems:
+                raise StorageError(f"{entry.folder}: {problems[0]}; import or build it again")
+            return entry.path("bit")
+    raise StorageError(
+        f"{opened.folder}: no bitstream of engine {hardware.hardware_sha256[:12]}; `codesign build {run.folder}` "
+        "makes it"
+    )
+
+
+def _run_images(run: Run, engine: Engine, emitted: _Emitted, progress: Progress) -> npt.NDArray[np.int8]:
+    """All logits, compared with the reference; what was had before a failure is recorded."""
+    had: list[bytes] = []
+    try:
+        with progress.stage("test images") as update:
+            for result in engine.run(emitted.images):
+                had.append(result)
+                update(len(had) / len(emitted.images), f"{len(had)} of {len(emitted.images)}")
+    except CodesignError as error:
+        part = np.frombuffer(b"".join(had), np.int8).reshape(len(had), -1)
+        right = int((part.argmax(axis=1) == emitted.labels[: len(had)]).sum()) if had else 0
+        write_json(run.deployment, {"complete": False, "error": str(error), "images": len(had), "right": right})
+        raise BoardError(f"{error} ({len(had)} of {len(emitted.images)} images ran, {right} right)") from error
+    logits = np.frombuffer(b"".join(had), np.int8).reshape(len(had), -1)
+    wrong = int((logits != emitted.golden).any(axis=1).sum())
+    if wrong:
+        raise VerificationError(f"{engine.session.where}: logits of {wrong} of {len(had)} images differ from csim's")
+    counted, stated = engine.counters(), (run.project / "weights/trips.bin").read_bytes()
+    if counted.tobytes() != stated:
+        expected = np.frombuffer(stated, isa.COUNTERS)
+        layer = int(np.flatnonzero(counted != expected)[0])
+        raise VerificationError(
+            f"{engine.session.where}: counters of layer {layer} are {counted[layer]}, must be {expected[layer]}"
+        )
+    return logits
+
+
+def _power_source(session: Session, power: str | None) -> Path | tuple[str, Callable[[], float]] | None:
+    """What power is read from: a meter's file, or a sensor's name and reader."""
+    if power is None:
+        return None
+    if power == "hwmon":
+        return hwmon_reader(session)
+    if power == "rails":
+        return _rails(session)
+    read_meter(Path(power))
+    return Path(power)
+
+
+def _rails(session: Session) -> tuple[str, Callable[[], float]]:
+    if not isinstance(session, RunnerSession):
+        raise InvalidValueError("power", "rails", f"hwmon or a meter's file with {session.via}, which has no rails")
+    names = session.rails()
+    if not names:
+        raise BoardError(f"{session.where}: has no rails with a sensor; use a meter's file")
+    # Where the supply itself has a sensor, the other rails are a part of it.
+    chosen = ["12V"] if "12V" in names else names
+    return f"rails {', '.join(chosen)}", lambda: sum(session.rail_power_w(name) for name in chosen)
+
+
+def _energy(engine: Engine, image: bytes, source: Path | tuple[str, Callable[[], float]] | None) -> Energy | None:
+    """Let the engine rest, then work, while power is read."""
+    if source is None:
+        return None
+    read = partial(read_meter, source) if isinstance(source, Path) else PowerLog(*source).stop
+    idle_begin = time.time()
+    time.sleep(WINDOW_S)
+    busy_begin = time.time()
+    images = 0
+    while time.time() < busy_begin + WINDOW_S:
+        images += engine.repeat(image)
+    busy_end = time.time()
+    time.sleep(3 * INTERVAL_S)  # for a sample behind the window
+    return energy_of(read(), (idle_begin, busy_begin), (busy_begin, busy_end), images)
+
+
+def _percentiles(times_ms: npt.NDArray[np.float64]) -> Percentiles:
+    low, middle, high = (float(value) for value in np.percentile(times_ms, [5, 50, 95]))
+    return Percentiles(p50=middle, p05=low, p95=high)
+
+
+def _record(
+    run: Run,
+    engine: Engine,
+    emitted: _Emitted,
+    request: DeployRequest,
+    accuracy: float,
+    timing: Timing,
+    energy: Energy | None,
+    bit: Path,
+) -> None:
+    bitstream = hashlib.sha256(bit.read_bytes()).hexdigest()
+    source = "twin" if engine.twin else f"codesign deploy, {engine.session.via}"
+    latency, day = _percentiles(timing.engine_ms), datetime.now(UTC)
+    write_json(
+        run.deployment,
+        {
+            "complete": True,
+            "source": source,
+            "board": emitted.record["board"],
+            "bitstream": bitstream,
+            "hardware_sha256": emitted.record["hardware_sha256"],
+            "measured_at": day.isoformat(timespec="seconds"),
+            "clock_mhz": timing.clock_mhz,
+            "images": len(emitted.images),
+            "accuracy": accuracy,
+            "latency_ms": asdict(latency),
+            "inference_ms": None if engine.twin else asdict(_percentiles(timing.inference_ms)),
+            "cycles": timing.cycles,
+            "energy": None if energy is None else asdict(energy),
+            "predicted": emitted.record["predicted"],
+        },
+    )
+    descriptors = _descriptors(emitted.program)
+    layers = [descriptor_layer(record) for record in descriptors]
+    # A row of layers stands for layers that ran alone, from memory to memory.
+    alone = not any(descriptors[name].any() for name in ("group_layers", "ifmap_ring", "ofmap_ring"))
+    measurement = Measurement(
+        engine=OWN_ENGINE,
+        board=str(emitted.record["board"]),
+        campaign=f"{source} {bitstream[:12]} {timing.clock_mhz:.4g} MHz",
+        source=source,
+        clock_mhz=min(timing.clock_mhz, float(emitted.accelerator.clock_mhz)),
+        latency_ms=latency,
+        date=day.date().isoformat(),
+        bitstream=bitstream,
+        layers=tuple(MeasuredLayer(layer, mapping=mapping) for layer, mapping in layers) if alone else (),
+        network=f"program {emitted.record['program_sha256'][:12]}",
+        accelerator=emitted.accelerator,
+        repetitions=request.repetitions,
+        counters={"run": len(run.measurements.read_text().splitlines()) + 1 if run.measurements.exists() else 1},
+        power_w=None if energy is None else energy.busy_w,
+    )
+    append_measurements(run.measurements, [measurement])
+
+
+def _descriptors(program: Program) -> npt.NDArray[np.void]:
+    return np.frombuffer(program.arena, isa.DESCRIPTOR, program.layer_count, program.program_word * program.axi_bytes)
+
+
+def _lines(engine: Engine, emitted: _Emitted, timing: Timing, energy: Energy | None) -> Iterator[str]:
+    predicted = emitted.record["predicted"]
+    latency = _percentiles(timing.engine_ms)
+    deviation = latency.p50 / predicted["latency_ms"] - 1
+    how = "simulated by the twin" if engine.twin else f"5 to 95 %: {latency.p05:.4g} to {latency.p95:.4g} ms"
+    yield (
+        f"           latency: {latency.p50:.4g} ms an image ({how}); "
+        f"predicted {predicted['latency_ms']:.4g} ms, {deviation:+.1%}"
+    )
+    if not engine.twin:
+        whole = _percentiles(timing.inference_ms)
+        yield f"           host: {whole.p50 - latency.p50:.4g} ms more an image, 95 % below {whole.p95:.4g} ms in all"
+    if energy is None:
+        yield f"           energy: not measured; predicted {predicted['energy_mj']:.4g} mJ an image"
+    else:
+        yield (
+            f"           energy: {energy.total_mj:.4g} mJ an image, {energy.above_idle_mj:.4g} of it above idle "
+            f"({energy.source}: {energy.busy_w:.3g} W busy, {energy.idle_w:.3g} W idle); "
+            f"predicted {predicted['energy_mj']:.4g} mJ"
+        )

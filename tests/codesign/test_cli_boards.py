@@ -1,0 +1,18 @@
+from pathlib import Path
+
+from typer.testing import CliRunner
+
+from codesign.cli import app
+
+
+def test_errors_of_boards_are_one_line_and_exit_code_2(tmp_path: Path) -> None:
+    for arguments, message in (
+        (["deploy", str(tmp_path), "--board", "pynq-z9"], "codesign: board: must be one of"),
+        (["deploy", str(tmp_path), "--board", "pynq-z2", "--via", "telnet"], "codesign: via: must be one of"),
+        (["deploy", str(tmp_path), "--board", "pynq-z2", "--via", "twin"], "is missing; run the verb that makes it"),
+        (["twin", "--project", str(tmp_path)], "is no emitted project"),
+    ):
+        result = CliRunner().invoke(app, arguments)
+        assert result.exit_code == 2
+        assert message in result.stderr
+        assert len(result.stderr.splitlines()) == 1

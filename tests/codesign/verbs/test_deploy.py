@@ -1,0 +1,160 @@
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from recorded_progress import RecordedProgress
+from ssh_server import ssh_server
+
+from bitstreams.fabric import build_fabric
+from codesign.run import Run, read_json
+from codesign.verbs import deploy as deploy_module
+from codesign.verbs.deploy import DeployRequest, deploy
+from cost_models.measurement import read_measurements
+from hw_templates.errors import BoardError, InvalidValueError, StorageError, VerificationError
+
+pytest.importorskip("pynq", reason="pynq is not installed (codesign[board])")
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture
+def run(finished_run: Run, tmp_path: Path) -> Run:
+    """A finished run to deploy and to spoil, its engine compiled once for all tests."""
+    build_fabric(finished_run.project)
+    return Run(Path(shutil.copytree(finished_run.folder, tmp_path / "run")))
+
+
+def deployed(run: Run, **wanted: object) -> list[str]:
+    progress = RecordedProgress()
+    request = DeployRequest(**{"board": "pynq-z2", "via": "twin", "repetitions": 3, **wanted})  # type: ignore[arg-type]
+    deploy(run, request, None, progress)
+    return progress.lines
+
+
+@contextmanager
+def twin_process(run: Run) -> Iterator[tuple["subprocess.Popen[str]", int]]:
+    """``codesign twin`` as a user starts it, and its port."""
+    command = [sys.executable, "-m", "codesign", "twin", "--project", str(run.project), "--port", "0"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+    try:
+        assert process.stdout is not None
+        match = re.search(r"pynq-z2 with engine [0-9a-f]{12} on 127\.0\.0\.1:(\d+)", process.stdout.readline())
+        assert match is not None
+        yield process, int(match[1])
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait()
+        assert process.stdout is not None
+        process.stdout.close()
+
+
+def test_all_test_images_run_on_the_twin_as_the_integer_reference_has_them(run: Run) -> None:
+    lines = deployed(run)
+    project, record = read_json(run.project / "project.json"), read_json(run.deployment)
+    assert (record["complete"], record["source"], record["images"]) == (True, "twin", 359)
+    assert record["accuracy"] == project["origin"]["test_accuracy"]["int8"]
+    assert record["latency_ms"]["p50"] == pytest.approx(project["predicted"]["latency_ms"], rel=0.1)
+    assert record["energy"] is None
+    assert lines[0].startswith("deploy     pynq-z2 (twin, 127.0.0.1:")
+    assert "simulated by the twin" in lines[2]
+    assert "not measured" in lines[3]
+    deployed(run)
+    first, second = read_measurements([run.measurements])
+    assert first.source == "twin"
+    assert first.campaign == second.campaign
+    assert first.bitstream == record["bitstream"]
+
+
+def test_a_board_is_reached_over_ssh_with_the_users_own_keys(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with ssh_server(tmp_path / "server", run.project) as server:
+        keys = tmp_path / "home/.ssh"
+        keys.mkdir(parents=True)
+        shutil.copy(server.known_hosts, keys / "known_hosts")
+        shutil.copy(server.key, keys / "id_ed25519")
+        monkeypatch.setenv("HOME", str(tmp_path / "home"))
+        monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
+        monkeypatch.setattr(deploy_module, "WINDOW_S", 0.4)
+        lines = deployed(run, board=f"pynq-z2@root@127.0.0.1:{server.port}", via="ssh", power="rails")
+    assert f"(twin, root@127.0.0.1:{server.port})" in lines[0]
+    record = read_json(run.deployment)
+    assert record["accuracy"] == read_json(run.project / "project.json")["origin"]["test_accuracy"]["int8"]
+    assert record["energy"]["busy_w"] == pytest.approx(3.5)
+    assert record["energy"]["source"] == "rails 12V"
+
+
+class Killing(RecordedProgress):
+    """Kills a process once so many images have run."""
+
+    def __init__(self, process: "subprocess.Popen[str]", after: int) -> None:
+        super().__init__()
+        self._process, self._after = process, after
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[Callable[[float, str], None]]:
+        def update(share: float, text: str) -> None:
+            if text.startswith(f"{self._after} of"):
+                self._process.kill()
+
+        yield update
+
+
+def test_a_twin_that_is_killed_in_the_middle_is_one_line_and_what_ran_is_kept(run: Run) -> None:
+    with twin_process(run) as (process, port):
+        request = DeployRequest(f"pynq-z2@127.0.0.1:{port}", "remote")
+        with pytest.raises(BoardError, match=r"127\.0\.0\.1:\d+: unavailable .*\(\d+ of 359 images ran, \d+ right\)"):
+            deploy(run, request, None, Killing(process, after=100))
+        record = read_json(run.deployment)
+        assert record["complete"] is False
+        assert 100 <= record["images"] < 359
+    with twin_process(run) as (_, port):
+        deployed(run, board=f"pynq-z2@127.0.0.1:{port}", via="remote")
+    assert read_json(run.deployment)["complete"] is True
+
+
+def test_energy_comes_from_a_meters_file_that_covers_the_run(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deploy_module, "WINDOW_S", 0.5)
+    meter, now = run.folder / "meter.csv", time.time()
+    meter.write_text("time,power_w\n" + "".join(f"{now + second / 10:.1f},2\n" for second in range(6000)))
+    assert "meter meter.csv: 2 W busy, 2 W idle" in deployed(run, power=str(meter))[-1]
+    assert read_json(run.deployment)["energy"]["above_idle_mj"] == pytest.approx(0, abs=1e-6)
+    meter.write_text(f"time,power_w\n{now - 100},2\n{now - 90},2\n")
+    with pytest.raises(StorageError, match="must cover"):
+        deployed(run, power=str(meter))
+
+
+def test_logits_and_counters_that_differ_are_said(run: Run) -> None:
+    trips = run.project / "weights/trips.bin"
+    content = bytearray(trips.read_bytes())
+    content[16] ^= 1
+    trips.write_bytes(content)
+    with pytest.raises(VerificationError, match="counters of layer 1 are"):
+        deployed(run)
+    golden = run.project / "weights/golden.bin"
+    content = bytearray(golden.read_bytes())
+    content[0] ^= 1
+    golden.write_bytes(content)
+    with pytest.raises(VerificationError, match="logits of 1 of 359 images differ"):
+        deployed(run)
+
+
+def test_bad_input_is_refused_before_anything_is_reached(run: Run, tmp_path: Path) -> None:
+    with pytest.raises(InvalidValueError, match="via: must be one of ssh"):
+        deployed(run, via="telnet")
+    with pytest.raises(InvalidValueError, match="board: must be pynq-z2"):
+        deployed(run, board="zcu104")
+    with pytest.raises(InvalidValueError, match="--insecure-remote"):
+        deployed(run, board="pynq-z2@192.0.2.1", via="remote")
+    with pytest.raises(InvalidValueError, match="power: must be hwmon or a meter's file"):
+        deployed(run, power="rails")
+    with pytest.raises(StorageError):
+        deployed(Run(tmp_path / "nothing"))
