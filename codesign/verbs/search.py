@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from codesign.progress import Progress
-from codesign.run import Run, claiming, read_json, write_json, wrong_content
+from codesign.run import Run, read_json, write_json, wrong_content
 from codesign.search.baselines import random_front, sequential_front
 from codesign.search.joint_search import joint_search
 from codesign.search.pareto import FloatArray, PricedPairs, ReferencePoint, front_array
@@ -17,15 +17,22 @@ from codesign.verbs.context import Searched, SearchRequest, load_searched
 _BASELINES: dict[str, Callable[..., PricedPairs]] = {"random": random_front, "sequential": sequential_front}
 
 
-@claiming
 def search(run: Run, request: SearchRequest, baselines: bool, progress: Progress) -> None:
     """Search for a board until as many pairs are priced as requested, or go on searching.
 
     Raises:
         InvalidValueError: unknown board, or a setting out of range.
-        StorageError: an earlier verb has not run, or the storage is damaged or holds another study.
+        StorageError: an earlier verb has not run, another process is at work in the run, or the storage is damaged or
+            holds another study.
         InfeasibleError: no accelerator fits the board.
     """
+    if not run.folder.is_dir():
+        load_searched(run, request)  # a search that cannot be makes no folder
+    with run.claim():
+        _search(run, request, baselines, progress)
+
+
+def _search(run: Run, request: SearchRequest, baselines: bool, progress: Progress) -> None:
     searched = load_searched(run, request)
     searched.task.open_study()
     run.configure("search", asdict(request), replace=True)

@@ -1,4 +1,6 @@
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +16,10 @@ from codesign.verbs.context import SearchRequest, load_searched, load_trained, r
 from codesign.verbs.emit import emit
 from codesign.verbs.search import search
 from codesign.verbs.winner import winner
-from hw_templates.errors import StorageError
+from hw_templates.errors import InvalidValueError, StorageError
+
+ROOT = Path(__file__).parents[3]
+SUPPORT = ROOT / "tests/support"
 
 
 def test_every_method_has_a_front_and_a_hypervolume_that_belong_together(finished_run: Run) -> None:
@@ -54,6 +59,56 @@ def test_official_accuracies_are_searched_in_an_empty_folder_and_shown(official_
         emit(run, None, None, Silent())
     made = {path.name for path in run.folder.iterdir() if not path.name.startswith(".")}
     assert made == {"run.json", "study.journal", "fronts.json", "winner.json"}
+
+
+SEARCH = """
+import sys
+from pathlib import Path
+
+sys.path.append(sys.argv[2])
+from official_stand_in import put_in_place
+from recorded_progress import RecordedProgress
+from codesign.run import Run
+from codesign.verbs.context import SearchRequest
+from codesign.verbs.search import search
+
+class Telling(RecordedProgress):
+    def stage(self, name):
+        print("begun", flush=True)
+        return super().stage(name)
+
+put_in_place()
+request = SearchRequest("kv260", 10**9, 1, None, 0, space="digits", accuracy="official")
+search(Run(Path(sys.argv[1])), request, False, Telling())
+"""
+
+
+def test_of_two_searches_that_begin_in_one_new_folder_one_goes_on(tmp_path: Path) -> None:
+    folder = tmp_path / "runs" / "new"
+    command = [sys.executable, "-c", SEARCH, str(folder), str(SUPPORT)]
+    both = [
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT) for _ in range(2)
+    ]
+    try:
+        # The one that came second ends; the other has a thousand million pairs before it.
+        begun = [process.stdout.readline() for process in both if process.stdout]
+        assert sorted(begun) == ["", "begun\n"]
+        refused, searching = (both[begun.index(line)] for line in ("", "begun\n"))
+        assert refused.wait(timeout=60) == 1
+        assert refused.stderr is not None
+        assert f"{folder}: another process is at work in this run" in refused.stderr.read().splitlines()[-1]
+        assert searching.poll() is None
+    finally:
+        for process in both:
+            process.kill()
+            process.communicate()
+
+
+def test_a_search_that_cannot_be_makes_no_folder(official_stand_in: None, tmp_path: Path) -> None:
+    run = Run(tmp_path / "new")
+    with pytest.raises(InvalidValueError, match=r"search\.space: must be given"):
+        search(run, SearchRequest("kv260", 100, 1, None, 0, accuracy="official"), False, Silent())
+    assert not run.folder.exists()
 
 
 def test_another_board_is_another_study_of_the_same_run(official_stand_in: None, tmp_path: Path) -> None:
