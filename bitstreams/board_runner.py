@@ -36,7 +36,7 @@ class BoardRunner:
 
     def hello(self) -> dict[str, str]:
         """What the board calls itself, and its processor's kind."""
-        name = self.read_file("/proc/device-tree/chosen/pynq_board") or b""
+        name = self.read_file("/proc/device-tree/chosen/pynq_board") or os.environ.get("BOARD", "").encode()
         version = self.read_file("/proc/version") or b""
         known = [machine for machine in ("aarch64", "armv7l") if machine.encode() in version]
         return {

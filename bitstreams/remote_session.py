@@ -117,7 +117,7 @@ class RemoteSession:
             self._device = _device_class()(ip_addr=host, port=port, tag=f"codesign-{self.where}")
         self._pynq.Device.active_device = self._device
         self.architecture = str(self._device.arch)
-        self.own_name = "" if self._device.name == "Unknown" else str(self._device.name)
+        self.own_name = str(self._device.name)
 
     @contextlib.contextmanager
     def calling(self) -> Iterator[None]:

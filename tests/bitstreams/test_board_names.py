@@ -9,7 +9,8 @@ def test_every_board_is_recognised_by_what_it_calls_itself() -> None:
     assert set(OWN_NAMES) == set(board_names())
     for name in board_names():
         check_own_name(load_board(name), OWN_NAMES[name], "host")
-        check_own_name(load_board(name), "", "host")
+        for unnamed in ("", "Unknown"):
+            check_own_name(load_board(name), unnamed, "host")
 
 
 def test_another_board_is_named() -> None:

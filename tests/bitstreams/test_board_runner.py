@@ -22,9 +22,9 @@ def unpack(stream: io.BytesIO) -> list[tuple[dict[str, object], bytes]]:
     return answers
 
 
-def converse(project: Path, *messages: bytes) -> list[tuple[dict[str, object], bytes]]:
+def converse(project: Path, *messages: bytes, **variables: str) -> list[tuple[dict[str, object], bytes]]:
     """What the runner answers to messages, in a process of its own as on a board."""
-    environment = {**os.environ, "PYTHONPATH": f"{SUPPORT}:{ROOT}", "CODESIGN_TWIN": str(project)}
+    environment = {**os.environ, "PYTHONPATH": f"{SUPPORT}:{ROOT}", "CODESIGN_TWIN": str(project), **variables}
     done = subprocess.run(
         [sys.executable, board_runner.__file__], input=b"".join(messages), env=environment,
         capture_output=True, check=True, timeout=60,
@@ -70,3 +70,8 @@ def test_buffers_are_written_and_read_in_parts(zynq_project: Path) -> None:
     assert answers[0][0]["value"] == address
     assert answers[2] == ({"value": True}, b"\0part\0")
     assert answers[4][0] == {"error": f"KeyError: {address}"}
+
+
+def test_a_board_without_a_name_in_its_device_tree_is_called_as_its_environment_says(zynq_project: Path) -> None:
+    (answer,) = converse(zynq_project, pack(["hello", []]), BOARD="KV260", CODESIGN_TWIN_UNNAMED="1")
+    assert answer[0]["value"] == {"own_name": "KV260", "architecture": "armv7l", "pynq": "3.0.1"}

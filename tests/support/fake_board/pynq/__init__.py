@@ -1,16 +1,22 @@
-"""A stand-in for pynq on a board, backed by a twin's board: CODESIGN_TWIN names the project."""
+"""A stand-in for pynq on a board, backed by a twin's board: CODESIGN_TWIN names the project.
+
+With CODESIGN_TWIN_UNNAMED its device tree says no name, as where PYNQ was installed on another Linux.
+"""
 
 import os
 from pathlib import Path
 
 import numpy as np
 
+from bitstreams.board_names import NAME_FILE
 from bitstreams.twin_board import FIRMWARE, FPGA_MANAGER, TwinBoard
 from cost_models.coefficients import load_coefficients
 
 __version__ = "3.0.1"
 _board = TwinBoard(Path(os.environ["CODESIGN_TWIN"]), load_coefficients())
 _read_bytes = Path.read_bytes
+if "CODESIGN_TWIN_UNNAMED" in os.environ:
+    del _board._files[NAME_FILE]
 
 
 def _board_file(path: Path) -> bytes:
