@@ -63,7 +63,7 @@ class _OverSsh:
             ) from error
         except asyncssh.PermissionDenied as error:
             raise BoardError(
-                f"{self.where}: login refused ({error.reason}); put your key on the board with ssh-copy-id"
+                f"{self.where}: login refused ({error.reason}); add your public key to that user's authorized_keys"
             ) from error
         except TimeoutError as error:
             raise lost(self.where, f"no answer within {timeout_s:g} s") from error
@@ -102,7 +102,10 @@ class _OverSsh:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._process.wait_closed(), 2)
             said = (await self._process.stderr.read()).decode(errors="replace").strip().splitlines()
-            raise lost(self.where, f"the runner ended ({said[-1] if said else 'without a word'})") from error
+            reason = said[-1] if said else "without a word"
+            if reason.startswith("sudo:"):
+                raise BoardError(f"{self.where}: {reason}; log in as root, or let sudo ask for none") from error
+            raise lost(self.where, f"the runner ended ({reason})") from error
 
     def close(self) -> None:
         """Hang up."""

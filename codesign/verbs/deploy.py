@@ -68,6 +68,7 @@ class _Emitted:
     accelerator: Accelerator
     images: list[bytes]
     golden: npt.NDArray[np.int8]
+    trips: npt.NDArray[np.void]
     labels: npt.NDArray[np.int64]
 
 
@@ -77,8 +78,10 @@ def deploy(run: Run, request: DeployRequest, store: Path | None, progress: Progr
 
     Raises:
         InvalidValueError, StorageError: something asked for is wrong or missing; nothing was connected.
-        BoardError: the board cannot be reached, is another, or stops answering; what it did so far is recorded.
+        BoardError: the board cannot be reached, is another, or stops answering.
         VerificationError: logits or counters differ from the reference.
+
+    What the board did before an error is recorded.
     """
     if request.via not in VIAS:
         raise InvalidValueError("via", request.via, f"one of {', '.join(VIAS)}")
@@ -94,15 +97,23 @@ def deploy(run: Run, request: DeployRequest, store: Path | None, progress: Progr
         where = f"twin, {session.where}" if engine.twin else session.where
         progress.say(f"deploy     {target.board.name} ({where}): engine {digest[:12]} at {engine.clock_mhz:.4g} MHz")
         source = _power_source(session, request.power)
-        engine.load_program(emitted.program)
-        logits = _run_images(run, engine, emitted, progress)
-        right = float((logits.argmax(axis=1) == emitted.labels[: len(logits)]).mean())
-        progress.say(
-            f"           accuracy: {right:.2%} of {len(logits)} test images, bit for bit as the integer reference"
-        )
-        timing = engine.time(emitted.images[0], request.repetitions)
-        energy = _energy(engine, emitted.images[0], source)
-        _record(run, engine, emitted, request, right, timing, energy, bit)
+        bitstream, energy = hashlib.sha256(bit.read_bytes()).hexdigest(), None
+        with _kept(run) as had:
+            engine.load_program(emitted.program)
+            logits = _run_images(engine, emitted, had, progress)
+            had["accuracy"] = float((logits.argmax(axis=1) == emitted.labels[: len(logits)]).mean())
+            progress.say(
+                f"           accuracy: {had['accuracy']:.2%} of {len(logits)} test images, bit for bit as the integer "
+                "reference"
+            )
+            timing = engine.time(emitted.images[0], request.repetitions)
+            had["latency_ms"] = asdict(_percentiles(timing.engine_ms))
+            try:
+                energy = _energy(engine, emitted.images[0], source)
+            finally:
+                measurement = _measurement(run, engine, emitted, request.repetitions, timing, energy, bitstream)
+                append_measurements(run.measurements, [measurement])
+            _record(run, engine, emitted, had["accuracy"], timing, energy, bitstream)
         engine.close()
     for line in _lines(engine, emitted, timing, energy):
         progress.say(line)
@@ -120,14 +131,15 @@ def _emitted(run: Run) -> _Emitted:
     try:
         content = (run.project / "weights/images.bin").read_bytes()
         golden = np.frombuffer((run.project / "weights/golden.bin").read_bytes(), np.int8).reshape(count, -1)
+        trips = np.frombuffer((run.project / "weights/trips.bin").read_bytes(), isa.COUNTERS)
     except (OSError, ValueError) as error:
         raise StorageError(f"{run.project}: is no whole project ({error}); emit it again") from error
     size = program.image_words * program.axi_bytes
-    if len(content) != count * size or len(labels) < count:
+    if len(content) != count * size or len(labels) < count or len(trips) != program.layer_count:
         raise StorageError(f"{run.project}: files do not belong together; emit it again")
     kept = {"board": board, "hardware_sha256": digest, "program_sha256": program_digest, "predicted": predicted}
     images = [content[start : start + size] for start in range(0, len(content), size)]
-    return _Emitted(kept, program, accelerator, images, golden, labels[:count])
+    return _Emitted(kept, program, accelerator, images, golden, trips, labels[:count])
 
 
 @contextmanager
@@ -166,26 +178,40 @@ def _bitstream(run: Run, session: Session, hardware: Hardware, folder: Path, sto
     )
 
 
-def _run_images(run: Run, engine: Engine, emitted: _Emitted, progress: Progress) -> npt.NDArray[np.int8]:
-    """All logits, compared with the reference; what was had before a failure is recorded."""
-    had: list[bytes] = []
+@contextmanager
+def _kept(run: Run) -> Iterator[dict[str, Any]]:
+    """What is put in is recorded where the block does not come to its end."""
+    had: dict[str, Any] = {}
+    try:
+        yield had
+    except (CodesignError, KeyboardInterrupt) as error:
+        write_json(run.deployment, {"complete": False, "error": str(error) or "interrupted", **had})
+        raise
+
+
+def _run_images(engine: Engine, emitted: _Emitted, had: dict[str, Any], progress: Progress) -> npt.NDArray[np.int8]:
+    """All logits, compared with the reference; how many were had, and how many of them are right, goes into ``had``."""
+    results: list[bytes] = []
+    had |= {"images": 0, "right": 0}
     try:
         with progress.stage("test images") as update:
             for result in engine.run(emitted.images):
-                had.append(result)
-                update(len(had) / len(emitted.images), f"{len(had)} of {len(emitted.images)}")
-    except CodesignError as error:
-        part = np.frombuffer(b"".join(had), np.int8).reshape(len(had), -1)
-        right = int((part.argmax(axis=1) == emitted.labels[: len(had)]).sum()) if had else 0
-        write_json(run.deployment, {"complete": False, "error": str(error), "images": len(had), "right": right})
-        raise BoardError(f"{error} ({len(had)} of {len(emitted.images)} images ran, {right} right)") from error
-    logits = np.frombuffer(b"".join(had), np.int8).reshape(len(had), -1)
+                had["right"] += int(np.frombuffer(result, np.int8).argmax() == emitted.labels[had["images"]])
+                had["images"] += 1
+                results.append(result)
+                update(len(results) / len(emitted.images), f"{len(results)} of {len(emitted.images)}")
+    except BoardError as error:
+        raise BoardError(
+            f"{error} ({had['images']} of {len(emitted.images)} images ran, {had['right']} right)"
+        ) from error
+    logits = np.frombuffer(b"".join(results), np.int8).reshape(len(results), -1)
     wrong = int((logits != emitted.golden).any(axis=1).sum())
     if wrong:
-        raise VerificationError(f"{engine.session.where}: logits of {wrong} of {len(had)} images differ from csim's")
-    counted, stated = engine.counters(), (run.project / "weights/trips.bin").read_bytes()
-    if counted.tobytes() != stated:
-        expected = np.frombuffer(stated, isa.COUNTERS)
+        raise VerificationError(
+            f"{engine.session.where}: logits of {wrong} of {len(results)} images differ from csim's"
+        )
+    counted, expected = engine.counters(), emitted.trips
+    if (counted != expected).any():
         layer = int(np.flatnonzero(counted != expected)[0])
         raise VerificationError(
             f"{engine.session.where}: counters of layer {layer} are {counted[layer]}, must be {expected[layer]}"
@@ -241,55 +267,66 @@ def _record(
     run: Run,
     engine: Engine,
     emitted: _Emitted,
-    request: DeployRequest,
     accuracy: float,
     timing: Timing,
     energy: Energy | None,
-    bit: Path,
+    bitstream: str,
 ) -> None:
-    bitstream = hashlib.sha256(bit.read_bytes()).hexdigest()
-    source = "twin" if engine.twin else f"codesign deploy, {engine.session.via}"
-    latency, day = _percentiles(timing.engine_ms), datetime.now(UTC)
     write_json(
         run.deployment,
         {
             "complete": True,
-            "source": source,
+            "source": _source(engine),
             "board": emitted.record["board"],
             "bitstream": bitstream,
             "hardware_sha256": emitted.record["hardware_sha256"],
-            "measured_at": day.isoformat(timespec="seconds"),
+            "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
             "clock_mhz": timing.clock_mhz,
             "images": len(emitted.images),
             "accuracy": accuracy,
-            "latency_ms": asdict(latency),
+            "latency_ms": asdict(_percentiles(timing.engine_ms)),
             "inference_ms": None if engine.twin else asdict(_percentiles(timing.inference_ms)),
             "cycles": timing.cycles,
             "energy": None if energy is None else asdict(energy),
             "predicted": emitted.record["predicted"],
         },
     )
+
+
+def _source(engine: Engine) -> str:
+    return "twin" if engine.twin else f"codesign deploy, {engine.session.via}"
+
+
+def _measurement(
+    run: Run,
+    engine: Engine,
+    emitted: _Emitted,
+    repetitions: int,
+    timing: Timing,
+    energy: Energy | None,
+    bitstream: str,
+) -> Measurement:
+    source = _source(engine)
     descriptors = _descriptors(emitted.program)
     layers = [descriptor_layer(record) for record in descriptors]
     # A row of layers stands for layers that ran alone, from memory to memory.
     alone = not any(descriptors[name].any() for name in ("group_layers", "ifmap_ring", "ofmap_ring"))
-    measurement = Measurement(
+    return Measurement(
         engine=OWN_ENGINE,
         board=str(emitted.record["board"]),
         campaign=f"{source} {bitstream[:12]} {timing.clock_mhz:.4g} MHz",
         source=source,
         clock_mhz=min(timing.clock_mhz, float(emitted.accelerator.clock_mhz)),
-        latency_ms=latency,
-        date=day.date().isoformat(),
+        latency_ms=_percentiles(timing.engine_ms),
+        date=datetime.now(UTC).date().isoformat(),
         bitstream=bitstream,
         layers=tuple(MeasuredLayer(layer, mapping=mapping) for layer, mapping in layers) if alone else (),
         network=f"program {emitted.record['program_sha256'][:12]}",
         accelerator=emitted.accelerator,
-        repetitions=request.repetitions,
+        repetitions=repetitions,
         counters={"run": len(run.measurements.read_text().splitlines()) + 1 if run.measurements.exists() else 1},
         power_w=None if energy is None else energy.busy_w,
     )
-    append_measurements(run.measurements, [measurement])
 
 
 def _descriptors(program: Program) -> npt.NDArray[np.void]:

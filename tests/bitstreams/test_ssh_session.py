@@ -1,3 +1,5 @@
+import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -60,13 +62,32 @@ def test_what_the_board_raises_is_one_line(session: RunnerSession) -> None:
     assert session.read_file("/nowhere") is None
 
 
-def test_an_unknown_host_key_and_a_refused_login_are_told_apart(server: SshServer, tmp_path: Path) -> None:
-    (tmp_path / "known_hosts").write_text("")
-    with pytest.raises(BoardError, match="its host key is unknown or has changed"):
-        ssh_session("127.0.0.1", server.port, server.user, tmp_path / "known_hosts", server.key)
+def test_an_unknown_or_changed_host_key_and_a_refused_login_are_told_apart(server: SshServer, tmp_path: Path) -> None:
+    other_key = (server.key.parent / "user.pub").read_text()
+    for known in ("", f"[127.0.0.1]:{server.port} {other_key}"):
+        (tmp_path / "known_hosts").write_text(known)
+        with pytest.raises(BoardError, match="its host key is unknown or has changed"):
+            ssh_session("127.0.0.1", server.port, server.user, tmp_path / "known_hosts", server.key)
     host_key = server.key.parent / "host"
-    with pytest.raises(BoardError, match=r"login refused .* ssh-copy-id"):
+    with pytest.raises(BoardError, match=r"login refused .*; add your public key"):
         ssh_session("127.0.0.1", server.port, server.user, server.known_hosts, host_key)
+
+
+@pytest.mark.parametrize(
+    ("python_does", "message"),
+    [
+        (f'exec {sys.executable} -I -S "$@"', r"pynq: cannot be used \(No module named 'pynq'\)"),
+        ("echo 'sudo: a password is required' >&2; exit 1", "sudo: a password is required; log in as root"),
+        ("exit 3", r"the runner ended \(without a word\); see that the board is on"),
+    ],
+)
+def test_a_board_on_which_the_runner_cannot_work_is_one_line(
+    python_does: str, message: str, zynq_project: Path, tmp_path: Path
+) -> None:
+    with ssh_server(tmp_path / "server", zynq_project, python_does) as server, pytest.raises(BoardError) as refused:
+        ssh_session("127.0.0.1", server.port, server.user, server.known_hosts, server.key)
+    assert re.search(message, str(refused.value))
+    assert "\n" not in str(refused.value)
 
 
 def test_a_host_that_is_not_there_and_one_that_goes_away_are_one_line(tmp_path: Path, zynq_project: Path) -> None:

@@ -31,8 +31,11 @@ def _keygen(path: Path) -> None:
 
 
 @contextmanager
-def ssh_server(folder: Path, project: Path) -> Iterator[SshServer]:
-    """Serve logins with a key, whose commands meet a board with the project's engine."""
+def ssh_server(folder: Path, project: Path, python_does: str | None = None) -> Iterator[SshServer]:
+    """Serve logins with a key, whose commands meet a board with the project's engine.
+
+    ``python_does`` is shell, what python3 does there instead of meeting it.
+    """
     sshd = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
     if sshd is None or getpass.getuser() != "root":
         pytest.skip("needs sshd and root (Debian: apt-get install openssh-server)")
@@ -48,7 +51,8 @@ def ssh_server(folder: Path, project: Path) -> Iterator[SshServer]:
     python = binaries / "python3"
     support = ROOT / "tests/support/fake_board"
     # A shell in front of Python: what a login on a board finds as python3 has pynq.
-    python.write_text(f'#!/bin/sh\nPYTHONPATH={support}:{ROOT} CODESIGN_TWIN={project} exec {sys.executable} "$@"\n')
+    board = f'PYTHONPATH={support}:{ROOT} CODESIGN_TWIN={project} exec {sys.executable} "$@"'
+    python.write_text(f"#!/bin/sh\n{python_does or board}\n")
     python.chmod(0o755)
     (folder / "config").write_text(
         f"Port {port}\nListenAddress 127.0.0.1\nHostKey {folder}/host\nPidFile {folder}/pid\n"

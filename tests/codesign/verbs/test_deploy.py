@@ -9,16 +9,22 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
 from recorded_progress import RecordedProgress
 from ssh_server import ssh_server
 
-from bitstreams.fabric import build_fabric
+from bitstreams.driver import REPEATS, Engine
+from bitstreams.fabric import Fabric, build_fabric
+from bitstreams.linking import Layout
+from bitstreams.twin_board import TwinBoard
 from codesign.run import Run, read_json
 from codesign.verbs import deploy as deploy_module
 from codesign.verbs.deploy import DeployRequest, deploy
 from cost_models.measurement import read_measurements
+from hw_templates import isa
 from hw_templates.errors import BoardError, InvalidValueError, StorageError, VerificationError
+from hw_templates.program import read_program
 
 pytest.importorskip("pynq", reason="pynq is not installed (codesign[board])")
 ROOT = Path(__file__).parents[3]
@@ -130,6 +136,61 @@ def test_energy_comes_from_a_meters_file_that_covers_the_run(run: Run, monkeypat
     meter.write_text(f"time,power_w\n{now - 100},2\n{now - 90},2\n")
     with pytest.raises(StorageError, match="must cover"):
         deployed(run, power=str(meter))
+    # What was measured before the energy is kept.
+    record = read_json(run.deployment)
+    assert (record["complete"], record["images"]) == (False, 359)
+    first, second = read_measurements([run.measurements])
+    assert (first.power_w, second.power_w) == (2, None)
+    assert second.latency_ms.p50 == record["latency_ms"]["p50"]
+
+
+def test_a_start_that_never_finishes_is_one_line_and_the_board_takes_the_next_program(run: Run) -> None:
+    program = read_program(run.project)
+    arena = bytearray(program.arena)
+    table = np.frombuffer(arena, isa.DESCRIPTOR, program.layer_count, program.program_word * program.axi_bytes)
+    table["tile_height"][0] = 0
+    endless = Run(Path(shutil.copytree(run.folder, run.folder.with_name("endless"))))
+    (endless.project / "weights/arena.bin").write_bytes(arena)
+    with twin_process(run) as (_, port):
+        place = f"pynq-z2@127.0.0.1:{port}"
+        with pytest.raises(BoardError, match=r"did not finish within 0\.5 s; it has been configured again.*\(0 of 359"):
+            deployed(endless, board=place, via="remote", timeout_s=0.5)
+        assert read_json(endless.deployment)["images"] == 0
+        deployed(run, board=place, via="remote")
+    assert read_json(run.deployment)["complete"] is True
+
+
+def test_garbage_that_the_board_counts_is_said_and_no_measurement(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def start(fabric: Fabric, *arguments: object) -> None:
+        started(fabric, *arguments)
+        while not fabric.finished:
+            time.sleep(1e-4)
+        layout = Layout(read_program(run.project), REPEATS)
+        results = max(address for address in boards[-1].memory._buffers)
+        fabric.write(results + layout.counter_offset, b"\xff" * isa.COUNTERS.itemsize)
+
+    boards: list[TwinBoard] = []
+    started, configured = Fabric.start, TwinBoard._configure
+    monkeypatch.setattr(TwinBoard, "_configure", lambda board, name: (boards.append(board), configured(board, name)))
+    monkeypatch.setattr(Fabric, "start", start)
+    with pytest.raises(VerificationError, match=r"counters of layer 0 are \(4294967295"):
+        deployed(run)
+    record = read_json(run.deployment)
+    assert (record["complete"], record["images"]) == (False, 359)
+    assert "counters of layer 0" in record["error"]
+    assert not run.measurements.exists()
+
+
+def test_ctrl_c_keeps_what_ran(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Engine, "time", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        deployed(run)
+    record = read_json(run.deployment)
+    assert (record["complete"], record["error"], record["images"]) == (False, "interrupted", 359)
+    assert record["accuracy"] == record["right"] / 359
 
 
 def test_logits_and_counters_that_differ_are_said(run: Run) -> None:
