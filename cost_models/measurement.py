@@ -219,7 +219,7 @@ def _member(name: str, enumeration: Any, value: object) -> Any:
 
 
 def read_measurements(paths: Sequence[Path]) -> tuple[Measurement, ...]:
-    """All records of some files, in order.
+    """All records of some files, in order; a last line that an interrupted run left unfinished is left out.
 
     Raises:
         StorageError: a file cannot be read, a line is no sound record, or a record stands twice; names the line.
@@ -228,9 +228,12 @@ def read_measurements(paths: Sequence[Path]) -> tuple[Measurement, ...]:
     records = []
     for path in paths:
         try:
-            lines = path.read_text().splitlines()
+            text = path.read_text()
         except (OSError, UnicodeDecodeError) as error:
             raise StorageError(f"{path}: cannot be read ({error})") from error
+        lines = text.splitlines()
+        if lines and not text.endswith("\n") and _is_unfinished(lines[-1]):
+            lines.pop()
         for number, line in enumerate(lines, start=1):
             place = f"{path}:{number}"
             try:
@@ -253,6 +256,15 @@ def _refuse_constant(text: str) -> None:
     raise ValueError(f"{text} is no measured value")
 
 
+def _is_unfinished(line: str | bytes) -> bool:
+    """Whether a line that no other follows was cut off while it was written."""
+    try:
+        json.loads(line)
+    except ValueError:
+        return True
+    return False
+
+
 def _line(record: Measurement) -> str:
     return json.dumps(record.as_dict(), sort_keys=True, allow_nan=False)
 
@@ -273,11 +285,10 @@ def append_measurements(path: Path, records: Iterable[Measurement]) -> None:
             content = file.read()
             whole = content.rfind(b"\n") + 1
             if whole < len(content):
-                try:
-                    json.loads(content[whole:])
-                    text = "\n" + text
-                except ValueError:
+                if _is_unfinished(content[whole:]):
                     file.truncate(whole)
+                else:
+                    text = "\n" + text
             file.write(text.encode())
             file.flush()
             os.fsync(file.fileno())

@@ -11,6 +11,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from small_disk import small_disk
 from vendor_files import bit_file, handoff
 
 from bitstreams.bitstream import Bitstream, Entry
@@ -130,6 +131,20 @@ def test_a_full_disk_loses_nothing_and_leaves_nothing(
     assert store.entries() == (kept,)
     assert sorted(path.name for path in store.folder.iterdir()) == sorted([".lock", kept.digest])
     assert store.verify(add(store)) == []
+
+
+def test_a_disk_that_is_really_full_loses_nothing_and_leaves_nothing(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk", kib=256) as disk:
+        store = Store(disk / "store")
+        kept = add(store)
+        for size in (300, 230):  # of one file, and of what fits until the next one
+            others = {"reports/large": bytes(size << 10), "reports/more": bytes(100 << 10)}
+            with pytest.raises(StorageError, match=r"cannot be written \(No space left on device\)"):
+                store.add(numbered(1), MAIN, others)
+            assert store.entries() == (kept,)
+            assert sorted(path.name for path in store.folder.iterdir()) == sorted([".lock", kept.digest])
+        assert store.verify(kept) == []
+        assert store.verify(add(store, numbered(1))) == []
 
 
 def test_a_store_that_cannot_be_written_is_named(tmp_path: Path) -> None:

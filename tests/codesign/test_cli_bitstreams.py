@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from built_projects import archive, emitted, project, vendor
 from fake_vendor import FakeVendor
+from small_disk import small_disk
 from typer.testing import CliRunner, Result
 from vendor_files import bit_file, handoff
 
@@ -128,6 +129,18 @@ def test_a_store_that_cannot_be_written_keeps_the_build(
     store.folder.write_text("a file where a folder must be")
     check_refused(codesign("build", project.parent), "store", "cannot be written")
     store.folder.unlink()
+    assert codesign("build", project.parent).exit_code == 0
+    assert vendor.ran == ["vitis_hls", "vivado"]
+    assert len(store.entries()) == 1
+
+
+def test_a_full_disk_keeps_the_build_and_what_the_store_holds(
+    project: Path, vendor: FakeVendor, archive: Path, tmp_path: Path, store: Store
+) -> None:
+    with small_disk(tmp_path / "disk", kib=64) as disk:
+        check_refused(codesign("build", project.parent, "--store", disk / "store"), "disk/store", "No space left")
+        check_refused(codesign("import", archive, "--store", disk / "store"), "disk/store", "No space left")
+        assert "no bitstreams yet" in codesign("bitstreams", "list", "--store", disk / "store").stdout
     assert codesign("build", project.parent).exit_code == 0
     assert vendor.ran == ["vitis_hls", "vivado"]
     assert len(store.entries()) == 1
