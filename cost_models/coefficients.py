@@ -186,7 +186,9 @@ def load_coefficients(name: str = "prior") -> Coefficients:
     path = Path(name) / COEFFICIENTS
     if not path.is_file():
         known = ", ".join(coefficient_names())
-        raise InvalidValueError("coefficients", name, f"one of {known}, or a folder that holds {COEFFICIENTS}")
+        raise InvalidValueError(
+            "coefficients", name, f"one of {known}, or a folder that holds {COEFFICIENTS}, as a fit to own runs leaves"
+        )
     try:
         values = json.loads(path.read_text())
         if not isinstance(values, dict):

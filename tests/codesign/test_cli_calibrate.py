@@ -168,3 +168,30 @@ def test_bad_input_is_one_line(tmp_path: Path) -> None:
         codesign("calibrate", "plan", "--board", "pynq-z2", "--budget", "2", "--known", "vta-pynq"),
         "known: must be a calibration of conv_engine, not of vta",
     )
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"clock_mhz": None}, "measurement.clock_mhz: must be given, got None"),
+        (
+            {"latency_ms": {"p50": -0.5}},
+            "measurement.latency_ms.p50: must be a positive number of milliseconds, got -0.5",
+        ),
+        ({"latency_us": 500}, "measurement.latency_us: must be given as latency_ms, got 500"),
+        ({"power_w": float("nan")}, "must be one JSON object (NaN is no measured value)"),
+        ({"schema": 2}, "measurement.schema: must be 1, the one that is known, got 2"),
+        ({}, "the same run as"),
+    ],
+)
+def test_a_bad_row_is_named_by_file_line_and_field_and_nothing_is_written(
+    tmp_path: Path, changes: dict[str, object], message: str
+) -> None:
+    path = tmp_path / "board.jsonl"
+    append_measurements(path, own_runs(4))
+    last = json.loads(path.read_text().splitlines()[-1])
+    row = {name: value for name, value in {**last, **changes}.items() if changes.get(name, value) is not None}
+    path.write_text(path.read_text() + json.dumps(row) + "\n")
+    done = codesign("calibrate", "fit", "--measurements", path, "--out", tmp_path / "out")
+    check_refused(done, f"{path}:5: ", message)
+    assert not (tmp_path / "out").exists()

@@ -6,12 +6,12 @@ import threading
 
 
 class CuttingProxy:
-    """Forwards to a port of this machine; once ``budget`` bytes have passed, both sides are closed and stay so."""
+    """Forwards to a port of loopback; once ``budget`` bytes have passed, both sides are closed and stay so."""
 
-    def __init__(self, port: int, budget: int) -> None:
+    def __init__(self, port: int, budget: int, address: str = "127.0.0.1") -> None:
         self._target = port
         self.budget = budget
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener = socket.create_server((address, 0))
         self.port = self._listener.getsockname()[1]
         self._open: list[socket.socket] = []
         threading.Thread(target=self._accept, daemon=True).start()

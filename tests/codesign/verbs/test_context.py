@@ -18,6 +18,7 @@ from codesign.verbs.context import (
     load_trained,
     load_weights,
 )
+from cost_models.calibration_record import load_calibration, write_calibration
 from cost_models.coefficients import load_coefficients, write_coefficients
 from hw_templates.errors import InvalidValueError, StorageError
 
@@ -151,3 +152,10 @@ def test_fitted_coefficients_make_another_study_and_must_be_of_the_board(finishe
     assert mine.task.location.name != prior.task.location.name
     with pytest.raises(InvalidValueError, match=r"coefficients\.board: must be kv260, the board that is priced"):
         load_searched(finished_run, SearchRequest("kv260", 10, 1, None, 0, str(tmp_path / "mine")))
+
+
+def test_coefficients_of_another_engine_are_refused(finished_run: Run, tmp_path: Path) -> None:
+    write_calibration(tmp_path / "dpu", load_calibration("dpu-ultra96"))
+    for name in ("dpu-ultra96", str(tmp_path / "dpu")):
+        with pytest.raises(InvalidValueError, match=r"coefficients: must be one of prior, or a folder .* fit to own"):
+            load_searched(finished_run, SearchRequest("ultra96-v2", 10, 1, None, 0, name))

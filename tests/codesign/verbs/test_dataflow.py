@@ -47,8 +47,10 @@ def test_a_search_says_what_precisions_cost(searched_run):
 
 
 def test_a_second_search_goes_on_and_measures_nothing_again(own_run, monkeypatch):
+    before = own_run.settings("dataflow")
     monkeypatch.setattr(dataflow, "_measure_losses", None)
     search_dataflow(own_run, DataflowRequest("pynq-z2", 2_500, None, 0), Silent())
+    assert own_run.settings("dataflow") == {**before, "pairs": 2_500}
 
 
 @with_hls4ml

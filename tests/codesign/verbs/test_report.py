@@ -1,7 +1,16 @@
 import re
 import struct
+from dataclasses import replace
+from types import SimpleNamespace
 
 from codesign.run import Run, read_json
+from codesign.supernet.lowering import lower
+from codesign.supernet.spaces import DIGITS
+from codesign.verbs.report import _kept_maps
+from cost_models.coefficients import load_coefficients
+from cost_models.estimate import price
+from hw_templates.accelerator import Accelerator
+from hw_templates.board import load_board
 
 
 def png_size(content: bytes) -> tuple[int, int]:
@@ -30,3 +39,21 @@ def test_the_page_states_what_the_run_found(finished_run: Run) -> None:
     for layer in project["layers"]:
         assert f"<td>{layer['name']}</td>" in page
         assert f"<td>{layer['compute_cycles']:,}</td>" in page
+
+
+def test_blocks_that_do_not_fit_the_chip_are_named_with_what_would_hold_them() -> None:
+    workload = lower(DIGITS, DIGITS.largest())
+    wide = Accelerator(8, 8, 2, 2, 8, 8, 8, 64, 150, 8, map_kib=32)
+    said = []
+    for accelerator in (wide, replace(wide, map_kib=0)):
+        estimate = price(workload, accelerator, load_board("pynq-z2"), load_coefficients())
+        results = SimpleNamespace(estimate=estimate, workload=workload, winner=SimpleNamespace(accelerator=accelerator))
+        said.append(_kept_maps(results))  # type: ignore[arg-type]
+    kept = [int(text.split(" of ")[0]) for text in said]
+    assert kept[0] > kept[1] == 0
+    short = [re.findall(r" (\S+) to (\S+) run layer by layer: map_kib is 0, (\d+) would do\.", text) for text in said]
+    assert short[0] == []
+    assert short[1]
+    for first, last, least_kib in short[1]:
+        assert {first, last} <= {node.name for node in workload.nodes}
+        assert 1 <= int(least_kib) <= 32
