@@ -15,8 +15,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from cost_models.coefficients import Coefficients, load_coefficients
-from cost_models.layer_columns import LayerColumns
-from cost_models.layer_table import price_layers, price_mapped
+from cost_models.layer_records import LayerRecords
+from cost_models.layer_table import mapping_records, price_layers, price_mapped
 from cost_models.mapping import LoopOrder, Mapping, channel_units
 from cost_models.simulator import SimulatedLayer, simulate
 from cost_models.workload import Layer, Operation
@@ -77,11 +77,8 @@ def predicted_cycles(
     layer: Layer, mapping: Mapping, accelerator: Accelerator, board: Board, coefficients: Coefficients
 ) -> float:
     """What the closed form says of one mapping."""
-    sizes = (mapping.tile_out_channels, mapping.tile_in_channels, mapping.tile_height, mapping.tile_width)
-    channels_outer = np.array([mapping.loop_order == LoopOrder.CHANNELS_OUTER])
     columns = AcceleratorColumns.of([accelerator])
-    layers = LayerColumns.of([layer])
-    priced = price_mapped(layers, columns, np.array(sizes)[:, None], channels_outer, board, coefficients)
+    priced = price_mapped(LayerRecords.of([layer]), columns, mapping_records([mapping]), board, coefficients)
     return float(priced.latency_cycles[0])
 
 

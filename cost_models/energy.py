@@ -4,49 +4,54 @@ E = MACs * e_mac + buffer bytes * e_buffer + DDR bytes * e_ddr, the accounting o
 with two levels of memory. Idle power is the network's matter (:func:`cost_models.estimate.network_energy_mj`).
 """
 
-import numpy as np
-
-from cost_models.coefficients import EnergyCoefficients
+from cost_models.compiled import compiled
+from cost_models.engine_records import EngineRecord
 from cost_models.latency import setup_words
-from cost_models.layer_columns import LayerColumns
-from cost_models.tiling import Array, ChannelTiling, Engine
-from cost_models.visits import Traffic
+from cost_models.layer_records import LayerRecord
+from cost_models.tiling import Inputs, sum_of
+from cost_models.traffic import Traffic
 from hw_templates.accelerator import ACCUMULATOR_BYTES
 
 
-def ddr_bytes(layers: LayerColumns, engine: Engine, traffic: Traffic, runs: Array | int = 1) -> Array:
+@compiled
+def ddr_bytes(layer: LayerRecord, engine: EngineRecord, moved: Traffic, runs: float) -> float:
     """Bytes that pass the DDR, setup of all runs included."""
-    weight_port_words = traffic.weight_words + setup_words(layers, engine, runs)
-    return traffic.map_words * engine.word + weight_port_words * engine.weight_word
+    map_words = moved.residual_words
+    if not layer.reads_map:
+        map_words += moved.ifmap_words
+    if not layer.writes_map:
+        map_words += moved.ofmap_words
+    weight_port_words = moved.weight_words + setup_words(layer, engine, runs)
+    return map_words * engine.word + weight_port_words * engine.weight_word
 
 
-def buffer_bytes(layers: LayerColumns, engine: Engine, channels: ChannelTiling, traffic: Traffic) -> Array:
+@compiled
+def buffer_bytes(layer: LayerRecord, engine: EngineRecord, inputs: Inputs, moved: Traffic) -> float:
     """Bytes read from and written to the buffers.
 
     A trip reads one line of the ifmap and one of the weight buffer; sums stay in registers for all taps and input
     channels of a tile, are then written, and read again by the next tile of input channels or by the store stage.
     """
-    if layers.dense:
-        inputs = channels.inputs.count
+    taps = layer.kernel_height * layer.kernel_width
+    if layer.dense:
         line = engine.cols * (engine.pixels + engine.rows)
-        sums = engine.rows * engine.pixels * traffic.trips / (channels.inputs.total * layers.taps)
+        in_groups = sum_of(inputs.tiles, inputs.full_groups, inputs.last_groups)
+        sums = engine.rows * engine.pixels * moved.trips / (in_groups * taps)
     else:
-        inputs = np.ones(1)
         line = engine.lanes * (engine.pixels + 1)
-        sums = engine.lanes * engine.pixels * traffic.trips / layers.taps
+        sums = engine.lanes * engine.pixels * moved.trips / taps
     # Lines of the map memory are read there and written to the ifmap buffer, or written.
-    ifmap_bytes = 2 * engine.line if traffic.reads_map else engine.word
-    ofmap_bytes = engine.rows if traffic.writes_map else engine.word
-    filled = traffic.ifmap_words * ifmap_bytes + traffic.ofmap_words * ofmap_bytes
-    filled = filled + traffic.weight_words * engine.weight_word
-    accumulators = (2 * inputs - 1) * sums + layers.out_channels * layers.out_height * layers.out_width
-    total: Array = traffic.trips * line + filled + ACCUMULATOR_BYTES * accumulators
-    return total
+    ifmap_bytes = 2 * engine.line if layer.reads_map else engine.word
+    ofmap_bytes = engine.rows if layer.writes_map else engine.word
+    filled = moved.ifmap_words * ifmap_bytes + moved.ofmap_words * ofmap_bytes
+    filled += moved.weight_words * engine.weight_word
+    accumulators = (2 * inputs.tiles - 1) * sums + layer.out_channels * layer.out_height * layer.out_width
+    return moved.trips * line + filled + ACCUMULATOR_BYTES * accumulators
 
 
-def dynamic_energy_mj(macs: Array, buffer: Array, ddr: Array, coefficients: EnergyCoefficients) -> Array:
+@compiled
+def dynamic_energy_mj(
+    macs: float, buffer: float, ddr: float, mac_pj: float, buffer_pj_per_byte: float, ddr_pj_per_byte: float
+) -> float:
     """Millijoules of ``macs`` multiply-accumulates, and of bytes through the buffers and the DDR."""
-    picojoules: Array = (
-        macs * coefficients.mac_pj + buffer * coefficients.buffer_pj_per_byte + ddr * coefficients.ddr_pj_per_byte
-    )
-    return picojoules * 1e-9
+    return (macs * mac_pj + buffer * buffer_pj_per_byte + ddr * ddr_pj_per_byte) * 1e-9

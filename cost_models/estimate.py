@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from cost_models.coefficients import Coefficients
 from cost_models.fusion import best_placements
-from cost_models.layer_columns import LayerColumns
-from cost_models.layer_table import PricedCases, price_layers, price_mapped
-from cost_models.mapping import LoopOrder, Mapping, no_mapping_error
+from cost_models.layer_records import LayerRecords
+from cost_models.layer_table import PricedCases, mapping_records, price_layers, price_mapped
+from cost_models.mapping import Mapping, no_mapping_error
 from cost_models.placement import IN_MEMORY, Placement
 from cost_models.workload import Workload
 from hw_templates.accelerator import Accelerator, AcceleratorColumns
@@ -87,13 +87,12 @@ def network_energy_mj(dynamic_mj: Any, latency_ms: Any, board: Board) -> Any:
     return dynamic_mj + board.idle_power_w * latency_ms
 
 
-def _layer_estimate(name: str, mapping: Mapping, placement: Placement, priced: PricedCases) -> LayerEstimate:
-    """The first case as plain values."""
-    traffic = priced.traffic
-    trips, ofmap_words = int(traffic.trips[0]), int(traffic.ofmap_words[0])
-    ifmap_words, weight_words = int(traffic.ifmap_words[0]), int(traffic.weight_words[0])
-    latency = float(priced.latency_cycles[0])
-    memory = max(ifmap_words, weight_words, ofmap_words, float(priced.ddr_cycles[0]))
+def _layer_estimate(name: str, mapping: Mapping, placement: Placement, priced: PricedCases, case: int) -> LayerEstimate:
+    """One case as plain values."""
+    trips, ofmap_words = int(priced.trips[case]), int(priced.ofmap_words[case])
+    ifmap_words, weight_words = int(priced.ifmap_words[case]), int(priced.weight_words[case])
+    latency = float(priced.latency_cycles[case])
+    memory = max(ifmap_words, weight_words, ofmap_words, float(priced.ddr_cycles[case]))
     bound = "overhead" if 2 * max(trips, memory) < latency else "compute" if trips >= memory else "ddr"
     return LayerEstimate(
         name=name,
@@ -104,9 +103,9 @@ def _layer_estimate(name: str, mapping: Mapping, placement: Placement, priced: P
         ifmap_words=ifmap_words,
         weight_words=weight_words,
         ofmap_words=ofmap_words,
-        setup_cycles=float(priced.setup_cycles[0]),
-        ddr_bytes=int(priced.ddr_bytes[0]),
-        energy_mj=float(priced.energy_mj[0]),
+        setup_cycles=float(priced.setup_cycles[case]),
+        ddr_bytes=int(priced.ddr_bytes[case]),
+        energy_mj=float(priced.energy_mj[case]),
         bound=bound,
     )
 
@@ -130,18 +129,16 @@ def price_mappings(
         if len(values) != len(workload):
             raise InvalidValueError(name, len(values), f"one for each of the {len(workload)} layers")
     coefficients.check_use(board.name, workload.layers, [accelerator])
-    columns = AcceleratorColumns.of([accelerator])
-    estimates = []
     for node, mapping, placement in zip(workload, mappings, placements, strict=True):
         mapping.check(node.layer, accelerator)
         placement.check(node.layer, accelerator)
-        sizes = (mapping.tile_out_channels, mapping.tile_in_channels, mapping.tile_height, mapping.tile_width)
-        tiles = np.array(sizes, dtype=np.int64)[:, None]
-        channels_outer = np.array([mapping.loop_order == LoopOrder.CHANNELS_OUTER])
-        layer = LayerColumns.of([node.layer], [placement])
-        priced = price_mapped(layer, columns, tiles, channels_outer, board, coefficients)
-        estimates.append(_layer_estimate(node.name, mapping, placement, priced))
-    layers = tuple(estimates)
+    records = LayerRecords.of(workload.layers, placements)
+    columns = AcceleratorColumns.of([accelerator] * len(workload))
+    priced = price_mapped(records, columns, mapping_records(mappings), board, coefficients)
+    layers = tuple(
+        _layer_estimate(node.name, mapping, placement, priced, case)
+        for case, (node, mapping, placement) in enumerate(zip(workload, mappings, placements, strict=True))
+    )
     latency_cycles = network_latency_cycles(sum(layer.latency_cycles for layer in layers), coefficients)
     latency_ms = latency_cycles / (accelerator.clock_mhz * 1e3)
     energy_mj = network_energy_mj(sum(layer.energy_mj for layer in layers), latency_ms, board)

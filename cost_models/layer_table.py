@@ -2,25 +2,29 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cost_models.coefficients import Coefficients
+from cost_models.compiled import SOURCES, compiled, kernel
 from cost_models.energy import buffer_bytes, ddr_bytes, dynamic_energy_mj
-from cost_models.latency import Timing, setup_cycles, slot_cycles
-from cost_models.layer_columns import LayerColumns, by_kind
-from cost_models.mapper import best_mappings
-from cost_models.mapping import LoopOrder, Mapping
+from cost_models.engine_records import EngineRecord, engine_records
+from cost_models.latency import ORDERS, setup_cycles, slot_cycles, tiling_of
+from cost_models.layer_records import LayerRecord, LayerRecords
+from cost_models.mapper import CALCULATED, CANDIDATES, HEIGHT, IN_CHANNELS, ORDER, OUT_CHANNELS, WIDTH, best_mappings
+from cost_models.mapping import Mapping
 from cost_models.placement import Placement
-from cost_models.tiling import ChannelTiling, Engine, PixelTiling
-from cost_models.visits import RELOADS_IFMAP, RELOADS_WEIGHTS, VISITS, Traffic, visit_numbers
+from cost_models.tiling import cols_of, inputs_of, outputs_of, rows_of
+from cost_models.traffic import Traffic, traffic_of
 from cost_models.workload import Layer
 from hw_templates.accelerator import Accelerator, AcceleratorColumns
 from hw_templates.board import Board
 from hw_templates.errors import MappingError
 
 FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -32,16 +36,15 @@ class LayerTable:
         energy_mj: [L, A] dynamic energy; inf likewise.
         candidates: how many legal (layer, accelerator, mapping) candidates were priced.
         calculated: how many of them in full; a lower bound ruled out the others.
-        tiles: [4, L, A] output channels, input channels, height and width of a tile; 0 where nothing fits.
-        channels_outer: [L, A] whether the loop order is ``channels_outer``.
+        mappings: [L, A, 5] output channels, input channels, height and width of a tile, 0 where nothing fits; and the
+            place of the loop order in :data:`cost_models.latency.ORDERS`.
     """
 
     latency_cycles: FloatArray
     energy_mj: FloatArray
     candidates: int
     calculated: int
-    tiles: NDArray[np.int64]
-    channels_outer: NDArray[np.bool_]
+    mappings: IntArray
 
     def mapping(self, layer: int, accelerator: int) -> Mapping:
         """The best mapping of a layer on an accelerator, both by index.
@@ -49,23 +52,39 @@ class LayerTable:
         Raises:
             MappingError: there is none.
         """
-        out_channels, in_channels, height, width = (int(size) for size in self.tiles[:, layer, accelerator])
+        out_channels, in_channels, height, width, order = (int(size) for size in self.mappings[layer, accelerator])
         if not out_channels:
             raise MappingError(f"layer {layer} has no legal mapping on accelerator {accelerator}")
-        order = LoopOrder.CHANNELS_OUTER if self.channels_outer[layer, accelerator] else LoopOrder.PIXELS_OUTER
-        return Mapping(out_channels, in_channels, height, width, order)
+        return Mapping(out_channels, in_channels, height, width, ORDERS[order])
 
 
 @dataclass(frozen=True)
 class PricedCases:
-    """Cases, each a layer on an accelerator with a given mapping; arrays [cases], see :class:`LayerEstimate`."""
+    """Cases, each a layer on an accelerator with a given mapping.
+
+    Attributes:
+        latency_cycles: [cases] all of it, setup included.
+        energy_mj: dynamic.
+        setup_cycles: before the first slot.
+        ddr_bytes, ddr_cycles: all that passes the DDR, and how long it takes for that.
+        trips: of the compute pipeline, exact.
+        ifmap_words, weight_words, ofmap_words, residual_words: memory words that these ports move, one a cycle, or
+            lines of the map memory; exact.
+    """
 
     latency_cycles: FloatArray
     energy_mj: FloatArray
     setup_cycles: FloatArray
     ddr_bytes: FloatArray
     ddr_cycles: FloatArray
-    traffic: Traffic
+    trips: FloatArray
+    ifmap_words: FloatArray
+    weight_words: FloatArray
+    ofmap_words: FloatArray
+    residual_words: FloatArray
+
+
+_COLUMNS = 10
 
 
 def price_layers(
@@ -97,79 +116,106 @@ def price_layers(
     """
     columns = accelerators if isinstance(accelerators, AcceleratorColumns) else AcceleratorColumns.of(accelerators)
     shape = (len(layers), len(columns))
+    records, engines = LayerRecords.of(layers, placements), engine_records(columns, board, coefficients.latency)
+    rows, cols = np.nonzero(np.ones(shape, dtype=bool) if wanted is None else wanted)
+    best = best_mappings(records, engines, rows, cols)
     latency, energy = np.full(shape, np.inf), np.full(shape, np.inf)
-    tiles, channels_outer = np.zeros((4, *shape), dtype=np.int64), np.zeros(shape, dtype=bool)
-    candidates = calculated = 0
-    wanted = np.ones(shape, dtype=bool) if wanted is None else wanted
-    for members in by_kind(layers, placements):
-        member, column = np.nonzero(wanted[members])
-        if not len(member):
-            continue
-        row = members[member]
-        chosen = [placements[index] for index in members] if placements else ()
-        kind = LayerColumns.of([layers[index] for index in members], chosen).take(member)
-        best = best_mappings(kind, columns.take(column), board, coefficients.latency)
-        tiles[:, row, column], channels_outer[row, column] = best.tiles, best.channels_outer
-        candidates += best.candidates
-        calculated += best.calculated
-        found = np.flatnonzero(best.tiles[0])
-        row, column = row[found], column[found]
-        priced = price_mapped(
-            kind.take(found),
-            columns.take(column),
-            best.tiles[:, found],
-            best.channels_outer[found],
-            board,
-            coefficients,
-        )
-        latency[row, column], energy[row, column] = priced.latency_cycles, priced.energy_mj
-    return LayerTable(latency, energy, candidates, calculated, tiles, channels_outer)
+    mappings = np.zeros((*shape, 5), dtype=np.int64)
+    mappings[rows, cols] = best[:, : ORDER + 1]
+    found = np.flatnonzero(best[:, OUT_CHANNELS])
+    rows, cols = rows[found], cols[found]
+    priced = _price(records, engines, rows, cols, best[found, : ORDER + 1], coefficients)
+    latency[rows, cols], energy[rows, cols] = priced.latency_cycles, priced.energy_mj
+    return LayerTable(latency, energy, int(best[:, CANDIDATES].sum()), int(best[:, CALCULATED].sum()), mappings)
+
+
+def mapping_records(mappings: Sequence[Mapping]) -> IntArray:
+    """[cases, 5] mappings as :class:`LayerTable` has them."""
+    return np.array(
+        [
+            (m.tile_out_channels, m.tile_in_channels, m.tile_height, m.tile_width, ORDERS.index(m.loop_order))
+            for m in mappings
+        ],
+        dtype=np.int64,
+    ).reshape(-1, 5)
 
 
 def price_mapped(
-    layers: LayerColumns,
+    layers: LayerRecords,
     accelerators: AcceleratorColumns,
-    tiles: NDArray[np.int64],
-    channels_outer: NDArray[np.bool_],
+    mappings: IntArray,
     board: Board,
     coefficients: Coefficients,
 ) -> PricedCases:
-    """Price layer i on accelerator i with mapping i: tiles [4, cases] and loop orders as in :class:`LayerTable`."""
-    engine = Engine.of(accelerators, np.float64)
-    timing = Timing.of(engine, board, coefficients.latency)
-    shapes, sizes = layers.astype(np.float64), tiles.astype(np.float64)
-    channels = ChannelTiling.of(shapes, engine, sizes[0], sizes[1])
-    total, runs = np.zeros(len(layers)), np.zeros(len(layers))
-    traffic: Traffic | None = None
-    for run, repeats in shapes.runs():
-        pixels = PixelTiling.of(run, engine, sizes[2], sizes[3])
-        numbers = visit_numbers(
-            channels.outputs.count > 1,
-            channels.inputs.count > 1,
-            pixels.rows.count > 1,
-            pixels.cols.count > 1,
-            channels_outer,
-        )
-        cycles = np.empty(len(layers))
-        for number, visit in enumerate(VISITS):
-            rows = np.flatnonzero(numbers == number)
-            if len(rows):
-                cycles[rows] = slot_cycles(layers, timing.take(rows), visit, (channels, rows), (pixels, rows))
-        ifmap_passes = np.where(RELOADS_IFMAP[numbers] & layers.dense, channels.outputs.count, 1)
-        weight_passes = np.where(RELOADS_WEIGHTS[numbers], pixels.count, 1)
-        moved = Traffic.of(run, channels, pixels, ifmap_passes, weight_passes)
-        traffic = moved.times(repeats) if traffic is None else traffic.plus(moved.times(repeats))
-        total += repeats * cycles
-        runs += repeats
-    assert traffic is not None
-    setup = setup_cycles(shapes, engine, timing, runs)
-    ddr = ddr_bytes(shapes, engine, traffic, runs)
-    buffer = buffer_bytes(shapes, engine, channels, traffic)
-    return PricedCases(
-        latency_cycles=total + setup,
-        energy_mj=dynamic_energy_mj(shapes.macs, buffer, ddr, coefficients.energy),
-        setup_cycles=setup,
-        ddr_bytes=ddr,
-        ddr_cycles=ddr / engine.word * timing.ddr_cycles_per_word,
-        traffic=traffic,
-    )
+    """Price layer i on accelerator i with mapping i, of :func:`mapping_records`."""
+    cases = np.arange(len(layers))
+    engines = engine_records(accelerators, board, coefficients.latency)
+    return _price(layers, engines, cases, cases, mappings, coefficients)
+
+
+def _price(
+    layers: LayerRecords,
+    engines: NDArray[np.void],
+    rows: IntArray,
+    columns: IntArray,
+    mappings: IntArray,
+    coefficients: Coefficients,
+) -> PricedCases:
+    energy = coefficients.energy
+    prices = np.zeros((_COLUMNS, len(rows)))
+    picojoules = (float(energy.mac_pj), float(energy.buffer_pj_per_byte), float(energy.ddr_pj_per_byte))
+    _price_all(layers.layers, layers.runs, engines, rows, columns, np.ascontiguousarray(mappings), picojoules, prices)
+    return PricedCases(*prices)
+
+
+@compiled
+def _price_case(
+    layer: LayerRecord,
+    runs: NDArray[np.void],
+    engine: EngineRecord,
+    mapping: IntArray,
+    picojoules: tuple[float, float, float],
+    prices: FloatArray,
+) -> None:
+    """Fill ``prices`` [10] with the fields of :class:`PricedCases`."""
+    outputs = outputs_of(layer, engine, float(mapping[OUT_CHANNELS]))
+    inputs = inputs_of(layer, engine, float(mapping[IN_CHANNELS]))
+    cols, order = cols_of(layer, engine, float(mapping[WIDTH])), mapping[ORDER]
+    cycles = repeats = 0.0
+    for number in range(layer.first_run, layer.end_run):
+        rows = rows_of(layer, runs[number], float(mapping[HEIGHT]))
+        tiling = tiling_of(outputs, inputs, rows, cols, layer, order)
+        cycles += rows.repeats * slot_cycles(layer, engine, tiling, order)
+        moved = traffic_of(layer, engine, tiling, order)
+        repeats += rows.repeats
+        for place, count in enumerate(moved[:5]):
+            prices[5 + place] += rows.repeats * count
+    setup = setup_cycles(layer, engine, repeats)
+    total = Traffic(prices[5], prices[6], prices[7], prices[8], prices[9], 0.0, 0.0, 0.0, 0.0)
+    ddr = ddr_bytes(layer, engine, total, repeats)
+    buffers = buffer_bytes(layer, engine, inputs, total)
+    energy = dynamic_energy_mj(layer.macs, buffers, ddr, picojoules[0], picojoules[1], picojoules[2])
+    prices[0], prices[1], prices[2] = cycles + setup, energy, setup
+    prices[3], prices[4] = ddr, ddr / engine.word * engine.ddr_cycles_per_word
+
+
+def _price_all_with(sources: int) -> Any:
+    @kernel
+    def price_all(
+        layers: NDArray[np.void],
+        runs: NDArray[np.void],
+        engines: NDArray[np.void],
+        rows: IntArray,
+        columns: IntArray,
+        mappings: IntArray,
+        picojoules: tuple[float, float, float],
+        prices: FloatArray,
+    ) -> None:
+        assert sources
+        for case in range(len(rows)):
+            _price_case(layers[rows[case]], runs, engines[columns[case]], mappings[case], picojoules, prices[:, case])
+
+    return price_all
+
+
+_price_all = _price_all_with(SOURCES)

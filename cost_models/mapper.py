@@ -1,239 +1,166 @@
-"""The best mapping of each of many layers on an accelerator, by pricing every candidate as arrays."""
+"""The best mapping of each of many layers on its accelerator, by pricing every candidate."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from functools import lru_cache
+from math import gcd
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cost_models.coefficients import LatencyCoefficients
-from cost_models.latency import Timing, least_slot_cycles, slot_cycles
-from cost_models.layer_columns import LayerColumns
-from cost_models.mapping import channel_tiles, col_tiles
-from cost_models.tiling import Array, ChannelTiling, Engine, PixelTiling
-from cost_models.visits import VISITS, visit_numbers
-from hw_templates.accelerator import AcceleratorColumns, ifmap_depth, ofmap_depth, weight_depth
-from hw_templates.board import Board
+from cost_models.compiled import SOURCES, compiled, kernel
+from cost_models.engine_records import EngineRecord
+from cost_models.latency import CHANNELS_OUTER, INPUTS_OUTER, ORDERS, slot_cycles, tiling_of
+from cost_models.layer_records import LayerRecord, LayerRecords
+from cost_models.mapping import EXHAUSTIVE_EXTENT, split_sizes
+from cost_models.tiling import Cols, Inputs, Outputs, Rows, cols_of, inputs_of, outputs_of, rows_of
+from cost_models.traffic import least_slot_cycles, traffic_of
 
 IntArray = NDArray[np.int64]
 
-# Mappings x cases looked at a time; of these, up to a third are legal, in up to a dozen groups.
-_CHUNK = 1 << 20
-# Candidates priced at a time: a dozen temporaries of this size stay in a core's cache.
-_BLOCK = 1 << 14
-# float32 may make a bound this much larger than the cycles that it bounds.
-_ROUNDING = 1e-5
+_ORDERS = len(ORDERS)
+# Rounding may make a bound this much larger than the cycles that it bounds.
+_ROUNDING = 1e-9
+
+OUT_CHANNELS, IN_CHANNELS, HEIGHT, WIDTH, ORDER, CANDIDATES, CALCULATED = range(7)
+"""Columns of what the search finds: the tile, 0 where nothing fits; the loop order; how many mappings were priced, and
+for how many of them a lower bound did not show that another is at least as good."""
 
 
-@dataclass(frozen=True)
-class BestMappings:
-    """The best mapping of each case, which is one layer on one accelerator.
+def best_mappings(layers: LayerRecords, engines: NDArray[np.void], rows: IntArray, columns: IntArray) -> IntArray:
+    """[cases, 7] the mapping of least latency of each case: layer ``rows[i]`` on accelerator ``columns[i]``.
 
-    Attributes:
-        tiles: [4, cases] output channels, input channels, height, width of a tile; 0 where nothing fits.
-        channels_outer: [cases] whether the loop order is ``channels_outer``.
-        candidates: how many legal (mapping, case) pairs were priced.
-        calculated: for how many of them a lower bound did not show that another is at least as good.
+    They are of those in :func:`cost_models.mapping.enumerate_mappings`; of equal ones the first is taken.
     """
-
-    tiles: IntArray
-    channels_outer: NDArray[np.bool_]
-    candidates: int
-    calculated: int
-
-
-@dataclass(frozen=True)
-class _Sizes:
-    """Tile sizes tried along each axis [cases, choices], padded with zeros; the first choice is a single tile."""
-
-    out_channels: IntArray
-    in_channels: IntArray
-    height: IntArray
-    width: IntArray
-
-    @classmethod
-    def of(cls, layers: LayerColumns, accelerators: AcceleratorColumns) -> "_Sizes":
-        rows, cols, one = accelerators.pe_rows, accelerators.pe_cols, np.ones_like(accelerators.pe_rows)
-        if layers.dense:
-            out_channels = _table(channel_tiles, layers.out_channels, rows)
-            in_channels = _table(channel_tiles, layers.in_channels, cols)
-        else:
-            out_channels = _table(channel_tiles, layers.out_channels, np.lcm(rows, cols))
-            in_channels = one[:, None]
-        heights = [band.end - band.begin for band in layers.bands]
-        height = _table(channel_tiles, np.max(heights, axis=0) if heights else layers.out_height, one)
-        return cls(out_channels, in_channels, height, _table(col_tiles, layers.out_width, accelerators.pe_pixels))
-
-    @property
-    def choices(self) -> IntArray:
-        """[4, cases] how many sizes are tried along each axis."""
-        parts = (self.out_channels, self.in_channels, self.height, self.width)
-        return np.stack([np.count_nonzero(part, axis=1) for part in parts])
-
-    def take(self, cases: IntArray) -> "_Sizes":
-        """The sizes of some cases, without choices that none of them has."""
-        parts = [part[cases] for part in (self.out_channels, self.in_channels, self.height, self.width)]
-        # In C order, as everything calculated from them is then too, and np.take need not copy it first.
-        return _Sizes(*(np.ascontiguousarray(part[:, part.any(axis=0)]) for part in parts))
+    found = np.zeros((len(rows), 7), dtype=np.int64)
+    extents = [layers.layers[name] for name in ("in_channels", "out_channels", "out_height", "out_width")]
+    starts, sizes = _splits_up_to(1 << int(np.max(extents, initial=1)).bit_length())
+    _search_all(layers.layers, layers.runs, engines, rows, columns, starts, sizes, found)
+    return found
 
 
-def _chunks(choices: IntArray) -> Iterator[IntArray]:
-    """Cases that have about as many choices [4, cases], few enough at a time for their tables to stay in the cache."""
-    order = np.lexsort(choices)
-    start = 0
-    while start < len(order):
-        most = np.maximum.accumulate(choices[:, order[start : start + _CHUNK]], axis=1)
-        size = most.prod(axis=0) * np.arange(1, most.shape[1] + 1)
-        length = max(1, int(np.searchsorted(size, _CHUNK)))
-        yield order[start : start + length]
-        start += length
+@lru_cache(maxsize=4)
+def _splits_up_to(longest: int) -> tuple[IntArray, IntArray]:
+    """Where the tile sizes tried for an axis of so many units start, and the sizes of all such axes."""
+    sizes = [split_sizes(extent) for extent in range(1, longest + 1)]
+    starts = np.cumsum([0, 0, *map(len, sizes)], dtype=np.int64)
+    return starts, np.concatenate(sizes).astype(np.int64)
 
 
-def _table(sizes: Callable[[int, int], tuple[int, ...]], extents: IntArray, units: IntArray) -> IntArray:
-    """[cases, choices] the sizes for the extent and unit of each case, padded with zeros."""
-    most = int(units.max()) + 1
-    unique, inverse = np.unique(extents * most + units, return_inverse=True)
-    lists = [sizes(*divmod(int(key), most)) for key in unique]
-    table = np.zeros((len(lists), max(map(len, lists))), dtype=np.int64)
-    for row, values in enumerate(lists):
-        table[row, : len(values)] = values
-    return table[inverse]
+@compiled
+def _is_considered(order: int, outputs: Outputs, inputs: Inputs, many_pixels: bool) -> bool:
+    """Whether that loop order loads other tiles than those before it do."""
+    if order == CHANNELS_OUTER:
+        return outputs.tiles > 1 and inputs.tiles == 1 and many_pixels
+    return order != INPUTS_OUTER or (outputs.tiles > 1 and inputs.tiles > 1)
 
 
-def best_mappings(
-    layers: LayerColumns, accelerators: AcceleratorColumns, board: Board, coefficients: LatencyCoefficients
-) -> BestMappings:
-    """The mapping of least latency of each case, of those in :func:`cost_models.mapping.enumerate_mappings`.
-
-    Case i is layer i on accelerator i; cases may come in any order.
-    """
-    tiles = np.zeros((4, len(layers)), dtype=np.int64)
-    channels_outer = np.zeros(len(layers), dtype=bool)
-    candidates = 0
-    sizes = _Sizes.of(layers, accelerators)
-    calculated = 0
-    for chunk in _chunks(sizes.choices):
-        found = _search(layers.take(chunk), accelerators.take(chunk), sizes.take(chunk), board, coefficients)
-        tiles[:, chunk], channels_outer[chunk] = found.tiles, found.channels_outer
-        candidates += found.candidates
-        calculated += found.calculated
-    return BestMappings(tiles, channels_outer, candidates, calculated)
+@compiled
+def _fits(engine: EngineRecord, outputs: Outputs, inputs: Inputs, most: Rows, cols: Cols, order: int) -> bool:
+    """Whether a full tile fits the ifmap buffer, and the sums that are kept the ofmap buffer."""
+    if (outputs.lines + inputs.lines) * most.need * cols.need > engine.ifmap_depth:
+        return False
+    need = outputs.whole_need if order == INPUTS_OUTER else outputs.need
+    return need * most.full * cols.full_groups <= engine.ofmap_depth
 
 
+@compiled
+def _cycles_of(
+    layer: LayerRecord,
+    engine: EngineRecord,
+    outputs: Outputs,
+    inputs: Inputs,
+    rows: list[Rows],
+    cols: Cols,
+    order: int,
+    least: float,
+) -> float:
+    """Of all runs, whose rows are cut as given; inf where a lower bound shows that they take ``least`` or more."""
+    bound = 0.0
+    for run in rows:
+        tiling = tiling_of(outputs, inputs, run, cols, layer, order)
+        bound += run.repeats * least_slot_cycles(layer, engine, tiling, traffic_of(layer, engine, tiling, order))
+    if bound * (1 - _ROUNDING) >= least:
+        return np.inf
+    cycles = 0.0
+    for run in rows:
+        cycles += run.repeats * slot_cycles(layer, engine, tiling_of(outputs, inputs, run, cols, layer, order), order)
+    return cycles
+
+
+@compiled
+def _choices(extent: float, unit: float, starts: IntArray, sizes: IntArray) -> IntArray:
+    """Tile sizes tried along an axis of so many units, in units."""
+    units = int(np.ceil(extent / unit))
+    return sizes[starts[units] : starts[units + 1]]
+
+
+@compiled
 def _search(
-    layers: LayerColumns,
-    accelerators: AcceleratorColumns,
-    sizes: _Sizes,
-    board: Board,
-    coefficients: LatencyCoefficients,
-) -> BestMappings:
-    """The best mappings among those of the given sizes."""
-    engine = Engine.of(accelerators, np.float32).column()
-    shapes = layers.astype(np.float32).take((slice(None), None, None))
-    timing = Timing.of(engine, board, coefficients)
-    # Padding is cut into tiles of one unit, and left out below.
-    tile_out, tile_in, tile_height, tile_width = (
-        np.maximum(part, 1).astype(np.float32)
-        for part in (sizes.out_channels, sizes.in_channels, sizes.height, sizes.width)
-    )
-    channels = ChannelTiling.of(shapes, engine, *_pairs(tile_out, tile_in))
-    runs = shapes.runs()
-    tilings = [PixelTiling.of(run, engine, tile_height[:, :, None], tile_width[:, None]) for run, _ in runs]
-    legal = _legal(accelerators, sizes, channels, tilings)
-    flat = np.flatnonzero(legal)
-    channel_index = flat // legal.shape[2]
-    case = channel_index // legal.shape[1]
-    channel, pixel = channel_index - case * legal.shape[1], flat - channel_index * legal.shape[2]
-    pixel_index = case * legal.shape[2] + pixel
-    out_row, in_row = np.divmod(channel, sizes.in_channels.shape[1])
-    height_row, width_row = np.divmod(pixel, sizes.width.shape[1])
-    # Of each run, by loop order: pixels outer, and channels outer where that visits other tiles.
-    numbers = []
-    for tiling in tilings:
-        many_rows = height_row > 0 if len(runs) == 1 else np.take(tiling.counts[0], pixel_index) > 1
-        axes = (out_row > 0, in_row > 0, many_rows, width_row > 0)
-        numbers.append([visit_numbers(*axes, np.array(outer)) for outer in (False, True)])
-    others = np.any([pixels_outer != channels_outer for pixels_outer, channels_outer in numbers], axis=0)
-    orders = (np.arange(len(case)), np.flatnonzero(others))
-    cycles, least = np.full((2, 2, len(case)), np.inf, dtype=np.float32)
-    repeats = [np.broadcast_to(times, shapes.macs.shape)[:, 0, 0].astype(np.float32) for _, times in runs]
-    for order, rows in enumerate(orders):
-        of_rows = timing.take(case[rows])
-        least[order, rows] = 0
-        for tiling, number, times in zip(tilings, numbers, repeats, strict=True):
-            candidates = (channels, channel_index[rows]), (tiling, pixel_index[rows])
-            bound = least_slot_cycles(layers, of_rows, number[order][rows], *candidates)
-            least[order, rows] += bound if len(runs) == 1 else times[case[rows]] * bound
-
-    def calculate(order: int, rows: IntArray) -> int:
-        cycles[order, rows] = 0
-        for tiling, number, times in zip(tilings, numbers, repeats, strict=True):
-            visits = number[order][rows]
-            for visit in np.unique(visits):
-                members = rows[visits == visit]
-                for start in range(0, len(members), _BLOCK):
-                    block = members[start : start + _BLOCK]
-                    candidates = (channels, channel_index[block]), (tiling, pixel_index[block])
-                    spent = slot_cycles(layers, timing.take(case[block]), VISITS[visit], *candidates)
-                    cycles[order, block] += spent if len(runs) == 1 else times[case[block]] * spent
-        return len(rows)
-
-    # The most promising mapping of each case is priced first; then all that its bound does not rule out.
-    owners, promising = _first_least(least.min(axis=0), case)
-    first = least[:, promising].argmin(axis=0)
-    calculated = sum(calculate(order, promising[first == order]) for order in (0, 1))
-    reached = np.zeros(len(layers), dtype=np.float32)
-    reached[owners] = cycles[first, promising]
-    least[first, promising] = np.inf
-    possible = least * np.float32(1 - _ROUNDING) < reached[case]
-    calculated += sum(calculate(order, np.flatnonzero(possible[order])) for order in (0, 1))
-    found, best = _first_least(cycles.min(axis=0), case)
-    tiles = np.zeros((4, len(layers)), dtype=np.int64)
-    tiles[0, found] = sizes.out_channels[found, out_row[best]]
-    tiles[1, found] = sizes.in_channels[found, in_row[best]] if layers.dense else tiles[0, found]
-    tiles[2, found] = sizes.height[found, height_row[best]]
-    tiles[3, found] = sizes.width[found, width_row[best]]
-    channels_outer = np.zeros(len(layers), dtype=bool)
-    channels_outer[found] = cycles[1, best] < cycles[0, best]
-    return BestMappings(tiles, channels_outer, len(orders[0]) + len(orders[1]), calculated)
+    layer: LayerRecord, runs: NDArray[np.void], engine: EngineRecord, starts: IntArray, sizes: IntArray, found: IntArray
+) -> None:
+    """Price all mappings of one layer on one accelerator; ``found`` [7] is what :func:`best_mappings` gives."""
+    cell, out_unit = engine.rows * engine.cols, engine.rows
+    in_sizes = sizes[:1]
+    if layer.dense:
+        in_sizes = _choices(layer.in_channels, engine.cols, starts, sizes)
+    else:
+        out_unit = cell / gcd(int(engine.rows), int(engine.cols))
+    col_unit = engine.pixels if layer.out_width > EXHAUSTIVE_EXTENT else 1.0
+    all_outputs = [
+        outputs_of(layer, engine, out_unit * size) for size in _choices(layer.out_channels, out_unit, starts, sizes)
+    ]
+    all_inputs = [inputs_of(layer, engine, engine.cols * size) for size in in_sizes]
+    all_rows = [
+        [rows_of(layer, runs[run], float(size)) for run in range(layer.first_run, layer.end_run)]
+        for size in _choices(float(layer.most_rows), 1.0, starts, sizes)
+    ]
+    all_cols = [
+        cols_of(layer, engine, min(layer.out_width, col_unit * size))
+        for size in _choices(layer.out_width, col_unit, starts, sizes)
+    ]
+    least = np.inf
+    for outputs in all_outputs:
+        for inputs in all_inputs:
+            if np.ceil(outputs.full_weights * inputs.full_groups / cell) > engine.weight_depth:
+                continue
+            for rows in all_rows:
+                most, many_rows = rows[0], False
+                for run in rows:
+                    most = run if run.full > most.full else most
+                    many_rows = many_rows or run.tiles > 1
+                for cols in all_cols:
+                    for order in range(_ORDERS):
+                        if not _is_considered(order, outputs, inputs, many_rows or cols.tiles > 1):
+                            continue
+                        if not _fits(engine, outputs, inputs, most, cols, order):
+                            continue
+                        found[CANDIDATES] += 1
+                        cycles = _cycles_of(layer, engine, outputs, inputs, rows, cols, order, least)
+                        found[CALCULATED] += cycles < np.inf
+                        if cycles < least:
+                            least = cycles
+                            found[OUT_CHANNELS], found[HEIGHT] = int(outputs.tile), int(rows[0].tile)
+                            found[IN_CHANNELS] = int(inputs.tile if layer.dense else outputs.tile)
+                            found[WIDTH], found[ORDER] = int(cols.tile), order
 
 
-def _pairs(first: Array, second: Array) -> tuple[Array, Array]:
-    """[cases, choices, choices] every size of one axis with every size of another."""
-    pairs = np.broadcast_arrays(first[:, :, None], second[:, None])
-    return np.ascontiguousarray(pairs[0]), np.ascontiguousarray(pairs[1])
+def _search_all_with(sources: int) -> Any:
+    @kernel
+    def search_all(
+        layers: NDArray[np.void],
+        runs: NDArray[np.void],
+        engines: NDArray[np.void],
+        rows: IntArray,
+        columns: IntArray,
+        starts: IntArray,
+        sizes: IntArray,
+        found: IntArray,
+    ) -> None:
+        assert sources
+        for case in range(len(rows)):
+            _search(layers[rows[case]], runs, engines[columns[case]], starts, sizes, found[case])
+
+    return search_all
 
 
-def _legal(
-    accelerators: AcceleratorColumns, sizes: _Sizes, channels: ChannelTiling, tilings: list[PixelTiling]
-) -> NDArray[np.bool_]:
-    """[cases, channel tilings, pixel tilings] whether a full tile fits all three buffers, and is no padding."""
-    count = len(accelerators)
-    depths = (
-        depth(accelerators).astype(np.float32)[:, None, None] for depth in (ifmap_depth, weight_depth, ofmap_depth)
-    )
-    ifmap, weight, ofmap = depths
-    real_channels = (sizes.out_channels[:, :, None] > 0) & (sizes.in_channels[:, None] > 0)
-    real_pixels = (sizes.height[:, :, None] > 0) & (sizes.width[:, None] > 0)
-    inputs, weights, outputs = (
-        np.broadcast_to(need, real_channels.shape).reshape(count, -1, 1) for need in channels.needs
-    )
-    positions, groups = (
-        np.broadcast_to(np.max(needs, axis=0), real_pixels.shape).reshape(count, 1, -1)
-        for needs in zip(*(pixels.needs for pixels in tilings), strict=True)
-    )
-    legal: NDArray[np.bool_] = inputs * positions <= ifmap
-    legal &= outputs * groups <= ofmap
-    legal &= (weights <= weight) & real_channels.reshape(count, -1, 1)
-    legal &= real_pixels.reshape(count, 1, -1)
-    return legal
-
-
-def _first_least(values: NDArray[np.float32], owner: IntArray) -> tuple[IntArray, IntArray]:
-    """(owners, for each the index of its first least value); ``owner`` is ascending."""
-    owners, starts, counts = np.unique(owner, return_index=True, return_counts=True)
-    if not len(owners):
-        return owners, starts
-    is_least = np.flatnonzero(values == np.repeat(np.minimum.reduceat(values, starts), counts))
-    _, first = np.unique(owner[is_least], return_index=True)
-    return owners, is_least[first]
+_search_all = _search_all_with(SOURCES)

@@ -1,323 +1,268 @@
-"""What a tiling implies, as arrays: how many tiles, how large the full and the last ones, what each moves and computes.
+"""What cutting an axis of a layer into tiles implies: how many there are, and what the full and the last ones take.
 
-Arrays broadcast over cases (a case is one layer on one accelerator; the first axis) and tile sizes. Channel quantities
-come in the classes BODY (all but the last, full tiles) and LAST of an axis. Pixels come also in FIRST and MIDDLE, as
-halos are clipped at the borders of the map; BODY is then the mean of both. Where an axis has a single tile, all classes
-are that tile.
+Tiles of channels come in the classes BODY (all but the last: full tiles) and LAST. Tiles of pixels come also in FIRST
+and MIDDLE, as what they read is clipped at the borders of the map; BODY is then the mean of both. Where an axis has a
+single tile, all classes are that tile. All functions are compiled.
 """
 
-from dataclasses import dataclass, field, fields
-from functools import cached_property
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from cost_models.layer_columns import LayerColumns
-from cost_models.workload import Operation
-from hw_templates.accelerator import PARAMETERS, AcceleratorColumns, ifmap_cols, weight_port_bytes
-
-Array = NDArray[Any]
+from cost_models.compiled import compiled
+from cost_models.engine_records import EngineRecord
+from cost_models.layer_records import LayerRecord, RunRecord
 
 FIRST, MIDDLE, BODY, LAST = 0, 1, 2, 3
-CHANNEL_CLASSES = tuple((m, n) for m in (BODY, LAST) for n in (BODY, LAST))
-
 
 # At most 3 rows of padding: no tile but the first and last three along an axis touches it.
 _BORDER_TILES = 3
 
 
-@dataclass(frozen=True)
-class Engine:
-    """Accelerator parameters [A] in the floating type of the calculation."""
+class Split(NamedTuple):
+    """An axis cut into so many ``tiles``: sizes of the full ones and of the last one."""
 
-    rows: Array
-    cols: Array
-    pixels: Array
-    lanes: Array
-    line: Array
-    word: Array
-    weight_word: Array
-    clock_mhz: Array
-
-    @classmethod
-    def of(cls, accelerators: AcceleratorColumns, dtype: type[np.floating[Any]]) -> "Engine":
-        """The parameters that tiling depends on; whole numbers below 2**24, so exact in float32."""
-        values = {name: getattr(accelerators, name).astype(dtype) for name in PARAMETERS}
-        return cls(
-            rows=values["pe_rows"],
-            cols=values["pe_cols"],
-            pixels=values["pe_pixels"],
-            lanes=values["depthwise_lanes"],
-            line=ifmap_cols(accelerators).astype(dtype),
-            word=values["axi_bits"] / dtype(8),
-            weight_word=weight_port_bytes(accelerators).astype(dtype),
-            clock_mhz=values["clock_mhz"],
-        )
-
-    def column(self) -> "Engine":
-        """The parameters as [A, 1, 1]."""
-        return Engine(*(getattr(self, field.name)[:, None, None] for field in fields(self)))
+    tiles: float
+    full: float
+    last: float
 
 
-@dataclass(frozen=True)
-class Split:
-    """An axis cut into ``count`` tiles: sizes of the full ones and of the last one."""
-
-    count: Array
-    full: Array
-    last: Array
-
-    @classmethod
-    def of(cls, extent: Array, tile: Array) -> "Split":
-        """Tiles of ``tile`` units along ``extent``."""
-        count = np.ceil(extent / tile)
-        return cls(count, np.minimum(tile, extent), extent - (count - 1) * tile)
-
-    def at(self, edge: int) -> Array:
-        """Size of a tile of that class; all but the last are full."""
-        return self.last if edge == LAST else self.full
-
-    def groups(self, unit: Array) -> "Split":
-        """The same tiles counted in groups of ``unit``, each rounded up."""
-        return Split(self.count, np.ceil(self.full / unit), np.ceil(self.last / unit))
-
-    @property
-    def total(self) -> Array:
-        """Sum over the tiles."""
-        return (self.count - 1) * self.full + self.last
-
-
-@dataclass(frozen=True)
-class Halo:
-    """Rows or columns of the input that the tiles of an axis read, clipped at the borders of the map.
-
-    Each quantity is a tuple over the classes FIRST, MIDDLE, BODY and LAST.
+class Outputs(NamedTuple):
+    """Output channels cut into tiles, and what goes with them; pairs are of a full and of the last tile.
 
     Attributes:
-        extent: how many a tile reads, in the mean of its class.
-        covering: the share of the class that reads the whole axis.
-        total: sum of the extents over all tiles.
+        tile: size of a full tile.
+        tiles: how many there are.
+        full_groups, last_groups: of channels computed at a time: of ``pe_rows``, or of ``depthwise_lanes``.
+        full_words, last_words: bus words of one pixel of the results, or lines where they go to the map memory.
+        full_inputs, last_inputs: the same of the ifmap, which is cut alike in channel-wise layers; else 0.
+        full_weights, last_weights: bytes of their weights in channel-wise layers; else for one group of ``pe_cols``.
+        need: sums a bank for one group of pixels; ``whole_need`` those of all channels.
+        lines: words a bank of the ifmap buffer for one position, in channel-wise layers.
     """
 
-    extent: tuple[Array, Array, Array, Array]
-    covering: tuple[Array, Array, Array, Array]
-    total: Array
-
-    @classmethod
-    def of(cls, split: Split, in_extent: Array, kernel: Array, stride: Array, padding: Array) -> "Halo":
-        """Tile i of t outputs reads (t - 1) * stride + kernel inputs from i * T * stride - padding on."""
-        count, out_extent = split.count, split.total
-        step = split.full * stride
-
-        def before(tile: Array) -> Array:
-            clipped: Array = np.maximum(padding - tile * step, 0)
-            return clipped
-
-        def end(tile: Array) -> Array:
-            return (np.minimum((tile + 1) * split.full, out_extent) - 1) * stride - padding + kernel
-
-        def covers(tile: Array) -> Array:
-            return ((tile * step <= padding) & (end(tile) >= in_extent)).astype(count.dtype)
-
-        def beyond(tile: Array) -> Array:
-            return np.maximum(end(tile) - in_extent, 0)
-
-        zero, final = np.zeros_like(count), count - 1
-        total = (out_extent - count) * stride + count * kernel
-        covering = zero
-        for border in range(_BORDER_TILES):
-            inside = border < count
-            total = total - inside * (before(zero + border) + beyond(final - border))
-        for border in range(_BORDER_TILES + 1):
-            covering = covering + (border < count) * covers(zero + border)
-        first = (np.where(count == 1, split.last, split.full) - 1) * stride + kernel - before(zero) - beyond(zero)
-        last = (split.last - 1) * stride + kernel - before(final) - beyond(final)
-        return cls(_classes(count, total, first, last), _classes(count, covering, covers(zero), covers(final)), total)
+    tile: float
+    tiles: float
+    full_groups: float
+    last_groups: float
+    full_words: float
+    last_words: float
+    full_inputs: float
+    last_inputs: float
+    full_weights: float
+    last_weights: float
+    need: float
+    whole_need: float
+    lines: float
 
 
-def _classes(count: Array, total: Array, first: Array, last: Array) -> tuple[Array, Array, Array, Array]:
-    """Values of the classes FIRST, MIDDLE, BODY and LAST that add up to ``total``; all the last where there is one."""
-    middle = np.where(count > 2, (total - first - last) / np.maximum(count - 2, 1), last)
-    body = np.where(count > 1, (total - last) / np.maximum(count - 1, 1), last)
-    return first, middle, body, last
-
-
-@dataclass(frozen=True)
-class ChannelTiling:
-    """Channels of a layer cut into tiles; m is the axis of output channels, n that of input channels.
-
-    For channel-wise layers n is a single tile, and the ifmap is cut like the output channels.
+class Inputs(NamedTuple):
+    """Input channels of a dense layer cut into tiles; of a channel-wise one a single tile of one.
 
     Attributes:
-        outputs: groups computed at a time: of ``pe_rows``, or of ``depthwise_lanes``.
-        inputs: groups of ``pe_cols``, or one.
-        out_words, in_words: bus words of the channels of one pixel, or lines where they are in the map memory;
-            ``in_words`` runs along n for CONV, else along m.
-        weight_words: words of the weight port of a weight tile, for each (class of m, class of n).
-        needs: words a bank that a full tile takes of ifmap (for one input position), weight and ofmap buffer
-            (for one group of output pixels).
+        tile, tiles: size of a full tile, and how many there are.
+        full_groups, last_groups: of ``pe_cols`` channels.
+        full_words, last_words: bus words of one pixel, or lines of the map memory.
+        lines: words a bank of the ifmap buffer for one position.
     """
 
-    outputs: Split
-    inputs: Split
-    out_words: Split
-    in_words: Split
-    weight_words: dict[tuple[int, int], Array]
-    needs: tuple[Array, Array, Array]
-
-    @classmethod
-    def of(cls, layers: LayerColumns, engine: Engine, tile_out: Array, tile_in: Array) -> "ChannelTiling":
-        """The tiling for tile sizes [candidates, A]."""
-        m = Split.of(layers.out_channels, tile_out)
-        cell = engine.rows * engine.cols
-        out_words = m.groups(engine.rows if layers.writes_map else engine.word)
-        in_unit = engine.line if layers.reads_map else engine.word
-        if layers.dense:
-            n = Split.of(layers.in_channels, tile_in)
-            outputs, inputs = m.groups(engine.rows), n.groups(engine.cols)
-            line = layers.taps * layers.weight_bytes * cell / engine.weight_word
-            weight_words = {(a, b): outputs.at(a) * inputs.at(b) * line for a, b in CHANNEL_CLASSES}
-            weight_lines = np.ceil(layers.taps * layers.weight_bytes * outputs.full * inputs.full)
-            needs = (n.groups(engine.line).full, weight_lines, outputs.full)
-            return cls(outputs, inputs, out_words, n.groups(in_unit), weight_words, needs)
-        ones = np.ones_like(m.count)
-        outputs = m.groups(engine.lanes)
-        weight_bytes: list[Array]
-        if layers.operation == Operation.DEPTHWISE:
-            channel_bytes = layers.taps * layers.weight_bytes
-            weight_bytes = [channel_bytes * size * engine.lanes for size in (outputs.full, outputs.last)]
-        elif layers.operation == Operation.SCALE:
-            weight_bytes = [m.full, m.last]
-        else:
-            weight_bytes = [0 * ones, 0 * ones]
-        full, last = (np.ceil(size / engine.weight_word) for size in weight_bytes)
-        weight_words = {(a, b): last if a == LAST else full for a, b in CHANNEL_CLASSES}
-        needs = (np.ceil(m.full / engine.line), np.ceil(weight_bytes[0] / cell), np.ceil(m.full / engine.rows))
-        return cls(outputs, Split(ones, ones, ones), out_words, m.groups(in_unit), weight_words, needs)
-
-    @property
-    def all_weight_words(self) -> Array:
-        """Words of the weight port of all weight tiles."""
-        m, n = self.outputs.count, self.inputs.count
-        parts = (
-            words * (1 if a == LAST else m - 1) * (1 if b == LAST else n - 1)
-            for (a, b), words in self.weight_words.items()
-        )
-        total: Array = sum(parts, np.zeros_like(m))
-        return total
+    tile: float
+    tiles: float
+    full_groups: float
+    last_groups: float
+    full_words: float
+    last_words: float
+    lines: float
 
 
-@dataclass(frozen=True)
-class PixelTile:
-    """A class of tiles of output pixels.
+class Halo(NamedTuple):
+    """Rows or columns of the input that the tiles of an axis read: a mean tile of each class, and all together.
 
-    Attributes:
-        area: input pixels read.
-        in_bursts: bursts that read them.
-        trips: pipeline trips for one group of output and one of input channels.
-        outputs: output pixels.
-        out_bursts: bursts that store them.
+    ``covering`` is the share of the tiles of a class that read the whole axis.
     """
 
-    area: Array
-    in_bursts: Array
-    trips: Array
-    outputs: Array
-    out_bursts: Array
+    first: float
+    middle: float
+    body: float
+    last: float
+    total: float
+    covering_first: float
+    covering_middle: float
+    covering_body: float
+    covering_last: float
 
 
-@dataclass(frozen=True)
-class PixelTiling:
-    """Output pixels of a layer cut into tiles.
+class Rows(NamedTuple):
+    """Output rows of one run cut into tiles; ``need`` is how many input rows a full tile takes in the buffer."""
 
-    Attributes:
-        rows, cols: the tiles.
-        groups: tiles of columns in groups of ``pe_pixels``.
-        halo_rows, halo_cols: input rows and columns read.
-        taps: of the kernel.
-        needs: input positions a bank, and groups of output pixels, of a full tile.
-        tables: the classes of tiles of all channels that were asked for so far.
-    """
+    tile: float
+    tiles: float
+    full: float
+    last: float
+    halo: Halo
+    need: float
+    repeats: float
 
-    rows: Split
-    cols: Split
-    groups: Split
-    halo_rows: Halo
-    halo_cols: Halo
-    taps: Array
-    needs: tuple[Array, Array]
-    tables: dict[tuple[int, int], PixelTile] = field(default_factory=dict, repr=False, compare=False)
 
-    @classmethod
-    def of(cls, layers: LayerColumns, engine: Engine, tile_height: Array, tile_width: Array) -> "PixelTiling":
-        """The tiling for tile sizes [candidates, A]."""
-        rows, cols = Split.of(layers.out_height, tile_height), Split.of(layers.out_width, tile_width)
-        groups = cols.groups(engine.pixels)
-        in_rows = (rows.full - 1) * layers.stride + layers.kernel_height
-        in_cols = (cols.full - 1) * layers.stride + layers.kernel_width
-        col_slots = layers.stride * np.ceil(np.ceil(in_cols / layers.stride) / engine.pixels)
-        return cls(
-            rows=rows,
-            cols=cols,
-            groups=groups,
-            halo_rows=Halo.of(rows, layers.in_height, layers.kernel_height, layers.stride, layers.top_padding),
-            halo_cols=Halo.of(cols, layers.in_width, layers.kernel_width, layers.stride, layers.padding),
-            taps=layers.taps,
-            needs=(in_rows * col_slots, rows.full * groups.full),
-        )
+class Cols(NamedTuple):
+    """Output columns cut into tiles; groups are of ``pe_pixels``, ``need`` is words of a row in the ifmap buffer."""
 
-    def tile(self, row: int, col: int, whole_in: bool, whole_out: bool, candidates: NDArray[np.intp]) -> PixelTile:
-        """The tiles of the given classes along rows and columns.
+    tile: float
+    tiles: float
+    full: float
+    last: float
+    full_groups: float
+    last_groups: float
+    halo: Halo
+    need: float
 
-        A tile of all channels is read, or stored, in one burst a row, or in one where its rows are whole; any other in
-        one a pixel.
-        """
-        if (row, col) not in self.tables:
-            self.tables[row, col] = self._table(row, col)
-        table = self.tables[row, col]
-        area, outputs = np.take(table.area, candidates), np.take(table.outputs, candidates)
-        return PixelTile(
-            area=area,
-            in_bursts=np.take(table.in_bursts, candidates) if whole_in else area,
-            trips=np.take(table.trips, candidates),
-            outputs=outputs,
-            out_bursts=np.take(table.out_bursts, candidates) if whole_out else outputs,
-        )
 
-    def _table(self, row: int, col: int) -> PixelTile:
-        in_rows, covering = self.halo_rows.extent[row], self.halo_cols.covering[col]
-        rows, cols = self.rows.at(row), self.cols.at(col)
-        return PixelTile(
-            area=in_rows * self.halo_cols.extent[col],
-            in_bursts=covering + (1 - covering) * in_rows,
-            trips=self.taps * rows * self.groups.at(col),
-            outputs=rows * cols,
-            out_bursts=np.where(self.cols.count == 1, rows.dtype.type(1), rows),
-        )
+@compiled
+def split(extent: float, tile: float) -> Split:
+    """Tiles of ``tile`` units along ``extent``."""
+    count = np.ceil(extent / tile)
+    return Split(count, min(tile, extent), extent - (count - 1) * tile)
 
-    @cached_property
-    def counts(self) -> tuple[Array, Array]:
-        """Tiles along rows and columns, for every candidate."""
-        down, across = np.broadcast_arrays(self.rows.count, self.cols.count)
-        return np.ascontiguousarray(down), np.ascontiguousarray(across)
 
-    @property
-    def count(self) -> Array:
-        """Tiles in all."""
-        return self.rows.count * self.cols.count
+@compiled
+def sum_of(tiles: float, full: float, last: float) -> float:
+    """Over all tiles of an axis."""
+    return (tiles - 1) * full + last
 
-    @property
-    def all_trips(self) -> Array:
-        """Pipeline trips of all tiles for one group of output and one of input channels."""
-        return self.taps * self.rows.total * self.groups.total
 
-    @property
-    def all_outputs(self) -> Array:
-        """Output pixels of all tiles."""
-        return self.rows.total * self.cols.total
+@compiled
+def outputs_of(layer: LayerRecord, engine: EngineRecord, tile: float) -> Outputs:
+    """Output channels in tiles of that size."""
+    cut = split(layer.out_channels, tile)
+    out_unit = engine.rows if layer.writes_map else engine.word
+    full_inputs = last_inputs = lines = 0.0
+    if layer.dense:
+        full_groups, last_groups = np.ceil(cut.full / engine.rows), np.ceil(cut.last / engine.rows)
+        group_bytes = layer.kernel_height * layer.kernel_width * layer.weight_bytes * engine.rows * engine.cols
+        full_weights, last_weights = full_groups * group_bytes, last_groups * group_bytes
+    else:
+        in_unit = engine.line if layer.reads_map else engine.word
+        full_inputs, last_inputs = np.ceil(cut.full / in_unit), np.ceil(cut.last / in_unit)
+        lines = np.ceil(cut.full / engine.line)
+        full_groups, last_groups = np.ceil(cut.full / engine.lanes), np.ceil(cut.last / engine.lanes)
+        full_weights, last_weights = cut.full, cut.last
+        if layer.weightless:
+            full_weights = last_weights = 0.0
+        elif not layer.gate:
+            group_bytes = layer.kernel_height * layer.kernel_width * layer.weight_bytes * engine.lanes
+            full_weights, last_weights = full_groups * group_bytes, last_groups * group_bytes
+    return Outputs(
+        tile,
+        cut.tiles,
+        full_groups,
+        last_groups,
+        np.ceil(cut.full / out_unit),
+        np.ceil(cut.last / out_unit),
+        full_inputs,
+        last_inputs,
+        full_weights,
+        last_weights,
+        np.ceil(cut.full / engine.rows),
+        np.ceil(layer.out_channels / engine.rows),
+        lines,
+    )
 
-    @property
-    def area(self) -> Array:
-        """Input pixels read by all tiles together."""
-        return self.halo_rows.total * self.halo_cols.total
+
+@compiled
+def inputs_of(layer: LayerRecord, engine: EngineRecord, tile: float) -> Inputs:
+    """Input channels in tiles of that size."""
+    if not layer.dense:
+        return Inputs(tile, 1.0, 1.0, 1.0, 0.0, 0.0, 0.0)
+    cut = split(layer.in_channels, tile)
+    unit = engine.line if layer.reads_map else engine.word
+    return Inputs(
+        tile,
+        cut.tiles,
+        np.ceil(cut.full / engine.cols),
+        np.ceil(cut.last / engine.cols),
+        np.ceil(cut.full / unit),
+        np.ceil(cut.last / unit),
+        np.ceil(cut.full / engine.line),
+    )
+
+
+@compiled
+def rows_of(layer: LayerRecord, run: RunRecord, tile: float) -> Rows:
+    """Output rows of a run in tiles of that size."""
+    cut = split(run.out_height, tile)
+    halo = halo_of(cut, run.out_height, run.in_height, layer.kernel_height, layer.stride, run.top_padding)
+    need = (cut.full - 1) * layer.stride + layer.kernel_height
+    return Rows(tile, cut.tiles, cut.full, cut.last, halo, need, run.repeats)
+
+
+@compiled
+def cols_of(layer: LayerRecord, engine: EngineRecord, tile: float) -> Cols:
+    """Output columns in tiles of that size."""
+    cut = split(layer.out_width, tile)
+    halo = halo_of(cut, layer.out_width, layer.in_width, layer.kernel_width, layer.stride, layer.padding)
+    in_cols = (cut.full - 1) * layer.stride + layer.kernel_width
+    return Cols(
+        tile,
+        cut.tiles,
+        cut.full,
+        cut.last,
+        np.ceil(cut.full / engine.pixels),
+        np.ceil(cut.last / engine.pixels),
+        halo,
+        layer.stride * np.ceil(np.ceil(in_cols / layer.stride) / engine.pixels),
+    )
+
+
+@compiled
+def halo_of(cut: Split, out_extent: float, in_extent: float, kernel: float, stride: float, padding: float) -> Halo:
+    """Tile i of T outputs reads (T - 1) * stride + kernel inputs from i * T * stride - padding on, within the map."""
+    count, step = cut.tiles, cut.full * stride
+    total = (out_extent - count) * stride + count * kernel
+    for tile in range(int(min(_BORDER_TILES, count))):
+        total -= _outside_before(tile * step, padding)
+        total -= _outside_beyond(cut, count - 1 - tile, out_extent, in_extent, kernel, stride, padding)
+    covering = covering_first = covering_last = 0.0
+    for tile in range(int(min(_BORDER_TILES + 1, count))):
+        beyond = _end(cut, tile, out_extent, kernel, stride, padding) >= in_extent
+        covers = 1.0 if beyond and tile * step <= padding else 0.0
+        covering += covers
+        covering_first = covers if tile == 0 else covering_first
+    if _end(cut, count - 1, out_extent, kernel, stride, padding) >= in_extent and (count - 1) * step <= padding:
+        covering_last = 1.0
+    first_size = cut.last if count == 1 else cut.full
+    first = (first_size - 1) * stride + kernel - _outside_before(0.0, padding)
+    first -= _outside_beyond(cut, 0.0, out_extent, in_extent, kernel, stride, padding)
+    last = (cut.last - 1) * stride + kernel - _outside_before((count - 1) * step, padding)
+    last -= _outside_beyond(cut, count - 1, out_extent, in_extent, kernel, stride, padding)
+    middle = (total - first - last) / (count - 2) if count > 2 else last
+    body = (total - last) / (count - 1) if count > 1 else last
+    covering_middle = (covering - covering_first - covering_last) / (count - 2) if count > 2 else covering_last
+    covering_body = (covering - covering_last) / (count - 1) if count > 1 else covering_last
+    return Halo(
+        first,
+        middle,
+        body,
+        last,
+        total,
+        covering_first,
+        covering_middle,
+        covering_body,
+        covering_last,
+    )
+
+
+@compiled
+def _outside_before(start: float, padding: float) -> float:
+    return max(padding - start, 0.0)
+
+
+@compiled
+def _end(cut: Split, tile: float, out_extent: float, kernel: float, stride: float, padding: float) -> float:
+    return (min((tile + 1) * cut.full, out_extent) - 1) * stride - padding + kernel
+
+
+@compiled
+def _outside_beyond(
+    cut: Split, tile: float, out_extent: float, in_extent: float, kernel: float, stride: float, padding: float
+) -> float:
+    return max(_end(cut, tile, out_extent, kernel, stride, padding) - in_extent, 0.0)

@@ -7,9 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cost_models.coefficients import Coefficients, LatencyCoefficients, load_coefficients
-from cost_models.layer_columns import LayerColumns, by_kind
-from cost_models.layer_table import PricedCases, price_mapped
-from cost_models.mapping import LoopOrder
+from cost_models.layer_records import LayerRecords
+from cost_models.layer_table import PricedCases, mapping_records, price_mapped
 from cost_models.measurement import OWN_ENGINE, Measurement
 from cost_models.timing_model import FloatArray, Parameter
 from hw_templates.accelerator import AcceleratorColumns
@@ -53,28 +52,19 @@ class ConvEngineModel:
         for name in dict.fromkeys(run.board for run in runs):
             board = load_board(name)
             layers = [(index, ran) for index, run in enumerate(runs) if run.board == name for ran in run.layers]
-            for members in by_kind([ran.layer for _, ran in layers]):
-                chosen = [layers[member] for member in members]
-                mappings = [ran.mapping for _, ran in chosen]
-                accelerators = [runs[index].accelerator for index, _ in chosen]
-                if not all(mappings) or not all(accelerators):
-                    raise InvalidValueError("measurement.engine", runs[0].engine, OWN_ENGINE)
-                groups.append(
-                    _Group(
-                        board,
-                        np.array([index for index, _ in chosen]),
-                        LayerColumns.of([ran.layer for _, ran in chosen]),
-                        AcceleratorColumns.of([a for a in accelerators if a is not None]),
-                        np.array(
-                            [
-                                (m.tile_out_channels, m.tile_in_channels, m.tile_height, m.tile_width)
-                                for m in mappings
-                                if m is not None
-                            ]
-                        ).T,
-                        np.array([m is not None and m.loop_order == LoopOrder.CHANNELS_OUTER for m in mappings]),
-                    )
+            mappings = [ran.mapping for _, ran in layers if ran.mapping is not None]
+            accelerators = [runs[index].accelerator for index, _ in layers]
+            if len(mappings) < len(layers) or not all(accelerators):
+                raise InvalidValueError("measurement.engine", runs[0].engine, OWN_ENGINE)
+            groups.append(
+                _Group(
+                    board,
+                    np.array([index for index, _ in layers]),
+                    LayerRecords.of([ran.layer for _, ran in layers]),
+                    AcceleratorColumns.of([a for a in accelerators if a is not None]),
+                    mapping_records(mappings),
                 )
+            )
         for index, run in enumerate(runs):
             if not run.layers:
                 raise InvalidValueError(f"measurements[{index}].layers", (), f"given for {OWN_ENGINE}")
@@ -83,21 +73,19 @@ class ConvEngineModel:
 
 @dataclass(frozen=True)
 class _Group:
-    """Layers of one kind on one board, with the run that each belongs to."""
+    """Layers on one board, with the run that each belongs to."""
 
     board: Board
     run: NDArray[np.intp]
-    layers: LayerColumns
+    layers: LayerRecords
     accelerators: AcceleratorColumns
-    tiles: NDArray[np.int64]
-    channels_outer: NDArray[np.bool_]
+    mappings: NDArray[np.int64]
 
     def price(self, rows: NDArray[np.intp], coefficients: Coefficients) -> PricedCases:
         return price_mapped(
             self.layers.take(rows),
             self.accelerators.take(rows),
-            self.tiles[:, rows],
-            self.channels_outer[rows],
+            self.mappings[rows],
             self.board,
             coefficients,
         )
@@ -105,7 +93,7 @@ class _Group:
 
 @dataclass(frozen=True)
 class BoundConvEngine:
-    """The runs' layers in groups of one kind and board."""
+    """The runs' layers, by board."""
 
     groups: tuple[_Group, ...]
     runs: int
@@ -136,9 +124,8 @@ class BoundConvEngine:
         theta = np.broadcast_to(theta, (self.runs, len(_NAMES)))
         kinds = {kind: np.zeros(self.runs) for kind in ("compute", "input", "weights", "output", "ddr")}
         for run, priced in self._priced(theta):
-            traffic = priced.traffic
             busy = np.stack(
-                [traffic.trips, traffic.ifmap_words, traffic.weight_words, traffic.ofmap_words, priced.ddr_cycles]
+                [priced.trips, priced.ifmap_words, priced.weight_words, priced.ofmap_words, priced.ddr_cycles]
             )
             busiest = busy.argmax(axis=0)
             for index, kind in enumerate(kinds):

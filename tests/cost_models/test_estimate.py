@@ -91,7 +91,7 @@ def test_only_what_is_wanted_is_priced() -> None:
     part = price_layers(NETWORK.layers, columns, BOARD, PRIOR, wanted)
     for one, other in ((part.latency_cycles, whole.latency_cycles), (part.energy_mj, whole.energy_mj)):
         assert np.array_equal(one, np.where(wanted, other, np.inf))
-    assert np.array_equal(part.tiles, np.where(wanted, whole.tiles, 0))
+    assert np.array_equal(part.mappings, np.where(wanted[:, :, None], whole.mappings, 0))
     assert 0 < part.candidates < whole.candidates
     nothing = price_layers(NETWORK.layers, columns, BOARD, PRIOR, np.zeros_like(wanted))
     assert nothing.candidates == 0

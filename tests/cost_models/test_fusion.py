@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from priced_cases import price_each
 
 from cost_models.block import Block, Option, plans_of
 from cost_models.coefficients import load_coefficients
 from cost_models.fusion import BlockIndex, best_placements, fallbacks
-from cost_models.layer_columns import LayerColumns
-from cost_models.layer_table import PricedCases, price_layers, price_mapped
+from cost_models.layer_table import price_layers
 from cost_models.mapping import LoopOrder, Mapping, enumerate_mappings, split_sizes
 from cost_models.placement import Placement
 from cost_models.simulator import simulate
@@ -59,19 +59,6 @@ BLOCKS = st.builds(
 )
 
 
-def priced(layer: Layer, placement: Placement, mappings: list[Mapping], accelerator: Accelerator) -> PricedCases:
-    """One layer with a placement, and with each of some mappings."""
-    tiles = [(m.tile_out_channels, m.tile_in_channels, m.tile_height, m.tile_width) for m in mappings]
-    return price_mapped(
-        LayerColumns.of([layer] * len(mappings), [placement] * len(mappings)),
-        AcceleratorColumns.of([accelerator] * len(mappings)),
-        np.array(tiles).T,
-        np.array([m.loop_order == LoopOrder.CHANNELS_OUTER for m in mappings]),
-        BOARD,
-        PRIOR,
-    )
-
-
 def every_mapping(layer: Layer, rows: int, accelerator: Accelerator) -> list[Mapping]:
     """All mappings that are considered for a layer, with all heights of a tile that are for bands of so many rows."""
     mappings = {
@@ -107,7 +94,9 @@ def test_a_block_costs_what_the_best_of_all_ways_costs(block: Block, number: int
     for layer, placement in runs:
         rows = max(end - begin for (begin, end), _ in placement.runs(layer))
         mappings = every_mapping(layer, rows, accelerator)
-        cycles[layer, placement] = float(priced(layer, placement, mappings, accelerator).latency_cycles.min())
+        cycles[layer, placement] = float(
+            price_each(layer, mappings, accelerator, BOARD, PRIOR, placement).latency_cycles.min()
+        )
     best = min(sum(cycles.get(run, np.inf) for run in zip(block.layers, way, strict=True)) for way in ways(block))
     index = BlockIndex([block])
     table = index.price(AcceleratorColumns.of([accelerator]), BOARD, PRIOR)
@@ -130,14 +119,14 @@ def test_the_simulator_counts_the_same_band_by_band(block: Block, seed: int) -> 
             mappings = enumerate_mappings(layer, accelerator)
             mapping = mappings[int(rng.integers(len(mappings)))]
             simulated = simulate(layer, mapping, accelerator, BOARD, PRIOR, placement)
-            cases = priced(layer, placement, [mapping], accelerator)
-            assert (cases.traffic.trips[0], cases.traffic.residual_words[0]) == (
+            cases = price_each(layer, [mapping], accelerator, BOARD, PRIOR, placement)
+            assert (cases.trips[0], cases.residual_words[0]) == (
                 simulated.compute_trips,
                 simulated.residual_words,
             )
-            assert cases.traffic.ifmap_words[0] == simulated.ifmap_words
-            assert cases.traffic.weight_words[0] == simulated.weight_words
-            assert cases.traffic.ofmap_words[0] == simulated.ofmap_words
+            assert cases.ifmap_words[0] == simulated.ifmap_words
+            assert cases.weight_words[0] == simulated.weight_words
+            assert cases.ofmap_words[0] == simulated.ofmap_words
             assert cases.latency_cycles[0] == pytest.approx(simulated.latency_cycles, rel=0.1, abs=100)
 
 

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from priced_cases import price_each
 from random_layers import random_layers
 
 from cost_models.coefficients import Coefficients, load_coefficients
-from cost_models.layer_columns import LayerColumns
-from cost_models.layer_table import PricedCases, price_mapped
+from cost_models.layer_table import PricedCases
 from cost_models.mapping import LoopOrder, Mapping, enumerate_mappings
 from cost_models.workload import Layer, Operation
-from hw_templates.accelerator import Accelerator, AcceleratorColumns
+from hw_templates.accelerator import Accelerator
 from hw_templates.accelerator_space import AcceleratorSpace
 from hw_templates.board import load_board
 
@@ -36,15 +36,7 @@ def round_coefficients() -> Coefficients:
 
 
 def priced(layer: Layer, mapping: Mapping, accelerator: Accelerator = ACCELERATOR) -> PricedCases:
-    sizes = (mapping.tile_out_channels, mapping.tile_in_channels, mapping.tile_height, mapping.tile_width)
-    return price_mapped(
-        LayerColumns.of([layer]),
-        AcceleratorColumns.of([accelerator]),
-        np.array(sizes)[:, None],
-        np.array([mapping.loop_order == LoopOrder.CHANNELS_OUTER]),
-        BOARD,
-        round_coefficients(),
-    )
+    return price_each(layer, [mapping], accelerator, BOARD, round_coefficients())
 
 
 def test_one_tile_by_hand() -> None:
@@ -57,13 +49,7 @@ def test_one_tile_by_hand() -> None:
     result = priced(Layer(Operation.CONV, 8, 8, 4, 4, 3, 3, 1, 1), Mapping(8, 8, 4, 4, LoopOrder.PIXELS_OUTER))
     assert result.setup_cycles[0] == 252
     assert result.latency_cycles[0] == 116 + 52 + 60 + 24 + 252
-    traffic = result.traffic
-    assert (traffic.trips[0], traffic.ifmap_words[0], traffic.weight_words[0], traffic.ofmap_words[0]) == (
-        36,
-        16,
-        72,
-        16,
-    )
+    assert (result.trips[0], result.ifmap_words[0], result.weight_words[0], result.ofmap_words[0]) == (36, 16, 72, 16)
     assert result.ddr_bytes[0] == (16 + 72 + 16 + 16 + 8 + 32) * 8
 
 
@@ -72,7 +58,7 @@ def test_weights_of_four_bits_take_half_the_time_to_load() -> None:
     layer = Layer(Operation.CONV, 8, 8, 4, 4, 3, 3, 1, 1, weight_bits=4)
     result = priced(layer, Mapping(8, 8, 4, 4, LoopOrder.PIXELS_OUTER))
     assert result.latency_cycles[0] == 80 + 52 + 60 + 24 + 252
-    assert result.traffic.trips[0] == 36
+    assert result.trips[0] == 36
     assert result.ddr_bytes[0] == (16 + 36 + 16 + 16 + 8 + 32) * 8
 
 
@@ -86,8 +72,8 @@ def test_output_channels_inside_by_hand() -> None:
     result = priced(layer, Mapping(8, 8, 2, 4, LoopOrder.PIXELS_OUTER))
     assert result.latency_cycles[0] == 4 * 116 + 2 * 80 + 6 * 8 + (16 + 16 + 32 + 132 + 64)
     # The ifmap is loaded once a tile of rows, weights in every step.
-    assert result.traffic.ifmap_words[0] == 2 * 12
-    assert result.traffic.weight_words[0] == 4 * 72
+    assert result.ifmap_words[0] == 2 * 12
+    assert result.weight_words[0] == 4 * 72
 
 
 def test_pixels_inside_by_hand() -> None:
@@ -97,8 +83,8 @@ def test_pixels_inside_by_hand() -> None:
     layer = Layer(Operation.CONV, 8, 16, 4, 4, 3, 3, 1, 1)
     result = priced(layer, Mapping(8, 8, 2, 4, LoopOrder.CHANNELS_OUTER))
     assert result.latency_cycles[0] == 116 + 56 + 116 + 3 * 80 + 6 * 8 + (16 + 16 + 32 + 132 + 64)
-    assert result.traffic.ifmap_words[0] == 4 * 12
-    assert result.traffic.weight_words[0] == 2 * 72
+    assert result.ifmap_words[0] == 4 * 12
+    assert result.weight_words[0] == 2 * 72
 
 
 def test_input_channels_inside_by_hand() -> None:
@@ -133,8 +119,8 @@ def test_channelwise_operations(
     layer: Layer, mapping: tuple[int, int, int, int], weight_words: int, trips: int
 ) -> None:
     result = priced(layer, Mapping(*mapping, LoopOrder.PIXELS_OUTER))
-    assert result.traffic.weight_words[0] == weight_words
-    assert result.traffic.trips[0] == trips
+    assert result.weight_words[0] == weight_words
+    assert result.trips[0] == trips
 
 
 @given(random_layers(14, 70), st.integers(0, 2**32 - 1), st.integers(0, 10**6))
@@ -146,11 +132,11 @@ def test_never_faster_than_compute_and_memory_allow(layer: Layer, seed: int, cho
         return
     result = priced(layer, mappings[choice % len(mappings)], accelerator)
     ddr_cycles = result.ddr_bytes[0] / (BOARD.ddr.plan_gb_s * 1e3 / accelerator.clock_mhz)
-    assert result.latency_cycles[0] >= result.traffic.trips[0]
+    assert result.latency_cycles[0] >= result.trips[0]
     assert result.latency_cycles[0] >= ddr_cycles * (1 - 1e-9)
     parallel = (
         accelerator.pe_rows * accelerator.pe_cols
         if layer.operation == Operation.CONV
         else (accelerator.depthwise_lanes)
     )
-    assert result.traffic.trips[0] * parallel * accelerator.pe_pixels >= layer.macs
+    assert result.trips[0] * parallel * accelerator.pe_pixels >= layer.macs

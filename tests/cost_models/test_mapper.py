@@ -7,35 +7,23 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from priced_cases import PRIOR, price_each
 from random_layers import random_layers
 
-from cost_models.coefficients import load_coefficients
-from cost_models.layer_columns import LayerColumns
-from cost_models.layer_table import price_layers, price_mapped
+from cost_models.layer_table import price_layers
 from cost_models.mapping import LoopOrder, Mapping, channel_units, enumerate_mappings
 from cost_models.workload import Layer, Operation
-from hw_templates.accelerator import Accelerator, AcceleratorColumns
+from hw_templates.accelerator import Accelerator
 from hw_templates.accelerator_space import AcceleratorSpace
 from hw_templates.board import load_board
 
 BOARD = load_board("pynq-z2")
-PRIOR = load_coefficients()
-# float32 in the search, float64 for what it finds.
-CLOSE = 1e-5
+CLOSE = 1e-9
 
 
 def least_cycles(layer: Layer, mappings: list[Mapping], accelerator: Accelerator) -> float:
     """The least latency of the mappings, each priced as a case of its own."""
-    tiles = [(m.tile_out_channels, m.tile_in_channels, m.tile_height, m.tile_width) for m in mappings]
-    priced = price_mapped(
-        LayerColumns.of([layer] * len(mappings)),
-        AcceleratorColumns.of([accelerator] * len(mappings)),
-        np.array(tiles).T,
-        np.array([m.loop_order == LoopOrder.CHANNELS_OUTER for m in mappings]),
-        BOARD,
-        PRIOR,
-    )
-    return float(priced.latency_cycles.min())
+    return float(price_each(layer, mappings, accelerator).latency_cycles.min())
 
 
 def fits(mapping: Mapping, layer: Layer, accelerator: Accelerator) -> bool:
@@ -43,7 +31,7 @@ def fits(mapping: Mapping, layer: Layer, accelerator: Accelerator) -> bool:
 
 
 def every_mapping(layer: Layer, accelerator: Accelerator) -> list[Mapping]:
-    """All legal mappings: every tile size along every axis, both loop orders."""
+    """All legal mappings: every tile size along every axis, every loop order."""
     out_unit, in_unit = channel_units(layer, accelerator)
     dense = layer.operation == Operation.CONV
     outs = [out_unit * n for n in range(1, math.ceil(layer.out_channels / out_unit) + 1)]

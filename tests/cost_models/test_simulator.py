@@ -6,30 +6,22 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from priced_cases import PRIOR, price_each
 from random_layers import random_case, random_layers
 
-from cost_models.coefficients import load_coefficients
-from cost_models.layer_columns import LayerColumns
-from cost_models.layer_table import price_mapped
 from cost_models.mapping import LoopOrder, Mapping
 from cost_models.simulator import simulate
 from cost_models.workload import Layer, Operation
-from hw_templates.accelerator import Accelerator, AcceleratorColumns
+from hw_templates.accelerator import Accelerator
 from hw_templates.board import Board, Ddr, load_board
 from hw_templates.errors import MappingError
 
 BOARD = load_board("pynq-z2")
-PRIOR = load_coefficients()
 
 
 def closed_form(layer: Layer, mapping: Mapping, accelerator: Accelerator, board: Board) -> tuple[float, list[int]]:
-    sizes = (mapping.tile_out_channels, mapping.tile_in_channels, mapping.tile_height, mapping.tile_width)
-    channels_outer = np.array([mapping.loop_order == LoopOrder.CHANNELS_OUTER])
-    columns = AcceleratorColumns.of([accelerator])
-    layers = LayerColumns.of([layer])
-    priced = price_mapped(layers, columns, np.array(sizes)[:, None], channels_outer, board, PRIOR)
-    traffic = priced.traffic
-    counts = (traffic.trips, traffic.ifmap_words, traffic.weight_words, traffic.ofmap_words, traffic.residual_words)
+    priced = price_each(layer, [mapping], accelerator, board)
+    counts = (priced.trips, priced.ifmap_words, priced.weight_words, priced.ofmap_words, priced.residual_words)
     return float(priced.latency_cycles[0]), [float(count[0]) for count in counts]
 
 

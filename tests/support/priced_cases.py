@@ -1,0 +1,29 @@
+"""Single layers with given mappings, priced by the closed form."""
+
+from collections.abc import Sequence
+
+from cost_models.coefficients import Coefficients, load_coefficients
+from cost_models.layer_records import LayerRecords
+from cost_models.layer_table import PricedCases, mapping_records, price_mapped
+from cost_models.mapping import Mapping
+from cost_models.placement import IN_MEMORY, Placement
+from cost_models.workload import Layer
+from hw_templates.accelerator import Accelerator, AcceleratorColumns
+from hw_templates.board import Board, load_board
+
+PYNQ_Z2 = load_board("pynq-z2")
+PRIOR = load_coefficients()
+
+
+def price_each(
+    layer: Layer,
+    mappings: Sequence[Mapping],
+    accelerator: Accelerator,
+    board: Board = PYNQ_Z2,
+    coefficients: Coefficients = PRIOR,
+    placement: Placement = IN_MEMORY,
+) -> PricedCases:
+    """A layer with each of some mappings."""
+    layers = LayerRecords.of([layer] * len(mappings), [placement] * len(mappings))
+    columns = AcceleratorColumns.of([accelerator] * len(mappings))
+    return price_mapped(layers, columns, mapping_records(mappings), board, coefficients)
