@@ -1,3 +1,4 @@
+import hashlib
 import os
 import re
 import shutil
@@ -14,15 +15,24 @@ import pytest
 from recorded_progress import RecordedProgress
 from ssh_server import ssh_server
 
+from bitstreams.bitstream import Bitstream, Entry
+from bitstreams.board_names import KERNEL_FILE
 from bitstreams.driver import REPEATS, Engine
 from bitstreams.fabric import Fabric, build_fabric
 from bitstreams.linking import Layout
-from bitstreams.twin_board import TwinBoard
+from bitstreams.reports import Timing, Utilisation
+from bitstreams.store import Store
+from bitstreams.twin import TwinServer
+from bitstreams.twin_bitstream import write_twin_bitstream
+from bitstreams.twin_board import FPGA_MANAGER, TwinBoard
+from codesign.progress import Silent
 from codesign.run import Run, read_json
 from codesign.verbs import deploy as deploy_module
 from codesign.verbs.deploy import DeployRequest, deploy
+from cost_models.coefficients import load_coefficients
 from cost_models.measurement import read_measurements
 from hw_templates import isa
+from hw_templates.board import load_board
 from hw_templates.errors import BoardError, InvalidValueError, StorageError, VerificationError
 from hw_templates.program import read_program
 
@@ -206,6 +216,48 @@ def test_logits_and_counters_that_differ_are_said(run: Run) -> None:
     golden.write_bytes(content)
     with pytest.raises(VerificationError, match="logits of 1 of 359 images differ"):
         deployed(run)
+
+
+def stored(store: Store, run: Run, folder: Path) -> Entry:
+    """The engine's bitstream, as a build would have put it into a store."""
+    digest, board = read_json(run.project / "project.json")["hardware_sha256"], load_board("pynq-z2")
+    bit = write_twin_bitstream(folder, board, digest, 100)
+    bitstream = Bitstream(
+        determined_by={"hardware_sha256": digest},
+        board=board.name,
+        part=board.part,
+        design=f"engine_{digest[:8]}",
+        clock_mhz=100.0,
+        hardware_sha256=digest,
+        accelerator=None,
+        tools={},
+        timing=Timing(),
+        utilisation=Utilisation(),
+        figures=(),
+    )
+    return store.add(bitstream, {"bit": bit.read_bytes(), "hwh": bit.with_suffix(".hwh").read_bytes()}, {})[0]
+
+
+def test_a_board_gets_the_stored_bitstream_of_its_engine_or_none(run: Run, tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    server = TwinServer(TwinBoard(run.project, load_coefficients()), port=0)
+    server.board._files[KERNEL_FILE] = b"Linux version 6.1 armv7l\n"  # does not say that it is a twin
+    request = DeployRequest(f"pynq-z2@127.0.0.1:{server.port}", "remote", repetitions=3)
+    try:
+        with pytest.raises(StorageError, match=r"no bitstream of engine [0-9a-f]{12}; `codesign build .*` makes it"):
+            deploy(run, request, store.folder, Silent())
+        entry = stored(store, run, tmp_path)
+        whole = entry.path("bit").read_bytes()
+        entry.path("bit").write_bytes(whole[:-8])
+        with pytest.raises(StorageError, match=r"\.bit: its content has changed; import or build it again"):
+            deploy(run, request, store.folder, Silent())
+        assert server.board.read_file(f"{FPGA_MANAGER}state") == b"unknown\n"
+        entry.path("bit").write_bytes(whole)
+        deploy(run, request, store.folder, Silent())
+    finally:
+        server.close()
+    record = read_json(run.deployment)
+    assert (record["complete"], record["bitstream"]) == (True, hashlib.sha256(whole).hexdigest())
 
 
 def test_bad_input_is_refused_before_anything_is_reached(run: Run, tmp_path: Path) -> None:
