@@ -27,7 +27,15 @@ _PORTS = ("ifmap_port", "weight_port", "residual_port", "ofmap_port")
 
 
 class EngineTimeoutError(BoardError):
-    """The engine did not finish in time; the board has been configured again and takes another program."""
+    """The engine did not finish in time.
+
+    Attributes:
+        is_usable: whether the board has been configured again and takes another program.
+    """
+
+    def __init__(self, message: str, is_usable: bool) -> None:
+        super().__init__(message)
+        self.is_usable = is_usable
 
 
 @dataclass(frozen=True)
@@ -232,24 +240,51 @@ class Engine:
         Raises:
             As :meth:`run`.
         """
-        self._write_image(0, image)
-        engine_ms, inference_ms, cycles = [], [], None
-        for _ in range(repetitions):
-            self._start(0, REPEATS)
-            engine_ms.append(self._wait() * 1e3 / REPEATS)
+        engine_ms, cycles = self.time_engine(image, repetitions)
+        inference_ms = []
         for _ in range(repetitions):
             begun = time.perf_counter()
             self._write_image(0, image)
-            self._start(0, 1)
-            self._wait()
-            self._logits(0)
+            self._run_once(1)
+            self.result()
             inference_ms.append((time.perf_counter() - begun) * 1e3)
+        return Timing(engine_ms, np.array(inference_ms), self.clock_mhz, cycles)
+
+    def time_engine(self, image: bytes, repetitions: int) -> tuple[npt.NDArray[np.float64], int | None]:
+        """[repetitions] milliseconds that the engine alone takes for an image, and a twin's simulated cycles.
+
+        A twin runs the image once: its cycles are the same every time.
+
+        Raises:
+            As :meth:`run`.
+        """
+        self._write_image(0, image)
         if self.twin:
+            self._run_once(1)
             offset = registers.offset_of("cycles")
             low, high = (self.session.read(self._addresses.identity + offset + 4 * word) for word in (0, 1))
             cycles = low | high << 32
-            engine_ms = [cycles / self.clock_mhz / 1e3] * repetitions
-        return Timing(np.array(engine_ms), np.array(inference_ms), self.clock_mhz, cycles)
+            return np.full(repetitions, cycles / self.clock_mhz / 1e3), cycles
+        seconds = np.array([self._run_once(REPEATS) for _ in range(repetitions)])
+        return seconds * 1e3 / REPEATS, None
+
+    def _run_once(self, repeats: int) -> float:
+        """Seconds of one start, which nothing interrupts: an engine that runs writes to memory."""
+        self._start(0, repeats)
+        try:
+            return self._wait()
+        except KeyboardInterrupt:
+            with contextlib.suppress(BoardError):
+                self._wait()
+            raise
+
+    def result(self) -> bytes:
+        """First pixel of the last map that :meth:`time_engine` made, int8 as bytes.
+
+        Raises:
+            As :meth:`run`.
+        """
+        return self._logits(0)
 
     def repeat(self, image: bytes) -> int:
         """Run one image as often as one start does; returns how often.
@@ -258,8 +293,7 @@ class Engine:
             As :meth:`run`.
         """
         self._write_image(0, image)
-        self._start(0, REPEATS)
-        self._wait()
+        self._run_once(REPEATS)
         return REPEATS
 
     def close(self) -> None:
@@ -289,8 +323,8 @@ class Engine:
             try:
                 self._configure()
             except BoardError as error:
-                raise BoardError(f"{reason}, and configuring it again failed: {error}") from error
-            raise EngineTimeoutError(f"{reason}; it has been configured again, check the program")
+                raise EngineTimeoutError(f"{reason}, and configuring it again failed: {error}", False) from error
+            raise EngineTimeoutError(f"{reason}; it has been configured again, check the program", True)
         return seconds
 
     def _logits(self, slot: int) -> bytes:

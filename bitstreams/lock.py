@@ -1,6 +1,8 @@
 """Only one process at a time where two would spoil each other's work."""
 
 import fcntl
+import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,12 +23,28 @@ def exclusive(path: Path, what: str, wait: bool) -> Iterator[None]:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        file = path.open("a")
+        try:
+            # To hold a lock file that another user made, reading it is enough and often all that is allowed.
+            descriptor = os.open(path, os.O_RDONLY)
+        except FileNotFoundError:
+            descriptor = os.open(path, os.O_RDONLY | os.O_CREAT, 0o666)
     except OSError as error:
         raise StorageError(f"{path}: cannot be written ({error.strerror or error}); free or unlock it") from error
-    with file:
+    with os.fdopen(descriptor) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError as error:
             raise StorageError(f"{path}: {what} is in use by another process; wait for it or stop it") from error
+        yield
+
+
+@contextmanager
+def board_claim(where: str) -> Iterator[None]:
+    """Keep other processes of this machine, whoever's they are, from the board at that address meanwhile.
+
+    Raises:
+        StorageError: another process is at work on it.
+    """
+    name = "".join(letter if letter.isalnum() or letter in ".-" else "_" for letter in where)
+    with exclusive(Path(tempfile.gettempdir()) / f"codesign-board-{name}.lock", f"the board at {where}", wait=False):
         yield

@@ -99,6 +99,10 @@ def set_start(session: Session, control: int) -> float:
     return started
 
 
-def lost(where: str, reason: str) -> BoardError:
+class ConnectionLostError(BoardError):
+    """Nobody answers any more, or not yet; a connection made later may find the board again."""
+
+
+def lost(where: str, reason: str) -> ConnectionLostError:
     """The error of a connection that broke."""
-    return BoardError(f"{where}: {reason}; see that the board is on and reachable, then run the command again")
+    return ConnectionLostError(f"{where}: {reason}; see that the board is on and reachable, then run the command again")

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from codesign.cli_bitstreams import StoreFolder
 from codesign.console import session
 
 calibrate_app = typer.Typer(
@@ -78,3 +79,34 @@ def plan(
         from codesign.verbs.calibration_plan import plan as verb
 
         verb(board, budget, known, project, out, progress)
+
+
+@calibrate_app.command()
+def run(
+    board: Annotated[str, typer.Option(help="BOARD@[USER@]HOST[:PORT]; without a host: this board, or a twin here.")],
+    plan: Annotated[Path, typer.Option(help="File of `codesign calibrate plan`.")],
+    project: Annotated[Path, typer.Option(help="Emitted project of the engine, for example runs/digits/project.")],
+    out: Annotated[Path, typer.Option(help="File of measurements, which is added to and never changed.")],
+    via: Annotated[
+        str,
+        typer.Option(help="ssh: stock PYNQ; remote: PYNQ.remote; local: on the board itself; twin: the engine by g++."),
+    ] = "ssh",
+    repetitions: Annotated[
+        int, typer.Option(min=1, help="How often each run is timed; a twin simulates it once.")
+    ] = 20,
+    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds that one start may take.")] = 10.0,
+    insecure_remote: Annotated[
+        bool, typer.Option("--insecure-remote", help="Reach PYNQ.remote, which has no password, beyond this machine.")
+    ] = False,
+    store: StoreFolder = None,
+) -> None:
+    """Measure a plan on one loaded bitstream. Stopped in whatever way, it goes on where it was.
+
+    Example: codesign calibrate run --board pynq-z2@192.168.2.99 --plan plan.json --project my/project --out board.jsonl
+    """
+    with session() as progress:
+        from codesign.verbs.calibration_run import CampaignRequest, measure_plan
+        from codesign.verbs.reach import Reach
+
+        reach = Reach.of(board, via, insecure_remote)
+        measure_plan(CampaignRequest(reach, plan, project, out, repetitions, timeout, store), progress)

@@ -5,7 +5,6 @@ a value in another unit is an unknown field and not a wrong number.
 """
 
 import json
-import os
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import MISSING, asdict, dataclass, field, fields
@@ -14,9 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from cost_models.mapping import LoopOrder, Mapping
+from cost_models.placement import IN_MEMORY, Placement
 from cost_models.workload import Activation, Layer, Operation
 from hw_templates.accelerator import Accelerator
 from hw_templates.errors import CodesignError, InvalidValueError, StorageError
+from hw_templates.json_lines import append_lines, read_lines
 
 SCHEMA = 1
 OWN_ENGINE = "conv_engine"
@@ -25,11 +26,36 @@ _DIGEST_LENGTH = 64
 
 @dataclass(frozen=True)
 class MeasuredLayer:
-    """A layer that ran: its shape, the function applied to its results, and how it was cut, where known."""
+    """A layer that ran: its shape, the function applied to its results, how it was cut, where known, and where its maps
+    were."""
 
     layer: Layer
     activation: Activation = Activation.IDENTITY
     mapping: Mapping | None = None
+    placement: Placement = IN_MEMORY
+
+    @classmethod
+    def from_dict(cls, prefix: str, values: Any) -> "MeasuredLayer":
+        """The record of a parsed object, which messages call ``prefix``.
+
+        Raises:
+            CodesignError: a field is missing or unknown, or breaks a rule.
+        """
+        _check_fields(prefix, cls, values)
+        layer, mapping, placement = values["layer"], values.get("mapping"), values.get("placement", {})
+        if isinstance(layer, dict) and "operation" in layer:
+            layer = {**layer, "operation": _member(f"{prefix}.layer.operation", Operation, layer["operation"])}
+        if isinstance(mapping, dict) and "loop_order" in mapping:
+            order = _member(f"{prefix}.mapping.loop_order", LoopOrder, mapping["loop_order"])
+            mapping = {**mapping, "loop_order": order}
+        if isinstance(placement, dict) and "bands" in placement:
+            placement = {**placement, "bands": _bands(f"{prefix}.placement.bands", placement["bands"])}
+        return cls(
+            layer=_record(f"{prefix}.layer", Layer, layer),
+            activation=_member(f"{prefix}.activation", Activation, values.get("activation", Activation.IDENTITY)),
+            mapping=None if mapping is None else _record(f"{prefix}.mapping", Mapping, mapping),
+            placement=_record(f"{prefix}.placement", Placement, placement),
+        )
 
 
 @dataclass(frozen=True)
@@ -136,6 +162,7 @@ class Measurement:
             if ran.mapping is None:
                 raise InvalidValueError(f"measurement.layers[{index}].mapping", None, f"given for {OWN_ENGINE}")
             ran.mapping.check(ran.layer, self.accelerator)
+            ran.placement.check(ran.layer, self.accelerator)
 
     def as_dict(self) -> dict[str, Any]:
         """The record as JSON holds it."""
@@ -161,7 +188,9 @@ class Measurement:
             **{
                 **given,
                 "latency_ms": _record("measurement.latency_ms", Percentiles, given["latency_ms"]),
-                "layers": tuple(_measured_layer(i, entry) for i, entry in enumerate(layers)),
+                "layers": tuple(
+                    MeasuredLayer.from_dict(f"measurement.layers[{i}]", entry) for i, entry in enumerate(layers)
+                ),
                 "accelerator": None if accelerator is None else Accelerator.from_dict(accelerator),
             }
         )
@@ -197,19 +226,14 @@ def _record(prefix: str, record: type, values: Any) -> Any:
         raise InvalidValueError(prefix, values, f"an object of the right types ({error})") from error
 
 
-def _measured_layer(index: int, values: Any) -> MeasuredLayer:
-    prefix = f"measurement.layers[{index}]"
-    _check_fields(prefix, MeasuredLayer, values)
-    layer, mapping = values["layer"], values.get("mapping")
-    if isinstance(layer, dict) and "operation" in layer:
-        layer = {**layer, "operation": _member(f"{prefix}.layer.operation", Operation, layer["operation"])}
-    if isinstance(mapping, dict) and "loop_order" in mapping:
-        mapping = {**mapping, "loop_order": _member(f"{prefix}.mapping.loop_order", LoopOrder, mapping["loop_order"])}
-    return MeasuredLayer(
-        layer=_record(f"{prefix}.layer", Layer, layer),
-        activation=_member(f"{prefix}.activation", Activation, values.get("activation", Activation.IDENTITY)),
-        mapping=None if mapping is None else _record(f"{prefix}.mapping", Mapping, mapping),
-    )
+def _bands(name: str, values: Any) -> tuple[tuple[int, int], ...]:
+    try:
+        bands = tuple((begin, end) for begin, end in values)
+    except (TypeError, ValueError):
+        bands = ((-1, -1),)
+    if any(type(row) is not int or row < 0 for band in bands for row in band):
+        raise InvalidValueError(name, values, "a list of pairs of rows, first and end")
+    return bands
 
 
 def _member(name: str, enumeration: Any, value: object) -> Any:
@@ -227,14 +251,7 @@ def read_measurements(paths: Sequence[Path]) -> tuple[Measurement, ...]:
     found: dict[str, str] = {}
     records = []
     for path in paths:
-        try:
-            text = path.read_text()
-        except (OSError, UnicodeDecodeError) as error:
-            raise StorageError(f"{path}: cannot be read ({error})") from error
-        lines = text.splitlines()
-        if lines and not text.endswith("\n") and _is_unfinished(lines[-1]):
-            lines.pop()
-        for number, line in enumerate(lines, start=1):
+        for number, line in enumerate(read_lines(path), start=1):
             place = f"{path}:{number}"
             try:
                 record = Measurement.from_dict(json.loads(line, parse_constant=_refuse_constant))
@@ -256,15 +273,6 @@ def _refuse_constant(text: str) -> None:
     raise ValueError(f"{text} is no measured value")
 
 
-def _is_unfinished(line: str | bytes) -> bool:
-    """Whether a line that no other follows was cut off while it was written."""
-    try:
-        json.loads(line)
-    except ValueError:
-        return True
-    return False
-
-
 def _line(record: Measurement) -> str:
     return json.dumps(record.as_dict(), sort_keys=True, allow_nan=False)
 
@@ -277,20 +285,4 @@ def append_measurements(path: Path, records: Iterable[Measurement]) -> None:
     Raises:
         StorageError: the file cannot be written.
     """
-    text = "".join(_line(record) + "\n" for record in records)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("a+b") as file:
-            file.seek(0)
-            content = file.read()
-            whole = content.rfind(b"\n") + 1
-            if whole < len(content):
-                if _is_unfinished(content[whole:]):
-                    file.truncate(whole)
-                else:
-                    text = "\n" + text
-            file.write(text.encode())
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError as error:
-        raise StorageError(f"{path}: cannot be written ({error.strerror or error})") from error
+    append_lines(path, map(_line, records))

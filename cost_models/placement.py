@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from cost_models.workload import Layer, Workload
+from cost_models.workload import Layer, Node
 from hw_templates import isa
 from hw_templates.accelerator import Accelerator, axi_bytes, map_banks
 from hw_templates.errors import InvalidValueError, MappingError
@@ -103,38 +103,38 @@ def ring_rows(reader: Layer, band_height: int) -> int:
     return min(reader.in_height, (band_height - 1) * reader.stride + reader.kernel_height)
 
 
-def check_groups(workload: Workload, placements: Sequence[Placement]) -> None:
-    """Say whether layers that are to run together can.
+def check_groups(nodes: Sequence[Node], placements: Sequence[Placement]) -> None:
+    """Say whether layers of a program that are to run together can.
 
     Raises:
-        InvalidValueError: a group goes beyond the network or is too large for the engine, a member does not read the
+        InvalidValueError: a group goes beyond the program or is too large for the engine, a member does not read the
             one before, or bands are not those of the group.
     """
     first = 0
-    while first < len(workload):
+    while first < len(nodes):
         size = max(1, placements[first].group_layers)
         members = range(first, first + size)
-        if members.stop > len(workload) or size > isa.MAX_GROUP_LAYERS:
+        if members.stop > len(nodes) or size > isa.MAX_GROUP_LAYERS:
             raise InvalidValueError(
-                f"{workload.nodes[first].name}.group_layers",
+                f"{nodes[first].name}.group_layers",
                 size,
                 f"at most {isa.MAX_GROUP_LAYERS}, and no more than there are",
             )
         expected: tuple[tuple[Rows, ...], ...] = ((),)
         if placements[first].group_layers:
             last = placements[members.stop - 1].bands
-            layers = tuple(workload.layers[member] for member in members)
+            layers = tuple(nodes[member].layer for member in members)
             expected = band_rows(layers, last[0][1] - last[0][0] if last else layers[-1].out_height)
         for member, bands in zip(members, expected, strict=True):
-            node, placement = workload.nodes[member], placements[member]
+            node, placement = nodes[member], placements[member]
             if placement.bands != bands:
                 raise InvalidValueError(f"{node.name}.bands", placement.bands, f"{bands}, those of its group")
-            if member > first and (node.ifmap != workload.nodes[member - 1].name or placement.group_layers):
+            if member > first and (node.ifmap != nodes[member - 1].name or placement.group_layers):
                 raise InvalidValueError(f"{node.name}.ifmap", node.ifmap, "the result of the layer before in its group")
         first += size
 
 
-def map_halves(workload: Workload, placements: Sequence[Placement]) -> tuple[int, ...]:
+def map_halves(nodes: Sequence[Node], placements: Sequence[Placement]) -> tuple[int, ...]:
     """Half of the map memory that each layer reads; what it leaves there goes to the other.
 
     Raises:
@@ -142,7 +142,7 @@ def map_halves(workload: Workload, placements: Sequence[Placement]) -> tuple[int
     """
     held: list[tuple[str, int] | None] = [None, None]
     halves = []
-    for node, placement in zip(workload, placements, strict=True):
+    for node, placement in zip(nodes, placements, strict=True):
         half = 0
         if placement.ifmap_ring:
             wanted = (node.ifmap, placement.ifmap_ring)

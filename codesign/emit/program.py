@@ -19,6 +19,8 @@ from hw_templates.errors import InvalidValueError, UnsupportedLayerError
 from hw_templates.program import Program
 
 Int8Array = npt.NDArray[np.int8]
+MapShapes = dict[str, tuple[int, int, int]]
+"""Channels, height and width of maps by name."""
 
 _OPERATION_CODES = {
     Operation.CONV: isa.OperationCode.CONV,
@@ -115,28 +117,37 @@ def compile_program(
     """Compile ``network`` with one mapping a layer for ``accelerator``, and one placement unless all layers run alone.
 
     Raises:
+        As :func:`compile_layers`.
+    """
+    first = network.layers[0].node.layer
+    image = {IMAGE: (first.in_channels, first.in_height, first.in_width)}
+    return compile_layers(network.layers, image, mappings, accelerator, placements)
+
+
+def compile_layers(
+    layers: Sequence[QuantisedLayer],
+    given: MapShapes,
+    mappings: Sequence[Mapping],
+    accelerator: Accelerator,
+    placements: Sequence[Placement] = (),
+) -> Program:
+    """Compile layers that read each other's maps and those ``given``, which together are the program's image.
+
+    The given maps lie one behind the other, each from where the weight port can read it.
+
+    Raises:
         UnsupportedLayerError: a layer has more channels than the engine's parameter memory.
         InvalidValueError: not one mapping or placement a layer, or placements that do not go together.
         MappingError: a tile or a map does not fit the accelerator's buffers.
     """
-    placements = placements or [IN_MEMORY] * len(network.layers)
-    for name, values in (("mappings", mappings), ("placements", placements)):
-        if len(values) != len(network.layers):
-            raise InvalidValueError(name, len(values), f"one for each of the {len(network.layers)} layers")
-    for quantised, mapping, placement in zip(network.layers, mappings, placements, strict=True):
-        layer = quantised.node.layer
-        if layer.out_channels > isa.MAX_CHANNELS:
-            raise UnsupportedLayerError(
-                f"{quantised.node.name}.out_channels: the engine has at most {isa.MAX_CHANNELS}, "
-                f"got {layer.out_channels}"
-            )
-        mapping.check(layer, accelerator)
-        placement.check(layer, accelerator)
-    check_groups(network.workload, placements)
-    halves = map_halves(network.workload, placements)
+    placements = placements or [IN_MEMORY] * len(layers)
+    _check_layers(layers, mappings, accelerator, placements)
+    nodes = [quantised.node for quantised in layers]
+    check_groups(nodes, placements)
+    halves = map_halves(nodes, placements)
 
-    word, aligned = int(axi_bytes(accelerator)), accelerator.weight_port_words
-    descriptors = np.zeros(len(network.layers), dtype=isa.DESCRIPTOR)
+    word = int(axi_bytes(accelerator))
+    descriptors = np.zeros(len(layers), dtype=isa.DESCRIPTOR)
     blocks: list[Int8Array] = []
     end = descriptors.nbytes // word
 
@@ -146,23 +157,29 @@ def compile_program(
         start, end = end, end + content.nbytes // word
         return start
 
-    for record, quantised, mapping in zip(descriptors, network.layers, mappings, strict=True):
+    for record, quantised, mapping in zip(descriptors, layers, mappings, strict=True):
         record["parameter_word"] = place(pack_parameters(quantised, accelerator))
         record["table_word"] = place(quantised.table)
         if quantised.weight is not None:
             record["weight_word"] = place(pack_weights(quantised.node.layer, quantised.weight, mapping, accelerator))
 
     counter_word = end
-    first = network.layers[0].node.layer
-    # The weight port reads gates, which are maps.
-    maps = {IMAGE: _aligned(counter_word + len(network.layers) * isa.COUNTERS.itemsize // word, aligned)}
-    end = maps[IMAGE] + map_words(first.in_channels, first.in_height, first.in_width, accelerator)
-    image_words = end - maps[IMAGE]
-    for index, (record, quantised, mapping) in enumerate(zip(descriptors, network.layers, mappings, strict=True)):
+    end = counter_word + len(layers) * isa.COUNTERS.itemsize // word
+    maps: dict[str, int] = {}
+
+    def place_map(name: str, shape: tuple[int, int, int]) -> None:
+        nonlocal end
+        # The weight port reads gates, which are maps.
+        maps[name] = aligned(end, accelerator.weight_port_words)
+        end = maps[name] + map_words(*shape, accelerator)
+
+    for name, shape in given.items():
+        place_map(name, shape)
+    image_word = min(maps.values())
+    image_words = end - image_word
+    for index, (record, quantised, mapping) in enumerate(zip(descriptors, layers, mappings, strict=True)):
         layer = quantised.node.layer
-        maps[quantised.node.name] = _aligned(end, aligned)
-        end = maps[quantised.node.name]
-        end += map_words(layer.out_channels, layer.out_height, layer.out_width, accelerator)
+        place_map(quantised.node.name, (layer.out_channels, layer.out_height, layer.out_width))
         record["counter_word"] = counter_word + index * isa.COUNTERS.itemsize // word
         _describe(record, quantised, mapping, maps)
         record["ifmap_ring"], record["ofmap_ring"] = placements[index].ifmap_ring, placements[index].ofmap_ring
@@ -177,13 +194,34 @@ def compile_program(
         axi_bytes=word,
         arena_words=end,
         program_word=0,
-        layer_count=len(network.layers),
-        image_word=maps[IMAGE],
+        layer_count=len(layers),
+        image_word=image_word,
         image_words=image_words,
-        logits_word=maps[network.layers[-1].node.name],
-        logits_count=network.layers[-1].node.layer.out_channels,
+        logits_word=maps[layers[-1].node.name],
+        logits_count=layers[-1].node.layer.out_channels,
         counter_word=counter_word,
     )
+
+
+def _check_layers(
+    layers: Sequence[QuantisedLayer],
+    mappings: Sequence[Mapping],
+    accelerator: Accelerator,
+    placements: Sequence[Placement],
+) -> None:
+    """Refuse what :func:`compile_layers` says, but for placements that do not go together."""
+    for name, values in (("mappings", mappings), ("placements", placements)):
+        if len(values) != len(layers):
+            raise InvalidValueError(name, len(values), f"one for each of the {len(layers)} layers")
+    for quantised, mapping, placement in zip(layers, mappings, placements, strict=True):
+        layer = quantised.node.layer
+        if layer.out_channels > isa.MAX_CHANNELS:
+            raise UnsupportedLayerError(
+                f"{quantised.node.name}.out_channels: the engine has at most {isa.MAX_CHANNELS}, "
+                f"got {layer.out_channels}"
+            )
+        mapping.check(layer, accelerator)
+        placement.check(layer, accelerator)
 
 
 def _describe(record: np.void, quantised: QuantisedLayer, mapping: Mapping, maps: dict[str, int]) -> None:
@@ -208,7 +246,7 @@ def _describe(record: np.void, quantised: QuantisedLayer, mapping: Mapping, maps
         record["residual_shift"] = quantised.residual_shift
 
 
-def _aligned(place: int, words: int) -> int:
+def aligned(place: int, words: int) -> int:
     """The first place from ``place`` on that is a multiple of so many words."""
     return -(-place // words) * words
 

@@ -1,8 +1,6 @@
 """``codesign calibrate plan``: which layers and mappings to measure on a board."""
 
-import json
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -17,18 +15,17 @@ from cost_models.calibration_record import load_calibration
 from cost_models.engines import engine_model
 from cost_models.mapping import enumerate_mappings
 from cost_models.measurement import OWN_ENGINE, MeasuredLayer, Measurement, Percentiles
+from cost_models.plan_file import RunPlan, write_plan
 from cost_models.planning import plan as choose
 from cost_models.planning import prior_of
 from cost_models.resources import estimate_resources, excess
 from hw_templates.accelerator import Accelerator
 from hw_templates.accelerator_space import AcceleratorSpace
-from hw_templates.atomic_file import write_text_atomically
 from hw_templates.board import Board, load_board
 from hw_templates.errors import InvalidValueError
 
 _SPACE, _SUBNETS, _LAYERS, _MAPPINGS = "ofa-mbv3-w1.0", 12, 60, 3
 _ACCELERATORS = 4000
-_FORMAT = 1
 
 
 def plan(board: str, budget: int, known: str | None, project: Path | None, out: Path, progress: Progress) -> None:
@@ -53,14 +50,7 @@ def plan(board: str, budget: int, known: str | None, project: Path | None, out: 
         update(0.1, f"{len(candidates)} candidates")
         chosen = choose(model, candidates, posterior, budget)
     runs = [candidates[index] for index in chosen.chosen]
-    record = {
-        "plan": _FORMAT,
-        "board": board,
-        "accelerator": accelerator.as_dict(),
-        "runs": [asdict(run.layers[0]) for run in runs],
-        "deviations": list(chosen.deviations),
-    }
-    write_text_atomically(out, json.dumps(record, indent=1) + "\n")
+    write_plan(out, RunPlan(board, accelerator, tuple(run.layers for run in runs), chosen.deviations))
     progress.say(f"uncertainty of {len(candidates)} candidates' latency: {chosen.deviations[0]:.1%} before")
     for run, deviation in zip(runs, chosen.deviations[1:], strict=True):
         mapping = run.layers[0].mapping

@@ -4,7 +4,7 @@ import hashlib
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -19,15 +19,12 @@ from bitstreams.driver import Engine, Hardware, Timing
 from bitstreams.power import INTERVAL_S, Energy, PowerLog, energy_of, hwmon_reader, read_meter
 from bitstreams.runner_session import RunnerSession
 from bitstreams.session import Session
-from bitstreams.target import VIAS, Target, open_session, parse_target
-from bitstreams.twin_bitstream import write_twin_bitstream
 from codesign.emit.project import RECORD
 from codesign.progress import Progress
 from codesign.run import Run, claiming, read_json, write_json, wrong_content
 from codesign.supernet.data import Split
-from codesign.verbs.bitstreams import open_store
 from codesign.verbs.context import recorded_training
-from cost_models.coefficients import load_coefficients
+from codesign.verbs.reach import Reach, bitstream_for, claimed
 from cost_models.measurement import OWN_ENGINE, MeasuredLayer, Measurement, Percentiles, append_measurements
 from hw_templates import isa
 from hw_templates.accelerator import Accelerator
@@ -83,19 +80,21 @@ def deploy(run: Run, request: DeployRequest, store: Path | None, progress: Progr
 
     What the board did before an error is recorded.
     """
-    if request.via not in VIAS:
-        raise InvalidValueError("via", request.via, f"one of {', '.join(VIAS)}")
-    target = parse_target(request.board)
-    emitted = _emitted(run)
-    if target.board.name != emitted.record["board"]:
-        raise InvalidValueError("board", target.board.name, f"{emitted.record['board']}, which the project is for")
+    reach = Reach.of(request.board, request.via, request.insecure_remote)
+    emitted, board = _emitted(run), reach.target.board
+    if board.name != emitted.record["board"]:
+        raise InvalidValueError("board", board.name, f"{emitted.record['board']}, which the project is for")
     digest = emitted.record["hardware_sha256"]
-    hardware = Hardware(target.board, digest, emitted.accelerator.clock_mhz)
-    with _reached(run, request, target, progress) as session, tempfile.TemporaryDirectory() as folder:
-        bit = _bitstream(run, session, hardware, Path(folder), store)
+    hardware = Hardware(board, digest, emitted.accelerator.clock_mhz)
+    with (
+        claimed(reach, run.project, progress) as place,
+        closing(place.open()) as session,
+        tempfile.TemporaryDirectory() as folder,
+    ):
+        bit = bitstream_for(session, hardware, Path(folder), store)
         engine = Engine(session, hardware, bit, request.timeout_s)
         where = f"twin, {session.where}" if engine.twin else session.where
-        progress.say(f"deploy     {target.board.name} ({where}): engine {digest[:12]} at {engine.clock_mhz:.4g} MHz")
+        progress.say(f"deploy     {board.name} ({where}): engine {digest[:12]} at {engine.clock_mhz:.4g} MHz")
         source = _power_source(session, request.power)
         bitstream, energy = hashlib.sha256(bit.read_bytes()).hexdigest(), None
         with _kept(run) as had:
@@ -140,42 +139,6 @@ def _emitted(run: Run) -> _Emitted:
     kept = {"board": board, "hardware_sha256": digest, "program_sha256": program_digest, "predicted": predicted}
     images = [content[start : start + size] for start in range(0, len(content), size)]
     return _Emitted(kept, program, accelerator, images, golden, trips, labels[:count])
-
-
-@contextmanager
-def _reached(run: Run, request: DeployRequest, target: Target, progress: Progress) -> Iterator[Session]:
-    with ExitStack() as stack:
-        via, place = request.via, target
-        if via == "twin" and target.host is None:
-            from bitstreams.twin import LOOPBACK, TwinServer
-            from bitstreams.twin_board import TwinBoard
-
-            with progress.stage("twin") as update:
-                update(0.0, "compiling the engine")
-                server = TwinServer(TwinBoard(run.project, load_coefficients()), port=0)
-            stack.callback(server.close)
-            place = Target(target.board, LOOPBACK, server.port)
-        session = open_session(place, "remote" if via == "twin" else via, request.insecure_remote)
-        stack.callback(session.close)
-        yield session
-
-
-def _bitstream(run: Run, session: Session, hardware: Hardware, folder: Path, store: Path | None) -> Path:
-    """The .bit to load: of a twin, one that it takes; of a board, the stored one with the project's engine."""
-    if b"codesign twin" in (session.read_file("/proc/version") or b""):
-        clock_mhz = hardware.board.ps.fabric_clock(hardware.clock_mhz)[1]
-        return write_twin_bitstream(folder, hardware.board, hardware.hardware_sha256, clock_mhz)
-    opened = open_store(store)
-    for entry in reversed(opened.entries()):
-        if entry.bitstream.hardware_sha256 == hardware.hardware_sha256:
-            problems = opened.verify(entry)
-            if problems:
-                raise StorageError(f"{entry.folder}: {problems[0]}; import or build it again")
-            return entry.path("bit")
-    raise StorageError(
-        f"{opened.folder}: no bitstream of engine {hardware.hardware_sha256[:12]}; `codesign build {run.folder}` "
-        "makes it"
-    )
 
 
 @contextmanager

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from cost_models.coefficients import Coefficients, LatencyCoefficients, load_coefficients
 from cost_models.layer_records import LayerRecords
 from cost_models.layer_table import PricedCases, mapping_records, price_mapped
-from cost_models.measurement import OWN_ENGINE, Measurement
+from cost_models.measurement import OWN_ENGINE, MeasuredLayer, Measurement
 from cost_models.timing_model import FloatArray, Parameter
-from hw_templates.accelerator import AcceleratorColumns
+from hw_templates.accelerator import Accelerator, AcceleratorColumns
 from hw_templates.board import Board, load_board
 from hw_templates.errors import InvalidValueError
 
@@ -60,7 +60,7 @@ class ConvEngineModel:
                 _Group(
                     board,
                     np.array([index for index, _ in layers]),
-                    LayerRecords.of([ran.layer for _, ran in layers]),
+                    LayerRecords.of([ran.layer for _, ran in layers], [ran.placement for _, ran in layers]),
                     AcceleratorColumns.of([a for a in accelerators if a is not None]),
                     mapping_records(mappings),
                 )
@@ -131,6 +131,26 @@ class BoundConvEngine:
             for index, kind in enumerate(kinds):
                 kinds[kind] += np.bincount(run, np.where(busiest == index, busy[index], 0), minlength=self.runs)
         return {**kinds, "overhead": self._of(theta) - sum(kinds.values())}
+
+
+def stated_counters(layers: Sequence[MeasuredLayer], accelerator: Accelerator, board: Board) -> dict[str, FloatArray]:
+    """[layers] of each of the engine's counters that the shapes alone determine, by its name in the program format.
+
+    Raises:
+        InvalidValueError: a layer has no mapping.
+    """
+    mappings = [ran.mapping for ran in layers if ran.mapping is not None]
+    if len(mappings) < len(layers):
+        raise InvalidValueError("layers.mapping", None, f"given for {OWN_ENGINE}")
+    records = LayerRecords.of([ran.layer for ran in layers], [ran.placement for ran in layers])
+    accelerators = AcceleratorColumns.of([accelerator] * len(layers))
+    priced = price_mapped(records, accelerators, mapping_records(mappings), board, load_coefficients())
+    return {
+        "compute_trips": priced.trips,
+        "ifmap_words": priced.ifmap_words,
+        "weight_words": priced.weight_words,
+        "ofmap_words": priced.ofmap_words,
+    }
 
 
 def with_latency(coefficients: Coefficients, theta: FloatArray) -> Coefficients:

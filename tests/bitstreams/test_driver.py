@@ -43,6 +43,7 @@ def test_logits_and_counters_are_those_of_the_reference_and_the_cost_model(
         assert engine.twin
         assert engine.clock_mhz == pytest.approx(100)
         timing = engine.time(images_of(project)[0], 2)
+        assert engine.result() == golden_of(project)[0]
     assert timing.cycles is not None
     assert timing.engine_ms == pytest.approx([timing.cycles / 1e5] * 2)
 

@@ -1,10 +1,11 @@
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 
-from bitstreams.lock import exclusive
+from bitstreams.lock import board_claim, exclusive
 from hw_templates.errors import StorageError
 
 HOLDER = """
@@ -42,3 +43,22 @@ def test_a_lock_that_cannot_be_made_is_named(tmp_path: Path) -> None:
         exclusive(tmp_path / "file/lock", "it", wait=True),
     ):
         pass
+
+
+def test_a_board_is_claimed_by_its_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with board_claim("[fe80::1]:22/x"), board_claim("10.0.0.2"):
+        with (
+            pytest.raises(StorageError, match=r"the board at 10\.0\.0\.2 is in use by another process"),
+            board_claim("10.0.0.2"),
+        ):
+            pass
+        assert {path.parent for path in tmp_path.rglob("*")} == {tmp_path}
+
+
+def test_a_lock_file_of_another_user_is_held_without_writing_it(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    path.touch()
+    path.chmod(0o444)
+    with exclusive(path, "it", wait=False):
+        assert path.read_bytes() == b""

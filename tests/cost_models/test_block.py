@@ -69,8 +69,8 @@ def test_every_option_of_every_plan_can_run() -> None:
                 for _ in range(30):
                     chosen = [part[int(rng.integers(len(part)))] for part in plan.parts]
                     placements = [placement for some in chosen for placement in some]
-                    check_groups(workload, placements)
-                    map_halves(workload, placements)
+                    check_groups(workload.nodes, placements)
+                    map_halves(workload.nodes, placements)
 
 
 def test_the_depthwise_map_stays_for_all_readers_or_for_none() -> None:

@@ -84,24 +84,24 @@ def group(band: int) -> list[Placement]:
 
 def test_a_group_is_checked_as_a_whole() -> None:
     workload, (first, second, last) = chain(), group(3)
-    check_groups(workload, [first, second, last])
-    assert map_halves(workload, [first, second, last]) == (0, 1, 0)
+    check_groups(workload.nodes, [first, second, last])
+    assert map_halves(workload.nodes, [first, second, last]) == (0, 1, 0)
     wrong = Placement(second.ifmap_ring, 0, second.bands[:-1])
     with pytest.raises(InvalidValueError, match=r"b\.bands: must be .* those of its group"):
-        check_groups(workload, [first, wrong, last])
+        check_groups(workload.nodes, [first, wrong, last])
     with pytest.raises(
         InvalidValueError, match=r"c\.group_layers: must be at most 4, and no more than there are, got 2"
     ):
-        check_groups(workload, [first, second, Placement(group_layers=2)])
+        check_groups(workload.nodes, [first, second, Placement(group_layers=2)])
     beside = Workload((*workload.nodes[:2], Node("c", Layer(Operation.CONV, 16, 8, 8, 6), "a")))
     rows = band_rows(beside.layers[1:], 8)
     with pytest.raises(InvalidValueError, match=r"c\.ifmap: must be the result of the layer before in its group"):
-        check_groups(beside, [IN_MEMORY, Placement(0, 8, rows[0], 2), Placement(8, 0, rows[1])])
+        check_groups(beside.nodes, [IN_MEMORY, Placement(0, 8, rows[0], 2), Placement(8, 0, rows[1])])
 
 
 def test_a_map_that_is_not_there_cannot_be_read() -> None:
     workload, (first, second, last) = chain(), group(8)
     with pytest.raises(InvalidValueError, match=r"b\.ifmap_ring: must be 0 where a is not"):
-        map_halves(workload, [IN_MEMORY, second, last])
+        map_halves(workload.nodes, [IN_MEMORY, second, last])
     with pytest.raises(InvalidValueError, match=r"c\.ifmap_ring: must be 0 where b is not"):
-        map_halves(workload, [first, second, Placement(ifmap_ring=8)])
+        map_halves(workload.nodes, [first, second, Placement(ifmap_ring=8)])

@@ -9,9 +9,10 @@ from cost_models.engines.conv_engine import ConvEngineModel, with_latency
 from cost_models.estimate import price_mappings
 from cost_models.mapping import enumerate_mappings
 from cost_models.measurement import MeasuredLayer, Measurement, Percentiles
+from cost_models.placement import IN_MEMORY, Placement, band_rows
 from cost_models.simulator import simulate
 from cost_models.timing_model import measured_cycles
-from cost_models.workload import Layer, Node, Operation, Workload
+from cost_models.workload import Activation, Layer, Node, Operation, Workload
 from hw_templates.accelerator import Accelerator
 from hw_templates.board import load_board
 from hw_templates.errors import InvalidValueError
@@ -133,3 +134,29 @@ def test_a_run_that_lists_no_layers() -> None:
     whole = replace(simulated_runs(1, 5)[0], layers=(), network="all of it")
     with pytest.raises(InvalidValueError, match=r"measurements\[0\]\.layers: must be given for conv_engine"):
         MODEL.bind([whole])
+
+
+def test_layers_that_stay_on_chip_take_what_the_simulator_says() -> None:
+    accelerator = replace(ACCELERATOR, map_kib=32)
+    layers = (
+        Layer(Operation.CONV, 16, 64, 14, 14),
+        Layer(Operation.DEPTHWISE, 64, 64, 14, 14, 3, 3, 1, 1),
+        Layer(Operation.CONV, 64, 16, 14, 14, residual=True),
+    )
+    bands = band_rows(layers, 1)
+    placements = (Placement(0, 3, bands[0], 3), Placement(3, 1, bands[1]), Placement(1, 0, bands[2]))
+    mappings = [
+        max(enumerate_mappings(layer, accelerator), key=lambda m: m.tile_height * m.tile_width) for layer in layers
+    ]
+    ran = [MeasuredLayer(*each) for each in zip(layers, [Activation.IDENTITY] * 3, mappings, placements, strict=True)]
+    run = replace(simulated_runs(1, 6)[0], accelerator=accelerator, layers=tuple(ran))
+    theta = np.log([[getattr(PRIOR.latency, parameter.name) for parameter in MODEL.parameters]])
+    simulated = [
+        simulate(layer, mapping, accelerator, BOARD, PRIOR, placement).latency_cycles
+        for layer, mapping, placement in zip(layers, mappings, placements, strict=True)
+    ]
+    start = PRIOR.latency.start_cycles
+    assert MODEL.bind([run]).cycles(theta)[0] - start == pytest.approx(sum(simulated), rel=0.02)
+    alone = replace(run, layers=tuple(replace(each, placement=IN_MEMORY) for each in ran))
+    # Each band is set up anew.
+    assert MODEL.bind([alone]).cycles(theta)[0] - start < 0.8 * sum(simulated)

@@ -1,0 +1,150 @@
+"""Layers as a program of their own, with random data: what is run to take their time.
+
+A layer reads the map of the one before it where that stays on chip or both run in one group, and otherwise a map of its
+own, which the program's image holds beside gates and maps that are added.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from codesign.emit.convolve import Maps
+from codesign.emit.integer_reference import after_table, before_table
+from codesign.emit.program import MapShapes, aligned, compile_layers, pack_map
+from codesign.emit.quantise import weight_shape
+from codesign.emit.quantised_network import QuantisedLayer
+from cost_models.measurement import MeasuredLayer
+from cost_models.workload import Node, Operation
+from hw_templates.accelerator import Accelerator, axi_bytes
+from hw_templates.errors import InvalidValueError
+from hw_templates.program import Program
+
+_SPREAD_PRODUCT = 2.0**12
+"""Typical product of a random pixel and a random weight of 8 bits."""
+_SPREAD_PIXEL = 2.0**6
+
+
+@dataclass(frozen=True)
+class RandomProgram:
+    """A program, the image that it reads, and the first pixel of its result, int8 as bytes."""
+
+    program: Program
+    image: bytes
+    first_pixel: bytes
+
+
+def random_program(layers: Sequence[MeasuredLayer], accelerator: Accelerator, seed: int) -> RandomProgram:
+    """Compile layers with random weights and maps; equal arguments give equal bytes.
+
+    Raises:
+        InvalidValueError: no layer, one without a mapping, or placements that do not go together.
+        UnsupportedLayerError, MappingError: the engine cannot run them.
+    """
+    if not layers or layers[-1].placement.ofmap_ring:
+        raise InvalidValueError("layers", len(layers), "at least one, the last of which writes to memory")
+    rng = np.random.default_rng(seed)
+    quantised = [_random_layer(node, rng) for node in _nodes(layers)]
+    given = _given([layer.node for layer in quantised])
+    mappings = [ran.mapping for ran in layers if ran.mapping is not None]
+    program = compile_layers(quantised, given, mappings, accelerator, [ran.placement for ran in layers])
+    maps = {name: rng.integers(-128, 128, (1, *shape)).astype(np.int8) for name, shape in given.items()}
+    return RandomProgram(program, _image(maps, program, accelerator), _first_pixel(quantised, maps))
+
+
+def _nodes(layers: Sequence[MeasuredLayer]) -> list[Node]:
+    nodes: list[Node] = []
+    in_group = 0
+    for index, ran in enumerate(layers):
+        layer, follows = ran.layer, in_group > 0 or ran.placement.ifmap_ring > 0
+        in_group = max(in_group, ran.placement.group_layers) - 1
+        if follows:
+            before = layers[index - 1].layer if index else None
+            shape = (before.out_channels, before.out_height, before.out_width) if before else None
+            if shape != (layer.in_channels, layer.in_height, layer.in_width):
+                raise InvalidValueError(f"layers[{index}].layer", layer, f"one that reads a map of shape {shape}")
+        nodes.append(
+            Node(
+                name=f"layer{index}",
+                layer=layer,
+                ifmap=f"layer{index - 1}" if follows else f"ifmap{index}",
+                gate=f"gate{index}" if layer.operation == Operation.SCALE else None,
+                residual=f"residual{index}" if layer.residual else None,
+            )
+        )
+    return nodes
+
+
+def _given(nodes: Sequence[Node]) -> MapShapes:
+    """Shapes of the maps that no layer makes."""
+    made = {node.name for node in nodes}
+    given: MapShapes = {}
+    for node in nodes:
+        layer = node.layer
+        shapes = {
+            "ifmap": (layer.in_channels, layer.in_height, layer.in_width),
+            "gate": (layer.out_channels, 1, 1),
+            "residual": (layer.out_channels, layer.out_height, layer.out_width),
+        }
+        given |= {producer: shapes[role] for role, producer in node.reads if producer not in made}
+    return given
+
+
+def _random_layer(node: Node, rng: np.random.Generator) -> QuantisedLayer:
+    """A layer whose sums mostly fit int8 once they are rescaled."""
+    layer, shape = node.layer, weight_shape(node)
+    most = 2 ** (layer.weight_bits - 1) - 1
+    weight = None if shape is None else rng.integers(-most, most + 1, shape).astype(np.int8)
+    spread = _SPREAD_PIXEL if layer.operation.is_pool else _SPREAD_PRODUCT * 2.0 ** (layer.weight_bits - 8)
+    terms = layer.macs / (layer.out_height * layer.out_width * layer.out_channels)
+    shift = 15 + max(0, round(math.log2(spread * math.sqrt(terms) / _SPREAD_PIXEL)))
+    channels = layer.out_channels
+    return QuantisedLayer(
+        node=node,
+        weight=weight,
+        bias=np.zeros(channels, np.int32),
+        multiplier=np.full(channels, 2**15, np.int32),
+        shift=np.full(channels, shift, np.int32),
+        table=np.arange(-128, 128).astype(np.int8),
+        residual_multiplier=2**15 if layer.residual else 0,
+        residual_shift=15 if layer.residual else 1,
+    )
+
+
+def _image(maps: dict[str, npt.NDArray[np.int8]], program: Program, accelerator: Accelerator) -> bytes:
+    image = np.zeros(program.image_words * int(axi_bytes(accelerator)), np.int8)
+    word = 0
+    for values in maps.values():
+        word = aligned(word, accelerator.weight_port_words)
+        packed = pack_map(values, accelerator)[0]
+        image[word * program.axi_bytes :][: len(packed)] = packed
+        word += len(packed) // program.axi_bytes
+    return image.tobytes()
+
+
+def _first_pixel(layers: Sequence[QuantisedLayer], maps: dict[str, npt.NDArray[np.int8]]) -> bytes:
+    """What the last layer makes of its first window, with all layers whose maps it hangs on."""
+    first = len(layers) - 1
+    while layers[first].node.ifmap not in maps:
+        first -= 1
+    chain, known = list(layers[first:]), dict[str, Maps](maps)
+    if len(chain) == 1:
+        chain = [_cropped(chain[0], known)]
+    for layer in chain:
+        reads = {role: known[producer] for role, producer in layer.node.reads}
+        known[layer.node.name] = after_table(layer, before_table(layer, reads), reads)
+    pixel: bytes = known[layers[-1].node.name][0, :, 0, 0].tobytes()
+    return pixel
+
+
+def _cropped(layer: QuantisedLayer, maps: dict[str, Maps]) -> QuantisedLayer:
+    """The layer on the corner of its maps that its first pixel reads; ``maps`` are cut to it."""
+    node, shape = layer.node, layer.node.layer
+    rows, cols = min(shape.in_height, shape.kernel_height), min(shape.in_width, shape.kernel_width)
+    corner = replace(shape, in_height=rows, in_width=cols)
+    maps[node.ifmap] = maps[node.ifmap][:, :, :rows, :cols]
+    if node.residual is not None:
+        maps[node.residual] = maps[node.residual][:, :, : corner.out_height, : corner.out_width]
+    return replace(layer, node=replace(node, layer=corner))

@@ -1,0 +1,164 @@
+"""A campaign on disk: what was measured, what failed and why, and what is still to do.
+
+Beside the measurements, BOARD.jsonl, lies BOARD.failures.jsonl: every connection lost during a run, and every run that
+is not tried again. Whoever wants it tried again removes its lines.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+
+from bitstreams.lock import exclusive
+from cost_models.measurement import MeasuredLayer, Measurement, append_measurements, read_measurements
+from cost_models.plan_file import RunPlan
+from hw_templates.errors import CodesignError, InvalidValueError, StorageError
+from hw_templates.json_lines import append_lines, read_lines
+
+LOSSES = 3
+"""Connections that may get lost during one run before that is blamed for it."""
+_DIGITS = 12
+
+Layers = tuple[MeasuredLayer, ...]
+
+
+class Failure(StrEnum):
+    """What may go wrong with a run: only a connection may get lost without the run's doing."""
+
+    LOST = "lost"
+    HANG = "hang"
+    WRONG = "wrong"
+
+
+@dataclass
+class Campaign:
+    """What is known of the runs of a plan on one bitstream.
+
+    Attributes:
+        plan: what to run.
+        path: file of measurements.
+        measured: those that stand in it.
+        losses: how often the connection was lost during each run.
+        skipped: runs that are not tried again.
+    """
+
+    plan: RunPlan
+    path: Path
+    measured: list[Measurement] = field(default_factory=list)
+    losses: dict[Layers, int] = field(default_factory=dict)
+    skipped: set[Layers] = field(default_factory=set)
+
+    @property
+    def failures(self) -> Path:
+        """File of what failed."""
+        return self.path.with_suffix(".failures.jsonl")
+
+    @property
+    def todo(self) -> list[Layers]:
+        """Runs of the plan that are neither measured nor skipped, in its order."""
+        done = {run.layers for run in self.measured} | self.skipped
+        return [layers for layers in self.plan.runs if layers not in done]
+
+    @property
+    def skipped_of_plan(self) -> int:
+        """How many runs of the plan are skipped."""
+        return sum(layers in self.skipped for layers in self.plan.runs)
+
+    def check_bitstream(self, bitstream: str) -> None:
+        """Refuse to mix runs of two bitstreams.
+
+        Raises:
+            InvalidValueError: the file holds runs of another one.
+        """
+        for run in self.measured:
+            if run.bitstream != bitstream:
+                other = "none" if run.bitstream is None else run.bitstream[:_DIGITS]
+                expected = f"{other}, whose runs {self.path} holds; name another file for this one"
+                raise InvalidValueError("bitstream", bitstream[:_DIGITS], expected)
+
+    def check_clock(self, clock_mhz: float) -> None:
+        """Refuse to mix runs at two clocks.
+
+        Raises:
+            InvalidValueError: the file holds runs at another one.
+        """
+        for run in self.measured:
+            if abs(run.clock_mhz / clock_mhz - 1) > 1e-3:
+                expected = f"{run.clock_mhz:.4g}, as of the runs that {self.path} holds; name another file"
+                raise InvalidValueError("clock_mhz", f"{clock_mhz:.4g}", expected)
+
+    def add(self, run: Measurement) -> None:
+        """Keep a measurement, at once.
+
+        Raises:
+            StorageError: the file cannot be written.
+        """
+        append_measurements(self.path, [run])
+        self.measured.append(run)
+
+    def fail(self, layers: Layers, kind: Failure, error: CodesignError) -> bool:
+        """Keep what went wrong with a run, at once; whether it is skipped from now on.
+
+        Raises:
+            StorageError: the file cannot be written.
+        """
+        record = {
+            "kind": kind,
+            "error": str(error),
+            "at": datetime.now(UTC).isoformat(timespec="seconds"),
+            "layers": [asdict(ran) for ran in layers],
+        }
+        append_lines(self.failures, [json.dumps(record)])
+        self._count(layers, kind)
+        return layers in self.skipped
+
+    def _count(self, layers: Layers, kind: Failure) -> None:
+        if kind == Failure.LOST:
+            self.losses[layers] = self.losses.get(layers, 0) + 1
+        if kind != Failure.LOST or self.losses[layers] >= LOSSES:
+            self.skipped.add(layers)
+
+    def read(self) -> None:
+        """Take up what an earlier process left, however that ended.
+
+        Raises:
+            StorageError: a file cannot be read, or holds something else than runs on the plan's board and engine.
+        """
+        if self.path.exists() and read_lines(self.path):
+            self.measured = list(read_measurements([self.path]))
+        for run in self.measured:
+            if (run.board, run.accelerator) != (self.plan.board, self.plan.accelerator):
+                raise StorageError(
+                    f"{self.path}: holds runs of another engine or board ({run.board}); name another file"
+                )
+        if self.failures.exists():
+            for layers, kind in _read_failures(self.failures):
+                self._count(layers, kind)
+
+
+def _read_failures(path: Path) -> Iterator[tuple[Layers, Failure]]:
+    for number, line in enumerate(read_lines(path), start=1):
+        place = f"{path}:{number}"
+        try:
+            record = json.loads(line)
+            layers: Sequence[object] = record["layers"]
+            run = tuple(MeasuredLayer.from_dict(f"layers[{index}]", ran) for index, ran in enumerate(layers))
+            yield run, Failure(record["kind"])
+        except (ValueError, KeyError, TypeError, CodesignError) as error:
+            raise StorageError(f"{place}: is no failure of a run ({error}); remove the line") from error
+
+
+@contextmanager
+def opened(plan: RunPlan, path: Path) -> Iterator[Campaign]:
+    """The campaign whose measurements go to a file, which no other process writes to meanwhile.
+
+    Raises:
+        StorageError: another process does, or the files cannot be read or are of something else.
+    """
+    with exclusive(path.with_name(f".{path.name}.lock"), f"the campaign of {path.name}", wait=False):
+        campaign = Campaign(plan, path)
+        campaign.read()
+        yield campaign

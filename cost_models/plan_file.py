@@ -1,0 +1,89 @@
+"""Which runs to measure on which board and accelerator, as a file."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from cost_models.measurement import MeasuredLayer
+from hw_templates.accelerator import Accelerator
+from hw_templates.atomic_file import write_text_atomically
+from hw_templates.errors import CodesignError, InvalidValueError, StorageError
+
+FORMAT = 2
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """Runs to measure, each a few layers that one start runs; see :mod:`codesign.emit.random_program`.
+
+    Attributes:
+        board: its name.
+        accelerator: the engine on it.
+        runs: in the order in which they were chosen.
+        deviations: what is left open of all candidates before and after each, see :class:`cost_models.planning.Plan`.
+
+    Raises:
+        CodesignError: a run is empty, stands twice, or cannot run on the accelerator.
+    """
+
+    board: str
+    accelerator: Accelerator
+    runs: tuple[tuple[MeasuredLayer, ...], ...]
+    deviations: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.runs:
+            raise InvalidValueError("plan.runs", (), "at least one")
+        seen: set[tuple[MeasuredLayer, ...]] = set()
+        for index, layers in enumerate(self.runs):
+            if not layers or layers in seen:
+                raise InvalidValueError(f"plan.runs[{index}]", "a second time" if layers else (), "one that is new")
+            seen.add(layers)
+            for ran in layers:
+                if ran.mapping is None:
+                    raise InvalidValueError(f"plan.runs[{index}].mapping", None, "given")
+                ran.mapping.check(ran.layer, self.accelerator)
+                ran.placement.check(ran.layer, self.accelerator)
+
+
+def write_plan(path: Path, plan: RunPlan) -> None:
+    """Write a plan.
+
+    Raises:
+        StorageError: the file cannot be written.
+    """
+    record = {
+        "plan": FORMAT,
+        "board": plan.board,
+        "accelerator": plan.accelerator.as_dict(),
+        "deviations": list(plan.deviations),
+    }
+    head = ",\n".join(f" {json.dumps(name)}: {json.dumps(value)}" for name, value in record.items())
+    runs = ",\n".join(f"  {json.dumps([asdict(ran) for ran in layers])}" for layers in plan.runs)
+    write_text_atomically(path, f'{{\n{head},\n "runs": [\n{runs}\n ]\n}}\n')
+
+
+def read_plan(path: Path) -> RunPlan:
+    """The plan in a file.
+
+    Raises:
+        StorageError: it cannot be read or is none.
+    """
+    try:
+        record = json.loads(path.read_text())
+        if record["plan"] != FORMAT:
+            raise InvalidValueError("plan", record["plan"], f"{FORMAT}, the format that is known; plan again")
+        return RunPlan(
+            board=str(record["board"]),
+            accelerator=Accelerator.from_dict(record["accelerator"]),
+            runs=tuple(
+                tuple(MeasuredLayer.from_dict(f"plan.runs[{index}][{place}]", ran) for place, ran in enumerate(layers))
+                for index, layers in enumerate(record["runs"])
+            ),
+            deviations=tuple(float(value) for value in record["deviations"]),
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        what = str(error) if isinstance(error, OSError | ValueError) else f"{type(error).__name__}: {error}"
+        raise StorageError(f"{path}: is no plan ({what}); `codesign calibrate plan` makes one") from error
+    except CodesignError as error:
+        raise StorageError(f"{path}: {error}") from error
