@@ -82,7 +82,11 @@ def _mobile(supernet: MobileSupernet) -> Iterator[_Convolution]:
 
 def _resnet(supernet: ResNetSupernet) -> Iterator[_Convolution]:
     stem = (("stem_first", "0", "first"), ("stem_residual", "1.conv", "residual"), ("stem_last", "2", "last"))
-    places = [(ours, f"input_stem.{official}", f"stem.{node}") for ours, official, node in stem]
+    places = [
+        (ours, f"input_stem.{official}", f"stem.{node}")
+        for ours, official, node in stem
+        if getattr(supernet, ours) is not None
+    ]
     for index, block in enumerate(supernet.blocks):
         assert isinstance(block, ElasticBottleneck)
         parts = {"reduce": "conv1", "convolve": "conv2", "project": "conv3", "shortcut": "downsample"}

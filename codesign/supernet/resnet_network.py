@@ -41,8 +41,8 @@ class ElasticBottleneck(nn.Module):
         super().__init__()
         self.position = position
         name, epsilon = position.name, space.batch_norm_epsilon
-        width = space.stage_channels(position.stage, space.widths[-1])
-        self.inner_channels = tuple(bottleneck_channels(width, expand) for expand in space.expands)
+        width = space.stage_channels(position.stage, space.choices[f"stage{position.stage + 1}.width"][-1])
+        self.inner_channels = tuple(bottleneck_channels(width, expand) for expand in space.choices[f"{name}.expand"])
         middle = self.inner_channels[-1]
         self.reduce = NormalisedConvolution(f"{name}.reduce", in_channels, middle, 1, 1, epsilon)
         self.convolve = NormalisedConvolution(f"{name}.convolve", middle, middle, 3, position.stride, epsilon)
@@ -80,15 +80,18 @@ class ResNetSupernet(Supernet):
     def __init__(self, space: ResNetSpace) -> None:
         super().__init__()
         self.space = space
-        epsilon, widest = space.batch_norm_epsilon, space.widths[-1]
-        middle, width = space.stem_mid_channels(widest), space.stem_channels(widest)
+        epsilon, choices = space.batch_norm_epsilon, space.choices
+        middle = space.stem_mid_channels(choices["stem.mid_width"][-1])
+        width = space.stem_channels(choices["stem.width"][-1])
         self.stem_first = NormalisedConvolution("stem.first", space.image_channels, middle, 3, 2, epsilon)
-        self.stem_residual = NormalisedConvolution("stem.residual", middle, middle, 3, 1, epsilon)
+        self.stem_residual = None
+        if choices["stem.depth"][-1]:
+            self.stem_residual = NormalisedConvolution("stem.residual", middle, middle, 3, 1, epsilon)
         self.stem_last = NormalisedConvolution("stem.last", middle, width, 3, 1, epsilon)
         self.blocks = nn.ModuleList()
         for position in space.positions:
             self.blocks.append(ElasticBottleneck(position, space, width))
-            width = space.stage_channels(position.stage, widest)
+            width = space.stage_channels(position.stage, choices[f"stage{position.stage + 1}.width"][-1])
         self.classifier = ElasticConvolution(width, space.num_classes, bias=True)
 
     def present_blocks(self, subnet: ResNetSubnet) -> Iterator[tuple[ElasticBottleneck, int, float]]:
@@ -107,7 +110,7 @@ class ResNetSupernet(Supernet):
         middle, stem = self.space.stem_mid_channels(subnet.stem.mid_width), subnet.stem
         images = images.contiguous(memory_format=torch.channels_last)
         features = functional.relu(self.stem_first(images, middle, normalise))
-        if stem.depth:
+        if stem.depth and self.stem_residual is not None:
             features = features + functional.relu(self.stem_residual(features, middle, normalise))
         features = functional.relu(self.stem_last(features, self.space.stem_channels(stem.width), normalise))
         features = functional.max_pool2d(features, 3, 2, 1)
@@ -123,7 +126,7 @@ class ResNetSupernet(Supernet):
         stem = subnet.stem
         middle, width = self.space.stem_mid_channels(stem.mid_width), self.space.stem_channels(stem.width)
         parts = dict([self.stem_first.part(self.space.image_channels, middle)])
-        if stem.depth:
+        if stem.depth and self.stem_residual is not None:
             parts |= dict([self.stem_residual.part(middle, middle)])
         parts |= dict([self.stem_last.part(middle, width)])
         for module, out_channels, expand in self.present_blocks(subnet):

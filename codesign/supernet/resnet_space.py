@@ -1,7 +1,7 @@
 """Spaces of bottleneck networks: ResNet50D as in the published OFA-ResNet50D."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -124,6 +124,7 @@ class ResNetSpace(Space):
         stages: see there.
         widths: factors of the channels, chosen apart for both parts of the stem and for each stage.
         expands: bottleneck channels per output channel, chosen for each block.
+        fixed: (name, choice) of what has that one choice only.
 
     Raises:
         InvalidValueError: a field breaks a rule.
@@ -134,6 +135,7 @@ class ResNetSpace(Space):
     widths: tuple[float, ...]
     expands: tuple[float, ...]
     batch_norm_epsilon: float = 1e-5
+    fixed: tuple[tuple[str, Choice], ...] = ()
 
     def __post_init__(self) -> None:
         for field in ("image_channels", "num_classes", "stem_width"):
@@ -144,6 +146,9 @@ class ResNetSpace(Space):
         check_choices("space.resolutions", self.resolutions, 32)
         check_choices("space.widths", self.widths, 0.01)
         check_choices("space.expands", self.expands, 0.01)
+        for name, choice in self.fixed:
+            if choice not in self._free_choices.get(name, ()):
+                raise InvalidValueError("space.fixed", (name, choice), "a name and one of its choices")
 
     @property
     def halvings(self) -> int:
@@ -176,6 +181,10 @@ class ResNetSpace(Space):
     @cached_property
     def choices(self) -> dict[str, tuple[Choice, ...]]:
         """See :class:`Space`: the resolution and the stem; then width and depth of each stage, and its blocks."""
+        return self._free_choices | {name: (choice,) for name, choice in self.fixed}
+
+    @cached_property
+    def _free_choices(self) -> dict[str, tuple[Choice, ...]]:
         choices: dict[str, tuple[Choice, ...]] = {
             "resolution": self.resolutions,
             "stem.depth": (0, 1),
@@ -187,6 +196,18 @@ class ResNetSpace(Space):
             choices |= {f"{name}.width": self.widths, f"{name}.depth": stage.depths}
             choices |= {f"{name}.block{block + 1}.expand": self.expands for block in range(stage.depths[-1])}
         return choices
+
+    def only(self, subnet: Subnet) -> "ResNetSpace":
+        """See :class:`Space`."""
+        self.check(subnet)
+        stages = (replace(stage, depths=(depth,)) for stage, depth in zip(self.stages, subnet.depths, strict=True))
+        return replace(
+            self,
+            name=f"{self.name}-only",
+            resolutions=(subnet.resolution,),
+            stages=tuple(stages),
+            fixed=tuple(subnet.values().items()),
+        )
 
     def build(self, values: Mapping[str, Choice]) -> ResNetSubnet:
         """See :class:`Space`."""

@@ -106,13 +106,13 @@ class Space(ABC):
             InvalidValueError: the table has not that form.
         """
 
+    @abstractmethod
     def only(self, subnet: Subnet) -> "Space":
         """The space that holds nothing but this subnet, to be trained alone.
 
         Raises:
-            InvalidValueError: the subnet is not of this space, or no subnet of its family can be taken out.
+            InvalidValueError: the subnet is not of this space.
         """
-        raise InvalidValueError("subnet", subnet, f"of another family than that of space {self.name}")
 
     @cached_property
     def genes(self) -> tuple[tuple[str, tuple[Choice, ...]], ...]:

@@ -9,8 +9,7 @@ from torch import Tensor
 from codesign.supernet.elastic_network import Supernet
 from codesign.supernet.mobile_space import MobileSpace, MobileSubnet
 from codesign.supernet.network import build_supernet
-from codesign.supernet.space import Subnet
-from hw_templates.errors import InvalidValueError
+from codesign.supernet.space import Space, Subnet
 
 
 @torch.no_grad()
@@ -18,18 +17,14 @@ def specialised_weights(supernet: Supernet, subnet: Subnet) -> Mapping[str, Tens
     """State of a supernet of ``space.only(subnet)`` that computes what the subnet does in its supernet.
 
     Raises:
-        InvalidValueError: the subnet is not of the space, or not of inverted-residual blocks.
+        InvalidValueError: the subnet is not of the space.
     """
-    space = supernet.space
-    alone = space.only(subnet)
-    if not (isinstance(space, MobileSpace) and isinstance(alone, MobileSpace) and isinstance(subnet, MobileSubnet)):
-        raise InvalidValueError("subnet", subnet, "of inverted-residual blocks")
+    supernet.space.check(subnet)
     # Without a choice of bits, parts are the weights themselves rather than what they are rounded to.
-    source = build_supernet(_of_8_bits(space))
+    space, subnet = _of_8_bits(supernet.space, subnet)
+    source, target = build_supernet(space), build_supernet(space.only(subnet))
     source.load_state_dict(supernet.state_dict())
-    target = build_supernet(_of_8_bits(alone))
-    blocks = tuple(tuple(dataclasses.replace(block, weight_bits=8) for block in stage) for stage in subnet.stages)
-    taken = source.parts(dataclasses.replace(subnet, stages=blocks)).values()
+    taken = source.parts(subnet).values()
     for part, mine in zip(taken, target.parts(target.space.largest()).values(), strict=True):
         mine.weight.copy_(part.weight)
         if mine.bias is not None and part.bias is not None:
@@ -41,7 +36,9 @@ def specialised_weights(supernet: Supernet, subnet: Subnet) -> Mapping[str, Tens
     return target.state_dict()
 
 
-def _of_8_bits(space: MobileSpace) -> MobileSpace:
-    return dataclasses.replace(
-        space, stages=tuple(dataclasses.replace(stage, weight_bits=(8,)) for stage in space.stages)
-    )
+def _of_8_bits(space: Space, subnet: Subnet) -> tuple[Space, Subnet]:
+    if not (isinstance(space, MobileSpace) and isinstance(subnet, MobileSubnet)):
+        return space, subnet
+    stages = tuple(dataclasses.replace(stage, weight_bits=(8,)) for stage in space.stages)
+    blocks = tuple(tuple(dataclasses.replace(block, weight_bits=8) for block in stage) for stage in subnet.stages)
+    return dataclasses.replace(space, stages=stages), dataclasses.replace(subnet, stages=blocks)

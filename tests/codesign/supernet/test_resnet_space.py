@@ -75,6 +75,8 @@ def test_positions_describe_the_blocks():
         (lambda: dataclasses.replace(SMALL, stages=()), "space.stages"),
         (lambda: dataclasses.replace(SMALL, widths=(1.0, 0.5)), "space.widths"),
         (lambda: dataclasses.replace(SMALL, expands=()), "space.expands"),
+        (lambda: dataclasses.replace(SMALL, fixed=(("stage1.width", 0.75),)), "space.fixed"),
+        (lambda: dataclasses.replace(SMALL, fixed=(("stage3.width", 1.0),)), "space.fixed"),
         (lambda: dataclasses.replace(SMALL, resolutions=(16,)), "space.resolutions"),
         (lambda: BottleneckStage(0, 1, (1,)), "stage.width"),
         (lambda: BottleneckStage(8, 3, (1,)), "stage.stride"),

@@ -3,10 +3,13 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from reference_ofa import activate, reference_supernet
+from small_families import SMALL_RESNET
 
 from codesign.supernet.lowering import lower
 from codesign.supernet.network import build_supernet, count_parameters
-from codesign.supernet.spaces import CIFAR10, DIGITS, OFA_RESNET50D
+from codesign.supernet.official_weights import read_official
+from codesign.supernet.spaces import CIFAR10, DIGITS, OFA_MBV3_W10, OFA_RESNET50D
 from codesign.supernet.specialise import specialised_weights
 from hw_templates.errors import InvalidValueError
 
@@ -25,7 +28,7 @@ def some_subnets(space, count=4):
     return [space.smallest(), space.largest(), *(space.sample(rng) for _ in range(count))]
 
 
-@pytest.mark.parametrize("space", [DIGITS, CIFAR10], ids=lambda space: space.name)
+@pytest.mark.parametrize("space", [DIGITS, CIFAR10, SMALL_RESNET], ids=lambda space: space.name)
 @torch.no_grad()
 def test_a_subnet_alone_computes_what_it_did_in_its_supernet(space):
     supernet = trained_supernet(space)
@@ -41,23 +44,51 @@ def test_a_subnet_alone_computes_what_it_did_in_its_supernet(space):
         torch.testing.assert_close(outside, inside, rtol=0, atol=tolerance)
 
 
-def test_the_space_of_one_subnet_holds_that_subnet():
-    for subnet in some_subnets(DIGITS):
-        alone = DIGITS.only(subnet)
+@pytest.mark.parametrize("space", [DIGITS, SMALL_RESNET], ids=lambda space: space.name)
+def test_the_space_of_one_subnet_holds_that_subnet(space):
+    for subnet in some_subnets(space):
+        alone = space.only(subnet)
         (same,) = {alone.largest(), alone.smallest(), alone.decode(np.zeros(0, dtype=np.int64))}
         assert alone.size() == 1
         assert alone.genes == ()
         assert alone.sample_genes(np.random.default_rng(0), 3).shape == (3, 0)
-        inside, outside = lower(DIGITS, subnet), lower(alone, same)
+        inside, outside = lower(space, subnet), lower(alone, same)
         assert outside.macs == inside.macs
-        assert count_parameters(build_supernet(alone), same) == count_parameters(build_supernet(DIGITS), subnet)
+        assert count_parameters(build_supernet(alone), same) == count_parameters(build_supernet(space), subnet)
         assert sum(p.numel() for p in build_supernet(alone).parameters()) == count_parameters(
             build_supernet(alone), same
         )
 
 
-def test_subnets_that_cannot_be_taken_out_are_refused():
+@pytest.mark.parametrize("space", [DIGITS, SMALL_RESNET], ids=lambda space: space.name)
+def test_subnets_that_cannot_be_taken_out_are_refused(space):
+    other = dataclasses.replace(space.largest(), resolution=9)
     with pytest.raises(InvalidValueError, match=r"subnet\.resolution"):
-        DIGITS.only(dataclasses.replace(DIGITS.largest(), resolution=9))
-    with pytest.raises(InvalidValueError, match="of another family"):
-        OFA_RESNET50D.only(OFA_RESNET50D.largest())
+        space.only(other)
+    with pytest.raises(InvalidValueError, match=r"subnet\.resolution"):
+        specialised_weights(build_supernet(space), other)
+
+
+def test_a_subnet_of_another_family_is_refused():
+    with pytest.raises(InvalidValueError, match=r"subnet\.stages: must be 6 stages, got 4"):
+        OFA_MBV3_W10.only(OFA_RESNET50D.largest())
+    with pytest.raises(InvalidValueError, match=r"subnet\.stages: must be 4 stages, got 6"):
+        OFA_RESNET50D.only(OFA_MBV3_W10.largest())
+
+
+def test_a_resnet_taken_out_is_that_of_the_reference():
+    """The network that the reference implementation extracts, with the same weights, statistics of the batch."""
+    reference = reference_supernet("ofa-resnet50d")
+    space = dataclasses.replace(OFA_RESNET50D, resolutions=(32, 36))
+    supernet, subnet = read_official(space, reference.state_dict()).supernet, space.sample(np.random.default_rng(1))
+    activate(reference, subnet)
+    theirs = reference.get_active_subnet(preserve_weight=True).train()
+    alone = space.only(subnet)
+    network = build_supernet(alone)
+    network.load_state_dict(dict(specialised_weights(supernet, subnet)))
+    assert sum(p.numel() for p in network.parameters()) == sum(p.numel() for p in theirs.parameters())
+    images = torch.randn(8, 3, subnet.resolution, subnet.resolution, generator=torch.Generator().manual_seed(0))
+    # Of last maps of one or four pixels, statistics of a batch are few numbers, which magnify what rounding does.
+    with torch.no_grad():
+        found, expected = (net.double()(images.double(), *more) for net, *more in ((network, subnet), (theirs,)))
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)
