@@ -69,6 +69,22 @@ _OFA_IMAGENET = Schedule(
     unit="epochs",
 )
 
+# Cai et al. publish no schedule of their ResNet50D, which has no elastic kernel: the one above without that, and then
+# the widths of stem and stages, as train_elastic_width_mult of their ``ofa`` package opens them.
+_OFA_RESNET50D = dataclasses.replace(
+    _OFA_IMAGENET,
+    name="ofa-resnet50d",
+    phases=(
+        _OFA_IMAGENET.phases[0],
+        *(
+            dataclasses.replace(phase, elastic=tuple(kind for kind in phase.elastic if kind != "kernel"))
+            for phase in _OFA_IMAGENET.phases[2:]
+        ),
+        Phase("outer width 1", 25, 32 * 2.5e-3, 4, ("depth", "expand", "width"), (("width", 2),), warm_up=0),
+        Phase("outer width 2", 125, 32 * 7.5e-3, 4, ("depth", "expand", "width"), warm_up=_OFA_WARM_UP),
+    ),
+)
+
 _CIFAR10 = Schedule(
     name="cifar10",
     phases=(
@@ -113,6 +129,7 @@ _SCHEDULES = {
         _DIGITS_SMALL,
         _DIGITS_STREAM,
         _OFA_IMAGENET,
+        _OFA_RESNET50D,
         _CIFAR10,
         _CIFAR10_SMALL,
         _CIFAR10_FINE_TUNING,

@@ -22,7 +22,7 @@ from codesign.supernet.elastic_network import Supernet
 from codesign.supernet.network import build_supernet
 from codesign.supernet.processes import ALONE, Processes
 from codesign.supernet.schedule import Phase, Schedule
-from codesign.supernet.sorting import sort_channels
+from codesign.supernet.sorting import sort_channels, sort_widths
 from codesign.supernet.space import Space, Subnet
 from codesign.supernet.threads import one_thread
 from hw_templates.errors import InvalidValueError, StorageError
@@ -130,10 +130,11 @@ class _Training:
         phase, before = self.schedule.phases[index], self.schedule.phases[index - 1] if index else None
         if index == 1 and before is not None and not before.elastic and self.schedule.teacher == "first phase":
             self.teacher = copy.deepcopy(self.supernet)
-        if "expand" in phase.elastic and before is not None:
-            settled = dict(before.open_choices).get("expand") if "expand" in before.elastic else 1
-            if settled is not None:
-                sort_channels(self.supernet, settled)
+        for kind, sort in (("expand", sort_channels), ("width", sort_widths)):
+            if kind in phase.elastic and before is not None:
+                settled = dict(before.open_choices).get(kind) if kind in before.elastic else 1
+                if settled is not None:
+                    sort(self.supernet, settled)
         self.optimiser = self._new_optimiser()
 
     def advance(self) -> TrainingProgress:

@@ -1,9 +1,12 @@
 import json
+from itertools import pairwise
 
 import pytest
 
 from codesign.supernet.schedule import Schedule
 from codesign.supernet.schedules import load_schedule, schedule_names
+from codesign.supernet.space import kind_of
+from codesign.supernet.spaces import OFA_RESNET50D
 from hw_templates.errors import InvalidValueError
 
 
@@ -37,3 +40,11 @@ def test_an_unknown_schedule_is_refused():
         InvalidValueError, match=r"schedule: must be one of cifar10, cifar10-fine-tuning, .*got 'imaginary'"
     ):
         load_schedule("imaginary")
+
+
+def test_resnets_open_all_their_choices():
+    kinds = {kind_of(name) for name, _ in OFA_RESNET50D.genes} - {"resolution"}
+    phases = load_schedule("ofa-resnet50d").phases
+    assert set(phases[-1].elastic) == kinds
+    for before, after in pairwise(phases):
+        assert set(before.elastic) <= set(after.elastic)

@@ -1,10 +1,15 @@
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
+from reference_ofa import reference_supernet
+from small_families import SMALL_RESNET
 
 from codesign.supernet.network import build_supernet
-from codesign.supernet.sorting import sort_channels
-from codesign.supernet.spaces import DIGITS
+from codesign.supernet.official_weights import read_official
+from codesign.supernet.sorting import sort_channels, sort_widths
+from codesign.supernet.spaces import DIGITS, load_space
 
 
 @pytest.fixture(scope="module")
@@ -104,3 +109,82 @@ def test_what_no_channel_order_touches_stays(supernet):
     }
     assert fixed <= same
     assert not any(name.endswith("depthwise.weight") for name in same)
+
+
+@pytest.mark.parametrize("name", ["ofa-mbv3-w1.0", "ofa-proxyless-w1.3", "ofa-resnet50d"])
+def test_the_reference_sorts_alike(name):
+    reference, space = reference_supernet(name), load_space(name)
+    for settled in (1, 2):
+        # In double precision, so that the order of a sum does not decide between nearly equal channels.
+        ours = read_official(space, reference.state_dict()).supernet.double()
+        sort_channels(ours, settled)
+        reference.double().re_organize_middle_weights(expand_ratio_stage=settled - 1)
+        reference.float()
+        theirs = read_official(space, reference.state_dict()).supernet.state_dict()
+        for key, tensor in ours.state_dict().items():
+            assert torch.equal(tensor, theirs[key]), key
+        # As from a full net trained further, for which the order is another.
+        with torch.no_grad():
+            for parameter in reference.parameters():
+                parameter.add_(0.5 * parameter.std() * torch.randn_like(parameter))
+
+
+@pytest.fixture
+def resnet():
+    """As ``supernet``, of bottlenecks."""
+    network = build_supernet(SMALL_RESNET, seed=1)
+    generator = torch.Generator().manual_seed(2)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            if parameter.ndim < 4:
+                parameter.add_(0.2 * torch.randn(parameter.shape, generator=generator))
+        network.classifier.weight.mul_(100)
+    return network
+
+
+def widths_set(subnet, width):
+    """The subnet with that factor of all its widths."""
+    stem = dataclasses.replace(subnet.stem, mid_width=width, width=width)
+    stages = tuple(dataclasses.replace(stage, width=width) for stage in subnet.stages)
+    return dataclasses.replace(subnet, stem=stem, stages=stages)
+
+
+@pytest.mark.parametrize("settled", [1, 2])
+@torch.no_grad()
+def test_sorting_widths_keeps_what_is_settled(resnet, settled):
+    before = build_supernet(SMALL_RESNET)
+    before.load_state_dict(resnet.state_dict())
+    sort_widths(resnet, settled)
+    full = SMALL_RESNET.largest()
+    batch = torch.randn(8, 3, 36, 36, generator=torch.Generator().manual_seed(0))
+    kept = {
+        width: torch.allclose(
+            resnet(batch, widths_set(full, width)), before(batch, widths_set(full, width)), rtol=1e-3, atol=1e-3
+        )
+        for width in SMALL_RESNET.widths
+    }
+    assert kept == {0.65: False, 0.8: settled == 2, 1.0: True}
+
+
+@torch.no_grad()
+def test_widths_are_sorted_by_what_reads_them(resnet):
+    """Each network of channels, its readers found by hand: convolutions of the blocks that follow, up to a shortcut."""
+    sort_widths(resnet)
+    blocks = {block.position.name: block for block in resnet.blocks}
+    first, second, third = (blocks[f"stage{name}"] for name in ("1.block1", "1.block2", "2.block1"))
+    last = blocks["stage4.block2"]
+    streams = [
+        [resnet.stem_residual.convolution, resnet.stem_last.convolution],
+        [first.reduce.convolution, first.shortcut.convolution],
+        [second.reduce.convolution, third.reduce.convolution, third.shortcut.convolution],
+        [last.reduce.convolution, resnet.classifier],
+    ]
+    for readers in streams:
+        importance = sum(reader.weight.abs().sum((0, 2, 3)) for reader in readers)
+        assert (importance.diff() <= 1e-4).all()
+
+
+def test_other_families_have_no_widths_to_sort(supernet):
+    other = copy_of(supernet)
+    sort_widths(other)
+    assert all(torch.equal(tensor, supernet.state_dict()[name]) for name, tensor in other.state_dict().items())

@@ -1,15 +1,14 @@
 import dataclasses
-import os
 import signal
-import socket
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from short_training import SHORT, StoppedError, assert_same, environment
+from small_families import SMALL_RESNET
 
 from codesign.supernet.batches import open_batches
 from codesign.supernet.checkpoint import read_checkpoint
@@ -17,33 +16,12 @@ from codesign.supernet.data import Split, StoredImages, load_digits
 from codesign.supernet.mobile_network import MobileSupernet
 from codesign.supernet.mobile_space import Block, MobileSubnet
 from codesign.supernet.network import build_supernet
-from codesign.supernet.processes import ALONE, Processes
-from codesign.supernet.schedule import Augmentation, Phase, Schedule
+from codesign.supernet.processes import ALONE
+from codesign.supernet.schedule import Phase
 from codesign.supernet.schedules import load_schedule
 from codesign.supernet.spaces import DIGITS
 from codesign.supernet.training import train
 from hw_templates.errors import InvalidValueError, StorageError
-
-SHORT = Schedule(
-    name="short",
-    phases=(
-        Phase("full", 3, 1e-3),
-        Phase("kernel", 2, 1e-3, 2, ("kernel",)),
-        Phase("depth", 2, 1e-3, 2, ("kernel", "depth")),
-        Phase("width", 3, 1e-3, 2, ("kernel", "depth", "expand")),
-    ),
-    batch_size=16,
-    weight_decay=0.01,
-    label_smoothing=0.1,
-    distillation=1.0,
-    augmentation=Augmentation(shift=0.1, degrees=5, scale=0.1),
-    smallest_share=0.3,
-    largest_share=0.3,
-)
-
-
-class StoppedError(Exception):
-    pass
 
 
 @pytest.fixture(scope="module")
@@ -54,12 +32,6 @@ def digits():
 @pytest.fixture(scope="module")
 def uninterrupted(digits, tmp_path_factory):
     return train(DIGITS, digits, SHORT, tmp_path_factory.mktemp("run") / "supernet.pt", seed=1)
-
-
-def assert_same(checkpoint, other):
-    assert checkpoint.losses == other.losses
-    assert checkpoint.digest == other.digest
-    assert checkpoint.finished
 
 
 @pytest.mark.parametrize("stop", [1, 3, 4, 6, 9, 10])
@@ -95,7 +67,7 @@ def test_weights_may_have_their_first_gradient_late_in_a_phase(digits, tmp_path)
 SCRIPT = """
 import sys, time
 from pathlib import Path
-from test_training import SHORT
+from short_training import SHORT
 from codesign.supernet.data import load_digits
 from codesign.supernet.spaces import DIGITS
 from codesign.supernet.training import train
@@ -110,8 +82,7 @@ train(DIGITS, load_digits(), SHORT, Path(sys.argv[1]), seed=1, checkpoint_second
 
 def test_a_killed_run_goes_on_where_it_was(digits, uninterrupted, tmp_path):
     path = tmp_path / "supernet.pt"
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
-    process = subprocess.Popen([sys.executable, "-c", SCRIPT, str(path)], env=environment)
+    process = subprocess.Popen([sys.executable, "-c", SCRIPT, str(path)], env=environment())
     try:
         while not (path.exists() and read_checkpoint(path, DIGITS).step == 7):
             assert process.poll() is None
@@ -225,6 +196,24 @@ def test_everything_can_be_elastic_from_the_start(digits, tmp_path, monkeypatch)
     assert [len(subnets) for subnets in steps["width"]] == [2] * SHORT.steps
 
 
+def test_widths_between_blocks_are_sorted_before_they_are_elastic(digits, tmp_path):
+    space = dataclasses.replace(SMALL_RESNET, image_channels=1, resolutions=(32,))
+    still = {"learning_rate": 1e-12, "elastic": ("width",)}
+    phases = (SHORT.phases[0], Phase("width 1", 1, open_choices=(("width", 2),), **still), Phase("width 2", 1, **still))
+    ends = [
+        train(space, digits, dataclasses.replace(SHORT, phases=phases[:count]), tmp_path / f"{count}.pt").supernet()
+        for count in (1, 2, 3)
+    ]
+    full = space.largest()
+    batch = digits.resized(Split.VALIDATION, 32)[:16]
+    with torch.no_grad():
+        before, *after = [end(batch, full) for end in ends]
+    assert all(torch.allclose(logits, before, rtol=1e-3, atol=1e-4) for logits in after)
+    readers = [(end.classifier.weight, end.blocks[-1].reduce.convolution.weight) for end in ends]
+    falling = [bool((sum(one.abs().sum((0, 2, 3)) for one in both).diff() <= 1e-5).all()) for both in readers]
+    assert falling == [False, True, True]
+
+
 @pytest.mark.parametrize("optimiser", ["sgd", "adamw"])
 def test_optimisers_go_on_where_they_were(digits, tmp_path, optimiser):
     schedule = dataclasses.replace(SHORT, phases=SHORT.phases[:2], optimiser=optimiser)
@@ -265,67 +254,6 @@ def test_training_starts_from_given_weights(digits, uninterrupted, tmp_path):
     further = train(DIGITS, digits, schedule, tmp_path / "supernet.pt", weights=uninterrupted.weights)
     for name, tensor in further.weights.items():
         torch.testing.assert_close(tensor, uninterrupted.weights[name], rtol=0, atol=1e-6)
-
-
-IN_GROUPS = dataclasses.replace(SHORT, group_size=8)
-TOGETHER = """
-import sys, time
-from pathlib import Path
-from test_training import IN_GROUPS
-from codesign.supernet.data import load_digits
-from codesign.supernet.processes import joined_processes
-from codesign.supernet.spaces import DIGITS
-from codesign.supernet.training import train
-
-def on_step(progress):
-    if progress.step == int(sys.argv[2]):
-        time.sleep(3600)
-
-with joined_processes() as processes:
-    path = Path(sys.argv[1])
-    train(DIGITS, load_digits(), IN_GROUPS, path, seed=1, processes=processes, on_step=on_step, checkpoint_seconds=0)
-"""
-
-
-def start_together(path, sleep_at):
-    """Two processes that train into the file, and sleep after a step."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
-    shared = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-    folders = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
-    return [
-        subprocess.Popen(
-            [sys.executable, "-c", TOGETHER, str(path), str(sleep_at)],
-            env={**os.environ, **shared, "RANK": str(rank), "PYTHONPATH": folders},
-        )
-        for rank in range(2)
-    ]
-
-
-def test_two_processes_train_what_one_does_and_survive_being_killed(digits, tmp_path):
-    alone = train(DIGITS, digits, IN_GROUPS, tmp_path / "alone.pt", seed=1)
-    whole, parts = tmp_path / "whole.pt", tmp_path / "parts.pt"
-    running = start_together(whole, sleep_at=0), start_together(parts, sleep_at=6)
-    try:
-        assert [process.wait(timeout=240) for process in running[0]] == [0, 0]
-        while not (parts.exists() and read_checkpoint(parts, DIGITS).step == 5):
-            assert [process.poll() for process in running[1]] == [None, None]
-            time.sleep(0.05)
-    finally:
-        for process in (*running[0], *running[1]):
-            process.kill()
-            process.wait()
-    assert [process.wait(timeout=240) for process in start_together(parts, sleep_at=0)] == [0, 0]
-    together = read_checkpoint(whole, DIGITS)
-    assert_same(read_checkpoint(parts, DIGITS), together)
-    assert together.losses == pytest.approx(alone.losses, rel=1e-3)
-
-
-def test_more_processes_than_groups_are_refused(digits, tmp_path):
-    with pytest.raises(InvalidValueError, match=r"processes: must be at most 2, the groups of images in a step, got 3"):
-        train(DIGITS, digits, IN_GROUPS, tmp_path / "supernet.pt", processes=Processes(0, 3))
-    assert not (tmp_path / "supernet.pt").exists()
 
 
 def test_the_full_net_can_take_part_in_every_step(digits, tmp_path, monkeypatch):

@@ -1,0 +1,39 @@
+"""A training of a second, how it is stopped, and how two of them are compared."""
+
+import os
+from pathlib import Path
+
+from codesign.supernet.schedule import Augmentation, Phase, Schedule
+
+SHORT = Schedule(
+    name="short",
+    phases=(
+        Phase("full", 3, 1e-3),
+        Phase("kernel", 2, 1e-3, 2, ("kernel",)),
+        Phase("depth", 2, 1e-3, 2, ("kernel", "depth")),
+        Phase("width", 3, 1e-3, 2, ("kernel", "depth", "expand")),
+    ),
+    batch_size=16,
+    weight_decay=0.01,
+    label_smoothing=0.1,
+    distillation=1.0,
+    augmentation=Augmentation(shift=0.1, degrees=5, scale=0.1),
+    smallest_share=0.3,
+    largest_share=0.3,
+)
+
+
+class StoppedError(Exception):
+    """Raised after a step, to stop there."""
+
+
+def environment():
+    """That of a process which imports this module."""
+    folders = [str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, folders))}
+
+
+def assert_same(checkpoint, other):
+    assert checkpoint.losses == other.losses
+    assert checkpoint.digest == other.digest
+    assert checkpoint.finished
