@@ -14,13 +14,14 @@ from codesign.supernet.accuracy import MeasuredAccuracy
 from codesign.supernet.checkpoint import Checkpoint
 from codesign.supernet.data import DataSet
 from codesign.supernet.processes import joined_processes
-from codesign.supernet.space import Space
+from codesign.supernet.schedule import Schedule
+from codesign.supernet.space import Space, kind_of
 from codesign.supernet.spaces import load_space
 from codesign.supernet.specialise import specialised_weights
 from codesign.supernet.training import check_data
 from codesign.supernet.training import train as train_supernet
 from codesign.verbs.context import TrainRequest, load_trained, recorded_training
-from hw_templates.errors import StorageError
+from hw_templates.errors import InvalidValueError, StorageError
 
 
 def request_training(
@@ -66,12 +67,15 @@ def train(run: Run, request: TrainRequest, progress: Progress) -> None:
     """Train what is asked for, or go on training it.
 
     Raises:
-        InvalidValueError: unknown space, preset or subnet, or others than the run began with.
+        InvalidValueError: unknown space, preset or subnet, others than the run began with, or a preset that leaves
+            choices of the space untrained.
         StorageError: the checkpoint is damaged or cannot be written, or another process is at work in the run.
     """
     space, schedule = request.load_space(), request.load_schedule()
     weights, data = _weights(request), request.load_data()
     check_data(space, data)
+    if weights is None:
+        _check_schedule(space, schedule)
     with joined_processes() as processes:
         if not processes.first:
             train_supernet(
@@ -92,6 +96,15 @@ def train(run: Run, request: TrainRequest, progress: Progress) -> None:
                     on_step=lambda done: update(done.step / done.steps, f"{done.phase}, loss {done.loss:.2f}"),
                 )
             _tell(run, space, data, checkpoint, progress)
+
+
+def _check_schedule(space: Space, schedule: Schedule) -> None:
+    """Refuse to leave choices of the space untrained."""
+    trained = {"resolution", *(kind for phase in schedule.phases for kind in phase.elastic)}
+    missing = sorted({kind_of(name) for name, _ in space.genes} - trained)
+    if missing:
+        wanted = f"one with elastic {' and '.join(missing)}, as space {space.name} has"
+        raise InvalidValueError("preset", schedule.name, wanted)
 
 
 def _weights(request: TrainRequest) -> Mapping[str, Tensor] | None:

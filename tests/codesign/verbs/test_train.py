@@ -162,6 +162,14 @@ def test_a_class_too_few_is_refused_before_anything_is_made(pictures: Path, tmp_
     assert not (tmp_path / "run").exists()
 
 
+def test_a_preset_that_leaves_choices_untrained_is_refused(pictures: Path, tmp_path: Path) -> None:
+    request = request_training("cifar10", "digits-small", 0, pictures, None, None)
+    expected = r"preset: must be one with elastic weight_bits, as space cifar10 has, got 'digits-small'"
+    with pytest.raises(InvalidValueError, match=expected):
+        train(Run(tmp_path / "run"), request, RecordedProgress())
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_run_at_work_is_left_alone(trained: Run) -> None:
     with trained.claim(), pytest.raises(StorageError, match="another process is at work in this run"):
         train_again(trained)
