@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from numpy.lib.recfunctions import repack_fields
 
 from bitstreams.bit_file import check_board, read_bit_file
 from bitstreams.board_names import ARCHITECTURES, check_own_name
@@ -233,6 +234,11 @@ class Engine:
         layout, _, results = self._loaded
         size = layout.program.layer_count * isa.COUNTERS.itemsize
         return np.frombuffer(results.read(layout.counter_offset, size), dtype=isa.COUNTERS)
+
+    def trips(self) -> npt.NDArray[np.void]:
+        """Of these what the program alone determines: :data:`hw_templates.isa.TRIPS`."""
+        trips: npt.NDArray[np.void] = repack_fields(self.counters()[list(isa.TRIPS.names or ())])
+        return trips
 
     def time(self, image: bytes, repetitions: int) -> Timing:
         """Take the time of one image again and again.

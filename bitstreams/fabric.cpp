@@ -19,12 +19,12 @@ namespace {
 
 constexpr uint64_t GUARD = uint64_t(1) << 36;  // an address too large or too small by so much is still met by nothing
 
-// The weight port may be wider than the others.
-template <typename WeightWord>
-void run(void (*engine)(const Word*, const WeightWord*, const Word*, Word*, int, int), char* const (&ports)[4],
-         int program_word, int layer_count) {
-    engine(reinterpret_cast<const Word*>(ports[0]), reinterpret_cast<const WeightWord*>(ports[1]),
-           reinterpret_cast<const Word*>(ports[2]), reinterpret_cast<Word*>(ports[3]), program_word, layer_count);
+// Nothing counts cycles here; the twin knows how many there would have been.
+void run(char* const (&ports)[4], int program_word, int layer_count) {
+    CycleClock clocks[CLOCKS] = {};
+    conv_engine(reinterpret_cast<const Word*>(ports[0]), reinterpret_cast<const WeightWord*>(ports[1]),
+                reinterpret_cast<const Word*>(ports[2]), reinterpret_cast<Word*>(ports[3]), program_word, layer_count,
+                clocks);
 }
 
 }  // namespace
@@ -64,7 +64,7 @@ int main(int argc, char** argv) {
             const bool near = addresses[i] + GUARD / 2 > first && addresses[i] < first + bytes + GUARD / 2;
             ports[i] = near ? memory + static_cast<int64_t>(addresses[i] - first) : space + GUARD / 2;
         }
-        run(conv_engine, ports, program_word, layer_count);
+        run(ports, program_word, layer_count);
         std::printf("done\n");
         std::fflush(stdout);
     }

@@ -5,6 +5,8 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from bitstreams.board_names import ARCHITECTURES, KERNEL_FILE, NAME_FILE, OWN_NAMES
 from bitstreams.clock import CLOCK_TREES, read_clock_mhz
 from bitstreams.fabric import MEMORY_ADDRESS, MEMORY_BYTES, Fabric, build_fabric
@@ -185,24 +187,33 @@ class TwinBoard:
     def _control(self) -> int:
         if self._running and self._fabric.finished:
             self._running, self._done = False, True
+            self._count()
         if self._running:
             return registers.START
         answer = registers.IDLE | (registers.DONE | registers.READY if self._done else 0)
         self._done = False
         return answer
 
-    def _start(self) -> None:
-        def value(name: str) -> int:
-            offset = registers.offset_of(name)
-            return self._engine.get(offset, 0) | self._engine.get(offset + 4, 0) << 32
+    def _count(self) -> None:
+        """Write the cycles behind the trips that the engine wrote: it has no clock."""
+        records = np.frombuffer(self._started, dtype=isa.DESCRIPTOR)
+        word, base = axi_bytes(self.accelerator), self._value("ofmap_port") + isa.TRIPS.itemsize
+        counted = self._timing.counters(self._started, self.clock_mhz)
+        for record, cycles in zip(records, counted, strict=False):
+            self._fabric.write(base + int(record["counter_word"]) * word, cycles.tobytes())
 
-        program_word, layer_count = value("program_word"), value("layer_count")
+    def _value(self, name: str) -> int:
+        offset = registers.offset_of(name)
+        return self._engine.get(offset, 0) | self._engine.get(offset + 4, 0) << 32
+
+    def _start(self) -> None:
+        program_word, layer_count = self._value("program_word"), self._value("layer_count")
         size = layer_count * isa.DESCRIPTOR.itemsize
-        start = value("weight_port") + program_word * axi_bytes(self.accelerator)
+        start = self._value("weight_port") + program_word * axi_bytes(self.accelerator)
         inside = start >= MEMORY_ADDRESS and start + size <= MEMORY_ADDRESS + MEMORY_BYTES
         self._started = self._fabric.read(start, size) if inside else b""
         self._running, self._done = True, False
-        self._fabric.start([value(port) for port in _PORTS], program_word, layer_count)
+        self._fabric.start([self._value(port) for port in _PORTS], program_word, layer_count)
 
     @property
     def clock_mhz(self) -> float:

@@ -73,13 +73,11 @@ class Progress(NamedTuple):
     Attributes:
         cycles: of all slots so far, beside what every slot begins with.
         steps: how many tiles were loaded.
-        first_load: of the layer's first step.
         computed, stored: what is left of the last pass for the next two slots.
     """
 
     cycles: float
     steps: float
-    first_load: Work
     computed: Work
     stored: Work
 
@@ -92,21 +90,20 @@ def _run(one: Pass, repeats: float, before: Progress, access: float) -> Progress
     if one.steps > 2:
         rest = (one.steps - 3) * slot_of(beside(one.middle, one.others), access)
         rest += slot_of(beside(one.last, one.others), access)
-    first = one.first if before.steps > 0 else before.first_load
     cycles = before.cycles + rest
-    cycles += slot_of(beside(first, before.computed), access) + slot_of(beside(second, before.stored), access)
+    cycles += slot_of(beside(one.first, before.computed), access) + slot_of(beside(second, before.stored), access)
     if repeats > 1:
         again = slot_of(beside(one.first, one.computed), access) + slot_of(beside(second, one.stored), access)
         cycles += (repeats - 1) * (again + rest)
-    return Progress(cycles, before.steps + repeats * one.steps, before.first_load, one.computed, one.stored)
+    return Progress(cycles, before.steps + repeats * one.steps, one.computed, one.stored)
 
 
 @compiled
-def _repeat(before: Progress, once: Progress, twice: Progress, times: float) -> Progress:
+def _repeat(once: Progress, twice: Progress, times: float) -> Progress:
     """A sequence run so many times, of what it took the first and the second time."""
     cycles = once.cycles + (times - 1) * (twice.cycles - once.cycles)
     steps = once.steps + (times - 1) * (twice.steps - once.steps)
-    return Progress(cycles, steps, before.first_load, once.computed, once.stored)
+    return Progress(cycles, steps, once.computed, once.stored)
 
 
 @compiled
@@ -226,7 +223,7 @@ def _pixels_inside(layer: LayerRecord, engine: EngineRecord, tiling: Tiling, sta
     if tiling.outputs.tiles > 1:
         once = _pixel_lines(layer, engine, tiling, BODY, done)
         twice = _pixel_lines(layer, engine, tiling, BODY, once)
-        done = _repeat(done, once, twice, tiling.outputs.tiles - 1)
+        done = _repeat(once, twice, tiling.outputs.tiles - 1)
     return _pixel_lines(layer, engine, tiling, LAST, done)
 
 
@@ -245,7 +242,7 @@ def _channel_passes(
         if repeats == 1:
             return once
         twice = _run(last, 1.0, _run(body, tiling.inputs.tiles - 1, once, access), access)
-        return _repeat(before, once, twice, repeats)
+        return _repeat(once, twice, repeats)
     if tiling.inputs.tiles == 1:
         return _run(_over_channels(layer, engine, tiling, tile), repeats, before, access)
     done = before
@@ -276,7 +273,7 @@ def _channels_inside(layer: LayerRecord, engine: EngineRecord, tiling: Tiling, o
         twice = once
         if tiling.rows.tiles > 2:
             twice = _row_of_tiles(layer, engine, tiling, order, BODY, once)
-        done = _repeat(done, once, twice, tiling.rows.tiles - 1)
+        done = _repeat(once, twice, tiling.rows.tiles - 1)
     return _row_of_tiles(layer, engine, tiling, order, LAST, done)
 
 
@@ -300,10 +297,7 @@ def slot_cycles(layer: LayerRecord, engine: EngineRecord, tiling: Tiling, order:
     many_out, many_in = tiling.outputs.tiles > 1, tiling.inputs.tiles > 1
     if not (many_out or many_in or tiling.rows.tiles > 1 or tiling.cols.tiles > 1):
         return _single_step(layer, engine, tiling)
-    first_tile = pixels_of(layer, tiling, FIRST, FIRST if tiling.cols.tiles > 1 else LAST)
-    m, n = BODY if many_out else LAST, BODY if many_in else LAST
-    first_load = beside(ifmap_load(layer, engine, tiling, m, n, first_tile), weight_load(layer, engine, tiling, m, n))
-    start = Progress(0.0, 0.0, first_load, NOTHING, NOTHING)
+    start = Progress(0.0, 0.0, NOTHING, NOTHING)
     if has_pixels_inside(tiling, order):
         done = _pixels_inside(layer, engine, tiling, start)
     else:

@@ -47,11 +47,11 @@ def _splits_up_to(longest: int) -> tuple[IntArray, IntArray]:
 
 
 @compiled
-def _is_considered(order: int, outputs: Outputs, inputs: Inputs, many_pixels: bool) -> bool:
-    """Whether that loop order loads other tiles than those before it do."""
+def _is_considered(order: int, is_dense: bool, outputs: Outputs, inputs: Inputs, many_pixels: bool) -> bool:
+    """Whether that loop order loads or stores other tiles than those before it do."""
     if order == CHANNELS_OUTER:
         return outputs.tiles > 1 and inputs.tiles == 1 and many_pixels
-    return order != INPUTS_OUTER or (outputs.tiles > 1 and inputs.tiles > 1)
+    return order != INPUTS_OUTER or (is_dense and outputs.tiles > 1)
 
 
 @compiled
@@ -130,7 +130,7 @@ def _search(
                     many_rows = many_rows or run.tiles > 1
                 for cols in all_cols:
                     for order in range(_ORDERS):
-                        if not _is_considered(order, outputs, inputs, many_rows or cols.tiles > 1):
+                        if not _is_considered(order, layer.dense, outputs, inputs, many_rows or cols.tiles > 1):
                             continue
                         if not _fits(engine, outputs, inputs, most, cols, order):
                             continue

@@ -13,10 +13,19 @@ EXHAUSTIVE_EXTENT = 6
 
 
 class LoopOrder(StrEnum):
-    """Which loop over tiles is outside; input channels are always innermost."""
+    """How the loops over tiles are nested, which settles what stays in the buffers.
+
+    PIXELS_OUTER: pixels, output channels, input channels. Sums stay while the input channels go by (output-stationary);
+        where these are one tile, the ifmap stays while the output channels do (input-stationary).
+    CHANNELS_OUTER: output channels, pixels, input channels. Where input channels are one tile, the weights stay while
+        the pixels go by (weight-stationary).
+    INPUTS_OUTER: pixels, input channels, output channels, of dense layers. The ifmap stays while the output channels go
+        by (input-stationary), cut or not, as the sums of all of them stay; they are stored together.
+    """
 
     PIXELS_OUTER = "pixels_outer"
     CHANNELS_OUTER = "channels_outer"
+    INPUTS_OUTER = "inputs_outer"
 
 
 @dataclass(frozen=True)
@@ -43,7 +52,7 @@ class Mapping:
         tile_in_channels: input channels of a tile, a multiple of ``pe_cols``. For channel-wise layers it equals
             ``tile_out_channels`` and both are a multiple of ``pe_rows`` and of ``pe_cols``.
         tile_height, tile_width: output pixels.
-        loop_order: the outer loop.
+        loop_order: how the loops over them are nested.
     """
 
     tile_out_channels: int
@@ -72,6 +81,8 @@ class Mapping:
                 raise InvalidValueError(f"mapping.{name}", size, expected)
         if layer.operation != Operation.CONV and self.tile_in_channels != self.tile_out_channels:
             raise InvalidValueError("mapping.tile_in_channels", self.tile_in_channels, "equal to tile_out_channels")
+        if layer.operation != Operation.CONV and self.loop_order == LoopOrder.INPUTS_OUTER:
+            raise InvalidValueError("mapping.loop_order", self.loop_order, f"another for {layer.operation}")
         for need in self.needs(layer, accelerator):
             if need.words > need.depth:
                 raise MappingError(
@@ -80,7 +91,7 @@ class Mapping:
                 )
 
     def needs(self, layer: Layer, accelerator: Accelerator) -> tuple[BufferNeed, BufferNeed, BufferNeed]:
-        """What a full tile needs of the ifmap, weight and ofmap buffers."""
+        """What a full tile, and the sums that stay, need of the ifmap, weight and ofmap buffers."""
         rows, cols, pixels = accelerator.pe_rows, accelerator.pe_cols, accelerator.pe_pixels
         out_channels = min(self.tile_out_channels, layer.out_channels)
         in_channels = min(self.tile_in_channels, layer.in_channels)
@@ -94,7 +105,8 @@ class Mapping:
         in_rows = (self.tile_height - 1) * layer.stride + layer.kernel_height
         in_cols = (self.tile_width - 1) * layer.stride + layer.kernel_width
         col_slots = layer.stride * math.ceil(math.ceil(in_cols / layer.stride) / pixels)
-        ofmap_words = out_groups * self.tile_height * math.ceil(self.tile_width / pixels)
+        sums = math.ceil(layer.out_channels / rows) if self.loop_order == LoopOrder.INPUTS_OUTER else out_groups
+        ofmap_words = sums * self.tile_height * math.ceil(self.tile_width / pixels)
         return (
             BufferNeed(
                 "ifmap", math.ceil(in_channels / line) * in_rows * col_slots, ifmap_depth(accelerator), pixels * line
@@ -158,7 +170,7 @@ def enumerate_mappings(layer: Layer, accelerator: Accelerator) -> list[Mapping]:
     """Every mapping that the mapper considers and that fits the buffers, as plain values.
 
     It defines the search set of :func:`cost_models.estimate.price_layers`, which prices the same set as arrays. Loop
-    orders that visit the tiles in the same order, or that load the same tiles in each step, are considered once.
+    orders that load and store the same tiles in each step are considered once.
     """
     out_unit, in_unit = channel_units(layer, accelerator)
     dense = layer.operation == Operation.CONV
@@ -172,6 +184,8 @@ def enumerate_mappings(layer: Layer, accelerator: Accelerator) -> list[Mapping]:
                     single_pixel_tile = tile_height == layer.out_height and tile_width == layer.out_width
                     if single_in and tile_out < layer.out_channels and not single_pixel_tile:
                         orders.append(LoopOrder.CHANNELS_OUTER)
+                    if dense and tile_out < layer.out_channels:
+                        orders.append(LoopOrder.INPUTS_OUTER)
                     for order in orders:
                         mapping = Mapping(tile_out, tile_in, tile_height, tile_width, order)
                         if all(need.words <= need.depth for need in mapping.needs(layer, accelerator)):

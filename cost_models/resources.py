@@ -94,7 +94,7 @@ def dsp_slices(a: AnyAccelerator) -> Count:
 
 
 def memories(a: AnyAccelerator, board: Board) -> tuple[Count, Count]:
-    """(18 Kib block RAMs, UltraRAMs) of both halves of all buffers, parameter memory and port FIFOs.
+    """(18 Kib block RAMs, UltraRAMs) of all buffers, both halves of the map memory, parameter memory and port FIFOs.
 
     Deep ifmap, weight and map banks go to UltraRAM where the board has any.
     """
@@ -102,17 +102,17 @@ def memories(a: AnyAccelerator, board: Board) -> tuple[Count, Count]:
     bram: Count = 0
     uram: Count = 0
     deep_memories = (
-        (ifmap_banks(a), ifmap_depth(a)),
-        (weight_banks(a), weight_depth(a)),
-        (map_banks(a), map_depth(a)),
+        (a.ifmap_buffers, ifmap_banks(a), ifmap_depth(a)),
+        (a.weight_buffers, weight_banks(a), weight_depth(a)),
+        (2, map_banks(a), map_depth(a)),
     )
-    for banks, depth in deep_memories:
+    for copies, banks, depth in deep_memories:
         deep = np.logical_and(board.uram > 0, np.asarray(depth) >= URAM_LEAST_DEPTH)
-        bram = bram + np.where(deep, 0, 2 * banks * block_rams(depth, word_bits))
-        uram = uram + np.where(deep, 2 * banks * ultra_rams(depth, word_bits), 0)
-    bram = bram + 2 * ofmap_banks(a) * block_rams(ofmap_depth(a), 32)
+        bram = bram + np.where(deep, 0, copies * banks * block_rams(depth, word_bits))
+        uram = uram + np.where(deep, copies * banks * ultra_rams(depth, word_bits), 0)
+    bram = bram + a.ofmap_buffers * ofmap_banks(a) * block_rams(ofmap_depth(a), 32)
     residual_depth = ofmap_banks(a) * ofmap_depth(a) // word
-    bram = bram + 2 * block_rams(residual_depth, word_bits)
+    bram = bram + a.ofmap_buffers * block_rams(residual_depth, word_bits)
     lanes = post_lanes(a)
     bram = bram + lanes * block_rams(_ceil_div(isa.MAX_CHANNELS, lanes), 8 * isa.CHANNEL_PARAMETERS.itemsize)
     bram = bram + block_rams(PORT_FIFO_WORDS, word_bits * a.weight_port_words)

@@ -1,10 +1,10 @@
 """Event-driven timing of one layer: a second opinion that shares no formula with the closed form.
 
-It walks every tile of a layer in loop order, keeps what the buffers hold, and plays each slot of the pipeline: four
-ports (ifmap, weights, residual, ofmap) ask one DDR channel for bursts, cut into chunks as the AXI bus does. The channel
-serves one chunk at a time, ports in turn; a port moves at most a word a cycle and has so many chunks outstanding as its
-FIFO holds. What lies in the map memory moves beside them, a line a cycle. A layer that runs band by band is walked band
-by band.
+It walks every tile of a layer in loop order, keeps what the buffers hold, and plays each phase of each slot of the
+pipeline: four ports (ifmap, weights, residual, ofmap) ask one DDR channel for bursts, cut into chunks as the AXI bus
+does. The channel serves one chunk at a time, ports in turn; a port moves at most a word a cycle and has so many chunks
+outstanding as its FIFO holds. What lies in the map memory moves beside them, a line a cycle. What fills or empties a
+buffer that there is one of has a phase of its own. A layer that runs band by band is walked band by band.
 """
 
 import itertools
@@ -26,9 +26,18 @@ OUTSTANDING_CHUNKS = 16
 
 @dataclass(frozen=True)
 class SimulatedLayer:
-    """What one layer took: cycles, pipeline trips, and words moved by each port, or lines of the map memory."""
+    """What one layer took: cycles, pipeline trips, and words moved by each port, or lines of the map memory.
+
+    Attributes:
+        compute_cycles: in which the array or the depthwise unit worked.
+        load_wait_cycles, store_wait_cycles: by how much slots lasted longer because of what was loaded, and stored; as
+            :data:`hw_templates.isa.CYCLES` has them.
+    """
 
     latency_cycles: float
+    compute_cycles: float
+    load_wait_cycles: float
+    store_wait_cycles: float
     compute_trips: int
     ifmap_words: int
     weight_words: int
@@ -48,11 +57,12 @@ class _Tile:
 
 @dataclass(frozen=True)
 class _Burst:
-    """``count`` bursts of ``words`` each, one after the other; or so many lines of the map memory.
+    """``count`` bursts of ``words`` each by a port, one after the other; or so many lines of the map memory.
 
     A word has ``width`` memory words.
     """
 
+    port: str
     count: int
     words: int
     is_kept: bool = False
@@ -111,7 +121,8 @@ class _Simulation:
         bytes_per_second = board.ddr.plan_gb_s * 1e9 * coefficients.latency.ddr_efficiency
         self.service = self.word / (bytes_per_second / (accelerator.clock_mhz * 1e6))
         self.moved = {"ifmap": 0, "weight": 0, "ofmap": 0, "residual": 0}
-        self.known_slots: dict[tuple[tuple[_Burst, ...], int], float] = {}
+        self.spent = {"compute": 0.0, "load_wait": 0.0, "store_wait": 0.0}
+        self.known_phases: dict[tuple[_Burst, ...], dict[str, float]] = {}
 
     def run(self) -> SimulatedLayer:
         """Fetch the descriptor, then run all rows or band after band."""
@@ -123,7 +134,15 @@ class _Simulation:
                 cycles += band_cycles
                 trips += band_trips
         return SimulatedLayer(
-            cycles, trips, self.moved["ifmap"], self.moved["weight"], self.moved["ofmap"], self.moved["residual"]
+            latency_cycles=cycles,
+            compute_cycles=self.spent["compute"],
+            load_wait_cycles=self.spent["load_wait"],
+            store_wait_cycles=self.spent["store_wait"],
+            compute_trips=trips,
+            ifmap_words=self.moved["ifmap"],
+            weight_words=self.moved["weight"],
+            ofmap_words=self.moved["ofmap"],
+            residual_words=self.moved["residual"],
         )
 
     def _run_band(self, band: tuple[int, int]) -> tuple[float, int]:
@@ -141,13 +160,33 @@ class _Simulation:
                 work = self._trips(computing)
                 trips += work
                 if self.layer.residual and self._finishes(computing):
-                    transfers.append(self._move("residual", self._results(computing)))
+                    transfers.append(self._move(self._results(computing, "residual")))
             if storing is not None and self._finishes(storing):
-                transfers.append(self._move("ofmap", self._results(storing)))
+                transfers.append(self._move(self._results(storing, "ofmap")))
             busy = math.ceil(work + self.timing.pipeline_depth_cycles) if computing is not None else 0
-            cycles += self._slot(tuple(transfers), busy) + self.timing.slot_overhead_cycles
+            cycles += self._slot(transfers, busy) + self.timing.slot_overhead_cycles
             computing, storing = loading, computing
         return cycles, trips
+
+    def _slot(self, transfers: list[_Burst], busy: int) -> float:
+        """Cycles of its phases: a store that must be early, the computation with all beside it, loads that are late."""
+        single = {
+            "ifmap": self.accelerator.ifmap_buffers == 1,
+            "weight": self.accelerator.weight_buffers == 1,
+            "ofmap": self.accelerator.ofmap_buffers == 1,
+            "residual": False,
+        }
+        beside = tuple(burst for burst in transfers if not single[burst.port])
+        alone = [burst for burst in transfers if single[burst.port]]
+        late = self._phase(tuple(burst for burst in alone if burst.port != "ofmap"))
+        early = self._phase(tuple(burst for burst in alone if burst.port == "ofmap"))
+        middle = self._phase(beside)
+        loaded = max([busy, *(ends for port, ends in middle.items() if port != "ofmap")])
+        stored = middle.get("ofmap", 0.0)
+        self.spent["compute"] += busy
+        self.spent["load_wait"] += loaded - busy + max(late.values(), default=0.0)
+        self.spent["store_wait"] += max(stored - loaded, 0.0) + early.get("ofmap", 0.0)
+        return max(loaded, stored) + sum(max(phase.values(), default=0.0) for phase in (early, late))
 
     def _steps(self, band: tuple[int, int]) -> Iterator[_Tile]:
         layer, mapping = self.layer, self.mapping
@@ -157,6 +196,10 @@ class _Simulation:
             _cuts(layer.out_channels, mapping.tile_out_channels),
             _cuts(layer.in_channels, mapping.tile_in_channels),
         )
+        if mapping.loop_order == LoopOrder.INPUTS_OUTER:
+            for h, w, n, m in itertools.product(rows, cols, inputs, outputs):
+                yield _Tile(h, w, m, n)
+            return
         if mapping.loop_order == LoopOrder.PIXELS_OUTER:
             outer = ((h, w, m) for h, w, m in itertools.product(rows, cols, outputs))
         else:
@@ -166,10 +209,15 @@ class _Simulation:
                 yield _Tile(h, w, m, n)
 
     def _finishes(self, tile: _Tile) -> bool:
-        return not self.dense or tile.inputs[1] == self.layer.in_channels
+        is_last = not self.dense or tile.inputs[1] == self.layer.in_channels
+        return is_last and (not self._keeps_sums or tile.outputs[1] == self.layer.out_channels)
 
-    def _move(self, port: str, burst: _Burst) -> _Burst:
-        self.moved[port] += burst.total
+    @property
+    def _keeps_sums(self) -> bool:
+        return self.mapping.loop_order == LoopOrder.INPUTS_OUTER
+
+    def _move(self, burst: _Burst) -> _Burst:
+        self.moved[burst.port] += burst.total
         return burst
 
     def _loads(self, tile: _Tile, held: dict[str, tuple[tuple[int, int], ...] | None]) -> list[_Burst]:
@@ -182,7 +230,7 @@ class _Simulation:
                 held[port] = key
                 burst = bursts[port](tile)
                 if burst.total:
-                    loads.append(self._move(port, burst))
+                    loads.append(self._move(burst))
         return loads
 
     def _ifmap(self, tile: _Tile) -> _Burst:
@@ -190,8 +238,8 @@ class _Simulation:
         heights = self._inside(tile.rows, layer.in_height, layer.kernel_height)
         widths = self._inside(tile.cols, layer.in_width, layer.kernel_width)
         if self.placement.ifmap_ring:
-            return self._lines(heights * widths, tile.inputs, ifmap_cols(self.accelerator))
-        return self._bursts(heights, widths, tile.inputs, layer.in_channels, layer.in_width)
+            return self._lines("ifmap", heights * widths, tile.inputs, ifmap_cols(self.accelerator))
+        return self._bursts("ifmap", heights, widths, tile.inputs, layer.in_channels, layer.in_width)
 
     def _inside(self, outputs: tuple[int, int], extent: int, kernel: int) -> int:
         """How many positions of the map the outputs read, by looking at each."""
@@ -202,27 +250,30 @@ class _Simulation:
         }
         return sum(1 for position in range(min(read), max(read) + 1) if 0 <= position < extent)
 
-    def _lines(self, pixels: int, channels: tuple[int, int], channels_a_line: int) -> _Burst:
-        return _Burst(1, pixels * len(range(*channels, channels_a_line)), is_kept=True)
+    def _lines(self, port: str, pixels: int, channels: tuple[int, int], channels_a_line: int) -> _Burst:
+        return _Burst(port, 1, pixels * len(range(*channels, channels_a_line)), is_kept=True)
 
-    def _results(self, tile: _Tile) -> _Burst:
+    def _results(self, tile: _Tile, port: str) -> _Burst:
         layer = self.layer
+        channels = (0, layer.out_channels) if self._keeps_sums else tile.outputs
         if self.placement.ofmap_ring:
-            return self._lines(_size(tile.rows) * _size(tile.cols), tile.outputs, self.accelerator.pe_rows)
-        return self._bursts(_size(tile.rows), _size(tile.cols), tile.outputs, layer.out_channels, layer.out_width)
+            return self._lines(port, _size(tile.rows) * _size(tile.cols), channels, self.accelerator.pe_rows)
+        return self._bursts(port, _size(tile.rows), _size(tile.cols), channels, layer.out_channels, layer.out_width)
 
-    def _bursts(self, rows: int, cols: int, channels: tuple[int, int], all_channels: int, width: int) -> _Burst:
+    def _bursts(
+        self, port: str, rows: int, cols: int, channels: tuple[int, int], all_channels: int, width: int
+    ) -> _Burst:
         """What lies together in memory, channels innermost, is one burst."""
         words = math.ceil(channels[1] / self.word) - channels[0] // self.word
         if _size(channels) < all_channels:
-            return _Burst(rows * cols, words)
-        return _Burst(rows, cols * words) if cols < width else _Burst(1, rows * cols * words)
+            return _Burst(port, rows * cols, words)
+        return _Burst(port, rows, cols * words) if cols < width else _Burst(port, 1, rows * cols * words)
 
     def _weights(self, tile: _Tile) -> _Burst:
         layer, accelerator = self.layer, self.accelerator
         taps, channels = layer.kernel_height * layer.kernel_width, _size(tile.outputs)
         if layer.operation.is_pool:
-            return _Burst(1, 0)
+            return _Burst("weight", 1, 0)
         if layer.operation == Operation.SCALE:
             return self._weight_burst(channels)
         if layer.operation == Operation.DEPTHWISE:
@@ -248,22 +299,23 @@ class _Simulation:
         return self.timing.layer_overhead_cycles + self._fetch(parameters) + self._fetch(256)
 
     def _fetch(self, size: int) -> float:
-        return self._slot((self._weight_burst(size),), 0)
+        return self._phase((self._weight_burst(size),))["weight"]
 
     def _weight_burst(self, size: int) -> _Burst:
-        return _Burst(1, math.ceil(size / self.weight_word), width=self.weight_word // self.word)
+        return _Burst("weight", 1, math.ceil(size / self.weight_word), width=self.weight_word // self.word)
 
-    def _slot(self, transfers: tuple[_Burst, ...], busy: int) -> float:
-        """Cycles until all transfers and the computation are done; equal slots are played once."""
-        key = (transfers, busy)
-        if key not in self.known_slots:
+    def _phase(self, transfers: tuple[_Burst, ...]) -> dict[str, float]:
+        """When each port is done, all starting at 0; equal phases are played once."""
+        if transfers not in self.known_phases:
             asking = tuple(burst for burst in transfers if not burst.is_kept)
-            kept = [burst.total + self.timing.pipeline_depth_cycles for burst in transfers if burst.is_kept]
-            self.known_slots[key] = max([float(busy), *kept, self._play(asking) if asking else 0.0])
-        return self.known_slots[key]
+            ends = {burst.port: burst.total + self.timing.pipeline_depth_cycles for burst in transfers if burst.is_kept}
+            if asking:
+                ends |= dict(zip((burst.port for burst in asking), self._play(asking), strict=True))
+            self.known_phases[transfers] = ends
+        return self.known_phases[transfers]
 
-    def _play(self, transfers: tuple[_Burst, ...]) -> float:
-        """When the last port is done, all starting at 0."""
+    def _play(self, transfers: tuple[_Burst, ...]) -> list[float]:
+        """When each port is done, all starting at 0."""
         gap = self.timing.burst_overhead_cycles
         queues = [_chunks(burst) for burst in transfers]
         pending = [next(queue, None) for queue in queues]
@@ -286,7 +338,7 @@ class _Simulation:
             arrived[port] = max(start + words, channel_free)
             pending[port] = next(queues[port], None)
             turn = port + 1
-        return max(arrived)
+        return arrived
 
 
 def _chunks(burst: _Burst) -> Iterator[tuple[int, bool]]:

@@ -28,15 +28,18 @@ class Accelerator:
         pe_cols: input channels computed in parallel.
         pe_pixels: output pixels of a row computed in parallel.
         pack: int8 products that one DSP slice yields a cycle, 1 or 2.
-        ifmap_kib: input feature-map buffer, one of its two halves.
-        weight_kib: weight buffer, one of its two halves.
-        ofmap_kib: accumulator buffer, one of its two halves.
+        ifmap_kib: one input feature-map buffer.
+        weight_kib: one weight buffer.
+        ofmap_kib: one accumulator buffer.
         axi_bits: width of each memory port.
         clock_mhz: clock of the programmable logic.
         depthwise_lanes: channels that the depthwise unit computes in parallel, for each of ``pe_pixels``.
         map_kib: memory in which maps stay on chip between layers, one of its two halves; 0 for none. With it, results
             are post-processed ``pe_rows`` at a time instead of one AXI word.
         weight_port_words: memory words that the weight port moves a cycle, 1 or 2.
+        ifmap_buffers, weight_buffers, ofmap_buffers: 2 for ping-pong: one is filled while the other is read. With 1,
+            which may then be twice as large in the same memory, loads wait for the computation that reads the buffer,
+            and the computation for the store that empties it.
 
     Raises:
         InvalidValueError: a parameter is illegal; the message says what would be legal.
@@ -54,6 +57,9 @@ class Accelerator:
     depthwise_lanes: int
     map_kib: int = 0
     weight_port_words: int = 1
+    ifmap_buffers: int = 2
+    weight_buffers: int = 2
+    ofmap_buffers: int = 2
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -103,6 +109,9 @@ class AcceleratorColumns:
     depthwise_lanes: IntArray
     map_kib: IntArray
     weight_port_words: IntArray
+    ifmap_buffers: IntArray
+    weight_buffers: IntArray
+    ofmap_buffers: IntArray
 
     @classmethod
     def of(cls, accelerators: Sequence[Accelerator]) -> "AcceleratorColumns":
@@ -136,6 +145,10 @@ def _rules(a: AnyAccelerator) -> list[tuple[Any, str, str]]:
         (a.pe_rows % word != 0, "pe_rows", "a multiple of the bytes of an AXI word"),
         (a.pe_cols % word != 0, "pe_cols", "a multiple of the bytes of an AXI word"),
         ((a.weight_port_words != 1) & (a.weight_port_words != 2), "weight_port_words", "1 or 2"),
+        *(
+            ((getattr(a, name) != 1) & (getattr(a, name) != 2), name, "1 or 2")
+            for name in ("ifmap_buffers", "weight_buffers", "ofmap_buffers")
+        ),
         (a.axi_bits * a.weight_port_words > 128, "weight_port_words", "1 where axi_bits is 128"),
         # Weights of a tile, and a gate, begin with a word of that port.
         (a.pe_rows % (word * a.weight_port_words) != 0, "pe_rows", "a multiple of the bytes of the weight port"),
@@ -177,7 +190,7 @@ def ifmap_cols(a: AnyAccelerator) -> Any:
 
 
 def ifmap_banks(a: AnyAccelerator) -> Any:
-    """Banks of one half of the ifmap buffer; each holds AXI words and is read once a cycle."""
+    """Banks of one ifmap buffer; each holds AXI words and is read once a cycle."""
     return a.pe_pixels * (ifmap_cols(a) // axi_bytes(a))
 
 
@@ -187,7 +200,7 @@ def ifmap_depth(a: AnyAccelerator) -> Any:
 
 
 def weight_banks(a: AnyAccelerator) -> Any:
-    """Banks of one half of the weight buffer; each holds AXI words and all are read each cycle."""
+    """Banks of one weight buffer; each holds AXI words and all are read each cycle."""
     return a.pe_rows * a.pe_cols // axi_bytes(a)
 
 
@@ -197,7 +210,7 @@ def weight_depth(a: AnyAccelerator) -> Any:
 
 
 def ofmap_banks(a: AnyAccelerator) -> Any:
-    """Banks of one half of the accumulator buffer; each holds 32-bit sums."""
+    """Banks of one accumulator buffer; each holds 32-bit sums."""
     return a.pe_rows * a.pe_pixels
 
 

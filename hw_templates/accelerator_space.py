@@ -24,6 +24,9 @@ _CHOICES: dict[str, tuple[int, ...]] = {
     "depthwise_lanes": (1, 2, 4, 8, 16, 24, 48),
     "map_kib": (0, 8, 32, 128, 256),
     "weight_port_words": (1, 2),
+    "ifmap_buffers": (1, 2),
+    "weight_buffers": (1, 2),
+    "ofmap_buffers": (1, 2),
 }
 
 
@@ -72,12 +75,12 @@ class AcceleratorSpace:
         return tuple(self.choices.items())
 
     def decode(self, rows: IntArray) -> AcceleratorColumns:
-        """Accelerators of choice indices [n, 12]; not checked for legality."""
+        """Accelerators of choice indices [n, 15]; not checked for legality."""
         tables = self.choices.values()
         return AcceleratorColumns(*(np.asarray(t, dtype=np.int64)[rows[:, i]] for i, t in enumerate(tables)))
 
     def encode(self, columns: AcceleratorColumns) -> IntArray:
-        """[n, 12] choice indices of accelerators of this space.
+        """[n, 15] choice indices of accelerators of this space.
 
         Raises:
             InvalidValueError: a value is not among the choices.

@@ -8,8 +8,11 @@ from enum import IntEnum
 
 import numpy as np
 
-VERSION = 3
-"""Of the newest fields and values: an engine runs programs of its own version and of those before."""
+VERSION = 4
+"""Of the newest fields and values: an engine runs programs of its own version and of those from ``OLDEST`` on."""
+
+OLDEST = 4
+"""First version with the counters of today, which take more memory than those before."""
 
 
 class OperationCode(IntEnum):
@@ -31,15 +34,16 @@ class ResidualCode(IntEnum):
 
 
 class LoopOrderCode(IntEnum):
-    """Value of a descriptor's ``loop_order``: which tile loop is outermost."""
+    """Value of a descriptor's ``loop_order``; see :class:`cost_models.mapping.LoopOrder`."""
 
     PIXELS_OUTER = 0
     CHANNELS_OUTER = 1
+    INPUTS_OUTER = 2
 
 
 FIELDS: tuple[tuple[str, str], ...] = (
     ("operation", "what the layer computes"),
-    ("loop_order", "which tile loop is outermost"),
+    ("loop_order", "how the loops over tiles are nested"),
     ("in_height", "rows of the input map"),
     ("in_width", "columns of the input map"),
     ("in_channels", "channels of the input map"),
@@ -60,7 +64,7 @@ FIELDS: tuple[tuple[str, str], ...] = (
     ("residual_word", "where the map that is added starts"),
     ("parameter_word", "where the channel parameters start"),
     ("table_word", "where the activation table starts"),
-    ("counter_word", "where the four trip counters are written"),
+    ("counter_word", "where the counters are written"),
     ("residual", "whether a map is added, before or after the activation table"),
     ("residual_multiplier", "scaling of the added map"),
     ("residual_shift", "and its rounding shift"),
@@ -80,8 +84,17 @@ DESCRIPTOR = np.dtype([(name, "<i4") for name, _ in FIELDS] + [("reserved", "<i4
 CHANNEL_PARAMETERS = np.dtype([("bias", "<i4"), ("multiplier", "<u2"), ("shift", "u1"), ("reserved", "u1")])
 """Post-processing of one output channel as it lies in memory."""
 
-COUNTERS = np.dtype([(name, "<u4") for name in ("compute_trips", "ifmap_words", "weight_words", "ofmap_words")])
-"""What the engine writes back after each layer."""
+TRIPS = np.dtype([(name, "<u4") for name in ("compute_trips", "ifmap_words", "weight_words", "ofmap_words")])
+"""What a program makes the engine count of each layer, however long that takes."""
+
+CYCLES = np.dtype(
+    [(name, "<u4") for name in ("total_cycles", "compute_cycles", "load_wait_cycles", "store_wait_cycles")]
+)
+"""How long it takes: the whole layer with its setup, the computation, and by how much slots last longer than that
+because of what is loaded, and because of what is stored. 0 where nothing counts cycles, as in csim."""
+
+COUNTERS = np.dtype([*TRIPS.descr, *CYCLES.descr])
+"""What the engine writes back after each layer: both."""
 
 TABLE_BYTES = 256
 MAX_GROUP_LAYERS = 4

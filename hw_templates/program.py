@@ -43,7 +43,7 @@ def read_program(project: Path) -> Program:
     """The program of an emitted project.
 
     Raises:
-        StorageError: a file is missing or corrupt, or the program is of a newer format.
+        StorageError: a file is missing or corrupt, or the program is of another format.
     """
     path = project / "weights/program.txt"
     try:
@@ -53,8 +53,11 @@ def read_program(project: Path) -> Program:
         raise StorageError(f"{project}: is no whole project ({error}); emit it again") from error
     except (ValueError, KeyError, TypeError) as error:
         raise StorageError(f"{path}: is corrupt ({type(error).__name__}: {error}); emit it again") from error
-    if program.isa_version > isa.VERSION:
-        raise StorageError(f"{path}: programs of format {program.isa_version}, this version knows {isa.VERSION}")
+    if not isa.OLDEST <= program.isa_version <= isa.VERSION:
+        raise StorageError(
+            f"{path}: a program of format {program.isa_version}, this version knows {isa.OLDEST} to {isa.VERSION}; "
+            "emit it again"
+        )
     if len(program.arena) > program.arena_words * program.axi_bytes:
         raise StorageError(f"{path}: does not belong to arena.bin; emit it again")
     return program

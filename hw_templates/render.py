@@ -17,6 +17,7 @@ _VERBATIM = {
     "conv_engine/include": ("types.h", "load.h", "compute.h", "store.h", "conv_engine.h"),
     "conv_engine/src": ("load.cpp", "compute.cpp", "store.cpp", "conv_engine.cpp"),
     "conv_engine/tb": ("csim.cpp",),
+    "rtl": ("cycle_counter.v",),
     "tcl": ("csynth.tcl", "block_design.tcl", "bitstream.tcl"),
 }
 _RENDERED = {

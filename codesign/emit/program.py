@@ -1,7 +1,7 @@
 """A quantised network compiled for one accelerator: descriptors, weights and a memory layout.
 
 The engine addresses one arena of memory in words of an AXI port's width. The first part is the program: descriptors,
-channel parameters, activation tables and weights. Behind it lie the trip counters, the image and every layer's map.
+channel parameters, activation tables and weights. Behind it lie the counters, the image and every layer's map.
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from codesign.emit.quantise import QuantisedLayer, QuantisedNetwork
-from cost_models.mapping import LoopOrder, Mapping
+from cost_models.mapping import Mapping
 from cost_models.placement import IN_MEMORY, Placement, check_groups, map_halves
 from cost_models.workload import IMAGE, Layer, Operation
 from hw_templates import isa
@@ -28,10 +28,6 @@ _OPERATION_CODES = {
     Operation.POOL: isa.OperationCode.POOL,
     Operation.SCALE: isa.OperationCode.SCALE,
     Operation.MAX_POOL: isa.OperationCode.MAX_POOL,
-}
-_LOOP_ORDER_CODES = {
-    LoopOrder.PIXELS_OUTER: isa.LoopOrderCode.PIXELS_OUTER,
-    LoopOrder.CHANNELS_OUTER: isa.LoopOrderCode.CHANNELS_OUTER,
 }
 _SHAPE_FIELDS = (
     *("in_height", "in_width", "in_channels", "out_height", "out_width", "out_channels"),
@@ -233,7 +229,7 @@ def _describe(record: np.void, quantised: QuantisedLayer, mapping: Mapping, maps
         record[name] = getattr(mapping, name)
     record["operation"] = _OPERATION_CODES[layer.operation]
     record["four_bit_weights"] = layer.weight_bits == 4
-    record["loop_order"] = _LOOP_ORDER_CODES[mapping.loop_order]
+    record["loop_order"] = isa.LoopOrderCode[mapping.loop_order.name]
     record["ifmap_word"] = maps[node.ifmap]
     record["ofmap_word"] = maps[node.name]
     if node.gate is not None:

@@ -65,7 +65,7 @@ def project_files(design: Design, images: Int8Array, origin: dict[str, object]) 
         (layer.compute_cycles, layer.ifmap_words, layer.weight_words, layer.ofmap_words)
         for layer in design.estimate.layers
     ]
-    trips = np.array(stated, dtype=isa.COUNTERS)
+    trips = np.array(stated, dtype=isa.TRIPS)
     layout = "".join(f"{name} {value}\n" for name, value in program.layout().items())
     binary = {
         "weights/arena.bin": program.arena,

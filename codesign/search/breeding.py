@@ -83,7 +83,7 @@ def breed_subnets(
 def veteran_accelerators(
     pricer: PairPricer, archive: PricedPairs, rng: np.random.Generator, plan: RoundPlan
 ) -> IntArray:
-    """At most ``plan.accelerators`` different accelerators [A, 12] of the archive."""
+    """At most ``plan.accelerators`` different accelerators [A, P] of the archive."""
     known = unique_rows(archive.rows[:, pricer.joint.gene_count :])
     chosen: IntArray = known[rng.permutation(len(known))[: plan.accelerators]]
     return chosen
@@ -92,7 +92,7 @@ def veteran_accelerators(
 def breed_accelerators(
     pricer: PairPricer, archive: PricedPairs, rng: np.random.Generator, plan: RoundPlan
 ) -> tuple[IntArray, IntArray]:
-    """(accelerators that are legal, fit and are not in the archive [A, 12], legal children that do not fit [m, 12]).
+    """(accelerators that are legal, fit and are not in the archive [A, P], legal children that do not fit [m, P]).
 
     There are ``plan.new_accelerators`` of the former, or fewer where breeding repeats itself; from an empty archive
     ``plan.first_accelerators`` are drawn.
@@ -140,7 +140,7 @@ def promising_accelerators(
 
 
 def draw_fitting(pricer: PairPricer, rng: np.random.Generator, count: int) -> IntArray:
-    """[count, 12] accelerators drawn uniformly from those that are legal and fit the board.
+    """[count, P] accelerators drawn uniformly from those that are legal and fit the board.
 
     Raises:
         InfeasibleError: of many, none fits; says which resource binds and what the nearest one needs.

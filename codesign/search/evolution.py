@@ -20,7 +20,7 @@ _MISFITS = 2
 
 
 def price_pairs(pricer: PairPricer, oracle: AccuracyOracle, genes: IntArray, accelerators: IntArray) -> PricedPairs:
-    """Every pair of subnets [n, G] and legal accelerators [A, 12] that can be mapped: at most n * A pairs."""
+    """Every pair of subnets [n, G] and legal accelerators [A, P] that can be mapped: at most n * A pairs."""
     latency_ms, energy_mj = pricer.price(genes, accelerators)
     accuracy = np.broadcast_to(oracle.accuracy(genes)[:, None], latency_ms.shape)
     values = np.stack([accuracy, latency_ms, energy_mj], axis=2).reshape(-1, 3)

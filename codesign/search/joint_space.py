@@ -138,7 +138,7 @@ class JointSpace(PairSpace):
         return self.accelerators.board
 
     def encode(self, pair: Pair) -> IntArray:
-        """[G + 12] the row of a pair.
+        """[G + P] the row of a pair.
 
         Raises:
             InvalidValueError: subnet or accelerator is not of this space.
@@ -155,7 +155,7 @@ class JointSpace(PairSpace):
         return Pair(self.space.decode(row[: self.gene_count]), self.columns(row[None])[0])
 
     def columns(self, rows: IntArray) -> AcceleratorColumns:
-        """The accelerators of pairs [n, G + 12], legal or not."""
+        """The accelerators of pairs [n, G + P], legal or not."""
         return self.accelerators.decode(rows[:, self.gene_count :])
 
 

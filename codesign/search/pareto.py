@@ -33,7 +33,7 @@ class PricedPairs:
     """Pairs and what they reach.
 
     Attributes:
-        rows: int64 [n, G + 12], as :class:`~codesign.search.joint_space.JointSpace` encodes pairs.
+        rows: int64 [n, G + P], as :class:`~codesign.search.joint_space.JointSpace` encodes pairs.
         values: float64 [n, 3], in the order of ``OBJECTIVES``.
     """
 

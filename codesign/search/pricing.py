@@ -43,7 +43,7 @@ class PairPricer:
         return len(self._item_costs)
 
     def price(self, genes: IntArray, accelerators: IntArray) -> tuple[FloatArray, FloatArray]:
-        """(latency_ms, energy_mj), each [n, A], of subnets ``genes`` [n, G] on ``accelerators`` [A, 12].
+        """(latency_ms, energy_mj), each [n, A], of subnets ``genes`` [n, G] on ``accelerators`` [A, P].
 
         Both are choice indices; the accelerators must be legal. Both results are inf where a layer has no legal
         mapping.

@@ -130,7 +130,7 @@ def _emitted(run: Run) -> _Emitted:
     try:
         content = (run.project / "weights/images.bin").read_bytes()
         golden = np.frombuffer((run.project / "weights/golden.bin").read_bytes(), np.int8).reshape(count, -1)
-        trips = np.frombuffer((run.project / "weights/trips.bin").read_bytes(), isa.COUNTERS)
+        trips = np.frombuffer((run.project / "weights/trips.bin").read_bytes(), isa.TRIPS)
     except (OSError, ValueError) as error:
         raise StorageError(f"{run.project}: is no whole project ({error}); emit it again") from error
     size = program.image_words * program.axi_bytes
@@ -173,7 +173,7 @@ def _run_images(engine: Engine, emitted: _Emitted, had: dict[str, Any], progress
         raise VerificationError(
             f"{engine.session.where}: logits of {wrong} of {len(results)} images differ from csim's"
         )
-    counted, expected = engine.counters(), emitted.trips
+    counted, expected = engine.trips(), emitted.trips
     if (counted != expected).any():
         layer = int(np.flatnonzero(counted != expected)[0])
         raise VerificationError(

@@ -60,7 +60,7 @@ if {[llength $ip] == 0} {
 create_project -force vivado build/vivado -part $part
 set_property ip_repo_paths $ip [current_project]
 update_ip_catalog
-add_files -norecurse {rtl/engine_id.v rtl/digest.v}
+add_files -norecurse {rtl/engine_id.v rtl/digest.v rtl/cycle_counter.v}
 update_compile_order -fileset sources_1
 
 set hardware {}

@@ -1,4 +1,4 @@
-# The block design: the processor, the engine on four memory ports, and the identity registers. No version of an IP is
+# The block design: the processor, the engine on four memory ports, a counter of cycles, and the identity registers. No version of an IP is
 # named, the newest in the catalogue is taken, so that every Vivado from 2020.2 on builds it.
 
 proc newest {name} {
@@ -102,13 +102,19 @@ proc build_block_design {design hardware} {
     set ps [$maker $preset $clock_source $clock_mhz $memory_ports $memory_bits]
     create_bd_cell -type ip -vlnv [newest conv_engine] engine
     create_bd_cell -type module -reference engine_id identity
+    create_bd_cell -type module -reference cycle_counter counter
     create_bd_cell -type ip -vlnv [newest proc_sys_reset] reset
     set control [create_bd_cell -type ip -vlnv [newest smartconnect] control]
     set_property -dict {CONFIG.NUM_SI 1 CONFIG.NUM_MI 2} $control
 
-    wire [dict get $ps clock] [dict get $ps control_clock] reset/slowest_sync_clk control/aclk engine/ap_clk identity/aclk
+    wire [dict get $ps clock] [dict get $ps control_clock] reset/slowest_sync_clk control/aclk engine/ap_clk identity/aclk \
+        counter/aclk
     wire [dict get $ps reset] reset/ext_reset_in
-    wire reset/peripheral_aresetn control/aresetn engine/ap_rst_n identity/aresetn
+    wire reset/peripheral_aresetn control/aresetn engine/ap_rst_n identity/aresetn counter/aresetn
+    # Who reads which: enum Clock of include/types.h.
+    foreach stage {0 1 2 3 4 5} {
+        wire counter/cycles engine/clocks_$stage
+    }
     plug ps/$control_port control/S00_AXI
     plug control/M00_AXI engine/s_axi_control
     plug control/M01_AXI identity/s_axi

@@ -39,7 +39,7 @@ def test_logits_and_counters_are_those_of_the_reference_and_the_cost_model(
     with running(twin, tmp_path) as engine:
         engine.load_program(read_program(project))
         assert list(engine.run(images_of(project))) == golden_of(project)
-        assert engine.counters().tobytes() == (project / "weights/trips.bin").read_bytes()
+        assert engine.trips().tobytes() == (project / "weights/trips.bin").read_bytes()
         assert engine.twin
         assert engine.clock_mhz == pytest.approx(100)
         timing = engine.time(images_of(project)[0], 2)

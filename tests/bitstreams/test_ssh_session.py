@@ -44,7 +44,7 @@ def test_a_program_runs_bit_exactly_over_ssh_and_a_start_that_hangs_is_survived(
     program = read_program(zynq_project)
     engine.load_program(program)
     assert list(engine.run(images_of(zynq_project))) == golden_of(zynq_project)
-    assert engine.counters().tobytes() == (zynq_project / "weights/trips.bin").read_bytes()
+    assert engine.trips().tobytes() == (zynq_project / "weights/trips.bin").read_bytes()
     assert (session.rails(), session.rail_power_w("12V")) == (["12V"], 3.5)
     engine.timeout_s = 0.0
     with pytest.raises(EngineTimeoutError):

@@ -32,7 +32,7 @@ def corrupt(path: Path, position: int) -> bytes:
 
 def test_an_agreeing_project_passes_and_reports_what_was_counted(project: Path) -> None:
     result = run_csim(project)
-    stated = np.frombuffer((project / "weights/trips.bin").read_bytes(), dtype=isa.COUNTERS)
+    stated = np.frombuffer((project / "weights/trips.bin").read_bytes(), dtype=isa.TRIPS)
     assert result.images == 2
     assert [(t.compute_trips, t.ifmap_words, t.weight_words, t.ofmap_words) for t in result.layers] == stated.tolist()
     assert run_csim(project, images=1).images == 1

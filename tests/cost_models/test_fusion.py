@@ -66,6 +66,7 @@ def every_mapping(layer: Layer, rows: int, accelerator: Accelerator) -> list[Map
         for m in enumerate_mappings(layer, accelerator)
         for height in split_sizes(rows)
         for order in LoopOrder
+        if layer.operation == Operation.CONV or order != LoopOrder.INPUTS_OUTER
     }
     return [m for m in mappings if all(need.words <= need.depth for need in m.needs(layer, accelerator))]
 

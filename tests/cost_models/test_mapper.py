@@ -38,7 +38,8 @@ def every_mapping(layer: Layer, accelerator: Accelerator) -> list[Mapping]:
     ins = [in_unit * n for n in range(1, math.ceil(layer.in_channels / in_unit) + 1)]
     heights, widths = range(1, layer.out_height + 1), range(1, layer.out_width + 1)
     channels = itertools.product(outs, ins) if dense else ((out, out) for out in outs)
-    tilings = itertools.product(channels, heights, widths, LoopOrder)
+    orders = [order for order in LoopOrder if dense or order != LoopOrder.INPUTS_OUTER]
+    tilings = itertools.product(channels, heights, widths, orders)
     mappings = (Mapping(*channel, height, width, order) for channel, height, width, order in tilings)
     return [mapping for mapping in mappings if fits(mapping, layer, accelerator)]
 

@@ -63,7 +63,23 @@ def test_illegal_parameters_are_named(change: dict[str, int], message: str) -> N
 def test_columns_and_single_values_share_rules_and_shapes() -> None:
     rng = np.random.default_rng(0)
     sides, sizes, ports, lanes = (4, 8, 12, 16), (1, 2), (32, 64, 128), (1, 4, 8, 16)
-    choices = (sides, (4, 8, 16), (1, 3), sizes, sizes, sizes, sizes, ports, (100,), lanes, (0, 2), (1, 2))
+    choices = (
+        sides,
+        (4, 8, 16),
+        (1, 3),
+        sizes,
+        sizes,
+        sizes,
+        sizes,
+        ports,
+        (100,),
+        lanes,
+        (0, 2),
+        (1, 2),
+        (1, 2),
+        (1, 2),
+        (2, 3),
+    )
     rows = [tuple(int(rng.choice(c)) for c in choices) for _ in range(300)]
     columns = AcceleratorColumns(*(np.array(column) for column in zip(*rows, strict=True)))
     legal = is_legal(columns)

@@ -21,7 +21,7 @@ def write(folder: Path, program: Program) -> Path:
 
 def test_a_program_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert read_program(write(tmp_path, PROGRAM)) == PROGRAM
-    older = replace(PROGRAM, isa_version=isa.VERSION - 1)
+    older = replace(PROGRAM, isa_version=isa.OLDEST)
     assert read_program(write(tmp_path, older)) == older
 
 
@@ -30,6 +30,8 @@ def test_missing_newer_and_corrupt_programs_are_refused(tmp_path: Path) -> None:
         read_program(tmp_path)
     with pytest.raises(StorageError, match="this version knows"):
         read_program(write(tmp_path, replace(PROGRAM, isa_version=isa.VERSION + 1)))
+    with pytest.raises(StorageError, match=r"format 3, .* emit it again"):
+        read_program(write(tmp_path, replace(PROGRAM, isa_version=isa.OLDEST - 1)))
     with pytest.raises(StorageError, match=r"does not belong to arena\.bin"):
         read_program(write(tmp_path, replace(PROGRAM, arena_words=3)))
     (tmp_path / "weights/program.txt").write_text("arena_words many\n")

@@ -14,6 +14,7 @@ ACCELERATOR = Accelerator(16, 8, 3, 2, 16, 8, 4, 64, 125, 4)
 
 SMARTCONNECT = {"aclk", "aresetn", "S00_AXI", "M00_AXI"}
 ENGINE = {"ap_clk", "ap_rst_n", "s_axi_control", "m_axi_ifmap", "m_axi_weights", "m_axi_residual", "m_axi_ofmap"}
+ENGINE |= {f"clocks_{stage}" for stage in range(6)}
 
 
 def project(folder: Path, board: Board) -> str:
@@ -70,6 +71,7 @@ def test_every_pin_exists_and_is_connected(tmp_path: Path, name: str) -> None:
         "ps": pins_of_processor(settings_of(recorded, "ps")),
         "engine": ENGINE,
         "identity": {"aclk", "aresetn", "s_axi"},
+        "counter": {"aclk", "aresetn", "cycles"},
         "reset": {"slowest_sync_clk", "ext_reset_in", "peripheral_aresetn"},
         "control": SMARTCONNECT | {"M01_AXI"},
         **{f"memory_{port}": SMARTCONNECT for port in ("ifmap", "weights", "residual", "ofmap")},

@@ -69,6 +69,10 @@ def walk_steps(layer: Layer, mapping: Mapping) -> Iterator[Step]:
         cut(layer.out_channels, mapping.tile_out_channels),
         cut(layer.in_channels, mapping.tile_in_channels),
     )
+    if mapping.loop_order == LoopOrder.INPUTS_OUTER:
+        for h, w, n, m in itertools.product(rows, cols, inputs, outputs):
+            yield Step(h, w, m, n)
+        return
     if mapping.loop_order == LoopOrder.PIXELS_OUTER:
         tiles = ((h, w, m) for h, w, m in itertools.product(rows, cols, outputs))
     else:

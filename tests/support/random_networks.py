@@ -174,8 +174,9 @@ def random_placements(workload: Workload, accelerator: Accelerator, rng: np.rand
 def random_mapping(layer: Layer, accelerator: Accelerator, rng: np.random.Generator) -> Mapping:
     """A legal mapping of ``layer``, drawn without regard to its price."""
     channels = int(np.lcm(accelerator.pe_rows, accelerator.pe_cols))
+    orders = [o for o in LoopOrder if layer.operation == Operation.CONV or o != LoopOrder.INPUTS_OUTER]
     for _ in range(10_000):
-        order = LoopOrder(rng.choice(list(LoopOrder)))
+        order = LoopOrder(rng.choice(orders))
         height = int(rng.integers(1, layer.out_height + 1))
         width = int(rng.integers(1, layer.out_width + 1))
         if layer.operation == Operation.CONV:

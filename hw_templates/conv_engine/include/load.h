@@ -6,9 +6,9 @@
 Descriptor load_descriptor(const WeightWord* port, int word);
 void load_parameters(const WeightWord* port, const Descriptor& d, ParameterMemory& parameters,
                      ActivationTables& tables);
-void load_ifmap(const Word* port, const MapBuffer& maps, const Descriptor& d, const TileShape& shape, const Tile& tile,
-                IfmapBuffer& buffer, uint32_t& words);
-void load_weights(const WeightWord* port, const Descriptor& d, const TileShape& shape, const Tile& tile,
-                  WeightBuffer& buffer, uint32_t& words);
-void load_residual(const Word* port, const Descriptor& d, const TileShape& shape, const Tile& tile,
-                   ResidualBuffer& buffer);
+void load_ifmap(const Word* port, CycleClock& clock, const MapBuffer& maps, const Descriptor& d, const TileShape& shape,
+                const Tile& tile, IfmapBuffer& buffer, Spent& spent);
+void load_weights(const WeightWord* port, CycleClock& clock, const Descriptor& d, const TileShape& shape,
+                  const Tile& tile, WeightBuffer& buffer, Spent& spent);
+void load_residual(const Word* port, CycleClock& clock, const Descriptor& d, const TileShape& shape, const Tile& tile,
+                   ResidualBuffer& buffer, Spent& spent);

@@ -3,6 +3,6 @@
 
 #include "types.h"
 
-void store(Word* port, MapBuffer& maps, const Descriptor& d, const TileShape& shape, const Tile& tile,
-           const OfmapBuffer& ofmap, const ResidualBuffer& residual, const ParameterMemory& parameters,
-           const ActivationTables& tables, uint32_t& words);
+void store(Word* port, CycleClock& clock, MapBuffer& maps, const Descriptor& d, const TileShape& shape,
+           const Tile& tile, const OfmapBuffer& ofmap, const ResidualBuffer& residual,
+           const ParameterMemory& parameters, const ActivationTables& tables, Spent& spent);

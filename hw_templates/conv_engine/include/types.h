@@ -16,8 +16,8 @@ struct WeightWord {
     Word word[WEIGHT_PORT_WORDS];
 };
 
-// One half of each ping-pong buffer. Both halves exist as arrays of their own, so that a stage that fills one
-// and a stage that reads the other share nothing.
+// One buffer of each kind. Where there are two, for ping-pong, they are arrays of their own, so that a stage that fills
+// one and a stage that reads the other share nothing.
 typedef Word IfmapBuffer[IFMAP_BANKS][IFMAP_DEPTH];
 typedef Word WeightBuffer[WEIGHT_BANKS][WEIGHT_DEPTH];
 typedef int32_t OfmapBuffer[OFMAP_BANKS][OFMAP_DEPTH];
@@ -59,18 +59,50 @@ struct Tile {
     int out_tile;                     // tiles of output channels before this one
     int in_channel, in_channels;      // first and number; those of the result in channel-wise layers
     int weight_word;                  // where this tile's weights start, relative to the layer's
-    bool first_in, last_in;           // position in the sum over input channels
+    int first_group;                  // of PE_ROWS sums in the ofmap buffer: where this tile's begin
+    bool first_in;                    // whether sums begin with this tile
+    bool finishes;                    // whether results can be stored after it
+    int result_channel, results;      // first and number of the channels that are then stored
     bool fetch_ifmap, fetch_weights;  // differs from what the buffers hold
     bool ifmap_half, weight_half, ofmap_half;
 };
 
-// Trip counts of the stages, written back after each layer; they are what the cost model states. Where a map stays on
-// chip, lines of the map memory count instead of words of a port.
-struct Counters {
+// The three tiles of a slot.
+struct Slot {
+    Tile fetched, computed, finished;
+};
+
+// What a stage did in a slot: trips, words or lines, and the cycles that it took.
+struct Spent {
+    uint32_t count, cycles;
+};
+
+// What all stages did in a slot.
+struct SlotSpent {
+    Spent ifmap, weights, residual, compute, store;
+};
+
+// Who reads which copy of the cycle counter: each stage has one of its own, so that stages share nothing.
+enum Clock { IFMAP_CLOCK, WEIGHT_CLOCK, RESIDUAL_CLOCK, COMPUTE_CLOCK, STORE_CLOCK, LAYER_CLOCK, CLOCKS };
+
+// It counts cycles outside. A stage reads it before its first loop and after its last: loops are states of their own.
+typedef const volatile uint32_t CycleClock;
+
+// What the cost model states exactly. Where a map stays on chip, lines of the map memory count instead of words of a port.
+struct Trips {
     uint32_t compute_trips;
     uint32_t ifmap_words;
     uint32_t weight_words;
     uint32_t ofmap_words;
+};
+
+// Written back after each layer: trips, and the cycles that the cost model is calibrated with.
+struct Counters {
+    Trips trips;
+    uint32_t total_cycles;       // with the setup of each run
+    uint32_t compute_cycles;     // in which the array or the depthwise unit worked
+    uint32_t load_wait_cycles;   // by which slots lasted longer because of what was loaded
+    uint32_t store_wait_cycles;  // and because of what was stored
 };
 
 inline int ceil_div(int a, int b) { return (a + b - 1) / b; }

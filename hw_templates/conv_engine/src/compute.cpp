@@ -103,6 +103,7 @@ void accumulate_dense(const int8_t (&activations)[PE_PIXELS][IFMAP_COLS], int fi
 
 uint32_t compute_dense(const Descriptor& d, const TileShape& shape, const Tile& tile, const IfmapBuffer& ifmap,
                        const WeightBuffer& weights, OfmapBuffer& ofmap) {
+#pragma HLS INLINE
     const int row_groups = ceil_div(tile.out_channels, PE_ROWS);
     const int col_groups = ceil_div(tile.in_channels, PE_COLS);
     const int pixel_groups = ceil_div(tile.cols, PE_PIXELS);
@@ -116,7 +117,7 @@ pe_loop:
 #pragma HLS LOOP_TRIPCOUNT min = 1 max = WEIGHT_DEPTH * OFMAP_DEPTH
 #pragma HLS PIPELINE II = 1  // one merged loop: it never drains between channels, pixels and taps
 #pragma HLS DEPENDENCE variable = ofmap inter false  // each sum is read and written once a tile
-        const int target = (row_group * tile.rows + out_row) * shape.pixel_groups + pixel_group;
+        const int target = ((tile.first_group + row_group) * tile.rows + out_row) * shape.pixel_groups + pixel_group;
         const int channel = col_group * PE_COLS;
         int8_t activations[PE_PIXELS][IFMAP_COLS];
 #pragma HLS ARRAY_PARTITION variable = activations complete dim = 0  // registers
@@ -207,6 +208,7 @@ void take_greater(const int8_t (&activations)[PE_PIXELS][IFMAP_COLS], int first_
 
 uint32_t compute_channelwise(const Descriptor& d, const TileShape& shape, const Tile& tile, const IfmapBuffer& ifmap,
                              const WeightBuffer& weights, OfmapBuffer& ofmap) {
+#pragma HLS INLINE
     const int lane_groups = ceil_div(tile.out_channels, DEPTHWISE_LANES);
     const int pixel_groups = ceil_div(tile.cols, PE_PIXELS);
     const int taps = d.kernel_height * d.kernel_width;
@@ -290,12 +292,14 @@ void multiply_pair(int8_t first, int8_t second, int8_t shared, int32_t& first_pr
     second_product = (product >> 16) + ((product >> 15) & 1);
 }
 
-void compute(const Descriptor& d, const TileShape& shape, const Tile& tile, const IfmapBuffer& ifmap,
-             const WeightBuffer& weights, OfmapBuffer& ofmap, uint32_t& trips) {
-    trips = 0;
+void compute(CycleClock& clock, const Descriptor& d, const TileShape& shape, const Tile& tile, const IfmapBuffer& ifmap,
+             const WeightBuffer& weights, OfmapBuffer& ofmap, Spent& spent) {
+    spent = Spent();
     if (!tile.valid) {
         return;
     }
-    trips = d.operation == OPERATION_CONV ? compute_dense(d, shape, tile, ifmap, weights, ofmap)
-                                          : compute_channelwise(d, shape, tile, ifmap, weights, ofmap);
+    const uint32_t begin = clock;
+    spent.count = d.operation == OPERATION_CONV ? compute_dense(d, shape, tile, ifmap, weights, ofmap)
+                                                : compute_channelwise(d, shape, tile, ifmap, weights, ofmap);
+    spent.cycles = clock - begin;
 }

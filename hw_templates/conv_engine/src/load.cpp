@@ -27,6 +27,7 @@ ColumnPlace column_place(const Descriptor& d, const TileShape& shape, int col) {
 
 uint32_t load_from_memory(const Word* port, const Descriptor& d, const TileShape& shape, const InputTile& input,
                           IfmapBuffer& buffer) {
+#pragma HLS INLINE
     const int line = d.stride * shape.slots_per_phase;
     const Bursts bursts = bursts_of(input.end_row - input.first_row, input.end_col - input.first_col, input.words,
                                     d.in_width, shape.in_words);
@@ -52,6 +53,7 @@ bursts:
 // A line of the ifmap buffer a cycle: the channel words of a pixel lie in banks that follow each other.
 uint32_t load_from_map(const MapBuffer& maps, const Descriptor& d, const TileShape& shape, const InputTile& input,
                        IfmapBuffer& buffer) {
+#pragma HLS INLINE
     const int line = d.stride * shape.slots_per_phase;
     const int pixel_lines = ceil_div(shape.in_words, MAP_BANKS);
     uint32_t lines = 0;
@@ -167,12 +169,13 @@ table:
     }
 }
 
-void load_ifmap(const Word* port, const MapBuffer& maps, const Descriptor& d, const TileShape& shape, const Tile& tile,
-                IfmapBuffer& buffer, uint32_t& words) {
-    words = 0;
+void load_ifmap(const Word* port, CycleClock& clock, const MapBuffer& maps, const Descriptor& d, const TileShape& shape,
+                const Tile& tile, IfmapBuffer& buffer, Spent& spent) {
+    spent = Spent();
     if (!tile.valid || !tile.fetch_ifmap) {
         return;
     }
+    const uint32_t begin = clock;
     // The part of the tile that lies inside the map; what lies outside is masked when it is read.
     InputTile input;
     input.top = tile.row * d.stride - d.padding;
@@ -183,16 +186,18 @@ void load_ifmap(const Word* port, const MapBuffer& maps, const Descriptor& d, co
     input.end_col = lesser(d.in_width, input.left + (tile.cols - 1) * d.stride + d.kernel_width);
     input.first_word = tile.in_channel / AXI_BYTES;
     input.words = lesser(shape.in_words - input.first_word, ceil_div(tile.in_channels, AXI_BYTES));
-    words = d.ifmap_ring > 0 ? load_from_map(maps, d, shape, input, buffer)
-                             : load_from_memory(port, d, shape, input, buffer);
+    spent.count = d.ifmap_ring > 0 ? load_from_map(maps, d, shape, input, buffer)
+                                   : load_from_memory(port, d, shape, input, buffer);
+    spent.cycles = clock - begin;
 }
 
-void load_weights(const WeightWord* port, const Descriptor& d, const TileShape& shape, const Tile& tile,
-                  WeightBuffer& buffer, uint32_t& words) {
-    words = 0;
+void load_weights(const WeightWord* port, CycleClock& clock, const Descriptor& d, const TileShape& shape,
+                  const Tile& tile, WeightBuffer& buffer, Spent& spent) {
+    spent = Spent();
     if (!tile.valid || !tile.fetch_weights || d.operation == OPERATION_POOL || d.operation == OPERATION_MAX_POOL) {
         return;
     }
+    const uint32_t begin = clock;
     const int taps = d.kernel_height * d.kernel_width;
     int count = 0;
     if (d.operation == OPERATION_CONV) {
@@ -217,17 +222,20 @@ words:
             buffer[place % WEIGHT_BANKS][place / WEIGHT_BANKS] = wide.word[w];
         }
     }
-    words = static_cast<uint32_t>(beats);
+    spent.count = static_cast<uint32_t>(beats);
+    spent.cycles = clock - begin;
 }
 
 // Fetched while the tile is computed, in the order in which it will be stored.
-void load_residual(const Word* port, const Descriptor& d, const TileShape& shape, const Tile& tile,
-                   ResidualBuffer& buffer) {
-    if (!tile.valid || !tile.last_in || d.residual == RESIDUAL_NONE) {
+void load_residual(const Word* port, CycleClock& clock, const Descriptor& d, const TileShape& shape, const Tile& tile,
+                   ResidualBuffer& buffer, Spent& spent) {
+    spent = Spent();
+    if (!tile.valid || !tile.finishes || d.residual == RESIDUAL_NONE) {
         return;
     }
-    const int first_word = tile.out_channel / AXI_BYTES;
-    const int channel_words = lesser(shape.out_words - first_word, ceil_div(tile.out_channels, AXI_BYTES));
+    const uint32_t begin = clock;
+    const int first_word = tile.result_channel / AXI_BYTES;
+    const int channel_words = lesser(shape.out_words - first_word, ceil_div(tile.results, AXI_BYTES));
     const int end_col = tile.col + tile.cols;
     const Bursts bursts = bursts_of(tile.rows, tile.cols, channel_words, d.out_width, shape.out_words);
     Cursor at = {tile.row, tile.col, 0};
@@ -244,4 +252,6 @@ bursts:
             advance(at, 1, channel_words, tile.col, end_col);
         }
     }
+    spent.count = static_cast<uint32_t>(place);
+    spent.cycles = clock - begin;
 }

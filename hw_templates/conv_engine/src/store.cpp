@@ -88,15 +88,16 @@ void keep(MapBuffer& maps, int place, int first_word, int count, const Word (&re
 
 }  // namespace
 
-void store(Word* port, MapBuffer& maps, const Descriptor& d, const TileShape& shape, const Tile& tile,
-           const OfmapBuffer& ofmap, const ResidualBuffer& residual, const ParameterMemory& parameters,
-           const ActivationTables& tables, uint32_t& words) {
-    words = 0;
-    if (!tile.valid || !tile.last_in) {
+void store(Word* port, CycleClock& clock, MapBuffer& maps, const Descriptor& d, const TileShape& shape,
+           const Tile& tile, const OfmapBuffer& ofmap, const ResidualBuffer& residual,
+           const ParameterMemory& parameters, const ActivationTables& tables, Spent& spent) {
+    spent = Spent();
+    if (!tile.valid || !tile.finishes) {
         return;
     }
-    const int first_word = tile.out_channel / AXI_BYTES;
-    const int channel_words = lesser(shape.out_words - first_word, ceil_div(tile.out_channels, AXI_BYTES));
+    const uint32_t begin = clock;
+    const int first_word = tile.result_channel / AXI_BYTES;
+    const int channel_words = lesser(shape.out_words - first_word, ceil_div(tile.results, AXI_BYTES));
     const int end_col = tile.col + tile.cols;
     Cursor at = {tile.row, tile.col, 0};
     Word results[POST_WORDS];
@@ -118,9 +119,11 @@ void store(Word* port, MapBuffer& maps, const Descriptor& d, const TileShape& sh
             ring_row += at.row - row;
             ring_row = ring_row == d.ofmap_ring ? 0 : ring_row;
         }
-        words = static_cast<uint32_t>(lines);
+        spent.count = static_cast<uint32_t>(lines);
+        spent.cycles = clock - begin;
         return;
     }
+    uint32_t place = 0;
     const Bursts bursts = bursts_of(tile.rows, tile.cols, channel_words, d.out_width, shape.out_words);
 bursts:
     for (int burst = 0; burst < bursts.count; ++burst) {
@@ -130,11 +133,13 @@ bursts:
         for (int i = 0; i < bursts.words; ++i) {
 #pragma HLS LOOP_TRIPCOUNT min = 1 max = RESIDUAL_DEPTH
 #pragma HLS PIPELINE II = 1  // one word of results a cycle, at addresses that follow each other
-            post_process(d, ofmap, sums_of(d, shape, tile, at, first_word), residual[words], parameters, tables,
+            post_process(d, ofmap, sums_of(d, shape, tile, at, first_word), residual[place], parameters, tables,
                          results);
             port[target + i] = results[at.word % POST_WORDS];
-            ++words;
+            ++place;
             advance(at, 1, channel_words, tile.col, end_col);
         }
     }
+    spent.count = place;
+    spent.cycles = clock - begin;
 }

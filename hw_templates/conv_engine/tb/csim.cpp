@@ -70,9 +70,8 @@ int main(int argc, char** argv) {
     const long image_bytes = image_words * AXI_BYTES;
     const long available = static_cast<long>(images.size()) / image_bytes;
     const long count = argc > 2 && std::atol(argv[2]) < available ? std::atol(argv[2]) : available;
-    const size_t counter_bytes = layer_count * sizeof(Counters);
     if (count < 1 || initial.size() > static_cast<size_t>(arena_words) * AXI_BYTES ||
-        golden.size() != static_cast<size_t>(available * logits_count) || trips.size() != counter_bytes) {
+        golden.size() != static_cast<size_t>(available * logits_count) || trips.size() != layer_count * sizeof(Trips)) {
         std::fprintf(stderr, "%s: files do not belong together\n", folder.c_str());
         return 2;
     }
@@ -85,26 +84,27 @@ int main(int argc, char** argv) {
     std::vector<Word> arena(arena_words > least_words ? arena_words : least_words);
     std::memcpy(arena.data(), initial.data(), initial.size());
     const WeightWord* weights = reinterpret_cast<const WeightWord*>(arena.data());
+    CycleClock clocks[CLOCKS] = {};
     long wrong_images = 0;
     long wrong_layers = 0;
     for (long i = 0; i < count; ++i) {
         std::memcpy(&arena[image_word], images.data() + i * image_bytes, image_bytes);
         conv_engine(arena.data(), weights, arena.data(), arena.data(), static_cast<int>(program_word),
-                    static_cast<int>(layer_count));
+                    static_cast<int>(layer_count), clocks);
         if (std::memcmp(&arena[logits_word], golden.data() + i * logits_count, logits_count) != 0) {
             std::printf("image %ld differs from the integer reference\n", i);
             ++wrong_images;
         }
     }
     std::vector<Counters> counted(layer_count);
-    std::vector<Counters> stated(layer_count);
-    std::memcpy(counted.data(), &arena[counter_word], counter_bytes);
-    std::memcpy(stated.data(), trips.data(), counter_bytes);
+    std::vector<Trips> stated(layer_count);
+    std::memcpy(counted.data(), &arena[counter_word], layer_count * sizeof(Counters));
+    std::memcpy(stated.data(), trips.data(), trips.size());
     for (long layer = 0; layer < layer_count; ++layer) {
-        const Counters& c = counted[layer];
+        const Trips& c = counted[layer].trips;
         std::printf("layer %ld %u %u %u %u\n", layer, c.compute_trips, c.ifmap_words, c.weight_words, c.ofmap_words);
         if (std::memcmp(&c, &stated[layer], sizeof c) != 0) {
-            const Counters& s = stated[layer];
+            const Trips& s = stated[layer];
             std::printf("layer %ld differs from the cost model: %u %u %u %u\n", layer, s.compute_trips, s.ifmap_words,
                         s.weight_words, s.ofmap_words);
             ++wrong_layers;

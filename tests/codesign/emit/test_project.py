@@ -40,6 +40,8 @@ ACCELERATORS = [
     Accelerator(16, 32, 7, 1, 16, 32, 8, 128, 200, 16),
     Accelerator(24, 8, 4, 2, 12, 16, 8, 64, 150, 24),
     Accelerator(8, 4, 2, 2, 8, 8, 4, 32, 150, 8, 0, 2),
+    Accelerator(8, 8, 2, 2, 16, 8, 16, 64, 100, 8, 0, 1, 1, 2, 1),
+    Accelerator(16, 8, 1, 1, 8, 16, 16, 64, 100, 8, 0, 1, 2, 1, 2),
 ]
 
 
@@ -47,7 +49,7 @@ ACCELERATORS = [
 FUSING = [
     Accelerator(48, 8, 2, 2, 16, 16, 16, 64, 200, 24, 8, 2),
     Accelerator(8, 24, 3, 1, 16, 16, 16, 64, 100, 8, 4),
-    Accelerator(16, 24, 1, 2, 8, 32, 8, 64, 100, 2, 2, 2),
+    Accelerator(16, 24, 1, 2, 8, 32, 8, 64, 100, 2, 2, 2, 1, 1, 1),
     Accelerator(4, 4, 4, 2, 8, 8, 8, 32, 100, 4, 4),
 ]
 
@@ -197,4 +199,4 @@ def test_subnets_follow_each_other_on_one_loaded_bitstream(tmp_path: Path) -> No
             packed = pack_map(pixels, accelerator)
             logits = np.frombuffer(b"".join(engine.run(row.tobytes() for row in packed)), np.int8)
             assert np.array_equal(logits.reshape(len(pixels), -1), run_integer(design.network, pixels))
-            assert engine.counters().tobytes() == (folder / "weights/trips.bin").read_bytes()
+            assert engine.trips().tobytes() == (folder / "weights/trips.bin").read_bytes()

@@ -141,6 +141,7 @@ def test_a_board_that_is_switched_off_and_on_is_found_again(
         campaign = threading.Thread(target=measure_plan, args=(request, progress))
         campaign.start()
         while not (request.out.exists() and request.out.read_bytes().count(b"\n") >= 3):
+            assert campaign.is_alive()
             time.sleep(0.002)
         process.kill()
         process.wait()
