@@ -107,14 +107,15 @@ def deploy(run: Run, request: DeployRequest, store: Path | None, progress: Progr
             )
             timing = engine.time(emitted.images[0], request.repetitions)
             had["latency_ms"] = asdict(_percentiles(timing.engine_ms))
+            shares = _shares(engine)
             try:
                 energy = _energy(engine, emitted.images[0], source)
             finally:
                 measurement = _measurement(run, engine, emitted, request.repetitions, timing, energy, bitstream)
                 append_measurements(run.measurements, [measurement])
-            _record(run, engine, emitted, had["accuracy"], timing, energy, bitstream)
+            _record(run, engine, emitted, had["accuracy"], timing, shares, energy, bitstream)
         engine.close()
-    for line in _lines(engine, emitted, timing, energy):
+    for line in _lines(engine, emitted, timing, shares, energy):
         progress.say(line)
 
 
@@ -226,12 +227,23 @@ def _percentiles(times_ms: npt.NDArray[np.float64]) -> Percentiles:
     return Percentiles(p50=middle, p05=low, p95=high)
 
 
+def _shares(engine: Engine) -> dict[str, float]:
+    """Shares of all layers' cycles in which the engine computed, and in which slots waited for loads or stores."""
+    counted = engine.counters()
+    total = max(1, int(counted["total_cycles"].sum(dtype=np.int64)))
+    return {
+        name: int(counted[f"{name}_cycles"].sum(dtype=np.int64)) / total
+        for name in ("compute", "load_wait", "store_wait")
+    }
+
+
 def _record(
     run: Run,
     engine: Engine,
     emitted: _Emitted,
     accuracy: float,
     timing: Timing,
+    shares: dict[str, float],
     energy: Energy | None,
     bitstream: str,
 ) -> None:
@@ -250,6 +262,7 @@ def _record(
             "latency_ms": asdict(_percentiles(timing.engine_ms)),
             "inference_ms": None if engine.twin else asdict(_percentiles(timing.inference_ms)),
             "cycles": timing.cycles,
+            "cycle_shares": shares,
             "energy": None if energy is None else asdict(energy),
             "predicted": emitted.record["predicted"],
         },
@@ -296,7 +309,9 @@ def _descriptors(program: Program) -> npt.NDArray[np.void]:
     return np.frombuffer(program.arena, isa.DESCRIPTOR, program.layer_count, program.program_word * program.axi_bytes)
 
 
-def _lines(engine: Engine, emitted: _Emitted, timing: Timing, energy: Energy | None) -> Iterator[str]:
+def _lines(
+    engine: Engine, emitted: _Emitted, timing: Timing, shares: dict[str, float], energy: Energy | None
+) -> Iterator[str]:
     predicted = emitted.record["predicted"]
     latency = _percentiles(timing.engine_ms)
     deviation = latency.p50 / predicted["latency_ms"] - 1
@@ -304,6 +319,10 @@ def _lines(engine: Engine, emitted: _Emitted, timing: Timing, energy: Energy | N
     yield (
         f"           latency: {latency.p50:.4g} ms an image ({how}); "
         f"predicted {predicted['latency_ms']:.4g} ms, {deviation:+.1%}"
+    )
+    yield (
+        f"           cycles: {shares['compute']:.0%} computing, {shares['load_wait']:.0%} waiting for loads, "
+        f"{shares['store_wait']:.0%} for stores, the rest setting up"
     )
     if not engine.twin:
         whole = _percentiles(timing.inference_ms)

@@ -12,6 +12,7 @@ from bitstreams.driver import Engine, EngineTimeoutError
 from bitstreams.session import Session
 from bitstreams.twin import TwinServer
 from bitstreams.twin_bitstream import write_twin_bitstream
+from cost_models.coefficients import load_coefficients
 from hw_templates import isa
 from hw_templates.accelerator import Accelerator
 from hw_templates.board import load_board
@@ -44,8 +45,16 @@ def test_logits_and_counters_are_those_of_the_reference_and_the_cost_model(
         assert engine.clock_mhz == pytest.approx(100)
         timing = engine.time(images_of(project)[0], 2)
         assert engine.result() == golden_of(project)[0]
+        counted = engine.counters()
     assert timing.cycles is not None
     assert timing.engine_ms == pytest.approx([timing.cycles / 1e5] * 2)
+    # Beside its layers a run takes its start; each layer its setup, computation and waiting.
+    start_cycles = load_coefficients().latency.start_cycles
+    assert counted["total_cycles"].sum() == pytest.approx(timing.cycles - start_cycles, abs=len(counted))
+    assert (counted["compute_cycles"] > counted["compute_trips"]).all()
+    waited = counted["load_wait_cycles"] + counted["store_wait_cycles"]
+    assert (counted["compute_cycles"] + waited < counted["total_cycles"]).all()
+    assert waited.any()
 
 
 def test_programs_follow_each_other_on_one_loaded_bitstream(

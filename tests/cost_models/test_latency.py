@@ -95,6 +95,32 @@ def test_input_channels_inside_by_hand() -> None:
     assert result.latency_cycles[0] == 120 + 120 + 52 + 60 + 4 * 8 + 252
 
 
+def test_sums_of_all_output_channels_stay_by_hand() -> None:
+    # 16 -> 16 channels in 2 x 2 tiles. ifmap tile 120 as above, weights 40 + 76 = 116, compute 52.
+    # slot 0: ifmap and weights 120   slot 1: weights 116   slot 2: ifmap, weights 120   slot 3: weights 116
+    # slot 4: compute 52   slot 5: all 16 channels in one burst, 40 + 36 = 76
+    layer = Layer(Operation.CONV, 16, 16, 4, 4, 3, 3, 1, 1)
+    result = priced(layer, Mapping(8, 8, 4, 4, LoopOrder.INPUTS_OUTER))
+    assert result.latency_cycles[0] == 2 * 120 + 2 * 116 + 52 + 76 + 6 * 8 + (16 + 16 + 32 + 132 + 64)
+    assert (result.ifmap_words[0], result.weight_words[0], result.ofmap_words[0]) == (2 * 16, 4 * 72, 32)
+
+
+@pytest.mark.parametrize(
+    ("name", "cycles"),
+    [
+        # Channels inside as above: ifmap 56, weights 116, compute 34, store 80. Weights come after the slowest of the
+        # rest; in the other case each store before it.
+        ("weight_buffers", (56 + 116) + (34 + 116) + (80 + 116) + (80 + 116) + 80 + 80),
+        ("ofmap_buffers", 116 + 116 + (80 + 116) + (80 + 116) + (80 + 34) + 80),
+    ],
+)
+def test_single_buffers_by_hand(name: str, cycles: int) -> None:
+    layer = Layer(Operation.CONV, 8, 16, 4, 4, 3, 3, 1, 1)
+    accelerator = replace(ACCELERATOR, **{name: 1})
+    result = priced(layer, Mapping(8, 8, 2, 4, LoopOrder.PIXELS_OUTER), accelerator)
+    assert result.latency_cycles[0] == cycles + 6 * 8 + (16 + 16 + 32 + 132 + 64)
+
+
 def test_a_residual_is_read_beside_the_computation() -> None:
     # 1x1: 4 trips + 16 = 20 cycles of compute are hidden by 40 + 20 cycles that read 16 words in 1 burst.
     mapping = Mapping(8, 8, 4, 4, LoopOrder.PIXELS_OUTER)

@@ -83,3 +83,36 @@ def test_a_mapping_that_does_not_fit_is_refused() -> None:
     accelerator = Accelerator(16, 16, 1, 1, 2, 2, 2, 64, 100, 8)
     with pytest.raises(MappingError, match="weight_kib"):
         simulate(layer, Mapping(64, 16, 1, 1, LoopOrder.PIXELS_OUTER), accelerator, BOARD, PRIOR)
+
+
+@pytest.mark.parametrize(
+    ("buffers", "split"),
+    [
+        # 1x1, 8 -> 8 channels, 4x4, in one tile: 16 trips + 16; the ifmap 40 + 4 + 16 words, weights 40 + 4 + 8, the
+        # store as the ifmap. With two buffers each has a slot: nothing overlaps as there is one tile.
+        ((2, 2, 2), (32, 60, 60)),
+        ((1, 1, 1), (32, 60, 60)),
+    ],
+)
+def test_cycles_are_split_by_what_was_waited_for(buffers: tuple[int, int, int], split: tuple[int, int, int]) -> None:
+    board = replace(BOARD, ddr=Ddr(peak_gb_s=1e6, plan_gb_s=1e6))
+    timing = replace(PRIOR.latency, access_latency_cycles=40, burst_overhead_cycles=4, pipeline_depth_cycles=16)
+    accelerator = Accelerator(8, 8, 1, 1, 16, 16, 16, 64, 100, 8, 0, 1, *buffers)
+    mapping = Mapping(8, 8, 4, 4, LoopOrder.PIXELS_OUTER)
+    layer = Layer(Operation.CONV, 8, 8, 4, 4)
+    ran = simulate(layer, mapping, accelerator, board, replace(PRIOR, latency=timing))
+    assert (ran.compute_cycles, ran.load_wait_cycles, ran.store_wait_cycles) == split
+
+
+def test_a_single_buffer_is_filled_after_what_reads_it() -> None:
+    # Two tiles of rows. With two buffers the second load hides behind the computation, with one it does not.
+    board = replace(BOARD, ddr=Ddr(peak_gb_s=1e6, plan_gb_s=1e6))
+    layer, mapping = Layer(Operation.CONV, 64, 64, 8, 8, 3, 3, 1, 1), Mapping(64, 64, 4, 8, LoopOrder.PIXELS_OUTER)
+    both = Accelerator(8, 8, 1, 1, 64, 64, 64, 64, 100, 8)
+    cycles = {}
+    for name in ("ifmap_buffers", "ofmap_buffers"):
+        two, one = (simulate(layer, mapping, replace(both, **{name: count}), board, PRIOR) for count in (2, 1))
+        assert two.compute_cycles == one.compute_cycles
+        cycles[name] = one.latency_cycles - two.latency_cycles
+        waited = "load_wait_cycles" if name == "ifmap_buffers" else "store_wait_cycles"
+        assert getattr(one, waited) - getattr(two, waited) == cycles[name] > 0

@@ -81,7 +81,10 @@ def test_all_test_images_run_on_the_twin_as_the_integer_reference_has_them(run: 
     assert record["energy"] is None
     assert lines[0].startswith("deploy     pynq-z2 (twin, 127.0.0.1:")
     assert "simulated by the twin" in lines[2]
-    assert "not measured" in lines[3]
+    shares = record["cycle_shares"]
+    assert 0.1 < shares["compute"] < shares["compute"] + shares["load_wait"] + shares["store_wait"] < 1
+    assert f"{shares['compute']:.0%} computing" in lines[3]
+    assert "not measured" in lines[4]
     deployed(run)
     first, second = read_measurements([run.measurements])
     assert first.source == "twin"
