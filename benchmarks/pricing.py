@@ -3,15 +3,20 @@
 A candidate is a legal (layer, accelerator, mapping), one that fits the buffers. Each is priced: a lower bound of its
 latency first, and its latency in full where the bound is below what another mapping reaches (the share of these is
 printed). Layers are those of a MobileNetV3-Large at 224 pixels, and of the whole digits space; accelerators are drawn
-from the space of a board and shared between processes, which run on one core each and stand before the clock starts.
-A pair is a (subnet, accelerator): latency and energy of the network, from its genotype by sums of priced pieces, in one
-process. Each figure is the median over the repetitions; its spread is half the range between the quartiles as a share.
+from the space of a board and shared between processes, which run on one core each and stand before the clock starts,
+with the kernels compiled. A pair is a (subnet, accelerator): latency and energy of the network, from its genotype by
+sums of priced pieces, in one process. Each figure is the median over the repetitions; its spread is half the range
+between the quartiles as a share.
+
+With ``--picture FILE`` also how the time grows with layers, with accelerators and with mappings, in one process: the
+exponent of a power law fitted to each, 1 where it is linear.
 """
 
 import argparse
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
 
 import numpy as np
 
@@ -117,11 +122,69 @@ class Pairs:
         return float(cycles.size / (time.perf_counter() - start))
 
 
+def seconds_of(layers: list[Layer], accelerators: AcceleratorColumns) -> tuple[float, int]:
+    """(least seconds of three to price all mappings, how many these are)."""
+    times = []
+    for _ in range(3):
+        start = time.process_time()
+        candidates, _ = priced(layers, accelerators)
+        times.append(time.process_time() - start)
+    return min(times), candidates
+
+
+def growth(accelerators: AcceleratorColumns) -> dict[str, tuple[list[int], list[float]]]:
+    """By what grows: how much of it there is, and the seconds that it takes."""
+    rng = np.random.default_rng(2)
+    pool = [
+        Layer(Operation.CONV, *(int(channels) for channels in rng.integers(16, 400, 2)), size, size, 3, 3, 1, 1)
+        for size in rng.choice((7, 14, 28, 56), 512).tolist()
+    ]
+    grown: dict[str, tuple[list[int], list[float]]] = {
+        "layers": ([], []),
+        "accelerators": ([], []),
+        "mappings": ([], []),
+    }
+    for count in (8, 16, 32, 64, 128, 256, 512):
+        for name, seconds in (
+            ("layers", seconds_of(pool[:count], accelerators.take(np.arange(16)))[0]),
+            ("accelerators", seconds_of(pool[:16], accelerators.take(np.arange(count)))[0]),
+        ):
+            grown[name][0].append(count)
+            grown[name][1].append(seconds)
+    for size in (4, 7, 14, 28, 56, 112, 224):
+        layers = [Layer(Operation.CONV, size * 4 + index, size * 4 + index, size, size) for index in range(16)]
+        seconds, candidates = seconds_of(layers, accelerators.take(np.arange(64)))
+        grown["mappings"][0].append(candidates)
+        grown["mappings"][1].append(seconds)
+    return grown
+
+
+def draw_growth(accelerators: AcceleratorColumns, picture: Path) -> None:
+    """Print and draw how the time grows."""
+    from matplotlib.figure import Figure
+
+    sheet = Figure(figsize=(9, 3.2), layout="constrained")
+    for axes, (name, (amounts, seconds)) in zip(sheet.subplots(1, 3), growth(accelerators).items(), strict=True):
+        exponent, constant = np.polyfit(np.log(amounts), np.log(seconds), 1)
+        print(f"figure growth_with_{name}_exponent {exponent:.3f} 1", flush=True)
+        axes.loglog(amounts, seconds, "o", color="#1f5f99")
+        fitted = np.exp(constant) * np.asarray(amounts, float) ** exponent
+        axes.loglog(amounts, fitted, "-", color="#1f5f99", linewidth=1, label=f"power {exponent:.2f}")
+        middle = len(amounts) // 2
+        linear = fitted[middle] * np.asarray(amounts, float) / amounts[middle]
+        axes.loglog(amounts, linear, "--", color="#999999", linewidth=1, label="linear")
+        axes.set_xlabel(name)
+        axes.set_ylabel("seconds of one core")
+        axes.legend(frameon=False)
+    sheet.savefig(picture, dpi=150)
+
+
 def main() -> None:
     """Print the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repetitions", type=int, default=7)
     parser.add_argument("--cores", type=int, default=2, help="processes for the mapper")
+    parser.add_argument("--picture", type=Path, help="PNG of how the time grows")
     arguments = parser.parse_args()
     space, rng = AcceleratorSpace(BOARD), np.random.default_rng(0)
     many, few = space.sample(rng, 512), space.sample(rng, 256)
@@ -131,6 +194,8 @@ def main() -> None:
     measure_candidates("digits_candidates_per_second", digits, few, runs, cores)
     pairs = Pairs(few, 4096)
     report("pairs_per_second", "pairs/s", runs, pairs.per_second)
+    if arguments.picture:
+        draw_growth(many, arguments.picture)
 
 
 if __name__ == "__main__":
