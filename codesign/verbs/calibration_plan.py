@@ -1,6 +1,5 @@
 """``codesign calibrate plan``: which layers and mappings to measure on a board."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -8,13 +7,11 @@ import numpy as np
 from codesign.progress import Progress
 from codesign.report.left_out import run_label
 from codesign.run import read_json, wrong_content
-from codesign.supernet.lowering import lower
-from codesign.supernet.spaces import load_space
+from codesign.verbs.plan_candidates import Layers, candidates
 from cost_models.calibration import Posterior
 from cost_models.calibration_record import load_calibration
 from cost_models.engines import engine_model
-from cost_models.mapping import enumerate_mappings
-from cost_models.measurement import OWN_ENGINE, MeasuredLayer, Measurement, Percentiles
+from cost_models.measurement import OWN_ENGINE, Measurement, Percentiles
 from cost_models.plan_file import RunPlan, write_plan
 from cost_models.planning import plan as choose
 from cost_models.planning import prior_of
@@ -24,7 +21,6 @@ from hw_templates.accelerator_space import AcceleratorSpace
 from hw_templates.board import Board, load_board
 from hw_templates.errors import InvalidValueError
 
-_SPACE, _SUBNETS, _LAYERS, _MAPPINGS = "ofa-mbv3-w1.0", 12, 60, 3
 _ACCELERATORS = 4000
 
 
@@ -46,12 +42,12 @@ def plan(board: str, budget: int, known: str | None, project: Path | None, out: 
     posterior = _posterior(known)
     accelerator = _largest(target) if project is None else _of_project(project)
     with progress.stage("plan") as update:
-        candidates = _candidates(target, accelerator)
-        update(0.1, f"{len(candidates)} candidates")
-        chosen = choose(model, candidates, posterior, budget)
-    runs = [candidates[index] for index in chosen.chosen]
+        untimed = [_untimed(target, accelerator, layers) for layers in candidates(accelerator)]
+        update(0.1, f"{len(untimed)} candidates")
+        chosen = choose(model, untimed, posterior, budget)
+    runs = [untimed[index] for index in chosen.chosen]
     write_plan(out, RunPlan(board, accelerator, tuple(run.layers for run in runs), chosen.deviations))
-    progress.say(f"uncertainty of {len(candidates)} candidates' latency: {chosen.deviations[0]:.1%} before")
+    progress.say(f"uncertainty of {len(untimed)} candidates' latency: {chosen.deviations[0]:.1%} before")
     for run, deviation in zip(runs, chosen.deviations[1:], strict=True):
         mapping = run.layers[0].mapping
         assert mapping is not None
@@ -85,22 +81,7 @@ def _largest(board: Board) -> Accelerator:
     return columns[int(np.where(fits, rate, -1).argmax())]
 
 
-def _candidates(board: Board, accelerator: Accelerator) -> Sequence[Measurement]:
-    """Layers of random subnets with random mappings, as runs of a new campaign that are yet to be timed."""
-    rng = np.random.default_rng(0)
-    space = load_space(_SPACE)
-    subnets = [space.largest(), space.smallest(), *(space.sample(rng) for _ in range(_SUBNETS))]
-    layers = list(dict.fromkeys(layer for subnet in subnets for layer in lower(space, subnet).layers))
-    chosen = [layers[index] for index in rng.permutation(len(layers))[:_LAYERS]]
-    runs = []
-    for layer in chosen:
-        mappings = enumerate_mappings(layer, accelerator)
-        for index in rng.permutation(len(mappings))[:_MAPPINGS]:
-            runs.append(_untimed(board, accelerator, MeasuredLayer(layer, mapping=mappings[index])))
-    return runs
-
-
-def _untimed(board: Board, accelerator: Accelerator, ran: MeasuredLayer) -> Measurement:
+def _untimed(board: Board, accelerator: Accelerator, layers: Layers) -> Measurement:
     return Measurement(
         engine=OWN_ENGINE,
         board=board.name,
@@ -110,6 +91,6 @@ def _untimed(board: Board, accelerator: Accelerator, ran: MeasuredLayer) -> Meas
         # Nothing looks at the latency of a run that is yet to be timed.
         latency_ms=Percentiles(1.0),
         date="2000-01-01",
-        layers=(ran,),
+        layers=layers,
         accelerator=accelerator,
     )
