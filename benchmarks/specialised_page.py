@@ -253,7 +253,7 @@ rather than state their top-1. A search that maximises it also finds its errors;
 The published networks were specialised for phones and for few operations, not for these boards.
 
 In **{dominated} of {len(cells)}** cells the joint pair dominates: no worse in accuracy, latency and energy, and better
-in at least one. Its accuracy differs by {np.mean(gains):+.2f} points on average, and by {min(gains):+.2f} at least. In
+in at least one. Its accuracy differs by {np.mean(gains):+.2f} points on average, and by {min(gains):+.2f} at worst. In
 {everywhere} of {len(cells)} cells, joint pairs dominate the published network on every accelerator that may suit it: on
 each of those tried that is not worse than another in both latency and energy.
 
