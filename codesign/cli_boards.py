@@ -47,6 +47,7 @@ def deploy(
     """Run the winning pair on a board: accuracy, latency and energy beside the prediction.
 
     Example: codesign deploy runs/digits --board pynq-z2@192.168.2.99
+
     Example: codesign deploy runs/digits --board pynq-z2 --via twin
     """
     with session() as progress:
