@@ -48,10 +48,7 @@ class PairPricer:
         Both are choice indices; the accelerators must be legal. Both results are inf where a layer has no legal
         mapping.
         """
-        pieces = self._index.pieces(genes)
-        used = np.flatnonzero(np.bincount(pieces.ravel()))
-        places = np.searchsorted(used, pieces)
-        cycles, energy_mj = self._piece_costs(used, accelerators)
+        places, (cycles, energy_mj) = self.piece_table(genes, accelerators)
         layer_cycles = np.zeros((len(genes), len(accelerators)))
         dynamic_mj = np.zeros((len(genes), len(accelerators)))
         for column in places.T:
@@ -62,6 +59,15 @@ class PairPricer:
         clock_mhz = self.joint.accelerators.decode(accelerators).clock_mhz
         latency_ms = network_latency_cycles(layer_cycles, coefficients) / (clock_mhz * 1e3)
         return latency_ms, network_energy_mj(dynamic_mj, latency_ms, board)
+
+    def piece_table(self, genes: IntArray, accelerators: IntArray) -> tuple[IntArray, FloatArray]:
+        """The subnets as rows of a table of priced pieces: (row of each piece [n, pieces], costs [2, rows, A]).
+
+        The costs are latency in cycles and dynamic energy in mJ, to be summed over a subnet's pieces.
+        """
+        pieces = self._index.pieces(genes)
+        used = np.flatnonzero(np.bincount(pieces.ravel()))
+        return np.searchsorted(used, pieces), self._piece_costs(used, accelerators)
 
     def _piece_costs(self, pieces: IntArray, accelerators: IntArray) -> FloatArray:
         """[2, p, A] latency in cycles and dynamic energy in mJ of the pieces of these numbers [p].
