@@ -62,11 +62,12 @@ def random_layer(rng: np.random.Generator) -> Layer:
 def random_mapping(layer: Layer, accelerator: Accelerator, rng: np.random.Generator) -> Mapping | None:
     """A legal mapping of any tile sizes, or None if none turns up in 200 draws."""
     out_unit, in_unit = channel_units(layer, accelerator)
+    orders = [o for o in LoopOrder if layer.operation == Operation.CONV or o != LoopOrder.INPUTS_OUTER]
     for _ in range(200):
         tile_out = out_unit * int(rng.integers(1, math.ceil(layer.out_channels / out_unit) + 1))
         tile_in = in_unit * int(rng.integers(1, math.ceil(layer.in_channels / in_unit) + 1))
         height, width = (int(rng.integers(1, extent + 1)) for extent in (layer.out_height, layer.out_width))
-        order = LoopOrder(str(rng.choice(list(LoopOrder))))
+        order = orders[int(rng.integers(len(orders)))]
         mapping = Mapping(tile_out, tile_in if layer.operation == Operation.CONV else tile_out, height, width, order)
         if all(need.words <= need.depth for need in mapping.needs(layer, accelerator)):
             return mapping

@@ -133,8 +133,8 @@ Emitted by codesign: a convolution engine as HLS C++ and a quantised network as 
 |---|---|
 | PE array | {a.pe_rows} output channels x {a.pe_cols} input channels x {a.pe_pixels} pixels, {a.pack} products a DSP |
 | depthwise unit | {a.depthwise_lanes} channels x {a.pe_pixels} pixels |
-| buffers (each of two halves) | ifmap {a.ifmap_kib} KiB, weights {a.weight_kib} KiB, sums {a.ofmap_kib} KiB, \
-maps that stay on chip {a.map_kib} KiB |
+| buffers | ifmap {a.ifmap_buffers} x {a.ifmap_kib} KiB, weights {a.weight_buffers} x {a.weight_kib} KiB, \
+sums {a.ofmap_buffers} x {a.ofmap_kib} KiB, maps that stay on chip 2 x {a.map_kib} KiB |
 | memory ports | {a.axi_bits} bits at {a.clock_mhz} MHz |
 | network | {len(design.network.layers)} layers |
 | predicted latency | {design.estimate.latency_ms:.4f} ms (analytical model, not measured) |

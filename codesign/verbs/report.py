@@ -221,9 +221,9 @@ def _sections(results: Results) -> list[Section]:
         Section(
             "Resources",
             f"PE array {a.pe_rows} x {a.pe_cols} x {a.pe_pixels}, {a.pack} products a DSP slice, {a.depthwise_lanes} "
-            f"depthwise lanes, buffers of twice {a.ifmap_kib} / {a.weight_kib} / {a.ofmap_kib} KiB, for maps that stay "
-            f"on chip twice {a.map_kib} KiB, {a.axi_bits}-bit ports, {a.clock_mhz} MHz. DSP slices and block memories "
-            "follow from the C++; LUT and FF are estimates.",
+            f"depthwise lanes, buffers of {a.ifmap_buffers} x {a.ifmap_kib}, {a.weight_buffers} x {a.weight_kib} and "
+            f"{a.ofmap_buffers} x {a.ofmap_kib} KiB, 2 x {a.map_kib} KiB for maps that stay on chip, {a.axi_bits}-bit "
+            f"ports, {a.clock_mhz} MHz. DSP slices and block memories follow from the C++; LUT and FF are estimates.",
             "resources.png",
         ),
         Section(

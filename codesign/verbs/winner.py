@@ -81,7 +81,8 @@ def pair_lines(pair: Pair, estimate: Estimate, macs: int, coefficients: Coeffici
     return (
         f"           subnet: resolution {subnet.resolution}, depths {subnet.depths}, {macs:,} MACs",
         f"           accelerator: {a.pe_rows} x {a.pe_cols} x {a.pe_pixels} PEs, {a.pack} products a DSP, "
-        f"{a.clock_mhz} MHz, buffers {a.ifmap_kib}/{a.weight_kib}/{a.ofmap_kib} KiB"
-        + (f", {a.map_kib} KiB for maps that stay on chip" if a.map_kib else ""),
+        f"{a.clock_mhz} MHz, buffers {a.ifmap_buffers} x {a.ifmap_kib}, {a.weight_buffers} x {a.weight_kib}, "
+        f"{a.ofmap_buffers} x {a.ofmap_kib} KiB"
+        + (f", 2 x {a.map_kib} KiB for maps that stay on chip" if a.map_kib else ""),
         f"           predicted: {estimate.latency_ms:.4f} ms ({sure}) and {estimate.energy_mj:.4f} mJ an image",
     )
