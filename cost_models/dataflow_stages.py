@@ -31,6 +31,8 @@ class Stage:
             channel's inputs.
         multiplications: of a pixel; 0 for a pool.
         pixels: of the output map.
+        most_reuse: no reuse factor is larger. A convolution of maps in registers has at most its inputs: beyond them,
+            hls4ml's C++ ends the process (nnet_conv2d_resource.h), though its checks in Python accept more.
     """
 
     name: str
@@ -39,18 +41,20 @@ class Stage:
     outputs: int
     multiplications: int
     pixels: int
+    most_reuse: int
 
     @classmethod
-    def of(cls, node: Node) -> "Stage":
-        """The stage of a node."""
+    def of(cls, node: Node, *, of_registers: bool = False) -> "Stage":
+        """The stage of a node, which is a convolution of maps in registers or not."""
         layer = node.layer
         taps = layer.kernel_height * layer.kernel_width
         pixels = layer.out_height * layer.out_width
         if layer.operation == Operation.CONV:
             inputs, outputs = taps * layer.in_channels, layer.out_channels
-            return cls(node.name, layer, inputs, outputs, inputs * outputs, pixels)
+            products = inputs * outputs
+            return cls(node.name, layer, inputs, outputs, products, pixels, inputs if of_registers else products)
         products = taps * layer.in_channels if layer.operation == Operation.DEPTHWISE else 0
-        return cls(node.name, layer, taps * layer.in_channels, layer.out_channels, products, pixels)
+        return cls(node.name, layer, taps * layer.in_channels, layer.out_channels, products, pixels, max(1, products))
 
     @property
     def reuse_factors(self) -> tuple[int, ...]:
@@ -58,7 +62,7 @@ class Stage:
         if not self.multiplications:
             return (1,)
         accepted = accepted_reuse_factors(self.inputs, self.outputs)
-        return tuple(factor for factor in accepted if self.multiplications % factor == 0)
+        return tuple(n for n in accepted if self.multiplications % n == 0 and n <= self.most_reuse)
 
     def reuse_factor(self, interval_cycles: int) -> int:
         """The largest with which the layer spends at most so many cycles on an image; else the smallest."""
@@ -86,7 +90,22 @@ def stages(workload: Workload, io_type: IoType = IoType.STREAM) -> tuple[Stage, 
         reason = _refusal(node, io_type)
         if reason is not None:
             raise UnsupportedLayerError(f"{node.name}: not for template hls4ml: {reason}")
-    return tuple(Stage.of(node) for node in workload)
+    vectors = vector_readers(workload)
+    return tuple(
+        Stage.of(node, of_registers=io_type == IoType.PARALLEL and node.name not in vectors) for node in workload
+    )
+
+
+def vector_readers(workload: Workload) -> frozenset[str]:
+    """Names of the nodes that read one vector, the average of a map or what follows it: hls4ml's dense layers."""
+    vectors: set[str] = set()
+    readers: set[str] = set()
+    for node in workload:
+        if node.ifmap in vectors:
+            readers.add(node.name)
+        if node.ifmap in vectors or node.layer.operation == Operation.POOL:
+            vectors.add(node.name)
+    return frozenset(readers)
 
 
 def reuse_factors(network: tuple[Stage, ...], design: Dataflow) -> tuple[int, ...]:

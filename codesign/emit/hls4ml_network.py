@@ -17,7 +17,7 @@ from codesign.emit.map_scales import Grid
 from codesign.emit.quantise import quantise_on
 from codesign.emit.quantised_network import QuantisedLayer, QuantisedNetwork
 from cost_models.dataflow_estimate import RESIDUAL_BITS
-from cost_models.dataflow_stages import reuse_factors, stages
+from cost_models.dataflow_stages import reuse_factors, stages, vector_readers
 from cost_models.workload import IMAGE, Activation, Layer, Operation, Workload
 from hw_templates.dataflow import Dataflow, IoType
 
@@ -87,6 +87,7 @@ class _Writer:
 
     def __init__(self, fixed: FixedPointNetwork, io_type: IoType) -> None:
         self._fixed, self._io_type = fixed, io_type
+        self._vector_readers = vector_readers(fixed.network.workload)
         self._ends = {IMAGE: IMAGE}
         self._entries: list[dict[str, Any]] = []
         self.weights: dict[str, dict[str, npt.NDArray[np.float64]]] = {}
@@ -144,7 +145,7 @@ class _Writer:
         if shape.operation == Operation.DEPTHWISE:
             variables["depthwise_kernel"] = kernel.transpose(2, 3, 0, 1)
             self._append("DepthwiseConv2D", name, [source], node.name, depth_multiplier=1, **common)
-        elif self._is_flat(node.ifmap):
+        elif node.name in self._vector_readers:
             variables["kernel"] = kernel[:, :, 0, 0].T
             self._append("Dense", name, [source], node.name, units=shape.out_channels, use_bias=True)
         else:
@@ -161,13 +162,6 @@ class _Writer:
         settings["ReuseFactor"] = factor
         # hls4ml has no other depthwise layer for maps in registers.
         settings["Strategy"] = "latency" if depthwise and self._io_type == IoType.PARALLEL else "resource"
-
-    def _is_flat(self, producer: str) -> bool:
-        """Whether a map is one vector: the average of a map, or what follows it."""
-        nodes = {node.name: node for node in self._fixed.network.workload}
-        if producer == IMAGE:
-            return False
-        return nodes[producer].layer.operation == Operation.POOL or self._is_flat(nodes[producer].ifmap)
 
     @staticmethod
     def _sum_type(fraction: int) -> str:

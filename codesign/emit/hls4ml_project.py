@@ -3,11 +3,15 @@
 import contextlib
 import io
 import json
+import multiprocessing
+import os
+import tempfile
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
+from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -111,14 +115,14 @@ def simulate(model: Any, fixed: FixedPointNetwork, images: npt.NDArray[np.int8])
         images: int8 [n, C, H, W], as the network reads them.
 
     Raises:
-        ToolError: the C++ does not compile.
+        ToolError: the C++ does not compile, or ends itself.
         VerificationError: a logit differs by more than the precision allows.
     """
     step = 2.0 ** -fixed.fractions[IMAGE]
     real = np.ascontiguousarray(images.transpose(0, 2, 3, 1).astype(np.float32) * np.float32(step))
     with _hls4ml_says():
         model.compile()
-        simulated = np.asarray(model.predict(real), dtype=np.float64).reshape(len(images), -1)
+        simulated = _predict_apart(model, real).astype(np.float64).reshape(len(images), -1)
     expected = run_integer(fixed.network, images).astype(np.float64) * fixed.network.output_scale
     agreement = Agreement(
         len(images),
@@ -132,6 +136,28 @@ def simulate(model: Any, fixed: FixedPointNetwork, images: npt.NDArray[np.int8])
             f"more than half a step, {agreement.tolerance:g}"
         )
     return agreement
+
+
+def _predict_apart(model: Any, images: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """What a compiled model gives, in a process of its own: a failed assertion of hls4ml's C++ ends the process."""
+    receiver, sender = multiprocessing.Pipe(duplex=False)
+    with tempfile.TemporaryFile() as errors:
+        child = multiprocessing.get_context("fork").Process(target=_send_logits, args=(model, images, sender, errors))
+        child.start()
+        sender.close()
+        try:
+            return np.asarray(receiver.recv())
+        except EOFError:
+            errors.seek(0)
+            last = errors.read().decode(errors="replace").strip().splitlines()[-1:]
+            raise ToolError(f"hls4ml: its C++ ended before the last image: {''.join(last)[-300:]}") from None
+        finally:
+            child.join()
+
+
+def _send_logits(model: Any, images: npt.NDArray[np.float32], sender: Connection, errors: IO[bytes]) -> None:
+    os.dup2(errors.fileno(), 2)
+    sender.send(np.asarray(model.predict(images)))
 
 
 def _write_weights(path: Path, network: Hls4mlNetwork) -> None:

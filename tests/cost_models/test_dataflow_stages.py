@@ -25,6 +25,17 @@ def test_reuse_factors_are_those_that_hls4ml_accepts():
             assert stage.reuse_factors[-1] == max(1, stage.multiplications)
 
 
+def test_convolutions_of_maps_in_registers_reuse_a_multiplier_for_their_inputs_at_most():
+    workload = lower(DIGITS_STREAM, DIGITS_STREAM.smallest())
+    in_streams, in_registers = (stages(workload, io_type) for io_type in IoType)
+    for stream, parallel in zip(in_streams, in_registers, strict=True):
+        if stream.layer.operation == Operation.CONV and stream.name != "classifier":
+            within = tuple(factor for factor in stream.reuse_factors if factor <= stream.inputs)
+            assert parallel.reuse_factors == within != stream.reuse_factors
+        else:
+            assert parallel.reuse_factors == stream.reuse_factors
+
+
 @pytest.mark.parametrize("interval_cycles", [16, 700, 4096, 50_000])
 def test_each_layer_has_the_largest_reuse_factor_within_the_interval(interval_cycles):
     network = stages(lower(DIGITS_STREAM, DIGITS_STREAM.largest()))

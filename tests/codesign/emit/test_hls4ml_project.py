@@ -1,5 +1,6 @@
-"""With the real hls4ml; one project is compiled, for that takes a minute."""
+"""With the real hls4ml, which also compiles."""
 
+import os
 from importlib.metadata import PackageNotFoundError
 from importlib.util import find_spec
 
@@ -20,9 +21,12 @@ DESIGN = Dataflow(8, IoType.STREAM, 2048, 100)
 
 @with_hls4ml
 @pytest.mark.slow
-def test_the_compiled_project_agrees_with_the_fixed_point_network(tmp_path):
+@pytest.mark.parametrize("board", ["pynq-z2", "zcu104"])
+@pytest.mark.parametrize(("io_type", "interval_cycles"), [(IoType.STREAM, 2048), (IoType.PARALLEL, 2**20)])
+def test_the_compiled_project_agrees_with_the_fixed_point_network(tmp_path, board, io_type, interval_cycles):
     fixed, images = random_stream_network(8)
-    model = write_hls4ml_project(tmp_path, fixed, DESIGN, load_board("pynq-z2"))
+    design = Dataflow(8, io_type, interval_cycles, 100)
+    model = write_hls4ml_project(tmp_path, fixed, design, load_board(board))
     agreement = simulate(model, fixed, images)
     assert agreement.images == len(images)
     assert agreement.same_class == 1
@@ -83,6 +87,18 @@ def test_other_logits_are_a_failure():
     fixed, images = random_stream_network(8)
     with pytest.raises(VerificationError, match=r"differs from the fixed-point network by .* in a logit"):
         simulate(StandIn(), fixed, images)
+
+
+def test_an_assertion_of_the_compiled_code_is_one_line():
+    def dies(_images):
+        os.write(2, b"network.cpp:7: Assertion `reuse_factor <= inputs' failed.\n")
+        os.abort()
+
+    fixed, images = random_stream_network(8)
+    model = StandIn()
+    model.predict = dies
+    with pytest.raises(ToolError, match=r"^hls4ml: its C\+\+ ended before the last image: .*reuse_factor <= inputs"):
+        simulate(model, fixed, images)
 
 
 def test_what_fails_in_hls4ml_is_one_line():
