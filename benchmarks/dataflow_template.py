@@ -1,14 +1,51 @@
-"""A run's subnets as dataflow accelerators: searched, emitted with hls4ml, compiled, and compared on the test part."""
+"""A run's subnets as dataflow accelerators: searched, emitted with hls4ml, compiled, and compared on the test part.
+
+The winning subnet is compiled again for both backends and both ways in which maps pass between layers.
+"""
 
 import argparse
+import dataclasses
+import tempfile
 from pathlib import Path
 
+from codesign.emit.hls4ml_project import backend_of, simulate, write_hls4ml_project
+from codesign.emit.quantise import quantise_image
 from codesign.progress import Silent
 from codesign.run import Run, read_json
-from codesign.verbs.context import TrainRequest
-from codesign.verbs.dataflow import RECORD, SECTION, DataflowRequest, csim_dataflow, emit_dataflow, search_dataflow
+from codesign.supernet.data import Split
+from codesign.verbs.context import TrainRequest, load_trained
+from codesign.verbs.dataflow import (
+    RECORD,
+    SECTION,
+    VERIFICATION,
+    DataflowRequest,
+    csim_dataflow,
+    emit_dataflow,
+    quantise_pair,
+    read_emitted,
+    search_dataflow,
+)
 from codesign.verbs.predictor import fit
 from codesign.verbs.train import train
+from hw_templates.board import load_board
+from hw_templates.dataflow import IoType
+
+
+def compile_everywhere(run: Run) -> None:
+    """Print how the C++ of the emitted subnet agrees, for each backend and each io type."""
+    trained = load_trained(run)
+    pair = read_emitted(run, trained.space).pair
+    images = trained.data.resized(Split.TEST, pair.subnet.resolution).numpy()
+    for board in map(load_board, ("pynq-z2", "zcu104")):
+        for io_type in IoType:
+            design = dataclasses.replace(pair.accelerator, io_type=io_type)
+            fixed, _, _ = quantise_pair(trained, dataclasses.replace(pair, accelerator=design), Split.TEST)
+            with tempfile.TemporaryDirectory() as folder:
+                model = write_hls4ml_project(Path(folder), fixed, design, board)
+                agreement = simulate(model, fixed, quantise_image(fixed.network, images, fixed.bits))
+            name = f"hls4ml_{backend_of(board)}_{io_type}"
+            print(f"figure {name}_same_class {agreement.same_class} share")
+            print(f"figure {name}_largest_difference {agreement.largest_difference} logit", flush=True)
 
 
 def main() -> None:
@@ -21,7 +58,7 @@ def main() -> None:
     search_dataflow(run, DataflowRequest("pynq-z2", 40_000, None, 0), silent)
     emit_dataflow(run, None, None, silent)
     csim_dataflow(run, None, silent)
-    emitted, verified = (read_json(run.folder / SECTION / name) for name in (RECORD, "verification.json"))
+    emitted, verified = (read_json(run.folder / SECTION / name) for name in (RECORD, VERIFICATION))
     print(f"figure hls4ml_csim_test_images {verified['images']} images")
     print(f"figure hls4ml_same_class {verified['same_class']} share")
     print(f"figure hls4ml_largest_difference {verified['largest_difference']} logit")
@@ -31,6 +68,7 @@ def main() -> None:
     print(f"figure hls4ml_energy_predicted {emitted['predicted']['energy_mj']:.4f} mJ")
     for name, count in emitted["resources"].items():
         print(f"figure hls4ml_{name}_predicted {count} count")
+    compile_everywhere(run)
 
 
 if __name__ == "__main__":

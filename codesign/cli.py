@@ -102,7 +102,9 @@ def search(
     pairs: Annotated[int, typer.Option(min=1, help="Pairs of subnet and accelerator to price.")] = 200_000,
     workers: Workers = 1,
     storage: Storage = None,
-    baselines: Annotated[bool, typer.Option(help="Also search at random and sequentially, at equal budget.")] = True,
+    baselines: Annotated[
+        bool, typer.Option(help="Also search at random and sequentially, at equal budget; engine only.")
+    ] = True,
     seed: Seed = 0,
     space: Annotated[str | None, typer.Option(help="Space of subnets; default: that of the run's supernet.")] = None,
     accuracy: Annotated[
@@ -184,6 +186,7 @@ def csim(
     """Compile the emitted project and compare it with the integer reference and the cost model.
 
     Example: codesign csim runs/digits
+    Example: codesign csim runs/tiny --template hls4ml
     """
     with session() as progress:
         if _is_dataflow(template):
@@ -313,6 +316,14 @@ def demo(
         verb(Run(run), board, SMALL if small else FULL, workers, seed, progress)
 
 
+_ENGINE_ONLY = {
+    "workers": "one process prices its pairs",
+    "space": "it needs the run's own supernet, whose accuracies at fewer bits it measures",
+    "coefficients": "its cost model has coefficients of its own",
+    "sanitize": "hls4ml compiles its own way",
+}
+
+
 def _is_dataflow(template: str) -> bool:
     """Whether a template is hls4ml's.
 
@@ -328,7 +339,7 @@ def _refuse_beside_hls4ml(**given: bool) -> None:
     """Refuse, with InvalidValueError, options that say nothing of dataflow accelerators."""
     for name, is_given in given.items():
         if is_given:
-            raise InvalidValueError(name, "given", "left out with --template hls4ml")
+            raise InvalidValueError(name, "given", f"left out with --template hls4ml: {_ENGINE_ONLY[name]}")
 
 
 def main() -> None:

@@ -22,18 +22,18 @@ from codesign.supernet.accuracy import CALIBRATION_IMAGES, MeasuredAccuracy
 from codesign.supernet.data import Split
 from codesign.supernet.export import fold
 from codesign.supernet.lowering import lower
-from codesign.supernet.space import Genes, Subnet
+from codesign.supernet.space import Genes, Space
 from codesign.supernet.threads import one_thread
 from codesign.verbs.context import Trained, load_accuracies, load_trained
 from cost_models.dataflow_estimate import check_dataflow_fits, price_dataflow
 from cost_models.dataflow_stages import reuse_factors, stages
 from cost_models.resources import RESOURCES
-from hw_templates.board import load_board
+from hw_templates.board import Board, load_board
 from hw_templates.dataflow import Dataflow, DataflowSpace
 from hw_templates.errors import StorageError
 
 SECTION = "dataflow"
-RECORD = "project.json"
+RECORD, VERIFICATION, FRONT = "project.json", "verification.json", "front.json"
 _LOSS_SUBNETS = 6
 _MEASURED_PAIRS = 200
 
@@ -47,6 +47,48 @@ class DataflowRequest:
     storage: str | None
     seed: int
     accuracy: str = "predictor"
+
+
+@dataclass(frozen=True)
+class EmittedDataflow:
+    """The pair that was emitted, as its record says.
+
+    Attributes:
+        pair: subnet and accelerator.
+        board: that it is for.
+        study: name of the study that it was chosen from.
+        rule: by which it was chosen.
+        validation_accuracy: measured in float32, less what its precision costs.
+        test_float32, test_fixed_point: accuracies on the test part.
+    """
+
+    pair: DataflowPair
+    board: Board
+    study: str
+    rule: str
+    validation_accuracy: float
+    test_float32: float
+    test_fixed_point: float
+
+
+def read_emitted(run: Run, space: Space) -> EmittedDataflow:
+    """What was emitted with template hls4ml last.
+
+    Raises:
+        StorageError: nothing was, or its record is damaged.
+    """
+    path = run.folder / SECTION / RECORD
+    record = read_json(path)
+    with wrong_content(path):
+        return EmittedDataflow(
+            pair=DataflowPair(space.parse_subnet(record["subnet"]), Dataflow.from_dict(record["accelerator"])),
+            board=load_board(record["board"]),
+            study=str(record["study"]),
+            rule=str(record["rule"]),
+            validation_accuracy=float(record["validation_accuracy"]),
+            test_float32=float(record["test_accuracy"]["float32"]),
+            test_fixed_point=float(record["test_accuracy"]["fixed_point"]),
+        )
 
 
 @claiming
@@ -113,10 +155,11 @@ def emit_dataflow(run: Run, max_latency_ms: float | None, min_accuracy: float | 
     check_dataflow_fits(estimate, task.joint.board)
     with progress.stage("emit") as update:
         update(0.1, "quantising")
-        fixed, float32, quantised = _quantised(trained, pair, Split.TEST)
+        fixed, float32, quantised = quantise_pair(trained, pair, Split.TEST)
         update(0.6, "hls4ml writes the project")
         folder = run.folder / SECTION
-        (folder / RECORD).unlink(missing_ok=True)
+        for stale in (RECORD, VERIFICATION):
+            (folder / stale).unlink(missing_ok=True)
         write_hls4ml_project(folder, fixed, pair.accelerator, task.joint.board)
     network = stages(workload, pair.accelerator.io_type)
     record = {
@@ -135,6 +178,8 @@ def emit_dataflow(run: Run, max_latency_ms: float | None, min_accuracy: float | 
         "predicted": {"latency_ms": estimate.latency_ms, "energy_mj": estimate.energy_mj},
         "resources": {name: getattr(estimate.resources, name) for name in RESOURCES},
     }
+    fronts = {"predicted": front.values.tolist(), "measured": measured.values.tolist()}
+    write_json(folder / FRONT, {"study": task.location.name, **fronts})
     write_json(folder / RECORD, record)
     a, used = pair.accelerator, estimate.resources
     for line in (
@@ -161,17 +206,14 @@ def csim_dataflow(run: Run, images: int | None, progress: Progress) -> None:
     """
     require_hls4ml()
     folder, trained = run.folder / SECTION, load_trained(run)
-    record = read_json(folder / RECORD)
-    with wrong_content(folder / RECORD):
-        subnet: Subnet = trained.space.parse_subnet(record["subnet"])
-        design, board = Dataflow.from_dict(record["accelerator"]), load_board(record["board"])
-    fixed, _, _ = _quantised(trained, DataflowPair(subnet, design), Split.TEST)
-    test = trained.data.resized(Split.TEST, subnet.resolution).numpy()[:images]
+    emitted = read_emitted(run, trained.space)
+    fixed, _, _ = quantise_pair(trained, emitted.pair, Split.TEST)
+    test = trained.data.resized(Split.TEST, emitted.pair.subnet.resolution).numpy()[:images]
     with progress.stage("csim") as update:
         update(0.0, "hls4ml compiles and runs")
-        model = write_hls4ml_project(folder, fixed, design, board)
+        model = write_hls4ml_project(folder, fixed, emitted.pair.accelerator, emitted.board)
         agreement = simulate(model, fixed, quantise_image(fixed.network, test, fixed.bits))
-    write_json(folder / "verification.json", asdict(agreement))
+    write_json(folder / VERIFICATION, asdict(agreement))
     _say_agreement(agreement, progress)
 
 
@@ -222,13 +264,13 @@ def _measure_losses(trained: Trained) -> dict[int, float]:
         design = Dataflow.from_dict(
             {"precision_bits": bits, "io_type": "io_stream", "interval_cycles": 4096, "clock_mhz": 100}
         )
-        results = [_quantised(trained, DataflowPair(space.decode(row), design), Split.VALIDATION) for row in genes]
+        results = [quantise_pair(trained, DataflowPair(space.decode(row), design), Split.VALIDATION) for row in genes]
         losses[bits] = max(0.0, float(np.mean([before - after for _, before, after in results])))
     return losses
 
 
 @one_thread()
-def _quantised(trained: Trained, pair: DataflowPair, split: Split) -> tuple[FixedPointNetwork, float, float]:
+def quantise_pair(trained: Trained, pair: DataflowPair, split: Split) -> tuple[FixedPointNetwork, float, float]:
     """The subnet in fixed point, and the accuracies of both on a part of the data: in floating and in fixed point."""
     workload = lower(trained.space, pair.subnet)
     calibration = trained.data.resized(Split.TRAIN, pair.subnet.resolution)[:CALIBRATION_IMAGES]

@@ -23,6 +23,9 @@ from codesign.search.pareto import FloatArray, front_array
 from codesign.supernet.lowering import lower
 from codesign.supernet.space import Space, Subnet
 from codesign.verbs.context import Searched, Trained, load_searched, load_weights
+from codesign.verbs.dataflow import RECORD as DATAFLOW_RECORD
+from codesign.verbs.dataflow import SECTION, read_emitted
+from codesign.verbs.dataflow_report import dataflow_page
 from codesign.verbs.templates import templates_section
 from cost_models.estimate import Estimate, price
 from cost_models.fusion import fallbacks
@@ -82,21 +85,30 @@ def report(run: Run, progress: Progress) -> None:
         StorageError: an earlier verb has not run since what it depends on, or something cannot be read or written.
     """
     with progress.stage("report") as update:
-        results = _read(run)
-        pictures = _pictures(results)
+        alone = SECTION in run.read() and "search" not in run.read()
+        subtitle, facts, sections, pictures = dataflow_page(run) if alone else _engine_page(run)
         for index, (name, figure) in enumerate(pictures.items()):
             update(index / len(pictures), name)
             buffer = io.BytesIO()
             figure.savefig(buffer, format="png", dpi=DOTS_PER_INCH)
             write_bytes_atomically(run.report / name, buffer.getvalue())
-        searched, rule = results.searched, results.winner.rule
-        subtitle = f"{results.trained.space.name} on {searched.board.title}; winner: {rule}"
-        engine, coefficients = results.winner.accelerator, searched.task.coefficients
-        beside = templates_section(run, results.trained.space, engine, searched.board, coefficients)
-        sections = _sections(results) if beside is None else [*_sections(results), beside]
-        page = render_page(f"codesign: {run.folder.resolve().name}", subtitle, _facts(results), sections)
+        page = render_page(f"codesign: {run.folder.resolve().name}", subtitle, facts, sections)
         write_text_atomically(run.report / "index.html", page)
     progress.say(f"report     {run.report / 'index.html'}")
+
+
+def _engine_page(run: Run) -> tuple[str, list[Fact], list[Section], dict[str, Figure]]:
+    """Subtitle, facts, sections and pictures by file name of the engine's search."""
+    results = _read(run)
+    searched, winner, space = results.searched, results.winner, results.trained.space
+    sections = _sections(results)
+    if (run.folder / SECTION / DATAFLOW_RECORD).exists():
+        emitted = read_emitted(run, space)
+        if emitted.board == searched.board:
+            coefficients = searched.task.coefficients
+            sections.append(templates_section(emitted, space, winner.accelerator, "the engine that won", coefficients))
+    subtitle = f"{space.name} on {searched.board.title}; winner: {winner.rule}"
+    return subtitle, _facts(results), sections, _pictures(results)
 
 
 def _read(run: Run) -> Results:

@@ -2,18 +2,25 @@
 
 import json
 import shutil
+from dataclasses import asdict
 from importlib.util import find_spec
 
 import pytest
 
 from codesign.emit.hls4ml_project import Agreement
 from codesign.progress import Silent
-from codesign.run import Run, read_json
+from codesign.run import Run, read_json, write_json
+from codesign.supernet.lowering import lower
+from codesign.supernet.spaces import DIGITS_STREAM
 from codesign.verbs import dataflow
 from codesign.verbs.context import TrainRequest
 from codesign.verbs.dataflow import DataflowRequest, csim_dataflow, emit_dataflow, search_dataflow
 from codesign.verbs.predictor import fit
+from codesign.verbs.report import report
 from codesign.verbs.train import train
+from cost_models.dataflow_estimate import price_dataflow
+from hw_templates.board import load_board
+from hw_templates.dataflow import Dataflow
 from hw_templates.errors import InfeasibleError, StorageError, ToolError, UnsupportedLayerError
 
 REQUEST = DataflowRequest("pynq-z2", 2_000, None, 0)
@@ -83,6 +90,45 @@ def test_a_limit_that_no_pair_meets(own_run):
     with pytest.raises(InfeasibleError, match=r"latency_ms: no pair of \d+ is within 1e-06 ms; the nearest is"):
         emit_dataflow(own_run, 1e-6, None, Silent())
     assert not (own_run.folder / "dataflow").exists()
+
+
+@with_hls4ml
+def test_a_run_of_this_template_alone_has_a_report_with_both_templates(emitted_run):
+    with pytest.raises(StorageError, match=r"verification\.json: is missing"):
+        report(emitted_run, Silent())
+    agreement = Agreement(359, 0.996, 0.25, 0.5)
+    write_json(emitted_run.folder / "dataflow" / "verification.json", asdict(agreement))
+    report(emitted_run, Silent())
+    page = (emitted_run.report / "index.html").read_text()
+    record = read_json(emitted_run.folder / "dataflow" / "project.json")
+    estimate = price_dataflow(
+        lower(DIGITS_STREAM, DIGITS_STREAM.parse_subnet(record["subnet"])),
+        Dataflow.from_dict(record["accelerator"]),
+        load_board("pynq-z2"),
+    )
+    assert f"{estimate.latency_ms:.4f} ms" in page
+    assert "99.6%" in page
+    assert "on the fastest for it of 512 engines drawn at random that fit" in page
+    assert all(f"<td>{layer.busy_cycles:,}</td>" in page for layer in estimate.layers)
+    assert {path.name for path in emitted_run.report.iterdir()} == {
+        "index.html", "front.png", "resources.png", "training.png",
+    }  # fmt: skip
+
+
+@with_hls4ml
+@pytest.mark.parametrize("name", ["front.json", "project.json", "verification.json"])
+def test_what_the_report_reads_may_be_damaged(emitted_run, name):
+    write_json(emitted_run.folder / "dataflow" / "verification.json", asdict(Agreement(359, 1.0, 0.0, 0.5)))
+    write_json(emitted_run.folder / "dataflow" / name, {"board": "pynq-z2"})
+    with pytest.raises(StorageError, match=rf"{name}: is corrupt"):
+        report(emitted_run, Silent())
+
+
+@with_hls4ml
+def test_emitting_again_forgets_what_was_verified(emitted_run):
+    write_json(emitted_run.folder / "dataflow" / "verification.json", asdict(Agreement(359, 1.0, 0.0, 0.5)))
+    emit_dataflow(emitted_run, None, None, Silent())
+    assert not (emitted_run.folder / "dataflow" / "verification.json").exists()
 
 
 def test_verbs_in_the_wrong_order(own_run):
