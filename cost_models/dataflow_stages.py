@@ -12,8 +12,9 @@ PARTITION_LIMIT = 4096
 """Elements that Vitis HLS partitions an array into at most."""
 
 _UNCONVERTED = {
-    Operation.SCALE: "multiplies a map by one pixel, which hls4ml's streams cannot repeat (squeeze-and-excite)",
-    Operation.MAX_POOL: "pads its windows, which hls4ml's max pool does not",
+    Operation.SCALE: "multiplies a map by one pixel, which hls4ml refuses for streams and gets wrong in registers "
+    "(squeeze-and-excite)",
+    Operation.MAX_POOL: "pools windows that overlap, which hls4ml does in registers only, too few for its maps",
 }
 _ACTIVATIONS = {
     Activation.RELU6: "hls4ml reads it as ReLU and drops the limit of 6",
@@ -121,7 +122,9 @@ def _refusal(node: Node, io_type: IoType) -> str | None:
     if node.activation in _ACTIVATIONS:
         return f"{node.activation}: {_ACTIVATIONS[node.activation]}"
     if node.adds_last:
-        return "adds its residual after the activation"
+        return "adds its residual after the activation, for which no type is emitted"
+    if layer.weight_bits != 8:
+        return f"has weights of {layer.weight_bits} bits of its own; a dataflow design has one precision"
     if layer.operation == Operation.POOL:
         taps = layer.kernel_height * layer.kernel_width
         if stage.pixels > 1 or taps & (taps - 1):

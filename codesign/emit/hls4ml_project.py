@@ -122,7 +122,7 @@ def simulate(model: Any, fixed: FixedPointNetwork, images: npt.NDArray[np.int8])
     real = np.ascontiguousarray(images.transpose(0, 2, 3, 1).astype(np.float32) * np.float32(step))
     with _hls4ml_says():
         model.compile()
-        simulated = _predict_apart(model, real).astype(np.float64).reshape(len(images), -1)
+        simulated = predict_apart(model, real).astype(np.float64).reshape(len(images), -1)
     expected = run_integer(fixed.network, images).astype(np.float64) * fixed.network.output_scale
     agreement = Agreement(
         len(images),
@@ -138,7 +138,7 @@ def simulate(model: Any, fixed: FixedPointNetwork, images: npt.NDArray[np.int8])
     return agreement
 
 
-def _predict_apart(model: Any, images: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+def predict_apart(model: Any, images: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """What a compiled model gives, in a process of its own: a failed assertion of hls4ml's C++ ends the process."""
     receiver, sender = multiprocessing.Pipe(duplex=False)
     with tempfile.TemporaryFile() as errors:

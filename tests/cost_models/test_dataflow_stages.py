@@ -63,8 +63,9 @@ def test_subnets_that_hls4ml_cannot_convert_are_refused_by_layer_and_reason(spac
 @pytest.mark.parametrize(
     ("layer", "io_type", "message"),
     [
-        (Layer(Operation.MAX_POOL, 4, 4, 8, 8, 3, 3, 2, 1), IoType.STREAM, "pads its windows"),
+        (Layer(Operation.MAX_POOL, 4, 4, 8, 8, 3, 3, 2, 1), IoType.STREAM, "pools windows that overlap"),
         (Layer(Operation.POOL, 4, 4, 3, 3, 3, 3), IoType.STREAM, "averages 9 pixels"),
+        (Layer(Operation.CONV, 8, 8, 8, 8, weight_bits=4), IoType.STREAM, "has weights of 4 bits of its own"),
         (Layer(Operation.CONV, 128, 64, 4, 4), IoType.STREAM, "partitions an array into 8192, at most 4096"),
         (Layer(Operation.CONV, 8, 8, 32, 32), IoType.PARALLEL, "keeps 8192 values of a map in registers"),
     ],
