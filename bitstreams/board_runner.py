@@ -7,9 +7,11 @@ JSON, bytes. A request's header is [method, arguments]; an answer's is {"value":
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import platform
+import signal
 import struct
 import sys
 import tempfile
@@ -20,6 +22,12 @@ from typing import Any, BinaryIO
 WINDOW = 0x1000
 DONE, START = 2, 1
 STATE = "/sys/class/fpga_manager/fpga0/state"
+LOCK = "codesign-board.lock"
+_ENDING_S = 5.0
+
+
+class BoardInUseError(Exception):
+    """Another process drives this board."""
 
 
 class BoardRunner:
@@ -33,6 +41,43 @@ class BoardRunner:
         self._buffers = {}  # type: dict[int, Any]
         self._folder = tempfile.TemporaryDirectory(prefix="codesign-")
         self._started = 0.0
+        self._lock = None  # type: int | None
+
+    def claim(self, owner: str) -> None:
+        """Keep the board until this runner ends, for one owner at a time, wherever on the network the owners are.
+
+        A runner that the same owner left behind when its connection was lost is ended.
+        """
+        path = str(Path(tempfile.gettempdir()) / LOCK)
+        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        deadline = time.monotonic() + _ENDING_S
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                holder, process = self._holder(lock)
+                if holder != owner or process == os.getpid() or time.monotonic() > deadline:
+                    os.close(lock)
+                    raise BoardInUseError(
+                        "in use by %s; wait for it, stop it, or end process %d on the board" % (holder, process)  # noqa: UP031
+                    ) from None
+                os.kill(process, signal.SIGTERM)
+                time.sleep(0.05)
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, json.dumps([owner, os.getpid()]).encode(), 0)
+        self._lock = lock
+
+    @staticmethod
+    def _holder(lock: int) -> tuple[str, int]:
+        """Who holds the lock, and by which process of this board."""
+        while True:
+            try:
+                owner, process = json.loads(os.pread(lock, 4096, 0))
+                return str(owner), int(process)
+            except ValueError:
+                # It is just being written.
+                time.sleep(0.01)
 
     def hello(self) -> dict[str, str]:
         """What the board calls itself, and its processor's kind."""
@@ -127,13 +172,22 @@ class BoardRunner:
         for address in list(self._buffers):
             self.free(address)
         self._folder.cleanup()
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
 
 
 _WITH_PAYLOAD = ("load", "write_buffer")
 METHODS = (
-    *("hello", "load", "read", "write", "allocate", "free", "write_buffer", "read_buffer", "start", "wait"),
+    *("claim", "hello", "load", "read", "write", "allocate", "free", "write_buffer", "read_buffer", "start", "wait"),
     *("read_file", "rail_power_w", "rails", "close"),
 )
+
+
+def told(error: Exception) -> str:
+    """An error as one line."""
+    text = " ".join(str(error).split())
+    return text if isinstance(error, BoardInUseError) else "%s: %s" % (type(error).__name__, text)  # noqa: UP031
 
 
 def pack(header: Any, payload: bytes = b"") -> bytes:
@@ -152,8 +206,7 @@ def _answer(runner: BoardRunner, header: Any, payload: bytes) -> bytes:
         else:
             value = getattr(runner, method)(*arguments)
     except Exception as error:  # noqa: BLE001  whatever pynq raises is for the other side to tell
-        text = " ".join(str(error).split())
-        return pack({"error": "%s: %s" % (type(error).__name__, text)})  # noqa: UP031
+        return pack({"error": told(error)})
     if isinstance(value, bytes):
         return pack({"value": True}, value)
     return pack({"value": value})

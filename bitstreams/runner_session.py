@@ -1,6 +1,9 @@
 """A session whose other end is :mod:`bitstreams.board_runner`: in this process, or behind SSH."""
 
 import contextlib
+import getpass
+import os
+import platform
 import threading
 from pathlib import Path
 from typing import Any, Protocol
@@ -45,7 +48,10 @@ class RunnerBuffer:
 
 
 class RunnerSession:
-    """See :class:`bitstreams.session.Session`."""
+    """See :class:`bitstreams.session.Session`.
+
+    It has the board to itself: another one, of whatever machine, is refused meanwhile.
+    """
 
     CALL_TIMEOUT_S = 30.0
 
@@ -54,6 +60,7 @@ class RunnerSession:
         self.where = where
         self._caller = caller
         self._lock = threading.Lock()
+        self.call("claim", f"{getpass.getuser()}@{platform.node()}, process {os.getpid()}")
         hello = self.call("hello")
         self.own_name = str(hello["own_name"])
         self.architecture = str(hello["architecture"])
@@ -127,7 +134,9 @@ class _InProcess:
         try:
             return getattr(self._runner, method)(*((payload,) if payload else ()), *arguments)
         except Exception as error:
-            raise BoardError(f"this board: {type(error).__name__}: {error}") from error
+            from bitstreams.board_runner import told
+
+            raise BoardError(f"this board: {told(error)}") from error
 
     def close(self) -> None:
         """Nothing is left to close."""

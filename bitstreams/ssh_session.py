@@ -54,6 +54,9 @@ class _OverSsh:
     def _run(self, work: Coroutine[Any, Any, T], timeout_s: float) -> T:
         import asyncssh
 
+        if self._loop.is_closed():
+            work.close()
+            raise lost(self.where, "the session is closed")
         future = asyncio.run_coroutine_threadsafe(asyncio.wait_for(work, timeout_s), self._loop)
         try:
             return future.result()
@@ -108,7 +111,9 @@ class _OverSsh:
             raise lost(self.where, f"the runner ended ({reason})") from error
 
     def close(self) -> None:
-        """Hang up."""
+        """Hang up; once is enough."""
+        if self._loop.is_closed():
+            return
 
         async def hang_up() -> None:
             if self._connection is not None:

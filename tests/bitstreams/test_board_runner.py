@@ -72,6 +72,22 @@ def test_buffers_are_written_and_read_in_parts(zynq_project: Path) -> None:
     assert answers[4][0] == {"error": f"KeyError: {address}"}
 
 
+def test_a_board_is_claimed_by_its_owner_until_the_runner_ends(zynq_project: Path, tmp_path: Path) -> None:
+    claims = [pack(["claim", ["me"]]), pack(["claim", ["me"]]), pack(["close", []]), pack(["claim", ["you"]])]
+    first, twice, _, after = (answer for answer, _ in converse(zynq_project, *claims, TMPDIR=str(tmp_path)))
+    assert first == {"value": None}
+    assert str(twice["error"]).startswith("in use by me; wait for it, stop it, or end process ")
+    assert after == {"value": None}
+    assert json.loads((tmp_path / board_runner.LOCK).read_text())[0] == "you"
+
+
+def test_a_lock_file_that_is_a_link_is_not_followed(zynq_project: Path, tmp_path: Path) -> None:
+    (tmp_path / board_runner.LOCK).symlink_to(tmp_path / "precious")
+    ((answer, _),) = converse(zynq_project, pack(["claim", ["me"]]), TMPDIR=str(tmp_path))
+    assert "Too many levels of symbolic links" in str(answer["error"])
+    assert not (tmp_path / "precious").exists()
+
+
 def test_a_board_without_a_name_in_its_device_tree_is_called_as_its_environment_says(zynq_project: Path) -> None:
     (answer,) = converse(zynq_project, pack(["hello", []]), BOARD="KV260", CODESIGN_TWIN_UNNAMED="1")
     assert answer[0]["value"] == {"own_name": "KV260", "architecture": "armv7l", "pynq": "3.0.1"}

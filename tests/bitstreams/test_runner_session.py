@@ -34,7 +34,9 @@ session.close()
 
 
 def test_a_program_runs_bit_exactly_on_the_board_itself(zynq_project: Path, tmp_path: Path) -> None:
-    environment = {**os.environ, "PYTHONPATH": f"{SUPPORT}:{ROOT}", "CODESIGN_TWIN": str(zynq_project)}
+    environment = {
+        **os.environ, "PYTHONPATH": f"{SUPPORT}:{ROOT}", "CODESIGN_TWIN": str(zynq_project), "TMPDIR": str(tmp_path),
+    }  # fmt: skip
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT, str(zynq_project), str(tmp_path)], env=environment,
         capture_output=True, text=True, check=False, timeout=60,

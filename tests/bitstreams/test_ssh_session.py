@@ -9,6 +9,7 @@ from twins import ACCELERATOR, golden_of, images_of
 
 from bitstreams.driver import Engine, EngineTimeoutError, Hardware
 from bitstreams.runner_session import RunnerSession
+from bitstreams.session import ConnectionLostError
 from bitstreams.ssh_session import ssh_session
 from bitstreams.twin_bitstream import write_twin_bitstream
 from hw_templates.board import load_board
@@ -60,6 +61,36 @@ def test_what_the_board_raises_is_one_line(session: RunnerSession) -> None:
     with pytest.raises(BoardError, match="memory: no 1,073,741,824 bytes left"):
         session.allocate(1 << 30)
     assert session.read_file("/nowhere") is None
+
+
+def test_a_board_has_one_user_at_a_time_wherever_they_are(
+    session: RunnerSession, server: SshServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def another() -> RunnerSession:
+        return ssh_session("127.0.0.1", server.port, server.user, server.known_hosts, server.key)
+
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr("platform.node", lambda: "elsewhere")
+        with pytest.raises(
+            BoardError, match=r"in use by root@.*, process \d+; wait for it, stop it, or end process \d+"
+        ):
+            another()
+        assert session.read_file("/nowhere") is None
+        session.close()
+        second = another()
+    # The runner that this process left behind there is not its own.
+    with pytest.raises(BoardError, match="in use by root@elsewhere"):
+        another()
+    second.close()
+    another().close()
+
+
+def test_a_runner_that_a_lost_connection_left_behind_is_ended(session: RunnerSession, server: SshServer) -> None:
+    again = ssh_session("127.0.0.1", server.port, server.user, server.known_hosts, server.key)
+    assert again.read_file("/nowhere") is None
+    with pytest.raises(ConnectionLostError, match="the runner ended|connection lost"):
+        session.read_file("/nowhere")
+    again.close()
 
 
 def test_an_unknown_or_changed_host_key_and_a_refused_login_are_told_apart(server: SshServer, tmp_path: Path) -> None:

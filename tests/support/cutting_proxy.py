@@ -38,9 +38,14 @@ class CuttingProxy:
                 target.sendall(content)
 
     def close(self) -> None:
-        """Cut everything."""
+        """Cut everything, for good."""
         self._listener.close()
-        for connection in self._open:
+        self.cut()
+
+    def cut(self) -> None:
+        """Cut what is open; new connections are forwarded again."""
+        cut, self._open = self._open, []
+        for connection in cut:
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
             connection.close()

@@ -51,7 +51,8 @@ def ssh_server(folder: Path, project: Path, python_does: str | None = None) -> I
     python = binaries / "python3"
     support = ROOT / "tests/support/fake_board"
     # A shell in front of Python: what a login on a board finds as python3 has pynq.
-    board = f'PYTHONPATH={support}:{ROOT} CODESIGN_TWIN={project} exec {sys.executable} "$@"'
+    # Its own folder of temporary files: each server is another board.
+    board = f'TMPDIR={folder} PYTHONPATH={support}:{ROOT} CODESIGN_TWIN={project} exec {sys.executable} "$@"'
     python.write_text(f"#!/bin/sh\n{python_does or board}\n")
     python.chmod(0o755)
     (folder / "config").write_text(

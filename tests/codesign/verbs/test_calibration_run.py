@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,7 +15,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from cutting_proxy import CuttingProxy
 from recorded_progress import RecordedProgress
+from ssh_server import SshServer, ssh_server
 from twins import ACCELERATOR, zynq_project
 from typer.testing import CliRunner
 
@@ -23,6 +26,7 @@ from bitstreams.fabric import build_fabric
 from bitstreams.lock import board_claim
 from bitstreams.remote_session import RemoteBuffer, RemoteSession
 from bitstreams.session import ConnectionLostError
+from bitstreams.ssh_session import ssh_session
 from codesign.cli import app
 from codesign.run import read_json, write_json
 from codesign.verbs.calibration_run import CampaignRequest, measure_plan
@@ -71,6 +75,17 @@ def runs_of(request: CampaignRequest) -> int:
     runs = read_measurements([request.out])
     assert len({run.layers for run in runs}) == len(runs)
     return len(runs)
+
+
+def home_with_keys(server: SshServer, port: int, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user's home with the key to a server, which is known at a port."""
+    keys = home / ".ssh"
+    keys.mkdir(parents=True)
+    known = server.known_hosts.read_text().replace(f":{server.port} ", f":{port} ")
+    (keys / "known_hosts").write_text(known)
+    shutil.copy(server.key, keys / "id_ed25519")
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
 
 
 @contextmanager
@@ -266,6 +281,44 @@ def test_plans_and_projects_of_something_else_are_refused(request_: CampaignRequ
     with pytest.raises(InvalidValueError, match=r"project\.board: must be pynq-z2.* got 'zcu104'"):
         lines_of(replace(request_, project=tmp_path))
     assert not request_.out.exists()
+
+
+def test_a_campaign_over_ssh_whose_connection_is_cut_goes_on(
+    request_: CampaignRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bench, "PAUSES_S", (0.2, 0.5, 1.0))
+    with ssh_server(tmp_path / "server", request_.project) as server:
+        proxy = CuttingProxy(server.port, budget=10**9)
+        home_with_keys(server, proxy.port, tmp_path / "home", monkeypatch)
+        reach = Reach.of(f"pynq-z2@root@127.0.0.1:{proxy.port}", "ssh", insecure_remote=False)
+        progress = RecordedProgress()
+        campaign = threading.Thread(target=measure_plan, args=(replace(request_, reach=reach), progress))
+        campaign.start()
+        while not (request_.out.exists() and request_.out.read_bytes().count(b"\n") >= 3):
+            assert campaign.is_alive()
+            time.sleep(0.002)
+        proxy.cut()
+        campaign.join(timeout=60)
+        assert not campaign.is_alive()
+    assert "           the board is looked for again in 0.2 s" in progress.lines
+    assert progress.lines[-2] == "           12 of 12 runs are measured"
+    assert runs_of(request_) == 12
+    assert {run.source for run in read_measurements([request_.out])} == {"twin (simulated)"}
+
+
+def test_two_hosts_do_not_measure_on_one_board_over_ssh(
+    request_: CampaignRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with ssh_server(tmp_path / "server", request_.project) as server:
+        home_with_keys(server, server.port, tmp_path / "home", monkeypatch)
+        with monkeypatch.context() as elsewhere:
+            elsewhere.setattr("platform.node", lambda: "elsewhere")
+            other = ssh_session("127.0.0.1", server.port, server.user, server.known_hosts, server.key)
+        reach = Reach.of(f"pynq-z2@root@127.0.0.1:{server.port}", "ssh", insecure_remote=False)
+        with pytest.raises(BoardError, match=r"in use by root@elsewhere, process \d+"):
+            lines_of(replace(request_, reach=reach))
+        other.close()
+        assert "12 of 12 runs are measured" in lines_of(replace(request_, reach=reach))[-2]
 
 
 def test_what_was_measured_becomes_coefficients_and_a_report(request_: CampaignRequest, tmp_path: Path) -> None:
