@@ -68,12 +68,15 @@ def plan(
     out: Annotated[Path, typer.Option(help="File for the chosen layers and mappings.")] = Path("plan.json"),
     known: Annotated[str | None, typer.Option(help="Calibration to start from; default: the prior.")] = None,
     project: Annotated[
-        Path | None, typer.Option(help="Emitted project of the engine; default: the largest that fits the board.")
+        Path | None,
+        typer.Option(
+            help="Emitted project of the engine to run it on; default: the largest sampled that fits the board."
+        ),
     ] = None,
 ) -> None:
     """Choose the layers and mappings whose latencies would teach most about the coefficients.
 
-    Example: codesign calibrate plan --board pynq-z2 --budget 10
+    Example: codesign calibrate plan --board pynq-z2 --budget 60 --project runs/digits/project
     """
     with session() as progress:
         from codesign.verbs.calibration_plan import plan as verb

@@ -53,6 +53,11 @@ def plan(board: str, budget: int, known: str | None, project: Path | None, out: 
         assert mapping is not None
         tile = f"{mapping.tile_out_channels}, {mapping.tile_in_channels}, {mapping.tile_height}x{mapping.tile_width}"
         progress.say(f"  {deviation:6.1%} after {run_label(run)}; tile {tile}, {mapping.loop_order.replace('_', ' ')}")
+    if project is None:
+        progress.say(
+            "           for the largest engine sampled that fits, of which there is no project yet: to measure, plan "
+            "with the --project of the engine on the board"
+        )
     progress.say(f"plan       {out}")
 
 

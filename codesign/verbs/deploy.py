@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bitstreams.descriptors import descriptor_layer
+from bitstreams.descriptors import descriptor_layer, descriptor_placements
 from bitstreams.driver import Engine, Hardware, Timing
 from bitstreams.power import INTERVAL_S, Energy, PowerLog, energy_of, hwmon_reader, read_meter
 from bitstreams.runner_session import RunnerSession
@@ -284,9 +284,7 @@ def _measurement(
 ) -> Measurement:
     source = _source(engine)
     descriptors = _descriptors(emitted.program)
-    layers = [descriptor_layer(record) for record in descriptors]
-    # A row of layers stands for layers that ran alone, from memory to memory.
-    alone = not any(descriptors[name].any() for name in ("group_layers", "ifmap_ring", "ofmap_ring"))
+    layers = zip(map(descriptor_layer, descriptors), descriptor_placements(descriptors), strict=True)
     return Measurement(
         engine=OWN_ENGINE,
         board=str(emitted.record["board"]),
@@ -296,7 +294,9 @@ def _measurement(
         latency_ms=_percentiles(timing.engine_ms),
         date=datetime.now(UTC).date().isoformat(),
         bitstream=bitstream,
-        layers=tuple(MeasuredLayer(layer, mapping=mapping) for layer, mapping in layers) if alone else (),
+        layers=tuple(
+            MeasuredLayer(layer, mapping=mapping, placement=placement) for (layer, mapping), placement in layers
+        ),
         network=f"program {emitted.record['program_sha256'][:12]}",
         accelerator=emitted.accelerator,
         repetitions=repetitions,

@@ -88,7 +88,7 @@ def test_a_board_has_one_user_at_a_time_wherever_they_are(
 def test_a_runner_that_a_lost_connection_left_behind_is_ended(session: RunnerSession, server: SshServer) -> None:
     again = ssh_session("127.0.0.1", server.port, server.user, server.known_hosts, server.key)
     assert again.read_file("/nowhere") is None
-    with pytest.raises(ConnectionLostError, match="the runner ended|connection lost"):
+    with pytest.raises(ConnectionLostError, match=r"the runner ended|connection lost"):
         session.read_file("/nowhere")
     again.close()
 

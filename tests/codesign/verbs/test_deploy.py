@@ -30,6 +30,7 @@ from codesign.run import Run, read_json
 from codesign.verbs import deploy as deploy_module
 from codesign.verbs.deploy import DeployRequest, deploy
 from cost_models.coefficients import load_coefficients
+from cost_models.engines.conv_engine import stated_counters
 from cost_models.measurement import read_measurements
 from hw_templates import isa
 from hw_templates.board import load_board
@@ -90,6 +91,10 @@ def test_all_test_images_run_on_the_twin_as_the_integer_reference_has_them(run: 
     assert first.source == "twin"
     assert first.campaign == second.campaign
     assert first.bitstream == record["bitstream"]
+    # The layers stand as they ran, those of blocks that stay on chip too.
+    assert first.accelerator is not None
+    trips = stated_counters(first.layers, first.accelerator, load_board("pynq-z2"))["compute_trips"]
+    assert trips.tolist() == [layer["compute_cycles"] for layer in project["layers"]]
 
 
 def test_a_board_is_reached_over_ssh_with_the_users_own_keys(
