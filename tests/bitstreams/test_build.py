@@ -198,7 +198,8 @@ def test_a_bundle_builds_elsewhere_with_nothing_but_the_tools(
     elsewhere = tmp_path / "elsewhere"
     with tarfile.open(fileobj=io.BytesIO(content)) as tar:
         assert not [name for name in tar.getnames() if "/build/" in name]
-        tar.extractall(elsewhere, filter="data")
+    elsewhere.mkdir()
+    subprocess.run(["tar", "xf", "-", "-C", elsewhere], input=content, check=True)
     (unpacked,) = elsewhere.iterdir()
     assert unpacked.name == f"engine_{check_sources(project)[:8]}"
     done = subprocess.run(
