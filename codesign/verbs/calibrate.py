@@ -1,7 +1,7 @@
 """``codesign calibrate``: coefficients from measurements."""
 
 import datetime
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,6 +21,9 @@ from cost_models.importers.ofa_dpu import read_ofa_dpu
 from cost_models.importers.vta_tophub import read_vta_tophub
 from cost_models.measurement import OWN_ENGINE, Measurement, append_measurements, read_measurements
 from hw_templates.errors import InvalidValueError, StorageError
+
+# Wrong units are off by a thousand, and a run pulls the fit of its like towards itself.
+_DOUBTED = 30
 
 IMPORTERS: Mapping[str, Callable[[Path], tuple[Measurement, ...]]] = {
     "chaidnn": read_chaidnn,
@@ -68,7 +71,21 @@ def calibrate(measurements: Sequence[Path], out: Path, progress: Progress) -> No
         f"left out       mean error {quality.mean_error:.1%}, median {quality.median_error:.1%}, "
         f"within 10 % {quality.within_10_percent:.0%}"
     )
+    for line in _doubts(result, runs):
+        progress.say(line)
     progress.say(f"coefficients   {out}")
+
+
+def _doubts(result: Fit, runs: Sequence[Measurement]) -> Iterator[str]:
+    """What runs that no model error explains look like: times in another unit."""
+    ratio = result.left_out.measured / result.left_out.predicted
+    for far, times in ((ratio > _DOUBTED, "as long as"), (ratio < 1 / _DOUBTED, "of what")):
+        if far.any():
+            first = int(np.flatnonzero(far)[0])
+            yield (
+                f"doubtful       {far.sum()} of {len(runs)} runs take {np.median(ratio[far]):,.3g} times {times} the "
+                f"others say, the first {run_label(runs[first])}: are these milliseconds?"
+            )
 
 
 def _left_out_rows(result: Fit, runs: Sequence[Measurement]) -> LeftOutRows:

@@ -1,6 +1,7 @@
 """`codesign calibrate` as a user meets it."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -101,6 +102,24 @@ def test_a_fit_of_the_own_engine_is_a_set_of_coefficients(calibration: Path) -> 
     assert 1 < coefficients.latency_factor < 1.1
     assert coefficients.fitted_on is not None
     assert coefficients.fitted_on.numbers["accelerator.pe_rows"] == (16, 16)
+
+
+def test_times_in_another_unit_are_doubted(tmp_path: Path) -> None:
+    runs = own_runs(20)
+    assert not fit_of(tmp_path / "sound", runs)
+    for wrong, said in ((1e3, "times as long as the others say"), (1e-3, "times of what the others say")):
+        off = [replace(run, latency_ms=Percentiles(run.latency_ms.p50 * wrong)) for run in runs[:2]]
+        (line,) = fit_of(tmp_path / f"off{wrong}", [*off, *runs[2:]])
+        assert line.startswith("doubtful       2 of 20 runs take ")
+        assert said in line
+
+
+def fit_of(folder: Path, runs: list[Measurement]) -> list[str]:
+    """The doubts that a fit to runs prints."""
+    append_measurements(folder / "board.jsonl", runs)
+    done = codesign("calibrate", "fit", "--measurements", folder / "board.jsonl", "--out", folder / "fitted")
+    assert done.exit_code == 0, done.output
+    return [line for line in done.stdout.splitlines() if line.startswith("doubtful")]
 
 
 def test_the_report_has_its_pictures(calibration: Path) -> None:
