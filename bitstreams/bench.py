@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from bitstreams.driver import Engine, EngineTimeoutError
+from bitstreams.driver import Engine, EngineTime, EngineTimeoutError
 from bitstreams.session import ConnectionLostError
 from hw_templates.errors import BoardError
 from hw_templates.program import Program
@@ -21,15 +21,13 @@ class Measured:
     """What one program did.
 
     Attributes:
-        engine_ms: [repetitions] of the engine alone, for one image.
-        cycles: that a twin simulated for it; None on a board.
+        time: of the engine alone, for one image.
         clock_mhz: of the logic, as read back.
         counters: :data:`hw_templates.isa.COUNTERS`, one record a layer.
         first_pixel: of the last layer's map, int8 as bytes.
     """
 
-    engine_ms: npt.NDArray[np.float64]
-    cycles: int | None
+    time: EngineTime
     clock_mhz: float
     counters: npt.NDArray[np.void]
     first_pixel: bytes
@@ -63,8 +61,8 @@ class Bench:
         engine = self._engine = self._engine or self._found_again()
         try:
             engine.load_program(program)
-            engine_ms, cycles = engine.time_engine(image, repetitions)
-            return Measured(engine_ms, cycles, engine.clock_mhz, engine.counters().copy(), engine.result())
+            taken = engine.time_engine(image, repetitions)
+            return Measured(taken, engine.clock_mhz, engine.counters().copy(), engine.result())
         except EngineTimeoutError as error:
             if not error.is_usable:
                 self.close()

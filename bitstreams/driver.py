@@ -18,7 +18,7 @@ from bitstreams.linking import Layout
 from bitstreams.session import Buffer, Session
 from hw_templates import isa, registers
 from hw_templates.board import Board
-from hw_templates.errors import BoardError, InvalidValueError, StorageError
+from hw_templates.errors import BoardError, InvalidValueError, StorageError, VerificationError
 from hw_templates.program import Program
 
 REPEATS = 16
@@ -49,20 +49,34 @@ class Hardware:
 
 
 @dataclass(frozen=True)
+class EngineTime:
+    """Time of the engine alone, for one image.
+
+    Attributes:
+        ms: for each repetition; of a twin, simulated cycles over the clock.
+        starts: how much of a start is in it, 0 to 1: images that follow each other in one start share it, and the
+            engine's own counters begin after it.
+        cycles: that a twin simulated; None on a board.
+    """
+
+    ms: npt.NDArray[np.float64]
+    starts: float
+    cycles: int | None
+
+
+@dataclass(frozen=True)
 class Timing:
     """Times of one image, over repetitions.
 
     Attributes:
-        engine_ms: the engine alone, for each repetition; of a twin, simulated cycles over the clock.
+        engine: the engine alone.
         inference_ms: from writing the image to having read the logits, for each repetition.
         clock_mhz: of the logic, as read back.
-        cycles: that the twin simulated for an image; None on a board.
     """
 
-    engine_ms: npt.NDArray[np.float64]
+    engine: EngineTime
     inference_ms: npt.NDArray[np.float64]
     clock_mhz: float
-    cycles: int | None
 
 
 class Engine:
@@ -246,7 +260,7 @@ class Engine:
         Raises:
             As :meth:`run`.
         """
-        engine_ms, cycles = self.time_engine(image, repetitions)
+        engine = self.time_engine(image, repetitions)
         inference_ms = []
         for _ in range(repetitions):
             begun = time.perf_counter()
@@ -254,14 +268,16 @@ class Engine:
             self._run_once(1)
             self.result()
             inference_ms.append((time.perf_counter() - begun) * 1e3)
-        return Timing(engine_ms, np.array(inference_ms), self.clock_mhz, cycles)
+        return Timing(engine, np.array(inference_ms), self.clock_mhz)
 
-    def time_engine(self, image: bytes, repetitions: int) -> tuple[npt.NDArray[np.float64], int | None]:
-        """[repetitions] milliseconds that the engine alone takes for an image, and a twin's simulated cycles.
+    def time_engine(self, image: bytes, repetitions: int) -> EngineTime:
+        """Take the engine's time for an image, by the clock that is nearest to it.
 
+        On the board that is the processor's, over many images a start. Behind a network it is the engine's own counter.
         A twin runs the image once: its cycles are the same every time.
 
         Raises:
+            VerificationError: the engine's counter shows fewer cycles than it must have taken.
             As :meth:`run`.
         """
         self._write_image(0, image)
@@ -270,9 +286,25 @@ class Engine:
             offset = registers.offset_of("cycles")
             low, high = (self.session.read(self._addresses.identity + offset + 4 * word) for word in (0, 1))
             cycles = low | high << 32
-            return np.full(repetitions, cycles / self.clock_mhz / 1e3), cycles
-        seconds = np.array([self._run_once(REPEATS) for _ in range(repetitions)])
-        return seconds * 1e3 / REPEATS, None
+            return EngineTime(np.full(repetitions, cycles / self.clock_mhz / 1e3), 1.0, cycles)
+        if self.session.times_on_board:
+            seconds = np.array([self._run_once(REPEATS) for _ in range(repetitions)])
+            return EngineTime(seconds * 1e3 / REPEATS, 1 / REPEATS, None)
+        counted = np.array([self._counted_cycles() for _ in range(repetitions)])
+        return EngineTime(counted / self.clock_mhz / 1e3, 0.0, None)
+
+    def _counted_cycles(self) -> float:
+        """Cycles that the engine counts for the image in its first slot."""
+        self._run_once(1)
+        counted = self.counters()
+        slow = counted["total_cycles"] <= counted["compute_trips"]
+        if slow.any():
+            layer = int(np.flatnonzero(slow)[0])
+            raise VerificationError(
+                f"{self.session.where}: layer {layer} must take more cycles than its {counted['compute_trips'][layer]} "
+                f"trips, its counter shows {counted['total_cycles'][layer]}; measure over SSH, by the board's clock"
+            )
+        return float(counted["total_cycles"].sum(dtype=np.int64))
 
     def _run_once(self, repeats: int) -> float:
         """Seconds of one start, which nothing interrupts: an engine that runs writes to memory."""

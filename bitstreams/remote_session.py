@@ -89,6 +89,7 @@ class RemoteSession:
     """A connection to PYNQ.remote's server; see :class:`bitstreams.session.Session`."""
 
     via = "remote"
+    times_on_board = False
 
     def __init__(self, host: str, port: int = PORT, insecure_remote: bool = False) -> None:
         """Connect.

@@ -54,6 +54,7 @@ class RunnerSession:
     """
 
     CALL_TIMEOUT_S = 30.0
+    times_on_board = True
 
     def __init__(self, via: str, where: str, caller: Caller) -> None:
         self.via = via

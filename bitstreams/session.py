@@ -46,12 +46,14 @@ class Session(Protocol):
         where: the board as a message names it.
         own_name: what the board calls itself; may be empty.
         architecture: of its processor, armv7l or aarch64.
+        times_on_board: whether :meth:`wait` takes its time on the board, with no network in it.
     """
 
     via: str
     where: str
     own_name: str
     architecture: str
+    times_on_board: bool
 
     def load(self, bit: Path) -> None:
         """Configure the logic; the .hwh lies beside the .bit, and the file's name says its content."""

@@ -59,12 +59,14 @@ class Estimate:
 
     Attributes:
         latency_ms, latency_cycles: of one inference.
+        start_ms: of that, what starting the engine takes.
         energy_mj: of one inference, idle power included.
         layers: in the order they run.
     """
 
     latency_ms: float
     latency_cycles: float
+    start_ms: float
     energy_mj: float
     layers: tuple[LayerEstimate, ...]
 
@@ -140,9 +142,10 @@ def price_mappings(
         for case, (node, mapping, placement) in enumerate(zip(workload, mappings, placements, strict=True))
     )
     latency_cycles = network_latency_cycles(sum(layer.latency_cycles for layer in layers), coefficients)
-    latency_ms = latency_cycles / (accelerator.clock_mhz * 1e3)
+    cycles_per_ms = accelerator.clock_mhz * 1e3
+    latency_ms, start_ms = latency_cycles / cycles_per_ms, coefficients.latency.start_cycles / cycles_per_ms
     energy_mj = network_energy_mj(sum(layer.energy_mj for layer in layers), latency_ms, board)
-    return Estimate(latency_ms, latency_cycles, energy_mj, layers)
+    return Estimate(latency_ms, latency_cycles, start_ms, energy_mj, layers)
 
 
 def price(workload: Workload, accelerator: Accelerator, board: Board, coefficients: Coefficients) -> Estimate:

@@ -84,7 +84,7 @@ def project_files(design: Design, images: Int8Array, origin: dict[str, object]) 
         "images": len(images),
         "input_scale": design.network.input_scale,
         "output_scale": design.network.output_scale,
-        "predicted": {"latency_ms": design.estimate.latency_ms, "energy_mj": design.estimate.energy_mj},
+        "predicted": {name: getattr(design.estimate, name) for name in ("latency_ms", "start_ms", "energy_mj")},
         "layers": [
             {"name": layer.name, "mapping": asdict(layer.mapping), "compute_cycles": layer.compute_cycles}
             for layer in design.estimate.layers

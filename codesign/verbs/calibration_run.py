@@ -19,7 +19,7 @@ from codesign.report.left_out import run_label
 from codesign.run import read_json, wrong_content
 from codesign.verbs.campaign import Campaign, Failure, Layers, opened
 from codesign.verbs.reach import Reach, bitstream_for, claimed
-from cost_models.engines.conv_engine import stated_counters
+from cost_models.engines.conv_engine import STARTS_PER_IMAGE, stated_counters
 from cost_models.measurement import OWN_ENGINE, Measurement, Percentiles
 from cost_models.plan_file import RunPlan, read_plan
 from hw_templates.accelerator import Accelerator
@@ -184,10 +184,10 @@ class _Measuring:
                 return error
 
     def _measurement(self, layers: Layers, measured: Measured) -> Measurement:
-        low, middle, high = (float(value) for value in np.percentile(measured.engine_ms, [5, 50, 95]))
+        low, middle, high = (float(value) for value in np.percentile(measured.time.ms, [5, 50, 95]))
         names = measured.counters.dtype.names or ()
         counters = {name: float(measured.counters[name].astype(np.float64).sum()) for name in names}
-        simulated = measured.cycles is not None
+        simulated = measured.time.cycles is not None
         clock_mhz = self._clock_mhz(measured.clock_mhz)
         run = Measurement(
             engine=OWN_ENGINE,
@@ -201,6 +201,7 @@ class _Measuring:
             layers=layers,
             accelerator=self.campaign.plan.accelerator,
             repetitions=1 if simulated else self.request.repetitions,
+            settings={STARTS_PER_IMAGE: measured.time.starts},
             counters=counters,
         )
         # Mappings of one layer resemble each other.
@@ -221,6 +222,6 @@ def _check(layers: Layers, what: RandomProgram, measured: Measured, plan: RunPla
                     f"counters.{name}: must be {stated[at]:.0f} for {layers[at].layer}, got {counted[name][at]}"
                 )
     trips = float(counted["compute_trips"].astype(np.float64).sum())
-    cycles = measured.engine_ms * measured.clock_mhz * 1e3
+    cycles = measured.time.ms * measured.clock_mhz * 1e3
     if not (cycles > trips).all():
         raise VerificationError(f"engine_ms: must be above the {trips:.0f} cycles of its trips, got {cycles.min():.0f}")

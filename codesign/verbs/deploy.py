@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bitstreams.descriptors import descriptor_layer, descriptor_placements
-from bitstreams.driver import Engine, Hardware, Timing
+from bitstreams.driver import REPEATS, Engine, Hardware, Timing
 from bitstreams.power import INTERVAL_S, Energy, PowerLog, energy_of, hwmon_reader, read_meter
 from bitstreams.runner_session import RunnerSession
 from bitstreams.session import Session
@@ -25,6 +25,7 @@ from codesign.run import Run, claiming, read_json, write_json, wrong_content
 from codesign.supernet.data import Split
 from codesign.verbs.context import recorded_training
 from codesign.verbs.reach import Reach, bitstream_for, claimed
+from cost_models.engines.conv_engine import STARTS_PER_IMAGE
 from cost_models.measurement import OWN_ENGINE, MeasuredLayer, Measurement, Percentiles, append_measurements
 from hw_templates import isa
 from hw_templates.accelerator import Accelerator
@@ -106,7 +107,7 @@ def deploy(run: Run, request: DeployRequest, store: Path | None, progress: Progr
                 "reference"
             )
             timing = engine.time(emitted.images[0], request.repetitions)
-            had["latency_ms"] = asdict(_percentiles(timing.engine_ms))
+            had["latency_ms"] = asdict(_percentiles(timing.engine.ms))
             shares = _shares(engine)
             try:
                 energy = _energy(engine, emitted.images[0], source)
@@ -127,7 +128,7 @@ def _emitted(run: Run) -> _Emitted:
         accelerator = Accelerator.from_dict(record["accelerator"])
         count, board, digest = int(record["images"]), str(record["board"]), str(record["hardware_sha256"])
         program_digest = str(record["program_sha256"])
-        predicted = {name: float(record["predicted"][name]) for name in ("latency_ms", "energy_mj")}
+        predicted = {name: float(record["predicted"][name]) for name in ("latency_ms", "start_ms", "energy_mj")}
     try:
         content = (run.project / "weights/images.bin").read_bytes()
         golden = np.frombuffer((run.project / "weights/golden.bin").read_bytes(), np.int8).reshape(count, -1)
@@ -259,9 +260,10 @@ def _record(
             "clock_mhz": timing.clock_mhz,
             "images": len(emitted.images),
             "accuracy": accuracy,
-            "latency_ms": asdict(_percentiles(timing.engine_ms)),
+            "latency_ms": asdict(_percentiles(timing.engine.ms)),
+            "starts_per_image": timing.engine.starts,
             "inference_ms": None if engine.twin else asdict(_percentiles(timing.inference_ms)),
-            "cycles": timing.cycles,
+            "cycles": timing.engine.cycles,
             "cycle_shares": shares,
             "energy": None if energy is None else asdict(energy),
             "predicted": emitted.record["predicted"],
@@ -291,7 +293,7 @@ def _measurement(
         campaign=f"{source} {bitstream[:12]} {timing.clock_mhz:.4g} MHz",
         source=source,
         clock_mhz=min(timing.clock_mhz, float(emitted.accelerator.clock_mhz)),
-        latency_ms=_percentiles(timing.engine_ms),
+        latency_ms=_percentiles(timing.engine.ms),
         date=datetime.now(UTC).date().isoformat(),
         bitstream=bitstream,
         layers=tuple(
@@ -300,6 +302,7 @@ def _measurement(
         network=f"program {emitted.record['program_sha256'][:12]}",
         accelerator=emitted.accelerator,
         repetitions=repetitions,
+        settings={STARTS_PER_IMAGE: timing.engine.starts},
         counters={"run": len(run.measurements.read_text().splitlines()) + 1 if run.measurements.exists() else 1},
         power_w=None if energy is None else energy.busy_w,
     )
@@ -313,13 +316,17 @@ def _lines(
     engine: Engine, emitted: _Emitted, timing: Timing, shares: dict[str, float], energy: Energy | None
 ) -> Iterator[str]:
     predicted = emitted.record["predicted"]
-    latency = _percentiles(timing.engine_ms)
-    deviation = latency.p50 / predicted["latency_ms"] - 1
+    latency, missing_ms = _percentiles(timing.engine.ms), (1 - timing.engine.starts) * predicted["start_ms"]
+    comparable_ms = predicted["latency_ms"] - missing_ms
+    deviation = latency.p50 / comparable_ms - 1
     how = "simulated by the twin" if engine.twin else f"5 to 95 %: {latency.p05:.4g} to {latency.p95:.4g} ms"
     yield (
-        f"           latency: {latency.p50:.4g} ms an image ({how}); "
-        f"predicted {predicted['latency_ms']:.4g} ms, {deviation:+.1%}"
+        f"           latency: {latency.p50:.4g} ms an image ({how}); predicted {comparable_ms:.4g} ms, {deviation:+.1%}"
     )
+    if missing_ms:
+        host = f"the board's clock, {REPEATS} images a start"
+        clock = host if engine.session.times_on_board else "the engine's counters"
+        yield f"           timed by {clock}; {missing_ms:.3g} ms of the start are left out of both"
     yield (
         f"           cycles: {shares['compute']:.0%} computing, {shares['load_wait']:.0%} waiting for loads, "
         f"{shares['store_wait']:.0%} for stores, the rest setting up"

@@ -15,6 +15,9 @@ from hw_templates.accelerator import Accelerator, AcceleratorColumns
 from hw_templates.board import Board, load_board
 from hw_templates.errors import InvalidValueError
 
+STARTS_PER_IMAGE = "starts_per_image"
+"""Setting of a measurement: how much of a start is in its latency, 0 to 1; without it, a whole one."""
+
 _NAMES = tuple(entry.name for entry in fields(LatencyCoefficients))
 _MEANINGS = {
     "pipeline_depth_cycles": "filling the compute pipeline, once a step",
@@ -46,7 +49,8 @@ class ConvEngineModel:
         """Layers, accelerators and mappings of the runs as columns.
 
         Raises:
-            InvalidValueError: a run is of another engine, lists no layers, or ran on an unknown board.
+            InvalidValueError: a run is of another engine, lists no layers, ran on an unknown board, or holds more than
+                one start.
         """
         groups = []
         for name in dict.fromkeys(run.board for run in runs):
@@ -68,7 +72,11 @@ class ConvEngineModel:
         for index, run in enumerate(runs):
             if not run.layers:
                 raise InvalidValueError(f"measurements[{index}].layers", (), f"given for {OWN_ENGINE}")
-        return BoundConvEngine(tuple(groups), len(runs))
+        starts = np.array([run.settings.get(STARTS_PER_IMAGE, 1.0) for run in runs])
+        if (starts > 1).any():
+            index = int(np.flatnonzero(starts > 1)[0])
+            raise InvalidValueError(f"measurements[{index}].settings.{STARTS_PER_IMAGE}", starts[index], "0 to 1")
+        return BoundConvEngine(tuple(groups), starts)
 
 
 @dataclass(frozen=True)
@@ -93,10 +101,15 @@ class _Group:
 
 @dataclass(frozen=True)
 class BoundConvEngine:
-    """The runs' layers, by board."""
+    """The runs' layers, by board, and how much of a start is in each run."""
 
     groups: tuple[_Group, ...]
-    runs: int
+    starts: FloatArray
+
+    @property
+    def runs(self) -> int:
+        """How many there are."""
+        return len(self.starts)
 
     def cycles(self, theta: FloatArray) -> FloatArray:
         """[..., runs] as in :class:`cost_models.timing_model.BoundModel`."""
@@ -114,7 +127,7 @@ class BoundConvEngine:
                     yield group.run[rows], group.price(rows, with_latency(load_coefficients(), values))
 
     def _of(self, theta: FloatArray) -> FloatArray:
-        cycles: FloatArray = np.exp(theta[:, _NAMES.index("start_cycles")])
+        cycles: FloatArray = self.starts * np.exp(theta[:, _NAMES.index("start_cycles")])
         for run, priced in self._priced(theta):
             cycles += np.bincount(run, priced.latency_cycles, minlength=self.runs)
         return cycles

@@ -8,7 +8,7 @@ from twins import images_of
 
 from bitstreams import bench as bench_module
 from bitstreams.bench import Bench
-from bitstreams.driver import Engine, EngineTimeoutError
+from bitstreams.driver import Engine, EngineTime, EngineTimeoutError
 from bitstreams.session import ConnectionLostError
 from hw_templates import isa
 from hw_templates.errors import BoardError
@@ -30,11 +30,11 @@ class FakeEngine:
     def load_program(self, program: Program) -> None:
         pass
 
-    def time_engine(self, image: bytes, repetitions: int) -> tuple[np.ndarray, None]:
+    def time_engine(self, image: bytes, repetitions: int) -> EngineTime:
         error = self.errors.pop(0)
         if error:
             raise error
-        return np.ones(repetitions), None
+        return EngineTime(np.ones(repetitions), 1.0, None)
 
     def counters(self) -> np.ndarray:
         return np.zeros(1, isa.COUNTERS)
@@ -79,7 +79,7 @@ def test_a_lost_board_is_looked_for_with_growing_pauses(program: tuple[Program, 
     with pytest.raises(ConnectionLostError):
         bench.measure(*program, repetitions=2)
     assert first.closed == 2
-    assert bench.measure(*program, repetitions=2).engine_ms.tolist() == [1, 1]
+    assert bench.measure(*program, repetitions=2).time.ms.tolist() == [1, 1]
     assert paused == [1, 2]
     assert said == ["the board is looked for again in 1 s", "the board is looked for again in 2 s"]
 

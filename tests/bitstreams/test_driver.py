@@ -3,34 +3,23 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 from emitted_projects import emit_fused_project, emit_random_project
-from twins import ACCELERATOR, IMAGES, bitstream, connected, golden_of, hardware, images_of, running, served
+from twins import ACCELERATOR, IMAGES, bitstream, connected, golden_of, hardware, images_of, running, served, with_first
 
 from bitstreams.driver import Engine, EngineTimeoutError
 from bitstreams.session import Session
 from bitstreams.twin import TwinServer
 from bitstreams.twin_bitstream import write_twin_bitstream
 from cost_models.coefficients import load_coefficients
-from hw_templates import isa
 from hw_templates.accelerator import Accelerator
 from hw_templates.board import load_board
-from hw_templates.errors import BoardError, InvalidValueError, StorageError
-from hw_templates.program import Program, read_program
+from hw_templates.errors import BoardError, InvalidValueError, StorageError, VerificationError
+from hw_templates.program import read_program
 
 
 def project_of(twin: TwinServer, zynq: Path, ultrascale: Path) -> Path:
     return zynq if twin.board.board.family == "zynq-7000" else ultrascale
-
-
-def with_first(program: Program, **fields: int) -> Program:
-    """The program with its first descriptor changed."""
-    arena = bytearray(program.arena)
-    table = np.frombuffer(arena, isa.DESCRIPTOR, count=program.layer_count)
-    for name, value in fields.items():
-        table[name][0] = value
-    return replace(program, arena=bytes(arena))
 
 
 def test_logits_and_counters_are_those_of_the_reference_and_the_cost_model(
@@ -46,15 +35,35 @@ def test_logits_and_counters_are_those_of_the_reference_and_the_cost_model(
         timing = engine.time(images_of(project)[0], 2)
         assert engine.result() == golden_of(project)[0]
         counted = engine.counters()
-    assert timing.cycles is not None
-    assert timing.engine_ms == pytest.approx([timing.cycles / 1e5] * 2)
+    assert timing.engine.cycles is not None
+    assert timing.engine.starts == 1
+    assert timing.engine.ms == pytest.approx([timing.engine.cycles / 1e5] * 2)
     # Beside its layers a run takes its start; each layer its setup, computation and waiting.
     start_cycles = load_coefficients().latency.start_cycles
-    assert counted["total_cycles"].sum() == pytest.approx(timing.cycles - start_cycles, abs=len(counted))
+    assert counted["total_cycles"].sum() == pytest.approx(timing.engine.cycles - start_cycles, abs=len(counted))
     assert (counted["compute_cycles"] > counted["compute_trips"]).all()
     waited = counted["load_wait_cycles"] + counted["store_wait_cycles"]
     assert (counted["compute_cycles"] + waited < counted["total_cycles"]).all()
     assert waited.any()
+
+
+def test_an_engine_behind_a_network_is_timed_by_its_own_counters(
+    zynq_twin: TwinServer, zynq_project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with running(zynq_twin, tmp_path) as engine:
+        engine.load_program(read_program(zynq_project))
+        image = images_of(zynq_project)[0]
+        simulated = engine.time_engine(image, 1)
+        engine.twin = False
+        counted = engine.time_engine(image, 2)
+        start_ms = load_coefficients().latency.start_cycles / engine.clock_mhz / 1e3
+        assert (counted.starts, counted.cycles) == (0, None)
+        assert counted.ms == pytest.approx([simulated.ms[0] - start_ms] * 2, rel=1e-3)
+        counters = engine.counters().copy()
+        counters["total_cycles"][1] = 0
+        monkeypatch.setattr(engine, "counters", lambda: counters)
+        with pytest.raises(VerificationError, match=r"layer 1 must take more cycles than its \d+ trips, .* shows 0"):
+            engine.time_engine(image, 1)
 
 
 def test_programs_follow_each_other_on_one_loaded_bitstream(
@@ -90,7 +99,7 @@ def test_blocks_that_stay_on_chip_run_and_take_what_is_predicted(tmp_path: Path)
     with served(project) as server, running(server, tmp_path) as engine:
         engine.load_program(read_program(project))
         assert list(engine.run(images_of(project))) == golden_of(project)
-        assert engine.time(images_of(project)[0], 1).engine_ms[0] == pytest.approx(predicted, rel=0.1)
+        assert engine.time_engine(images_of(project)[0], 1).ms[0] == pytest.approx(predicted, rel=0.1)
 
 
 @pytest.mark.parametrize("fields", [{"tile_height": 0}, {"ifmap_word": 2**30}], ids=["endless", "outside the memory"])

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 from ssh_server import SshServer, ssh_server
-from twins import ACCELERATOR, golden_of, images_of
+from twins import ACCELERATOR, golden_of, images_of, with_first
 
-from bitstreams.driver import Engine, EngineTimeoutError, Hardware
+from bitstreams.driver import REPEATS, Engine, EngineTimeoutError, Hardware
 from bitstreams.runner_session import RunnerSession
 from bitstreams.session import ConnectionLostError
 from bitstreams.ssh_session import ssh_session
@@ -47,7 +47,12 @@ def test_a_program_runs_bit_exactly_over_ssh_and_a_start_that_hangs_is_survived(
     assert list(engine.run(images_of(zynq_project))) == golden_of(zynq_project)
     assert engine.trips().tobytes() == (zynq_project / "weights/trips.bin").read_bytes()
     assert (session.rails(), session.rail_power_w("12V")) == (["12V"], 3.5)
-    engine.timeout_s = 0.0
+    engine.twin = False
+    timed = engine.time_engine(images_of(zynq_project)[0], 2)
+    assert (timed.starts, timed.cycles) == (1 / REPEATS, None)
+    assert (timed.ms > 0).all()
+    engine.timeout_s = 0.5
+    engine.load_program(with_first(program, tile_height=0))
     with pytest.raises(EngineTimeoutError):
         list(engine.run(images_of(zynq_project)))
     engine.timeout_s = 20

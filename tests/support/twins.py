@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,9 @@ from bitstreams.twin import TwinServer
 from bitstreams.twin_bitstream import write_twin_bitstream
 from bitstreams.twin_board import TwinBoard
 from cost_models.coefficients import load_coefficients
+from hw_templates import isa
 from hw_templates.accelerator import Accelerator
+from hw_templates.program import Program
 
 ACCELERATOR = Accelerator(8, 8, 2, 1, 8, 8, 8, 64, 100, 8)
 IMAGES = 6
@@ -89,6 +92,15 @@ def running(server: TwinServer, folder: Path, timeout_s: float = 20.0) -> Iterat
     """An engine on a twin."""
     with connected(server) as session:
         yield Engine(session, hardware(server.board), bitstream(server.board, folder), timeout_s)
+
+
+def with_first(program: Program, **fields: int) -> Program:
+    """The program with its first descriptor changed."""
+    arena = bytearray(program.arena)
+    table = np.frombuffer(arena, isa.DESCRIPTOR, count=program.layer_count)
+    for name, value in fields.items():
+        table[name][0] = value
+    return replace(program, arena=bytes(arena))
 
 
 def images_of(project: Path) -> list[bytes]:

@@ -116,6 +116,30 @@ def test_a_board_is_reached_over_ssh_with_the_users_own_keys(
     assert record["energy"]["source"] == "rails 12V"
 
 
+def test_what_is_no_twin_is_compared_without_the_start_that_its_counters_miss(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check = Engine._check_identity
+
+    def as_a_board(engine: Engine) -> None:
+        check(engine)
+        engine.twin = False
+
+    monkeypatch.setattr(Engine, "_check_identity", as_a_board)
+    with twin_process(run) as (_, port):
+        lines = deployed(run, board=f"pynq-z2@127.0.0.1:{port}", via="remote")
+    predicted, record = read_json(run.project / "project.json")["predicted"], read_json(run.deployment)
+    assert (record["starts_per_image"], record["cycles"]) == (0, None)
+    shown = re.search(r"predicted ([0-9.]+) ms, ([+-][0-9.]+)%", lines[2])
+    assert shown is not None
+    without = predicted["latency_ms"] - predicted["start_ms"]
+    assert float(shown[1]) == pytest.approx(without, rel=1e-3)
+    assert float(shown[2]) / 100 == pytest.approx(record["latency_ms"]["p50"] / without - 1, abs=6e-4)
+    assert re.search(r"timed by the engine's counters; [0-9.]+ ms of the start are left out of both", lines[3])
+    (measured,) = read_measurements([run.measurements])
+    assert measured.settings == {"starts_per_image": 0}
+
+
 class Killing(RecordedProgress):
     """Kills a process once so many images have run."""
 
