@@ -1,5 +1,10 @@
 """Board twins of small random networks, and what drives them."""
 
+import os
+import re
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -19,6 +24,7 @@ from hw_templates import isa
 from hw_templates.accelerator import Accelerator
 from hw_templates.program import Program
 
+_ROOT = Path(__file__).parents[2]
 ACCELERATOR = Accelerator(8, 8, 2, 1, 8, 8, 8, 64, 100, 8)
 IMAGES = 6
 
@@ -92,6 +98,24 @@ def running(server: TwinServer, folder: Path, timeout_s: float = 20.0) -> Iterat
     """An engine on a twin."""
     with connected(server) as session:
         yield Engine(session, hardware(server.board), bitstream(server.board, folder), timeout_s)
+
+
+@contextmanager
+def twin_process(project: Path, port: int = 0) -> Iterator[tuple["subprocess.Popen[str]", int]]:
+    """``codesign twin`` as a user starts it, and its port."""
+    command = [sys.executable, "-m", "codesign", "twin", "--project", str(project), "--port", str(port)]
+    environment = {**os.environ, "PYTHONPATH": str(_ROOT)}
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+    try:
+        assert process.stdout is not None
+        match = re.search(r"pynq-z2 with engine [0-9a-f]{12} on 127\.0\.0\.1:(\d+)", process.stdout.readline())
+        assert match is not None
+        yield process, int(match[1])
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait()
+        assert process.stdout is not None
+        process.stdout.close()
 
 
 def with_first(program: Program, **fields: int) -> Program:

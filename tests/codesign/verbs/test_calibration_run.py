@@ -3,13 +3,11 @@
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +16,7 @@ import pytest
 from cutting_proxy import CuttingProxy
 from recorded_progress import RecordedProgress
 from ssh_server import SshServer, ssh_server
-from twins import ACCELERATOR, zynq_project
+from twins import ACCELERATOR, twin_process, zynq_project
 from typer.testing import CliRunner
 
 from bitstreams import bench
@@ -30,10 +28,11 @@ from bitstreams.ssh_session import ssh_session
 from codesign.cli import app
 from codesign.run import read_json, write_json
 from codesign.verbs.calibration_run import CampaignRequest, measure_plan
+from codesign.verbs.campaign import Campaign
 from codesign.verbs.reach import Reach
 from cost_models.coefficients import load_coefficients
 from cost_models.mapping import enumerate_mappings
-from cost_models.measurement import MeasuredLayer, read_measurements
+from cost_models.measurement import MeasuredLayer, Measurement, read_measurements
 from cost_models.plan_file import RunPlan, write_plan
 from cost_models.workload import Layer, Operation
 from hw_templates import registers
@@ -88,23 +87,18 @@ def home_with_keys(server: SshServer, port: int, home: Path, monkeypatch: pytest
     monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
 
 
-@contextmanager
-def twin_process(project: Path, port: int = 0) -> Iterator[tuple["subprocess.Popen[str]", int]]:
-    """``codesign twin`` as a user starts it, and its port."""
-    command = [sys.executable, "-m", "codesign", "twin", "--project", str(project), "--port", str(port)]
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)}
-    )  # fmt: skip
-    try:
-        assert process.stdout is not None
-        match = re.search(r"on 127\.0\.0\.1:(\d+)", process.stdout.readline())
-        assert match is not None
-        yield process, int(match[1])
-    finally:
-        process.send_signal(signal.SIGINT)
-        process.wait()
-        assert process.stdout is not None
-        process.stdout.close()
+def after_third_run(monkeypatch: pytest.MonkeyPatch, act: Callable[[], None]) -> None:
+    """Has something happen to a campaign once three of its runs are kept."""
+    add, kept = Campaign.add, 0
+
+    def adding(campaign: Campaign, run: Measurement) -> None:
+        nonlocal kept
+        add(campaign, run)
+        kept += 1
+        if kept == 3:
+            act()
+
+    monkeypatch.setattr(Campaign, "add", adding)
 
 
 def test_a_plan_is_measured_once_and_says_what_it_is(request_: CampaignRequest) -> None:
@@ -150,21 +144,24 @@ def test_a_board_that_is_switched_off_and_on_is_found_again(
     request_: CampaignRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bench, "PAUSES_S", (0.2,) * 100)
-    progress, back = RecordedProgress(), threading.Event()
-    with twin_process(request_.project) as (process, port):
+    looking = "           the board is looked for again in 0.2 s"
+    with twin_process(request_.project) as (process, port), ExitStack() as back:
+
+        def switch_off() -> None:
+            process.kill()
+            process.wait()
+
+        class SwitchingOn(RecordedProgress):
+            def say(self, text: str) -> None:
+                super().say(text)
+                if text == looking and self.lines.count(looking) == 3:
+                    back.enter_context(twin_process(request_.project, port))
+
+        after_third_run(monkeypatch, switch_off)
         request = replace(request_, reach=Reach.of(f"pynq-z2@127.0.0.1:{port}", "twin", insecure_remote=False))
-        campaign = threading.Thread(target=measure_plan, args=(request, progress))
-        campaign.start()
-        while not (request.out.exists() and request.out.read_bytes().count(b"\n") >= 3):
-            assert campaign.is_alive()
-            time.sleep(0.002)
-        process.kill()
-        process.wait()
-        with twin_process(request_.project, port):
-            campaign.join(timeout=30)
-            back.set()
-    assert back.is_set()
-    assert "           the board is looked for again in 0.2 s" in progress.lines
+        progress = SwitchingOn()
+        measure_plan(request, progress)
+    assert progress.lines.count(looking) >= 3
     assert progress.lines[-2] == "           12 of 12 runs are measured"
     assert runs_of(request) == 12
 
@@ -292,14 +289,8 @@ def test_a_campaign_over_ssh_whose_connection_is_cut_goes_on(
         home_with_keys(server, proxy.port, tmp_path / "home", monkeypatch)
         reach = Reach.of(f"pynq-z2@root@127.0.0.1:{proxy.port}", "ssh", insecure_remote=False)
         progress = RecordedProgress()
-        campaign = threading.Thread(target=measure_plan, args=(replace(request_, reach=reach), progress))
-        campaign.start()
-        while not (request_.out.exists() and request_.out.read_bytes().count(b"\n") >= 3):
-            assert campaign.is_alive()
-            time.sleep(0.002)
-        proxy.cut()
-        campaign.join(timeout=60)
-        assert not campaign.is_alive()
+        after_third_run(monkeypatch, proxy.cut)
+        measure_plan(replace(request_, reach=reach), progress)
     assert "           the board is looked for again in 0.2 s" in progress.lines
     assert progress.lines[-2] == "           12 of 12 runs are measured"
     assert runs_of(request_) == 12

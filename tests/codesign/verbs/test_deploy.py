@@ -1,10 +1,7 @@
 import hashlib
-import os
 import re
 import shutil
-import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,6 +11,7 @@ import numpy as np
 import pytest
 from recorded_progress import RecordedProgress
 from ssh_server import ssh_server
+from twins import twin_process
 
 from bitstreams.bitstream import Bitstream, Entry
 from bitstreams.board_names import KERNEL_FILE
@@ -53,24 +51,6 @@ def deployed(run: Run, **wanted: object) -> list[str]:
     request = DeployRequest(**{"board": "pynq-z2", "via": "twin", "repetitions": 3, **wanted})  # type: ignore[arg-type]
     deploy(run, request, None, progress)
     return progress.lines
-
-
-@contextmanager
-def twin_process(run: Run) -> Iterator[tuple["subprocess.Popen[str]", int]]:
-    """``codesign twin`` as a user starts it, and its port."""
-    command = [sys.executable, "-m", "codesign", "twin", "--project", str(run.project), "--port", "0"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
-    try:
-        assert process.stdout is not None
-        match = re.search(r"pynq-z2 with engine [0-9a-f]{12} on 127\.0\.0\.1:(\d+)", process.stdout.readline())
-        assert match is not None
-        yield process, int(match[1])
-    finally:
-        process.send_signal(signal.SIGINT)
-        process.wait()
-        assert process.stdout is not None
-        process.stdout.close()
 
 
 def test_all_test_images_run_on_the_twin_as_the_integer_reference_has_them(run: Run) -> None:
@@ -126,7 +106,7 @@ def test_what_is_no_twin_is_compared_without_the_start_that_its_counters_miss(
         engine.twin = False
 
     monkeypatch.setattr(Engine, "_check_identity", as_a_board)
-    with twin_process(run) as (_, port):
+    with twin_process(run.project) as (_, port):
         lines = deployed(run, board=f"pynq-z2@127.0.0.1:{port}", via="remote")
     predicted, record = read_json(run.project / "project.json")["predicted"], read_json(run.deployment)
     assert (record["starts_per_image"], record["cycles"]) == (0, None)
@@ -157,14 +137,14 @@ class Killing(RecordedProgress):
 
 
 def test_a_twin_that_is_killed_in_the_middle_is_one_line_and_what_ran_is_kept(run: Run) -> None:
-    with twin_process(run) as (process, port):
+    with twin_process(run.project) as (process, port):
         request = DeployRequest(f"pynq-z2@127.0.0.1:{port}", "remote")
         with pytest.raises(BoardError, match=r"127\.0\.0\.1:\d+: unavailable .*\(\d+ of 359 images ran, \d+ right\)"):
             deploy(run, request, None, Killing(process, after=100))
         record = read_json(run.deployment)
         assert record["complete"] is False
         assert 100 <= record["images"] < 359
-    with twin_process(run) as (_, port):
+    with twin_process(run.project) as (_, port):
         deployed(run, board=f"pynq-z2@127.0.0.1:{port}", via="remote")
     assert read_json(run.deployment)["complete"] is True
 
@@ -193,7 +173,7 @@ def test_a_start_that_never_finishes_is_one_line_and_the_board_takes_the_next_pr
     table["tile_height"][0] = 0
     endless = Run(Path(shutil.copytree(run.folder, run.folder.with_name("endless"))))
     (endless.project / "weights/arena.bin").write_bytes(arena)
-    with twin_process(run) as (_, port):
+    with twin_process(run.project) as (_, port):
         place = f"pynq-z2@127.0.0.1:{port}"
         with pytest.raises(BoardError, match=r"did not finish within 0\.5 s; it has been configured again.*\(0 of 359"):
             deployed(endless, board=place, via="remote", timeout_s=0.5)
