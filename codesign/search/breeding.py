@@ -17,6 +17,8 @@ _EXTREME_SHARE = 0.3
 _END_PAIRS = 8
 _SCREENING_SUBNETS = 4
 _RATE_FACTORS = (1, 1, 2, 5)
+# Random pairs of the first round are better spent on what is bred, unless they are a small part of all.
+_PAIRS_PER_FIRST_ACCELERATOR = 1000
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,12 @@ class RoundPlan:
         for name in ("immigrants", "mutation_rate"):
             if not 0 <= getattr(self, name) <= 1:
                 raise InvalidValueError(f"round_plan.{name}", getattr(self, name), "in 0..1")
+
+    @classmethod
+    def of_budget(cls, pairs: int) -> "RoundPlan":
+        """The plan of a search that prices ``pairs`` pairs: with few of them it starts from fewer accelerators."""
+        most = pairs // _PAIRS_PER_FIRST_ACCELERATOR
+        return cls(first_accelerators=min(cls.first_accelerators, max(cls.new_accelerators, most)))
 
     @property
     def subnets_per_new_accelerator(self) -> int:

@@ -88,7 +88,7 @@ def evolve(
     Raises:
         InfeasibleError: no accelerator fits the board.
     """
-    plan = plan or RoundPlan()
+    plan = plan or RoundPlan.of_budget(pairs)
     archive, end, number = no_pairs(pricer), pricer.pairs + pairs, 0
     while pricer.pairs < end:
         archive = run_round(pricer, oracle, archive, RoundKey(seed, 0, number), plan).archive

@@ -149,8 +149,9 @@ def _work(
 
     try:
         # The workers start from as many accelerators together as one would alone.
-        first = -(-task.settings.plan.first_accelerators // task.settings.workers)
-        settings = replace(task.settings, plan=replace(task.settings.plan, first_accelerators=first))
+        plan = task.settings.round_plan
+        first = -(-plan.first_accelerators // task.settings.workers)
+        settings = replace(task.settings, plan=replace(plan, first_accelerators=first))
         pricer = PairPricer(task.joint, task.coefficients)
         worker = Worker(task.open_study(), task.location, pricer, task.oracle, settings, number)
         worker.run(worker.done.pairs + pairs, after_round)

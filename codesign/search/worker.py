@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, astuple, dataclass, field
+from dataclasses import asdict, astuple, dataclass
 
 import numpy as np
 import optuna
@@ -30,13 +30,13 @@ class SearchSettings:
         pairs: how many pairs to price in all, those of earlier calls included; the last round may add some.
         seed: the same seed gives the same trials with one worker, interrupted or not.
         workers: processes on the one study.
-        plan: of each round.
+        plan: of each round; None for that of the budget.
     """
 
     pairs: int = 200_000
     seed: int = 0
     workers: int = 1
-    plan: RoundPlan = field(default_factory=RoundPlan)
+    plan: RoundPlan | None = None
 
     def __post_init__(self) -> None:
         for name in ("pairs", "workers"):
@@ -44,6 +44,11 @@ class SearchSettings:
                 raise InvalidValueError(f"search.{name}", getattr(self, name), "at least 1")
         if self.seed < 0:
             raise InvalidValueError("search.seed", self.seed, "0 or more")
+
+    @property
+    def round_plan(self) -> RoundPlan:
+        """The plan that rounds follow."""
+        return self.plan or RoundPlan.of_budget(self.pairs)
 
 
 @dataclass(frozen=True)
@@ -143,7 +148,7 @@ class Worker:
         pricer = self._pricer
         before = Progress(0, pricer.pairs, pricer.candidates, pricer.accelerators)
         key = RoundKey(self._settings.seed, self._number, self.done.rounds)
-        found = run_round(pricer, self._oracle, self.archive, key, self._settings.plan)
+        found = run_round(pricer, self._oracle, self.archive, key, self._settings.round_plan)
         self.archive, self._misfits = found.archive, concatenate([self._misfits, found.misfits])
         self.done = self.done + Progress(1, pricer.pairs, pricer.candidates, pricer.accelerators) - before
 

@@ -68,6 +68,11 @@ def test_bad_plans_are_named(change, plan):
         replace(plan, **change)
 
 
+def test_a_search_of_few_pairs_starts_from_fewer_accelerators():
+    first = [RoundPlan.of_budget(pairs).first_accelerators for pairs in (1, 20_000, 50_000, 200_000)]
+    assert first == [RoundPlan().new_accelerators, RoundPlan().new_accelerators, 50, RoundPlan().first_accelerators]
+
+
 def pairs_of(pricer, genes, seed=0):
     """Pairs of these subnets with random accelerators that fit; their values are all alike."""
     accelerators = draw_fitting(pricer, np.random.default_rng(seed), len(genes))
