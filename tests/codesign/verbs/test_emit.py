@@ -1,4 +1,4 @@
-"""Pairs of the front, each emitted, compiled and compared on the whole test part."""
+"""Pairs, each emitted, compiled and compared on the whole test part."""
 
 from pathlib import Path
 
@@ -8,8 +8,10 @@ import pytest
 from bitstreams.toolchain import run_csim
 from codesign.emit.project import project_files, write_project
 from codesign.run import Run, read_json
+from codesign.search.breeding import draw_fitting
+from codesign.search.evolution import price_pairs
 from codesign.search.joint_space import Pair
-from codesign.search.study import is_feasible, read_pairs
+from codesign.search.pricing import PairPricer
 from codesign.search.winner import Winner
 from codesign.supernet.data import Split
 from codesign.verbs.context import Searched, load_searched
@@ -22,10 +24,12 @@ def shape_of(pair: Pair) -> tuple[int, ...]:
 
 
 def different_pairs(searched: Searched, count: int) -> list[Winner]:
-    """Feasible pairs of the study that differ as much as possible in array, pixels, packing, resolution and depth."""
-    trials = [trial for trial in searched.task.open_study().get_trials(deepcopy=False) if is_feasible(trial)]
-    found = read_pairs(searched.joint, trials)
-    pairs = [searched.joint.decode(row) for row in found.rows]
+    """Of random pairs that fit, those that differ as much as possible in array, pixels, packing, resolution, depth."""
+    task, rng = searched.task, np.random.default_rng(0)
+    pricer = PairPricer(task.joint, task.coefficients)
+    genes = task.joint.space.sample_genes(rng, 16)
+    found = price_pairs(pricer, task.oracle, genes, draw_fitting(pricer, rng, 16))
+    pairs = [task.joint.decode(row) for row in found.rows]
     chosen = [0]
     while len(chosen) < count:
         differences = [
@@ -33,7 +37,7 @@ def different_pairs(searched: Searched, count: int) -> list[Winner]:
             for pair in pairs
         ]
         chosen.append(int(np.argmax(differences)))
-        assert max(differences) >= 2
+        assert max(differences) >= 3
     return [Winner(pairs[index], *found.values[index].tolist(), "chosen for its shape") for index in chosen]
 
 
