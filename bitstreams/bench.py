@@ -54,6 +54,7 @@ class Bench:
         """Run a program, after another attempt to find the board if it was lost in the last one.
 
         Raises:
+            VerificationError: the engine's counters cannot be.
             EngineTimeoutError: it did not finish; the next program finds the board configured again.
             ConnectionLostError: the board was lost while it ran.
             BoardError: the board refuses, or was not found again.

@@ -27,7 +27,7 @@ def converse(project: Path, *messages: bytes, **variables: str) -> list[tuple[di
     environment = {**os.environ, "PYTHONPATH": f"{SUPPORT}:{ROOT}", "CODESIGN_TWIN": str(project), **variables}
     done = subprocess.run(
         [sys.executable, board_runner.__file__], input=b"".join(messages), env=environment,
-        capture_output=True, check=True, timeout=300,
+        capture_output=True, check=True, timeout=60,
     )  # fmt: skip
     return unpack(io.BytesIO(done.stdout))
 

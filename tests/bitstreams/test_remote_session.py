@@ -162,7 +162,7 @@ def test_a_client_of_pynq_as_it_is_runs_against_the_twin(ultrascale_project: Pat
         environment = {**os.environ, "PYNQ_REMOTE_DEVICES": "127.0.0.1"}
         done = subprocess.run(
             [sys.executable, "-W", "ignore", "-c", script + CLIENT, str(bit)],
-            env=environment, capture_output=True, text=True, check=False, timeout=300,
+            env=environment, capture_output=True, text=True, check=False, timeout=60,
         )  # fmt: skip
         digest = hex(int(server.board.hardware_sha256[:8], 16))
     assert done.stdout.splitlines() == [f"0x43445347 {digest} ['engine', 'identity', 'ps']", "120 4"], done.stderr

@@ -39,7 +39,7 @@ def test_a_program_runs_bit_exactly_on_the_board_itself(zynq_project: Path, tmp_
     }  # fmt: skip
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT, str(zynq_project), str(tmp_path)], env=environment,
-        capture_output=True, text=True, check=False, timeout=300,
+        capture_output=True, text=True, check=False, timeout=60,
     )  # fmt: skip
     assert done.stdout == "local True\n", done.stderr
 

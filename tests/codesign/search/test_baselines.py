@@ -88,7 +88,16 @@ def test_sequential_search_fixes_the_accelerator_first_and_the_networks_then(pri
     assert min(len(found), 2) <= len(second[0][0]) <= plan.subnets_per_new_accelerator
 
 
-def test_joint_search_beats_the_baselines(joint):
+def test_joint_search_beats_the_baselines(pricer, oracle, plan):
+    reference, seeds = reference_point(pricer, oracle), range(4)
+    joint_volume, *others = (
+        np.mean([reference.hypervolume(method(pricer, oracle, 4000, seed, plan).values) for seed in seeds])
+        for method in (evolve, *BASELINES)
+    )
+    assert joint_volume > max(others)
+
+
+def test_joint_search_beats_the_baselines_with_few_pairs_too(joint):
     digits, oracle = JointSpace(DIGITS, joint.accelerators), CapacityAccuracy(DIGITS)
     reference = reference_point(PairPricer(digits, load_coefficients()), oracle)
 

@@ -94,7 +94,7 @@ def test_of_two_searches_that_begin_in_one_new_folder_one_goes_on(tmp_path: Path
         begun = [process.stdout.readline() for process in both if process.stdout]
         assert sorted(begun) == ["", "begun\n"]
         refused, searching = (both[begun.index(line)] for line in ("", "begun\n"))
-        assert refused.wait(timeout=300) == 1
+        assert refused.wait(timeout=60) == 1
         assert refused.stderr is not None
         assert f"{folder}: another process is at work in this run" in refused.stderr.read().splitlines()[-1]
         assert searching.poll() is None
