@@ -72,7 +72,7 @@ def parse_json(content: bytes | str, kind: type[T], name: str) -> T:
     """
     try:
         return check_record(msgspec.json.decode(content), kind, name)
-    except (msgspec.DecodeError, RecursionError, UnicodeEncodeError) as error:
+    except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
         raise InvalidValueError(name, content[:40], f"sound JSON ({_one_line(error)})") from error
 
 
@@ -85,7 +85,7 @@ def check_record(value: object, kind: type[T], name: str) -> T:
     try:
         record = msgspec.convert(value, kind)
     except msgspec.ValidationError as error:
-        raise _refusal(name, str(error)) from error
+        raise _refusal(name, _one_line(error)) from error
     for field in _unknown_fields(value, record, name):
         raise InvalidValueError(field, _Unquoted("an unknown field"), "left out")
     return record
@@ -127,17 +127,24 @@ def _unknown_fields(value: object, record: object, name: str) -> Iterator[str]:
     """Name the entries of ``value`` that a dataclass in ``record`` has no field for."""
     if is_dataclass(record) and isinstance(value, Mapping):
         known = {field.name for field in fields(record)}
-        yield from (f"{name}.{key}" for key in value if key not in known)
+        yield from (f"{name}.{_shown(key)}" for key in value if key not in known)
         for key in known & value.keys():
             yield from _unknown_fields(value[key], getattr(record, key), f"{name}.{key}")
     elif isinstance(record, Mapping) and isinstance(value, Mapping):
         for key in record:
-            yield from _unknown_fields(value.get(key), record[key], f"{name}.{key}")
+            yield from _unknown_fields(value.get(key), record[key], f"{name}.{_shown(key)}")
     elif isinstance(record, list | tuple) and isinstance(value, list | tuple):
         for index, (part, found) in enumerate(zip(value, record, strict=True)):
             yield from _unknown_fields(part, found, f"{name}[{index}]")
 
 
+def _shown(key: object) -> str:
+    """A key as messages name it: short, on one line, without what a terminal would obey."""
+    text = str(key)[:40]
+    return text if text.isprintable() else ascii(text)
+
+
 def _one_line(error: BaseException) -> str:
-    text = " ".join(str(error).split())
+    words = " ".join(str(error).split())
+    text = "".join(letter if letter.isprintable() else "?" for letter in words)
     return text if isinstance(error, msgspec.MsgspecError) else f"{type(error).__name__}: {text}"[:200]

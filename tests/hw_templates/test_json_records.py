@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from mutations import drive, mutated_json
 
 from hw_templates.errors import InvalidValueError, StorageError
 from hw_templates.json_records import check_record, parse_json, read_json, reading
@@ -106,3 +107,18 @@ def test_a_file_is_named_and_the_advice_given(tmp_path: Path):
 def test_errors_of_parsers_become_one_that_names_the_source(error: Exception):
     with pytest.raises(StorageError, match=r"^table: is corrupt \(\w+Error"), reading("table"):
         raise error
+
+
+def test_any_spoilt_record_is_read_or_refused_in_one_line():
+    sound = {"name": "x", "parts": [{"size": 1, "share": 2.5}], "by_name": {"a": {"size": 3, "colour": "red"}}}
+    accepted, refused = drive(lambda content: parse_json(content, Whole, "whole"), mutated_json(sound, 3_000))
+    assert accepted > 100
+    assert refused > 1_000
+
+
+@pytest.mark.parametrize("key", ["a\nb", "a\u2028b", "a\x1b[31mb", "a" * 5_000])
+def test_a_hostile_name_of_a_field_is_shown_on_one_short_line(key: str):
+    with pytest.raises(InvalidValueError) as refused:
+        parse_json(json.dumps({"name": "x", key: 1}), Whole, "whole")
+    assert str(refused.value).isprintable()
+    assert len(str(refused.value)) < 120
