@@ -29,7 +29,8 @@ HOSTILE_JSON = (
 
 HOSTILE_TEXT = (
     "", "nan", "inf", "-inf", "1e999", "-1e999", "-1", "0", "1" + "0" * 400, "0x", "٣", "²", "\0", "\n", "\r", "\t",
-    "\ufeff", "\u2028", "<", "&", "]]>", "<!DOCTYPE x [<!ENTITY e 'e'>]>", "&e;", ",", ";", "|", "x" * 5_000, "../../etc/passwd",
+    "\ufeff", "\u2028", "<", "&", "]]>", "<!DOCTYPE x [<!ENTITY e 'e'>]>", "&e;", ",", ";", "|", "x" * 5_000,
+    "../../etc/passwd",
 )  # fmt: skip
 """Words that stand where another word or number is expected."""
 
