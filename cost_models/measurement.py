@@ -6,6 +6,7 @@ a value in another unit is an unknown field and not a wrong number.
 
 import json
 import sys
+import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from datetime import datetime
@@ -98,6 +99,8 @@ class Measurement:
         counters: what the engine or its compiler counted, for example ``ddr_bytes``.
         power_w: mean supply power of the whole board.
         group: rows of one group resemble each other and are left out together; without one, a row stands alone.
+        run_id: identity of the run, from :func:`new_run_id`; two runs may agree in everything else. None where the
+            source gives none: such rows are told apart by their content.
 
     Raises:
         InvalidValueError: a field breaks a rule.
@@ -120,11 +123,14 @@ class Measurement:
     counters: dict[str, float] = field(default_factory=dict)
     power_w: float | None = None
     group: str | None = None
+    run_id: str | None = None
 
     def __post_init__(self) -> None:
         for name in ("engine", "board", "campaign", "source"):
             if not isinstance(getattr(self, name), str) or not getattr(self, name).strip():
                 raise InvalidValueError(f"measurement.{name}", getattr(self, name), "text that is not empty")
+        if self.run_id is not None and not (isinstance(self.run_id, str) and self.run_id.strip()):
+            raise InvalidValueError("measurement.run_id", self.run_id, "text that is not empty")
         try:
             datetime.strptime(self.date or "2000-01-01", "%Y-%m-%d")
         except (TypeError, ValueError):
@@ -242,6 +248,11 @@ def _member(name: str, enumeration: Any, value: object) -> Any:
     return enumeration(value)
 
 
+def new_run_id() -> str:
+    """Make an identity that no other run has."""
+    return uuid.uuid4().hex
+
+
 def read_measurements(paths: Sequence[Path]) -> tuple[Measurement, ...]:
     """All records of some files, in order; a last line that an interrupted run left unfinished is left out.
 
@@ -259,7 +270,7 @@ def read_measurements(paths: Sequence[Path]) -> tuple[Measurement, ...]:
                 raise StorageError(f"{place}: must be one JSON object ({error})") from error
             except CodesignError as error:
                 raise StorageError(f"{place}: {error}") from error
-            identity = _line(record)
+            identity = record.run_id or _line(record)
             if identity in found:
                 raise StorageError(f"{place}: the same run as {found[identity]}; remove one of them")
             found[identity] = place

@@ -20,7 +20,7 @@ from codesign.run import read_json, wrong_content
 from codesign.verbs.campaign import Campaign, Failure, Layers, opened
 from codesign.verbs.reach import Reach, bitstream_for, claimed
 from cost_models.engines.conv_engine import STARTS_PER_IMAGE, stated_counters
-from cost_models.measurement import OWN_ENGINE, Measurement, Percentiles
+from cost_models.measurement import OWN_ENGINE, Measurement, Percentiles, new_run_id
 from cost_models.plan_file import RunPlan, read_plan
 from hw_templates.accelerator import Accelerator
 from hw_templates.board import load_board
@@ -203,6 +203,7 @@ class _Measuring:
             repetitions=1 if simulated else self.request.repetitions,
             settings={STARTS_PER_IMAGE: measured.time.starts},
             counters=counters,
+            run_id=new_run_id(),
         )
         # Mappings of one layer resemble each other.
         return replace(run, group=run_label(run))

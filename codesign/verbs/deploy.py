@@ -26,7 +26,7 @@ from codesign.supernet.data import Split
 from codesign.verbs.context import recorded_training
 from codesign.verbs.reach import Reach, bitstream_for, claimed
 from cost_models.engines.conv_engine import STARTS_PER_IMAGE
-from cost_models.measurement import OWN_ENGINE, MeasuredLayer, Measurement, Percentiles, append_measurements
+from cost_models.measurement import OWN_ENGINE, MeasuredLayer, Measurement, Percentiles, append_measurements, new_run_id
 from hw_templates import isa
 from hw_templates.accelerator import Accelerator
 from hw_templates.errors import BoardError, CodesignError, InvalidValueError, StorageError, VerificationError
@@ -112,7 +112,7 @@ def deploy(run: Run, request: DeployRequest, store: Path | None, progress: Progr
             try:
                 energy = _energy(engine, emitted.images[0], source)
             finally:
-                measurement = _measurement(run, engine, emitted, request.repetitions, timing, energy, bitstream)
+                measurement = _measurement(engine, emitted, request.repetitions, timing, energy, bitstream)
                 append_measurements(run.measurements, [measurement])
             _record(run, engine, emitted, had["accuracy"], timing, shares, energy, bitstream)
         engine.close()
@@ -276,7 +276,6 @@ def _source(engine: Engine) -> str:
 
 
 def _measurement(
-    run: Run,
     engine: Engine,
     emitted: _Emitted,
     repetitions: int,
@@ -303,8 +302,8 @@ def _measurement(
         accelerator=emitted.accelerator,
         repetitions=repetitions,
         settings={STARTS_PER_IMAGE: timing.engine.starts},
-        counters={"run": len(run.measurements.read_text().splitlines()) + 1 if run.measurements.exists() else 1},
         power_w=None if energy is None else energy.busy_w,
+        run_id=new_run_id(),
     )
 
 

@@ -13,6 +13,7 @@ from cost_models.measurement import (
     Measurement,
     Percentiles,
     append_measurements,
+    new_run_id,
     read_measurements,
 )
 from cost_models.workload import Activation, Layer, Operation
@@ -95,6 +96,7 @@ def test_a_line_that_was_cut_off_goes_and_one_without_its_end_stays(tmp_path: Pa
         (line(accelerator=None), "measurement.accelerator: must be given for conv_engine"),
         (line(counters={"compute_cycles": -1}), "measurement.counters.compute_cycles: must be a number, zero or more"),
         (line(settings=[2]), "measurement.settings: must be an object of numbers, got [2]"),
+        (line(run_id=" "), "measurement.run_id: must be text that is not empty, got ' '"),
         (line(surprise=1), "measurement.surprise: must be a known field, got 1"),
         ('{"schema": 1, "power_w": NaN}', "must be one JSON object (NaN is no measured value)"),
         ("[1]", "measurement: must be an object, got [1]"),
@@ -124,6 +126,24 @@ def test_the_same_run_twice_is_refused_across_files(tmp_path: Path) -> None:
         append_measurements(tmp_path / name, [OWN])
     with pytest.raises(StorageError, match=r"b:1: the same run as .*a:1; remove one of them"):
         read_measurements([tmp_path / "a", tmp_path / "b"])
+
+
+def test_equal_runs_are_told_apart_by_their_identity_alone(tmp_path: Path) -> None:
+    first, second = (replace(OWN, run_id=new_run_id()) for _ in range(2))
+    append_measurements(tmp_path / "a", [first, second])
+    assert read_measurements([tmp_path / "a"]) == (first, second)
+    append_measurements(tmp_path / "b", [replace(first, power_w=2.0)])
+    with pytest.raises(StorageError, match=r"b:1: the same run as .*a:1; remove one of them"):
+        read_measurements([tmp_path / "a", tmp_path / "b"])
+
+
+def test_a_file_from_before_runs_had_an_identity_is_read(tmp_path: Path) -> None:
+    records: list[dict[str, object]] = [{**OWN.as_dict(), "counters": {"run": number}} for number in (1, 2)]
+    for record in records:
+        del record["run_id"]
+    (tmp_path / "old").write_text("".join(f"{json.dumps(record)}\n" for record in records))
+    runs = read_measurements([tmp_path / "old"])
+    assert runs == tuple(replace(OWN, counters={"run": number}) for number in (1, 2))
 
 
 def test_a_full_disk_keeps_what_was_measured(tmp_path: Path) -> None:

@@ -115,6 +115,7 @@ def test_a_plan_is_measured_once_and_says_what_it_is(request_: CampaignRequest) 
         assert run.bitstream is not None
         assert run.counters["compute_trips"] < run.latency_ms.p50 * 1e5
     assert len({run.group for run in runs}) == len(SHAPES)
+    assert len({run.run_id for run in runs}) == 12
     before = request_.out.read_bytes()
     assert lines_of(request_) == lines[1:]
     assert request_.out.read_bytes() == before

@@ -5,6 +5,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -69,6 +70,10 @@ def test_all_test_images_run_on_the_twin_as_the_integer_reference_has_them(run: 
     deployed(run)
     first, second = read_measurements([run.measurements])
     assert first.source == "twin"
+    # The twin repeats itself exactly; only the identity tells the runs apart.
+    assert first.run_id is not None
+    assert second == replace(first, run_id=second.run_id, date=second.date)
+    assert first.counters == {}
     assert first.campaign == second.campaign
     assert first.bitstream == record["bitstream"]
     # The layers stand as they ran, those of blocks that stay on chip too.
