@@ -6,25 +6,15 @@ from pathlib import Path
 
 import pytest
 import torch
+from torchvision_stand_in import torchvision_stand_in
 
 
 def import_ofa():
-    """The networks of the ``ofa`` package, or a skip with the reason.
-
-    It imports torchvision, whose compiled operators are absent beside a CPU build of torch; nothing here calls them, so
-    it is enough that two of their names exist.
-    """
-    try:
-        importlib.import_module("torchvision")
-    except ModuleNotFoundError:
-        pytest.skip("torchvision is not installed, which the ofa package imports")
-    except RuntimeError:
-        library = torch.library.Library("torchvision", "FRAGMENT")
-        for operator in ("nms", "qnms"):
-            library.define(f"{operator}(Tensor boxes, Tensor scores, float threshold) -> Tensor")
-    return pytest.importorskip(
-        "ofa.imagenet_classification.elastic_nn.networks", reason="the ofa package is not installed"
-    )
+    """The networks of the ``ofa`` package, or a skip with the reason."""
+    with torchvision_stand_in():
+        return pytest.importorskip(
+            "ofa.imagenet_classification.elastic_nn.networks", reason="the ofa package is not installed"
+        )
 
 
 MOBILE = {"ks_list": [3, 5, 7], "expand_ratio_list": [3, 4, 6], "depth_list": [2, 3, 4], "dropout_rate": 0}
