@@ -122,24 +122,20 @@ _CIFAR10_FINE_TUNING = dataclasses.replace(
     _CIFAR10_SMALL, name="cifar10-fine-tuning", phases=(Phase("fine-tuning", 5, 1e-3),)
 )
 
-_SCHEDULES = {
-    schedule.name: schedule
-    for schedule in (
-        _DIGITS,
-        _DIGITS_SMALL,
-        _DIGITS_STREAM,
-        _OFA_IMAGENET,
-        _OFA_RESNET50D,
-        _CIFAR10,
-        _CIFAR10_SMALL,
-        _CIFAR10_FINE_TUNING,
-    )
+_OF_SPACES: dict[str, tuple[Schedule, ...]] = {
+    "digits": (_DIGITS, _DIGITS_SMALL),
+    "digits-stream": (_DIGITS_STREAM,),
+    **dict.fromkeys(("cifar10", "cifar10-small"), (_CIFAR10, _CIFAR10_SMALL, _CIFAR10_FINE_TUNING)),
+    **dict.fromkeys(("ofa-mbv3-w1.0", "ofa-mbv3-w1.2", "ofa-proxyless-w1.3"), (_OFA_IMAGENET,)),
+    "ofa-resnet50d": (_OFA_RESNET50D,),
 }
 
+_SCHEDULES = {schedule.name: schedule for schedules in _OF_SPACES.values() for schedule in schedules}
 
-def schedule_names() -> tuple[str, ...]:
-    """Names of the known schedules, sorted."""
-    return tuple(sorted(_SCHEDULES))
+
+def schedule_names(space: str | None = None) -> tuple[str, ...]:
+    """Names of the known schedules, sorted: all of them, or those made for the space of that name."""
+    return tuple(sorted(_SCHEDULES if space is None else (schedule.name for schedule in _OF_SPACES.get(space, ()))))
 
 
 def load_schedule(name: str) -> Schedule:

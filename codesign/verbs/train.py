@@ -15,6 +15,7 @@ from codesign.supernet.checkpoint import Checkpoint
 from codesign.supernet.data import DataSet
 from codesign.supernet.processes import joined_processes
 from codesign.supernet.schedule import Schedule
+from codesign.supernet.schedules import load_schedule, schedule_names
 from codesign.supernet.space import Space, kind_of
 from codesign.supernet.spaces import load_space
 from codesign.supernet.specialise import specialised_weights
@@ -36,15 +37,19 @@ def request_training(
 
     Args:
         space, seed, data, start_from: as in :class:`TrainRequest`.
-        preset: None for the one called as the space.
+        preset: None for the one called as the space; one made for another space needs ``space``, too.
         subnet: ``largest``, ``smallest``, or a JSON file that holds a subnet, such as an emitted ``project.json``.
 
     Raises:
-        InvalidValueError: unknown space.
+        InvalidValueError: unknown space or preset, or a preset for another space than the one that follows from the
+            other options.
         StorageError: a file is missing or holds no subnet, or the other run has not trained.
     """
     before = TrainRequest() if start_from is None else recorded_training(Run(start_from))
     name = space or before.space
+    if space is None and preset is not None and load_schedule(preset).name not in schedule_names(name):
+        made = ", ".join(schedule_names(name))
+        raise InvalidValueError("--preset", preset, f"one for space {name} ({made}) unless --space is given, too")
     folder = before.data if data is None else str(data.resolve())
     origin = None if start_from is None else str(start_from.resolve())
     table = None if subnet is None else _read_subnet(subnet, load_space(name))

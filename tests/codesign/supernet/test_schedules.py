@@ -6,7 +6,7 @@ import pytest
 from codesign.supernet.schedule import Schedule
 from codesign.supernet.schedules import load_schedule, schedule_names
 from codesign.supernet.space import kind_of
-from codesign.supernet.spaces import OFA_RESNET50D
+from codesign.supernet.spaces import OFA_RESNET50D, load_space, space_names
 from hw_templates.errors import InvalidValueError
 
 
@@ -15,6 +15,16 @@ def test_schedules_survive_json(name):
     schedule = load_schedule(name)
     assert schedule.name == name
     assert Schedule.from_dict(json.loads(json.dumps(schedule.as_dict()))) == schedule
+
+
+def test_every_schedule_is_made_for_a_space_and_every_space_has_one_that_trains_all_its_choices():
+    assert {name for space in space_names() for name in schedule_names(space)} == set(schedule_names())
+    for space in space_names():
+        choices = {kind_of(name) for name, _ in load_space(space).genes} - {"resolution"}
+        assert any(
+            choices <= {kind for phase in load_schedule(name).phases for kind in phase.elastic}
+            for name in schedule_names(space)
+        )
 
 
 def test_the_published_schedule_opens_one_choice_after_the_other():

@@ -170,6 +170,22 @@ def test_a_preset_that_leaves_choices_untrained_is_refused(pictures: Path, tmp_p
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize("preset", ["cifar10", "digits-stream", "ofa-imagenet"])
+def test_a_preset_of_another_space_needs_the_space_beside_it(preset: str) -> None:
+    expected = (
+        rf"--preset: must be one for space digits \(digits, digits-small\) unless --space is given, too, got '{preset}'"
+    )
+    with pytest.raises(InvalidValueError, match=expected):
+        request_training(None, preset, 0, None, None, None)
+    assert request_training("digits", preset, 0, None, None, None).preset == preset
+
+
+def test_a_preset_is_held_against_the_space_of_the_run_that_training_starts_from(trained: Run) -> None:
+    with pytest.raises(InvalidValueError, match=r"--preset: must be one for space digits .*got 'cifar10-fine-tuning'"):
+        request_training(None, "cifar10-fine-tuning", 0, None, "largest", trained.folder)
+    assert request_training(None, "digits-small", 0, None, "largest", trained.folder).space == "digits"
+
+
 def test_a_run_at_work_is_left_alone(trained: Run) -> None:
     with trained.claim(), pytest.raises(StorageError, match="another process is at work in this run"):
         train_again(trained)
