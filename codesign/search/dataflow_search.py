@@ -57,14 +57,19 @@ class DataflowTask:
         # Every subnet has what the smallest has: where that cannot be converted, the space is another template's.
         stages(lower(self.joint.space, self.joint.space.smallest()))
 
+    @property
+    def identity(self) -> StudyIdentity:
+        """What the task's study must say of itself."""
+        losses = ", ".join(f"{bits} bits -{loss:.4f}" for bits, loss in sorted(self.losses.items()))
+        return StudyIdentity.of(self.joint, PRIOR.name, f"{self.accuracy_name}; {losses}")
+
     def open_study(self) -> optuna.Study:
         """The task's study, made where missing.
 
         Raises:
             StorageError: as :func:`~codesign.search.study.open_study`.
         """
-        losses = ", ".join(f"{bits} bits -{loss:.4f}" for bits, loss in sorted(self.losses.items()))
-        return open_study(self.location, StudyIdentity.of(self.joint, PRIOR.name, f"{self.accuracy_name}; {losses}"))
+        return open_study(self.location, self.identity)
 
 
 @dataclass(frozen=True)

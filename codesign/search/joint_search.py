@@ -44,14 +44,18 @@ class SearchTask:
     accuracy_name: str
     settings: SearchSettings
 
+    @property
+    def identity(self) -> StudyIdentity:
+        """What the task's study must say of itself."""
+        return StudyIdentity.of(self.joint, self.coefficients.name, self.accuracy_name)
+
     def open_study(self) -> optuna.Study:
         """The task's study, made where missing.
 
         Raises:
             StorageError: as :func:`~codesign.search.study.open_study`.
         """
-        identity = StudyIdentity.of(self.joint, self.coefficients.name, self.accuracy_name)
-        return open_study(self.location, identity)
+        return open_study(self.location, self.identity)
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ _RECORD_START = b'{"op_code":'
 def open_journal(path: Path) -> JournalStorage:
     """The Optuna storage in the journal file ``path``, which is made where missing.
 
-    A last line without its end is what a killed writer leaves: it was never part of the study and is cut off.
+    A killed writer leaves a last line without its end: a record that is whole is kept, a part of one is cut off.
 
     Raises:
         StorageError: the file cannot be read or written, or a line of it is no journal record.
@@ -31,7 +31,7 @@ def open_journal(path: Path) -> JournalStorage:
         path.parent.mkdir(parents=True, exist_ok=True)
         backend = JournalFileBackend(str(path), lock_obj=lock)
         with _held(lock):
-            _cut_torn_line(path)
+            _repair_last_line(path)
     except OSError as error:
         raise StorageError(f"{path}: cannot be opened as a study ({error.strerror or error})") from error
     try:
@@ -49,26 +49,30 @@ def _held(lock: JournalFileSymlinkLock) -> Iterator[None]:
         lock.release()
 
 
-def _cut_torn_line(path: Path) -> None:
-    """Check every line; then, and only then, cut off a last one that lacks its end."""
-    whole = 0
+def _repair_last_line(path: Path) -> None:
+    """Check every line; then, and only then, cut off a last one that is torn, or end one that only lacks its end."""
+    whole, unended = 0, False
     with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
+            unended = not line.endswith(b"\n")
+            if unended and not _is_record(line) and _RECORD_START.startswith(line[: len(_RECORD_START)]):
+                break
             if not _is_record(line):
                 raise StorageError(
                     f"{path}, line {number}: must be a journal record of Optuna, got {line[:40]!r}; "
                     "restore the file from a copy, or name another storage"
                 )
-            whole += len(line) if line.endswith(b"\n") else 0
+            whole += len(line)
     if whole < path.stat().st_size:
         os.truncate(path, whole)
+    elif unended:
+        with path.open("ab") as file:
+            file.write(b"\n")
 
 
 def _is_record(line: bytes) -> bool:
-    if not line.endswith(b"\n"):
-        return _RECORD_START.startswith(line[: len(_RECORD_START)])
     try:
         record = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     return isinstance(record, dict) and "op_code" in record

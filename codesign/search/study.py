@@ -9,8 +9,10 @@ from pathlib import Path
 import numpy as np
 import optuna
 from optuna.exceptions import ExperimentalWarning, OptunaError
+from optuna.storages import BaseStorage, RDBStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
+from sqlalchemy import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from codesign.search.joint_space import IntArray, PairSpace
@@ -70,15 +72,13 @@ class StudyLocation:
 def open_study(location: StudyLocation, identity: StudyIdentity) -> optuna.Study:
     """The study at ``location``, made where missing. Nothing in the storage is ever deleted or overwritten.
 
+    A study whose maker was killed before it was complete is completed.
+
     Raises:
         StorageError: the storage cannot be opened or is damaged, or the study there has another identity.
     """
     with storage_errors(location):
-        storage = (
-            optuna.storages.RDBStorage(location.storage)
-            if "://" in location.storage
-            else open_journal(Path(location.storage))
-        )
+        storage = _open_storage(location)
         try:
             study = optuna.load_study(study_name=location.name, storage=storage)
         except KeyError:
@@ -86,15 +86,64 @@ def open_study(location: StudyLocation, identity: StudyIdentity) -> optuna.Study
             study = optuna.create_study(
                 storage=storage, study_name=location.name, directions=DIRECTIONS, load_if_exists=True
             )
-        # A study without attributes and trials is new, or its maker was killed before naming it.
-        if not study.user_attrs and not study.get_trials(deepcopy=False) and study.directions == DIRECTIONS:
-            for key, value in asdict(identity).items():
-                study.set_user_attr(key, value)
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", ExperimentalWarning)
-                study.set_metric_names(list(OBJECTIVES))
+        if _is_unfinished(study, identity):
+            _write_identity(study, identity)
         _check_identity(study, location, identity)
     return study
+
+
+def find_study(location: StudyLocation, identity: StudyIdentity) -> optuna.Study | None:
+    """The study at ``location``, or None where there is none with an identity yet; none is made.
+
+    Raises:
+        StorageError: the storage cannot be opened or is damaged, or the study there has another identity.
+    """
+    if not _storage_exists(location):
+        return None
+    with storage_errors(location):
+        try:
+            study = optuna.load_study(study_name=location.name, storage=_open_storage(location))
+        except KeyError:
+            return None
+        if _is_unfinished(study, identity):
+            return None
+        _check_identity(study, location, identity)
+    return study
+
+
+def _open_storage(location: StudyLocation) -> BaseStorage:
+    if "://" in location.storage:
+        return RDBStorage(location.storage)
+    return open_journal(Path(location.storage))
+
+
+def _storage_exists(location: StudyLocation) -> bool:
+    """Whether there is a storage to look into; to open a file that is missing would make it."""
+    if "://" not in location.storage:
+        return Path(location.storage).exists()
+    with storage_errors(location):
+        url = make_url(location.storage)
+    database = url.database or ""
+    return url.get_backend_name() != "sqlite" or database.startswith("file:") or Path(database).exists()
+
+
+def _is_unfinished(study: optuna.Study, identity: StudyIdentity) -> bool:
+    """Whether the maker of a study was killed before its identity and the names of its values were all written.
+
+    Nothing but a part of ``identity`` is there then; trials come later.
+    """
+    written, whole = study.user_attrs, asdict(identity)
+    if study.directions != DIRECTIONS or not written.items() <= whole.items() or study.get_trials(deepcopy=False):
+        return False
+    return written != whole or study.metric_names is None
+
+
+def _write_identity(study: optuna.Study, identity: StudyIdentity) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        study.set_metric_names(list(OBJECTIVES))
+    for key, value in asdict(identity).items():
+        study.set_user_attr(key, value)
 
 
 @contextmanager
@@ -114,7 +163,8 @@ def _check_identity(study: optuna.Study, location: StudyLocation, identity: Stud
             f"(it must maximise accuracy and minimise latency and energy); name another study"
         )
     attributes = study.user_attrs
-    for key, wanted in asdict(identity).items():
+    # What differs says more than what is missing.
+    for key, wanted in sorted(asdict(identity).items(), key=lambda item: item[0] not in attributes):
         if attributes.get(key) != wanted:
             found = repr(attributes[key]) if key in attributes else "nothing"
             raise StorageError(

@@ -1,11 +1,16 @@
-from dataclasses import replace
+import signal
+import subprocess
+import sys
+from dataclasses import asdict, replace
+from pathlib import Path
 
 import numpy as np
 import optuna
 import pytest
 
+from codesign.search.journal import open_journal
 from codesign.search.pareto import PricedPairs
-from codesign.search.study import StudyIdentity, StudyLocation, make_trials, open_study, read_pairs
+from codesign.search.study import StudyIdentity, StudyLocation, find_study, make_trials, open_study, read_pairs
 from cost_models.resources import RESOURCES
 from hw_templates.errors import InvalidValueError, StorageError
 
@@ -132,6 +137,126 @@ def test_foreign_parameters_name_the_trial(joint):
     )
     with pytest.raises(StorageError, match=r"trial -1: params\.x: must be a parameter of this joint space"):
         read_pairs(joint, [trial])
+
+
+def check_is_whole(study, identity):
+    assert study.user_attrs == asdict(identity)
+    assert study.metric_names == ["accuracy", "latency_ms", "energy_mj"]
+
+
+def test_a_study_killed_at_any_line_of_its_birth_is_completed(tmp_path, identity, joint):
+    path = tmp_path / "study.journal"
+    location = StudyLocation(str(path), "search")
+    open_study(location, identity)
+    lines = path.read_bytes().splitlines(keepends=True)
+    assert len(lines) == 8
+    for kept in range(len(lines)):
+        path.write_bytes(b"".join(lines[:kept]))
+        assert find_study(location, identity) is None
+        check_is_whole(open_study(location, identity), identity)
+        study = open_study(location, identity)
+        study.add_trials(trials_of(joint, some_pairs(joint, 2), np.full((2, 5), -1)))
+        assert len(find_study(location, identity).trials) == 2
+
+
+@pytest.mark.parametrize("order", [list(range(6)), [5, 4, 3, 2, 1, 0]], ids=["first", "last"])
+def test_a_part_of_an_identity_belongs_to_the_first_that_agrees(location, identity, order):
+    items = list(asdict(identity).items())
+    other = replace(identity, **{items[order[0]][0]: "another"})
+    for count in range(1, 6):
+        place = replace(location, name=f"{count} of six")
+        study = optuna.create_study(
+            study_name=place.name, storage=open_storage(place), directions=["maximize", "minimize", "minimize"]
+        )
+        for index in order[:count]:
+            study.set_user_attr(*items[index])
+        with pytest.raises(StorageError, match=f"its {items[order[0]][0]} is .*, this search has 'another'"):
+            open_study(place, other)
+        check_is_whole(open_study(place, identity), identity)
+
+
+def open_storage(location):
+    is_url = "://" in location.storage
+    return optuna.storages.RDBStorage(location.storage) if is_url else open_journal(Path(location.storage))
+
+
+def test_a_study_of_ones_own_without_trials_is_not_taken_over(location, identity):
+    study = optuna.create_study(
+        study_name="search", storage=open_storage(location), directions=["maximize", "minimize", "minimize"]
+    )
+    study.set_user_attr("owner", "me")
+    with pytest.raises(StorageError, match="its space is nothing, this search has 'tiny'"):
+        open_study(location, identity)
+    assert study.user_attrs == {"owner": "me"}
+
+
+# Forks processes that make a study in SQLite and kill themselves at one of the statements that this takes.
+KILLED_AT_STATEMENTS = """
+import os, signal, sys
+import optuna
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
+from codesign.search.study import StudyIdentity, StudyLocation, open_study
+
+optuna.logging.set_verbosity(optuna.logging.ERROR)
+folder, *identity = sys.argv[1:]
+
+
+def make(number):
+    seen = 0
+
+    def count(*_):
+        nonlocal seen
+        seen += 1
+        if seen == number:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    event.listen(Engine, "before_cursor_execute", count)
+    event.listen(Engine, "commit", count)
+    open_study(StudyLocation(f"sqlite:///{folder}/{number}.db", "search"), StudyIdentity(*identity, 1))
+    return seen
+
+
+def fork(number):
+    child = os.fork()
+    if not child:
+        os._exit(make(number))
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+statements = fork(0)
+for index in range(20):
+    number = 1 + index * statements // 20
+    print(number, fork(number))
+"""
+
+
+@pytest.mark.slow
+def test_kill_9_at_any_statement_of_its_birth_in_sqlite(tmp_path, identity):
+    texts = [str(value) for name, value in asdict(identity).items() if name != "format_version"]
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED_AT_STATEMENTS, str(tmp_path), *texts],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    outcomes = [tuple(map(int, line.split())) for line in done.stdout.splitlines()]
+    assert len(set(outcomes)) == 20
+    assert {status for _, status in outcomes} == {-signal.SIGKILL}
+    for number, _ in outcomes:
+        location = StudyLocation(f"sqlite:///{tmp_path}/{number}.db", "search")
+        check_is_whole(open_study(location, identity), identity)
+
+
+def test_to_look_for_a_study_makes_none(location, identity, tmp_path):
+    assert find_study(location, identity) is None
+    assert list(tmp_path.iterdir()) == []
+    open_study(location, identity)
+    assert find_study(replace(location, name="other"), identity) is None
+    check_is_whole(find_study(location, identity), identity)
+    with pytest.raises(StorageError, match="its board is 'pynq-z2', this search has 'zcu104'"):
+        find_study(location, replace(identity, board="zcu104"))
+    assert optuna.get_all_study_names(open_storage(location)) == ["search"]
 
 
 @pytest.mark.parametrize("field", ["storage", "name"])
