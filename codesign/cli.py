@@ -138,8 +138,15 @@ def search(
 
 
 @app.command()
-def winner(run: RunFolder, max_latency_ms: MaxLatency = None, min_accuracy: MinAccuracy = None) -> None:
-    """Show the winning pair of the search as it stands, measuring and writing nothing else.
+def winner(
+    run: RunFolder,
+    max_latency_ms: MaxLatency = None,
+    min_accuracy: MinAccuracy = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print the winner; write nothing.")] = False,
+) -> None:
+    """Choose the winning pair of the search as it stands, print it and write it to winner.json in the run folder.
+
+    Nothing is measured for it.
 
     Without a limit the winner is the knee of the front: the pair nearest to the best of all three objectives.
 
@@ -148,7 +155,7 @@ def winner(run: RunFolder, max_latency_ms: MaxLatency = None, min_accuracy: MinA
     with session() as progress:
         from codesign.verbs.winner import winner as verb
 
-        verb(Run(run), max_latency_ms, min_accuracy, progress)
+        verb(Run(run), max_latency_ms, min_accuracy, progress, dry_run=dry_run)
 
 
 @app.command()

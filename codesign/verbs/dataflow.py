@@ -15,7 +15,7 @@ from codesign.run import Run, claiming, read_json, write_json, wrong_content
 from codesign.search.dataflow_search import DataflowTask, dataflow_search
 from codesign.search.joint_space import DataflowJoint, DataflowPair
 from codesign.search.pareto import ACCURACY
-from codesign.search.study import StudyLocation, storage_errors
+from codesign.search.study import StudyLocation, find_study, storage_errors
 from codesign.search.winner import measure_front, rule_of
 from codesign.search.worker import SearchSettings, read_front
 from codesign.supernet.accuracy import CALIBRATION_IMAGES, MeasuredAccuracy
@@ -142,8 +142,14 @@ def emit_dataflow(run: Run, max_latency_ms: float | None, min_accuracy: float | 
     require_hls4ml()
     request, losses = _recorded(run)
     trained, task = load_trained(run), _task(run, request, losses)
+    study = find_study(task.location, task.identity)
+    if study is None:
+        raise StorageError(
+            f"{run.folder}: study {task.location.name} does not exist; "
+            f"run `codesign search {run.folder} --template hls4ml` first"
+        )
     with storage_errors(task.location):
-        front = read_front(task.open_study(), task.joint)
+        front = read_front(study, task.joint)
     oracle = MeasuredAccuracy(trained.checkpoint, trained.data, cache=run.accuracies)
     measured = measure_front(task.joint, front, oracle, _MEASURED_PAIRS)
     bits = [task.joint.decode(row).accelerator.precision_bits for row in measured.rows]

@@ -1,11 +1,13 @@
-"""``codesign winner``: the winning pair of a search as it stands, from its predictions alone."""
+"""``codesign winner``: the winning pair of a search as it stands; nothing is measured for it."""
+
+from contextlib import nullcontext
 
 from codesign.progress import Progress
-from codesign.run import Run, claiming, write_json
+from codesign.run import Run, write_json
 from codesign.search.joint_space import JointSpace, Pair
 from codesign.search.pareto import PricedPairs
-from codesign.search.study import storage_errors
-from codesign.search.winner import choose_winner, rule_of
+from codesign.search.study import find_study, storage_errors
+from codesign.search.winner import Rule, choose_winner, rule_of
 from codesign.search.worker import read_front, read_progress
 from codesign.supernet.lowering import lower
 from codesign.verbs.context import Searched, load_searched
@@ -15,9 +17,12 @@ from cost_models.resources import RESOURCES, estimate_resources
 from hw_templates.errors import StorageError
 
 
-@claiming
-def winner(run: Run, max_latency_ms: float | None, min_accuracy: float | None, progress: Progress) -> None:
+def winner(
+    run: Run, max_latency_ms: float | None, min_accuracy: float | None, progress: Progress, *, dry_run: bool = False
+) -> None:
     """Choose the winner of the front with the accuracies that it was searched with, say and record what it is.
+
+    With ``dry_run`` it is only said: nothing is written, and another process may be at work in the run.
 
     Raises:
         InvalidValueError: both limits are given, or one is out of range.
@@ -25,6 +30,12 @@ def winner(run: Run, max_latency_ms: float | None, min_accuracy: float | None, p
         StorageError: nothing was searched yet, or something cannot be read or written.
     """
     rule = rule_of(max_latency_ms, min_accuracy)
+    # A run that is not there yet is for the reader of its search to complain about.
+    with nullcontext() if dry_run or not run.folder.is_dir() else run.claim():
+        _winner(run, rule, dry_run, progress)
+
+
+def _winner(run: Run, rule: Rule, dry_run: bool, progress: Progress) -> None:
     searched = load_searched(run)
     chosen = choose_winner(searched.joint, found_front(run, searched, searched.joint), rule)
     pair, board, source = chosen.pair, searched.board, searched.accuracies.source
@@ -42,14 +53,15 @@ def winner(run: Run, max_latency_ms: float | None, min_accuracy: float | None, p
         "predicted": {"latency_ms": chosen.latency_ms, "energy_mj": chosen.energy_mj},
         "resources": {name: getattr(needs, name) for name in RESOURCES},
     }
-    write_json(run.winner, record)
+    if not dry_run:
+        write_json(run.winner, record)
     estimate = price(workload, pair.accelerator, board, searched.task.coefficients)
     used = ", ".join(f"{getattr(needs, name):,} of {getattr(board, name):,} {name}" for name in RESOURCES)
     lines = (
         f"winner     {chosen.rule}",
         *pair_lines(pair, estimate, workload.macs, searched.task.coefficients),
         f"           accuracy: {chosen.accuracy:.2%} ({source}); resources: {used}",
-        f"           {run.winner}",
+        *(() if dry_run else (f"           {run.winner}",)),
     )
     for line in lines:
         progress.say(line)
@@ -61,9 +73,9 @@ def found_front(run: Run, searched: Searched, joint: JointSpace) -> PricedPairs:
     Raises:
         StorageError: nothing was searched yet, or the study cannot be read.
     """
-    study = searched.task.open_study()
+    study = find_study(searched.task.location, searched.task.identity)
     with storage_errors(searched.task.location):
-        if not read_progress(study).pairs:
+        if study is None or not read_progress(study).pairs:
             raise StorageError(
                 f"{run.folder}: study {searched.task.location.name} holds no search with these accuracies yet; "
                 f"run `codesign search {run.folder}` first"

@@ -1,3 +1,4 @@
+import json
 import shutil
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from codesign.search.winner import choose_winner, rule_of
 from codesign.search.worker import read_front
 from codesign.supernet.lowering import lower
 from codesign.verbs.context import load_searched
+from codesign.verbs.emit import emit
 from codesign.verbs.winner import winner
 from cost_models.estimate import price
 from cost_models.resources import RESOURCES, estimate_resources
@@ -70,3 +72,35 @@ def test_limits_that_cannot_be_met_and_a_run_without_a_search(run: Run, tmp_path
     assert not run.winner.exists()
     with pytest.raises(StorageError, match="no search in this run yet"):
         winner(Run(tmp_path / "new"), None, None, Silent())
+
+
+def contents(run: Run) -> dict[str, bytes]:
+    return {str(path.relative_to(run.folder)): path.read_bytes() for path in run.folder.rglob("*") if path.is_file()}
+
+
+def test_a_dry_run_prints_the_same_winner_and_writes_nothing(run: Run) -> None:
+    before, shown, dry = contents(run), RecordedProgress(), RecordedProgress()
+    # Also while another process is at work in the run.
+    with run.claim():
+        winner(run, None, None, dry, dry_run=True)
+    assert contents(run) == before
+    winner(run, None, None, shown)
+    assert contents(run).keys() - before.keys() == {"winner.json"}
+    assert shown.lines == [*dry.lines, f"           {run.winner}"]
+
+
+@pytest.mark.parametrize("storage", ["study.journal", "sqlite:///{folder}/study.db"])
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_a_search_that_only_began_has_no_winner_and_no_study_is_made(run: Run, storage: str, dry_run: bool) -> None:
+    settings = json.loads(run.configuration.read_text())
+    settings["search"]["storage"] = None if storage == "study.journal" else storage.format(folder=run.folder)
+    run.configuration.write_text(json.dumps(settings))
+    run.study.unlink()
+    before = contents(run)
+    with pytest.raises(
+        StorageError, match=r"holds no search with these accuracies yet; run `codesign search .*` first"
+    ):
+        winner(run, None, None, Silent(), dry_run=dry_run)
+    with pytest.raises(StorageError, match="holds no search with these accuracies yet"):
+        emit(run, None, None, Silent())
+    assert contents(run) == before
