@@ -9,8 +9,10 @@ import struct
 from dataclasses import dataclass
 from pathlib import Path
 
+from bitstreams.archive import MOST_BYTES
 from hw_templates.board import Board
 from hw_templates.errors import StorageError
+from hw_templates.regular_file import read_regular
 
 PREAMBLE = bytes.fromhex("00090ff00ff00ff00ff0000001")
 SYNC = bytes.fromhex("aa995566")
@@ -43,10 +45,15 @@ def read_bit_file(path: Path) -> BitFile:
     Raises:
         StorageError: it cannot be read, is no .bit file, or is truncated.
     """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise StorageError(f"{path}: cannot be read ({error.strerror or error})") from error
+    return parse_bit(read_regular(path, MOST_BYTES["bit"]), path)
+
+
+def parse_bit(content: bytes, path: Path) -> BitFile:
+    """The header in the content of the .bit file of that path, which only names it in messages.
+
+    Raises:
+        StorageError: it is no .bit file, or is truncated.
+    """
     if not content.startswith(PREAMBLE):
         raise StorageError(f"{path}: is no .bit file (its first bytes are others); name one that Vivado wrote")
     fields, start, length = _fields(path, content)
@@ -82,6 +89,8 @@ def _fields(path: Path, content: bytes) -> tuple[dict[str, str], int, int]:
             (length,) = struct.unpack_from(">H", content, at + 1)
             text = content[at + 3 : at + 3 + length]
             fields[tag] = text.rstrip(b"\0").decode("ascii")
+            if not fields[tag].isprintable():
+                raise StorageError(f"{path}: is corrupt (its header is no text); copy it again")
             at += 3 + length
         if content[at] != ord("e"):
             raise StorageError(f"{path}: is corrupt (field e is missing in its header); copy it again")

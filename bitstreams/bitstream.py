@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from bitstreams.figures import Figure
 from bitstreams.reports import Timing, Utilisation
 from hw_templates.accelerator import Accelerator
+from hw_templates.errors import InvalidValueError
 
 NAME_DIGITS = 16
 """Digits of the digest that name a bitstream's files."""
@@ -43,35 +45,19 @@ class Bitstream:
     utilisation: Utilisation
     figures: tuple[Figure, ...]
 
+    def __post_init__(self) -> None:
+        if self.clock_mhz is not None and not (math.isfinite(self.clock_mhz) and self.clock_mhz > 0):
+            raise InvalidValueError("bitstream.clock_mhz", self.clock_mhz, "a finite number above zero, or unknown")
+
     @property
     def digest(self) -> str:
         """SHA-256 over what determines the hardware, in hexadecimal digits."""
         return hashlib.sha256(json.dumps(self.determined_by, sort_keys=True).encode()).hexdigest()
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values; figures carry their deviation."""
+        """Plain values; figures carry their deviation. :mod:`bitstreams.store_record` reads them back."""
         figures = [{**asdict(figure), "deviation": figure.deviation} for figure in self.figures]
         return {**asdict(self), "digest": self.digest, "figures": figures}
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> "Bitstream":
-        """The inverse of :meth:`as_dict`.
-
-        Raises:
-            KeyError, TypeError, CodesignError: a field is missing or of the wrong kind.
-        """
-        accelerator = values["accelerator"]
-        fields = ("determined_by", "board", "part", "design", "clock_mhz", "hardware_sha256", "tools")
-        return cls(
-            **{name: values[name] for name in fields},
-            accelerator=None if accelerator is None else Accelerator.from_dict(accelerator),
-            timing=Timing(**values["timing"]),
-            utilisation=Utilisation(**values["utilisation"]),
-            figures=tuple(
-                Figure(**{name: value for name, value in figure.items() if name != "deviation"})
-                for figure in values["figures"]
-            ),
-        )
 
 
 @dataclass(frozen=True)

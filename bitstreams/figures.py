@@ -1,11 +1,13 @@
 """What the cost model predicted of a build beside what came out."""
 
+import math
 from dataclasses import dataclass
 
 from bitstreams.reports import CoSimulation, Synthesis, Timing, Utilisation
 from cost_models.resources import RESOURCES, estimate_resources
 from hw_templates.accelerator import Accelerator
 from hw_templates.board import Board
+from hw_templates.errors import InvalidValueError
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,12 @@ class Figure:
     predicted: float
     synthesis: float | None
     implementation: float | None
+
+    def __post_init__(self) -> None:
+        for kind in ("predicted", "synthesis", "implementation"):
+            value = getattr(self, kind)
+            if value is not None and not (math.isfinite(value) and value >= 0):
+                raise InvalidValueError(f"figure.{self.name}.{kind}", value, "a finite number, zero or more")
 
     @property
     def deviation(self) -> float | None:

@@ -1,12 +1,15 @@
 """The hardware hand-off (.hwh) that Vivado writes beside a bitstream: its blocks, their addresses and the clock."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree.ElementTree import Element
 
+from bitstreams.archive import MOST_BYTES
 from bitstreams.bit_file import BitFile, same_device
-from bitstreams.xml_file import read_xml
+from bitstreams.xml_file import parse_xml
 from hw_templates.errors import StorageError
+from hw_templates.regular_file import read_regular
 
 _PROCESSORS = {"processing_system7": "FCLK_CLK0", "zynq_ultra_ps_e": "pl_clk0"}
 
@@ -57,10 +60,21 @@ def read_handoff(path: Path) -> Handoff:
     Raises:
         StorageError: it cannot be read, is no XML, or no hand-off.
     """
-    root = read_xml(path, "take the .hwh that was written with the .bit")
+    return parse_handoff(read_regular(path, MOST_BYTES["hwh"]), path)
+
+
+def parse_handoff(content: bytes, path: Path) -> Handoff:
+    """Read the content of the .hwh file of that path, which only names it in messages.
+
+    Raises:
+        StorageError: it is no XML, or no hand-off.
+    """
+    root = parse_xml(content, path, "take the .hwh that was written with the .bit")
     system = root.find("SYSTEMINFO")
     if system is None or not system.get("NAME"):
         raise StorageError(f"{path}: is no hardware hand-off (SYSTEMINFO is missing)")
+    if not all(system.get(name, "").isprintable() for name in ("NAME", "DEVICE", "PACKAGE")):
+        raise StorageError(f"{path}: is corrupt (SYSTEMINFO holds what is no text); copy it again")
     modules = root.findall("MODULES/MODULE")
     addresses = _addresses(path, modules)
     blocks = tuple(
@@ -104,7 +118,7 @@ def _clock_mhz(modules: list[Element]) -> float | None:
         clock = _PROCESSORS.get(module.get("MODTYPE", ""))
         for port in module.findall("PORTS/PORT"):
             frequency = port.get("CLKFREQUENCY", "")
-            if port.get("NAME") == clock and frequency.isdigit():
+            if port.get("NAME") == clock and re.fullmatch("[1-9][0-9]{0,10}", frequency):
                 return int(frequency) / 1e6
     return None
 

@@ -5,13 +5,26 @@ the summaries of timing and utilisation as text. Where a tool knows no number it
 ``-``.
 """
 
+import math
 import re
 from dataclasses import dataclass, field, fields
-from pathlib import Path
+from typing import Any
 from xml.etree.ElementTree import Element
 
-from bitstreams.xml_file import read_xml
-from hw_templates.errors import StorageError
+from bitstreams.xml_file import parse_xml
+from hw_templates.errors import InvalidValueError
+from hw_templates.json_records import reading
+
+_REMEDY = "run the build again"
+
+
+def _check_numbers(record: Any, name: str, least: float) -> None:
+    """Refuse a record with a number that is not finite or below ``least``."""
+    for entry in fields(record):
+        value = getattr(record, entry.name)
+        if isinstance(value, int | float) and not (math.isfinite(value) and value >= least):
+            expected = "a finite number" + (f", {least:g} or more" if math.isfinite(least) else "")
+            raise InvalidValueError(f"{name}.{entry.name}", value, expected)
 
 
 @dataclass(frozen=True)
@@ -23,6 +36,9 @@ class Utilisation:
     uram: float | None = None
     lut: float | None = None
     ff: float | None = None
+
+    def __post_init__(self) -> None:
+        _check_numbers(self, "utilisation", 0)
 
 
 @dataclass(frozen=True)
@@ -44,6 +60,9 @@ class Synthesis:
     latency_cycles: float | None = None
     utilisation: Utilisation = field(default_factory=Utilisation)
 
+    def __post_init__(self) -> None:
+        _check_numbers(self, "synthesis", 0)
+
 
 @dataclass(frozen=True)
 class CoSimulation:
@@ -51,6 +70,9 @@ class CoSimulation:
 
     passed: bool | None = None
     latency_cycles: float | None = None
+
+    def __post_init__(self) -> None:
+        _check_numbers(self, "cosimulation", 0)
 
 
 @dataclass(frozen=True)
@@ -61,6 +83,9 @@ class Timing:
     tns_ns: float | None = None
     whs_ns: float | None = None
     ths_ns: float | None = None
+
+    def __post_init__(self) -> None:
+        _check_numbers(self, "timing", -math.inf)
 
 
 @dataclass(frozen=True)
@@ -81,6 +106,9 @@ class Implementation:
     achieved_clock_ns: float | None = None
     utilisation: Utilisation = field(default_factory=Utilisation)
 
+    def __post_init__(self) -> None:
+        _check_numbers(self, "implementation", 0)
+
 
 def number(text: str | None) -> float | None:
     """The number that a report's cell holds, or None for every way of saying that there is none.
@@ -88,15 +116,12 @@ def number(text: str | None) -> float | None:
     >>> number(" 1,024 "), number("undef"), number("?"), number("27.5 ns")
     (1024.0, None, None, 27.5)
     """
-    match = re.match(r"\s*(-?\d[\d,]*(?:\.\d+)?(?:[eE][-+]?\d+)?)", text or "")
+    match = re.match(r"\s*(-?[0-9][0-9,]*(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?)", text or "")
     return float(match.group(1).replace(",", "")) if match else None
 
 
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(errors="replace")
-    except OSError as error:
-        raise StorageError(f"{path}: cannot be read ({error.strerror or error})") from error
+def _lines(content: bytes) -> list[str]:
+    return content.decode(errors="replace").splitlines()
 
 
 def _first(root: Element, *paths: str) -> str | None:
@@ -104,90 +129,91 @@ def _first(root: Element, *paths: str) -> str | None:
     return next((text for path in paths if (text := root.findtext(path)) is not None), None)
 
 
-def read_csynth(path: Path) -> Synthesis:
-    """``csynth.xml`` (``solution/syn/report``) of C synthesis.
+def parse_csynth(content: bytes, name: str) -> Synthesis:
+    """Read ``csynth.xml`` (``solution/syn/report``) of C synthesis.
 
     Raises:
-        StorageError: the file is missing or no XML.
+        StorageError: it is no XML, or holds a number that cannot be; ``name`` begins the message.
     """
-    root = read_xml(path, "run the build again")
+    root = parse_xml(content, name, _REMEDY)
     timing, latency = "PerformanceEstimates/SummaryOfTimingAnalysis", "PerformanceEstimates/SummaryOfOverallLatency"
-    resources = "AreaEstimates/Resources"
-    return Synthesis(
-        tool_version=_first(root, "ReportVersion/Version"),
-        part=_first(root, "UserAssignments/Part"),
-        target_clock_ns=number(_first(root, "UserAssignments/TargetClockPeriod")),
-        estimated_clock_ns=number(_first(root, f"{timing}/EstimatedClockPeriod")),
-        latency_cycles=number(_first(root, f"{latency}/Worst-caseLatency")),
-        utilisation=Utilisation(
-            dsp=number(_first(root, f"{resources}/DSP", f"{resources}/DSP48E")),
-            bram_18k=number(_first(root, f"{resources}/BRAM_18K")),
-            uram=number(_first(root, f"{resources}/URAM")),
-            lut=number(_first(root, f"{resources}/LUT")),
-            ff=number(_first(root, f"{resources}/FF")),
-        ),
-    )
+    with reading(name, _REMEDY):
+        return Synthesis(
+            tool_version=_first(root, "ReportVersion/Version"),
+            part=_first(root, "UserAssignments/Part"),
+            target_clock_ns=number(_first(root, "UserAssignments/TargetClockPeriod")),
+            estimated_clock_ns=number(_first(root, f"{timing}/EstimatedClockPeriod")),
+            latency_cycles=number(_first(root, f"{latency}/Worst-caseLatency")),
+            utilisation=_resources(root, "AreaEstimates/Resources", "BRAM_18K"),
+        )
 
 
-def read_export(path: Path) -> Implementation:
-    """``export_impl.xml`` (``solution/impl/report/verilog``) of ``export_design -flow impl``: the engine alone.
+def parse_export(content: bytes, name: str) -> Implementation:
+    """Read ``export_impl.xml`` (``solution/impl/report/verilog``) of ``export_design -flow impl``: the engine alone.
 
     Raises:
-        StorageError: the file is missing or no XML.
+        StorageError: it is no XML, or holds a number that cannot be; ``name`` begins the message.
     """
-    root = read_xml(path, "run the build again")
-    timing, resources = "TimingReport", "AreaReport/Resources"
+    root = parse_xml(content, name, _REMEDY)
+    timing = "TimingReport"
     items = {item.get("NAME"): item.get("VALUE") for item in root.iter("item")}
-    return Implementation(
-        tool_version=_version(_first(root, "RunData/VIVADO_VERSION") or items.get("Vivado version")),
-        part=items.get("Target device"),
-        timing=Timing(
-            wns_ns=number(_first(root, f"{timing}/WNS_FINAL", f"{timing}/SLACK_FINAL")),
-            tns_ns=number(_first(root, f"{timing}/TNS_FINAL")),
-        ),
-        achieved_clock_ns=number(_first(root, f"{timing}/AchievedClockPeriod", f"{timing}/CP_FINAL")),
-        utilisation=Utilisation(
-            dsp=number(_first(root, f"{resources}/DSP", f"{resources}/DSP48E")),
-            bram_18k=number(_first(root, f"{resources}/BRAM")),
-            uram=number(_first(root, f"{resources}/URAM")),
-            lut=number(_first(root, f"{resources}/LUT")),
-            ff=number(_first(root, f"{resources}/FF")),
-        ),
+    with reading(name, _REMEDY):
+        return Implementation(
+            tool_version=_version(_first(root, "RunData/VIVADO_VERSION") or items.get("Vivado version")),
+            part=items.get("Target device"),
+            timing=Timing(
+                wns_ns=number(_first(root, f"{timing}/WNS_FINAL", f"{timing}/SLACK_FINAL")),
+                tns_ns=number(_first(root, f"{timing}/TNS_FINAL")),
+            ),
+            achieved_clock_ns=number(_first(root, f"{timing}/AchievedClockPeriod", f"{timing}/CP_FINAL")),
+            utilisation=_resources(root, "AreaReport/Resources", "BRAM"),
+        )
+
+
+def _resources(root: Element, path: str, bram: str) -> Utilisation:
+    return Utilisation(
+        dsp=number(_first(root, f"{path}/DSP", f"{path}/DSP48E")),
+        bram_18k=number(_first(root, f"{path}/{bram}")),
+        uram=number(_first(root, f"{path}/URAM")),
+        lut=number(_first(root, f"{path}/LUT")),
+        ff=number(_first(root, f"{path}/FF")),
     )
 
 
 def _version(text: str | None) -> str | None:
-    match = re.search(r"20\d\d\.\d(?:\.\d)?", text or "")
+    match = re.search(r"20[0-9]{2}\.[0-9](?:\.[0-9])?", text or "")
     return match.group() if match else None
 
 
-def read_cosim(path: Path) -> CoSimulation:
-    """``conv_engine_cosim.rpt`` (``solution/sim/report``): a table with one row for each language.
+def parse_cosim(content: bytes, name: str) -> CoSimulation:
+    """Read ``conv_engine_cosim.rpt`` (``solution/sim/report``): a table with one row for each language.
 
     Its columns are language, status, latency (min, avg, max), interval (min, avg, max) and, from 2021.1 on, the total.
 
     Raises:
-        StorageError: the file cannot be read.
+        StorageError: it holds a number that cannot be; ``name`` begins the message.
     """
-    for line in _text(path).splitlines():
-        cells = [cell.strip() for cell in line.strip().strip("|").split("|")]
-        if cells[0] in ("Verilog", "VHDL") and len(cells) >= 5 and number(cells[1]) is None and cells[1] != "NA":
-            return CoSimulation(passed=cells[1].lower() == "pass", latency_cycles=number(cells[3]))
-    return CoSimulation()
+    with reading(name, _REMEDY):
+        for line in _lines(content):
+            cells = [cell.strip() for cell in line.strip().strip("|").split("|")]
+            if cells[0] in ("Verilog", "VHDL") and len(cells) >= 5 and number(cells[1]) is None and cells[1] != "NA":
+                return CoSimulation(passed=cells[1].lower() == "pass", latency_cycles=number(cells[3]))
+        return CoSimulation()
 
 
-def read_timing(path: Path) -> Timing:
-    """The text of ``report_timing_summary``: figures stand under their headings.
+def parse_timing(content: bytes, name: str) -> Timing:
+    """Read the text of ``report_timing_summary``: figures stand under their headings.
 
     Raises:
-        StorageError: the file cannot be read.
+        StorageError: it holds a number that cannot be; ``name`` begins the message.
     """
-    lines = _text(path).splitlines()
+    lines = _lines(content)
     for index, line in enumerate(lines[:-2]):
         headings = re.split(r"\s{2,}", line.strip())
         if headings[0] == "WNS(ns)":
             cells = dict(zip(headings, lines[index + 2].split(), strict=False))
-            return Timing(*(number(cells.get(f"{name}(ns)")) for name in ("WNS", "TNS", "WHS", "THS")))
+            with reading(name, _REMEDY):
+                return Timing(*(number(cells.get(f"{slack}(ns)")) for slack in ("WNS", "TNS", "WHS", "THS")))
     return Timing()
 
 
@@ -203,41 +229,39 @@ _SITES = {
 }
 
 
-def read_utilisation(path: Path) -> Utilisation:
-    """The text of ``report_utilization``: tables whose first columns are the site type and how many are used.
+def parse_utilisation(content: bytes, name: str) -> Utilisation:
+    """Read the text of ``report_utilization``: tables whose first columns are the site type and how many are used.
 
     Raises:
-        StorageError: the file cannot be read.
+        StorageError: it holds a number that cannot be; ``name`` begins the message.
     """
     found: dict[str, float] = {}
-    for line in _text(path).splitlines():
+    for line in _lines(content):
         cells = [cell.strip() for cell in line.strip().strip("|").split("|")]
         site = cells[0].rstrip("*").lower()
         used = number(cells[1]) if len(cells) > 2 else None
         if site in _SITES and used is not None:
-            name, count = _SITES[site]
-            found.setdefault(name, count * used)
-    return Utilisation(**found)
+            resource, count = _SITES[site]
+            found.setdefault(resource, count * used)
+    with reading(name, _REMEDY):
+        return Utilisation(**found)
 
 
-def read_values(path: Path) -> dict[str, str]:
-    """Lines ``name value`` as the emitted scripts write them.
-
-    Raises:
-        StorageError: the file cannot be read.
-    """
-    return dict(line.strip().partition(" ")[::2] for line in _text(path).splitlines() if line.strip())
+def parse_values(content: bytes) -> dict[str, str]:
+    """Read lines ``name value`` as the emitted scripts write them."""
+    return dict(line.strip().partition(" ")[::2] for line in _lines(content) if line.strip())
 
 
-def read_implementation(path: Path) -> Implementation:
-    """``implementation.txt`` of ``tcl/bitstream.tcl``.
+def parse_implementation(content: bytes, name: str) -> Implementation:
+    """Read ``implementation.txt`` of ``tcl/bitstream.tcl``.
 
     Raises:
-        StorageError: the file cannot be read.
+        StorageError: it holds a number that cannot be; ``name`` begins the message.
     """
-    values = read_values(path)
-    return Implementation(
-        tool_version=_version(values.get("vivado")),
-        part=values.get("part"),
-        timing=Timing(**{slack.name: number(values.get(slack.name)) for slack in fields(Timing)}),
-    )
+    values = parse_values(content)
+    with reading(name, _REMEDY):
+        return Implementation(
+            tool_version=_version(values.get("vivado")),
+            part=values.get("part"),
+            timing=Timing(**{slack.name: number(values.get(slack.name)) for slack in fields(Timing)}),
+        )

@@ -1,63 +1,63 @@
 """What ``build.sh`` leaves, checked piece by piece, and bitstreams made elsewhere, on their way into a store."""
 
 import hashlib
-import json
 import re
-import tarfile
-import tempfile
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
-from bitstreams.bit_file import check_board, read_bit_file
+from bitstreams.archive import MAIN, MOST_BYTES, REPORTS, SOURCES, read_archive
+from bitstreams.bit_file import check_board, parse_bit
 from bitstreams.bitstream import Bitstream, Entry
 from bitstreams.figures import compare
-from bitstreams.handoff import Handoff, check_pair, read_handoff
+from bitstreams.handoff import Handoff, check_pair, parse_handoff
+from bitstreams.project_record import RECORD, ProjectRecord
 from bitstreams.reports import (
     CoSimulation,
     Implementation,
     Synthesis,
     Timing,
     Utilisation,
-    read_cosim,
-    read_csynth,
-    read_export,
-    read_implementation,
-    read_timing,
-    read_utilisation,
-    read_values,
+    parse_cosim,
+    parse_csynth,
+    parse_export,
+    parse_implementation,
+    parse_timing,
+    parse_utilisation,
+    parse_values,
 )
 from bitstreams.store import Store
 from hw_templates import registers
-from hw_templates.accelerator import Accelerator
 from hw_templates.board import Board, load_board
 from hw_templates.errors import CodesignError, StorageError
+from hw_templates.json_records import parse_json, reading
+from hw_templates.regular_file import read_regular
 from hw_templates.render import DIGEST_FILE, hardware_sha256
 
-_MOST_BYTES = 1 << 30
-_SOURCES = "hardware"
+T = TypeVar("T")
+Contents = Mapping[str, bytes]
 
 
 def import_results(store: Store, archive: Path) -> tuple[Entry, bool]:
     """Put what a build left in ``results.tar`` into a store.
 
+    The archive is read once: what is stored are the bytes that were checked.
+
     Returns:
         The entry, and whether it is new.
 
     Raises:
-        StorageError: the archive is damaged or incomplete, its parts are of different designs, its timing fails, or the
-            store cannot be written.
+        StorageError: the archive is damaged, incomplete or holds what no build leaves, its parts are of different
+            designs, its timing fails, or the store cannot be written.
     """
-    with tempfile.TemporaryDirectory(prefix="codesign-") as temporary:
-        folder = Path(temporary)
-        names = _unpack(archive, folder)
-        try:
-            bitstream, main = _read_build(folder)
-        except CodesignError as error:
-            # Paths of the temporary folder say nothing to a reader.
-            message = str(error).replace(f"{folder}/", "")
-            raise StorageError(f"{archive}: {message}") from error
-        others = {name: (folder / name).read_bytes() for name in names if name not in main.values()}
-        return store.add(bitstream, {kind: (folder / name).read_bytes() for kind, name in main.items()}, others)
+    contents = read_archive(archive)
+    try:
+        bitstream = check_build(contents)
+    except CodesignError as error:
+        raise StorageError(f"{archive}: {error}") from error
+    main = {suffix: contents[f"{bitstream.design}.{suffix}"] for suffix in MAIN}
+    others = {name: content for name, content in contents.items() if "/" in name or name == "tools.txt"}
+    return store.add(bitstream, main, others)
 
 
 def import_files(store: Store, bit: Path, hwh: Path, board: Board) -> tuple[Entry, bool]:
@@ -70,10 +70,12 @@ def import_files(store: Store, bit: Path, hwh: Path, board: Board) -> tuple[Entr
         StorageError: a file is missing or damaged, they are of different designs, or the bitstream is for another part
             than the board's.
     """
-    header, handoff = read_bit_file(bit), read_handoff(hwh)
+    main = {"bit": read_regular(bit, MOST_BYTES["bit"])}
+    header = parse_bit(main["bit"], bit)
+    main["hwh"] = read_regular(hwh, MOST_BYTES["hwh"])
+    handoff = parse_handoff(main["hwh"], hwh)
     check_board(bit, header, board)
     check_pair(bit, header, handoff)
-    main = {"bit": bit.read_bytes(), "hwh": hwh.read_bytes()}
     bitstream = Bitstream(
         determined_by={kind: hashlib.sha256(content).hexdigest() for kind, content in main.items()},
         board=board.name,
@@ -90,69 +92,51 @@ def import_files(store: Store, bit: Path, hwh: Path, board: Board) -> tuple[Entr
     return store.add(bitstream, main, {})
 
 
-def _unpack(archive: Path, folder: Path) -> list[str]:
-    """Names of the regular files of an archive, written below ``folder``; nothing outside it is touched."""
-    names = []
-    try:
-        with tarfile.open(archive) as tar:
-            members = [member for member in tar if not member.isdir()]
-            if sum(member.size for member in members) > _MOST_BYTES:
-                raise StorageError(f"{archive}: holds more than a build leaves; name a results.tar of build.sh")
-            for member in members:
-                name = member.name.removeprefix("./")
-                content = tar.extractfile(member) if member.isreg() else None
-                if content is None or name.startswith("/") or ".." in Path(name).parts:
-                    raise StorageError(f"{archive}: holds {member.name!r}, which no build leaves")
-                (folder / name).parent.mkdir(parents=True, exist_ok=True)
-                (folder / name).write_bytes(content.read())
-                names.append(name)
-    except (tarfile.TarError, EOFError) as error:
-        raise StorageError(f"{archive}: is damaged ({error}); copy it again") from error
-    except OSError as error:
-        raise StorageError(f"{archive}: cannot be unpacked ({error.strerror or error})") from error
-    return names
+def check_build(contents: Contents) -> Bitstream:
+    """Check the members of a ``results.tar`` against each other; what they are together.
 
-
-def _read_build(folder: Path) -> tuple[Bitstream, dict[str, str]]:
-    """The build in an unpacked archive, and suffix to name of its main files."""
-    project = _read_project(folder / _SOURCES)
-    digest, board = str(project["hardware_sha256"]), load_board(str(project["board"]))
-    accelerator = Accelerator.from_dict(project["accelerator"])
+    Raises:
+        StorageError: one is missing or damaged, they are of different designs, or the design's timing fails; the
+            message names the member.
+    """
+    project, board = _read_project(contents)
+    digest, accelerator = project.hardware_sha256, project.accelerator
     design = f"engine_{digest[:8]}"
-    main = {kind: f"{design}.{kind}" for kind in ("bit", "hwh", "xsa")}
-    bit_path = folder / main["bit"]
-    bit, handoff = read_bit_file(bit_path), read_handoff(folder / main["hwh"])
-    if not (folder / main["xsa"]).is_file():
-        raise StorageError(f"{main['xsa']}: is missing")
+    names = {suffix: f"{design}.{suffix}" for suffix in MAIN}
+    bit_path = Path(names["bit"])
+    for name in contents:
+        if name.startswith("engine_") and name not in names.values():
+            raise StorageError(f"{name}: is of another design, the sources make {design}; build them again")
+    bit = parse_bit(_member(contents, names["bit"]), bit_path)
+    handoff = parse_handoff(_member(contents, names["hwh"]), Path(names["hwh"]))
+    _member(contents, names["xsa"])
     check_board(bit_path, bit, board)
     check_pair(bit_path, bit, handoff)
     if handoff.design != design or bit.user_id != int(digest[:8], 16):
         raise StorageError(f"{bit_path}: is of design {bit.design}, its sources make {design}; build them again")
     _check_blocks(handoff, board)
 
-    reports = folder / "reports"
-    _check_offsets(reports / "xconv_engine_hw.h")
-    synthesis = read_csynth(reports / "csynth.xml") if (reports / "csynth.xml").exists() else Synthesis()
-    cosim_report = reports / "conv_engine_cosim.rpt"
-    cosim = read_cosim(cosim_report) if cosim_report.exists() else CoSimulation()
+    _check_offsets(contents)
+    synthesis = _report(contents, "csynth.xml", parse_csynth, Synthesis())
+    cosim = _report(contents, "conv_engine_cosim.rpt", parse_cosim, CoSimulation())
     if cosim.passed is False:
-        raise StorageError(f"{cosim_report.name}: the RTL disagrees with the C++ on the test image")
-    implementation = read_implementation(reports / "implementation.txt")
-    timing = _check_timing(reports, implementation.timing)
-    export = read_export(reports / "export_impl.xml") if (reports / "export_impl.xml").exists() else Implementation()
-    engine = _utilisation(reports / "utilization_engine.rpt")
-    tools = read_values(folder / "tools.txt")
-    figures = compare(
-        accelerator,
-        board,
-        float(project["predicted"]["latency_ms"]) * accelerator.clock_mhz * 1e3,
-        handoff.clock_mhz,
-        synthesis,
-        cosim,
-        timing,
-        export.utilisation if engine == Utilisation() else engine,
-    )
-    bitstream = Bitstream(
+        raise StorageError("conv_engine_cosim.rpt: the RTL disagrees with the C++ on the test image")
+    timing = _check_timing(contents)
+    export = _report(contents, "export_impl.xml", parse_export, Implementation())
+    engine = _report(contents, "utilization_engine.rpt", parse_utilisation, Utilisation())
+    tools = _read_tools(contents)
+    with reading(SOURCES + RECORD, "emit and build again"):
+        figures = compare(
+            accelerator,
+            board,
+            project.predicted.latency_ms * accelerator.clock_mhz * 1e3,
+            handoff.clock_mhz,
+            synthesis,
+            cosim,
+            timing,
+            export.utilisation if engine == Utilisation() else engine,
+        )
+    return Bitstream(
         determined_by={"hardware_sha256": digest, **tools},
         board=board.name,
         part=board.part,
@@ -162,26 +146,46 @@ def _read_build(folder: Path) -> tuple[Bitstream, dict[str, str]]:
         accelerator=accelerator,
         tools=tools,
         timing=timing,
-        utilisation=_utilisation(reports / "utilization.rpt"),
+        utilisation=_report(contents, "utilization.rpt", parse_utilisation, Utilisation()),
         figures=figures,
     )
-    return bitstream, main
 
 
-def _read_project(sources: Path) -> dict[str, Any]:
-    """The project's record, whose sources must be what its digest says."""
-    try:
-        texts = {str(path.relative_to(sources)): path.read_text() for path in sources.rglob("*") if path.is_file()}
-        project = json.loads(texts["project.json"])
-        stated = texts[DIGEST_FILE].strip()
-        recorded = project["hardware_sha256"], project["board"], project["accelerator"], project["predicted"]
-    except KeyError as error:
-        raise StorageError(f"{_SOURCES}: {error.args[0]} is missing; name a results.tar of build.sh") from error
-    except (OSError, ValueError, TypeError) as error:
-        raise StorageError(f"{_SOURCES}: is corrupt ({error}); build again") from error
-    if not hardware_sha256(texts) == stated == recorded[0]:
-        raise StorageError(f"{_SOURCES}: a source was changed after it was emitted; emit and build again")
-    return dict(project)
+def _member(contents: Contents, name: str) -> bytes:
+    if name not in contents:
+        raise StorageError(f"{name}: is missing; name a results.tar of build.sh")
+    return contents[name]
+
+
+def _report(contents: Contents, name: str, parse: Callable[[bytes, str], T], without: T) -> T:
+    """What a report says, or ``without`` where the tools left none."""
+    content = contents.get(REPORTS + name)
+    return without if content is None else parse(content, name)
+
+
+def _read_project(contents: Contents) -> tuple[ProjectRecord, Board]:
+    """The project's record, whose sources must be what its digest says, and its board."""
+    record, stated = (_member(contents, SOURCES + name) for name in (RECORD, DIGEST_FILE))
+    with reading(SOURCES + RECORD, "emit and build again"):
+        project = parse_json(record, ProjectRecord, "project")
+        board = load_board(project.board)
+    with reading(SOURCES.rstrip("/"), "build again"):
+        texts = {
+            name.removeprefix(SOURCES): content.decode()
+            for name, content in contents.items()
+            if name.startswith(SOURCES)
+        }
+    if not hardware_sha256(texts).encode() == stated.strip() == project.hardware_sha256.encode():
+        raise StorageError(f"{SOURCES}: a source was changed after it was emitted; emit and build again")
+    return project, board
+
+
+def _read_tools(contents: Contents) -> dict[str, str]:
+    """Tool to version; both determine the hardware."""
+    tools = parse_values(_member(contents, "tools.txt"))
+    if tools.keys() != {"hls", "vivado"} or not all(re.fullmatch("[ -~]{1,60}", said) for said in tools.values()):
+        raise StorageError("tools.txt: must hold a version of hls and one of vivado; build again")
+    return tools
 
 
 def _check_blocks(handoff: Handoff, board: Board) -> None:
@@ -196,31 +200,31 @@ def _check_blocks(handoff: Handoff, board: Board) -> None:
             )
 
 
-def _check_offsets(header: Path) -> None:
+def _check_offsets(contents: Contents) -> None:
     """The register offsets in the header that HLS writes, where it is there, must be the table's."""
-    if not header.exists():
+    name = "xconv_engine_hw.h"
+    header = contents.get(REPORTS + name)
+    if header is None:
         return
-    found = re.findall(r"_CONTROL_ADDR_(\w+?)_DATA\s+(0x[0-9a-fA-F]+)", header.read_text(errors="replace"))
-    made = {name.lower(): int(offset, 16) for name, offset in found}
+    found = re.findall(r"_CONTROL_ADDR_(\w+?)_DATA\s+(0x[0-9a-fA-F]{1,16})", header.decode(errors="replace"))
+    made = {register.lower(): int(offset, 16) for register, offset in found}
     for register in registers.ENGINE:
         if register.name != "control" and made.get(register.name) != register.offset:
             raise StorageError(
-                f"{header.name}: register {register.name} must lie at {register.offset:#x}, "
+                f"{name}: register {register.name} must lie at {register.offset:#x}, "
                 f"this Vitis HLS put it at {made.get(register.name, -1):#x}"
             )
 
 
-def _check_timing(reports: Path, timing: Timing) -> Timing:
+def _check_timing(contents: Contents) -> Timing:
     """Slacks, which must be known and not negative; what the Tcl did not write is taken from the report."""
+    name = "implementation.txt"
+    timing = parse_implementation(_member(contents, REPORTS + name), name).timing
     if timing.wns_ns is None or timing.whs_ns is None:
-        timing = read_timing(reports / "timing.rpt")
-    for name, slack in (("setup", timing.wns_ns), ("hold", timing.whs_ns)):
+        timing = _report(contents, "timing.rpt", parse_timing, Timing())
+    for kind, slack in (("setup", timing.wns_ns), ("hold", timing.whs_ns)):
         if slack is None:
-            raise StorageError(f"{reports.name}: no {name} slack is reported; build again")
+            raise StorageError(f"{name}: no {kind} slack is reported; build again")
         if slack < 0:
-            raise StorageError(f"{reports.name}: {name} slack is {slack:g} ns; take a slower clock or a smaller array")
+            raise StorageError(f"{name}: {kind} slack is {slack:g} ns; take a slower clock or a smaller array")
     return timing
-
-
-def _utilisation(path: Path) -> Utilisation:
-    return read_utilisation(path) if path.exists() else Utilisation()

@@ -10,7 +10,6 @@ A folder appears whole, by one rename, or not at all; a second writer of the sam
 
 import errno
 import hashlib
-import json
 import os
 import re
 import shutil
@@ -23,12 +22,15 @@ from bitstreams.bit_file import check_board, read_bit_file
 from bitstreams.bitstream import NAME_DIGITS, Bitstream, Entry
 from bitstreams.handoff import check_pair, read_handoff
 from bitstreams.lock import exclusive
+from bitstreams.store_record import is_plain, parse_entry, record_text
 from hw_templates.atomic_file import write_bytes_atomically, write_text_atomically
 from hw_templates.board import load_board
-from hw_templates.errors import CodesignError, StorageError
+from hw_templates.errors import CodesignError, InvalidValueError, StorageError
+from hw_templates.json_records import reading
+from hw_templates.regular_file import read_regular
 
-FORMAT = 1
 RECORD = "build.json"
+_MOST_RECORD_BYTES = 16 << 20
 _UNFINISHED = ".incoming-"
 
 
@@ -55,16 +57,17 @@ class Store:
             The entry, and whether it is new; one that is there already stays as it is.
 
         Raises:
+            InvalidValueError: a path of ``others`` leads outside the entry, or to a file of the store's own.
             StorageError: the store cannot be written or the disk is full.
         """
         digest = bitstream.digest
-        contents = {f"{digest[:NAME_DIGITS]}.{suffix}": content for suffix, content in main.items()} | dict(others)
-        record = {
-            "format": FORMAT,
-            **bitstream.as_dict(),
-            "imported": datetime.now(UTC).isoformat(timespec="seconds"),
-            "files": {path: hashlib.sha256(content).hexdigest() for path, content in sorted(contents.items())},
-        }
+        contents = {f"{digest[:NAME_DIGITS]}.{suffix}": content for suffix, content in main.items()}
+        for path in others:
+            if not is_plain(path) or path == RECORD or path in contents:
+                raise InvalidValueError("file", path, "a path inside the entry, and none of the store's own files")
+        contents |= others
+        digests = {path: hashlib.sha256(content).hexdigest() for path, content in sorted(contents.items())}
+        record = record_text(bitstream, digests, datetime.now(UTC).isoformat(timespec="seconds"))
         with exclusive(self.folder / ".lock", "the store", wait=True):
             target = self.folder / digest
             if target.exists():
@@ -76,7 +79,7 @@ class Store:
             try:
                 for path, content in contents.items():
                     write_bytes_atomically(unfinished / path, content)
-                write_text_atomically(unfinished / RECORD, json.dumps(record, indent=2) + "\n")
+                write_text_atomically(unfinished / RECORD, record)
                 unfinished.chmod(0o755)
                 unfinished.rename(target)
             except OSError as error:
@@ -181,19 +184,8 @@ class Store:
 
     def _read(self, folder: Path) -> Entry:
         path = folder / RECORD
-        try:
-            record = json.loads(path.read_text())
-            if record["format"] != FORMAT:
-                raise StorageError(f"{path}: format {record['format']!r}, this version reads {FORMAT}")
-            files, imported = dict(record["files"]), str(record["imported"])
-            datetime.fromisoformat(imported)
-            return Entry(folder, Bitstream.from_dict(record), files, imported)
-        except OSError as error:
-            raise StorageError(f"{path}: cannot be read ({error.strerror or error}); import it again") from error
-        except (ValueError, KeyError, TypeError, AttributeError, CodesignError) as error:
-            if isinstance(error, StorageError):
-                raise
-            raise StorageError(f"{path}: is corrupt ({type(error).__name__}: {error}); import it again") from error
+        with reading(path, "import it again"):
+            return parse_entry(read_regular(path, _MOST_RECORD_BYTES), folder)
 
 
 def _age(entry: Entry) -> timedelta:

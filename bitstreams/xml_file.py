@@ -1,6 +1,5 @@
 """XML that other tools wrote, read without trusting it: no entities, no external references."""
 
-from pathlib import Path
 from xml.etree.ElementTree import Element, ParseError
 
 from defusedxml import DefusedXmlException
@@ -9,19 +8,20 @@ from defusedxml.ElementTree import fromstring
 from hw_templates.errors import StorageError
 
 
-def read_xml(path: Path, remedy: str) -> Element:
-    """The root element of a file.
+def parse_xml(content: bytes, source: object, remedy: str) -> Element:
+    """The root element of a file's content.
 
     Args:
+        content: of the file.
+        source: the file; the message begins with it.
         remedy: what to do about a corrupt file, in the error's words.
 
     Raises:
-        StorageError: it cannot be read, or is no XML.
+        StorageError: it is no XML, or holds entities.
     """
     try:
-        root: Element = fromstring(path.read_bytes())
-    except OSError as error:
-        raise StorageError(f"{path}: cannot be read ({error.strerror or error})") from error
+        root: Element = fromstring(content)
     except (ParseError, DefusedXmlException, ValueError, LookupError) as error:
-        raise StorageError(f"{path}: is corrupt ({error}); {remedy}") from error
+        reason = " ".join(str(error).split())[:200]
+        raise StorageError(f"{source}: is corrupt ({reason}); {remedy}") from error
     return root

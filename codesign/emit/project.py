@@ -4,9 +4,11 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from bitstreams.project_record import PROJECT_FORMAT, RECORD, Prediction, ProjectLayer, ProjectRecord
 from codesign.emit.integer_reference import run_integer
 from codesign.emit.program import Int8Array, compile_program, pack_map
 from codesign.emit.quantise import QuantisedNetwork
@@ -19,9 +21,6 @@ from hw_templates.atomic_file import write_bytes_atomically
 from hw_templates.board import Board
 from hw_templates.errors import InvalidValueError
 from hw_templates.render import DIGEST_FILE, render
-
-PROJECT_FORMAT = 1
-RECORD = "project.json"
 
 
 @dataclass(frozen=True)
@@ -44,7 +43,7 @@ class Design:
         return tuple(layer.placement for layer in self.estimate.layers)
 
 
-def project_files(design: Design, images: Int8Array, origin: dict[str, object]) -> dict[str, bytes]:
+def project_files(design: Design, images: Int8Array, origin: dict[str, Any]) -> dict[str, bytes]:
     """{path: content} of the whole project; equal arguments give equal bytes.
 
     Args:
@@ -74,24 +73,22 @@ def project_files(design: Design, images: Int8Array, origin: dict[str, object]) 
         "weights/trips.bin": trips.tobytes(),
         "weights/program.txt": layout.encode(),
     }
-    record = {
-        "format": PROJECT_FORMAT,
-        "board": design.board.name,
-        "part": design.board.part,
-        "accelerator": design.accelerator.as_dict(),
-        "hardware_sha256": hardware[DIGEST_FILE].strip(),
-        "program_sha256": _digest(binary),
-        "images": len(images),
-        "input_scale": design.network.input_scale,
-        "output_scale": design.network.output_scale,
-        "predicted": {name: getattr(design.estimate, name) for name in ("latency_ms", "start_ms", "energy_mj")},
-        "layers": [
-            {"name": layer.name, "mapping": asdict(layer.mapping), "compute_cycles": layer.compute_cycles}
-            for layer in design.estimate.layers
-        ],
-        "origin": origin,
-    }
-    texts = {**hardware, RECORD: json.dumps(record, indent=2) + "\n", "README.md": _readme(design, len(images))}
+    estimate = design.estimate
+    record = ProjectRecord(
+        format=PROJECT_FORMAT,
+        board=design.board.name,
+        part=design.board.part,
+        accelerator=design.accelerator,
+        hardware_sha256=hardware[DIGEST_FILE].strip(),
+        program_sha256=_digest(binary),
+        images=len(images),
+        input_scale=design.network.input_scale,
+        output_scale=design.network.output_scale,
+        predicted=Prediction(estimate.latency_ms, estimate.start_ms, estimate.energy_mj),
+        layers=tuple(ProjectLayer(layer.name, layer.mapping, layer.compute_cycles) for layer in estimate.layers),
+        origin=origin,
+    )
+    texts = {**hardware, RECORD: json.dumps(asdict(record), indent=2) + "\n", "README.md": _readme(design, len(images))}
     return {**{path: text.encode() for path, text in texts.items()}, **binary}
 
 

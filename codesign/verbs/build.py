@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from bitstreams.build import build_bitstream, bundle
+from bitstreams.project_record import RECORD
 from bitstreams.results import import_results
-from codesign.emit.project import RECORD
 from codesign.progress import Progress
 from codesign.run import Run, claiming, read_json, write_json
 from codesign.verbs.bitstreams import describe, figure_lines, open_store

@@ -11,8 +11,8 @@ import numpy as np
 
 from bitstreams.bench import Bench, Measured
 from bitstreams.driver import Engine, EngineTimeoutError, Hardware
+from bitstreams.project_record import RECORD
 from bitstreams.session import ConnectionLostError
-from codesign.emit.project import RECORD
 from codesign.emit.random_program import RandomProgram, random_program
 from codesign.progress import Progress
 from codesign.report.left_out import run_label

@@ -2,8 +2,8 @@
 
 from dataclasses import asdict
 
+from bitstreams.project_record import RECORD
 from bitstreams.toolchain import run_csim
-from codesign.emit.project import RECORD
 from codesign.progress import Progress
 from codesign.run import Run, claiming, read_json, write_json, wrong_content
 

@@ -17,9 +17,9 @@ import numpy.typing as npt
 from bitstreams.descriptors import descriptor_layer, descriptor_placements
 from bitstreams.driver import REPEATS, Engine, Hardware, Timing
 from bitstreams.power import INTERVAL_S, Energy, PowerLog, energy_of, hwmon_reader, read_meter
+from bitstreams.project_record import RECORD
 from bitstreams.runner_session import RunnerSession
 from bitstreams.session import Session
-from codesign.emit.project import RECORD
 from codesign.progress import Progress
 from codesign.run import Run, claiming, read_json, write_json, wrong_content
 from codesign.supernet.data import Split

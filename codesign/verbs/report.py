@@ -7,7 +7,7 @@ from itertools import accumulate
 import numpy as np
 from matplotlib.figure import Figure
 
-from codesign.emit.project import RECORD
+from bitstreams.project_record import RECORD
 from codesign.progress import Progress
 from codesign.report.figures import (
     Point,

@@ -1,10 +1,11 @@
 from pathlib import Path
 
 import pytest
+from mutations import drive, mutated_text
 from vendor_files import bit_file, handoff
 
 from bitstreams.bit_file import read_bit_file
-from bitstreams.handoff import check_pair, read_handoff
+from bitstreams.handoff import check_pair, parse_handoff, read_handoff
 from hw_templates.errors import StorageError
 
 FIXTURES = Path(__file__).parents[3] / "shared/fixtures/pynq_z2_ad08"
@@ -47,11 +48,29 @@ def test_blocks_addresses_and_the_real_clock_are_read(tmp_path: Path) -> None:
         (b"<project/>", "is no hardware hand-off"),
         (b'<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>', "is corrupt"),
         (HANDOFF.replace(b"0xA0010000", b"nowhere"), "an address is 'nowhere'"),
+        (HANDOFF.replace(b'NAME="engine_', b'NAME="a&#10;engine_'), "SYSTEMINFO holds what is no text"),
     ],
 )
 def test_what_is_no_hand_off_is_refused(tmp_path: Path, content: bytes, message: str) -> None:
     with pytest.raises(StorageError, match=message):
         read_handoff(written(tmp_path, content))
+
+
+def test_any_spoilt_hand_off_is_read_or_refused_in_one_line() -> None:
+    def read(content: bytes) -> None:
+        found = parse_handoff(content, Path("design.hwh"))
+        assert found.clock_mhz is None or found.clock_mhz > 0
+
+    accepted, refused = drive(read, mutated_text(HANDOFF.decode(), 2_500))
+    assert accepted > 300
+    assert refused > 300
+
+
+@pytest.mark.parametrize("clock", ["0", "-1", "1e8", "²", "9" * 5_000, ""])
+def test_a_clock_that_is_no_number_is_unknown(tmp_path: Path, clock: str) -> None:
+    content = HANDOFF.decode().replace('CLKFREQUENCY="299997009"', f'CLKFREQUENCY="{clock}"').encode()
+    assert content != HANDOFF
+    assert read_handoff(written(tmp_path, content)).clock_mhz is None
 
 
 def test_missing_sections_are_survived(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from mutations import drive, mutated_text
 from vendor_tcl import run_script, write_rendered
 
 from bitstreams.reports import (
@@ -12,12 +13,12 @@ from bitstreams.reports import (
     Timing,
     Utilisation,
     number,
-    read_cosim,
-    read_csynth,
-    read_export,
-    read_implementation,
-    read_timing,
-    read_utilisation,
+    parse_cosim,
+    parse_csynth,
+    parse_export,
+    parse_implementation,
+    parse_timing,
+    parse_utilisation,
 )
 from hw_templates.accelerator import Accelerator
 from hw_templates.board import load_board
@@ -128,14 +129,12 @@ UTILISATION_US = """
 """
 
 
-def written(folder: Path, content: str) -> Path:
-    path = folder / "report"
-    path.write_text(content)
-    return path
+def content(text: str) -> tuple[bytes, str]:
+    return text.encode(), "report"
 
 
-def test_csynth(tmp_path: Path) -> None:
-    assert read_csynth(written(tmp_path, CSYNTH)) == Synthesis(
+def test_csynth() -> None:
+    assert parse_csynth(*content(CSYNTH)) == Synthesis(
         tool_version="2023.2",
         part="xc7z020-clg400-1",
         target_clock_ns=8.0,
@@ -145,17 +144,17 @@ def test_csynth(tmp_path: Path) -> None:
     )
 
 
-def test_csynth_of_other_versions_and_without_sections(tmp_path: Path) -> None:
+def test_csynth_of_other_versions_and_without_sections() -> None:
     # 2020.1 and before write DSP48E; a device without UltraRAM may have no such field.
     older = CSYNTH.replace("<DSP>150</DSP>", "<DSP48E>150</DSP48E>").replace("<URAM>0</URAM>", "")
-    assert read_csynth(written(tmp_path, older)).utilisation == Utilisation(150, 120, None, 38512, 40321)
+    assert parse_csynth(*content(older)).utilisation == Utilisation(150, 120, None, 38512, 40321)
     known = CSYNTH.replace("<Worst-caseLatency>undef", "<Worst-caseLatency>1026")
-    assert read_csynth(written(tmp_path, known)).latency_cycles == 1026
-    assert read_csynth(written(tmp_path, CSYNTH.replace("undef", "?"))).latency_cycles is None
-    assert read_csynth(written(tmp_path, "<profile/>")) == Synthesis()
+    assert parse_csynth(*content(known)).latency_cycles == 1026
+    assert parse_csynth(*content(CSYNTH.replace("undef", "?"))).latency_cycles is None
+    assert parse_csynth(*content("<profile/>")) == Synthesis()
 
 
-def test_export(tmp_path: Path) -> None:
+def test_export() -> None:
     expected = Implementation(
         tool_version="2024.2",
         part="xc7z020-clg400-1",
@@ -163,36 +162,36 @@ def test_export(tmp_path: Path) -> None:
         achieved_clock_ns=7.412,
         utilisation=Utilisation(dsp=148, bram_18k=118, uram=0, lut=30111, ff=39000),
     )
-    assert read_export(written(tmp_path, EXPORT)) == expected
+    assert parse_export(*content(EXPORT)) == expected
     slack = EXPORT.replace("WNS_FINAL", "SLACK_FINAL").replace("AchievedClockPeriod", "CP_FINAL")
-    assert read_export(written(tmp_path, slack)) == expected
-    assert read_export(written(tmp_path, "<profile><TimingReport/></profile>")) == Implementation()
+    assert parse_export(*content(slack)) == expected
+    assert parse_export(*content("<profile><TimingReport/></profile>")) == Implementation()
 
 
 def test_cosim(tmp_path: Path) -> None:
-    assert read_cosim(written(tmp_path, COSIM)) == CoSimulation(passed=True, latency_cycles=12345)
-    assert read_cosim(written(tmp_path, COSIM_2020)) == CoSimulation(passed=False, latency_cycles=None)
-    assert read_cosim(written(tmp_path, "nothing\n")) == CoSimulation()
+    assert parse_cosim(*content(COSIM)) == CoSimulation(passed=True, latency_cycles=12345)
+    assert parse_cosim(*content(COSIM_2020)) == CoSimulation(passed=False, latency_cycles=None)
+    assert parse_cosim(*content("nothing\n")) == CoSimulation()
 
 
 def test_timing(tmp_path: Path) -> None:
-    assert read_timing(written(tmp_path, TIMING)) == Timing(-0.31, -4.5, 0.01, 0.0)
+    assert parse_timing(*content(TIMING)) == Timing(-0.31, -4.5, 0.01, 0.0)
     unknown = TIMING.replace("     -0.310       -4.500", "         NA           NA")
-    assert read_timing(written(tmp_path, unknown)) == Timing(None, None, 0.01, 0.0)
-    assert read_timing(written(tmp_path, TIMING[: TIMING.index("    -------")])) == Timing()
+    assert parse_timing(*content(unknown)) == Timing(None, None, 0.01, 0.0)
+    assert parse_timing(*content(TIMING[: TIMING.index("    -------")])) == Timing()
 
 
 def test_utilisation(tmp_path: Path) -> None:
-    assert read_utilisation(written(tmp_path, UTILISATION_7)) == Utilisation(148, 119, None, 30111, 39000)
-    assert read_utilisation(written(tmp_path, UTILISATION_US)) == Utilisation(900, 240, 16, 70111, 99000)
-    assert read_utilisation(written(tmp_path, "| Slice LUTs | ? | 0 |\n")) == Utilisation()
+    assert parse_utilisation(*content(UTILISATION_7)) == Utilisation(148, 119, None, 30111, 39000)
+    assert parse_utilisation(*content(UTILISATION_US)) == Utilisation(900, 240, 16, 70111, 99000)
+    assert parse_utilisation(*content("| Slice LUTs | ? | 0 |\n")) == Utilisation()
 
 
 def test_what_the_tcl_writes_is_read_back(tmp_path: Path) -> None:
     write_rendered(render(Accelerator(16, 8, 3, 2, 16, 8, 4, 64, 125, 4), load_board("zcu104")), tmp_path)
     (tmp_path / "build/hls/solution/impl/ip").mkdir(parents=True)
     run_script(tmp_path, "tcl/bitstream.tcl", WNS="-0.5")
-    found = read_implementation(tmp_path / "build/results/reports/implementation.txt")
+    found = parse_implementation((tmp_path / "build/results/reports/implementation.txt").read_bytes(), "report")
     assert (found.tool_version, found.part) == ("2023.2", "xczu7ev-ffvc1156-2-e")
     assert found.timing == Timing(-0.5, 0.0, 0.021, 0.0)
 
@@ -202,14 +201,48 @@ def test_every_way_of_saying_nothing_is_none(text: str | None) -> None:
     assert number(text) is None
 
 
-@pytest.mark.parametrize("read", [read_csynth, read_export])
-@pytest.mark.parametrize("content", ["", "<profile>", '<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>'])
-def test_what_is_no_xml_is_refused_with_its_name(tmp_path: Path, read, content: str) -> None:
+@pytest.mark.parametrize("parse", [parse_csynth, parse_export])
+@pytest.mark.parametrize("text", ["", "<profile>", '<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>'])
+def test_what_is_no_xml_is_refused_with_its_name(parse, text: str) -> None:
     with pytest.raises(StorageError, match="report: is corrupt"):
-        read(written(tmp_path, content))
+        parse(*content(text))
 
 
-@pytest.mark.parametrize("read", [read_csynth, read_export, read_cosim, read_timing, read_utilisation])
-def test_a_missing_report_is_named(tmp_path: Path, read) -> None:
-    with pytest.raises(StorageError, match="gone: cannot be read"):
-        read(tmp_path / "gone")
+IMPLEMENTATION = "vivado v2023.2\npart xczu7ev-ffvc1156-2-e\nwns_ns 0.125\ntns_ns 0.0\nwhs_ns 0.021\nths_ns 0.0\n"
+
+
+@pytest.mark.parametrize(
+    ("parse", "text", "field"),
+    [
+        (parse_csynth, CSYNTH.replace("<DSP>150", "<DSP>1e999"), "utilisation.dsp: must be a finite number, 0 or more"),
+        (parse_csynth, CSYNTH.replace("38,512", "-1"), r"utilisation.lut: .*, got -1.0"),
+        (parse_csynth, CSYNTH.replace("5.84", "-5.84"), "synthesis.estimated_clock_ns"),
+        (parse_csynth, CSYNTH.replace("undef", "9" * 400), "synthesis.latency_cycles"),
+        (parse_export, EXPORT.replace("0.588", "1e999"), "timing.wns_ns: must be a finite number, got inf"),
+        (parse_export, EXPORT.replace("7.412", "-7.412"), "implementation.achieved_clock_ns"),
+        (parse_cosim, COSIM.replace("12345", "-12345"), "cosimulation.latency_cycles"),
+        (parse_timing, TIMING.replace("-0.310", "1e999 "), "timing.wns_ns"),
+        (parse_utilisation, UTILISATION_7.replace("30111", "-30111"), "utilisation.lut"),
+        (parse_implementation, IMPLEMENTATION.replace("0.021", "1e999"), "timing.whs_ns"),
+    ],
+)
+def test_a_number_that_cannot_be_is_refused_with_its_field(parse, text: str, field: str) -> None:
+    with pytest.raises(StorageError, match=f"^report: {field}.*; run the build again$"):
+        parse(*content(text))
+
+
+@pytest.mark.parametrize(
+    ("parse", "text"),
+    [
+        (parse_csynth, CSYNTH),
+        (parse_export, EXPORT),
+        (parse_cosim, COSIM),
+        (parse_timing, TIMING),
+        (parse_utilisation, UTILISATION_7),
+        (parse_implementation, IMPLEMENTATION),
+    ],
+)
+def test_any_spoilt_report_is_read_or_refused_in_one_line(parse, text: str) -> None:
+    accepted, refused = drive(lambda spoilt: parse(spoilt, "report"), mutated_text(text, 2_000))
+    assert accepted > 100
+    assert refused > 5

@@ -1,17 +1,22 @@
 """Results of a build, whole and spoilt in every way, on their way into a store."""
 
+import hashlib
 import io
 import json
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fake_vendor import FakeVendor
+from mutations import drive, mutated_bytes, mutated_json
 from vendor_files import bit_file, handoff
 
+from bitstreams.archive import read_members
+from bitstreams.bitstream import Bitstream
 from bitstreams.build import build_bitstream
-from bitstreams.results import import_files, import_results
+from bitstreams.results import check_build, import_files, import_results
 from bitstreams.store import Store
 from cost_models.resources import estimate_resources
 from hw_templates.board import load_board
@@ -114,6 +119,27 @@ def truncated(ending: str) -> Callable[[dict[str, bytes]], None]:
     return spoil
 
 
+def changed(change: Callable[[dict[str, Any]], None]) -> Callable[[dict[str, bytes]], None]:
+    def spoil(contents: dict[str, bytes]) -> None:
+        record = json.loads(contents["hardware/project.json"])
+        change(record)
+        contents["hardware/project.json"] = json.dumps(record).encode()
+
+    return spoil
+
+
+def recording(name: str, value: object) -> Callable[[dict[str, bytes]], None]:
+    return changed(lambda record: record.update({name: value}))
+
+
+def predicting(values: dict[str, object]) -> Callable[[dict[str, bytes]], None]:
+    return changed(lambda record: record["predicted"].update(values))
+
+
+def with_file(name: str, content: bytes) -> Callable[[dict[str, bytes]], None]:
+    return lambda contents: contents.update({name: content})
+
+
 def other_bit(contents: dict[str, bytes]) -> None:
     (path,) = [path for path in contents if path.endswith(".bit")]
     contents[path] = bit_file("engine_cafecafe", ZCU104.part, 0xCAFECAFE)
@@ -132,16 +158,16 @@ def other_user_id(contents: dict[str, bytes]) -> None:
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (without(".bit"), r"\.bit: cannot be read"),
-        (without(".hwh"), r"\.hwh: cannot be read"),
+        (without(".bit"), r"\.bit: is missing"),
+        (without(".hwh"), r"\.hwh: is missing"),
         (without(".xsa"), r"\.xsa: is missing"),
-        (without("project.json"), r"hardware: project\.json is missing"),
-        (without("hardware.sha256"), r"hardware: hardware\.sha256 is missing"),
-        (without("implementation.txt"), r"implementation\.txt: cannot be read"),
-        (without("tools.txt"), r"tools\.txt: cannot be read"),
+        (without("project.json"), r"hardware/project\.json: is missing"),
+        (without("hardware.sha256"), r"hardware/hardware\.sha256: is missing"),
+        (without("implementation.txt"), r"implementation\.txt: is missing"),
+        (without("tools.txt"), r"tools\.txt: is missing"),
         (truncated(".bit"), r"\.bit: is truncated"),
         (truncated(".hwh"), r"\.hwh: is corrupt"),
-        (truncated("project.json"), r"hardware: is corrupt"),
+        (truncated("project.json"), r"hardware/project\.json: project: must be sound JSON"),
         (other_bit, r"is of design engine_cafecafe_wrapper, the hand-off beside it"),
         (other_part, r"is for part 7z020clg400, zcu104 has xczu7ev"),
         (other_user_id, r"its sources make engine_"),
@@ -159,6 +185,26 @@ def other_user_id(contents: dict[str, bytes]) -> None:
         (replaced("implementation.txt", b"whs_ns 0.021", b"whs_ns -0.021"), r"hold slack is -0\.021 ns"),
         (replaced("implementation.txt", b"wns_ns 0.125", b"wns_ns ?"), r"no setup slack is reported"),
         (replaced("conv_engine_cosim.rpt", b"Pass", b"Fail"), "the RTL disagrees with the C"),
+        (replaced("implementation.txt", b"wns_ns 0.125", b"wns_ns 1e999"), r"timing\.wns_ns: must be a finite number"),
+        (replaced("csynth.xml", b"<DSP>140", b"<DSP>-140"), r"csynth\.xml: utilisation\.dsp: must be a finite number"),
+        (predicting({"latency_ms": -1.0}), r"predicted\.latency_ms: must be a finite number, above zero, got -1\.0"),
+        (predicting({"latency_ms": 0.0}), r"predicted\.latency_ms"),
+        (predicting({"latency_ms": 10**400}), r"project\.json: project"),
+        (predicting({"latency_ms": "1"}), r"project\.predicted\.latency_ms: must be float, got str"),
+        (predicting({"energy_mj": -1.0}), r"predicted\.energy_mj"),
+        *(
+            (recording("predicted", value), r"project\.json: project\.predicted")
+            for value in ({}, "x", None, [], 10**400, True)
+        ),
+        (recording("board", "../pynq-z2"), r"project\.json: board: must be one of"),
+        (recording("format", 2), r"project\.format: must be 1"),
+        (with_file("tools.txt", b"hls 1\nvivado 2\nhardware_sha256 cafe\n"), "tools.txt: must hold a version of hls"),
+        (with_file("tools.txt", b"hls a\x1b[31m\nvivado 2\n"), "tools.txt: must hold a version of hls"),
+        (with_file("engine_cafecafe.bit", b"x"), "engine_cafecafe.bit: is of another design"),
+        (with_file("build.json", b"{}"), "holds 'build.json', which no build leaves"),
+        (with_file("0123456789abcdef.bit", b"x"), "holds '0123456789abcdef.bit', which no build leaves"),
+        (with_file("././/tools.txt", b"x"), "holds '././/tools.txt', which no build leaves"),
+        (with_file("reports/other.rpt", b"x"), "holds 'reports/other.rpt', which no build leaves"),
     ],
 )
 def test_spoilt_results_are_refused_and_leave_nothing(
@@ -182,33 +228,72 @@ def test_reports_that_may_be_missing_are_survived(archive: Path, store: Store, t
     assert len(entry.bitstream.figures) == 7
 
 
-@pytest.mark.parametrize("name", ["../escaped", "/tmp/escaped", "a/../../escaped"])
-def test_an_archive_that_reaches_outside_is_refused(tmp_path: Path, store: Store, name: str) -> None:
-    with pytest.raises(StorageError, match="which no build leaves"):
-        import_results(store, packed({name: b"x"}, tmp_path / "bad.tar"))
-    assert not (tmp_path / "escaped").exists()
+def test_what_is_stored_are_the_bytes_that_were_checked(archive: Path, store: Store) -> None:
+    contents = members(archive)
+    entry, _ = import_results(store, archive)
+    stored = {
+        str(path.relative_to(entry.folder)): path.read_bytes() for path in entry.folder.rglob("*") if path.is_file()
+    }
+    del stored["build.json"]
+    design = entry.bitstream.design
+    expected = {name.replace(design, entry.digest[:16]): content for name, content in contents.items()}
+    assert stored == expected
+    assert entry.files == {name: hashlib.sha256(content).hexdigest() for name, content in expected.items()}
 
 
-def test_links_are_refused(tmp_path: Path, store: Store) -> None:
-    path = tmp_path / "bad.tar"
-    with tarfile.open(path, "w") as tar:
-        member = tarfile.TarInfo("hardware")
-        member.type, member.linkname = tarfile.SYMTYPE, "/etc"
-        tar.addfile(member)
-    with pytest.raises(StorageError, match="which no build leaves"):
-        import_results(store, path)
+def test_an_archive_that_changes_after_it_was_read_changes_nothing(
+    archive: Path, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "results.tar"
+    path.write_bytes(archive.read_bytes())
+
+    def check(contents: dict[str, bytes]) -> Bitstream:
+        path.write_bytes(b"other")
+        return check_build(contents)
+
+    monkeypatch.setattr("bitstreams.results.check_build", check)
+    entry, _ = import_results(store, path)
+    assert store.verify(entry) == []
 
 
-def test_damaged_archives_are_named(archive: Path, tmp_path: Path, store: Store) -> None:
-    path = tmp_path / "half.tar"
-    path.write_bytes(archive.read_bytes()[:70_000])
-    with pytest.raises(StorageError, match=r"half\.tar"):
-        import_results(store, path)
-    path.write_bytes(b"no tar")
-    with pytest.raises(StorageError, match=r"half\.tar: is damaged"):
-        import_results(store, path)
-    with pytest.raises(StorageError, match=r"gone\.tar: cannot be unpacked \(No such file"):
-        import_results(store, tmp_path / "gone.tar")
+def test_files_that_change_after_they_were_read_change_nothing(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bit, hwh = tmp_path / "a.bit", tmp_path / "a.hwh"
+    bit.write_bytes(bit_file("design_1", "7z020clg400"))
+    hwh.write_bytes(handoff("design_1", "7z020", "clg400", "processing_system7", 100_000_000, {}))
+
+    def check(*arguments: object) -> None:
+        bit.write_bytes(b"other")
+        hwh.write_bytes(b"other")
+
+    monkeypatch.setattr("bitstreams.results.check_pair", check)
+    entry, _ = import_files(store, bit, hwh, load_board("pynq-z2"))
+    assert store.verify(entry) == []
+
+
+def test_any_spoilt_project_record_is_read_or_refused_in_one_line(archive: Path) -> None:
+    contents = members(archive)
+    record = json.loads(contents["hardware/project.json"])
+    del record["layers"][1:]
+
+    def read(content: bytes) -> None:
+        check_build({**contents, "hardware/project.json": content})
+
+    accepted, refused = drive(read, mutated_json(record, 2_000))
+    assert accepted > 50
+    assert refused > 1_000
+
+
+def test_any_spoilt_archive_is_read_or_refused_in_one_line(archive: Path) -> None:
+    content = archive.read_bytes()
+
+    def read(spoilt: bytes) -> None:
+        check_build(dict(read_members(io.BytesIO(spoilt))))
+
+    accepted, refused = drive(read, mutated_bytes(content, 2_000))
+    assert accepted > 10
+    assert refused > 1_500
 
 
 @pytest.mark.skipif(not FIXTURES.exists(), reason="the real bitstream is not at ../shared/fixtures")
