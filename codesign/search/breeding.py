@@ -80,7 +80,7 @@ def breed_subnets(
         return unique_rows(np.concatenate([ends, space.sample_genes(rng, count)]))[:count]
     immigrants = max(1, round(plan.immigrants * count))
     parents = _pick_parents(rng, archive, 2 * count)
-    sizes = np.array([len(choices) for _, choices in space.genes])
+    sizes = space.gene_sizes
     genes = parents[:, : joint.gene_count]
     # Genes of absent blocks say nothing: random ones keep crossover from favouring choice 0.
     free = ~joint.present(parents)[:, : joint.gene_count]
@@ -134,7 +134,7 @@ def promising_accelerators(
     wanted = plan.new_accelerators if len(archive) else plan.first_accelerators
     many = {name: plan.screened * getattr(plan, name) for name in ("new_accelerators", "first_accelerators")}
     fitting, misfits = breed_accelerators(pricer, archive, rng, replace(plan, **many))
-    if plan.screened == 1:
+    if plan.screened == 1 or not len(fitting):
         return fitting, misfits
     if len(archive):
         subnets = _pick_parents(rng, archive, _SCREENING_SUBNETS)[:, : pricer.joint.gene_count]

@@ -104,13 +104,12 @@ def best_subnet_within(
             f"latency_ms: no subnet of {space.name} within {max_latency_ms:g} ms on this accelerator; "
             f"the least seen takes {population.nearest_ms:.4g} ms"
         )
-    sizes = np.array([len(choices) for _, choices in space.genes])
     generations = max(1, 4 * candidates // _CHILDREN)
     for _ in range(generations):
         if population.candidates >= candidates:
             break
         parents = population.genes[rng.integers(len(population.genes), size=2 * _CHILDREN)]
-        population.add(space.canonical(breed(parents, sizes, rng, _MUTATION_RATE)))
+        population.add(space.canonical(breed(parents, space.gene_sizes, rng, _MUTATION_RATE)))
     return SpecialisedSubnet(
         population.genes[0], float(population.accuracy[0]), float(population.latency_ms[0]), population.candidates
     )

@@ -36,7 +36,8 @@ def features(space: Space, genes: Genes) -> FloatArray:
         (genes[:, column, None] == np.arange(len(choices))) & relevant[:, column, None]
         for column, (_, choices) in enumerate(space.genes)
     ]
-    codes: FloatArray = np.concatenate(columns, axis=1).astype(np.float64)
+    # A space of one subnet has no genes.
+    codes: FloatArray = np.concatenate([np.empty((len(genes), 0)), *columns], axis=1)
     return codes
 
 

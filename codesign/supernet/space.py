@@ -120,6 +120,11 @@ class Space(ABC):
         return tuple((name, choices) for name, choices in self.choices.items() if len(choices) > 1)
 
     @cached_property
+    def gene_sizes(self) -> Genes:
+        """[G] how many choices each gene has; a space of one subnet has no genes."""
+        return np.array([len(choices) for _, choices in self.genes], dtype=np.int64)
+
+    @cached_property
     def columns(self) -> dict[str, int]:
         """Name of a gene to its column in a genotype."""
         return {name: column for column, (name, _) in enumerate(self.genes)}
@@ -196,8 +201,7 @@ class Space(ABC):
         """
         if rows.ndim != 2 or rows.shape[1] != len(self.genes):
             raise InvalidValueError("genes", rows.shape, f"of shape (n, {len(self.genes)}) for space {self.name}")
-        limits = np.array([len(choices) for _, choices in self.genes])
-        wrong = (rows < 0) | (rows >= limits)
+        wrong = (rows < 0) | (rows >= self.gene_sizes)
         if wrong.any():
             row, column = np.argwhere(wrong)[0]
             name, choices = self.genes[column]
@@ -259,7 +263,7 @@ class Space(ABC):
 
         ``open_choices`` are as in :meth:`lowest_genes`.
         """
-        largest = np.array([len(choices) - 1 for _, choices in self.genes], dtype=np.int64)
+        largest = self.gene_sizes - 1
         lowest = self.lowest_genes(open_choices=open_choices)
         rows = rng.integers(lowest, largest + 1, size=(count, len(largest)))
         fixed = np.array([kind_of(name) not in elastic for name, _ in self.genes], dtype=bool)
@@ -271,7 +275,7 @@ class Space(ABC):
 
     def largest(self) -> Subnet:
         """The full net at the highest resolution."""
-        return self.decode(np.array([len(choices) - 1 for _, choices in self.genes], dtype=np.int64))
+        return self.decode(self.gene_sizes - 1)
 
     def smallest(self) -> Subnet:
         """The least of every choice, at the lowest resolution."""

@@ -64,14 +64,18 @@ class Quality:
 
 @dataclass(frozen=True)
 class Results:
-    """Everything the page is made of; fronts are [n, 3] as in :mod:`codesign.search.pareto`."""
+    """Everything the page is made of.
+
+    Fronts are [n, 3] as in :mod:`codesign.search.pareto`; the quality is that of the run's predictor, None where the
+    search took accuracies from elsewhere.
+    """
 
     searched: Searched
     trained: Trained
     fronts: dict[str, FloatArray]
     hypervolumes: dict[str, float]
     measured_front: FloatArray
-    quality: Quality
+    quality: Quality | None
     winner: Verified
     workload: Workload
     estimate: Estimate
@@ -132,7 +136,7 @@ def _read(run: Run) -> Results:
         fronts=methods,
         hypervolumes=volumes,
         measured_front=measured_front,
-        quality=_read_quality(run),
+        quality=_read_quality(run) if searched.accuracies.source == "predictor" else None,
         winner=winner,
         workload=workload,
         estimate=price(workload, winner.accelerator, searched.board, searched.task.coefficients),
@@ -180,7 +184,7 @@ def _pictures(results: Results) -> dict[str, Figure]:
     used = estimate_resources(winner.accelerator, board)
     phases = checkpoint.schedule.phases
     starts = accumulate((int(phase.length) for phase in phases[:-1]), initial=1)
-    return {
+    pictures = {
         "front.png": front_figure(
             results.fronts,
             results.measured_front,
@@ -195,8 +199,10 @@ def _pictures(results: Results) -> dict[str, Figure]:
         "training.png": training_figure(
             checkpoint.losses, [(phase.name, start) for phase, start in zip(phases, starts, strict=True)]
         ),
-        "predictor.png": predictor_figure(quality.measured, quality.predicted, quality.kendall_tau),
     }
+    if quality is not None:
+        pictures["predictor.png"] = predictor_figure(quality.measured, quality.predicted, quality.kendall_tau)
+    return pictures
 
 
 def _facts(results: Results) -> list[Fact]:
@@ -214,11 +220,12 @@ def _facts(results: Results) -> list[Fact]:
 
 def _sections(results: Results) -> list[Section]:
     volumes, a = results.hypervolumes, results.winner.accelerator
-    return [
+    known = "measured" if results.searched.accuracies.source == "measured" else "predicted"
+    sections = [
         Section(
             "Pareto front",
             "Pairs that no other pair of the same search beats in accuracy, latency and energy at once; lines join the "
-            "best accuracy at each cost. All methods priced equally many pairs with predicted accuracies; the winner "
+            f"best accuracy at each cost. All methods priced equally many pairs with {known} accuracies; the winner "
             "is chosen among the joint search's pairs once these are measured. Hypervolume below the worst value "
             "that any front has: " + ", ".join(f"{name} {volume:.4f}" for name, volume in volumes.items()) + ".",
             "front.png",
@@ -244,12 +251,11 @@ def _sections(results: Results) -> list[Section]:
             "the later phases includes the distillation, so it starts anew there.",
             "training.png",
         ),
-        Section(
-            "Accuracy predictor",
-            f"Fitted on measured subnets, compared on those left out ({results.quality.samples} in all).",
-            "predictor.png",
-        ),
     ]
+    if results.quality is not None:
+        text = f"Fitted on measured subnets, compared on those left out ({results.quality.samples} in all)."
+        sections.append(Section("Accuracy predictor", text, "predictor.png"))
+    return sections
 
 
 def _kept_maps(results: Results) -> str:

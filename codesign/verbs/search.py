@@ -71,9 +71,13 @@ def _baseline_fronts(run: Run, searched: Searched, pairs: int, progress: Progres
 
 
 def _write_fronts(run: Run, searched: Searched, fronts: dict[str, FloatArray], progress: Progress) -> None:
-    """Record the fronts and their hypervolumes below the worst value that any of them has."""
+    """Record the fronts and their hypervolumes below the worst value that any of them has.
+
+    Where all accuracies are the same, as those of one subnet are, the volume is that of latency and energy.
+    """
     union = np.concatenate(list(fronts.values()))
-    reference = ReferencePoint(float(union[:, 0].min()), float(union[:, 1].max()), float(union[:, 2].max()))
+    accuracy, latency_ms, energy_mj = float(union[:, 0].min()), float(union[:, 1].max()), float(union[:, 2].max())
+    reference = ReferencePoint(accuracy if union[:, 0].max() > accuracy else 0.0, latency_ms, energy_mj)
     volumes = {name: reference.hypervolume(values) for name, values in fronts.items()}
     write_json(
         run.fronts,

@@ -3,8 +3,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from codesign.search.baselines import random_front, sequential_front
 from codesign.search.evolution import RoundKey, evolve, price_pairs, run_round
+from codesign.search.joint_space import JointSpace
 from codesign.search.pareto import nondominated
+from codesign.search.pricing import PairPricer
+from codesign.search.subnet_search import best_subnet_within
+from codesign.supernet.lowering import lower
+from cost_models.coefficients import load_coefficients
 
 
 def test_a_round_keeps_exactly_the_best_of_old_and_new(pricer, oracle, archive, plan):
@@ -38,3 +44,26 @@ def test_evolution_spends_its_budget_and_returns_a_feasible_front(pricer, oracle
     assert 2000 <= pricer.pairs < 2000 + 24 * plan.subnets + 4 * screened * plan.new_accelerators
     assert nondominated(front.values).all()
     assert (pricer.excess(pricer.joint.columns(front.rows)) <= 0).all()
+
+
+@pytest.mark.parametrize("search", [evolve, random_front, sequential_front])
+def test_a_space_of_one_subnet_is_searched_for_its_accelerators(joint, search, plan):
+    subnet = joint.space.largest()
+    one = JointSpace(joint.space.only(subnet), joint.accelerators)
+    pricer = PairPricer(one, load_coefficients())
+    front = search(pricer, SameAccuracy(), 500, 0, plan)
+    assert pricer.pairs >= 500
+    layers = [node.layer for node in lower(joint.space, subnet)]
+    assert len(front)
+    assert all([node.layer for node in lower(one.space, one.decode(row).subnet)] == layers for row in front.rows)
+    latency_ms, energy_mj = PairPricer(joint, load_coefficients()).price(joint.space.encode(subnet)[None], front.rows)
+    assert np.array_equal(front.values, np.stack([np.full(len(front), 0.9), latency_ms[0], energy_mj[0]], axis=1))
+    best = best_subnet_within(pricer, SameAccuracy(), front.rows[0], 2 * front.latency_ms[0], 10)
+    assert (best.accuracy, best.latency_ms) == (0.9, front.latency_ms[0])
+
+
+class SameAccuracy:
+    """An oracle to which all subnets are alike."""
+
+    def accuracy(self, genes):
+        return np.full(len(genes), 0.9)

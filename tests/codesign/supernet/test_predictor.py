@@ -41,6 +41,11 @@ def sample():
     return genes, true_accuracy(genes)
 
 
+def test_one_subnet_has_no_features():
+    one = DIGITS.only(DIGITS.largest())
+    assert features(one, one.encode(one.largest())[None]).shape == (1, 0)
+
+
 @pytest.fixture(scope="module")
 def predictor(sample):
     return fit_predictor(DIGITS, "abc", *sample)
