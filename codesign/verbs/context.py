@@ -17,7 +17,7 @@ from codesign.supernet.checkpoint import Checkpoint, read_checkpoint
 from codesign.supernet.data import DataSet, load_digits
 from codesign.supernet.official_predictor import known_space, load_official_predictor
 from codesign.supernet.oracle import AccuracyOracle
-from codesign.supernet.predictor import read_predictor
+from codesign.supernet.predictor import LEAST_SUBNETS, read_predictor
 from codesign.supernet.schedule import Schedule
 from codesign.supernet.schedules import load_schedule
 from codesign.supernet.space import Space
@@ -26,6 +26,9 @@ from cost_models.coefficients import load_coefficients
 from hw_templates.accelerator_space import AcceleratorSpace
 from hw_templates.board import Board, load_board
 from hw_templates.errors import InvalidValueError, StorageError
+
+FEW_SUBNETS = 600
+"""Of so many subnets a search soon measures each; a predictor asks for the accuracies of half of them."""
 
 ACCURACY_SOURCES = ("predictor", "measured", "official")
 """The run's fitted predictor; its supernet, each subnet measured; the published predictor, which needs no supernet."""
@@ -204,9 +207,22 @@ def load_accuracies(run: Run, source: str, space: str | None) -> Accuracies:
     if source == "measured":
         measured = MeasuredAccuracy(trained.checkpoint, trained.data, cache=run.accuracies)
         return Accuracies(trained.space, measured, source, measured.digest, trained)
+    if not run.predictor.exists():
+        raise StorageError(f"{run.predictor}: no such predictor; {_without_predictor(run, trained.space)}")
     predictor = read_predictor(run.predictor, trained.space, trained.checkpoint.digest)
     digest = hashlib.sha256(run.predictor.read_bytes()).hexdigest()[:16]
     return Accuracies(trained.space, predictor, source, digest, trained)
+
+
+def _without_predictor(run: Run, space: Space) -> str:
+    """What to do about accuracies of a run that has no predictor."""
+    fit = f"run `codesign predictor {run.folder}` first"
+    size = space.size()
+    if size > FEW_SUBNETS:
+        return fit
+    measured = f"`codesign search {run.folder} --accuracy measured` needs none, as space {space.name} has "
+    measured += f"{size} subnet{'s' if size > 1 else ''}"
+    return measured if size < 2 * LEAST_SUBNETS else f"{fit}, or {measured}"
 
 
 def _own_space(run: Run) -> Space | None:

@@ -9,6 +9,7 @@ from codesign.run import Run, claiming, write_json
 from codesign.supernet.accuracy import MeasuredAccuracy
 from codesign.supernet.predictor import fit_predictor, judge_predictor, measure_sample, write_predictor
 from codesign.verbs.context import load_trained
+from hw_templates.errors import InvalidValueError
 
 LEFT_OUT = 0.2
 SPLITS = 20
@@ -24,6 +25,10 @@ def fit(run: Run, samples: int, seed: int, progress: Progress) -> None:
     """
     trained = load_trained(run)
     space, digest = trained.space, trained.checkpoint.digest
+    if samples > space.size() // 2:
+        most = f"at most half of the {space.size()} subnet{'s' if space.size() > 1 else ''} of space {space.name}"
+        advice = f"`codesign search {run.folder} --accuracy measured` needs no predictor"
+        raise InvalidValueError("samples", samples, f"{most}; {advice}")
     oracle = MeasuredAccuracy(trained.checkpoint, trained.data, cache=run.accuracies)
     with progress.stage("measure subnets") as update:
         genes, accuracy = measure_sample(
