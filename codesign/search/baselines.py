@@ -6,7 +6,7 @@ from codesign.search.breeding import RoundPlan, breed_subnets, draw_fitting, pro
 from codesign.search.evolution import no_pairs, price_pairs
 from codesign.search.pareto import PricedPairs, ReferencePoint, concatenate
 from codesign.search.pricing import PairPricer
-from codesign.supernet.oracle import AccuracyOracle
+from codesign.supernet.oracle import AccuracyOracle, checked_accuracy
 from hw_templates.accelerator import Accelerator, AcceleratorColumns
 from hw_templates.accelerator_space import AcceleratorSpace
 
@@ -60,7 +60,7 @@ def reference_point(pricer: PairPricer, oracle: AccuracyOracle) -> ReferencePoin
     subnets = pricer.joint.space
     _, latency_ms, energy_mj = price_pairs(pricer, oracle, subnets.encode(subnets.largest())[None], fixed).values[0]
     sample = subnets.sample_genes(np.random.default_rng(0), REFERENCE_SUBNETS)
-    return ReferencePoint(float(oracle.accuracy(sample).min()), float(latency_ms), float(energy_mj))
+    return ReferencePoint(float(checked_accuracy(oracle, sample).min()), float(latency_ms), float(energy_mj))
 
 
 def sequential_front(

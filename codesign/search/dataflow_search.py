@@ -17,7 +17,7 @@ from codesign.search.pareto import PricedPairs, concatenate
 from codesign.search.study import StudyIdentity, StudyLocation, make_trials, open_study, storage_errors
 from codesign.search.worker import Progress, SearchSettings, read_front, read_progress
 from codesign.supernet.lowering import lower
-from codesign.supernet.oracle import AccuracyOracle
+from codesign.supernet.oracle import AccuracyOracle, checked_accuracy
 from cost_models.dataflow_estimate import PRIOR, price_clocks
 from cost_models.dataflow_stages import stages
 from cost_models.resources import RESOURCES
@@ -148,7 +148,7 @@ def _new_rows(joint: DataflowJoint, archive: PricedPairs, rng: np.random.Generat
 def _price(task: DataflowTask, rows: IntArray) -> _Batch:
     """The pairs of ``rows`` at every clock of the board."""
     joint, clocks = task.joint, task.joint.board.clocks_mhz
-    accuracy = task.oracle.accuracy(rows[:, : joint.gene_count]) if len(rows) else np.zeros(0)
+    accuracy = checked_accuracy(task.oracle, rows[:, : joint.gene_count]) if len(rows) else np.zeros(0)
     found: list[tuple[IntArray, tuple[float, float, float], list[int]]] = []
     for row, float_accuracy in zip(rows, accuracy, strict=True):
         pair = joint.decode(row)

@@ -13,7 +13,7 @@ from codesign.search.breeding import RoundPlan, breed_subnets, promising_acceler
 from codesign.search.joint_space import IntArray
 from codesign.search.pareto import PricedPairs, concatenate
 from codesign.search.pricing import PairPricer
-from codesign.supernet.oracle import AccuracyOracle
+from codesign.supernet.oracle import AccuracyOracle, checked_accuracy
 
 # Accelerators that do not fit, priced in each round that breeds new ones.
 _MISFITS = 2
@@ -22,7 +22,7 @@ _MISFITS = 2
 def price_pairs(pricer: PairPricer, oracle: AccuracyOracle, genes: IntArray, accelerators: IntArray) -> PricedPairs:
     """Every pair of subnets [n, G] and legal accelerators [A, P] that can be mapped: at most n * A pairs."""
     latency_ms, energy_mj = pricer.price(genes, accelerators)
-    accuracy = np.broadcast_to(oracle.accuracy(genes)[:, None], latency_ms.shape)
+    accuracy = np.broadcast_to(checked_accuracy(oracle, genes)[:, None], latency_ms.shape)
     values = np.stack([accuracy, latency_ms, energy_mj], axis=2).reshape(-1, 3)
     rows = np.concatenate([np.repeat(genes, len(accelerators), axis=0), np.tile(accelerators, (len(genes), 1))], axis=1)
     mapped = np.isfinite(values).all(axis=1)

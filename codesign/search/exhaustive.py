@@ -10,7 +10,7 @@ from torch.nn import functional
 from codesign.search.joint_space import IntArray
 from codesign.search.pareto import FloatArray, PricedPairs, concatenate
 from codesign.search.pricing import PairPricer
-from codesign.supernet.oracle import AccuracyOracle
+from codesign.supernet.oracle import AccuracyOracle, checked_accuracy
 from cost_models.estimate import network_energy_mj, network_latency_cycles
 
 # Pairs priced at a time: two arrays of float64 of this many, and what compares them, fit any GPU.
@@ -36,7 +36,7 @@ def exact_front(
         accelerators: choice indices, legal ones; whether they fit the board is not looked at.
         device: where the pairs are priced and compared.
     """
-    accuracy = oracle.accuracy(genes)
+    accuracy = checked_accuracy(oracle, genes)
     order = np.argsort(-accuracy, kind="stable")
     front = PricedPairs(np.zeros((0, genes.shape[1] + accelerators.shape[1]), dtype=np.int64), np.zeros((0, 3)))
     table = _PairTable(pricer, genes[order], accelerators, torch.device(device))

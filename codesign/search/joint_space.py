@@ -13,12 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 
+from codesign.supernet.lowering import lower
 from codesign.supernet.space import Space, Subnet
-from hw_templates.accelerator import Accelerator, AcceleratorColumns
+from cost_models.dataflow_estimate import check_dataflow_fits, price_dataflow
+from cost_models.resources import estimate_resources, excess
+from hw_templates.accelerator import Accelerator, AcceleratorColumns, is_legal
 from hw_templates.accelerator_space import AcceleratorSpace
 from hw_templates.board import Board
 from hw_templates.dataflow import Dataflow, DataflowSpace
-from hw_templates.errors import InvalidValueError
+from hw_templates.errors import InvalidValueError, ResourceError, UnsupportedLayerError
 
 IntArray = NDArray[np.int64]
 Choice = int | float | str
@@ -60,6 +63,10 @@ class PairSpace(ABC):
     @abstractmethod
     def board(self) -> Board:
         """That the accelerators are for."""
+
+    @abstractmethod
+    def fits(self, rows: IntArray) -> NDArray[np.bool_]:
+        """[n] which pairs of rows [n, G + P] are legal and within the board's resources."""
 
     @cached_property
     def parameters(self) -> tuple[tuple[str, tuple[Choice, ...]], ...]:
@@ -154,6 +161,13 @@ class JointSpace(PairSpace):
         """
         return Pair(self.space.decode(row[: self.gene_count]), self.columns(row[None])[0])
 
+    def fits(self, rows: IntArray) -> NDArray[np.bool_]:
+        """See :class:`PairSpace`."""
+        fits = is_legal(self.columns(rows))
+        needs = estimate_resources(self.columns(rows[fits]), self.board)
+        fits[fits] = np.all([over <= 0 for over in excess(needs, self.board).values()], axis=0)
+        return fits
+
     def columns(self, rows: IntArray) -> AcceleratorColumns:
         """The accelerators of pairs [n, G + P], legal or not."""
         return self.accelerators.decode(rows[:, self.gene_count :])
@@ -183,6 +197,18 @@ class DataflowJoint(PairSpace):
     def board(self) -> Board:
         """See :class:`PairSpace`."""
         return self.accelerators.board
+
+    def fits(self, rows: IntArray) -> NDArray[np.bool_]:
+        """See :class:`PairSpace`; hls4ml must be able to convert the subnet."""
+        return np.array([self._fits(self.decode(row)) for row in rows], dtype=bool)
+
+    def _fits(self, pair: DataflowPair) -> bool:
+        try:
+            estimate = price_dataflow(lower(self.space, pair.subnet), pair.accelerator, self.board)
+            check_dataflow_fits(estimate, self.board)
+        except (UnsupportedLayerError, ResourceError):
+            return False
+        return True
 
     def decode(self, row: IntArray) -> DataflowPair:
         """The pair of one row."""

@@ -8,7 +8,7 @@ from optuna.distributions import IntDistribution
 
 from codesign.search.joint_space import IntArray, JointSpace
 from codesign.supernet.lowering import lower
-from codesign.supernet.oracle import AccuracyOracle
+from codesign.supernet.oracle import AccuracyOracle, checked_accuracy
 from cost_models.coefficients import Coefficients
 from cost_models.estimate import price
 from cost_models.resources import RESOURCES, estimate_resources, excess
@@ -22,7 +22,8 @@ def joint_objective(joint: JointSpace, coefficients: Coefficients, oracle: Accur
 
     It suggests the parameters of ``joint`` under the names the joint search uses, blocks only where the depth has
     them, and sets one constraint for each resource of the board. Trials whose accelerator is not legal, or cannot
-    map a layer, are pruned. The study's directions are maximize, minimize, minimize.
+    map a layer, are pruned; an accuracy that is no number in 0..1 is an InvalidValueError. The study's directions are
+    maximize, minimize, minimize.
 
     Example::
 
@@ -43,7 +44,7 @@ def joint_objective(joint: JointSpace, coefficients: Coefficients, oracle: Accur
             trial.set_constraint(name, float(over))
         for name in RESOURCES:
             trial.set_user_attr(name, int(getattr(needs, name)))
-        accuracy = float(oracle.accuracy(row[None, : joint.gene_count])[0])
+        accuracy = float(checked_accuracy(oracle, row[None, : joint.gene_count])[0])
         return accuracy, estimate.latency_ms, estimate.energy_mj
 
     return objective

@@ -21,11 +21,42 @@ def nondominated(values: FloatArray) -> NDArray[np.bool_]:
     """[n] which rows of ``values`` [n, 3] (in the order of ``OBJECTIVES``) no other row dominates.
 
     Of equal rows the first counts. Kung, Luccio and Preparata 1975 (n log n for three objectives), by moocore.
+
+    Raises:
+        InvalidValueError: a row is not finite; compared with others it would evict or keep any of them.
     """
     if not len(values):
         return np.zeros(0, dtype=bool)
+    _check_finite(values)
     mask: NDArray[np.bool_] = np.asarray(moocore.is_nondominated(values, maximise=MAXIMISED), dtype=bool)
     return mask
+
+
+def _check_finite(values: FloatArray) -> None:
+    finite = np.isfinite(values).all(axis=1)
+    if not finite.all():
+        row = int(finite.argmin())
+        raise InvalidValueError(f"values[{row}]", values[row].tolist(), "finite")
+
+
+def are_possible(values: FloatArray) -> NDArray[np.bool_]:
+    """[n] which rows of ``values`` [n, 3] can be: an accuracy in 0..1, a latency and an energy positive and finite."""
+    accuracy, costs = values[:, ACCURACY], values[:, LATENCY:]
+    mask: NDArray[np.bool_] = (accuracy >= 0) & (accuracy <= 1) & ((costs > 0) & (costs < np.inf)).all(axis=1)
+    return mask
+
+
+def check_possible(values: Sequence[float], name: str) -> None:
+    """Refuse an accuracy, a latency and an energy that cannot be.
+
+    Raises:
+        InvalidValueError: names the objective as a field of ``name``.
+    """
+    for objective, value, is_accuracy in zip(OBJECTIVES, values, MAXIMISED, strict=True):
+        if is_accuracy and not 0 <= value <= 1:
+            raise InvalidValueError(f"{name}.{objective}", value, "in 0..1")
+        if not is_accuracy and not 0 < value < np.inf:
+            raise InvalidValueError(f"{name}.{objective}", value, "positive and finite")
 
 
 @dataclass(frozen=True)
@@ -34,7 +65,7 @@ class PricedPairs:
 
     Attributes:
         rows: int64 [n, G + P], as :class:`~codesign.search.joint_space.JointSpace` encodes pairs.
-        values: float64 [n, 3], in the order of ``OBJECTIVES``.
+        values: float64 [n, 3], in the order of ``OBJECTIVES``: accuracies in 0..1, positive and finite costs.
     """
 
     rows: IntArray
@@ -43,6 +74,10 @@ class PricedPairs:
     def __post_init__(self) -> None:
         if len(self.rows) != len(self.values):
             raise InvalidValueError("priced_pairs.values", len(self.values), f"as many as the {len(self.rows)} rows")
+        possible = are_possible(self.values)
+        if not possible.all():
+            row = int(possible.argmin())
+            check_possible(self.values[row].tolist(), f"priced_pairs.values[{row}]")
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -81,11 +116,11 @@ def front_array(rows: object) -> FloatArray:
     """[n, 3] values of a front from nested lists, as JSON holds them.
 
     Raises:
-        ValueError: they are not one or more finite rows of accuracy, latency and energy.
+        ValueError: they are not one or more rows of accuracy (0..1), latency and energy (positive and finite).
     """
     front = np.array(rows, dtype=np.float64)
-    if front.ndim != 2 or front.shape[1] != len(OBJECTIVES) or not len(front) or not np.isfinite(front).all():
-        raise ValueError(f"a front must have rows of {len(OBJECTIVES)} finite numbers")
+    if front.ndim != 2 or front.shape[1] != len(OBJECTIVES) or not len(front) or not are_possible(front).all():
+        raise ValueError("a front must have rows of an accuracy in 0..1 and a positive, finite latency and energy")
     return front
 
 
@@ -111,7 +146,15 @@ class ReferencePoint:
         """Share (0..1) of the box between this point and the best corner that ``values`` [n, 3] dominate.
 
         Zitzler and Thiele 1998; computed by moocore.
+
+        Raises:
+            InvalidValueError: a row is not finite, or better than the best corner.
         """
+        _check_finite(values)
+        beyond = (values[:, ACCURACY] > 1) | (values[:, LATENCY:] < 0).any(axis=1)
+        if beyond.any():
+            row = int(beyond.argmax())
+            raise InvalidValueError(f"values[{row}]", values[row].tolist(), "no better than (1, 0 ms, 0 mJ)")
         scaled = np.stack(
             [
                 (1 - values[:, ACCURACY]) / (1 - self.accuracy),

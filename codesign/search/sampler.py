@@ -6,6 +6,7 @@ subnets are moved by evolution, and the accelerators for them are solved in batc
 """
 
 import threading
+import warnings
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -21,7 +22,7 @@ from codesign.search.evolution import RoundKey, no_pairs, run_round
 from codesign.search.joint_space import IntArray, JointSpace
 from codesign.search.pareto import ACCURACY, FloatArray, PricedPairs, ReferencePoint, concatenate
 from codesign.search.pricing import PairPricer
-from codesign.search.study import DIRECTIONS, is_feasible
+from codesign.search.study import DIRECTIONS, is_feasible, read_pairs
 from codesign.search.winner import spread
 from codesign.supernet.predictor import LEAST_SUBNETS, Predictor, fit_predictor
 from codesign.supernet.space import Genes
@@ -85,6 +86,7 @@ class JointSampler(BaseSampler):
         self._queue: list[IntArray] = []
         self._pool = no_pairs(self._pricer)
         self._batches = 0
+        self._skipped: set[str] = set()
 
     def infer_relative_search_space(
         self,
@@ -127,14 +129,15 @@ class JointSampler(BaseSampler):
         self._independent.reseed_rng()
 
     def _found(self, study: optuna.Study) -> PricedPairs:
-        """The feasible pairs of the study so far."""
+        """The pairs of the study so far that fit the board; what cannot be one is left out and said once."""
         trials = [trial for trial in study.get_trials(deepcopy=False) if is_feasible(trial)]
-        names = self._joint.distributions.keys()
-        params = [{name: trial.params[name] for name in names & trial.params.keys()} for trial in trials]
-        rows = [self._joint.encode_params(ours) for ours in params]
-        width, height = len(self._joint.parameters), len(trials)
-        values = np.array([trial.values for trial in trials]).reshape(height, len(DIRECTIONS))
-        return PricedPairs(np.array(rows, dtype=np.int64).reshape(height, width), values)
+        pairs = read_pairs(self._joint, trials, self._warn_once, with_own_parameters=True)
+        return pairs.take(self._joint.fits(pairs.rows))
+
+    def _warn_once(self, skipped: str) -> None:
+        if skipped not in self._skipped:
+            self._skipped.add(skipped)
+            warnings.warn(f"{skipped}; JointSampler leaves it out", stacklevel=2)
 
     def _propose(self, found: PricedPairs) -> list[IntArray]:
         """Rows of the next pairs, given what trials ``found``; never empty."""

@@ -1,7 +1,7 @@
 """Optuna studies of the joint space: opening one that fits, and pairs as its trials."""
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,9 +17,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from codesign.search.joint_space import IntArray, PairSpace
 from codesign.search.journal import open_journal
-from codesign.search.pareto import MAXIMISED, OBJECTIVES, PricedPairs
+from codesign.search.pareto import MAXIMISED, OBJECTIVES, PricedPairs, check_possible
 from cost_models.resources import RESOURCES
-from hw_templates.errors import InvalidValueError, StorageError
+from hw_templates.errors import CodesignError, InvalidValueError, StorageError
 
 FORMAT_VERSION = 1
 DIRECTIONS = [StudyDirection.MAXIMIZE if maximised else StudyDirection.MINIMIZE for maximised in MAXIMISED]
@@ -200,22 +200,64 @@ def make_trials(
 
 
 def is_feasible(trial: FrozenTrial) -> bool:
-    """Whether a trial is complete and meets all its constraints."""
-    return trial.state == TrialState.COMPLETE and all(value <= 0 for value in trial.constraints.values())
+    """Whether a trial is complete and meets the constraints that it states; it need not state any.
+
+    Whether its accelerator fits the board follows from its parameters: :meth:`~.joint_space.PairSpace.fits`.
+    """
+    stated = trial.constraints.values()
+    return trial.state == TrialState.COMPLETE and all(isinstance(v, int | float) and v <= 0 for v in stated)
 
 
-def read_pairs(joint: PairSpace, trials: Sequence[FrozenTrial]) -> PricedPairs:
+def read_pairs(
+    joint: PairSpace,
+    trials: Iterable[FrozenTrial],
+    on_skipped: Callable[[str], None] = lambda _: None,
+    *,
+    with_own_parameters: bool = False,
+) -> PricedPairs:
     """The pairs and values of complete trials, in their order.
 
-    Raises:
-        StorageError: a trial's parameters are not of ``joint``.
+    Anyone may add trials to a study: those that are none of ``joint`` or hold impossible values are skipped.
+
+    Args:
+        joint: the space of the pairs.
+        trials: complete ones.
+        on_skipped: hears of each trial that is skipped: its number, and why.
+        with_own_parameters: whether trials may have parameters of the user's own beside those of ``joint``.
     """
-    rows = np.zeros((len(trials), len(joint.parameters)), dtype=np.int64)
-    values = np.zeros((len(trials), len(OBJECTIVES)))
-    for index, trial in enumerate(trials):
+    rows, values = [], []
+    for trial in trials:
         try:
-            rows[index] = joint.encode_params(trial.params)
-        except InvalidValueError as error:
-            raise StorageError(f"trial {trial.number}: {error}") from error
-        values[index] = trial.values
-    return PricedPairs(rows, values)
+            params = trial.params
+            if with_own_parameters:
+                params = {name: params[name] for name in joint.distributions.keys() & params.keys()}
+            row, reached = joint.encode_params(params), _values(trial)
+        except (CodesignError, TypeError, ValueError) as error:
+            on_skipped(f"trial {trial.number}: {error}")
+            continue
+        rows.append(row)
+        values.append(reached)
+    return PricedPairs(
+        np.array(rows, dtype=np.int64).reshape(-1, len(joint.parameters)),
+        np.array(values, dtype=np.float64).reshape(-1, len(OBJECTIVES)),
+    )
+
+
+def _values(trial: FrozenTrial) -> list[float]:
+    if len(trial.values) != len(OBJECTIVES):
+        raise InvalidValueError("values", trial.values, f"{len(OBJECTIVES)}: {', '.join(OBJECTIVES)}")
+    values = [float(value) for value in trial.values]
+    check_possible(values, "values")
+    return values
+
+
+def fitting_front(joint: PairSpace, pairs: PricedPairs) -> PricedPairs:
+    """The pairs that fit the board and that no other such pair dominates, ascending in latency."""
+    while True:
+        front = pairs.front()
+        fits = joint.fits(front.rows)
+        if fits.all():
+            return front
+        # Only what is on a front is looked at: to know whether a pair fits may take as long as to price it.
+        misfits = {row.tobytes() for row in front.rows[~fits]}
+        pairs = pairs.take(np.array([row.tobytes() not in misfits for row in pairs.rows], dtype=bool))

@@ -12,7 +12,7 @@ from codesign.search.breeding import breed, first_of_equal_rows
 from codesign.search.joint_space import IntArray
 from codesign.search.pareto import FloatArray
 from codesign.search.pricing import PairPricer
-from codesign.supernet.oracle import AccuracyOracle
+from codesign.supernet.oracle import AccuracyOracle, checked_accuracy
 from codesign.supernet.space import Genes
 from hw_templates.errors import InfeasibleError, InvalidValueError
 
@@ -56,7 +56,7 @@ class _Population:
         latency_ms = self._pricer.price(genes, self._accelerator[None])[0][:, 0]
         self.nearest_ms = min(self.nearest_ms, float(latency_ms.min()))
         within = latency_ms <= self._limit_ms
-        accuracy = self._oracle.accuracy(genes[within])
+        accuracy = checked_accuracy(self._oracle, genes[within])
         self.candidates += len(accuracy)
         every = np.concatenate([self.genes, genes[within]])
         judged = np.concatenate([self.accuracy, accuracy])

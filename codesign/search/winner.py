@@ -7,7 +7,7 @@ import numpy as np
 
 from codesign.search.joint_space import IntArray, JointSpace, Pair, PairSpace
 from codesign.search.pareto import ACCURACY, FloatArray, PricedPairs
-from codesign.supernet.oracle import AccuracyOracle
+from codesign.supernet.oracle import AccuracyOracle, checked_accuracy
 from hw_templates.errors import InfeasibleError, InvalidValueError
 
 
@@ -149,7 +149,7 @@ def measure_front(joint: PairSpace, front: PricedPairs, oracle: AccuracyOracle, 
     chosen = front.take(spread(front.values, most))
     genes, places = np.unique(chosen.rows[:, : joint.gene_count], axis=0, return_inverse=True)
     values = chosen.values.copy()
-    values[:, ACCURACY] = oracle.accuracy(genes)[places.ravel()]
+    values[:, ACCURACY] = checked_accuracy(oracle, genes)[places.ravel()]
     return replace(chosen, values=values).front()
 
 

@@ -13,9 +13,10 @@ from codesign.search.evolution import RoundKey, no_pairs, run_round
 from codesign.search.joint_space import PairSpace
 from codesign.search.pareto import PricedPairs, concatenate
 from codesign.search.pricing import PairPricer
-from codesign.search.study import StudyLocation, is_feasible, make_trials, read_pairs, storage_errors
+from codesign.search.study import StudyLocation, fitting_front, is_feasible, make_trials, read_pairs, storage_errors
 from codesign.supernet.oracle import AccuracyOracle
 from hw_templates.errors import InvalidValueError
+from hw_templates.json_records import check_record, reading
 
 # At most this much work is lost to a kill, and other workers' trials are read as often.
 _FLUSH_S = 2.0
@@ -75,19 +76,26 @@ class Progress:
 
 
 def read_progress(study: optuna.Study) -> Progress:
-    """How far all workers of ``study`` were when they last wrote."""
-    done = [Progress(**value) for key, value in study.user_attrs.items() if key.startswith(_PROGRESS)]
+    """How far all workers of ``study`` were when they last wrote.
+
+    Raises:
+        StorageError: that is damaged.
+    """
+    done = [_progress(study, key) for key in study.user_attrs if key.startswith(_PROGRESS)]
     return sum(done, start=Progress())
 
 
-def read_front(study: optuna.Study, joint: PairSpace) -> PricedPairs:
-    """The non-dominated feasible pairs among the trials of ``study``.
+def _progress(study: optuna.Study, key: str) -> Progress:
+    with reading(f"study {study.study_name!r}", "name another study or storage"):
+        return check_record(study.user_attrs.get(key, {}), Progress, key)
 
-    Raises:
-        StorageError: a trial is not of the joint space.
-    """
+
+def read_front(
+    study: optuna.Study, joint: PairSpace, on_skipped: Callable[[str], None] = lambda _: None
+) -> PricedPairs:
+    """The non-dominated pairs that fit the board among the trials of ``study``; see :func:`~.study.read_pairs`."""
     trials = [trial for trial in study.get_trials(deepcopy=False) if is_feasible(trial)]
-    return read_pairs(joint, trials).front()
+    return fitting_front(joint, read_pairs(joint, trials, on_skipped))
 
 
 class Worker:
@@ -118,7 +126,7 @@ class Worker:
         self._misfits = no_pairs(pricer)
         self.archive = no_pairs(pricer)
         self._read_new_trials()
-        self.done = self._written = Progress(**study.user_attrs.get(f"{_PROGRESS}{number}", {}))
+        self.done = self._written = _progress(study, f"{_PROGRESS}{number}")
 
     def run(self, pairs: int, after_round: Callable[["Worker"], bool]) -> None:
         """Rounds until this worker has priced ``pairs`` in all, or ``after_round`` answers False.
@@ -172,9 +180,11 @@ class Worker:
         """Take what others (or an earlier call) added to the study into the archive."""
         with storage_errors(self._location):
             trials = self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+        joint = self._pricer.joint
         new = [trial for trial in trials if trial.number not in self._seen and is_feasible(trial)]
+        pairs = read_pairs(joint, new)
         self._seen.update(trial.number for trial in trials)
-        pairs = read_pairs(self._pricer.joint, new)
+        pairs = pairs.take(joint.fits(pairs.rows))
         fresh = np.array([row.tobytes() not in self._stored for row in pairs.rows], dtype=bool)
         self._stored.update(row.tobytes() for row in pairs.rows)
         self.archive = concatenate([self.archive, pairs.take(fresh)]).front()

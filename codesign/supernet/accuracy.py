@@ -27,7 +27,7 @@ _KEPT_BYTES = 2**30
 class _Cache:
     """Results of one checkpoint, data set, split and calibration in a file of those of any, one JSON object a line.
 
-    A line that is cut off or damaged is a result to be measured again.
+    A line that is cut off or damaged, or whose accuracy cannot be, is a result to be measured again.
     """
 
     def __init__(self, path: Path | None, key: dict[str, object]) -> None:
@@ -44,9 +44,11 @@ class _Cache:
         for line in lines:
             try:
                 entry = json.loads(line)
-                if {name: entry[name] for name in self._key} == self._key:
-                    self._results[tuple(entry["genes"])] = float(entry["accuracy"])
-            except (ValueError, KeyError, TypeError):
+                genes, accuracy = tuple(entry["genes"]), entry["accuracy"]
+                ours = {name: entry[name] for name in self._key} == self._key
+                if ours and isinstance(accuracy, float) and 0 <= accuracy <= 1:
+                    self._results[genes] = accuracy
+            except (ValueError, LookupError, TypeError, RecursionError):
                 continue
 
     def get(self, genes: tuple[int, ...]) -> float | None:

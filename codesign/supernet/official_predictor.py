@@ -203,6 +203,9 @@ def _layers(
         wrong = min(name for name in given.keys() | kind.shapes.keys() if given.get(name) != kind.shapes.get(name))
         found, wanted = (shapes.get(wrong, "none") for shapes in (given, kind.shapes))
         raise StorageError(f"{path}: {wrong} is of shape {found}, wanted {wanted} as {kind.file} of {kind.space.name}")
+    for name, array in weights.items():
+        if not np.isfinite(array).all():
+            raise StorageError(f"{path}: {name} must hold finite numbers; name a file as it was published")
     kept = {name: np.where(np.abs(array) < _NEGLIGIBLE, np.float32(0), array) for name, array in weights.items()}
     return tuple((np.ascontiguousarray(kept[weight].T), kept[bias]) for weight, bias in kind.layers)
 

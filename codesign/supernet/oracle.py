@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from codesign.supernet.space import Genes
+from hw_templates.errors import InvalidValueError
 
 
 class AccuracyOracle(Protocol):
@@ -17,3 +18,19 @@ class AccuracyOracle(Protocol):
         Raises:
             InvalidValueError: they are not genotypes of the oracle's space.
         """
+
+
+def checked_accuracy(oracle: AccuracyOracle, genes: Genes) -> NDArray[np.float64]:
+    """[n] accuracies that ``oracle`` knows of the subnets of genotypes [n, G]; each is a number in 0..1.
+
+    Raises:
+        InvalidValueError: the oracle answers anything else, or the genotypes are not of its space.
+    """
+    accuracy = np.asarray(oracle.accuracy(genes), dtype=np.float64)
+    if accuracy.shape != (len(genes),):
+        raise InvalidValueError("oracle.accuracy", accuracy.shape, f"of shape ({len(genes)},), one a subnet")
+    possible = (accuracy >= 0) & (accuracy <= 1)
+    if not possible.all():
+        row = int(possible.argmin())
+        raise InvalidValueError(f"oracle.accuracy[{row}]", float(accuracy[row]), "in 0..1")
+    return accuracy

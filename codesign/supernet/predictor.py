@@ -15,10 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from codesign.supernet.oracle import AccuracyOracle
+from codesign.supernet.oracle import AccuracyOracle, checked_accuracy
 from codesign.supernet.space import Genes, Space
 from hw_templates.atomic_file import write_bytes_atomically
 from hw_templates.errors import InvalidValueError, StorageError
+from hw_templates.json_records import reading
 
 FloatArray = NDArray[np.float64]
 
@@ -58,6 +59,9 @@ class Predictor:
         weights: [m] of the kernel with each of them.
         mean: of their accuracies.
         length: of the kernel.
+
+    Raises:
+        InvalidValueError: the genes are not of the space, or a number cannot be.
     """
 
     space: Space
@@ -66,6 +70,20 @@ class Predictor:
     weights: FloatArray
     mean: float
     length: float
+
+    def __post_init__(self) -> None:
+        self.space.check_genes(self.genes)
+        if self.weights.shape != (len(self.genes),):
+            expected = f"of shape ({len(self.genes)},), one a subnet"
+            raise InvalidValueError("predictor.weights", self.weights.shape, expected)
+        finite = np.isfinite(self.weights)
+        if not finite.all():
+            row = int(finite.argmin())
+            raise InvalidValueError(f"predictor.weights[{row}]", float(self.weights[row]), "finite")
+        if not 0 <= self.mean <= 1:
+            raise InvalidValueError("predictor.mean", self.mean, "in 0..1")
+        if not 0 < self.length < np.inf:
+            raise InvalidValueError("predictor.length", self.length, "positive and finite")
 
     def accuracy(self, genes: Genes) -> FloatArray:
         """[n] predicted accuracies, 0 to 1, of genotypes [n, G].
@@ -86,6 +104,10 @@ def _check_sample(genes: Genes, accuracy: FloatArray) -> None:
         raise InvalidValueError("predictor.subnets", len(genes), f"at least {LEAST_SUBNETS}")
     if accuracy.shape != (len(genes),):
         raise InvalidValueError("predictor.accuracy", accuracy.shape, f"of shape ({len(genes)},), one a subnet")
+    possible = (accuracy >= 0) & (accuracy <= 1)
+    if not possible.all():
+        row = int(possible.argmin())
+        raise InvalidValueError(f"predictor.accuracy[{row}]", float(accuracy[row]), "in 0..1")
 
 
 def fit_predictor(space: Space, checkpoint: str, genes: Genes, accuracy: FloatArray) -> Predictor:
@@ -96,7 +118,7 @@ def fit_predictor(space: Space, checkpoint: str, genes: Genes, accuracy: FloatAr
     Williams 2006, equation 5.12).
 
     Raises:
-        InvalidValueError: fewer than 20 subnets, other than one accuracy each, or no genotypes of the space.
+        InvalidValueError: fewer than 20 subnets, other than one accuracy in 0..1 each, or no genotypes of the space.
     """
     _check_sample(genes, accuracy)
     space.check_genes(genes)
@@ -173,7 +195,7 @@ def measure_sample(
     genes = np.array(list(rows), dtype=np.int64)
     accuracy = np.empty(count)
     for index in range(count):
-        accuracy[index] = oracle.accuracy(genes[index : index + 1])[0]
+        accuracy[index] = checked_accuracy(oracle, genes[index : index + 1])[0]
         on_measured(index + 1)
     return genes, accuracy
 
@@ -209,7 +231,8 @@ def read_predictor(path: Path, space: Space, checkpoint: str) -> Predictor:
             content = {name: archive[name] for name in archive.files}
         version, name, digest = (content[field].item() for field in ("format", "space", "checkpoint"))
         mean, length = float(content["mean"]), float(content["length"])
-        genes, weights = content["genes"], content["weights"]
+        genes = content["genes"].astype(np.int64, casting="same_kind")
+        weights = content["weights"].astype(np.float64, casting="same_kind")
     except FileNotFoundError as error:
         raise StorageError(f"{path}: no such predictor; fit one first") from error
     except (zipfile.BadZipFile, ValueError, KeyError, EOFError, OSError, TypeError, AttributeError) as error:
@@ -220,4 +243,5 @@ def read_predictor(path: Path, space: Space, checkpoint: str) -> Predictor:
         raise StorageError(f"{path}: a predictor of space {name}, wanted {space.name}; fit anew")
     if digest != checkpoint:
         raise StorageError(f"{path}: fitted to checkpoint {digest}, wanted {checkpoint}; fit anew")
-    return Predictor(space, checkpoint, genes, weights, mean, length)
+    with reading(path, "delete it and fit anew"):
+        return Predictor(space, checkpoint, genes, weights, mean, length)

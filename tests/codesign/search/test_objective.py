@@ -4,9 +4,11 @@ import pytest
 from optuna.trial import TrialState
 
 from codesign.search.objective import joint_objective
+from codesign.search.sampler import JointSampler
 from codesign.search.study import read_pairs
 from cost_models.coefficients import load_coefficients
 from cost_models.resources import RESOURCES
+from hw_templates.errors import InvalidValueError
 
 DIRECTIONS = ["maximize", "minimize", "minimize"]
 
@@ -78,3 +80,15 @@ def test_illegal_accelerators_are_pruned_with_the_reason(joint, oracle):
     objective = joint_objective(joint, load_coefficients(), oracle)
     with pytest.raises(optuna.TrialPruned, match="pe_rows: must be a multiple of the bytes of an AXI word, got 4"):
         objective(optuna.trial.FixedTrial(fixed))
+
+
+@pytest.mark.parametrize("accuracy", [float("inf"), float("nan"), 7.5])
+def test_an_accuracy_that_cannot_be_is_refused_as_it_enters(joint, accuracy):
+    class Broken:
+        def accuracy(self, genes):
+            return np.full(len(genes), accuracy)
+
+    study = optuna.create_study(directions=DIRECTIONS, sampler=JointSampler(joint, load_coefficients()))
+    with pytest.raises(InvalidValueError, match=rf"oracle\.accuracy\[0\]: must be in 0\.\.1, got {accuracy}"):
+        study.optimize(joint_objective(joint, load_coefficients(), Broken()), n_trials=1)
+    assert study.get_trials(states=(TrialState.COMPLETE,)) == []

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from codesign.search.pareto import PricedPairs, ReferencePoint, concatenate, nondominated
+from codesign.search.pareto import PricedPairs, ReferencePoint, concatenate, front_array, nondominated
 from hw_templates.errors import InvalidValueError
 
 
@@ -83,3 +83,44 @@ def test_reference_point_names_the_wrong_field(field, values):
 def test_rows_and_values_must_match():
     with pytest.raises(InvalidValueError, match="as many as the 2 rows"):
         PricedPairs(np.zeros((2, 3), dtype=np.int64), np.zeros((3, 3)))
+
+
+REAL = [0.5, 0.5, 0.5]
+NOT_FINITE = [(column, value) for column in range(3) for value in (np.nan, np.inf, -np.inf)]
+
+
+@pytest.mark.parametrize(("column", "value"), NOT_FINITE)
+def test_what_is_not_finite_has_no_front_and_no_volume(column, value):
+    values = np.array([REAL, REAL, REAL])
+    values[1, column] = value
+    with pytest.raises(InvalidValueError, match=r"values\[1\]: must be finite, got \["):
+        ReferencePoint(0.0, 1.0, 1.0).hypervolume(values)
+    with pytest.raises(InvalidValueError, match=r"values\[1\]: must be finite, got \["):
+        nondominated(values)
+    with pytest.raises(ValueError, match="a front must have rows of"):
+        front_array(values.tolist())
+
+
+@pytest.mark.parametrize("row", [[1.5, 0.5, 0.5], [0.5, -1.0, 0.5], [0.5, 0.5, -1.0]])
+def test_what_is_better_than_the_best_corner_has_no_volume(row):
+    with pytest.raises(InvalidValueError, match=r"values\[1\]: must be no better than \(1, 0 ms, 0 mJ\)"):
+        ReferencePoint(0.0, 1.0, 1.0).hypervolume(np.array([REAL, row]))
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "message"),
+    [
+        *((column, value, "") for column, value in NOT_FINITE),
+        (0, 7.5, r"accuracy: must be in 0\.\.1, got 7\.5"),
+        (0, -0.5, r"accuracy: must be in 0\.\.1, got -0\.5"),
+        (1, 0.0, r"latency_ms: must be positive and finite, got 0\.0"),
+        (2, -3.0, r"energy_mj: must be positive and finite, got -3\.0"),
+    ],
+)
+def test_impossible_values_make_no_pairs(column, value, message):
+    values = np.array([REAL, REAL, REAL])
+    values[2, column] = value
+    with pytest.raises(InvalidValueError, match=r"priced_pairs\.values\[2\]\." + message):
+        PricedPairs(np.zeros((3, 4), dtype=np.int64), values)
+    with pytest.raises(ValueError, match="a front must have rows of"):
+        front_array(values.tolist())

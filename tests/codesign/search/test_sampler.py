@@ -83,3 +83,17 @@ def test_a_study_of_other_directions_is_refused(joint, oracle):
     study = optuna.create_study(directions=["minimize"] * 3, sampler=JointSampler(joint, load_coefficients()))
     with pytest.raises(InvalidValueError, match=r"study\.directions: must be .*maximize.*, got \['minimize'"):
         study.optimize(joint_objective(joint, load_coefficients(), oracle), n_trials=1)
+
+
+def test_trials_that_cannot_be_are_left_out_and_named_once(joint, oracle, study):
+    late = optuna.create_study(directions=DIRECTIONS, sampler=JointSampler(joint, load_coefficients(), seed=5))
+    late.add_trials(study.trials[:LEAST_SUBNETS])
+    first = study.trials[0]
+    for values in ([0.9, float("inf"), 1.0], [0.9, float("inf"), 1.0], [float("inf"), 0.1, 0.1], [0.9, 0.0, 0.1]):
+        late.add_trial(optuna.trial.create_trial(params=first.params, distributions=first.distributions, values=values))
+    with pytest.warns(UserWarning, match="JointSampler leaves it out") as warned:
+        late.optimize(joint_objective(joint, load_coefficients(), oracle), n_trials=10)
+    said = sorted(str(warning.message).split(":")[0] for warning in warned if "leaves it out" in str(warning.message))
+    assert said == [f"trial {LEAST_SUBNETS + index}" for index in range(4)]
+    assert all(is_feasible(trial) for trial in late.trials[LEAST_SUBNETS + 4 :])
+    assert len(late.trials) == LEAST_SUBNETS + 14

@@ -1,3 +1,4 @@
+import re
 import signal
 import subprocess
 import sys
@@ -10,9 +11,17 @@ import pytest
 
 from codesign.search.journal import open_journal
 from codesign.search.pareto import PricedPairs
-from codesign.search.study import StudyIdentity, StudyLocation, find_study, make_trials, open_study, read_pairs
-from cost_models.resources import RESOURCES
-from hw_templates.errors import InvalidValueError, StorageError
+from codesign.search.study import (
+    StudyIdentity,
+    StudyLocation,
+    find_study,
+    fitting_front,
+    make_trials,
+    open_study,
+    read_pairs,
+)
+from cost_models.resources import RESOURCES, check_fits
+from hw_templates.errors import InvalidValueError, ResourceError, StorageError
 
 
 @pytest.fixture
@@ -131,12 +140,83 @@ def test_a_damaged_sqlite_file_is_refused(tmp_path, identity):
         open_study(location, identity)
 
 
-def test_foreign_parameters_name_the_trial(joint):
-    trial = optuna.trial.create_trial(
-        params={"x": 1}, distributions={"x": optuna.distributions.IntDistribution(0, 2)}, values=[1.0, 1.0, 1.0]
-    )
-    with pytest.raises(StorageError, match=r"trial -1: params\.x: must be a parameter of this joint space"):
-        read_pairs(joint, [trial])
+def changed(trial, values=None, **params):
+    """The trial with other values and parameters; a parameter that is None is taken away."""
+    changes = {name: value for name, value in params.items() if value is not None}
+    kept = {name: value for name, value in trial.params.items() if name not in params} | changes
+    distributions = {name: trial.distributions[name] for name in kept.keys() - changes.keys()}
+    distributions |= {name: optuna.distributions.CategoricalDistribution([value]) for name, value in changes.items()}
+    values = trial.values if values is None else values
+    return optuna.trial.create_trial(params=kept, distributions=distributions, values=values)
+
+
+INF, NAN = float("inf"), float("nan")
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"voltage": 1}, r"params\.voltage: must be a parameter of this joint space, got 1"),
+        ({"pe_rows": 7}, r"params\.pe_rows: must be one of .*, got 7"),
+        ({"pe_rows": None}, r"params\.pe_rows: must be given, got None"),
+        ({"values": [INF, 1.0, 1.0]}, r"values\.accuracy: must be in 0\.\.1, got inf"),
+        ({"values": [7.5, 1.0, 1.0]}, r"values\.accuracy: must be in 0\.\.1, got 7\.5"),
+        ({"values": [-0.1, 1.0, 1.0]}, r"values\.accuracy: must be in 0\.\.1, got -0\.1"),
+        ({"values": [0.5, 0.0, 1.0]}, r"values\.latency_ms: must be positive and finite, got 0\.0"),
+        ({"values": [0.5, INF, 1.0]}, r"values\.latency_ms: must be positive and finite, got inf"),
+        ({"values": [0.5, 1.0, -INF]}, r"values\.energy_mj: must be positive and finite, got -inf"),
+        ({"values": [0.5, 1.0]}, r"values: must be 3: accuracy, latency_ms, energy_mj, got \[0\.5, 1\.0\]"),
+    ],
+)
+def test_what_is_no_trial_of_the_space_is_skipped_and_named(joint, changes, reason):
+    sound = trials_of(joint, some_pairs(joint, 3), np.full((3, 5), -1))
+    skipped = []
+    pairs = read_pairs(joint, [sound[0], changed(sound[1], **changes), sound[2]], skipped.append)
+    assert len(skipped) == 1
+    assert re.fullmatch(f"trial -1: {reason}", skipped[0])
+    assert np.array_equal(pairs.rows, some_pairs(joint, 3).rows[[0, 2]])
+
+
+def test_a_trial_of_nan_is_skipped(joint):
+    sound = trials_of(joint, some_pairs(joint, 2), np.full((2, 5), -1))
+    sound[1]._values = [NAN, 1.0, 1.0]
+    skipped = []
+    assert len(read_pairs(joint, sound, skipped.append)) == 1
+    assert skipped == ["trial -1: values.accuracy: must be in 0..1, got nan"]
+
+
+def test_parameters_of_the_users_own_may_stand_beside(joint):
+    trial = changed(trials_of(joint, some_pairs(joint, 1), np.full((1, 5), -1))[0], voltage=1)
+    assert np.array_equal(read_pairs(joint, [trial], with_own_parameters=True).rows, some_pairs(joint, 1).rows)
+
+
+def test_the_front_is_of_what_fits_whatever_trials_state(joint):
+    pairs = some_pairs(joint, 40)
+    # What beats all does not fit.
+    over = ~joint.fits(pairs.rows)
+    assert 0 < over.sum() < 40
+    values = pairs.values.copy()
+    values[over] = [1.0, 1e-9, 1e-9]
+    pairs = PricedPairs(pairs.rows, values)
+    assert np.array_equal(fitting_front(joint, pairs).values, pairs.take(~over).front().values)
+
+
+def test_fitting_follows_from_the_parameters(joint):
+    rows = some_pairs(joint, 40).rows
+    for row, fits in zip(rows, joint.fits(rows), strict=True):
+        try:
+            check_fits(joint.decode(row).accelerator, joint.board)
+        except (InvalidValueError, ResourceError):
+            assert not fits
+        else:
+            assert fits
+    illegal = rows[:1].copy()
+    names = [name for name, _ in joint.parameters]
+    for name, value in {"pe_rows": 4, "axi_bits": 64, "ifmap_kib": 8, "weight_kib": 8}.items():
+        column = names.index(name)
+        illegal[0, column] = joint.parameters[column][1].index(value)
+    assert joint.fits(illegal).tolist() == [False]
+    assert joint.fits(rows[:0]).tolist() == []
 
 
 def check_is_whole(study, identity):

@@ -125,3 +125,13 @@ def test_an_unusable_cache_is_named(checkpoint, digits, genes, tmp_path):
     oracle = MeasuredAccuracy(checkpoint, digits, cache=Path(tmp_path / "file" / "accuracy.jsonl"))
     with pytest.raises(StorageError, match="cannot be written"):
         oracle.accuracy(genes[:1])
+
+
+@pytest.mark.parametrize("accuracy", ["NaN", "Infinity", "7.5", "-0.1", "true", '"0.5"', "null", "[" * 100_000])
+def test_an_accuracy_that_cannot_be_is_measured_again(checkpoint, digits, genes, tmp_path, accuracy):
+    cache = tmp_path / "accuracy.jsonl"
+    expected = MeasuredAccuracy(checkpoint, digits, cache=cache).accuracy(genes[:1])
+    entry = json.dumps({**json.loads(cache.read_text()), "accuracy": "here"})
+    cache.write_text(entry.replace('"here"', accuracy) + "\n")
+    assert MeasuredAccuracy(checkpoint, digits, cache=cache).accuracy(genes[:1]).tolist() == expected.tolist()
+    assert len(cache.read_text().splitlines()) == 2

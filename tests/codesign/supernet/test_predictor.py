@@ -185,3 +185,41 @@ def test_bad_requests_are_refused(sample, predictor):
         judge_predictor(DIGITS, genes, accuracy, left_out=0.0)
     with pytest.raises(InvalidValueError, match="count"):
         measure_sample(DIGITS, Recorder(), 0)
+    with pytest.raises(InvalidValueError, match=r"predictor\.accuracy\[3\]: must be in 0\.\.1, got nan"):
+        fit_predictor(DIGITS, "abc", genes, np.where(np.arange(len(genes)) == 3, np.nan, accuracy))
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("weights", np.full(200, np.nan), r"predictor\.weights\[0\]: must be finite, got nan"),
+        ("weights", np.r_[np.zeros(199), np.inf], r"predictor\.weights\[199\]: must be finite, got inf"),
+        ("weights", np.zeros(3), r"predictor\.weights: must be of shape \(200,\), one a subnet, got \(3,\)"),
+        ("weights", np.full(200, "a"), "not a whole predictor"),
+        ("mean", np.nan, r"predictor\.mean: must be in 0\.\.1, got nan"),
+        ("mean", 7.5, r"predictor\.mean: must be in 0\.\.1, got 7\.5"),
+        ("length", 0.0, r"predictor\.length: must be positive and finite, got 0\.0"),
+        ("length", np.inf, r"predictor\.length: must be positive and finite, got inf"),
+        ("genes", np.full((200, 5), 0), r"genes: must be of shape"),
+        ("genes", np.full((200, len(DIGITS.genes)), 99), r"genes\.resolution: must be an index"),
+        ("genes", np.full((200, len(DIGITS.genes)), 0.5), "not a whole predictor"),
+    ],
+)
+def test_numbers_that_no_fit_makes_are_refused(predictor, tmp_path, field, value, message):
+    path = tmp_path / "predictor.npz"
+    write_predictor(path, predictor)
+    with np.load(path) as archive:
+        content = dict(archive)
+    np.savez(path, **{**content, field: value})
+    with pytest.raises(StorageError, match=rf"predictor\.npz: {message}.*; delete it and fit anew"):
+        read_predictor(path, DIGITS, "abc")
+
+
+@pytest.mark.parametrize("answer", [np.nan, np.inf, -0.1, 7.5])
+def test_an_oracle_that_knows_no_accuracy_is_refused(answer):
+    class Broken:
+        def accuracy(self, genes):
+            return np.full(len(genes), answer)
+
+    with pytest.raises(InvalidValueError, match=rf"oracle\.accuracy\[0\]: must be in 0\.\.1, got {answer}"):
+        measure_sample(DIGITS, Broken(), 30)
