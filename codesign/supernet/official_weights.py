@@ -155,20 +155,34 @@ def read_official(space: Space, state: Mapping[str, Tensor]) -> OfficialSupernet
     supernet = build_supernet(space)
     entries, given = _entries(supernet), {_plain(name): tensor for name, tensor in state.items()}
     wanted = {name for name, entry in entries.items() if entry.kind != "count"}
-    for name in sorted(wanted - given.keys()):
+    missing = wanted - given.keys()
+    if missing and all(name.endswith("_matrix") for name in missing):
+        needed = f"given for space {space.name}; these have no kernel transforms, as networks of one kernel have none"
+        raise InvalidValueError(f"state_dict.{min(missing)}", None, needed)
+    for name in sorted(missing):
         raise InvalidValueError(f"state_dict.{name}", None, f"given for space {space.name}")
     for name in sorted(given.keys() - entries.keys()):
         raise InvalidValueError(f"state_dict.{name}", tuple(given[name].shape), f"absent for space {space.name}")
     parameters = dict(supernet.named_parameters())
-    mean, variance, weights = {}, {}, {}
-    for name in sorted(wanted):
+    mean: dict[str, Tensor] = {}
+    variance: dict[str, Tensor] = {}
+    weights: dict[str, Tensor] = {}
+    # The classifier last: where more differs, that is what to tell.
+    for name in sorted(wanted, key=lambda name: (name.startswith("classifier."), name)):
         entry, tensor = entries[name], given[name].detach().to(torch.float32)
-        if entry.kind == "mean":
-            mean[entry.ours] = tensor
-        elif entry.kind == "variance":
-            variance[entry.ours] = tensor
+        if entry.kind in ("mean", "variance"):
+            (mean if entry.kind == "mean" else variance)[entry.ours] = tensor
+            # A batch norm has as many statistics as weights, and variances are no negative numbers.
+            shape = tuple(given[name.rpartition(".")[0] + ".weight"].shape)
+            if tuple(tensor.shape) != shape:
+                raise InvalidValueError(f"state_dict.{name}", tuple(tensor.shape), f"of shape {shape} for {space.name}")
+            if entry.kind == "variance" and bool((tensor < 0).any()):
+                raise InvalidValueError(f"state_dict.{name}", float(tensor.min()), "zero or more")
         else:
             shape = tuple(parameters[entry.ours].shape)
+            if name.startswith("classifier.") and tensor.ndim and tensor.shape[0] != shape[0]:
+                found = f"{len(tensor)} classes"
+                raise InvalidValueError(f"state_dict.{name}", found, f"of {shape[0]} classes for {space.name}")
             if shape[: tensor.ndim] != tuple(tensor.shape) or tensor.numel() != parameters[entry.ours].numel():
                 raise InvalidValueError(f"state_dict.{name}", tuple(tensor.shape), f"of shape {shape} for {space.name}")
             weights[entry.ours] = tensor.reshape(shape)

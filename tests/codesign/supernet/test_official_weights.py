@@ -90,3 +90,34 @@ def test_missing_and_extra_weights_are_named(small_official):
         InvalidValueError, match=r"state_dict\.head\.weight: must be absent for space ofa-mbv3-w1.0, got \(3,\)"
     ):
         read_official(space, {**small_official, "head.weight": torch.zeros(3)})
+
+
+def test_another_number_of_classes_is_named(small_official):
+    state = {
+        **small_official,
+        "classifier.linear.weight": torch.zeros(10, 1280),
+        "classifier.linear.bias": torch.zeros(10),
+    }
+    message = r"classifier\.linear\.bias: must be of 1000 classes for ofa-mbv3-w1\.0, got '10 classes'"
+    with pytest.raises(InvalidValueError, match=message):
+        read_official(load_space("ofa-mbv3-w1.0"), state)
+
+
+def test_weights_without_kernel_transforms_are_told_so(small_official):
+    state = {name: tensor for name, tensor in small_official.items() if not name.endswith("_matrix")}
+    assert len(state) < len(small_official)
+    with pytest.raises(InvalidValueError, match=r"_matrix: must be given for .* these have no kernel transforms"):
+        read_official(load_space("ofa-mbv3-w1.0"), state)
+
+
+@pytest.mark.parametrize(
+    ("name", "tensor", "message"),
+    [
+        ("first_conv.bn.running_mean", torch.zeros(3), r"running_mean: must be of shape \(16,\) .*, got \(3,\)"),
+        ("first_conv.bn.running_var", -torch.ones(16), r"running_var: must be zero or more, got -1\.0"),
+    ],
+)
+def test_statistics_that_cannot_be_are_named(small_official, name, tensor, message):
+    assert name in small_official
+    with pytest.raises(InvalidValueError, match=message):
+        read_official(load_space("ofa-mbv3-w1.0"), {**small_official, name: tensor})
