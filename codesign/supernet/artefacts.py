@@ -18,9 +18,10 @@ from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
-from codesign.supernet.download import HTTPS, OnProgress, download
+from codesign.supernet.download import HTTPS, MOST_BYTES, OnProgress, download
 from hw_templates.atomic_file import write_text_atomically
 from hw_templates.errors import FetchError, InvalidValueError, StorageError
+from hw_templates.json_records import read_json
 
 _FIRST_SEEN = "digests.json"
 
@@ -89,11 +90,9 @@ def _digest(path: Path, kind: str) -> str:
 
 def _first_seen(folder: Path) -> dict[str, str]:
     path = folder / _FIRST_SEEN
-    try:
-        record = json.loads(path.read_text()) if path.exists() else {}
-        return {str(name): str(digest) for name, digest in record.items()}
-    except (OSError, ValueError, AttributeError) as error:
-        raise StorageError(f"{path}: is corrupt; delete it to trust what is fetched next") from error
+    if not path.exists():
+        return {}
+    return read_json(path, dict[str, str], "delete it to trust what is fetched next")
 
 
 def check(artefact: Artefact, path: Path, folder: Path) -> None:
@@ -152,7 +151,7 @@ def fetch(
             check(artefact, path, folder)
             return path
         partial = path.with_name(f"{path.name}.part")
-        download(artefact.address, partial, on_progress, schemes)
+        download(artefact.address, partial, on_progress, schemes, artefact.size_bytes or MOST_BYTES)
         try:
             check(artefact, partial, folder)
         except FetchError:

@@ -4,6 +4,7 @@ A configuration is a dictionary fit for JSON: the network's family by name, and 
 """
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from codesign.supernet.mobile_space import MobileSpace, MobileSubnet
@@ -12,6 +13,7 @@ from codesign.supernet.space import Choice, Space, Subnet, round_channels
 from codesign.supernet.spaces import load_space, space_names
 from cost_models.workload import Activation
 from hw_templates.errors import InvalidValueError
+from hw_templates.json_records import parse_json, reading
 
 Config = dict[str, Any]
 
@@ -174,6 +176,22 @@ def _essential(config: Any) -> Any:
     return [_essential(one) for one in config] if isinstance(config, list) else config
 
 
+def parse_config(content: bytes, path: Path, resolution: int) -> tuple[Config, Space, Subnet]:
+    """The configuration that a ``net.config`` holds, with its space and subnet; see :func:`subnet_of_config`.
+
+    Args:
+        content: of the file.
+        path: its name, for messages.
+        resolution: of the subnet.
+
+    Raises:
+        StorageError: it is no configuration, or that of no subnet of a named space.
+    """
+    with reading(path, "fetch it anew"):
+        config = parse_json(content, dict[str, Any], "net.config")
+        return config, *subnet_of_config(config, resolution)
+
+
 def subnet_of_config(config: Config, resolution: int) -> tuple[Space, Subnet]:
     """The named space that a mobile network's configuration is a subnet of, and that subnet.
 
@@ -190,7 +208,7 @@ def subnet_of_config(config: Config, resolution: int) -> tuple[Space, Subnet]:
         try:
             subnet = space.build({**_mobile_values(space, modern), "resolution": space.resolutions[0]})
             same = _essential(net_config(space, subnet)) == _essential(modern)
-        except (KeyError, TypeError, IndexError, InvalidValueError):
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, InvalidValueError):
             continue
         if same:
             return space, MobileSubnet(resolution, subnet.stages)

@@ -1,18 +1,17 @@
 """Published supernets and specialised networks, read from what `codesign fetch` brought or from files of one's own."""
 
-import json
 from pathlib import Path
 
 from torch import nn
 
 from codesign.supernet.artefacts import fetched
-from codesign.supernet.net_config import Config, subnet_of_config
+from codesign.supernet.net_config import Config, parse_config
 from codesign.supernet.official_weights import OfficialSupernet, read_official
 from codesign.supernet.space import Space
 from codesign.supernet.specialised import SpecialisedNet, specialised_nets
 from codesign.supernet.standalone import build_network, load_weights
 from codesign.supernet.weights_file import parse_weights, read_bytes
-from hw_templates.errors import InvalidValueError, StorageError
+from hw_templates.errors import InvalidValueError
 
 SUPERNETS = {
     "ofa-mbv3-w1.0": "ofa_nets/ofa_mbv3_d234_e346_k357_w1.0",
@@ -65,11 +64,7 @@ def load_specialised(net: SpecialisedNet, folder: Path | None = None) -> tuple[C
         folder / file if folder else fetched(f"ofa_specialized/{net.name}/{file}") for file in ("net.config", "init")
     ]
     config_path, weights_path = paths
-    try:
-        config = json.loads(read_bytes(config_path, "fetch it first"))
-    except ValueError as error:
-        raise StorageError(f"{config_path}: is corrupt ({error}); fetch it anew") from error
-    space, subnet = subnet_of_config(config, net.subnet.resolution)
+    config, space, subnet = parse_config(read_bytes(config_path, "fetch it first"), config_path, net.subnet.resolution)
     if (space.name, subnet) != (net.space.name, net.subnet):
         raise InvalidValueError("net.config", str(config_path), f"that of {net.name}")
     network = build_network(config)

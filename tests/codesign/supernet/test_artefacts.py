@@ -9,7 +9,7 @@ import pytest
 from file_server import file_server
 from shared_data import shared_data
 
-from codesign.supernet.artefacts import Artefact, artefacts, cache_folder, check, fetch, fetched, select
+from codesign.supernet.artefacts import Artefact, _first_seen, artefacts, cache_folder, check, fetch, fetched, select
 from hw_templates.errors import FetchError, InvalidValueError, StorageError
 
 CONTENT = b"weights" * 1000
@@ -121,7 +121,7 @@ def test_without_a_digest_the_first_content_counts(server, tmp_path):
     with pytest.raises(FetchError, match=f"was published with sha256:{hashlib.sha256(CONTENT).hexdigest()}"):
         fetch(one, tmp_path, schemes=HTTP)
     (tmp_path / "digests.json").write_text("{")
-    with pytest.raises(StorageError, match=r"digests\.json: is corrupt"):
+    with pytest.raises(StorageError, match=r"digests\.json: .* sound JSON .*; delete it to trust what is fetched"):
         fetch(one, tmp_path, schemes=HTTP)
 
 
@@ -163,3 +163,10 @@ def test_what_was_not_fetched_is_told_with_the_command(tmp_path, monkeypatch):
     monkeypatch.setenv("CODESIGN_CACHE", str(tmp_path))
     with pytest.raises(FetchError, match=r"is not there yet; `codesign fetch acc_predictor\.pth` brings it"):
         fetched("acc_predictor.pth")
+
+
+@pytest.mark.parametrize("content", [b"[]", b'{"a": 1}', b"\xff", b"[" * 100_000])
+def test_a_spoilt_record_of_digests_is_told(tmp_path, content):
+    (tmp_path / "digests.json").write_bytes(content)
+    with pytest.raises(StorageError, match=r"digests\.json: .*; delete it to trust what is fetched next"):
+        _first_seen(tmp_path)

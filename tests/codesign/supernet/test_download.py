@@ -1,8 +1,15 @@
+import contextlib
+import os
 import socket
+import socketserver
+import threading
+from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 
 import pytest
 from file_server import file_server
+from mutations import drive, mutated_bytes, mutated_text
 
 from codesign.supernet.download import download
 from hw_templates.errors import FetchError, StorageError
@@ -126,3 +133,99 @@ def test_a_full_disk_is_told(server):
         pytest.skip("there is no /dev/full")
     with pytest.raises(StorageError, match="cannot be written"):
         download(f"{server.address}/file", Path("/dev/full"), schemes=HTTP)
+
+
+@contextmanager
+def raw_server():
+    """A server on loopback that answers every request with the bytes it is told to, and closes."""
+
+    class Handler(socketserver.StreamRequestHandler):
+        def handle(self):
+            asked = b"".join(iter(self.rfile.readline, b"\r\n"))
+            server.asked.append(asked)
+            with contextlib.suppress(OSError):
+                self.wfile.write(server.answer)
+
+    with socketserver.TCPServer(("127.0.0.1", 0), Handler) as server:
+        server.answer, server.asked = b"", []
+        server.address = f"http://127.0.0.1:{server.server_address[1]}"
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.fixture
+def raw(monkeypatch):
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    with raw_server() as server:
+        yield server
+
+
+ANSWER = b'HTTP/1.1 200 OK\r\nContent-Length: 11\r\nETag: "abc"\r\nContent-Type: text/plain\r\n\r\nhello world'
+
+
+@pytest.mark.parametrize("begun", [b"", b"some"])
+def test_a_server_that_always_says_416_is_asked_twice_at_most(raw, partial, begun):
+    raw.answer = b"HTTP/1.1 416 Range Not Satisfiable\r\nContent-Length: 0\r\n\r\n"
+    partial.parent.mkdir()
+    partial.write_bytes(begun)
+    partial.with_name("file.part.version").write_text('"abc"')
+    with pytest.raises(FetchError, match="/file: the server answered 416 Range Not Satisfiable"):
+        download(f"{raw.address}/file", partial, schemes=HTTP)
+    assert len(raw.asked) == (2 if begun else 1)
+    assert partial.read_bytes() == begun
+
+
+@pytest.mark.parametrize("length", [b"abc", b"-5", b"1e3", b"0x10", b"", b"9" * 5_000, b"1_000"])
+def test_a_length_that_is_no_number_is_told(raw, partial, length):
+    raw.answer = ANSWER.replace(b"Length: 11", b"Length: " + length)
+    with pytest.raises(FetchError, match=r"/file: the server states a length of .*, which is no number"):
+        download(f"{raw.address}/file", partial, schemes=HTTP)
+
+
+@pytest.mark.parametrize("stated", [True, False])
+def test_a_server_without_end_is_left(raw, partial, stated):
+    raw.answer = ANSWER if stated else ANSWER.replace(b"Content-Length: 11\r\n", b"")
+    with pytest.raises(FetchError, match="/file: has more than the 10 bytes that the file has"):
+        download(f"{raw.address}/file", partial, schemes=HTTP, most_bytes=10)
+    download(f"{raw.address}/file", partial, schemes=HTTP, most_bytes=11)
+    assert partial.read_bytes() == b"hello world"
+
+
+@pytest.mark.parametrize("tag", [b'W/"abc"', b"abc", b'"a\x85b"', b'"abc', b'"a"\r\n "b"'])
+def test_a_tag_that_no_request_may_name_is_forgotten(raw, partial, tag):
+    raw.answer = ANSWER.replace(b'"abc"', tag).replace(b"hello world", b"hello")
+    with pytest.raises(FetchError, match="broke off after 5 bytes"):
+        download(f"{raw.address}/file", partial, schemes=HTTP)
+    raw.answer = ANSWER
+    download(f"{raw.address}/file", partial, schemes=HTTP)
+    assert partial.read_bytes() == b"hello world"
+    assert b"If-Range" not in raw.asked[-1]
+
+
+def test_a_damaged_note_of_the_version_begins_anew(raw, partial):
+    partial.parent.mkdir()
+    partial.write_bytes(b"some")
+    partial.with_name("file.part.version").write_bytes(b'"\xff\n')
+    raw.answer = ANSWER
+    download(f"{raw.address}/file", partial, schemes=HTTP)
+    assert partial.read_bytes() == b"hello world"
+
+
+def test_any_spoilt_answer_is_taken_or_refused_in_one_line(raw, partial, monkeypatch):
+    monkeypatch.setattr(os, "fsync", lambda _: None)
+
+    def read(answer):
+        raw.answer = answer
+        partial.unlink(missing_ok=True)
+        partial.with_name("file.part.version").unlink(missing_ok=True)
+        download(f"{raw.address}/file", partial, schemes=HTTP)
+
+    inputs = chain(mutated_bytes(ANSWER, 1_000), mutated_text(ANSWER.decode(), 1_000))
+    accepted, refused = drive(read, inputs)
+    assert accepted > 300
+    assert refused > 300

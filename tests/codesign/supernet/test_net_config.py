@@ -2,12 +2,14 @@
 
 import copy
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
+from mutations import drive, mutated_json
 from reference_ofa import activate, import_ofa, reference_supernet
 
-from codesign.supernet.net_config import net_config, subnet_of_config
+from codesign.supernet.net_config import net_config, parse_config, subnet_of_config
 from codesign.supernet.spaces import CIFAR10, DIGITS, OFA_MBV3_W10, OFA_MBV3_W12, OFA_RESNET50D, load_space
 from codesign.supernet.specialised import specialised_nets
 from hw_templates.errors import InvalidValueError
@@ -108,3 +110,15 @@ def test_what_is_no_subnet_of_a_named_space_is_refused(config):
 def test_subnets_of_another_space_are_refused():
     with pytest.raises(InvalidValueError, match="subnet"):
         net_config(OFA_MBV3_W10, OFA_RESNET50D.largest())
+
+
+def test_any_spoilt_configuration_is_read_or_refused_in_one_line():
+    config = net_config(DIGITS, DIGITS.smallest())
+
+    def read(content):
+        _, space, subnet = parse_config(content, Path("net.config"), DIGITS.resolutions[0])
+        assert net_config(space, subnet)["name"] == config["name"]
+
+    accepted, refused = drive(read, mutated_json(config, 2_000))
+    assert accepted > 20
+    assert refused > 1_000

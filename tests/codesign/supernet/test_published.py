@@ -94,7 +94,7 @@ def test_files_of_another_network_are_refused(folder):
 
 def test_damaged_and_missing_files_are_named(folder):
     (folder / "net.config").write_text("{")
-    with pytest.raises(StorageError, match=r"net\.config: is corrupt"):
+    with pytest.raises(StorageError, match=r"net\.config: net\.config: must be sound JSON .*; fetch it anew"):
         load_specialised(find_specialised(SHORT), folder)
     (folder / "net.config").unlink()
     with pytest.raises(StorageError, match=r"net\.config: no such file"):
