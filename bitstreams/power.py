@@ -1,6 +1,6 @@
 """Supply power while an engine runs: rails and sensors of the board, or the file of a meter outside."""
 
-import csv
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -12,9 +12,11 @@ import numpy as np
 import numpy.typing as npt
 
 from bitstreams.session import Session
+from hw_templates.csv_table import Row, read_table
 from hw_templates.errors import BoardError, StorageError
 
 INTERVAL_S = 0.05
+_POWER_COLUMNS = (("power_w",), ("voltage_v", "current_a"))
 _HWMON = "/sys/class/hwmon/hwmon"
 
 
@@ -81,38 +83,48 @@ def energy_of(trace: PowerTrace, idle: tuple[float, float], busy: tuple[float, f
 
 
 def read_meter(path: Path) -> PowerTrace:
-    """A meter's CSV: ``time`` (seconds since 1970, or ISO 8601 with a zone), ``power_w`` or ``voltage_v,current_a``.
+    """Read a meter's CSV: ``time`` (seconds since 1970, or ISO 8601 with a zone) and the power.
+
+    The power is ``power_w``, or ``voltage_v`` times ``current_a``. The meter may still be writing: a last line without
+    an end is left out.
 
     Raises:
         StorageError: it cannot be read, or a column or value is wrong; names the line.
     """
+    table = read_table(path, growing=True)
+    factors = next((names for names in _POWER_COLUMNS if {"time", *names} <= set(table.columns)), None)
+    if factors is None:
+        raise StorageError(f"{path}: must have columns time and power_w, or voltage_v and current_a")
     times, watts = [], []
-    try:
-        with path.open(newline="") as file:
-            rows = csv.DictReader(file)
-            names = set(rows.fieldnames or ())
-            if "time" not in names or not ({"power_w"} <= names or {"voltage_v", "current_a"} <= names):
-                raise StorageError(f"{path}: must have columns time and power_w, or voltage_v and current_a")
-            for row in rows:
-                times.append(_seconds(row["time"]))
-                power = row["power_w"] if "power_w" in names else None
-                watts.append(float(row["voltage_v"]) * float(row["current_a"]) if power is None else float(power))
-                if not np.isfinite(watts[-1]) or (len(times) > 1 and times[-1] <= times[-2]):
-                    raise ValueError("times must ascend and powers be finite")
-    except OSError as error:
-        raise StorageError(f"{path}: cannot be read ({error.strerror or error})") from error
-    except (ValueError, TypeError) as error:
-        raise StorageError(f"{path}:{len(times) + 1}: {error}") from error
+    for row in table.rows:
+        times.append(_seconds(row))
+        watts.append(math.prod(row.number(name) for name in factors))
+        if not math.isfinite(watts[-1]):
+            raise StorageError(f"{row.place}: powers must be finite, got {' times '.join(map(row.text, factors))}")
+        if len(times) > 1 and times[-1] <= times[-2]:
+            raise StorageError(f"{row.place}: times must ascend, got {times[-1]!r} after {times[-2]!r}")
     return PowerTrace(np.array(times), np.array(watts), f"meter {path.name}")
 
 
-def _seconds(text: str) -> float:
+def _seconds(row: Row) -> float:
+    """The time of a row in seconds since 1970."""
+    text = row.text("time")
     try:
-        return float(text)
+        seconds = float(text)
     except ValueError:
+        return _moment(row, text)
+    if not math.isfinite(seconds):
+        raise StorageError(f"{row.place}: time must be finite, got {text!r}")
+    return seconds
+
+
+def _moment(row: Row, text: str) -> float:
+    try:
         moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise StorageError(f"{row.place}: time must be seconds since 1970 or ISO 8601, got {text!r}") from None
     if moment.tzinfo is None:
-        raise ValueError(f"time {text}: must have a zone, such as +00:00")
+        raise StorageError(f"{row.place}: time must have a zone, such as +00:00, got {text!r}")
     return moment.timestamp()
 
 

@@ -1,5 +1,6 @@
 """JSON from outside the process, decoded by msgspec into checked values: any defect becomes one line naming it."""
 
+import csv
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -27,6 +28,7 @@ _MALFORMED = (
     RecursionError,
     TypeError,
     ValueError,
+    csv.Error,
 )
 
 

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from mutations import drive, mutated_text
 from twins import connected
 
 from bitstreams.power import PowerLog, PowerTrace, energy_of, hwmon_reader, read_meter
@@ -50,9 +51,14 @@ def test_a_meters_file_is_read_in_either_form(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("seconds,power_w\n", "must have columns time and power_w"),
-        ("time,power_w\n0,much\n", r"meter\.csv:2: could not convert"),
-        ("time,power_w\n0,1\n0,1\n", r"meter\.csv:3: times must ascend"),
-        ("time,power_w\n0,nan\n", "powers be finite"),
+        ("time,power_w\n0,much\n", r"meter\.csv:2: power_w must be a number, got 'much'"),
+        ("time,power_w\n0,1\n\n0,1\n", r"meter\.csv:4: times must ascend, got 0\.0 after 0\.0"),
+        ("time,power_w\n0,nan\n", "power_w must be a finite number, got 'nan'"),
+        ("time,power_w\nnan,1\n", r"meter\.csv:2: time must be finite"),
+        ("time,power_w\n0,1\nnoon,1\n", r"meter\.csv:3: time must be seconds since 1970 or ISO 8601, got 'noon'"),
+        ("time,voltage_v,current_a\n0,1e200,1e200\n", "powers must be finite, got 1e200 times 1e200"),
+        ("time,power_w\n0,1\n1\n2,1\n", r"meter\.csv:3: must have 2 cells, as many as columns, got 1"),
+        ("time,power_w", "must have columns time and power_w"),
         ("time,power_w\n2026-01-01T00:00:00,1\n", "must have a zone"),
     ],
 )
@@ -60,6 +66,36 @@ def test_a_file_that_is_no_meters_is_refused(text: str, message: str, tmp_path: 
     (tmp_path / "meter.csv").write_text(text)
     with pytest.raises(StorageError, match=message):
         read_meter(tmp_path / "meter.csv")
+
+
+def test_a_line_that_a_meter_is_still_writing_is_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "meter.csv"
+    written = "time,power_w\n0,2.5\n1.5,3.25\n"
+    for end in range(written.index("\n") + 1, len(written) + 1):
+        path.write_text(written[:end])
+        assert read_meter(path).watts.tolist() == [2.5, 3.25][: written[:end].count("\n") - 1]
+
+
+@pytest.mark.parametrize(
+    "sample",
+    [
+        "time,power_w\n0,2.5\n1.5,3\n2,2.25\n",
+        "time,voltage_v,current_a\n1970-01-01T01:00:02+01:00,5,0.5\n1970-01-01T00:00:03+00:00,5,0.6\n",
+    ],
+)
+def test_whatever_a_meters_file_holds_is_read_or_refused_in_one_line(sample: str, tmp_path: Path) -> None:
+    path = tmp_path / "meter.csv"
+
+    def read(content: bytes) -> None:
+        path.write_bytes(content)
+        trace = read_meter(path)
+        assert np.isfinite(trace.watts).all()
+        assert np.isfinite(trace.times_s).all()
+        assert (np.diff(trace.times_s) > 0).all()
+
+    accepted, refused = drive(read, mutated_text(sample, 2_000))
+    assert accepted > 50
+    assert refused > 500
 
 
 def test_a_boards_own_sensor_is_found_and_logged(
