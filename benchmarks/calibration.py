@@ -26,12 +26,12 @@ from cost_models.dataflow import call_overhead_ms, stream_cycles
 from cost_models.engines import engine_model
 from cost_models.importers.mlperf_tiny import read_dataflow_runs, read_mlperf_tiny
 from cost_models.importers.ofa_dpu import read_ofa_dpu
-from cost_models.importers.table import read_rows
 from cost_models.importers.vta_tophub import read_vta_tophub
 from cost_models.measurement import Measurement
 from cost_models.planning import plan
 from cost_models.timing_model import FloatArray, TimingModel, measured_cycles
 from cost_models.workload import Operation
+from hw_templates.csv_table import read_rows
 
 NEAR = 0.1
 

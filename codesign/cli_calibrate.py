@@ -38,7 +38,13 @@ def import_(
 
 
 @calibrate_app.command()
-def fit(measurements: Measurements, out: Out) -> None:
+def fit(
+    measurements: Measurements,
+    out: Out,
+    max_error: Annotated[
+        float, typer.Option(min=0, help="Largest mean error of left-out runs, in %; above it nothing is written.")
+    ] = 50.0,
+) -> None:
     """Fit coefficients to measurements of one engine, and predict every run by a fit that it was left out of.
 
     Example: codesign calibrate fit --measurements vta.jsonl --out calibrations/vta
@@ -46,7 +52,7 @@ def fit(measurements: Measurements, out: Out) -> None:
     with session() as progress:
         from codesign.verbs.calibrate import calibrate as verb
 
-        verb(measurements, out, progress)
+        verb(measurements, out, progress, max_error / 100)
 
 
 @calibrate_app.command()

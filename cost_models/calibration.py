@@ -20,7 +20,15 @@ from scipy.optimize import least_squares
 
 from cost_models.intervals import LeftOut
 from cost_models.measurement import Measurement
-from cost_models.timing_model import BoundModel, FloatArray, Parameter, TimingModel, measured_cycles, sensitivity
+from cost_models.timing_model import (
+    BoundModel,
+    FloatArray,
+    Parameter,
+    TimingModel,
+    check_attainable,
+    measured_cycles,
+    sensitivity,
+)
 from hw_templates.errors import InvalidValueError
 
 LEAST_RUNS = LEAST_GROUPS = 3
@@ -131,7 +139,8 @@ def fit(model: TimingModel, runs: Sequence[Measurement], tell: Callable[[float],
     """Fit a model to runs of its engine, and to all but some of them in turn; ``tell`` hears what share is done.
 
     Raises:
-        InvalidValueError: too few runs, or one of another engine or without what the model needs.
+        InvalidValueError: too few runs, or one that is of another engine, faster than that can be, or without what the
+            model needs.
     """
     check_runs(model, runs)
     posterior = estimate(model, runs)
@@ -151,13 +160,14 @@ def check_runs(model: TimingModel, runs: Sequence[Measurement]) -> None:
     """Say whether runs can be fitted.
 
     Raises:
-        InvalidValueError: they are too few, or one is of another engine.
+        InvalidValueError: they are too few, or one is of another engine or faster than its engine can be.
     """
     if len(runs) < LEAST_RUNS:
         raise InvalidValueError("measurements", len(runs), f"at least {LEAST_RUNS} runs of {model.engine} to fit")
     for run in runs:
         if run.engine != model.engine:
             raise InvalidValueError("measurement.engine", run.engine, f"{model.engine} like that of the other runs")
+    check_attainable(model, runs, [f"measurements[{index}].latency_ms.p50" for index in range(len(runs))])
 
 
 def group_parts(runs: Sequence[Measurement]) -> list[list[int]]:

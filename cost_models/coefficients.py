@@ -140,8 +140,12 @@ class Coefficients:
         """
         if self.board not in (None, board):
             raise InvalidValueError("coefficients.board", self.board, f"{board}, the board that is priced")
+        self.warn_outside(FittedRange.of_layers(layers, accelerators))
+
+    def warn_outside(self, used: FittedRange) -> None:
+        """Warn, in one line, of what the set is used for beyond what it was fitted on."""
         if self.fitted_on is not None:
-            warn_outside(self.name, self.fitted_on, FittedRange.of_layers(layers, accelerators))
+            warn_outside(self.name, self.fitted_on, used)
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "Coefficients":

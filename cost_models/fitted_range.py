@@ -1,7 +1,7 @@
 """What measurements span, and a warning when coefficients that were fitted on them are used beyond it."""
 
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -10,6 +10,8 @@ from cost_models.workload import Layer, Operation
 from hw_templates.accelerator import PARAMETERS, Accelerator
 from hw_templates.errors import ExtrapolationWarning
 
+# Clocks that boards read back are off by rounding.
+_SLACK = 1e-3
 _SIZES = tuple(entry.name for entry in fields(Layer) if entry.name not in ("operation", "residual"))
 
 
@@ -29,23 +31,31 @@ class FittedRange:
         layers = [ran.layer for run in runs for ran in run.layers]
         accelerators = [run.accelerator for run in runs if run.accelerator is not None]
         found = cls.of_layers(layers, accelerators)
-        return cls(
-            {**found.numbers, **_span("clock_mhz", (run.clock_mhz for run in runs))},
-            {**found.choices, "board": tuple(sorted({run.board for run in runs}))},
-        )
+        numbers = found.numbers | _span("clock_mhz", (run.clock_mhz for run in runs))
+        numbers |= _span("batch", (run.batch for run in runs))
+        for name in sorted({name for run in runs for name in run.settings}):
+            numbers |= _span(f"settings.{name}", (run.settings[name] for run in runs if name in run.settings))
+        return cls(numbers, {**found.choices, "board": tuple(sorted({run.board for run in runs}))})
 
     @classmethod
     def of_layers(cls, layers: Sequence[Layer], accelerators: Sequence[Accelerator]) -> "FittedRange":
-        """Of shapes and accelerators alone."""
+        """Of shapes and accelerators alone, which run at their own clock."""
         numbers: dict[str, tuple[float, float]] = {}
         for name in _SIZES:
             # A pool's kernel is its whole map.
             chosen = [layer for layer in layers if "kernel" not in name or layer.operation != Operation.POOL]
             numbers |= _span(f"layer.{name}", (getattr(layer, name) for layer in chosen))
-        for name in PARAMETERS:
-            numbers |= _span(f"accelerator.{name}", (getattr(accelerator, name) for accelerator in accelerators))
+        columns = {name: [getattr(accelerator, name) for accelerator in accelerators] for name in PARAMETERS}
         operations = tuple(sorted({str(layer.operation) for layer in layers}))
-        return cls(numbers, {"layer.operation": operations} if operations else {})
+        return cls(numbers | cls.of_space(columns).numbers, {"layer.operation": operations} if operations else {})
+
+    @classmethod
+    def of_space(cls, choices: Mapping[str, Sequence[int]]) -> "FittedRange":
+        """Of accelerators whose parameters, by name, have these values."""
+        numbers: dict[str, tuple[float, float]] = {}
+        for name, values in choices.items():
+            numbers |= _span(f"accelerator.{name}", values)
+        return cls(numbers | _span("clock_mhz", choices["clock_mhz"]), {})
 
     def as_dict(self) -> dict[str, Any]:
         """As JSON holds it."""
@@ -67,7 +77,7 @@ class FittedRange:
         for name, (low, high) in used.numbers.items():
             if name in self.numbers:
                 least, most = self.numbers[name]
-                beyond = [value for value in (low, high) if not least <= value <= most]
+                beyond = [value for value in (low, high) if not least * (1 - _SLACK) <= value <= most * (1 + _SLACK)]
                 if beyond:
                     clauses.append(f"{name} {beyond[-1]:g} is outside of {least:g} to {most:g}")
         for name, values in used.choices.items():

@@ -56,12 +56,20 @@ class Demand:
 
 @dataclass(frozen=True)
 class StructuralModel:
-    """Terms of an engine, with the share of the shorter of two overlapping times that still shows."""
+    """Terms of an engine, with the share of the shorter of two overlapping times that still shows.
+
+    ``roofline`` gives the cycles below which no run can be; without it nothing is known of them.
+    """
 
     engine: str
     terms: tuple[Term, ...]
     unhidden: Parameter
     demands: Callable[[Measurement], Sequence[Demand]]
+    roofline: Callable[[Measurement], float] = lambda _: 0.0
+
+    def least_cycles(self, runs: Sequence[Measurement]) -> FloatArray:
+        """[runs] as in :class:`cost_models.timing_model.TimingModel`."""
+        return np.array([self.roofline(run) for run in runs], dtype=np.float64)
 
     @property
     def parameters(self) -> tuple[Parameter, ...]:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cost_models.measurement import Measurement
+from hw_templates.errors import InvalidValueError
 
 FloatArray = NDArray[np.float64]
 
@@ -68,10 +69,43 @@ class TimingModel(Protocol):
         """
         ...
 
+    def least_cycles(self, runs: Sequence[Measurement]) -> FloatArray:
+        """[runs] cycles below which no such engine is done, whatever its coefficients: the roofline of its array, and
+        of its memory ports where their width is known.
+
+        Raises:
+            InvalidValueError: a run lacks what the model needs.
+        """
+        ...
+
 
 def measured_cycles(runs: Sequence[Measurement]) -> FloatArray:
     """[runs] median latency in cycles of the programmable logic."""
     return np.array([run.latency_ms.p50 * run.clock_mhz * 1e3 for run in runs])
+
+
+def check_attainable(model: TimingModel, runs: Sequence[Measurement], names: Sequence[str]) -> None:
+    """Refuse a run that is faster than its engine can be: its time, its clock or its shape is wrong.
+
+    Args:
+        model: of the runs' engine.
+        runs: measured.
+        names: of each run's latency, for the message.
+
+    Raises:
+        InvalidValueError: a run is too fast; tells of the first, and how many there are.
+    """
+    least, measured = model.least_cycles(runs), measured_cycles(runs)
+    too_fast = np.flatnonzero(measured < least)
+    if len(too_fast):
+        first = int(too_fast[0])
+        run, more = runs[first], len(too_fast) - 1
+        raise InvalidValueError(
+            names[first],
+            run.latency_ms.p50,
+            f"at least {least[first] / run.clock_mhz / 1e3:.4g} ms, the roofline of {model.engine} at "
+            f"{run.clock_mhz:g} MHz{f' (which {more} more runs break)' if more else ''}",
+        )
 
 
 def sensitivity(model: BoundModel, theta: FloatArray) -> FloatArray:

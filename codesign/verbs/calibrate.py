@@ -18,14 +18,17 @@ from cost_models.fitted_range import FittedRange
 from cost_models.importers.chaidnn import read_chaidnn
 from cost_models.importers.mlperf_tiny import read_mlperf_tiny
 from cost_models.importers.ofa_dpu import read_ofa_dpu
+from cost_models.importers.table import Tell
 from cost_models.importers.vta_tophub import read_vta_tophub
 from cost_models.measurement import OWN_ENGINE, Measurement, append_measurements, read_measurements
 from hw_templates.errors import InvalidValueError, StorageError
 
+MAX_ERROR = 0.5
+"""Mean error on left-out runs above which a fit says nothing, as a share."""
 # Wrong units are off by a thousand, and a run pulls the fit of its like towards itself.
 _DOUBTED = 30
 
-IMPORTERS: Mapping[str, Callable[[Path], tuple[Measurement, ...]]] = {
+IMPORTERS: Mapping[str, Callable[[Path, Tell], tuple[Measurement, ...]]] = {
     "chaidnn": read_chaidnn,
     "mlperf-tiny": read_mlperf_tiny,
     "ofa-dpu": read_ofa_dpu,
@@ -38,22 +41,29 @@ def import_table(kind: str, table: Path, out: Path, progress: Progress) -> None:
 
     Raises:
         InvalidValueError: unknown kind of table.
-        StorageError: the table cannot be read, or ``out`` exists.
+        StorageError: the table cannot be read, a row of it is unsound, or ``out`` exists.
     """
     if kind not in IMPORTERS:
         raise InvalidValueError("kind", kind, f"one of {', '.join(IMPORTERS)}")
     if out.exists():
         raise StorageError(f"{out}: exists; choose another name, or fit to both files")
-    runs = IMPORTERS[kind](table)
+    runs = IMPORTERS[kind](table, progress.say)
     append_measurements(out, runs)
     progress.say(f"measurements   {out}: {len(runs)} runs")
 
 
-def calibrate(measurements: Sequence[Path], out: Path, progress: Progress) -> None:
+def calibrate(measurements: Sequence[Path], out: Path, progress: Progress, max_error: float = MAX_ERROR) -> None:
     """Fit coefficients to measurements and write them into a folder.
 
+    Args:
+        measurements: files of them.
+        out: folder for the coefficients.
+        progress: what the user sees.
+        max_error: largest mean error on left-out runs at which they are written, as a share.
+
     Raises:
-        InvalidValueError: runs of several engines or of one without a model, or too few.
+        InvalidValueError: runs of several engines or of one without a model, too few, or not those of one such engine:
+            one is faster than it can be, or those left out are off by more than ``max_error``.
         StorageError: a file cannot be read or written.
     """
     runs = read_measurements(measurements)
@@ -61,19 +71,30 @@ def calibrate(measurements: Sequence[Path], out: Path, progress: Progress) -> No
     with progress.stage("fit") as update:
         result = fit(model, runs, lambda share: update(share, f"{len(runs)} runs of {model.engine}"))
     record = Calibration.of(out.name, result, runs, datetime.datetime.now(datetime.UTC).date().isoformat())
+    _say_quality(record, result, runs, progress)
+    if not record.quality.mean_error <= max_error:
+        raise InvalidValueError(
+            "mean error of left-out runs",
+            float(f"{100 * record.quality.mean_error:.4g}"),
+            f"at most {100 * max_error:g} % (--max-error) for coefficients to be written",
+        )
     write_calibration(out, record)
     write_left_out(out, _left_out_rows(result, runs))
     if model.engine == OWN_ENGINE:
         write_coefficients(out, _own_coefficients(record, result, runs, str(out)))
+    progress.say(f"coefficients   {out}")
+
+
+def _say_quality(record: Calibration, result: Fit, runs: Sequence[Measurement], progress: Progress) -> None:
+    """Say how well left-out runs are predicted, and what looks wrong with runs that are not."""
     quality = record.quality
-    progress.say(f"runs           {quality.runs} of {model.engine} in {len(record.posterior.campaigns)} campaigns")
+    progress.say(f"runs           {quality.runs} of {record.engine} in {len(record.posterior.campaigns)} campaigns")
     progress.say(
         f"left out       mean error {quality.mean_error:.1%}, median {quality.median_error:.1%}, "
         f"within 10 % {quality.within_10_percent:.0%}"
     )
     for line in _doubts(result, runs):
         progress.say(line)
-    progress.say(f"coefficients   {out}")
 
 
 def _doubts(result: Fit, runs: Sequence[Measurement]) -> Iterator[str]:

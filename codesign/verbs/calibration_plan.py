@@ -11,6 +11,7 @@ from codesign.verbs.plan_candidates import Layers, candidates
 from cost_models.calibration import Posterior
 from cost_models.calibration_record import load_calibration
 from cost_models.engines import engine_model
+from cost_models.fitted_range import FittedRange, warn_outside
 from cost_models.measurement import OWN_ENGINE, Measurement, Percentiles
 from cost_models.plan_file import RunPlan, write_plan
 from cost_models.planning import plan as choose
@@ -39,8 +40,8 @@ def plan(board: str, budget: int, known: str | None, project: Path | None, out: 
         StorageError: a file cannot be read or written.
     """
     target, model = load_board(board), engine_model(OWN_ENGINE)
-    posterior = _posterior(known)
     accelerator = _largest(target) if project is None else _of_project(project)
+    posterior = _posterior(known, accelerator)
     with progress.stage("plan") as update:
         untimed = [_untimed(target, accelerator, layers) for layers in candidates(accelerator)]
         update(0.1, f"{len(untimed)} candidates")
@@ -61,12 +62,13 @@ def plan(board: str, budget: int, known: str | None, project: Path | None, out: 
     progress.say(f"plan       {out}")
 
 
-def _posterior(known: str | None) -> Posterior:
+def _posterior(known: str | None, accelerator: Accelerator) -> Posterior:
     if known is None:
         return prior_of(engine_model(OWN_ENGINE))
     calibration = load_calibration(known)
     if calibration.engine != OWN_ENGINE:
         raise InvalidValueError("known", known, f"a calibration of {OWN_ENGINE}, not of {calibration.engine}")
+    warn_outside(calibration.name, calibration.fitted_on, FittedRange.of_layers([], [accelerator]))
     return calibration.posterior
 
 

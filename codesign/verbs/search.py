@@ -13,6 +13,7 @@ from codesign.search.joint_search import joint_search
 from codesign.search.pareto import FloatArray, PricedPairs, ReferencePoint, front_array
 from codesign.search.pricing import PairPricer
 from codesign.verbs.context import Searched, SearchRequest, load_searched
+from cost_models.fitted_range import FittedRange
 
 _BASELINES: dict[str, Callable[..., PricedPairs]] = {"random": random_front, "sequential": sequential_front}
 
@@ -34,6 +35,7 @@ def search(run: Run, request: SearchRequest, baselines: bool, progress: Progress
 
 def _search(run: Run, request: SearchRequest, baselines: bool, progress: Progress) -> None:
     searched = load_searched(run, request)
+    searched.task.coefficients.warn_outside(FittedRange.of_space(searched.joint.accelerators.choices))
     searched.task.open_study()
     run.configure("search", asdict(request), replace=True)
     with progress.stage("joint search") as update:

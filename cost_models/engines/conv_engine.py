@@ -78,6 +78,10 @@ class ConvEngineModel:
             raise InvalidValueError(f"measurements[{index}].settings.{STARTS_PER_IMAGE}", starts[index], "0 to 1")
         return BoundConvEngine(tuple(groups), starts)
 
+    def least_cycles(self, runs: Sequence[Measurement]) -> FloatArray:
+        """[runs] trips of the array, or words of the busiest port; both are exact."""
+        return self.bind(runs).least_cycles()
+
 
 @dataclass(frozen=True)
 class _Group:
@@ -125,6 +129,16 @@ class BoundConvEngine:
                 rows = np.flatnonzero(which.ravel()[group.run] == index)
                 if len(rows):
                     yield group.run[rows], group.price(rows, with_latency(load_coefficients(), values))
+
+    def least_cycles(self) -> FloatArray:
+        """[runs] cycles in which array and ports are busy, by whichever of them is busiest."""
+        busy = np.zeros((4, self.runs))
+        for group in self.groups:
+            priced = group.price(np.arange(len(group.run)), load_coefficients())
+            moved = (priced.trips, priced.ifmap_words, priced.weight_words, priced.ofmap_words)
+            busy += [np.bincount(group.run, counts, minlength=self.runs) for counts in moved]
+        least: FloatArray = busy.max(axis=0)
+        return least
 
     def _of(self, theta: FloatArray) -> FloatArray:
         cycles: FloatArray = self.starts * np.exp(theta[:, _NAMES.index("start_cycles")])

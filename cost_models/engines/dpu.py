@@ -47,6 +47,13 @@ class _Parallelism:
         return self.groups(channels) * -(-height // self.alu) * width
 
 
+def _roofline(run: Measurement) -> float:
+    """Cycles of the convolution array at its peak rate."""
+    parallel = _Parallelism.of(run)
+    macs = sum(ran.layer.macs for ran in run.layers if ran.layer.operation == Operation.CONV)
+    return macs / (parallel.pixels * parallel.channels**2)
+
+
 def _demands(run: Measurement) -> list[Demand]:
     if not run.layers:
         raise InvalidValueError("measurement.layers", (), "given for dpu")
@@ -120,4 +127,5 @@ DPU = StructuralModel(
     ),
     unhidden=Parameter("unhidden", "share of the shorter of two overlapping times that shows", 0.5, 1.0, 0.3),
     demands=_demands,
+    roofline=_roofline,
 )

@@ -7,25 +7,43 @@ its rows one after the other, so a burst is a row of a block's tile, or all its 
 padding. With two virtual threads one loads while the other computes.
 """
 
+from cost_models.mapping import Mapping
 from cost_models.measurement import Measurement
 from cost_models.structural import Demand, Role, StructuralModel, Term
 from cost_models.timing_model import Parameter
 from cost_models.workload import Layer, Operation
+from hw_templates.accelerator import Accelerator
 from hw_templates.errors import InvalidValueError
 
 # Spread between campaigns of what the bitstream sets (its memory port, by half) and of what the driver sets.
 _HARDWARE, _DRIVER = 0.4, 1.5
 
 
-def _demands(run: Measurement) -> list[Demand]:
-    a = run.accelerator
-    if a is None:
+def _parts(run: Measurement) -> tuple[Accelerator, Layer, Mapping]:
+    """The engine, its one convolution and how that was cut."""
+    if run.accelerator is None:
         raise InvalidValueError("measurement.accelerator", None, "given for vta")
     if len(run.layers) != 1 or run.layers[0].mapping is None:
         raise InvalidValueError("measurement.layers", len(run.layers), "one layer with its mapping for vta")
-    layer, mapping = run.layers[0].layer, run.layers[0].mapping
+    layer = run.layers[0].layer
     if layer.operation != Operation.CONV:
         raise InvalidValueError("measurement.layers[0].layer.operation", str(layer.operation), "conv for vta")
+    return run.accelerator, layer, run.layers[0].mapping
+
+
+def _roofline(run: Measurement) -> float:
+    """Cycles of the array at its peak rate, or of reading input and weights once through the port if that is longer."""
+    a, layer, _ = _parts(run)
+    array = layer.macs * run.batch / (a.pe_pixels * a.pe_cols * a.pe_rows)
+    weights = layer.in_channels * layer.out_channels * layer.kernel_height * layer.kernel_width
+    # A stride beyond the kernel leaves input unread.
+    rows = min(layer.in_height, layer.out_height * layer.kernel_height)
+    cols = min(layer.in_width, layer.out_width * layer.kernel_width)
+    return max(array, (run.batch * layer.in_channels * rows * cols + weights) / (a.axi_bits / 8))
+
+
+def _demands(run: Measurement) -> list[Demand]:
+    a, layer, mapping = _parts(run)
     threads = run.settings.get("threads")
     if threads not in (1, 2):
         raise InvalidValueError("measurement.settings.threads", threads, "1 or 2 for vta")
@@ -98,4 +116,5 @@ VTA = StructuralModel(
     ),
     unhidden=Parameter("unhidden", "share of the shorter of two overlapping times that shows", 0.1, 1.0, 0.3),
     demands=_demands,
+    roofline=_roofline,
 )

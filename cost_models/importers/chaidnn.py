@@ -6,30 +6,52 @@ latency is one over the rate.
 
 from pathlib import Path
 
-from cost_models.importers.table import Row, read_rows
+from cost_models.importers.table import Tell, converted, tell_left_out
 from cost_models.measurement import Measurement, Percentiles
+from hw_templates.csv_table import Row, read_rows
+from hw_templates.errors import StorageError
 
 _SOURCE = "Xilinx/CHaiDNN ad3be785"
-_CONVOLUTIONS = "conv_only"
+_CONVOLUTIONS, _WITH_PROCESSOR, _WHOLE = "conv_only", "with_fc_on_cpu", "whole"
 
 
-def read_chaidnn(path: Path) -> tuple[Measurement, ...]:
-    """The rows of ``chaidnn_v2_fps.csv`` that time convolutions alone; fully connected layers ran on the processor.
+def read_chaidnn(path: Path, tell: Tell = lambda _: None) -> tuple[Measurement, ...]:
+    """Read the rows of ``chaidnn_v2_fps.csv`` that time convolutions alone.
+
+    Args:
+        path: the table.
+        tell: hears which rows are left out.
 
     Raises:
-        StorageError: the file cannot be read or a row is not as described.
+        StorageError: the file cannot be read, a row is not as described, or none times convolutions alone.
     """
-    return tuple(_measurement(row) for row in read_rows(path) if row.text("scope") == _CONVOLUTIONS)
+    rows = read_rows(path)
+    scopes = [row.choice("scope", _CONVOLUTIONS, _WITH_PROCESSOR, _WHOLE) for row in rows]
+    for scope in (_WITH_PROCESSOR, _WHOLE):
+        others = [row for row, found in zip(rows, scopes, strict=True) if found == scope]
+        tell_left_out(tell, others, len(rows), f"their scope is {scope}, not convolutions alone")
+    chosen = [row for row, found in zip(rows, scopes, strict=True) if found == _CONVOLUTIONS]
+    if not chosen:
+        raise StorageError(f"{path}: must hold a row of scope {_CONVOLUTIONS}")
+    return tuple(run for _, run in converted(chosen, _measurement))
 
 
 def _measurement(row: Row) -> Measurement:
+    clock_mhz = row.positive("clk_mhz")
+    if row.number("dsp_clk_mhz") != 2 * clock_mhz:
+        raise StorageError(
+            f"{row.place}: dsp_clk_mhz must be twice clk_mhz ({2 * clock_mhz:g}), got {row.text('dsp_clk_mhz')}"
+        )
+    settings = {name: row.positive(name) for name in ("compute_dsps", "bits", "dsp_clk_mhz")}
+    if not row.is_empty("axi_bits"):
+        settings["axi_bits"] = row.positive("axi_bits")
     return Measurement(
         engine="chaidnn",
         board=f"a board of {row.text('device')}" if row.is_empty("board") else row.text("board"),
         campaign=f"CHaiDNN-v2 on {row.text('device')}, {row.whole('compute_dsps')} DSPs, {row.whole('bits')} bits",
         source=_SOURCE,
-        clock_mhz=row.number("clk_mhz"),
-        latency_ms=Percentiles(1e3 / row.number("fps")),
+        clock_mhz=clock_mhz,
+        latency_ms=Percentiles(1e3 / row.positive("fps")),
         network=row.text("network"),
-        settings={name: row.number(name) for name in ("compute_dsps", "bits", "dsp_clk_mhz")},
+        settings=settings,
     )

@@ -7,36 +7,58 @@ stage of the network that they belong to. The table gives no date.
 
 from pathlib import Path
 
-from cost_models.importers.table import Row, read_rows
+from cost_models.importers.table import Tell, check_roofline, converted, tell_left_out
 from cost_models.measurement import MeasuredLayer, Measurement, Percentiles
 from cost_models.workload import Activation, Layer, Operation
+from hw_templates.csv_table import Row, read_rows
 from hw_templates.errors import StorageError
 
 _SOURCE = "Pilot-Khadka/Latency-dataset-for-Once-For-All-network 4866e16c"
 _B2304 = {"pixel_parallel": 8, "channel_parallel": 12, "alu_parallel": 4}
 _CLOCK_MHZ = 200
-_REPEATED = "repeat"
+_TARGET = "_B2304_"
+_FIRST, _REPEATED = "all", "repeat"
 _SQUEEZE = 4
+_ACTIVATIONS = {
+    "relu": Activation.RELU,
+    "h_swish": Activation.HSWISH,
+    "h_swish_shape": Activation.HSWISH,
+}
 
 
-def read_ofa_dpu(path: Path, repeats: bool = False) -> tuple[Measurement, ...]:
-    """The rows of ``ofa_mbv3_blocks_dpu_b2304_ultra96.csv``; blocks that were measured again only with ``repeats``.
+def read_ofa_dpu(path: Path, tell: Tell = lambda _: None, repeats: bool = False) -> tuple[Measurement, ...]:
+    """Read ``ofa_mbv3_blocks_dpu_b2304_ultra96.csv``.
+
+    Args:
+        path: the table.
+        tell: hears which rows are left out.
+        repeats: whether to read also the rows of blocks that were measured again.
 
     Raises:
-        StorageError: the file cannot be read or a row is not as described.
+        StorageError: the file cannot be read, a row is not as described, of another engine or faster than this can be,
+            or all rows are left out.
     """
     rows = read_rows(path)
-    return tuple(_measurement(row) for row in rows if repeats or row.text("set") != _REPEATED)
+    again = [] if repeats else [row for row in rows if row.choice("set", _FIRST, _REPEATED) == _REPEATED]
+    tell_left_out(tell, again, len(rows), "they measure again what other rows measure (set)")
+    runs = converted([row for row in rows if row not in again], _measurement)
+    if not runs:
+        raise StorageError(f"{path}: must hold a row of set {_FIRST}")
+    check_roofline(runs)
+    return tuple(run for _, run in runs)
 
 
 def _measurement(row: Row) -> Measurement:
-    kind = row.text("kind")
+    if not row.is_empty("target") and _TARGET not in row.text("target"):
+        raise StorageError(f"{row.place}: target must be a DPU B2304, got {row.text('target')!r}")
+    if not row.is_empty("dpu_subgraphs"):
+        # What the compiler cuts into several runs partly on the processor.
+        row.choice("dpu_subgraphs", "1")
+    kind = row.choice("kind", "mbconv", "conv", "linear")
     if kind == "mbconv":
         layers, group = _block(row), f"stage of {row.whole('cout')} channels"
-    elif kind in ("conv", "linear"):
-        layers, group = _single(row, kind), "single layers"
     else:
-        raise StorageError(f"{row.place}: kind must be mbconv, conv or linear, got {kind!r}")
+        layers, group = _single(row, kind), "single layers"
     return Measurement(
         engine="dpu",
         board="ultra96-v2",
@@ -53,10 +75,7 @@ def _measurement(row: Row) -> Measurement:
 
 
 def _activation(row: Row) -> Activation:
-    name = "" if row.is_empty("act") else row.text("act")
-    return (
-        Activation.HSWISH if name.startswith("h_swish") else Activation.RELU if name == "relu" else Activation.IDENTITY
-    )
+    return Activation.IDENTITY if row.is_empty("act") else _ACTIVATIONS[row.choice("act", *_ACTIVATIONS)]
 
 
 def _single(row: Row, kind: str) -> tuple[MeasuredLayer, ...]:
@@ -65,7 +84,7 @@ def _single(row: Row, kind: str) -> tuple[MeasuredLayer, ...]:
         return (MeasuredLayer(Layer(Operation.CONV, inputs, outputs, 1, 1)),)
     kernel = row.whole("k")
     # The stem halves the image; the other single layers are 1x1.
-    stride = 2 if kernel > 1 else 1
+    stride = (2 if kernel > 1 else 1) if row.is_empty("stride") else row.whole("stride")
     layer = Layer(Operation.CONV, inputs, outputs, row.whole("h"), row.whole("w"), kernel, kernel, stride, kernel // 2)
     return (MeasuredLayer(layer, _activation(row)),)
 
@@ -87,7 +106,7 @@ def _block(row: Row) -> tuple[MeasuredLayer, ...]:
     depthwise = Layer(Operation.DEPTHWISE, middle, middle, height, width, kernel, kernel, stride, kernel // 2)
     layers.append(MeasuredLayer(depthwise, activation))
     out_height, out_width = depthwise.out_height, depthwise.out_width
-    if row.text("se") == "True":
+    if row.choice("se", "True", "False") == "True":
         squeezed = rounded_channels(middle / _SQUEEZE)
         layers += [
             MeasuredLayer(Layer(Operation.POOL, middle, middle, out_height, out_width, out_height, out_width)),

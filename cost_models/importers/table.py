@@ -1,56 +1,45 @@
-"""Rows of a published table."""
+"""What importers of published tables share: rows as measurements, and rows that are left out."""
 
-import csv
-from pathlib import Path
+from collections.abc import Callable, Sequence
 
-from hw_templates.errors import StorageError
+from cost_models.engines import engine_model
+from cost_models.measurement import Measurement
+from cost_models.timing_model import check_attainable
+from hw_templates.csv_table import Row
+from hw_templates.errors import InvalidValueError, StorageError
+from hw_templates.json_records import reading
 
-
-class Row:
-    """One row of a table; a cell that is missing or is no number is an error that names file, row and column."""
-
-    def __init__(self, place: str, cells: dict[str, str | None]) -> None:
-        self.place = place
-        self._cells = cells
-
-    def text(self, column: str) -> str:
-        """A cell, which must not be empty."""
-        value = self._cells.get(column)
-        if not value:
-            raise StorageError(f"{self.place}: {column} must be given")
-        return value
-
-    def number(self, column: str) -> float:
-        """A cell as a number."""
-        value = self.text(column)
-        try:
-            return float(value)
-        except ValueError:
-            raise StorageError(f"{self.place}: {column} must be a number, got {value!r}") from None
-
-    def whole(self, column: str) -> int:
-        """A cell as a whole number."""
-        value = self.number(column)
-        if value % 1:
-            raise StorageError(f"{self.place}: {column} must be a whole number, got {value}")
-        return int(value)
-
-    def is_empty(self, column: str) -> bool:
-        """Whether a cell holds nothing."""
-        return not self._cells.get(column)
+Tell = Callable[[str], None]
+"""Hears one line for each reason for which rows of a table are left out."""
 
 
-def read_rows(path: Path) -> list[Row]:
-    """The rows of a CSV file with headings.
+def tell_left_out(tell: Tell, rows: Sequence[Row], of: int, why: str, what: str = "rows") -> None:
+    """Say how many of ``of`` rows, or what of them, is left out and why, if any is."""
+    if rows:
+        tell(f"left out       {len(rows)} of {of} {what}: {why}; the first is {rows[0].place}")
+
+
+def converted(rows: Sequence[Row], convert: Callable[[Row], Measurement]) -> list[tuple[Row, Measurement]]:
+    """Convert rows, each kept beside its measurement.
 
     Raises:
-        StorageError: it cannot be read or holds no row.
+        StorageError: a row breaks a rule of measurements; names its line.
     """
+    runs = []
+    for row in rows:
+        with reading(row.place):
+            runs.append((row, convert(row)))
+    return runs
+
+
+def check_roofline(runs: Sequence[tuple[Row, Measurement]]) -> None:
+    """Refuse runs of one engine of which one is faster than the engine can be.
+
+    Raises:
+        StorageError: names the first such row.
+    """
+    names = [f"{row.place}: latency_ms" for row, _ in runs]
     try:
-        with path.open(newline="") as file:
-            rows = [Row(f"{path}:{number}", cells) for number, cells in enumerate(csv.DictReader(file), start=2)]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise StorageError(f"{path}: cannot be read ({error})") from error
-    if not rows:
-        raise StorageError(f"{path}: no rows")
-    return rows
+        check_attainable(engine_model(runs[0][1].engine), [run for _, run in runs], names)
+    except InvalidValueError as error:
+        raise StorageError(f"{error}; correct its time, clock or shape, or take the row out") from error

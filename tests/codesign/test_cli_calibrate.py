@@ -89,7 +89,23 @@ def test_a_table_is_imported_once(tmp_path: Path) -> None:
     assert run.layers[0].mapping == Mapping(32, 16, 14, 28, LoopOrder.PIXELS_OUTER)
     check_refused(codesign("calibrate", "import", "vta-tophub", table, "--out", out), "vta.jsonl: exists")
     check_refused(codesign("calibrate", "import", "abacus", table, "--out", tmp_path / "x"), "kind: must be one of")
-    check_refused(codesign("calibrate", "import", "vta-tophub", tmp_path / "y", "--out", tmp_path / "x"), "y: cannot")
+    check_refused(
+        codesign("calibrate", "import", "vta-tophub", tmp_path / "y", "--out", tmp_path / "x"), "y: is missing"
+    )
+
+
+def test_an_import_says_what_it_leaves_out_and_refuses_what_cannot_be(tmp_path: Path) -> None:
+    table, out = tmp_path / "table.csv", tmp_path / "vta.jsonl"
+    header, first, *_ = VTA_TABLE.splitlines()
+    table.write_text(f"{header},err\n{first},0\n{first},7\n")
+    done = codesign("calibrate", "import", "vta-tophub", table, "--out", out)
+    assert done.exit_code == 0, done.output
+    assert "left out       1 of 2 rows: their measurement failed (err); the first is" in done.stdout
+    assert f"{out}: 1 runs" in done.stdout
+    table.write_text(VTA_TABLE.replace("0.005", "0.0005"))
+    fast = codesign("calibrate", "import", "vta-tophub", table, "--out", tmp_path / "fast.jsonl")
+    check_refused(fast, "table.csv:2: latency_ms: must be at least 2.258 ms, the roofline of vta at 100 MHz")
+    assert not (tmp_path / "fast.jsonl").exists()
 
 
 def test_a_fit_of_the_own_engine_is_a_set_of_coefficients(calibration: Path) -> None:
@@ -107,17 +123,46 @@ def test_a_fit_of_the_own_engine_is_a_set_of_coefficients(calibration: Path) -> 
 def test_times_in_another_unit_are_doubted(tmp_path: Path) -> None:
     runs = own_runs(20)
     assert not fit_of(tmp_path / "sound", runs)
-    for wrong, said in ((1e3, "times as long as the others say"), (1e-3, "times of what the others say")):
-        off = [replace(run, latency_ms=Percentiles(run.latency_ms.p50 * wrong)) for run in runs[:2]]
-        (line,) = fit_of(tmp_path / f"off{wrong}", [*off, *runs[2:]])
-        assert line.startswith("doubtful       2 of 20 runs take ")
-        assert said in line
+    off = [replace(run, latency_ms=Percentiles(run.latency_ms.p50 * 1e3)) for run in runs[:2]]
+    (line,) = fit_of(tmp_path / "off", [*off, *runs[2:]])
+    assert line.startswith("doubtful       2 of 20 runs take ")
+    assert "times as long as the others say" in line
+
+
+def fit_to(folder: Path, runs: list[Measurement], *options: str) -> Result:
+    folder.mkdir(exist_ok=True)
+    (folder / "board.jsonl").unlink(missing_ok=True)
+    append_measurements(folder / "board.jsonl", runs)
+    return codesign("calibrate", "fit", "--measurements", folder / "board.jsonl", "--out", folder / "fitted", *options)
+
+
+def test_times_below_the_roofline_are_refused(tmp_path: Path) -> None:
+    runs = own_runs(20)
+    runs[5] = replace(runs[5], latency_ms=Percentiles(runs[5].latency_ms.p50 / 1e3))
+    check_refused(
+        fit_to(tmp_path, runs), "measurements[5].latency_ms.p50: must be at least ", "roofline of conv_engine"
+    )
+    assert not (tmp_path / "fitted").exists()
+
+
+def test_a_fit_that_predicts_nothing_is_not_written(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    runs = [replace(run, latency_ms=Percentiles(run.latency_ms.p50 * 10 ** rng.uniform(0, 2))) for run in own_runs(14)]
+    done = fit_to(tmp_path, runs)
+    check_refused(
+        done, "mean error of left-out runs: must be at most 50 % (--max-error) for coefficients to be written"
+    )
+    assert "left out       mean error" in done.stdout
+    assert "coefficients   " not in done.stdout
+    assert not (tmp_path / "fitted").exists()
+    assert fit_to(tmp_path, runs, "--max-error", "1e6").exit_code == 0
+    assert (tmp_path / "fitted" / "calibration.json").is_file()
+    check_refused(fit_to(tmp_path / "sound", own_runs(14), "--max-error", "0"), "must be at most 0 % (--max-error)")
 
 
 def fit_of(folder: Path, runs: list[Measurement]) -> list[str]:
     """The doubts that a fit to runs prints."""
-    append_measurements(folder / "board.jsonl", runs)
-    done = codesign("calibrate", "fit", "--measurements", folder / "board.jsonl", "--out", folder / "fitted")
+    done = fit_to(folder, runs)
     assert done.exit_code == 0, done.output
     return [line for line in done.stdout.splitlines() if line.startswith("doubtful")]
 
@@ -154,6 +199,7 @@ def test_a_plan_lists_what_to_measure(calibration: Path, tmp_path: Path) -> None
     out = tmp_path / "plan.json"
     done = codesign("calibrate", "plan", "--board", "pynq-z2", "--budget", "3", "--known", calibration, "--out", out)
     assert done.exit_code == 0, done.output
+    assert "codesign: warning: coefficients mine, as fitted: accelerator.pe_rows " in done.stderr
     plan = read_plan(out)
     assert plan.board == "pynq-z2"
     assert len(plan.runs) == 3

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
-from cost_models.calibration import estimate, fit, group_parts, leave_out, single_parts
+from cost_models.calibration import check_runs, estimate, fit, group_parts, leave_out, single_parts
 from cost_models.measurement import Measurement, Percentiles
 from cost_models.structural import Demand, Role, StructuralModel, Term
 from cost_models.timing_model import Parameter, measured_cycles
@@ -148,3 +148,15 @@ def test_too_few_runs_or_runs_of_another_engine() -> None:
         fit(TOY, runs[:1])
     with pytest.raises(InvalidValueError, match=r"measurement\.engine: must be toy like that of the other runs"):
         fit(TOY, [*runs, replace(runs[0], engine="vta")])
+
+
+def test_a_run_that_is_faster_than_its_engine_can_be_is_refused() -> None:
+    runs = measure([Campaign("a", 12)])
+    bounded = replace(TOY, roofline=lambda run: run.counters["macs"])
+    check_runs(bounded, runs)
+    fast = with_cycles(runs[3], 0.99 * runs[3].counters["macs"])
+    with pytest.raises(
+        InvalidValueError, match=r"measurements\[3\]\.latency_ms\.p50: must be at least .* of toy at 100"
+    ):
+        fit(bounded, [*runs[:3], fast, *runs[4:]])
+    assert TOY.least_cycles(runs).tolist() == [0.0] * 12

@@ -1,6 +1,7 @@
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 
 from codesign.progress import Silent
 from codesign.run import Run, read_json
+from codesign.search.joint_search import SearchTask
 from codesign.search.journal import open_journal
 from codesign.search.pareto import ReferencePoint, nondominated
 from codesign.search.worker import read_progress
@@ -16,7 +18,10 @@ from codesign.verbs.context import SearchRequest, load_searched, load_trained, r
 from codesign.verbs.emit import emit
 from codesign.verbs.search import search
 from codesign.verbs.winner import winner
-from hw_templates.errors import InvalidValueError, StorageError
+from cost_models.coefficients import load_coefficients, write_coefficients
+from cost_models.fitted_range import FittedRange
+from hw_templates.accelerator import Accelerator
+from hw_templates.errors import ExtrapolationWarning, InvalidValueError, StorageError
 
 ROOT = Path(__file__).parents[3]
 SUPPORT = ROOT / "tests/support"
@@ -37,6 +42,28 @@ def test_the_study_counts_the_pairs_asked_for(finished_run: Run) -> None:
     progress = read_progress(searched.task.open_study())
     assert progress.pairs >= searched.task.settings.pairs
     assert progress.candidates > 0
+
+
+def test_coefficients_of_another_engine_are_warned_of_before_a_study_is_made(
+    official_stand_in: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = Accelerator(16, 16, 1, 2, 8, 16, 8, 64, 100, 8)
+    prior = load_coefficients()
+    fitted = replace(prior, name="fitted", measurements=3, fitted_on=FittedRange.of_layers([], [engine]))
+    write_coefficients(tmp_path / "fitted", fitted)
+    request = SearchRequest(
+        "kv260", 4_000, 1, None, 0, space="digits", accuracy="official", coefficients=str(tmp_path / "fitted")
+    )
+
+    def stop(task: SearchTask) -> None:
+        raise StorageError("no study yet")
+
+    monkeypatch.setattr(SearchTask, "open_study", stop)
+    with pytest.warns(ExtrapolationWarning) as caught, pytest.raises(StorageError, match="no study yet"):
+        search(Run(tmp_path / "run"), request, baselines=False, progress=Silent())
+    (line,) = (str(warning.message) for warning in caught if warning.category is ExtrapolationWarning)
+    for clause in ("accelerator.pe_rows 64 is", "accelerator.weight_kib 128 is", "; clock_mhz ", "of 100 to 100"):
+        assert clause in line
 
 
 def test_baselines_are_searched_once(finished_run: Run) -> None:

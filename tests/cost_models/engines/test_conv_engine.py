@@ -5,7 +5,7 @@ import pytest
 
 from cost_models.calibration import estimate
 from cost_models.coefficients import LatencyCoefficients, load_coefficients
-from cost_models.engines.conv_engine import ConvEngineModel, with_latency
+from cost_models.engines.conv_engine import ConvEngineModel, stated_counters, with_latency
 from cost_models.estimate import price_mappings
 from cost_models.mapping import enumerate_mappings
 from cost_models.measurement import MeasuredLayer, Measurement, Percentiles
@@ -173,3 +173,13 @@ def test_layers_that_stay_on_chip_take_what_the_simulator_says() -> None:
     alone = replace(run, layers=tuple(replace(each, placement=IN_MEMORY) for each in ran))
     # Each band is set up anew.
     assert MODEL.bind([alone]).cycles(theta)[0] - start < 0.8 * sum(simulated)
+
+
+def test_the_roofline_is_the_busiest_of_array_and_ports() -> None:
+    runs = simulated_runs(30, 9, layers=2)
+    least = MODEL.least_cycles(runs)
+    for run, cycles in zip(runs, least, strict=True):
+        counters = stated_counters(run.layers, ACCELERATOR, BOARD)
+        assert cycles == max(counts.sum() for counts in counters.values())
+    assert (least < measured_cycles(runs)).all()
+    assert (least > 0.5 * measured_cycles(runs)).any()

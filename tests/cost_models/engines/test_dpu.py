@@ -58,3 +58,7 @@ def test_a_missing_setting_is_named() -> None:
         DPU.demands(replace(RUN, settings={"pixel_parallel": 8, "channel_parallel": 12}))
     with pytest.raises(InvalidValueError, match=r"measurement\.layers: must be given for dpu"):
         DPU.demands(replace(RUN, layers=(), network="whole"))
+
+
+def test_the_roofline_is_the_convolution_array_at_its_peak() -> None:
+    assert DPU.least_cycles([RUN]).tolist() == [2 * 20 * 600 * 90 / 1152]

@@ -79,3 +79,13 @@ def test_what_the_model_needs_is_named(changes: dict[str, object], message: str)
     with pytest.raises(InvalidValueError) as raised:
         VTA.demands(replace(RUN, **changes))  # type: ignore[arg-type]
     assert message in str(raised.value)
+
+
+def test_the_roofline_is_the_array_at_its_peak_or_the_port() -> None:
+    assert RUN.accelerator is not None
+    # 32 x 64 x 9 x 8 x 8 products over 256 a cycle.
+    assert VTA.least_cycles([RUN, replace(RUN, batch=3)]).tolist() == [4608, 3 * 4608]
+    thin = MeasuredLayer(Layer(Operation.CONV, 32, 1, 8, 8), mapping=Mapping(16, 16, 4, 8, LoopOrder.PIXELS_OUTER))
+    assert VTA.least_cycles([replace(RUN, layers=(thin,))]).tolist() == [(32 * 8 * 8 + 32) / 8]
+    strided = MeasuredLayer(replace(thin.layer, stride=2), mapping=thin.mapping)
+    assert VTA.least_cycles([replace(RUN, layers=(strided,))]).tolist() == [(32 * 4 * 4 + 32) / 8]
