@@ -2,9 +2,12 @@
 
 import multiprocessing
 import signal
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from multiprocessing.process import BaseProcess
 from multiprocessing.queues import SimpleQueue
 from multiprocessing.synchronize import Event
 
@@ -122,16 +125,15 @@ def _search_in_processes(task: SearchTask, study: optuna.Study, report: OnProgre
     ]
     try:
         for process in processes:
-            process.start()
+            with _interrupts_held():
+                process.start()
         while any(process.is_alive() for process in processes) and failures.empty():
             time.sleep(_POLL_S)
             with storage_errors(task.location):
                 report(read_progress(study))
     finally:
         stop.set()
-        for process in processes:
-            if process.pid is not None:
-                process.join()
+        _join([process for process in processes if process.pid is not None])
     if not failures.empty():
         raise failures.get()
     for number, process in enumerate(processes):
@@ -139,12 +141,47 @@ def _search_in_processes(task: SearchTask, study: optuna.Study, report: OnProgre
             raise ToolError(f"search worker {number} ended with exit code {process.exitcode}; run the search again")
 
 
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Hold Ctrl-C back until the end, and for ever from processes that are started meanwhile.
+
+    Ctrl-C reaches all processes of a terminal. A worker inherits that it is blocked: while it starts it could not
+    handle it, and later the parent tells it to write what it has and stop.
+    """
+    held: list[int] = []
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    # Blocked here, it may still come by another thread of this process; Python answers it in the main thread.
+    handler = signal.signal(signal.SIGINT, lambda number, _: held.append(number)) if in_main_thread else None
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+        if in_main_thread:
+            signal.signal(signal.SIGINT, handler)
+        if held:
+            signal.raise_signal(signal.SIGINT)
+
+
+def _join(processes: Sequence[BaseProcess]) -> None:
+    """Wait for the ends of processes that were told to stop; at another Ctrl-C end them."""
+    try:
+        for process in processes:
+            process.join()
+    except KeyboardInterrupt:
+        with _interrupts_held():
+            for process in processes:
+                process.terminate()
+                process.join()
+        raise
+
+
 def _work(
     task: SearchTask, number: int, pairs: int, stop: Event, failures: "SimpleQueue[StorageError | InfeasibleError]"
 ) -> None:
     """Body of a worker process: price ``pairs`` more pairs, or until told to stop or the parent is gone."""
-    # Ctrl-C reaches all processes of a terminal; the parent tells the workers to write what they have and stop.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if stop.is_set():
+        return
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     parent = multiprocessing.parent_process()
 

@@ -1,13 +1,17 @@
 import multiprocessing
+import os
 import signal
 import subprocess
 import sys
 import time
 from dataclasses import replace
+from multiprocessing.process import BaseProcess
 
 import numpy as np
 import optuna
 import pytest
+from capacity_accuracy import TINY
+from paused_accuracy import PausedAccuracy
 
 from codesign.search.joint_search import joint_search
 from codesign.search.joint_space import JointSpace
@@ -140,6 +144,78 @@ def test_ctrl_c_stops_the_workers_too(make_task):
     assert time.monotonic() - start < 30
     assert not multiprocessing.active_children()
     assert read_progress(task.open_study()).rounds >= 2
+
+
+INTERRUPTED = """
+import sys
+import optuna
+import typer
+from capacity_accuracy import TINY
+from codesign.console import session
+from codesign.search.breeding import RoundPlan
+from codesign.search.joint_search import SearchTask, joint_search
+from codesign.search.joint_space import JointSpace
+from codesign.search.study import StudyLocation
+from codesign.search.worker import SearchSettings
+from cost_models.coefficients import load_coefficients
+from hw_templates.accelerator_space import AcceleratorSpace
+from hw_templates.board import load_board
+from paused_accuracy import PausedAccuracy
+
+journal, place, gate = sys.argv[1:]
+sys.argv[1:] = []
+
+def search() -> None:
+    with session():
+        joint_search(task, lambda progress: progress.pairs and print("running", flush=True))
+
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+joint = JointSpace(TINY, AcceleratorSpace(load_board("pynq-z2")))
+settings = SearchSettings(10**9, 0, 2, RoundPlan(16, 8, 8, 4, 24, screened=1))
+oracle = PausedAccuracy(TINY, place, gate)
+task = SearchTask(StudyLocation(journal, "search"), joint, load_coefficients(), oracle, "capacity", settings)
+typer.run(search)
+"""
+
+
+@pytest.mark.parametrize("place", ["sending", "starting", "running"])
+def test_ctrl_c_in_a_terminal_says_one_line_wherever_the_workers_are(tmp_path, monkeypatch, place):
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(["tests/support", os.environ.get("PYTHONPATH", "")]))
+    command = [sys.executable, "-c", INTERRUPTED, tmp_path / "a.journal", place, tmp_path / "gate"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        try:
+            assert process.stdout.readline() == ("running\n" if place == "running" else "paused\n")
+            os.killpg(process.pid, signal.SIGINT)
+            (tmp_path / "gate").touch()
+            _, errors = process.communicate(timeout=120)
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+    assert errors == "codesign: stopped; the same command goes on from here\n"
+    assert process.returncode == 130
+
+
+def test_another_ctrl_c_ends_workers_that_do_not_stop(make_task, tmp_path, monkeypatch):
+    join, calls = BaseProcess.join, []
+
+    def interrupted_join(self, timeout=None):
+        calls.append(self)
+        if len(calls) == 1:
+            raise KeyboardInterrupt
+        join(self, timeout)
+
+    def interrupt(_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(BaseProcess, "join", interrupted_join)
+    # Nothing opens the gate: the workers never come to look whether they are to stop.
+    task = replace(make_task(100, workers=2), oracle=PausedAccuracy(TINY, "starting", str(tmp_path / "gate")))
+    with pytest.raises(KeyboardInterrupt):
+        joint_search(task, interrupt)
+    assert not multiprocessing.active_children()
+    assert {process.exitcode for process in calls} == {-signal.SIGTERM}
 
 
 @pytest.mark.parametrize("workers", [1, 2])
