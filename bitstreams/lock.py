@@ -11,12 +11,13 @@ from hw_templates.errors import StorageError
 
 
 @contextmanager
-def exclusive(path: Path, what: str, wait: bool) -> Iterator[None]:
+def exclusive(path: Path, what: str, wait: bool, advice: str = "free or unlock it") -> Iterator[None]:
     """Hold the lock file ``path``, which is made where it is missing and stays; it is free when its holder dies.
 
     Args:
         what: what the lock is for, in the error's words.
         wait: until another process lets go; otherwise that is an error.
+        advice: what the user can do where the file cannot be made.
 
     Raises:
         StorageError: another process holds it and ``wait`` is false, or the file cannot be made.
@@ -29,7 +30,7 @@ def exclusive(path: Path, what: str, wait: bool) -> Iterator[None]:
         except FileNotFoundError:
             descriptor = os.open(path, os.O_RDONLY | os.O_CREAT, 0o666)
     except OSError as error:
-        raise StorageError(f"{path}: cannot be written ({error.strerror or error}); free or unlock it") from error
+        raise StorageError(f"{path}: cannot be written ({error.strerror or error}); {advice}") from error
     with os.fdopen(descriptor) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))

@@ -1,7 +1,6 @@
 """A session whose other end is :mod:`bitstreams.board_runner`: in this process, or behind SSH."""
 
 import contextlib
-import getpass
 import os
 import platform
 import threading
@@ -9,6 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from hw_templates.errors import BoardError
+from hw_templates.user import user_name
 
 
 class Caller(Protocol):
@@ -61,7 +61,7 @@ class RunnerSession:
         self.where = where
         self._caller = caller
         self._lock = threading.Lock()
-        self.call("claim", f"{getpass.getuser()}@{platform.node()}, process {os.getpid()}")
+        self.call("claim", f"{user_name()}@{platform.node()}, process {os.getpid()}")
         hello = self.call("hello")
         self.own_name = str(hello["own_name"])
         self.architecture = str(hello["architecture"])

@@ -6,7 +6,9 @@ and agent are those of the user.
 
 import asyncio
 import contextlib
+import getpass
 import json
+import os
 import shlex
 import struct
 import threading
@@ -127,6 +129,21 @@ class _OverSsh:
         self._loop.close()
 
 
+def _check_account() -> None:
+    """Refuse an account without a name or a home: asyncssh asks for both, and looks for keys in the home."""
+    missing = []
+    try:
+        getpass.getuser()
+    except (KeyError, OSError):
+        missing.append("LOGNAME")
+    try:
+        Path.home()
+    except RuntimeError:
+        missing.append("HOME")
+    if missing:
+        raise BoardError(f"ssh: user {os.getuid()} has no entry in passwd; set {' and '.join(missing)}")
+
+
 def ssh_session(
     host: str, port: int = 22, user: str = "root", known_hosts: Path | None = None, key: Path | None = None
 ) -> RunnerSession:
@@ -138,12 +155,13 @@ def ssh_session(
         key: private key instead of the user's.
 
     Raises:
-        BoardError: no such host, unknown host key, login refused, or no pynq there.
+        BoardError: the user has no name or no home, no such host, unknown host key, login refused, or no pynq there.
     """
     try:
         import asyncssh  # noqa: F401
     except ImportError as error:
         raise BoardError(f"asyncssh: cannot be imported ({error}); install codesign[board]") from error
+    _check_account()
     caller = _OverSsh(host, port, user, known_hosts, key)
     try:
         return RunnerSession("ssh", caller.where, caller)

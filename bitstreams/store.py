@@ -10,7 +10,6 @@ A folder appears whole, by one rename, or not at all; a second writer of the sam
 
 import errno
 import hashlib
-import os
 import re
 import shutil
 import tempfile
@@ -28,15 +27,21 @@ from hw_templates.board import load_board
 from hw_templates.errors import CodesignError, InvalidValueError, StorageError
 from hw_templates.json_records import reading
 from hw_templates.regular_file import read_regular
+from hw_templates.user import user_folder
 
 RECORD = "build.json"
 _MOST_RECORD_BYTES = 16 << 20
 _UNFINISHED = ".incoming-"
+_ADVICE = "free or unlock it, or name another store by --store or CODESIGN_STORE"
 
 
 def default_folder() -> Path:
-    """Where bitstreams are kept unless said otherwise: below the user's data folder (XDG base directories)."""
-    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share") / "codesign" / "bitstreams"
+    """Say where bitstreams are kept unless said otherwise: in ``CODESIGN_STORE``, else below the user's data folder.
+
+    Raises:
+        StorageError: the variable is not set, and the user has no home.
+    """
+    return user_folder("CODESIGN_STORE", "XDG_DATA_HOME", ".local/share", "codesign/bitstreams")
 
 
 class Store:
@@ -68,7 +73,7 @@ class Store:
         contents |= others
         digests = {path: hashlib.sha256(content).hexdigest() for path, content in sorted(contents.items())}
         record = record_text(bitstream, digests, datetime.now(UTC).isoformat(timespec="seconds"))
-        with exclusive(self.folder / ".lock", "the store", wait=True):
+        with exclusive(self.folder / ".lock", "the store", wait=True, advice=_ADVICE):
             target = self.folder / digest
             if target.exists():
                 return self._read(target), False
@@ -148,7 +153,7 @@ class Store:
             return []
         removed = []
         # Nobody writes while the lock is held, so whatever is unfinished was abandoned.
-        with exclusive(self.folder / ".lock", "the store", wait=True):
+        with exclusive(self.folder / ".lock", "the store", wait=True, advice=_ADVICE):
             for folder in sorted(self.folder.glob(f"{_UNFINISHED}*")):
                 removed.append(self._remove(folder, "an import that was cut off"))
             for folder in self._folders():
@@ -194,4 +199,4 @@ def _age(entry: Entry) -> timedelta:
 
 def _cannot_write(path: Path, error: OSError) -> StorageError:
     reason = "the disk is full" if error.errno == errno.ENOSPC else error.strerror or str(error)
-    return StorageError(f"{path}: cannot be written ({reason}); free or unlock it")
+    return StorageError(f"{path}: cannot be written ({reason}); {_ADVICE}")

@@ -16,8 +16,7 @@ StoreFolder = Annotated[
     Path | None,
     typer.Option(
         "--store",
-        envvar="CODESIGN_STORE",
-        help="Folder of bitstreams; default: in the user's data folder, for all runs.",
+        help="Folder of bitstreams for all runs; default: CODESIGN_STORE, or in the user's data folder.",
     ),
 ]
 Digest = Annotated[str, typer.Argument(help="First digits of its digest; `codesign bitstreams list` shows them.")]

@@ -10,7 +10,6 @@ import csv
 import fcntl
 import hashlib
 import json
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from codesign.supernet.download import HTTPS, MOST_BYTES, OnProgress, download
 from hw_templates.atomic_file import write_text_atomically
 from hw_templates.errors import FetchError, InvalidValueError, StorageError
 from hw_templates.json_records import read_json
+from hw_templates.user import user_folder
 
 _FIRST_SEEN = "digests.json"
 
@@ -71,10 +71,12 @@ def select(names: list[str]) -> tuple[Artefact, ...]:
 
 
 def cache_folder() -> Path:
-    """Where fetched files lie: ``CODESIGN_CACHE``, else ``codesign`` in the user's cache (XDG base directories)."""
-    if own := os.environ.get("CODESIGN_CACHE"):
-        return Path(own).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache").expanduser() / "codesign"
+    """Say where fetched files lie: in ``CODESIGN_CACHE``, else below the user's cache folder.
+
+    Raises:
+        StorageError: the variable is not set, and the user has no home.
+    """
+    return user_folder("CODESIGN_CACHE", "XDG_CACHE_HOME", ".cache", "codesign")
 
 
 def _digest(path: Path, kind: str) -> str:
@@ -123,7 +125,9 @@ def _only_process(folder: Path) -> Iterator[None]:
         folder.mkdir(parents=True, exist_ok=True)
         file = (folder / ".lock").open("w")
     except OSError as error:
-        raise StorageError(f"{folder}: cannot be written ({error.strerror}); name another folder") from error
+        raise StorageError(
+            f"{folder}: cannot be written ({error.strerror}); name another by --folder or CODESIGN_CACHE"
+        ) from error
     with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,13 +1,16 @@
 """Data sets of image files: folders of classes, or parquet, read through Hugging Face ``datasets``."""
 
+import atexit
 import io
 import os
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from itertools import pairwise
 from pathlib import Path
+from tempfile import TemporaryDirectory, TemporaryFile
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -211,12 +214,12 @@ def _read(kind: str, parts: Mapping[Split, list[Path]], channels: int) -> dict[S
     import datasets
 
     datasets.disable_progress_bars()
-    tables = {}
+    copies, tables = _copies_folder(str(datasets.config.HF_DATASETS_CACHE)), {}
     for split, places in parts.items():
         place = places[0]
         source = {"data_dir": str(place)} if kind == "imagefolder" else {"data_files": [str(file) for file in places]}
         try:
-            rows = datasets.load_dataset(kind, **source, split="train")
+            rows = datasets.load_dataset(kind, **source, split="train", cache_dir=copies)
         except (
             datasets.exceptions.DatasetsError,
             datasets.exceptions.DatasetGenerationError,
@@ -231,6 +234,20 @@ def _read(kind: str, parts: Mapping[Split, list[Path]], channels: int) -> dict[S
             raise StorageError(f"{place}: holds no images")
         tables[split] = ImageTable(place, rows, torch.from_numpy(labels), channels)
     return tables
+
+
+@cache
+def _copies_folder(own: str) -> str:
+    """Return where ``datasets`` may keep its copies: ``own``, or a folder that lasts as long as the process."""
+    # A tilde is left where the user has no home.
+    if not own.startswith("~"):
+        with suppress(OSError):
+            Path(own).mkdir(parents=True, exist_ok=True)
+            TemporaryFile(dir=own).close()
+            return own
+    folder = TemporaryDirectory(prefix="codesign-datasets-")
+    atexit.register(folder.cleanup)
+    return folder.name
 
 
 def _check_columns(place: Path, features: Mapping[str, Any]) -> None:
@@ -252,7 +269,8 @@ def load_images(path: Path, channels: int) -> DataSet:
     and ``label`` (from 0), or folders ``train`` and ``test`` with one folder of images for each class. A validation
     part is used where there is one beside the test part; else a tenth of the training part, but at most 10,000 images,
     is held out: each class in proportion, always the same. Images of one size that fit into 1 GiB are kept in memory,
-    others are decoded when needed. ``datasets`` keeps a copy of parquet in its cache (``HF_DATASETS_CACHE``).
+    others are decoded when needed. ``datasets`` keeps a copy of parquet in its cache (``HF_DATASETS_CACHE``), or in a
+    temporary folder where that cannot be written.
 
     Args:
         path: of the folder.

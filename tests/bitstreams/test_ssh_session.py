@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from nameless import become_nameless
 from ssh_server import SshServer, ssh_server
 from twins import ACCELERATOR, golden_of, images_of, with_first
 
@@ -139,3 +140,12 @@ def test_a_host_that_is_not_there_and_one_that_goes_away_are_one_line(tmp_path: 
 
 async def _abort(session: RunnerSession) -> None:
     session._caller._connection.abort()  # type: ignore[attr-defined]
+
+
+def test_an_account_without_a_name_or_a_home_is_told_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    become_nameless(monkeypatch)
+    with pytest.raises(BoardError, match=r"^ssh: user 54321 has no entry in passwd; set LOGNAME and HOME$"):
+        ssh_session("127.0.0.1")
+    monkeypatch.setenv("HOME", "/")
+    with pytest.raises(BoardError, match=r"^ssh: user 54321 has no entry in passwd; set LOGNAME$"):
+        ssh_session("127.0.0.1")

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from built_projects import archive, emitted, project, vendor
 from fake_vendor import FakeVendor
+from nameless import become_nameless
 from small_disk import small_disk
 from typer.testing import CliRunner, Result
 from vendor_files import bit_file, handoff
@@ -194,3 +195,9 @@ def test_damage_has_its_own_exit_code_and_is_collected(archive: Path, store: Sto
     assert codesign("import", archive).stdout.startswith("imported: ")
     assert codesign("bitstreams", "gc", "--older-than", "0").stdout.startswith("removed ")
     assert store.entries() == ()
+
+
+def test_without_a_home_the_store_says_what_to_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    become_nameless(monkeypatch)
+    for arguments in (("bitstreams", "list"), ("import", tmp_path / "design.bit", "--board", "pynq-z2")):
+        check_refused(codesign(*arguments), "CODESIGN_STORE: must name a folder", "user 54321 has no home")

@@ -209,3 +209,16 @@ def test_augmenting_keeps_sizes_and_values_in_bounds(tmp_path):
     assert 0 <= images.min() < images.max() <= 1
     assert isinstance(stored, StoredImages)
     torch.testing.assert_close(images, change(stored.pixels / 255, changes, 11))
+
+
+def test_without_a_cache_that_can_be_written_copies_are_temporary(tmp_path, monkeypatch):
+    import datasets
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").touch()
+    pets = write_image_folder(tmp_path / "pets")
+    for cache in ("~/.cache/huggingface/datasets", tmp_path / "file" / "cache"):
+        monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", cache)
+        data = load_images(pets, 3)
+        assert sum(len(data.labels[split]) for split in Split) == 120
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "pets"]

@@ -4,6 +4,7 @@ from functools import partial
 
 import pytest
 from file_server import file_server
+from nameless import become_nameless
 from typer.testing import CliRunner
 
 from codesign.cli import app
@@ -80,3 +81,15 @@ def test_no_connection_ends_in_one_line(server):
     assert code == 2
     assert "the server answered 404" in output
     assert output.count("\n") == 1
+
+
+def test_without_a_home_fetch_says_what_to_set_and_without_permission_where_else_to_go(monkeypatch, tmp_path):
+    become_nameless(monkeypatch)
+    for options in (["--list"], ["acc_predictor.pth"]):
+        done = CliRunner().invoke(app, ["fetch", *options])
+        assert (done.exit_code, len(done.stderr.splitlines())) == (2, 1)
+        assert "CODESIGN_CACHE: must name a folder" in done.stderr
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("HOME", str(tmp_path / "file"))
+    done = CliRunner().invoke(app, ["fetch", "acc_predictor.pth"])
+    assert "cannot be written (Not a directory); name another by --folder or CODESIGN_CACHE" in done.stderr
