@@ -54,7 +54,9 @@ def open_session(target: Target, via: str, insecure_remote: bool) -> Session:
         BoardError: nobody answers, or refuses.
     """
     if (via == "local") != (target.host is None):
-        expected = "left out on the board itself" if via == "local" else f"given, as {target.board.name}@HOST"
+        name = target.board.name
+        needed = f"given, as {name}@HOST (without a board, --via twin simulates one here)"
+        expected = "left out on the board itself" if via == "local" else needed
         raise InvalidValueError("board.host", target.host, expected)
     if via == "local":
         from bitstreams.runner_session import local_session

@@ -32,6 +32,8 @@ from hw_templates.accelerator import Accelerator
 from hw_templates.errors import BoardError, CodesignError, InvalidValueError, StorageError, VerificationError
 from hw_templates.program import Program, read_program
 
+_RAILS_VIAS = ("ssh", "local")
+"""Ways to a board on which its power rails are read: where pynq runs on the board itself."""
 WINDOW_S = 2.0
 """How long the engine rests, and then works, while power is measured."""
 
@@ -82,6 +84,7 @@ def deploy(run: Run, request: DeployRequest, store: Path | None, progress: Progr
     What the board did before an error is recorded.
     """
     reach = Reach.of(request.board, request.via, request.insecure_remote)
+    _check_power(request.power, request.via)
     emitted, board = _emitted(run), reach.target.board
     if board.name != emitted.record["board"]:
         raise InvalidValueError("board", board.name, f"{emitted.record['board']}, which the project is for")
@@ -92,11 +95,11 @@ def deploy(run: Run, request: DeployRequest, store: Path | None, progress: Progr
         closing(place.open()) as session,
         tempfile.TemporaryDirectory() as folder,
     ):
+        source = _power_source(session, request.power)
         bit = bitstream_for(session, hardware, Path(folder), store)
         engine = Engine(session, hardware, bit, request.timeout_s)
         where = f"twin, {session.where}" if engine.twin else session.where
         progress.say(f"deploy     {board.name} ({where}): engine {digest[:12]} at {engine.clock_mhz:.4g} MHz")
-        source = _power_source(session, request.power)
         bitstream, energy = hashlib.sha256(bit.read_bytes()).hexdigest(), None
         with _kept(run) as had:
             engine.load_program(emitted.program)
@@ -184,21 +187,35 @@ def _run_images(engine: Engine, emitted: _Emitted, had: dict[str, Any], progress
     return logits
 
 
+def _check_power(power: str | None, via: str) -> None:
+    """Make sure that power can be read as asked for, as far as that is known without the board.
+
+    Raises:
+        InvalidValueError: it is no sensor or file, or a sensor that is not reached this way.
+        StorageError: the file is no meter's.
+    """
+    if power in (None, "hwmon"):
+        return
+    if power == "rails":
+        if via not in _RAILS_VIAS:
+            raise InvalidValueError("power", power, f"hwmon or a meter's file with --via {via}, which has no rails")
+    elif not Path(power).exists():
+        raise InvalidValueError("power", power, "hwmon, rails, or the CSV that a meter is writing")
+    else:
+        read_meter(Path(power))
+
+
 def _power_source(session: Session, power: str | None) -> Path | tuple[str, Callable[[], float]] | None:
     """What power is read from: a meter's file, or a sensor's name and reader."""
     if power is None:
         return None
     if power == "hwmon":
         return hwmon_reader(session)
-    if power == "rails":
-        return _rails(session)
-    read_meter(Path(power))
-    return Path(power)
+    return _rails(session) if power == "rails" else Path(power)
 
 
 def _rails(session: Session) -> tuple[str, Callable[[], float]]:
-    if not isinstance(session, RunnerSession):
-        raise InvalidValueError("power", "rails", f"hwmon or a meter's file with {session.via}, which has no rails")
+    assert isinstance(session, RunnerSession)
     names = session.rails()
     if not names:
         raise BoardError(f"{session.where}: has no rails with a sensor; use a meter's file")

@@ -28,6 +28,7 @@ from codesign.progress import Silent
 from codesign.run import Run, read_json
 from codesign.verbs import deploy as deploy_module
 from codesign.verbs.deploy import DeployRequest, deploy
+from codesign.verbs.reach import Reach
 from cost_models.coefficients import load_coefficients
 from cost_models.engines.conv_engine import stated_counters
 from cost_models.measurement import read_measurements
@@ -277,14 +278,43 @@ def test_a_board_gets_the_stored_bitstream_of_its_engine_or_none(run: Run, tmp_p
     assert (record["complete"], record["bitstream"]) == (True, hashlib.sha256(whole).hexdigest())
 
 
-def test_bad_input_is_refused_before_anything_is_reached(run: Run, tmp_path: Path) -> None:
+def test_bad_input_is_refused_before_anything_is_reached(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def reached(*_: object) -> None:
+        raise AssertionError("the board was reached")
+
+    monkeypatch.setattr(Reach, "open", reached)
+    monkeypatch.setattr(deploy_module, "claimed", reached)
     with pytest.raises(InvalidValueError, match="via: must be one of ssh"):
         deployed(run, via="telnet")
     with pytest.raises(InvalidValueError, match="board: must be pynq-z2"):
         deployed(run, board="zcu104")
-    with pytest.raises(InvalidValueError, match="--insecure-remote"):
-        deployed(run, board="pynq-z2@192.0.2.1", via="remote")
-    with pytest.raises(InvalidValueError, match="power: must be hwmon or a meter's file"):
-        deployed(run, power="rails")
+    for via in ("twin", "remote"):
+        with pytest.raises(InvalidValueError, match=f"power: must be hwmon or a meter's file with --via {via}"):
+            deployed(run, via=via, power="rails")
+    with pytest.raises(InvalidValueError, match=r"power: must be hwmon, rails, or the CSV .*, got 'nofile\.csv'"):
+        deployed(run, power="nofile.csv")
+    (tmp_path / "meter.csv").write_text("when,watts\n1,2\n")
+    with pytest.raises(StorageError, match=r"meter\.csv: must have columns time and power_w"):
+        deployed(run, power=str(tmp_path / "meter.csv"))
     with pytest.raises(StorageError):
         deployed(Run(tmp_path / "nothing"))
+
+
+def test_a_board_without_its_host_is_refused_before_anything_is_sent(run: Run) -> None:
+    with pytest.raises(InvalidValueError, match=r"board\.host: must be given, as pynq-z2@HOST \(.* --via twin"):
+        deployed(run, via="ssh")
+    with pytest.raises(InvalidValueError, match="--insecure-remote"):
+        deployed(run, board="pynq-z2@192.0.2.1", via="remote")
+
+
+def test_a_sensor_that_is_missing_is_told_before_the_engine_is_loaded(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def loaded(*_: object) -> None:
+        raise AssertionError("the engine was loaded")
+
+    monkeypatch.setattr(deploy_module, "Engine", loaded)
+    with pytest.raises(BoardError, match="has no power sensor"):
+        deployed(run, power="hwmon")
