@@ -17,7 +17,7 @@ from cost_models.fitted_range import FittedRange, warn_outside
 from cost_models.intervals import Widths
 from cost_models.measurement import Measurement
 from hw_templates.atomic_file import write_text_atomically
-from hw_templates.errors import InvalidValueError, StorageError
+from hw_templates.errors import InvalidValueError, StorageError, UnknownNameError
 
 SCHEMA = 1
 RECORD = "calibration.json"
@@ -230,8 +230,9 @@ def load_calibration(name: str) -> Calibration:
     else:
         path = Path(name) / RECORD
         if not path.is_file():
-            known = ", ".join(calibration_names())
-            raise InvalidValueError("calibration", name, f"one of {known}, or a folder that holds {RECORD}")
+            names = calibration_names()
+            expected = f"one of {', '.join(names)}, or a folder that holds {RECORD}"
+            raise UnknownNameError("calibration", name, names, expected)
     try:
         return Calibration.from_dict(json.loads(path.read_text()))
     except (OSError, ValueError) as error:

@@ -13,7 +13,7 @@ from cost_models.fitted_range import FittedRange, warn_outside
 from cost_models.workload import Layer
 from hw_templates.accelerator import Accelerator
 from hw_templates.atomic_file import write_text_atomically
-from hw_templates.errors import InvalidValueError, StorageError
+from hw_templates.errors import InvalidValueError, StorageError, UnknownNameError
 
 COEFFICIENTS = "coefficients.json"
 
@@ -189,10 +189,9 @@ def load_coefficients(name: str = "prior") -> Coefficients:
         return _packaged(name)
     path = Path(name) / COEFFICIENTS
     if not path.is_file():
-        known = ", ".join(coefficient_names())
-        raise InvalidValueError(
-            "coefficients", name, f"one of {known}, or a folder that holds {COEFFICIENTS}, as a fit to own runs leaves"
-        )
+        names = coefficient_names()
+        expected = f"one of {', '.join(names)}, or a folder that holds {COEFFICIENTS}, as a fit to own runs leaves"
+        raise UnknownNameError("coefficients", name, names, expected)
     try:
         values = json.loads(path.read_text())
         if not isinstance(values, dict):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
-from hw_templates.errors import InvalidValueError
+from hw_templates.errors import InvalidValueError, UnknownNameError
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ def load_board(name: str) -> Board:
         InvalidValueError: no such board, or its file breaks a rule.
     """
     if name not in board_names():
-        raise InvalidValueError("board", name, f"one of {', '.join(board_names())}")
+        raise UnknownNameError("board", name, board_names())
     table = tomllib.loads((files("hw_templates") / "boards" / f"{name}.toml").read_text())
     ddr, ps = Ddr(**table.pop("ddr")), table.pop("ps")
     processor = ProcessingSystem(

@@ -2,6 +2,7 @@
 
 CodesignError
 ├── InvalidValueError     a field holds a value it must not hold
+│   └── UnknownNameError  a name that is none of the known ones
 ├── ResourceError         an accelerator does not fit a board
 ├── UnsupportedLayerError a layer the engine cannot run
 ├── MappingError          a layer has no legal tiling on an accelerator
@@ -12,6 +13,9 @@ CodesignError
 ├── ToolError             an external tool is missing or failed
 └── BoardError            a board cannot be reached, does not answer, or is not the one expected
 """
+
+import difflib
+from collections import abc
 
 
 class CodesignError(Exception):
@@ -26,6 +30,21 @@ class InvalidValueError(CodesignError):
         self.field = field
         self.value = value
         self.expected = expected
+
+
+class UnknownNameError(InvalidValueError):
+    """A name that is none of the known ones; the message suggests the nearest.
+
+    Args:
+        known: the names; the message lists them unless ``expected`` says what they are.
+    """
+
+    def __init__(self, field: str, name: str, known: abc.Iterable[str], expected: str | None = None) -> None:
+        names = tuple(map(str, known))
+        super().__init__(field, name, expected or f"one of {', '.join(names)}")
+        nearest = difflib.get_close_matches(str(name).lower(), names, n=1)
+        if nearest:
+            self.args = (f"{self}; did you mean {nearest[0]!r}?",)
 
 
 class ResourceError(CodesignError):

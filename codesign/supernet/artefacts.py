@@ -15,11 +15,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from codesign.supernet.download import HTTPS, MOST_BYTES, OnProgress, download
 from hw_templates.atomic_file import write_text_atomically
-from hw_templates.errors import FetchError, InvalidValueError, StorageError
+from hw_templates.errors import FetchError, StorageError, UnknownNameError
 from hw_templates.json_records import read_json
 from hw_templates.user import user_folder
 
@@ -65,7 +65,9 @@ def select(names: list[str]) -> tuple[Artefact, ...]:
     for name in names:
         found = [artefact for artefact in artefacts() if f"/{name.strip('/')}/" in f"/{artefact.name}/"]
         if not found:
-            raise InvalidValueError("name", name, "that of a file or folder which `codesign fetch --list` shows")
+            places = [PurePosixPath(artefact.name) for artefact in artefacts()]
+            known = {str(part) for place in places for part in (place.name, place, *place.parents[:-1])}
+            raise UnknownNameError("names", name, sorted(known), "files or folders that `codesign fetch --list` shows")
         chosen |= {artefact.name: artefact for artefact in found}
     return tuple(artefact for artefact in artefacts() if artefact.name in chosen)
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from codesign.supernet.net_config import Config
 from hw_templates.atomic_file import write_bytes_atomically
-from hw_templates.errors import InvalidValueError, ToolError
+from hw_templates.errors import ToolError, UnknownNameError
 
 _ONNX_OPSET = 17
 
@@ -116,7 +116,7 @@ def check_format(name: str) -> None:
         InvalidValueError: there is none.
     """
     if name not in FORMATS:
-        raise InvalidValueError("format", name, f"one of {', '.join(FORMATS)}")
+        raise UnknownNameError("format", name, FORMATS)
 
 
 def write_network(folder: Path, net: NetworkToWrite, file_format: str) -> tuple[Path, ...]:

@@ -11,7 +11,7 @@ from codesign.supernet.space import Space
 from codesign.supernet.specialised import SpecialisedNet, specialised_nets
 from codesign.supernet.standalone import build_network, load_weights
 from codesign.supernet.weights_file import parse_weights, read_bytes
-from hw_templates.errors import InvalidValueError
+from hw_templates.errors import InvalidValueError, UnknownNameError
 
 SUPERNETS = {
     "ofa-mbv3-w1.0": "ofa_nets/ofa_mbv3_d234_e346_k357_w1.0",
@@ -45,7 +45,8 @@ def find_specialised(name: str) -> SpecialisedNet:
     for net in specialised_nets():
         if name in (net.name, net.short):
             return net
-    raise InvalidValueError("network", name, "one that `codesign supernet specialised` lists")
+    known = [known for net in specialised_nets() for known in (net.name, net.short)]
+    raise UnknownNameError("network", name, known, "one that `codesign supernet specialised` lists")
 
 
 def load_specialised(net: SpecialisedNet, folder: Path | None = None) -> tuple[Config, nn.Sequential]:

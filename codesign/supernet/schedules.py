@@ -3,7 +3,7 @@
 import dataclasses
 
 from codesign.supernet.schedule import Augmentation, Phase, Schedule
-from hw_templates.errors import InvalidValueError
+from hw_templates.errors import UnknownNameError
 
 _DIGITS = Schedule(
     name="digits",
@@ -145,5 +145,5 @@ def load_schedule(name: str) -> Schedule:
         InvalidValueError: no such schedule.
     """
     if name not in _SCHEDULES:
-        raise InvalidValueError("schedule", name, f"one of {', '.join(schedule_names())}")
+        raise UnknownNameError("schedule", name, schedule_names())
     return _SCHEDULES[name]

@@ -4,7 +4,7 @@ from codesign.supernet.mobile_space import MobileSpace, Stage, Stem
 from codesign.supernet.resnet_space import BottleneckStage, ResNetSpace
 from codesign.supernet.space import Space, round_channels
 from cost_models.workload import Activation
-from hw_templates.errors import InvalidValueError
+from hw_templates.errors import UnknownNameError
 
 DIGITS = MobileSpace(
     name="digits",
@@ -176,5 +176,5 @@ def load_space(name: str) -> Space:
         InvalidValueError: no such space.
     """
     if name not in _SPACES:
-        raise InvalidValueError("space", name, f"one of {', '.join(space_names())}")
+        raise UnknownNameError("space", name, space_names())
     return _SPACES[name]

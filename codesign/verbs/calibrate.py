@@ -21,7 +21,7 @@ from cost_models.importers.ofa_dpu import read_ofa_dpu
 from cost_models.importers.table import Tell
 from cost_models.importers.vta_tophub import read_vta_tophub
 from cost_models.measurement import OWN_ENGINE, Measurement, append_measurements, read_measurements
-from hw_templates.errors import InvalidValueError, StorageError
+from hw_templates.errors import InvalidValueError, StorageError, UnknownNameError
 
 MAX_ERROR = 0.5
 """Mean error on left-out runs above which a fit says nothing, as a share."""
@@ -44,7 +44,7 @@ def import_table(kind: str, table: Path, out: Path, progress: Progress) -> None:
         StorageError: the table cannot be read, a row of it is unsound, or ``out`` exists.
     """
     if kind not in IMPORTERS:
-        raise InvalidValueError("kind", kind, f"one of {', '.join(IMPORTERS)}")
+        raise UnknownNameError("kind", kind, IMPORTERS)
     if out.exists():
         raise StorageError(f"{out}: exists; choose another name, or fit to both files")
     runs = IMPORTERS[kind](table, progress.say)

@@ -14,10 +14,11 @@ from codesign.supernet.network_files import NetworkToWrite, check_format, write_
 from codesign.supernet.published import find_specialised, load_official_supernet, load_specialised
 from codesign.supernet.space import Space, Subnet
 from codesign.supernet.spaces import load_space, space_names
+from codesign.supernet.specialised import specialised_nets
 from codesign.supernet.standalone import extract
 from codesign.supernet.threads import one_thread
 from codesign.verbs.context import load_trained
-from hw_templates.errors import InvalidValueError, StorageError
+from hw_templates.errors import InvalidValueError, StorageError, UnknownNameError
 
 ENDS = ("largest", "smallest")
 
@@ -72,7 +73,8 @@ def _find(request: ExportRequest) -> NetworkToWrite:
         net = find_specialised(request.source)
     except InvalidValueError:
         expected = "a run folder, the name of a space, or that of a specialised network"
-        raise InvalidValueError("source", request.source, expected) from None
+        known = [*space_names(), *(net.short for net in specialised_nets())]
+        raise UnknownNameError("source", request.source, known, expected) from None
     if request.subnet is not None or request.weights is not None:
         given = "subnet" if request.subnet is not None else "weights"
         raise InvalidValueError(given, request.subnet or str(request.weights), "left out for a specialised network")
