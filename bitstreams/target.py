@@ -2,13 +2,22 @@
 
 import re
 from dataclasses import dataclass
+from enum import StrEnum
 
 from bitstreams.session import Session
 from hw_templates.board import Board, load_board
 from hw_templates.errors import InvalidValueError
 
-VIAS = ("ssh", "remote", "local", "twin")
 _TARGET = re.compile(r"(?:(?P<user>[^@:]+)@)?(?P<host>\[[0-9a-fA-F:]+\]|[^@:\[\]]+)(?::(?P<port>[0-9]+))?")
+
+
+class Via(StrEnum):
+    """How a board is reached; a twin stands for one on this machine."""
+
+    SSH = "ssh"
+    REMOTE = "remote"
+    LOCAL = "local"
+    TWIN = "twin"
 
 
 @dataclass(frozen=True)

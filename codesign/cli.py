@@ -1,4 +1,4 @@
-"""The command line. Everything heavy is imported by the verb that needs it, so that help is instant."""
+"""The command line. Everything heavy is imported by the command that needs it, so that help is instant."""
 
 import os
 import sys
@@ -6,52 +6,24 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
+from codesign import __version__, choices
 from codesign.cli_bitstreams import bitstreams_app, build, import_
-from codesign.cli_boards import deploy, twin
+from codesign.cli_boards import boards, deploy, twin
 from codesign.cli_calibrate import calibrate_app
+from codesign.cli_group import group
+from codesign.cli_options import BoardName, LogFile, RunFolder, Seed, Storage, Template, Workers
+from codesign.cli_supernet import fetch, supernet_app
 from codesign.console import session
 from codesign.run import Run
-from hw_templates.board import board_names, load_board
 from hw_templates.errors import InvalidValueError
 
-app = typer.Typer(
-    name="codesign",
-    help="Search once-for-all subnets and FPGA accelerators together, and emit the winning pair as an HLS project.",
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-)
-
-RunFolder = Annotated[Path, typer.Argument(help="Folder of the run, for example runs/digits.")]
-Seed = Annotated[int, typer.Option(min=0, help="Every random choice follows from it.")]
-BoardName = Annotated[str, typer.Option(help="Board to search for; `codesign boards` lists them.")]
-Workers = Annotated[int, typer.Option(min=1, help="Processes that search on the one study.")]
 MaxLatency = Annotated[float | None, typer.Option(help="Take the most accurate pair within this.")]
 MinAccuracy = Annotated[float | None, typer.Option(help="Take the fastest pair of at least this, 0 to 1.")]
-Template = Annotated[str, typer.Option(help="engine, which runs any subnet, or hls4ml: a subnet's layers as hardware.")]
-Storage = Annotated[str | None, typer.Option(help="Optuna storage URL; default: a journal file in the run folder.")]
-
-supernet_app = typer.Typer(
-    name="supernet",
-    help="Spaces of subnets, and networks published in them.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-)
-app.add_typer(supernet_app)
-app.add_typer(bitstreams_app)
-app.add_typer(calibrate_app)
-app.command("build")(build)
-app.command("import")(import_)
-app.command("twin")(twin)
-app.command("deploy")(deploy)
 
 
-@app.command()
 def train(
+    context: typer.Context,
     run: RunFolder,
     space: Annotated[str | None, typer.Option(help="Space of subnets.  [default: digits, or as --start-from]")] = None,
     preset: Annotated[
@@ -65,38 +37,39 @@ def train(
     ] = None,
     start_from: Annotated[Path | None, typer.Option(help="Run whose supernet to start from.")] = None,
     seed: Seed = 0,
+    log_file: LogFile = None,
 ) -> None:
     """Train a supernet by progressive shrinking, or one subnet alone.
 
-    Several GPUs: torchrun --nproc-per-node 8 -m codesign train runs/imagenet --space ofa-mbv3-w1.2 ...
-
     Example: codesign train runs/cifar10 --space cifar10 --data cifar10_jpeg
+    Example of 8 GPUs: torchrun --nproc-per-node 8 -m codesign train runs/imagenet --space ofa-mbv3-w1.2 --data images
     """
-    with session() as progress:
+    with session(context, log_file) as progress:
         from codesign.verbs.train import request_training
         from codesign.verbs.train import train as verb
 
         verb(Run(run), request_training(space, preset, seed, data, subnet, start_from), progress)
 
 
-@app.command()
 def predictor(
+    context: typer.Context,
     run: RunFolder,
     samples: Annotated[int, typer.Option(min=25, help="Subnets to measure, a fifth of them left out.")] = 300,
     seed: Seed = 0,
+    log_file: LogFile = None,
 ) -> None:
     """Measure subnets with shared weights and fit the accuracy predictor.
 
     Example: codesign predictor runs/digits --samples 300
     """
-    with session() as progress:
+    with session(context, log_file) as progress:
         from codesign.verbs.predictor import fit as verb
 
         verb(Run(run), samples, seed, progress)
 
 
-@app.command()
 def search(
+    context: typer.Context,
     run: RunFolder,
     board: BoardName = "pynq-z2",
     pairs: Annotated[int, typer.Option(min=1, help="Pairs of subnet and accelerator to price.")] = 200_000,
@@ -108,12 +81,14 @@ def search(
     seed: Seed = 0,
     space: Annotated[str | None, typer.Option(help="Space of subnets; default: that of the run's supernet.")] = None,
     accuracy: Annotated[
-        str, typer.Option(help="Where accuracies come from: predictor (the run's), measured, or official.")
-    ] = "predictor",
+        choices.AccuracySource,
+        typer.Option(help="Where accuracies come from: the run's predictor, its supernet, or a published predictor."),
+    ] = choices.AccuracySource.PREDICTOR,
     coefficients: Annotated[
         str, typer.Option(help="Coefficients of the cost model: a folder of `codesign calibrate fit`, or prior.")
     ] = "prior",
-    template: Template = "engine",
+    template: Template = choices.Template.ENGINE,
+    log_file: LogFile = None,
 ) -> None:
     """Search subnets and accelerators together for a board.
 
@@ -123,8 +98,8 @@ def search(
     Example: codesign search runs/tiny --template hls4ml
     Example: codesign search runs/imagenet --space ofa-mbv3-w1.2 --accuracy official --board zcu104
     """
-    with session() as progress:
-        if _is_dataflow(template):
+    with session(context, log_file) as progress:
+        if template == choices.Template.HLS4ML:
             from codesign.verbs.dataflow import DataflowRequest, search_dataflow
 
             _refuse_beside_hls4ml(workers=workers != 1, space=space is not None, coefficients=coefficients != "prior")
@@ -137,12 +112,13 @@ def search(
         verb(Run(run), request, baselines, progress)
 
 
-@app.command()
 def winner(
+    context: typer.Context,
     run: RunFolder,
     max_latency_ms: MaxLatency = None,
     min_accuracy: MinAccuracy = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print the winner; write nothing.")] = False,
+    log_file: LogFile = None,
 ) -> None:
     """Choose the winning pair of the search as it stands, print it and write it to winner.json in the run folder.
 
@@ -152,18 +128,19 @@ def winner(
 
     Example: codesign winner runs/imagenet --max-latency-ms 25
     """
-    with session() as progress:
+    with session(context, log_file) as progress:
         from codesign.verbs.winner import winner as verb
 
         verb(Run(run), max_latency_ms, min_accuracy, progress, dry_run=dry_run)
 
 
-@app.command()
 def emit(
+    context: typer.Context,
     run: RunFolder,
     max_latency_ms: MaxLatency = None,
     min_accuracy: MinAccuracy = None,
-    template: Template = "engine",
+    template: Template = choices.Template.ENGINE,
+    log_file: LogFile = None,
 ) -> None:
     """Choose the winning pair, quantise it and write its HLS project.
 
@@ -172,8 +149,8 @@ def emit(
     Example: codesign emit runs/digits --max-latency-ms 0.5
     Example: codesign emit runs/tiny --template hls4ml
     """
-    with session() as progress:
-        if _is_dataflow(template):
+    with session(context, log_file) as progress:
+        if template == choices.Template.HLS4ML:
             from codesign.verbs.dataflow import emit_dataflow
 
             emit_dataflow(Run(run), max_latency_ms, min_accuracy, progress)
@@ -183,20 +160,21 @@ def emit(
         verb(Run(run), max_latency_ms, min_accuracy, progress)
 
 
-@app.command()
 def csim(
+    context: typer.Context,
     run: RunFolder,
     sanitize: Annotated[bool, typer.Option(help="Under address and undefined-behaviour sanitizers.")] = False,
     images: Annotated[int | None, typer.Option(min=1, help="Only the first so many test images.")] = None,
-    template: Template = "engine",
+    template: Template = choices.Template.ENGINE,
+    log_file: LogFile = None,
 ) -> None:
     """Compile the emitted project and compare it with the integer reference and the cost model.
 
     Example: codesign csim runs/digits
     Example: codesign csim runs/tiny --template hls4ml
     """
-    with session() as progress:
-        if _is_dataflow(template):
+    with session(context, log_file) as progress:
+        if template == choices.Template.HLS4ML:
             from codesign.verbs.dataflow import csim_dataflow
 
             _refuse_beside_hls4ml(sanitize=sanitize)
@@ -207,116 +185,31 @@ def csim(
         verb(Run(run), sanitize, images, progress)
 
 
-@app.command()
-def report(run: RunFolder) -> None:
+def report(context: typer.Context, run: RunFolder, log_file: LogFile = None) -> None:
     """Draw the run as one HTML page with pictures.
 
     Example: codesign report runs/digits
     """
-    with session() as progress:
+    with session(context, log_file) as progress:
         from codesign.verbs.report import report as verb
 
         verb(Run(run), progress)
 
 
-@app.command()
-def fetch(
-    names: Annotated[list[str] | None, typer.Argument(help="Files or folders; --list shows them.")] = None,
-    list_: Annotated[bool, typer.Option("--list", help="Only list what there is, and what is fetched.")] = False,
-    folder: Annotated[
-        Path | None, typer.Option(help="Where files are kept; default: CODESIGN_CACHE, or the user's cache.")
-    ] = None,
-) -> None:
-    """Fetch published supernets, accuracy predictors and specialised networks from their public addresses.
-
-    What broke off goes on where it stopped; every file is compared with its published digest.
-
-    Example: codesign fetch acc_predictor.pth
-    """
-    with session() as progress:
-        from codesign.verbs.fetch import bring, show
-
-        (show if list_ else bring)(names or [], folder, progress)
-
-
-@supernet_app.command()
-def info(
-    space: Annotated[str | None, typer.Argument(help="Name of a space; without one, all are listed.")] = None,
-) -> None:
-    """Say how many subnets a space holds, what varies in it, and what its smallest and largest subnet cost.
-
-    Example: codesign supernet info ofa-mbv3-w1.2
-    """
-    with session() as progress:
-        from codesign.verbs.supernet import info as verb
-
-        verb(space, progress)
-
-
-@supernet_app.command()
-def specialised() -> None:
-    """List the specialised networks that the authors of OFA published, with accuracies as reported."""
-    with session() as progress:
-        from codesign.verbs.supernet import specialised as verb
-
-        verb(progress)
-
-
-@supernet_app.command()
-def export(
-    source: Annotated[str, typer.Argument(help="A run folder, a published space, or a published specialised network.")],
-    out: Annotated[Path, typer.Option(help="Folder for the files.")],
-    file_format: Annotated[
-        str, typer.Option("--format", help="torch, onnx, or ofa (net.config and weights).")
-    ] = "torch",
-    subnet: Annotated[
-        str | None,
-        typer.Option(help="largest, smallest, or a JSON file with a subnet; default: the winner of a run."),
-    ] = None,
-    weights: Annotated[
-        Path | None, typer.Option(help="State dict of the published supernet; default: what was fetched.")
-    ] = None,
-) -> None:
-    """Write a subnet as a network of its own: plain torch, ONNX, or as the ofa package reads it.
-
-    Example: codesign supernet export runs/digits --format onnx --out winner
-    """
-    with session() as progress:
-        from codesign.verbs.export import ExportRequest
-        from codesign.verbs.export import export as verb
-
-        verb(ExportRequest(source, subnet, weights, file_format), out, progress)
-
-
-@app.command()
-def boards() -> None:
-    """List the boards and what they hold."""
-    with session():
-        table = Table(box=None)
-        table.add_column("board", no_wrap=True)
-        table.add_column("title", no_wrap=True)
-        for heading in ("DSP", "BRAM18", "URAM", "LUT", "MHz", "DDR GB/s"):
-            table.add_column(heading, justify="right", no_wrap=True)
-        for name in board_names():
-            b = load_board(name)
-            counts = map(str, (b.dsp, b.bram_18k, b.uram, b.lut, b.clocks_mhz[-1]))
-            table.add_row(name, b.title, *counts, f"{b.ddr.plan_gb_s} of {b.ddr.peak_gb_s}")
-        Console().print(table)
-
-
-@app.command()
 def demo(
+    context: typer.Context,
     run: Annotated[Path, typer.Option(help="Folder of the run.")] = Path("runs/demo"),
     board: BoardName = "pynq-z2",
     small: Annotated[bool, typer.Option(help="A quick version that trains little and searches little.")] = False,
     workers: Workers = 1,
     seed: Seed = 0,
+    log_file: LogFile = None,
 ) -> None:
     """The main job, end to end: train, predict, search, emit, verify, report.
 
     Example: codesign demo
     """
-    with session() as progress:
+    with session(context, log_file) as progress:
         from codesign.verbs.demo import FULL, SMALL
         from codesign.verbs.demo import demo as verb
 
@@ -331,22 +224,42 @@ _ENGINE_ONLY = {
 }
 
 
-def _is_dataflow(template: str) -> bool:
-    """Whether a template is hls4ml's.
-
-    Raises:
-        InvalidValueError: no such template.
-    """
-    if template not in ("engine", "hls4ml"):
-        raise InvalidValueError("template", template, "engine or hls4ml")
-    return template == "hls4ml"
-
-
 def _refuse_beside_hls4ml(**given: bool) -> None:
     """Refuse, with InvalidValueError, options that say nothing of dataflow accelerators."""
     for name, is_given in given.items():
         if is_given:
             raise InvalidValueError(name, "given", f"left out with --template hls4ml: {_ENGINE_ONLY[name]}")
+
+
+app = group(
+    name="codesign",
+    help="Search once-for-all subnets and FPGA accelerators together, and emit the winning pair as an HLS project.",
+)
+# In the order in which a user meets them.
+_PIPELINE = (train, predictor, search, winner, emit, csim, build, import_, deploy, report)
+for _command in (*_PIPELINE, demo, boards, fetch, twin):
+    app.command(_command.__name__.rstrip("_"))(_command)
+for _group in (calibrate_app, bitstreams_app, supernet_app):
+    app.add_typer(_group)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"codesign {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", callback=_show_version, is_eager=True)
+    ] = False,
+    log_file: Annotated[
+        Path | None,
+        typer.Option(envvar="CODESIGN_LOG_FILE", help="Add all output to this file, with the time of day."),
+    ] = None,
+) -> None:
+    """What all commands share."""
 
 
 def main() -> None:

@@ -5,32 +5,34 @@ from typing import Annotated
 
 import typer
 
+from codesign import choices
+from codesign.cli_group import group
+from codesign.cli_options import LogFile, RunFolder, StoreFolder
 from codesign.console import session
 from codesign.run import Run
 
-bitstreams_app = typer.Typer(
-    name="bitstreams", help="The store of bitstreams.", no_args_is_help=True, rich_markup_mode=None
+bitstreams_app = group(
+    name="bitstreams", help="The store of bitstreams, which `codesign build` and `codesign import` fill."
 )
 
-StoreFolder = Annotated[
-    Path | None,
-    typer.Option(
-        "--store",
-        help="Folder of bitstreams for all runs; default: CODESIGN_STORE, or in the user's data folder.",
-    ),
+Digest = Annotated[
+    str, typer.Argument(metavar="DIGEST", help="First digits of its digest; `codesign bitstreams list` shows them.")
 ]
-Digest = Annotated[str, typer.Argument(help="First digits of its digest; `codesign bitstreams list` shows them.")]
-Made = Annotated[Path, typer.Argument(help="results.tar of a build, or a .bit file made elsewhere.")]
+Made = Annotated[Path, typer.Argument(metavar="FILE", help="results.tar of a build, or a .bit file made elsewhere.")]
 Handoff = Annotated[Path | None, typer.Option(help="Hand-off of a .bit; default: the .hwh beside it.")]
 ForBoard = Annotated[str | None, typer.Option(help="Board that a .bit is for; a results.tar says it itself.")]
 
 
 def build(
-    run: Annotated[Path, typer.Argument(help="Folder of the run, for example runs/digits.")],
-    tool: Annotated[str, typer.Option(help="vitis: a bitstream, with Vitis HLS and Vivado; csim: with g++.")] = "vitis",
+    context: typer.Context,
+    run: RunFolder,
+    tool: Annotated[
+        choices.BuildTool, typer.Option(help="vitis: a bitstream, with Vitis HLS and Vivado; csim: with g++.")
+    ] = choices.BuildTool.VITIS,
     bundle: Annotated[bool, typer.Option("--bundle", help="Write a tar that builds on another machine.")] = False,
     cosim: Annotated[bool, typer.Option("--cosim", help="Simulate the RTL on one image as well (hours).")] = False,
     store: StoreFolder = None,
+    log_file: LogFile = None,
 ) -> None:
     """Build the emitted project and keep its bitstream.
 
@@ -39,43 +41,45 @@ def build(
 
     Example: codesign build runs/digits --tool vitis
     """
-    with session() as progress:
+    with session(context, log_file) as progress:
         from codesign.verbs.build import build as verb
 
         verb(Run(run), tool, bundle, cosim, store, progress)
 
 
-@bitstreams_app.command("import")
-def import_(made: Made, board: ForBoard = None, hwh: Handoff = None, store: StoreFolder = None) -> None:
+@bitstreams_app.command("import", hidden=True)  # an older spelling
+def import_(
+    context: typer.Context, made: Made, board: ForBoard = None, hwh: Handoff = None, store: StoreFolder = None
+) -> None:
     """Put what another machine built, or a bitstream made elsewhere, into the store.
 
     Example: codesign import results.tar
     """
-    with session() as progress:
+    with session(context) as progress:
         from codesign.verbs.bitstreams import import_made as verb
 
         verb(made, board, hwh, store, progress)
 
 
 @bitstreams_app.command("list")
-def list_(store: StoreFolder = None) -> None:
+def list_(context: typer.Context, store: StoreFolder = None) -> None:
     """List what is in the store.
 
     Example: codesign bitstreams list
     """
-    with session() as progress:
+    with session(context) as progress:
         from codesign.verbs.bitstreams import list_all as verb
 
         verb(store, progress)
 
 
 @bitstreams_app.command()
-def show(digest: Digest, store: StoreFolder = None) -> None:
+def show(context: typer.Context, digest: Digest, store: StoreFolder = None) -> None:
     """Say what a bitstream is, and how it compares with the prediction.
 
     Example: codesign bitstreams show 0badcafe
     """
-    with session() as progress:
+    with session(context) as progress:
         from codesign.verbs.bitstreams import show as verb
 
         verb(digest, store, progress)
@@ -83,6 +87,7 @@ def show(digest: Digest, store: StoreFolder = None) -> None:
 
 @bitstreams_app.command()
 def verify(
+    context: typer.Context,
     digests: Annotated[list[str] | None, typer.Argument(help="First digits of digests; without any, all.")] = None,
     store: StoreFolder = None,
 ) -> None:
@@ -90,7 +95,7 @@ def verify(
 
     Example: codesign bitstreams verify
     """
-    with session() as progress:
+    with session(context) as progress:
         from codesign.verbs.bitstreams import verify as verb
 
         verb(digests or [], store, progress)
@@ -98,6 +103,7 @@ def verify(
 
 @bitstreams_app.command()
 def gc(
+    context: typer.Context,
     older_than: Annotated[
         float | None, typer.Option(min=0, help="Also remove what was imported so many days ago.")
     ] = None,
@@ -107,7 +113,7 @@ def gc(
 
     Example: codesign bitstreams gc --older-than 90
     """
-    with session() as progress:
+    with session(context) as progress:
         from codesign.verbs.bitstreams import collect_garbage as verb
 
         verb(older_than, store, progress)

@@ -4,13 +4,33 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
+from rich.table import Table
 
-from codesign.cli_bitstreams import StoreFolder
+from bitstreams.target import Via
+from codesign.cli_options import InsecureRemote, LogFile, ReachedVia, RunFolder, StartTimeout, StoreFolder, Target
 from codesign.console import session
 from codesign.run import Run
+from hw_templates.board import board_names, load_board
+
+
+def boards(context: typer.Context) -> None:
+    """List the boards and what they hold."""
+    with session(context):
+        table = Table(box=None)
+        table.add_column("board", no_wrap=True)
+        table.add_column("title", no_wrap=True)
+        for heading in ("DSP", "BRAM18", "URAM", "LUT", "MHz", "DDR GB/s"):
+            table.add_column(heading, justify="right", no_wrap=True)
+        for name in board_names():
+            b = load_board(name)
+            counts = map(str, (b.dsp, b.bram_18k, b.uram, b.lut, b.clocks_mhz[-1]))
+            table.add_row(name, b.title, *counts, f"{b.ddr.plan_gb_s} of {b.ddr.peak_gb_s}")
+        Console().print(table)
 
 
 def twin(
+    context: typer.Context,
     project: Annotated[Path, typer.Option(help="Folder of an emitted project, for example runs/digits/project.")],
     port: Annotated[int, typer.Option(min=0, max=65535, help="TCP port on loopback; 0 takes a free one.")] = 7967,
     coefficients: Annotated[str, typer.Option(help="Timing that stands for the true one.")] = "prior",
@@ -21,36 +41,32 @@ def twin(
 
     Example: codesign twin --project runs/digits/project
     """
-    with session() as progress:
+    with session(context, serves=True) as progress:
         from codesign.verbs.twin import twin as verb
 
         verb(project, port, coefficients, progress)
 
 
 def deploy(
-    run: Annotated[Path, typer.Argument(help="Folder of the run, for example runs/digits.")],
-    board: Annotated[str, typer.Option(help="BOARD@[USER@]HOST[:PORT]; without a host: this board, or a twin here.")],
-    via: Annotated[
-        str,
-        typer.Option(help="ssh: stock PYNQ; remote: PYNQ.remote; local: on the board itself; twin: the engine by g++."),
-    ] = "ssh",
+    context: typer.Context,
+    run: RunFolder,
+    board: Target,
+    via: ReachedVia = Via.SSH,
     power: Annotated[
         str | None, typer.Option(help="Measure energy: hwmon, rails, or the CSV that a meter is writing.")
     ] = None,
     repetitions: Annotated[int, typer.Option(min=1, help="How often one image is timed.")] = 50,
-    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds that one start may take.")] = 10.0,
-    insecure_remote: Annotated[
-        bool, typer.Option("--insecure-remote", help="Reach PYNQ.remote, which has no password, beyond this machine.")
-    ] = False,
+    timeout: StartTimeout = 10.0,
+    insecure_remote: InsecureRemote = False,
     store: StoreFolder = None,
+    log_file: LogFile = None,
 ) -> None:
     """Run the winning pair on a board: accuracy, latency and energy beside the prediction.
 
     Example: codesign deploy runs/digits --board pynq-z2@192.168.2.99
-
     Example: codesign deploy runs/digits --board pynq-z2 --via twin
     """
-    with session() as progress:
+    with session(context, log_file) as progress:
         from codesign.verbs.deploy import DeployRequest
         from codesign.verbs.deploy import deploy as verb
 

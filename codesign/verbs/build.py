@@ -5,12 +5,13 @@ from pathlib import Path
 from bitstreams.build import build_bitstream, bundle
 from bitstreams.project_record import RECORD
 from bitstreams.results import import_results
+from codesign.choices import BuildTool
 from codesign.progress import Progress
 from codesign.run import Run, claiming, read_json, write_json
 from codesign.verbs.bitstreams import describe, figure_lines, open_store
 from codesign.verbs.csim import csim
 from hw_templates.atomic_file import write_bytes_atomically
-from hw_templates.errors import InvalidValueError
+from hw_templates.errors import InvalidValueError, UnknownNameError
 
 
 def build(run: Run, tool: str, bundled: bool, cosim: bool, store: Path | None, progress: Progress) -> None:
@@ -22,8 +23,8 @@ def build(run: Run, tool: str, bundled: bool, cosim: bool, store: Path | None, p
         ToolError: a tool is missing, too old or failed.
         VerificationError: the C simulation disagrees.
     """
-    if tool not in ("vitis", "csim"):
-        raise InvalidValueError("tool", tool, "vitis or csim")
+    if tool not in tuple(BuildTool):
+        raise UnknownNameError("tool", tool, BuildTool)
     for name, wanted in (("bundle", bundled), ("cosim", cosim)):
         if wanted and tool != "vitis":
             raise InvalidValueError(name, wanted, f"left out with --tool {tool}")

@@ -7,6 +7,7 @@ from typing import Any
 
 import optuna
 
+from codesign.choices import AccuracySource
 from codesign.run import Run, wrong_content
 from codesign.search.joint_search import SearchTask
 from codesign.search.joint_space import JointSpace
@@ -25,13 +26,10 @@ from codesign.supernet.spaces import load_space
 from cost_models.coefficients import load_coefficients
 from hw_templates.accelerator_space import AcceleratorSpace
 from hw_templates.board import Board, load_board
-from hw_templates.errors import InvalidValueError, StorageError
+from hw_templates.errors import InvalidValueError, StorageError, UnknownNameError
 
 FEW_SUBNETS = 600
 """Of so many subnets a search soon measures each; a predictor asks for the accuracies of half of them."""
-
-ACCURACY_SOURCES = ("predictor", "measured", "official")
-"""The run's fitted predictor; its supernet, each subnet measured; the published predictor, which needs no supernet."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +92,7 @@ class TrainRequest:
 
             return load_images(Path(self.data), space.image_channels)
         if space.name not in ("digits", "digits-stream"):
-            raise InvalidValueError("train.data", None, f"a folder of images for space {space.name}; name it by --data")
+            raise InvalidValueError("train.data", None, f"a folder of images for space {space.name}")
         return load_digits()
 
 
@@ -134,7 +132,7 @@ class SearchRequest:
     Attributes:
         storage: an Optuna storage URL; None for the journal in the run folder.
         space: by name; None for that of the run's supernet.
-        accuracy: where accuracies come from, one of :data:`ACCURACY_SOURCES`.
+        accuracy: where accuracies come from, one of :class:`AccuracySource`.
     """
 
     board: str
@@ -172,7 +170,7 @@ class Accuracies:
     Attributes:
         space: the subnets whose accuracies the oracle knows.
         oracle: see there.
-        source: one of :data:`ACCURACY_SOURCES`.
+        source: one of :class:`AccuracySource`.
         digest: of the file that they follow from, 16 hexadecimal digits.
         trained: the run's supernet, where they follow from it.
     """
@@ -191,8 +189,8 @@ def load_accuracies(run: Run, source: str, space: str | None) -> Accuracies:
         InvalidValueError: no such source or space, another space than the run's, or one that the source does not know.
         StorageError: what the source needs is missing or damaged.
     """
-    if source not in ACCURACY_SOURCES:
-        raise InvalidValueError("search.accuracy", source, f"one of {', '.join(ACCURACY_SOURCES)}")
+    if source not in tuple(AccuracySource):
+        raise UnknownNameError("search.accuracy", source, AccuracySource)
     own = _own_space(run)
     asked = own if space is None else load_space(space)
     if own is not None and own != asked:

@@ -44,7 +44,7 @@ class DeployRequest:
 
     Attributes:
         board: BOARD or BOARD@[USER@]HOST[:PORT].
-        via: one of :data:`bitstreams.target.VIAS`.
+        via: one of :class:`bitstreams.target.Via`.
         power: ``hwmon``, ``rails``, or the path of a meter's CSV; None to measure none.
         repetitions: of the timed image.
         timeout_s: for one start.

@@ -9,12 +9,12 @@ from bitstreams.driver import Hardware
 from bitstreams.lock import board_claim
 from bitstreams.remote_session import is_loopback
 from bitstreams.session import Session
-from bitstreams.target import VIAS, Target, open_session, parse_target
+from bitstreams.target import Target, Via, open_session, parse_target
 from bitstreams.twin_bitstream import write_twin_bitstream
 from codesign.progress import Progress
 from codesign.verbs.bitstreams import open_store
 from cost_models.coefficients import load_coefficients
-from hw_templates.errors import InvalidValueError, StorageError
+from hw_templates.errors import StorageError, UnknownNameError
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Reach:
 
     Attributes:
         target: the board.
-        via: one of :data:`bitstreams.target.VIAS`.
+        via: one of :class:`bitstreams.target.Via`.
         insecure_remote: that a connection without a password beyond loopback is meant.
     """
 
@@ -38,8 +38,8 @@ class Reach:
         Raises:
             InvalidValueError: it is none of these.
         """
-        if via not in VIAS:
-            raise InvalidValueError("via", via, f"one of {', '.join(VIAS)}")
+        if via not in tuple(Via):
+            raise UnknownNameError("via", via, Via)
         return cls(parse_target(board), via, insecure_remote)
 
     def open(self) -> Session:

@@ -63,23 +63,29 @@ def test_boards_are_listed() -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("train", "new", "--space", "imagenet"), ("space", "imagenet", "digits")),
-        (("train", "new", "--preset", "long"), ("schedule", "long", "digits")),
-        (("train", "new", "--space", "cifar10"), ("train.data", "a folder of images for space cifar10")),
+        (("train", "new", "--space", "imagenet"), ("--space: must be one of", "imagenet", "digits")),
+        (("train", "new", "--preset", "long"), ("--preset: must be one of", "long", "digits")),
+        (("train", "new", "--space", "cifar10"), ("--data: must be", "a folder of images for space cifar10")),
         (("train", "new", "--space", "cifar10", "--data", "/nowhere"), ("/nowhere", "no such folder")),
-        (("train", "new", "--space", "ofa-mbv3-w1.0"), ("schedule", "ofa-mbv3-w1.0", "ofa-imagenet")),
+        (("train", "new", "--space", "ofa-mbv3-w1.0"), ("--preset: must be", "ofa-mbv3-w1.0", "ofa-imagenet")),
         (("train", "new", "--subnet", "middle"), ("middle", "is missing")),
         (("train", "new", "--start-from", "/nowhere"), ("/nowhere", "no train in this run yet")),
-        (("search", "new", "--board", "zedboard"), ("board", "zedboard", "pynq-z2")),
+        (("search", "new", "--board", "zedboard"), ("--board: must be one of", "zedboard", "pynq-z2")),
         (("predictor", "new"), ("no train in this run yet", "codesign train")),
         (("search", "new"), ("no train in this run yet",)),
-        (("search", "new", "--accuracy", "guess"), ("search.accuracy", "guess", "predictor, measured, official")),
-        (("search", "new", "--accuracy", "official"), ("search.space", "given")),
-        (("search", "new", "--accuracy", "official", "--space", "digits"), ("space", "digits", "ofa-mbv3-w1.2")),
+        (
+            ("search", "new", "--accuracy", "guess"),
+            ("--accuracy: must be one of predictor, measured, official", "guess"),
+        ),
+        (("search", "new", "--accuracy", "official"), ("--space: must be given",)),
+        (
+            ("search", "new", "--accuracy", "official", "--space", "digits"),
+            ("--space: ", "digits", "ofa-mbv3-w1.2"),
+        ),
         (("winner", "new"), ("no search in this run yet", "codesign search")),
         (("emit", "new"), ("no search in this run yet", "codesign search")),
         (("emit", "new", "--max-latency-ms", "-1"), ("latency_ms", "-1", "positive")),
-        (("emit", "new", "--max-latency-ms", "1", "--min-accuracy", "0.9"), ("min_accuracy", "left out")),
+        (("emit", "new", "--max-latency-ms", "1", "--min-accuracy", "0.9"), ("--min-accuracy: must be left out",)),
         (("csim", "new"), ("project.json", "is missing")),
         (("report", "new"), ("no search in this run yet",)),
     ],
@@ -100,7 +106,7 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 
 
 def test_other_settings_than_the_run_began_with_are_refused(run: Run) -> None:
-    check_refused(codesign("train", run.folder, "--preset", "digits-small", "--seed", "7"), "train.seed", "7", "0")
+    check_refused(codesign("train", run.folder, "--preset", "digits-small", "--seed", "7"), "--seed: must be 0", "7")
 
 
 @pytest.mark.parametrize("verb", ["predictor", "search", "emit", "report"])

@@ -99,10 +99,10 @@ def test_csim_builds_with_the_compiler(project: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("--tool", "quartus"), ("tool", "vitis or csim", "quartus")),
-        (("--tool", "csim", "--bundle"), ("bundle", "left out with --tool csim")),
-        (("--tool", "csim", "--cosim"), ("cosim", "left out with --tool csim")),
-        (("--bundle", "--cosim"), ("cosim", "build.sh")),
+        (("--tool", "quartus"), ("--tool", "vitis, csim", "quartus")),
+        (("--tool", "csim", "--bundle"), ("--bundle: must be left out with --tool csim",)),
+        (("--tool", "csim", "--cosim"), ("--cosim: must be left out with --tool csim",)),
+        (("--bundle", "--cosim"), ("--cosim: ", "build.sh")),
     ],
 )
 def test_options_that_do_not_go_together_are_refused(

@@ -7,8 +7,14 @@ from codesign.cli import app
 
 def test_errors_of_boards_are_one_line_and_exit_code_2(tmp_path: Path) -> None:
     for arguments, message in (
-        (["deploy", str(tmp_path), "--board", "pynq-z9"], "codesign: board: must be one of"),
-        (["deploy", str(tmp_path), "--board", "pynq-z2", "--via", "telnet"], "codesign: via: must be one of"),
+        (
+            ["deploy", str(tmp_path), "--board", "pynq-z9"],
+            "codesign: --board: must be one of kv260, pynq-z2, ultra96-v2, zcu104, got 'pynq-z9'; did you mean",
+        ),
+        (
+            ["deploy", str(tmp_path), "--board", "pynq-z2", "--via", "telnet"],
+            "codesign: --via: must be one of ssh, remote, local, twin, got 'telnet'",
+        ),
         (["deploy", str(tmp_path), "--board", "pynq-z2", "--via", "twin"], "is missing; run the verb that makes it"),
         (["twin", "--project", str(tmp_path)], "is no emitted project"),
     ):

@@ -1,11 +1,56 @@
+"""What a command shows: bars or lines, a log, errors as one line and an exit code."""
+
+import io
+import itertools
+import os
+import pty
+import queue
 import warnings
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import typer
 from rich.console import Console
+from typer.testing import CliRunner, Result
 
+from codesign.cli_options import LogFile, Seed
 from codesign.console import ConsoleProgress, session
-from hw_templates.errors import CodesignError, ExtrapolationWarning, StorageError, VerificationError
+from codesign.progress_lines import INTERVAL_S
+from hw_templates.errors import (
+    CodesignError,
+    ExtrapolationWarning,
+    InvalidValueError,
+    StorageError,
+    VerificationError,
+)
+
+
+def run_command(work: Callable[[ConsoleProgress], None], *arguments: str) -> Result:
+    """Run a command that does ``work`` in a session."""
+    app = typer.Typer()
+
+    @app.command()
+    def train(context: typer.Context, seed: Seed = 0, log_file: LogFile = None) -> None:
+        with session(context, log_file) as progress:
+            work(progress)
+
+    @app.command()
+    def other() -> None:
+        """Make the first command one of several."""
+
+    @app.callback()
+    def options(log_file: LogFile = None) -> None:
+        """Take a log file before the command, too."""
+
+    return CliRunner().invoke(app, arguments or ("train",))
+
+
+def failing(error: BaseException) -> Callable[[ConsoleProgress], None]:
+    def work(_: ConsoleProgress) -> None:
+        raise error
+
+    return work
 
 
 def test_what_is_said_is_printed_as_it_is_and_not_wrapped(capsys) -> None:
@@ -25,21 +70,111 @@ def test_what_is_said_is_printed_as_it_is_and_not_wrapped(capsys) -> None:
     [
         (StorageError("a: is missing"), 2, "codesign: a: is missing"),
         (CodesignError("b"), 2, "codesign: b"),
+        (InvalidValueError("train.seed", 1, "0 as before"), 2, "codesign: --seed: must be 0 as before, got 1"),
         (VerificationError("c differs"), 1, "codesign: c differs"),
         (KeyboardInterrupt(), 130, "codesign: stopped; the same command goes on from here"),
     ],
 )
-def test_what_goes_wrong_is_one_line_and_an_exit_code(capsys, error: BaseException, code: int, line: str) -> None:
-    with pytest.raises(typer.Exit) as exit_, session():
-        raise error
-    assert exit_.value.exit_code == code
-    assert capsys.readouterr().err == line + "\n"
+def test_what_goes_wrong_is_one_line_and_an_exit_code(
+    tmp_path: Path, error: BaseException, code: int, line: str
+) -> None:
+    log = tmp_path / "run.log"
+    done = run_command(failing(error), "train", "--log-file", str(log))
+    assert (done.exit_code, done.stderr) == (code, line + "\n")
+    assert log.read_text().endswith(f" {line}\n")
 
 
-def test_what_is_warned_of_is_one_line_once(capsys) -> None:
-    with session():
+def test_what_is_warned_of_is_one_line_once(tmp_path: Path) -> None:
+    def work(_: ConsoleProgress) -> None:
         for _ in range(3):
             warnings.warn("coefficients mine: pe_rows 64 is outside of 8 to 16", ExtrapolationWarning, stacklevel=1)
-    assert capsys.readouterr().err == "codesign: warning: coefficients mine: pe_rows 64 is outside of 8 to 16\n"
-    with pytest.raises(UserWarning, match="of others"), session():
+
+    done = run_command(work, "--log-file", str(tmp_path / "run.log"), "train")
+    line = "codesign: warning: coefficients mine: pe_rows 64 is outside of 8 to 16\n"
+    assert done.stderr == line
+    assert (tmp_path / "run.log").read_text().count(line) == 1
+
+    def of_others(_: ConsoleProgress) -> None:
         warnings.warn("of others", UserWarning, stacklevel=1)
+
+    assert isinstance(run_command(of_others).exception, UserWarning)
+
+
+def test_a_log_that_cannot_be_kept_is_refused_before_any_work(tmp_path: Path) -> None:
+    done = run_command(failing(AssertionError("work began")), "train", "--log-file", str(tmp_path))
+    assert done.exit_code == 2
+    assert done.stderr.startswith("codesign: --log-file: must be a file that can be written")
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_a_log_keeps_what_is_said(tmp_path: Path, before: bool) -> None:
+    log = ("--log-file", str(tmp_path / "run.log"))
+    for text in ("once", "again"):
+        done = run_command(
+            lambda progress, text=text: progress.say(text), *((*log, "train") if before else ("train", *log))
+        )
+        assert done.stdout == f"{text}\n"
+    lines = [line.split(" ", 1)[1] for line in (tmp_path / "run.log").read_text().splitlines()]
+    assert [line for line in lines if "version" not in line] == ["once", "again"]
+
+
+class Terminal(io.StringIO):
+    """Text that is written to a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def lines_of(console: Console) -> list[str]:
+    """What is logged in the background while a stage says nothing."""
+    ticks = itertools.count(step=INTERVAL_S)
+    logged: queue.Queue[str] = queue.Queue()
+    progress = ConsoleProgress(console, logged.put, clock=lambda: next(ticks))
+    with progress.stage("joint search") as update:
+        update(0.5, "half")
+        with progress.running("search"):
+            lines = [logged.get(timeout=60)]
+    while not logged.empty():
+        lines.append(logged.get())
+    return lines
+
+
+@pytest.mark.parametrize("forced", [True, None])
+def test_lines_of_progress_hold_no_control_characters_where_output_is_kept(
+    monkeypatch: pytest.MonkeyPatch, forced: bool | None
+) -> None:
+    kept = io.StringIO()
+    logged = lines_of(Console(file=kept, force_terminal=forced))
+    printed = kept.getvalue().splitlines()
+    assert printed == logged
+    assert printed[0].startswith("joint search: 50%, half, ")
+    assert "\x1b" not in kept.getvalue()
+    assert "\r" not in kept.getvalue()
+
+
+def test_a_terminal_shows_bars_and_its_log_keeps_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    shown = Terminal()
+    logged = lines_of(Console(file=shown, force_terminal=True, force_interactive=True, width=100))
+    assert logged[0].startswith("joint search: 50%, half, ")
+    assert "elapsed" not in shown.getvalue()
+    assert "\x1b" in shown.getvalue()
+
+
+def test_a_real_terminal_is_drawn_on() -> None:
+    main, end = pty.openpty()
+    try:
+        with os.fdopen(end, "w") as file:
+            console = Console(file=file, width=80, _environ={"TERM": "xterm"})
+            assert ConsoleProgress(console)._draws
+            assert not ConsoleProgress(Console(file=file, _environ={"TERM": "dumb"}))._draws
+    finally:
+        os.close(main)
+
+
+def test_a_session_tells_of_work_outside_of_stages() -> None:
+    ticks = itertools.count(step=INTERVAL_S)
+    logged: queue.Queue[str] = queue.Queue()
+    progress = ConsoleProgress(Console(file=io.StringIO()), logged.put, clock=lambda: next(ticks))
+    with progress.running("train"):
+        assert logged.get(timeout=60).startswith("train: ")

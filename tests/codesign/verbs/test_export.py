@@ -112,12 +112,12 @@ def test_a_fetched_specialised_network_is_exported(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("mystery",), "source: must be a run folder, the name of a space, or that of a specialised network"),
-        (("digits",), "space: must be one of ofa-mbv3-w1.0"),
-        (("ofa-mbv3-w1.0", "--subnet", "huge"), "subnet: must be largest, smallest, or a JSON file"),
-        (("ofa-389M", "--subnet", "largest"), "subnet: must be left out for a specialised network"),
+        (("mystery",), "SOURCE: must be a run folder, the name of a space, or that of a specialised network"),
+        (("digits",), "SOURCE: must be one of ofa-mbv3-w1.0"),
+        (("ofa-mbv3-w1.0", "--subnet", "huge"), "--subnet: must be largest, smallest, or a JSON file"),
+        (("ofa-389M", "--subnet", "largest"), "--subnet: must be left out for a specialised network"),
         (("ofa-mbv3-w1.0", "--weights", "/absent"), "/absent: no such file"),
-        (("ofa-mbv3-w1.0", "--format", "tflite"), "format: must be one of torch, onnx, ofa"),
+        (("ofa-mbv3-w1.0", "--format", "tflite"), "--format: must be one of torch, onnx, ofa"),
     ],
 )
 def test_bad_requests_end_in_one_line(arguments, message, tmp_path):
@@ -132,10 +132,10 @@ def test_bad_subnets_of_a_run_end_in_one_line(run, tmp_path):
     subnet = OFA_MBV3_W10.smallest().as_dict()
     outside = {**DIGITS.smallest().as_dict(), "resolution": 10}
     cases = [
-        (subnet, "subnet.stages: must be 3 stages"),
-        (outside, r"subnet.resolution: must be one of (8, 12, 16), got 10"),
+        (subnet, "--subnet: stages: must be 3 stages"),
+        (outside, r"--subnet: resolution: must be one of (8, 12, 16), got 10"),
     ]
-    for content, message in [*cases, ({}, "subnet: must be"), ([], "is corrupt")]:
+    for content, message in [*cases, ({}, "--subnet: must be"), ([], "is corrupt")]:
         (tmp_path / "subnet.json").write_text(json.dumps(content))
         code, output = export(run.folder, "--subnet", tmp_path / "subnet.json", "--out", tmp_path / "out")
         assert (code, output.count("\n")) == (2, 1), output

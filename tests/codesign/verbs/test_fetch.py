@@ -65,7 +65,7 @@ def test_a_partial_file_is_listed_as_such(server):
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [((), "names: must be files or folders"), (("absent",), "name: must be that of a file or folder")],
+    [((), "NAMES: must be files or folders"), (("absent",), "NAMES: must be files or folders")],
 )
 def test_bad_requests_end_in_one_line(server, arguments, message):
     code, output = run(*arguments)

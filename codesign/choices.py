@@ -1,0 +1,42 @@
+"""What options with a fixed set of values can be; the members are listed in help and error messages."""
+
+from enum import StrEnum
+
+
+class Template(StrEnum):
+    """The kind of hardware that a pair becomes."""
+
+    ENGINE = "engine"
+    HLS4ML = "hls4ml"
+
+
+class AccuracySource(StrEnum):
+    """Where a search takes accuracies from: the run's predictor, its supernet, or the published predictor."""
+
+    PREDICTOR = "predictor"
+    MEASURED = "measured"
+    OFFICIAL = "official"
+
+
+class BuildTool(StrEnum):
+    """What builds an emitted project: Vitis HLS and Vivado, or g++."""
+
+    VITIS = "vitis"
+    CSIM = "csim"
+
+
+class NetworkFormat(StrEnum):
+    """How a subnet is written as a network of its own."""
+
+    TORCH = "torch"
+    ONNX = "onnx"
+    OFA = "ofa"
+
+
+class PublishedTable(StrEnum):
+    """Published tables of latencies that can be imported as measurements."""
+
+    VTA_TOPHUB = "vta-tophub"
+    OFA_DPU = "ofa-dpu"
+    MLPERF_TINY = "mlperf-tiny"
+    CHAIDNN = "chaidnn"

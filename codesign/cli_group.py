@@ -1,0 +1,59 @@
+"""How groups of commands read a command line: usage errors in one line, examples on lines of their own."""
+
+import sys
+from typing import Any
+
+import typer
+from typer import TyperException
+from typer.core import TyperGroup
+
+from codesign.option_names import explain_usage
+
+EXIT_USAGE = 2
+
+
+class CommandGroup(TyperGroup):
+    """Commands under one name; without a command it shows its help."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        for command in self.commands.values():
+            # The mark keeps a paragraph's lines as they are: an example that is wrapped cannot be pasted.
+            command.help = (command.help or "").replace("\n\nExample", "\n\n\b\nExample")
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the group's own options."""
+        if not args and not ctx.resilient_parsing:
+            typer.echo(ctx.get_help(), err=True)
+            raise typer.Exit(EXIT_USAGE)
+        return super().parse_args(ctx, args)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """List the commands, each with the whole first sentence of its help."""
+        commands = [(name, self.commands[name]) for name in self.list_commands(ctx)]
+        with formatter.section("Commands"):
+            formatter.write_dl(
+                [(name, command.get_short_help_str(sys.maxsize)) for name, command in commands if not command.hidden]
+            )
+
+    def main(self, *args: Any, **settings: Any) -> Any:
+        """Run a command line; one that cannot be understood ends in one line and an exit code."""
+        if not settings.get("standalone_mode", True):
+            return super().main(*args, **settings)
+        try:
+            code = super().main(*args, **{**settings, "standalone_mode": False})
+        except TyperException as error:
+            typer.echo(f"codesign: {explain_usage(error)}", err=True)
+            sys.exit(error.exit_code)
+        sys.exit(code)
+
+
+def group(**settings: Any) -> typer.Typer:
+    """Make a group of commands whose help is plain text as wide as the terminal."""
+    return typer.Typer(
+        cls=CommandGroup,
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": sys.maxsize},
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        **settings,
+    )

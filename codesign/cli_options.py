@@ -1,0 +1,41 @@
+"""Arguments and options that several commands share."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bitstreams.target import Via
+from codesign import choices
+from hw_templates.board import board_names
+
+RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of the run, for example runs/digits.")]
+Seed = Annotated[int, typer.Option(min=0, help="Every random choice follows from it.")]
+BoardName = Annotated[
+    str, typer.Option(help="Name of the board; `codesign boards` lists them.", autocompletion=board_names)
+]
+Workers = Annotated[int, typer.Option(min=1, help="Processes that search on the one study.")]
+Template = Annotated[
+    choices.Template, typer.Option(help="engine runs any subnet; hls4ml makes hardware of a subnet's layers.")
+]
+Storage = Annotated[str | None, typer.Option(help="Optuna storage URL; default: a journal file in the run folder.")]
+StoreFolder = Annotated[
+    Path | None,
+    typer.Option(
+        "--store",
+        help="Folder of bitstreams for all runs; default: CODESIGN_STORE, or in the user's data folder.",
+    ),
+]
+Target = Annotated[str, typer.Option(help="BOARD@[USER@]HOST[:PORT]; without a host: this board, or a twin here.")]
+ReachedVia = Annotated[
+    Via,
+    typer.Option(help="ssh: stock PYNQ; remote: PYNQ.remote; local: on the board itself; twin: the engine by g++."),
+]
+StartTimeout = Annotated[float, typer.Option(min=0.1, help="Seconds that one start may take.")]
+InsecureRemote = Annotated[
+    bool, typer.Option("--insecure-remote", help="Reach PYNQ.remote, which has no password, beyond this machine.")
+]
+LogFile = Annotated[
+    Path | None,
+    typer.Option(help="Add all output to this file, with the time of day.  [env var: CODESIGN_LOG_FILE]"),
+]

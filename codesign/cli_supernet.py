@@ -1,0 +1,85 @@
+"""Commands for spaces of subnets, and for what was published in them."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from codesign import choices
+from codesign.cli_group import group
+from codesign.cli_options import LogFile
+from codesign.console import session
+
+supernet_app = group(name="supernet", help="Spaces of subnets, and networks published in them.")
+
+
+def fetch(
+    context: typer.Context,
+    names: Annotated[list[str] | None, typer.Argument(help="Files or folders; --list shows them.")] = None,
+    list_: Annotated[bool, typer.Option("--list", help="Only list what there is, and what is fetched.")] = False,
+    folder: Annotated[
+        Path | None, typer.Option(help="Where files are kept; default: CODESIGN_CACHE, or the user's cache.")
+    ] = None,
+    log_file: LogFile = None,
+) -> None:
+    """Fetch published supernets, accuracy predictors and specialised networks from their public addresses.
+
+    What broke off goes on where it stopped; every file is compared with its published digest.
+
+    Example: codesign fetch acc_predictor.pth
+    """
+    with session(context, log_file) as progress:
+        from codesign.verbs.fetch import bring, show
+
+        (show if list_ else bring)(names or [], folder, progress)
+
+
+@supernet_app.command()
+def info(
+    context: typer.Context,
+    space: Annotated[str | None, typer.Argument(help="Name of a space; without one, all are listed.")] = None,
+) -> None:
+    """Say how many subnets a space holds, what varies in it, and what its smallest and largest subnet cost.
+
+    Example: codesign supernet info ofa-mbv3-w1.2
+    """
+    with session(context) as progress:
+        from codesign.verbs.supernet import info as verb
+
+        verb(space, progress)
+
+
+@supernet_app.command()
+def specialised(context: typer.Context) -> None:
+    """List the specialised networks that the authors of OFA published, with accuracies as reported."""
+    with session(context) as progress:
+        from codesign.verbs.supernet import specialised as verb
+
+        verb(progress)
+
+
+@supernet_app.command()
+def export(
+    context: typer.Context,
+    source: Annotated[str, typer.Argument(help="A run folder, a published space, or a published specialised network.")],
+    out: Annotated[Path, typer.Option(help="Folder for the files.")],
+    file_format: Annotated[
+        choices.NetworkFormat, typer.Option("--format", help="Kind of files; ofa: net.config and weights.")
+    ] = choices.NetworkFormat.TORCH,
+    subnet: Annotated[
+        str | None,
+        typer.Option(help="largest, smallest, or a JSON file with a subnet; default: the winner of a run."),
+    ] = None,
+    weights: Annotated[
+        Path | None, typer.Option(help="State dict of the published supernet; default: what was fetched.")
+    ] = None,
+) -> None:
+    """Write a subnet as a network of its own: plain torch, ONNX, or as the ofa package reads it.
+
+    Example: codesign supernet export runs/digits --format onnx --out winner
+    """
+    with session(context) as progress:
+        from codesign.verbs.export import ExportRequest
+        from codesign.verbs.export import export as verb
+
+        verb(ExportRequest(source, subnet, weights, file_format), out, progress)
