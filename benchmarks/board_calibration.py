@@ -24,13 +24,13 @@ from codesign.run import Run, read_json
 from codesign.search.joint_search import joint_search
 from codesign.search.pareto import nondominated
 from codesign.search.pricing import PairPricer
-from codesign.search.study import StudyLocation
+from codesign.search.study import StudyLocation, fitting_front
 from codesign.verbs.calibrate import calibrate
 from codesign.verbs.calibration_plan import plan
 from codesign.verbs.calibration_run import CampaignRequest, measure_plan
+from codesign.verbs.choice import found_pairs
 from codesign.verbs.context import load_searched
 from codesign.verbs.reach import Reach
-from codesign.verbs.winner import found_front
 from cost_models.calibration_record import load_calibration
 from cost_models.coefficients import Coefficients, load_coefficients
 from cost_models.engines import engine_model
@@ -92,7 +92,7 @@ def compare_parameters(seed: int, true: Coefficients, folder: Path) -> None:
 def compare_fronts(seed: int, run: Run, folder: Path) -> None:
     """Pairs that a search with the prior or with what was fitted finds, ranked with either."""
     searched, fitted = load_searched(run), load_coefficients(str(folder / "fitted"))
-    before = found_front(run, searched, searched.joint)
+    before = fitting_front(searched.joint, found_pairs(run, searched, Silent()))
     location = StudyLocation(str(folder / "study.journal"), "calibrated")
     after = joint_search(replace(searched.task, location=location, coefficients=fitted)).front
     rows, count = np.unique(np.vstack([before.rows, after.rows]), axis=0), searched.joint.gene_count

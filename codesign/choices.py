@@ -18,6 +18,13 @@ class AccuracySource(StrEnum):
     OFFICIAL = "official"
 
 
+class WinnerRule(StrEnum):
+    """How the winner is chosen where neither its latency nor its accuracy is limited."""
+
+    WITHIN = "within"
+    KNEE = "knee"
+
+
 class BuildTool(StrEnum):
     """What builds an emitted project: Vitis HLS and Vivado, or g++."""
 

@@ -20,6 +20,14 @@ from hw_templates.errors import InvalidValueError
 
 MaxLatency = Annotated[float | None, typer.Option(help="Take the most accurate pair within this.")]
 MinAccuracy = Annotated[float | None, typer.Option(help="Take the fastest pair of at least this, 0 to 1.")]
+Within = Annotated[
+    float | None,
+    typer.Option(help="Take the fastest pair within so many points (%) of the best accuracy.  [default: 1.0]"),
+]
+RuleName = Annotated[
+    choices.WinnerRule | None,
+    typer.Option("--rule", help="within: as --within says; knee: of the front in accuracy and latency."),
+]
 
 
 def train(
@@ -117,21 +125,22 @@ def winner(
     run: RunFolder,
     max_latency_ms: MaxLatency = None,
     min_accuracy: MinAccuracy = None,
+    within: Within = None,
+    rule: RuleName = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print the winner; write nothing.")] = False,
     log_file: LogFile = None,
 ) -> None:
     """Choose the winning pair of the search as it stands, print it and write it to winner.json in the run folder.
 
-    Nothing is measured for it.
-
-    Without a limit the winner is the knee of the front: the pair nearest to the best of all three objectives.
+    Without options it is the fastest pair within one point of the best accuracy; energy breaks ties. Nothing is
+    measured: accuracies are measured ones where all compared pairs have them already, else predicted ones.
 
     Example: codesign winner runs/imagenet --max-latency-ms 25
     """
     with session(context, log_file) as progress:
         from codesign.verbs.winner import winner as verb
 
-        verb(Run(run), max_latency_ms, min_accuracy, progress, dry_run=dry_run)
+        verb(Run(run), max_latency_ms, min_accuracy, progress, within=within, rule=rule and rule.value, dry_run=dry_run)
 
 
 def emit(
@@ -139,12 +148,14 @@ def emit(
     run: RunFolder,
     max_latency_ms: MaxLatency = None,
     min_accuracy: MinAccuracy = None,
+    within: Within = None,
+    rule: RuleName = None,
     template: Template = choices.Template.ENGINE,
     log_file: LogFile = None,
 ) -> None:
     """Choose the winning pair, quantise it and write its HLS project.
 
-    Without a limit the winner is the knee of the front: the pair nearest to the best of all three objectives.
+    Without options the winner is the fastest pair within one point of the best accuracy; energy breaks ties.
 
     Example: codesign emit runs/digits --max-latency-ms 0.5
     Example: codesign emit runs/tiny --template hls4ml
@@ -153,11 +164,11 @@ def emit(
         if template == choices.Template.HLS4ML:
             from codesign.verbs.dataflow import emit_dataflow
 
-            emit_dataflow(Run(run), max_latency_ms, min_accuracy, progress)
+            emit_dataflow(Run(run), max_latency_ms, min_accuracy, progress, within=within, rule=rule and rule.value)
             return
         from codesign.verbs.emit import emit as verb
 
-        verb(Run(run), max_latency_ms, min_accuracy, progress)
+        verb(Run(run), max_latency_ms, min_accuracy, progress, within=within, rule=rule and rule.value)
 
 
 def csim(

@@ -1,5 +1,6 @@
 """The pictures of a run, each a function from values to a matplotlib figure."""
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -28,15 +29,17 @@ class Point:
     energy_mj: float
 
 
-def front_figure(fronts: Mapping[str, FloatArray], measured: FloatArray, winner: Point) -> Figure:
+def front_figure(fronts: Mapping[str, FloatArray], measured: FloatArray, winner: Point, rule: str = "") -> Figure:
     """Pareto fronts, accuracy against latency and against energy.
 
     Args:
         fronts: method to its front [n, 3] of predicted accuracy (0 to 1), latency_ms, energy_mj.
         measured: [n, 3] what is left of the joint front once its accuracies are measured.
         winner: the pair that was chosen, with its measured accuracy.
+        rule: by which it was chosen, for the legend.
     """
     figure = Figure(figsize=(10, 4.2), layout="constrained")
+    star = textwrap.fill(f"winner: {rule}" if rule else "winner", 28)
     panels = zip(figure.subplots(1, 2, sharey=True), (1, 2), ("latency / ms", "energy / mJ"), strict=True)
     for axes, column, label in panels:
         for method, front in fronts.items():
@@ -46,7 +49,7 @@ def front_figure(fronts: Mapping[str, FloatArray], measured: FloatArray, winner:
             axes.plot(x, y, "-", color=colour, linewidth=1.4, label=f"{method}, predicted")
         axes.plot(measured[:, column], 100 * measured[:, 0], "D", color=GREEN, markersize=5, label="joint, measured")
         chosen = (winner.latency_ms, winner.energy_mj)[column - 1]
-        axes.plot(chosen, 100 * winner.accuracy, "*", color=RED, markersize=15, mec="white", label="winner", zorder=5)
+        axes.plot(chosen, 100 * winner.accuracy, "*", color=RED, markersize=15, mec="white", label=star, zorder=5)
         axes.set_xscale("log")
         label_decades(axes.xaxis)
         axes.set_xlabel(f"{label} (predicted by the cost model)")

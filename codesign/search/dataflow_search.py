@@ -90,7 +90,8 @@ def dataflow_search(task: DataflowTask, on_progress: OnProgress | None = None) -
     """
     study, joint = task.open_study(), task.joint
     with storage_errors(task.location):
-        done, archive = read_progress(study), read_front(study, joint)
+        skipped = list[str]()
+        done, archive = read_progress(study), read_front(study, joint, skipped.append)
     seen: set[bytes] = {row.tobytes() for row in archive.rows}
     stored, needs = set(seen), dict[bytes, IntArray]()
     written, idle = time.monotonic(), 0
@@ -122,7 +123,7 @@ def dataflow_search(task: DataflowTask, on_progress: OnProgress | None = None) -
         write()
     if not len(archive):
         raise InfeasibleError(f"no subnet of {joint.space.name} fits {joint.board.name} as a dataflow accelerator")
-    return SearchResult(archive, done)
+    return SearchResult(archive, done, tuple(skipped))
 
 
 def _new_rows(joint: DataflowJoint, archive: PricedPairs, rng: np.random.Generator, seen: set[bytes]) -> IntArray:

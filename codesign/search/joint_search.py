@@ -68,10 +68,12 @@ class SearchResult:
     Attributes:
         front: its non-dominated feasible pairs, ascending in latency.
         progress: of all calls and workers together.
+        skipped: the trials that are none of the search, and why.
     """
 
     front: PricedPairs
     progress: Progress
+    skipped: tuple[str, ...]
 
 
 def joint_search(task: SearchTask, on_progress: OnProgress | None = None) -> SearchResult:
@@ -95,8 +97,9 @@ def joint_search(task: SearchTask, on_progress: OnProgress | None = None) -> Sea
         _search_in_processes(task, study, report)
     with storage_errors(task.location):
         progress = read_progress(study)
-        front = read_front(study, task.joint)
-    return SearchResult(front, progress)
+        skipped = list[str]()
+        front = read_front(study, task.joint, skipped.append)
+    return SearchResult(front, progress, tuple(skipped))
 
 
 def _search_here(task: SearchTask, study: optuna.Study, report: OnProgress) -> None:

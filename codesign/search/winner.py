@@ -1,14 +1,24 @@
 """Choosing the winning pair of a front, by a stated rule."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
 
 from codesign.search.joint_space import IntArray, JointSpace, Pair, PairSpace
-from codesign.search.pareto import ACCURACY, FloatArray, PricedPairs
-from codesign.supernet.oracle import AccuracyOracle, checked_accuracy
+from codesign.search.pareto import ACCURACY, ENERGY, LATENCY, FloatArray, PricedPairs
+from codesign.search.study import fitting_front
+from codesign.supernet.oracle import AccuracyOracle, RecordingOracle, checked_accuracy
 from hw_templates.errors import InfeasibleError, InvalidValueError
+
+MEASURED_PAIRS = 200
+"""So many pairs of a front are measured at most."""
+
+# Accuracies are counts of images over their number; what such a limit holds must not depend on rounding.
+_ROUNDING = 1e-9
+# Prices of the same pair by other sums of the same numbers.
+_PRICE_TOLERANCE = 1e-6
 
 
 class Rule(Protocol):
@@ -24,7 +34,7 @@ class Rule(Protocol):
 
 @dataclass(frozen=True)
 class BestAccuracyWithin:
-    """The most accurate pair of at most ``latency_ms``; of equals the fastest."""
+    """The most accurate pair of at most ``latency_ms``; of equals the fastest, then that of least energy."""
 
     latency_ms: float
 
@@ -44,12 +54,12 @@ class BestAccuracyWithin:
                 f"latency_ms: no pair of {len(front)} is within {self.latency_ms:g} ms; "
                 f"the nearest is {_describe(front, nearest)}"
             )
-        return int(np.lexsort((front.latency_ms, -front.accuracy, ~within))[0])
+        return int(np.lexsort((front.energy_mj, front.latency_ms, -front.accuracy, ~within))[0])
 
 
 @dataclass(frozen=True)
 class LeastLatencyAbove:
-    """The fastest pair of at least ``accuracy`` (0..1); of equals the most accurate."""
+    """The fastest pair of at least ``accuracy`` (0..1); of equals the most accurate, then that of least energy."""
 
     accuracy: float
 
@@ -69,36 +79,88 @@ class LeastLatencyAbove:
                 f"accuracy: no pair of {len(front)} reaches {self.accuracy:.2%}; "
                 f"the nearest is {_describe(front, nearest)}"
             )
-        return int(np.lexsort((-front.accuracy, front.latency_ms, ~above))[0])
+        return int(np.lexsort((front.energy_mj, -front.accuracy, front.latency_ms, ~above))[0])
+
+
+@dataclass(frozen=True)
+class FastestWithin:
+    """The fastest pair whose accuracy is within ``points`` (percentage points) of the best on the front.
+
+    Of equally fast pairs it is that of least energy, then the most accurate.
+    """
+
+    points: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.points <= 100:
+            raise InvalidValueError("rule.points", self.points, "in 0..100")
+
+    def __str__(self) -> str:
+        return f"fastest within {self.points:g} point{'' if self.points == 1 else 's'} of the best accuracy"
+
+    def choose(self, front: PricedPairs) -> int:
+        """See :class:`Rule`."""
+        within = front.accuracy >= front.accuracy.max() - self.points / 100 - _ROUNDING
+        return int(np.lexsort((-front.accuracy, front.energy_mj, front.latency_ms, ~within))[0])
 
 
 @dataclass(frozen=True)
 class Knee:
-    """The pair nearest to the ideal point.
+    """The pair nearest to the ideal point in accuracy and latency.
 
-    Compromise programming (Zeleny 1973): each objective's range over the front is scaled to 0..1, latency and energy
-    by their logarithms, and the distance is Euclidean.
+    Compromise programming (Zeleny 1973): the range of each of the two over the front is scaled to 0..1, latency by its
+    logarithm, and the distance is Euclidean. Energy only breaks ties: it follows latency so closely that it would count
+    the cost twice.
     """
 
     def __str__(self) -> str:
-        return "knee of the front"
+        return "knee of the front in accuracy and latency"
 
     def choose(self, front: PricedPairs) -> int:
         """See :class:`Rule`."""
-        return int((scaled_losses(front.values) ** 2).sum(axis=1).argmin())
+        distance = (scaled_losses(front.values)[:, :ENERGY] ** 2).sum(axis=1)
+        return int(np.lexsort((front.energy_mj, distance))[0])
 
 
-def rule_of(max_latency_ms: float | None, min_accuracy: float | None) -> Rule:
-    """The rule of at most one limit; the knee without any.
+def rule_of(
+    max_latency_ms: float | None = None,
+    min_accuracy: float | None = None,
+    within: float | None = None,
+    rule: str | None = None,
+) -> Rule:
+    """The rule that at most one of these options names; without any, the fastest within one point.
+
+    Args:
+        max_latency_ms: the most accurate pair within this.
+        min_accuracy: the fastest pair of at least this, 0 to 1.
+        within: the fastest pair within so many percentage points of the best accuracy.
+        rule: ``within``, or ``knee`` for the knee in accuracy and latency.
 
     Raises:
-        InvalidValueError: both limits are given, or one is out of range.
+        InvalidValueError: two options name different rules, or one is out of range.
     """
-    if max_latency_ms is not None and min_accuracy is not None:
-        raise InvalidValueError("min_accuracy", min_accuracy, "left out where max_latency_ms is given")
-    if max_latency_ms is not None:
-        return BestAccuracyWithin(max_latency_ms)
-    return Knee() if min_accuracy is None else LeastLatencyAbove(min_accuracy)
+    if rule not in (None, "within", "knee"):
+        raise InvalidValueError("rule", rule, "within or knee")
+    options: dict[str, float | str | None] = {
+        "max_latency_ms": max_latency_ms,
+        "min_accuracy": min_accuracy,
+        "within": within,
+        "rule": None if rule == "within" and within is not None else rule,
+    }
+    given = {name: value for name, value in options.items() if value is not None}
+    if len(given) > 1:
+        first, second, *_ = given
+        raise InvalidValueError(second, given[second], f"left out beside --{first.replace('_', '-')}")
+    try:
+        if max_latency_ms is not None:
+            return BestAccuracyWithin(max_latency_ms)
+        if min_accuracy is not None:
+            return LeastLatencyAbove(min_accuracy)
+        return Knee() if rule == "knee" else FastestWithin() if within is None else FastestWithin(within)
+    except InvalidValueError as error:
+        # What the user knows is the option, not the rule's field.
+        (option,) = given
+        raise InvalidValueError(option, error.value, error.expected) from error
 
 
 def scaled_losses(values: FloatArray) -> FloatArray:
@@ -134,22 +196,105 @@ def choose_winner(joint: JointSpace, front: PricedPairs, rule: Rule) -> Winner:
     Raises:
         InfeasibleError: the front is empty, or no pair meets the rule's limit; says which limit, and the nearest pair.
     """
-    if not len(front):
-        raise InfeasibleError("the front is empty: no feasible pair was found; search longer or on a larger board")
-    index = rule.choose(front)
+    index = _choose(front, rule)
     accuracy, latency_ms, energy_mj = front.values[index].tolist()
     return Winner(joint.decode(front.rows[index]), accuracy, latency_ms, energy_mj, str(rule))
 
 
-def measure_front(joint: PairSpace, front: PricedPairs, oracle: AccuracyOracle, most: int) -> PricedPairs:
-    """The front of at most ``most`` pairs of ``front``, with accuracies from ``oracle`` instead of their own.
+def _choose(front: PricedPairs, rule: Rule) -> int:
+    if not len(front):
+        raise InfeasibleError("the front is empty: no feasible pair was found; search longer or on a larger board")
+    return rule.choose(front)
 
-    Pairs to measure are spread over the objectives (:func:`spread`); each different subnet is measured once.
+
+@dataclass(frozen=True)
+class Compared:
+    """The pairs among which a winner is chosen.
+
+    Attributes:
+        front: they, none of which another dominates.
+        source: where all their accuracies come from: ``measured``, or the name of what predicts them.
     """
-    chosen = front.take(spread(front.values, most))
+
+    front: PricedPairs
+    source: str
+
+
+def choose_priced(
+    joint: PairSpace,
+    pairs: PricedPairs,
+    rule: Rule,
+    compare: Callable[[PricedPairs], Compared],
+    price: Callable[[IntArray], tuple[float, float]],
+) -> tuple[Compared, int]:
+    """Choose the winner of all pairs that fit, and make sure that it costs what it states.
+
+    Whoever adds a trial to a study can state any cost. A winner that states another than its parameters make is given
+    the right one, and the choice is made anew.
+
+    Args:
+        joint: the space of the pairs.
+        pairs: that were found, on a front or not.
+        rule: to choose by.
+        compare: the pairs of a front with the accuracies that count.
+        price: (latency_ms, energy_mj) of the pair of a row; infinite where it cannot be mapped.
+
+    Returns:
+        The pairs that were compared, and the winner's index among them.
+
+    Raises:
+        InfeasibleError: as :func:`choose_winner`.
+    """
+    while True:
+        compared = compare(fitting_front(joint, pairs))
+        index = _choose(compared.front, rule)
+        row, stated = compared.front.rows[index], compared.front.values[index, LATENCY:]
+        costs = np.array(price(row))
+        if np.allclose(stated, costs, rtol=_PRICE_TOLERANCE, atol=0):
+            return compared, index
+        same = (pairs.rows == row).all(axis=1)
+        values = pairs.values.copy()
+        if np.isfinite(costs).all():
+            values[same, LATENCY:] = costs
+            pairs = replace(pairs, values=values)
+        else:
+            pairs = pairs.take(~same)
+
+
+def pairs_to_measure(joint: PairSpace, front: PricedPairs, oracle: RecordingOracle) -> PricedPairs:
+    """The pairs of ``front`` to compare by measured accuracies: all where all are recorded, else a few.
+
+    These few are ``MEASURED_PAIRS`` at most, spread over the objectives (:func:`spread`).
+    """
+    if oracle.recorded(front.rows[:, : joint.gene_count]) is not None:
+        return front
+    return front.take(spread(front.values, MEASURED_PAIRS))
+
+
+def measure_front(
+    joint: PairSpace,
+    front: PricedPairs,
+    oracle: AccuracyOracle,
+    most: int | None = None,
+    losses: Callable[[IntArray], FloatArray] | None = None,
+) -> PricedPairs:
+    """The front of the pairs of ``front``, with accuracies from ``oracle`` instead of their own.
+
+    Each different subnet is measured once.
+
+    Args:
+        joint: the space of the pairs.
+        front: the pairs.
+        oracle: measures.
+        most: so many of the pairs are measured at most, spread over the objectives (:func:`spread`); None for all.
+        losses: says of rows [n, G + P] what the accelerators take from the accuracies; None for nothing.
+    """
+    chosen = front if most is None else front.take(spread(front.values, most))
     genes, places = np.unique(chosen.rows[:, : joint.gene_count], axis=0, return_inverse=True)
     values = chosen.values.copy()
     values[:, ACCURACY] = checked_accuracy(oracle, genes)[places.ravel()]
+    if losses is not None:
+        values[:, ACCURACY] = np.maximum(values[:, ACCURACY] - losses(chosen.rows), 0)
     return replace(chosen, values=values).front()
 
 

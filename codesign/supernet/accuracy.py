@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from codesign.supernet.checkpoint import Checkpoint
 from codesign.supernet.data import DataSet, Split
+from codesign.supernet.elastic_network import Supernet
 from codesign.supernet.network import evaluate, recalibrate
 from codesign.supernet.processes import best_device
 from codesign.supernet.space import Genes
@@ -119,9 +121,8 @@ class MeasuredAccuracy:
         self.space = checkpoint.space
         self.digest = checkpoint.digest
         self.split = split
-        self._data, self._device = data, device or best_device()
+        self._checkpoint, self._data, self._device = checkpoint, data, device or best_device()
         self._calibration_images = calibration_images
-        self._supernet = checkpoint.supernet().to(self._device)
         self._labels = data.labels[split]
         self._kept: dict[int, list[Tensor]] = {}
         key: dict[str, object] = {
@@ -149,6 +150,22 @@ class MeasuredAccuracy:
                 self._cache.put(key, accuracy)
             accuracies[index] = accuracy
         return accuracies
+
+    def recorded(self, genes: Genes) -> NDArray[np.float64] | None:
+        """[n] accuracies, 0 to 1, of genotypes [n, G] where all were measured before; else None, and none is measured.
+
+        Raises:
+            InvalidValueError: they are not genotypes of the checkpoint's space.
+        """
+        self.space.check_genes(genes)
+        known = [self._cache.get(tuple(row)) for row in self.space.canonical(genes).tolist()]
+        found = [accuracy for accuracy in known if accuracy is not None]
+        return np.array(found, dtype=np.float64) if len(found) == len(known) else None
+
+    @cached_property
+    def _supernet(self) -> Supernet:
+        """The weights, where they are measured; who only asks for what is recorded need not wait for them."""
+        return self._checkpoint.supernet().to(self._device)
 
     def _batches(self, resolution: int) -> Iterator[Tensor]:
         """Calibration images, then those to judge on; kept in memory where all resolutions together are small."""

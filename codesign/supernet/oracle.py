@@ -20,6 +20,17 @@ class AccuracyOracle(Protocol):
         """
 
 
+class RecordingOracle(AccuracyOracle, Protocol):
+    """Measures how well subnets do, and keeps the answers."""
+
+    def recorded(self, genes: Genes) -> NDArray[np.float64] | None:
+        """[n] accuracies, 0 to 1, of genotypes [n, G] where all are known already; else None, and nothing is measured.
+
+        Raises:
+            InvalidValueError: they are not genotypes of the oracle's space.
+        """
+
+
 def checked_accuracy(oracle: AccuracyOracle, genes: Genes) -> NDArray[np.float64]:
     """[n] accuracies that ``oracle`` knows of the subnets of genotypes [n, G]; each is a number in 0..1.
 

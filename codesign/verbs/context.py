@@ -270,6 +270,22 @@ def load_searched(run: Run, request: SearchRequest | None = None) -> Searched:
     return Searched(accuracies, board, joint, task)
 
 
+def find_weights(run: Run, searched: Searched) -> Trained | None:
+    """The run's supernet where accuracies were measured with it; None where there is none, or none that is finished.
+
+    Raises:
+        StorageError: its configuration is damaged.
+    """
+    if searched.accuracies.trained is not None:
+        return searched.accuracies.trained
+    if not run.accuracies.exists() or _own_space(run) is None:
+        return None
+    try:
+        return load_trained(run)
+    except StorageError:
+        return None
+
+
 def load_weights(run: Run, searched: Searched) -> Trained:
     """The run's supernet, of whose weights the pairs that were found are to be made.
 

@@ -13,18 +13,20 @@ from codesign.emit.quantise import quantise_image
 from codesign.progress import Progress
 from codesign.run import Run, claiming, read_json, write_json, wrong_content
 from codesign.search.dataflow_search import DataflowTask, dataflow_search
-from codesign.search.joint_space import DataflowJoint, DataflowPair
-from codesign.search.pareto import ACCURACY
-from codesign.search.study import StudyLocation, find_study, storage_errors
-from codesign.search.winner import measure_front, rule_of
-from codesign.search.worker import SearchSettings, read_front
+from codesign.search.joint_space import DataflowJoint, DataflowPair, IntArray
+from codesign.search.pareto import FloatArray, PricedPairs
+from codesign.search.study import StudyLocation, find_study, fitting_front, is_feasible, read_pairs, storage_errors
+from codesign.search.winner import Compared, Rule, choose_priced, measure_front, pairs_to_measure, rule_of
+from codesign.search.worker import SearchSettings
 from codesign.supernet.accuracy import CALIBRATION_IMAGES, MeasuredAccuracy
 from codesign.supernet.data import Split
 from codesign.supernet.export import fold
 from codesign.supernet.lowering import lower
 from codesign.supernet.space import Genes, Space
 from codesign.supernet.threads import one_thread
+from codesign.verbs.choice import say_skipped
 from codesign.verbs.context import Trained, load_accuracies, load_trained
+from codesign.verbs.winner import rule_line
 from cost_models.dataflow_estimate import check_dataflow_fits, price_dataflow
 from cost_models.dataflow_stages import reuse_factors, stages
 from cost_models.resources import RESOURCES
@@ -35,7 +37,6 @@ from hw_templates.errors import StorageError
 SECTION = "dataflow"
 RECORD, VERIFICATION, FRONT = "project.json", "verification.json", "front.json"
 _LOSS_SUBNETS = 6
-_MEASURED_PAIRS = 200
 
 
 @dataclass(frozen=True)
@@ -126,35 +127,36 @@ def search_dataflow(run: Run, request: DataflowRequest, progress: Progress) -> N
         f"{len(result.front)} on the front"
     )
     progress.say(f"           accuracy: {said} on {_LOSS_SUBNETS} subnets, measured")
+    say_skipped(result.skipped, progress)
 
 
 @claiming
-def emit_dataflow(run: Run, max_latency_ms: float | None, min_accuracy: float | None, progress: Progress) -> None:
+def emit_dataflow(
+    run: Run,
+    max_latency_ms: float | None,
+    min_accuracy: float | None,
+    progress: Progress,
+    *,
+    within: float | None = None,
+    rule: str | None = None,
+) -> None:
     """Choose the winner, quantise it to its precision and have hls4ml write its project.
 
+    The options are those of ``rule_of``.
+
     Raises:
-        InvalidValueError: both limits are given, or one is out of range.
+        InvalidValueError: two options name different rules, or one is out of range.
         InfeasibleError: no pair meets the limit; says the nearest.
         StorageError: an earlier verb has not run, or something cannot be read or written.
         ToolError: hls4ml is not installed, or fails.
     """
-    rule = rule_of(max_latency_ms, min_accuracy)
+    chosen_by = rule_of(max_latency_ms, min_accuracy, within, rule)
     require_hls4ml()
     request, losses = _recorded(run)
     trained, task = load_trained(run), _task(run, request, losses)
-    study = find_study(task.location, task.identity)
-    if study is None:
-        raise StorageError(
-            f"{run.folder}: study {task.location.name} does not exist; "
-            f"run `codesign search {run.folder} --template hls4ml` first"
-        )
-    with storage_errors(task.location):
-        front = read_front(study, task.joint)
-    oracle = MeasuredAccuracy(trained.checkpoint, trained.data, cache=run.accuracies)
-    measured = measure_front(task.joint, front, oracle, _MEASURED_PAIRS)
-    bits = [task.joint.decode(row).accelerator.precision_bits for row in measured.rows]
-    measured.values[:, ACCURACY] -= [losses[width] for width in bits]
-    winner = rule.choose(measured)
+    found = _found_pairs(run, task, progress)
+    compared, winner = _choose(run, task, trained, found, chosen_by)
+    measured = compared.front
     pair, validation = task.joint.decode(measured.rows[winner]), float(measured.accuracy[winner])
     workload = lower(trained.space, pair.subnet)
     estimate = price_dataflow(workload, pair.accelerator, task.joint.board)
@@ -173,7 +175,7 @@ def emit_dataflow(run: Run, max_latency_ms: float | None, min_accuracy: float | 
         "board": task.joint.board.name,
         "backend": backend_of(task.joint.board),
         "study": task.location.name,
-        "rule": str(rule),
+        "rule": str(chosen_by),
         "subnet": pair.subnet.as_dict(),
         "accelerator": pair.accelerator.as_dict(),
         "reuse_factors": dict(
@@ -184,12 +186,14 @@ def emit_dataflow(run: Run, max_latency_ms: float | None, min_accuracy: float | 
         "predicted": {"latency_ms": estimate.latency_ms, "energy_mj": estimate.energy_mj},
         "resources": {name: getattr(estimate.resources, name) for name in RESOURCES},
     }
+    front = fitting_front(task.joint, found)
     fronts = {"predicted": front.values.tolist(), "measured": measured.values.tolist()}
     write_json(folder / FRONT, {"study": task.location.name, **fronts})
     write_json(folder / RECORD, record)
     a, used = pair.accelerator, estimate.resources
     for line in (
-        f"emit       winner: {rule}, for hls4ml's backend {backend_of(task.joint.board)}",
+        f"emit       winner: {rule_line(str(chosen_by), compared)}, for hls4ml's backend "
+        f"{backend_of(task.joint.board)}",
         f"           subnet: resolution {pair.subnet.resolution}, depths {pair.subnet.depths}, {workload.macs:,} MACs",
         f"           accelerator: {a.io_type}, {a.precision_bits} bits, {a.clock_mhz} MHz, at most "
         f"{a.interval_cycles:,} cycles a layer and image",
@@ -199,6 +203,40 @@ def emit_dataflow(run: Run, max_latency_ms: float | None, min_accuracy: float | 
         f"           {folder}",
     ):
         progress.say(line)
+
+
+def _found_pairs(run: Run, task: DataflowTask, progress: Progress) -> PricedPairs:
+    """The pairs of the task's study, on a front or not."""
+    study, skipped = find_study(task.location, task.identity), list[str]()
+    if study is None:
+        raise StorageError(
+            f"{run.folder}: study {task.location.name} does not exist; "
+            f"run `codesign search {run.folder} --template hls4ml` first"
+        )
+    with storage_errors(task.location):
+        trials = [trial for trial in study.get_trials(deepcopy=False) if is_feasible(trial)]
+        found = read_pairs(task.joint, trials, skipped.append)
+    say_skipped(skipped, progress)
+    return found
+
+
+def _choose(run: Run, task: DataflowTask, trained: Trained, found: PricedPairs, rule: Rule) -> tuple[Compared, int]:
+    """The pairs that were compared, by measured accuracies less what their precision costs, and the winner's index."""
+    joint, oracle = task.joint, MeasuredAccuracy(trained.checkpoint, trained.data, cache=run.accuracies)
+
+    def losses(rows: IntArray) -> FloatArray:
+        return np.array([task.losses[joint.decode(row).accelerator.precision_bits] for row in rows], dtype=np.float64)
+
+    def compare(front: PricedPairs) -> Compared:
+        chosen = pairs_to_measure(joint, front, oracle)
+        return Compared(measure_front(joint, chosen, oracle, losses=losses), "measured")
+
+    def price(row: IntArray) -> tuple[float, float]:
+        pair = joint.decode(row)
+        estimate = price_dataflow(lower(joint.space, pair.subnet), pair.accelerator, joint.board)
+        return estimate.latency_ms, estimate.energy_mj
+
+    return choose_priced(joint, found, rule, compare, price)
 
 
 @claiming

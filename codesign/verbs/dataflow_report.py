@@ -81,6 +81,7 @@ def _pictures(
             {"joint": predicted},
             measured,
             Point(emitted.validation_accuracy, estimate.latency_ms, estimate.energy_mj),
+            emitted.rule,
         ),
         "resources.png": resources_figure(
             {name: getattr(estimate.resources, name) for name in RESOURCES},

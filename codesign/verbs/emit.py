@@ -11,19 +11,17 @@ from codesign.emit.project import Design, project_files, write_project
 from codesign.emit.quantise import quantise, quantise_image
 from codesign.progress import Progress
 from codesign.run import Run, claiming, write_json
-from codesign.search.joint_space import JointSpace
-from codesign.search.winner import Rule, Winner, choose_winner, measure_front, rule_of
+from codesign.search.winner import Winner, rule_of
 from codesign.supernet.accuracy import CALIBRATION_IMAGES, MeasuredAccuracy
 from codesign.supernet.data import Split
 from codesign.supernet.export import fold
 from codesign.supernet.lowering import lower
 from codesign.supernet.threads import one_thread
+from codesign.verbs.choice import choose
 from codesign.verbs.context import Searched, Trained, load_searched, load_weights
-from codesign.verbs.winner import found_front, pair_lines
+from codesign.verbs.winner import pair_lines, rule_line
 from cost_models.estimate import price
 from cost_models.resources import check_fits
-
-MEASURED_PAIRS = 200
 
 
 @dataclass(frozen=True)
@@ -35,18 +33,28 @@ class TestAccuracy:
 
 
 @claiming
-def emit(run: Run, max_latency_ms: float | None, min_accuracy: float | None, progress: Progress) -> None:
-    """Choose the winner, quantise it and write its project.
+def emit(
+    run: Run,
+    max_latency_ms: float | None,
+    min_accuracy: float | None,
+    progress: Progress,
+    *,
+    within: float | None = None,
+    rule: str | None = None,
+) -> None:
+    """Choose the winner, quantise it and write its project; the options are those of ``rule_of``.
 
     Raises:
-        InvalidValueError: both limits are given, or one is out of range.
+        InvalidValueError: two options name different rules, or one is out of range.
         InfeasibleError: no pair meets the limit; says the nearest.
         StorageError: an earlier verb has not run, or something cannot be read or written.
     """
-    rule = rule_of(max_latency_ms, min_accuracy)
+    chosen_by = rule_of(max_latency_ms, min_accuracy, within, rule)
     searched = load_searched(run)
     trained = load_weights(run, searched)
-    winner = _choose(run, searched, trained, rule, progress)
+    winner, compared = choose(run, searched, trained, chosen_by, True, progress)
+    front = {"study": searched.task.location.name, "front": compared.front.values.tolist()}
+    write_json(run.measured_front, front)
     with progress.stage("emit") as update:
         update(0.1, "quantising")
         design, images, accuracy = quantised_design(trained, searched, winner)
@@ -61,29 +69,16 @@ def emit(run: Run, max_latency_ms: float | None, min_accuracy: float | None, pro
             "test_accuracy": {"float32": accuracy.float32, "int8": accuracy.int8},
         }
         write_project(run.project, project_files(design, images, origin))
-    run.configure("emit", {"max_latency_ms": max_latency_ms, "min_accuracy": min_accuracy}, replace=True)
+    options = {"max_latency_ms": max_latency_ms, "min_accuracy": min_accuracy, "within": within, "rule": rule}
+    run.configure("emit", options, replace=True)
     lines = (
-        f"emit       winner: {winner.rule}",
+        f"emit       winner: {rule_line(winner.rule, compared)}",
         *pair_lines(winner.pair, design.estimate, design.network.workload.macs, searched.task.coefficients),
         f"           test accuracy: float32 {accuracy.float32:.2%}, int8 {accuracy.int8:.2%}",
         f"           {run.project}",
     )
     for line in lines:
         progress.say(line)
-
-
-def _choose(run: Run, searched: Searched, trained: Trained, rule: Rule, progress: Progress) -> Winner:
-    """The winner of the front once its accuracies are measured and no longer predicted."""
-    # What was searched may lack resolutions of the supernet; trials name choices, so either space reads them.
-    joint = JointSpace(trained.space, searched.joint.accelerators)
-    front = found_front(run, searched, joint)
-    oracle = MeasuredAccuracy(trained.checkpoint, trained.data, cache=run.accuracies)
-    with progress.stage("measure the front") as update:
-        update(0.0, f"{min(len(front), MEASURED_PAIRS)} of {len(front)} pairs")
-        measured = measure_front(joint, front, oracle, MEASURED_PAIRS)
-    winner = choose_winner(joint, measured, rule)
-    write_json(run.measured_front, {"study": searched.task.location.name, "front": measured.values.tolist()})
-    return winner
 
 
 @one_thread()

@@ -189,6 +189,7 @@ def _pictures(results: Results) -> dict[str, Figure]:
             results.fronts,
             results.measured_front,
             Point(winner.validation_accuracy, estimate.latency_ms, estimate.energy_mj),
+            winner.rule,
         ),
         "layers.png": layers_figure(estimate),
         "resources.png": resources_figure(

@@ -12,6 +12,7 @@ from codesign.search.baselines import random_front, sequential_front
 from codesign.search.joint_search import joint_search
 from codesign.search.pareto import FloatArray, PricedPairs, ReferencePoint, front_array
 from codesign.search.pricing import PairPricer
+from codesign.verbs.choice import say_skipped
 from codesign.verbs.context import Searched, SearchRequest, load_searched
 from cost_models.fitted_range import FittedRange
 
@@ -47,6 +48,7 @@ def _search(run: Run, request: SearchRequest, baselines: bool, progress: Progres
         f"search     {result.progress.pairs:,} pairs on {result.progress.accelerators:,} accelerators priced for "
         f"{searched.board.title} ({result.progress.candidates:,} mappings), {len(result.front)} on the front"
     )
+    say_skipped(result.skipped, progress)
     fronts = {"joint": result.front.values}
     if baselines:
         fronts = {**_baseline_fronts(run, searched, result.progress.pairs, progress), **fronts}

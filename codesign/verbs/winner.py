@@ -4,42 +4,49 @@ from contextlib import nullcontext
 
 from codesign.progress import Progress
 from codesign.run import Run, write_json
-from codesign.search.joint_space import JointSpace, Pair
-from codesign.search.pareto import PricedPairs
-from codesign.search.study import find_study, storage_errors
-from codesign.search.winner import Rule, choose_winner, rule_of
-from codesign.search.worker import read_front, read_progress
+from codesign.search.joint_space import Pair
+from codesign.search.winner import Compared, Rule, rule_of
 from codesign.supernet.lowering import lower
-from codesign.verbs.context import Searched, load_searched
+from codesign.verbs.choice import choose
+from codesign.verbs.context import find_weights, load_searched
 from cost_models.coefficients import Coefficients
 from cost_models.estimate import Estimate, price
 from cost_models.resources import RESOURCES, estimate_resources
-from hw_templates.errors import StorageError
 
 
 def winner(
-    run: Run, max_latency_ms: float | None, min_accuracy: float | None, progress: Progress, *, dry_run: bool = False
+    run: Run,
+    max_latency_ms: float | None,
+    min_accuracy: float | None,
+    progress: Progress,
+    *,
+    within: float | None = None,
+    rule: str | None = None,
+    dry_run: bool = False,
 ) -> None:
-    """Choose the winner of the front with the accuracies that it was searched with, say and record what it is.
+    """Choose the winner of the search as it stands, say and record what it is; the options are those of ``rule_of``.
+
+    Accuracies are measured ones where all compared pairs have them from before, else those that were searched with.
 
     With ``dry_run`` it is only said: nothing is written, and another process may be at work in the run.
 
     Raises:
-        InvalidValueError: both limits are given, or one is out of range.
+        InvalidValueError: two options name different rules, or one is out of range.
         InfeasibleError: no pair meets the limit; says the nearest.
         StorageError: nothing was searched yet, or something cannot be read or written.
     """
-    rule = rule_of(max_latency_ms, min_accuracy)
+    chosen_by = rule_of(max_latency_ms, min_accuracy, within, rule)
     # A run that is not there yet is for the reader of its search to complain about.
     with nullcontext() if dry_run or not run.folder.is_dir() else run.claim():
-        _winner(run, rule, dry_run, progress)
+        _winner(run, chosen_by, dry_run, progress)
 
 
 def _winner(run: Run, rule: Rule, dry_run: bool, progress: Progress) -> None:
     searched = load_searched(run)
-    chosen = choose_winner(searched.joint, found_front(run, searched, searched.joint), rule)
-    pair, board, source = chosen.pair, searched.board, searched.accuracies.source
-    workload = lower(searched.joint.space, pair.subnet)
+    trained = find_weights(run, searched)
+    chosen, compared = choose(run, searched, trained, rule, False, progress)
+    pair, board, source = chosen.pair, searched.board, compared.source
+    workload = lower(searched.joint.space if trained is None else trained.space, pair.subnet)
     needs = estimate_resources(pair.accelerator, board)
     record = {
         "study": searched.task.location.name,
@@ -58,7 +65,7 @@ def _winner(run: Run, rule: Rule, dry_run: bool, progress: Progress) -> None:
     estimate = price(workload, pair.accelerator, board, searched.task.coefficients)
     used = ", ".join(f"{getattr(needs, name):,} of {getattr(board, name):,} {name}" for name in RESOURCES)
     lines = (
-        f"winner     {chosen.rule}",
+        f"winner     {rule_line(chosen.rule, compared)}",
         *pair_lines(pair, estimate, workload.macs, searched.task.coefficients),
         f"           accuracy: {chosen.accuracy:.2%} ({source}); resources: {used}",
         *(() if dry_run else (f"           {run.winner}",)),
@@ -67,20 +74,9 @@ def _winner(run: Run, rule: Rule, dry_run: bool, progress: Progress) -> None:
         progress.say(line)
 
 
-def found_front(run: Run, searched: Searched, joint: JointSpace) -> PricedPairs:
-    """The front of the run's study, as pairs of ``joint``.
-
-    Raises:
-        StorageError: nothing was searched yet, or the study cannot be read.
-    """
-    study = find_study(searched.task.location, searched.task.identity)
-    with storage_errors(searched.task.location):
-        if study is None or not read_progress(study).pairs:
-            raise StorageError(
-                f"{run.folder}: study {searched.task.location.name} holds no search with these accuracies yet; "
-                f"run `codesign search {run.folder}` first"
-            )
-        return read_front(study, joint)
+def rule_line(rule: str, compared: Compared) -> str:
+    """What a winner was chosen by: the rule, and whether accuracies were measured or predicted."""
+    return f"{rule} ({'measured' if compared.source == 'measured' else 'predicted'} accuracies)"
 
 
 def pair_lines(pair: Pair, estimate: Estimate, macs: int, coefficients: Coefficients) -> tuple[str, ...]:

@@ -31,3 +31,12 @@ def test_phases_are_marked_at_their_first_steps() -> None:
 def test_the_diagonal_of_the_predictor_covers_both_ranges() -> None:
     figure = predictor_figure(np.array([0.5, 0.9]), np.array([0.4, 0.8]), 1.0)
     np.testing.assert_allclose(figure.axes[0].lines[1].get_xdata(), [40, 90])
+
+
+def test_the_legend_says_by_which_rule_the_winner_was_chosen():
+    front = np.array([[0.5, 1.0, 2.0], [0.7, 2.0, 3.0]])
+    rule = "fastest within 1 point of the best accuracy"
+    figure = front_figure({"joint": front}, front, Point(0.7, 2.0, 3.0), rule)
+    labels = [text.get_text().replace("\n", " ") for text in figure.axes[0].get_legend().get_texts()]
+    assert f"winner: {rule}" in labels
+    assert [axes.get_xlabel().split(" (")[0] for axes in figure.axes] == ["latency / ms", "energy / mJ"]

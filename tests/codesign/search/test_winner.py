@@ -1,13 +1,20 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from codesign.search import winner
 from codesign.search.pareto import PricedPairs
 from codesign.search.winner import (
     BestAccuracyWithin,
+    Compared,
+    FastestWithin,
     Knee,
     LeastLatencyAbove,
+    choose_priced,
     choose_winner,
     measure_front,
+    pairs_to_measure,
     rule_of,
     spread,
 )
@@ -34,27 +41,44 @@ def front(joint):
         (LeastLatencyAbove(0.91), 1),
         (LeastLatencyAbove(0.97), 3),
         (LeastLatencyAbove(0.0), 0),
-        # Scaled losses by hand: squared distances to the ideal are 1, .41, .53, .87 and 2 to two digits.
+        # Scaled losses by hand: squared distances to the ideal are 1, .36, .53, .46 and 1 to two digits.
         (Knee(), 1),
+        (FastestWithin(), 3),  # the best has 0.98; what has exactly one point less is within
+        (FastestWithin(0.0), 4),
+        (FastestWithin(4.0), 1),
+        (FastestWithin(3.999), 3),
+        (FastestWithin(100.0), 0),
     ],
 )
 def test_rules_choose_by_their_statement(joint, front, rule, index):
-    winner = choose_winner(joint, front, rule)
-    assert (winner.accuracy, winner.latency_ms, winner.energy_mj) == tuple(VALUES[index])
-    assert winner.pair == joint.decode(front.rows[index])
-    assert winner.rule == str(rule)
+    chosen = choose_winner(joint, front, rule)
+    assert (chosen.accuracy, chosen.latency_ms, chosen.energy_mj) == tuple(VALUES[index])
+    assert chosen.pair == joint.decode(front.rows[index])
+    assert chosen.rule == str(rule)
 
 
 def test_knee_is_nearest_to_the_ideal_by_hand(front):
     losses = []
-    for accuracy, latency_ms, energy_mj in VALUES:
-        scaled = (
-            (0.98 - accuracy) / 0.08,
-            np.log(latency_ms) / np.log(8),
-            np.log(energy_mj / 10) / np.log(6),
-        )
-        losses.append(sum(loss**2 for loss in scaled))
+    for accuracy, latency_ms, _ in VALUES:
+        losses.append(((0.98 - accuracy) / 0.08) ** 2 + (np.log(latency_ms) / np.log(8)) ** 2)
     assert Knee().choose(front) == int(np.argmin(losses))
+
+
+def test_energy_that_follows_latency_does_not_count_the_cost_twice(front):
+    # Accuracy gains more than latency loses; with energy as a third objective the cheapest pair would be nearest.
+    accuracy, latency_ms = np.array([0.90, 0.95, 0.96, 0.97, 0.98]), np.array([1.0, 1.3, 1.75, 4.0, 8.0])
+    values = np.stack([accuracy, latency_ms, 2 * latency_ms], axis=1)
+    scaled = np.stack([(0.98 - accuracy) / 0.08, np.log(latency_ms) / np.log(8)], axis=1) ** 2
+    assert int((scaled @ [1, 2]).argmin()) == 1
+    assert Knee().choose(replace(front, values=values)) == int((scaled @ [1, 1]).argmin()) == 2
+
+
+@pytest.mark.parametrize(
+    "rule", [FastestWithin(), LeastLatencyAbove(0.9), BestAccuracyWithin(5.0), Knee()], ids=lambda rule: str(rule)
+)
+def test_energy_breaks_ties(front, rule):
+    values = np.array([[0.96, 2.0, 9.0], [0.96, 2.0, 7.0], [0.96, 2.0, 8.0], [0.5, 3.0, 1.0], [0.5, 6.0, 0.5]])
+    assert rule.choose(replace(front, values=values)) == 1
 
 
 def test_latency_limit_none_meets_says_so_and_names_the_nearest(joint, front):
@@ -77,6 +101,17 @@ def test_an_empty_front_has_no_winner(joint, front):
     [
         (lambda: BestAccuracyWithin(0.0), r"rule\.latency_ms: must be positive and finite, got 0\.0"),
         (lambda: LeastLatencyAbove(97.0), r"rule\.accuracy: must be in 0\.\.1, got 97\.0"),
+        (lambda: FastestWithin(-1.0), r"rule\.points: must be in 0\.\.100, got -1\.0"),
+        (lambda: FastestWithin(np.nan), r"rule\.points: must be in 0\.\.100, got nan"),
+        (lambda: rule_of(max_latency_ms=-1.0), r"max_latency_ms: must be positive and finite, got -1\.0"),
+        (lambda: rule_of(min_accuracy=97.0), r"min_accuracy: must be in 0\.\.1, got 97\.0"),
+        (lambda: rule_of(within=101.0), r"within: must be in 0\.\.100, got 101\.0"),
+        (lambda: rule_of(rule="elbow"), "rule: must be within or knee, got 'elbow'"),
+        (lambda: rule_of(2.0, 0.9), r"min_accuracy: must be left out beside --max-latency-ms, got 0\.9"),
+        (lambda: rule_of(2.0, within=1.0), r"within: must be left out beside --max-latency-ms, got 1\.0"),
+        (lambda: rule_of(min_accuracy=0.9, rule="knee"), "rule: must be left out beside --min-accuracy, got 'knee'"),
+        (lambda: rule_of(within=2.0, rule="knee"), "rule: must be left out beside --within, got 'knee'"),
+        (lambda: rule_of(2.0, rule="within"), "rule: must be left out beside --max-latency-ms, got 'within'"),
         (lambda: spread(VALUES, 2), r"spread\.count: must be at least 3"),
     ],
 )
@@ -85,12 +120,14 @@ def test_bad_limits_are_named(make, message):
         make()
 
 
-def test_a_limit_makes_a_rule_and_none_the_knee():
+def test_an_option_makes_a_rule_and_none_the_fastest_within_one_point():
     assert rule_of(2.0, None) == BestAccuracyWithin(2.0)
     assert rule_of(None, 0.9) == LeastLatencyAbove(0.9)
-    assert rule_of(None, None) == Knee()
-    with pytest.raises(InvalidValueError, match="min_accuracy: must be left out where max_latency_ms is given"):
-        rule_of(2.0, 0.9)
+    assert rule_of() == rule_of(rule="within") == FastestWithin(1.0)
+    assert rule_of(within=2.5) == rule_of(within=2.5, rule="within") == FastestWithin(2.5)
+    assert rule_of(rule="knee") == Knee()
+    assert str(rule_of()) == "fastest within 1 point of the best accuracy"
+    assert str(rule_of(within=2.5)) == "fastest within 2.5 points of the best accuracy"
 
 
 class CountingOracle:
@@ -114,6 +151,90 @@ def test_measuring_replaces_accuracy_and_drops_what_is_dominated_now(joint, fron
     # The fastest pair is as cheap as any and now as accurate: it alone remains.
     assert measured.values.tolist() == [[0.9, 1.0, 10.0]]
     assert oracle.asked == 4
+
+
+class Recorded:
+    """Accuracies by the first gene's index, of the resolutions that were measured."""
+
+    def __init__(self, known):
+        self.known = known
+
+    def recorded(self, genes):
+        return self.accuracy(genes) if all(row.tobytes() in self.known for row in genes) else None
+
+    def accuracy(self, genes):
+        self.known |= {row.tobytes() for row in genes}
+        return np.full(len(genes), 0.7)
+
+
+def test_all_are_compared_where_all_are_measured_else_a_few(joint, front, monkeypatch):
+    monkeypatch.setattr(winner, "MEASURED_PAIRS", 3)
+    few, oracle = pairs_to_measure(joint, front, Recorded(set())), Recorded(set())
+    assert len(few) == 3
+    measure_front(joint, few, oracle)
+    assert len(pairs_to_measure(joint, front, oracle)) == 3
+    measure_front(joint, front, oracle)
+    assert len(pairs_to_measure(joint, front, oracle)) == 5
+
+
+def test_what_an_accelerator_takes_from_accuracy_counts_before_pairs_are_compared(joint, front):
+    measured = measure_front(joint, front, Recorded(set()), losses=lambda rows: np.array([0.0, 0.1, 0.1, 0.8, 0.1]))
+    assert measured.values.tolist() == [[0.7, 1.0, 10.0]]
+    rising = measure_front(joint, front, Recorded(set()), losses=lambda rows: np.array([0.8, 0.1, 0.1, 0.1, 0.0]))
+    assert [value[0] for value in rising.values.tolist()] == pytest.approx([0.0, 0.6, 0.6, 0.7])
+
+
+@pytest.fixture
+def fitting(joint):
+    """Five pairs that fit, one that does not, and what they cost."""
+    rng = np.random.default_rng(0)
+    rows = np.concatenate(
+        [joint.space.sample_genes(rng, 600), joint.accelerators.encode(joint.accelerators.sample(rng, 600))], axis=1
+    )
+    fits = joint.fits(rows)
+    rows = np.concatenate([rows[fits][:5], rows[~fits][:1]])
+    values = np.concatenate([VALUES, [[0.99, 0.5, 5.0]]])
+    costs = {row.tobytes(): tuple(value[1:]) for row, value in zip(rows, values, strict=True)}
+    return PricedPairs(rows, values), lambda row: costs[row.tobytes()]
+
+
+def predicted(front):
+    return Compared(front, "predictor")
+
+
+@pytest.mark.parametrize(
+    ("rule", "index"),
+    [
+        (FastestWithin(), 3),
+        (BestAccuracyWithin(3.5), 1),
+        (LeastLatencyAbove(0.91), 1),
+        (LeastLatencyAbove(0.975), 4),
+    ],
+)
+@pytest.mark.parametrize("liar", range(5))
+def test_a_pair_that_states_less_than_it_costs_wins_nothing(joint, fitting, rule, index, liar):
+    pairs, price = fitting
+    stated = pairs.values.copy()
+    stated[liar, 1:] = 1e-3
+    compared, chosen = choose_priced(joint, PricedPairs(pairs.rows, stated), rule, predicted, price)
+    assert compared.front.rows[chosen].tolist() == pairs.rows[index].tolist()
+    assert compared.front.values[chosen].tolist() == VALUES[index].tolist()
+    assert compared.source == "predictor"
+
+
+def test_a_pair_that_cannot_be_mapped_wins_nothing(joint, fitting):
+    pairs, price = fitting
+    best = pairs.rows[4].tobytes()
+    compared, index = choose_priced(
+        joint,
+        pairs,
+        FastestWithin(),
+        predicted,
+        lambda row: (np.inf, np.inf) if row.tobytes() == best else price(row),
+    )
+    assert compared.front.values[index].tolist() == VALUES[3].tolist()
+    with pytest.raises(InfeasibleError, match="no feasible pair was found"):
+        choose_priced(joint, pairs, FastestWithin(), predicted, lambda row: (np.inf, np.inf))
 
 
 def test_spread_takes_the_best_of_each_objective_and_fills_gaps():

@@ -65,6 +65,12 @@ def test_the_record_says_what_was_emitted(emitted_run):
     record = read_json(emitted_run.folder / "dataflow" / "project.json")
     assert (record["template"], record["backend"]) == ("hls4ml", "VivadoAccelerator")
     assert record["resources"]["dsp"] <= 220
+    assert record["rule"] == "fastest within 1 point of the best accuracy"
+    fronts = read_json(emitted_run.folder / "dataflow" / "front.json")
+    best = max(accuracy for accuracy, _, _ in fronts["measured"])
+    good = [row for row in fronts["measured"] if row[0] >= best - 0.01 - 1e-9]
+    fastest = min(good, key=lambda row: row[1:])
+    assert [record["validation_accuracy"], *record["predicted"].values()] == pytest.approx(fastest)
     assert set(record["reuse_factors"]) >= {"stem", "pool", "classifier"}
     assert record["test_accuracy"]["fixed_point"] == pytest.approx(record["test_accuracy"]["float32"], abs=0.1)
     assert (emitted_run.folder / "dataflow" / "firmware" / "network.cpp").is_file()
