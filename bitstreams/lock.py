@@ -1,13 +1,39 @@
 """Only one process at a time where two would spoil each other's work."""
 
+import errno
 import fcntl
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from hw_templates.errors import StorageError
+
+
+def open_lock(path: Path) -> int:
+    """Open a lock file, and make it where it is missing; returns its descriptor.
+
+    A link is not followed, and nothing but a regular file is taken: in a folder that others write to, either could make
+    the process hang or touch a file of another's choice.
+
+    Raises:
+        OSError: it cannot be opened, or is no regular file.
+    """
+    flags = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        try:
+            descriptor = os.open(path, os.O_RDWR | flags)
+        except FileNotFoundError:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | flags, 0o666)
+    except PermissionError:
+        # To hold a lock file that another user made, reading it is all that is allowed, and on local disks enough.
+        descriptor = os.open(path, os.O_RDONLY | flags)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "is no regular file")
+    return descriptor
 
 
 @contextmanager
@@ -20,15 +46,12 @@ def exclusive(path: Path, what: str, wait: bool, advice: str = "free or unlock i
         advice: what the user can do where the file cannot be made.
 
     Raises:
-        StorageError: another process holds it and ``wait`` is false, or the file cannot be made.
+        StorageError: another process holds it and ``wait`` is false, or the file cannot be made, or is a link or no
+            regular file.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            # To hold a lock file that another user made, reading it is enough and often all that is allowed.
-            descriptor = os.open(path, os.O_RDONLY)
-        except FileNotFoundError:
-            descriptor = os.open(path, os.O_RDONLY | os.O_CREAT, 0o666)
+        descriptor = open_lock(path)
     except OSError as error:
         raise StorageError(f"{path}: cannot be written ({error.strerror or error}); {advice}") from error
     with os.fdopen(descriptor) as file:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec
 
+from bitstreams.lock import open_lock
 from hw_templates.atomic_file import write_text_atomically
 from hw_templates.errors import InvalidValueError, StorageError
 
@@ -114,7 +115,7 @@ class Run:
         """
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(self.folder / ".claim", os.O_RDWR | os.O_CREAT, 0o666)
+            descriptor = open_lock(self.folder / ".claim")
         except OSError as error:
             raise StorageError(f"{self.folder}: cannot be written ({error.strerror or error}); free it") from error
         try:

@@ -10,6 +10,7 @@ import csv
 import fcntl
 import hashlib
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from functools import cache
 from importlib.resources import files
 from pathlib import Path, PurePosixPath
 
+from bitstreams.lock import open_lock
 from codesign.supernet.download import HTTPS, MOST_BYTES, OnProgress, download
 from hw_templates.atomic_file import write_text_atomically
 from hw_templates.errors import FetchError, StorageError, UnknownNameError
@@ -125,7 +127,7 @@ def _only_process(folder: Path) -> Iterator[None]:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        file = (folder / ".lock").open("w")
+        file = os.fdopen(open_lock(folder / ".lock"))
     except OSError as error:
         raise StorageError(
             f"{folder}: cannot be written ({error.strerror}); name another by --folder or CODESIGN_CACHE"

@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 import tempfile
@@ -62,3 +63,31 @@ def test_a_lock_file_of_another_user_is_held_without_writing_it(tmp_path: Path) 
     path.chmod(0o444)
     with exclusive(path, "it", wait=False):
         assert path.read_bytes() == b""
+
+
+@pytest.mark.parametrize("wait", [True, False])
+def test_a_lock_file_that_is_a_link_or_no_file_is_neither_followed_nor_waited_for(wait: bool, tmp_path: Path) -> None:
+    (tmp_path / "dangling").symlink_to(tmp_path / "precious")
+    (tmp_path / "regular").touch()
+    (tmp_path / "link").symlink_to(tmp_path / "regular")
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "fifo")
+    for name, message in (
+        ("dangling", "Too many levels of symbolic links"),
+        ("link", "Too many levels of symbolic links"),
+        ("folder", "Is a directory"),
+        ("fifo", "is no regular file"),
+    ):
+        with (
+            pytest.raises(StorageError, match=rf"{name}: cannot be written \({message}\)"),
+            exclusive(tmp_path / name, "it", wait),
+        ):
+            pass
+    assert not (tmp_path / "precious").exists()
+
+
+def test_a_pipe_in_the_place_of_a_boards_lock_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    os.mkfifo(tmp_path / "codesign-board-10.0.0.2.lock")
+    with pytest.raises(StorageError, match="is no regular file"), board_claim("10.0.0.2"):
+        pass

@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -42,6 +43,18 @@ def test_a_run_belongs_to_one_process_until_it_ends_however_it_does(tmp_path: Pa
         other.kill()
         other.communicate()
     with run.claim():
+        pass
+
+
+def test_a_claim_neither_follows_a_link_nor_waits_for_a_pipe(tmp_path: Path) -> None:
+    claim = tmp_path / ".claim"
+    claim.symlink_to(tmp_path / "precious")
+    with pytest.raises(StorageError, match="Too many levels of symbolic links"), Run(tmp_path).claim():
+        pass
+    assert not (tmp_path / "precious").exists()
+    claim.unlink()
+    os.mkfifo(claim)
+    with pytest.raises(StorageError, match="is no regular file"), Run(tmp_path).claim():
         pass
 
 

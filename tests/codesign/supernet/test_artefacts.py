@@ -148,6 +148,16 @@ def test_two_processes_do_not_fetch_into_one_folder(server, tmp_path):
     fetch(artefact(server), tmp_path, schemes=HTTP)
 
 
+def test_the_lock_of_a_folder_is_no_link_that_is_followed(server, tmp_path):
+    precious = tmp_path / "precious"
+    precious.write_text("kept")
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache/.lock").symlink_to(precious)
+    with pytest.raises(StorageError, match="cannot be written"):
+        fetch(artefact(server), tmp_path / "cache", schemes=HTTP)
+    assert precious.read_text() == "kept"
+
+
 def test_plain_http_needs_more_than_an_address(server, tmp_path):
     with pytest.raises(FetchError, match="is no https address"):
         fetch(artefact(server), tmp_path)
