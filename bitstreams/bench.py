@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from bitstreams.driver import Engine, EngineTime, EngineTimeoutError
+from bitstreams.driver import Engine, EngineTime, UnfinishedRunError
 from bitstreams.session import ConnectionLostError
 from hw_templates.errors import BoardError
 from hw_templates.program import Program
@@ -55,7 +55,7 @@ class Bench:
 
         Raises:
             VerificationError: the engine's counters cannot be.
-            EngineTimeoutError: it did not finish; the next program finds the board configured again.
+            UnfinishedRunError: it did not finish; the next program finds the board configured again.
             ConnectionLostError: the board was lost while it ran.
             BoardError: the board refuses, or was not found again.
         """
@@ -64,7 +64,7 @@ class Bench:
             engine.load_program(program)
             taken = engine.time_engine(image, repetitions)
             return Measured(taken, engine.clock_mhz, engine.counters().copy(), engine.result())
-        except EngineTimeoutError as error:
+        except UnfinishedRunError as error:
             if not error.is_usable:
                 self.close()
             raise

@@ -12,6 +12,7 @@ import json
 import os
 import platform
 import signal
+import stat
 import struct
 import sys
 import tempfile
@@ -49,14 +50,19 @@ class BoardRunner:
         A runner that the same owner left behind when its connection was lost is ended.
         """
         path = str(Path(tempfile.gettempdir()) / LOCK)
-        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
+        about = os.fstat(lock)
+        # What is written there decides which process is ended.
+        if not stat.S_ISREG(about.st_mode) or about.st_uid != os.geteuid():
+            os.close(lock)
+            raise BoardInUseError("%s: is no regular file of this user; remove it" % path)  # noqa: UP031
         deadline = time.monotonic() + _ENDING_S
         while True:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break
             except BlockingIOError:
-                holder, process = self._holder(lock)
+                holder, process = self._holder(lock, deadline)
                 if holder != owner or process == os.getpid() or time.monotonic() > deadline:
                     os.close(lock)
                     raise BoardInUseError(
@@ -69,15 +75,16 @@ class BoardRunner:
         self._lock = lock
 
     @staticmethod
-    def _holder(lock: int) -> tuple[str, int]:
-        """Who holds the lock, and by which process of this board."""
-        while True:
+    def _holder(lock: int, deadline: float) -> tuple[str, int]:
+        """Who holds the lock, and by which process of this board; an unknown owner and 0 where that is not written."""
+        while time.monotonic() < deadline:
             try:
                 owner, process = json.loads(os.pread(lock, 4096, 0))
                 return str(owner), int(process)
-            except ValueError:
+            except (ValueError, TypeError):
                 # It is just being written.
                 time.sleep(0.01)
+        return "an unknown owner", 0
 
     def hello(self) -> dict[str, str]:
         """What the board calls itself, and its processor's kind."""
@@ -117,24 +124,51 @@ class BoardRunner:
         buffer = self._pynq.allocate((size,), dtype="u1")
         buffer[:] = 0
         buffer.flush()
-        self._buffers[int(buffer.physical_address)] = buffer
+        self._buffers[int(buffer.physical_address)] = (buffer, size)
         return int(buffer.physical_address)
 
     def free(self, address: int) -> None:
         """Give memory back."""
-        self._buffers.pop(address).freebuffer()
+        self._buffers.pop(address)[0].freebuffer()
+
+    def _part(self, address: int, offset: int, size: int) -> Any:
+        """A part of a buffer; one that is not all in it is an error, and not what of it is."""
+        buffer, have = self._buffers[address]
+        if offset < 0 or size < 0 or offset + size > have:
+            raise ValueError("%d bytes from %d on lie outside of the buffer's %d" % (size, offset, have))  # noqa: UP031
+        return buffer[offset : offset + size]
 
     def write_buffer(self, payload: bytes, address: int, offset: int) -> None:
         """Write into memory and flush that part."""
-        part = self._buffers[address][offset : offset + len(payload)]
+        part = self._part(address, offset, len(payload))
         part[:] = bytearray(payload)
         part.flush()
 
     def read_buffer(self, address: int, offset: int, size: int) -> bytes:
         """Invalidate a part of memory and read it."""
-        part = self._buffers[address][offset : offset + size]
+        part = self._part(address, offset, size)
         part.invalidate()
         return bytes(part.tobytes())
+
+    def _at(self, physical: int, size: int) -> tuple[int, int]:
+        """The address of the buffer that has memory, and where in it that begins."""
+        for address, (_, have) in self._buffers.items():
+            if address <= physical and physical + size <= address + have:
+                return address, physical - address
+        raise ValueError("0x%08X: %d bytes from there on lie in no allocated buffer" % (physical, size))  # noqa: UP031
+
+    def check_places(self, table: int, base: int, word_bytes: int, record_bytes: int, layers: list[Any]) -> None:
+        """Refuse a table of descriptors that leads outside of what was allocated here: any process's memory lies there.
+
+        ``layers`` holds for each descriptor [index of a field, words from its place on] of all that it accesses;
+        places count words of ``word_bytes`` from ``base``.
+        """
+        address, offset = self._at(table, record_bytes * len(layers))
+        content = self.read_buffer(address, offset, record_bytes * len(layers))
+        for number, accesses in enumerate(layers):
+            for field, words in accesses:
+                (place,) = struct.unpack_from("<i", content, number * record_bytes + 4 * field)
+                self._at(base + place * word_bytes, words * word_bytes)
 
     def start(self, control: int) -> None:
         """Set the start bit."""
@@ -180,7 +214,7 @@ class BoardRunner:
 _WITH_PAYLOAD = ("load", "write_buffer")
 METHODS = (
     *("claim", "hello", "load", "read", "write", "allocate", "free", "write_buffer", "read_buffer", "start", "wait"),
-    *("read_file", "rail_power_w", "rails", "close"),
+    *("check_places", "read_file", "rail_power_w", "rails", "close"),
 )
 
 

@@ -15,8 +15,10 @@ from bitstreams.board_names import ARCHITECTURES, check_own_name
 from bitstreams.clock import set_clock_mhz
 from bitstreams.handoff import check_pair, read_handoff
 from bitstreams.linking import Layout
-from bitstreams.session import Buffer, Session
+from bitstreams.program_check import check_program
+from bitstreams.session import Buffer, ConnectionLostError, Session
 from hw_templates import isa, registers
+from hw_templates.accelerator import Accelerator
 from hw_templates.board import Board
 from hw_templates.errors import BoardError, InvalidValueError, StorageError, VerificationError
 from hw_templates.program import Program
@@ -27,8 +29,8 @@ REPEATS = 16
 _PORTS = ("ifmap_port", "weight_port", "residual_port", "ofmap_port")
 
 
-class EngineTimeoutError(BoardError):
-    """The engine did not finish in time.
+class UnfinishedRunError(BoardError):
+    """The engine did not finish in time, or cannot finish any more.
 
     Attributes:
         is_usable: whether the board has been configured again and takes another program.
@@ -41,11 +43,11 @@ class EngineTimeoutError(BoardError):
 
 @dataclass(frozen=True)
 class Hardware:
-    """The engine that is expected: its board, the digest of its sources, and the clock that it was routed for."""
+    """The engine that is expected: its board, the digest of its sources, and its parameters."""
 
     board: Board
     hardware_sha256: str
-    clock_mhz: int
+    accelerator: Accelerator
 
 
 @dataclass(frozen=True)
@@ -115,9 +117,9 @@ class Engine:
     def _check_files(self) -> None:
         board, bit = self.hardware.board, read_bit_file(self._bit)
         handoff_path = self._bit.with_suffix(".hwh")
-        handoff = read_handoff(handoff_path)
+        handoff, clock_mhz = read_handoff(handoff_path), self.hardware.accelerator.clock_mhz
         # The processor may give a clock below the one asked for, and timing was met at that.
-        self._routed_mhz = min(self.hardware.clock_mhz, handoff.clock_mhz or self.hardware.clock_mhz)
+        self._routed_mhz = min(clock_mhz, handoff.clock_mhz or clock_mhz)
         check_board(self._bit, bit, board)
         check_pair(self._bit, bit, handoff)
         # A write to an address where nothing answers hangs the processor.
@@ -164,21 +166,23 @@ class Engine:
             raise BoardError(
                 f"{where}: the engine is {digest[:12]}, expected {expected.hardware_sha256[:12]}; load that one"
             )
-        clock_mhz = self._identity("clock_mhz")
-        if clock_mhz != expected.clock_mhz:
-            raise BoardError(f"{where}: the engine was routed for {clock_mhz} MHz, expected {expected.clock_mhz}")
+        clock_mhz, expected_mhz = self._identity("clock_mhz"), expected.accelerator.clock_mhz
+        if clock_mhz != expected_mhz:
+            raise BoardError(f"{where}: the engine was routed for {clock_mhz} MHz, expected {expected_mhz}")
         self.twin = self._identity("twin_magic") == registers.TWIN_MAGIC
 
     def load_program(self, program: Program) -> None:
         """Put a program into the board's memory; the bitstream stays.
 
         Raises:
-            InvalidValueError: the engine is older than the program's format.
+            InvalidValueError: the engine is older than the program's format, or the program reads or writes outside of
+                its own memory; nothing was allocated.
             BoardError: too little memory, or no answer.
         """
         version = self._identity("isa_version")
         if program.isa_version > version:
             raise InvalidValueError("program.isa_version", program.isa_version, f"at most {version}, the engine's")
+        accesses = check_program(program, self.hardware.accelerator)
         self._layout = None
         layout = Layout(program, REPEATS)
         self._arena = self._fitting(self._arena, layout.arena_bytes)
@@ -187,6 +191,11 @@ class Engine:
         self._arena.write(0, layout.arena(*addresses))
         # What an earlier program left must not pass for a result.
         self._results.write(0, bytes(layout.result_bytes))
+        names = [name for name, _ in isa.FIELDS]
+        reached = [[(names.index(access.field), access.words) for access in layer] for layer in accesses]
+        for slot, repeats in ((0, REPEATS), (1, 1)):
+            table = self._arena.address + layout.table_offset(slot)
+            self.session.check_places(table, min(addresses), program.axi_bytes, reached * repeats)
         for port in _PORTS:
             self._set(port, min(addresses))
         self._layout = layout
@@ -219,7 +228,7 @@ class Engine:
 
         Raises:
             InvalidValueError: no program, or an image of another size.
-            EngineTimeoutError: the engine did not finish; load a program again before the next run.
+            UnfinishedRunError: the engine did not finish; load a program again before the next run.
             BoardError: no answer.
         """
         running: int | None = None
@@ -238,6 +247,9 @@ class Engine:
                 self._wait()
                 last, running = running, None
                 yield self._logits(last)
+        except UnfinishedRunError:
+            running = None  # the engine was configured again, and nothing runs
+            raise
         finally:
             if running is not None:
                 with contextlib.suppress(BoardError):
@@ -355,14 +367,20 @@ class Engine:
 
     def _wait(self) -> float:
         """Seconds that the run took."""
-        seconds = self.session.wait(self._addresses.engine, self.timeout_s)
-        if seconds is None:
+        try:
+            seconds = self.session.wait(self._addresses.engine, self.timeout_s)
+        except ConnectionLostError:
+            raise
+        except BoardError as error:
+            seconds, reason = None, str(error)
+        else:
             reason = f"{self.session.where}: the engine did not finish within {self.timeout_s:g} s"
+        if seconds is None:
             try:
                 self._configure()
             except BoardError as error:
-                raise EngineTimeoutError(f"{reason}, and configuring it again failed: {error}", False) from error
-            raise EngineTimeoutError(f"{reason}; it has been configured again, check the program", True)
+                raise UnfinishedRunError(f"{reason}, and configuring it again failed: {error}", False) from error
+            raise UnfinishedRunError(f"{reason}; it has been configured again, check the program", True)
         return seconds
 
     def _logits(self, slot: int) -> bytes:

@@ -13,11 +13,14 @@ from pathlib import Path
 from bitstreams.build import check_sources
 from bitstreams.lock import exclusive
 from bitstreams.toolchain import first_complaint, require_tools
-from hw_templates.errors import ToolError
+from hw_templates.errors import BoardError, StorageError, ToolError
 
 MEMORY_ADDRESS = 0x1000_0000
 MEMORY_BYTES = 1 << 28
-"""Physical memory that buffers are allocated from; pages that nobody touches cost nothing."""
+"""Physical memory that buffers are allocated from; what no buffer takes costs nothing."""
+
+RUN_LIMIT_S = 600
+"""How long one start may take, on this machine's clock, before the twin ends it."""
 
 
 def build_fabric(project: Path) -> Path:
@@ -46,29 +49,72 @@ def build_fabric(project: Path) -> Path:
     return program
 
 
+def _no_room(size: int, error: OSError) -> str:
+    """Say that the twin's memory finds no room where temporary files go."""
+    reason = error.strerror or str(error)
+    try:
+        folder = tempfile.gettempdir()
+    except OSError:
+        folder = "TMPDIR"
+    return f"{folder}: has no room for {size:,} bytes of the twin's memory ({reason}); free it, or set TMPDIR"
+
+
 class Fabric:
     """The engine and the memory that it shares with the processor.
 
-    A run that ends badly, as one does that leaves the memory, never finishes, as in hardware; :meth:`reset` ends it.
+    The engine reaches the buffers that are reserved when it starts, in whole pages, and nothing else. A run that ends
+    badly never finishes, as in hardware; :meth:`failure` says why, and :meth:`reset` makes the engine usable again.
     """
 
-    def __init__(self, program: Path) -> None:
+    def __init__(self, program: Path, limit_s: int = RUN_LIMIT_S) -> None:
+        """Make the memory, with nothing in it.
+
+        Args:
+            program: the compiled engine.
+            limit_s: how many seconds one start may take.
+
+        Raises:
+            StorageError: there is no folder for temporary files.
+        """
         self._program = program
-        with tempfile.TemporaryFile(prefix="codesign-twin-") as file:
-            self._descriptor = os.dup(file.fileno())
-        os.ftruncate(self._descriptor, MEMORY_BYTES)
+        self._limit_s = limit_s
+        try:
+            with tempfile.TemporaryFile(prefix="codesign-twin-") as file:
+                self._descriptor = os.dup(file.fileno())
+            os.ftruncate(self._descriptor, MEMORY_BYTES)
+        except OSError as error:
+            raise StorageError(_no_room(MEMORY_BYTES, error)) from error
         self._memory = mmap.mmap(self._descriptor, MEMORY_BYTES)
+        self._buffers: dict[int, int] = {}
         self._process: subprocess.Popen[str] | None = None
         self._finished = threading.Event()
+        self._failure: list[str] = []
         self._listener: threading.Thread | None = None
+
+    def reserve(self, address: int, size: int) -> None:
+        """Take memory for a buffer, which the engine and :meth:`read` and :meth:`write` then reach.
+
+        Raises:
+            StorageError: the folder for temporary files has not so much room.
+        """
+        try:
+            # Without this, the first touch of a page that finds no room is a bus error, which ends the process.
+            os.posix_fallocate(self._descriptor, address - MEMORY_ADDRESS, size)
+        except OSError as error:
+            raise StorageError(_no_room(size, error)) from error
+        self._buffers[address] = size
+
+    def release(self, address: int) -> None:
+        """Let a buffer go; its memory stays the twin's."""
+        del self._buffers[address]
 
     def reset(self) -> None:
         """As after configuration: nothing runs, nothing has finished."""
         self._stop()
-        self._finished = finished = threading.Event()
+        self._finished, self._failure = finished, failure = threading.Event(), []
         path = f"/proc/{os.getpid()}/fd/{self._descriptor}"
         self._process = process = subprocess.Popen(
-            [str(self._program), path, str(MEMORY_BYTES), str(MEMORY_ADDRESS)],
+            [str(self._program), path, str(MEMORY_BYTES), str(MEMORY_ADDRESS), str(self._limit_s)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -77,8 +123,12 @@ class Fabric:
 
         def listen() -> None:
             assert process.stdout is not None
-            for _ in process.stdout:
-                finished.set()
+            for line in process.stdout:
+                if line == "done\n":
+                    finished.set()
+                else:
+                    failure.append(line)
+            failure.append("crash")
 
         self._listener = threading.Thread(target=listen, daemon=True)
         self._listener.start()
@@ -93,8 +143,10 @@ class Fabric:
         assert self._process is not None
         assert self._process.stdin is not None
         self._finished.clear()
+        buffers = [number for buffer in self._buffers.items() for number in buffer]
+        values = (*ports, program_word, layer_count, len(self._buffers), *buffers)
         try:
-            self._process.stdin.write(" ".join(map(str, (*ports, program_word, layer_count))) + "\n")
+            self._process.stdin.write(" ".join(map(str, values)) + "\n")
             self._process.stdin.flush()
         except OSError:
             pass  # it died in an earlier run, and this one does not finish either
@@ -104,15 +156,40 @@ class Fabric:
         """Whether the last start has come to its end."""
         return self._finished.is_set()
 
+    @property
+    def failure(self) -> str | None:
+        """Why the engine cannot finish any more; None where it still may."""
+        if not self._failure:
+            return None
+        kind, _, address = self._failure[0].strip().partition(" ")
+        if kind == "fault":
+            return f"0x{int(address, 16):08X}: the engine's program reaches it, and no allocated buffer has it"
+        if kind == "limit":
+            return f"the engine ran for more than {self._limit_s} s and was ended"
+        return "the engine crashed on its program"
+
+    def reaches(self, address: int, size: int) -> bool:
+        """Whether all of these bytes lie in one buffer."""
+        return any(first <= address and address + size <= first + have for first, have in self._buffers.items())
+
     def read(self, address: int, size: int) -> bytes:
-        """Bytes of the memory."""
-        start = address - MEMORY_ADDRESS
+        """Bytes of one buffer.
+
+        Raises:
+            BoardError: no buffer has them all; so for :meth:`write`.
+        """
+        start = self._start_of(address, size)
         return self._memory[start : start + size]
 
     def write(self, address: int, content: bytes) -> None:
-        """Change bytes of the memory."""
-        start = address - MEMORY_ADDRESS
+        """Change bytes of one buffer."""
+        start = self._start_of(address, len(content))
         self._memory[start : start + len(content)] = content
+
+    def _start_of(self, address: int, size: int) -> int:
+        if not self.reaches(address, size):
+            raise BoardError(f"0x{address:08X}: {size:,} bytes from there on lie in no allocated buffer")
+        return address - MEMORY_ADDRESS
 
     def close(self) -> None:
         """Stop the engine and let go of the memory."""

@@ -15,7 +15,6 @@ from hw_templates.errors import InvalidValueError
 from hw_templates.program import Program
 
 _PAGE = 4096
-_PLACES = tuple(name for name, _ in isa.FIELDS if name.endswith("_word"))
 
 
 def _pages(size: int) -> int:
@@ -84,7 +83,8 @@ class Layout:
         """The arena's content for buffers at these physical addresses, up to where no initial value is needed.
 
         Raises:
-            InvalidValueError: the buffers lie too far from each other for the program format.
+            InvalidValueError: the buffers lie too far from each other for the program format, or a descriptor names a
+                place outside of the program's arena.
         """
         base = min(arena_address, result_address)
         in_arena, in_results = arena_address - base, result_address - base
@@ -113,8 +113,12 @@ class Layout:
             (program.image_word, program.image_word + program.image_words, in_arena + self.image_offset(slot)),
             (program.logits_word, program.arena_words, in_results + self.logits_offset(slot)),
         )
-        for name in _PLACES:
+        for name in isa.PLACES:
             place = table[name].astype(np.int64)
+            outside = np.flatnonzero((place < 0) | (place >= program.arena_words))
+            if len(outside):
+                field, value = f"program.layers[{outside[0]}].{name}", int(place[outside[0]])
+                raise InvalidValueError(field, value, f"in 0 to {program.arena_words - 1}, within the arena")
             linked = place + (in_arena + self.content_offset) // word
             for first, end, target in parts:
                 linked = np.where((place >= first) & (place < end), place - first + target // word, linked)

@@ -16,7 +16,7 @@ import contextlib
 import ipaddress
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,9 @@ _WINDOW = 0x1000
 _STATE = "/sys/class/fpga_manager/fpga0/state"
 _FIRMWARE = "/lib/firmware/"
 _CHUNK_BYTES = 2 << 20
+_REFUSALS = ("INTERNAL", "INVALID_ARGUMENT", "NOT_FOUND", "RESOURCE_EXHAUSTED")
+"""Status of calls that the server answered and will not answer otherwise the next time."""
+
 _WITHOUT_ZYNQ_CLOCK = ("4.0.0",)
 
 
@@ -134,7 +137,10 @@ class RemoteSession:
                 warnings.simplefilter("ignore")
                 yield
         except self._grpc_error as error:
-            raise lost(self.where, f"{error.code().name.lower().replace('_', ' ')} ({error.details()})") from error
+            code = error.code().name
+            if code in _REFUSALS:
+                raise BoardError(f"{self.where}: {error.details()}") from error
+            raise lost(self.where, f"{code.lower().replace('_', ' ')} ({error.details()})") from error
         except RuntimeError as error:
             raise lost(self.where, str(error)) from error
 
@@ -181,6 +187,9 @@ class RemoteSession:
         buffer = RemoteBuffer(self, memory)
         self._buffers.append(buffer)
         return buffer
+
+    def check_places(self, table: int, base: int, word_bytes: int, layers: Sequence[Sequence[tuple[int, int]]]) -> None:
+        """Nothing: PYNQ.remote's server does not look into programs. A twin's engine stops where one leaves memory."""
 
     def start(self, control: int) -> None:
         """Set the start bit."""

@@ -4,9 +4,11 @@ import contextlib
 import os
 import platform
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from hw_templates import isa
 from hw_templates.errors import BoardError
 from hw_templates.user import user_name
 
@@ -90,6 +92,10 @@ class RunnerSession:
     def allocate(self, size: int) -> RunnerBuffer:
         """Memory."""
         return RunnerBuffer(self, int(self.call("allocate", size)), size)
+
+    def check_places(self, table: int, base: int, word_bytes: int, layers: Sequence[Sequence[tuple[int, int]]]) -> None:
+        """Compared on the board with what the runner allocated."""
+        self.call("check_places", table, base, word_bytes, isa.DESCRIPTOR.itemsize, layers)
 
     def start(self, control: int) -> None:
         """Set the start bit."""

@@ -7,6 +7,7 @@ board twin              bitstreams/remote_session.py    the same, on loopback (b
 """
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -66,6 +67,15 @@ class Session(Protocol):
 
     def allocate(self, size: int) -> Buffer:
         """Memory of so many bytes."""
+
+    def check_places(self, table: int, base: int, word_bytes: int, layers: Sequence[Sequence[tuple[int, int]]]) -> None:
+        """Have the board itself refuse descriptors that lead outside of allocated memory, where something runs there.
+
+        Args:
+            table: physical address of the descriptors.
+            base: physical address that places count from, in words of ``word_bytes``.
+            layers: for each descriptor (index of a field, words from its place on) of all that it accesses.
+        """
 
     def start(self, control: int) -> None:
         """Set the start bit of the engine whose control register that is."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from bitstreams.board_names import ARCHITECTURES, KERNEL_FILE, NAME_FILE, OWN_NAMES
 from bitstreams.clock import CLOCK_TREES, read_clock_mhz
-from bitstreams.fabric import MEMORY_ADDRESS, MEMORY_BYTES, Fabric, build_fabric
+from bitstreams.fabric import RUN_LIMIT_S, Fabric, build_fabric
 from bitstreams.twin_bitstream import hardware_of
 from bitstreams.twin_memory import TwinMemory
 from bitstreams.twin_timing import TwinTiming
@@ -21,6 +21,7 @@ from hw_templates.errors import BoardError, CodesignError, StorageError
 
 FIRMWARE = "/lib/firmware/"
 FPGA_MANAGER = "/sys/class/fpga_manager/fpga0/"
+_FILES_BYTES = 256 << 20
 _PROCESSOR_REGISTERS = {"zynq-7000": 0xE0000000, "zynq-ultrascale+": 0xF9000000}
 _PORTS = ("ifmap_port", "weight_port", "residual_port", "ofmap_port")
 
@@ -41,11 +42,16 @@ class _Processor:
 class TwinBoard:
     """One board: what a PYNQ server on it would reach."""
 
-    def __init__(self, project: Path, coefficients: Coefficients) -> None:
+    def __init__(self, project: Path, coefficients: Coefficients, run_limit_s: int = RUN_LIMIT_S) -> None:
         """Compile the project's engine and switch the board on, with nothing configured.
 
+        Args:
+            project: folder of the emitted project.
+            coefficients: what its time is simulated with.
+            run_limit_s: how many seconds one start may take.
+
         Raises:
-            StorageError: the project is not whole.
+            StorageError: the project is not whole, or there is no folder for temporary files.
             ToolError: g++ is missing or refused the code.
         """
         try:
@@ -55,7 +61,7 @@ class TwinBoard:
             self.hardware_sha256 = str(record["hardware_sha256"])
         except (OSError, ValueError, KeyError, TypeError, CodesignError) as error:
             raise StorageError(f"{project}: is no emitted project ({error}); emit it again") from error
-        self._fabric = Fabric(build_fabric(project))
+        self._fabric = Fabric(build_fabric(project), run_limit_s)
         self._timing = TwinTiming(self.accelerator, self.board, coefficients)
         self._lock = threading.RLock()
         self._configured = False
@@ -120,14 +126,18 @@ class TwinBoard:
 
         Raises:
             PermissionError: nothing else may be written.
+            BoardError: the board has no room for it.
         """
         with self._lock:
+            others = sum(len(name) + len(kept) for name, kept in self._files.items() if name != path)
+            if others + len(path) + len(content) > _FILES_BYTES:
+                raise BoardError(f"{path[:100]}: no room left, all files may have {_FILES_BYTES:,} bytes")
             if path == f"{FPGA_MANAGER}firmware":
                 self._configure(content.decode(errors="replace").strip())
             elif path.startswith(FIRMWARE) or path == f"{FPGA_MANAGER}flags":
                 self._files[path] = content
             else:
-                raise PermissionError(f"{path}: a twin takes bitstreams and nothing else")
+                raise PermissionError(f"{path[:100]}: a twin takes bitstreams and nothing else")
 
     def _configure(self, name: str) -> None:
         content = self._files.get(FIRMWARE + name)
@@ -188,6 +198,8 @@ class TwinBoard:
         if self._running and self._fabric.finished:
             self._running, self._done = False, True
             self._count()
+        if self._running and self._fabric.failure is not None:
+            raise BoardError(self._fabric.failure)
         if self._running:
             return registers.START
         answer = registers.IDLE | (registers.DONE | registers.READY if self._done else 0)
@@ -210,8 +222,7 @@ class TwinBoard:
         program_word, layer_count = self._value("program_word"), self._value("layer_count")
         size = layer_count * isa.DESCRIPTOR.itemsize
         start = self._value("weight_port") + program_word * axi_bytes(self.accelerator)
-        inside = start >= MEMORY_ADDRESS and start + size <= MEMORY_ADDRESS + MEMORY_BYTES
-        self._started = self._fabric.read(start, size) if inside else b""
+        self._started = self._fabric.read(start, size) if self._fabric.reaches(start, size) else b""
         self._running, self._done = True, False
         self._fabric.start([self._value(port) for port in _PORTS], program_word, layer_count)
 

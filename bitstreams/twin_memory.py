@@ -13,6 +13,18 @@ from hw_templates.errors import BoardError
 _PAGE = 4096
 
 
+def _paged(size: int) -> int:
+    """Bytes that a buffer takes: whole pages, and one behind them that no buffer has."""
+    return (-(-size // _PAGE) + 1) * _PAGE
+
+
+def _merged(parts: list[tuple[int, int]], start: int, end: int) -> list[tuple[int, int]]:
+    """Parts that do not touch each other, with one more; a stream that writes on and on makes one part."""
+    apart = [(first, last) for first, last in parts if last < start or first > end]
+    touching = [(first, last) for first, last in parts if last >= start and first <= end]
+    return [*apart, (min([start, *(first for first, _ in touching)]), max([end, *(last for _, last in touching)]))]
+
+
 @dataclass
 class _Buffer:
     """Memory that was allocated, what the cache holds of it, and which parts were written and not flushed."""
@@ -35,15 +47,17 @@ class TwinMemory:
 
         Raises:
             BoardError: there is not so much left.
+            StorageError: this machine has no room for it.
         """
         with self._lock:
             at = MEMORY_ADDRESS
             for taken, buffer in sorted(self._buffers.items()):
-                if taken - at >= size:
+                if taken - at >= _paged(size):
                     break
-                at = taken + -(-buffer.size // _PAGE) * _PAGE
-            if size < 1 or at + size > MEMORY_ADDRESS + MEMORY_BYTES:
+                at = taken + _paged(buffer.size)
+            if size < 1 or at + _paged(size) > MEMORY_ADDRESS + MEMORY_BYTES:
                 raise BoardError(f"memory: no {size:,} bytes left of {MEMORY_BYTES:,}")
+            self._fabric.reserve(at, size)
             self._buffers[at] = _Buffer(size, bytearray(self._fabric.read(at, size)))
             return at
 
@@ -55,6 +69,7 @@ class TwinMemory:
         """
         with self._lock:
             del self._buffers[address]
+            self._fabric.release(address)
 
     def size(self, address: int) -> int:
         """Bytes of a buffer."""
@@ -72,7 +87,7 @@ class TwinMemory:
             if offset < 0 or offset + len(content) > buffer.size:
                 raise ValueError(f"{offset + len(content):,} of {buffer.size:,} bytes")
             buffer.cache[offset : offset + len(content)] = content
-            buffer.dirty.append((offset, offset + len(content)))
+            buffer.dirty = _merged(buffer.dirty, offset, offset + len(content))
 
     def read(self, address: int, offset: int, size: int) -> bytes:
         """The processor's view of a part of a buffer."""

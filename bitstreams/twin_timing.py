@@ -15,8 +15,6 @@ from hw_templates.accelerator import Accelerator
 from hw_templates.board import Board
 from hw_templates.errors import CodesignError
 
-_PLACES = tuple(name for name, _ in isa.FIELDS if name.endswith("_word"))
-
 
 class TwinTiming:
     """Times programs of one accelerator on one board, by coefficients that stand for the board's true ones."""
@@ -50,7 +48,7 @@ class TwinTiming:
 
     def _layers(self, descriptors: bytes, clock_mhz: float) -> tuple[SimulatedLayer, ...]:
         records = np.frombuffer(descriptors, dtype=isa.DESCRIPTOR).copy()
-        for name in _PLACES:
+        for name in isa.PLACES:
             records[name] = 0  # where things lie takes no time
         try:
             return self._program(records.tobytes(), max(1, round(clock_mhz)))

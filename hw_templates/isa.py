@@ -76,6 +76,9 @@ FIELDS: tuple[tuple[str, str], ...] = (
     ("map_half", "half of the map memory that is read; what stays on chip goes to the other"),
 )
 
+PLACES = tuple(name for name, _ in FIELDS if name.endswith("_word"))
+"""Fields that say where something lies in memory."""
+
 DESCRIPTOR_FIELDS = 32
 
 DESCRIPTOR = np.dtype([(name, "<i4") for name, _ in FIELDS] + [("reserved", "<i4", (DESCRIPTOR_FIELDS - len(FIELDS),))])

@@ -19,8 +19,13 @@ from hw_templates import isa
 from hw_templates.accelerator import Accelerator
 from hw_templates.atomic_file import write_bytes_atomically
 from hw_templates.board import Board
-from hw_templates.errors import InvalidValueError
+from hw_templates.errors import InvalidValueError, StorageError
 from hw_templates.render import DIGEST_FILE, render
+
+PROGRAM_FILES = tuple(
+    f"weights/{name}" for name in ("arena.bin", "images.bin", "golden.bin", "trips.bin", "program.txt")
+)
+"""What ``program_sha256`` of the record is the digest of."""
 
 
 @dataclass(frozen=True)
@@ -66,13 +71,9 @@ def project_files(design: Design, images: Int8Array, origin: dict[str, Any]) -> 
     ]
     trips = np.array(stated, dtype=isa.TRIPS)
     layout = "".join(f"{name} {value}\n" for name, value in program.layout().items())
-    binary = {
-        "weights/arena.bin": program.arena,
-        "weights/images.bin": pack_map(images, design.accelerator).tobytes(),
-        "weights/golden.bin": golden.tobytes(),
-        "weights/trips.bin": trips.tobytes(),
-        "weights/program.txt": layout.encode(),
-    }
+    packed = pack_map(images, design.accelerator).tobytes()
+    contents = (program.arena, packed, golden.tobytes(), trips.tobytes(), layout.encode())
+    binary = dict(zip(PROGRAM_FILES, contents, strict=True))
     estimate = design.estimate
     record = ProjectRecord(
         format=PROJECT_FORMAT,
@@ -80,7 +81,7 @@ def project_files(design: Design, images: Int8Array, origin: dict[str, Any]) -> 
         part=design.board.part,
         accelerator=design.accelerator,
         hardware_sha256=hardware[DIGEST_FILE].strip(),
-        program_sha256=_digest(binary),
+        program_sha256=program_digest(binary),
         images=len(images),
         input_scale=design.network.input_scale,
         output_scale=design.network.output_scale,
@@ -109,11 +110,26 @@ def write_project(folder: Path, files: dict[str, bytes]) -> None:
         write_bytes_atomically(folder / RECORD, files[RECORD])
 
 
+def check_program_files(folder: Path, program_sha256: str) -> None:
+    """Compare the program, the test images and their expected results with the digest that the record holds.
+
+    Raises:
+        StorageError: a file is missing, or was changed after the project was emitted.
+    """
+    try:
+        found = program_digest({path: (folder / path).read_bytes() for path in PROGRAM_FILES})
+    except OSError as error:
+        raise StorageError(f"{folder}: is no whole project ({error}); emit it again") from error
+    if found != program_sha256:
+        raise StorageError(f"{folder}/weights: a file was changed after the project was emitted; emit it again")
+
+
 def _holds(path: Path, content: bytes) -> bool:
     return path.is_file() and path.read_bytes() == content
 
 
-def _digest(files: dict[str, bytes]) -> str:
+def program_digest(files: dict[str, bytes]) -> str:
+    """The digest of :data:`PROGRAM_FILES`, given as {path: content}."""
     digest = hashlib.sha256()
     for path in sorted(files):
         digest.update(f"{path}\0{len(files[path])}\0".encode() + files[path])

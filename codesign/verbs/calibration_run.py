@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from bitstreams.bench import Bench, Measured
-from bitstreams.driver import Engine, EngineTimeoutError, Hardware
+from bitstreams.driver import Engine, Hardware, UnfinishedRunError
 from bitstreams.project_record import RECORD
 from bitstreams.session import ConnectionLostError
 from codesign.emit.random_program import RandomProgram, random_program
@@ -96,7 +96,7 @@ def _hardware(request: CampaignRequest, plan: RunPlan) -> Hardware:
         raise InvalidValueError(
             f"plan.accelerator.{name}", other[name], f"{mine[name]}, as the project's; plan with --project"
         )
-    return Hardware(board, digest, accelerator.clock_mhz)
+    return Hardware(board, digest, accelerator)
 
 
 @dataclass
@@ -158,7 +158,7 @@ class _Measuring:
 
     def _clock_mhz(self, read_back: float) -> float:
         """At most the clock that was routed for, which what is read back exceeds by rounding."""
-        return min(read_back, float(self.hardware.clock_mhz))
+        return min(read_back, float(self.hardware.accelerator.clock_mhz))
 
     def _measure(self, bench: Bench, layers: Layers) -> BoardError | VerificationError | None:
         """Measure a run, again where the connection is lost meanwhile; the error for which it is skipped, if it is."""
@@ -169,7 +169,7 @@ class _Measuring:
             try:
                 measured = bench.measure(what.program, what.image, self.request.repetitions)
                 _check(layers, what, measured, plan)
-            except EngineTimeoutError as caught:
+            except UnfinishedRunError as caught:
                 kind, error = Failure.HANG, BoardError(str(caught))
             except ConnectionLostError as caught:
                 kind, error = Failure.LOST, caught

@@ -4,6 +4,7 @@ from dataclasses import asdict
 
 from bitstreams.project_record import RECORD
 from bitstreams.toolchain import run_csim
+from codesign.emit.project import check_program_files
 from codesign.progress import Progress
 from codesign.run import Run, claiming, read_json, write_json, wrong_content
 
@@ -13,13 +14,14 @@ def csim(run: Run, sanitize: bool, images: int | None, progress: Progress) -> No
     """Compile the project and run its test images through it.
 
     Raises:
-        StorageError: nothing is emitted yet, or its record is corrupt.
+        StorageError: nothing is emitted yet, its record is corrupt, or a file was changed since.
         ToolError: make or g++ is missing, or the code does not compile.
         VerificationError: a logit or a trip count differs.
     """
     project = read_json(run.project / RECORD)
     with wrong_content(run.project / RECORD):
         program = str(project["program_sha256"])
+    check_program_files(run.project, program)
     with progress.stage("csim") as update:
         update(0.0, "compiling and running")
         result = run_csim(run.project, sanitize, images)

@@ -17,9 +17,11 @@ import numpy.typing as npt
 from bitstreams.descriptors import descriptor_layer, descriptor_placements
 from bitstreams.driver import REPEATS, Engine, Hardware, Timing
 from bitstreams.power import INTERVAL_S, Energy, PowerLog, energy_of, hwmon_reader, read_meter
+from bitstreams.program_check import check_program
 from bitstreams.project_record import RECORD
 from bitstreams.runner_session import RunnerSession
 from bitstreams.session import Session
+from codesign.emit.project import check_program_files
 from codesign.progress import Progress
 from codesign.run import Run, claiming, read_json, write_json, wrong_content
 from codesign.supernet.data import Split
@@ -30,6 +32,7 @@ from cost_models.measurement import OWN_ENGINE, MeasuredLayer, Measurement, Perc
 from hw_templates import isa
 from hw_templates.accelerator import Accelerator
 from hw_templates.errors import BoardError, CodesignError, InvalidValueError, StorageError, VerificationError
+from hw_templates.json_records import reading
 from hw_templates.program import Program, read_program
 
 _RAILS_VIAS = ("ssh", "local")
@@ -77,7 +80,8 @@ def deploy(run: Run, request: DeployRequest, store: Path | None, progress: Progr
     """Run all test images on the board, take its times and energy, and record them.
 
     Raises:
-        InvalidValueError, StorageError: something asked for is wrong or missing; nothing was connected.
+        InvalidValueError, StorageError: something asked for is wrong or missing, or the project was changed since it
+            was emitted; nothing was connected.
         BoardError: the board cannot be reached, is another, or stops answering.
         VerificationError: logits or counters differ from the reference.
 
@@ -89,7 +93,7 @@ def deploy(run: Run, request: DeployRequest, store: Path | None, progress: Progr
     if board.name != emitted.record["board"]:
         raise InvalidValueError("board", board.name, f"{emitted.record['board']}, which the project is for")
     digest = emitted.record["hardware_sha256"]
-    hardware = Hardware(board, digest, emitted.accelerator.clock_mhz)
+    hardware = Hardware(board, digest, emitted.accelerator)
     with (
         claimed(reach, run.project, progress) as place,
         closing(place.open()) as session,
@@ -125,13 +129,16 @@ def deploy(run: Run, request: DeployRequest, store: Path | None, progress: Progr
 
 def _emitted(run: Run) -> _Emitted:
     record = read_json(run.project / RECORD)
-    program = read_program(run.project)
-    labels = recorded_training(run).load_data().labels[Split.TEST].numpy()
     with wrong_content(run.project / RECORD):
         accelerator = Accelerator.from_dict(record["accelerator"])
         count, board, digest = int(record["images"]), str(record["board"]), str(record["hardware_sha256"])
         program_digest = str(record["program_sha256"])
         predicted = {name: float(record["predicted"][name]) for name in ("latency_ms", "start_ms", "energy_mj")}
+    check_program_files(run.project, program_digest)
+    program = read_program(run.project)
+    with reading(run.project / "weights/arena.bin", "emit it again"):
+        check_program(program, accelerator)
+    labels = recorded_training(run).load_data().labels[Split.TEST].numpy()
     try:
         content = (run.project / "weights/images.bin").read_bytes()
         golden = np.frombuffer((run.project / "weights/golden.bin").read_bytes(), np.int8).reshape(count, -1)

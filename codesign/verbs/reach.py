@@ -89,7 +89,7 @@ def bitstream_for(session: Session, hardware: Hardware, folder: Path, store: Pat
         StorageError: the store has none, or it is damaged.
     """
     if b"codesign twin" in (session.read_file("/proc/version") or b""):
-        clock_mhz = hardware.board.ps.fabric_clock(hardware.clock_mhz)[1]
+        clock_mhz = hardware.board.ps.fabric_clock(hardware.accelerator.clock_mhz)[1]
         return write_twin_bitstream(folder, hardware.board, hardware.hardware_sha256, clock_mhz)
     opened = open_store(store)
     for entry in reversed(opened.entries()):

@@ -8,7 +8,7 @@ from twins import images_of
 
 from bitstreams import bench as bench_module
 from bitstreams.bench import Bench
-from bitstreams.driver import Engine, EngineTime, EngineTimeoutError
+from bitstreams.driver import Engine, EngineTime, UnfinishedRunError
 from bitstreams.session import ConnectionLostError
 from hw_templates import isa
 from hw_templates.errors import BoardError
@@ -106,14 +106,14 @@ def test_a_board_that_refuses_is_not_asked_again(paused: list[float]) -> None:
 def test_after_a_hang_the_board_is_connected_anew_only_where_it_is_not_usable(
     program: tuple[Program, bytes], paused: list[float]
 ) -> None:
-    errors = [EngineTimeoutError("slow", True), None, EngineTimeoutError("stuck", False)]
+    errors = [UnfinishedRunError("slow", True), None, UnfinishedRunError("stuck", False)]
     first, second = FakeEngine(list(errors)), FakeEngine([None])
     bench = Bench(connecting(first, second), lambda _: None)
     for message in ("slow", None, "stuck"):
         if message is None:
             bench.measure(*program, repetitions=1)
         else:
-            with pytest.raises(EngineTimeoutError, match=message):
+            with pytest.raises(UnfinishedRunError, match=message):
                 bench.measure(*program, repetitions=1)
     bench.measure(*program, repetitions=1)
     bench.close()

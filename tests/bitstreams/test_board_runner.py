@@ -1,4 +1,5 @@
 import ast
+import fcntl
 import io
 import json
 import os
@@ -86,6 +87,59 @@ def test_a_lock_file_that_is_a_link_is_not_followed(zynq_project: Path, tmp_path
     ((answer, _),) = converse(zynq_project, pack(["claim", ["me"]]), TMPDIR=str(tmp_path))
     assert "Too many levels of symbolic links" in str(answer["error"])
     assert not (tmp_path / "precious").exists()
+
+
+def test_a_pipe_in_the_place_of_the_lock_file_is_refused(zynq_project: Path, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / board_runner.LOCK)
+    ((answer, _),) = converse(zynq_project, pack(["claim", ["me"]]), TMPDIR=str(tmp_path))
+    assert answer == {"error": f"{tmp_path / board_runner.LOCK}: is no regular file of this user; remove it"}
+
+
+def test_a_lock_that_does_not_say_whose_it_is_is_not_waited_for_for_ever(zynq_project: Path, tmp_path: Path) -> None:
+    with (tmp_path / board_runner.LOCK).open("w") as file:
+        file.write("7")
+        file.flush()
+        fcntl.flock(file, fcntl.LOCK_EX)
+        ((answer, _),) = converse(zynq_project, pack(["claim", ["me"]]), TMPDIR=str(tmp_path))
+    assert str(answer["error"]).startswith("in use by an unknown owner; ")
+
+
+def test_what_lies_outside_of_a_buffer_is_neither_written_nor_read(zynq_project: Path) -> None:
+    address = 0x10000000
+    answers = converse(
+        zynq_project,
+        pack(["allocate", [1000]]),
+        pack(["write_buffer", [address, 998]], b"part"),
+        pack(["write_buffer", [address, -2]], b"part"),
+        pack(["read_buffer", [address, 990, 11]]),
+        pack(["read_buffer", [address, -1, 1]]),
+        pack(["read_buffer", [address, 990, 10]]),
+    )
+    for answer, _ in answers[1:5]:
+        assert "lie outside of the buffer's 1000" in str(answer["error"])
+    assert answers[5] == ({"value": True}, bytes(10))
+
+
+def test_a_table_that_leads_outside_of_allocated_memory_is_refused(zynq_project: Path) -> None:
+    address, words = 0x10000000, (0, 3, 124, -1)
+    table = b"".join(struct.pack("<ii", 0, word) for word in words)
+
+    def check(layers: list[list[list[int]]], start: int = address) -> bytes:
+        return pack(["check_places", [start, address, 8, 8, layers]])
+
+    answers = converse(
+        zynq_project,
+        pack(["allocate", [1000]]),
+        pack(["write_buffer", [address, 0]], table),
+        check([[], [[1, 122]], [[1, 1], [0, 125]]]),
+        check([[], [], [[1, 2]]]),
+        check([[], [], [], [[1, 1]]]),
+        check([[]] * 4, address + 1000),
+    )
+    assert answers[2][0] == {"value": None}
+    for (answer, _), place in zip(answers[3:], (124 * 8, -8, 1000), strict=True):
+        assert f"0x{address + place:08X}: " in str(answer["error"])
+        assert "in no allocated buffer" in str(answer["error"])
 
 
 def test_a_board_without_a_name_in_its_device_tree_is_called_as_its_environment_says(zynq_project: Path) -> None:

@@ -3,15 +3,30 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from emitted_projects import emit_fused_project, emit_random_project
-from twins import ACCELERATOR, IMAGES, bitstream, connected, golden_of, hardware, images_of, running, served, with_first
+from twins import (
+    ACCELERATOR,
+    IMAGES,
+    bitstream,
+    connected,
+    golden_of,
+    hardware,
+    images_of,
+    running,
+    served,
+    spoil_loaded,
+)
 
-from bitstreams.driver import Engine, EngineTimeoutError
+from bitstreams.driver import Engine, UnfinishedRunError
+from bitstreams.remote_session import RemoteSession
 from bitstreams.session import Session
 from bitstreams.twin import TwinServer
 from bitstreams.twin_bitstream import write_twin_bitstream
+from bitstreams.twin_board import TwinBoard
 from cost_models.coefficients import load_coefficients
+from hw_templates import isa
 from hw_templates.accelerator import Accelerator
 from hw_templates.board import load_board
 from hw_templates.errors import BoardError, InvalidValueError, StorageError, VerificationError
@@ -102,20 +117,88 @@ def test_blocks_that_stay_on_chip_run_and_take_what_is_predicted(tmp_path: Path)
         assert engine.time_engine(images_of(project)[0], 1).ms[0] == pytest.approx(predicted, rel=0.1)
 
 
-@pytest.mark.parametrize("fields", [{"tile_height": 0}, {"ifmap_word": 2**30}], ids=["endless", "outside the memory"])
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"tile_height": 0}, r"the engine did not finish within 0\.5 s"),
+        ({"ifmap_word": 2**30}, r"0x210000000: the engine's program reaches it, and no allocated buffer has it"),
+        ({"ifmap_word": -1}, r"0x0FFFFFF8: the engine's program reaches it"),
+    ],
+    ids=["endless", "far outside the memory", "before the memory"],
+)
 def test_a_start_that_never_finishes_is_reported_and_the_board_stays_loadable(
-    fields: dict[str, int], zynq_twin: TwinServer, zynq_project: Path, tmp_path: Path
+    fields: dict[str, int], message: str, zynq_twin: TwinServer, zynq_project: Path, tmp_path: Path
 ) -> None:
     program = read_program(zynq_project)
     with running(zynq_twin, tmp_path, timeout_s=0.5) as engine:
-        engine.load_program(with_first(program, **fields))
-        with pytest.raises(EngineTimeoutError, match=r"did not finish within 0\.5 s; it has been configured again"):
+        engine.load_program(program)
+        spoil_loaded(engine, **fields)
+        with pytest.raises(UnfinishedRunError, match=rf"^127\.0\.0\.1:\d+: {message}.*; it has been configured again"):
             list(engine.run(images_of(zynq_project)))
         with pytest.raises(InvalidValueError, match="program: must be loaded"):
             list(engine.run(images_of(zynq_project)))
         engine.timeout_s = 20
         engine.load_program(program)
         assert list(engine.run(images_of(zynq_project))) == golden_of(zynq_project)
+
+
+def test_the_twin_faults_at_the_first_word_behind_and_before_each_buffer(
+    zynq_twin: TwinServer, zynq_project: Path, tmp_path: Path
+) -> None:
+    program = read_program(zynq_project)
+    shape = np.frombuffer(program.arena, isa.DESCRIPTOR, 1, program.program_word * program.axi_bytes)[0]
+    words = int(shape["in_height"] * shape["in_width"]) * -(-int(shape["in_channels"]) // program.axi_bytes)
+    with running(zynq_twin, tmp_path, timeout_s=20) as engine:
+        for name in ("_arena", "_results"):
+            engine.load_program(program)
+            buffer, base = getattr(engine, name), min(engine._arena.address, engine._results.address)  # type: ignore[union-attr]
+            first, end = (buffer.address - base) // 8, (buffer.address + buffer.size - base) // 8
+            for place, address in (
+                (first, None),
+                (end - words, None),
+                (first - 1, buffer.address - 8),
+                (end - words + 1, buffer.address + buffer.size),
+            ):
+                engine.load_program(program)
+                spoil_loaded(engine, ifmap_word=place)
+                if address is None:
+                    assert len(list(engine.run(images_of(zynq_project)[:1]))) == 1
+                else:
+                    with pytest.raises(UnfinishedRunError, match=f"0x{address:08X}: the engine's program reaches it"):
+                        list(engine.run(images_of(zynq_project)[:1]))
+
+
+def test_a_program_that_runs_beyond_the_twins_limit_is_ended(zynq_project: Path, tmp_path: Path) -> None:
+    server = TwinServer(TwinBoard(zynq_project, load_coefficients(), run_limit_s=1), port=0)
+    try:
+        with running(server, tmp_path, timeout_s=60) as engine:
+            engine.load_program(read_program(zynq_project))
+            spoil_loaded(engine, tile_height=0)
+            with pytest.raises(UnfinishedRunError, match="the engine ran for more than 1 s and was ended"):
+                list(engine.run(images_of(zynq_project)))
+    finally:
+        server.close()
+
+
+def test_a_program_that_leaves_its_arena_is_refused_before_memory_is_asked_for(
+    zynq_twin: TwinServer, zynq_project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = read_program(zynq_project)
+    table = np.frombuffer(program.arena, isa.DESCRIPTOR, count=program.layer_count).copy()
+    table["ofmap_word"][2] += (96 << 20) // program.axi_bytes
+    moved = replace(program, arena=table.tobytes() + program.arena[table.nbytes :])
+
+    def asked(*_: object) -> None:
+        raise AssertionError("memory was asked for")
+
+    monkeypatch.setattr(RemoteSession, "allocate", asked)
+    with (
+        running(zynq_twin, tmp_path) as engine,
+        pytest.raises(
+            InvalidValueError, match=r"program\.layers\[2\]\.ofmap_word: must be such that its \d+ words lie"
+        ),
+    ):
+        engine.load_program(moved)
 
 
 def test_results_that_were_had_stay_when_a_later_run_hangs(
@@ -176,7 +259,7 @@ def test_an_engine_that_is_not_the_expected_one_is_refused(zynq_twin: TwinServer
         with pytest.raises(BoardError, match=f"the engine is {here.hardware_sha256[:12]}, expected ffffffffffff"):
             Engine(session, replace(hardware(here), hardware_sha256="f" * 64), bit)
         with pytest.raises(BoardError, match="was routed for 100 MHz, expected 125"):
-            Engine(session, replace(hardware(here), clock_mhz=125), bit)
+            Engine(session, replace(hardware(here), accelerator=replace(ACCELERATOR, clock_mhz=125)), bit)
         for register, message in ((0x00, "none of this project's"), (0x04, "register map 7")):
             with pytest.raises(BoardError, match=message):
                 Engine(Lying(session, 0x43C10000 + register, 7), hardware(here), bit)

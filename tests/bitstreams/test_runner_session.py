@@ -11,17 +11,20 @@ from hw_templates.errors import BoardError
 SUPPORT = Path(__file__).parents[1] / "support/fake_board"
 ROOT = Path(__file__).parents[2]
 SCRIPT = """
+import json
 import sys
 from pathlib import Path
 from bitstreams.driver import Engine, Hardware
 from bitstreams.runner_session import local_session
 from bitstreams.twin_bitstream import write_twin_bitstream
+from hw_templates.accelerator import Accelerator
 from hw_templates.board import load_board
 from hw_templates.program import read_program
 project, folder = map(Path, sys.argv[1:])
 digest, board = (project / "hardware.sha256").read_text().strip(), load_board("pynq-z2")
+accelerator = Accelerator.from_dict(json.loads((project / "project.json").read_text())["accelerator"])
 session = local_session()
-engine = Engine(session, Hardware(board, digest, 100), write_twin_bitstream(folder, board, digest, 100))
+engine = Engine(session, Hardware(board, digest, accelerator), write_twin_bitstream(folder, board, digest, 100))
 program = read_program(project)
 engine.load_program(program)
 images = (project / "weights/images.bin").read_bytes()

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from nameless import become_nameless
 from ssh_server import SshServer, ssh_server
-from twins import ACCELERATOR, golden_of, images_of, with_first
+from twins import ACCELERATOR, golden_of, images_of, spoil_loaded
 
-from bitstreams.driver import REPEATS, Engine, EngineTimeoutError, Hardware
+from bitstreams.driver import REPEATS, Engine, Hardware, UnfinishedRunError
 from bitstreams.runner_session import RunnerSession
 from bitstreams.session import ConnectionLostError
 from bitstreams.ssh_session import ssh_session
@@ -35,7 +35,7 @@ def engine_on(session: RunnerSession, project: Path, folder: Path) -> Engine:
     digest = (project / "hardware.sha256").read_text().strip()
     board = load_board("pynq-z2")
     bit = write_twin_bitstream(folder, board, digest, ACCELERATOR.clock_mhz)
-    return Engine(session, Hardware(board, digest, ACCELERATOR.clock_mhz), bit)
+    return Engine(session, Hardware(board, digest, ACCELERATOR), bit)
 
 
 def test_a_program_runs_bit_exactly_over_ssh_and_a_start_that_hangs_is_survived(
@@ -53,8 +53,8 @@ def test_a_program_runs_bit_exactly_over_ssh_and_a_start_that_hangs_is_survived(
     assert (timed.starts, timed.cycles) == (1 / REPEATS, None)
     assert (timed.ms > 0).all()
     engine.timeout_s = 0.5
-    engine.load_program(with_first(program, tile_height=0))
-    with pytest.raises(EngineTimeoutError):
+    spoil_loaded(engine, tile_height=0)
+    with pytest.raises(UnfinishedRunError):
         list(engine.run(images_of(zynq_project)))
     engine.timeout_s = 20
     engine.load_program(program)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from recorded_progress import RecordedProgress
 from ssh_server import ssh_server
-from twins import twin_process
+from twins import spoil_loaded, twin_process
 
 from bitstreams.bitstream import Bitstream, Entry
 from bitstreams.board_names import KERNEL_FILE
@@ -24,8 +24,9 @@ from bitstreams.store import Store
 from bitstreams.twin import TwinServer
 from bitstreams.twin_bitstream import write_twin_bitstream
 from bitstreams.twin_board import FPGA_MANAGER, TwinBoard
+from codesign.emit.project import PROGRAM_FILES, program_digest
 from codesign.progress import Silent
-from codesign.run import Run, read_json
+from codesign.run import Run, read_json, write_json
 from codesign.verbs import deploy as deploy_module
 from codesign.verbs.deploy import DeployRequest, deploy
 from codesign.verbs.reach import Reach
@@ -35,7 +36,7 @@ from cost_models.measurement import read_measurements
 from hw_templates import isa
 from hw_templates.board import load_board
 from hw_templates.errors import BoardError, InvalidValueError, StorageError, VerificationError
-from hw_templates.program import read_program
+from hw_templates.program import Program, read_program
 
 pytest.importorskip("pynq", reason="pynq is not installed (codesign[board])")
 ROOT = Path(__file__).parents[3]
@@ -172,20 +173,63 @@ def test_energy_comes_from_a_meters_file_that_covers_the_run(run: Run, monkeypat
     assert second.latency_ms.p50 == record["latency_ms"]["p50"]
 
 
-def test_a_start_that_never_finishes_is_one_line_and_the_board_takes_the_next_program(run: Run) -> None:
-    program = read_program(run.project)
-    arena = bytearray(program.arena)
-    table = np.frombuffer(arena, isa.DESCRIPTOR, program.layer_count, program.program_word * program.axi_bytes)
-    table["tile_height"][0] = 0
-    endless = Run(Path(shutil.copytree(run.folder, run.folder.with_name("endless"))))
-    (endless.project / "weights/arena.bin").write_bytes(arena)
+def test_a_start_that_never_finishes_is_one_line_and_the_board_takes_the_next_program(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load = Engine.load_program
+
+    def spoiling(engine: Engine, program: Program) -> None:
+        load(engine, program)
+        spoil_loaded(engine, tile_height=0)
+
     with twin_process(run.project) as (_, port):
         place = f"pynq-z2@127.0.0.1:{port}"
-        with pytest.raises(BoardError, match=r"did not finish within 0\.5 s; it has been configured again.*\(0 of 359"):
-            deployed(endless, board=place, via="remote", timeout_s=0.5)
-        assert read_json(endless.deployment)["images"] == 0
+        with monkeypatch.context() as spoilt:
+            spoilt.setattr(Engine, "load_program", spoiling)
+            with pytest.raises(
+                BoardError, match=r"did not finish within 0\.5 s; it has been configured again.*\(0 of 359"
+            ):
+                deployed(run, board=place, via="remote", timeout_s=0.5)
+        assert read_json(run.deployment)["images"] == 0
         deployed(run, board=place, via="remote")
     assert read_json(run.deployment)["complete"] is True
+
+
+def move_a_map_beyond_the_arena(run: Run) -> None:
+    path, program = run.project / "weights/arena.bin", read_program(run.project)
+    arena = bytearray(program.arena)
+    table = np.frombuffer(arena, isa.DESCRIPTOR, program.layer_count, program.program_word * program.axi_bytes)
+    table["ofmap_word"][3] += (96 << 20) // program.axi_bytes
+    path.write_bytes(arena)
+
+
+def seal(run: Run) -> None:
+    """Record the digest of the files as they are."""
+    files = {path: (run.project / path).read_bytes() for path in PROGRAM_FILES}
+    record = read_json(run.project / "project.json")
+    write_json(run.project / "project.json", {**record, "program_sha256": program_digest(files)})
+
+
+def test_a_changed_program_is_refused_before_anything_is_reached(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def reached(*_: object) -> None:
+        raise AssertionError("reached")
+
+    monkeypatch.setattr(TwinBoard, "__init__", reached)
+    for name in PROGRAM_FILES:
+        content = (run.project / name).read_bytes()
+        (run.project / name).write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+        with pytest.raises(StorageError, match=r"weights: a file was changed after the project was emitted; emit it"):
+            deployed(run)
+        (run.project / name).write_bytes(content)
+    move_a_map_beyond_the_arena(run)
+    with pytest.raises(StorageError, match="weights: a file was changed"):
+        deployed(run)
+    seal(run)
+    with pytest.raises(
+        StorageError, match=r"arena\.bin: program\.layers\[3\]\.ofmap_word: must be .* lie in the maps.*; emit it again"
+    ):
+        deployed(run)
+    assert not run.measurements.exists()
 
 
 def test_garbage_that_the_board_counts_is_said_and_no_measurement(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -226,12 +270,14 @@ def test_logits_and_counters_that_differ_are_said(run: Run) -> None:
     content = bytearray(trips.read_bytes())
     content[16] ^= 1
     trips.write_bytes(content)
+    seal(run)
     with pytest.raises(VerificationError, match="counters of layer 1 are"):
         deployed(run)
     golden = run.project / "weights/golden.bin"
     content = bytearray(golden.read_bytes())
     content[0] ^= 1
     golden.write_bytes(content)
+    seal(run)
     with pytest.raises(VerificationError, match="logits of 1 of 359 images differ"):
         deployed(run)
 
