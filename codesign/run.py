@@ -11,10 +11,13 @@ from pathlib import Path
 from typing import Any, Concatenate, ParamSpec
 
 from bitstreams.lock import open_lock
+from hw_templates import json_records
 from hw_templates.atomic_file import write_text_atomically
 from hw_templates.errors import InvalidValueError, StorageError
+from hw_templates.json_records import reading
 
 RUN_FORMAT = 1
+_REMAKE = "delete it and run the command that makes it again"
 P = ParamSpec("P")
 
 
@@ -191,33 +194,24 @@ def claiming(verb: Callable[Concatenate[Run, P], None], /) -> Callable[Concatena
 
 @contextmanager
 def wrong_content(path: Path) -> Iterator[None]:
-    """Turn what parsing the content of a sound file trips over into one line that names the file.
+    """Convert errors from malformed file content into a one-line ``StorageError``.
 
     Raises:
-        StorageError: instead of the errors that missing keys and values of a wrong kind bring.
+        StorageError: instead of the errors that missing fields and values of a wrong kind raise.
     """
-    try:
+    with reading(path, _REMAKE):
         yield
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError) as error:
-        what = f"{type(error).__name__}: {error}"
-        raise StorageError(f"{path}: is corrupt ({what}); delete it and run the verb that makes it again") from error
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """The JSON object in a file.
+    """Read the JSON object in a file.
 
     Raises:
         StorageError: missing, unreadable or not a JSON object; the message says what to do.
     """
-    try:
-        record = json.loads(path.read_text())
-    except FileNotFoundError:
-        raise StorageError(f"{path}: is missing; run the verb that makes it first") from None
-    except (OSError, ValueError) as error:
-        raise StorageError(f"{path}: is corrupt ({error}); delete it and run the verb that makes it again") from error
-    if not isinstance(record, dict):
-        raise StorageError(f"{path}: is corrupt (no JSON object); delete it and run the verb that makes it again")
-    return record
+    if not path.exists():
+        raise StorageError(f"{path}: is missing; run the verb that makes it first")
+    return json_records.read_json(path, dict[str, Any], _REMAKE)
 
 
 def write_json(path: Path, record: dict[str, Any]) -> None:

@@ -37,6 +37,8 @@ _FOLDS = 10
 _NOISE_ROUNDS = 3
 _NOISE_RUNS = 2
 _FIRST_NOISE, _LEAST_NOISE = 0.05, 0.01
+_WIDEST = 300.0
+"""No interval reaches further than by exp of this: a float holds no larger cycles."""
 
 
 @dataclass(frozen=True)
@@ -130,8 +132,9 @@ def predict(model: BoundModel, campaigns: Sequence[str], posterior: Posterior, w
         rows = np.array([campaign == name for campaign in campaigns])
         variance[rows] = np.einsum("rp,pq,rq->r", slopes[rows], posterior.uncertainty(name), slopes[rows])
         variance[rows] += posterior.deviation(name) ** 2
-    deviation = np.sqrt(variance)
-    reach = np.exp(width * deviation)
+    # Rounded covariances may make a variance of zero slightly negative.
+    deviation = np.sqrt(np.maximum(variance, 0.0))
+    reach = np.exp(np.minimum(width * deviation, _WIDEST))
     return Prediction(cycles, cycles / reach, cycles * reach, deviation)
 
 

@@ -16,12 +16,17 @@ from cost_models.engines import engine_model
 from cost_models.fitted_range import FittedRange, warn_outside
 from cost_models.intervals import Widths
 from cost_models.measurement import Measurement
+from cost_models.timing_model import FloatArray
 from hw_templates.atomic_file import write_text_atomically
-from hw_templates.errors import InvalidValueError, StorageError, UnknownNameError
+from hw_templates.errors import InvalidValueError, UnknownNameError
+from hw_templates.json_records import check_fields, check_record, parse_json, reading
 
 SCHEMA = 1
 RECORD = "calibration.json"
+LOGARITHM_MAX = 50.0
+"""No logarithm of a coefficient, and no deviation or covariance of one, is larger."""
 _NEAR = 0.1
+_NEAR_ZERO = 1e-4
 _DIGITS = 6
 
 
@@ -44,6 +49,18 @@ class Quality:
     widths: Widths
     widths_in_group: Widths
 
+    def __post_init__(self) -> None:
+        check_fields(self, "calibration.quality")
+        if self.runs < 1:
+            raise InvalidValueError("calibration.quality.runs", self.runs, "at least 1")
+        for name in ("mean_error", "median_error", "within_10_percent"):
+            if not 0 <= getattr(self, name) < np.inf:
+                raise InvalidValueError(f"calibration.quality.{name}", getattr(self, name), "zero or more")
+        for widths in (self.widths, self.widths_in_group):
+            for width in (*widths.campaigns.values(), widths.unknown):
+                if not 0 <= width < np.inf:
+                    raise InvalidValueError("calibration.quality.widths", width, "zero or more")
+
     @classmethod
     def of(cls, fit: Fit) -> "Quality":
         """Of a fit."""
@@ -53,11 +70,63 @@ class Quality:
         widths = fit.left_out.widths, singly.widths
         return cls(len(error), float(error.mean()), float(np.median(error)), near, *widths)
 
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> "Quality":
-        """Of a parsed file."""
-        widths = {name: Widths(**values[name]) for name in ("widths", "widths_in_group")}
-        return cls(**{**values, **widths})
+
+@dataclass(frozen=True)
+class _StoredPosterior:
+    """A posterior as JSON holds it: the names of its parameters and nested lists."""
+
+    parameters: list[str]
+    shared: list[float]
+    differences: list[list[float]]
+    covariance: list[list[float]]
+    noise: list[float]
+    common_noise: float
+
+    def restored(self, engine: str, campaigns: tuple[str, ...]) -> Posterior:
+        """Build the posterior of an engine's parameters.
+
+        Raises:
+            InvalidValueError: the engine's model has other parameters, or an array is misshapen.
+        """
+        parameters = engine_model(engine).parameters
+        names = [parameter.name for parameter in parameters]
+        if self.parameters != names:
+            raise InvalidValueError("calibration.posterior.parameters", self.parameters, f"{names}")
+        size, count = len(names), len(campaigns)
+        covariance = _array("covariance", self.covariance, ((1 + count) * size, (1 + count) * size))
+        scale = np.abs(covariance).max()
+        if np.abs(covariance - covariance.T).max() > _NEAR_ZERO * scale:
+            raise InvalidValueError("calibration.posterior.covariance", self.covariance, "symmetric")
+        if np.linalg.eigvalsh(covariance).min() < -_NEAR_ZERO * scale:
+            raise InvalidValueError("calibration.posterior.covariance", self.covariance, "positive semidefinite")
+        return Posterior(
+            parameters=parameters,
+            campaigns=campaigns,
+            shared=_array("shared", self.shared, (size,)),
+            differences=_array("differences", self.differences, (count, size)),
+            covariance=covariance,
+            noise=_array("noise", self.noise, (count,), least=0.0),
+            common_noise=float(_array("common_noise", [self.common_noise], (1,), least=0.0)[0]),
+        )
+
+
+@dataclass(frozen=True)
+class _StoredCalibration:
+    """A calibration as JSON holds it."""
+
+    schema: int
+    name: str
+    engine: str
+    sources: tuple[str, ...]
+    boards: tuple[str, ...]
+    groups: tuple[str, ...]
+    date: str
+    measurements: int
+    tool_versions: dict[str, str]
+    quality: Quality
+    fitted_on: dict[str, list[float | str]]
+    coefficients: dict[str, dict[str, float]]
+    posterior: _StoredPosterior
 
 
 @dataclass(frozen=True)
@@ -152,40 +221,18 @@ class Calibration:
         Raises:
             InvalidValueError: of another schema, for other parameters than its engine's model has, or misshapen.
         """
-        if not isinstance(values, dict) or values.get("schema") != SCHEMA:
-            found = values.get("schema") if isinstance(values, dict) else values
-            raise InvalidValueError("calibration.schema", found, f"{SCHEMA}, the one that is known")
-        try:
-            stored, campaigns = values["posterior"], tuple(values["coefficients"])
-            parameters = engine_model(values["engine"]).parameters
-            names = [parameter.name for parameter in parameters]
-            if stored["parameters"] != names:
-                raise InvalidValueError("calibration.posterior.parameters", stored["parameters"], f"{names}")
-            size, count = len(names), len(campaigns)
-            posterior = Posterior(
-                parameters=parameters,
-                campaigns=campaigns,
-                shared=_array(stored, "shared", (size,)),
-                differences=_array(stored, "differences", (count, size)),
-                covariance=_array(stored, "covariance", ((1 + count) * size, (1 + count) * size)),
-                noise=_array(stored, "noise", (count,)),
-                common_noise=float(stored["common_noise"]),
-            )
-            return cls(
-                name=str(values["name"]),
-                engine=str(values["engine"]),
-                sources=tuple(values["sources"]),
-                boards=tuple(values["boards"]),
-                groups=tuple(values["groups"]),
-                date=str(values["date"]),
-                measurements=int(values["measurements"]),
-                tool_versions=dict(values["tool_versions"]),
-                posterior=posterior,
-                quality=Quality.from_dict(values["quality"]),
-                fitted_on=FittedRange.from_dict(values["fitted_on"]),
-            )
-        except (KeyError, TypeError, ValueError) as error:
-            raise InvalidValueError("calibration", type(error).__name__, f"a whole record ({error})") from error
+        schema = check_record(values, dict[str, Any], "calibration").get("schema")
+        if schema != SCHEMA:
+            raise InvalidValueError("calibration.schema", schema, f"{SCHEMA}, the one that is known")
+        stored = check_record(values, _StoredCalibration, "calibration")
+        plain = {entry.name: getattr(stored, entry.name) for entry in fields(cls)}
+        return cls(
+            **{
+                **plain,
+                "posterior": stored.posterior.restored(stored.engine, tuple(stored.coefficients)),
+                "fitted_on": FittedRange.from_dict(stored.fitted_on),
+            }
+        )
 
 
 def _rounded(values: Any) -> Any:
@@ -195,10 +242,16 @@ def _rounded(values: Any) -> Any:
     return [_rounded(value) for value in values] if isinstance(values, list) else float(f"{values:.{_DIGITS}g}")
 
 
-def _array(values: dict[str, Any], name: str, shape: tuple[int, ...]) -> Any:
-    array = np.array(values[name], dtype=np.float64).reshape(shape)
-    if not np.isfinite(array).all():
-        raise InvalidValueError(f"calibration.posterior.{name}", "a value that is not finite", "finite")
+def _array(name: str, values: list[Any], shape: tuple[int, ...], least: float = -LOGARITHM_MAX) -> FloatArray:
+    """Build an array of logarithms, deviations or covariances, none of which is far from zero."""
+    lengths = {len(row) for row in values} if len(shape) == 2 else set()
+    if len(values) != shape[0] or not lengths <= set(shape[1:]):
+        raise InvalidValueError(f"calibration.posterior.{name}", values, f"of shape {shape}")
+    array = np.array(values, dtype=np.float64).reshape(shape)
+    outside = (array < least) | (array > LOGARITHM_MAX)
+    if outside.any():
+        found = float(array[outside][0])
+        raise InvalidValueError(f"calibration.posterior.{name}", found, f"in {least:g}..{LOGARITHM_MAX:g}")
     return array
 
 
@@ -233,9 +286,5 @@ def load_calibration(name: str) -> Calibration:
             names = calibration_names()
             expected = f"one of {', '.join(names)}, or a folder that holds {RECORD}"
             raise UnknownNameError("calibration", name, names, expected)
-    try:
-        return Calibration.from_dict(json.loads(path.read_text()))
-    except (OSError, ValueError) as error:
-        raise StorageError(f"{path}: cannot be read ({error})") from error
-    except InvalidValueError as error:
-        raise StorageError(f"{path}: {error}") from error
+    with reading(path):
+        return Calibration.from_dict(parse_json(path.read_bytes(), dict[str, Any], "calibration"))

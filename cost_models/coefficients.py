@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import MISSING, asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -13,7 +13,8 @@ from cost_models.fitted_range import FittedRange, warn_outside
 from cost_models.workload import Layer
 from hw_templates.accelerator import Accelerator
 from hw_templates.atomic_file import write_text_atomically
-from hw_templates.errors import InvalidValueError, StorageError, UnknownNameError
+from hw_templates.errors import InvalidValueError, UnknownNameError
+from hw_templates.json_records import check_fields, check_record, parse_json, reading
 
 COEFFICIENTS = "coefficients.json"
 
@@ -106,12 +107,19 @@ class Coefficients:
     fitted_on: FittedRange | None = None
 
     def __post_init__(self) -> None:
+        check_fields(self, "coefficients")
         for group in ("latency", "energy", "logic"):
             values = getattr(self, group)
             for field in fields(values):
                 value = getattr(values, field.name)
-                if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
+                if not 0 <= value < float("inf"):
                     raise InvalidValueError(f"coefficients.{group}.{field.name}", value, "a number, zero or more")
+        if self.measurements < 0:
+            raise InvalidValueError("coefficients.measurements", self.measurements, "zero or more")
+        if self.left_out_error is not None and not 0 <= self.left_out_error < float("inf"):
+            raise InvalidValueError("coefficients.left_out_error", self.left_out_error, "zero or more, or null")
+        if self.latency_factor is not None and not 1 <= self.latency_factor < float("inf"):
+            raise InvalidValueError("coefficients.latency_factor", self.latency_factor, "1 or more, or null")
         if not 0 < self.latency.ddr_efficiency <= 1:
             raise InvalidValueError(
                 "coefficients.latency.ddr_efficiency", self.latency.ddr_efficiency, "above 0 and at most 1"
@@ -149,27 +157,15 @@ class Coefficients:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "Coefficients":
-        """Coefficients of a parsed file; unknown or missing fields are errors."""
-        groups = {"latency": LatencyCoefficients, "energy": EnergyCoefficients, "logic": LogicCoefficients}
-        _check_fields("coefficients", cls, values)
-        for name, group in groups.items():
-            _check_fields(f"coefficients.{name}", group, values[name])
-        fitted_on = values.get("fitted_on")
-        return cls(
-            **{
-                **values,
-                **{name: group(**values[name]) for name, group in groups.items()},
-                "fitted_on": None if fitted_on is None else FittedRange.from_dict(fitted_on),
-            }
-        )
+        """Build the set that a parsed file holds.
 
-
-def _check_fields(prefix: str, record: type, values: dict[str, Any]) -> None:
-    known = {field.name: field.default is MISSING for field in fields(record)}
-    for name in sorted(known.keys() | values.keys()):
-        if name not in known or (known[name] and name not in values):
-            expected = "a known field" if name in values else "given"
-            raise InvalidValueError(f"{prefix}.{name}", values.get(name), expected)
+        Raises:
+            InvalidValueError: a field is unknown, missing, of another type or out of range.
+        """
+        stored = check_record(values, dict[str, Any], "coefficients")
+        fitted_on = stored.get("fitted_on")
+        coefficients = check_record({**stored, "fitted_on": None}, cls, "coefficients")
+        return coefficients if fitted_on is None else replace(coefficients, fitted_on=FittedRange.from_dict(fitted_on))
 
 
 def coefficient_names() -> tuple[str, ...]:
@@ -192,18 +188,14 @@ def load_coefficients(name: str = "prior") -> Coefficients:
         names = coefficient_names()
         expected = f"one of {', '.join(names)}, or a folder that holds {COEFFICIENTS}, as a fit to own runs leaves"
         raise UnknownNameError("coefficients", name, names, expected)
-    try:
-        values = json.loads(path.read_text())
-        if not isinstance(values, dict):
-            raise TypeError("no object")
-        return Coefficients.from_dict(values)
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise StorageError(f"{path}: cannot be read ({error})") from error
+    with reading(path):
+        return Coefficients.from_dict(parse_json(path.read_bytes(), dict[str, Any], "coefficients"))
 
 
 @cache
 def _packaged(name: str) -> Coefficients:
-    return Coefficients.from_dict(json.loads((files("cost_models") / "coefficients" / f"{name}.json").read_text()))
+    content = (files("cost_models") / "coefficients" / f"{name}.json").read_bytes()
+    return Coefficients.from_dict(parse_json(content, dict[str, Any], "coefficients"))
 
 
 def write_coefficients(folder: Path, coefficients: Coefficients) -> None:

@@ -9,6 +9,7 @@ from cost_models.measurement import Measurement
 from cost_models.workload import Layer, Operation
 from hw_templates.accelerator import PARAMETERS, Accelerator
 from hw_templates.errors import ExtrapolationWarning
+from hw_templates.json_records import check_record
 
 # Clocks that boards read back are off by rounding.
 _SLACK = 1e-3
@@ -66,10 +67,18 @@ class FittedRange:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "FittedRange":
-        """Of a parsed file: pairs of numbers, and lists of text."""
-        texts = {name: tuple(entry) for name, entry in values.items() if all(isinstance(v, str) for v in entry)}
-        numbers = {name: (float(entry[0]), float(entry[1])) for name, entry in values.items() if name not in texts}
-        return cls(numbers, texts)
+        """Build the range that a parsed file holds: pairs of numbers, and lists of text.
+
+        Raises:
+            InvalidValueError: an entry is neither.
+        """
+        numbers, choices = {}, {}
+        for name, entry in check_record(values, dict[str, list[float | str]], "fitted_on").items():
+            if all(isinstance(value, str) for value in entry):
+                choices[name] = check_record(entry, tuple[str, ...], f"fitted_on.{name}")
+            else:
+                numbers[name] = check_record(entry, tuple[float, float], f"fitted_on.{name}")
+        return cls(numbers, choices)
 
     def outside(self, used: "FittedRange") -> list[str]:
         """One clause for each name in which ``used`` leaves this range."""

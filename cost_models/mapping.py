@@ -8,6 +8,7 @@ from functools import lru_cache
 from cost_models.workload import Layer, Operation
 from hw_templates.accelerator import Accelerator, ifmap_cols, ifmap_depth, ofmap_depth, weight_depth
 from hw_templates.errors import InvalidValueError, MappingError
+from hw_templates.json_records import check_fields
 
 EXHAUSTIVE_EXTENT = 6
 
@@ -53,6 +54,9 @@ class Mapping:
             ``tile_out_channels`` and both are a multiple of ``pe_rows`` and of ``pe_cols``.
         tile_height, tile_width: output pixels.
         loop_order: how the loops over them are nested.
+
+    Raises:
+        InvalidValueError: a field is of another type.
     """
 
     tile_out_channels: int
@@ -60,6 +64,9 @@ class Mapping:
     tile_height: int
     tile_width: int
     loop_order: LoopOrder
+
+    def __post_init__(self) -> None:
+        check_fields(self, "mapping")
 
     def check(self, layer: Layer, accelerator: Accelerator) -> None:
         """Say whether the mapping is legal.

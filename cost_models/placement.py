@@ -9,6 +9,7 @@ from cost_models.workload import Layer, Node
 from hw_templates import isa
 from hw_templates.accelerator import Accelerator, axi_bytes, map_banks
 from hw_templates.errors import InvalidValueError, MappingError
+from hw_templates.json_records import check_fields
 
 Rows = tuple[int, int]
 
@@ -24,12 +25,23 @@ class Placement:
         ofmap_ring: rows of the output map that the map memory holds; 0 where the map goes to memory.
         bands: (first, end) output rows of each run, in order; empty for a single run that makes all.
         group_layers: layers from this one on that run together band by band; 0 for any that is not the first of them.
+
+    Raises:
+        InvalidValueError: a field is of another type or negative.
     """
 
     ifmap_ring: int = 0
     ofmap_ring: int = 0
     bands: tuple[Rows, ...] = ()
     group_layers: int = 0
+
+    def __post_init__(self) -> None:
+        check_fields(self, "placement")
+        for name in ("ifmap_ring", "ofmap_ring", "group_layers"):
+            if getattr(self, name) < 0:
+                raise InvalidValueError(f"placement.{name}", getattr(self, name), "zero or more")
+        if any(row < 0 for band in self.bands for row in band):
+            raise InvalidValueError("placement.bands", self.bands, "pairs of rows, first and end, from 0 on")
 
     def runs(self, layer: Layer) -> tuple[tuple[Rows, int], ...]:
         """Runs of the layer that differ, each as one band of its kind, and how many there are."""

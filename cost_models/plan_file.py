@@ -3,11 +3,13 @@
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from cost_models.measurement import MeasuredLayer
 from hw_templates.accelerator import Accelerator
 from hw_templates.atomic_file import write_text_atomically
-from hw_templates.errors import CodesignError, InvalidValueError, StorageError
+from hw_templates.errors import InvalidValueError
+from hw_templates.json_records import check_fields, check_record, parse_json, reading
 
 FORMAT = 2
 
@@ -32,6 +34,7 @@ class RunPlan:
     deviations: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
+        check_fields(self, "plan")
         if not self.runs:
             raise InvalidValueError("plan.runs", (), "at least one")
         seen: set[tuple[MeasuredLayer, ...]] = set()
@@ -69,21 +72,8 @@ def read_plan(path: Path) -> RunPlan:
     Raises:
         StorageError: it cannot be read or is none.
     """
-    try:
-        record = json.loads(path.read_text())
-        if record["plan"] != FORMAT:
-            raise InvalidValueError("plan", record["plan"], f"{FORMAT}, the format that is known; plan again")
-        return RunPlan(
-            board=str(record["board"]),
-            accelerator=Accelerator.from_dict(record["accelerator"]),
-            runs=tuple(
-                tuple(MeasuredLayer.from_dict(f"plan.runs[{index}][{place}]", ran) for place, ran in enumerate(layers))
-                for index, layers in enumerate(record["runs"])
-            ),
-            deviations=tuple(float(value) for value in record["deviations"]),
-        )
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        what = str(error) if isinstance(error, OSError | ValueError) else f"{type(error).__name__}: {error}"
-        raise StorageError(f"{path}: is no plan ({what}); `codesign calibrate plan` makes one") from error
-    except CodesignError as error:
-        raise StorageError(f"{path}: {error}") from error
+    with reading(path, "`codesign calibrate plan` makes one"):
+        record = parse_json(path.read_bytes(), dict[str, Any], "plan")
+        if record.get("plan") != FORMAT:
+            raise InvalidValueError("plan", record.get("plan"), f"{FORMAT}, the format that is known; plan again")
+        return check_record({name: value for name, value in record.items() if name != "plan"}, RunPlan, "plan")

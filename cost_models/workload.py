@@ -8,8 +8,11 @@ from functools import cached_property
 import networkx as nx
 
 from hw_templates.errors import InvalidValueError, UnsupportedLayerError
+from hw_templates.json_records import check_fields
 
 IMAGE = "image"
+SIZE_MAX = 1 << 20
+"""No extent of a layer is larger."""
 
 
 class Operation(StrEnum):
@@ -50,6 +53,7 @@ class Layer:
     have ``weight_bits``, 8 or 4.
 
     Raises:
+        InvalidValueError: a field is of another type, or too small.
         UnsupportedLayerError: the engine has no such operation.
     """
 
@@ -66,6 +70,7 @@ class Layer:
     weight_bits: int = 8
 
     def __post_init__(self) -> None:
+        check_fields(self, "layer")
         for name in (
             "in_channels",
             "out_channels",
@@ -75,8 +80,9 @@ class Layer:
             "kernel_width",
             "stride",
         ):
-            if getattr(self, name) < 1:
-                raise InvalidValueError(f"layer.{name}", getattr(self, name), "at least 1")
+            size = getattr(self, name)
+            if not 1 <= size <= SIZE_MAX:
+                raise InvalidValueError(f"layer.{name}", size, "at least 1" if size < 1 else f"at most {SIZE_MAX}")
         if self.stride > 2:
             raise UnsupportedLayerError(f"layer.stride: the engine has strides 1 and 2, got {self.stride}")
         kernel = (self.kernel_height, self.kernel_width)
@@ -139,6 +145,9 @@ class Node:
     """One layer in its place: ``ifmap``, ``gate`` and ``residual`` name the nodes (or ``image``) it reads.
 
     The residual is added before the activation, or after it where the node ``adds_last``.
+
+    Raises:
+        InvalidValueError: a field is of another type.
     """
 
     name: str
@@ -148,6 +157,9 @@ class Node:
     gate: str | None = None
     residual: str | None = None
     adds_last: bool = False
+
+    def __post_init__(self) -> None:
+        check_fields(self, "node")
 
     @property
     def reads(self) -> tuple[tuple[str, str], ...]:

@@ -5,18 +5,21 @@ The same rules stand as ``static_assert`` in ``conv_engine/include/config.h``. T
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import MISSING, asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from hw_templates.errors import InvalidValueError
+from hw_templates.json_records import check_fields, check_record
 
 IntArray = npt.NDArray[np.int64]
 
 ACCUMULATOR_BYTES = 4
 DATA_BITS = 8
+PARAMETER_MAX = 1 << 20
+"""No parameter is larger; products of two fit in 64 bits."""
 
 
 @dataclass(frozen=True)
@@ -62,11 +65,13 @@ class Accelerator:
     ofmap_buffers: int = 2
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            value, least = getattr(self, field.name), 0 if field.name == "map_kib" else 1
-            if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        check_fields(self, "accelerator")
+        for name in PARAMETERS:
+            value, least = getattr(self, name), 0 if name == "map_kib" else 1
+            if not least <= value <= PARAMETER_MAX:
                 expected = "a positive whole number" if least else "a whole number, 0 or more"
-                raise InvalidValueError(f"accelerator.{field.name}", value, expected)
+                expected = f"at most {PARAMETER_MAX}" if value > PARAMETER_MAX else expected
+                raise InvalidValueError(f"accelerator.{name}", value, expected)
         for broken, name, expected in _rules(self):
             if broken:
                 raise InvalidValueError(f"accelerator.{name}", getattr(self, name), expected)
@@ -77,17 +82,14 @@ class Accelerator:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "Accelerator":
-        """The accelerator of a dictionary as :meth:`as_dict` makes it; unknown or missing fields are errors.
+        """Build the accelerator of a dictionary as :meth:`as_dict` makes it.
 
         Fields that have defaults may be missing, as they are in what was recorded before they existed.
+
+        Raises:
+            InvalidValueError: a field is unknown, missing or of another type, or a parameter is illegal.
         """
-        expected = {field.name for field in fields(cls)}
-        optional = {field.name for field in fields(cls) if field.default is not MISSING}
-        for name in sorted((expected ^ set(values)) - (optional - set(values))):
-            raise InvalidValueError(
-                f"accelerator.{name}", values.get(name), "a known field" if name in values else "given"
-            )
-        return cls(**values)
+        return check_record(values, cls, "accelerator")
 
 
 PARAMETERS: tuple[str, ...] = tuple(field.name for field in fields(Accelerator))

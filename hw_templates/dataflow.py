@@ -3,7 +3,7 @@
 Beside the one engine of :mod:`hw_templates.accelerator`, which runs any subnet, such a design holds exactly one.
 """
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from hw_templates.board import Board
 from hw_templates.errors import InvalidValueError
+from hw_templates.json_records import check_fields, check_record
 
 IntArray = NDArray[np.int64]
 
@@ -50,10 +51,9 @@ class Dataflow:
     clock_mhz: int
 
     def __post_init__(self) -> None:
+        check_fields(self, "dataflow")
         if self.precision_bits not in PRECISIONS:
             raise InvalidValueError("dataflow.precision_bits", self.precision_bits, f"in 4..{PRECISIONS[-1]}")
-        if self.io_type not in tuple(IoType):
-            raise InvalidValueError("dataflow.io_type", self.io_type, "io_stream or io_parallel")
         if not INTERVAL_MIN_CYCLES <= self.interval_cycles <= INTERVAL_MAX_CYCLES:
             expected = f"in {INTERVAL_MIN_CYCLES}..{INTERVAL_MAX_CYCLES}"
             raise InvalidValueError("dataflow.interval_cycles", self.interval_cycles, expected)
@@ -66,15 +66,12 @@ class Dataflow:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "Dataflow":
-        """The inverse of :meth:`as_dict`; unknown or missing fields are errors."""
-        expected = {field.name for field in fields(cls)}
-        for name in sorted(expected ^ set(values)):
-            raise InvalidValueError(
-                f"dataflow.{name}", values.get(name), "a known field" if name in values else "given"
-            )
-        if values["io_type"] not in tuple(IoType):
-            raise InvalidValueError("dataflow.io_type", values["io_type"], "io_stream or io_parallel")
-        return cls(**{**values, "io_type": IoType(values["io_type"])})
+        """Build the accelerator of a dictionary as :meth:`as_dict` makes it.
+
+        Raises:
+            InvalidValueError: a field is unknown, missing or of another type, or out of range.
+        """
+        return check_record(values, cls, "dataflow")
 
 
 @dataclass(frozen=True)

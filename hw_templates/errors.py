@@ -17,6 +17,8 @@ CodesignError
 import difflib
 from collections import abc
 
+_SHOWN = 160
+
 
 class CodesignError(Exception):
     """Root of every error raised on purpose; its message is one line fit to show a user."""
@@ -26,7 +28,7 @@ class InvalidValueError(CodesignError):
     """A field holds a value it must not hold."""
 
     def __init__(self, field: str, value: object, expected: str) -> None:
-        super().__init__(f"{field}: must be {expected}, got {value!r}")
+        super().__init__(f"{field}: must be {expected}, got {_shown(value)}")
         self.field = field
         self.value = value
         self.expected = expected
@@ -45,6 +47,15 @@ class UnknownNameError(InvalidValueError):
         nearest = difflib.get_close_matches(str(name).lower(), names, n=1)
         if nearest:
             self.args = (f"{self}; did you mean {nearest[0]!r}?",)
+
+
+def _shown(value: object) -> str:
+    """Represent a value on one line of bounded length: it may come from anywhere."""
+    try:
+        text = " ".join(repr(value).split("\n"))
+    except (RecursionError, ValueError):
+        text = f"a {type(value).__name__}"
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
 
 
 class ResourceError(CodesignError):

@@ -55,6 +55,8 @@ def _is_unfinished(line: str | bytes) -> bool:
     """Whether a line that no other follows was cut off while it was written."""
     try:
         json.loads(line)
+    except RecursionError:
+        return False
     except ValueError:
         return True
     return False

@@ -5,8 +5,10 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
+from enum import Enum
+from functools import cache
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar, cast, get_args, get_type_hints
 
 import msgspec
 
@@ -14,10 +16,6 @@ from hw_templates.errors import CodesignError, InvalidValueError, StorageError
 
 T = TypeVar("T")
 
-# How msgspec words its errors, for example: Expected `int`, got `str` - at `$.runs[3].layer.stride`.
-_PLACE = re.compile(r"(?P<what>.*?)(?: - at `\$(?P<place>[^`]*)`)?", re.DOTALL)
-_WRONG_TYPE = re.compile(r"Expected `(?P<expected>[^`]*)`, got `(?P<got>[^`]*)`")
-_MISSING = re.compile(r"Object missing required field `(?P<field>[^`]*)`")
 # What parsers and constructors raise on content that they were not made for.
 _MALFORMED = (
     ArithmeticError,
@@ -30,6 +28,20 @@ _MALFORMED = (
     ValueError,
     csv.Error,
 )
+
+# How msgspec words its errors, for example: Expected `int`, got `str` - at `$.runs[3].layer.stride`.
+_PLACE = re.compile(r"(?P<what>.*?)(?: - at `\$(?P<place>[^`]*)`)?", re.DOTALL)
+_WRONG_TYPE = re.compile(r"Expected `(?P<expected>[^`]*)`, got `(?P<got>[^`]*)`")
+_MISSING = re.compile(r"Object missing required field `(?P<field>[^`]*)`")
+_STEP = re.compile(r"\.(?P<field>[^.\[]+)|\[(?P<index>\d+)\]|\[\.\.\.\]")
+_WORDS = {
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "str": "text",
+    "object": "an object",
+    "array": "a list",
+}
 
 
 @contextmanager
@@ -73,9 +85,10 @@ def parse_json(content: bytes | str, kind: type[T], name: str) -> T:
         InvalidValueError: the text is not JSON or does not describe a ``kind``, or its constructor refuses a value.
     """
     try:
-        return check_record(msgspec.json.decode(content), kind, name)
+        value = msgspec.json.decode(content)
     except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
-        raise InvalidValueError(name, content[:40], f"sound JSON ({_one_line(error)})") from error
+        raise InvalidValueError(name, _excerpt(content, str(error)), f"sound JSON ({_one_line(error)})") from error
+    return check_record(value, kind, name)
 
 
 def check_record(value: object, kind: type[T], name: str) -> T:
@@ -86,10 +99,10 @@ def check_record(value: object, kind: type[T], name: str) -> T:
     """
     try:
         record = msgspec.convert(value, kind)
-    except msgspec.ValidationError as error:
-        raise _refusal(name, _one_line(error)) from error
-    for field in _unknown_fields(value, record, name):
-        raise InvalidValueError(field, _Unquoted("an unknown field"), "left out")
+    except (msgspec.ValidationError, RecursionError) as error:
+        raise _refusal(value, kind, name, _one_line(error)) from error
+    for refusal in _unknown_fields(value, record, name):
+        raise refusal
     return record
 
 
@@ -104,32 +117,109 @@ def read_json(path: Path, kind: type[T], advice: str) -> T:
         return parse_json(path.read_bytes(), kind, path.stem)
 
 
-def _refusal(name: str, message: str) -> InvalidValueError:
+def check_fields(record: object, name: str) -> None:
+    """Check the fields of a dataclass instance against their declared types, as strictly as a file's.
+
+    A dataclass calls it first in its ``__post_init__``, so that a value built in Python obeys what one read from a
+    file does. A whole number may stand for a float.
+
+    Raises:
+        InvalidValueError: a field holds a value of another type, or NaN.
+    """
+    own: Any = type(record)
+    for field, kind in _field_types(own):
+        found = _plain(getattr(record, field))
+        try:
+            converted = msgspec.convert(found, kind)
+        except msgspec.ValidationError as error:
+            raise _refusal(found, kind, f"{name}.{field}", _one_line(error)) from error
+        # msgspec also converts, for example a list into a tuple or text into an enumeration's member.
+        same = type(converted) is type(found) or isinstance(converted, float)
+        if not same or converted != found:
+            raise InvalidValueError(f"{name}.{field}", found, _described(kind))
+
+
+def _plain(value: Any) -> Any:
+    """The value with floats in place of its subclasses, such as numpy's, which msgspec does not know."""
+    if isinstance(value, float):
+        return float(value)
+    if type(value) is dict:
+        return {key: _plain(entry) for key, entry in value.items()}
+    return tuple(map(_plain, value)) if type(value) is tuple else value
+
+
+@cache
+def _field_types(record: Any) -> tuple[tuple[str, Any], ...]:
+    hints = get_type_hints(record)
+    return tuple((field.name, hints[field.name]) for field in fields(record))
+
+
+def _refusal(value: object, kind: Any, name: str, message: str) -> InvalidValueError:
+    """The error for what msgspec says of ``value``."""
     found = _PLACE.fullmatch(message)
     what, place = (found["what"], found["place"] or "") if found else (message, "")
-    if wrong := _WRONG_TYPE.fullmatch(what):
-        return InvalidValueError(
-            name + place, _Unquoted(wrong["got"]), wrong["expected"].replace("object", "an object")
-        )
+    part, part_kind = _at(value, kind, place)
     if missing := _MISSING.fullmatch(what):
-        return InvalidValueError(f"{name}{place}.{missing['field']}", _Unquoted("nothing"), "given")
-    return InvalidValueError(name + place, _Unquoted(what), "a valid value")
+        return _missing_field(part, f"{name}{place}", missing["field"])
+    if wrong := _WRONG_TYPE.fullmatch(what):
+        expected = " or ".join(_WORDS.get(word, word) for word in wrong["expected"].split(" | "))
+        return InvalidValueError(name + place, part, expected)
+    if isinstance(part_kind, type) and issubclass(part_kind, Enum):
+        return InvalidValueError(name + place, part, _described(part_kind))
+    return InvalidValueError(name + place, part, f"valid ({what})")
 
 
-class _Unquoted(str):
-    """Words that stand in a message in place of a value."""
+def _missing_field(part: object, place: str, field: str) -> InvalidValueError:
+    """The error for a field that is not there, or is there in another unit."""
+    for other in part if isinstance(part, Mapping) else ():
+        if _same_stem(str(other), field):
+            return InvalidValueError(f"{place}.{_shown(other)}", part[other], f"given as {field}")  # type: ignore[index]
+    return InvalidValueError(f"{place}.{field}", None, "given")
 
-    __slots__ = ()
 
-    def __repr__(self) -> str:
-        return str(self)
+def _same_stem(first: str, second: str) -> bool:
+    """Whether two names differ only in their unit, as latency_ms and latency_us do."""
+    stem = first.rpartition("_")[0]
+    return bool(stem) and stem == second.rpartition("_")[0]
 
 
-def _unknown_fields(value: object, record: object, name: str) -> Iterator[str]:
-    """Name the entries of ``value`` that a dataclass in ``record`` has no field for."""
+def _at(value: object, kind: Any, place: str) -> tuple[object, Any]:
+    """The part of ``value`` at a place as msgspec writes it, and its type, as far as they can be told."""
+    for step in _STEP.finditer(place):
+        kind = (
+            next((option for option in get_args(kind) if option is not type(None)), None) if _optional(kind) else kind
+        )
+        if step["field"] is not None:
+            kind = dict(_field_types(cast(Any, kind))).get(step["field"]) if is_dataclass(kind) else None
+            value = value.get(step["field"]) if isinstance(value, Mapping) else None
+        else:
+            kind = next(iter(option for option in reversed(get_args(kind)) if option is not ...), None)
+            known = step["index"] is not None and isinstance(value, list | tuple)
+            value = value[int(step["index"])] if known else "a value of another type"  # type: ignore[index]
+    return value, kind
+
+
+def _optional(kind: Any) -> bool:
+    return type(None) in get_args(kind)
+
+
+def _described(kind: Any) -> str:
+    if isinstance(kind, type):
+        if issubclass(kind, Enum):
+            return f"one of {', '.join(str(member.value) for member in kind)}"
+        return _WORDS.get(kind.__name__, f"of type {kind.__name__}")
+    return f"of type {kind}"
+
+
+def _unknown_fields(value: object, record: object, name: str) -> Iterator[InvalidValueError]:
+    """Yield an error for each entry of ``value`` that a dataclass in ``record`` has no field for."""
     if is_dataclass(record) and isinstance(value, Mapping):
         known = {field.name for field in fields(record)}
-        yield from (f"{name}.{_shown(key)}" for key in value if key not in known)
+        for key in value.keys() - known:
+            unit = next((field for field in sorted(known) if _same_stem(str(key), field)), None)
+            yield InvalidValueError(
+                f"{name}.{_shown(key)}", value[key], f"given as {unit}" if unit else "a known field"
+            )
         for key in known & value.keys():
             yield from _unknown_fields(value[key], getattr(record, key), f"{name}.{key}")
     elif isinstance(record, Mapping) and isinstance(value, Mapping):
@@ -138,6 +228,13 @@ def _unknown_fields(value: object, record: object, name: str) -> Iterator[str]:
     elif isinstance(record, list | tuple) and isinstance(value, list | tuple):
         for index, (part, found) in enumerate(zip(value, record, strict=True)):
             yield from _unknown_fields(part, found, f"{name}[{index}]")
+
+
+def _excerpt(content: bytes | str, message: str) -> bytes | str:
+    """The part of JSON text around the byte that msgspec names."""
+    byte = re.search(r"byte (\d+)", message)
+    begin = max(0, int(byte[1]) - 20) if byte else 0
+    return content[begin : begin + 40]
 
 
 def _shown(key: object) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 from codesign.supernet.space import Choice, Space, Subnet, check_choices, round_channels
 from cost_models.workload import Activation
 from hw_templates.errors import InvalidValueError
+from hw_templates.json_records import check_record
 
 
 @dataclass(frozen=True)
@@ -255,14 +256,4 @@ class MobileSpace(Space):
 
     def parse_subnet(self, table: Mapping[str, Any]) -> MobileSubnet:
         """See :class:`Space`; blocks without bits have weights of 8."""
-        try:
-            stages = tuple(
-                tuple(
-                    Block(int(block["kernel"]), int(block["expand"]), int(block.get("weight_bits", 8)))
-                    for block in blocks
-                )
-                for blocks in table["stages"]
-            )
-            return MobileSubnet(int(table["resolution"]), stages)
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise InvalidValueError("subnet", table, "a resolution and stages of kernel and expand") from error
+        return check_record(table, MobileSubnet, "subnet")

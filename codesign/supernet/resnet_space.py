@@ -7,6 +7,7 @@ from typing import Any
 
 from codesign.supernet.space import Choice, Space, Subnet, check_choices, round_channels
 from hw_templates.errors import InvalidValueError
+from hw_templates.json_records import check_record
 
 
 @dataclass(frozen=True)
@@ -222,13 +223,4 @@ class ResNetSpace(Space):
 
     def parse_subnet(self, table: Mapping[str, Any]) -> ResNetSubnet:
         """See :class:`Space`."""
-        try:
-            stem = table["stem"]
-            stages = tuple(
-                StageChoice(float(stage["width"]), tuple(float(expand) for expand in stage["expands"]))
-                for stage in table["stages"]
-            )
-            choice = StemChoice(int(stem["depth"]), float(stem["mid_width"]), float(stem["width"]))
-            return ResNetSubnet(int(table["resolution"]), choice, stages)
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise InvalidValueError("subnet", table, "a resolution, a stem and stages of width and expands") from error
+        return check_record(table, ResNetSubnet, "subnet")

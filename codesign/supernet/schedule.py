@@ -4,10 +4,11 @@ import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from codesign.supernet.space import ELASTIC
 from hw_templates.errors import InvalidValueError
+from hw_templates.json_records import check_fields, check_record
 
 Unit = Literal["steps", "epochs"]
 OptimiserName = Literal["adamw", "sgd"]
@@ -37,6 +38,7 @@ class Augmentation:
     saturation: float = 0.0
 
     def __post_init__(self) -> None:
+        check_fields(self, "augmentation")
         for field in ("shift", "degrees", "scale", "brightness", "saturation"):
             if not getattr(self, field) >= 0:
                 raise InvalidValueError(f"augmentation.{field}", getattr(self, field), "zero or more")
@@ -67,6 +69,7 @@ class Phase:
     warm_up: float = 0.1
 
     def __post_init__(self) -> None:
+        check_fields(self, "phase")
         for field in ("length", "learning_rate", "subnets_per_step"):
             if not getattr(self, field) > 0:
                 raise InvalidValueError(f"phase.{field}", getattr(self, field), "positive")
@@ -124,6 +127,7 @@ class Schedule:
     unit: Unit = "steps"
 
     def __post_init__(self) -> None:
+        check_fields(self, "schedule")
         if not self.phases:
             raise InvalidValueError("schedule.phases", self.phases, "one or more")
         if self.batch_size < 2:
@@ -138,9 +142,6 @@ class Schedule:
         fewest = min((phase.subnets_per_step for phase in self.phases if phase.elastic), default=2)
         if self.sandwich and fewest < 2:
             raise InvalidValueError("schedule.subnets_per_step", fewest, "at least 2 for a sandwich")
-        for field, kind in (("teacher", Teacher), ("optimiser", OptimiserName), ("unit", Unit)):
-            if getattr(self, field) not in get_args(kind):
-                raise InvalidValueError(f"schedule.{field}", getattr(self, field), f"one of {get_args(kind)}")
         if self.teacher == "same step" and not self.sandwich:
             raise InvalidValueError("schedule.teacher", self.teacher, "the first phase where there is no sandwich")
 
@@ -204,14 +205,4 @@ class Schedule:
         Raises:
             InvalidValueError: the table has not that form.
         """
-        try:
-            phases = tuple(_phase(phase) for phase in table["phases"])
-            augmentation = Augmentation(**table["augmentation"])
-            return Schedule(**{**table, "phases": phases, "augmentation": augmentation})
-        except (KeyError, TypeError, ValueError) as error:
-            raise InvalidValueError("schedule", table, "the fields of a schedule") from error
-
-
-def _phase(table: Mapping[str, Any]) -> Phase:
-    open_choices = tuple((kind, count) for kind, count in table["open_choices"])
-    return Phase(**{**table, "elastic": tuple(table["elastic"]), "open_choices": open_choices})
+        return check_record(table, Schedule, "schedule")

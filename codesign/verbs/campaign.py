@@ -5,7 +5,7 @@ is not tried again. Whoever wants it tried again removes its lines.
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -17,6 +17,7 @@ from cost_models.measurement import MeasuredLayer, Measurement, append_measureme
 from cost_models.plan_file import RunPlan
 from hw_templates.errors import CodesignError, InvalidValueError, StorageError
 from hw_templates.json_lines import append_lines, read_lines
+from hw_templates.json_records import parse_json, reading
 
 LOSSES = 3
 """Connections that may get lost during one run before that is blamed for it."""
@@ -31,6 +32,16 @@ class Failure(StrEnum):
     LOST = "lost"
     HANG = "hang"
     WRONG = "wrong"
+
+
+@dataclass(frozen=True)
+class FailedRun:
+    """A run that failed: how, the error's line, and when (UTC, as ISO 8601 writes it)."""
+
+    kind: Failure
+    error: str
+    at: str
+    layers: Layers
 
 
 @dataclass
@@ -105,13 +116,8 @@ class Campaign:
         Raises:
             StorageError: the file cannot be written.
         """
-        record = {
-            "kind": kind,
-            "error": str(error),
-            "at": datetime.now(UTC).isoformat(timespec="seconds"),
-            "layers": [asdict(ran) for ran in layers],
-        }
-        append_lines(self.failures, [json.dumps(record)])
+        failed = FailedRun(kind, str(error), datetime.now(UTC).isoformat(timespec="seconds"), layers)
+        append_lines(self.failures, [json.dumps(asdict(failed))])
         self._count(layers, kind)
         return layers in self.skipped
 
@@ -141,14 +147,9 @@ class Campaign:
 
 def _read_failures(path: Path) -> Iterator[tuple[Layers, Failure]]:
     for number, line in enumerate(read_lines(path), start=1):
-        place = f"{path}:{number}"
-        try:
-            record = json.loads(line)
-            layers: Sequence[object] = record["layers"]
-            run = tuple(MeasuredLayer.from_dict(f"layers[{index}]", ran) for index, ran in enumerate(layers))
-            yield run, Failure(record["kind"])
-        except (ValueError, KeyError, TypeError, CodesignError) as error:
-            raise StorageError(f"{place}: is no failure of a run ({error}); remove the line") from error
+        with reading(f"{path}:{number}", "remove the line"):
+            failed = parse_json(line, FailedRun, "failure")
+            yield failed.layers, failed.kind
 
 
 @contextmanager

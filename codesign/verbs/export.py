@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from codesign.progress import Progress
 from codesign.run import Run, read_json, wrong_content
@@ -18,9 +17,8 @@ from codesign.supernet.specialised import specialised_nets
 from codesign.supernet.standalone import extract
 from codesign.supernet.threads import one_thread
 from codesign.verbs.context import load_trained
+from codesign.verbs.named_subnet import ENDS, named_subnet
 from hw_templates.errors import InvalidValueError, StorageError, UnknownNameError
-
-ENDS = ("largest", "smallest")
 
 
 @dataclass(frozen=True)
@@ -90,22 +88,8 @@ def _find(request: ExportRequest) -> NetworkToWrite:
 
 def _chosen(space: Space, name: str) -> tuple[Subnet, str]:
     """The subnet that is asked for, and what it is called."""
-    if name in ENDS:
-        return (space.largest() if name == "largest" else space.smallest()), f"{name} subnet of {space.name}"
-    path = Path(name)
-    if not path.is_file():
-        raise InvalidValueError("subnet", name, "largest, smallest, or a JSON file with a subnet")
-    return _read_subnet(space, path), f"subnet of {space.name} in {path.name}"
-
-
-def _read_subnet(space: Space, path: Path) -> Subnet:
-    """The subnet in a JSON file: alone, or under ``subnet`` as in ``winner.json``, or so under ``origin``."""
-    record: dict[str, Any] = read_json(path)
-    with wrong_content(path):
-        record = record.get("origin", record)
-        subnet = space.parse_subnet(record.get("subnet", record))
-    space.check(subnet)
-    return subnet
+    subnet = named_subnet(space, name)
+    return subnet, f"{name} subnet of {space.name}" if name in ENDS else f"subnet of {space.name} in {Path(name).name}"
 
 
 def _winner_file(run: Run) -> Path:

@@ -1,15 +1,13 @@
 """``codesign train``: a supernet by progressive shrinking, or one subnet alone."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from torch import Tensor
 
 from codesign.progress import Progress
-from codesign.run import Run, read_json
+from codesign.run import Run
 from codesign.supernet.accuracy import MeasuredAccuracy
 from codesign.supernet.checkpoint import Checkpoint
 from codesign.supernet.data import DataSet
@@ -22,7 +20,8 @@ from codesign.supernet.specialise import specialised_weights
 from codesign.supernet.training import check_data
 from codesign.supernet.training import train as train_supernet
 from codesign.verbs.context import TrainRequest, load_trained, recorded_training
-from hw_templates.errors import InvalidValueError, StorageError
+from codesign.verbs.named_subnet import named_subnet
+from hw_templates.errors import InvalidValueError
 
 
 def request_training(
@@ -52,20 +51,8 @@ def request_training(
         raise InvalidValueError("--preset", preset, f"one for space {name} ({made}) unless --space is given, too")
     folder = before.data if data is None else str(data.resolve())
     origin = None if start_from is None else str(start_from.resolve())
-    table = None if subnet is None else _read_subnet(subnet, load_space(name))
+    table = None if subnet is None else named_subnet(load_space(name), subnet).as_dict()
     return TrainRequest(name, preset or name, seed, folder, table, origin)
-
-
-def _read_subnet(name: str, space: Space) -> dict[str, Any]:
-    if name in ("largest", "smallest"):
-        return (space.largest() if name == "largest" else space.smallest()).as_dict()
-    record = read_json(Path(name))
-    for place in (record, record.get("origin")):
-        if isinstance(place, dict) and isinstance(place.get("subnet", place), dict):
-            found: dict[str, Any] = place.get("subnet", place)
-            if "stages" in found:
-                return json.loads(json.dumps(found))  # type: ignore[no-any-return]
-    raise StorageError(f"{name}: holds no subnet; name largest, smallest, or a file such as project.json of a run")
 
 
 def train(run: Run, request: TrainRequest, progress: Progress) -> None:

@@ -240,7 +240,7 @@ def test_bad_input_is_one_line(tmp_path: Path) -> None:
             "measurement.latency_ms.p50: must be a positive number of milliseconds, got -0.5",
         ),
         ({"latency_us": 500}, "measurement.latency_us: must be given as latency_ms, got 500"),
-        ({"power_w": float("nan")}, "must be one JSON object (NaN is no measured value)"),
+        ({"power_w": float("nan")}, "measurement: must be sound JSON"),
         ({"schema": 2}, "measurement.schema: must be 1, the one that is known, got 2"),
         ({}, "the same run as"),
     ],

@@ -1,9 +1,11 @@
 import json
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from mutations import drive, from_file, mutated_json
 
 from cost_models.calibration import fit
 from cost_models.calibration_record import (
@@ -84,9 +86,12 @@ def test_prediction_beyond_what_it_was_fitted_on_warns_and_another_engine_is_ref
     [
         ({"schema": 2}, "calibration.schema: must be 1, the one that is known, got 2"),
         ({"engine": "abacus"}, "measurement.engine: must be one of"),
-        ({"posterior": {}}, "calibration: must be a whole record ('parameters')"),
-        ({"posterior": {"parameters": ["speed"]}}, "calibration.posterior.parameters: must be ['mac_cycles'"),
-        ({"quality": {}}, "calibration: must be a whole record"),
+        ({"posterior": {}}, "calibration.posterior.parameters: must be given"),
+        (
+            {"posterior": {**CALIBRATION.as_dict()["posterior"], "parameters": ["speed"]}},
+            "calibration.posterior.parameters: must be ['mac_cycles'",
+        ),
+        ({"quality": {}}, "calibration.quality.runs: must be given"),
     ],
 )
 def test_a_broken_record_is_named(tmp_path: Path, change: dict[str, object], message: str) -> None:
@@ -102,10 +107,14 @@ def test_numbers_that_are_not_finite_and_files_that_are_no_json(tmp_path: Path) 
     values = CALIBRATION.as_dict()
     values["posterior"]["shared"][0] = float("nan")
     (tmp_path / RECORD).write_text(json.dumps(values))
-    with pytest.raises(StorageError, match=r"calibration\.posterior\.shared: must be finite"):
+    with pytest.raises(StorageError, match=r"calibration: must be sound JSON.*NaN"):
         load_calibration(str(tmp_path))
     (tmp_path / RECORD).write_text("{")
-    with pytest.raises(StorageError, match="cannot be read"):
+    with pytest.raises(StorageError, match="calibration: must be sound JSON"):
+        load_calibration(str(tmp_path))
+    values["posterior"]["shared"] = [1.0]
+    (tmp_path / RECORD).write_text(json.dumps(values))
+    with pytest.raises(StorageError, match=r"calibration\.posterior\.shared: must be of shape \(\d+,\), got \[1\.0\]"):
         load_calibration(str(tmp_path))
 
 
@@ -122,3 +131,17 @@ def test_every_calibration_of_the_package_loads_and_states_its_error() -> None:
         assert calibration.sources
         assert calibration.measurements > 40
         assert 0 < calibration.quality.mean_error < 0.12
+
+
+def test_any_spoilt_record_is_read_or_refused_in_one_line(tmp_path: Path) -> None:
+    write_calibration(tmp_path, CALIBRATION)
+    path = tmp_path / RECORD
+
+    def read() -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ExtrapolationWarning)
+            load_calibration(str(tmp_path)).predict(RUNS[:2])
+
+    accepted, refused = drive(from_file(path, read), mutated_json(json.loads(path.read_text()), 2_000))
+    assert accepted > 20
+    assert refused > 500

@@ -4,6 +4,7 @@ from importlib.resources import files
 from pathlib import Path
 
 import pytest
+from mutations import drive, from_file, mutated_json
 
 from cost_models.coefficients import (
     COEFFICIENTS,
@@ -50,7 +51,7 @@ def test_an_unknown_set() -> None:
     ("group", "name", "value", "message"),
     [
         ("latency", "slot_overhead_cycles", -1, "coefficients.latency.slot_overhead_cycles: must be a number, zero"),
-        ("energy", "mac_pj", "much", "coefficients.energy.mac_pj: must be a number, zero or more, got 'much'"),
+        ("energy", "mac_pj", "much", "coefficients.energy.mac_pj: must be a number, got 'much'"),
         ("latency", "ddr_efficiency", 1.5, "coefficients.latency.ddr_efficiency: must be above 0 and at most 1"),
         ("latency", "magic", 1, "coefficients.latency.magic: must be a known field, got 1"),
     ],
@@ -113,3 +114,23 @@ def test_use_beyond_what_it_was_fitted_on_warns() -> None:
 def test_only_what_was_compared_with_runs_has_an_interval() -> None:
     assert FITTED.latency_interval(10.0) == pytest.approx((8.0, 12.5))
     assert load_coefficients().latency_interval(10.0) is None
+
+
+def test_any_spoilt_set_is_read_or_refused_in_one_line(tmp_path: Path) -> None:
+    fitted = FittedRange({"clock_mhz": (100.0, 150.0)}, {"board": ("pynq-z2",)})
+    write_coefficients(tmp_path, replace(load_coefficients(), fitted_on=fitted, latency_factor=1.2))
+    path = tmp_path / COEFFICIENTS
+
+    def read() -> None:
+        coefficients = load_coefficients(str(tmp_path))
+        coefficients.latency_interval(1.0)
+        coefficients.check_use("pynq-z2")
+
+    accepted, refused = drive(from_file(path, read), mutated_json(json.loads(path.read_text()), 3_000))
+    assert accepted > 20
+    assert refused > 1_000
+
+
+def test_a_group_that_is_a_number_is_named() -> None:
+    with pytest.raises(InvalidValueError, match=r"coefficients\.latency: must be an object, got 1\.0"):
+        Coefficients.from_dict({**prior(), "latency": 1.0})

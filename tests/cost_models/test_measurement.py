@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from mutations import drive, from_file, mutated_json
 from small_disk import small_disk
 
 from cost_models.mapping import LoopOrder, Mapping
@@ -84,7 +85,7 @@ def test_a_line_that_was_cut_off_goes_and_one_without_its_end_stays(tmp_path: Pa
         (line(clock_mhz=150), "measurement.clock_mhz: must be at most the accelerator's clock, got 150"),
         (line(power_w=0), "measurement.power_w: must be a positive number of watts, got 0"),
         (line(schema=2), "measurement.schema: must be 1, the one that is known, got 2"),
-        (line(batch=1.5), "measurement.batch: must be a positive whole number, got 1.5"),
+        (line(batch=1.5), "measurement.batch: must be a whole number, got 1.5"),
         (line(date="31.1.2026"), "measurement.date: must be a day as YYYY-MM-DD, got '31.1.2026'"),
         (line(date=None), "measurement.date: must be given for conv_engine, got None"),
         (line(board=" "), "measurement.board: must be text that is not empty, got ' '"),
@@ -95,12 +96,15 @@ def test_a_line_that_was_cut_off_goes_and_one_without_its_end_stays(tmp_path: Pa
         (line(layers=7), "measurement.layers: must be a list, got 7"),
         (line(accelerator=None), "measurement.accelerator: must be given for conv_engine"),
         (line(counters={"compute_cycles": -1}), "measurement.counters.compute_cycles: must be a number, zero or more"),
-        (line(settings=[2]), "measurement.settings: must be an object of numbers, got [2]"),
         (line(run_id=" "), "measurement.run_id: must be text that is not empty, got ' '"),
+        (line(settings=[2]), "measurement.settings: must be an object, got [2]"),
         (line(surprise=1), "measurement.surprise: must be a known field, got 1"),
-        ('{"schema": 1, "power_w": NaN}', "must be one JSON object (NaN is no measured value)"),
+        (
+            '{"schema": 1, "power_w": NaN}',
+            "measurement: must be sound JSON (JSON is malformed: invalid character (byte 25)), got 'ema\": 1",
+        ),
         ("[1]", "measurement: must be an object, got [1]"),
-        ("{", "must be one JSON object"),
+        ("{", "measurement: must be sound JSON (Input data was truncated)"),
     ],
 )
 def test_a_bad_line_is_named_with_its_fault(tmp_path: Path, text: str, message: str) -> None:
@@ -175,3 +179,25 @@ def test_a_mapping_must_be_legal_on_the_accelerator() -> None:
         replace(OWN, layers=(huge,))
     with pytest.raises(CodesignError, match=r"layers\[0\]\.mapping: must be given"):
         replace(OWN, layers=(MeasuredLayer(LAYER),))
+
+
+def test_any_spoilt_line_is_read_or_refused_in_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "spoilt.jsonl"
+
+    sample = json.loads(line(settings={"threads": 2}, counters={"ddr_bytes": 7}, power_w=2.5))
+    accepted, refused = drive(from_file(path, lambda: read_measurements([path])), mutated_json(sample, 3_000))
+    assert accepted > 100
+    assert refused > 1_000
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"activation": "relu"}, "measurement.layers.activation: must be one of identity"),
+        ({"layer": "conv"}, "measurement.layers.layer: must be"),
+        ({"mapping": {}}, "measurement.layers.mapping.tile_out_channels: must be given"),
+    ],
+)
+def test_a_layer_that_ran_has_fields_of_the_declared_types(changed: dict[str, object], message: str) -> None:
+    with pytest.raises(InvalidValueError, match=message):
+        MeasuredLayer(**{"layer": LAYER, **changed})  # type: ignore[arg-type]

@@ -3,6 +3,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from mutations import drive, from_file, mutated_json
 
 from cost_models.mapping import LoopOrder, Mapping
 from cost_models.measurement import MeasuredLayer
@@ -45,7 +46,7 @@ def test_a_plan_that_nothing_could_run_is_refused() -> None:
         ({"plan": 1}, "plan: must be 2, the format that is known; plan again, got 1"),
         ({"runs": [[]]}, r"plan\.runs\[0\]: must be one that is new"),
         ({"runs": [[{"layer": {}}]]}, r"plan\.runs\[0\]\[0\]\.layer\.operation: must be given"),
-        ({"runs": 3}, "is no plan .* `codesign calibrate plan` makes one"),
+        ({"runs": 3}, r"plan\.runs: must be a list, got 3; `codesign calibrate plan` makes one"),
         ({"accelerator": {"pe_rows": 8}}, "accelerator"),
     ],
 )
@@ -59,8 +60,23 @@ def test_a_spoilt_file_is_named_with_its_fault(change: dict[str, object], messag
 
 
 def test_what_is_no_plan_is_named(tmp_path: Path) -> None:
-    for name, text in (("absent", None), ("text", "plan"), ("list", "[]")):
+    for name, text, fault in (
+        ("absent", None, "is missing"),
+        ("text", "plan", "plan: must"),
+        ("list", "[]", "plan: must"),
+    ):
         if text is not None:
             (tmp_path / name).write_text(text)
-        with pytest.raises(StorageError, match=f"{name}: is no plan"):
+        with pytest.raises(StorageError, match=f"{name}: {fault}.*`codesign calibrate plan` makes one"):
             read_plan(tmp_path / name)
+
+
+def test_any_spoilt_plan_is_read_or_refused_in_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "plan.json"
+    write_plan(path, RunPlan("pynq-z2", ACCELERATOR, RUNS, (0.5, 0.1, 0.05)))
+
+    accepted, refused = drive(
+        from_file(path, lambda: read_plan(path)), mutated_json(json.loads(path.read_text()), 3_000)
+    )
+    assert accepted > 20
+    assert refused > 1_000

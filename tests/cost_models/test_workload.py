@@ -113,3 +113,28 @@ def test_the_graph_shows_who_reads_whom() -> None:
 def test_nodes_that_do_not_meet_are_refused(nodes: tuple[Node, ...], message: str) -> None:
     with pytest.raises(InvalidValueError, match=message):
         Workload(nodes)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"operation": "conv"}, "layer.operation: must be one of conv, depthwise, pool, max_pool, scale, got 'conv'"),
+        ({"operation": "convolution"}, "layer.operation: must be one of conv"),
+        ({"in_channels": 64.5}, "layer.in_channels: must be a whole number, got 64.5"),
+        ({"in_channels": float("nan")}, "layer.in_channels: must be a whole number, got nan"),
+        ({"out_channels": True}, "layer.out_channels: must be a whole number, got True"),
+        ({"in_height": "8"}, "layer.in_height: must be a whole number, got '8'"),
+        ({"residual": 1}, "layer.residual: must be true or false, got 1"),
+        ({"in_channels": 1 << 40}, "layer.in_channels: must be at most 1048576"),
+    ],
+)
+def test_a_layer_has_fields_of_the_declared_types(changed: dict[str, object], message: str) -> None:
+    sound = {"operation": Operation.CONV, "in_channels": 64, "out_channels": 64, "in_height": 8, "in_width": 8}
+    with pytest.raises(InvalidValueError) as refused:
+        Layer(**{**sound, **changed})  # type: ignore[arg-type]
+    assert message in str(refused.value)
+
+
+def test_an_activation_is_one_of_the_enumeration() -> None:
+    with pytest.raises(InvalidValueError, match=r"node\.activation: must be one of identity, relu.*, got 'ReLU'"):
+        Node("a", POINTWISE, IMAGE, activation="ReLU")  # type: ignore[arg-type]

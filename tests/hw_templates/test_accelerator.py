@@ -50,7 +50,7 @@ def test_shapes_worked_out_by_hand() -> None:
         ({"map_kib": -1}, r"accelerator\.map_kib: must be a whole number, 0 or more, got -1"),
         ({"pe_rows": 2048, "ofmap_kib": 512, "map_kib": 1}, r"accelerator\.map_kib: must be 0, or enough for one word"),
         ({"pe_pixels": 0}, r"accelerator\.pe_pixels: must be a positive whole number, got 0"),
-        ({"clock_mhz": 99.5}, r"accelerator\.clock_mhz: must be a positive whole number"),
+        ({"clock_mhz": 99.5}, r"accelerator\.clock_mhz: must be a whole number"),
         ({"pe_rows": 64, "pe_pixels": 16, "ofmap_kib": 2}, r"accelerator\.ofmap_kib: must be enough"),
         ({"pe_rows": 64, "pe_cols": 64, "weight_kib": 2}, r"accelerator\.weight_kib: must be enough"),
     ],
@@ -104,3 +104,9 @@ def test_dictionaries_round_trip_and_reject_other_fields() -> None:
         Accelerator.from_dict({**GOOD.as_dict(), "voltage": 1})
     with pytest.raises(InvalidValueError, match=r"accelerator\.pack"):
         Accelerator.from_dict({name: value for name, value in GOOD.as_dict().items() if name != "pack"})
+
+
+@pytest.mark.parametrize("values", [[], [1] * 15, None, "x", 3, {"pe_rows": 8}, {1: 2}])
+def test_what_is_no_accelerator_is_refused(values: object) -> None:
+    with pytest.raises(InvalidValueError, match=r"^accelerator"):
+        Accelerator.from_dict(values)  # type: ignore[arg-type]

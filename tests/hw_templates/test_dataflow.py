@@ -20,7 +20,7 @@ def test_a_design_survives_json():
         ({"precision_bits": 16}, r"dataflow\.precision_bits: must be in 4\.\.8, got 16"),
         ({"interval_cycles": 0}, r"dataflow\.interval_cycles: must be in 16\.\.1048576, got 0"),
         ({"interval_cycles": 2**21}, r"dataflow\.interval_cycles: must be in 16\.\.1048576, got 2097152"),
-        ({"io_type": "io_serial"}, r"dataflow\.io_type: must be io_stream or io_parallel, got 'io_serial'"),
+        ({"io_type": "io_serial"}, r"dataflow\.io_type: must be one of io_stream, io_parallel, got 'io_serial'"),
         ({"clock_mhz": 0}, r"dataflow\.clock_mhz: must be at least 1, got 0"),
         ({"lanes": 2}, r"dataflow\.lanes: must be given, got None|must be a known field"),
     ],

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from mutations import drive, mutated_json
 
 from hw_templates.errors import InvalidValueError, StorageError
-from hw_templates.json_records import check_record, parse_json, read_json, reading
+from hw_templates.json_records import check_fields, check_record, parse_json, read_json, reading
 
 
 class Colour(StrEnum):
@@ -46,18 +47,28 @@ def test_a_sound_record_is_read_with_its_nested_values():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('{"name": 3}', "whole.name: must be str, got int"),
-        ("{}", "whole.name: must be given, got nothing"),
-        ('{"name": "x", "parts": [{"size": 1}, {"size": 1.0}]}', "whole.parts[1].size: must be int, got float"),
-        ('{"name": "x", "parts": [{"size": true}]}', "whole.parts[0].size: must be int, got bool"),
+        ('{"name": 3}', "whole.name: must be text, got 3"),
+        ("{}", "whole.name: must be given, got None"),
+        (
+            '{"name": "x", "parts": [{"size": 1}, {"size": 1.0}]}',
+            "whole.parts[1].size: must be a whole number, got 1.0",
+        ),
+        ('{"name": "x", "parts": [{"size": true}]}', "whole.parts[0].size: must be a whole number, got True"),
         ('{"name": "x", "parts": [{"size": 1, "share": 1e999}]}', "whole: must be sound JSON (Number out of range"),
         ('{"name": "x", "parts": [{"size": 1, "share": NaN}]}', "whole: must be sound JSON"),
-        ('{"name": "x", "parts": [{"size": 1, "colour": "blue"}]}', "whole.parts[0].colour"),
+        (
+            '{"name": "x", "parts": [{"size": 1, "colour": "blue"}]}',
+            "whole.parts[0].colour: must be one of red, got 'blue'",
+        ),
         ('{"name": "x", "parts": [{"size": 7}]}', "part.size: must be another, got 7"),
-        ('{"name": "x", "parts": [{"size": 8}]}', "whole.parts[0]: must be a valid value, got eight is not allowed"),
-        ('{"name": "x", "parts": [{"size": 1, "sise": 2}]}', "whole.parts[0].sise: must be left out"),
-        ('{"name": "x", "by_name": {"a": {"size": 1, "b": 2}}}', "whole.by_name.a.b: must be left out"),
-        ("[]", "whole: must be an object, got array"),
+        ('{"name": "x", "parts": [{"size": 8}]}', "whole.parts[0]: must be valid (eight is not allowed), got {"),
+        ('{"name": "x", "parts": [{"size": 1, "sise": 2}]}', "whole.parts[0].sise: must be a known field, got 2"),
+        ('{"name": "x", "by_name": {"a": {"size": 1, "b": 2}}}', "whole.by_name.a.b: must be a known field, got 2"),
+        ('{"name": "x", "by_name": {"a": {"size": "1"}}}', "whole.by_name[...].size: must be a whole number"),
+        ('{"name": "x", "by_name": 3}', "whole.by_name: must be an object or null, got 3"),
+        ('{"name": "x", "parts": [{"size_kib": 1}]}', "whole.parts[0].size: must be given, got None"),
+        ('{"name_text": "x"}', "whole.name: must be given, got None"),
+        ("[]", "whole: must be an object, got []"),
         ("", "whole: must be sound JSON"),
         ('{"name": "x", "more": ' + "[" * 100_000, "whole: must be sound JSON"),
         ('{"name": 1' + "0" * 5000 + "}", "whole"),
@@ -93,9 +104,7 @@ def test_a_file_is_named_and_the_advice_given(tmp_path: Path):
     with pytest.raises(StorageError, match=r"plan\.json: is missing; plan first"):
         read_json(path, Whole, "plan first")
     path.write_text(json.dumps({"name": "x", "parts": [{}]}))
-    with pytest.raises(
-        StorageError, match=r"plan\.json: plan\.parts\[0\]\.size: must be given, got nothing; plan first"
-    ):
+    with pytest.raises(StorageError, match=r"plan\.json: plan\.parts\[0\]\.size: must be given, got None; plan first"):
         read_json(path, Whole, "plan first")
     path.write_text('{"name": "x"}')
     assert read_json(path, Whole, "plan first") == Whole("x")
@@ -122,3 +131,44 @@ def test_a_hostile_name_of_a_field_is_shown_on_one_short_line(key: str):
         parse_json(json.dumps({"name": "x", key: 1}), Whole, "whole")
     assert str(refused.value).isprintable()
     assert len(str(refused.value)) < 120
+
+
+@dataclass(frozen=True)
+class Checked:
+    count: int
+    share: float
+    colour: Colour
+    pairs: tuple[tuple[int, int], ...] = ()
+    part: Part | None = None
+
+    def __post_init__(self) -> None:
+        check_fields(self, "checked")
+
+
+def test_a_constructor_takes_values_of_the_declared_types():
+    made = Checked(3, 2, Colour.RED, ((1, 2),), Part(1))
+    assert (made.share, made.part) == (2, Part(1))
+    assert Checked(3, np.float64(0.5), Colour.RED).share == 0.5
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"count": 64.5}, "checked.count: must be a whole number, got 64.5"),
+        ({"count": True}, "checked.count: must be a whole number, got True"),
+        ({"count": float("nan")}, "checked.count: must be a whole number, got nan"),
+        ({"count": np.int64(3)}, "checked.count: must be a whole number, got"),
+        ({"share": float("nan")}, "checked.share: must be a number, got nan"),
+        ({"share": "1"}, "checked.share: must be a number, got '1'"),
+        ({"colour": "red"}, "checked.colour: must be one of red, got 'red'"),
+        ({"colour": "blue"}, "checked.colour: must be one of red, got 'blue'"),
+        ({"pairs": [(1, 2)]}, "checked.pairs: must be"),
+        ({"pairs": ([1, 2],)}, "checked.pairs: must be"),
+        ({"pairs": ((1, 2.0),)}, "checked.pairs[0][1]: must be a whole number, got 2.0"),
+        ({"part": {"size": 1}}, "checked.part: must be"),
+    ],
+)
+def test_a_constructor_refuses_values_of_other_types(changed, message):
+    with pytest.raises(InvalidValueError) as caught:
+        Checked(**{"count": 3, "share": 0.5, "colour": Colour.RED, **changed})
+    assert str(caught.value).startswith(message)

@@ -16,6 +16,7 @@ import json
 import random
 import re
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 from hw_templates.errors import CodesignError
@@ -110,6 +111,20 @@ def drive(read: Callable[[bytes], object], inputs: Iterable[bytes]) -> tuple[int
         else:
             accepted += 1
     return accepted, refused
+
+
+def from_file(path: Path, read: Callable[[], object]) -> Callable[[bytes], None]:
+    """The reader of bytes that puts them into the file ``path``, which ``read`` reads.
+
+    The file is a new one each time: to truncate an old one waits for the disk.
+    """
+
+    def read_content(content: bytes) -> None:
+        path.unlink(missing_ok=True)
+        path.write_bytes(content)
+        read()
+
+    return read_content
 
 
 def _shown(content: bytes) -> str:

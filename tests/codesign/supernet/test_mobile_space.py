@@ -36,7 +36,7 @@ def replace_stage(**changes):
         (lambda: Stem(width=8, kernel=2), "stem.kernel"),
         (lambda: Stem(width=8, stride=4), "stem.stride"),
         (lambda: load_space("imaginary"), "space"),
-        (lambda: DIGITS.parse_subnet({"resolution": 8}), "subnet"),
+        (lambda: DIGITS.parse_subnet({"resolution": 8}), "subnet.stages"),
     ],
 )
 def test_bad_spaces_are_refused(make, field):

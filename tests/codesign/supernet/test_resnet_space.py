@@ -81,7 +81,7 @@ def test_positions_describe_the_blocks():
         (lambda: BottleneckStage(0, 1, (1,)), "stage.width"),
         (lambda: BottleneckStage(8, 3, (1,)), "stage.stride"),
         (lambda: BottleneckStage(8, 1, (0,)), "stage.depths"),
-        (lambda: SMALL.parse_subnet({"resolution": 32}), "subnet"),
+        (lambda: SMALL.parse_subnet({"resolution": 32}), "subnet.stem"),
         (
             lambda: SMALL.check(dataclasses.replace(SMALL.largest(), stem=StemChoice(1, 0.7, 1.0))),
             "subnet.stem.mid_width",

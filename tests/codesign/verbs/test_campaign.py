@@ -1,4 +1,5 @@
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -103,13 +104,21 @@ def test_a_file_is_one_campaigns_at_a_time(tmp_path: Path) -> None:
         pass
 
 
-@pytest.mark.parametrize("line", ["{}", "[]", '{"layers": [], "kind": "boredom"}', "odd"])
-def test_a_line_that_is_no_failure_is_named(line: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("line", "fault"),
+    [
+        ("{}", "failure.kind: must be given, got None"),
+        ("[]", "failure: must be an object, got []"),
+        ('{"layers": [], "kind": "boredom"}', "failure.kind: must be one of lost, hang, wrong, got 'boredom'"),
+        ("odd", "failure: must be sound JSON"),
+    ],
+)
+def test_a_line_that_is_no_failure_is_named(line: str, fault: str, tmp_path: Path) -> None:
     path = tmp_path / "board.jsonl"
     with opened(PLAN, path) as campaign:
         campaign.fail(RUNS[0], Failure.HANG, BoardError("it hangs"))
     record = json.loads(campaign.failures.read_text())
     assert (record["kind"], record["error"]) == ("hang", "it hangs")
     campaign.failures.write_text(campaign.failures.read_text() + line + "\n")
-    with pytest.raises(StorageError, match=r"board\.failures\.jsonl:2: is no failure of a run .* remove the line"):
+    with pytest.raises(StorageError, match=rf"board\.failures\.jsonl:2: {re.escape(fault)}.*; remove the line"):
         reopened(path)

@@ -135,7 +135,11 @@ def test_bad_subnets_of_a_run_end_in_one_line(run, tmp_path):
         (subnet, "--subnet: stages: must be 3 stages"),
         (outside, r"--subnet: resolution: must be one of (8, 12, 16), got 10"),
     ]
-    for content, message in [*cases, ({}, "--subnet: must be"), ([], "is corrupt")]:
+    for content, message in [
+        *cases,
+        ({}, "subnet.json: subnet.resolution: must be given"),
+        ([], "subnet: must be an object, got []"),
+    ]:
         (tmp_path / "subnet.json").write_text(json.dumps(content))
         code, output = export(run.folder, "--subnet", tmp_path / "subnet.json", "--out", tmp_path / "out")
         assert (code, output.count("\n")) == (2, 1), output

@@ -125,8 +125,12 @@ def test_the_subnet_comes_from_a_name_or_a_file(finished_run: Run, tmp_path: Pat
     assert request_training("digits", None, 0, None, "largest", None).subnet == DIGITS.largest().as_dict()
     (tmp_path / "other.json").write_text('{"subnet": 3}')
     for name, error, words in (
-        ("middle", StorageError, "middle: is missing"),
-        (str(tmp_path / "other.json"), StorageError, r"other\.json: holds no subnet; name largest, smallest"),
+        ("middle", InvalidValueError, "subnet: must be largest, smallest, or a JSON file .*, got 'middle'"),
+        (
+            str(tmp_path / "other.json"),
+            StorageError,
+            r"other\.json: subnet: must be an object, got 3; name largest, smallest",
+        ),
     ):
         with pytest.raises(error, match=words):
             request_training("digits", None, 0, None, name, None)
