@@ -9,7 +9,7 @@ from codesign.run import Run
 from codesign.search.joint_space import IntArray, JointSpace
 from codesign.search.pareto import ACCURACY, PricedPairs
 from codesign.search.study import find_study, is_feasible, read_pairs, storage_errors
-from codesign.search.winner import Compared, Rule, Winner, choose_priced, measure_front, pairs_to_measure
+from codesign.search.winner import Compared, Rule, Winner, choose_priced, choose_winner, measure_front, pairs_to_measure
 from codesign.search.worker import read_progress
 from codesign.supernet.accuracy import MeasuredAccuracy
 from codesign.supernet.lowering import lower
@@ -66,10 +66,8 @@ def choose(
             return np.inf, np.inf
         return estimate.latency_ms, estimate.energy_mj
 
-    compared, index = choose_priced(joint, pairs, rule, compare, price_row)
-    accuracy, latency_ms, energy_mj = compared.front.values[index].tolist()
-    winner = Winner(joint.decode(compared.front.rows[index]), accuracy, latency_ms, energy_mj, str(rule))
-    return winner, compared
+    compared, _ = choose_priced(joint, pairs, rule, compare, price_row)
+    return choose_winner(joint, compared.front, rule), compared
 
 
 def found_pairs(run: Run, searched: Searched, progress: Progress) -> PricedPairs:
