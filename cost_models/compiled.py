@@ -6,22 +6,39 @@ it calls.
 """
 
 import hashlib
-from collections.abc import Callable
+import os
+import stat
+import tempfile
+import warnings
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
 import numpy as np
 
+import hw_templates
+
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 # numba's own types do not know of all its options.
 _njit: Callable[..., Callable[[Any], Any]] = numba.njit
+_numba_config: Any = numba.config
 
-SOURCES = int.from_bytes(
-    hashlib.sha256(b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))).digest()[:7]
-)
-"""Stands for the content of all modules of this package."""
+
+def digest_of(packages: Iterable[Path]) -> int:
+    """A number that stands for the name and content of every module in these folders, and in the folders in them."""
+    digest = hashlib.sha256()
+    for package in packages:
+        for path in sorted(package.rglob("*.py")):
+            content = path.read_bytes()
+            digest.update(f"{package.name}/{path.relative_to(package).as_posix()} {len(content)}\n".encode())
+            digest.update(content)
+    return int.from_bytes(digest.digest()[:7])
+
+
+SOURCES = digest_of([Path(__file__).parent, Path(hw_templates.__file__).parent])
+"""Stands for all modules whose constants and formulas kernels may hold: of this package, and of all it imports."""
 
 
 def compiled(function: Function) -> Function:
@@ -33,8 +50,44 @@ def compiled(function: Function) -> Function:
 
 
 def kernel(function: Function) -> Function:
-    """Compile a loop that Python calls, and keep its machine code; it must close over :data:`SOURCES`."""
+    """Compile a loop that Python calls, and keep its machine code; it must close over :data:`SOURCES`.
+
+    Where neither ``NUMBA_CACHE_DIR``, the package's folder nor the user's cache can be written, the machine code is
+    kept in a temporary folder, or else not at all: then it is compiled anew in each process, with a warning.
+    """
+    try:
+        return _kept(function)
+    except RuntimeError:  # numba: no locator available
+        folder = _temporary_cache()
+    if folder is None:
+        warnings.warn(
+            "compiled prices cannot be kept, so each start takes longer: set NUMBA_CACHE_DIR to a folder that can be "
+            "written",
+            stacklevel=2,
+        )
+        return cast(Function, _njit(nogil=True, error_model="numpy")(function))
+    before = _numba_config.CACHE_DIR
+    _numba_config.CACHE_DIR = str(folder)
+    try:
+        return _kept(function)
+    finally:
+        _numba_config.CACHE_DIR = before
+
+
+def _kept(function: Function) -> Function:
     return cast(Function, _njit(nogil=True, error_model="numpy", cache=True)(function))
+
+
+def _temporary_cache() -> Path | None:
+    """A folder of this user alone, as what lies in it is run; None where there is none."""
+    try:
+        folder = Path(tempfile.gettempdir()) / f"codesign-numba-{os.getuid()}"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        found = folder.lstat()
+    except OSError:
+        return None
+    is_private = stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not found.st_mode & 0o077
+    return folder if is_private and os.access(folder, os.W_OK) else None
 
 
 def record_dtype(record: type) -> np.dtype[np.void]:
