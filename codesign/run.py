@@ -20,6 +20,20 @@ RUN_FORMAT = 1
 _REMAKE = "delete it and run the command that makes it again"
 P = ParamSpec("P")
 
+_MAKERS = {
+    "predictor.json": "predictor RUN",
+    "fronts.json": "search RUN",
+    "winner.json": "winner RUN",
+    "front.json": "emit RUN",
+    "project/project.json": "emit RUN",
+    "csim.json": "csim RUN",
+    "dataflow/front.json": "emit RUN --template hls4ml",
+    "dataflow/project.json": "emit RUN --template hls4ml",
+    "dataflow/verification.json": "csim RUN --template hls4ml",
+    "left_out.json": "calibrate fit --measurements FILE --out RUN",
+}
+"""Files, as they lie in their folder RUN, to the commands that make them."""
+
 
 @dataclass(frozen=True)
 class Run:
@@ -210,10 +224,20 @@ def read_json(path: Path) -> dict[str, Any]:
         StorageError: missing, unreadable or not a JSON object; the message says what to do.
     """
     if not path.exists():
-        raise StorageError(f"{path}: is missing; run the verb that makes it first")
+        raise StorageError(f"{path}: is missing{_how_to_make(path)}")
     return json_records.read_json(path, dict[str, Any], _REMAKE)
 
 
 def write_json(path: Path, record: dict[str, Any]) -> None:
     """Write a JSON object atomically."""
     write_text_atomically(path, json.dumps(record, indent=2) + "\n")
+
+
+def _how_to_make(path: Path) -> str:
+    """The end of a message about a missing file: which command makes it, where one does."""
+    # Of several places that fit, the most exact one: front.json also lies in dataflow.
+    for place in sorted(_MAKERS, key=len, reverse=True):
+        if path.match(place):
+            folder = path.parents[place.count("/")]
+            return f"; run `codesign {_MAKERS[place].replace('RUN', str(folder))}` first"
+    return ""

@@ -93,7 +93,7 @@ def test_boards_are_listed() -> None:
         (("winner", "new", "--within", "101"), ("--within: must be in 0..100, got 101.0",)),
         (("winner", "new", "--min-accuracy", "97"), ("--min-accuracy: must be in 0..1, got 97.0",)),
         (("winner", "new", "--rule", "kne"), ("--rule: must be one of within, knee", "kne")),
-        (("csim", "new"), ("project.json", "is missing")),
+        (("csim", "new"), ("project.json", "is missing; run `codesign emit ")),
         (("report", "new"), ("no search in this run yet",)),
     ],
 )

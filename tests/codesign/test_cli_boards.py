@@ -15,7 +15,7 @@ def test_errors_of_boards_are_one_line_and_exit_code_2(tmp_path: Path) -> None:
             ["deploy", str(tmp_path), "--board", "pynq-z2", "--via", "telnet"],
             "codesign: --via: must be one of ssh, remote, local, twin, got 'telnet'",
         ),
-        (["deploy", str(tmp_path), "--board", "pynq-z2", "--via", "twin"], "is missing; run the verb that makes it"),
+        (["deploy", str(tmp_path), "--board", "pynq-z2", "--via", "twin"], "is missing; run `codesign emit "),
         (["twin", "--project", str(tmp_path)], "is no emitted project"),
     ):
         result = CliRunner().invoke(app, arguments)

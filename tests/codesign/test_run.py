@@ -100,5 +100,27 @@ def test_a_corrupt_or_foreign_configuration_is_named(tmp_path: Path, content: st
 def test_json_round_trips_and_a_missing_file_says_what_to_do(tmp_path: Path) -> None:
     write_json(tmp_path / "x.json", {"a": [1, 2]})
     assert read_json(tmp_path / "x.json") == {"a": [1, 2]}
-    with pytest.raises(StorageError, match="is missing; run the verb that makes it first"):
+    with pytest.raises(StorageError, match=r"y\.json: is missing$"):
         read_json(tmp_path / "y.json")
+
+
+@pytest.mark.parametrize(
+    ("file", "command"),
+    [
+        ("predictor.json", "predictor runs/x"),
+        ("fronts.json", "search runs/x"),
+        ("front.json", "emit runs/x"),
+        ("project/project.json", "emit runs/x"),
+        ("csim.json", "csim runs/x"),
+        ("dataflow/front.json", "emit runs/x --template hls4ml"),
+        ("dataflow/project.json", "emit runs/x --template hls4ml"),
+        ("dataflow/verification.json", "csim runs/x --template hls4ml"),
+    ],
+)
+def test_a_missing_file_names_the_command_that_makes_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str, command: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(StorageError) as error:
+        read_json(Path("runs/x") / file)
+    assert str(error.value) == f"runs/x/{file}: is missing; run `codesign {command}` first"
