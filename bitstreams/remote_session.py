@@ -25,6 +25,7 @@ from bitstreams.handoff import read_handoff
 from bitstreams.session import lost, set_start, wait_until_done
 from bitstreams.twin import PORT
 from hw_templates.errors import BoardError, InvalidValueError
+from hw_templates.extras import install_command
 
 CALL_TIMEOUT_S = 20.0
 """For one call; the largest moves 2 MiB pieces of a bitstream or buffer of some 20 MB."""
@@ -222,7 +223,7 @@ def _import_pynq(host: str) -> Any:
             import pynq
             import pynq.pl_server.remote_device
     except ImportError as error:
-        raise BoardError(f"pynq: cannot be imported ({error}); install codesign[board]") from error
+        raise BoardError(f"pynq: cannot be imported ({error}); run `{install_command('board')}`") from error
     return pynq
 
 

@@ -21,6 +21,7 @@ from bitstreams.board_runner import pack
 from bitstreams.runner_session import RunnerSession
 from bitstreams.session import lost
 from hw_templates.errors import BoardError
+from hw_templates.extras import install_command
 
 CONNECT_TIMEOUT_S = 15.0
 _PROFILE = "/etc/profile.d/pynq_venv.sh"
@@ -160,7 +161,7 @@ def ssh_session(
     try:
         import asyncssh  # noqa: F401
     except ImportError as error:
-        raise BoardError(f"asyncssh: cannot be imported ({error}); install codesign[board]") from error
+        raise BoardError(f"asyncssh: cannot be imported ({error}); run `{install_command('board')}`") from error
     _check_account()
     caller = _OverSsh(host, port, user, known_hosts, key)
     try:

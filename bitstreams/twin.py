@@ -17,6 +17,7 @@ from typing import Any
 from bitstreams.twin_board import FIRMWARE, FPGA_MANAGER, TwinBoard
 from bitstreams.twin_memory import TwinMemory
 from hw_templates.errors import BoardError, CodesignError
+from hw_templates.extras import install_command
 
 PORT = 7967
 """That of PYNQ.remote."""
@@ -87,7 +88,7 @@ def import_grpc() -> Any:
             import grpc
             import pynq  # noqa: F401
     except ImportError as error:
-        raise BoardError(f"pynq: cannot be imported ({error}); install codesign[board]") from error
+        raise BoardError(f"pynq: cannot be imported ({error}); run `{install_command('board')}`") from error
     return grpc
 
 

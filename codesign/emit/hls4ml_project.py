@@ -23,6 +23,7 @@ from cost_models.workload import IMAGE
 from hw_templates.board import Board
 from hw_templates.dataflow import Dataflow
 from hw_templates.errors import ToolError, VerificationError
+from hw_templates.extras import install_command
 
 HLS4ML = "1.3.0"
 PROJECT_NAME = "network"
@@ -65,7 +66,7 @@ def require_hls4ml() -> None:
     except PackageNotFoundError:
         found = "none"
     if found != HLS4ML:
-        raise ToolError(f"hls4ml: must be version {HLS4ML}, got {found}; pip install 'codesign[hls4ml]'")
+        raise ToolError(f"hls4ml: must be version {HLS4ML}, got {found}; run `{install_command('hls4ml')}`")
 
 
 def write_hls4ml_project(folder: Path, fixed: FixedPointNetwork, design: Dataflow, board: Board) -> Any:

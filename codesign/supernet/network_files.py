@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from codesign.supernet.net_config import Config
 from hw_templates.atomic_file import write_bytes_atomically
 from hw_templates.errors import ToolError, UnknownNameError
+from hw_templates.extras import install_command
 
 _ONNX_OPSET = 17
 
@@ -68,7 +69,7 @@ def _torch_files(net: NetworkToWrite) -> dict[str, bytes]:
 def _onnx_files(net: NetworkToWrite) -> dict[str, bytes]:
     """``network.onnx`` takes ``images`` and gives ``logits``, of any number of images."""
     if find_spec("onnx") is None:
-        raise ToolError("onnx is not installed; install the extra: pip install 'codesign[onnx]'")
+        raise ToolError(f"onnx: is not installed; run `{install_command('onnx')}`")
     with TemporaryDirectory() as folder, warnings.catch_warnings():
         # The exporter that torch recommends now needs two more packages and several times as long for the same graph.
         warnings.simplefilter("ignore")

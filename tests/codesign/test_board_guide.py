@@ -17,7 +17,7 @@ from codesign.cli import app
 from codesign.run import Run, read_json
 from codesign.verbs import demo
 
-pytest.importorskip("pynq", reason="pynq is not installed (codesign[board])")
+pytest.importorskip("pynq", reason="pynq is not installed: pip install --editable '.[board]'")
 GUIDE = Path(__file__).parents[2] / "docs/board.md"
 SSH_BOARD, REMOTE_BOARD = "pynq-z2@192.168.2.99", "zcu104@localhost"
 

@@ -29,7 +29,7 @@ IMAGES = 6
 
 
 def _project(factory: pytest.TempPathFactory, board_name: str) -> Path:
-    pytest.importorskip("pynq", reason="pynq is not installed (codesign[board])")
+    pytest.importorskip("pynq", reason="pynq is not installed: pip install --editable '.[board]'")
     folder = factory.mktemp("twin") / board_name
     emit_random_project(folder, ACCELERATOR, seed=1, images=IMAGES, board_name=board_name)
     return folder

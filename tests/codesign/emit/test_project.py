@@ -182,7 +182,7 @@ def test_a_project_needs_test_images() -> None:
 
 
 def test_subnets_follow_each_other_on_one_loaded_bitstream(tmp_path: Path) -> None:
-    pytest.importorskip("pynq", reason="pynq is not installed (codesign[board])")
+    pytest.importorskip("pynq", reason="pynq is not installed: pip install --editable '.[board]'")
     board, accelerator = load_board("pynq-z2"), Accelerator(8, 8, 4, 2, 16, 16, 16, 64, 150, 8)
     designs = []
     for seed, subnet in enumerate(SUBNETS[:6]):

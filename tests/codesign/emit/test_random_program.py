@@ -33,7 +33,7 @@ LAYERS = (
 
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    pytest.importorskip("pynq", reason="pynq is not installed (codesign[board])")
+    pytest.importorskip("pynq", reason="pynq is not installed: pip install --editable '.[board]'")
     folder = tmp_path_factory.mktemp("random")
     emit_random_project(folder / "project", ACCELERATOR, seed=1, board_name="pynq-z2")
     with served(folder / "project") as server, running(server, folder) as engine:

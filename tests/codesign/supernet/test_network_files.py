@@ -97,7 +97,7 @@ def test_other_formats_are_refused(net, tmp_path):
 
 def test_a_missing_onnx_is_told_with_the_extra(net, tmp_path, monkeypatch):
     monkeypatch.setattr(network_files, "find_spec", lambda name: None)
-    with pytest.raises(ToolError, match=r"install the extra: pip install 'codesign\[onnx\]'"):
+    with pytest.raises(ToolError, match=r"onnx: is not installed; run `.* -m pip install .*\[onnx\]'?`"):
         write_network(tmp_path, net, "onnx")
 
 

@@ -40,7 +40,7 @@ from hw_templates.errors import BoardError, CodesignError, InvalidValueError, St
 
 __all__ = ["zynq_project"]
 
-pytest.importorskip("pynq", reason="pynq is not installed (codesign[board])")
+pytest.importorskip("pynq", reason="pynq is not installed: pip install --editable '.[board]'")
 ROOT = Path(__file__).parents[3]
 SHAPES = (
     Layer(Operation.CONV, 16, 24, 10, 10, 3, 3, 1, 1),

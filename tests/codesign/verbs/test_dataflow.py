@@ -154,7 +154,7 @@ def test_subnets_that_hls4ml_cannot_convert(finished_run):
 
 def test_without_hls4ml_nothing_is_written(own_run, monkeypatch):
     def missing():
-        raise ToolError("hls4ml: must be version 1.3.0, got none; pip install 'codesign[hls4ml]'")
+        raise ToolError("hls4ml: must be version 1.3.0, got none; run `pip install hls4ml`")
 
     monkeypatch.setattr(dataflow, "require_hls4ml", missing)
     with pytest.raises(ToolError, match="pip install"):

@@ -38,7 +38,7 @@ from hw_templates.board import load_board
 from hw_templates.errors import BoardError, InvalidValueError, StorageError, VerificationError
 from hw_templates.program import Program, read_program
 
-pytest.importorskip("pynq", reason="pynq is not installed (codesign[board])")
+pytest.importorskip("pynq", reason="pynq is not installed: pip install --editable '.[board]'")
 ROOT = Path(__file__).parents[3]
 
 
