@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from codesign.search.joint_space import IntArray
+from codesign.search.limits import EVERYTHING, Limits
 from codesign.search.pareto import MAXIMISED, PricedPairs
 from codesign.search.pricing import PairPricer
 from cost_models.resources import RESOURCES
@@ -68,16 +69,23 @@ class RoundPlan:
 
 
 def breed_subnets(
-    pricer: PairPricer, archive: PricedPairs, rng: np.random.Generator, plan: RoundPlan, count: int
+    pricer: PairPricer,
+    archive: PricedPairs,
+    rng: np.random.Generator,
+    plan: RoundPlan,
+    count: int,
+    limits: Limits = EVERYTHING,
 ) -> IntArray:
     """At most ``count`` different genotypes [n, G]: bred from the pairs of ``archive``, and immigrants.
 
-    From an empty archive they are all drawn, but for the smallest and the largest subnet, which anchor the front.
+    All are within the limits. From an empty archive they are all drawn, but for the smallest and the largest subnet,
+    which anchor the front.
     """
     joint, space = pricer.joint, pricer.joint.space
     if not len(archive):
         ends = np.stack([space.encode(space.smallest()), space.encode(space.largest())])
-        return unique_rows(np.concatenate([ends, space.sample_genes(rng, count)]))[:count]
+        first = np.concatenate([ends, space.sample_genes(rng, count)])
+        return unique_rows(space.canonical(limits.move_genes(first, rng)))[:count]
     immigrants = max(1, round(plan.immigrants * count))
     parents = _pick_parents(rng, archive, 2 * count)
     sizes = space.gene_sizes
@@ -85,7 +93,8 @@ def breed_subnets(
     # Genes of absent blocks say nothing: random ones keep crossover from favouring choice 0.
     free = ~joint.present(parents)[:, : joint.gene_count]
     children = breed(np.where(free, rng.integers(sizes, size=genes.shape), genes), sizes, rng, plan.mutation_rate)
-    return unique_rows(np.concatenate([space.sample_genes(rng, immigrants), space.canonical(children)]))[:count]
+    bred = np.concatenate([space.sample_genes(rng, immigrants), children])
+    return unique_rows(space.canonical(limits.move_genes(bred, rng)))[:count]
 
 
 def veteran_accelerators(
@@ -98,25 +107,28 @@ def veteran_accelerators(
 
 
 def breed_accelerators(
-    pricer: PairPricer, archive: PricedPairs, rng: np.random.Generator, plan: RoundPlan
+    pricer: PairPricer, archive: PricedPairs, rng: np.random.Generator, plan: RoundPlan, limits: Limits = EVERYTHING
 ) -> tuple[IntArray, IntArray]:
     """(accelerators that are legal, fit and are not in the archive [A, P], legal children that do not fit [m, P]).
 
-    There are ``plan.new_accelerators`` of the former, or fewer where breeding repeats itself; from an empty archive
-    ``plan.first_accelerators`` are drawn.
+    All are within the limits. There are ``plan.new_accelerators`` of the former, or fewer where breeding repeats
+    itself; from an empty archive ``plan.first_accelerators`` are drawn.
 
     Raises:
         InfeasibleError: no accelerator fits the board.
     """
     space = pricer.joint.accelerators
     if not len(archive):
-        return draw_fitting(pricer, rng, plan.first_accelerators), np.zeros((0, len(space.genes)), dtype=np.int64)
+        return draw_fitting(pricer, rng, plan.first_accelerators, limits), np.zeros(
+            (0, len(space.genes)), dtype=np.int64
+        )
     parents = _pick_parents(rng, archive, 2 * _CHILDREN_PER_ACCELERATOR * plan.new_accelerators)
     sizes = np.array([len(choices) for _, choices in space.genes])
-    children = unique_rows(breed(parents[:, pricer.joint.gene_count :], sizes, rng, 2 * plan.mutation_rate))
+    bred = breed(parents[:, pricer.joint.gene_count :], sizes, rng, 2 * plan.mutation_rate)
+    children = unique_rows(limits.move_accelerators(bred, rng))
     children = children[is_legal(space.decode(children))]
     fits = (pricer.excess(space.decode(children)) <= 0).all(axis=1)
-    immigrants = draw_fitting(pricer, rng, rng.binomial(plan.new_accelerators, plan.immigrants))
+    immigrants = draw_fitting(pricer, rng, rng.binomial(plan.new_accelerators, plan.immigrants), limits)
     candidates = unique_rows(np.concatenate([immigrants, rng.permutation(children[fits])]))
     known = unique_rows(archive.rows[:, pricer.joint.gene_count :])
     is_new = ~(candidates[:, None] == known[None]).all(axis=2).any(axis=1)
@@ -124,7 +136,7 @@ def breed_accelerators(
 
 
 def promising_accelerators(
-    pricer: PairPricer, archive: PricedPairs, rng: np.random.Generator, plan: RoundPlan
+    pricer: PairPricer, archive: PricedPairs, rng: np.random.Generator, plan: RoundPlan, limits: Limits = EVERYTHING
 ) -> tuple[IntArray, IntArray]:
     """As :func:`breed_accelerators`, but the most promising of ``plan.screened`` times as many.
 
@@ -133,13 +145,13 @@ def promising_accelerators(
     """
     wanted = plan.new_accelerators if len(archive) else plan.first_accelerators
     many = {name: plan.screened * getattr(plan, name) for name in ("new_accelerators", "first_accelerators")}
-    fitting, misfits = breed_accelerators(pricer, archive, rng, replace(plan, **many))
+    fitting, misfits = breed_accelerators(pricer, archive, rng, replace(plan, **many), limits)
     if plan.screened == 1 or not len(fitting):
         return fitting, misfits
     if len(archive):
         subnets = _pick_parents(rng, archive, _SCREENING_SUBNETS)[:, : pricer.joint.gene_count]
     else:
-        subnets = breed_subnets(pricer, archive, rng, plan, _SCREENING_SUBNETS)
+        subnets = breed_subnets(pricer, archive, rng, plan, _SCREENING_SUBNETS, limits)
     latency, energy = (np.log(values) for values in pricer.price(subnets, fitting))
     losses = np.concatenate([latency, energy, latency + energy])
     least = losses.min(axis=1, keepdims=True)
@@ -147,23 +159,29 @@ def promising_accelerators(
     return fitting[np.argsort(behind, kind="stable")[:wanted]], misfits
 
 
-def draw_fitting(pricer: PairPricer, rng: np.random.Generator, count: int) -> IntArray:
-    """[count, P] accelerators drawn uniformly from those that are legal and fit the board.
+def draw_fitting(pricer: PairPricer, rng: np.random.Generator, count: int, limits: Limits = EVERYTHING) -> IntArray:
+    """[count, P] accelerators drawn from those that are legal, fit the board and are within the limits.
+
+    Without limits they are drawn uniformly.
 
     Raises:
         InfeasibleError: of many, none fits; says which resource binds and what the nearest one needs.
     """
     space = pricer.joint.accelerators
     fitting = np.zeros((0, len(space.genes)), dtype=np.int64)
-    nearest = (np.inf, "")
+    nearest = (np.inf, "none is legal")
     for _ in range(_DRAWS):
         if len(fitting) >= count:
             return fitting[:count]
-        columns = space.sample(rng, 8 * count + 64)
-        excess = pricer.excess(columns)
-        fitting = np.concatenate([fitting, space.encode(columns)[(excess <= 0).all(axis=1)]])
+        drawn = limits.move_accelerators(space.encode(space.sample(rng, 8 * count + 64)), rng)
+        drawn = drawn[is_legal(space.decode(drawn))]
+        if not len(drawn):
+            continue
+        excess = pricer.excess(space.decode(drawn))
+        fitting = np.concatenate([fitting, drawn[(excess <= 0).all(axis=1)]])
         nearest = min(nearest, _nearest_misfit(pricer, excess))
-    raise InfeasibleError(f"no accelerator found that fits {space.board.name}: {nearest[1]}")
+    within = f" with {limits}" if limits.template else ""
+    raise InfeasibleError(f"no accelerator found that fits {space.board.name}{within}: {nearest[1]}")
 
 
 def _nearest_misfit(pricer: PairPricer, excess: IntArray) -> tuple[float, str]:

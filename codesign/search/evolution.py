@@ -11,6 +11,7 @@ import numpy as np
 
 from codesign.search.breeding import RoundPlan, breed_subnets, promising_accelerators, veteran_accelerators
 from codesign.search.joint_space import IntArray
+from codesign.search.limits import EVERYTHING, Limits
 from codesign.search.pareto import PricedPairs, concatenate
 from codesign.search.pricing import PairPricer
 from codesign.supernet.oracle import AccuracyOracle, checked_accuracy
@@ -57,9 +58,14 @@ class Round:
 
 
 def run_round(
-    pricer: PairPricer, oracle: AccuracyOracle, archive: PricedPairs, key: RoundKey, plan: RoundPlan
+    pricer: PairPricer,
+    oracle: AccuracyOracle,
+    archive: PricedPairs,
+    key: RoundKey,
+    plan: RoundPlan,
+    limits: Limits = EVERYTHING,
 ) -> Round:
-    """One round from ``archive``, which may be empty.
+    """One round from ``archive``, which may be empty; the archive and what is bred are within the limits.
 
     Raises:
         InfeasibleError: no accelerator fits the board.
@@ -71,9 +77,12 @@ def run_round(
         # Where the archive has fewer accelerators, more subnets make up for it.
         subnets = plan.subnets * plan.accelerators // len(accelerators)
     else:
-        fitting, misfits = promising_accelerators(pricer, archive, rng, plan)
+        fitting, misfits = promising_accelerators(pricer, archive, rng, plan, limits)
         accelerators = np.concatenate([fitting, misfits[:_MISFITS]])
-    genes = breed_subnets(pricer, archive, rng, plan, subnets)
+        if not len(accelerators):
+            # All that there are within the limits are known.
+            accelerators = veteran_accelerators(pricer, archive, rng, plan)
+    genes = breed_subnets(pricer, archive, rng, plan, subnets, limits)
     priced = price_pairs(pricer, oracle, genes, accelerators)
     fits = (pricer.excess(joint.columns(priced.rows)) <= 0).all(axis=1)
     outside = priced.take(~fits).front()

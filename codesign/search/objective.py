@@ -51,7 +51,11 @@ def joint_objective(joint: JointSpace, coefficients: Coefficients, oracle: Accur
 
 
 def suggest_row(joint: JointSpace, trial: optuna.Trial) -> IntArray:
-    """[parameters] the row of the pair that ``trial`` suggests, its parameters named as the joint search names them."""
+    """[parameters] the row of the pair that ``trial`` suggests, its parameters named as the joint search names them.
+
+    Raises:
+        InvalidValueError: a value was fixed that is none of the parameter's choices.
+    """
     row = np.zeros(len(joint.parameters), dtype=np.int64)
     for column, (name, choices) in enumerate(joint.parameters):
         # A stage's depth comes before its blocks, so whether this one is there is known by now.
@@ -63,5 +67,8 @@ def suggest_row(joint: JointSpace, trial: optuna.Trial) -> IntArray:
             if isinstance(distribution, IntDistribution)
             else trial.suggest_categorical(name, choices)
         )
+        if value not in choices:
+            # Optuna gives trials what was fixed or enqueued for them, whatever it is.
+            raise InvalidValueError(f"params.{name}", value, f"one of {choices}")
         row[column] = choices.index(value)
     return row

@@ -7,8 +7,7 @@ subnets are moved by evolution, and the accelerators for them are solved in batc
 
 import threading
 import warnings
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -17,40 +16,23 @@ from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler, RandomSampler
 from optuna.trial import FrozenTrial
 
-from codesign.search.breeding import RoundPlan, draw_fitting
-from codesign.search.evolution import RoundKey, no_pairs, run_round
-from codesign.search.joint_space import IntArray, JointSpace
-from codesign.search.pareto import ACCURACY, FloatArray, PricedPairs, ReferencePoint, concatenate
+from codesign.search.joint_space import Choice, IntArray, JointSpace
+from codesign.search.limits import Limits, allows
 from codesign.search.pricing import PairPricer
-from codesign.search.study import DIRECTIONS, is_feasible, read_pairs
-from codesign.search.winner import spread
-from codesign.supernet.predictor import LEAST_SUBNETS, Predictor, fit_predictor
-from codesign.supernet.space import Genes
+from codesign.search.proposals import Draw, Proposer
+from codesign.search.study import DIRECTIONS
+from codesign.search.tried import TrialReader
 from cost_models.coefficients import Coefficients
-from hw_templates.errors import InvalidValueError
+from hw_templates.errors import InfeasibleError, InvalidValueError
 
-_BATCH = 4
-_ROUNDS = 12
-_FIRST_ACCELERATORS = 64
-# What a fit costs grows with the cube of the sample; later trials lie nearer to the front.
-_MOST_SUBNETS = 400
-_MOST_CANDIDATES = 96
-_PLAN = RoundPlan(subnets=48, accelerators=12, new_accelerators=32, new_period=4, first_accelerators=96, screened=1)
+# Where so many batches in a row hold nothing new, there is nothing new.
+_ATTEMPTS = 4
 
 
-class _LearnedAccuracy:
-    """What trials say of accuracy: the mean of a subnet's own trials, and for others a fitted predictor."""
+class _Asked(threading.local):
+    """Whether this sampler was asked for the last independent value of this thread."""
 
-    def __init__(self, predictor: Predictor, genes: Genes, accuracy: FloatArray) -> None:
-        self._predictor = predictor
-        self._known = {row.tobytes(): value for row, value in zip(genes, accuracy, strict=True)}
-
-    def accuracy(self, genes: Genes) -> FloatArray:
-        """See :class:`~codesign.supernet.oracle.AccuracyOracle`."""
-        predicted = self._predictor.accuracy(genes)
-        for index, row in enumerate(self._predictor.space.canonical(genes)):
-            predicted[index] = self._known.get(row.tobytes(), predicted[index])
-        return predicted
+    here = False
 
 
 class JointSampler(BaseSampler):
@@ -61,6 +43,10 @@ class JointSampler(BaseSampler):
     rounds of batched evolution search the joint space with them and the cost model, and the next trials are the pairs
     that add most to the hypervolume of the study's front (a greedy choice, as in Ponweiser et al. 2008, "SMS-EGO").
 
+    Any number of threads and processes may share a study: no pair is tried twice while there are others, and trials
+    that are running count as if they had come to what is predicted of them. Parameters that are fixed, by
+    ``PartialFixedSampler`` or where a trial was enqueued, stay as they are, and the others are chosen for them.
+
     Example::
 
         study = optuna.create_study(directions=["maximize", "minimize", "minimize"],
@@ -70,21 +56,25 @@ class JointSampler(BaseSampler):
     Args:
         joint: the joint space.
         coefficients: of the cost model that solves the accelerators.
-        seed: with one process and one thread, equal seeds make equal studies.
+        seed: with one process and one thread, equal seeds make equal studies; None draws one.
 
     Raises:
-        InvalidValueError: on use in a study of other directions.
+        InvalidValueError: the seed is negative; on use, in a study of other directions, or where a parameter is fixed
+            to none of its choices.
         InfeasibleError: on use where no accelerator fits the board.
     """
 
-    def __init__(self, joint: JointSpace, coefficients: Coefficients, seed: int = 0) -> None:
+    def __init__(self, joint: JointSpace, coefficients: Coefficients, seed: int | None = None) -> None:
+        if seed is not None and seed < 0:
+            raise InvalidValueError("sampler.seed", seed, "0 or more, or None")
         self._joint = joint
         self._pricer = PairPricer(joint, coefficients)
-        self._seed = seed
+        self._trials = TrialReader(joint)
+        self._seed = _new_seed() if seed is None else seed
         self._independent = RandomSampler(seed=seed)
         self._lock = threading.Lock()
-        self._queue: list[IntArray] = []
-        self._pool = no_pairs(self._pricer)
+        self._asked = _Asked()
+        self._proposers: dict[Limits, Proposer] = {}
         self._batches = 0
         self._skipped: set[str] = set()
 
@@ -100,104 +90,75 @@ class JointSampler(BaseSampler):
         return dict(self._joint.distributions)
 
     def sample_relative(
-        self,
-        study: optuna.Study,
-        trial: FrozenTrial,  # noqa: ARG002
-        search_space: dict[str, BaseDistribution],  # noqa: ARG002
+        self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        """Parameters of the next pair."""
-        with self._lock:
-            if not self._queue:
-                self._queue = self._propose(self._found(study))
-                self._batches += 1
-            row = self._queue.pop(0)
-        return self._joint.params(row[None])[0]
+        """Parameters of the next pair, those of ``search_space``; the pair has the values fixed for the others."""
+        fixed, given = self._fixed(study, trial, search_space), self._trials.enqueued(trial)
+        try:
+            row = self._claim(study, trial, Limits.of(self._joint, search_space, {**fixed, **given}))
+        except InfeasibleError:
+            if not given:
+                raise
+            # What somebody enqueued is tried all the same; its objective says what is wrong with it.
+            row = self._claim(study, trial, Limits.of(self._joint, search_space, fixed))
+        return {name: value for name, value in self._params(row).items() if name in search_space}
 
     def sample_independent(
-        self,
-        study: optuna.Study,
-        trial: FrozenTrial,
-        param_name: str,
-        param_distribution: BaseDistribution,
+        self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
-        """A random value, for parameters that are not of the joint space."""
+        """The value of the pair that was chosen for the trial; a random one for parameters that the pair has not."""
+        self._asked.here = True
+        row = self._trials.claimed(trial)
+        chosen = {} if row is None else self._params(row)
+        if param_name in chosen and allows(param_distribution, chosen[param_name]):
+            return chosen[param_name]
         return self._independent.sample_independent(study, trial, param_name, param_distribution)
 
     def reseed_rng(self) -> None:
         """Go on with other draws than before, as Optuna asks of samplers that are copied to other processes."""
-        self._seed = int(np.random.default_rng().integers(2**31))
+        self._seed = _new_seed()
         self._independent.reseed_rng()
 
-    def _found(self, study: optuna.Study) -> PricedPairs:
-        """The pairs of the study so far that fit the board; what cannot be one is left out and said once."""
-        trials = [trial for trial in study.get_trials(deepcopy=False) if is_feasible(trial)]
-        pairs = read_pairs(self._joint, trials, self._warn_once, with_own_parameters=True)
-        return pairs.take(self._joint.fits(pairs.rows))
+    def _params(self, row: IntArray) -> dict[str, Choice]:
+        return self._joint.params(row[None])[0]
+
+    def _fixed(
+        self, study: optuna.Study, trial: FrozenTrial, search_space: Mapping[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """The values that the study's sampler, which this one is a part of, has for what it left out.
+
+        Optuna asks the study's sampler for such values one by one, once this one has chosen the others. Those for which
+        that asks this one in turn are free.
+        """
+        fixed = {}
+        for name, distribution in self._joint.distributions.items():
+            if name not in search_space:
+                self._asked.here = False
+                value = study.sampler.sample_independent(study, trial, name, distribution)
+                if not self._asked.here:
+                    fixed[name] = value
+        return fixed
+
+    def _claim(self, study: optuna.Study, trial: FrozenTrial, limits: Limits) -> IntArray:
+        """A pair within the limits that no other trial has or is given at this moment; any, where all were tried."""
+        with self._lock:
+            proposer = self._proposers.setdefault(limits, Proposer(self._pricer, limits))
+            for _ in range(_ATTEMPTS):
+                if not proposer.queue:
+                    tried, found = self._trials.tried(study, trial), self._trials.found(study, self._warn_once)
+                    proposer.propose(found, tried, Draw(self._seed, self._batches))
+                    self._batches += 1
+                while proposer.queue:
+                    row = proposer.queue.pop(0)
+                    if self._trials.claim(study, trial, row):
+                        return row
+            return row
 
     def _warn_once(self, skipped: str) -> None:
         if skipped not in self._skipped:
             self._skipped.add(skipped)
             warnings.warn(f"{skipped}; JointSampler leaves it out", stacklevel=2)
 
-    def _propose(self, found: PricedPairs) -> list[IntArray]:
-        """Rows of the next pairs, given what trials ``found``; never empty."""
-        gene_count = self._joint.gene_count
-        genes, places = np.unique(found.rows[:, :gene_count], axis=0, return_inverse=True)
-        rng = np.random.default_rng([self._seed, self._batches])
-        if len(genes) < LEAST_SUBNETS:
-            return self._first_pairs(rng, LEAST_SUBNETS - len(genes), len(found) == 0)
-        accuracy = np.bincount(places.ravel(), found.accuracy) / np.bincount(places.ravel())
-        last = np.zeros(len(genes), dtype=np.int64)
-        np.maximum.at(last, places.ravel(), np.arange(len(found)))
-        kept = np.sort(np.argsort(-last)[:_MOST_SUBNETS])
-        predictor = fit_predictor(self._joint.space, "", genes[kept], accuracy[kept])
-        learned = _LearnedAccuracy(predictor, genes, accuracy)
-        self._pool = self._evolve(found, learned)
-        tried = {row.tobytes() for row in found.rows}
-        fresh = np.array([row.tobytes() not in tried for row in self._pool.rows], dtype=bool)
-        chosen = list(_most_gain(found.front(), self._pool.take(fresh)))
-        if not chosen:
-            return self._first_pairs(rng, _BATCH, False)
-        return [self._pool.take(fresh).rows[index] for index in chosen]
 
-    def _first_pairs(self, rng: np.random.Generator, count: int, with_ends: bool) -> list[IntArray]:
-        """Random subnets (the smallest and the largest among them), each on the best compromise of an accelerator."""
-        space = self._joint.space
-        genes = space.sample_genes(rng, count)
-        if with_ends and count > 1:
-            genes[:2] = space.encode(space.smallest()), space.encode(space.largest())
-        accelerators = draw_fitting(self._pricer, rng, _FIRST_ACCELERATORS)
-        latency_ms, energy_mj = self._pricer.price(genes, accelerators)
-        best = (np.log(latency_ms) + np.log(energy_mj)).argmin(axis=1)
-        return [np.concatenate([row, accelerators[index]]) for row, index in zip(genes, best, strict=True)]
-
-    def _evolve(self, found: PricedPairs, learned: _LearnedAccuracy) -> PricedPairs:
-        """The front predicted after some rounds of evolution from the pairs found and those of earlier batches."""
-        values = self._pool.values.copy()
-        if len(values):
-            values[:, ACCURACY] = learned.accuracy(self._pool.rows[:, : self._joint.gene_count])
-        archive = concatenate([found, replace(self._pool, values=values)]).front()
-        for number in range(_ROUNDS):
-            key = RoundKey(self._seed, 0, self._batches * _ROUNDS + number)
-            archive = run_round(self._pricer, learned, archive, key, _PLAN).archive
-        return archive
-
-
-def _most_gain(front: PricedPairs, candidates: PricedPairs) -> Iterator[int]:
-    """Indices of at most ``_BATCH`` candidates, each adding most hypervolume to ``front`` and those before it."""
-    if not len(candidates):
-        return
-    kept = spread(candidates.values, _MOST_CANDIDATES)
-    both = np.concatenate([front.values, candidates.values])
-    worst = ReferencePoint(
-        float(max(both[:, 0].min() - 1e-3, 0)), 1.05 * float(both[:, 1].max()), 1.05 * float(both[:, 2].max())
-    )
-    reached = front.values
-    for _ in range(min(_BATCH, len(kept))):
-        volume = worst.hypervolume(reached)
-        gains = [worst.hypervolume(np.vstack([reached, candidates.values[index]])) - volume for index in kept]
-        best = int(np.argmax(gains))
-        if gains[best] <= 0:
-            return
-        yield int(kept[best])
-        reached = np.vstack([reached, candidates.values[kept[best]]])
+def _new_seed() -> int:
+    return int(np.random.default_rng().integers(2**31))

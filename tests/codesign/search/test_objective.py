@@ -92,3 +92,11 @@ def test_an_accuracy_that_cannot_be_is_refused_as_it_enters(joint, accuracy):
     with pytest.raises(InvalidValueError, match=rf"oracle\.accuracy\[0\]: must be in 0\.\.1, got {accuracy}"):
         study.optimize(joint_objective(joint, load_coefficients(), Broken()), n_trials=1)
     assert study.get_trials(states=(TrialState.COMPLETE,)) == []
+
+
+@pytest.mark.filterwarnings("ignore:Fixed parameter")
+def test_an_enqueued_value_that_is_no_choice_is_named(joint, oracle):
+    study = optuna.create_study(directions=DIRECTIONS, sampler=optuna.samplers.RandomSampler(seed=0))
+    study.enqueue_trial({"stage1.block1.kernel": 4})
+    with pytest.raises(InvalidValueError, match=r"params\.stage1\.block1\.kernel: must be one of \(3, 5, 7\), got 4"):
+        study.optimize(joint_objective(joint, load_coefficients(), oracle), n_trials=1)
