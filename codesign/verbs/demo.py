@@ -11,6 +11,7 @@ from codesign.verbs.predictor import fit
 from codesign.verbs.report import report
 from codesign.verbs.search import search
 from codesign.verbs.train import train
+from hw_templates.errors import InvalidValueError
 
 
 @dataclass(frozen=True)
@@ -30,8 +31,13 @@ def demo(run: Run, board: str, scale: Scale, workers: int, seed: int, progress: 
     """The main job in ``run``, or what of it is not done yet.
 
     Raises:
-        CodesignError: as the verbs do.
+        InvalidValueError: the run is a demo of another scale.
+        CodesignError: as the commands do.
     """
+    before = run.read().get("train", {}).get("preset", scale.preset)
+    if before != scale.preset:
+        expected = f"{before == SMALL.preset} as before in {run.folder}; or name another run folder"
+        raise InvalidValueError("small", scale == SMALL, expected)
     train(run, TrainRequest("digits", scale.preset, seed), progress)
     fit(run, scale.samples, seed, progress)
     search(run, SearchRequest(board, scale.pairs, workers, None, seed), True, progress)

@@ -116,6 +116,10 @@ def test_other_settings_than_the_run_began_with_are_refused(run: Run) -> None:
     check_refused(codesign("train", run.folder, "--preset", "digits-small", "--seed", "7"), "--seed: must be 0", "7")
 
 
+def test_a_demo_of_another_scale_is_refused_by_its_option(run: Run) -> None:
+    check_refused(codesign("demo", "--run", run.folder), "--small: must be True as before in", "got False")
+
+
 @pytest.mark.parametrize("verb", ["predictor", "search", "emit", "report"])
 def test_a_truncated_checkpoint_is_refused_and_kept(run: Run, verb: str) -> None:
     whole = run.checkpoint.read_bytes()

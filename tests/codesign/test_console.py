@@ -5,6 +5,7 @@ import itertools
 import os
 import pty
 import queue
+import threading
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +17,7 @@ from typer.testing import CliRunner, Result
 
 from codesign.cli_options import LogFile, Seed
 from codesign.console import ConsoleProgress, session
-from codesign.progress_lines import INTERVAL_S
+from codesign.progress_lines import INTERVAL_S, ProgressLines
 from hw_templates.errors import (
     CodesignError,
     ExtrapolationWarning,
@@ -104,6 +105,13 @@ def test_a_log_that_cannot_be_kept_is_refused_before_any_work(tmp_path: Path) ->
     done = run_command(failing(AssertionError("work began")), "train", "--log-file", str(tmp_path))
     assert done.exit_code == 2
     assert done.stderr.startswith("codesign: --log-file: must be a file that can be written")
+
+
+def test_lines_of_progress_are_written_while_a_command_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    began = threading.Event()
+    monkeypatch.setattr(ProgressLines, "run", lambda self, wait: began.set())
+    done = run_command(lambda _: print(began.wait(timeout=60)))
+    assert done.stdout == "True\n"
 
 
 @pytest.mark.parametrize("before", [True, False])
