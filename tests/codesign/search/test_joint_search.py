@@ -165,8 +165,8 @@ from paused_accuracy import PausedAccuracy
 journal, place, gate = sys.argv[1:]
 sys.argv[1:] = []
 
-def search() -> None:
-    with session():
+def search(context: typer.Context) -> None:
+    with session(context):
         joint_search(task, lambda progress: progress.pairs and print("running", flush=True))
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
