@@ -52,7 +52,8 @@ def train(
     Example: codesign train runs/cifar10 --space cifar10 --data cifar10_jpeg
     Example of 8 GPUs: torchrun --nproc-per-node 8 -m codesign train runs/imagenet --space ofa-mbv3-w1.2 --data images
     """
-    with session(context, log_file) as progress:
+    # Of several processes that torchrun started, the first tells.
+    with session(context, log_file, quiet=os.environ.get("RANK", "0") != "0") as progress:
         from codesign.verbs.train import request_training
         from codesign.verbs.train import train as verb
 

@@ -41,7 +41,7 @@ def twin(
 
     Example: codesign twin --project runs/digits/project
     """
-    with session(context, serves=True) as progress:
+    with session(context, quiet=True) as progress:
         from codesign.verbs.twin import twin as verb
 
         verb(project, port, coefficients, progress)

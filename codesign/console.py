@@ -45,8 +45,8 @@ class ConsoleProgress:
 
     @contextmanager
     def running(self, name: str | None) -> Iterator[None]:
-        """Write lines of progress meanwhile; ``name`` is the work outside of all stages, None if it just serves."""
-        with self._lines.running(), nullcontext() if name is None else self._lines.stage(name):
+        """Write lines of progress meanwhile; ``name`` is the work outside of all stages, None to be silent there."""
+        with nullcontext() if name is None else self._lines.stage(name), self._lines.running():
             yield
 
     @contextmanager
@@ -103,13 +103,13 @@ def _warnings_as_lines(show_line: Callable[[str], None]) -> Iterator[None]:
 
 
 @contextmanager
-def session(context: typer.Context, log_file: Path | None = None, *, serves: bool = False) -> Iterator[ConsoleProgress]:
+def session(context: typer.Context, log_file: Path | None = None, *, quiet: bool = False) -> Iterator[ConsoleProgress]:
     """Yield the progress to show, and turn errors into one line and an exit code.
 
     Args:
         context: the command's.
         log_file: file to which all that is shown is added; None for the one named before the command, if any.
-        serves: that the command waits for others without end, so that silence is normal.
+        quiet: that silence outside of stages is normal: the command serves others, or another process tells of it.
     """
     name, log = context.command.name or "", None
 
@@ -124,7 +124,7 @@ def session(context: typer.Context, log_file: Path | None = None, *, serves: boo
             log = LogFile(path)
             log.write(f"{context.command_path}, version {__version__}")
         progress = ConsoleProgress(Console(), _keep_nothing if log is None else log.write)
-        with _warnings_as_lines(show_line), progress.running(None if serves else name):
+        with _warnings_as_lines(show_line), progress.running(None if quiet else name):
             yield progress
     except CodesignError as error:
         show_line(explain(error, name, parameter_names(context)))

@@ -8,6 +8,7 @@ import queue
 import threading
 import warnings
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ import typer
 from rich.console import Console
 from typer.testing import CliRunner, Result
 
+from codesign.cli import app as codesign
 from codesign.cli_options import LogFile, Seed
 from codesign.console import ConsoleProgress, session
 from codesign.progress_lines import INTERVAL_S, ProgressLines
@@ -114,6 +116,19 @@ def test_lines_of_progress_are_written_while_a_command_works(monkeypatch: pytest
     assert done.stdout == "True\n"
 
 
+def test_of_processes_that_train_together_only_the_first_tells(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str | None] = []
+
+    def running(self: ConsoleProgress, name: str | None) -> AbstractContextManager[None]:
+        told.append(name)
+        return nullcontext()
+
+    monkeypatch.setattr(ConsoleProgress, "running", running)
+    for rank in ("0", "1"):
+        CliRunner().invoke(codesign, ["train", "new", "--space", "none"], env={"RANK": rank})
+    assert told == ["train", None]
+
+
 @pytest.mark.parametrize("before", [True, False])
 def test_a_log_keeps_what_is_said(tmp_path: Path, before: bool) -> None:
     log = ("--log-file", str(tmp_path / "run.log"))
@@ -140,7 +155,7 @@ def lines_of(console: Console) -> list[str]:
     progress = ConsoleProgress(console, logged.put, clock=lambda: next(ticks))
     with progress.stage("joint search") as update:
         update(0.5, "half")
-        with progress.running("search"):
+        with progress.running(None):
             lines = [logged.get(timeout=60)]
     while not logged.empty():
         lines.append(logged.get())
