@@ -13,6 +13,7 @@ import argparse
 import tempfile
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from scipy.stats import kendalltau
@@ -59,7 +60,7 @@ def hidden(seed: int) -> Coefficients:
 
 def campaign(run: Run, true: Coefficients, budget: int, folder: Path) -> None:
     """Plan, measure and fit; leaves board.jsonl and the folder ``fitted``."""
-    record = read_json(run.project / "project.json")
+    record = read_json(run.project / "project.json", dict[str, Any])
     plan(record["board"], budget, None, run.project, folder / "plan.json", Silent())
     server = TwinServer(TwinBoard(run.project, true), port=0)
     try:

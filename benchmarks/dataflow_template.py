@@ -7,6 +7,7 @@ import argparse
 import dataclasses
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from codesign.emit.hls4ml_project import backend_of, simulate, write_hls4ml_project
 from codesign.emit.quantise import quantise_image
@@ -58,7 +59,7 @@ def main() -> None:
     search_dataflow(run, DataflowRequest("pynq-z2", 40_000, None, 0), silent)
     emit_dataflow(run, None, None, silent)
     csim_dataflow(run, None, silent)
-    emitted, verified = (read_json(run.folder / SECTION / name) for name in (RECORD, VERIFICATION))
+    emitted, verified = (read_json(run.folder / SECTION / name, dict[str, Any]) for name in (RECORD, VERIFICATION))
     print(f"figure hls4ml_csim_test_images {verified['images']} images")
     print(f"figure hls4ml_same_class {verified['same_class']} share")
     print(f"figure hls4ml_largest_difference {verified['largest_difference']} logit")

@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 from bitstreams.toolchain import run_csim
 from codesign.run import Run, read_json
@@ -46,7 +47,10 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             run = Run(Path(folder) / "demo")
             wall = seconds("demo", "--run", str(run.folder), "--seed", str(seed))
-            project, verified = read_json(run.project / "project.json"), read_json(run.verification)
+            project, verified = (
+                read_json(run.project / "project.json", dict[str, Any]),
+                read_json(run.verification, dict[str, Any]),
+            )
             run_csim(run.project, sanitize=True, images=SANITIZED_IMAGES)
             accuracy = project["origin"]["test_accuracy"]
             for key, value in {

@@ -24,6 +24,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from specialised_page import BoardFindings, Cell, Choice, Costs, Page, write_page
@@ -59,7 +60,7 @@ class Stopwatch:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        before = read_json(path) if path.exists() else {"cpu_s": 0.0, "wall_s": 0.0}
+        before = read_json(path, dict[str, Any]) if path.exists() else {"cpu_s": 0.0, "wall_s": 0.0}
         self._start = (time.process_time() - before["cpu_s"], time.monotonic() - before["wall_s"])
         self._written = time.monotonic()
 
@@ -101,7 +102,7 @@ def search_jointly(run: Run, request: SearchRequest) -> tuple[Searched, PricedPa
         clock.tick(0)
     study = searched.task.open_study()
     done = read_progress(study)
-    costs = Costs(**read_json(path), pairs=done.pairs, accelerators=done.accelerators)
+    costs = Costs(**read_json(path, dict[str, Any]), pairs=done.pairs, accelerators=done.accelerators)
     return searched, read_front(study, searched.joint), costs, recorder.lines
 
 
@@ -137,7 +138,7 @@ def suit_published(
     """The published networks' pairs, read where an earlier call found them, and what they cost."""
     path = run.folder / f"{searched.task.location.name}.published.json"
     key = {"least": least, "subnets": subnets.tolist(), "front": joint_front.values.tolist()}
-    record = read_json(path) if path.exists() else {}
+    record = read_json(path, dict[str, Any]) if path.exists() else {}
     if record.get("key") != key:
         start = (time.process_time(), time.monotonic())
         pairs, tried = suit_accelerators(searched, subnets, joint_front, least)

@@ -7,6 +7,7 @@ from typing import Any
 from cost_models.mapping import Mapping
 from hw_templates.accelerator import Accelerator
 from hw_templates.errors import InvalidValueError
+from hw_templates.json_records import check_fields
 
 PROJECT_FORMAT = 1
 RECORD = "project.json"
@@ -43,6 +44,37 @@ class ProjectLayer:
 
 
 @dataclass(frozen=True)
+class TestAccuracy:
+    """Accuracy (0..1) of the subnet on test images, which nothing before has seen."""
+
+    float32: float
+    int8: float
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a project's network comes from.
+
+    Attributes:
+        study: that it won.
+        space: of subnets.
+        checkpoint: digest of the supernet.
+        subnet: the subnet as :meth:`codesign.supernet.space.Subnet.as_dict` has it.
+        rule: by which it was chosen.
+        validation_accuracy: in 0..1.
+        test_accuracy: likewise.
+    """
+
+    study: str
+    space: str
+    checkpoint: str
+    subnet: dict[str, Any]
+    rule: str
+    validation_accuracy: float
+    test_accuracy: TestAccuracy
+
+
+@dataclass(frozen=True)
 class ProjectRecord:
     """What ``project.json`` holds.
 
@@ -56,7 +88,7 @@ class ProjectRecord:
         input_scale, output_scale: of one step of the quantised input and output.
         predicted: cost.
         layers: in the order that they run.
-        origin: where the subnet comes from.
+        origin: where the subnet comes from; None where it was not searched for.
     """
 
     format: int
@@ -70,8 +102,11 @@ class ProjectRecord:
     output_scale: float
     predicted: Prediction
     layers: tuple[ProjectLayer, ...]
-    origin: dict[str, Any]
+    origin: Origin | None = None
 
     def __post_init__(self) -> None:
+        check_fields(self, "project")
+        if self.images < 1:
+            raise InvalidValueError("project.images", self.images, "at least 1")
         if self.format != PROJECT_FORMAT:
             raise InvalidValueError("project.format", self.format, f"{PROJECT_FORMAT}, which this version reads")

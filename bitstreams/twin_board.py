@@ -1,6 +1,5 @@
 """A board twin without its network: processor registers, files, memory, and the programmable logic."""
 
-import json
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,14 +9,16 @@ import numpy as np
 from bitstreams.board_names import ARCHITECTURES, KERNEL_FILE, NAME_FILE, OWN_NAMES
 from bitstreams.clock import CLOCK_TREES, read_clock_mhz
 from bitstreams.fabric import RUN_LIMIT_S, Fabric, build_fabric
+from bitstreams.project_record import RECORD, ProjectRecord
 from bitstreams.twin_bitstream import hardware_of
 from bitstreams.twin_memory import TwinMemory
 from bitstreams.twin_timing import TwinTiming
 from cost_models.coefficients import Coefficients
 from hw_templates import isa, registers
-from hw_templates.accelerator import Accelerator, axi_bytes
+from hw_templates.accelerator import axi_bytes
 from hw_templates.board import load_board
-from hw_templates.errors import BoardError, CodesignError, StorageError
+from hw_templates.errors import BoardError
+from hw_templates.json_records import read_json
 
 FIRMWARE = "/lib/firmware/"
 FPGA_MANAGER = "/sys/class/fpga_manager/fpga0/"
@@ -54,13 +55,9 @@ class TwinBoard:
             StorageError: the project is not whole, or there is no folder for temporary files.
             ToolError: g++ is missing or refused the code.
         """
-        try:
-            record = json.loads((project / "project.json").read_text())
-            self.board = load_board(record["board"])
-            self.accelerator = Accelerator.from_dict(record["accelerator"])
-            self.hardware_sha256 = str(record["hardware_sha256"])
-        except (OSError, ValueError, KeyError, TypeError, CodesignError) as error:
-            raise StorageError(f"{project}: is no emitted project ({error}); emit it again") from error
+        record = read_json(project / RECORD, ProjectRecord, "emit the project again")
+        self.board, self.accelerator = load_board(record.board), record.accelerator
+        self.hardware_sha256 = record.hardware_sha256
         self._fabric = Fabric(build_fabric(project), run_limit_s)
         self._timing = TwinTiming(self.accelerator, self.board, coefficients)
         self._lock = threading.RLock()

@@ -6,9 +6,9 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, is_dataclass
 from pathlib import Path
-from typing import Any, Concatenate, ParamSpec
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from bitstreams.lock import open_lock
 from hw_templates import json_records
@@ -19,6 +19,7 @@ from hw_templates.json_records import reading
 RUN_FORMAT = 1
 _REMAKE = "delete it and run the command that makes it again"
 P = ParamSpec("P")
+T = TypeVar("T")
 
 _MAKERS = {
     "predictor.json": "predictor RUN",
@@ -154,7 +155,7 @@ class Run:
         """
         if not self.configuration.exists():
             return {}
-        record = read_json(self.configuration)
+        record = read_json(self.configuration, dict[str, Any])
         if record.get("format") != RUN_FORMAT:
             raise StorageError(
                 f"{self.configuration}: format {record.get('format')!r}, this version reads {RUN_FORMAT}"
@@ -162,7 +163,7 @@ class Run:
         sections = {name: section for name, section in record.items() if name != "format"}
         for name, section in sections.items():
             if not isinstance(section, dict):
-                raise StorageError(f"{self.configuration}: is corrupt ({name} is no section); name another run folder")
+                raise StorageError(f"{self.configuration}: is corrupt ({name[:40]!r} is no section); name another run folder")
         return sections
 
     def settings(self, verb: str) -> dict[str, Any]:
@@ -217,20 +218,21 @@ def wrong_content(path: Path) -> Iterator[None]:
         yield
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """Read the JSON object in a file.
+def read_json(path: Path, kind: type[T]) -> T:
+    """Read a JSON file as a value of type ``kind``, most often a dataclass of :mod:`codesign.run_records`.
 
     Raises:
-        StorageError: missing, unreadable or not a JSON object; the message says what to do.
+        StorageError: missing, unreadable or no ``kind``; the message says what to do.
     """
     if not path.exists():
         raise StorageError(f"{path}: is missing{_how_to_make(path)}")
-    return json_records.read_json(path, dict[str, Any], _REMAKE)
+    return json_records.read_json(path, kind, _REMAKE)
 
 
-def write_json(path: Path, record: dict[str, Any]) -> None:
-    """Write a JSON object atomically."""
-    write_text_atomically(path, json.dumps(record, indent=2) + "\n")
+def write_json(path: Path, record: Any) -> None:
+    """Write a dataclass or a dictionary as a JSON object, atomically."""
+    values = asdict(record) if is_dataclass(record) and not isinstance(record, type) else record
+    write_text_atomically(path, json.dumps(values, indent=2) + "\n")
 
 
 def _how_to_make(path: Path) -> str:

@@ -4,11 +4,10 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from bitstreams.project_record import PROJECT_FORMAT, RECORD, Prediction, ProjectLayer, ProjectRecord
+from bitstreams.project_record import PROJECT_FORMAT, RECORD, Origin, Prediction, ProjectLayer, ProjectRecord
 from codesign.emit.integer_reference import run_integer
 from codesign.emit.program import Int8Array, compile_program, pack_map
 from codesign.emit.quantise import QuantisedNetwork
@@ -48,13 +47,13 @@ class Design:
         return tuple(layer.placement for layer in self.estimate.layers)
 
 
-def project_files(design: Design, images: Int8Array, origin: dict[str, Any]) -> dict[str, bytes]:
+def project_files(design: Design, images: Int8Array, origin: Origin | None = None) -> dict[str, bytes]:
     """{path: content} of the whole project; equal arguments give equal bytes.
 
     Args:
         design: what is emitted.
         images: quantised test images [n, C, H, W] whose logits become the golden vectors.
-        origin: where the subnet came from; recorded as it is.
+        origin: where the subnet comes from; None where it was not searched for.
 
     Raises:
         InvalidValueError: no test image.

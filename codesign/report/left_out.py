@@ -2,7 +2,6 @@
 
 import json
 import math
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -10,11 +9,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from codesign.run import read_json, wrong_content
+from codesign.run import read_json
 from cost_models.intervals import campaign_weights, interval_width
 from cost_models.measurement import Measurement
 from cost_models.workload import Operation
 from hw_templates.atomic_file import write_text_atomically
+from hw_templates.errors import InvalidValueError
 
 LEFT_OUT = "left_out.json"
 
@@ -78,8 +78,34 @@ def run_kind(run: Measurement) -> str:
     return f"block {largest.kernel_height}x{largest.kernel_width}"
 
 
+@dataclass(frozen=True)
+class _LeftOutRecord:
+    """``left_out.json``: the columns of :class:`LeftOutRows`."""
+
+    labels: tuple[str, ...]
+    kinds: tuple[str, ...]
+    campaigns: tuple[str, ...]
+    measured_ms: tuple[float, ...]
+    predicted_ms: tuple[float, ...]
+    deviations: tuple[float, ...]
+    shares: dict[str, tuple[float, ...]]
+
+    def __post_init__(self) -> None:
+        columns = {name: column for name, column in vars(self).items() if name != "shares"} | self.shares
+        for name, column in columns.items():
+            if not column or len(column) != len(self.labels):
+                raise InvalidValueError(f"left_out.{name}", len(column), f"{max(1, len(self.labels))} rows")
+        for name in ("measured_ms", "predicted_ms", "deviations"):
+            if not all(0 < value < math.inf for value in columns[name]):
+                raise InvalidValueError(f"left_out.{name}", columns[name], "positive and finite")
+
+
 def write_left_out(folder: Path, rows: LeftOutRows) -> None:
-    """Write the rows into a calibration's folder."""
+    """Write the rows into a calibration's folder.
+
+    Raises:
+        StorageError: they cannot be written.
+    """
 
     def plain(value: Any) -> Any:
         return value.tolist() if isinstance(value, np.ndarray) else value
@@ -90,30 +116,18 @@ def write_left_out(folder: Path, rows: LeftOutRows) -> None:
 
 
 def read_left_out(folder: Path) -> LeftOutRows:
-    """The rows of a calibration's folder.
+    """Read the rows of a calibration's folder.
 
     Raises:
-        StorageError: they are not there or not as :func:`write_left_out` makes them.
+        StorageError: they are missing, or not as :func:`write_left_out` writes them.
     """
-    path = folder / LEFT_OUT
-    record = read_json(path)
-    with wrong_content(path):
-        rows = LeftOutRows(
-            labels=tuple(record["labels"]),
-            kinds=tuple(record["kinds"]),
-            campaigns=tuple(record["campaigns"]),
-            measured_ms=_column(record["measured_ms"]),
-            predicted_ms=_column(record["predicted_ms"]),
-            deviations=_column(record["deviations"]),
-            shares={str(kind): _column(share) for kind, share in record["shares"].items()},
-        )
-        columns: Sequence[Any] = (
-            rows.kinds, rows.campaigns, rows.measured_ms, rows.predicted_ms, rows.deviations, *rows.shares.values()
-        )  # fmt: skip
-        if not rows.labels or any(len(column) != len(rows.labels) for column in columns):
-            raise ValueError("columns must be equally long and not empty")
-        return rows
-
-
-def _column(values: Any) -> FloatArray:
-    return np.array(values, dtype=np.float64)
+    record = read_json(folder / LEFT_OUT, _LeftOutRecord)
+    return LeftOutRows(
+        labels=record.labels,
+        kinds=record.kinds,
+        campaigns=record.campaigns,
+        measured_ms=np.array(record.measured_ms),
+        predicted_ms=np.array(record.predicted_ms),
+        deviations=np.array(record.deviations),
+        shares={kind: np.array(share) for kind, share in record.shares.items()},
+    )

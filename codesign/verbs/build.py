@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from bitstreams.build import build_bitstream, bundle
-from bitstreams.project_record import RECORD
+from bitstreams.project_record import RECORD, ProjectRecord
 from bitstreams.results import import_results
 from codesign.choices import BuildTool
 from codesign.progress import Progress
@@ -40,7 +40,7 @@ def build(run: Run, tool: str, bundled: bool, cosim: bool, store: Path | None, p
 
 @claiming
 def _bundle(run: Run, progress: Progress) -> None:
-    read_json(run.project / RECORD)
+    read_json(run.project / RECORD, ProjectRecord)
     write_bytes_atomically(run.bundle, bundle(run.project))
     progress.say(f"build      {run.bundle}: unpack it where the tools are, run `sh build.sh` in its folder, and")
     progress.say("           `codesign import results.tar` puts what comes out into a store")
@@ -48,7 +48,7 @@ def _bundle(run: Run, progress: Progress) -> None:
 
 @claiming
 def _bitstream(run: Run, cosim: bool, store: Path | None, progress: Progress) -> None:
-    read_json(run.project / RECORD)
+    read_json(run.project / RECORD, ProjectRecord)
     with progress.stage("build") as update:
         update(0.0, "looking for the tools")
 

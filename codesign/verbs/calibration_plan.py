@@ -4,9 +4,10 @@ from pathlib import Path
 
 import numpy as np
 
+from bitstreams.project_record import RECORD, ProjectRecord
 from codesign.progress import Progress
 from codesign.report.left_out import run_label
-from codesign.run import read_json, wrong_content
+from codesign.run import read_json
 from codesign.verbs.plan_candidates import Layers, candidates
 from cost_models.calibration import Posterior
 from cost_models.calibration_record import load_calibration
@@ -73,10 +74,7 @@ def _posterior(known: str | None, accelerator: Accelerator) -> Posterior:
 
 
 def _of_project(project: Path) -> Accelerator:
-    path = project / "project.json"
-    record = read_json(path)
-    with wrong_content(path):
-        return Accelerator.from_dict(record["accelerator"])
+    return read_json(project / RECORD, ProjectRecord).accelerator
 
 
 def _largest(board: Board) -> Accelerator:

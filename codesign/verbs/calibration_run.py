@@ -11,18 +11,17 @@ import numpy as np
 
 from bitstreams.bench import Bench, Measured
 from bitstreams.driver import Engine, Hardware, UnfinishedRunError
-from bitstreams.project_record import RECORD
+from bitstreams.project_record import RECORD, ProjectRecord
 from bitstreams.session import ConnectionLostError
 from codesign.emit.random_program import RandomProgram, random_program
 from codesign.progress import Progress
 from codesign.report.left_out import run_label
-from codesign.run import read_json, wrong_content
+from codesign.run import read_json
 from codesign.verbs.campaign import Campaign, Failure, Layers, opened
 from codesign.verbs.reach import Reach, bitstream_for, claimed
 from cost_models.engines.conv_engine import STARTS_PER_IMAGE, stated_counters
 from cost_models.measurement import OWN_ENGINE, Measurement, Percentiles, new_run_id
 from cost_models.plan_file import RunPlan, read_plan
-from hw_templates.accelerator import Accelerator
 from hw_templates.board import load_board
 from hw_templates.errors import BoardError, InvalidValueError, VerificationError
 
@@ -84,19 +83,17 @@ def _hardware(request: CampaignRequest, plan: RunPlan) -> Hardware:
     if plan.board != board.name:
         raise InvalidValueError("plan.board", plan.board, f"{board.name}, the board to measure on; plan for that")
     path = request.project / RECORD
-    record = read_json(path)
-    with wrong_content(path):
-        accelerator = Accelerator.from_dict(record["accelerator"])
-        digest, made_for = str(record["hardware_sha256"]), str(record["board"])
-    if made_for != board.name:
-        raise InvalidValueError("project.board", made_for, f"{board.name}, the board to measure on")
+    project = read_json(path, ProjectRecord)
+    accelerator = project.accelerator
+    if project.board != board.name:
+        raise InvalidValueError("project.board", project.board, f"{board.name}, the board to measure on")
     if plan.accelerator != accelerator:
         mine, other = accelerator.as_dict(), plan.accelerator.as_dict()
         name = next(name for name in mine if mine[name] != other[name])
         raise InvalidValueError(
             f"plan.accelerator.{name}", other[name], f"{mine[name]}, as the project's; plan with --project"
         )
-    return Hardware(board, digest, accelerator)
+    return Hardware(board, project.hardware_sha256, accelerator)
 
 
 @dataclass

@@ -27,6 +27,7 @@ from cost_models.coefficients import load_coefficients
 from hw_templates.accelerator_space import AcceleratorSpace
 from hw_templates.board import Board, load_board
 from hw_templates.errors import InvalidValueError, StorageError, UnknownNameError
+from hw_templates.json_records import check_record
 
 FEW_SUBNETS = 600
 """Of so many subnets a search soon measures each; a predictor asks for the accuracies of half of them."""
@@ -104,7 +105,7 @@ def recorded_training(run: Run) -> TrainRequest:
     """
     settings = run.settings("train")
     with wrong_content(run.configuration):
-        return TrainRequest(**settings)
+        return check_record(settings, TrainRequest, "train")
 
 
 def load_trained(run: Run) -> Trained:
@@ -153,14 +154,7 @@ def recorded_request(run: Run) -> SearchRequest:
     """
     settings = run.settings("search")
     with wrong_content(run.configuration):
-        request = SearchRequest(**settings)
-        for name in ("pairs", "workers", "seed"):
-            if not isinstance(settings[name], int):
-                raise TypeError(f"search.{name} must be a whole number")
-        for name in ("storage", "space"):
-            if not (getattr(request, name) is None or isinstance(getattr(request, name), str)):
-                raise TypeError(f"search.{name} must be text")
-    return request
+        return check_record(settings, SearchRequest, "search")
 
 
 @dataclass(frozen=True)

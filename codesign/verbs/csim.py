@@ -1,12 +1,11 @@
 """``codesign csim``: the emitted engine, compiled, against the integer reference and the cost model."""
 
-from dataclasses import asdict
-
-from bitstreams.project_record import RECORD
+from bitstreams.project_record import RECORD, ProjectRecord
 from bitstreams.toolchain import run_csim
 from codesign.emit.project import check_program_files
 from codesign.progress import Progress
-from codesign.run import Run, claiming, read_json, write_json, wrong_content
+from codesign.run import Run, claiming, read_json, write_json
+from codesign.run_records import CsimRecord
 
 
 @claiming
@@ -18,23 +17,13 @@ def csim(run: Run, sanitize: bool, images: int | None, progress: Progress) -> No
         ToolError: make or g++ is missing, or the code does not compile.
         VerificationError: a logit or a trip count differs.
     """
-    project = read_json(run.project / RECORD)
-    with wrong_content(run.project / RECORD):
-        program = str(project["program_sha256"])
+    program = read_json(run.project / RECORD, ProjectRecord).program_sha256
     check_program_files(run.project, program)
     with progress.stage("csim") as update:
         update(0.0, "compiling and running")
         result = run_csim(run.project, sanitize, images)
     cycles = sum(layer.compute_trips for layer in result.layers)
-    write_json(
-        run.verification,
-        {
-            "program_sha256": program,
-            "sanitized": sanitize,
-            "images": result.images,
-            "layers": [asdict(layer) for layer in result.layers],
-        },
-    )
+    write_json(run.verification, CsimRecord(program, sanitize, result.images, result.layers))
     progress.say(
         f"csim       {result.images} test images: logits equal the integer reference bit for bit"
         + (", sanitizers silent" if sanitize else "")

@@ -12,6 +12,7 @@ from codesign.emit.integer_reference import run_integer
 from codesign.emit.quantise import quantise_image
 from codesign.progress import Progress
 from codesign.run import Run, claiming, read_json, write_json, wrong_content
+from codesign.run_records import DataflowAccuracy, DataflowFrontsRecord, DataflowPrediction, DataflowRecord, as_rows
 from codesign.search.dataflow_search import DataflowTask, dataflow_search
 from codesign.search.joint_space import DataflowJoint, DataflowPair, IntArray
 from codesign.search.pareto import FloatArray, PricedPairs
@@ -33,6 +34,7 @@ from cost_models.resources import RESOURCES
 from hw_templates.board import Board, load_board
 from hw_templates.dataflow import Dataflow, DataflowSpace
 from hw_templates.errors import StorageError
+from hw_templates.json_records import check_record
 
 SECTION = "dataflow"
 RECORD, VERIFICATION, FRONT = "project.json", "verification.json", "front.json"
@@ -79,16 +81,18 @@ def read_emitted(run: Run, space: Space) -> EmittedDataflow:
         StorageError: nothing was, or its record is damaged.
     """
     path = run.folder / SECTION / RECORD
-    record = read_json(path)
+    record = read_json(path, DataflowRecord)
     with wrong_content(path):
+        subnet = space.parse_subnet(record.subnet)
+        space.check(subnet)
         return EmittedDataflow(
-            pair=DataflowPair(space.parse_subnet(record["subnet"]), Dataflow.from_dict(record["accelerator"])),
-            board=load_board(record["board"]),
-            study=str(record["study"]),
-            rule=str(record["rule"]),
-            validation_accuracy=float(record["validation_accuracy"]),
-            test_float32=float(record["test_accuracy"]["float32"]),
-            test_fixed_point=float(record["test_accuracy"]["fixed_point"]),
+            pair=DataflowPair(subnet, record.accelerator),
+            board=load_board(record.board),
+            study=record.study,
+            rule=record.rule,
+            validation_accuracy=record.validation_accuracy,
+            test_float32=record.test_accuracy.float32,
+            test_fixed_point=record.test_accuracy.fixed_point,
         )
 
 
@@ -170,25 +174,24 @@ def emit_dataflow(
             (folder / stale).unlink(missing_ok=True)
         write_hls4ml_project(folder, fixed, pair.accelerator, task.joint.board)
     network = stages(workload, pair.accelerator.io_type)
-    record = {
-        "template": "hls4ml",
-        "board": task.joint.board.name,
-        "backend": backend_of(task.joint.board),
-        "study": task.location.name,
-        "rule": str(chosen_by),
-        "subnet": pair.subnet.as_dict(),
-        "accelerator": pair.accelerator.as_dict(),
-        "reuse_factors": dict(
-            zip((stage.name for stage in network), reuse_factors(network, pair.accelerator), strict=True)
-        ),
-        "validation_accuracy": validation,
-        "test_accuracy": {"float32": float32, "fixed_point": quantised},
-        "predicted": {"latency_ms": estimate.latency_ms, "energy_mj": estimate.energy_mj},
-        "resources": {name: getattr(estimate.resources, name) for name in RESOURCES},
-    }
+    factors = reuse_factors(network, pair.accelerator)
+    record = DataflowRecord(
+        template="hls4ml",
+        board=task.joint.board.name,
+        backend=backend_of(task.joint.board),
+        study=task.location.name,
+        rule=str(chosen_by),
+        subnet=pair.subnet.as_dict(),
+        accelerator=pair.accelerator,
+        reuse_factors=dict(zip((stage.name for stage in network), factors, strict=True)),
+        validation_accuracy=validation,
+        test_accuracy=DataflowAccuracy(float32, quantised),
+        predicted=DataflowPrediction(estimate.latency_ms, estimate.energy_mj),
+        resources={name: getattr(estimate.resources, name) for name in RESOURCES},
+    )
     front = fitting_front(task.joint, found)
-    fronts = {"predicted": front.values.tolist(), "measured": measured.values.tolist()}
-    write_json(folder / FRONT, {"study": task.location.name, **fronts})
+    fronts = DataflowFrontsRecord(task.location.name, as_rows(front.values), as_rows(measured.values))
+    write_json(folder / FRONT, fronts)
     write_json(folder / RECORD, record)
     a, used = pair.accelerator, estimate.resources
     for line in (
@@ -280,7 +283,8 @@ def _recorded(run: Run) -> tuple[DataflowRequest, dict[int, float]]:
         )
     settings: dict[str, Any] = run.settings(SECTION)
     with wrong_content(run.configuration):
-        request = DataflowRequest(**{n: v for n, v in settings.items() if n not in ("checkpoint", "losses")})
+        asked = {name: value for name, value in settings.items() if name not in ("checkpoint", "losses")}
+        request = check_record(asked, DataflowRequest, SECTION)
     return request, _recorded_losses(run)
 
 

@@ -8,7 +8,8 @@ from matplotlib.figure import Figure
 from codesign.emit.hls4ml_project import Agreement
 from codesign.report.figures import Point, front_figure, resources_figure, training_figure
 from codesign.report.page import Fact, Section, Table
-from codesign.run import Run, read_json, wrong_content
+from codesign.run import Run, read_json
+from codesign.run_records import DataflowFrontsRecord
 from codesign.search.breeding import draw_fitting
 from codesign.search.joint_space import JointSpace
 from codesign.search.pareto import front_array
@@ -54,10 +55,7 @@ def dataflow_page(run: Run) -> tuple[str, list[Fact], list[Section], dict[str, F
 
 
 def _read_agreement(run: Run) -> Agreement:
-    path = run.folder / SECTION / VERIFICATION
-    record = read_json(path)
-    with wrong_content(path):
-        return Agreement(**record)
+    return read_json(run.folder / SECTION / VERIFICATION, Agreement)
 
 
 def _fastest_engine(space: Space, subnet: Subnet, board: Board, coefficients: Coefficients) -> Accelerator:
@@ -70,10 +68,8 @@ def _fastest_engine(space: Space, subnet: Subnet, board: Board, coefficients: Co
 def _pictures(
     run: Run, emitted: EmittedDataflow, estimate: DataflowEstimate, checkpoint: Checkpoint
 ) -> dict[str, Figure]:
-    path = run.folder / SECTION / FRONT
-    record = read_json(path)
-    with wrong_content(path):
-        predicted, measured = front_array(record["predicted"]), front_array(record["measured"])
+    fronts = read_json(run.folder / SECTION / FRONT, DataflowFrontsRecord)
+    predicted, measured = front_array(fronts.predicted), front_array(fronts.measured)
     board, phases = emitted.board, checkpoint.schedule.phases
     starts = accumulate((int(phase.length) for phase in phases[:-1]), initial=1)
     return {

@@ -18,19 +18,18 @@ from bitstreams.descriptors import descriptor_layer, descriptor_placements
 from bitstreams.driver import REPEATS, Engine, Hardware, Timing
 from bitstreams.power import INTERVAL_S, Energy, PowerLog, energy_of, hwmon_reader, read_meter
 from bitstreams.program_check import check_program
-from bitstreams.project_record import RECORD
+from bitstreams.project_record import RECORD, ProjectRecord
 from bitstreams.runner_session import RunnerSession
 from bitstreams.session import Session
 from codesign.emit.project import check_program_files
 from codesign.progress import Progress
-from codesign.run import Run, claiming, read_json, write_json, wrong_content
+from codesign.run import Run, claiming, read_json, write_json
 from codesign.supernet.data import Split
 from codesign.verbs.context import recorded_training
 from codesign.verbs.reach import Reach, bitstream_for, claimed
 from cost_models.engines.conv_engine import STARTS_PER_IMAGE
 from cost_models.measurement import OWN_ENGINE, MeasuredLayer, Measurement, Percentiles, append_measurements, new_run_id
 from hw_templates import isa
-from hw_templates.accelerator import Accelerator
 from hw_templates.errors import BoardError, CodesignError, InvalidValueError, StorageError, VerificationError
 from hw_templates.json_records import reading
 from hw_templates.program import Program, read_program
@@ -66,9 +65,8 @@ class DeployRequest:
 class _Emitted:
     """What is deployed."""
 
-    record: dict[str, Any]
+    record: ProjectRecord
     program: Program
-    accelerator: Accelerator
     images: list[bytes]
     golden: npt.NDArray[np.int8]
     trips: npt.NDArray[np.void]
@@ -90,10 +88,10 @@ def deploy(run: Run, request: DeployRequest, store: Path | None, progress: Progr
     reach = Reach.of(request.board, request.via, request.insecure_remote)
     _check_power(request.power, request.via)
     emitted, board = _emitted(run), reach.target.board
-    if board.name != emitted.record["board"]:
-        raise InvalidValueError("board", board.name, f"{emitted.record['board']}, which the project is for")
-    digest = emitted.record["hardware_sha256"]
-    hardware = Hardware(board, digest, emitted.accelerator)
+    if board.name != emitted.record.board:
+        raise InvalidValueError("board", board.name, f"{emitted.record.board}, which the project is for")
+    digest = emitted.record.hardware_sha256
+    hardware = Hardware(board, digest, emitted.record.accelerator)
     with (
         claimed(reach, run.project, progress) as place,
         closing(place.open()) as session,
@@ -128,29 +126,23 @@ def deploy(run: Run, request: DeployRequest, store: Path | None, progress: Progr
 
 
 def _emitted(run: Run) -> _Emitted:
-    record = read_json(run.project / RECORD)
-    with wrong_content(run.project / RECORD):
-        accelerator = Accelerator.from_dict(record["accelerator"])
-        count, board, digest = int(record["images"]), str(record["board"]), str(record["hardware_sha256"])
-        program_digest = str(record["program_sha256"])
-        predicted = {name: float(record["predicted"][name]) for name in ("latency_ms", "start_ms", "energy_mj")}
-    check_program_files(run.project, program_digest)
+    record = read_json(run.project / RECORD, ProjectRecord)
+    check_program_files(run.project, record.program_sha256)
     program = read_program(run.project)
     with reading(run.project / "weights/arena.bin", "emit it again"):
-        check_program(program, accelerator)
+        check_program(program, record.accelerator)
     labels = recorded_training(run).load_data().labels[Split.TEST].numpy()
     try:
         content = (run.project / "weights/images.bin").read_bytes()
-        golden = np.frombuffer((run.project / "weights/golden.bin").read_bytes(), np.int8).reshape(count, -1)
+        golden = np.frombuffer((run.project / "weights/golden.bin").read_bytes(), np.int8).reshape(record.images, -1)
         trips = np.frombuffer((run.project / "weights/trips.bin").read_bytes(), isa.TRIPS)
     except (OSError, ValueError) as error:
         raise StorageError(f"{run.project}: is no whole project ({error}); emit it again") from error
     size = program.image_words * program.axi_bytes
-    if len(content) != count * size or len(labels) < count or len(trips) != program.layer_count:
+    if len(content) != record.images * size or len(labels) < record.images or len(trips) != program.layer_count:
         raise StorageError(f"{run.project}: files do not belong together; emit it again")
-    kept = {"board": board, "hardware_sha256": digest, "program_sha256": program_digest, "predicted": predicted}
     images = [content[start : start + size] for start in range(0, len(content), size)]
-    return _Emitted(kept, program, accelerator, images, golden, trips, labels[:count])
+    return _Emitted(record, program, images, golden, trips, labels[: record.images])
 
 
 @contextmanager
@@ -277,9 +269,9 @@ def _record(
         {
             "complete": True,
             "source": _source(engine),
-            "board": emitted.record["board"],
+            "board": emitted.record.board,
             "bitstream": bitstream,
-            "hardware_sha256": emitted.record["hardware_sha256"],
+            "hardware_sha256": emitted.record.hardware_sha256,
             "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
             "clock_mhz": timing.clock_mhz,
             "images": len(emitted.images),
@@ -290,7 +282,7 @@ def _record(
             "cycles": timing.engine.cycles,
             "cycle_shares": shares,
             "energy": None if energy is None else asdict(energy),
-            "predicted": emitted.record["predicted"],
+            "predicted": asdict(emitted.record.predicted),
         },
     )
 
@@ -312,18 +304,18 @@ def _measurement(
     layers = zip(map(descriptor_layer, descriptors), descriptor_placements(descriptors), strict=True)
     return Measurement(
         engine=OWN_ENGINE,
-        board=str(emitted.record["board"]),
+        board=emitted.record.board,
         campaign=f"{source} {bitstream[:12]} {timing.clock_mhz:.4g} MHz",
         source=source,
-        clock_mhz=min(timing.clock_mhz, float(emitted.accelerator.clock_mhz)),
+        clock_mhz=min(timing.clock_mhz, float(emitted.record.accelerator.clock_mhz)),
         latency_ms=_percentiles(timing.engine.ms),
         date=datetime.now(UTC).date().isoformat(),
         bitstream=bitstream,
         layers=tuple(
             MeasuredLayer(layer, mapping=mapping, placement=placement) for (layer, mapping), placement in layers
         ),
-        network=f"program {emitted.record['program_sha256'][:12]}",
-        accelerator=emitted.accelerator,
+        network=f"program {emitted.record.program_sha256[:12]}",
+        accelerator=emitted.record.accelerator,
         repetitions=repetitions,
         settings={STARTS_PER_IMAGE: timing.engine.starts},
         power_w=None if energy is None else energy.busy_w,
@@ -338,9 +330,9 @@ def _descriptors(program: Program) -> npt.NDArray[np.void]:
 def _lines(
     engine: Engine, emitted: _Emitted, timing: Timing, shares: dict[str, float], energy: Energy | None
 ) -> Iterator[str]:
-    predicted = emitted.record["predicted"]
-    latency, missing_ms = _percentiles(timing.engine.ms), (1 - timing.engine.starts) * predicted["start_ms"]
-    comparable_ms = predicted["latency_ms"] - missing_ms
+    predicted = emitted.record.predicted
+    latency, missing_ms = _percentiles(timing.engine.ms), (1 - timing.engine.starts) * predicted.start_ms
+    comparable_ms = predicted.latency_ms - missing_ms
     deviation = latency.p50 / comparable_ms - 1
     how = "simulated by the twin" if engine.twin else f"5 to 95 %: {latency.p05:.4g} to {latency.p95:.4g} ms"
     yield (
@@ -358,10 +350,10 @@ def _lines(
         whole = _percentiles(timing.inference_ms)
         yield f"           host: {whole.p50 - latency.p50:.4g} ms more an image, 95 % below {whole.p95:.4g} ms in all"
     if energy is None:
-        yield f"           energy: not measured; predicted {predicted['energy_mj']:.4g} mJ an image"
+        yield f"           energy: not measured; predicted {predicted.energy_mj:.4g} mJ an image"
     else:
         yield (
             f"           energy: {energy.total_mj:.4g} mJ an image, {energy.above_idle_mj:.4g} of it above idle "
             f"({energy.source}: {energy.busy_w:.3g} W busy, {energy.idle_w:.3g} W idle); "
-            f"predicted {predicted['energy_mj']:.4g} mJ"
+            f"predicted {predicted.energy_mj:.4g} mJ"
         )

@@ -1,16 +1,15 @@
 """``codesign emit``: from the front to a winning pair, int8, and an HLS project."""
 
-from dataclasses import dataclass
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
+from bitstreams.project_record import Origin, TestAccuracy
 from codesign.emit.integer_reference import run_integer
 from codesign.emit.project import Design, project_files, write_project
 from codesign.emit.quantise import quantise, quantise_image
 from codesign.progress import Progress
 from codesign.run import Run, claiming, write_json
+from codesign.run_records import ComparedRecord, as_rows
 from codesign.search.winner import Winner, rule_of
 from codesign.supernet.accuracy import CALIBRATION_IMAGES, MeasuredAccuracy
 from codesign.supernet.data import Split
@@ -22,14 +21,6 @@ from codesign.verbs.context import Searched, Trained, load_searched, load_weight
 from codesign.verbs.winner import pair_lines, rule_line
 from cost_models.estimate import price
 from cost_models.resources import check_fits
-
-
-@dataclass(frozen=True)
-class TestAccuracy:
-    """Of the winner on the test images, which nothing before has seen."""
-
-    float32: float
-    int8: float
 
 
 @claiming
@@ -53,21 +44,21 @@ def emit(
     searched = load_searched(run)
     trained = load_weights(run, searched)
     winner, compared = choose(run, searched, trained, chosen_by, True, progress)
-    front = {"study": searched.task.location.name, "front": compared.front.values.tolist()}
+    front = ComparedRecord(searched.task.location.name, as_rows(compared.front.values))
     write_json(run.measured_front, front)
     with progress.stage("emit") as update:
         update(0.1, "quantising")
         design, images, accuracy = quantised_design(trained, searched, winner)
         update(0.7, "writing the project")
-        origin: dict[str, Any] = {
-            "study": searched.task.location.name,
-            "space": trained.space.name,
-            "checkpoint": trained.checkpoint.digest,
-            "subnet": winner.pair.subnet.as_dict(),
-            "rule": winner.rule,
-            "validation_accuracy": winner.accuracy,
-            "test_accuracy": {"float32": accuracy.float32, "int8": accuracy.int8},
-        }
+        origin = Origin(
+            study=searched.task.location.name,
+            space=trained.space.name,
+            checkpoint=trained.checkpoint.digest,
+            subnet=winner.pair.subnet.as_dict(),
+            rule=winner.rule,
+            validation_accuracy=winner.accuracy,
+            test_accuracy=accuracy,
+        )
         write_project(run.project, project_files(design, images, origin))
     options = {"max_latency_ms": max_latency_ms, "min_accuracy": min_accuracy, "within": within, "rule": rule}
     run.configure("emit", options, replace=True)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from codesign.progress import Progress
 from codesign.run import Run, read_json, wrong_content
@@ -103,7 +104,7 @@ def _winner_file(run: Run) -> Path:
 def _searched_space(run: Run) -> Space:
     """The space of a run without a supernet, which was searched with published accuracies."""
     path = _winner_file(run)
-    record = read_json(path)
+    record = read_json(path, dict[str, Any])
     with wrong_content(path):
         return load_space(str(record["space"]))
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from codesign.progress import Progress
 from codesign.run import Run, claiming, write_json
+from codesign.run_records import LeftOutAccuracies, PredictorRecord
 from codesign.supernet.accuracy import MeasuredAccuracy
 from codesign.supernet.predictor import fit_predictor, judge_predictor, measure_sample, write_predictor
 from codesign.verbs.context import load_trained
@@ -39,9 +40,9 @@ def fit(run: Run, samples: int, seed: int, progress: Progress) -> None:
         used = round((1 - LEFT_OUT) * samples)
         partial = fit_predictor(space, digest, genes[:used], accuracy[:used])
         write_predictor(run.predictor, fit_predictor(space, digest, genes, accuracy))
-    left_out = {"measured": accuracy[used:].tolist(), "predicted": partial.accuracy(genes[used:]).tolist()}
+    left_out = LeftOutAccuracies(tuple(accuracy[used:].tolist()), tuple(partial.accuracy(genes[used:]).tolist()))
     run.configure("predictor", {"samples": samples, "seed": seed}, replace=True)
-    write_json(run.predictor_quality, {"samples": samples, **asdict(quality), "left_out": left_out})
+    write_json(run.predictor_quality, PredictorRecord(samples, **asdict(quality), left_out=left_out))
     progress.say(f"predictor  {samples} subnets measured: {accuracy.min():.1%} to {accuracy.max():.1%}")
     progress.say(f"           left-out subnets, mean (95 % interval) of {len(quality.kendall_tau)} splits:")
     progress.say(

@@ -7,7 +7,7 @@ from itertools import accumulate
 import numpy as np
 from matplotlib.figure import Figure
 
-from bitstreams.project_record import RECORD
+from bitstreams.project_record import RECORD, ProjectRecord
 from codesign.progress import Progress
 from codesign.report.figures import (
     Point,
@@ -19,6 +19,7 @@ from codesign.report.figures import (
 )
 from codesign.report.page import Fact, Section, Table, render_page
 from codesign.run import Run, claiming, read_json, wrong_content
+from codesign.run_records import ComparedRecord, CsimRecord, FrontsRecord, PredictorRecord
 from codesign.search.pareto import FloatArray, front_array
 from codesign.supernet.lowering import lower
 from codesign.supernet.space import Space, Subnet
@@ -120,22 +121,17 @@ def _read(run: Run) -> Results:
     trained = load_weights(run, searched)
     study = searched.task.location.name
     winner = _read_winner(run, searched, trained.space, study)
-    fronts, measured = read_json(run.fronts), read_json(run.measured_front)
-    for path, record, verb in ((run.fronts, fronts, "search"), (run.measured_front, measured, "emit")):
-        if record.get("study") != study:
+    fronts, compared = read_json(run.fronts, FrontsRecord), read_json(run.measured_front, ComparedRecord)
+    for path, found, verb in ((run.fronts, fronts.study, "search"), (run.measured_front, compared.study, "emit")):
+        if found != study:
             raise StorageError(f"{path}: of another search than {study}; run `codesign {verb} {run.folder}` first")
-    with wrong_content(run.fronts):
-        methods = {str(name): front_array(rows) for name, rows in fronts["fronts"].items()}
-        volumes = {name: float(fronts["hypervolumes"][name]) for name in methods}
-    with wrong_content(run.measured_front):
-        measured_front = front_array(measured["front"])
     workload = lower(trained.space, winner.subnet)
     return Results(
         searched=searched,
         trained=trained,
-        fronts=methods,
-        hypervolumes=volumes,
-        measured_front=measured_front,
+        fronts={name: front_array(rows) for name, rows in fronts.fronts.items()},
+        hypervolumes=fronts.hypervolumes,
+        measured_front=front_array(compared.front),
         quality=_read_quality(run) if searched.accuracies.source == "predictor" else None,
         winner=winner,
         workload=workload,
@@ -145,36 +141,30 @@ def _read(run: Run) -> Results:
 
 def _read_winner(run: Run, searched: Searched, space: Space, study: str) -> Verified:
     path = run.project / RECORD
-    project, verification = read_json(path), read_json(run.verification)
+    project, verification = read_json(path, ProjectRecord), read_json(run.verification, CsimRecord)
+    origin = project.origin
+    if origin is None or (project.board, origin.study) != (searched.board.name, study):
+        raise StorageError(f"{path}: of another search than {study}; run `codesign emit {run.folder}` first")
+    if verification.program_sha256 != project.program_sha256:
+        raise StorageError(f"{run.verification}: of an earlier project; run `codesign csim {run.folder}` first")
     with wrong_content(path):
-        origin, program = project["origin"], project["program_sha256"]
-        if (project["board"], origin["study"]) != (searched.board.name, study):
-            raise StorageError(f"{path}: of another search than {study}; run `codesign emit {run.folder}` first")
-        if verification.get("program_sha256") != program:
-            raise StorageError(f"{run.verification}: of an earlier project; run `codesign csim {run.folder}` first")
-        with wrong_content(run.verification):
-            images = int(verification["images"])
-        return Verified(
-            rule=str(origin["rule"]),
-            subnet=space.parse_subnet(origin["subnet"]),
-            accelerator=Accelerator.from_dict(project["accelerator"]),
-            validation_accuracy=float(origin["validation_accuracy"]),
-            test_float32=float(origin["test_accuracy"]["float32"]),
-            test_int8=float(origin["test_accuracy"]["int8"]),
-            images=images,
-        )
+        subnet = space.parse_subnet(origin.subnet)
+        space.check(subnet)
+    return Verified(
+        rule=origin.rule,
+        subnet=subnet,
+        accelerator=project.accelerator,
+        validation_accuracy=origin.validation_accuracy,
+        test_float32=origin.test_accuracy.float32,
+        test_int8=origin.test_accuracy.int8,
+        images=verification.images,
+    )
 
 
 def _read_quality(run: Run) -> Quality:
-    record = read_json(run.predictor_quality)
-    with wrong_content(run.predictor_quality):
-        measured, predicted = (
-            np.array(record["left_out"][name], dtype=np.float64) for name in ("measured", "predicted")
-        )
-        if measured.ndim != 1 or measured.shape != predicted.shape or not len(measured):
-            raise ValueError("left_out must hold as many measured as predicted accuracies")
-        tau = float(np.mean(np.array(record["kendall_tau"], dtype=np.float64)))
-        return Quality(int(record["samples"]), tau, measured, predicted)
+    record = read_json(run.predictor_quality, PredictorRecord)
+    measured, predicted = np.array(record.left_out.measured), np.array(record.left_out.predicted)
+    return Quality(record.samples, float(np.mean(record.kendall_tau)), measured, predicted)
 
 
 def _pictures(results: Results) -> dict[str, Figure]:

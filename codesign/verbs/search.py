@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import asdict
-from typing import Any
 
 import numpy as np
 
 from codesign.progress import Progress
-from codesign.run import Run, read_json, write_json, wrong_content
+from codesign.run import Run, read_json, write_json
+from codesign.run_records import BaselineRecord, FrontsRecord, as_rows
 from codesign.search.baselines import random_front, sequential_front
 from codesign.search.joint_search import joint_search
 from codesign.search.pareto import FloatArray, PricedPairs, ReferencePoint, front_array
@@ -61,16 +61,14 @@ def _baseline_fronts(run: Run, searched: Searched, pairs: int, progress: Progres
     found = {}
     for name, baseline in _BASELINES.items():
         path = run.folder / "baselines" / f"{name}.json"
-        key = {"study": task.location.name, "pairs": pairs}
-        record: dict[str, Any] = read_json(path) if path.exists() else {}
-        if record.get("key") != key:
+        record = read_json(path, BaselineRecord) if path.exists() else None
+        if record is None or (record.study, record.pairs) != (task.location.name, pairs):
             with progress.stage(f"{name} search") as update:
                 update(0.0, f"{pairs:,} pairs")
                 front = baseline(PairPricer(searched.joint, task.coefficients), task.oracle, pairs, task.settings.seed)
-            record = {"key": key, "front": front.values.tolist()}
+            record = BaselineRecord(task.location.name, pairs, as_rows(front.values))
             write_json(path, record)
-        with wrong_content(path):
-            found[name] = front_array(record["front"])
+        found[name] = front_array(record.front)
     return found
 
 
@@ -83,13 +81,6 @@ def _write_fronts(run: Run, searched: Searched, fronts: dict[str, FloatArray], p
     accuracy, latency_ms, energy_mj = float(union[:, 0].min()), float(union[:, 1].max()), float(union[:, 2].max())
     reference = ReferencePoint(accuracy if union[:, 0].max() > accuracy else 0.0, latency_ms, energy_mj)
     volumes = {name: reference.hypervolume(values) for name, values in fronts.items()}
-    write_json(
-        run.fronts,
-        {
-            "study": searched.task.location.name,
-            "reference": asdict(reference),
-            "hypervolumes": volumes,
-            "fronts": {name: values.tolist() for name, values in fronts.items()},
-        },
-    )
+    rows = {name: as_rows(values) for name, values in fronts.items()}
+    write_json(run.fronts, FrontsRecord(searched.task.location.name, reference, volumes, rows))
     progress.say("           hypervolume: " + ", ".join(f"{name} {volume:.4f}" for name, volume in volumes.items()))

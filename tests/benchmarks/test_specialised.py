@@ -129,7 +129,7 @@ def test_the_stopwatch_goes_on_after_a_stop(specialised, tmp_path: Path, monkeyp
         clock.tick()
         now["monotonic"] += 1.0
         clock.tick()
-    assert specialised.read_json(path) == {"cpu_s": 14.0, "wall_s": 40.0}
+    assert specialised.read_json(path, dict) == {"cpu_s": 14.0, "wall_s": 40.0}
 
 
 def test_the_page_shows_every_cell_and_its_picture(specialised, front, tmp_path: Path) -> None:

@@ -8,13 +8,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from json_file import read_json
 from ssh_server import ssh_server
 from tiny_run import TINY
 from twins import served
 from typer.testing import CliRunner
 
 from codesign.cli import app
-from codesign.run import Run, read_json
+from codesign.run import Run
 from codesign.verbs import demo
 
 pytest.importorskip("pynq", reason="pynq is not installed: pip install --editable '.[board]'")

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import optuna
 import pytest
+from json_file import read_json
 from typer.testing import CliRunner, Result
 
 from codesign.cli import app
-from codesign.run import Run, read_json
+from codesign.run import Run
 from codesign.supernet.checkpoint import read_checkpoint
 from codesign.supernet.spaces import load_space
 from codesign.verbs.context import load_searched

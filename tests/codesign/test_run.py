@@ -2,6 +2,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -99,9 +100,9 @@ def test_a_corrupt_or_foreign_configuration_is_named(tmp_path: Path, content: st
 
 def test_json_round_trips_and_a_missing_file_says_what_to_do(tmp_path: Path) -> None:
     write_json(tmp_path / "x.json", {"a": [1, 2]})
-    assert read_json(tmp_path / "x.json") == {"a": [1, 2]}
+    assert read_json(tmp_path / "x.json", dict[str, Any]) == {"a": [1, 2]}
     with pytest.raises(StorageError, match=r"y\.json: is missing$"):
-        read_json(tmp_path / "y.json")
+        read_json(tmp_path / "y.json", dict[str, Any])
 
 
 @pytest.mark.parametrize(
@@ -122,5 +123,5 @@ def test_a_missing_file_names_the_command_that_makes_it(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(StorageError) as error:
-        read_json(Path("runs/x") / file)
+        read_json(Path("runs/x") / file, dict[str, Any])
     assert str(error.value) == f"runs/x/{file}: is missing; run `codesign {command}` first"

@@ -61,4 +61,4 @@ def _write(
     board = load_board(board_name)
     estimate = price_mappings(network.workload, mappings, accelerator, board, load_coefficients(), placements)
     design = Design(network, accelerator, board, estimate)
-    write_project(folder, project_files(design, pixels.astype(np.int8), {}))
+    write_project(folder, project_files(design, pixels.astype(np.int8)))

@@ -102,7 +102,7 @@ def test_a_subnet_of_every_published_family_runs_bit_exactly(tmp_path: Path) -> 
         assert np.sum(error**2) < 0.25 * np.sum(exact**2)
         for runner in (accelerator, replace(accelerator, map_kib=16)):
             design = Design(network, runner, board, price(workload, runner, board, load_coefficients()))
-            write_project(tmp_path, project_files(design, pixels[:2], {}))
+            write_project(tmp_path, project_files(design, pixels[:2]))
             assert run_csim(tmp_path).images == 2
         kept = [placement for placement in design.placements if placement.ofmap_ring]
         assert bool(kept) == any(layer.operation == Operation.DEPTHWISE for layer in workload.layers)
@@ -120,8 +120,8 @@ def design(seed: int) -> tuple[Design, np.ndarray]:
 
 
 def test_files_are_deterministic_and_name_no_place_or_time() -> None:
-    files = project_files(*design(1), {})
-    assert files == project_files(*design(1), {})
+    files = project_files(*design(1))
+    assert files == project_files(*design(1))
     for path, content in files.items():
         if not path.startswith("weights/"):
             assert not re.search(rb"/(home|root|tmp|work|usr)/|20\d\d-\d\d-\d\d", content), path
@@ -129,7 +129,7 @@ def test_files_are_deterministic_and_name_no_place_or_time() -> None:
 
 def test_a_project_builds_and_runs_without_this_package(tmp_path: Path) -> None:
     made, images = design(2)
-    write_project(tmp_path / "here", project_files(made, images, {}))
+    write_project(tmp_path / "here", project_files(made, images))
     moved = tmp_path / "elsewhere"
     shutil.move(tmp_path / "here", moved)
     done = subprocess.run(["make", "csim"], cwd=moved, capture_output=True, text=True, check=False)
@@ -154,8 +154,8 @@ def test_the_record_says_what_was_emitted(tmp_path: Path) -> None:
 
 
 def test_a_project_that_was_cut_off_has_no_record(tmp_path: Path, monkeypatch) -> None:
-    write_project(tmp_path, project_files(*design(3), {}))
-    files = project_files(*design(4), {})
+    write_project(tmp_path, project_files(*design(3)))
+    files = project_files(*design(4))
 
     def refuse(path: Path, content: bytes) -> None:
         raise StorageError(f"{path}: disk full")
@@ -170,7 +170,7 @@ def test_a_project_that_was_cut_off_has_no_record(tmp_path: Path, monkeypatch) -
 
 
 def test_the_hardware_digest_ignores_the_network() -> None:
-    records = [json.loads(project_files(*design(seed), {})["project.json"]) for seed in (4, 5)]
+    records = [json.loads(project_files(*design(seed))["project.json"]) for seed in (4, 5)]
     assert records[0]["hardware_sha256"] == records[1]["hardware_sha256"]
     assert records[0]["program_sha256"] != records[1]["program_sha256"]
 
@@ -178,7 +178,7 @@ def test_the_hardware_digest_ignores_the_network() -> None:
 def test_a_project_needs_test_images() -> None:
     made, images = design(6)
     with pytest.raises(InvalidValueError, match="images: must be at least one test image, got 0"):
-        project_files(made, images[:0], {})
+        project_files(made, images[:0])
 
 
 def test_subnets_follow_each_other_on_one_loaded_bitstream(tmp_path: Path) -> None:
@@ -192,7 +192,7 @@ def test_subnets_follow_each_other_on_one_loaded_bitstream(tmp_path: Path) -> No
         designs.append((Design(network, accelerator, board, estimate), quantise_image(network, images.numpy())))
     folders = [tmp_path / str(index) for index in range(len(designs))]
     for folder, (design, pixels) in zip(folders, designs, strict=True):
-        write_project(folder, project_files(design, pixels, {}))
+        write_project(folder, project_files(design, pixels))
     with served(folders[0]) as server, running(server, tmp_path) as engine:
         for folder, (design, pixels) in zip(folders, designs, strict=True):
             engine.load_program(read_program(folder))

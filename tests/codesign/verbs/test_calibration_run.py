@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from cutting_proxy import CuttingProxy
+from json_file import read_json
 from recorded_progress import RecordedProgress
 from ssh_server import SshServer, ssh_server
 from twins import ACCELERATOR, twin_process, zynq_project
@@ -26,7 +27,7 @@ from bitstreams.remote_session import RemoteBuffer, RemoteSession
 from bitstreams.session import ConnectionLostError
 from bitstreams.ssh_session import ssh_session
 from codesign.cli import app
-from codesign.run import read_json, write_json
+from codesign.run import write_json
 from codesign.verbs.calibration_run import CampaignRequest, measure_plan
 from codesign.verbs.campaign import Campaign
 from codesign.verbs.reach import Reach

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from json_file import read_json
 from shared_data import shared_data
 
-from codesign.run import Run, read_json
+from codesign.run import Run
 from codesign.supernet.checkpoint import read_checkpoint, write_checkpoint
 from codesign.supernet.official_predictor import known_space, load_official_predictor
 from codesign.supernet.spaces import DIGITS, OFA_MBV3_W12, load_space

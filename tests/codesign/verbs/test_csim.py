@@ -2,9 +2,10 @@ import shutil
 from pathlib import Path
 
 import pytest
+from json_file import read_json
 
 from codesign.progress import Silent
-from codesign.run import Run, read_json
+from codesign.run import Run
 from codesign.verbs.csim import csim
 from hw_templates.errors import StorageError
 

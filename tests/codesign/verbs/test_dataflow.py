@@ -6,10 +6,11 @@ from dataclasses import asdict
 from importlib.util import find_spec
 
 import pytest
+from json_file import read_json
 
 from codesign.emit.hls4ml_project import Agreement
 from codesign.progress import Silent
-from codesign.run import Run, read_json, write_json
+from codesign.run import Run, write_json
 from codesign.supernet.lowering import lower
 from codesign.supernet.spaces import DIGITS_STREAM
 from codesign.verbs import dataflow

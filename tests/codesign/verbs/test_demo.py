@@ -2,10 +2,11 @@ import shutil
 from pathlib import Path
 
 import pytest
+from json_file import read_json
 from tiny_run import TINY
 
 from codesign.progress import Silent
-from codesign.run import Run, read_json
+from codesign.run import Run
 from codesign.supernet.predictor import read_predictor
 from codesign.supernet.schedules import load_schedule
 from codesign.verbs.context import load_searched, load_trained

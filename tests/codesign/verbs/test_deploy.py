@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from json_file import read_json
 from recorded_progress import RecordedProgress
 from ssh_server import ssh_server
 from twins import spoil_loaded, twin_process
@@ -26,7 +27,7 @@ from bitstreams.twin_bitstream import write_twin_bitstream
 from bitstreams.twin_board import FPGA_MANAGER, TwinBoard
 from codesign.emit.project import PROGRAM_FILES, program_digest
 from codesign.progress import Silent
-from codesign.run import Run, read_json, write_json
+from codesign.run import Run, write_json
 from codesign.verbs import deploy as deploy_module
 from codesign.verbs.deploy import DeployRequest, deploy
 from codesign.verbs.reach import Reach

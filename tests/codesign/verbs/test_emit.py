@@ -4,10 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from json_file import read_json
 
 from bitstreams.toolchain import run_csim
 from codesign.emit.project import project_files, write_project
-from codesign.run import Run, read_json
+from codesign.run import Run
 from codesign.search.breeding import draw_fitting
 from codesign.search.evolution import price_pairs
 from codesign.search.joint_space import Pair
@@ -47,7 +48,7 @@ def test_three_pairs_of_different_shape_are_bit_exact_and_priced_exactly(finishe
     for index, winner in enumerate(different_pairs(searched, 3)):
         design, images, _ = quantised_design(searched.accuracies.trained, searched, winner)
         folder = tmp_path / str(index)
-        write_project(folder, project_files(design, images, {}))
+        write_project(folder, project_files(design, images))
         result = run_csim(folder)
         assert result.images == test_images
         stated = [layer.compute_cycles for layer in design.estimate.layers]

@@ -5,11 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from json_file import read_json
 from reference_ofa import reference_supernet
 from typer.testing import CliRunner
 
 from codesign.cli import app
-from codesign.run import Run, read_json, write_json
+from codesign.run import Run, write_json
 from codesign.supernet.accuracy import CALIBRATION_IMAGES
 from codesign.supernet.data import Split
 from codesign.supernet.net_config import net_config

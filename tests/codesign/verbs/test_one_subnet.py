@@ -1,9 +1,10 @@
 """A subnet that was trained on alone, which makes a space without genes."""
 
 import pytest
+from json_file import read_json
 
 from codesign.progress import Silent
-from codesign.run import Run, read_json
+from codesign.run import Run
 from codesign.supernet.lowering import lower
 from codesign.verbs.context import SearchRequest, load_trained
 from codesign.verbs.csim import csim

@@ -4,10 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from json_file import read_json
 from recorded_progress import RecordedProgress
 from tiny_run import TINY
 
-from codesign.run import Run, read_json
+from codesign.run import Run
 from codesign.verbs.predictor import SPLITS, fit
 
 

@@ -3,7 +3,9 @@ import struct
 from dataclasses import replace
 from types import SimpleNamespace
 
-from codesign.run import Run, read_json
+from json_file import read_json
+
+from codesign.run import Run
 from codesign.supernet.lowering import lower
 from codesign.supernet.spaces import DIGITS
 from codesign.verbs.report import _kept_maps

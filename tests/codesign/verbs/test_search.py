@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import optuna
 import pytest
+from json_file import read_json
 
 from codesign.progress import Silent
-from codesign.run import Run, read_json
+from codesign.run import Run
 from codesign.search.joint_search import SearchTask
 from codesign.search.journal import open_journal
 from codesign.search.pareto import ReferencePoint, nondominated

@@ -5,12 +5,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from json_file import read_json
 from optuna.distributions import CategoricalDistribution
 from optuna.trial import FrozenTrial, create_trial
 from recorded_progress import RecordedProgress
 
 from codesign.progress import Silent
-from codesign.run import Run, read_json
+from codesign.run import Run
 from codesign.search.study import is_feasible, read_pairs
 from codesign.search.winner import choose_winner, rule_of
 from codesign.search.worker import read_front

@@ -1,0 +1,9 @@
+"""JSON files as plain values, for tests that look at what was written."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+
+def read_json(path: Path) -> Any:
+    return json.loads(path.read_text())
