@@ -14,10 +14,12 @@ from bitstreams.lock import open_lock
 from hw_templates import json_records
 from hw_templates.atomic_file import write_text_atomically
 from hw_templates.errors import InvalidValueError, StorageError
-from hw_templates.json_records import reading
 
 RUN_FORMAT = 1
-_REMAKE = "delete it and run the command that makes it again"
+REMAKE = "delete it and run the command that makes it again"
+"""Advice for a damaged file that a command makes from others."""
+ANOTHER_RUN = "restore it from a copy, or name another run folder"
+"""Advice for a damaged file that nothing makes again."""
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -155,7 +157,7 @@ class Run:
         """
         if not self.configuration.exists():
             return {}
-        record = read_json(self.configuration, dict[str, Any])
+        record = json_records.read_json(self.configuration, dict[str, Any], ANOTHER_RUN)
         if record.get("format") != RUN_FORMAT:
             raise StorageError(
                 f"{self.configuration}: format {record.get('format')!r}, this version reads {RUN_FORMAT}"
@@ -163,7 +165,7 @@ class Run:
         sections = {name: section for name, section in record.items() if name != "format"}
         for name, section in sections.items():
             if not isinstance(section, dict):
-                raise StorageError(f"{self.configuration}: is corrupt ({name[:40]!r} is no section); name another run folder")
+                raise StorageError(f"{self.configuration}: {name[:40]!r} must be an object; {ANOTHER_RUN}")
         return sections
 
     def settings(self, verb: str) -> dict[str, Any]:
@@ -207,17 +209,6 @@ def claiming(verb: Callable[Concatenate[Run, P], None], /) -> Callable[Concatena
     return claimed
 
 
-@contextmanager
-def wrong_content(path: Path) -> Iterator[None]:
-    """Convert errors from malformed file content into a one-line ``StorageError``.
-
-    Raises:
-        StorageError: instead of the errors that missing fields and values of a wrong kind raise.
-    """
-    with reading(path, _REMAKE):
-        yield
-
-
 def read_json(path: Path, kind: type[T]) -> T:
     """Read a JSON file as a value of type ``kind``, most often a dataclass of :mod:`codesign.run_records`.
 
@@ -226,7 +217,7 @@ def read_json(path: Path, kind: type[T]) -> T:
     """
     if not path.exists():
         raise StorageError(f"{path}: is missing{_how_to_make(path)}")
-    return json_records.read_json(path, kind, _REMAKE)
+    return json_records.read_json(path, kind, REMAKE)
 
 
 def write_json(path: Path, record: Any) -> None:

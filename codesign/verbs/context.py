@@ -8,7 +8,7 @@ from typing import Any
 import optuna
 
 from codesign.choices import AccuracySource
-from codesign.run import Run, wrong_content
+from codesign.run import ANOTHER_RUN, Run
 from codesign.search.joint_search import SearchTask
 from codesign.search.joint_space import JointSpace
 from codesign.search.study import StudyLocation
@@ -27,7 +27,7 @@ from cost_models.coefficients import load_coefficients
 from hw_templates.accelerator_space import AcceleratorSpace
 from hw_templates.board import Board, load_board
 from hw_templates.errors import InvalidValueError, StorageError, UnknownNameError
-from hw_templates.json_records import check_record
+from hw_templates.json_records import check_record, reading
 
 FEW_SUBNETS = 600
 """Of so many subnets a search soon measures each; a predictor asks for the accuracies of half of them."""
@@ -104,7 +104,7 @@ def recorded_training(run: Run) -> TrainRequest:
         StorageError: it has not trained yet, or its configuration is corrupt.
     """
     settings = run.settings("train")
-    with wrong_content(run.configuration):
+    with reading(run.configuration, ANOTHER_RUN):
         return check_record(settings, TrainRequest, "train")
 
 
@@ -115,7 +115,7 @@ def load_trained(run: Run) -> Trained:
         StorageError: it is not there, not finished, or damaged.
     """
     request = recorded_training(run)
-    with wrong_content(run.configuration):
+    with reading(run.configuration, ANOTHER_RUN):
         space = request.load_space()
     checkpoint = read_checkpoint(run.checkpoint, space)
     if not checkpoint.finished:
@@ -153,7 +153,7 @@ def recorded_request(run: Run) -> SearchRequest:
         StorageError: it has not searched yet, or its configuration is corrupt.
     """
     settings = run.settings("search")
-    with wrong_content(run.configuration):
+    with reading(run.configuration, ANOTHER_RUN):
         return check_record(settings, SearchRequest, "search")
 
 
@@ -221,7 +221,7 @@ def _own_space(run: Run) -> Space | None:
     """The space of the run's supernet, finished or not; None where it has none."""
     if "train" not in run.read():
         return None
-    with wrong_content(run.configuration):
+    with reading(run.configuration, ANOTHER_RUN):
         return recorded_training(run).load_space()
 
 

@@ -11,7 +11,7 @@ from codesign.emit.hls4ml_project import Agreement, backend_of, require_hls4ml, 
 from codesign.emit.integer_reference import run_integer
 from codesign.emit.quantise import quantise_image
 from codesign.progress import Progress
-from codesign.run import Run, claiming, read_json, write_json, wrong_content
+from codesign.run import ANOTHER_RUN, REMAKE, Run, claiming, read_json, write_json
 from codesign.run_records import DataflowAccuracy, DataflowFrontsRecord, DataflowPrediction, DataflowRecord, as_rows
 from codesign.search.dataflow_search import DataflowTask, dataflow_search
 from codesign.search.joint_space import DataflowJoint, DataflowPair, IntArray
@@ -34,7 +34,7 @@ from cost_models.resources import RESOURCES
 from hw_templates.board import Board, load_board
 from hw_templates.dataflow import Dataflow, DataflowSpace
 from hw_templates.errors import StorageError
-from hw_templates.json_records import check_record
+from hw_templates.json_records import check_record, reading
 
 SECTION = "dataflow"
 RECORD, VERIFICATION, FRONT = "project.json", "verification.json", "front.json"
@@ -82,7 +82,7 @@ def read_emitted(run: Run, space: Space) -> EmittedDataflow:
     """
     path = run.folder / SECTION / RECORD
     record = read_json(path, DataflowRecord)
-    with wrong_content(path):
+    with reading(path, REMAKE):
         subnet = space.parse_subnet(record.subnet)
         space.check(subnet)
         return EmittedDataflow(
@@ -272,7 +272,7 @@ def _say_agreement(agreement: Agreement, progress: Progress) -> None:
 
 
 def _recorded_losses(run: Run) -> dict[int, float]:
-    with wrong_content(run.configuration):
+    with reading(run.configuration, ANOTHER_RUN):
         return {int(bits): float(loss) for bits, loss in run.settings(SECTION)["losses"].items()}
 
 
@@ -282,7 +282,7 @@ def _recorded(run: Run) -> tuple[DataflowRequest, dict[int, float]]:
             f"{run.folder}: no search with template hls4ml yet; run `codesign search {run.folder} --template hls4ml`"
         )
     settings: dict[str, Any] = run.settings(SECTION)
-    with wrong_content(run.configuration):
+    with reading(run.configuration, ANOTHER_RUN):
         asked = {name: value for name, value in settings.items() if name not in ("checkpoint", "losses")}
         request = check_record(asked, DataflowRequest, SECTION)
     return request, _recorded_losses(run)

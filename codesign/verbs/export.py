@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from codesign.progress import Progress
-from codesign.run import Run, read_json, wrong_content
+from codesign.run import REMAKE, Run, read_json
 from codesign.supernet.accuracy import CALIBRATION_IMAGES
 from codesign.supernet.data import Split
 from codesign.supernet.net_config import net_config
@@ -20,6 +20,7 @@ from codesign.supernet.threads import one_thread
 from codesign.verbs.context import load_trained
 from codesign.verbs.named_subnet import ENDS, named_subnet
 from hw_templates.errors import InvalidValueError, StorageError, UnknownNameError
+from hw_templates.json_records import reading
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,7 @@ def _searched_space(run: Run) -> Space:
     """The space of a run without a supernet, which was searched with published accuracies."""
     path = _winner_file(run)
     record = read_json(path, dict[str, Any])
-    with wrong_content(path):
+    with reading(path, REMAKE):
         return load_space(str(record["space"]))
 
 

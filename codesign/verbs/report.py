@@ -18,7 +18,7 @@ from codesign.report.figures import (
     training_figure,
 )
 from codesign.report.page import Fact, Section, Table, render_page
-from codesign.run import Run, claiming, read_json, wrong_content
+from codesign.run import REMAKE, Run, claiming, read_json
 from codesign.run_records import ComparedRecord, CsimRecord, FrontsRecord, PredictorRecord
 from codesign.search.pareto import FloatArray, front_array
 from codesign.supernet.lowering import lower
@@ -36,6 +36,7 @@ from cost_models.workload import Workload
 from hw_templates.accelerator import Accelerator
 from hw_templates.atomic_file import write_bytes_atomically, write_text_atomically
 from hw_templates.errors import StorageError
+from hw_templates.json_records import reading
 
 DOTS_PER_INCH = 130
 
@@ -147,7 +148,7 @@ def _read_winner(run: Run, searched: Searched, space: Space, study: str) -> Veri
         raise StorageError(f"{path}: of another search than {study}; run `codesign emit {run.folder}` first")
     if verification.program_sha256 != project.program_sha256:
         raise StorageError(f"{run.verification}: of an earlier project; run `codesign csim {run.folder}` first")
-    with wrong_content(path):
+    with reading(path, REMAKE):
         subnet = space.parse_subnet(origin.subnet)
         space.check(subnet)
     return Verified(

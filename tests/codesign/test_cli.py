@@ -69,7 +69,7 @@ def test_boards_are_listed() -> None:
         (("train", "new", "--space", "cifar10"), ("--data: must be", "a folder of images for space cifar10")),
         (("train", "new", "--space", "cifar10", "--data", "/nowhere"), ("/nowhere", "no such folder")),
         (("train", "new", "--space", "ofa-mbv3-w1.0"), ("--preset: must be", "ofa-mbv3-w1.0", "ofa-imagenet")),
-        (("train", "new", "--subnet", "middle"), ("middle", "is missing")),
+        (("train", "new", "--subnet", "middle"), ("--subnet: must be largest, smallest, or a JSON file", "'middle'")),
         (("train", "new", "--start-from", "/nowhere"), ("/nowhere", "no train in this run yet")),
         (("search", "new", "--board", "zedboard"), ("--board: must be one of", "zedboard", "pynq-z2")),
         (("predictor", "new"), ("no train in this run yet", "codesign train")),
