@@ -10,9 +10,11 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
 
 from hw_templates.errors import StorageError
+from hw_templates.json_records import reading
 
 # Optuna waits this long before it takes over the lock of a writer that was killed; writing takes milliseconds.
 _LOCK_GRACE_S = 5
+_ELSE = "restore the file from a copy, or name another storage"
 _RECORD_START = b'{"op_code":'
 
 
@@ -34,10 +36,11 @@ def open_journal(path: Path) -> JournalStorage:
             _repair_last_line(path)
     except OSError as error:
         raise StorageError(f"{path}: cannot be opened as a study ({error.strerror or error})") from error
-    try:
-        return JournalStorage(backend)
-    except (KeyError, TypeError, ValueError, AssertionError) as error:
-        raise StorageError(f"{path}: not a journal of Optuna, or a damaged one ({error!r})") from error
+    with reading(path, _ELSE):
+        try:
+            return JournalStorage(backend)
+        except AssertionError as error:
+            raise ValueError("a record that Optuna does not write") from error
 
 
 @contextmanager
@@ -59,8 +62,7 @@ def _repair_last_line(path: Path) -> None:
                 break
             if not _is_record(line):
                 raise StorageError(
-                    f"{path}, line {number}: must be a journal record of Optuna, got {line[:40]!r}; "
-                    "restore the file from a copy, or name another storage"
+                    f"{path}, line {number}: must be a journal record of Optuna, got {line[:40]!r}; {_ELSE}"
                 )
             whole += len(line)
     if whole < path.stat().st_size:

@@ -204,7 +204,11 @@ def is_feasible(trial: FrozenTrial) -> bool:
 
     Whether its accelerator fits the board follows from its parameters: :meth:`~.joint_space.PairSpace.fits`.
     """
-    stated = trial.constraints.values()
+    try:
+        stated = tuple(trial.constraints.values())
+    except (AttributeError, TypeError):
+        # Whoever else writes to the study may leave attributes that are none of a trial.
+        return False
     return trial.state == TrialState.COMPLETE and all(isinstance(v, int | float) and v <= 0 for v in stated)
 
 

@@ -1,13 +1,17 @@
+import json
+import random
 import re
 import signal
 import subprocess
 import sys
+import warnings
 from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 import optuna
 import pytest
+from mutations import drive, from_file, mutated_bytes, mutated_json
 
 from codesign.search.journal import open_journal
 from codesign.search.pareto import PricedPairs
@@ -19,7 +23,9 @@ from codesign.search.study import (
     make_trials,
     open_study,
     read_pairs,
+    storage_errors,
 )
+from codesign.search.worker import read_front, read_progress
 from cost_models.resources import RESOURCES, check_fits
 from hw_templates.errors import InvalidValueError, ResourceError, StorageError
 
@@ -343,3 +349,43 @@ def test_to_look_for_a_study_makes_none(location, identity, tmp_path):
 def test_locations_are_not_empty(field):
     with pytest.raises(InvalidValueError, match=rf"study\.{field}"):
         StudyLocation(**{"storage": "a", "name": "b", field: ""})
+
+
+def spoilt_journals(path, count):
+    """Copies of a journal: one line with a fault as JSON, or the whole with one as bytes."""
+    lines = path.read_bytes().splitlines(keepends=True)
+    chance = random.Random(0)
+    for number in range(count // 4):
+        yield next(mutated_bytes(b"".join(lines), 1, number))
+    for number in range(count - count // 4):
+        place = chance.randrange(len(lines))
+        (line,) = mutated_json(json.loads(lines[place]), 1, number)
+        yield b"".join([*lines[:place], line.replace(b"\n", b" ") + b"\n", *lines[place + 1 :]])
+
+
+def test_any_spoilt_journal_is_read_or_refused_in_one_line(tmp_path, identity, joint):
+    path = tmp_path / "study.journal"
+    location = StudyLocation(str(path), "search")
+    study = open_study(location, identity)
+    pairs = some_pairs(joint, 3)
+    study.add_trials(trials_of(joint, pairs, np.full((3, 5), -1)))
+    study.set_user_attr("progress:0", {"pairs": 3})
+    running = study.ask()
+    running.suggest_categorical("x", [1, 2])
+
+    def read():
+        # Optuna warns of distributions that make no sense.
+        with storage_errors(location), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            found = open_study(location, identity)
+            read_progress(found)
+            skipped = []
+            read_front(found, joint, skipped.append)
+            assert all(len(text.splitlines()) == 1 for text in skipped)
+
+    content = path.read_bytes()
+    read()
+    path.write_bytes(content)
+    accepted, refused = drive(from_file(path, read), spoilt_journals(path, 2_000))
+    assert accepted > 100
+    assert refused > 500

@@ -127,9 +127,7 @@ def test_a_run_of_this_template_alone_has_a_report_with_both_templates(emitted_r
 def test_what_the_report_reads_may_be_damaged(emitted_run, name):
     write_json(emitted_run.folder / "dataflow" / "verification.json", asdict(Agreement(359, 1.0, 0.0, 0.5)))
     write_json(emitted_run.folder / "dataflow" / name, {"board": "pynq-z2"})
-    with pytest.raises(
-        StorageError, match=rf"{name}: \w+\.\w+: must be given, got None; delete it and run"
-    ):
+    with pytest.raises(StorageError, match=rf"{name}: \w+\.\w+: must be given, got None; delete it and run"):
         report(emitted_run, Silent())
 
 
