@@ -1,7 +1,11 @@
 """JSON from outside the process, decoded by msgspec into checked values: any defect becomes one line naming it."""
 
 import csv
+import pickle
 import re
+import struct
+import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
@@ -16,18 +20,24 @@ from hw_templates.errors import CodesignError, InvalidValueError, StorageError
 
 T = TypeVar("T")
 
-# What parsers and constructors raise on content that they were not made for.
-_MALFORMED = (
+MALFORMED = (
     ArithmeticError,
+    AssertionError,
     AttributeError,
     EOFError,
     LookupError,
     MemoryError,
-    RecursionError,
+    RuntimeError,
+    SyntaxError,
     TypeError,
     ValueError,
     csv.Error,
+    pickle.UnpicklingError,
+    struct.error,
+    zipfile.BadZipFile,
+    zlib.error,
 )
+"""What parsers and constructors raise on content that they were not made for."""
 
 # How msgspec words its errors, for example: Expected `int`, got `str` - at `$.runs[3].layer.stride`.
 _PLACE = re.compile(r"(?P<what>.*?)(?: - at `\$(?P<place>[^`]*)`)?", re.DOTALL)
@@ -66,7 +76,7 @@ def reading(source: object, advice: str = "") -> Iterator[None]:
         raise StorageError(f"{source}: is missing{ending}") from error
     except OSError as error:
         raise StorageError(f"{source}: cannot be read ({error.strerror or error}){ending}") from error
-    except _MALFORMED as error:
+    except MALFORMED as error:
         raise StorageError(f"{source}: is corrupt ({_one_line(error)}){ending}") from error
 
 

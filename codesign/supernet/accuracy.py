@@ -4,6 +4,8 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -20,10 +22,27 @@ from codesign.supernet.processes import best_device
 from codesign.supernet.space import Genes
 from codesign.supernet.threads import one_thread
 from hw_templates.errors import InvalidValueError, StorageError
+from hw_templates.json_records import parse_json, reading
 
 CALIBRATION_IMAGES = 256
 _BATCH_IMAGES = 500
 _KEPT_BYTES = 2**30
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """One line of the file of results."""
+
+    checkpoint: str
+    data: str
+    split: str
+    calibration_images: int
+    genes: tuple[int, ...]
+    accuracy: float
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.accuracy <= 1:
+            raise InvalidValueError("accuracy", self.accuracy, "in 0..1")
 
 
 class _Cache:
@@ -37,21 +56,15 @@ class _Cache:
         self._key = key
         self._results: dict[tuple[int, ...], float] = {}
         if path is not None and path.exists():
-            try:
-                self._read(path.read_text(errors="replace").splitlines())
-            except OSError as error:
-                raise StorageError(f"{path}: cannot be read ({error.strerror}); change its permissions") from error
+            with reading(path, "change its permissions"):
+                self._read(path.read_bytes().split(b"\n"))
 
-    def _read(self, lines: Iterable[str]) -> None:
+    def _read(self, lines: Iterable[bytes]) -> None:
         for line in lines:
-            try:
-                entry = json.loads(line)
-                genes, accuracy = tuple(entry["genes"]), entry["accuracy"]
-                ours = {name: entry[name] for name in self._key} == self._key
-                if ours and isinstance(accuracy, float) and 0 <= accuracy <= 1:
-                    self._results[genes] = accuracy
-            except (ValueError, LookupError, TypeError, RecursionError):
-                continue
+            with suppress(InvalidValueError):
+                entry = parse_json(line, _Entry, "accuracy")
+                if all(getattr(entry, name) == value for name, value in self._key.items()):
+                    self._results[entry.genes] = entry.accuracy
 
     def get(self, genes: tuple[int, ...]) -> float | None:
         return self._results.get(genes)

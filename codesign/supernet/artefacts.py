@@ -11,6 +11,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,11 +22,12 @@ from pathlib import Path, PurePosixPath
 from bitstreams.lock import open_lock
 from codesign.supernet.download import HTTPS, MOST_BYTES, OnProgress, download
 from hw_templates.atomic_file import write_text_atomically
-from hw_templates.errors import FetchError, StorageError, UnknownNameError
-from hw_templates.json_records import read_json
+from hw_templates.errors import FetchError, InvalidValueError, StorageError, UnknownNameError
+from hw_templates.json_records import read_json, reading
 from hw_templates.user import user_folder
 
 _FIRST_SEEN = "digests.json"
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,13 @@ def _first_seen(folder: Path) -> dict[str, str]:
     path = folder / _FIRST_SEEN
     if not path.exists():
         return {}
-    return read_json(path, dict[str, str], "delete it to trust what is fetched next")
+    advice = "delete it to trust what is fetched next"
+    seen = read_json(path, dict[str, str], advice)
+    with reading(path, advice):
+        for name, digest in seen.items():
+            if not _DIGEST.fullmatch(digest):
+                raise InvalidValueError(f"digests.{ascii(name)[1:61]}", digest[:80], "a digest of kind sha256")
+    return seen
 
 
 def check(artefact: Artefact, path: Path, folder: Path) -> None:

@@ -4,13 +4,13 @@ import dataclasses
 import hashlib
 import io
 import json
-import pickle
+import warnings
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -21,8 +21,14 @@ from codesign.supernet.schedule import Schedule
 from codesign.supernet.space import Space
 from hw_templates.atomic_file import write_bytes_atomically
 from hw_templates.errors import InvalidValueError, StorageError
+from hw_templates.json_records import parse_json, reading
+from hw_templates.regular_file import open_regular
+
+T = TypeVar("T")
 
 FORMAT = 2
+_ADVICE = "not a whole checkpoint (damaged, cut off or no checkpoint): delete it, train anew"
+_MOST_BYTES = 64 << 30
 _FIELDS = {"format", "space", "schedule", "seed", "step", "losses", "weights", "teacher", "optimiser", "scaler"}
 
 
@@ -99,65 +105,89 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     write_bytes_atomically(path, buffer.getvalue())
 
 
-def _damaged(path: Path) -> StorageError:
-    return StorageError(f"{path}: not a whole checkpoint (damaged, cut off or no checkpoint); delete it, train anew")
-
-
-def _read_content(path: Path) -> dict[str, Any]:
-    """The file's dictionary, every byte of it checked against the archive's checksums."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            if archive.testzip() is not None:
-                raise _damaged(path)
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError as error:
-        raise StorageError(f"{path}: no such checkpoint; train a supernet first") from error
-    except PermissionError as error:
-        raise StorageError(f"{path}: cannot be read; change its permissions") from error
-    except (zipfile.BadZipFile, pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:
-        raise _damaged(path) from error
-    if not isinstance(content, dict) or "format" not in content:
-        raise _damaged(path)
-    return content
-
-
 def read_checkpoint(path: Path, space: Space) -> Checkpoint:
     """The checkpoint of that file.
 
     Raises:
         StorageError: there is no such file, it is damaged, or it is of another format or another space.
     """
-    content = _read_content(path)
-    if content["format"] != FORMAT:
-        raise StorageError(f"{path}: checkpoint format {content['format']}, this version reads {FORMAT}; train anew")
-    if content.keys() != _FIELDS:
-        raise _damaged(path)
-    try:
-        name = json.loads(content["space"])["name"]
-        checkpoint = _parse(content, space)
-    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError, InvalidValueError) as error:
-        raise _damaged(path) from error
-    if content["space"] != _space_text(space):
-        other = f"space {name}" if name != space.name else f"another definition of space {name}"
-        raise StorageError(f"{path}: a checkpoint of {other}, wanted {space.name}; choose another file or folder")
-    if len(checkpoint.losses) != checkpoint.step or not 0 <= checkpoint.step <= checkpoint.schedule.steps:
-        raise _damaged(path)
-    try:
-        checkpoint.supernet()
-    except (KeyError, TypeError, RuntimeError, AttributeError) as error:
-        raise _damaged(path) from error
-    return checkpoint
+    if not path.exists():
+        raise StorageError(f"{path}: no such checkpoint; train a supernet first")
+    with reading(path, _ADVICE):
+        content = _read_content(path)
+        version = _field(content, "format", int)
+        if version != FORMAT:
+            raise StorageError(f"{path}: checkpoint format {version}, this version reads {FORMAT}; train anew")
+        if content.keys() != _FIELDS:
+            held = ", ".join(sorted(ascii(name)[:40] for name in content))
+            raise InvalidValueError("checkpoint", held, f"the fields {', '.join(sorted(_FIELDS))}")
+        _check_space(path, _field(content, "space", str), space)
+        return _parse(content, space)
+
+
+def _read_content(path: Path) -> dict[str, Any]:
+    """The file's dictionary, every byte of it checked against the archive's checksums."""
+    with open_regular(path, _MOST_BYTES) as file:
+        with zipfile.ZipFile(file) as archive:
+            if (wrong := archive.testzip()) is not None:
+                raise InvalidValueError("checkpoint", wrong[:40], "of the checksum that it was written with")
+        file.seek(0)
+        with warnings.catch_warnings():
+            # torch warns of the damage that is reported here.
+            warnings.simplefilter("ignore")
+            content = torch.load(file, map_location="cpu", weights_only=True)
+    if not isinstance(content, dict) or "format" not in content:
+        raise InvalidValueError("checkpoint", type(content).__name__, "a dictionary with a format")
+    return content
+
+
+def _field(content: Mapping[str, Any], name: str, kind: type[T]) -> T:
+    value = content[name]
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise InvalidValueError(f"checkpoint.{name}", type(value).__name__, f"of type {kind.__name__}")
+    return value
+
+
+def _check_space(path: Path, text: str, space: Space) -> None:
+    if text == _space_text(space):
+        return
+    name = parse_json(text, dict[str, Any], "checkpoint.space").get("name")
+    if not isinstance(name, str) or not name.isprintable():
+        raise InvalidValueError("checkpoint.space.name", type(name).__name__, "that of a space")
+    other = f"space {name}" if name != space.name else f"another definition of space {name}"
+    raise StorageError(f"{path}: a checkpoint of {other}, wanted {space.name}; choose another file or folder")
 
 
 def _parse(content: Mapping[str, Any], space: Space) -> Checkpoint:
-    return Checkpoint(
+    schedule = parse_json(_field(content, "schedule", str), Schedule, "checkpoint.schedule")
+    step, losses = _field(content, "step", int), _field(content, "losses", Tensor)
+    if not 0 <= step <= schedule.steps:
+        raise InvalidValueError("checkpoint.step", step, f"in 0..{schedule.steps}")
+    # An expanded tensor states far more numbers than the file holds.
+    if tuple(losses.shape) != (step,) or not losses.is_contiguous():
+        raise InvalidValueError("checkpoint.losses", tuple(losses.shape), f"of shape ({step},), one a step")
+    checkpoint = Checkpoint(
         space=space,
-        schedule=Schedule.from_dict(json.loads(content["schedule"])),
-        seed=int(content["seed"]),
-        step=int(content["step"]),
-        losses=tuple(content["losses"].tolist()),
-        weights=content["weights"],
-        teacher=content["teacher"],
-        optimiser=content["optimiser"],
-        scaler=content["scaler"],
+        schedule=schedule,
+        seed=_field(content, "seed", int),
+        step=step,
+        losses=tuple(map(float, losses.tolist())),
+        weights=_field(content, "weights", Mapping),  # type: ignore[type-abstract]
+        teacher=_field(content, "teacher", Mapping),  # type: ignore[type-abstract]
+        optimiser=_field(content, "optimiser", Mapping),  # type: ignore[type-abstract]
+        scaler=_field(content, "scaler", Mapping),  # type: ignore[type-abstract]
     )
+    supernet = build_supernet(space)
+    for name, state in (("weights", checkpoint.weights), ("teacher", checkpoint.teacher)):
+        if state or name == "weights":
+            supernet.load_state_dict(dict(state))
+            _check_numbers(name, state)
+    return checkpoint
+
+
+def _check_numbers(name: str, state: Mapping[str, Tensor]) -> None:
+    for key, tensor in state.items():
+        if tensor.dtype != torch.float32 or tensor.layout != torch.strided:
+            raise InvalidValueError(f"checkpoint.{name}.{key}", str(tensor.dtype), "plain numbers of torch.float32")
+        if not bool(torch.isfinite(tensor).all()):
+            raise InvalidValueError(f"checkpoint.{name}.{key}", "what is no finite number", "of finite numbers")

@@ -22,6 +22,7 @@ from torch import Tensor
 from codesign.supernet.augmentation import Changes, recolour, sample
 from codesign.supernet.data import ChosenImages, DataSet, Images, Split, StoredImages, stratified
 from hw_templates.errors import StorageError
+from hw_templates.json_records import MALFORMED
 
 if TYPE_CHECKING:
     import datasets
@@ -75,16 +76,17 @@ class ImageTable:
 
     def _open(self, row: int, entry: Mapping[str, Any] | None) -> Image.Image:
         path = (entry or {}).get("path")
-        where = f"{self.path} row {row}{f' ({path})' if path else ''}"
+        shown = path if path is None or path.isprintable() else ascii(path)
+        where = f"{self.path} row {row}{f' ({shown})' if path else ''}"
         try:
             if entry is None:
                 raise ValueError("it is missing")
             source = str(path) if entry["bytes"] is None else io.BytesIO(entry["bytes"])
-            where = source if isinstance(source, str) else where
+            where = str(shown) if isinstance(source, str) else where
             with Image.open(source) as image:
                 return image.convert(_MODES[self.channels])
-        except (OSError, SyntaxError, ValueError, TypeError, Image.DecompressionBombError) as error:
-            reason = str(error).partition(" <")[0]
+        except (OSError, Image.DecompressionBombError, *MALFORMED) as error:
+            reason = " ".join(str(error).partition(" <")[0].split())
             raise StorageError(f"{where}: image cannot be read ({reason}); replace or remove it") from error
 
 
@@ -214,6 +216,8 @@ def _read(kind: str, parts: Mapping[Split, list[Path]], channels: int) -> dict[S
     import datasets
 
     datasets.disable_progress_bars()
+    # It logs what is reported here.
+    datasets.logging.set_verbosity(datasets.logging.CRITICAL)
     copies, tables = _copies_folder(str(datasets.config.HF_DATASETS_CACHE)), {}
     for split, places in parts.items():
         place = places[0]
@@ -285,6 +289,9 @@ def load_images(path: Path, channels: int) -> DataSet:
     tables = _read(kind, parts, channels)
     trained = tables[Split.TRAIN].labels
     classes = int(trained.max()) + 1
+    if classes > len(trained):
+        what = f"images of the classes 0 to {classes - 1}, holds {len(trained)}"
+        raise StorageError(f"{tables[Split.TRAIN].path}: must hold {what}")
     for table in tables.values():
         missing = sorted(set(range(classes)) - set(table.labels.tolist()))
         odd = sorted(set(table.labels.tolist()) - set(range(classes)))

@@ -7,9 +7,10 @@ one-hot coded choices of a subnet: k(a, b) = exp(-|a - b|^2 / (2 length^2)).
 import io
 import itertools
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,10 +21,14 @@ from codesign.supernet.space import Genes, Space
 from hw_templates.atomic_file import write_bytes_atomically
 from hw_templates.errors import InvalidValueError, StorageError
 from hw_templates.json_records import reading
+from hw_templates.regular_file import read_regular
 
 FloatArray = NDArray[np.float64]
+T = TypeVar("T")
 
 FORMAT = 1
+_LABELS: dict[str, type[int | str]] = {"format": int, "space": str, "checkpoint": str}
+_MOST_BYTES = 1 << 30
 LEAST_SUBNETS = 20
 _LENGTHS = (2.0, 3.0, 5.0, 8.0)
 _NOISES = (0.05, 0.2, 0.5, 1.0)
@@ -226,22 +231,35 @@ def read_predictor(path: Path, space: Space, checkpoint: str) -> Predictor:
     Raises:
         StorageError: there is no such file, it is damaged, or of another format, space or checkpoint.
     """
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            content = {name: archive[name] for name in archive.files}
-        version, name, digest = (content[field].item() for field in ("format", "space", "checkpoint"))
-        mean, length = float(content["mean"]), float(content["length"])
+    if not path.exists():
+        raise StorageError(f"{path}: no such predictor; fit one first")
+    with reading(path, "not a whole predictor; delete it and fit anew"):
+        content = _arrays(read_regular(path, _MOST_BYTES))
+        version, name, digest = (_scalar(content, field, kind) for field, kind in _LABELS.items())
+        if version != FORMAT:
+            raise StorageError(f"{path}: predictor format {version}, this version reads {FORMAT}; fit anew")
+        if name != space.name:
+            raise StorageError(f"{path}: a predictor of space {name}, wanted {space.name}; fit anew")
+        if digest != checkpoint:
+            raise StorageError(f"{path}: fitted to checkpoint {digest}, wanted {checkpoint}; fit anew")
         genes = content["genes"].astype(np.int64, casting="same_kind")
         weights = content["weights"].astype(np.float64, casting="same_kind")
-    except FileNotFoundError as error:
-        raise StorageError(f"{path}: no such predictor; fit one first") from error
-    except (zipfile.BadZipFile, ValueError, KeyError, EOFError, OSError, TypeError, AttributeError) as error:
-        raise StorageError(f"{path}: not a whole predictor; delete it and fit anew") from error
-    if version != FORMAT:
-        raise StorageError(f"{path}: predictor format {version}, this version reads {FORMAT}; fit anew")
-    if name != space.name:
-        raise StorageError(f"{path}: a predictor of space {name}, wanted {space.name}; fit anew")
-    if digest != checkpoint:
-        raise StorageError(f"{path}: fitted to checkpoint {digest}, wanted {checkpoint}; fit anew")
-    with reading(path, "delete it and fit anew"):
+        mean, length = (_scalar(content, field, float) for field in ("mean", "length"))
         return Predictor(space, checkpoint, genes, weights, mean, length)
+
+
+def _arrays(content: bytes) -> dict[str, NDArray[Any]]:
+    """The arrays of an npz file by name."""
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        size = sum(member.file_size for member in archive.infolist())
+    if size > _MOST_BYTES:
+        raise InvalidValueError("predictor", f"{size:,} bytes unpacked", f"of {_MOST_BYTES:,} at most")
+    with np.load(io.BytesIO(content), allow_pickle=False) as archive:
+        return {name: archive[name] for name in archive.files}
+
+
+def _scalar(content: Mapping[str, NDArray[Any]], field: str, kind: type[T]) -> T:
+    value = content[field].item()
+    if not isinstance(value, kind) or (isinstance(value, str) and not value.isprintable()):
+        raise InvalidValueError(f"predictor.{field}", type(value).__name__, f"of type {kind.__name__}")
+    return value

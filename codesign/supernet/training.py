@@ -26,6 +26,7 @@ from codesign.supernet.sorting import sort_channels, sort_widths
 from codesign.supernet.space import Space, Subnet
 from codesign.supernet.threads import one_thread
 from hw_templates.errors import InvalidValueError, StorageError
+from hw_templates.json_records import reading
 
 _CHECKPOINT_SECONDS = (5.0, 300.0)
 _WRITING_SHARE = 0.02
@@ -87,11 +88,12 @@ class _Training:
         self.dtype = _mixed_precision(processes.device)
         # Gradients of float16 vanish unless scaled up; without it, the scaler does nothing.
         self.scaler = torch.amp.GradScaler(processes.device.type, enabled=self.dtype == torch.float16)
-        if start.scaler:
-            self.scaler.load_state_dict(dict(start.scaler))
         self.optimiser = self._new_optimiser()
-        if start.optimiser:
-            self.optimiser.load_state_dict(dict(start.optimiser))
+        with reading("the checkpoint's optimiser", "delete the checkpoint, train anew"):
+            if start.scaler:
+                self.scaler.load_state_dict(dict(start.scaler))
+            if start.optimiser:
+                self.optimiser.load_state_dict(dict(start.optimiser))
 
     def _placed(self, supernet: Supernet) -> Supernet:
         if self.processes.device.type == "cpu":

@@ -1,9 +1,7 @@
 """Published weights as files: read without running anything that is in them."""
 
 import io
-import pickle
 import re
-import struct
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,23 +11,10 @@ import torch
 from torch import Tensor
 
 from hw_templates.errors import StorageError
+from hw_templates.json_records import MALFORMED
 from hw_templates.regular_file import read_regular
 
 _MOST_BYTES = 4 << 30
-# What torch's restricted unpickler trips over in damaged files.
-_DAMAGE = (
-    pickle.UnpicklingError,
-    struct.error,
-    ArithmeticError,
-    AssertionError,
-    AttributeError,
-    EOFError,
-    LookupError,
-    MemoryError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-)
 # How torch words that a file asks for something to be called that may run anything.
 _UNSAFE = re.compile(r"(?:Unsupported global: GLOBAL|Trying to load unsupported GLOBAL) ([\w.]+)")
 
@@ -90,7 +75,7 @@ def _loaded(content: bytes, path: Path) -> Any:
             # torch warns of the damage that is reported here.
             warnings.simplefilter("ignore")
             return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-    except _DAMAGE as error:
+    except MALFORMED as error:
         unsafe = _UNSAFE.search(str(error))
         if unsafe and not _ends_within(content, unsafe[1]):
             raise StorageError(

@@ -7,7 +7,8 @@ A fuzz test of a reader takes one sound sample and reads thousands of spoilt cop
         assert accepted and refused > 1_000
 
 :func:`mutated_bytes` spoils any content, :func:`mutated_text` content made of words and numbers (XML, reports, CSV),
-:func:`mutated_json` plain values, which it writes as JSON text. :func:`drive` allows a reader to return or to raise a
+:func:`mutated_json` plain values, which it writes as JSON text, :func:`mutated_fields` dictionaries for other formats.
+:func:`drive` allows a reader to return or to raise a
 ``CodesignError`` whose message is one line; for anything else it fails, and shows the input. Both counts should be
 asserted: a reader that refuses everything is not driven by the sample.
 """
@@ -15,11 +16,13 @@ asserted: a reader that refuses everything is not driven by the sample.
 import json
 import random
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from hw_templates.errors import CodesignError
+
+T = TypeVar("T")
 
 HOSTILE_JSON = (
     "null", "true", "false", "0", "-1", "0.5", "1e30", "-0.0", "1e999", "-1e999", "NaN", "Infinity", "1" + "0" * 400,
@@ -89,7 +92,33 @@ def mutated_json(sample: Any, count: int, seed: int = 0) -> Iterator[bytes]:
         yield spoilt.encode()
 
 
-def drive(read: Callable[[bytes], object], inputs: Iterable[bytes]) -> tuple[int, int]:
+def mutated_fields(
+    sample: Mapping[str, Any], hostile: Sequence[Any], count: int, seed: int = 0
+) -> Iterator[dict[str, Any]]:
+    """``count`` copies of a dictionary, which may hold others, to be written as other formats than JSON.
+
+    In each, one to three values are replaced by one of ``hostile``, left out, or given another name.
+    """
+    chance = random.Random(seed)
+    for _ in range(count):
+        copy = dict(sample)
+        for _ in range(chance.randint(1, 3)):
+            holder, key = copy, chance.choice(sorted(copy, key=str))
+            while isinstance(holder[key], Mapping) and holder[key] and chance.random() < 0.7:
+                holder[key] = dict(holder[key])
+                holder = holder[key]
+                key = chance.choice(sorted(holder, key=str))
+            fault = chance.random()
+            if fault < 0.8 or len(holder) == 1:
+                holder[key] = chance.choice(hostile)
+            else:
+                value = holder.pop(key)
+                if fault < 0.9:
+                    holder[f"{key}{chance.choice(_ENDINGS)}"] = value
+        yield copy
+
+
+def drive(read: Callable[[T], object], inputs: Iterable[T]) -> tuple[int, int]:
     """Read every input; how many were accepted, and how many refused with a one-line ``CodesignError``.
 
     Raises:
@@ -127,8 +156,9 @@ def from_file(path: Path, read: Callable[[], object]) -> Callable[[bytes], None]
     return read_content
 
 
-def _shown(content: bytes) -> str:
-    return repr(content if len(content) <= 400 else content[:200] + b" ... " + content[-200:])
+def _shown(content: object) -> str:
+    text = repr(content)
+    return text if len(text) <= 400 else f"{text[:200]} ... {text[-200:]}"
 
 
 def _slots(value: Any) -> Iterator[tuple[Any, Any]]:

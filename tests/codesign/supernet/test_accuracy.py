@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from mutations import drive, mutated_json
 
-from codesign.supernet.accuracy import CALIBRATION_IMAGES, MeasuredAccuracy
+from codesign.supernet.accuracy import CALIBRATION_IMAGES, MeasuredAccuracy, _Cache
 from codesign.supernet.checkpoint import Checkpoint
 from codesign.supernet.data import Split, load_digits
 from codesign.supernet.network import build_supernet
@@ -135,3 +136,20 @@ def test_an_accuracy_that_cannot_be_is_measured_again(checkpoint, digits, genes,
     cache.write_text(entry.replace('"here"', accuracy) + "\n")
     assert MeasuredAccuracy(checkpoint, digits, cache=cache).accuracy(genes[:1]).tolist() == expected.tolist()
     assert len(cache.read_text().splitlines()) == 2
+
+
+def test_any_file_of_results_is_read_but_for_what_cannot_be(tmp_path):
+    """A cache that another program spoils costs measurements, and never holds an accuracy that cannot be."""
+    path, kept = tmp_path / "accuracies.jsonl", []
+    key = {"checkpoint": "0123456789abcdef", "data": "digits-01234567", "split": "test", "calibration_images": 256}
+    entry = {**key, "genes": [0, 2, 1], "accuracy": 0.5}
+
+    def read(content):
+        path.write_bytes(content + b"\n" + json.dumps({**entry, "genes": [1, 1, 1]}).encode())
+        kept.append(_Cache(path, key)._results)
+
+    accepted, refused = drive(read, mutated_json(entry, 2_500))
+    assert (accepted, refused) == (2_500, 0)
+    assert all(type(one) is float and 0 <= one <= 1 for results in kept for one in results.values())
+    whole = sum(len(results) == 2 for results in kept)
+    assert 20 < whole < 1_500

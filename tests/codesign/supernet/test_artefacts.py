@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from file_server import file_server
+from mutations import drive, mutated_json
 from shared_data import shared_data
 
 from codesign.supernet.artefacts import Artefact, _first_seen, artefacts, cache_folder, check, fetch, fetched, select
@@ -180,3 +181,19 @@ def test_a_spoilt_record_of_digests_is_told(tmp_path, content):
     (tmp_path / "digests.json").write_bytes(content)
     with pytest.raises(StorageError, match=r"digests\.json: .*; delete it to trust what is fetched next"):
         _first_seen(tmp_path)
+
+
+def test_any_record_of_first_seen_digests_is_read_or_refused_in_one_line(tmp_path):
+    content = tmp_path / "nets" / "weights"
+    content.parent.mkdir()
+    content.write_bytes(b"weights")
+    digest = f"sha256:{hashlib.sha256(b'weights').hexdigest()}"
+    unknown = Artefact("nets/weights", None, "", "https://nowhere/weights")
+
+    def read(record):
+        (tmp_path / "digests.json").write_bytes(record)
+        check(unknown, content, tmp_path)
+
+    accepted, refused = drive(read, mutated_json({"nets/weights": digest, "nets/other": digest}, 2_000))
+    assert accepted > 20
+    assert refused > 1_000

@@ -4,9 +4,12 @@ import os
 
 import pytest
 import torch
+from mutations import drive, mutated_bytes, mutated_fields, mutated_json
+from small_space import SMALL
 
 from codesign.supernet.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from codesign.supernet.network import build_supernet
+from codesign.supernet.schedule import Augmentation, Phase, Schedule
 from codesign.supernet.schedules import load_schedule
 from codesign.supernet.spaces import DIGITS
 from hw_templates.errors import StorageError
@@ -62,7 +65,7 @@ def test_digest_names_the_weights(checkpoint):
 def test_a_cut_off_checkpoint_is_named(path, keep):
     content = path.read_bytes()
     path.write_bytes(content[: int(keep * len(content)) if isinstance(keep, float) else keep])
-    with pytest.raises(StorageError, match=r"supernet\.pt: not a whole checkpoint.*delete it"):
+    with pytest.raises(StorageError, match=r"supernet\.pt: is corrupt .*not a whole checkpoint.*delete it"):
         read_checkpoint(path, DIGITS)
 
 
@@ -108,3 +111,40 @@ def test_a_full_disk_leaves_the_old_checkpoint(checkpoint, path, monkeypatch):
         write_checkpoint(path, dataclasses.replace(checkpoint, seed=8))
     assert path.read_bytes() == before
     assert list(path.parent.iterdir()) == [path]
+
+
+HOSTILE = (
+    None, True, -1, 3, 10**400, 0.5, float("nan"), "", "x\ny", "{}", "[" * 100_000, "null", b"x", [], {}, [1], {"a": 1},
+    {"a": torch.zeros(1)}, torch.zeros(0), torch.zeros(2), torch.tensor(float("nan")), torch.zeros(1).expand(10**9),
+    *(torch.zeros(2, dtype=kind) for kind in (torch.int64, torch.complex64, torch.bfloat16)),
+    torch.zeros(2).to_sparse(),
+)  # fmt: skip
+"""Values that a file of torch may hold without running code."""
+
+
+@pytest.mark.slow
+def test_any_checkpoint_is_read_or_refused_in_one_line(tmp_path):
+    path, supernet = tmp_path / "supernet.pt", build_supernet(SMALL)
+    schedule = Schedule("short", (Phase("full", 3, 0.1),), 4, 0.0, 0.0, 0.0, Augmentation())
+    optimiser = torch.optim.SGD([supernet.stem.weight]).state_dict()
+    state = supernet.state_dict()
+    write_checkpoint(path, Checkpoint(SMALL, schedule, 0, 2, (0.5, 0.25), state, state, optimiser))
+    whole = path.read_bytes()
+    fields = torch.load(path, weights_only=True)
+
+    def read(content):
+        path.write_bytes(content) if isinstance(content, bytes) else torch.save(content, path)
+        checkpoint = read_checkpoint(path, SMALL)
+        assert len(checkpoint.digest) == 16
+        assert all(bool(torch.isfinite(tensor).all()) for tensor in checkpoint.supernet().state_dict().values())
+
+    accepted, refused = drive(read, mutated_bytes(whole, 1_000))
+    assert accepted + refused == 1_000
+    assert refused > 900
+    accepted, refused = drive(read, mutated_fields(fields, HOSTILE, 600))
+    assert accepted > 20
+    assert refused > 300
+    schedules = mutated_json(schedule.as_dict(), 400)
+    accepted, refused = drive(read, ({**fields, "schedule": text.decode(errors="replace")} for text in schedules))
+    assert accepted > 20
+    assert refused > 200

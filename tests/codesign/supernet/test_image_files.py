@@ -1,14 +1,16 @@
 import io
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import torch
 from image_folder import picture, write_image_folder
+from mutations import drive, mutated_bytes
 from PIL import Image
 
 from codesign.supernet.augmentation import change, draw_changes
 from codesign.supernet.data import ChosenImages, Split, StoredImages
-from codesign.supernet.image_files import FileImages, load_images
+from codesign.supernet.image_files import FileImages, ImageTable, load_images
 from codesign.supernet.schedule import Augmentation
 from hw_templates.errors import StorageError
 
@@ -222,3 +224,59 @@ def test_without_a_cache_that_can_be_written_copies_are_temporary(tmp_path, monk
         data = load_images(pets, 3)
         assert sum(len(data.labels[split]) for split in Split) == 120
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "pets"]
+
+
+@dataclass
+class OneImage:
+    """Rows of one image, which a test changes."""
+
+    content: bytes = b""
+
+    def __getitem__(self, rows):
+        return {"image": [{"bytes": self.content, "path": "a\nb.png"}]}
+
+
+@pytest.mark.filterwarnings("ignore")  # Pillow also warns of what it reads.
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "TIFF"])
+def test_any_image_is_decoded_or_refused_in_one_line(kind, tmp_path):
+    buffer = io.BytesIO()
+    Image.fromarray(picture(0)).save(buffer, kind)
+    rows = OneImage()
+    table = ImageTable(tmp_path / "train.parquet", rows, torch.zeros(1, dtype=torch.int64), 3)
+
+    def read(content):
+        rows.content = content
+        [pixels] = table.decoded(torch.tensor([0]), lambda _, image: image.resize((4, 4)))
+        assert pixels.shape == (4, 4, 3)
+
+    accepted, refused = drive(read, mutated_bytes(buffer.getvalue(), 800))
+    assert accepted > 20
+    assert refused > 100
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_any_parquet_is_read_or_refused_in_one_line(tmp_path):
+    path = write_parquet(tmp_path / "pets", images_of_class=12)
+    whole = (path / "train.parquet").read_bytes()
+
+    def read(content):
+        (path / "train.parquet").write_bytes(content)
+        load_images(path, 3)
+
+    # Each costs some 50 ms, for datasets keeps a copy of what it can read.
+    accepted, refused = drive(read, mutated_bytes(whole, 200))
+    assert accepted
+    assert refused > 100
+
+
+@pytest.mark.parametrize("label", [10**12, -1, 36])
+def test_labels_beyond_the_images_are_refused(label, tmp_path):
+    import datasets
+
+    path = write_parquet(tmp_path / "pets", images_of_class=12)
+    table = datasets.Dataset.from_parquet(str(path / "train.parquet"), cache_dir=str(tmp_path / "copies"))
+    labels = [label, *table["label"][1:]]
+    table.remove_columns("label").add_column("label", labels).to_parquet(path / "train.parquet")
+    with pytest.raises(StorageError, match=r"train\.parquet: must hold images of the classes 0 to"):
+        load_images(path, 3)

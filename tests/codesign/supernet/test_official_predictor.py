@@ -10,6 +10,7 @@ import sys
 import numpy as np
 import pytest
 import torch
+from mutations import drive, mutated_bytes, mutated_fields
 from reference_ofa import reference_accuracies
 from shared_data import shared_data
 
@@ -197,3 +198,31 @@ def test_missing_extra_and_misshapen_weights_are_named(tmp_path, change, message
     state = {name: tensor for name, tensor in {**mobile_weights(), **change}.items() if tensor is not None}
     with pytest.raises(StorageError, match=message):
         load_official_predictor(known_space(OFA_MBV3_W12), written(tmp_path, state))
+
+
+HOSTILE = (
+    None, 3, "x", [], {}, torch.zeros(0), torch.zeros(400), torch.full((400,), float("nan")), torch.zeros(400, 400, 1),
+    torch.zeros(400, dtype=torch.int64), torch.zeros(400, dtype=torch.complex64), torch.zeros(400).to_sparse(),
+    torch.zeros(1).expand(400), torch.zeros(400, dtype=torch.float64),
+)  # fmt: skip
+
+
+@pytest.mark.slow
+def test_any_official_predictor_is_read_or_refused_in_one_line(tmp_path):
+    space, path, state = known_space(OFA_MBV3_W12), tmp_path / "weights.pth", mobile_weights()
+    genes = space.sample_genes(np.random.default_rng(0), 2)
+    torch.save(state, path)
+    whole = path.read_bytes()
+
+    def read(content):
+        path.write_bytes(content) if isinstance(content, bytes) else torch.save(content, path)
+        answers = load_official_predictor(space, path).accuracy(genes)
+        assert ((answers >= 0) & (answers <= 1)).all()
+
+    with np.errstate(over="ignore", invalid="ignore"):
+        accepted, refused = drive(read, mutated_bytes(whole, 400))
+    assert accepted > 50
+    assert refused > 50
+    accepted, refused = drive(read, mutated_fields(state, HOSTILE, 1_600))
+    assert accepted > 10
+    assert refused > 1_000

@@ -1,11 +1,15 @@
 import dataclasses
+import zipfile
 
 import numpy as np
 import pytest
+from mutations import drive, mutated_bytes, mutated_fields
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF
+from small_space import SMALL
 
 from codesign.supernet.predictor import (
+    Predictor,
     features,
     fit_predictor,
     judge_predictor,
@@ -150,7 +154,7 @@ def test_a_cut_off_predictor_is_named(predictor, tmp_path, keep):
     path = tmp_path / "predictor.npz"
     write_predictor(path, predictor)
     path.write_bytes(path.read_bytes()[:keep])
-    with pytest.raises(StorageError, match=r"predictor\.npz: not a whole predictor; delete it"):
+    with pytest.raises(StorageError, match=r"predictor\.npz: is corrupt \(.*\); not a whole predictor; delete it"):
         read_predictor(path, DIGITS, "abc")
 
 
@@ -195,14 +199,14 @@ def test_bad_requests_are_refused(sample, predictor):
         ("weights", np.full(200, np.nan), r"predictor\.weights\[0\]: must be finite, got nan"),
         ("weights", np.r_[np.zeros(199), np.inf], r"predictor\.weights\[199\]: must be finite, got inf"),
         ("weights", np.zeros(3), r"predictor\.weights: must be of shape \(200,\), one a subnet, got \(3,\)"),
-        ("weights", np.full(200, "a"), "not a whole predictor"),
+        ("weights", np.full(200, "a"), r"is corrupt .*Cannot cast.*; not a whole predictor"),
         ("mean", np.nan, r"predictor\.mean: must be in 0\.\.1, got nan"),
         ("mean", 7.5, r"predictor\.mean: must be in 0\.\.1, got 7\.5"),
         ("length", 0.0, r"predictor\.length: must be positive and finite, got 0\.0"),
         ("length", np.inf, r"predictor\.length: must be positive and finite, got inf"),
         ("genes", np.full((200, 5), 0), r"genes: must be of shape"),
         ("genes", np.full((200, len(DIGITS.genes)), 99), r"genes\.resolution: must be an index"),
-        ("genes", np.full((200, len(DIGITS.genes)), 0.5), "not a whole predictor"),
+        ("genes", np.full((200, len(DIGITS.genes)), 0.5), r"is corrupt .*Cannot cast.*; not a whole predictor"),
     ],
 )
 def test_numbers_that_no_fit_makes_are_refused(predictor, tmp_path, field, value, message):
@@ -223,3 +227,43 @@ def test_an_oracle_that_knows_no_accuracy_is_refused(answer):
 
     with pytest.raises(InvalidValueError, match=rf"oracle\.accuracy\[0\]: must be in 0\.\.1, got {answer}"):
         measure_sample(DIGITS, Broken(), 30)
+
+
+HOSTILE_ARRAYS = [
+    np.array(value)
+    for value in (
+        np.nan, np.inf, -1, 0, 10**18, True, 1 + 1j, "", "x\ny", "\x1b[31m", b"x", [], [[]], [np.nan] * 30, [0.5] * 30,
+        [-1] * 30, ["a"] * 30, np.datetime64("2000-01-01"), np.zeros((30, 4)), np.full((30, 4), 9), np.zeros((30, 0)),
+        np.zeros(3, dtype=[("a", "i4")]), np.uint64(2**64 - 1), np.zeros((2, 3, 4)),
+    )
+]  # fmt: skip
+
+
+def test_any_predictor_is_read_or_refused_in_one_line(tmp_path):
+    path, rng = tmp_path / "predictor.npz", np.random.default_rng(0)
+    genes = np.unique(SMALL.canonical(SMALL.sample_genes(rng, 300)), axis=0)
+    write_predictor(path, Predictor(SMALL, "abc", genes, rng.normal(size=len(genes)), 0.5, 2.0))
+    whole = path.read_bytes()
+    with np.load(path) as archive:
+        fields = dict(archive)
+
+    def read(content):
+        path.write_bytes(content) if isinstance(content, bytes) else np.savez(path, **content)
+        answers = read_predictor(path, SMALL, "abc").accuracy(genes)
+        assert ((answers >= 0) & (answers <= 1)).all()
+
+    accepted, refused = drive(read, mutated_bytes(whole, 1_000))
+    assert accepted + refused == 1_000
+    assert refused > 700
+    accepted, refused = drive(read, mutated_fields(fields, HOSTILE_ARRAYS, 1_000))
+    assert accepted > 5
+    assert refused > 700
+
+
+def test_a_predictor_that_unpacks_to_more_than_memory_holds_is_refused(tmp_path, monkeypatch):
+    path = tmp_path / "predictor.npz"
+    monkeypatch.setattr("codesign.supernet.predictor._MOST_BYTES", 10_000)
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("weights.npy", bytes(10_001))
+    with pytest.raises(StorageError, match=r"predictor: must be of 10,000 at most, got '10,001 bytes unpacked'"):
+        read_predictor(path, DIGITS, "abc")
