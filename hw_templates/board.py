@@ -1,11 +1,14 @@
 """Boards: what their programmable logic and memory offer, one TOML file each in ``boards/``."""
 
+import math
 import tomllib
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from typing import Any
 
 from hw_templates.errors import InvalidValueError, UnknownNameError
+from hw_templates.json_records import check_record, reading
 
 
 @dataclass(frozen=True)
@@ -21,8 +24,8 @@ class Ddr:
     plan_gb_s: float
 
     def __post_init__(self) -> None:
-        if self.peak_gb_s <= 0:
-            raise InvalidValueError("board.ddr.peak_gb_s", self.peak_gb_s, "positive")
+        if not 0 < self.peak_gb_s < math.inf:
+            raise InvalidValueError("board.ddr.peak_gb_s", self.peak_gb_s, "positive and finite")
         if not 0 < self.plan_gb_s <= self.peak_gb_s:
             raise InvalidValueError("board.ddr.plan_gb_s", self.plan_gb_s, "positive and at most peak_gb_s")
 
@@ -53,6 +56,11 @@ class ProcessingSystem:
     plls_mhz: tuple[tuple[str, float], ...]
     preset: tuple[tuple[str, str], ...]
     source: str
+
+    def __post_init__(self) -> None:
+        for name, frequency in self.plls_mhz:
+            if not 0 < frequency < math.inf:
+                raise InvalidValueError(f"board.ps.plls_mhz.{name}", frequency, "positive and finite")
 
     def fabric_clock(self, clock_mhz: float) -> tuple[str, float]:
         """The PLL that comes nearest to a clock from below, and the frequency in MHz that it gives.
@@ -112,8 +120,8 @@ class Board:
 
     def __post_init__(self) -> None:
         for name in ("dsp", "bram_18k", "lut", "ff", "axi_bits_max", "idle_power_w"):
-            if getattr(self, name) <= 0:
-                raise InvalidValueError(f"board.{name}", getattr(self, name), "positive")
+            if not 0 < getattr(self, name) < math.inf:
+                raise InvalidValueError(f"board.{name}", getattr(self, name), "positive and finite")
         if self.uram < 0:
             raise InvalidValueError("board.uram", self.uram, "zero or more")
         if self.family not in ("zynq-7000", "zynq-ultrascale+"):
@@ -124,6 +132,8 @@ class Board:
             raise InvalidValueError("board.ps.memory_ports", ports, f"four different ones of {', '.join(known)}")
         if not self.clocks_mhz or list(self.clocks_mhz) != sorted(set(self.clocks_mhz)):
             raise InvalidValueError("board.clocks_mhz", self.clocks_mhz, "ascending and not empty")
+        if self.clocks_mhz[0] <= 0:
+            raise InvalidValueError("board.clocks_mhz", self.clocks_mhz, "positive")
 
 
 def board_names() -> tuple[str, ...]:
@@ -137,16 +147,23 @@ def load_board(name: str) -> Board:
     """The board of that name.
 
     Raises:
-        InvalidValueError: no such board, or its file breaks a rule.
+        InvalidValueError: no such board.
+        StorageError: its file breaks a rule.
     """
     if name not in board_names():
         raise UnknownNameError("board", name, board_names())
-    table = tomllib.loads((files("hw_templates") / "boards" / f"{name}.toml").read_text())
-    ddr, ps = Ddr(**table.pop("ddr")), table.pop("ps")
-    processor = ProcessingSystem(
-        memory_ports=tuple(ps["memory_ports"]),
-        plls_mhz=tuple(ps["plls_mhz"].items()),
-        preset=tuple(ps["preset"].items()),
-        source=ps["source"],
-    )
-    return Board(name=name, ddr=ddr, ps=processor, **{**table, "clocks_mhz": tuple(table["clocks_mhz"])})
+    return parse_board(name, (files("hw_templates") / "boards" / f"{name}.toml").read_bytes())
+
+
+def parse_board(name: str, content: bytes) -> Board:
+    """Read a board's TOML file.
+
+    Raises:
+        StorageError: the content is not TOML, or does not describe a board; names the field.
+    """
+    with reading(f"{name}.toml"):
+        table = tomllib.loads(content.decode())
+        processor = check_record(table.get("ps"), dict[str, Any], "board.ps")
+        for field in ("plls_mhz", "preset"):
+            processor[field] = tuple(check_record(processor.get(field), dict[str, Any], f"board.ps.{field}").items())
+        return check_record({**table, "name": name, "ps": processor}, Board, "board")

@@ -1,9 +1,12 @@
+import math
 from dataclasses import replace
+from importlib.resources import files
 
 import pytest
+from mutations import drive, mutated_text
 
-from hw_templates.board import board_names, load_board
-from hw_templates.errors import InvalidValueError
+from hw_templates.board import board_names, load_board, parse_board
+from hw_templates.errors import InvalidValueError, StorageError
 
 
 def test_the_four_boards_hold_what_their_data_sheets_say() -> None:
@@ -28,7 +31,7 @@ def test_an_unknown_board_lists_the_known_ones() -> None:
 
 def test_bad_figures_are_named() -> None:
     board = load_board("pynq-z2")
-    with pytest.raises(InvalidValueError, match=r"board\.ddr\.peak_gb_s: must be positive, got -1"):
+    with pytest.raises(InvalidValueError, match=r"board\.ddr\.peak_gb_s: must be positive and finite, got -1"):
         replace(board.ddr, peak_gb_s=-1)
     with pytest.raises(InvalidValueError, match=r"board\.ddr\.plan_gb_s"):
         replace(board.ddr, plan_gb_s=3.0)
@@ -61,6 +64,42 @@ def test_presets_say_what_the_boards_memory_is() -> None:
             clock, width = preset["PSU__CRF_APB__DDR_CTRL__FREQMHZ"], preset["PSU__DDRC__BUS_WIDTH"]
         peak_gb_s = 2 * float(clock) * int(width.split()[0]) / 8 / 1000
         assert load_board(name).ddr.peak_gb_s == pytest.approx(peak_gb_s, rel=0.01)
+
+
+def text_of(name: str) -> str:
+    return (files("hw_templates") / "boards" / f"{name}.toml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("dsp = 220", 'dsp = "220"', r"pynq-z2\.toml: board\.dsp: must be a whole number, got '220'"),
+        ("dsp = 220", "dps = 220", r"pynq-z2\.toml: board\.dsp: must be given"),
+        ("peak_gb_s = 2.1", "peak_gb_s = nan", r"board\.ddr\.peak_gb_s: must be positive and finite, got nan"),
+        ("idle_power_w = 1.5", "idle_power_w = inf", r"board\.idle_power_w: must be positive and finite, got inf"),
+        ('"IO PLL" = 1000.0', '"IO PLL" = inf', r"board\.ps\.plls_mhz\.IO PLL: must be positive and finite, got inf"),
+        ("[75, 100, 125, 150]", "[0, 100]", r"board\.clocks_mhz: must be positive, got \(0, 100\)"),
+        ("plls_mhz", "plls", r"board\.ps\.plls_mhz: must be an object, got None"),
+        ("[ddr]", "[ddr", r"pynq-z2\.toml: is corrupt \(TOMLDecodeError: "),
+    ],
+)
+def test_a_board_s_file_that_breaks_a_rule_is_named_with_the_field(old: str, new: str, message: str) -> None:
+    with pytest.raises(StorageError, match=message):
+        parse_board("pynq-z2", text_of("pynq-z2").replace(old, new, 1).encode())
+
+
+def test_any_board_s_file_is_read_or_refused_in_one_line() -> None:
+    # The parameters of the processor are text that is passed on.
+    head, preset, rest = text_of("pynq-z2").partition("[ps.preset]\n")
+    sample = head + preset + "\n".join(rest.splitlines()[:3])
+
+    def read(content: bytes) -> None:
+        board = parse_board("pynq-z2", content)
+        assert all(0 < figure < math.inf for figure in (board.dsp, board.ddr.plan_gb_s, board.idle_power_w))
+
+    accepted, refused = drive(read, mutated_text(sample, 2_500))
+    assert accepted > 50
+    assert refused > 1_000
 
 
 @pytest.mark.parametrize(
