@@ -28,8 +28,8 @@ def named_subnet(space: Space, name: str) -> Subnet:
     path = Path(name)
     if not path.is_file():
         raise InvalidValueError("subnet", name, _EXPECTED)
+    record = read_json(path, dict[str, Any], f"name {_EXPECTED}")
     with reading(path, f"name {_EXPECTED}"):
-        record = read_json(path, dict[str, Any], "")
         for entry in ("origin", "subnet"):
             record = check_record(record.get(entry, record), dict[str, Any], entry)
         subnet = space.parse_subnet(record)
