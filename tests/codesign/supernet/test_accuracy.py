@@ -145,6 +145,7 @@ def test_any_file_of_results_is_read_but_for_what_cannot_be(tmp_path):
     entry = {**key, "genes": [0, 2, 1], "accuracy": 0.5}
 
     def read(content):
+        path.unlink(missing_ok=True)
         path.write_bytes(content + b"\n" + json.dumps({**entry, "genes": [1, 1, 1]}).encode())
         kept.append(_Cache(path, key)._results)
 

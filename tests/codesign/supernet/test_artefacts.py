@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from file_server import file_server
-from mutations import drive, mutated_json
+from mutations import drive, from_file, mutated_json
 from shared_data import shared_data
 
 from codesign.supernet.artefacts import Artefact, _first_seen, artefacts, cache_folder, check, fetch, fetched, select
@@ -76,7 +76,7 @@ def test_files_and_folders_are_selected_by_name():
     assert len(both) == 151
     assert both[0].name == "acc_predictor.pth"
     for wrong in ("acc", "net", "", "../acc_predictor.pth"):
-        with pytest.raises(InvalidValueError, match="name: must be that of a file or folder"):
+        with pytest.raises(InvalidValueError, match="names: must be files or folders that `codesign fetch"):
             select([wrong])
 
 
@@ -190,10 +190,7 @@ def test_any_record_of_first_seen_digests_is_read_or_refused_in_one_line(tmp_pat
     digest = f"sha256:{hashlib.sha256(b'weights').hexdigest()}"
     unknown = Artefact("nets/weights", None, "", "https://nowhere/weights")
 
-    def read(record):
-        (tmp_path / "digests.json").write_bytes(record)
-        check(unknown, content, tmp_path)
-
+    read = from_file(tmp_path / "digests.json", lambda: check(unknown, content, tmp_path))
     accepted, refused = drive(read, mutated_json({"nets/weights": digest, "nets/other": digest}, 2_000))
     assert accepted > 20
     assert refused > 1_000

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 from image_folder import picture, write_image_folder
-from mutations import drive, mutated_bytes
+from mutations import drive, from_file, mutated_bytes
 from PIL import Image
 
 from codesign.supernet.augmentation import change, draw_changes
@@ -260,10 +260,7 @@ def test_any_parquet_is_read_or_refused_in_one_line(tmp_path):
     path = write_parquet(tmp_path / "pets", images_of_class=12)
     whole = (path / "train.parquet").read_bytes()
 
-    def read(content):
-        (path / "train.parquet").write_bytes(content)
-        load_images(path, 3)
-
+    read = from_file(path / "train.parquet", lambda: load_images(path, 3))
     # Each costs some 50 ms, for datasets keeps a copy of what it can read.
     accepted, refused = drive(read, mutated_bytes(whole, 200))
     assert accepted

@@ -248,6 +248,8 @@ def test_any_predictor_is_read_or_refused_in_one_line(tmp_path):
         fields = dict(archive)
 
     def read(content):
+        # To truncate an old file waits for the disk.
+        path.unlink()
         path.write_bytes(content) if isinstance(content, bytes) else np.savez(path, **content)
         answers = read_predictor(path, SMALL, "abc").accuracy(genes)
         assert ((answers >= 0) & (answers <= 1)).all()
