@@ -11,6 +11,7 @@ import stat
 import tempfile
 import warnings
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -55,10 +56,10 @@ def kernel(function: Function) -> Function:
     Where neither ``NUMBA_CACHE_DIR``, the package's folder nor the user's cache can be written, the machine code is
     kept in a temporary folder, or else not at all: then it is compiled anew in each process, with a warning.
     """
-    try:
-        return _kept(function)
-    except RuntimeError:  # numba: no locator available
-        folder = _temporary_cache()
+    if _numba_config.CACHE_DIR or _has_user_cache():
+        with suppress(RuntimeError):  # numba: no locator available
+            return _kept(function)
+    folder = _temporary_cache()
     if folder is None:
         warnings.warn(
             "compiled prices cannot be kept, so each start takes longer: set NUMBA_CACHE_DIR to a folder that can be "
@@ -76,6 +77,16 @@ def kernel(function: Function) -> Function:
 
 def _kept(function: Function) -> Function:
     return cast(Function, _njit(nogil=True, error_model="numpy", cache=True)(function))
+
+
+def _has_user_cache() -> bool:
+    """Whether there is a user's cache, for which numba else takes the folder ``~`` where the program was started."""
+    if (own := os.environ.get("XDG_CACHE_HOME")) is not None:
+        return Path(own).is_absolute()
+    try:
+        return Path.home().is_absolute()
+    except RuntimeError:
+        return False
 
 
 def _temporary_cache() -> Path | None:

@@ -55,7 +55,7 @@ def copy_packages(folder: Path) -> None:
 
 def price_in(folder: Path, **variables: str) -> tuple[float, Path | None, int]:
     """Cycles, the cache's folder and how often it held the machine code, in a process that imports the copy there."""
-    kept = {name: value for name, value in os.environ.items() if name != "NUMBA_CACHE_DIR"}
+    kept = {name: value for name, value in os.environ.items() if name not in ("NUMBA_CACHE_DIR", "XDG_CACHE_HOME")}
     environment = {**kept, "PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1", **variables}
     done = subprocess.run(
         [sys.executable, "-c", PRICE], cwd=folder, env=environment, capture_output=True, text=True, check=False
@@ -98,6 +98,19 @@ def test_machine_code_is_kept_in_a_temporary_folder_where_no_other_can_be_writte
         assert folder.stat().st_mode & 0o077 == 0
     else:
         assert path is None
+
+
+@pytest.mark.parametrize("home", [{"HOME": "~"}, {"XDG_CACHE_HOME": "~/.cache"}, {"XDG_CACHE_HOME": ""}])
+def test_machine_code_never_lies_where_the_program_was_started(tmp_path: Path, home: dict[str, str]) -> None:
+    """As where the user has no home, and a tilde stays one."""
+    packages, temporary = tmp_path / "packages", tmp_path / "temporary"
+    copy_packages(packages)
+    temporary.mkdir()
+    (packages / "cost_models/__pycache__").touch()
+    _, path, _ = price_in(packages, TMPDIR=str(temporary), **home)
+    assert path is not None
+    assert path.is_relative_to(temporary)
+    assert sorted(entry.name for entry in packages.iterdir()) == ["cost_models", "hw_templates"]
 
 
 def test_the_digest_covers_every_module_of_every_folder(tmp_path: Path) -> None:
