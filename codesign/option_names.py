@@ -7,7 +7,7 @@ from typing import Any
 import typer
 from typer import TyperException
 
-from hw_templates.errors import CodesignError, InvalidValueError, UnknownNameError
+from hw_templates.errors import CodesignError, InfeasibleError, InvalidValueError, UnknownNameError
 
 _ALIASES = {
     "calibration": ("coefficients", "known", "name"),
@@ -36,6 +36,9 @@ def explain(error: CodesignError, command: str, names: Mapping[str, str]) -> str
         names: of its parameters; see :func:`parameter_names`.
     """
     message = " ".join(str(error).splitlines())
+    if isinstance(error, InfeasibleError):
+        limit, colon, rest = message.partition(": ")
+        return f"{names[limit]}: {rest}" if colon and limit in names else message
     if not isinstance(error, InvalidValueError) or not message.startswith(f"{error.field}: "):
         return message
     field, rest = error.field.removeprefix(f"{command}."), message.removeprefix(error.field)

@@ -51,7 +51,7 @@ class BestAccuracyWithin:
         if not within.any():
             nearest = int(front.latency_ms.argmin())
             raise InfeasibleError(
-                f"latency_ms: no pair of {len(front)} is within {self.latency_ms:g} ms; "
+                f"max_latency_ms: no pair of {len(front)} is within {self.latency_ms:g} ms; "
                 f"the nearest is {_describe(front, nearest)}"
             )
         return int(np.lexsort((front.energy_mj, front.latency_ms, -front.accuracy, ~within))[0])
@@ -76,7 +76,7 @@ class LeastLatencyAbove:
         if not above.any():
             nearest = int(front.accuracy.argmax())
             raise InfeasibleError(
-                f"accuracy: no pair of {len(front)} reaches {self.accuracy:.2%}; "
+                f"min_accuracy: no pair of {len(front)} reaches {self.accuracy:.2%}; "
                 f"the nearest is {_describe(front, nearest)}"
             )
         return int(np.lexsort((front.energy_mj, -front.accuracy, front.latency_ms, ~above))[0])

@@ -3,7 +3,7 @@
 import pytest
 
 from codesign.option_names import explain
-from hw_templates.errors import InvalidValueError, StorageError
+from hw_templates.errors import InfeasibleError, InvalidValueError, StorageError
 
 NAMES = {"run": "RUN", "board": "--board", "preset": "--preset", "seed": "--seed", "budget": "--budget"}
 
@@ -26,6 +26,12 @@ NAMES = {"run": "RUN", "board": "--board", "preset": "--preset", "seed": "--seed
 def test_a_field_is_named_as_the_option_that_sets_it(command: str, field: str, shown: str) -> None:
     line = explain(InvalidValueError(field, 7, "smaller"), command, NAMES)
     assert line == f"{shown}: must be smaller, got 7"
+
+
+def test_a_limit_that_nothing_meets_is_named_as_its_option() -> None:
+    names = {"max_latency_ms": "--max-latency-ms"}
+    assert explain(InfeasibleError("max_latency_ms: no pair"), "winner", names) == "--max-latency-ms: no pair"
+    assert explain(InfeasibleError("the front is empty: no pair"), "winner", names) == "the front is empty: no pair"
 
 
 def test_other_errors_stay_as_they_are_on_one_line() -> None:
