@@ -13,7 +13,8 @@ from json_file import read_json
 from typer.testing import CliRunner, Result
 
 from codesign.cli import app
-from codesign.run import Run
+from codesign.emit.project import PROGRAM_FILES, program_digest
+from codesign.run import Run, write_json
 from codesign.supernet.checkpoint import read_checkpoint
 from codesign.supernet.spaces import load_space
 from codesign.verbs.context import load_searched
@@ -144,12 +145,12 @@ def test_a_damaged_predictor_is_refused(run: Run) -> None:
 
 def test_a_damaged_configuration_is_refused(run: Run) -> None:
     run.configuration.write_text('{"format": 1, "train"')
-    check_refused(codesign("emit", run.folder), "run.json", "is corrupt")
+    check_refused(codesign("emit", run.folder), "run.json", "must be sound JSON", "restore it from a copy")
 
 
 def test_a_limit_that_no_pair_meets_names_the_nearest(run: Run) -> None:
-    check_refused(codesign("emit", run.folder, "--max-latency-ms", "0.0001"), "latency_ms", "0.0001", "the nearest is")
-    check_refused(codesign("emit", run.folder, "--min-accuracy", "0.9999"), "accuracy", "99.99%", "the nearest is")
+    check_refused(codesign("emit", run.folder, "--max-latency-ms", "0.0001"), "--max-latency-ms", "0.0001", "the nearest is")
+    check_refused(codesign("emit", run.folder, "--min-accuracy", "0.9999"), "--min-accuracy", "99.99%", "the nearest is")
 
 
 def test_a_limit_chooses_the_winner(run: Run) -> None:
@@ -165,6 +166,11 @@ def test_disagreement_in_csim_has_its_own_exit_code(run: Run) -> None:
     golden = run.project / "weights/golden.bin"
     content = golden.read_bytes()
     golden.write_bytes(bytes([content[0] ^ 1]) + content[1:])
+    check_refused(codesign("csim", run.folder), "weights", "a file was changed after the project was emitted")
+    # As if the reference had been wrong from the beginning.
+    files = {path: (run.project / path).read_bytes() for path in PROGRAM_FILES}
+    record = read_json(run.project / "project.json")
+    write_json(run.project / "project.json", {**record, "program_sha256": program_digest(files)})
     done = codesign("csim", run.folder)
     assert done.exit_code == 1
     assert "logits of 1 of" in done.stderr
