@@ -149,8 +149,12 @@ def test_a_damaged_configuration_is_refused(run: Run) -> None:
 
 
 def test_a_limit_that_no_pair_meets_names_the_nearest(run: Run) -> None:
-    check_refused(codesign("emit", run.folder, "--max-latency-ms", "0.0001"), "--max-latency-ms", "0.0001", "the nearest is")
-    check_refused(codesign("emit", run.folder, "--min-accuracy", "0.9999"), "--min-accuracy", "99.99%", "the nearest is")
+    check_refused(
+        codesign("emit", run.folder, "--max-latency-ms", "0.0001"), "--max-latency-ms", "0.0001", "the nearest is"
+    )
+    check_refused(
+        codesign("emit", run.folder, "--min-accuracy", "0.9999"), "--min-accuracy", "99.99%", "the nearest is"
+    )
 
 
 def test_a_limit_chooses_the_winner(run: Run) -> None:
