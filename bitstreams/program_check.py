@@ -188,6 +188,10 @@ def _check_placements(records: npt.NDArray[np.void], accelerator: Accelerator) -
         if size and records["band_height"][index] < 1:
             height = int(records["band_height"][index])
             raise InvalidValueError(f"program.layers[{index}].band_height", height, "at least 1 in a group")
+    for index, record in enumerate(records):
+        for field in ("ifmap_ring", "ofmap_ring"):
+            if record[field] < 0:
+                raise InvalidValueError(f"program.layers[{index}].{field}", int(record[field]), "zero or more")
     for index, (record, placement) in enumerate(zip(records, descriptor_placements(records), strict=True)):
         try:
             placement.check(descriptor_layer(record)[0], accelerator)

@@ -44,7 +44,7 @@ class ProjectLayer:
 
 
 @dataclass(frozen=True)
-class TestAccuracy:
+class ProjectAccuracy:
     """Accuracy (0..1) of the subnet on test images, which nothing before has seen."""
 
     float32: float
@@ -71,7 +71,7 @@ class Origin:
     subnet: dict[str, Any]
     rule: str
     validation_accuracy: float
-    test_accuracy: TestAccuracy
+    test_accuracy: ProjectAccuracy
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from bitstreams.project_record import Origin, TestAccuracy
+from bitstreams.project_record import Origin, ProjectAccuracy
 from codesign.emit.integer_reference import run_integer
 from codesign.emit.project import Design, project_files, write_project
 from codesign.emit.quantise import quantise, quantise_image
@@ -75,7 +75,7 @@ def emit(
 @one_thread()
 def quantised_design(
     trained: Trained, searched: Searched, winner: Winner
-) -> tuple[Design, npt.NDArray[np.int8], TestAccuracy]:
+) -> tuple[Design, npt.NDArray[np.int8], ProjectAccuracy]:
     """The winner as a design, the test images as it reads them, and how it does on them."""
     pair = winner.pair
     check_fits(pair.accelerator, searched.board)
@@ -90,5 +90,5 @@ def quantised_design(
     right = run_integer(network, images).argmax(axis=1) == labels
     measured = MeasuredAccuracy(trained.checkpoint, trained.data, split=Split.TEST)
     float32 = measured.accuracy(trained.space.encode(pair.subnet)[None])
-    accuracy = TestAccuracy(float32=float(float32[0]), int8=float(right.mean()))
+    accuracy = ProjectAccuracy(float32=float(float32[0]), int8=float(right.mean()))
     return Design(network, pair.accelerator, searched.board, estimate), images, accuracy

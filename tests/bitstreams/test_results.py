@@ -190,7 +190,7 @@ def other_user_id(contents: dict[str, bytes]) -> None:
         (predicting({"latency_ms": -1.0}), r"predicted\.latency_ms: must be a finite number, above zero, got -1\.0"),
         (predicting({"latency_ms": 0.0}), r"predicted\.latency_ms"),
         (predicting({"latency_ms": 10**400}), r"project\.json: project"),
-        (predicting({"latency_ms": "1"}), r"project\.predicted\.latency_ms: must be float, got str"),
+        (predicting({"latency_ms": "1"}), r"project\.predicted\.latency_ms: must be a number, got '1'"),
         (predicting({"energy_mj": -1.0}), r"predicted\.energy_mj"),
         *(
             (recording("predicted", value), r"project\.json: project\.predicted")

@@ -144,13 +144,14 @@ def test_done_is_read_once(board: TwinBoard, tmp_path: Path) -> None:
 
 
 def test_a_folder_that_is_no_project_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(StorageError, match="is no emitted project"):
+    with pytest.raises(StorageError, match=r"project\.json: is missing; emit the project again"):
         TwinBoard(tmp_path, load_coefficients())
 
 
 def test_no_thread_is_left_behind(zynq_project: Path) -> None:
-    before = threading.active_count()
+    # Threads of servers that other tests stopped may end meanwhile.
+    before = set(threading.enumerate())
     made = TwinBoard(zynq_project, load_coefficients())
     made._fabric.reset()
     made.close()
-    assert threading.active_count() == before
+    assert set(threading.enumerate()) <= before

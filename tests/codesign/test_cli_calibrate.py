@@ -183,7 +183,7 @@ def test_a_report_without_its_left_out_runs(calibration: Path, tmp_path: Path) -
     (tmp_path / "calibration.json").write_text((calibration / "calibration.json").read_text())
     rows = json.loads((calibration / LEFT_OUT).read_text())
     (tmp_path / LEFT_OUT).write_text(json.dumps({**rows, "measured_ms": [1.0]}))
-    check_refused(codesign("calibrate", "report", tmp_path), "columns must be equally long")
+    check_refused(codesign("calibrate", "report", tmp_path), "left_out.measured_ms: must be 14 rows, got 1")
 
 
 def test_left_out_rows_are_those_of_the_measurements(calibration: Path) -> None:

@@ -2,7 +2,7 @@ import json
 import re
 import shutil
 import subprocess
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,7 @@ from random_networks import network_of_every_operation, random_mapping
 from small_families import SMALL_FAMILIES
 from twins import running, served
 
+from bitstreams.project_record import Origin, ProjectAccuracy
 from bitstreams.toolchain import run_csim
 from codesign.emit.float_reference import run_float
 from codesign.emit.integer_reference import run_integer
@@ -75,6 +76,9 @@ def test_fused_blocks_equal_the_integer_reference_and_the_cost_model(tmp_path: P
         assert len(np.unique(golden)) > 5
         assert run_csim(tmp_path).images == 2
     assert kept > 3
+
+
+ORIGIN = Origin("study", "digits", "0badcafe", {"resolution": 8}, "knee", 0.9, ProjectAccuracy(0.9, 0.8))
 
 
 def test_the_engine_is_clean_under_sanitizers(tmp_path: Path) -> None:
@@ -139,10 +143,10 @@ def test_a_project_builds_and_runs_without_this_package(tmp_path: Path) -> None:
 
 def test_the_record_says_what_was_emitted(tmp_path: Path) -> None:
     made, images = design(3)
-    files = project_files(made, images, {"space": "random"})
+    files = project_files(made, images, ORIGIN)
     record = json.loads(files["project.json"])
     assert record["accelerator"] == made.accelerator.as_dict()
-    assert record["origin"] == {"space": "random"}
+    assert record["origin"] == asdict(ORIGIN)
     assert [layer["name"] for layer in record["layers"]] == [layer.node.name for layer in made.network.layers]
     np.testing.assert_array_equal(
         np.frombuffer(files["weights/golden.bin"], dtype=np.int8), run_integer(made.network, images).ravel()

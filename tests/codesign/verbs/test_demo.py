@@ -27,7 +27,7 @@ def test_every_verb_is_asked_for_what_the_scale_says(finished_run: Run) -> None:
     assert sections["predictor"] == {"samples": TINY.samples, "seed": 0}
     search = {"board": "pynq-z2", "pairs": TINY.pairs, "workers": 1, "storage": None, "seed": 0}
     assert sections["search"] == {**search, "coefficients": "prior", "space": None, "accuracy": "predictor"}
-    assert sections["emit"] == {"max_latency_ms": None, "min_accuracy": None}
+    assert sections["emit"] == dict.fromkeys(("max_latency_ms", "min_accuracy", "within", "rule"))
 
 
 def test_every_verb_works_on_what_the_one_before_made(finished_run: Run) -> None:
