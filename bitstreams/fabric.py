@@ -95,7 +95,7 @@ class Fabric:
         """Take memory for a buffer, which the engine and :meth:`read` and :meth:`write` then reach.
 
         Raises:
-            StorageError: the folder for temporary files has not so much room.
+            StorageError: the folder for temporary files lacks the room.
         """
         try:
             # Without this, the first touch of a page that finds no room is a bus error, which ends the process.

@@ -32,7 +32,7 @@ class Access:
         field: of the descriptor; it holds the first word.
         first, words: where the access begins, in words from the arena's start, and its length.
         parts: of the program in which it may lie.
-        multiple: the first word is one of so many: the weight port moves that many at once.
+        multiple: the first word is a multiple of this: the words that the weight port moves at once.
     """
 
     field: str

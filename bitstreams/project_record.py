@@ -76,7 +76,7 @@ class Origin:
 
 @dataclass(frozen=True)
 class ProjectRecord:
-    """What ``project.json`` holds.
+    """The content of ``project.json``.
 
     Attributes:
         format: of the project.

@@ -30,7 +30,7 @@ class StoredFigure:
 
 @dataclass(frozen=True)
 class StoredBitstream:
-    """What ``build.json`` holds.
+    """The content of ``build.json``.
 
     Attributes:
         format: of the file.

@@ -26,7 +26,7 @@ class WinnerRule(StrEnum):
 
 
 class BuildTool(StrEnum):
-    """What builds an emitted project: Vitis HLS and Vivado, or g++."""
+    """The tools that build an emitted project: Vitis HLS and Vivado, or g++."""
 
     VITIS = "vitis"
     CSIM = "csim"

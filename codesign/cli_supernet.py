@@ -24,7 +24,7 @@ def fetch(
 ) -> None:
     """Fetch published supernets, accuracy predictors and specialised networks from their public addresses.
 
-    What broke off goes on where it stopped; every file is compared with its published digest.
+    An interrupted download resumes; every file is compared with its published digest.
 
     Example: codesign fetch acc_predictor.pth
     """

@@ -28,7 +28,7 @@ class FittedRange:
 
     @classmethod
     def of(cls, runs: Sequence[Measurement]) -> "FittedRange":
-        """Of measured runs."""
+        """Return the range that measured runs span."""
         layers = [ran.layer for run in runs for ran in run.layers]
         accelerators = [run.accelerator for run in runs if run.accelerator is not None]
         found = cls.of_layers(layers, accelerators)
@@ -40,7 +40,7 @@ class FittedRange:
 
     @classmethod
     def of_layers(cls, layers: Sequence[Layer], accelerators: Sequence[Accelerator]) -> "FittedRange":
-        """Of shapes and accelerators alone, which run at their own clock."""
+        """Return the range of layers and of accelerators, which run at their own clock."""
         numbers: dict[str, tuple[float, float]] = {}
         for name in _SIZES:
             # A pool's kernel is its whole map.
@@ -52,7 +52,7 @@ class FittedRange:
 
     @classmethod
     def of_space(cls, choices: Mapping[str, Sequence[int]]) -> "FittedRange":
-        """Of accelerators whose parameters, by name, have these values."""
+        """Return the range of accelerators whose parameters, by name, have these values."""
         numbers: dict[str, tuple[float, float]] = {}
         for name, values in choices.items():
             numbers |= _span(f"accelerator.{name}", values)

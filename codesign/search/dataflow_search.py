@@ -59,7 +59,7 @@ class DataflowTask:
 
     @property
     def identity(self) -> StudyIdentity:
-        """What the task's study must say of itself."""
+        """The identity that the task's study must state."""
         losses = ", ".join(f"{bits} bits -{loss:.4f}" for bits, loss in sorted(self.losses.items()))
         return StudyIdentity.of(self.joint, PRIOR.name, f"{self.accuracy_name}; {losses}")
 

@@ -49,7 +49,7 @@ class SearchTask:
 
     @property
     def identity(self) -> StudyIdentity:
-        """What the task's study must say of itself."""
+        """The identity that the task's study must state."""
         return StudyIdentity.of(self.joint, self.coefficients.name, self.accuracy_name)
 
     def open_study(self) -> optuna.Study:

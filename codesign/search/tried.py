@@ -19,7 +19,7 @@ _ENQUEUED = "fixed_params"
 
 @dataclass(frozen=True)
 class TriedPairs:
-    """What the trials of a study, of whatever state, have tried.
+    """The pairs that the trials of a study have tried, whatever the state of the trials.
 
     Attributes:
         rows: every pair, as the bytes of its row.
@@ -45,7 +45,7 @@ class TrialReader:
         self._known: dict[frozenset[tuple[str, Any]], IntArray | None] = {}
 
     def tried(self, study: optuna.Study, trial: FrozenTrial) -> TriedPairs:
-        """What all the others of ``study`` than ``trial`` have tried, failed ones too: they would fail again."""
+        """Return the pairs that all trials of ``study`` but ``trial`` have tried, failed ones too: they would fail again."""
         others = [other for other in study.get_trials(deepcopy=False) if other.number != trial.number]
         pairs = [(other.state.is_finished(), self._pair(other)) for other in others]
         rows = [row for _, row in pairs if row is not None]
@@ -85,7 +85,7 @@ class TrialReader:
         return np.array(row, dtype=np.int64) if sound else None
 
     def _pair(self, trial: FrozenTrial) -> IntArray | None:
-        """What ``trial`` tries: by its parameters, else by the claim for it; None where neither is a pair."""
+        """Return the pair of ``trial``, by its parameters or else by its claim; None where neither names a pair."""
         params = trial.params
         if trial.state == TrialState.WAITING:
             params = trial.system_attrs.get(_ENQUEUED, {})

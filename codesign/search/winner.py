@@ -13,7 +13,7 @@ from codesign.supernet.oracle import AccuracyOracle, RecordingOracle, checked_ac
 from hw_templates.errors import InfeasibleError, InvalidValueError
 
 MEASURED_PAIRS = 200
-"""So many pairs of a front are measured at most."""
+"""Most pairs of a front that are measured."""
 
 # Accuracies are counts of images over their number; what such a limit holds must not depend on rounding.
 _ROUNDING = 1e-9
@@ -133,7 +133,7 @@ def rule_of(
     Args:
         max_latency_ms: the most accurate pair within this.
         min_accuracy: the fastest pair of at least this, 0 to 1.
-        within: the fastest pair within so many percentage points of the best accuracy.
+        within: the fastest pair within this many percentage points of the best accuracy.
         rule: ``within``, or ``knee`` for the knee in accuracy and latency.
 
     Raises:
@@ -286,7 +286,7 @@ def measure_front(
         joint: the space of the pairs.
         front: the pairs.
         oracle: measures.
-        most: so many of the pairs are measured at most, spread over the objectives (:func:`spread`); None for all.
+        most: how many of the pairs to measure at most, spread over the objectives (:func:`spread`); None for all.
         losses: says of rows [n, G + P] what the accelerators take from the accuracies; None for nothing.
     """
     chosen = front if most is None else front.take(spread(front.values, most))

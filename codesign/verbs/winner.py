@@ -75,7 +75,7 @@ def _winner(run: Run, rule: Rule, dry_run: bool, progress: Progress) -> None:
 
 
 def rule_line(rule: str, compared: Compared) -> str:
-    """What a winner was chosen by: the rule, and whether accuracies were measured or predicted."""
+    """Name the rule by which a winner was chosen, and say whether accuracies were measured or predicted."""
     return f"{rule} ({'measured' if compared.source == 'measured' else 'predicted'} accuracies)"
 
 
