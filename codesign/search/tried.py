@@ -45,7 +45,7 @@ class TrialReader:
         self._known: dict[frozenset[tuple[str, Any]], IntArray | None] = {}
 
     def tried(self, study: optuna.Study, trial: FrozenTrial) -> TriedPairs:
-        """Return the pairs that all trials of ``study`` but ``trial`` have tried, failed ones too: they would fail again."""
+        """Return the pairs that all trials but ``trial`` have tried, failed ones too: they would fail again."""
         others = [other for other in study.get_trials(deepcopy=False) if other.number != trial.number]
         pairs = [(other.state.is_finished(), self._pair(other)) for other in others]
         rows = [row for _, row in pairs if row is not None]
