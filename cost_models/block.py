@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from cost_models.mapping import split_sizes
+from cost_models.mapping import even_sizes
 from cost_models.placement import IN_MEMORY, Placement, band_rows, ring_rows
 from cost_models.workload import Layer, Node, Operation
 
@@ -132,11 +132,11 @@ def _chains(layers: tuple[Layer, ...], ifmap_ring: int, ofmap_ring: int) -> list
 
 
 def _groups(layers: tuple[Layer, ...], ifmap_ring: int, ofmap_ring: int) -> list[Option]:
-    """The ways to run layers together: one for each height of a band of the last."""
+    """The ways to run layers together: one for each number of bands of the last, as even as they can be."""
     if len(layers) == 1:
         return [(Placement(ifmap_ring, ofmap_ring),)]
     options = []
-    for height in split_sizes(layers[-1].out_height):
+    for height in even_sizes(layers[-1].out_height):
         bands = band_rows(layers, height)
         most = [max(end - begin for begin, end in rows) for rows in bands]
         rings = [

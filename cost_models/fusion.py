@@ -25,7 +25,7 @@ class BlockTable:
 
     Attributes:
         latency_cycles, energy_mj: [K, A]; inf where a layer has no legal mapping.
-        candidates: how many legal (layer, accelerator, placement, mapping) candidates were priced.
+        candidates: how many legal (layer, accelerator, placement, mapping) candidates there are.
         chosen: [K, A] which way, as :meth:`BlockIndex.option` reads it.
     """
 
@@ -46,10 +46,10 @@ class BlockIndex:
     """Blocks with all ways to run them, as arrays of indices.
 
     A way is a sum of runs, each a layer with a placement; a part of a plan is the least of its options, a plan the sum
-    of its parts, a block the least of its plans (see :class:`cost_models.block.Plan`). What cannot be the least is not
-    priced. Of options that differ in the height of their bands alone, the one of highest bands that fit is: whatever
-    tiles fit lower bands fit these, and fewer bands are set up and drained less often. Where all maps stay whole, no
-    other way is: it moves the same or more, by ports that are no faster.
+    of its parts, a block the least of its plans (see :class:`cost_models.block.Plan`). Of options that differ in the
+    height of their bands alone, only the one of fewest bands that fit is priced: whatever tiles fit lower bands fit
+    these, and they are set up and drained least often. Lower bands are faster now and then, by a few percent. Where all
+    maps stay whole, no other way is priced: it moves the same or more, by ports that are no faster.
 
     Attributes:
         blocks: [K], in the order given.

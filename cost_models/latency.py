@@ -278,10 +278,17 @@ def _channels_inside(layer: LayerRecord, engine: EngineRecord, tiling: Tiling, o
 
 
 @compiled
+def whole_tiles(layer: LayerRecord, outputs: float, inputs: float, order: int) -> tuple[bool, bool]:
+    """Whether a tile that is loaded, and one that is stored, has all channels, of so many tiles of either channels."""
+    whole_in = inputs == 1 if layer.dense else outputs == 1
+    return whole_in, outputs == 1 or order == INPUTS_OUTER
+
+
+@compiled
 def tiling_of(outputs: Outputs, inputs: Inputs, rows: Rows, cols: Cols, layer: LayerRecord, order: int) -> Tiling:
     """The tiles of a mapping."""
-    whole_in = inputs.tiles == 1 if layer.dense else outputs.tiles == 1
-    return Tiling(outputs, inputs, rows, cols, whole_in, outputs.tiles == 1 or order == INPUTS_OUTER)
+    whole_in, whole_out = whole_tiles(layer, outputs.tiles, inputs.tiles, order)
+    return Tiling(outputs, inputs, rows, cols, whole_in, whole_out)
 
 
 @compiled

@@ -34,8 +34,8 @@ class LayerTable:
     Attributes:
         latency_cycles: [L, A]; inf where a layer has no legal mapping.
         energy_mj: [L, A] dynamic energy; inf likewise.
-        candidates: how many legal (layer, accelerator, mapping) candidates were priced.
-        calculated: how many of them in full; a lower bound ruled out the others.
+        candidates: how many legal (layer, accelerator, mapping) candidates there are.
+        calculated: how many of them were priced in full; a lower bound ruled out the others, alone or many at once.
         mappings: [L, A, 5] output channels, input channels, height and width of a tile, 0 where nothing fits; and the
             place of the loop order in :data:`cost_models.latency.ORDERS`.
     """
@@ -191,7 +191,7 @@ def _price_case(
         for place, count in enumerate(moved[:5]):
             prices[5 + place] += rows.repeats * count
     setup = setup_cycles(layer, engine, repeats)
-    total = Traffic(prices[5], prices[6], prices[7], prices[8], prices[9], 0.0, 0.0, 0.0, 0.0)
+    total = Traffic(prices[5], prices[6], prices[7], prices[8], prices[9], 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
     ddr = ddr_bytes(layer, engine, total, repeats)
     buffers = buffer_bytes(layer, engine, inputs, total)
     energy = dynamic_energy_mj(layer.macs, buffers, ddr, picojoules[0], picojoules[1], picojoules[2])

@@ -1,19 +1,43 @@
-"""The best mapping of each of many layers on its accelerator, by pricing every candidate."""
+"""The best mapping of each of many layers on its accelerator: of all that are legal, by branch and bound.
 
-from functools import lru_cache
+Mappings with as many tiles of either channels, in one loop order, are a family. Families are searched by their bounds,
+the least first; then, for each size of their tiles of channels, the heights of a tile of pixels by theirs; then the
+widths, the largest first. Where a bound shows that nothing is better than what was found, all that it bounds is left
+out (:mod:`cost_models.bound`).
+"""
+
 from math import gcd
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cost_models.bound import (
+    Beside,
+    are_apart,
+    beside_of,
+    least_across,
+    least_at_ends,
+    least_beside,
+    least_cycles,
+    least_of_steps,
+    phases_of,
+)
 from cost_models.compiled import SOURCES, compiled, kernel
 from cost_models.engine_records import EngineRecord
 from cost_models.latency import CHANNELS_OUTER, INPUTS_OUTER, ORDERS, slot_cycles, tiling_of
 from cost_models.layer_records import LayerRecord, LayerRecords
-from cost_models.mapping import EXHAUSTIVE_EXTENT, split_sizes
-from cost_models.tiling import Cols, Inputs, Outputs, Rows, cols_of, inputs_of, outputs_of, rows_of
-from cost_models.traffic import least_slot_cycles, traffic_of
+from cost_models.pixel_tables import Heights, Room, Widths, heights_of, room_of, totals_of, widest, widths_of
+from cost_models.tiling import Cols, Inputs, Outputs, Rows, inputs_of, outputs_of
+from cost_models.traffic import (
+    ChannelSums,
+    ChannelTraffic,
+    PixelTotals,
+    channel_sums,
+    channel_traffic,
+    moved_by,
+    pixel_totals,
+)
 
 IntArray = NDArray[np.int64]
 
@@ -22,126 +46,248 @@ _ORDERS = len(ORDERS)
 _ROUNDING = 1e-9
 
 OUT_CHANNELS, IN_CHANNELS, HEIGHT, WIDTH, ORDER, CANDIDATES, CALCULATED = range(7)
-"""Columns of what the search finds: the tile, 0 where nothing fits; the loop order; how many mappings were priced, and
-for how many of them a lower bound did not show that another is at least as good."""
+"""Columns of what the search finds: the tile, 0 where nothing fits; the loop order; how many mappings are legal, and
+for how many of them no lower bound showed that another is at least as good."""
+
+
+class Channels(NamedTuple):
+    """Tiles of channels in a loop order, and what they move.
+
+    Attributes:
+        words: that a bank of the ifmap buffer holds for one position.
+        sums: that a bank of the ofmap buffer holds for one group of pixels.
+    """
+
+    outputs: Outputs
+    inputs: Inputs
+    order: int
+    traffic: ChannelTraffic
+    words: float
+    sums: float
+    beside: Beside
 
 
 def best_mappings(layers: LayerRecords, engines: NDArray[np.void], rows: IntArray, columns: IntArray) -> IntArray:
     """[cases, 7] the mapping of least latency of each case: layer ``rows[i]`` on accelerator ``columns[i]``.
 
-    They are of those in :func:`cost_models.mapping.enumerate_mappings`; of equal ones the first is taken.
+    None of :func:`cost_models.mapping.enumerate_mappings` is better; which of equal ones it is is not said.
     """
     found = np.zeros((len(rows), 7), dtype=np.int64)
-    extents = [layers.layers[name] for name in ("in_channels", "out_channels", "out_height", "out_width")]
-    starts, sizes = _splits_up_to(1 << int(np.max(extents, initial=1)).bit_length())
-    _search_all(layers.layers, layers.runs, engines, rows, columns, starts, sizes, found)
+    # Cases of one layer, and of them those of as many pixels, share what tiles of pixels imply.
+    cases = np.lexsort((engines["pixels"][columns], rows))
+    _search_all(layers.layers, layers.runs, engines, rows, columns, cases, found)
     return found
-
-
-@lru_cache(maxsize=4)
-def _splits_up_to(longest: int) -> tuple[IntArray, IntArray]:
-    """Where the tile sizes tried for an axis of so many units start, and the sizes of all such axes."""
-    sizes = [split_sizes(extent) for extent in range(1, longest + 1)]
-    starts = np.cumsum([0, 0, *map(len, sizes)], dtype=np.int64)
-    return starts, np.concatenate(sizes).astype(np.int64)
-
-
-@compiled
-def _is_considered(order: int, is_dense: bool, outputs: Outputs, inputs: Inputs, many_pixels: bool) -> bool:
-    """Whether that loop order loads or stores other tiles than those before it do."""
-    if order == CHANNELS_OUTER:
-        return outputs.tiles > 1 and inputs.tiles == 1 and many_pixels
-    return order != INPUTS_OUTER or (is_dense and outputs.tiles > 1)
-
-
-@compiled
-def _fits(engine: EngineRecord, outputs: Outputs, inputs: Inputs, most: Rows, cols: Cols, order: int) -> bool:
-    """Whether a full tile fits the ifmap buffer, and the sums that are kept the ofmap buffer."""
-    if (outputs.lines + inputs.lines) * most.need * cols.need > engine.ifmap_depth:
-        return False
-    need = outputs.whole_need if order == INPUTS_OUTER else outputs.need
-    return need * most.full * cols.full_groups <= engine.ofmap_depth
 
 
 @compiled
 def _cycles_of(
-    layer: LayerRecord,
-    engine: EngineRecord,
-    outputs: Outputs,
-    inputs: Inputs,
-    rows: list[Rows],
-    cols: Cols,
-    order: int,
-    least: float,
+    layer: LayerRecord, engine: EngineRecord, channels: Channels, rows: list[Rows], cols: Cols, least: float
 ) -> float:
     """Of all runs, whose rows are cut as given; inf where a lower bound shows that they take ``least`` or more."""
-    bound = 0.0
+    first = second = 0.0
+    order = channels.order
     for run in rows:
-        tiling = tiling_of(outputs, inputs, run, cols, layer, order)
-        bound += run.repeats * least_slot_cycles(layer, engine, tiling, traffic_of(layer, engine, tiling, order))
-    if bound * (1 - _ROUNDING) >= least:
-        return np.inf
+        tiling = tiling_of(channels.outputs, channels.inputs, run, cols, layer, order)
+        moved = moved_by(layer, channels.traffic, pixel_totals(layer, run, cols))
+        phases = phases_of(layer, engine, moved, 1.0)
+        bound = max(
+            least_beside(engine, channels.beside, moved, phases, run.full * cols.full_groups),
+            least_across(layer, engine, tiling, channels.traffic, phases),
+            least_of_steps(engine, tiling, channels.traffic, phases, channels.beside.weight_load),
+        )
+        first += run.repeats * bound
+        if first * (1 - _ROUNDING) >= least:
+            return np.inf
+        second += run.repeats * max(bound, least_at_ends(layer, engine, tiling, order, phases))
+        if second * (1 - _ROUNDING) >= least:
+            return np.inf
     cycles = 0.0
     for run in rows:
-        cycles += run.repeats * slot_cycles(layer, engine, tiling_of(outputs, inputs, run, cols, layer, order), order)
+        tiling = tiling_of(channels.outputs, channels.inputs, run, cols, layer, order)
+        cycles += run.repeats * slot_cycles(layer, engine, tiling, order)
     return cycles
 
 
 @compiled
-def _choices(extent: float, unit: float, starts: IntArray, sizes: IntArray) -> IntArray:
-    """Tile sizes tried along an axis of so many units, in units."""
-    units = int(np.ceil(extent / unit))
-    return sizes[starts[units] : starts[units + 1]]
+def _bound(
+    layer: LayerRecord, engine: EngineRecord, traffic: ChannelTraffic, pixels: PixelTotals, apart: bool
+) -> float:
+    """Of all mappings that move as much for their channels, and have tiles of pixels with these totals or more."""
+    phases = phases_of(layer, engine, moved_by(layer, traffic, pixels), pixels.runs)
+    return least_cycles(phases, apart) * (1 - _ROUNDING)
 
 
 @compiled
-def _search(
-    layer: LayerRecord, runs: NDArray[np.void], engine: EngineRecord, starts: IntArray, sizes: IntArray, found: IntArray
-) -> None:
-    """Price all mappings of one layer on one accelerator; ``found`` [7] is what :func:`best_mappings` gives."""
-    cell, out_unit = engine.rows * engine.cols, engine.rows
-    in_sizes = sizes[:1]
-    if layer.dense:
-        in_sizes = _choices(layer.in_channels, engine.cols, starts, sizes)
-    else:
-        out_unit = cell / gcd(int(engine.rows), int(engine.cols))
-    col_unit = engine.pixels if layer.out_width > EXHAUSTIVE_EXTENT else 1.0
-    all_outputs = [
-        outputs_of(layer, engine, out_unit * size) for size in _choices(layer.out_channels, out_unit, starts, sizes)
-    ]
-    all_inputs = [inputs_of(layer, engine, engine.cols * size) for size in in_sizes]
-    all_rows = [
-        [rows_of(layer, runs[run], float(size)) for run in range(layer.first_run, layer.end_run)]
-        for size in _choices(float(layer.most_rows), 1.0, starts, sizes)
-    ]
-    all_cols = [
-        cols_of(layer, engine, min(layer.out_width, col_unit * size))
-        for size in _choices(layer.out_width, col_unit, starts, sizes)
-    ]
-    least = np.inf
-    for outputs in all_outputs:
-        for inputs in all_inputs:
-            if np.ceil(outputs.full_weights * inputs.full_groups / cell) > engine.weight_depth:
+def _search_pixels(
+    layer: LayerRecord,
+    engine: EngineRecord,
+    channels: Channels,
+    heights: Heights,
+    widths: Widths,
+    least: float,
+    found: IntArray,
+) -> float:
+    """Look for tiles of pixels that take less than ``least``; note the best in ``found``, return its cycles."""
+    across, traffic = widths.table, channels.traffic
+    apart = channels.beside.apart
+    highest = heights.table.shape[1]
+    bounds, widest_of = np.empty(highest), np.empty(highest, dtype=np.int64)
+    for index in range(highest):
+        width = widest(layer, engine, across, channels.words, channels.sums, index + 1)
+        if channels.order == CHANNELS_OUTER and index + 1 == highest and width == across.shape[1]:
+            width -= 1
+        widest_of[index], bounds[index] = width, np.inf
+        if width > 0:
+            totals = totals_of(layer, heights, across, index + 1, width, True)
+            bounds[index] = _bound(layer, engine, traffic, totals, apart)
+    best = int(bounds.argmin())
+    while bounds[best] < least:
+        height, below = best + 1, False
+        for tried in range(int(widest_of[best]), 0, -1):
+            if below:
+                totals = totals_of(layer, heights, across, height, tried, True)
+                if _bound(layer, engine, traffic, totals, apart) >= least:
+                    break
+            totals = totals_of(layer, heights, across, height, tried, False)
+            moved = moved_by(layer, traffic, totals)
+            phases = phases_of(layer, engine, moved, totals.runs)
+            groups = float(height * widths.cols[tried - 1].full_groups)
+            bound = least_beside(engine, channels.beside, moved, phases, groups)
+            below = bound * (1 - _ROUNDING) >= least
+            if below:
                 continue
-            for rows in all_rows:
-                most, many_rows = rows[0], False
-                for run in rows:
-                    most = run if run.full > most.full else most
-                    many_rows = many_rows or run.tiles > 1
-                for cols in all_cols:
-                    for order in range(_ORDERS):
-                        if not _is_considered(order, layer.dense, outputs, inputs, many_rows or cols.tiles > 1):
-                            continue
-                        if not _fits(engine, outputs, inputs, most, cols, order):
-                            continue
-                        found[CANDIDATES] += 1
-                        cycles = _cycles_of(layer, engine, outputs, inputs, rows, cols, order, least)
-                        found[CALCULATED] += cycles < np.inf
-                        if cycles < least:
-                            least = cycles
-                            found[OUT_CHANNELS], found[HEIGHT] = int(outputs.tile), int(rows[0].tile)
-                            found[IN_CHANNELS] = int(inputs.tile if layer.dense else outputs.tile)
-                            found[WIDTH], found[ORDER] = int(cols.tile), order
+            cycles = _cycles_of(layer, engine, channels, heights.rows[height - 1], widths.cols[tried - 1], least)
+            found[CALCULATED] += cycles < np.inf
+            if cycles < least:
+                least = cycles
+                found[OUT_CHANNELS] = int(channels.outputs.tile)
+                found[IN_CHANNELS] = int(channels.inputs.tile if layer.dense else channels.outputs.tile)
+                found[HEIGHT], found[WIDTH], found[ORDER] = height, tried, channels.order
+        bounds[best] = np.inf
+        best = int(bounds.argmin())
+    return least
+
+
+@compiled
+def _traffic_of(layer: LayerRecord, sums: ChannelSums, outputs: float, inputs: float, order: int) -> ChannelTraffic:
+    stays = inputs == 1 and (outputs == 1 or order == CHANNELS_OUTER)
+    # A run of one tile of pixels loads the ifmap once, whatever others do.
+    reloads = stays and layer.end_run - layer.first_run == 1
+    return channel_traffic(layer, sums, outputs, inputs, order, stays, reloads)
+
+
+@compiled
+def _channels_of(layer: LayerRecord, engine: EngineRecord, outputs: Outputs, inputs: Inputs, order: int) -> Channels:
+    traffic = _traffic_of(layer, channel_sums(layer, engine, outputs, inputs), outputs.tiles, inputs.tiles, order)
+    sums = outputs.whole_need if order == INPUTS_OUTER else outputs.need
+    beside = beside_of(layer, engine, outputs, inputs, order)
+    return Channels(outputs, inputs, order, traffic, outputs.lines + inputs.lines, sums, beside)
+
+
+@compiled
+def _is_considered(order: int, is_dense: bool, outputs: float, inputs: float) -> bool:
+    """Whether that loop order loads or stores other tiles than those before it do, of several tiles of pixels."""
+    if order == CHANNELS_OUTER:
+        return outputs > 1 and inputs == 1
+    return order != INPUTS_OUTER or (is_dense and outputs > 1)
+
+
+@compiled
+def _weights_fit(engine: EngineRecord, outputs: Outputs, inputs: Inputs) -> bool:
+    cell = engine.rows * engine.cols
+    return bool(np.ceil(outputs.full_weights * inputs.full_groups / cell) <= engine.weight_depth)
+
+
+@compiled
+def _room_of(
+    layer: LayerRecord,
+    engine: EngineRecord,
+    heights: Heights,
+    widths: Widths,
+    outputs: Outputs,
+    inputs: Inputs,
+    order: int,
+) -> Room:
+    sums = outputs.whole_need if order == INPUTS_OUTER else outputs.need
+    return room_of(layer, engine, heights, widths.table, outputs.lines + inputs.lines, sums)
+
+
+@compiled
+def _least_sizes(units: int) -> list[tuple[int, int]]:
+    """(least, greatest) size that cuts an axis of so many units into each number of tiles, the fewest tiles first."""
+    sizes, greatest = [(units, units)], units - 1
+    while greatest > 0:
+        tiles = -(-units // greatest)
+        sizes.append((-(-units // tiles), greatest))
+        greatest = sizes[-1][0] - 1
+    return sizes
+
+
+@compiled
+def _families(
+    layer: LayerRecord,
+    engine: EngineRecord,
+    heights: Heights,
+    widths: Widths,
+    all_outputs: list[Outputs],
+    all_inputs: list[Inputs],
+    found: IntArray,
+) -> tuple[list[float], list[tuple[tuple[int, int], tuple[int, int], int]]]:
+    """The bound of each family of mappings, and its sizes of either channels and its order; counts what is legal.
+
+    A family has as many tiles of either channels, in one order. What fits its smallest tiles bounds what fits any.
+    """
+    bounds, families = [np.inf], [((0, 0), (0, 0), 0)]
+    sums = channel_sums(layer, engine, all_outputs[-1], all_inputs[-1])
+    for outs in _least_sizes(len(all_outputs)):
+        for ins in _least_sizes(len(all_inputs)):
+            outputs, inputs = all_outputs[outs[0] - 1], all_inputs[ins[0] - 1]
+            if not _weights_fit(engine, outputs, inputs):
+                continue
+            for order in range(_ORDERS):
+                if not _is_considered(order, layer.dense, outputs.tiles, inputs.tiles):
+                    continue
+                room = _room_of(layer, engine, heights, widths, outputs, inputs, order)
+                if room.fitting == 0:
+                    continue
+                traffic = _traffic_of(layer, sums, outputs.tiles, inputs.tiles, order)
+                bounds.append(_bound(layer, engine, traffic, room.totals, are_apart(outputs.tiles, order)))
+                families.append((outs, ins, order))
+                for out in range(outs[0], outs[1] + 1):
+                    for into in range(ins[0], ins[1] + 1):
+                        outputs_m, inputs_n = all_outputs[out - 1], all_inputs[into - 1]
+                        if not _weights_fit(engine, outputs_m, inputs_n):
+                            break
+                        room = _room_of(layer, engine, heights, widths, outputs_m, inputs_n, order)
+                        found[CANDIDATES] += room.fitting - (room.whole and order == CHANNELS_OUTER)
+    return bounds, families
+
+
+@compiled
+def _search(layer: LayerRecord, engine: EngineRecord, heights: Heights, widths: Widths, found: IntArray) -> None:
+    """Find the best mapping of one layer on one accelerator; ``found`` [7] is what :func:`best_mappings` gives."""
+    out_unit, in_units = engine.rows, 1
+    if layer.dense:
+        in_units = int(np.ceil(layer.in_channels / engine.cols))
+    else:
+        out_unit = engine.rows * engine.cols / gcd(int(engine.rows), int(engine.cols))
+    out_units = int(np.ceil(layer.out_channels / out_unit))
+    all_outputs = [outputs_of(layer, engine, out_unit * size) for size in range(1, out_units + 1)]
+    all_inputs = [inputs_of(layer, engine, engine.cols * size) for size in range(1, in_units + 1)]
+    found_bounds, families = _families(layer, engine, heights, widths, all_outputs, all_inputs, found)
+    least, bounds = np.inf, np.array(found_bounds)
+    best = bounds.argmin()
+    while bounds[best] < least:
+        outs, ins, order = families[best]
+        for out in range(outs[0], outs[1] + 1):
+            for into in range(ins[0], ins[1] + 1):
+                outputs, inputs = all_outputs[out - 1], all_inputs[into - 1]
+                if not _weights_fit(engine, outputs, inputs):
+                    break
+                channels = _channels_of(layer, engine, outputs, inputs, order)
+                least = _search_pixels(layer, engine, channels, heights, widths, least, found)
+        bounds[best] = np.inf
+        best = bounds.argmin()
 
 
 def _search_all_with(sources: int) -> Any:
@@ -152,13 +298,23 @@ def _search_all_with(sources: int) -> Any:
         engines: NDArray[np.void],
         rows: IntArray,
         columns: IntArray,
-        starts: IntArray,
-        sizes: IntArray,
+        cases: IntArray,
         found: IntArray,
     ) -> None:
         assert sources
-        for case in range(len(rows)):
-            _search(layers[rows[case]], runs, engines[columns[case]], starts, sizes, found[case])
+        if len(cases) == 0:
+            return
+        before = cases[0]
+        heights = heights_of(layers[rows[before]], runs)
+        widths = widths_of(layers[rows[before]], engines[columns[before]])
+        for case in cases:
+            layer, engine = layers[rows[case]], engines[columns[case]]
+            if rows[case] != rows[before]:
+                heights = heights_of(layer, runs)
+            if rows[case] != rows[before] or engine.pixels != engines[columns[before]].pixels:
+                widths = widths_of(layer, engine)
+            _search(layer, engine, heights, widths, found[case])
+            before = case
 
     return search_all
 

@@ -1,16 +1,16 @@
-"""How a layer is cut into tiles: one mapping, whether it is legal, and the mappings that the mapper considers."""
+"""How a layer is cut into tiles: one mapping, whether it is legal, and all mappings that are."""
 
+import itertools
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
-from functools import lru_cache
+
+import numpy as np
 
 from cost_models.workload import Layer, Operation
 from hw_templates.accelerator import Accelerator, ifmap_cols, ifmap_depth, ofmap_depth, weight_depth
 from hw_templates.errors import InvalidValueError, MappingError
 from hw_templates.json_records import check_fields
-
-EXHAUSTIVE_EXTENT = 6
 
 
 class LoopOrder(StrEnum):
@@ -97,6 +97,10 @@ class Mapping:
                     f"{need.least_kib} KiB would do"
                 )
 
+    def fits(self, layer: Layer, accelerator: Accelerator) -> bool:
+        """Whether each tile fits its buffer."""
+        return all(need.words <= need.depth for need in self.needs(layer, accelerator))
+
     def needs(self, layer: Layer, accelerator: Accelerator) -> tuple[BufferNeed, BufferNeed, BufferNeed]:
         """What a full tile, and the sums that stay, need of the ifmap, weight and ofmap buffers."""
         rows, cols, pixels = accelerator.pe_rows, accelerator.pe_cols, accelerator.pe_pixels
@@ -142,62 +146,79 @@ def channel_units(layer: Layer, accelerator: Accelerator) -> tuple[int, int]:
     return unit, unit
 
 
-@lru_cache(maxsize=4096)
-def split_sizes(extent: int) -> tuple[int, ...]:
-    """Tile sizes tried for an axis of ``extent`` units, different and descending; the first covers the axis.
-
-    Up to ``EXHAUSTIVE_EXTENT`` these are all sizes. Beyond, they are the balanced splits into 1, 2, 3, 4, 6, 8, 12,
-    16, 24, ... tiles and the split into single units.
-    """
-    if extent <= EXHAUSTIVE_EXTENT:
-        return tuple(range(extent, 0, -1))
-    counts = [1] + [factor << power for power in range(extent.bit_length()) for factor in (2, 3)]
-    sizes = {math.ceil(extent / count) for count in counts if count < extent} | {1}
-    return tuple(sorted(sizes, reverse=True))
-
-
-@lru_cache(maxsize=4096)
-def channel_tiles(channels: int, unit: int) -> tuple[int, ...]:
-    """Tile sizes tried along channels that come in groups of ``unit``."""
-    return tuple(unit * size for size in split_sizes(math.ceil(channels / unit)))
-
-
-@lru_cache(maxsize=4096)
-def col_tiles(width: int, pixels: int) -> tuple[int, ...]:
-    """Tile sizes tried along a row of ``width`` outputs of which ``pixels`` are computed at a time.
-
-    Long rows are cut at whole groups of ``pixels``: a narrower tile would take as many cycles.
-    """
-    if width <= EXHAUSTIVE_EXTENT:
-        return split_sizes(width)
-    return tuple(dict.fromkeys(min(width, tile) for tile in channel_tiles(width, pixels)))
+def even_sizes(extent: int) -> tuple[int, ...]:
+    """For each number of parts that an axis of ``extent`` units can be cut into, their least size; descending."""
+    return tuple(sorted({math.ceil(extent / count) for count in range(1, extent + 1)}, reverse=True))
 
 
 def enumerate_mappings(layer: Layer, accelerator: Accelerator) -> list[Mapping]:
-    """Every mapping that the mapper considers and that fits the buffers, as plain values.
+    """Every legal mapping: all tile sizes along all axes.
 
-    It defines the search set of :func:`cost_models.estimate.price_layers`, which prices the same set as arrays. Loop
-    orders that load and store the same tiles in each step are considered once.
+    It defines the search set of :func:`cost_models.layer_table.price_layers`, which looks for the best of the same
+    set. Sizes beyond the end of an axis, and loop orders that load and store the same tiles in each step, are
+    considered once.
     """
     out_unit, in_unit = channel_units(layer, accelerator)
-    dense = layer.operation == Operation.CONV
-    mappings = []
-    for tile_out in channel_tiles(layer.out_channels, out_unit):
-        for tile_in in channel_tiles(layer.in_channels, in_unit) if dense else (tile_out,):
-            for tile_height in split_sizes(layer.out_height):
-                for tile_width in col_tiles(layer.out_width, accelerator.pe_pixels):
-                    orders = [LoopOrder.PIXELS_OUTER]
-                    single_in = not dense or tile_in >= layer.in_channels
-                    single_pixel_tile = tile_height == layer.out_height and tile_width == layer.out_width
-                    if single_in and tile_out < layer.out_channels and not single_pixel_tile:
-                        orders.append(LoopOrder.CHANNELS_OUTER)
-                    if dense and tile_out < layer.out_channels:
-                        orders.append(LoopOrder.INPUTS_OUTER)
-                    for order in orders:
-                        mapping = Mapping(tile_out, tile_in, tile_height, tile_width, order)
-                        if all(need.words <= need.depth for need in mapping.needs(layer, accelerator)):
-                            mappings.append(mapping)
+    out_tiles = range(out_unit, layer.out_channels + out_unit, out_unit)
+    if layer.operation == Operation.CONV:
+        in_tiles = range(in_unit, layer.in_channels + in_unit, in_unit)
+        channels = list(itertools.product(out_tiles, in_tiles))
+    else:
+        channels = [(tile, tile) for tile in out_tiles]
+    mappings: list[Mapping] = []
+    for (tile_out, tile_in), height in itertools.product(channels, range(1, layer.out_height + 1)):
+        for width in range(1, layer.out_width + 1):
+            tiles = [Mapping(tile_out, tile_in, height, width, order) for order in LoopOrder]
+            if not tiles[0].fits(layer, accelerator):
+                break  # nor does any other order, or any that is wider
+            mappings += [tile for tile in tiles if _is_considered(tile, layer) and tile.fits(layer, accelerator)]
     return mappings
+
+
+def _is_considered(mapping: Mapping, layer: Layer) -> bool:
+    """Whether the loop order loads or stores other tiles than those before it do."""
+    is_dense, single_out = layer.operation == Operation.CONV, mapping.tile_out_channels >= layer.out_channels
+    if mapping.loop_order == LoopOrder.CHANNELS_OUTER:
+        single_in = not is_dense or mapping.tile_in_channels >= layer.in_channels
+        single_pixels = mapping.tile_height == layer.out_height and mapping.tile_width == layer.out_width
+        return single_in and not single_out and not single_pixels
+    return mapping.loop_order == LoopOrder.PIXELS_OUTER or (is_dense and not single_out)
+
+
+def draw_mapping(layer: Layer, accelerator: Accelerator, rng: np.random.Generator) -> Mapping | None:
+    """A random mapping of :func:`enumerate_mappings`, small tiles as often as large ones; None where none is legal.
+
+    One axis after the other is cut, in random order, as evenly as that number of tiles allows.
+    """
+    out_unit, in_unit = channel_units(layer, accelerator)
+    is_dense = layer.operation == Operation.CONV
+    smallest = (Mapping(out_unit, in_unit, 1, 1, order) for order in LoopOrder)
+    started = [
+        tile
+        for tile in smallest
+        if (is_dense or tile.loop_order != LoopOrder.INPUTS_OUTER) and tile.fits(layer, accelerator)
+    ]
+    if not started:
+        return None
+    drawn = started[rng.integers(len(started))]
+    axes = [
+        (
+            ("tile_out_channels",) if is_dense else ("tile_out_channels", "tile_in_channels"),
+            layer.out_channels,
+            out_unit,
+        ),
+        (("tile_height",), layer.out_height, 1),
+        (("tile_width",), layer.out_width, 1),
+    ]
+    if is_dense:
+        axes.append((("tile_in_channels",), layer.in_channels, in_unit))
+    for axis in rng.permutation(len(axes)):
+        names, extent, unit = axes[axis]
+        sizes = (unit * size for size in even_sizes(math.ceil(extent / unit)))
+        cut = [replace(drawn, **dict.fromkeys(names, size)) for size in sizes]
+        fitting = [mapping for mapping in cut if mapping.fits(layer, accelerator)]
+        drawn = fitting[rng.integers(len(fitting))]
+    return drawn if _is_considered(drawn, layer) else replace(drawn, loop_order=LoopOrder.PIXELS_OUTER)
 
 
 def no_mapping_error(name: str, layer: Layer, accelerator: Accelerator) -> MappingError:

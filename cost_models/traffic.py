@@ -1,12 +1,15 @@
-"""Exact totals of a layer: what its ports move, and what its array computes; and the least time that takes."""
+"""Exact totals of a layer: what its ports move, and what its array computes.
+
+They are products of what the tiles of channels take and of totals over all tiles of pixels.
+"""
 
 from typing import NamedTuple
 
 from cost_models.compiled import compiled
 from cost_models.engine_records import EngineRecord
-from cost_models.latency import INPUTS_OUTER, has_pixels_inside
+from cost_models.latency import INPUTS_OUTER, has_pixels_inside, whole_tiles
 from cost_models.layer_records import LayerRecord
-from cost_models.tiling import BODY, LAST, sum_of
+from cost_models.tiling import BODY, LAST, Cols, Inputs, Outputs, Rows, sum_of
 from cost_models.work import Tiling, weight_words
 
 
@@ -18,6 +21,7 @@ class Traffic(NamedTuple):
     Attributes:
         steps: tiles that are computed.
         ifmap_loads, weight_loads, stores: in how many of them each port is busy.
+        ifmap_bursts, store_bursts: bursts that the loads of the ifmap and the stores take in memory.
     """
 
     trips: float
@@ -29,85 +33,165 @@ class Traffic(NamedTuple):
     ifmap_loads: float
     weight_loads: float
     stores: float
+    ifmap_bursts: float
+    store_bursts: float
+
+
+class PixelTotals(NamedTuple):
+    """Sums over all tiles of output pixels of a layer.
+
+    Attributes:
+        runs: of the layer.
+        tiles: how many there are.
+        area: input pixels that they read.
+        in_bursts: bursts that read them where a tile has all channels.
+        groups: groups of ``pe_pixels`` output pixels.
+        outputs: output pixels.
+        out_bursts: bursts that store them where a tile has all channels.
+    """
+
+    runs: float
+    tiles: float
+    area: float
+    in_bursts: float
+    groups: float
+    outputs: float
+    out_bursts: float
+
+
+class ChannelSums(NamedTuple):
+    """Sums over all tiles of channels of a layer.
+
+    Attributes:
+        trips: of the compute pipeline for one group of pixels.
+        in_words: words of one input pixel.
+        weight_words: of all weights.
+        out_words: of one output pixel.
+    """
+
+    trips: float
+    in_words: float
+    weight_words: float
+    out_words: float
+
+
+class ChannelTraffic(NamedTuple):
+    """What so many tiles of channels take, in a given loop order.
+
+    Attributes:
+        sums: over all of them.
+        ifmap_passes: how often the ifmap is loaded.
+        steps, ifmap_loads, stores: for one tile of pixels.
+        weight_loads: tiles of weights.
+        stays: whether weights are loaded once a run, not once for each tile of pixels.
+        whole_in, whole_out: see :class:`Tiling`.
+    """
+
+    sums: ChannelSums
+    ifmap_passes: float
+    steps: float
+    ifmap_loads: float
+    weight_loads: float
+    stores: float
+    stays: bool
+    whole_in: bool
+    whole_out: bool
+
+
+@compiled
+def pixel_totals(layer: LayerRecord, rows: Rows, cols: Cols) -> PixelTotals:
+    """Totals of one run."""
+    height = sum_of(rows.tiles, rows.full, rows.last)
+    covering = (cols.tiles - 1) * cols.halo.covering_body + cols.halo.covering_last
+    return PixelTotals(
+        runs=1.0,
+        tiles=rows.tiles * cols.tiles,
+        area=rows.halo.total * cols.halo.total,
+        in_bursts=rows.tiles * covering + rows.halo.total * (cols.tiles - covering),
+        groups=height * sum_of(cols.tiles, cols.full_groups, cols.last_groups),
+        outputs=height * layer.out_width,
+        out_bursts=rows.tiles if cols.tiles == 1 else height * cols.tiles,
+    )
+
+
+@compiled
+def channel_sums(layer: LayerRecord, engine: EngineRecord, outputs: Outputs, inputs: Inputs) -> ChannelSums:
+    """Of these tiles; no cut has less than that into a single tile."""
+    if layer.dense:
+        in_words = sum_of(inputs.tiles, inputs.full_words, inputs.last_words)
+    else:
+        in_words = sum_of(outputs.tiles, outputs.full_inputs, outputs.last_inputs)
+    out_groups = sum_of(outputs.tiles, outputs.full_groups, outputs.last_groups)
+    in_groups = sum_of(inputs.tiles, inputs.full_groups, inputs.last_groups)
+    return ChannelSums(
+        trips=out_groups * in_groups * layer.kernel_height * layer.kernel_width,
+        in_words=in_words,
+        weight_words=_all_weight_words(engine, outputs, inputs),
+        out_words=sum_of(outputs.tiles, outputs.full_words, outputs.last_words),
+    )
+
+
+@compiled
+def channel_traffic(
+    layer: LayerRecord, sums: ChannelSums, outputs: float, inputs: float, order: int, stays: bool, reloads: bool
+) -> ChannelTraffic:
+    """Of so many tiles of output and input channels.
+
+    ``stays`` says whether weights stay while the pixels go by, and ``reloads`` whether the ifmap is then loaded for
+    each tile of output channels.
+    """
+    again = layer.dense and (reloads or (inputs > 1 and order != INPUTS_OUTER))
+    whole_in, whole_out = whole_tiles(layer, outputs, inputs, order)
+    ifmap_passes, steps = outputs if again else 1.0, outputs * inputs
+    return ChannelTraffic(
+        sums=sums,
+        ifmap_passes=ifmap_passes,
+        steps=steps,
+        ifmap_loads=(inputs if layer.dense else outputs) * ifmap_passes,
+        weight_loads=0.0 if layer.weightless else steps,
+        stores=1.0 if whole_out else outputs,
+        stays=stays,
+        whole_in=whole_in,
+        whole_out=whole_out,
+    )
+
+
+@compiled
+def _all_weight_words(engine: EngineRecord, outputs: Outputs, inputs: Inputs) -> float:
+    m, n = outputs.tiles, inputs.tiles
+    words = weight_words(engine, outputs, inputs, LAST, LAST)
+    if m > 1:
+        words += (m - 1) * weight_words(engine, outputs, inputs, BODY, LAST)
+    if n > 1:
+        words += (n - 1) * weight_words(engine, outputs, inputs, LAST, BODY)
+        words += (m - 1) * (n - 1) * weight_words(engine, outputs, inputs, BODY, BODY)
+    return words
+
+
+@compiled
+def moved_by(layer: LayerRecord, channels: ChannelTraffic, pixels: PixelTotals) -> Traffic:
+    """Totals of tiles of these channels over all these tiles of pixels."""
+    sums, weight_passes = channels.sums, pixels.runs if channels.stays else pixels.tiles
+    ofmap_words = sums.out_words * pixels.outputs
+    return Traffic(
+        trips=sums.trips * pixels.groups,
+        ifmap_words=sums.in_words * pixels.area * channels.ifmap_passes,
+        weight_words=sums.weight_words * weight_passes,
+        ofmap_words=ofmap_words,
+        residual_words=ofmap_words if layer.residual else 0.0,
+        steps=channels.steps * pixels.tiles,
+        ifmap_loads=channels.ifmap_loads * pixels.tiles,
+        weight_loads=channels.weight_loads * weight_passes,
+        stores=channels.stores * pixels.tiles,
+        ifmap_bursts=channels.ifmap_loads * (pixels.in_bursts if channels.whole_in else pixels.area),
+        store_bursts=pixels.out_bursts if channels.whole_out else channels.stores * pixels.outputs,
+    )
 
 
 @compiled
 def traffic_of(layer: LayerRecord, engine: EngineRecord, tiling: Tiling, order: int) -> Traffic:
     """Totals of one run of a layer."""
-    outputs, inputs, rows, cols = tiling.outputs, tiling.inputs, tiling.rows, tiling.cols
-    pixel_tiles = rows.tiles * cols.tiles
-    stays = has_pixels_inside(tiling, order)
-    weight_passes = 1.0 if stays else pixel_tiles
-    again = layer.dense and (stays or (inputs.tiles > 1 and order != INPUTS_OUTER))
-    ifmap_passes = outputs.tiles if again else 1.0
-    if layer.dense:
-        in_words, parts = sum_of(inputs.tiles, inputs.full_words, inputs.last_words), inputs.tiles
-    else:
-        in_words, parts = sum_of(outputs.tiles, outputs.full_inputs, outputs.last_inputs), outputs.tiles
-    out_groups = sum_of(outputs.tiles, outputs.full_groups, outputs.last_groups)
-    in_groups = sum_of(inputs.tiles, inputs.full_groups, inputs.last_groups)
-    out_height = sum_of(rows.tiles, rows.full, rows.last)
-    groups = sum_of(cols.tiles, cols.full_groups, cols.last_groups)
-    out_words = sum_of(outputs.tiles, outputs.full_words, outputs.last_words)
-    ofmap_words = out_words * out_height * layer.out_width
-    return Traffic(
-        trips=out_groups * in_groups * layer.kernel_height * layer.kernel_width * out_height * groups,
-        ifmap_words=in_words * rows.halo.total * cols.halo.total * ifmap_passes,
-        weight_words=_all_weight_words(engine, tiling) * weight_passes,
-        ofmap_words=ofmap_words,
-        residual_words=ofmap_words if layer.residual else 0.0,
-        steps=outputs.tiles * inputs.tiles * pixel_tiles,
-        ifmap_loads=parts * pixel_tiles * ifmap_passes,
-        weight_loads=0.0 if layer.weightless else outputs.tiles * inputs.tiles * weight_passes,
-        stores=pixel_tiles if tiling.whole_out else outputs.tiles * pixel_tiles,
-    )
-
-
-@compiled
-def _all_weight_words(engine: EngineRecord, tiling: Tiling) -> float:
-    m, n = tiling.outputs.tiles, tiling.inputs.tiles
-    words = weight_words(engine, tiling, LAST, LAST)
-    if m > 1:
-        words += (m - 1) * weight_words(engine, tiling, BODY, LAST)
-    if n > 1:
-        words += (n - 1) * weight_words(engine, tiling, LAST, BODY)
-        words += (m - 1) * (n - 1) * weight_words(engine, tiling, BODY, BODY)
-    return words
-
-
-@compiled
-def least_slot_cycles(layer: LayerRecord, engine: EngineRecord, tiling: Tiling, moved: Traffic) -> float:
-    """What :func:`cost_models.latency.slot_cycles` cannot go below, for little work.
-
-    Each phase of the slots together lasts as long as all that any stage does in it, and as all words need that pass the
-    DDR in it. Bursts count where each pixel is one.
-    """
-    area = tiling.rows.halo.total * tiling.cols.halo.total
-    outputs_made = layer.out_width * sum_of(tiling.rows.tiles, tiling.rows.full, tiling.rows.last)
-    ifmap_start = engine.pipeline if layer.reads_map else engine.access
-    ifmap = moved.ifmap_words + ifmap_start * moved.ifmap_loads
-    if not (tiling.whole_in or layer.reads_map):
-        ifmap += engine.burst * area * moved.ifmap_loads / (tiling.rows.tiles * tiling.cols.tiles)
-    weights = moved.weight_words + (engine.access + engine.burst) * moved.weight_loads
-    stored = moved.ofmap_words + (engine.pipeline if layer.writes_map else engine.access) * moved.stores
-    if not (tiling.whole_out or layer.writes_map):
-        stored += engine.burst * tiling.outputs.tiles * outputs_made
-    ifmap_ddr = 0.0 if layer.reads_map else moved.ifmap_words * engine.ddr_cycles_per_word
-    weight_ddr = moved.weight_words * engine.ddr_cycles_per_weight_word
-    stored_ddr = 0.0 if layer.writes_map else moved.ofmap_words * engine.ddr_cycles_per_word
-    early = late = late_ddr = 0.0
-    middle = max(moved.trips + engine.pipeline * moved.steps, moved.residual_words)
-    middle_ddr = moved.residual_words * engine.ddr_cycles_per_word
-    if engine.ofmap_single:
-        early = max(stored, stored_ddr)
-    else:
-        middle, middle_ddr = max(middle, stored), middle_ddr + stored_ddr
-    if engine.ifmap_single:
-        late, late_ddr = max(late, ifmap), late_ddr + ifmap_ddr
-    else:
-        middle, middle_ddr = max(middle, ifmap), middle_ddr + ifmap_ddr
-    if engine.weight_single:
-        late, late_ddr = max(late, weights), late_ddr + weight_ddr
-    else:
-        middle, middle_ddr = max(middle, weights), middle_ddr + weight_ddr
-    return early + max(middle, middle_ddr) + max(late, late_ddr) + (moved.steps + 2) * engine.slot
+    outputs, inputs, stays = tiling.outputs, tiling.inputs, has_pixels_inside(tiling, order)
+    sums = channel_sums(layer, engine, outputs, inputs)
+    channels = channel_traffic(layer, sums, outputs.tiles, inputs.tiles, order, stays, stays)
+    return moved_by(layer, channels, pixel_totals(layer, tiling.rows, tiling.cols))

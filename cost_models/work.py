@@ -77,9 +77,15 @@ def beside(first: Work, second: Work) -> Work:
 
 
 @compiled
+def middle_of(work: Work, access: float) -> float:
+    """Cycles of its middle phase."""
+    return max(work.middle, access + work.middle_ddr) if work.middle_ddr > 0 else work.middle
+
+
+@compiled
 def slot_of(work: Work, access: float) -> float:
     """Cycles of a slot that holds just this, beside what every slot begins with."""
-    middle = max(work.middle, access + work.middle_ddr) if work.middle_ddr > 0 else work.middle
+    middle = middle_of(work, access)
     early = max(work.early, access + work.early_ddr) if work.early_ddr > 0 else work.early
     late = max(work.late, access + work.late_ddr) if work.late_ddr > 0 else work.late
     return early + middle + late
@@ -156,10 +162,10 @@ def ifmap_load(layer: LayerRecord, engine: EngineRecord, tiling: Tiling, m: int,
 
 
 @compiled
-def weight_words(engine: EngineRecord, tiling: Tiling, m: int, n: int) -> float:
+def weight_words(engine: EngineRecord, outputs: Outputs, inputs: Inputs, m: int, n: int) -> float:
     """Words of the weight port of the weights of channels of the classes m and n."""
-    weight_bytes = tiling.outputs.last_weights if m == LAST else tiling.outputs.full_weights
-    groups = tiling.inputs.last_groups if n == LAST else tiling.inputs.full_groups
+    weight_bytes = outputs.last_weights if m == LAST else outputs.full_weights
+    groups = inputs.last_groups if n == LAST else inputs.full_groups
     words: float = np.ceil(weight_bytes * groups / engine.weight_word)
     return words
 
@@ -169,7 +175,7 @@ def weight_load(layer: LayerRecord, engine: EngineRecord, tiling: Tiling, m: int
     """Loading those weights, in one burst."""
     if layer.weightless:
         return NOTHING
-    words = weight_words(engine, tiling, m, n)
+    words = weight_words(engine, tiling.outputs, tiling.inputs, m, n)
     busy, ddr = port_cycles(engine, words, 1.0), words * engine.ddr_cycles_per_weight_word
     if engine.weight_single:
         return Work(0.0, 0.0, 0.0, 0.0, busy, ddr)

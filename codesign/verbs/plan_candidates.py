@@ -11,7 +11,7 @@ import numpy as np
 from codesign.supernet.lowering import lower
 from codesign.supernet.spaces import load_space
 from cost_models.block import Block, find_blocks, plans_of
-from cost_models.mapping import enumerate_mappings
+from cost_models.mapping import draw_mapping
 from cost_models.measurement import MeasuredLayer
 from cost_models.placement import IN_MEMORY, Placement
 from cost_models.workload import Layer
@@ -48,9 +48,9 @@ def candidates(accelerator: Accelerator) -> list[Layers]:
 def _mapped(
     layer: Layer, accelerator: Accelerator, rng: np.random.Generator, most: int, placement: Placement = IN_MEMORY
 ) -> list[MeasuredLayer]:
-    mappings = enumerate_mappings(layer, accelerator)
-    chosen = rng.permutation(len(mappings))[:most]
-    return [MeasuredLayer(layer, mapping=mappings[index], placement=placement) for index in chosen]
+    drawn = (draw_mapping(layer, accelerator, rng) for _ in range(most))
+    mappings = dict.fromkeys(mapping for mapping in drawn if mapping is not None)
+    return [MeasuredLayer(layer, mapping=mapping, placement=placement) for mapping in mappings]
 
 
 def _singles(layers: list[Layer], accelerator: Accelerator, rng: np.random.Generator) -> Iterator[Layers]:

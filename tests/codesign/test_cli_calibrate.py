@@ -12,7 +12,7 @@ from codesign.cli import app
 from codesign.report.left_out import LEFT_OUT, read_left_out
 from cost_models.coefficients import load_coefficients
 from cost_models.engines import engine_model
-from cost_models.mapping import LoopOrder, Mapping, enumerate_mappings
+from cost_models.mapping import LoopOrder, Mapping, draw_mapping
 from cost_models.measurement import MeasuredLayer, Measurement, Percentiles, append_measurements, read_measurements
 from cost_models.plan_file import read_plan
 from cost_models.workload import Layer, Operation
@@ -47,8 +47,7 @@ def own_runs(count: int) -> list[Measurement]:
     while len(runs) < count:
         channels, size, kernel = 8 * int(rng.integers(1, 9)), int(rng.integers(4, 15)), int(rng.choice([1, 3]))
         layer = Layer(Operation.CONV, channels, 32, size, size, kernel, kernel, 1, kernel // 2)
-        mappings = enumerate_mappings(layer, ACCELERATOR)
-        ran = MeasuredLayer(layer, mapping=mappings[int(rng.integers(len(mappings)))])
+        ran = MeasuredLayer(layer, mapping=draw_mapping(layer, ACCELERATOR, rng))
         values = {
             "engine": "conv_engine",
             "board": "pynq-z2",

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from exhaustive_search import Case, least_of_all
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from priced_cases import price_each
@@ -14,7 +15,7 @@ from cost_models.block import Block, Option, plans_of
 from cost_models.coefficients import load_coefficients
 from cost_models.fusion import BlockIndex, best_placements, fallbacks
 from cost_models.layer_table import price_layers
-from cost_models.mapping import LoopOrder, Mapping, enumerate_mappings, split_sizes
+from cost_models.mapping import draw_mapping
 from cost_models.placement import Placement
 from cost_models.simulator import simulate
 from cost_models.workload import IMAGE, Layer, Node, Operation, Workload
@@ -59,18 +60,6 @@ BLOCKS = st.builds(
 )
 
 
-def every_mapping(layer: Layer, rows: int, accelerator: Accelerator) -> list[Mapping]:
-    """All mappings that are considered for a layer, with all heights of a tile that are for bands of so many rows."""
-    mappings = {
-        Mapping(m.tile_out_channels, m.tile_in_channels, height, m.tile_width, order)
-        for m in enumerate_mappings(layer, accelerator)
-        for height in split_sizes(rows)
-        for order in LoopOrder
-        if layer.operation == Operation.CONV or order != LoopOrder.INPUTS_OUTER
-    }
-    return [m for m in mappings if all(need.words <= need.depth for need in m.needs(layer, accelerator))]
-
-
 def fits(layer: Layer, placement: Placement, accelerator: Accelerator) -> bool:
     try:
         placement.check(layer, accelerator)
@@ -91,13 +80,7 @@ def ways(block: Block) -> Iterator[Option]:
 def test_a_block_costs_what_the_best_of_all_ways_costs(block: Block, number: int) -> None:
     accelerator = ACCELERATORS[number]
     runs = {run for way in ways(block) for run in zip(block.layers, way, strict=True) if fits(*run, accelerator)}
-    cycles: dict[tuple[Layer, Placement], float] = {}
-    for layer, placement in runs:
-        rows = max(end - begin for (begin, end), _ in placement.runs(layer))
-        mappings = every_mapping(layer, rows, accelerator)
-        cycles[layer, placement] = float(
-            price_each(layer, mappings, accelerator, BOARD, PRIOR, placement).latency_cycles.min()
-        )
+    cycles = {run: least_of_all(Case(*run, accelerator, BOARD, PRIOR))[0] for run in runs}
     best = min(sum(cycles.get(run, np.inf) for run in zip(block.layers, way, strict=True)) for way in ways(block))
     index = BlockIndex([block])
     table = index.price(AcceleratorColumns.of([accelerator]), BOARD, PRIOR)
@@ -117,8 +100,8 @@ def test_the_simulator_counts_the_same_band_by_band(block: Block, seed: int) -> 
     chosen = [placement for part in plan.parts for placement in part[int(rng.integers(len(part)))]]
     for layer, placement in zip(block.layers, chosen, strict=True):
         if fits(layer, placement, accelerator):
-            mappings = enumerate_mappings(layer, accelerator)
-            mapping = mappings[int(rng.integers(len(mappings)))]
+            mapping = draw_mapping(layer, accelerator, rng)
+            assert mapping is not None
             simulated = simulate(layer, mapping, accelerator, BOARD, PRIOR, placement)
             cases = price_each(layer, [mapping], accelerator, BOARD, PRIOR, placement)
             assert (cases.trips[0], cases.residual_words[0]) == (

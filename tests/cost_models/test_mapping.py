@@ -1,39 +1,29 @@
-from dataclasses import replace
+from dataclasses import fields, replace
 
+import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from random_layers import random_layers
 
-from cost_models.mapping import (
-    EXHAUSTIVE_EXTENT,
-    LoopOrder,
-    Mapping,
-    channel_tiles,
-    col_tiles,
-    enumerate_mappings,
-    split_sizes,
-)
+from cost_models.mapping import LoopOrder, Mapping, channel_units, draw_mapping, enumerate_mappings, even_sizes
 from cost_models.workload import Layer, Operation
 from hw_templates.accelerator import Accelerator
+from hw_templates.accelerator_space import AcceleratorSpace
+from hw_templates.board import load_board
 from hw_templates.errors import InvalidValueError, MappingError
 
 ACCELERATOR = Accelerator(16, 8, 2, 1, 4, 4, 4, 64, 100, 8)
 LAYER = Layer(Operation.CONV, 32, 64, 14, 14, 3, 3, 1, 1)
 
 
-def test_small_extents_are_split_in_every_way() -> None:
-    assert split_sizes(4) == (4, 3, 2, 1)
-    assert split_sizes(EXHAUSTIVE_EXTENT) == tuple(range(EXHAUSTIVE_EXTENT, 0, -1))
-
-
-def test_large_extents_are_split_evenly() -> None:
-    # 20 in 1, 2, 3, 4, 6, 8, 12, 16 and 20 parts: 20, 10, 7, 5, 4, 3, 2, 2, 1.
-    assert split_sizes(20) == (20, 10, 7, 5, 4, 3, 2, 1)
-    assert all(split_sizes(extent)[0] == extent and split_sizes(extent)[-1] == 1 for extent in range(1, 200))
-
-
-def test_tiles_are_whole_groups() -> None:
-    assert channel_tiles(20, 16) == (32, 16)
-    assert col_tiles(5, 4) == (5, 4, 3, 2, 1)
-    assert col_tiles(14, 4) == (14, 12, 8, 4)
+def test_even_sizes_are_the_least_of_each_number_of_parts() -> None:
+    # 20 in 1, 2, 3, 4, 5, 7, 10 and 20 parts; 6 parts need 4, as 5 do.
+    assert even_sizes(20) == (20, 10, 7, 5, 4, 3, 2, 1)
+    for extent in range(1, 60):
+        parts = {-(-extent // size) for size in range(1, extent + 1)}
+        least = {min(size for size in range(1, extent + 1) if -(-extent // size) == count) for count in parts}
+        assert set(even_sizes(extent)) == least
 
 
 @pytest.mark.parametrize(
@@ -82,6 +72,25 @@ def test_channelwise_tiles_are_the_same_in_and_out() -> None:
 def test_buffers_are_checked(mapping: tuple[int, int, int, int], message: str) -> None:
     with pytest.raises(MappingError, match=message):
         Mapping(*mapping, LoopOrder.CHANNELS_OUTER).check(LAYER, ACCELERATOR)
+
+
+@given(random_layers(14, 70), st.integers(0, 2**32 - 1))
+@settings(max_examples=60, deadline=None)
+def test_a_drawn_mapping_is_legal(layer: Layer, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    accelerator = AcceleratorSpace(load_board("pynq-z2")).sample(rng, 1)[0]
+    mapping = draw_mapping(layer, accelerator, rng)
+    smallest = Mapping(*channel_units(layer, accelerator), 1, 1, LoopOrder.PIXELS_OUTER)
+    assert (mapping is None) == (not smallest.fits(layer, accelerator))
+    if mapping is not None:
+        mapping.check(layer, accelerator)
+
+
+def test_drawn_mappings_differ_along_every_axis_and_in_order() -> None:
+    drawn = [draw_mapping(LAYER, ACCELERATOR, np.random.default_rng(seed)) for seed in range(100)]
+    for axis in fields(Mapping):
+        assert len({getattr(mapping, axis.name) for mapping in drawn}) > 1
+    assert set(drawn) <= set(enumerate_mappings(LAYER, ACCELERATOR))
 
 
 def test_every_enumerated_mapping_is_legal_and_different() -> None:

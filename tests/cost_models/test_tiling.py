@@ -39,7 +39,7 @@ def pixels_of(layers: Any, tiles: Tiling, row: int, col: int) -> Pixels:
 
 @numba.njit
 def weight_words(engines: Any, tiles: Tiling, m: int, n: int) -> float:
-    return work.weight_words(engines[0], tiles, m, n)
+    return work.weight_words(engines[0], tiles.outputs, tiles.inputs, m, n)
 
 
 @numba.njit

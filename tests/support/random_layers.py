@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from hypothesis import strategies as st
 
-from cost_models.mapping import LoopOrder, Mapping, enumerate_mappings
+from cost_models.mapping import LoopOrder, Mapping, draw_mapping
 from cost_models.workload import Layer, Operation
 from hw_templates.accelerator import Accelerator
 from hw_templates.accelerator_space import AcceleratorSpace
@@ -43,8 +43,8 @@ def random_case(layer: Layer, seed: int) -> tuple[Mapping, Accelerator] | None:
     """A legal mapping of the layer on an accelerator of pynq-z2; None where nothing fits that accelerator."""
     rng = np.random.default_rng(seed)
     accelerator = AcceleratorSpace(load_board("pynq-z2")).sample(rng, 1)[0]
-    mappings = enumerate_mappings(layer, accelerator)
-    return (mappings[int(rng.integers(len(mappings)))], accelerator) if mappings else None
+    mapping = draw_mapping(layer, accelerator, rng)
+    return None if mapping is None else (mapping, accelerator)
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ from codesign.verbs.calibration_run import CampaignRequest, measure_plan
 from codesign.verbs.campaign import Campaign
 from codesign.verbs.reach import Reach
 from cost_models.coefficients import load_coefficients
-from cost_models.mapping import enumerate_mappings
+from cost_models.mapping import draw_mapping
 from cost_models.measurement import MeasuredLayer, Measurement, read_measurements
 from cost_models.plan_file import RunPlan, write_plan
 from cost_models.workload import Layer, Operation
@@ -57,8 +57,8 @@ def request_(zynq_project: Path, tmp_path: Path) -> CampaignRequest:
     build_fabric(zynq_project)
     rng, runs = np.random.default_rng(0), []
     for layer in SHAPES:
-        mappings = enumerate_mappings(layer, ACCELERATOR)
-        runs += [(MeasuredLayer(layer, mapping=mappings[index]),) for index in rng.permutation(len(mappings))[:3]]
+        drawn = dict.fromkeys(draw_mapping(layer, ACCELERATOR, rng) for _ in range(20))
+        runs += [(MeasuredLayer(layer, mapping=mapping),) for mapping in [*drawn][:3]]
     write_plan(tmp_path / "plan.json", RunPlan("pynq-z2", ACCELERATOR, tuple(runs)))
     reach = Reach.of("pynq-z2", "twin", insecure_remote=False)
     return CampaignRequest(reach, tmp_path / "plan.json", zynq_project, tmp_path / "board.jsonl")

@@ -7,7 +7,7 @@ from cost_models.calibration import estimate
 from cost_models.coefficients import LatencyCoefficients, load_coefficients
 from cost_models.engines.conv_engine import ConvEngineModel, stated_counters, with_latency
 from cost_models.estimate import price_mappings
-from cost_models.mapping import enumerate_mappings
+from cost_models.mapping import draw_mapping, enumerate_mappings
 from cost_models.measurement import MeasuredLayer, Measurement, Percentiles
 from cost_models.placement import IN_MEMORY, Placement, band_rows
 from cost_models.simulator import simulate
@@ -56,9 +56,8 @@ def simulated_runs(count: int, seed: int, layers: int = 1) -> list[Measurement]:
                 stride,
                 kernel // 2,
             )
-            mappings = enumerate_mappings(layer, ACCELERATOR)
-            if mappings:
-                mapping = mappings[int(rng.integers(len(mappings)))]
+            mapping = draw_mapping(layer, ACCELERATOR, rng)
+            if mapping is not None:
                 cycles += simulate(layer, mapping, ACCELERATOR, BOARD, TRUTH).latency_cycles
                 ran.append(MeasuredLayer(layer, mapping=mapping))
         latency_ms = cycles * float(np.exp(rng.normal(0, 0.01))) / (ACCELERATOR.clock_mhz * 1e3)
