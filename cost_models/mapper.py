@@ -27,7 +27,18 @@ from cost_models.compiled import SOURCES, compiled, kernel
 from cost_models.engine_records import EngineRecord
 from cost_models.latency import CHANNELS_OUTER, INPUTS_OUTER, ORDERS, slot_cycles, tiling_of
 from cost_models.layer_records import LayerRecord, LayerRecords
-from cost_models.pixel_tables import Heights, Room, Widths, heights_of, room_of, totals_of, widest, widths_of
+from cost_models.pixel_tables import (
+    FULL_GROUPS,
+    FloatArray,
+    Heights,
+    Widths,
+    count_fitting,
+    heights_of,
+    least_totals,
+    totals_of,
+    widest,
+    widths_of,
+)
 from cost_models.tiling import Cols, Inputs, Outputs, Rows, inputs_of, outputs_of
 from cost_models.traffic import (
     ChannelSums,
@@ -151,7 +162,7 @@ def _search_pixels(
             totals = totals_of(layer, heights, across, height, tried, False)
             moved = moved_by(layer, traffic, totals)
             phases = phases_of(layer, engine, moved, totals.runs)
-            groups = float(height * widths.cols[tried - 1].full_groups)
+            groups = height * across[FULL_GROUPS, tried - 1]
             bound = least_beside(engine, channels.beside, moved, phases, groups)
             below = bound * (1 - _ROUNDING) >= least
             if below:
@@ -193,23 +204,9 @@ def _is_considered(order: int, is_dense: bool, outputs: float, inputs: float) ->
 
 
 @compiled
-def _weights_fit(engine: EngineRecord, outputs: Outputs, inputs: Inputs) -> bool:
-    cell = engine.rows * engine.cols
-    return bool(np.ceil(outputs.full_weights * inputs.full_groups / cell) <= engine.weight_depth)
-
-
-@compiled
-def _room_of(
-    layer: LayerRecord,
-    engine: EngineRecord,
-    heights: Heights,
-    widths: Widths,
-    outputs: Outputs,
-    inputs: Inputs,
-    order: int,
-) -> Room:
-    sums = outputs.whole_need if order == INPUTS_OUTER else outputs.need
-    return room_of(layer, engine, heights, widths.table, outputs.lines + inputs.lines, sums)
+def _weights_fit(engine: EngineRecord, weights: float, groups: float) -> bool:
+    """Whether so many bytes for a group of input channels do, of so many groups."""
+    return bool(np.ceil(weights * groups / (engine.rows * engine.cols)) <= engine.weight_depth)
 
 
 @compiled
@@ -228,12 +225,11 @@ def _families(
     layer: LayerRecord,
     engine: EngineRecord,
     heights: Heights,
-    widths: Widths,
+    across: FloatArray,
     all_outputs: list[Outputs],
     all_inputs: list[Inputs],
-    found: IntArray,
 ) -> tuple[list[float], list[tuple[tuple[int, int], tuple[int, int], int]]]:
-    """The bound of each family of mappings, and its sizes of either channels and its order; counts what is legal.
+    """The bound of each family of mappings, and its sizes of either channels and its order.
 
     A family has as many tiles of either channels, in one order. What fits its smallest tiles bounds what fits any.
     """
@@ -242,25 +238,51 @@ def _families(
     for outs in _least_sizes(len(all_outputs)):
         for ins in _least_sizes(len(all_inputs)):
             outputs, inputs = all_outputs[outs[0] - 1], all_inputs[ins[0] - 1]
-            if not _weights_fit(engine, outputs, inputs):
+            if not _weights_fit(engine, outputs.full_weights, inputs.full_groups):
                 continue
             for order in range(_ORDERS):
                 if not _is_considered(order, layer.dense, outputs.tiles, inputs.tiles):
                     continue
-                room = _room_of(layer, engine, heights, widths, outputs, inputs, order)
-                if room.fitting == 0:
-                    continue
-                traffic = _traffic_of(layer, sums, outputs.tiles, inputs.tiles, order)
-                bounds.append(_bound(layer, engine, traffic, room.totals, are_apart(outputs.tiles, order)))
-                families.append((outs, ins, order))
-                for out in range(outs[0], outs[1] + 1):
-                    for into in range(ins[0], ins[1] + 1):
-                        outputs_m, inputs_n = all_outputs[out - 1], all_inputs[into - 1]
-                        if not _weights_fit(engine, outputs_m, inputs_n):
-                            break
-                        room = _room_of(layer, engine, heights, widths, outputs_m, inputs_n, order)
-                        found[CANDIDATES] += room.fitting - (room.whole and order == CHANNELS_OUTER)
+                need = outputs.whole_need if order == INPUTS_OUTER else outputs.need
+                totals = least_totals(layer, engine, heights, across, outputs.lines + inputs.lines, need)
+                if totals.tiles < np.inf:
+                    traffic = _traffic_of(layer, sums, outputs.tiles, inputs.tiles, order)
+                    bounds.append(_bound(layer, engine, traffic, totals, are_apart(outputs.tiles, order)))
+                    families.append((outs, ins, order))
     return bounds, families
+
+
+@compiled
+def _count_legal(
+    layer: LayerRecord,
+    engine: EngineRecord,
+    across: FloatArray,
+    all_outputs: list[Outputs],
+    all_inputs: list[Inputs],
+) -> int:
+    """How many mappings are legal."""
+    legal = 0
+    lines = np.array([inputs.lines for inputs in all_inputs])
+    groups = np.array([inputs.full_groups for inputs in all_inputs])
+    last, whole_need = len(all_inputs) - 1, all_outputs[-1].need
+    kept = np.zeros(len(all_inputs), dtype=np.int64)
+    if layer.dense and len(all_outputs) > 1:
+        for n in range(len(all_inputs)):
+            kept[n] = count_fitting(layer, engine, across, lines[n], whole_need)[0]
+    for outputs in all_outputs:
+        words, fitting, whole = -1.0, 0, False
+        for n in range(len(all_inputs)):
+            if not _weights_fit(engine, outputs.full_weights, groups[n]):
+                break
+            if outputs.lines + lines[n] != words:
+                words = outputs.lines + lines[n]
+                fitting, whole = count_fitting(layer, engine, across, words, outputs.need)
+            legal += fitting
+            if outputs.tiles > 1:
+                legal += kept[n]
+                if n == last:
+                    legal += fitting - whole
+    return legal
 
 
 @compiled
@@ -274,7 +296,8 @@ def _search(layer: LayerRecord, engine: EngineRecord, heights: Heights, widths: 
     out_units = int(np.ceil(layer.out_channels / out_unit))
     all_outputs = [outputs_of(layer, engine, out_unit * size) for size in range(1, out_units + 1)]
     all_inputs = [inputs_of(layer, engine, engine.cols * size) for size in range(1, in_units + 1)]
-    found_bounds, families = _families(layer, engine, heights, widths, all_outputs, all_inputs, found)
+    found[CANDIDATES] = _count_legal(layer, engine, widths.table, all_outputs, all_inputs)
+    found_bounds, families = _families(layer, engine, heights, widths.table, all_outputs, all_inputs)
     least, bounds = np.inf, np.array(found_bounds)
     best = bounds.argmin()
     while bounds[best] < least:
@@ -282,7 +305,7 @@ def _search(layer: LayerRecord, engine: EngineRecord, heights: Heights, widths: 
         for out in range(outs[0], outs[1] + 1):
             for into in range(ins[0], ins[1] + 1):
                 outputs, inputs = all_outputs[out - 1], all_inputs[into - 1]
-                if not _weights_fit(engine, outputs, inputs):
+                if not _weights_fit(engine, outputs.full_weights, inputs.full_groups):
                     break
                 channels = _channels_of(layer, engine, outputs, inputs, order)
                 least = _search_pixels(layer, engine, channels, heights, widths, least, found)

@@ -14,7 +14,7 @@ from cost_models.traffic import PixelTotals
 FloatArray = NDArray[np.float64]
 
 _TILES, _HALO = 0, 1
-_LEAST_HALO, _COVERING, _GROUPS, _LEAST_GROUPS, _FULL_GROUPS, _NEED = range(2, 8)
+_LEAST_HALO, _COVERING, _GROUPS, _LEAST_GROUPS, FULL_GROUPS, _NEED = range(2, 8)
 
 
 class Heights(NamedTuple):
@@ -44,14 +44,6 @@ class Widths(NamedTuple):
 
     cols: list[Cols]
     table: FloatArray
-
-
-class Room(NamedTuple):
-    """The tiles of pixels that fit: how many, whether the largest is one, and the least that any has of each total."""
-
-    fitting: int
-    whole: bool
-    totals: PixelTotals
 
 
 @compiled
@@ -85,7 +77,7 @@ def widths_of(layer: LayerRecord, engine: EngineRecord) -> Widths:
         table[_TILES, index], table[_HALO, index], table[_LEAST_HALO, index] = cut.tiles, cut.halo.total, least_halo
         table[_COVERING, index] = sum_of(cut.tiles, cut.halo.covering_body, cut.halo.covering_last)
         table[_GROUPS, index], table[_LEAST_GROUPS, index] = groups, least_groups
-        table[_FULL_GROUPS, index], table[_NEED, index] = cut.full_groups, cut.need
+        table[FULL_GROUPS, index], table[_NEED, index] = cut.full_groups, cut.need
     return Widths(cols, table)
 
 
@@ -100,7 +92,7 @@ def widest(layer: LayerRecord, engine: EngineRecord, across: FloatArray, words: 
     while low < high:
         middle = (low + high + 1) // 2
         fits = lines * across[_NEED, middle - 1] <= engine.ifmap_depth
-        if fits and positions * across[_FULL_GROUPS, middle - 1] <= engine.ofmap_depth:
+        if fits and positions * across[FULL_GROUPS, middle - 1] <= engine.ofmap_depth:
             low = middle
         else:
             high = middle - 1
@@ -108,34 +100,48 @@ def widest(layer: LayerRecord, engine: EngineRecord, across: FloatArray, words: 
 
 
 @compiled
-def room_of(
-    layer: LayerRecord, engine: EngineRecord, heights: Heights, across: FloatArray, words: float, sums: float
-) -> Room:
-    """What fits where a position takes ``words``, and a group of pixels ``sums``; ``across``: see :func:`widest`."""
-    down, outputs = heights.table, heights.outputs
-    tiles = area = groups = bursts = np.inf
-    count, width, most = 0, across.shape[1], 0
-    for height in range(1, down.shape[1] + 1):
-        if height == 1:
-            width = most = widest(layer, engine, across, words, sums, 1)
-        else:
-            lines, positions = words * ((height - 1) * layer.stride + layer.kernel_height), sums * height
-            while width > 0 and (
-                lines * across[_NEED, width - 1] > engine.ifmap_depth
-                or positions * across[_FULL_GROUPS, width - 1] > engine.ofmap_depth
-            ):
-                width -= 1
+def count_fitting(
+    layer: LayerRecord, engine: EngineRecord, across: FloatArray, words: float, sums: float
+) -> tuple[int, bool]:
+    """(how many tiles of pixels fit, whether the largest does); see :func:`widest`."""
+    count, width = 0, widest(layer, engine, across, words, sums, 1)
+    for height in range(1, int(layer.most_rows) + 1):
+        lines, positions = words * ((height - 1) * layer.stride + layer.kernel_height), sums * height
+        while width > 0 and (
+            lines * across[_NEED, width - 1] > engine.ifmap_depth
+            or positions * across[FULL_GROUPS, width - 1] > engine.ofmap_depth
+        ):
+            width -= 1
         if width == 0:
             break
         count += width
+    return count, width == across.shape[1]
+
+
+@compiled
+def least_totals(
+    layer: LayerRecord, engine: EngineRecord, heights: Heights, across: FloatArray, words: float, sums: float
+) -> PixelTotals:
+    """The least that any tile of pixels that fits has of each total, inf where none does; see :func:`widest`."""
+    down, outputs = heights.table, heights.outputs
+    tiles = area = groups = bursts = np.inf
+    width = widest(layer, engine, across, words, sums, 1)
+    if width > 0:
+        groups = outputs * across[_LEAST_GROUPS, width - 1]
+    for height in range(1, down.shape[1] + 1):
+        lines, positions = words * ((height - 1) * layer.stride + layer.kernel_height), sums * height
+        while width > 0 and (
+            lines * across[_NEED, width - 1] > engine.ifmap_depth
+            or positions * across[FULL_GROUPS, width - 1] > engine.ofmap_depth
+        ):
+            width -= 1
+        if width == 0:
+            break
         down_tiles, right = down[_TILES, height - 1], across[_TILES, width - 1]
         tiles = min(tiles, down_tiles * right)
         area = min(area, down[_HALO, height - 1] * across[_LEAST_HALO, width - 1])
         bursts = min(bursts, down_tiles if right == 1 else outputs * right)
-    if most > 0:
-        groups = outputs * across[_LEAST_GROUPS, most - 1]
-    totals = PixelTotals(heights.runs, tiles, area, tiles, groups, outputs * layer.out_width, bursts)
-    return Room(count, width == across.shape[1], totals)
+    return PixelTotals(heights.runs, tiles, area, tiles, groups, outputs * layer.out_width, bursts)
 
 
 @compiled
