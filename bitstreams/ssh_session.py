@@ -7,7 +7,6 @@ and agent are those of the user.
 import asyncio
 import contextlib
 import getpass
-import json
 import os
 import shlex
 import struct
@@ -20,10 +19,12 @@ from typing import Any, TypeVar
 from bitstreams.board_runner import pack
 from bitstreams.runner_session import RunnerSession
 from bitstreams.session import lost
-from hw_templates.errors import BoardError
+from hw_templates.errors import BoardError, InvalidValueError
 from hw_templates.extras import install_command
+from hw_templates.json_records import parse_json
 
 CONNECT_TIMEOUT_S = 15.0
+_HEADER_MAX = 1 << 20
 _PROFILE = "/etc/profile.d/pynq_venv.sh"
 _BOOTSTRAP = (
     "import sys; n = int(sys.stdin.buffer.readline()); "
@@ -102,7 +103,11 @@ class _OverSsh:
             self._process.stdin.write(message)
             await self._process.stdin.drain()
             header_bytes, payload_bytes = struct.unpack(">II", await self._process.stdout.readexactly(8))
-            header = json.loads(await self._process.stdout.readexactly(header_bytes))
+            if header_bytes > _HEADER_MAX:
+                raise BoardError(
+                    f"{self.where}: answers with other words than the runner's; let no shell print at log-in"
+                )
+            header = parse_answer(await self._process.stdout.readexactly(header_bytes), self.where)
             return header, await self._process.stdout.readexactly(payload_bytes)
         except asyncio.IncompleteReadError as error:
             with contextlib.suppress(TimeoutError):
@@ -169,3 +174,18 @@ def ssh_session(
     except BaseException:
         caller.close()
         raise
+
+
+def parse_answer(text: bytes, where: str) -> dict[str, Any]:
+    """Decode the header of a runner's answer, an object with ``value`` or ``error``.
+
+    Raises:
+        BoardError: it is anything else.
+    """
+    try:
+        header = parse_json(text, dict[str, Any], "answer")
+    except InvalidValueError as error:
+        raise BoardError(f"{where}: {error}") from error
+    if not header.keys() & {"error", "value"}:
+        raise BoardError(f"{where}: an answer without a value")
+    return header

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from hw_templates import isa
 from hw_templates.errors import StorageError
+from hw_templates.json_records import reading
 
 
 @dataclass(frozen=True)
@@ -46,13 +47,12 @@ def read_program(project: Path) -> Program:
         StorageError: a file is missing or corrupt, or the program is of another format.
     """
     path = project / "weights/program.txt"
-    try:
+    with reading(path, "emit it again"):
         layout = {name: int(value) for name, value in (line.split() for line in path.read_text().splitlines())}
-        program = Program(arena=(project / "weights/arena.bin").read_bytes(), **layout)
-    except OSError as error:
-        raise StorageError(f"{project}: is no whole project ({error}); emit it again") from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise StorageError(f"{path}: is corrupt ({type(error).__name__}: {error}); emit it again") from error
+        arena = path.with_name("arena.bin")
+        with reading(arena, "emit it again"):
+            content = arena.read_bytes()
+        program = Program(arena=content, **layout)
     if not isa.OLDEST <= program.isa_version <= isa.VERSION:
         raise StorageError(
             f"{path}: a program of format {program.isa_version}, this version knows {isa.OLDEST} to {isa.VERSION}; "

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from mutations import drive, mutated_json
 from nameless import become_nameless
 from ssh_server import SshServer, ssh_server
 from twins import ACCELERATOR, golden_of, images_of, spoil_loaded
@@ -11,7 +12,7 @@ from twins import ACCELERATOR, golden_of, images_of, spoil_loaded
 from bitstreams.driver import REPEATS, Engine, Hardware, UnfinishedRunError
 from bitstreams.runner_session import RunnerSession
 from bitstreams.session import ConnectionLostError
-from bitstreams.ssh_session import ssh_session
+from bitstreams.ssh_session import parse_answer, ssh_session
 from bitstreams.twin_bitstream import write_twin_bitstream
 from hw_templates.board import load_board
 from hw_templates.errors import BoardError
@@ -149,3 +150,13 @@ def test_an_account_without_a_name_or_a_home_is_told_what_to_set(monkeypatch: py
     monkeypatch.setenv("HOME", "/")
     with pytest.raises(BoardError, match=r"^ssh: user 54321 has no entry in passwd; set LOGNAME$"):
         ssh_session("127.0.0.1")
+
+
+def test_any_answer_is_read_or_refused_in_one_line() -> None:
+    def read(content: bytes) -> None:
+        header = parse_answer(content, "board.local")
+        assert "value" in header or "error" in header
+
+    accepted, refused = drive(read, mutated_json({"value": {"name": "pynq-z2", "clock_mhz": 100.0}}, 2_000))
+    assert accepted > 100
+    assert refused > 500

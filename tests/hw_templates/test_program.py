@@ -2,6 +2,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from mutations import drive, from_file, mutated_text
 
 from hw_templates import isa
 from hw_templates.errors import StorageError
@@ -26,7 +27,11 @@ def test_a_program_is_read_as_it_was_written(tmp_path: Path) -> None:
 
 
 def test_missing_newer_and_corrupt_programs_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(StorageError, match="is no whole project"):
+    with pytest.raises(StorageError, match=r"program\.txt: is missing; emit it again"):
+        read_program(tmp_path)
+    write(tmp_path, PROGRAM)
+    (tmp_path / "weights/arena.bin").unlink()
+    with pytest.raises(StorageError, match=r"arena\.bin: is missing; emit it again"):
         read_program(tmp_path)
     with pytest.raises(StorageError, match="this version knows"):
         read_program(write(tmp_path, replace(PROGRAM, isa_version=isa.VERSION + 1)))
@@ -37,3 +42,11 @@ def test_missing_newer_and_corrupt_programs_are_refused(tmp_path: Path) -> None:
     (tmp_path / "weights/program.txt").write_text("arena_words many\n")
     with pytest.raises(StorageError, match="is corrupt"):
         read_program(tmp_path)
+
+
+def test_any_spoilt_layout_is_read_or_refused_in_one_line(tmp_path: Path) -> None:
+    path = write(tmp_path, PROGRAM) / "weights/program.txt"
+    text = path.read_text()
+    accepted, refused = drive(from_file(path, lambda: read_program(tmp_path)), mutated_text(text, 2_000))
+    assert accepted > 20
+    assert refused > 500

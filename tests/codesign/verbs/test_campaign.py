@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from mutations import drive, from_file, mutated_json
 
 from codesign.verbs.campaign import LOSSES, Campaign, Failure, opened
 from cost_models.mapping import LoopOrder, Mapping
@@ -122,3 +123,14 @@ def test_a_line_that_is_no_failure_is_named(line: str, fault: str, tmp_path: Pat
     campaign.failures.write_text(campaign.failures.read_text() + line + "\n")
     with pytest.raises(StorageError, match=rf"board\.failures\.jsonl:2: {re.escape(fault)}.*; remove the line"):
         reopened(path)
+
+
+def test_any_spoilt_line_of_a_failure_is_read_or_refused_in_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "board.jsonl"
+    with opened(PLAN, path) as campaign:
+        campaign.fail(RUNS[0], Failure.HANG, BoardError("it hangs"))
+    record = json.loads(campaign.failures.read_text())
+    read = from_file(campaign.failures, lambda: reopened(path))
+    accepted, refused = drive(read, mutated_json(record, 2_000))
+    assert accepted > 20
+    assert refused > 500
