@@ -1,8 +1,11 @@
+import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
+from mutations import drive, from_file, mutated_json
 
-from codesign.report.left_out import LeftOutRows, run_kind, run_label
+from codesign.report.left_out import LEFT_OUT, LeftOutRows, read_left_out, run_kind, run_label, write_left_out
 from cost_models.measurement import MeasuredLayer, Measurement, Percentiles
 from cost_models.workload import Layer, Operation
 
@@ -37,3 +40,14 @@ def test_intervals_take_their_width_from_the_other_runs() -> None:
         assert abs(rows(errors, 3.0).inside(level).mean() - level) < 0.02
     outlier = np.array([0.1] * 9 + [5.0])
     assert rows(outlier, 1.0).inside(0.9).tolist() == [True] * 9 + [False]
+
+
+def test_any_spoilt_file_is_read_or_refused_in_one_line(tmp_path: Path) -> None:
+    written = rows(np.array([0.1, -0.2, 0.05]), 1.0)
+    write_left_out(tmp_path, written)
+    path = tmp_path / LEFT_OUT
+    np.testing.assert_array_equal(read_left_out(tmp_path).predicted_ms, written.predicted_ms)
+    read = from_file(path, lambda: read_left_out(tmp_path))
+    accepted, refused = drive(read, mutated_json(json.loads(path.read_text()), 2_000))
+    assert accepted > 20
+    assert refused > 500
