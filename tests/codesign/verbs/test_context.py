@@ -1,6 +1,7 @@
 import dataclasses
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,10 +11,12 @@ from shared_data import shared_data
 from codesign.run import Run
 from codesign.supernet.checkpoint import read_checkpoint, write_checkpoint
 from codesign.supernet.official_predictor import known_space, load_official_predictor
+from codesign.supernet.predictor import LEAST_SUBNETS
 from codesign.supernet.spaces import DIGITS, OFA_MBV3_W12, load_space
 from codesign.verbs.context import (
     SearchRequest,
     TrainRequest,
+    _without_predictor,
     load_accuracies,
     load_searched,
     load_trained,
@@ -160,3 +163,16 @@ def test_coefficients_of_another_engine_are_refused(finished_run: Run, tmp_path:
     for name in ("dpu-ultra96", str(tmp_path / "dpu")):
         with pytest.raises(InvalidValueError, match=r"coefficients: must be one of prior, or a folder .* fit to own"):
             load_searched(finished_run, SearchRequest("ultra96-v2", 10, 1, None, 0, name))
+
+
+@pytest.mark.parametrize(
+    ("subnets", "names_predictor", "names_measured"),
+    [(2 * LEAST_SUBNETS - 1, False, True), (2 * LEAST_SUBNETS, True, True), (600, True, True), (601, True, False)],
+)
+def test_a_run_without_a_predictor_is_told_of_measuring_where_there_are_few_subnets(
+    subnets: int, names_predictor: bool, names_measured: bool, tmp_path: Path
+) -> None:
+    space = SimpleNamespace(name="few", size=lambda: subnets)
+    advice = _without_predictor(Run(tmp_path), space)  # type: ignore[arg-type]
+    assert (f"codesign predictor {tmp_path}" in advice) == names_predictor
+    assert (f"--accuracy measured` needs none, as space few has {subnets} subnets" in advice) == names_measured
