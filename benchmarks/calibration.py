@@ -33,7 +33,7 @@ from cost_models.measurement import Measurement
 from cost_models.planning import plan
 from cost_models.timing_model import FloatArray, TimingModel, measured_cycles
 from cost_models.workload import Operation
-from hw_templates.csv_table import read_rows
+from hw_templates.foundation.csv_table import read_rows
 
 NEAR = 0.1
 

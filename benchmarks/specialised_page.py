@@ -14,8 +14,8 @@ from codesign.search.pareto import FloatArray
 from codesign.supernet.mobile_space import MobileSubnet
 from codesign.supernet.space import Subnet
 from codesign.supernet.specialised import SpecialisedNet
-from hw_templates.atomic_file import write_bytes_atomically, write_text_atomically
 from hw_templates.board import Board
+from hw_templates.foundation.atomic_file import write_bytes_atomically, write_text_atomically
 
 DOTS_PER_INCH = 110
 

@@ -36,7 +36,7 @@ from codesign.supernet.spaces import CIFAR10_SMALL
 from codesign.supernet.specialise import specialised_weights
 from codesign.supernet.threads import one_thread
 from codesign.supernet.training import TrainingProgress, train
-from hw_templates.atomic_file import write_text_atomically
+from hw_templates.foundation.atomic_file import write_text_atomically
 
 SCHEDULE, FINE_TUNING = load_schedule("cifar10-small"), load_schedule("cifar10-fine-tuning")
 TRAINING_IMAGES = 2000

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from hw_templates.errors import StorageError
-from hw_templates.regular_file import open_regular
+from hw_templates.foundation.errors import StorageError
+from hw_templates.foundation.regular_file import open_regular
 
 MAIN = ("bit", "hwh", "xsa")
 """Suffixes of the files that a bitstream consists of."""

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from bitstreams.driver import Engine, EngineTime, UnfinishedRunError
 from bitstreams.session import ConnectionLostError
-from hw_templates.errors import BoardError
+from hw_templates.foundation.errors import BoardError
 from hw_templates.program import Program
 
 PAUSES_S = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0, 60.0, 60.0)

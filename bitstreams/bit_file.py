@@ -11,8 +11,8 @@ from pathlib import Path
 
 from bitstreams.archive import MOST_BYTES
 from hw_templates.board import Board
-from hw_templates.errors import StorageError
-from hw_templates.regular_file import read_regular
+from hw_templates.foundation.errors import StorageError
+from hw_templates.foundation.regular_file import read_regular
 
 PREAMBLE = bytes.fromhex("00090ff00ff00ff00ff0000001")
 SYNC = bytes.fromhex("aa995566")

@@ -10,7 +10,7 @@ from typing import Any
 from bitstreams.figures import Figure
 from bitstreams.reports import Timing, Utilisation
 from hw_templates.accelerator import Accelerator
-from hw_templates.errors import InvalidValueError
+from hw_templates.foundation.errors import InvalidValueError
 
 NAME_DIGITS = 16
 """Digits of the digest that name a bitstream's files."""

@@ -3,7 +3,7 @@
 import re
 
 from hw_templates.board import Board
-from hw_templates.errors import BoardError
+from hw_templates.foundation.errors import BoardError
 
 OWN_NAMES = {
     "pynq-z2": "Pynq-Z2",

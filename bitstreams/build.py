@@ -8,9 +8,9 @@ import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
-from bitstreams.lock import exclusive
 from bitstreams.toolchain import require_tools
-from hw_templates.errors import StorageError, ToolError
+from hw_templates.foundation.errors import StorageError, ToolError
+from hw_templates.foundation.lock import exclusive
 from hw_templates.render import BUILD_SCRIPT, DIGEST_FILE, hardware_sha256
 
 RESULTS = "results.tar"

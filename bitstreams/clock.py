@@ -7,7 +7,7 @@ registers. The PLLs, which other devices share, stay as they are.
 from dataclasses import dataclass
 from typing import Protocol
 
-from hw_templates.errors import BoardError
+from hw_templates.foundation.errors import BoardError
 
 
 class Registers(Protocol):

@@ -20,7 +20,7 @@ from bitstreams.session import Buffer, ConnectionLostError, Session
 from hw_templates import isa, registers
 from hw_templates.accelerator import Accelerator
 from hw_templates.board import Board
-from hw_templates.errors import BoardError, InvalidValueError, StorageError, VerificationError
+from hw_templates.foundation.errors import BoardError, InvalidValueError, StorageError, VerificationError
 from hw_templates.program import Program
 
 REPEATS = 16

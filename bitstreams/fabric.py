@@ -11,9 +11,9 @@ from importlib.resources import files
 from pathlib import Path
 
 from bitstreams.build import check_sources
-from bitstreams.lock import exclusive
 from bitstreams.toolchain import first_complaint, require_tools
-from hw_templates.errors import BoardError, StorageError, ToolError
+from hw_templates.foundation.errors import BoardError, StorageError, ToolError
+from hw_templates.foundation.lock import exclusive
 
 MEMORY_ADDRESS = 0x1000_0000
 MEMORY_BYTES = 1 << 28

@@ -7,7 +7,7 @@ from bitstreams.reports import CoSimulation, Synthesis, Timing, Utilisation
 from cost_models.resources import RESOURCES, estimate_resources
 from hw_templates.accelerator import Accelerator
 from hw_templates.board import Board
-from hw_templates.errors import InvalidValueError
+from hw_templates.foundation.errors import InvalidValueError
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from xml.etree.ElementTree import Element
 from bitstreams.archive import MOST_BYTES
 from bitstreams.bit_file import BitFile, same_device
 from bitstreams.xml_file import parse_xml
-from hw_templates.errors import StorageError
-from hw_templates.regular_file import read_regular
+from hw_templates.foundation.errors import StorageError
+from hw_templates.foundation.regular_file import read_regular
 
 _PROCESSORS = {"processing_system7": "FCLK_CLK0", "zynq_ultra_ps_e": "pl_clk0"}
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hw_templates import isa
-from hw_templates.errors import InvalidValueError
+from hw_templates.foundation.errors import InvalidValueError
 from hw_templates.program import Program
 
 _PAGE = 4096

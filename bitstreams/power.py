@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from bitstreams.session import Session
-from hw_templates.csv_table import Row, read_table
-from hw_templates.errors import BoardError, StorageError
+from hw_templates.foundation.csv_table import Row, read_table
+from hw_templates.foundation.errors import BoardError, StorageError
 
 INTERVAL_S = 0.05
 _POWER_COLUMNS = (("power_w",), ("voltage_v", "current_a"))

@@ -16,7 +16,7 @@ from cost_models.mapping import Mapping
 from cost_models.workload import Layer, Operation
 from hw_templates import isa
 from hw_templates.accelerator import Accelerator, axi_bytes
-from hw_templates.errors import CodesignError, InvalidValueError
+from hw_templates.foundation.errors import CodesignError, InvalidValueError
 from hw_templates.program import Program
 
 CONTENT, COUNTERS, IMAGE, MAPS, LOGITS = "content", "counters", "image", "maps", "logits"

@@ -6,8 +6,8 @@ from typing import Any
 
 from cost_models.mapping import Mapping
 from hw_templates.accelerator import Accelerator
-from hw_templates.errors import InvalidValueError
-from hw_templates.json_records import check_fields
+from hw_templates.foundation.errors import InvalidValueError
+from hw_templates.foundation.json_records import check_fields
 
 PROJECT_FORMAT = 1
 RECORD = "project.json"

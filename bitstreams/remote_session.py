@@ -24,8 +24,8 @@ from typing import Any
 from bitstreams.handoff import read_handoff
 from bitstreams.session import lost, set_start, wait_until_done
 from bitstreams.twin import PORT
-from hw_templates.errors import BoardError, InvalidValueError
-from hw_templates.extras import install_command
+from hw_templates.foundation.errors import BoardError, InvalidValueError
+from hw_templates.foundation.extras import install_command
 
 CALL_TIMEOUT_S = 20.0
 """For one call; the largest moves 2 MiB pieces of a bitstream or buffer of some 20 MB."""

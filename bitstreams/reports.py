@@ -12,8 +12,8 @@ from typing import Any
 from xml.etree.ElementTree import Element
 
 from bitstreams.xml_file import parse_xml
-from hw_templates.errors import InvalidValueError
-from hw_templates.json_records import reading
+from hw_templates.foundation.errors import InvalidValueError
+from hw_templates.foundation.json_records import reading
 
 _REMEDY = "run the build again"
 

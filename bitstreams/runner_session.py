@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from hw_templates import isa
-from hw_templates.errors import BoardError
-from hw_templates.user import user_name
+from hw_templates.foundation.errors import BoardError
+from hw_templates.foundation.user import user_name
 
 
 class Caller(Protocol):

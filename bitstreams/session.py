@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
-from hw_templates.errors import BoardError
+from hw_templates.foundation.errors import BoardError
 from hw_templates.registers import DONE, START
 
 

@@ -19,9 +19,9 @@ from typing import Any, TypeVar
 from bitstreams.board_runner import pack
 from bitstreams.runner_session import RunnerSession
 from bitstreams.session import lost
-from hw_templates.errors import BoardError, InvalidValueError
-from hw_templates.extras import install_command
-from hw_templates.json_records import parse_json
+from hw_templates.foundation.errors import BoardError, InvalidValueError
+from hw_templates.foundation.extras import install_command
+from hw_templates.foundation.json_records import parse_json
 
 CONNECT_TIMEOUT_S = 15.0
 _HEADER_MAX = 1 << 20

@@ -20,14 +20,14 @@ from pathlib import Path
 from bitstreams.bit_file import check_board, read_bit_file
 from bitstreams.bitstream import NAME_DIGITS, Bitstream, Entry
 from bitstreams.handoff import check_pair, read_handoff
-from bitstreams.lock import exclusive
 from bitstreams.store_record import is_plain, parse_entry, record_text
-from hw_templates.atomic_file import write_bytes_atomically, write_text_atomically
 from hw_templates.board import load_board
-from hw_templates.errors import CodesignError, InvalidValueError, StorageError
-from hw_templates.json_records import reading
-from hw_templates.regular_file import read_regular
-from hw_templates.user import user_folder
+from hw_templates.foundation.atomic_file import write_bytes_atomically, write_text_atomically
+from hw_templates.foundation.errors import CodesignError, InvalidValueError, StorageError
+from hw_templates.foundation.json_records import reading
+from hw_templates.foundation.lock import exclusive
+from hw_templates.foundation.regular_file import read_regular
+from hw_templates.foundation.user import user_folder
 
 RECORD = "build.json"
 _MOST_RECORD_BYTES = 16 << 20

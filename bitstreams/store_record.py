@@ -11,8 +11,8 @@ from bitstreams.bitstream import Bitstream, Entry
 from bitstreams.figures import Figure
 from bitstreams.reports import Timing, Utilisation
 from hw_templates.accelerator import Accelerator
-from hw_templates.errors import InvalidValueError
-from hw_templates.json_records import check_record, parse_json
+from hw_templates.foundation.errors import InvalidValueError
+from hw_templates.foundation.json_records import check_record, parse_json
 
 FORMAT = 1
 

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from bitstreams.session import Session
 from hw_templates.board import Board, load_board
-from hw_templates.errors import InvalidValueError
+from hw_templates.foundation.errors import InvalidValueError
 
 _TARGET = re.compile(r"(?:(?P<user>[^@:]+)@)?(?P<host>\[[0-9a-fA-F:]+\]|[^@:\[\]]+)(?::(?P<port>[0-9]+))?")
 

@@ -6,7 +6,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from hw_templates.errors import ToolError, VerificationError
+from hw_templates.foundation.errors import ToolError, VerificationError
 
 _LAYER = re.compile(r"layer (\d+) (\d+) (\d+) (\d+) (\d+)")
 _SUMMARY = re.compile(r"(\d+) of (\d+) images and (\d+) of (\d+) layers agree")

@@ -16,8 +16,8 @@ from typing import Any
 
 from bitstreams.twin_board import FIRMWARE, FPGA_MANAGER, TwinBoard
 from bitstreams.twin_memory import TwinMemory
-from hw_templates.errors import BoardError, CodesignError
-from hw_templates.extras import install_command
+from hw_templates.foundation.errors import BoardError, CodesignError
+from hw_templates.foundation.extras import install_command
 
 PORT = 7967
 """That of PYNQ.remote."""

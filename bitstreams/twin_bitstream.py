@@ -10,8 +10,8 @@ from pathlib import Path
 
 from bitstreams.bit_file import PREAMBLE, SYNC
 from bitstreams.bitstream import NAME_DIGITS
-from hw_templates.atomic_file import write_bytes_atomically
 from hw_templates.board import Board
+from hw_templates.foundation.atomic_file import write_bytes_atomically
 from hw_templates.registers import ADDRESS_MAPS, WINDOW_BYTES
 
 TOOL = "twin"

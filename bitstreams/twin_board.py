@@ -17,8 +17,8 @@ from cost_models.coefficients import Coefficients
 from hw_templates import isa, registers
 from hw_templates.accelerator import axi_bytes
 from hw_templates.board import load_board
-from hw_templates.errors import BoardError
-from hw_templates.json_records import read_json
+from hw_templates.foundation.errors import BoardError
+from hw_templates.foundation.json_records import read_json
 
 FIRMWARE = "/lib/firmware/"
 FPGA_MANAGER = "/sys/class/fpga_manager/fpga0/"

@@ -8,7 +8,7 @@ import threading
 from dataclasses import dataclass, field
 
 from bitstreams.fabric import MEMORY_ADDRESS, MEMORY_BYTES, Fabric
-from hw_templates.errors import BoardError
+from hw_templates.foundation.errors import BoardError
 
 _PAGE = 4096
 

@@ -13,7 +13,7 @@ from cost_models.simulator import SimulatedLayer, simulate
 from hw_templates import isa
 from hw_templates.accelerator import Accelerator
 from hw_templates.board import Board
-from hw_templates.errors import CodesignError
+from hw_templates.foundation.errors import CodesignError
 
 
 class TwinTiming:

@@ -5,7 +5,7 @@ from xml.etree.ElementTree import Element, ParseError
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
-from hw_templates.errors import StorageError
+from hw_templates.foundation.errors import StorageError
 
 
 def parse_xml(content: bytes, source: object, remedy: str) -> Element:

@@ -16,7 +16,7 @@ from codesign.cli_options import BoardName, LogFile, RunFolder, Seed, Storage, T
 from codesign.cli_supernet import fetch, supernet_app
 from codesign.console import session
 from codesign.run import Run
-from hw_templates.errors import InvalidValueError
+from hw_templates.foundation.errors import InvalidValueError
 
 MaxLatency = Annotated[float | None, typer.Option(help="Take the most accurate pair within this.")]
 MinAccuracy = Annotated[float | None, typer.Option(help="Take the fastest pair of at least this, 0 to 1.")]

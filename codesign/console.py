@@ -17,7 +17,7 @@ from codesign.log_file import LogFile
 from codesign.option_names import explain, parameter_names
 from codesign.progress import Update
 from codesign.progress_lines import Clock, ProgressLines
-from hw_templates.errors import CodesignError, ExtrapolationWarning, VerificationError
+from hw_templates.foundation.errors import CodesignError, ExtrapolationWarning, VerificationError
 
 EXIT_DISAGREES, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 1, 2, 130
 

@@ -7,7 +7,7 @@ from typing import Any
 import typer
 from typer import TyperException
 
-from hw_templates.errors import CodesignError, InfeasibleError, InvalidValueError, UnknownNameError
+from hw_templates.foundation.errors import CodesignError, InfeasibleError, InvalidValueError, UnknownNameError
 
 _ALIASES = {
     "calibration": ("coefficients", "known", "name"),

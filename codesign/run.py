@@ -10,10 +10,10 @@ from dataclasses import asdict, dataclass, is_dataclass
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from bitstreams.lock import open_lock
-from hw_templates import json_records
-from hw_templates.atomic_file import write_text_atomically
-from hw_templates.errors import InvalidValueError, StorageError
+from hw_templates.foundation import json_records
+from hw_templates.foundation.atomic_file import write_text_atomically
+from hw_templates.foundation.errors import InvalidValueError, StorageError
+from hw_templates.foundation.lock import open_lock
 
 RUN_FORMAT = 1
 REMAKE = "delete it and run the command that makes it again"

@@ -6,7 +6,7 @@ from typing import Any, Literal
 from bitstreams.toolchain import LayerTrips
 from codesign.search.pareto import FloatArray, ReferencePoint, front_array
 from hw_templates.dataflow import Dataflow
-from hw_templates.errors import InvalidValueError
+from hw_templates.foundation.errors import InvalidValueError
 
 Row = tuple[float, float, float]
 """Accuracy (0..1), latency in milliseconds and energy in millijoules of one pair."""

@@ -13,7 +13,7 @@ import numpy as np
 from scipy.stats import t as student_t
 
 from cost_models.measurement import Measurement
-from hw_templates.errors import InvalidValueError
+from hw_templates.foundation.errors import InvalidValueError
 
 COVERAGE = 0.9
 

@@ -29,7 +29,7 @@ from cost_models.timing_model import (
     measured_cycles,
     sensitivity,
 )
-from hw_templates.errors import InvalidValueError
+from hw_templates.foundation.errors import InvalidValueError
 
 LEAST_RUNS = LEAST_GROUPS = 3
 _FREEDOM = 4.0

@@ -17,9 +17,9 @@ from cost_models.fitted_range import FittedRange, warn_outside
 from cost_models.intervals import Widths
 from cost_models.measurement import Measurement
 from cost_models.timing_model import FloatArray
-from hw_templates.atomic_file import write_text_atomically
-from hw_templates.errors import InvalidValueError, UnknownNameError
-from hw_templates.json_records import check_fields, check_record, parse_json, reading
+from hw_templates.foundation.atomic_file import write_text_atomically
+from hw_templates.foundation.errors import InvalidValueError, UnknownNameError
+from hw_templates.foundation.json_records import check_fields, check_record, parse_json, reading
 
 SCHEMA = 1
 RECORD = "calibration.json"

@@ -24,7 +24,7 @@ from cost_models.resources import RESOURCES, Resources, block_rams
 from cost_models.workload import Activation, Node, Operation, Workload
 from hw_templates.board import Board
 from hw_templates.dataflow import Dataflow, IoType
-from hw_templates.errors import ResourceError
+from hw_templates.foundation.errors import ResourceError
 
 RESIDUAL_BITS = 24
 """Of a sum that a residual is yet to be added to: emitted so wide that it never saturates."""

@@ -16,7 +16,7 @@ from cost_models.placement import IN_MEMORY, Placement
 from cost_models.workload import Workload
 from hw_templates.accelerator import Accelerator, AcceleratorColumns
 from hw_templates.board import Board
-from hw_templates.errors import InvalidValueError
+from hw_templates.foundation.errors import InvalidValueError
 
 FloatArray = NDArray[np.float64]
 

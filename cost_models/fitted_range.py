@@ -8,8 +8,8 @@ from typing import Any
 from cost_models.measurement import Measurement
 from cost_models.workload import Layer, Operation
 from hw_templates.accelerator import PARAMETERS, Accelerator
-from hw_templates.errors import ExtrapolationWarning
-from hw_templates.json_records import check_record
+from hw_templates.foundation.errors import ExtrapolationWarning
+from hw_templates.foundation.json_records import check_record
 
 # Clocks that boards read back are off by rounding.
 _SLACK = 1e-3

@@ -21,7 +21,7 @@ from cost_models.traffic import Traffic, traffic_of
 from cost_models.workload import Layer
 from hw_templates.accelerator import Accelerator, AcceleratorColumns
 from hw_templates.board import Board
-from hw_templates.errors import MappingError
+from hw_templates.foundation.errors import MappingError
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]

@@ -9,8 +9,8 @@ import numpy as np
 
 from cost_models.workload import Layer, Operation
 from hw_templates.accelerator import Accelerator, ifmap_cols, ifmap_depth, ofmap_depth, weight_depth
-from hw_templates.errors import InvalidValueError, MappingError
-from hw_templates.json_records import check_fields
+from hw_templates.foundation.errors import InvalidValueError, MappingError
+from hw_templates.foundation.json_records import check_fields
 
 
 class LoopOrder(StrEnum):

@@ -7,9 +7,9 @@ from typing import Any
 
 from cost_models.measurement import MeasuredLayer
 from hw_templates.accelerator import Accelerator
-from hw_templates.atomic_file import write_text_atomically
-from hw_templates.errors import InvalidValueError
-from hw_templates.json_records import check_fields, check_record, parse_json, reading
+from hw_templates.foundation.atomic_file import write_text_atomically
+from hw_templates.foundation.errors import InvalidValueError
+from hw_templates.foundation.json_records import check_fields, check_record, parse_json, reading
 
 FORMAT = 2
 

@@ -18,7 +18,7 @@ import numpy as np
 from cost_models.calibration import Posterior
 from cost_models.measurement import Measurement
 from cost_models.timing_model import FloatArray, TimingModel, sensitivity
-from hw_templates.errors import InvalidValueError
+from hw_templates.foundation.errors import InvalidValueError
 
 _DRAWS = 64
 

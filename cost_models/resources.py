@@ -28,7 +28,7 @@ from hw_templates.accelerator import (
     weight_depth,
 )
 from hw_templates.board import Board
-from hw_templates.errors import InvalidValueError, ResourceError
+from hw_templates.foundation.errors import InvalidValueError, ResourceError
 
 RESOURCES = ("dsp", "bram_18k", "uram", "lut", "ff")
 

@@ -7,8 +7,8 @@ from functools import cached_property
 
 import networkx as nx
 
-from hw_templates.errors import InvalidValueError, UnsupportedLayerError
-from hw_templates.json_records import check_fields
+from hw_templates.foundation.errors import InvalidValueError, UnsupportedLayerError
+from hw_templates.foundation.json_records import check_fields
 
 IMAGE = "image"
 SIZE_MAX = 1 << 20

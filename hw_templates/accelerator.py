@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hw_templates.errors import InvalidValueError
-from hw_templates.json_records import check_fields, check_record
+from hw_templates.foundation.errors import InvalidValueError
+from hw_templates.foundation.json_records import check_fields, check_record
 
 IntArray = npt.NDArray[np.int64]
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from hw_templates.accelerator import AcceleratorColumns, IntArray, is_legal
 from hw_templates.board import Board
-from hw_templates.errors import InvalidValueError
+from hw_templates.foundation.errors import InvalidValueError
 
 _ARRAY_SIDES = (4, 8, 12, 16, 24, 32, 48, 64)
 _BUFFER_SIZES_KIB = (2, 4, 8, 16, 32, 64, 128)

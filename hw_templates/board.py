@@ -7,8 +7,8 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from hw_templates.errors import InvalidValueError, UnknownNameError
-from hw_templates.json_records import check_record, reading
+from hw_templates.foundation.errors import InvalidValueError, UnknownNameError
+from hw_templates.foundation.json_records import check_record, reading
 
 
 @dataclass(frozen=True)

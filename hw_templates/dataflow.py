@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hw_templates.board import Board
-from hw_templates.errors import InvalidValueError
-from hw_templates.json_records import check_fields, check_record
+from hw_templates.foundation.errors import InvalidValueError
+from hw_templates.foundation.json_records import check_fields, check_record
 
 IntArray = NDArray[np.int64]
 

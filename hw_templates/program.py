@@ -4,8 +4,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from hw_templates import isa
-from hw_templates.errors import StorageError
-from hw_templates.json_records import reading
+from hw_templates.foundation.errors import StorageError
+from hw_templates.foundation.json_records import reading
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 
 from hw_templates import isa
-from hw_templates.errors import InvalidValueError
+from hw_templates.foundation.errors import InvalidValueError
 
 REGISTER_MAP = 1
 """Version of this table; the identity's ``register_map`` says which one a bitstream has."""

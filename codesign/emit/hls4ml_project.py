@@ -22,8 +22,8 @@ from codesign.emit.integer_reference import run_integer
 from cost_models.workload import IMAGE
 from hw_templates.board import Board
 from hw_templates.dataflow import Dataflow
-from hw_templates.errors import ToolError, VerificationError
-from hw_templates.extras import install_command
+from hw_templates.foundation.errors import ToolError, VerificationError
+from hw_templates.foundation.extras import install_command
 
 HLS4ML = "1.3.0"
 PROJECT_NAME = "network"

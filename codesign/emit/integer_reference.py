@@ -18,7 +18,7 @@ from codesign.emit.convolve import Maps, last_map, layer_sums, walk
 from codesign.emit.fixed_point import rescale, saturate
 from codesign.emit.quantised_network import QuantisedLayer, QuantisedNetwork, check_images
 from cost_models.workload import Node
-from hw_templates.errors import InvalidValueError
+from hw_templates.foundation.errors import InvalidValueError
 
 IMAGES_AT_ONCE = 64
 

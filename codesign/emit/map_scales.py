@@ -9,7 +9,7 @@ from codesign.emit.activation_table import SHARED_SCALE, Floats, activate, to_gr
 from codesign.emit.convolve import Maps, walk
 from codesign.emit.float_reference import Weights, activated, before_activation
 from cost_models.workload import IMAGE, Activation, Node, Operation, Workload
-from hw_templates.errors import InvalidValueError
+from hw_templates.foundation.errors import InvalidValueError
 
 BINS = 8191
 """Odd, so that zero, the most common value, is the middle of a bin."""

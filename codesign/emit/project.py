@@ -16,9 +16,9 @@ from cost_models.mapping import Mapping
 from cost_models.placement import Placement
 from hw_templates import isa
 from hw_templates.accelerator import Accelerator
-from hw_templates.atomic_file import write_bytes_atomically
 from hw_templates.board import Board
-from hw_templates.errors import InvalidValueError, StorageError
+from hw_templates.foundation.atomic_file import write_bytes_atomically
+from hw_templates.foundation.errors import InvalidValueError, StorageError
 from hw_templates.render import DIGEST_FILE, render
 
 PROGRAM_FILES = tuple(

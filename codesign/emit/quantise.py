@@ -13,7 +13,7 @@ from codesign.emit.integer_reference import after_table, before_table
 from codesign.emit.map_scales import INT8, Grid, MapScales, choose_map_scales
 from codesign.emit.quantised_network import QuantisedLayer, QuantisedNetwork, check_images
 from cost_models.workload import IMAGE, Node, Operation, Workload
-from hw_templates.errors import InvalidValueError
+from hw_templates.foundation.errors import InvalidValueError
 
 __all__ = ["QuantisedLayer", "QuantisedNetwork", "quantise", "quantise_image"]
 

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cost_models.workload import Node, Workload
-from hw_templates.errors import InvalidValueError
+from hw_templates.foundation.errors import InvalidValueError
 
 
 @dataclass(frozen=True, eq=False)

@@ -19,7 +19,7 @@ from codesign.emit.quantised_network import QuantisedLayer
 from cost_models.measurement import MeasuredLayer
 from cost_models.workload import Node, Operation
 from hw_templates.accelerator import Accelerator, axi_bytes
-from hw_templates.errors import InvalidValueError
+from hw_templates.foundation.errors import InvalidValueError
 from hw_templates.program import Program
 
 _SPREAD_PRODUCT = 2.0**12

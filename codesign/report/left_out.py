@@ -13,8 +13,8 @@ from codesign.run import read_json
 from cost_models.intervals import campaign_weights, interval_width
 from cost_models.measurement import Measurement
 from cost_models.workload import Operation
-from hw_templates.atomic_file import write_text_atomically
-from hw_templates.errors import InvalidValueError
+from hw_templates.foundation.atomic_file import write_text_atomically
+from hw_templates.foundation.errors import InvalidValueError
 
 LEFT_OUT = "left_out.json"
 

@@ -10,7 +10,7 @@ from codesign.search.pareto import MAXIMISED, PricedPairs
 from codesign.search.pricing import PairPricer
 from cost_models.resources import RESOURCES
 from hw_templates.accelerator import is_legal
-from hw_templates.errors import InfeasibleError, InvalidValueError
+from hw_templates.foundation.errors import InfeasibleError, InvalidValueError
 
 _DRAWS = 200
 _CHILDREN_PER_ACCELERATOR = 16

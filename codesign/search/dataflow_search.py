@@ -21,7 +21,7 @@ from codesign.supernet.oracle import AccuracyOracle, checked_accuracy
 from cost_models.dataflow_estimate import PRIOR, price_clocks
 from cost_models.dataflow_stages import stages
 from cost_models.resources import RESOURCES
-from hw_templates.errors import InfeasibleError, InvalidValueError, UnsupportedLayerError
+from hw_templates.foundation.errors import InfeasibleError, InvalidValueError, UnsupportedLayerError
 
 _BATCH = 128
 _IMMIGRANTS = 0.2

@@ -20,7 +20,7 @@ from codesign.search.study import StudyIdentity, StudyLocation, open_study, stor
 from codesign.search.worker import Progress, SearchSettings, Worker, read_front, read_progress
 from codesign.supernet.oracle import AccuracyOracle
 from cost_models.coefficients import Coefficients
-from hw_templates.errors import InfeasibleError, StorageError, ToolError
+from hw_templates.foundation.errors import InfeasibleError, StorageError, ToolError
 
 _POLL_S = 0.5
 

@@ -21,7 +21,7 @@ from hw_templates.accelerator import Accelerator, AcceleratorColumns, is_legal
 from hw_templates.accelerator_space import AcceleratorSpace
 from hw_templates.board import Board
 from hw_templates.dataflow import Dataflow, DataflowSpace
-from hw_templates.errors import InvalidValueError, ResourceError, UnsupportedLayerError
+from hw_templates.foundation.errors import InvalidValueError, ResourceError, UnsupportedLayerError
 
 IntArray = NDArray[np.int64]
 Choice = int | float | str

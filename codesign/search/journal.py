@@ -9,8 +9,8 @@ from pathlib import Path
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
 
-from hw_templates.errors import StorageError
-from hw_templates.json_records import reading
+from hw_templates.foundation.errors import StorageError
+from hw_templates.foundation.json_records import reading
 
 # Optuna waits this long before it takes over the lock of a writer that was killed; writing takes milliseconds.
 _LOCK_GRACE_S = 5

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from optuna.distributions import BaseDistribution
 
 from codesign.search.joint_space import Choice, IntArray, PairSpace
-from hw_templates.errors import InvalidValueError
+from hw_templates.foundation.errors import InvalidValueError
 
 
 def allows(distribution: BaseDistribution, value: Any) -> bool:

@@ -12,7 +12,7 @@ from codesign.supernet.oracle import AccuracyOracle, checked_accuracy
 from cost_models.coefficients import Coefficients
 from cost_models.estimate import price
 from cost_models.resources import RESOURCES, estimate_resources, excess
-from hw_templates.errors import InvalidValueError, MappingError
+from hw_templates.foundation.errors import InvalidValueError, MappingError
 
 Objective = Callable[[optuna.Trial], tuple[float, float, float]]
 

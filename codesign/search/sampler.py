@@ -23,7 +23,7 @@ from codesign.search.proposals import Draw, Proposer
 from codesign.search.study import DIRECTIONS
 from codesign.search.tried import TrialReader
 from cost_models.coefficients import Coefficients
-from hw_templates.errors import InfeasibleError, InvalidValueError
+from hw_templates.foundation.errors import InfeasibleError, InvalidValueError
 
 # Where so many batches in a row hold nothing new, there is nothing new.
 _ATTEMPTS = 4

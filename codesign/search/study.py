@@ -19,7 +19,7 @@ from codesign.search.joint_space import IntArray, PairSpace
 from codesign.search.journal import open_journal
 from codesign.search.pareto import MAXIMISED, OBJECTIVES, PricedPairs, check_possible
 from cost_models.resources import RESOURCES
-from hw_templates.errors import CodesignError, InvalidValueError, StorageError
+from hw_templates.foundation.errors import CodesignError, InvalidValueError, StorageError
 
 FORMAT_VERSION = 1
 DIRECTIONS = [StudyDirection.MAXIMIZE if maximised else StudyDirection.MINIMIZE for maximised in MAXIMISED]

@@ -14,7 +14,7 @@ from codesign.search.pareto import FloatArray
 from codesign.search.pricing import PairPricer
 from codesign.supernet.oracle import AccuracyOracle, checked_accuracy
 from codesign.supernet.space import Genes
-from hw_templates.errors import InfeasibleError, InvalidValueError
+from hw_templates.foundation.errors import InfeasibleError, InvalidValueError
 
 _PARENTS = 512
 _CHILDREN = 4096

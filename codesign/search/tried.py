@@ -11,7 +11,7 @@ from optuna.trial import FrozenTrial, TrialState
 from codesign.search.joint_space import IntArray, JointSpace
 from codesign.search.pareto import PricedPairs
 from codesign.search.study import is_feasible, read_pairs
-from hw_templates.errors import InvalidValueError
+from hw_templates.foundation.errors import InvalidValueError
 
 _CLAIM = "codesign:pair"
 _ENQUEUED = "fixed_params"

@@ -15,8 +15,8 @@ from codesign.search.pareto import PricedPairs, concatenate
 from codesign.search.pricing import PairPricer
 from codesign.search.study import StudyLocation, fitting_front, is_feasible, make_trials, read_pairs, storage_errors
 from codesign.supernet.oracle import AccuracyOracle
-from hw_templates.errors import InvalidValueError
-from hw_templates.json_records import check_record, reading
+from hw_templates.foundation.errors import InvalidValueError
+from hw_templates.foundation.json_records import check_record, reading
 
 # At most this much work is lost to a kill, and other workers' trials are read as often.
 _FLUSH_S = 2.0

@@ -21,8 +21,8 @@ from codesign.supernet.network import evaluate, recalibrate
 from codesign.supernet.processes import best_device
 from codesign.supernet.space import Genes
 from codesign.supernet.threads import one_thread
-from hw_templates.errors import InvalidValueError, StorageError
-from hw_templates.json_records import parse_json, reading
+from hw_templates.foundation.errors import InvalidValueError, StorageError
+from hw_templates.foundation.json_records import parse_json, reading
 
 CALIBRATION_IMAGES = 256
 _BATCH_IMAGES = 500

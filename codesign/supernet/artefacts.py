@@ -19,12 +19,12 @@ from functools import cache
 from importlib.resources import files
 from pathlib import Path, PurePosixPath
 
-from bitstreams.lock import open_lock
 from codesign.supernet.download import HTTPS, MOST_BYTES, OnProgress, download
-from hw_templates.atomic_file import write_text_atomically
-from hw_templates.errors import FetchError, InvalidValueError, StorageError, UnknownNameError
-from hw_templates.json_records import read_json, reading
-from hw_templates.user import user_folder
+from hw_templates.foundation.atomic_file import write_text_atomically
+from hw_templates.foundation.errors import FetchError, InvalidValueError, StorageError, UnknownNameError
+from hw_templates.foundation.json_records import read_json, reading
+from hw_templates.foundation.lock import open_lock
+from hw_templates.foundation.user import user_folder
 
 _FIRST_SEEN = "digests.json"
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")

@@ -19,10 +19,10 @@ from codesign.supernet.elastic_network import Supernet
 from codesign.supernet.network import build_supernet
 from codesign.supernet.schedule import Schedule
 from codesign.supernet.space import Space
-from hw_templates.atomic_file import write_bytes_atomically
-from hw_templates.errors import InvalidValueError, StorageError
-from hw_templates.json_records import parse_json, reading
-from hw_templates.regular_file import open_regular
+from hw_templates.foundation.atomic_file import write_bytes_atomically
+from hw_templates.foundation.errors import InvalidValueError, StorageError
+from hw_templates.foundation.json_records import parse_json, reading
+from hw_templates.foundation.regular_file import open_regular
 
 T = TypeVar("T")
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from codesign.supernet.augmentation import Changes, change
-from hw_templates.errors import InvalidValueError
+from hw_templates.foundation.errors import InvalidValueError
 
 Indices = NDArray[np.int64]
 

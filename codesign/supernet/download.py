@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO
 from urllib.parse import urlsplit
 
-from hw_templates.errors import FetchError, StorageError
+from hw_templates.foundation.errors import FetchError, StorageError
 
 OnProgress = Callable[[int, int | None], None]
 """Called with the bytes that are here and, where it is known, how many the file has."""

@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from codesign.supernet.depthwise import depthwise_convolution
 from cost_models.workload import Activation
-from hw_templates.errors import InvalidValueError
+from hw_templates.foundation.errors import InvalidValueError
 
 
 def activate(features: Tensor, activation: Activation) -> Tensor:

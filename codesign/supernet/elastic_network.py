@@ -15,7 +15,7 @@ from codesign.supernet.elastic import (
     normalise_by_batch,
 )
 from codesign.supernet.space import Space, Subnet
-from hw_templates.errors import InvalidValueError
+from hw_templates.foundation.errors import InvalidValueError
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,8 @@ from torch import Tensor
 
 from codesign.supernet.augmentation import Changes, recolour, sample
 from codesign.supernet.data import ChosenImages, DataSet, Images, Split, StoredImages, stratified
-from hw_templates.errors import StorageError
-from hw_templates.json_records import MALFORMED
+from hw_templates.foundation.errors import StorageError
+from hw_templates.foundation.json_records import MALFORMED
 
 if TYPE_CHECKING:
     import datasets

@@ -17,7 +17,7 @@ from codesign.supernet.resnet_space import ResNetSpace
 from codesign.supernet.space import Genes, Space, Subnet
 from cost_models.block import Block, find_blocks
 from cost_models.workload import IMAGE, Layer, Node, Workload
-from hw_templates.errors import InvalidValueError
+from hw_templates.foundation.errors import InvalidValueError
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]

@@ -7,8 +7,8 @@ from typing import Any
 
 from codesign.supernet.space import Choice, Space, Subnet, check_choices, round_channels
 from cost_models.workload import Activation
-from hw_templates.errors import InvalidValueError
-from hw_templates.json_records import check_record
+from hw_templates.foundation.errors import InvalidValueError
+from hw_templates.foundation.json_records import check_record
 
 
 @dataclass(frozen=True)

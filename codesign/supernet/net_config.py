@@ -12,8 +12,8 @@ from codesign.supernet.resnet_space import ResNetSpace, ResNetSubnet, bottleneck
 from codesign.supernet.space import Choice, Space, Subnet, round_channels
 from codesign.supernet.spaces import load_space, space_names
 from cost_models.workload import Activation
-from hw_templates.errors import InvalidValueError
-from hw_templates.json_records import parse_json, reading
+from hw_templates.foundation.errors import InvalidValueError
+from hw_templates.foundation.json_records import parse_json, reading
 
 Config = dict[str, Any]
 

@@ -10,7 +10,7 @@ from codesign.supernet.mobile_space import MobileSpace
 from codesign.supernet.resnet_network import ResNetSupernet
 from codesign.supernet.resnet_space import ResNetSpace
 from codesign.supernet.space import Space, Subnet
-from hw_templates.errors import InvalidValueError
+from hw_templates.foundation.errors import InvalidValueError
 
 # Pixels and least images of a part of a batch. The maps of larger parts leave a core's caches, and each takes fresh
 # pages of memory; with fewer images the overhead of a call counts.

@@ -14,9 +14,9 @@ import torch
 from torch import Tensor, nn
 
 from codesign.supernet.net_config import Config
-from hw_templates.atomic_file import write_bytes_atomically
-from hw_templates.errors import ToolError, UnknownNameError
-from hw_templates.extras import install_command
+from hw_templates.foundation.atomic_file import write_bytes_atomically
+from hw_templates.foundation.errors import ToolError, UnknownNameError
+from hw_templates.foundation.extras import install_command
 
 _ONNX_OPSET = 17
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from codesign.supernet.artefacts import fetched
 from codesign.supernet.space import Choice, Genes, Space
 from codesign.supernet.spaces import OFA_MBV3_W12, OFA_RESNET50D
-from hw_templates.errors import InvalidValueError, StorageError
+from hw_templates.foundation.errors import InvalidValueError, StorageError
 
 Float32Array = NDArray[np.float32]
 FloatArray = NDArray[np.float64]

@@ -18,7 +18,7 @@ from codesign.supernet.mobile_network import ElasticBlock, MobileSupernet
 from codesign.supernet.network import build_supernet
 from codesign.supernet.resnet_network import ElasticBottleneck, ResNetSupernet
 from codesign.supernet.space import Space
-from hw_templates.errors import InvalidValueError
+from hw_templates.foundation.errors import InvalidValueError
 
 # Elastic wrappers, and the older name of a residual block's convolutions.
 _PLAIN = (

@@ -18,10 +18,10 @@ from scipy import stats
 
 from codesign.supernet.oracle import AccuracyOracle, checked_accuracy
 from codesign.supernet.space import Genes, Space
-from hw_templates.atomic_file import write_bytes_atomically
-from hw_templates.errors import InvalidValueError, StorageError
-from hw_templates.json_records import reading
-from hw_templates.regular_file import read_regular
+from hw_templates.foundation.atomic_file import write_bytes_atomically
+from hw_templates.foundation.errors import InvalidValueError, StorageError
+from hw_templates.foundation.json_records import reading
+from hw_templates.foundation.regular_file import read_regular
 
 FloatArray = NDArray[np.float64]
 T = TypeVar("T")

@@ -11,7 +11,7 @@ from codesign.supernet.space import Space
 from codesign.supernet.specialised import SpecialisedNet, specialised_nets
 from codesign.supernet.standalone import build_network, load_weights
 from codesign.supernet.weights_file import parse_weights, read_bytes
-from hw_templates.errors import InvalidValueError, UnknownNameError
+from hw_templates.foundation.errors import InvalidValueError, UnknownNameError
 
 SUPERNETS = {
     "ofa-mbv3-w1.0": "ofa_nets/ofa_mbv3_d234_e346_k357_w1.0",

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from codesign.supernet.space import ELASTIC
-from hw_templates.errors import InvalidValueError
-from hw_templates.json_records import check_fields, check_record
+from hw_templates.foundation.errors import InvalidValueError
+from hw_templates.foundation.json_records import check_fields, check_record
 
 Unit = Literal["steps", "epochs"]
 OptimiserName = Literal["adamw", "sgd"]

@@ -3,7 +3,7 @@
 import dataclasses
 
 from codesign.supernet.schedule import Augmentation, Phase, Schedule
-from hw_templates.errors import UnknownNameError
+from hw_templates.foundation.errors import UnknownNameError
 
 _DIGITS = Schedule(
     name="digits",

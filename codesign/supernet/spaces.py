@@ -4,7 +4,7 @@ from codesign.supernet.mobile_space import MobileSpace, Stage, Stem
 from codesign.supernet.resnet_space import BottleneckStage, ResNetSpace
 from codesign.supernet.space import Space, round_channels
 from cost_models.workload import Activation
-from hw_templates.errors import UnknownNameError
+from hw_templates.foundation.errors import UnknownNameError
 
 DIGITS = MobileSpace(
     name="digits",

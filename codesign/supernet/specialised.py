@@ -21,7 +21,7 @@ from codesign.supernet.space import Space, Subnet
 from codesign.supernet.spaces import load_space
 from codesign.supernet.standalone import build_network
 from cost_models.workload import Operation
-from hw_templates.errors import InvalidValueError
+from hw_templates.foundation.errors import InvalidValueError
 
 
 @dataclass(frozen=True)

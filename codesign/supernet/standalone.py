@@ -15,7 +15,7 @@ from codesign.supernet.elastic_network import Part, Supernet
 from codesign.supernet.mobile_space import squeezed_channels
 from codesign.supernet.net_config import Config, middle_channels, modernised, net_config
 from codesign.supernet.space import Subnet
-from hw_templates.errors import InvalidValueError
+from hw_templates.foundation.errors import InvalidValueError
 
 # Where the map is averaged, by the family's name.
 _POOLED_BEFORE = {

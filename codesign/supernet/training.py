@@ -25,8 +25,8 @@ from codesign.supernet.schedule import Phase, Schedule
 from codesign.supernet.sorting import sort_channels, sort_widths
 from codesign.supernet.space import Space, Subnet
 from codesign.supernet.threads import one_thread
-from hw_templates.errors import InvalidValueError, StorageError
-from hw_templates.json_records import reading
+from hw_templates.foundation.errors import InvalidValueError, StorageError
+from hw_templates.foundation.json_records import reading
 
 _CHECKPOINT_SECONDS = (5.0, 300.0)
 _WRITING_SHARE = 0.02

@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from hw_templates.errors import StorageError
-from hw_templates.json_records import MALFORMED
-from hw_templates.regular_file import read_regular
+from hw_templates.foundation.errors import StorageError
+from hw_templates.foundation.json_records import MALFORMED
+from hw_templates.foundation.regular_file import read_regular
 
 _MOST_BYTES = 4 << 30
 # How torch words that a file asks for something to be called that may run anything.

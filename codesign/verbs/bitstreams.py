@@ -9,7 +9,7 @@ from bitstreams.results import import_files, import_results
 from bitstreams.store import Store, default_folder
 from codesign.progress import Progress
 from hw_templates.board import board_names, load_board
-from hw_templates.errors import InvalidValueError, VerificationError
+from hw_templates.foundation.errors import InvalidValueError, VerificationError
 
 SHOWN_DIGITS = 12
 

@@ -10,8 +10,8 @@ from codesign.progress import Progress
 from codesign.run import Run, claiming, read_json, write_json
 from codesign.verbs.bitstreams import describe, figure_lines, open_store
 from codesign.verbs.csim import csim
-from hw_templates.atomic_file import write_bytes_atomically
-from hw_templates.errors import InvalidValueError, UnknownNameError
+from hw_templates.foundation.atomic_file import write_bytes_atomically
+from hw_templates.foundation.errors import InvalidValueError, UnknownNameError
 
 
 def build(run: Run, tool: str, bundled: bool, cosim: bool, store: Path | None, progress: Progress) -> None:

@@ -21,7 +21,7 @@ from cost_models.importers.ofa_dpu import read_ofa_dpu
 from cost_models.importers.table import Tell
 from cost_models.importers.vta_tophub import read_vta_tophub
 from cost_models.measurement import OWN_ENGINE, Measurement, append_measurements, read_measurements
-from hw_templates.errors import InvalidValueError, StorageError, UnknownNameError
+from hw_templates.foundation.errors import InvalidValueError, StorageError, UnknownNameError
 
 MAX_ERROR = 0.5
 """Mean error on left-out runs above which a fit says nothing, as a share."""

@@ -21,7 +21,7 @@ from cost_models.resources import estimate_resources, excess
 from hw_templates.accelerator import Accelerator
 from hw_templates.accelerator_space import AcceleratorSpace
 from hw_templates.board import Board, load_board
-from hw_templates.errors import InvalidValueError
+from hw_templates.foundation.errors import InvalidValueError
 
 _ACCELERATORS = 4000
 

@@ -12,7 +12,7 @@ from codesign.report.left_out import LeftOutRows, read_left_out
 from codesign.report.page import Fact, Section, Table, render_page
 from cost_models.calibration_record import Calibration, load_calibration
 from cost_models.intervals import COVERAGE
-from hw_templates.atomic_file import write_bytes_atomically, write_text_atomically
+from hw_templates.foundation.atomic_file import write_bytes_atomically, write_text_atomically
 
 _DOTS_PER_INCH = 130
 

@@ -23,7 +23,7 @@ from cost_models.engines.conv_engine import STARTS_PER_IMAGE, stated_counters
 from cost_models.measurement import OWN_ENGINE, Measurement, Percentiles, new_run_id
 from cost_models.plan_file import RunPlan, read_plan
 from hw_templates.board import load_board
-from hw_templates.errors import BoardError, InvalidValueError, VerificationError
+from hw_templates.foundation.errors import BoardError, InvalidValueError, VerificationError
 
 TWIN = "twin (simulated)"
 """Source of what no board has run."""

@@ -12,12 +12,12 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 
-from bitstreams.lock import exclusive
 from cost_models.measurement import MeasuredLayer, Measurement, append_measurements, read_measurements
 from cost_models.plan_file import RunPlan
-from hw_templates.errors import CodesignError, InvalidValueError, StorageError
-from hw_templates.json_lines import append_lines, read_lines
-from hw_templates.json_records import parse_json, reading
+from hw_templates.foundation.errors import CodesignError, InvalidValueError, StorageError
+from hw_templates.foundation.json_lines import append_lines, read_lines
+from hw_templates.foundation.json_records import parse_json, reading
+from hw_templates.foundation.lock import exclusive
 
 LOSSES = 3
 """Connections that may get lost during one run before that is blamed for it."""

@@ -15,7 +15,7 @@ from codesign.supernet.accuracy import MeasuredAccuracy
 from codesign.supernet.lowering import lower
 from codesign.verbs.context import Searched, Trained
 from cost_models.estimate import price
-from hw_templates.errors import MappingError, StorageError
+from hw_templates.foundation.errors import MappingError, StorageError
 
 _SAID = 3
 

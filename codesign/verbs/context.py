@@ -26,8 +26,8 @@ from codesign.supernet.spaces import load_space
 from cost_models.coefficients import load_coefficients
 from hw_templates.accelerator_space import AcceleratorSpace
 from hw_templates.board import Board, load_board
-from hw_templates.errors import InvalidValueError, StorageError, UnknownNameError
-from hw_templates.json_records import check_record, reading
+from hw_templates.foundation.errors import InvalidValueError, StorageError, UnknownNameError
+from hw_templates.foundation.json_records import check_record, reading
 
 FEW_SUBNETS = 600
 """Of so many subnets a search soon measures each; a predictor asks for the accuracies of half of them."""

@@ -33,8 +33,8 @@ from cost_models.dataflow_stages import reuse_factors, stages
 from cost_models.resources import RESOURCES
 from hw_templates.board import Board, load_board
 from hw_templates.dataflow import Dataflow, DataflowSpace
-from hw_templates.errors import StorageError
-from hw_templates.json_records import check_record, reading
+from hw_templates.foundation.errors import StorageError
+from hw_templates.foundation.json_records import check_record, reading
 
 SECTION = "dataflow"
 RECORD, VERIFICATION, FRONT = "project.json", "verification.json", "front.json"

@@ -11,7 +11,7 @@ from codesign.verbs.predictor import fit
 from codesign.verbs.report import report
 from codesign.verbs.search import search
 from codesign.verbs.train import train
-from hw_templates.errors import InvalidValueError
+from hw_templates.foundation.errors import InvalidValueError
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,8 @@ from codesign.supernet.standalone import extract
 from codesign.supernet.threads import one_thread
 from codesign.verbs.context import load_trained
 from codesign.verbs.named_subnet import ENDS, named_subnet
-from hw_templates.errors import InvalidValueError, StorageError, UnknownNameError
-from hw_templates.json_records import reading
+from hw_templates.foundation.errors import InvalidValueError, StorageError, UnknownNameError
+from hw_templates.foundation.json_records import reading
 
 
 @dataclass(frozen=True)

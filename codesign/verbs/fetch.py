@@ -4,7 +4,7 @@ from pathlib import Path
 
 from codesign.progress import Progress
 from codesign.supernet.artefacts import Artefact, cache_folder, fetch, select
-from hw_templates.errors import InvalidValueError
+from hw_templates.foundation.errors import InvalidValueError
 
 
 def _size(size_bytes: int | None) -> str:

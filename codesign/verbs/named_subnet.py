@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from codesign.supernet.space import Space, Subnet
-from hw_templates.errors import InvalidValueError
-from hw_templates.json_records import check_record, read_json, reading
+from hw_templates.foundation.errors import InvalidValueError
+from hw_templates.foundation.json_records import check_record, read_json, reading
 
 ENDS = ("largest", "smallest")
 _EXPECTED = "largest, smallest, or a JSON file with a subnet, such as winner.json or project.json of a run"

@@ -16,7 +16,7 @@ from cost_models.measurement import MeasuredLayer
 from cost_models.placement import IN_MEMORY, Placement
 from cost_models.workload import Layer
 from hw_templates.accelerator import Accelerator
-from hw_templates.errors import MappingError
+from hw_templates.foundation.errors import MappingError
 
 _SPACES, _SUBNETS = ("ofa-mbv3-w1.0", "digits"), 12
 _LAYERS, _MAPPINGS, _STACKS, _BLOCKS, _WAYS = 60, 3, 20, 60, 2

@@ -10,7 +10,7 @@ from codesign.run_records import LeftOutAccuracies, PredictorRecord
 from codesign.supernet.accuracy import MeasuredAccuracy
 from codesign.supernet.predictor import fit_predictor, judge_predictor, measure_sample, write_predictor
 from codesign.verbs.context import load_trained
-from hw_templates.errors import InvalidValueError
+from hw_templates.foundation.errors import InvalidValueError
 
 LEFT_OUT = 0.2
 SPLITS = 20

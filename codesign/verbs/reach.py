@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bitstreams.driver import Hardware
-from bitstreams.lock import board_claim
 from bitstreams.remote_session import is_loopback
 from bitstreams.session import Session
 from bitstreams.target import Target, Via, open_session, parse_target
@@ -14,7 +13,8 @@ from bitstreams.twin_bitstream import write_twin_bitstream
 from codesign.progress import Progress
 from codesign.verbs.bitstreams import open_store
 from cost_models.coefficients import load_coefficients
-from hw_templates.errors import StorageError, UnknownNameError
+from hw_templates.foundation.errors import StorageError, UnknownNameError
+from hw_templates.foundation.lock import board_claim
 
 
 @dataclass(frozen=True)

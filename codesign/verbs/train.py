@@ -21,7 +21,7 @@ from codesign.supernet.training import check_data
 from codesign.supernet.training import train as train_supernet
 from codesign.verbs.context import TrainRequest, load_trained, recorded_training
 from codesign.verbs.named_subnet import named_subnet
-from hw_templates.errors import InvalidValueError
+from hw_templates.foundation.errors import InvalidValueError
 
 
 def request_training(

@@ -4,7 +4,7 @@ from cost_models.engines.conv_engine import ConvEngineModel
 from cost_models.engines.dpu import DPU
 from cost_models.engines.vta import VTA
 from cost_models.timing_model import TimingModel
-from hw_templates.errors import InvalidValueError
+from hw_templates.foundation.errors import InvalidValueError
 
 _MODELS: dict[str, TimingModel] = {model.engine: model for model in (ConvEngineModel(), DPU, VTA)}
 

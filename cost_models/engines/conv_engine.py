@@ -13,7 +13,7 @@ from cost_models.measurement import OWN_ENGINE, MeasuredLayer, Measurement
 from cost_models.timing_model import FloatArray, Parameter
 from hw_templates.accelerator import Accelerator, AcceleratorColumns
 from hw_templates.board import Board, load_board
-from hw_templates.errors import InvalidValueError
+from hw_templates.foundation.errors import InvalidValueError
 
 STARTS_PER_IMAGE = "starts_per_image"
 """Setting of a measurement: how much of a start is in its latency, 0 to 1; without it, a whole one."""

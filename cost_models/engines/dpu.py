@@ -17,7 +17,7 @@ from cost_models.measurement import MeasuredLayer, Measurement
 from cost_models.structural import Demand, Role, StructuralModel, Term
 from cost_models.timing_model import Parameter
 from cost_models.workload import Activation, Layer, Operation
-from hw_templates.errors import InvalidValueError
+from hw_templates.foundation.errors import InvalidValueError
 
 _CAMPAIGN = 0.2
 _WIDE_GATE_CHANNELS = 512

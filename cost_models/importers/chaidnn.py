@@ -8,8 +8,8 @@ from pathlib import Path
 
 from cost_models.importers.table import Tell, converted, tell_left_out
 from cost_models.measurement import Measurement, Percentiles
-from hw_templates.csv_table import Row, read_rows
-from hw_templates.errors import StorageError
+from hw_templates.foundation.csv_table import Row, read_rows
+from hw_templates.foundation.errors import StorageError
 
 _SOURCE = "Xilinx/CHaiDNN ad3be785"
 _CONVOLUTIONS, _WITH_PROCESSOR, _WHOLE = "conv_only", "with_fc_on_cpu", "whole"

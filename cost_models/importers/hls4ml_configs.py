@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hw_templates.errors import InvalidValueError
-from hw_templates.json_records import read_json
+from hw_templates.foundation.errors import InvalidValueError
+from hw_templates.foundation.json_records import read_json
 
 FILE = "hls4ml_configs.json"
 # Names of one option in the editions of the submission.

@@ -13,9 +13,9 @@ from cost_models.dataflow import StreamLayer
 from cost_models.importers.hls4ml_configs import Configurations, reuse_factors
 from cost_models.importers.table import Tell, converted, tell_left_out
 from cost_models.measurement import Measurement, Percentiles
-from hw_templates.csv_table import Row, read_rows
-from hw_templates.errors import StorageError
-from hw_templates.json_records import reading
+from hw_templates.foundation.csv_table import Row, read_rows
+from hw_templates.foundation.errors import StorageError
+from hw_templates.foundation.json_records import reading
 
 _SOURCES = {"v0.5": "mlcommons/tiny_results_v0.5 d75aef63", "v0.7": "mlcommons/tiny_results_v0.7 64623f41"}
 # In ns, of FINN's designs (synth_clk_period_ns in the build.py of each), and of the one design of hls4ml whose

@@ -10,8 +10,8 @@ from pathlib import Path
 from cost_models.importers.table import Tell, check_roofline, converted, tell_left_out
 from cost_models.measurement import MeasuredLayer, Measurement, Percentiles
 from cost_models.workload import Activation, Layer, Operation
-from hw_templates.csv_table import Row, read_rows
-from hw_templates.errors import StorageError
+from hw_templates.foundation.csv_table import Row, read_rows
+from hw_templates.foundation.errors import StorageError
 
 _SOURCE = "Pilot-Khadka/Latency-dataset-for-Once-For-All-network 4866e16c"
 _B2304 = {"pixel_parallel": 8, "channel_parallel": 12, "alu_parallel": 4}

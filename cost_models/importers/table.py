@@ -5,9 +5,9 @@ from collections.abc import Callable, Sequence
 from cost_models.engines import engine_model
 from cost_models.measurement import Measurement
 from cost_models.timing_model import check_attainable
-from hw_templates.csv_table import Row
-from hw_templates.errors import InvalidValueError, StorageError
-from hw_templates.json_records import reading
+from hw_templates.foundation.csv_table import Row
+from hw_templates.foundation.errors import InvalidValueError, StorageError
+from hw_templates.foundation.json_records import reading
 
 Tell = Callable[[str], None]
 """Hears one line for each reason for which rows of a table are left out."""

@@ -21,8 +21,8 @@ from cost_models.mapping import LoopOrder, Mapping
 from cost_models.measurement import MeasuredLayer, Measurement, Percentiles
 from cost_models.workload import Layer, Operation
 from hw_templates.accelerator import Accelerator
-from hw_templates.csv_table import Row, read_rows
-from hw_templates.errors import StorageError
+from hw_templates.foundation.csv_table import Row, read_rows
+from hw_templates.foundation.errors import StorageError
 
 _SOURCE = "tlc-pack/tophub f05376ec"
 _SPLIT = re.compile(r"(\w+)=\[?(\d+)(?:,(\d+)\])?", re.ASCII)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bitstreams.archive import MOST_BYTES, read_archive, read_members
-from hw_templates.errors import StorageError
+from hw_templates.foundation.errors import StorageError
 
 END = bytes(1024)
 

@@ -11,7 +11,7 @@ from bitstreams.bench import Bench
 from bitstreams.driver import Engine, EngineTime, UnfinishedRunError
 from bitstreams.session import ConnectionLostError
 from hw_templates import isa
-from hw_templates.errors import BoardError
+from hw_templates.foundation.errors import BoardError
 from hw_templates.program import Program, read_program
 
 

@@ -6,7 +6,7 @@ from vendor_files import bit_file
 
 from bitstreams.bit_file import check_board, parse_bit, read_bit_file, same_device
 from hw_templates.board import load_board
-from hw_templates.errors import StorageError
+from hw_templates.foundation.errors import StorageError
 
 FIXTURE = Path(__file__).parents[3] / "shared/fixtures/pynq_z2_ad08/design_1_wrapper.bit"
 

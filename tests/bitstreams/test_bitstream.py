@@ -6,7 +6,7 @@ from bitstreams.bitstream import Bitstream
 from bitstreams.figures import Figure
 from bitstreams.reports import Timing, Utilisation
 from hw_templates.accelerator import Accelerator
-from hw_templates.errors import InvalidValueError
+from hw_templates.foundation.errors import InvalidValueError
 
 MADE = Bitstream(
     determined_by={"hardware_sha256": "ab", "vivado": "2023.2"},

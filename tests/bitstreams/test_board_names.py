@@ -2,7 +2,7 @@ import pytest
 
 from bitstreams.board_names import OWN_NAMES, check_own_name
 from hw_templates.board import board_names, load_board
-from hw_templates.errors import BoardError
+from hw_templates.foundation.errors import BoardError
 
 
 def test_every_board_is_recognised_by_what_it_calls_itself() -> None:

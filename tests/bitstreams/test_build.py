@@ -13,8 +13,8 @@ import pytest
 from fake_vendor import FakeVendor
 
 from bitstreams.build import build_bitstream, bundle, check_sources
-from bitstreams.lock import exclusive
-from hw_templates.errors import StorageError, ToolError
+from hw_templates.foundation.errors import StorageError, ToolError
+from hw_templates.foundation.lock import exclusive
 
 
 def build(project: Path, cosim: bool = False) -> tuple[Path, list[str]]:

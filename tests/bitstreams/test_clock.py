@@ -2,7 +2,7 @@ import pytest
 
 from bitstreams.clock import CLOCK_TREES, read_clock_mhz, set_clock_mhz
 from hw_templates.board import load_board
-from hw_templates.errors import BoardError
+from hw_templates.foundation.errors import BoardError
 
 
 class Processor:

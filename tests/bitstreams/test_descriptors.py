@@ -8,7 +8,7 @@ from emitted_projects import emit_fused_project
 from bitstreams.descriptors import descriptor_layer, descriptor_placements
 from hw_templates import isa
 from hw_templates.accelerator import Accelerator
-from hw_templates.errors import CodesignError
+from hw_templates.foundation.errors import CodesignError
 from hw_templates.program import read_program
 
 

@@ -29,7 +29,7 @@ from cost_models.coefficients import load_coefficients
 from hw_templates import isa
 from hw_templates.accelerator import Accelerator
 from hw_templates.board import load_board
-from hw_templates.errors import BoardError, InvalidValueError, StorageError, VerificationError
+from hw_templates.foundation.errors import BoardError, InvalidValueError, StorageError, VerificationError
 from hw_templates.program import read_program
 
 

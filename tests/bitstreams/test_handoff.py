@@ -6,7 +6,7 @@ from vendor_files import bit_file, handoff
 
 from bitstreams.bit_file import read_bit_file
 from bitstreams.handoff import check_pair, parse_handoff, read_handoff
-from hw_templates.errors import StorageError
+from hw_templates.foundation.errors import StorageError
 
 FIXTURES = Path(__file__).parents[3] / "shared/fixtures/pynq_z2_ad08"
 BLOCKS = {"conv_engine": ("s_axi_control", 0xA0000000), "engine_id": ("s_axi", 0xA0010000)}

@@ -8,7 +8,7 @@ from emitted_projects import emit_random_project
 from bitstreams.linking import Layout
 from hw_templates import isa
 from hw_templates.accelerator import Accelerator
-from hw_templates.errors import InvalidValueError
+from hw_templates.foundation.errors import InvalidValueError
 from hw_templates.program import Program, read_program
 
 

@@ -10,7 +10,7 @@ from bitstreams.power import PowerLog, PowerTrace, energy_of, hwmon_reader, read
 from bitstreams.twin import TwinServer
 from bitstreams.twin_board import TwinBoard
 from cost_models.coefficients import load_coefficients
-from hw_templates.errors import BoardError, StorageError
+from hw_templates.foundation.errors import BoardError, StorageError
 
 
 def test_energy_is_busy_power_times_time_and_the_idle_part_is_told_apart() -> None:

@@ -20,7 +20,7 @@ from bitstreams.program_check import accesses, check_program
 from cost_models.workload import Operation
 from hw_templates import isa
 from hw_templates.accelerator import Accelerator
-from hw_templates.errors import CodesignError, InvalidValueError
+from hw_templates.foundation.errors import CodesignError, InvalidValueError
 from hw_templates.program import Program, read_program
 
 FUSING = Accelerator(8, 4, 2, 2, 16, 8, 4, 32, 150, 8, 64, 2)

@@ -12,7 +12,7 @@ from bitstreams.remote_session import RemoteSession, is_loopback
 from bitstreams.twin import TwinServer
 from bitstreams.twin_bitstream import write_twin_bitstream
 from hw_templates.board import load_board
-from hw_templates.errors import BoardError, InvalidValueError
+from hw_templates.foundation.errors import BoardError, InvalidValueError
 
 
 def test_only_loopback_is_reached_without_saying_so() -> None:

@@ -22,7 +22,7 @@ from bitstreams.reports import (
 )
 from hw_templates.accelerator import Accelerator
 from hw_templates.board import load_board
-from hw_templates.errors import StorageError
+from hw_templates.foundation.errors import StorageError
 from hw_templates.render import render
 
 CSYNTH = """<?xml version="1.0" encoding="UTF-8"?>

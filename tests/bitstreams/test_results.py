@@ -20,7 +20,7 @@ from bitstreams.results import check_build, import_files, import_results
 from bitstreams.store import Store
 from cost_models.resources import estimate_resources
 from hw_templates.board import load_board
-from hw_templates.errors import StorageError
+from hw_templates.foundation.errors import StorageError
 
 FIXTURES = Path(__file__).parents[3] / "shared/fixtures/pynq_z2_ad08"
 ZCU104 = load_board("zcu104")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from bitstreams.runner_session import local_session
-from hw_templates.errors import BoardError
+from hw_templates.foundation.errors import BoardError
 
 SUPPORT = Path(__file__).parents[1] / "support/fake_board"
 ROOT = Path(__file__).parents[2]

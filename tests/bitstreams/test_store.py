@@ -17,7 +17,7 @@ from vendor_files import bit_file, handoff
 from bitstreams.bitstream import Bitstream, Entry
 from bitstreams.reports import Timing, Utilisation
 from bitstreams.store import Store, default_folder
-from hw_templates.errors import InvalidValueError, StorageError
+from hw_templates.foundation.errors import InvalidValueError, StorageError
 
 MAIN = {
     "bit": bit_file("design_1", "7z020clg400"),

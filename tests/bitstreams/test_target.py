@@ -1,7 +1,7 @@
 import pytest
 
 from bitstreams.target import open_session, parse_target
-from hw_templates.errors import BoardError, InvalidValueError
+from hw_templates.foundation.errors import BoardError, InvalidValueError
 
 
 def test_a_board_may_have_a_user_a_host_and_a_port() -> None:

@@ -10,7 +10,7 @@ from emitted_projects import emit_random_project
 from bitstreams.toolchain import build_csim, require_tools, run_csim
 from hw_templates import isa
 from hw_templates.accelerator import Accelerator
-from hw_templates.errors import ToolError, VerificationError
+from hw_templates.foundation.errors import ToolError, VerificationError
 
 ACCELERATOR = Accelerator(8, 8, 2, 1, 8, 8, 8, 64, 100, 8)
 

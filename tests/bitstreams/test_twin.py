@@ -11,7 +11,7 @@ from bitstreams import twin as twin_module
 from bitstreams.twin import TwinServer
 from bitstreams.twin_board import TwinBoard
 from cost_models.coefficients import load_coefficients
-from hw_templates.errors import BoardError
+from hw_templates.foundation.errors import BoardError
 
 
 def test_a_twin_listens_on_loopback_only(zynq_twin: TwinServer) -> None:

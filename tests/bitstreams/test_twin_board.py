@@ -15,7 +15,7 @@ from bitstreams.remote_session import RemoteSession
 from bitstreams.twin import TwinServer
 from bitstreams.twin_board import TwinBoard
 from cost_models.coefficients import load_coefficients
-from hw_templates.errors import BoardError, StorageError
+from hw_templates.foundation.errors import BoardError, StorageError
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ import sys
 from pathlib import Path
 from bitstreams.twin_board import TwinBoard
 from cost_models.coefficients import load_coefficients
-from hw_templates.errors import StorageError
+from hw_templates.foundation.errors import StorageError
 board = TwinBoard(Path(sys.argv[1]), load_coefficients())
 small = board.memory.allocate(100_000)
 board.memory.write(small, 0, b"x" * 100_000)

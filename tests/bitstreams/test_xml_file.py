@@ -1,7 +1,7 @@
 import pytest
 
 from bitstreams.xml_file import parse_xml
-from hw_templates.errors import StorageError
+from hw_templates.foundation.errors import StorageError
 
 
 def test_marked_and_other_encodings_are_read() -> None:

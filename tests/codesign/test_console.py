@@ -20,7 +20,7 @@ from codesign.cli import app as codesign
 from codesign.cli_options import LogFile, Seed
 from codesign.console import ConsoleProgress, session
 from codesign.progress_lines import INTERVAL_S, ProgressLines
-from hw_templates.errors import (
+from hw_templates.foundation.errors import (
     CodesignError,
     ExtrapolationWarning,
     InvalidValueError,

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from codesign.log_file import LogFile
-from hw_templates.errors import InvalidValueError
+from hw_templates.foundation.errors import InvalidValueError
 
 
 def test_lines_are_added_with_the_time_of_day(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from codesign.run import Run, claiming, read_json, write_json
-from hw_templates.errors import InvalidValueError, StorageError
+from hw_templates.foundation.errors import InvalidValueError, StorageError
 
 
 def test_nothing_is_created_by_looking(tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ from codesign.verbs.deploy import _emitted
 from codesign.verbs.export import _searched_space
 from codesign.verbs.named_subnet import named_subnet
 from codesign.verbs.report import _read_quality, _read_winner
-from hw_templates.errors import StorageError
+from hw_templates.foundation.errors import StorageError
 
 INPUTS = 2_000
 

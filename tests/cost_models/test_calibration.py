@@ -8,7 +8,7 @@ from cost_models.calibration import check_runs, estimate, fit, group_parts, leav
 from cost_models.measurement import Measurement, Percentiles
 from cost_models.structural import Demand, Role, StructuralModel, Term
 from cost_models.timing_model import Parameter, measured_cycles
-from hw_templates.errors import InvalidValueError
+from hw_templates.foundation.errors import InvalidValueError
 
 CLOCK_MHZ = 100.0
 TRUTH = {"mac": 1.0, "byte": 0.4, "start": 900.0}

@@ -20,7 +20,7 @@ from cost_models.mapping import LoopOrder, Mapping
 from cost_models.measurement import MeasuredLayer, Measurement, Percentiles
 from cost_models.workload import Layer, Operation
 from hw_templates.accelerator import Accelerator
-from hw_templates.errors import ExtrapolationWarning, InvalidValueError, StorageError
+from hw_templates.foundation.errors import ExtrapolationWarning, InvalidValueError, StorageError
 
 
 def made_up_runs(count: int) -> list[Measurement]:

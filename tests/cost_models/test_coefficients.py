@@ -18,7 +18,7 @@ from cost_models.fitted_range import FittedRange
 from cost_models.workload import Layer, Node, Operation, Workload
 from hw_templates.accelerator import Accelerator
 from hw_templates.board import load_board
-from hw_templates.errors import ExtrapolationWarning, InvalidValueError, StorageError
+from hw_templates.foundation.errors import ExtrapolationWarning, InvalidValueError, StorageError
 
 
 def prior() -> dict[str, object]:

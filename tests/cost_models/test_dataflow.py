@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cost_models.dataflow import StreamLayer, call_overhead_ms, stream_cycles
-from hw_templates.errors import InvalidValueError
+from hw_templates.foundation.errors import InvalidValueError
 
 
 def walk(layers: list[StreamLayer]) -> int:

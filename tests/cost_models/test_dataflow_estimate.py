@@ -9,7 +9,7 @@ from cost_models.resources import block_rams
 from cost_models.workload import IMAGE, Layer, Node, Operation, Workload
 from hw_templates.board import load_board
 from hw_templates.dataflow import Dataflow, IoType
-from hw_templates.errors import ResourceError
+from hw_templates.foundation.errors import ResourceError
 
 BOARD = load_board("pynq-z2")
 SMALLEST = lower(DIGITS_STREAM, DIGITS_STREAM.smallest())

@@ -5,7 +5,7 @@ from codesign.supernet.spaces import CIFAR10_SMALL, DIGITS, DIGITS_STREAM, OFA_P
 from cost_models.dataflow_stages import Stage, reuse_factors, stages
 from cost_models.workload import IMAGE, Activation, Layer, Node, Operation, Workload
 from hw_templates.dataflow import Dataflow, IoType
-from hw_templates.errors import UnsupportedLayerError
+from hw_templates.foundation.errors import UnsupportedLayerError
 
 
 def hls4ml_accepts(inputs: int, outputs: int, factor: int) -> bool:

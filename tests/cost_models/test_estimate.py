@@ -8,7 +8,7 @@ from cost_models.workload import IMAGE, Activation, Layer, Node, Operation, Work
 from hw_templates.accelerator import Accelerator
 from hw_templates.accelerator_space import AcceleratorSpace
 from hw_templates.board import load_board
-from hw_templates.errors import MappingError
+from hw_templates.foundation.errors import MappingError
 
 BOARD = load_board("pynq-z2")
 PRIOR = load_coefficients()

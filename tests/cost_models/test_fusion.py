@@ -21,7 +21,7 @@ from cost_models.simulator import simulate
 from cost_models.workload import IMAGE, Layer, Node, Operation, Workload
 from hw_templates.accelerator import Accelerator, AcceleratorColumns
 from hw_templates.board import load_board
-from hw_templates.errors import MappingError
+from hw_templates.foundation.errors import MappingError
 
 BOARD = load_board("zcu104")
 PRIOR = load_coefficients()

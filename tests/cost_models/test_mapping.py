@@ -11,7 +11,7 @@ from cost_models.workload import Layer, Operation
 from hw_templates.accelerator import Accelerator
 from hw_templates.accelerator_space import AcceleratorSpace
 from hw_templates.board import load_board
-from hw_templates.errors import InvalidValueError, MappingError
+from hw_templates.foundation.errors import InvalidValueError, MappingError
 
 ACCELERATOR = Accelerator(16, 8, 2, 1, 4, 4, 4, 64, 100, 8)
 LAYER = Layer(Operation.CONV, 32, 64, 14, 14, 3, 3, 1, 1)

@@ -19,7 +19,7 @@ from cost_models.measurement import (
 )
 from cost_models.workload import Activation, Layer, Operation
 from hw_templates.accelerator import Accelerator
-from hw_templates.errors import CodesignError, InvalidValueError, MappingError, StorageError
+from hw_templates.foundation.errors import CodesignError, InvalidValueError, MappingError, StorageError
 
 LAYER = Layer(Operation.CONV, 16, 32, 8, 8, 3, 3, 1, 1)
 OWN = Measurement(

@@ -14,7 +14,7 @@ from cost_models.placement import (
 )
 from cost_models.workload import IMAGE, Layer, Node, Operation, Workload
 from hw_templates.accelerator import Accelerator
-from hw_templates.errors import InvalidValueError, MappingError
+from hw_templates.foundation.errors import InvalidValueError, MappingError
 
 ACCELERATOR = Accelerator(16, 8, 2, 2, 16, 16, 16, 64, 100, 16, 2)
 

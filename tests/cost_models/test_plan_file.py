@@ -11,7 +11,7 @@ from cost_models.placement import Placement
 from cost_models.plan_file import RunPlan, read_plan, write_plan
 from cost_models.workload import Layer, Operation
 from hw_templates.accelerator import Accelerator
-from hw_templates.errors import InvalidValueError, MappingError, StorageError
+from hw_templates.foundation.errors import InvalidValueError, MappingError, StorageError
 
 ACCELERATOR = Accelerator(8, 8, 2, 1, 8, 8, 8, 64, 100, 8, 16)
 LAYER = Layer(Operation.CONV, 8, 16, 6, 6, 3, 3, 1, 1)

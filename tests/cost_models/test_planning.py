@@ -6,7 +6,7 @@ from cost_models.measurement import Measurement, Percentiles
 from cost_models.planning import plan, prior_of
 from cost_models.structural import Demand, Role, StructuralModel, Term
 from cost_models.timing_model import Parameter
-from hw_templates.errors import InvalidValueError
+from hw_templates.foundation.errors import InvalidValueError
 
 MODEL = StructuralModel(
     "toy",

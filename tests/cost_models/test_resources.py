@@ -22,7 +22,7 @@ from cost_models.resources import (
 from hw_templates.accelerator import Accelerator
 from hw_templates.accelerator_space import AcceleratorSpace
 from hw_templates.board import load_board
-from hw_templates.errors import InvalidValueError, ResourceError
+from hw_templates.foundation.errors import InvalidValueError, ResourceError
 from hw_templates.render import render
 
 Z2, ZCU104 = load_board("pynq-z2"), load_board("zcu104")

@@ -14,7 +14,7 @@ from cost_models.simulator import simulate
 from cost_models.workload import Layer, Operation
 from hw_templates.accelerator import Accelerator
 from hw_templates.board import Board, Ddr, load_board
-from hw_templates.errors import MappingError
+from hw_templates.foundation.errors import MappingError
 
 BOARD = load_board("pynq-z2")
 

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from cost_models.workload import IMAGE, Activation, Layer, Node, Operation, Workload
-from hw_templates.errors import InvalidValueError, UnsupportedLayerError
+from hw_templates.foundation.errors import InvalidValueError, UnsupportedLayerError
 
 
 @pytest.mark.parametrize("kernel", [1, 3, 5, 7])

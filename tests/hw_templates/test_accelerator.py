@@ -14,7 +14,7 @@ from hw_templates.accelerator import (
     weight_banks,
     weight_depth,
 )
-from hw_templates.errors import InvalidValueError
+from hw_templates.foundation.errors import InvalidValueError
 
 GOOD = Accelerator(16, 8, 2, 2, 16, 16, 16, 64, 100, 8)
 

@@ -4,7 +4,7 @@ import pytest
 from hw_templates.accelerator import PARAMETERS, AcceleratorColumns, is_legal
 from hw_templates.accelerator_space import AcceleratorSpace
 from hw_templates.board import board_names, load_board
-from hw_templates.errors import InvalidValueError
+from hw_templates.foundation.errors import InvalidValueError
 
 
 @pytest.mark.parametrize("name", board_names())

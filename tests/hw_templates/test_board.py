@@ -6,7 +6,7 @@ import pytest
 from mutations import drive, mutated_text
 
 from hw_templates.board import board_names, load_board, parse_board
-from hw_templates.errors import InvalidValueError, StorageError
+from hw_templates.foundation.errors import InvalidValueError, StorageError
 
 
 def test_the_four_boards_hold_what_their_data_sheets_say() -> None:

@@ -3,7 +3,7 @@ import pytest
 
 from hw_templates.board import load_board
 from hw_templates.dataflow import Dataflow, DataflowSpace, IoType
-from hw_templates.errors import InvalidValueError
+from hw_templates.foundation.errors import InvalidValueError
 
 DESIGN = Dataflow(8, IoType.STREAM, 4096, 100)
 

@@ -5,7 +5,7 @@ import pytest
 from mutations import drive, from_file, mutated_text
 
 from hw_templates import isa
-from hw_templates.errors import StorageError
+from hw_templates.foundation.errors import StorageError
 from hw_templates.program import Program, read_program
 
 PROGRAM = Program(bytes(64), 8, 20, 0, 1, 10, 2, 14, 3, 12)

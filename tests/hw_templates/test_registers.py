@@ -12,7 +12,7 @@ from vendor_tcl import write_rendered
 from hw_templates import isa, registers
 from hw_templates.accelerator import Accelerator
 from hw_templates.board import load_board
-from hw_templates.errors import InvalidValueError
+from hw_templates.foundation.errors import InvalidValueError
 from hw_templates.render import DIGEST_FILE, render
 
 ACCELERATOR = Accelerator(16, 8, 3, 2, 16, 8, 4, 64, 125, 4)

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from hw_templates.errors import CodesignError
+from hw_templates.foundation.errors import CodesignError
 
 T = TypeVar("T")
 

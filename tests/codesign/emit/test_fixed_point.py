@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from codesign.emit.fixed_point import multiplier_and_shift, rescale, saturate
-from hw_templates.errors import InvalidValueError
+from hw_templates.foundation.errors import InvalidValueError
 
 FACTORS = st.floats(2.0**-32, 32767.5)
 

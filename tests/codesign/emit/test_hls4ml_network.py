@@ -10,7 +10,7 @@ from codesign.supernet.lowering import lower
 from codesign.supernet.spaces import DIGITS, DIGITS_STREAM
 from cost_models.workload import IMAGE
 from hw_templates.dataflow import Dataflow, IoType
-from hw_templates.errors import UnsupportedLayerError
+from hw_templates.foundation.errors import UnsupportedLayerError
 
 
 def walk_keras(given, images):

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from codesign.emit.hls4ml_project import predict_apart
-from hw_templates.errors import ToolError
+from hw_templates.foundation.errors import ToolError
 
 pytestmark = [
     pytest.mark.skipif(find_spec("hls4ml") is None, reason="hls4ml is not installed: extra hls4ml"),

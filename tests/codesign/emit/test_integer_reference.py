@@ -10,7 +10,7 @@ from codesign.emit import integer_reference
 from codesign.emit.integer_reference import integer_maps, run_integer
 from codesign.emit.quantise import QuantisedLayer, QuantisedNetwork, quantise
 from cost_models.workload import IMAGE, Layer, Node, Operation
-from hw_templates.errors import InvalidValueError
+from hw_templates.foundation.errors import InvalidValueError
 
 CASES = [
     *(conv(5, 7, 9, kernel, stride) for kernel in (1, 3, 5, 7) for stride in (1, 2)),

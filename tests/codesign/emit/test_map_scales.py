@@ -16,7 +16,7 @@ from float_networks import (
 from codesign.emit.activation_table import to_grid
 from codesign.emit.map_scales import CLIPPING, best_scales, choose_map_scales
 from cost_models.workload import IMAGE, Activation, Node, Operation, Workload
-from hw_templates.errors import InvalidValueError
+from hw_templates.foundation.errors import InvalidValueError
 
 
 def squared_error(values: np.ndarray, scale: float) -> float:

@@ -12,7 +12,7 @@ from cost_models.placement import IN_MEMORY, Placement
 from cost_models.workload import IMAGE, Layer, Node, Operation
 from hw_templates import isa
 from hw_templates.accelerator import Accelerator
-from hw_templates.errors import InvalidValueError, MappingError, UnsupportedLayerError
+from hw_templates.foundation.errors import InvalidValueError, MappingError, UnsupportedLayerError
 
 ACCELERATOR = Accelerator(8, 16, 2, 1, 16, 16, 16, 64, 100, 4)
 

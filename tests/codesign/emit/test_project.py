@@ -30,7 +30,7 @@ from cost_models.estimate import price, price_mappings
 from cost_models.workload import Operation
 from hw_templates.accelerator import Accelerator
 from hw_templates.board import load_board
-from hw_templates.errors import InvalidValueError, StorageError
+from hw_templates.foundation.errors import InvalidValueError, StorageError
 from hw_templates.program import read_program
 
 # Different in every parameter: narrow and wide ports, packed and not, odd pixels, rows that are no power of two.

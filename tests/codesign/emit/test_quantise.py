@@ -19,7 +19,7 @@ from codesign.emit.map_scales import choose_map_scales
 from codesign.emit.quantise import BIAS_MAX, QuantisedNetwork, quantise, quantise_image
 from codesign.supernet.elastic import fake_quantise
 from cost_models.workload import IMAGE, Activation, Node, Operation, Workload
-from hw_templates.errors import InvalidValueError
+from hw_templates.foundation.errors import InvalidValueError
 
 
 def random_images(rng: np.random.Generator, count: int, workload: Workload) -> np.ndarray:

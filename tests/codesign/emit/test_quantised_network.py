@@ -6,7 +6,7 @@ from float_networks import every_operation
 from random_networks import network_of_every_operation
 
 from codesign.emit.quantised_network import check_images
-from hw_templates.errors import InvalidValueError
+from hw_templates.foundation.errors import InvalidValueError
 
 
 def test_the_workload_is_the_nodes_in_their_order() -> None:

@@ -17,7 +17,7 @@ from cost_models.placement import Placement, band_rows
 from cost_models.workload import Layer, Operation
 from hw_templates.accelerator import Accelerator
 from hw_templates.board import load_board
-from hw_templates.errors import InvalidValueError
+from hw_templates.foundation.errors import InvalidValueError
 
 ACCELERATOR = Accelerator(8, 4, 2, 2, 16, 8, 4, 32, 150, 8, 64, 2)
 LAYERS = (

@@ -20,7 +20,7 @@ from codesign.search.pricing import PairPricer
 from cost_models.resources import check_fits
 from hw_templates.accelerator import is_legal
 from hw_templates.accelerator_space import AcceleratorSpace
-from hw_templates.errors import InfeasibleError, InvalidValueError
+from hw_templates.foundation.errors import InfeasibleError, InvalidValueError
 
 
 def test_bred_subnets_are_different_and_canonical(pricer, archive, plan):

@@ -19,7 +19,7 @@ from codesign.search.pareto import nondominated
 from codesign.search.study import StudyLocation
 from codesign.search.worker import read_progress
 from hw_templates.accelerator_space import AcceleratorSpace
-from hw_templates.errors import InfeasibleError
+from hw_templates.foundation.errors import InfeasibleError
 
 # Pairs of a round of the plan.
 BATCH = 16 * 8

@@ -9,7 +9,7 @@ from codesign.supernet.mobile_space import Block, MobileSubnet
 from hw_templates.accelerator import PARAMETERS, Accelerator
 from hw_templates.accelerator_space import AcceleratorSpace
 from hw_templates.board import load_board
-from hw_templates.errors import InvalidValueError
+from hw_templates.foundation.errors import InvalidValueError
 
 PAIR = Pair(
     MobileSubnet(8, ((Block(5, 2),), (Block(3, 2), Block(5, 4)))),

@@ -6,7 +6,7 @@ import pytest
 
 from codesign.search import journal
 from codesign.search.journal import open_journal
-from hw_templates.errors import StorageError
+from hw_templates.foundation.errors import StorageError
 
 
 def make_study(path, trials=3):

@@ -5,7 +5,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from codesign.search.breeding import breed_accelerators, breed_subnets, draw_fitting, promising_accelerators
 from codesign.search.evolution import RoundKey, no_pairs, run_round
 from codesign.search.limits import EVERYTHING, Limits, allows
-from hw_templates.errors import InfeasibleError, InvalidValueError
+from hw_templates.foundation.errors import InfeasibleError, InvalidValueError
 
 FIXED = {"stage1.block1.kernel": 5, "stage2.depth": 2, "pe_rows": 12, "pack": 1}
 

@@ -8,7 +8,7 @@ from codesign.search.sampler import JointSampler
 from codesign.search.study import read_pairs
 from cost_models.coefficients import load_coefficients
 from cost_models.resources import RESOURCES
-from hw_templates.errors import InvalidValueError
+from hw_templates.foundation.errors import InvalidValueError
 
 DIRECTIONS = ["maximize", "minimize", "minimize"]
 

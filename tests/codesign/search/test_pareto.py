@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from codesign.search.pareto import PricedPairs, ReferencePoint, concatenate, front_array, nondominated
-from hw_templates.errors import InvalidValueError
+from hw_templates.foundation.errors import InvalidValueError
 
 
 def dominates(a, b):

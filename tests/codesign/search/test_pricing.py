@@ -6,7 +6,7 @@ from codesign.search.pricing import PairPricer
 from codesign.supernet.lowering import lower
 from cost_models.estimate import price
 from cost_models.resources import RESOURCES, check_fits, estimate_resources
-from hw_templates.errors import MappingError, ResourceError
+from hw_templates.foundation.errors import MappingError, ResourceError
 
 
 def test_prices_are_those_of_each_network_on_its_own(pricer):

@@ -9,7 +9,7 @@ from codesign.search.sampler import JointSampler
 from codesign.search.study import is_feasible, read_pairs
 from codesign.supernet.predictor import LEAST_SUBNETS
 from cost_models.coefficients import load_coefficients
-from hw_templates.errors import InvalidValueError
+from hw_templates.foundation.errors import InvalidValueError
 
 DIRECTIONS = ["maximize", "minimize", "minimize"]
 REFERENCE = ReferencePoint(accuracy=0.5, latency_ms=0.5, energy_mj=1.0)

@@ -13,7 +13,7 @@ from codesign.search.sampler import JointSampler
 from codesign.search.study import is_feasible
 from codesign.supernet.predictor import LEAST_SUBNETS
 from cost_models.coefficients import load_coefficients
-from hw_templates.errors import InvalidValueError
+from hw_templates.foundation.errors import InvalidValueError
 
 DIRECTIONS = ["maximize", "minimize", "minimize"]
 

@@ -27,7 +27,7 @@ from codesign.search.study import (
 )
 from codesign.search.worker import read_front, read_progress
 from cost_models.resources import RESOURCES, check_fits
-from hw_templates.errors import InvalidValueError, ResourceError, StorageError
+from hw_templates.foundation.errors import InvalidValueError, ResourceError, StorageError
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pytest
 from codesign.search.baselines import reference_accelerator
 from codesign.search.subnet_search import best_subnet_within
 from hw_templates.accelerator import AcceleratorColumns
-from hw_templates.errors import InfeasibleError, InvalidValueError
+from hw_templates.foundation.errors import InfeasibleError, InvalidValueError
 
 
 @pytest.fixture(scope="module")

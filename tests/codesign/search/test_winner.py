@@ -18,7 +18,7 @@ from codesign.search.winner import (
     rule_of,
     spread,
 )
-from hw_templates.errors import InfeasibleError, InvalidValueError
+from hw_templates.foundation.errors import InfeasibleError, InvalidValueError
 
 VALUES = np.array(
     [[0.90, 1.0, 10.0], [0.94, 2.0, 12.0], [0.94, 3.0, 11.0], [0.97, 4.0, 30.0], [0.98, 8.0, 60.0]], dtype=float

@@ -11,7 +11,7 @@ from codesign.search.pricing import PairPricer
 from codesign.search.study import make_trials, read_pairs
 from codesign.search.worker import Progress, SearchSettings, Worker, read_front, read_progress
 from cost_models.resources import RESOURCES, estimate_resources
-from hw_templates.errors import InvalidValueError, StorageError
+from hw_templates.foundation.errors import InvalidValueError, StorageError
 
 # Pairs of a round of the plan.
 BATCH = 16 * 8

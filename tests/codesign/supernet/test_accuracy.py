@@ -13,7 +13,7 @@ from codesign.supernet.data import Split, load_digits
 from codesign.supernet.network import build_supernet
 from codesign.supernet.schedules import load_schedule
 from codesign.supernet.spaces import DIGITS
-from hw_templates.errors import InvalidValueError, StorageError
+from hw_templates.foundation.errors import InvalidValueError, StorageError
 
 
 @pytest.fixture(scope="module")

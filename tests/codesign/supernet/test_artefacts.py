@@ -11,7 +11,7 @@ from mutations import drive, from_file, mutated_json
 from shared_data import shared_data
 
 from codesign.supernet.artefacts import Artefact, _first_seen, artefacts, cache_folder, check, fetch, fetched, select
-from hw_templates.errors import FetchError, InvalidValueError, StorageError
+from hw_templates.foundation.errors import FetchError, InvalidValueError, StorageError
 
 CONTENT = b"weights" * 1000
 HTTP = ("http",)

@@ -12,7 +12,7 @@ from codesign.supernet.network import build_supernet
 from codesign.supernet.schedule import Augmentation, Phase, Schedule
 from codesign.supernet.schedules import load_schedule
 from codesign.supernet.spaces import DIGITS
-from hw_templates.errors import StorageError
+from hw_templates.foundation.errors import StorageError
 
 
 @pytest.fixture(scope="module")

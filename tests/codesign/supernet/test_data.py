@@ -6,7 +6,7 @@ from sklearn import datasets
 from codesign.supernet.augmentation import change, draw_changes
 from codesign.supernet.data import ChosenImages, Split, StoredImages, load_digits
 from codesign.supernet.schedule import Augmentation
-from hw_templates.errors import InvalidValueError
+from hw_templates.foundation.errors import InvalidValueError
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from file_server import file_server
 from mutations import drive, mutated_bytes, mutated_text
 
 from codesign.supernet.download import download
-from hw_templates.errors import FetchError, StorageError
+from hw_templates.foundation.errors import FetchError, StorageError
 
 HTTP = ("http",)
 CONTENT = bytes(range(256)) * 5000

@@ -15,7 +15,7 @@ from codesign.supernet.elastic import (
     normalise_by_batch,
 )
 from cost_models.workload import Activation
-from hw_templates.errors import InvalidValueError
+from hw_templates.foundation.errors import InvalidValueError
 
 
 def random_weights(module, seed=0):

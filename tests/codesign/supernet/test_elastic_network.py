@@ -9,7 +9,7 @@ from codesign.supernet.elastic import BatchNormStatistics
 from codesign.supernet.mobile_space import MobileSubnet
 from codesign.supernet.network import build_supernet, recalibrate
 from codesign.supernet.spaces import DIGITS
-from hw_templates.errors import InvalidValueError
+from hw_templates.foundation.errors import InvalidValueError
 
 
 def test_a_call_leaves_no_trace(supernet):

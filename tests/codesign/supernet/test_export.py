@@ -10,7 +10,7 @@ from codesign.supernet.lowering import lower
 from codesign.supernet.network import build_supernet, recalibrate
 from codesign.supernet.spaces import DIGITS
 from cost_models.workload import IMAGE, Activation, Operation
-from hw_templates.errors import InvalidValueError
+from hw_templates.foundation.errors import InvalidValueError
 
 FUNCTIONS = {
     Activation.IDENTITY: lambda x: x,

@@ -12,7 +12,7 @@ from codesign.supernet.augmentation import change, draw_changes
 from codesign.supernet.data import ChosenImages, Split, StoredImages
 from codesign.supernet.image_files import FileImages, ImageTable, load_images
 from codesign.supernet.schedule import Augmentation
-from hw_templates.errors import StorageError
+from hw_templates.foundation.errors import StorageError
 
 
 @pytest.fixture(autouse=True)

@@ -26,7 +26,7 @@ from cost_models.workload import Operation
 from hw_templates import isa
 from hw_templates.accelerator import Accelerator
 from hw_templates.board import load_board
-from hw_templates.errors import InvalidValueError
+from hw_templates.foundation.errors import InvalidValueError
 
 
 @pytest.fixture(scope="module")

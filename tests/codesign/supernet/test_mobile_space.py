@@ -5,7 +5,7 @@ from small_space import SMALL
 
 from codesign.supernet.mobile_space import Stem, squeezed_channels
 from codesign.supernet.spaces import DIGITS, load_space
-from hw_templates.errors import InvalidValueError
+from hw_templates.foundation.errors import InvalidValueError
 
 
 def test_positions_describe_the_blocks():

@@ -12,7 +12,7 @@ from reference_ofa import activate, import_ofa, reference_supernet
 from codesign.supernet.net_config import net_config, parse_config, subnet_of_config
 from codesign.supernet.spaces import CIFAR10, DIGITS, OFA_MBV3_W10, OFA_MBV3_W12, OFA_RESNET50D, load_space
 from codesign.supernet.specialised import specialised_nets
-from hw_templates.errors import InvalidValueError
+from hw_templates.foundation.errors import InvalidValueError
 
 FAMILIES = ("ofa-mbv3-w1.0", "ofa-proxyless-w1.3", "ofa-resnet50d")
 

@@ -10,7 +10,7 @@ from codesign.supernet.network import build_supernet, count_parameters, evaluate
 from codesign.supernet.resnet_network import ResNetSupernet
 from codesign.supernet.spaces import DIGITS, OFA_RESNET50D
 from cost_models.workload import Operation
-from hw_templates.errors import InvalidValueError
+from hw_templates.foundation.errors import InvalidValueError
 
 
 @pytest.mark.parametrize("subnet", SUBNETS)

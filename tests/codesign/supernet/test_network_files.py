@@ -16,7 +16,7 @@ from codesign.supernet.network import build_supernet, recalibrate
 from codesign.supernet.network_files import NetworkToWrite, check_format, write_network
 from codesign.supernet.spaces import CIFAR10
 from codesign.supernet.standalone import extract
-from hw_templates.errors import InvalidValueError, StorageError, ToolError
+from hw_templates.foundation.errors import InvalidValueError, StorageError, ToolError
 
 COUNT = 3
 

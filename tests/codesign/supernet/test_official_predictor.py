@@ -21,7 +21,7 @@ from codesign.supernet.official_predictor import (
     nearest_known_resolution,
 )
 from codesign.supernet.spaces import DIGITS, OFA_MBV3_W10, OFA_MBV3_W12, OFA_PROXYLESS_W13, OFA_RESNET50D
-from hw_templates.errors import FetchError, InvalidValueError, StorageError
+from hw_templates.foundation.errors import FetchError, InvalidValueError, StorageError
 
 FILES = {"ofa-mbv3-w1.2": "acc_predictor.pth", "ofa-resnet50d": "ofa_resnet50_acc_predictor.pth"}
 

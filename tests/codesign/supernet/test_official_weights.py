@@ -11,7 +11,7 @@ from codesign.supernet.elastic import SharedStatistics
 from codesign.supernet.network import build_supernet
 from codesign.supernet.official_weights import OfficialSupernet, read_official, write_official
 from codesign.supernet.spaces import load_space
-from hw_templates.errors import InvalidValueError
+from hw_templates.foundation.errors import InvalidValueError
 
 # benchmarks/reference_parity.py compares 200 of each family.
 SUBNETS = 12

@@ -13,7 +13,7 @@ from codesign.supernet.network import build_supernet
 from codesign.supernet.predictor import fit_predictor
 from codesign.supernet.schedules import load_schedule
 from codesign.supernet.spaces import DIGITS
-from hw_templates.errors import InvalidValueError
+from hw_templates.foundation.errors import InvalidValueError
 
 
 def measured():

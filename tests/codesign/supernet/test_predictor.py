@@ -18,7 +18,7 @@ from codesign.supernet.predictor import (
     write_predictor,
 )
 from codesign.supernet.spaces import DIGITS
-from hw_templates.errors import InvalidValueError, StorageError
+from hw_templates.foundation.errors import InvalidValueError, StorageError
 
 
 def true_accuracy(genes):

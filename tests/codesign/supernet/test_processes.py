@@ -13,7 +13,7 @@ from codesign.supernet.data import load_digits
 from codesign.supernet.processes import ALONE, Processes, joined_processes
 from codesign.supernet.spaces import DIGITS
 from codesign.supernet.training import train
-from hw_templates.errors import InvalidValueError
+from hw_templates.foundation.errors import InvalidValueError
 
 SCRIPT = """
 import torch

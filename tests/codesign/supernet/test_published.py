@@ -11,7 +11,7 @@ from codesign.supernet.net_config import net_config
 from codesign.supernet.published import SUPERNETS, find_specialised, load_official_supernet, load_specialised
 from codesign.supernet.spaces import DIGITS, OFA_MBV3_W10, OFA_MBV3_W12, OFA_RESNET50D
 from codesign.supernet.standalone import build_network
-from hw_templates.errors import FetchError, InvalidValueError, StorageError
+from hw_templates.foundation.errors import FetchError, InvalidValueError, StorageError
 
 SHORT = "ofa-note10-08"
 

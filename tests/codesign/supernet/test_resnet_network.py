@@ -6,7 +6,7 @@ import torch
 
 from codesign.supernet.network import build_supernet, recalibrate
 from codesign.supernet.resnet_space import BottleneckStage, ResNetSpace
-from hw_templates.errors import InvalidValueError
+from hw_templates.foundation.errors import InvalidValueError
 
 SPACE = ResNetSpace(
     name="small",

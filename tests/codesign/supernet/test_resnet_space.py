@@ -15,7 +15,7 @@ from codesign.supernet.resnet_space import (
     bottleneck_channels,
 )
 from codesign.supernet.spaces import DIGITS, OFA_RESNET50D
-from hw_templates.errors import InvalidValueError
+from hw_templates.foundation.errors import InvalidValueError
 
 SMALL = ResNetSpace(
     name="small",

@@ -5,7 +5,7 @@ import pytest
 
 from codesign.supernet.schedule import Augmentation, Phase, Schedule
 from codesign.supernet.schedules import load_schedule
-from hw_templates.errors import InvalidValueError
+from hw_templates.foundation.errors import InvalidValueError
 
 
 def test_steps_are_located_in_their_phases():

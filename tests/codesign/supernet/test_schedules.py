@@ -7,7 +7,7 @@ from codesign.supernet.schedule import Schedule
 from codesign.supernet.schedules import load_schedule, schedule_names
 from codesign.supernet.space import kind_of
 from codesign.supernet.spaces import OFA_RESNET50D, load_space, space_names
-from hw_templates.errors import InvalidValueError
+from hw_templates.foundation.errors import InvalidValueError
 
 
 @pytest.mark.parametrize("name", schedule_names())

@@ -10,7 +10,7 @@ from small_space import SMALL
 from codesign.supernet.mobile_space import Block, MobileSubnet
 from codesign.supernet.space import ELASTIC, kind_of, round_channels
 from codesign.supernet.spaces import DIGITS, load_space, space_names
-from hw_templates.errors import InvalidValueError
+from hw_templates.foundation.errors import InvalidValueError
 
 
 def all_genes(space):

@@ -3,7 +3,7 @@ import dataclasses
 import pytest
 
 from codesign.supernet.spaces import CIFAR10, OFA_MBV3_W10, OFA_MBV3_W12, OFA_PROXYLESS_W13, load_space, space_names
-from hw_templates.errors import InvalidValueError
+from hw_templates.foundation.errors import InvalidValueError
 
 
 def test_every_space_has_its_own_name():

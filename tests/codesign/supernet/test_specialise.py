@@ -11,7 +11,7 @@ from codesign.supernet.network import build_supernet, count_parameters
 from codesign.supernet.official_weights import read_official
 from codesign.supernet.spaces import CIFAR10, DIGITS, OFA_MBV3_W10, OFA_RESNET50D
 from codesign.supernet.specialise import specialised_weights
-from hw_templates.errors import InvalidValueError
+from hw_templates.foundation.errors import InvalidValueError
 
 
 def trained_supernet(space):

@@ -14,7 +14,7 @@ from codesign.supernet.net_config import net_config
 from codesign.supernet.official_predictor import known_space
 from codesign.supernet.spaces import DIGITS, OFA_MBV3_W10, OFA_MBV3_W12, OFA_PROXYLESS_W13, OFA_RESNET50D
 from codesign.supernet.specialised import specialised_in, specialised_nets
-from hw_templates.errors import InvalidValueError
+from hw_templates.foundation.errors import InvalidValueError
 
 NETS = {net.name: net for net in specialised_nets()}
 # The table gives 79 M MACs for a network that has 75.8 M by its own configuration.

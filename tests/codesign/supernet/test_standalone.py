@@ -14,7 +14,7 @@ from codesign.supernet.network import build_supernet, count_parameters, recalibr
 from codesign.supernet.official_weights import read_official
 from codesign.supernet.spaces import CIFAR10, DIGITS, OFA_MBV3_W10, load_space
 from codesign.supernet.standalone import build_network, extract, load_weights
-from hw_templates.errors import InvalidValueError
+from hw_templates.foundation.errors import InvalidValueError
 
 FAMILIES = ("ofa-mbv3-w1.0", "ofa-proxyless-w1.3", "ofa-resnet50d")
 PLAIN = {

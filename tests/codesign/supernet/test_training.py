@@ -21,7 +21,7 @@ from codesign.supernet.schedule import Phase
 from codesign.supernet.schedules import load_schedule
 from codesign.supernet.spaces import DIGITS
 from codesign.supernet.training import train
-from hw_templates.errors import InvalidValueError, StorageError
+from hw_templates.foundation.errors import InvalidValueError, StorageError
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import torch
 from mutations import drive, mutated_bytes
 
 from codesign.supernet.weights_file import parse_weights, read_bytes
-from hw_templates.errors import StorageError
+from hw_templates.foundation.errors import StorageError
 
 
 class Evil:

@@ -22,7 +22,6 @@ from typer.testing import CliRunner
 
 from bitstreams import bench
 from bitstreams.fabric import build_fabric
-from bitstreams.lock import board_claim
 from bitstreams.remote_session import RemoteBuffer, RemoteSession
 from bitstreams.session import ConnectionLostError
 from bitstreams.ssh_session import ssh_session
@@ -37,7 +36,8 @@ from cost_models.measurement import MeasuredLayer, Measurement, read_measurement
 from cost_models.plan_file import RunPlan, write_plan
 from cost_models.workload import Layer, Operation
 from hw_templates import registers
-from hw_templates.errors import BoardError, CodesignError, InvalidValueError, StorageError
+from hw_templates.foundation.errors import BoardError, CodesignError, InvalidValueError, StorageError
+from hw_templates.foundation.lock import board_claim
 
 __all__ = ["zynq_project"]
 

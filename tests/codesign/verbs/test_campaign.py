@@ -12,7 +12,7 @@ from cost_models.measurement import MeasuredLayer, Measurement, Percentiles
 from cost_models.plan_file import RunPlan
 from cost_models.workload import Layer, Operation
 from hw_templates.accelerator import Accelerator
-from hw_templates.errors import BoardError, InvalidValueError, StorageError
+from hw_templates.foundation.errors import BoardError, InvalidValueError, StorageError
 
 ACCELERATOR = Accelerator(8, 8, 2, 1, 8, 8, 8, 64, 100, 8)
 MAPPING = Mapping(8, 8, 2, 2, LoopOrder.PIXELS_OUTER)

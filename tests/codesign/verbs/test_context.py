@@ -24,7 +24,7 @@ from codesign.verbs.context import (
 )
 from cost_models.calibration_record import load_calibration, write_calibration
 from cost_models.coefficients import load_coefficients, write_coefficients
-from hw_templates.errors import InvalidValueError, StorageError
+from hw_templates.foundation.errors import InvalidValueError, StorageError
 
 
 def test_what_the_verbs_wrote_is_read_back(finished_run: Run) -> None:

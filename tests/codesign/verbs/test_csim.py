@@ -7,7 +7,7 @@ from json_file import read_json
 from codesign.progress import Silent
 from codesign.run import Run
 from codesign.verbs.csim import csim
-from hw_templates.errors import StorageError
+from hw_templates.foundation.errors import StorageError
 
 
 def test_the_record_is_of_the_project_and_holds_what_was_counted(finished_run: Run) -> None:

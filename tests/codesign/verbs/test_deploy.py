@@ -36,7 +36,7 @@ from cost_models.engines.conv_engine import stated_counters
 from cost_models.measurement import read_measurements
 from hw_templates import isa
 from hw_templates.board import load_board
-from hw_templates.errors import BoardError, InvalidValueError, StorageError, VerificationError
+from hw_templates.foundation.errors import BoardError, InvalidValueError, StorageError, VerificationError
 from hw_templates.program import Program, read_program
 
 pytest.importorskip("pynq", reason="pynq is not installed: pip install --editable '.[board]'")

@@ -9,7 +9,7 @@ from mutations import drive, from_file, mutated_json
 from codesign.supernet.space import Space
 from codesign.supernet.spaces import DIGITS, OFA_RESNET50D
 from codesign.verbs.named_subnet import named_subnet
-from hw_templates.errors import StorageError
+from hw_templates.foundation.errors import StorageError
 
 
 @pytest.mark.parametrize("wrap", [lambda table: table, lambda table: {"origin": {"subnet": table}}])

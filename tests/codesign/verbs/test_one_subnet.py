@@ -15,7 +15,7 @@ from codesign.verbs.search import search
 from codesign.verbs.train import request_training, train
 from codesign.verbs.winner import winner
 from cost_models.workload import Layer
-from hw_templates.errors import InvalidValueError, StorageError
+from hw_templates.foundation.errors import InvalidValueError, StorageError
 
 MEASURED = SearchRequest("pynq-z2", 4_000, 1, None, 0, accuracy="measured")
 

@@ -6,9 +6,9 @@ import pytest
 from recorded_progress import RecordedProgress
 from twins import bitstream, connected, hardware, served, zynq_project
 
-from bitstreams.lock import board_claim
 from codesign.verbs.reach import Reach, bitstream_for, claimed
-from hw_templates.errors import InvalidValueError, StorageError
+from hw_templates.foundation.errors import InvalidValueError, StorageError
+from hw_templates.foundation.lock import board_claim
 
 __all__ = ["zynq_project"]
 

@@ -3,7 +3,7 @@ from recorded_progress import RecordedProgress
 
 from codesign.supernet.spaces import space_names
 from codesign.verbs.supernet import info
-from hw_templates.errors import InvalidValueError
+from hw_templates.foundation.errors import InvalidValueError
 
 
 def test_without_a_name_every_space_is_listed():

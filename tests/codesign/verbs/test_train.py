@@ -20,7 +20,7 @@ from codesign.supernet.space import Subnet
 from codesign.supernet.spaces import DIGITS
 from codesign.verbs.context import TrainRequest, load_trained
 from codesign.verbs.train import request_training, train
-from hw_templates.errors import InvalidValueError, StorageError
+from hw_templates.foundation.errors import InvalidValueError, StorageError
 
 
 @pytest.fixture

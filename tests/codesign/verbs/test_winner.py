@@ -23,7 +23,7 @@ from codesign.verbs.winner import winner
 from cost_models.estimate import price
 from cost_models.resources import RESOURCES, estimate_resources
 from hw_templates.accelerator import Accelerator
-from hw_templates.errors import InfeasibleError, InvalidValueError, StorageError
+from hw_templates.foundation.errors import InfeasibleError, InvalidValueError, StorageError
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from cost_models.timing_model import measured_cycles
 from cost_models.workload import Activation, Layer, Node, Operation, Workload
 from hw_templates.accelerator import Accelerator
 from hw_templates.board import load_board
-from hw_templates.errors import InvalidValueError
+from hw_templates.foundation.errors import InvalidValueError
 
 BOARD = load_board("pynq-z2")
 PRIOR = load_coefficients()

@@ -5,7 +5,7 @@ import pytest
 from cost_models.engines.dpu import DPU
 from cost_models.measurement import MeasuredLayer, Measurement, Percentiles
 from cost_models.workload import Activation, Layer, Operation
-from hw_templates.errors import InvalidValueError
+from hw_templates.foundation.errors import InvalidValueError
 
 LAYERS = (
     MeasuredLayer(Layer(Operation.CONV, 20, 600, 10, 9), Activation.HSWISH),

@@ -5,7 +5,7 @@ from mutations import drive, mutated_text
 from shared_data import shared_data
 
 from cost_models.importers.chaidnn import read_chaidnn
-from hw_templates.errors import StorageError
+from hw_templates.foundation.errors import StorageError
 
 TABLE = """device,board,compute_dsps,clk_mhz,dsp_clk_mhz,bits,network,scope,fps
 ZU9,zcu102,128,300,600,6,Net,conv_only,50

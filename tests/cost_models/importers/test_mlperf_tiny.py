@@ -7,7 +7,7 @@ from mutations import drive, mutated_json, mutated_text
 from shared_data import shared_data
 
 from cost_models.importers.mlperf_tiny import read_dataflow_runs, read_mlperf_tiny
-from hw_templates.errors import StorageError
+from hw_templates.foundation.errors import StorageError
 
 MEASURED = """round,flow,board,model,latency_us,n_windows,n_inferences_per_window,power_W_median
 v0.7,hls4ml,pynq-z2,NET,20,5,1000,1.5

@@ -7,7 +7,7 @@ from shared_data import shared_data
 
 from cost_models.importers.ofa_dpu import read_ofa_dpu, rounded_channels
 from cost_models.workload import Activation, Operation
-from hw_templates.errors import StorageError
+from hw_templates.foundation.errors import StorageError
 
 HEADER = "set,kind,cin,h,w,cout,k,expand,stride,act,se,runs,trace_p05_ms,trace_p50_ms,trace_p95_ms,mem_io_mb\n"
 BLOCK = "all,mbconv,40,14,14,40,5,3,1,h_swish,True,500,0.4,0.5,0.6,0.25\n"

@@ -6,7 +6,7 @@ from mutations import drive, mutated_text
 from shared_data import shared_data
 
 from cost_models.importers.vta_tophub import read_vta_tophub
-from hw_templates.errors import StorageError
+from hw_templates.foundation.errors import StorageError
 
 TABLE = """file,section,board,n,ci,h,w,co,kh,kw,stride,pad,tiling,time_s,date,batch_rows,block,inp_buf_bytes,\
 wgt_buf_bytes,acc_buf_bytes

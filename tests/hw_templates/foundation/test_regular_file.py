@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from hw_templates.errors import StorageError
-from hw_templates.regular_file import open_regular, read_regular
+from hw_templates.foundation.errors import StorageError
+from hw_templates.foundation.regular_file import open_regular, read_regular
 
 
 def test_a_file_within_the_bound_is_read_whole(tmp_path: Path) -> None:

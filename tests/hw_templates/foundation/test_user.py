@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 from nameless import become_nameless
 
-from hw_templates.errors import StorageError
-from hw_templates.user import user_folder, user_name
+from hw_templates.foundation.errors import StorageError
+from hw_templates.foundation.user import user_folder, user_name
 
 
 def folder() -> Path:

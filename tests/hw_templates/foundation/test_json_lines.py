@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from hw_templates.errors import StorageError
-from hw_templates.json_lines import append_lines, read_lines
+from hw_templates.foundation.errors import StorageError
+from hw_templates.foundation.json_lines import append_lines, read_lines
 
 
 @pytest.mark.parametrize("cut", range(1, 9))

@@ -4,7 +4,7 @@ import getpass
 import os
 from pathlib import Path
 
-from hw_templates.errors import StorageError
+from hw_templates.foundation.errors import StorageError
 
 
 def user_name() -> str:

@@ -1,4 +1,4 @@
-import hw_templates.errors as errors
+import hw_templates.foundation.errors as errors
 
 
 def test_every_error_has_the_one_root_and_is_drawn_in_the_tree() -> None:

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mutations import drive, mutated_json
 
-from hw_templates.errors import InvalidValueError, StorageError
-from hw_templates.json_records import check_fields, check_record, parse_json, read_json, reading
+from hw_templates.foundation.errors import InvalidValueError, StorageError
+from hw_templates.foundation.json_records import check_fields, check_record, parse_json, read_json, reading
 
 
 class Colour(StrEnum):

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from bitstreams.lock import board_claim, exclusive
-from hw_templates.errors import StorageError
+from hw_templates.foundation.errors import StorageError
+from hw_templates.foundation.lock import board_claim, exclusive
 
 HOLDER = """
 import sys
 from pathlib import Path
-from bitstreams.lock import exclusive
+from hw_templates.foundation.lock import exclusive
 with exclusive(Path(sys.argv[1]), "it", wait=False):
     print("held", flush=True)
     sys.stdin.read()

@@ -16,7 +16,7 @@ from typing import Any, TypeVar, cast, get_args, get_type_hints
 
 import msgspec
 
-from hw_templates.errors import CodesignError, InvalidValueError, StorageError
+from hw_templates.foundation.errors import CodesignError, InvalidValueError, StorageError
 
 T = TypeVar("T")
 

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from hw_templates.atomic_file import write_bytes_atomically, write_text_atomically
-from hw_templates.errors import StorageError
+from hw_templates.foundation.atomic_file import write_bytes_atomically, write_text_atomically
+from hw_templates.foundation.errors import StorageError
 
 
 def test_writes_and_replaces(tmp_path: Path) -> None:

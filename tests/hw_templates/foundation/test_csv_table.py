@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from hw_templates.csv_table import read_rows, read_table
-from hw_templates.errors import StorageError
+from hw_templates.foundation.csv_table import read_rows, read_table
+from hw_templates.foundation.errors import StorageError
 
 
 def test_cells_as_text_and_numbers(tmp_path: Path) -> None:

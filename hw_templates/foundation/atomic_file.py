@@ -4,7 +4,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from hw_templates.errors import StorageError
+from hw_templates.foundation.errors import StorageError
 
 
 def write_bytes_atomically(path: Path, content: bytes) -> None:

@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-from hw_templates.errors import StorageError
-from hw_templates.json_records import reading
+from hw_templates.foundation.errors import StorageError
+from hw_templates.foundation.json_records import reading
 
 
 class Row:

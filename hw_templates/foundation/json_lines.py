@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from hw_templates.errors import StorageError
+from hw_templates.foundation.errors import StorageError
 
 
 def read_lines(path: Path) -> list[str]:

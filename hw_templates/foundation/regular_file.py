@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from hw_templates.errors import StorageError
+from hw_templates.foundation.errors import StorageError
 
 
 @contextmanager

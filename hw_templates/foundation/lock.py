@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from hw_templates.errors import StorageError
+from hw_templates.foundation.errors import StorageError
 
 
 def open_lock(path: Path) -> int:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from hw_templates import extras
-from hw_templates.extras import install_command
+from hw_templates.foundation import extras
+from hw_templates.foundation.extras import install_command
 
 ROOT = Path(__file__).parents[2]
 EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]

@@ -1,0 +1,1 @@
+"""The foundation that all four packages share: errors, files, records and locks."""
