@@ -29,7 +29,7 @@ from codesign.verbs.dataflow import (
 from codesign.verbs.predictor import fit
 from codesign.verbs.train import train
 from hw_templates.board import load_board
-from hw_templates.dataflow import IoType
+from hw_templates.hls4ml.parameters import IoType
 
 
 def compile_everywhere(run: Run) -> None:

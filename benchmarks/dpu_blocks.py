@@ -26,8 +26,8 @@ from cost_models.layer_table import price_layers
 from cost_models.resources import RESOURCES, estimate_resources
 from cost_models.simulator import simulate
 from cost_models.workload import Layer, Operation
-from hw_templates.accelerator import Accelerator, AcceleratorColumns
 from hw_templates.board import load_board
+from hw_templates.conv_engine.accelerator import Accelerator, AcceleratorColumns
 
 TABLE = Path(__file__).parents[2] / "shared/data/ofa_dpu_ultra96/ofa_mbv3_blocks_dpu_b2304_ultra96.csv"
 BOARD = load_board("ultra96-v2")

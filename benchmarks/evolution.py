@@ -32,9 +32,9 @@ from cost_models.coefficients import load_coefficients
 from cost_models.estimate import network_latency_cycles
 from cost_models.layer_table import price_layers
 from cost_models.workload import IMAGE
-from hw_templates.accelerator import Accelerator, AcceleratorColumns
-from hw_templates.accelerator_space import AcceleratorSpace
 from hw_templates.board import load_board
+from hw_templates.conv_engine.accelerator import Accelerator, AcceleratorColumns
+from hw_templates.conv_engine.space import AcceleratorSpace
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "support"))
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from cost_models.coefficients import LogicCoefficients, load_coefficients
 from cost_models.resources import logic
-from hw_templates.accelerator import Accelerator
+from hw_templates.conv_engine.accelerator import Accelerator
 
 # Pixel, input-channel and output-channel parallelism, LUTs, FFs. B800, B1600 and B3136 are left out: their 10 and 14
 # channels are no multiple of a bus word.

@@ -32,9 +32,9 @@ from codesign.supernet.spaces import DIGITS
 from cost_models.coefficients import load_coefficients
 from cost_models.layer_table import price_layers
 from cost_models.workload import Layer, Operation
-from hw_templates.accelerator import AcceleratorColumns
-from hw_templates.accelerator_space import AcceleratorSpace
 from hw_templates.board import load_board
+from hw_templates.conv_engine.accelerator import AcceleratorColumns
+from hw_templates.conv_engine.space import AcceleratorSpace
 
 BOARD = load_board("pynq-z2")
 COEFFICIENTS = load_coefficients()

@@ -36,9 +36,9 @@ from codesign.supernet.spaces import DIGITS
 from codesign.verbs.context import load_trained
 from cost_models.coefficients import load_coefficients
 from cost_models.resources import RESOURCES
-from hw_templates.accelerator import is_legal
-from hw_templates.accelerator_space import AcceleratorSpace
 from hw_templates.board import load_board
+from hw_templates.conv_engine.accelerator import is_legal
+from hw_templates.conv_engine.space import AcceleratorSpace
 
 SHARES = (0.9, 0.95, 0.99)
 LABELS = {"ours": "JointSampler", "nsga2": "NSGA-II", "nsga3": "NSGA-III", "tpe": "TPE", "random": "random"}

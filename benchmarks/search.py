@@ -34,8 +34,8 @@ from codesign.supernet.spaces import DIGITS
 from codesign.supernet.training import train
 from codesign.verbs.context import load_trained
 from cost_models.coefficients import load_coefficients
-from hw_templates.accelerator_space import AcceleratorSpace
 from hw_templates.board import load_board
+from hw_templates.conv_engine.space import AcceleratorSpace
 
 METHODS = {"joint": evolve, "random": random_front, "sequential": sequential_front}
 PREDICTOR_SUBNETS = 300

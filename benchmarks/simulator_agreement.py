@@ -20,9 +20,9 @@ from cost_models.layer_table import mapping_records, price_layers, price_mapped
 from cost_models.mapping import LoopOrder, Mapping, channel_units
 from cost_models.simulator import SimulatedLayer, simulate
 from cost_models.workload import Layer, Operation
-from hw_templates.accelerator import Accelerator, AcceleratorColumns
-from hw_templates.accelerator_space import AcceleratorSpace
 from hw_templates.board import Board, Ddr, load_board
+from hw_templates.conv_engine.accelerator import Accelerator, AcceleratorColumns
+from hw_templates.conv_engine.space import AcceleratorSpace
 
 
 @dataclass(frozen=True)

@@ -18,9 +18,9 @@ from cost_models.estimate import Estimate, price
 from cost_models.layer_table import price_layers
 from cost_models.resources import estimate_resources, excess
 from cost_models.workload import Workload
-from hw_templates.accelerator import AcceleratorColumns
-from hw_templates.accelerator_space import AcceleratorSpace
 from hw_templates.board import Board, load_board
+from hw_templates.conv_engine.accelerator import AcceleratorColumns
+from hw_templates.conv_engine.space import AcceleratorSpace
 
 COEFFICIENTS = load_coefficients()
 # The space of the paper has weights of 8 bits alone.

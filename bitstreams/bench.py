@@ -9,8 +9,8 @@ import numpy.typing as npt
 
 from bitstreams.driver import Engine, EngineTime, UnfinishedRunError
 from bitstreams.session import ConnectionLostError
+from hw_templates.conv_engine.program import Program
 from hw_templates.foundation.errors import BoardError
-from hw_templates.program import Program
 
 PAUSES_S = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0, 60.0, 60.0)
 """Before each attempt to find a board again that was lost."""
@@ -23,7 +23,7 @@ class Measured:
     Attributes:
         time: of the engine alone, for one image.
         clock_mhz: of the logic, as read back.
-        counters: :data:`hw_templates.isa.COUNTERS`, one record a layer.
+        counters: :data:`hw_templates.conv_engine.isa.COUNTERS`, one record a layer.
         first_pixel: of the last layer's map, int8 as bytes.
     """
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from bitstreams.figures import Figure
 from bitstreams.reports import Timing, Utilisation
-from hw_templates.accelerator import Accelerator
+from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.foundation.errors import InvalidValueError
 
 NAME_DIGITS = 16

@@ -11,7 +11,7 @@ from pathlib import Path
 from bitstreams.toolchain import require_tools
 from hw_templates.foundation.errors import StorageError, ToolError
 from hw_templates.foundation.lock import exclusive
-from hw_templates.render import BUILD_SCRIPT, DIGEST_FILE, hardware_sha256
+from hw_templates.project.render import BUILD_SCRIPT, DIGEST_FILE, hardware_sha256
 
 RESULTS = "results.tar"
 

@@ -6,7 +6,7 @@ import numpy.typing as npt
 from cost_models.mapping import LoopOrder, Mapping
 from cost_models.placement import Placement, Rows, band_rows
 from cost_models.workload import Layer, Operation
-from hw_templates import isa
+from hw_templates.conv_engine import isa
 
 
 def descriptor_layer(record: np.void) -> tuple[Layer, Mapping]:

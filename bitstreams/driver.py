@@ -17,11 +17,11 @@ from bitstreams.handoff import check_pair, read_handoff
 from bitstreams.linking import Layout
 from bitstreams.program_check import check_program
 from bitstreams.session import Buffer, ConnectionLostError, Session
-from hw_templates import isa, registers
-from hw_templates.accelerator import Accelerator
 from hw_templates.board import Board
+from hw_templates.conv_engine import isa, registers
+from hw_templates.conv_engine.accelerator import Accelerator
+from hw_templates.conv_engine.program import Program
 from hw_templates.foundation.errors import BoardError, InvalidValueError, StorageError, VerificationError
-from hw_templates.program import Program
 
 REPEATS = 16
 """Images that one start runs when the engine's own time is taken: what the host adds is then spread over so many."""
@@ -256,13 +256,13 @@ class Engine:
                     self._wait()
 
     def counters(self) -> npt.NDArray[np.void]:
-        """What the engine counted in the last run: :data:`hw_templates.isa.COUNTERS`, one record a layer."""
+        """Return what the engine counted in the last run, one record of :data:`isa.COUNTERS` a layer."""
         layout, _, results = self._loaded
         size = layout.program.layer_count * isa.COUNTERS.itemsize
         return np.frombuffer(results.read(layout.counter_offset, size), dtype=isa.COUNTERS)
 
     def trips(self) -> npt.NDArray[np.void]:
-        """Of these what the program alone determines: :data:`hw_templates.isa.TRIPS`."""
+        """Of these what the program alone determines: :data:`hw_templates.conv_engine.isa.TRIPS`."""
         trips: npt.NDArray[np.void] = repack_fields(self.counters()[list(isa.TRIPS.names or ())])
         return trips
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from bitstreams.reports import CoSimulation, Synthesis, Timing, Utilisation
 from cost_models.resources import RESOURCES, estimate_resources
-from hw_templates.accelerator import Accelerator
 from hw_templates.board import Board
+from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.foundation.errors import InvalidValueError
 
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from hw_templates import isa
+from hw_templates.conv_engine import isa
+from hw_templates.conv_engine.program import Program
 from hw_templates.foundation.errors import InvalidValueError
-from hw_templates.program import Program
 
 _PAGE = 4096
 

@@ -14,10 +14,10 @@ import numpy.typing as npt
 from bitstreams.descriptors import descriptor_layer, descriptor_placements
 from cost_models.mapping import Mapping
 from cost_models.workload import Layer, Operation
-from hw_templates import isa
-from hw_templates.accelerator import Accelerator, axi_bytes
+from hw_templates.conv_engine import isa
+from hw_templates.conv_engine.accelerator import Accelerator, axi_bytes
+from hw_templates.conv_engine.program import Program
 from hw_templates.foundation.errors import CodesignError, InvalidValueError
-from hw_templates.program import Program
 
 CONTENT, COUNTERS, IMAGE, MAPS, LOGITS = "content", "counters", "image", "maps", "logits"
 

@@ -27,12 +27,12 @@ from bitstreams.reports import (
     parse_values,
 )
 from bitstreams.store import Store
-from hw_templates import registers
 from hw_templates.board import Board, load_board
+from hw_templates.conv_engine import registers
 from hw_templates.foundation.errors import CodesignError, StorageError
 from hw_templates.foundation.json_records import parse_json, reading
 from hw_templates.foundation.regular_file import read_regular
-from hw_templates.render import DIGEST_FILE, hardware_sha256
+from hw_templates.project.render import DIGEST_FILE, hardware_sha256
 
 T = TypeVar("T")
 Contents = Mapping[str, bytes]

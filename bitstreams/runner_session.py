@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from hw_templates import isa
+from hw_templates.conv_engine import isa
 from hw_templates.foundation.errors import BoardError
 from hw_templates.foundation.user import user_name
 

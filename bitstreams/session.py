@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
+from hw_templates.conv_engine.registers import DONE, START
 from hw_templates.foundation.errors import BoardError
-from hw_templates.registers import DONE, START
 
 
 class Buffer(Protocol):

@@ -10,7 +10,7 @@ from typing import Any
 from bitstreams.bitstream import Bitstream, Entry
 from bitstreams.figures import Figure
 from bitstreams.reports import Timing, Utilisation
-from hw_templates.accelerator import Accelerator
+from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.foundation.errors import InvalidValueError
 from hw_templates.foundation.json_records import check_record, parse_json
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from bitstreams.bit_file import PREAMBLE, SYNC
 from bitstreams.bitstream import NAME_DIGITS
 from hw_templates.board import Board
+from hw_templates.conv_engine.registers import ADDRESS_MAPS, WINDOW_BYTES
 from hw_templates.foundation.atomic_file import write_bytes_atomically
-from hw_templates.registers import ADDRESS_MAPS, WINDOW_BYTES
 
 TOOL = "twin"
 _MARKER = b"codesign twin\0\0\0"

@@ -14,9 +14,9 @@ from bitstreams.twin_bitstream import hardware_of
 from bitstreams.twin_memory import TwinMemory
 from bitstreams.twin_timing import TwinTiming
 from cost_models.coefficients import Coefficients
-from hw_templates import isa, registers
-from hw_templates.accelerator import axi_bytes
 from hw_templates.board import load_board
+from hw_templates.conv_engine import isa, registers
+from hw_templates.conv_engine.accelerator import axi_bytes
 from hw_templates.foundation.errors import BoardError
 from hw_templates.foundation.json_records import read_json
 

@@ -10,9 +10,9 @@ from bitstreams.descriptors import descriptor_layer, descriptor_placements
 from cost_models.coefficients import Coefficients
 from cost_models.placement import Placement
 from cost_models.simulator import SimulatedLayer, simulate
-from hw_templates import isa
-from hw_templates.accelerator import Accelerator
 from hw_templates.board import Board
+from hw_templates.conv_engine import isa
+from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.foundation.errors import CodesignError
 
 
@@ -39,7 +39,7 @@ class TwinTiming:
         return round(self._coefficients.latency.start_cycles + sum(layer.latency_cycles for layer in layers))
 
     def counters(self, descriptors: bytes, clock_mhz: float) -> npt.NDArray[np.void]:
-        """What the engine would count of each layer: :data:`hw_templates.isa.CYCLES`; none where it could not run."""
+        """Return what the engine would count, one record of :data:`isa.CYCLES` a layer; none where it could not run."""
         values = [
             (layer.latency_cycles, layer.compute_cycles, layer.load_wait_cycles, layer.store_wait_cycles)
             for layer in self._layers(descriptors, clock_mhz)

@@ -5,8 +5,8 @@ from typing import Any, Literal
 
 from bitstreams.toolchain import LayerTrips
 from codesign.search.pareto import FloatArray, ReferencePoint, front_array
-from hw_templates.dataflow import Dataflow
 from hw_templates.foundation.errors import InvalidValueError
+from hw_templates.hls4ml.parameters import Dataflow
 
 Row = tuple[float, float, float]
 """Accuracy (0..1), latency in milliseconds and energy in millijoules of one pair."""

@@ -11,7 +11,7 @@ from typing import Any
 
 from cost_models.fitted_range import FittedRange, warn_outside
 from cost_models.workload import Layer
-from hw_templates.accelerator import Accelerator
+from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.foundation.atomic_file import write_text_atomically
 from hw_templates.foundation.errors import InvalidValueError, UnknownNameError
 from hw_templates.foundation.json_records import check_fields, check_record, parse_json, reading

@@ -23,8 +23,8 @@ from cost_models.estimate import network_energy_mj
 from cost_models.resources import RESOURCES, Resources, block_rams
 from cost_models.workload import Activation, Node, Operation, Workload
 from hw_templates.board import Board
-from hw_templates.dataflow import Dataflow, IoType
 from hw_templates.foundation.errors import ResourceError
+from hw_templates.hls4ml.parameters import Dataflow, IoType
 
 RESIDUAL_BITS = 24
 """Of a sum that a residual is yet to be added to: emitted so wide that it never saturates."""

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from cost_models.dataflow import StreamLayer, accepted_reuse_factors
 from cost_models.workload import Activation, Layer, Node, Operation, Workload
-from hw_templates.dataflow import Dataflow, IoType
 from hw_templates.foundation.errors import UnsupportedLayerError
+from hw_templates.hls4ml.parameters import Dataflow, IoType
 
 PARTITION_LIMIT = 4096
 """Elements that Vitis HLS partitions an array into at most."""

@@ -10,7 +10,7 @@ from cost_models.latency import setup_words
 from cost_models.layer_records import LayerRecord
 from cost_models.tiling import Inputs, sum_of
 from cost_models.traffic import Traffic
-from hw_templates.accelerator import ACCUMULATOR_BYTES
+from hw_templates.conv_engine.accelerator import ACCUMULATOR_BYTES
 
 
 @compiled

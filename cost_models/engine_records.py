@@ -5,7 +5,8 @@ from numpy.typing import NDArray
 
 from cost_models.coefficients import LatencyCoefficients
 from cost_models.compiled import record_dtype
-from hw_templates.accelerator import (
+from hw_templates.board import Board
+from hw_templates.conv_engine.accelerator import (
     AcceleratorColumns,
     axi_bytes,
     ifmap_cols,
@@ -14,7 +15,6 @@ from hw_templates.accelerator import (
     weight_depth,
     weight_port_bytes,
 )
-from hw_templates.board import Board
 
 
 class EngineRecord:

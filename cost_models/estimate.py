@@ -14,8 +14,8 @@ from cost_models.layer_table import PricedCases, mapping_records, price_layers, 
 from cost_models.mapping import Mapping, no_mapping_error
 from cost_models.placement import IN_MEMORY, Placement
 from cost_models.workload import Workload
-from hw_templates.accelerator import Accelerator, AcceleratorColumns
 from hw_templates.board import Board
+from hw_templates.conv_engine.accelerator import Accelerator, AcceleratorColumns
 from hw_templates.foundation.errors import InvalidValueError
 
 FloatArray = NDArray[np.float64]

@@ -7,7 +7,7 @@ from typing import Any
 
 from cost_models.measurement import Measurement
 from cost_models.workload import Layer, Operation
-from hw_templates.accelerator import PARAMETERS, Accelerator
+from hw_templates.conv_engine.accelerator import PARAMETERS, Accelerator
 from hw_templates.foundation.errors import ExtrapolationWarning
 from hw_templates.foundation.json_records import check_record
 

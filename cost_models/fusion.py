@@ -12,8 +12,8 @@ from cost_models.coefficients import Coefficients
 from cost_models.layer_table import FloatArray, price_layers
 from cost_models.placement import IN_MEMORY, Placement, kept_kib
 from cost_models.workload import Layer, Workload
-from hw_templates.accelerator import Accelerator, AcceleratorColumns, axi_bytes, map_banks, map_depth
 from hw_templates.board import Board
+from hw_templates.conv_engine.accelerator import Accelerator, AcceleratorColumns, axi_bytes, map_banks, map_depth
 
 IntArray = NDArray[np.int64]
 Run = tuple[Layer, Placement]

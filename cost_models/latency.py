@@ -35,7 +35,7 @@ from cost_models.work import (
     store,
     weight_load,
 )
-from hw_templates import isa
+from hw_templates.conv_engine import isa
 
 ORDERS = tuple(LoopOrder)
 """Kernels know a loop order by its place here."""

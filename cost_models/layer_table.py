@@ -19,8 +19,8 @@ from cost_models.placement import Placement
 from cost_models.tiling import cols_of, inputs_of, outputs_of, rows_of
 from cost_models.traffic import Traffic, traffic_of
 from cost_models.workload import Layer
-from hw_templates.accelerator import Accelerator, AcceleratorColumns
 from hw_templates.board import Board
+from hw_templates.conv_engine.accelerator import Accelerator, AcceleratorColumns
 from hw_templates.foundation.errors import MappingError
 
 FloatArray = NDArray[np.float64]

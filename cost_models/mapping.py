@@ -8,7 +8,7 @@ from enum import StrEnum
 import numpy as np
 
 from cost_models.workload import Layer, Operation
-from hw_templates.accelerator import Accelerator, ifmap_cols, ifmap_depth, ofmap_depth, weight_depth
+from hw_templates.conv_engine.accelerator import Accelerator, ifmap_cols, ifmap_depth, ofmap_depth, weight_depth
 from hw_templates.foundation.errors import InvalidValueError, MappingError
 from hw_templates.foundation.json_records import check_fields
 

@@ -17,7 +17,7 @@ from typing import Any
 from cost_models.mapping import Mapping
 from cost_models.placement import IN_MEMORY, Placement
 from cost_models.workload import Activation, Layer
-from hw_templates.accelerator import Accelerator
+from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.foundation.errors import InvalidValueError, StorageError
 from hw_templates.foundation.json_lines import append_lines, read_lines
 from hw_templates.foundation.json_records import check_fields, check_record, parse_json, reading

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cost_models.workload import Layer, Node
-from hw_templates import isa
-from hw_templates.accelerator import Accelerator, axi_bytes, map_banks
+from hw_templates.conv_engine import isa
+from hw_templates.conv_engine.accelerator import Accelerator, axi_bytes, map_banks
 from hw_templates.foundation.errors import InvalidValueError, MappingError
 from hw_templates.foundation.json_records import check_fields
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from cost_models.measurement import MeasuredLayer
-from hw_templates.accelerator import Accelerator
+from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.foundation.atomic_file import write_text_atomically
 from hw_templates.foundation.errors import InvalidValueError
 from hw_templates.foundation.json_records import check_fields, check_record, parse_json, reading

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cost_models.coefficients import LogicCoefficients, load_coefficients
-from hw_templates import isa
-from hw_templates.accelerator import (
+from hw_templates.board import Board
+from hw_templates.conv_engine import isa
+from hw_templates.conv_engine.accelerator import (
     Accelerator,
     AnyAccelerator,
     axi_bytes,
@@ -27,7 +28,6 @@ from hw_templates.accelerator import (
     weight_banks,
     weight_depth,
 )
-from hw_templates.board import Board
 from hw_templates.foundation.errors import InvalidValueError, ResourceError
 
 RESOURCES = ("dsp", "bram_18k", "uram", "lut", "ff")

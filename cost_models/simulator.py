@@ -17,8 +17,8 @@ from cost_models.coefficients import Coefficients
 from cost_models.mapping import LoopOrder, Mapping
 from cost_models.placement import IN_MEMORY, Placement
 from cost_models.workload import Layer, Operation
-from hw_templates.accelerator import Accelerator, axi_bytes, ifmap_cols, weight_port_bytes
 from hw_templates.board import Board
+from hw_templates.conv_engine.accelerator import Accelerator, axi_bytes, ifmap_cols, weight_port_bytes
 
 CHUNK_WORDS = 16
 OUTSTANDING_CHUNKS = 16
@@ -31,7 +31,7 @@ class SimulatedLayer:
     Attributes:
         compute_cycles: in which the array or the depthwise unit worked.
         load_wait_cycles, store_wait_cycles: by how much slots lasted longer because of what was loaded, and stored; as
-            :data:`hw_templates.isa.CYCLES` has them.
+            :data:`hw_templates.conv_engine.isa.CYCLES` has them.
     """
 
     latency_cycles: float

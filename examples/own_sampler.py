@@ -26,8 +26,8 @@ from codesign.supernet.spaces import DIGITS
 from codesign.supernet.training import train
 from codesign.verbs.context import load_trained
 from cost_models.coefficients import load_coefficients
-from hw_templates.accelerator_space import AcceleratorSpace
 from hw_templates.board import load_board
+from hw_templates.conv_engine.space import AcceleratorSpace
 
 
 def measured_by_a_small_supernet() -> AccuracyOracle:

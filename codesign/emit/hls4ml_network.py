@@ -19,7 +19,7 @@ from codesign.emit.quantised_network import QuantisedLayer, QuantisedNetwork
 from cost_models.dataflow_estimate import RESIDUAL_BITS
 from cost_models.dataflow_stages import reuse_factors, stages, vector_readers
 from cost_models.workload import IMAGE, Activation, Layer, Operation, Workload
-from hw_templates.dataflow import Dataflow, IoType
+from hw_templates.hls4ml.parameters import Dataflow, IoType
 
 ACCUMULATOR_BITS = 32
 

@@ -21,9 +21,9 @@ from codesign.emit.hls4ml_network import FixedPointNetwork, Hls4mlNetwork, hls4m
 from codesign.emit.integer_reference import run_integer
 from cost_models.workload import IMAGE
 from hw_templates.board import Board
-from hw_templates.dataflow import Dataflow
 from hw_templates.foundation.errors import ToolError, VerificationError
 from hw_templates.foundation.extras import install_command
+from hw_templates.hls4ml.parameters import Dataflow
 
 HLS4ML = "1.3.0"
 PROJECT_NAME = "network"

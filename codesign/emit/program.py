@@ -13,10 +13,10 @@ from codesign.emit.quantise import QuantisedLayer, QuantisedNetwork
 from cost_models.mapping import Mapping
 from cost_models.placement import IN_MEMORY, Placement, check_groups, map_halves
 from cost_models.workload import IMAGE, Layer, Operation
-from hw_templates import isa
-from hw_templates.accelerator import Accelerator, axi_bytes, weight_port_bytes
+from hw_templates.conv_engine import isa
+from hw_templates.conv_engine.accelerator import Accelerator, axi_bytes, weight_port_bytes
+from hw_templates.conv_engine.program import Program
 from hw_templates.foundation.errors import InvalidValueError, UnsupportedLayerError
-from hw_templates.program import Program
 
 Int8Array = npt.NDArray[np.int8]
 MapShapes = dict[str, tuple[int, int, int]]

@@ -14,12 +14,12 @@ from codesign.emit.quantise import QuantisedNetwork
 from cost_models.estimate import Estimate
 from cost_models.mapping import Mapping
 from cost_models.placement import Placement
-from hw_templates import isa
-from hw_templates.accelerator import Accelerator
 from hw_templates.board import Board
+from hw_templates.conv_engine import isa
+from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.foundation.atomic_file import write_bytes_atomically
 from hw_templates.foundation.errors import InvalidValueError, StorageError
-from hw_templates.render import DIGEST_FILE, render
+from hw_templates.project.render import DIGEST_FILE, render
 
 PROGRAM_FILES = tuple(
     f"weights/{name}" for name in ("arena.bin", "images.bin", "golden.bin", "trips.bin", "program.txt")

@@ -18,9 +18,9 @@ from codesign.emit.quantise import weight_shape
 from codesign.emit.quantised_network import QuantisedLayer
 from cost_models.measurement import MeasuredLayer
 from cost_models.workload import Node, Operation
-from hw_templates.accelerator import Accelerator, axi_bytes
+from hw_templates.conv_engine.accelerator import Accelerator, axi_bytes
+from hw_templates.conv_engine.program import Program
 from hw_templates.foundation.errors import InvalidValueError
-from hw_templates.program import Program
 
 _SPREAD_PRODUCT = 2.0**12
 """Typical product of a random pixel and a random weight of 8 bits."""

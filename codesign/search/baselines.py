@@ -7,8 +7,8 @@ from codesign.search.evolution import no_pairs, price_pairs
 from codesign.search.pareto import PricedPairs, ReferencePoint, concatenate
 from codesign.search.pricing import PairPricer
 from codesign.supernet.oracle import AccuracyOracle, checked_accuracy
-from hw_templates.accelerator import Accelerator, AcceleratorColumns
-from hw_templates.accelerator_space import AcceleratorSpace
+from hw_templates.conv_engine.accelerator import Accelerator, AcceleratorColumns
+from hw_templates.conv_engine.space import AcceleratorSpace
 
 # The network first, the accelerator second, half of the budget each.
 SEQUENTIAL_NETWORK_SHARE = 0.5

@@ -17,11 +17,11 @@ from codesign.supernet.lowering import lower
 from codesign.supernet.space import Space, Subnet
 from cost_models.dataflow_estimate import check_dataflow_fits, price_dataflow
 from cost_models.resources import estimate_resources, excess
-from hw_templates.accelerator import Accelerator, AcceleratorColumns, is_legal
-from hw_templates.accelerator_space import AcceleratorSpace
 from hw_templates.board import Board
-from hw_templates.dataflow import Dataflow, DataflowSpace
+from hw_templates.conv_engine.accelerator import Accelerator, AcceleratorColumns, is_legal
+from hw_templates.conv_engine.space import AcceleratorSpace
 from hw_templates.foundation.errors import InvalidValueError, ResourceError, UnsupportedLayerError
+from hw_templates.hls4ml.parameters import Dataflow, DataflowSpace
 
 IntArray = NDArray[np.int64]
 Choice = int | float | str

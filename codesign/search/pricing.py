@@ -12,7 +12,7 @@ from cost_models.estimate import network_energy_mj, network_latency_cycles
 from cost_models.fusion import BlockIndex
 from cost_models.layer_table import price_layers
 from cost_models.resources import RESOURCES, estimate_resources, excess
-from hw_templates.accelerator import AcceleratorColumns
+from hw_templates.conv_engine.accelerator import AcceleratorColumns
 
 
 class PairPricer:

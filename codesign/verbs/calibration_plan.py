@@ -18,9 +18,9 @@ from cost_models.plan_file import RunPlan, write_plan
 from cost_models.planning import plan as choose
 from cost_models.planning import prior_of
 from cost_models.resources import estimate_resources, excess
-from hw_templates.accelerator import Accelerator
-from hw_templates.accelerator_space import AcceleratorSpace
 from hw_templates.board import Board, load_board
+from hw_templates.conv_engine.accelerator import Accelerator
+from hw_templates.conv_engine.space import AcceleratorSpace
 from hw_templates.foundation.errors import InvalidValueError
 
 _ACCELERATORS = 4000

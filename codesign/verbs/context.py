@@ -24,8 +24,8 @@ from codesign.supernet.schedules import load_schedule
 from codesign.supernet.space import Space
 from codesign.supernet.spaces import load_space
 from cost_models.coefficients import load_coefficients
-from hw_templates.accelerator_space import AcceleratorSpace
 from hw_templates.board import Board, load_board
+from hw_templates.conv_engine.space import AcceleratorSpace
 from hw_templates.foundation.errors import InvalidValueError, StorageError, UnknownNameError
 from hw_templates.foundation.json_records import check_record, reading
 

@@ -32,9 +32,9 @@ from cost_models.dataflow_estimate import check_dataflow_fits, price_dataflow
 from cost_models.dataflow_stages import reuse_factors, stages
 from cost_models.resources import RESOURCES
 from hw_templates.board import Board, load_board
-from hw_templates.dataflow import Dataflow, DataflowSpace
 from hw_templates.foundation.errors import StorageError
 from hw_templates.foundation.json_records import check_record, reading
+from hw_templates.hls4ml.parameters import Dataflow, DataflowSpace
 
 SECTION = "dataflow"
 RECORD, VERIFICATION, FRONT = "project.json", "verification.json", "front.json"

@@ -24,9 +24,9 @@ from cost_models.coefficients import Coefficients, load_coefficients
 from cost_models.dataflow_estimate import DataflowEstimate, price_dataflow
 from cost_models.resources import RESOURCES
 from cost_models.workload import Workload
-from hw_templates.accelerator import Accelerator
-from hw_templates.accelerator_space import AcceleratorSpace
 from hw_templates.board import Board
+from hw_templates.conv_engine.accelerator import Accelerator
+from hw_templates.conv_engine.space import AcceleratorSpace
 
 _ENGINES = 512
 

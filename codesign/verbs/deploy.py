@@ -29,10 +29,10 @@ from codesign.verbs.context import recorded_training
 from codesign.verbs.reach import Reach, bitstream_for, claimed
 from cost_models.engines.conv_engine import STARTS_PER_IMAGE
 from cost_models.measurement import OWN_ENGINE, MeasuredLayer, Measurement, Percentiles, append_measurements, new_run_id
-from hw_templates import isa
+from hw_templates.conv_engine import isa
+from hw_templates.conv_engine.program import Program, read_program
 from hw_templates.foundation.errors import BoardError, CodesignError, InvalidValueError, StorageError, VerificationError
 from hw_templates.foundation.json_records import reading
-from hw_templates.program import Program, read_program
 
 _RAILS_VIAS = ("ssh", "local")
 """Ways to a board on which its power rails are read: where pynq runs on the board itself."""

@@ -15,7 +15,7 @@ from cost_models.mapping import draw_mapping
 from cost_models.measurement import MeasuredLayer
 from cost_models.placement import IN_MEMORY, Placement
 from cost_models.workload import Layer
-from hw_templates.accelerator import Accelerator
+from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.foundation.errors import MappingError
 
 _SPACES, _SUBNETS = ("ofa-mbv3-w1.0", "digits"), 12

@@ -33,7 +33,7 @@ from cost_models.fusion import fallbacks
 from cost_models.placement import Placement
 from cost_models.resources import RESOURCES, estimate_resources
 from cost_models.workload import Workload
-from hw_templates.accelerator import Accelerator
+from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.foundation.atomic_file import write_bytes_atomically, write_text_atomically
 from hw_templates.foundation.errors import StorageError
 from hw_templates.foundation.json_records import reading

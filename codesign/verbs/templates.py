@@ -8,7 +8,7 @@ from cost_models.coefficients import Coefficients
 from cost_models.dataflow_estimate import price_dataflow
 from cost_models.estimate import price
 from cost_models.resources import RESOURCES, estimate_resources
-from hw_templates.accelerator import Accelerator
+from hw_templates.conv_engine.accelerator import Accelerator
 
 RESOURCE_NAMES = {"dsp": "DSP slices", "bram_18k": "BRAM18", "uram": "URAM", "lut": "LUT", "ff": "FF"}
 

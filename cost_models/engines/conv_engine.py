@@ -11,8 +11,8 @@ from cost_models.layer_records import LayerRecords
 from cost_models.layer_table import PricedCases, mapping_records, price_mapped
 from cost_models.measurement import OWN_ENGINE, MeasuredLayer, Measurement
 from cost_models.timing_model import FloatArray, Parameter
-from hw_templates.accelerator import Accelerator, AcceleratorColumns
 from hw_templates.board import Board, load_board
+from hw_templates.conv_engine.accelerator import Accelerator, AcceleratorColumns
 from hw_templates.foundation.errors import InvalidValueError
 
 STARTS_PER_IMAGE = "starts_per_image"

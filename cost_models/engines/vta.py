@@ -12,7 +12,7 @@ from cost_models.measurement import Measurement
 from cost_models.structural import Demand, Role, StructuralModel, Term
 from cost_models.timing_model import Parameter
 from cost_models.workload import Layer, Operation
-from hw_templates.accelerator import Accelerator
+from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.foundation.errors import InvalidValueError
 
 # Spread between campaigns of what the bitstream sets (its memory port, by half) and of what the driver sets.

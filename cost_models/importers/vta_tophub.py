@@ -20,7 +20,7 @@ from cost_models.importers.table import Tell, check_roofline, converted, tell_le
 from cost_models.mapping import LoopOrder, Mapping
 from cost_models.measurement import MeasuredLayer, Measurement, Percentiles
 from cost_models.workload import Layer, Operation
-from hw_templates.accelerator import Accelerator
+from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.foundation.csv_table import Row, read_rows
 from hw_templates.foundation.errors import StorageError
 

@@ -20,8 +20,8 @@ from codesign.supernet.spaces import OFA_MBV3_W12
 from codesign.supernet.specialised import specialised_in
 from codesign.verbs.context import Accuracies, Searched
 from cost_models.coefficients import load_coefficients
-from hw_templates.accelerator_space import AcceleratorSpace
 from hw_templates.board import load_board
+from hw_templates.conv_engine.space import AcceleratorSpace
 
 BOARD = load_board("pynq-z2")
 JOINT = JointSpace(TINY, AcceleratorSpace(BOARD))

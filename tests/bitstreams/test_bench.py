@@ -10,9 +10,9 @@ from bitstreams import bench as bench_module
 from bitstreams.bench import Bench
 from bitstreams.driver import Engine, EngineTime, UnfinishedRunError
 from bitstreams.session import ConnectionLostError
-from hw_templates import isa
+from hw_templates.conv_engine import isa
+from hw_templates.conv_engine.program import Program, read_program
 from hw_templates.foundation.errors import BoardError
-from hw_templates.program import Program, read_program
 
 
 @dataclass

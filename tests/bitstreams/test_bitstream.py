@@ -5,7 +5,7 @@ import pytest
 from bitstreams.bitstream import Bitstream
 from bitstreams.figures import Figure
 from bitstreams.reports import Timing, Utilisation
-from hw_templates.accelerator import Accelerator
+from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.foundation.errors import InvalidValueError
 
 MADE = Bitstream(

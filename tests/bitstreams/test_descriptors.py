@@ -6,10 +6,10 @@ import pytest
 from emitted_projects import emit_fused_project
 
 from bitstreams.descriptors import descriptor_layer, descriptor_placements
-from hw_templates import isa
-from hw_templates.accelerator import Accelerator
+from hw_templates.conv_engine import isa
+from hw_templates.conv_engine.accelerator import Accelerator
+from hw_templates.conv_engine.program import read_program
 from hw_templates.foundation.errors import CodesignError
-from hw_templates.program import read_program
 
 
 @pytest.mark.parametrize("seed", range(4))

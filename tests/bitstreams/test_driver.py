@@ -26,11 +26,11 @@ from bitstreams.twin import TwinServer
 from bitstreams.twin_bitstream import write_twin_bitstream
 from bitstreams.twin_board import TwinBoard
 from cost_models.coefficients import load_coefficients
-from hw_templates import isa
-from hw_templates.accelerator import Accelerator
 from hw_templates.board import load_board
+from hw_templates.conv_engine import isa
+from hw_templates.conv_engine.accelerator import Accelerator
+from hw_templates.conv_engine.program import read_program
 from hw_templates.foundation.errors import BoardError, InvalidValueError, StorageError, VerificationError
-from hw_templates.program import read_program
 
 
 def project_of(twin: TwinServer, zynq: Path, ultrascale: Path) -> Path:

@@ -3,8 +3,8 @@ import pytest
 from bitstreams.figures import Figure, compare
 from bitstreams.reports import CoSimulation, Synthesis, Timing, Utilisation
 from cost_models.resources import estimate_resources
-from hw_templates.accelerator import Accelerator
 from hw_templates.board import load_board
+from hw_templates.conv_engine.accelerator import Accelerator
 
 ACCELERATOR = Accelerator(8, 8, 2, 1, 8, 8, 8, 64, 100, 8)
 BOARD = load_board("pynq-z2")

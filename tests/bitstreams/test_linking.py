@@ -6,10 +6,10 @@ import pytest
 from emitted_projects import emit_random_project
 
 from bitstreams.linking import Layout
-from hw_templates import isa
-from hw_templates.accelerator import Accelerator
+from hw_templates.conv_engine import isa
+from hw_templates.conv_engine.accelerator import Accelerator
+from hw_templates.conv_engine.program import Program, read_program
 from hw_templates.foundation.errors import InvalidValueError
-from hw_templates.program import Program, read_program
 
 
 @pytest.fixture(scope="module")

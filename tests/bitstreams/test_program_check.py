@@ -18,10 +18,10 @@ from bitstreams.fabric import MEMORY_ADDRESS, Fabric, build_fabric
 from bitstreams.linking import Layout
 from bitstreams.program_check import accesses, check_program
 from cost_models.workload import Operation
-from hw_templates import isa
-from hw_templates.accelerator import Accelerator
+from hw_templates.conv_engine import isa
+from hw_templates.conv_engine.accelerator import Accelerator
+from hw_templates.conv_engine.program import Program, read_program
 from hw_templates.foundation.errors import CodesignError, InvalidValueError
-from hw_templates.program import Program, read_program
 
 FUSING = Accelerator(8, 4, 2, 2, 16, 8, 4, 32, 150, 8, 64, 2)
 

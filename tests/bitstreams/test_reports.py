@@ -20,10 +20,10 @@ from bitstreams.reports import (
     parse_timing,
     parse_utilisation,
 )
-from hw_templates.accelerator import Accelerator
 from hw_templates.board import load_board
+from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.foundation.errors import StorageError
-from hw_templates.render import render
+from hw_templates.project.render import render
 
 CSYNTH = """<?xml version="1.0" encoding="UTF-8"?>
 <profile>

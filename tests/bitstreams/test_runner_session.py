@@ -17,9 +17,9 @@ from pathlib import Path
 from bitstreams.driver import Engine, Hardware
 from bitstreams.runner_session import local_session
 from bitstreams.twin_bitstream import write_twin_bitstream
-from hw_templates.accelerator import Accelerator
+from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.board import load_board
-from hw_templates.program import read_program
+from hw_templates.conv_engine.program import read_program
 project, folder = map(Path, sys.argv[1:])
 digest, board = (project / "hardware.sha256").read_text().strip(), load_board("pynq-z2")
 accelerator = Accelerator.from_dict(json.loads((project / "project.json").read_text())["accelerator"])

@@ -15,8 +15,8 @@ from bitstreams.session import ConnectionLostError
 from bitstreams.ssh_session import parse_answer, ssh_session
 from bitstreams.twin_bitstream import write_twin_bitstream
 from hw_templates.board import load_board
+from hw_templates.conv_engine.program import read_program
 from hw_templates.foundation.errors import BoardError
-from hw_templates.program import read_program
 
 
 @pytest.fixture(scope="module")

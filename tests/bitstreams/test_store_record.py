@@ -11,7 +11,7 @@ from bitstreams.bitstream import Bitstream, Entry
 from bitstreams.figures import Figure
 from bitstreams.reports import Timing, Utilisation
 from bitstreams.store_record import parse_entry, record_text
-from hw_templates.accelerator import Accelerator
+from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.foundation.errors import InvalidValueError
 
 MADE = Bitstream(

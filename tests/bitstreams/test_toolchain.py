@@ -8,8 +8,8 @@ import pytest
 from emitted_projects import emit_random_project
 
 from bitstreams.toolchain import build_csim, require_tools, run_csim
-from hw_templates import isa
-from hw_templates.accelerator import Accelerator
+from hw_templates.conv_engine import isa
+from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.foundation.errors import ToolError, VerificationError
 
 ACCELERATOR = Accelerator(8, 8, 2, 1, 8, 8, 8, 64, 100, 8)

@@ -6,9 +6,9 @@ from twins import ACCELERATOR
 
 from bitstreams.twin_timing import TwinTiming
 from cost_models.coefficients import load_coefficients
-from hw_templates import isa
 from hw_templates.board import load_board
-from hw_templates.program import read_program
+from hw_templates.conv_engine import isa
+from hw_templates.conv_engine.program import read_program
 
 
 def test_a_program_takes_what_the_price_of_its_network_says(zynq_project: Path) -> None:

@@ -16,7 +16,7 @@ from cost_models.mapping import LoopOrder, Mapping, draw_mapping
 from cost_models.measurement import MeasuredLayer, Measurement, Percentiles, append_measurements, read_measurements
 from cost_models.plan_file import read_plan
 from cost_models.workload import Layer, Operation
-from hw_templates.accelerator import Accelerator
+from hw_templates.conv_engine.accelerator import Accelerator
 
 VTA_TABLE = """file,section,board,n,ci,h,w,co,kh,kw,stride,pad,tiling,time_s,date,batch_rows,block,inp_buf_bytes,\
 wgt_buf_bytes,acc_buf_bytes

@@ -22,7 +22,7 @@ from cost_models.layer_records import LayerRecords
 from cost_models.mapping import draw_mapping
 from cost_models.tiling import cols_of, inputs_of, outputs_of, rows_of
 from cost_models.traffic import channel_sums, channel_traffic, moved_by, pixel_totals
-from hw_templates.accelerator import AcceleratorColumns
+from hw_templates.conv_engine.accelerator import AcceleratorColumns
 
 
 @numba.njit(error_model="numpy")

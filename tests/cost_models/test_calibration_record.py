@@ -19,7 +19,7 @@ from cost_models.engines import engine_model
 from cost_models.mapping import LoopOrder, Mapping
 from cost_models.measurement import MeasuredLayer, Measurement, Percentiles
 from cost_models.workload import Layer, Operation
-from hw_templates.accelerator import Accelerator
+from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.foundation.errors import ExtrapolationWarning, InvalidValueError, StorageError
 
 

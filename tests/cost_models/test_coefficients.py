@@ -16,8 +16,8 @@ from cost_models.coefficients import (
 from cost_models.estimate import price
 from cost_models.fitted_range import FittedRange
 from cost_models.workload import Layer, Node, Operation, Workload
-from hw_templates.accelerator import Accelerator
 from hw_templates.board import load_board
+from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.foundation.errors import ExtrapolationWarning, InvalidValueError, StorageError
 
 

@@ -38,7 +38,7 @@ from cost_models.engine_records import engine_records
 from cost_models.layer_records import LayerRecords
 from cost_models.setup_kernel import setup
 from cost_models.workload import Layer, Operation
-from hw_templates.accelerator import Accelerator, AcceleratorColumns
+from hw_templates.conv_engine.accelerator import Accelerator, AcceleratorColumns
 from hw_templates.board import load_board
 columns = AcceleratorColumns.of([Accelerator(16, 8, 2, 1, 8, 8, 8, 32, 100, 8)])
 engines = engine_records(columns, load_board("pynq-z2"), load_coefficients().latency)

@@ -8,8 +8,8 @@ from cost_models.dataflow_estimate import PRIOR, check_dataflow_fits, price_cloc
 from cost_models.resources import block_rams
 from cost_models.workload import IMAGE, Layer, Node, Operation, Workload
 from hw_templates.board import load_board
-from hw_templates.dataflow import Dataflow, IoType
 from hw_templates.foundation.errors import ResourceError
+from hw_templates.hls4ml.parameters import Dataflow, IoType
 
 BOARD = load_board("pynq-z2")
 SMALLEST = lower(DIGITS_STREAM, DIGITS_STREAM.smallest())

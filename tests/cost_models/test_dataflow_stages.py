@@ -4,8 +4,8 @@ from codesign.supernet.lowering import lower
 from codesign.supernet.spaces import CIFAR10_SMALL, DIGITS, DIGITS_STREAM, OFA_PROXYLESS_W13, OFA_RESNET50D
 from cost_models.dataflow_stages import Stage, reuse_factors, stages
 from cost_models.workload import IMAGE, Activation, Layer, Node, Operation, Workload
-from hw_templates.dataflow import Dataflow, IoType
 from hw_templates.foundation.errors import UnsupportedLayerError
+from hw_templates.hls4ml.parameters import Dataflow, IoType
 
 
 def hls4ml_accepts(inputs: int, outputs: int, factor: int) -> bool:

@@ -14,8 +14,8 @@ from cost_models.layer_table import price_layers
 from cost_models.mapping import LoopOrder, Mapping
 from cost_models.simulator import simulate
 from cost_models.workload import Layer, Operation
-from hw_templates.accelerator import Accelerator, axi_bytes
 from hw_templates.board import load_board
+from hw_templates.conv_engine.accelerator import Accelerator, axi_bytes
 
 BOARD = load_board("pynq-z2")
 

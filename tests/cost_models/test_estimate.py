@@ -5,9 +5,9 @@ from cost_models.coefficients import load_coefficients
 from cost_models.estimate import Estimate, network_energy_mj, network_latency_cycles, price
 from cost_models.layer_table import price_layers
 from cost_models.workload import IMAGE, Activation, Layer, Node, Operation, Workload
-from hw_templates.accelerator import Accelerator
-from hw_templates.accelerator_space import AcceleratorSpace
 from hw_templates.board import load_board
+from hw_templates.conv_engine.accelerator import Accelerator
+from hw_templates.conv_engine.space import AcceleratorSpace
 from hw_templates.foundation.errors import MappingError
 
 BOARD = load_board("pynq-z2")

@@ -6,7 +6,7 @@ import pytest
 from cost_models.fitted_range import FittedRange, warn_outside
 from cost_models.measurement import MeasuredLayer, Measurement, Percentiles
 from cost_models.workload import Layer, Operation
-from hw_templates.accelerator import Accelerator
+from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.foundation.errors import ExtrapolationWarning
 
 ACCELERATOR = Accelerator(16, 16, 1, 2, 8, 16, 8, 64, 100, 8)

@@ -19,8 +19,8 @@ from cost_models.mapping import draw_mapping
 from cost_models.placement import Placement
 from cost_models.simulator import simulate
 from cost_models.workload import IMAGE, Layer, Node, Operation, Workload
-from hw_templates.accelerator import Accelerator, AcceleratorColumns
 from hw_templates.board import load_board
+from hw_templates.conv_engine.accelerator import Accelerator, AcceleratorColumns
 from hw_templates.foundation.errors import MappingError
 
 BOARD = load_board("zcu104")

@@ -12,8 +12,8 @@ from cost_models.coefficients import Coefficients, load_coefficients
 from cost_models.layer_table import PricedCases
 from cost_models.mapping import LoopOrder, Mapping
 from cost_models.workload import Layer, Operation
-from hw_templates.accelerator import Accelerator
 from hw_templates.board import load_board
+from hw_templates.conv_engine.accelerator import Accelerator
 
 BOARD = load_board("pynq-z2")
 ACCELERATOR = Accelerator(8, 8, 4, 1, 16, 16, 16, 64, 100, 8)

@@ -14,9 +14,9 @@ from cost_models.layer_table import price_layers
 from cost_models.mapping import Mapping, enumerate_mappings
 from cost_models.placement import IN_MEMORY
 from cost_models.workload import Layer, Operation
-from hw_templates.accelerator import Accelerator
-from hw_templates.accelerator_space import AcceleratorSpace
 from hw_templates.board import load_board
+from hw_templates.conv_engine.accelerator import Accelerator
+from hw_templates.conv_engine.space import AcceleratorSpace
 
 BOARD = load_board("pynq-z2")
 CLOSE = 1e-9

@@ -8,9 +8,9 @@ from random_layers import random_layers
 
 from cost_models.mapping import LoopOrder, Mapping, channel_units, draw_mapping, enumerate_mappings, even_sizes
 from cost_models.workload import Layer, Operation
-from hw_templates.accelerator import Accelerator
-from hw_templates.accelerator_space import AcceleratorSpace
 from hw_templates.board import load_board
+from hw_templates.conv_engine.accelerator import Accelerator
+from hw_templates.conv_engine.space import AcceleratorSpace
 from hw_templates.foundation.errors import InvalidValueError, MappingError
 
 ACCELERATOR = Accelerator(16, 8, 2, 1, 4, 4, 4, 64, 100, 8)

@@ -18,7 +18,7 @@ from cost_models.measurement import (
     read_measurements,
 )
 from cost_models.workload import Activation, Layer, Operation
-from hw_templates.accelerator import Accelerator
+from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.foundation.errors import CodesignError, InvalidValueError, MappingError, StorageError
 
 LAYER = Layer(Operation.CONV, 16, 32, 8, 8, 3, 3, 1, 1)

@@ -13,7 +13,7 @@ from cost_models.placement import (
     ring_rows,
 )
 from cost_models.workload import IMAGE, Layer, Node, Operation, Workload
-from hw_templates.accelerator import Accelerator
+from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.foundation.errors import InvalidValueError, MappingError
 
 ACCELERATOR = Accelerator(16, 8, 2, 2, 16, 16, 16, 64, 100, 16, 2)

@@ -10,7 +10,7 @@ from cost_models.measurement import MeasuredLayer
 from cost_models.placement import Placement
 from cost_models.plan_file import RunPlan, read_plan, write_plan
 from cost_models.workload import Layer, Operation
-from hw_templates.accelerator import Accelerator
+from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.foundation.errors import InvalidValueError, MappingError, StorageError
 
 ACCELERATOR = Accelerator(8, 8, 2, 1, 8, 8, 8, 64, 100, 8, 16)

@@ -19,11 +19,11 @@ from cost_models.resources import (
     memories,
     ultra_rams,
 )
-from hw_templates.accelerator import Accelerator
-from hw_templates.accelerator_space import AcceleratorSpace
 from hw_templates.board import load_board
+from hw_templates.conv_engine.accelerator import Accelerator
+from hw_templates.conv_engine.space import AcceleratorSpace
 from hw_templates.foundation.errors import InvalidValueError, ResourceError
-from hw_templates.render import render
+from hw_templates.project.render import render
 
 Z2, ZCU104 = load_board("pynq-z2"), load_board("zcu104")
 SMALL = Accelerator(8, 8, 2, 2, 8, 8, 8, 64, 100, 4)

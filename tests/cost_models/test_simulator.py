@@ -12,8 +12,8 @@ from random_layers import random_case, random_layers
 from cost_models.mapping import LoopOrder, Mapping
 from cost_models.simulator import simulate
 from cost_models.workload import Layer, Operation
-from hw_templates.accelerator import Accelerator
 from hw_templates.board import Board, Ddr, load_board
+from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.foundation.errors import MappingError
 
 BOARD = load_board("pynq-z2")

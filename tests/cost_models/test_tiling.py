@@ -17,7 +17,7 @@ from cost_models.layer_records import LayerRecords
 from cost_models.tiling import BODY, FIRST, LAST, MIDDLE, Halo, Inputs, Split
 from cost_models.work import Pixels, Tiling
 from cost_models.workload import Layer, Operation
-from hw_templates.accelerator import Accelerator, AcceleratorColumns
+from hw_templates.conv_engine.accelerator import Accelerator, AcceleratorColumns
 
 ACCELERATOR = Accelerator(16, 8, 2, 1, 8, 8, 8, 64, 100, 8)
 CLASSES = {FIRST: slice(1), MIDDLE: slice(1, -1), BODY: slice(-1), LAST: slice(-1, None)}

@@ -16,7 +16,7 @@ from cost_models.mapping import Mapping
 from cost_models.tiling import cols_of, inputs_of, outputs_of, rows_of
 from cost_models.traffic import Traffic, traffic_of
 from cost_models.workload import Layer, Operation
-from hw_templates.accelerator import Accelerator, AcceleratorColumns
+from hw_templates.conv_engine.accelerator import Accelerator, AcceleratorColumns
 
 
 @numba.njit

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from cost_models.resources import estimate_resources, excess
-from hw_templates.accelerator import PARAMETERS, AcceleratorColumns, is_legal
-from hw_templates.accelerator_space import AcceleratorSpace
 from hw_templates.board import Board
+from hw_templates.conv_engine.accelerator import PARAMETERS, AcceleratorColumns, is_legal
+from hw_templates.conv_engine.space import AcceleratorSpace
 
 
 def fitting_points(board: Board, fixed: dict[str, int]) -> Iterator[AcceleratorColumns]:

@@ -5,7 +5,7 @@ import numpy as np
 from codesign.emit.program import pack_weights
 from cost_models.mapping import Mapping
 from cost_models.workload import Layer, Operation
-from hw_templates.accelerator import Accelerator, axi_bytes
+from hw_templates.conv_engine.accelerator import Accelerator, axi_bytes
 
 
 def touched(record: np.void, layer: Layer, mapping: Mapping, accelerator: Accelerator) -> dict[str, set[int]]:

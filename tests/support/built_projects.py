@@ -8,8 +8,8 @@ from emitted_projects import emit_random_project
 from fake_vendor import FakeVendor, use
 
 from bitstreams.build import build_bitstream
-from hw_templates.accelerator import Accelerator
 from hw_templates.board import load_board
+from hw_templates.conv_engine.accelerator import Accelerator
 
 ACCELERATOR = Accelerator(8, 8, 2, 1, 8, 8, 8, 64, 100, 8)
 

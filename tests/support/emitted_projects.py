@@ -11,8 +11,8 @@ from codesign.emit.quantised_network import QuantisedNetwork
 from cost_models.coefficients import load_coefficients
 from cost_models.estimate import price_mappings
 from cost_models.placement import IN_MEMORY, Placement
-from hw_templates.accelerator import Accelerator
 from hw_templates.board import load_board
+from hw_templates.conv_engine.accelerator import Accelerator
 
 
 def emit_random_project(

@@ -16,9 +16,9 @@ from cost_models.mapping import channel_units
 from cost_models.placement import IN_MEMORY, Placement, band_rows
 from cost_models.tiling import cols_of, inputs_of, outputs_of, rows_of
 from cost_models.workload import Layer, Operation
-from hw_templates.accelerator import Accelerator, AcceleratorColumns
-from hw_templates.accelerator_space import AcceleratorSpace
 from hw_templates.board import Board, board_names, load_board
+from hw_templates.conv_engine.accelerator import Accelerator, AcceleratorColumns
+from hw_templates.conv_engine.space import AcceleratorSpace
 
 BOARDS = tuple(load_board(name) for name in board_names())
 

@@ -8,8 +8,8 @@ import pytest
 from vendor_files import bit_file, handoff
 from vendor_tcl import RECORDER
 
-from hw_templates import registers
 from hw_templates.board import Board
+from hw_templates.conv_engine import registers
 
 BANNERS = {
     "vitis_hls": "****** Vitis HLS - High-Level Synthesis from C, C++ and OpenCL v{} (64-bit)",

@@ -8,8 +8,8 @@ from cost_models.layer_table import PricedCases, mapping_records, price_mapped
 from cost_models.mapping import Mapping
 from cost_models.placement import IN_MEMORY, Placement
 from cost_models.workload import Layer
-from hw_templates.accelerator import Accelerator, AcceleratorColumns
 from hw_templates.board import Board, load_board
+from hw_templates.conv_engine.accelerator import Accelerator, AcceleratorColumns
 
 PYNQ_Z2 = load_board("pynq-z2")
 PRIOR = load_coefficients()

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from cost_models.mapping import LoopOrder, Mapping, draw_mapping
 from cost_models.workload import Layer, Operation
-from hw_templates.accelerator import Accelerator
-from hw_templates.accelerator_space import AcceleratorSpace
 from hw_templates.board import load_board
+from hw_templates.conv_engine.accelerator import Accelerator
+from hw_templates.conv_engine.space import AcceleratorSpace
 
 
 def random_layers(pixels: int, channels: int) -> st.SearchStrategy[Layer]:

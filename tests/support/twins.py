@@ -20,8 +20,8 @@ from bitstreams.twin import TwinServer
 from bitstreams.twin_bitstream import write_twin_bitstream
 from bitstreams.twin_board import TwinBoard
 from cost_models.coefficients import load_coefficients
-from hw_templates import isa
-from hw_templates.accelerator import Accelerator
+from hw_templates.conv_engine import isa
+from hw_templates.conv_engine.accelerator import Accelerator
 
 _ROOT = Path(__file__).parents[2]
 ACCELERATOR = Accelerator(8, 8, 2, 1, 8, 8, 8, 64, 100, 8)

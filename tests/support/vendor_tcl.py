@@ -38,7 +38,7 @@ def run_script(project: Path, script: str, **settings: str) -> Recorded:
 
 
 def write_rendered(files: dict[str, str], folder: Path) -> None:
-    """Write what :func:`hw_templates.render.render` made."""
+    """Write what :func:`hw_templates.project.render.render` made."""
     for path, text in files.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_text(text)

@@ -333,7 +333,7 @@ extern "C" void conv_engine(const Word* ifmap_port, const WeightWord* weight_por
 #pragma HLS INTERFACE m_axi port = residual_port bundle = residual offset = slave max_read_burst_length = 64 depth = \
     1048576
 #pragma HLS INTERFACE m_axi port = ofmap_port bundle = ofmap offset = slave max_write_burst_length = 64 depth = 1048576
-// The register map of hw_templates/registers.py.
+// The register map of hw_templates/conv_engine/registers.py.
 #pragma HLS INTERFACE s_axilite port = ifmap_port bundle = control offset = 0x10
 #pragma HLS INTERFACE s_axilite port = weight_port bundle = control offset = 0x1c
 #pragma HLS INTERFACE s_axilite port = residual_port bundle = control offset = 0x28

@@ -9,8 +9,8 @@ from codesign.emit.integer_reference import run_integer
 from codesign.supernet.lowering import lower
 from codesign.supernet.spaces import DIGITS, DIGITS_STREAM
 from cost_models.workload import IMAGE
-from hw_templates.dataflow import Dataflow, IoType
 from hw_templates.foundation.errors import UnsupportedLayerError
+from hw_templates.hls4ml.parameters import Dataflow, IoType
 
 
 def walk_keras(given, images):

@@ -12,8 +12,8 @@ from codesign.emit.hls4ml_network import keras_name
 from codesign.emit.hls4ml_project import backend_of, require_hls4ml, simulate, write_hls4ml_project
 from cost_models.dataflow_stages import reuse_factors, stages
 from hw_templates.board import load_board
-from hw_templates.dataflow import Dataflow, IoType
 from hw_templates.foundation.errors import ToolError, VerificationError
+from hw_templates.hls4ml.parameters import Dataflow, IoType
 
 with_hls4ml = pytest.mark.skipif(find_spec("hls4ml") is None, reason="hls4ml is not installed: extra hls4ml")
 DESIGN = Dataflow(8, IoType.STREAM, 2048, 100)

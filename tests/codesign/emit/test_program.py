@@ -10,8 +10,8 @@ from codesign.emit.quantise import QuantisedLayer, QuantisedNetwork
 from cost_models.mapping import LoopOrder, Mapping
 from cost_models.placement import IN_MEMORY, Placement
 from cost_models.workload import IMAGE, Layer, Node, Operation
-from hw_templates import isa
-from hw_templates.accelerator import Accelerator
+from hw_templates.conv_engine import isa
+from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.foundation.errors import InvalidValueError, MappingError, UnsupportedLayerError
 
 ACCELERATOR = Accelerator(8, 16, 2, 1, 16, 16, 16, 64, 100, 4)

@@ -28,10 +28,10 @@ from codesign.supernet.spaces import DIGITS
 from cost_models.coefficients import load_coefficients
 from cost_models.estimate import price, price_mappings
 from cost_models.workload import Operation
-from hw_templates.accelerator import Accelerator
 from hw_templates.board import load_board
+from hw_templates.conv_engine.accelerator import Accelerator
+from hw_templates.conv_engine.program import read_program
 from hw_templates.foundation.errors import InvalidValueError, StorageError
-from hw_templates.program import read_program
 
 # Different in every parameter: narrow and wide ports, packed and not, odd pixels, rows that are no power of two.
 ACCELERATORS = [

@@ -15,8 +15,8 @@ from cost_models.mapping import LoopOrder, Mapping
 from cost_models.measurement import MeasuredLayer
 from cost_models.placement import Placement, band_rows
 from cost_models.workload import Layer, Operation
-from hw_templates.accelerator import Accelerator
 from hw_templates.board import load_board
+from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.foundation.errors import InvalidValueError
 
 ACCELERATOR = Accelerator(8, 4, 2, 2, 16, 8, 4, 32, 150, 8, 64, 2)

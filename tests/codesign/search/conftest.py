@@ -10,8 +10,8 @@ from codesign.search.pricing import PairPricer
 from codesign.search.study import StudyLocation
 from codesign.search.worker import SearchSettings
 from cost_models.coefficients import load_coefficients
-from hw_templates.accelerator_space import AcceleratorSpace
 from hw_templates.board import load_board
+from hw_templates.conv_engine.space import AcceleratorSpace
 
 
 @pytest.fixture(scope="session")

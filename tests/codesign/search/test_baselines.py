@@ -19,9 +19,9 @@ from codesign.supernet.spaces import DIGITS
 from cost_models.coefficients import load_coefficients
 from cost_models.estimate import price
 from cost_models.resources import check_fits
-from hw_templates.accelerator import AcceleratorColumns
-from hw_templates.accelerator_space import AcceleratorSpace
 from hw_templates.board import board_names, load_board
+from hw_templates.conv_engine.accelerator import AcceleratorColumns
+from hw_templates.conv_engine.space import AcceleratorSpace
 
 BASELINES = (random_front, sequential_front)
 

@@ -18,8 +18,8 @@ from codesign.search.joint_space import JointSpace
 from codesign.search.pareto import PricedPairs
 from codesign.search.pricing import PairPricer
 from cost_models.resources import check_fits
-from hw_templates.accelerator import is_legal
-from hw_templates.accelerator_space import AcceleratorSpace
+from hw_templates.conv_engine.accelerator import is_legal
+from hw_templates.conv_engine.space import AcceleratorSpace
 from hw_templates.foundation.errors import InfeasibleError, InvalidValueError
 
 

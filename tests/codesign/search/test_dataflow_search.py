@@ -13,8 +13,8 @@ from codesign.supernet.lowering import lower
 from codesign.supernet.spaces import DIGITS, DIGITS_STREAM
 from cost_models.dataflow_estimate import check_dataflow_fits, price_dataflow
 from hw_templates.board import load_board
-from hw_templates.dataflow import DataflowSpace
 from hw_templates.foundation.errors import InfeasibleError, InvalidValueError, StorageError, UnsupportedLayerError
+from hw_templates.hls4ml.parameters import DataflowSpace
 
 BOARD = load_board("pynq-z2")
 JOINT = DataflowJoint(DIGITS_STREAM, DataflowSpace(BOARD))

@@ -18,7 +18,7 @@ from codesign.search.joint_space import JointSpace
 from codesign.search.pareto import nondominated
 from codesign.search.study import StudyLocation
 from codesign.search.worker import read_progress
-from hw_templates.accelerator_space import AcceleratorSpace
+from hw_templates.conv_engine.space import AcceleratorSpace
 from hw_templates.foundation.errors import InfeasibleError
 
 # Pairs of a round of the plan.
@@ -81,7 +81,7 @@ from codesign.search.joint_space import JointSpace
 from codesign.search.study import StudyLocation
 from codesign.search.worker import SearchSettings
 from cost_models.coefficients import load_coefficients
-from hw_templates.accelerator_space import AcceleratorSpace
+from hw_templates.conv_engine.space import AcceleratorSpace
 from hw_templates.board import load_board
 
 worker._FLUSH_S = 0.0
@@ -158,7 +158,7 @@ from codesign.search.joint_space import JointSpace
 from codesign.search.study import StudyLocation
 from codesign.search.worker import SearchSettings
 from cost_models.coefficients import load_coefficients
-from hw_templates.accelerator_space import AcceleratorSpace
+from hw_templates.conv_engine.space import AcceleratorSpace
 from hw_templates.board import load_board
 from paused_accuracy import PausedAccuracy
 

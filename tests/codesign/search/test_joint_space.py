@@ -6,9 +6,9 @@ from optuna.distributions import CategoricalDistribution, IntDistribution
 
 from codesign.search.joint_space import JointSpace, Pair, distribution
 from codesign.supernet.mobile_space import Block, MobileSubnet
-from hw_templates.accelerator import PARAMETERS, Accelerator
-from hw_templates.accelerator_space import AcceleratorSpace
 from hw_templates.board import load_board
+from hw_templates.conv_engine.accelerator import PARAMETERS, Accelerator
+from hw_templates.conv_engine.space import AcceleratorSpace
 from hw_templates.foundation.errors import InvalidValueError
 
 PAIR = Pair(

@@ -35,7 +35,7 @@ from codesign.search.journal import open_journal
 from codesign.search.objective import joint_objective
 from codesign.search.sampler import JointSampler
 from cost_models.coefficients import load_coefficients
-from hw_templates.accelerator_space import AcceleratorSpace
+from hw_templates.conv_engine.space import AcceleratorSpace
 from hw_templates.board import load_board
 from pathlib import Path
 

@@ -5,7 +5,7 @@ import pytest
 
 from codesign.search.baselines import reference_accelerator
 from codesign.search.subnet_search import best_subnet_within
-from hw_templates.accelerator import AcceleratorColumns
+from hw_templates.conv_engine.accelerator import AcceleratorColumns
 from hw_templates.foundation.errors import InfeasibleError, InvalidValueError
 
 

@@ -23,9 +23,9 @@ from codesign.supernet.standalone import extract
 from cost_models.coefficients import load_coefficients
 from cost_models.estimate import price
 from cost_models.workload import Operation
-from hw_templates import isa
-from hw_templates.accelerator import Accelerator
 from hw_templates.board import load_board
+from hw_templates.conv_engine import isa
+from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.foundation.errors import InvalidValueError
 
 

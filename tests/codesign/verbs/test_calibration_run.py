@@ -35,7 +35,7 @@ from cost_models.mapping import draw_mapping
 from cost_models.measurement import MeasuredLayer, Measurement, read_measurements
 from cost_models.plan_file import RunPlan, write_plan
 from cost_models.workload import Layer, Operation
-from hw_templates import registers
+from hw_templates.conv_engine import registers
 from hw_templates.foundation.errors import BoardError, CodesignError, InvalidValueError, StorageError
 from hw_templates.foundation.lock import board_claim
 

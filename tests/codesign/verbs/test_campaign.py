@@ -11,7 +11,7 @@ from cost_models.mapping import LoopOrder, Mapping
 from cost_models.measurement import MeasuredLayer, Measurement, Percentiles
 from cost_models.plan_file import RunPlan
 from cost_models.workload import Layer, Operation
-from hw_templates.accelerator import Accelerator
+from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.foundation.errors import BoardError, InvalidValueError, StorageError
 
 ACCELERATOR = Accelerator(8, 8, 2, 1, 8, 8, 8, 64, 100, 8)

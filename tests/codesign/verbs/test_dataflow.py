@@ -21,8 +21,8 @@ from codesign.verbs.report import report
 from codesign.verbs.train import train
 from cost_models.dataflow_estimate import price_dataflow
 from hw_templates.board import load_board
-from hw_templates.dataflow import Dataflow
 from hw_templates.foundation.errors import InfeasibleError, StorageError, ToolError, UnsupportedLayerError
+from hw_templates.hls4ml.parameters import Dataflow
 
 REQUEST = DataflowRequest("pynq-z2", 2_000, None, 0)
 with_hls4ml = pytest.mark.skipif(find_spec("hls4ml") is None, reason="hls4ml is not installed: extra hls4ml")

@@ -34,10 +34,10 @@ from codesign.verbs.reach import Reach
 from cost_models.coefficients import load_coefficients
 from cost_models.engines.conv_engine import stated_counters
 from cost_models.measurement import read_measurements
-from hw_templates import isa
 from hw_templates.board import load_board
+from hw_templates.conv_engine import isa
+from hw_templates.conv_engine.program import Program, read_program
 from hw_templates.foundation.errors import BoardError, InvalidValueError, StorageError, VerificationError
-from hw_templates.program import Program, read_program
 
 pytest.importorskip("pynq", reason="pynq is not installed: pip install --editable '.[board]'")
 ROOT = Path(__file__).parents[3]

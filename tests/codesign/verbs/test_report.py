@@ -11,8 +11,8 @@ from codesign.supernet.spaces import DIGITS
 from codesign.verbs.report import _kept_maps
 from cost_models.coefficients import load_coefficients
 from cost_models.estimate import price
-from hw_templates.accelerator import Accelerator
 from hw_templates.board import load_board
+from hw_templates.conv_engine.accelerator import Accelerator
 
 
 def png_size(content: bytes) -> tuple[int, int]:

@@ -21,7 +21,7 @@ from codesign.verbs.search import search
 from codesign.verbs.winner import winner
 from cost_models.coefficients import load_coefficients, write_coefficients
 from cost_models.fitted_range import FittedRange
-from hw_templates.accelerator import Accelerator
+from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.foundation.errors import ExtrapolationWarning, InvalidValueError, StorageError
 
 ROOT = Path(__file__).parents[3]

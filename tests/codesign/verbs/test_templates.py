@@ -10,9 +10,9 @@ from codesign.verbs.templates import templates_section
 from cost_models.coefficients import load_coefficients
 from cost_models.dataflow_estimate import price_dataflow
 from cost_models.estimate import price
-from hw_templates.accelerator_space import AcceleratorSpace
 from hw_templates.board import load_board
-from hw_templates.dataflow import Dataflow, IoType
+from hw_templates.conv_engine.space import AcceleratorSpace
+from hw_templates.hls4ml.parameters import Dataflow, IoType
 
 BOARD = load_board("pynq-z2")
 DESIGN = Dataflow(6, IoType.STREAM, 2048, 100)

@@ -13,8 +13,8 @@ from cost_models.placement import IN_MEMORY, Placement, band_rows
 from cost_models.simulator import simulate
 from cost_models.timing_model import measured_cycles
 from cost_models.workload import Activation, Layer, Node, Operation, Workload
-from hw_templates.accelerator import Accelerator
 from hw_templates.board import load_board
+from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.foundation.errors import InvalidValueError
 
 BOARD = load_board("pynq-z2")

@@ -11,7 +11,7 @@ import pytest
 from hw_templates.foundation import extras
 from hw_templates.foundation.extras import install_command
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
 
 

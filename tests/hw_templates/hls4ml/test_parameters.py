@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from hw_templates.board import load_board
-from hw_templates.dataflow import Dataflow, DataflowSpace, IoType
 from hw_templates.foundation.errors import InvalidValueError
+from hw_templates.hls4ml.parameters import Dataflow, DataflowSpace, IoType
 
 DESIGN = Dataflow(8, IoType.STREAM, 4096, 100)
 

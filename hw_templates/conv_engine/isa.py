@@ -109,7 +109,7 @@ def c_header() -> str:
     """The C++ header ``isa.h`` of this format."""
     width = max(len(name) for name, _ in FIELDS) + 1
     lines = [
-        "// The program format. Generated from hw_templates/isa.py, as is the record that writes programs.",
+        "// The program format. Generated from hw_templates/conv_engine/isa.py, as is the record that writes programs.",
         "#pragma once",
         "",
         "#include <cstdint>",

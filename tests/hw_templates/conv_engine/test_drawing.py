@@ -2,7 +2,7 @@ import re
 
 from defusedxml import ElementTree
 
-from hw_templates.dataflow_drawing import HEIGHT, PLACE, WIDTH, dataflow_svg
+from hw_templates.conv_engine.drawing import HEIGHT, PLACE, WIDTH, dataflow_svg
 
 
 def test_the_drawing_is_what_the_script_draws() -> None:

@@ -30,7 +30,7 @@ def test_it_counts_every_cycle_from_reset_on(tmp_path: Path) -> None:
     if shutil.which("iverilog") is None:
         pytest.skip("iverilog is not on the PATH (Debian: apt-get install iverilog)")
     (tmp_path / "bench.v").write_text(BENCH)
-    (tmp_path / "counter.v").write_text(files("hw_templates").joinpath("rtl/cycle_counter.v").read_text())
+    (tmp_path / "counter.v").write_text(files("hw_templates").joinpath("conv_engine/rtl/cycle_counter.v").read_text())
     command = ["iverilog", "-g2001", "-Wall", "-Wno-timescale", "-o", "bench", "counter.v", "bench.v"]
     subprocess.run(command, cwd=tmp_path, check=True)
     shown = subprocess.run(["./bench"], cwd=tmp_path, capture_output=True, text=True, check=True).stdout

@@ -4,9 +4,9 @@ from pathlib import Path
 import pytest
 from mutations import drive, from_file, mutated_text
 
-from hw_templates import isa
+from hw_templates.conv_engine import isa
+from hw_templates.conv_engine.program import Program, read_program
 from hw_templates.foundation.errors import StorageError
-from hw_templates.program import Program, read_program
 
 PROGRAM = Program(bytes(64), 8, 20, 0, 1, 10, 2, 14, 3, 12)
 

@@ -9,7 +9,7 @@ first run, and a driver must know the bitstream before it starts anything.
 import re
 from dataclasses import dataclass
 
-from hw_templates import isa
+from hw_templates.conv_engine import isa
 from hw_templates.foundation.errors import InvalidValueError
 
 REGISTER_MAP = 1

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from hw_templates.accelerator import PARAMETERS, AcceleratorColumns, is_legal
-from hw_templates.accelerator_space import AcceleratorSpace
 from hw_templates.board import board_names, load_board
+from hw_templates.conv_engine.accelerator import PARAMETERS, AcceleratorColumns, is_legal
+from hw_templates.conv_engine.space import AcceleratorSpace
 from hw_templates.foundation.errors import InvalidValueError
 
 

@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from hw_templates.accelerator import (
+from hw_templates.conv_engine.accelerator import (
     PARAMETERS,
     Accelerator,
     AcceleratorColumns,

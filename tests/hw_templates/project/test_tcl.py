@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 from vendor_tcl import Recorded, run_script, write_rendered
 
-from hw_templates import registers
-from hw_templates.accelerator import Accelerator
 from hw_templates.board import Board, board_names, load_board
-from hw_templates.render import DIGEST_FILE, render
+from hw_templates.conv_engine import registers
+from hw_templates.conv_engine.accelerator import Accelerator
+from hw_templates.project.render import DIGEST_FILE, render
 
 ACCELERATOR = Accelerator(16, 8, 3, 2, 16, 8, 4, 64, 125, 4)
 

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from vendor_tcl import write_rendered
 
-from hw_templates import isa, registers
-from hw_templates.accelerator import Accelerator
 from hw_templates.board import load_board
+from hw_templates.conv_engine import isa, registers
+from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.foundation.errors import InvalidValueError
-from hw_templates.render import DIGEST_FILE, render
+from hw_templates.project.render import DIGEST_FILE, render
 
 ACCELERATOR = Accelerator(16, 8, 3, 2, 16, 8, 4, 64, 125, 4)
 

@@ -8,23 +8,23 @@ from typing import Any
 
 from jinja2 import Environment, StrictUndefined
 
-from hw_templates import isa, registers
-from hw_templates.accelerator import Accelerator
 from hw_templates.board import CONTROL_PORTS, Board
+from hw_templates.conv_engine import isa, registers
+from hw_templates.conv_engine.accelerator import Accelerator
 
 _VERBATIM = {
     "conv_engine": ("Makefile", "dataflow.svg"),
     "conv_engine/include": ("types.h", "load.h", "compute.h", "store.h", "conv_engine.h"),
     "conv_engine/src": ("load.cpp", "compute.cpp", "store.cpp", "conv_engine.cpp"),
     "conv_engine/tb": ("csim.cpp",),
-    "rtl": ("cycle_counter.v",),
-    "tcl": ("csynth.tcl", "block_design.tcl", "bitstream.tcl"),
+    "conv_engine/rtl": ("cycle_counter.v",),
+    "project/tcl": ("csynth.tcl", "block_design.tcl", "bitstream.tcl"),
 }
 _RENDERED = {
     "include/config.h": "conv_engine/include/config.h.in",
-    "rtl/engine_id.v": "rtl/engine_id.v.in",
-    "tcl/hardware.tcl": "tcl/hardware.tcl.in",
-    "tcl/hls.cfg": "tcl/hls.cfg.in",
+    "rtl/engine_id.v": "conv_engine/rtl/engine_id.v.in",
+    "tcl/hardware.tcl": "project/tcl/hardware.tcl.in",
+    "tcl/hls.cfg": "project/tcl/hls.cfg.in",
 }
 _DETERMINES_HARDWARE = ("include/", "src/", "rtl/", "tcl/")
 _HOLDS_DIGEST = "rtl/digest.v"
@@ -76,12 +76,12 @@ def render(accelerator: Accelerator, board: Board) -> dict[str, str]:
     project = {path: fill(template) for path, template in _RENDERED.items()}
     project["include/isa.h"] = isa.c_header()
     project["ENGINE.md"] = _template("conv_engine/README.md").read_text()
-    project[BUILD_SCRIPT] = _template(f"tcl/{BUILD_SCRIPT}").read_text()
+    project[BUILD_SCRIPT] = _template(f"project/tcl/{BUILD_SCRIPT}").read_text()
     for folder, names in _VERBATIM.items():
-        target = folder.removeprefix("conv_engine").lstrip("/")
+        _, _, target = folder.partition("/")
         for name in names:
             project[f"{target}/{name}".lstrip("/")] = _template(f"{folder}/{name}").read_text()
     values["digest"] = hardware_sha256(project)
-    project[_HOLDS_DIGEST] = fill("rtl/digest.v.in")
+    project[_HOLDS_DIGEST] = fill("conv_engine/rtl/digest.v.in")
     project[DIGEST_FILE] = values["digest"] + "\n"
     return dict(sorted(project.items()))

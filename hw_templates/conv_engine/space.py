@@ -5,8 +5,8 @@ from functools import cached_property
 
 import numpy as np
 
-from hw_templates.accelerator import AcceleratorColumns, IntArray, is_legal
 from hw_templates.board import Board
+from hw_templates.conv_engine.accelerator import AcceleratorColumns, IntArray, is_legal
 from hw_templates.foundation.errors import InvalidValueError
 
 _ARRAY_SIDES = (4, 8, 12, 16, 24, 32, 48, 64)
@@ -36,8 +36,8 @@ class AcceleratorSpace:
 
     ``narrowed`` holds (parameter, choices) where fewer are wanted; :meth:`narrow` makes it.
 
-    A point of the space is legal when :func:`hw_templates.accelerator.is_legal` says so. Whether it fits the
-    board's resources is for the cost model to say.
+    A point of the space is legal when :func:`hw_templates.conv_engine.accelerator.is_legal` says so. The cost model
+    decides whether it fits the board's resources.
     """
 
     board: Board

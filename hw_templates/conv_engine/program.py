@@ -3,7 +3,7 @@
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from hw_templates import isa
+from hw_templates.conv_engine import isa
 from hw_templates.foundation.errors import StorageError
 from hw_templates.foundation.json_records import reading
 
@@ -18,7 +18,7 @@ class Program:
         program_word, layer_count: the engine's two arguments.
         image_word, image_words: where the input map goes, pixel by pixel, channels innermost.
         logits_word, logits_count: where the result is found, one int8 a class.
-        counter_word: where the engine writes :data:`hw_templates.isa.COUNTERS` for each layer.
+        counter_word: where the engine writes :data:`hw_templates.conv_engine.isa.COUNTERS` for each layer.
         isa_version: of the program format.
     """
 

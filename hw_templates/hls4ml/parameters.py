@@ -1,6 +1,6 @@
 """The parameters of a dataflow accelerator, in which every layer is hardware of its own, as hls4ml makes it.
 
-Beside the one engine of :mod:`hw_templates.accelerator`, which runs any subnet, such a design holds exactly one.
+The engine of :mod:`hw_templates.conv_engine` runs any subnet; such a design holds exactly one.
 """
 
 from dataclasses import asdict, dataclass

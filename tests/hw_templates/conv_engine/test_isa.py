@@ -1,6 +1,6 @@
 import re
 
-from hw_templates import isa
+from hw_templates.conv_engine import isa
 
 
 def test_record_and_header_have_the_same_fields_in_the_same_order() -> None:

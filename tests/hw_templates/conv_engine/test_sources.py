@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-ENGINE = Path(__file__).parents[2] / "hw_templates/conv_engine"
+ENGINE = Path(__file__).parents[3] / "hw_templates/conv_engine"
 SOURCES = sorted([*(ENGINE / "src").glob("*.cpp"), *(ENGINE / "include").glob("*.h")])
 LOOP = re.compile(r"^\s*(for|while) \((.*)\) \{$")
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from hw_templates.accelerator import Accelerator
 from hw_templates.board import load_board
-from hw_templates.render import hardware_sha256, render
+from hw_templates.conv_engine.accelerator import Accelerator
+from hw_templates.project.render import hardware_sha256, render
 
 ACCELERATOR = Accelerator(16, 8, 3, 2, 16, 8, 4, 64, 125, 4)
 BOARD = load_board("pynq-z2")

@@ -1,0 +1,1 @@
+"""The convolution engine: its parameters, space, program format and registers, and its C++ and Verilog."""

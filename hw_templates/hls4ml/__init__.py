@@ -1,0 +1,1 @@
+"""The parameters of accelerators that hls4ml makes."""

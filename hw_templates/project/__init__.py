@@ -1,0 +1,1 @@
+"""The emitted project: the files that depend on the hardware."""
