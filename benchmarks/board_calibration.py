@@ -32,12 +32,12 @@ from codesign.verbs.calibration_run import CampaignRequest, measure_plan
 from codesign.verbs.choice import found_pairs
 from codesign.verbs.context import load_searched
 from codesign.verbs.reach import Reach
-from cost_models.calibration_record import load_calibration
+from cost_models.calibration.engines import engine_model
+from cost_models.calibration.planning import prior_of
+from cost_models.calibration.record import load_calibration
+from cost_models.calibration.timing_model import measured_cycles
 from cost_models.coefficients import Coefficients, load_coefficients
-from cost_models.engines import engine_model
-from cost_models.measurement import OWN_ENGINE, read_measurements
-from cost_models.planning import prior_of
-from cost_models.timing_model import measured_cycles
+from cost_models.measurements.measurement import OWN_ENGINE, read_measurements
 
 SPREAD = 0.5
 """Standard deviation of the logarithm of the hidden parameters around the prior's."""

@@ -19,10 +19,10 @@ from pathlib import Path
 import numpy as np
 
 from codesign.supernet.mobile_space import squeezed_channels
-from cost_models.block import Block, Option
+from cost_models.closed_form.fusion import BlockIndex
+from cost_models.closed_form.layer_table import price_layers
 from cost_models.coefficients import load_coefficients
-from cost_models.fusion import BlockIndex
-from cost_models.layer_table import price_layers
+from cost_models.mapping.block import Block, Option
 from cost_models.resources import RESOURCES, estimate_resources
 from cost_models.simulator import simulate
 from cost_models.workload import Layer, Operation

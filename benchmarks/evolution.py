@@ -28,9 +28,9 @@ from codesign.supernet.lowering import pieces_of
 from codesign.supernet.official_predictor import OfficialPredictor, known_space, load_official_predictor
 from codesign.supernet.space import Space
 from codesign.supernet.spaces import OFA_MBV3_W12
+from cost_models.closed_form.estimate import network_latency_cycles
+from cost_models.closed_form.layer_table import price_layers
 from cost_models.coefficients import load_coefficients
-from cost_models.estimate import network_latency_cycles
-from cost_models.layer_table import price_layers
 from cost_models.workload import IMAGE
 from hw_templates.board import load_board
 from hw_templates.conv_engine.accelerator import Accelerator, AcceleratorColumns

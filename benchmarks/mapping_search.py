@@ -17,8 +17,8 @@ import subprocess
 import time
 from pathlib import Path
 
+from cost_models.closed_form.layer_table import price_layers
 from cost_models.coefficients import load_coefficients
-from cost_models.layer_table import price_layers
 from cost_models.workload import Layer, Operation
 from hw_templates.board import load_board
 from hw_templates.conv_engine.accelerator import Accelerator

@@ -29,8 +29,8 @@ from codesign.search.pricing import PairPricer
 from codesign.supernet.lowering import LayerIndex
 from codesign.supernet.space import Genes
 from codesign.supernet.spaces import DIGITS
+from cost_models.closed_form.layer_table import price_layers
 from cost_models.coefficients import load_coefficients
-from cost_models.layer_table import price_layers
 from cost_models.workload import Layer, Operation
 from hw_templates.board import load_board
 from hw_templates.conv_engine.accelerator import AcceleratorColumns

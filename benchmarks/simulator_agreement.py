@@ -14,10 +14,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from cost_models.closed_form.layer_records import LayerRecords
+from cost_models.closed_form.layer_table import mapping_records, price_layers, price_mapped
 from cost_models.coefficients import Coefficients, load_coefficients
-from cost_models.layer_records import LayerRecords
-from cost_models.layer_table import mapping_records, price_layers, price_mapped
-from cost_models.mapping import LoopOrder, Mapping, channel_units
+from cost_models.mapping.mapping import LoopOrder, Mapping, channel_units
 from cost_models.simulator import SimulatedLayer, simulate
 from cost_models.workload import Layer, Operation
 from hw_templates.board import Board, Ddr, load_board

@@ -13,9 +13,9 @@ import numpy as np
 from codesign.supernet.lowering import lower
 from codesign.supernet.mobile_space import MobileSpace, MobileSubnet
 from codesign.supernet.spaces import CIFAR10, OFA_MBV3_W10
+from cost_models.closed_form.estimate import Estimate, price
+from cost_models.closed_form.layer_table import price_layers
 from cost_models.coefficients import load_coefficients
-from cost_models.estimate import Estimate, price
-from cost_models.layer_table import price_layers
 from cost_models.resources import estimate_resources, excess
 from cost_models.workload import Workload
 from hw_templates.board import Board, load_board

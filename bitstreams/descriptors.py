@@ -3,8 +3,8 @@
 import numpy as np
 import numpy.typing as npt
 
-from cost_models.mapping import LoopOrder, Mapping
-from cost_models.placement import Placement, Rows, band_rows
+from cost_models.mapping.mapping import LoopOrder, Mapping
+from cost_models.mapping.placement import Placement, Rows, band_rows
 from cost_models.workload import Layer, Operation
 from hw_templates.conv_engine import isa
 

@@ -15,7 +15,7 @@ class Figure:
     """One figure in one unit; what a tool did not report is None.
 
     Attributes:
-        name: as in :class:`hw_templates.board.Board` or :class:`cost_models.estimate.Estimate`.
+        name: as in :class:`hw_templates.board.Board` or :class:`cost_models.closed_form.estimate.Estimate`.
         predicted: by the cost model.
         synthesis: what C synthesis expects.
         implementation: of the routed engine; cycles are those of RTL co-simulation.

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bitstreams.descriptors import descriptor_layer, descriptor_placements
-from cost_models.mapping import Mapping
+from cost_models.mapping.mapping import Mapping
 from cost_models.workload import Layer, Operation
 from hw_templates.conv_engine import isa
 from hw_templates.conv_engine.accelerator import Accelerator, axi_bytes

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from bitstreams.descriptors import descriptor_layer, descriptor_placements
 from cost_models.coefficients import Coefficients
-from cost_models.placement import Placement
+from cost_models.mapping.placement import Placement
 from cost_models.simulator import SimulatedLayer, simulate
 from hw_templates.board import Board
 from hw_templates.conv_engine import isa

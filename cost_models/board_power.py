@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import t as student_t
 
-from cost_models.measurement import Measurement
+from cost_models.measurements.measurement import Measurement
 from hw_templates.foundation.errors import InvalidValueError
 
 COVERAGE = 0.9

@@ -9,7 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from cost_models.fitted_range import FittedRange, warn_outside
+from cost_models.calibration.fitted_range import FittedRange, warn_outside
 from cost_models.workload import Layer
 from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.foundation.atomic_file import write_text_atomically

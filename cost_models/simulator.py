@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from cost_models.coefficients import Coefficients
-from cost_models.mapping import LoopOrder, Mapping
-from cost_models.placement import IN_MEMORY, Placement
+from cost_models.mapping.mapping import LoopOrder, Mapping
+from cost_models.mapping.placement import IN_MEMORY, Placement
 from cost_models.workload import Layer, Operation
 from hw_templates.board import Board
 from hw_templates.conv_engine.accelerator import Accelerator, axi_bytes, ifmap_cols, weight_port_bytes

@@ -16,8 +16,8 @@ from codesign.emit.float_reference import Weights
 from codesign.emit.map_scales import Grid
 from codesign.emit.quantise import quantise_on
 from codesign.emit.quantised_network import QuantisedLayer, QuantisedNetwork
-from cost_models.dataflow_estimate import RESIDUAL_BITS
-from cost_models.dataflow_stages import reuse_factors, stages, vector_readers
+from cost_models.hls4ml.estimate import RESIDUAL_BITS
+from cost_models.hls4ml.stages import reuse_factors, stages, vector_readers
 from cost_models.workload import IMAGE, Activation, Layer, Operation, Workload
 from hw_templates.hls4ml.parameters import Dataflow, IoType
 

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from codesign.emit.quantise import QuantisedLayer, QuantisedNetwork
-from cost_models.mapping import Mapping
-from cost_models.placement import IN_MEMORY, Placement, check_groups, map_halves
+from cost_models.mapping.mapping import Mapping
+from cost_models.mapping.placement import IN_MEMORY, Placement, check_groups, map_halves
 from cost_models.workload import IMAGE, Layer, Operation
 from hw_templates.conv_engine import isa
 from hw_templates.conv_engine.accelerator import Accelerator, axi_bytes, weight_port_bytes

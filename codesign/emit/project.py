@@ -11,9 +11,9 @@ from bitstreams.project_record import PROJECT_FORMAT, RECORD, Origin, Prediction
 from codesign.emit.integer_reference import run_integer
 from codesign.emit.program import Int8Array, compile_program, pack_map
 from codesign.emit.quantise import QuantisedNetwork
-from cost_models.estimate import Estimate
-from cost_models.mapping import Mapping
-from cost_models.placement import Placement
+from cost_models.closed_form.estimate import Estimate
+from cost_models.mapping.mapping import Mapping
+from cost_models.mapping.placement import Placement
 from hw_templates.board import Board
 from hw_templates.conv_engine import isa
 from hw_templates.conv_engine.accelerator import Accelerator

@@ -16,7 +16,7 @@ from codesign.emit.integer_reference import after_table, before_table
 from codesign.emit.program import MapShapes, aligned, compile_layers, pack_map
 from codesign.emit.quantise import weight_shape
 from codesign.emit.quantised_network import QuantisedLayer
-from cost_models.measurement import MeasuredLayer
+from cost_models.measurements.measurement import MeasuredLayer
 from cost_models.workload import Node, Operation
 from hw_templates.conv_engine.accelerator import Accelerator, axi_bytes
 from hw_templates.conv_engine.program import Program

@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 
 from codesign.report.figures import label_decades
 from codesign.report.left_out import LeftOutRows
-from cost_models.intervals import Widths
+from cost_models.calibration.intervals import Widths
 
 # Colour-blind safe (Okabe and Ito 2008).
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#E69F00", "#CC79A7", "#56B4E9", "#999999")

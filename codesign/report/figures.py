@@ -10,7 +10,7 @@ from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from cost_models.estimate import Estimate
+from cost_models.closed_form.estimate import Estimate
 
 FloatArray = npt.NDArray[np.float64]
 

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from codesign.run import read_json
-from cost_models.intervals import campaign_weights, interval_width
-from cost_models.measurement import Measurement
+from cost_models.calibration.intervals import campaign_weights, interval_width
+from cost_models.measurements.measurement import Measurement
 from cost_models.workload import Operation
 from hw_templates.foundation.atomic_file import write_text_atomically
 from hw_templates.foundation.errors import InvalidValueError

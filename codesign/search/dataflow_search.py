@@ -18,8 +18,8 @@ from codesign.search.study import StudyIdentity, StudyLocation, make_trials, ope
 from codesign.search.worker import Progress, SearchSettings, read_front, read_progress
 from codesign.supernet.lowering import lower
 from codesign.supernet.oracle import AccuracyOracle, checked_accuracy
-from cost_models.dataflow_estimate import PRIOR, price_clocks
-from cost_models.dataflow_stages import stages
+from cost_models.hls4ml.estimate import PRIOR, price_clocks
+from cost_models.hls4ml.stages import stages
 from cost_models.resources import RESOURCES
 from hw_templates.foundation.errors import InfeasibleError, InvalidValueError, UnsupportedLayerError
 

@@ -15,7 +15,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, IntD
 
 from codesign.supernet.lowering import lower
 from codesign.supernet.space import Space, Subnet
-from cost_models.dataflow_estimate import check_dataflow_fits, price_dataflow
+from cost_models.hls4ml.estimate import check_dataflow_fits, price_dataflow
 from cost_models.resources import estimate_resources, excess
 from hw_templates.board import Board
 from hw_templates.conv_engine.accelerator import Accelerator, AcceleratorColumns, is_legal

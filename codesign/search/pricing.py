@@ -7,10 +7,10 @@ from scipy import sparse
 from codesign.search.joint_space import IntArray, JointSpace
 from codesign.search.pareto import FloatArray
 from codesign.supernet.lowering import LayerIndex
+from cost_models.closed_form.estimate import network_energy_mj, network_latency_cycles
+from cost_models.closed_form.fusion import BlockIndex
+from cost_models.closed_form.layer_table import price_layers
 from cost_models.coefficients import Coefficients
-from cost_models.estimate import network_energy_mj, network_latency_cycles
-from cost_models.fusion import BlockIndex
-from cost_models.layer_table import price_layers
 from cost_models.resources import RESOURCES, estimate_resources, excess
 from hw_templates.conv_engine.accelerator import AcceleratorColumns
 

@@ -15,7 +15,7 @@ from codesign.supernet.pieces import Piece
 from codesign.supernet.resnet_pieces import resnet_pieces
 from codesign.supernet.resnet_space import ResNetSpace
 from codesign.supernet.space import Genes, Space, Subnet
-from cost_models.block import Block, find_blocks
+from cost_models.mapping.block import Block, find_blocks
 from cost_models.workload import IMAGE, Layer, Node, Workload
 from hw_templates.foundation.errors import InvalidValueError
 

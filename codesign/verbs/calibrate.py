@@ -9,18 +9,18 @@ import numpy as np
 
 from codesign.progress import Progress
 from codesign.report.left_out import LeftOutRows, run_kind, run_label, write_left_out
-from cost_models.calibration import Fit, fit
-from cost_models.calibration_record import Calibration, write_calibration
+from cost_models.calibration.engines import engine_model
+from cost_models.calibration.engines.conv_engine import with_latency
+from cost_models.calibration.fit import Fit, fit
+from cost_models.calibration.fitted_range import FittedRange
+from cost_models.calibration.record import Calibration, write_calibration
 from cost_models.coefficients import Coefficients, load_coefficients, write_coefficients
-from cost_models.engines import engine_model
-from cost_models.engines.conv_engine import with_latency
-from cost_models.fitted_range import FittedRange
-from cost_models.importers.chaidnn import read_chaidnn
-from cost_models.importers.mlperf_tiny import read_mlperf_tiny
-from cost_models.importers.ofa_dpu import read_ofa_dpu
-from cost_models.importers.table import Tell
-from cost_models.importers.vta_tophub import read_vta_tophub
-from cost_models.measurement import OWN_ENGINE, Measurement, append_measurements, read_measurements
+from cost_models.measurements.importers.chaidnn import read_chaidnn
+from cost_models.measurements.importers.mlperf_tiny import read_mlperf_tiny
+from cost_models.measurements.importers.ofa_dpu import read_ofa_dpu
+from cost_models.measurements.importers.table import Tell
+from cost_models.measurements.importers.vta_tophub import read_vta_tophub
+from cost_models.measurements.measurement import OWN_ENGINE, Measurement, append_measurements, read_measurements
 from hw_templates.foundation.errors import InvalidValueError, StorageError, UnknownNameError
 
 MAX_ERROR = 0.5

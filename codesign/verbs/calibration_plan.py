@@ -9,14 +9,14 @@ from codesign.progress import Progress
 from codesign.report.left_out import run_label
 from codesign.run import read_json
 from codesign.verbs.plan_candidates import Layers, candidates
-from cost_models.calibration import Posterior
-from cost_models.calibration_record import load_calibration
-from cost_models.engines import engine_model
-from cost_models.fitted_range import FittedRange, warn_outside
-from cost_models.measurement import OWN_ENGINE, Measurement, Percentiles
-from cost_models.plan_file import RunPlan, write_plan
-from cost_models.planning import plan as choose
-from cost_models.planning import prior_of
+from cost_models.calibration.engines import engine_model
+from cost_models.calibration.fit import Posterior
+from cost_models.calibration.fitted_range import FittedRange, warn_outside
+from cost_models.calibration.planning import plan as choose
+from cost_models.calibration.planning import prior_of
+from cost_models.calibration.record import load_calibration
+from cost_models.measurements.measurement import OWN_ENGINE, Measurement, Percentiles
+from cost_models.measurements.plan_file import RunPlan, write_plan
 from cost_models.resources import estimate_resources, excess
 from hw_templates.board import Board, load_board
 from hw_templates.conv_engine.accelerator import Accelerator

@@ -10,8 +10,8 @@ from codesign.progress import Progress
 from codesign.report.calibration_figures import bounds_figure, coverage_figure, prediction_figure, residual_figure
 from codesign.report.left_out import LeftOutRows, read_left_out
 from codesign.report.page import Fact, Section, Table, render_page
-from cost_models.calibration_record import Calibration, load_calibration
-from cost_models.intervals import COVERAGE
+from cost_models.calibration.intervals import COVERAGE
+from cost_models.calibration.record import Calibration, load_calibration
 from hw_templates.foundation.atomic_file import write_bytes_atomically, write_text_atomically
 
 _DOTS_PER_INCH = 130

@@ -19,9 +19,9 @@ from codesign.report.left_out import run_label
 from codesign.run import read_json
 from codesign.verbs.campaign import Campaign, Failure, Layers, opened
 from codesign.verbs.reach import Reach, bitstream_for, claimed
-from cost_models.engines.conv_engine import STARTS_PER_IMAGE, stated_counters
-from cost_models.measurement import OWN_ENGINE, Measurement, Percentiles, new_run_id
-from cost_models.plan_file import RunPlan, read_plan
+from cost_models.calibration.engines.conv_engine import STARTS_PER_IMAGE, stated_counters
+from cost_models.measurements.measurement import OWN_ENGINE, Measurement, Percentiles, new_run_id
+from cost_models.measurements.plan_file import RunPlan, read_plan
 from hw_templates.board import load_board
 from hw_templates.foundation.errors import BoardError, InvalidValueError, VerificationError
 

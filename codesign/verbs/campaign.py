@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 
-from cost_models.measurement import MeasuredLayer, Measurement, append_measurements, read_measurements
-from cost_models.plan_file import RunPlan
+from cost_models.measurements.measurement import MeasuredLayer, Measurement, append_measurements, read_measurements
+from cost_models.measurements.plan_file import RunPlan
 from hw_templates.foundation.errors import CodesignError, InvalidValueError, StorageError
 from hw_templates.foundation.json_lines import append_lines, read_lines
 from hw_templates.foundation.json_records import parse_json, reading

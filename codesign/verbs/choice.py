@@ -14,7 +14,7 @@ from codesign.search.worker import read_progress
 from codesign.supernet.accuracy import MeasuredAccuracy
 from codesign.supernet.lowering import lower
 from codesign.verbs.context import Searched, Trained
-from cost_models.estimate import price
+from cost_models.closed_form.estimate import price
 from hw_templates.foundation.errors import MappingError, StorageError
 
 _SAID = 3

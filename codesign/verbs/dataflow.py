@@ -28,8 +28,8 @@ from codesign.supernet.threads import one_thread
 from codesign.verbs.choice import say_skipped
 from codesign.verbs.context import Trained, load_accuracies, load_trained
 from codesign.verbs.winner import rule_line
-from cost_models.dataflow_estimate import check_dataflow_fits, price_dataflow
-from cost_models.dataflow_stages import reuse_factors, stages
+from cost_models.hls4ml.estimate import check_dataflow_fits, price_dataflow
+from cost_models.hls4ml.stages import reuse_factors, stages
 from cost_models.resources import RESOURCES
 from hw_templates.board import Board, load_board
 from hw_templates.foundation.errors import StorageError

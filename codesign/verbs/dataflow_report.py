@@ -21,7 +21,7 @@ from codesign.verbs.context import load_trained
 from codesign.verbs.dataflow import FRONT, SECTION, VERIFICATION, EmittedDataflow, read_emitted
 from codesign.verbs.templates import RESOURCE_NAMES, templates_section
 from cost_models.coefficients import Coefficients, load_coefficients
-from cost_models.dataflow_estimate import DataflowEstimate, price_dataflow
+from cost_models.hls4ml.estimate import DataflowEstimate, price_dataflow
 from cost_models.resources import RESOURCES
 from cost_models.workload import Workload
 from hw_templates.board import Board

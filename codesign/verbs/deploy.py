@@ -27,8 +27,15 @@ from codesign.run import Run, claiming, read_json, write_json
 from codesign.supernet.data import Split
 from codesign.verbs.context import recorded_training
 from codesign.verbs.reach import Reach, bitstream_for, claimed
-from cost_models.engines.conv_engine import STARTS_PER_IMAGE
-from cost_models.measurement import OWN_ENGINE, MeasuredLayer, Measurement, Percentiles, append_measurements, new_run_id
+from cost_models.calibration.engines.conv_engine import STARTS_PER_IMAGE
+from cost_models.measurements.measurement import (
+    OWN_ENGINE,
+    MeasuredLayer,
+    Measurement,
+    Percentiles,
+    append_measurements,
+    new_run_id,
+)
 from hw_templates.conv_engine import isa
 from hw_templates.conv_engine.program import Program, read_program
 from hw_templates.foundation.errors import BoardError, CodesignError, InvalidValueError, StorageError, VerificationError

@@ -19,7 +19,7 @@ from codesign.supernet.threads import one_thread
 from codesign.verbs.choice import choose
 from codesign.verbs.context import Searched, Trained, load_searched, load_weights
 from codesign.verbs.winner import pair_lines, rule_line
-from cost_models.estimate import price
+from cost_models.closed_form.estimate import price
 from cost_models.resources import check_fits
 
 

@@ -10,10 +10,10 @@ import numpy as np
 
 from codesign.supernet.lowering import lower
 from codesign.supernet.spaces import load_space
-from cost_models.block import Block, find_blocks, plans_of
-from cost_models.mapping import draw_mapping
-from cost_models.measurement import MeasuredLayer
-from cost_models.placement import IN_MEMORY, Placement
+from cost_models.mapping.block import Block, find_blocks, plans_of
+from cost_models.mapping.mapping import draw_mapping
+from cost_models.mapping.placement import IN_MEMORY, Placement
+from cost_models.measurements.measurement import MeasuredLayer
 from cost_models.workload import Layer
 from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.foundation.errors import MappingError

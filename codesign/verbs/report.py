@@ -28,9 +28,9 @@ from codesign.verbs.dataflow import RECORD as DATAFLOW_RECORD
 from codesign.verbs.dataflow import SECTION, read_emitted
 from codesign.verbs.dataflow_report import dataflow_page
 from codesign.verbs.templates import templates_section
-from cost_models.estimate import Estimate, price
-from cost_models.fusion import fallbacks
-from cost_models.placement import Placement
+from cost_models.closed_form.estimate import Estimate, price
+from cost_models.closed_form.fusion import fallbacks
+from cost_models.mapping.placement import Placement
 from cost_models.resources import RESOURCES, estimate_resources
 from cost_models.workload import Workload
 from hw_templates.conv_engine.accelerator import Accelerator

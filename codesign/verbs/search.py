@@ -14,7 +14,7 @@ from codesign.search.pareto import FloatArray, PricedPairs, ReferencePoint, fron
 from codesign.search.pricing import PairPricer
 from codesign.verbs.choice import say_skipped
 from codesign.verbs.context import Searched, SearchRequest, load_searched
-from cost_models.fitted_range import FittedRange
+from cost_models.calibration.fitted_range import FittedRange
 
 _BASELINES: dict[str, Callable[..., PricedPairs]] = {"random": random_front, "sequential": sequential_front}
 

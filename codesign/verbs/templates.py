@@ -4,9 +4,9 @@ from codesign.report.page import Section, Table
 from codesign.supernet.lowering import lower
 from codesign.supernet.space import Space
 from codesign.verbs.dataflow import EmittedDataflow
+from cost_models.closed_form.estimate import price
 from cost_models.coefficients import Coefficients
-from cost_models.dataflow_estimate import price_dataflow
-from cost_models.estimate import price
+from cost_models.hls4ml.estimate import price_dataflow
 from cost_models.resources import RESOURCES, estimate_resources
 from hw_templates.conv_engine.accelerator import Accelerator
 

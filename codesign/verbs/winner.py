@@ -9,8 +9,8 @@ from codesign.search.winner import Compared, Rule, rule_of
 from codesign.supernet.lowering import lower
 from codesign.verbs.choice import choose
 from codesign.verbs.context import find_weights, load_searched
+from cost_models.closed_form.estimate import Estimate, price
 from cost_models.coefficients import Coefficients
-from cost_models.estimate import Estimate, price
 from cost_models.resources import RESOURCES, estimate_resources
 
 

@@ -34,7 +34,7 @@ class ResidualCode(IntEnum):
 
 
 class LoopOrderCode(IntEnum):
-    """Value of a descriptor's ``loop_order``; see :class:`cost_models.mapping.LoopOrder`."""
+    """Value of a descriptor's ``loop_order``; see :class:`cost_models.mapping.mapping.LoopOrder`."""
 
     PIXELS_OUTER = 0
     CHANNELS_OUTER = 1

@@ -10,11 +10,17 @@ from typer.testing import CliRunner, Result
 
 from codesign.cli import app
 from codesign.report.left_out import LEFT_OUT, read_left_out
+from cost_models.calibration.engines import engine_model
 from cost_models.coefficients import load_coefficients
-from cost_models.engines import engine_model
-from cost_models.mapping import LoopOrder, Mapping, draw_mapping
-from cost_models.measurement import MeasuredLayer, Measurement, Percentiles, append_measurements, read_measurements
-from cost_models.plan_file import read_plan
+from cost_models.mapping.mapping import LoopOrder, Mapping, draw_mapping
+from cost_models.measurements.measurement import (
+    MeasuredLayer,
+    Measurement,
+    Percentiles,
+    append_measurements,
+    read_measurements,
+)
+from cost_models.measurements.plan_file import read_plan
 from cost_models.workload import Layer, Operation
 from hw_templates.conv_engine.accelerator import Accelerator
 

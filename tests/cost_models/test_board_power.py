@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from cost_models.board_power import BoardPower
-from cost_models.measurement import Measurement, Percentiles
+from cost_models.measurements.measurement import Measurement, Percentiles
 from hw_templates.foundation.errors import InvalidValueError
 
 RUN = Measurement("hls4ml", "pynq-z2", "c", "s", 100.0, Percentiles(1.0), network="n", power_w=1.6)

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from mutations import drive, from_file, mutated_json
 
+from cost_models.calibration.fitted_range import FittedRange
+from cost_models.closed_form.estimate import price
 from cost_models.coefficients import (
     COEFFICIENTS,
     Coefficients,
@@ -13,8 +15,6 @@ from cost_models.coefficients import (
     load_coefficients,
     write_coefficients,
 )
-from cost_models.estimate import price
-from cost_models.fitted_range import FittedRange
 from cost_models.workload import Layer, Node, Operation, Workload
 from hw_templates.board import load_board
 from hw_templates.conv_engine.accelerator import Accelerator

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from priced_cases import PRIOR, price_each
 from random_layers import random_case, random_layers
 
-from cost_models.mapping import LoopOrder, Mapping
+from cost_models.mapping.mapping import LoopOrder, Mapping
 from cost_models.simulator import simulate
 from cost_models.workload import Layer, Operation
 from hw_templates.board import Board, Ddr, load_board

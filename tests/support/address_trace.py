@@ -3,7 +3,7 @@
 import numpy as np
 
 from codesign.emit.program import pack_weights
-from cost_models.mapping import Mapping
+from cost_models.mapping.mapping import Mapping
 from cost_models.workload import Layer, Operation
 from hw_templates.conv_engine.accelerator import Accelerator, axi_bytes
 

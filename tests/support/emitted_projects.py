@@ -8,9 +8,9 @@ from random_networks import network_of_blocks, network_of_every_operation, rando
 
 from codesign.emit.project import Design, project_files, write_project
 from codesign.emit.quantised_network import QuantisedNetwork
+from cost_models.closed_form.estimate import price_mappings
 from cost_models.coefficients import load_coefficients
-from cost_models.estimate import price_mappings
-from cost_models.placement import IN_MEMORY, Placement
+from cost_models.mapping.placement import IN_MEMORY, Placement
 from hw_templates.board import load_board
 from hw_templates.conv_engine.accelerator import Accelerator
 

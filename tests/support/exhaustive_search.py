@@ -7,14 +7,14 @@ import numpy as np
 from numpy.typing import NDArray
 from priced_cases import PRIOR
 
+from cost_models.closed_form.compiled import SOURCES, kernel
+from cost_models.closed_form.engine_records import engine_records
+from cost_models.closed_form.latency import setup_cycles, slot_cycles, tiling_of
+from cost_models.closed_form.layer_records import LayerRecords
+from cost_models.closed_form.tiling import cols_of, inputs_of, outputs_of, rows_of
 from cost_models.coefficients import Coefficients, LatencyCoefficients
-from cost_models.compiled import SOURCES, kernel
-from cost_models.engine_records import engine_records
-from cost_models.latency import setup_cycles, slot_cycles, tiling_of
-from cost_models.layer_records import LayerRecords
-from cost_models.mapping import channel_units
-from cost_models.placement import IN_MEMORY, Placement, band_rows
-from cost_models.tiling import cols_of, inputs_of, outputs_of, rows_of
+from cost_models.mapping.mapping import channel_units
+from cost_models.mapping.placement import IN_MEMORY, Placement, band_rows
 from cost_models.workload import Layer, Operation
 from hw_templates.board import Board, board_names, load_board
 from hw_templates.conv_engine.accelerator import Accelerator, AcceleratorColumns

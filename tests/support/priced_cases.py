@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
+from cost_models.closed_form.layer_records import LayerRecords
+from cost_models.closed_form.layer_table import PricedCases, mapping_records, price_mapped
 from cost_models.coefficients import Coefficients, load_coefficients
-from cost_models.layer_records import LayerRecords
-from cost_models.layer_table import PricedCases, mapping_records, price_mapped
-from cost_models.mapping import Mapping
-from cost_models.placement import IN_MEMORY, Placement
+from cost_models.mapping.mapping import Mapping
+from cost_models.mapping.placement import IN_MEMORY, Placement
 from cost_models.workload import Layer
 from hw_templates.board import Board, load_board
 from hw_templates.conv_engine.accelerator import Accelerator, AcceleratorColumns

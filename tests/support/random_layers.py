@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from hypothesis import strategies as st
 
-from cost_models.mapping import LoopOrder, Mapping, draw_mapping
+from cost_models.mapping.mapping import LoopOrder, Mapping, draw_mapping
 from cost_models.workload import Layer, Operation
 from hw_templates.board import load_board
 from hw_templates.conv_engine.accelerator import Accelerator

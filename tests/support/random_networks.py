@@ -3,9 +3,9 @@
 import numpy as np
 
 from codesign.emit.quantise import QuantisedLayer, QuantisedNetwork
-from cost_models.block import find_blocks, plans_of
-from cost_models.mapping import LoopOrder, Mapping
-from cost_models.placement import IN_MEMORY, Placement
+from cost_models.mapping.block import find_blocks, plans_of
+from cost_models.mapping.mapping import LoopOrder, Mapping
+from cost_models.mapping.placement import IN_MEMORY, Placement
 from cost_models.workload import IMAGE, Activation, Layer, Node, Operation, Workload
 from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.foundation.errors import MappingError

@@ -10,7 +10,7 @@ from stream_networks import random_stream_network
 from codesign.emit import hls4ml_project
 from codesign.emit.hls4ml_network import keras_name
 from codesign.emit.hls4ml_project import backend_of, require_hls4ml, simulate, write_hls4ml_project
-from cost_models.dataflow_stages import reuse_factors, stages
+from cost_models.hls4ml.stages import reuse_factors, stages
 from hw_templates.board import load_board
 from hw_templates.foundation.errors import ToolError, VerificationError
 from hw_templates.hls4ml.parameters import Dataflow, IoType

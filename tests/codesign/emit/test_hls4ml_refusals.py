@@ -1,7 +1,7 @@
 """What the template refuses is what hls4ml itself refuses or computes otherwise, tried with hls4ml.
 
 Each case is a network of a layer or two in Keras' terms, converted and compiled; refused layers by the names of
-tests/cost_models/test_dataflow_stages.py.
+tests/cost_models/hls4ml/test_stages.py.
 """
 
 import contextlib

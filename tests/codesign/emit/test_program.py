@@ -7,8 +7,8 @@ from random_networks import network_of_blocks, network_of_every_operation, rando
 
 from codesign.emit.program import compile_program, pack_map, pack_parameters, pack_weights
 from codesign.emit.quantise import QuantisedLayer, QuantisedNetwork
-from cost_models.mapping import LoopOrder, Mapping
-from cost_models.placement import IN_MEMORY, Placement
+from cost_models.mapping.mapping import LoopOrder, Mapping
+from cost_models.mapping.placement import IN_MEMORY, Placement
 from cost_models.workload import IMAGE, Layer, Node, Operation
 from hw_templates.conv_engine import isa
 from hw_templates.conv_engine.accelerator import Accelerator

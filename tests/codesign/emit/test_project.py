@@ -25,8 +25,8 @@ from codesign.supernet.export import fold
 from codesign.supernet.lowering import lower
 from codesign.supernet.network import build_supernet
 from codesign.supernet.spaces import DIGITS
+from cost_models.closed_form.estimate import price, price_mappings
 from cost_models.coefficients import load_coefficients
-from cost_models.estimate import price, price_mappings
 from cost_models.workload import Operation
 from hw_templates.board import load_board
 from hw_templates.conv_engine.accelerator import Accelerator

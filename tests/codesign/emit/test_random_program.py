@@ -10,10 +10,10 @@ from twins import running, served
 
 from bitstreams.driver import Engine
 from codesign.emit.random_program import random_program
-from cost_models.engines.conv_engine import stated_counters
-from cost_models.mapping import LoopOrder, Mapping
-from cost_models.measurement import MeasuredLayer
-from cost_models.placement import Placement, band_rows
+from cost_models.calibration.engines.conv_engine import stated_counters
+from cost_models.mapping.mapping import LoopOrder, Mapping
+from cost_models.mapping.placement import Placement, band_rows
+from cost_models.measurements.measurement import MeasuredLayer
 from cost_models.workload import Layer, Operation
 from hw_templates.board import load_board
 from hw_templates.conv_engine.accelerator import Accelerator

@@ -16,8 +16,8 @@ from codesign.search.pareto import concatenate, nondominated
 from codesign.search.pricing import PairPricer
 from codesign.supernet.lowering import lower
 from codesign.supernet.spaces import DIGITS
+from cost_models.closed_form.estimate import price
 from cost_models.coefficients import load_coefficients
-from cost_models.estimate import price
 from cost_models.resources import check_fits
 from hw_templates.board import board_names, load_board
 from hw_templates.conv_engine.accelerator import AcceleratorColumns

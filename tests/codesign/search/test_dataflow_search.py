@@ -11,7 +11,7 @@ from codesign.search.study import StudyLocation, is_feasible
 from codesign.search.worker import SearchSettings
 from codesign.supernet.lowering import lower
 from codesign.supernet.spaces import DIGITS, DIGITS_STREAM
-from cost_models.dataflow_estimate import check_dataflow_fits, price_dataflow
+from cost_models.hls4ml.estimate import check_dataflow_fits, price_dataflow
 from hw_templates.board import load_board
 from hw_templates.foundation.errors import InfeasibleError, InvalidValueError, StorageError, UnsupportedLayerError
 from hw_templates.hls4ml.parameters import DataflowSpace

@@ -20,8 +20,8 @@ from codesign.supernet.spaces import (
     OFA_RESNET50D,
 )
 from codesign.supernet.standalone import extract
+from cost_models.closed_form.estimate import price
 from cost_models.coefficients import load_coefficients
-from cost_models.estimate import price
 from cost_models.workload import Operation
 from hw_templates.board import load_board
 from hw_templates.conv_engine import isa

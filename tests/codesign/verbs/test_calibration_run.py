@@ -31,9 +31,9 @@ from codesign.verbs.calibration_run import CampaignRequest, measure_plan
 from codesign.verbs.campaign import Campaign
 from codesign.verbs.reach import Reach
 from cost_models.coefficients import load_coefficients
-from cost_models.mapping import draw_mapping
-from cost_models.measurement import MeasuredLayer, Measurement, read_measurements
-from cost_models.plan_file import RunPlan, write_plan
+from cost_models.mapping.mapping import draw_mapping
+from cost_models.measurements.measurement import MeasuredLayer, Measurement, read_measurements
+from cost_models.measurements.plan_file import RunPlan, write_plan
 from cost_models.workload import Layer, Operation
 from hw_templates.conv_engine import registers
 from hw_templates.foundation.errors import BoardError, CodesignError, InvalidValueError, StorageError

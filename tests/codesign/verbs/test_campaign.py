@@ -7,9 +7,9 @@ import pytest
 from mutations import drive, from_file, mutated_json
 
 from codesign.verbs.campaign import LOSSES, Campaign, Failure, opened
-from cost_models.mapping import LoopOrder, Mapping
-from cost_models.measurement import MeasuredLayer, Measurement, Percentiles
-from cost_models.plan_file import RunPlan
+from cost_models.mapping.mapping import LoopOrder, Mapping
+from cost_models.measurements.measurement import MeasuredLayer, Measurement, Percentiles
+from cost_models.measurements.plan_file import RunPlan
 from cost_models.workload import Layer, Operation
 from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.foundation.errors import BoardError, InvalidValueError, StorageError

@@ -22,7 +22,7 @@ from codesign.verbs.context import (
     load_trained,
     load_weights,
 )
-from cost_models.calibration_record import load_calibration, write_calibration
+from cost_models.calibration.record import load_calibration, write_calibration
 from cost_models.coefficients import load_coefficients, write_coefficients
 from hw_templates.foundation.errors import InvalidValueError, StorageError
 

@@ -19,7 +19,7 @@ from codesign.verbs.dataflow import DataflowRequest, csim_dataflow, emit_dataflo
 from codesign.verbs.predictor import fit
 from codesign.verbs.report import report
 from codesign.verbs.train import train
-from cost_models.dataflow_estimate import price_dataflow
+from cost_models.hls4ml.estimate import price_dataflow
 from hw_templates.board import load_board
 from hw_templates.foundation.errors import InfeasibleError, StorageError, ToolError, UnsupportedLayerError
 from hw_templates.hls4ml.parameters import Dataflow

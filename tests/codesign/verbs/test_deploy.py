@@ -31,9 +31,9 @@ from codesign.run import Run, write_json
 from codesign.verbs import deploy as deploy_module
 from codesign.verbs.deploy import DeployRequest, deploy
 from codesign.verbs.reach import Reach
+from cost_models.calibration.engines.conv_engine import stated_counters
 from cost_models.coefficients import load_coefficients
-from cost_models.engines.conv_engine import stated_counters
-from cost_models.measurement import read_measurements
+from cost_models.measurements.measurement import read_measurements
 from hw_templates.board import load_board
 from hw_templates.conv_engine import isa
 from hw_templates.conv_engine.program import Program, read_program

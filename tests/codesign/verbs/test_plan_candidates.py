@@ -4,7 +4,7 @@ import pytest
 
 from codesign.emit.random_program import random_program
 from codesign.verbs.plan_candidates import candidates
-from cost_models.plan_file import RunPlan
+from cost_models.measurements.plan_file import RunPlan
 from hw_templates.conv_engine.accelerator import Accelerator
 
 ACCELERATOR = Accelerator(8, 8, 2, 1, 16, 16, 16, 64, 100, 8, 32)

@@ -9,8 +9,8 @@ from codesign.run import Run
 from codesign.supernet.lowering import lower
 from codesign.supernet.spaces import DIGITS
 from codesign.verbs.report import _kept_maps
+from cost_models.closed_form.estimate import price
 from cost_models.coefficients import load_coefficients
-from cost_models.estimate import price
 from hw_templates.board import load_board
 from hw_templates.conv_engine.accelerator import Accelerator
 

@@ -19,8 +19,8 @@ from codesign.verbs.context import SearchRequest, load_searched, load_trained, r
 from codesign.verbs.emit import emit
 from codesign.verbs.search import search
 from codesign.verbs.winner import winner
+from cost_models.calibration.fitted_range import FittedRange
 from cost_models.coefficients import load_coefficients, write_coefficients
-from cost_models.fitted_range import FittedRange
 from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.foundation.errors import ExtrapolationWarning, InvalidValueError, StorageError
 

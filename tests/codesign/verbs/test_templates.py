@@ -7,9 +7,9 @@ from codesign.supernet.lowering import lower
 from codesign.supernet.spaces import DIGITS_STREAM
 from codesign.verbs.dataflow import EmittedDataflow
 from codesign.verbs.templates import templates_section
+from cost_models.closed_form.estimate import price
 from cost_models.coefficients import load_coefficients
-from cost_models.dataflow_estimate import price_dataflow
-from cost_models.estimate import price
+from cost_models.hls4ml.estimate import price_dataflow
 from hw_templates.board import load_board
 from hw_templates.conv_engine.space import AcceleratorSpace
 from hw_templates.hls4ml.parameters import Dataflow, IoType

@@ -20,7 +20,7 @@ from codesign.supernet.lowering import lower
 from codesign.verbs.context import load_searched
 from codesign.verbs.emit import emit
 from codesign.verbs.winner import winner
-from cost_models.estimate import price
+from cost_models.closed_form.estimate import price
 from cost_models.resources import RESOURCES, estimate_resources
 from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.foundation.errors import InfeasibleError, InvalidValueError, StorageError

@@ -1,0 +1,1 @@
+"""Coefficients from measurements: fit, intervals, planning, and timing models of engines."""

@@ -1,0 +1,187 @@
+"""Time model of this project's engine: :mod:`cost_models.closed_form.latency` with free coefficients."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cost_models.calibration.timing_model import FloatArray, Parameter
+from cost_models.closed_form.layer_records import LayerRecords
+from cost_models.closed_form.layer_table import PricedCases, mapping_records, price_mapped
+from cost_models.coefficients import Coefficients, LatencyCoefficients, load_coefficients
+from cost_models.measurements.measurement import OWN_ENGINE, MeasuredLayer, Measurement
+from hw_templates.board import Board, load_board
+from hw_templates.conv_engine.accelerator import Accelerator, AcceleratorColumns
+from hw_templates.foundation.errors import InvalidValueError
+
+STARTS_PER_IMAGE = "starts_per_image"
+"""Setting of a measurement: how much of a start is in its latency, 0 to 1; without it, a whole one."""
+
+_NAMES = tuple(entry.name for entry in fields(LatencyCoefficients))
+_MEANINGS = {
+    "pipeline_depth_cycles": "filling the compute pipeline, once a step",
+    "access_latency_cycles": "from a tile's first address to its first word",
+    "burst_overhead_cycles": "gap before a burst",
+    "slot_overhead_cycles": "starting and joining the three stages of a slot",
+    "layer_overhead_cycles": "decoding a descriptor",
+    "start_cycles": "a run, from the start bit to done, beside its layers",
+    "ddr_efficiency": "share of the board's planned bandwidth that the ports reach",
+}
+_SPREADS = {"ddr_efficiency": (0.85, 0.3, 0.1), "start_cycles": (500.0, 1.0, 0.5)}
+
+
+@dataclass(frozen=True)
+class ConvEngineModel:
+    """Coefficients of :class:`LatencyCoefficients` as parameters; their prior is the set ``prior``."""
+
+    engine: str = OWN_ENGINE
+
+    @property
+    def parameters(self) -> tuple[Parameter, ...]:
+        """In the order of the fields of :class:`LatencyCoefficients`."""
+        prior = load_coefficients().latency
+        return tuple(
+            Parameter(name, _MEANINGS[name], *_SPREADS.get(name, (getattr(prior, name), 1.0, 0.1))) for name in _NAMES
+        )
+
+    def bind(self, runs: Sequence[Measurement]) -> "BoundConvEngine":
+        """Layers, accelerators and mappings of the runs as columns.
+
+        Raises:
+            InvalidValueError: a run is of another engine, lists no layers, ran on an unknown board, or holds more than
+                one start.
+        """
+        groups = []
+        for name in dict.fromkeys(run.board for run in runs):
+            board = load_board(name)
+            layers = [(index, ran) for index, run in enumerate(runs) if run.board == name for ran in run.layers]
+            mappings = [ran.mapping for _, ran in layers if ran.mapping is not None]
+            accelerators = [runs[index].accelerator for index, _ in layers]
+            if len(mappings) < len(layers) or not all(accelerators):
+                raise InvalidValueError("measurement.engine", runs[0].engine, OWN_ENGINE)
+            groups.append(
+                _Group(
+                    board,
+                    np.array([index for index, _ in layers]),
+                    LayerRecords.of([ran.layer for _, ran in layers], [ran.placement for _, ran in layers]),
+                    AcceleratorColumns.of([a for a in accelerators if a is not None]),
+                    mapping_records(mappings),
+                )
+            )
+        for index, run in enumerate(runs):
+            if not run.layers:
+                raise InvalidValueError(f"measurements[{index}].layers", (), f"given for {OWN_ENGINE}")
+        starts = np.array([run.settings.get(STARTS_PER_IMAGE, 1.0) for run in runs])
+        if (starts > 1).any():
+            index = int(np.flatnonzero(starts > 1)[0])
+            raise InvalidValueError(f"measurements[{index}].settings.{STARTS_PER_IMAGE}", starts[index], "0 to 1")
+        return BoundConvEngine(tuple(groups), starts)
+
+    def least_cycles(self, runs: Sequence[Measurement]) -> FloatArray:
+        """[runs] trips of the array, or words of the busiest port; both are exact."""
+        return self.bind(runs).least_cycles()
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Layers on one board, with the run that each belongs to."""
+
+    board: Board
+    run: NDArray[np.intp]
+    layers: LayerRecords
+    accelerators: AcceleratorColumns
+    mappings: NDArray[np.int64]
+
+    def price(self, rows: NDArray[np.intp], coefficients: Coefficients) -> PricedCases:
+        return price_mapped(
+            self.layers.take(rows),
+            self.accelerators.take(rows),
+            self.mappings[rows],
+            self.board,
+            coefficients,
+        )
+
+
+@dataclass(frozen=True)
+class BoundConvEngine:
+    """The runs' layers, by board, and how much of a start is in each run."""
+
+    groups: tuple[_Group, ...]
+    starts: FloatArray
+
+    @property
+    def runs(self) -> int:
+        """How many there are."""
+        return len(self.starts)
+
+    def cycles(self, theta: FloatArray) -> FloatArray:
+        """[..., runs] as in :class:`cost_models.calibration.timing_model.BoundModel`."""
+        full = np.broadcast_to(theta, (*theta.shape[:-2], self.runs, len(_NAMES)))
+        flat = full.reshape(-1, self.runs, len(_NAMES))
+        return np.stack([self._of(rows) for rows in flat]).reshape(full.shape[:-1])
+
+    def _priced(self, theta: FloatArray) -> Iterator[tuple[NDArray[np.intp], PricedCases]]:
+        """Runs with the price of one layer of each, for layers whose runs have equal coefficients."""
+        unique, which = np.unique(theta, axis=0, return_inverse=True)
+        for group in self.groups:
+            for index, values in enumerate(unique):
+                rows = np.flatnonzero(which.ravel()[group.run] == index)
+                if len(rows):
+                    yield group.run[rows], group.price(rows, with_latency(load_coefficients(), values))
+
+    def least_cycles(self) -> FloatArray:
+        """[runs] cycles in which array and ports are busy, by whichever of them is busiest."""
+        busy = np.zeros((4, self.runs))
+        for group in self.groups:
+            priced = group.price(np.arange(len(group.run)), load_coefficients())
+            moved = (priced.trips, priced.ifmap_words, priced.weight_words, priced.ofmap_words)
+            busy += [np.bincount(group.run, counts, minlength=self.runs) for counts in moved]
+        least: FloatArray = busy.max(axis=0)
+        return least
+
+    def _of(self, theta: FloatArray) -> FloatArray:
+        cycles: FloatArray = self.starts * np.exp(theta[:, _NAMES.index("start_cycles")])
+        for run, priced in self._priced(theta):
+            cycles += np.bincount(run, priced.latency_cycles, minlength=self.runs)
+        return cycles
+
+    def parts(self, theta: FloatArray) -> dict[str, FloatArray]:
+        """[runs] cycles of the busiest of array and ports, by which it is, and all others as overhead."""
+        theta = np.broadcast_to(theta, (self.runs, len(_NAMES)))
+        kinds = {kind: np.zeros(self.runs) for kind in ("compute", "input", "weights", "output", "ddr")}
+        for run, priced in self._priced(theta):
+            busy = np.stack(
+                [priced.trips, priced.ifmap_words, priced.weight_words, priced.ofmap_words, priced.ddr_cycles]
+            )
+            busiest = busy.argmax(axis=0)
+            for index, kind in enumerate(kinds):
+                kinds[kind] += np.bincount(run, np.where(busiest == index, busy[index], 0), minlength=self.runs)
+        return {**kinds, "overhead": self._of(theta) - sum(kinds.values())}
+
+
+def stated_counters(layers: Sequence[MeasuredLayer], accelerator: Accelerator, board: Board) -> dict[str, FloatArray]:
+    """[layers] of each of the engine's counters that the shapes alone determine, by its name in the program format.
+
+    Raises:
+        InvalidValueError: a layer has no mapping.
+    """
+    mappings = [ran.mapping for ran in layers if ran.mapping is not None]
+    if len(mappings) < len(layers):
+        raise InvalidValueError("layers.mapping", None, f"given for {OWN_ENGINE}")
+    records = LayerRecords.of([ran.layer for ran in layers], [ran.placement for ran in layers])
+    accelerators = AcceleratorColumns.of([accelerator] * len(layers))
+    priced = price_mapped(records, accelerators, mapping_records(mappings), board, load_coefficients())
+    return {
+        "compute_trips": priced.trips,
+        "ifmap_words": priced.ifmap_words,
+        "weight_words": priced.weight_words,
+        "ofmap_words": priced.ofmap_words,
+    }
+
+
+def with_latency(coefficients: Coefficients, theta: FloatArray) -> Coefficients:
+    """The set with the latency coefficients whose logarithms are ``theta``."""
+    values = dict(zip(_NAMES, (float(value) for value in np.exp(theta)), strict=True))
+    values["ddr_efficiency"] = min(values["ddr_efficiency"], 1.0)
+    return Coefficients.from_dict({**coefficients.as_dict(), "latency": values})

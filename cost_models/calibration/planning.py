@@ -1,0 +1,100 @@
+"""Which runs to measure next: those that teach most about the coefficients.
+
+A run with sensitivities j changes the covariance S of the logarithms of the coefficients to
+
+    S - S j j' S / (noise**2 + j' S j)
+
+whatever it measures, which divides its determinant by 1 + j' S j / noise**2. Runs are chosen one after the other, each
+the one that divides it most. As j depends on coefficients that are not known yet, the logarithm is averaged over draws
+of them: sequential Bayesian D-optimal design (Chaloner and Verdinelli, "Bayesian experimental design: a review",
+Statistical Science 1995).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from cost_models.calibration.fit import Posterior
+from cost_models.calibration.timing_model import FloatArray, TimingModel, sensitivity
+from cost_models.measurements.measurement import Measurement
+from hw_templates.foundation.errors import InvalidValueError
+
+_DRAWS = 64
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Candidates to measure, in the order they were chosen.
+
+    Attributes:
+        chosen: their indices.
+        deviations: [1 + chosen] mean standard deviation of all candidates' log cycles before and after each.
+    """
+
+    chosen: tuple[int, ...]
+    deviations: tuple[float, ...]
+
+
+def prior_of(model: TimingModel, noise: float = 0.05) -> Posterior:
+    """What is known of a model's coefficients before anything is measured."""
+    parameters = model.parameters
+    return Posterior(
+        parameters=parameters,
+        campaigns=(),
+        shared=np.log([parameter.median for parameter in parameters]),
+        differences=np.zeros((0, len(parameters))),
+        covariance=np.diag([parameter.spread**2 for parameter in parameters]),
+        noise=np.zeros(0),
+        common_noise=noise,
+    )
+
+
+def plan(model: TimingModel, candidates: Sequence[Measurement], known: Posterior, budget: int, seed: int = 0) -> Plan:
+    """Choose ``budget`` of the candidates; their measured times, if any, are not looked at.
+
+    Args:
+        model: of the candidates' engine.
+        candidates: runs that could be measured, all of one campaign.
+        known: what earlier fits say.
+        budget: how many to choose.
+        seed: of the draws.
+
+    Raises:
+        InvalidValueError: there are fewer candidates than that.
+    """
+    if not 1 <= budget <= len(candidates):
+        raise InvalidValueError("plan.budget", budget, f"1 to {len(candidates)}, the number of candidates")
+    campaign = candidates[0].campaign
+    prior, noise = known.uncertainty(campaign), known.deviation(campaign)
+    slopes = _slopes(model, candidates, known, seed)
+    covariance = np.repeat(prior[None], _DRAWS, axis=0)
+    chosen: list[int] = []
+    variance = _variance(slopes, covariance)
+    deviations = [float(np.sqrt(variance).mean())]
+    for _ in range(budget):
+        gain = np.log1p(variance / noise**2).sum(axis=0)
+        gain[chosen] = -np.inf
+        best = int(gain.argmax())
+        spread = np.einsum("dpq,dq->dp", covariance, slopes[:, best])
+        scale = noise**2 + variance[:, best]
+        covariance = covariance - spread[:, :, None] * spread[:, None, :] / scale[:, None, None]
+        variance = _variance(slopes, covariance)
+        chosen.append(best)
+        deviations.append(float(np.sqrt(variance).mean()))
+    return Plan(tuple(chosen), tuple(deviations))
+
+
+def _slopes(model: TimingModel, candidates: Sequence[Measurement], known: Posterior, seed: int) -> FloatArray:
+    """[draws, candidates, parameters] sensitivities, each draw with other coefficients."""
+    campaign = candidates[0].campaign
+    rng = np.random.default_rng(seed)
+    draws = rng.multivariate_normal(known.theta([campaign])[0], known.uncertainty(campaign), _DRAWS, method="cholesky")
+    bound = model.bind(candidates)
+    return np.stack([sensitivity(bound, np.tile(theta, (len(candidates), 1))) for theta in draws])
+
+
+def _variance(slopes: FloatArray, covariance: FloatArray) -> FloatArray:
+    """[draws, candidates] of log cycles, less the noise."""
+    variance: FloatArray = np.maximum(np.einsum("drp,dpq,drq->dr", slopes, covariance, slopes, optimize=True), 0.0)
+    return variance

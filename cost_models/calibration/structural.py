@@ -1,0 +1,141 @@
+"""Time of an engine from counts of what it does: computing, bytes, bursts, loads, tiles, layers, and what overlaps.
+
+A layer is computed in tiles, each in ``steps`` that load the next operands while they compute:
+
+    layer = alone + step / n + (1 - 1 / n) * (step || load) + (tile || load / n)
+    a || b = max(a, b) + unhidden * min(a, b)
+
+where ``alone``, ``step``, ``load`` and ``tile`` are sums of coefficient times count over the terms of that role, and n
+the number of steps: the load of a tile's first step hides behind what finishes the tile before, the others behind
+computation; the last step computes with nothing left to load. An engine that keeps no second set of buffers hides
+nothing (``unhidden`` = 1). This is the roofline of Zhang et al. (FPGA 2015) with the overlap as a coefficient.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cost_models.calibration.timing_model import FloatArray, Parameter
+from cost_models.measurements.measurement import Measurement
+
+
+class Role(Enum):
+    """When a term takes its time: in each step, loading, once a tile, or with nothing beside it."""
+
+    STEP = "step"
+    LOAD = "load"
+    TILE = "tile"
+    ALONE = "alone"
+
+
+@dataclass(frozen=True)
+class Term(Parameter):
+    """A coefficient with its role; ``kind`` is what a report adds it up under, for example "weights"."""
+
+    role: Role
+    kind: str
+
+
+@dataclass(frozen=True)
+class Demand:
+    """What one layer asks of an engine.
+
+    Attributes:
+        counts: parameter name to how often its coefficient is paid; what is absent is zero.
+        steps: steps of a tile.
+        hides: whether loading and computing overlap at all.
+    """
+
+    counts: dict[str, float]
+    steps: float = 1.0
+    hides: bool = True
+
+
+@dataclass(frozen=True)
+class StructuralModel:
+    """Terms of an engine, with the share of the shorter of two overlapping times that still shows.
+
+    ``roofline`` gives the cycles below which no run can be; without it nothing is known of them.
+    """
+
+    engine: str
+    terms: tuple[Term, ...]
+    unhidden: Parameter
+    demands: Callable[[Measurement], Sequence[Demand]]
+    roofline: Callable[[Measurement], float] = lambda _: 0.0
+
+    def least_cycles(self, runs: Sequence[Measurement]) -> FloatArray:
+        """[runs] as in :class:`cost_models.calibration.timing_model.TimingModel`."""
+        return np.array([self.roofline(run) for run in runs], dtype=np.float64)
+
+    @property
+    def parameters(self) -> tuple[Parameter, ...]:
+        """Of the terms, then the unhidden share."""
+        return (*self.terms, self.unhidden)
+
+    def bind(self, runs: Sequence[Measurement]) -> "BoundStructure":
+        """The counts of all layers of the runs."""
+        demands = [self.demands(run) for run in runs]
+        layers = [demand for of_run in demands for demand in of_run]
+        names = [term.name for term in self.terms]
+        return BoundStructure(
+            terms=self.terms,
+            counts=np.array([[layer.counts.get(name, 0.0) for name in names] for layer in layers], dtype=np.float64),
+            steps=np.array([layer.steps for layer in layers], dtype=np.float64),
+            hides=np.array([layer.hides for layer in layers]),
+            run=np.repeat(np.arange(len(runs)), [len(of_run) for of_run in demands]),
+        )
+
+
+@dataclass(frozen=True)
+class BoundStructure:
+    """Counts of layers: [layers, terms], and the run [layers] that each layer belongs to, ascending."""
+
+    terms: tuple[Term, ...]
+    counts: FloatArray
+    steps: FloatArray
+    hides: NDArray[np.bool_]
+    run: NDArray[np.intp]
+    _role: dict[Role, NDArray[np.bool_]] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        roles = {role: np.array([term.role == role for term in self.terms]) for role in Role}
+        object.__setattr__(self, "_role", roles)
+
+    def cycles(self, theta: FloatArray) -> FloatArray:
+        """[..., runs] as in :class:`cost_models.calibration.timing_model.BoundModel`."""
+        times, unhidden = self._times(theta)
+        step, load, tile, alone = (times[..., self._role[role]].sum(axis=-1) for role in Role)
+        n = self.steps
+        inner = np.maximum(step, load) + unhidden * np.minimum(step, load)
+        outer = np.maximum(tile, load / n) + unhidden * np.minimum(tile, load / n)
+        layers = alone + step / n + (1 - 1 / n) * inner + outer
+        starts = np.flatnonzero(np.diff(self.run, prepend=-1))
+        cycles: FloatArray = np.add.reduceat(layers, starts, axis=-1)
+        return cycles
+
+    def _times(self, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """[..., layers, terms] each term's time, and [..., layers] the unhidden share."""
+        values = np.exp(theta)
+        values = values if values.ndim == 1 else values[..., self.run, :]
+        return values[..., :-1] * self.counts, np.where(self.hides, np.minimum(values[..., -1], 1.0), 1.0)
+
+    def parts(self, theta: FloatArray) -> dict[str, FloatArray]:
+        """[runs] by the kind of the terms, each with the share of its time that shows."""
+        times, unhidden = self._times(theta)
+        step, load, tile = (times[..., self._role[role]].sum(axis=-1) for role in (Role.STEP, Role.LOAD, Role.TILE))
+        n = self.steps
+        shown = {
+            Role.STEP: 1 / n + (1 - 1 / n) * np.where(step >= load, 1, unhidden),
+            Role.LOAD: (1 - 1 / n) * np.where(step >= load, unhidden, 1) + np.where(tile >= load / n, unhidden, 1) / n,
+            Role.TILE: np.where(tile >= load / n, 1, unhidden),
+            Role.ALONE: np.ones(len(n)),
+        }
+        kinds: dict[str, FloatArray] = {}
+        for index, term in enumerate(self.terms):
+            visible = np.bincount(self.run, times[:, index] * shown[term.role], minlength=int(self.run[-1]) + 1)
+            kinds[term.kind] = kinds.get(term.kind, 0.0) + visible
+        return kinds

@@ -1,0 +1,116 @@
+"""What a fit needs to know of a model of time: its parameters, and the cycles they give for measured runs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cost_models.measurements.measurement import Measurement
+from hw_templates.foundation.errors import InvalidValueError
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One coefficient, positive, with what is known of it before anything is measured.
+
+    Attributes:
+        name: with its unit.
+        meaning: one phrase.
+        median: of the prior, which is log-normal.
+        spread: standard deviation of the logarithm over engines of the kind.
+        campaign_spread: standard deviation of the logarithm over campaigns of one engine: small where the hardware
+            sets the coefficient, large where driver and bitstream do.
+    """
+
+    name: str
+    meaning: str
+    median: float
+    spread: float
+    campaign_spread: float
+
+
+class BoundModel(Protocol):
+    """A model of time with the counts of some runs.
+
+    ``theta`` holds the logarithms of the parameters: [..., runs, parameters] or what broadcasts to it.
+    """
+
+    def cycles(self, theta: FloatArray) -> FloatArray:
+        """[..., runs] cycles of each run."""
+        ...
+
+    def parts(self, theta: FloatArray) -> dict[str, FloatArray]:
+        """[runs] cycles by what takes them and is not hidden behind something else; they add up to :meth:`cycles`."""
+        ...
+
+
+class TimingModel(Protocol):
+    """A model of the time that an engine takes."""
+
+    @property
+    def engine(self) -> str:
+        """As in :attr:`Measurement.engine`."""
+        ...
+
+    @property
+    def parameters(self) -> tuple[Parameter, ...]:
+        """In the order of the last axis of ``theta``."""
+        ...
+
+    def bind(self, runs: Sequence[Measurement]) -> BoundModel:
+        """The model of these runs; their measured times are not looked at.
+
+        Raises:
+            InvalidValueError: a run lacks what the model needs.
+        """
+        ...
+
+    def least_cycles(self, runs: Sequence[Measurement]) -> FloatArray:
+        """[runs] cycles below which no such engine is done, whatever its coefficients: the roofline of its array, and
+        of its memory ports where their width is known.
+
+        Raises:
+            InvalidValueError: a run lacks what the model needs.
+        """
+        ...
+
+
+def measured_cycles(runs: Sequence[Measurement]) -> FloatArray:
+    """[runs] median latency in cycles of the programmable logic."""
+    return np.array([run.latency_ms.p50 * run.clock_mhz * 1e3 for run in runs])
+
+
+def check_attainable(model: TimingModel, runs: Sequence[Measurement], names: Sequence[str]) -> None:
+    """Refuse a run that is faster than its engine can be: its time, its clock or its shape is wrong.
+
+    Args:
+        model: of the runs' engine.
+        runs: measured.
+        names: of each run's latency, for the message.
+
+    Raises:
+        InvalidValueError: a run is too fast; tells of the first, and how many there are.
+    """
+    least, measured = model.least_cycles(runs), measured_cycles(runs)
+    too_fast = np.flatnonzero(measured < least)
+    if len(too_fast):
+        first = int(too_fast[0])
+        run, more = runs[first], len(too_fast) - 1
+        raise InvalidValueError(
+            names[first],
+            run.latency_ms.p50,
+            f"at least {least[first] / run.clock_mhz / 1e3:.4g} ms, the roofline of {model.engine} at "
+            f"{run.clock_mhz:g} MHz{f' (which {more} more runs break)' if more else ''}",
+        )
+
+
+def sensitivity(model: BoundModel, theta: FloatArray) -> FloatArray:
+    """[runs, parameters] d log(cycles) / d log(parameter) at ``theta`` [runs, parameters], by forward differences."""
+    step = 1e-5
+    here = np.log(model.cycles(theta))
+    shifts = step * np.eye(theta.shape[-1])
+    return np.stack([(np.log(model.cycles(theta + shift)) - here) / step for shift in shifts], axis=-1)

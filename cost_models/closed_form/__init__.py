@@ -1,0 +1,1 @@
+"""Prices in closed form: cycles, traffic and energy of layers with their best mappings, as compiled kernels."""

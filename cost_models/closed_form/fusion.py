@@ -1,0 +1,255 @@
+"""The best way to run each of many blocks on each of many accelerators: what stays on chip, and in which bands."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from cost_models.closed_form.layer_table import FloatArray, price_layers
+from cost_models.coefficients import Coefficients
+from cost_models.mapping.block import Block, Option, find_blocks, plans_of
+from cost_models.mapping.placement import IN_MEMORY, Placement, kept_kib
+from cost_models.workload import Layer, Workload
+from hw_templates.board import Board
+from hw_templates.conv_engine.accelerator import Accelerator, AcceleratorColumns, axi_bytes, map_banks, map_depth
+
+IntArray = NDArray[np.int64]
+Run = tuple[Layer, Placement]
+
+
+@dataclass(frozen=True)
+class BlockTable:
+    """Blocks priced on accelerators, each run in the way of least latency.
+
+    Attributes:
+        latency_cycles, energy_mj: [K, A]; inf where a layer has no legal mapping.
+        candidates: how many legal (layer, accelerator, placement, mapping) candidates there are.
+        chosen: [K, A] which way, as :meth:`BlockIndex.option` reads it.
+    """
+
+    latency_cycles: FloatArray
+    energy_mj: FloatArray
+    candidates: int
+    chosen: IntArray
+
+
+def map_words(channels: IntArray, pixels: IntArray, accelerators: AcceleratorColumns) -> IntArray:
+    """[n, A] words of each bank of the map memory that maps of so many channels and pixels [n] take."""
+    words = -(-channels[:, None] // axi_bytes(accelerators))
+    lines: IntArray = pixels[:, None] * -(-words // map_banks(accelerators))
+    return lines
+
+
+class BlockIndex:
+    """Blocks with all ways to run them, as arrays of indices.
+
+    A way is a sum of runs, each a layer with a placement; a part of a plan is the least of its options, a plan the sum
+    of its parts, a block the least of its plans (:class:`cost_models.mapping.block.Plan`). Of options differing in the
+    height of their bands alone, only the one of fewest bands that fit is priced: whatever tiles fit lower bands fit
+    these, and they are set up and drained least often. Lower bands are faster now and then, by a few percent. Where all
+    maps stay whole, no other way is priced: it moves the same or more, by ports that are no faster.
+
+    Attributes:
+        blocks: [K], in the order given.
+        runs: [R] what is priced.
+    """
+
+    def __init__(self, blocks: Sequence[Block]) -> None:
+        self.blocks = tuple(blocks)
+        numbers: dict[Run, int] = {}
+        self._options: list[tuple[Option, ...]] = []
+        part_runs: list[list[list[int]]] = []
+        block_parts: list[list[list[int]]] = []
+        for block in self.blocks:
+            block_parts.append([])
+            for plan in plans_of(block):
+                first = len(part_runs)
+                for part, layers in plan.parts_of(block):
+                    runs = ([*zip(layers, option, strict=True)] for option in part)
+                    part_runs.append([[numbers.setdefault(run, len(numbers)) for run in option] for option in runs])
+                    self._options.append(part)
+                block_parts[-1].append([*range(first, len(part_runs))])
+        self.runs: tuple[Run, ...] = tuple(numbers)
+        # Behind the runs: one that costs nothing and one that is never legal; behind the parts, one of either.
+        nothing, never = len(numbers), len(numbers) + 1
+        # [parts, options, runs] numbers of runs, and [K, plans, parts] numbers of parts.
+        self._part_runs = _padded([*part_runs, [[nothing]], [[never]]], nothing, never)
+        self._block_parts = _padded(block_parts, len(part_runs), len(part_runs) + 1)
+        self._option_runs = _incidence(self._part_runs, never + 1)[:, :nothing]
+        # [parts, options] which options differ in their bands alone: those of equal numbers, the highest bands first.
+        self._structures = np.zeros(self._part_runs.shape[:2], dtype=np.int64)
+        for row, part in zip(self._structures, self._options, strict=False):
+            structures: dict[tuple[tuple[bool, bool, int], ...], int] = {}
+            for place, option in enumerate(part):
+                row[place] = structures.setdefault(_structure(option), len(structures))
+        # [parts, options] the option of a part that keeps as many maps as any, and these whole.
+        self._whole = np.zeros(self._part_runs.shape[:2], dtype=bool)
+        for marks, part in zip(self._whole, self._options, strict=False):
+            most = max(_kept(option) for option in part)
+            marks[: len(part)] = [
+                _kept(option) == most and all(len(run.bands) <= 1 for run in option) for option in part
+            ]
+
+    def price(
+        self,
+        accelerators: AcceleratorColumns,
+        board: Board,
+        coefficients: Coefficients,
+        wanted: NDArray[np.bool_] | None = None,
+    ) -> BlockTable:
+        """Price blocks on accelerators, every way to run each.
+
+        Args:
+            accelerators: A of them.
+            board, coefficients: see there.
+            wanted: [K, A] which blocks to price on which accelerators; None for all.
+        """
+        wanted = np.ones((len(self.blocks), len(accelerators)), dtype=bool) if wanted is None else wanted
+        tried = self._tried(wanted, accelerators)
+        wanted_runs = self._option_runs.T @ tried.reshape(-1, len(accelerators)).astype(np.int64) > 0
+        layers, placements = [layer for layer, _ in self.runs], [placement for _, placement in self.runs]
+        table = price_layers(layers, accelerators, board, coefficients, wanted_runs, placements)
+        cycles, energy = (
+            np.concatenate([costs, np.zeros((1, len(accelerators))), np.full((1, len(accelerators)), np.inf)])
+            for costs in (table.latency_cycles, table.energy_mj)
+        )
+        part_cycles = np.where(tried, cycles[self._part_runs].sum(axis=2), np.inf)
+        option = part_cycles.argmin(axis=1)
+        part_cycles = np.take_along_axis(part_cycles, option[:, None], axis=1)[:, 0]
+        part_energy = np.take_along_axis(energy[self._part_runs].sum(axis=2), option[:, None], axis=1)[:, 0]
+        plan_cycles = part_cycles[self._block_parts].sum(axis=2)
+        plan = plan_cycles.argmin(axis=1)
+        rows, columns = np.arange(len(self.blocks))[:, None], np.arange(len(accelerators))
+        chosen = np.zeros_like(plan)
+        for parts in np.moveaxis(self._block_parts[rows, plan], 2, 0):
+            chosen = chosen * self._part_runs.shape[1] + option[parts, columns]
+        chosen = chosen * self._block_parts.shape[1] + plan
+        energies = part_energy[self._block_parts].sum(axis=2)
+        return BlockTable(
+            latency_cycles=np.take_along_axis(plan_cycles, plan[:, None], axis=1)[:, 0],
+            energy_mj=np.take_along_axis(energies, plan[:, None], axis=1)[:, 0],
+            candidates=table.candidates,
+            chosen=chosen,
+        )
+
+    def option(self, block: int, chosen: int) -> Option:
+        """The placements of the layers of a block, of what :class:`BlockTable` says was chosen."""
+        chosen, plan = divmod(chosen, self._block_parts.shape[1])
+        placements: Option = ()
+        for part in reversed(self._block_parts[block, plan]):
+            chosen, row = divmod(chosen, self._part_runs.shape[1])
+            if part < len(self._options):
+                placements = (*self._options[part][row], *placements)
+        return placements
+
+    def _tried(self, wanted: NDArray[np.bool_], accelerators: AcceleratorColumns) -> NDArray[np.bool_]:
+        """[parts, options, A] the options that are priced for the blocks that are wanted."""
+        parts, options, _ = self._part_runs.shape
+        used = np.zeros((parts, wanted.shape[1]), dtype=bool)
+        used[-2] = True  # the part that is nothing
+        for numbers in self._block_parts.reshape(len(self.blocks), -1).T:
+            used[numbers] |= wanted
+        run_fits = np.ones((len(self.runs) + 2, wanted.shape[1]), dtype=bool)
+        run_fits[: len(self.runs)] = self._fits(accelerators)
+        run_fits[-1] = False
+        fits: NDArray[np.bool_] = run_fits[self._part_runs].all(axis=2) & used[:, None]
+        whole = (fits & self._whole[:, :, None]).any(axis=1)
+        fits &= self._whole[:, :, None] | ~whole[:, None]
+        # The last plan keeps most; where it keeps all of it whole, the others are not tried.
+        for parts_of_plans in self._block_parts:
+            decided = whole[parts_of_plans[-1]].all(axis=0)
+            others = parts_of_plans[:-1]
+            fits[others[others < len(self._options)]] &= ~decided
+        found = np.zeros_like(fits)
+        rows = np.arange(parts)
+        for option in range(options):
+            structure = self._structures[:, option]
+            fits[:, option] &= ~found[rows, structure]
+            found[rows, structure] |= fits[:, option]
+        return fits
+
+    def _fits(self, accelerators: AcceleratorColumns) -> NDArray[np.bool_]:
+        """[R, A] whether one half of the map memory holds the ring that a run reads, and the other that it writes."""
+        fits = np.ones((len(self.runs), len(accelerators)), dtype=bool)
+        shapes = np.array(
+            [
+                (
+                    *(layer.in_channels, layer.in_width * placement.ifmap_ring),
+                    *(layer.out_channels, layer.out_width * placement.ofmap_ring),
+                )
+                for layer, placement in self.runs
+            ],
+            dtype=np.int64,
+        ).reshape(-1, 4)
+        for channels, pixels in (shapes[:, :2].T, shapes[:, 2:].T):
+            fits &= map_words(channels, pixels, accelerators) <= map_depth(accelerators)
+        return fits
+
+
+def _structure(option: Option) -> tuple[tuple[bool, bool, int], ...]:
+    """What an option keeps and runs together, whatever its bands."""
+    return tuple((run.ifmap_ring > 0, run.ofmap_ring > 0, run.group_layers) for run in option)
+
+
+def _kept(option: Option) -> int:
+    """How many maps an option keeps on chip, before it and behind it included."""
+    return sum((run.ifmap_ring > 0) + (run.ofmap_ring > 0) for run in option)
+
+
+def _incidence(part_runs: IntArray, runs: int) -> sparse.csr_array:
+    """[options, runs] which runs each option of each part has."""
+    options, width = part_runs.shape[0] * part_runs.shape[1], part_runs.shape[2]
+    places = (np.repeat(np.arange(options), width), part_runs.ravel())
+    return sparse.csr_array((np.ones(options * width, dtype=np.int64), places), shape=(options, runs))
+
+
+def _padded(groups: list[list[list[int]]], nothing: int, never: int) -> IntArray:
+    """[groups, rows, numbers] lists of different lengths: rows filled with ``nothing``, missing ones ``never``."""
+    shape = (max(map(len, groups), default=1), max((len(row) for rows in groups for row in rows), default=1))
+    padded = np.full((len(groups), *shape), nothing, dtype=np.int64)
+    padded[:, :, 0] = never
+    for group, rows in zip(padded, groups, strict=True):
+        for row, numbers in zip(group, rows, strict=False):
+            row[: len(numbers)] = numbers
+    return padded
+
+
+def best_placements(
+    workload: Workload, accelerator: Accelerator, board: Board, coefficients: Coefficients
+) -> tuple[Placement, ...]:
+    """The placement of each node of a network on one accelerator: its blocks run in the way of least latency."""
+    placements = [IN_MEMORY] * len(workload)
+    found = find_blocks(workload.nodes)
+    if not found or not accelerator.map_kib:
+        return tuple(placements)
+    index = BlockIndex(tuple(dict.fromkeys(block for _, block in found)))
+    table = index.price(AcceleratorColumns.of([accelerator]), board, coefficients)
+    rows = {block: row for row, block in enumerate(index.blocks)}
+    for first, block in found:
+        if np.isfinite(table.latency_cycles[rows[block], 0]):
+            placements[first : first + len(block.layers)] = index.option(rows[block], int(table.chosen[rows[block], 0]))
+    return tuple(placements)
+
+
+def fallbacks(workload: Workload, placements: Sequence[Placement], accelerator: Accelerator) -> list[str]:
+    """A sentence for each block of which no map stays on chip: what it would take, or that it would not be faster."""
+    sentences = []
+    for first, block in find_blocks(workload.nodes):
+        nodes = workload.nodes[first : first + len(block.layers)]
+        if not any(placements[first + place].ofmap_ring for place in range(len(nodes))):
+            least_kib = min(
+                max(
+                    kept_kib(layer.out_channels, layer.out_width * placement.ofmap_ring, accelerator)
+                    for layer, placement in zip(layers, option, strict=True)
+                )
+                for plan in plans_of(block)
+                for part, layers in plan.parts_of(block)
+                for option in part
+                if any(placement.ofmap_ring for placement in option)
+            )
+            held = f"map_kib is {accelerator.map_kib}, {least_kib} would do"
+            reason = held if least_kib > accelerator.map_kib else "no way to keep its maps on chip is faster"
+            sentences.append(f"{nodes[0].name} to {nodes[-1].name} run layer by layer: {reason}")
+    return sentences

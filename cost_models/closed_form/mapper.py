@@ -1,0 +1,345 @@
+"""The best mapping of each of many layers on its accelerator: of all that are legal, by branch and bound.
+
+Mappings with as many tiles of either channels, in one loop order, are a family. Families are searched by their bounds,
+the least first; then, for each size of their tiles of channels, the heights of a tile of pixels by theirs; then the
+widths, the largest first. Where a bound shows that nothing is better than what was found, all that it bounds is left
+out (:mod:`cost_models.closed_form.bound`).
+"""
+
+from math import gcd
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cost_models.closed_form.bound import (
+    Beside,
+    are_apart,
+    beside_of,
+    least_across,
+    least_at_ends,
+    least_beside,
+    least_cycles,
+    least_of_steps,
+    phases_of,
+)
+from cost_models.closed_form.compiled import SOURCES, compiled, kernel
+from cost_models.closed_form.engine_records import EngineRecord
+from cost_models.closed_form.latency import CHANNELS_OUTER, INPUTS_OUTER, ORDERS, slot_cycles, tiling_of
+from cost_models.closed_form.layer_records import LayerRecord, LayerRecords
+from cost_models.closed_form.pixel_tables import (
+    FULL_GROUPS,
+    FloatArray,
+    Heights,
+    Widths,
+    count_fitting,
+    heights_of,
+    least_totals,
+    totals_of,
+    widest,
+    widths_of,
+)
+from cost_models.closed_form.tiling import Cols, Inputs, Outputs, Rows, inputs_of, outputs_of
+from cost_models.closed_form.traffic import (
+    ChannelSums,
+    ChannelTraffic,
+    PixelTotals,
+    channel_sums,
+    channel_traffic,
+    moved_by,
+    pixel_totals,
+)
+
+IntArray = NDArray[np.int64]
+
+_ORDERS = len(ORDERS)
+# Rounding may make a bound this much larger than the cycles that it bounds.
+_ROUNDING = 1e-9
+
+OUT_CHANNELS, IN_CHANNELS, HEIGHT, WIDTH, ORDER, CANDIDATES, CALCULATED = range(7)
+"""Columns of what the search finds: the tile, 0 where nothing fits; the loop order; how many mappings are legal, and
+for how many of them no lower bound showed that another is at least as good."""
+
+
+class Channels(NamedTuple):
+    """Tiles of channels in a loop order, and what they move.
+
+    Attributes:
+        words: that a bank of the ifmap buffer holds for one position.
+        sums: that a bank of the ofmap buffer holds for one group of pixels.
+    """
+
+    outputs: Outputs
+    inputs: Inputs
+    order: int
+    traffic: ChannelTraffic
+    words: float
+    sums: float
+    beside: Beside
+
+
+def best_mappings(layers: LayerRecords, engines: NDArray[np.void], rows: IntArray, columns: IntArray) -> IntArray:
+    """[cases, 7] the mapping of least latency of each case: layer ``rows[i]`` on accelerator ``columns[i]``.
+
+    None of :func:`cost_models.mapping.mapping.enumerate_mappings` is better; which of equal ones it is is not said.
+    """
+    found = np.zeros((len(rows), 7), dtype=np.int64)
+    # Cases of one layer, and of them those of as many pixels, share what tiles of pixels imply.
+    cases = np.lexsort((engines["pixels"][columns], rows))
+    _search_all(layers.layers, layers.runs, engines, rows, columns, cases, found)
+    return found
+
+
+@compiled
+def _cycles_of(
+    layer: LayerRecord, engine: EngineRecord, channels: Channels, rows: list[Rows], cols: Cols, least: float
+) -> float:
+    """Of all runs, whose rows are cut as given; inf where a lower bound shows that they take ``least`` or more."""
+    first = second = 0.0
+    order = channels.order
+    for run in rows:
+        tiling = tiling_of(channels.outputs, channels.inputs, run, cols, layer, order)
+        moved = moved_by(layer, channels.traffic, pixel_totals(layer, run, cols))
+        phases = phases_of(layer, engine, moved, 1.0)
+        bound = max(
+            least_beside(engine, channels.beside, moved, phases, run.full * cols.full_groups),
+            least_across(layer, engine, tiling, channels.traffic, phases),
+            least_of_steps(engine, tiling, channels.traffic, phases, channels.beside.weight_load),
+        )
+        first += run.repeats * bound
+        if first * (1 - _ROUNDING) >= least:
+            return np.inf
+        second += run.repeats * max(bound, least_at_ends(layer, engine, tiling, order, phases))
+        if second * (1 - _ROUNDING) >= least:
+            return np.inf
+    cycles = 0.0
+    for run in rows:
+        tiling = tiling_of(channels.outputs, channels.inputs, run, cols, layer, order)
+        cycles += run.repeats * slot_cycles(layer, engine, tiling, order)
+    return cycles
+
+
+@compiled
+def _bound(
+    layer: LayerRecord, engine: EngineRecord, traffic: ChannelTraffic, pixels: PixelTotals, apart: bool
+) -> float:
+    """Of all mappings that move as much for their channels, and have tiles of pixels with these totals or more."""
+    phases = phases_of(layer, engine, moved_by(layer, traffic, pixels), pixels.runs)
+    return least_cycles(phases, apart) * (1 - _ROUNDING)
+
+
+@compiled
+def _search_pixels(
+    layer: LayerRecord,
+    engine: EngineRecord,
+    channels: Channels,
+    heights: Heights,
+    widths: Widths,
+    least: float,
+    found: IntArray,
+) -> float:
+    """Look for tiles of pixels that take less than ``least``; note the best in ``found``, return its cycles."""
+    across, traffic = widths.table, channels.traffic
+    apart = channels.beside.apart
+    highest = heights.table.shape[1]
+    bounds, widest_of = np.empty(highest), np.empty(highest, dtype=np.int64)
+    for index in range(highest):
+        width = widest(layer, engine, across, channels.words, channels.sums, index + 1)
+        if channels.order == CHANNELS_OUTER and index + 1 == highest and width == across.shape[1]:
+            width -= 1
+        widest_of[index], bounds[index] = width, np.inf
+        if width > 0:
+            totals = totals_of(layer, heights, across, index + 1, width, True)
+            bounds[index] = _bound(layer, engine, traffic, totals, apart)
+    best = int(bounds.argmin())
+    while bounds[best] < least:
+        height, below = best + 1, False
+        for tried in range(int(widest_of[best]), 0, -1):
+            if below:
+                totals = totals_of(layer, heights, across, height, tried, True)
+                if _bound(layer, engine, traffic, totals, apart) >= least:
+                    break
+            totals = totals_of(layer, heights, across, height, tried, False)
+            moved = moved_by(layer, traffic, totals)
+            phases = phases_of(layer, engine, moved, totals.runs)
+            groups = height * across[FULL_GROUPS, tried - 1]
+            bound = least_beside(engine, channels.beside, moved, phases, groups)
+            below = bound * (1 - _ROUNDING) >= least
+            if below:
+                continue
+            cycles = _cycles_of(layer, engine, channels, heights.rows[height - 1], widths.cols[tried - 1], least)
+            found[CALCULATED] += cycles < np.inf
+            if cycles < least:
+                least = cycles
+                found[OUT_CHANNELS] = int(channels.outputs.tile)
+                found[IN_CHANNELS] = int(channels.inputs.tile if layer.dense else channels.outputs.tile)
+                found[HEIGHT], found[WIDTH], found[ORDER] = height, tried, channels.order
+        bounds[best] = np.inf
+        best = int(bounds.argmin())
+    return least
+
+
+@compiled
+def _traffic_of(layer: LayerRecord, sums: ChannelSums, outputs: float, inputs: float, order: int) -> ChannelTraffic:
+    stays = inputs == 1 and (outputs == 1 or order == CHANNELS_OUTER)
+    # A run of one tile of pixels loads the ifmap once, whatever others do.
+    reloads = stays and layer.end_run - layer.first_run == 1
+    return channel_traffic(layer, sums, outputs, inputs, order, stays, reloads)
+
+
+@compiled
+def _channels_of(layer: LayerRecord, engine: EngineRecord, outputs: Outputs, inputs: Inputs, order: int) -> Channels:
+    traffic = _traffic_of(layer, channel_sums(layer, engine, outputs, inputs), outputs.tiles, inputs.tiles, order)
+    sums = outputs.whole_need if order == INPUTS_OUTER else outputs.need
+    beside = beside_of(layer, engine, outputs, inputs, order)
+    return Channels(outputs, inputs, order, traffic, outputs.lines + inputs.lines, sums, beside)
+
+
+@compiled
+def _is_considered(order: int, is_dense: bool, outputs: float, inputs: float) -> bool:
+    """Whether that loop order loads or stores other tiles than those before it do, of several tiles of pixels."""
+    if order == CHANNELS_OUTER:
+        return outputs > 1 and inputs == 1
+    return order != INPUTS_OUTER or (is_dense and outputs > 1)
+
+
+@compiled
+def _weights_fit(engine: EngineRecord, weights: float, groups: float) -> bool:
+    """Whether so many bytes for a group of input channels do, of so many groups."""
+    return bool(np.ceil(weights * groups / (engine.rows * engine.cols)) <= engine.weight_depth)
+
+
+@compiled
+def _least_sizes(units: int) -> list[tuple[int, int]]:
+    """(least, greatest) size that cuts an axis of so many units into each number of tiles, the fewest tiles first."""
+    sizes, greatest = [(units, units)], units - 1
+    while greatest > 0:
+        tiles = -(-units // greatest)
+        sizes.append((-(-units // tiles), greatest))
+        greatest = sizes[-1][0] - 1
+    return sizes
+
+
+@compiled
+def _families(
+    layer: LayerRecord,
+    engine: EngineRecord,
+    heights: Heights,
+    across: FloatArray,
+    all_outputs: list[Outputs],
+    all_inputs: list[Inputs],
+) -> tuple[list[float], list[tuple[tuple[int, int], tuple[int, int], int]]]:
+    """The bound of each family of mappings, and its sizes of either channels and its order.
+
+    A family has as many tiles of either channels, in one order. What fits its smallest tiles bounds what fits any.
+    """
+    bounds, families = [np.inf], [((0, 0), (0, 0), 0)]
+    sums = channel_sums(layer, engine, all_outputs[-1], all_inputs[-1])
+    for outs in _least_sizes(len(all_outputs)):
+        for ins in _least_sizes(len(all_inputs)):
+            outputs, inputs = all_outputs[outs[0] - 1], all_inputs[ins[0] - 1]
+            if not _weights_fit(engine, outputs.full_weights, inputs.full_groups):
+                continue
+            for order in range(_ORDERS):
+                if not _is_considered(order, layer.dense, outputs.tiles, inputs.tiles):
+                    continue
+                need = outputs.whole_need if order == INPUTS_OUTER else outputs.need
+                totals = least_totals(layer, engine, heights, across, outputs.lines + inputs.lines, need)
+                if totals.tiles < np.inf:
+                    traffic = _traffic_of(layer, sums, outputs.tiles, inputs.tiles, order)
+                    bounds.append(_bound(layer, engine, traffic, totals, are_apart(outputs.tiles, order)))
+                    families.append((outs, ins, order))
+    return bounds, families
+
+
+@compiled
+def _count_legal(
+    layer: LayerRecord,
+    engine: EngineRecord,
+    across: FloatArray,
+    all_outputs: list[Outputs],
+    all_inputs: list[Inputs],
+) -> int:
+    """How many mappings are legal."""
+    legal = 0
+    lines = np.array([inputs.lines for inputs in all_inputs])
+    groups = np.array([inputs.full_groups for inputs in all_inputs])
+    last, whole_need = len(all_inputs) - 1, all_outputs[-1].need
+    kept = np.zeros(len(all_inputs), dtype=np.int64)
+    if layer.dense and len(all_outputs) > 1:
+        for n in range(len(all_inputs)):
+            kept[n] = count_fitting(layer, engine, across, lines[n], whole_need)[0]
+    for outputs in all_outputs:
+        words, fitting, whole = -1.0, 0, False
+        for n in range(len(all_inputs)):
+            if not _weights_fit(engine, outputs.full_weights, groups[n]):
+                break
+            if outputs.lines + lines[n] != words:
+                words = outputs.lines + lines[n]
+                fitting, whole = count_fitting(layer, engine, across, words, outputs.need)
+            legal += fitting
+            if outputs.tiles > 1:
+                legal += kept[n]
+                if n == last:
+                    legal += fitting - whole
+    return legal
+
+
+@compiled
+def _search(layer: LayerRecord, engine: EngineRecord, heights: Heights, widths: Widths, found: IntArray) -> None:
+    """Find the best mapping of one layer on one accelerator; ``found`` [7] is what :func:`best_mappings` gives."""
+    out_unit, in_units = engine.rows, 1
+    if layer.dense:
+        in_units = int(np.ceil(layer.in_channels / engine.cols))
+    else:
+        out_unit = engine.rows * engine.cols / gcd(int(engine.rows), int(engine.cols))
+    out_units = int(np.ceil(layer.out_channels / out_unit))
+    all_outputs = [outputs_of(layer, engine, out_unit * size) for size in range(1, out_units + 1)]
+    all_inputs = [inputs_of(layer, engine, engine.cols * size) for size in range(1, in_units + 1)]
+    found[CANDIDATES] = _count_legal(layer, engine, widths.table, all_outputs, all_inputs)
+    found_bounds, families = _families(layer, engine, heights, widths.table, all_outputs, all_inputs)
+    least, bounds = np.inf, np.array(found_bounds)
+    best = bounds.argmin()
+    while bounds[best] < least:
+        outs, ins, order = families[best]
+        for out in range(outs[0], outs[1] + 1):
+            for into in range(ins[0], ins[1] + 1):
+                outputs, inputs = all_outputs[out - 1], all_inputs[into - 1]
+                if not _weights_fit(engine, outputs.full_weights, inputs.full_groups):
+                    break
+                channels = _channels_of(layer, engine, outputs, inputs, order)
+                least = _search_pixels(layer, engine, channels, heights, widths, least, found)
+        bounds[best] = np.inf
+        best = bounds.argmin()
+
+
+def _search_all_with(sources: int) -> Any:
+    @kernel
+    def search_all(
+        layers: NDArray[np.void],
+        runs: NDArray[np.void],
+        engines: NDArray[np.void],
+        rows: IntArray,
+        columns: IntArray,
+        cases: IntArray,
+        found: IntArray,
+    ) -> None:
+        assert sources
+        if len(cases) == 0:
+            return
+        before = cases[0]
+        heights = heights_of(layers[rows[before]], runs)
+        widths = widths_of(layers[rows[before]], engines[columns[before]])
+        for case in cases:
+            layer, engine = layers[rows[case]], engines[columns[case]]
+            if rows[case] != rows[before]:
+                heights = heights_of(layer, runs)
+            if rows[case] != rows[before] or engine.pixels != engines[columns[before]].pixels:
+                widths = widths_of(layer, engine)
+            _search(layer, engine, heights, widths, found[case])
+            before = case
+
+    return search_all
+
+
+_search_all = _search_all_with(SOURCES)

@@ -1,0 +1,1 @@
+"""Prices of accelerators that hls4ml makes."""

@@ -1,0 +1,233 @@
+"""How a layer is cut into tiles: one mapping, whether it is legal, and all mappings that are."""
+
+import itertools
+import math
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+import numpy as np
+
+from cost_models.workload import Layer, Operation
+from hw_templates.conv_engine.accelerator import Accelerator, ifmap_cols, ifmap_depth, ofmap_depth, weight_depth
+from hw_templates.foundation.errors import InvalidValueError, MappingError
+from hw_templates.foundation.json_records import check_fields
+
+
+class LoopOrder(StrEnum):
+    """How the loops over tiles are nested, which settles what stays in the buffers.
+
+    PIXELS_OUTER: pixels, output channels, input channels. Sums stay while the input channels go by (output-stationary);
+        where these are one tile, the ifmap stays while the output channels do (input-stationary).
+    CHANNELS_OUTER: output channels, pixels, input channels. Where input channels are one tile, the weights stay while
+        the pixels go by (weight-stationary).
+    INPUTS_OUTER: pixels, input channels, output channels, of dense layers. The ifmap stays while the output channels go
+        by (input-stationary), cut or not, as the sums of all of them stay; they are stored together.
+    """
+
+    PIXELS_OUTER = "pixels_outer"
+    CHANNELS_OUTER = "channels_outer"
+    INPUTS_OUTER = "inputs_outer"
+
+
+@dataclass(frozen=True)
+class BufferNeed:
+    """What a tile needs of one buffer of an accelerator: words of each bank, beside the words it has."""
+
+    buffer: str
+    words: int
+    depth: int
+    bytes_per_word: int
+
+    @property
+    def least_kib(self) -> int:
+        """Smallest buffer, in whole KiB, that holds the tile."""
+        return math.ceil(self.words * self.bytes_per_word / 1024)
+
+
+@dataclass(frozen=True)
+class Mapping:
+    """Tile sizes and loop order of one layer; the last tile along an axis is whatever is left.
+
+    Attributes:
+        tile_out_channels: output channels of a tile, a multiple of ``pe_rows``.
+        tile_in_channels: input channels of a tile, a multiple of ``pe_cols``. For channel-wise layers it equals
+            ``tile_out_channels`` and both are a multiple of ``pe_rows`` and of ``pe_cols``.
+        tile_height, tile_width: output pixels.
+        loop_order: how the loops over them are nested.
+
+    Raises:
+        InvalidValueError: a field is of another type.
+    """
+
+    tile_out_channels: int
+    tile_in_channels: int
+    tile_height: int
+    tile_width: int
+    loop_order: LoopOrder
+
+    def __post_init__(self) -> None:
+        check_fields(self, "mapping")
+
+    def check(self, layer: Layer, accelerator: Accelerator) -> None:
+        """Say whether the mapping is legal.
+
+        Raises:
+            InvalidValueError: a tile size breaks a rule of shape.
+            MappingError: a tile does not fit a buffer; names the buffer and the least size that would do.
+        """
+        out_unit, in_unit = channel_units(layer, accelerator)
+        sizes = (
+            ("tile_out_channels", self.tile_out_channels, out_unit, None),
+            ("tile_in_channels", self.tile_in_channels, in_unit, None),
+            ("tile_height", self.tile_height, 1, layer.out_height),
+            ("tile_width", self.tile_width, 1, layer.out_width),
+        )
+        for name, size, unit, most in sizes:
+            if size < 1 or size % unit or (most is not None and size > most):
+                expected = f"a positive multiple of {unit}" + (f", at most {most}" if most is not None else "")
+                raise InvalidValueError(f"mapping.{name}", size, expected)
+        if layer.operation != Operation.CONV and self.tile_in_channels != self.tile_out_channels:
+            raise InvalidValueError("mapping.tile_in_channels", self.tile_in_channels, "equal to tile_out_channels")
+        if layer.operation != Operation.CONV and self.loop_order == LoopOrder.INPUTS_OUTER:
+            raise InvalidValueError("mapping.loop_order", self.loop_order, f"another for {layer.operation}")
+        for need in self.needs(layer, accelerator):
+            if need.words > need.depth:
+                raise MappingError(
+                    f"{need.buffer}_kib: the tile of {layer} needs {need.words} words a bank, it has {need.depth}; "
+                    f"{need.least_kib} KiB would do"
+                )
+
+    def fits(self, layer: Layer, accelerator: Accelerator) -> bool:
+        """Whether each tile fits its buffer."""
+        return all(need.words <= need.depth for need in self.needs(layer, accelerator))
+
+    def needs(self, layer: Layer, accelerator: Accelerator) -> tuple[BufferNeed, BufferNeed, BufferNeed]:
+        """What a full tile, and the sums that stay, need of the ifmap, weight and ofmap buffers."""
+        rows, cols, pixels = accelerator.pe_rows, accelerator.pe_cols, accelerator.pe_pixels
+        out_channels = min(self.tile_out_channels, layer.out_channels)
+        in_channels = min(self.tile_in_channels, layer.in_channels)
+        out_groups, in_groups = math.ceil(out_channels / rows), math.ceil(in_channels / cols)
+        line = ifmap_cols(accelerator)
+        taps = layer.kernel_height * layer.kernel_width
+        if layer.operation == Operation.CONV:
+            weight_words = math.ceil(out_groups * in_groups * taps * layer.weight_bits / 8)
+        else:
+            weight_words = math.ceil(channelwise_weight_bytes(layer, out_channels, accelerator) / (rows * cols))
+        in_rows = (self.tile_height - 1) * layer.stride + layer.kernel_height
+        in_cols = (self.tile_width - 1) * layer.stride + layer.kernel_width
+        col_slots = layer.stride * math.ceil(math.ceil(in_cols / layer.stride) / pixels)
+        sums = math.ceil(layer.out_channels / rows) if self.loop_order == LoopOrder.INPUTS_OUTER else out_groups
+        ofmap_words = sums * self.tile_height * math.ceil(self.tile_width / pixels)
+        return (
+            BufferNeed(
+                "ifmap", math.ceil(in_channels / line) * in_rows * col_slots, ifmap_depth(accelerator), pixels * line
+            ),
+            BufferNeed("weight", weight_words, weight_depth(accelerator), rows * cols),
+            BufferNeed("ofmap", ofmap_words, ofmap_depth(accelerator), 4 * rows * pixels),
+        )
+
+
+def channelwise_weight_bytes(layer: Layer, channels: int, accelerator: Accelerator) -> int:
+    """Bytes of weights that a tile of ``channels`` of a channel-wise layer loads: none for pools, SCALE its gate."""
+    if layer.operation.is_pool:
+        return 0
+    if layer.operation == Operation.SCALE:
+        return channels
+    lanes = accelerator.depthwise_lanes
+    weights = layer.kernel_height * layer.kernel_width * math.ceil(channels / lanes) * lanes
+    return math.ceil(weights * layer.weight_bits / 8)
+
+
+def channel_units(layer: Layer, accelerator: Accelerator) -> tuple[int, int]:
+    """What the output and input channels of a tile must be multiples of."""
+    if layer.operation == Operation.CONV:
+        return accelerator.pe_rows, accelerator.pe_cols
+    unit = math.lcm(accelerator.pe_rows, accelerator.pe_cols)
+    return unit, unit
+
+
+def even_sizes(extent: int) -> tuple[int, ...]:
+    """For each number of parts that an axis of ``extent`` units can be cut into, their least size; descending."""
+    return tuple(sorted({math.ceil(extent / count) for count in range(1, extent + 1)}, reverse=True))
+
+
+def enumerate_mappings(layer: Layer, accelerator: Accelerator) -> list[Mapping]:
+    """Every legal mapping: all tile sizes along all axes.
+
+    :func:`cost_models.closed_form.layer_table.price_layers` looks for the best mapping of the same set.
+    Sizes beyond the end of an axis, and loop orders that load and store the same tiles in each step, are considered
+    once.
+    """
+    out_unit, in_unit = channel_units(layer, accelerator)
+    out_tiles = range(out_unit, layer.out_channels + out_unit, out_unit)
+    if layer.operation == Operation.CONV:
+        in_tiles = range(in_unit, layer.in_channels + in_unit, in_unit)
+        channels = list(itertools.product(out_tiles, in_tiles))
+    else:
+        channels = [(tile, tile) for tile in out_tiles]
+    mappings: list[Mapping] = []
+    for (tile_out, tile_in), height in itertools.product(channels, range(1, layer.out_height + 1)):
+        for width in range(1, layer.out_width + 1):
+            tiles = [Mapping(tile_out, tile_in, height, width, order) for order in LoopOrder]
+            if not tiles[0].fits(layer, accelerator):
+                break  # nor does any other order, or any that is wider
+            mappings += [tile for tile in tiles if _is_considered(tile, layer) and tile.fits(layer, accelerator)]
+    return mappings
+
+
+def _is_considered(mapping: Mapping, layer: Layer) -> bool:
+    """Whether the loop order loads or stores other tiles than those before it do."""
+    is_dense, single_out = layer.operation == Operation.CONV, mapping.tile_out_channels >= layer.out_channels
+    if mapping.loop_order == LoopOrder.CHANNELS_OUTER:
+        single_in = not is_dense or mapping.tile_in_channels >= layer.in_channels
+        single_pixels = mapping.tile_height == layer.out_height and mapping.tile_width == layer.out_width
+        return single_in and not single_out and not single_pixels
+    return mapping.loop_order == LoopOrder.PIXELS_OUTER or (is_dense and not single_out)
+
+
+def draw_mapping(layer: Layer, accelerator: Accelerator, rng: np.random.Generator) -> Mapping | None:
+    """A random mapping of :func:`enumerate_mappings`, small tiles as often as large ones; None where none is legal.
+
+    One axis after the other is cut, in random order, as evenly as that number of tiles allows.
+    """
+    out_unit, in_unit = channel_units(layer, accelerator)
+    is_dense = layer.operation == Operation.CONV
+    smallest = (Mapping(out_unit, in_unit, 1, 1, order) for order in LoopOrder)
+    started = [
+        tile
+        for tile in smallest
+        if (is_dense or tile.loop_order != LoopOrder.INPUTS_OUTER) and tile.fits(layer, accelerator)
+    ]
+    if not started:
+        return None
+    drawn = started[rng.integers(len(started))]
+    axes = [
+        (
+            ("tile_out_channels",) if is_dense else ("tile_out_channels", "tile_in_channels"),
+            layer.out_channels,
+            out_unit,
+        ),
+        (("tile_height",), layer.out_height, 1),
+        (("tile_width",), layer.out_width, 1),
+    ]
+    if is_dense:
+        axes.append((("tile_in_channels",), layer.in_channels, in_unit))
+    for axis in rng.permutation(len(axes)):
+        names, extent, unit = axes[axis]
+        sizes = (unit * size for size in even_sizes(math.ceil(extent / unit)))
+        cut = [replace(drawn, **dict.fromkeys(names, size)) for size in sizes]
+        fitting = [mapping for mapping in cut if mapping.fits(layer, accelerator)]
+        drawn = fitting[rng.integers(len(fitting))]
+    return drawn if _is_considered(drawn, layer) else replace(drawn, loop_order=LoopOrder.PIXELS_OUTER)
+
+
+def no_mapping_error(name: str, layer: Layer, accelerator: Accelerator) -> MappingError:
+    """The error for a layer of which not even the smallest tile fits; says which buffers would have to grow."""
+    out_unit, in_unit = channel_units(layer, accelerator)
+    smallest = Mapping(out_unit, in_unit, 1, 1, LoopOrder.PIXELS_OUTER)
+    short = [need for need in smallest.needs(layer, accelerator) if need.words > need.depth]
+    wanted = ", ".join(
+        f"{need.buffer}_kib at least {need.least_kib} (has {getattr(accelerator, f'{need.buffer}_kib')})"
+        for need in short
+    )
+    return MappingError(f"layer {name}: no tile fits the accelerator; it needs {wanted}")

@@ -1,0 +1,1 @@
+"""Measured runs, plans of runs to measure, and importers of published tables."""

@@ -1,0 +1,119 @@
+"""Once-for-all MobileNetV3 blocks that were measured on an Ultra96-V2: Pilot-Khadka's table of latencies.
+
+DPUCZDX8G B2304 at 200 MHz, Vitis AI 3.0, INT8, batch 1. A block is expand, depthwise, squeeze-and-excite and project,
+with channels rounded to multiples of 8 as Cai et al. ("Once-for-all", ICLR 2020) round them. Blocks are grouped by the
+stage of the network that they belong to. The table gives no date.
+"""
+
+from pathlib import Path
+
+from cost_models.measurements.importers.table import Tell, check_roofline, converted, tell_left_out
+from cost_models.measurements.measurement import MeasuredLayer, Measurement, Percentiles
+from cost_models.workload import Activation, Layer, Operation
+from hw_templates.foundation.csv_table import Row, read_rows
+from hw_templates.foundation.errors import StorageError
+
+_SOURCE = "Pilot-Khadka/Latency-dataset-for-Once-For-All-network 4866e16c"
+_B2304 = {"pixel_parallel": 8, "channel_parallel": 12, "alu_parallel": 4}
+_CLOCK_MHZ = 200
+_TARGET = "_B2304_"
+_FIRST, _REPEATED = "all", "repeat"
+_SQUEEZE = 4
+_ACTIVATIONS = {
+    "relu": Activation.RELU,
+    "h_swish": Activation.HSWISH,
+    "h_swish_shape": Activation.HSWISH,
+}
+
+
+def read_ofa_dpu(path: Path, tell: Tell = lambda _: None, repeats: bool = False) -> tuple[Measurement, ...]:
+    """Read ``ofa_mbv3_blocks_dpu_b2304_ultra96.csv``.
+
+    Args:
+        path: the table.
+        tell: hears which rows are left out.
+        repeats: whether to read also the rows of blocks that were measured again.
+
+    Raises:
+        StorageError: the file cannot be read, a row is not as described, of another engine or faster than this can be,
+            or all rows are left out.
+    """
+    rows = read_rows(path)
+    again = [] if repeats else [row for row in rows if row.choice("set", _FIRST, _REPEATED) == _REPEATED]
+    tell_left_out(tell, again, len(rows), "they measure again what other rows measure (set)")
+    runs = converted([row for row in rows if row not in again], _measurement)
+    if not runs:
+        raise StorageError(f"{path}: must hold a row of set {_FIRST}")
+    check_roofline(runs)
+    return tuple(run for _, run in runs)
+
+
+def _measurement(row: Row) -> Measurement:
+    if not row.is_empty("target") and _TARGET not in row.text("target"):
+        raise StorageError(f"{row.place}: target must be a DPU B2304, got {row.text('target')!r}")
+    if not row.is_empty("dpu_subgraphs"):
+        # What the compiler cuts into several runs partly on the processor.
+        row.choice("dpu_subgraphs", "1")
+    kind = row.choice("kind", "mbconv", "conv", "linear")
+    if kind == "mbconv":
+        layers, group = _block(row), f"stage of {row.whole('cout')} channels"
+    else:
+        layers, group = _single(row, kind), "single layers"
+    return Measurement(
+        engine="dpu",
+        board="ultra96-v2",
+        campaign="DPUCZDX8G B2304, Vitis AI 3.0",
+        source=_SOURCE,
+        clock_mhz=_CLOCK_MHZ,
+        latency_ms=Percentiles(row.number("trace_p50_ms"), row.number("trace_p05_ms"), row.number("trace_p95_ms")),
+        layers=layers,
+        repetitions=row.whole("runs"),
+        settings=dict(_B2304),
+        counters={"ddr_bytes": row.number("mem_io_mb") * 2**20},
+        group=group,
+    )
+
+
+def _activation(row: Row) -> Activation:
+    return Activation.IDENTITY if row.is_empty("act") else _ACTIVATIONS[row.choice("act", *_ACTIVATIONS)]
+
+
+def _single(row: Row, kind: str) -> tuple[MeasuredLayer, ...]:
+    inputs, outputs = row.whole("cin"), row.whole("cout")
+    if kind == "linear":
+        return (MeasuredLayer(Layer(Operation.CONV, inputs, outputs, 1, 1)),)
+    kernel = row.whole("k")
+    # The stem halves the image; the other single layers are 1x1.
+    stride = (2 if kernel > 1 else 1) if row.is_empty("stride") else row.whole("stride")
+    layer = Layer(Operation.CONV, inputs, outputs, row.whole("h"), row.whole("w"), kernel, kernel, stride, kernel // 2)
+    return (MeasuredLayer(layer, _activation(row)),)
+
+
+def rounded_channels(channels: float, multiple: int = 8) -> int:
+    """The nearest multiple, at least one, and not under nine tenths of what was asked for."""
+    rounded = max(multiple, int(channels + multiple / 2) // multiple * multiple)
+    return rounded + multiple if rounded < 0.9 * channels else rounded
+
+
+def _block(row: Row) -> tuple[MeasuredLayer, ...]:
+    activation, stride, kernel = _activation(row), row.whole("stride"), row.whole("k")
+    inputs, outputs, height, width = (row.whole(name) for name in ("cin", "cout", "h", "w"))
+    expand = row.number("expand")
+    middle = rounded_channels(round(inputs * expand))
+    layers = []
+    if expand != 1:
+        layers.append(MeasuredLayer(Layer(Operation.CONV, inputs, middle, height, width), activation))
+    depthwise = Layer(Operation.DEPTHWISE, middle, middle, height, width, kernel, kernel, stride, kernel // 2)
+    layers.append(MeasuredLayer(depthwise, activation))
+    out_height, out_width = depthwise.out_height, depthwise.out_width
+    if row.choice("se", "True", "False") == "True":
+        squeezed = rounded_channels(middle / _SQUEEZE)
+        layers += [
+            MeasuredLayer(Layer(Operation.POOL, middle, middle, out_height, out_width, out_height, out_width)),
+            MeasuredLayer(Layer(Operation.CONV, middle, squeezed, 1, 1), Activation.RELU),
+            MeasuredLayer(Layer(Operation.CONV, squeezed, middle, 1, 1), Activation.HSIGMOID),
+            MeasuredLayer(Layer(Operation.SCALE, middle, middle, out_height, out_width)),
+        ]
+    residual = stride == 1 and inputs == outputs
+    project = Layer(Operation.CONV, middle, outputs, out_height, out_width, residual=residual)
+    return (*layers, MeasuredLayer(project))

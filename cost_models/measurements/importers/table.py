@@ -1,0 +1,45 @@
+"""What importers of published tables share: rows as measurements, and rows that are left out."""
+
+from collections.abc import Callable, Sequence
+
+from cost_models.calibration.engines import engine_model
+from cost_models.calibration.timing_model import check_attainable
+from cost_models.measurements.measurement import Measurement
+from hw_templates.foundation.csv_table import Row
+from hw_templates.foundation.errors import InvalidValueError, StorageError
+from hw_templates.foundation.json_records import reading
+
+Tell = Callable[[str], None]
+"""Hears one line for each reason for which rows of a table are left out."""
+
+
+def tell_left_out(tell: Tell, rows: Sequence[Row], of: int, why: str, what: str = "rows") -> None:
+    """Say how many of ``of`` rows, or what of them, is left out and why, if any is."""
+    if rows:
+        tell(f"left out       {len(rows)} of {of} {what}: {why}; the first is {rows[0].place}")
+
+
+def converted(rows: Sequence[Row], convert: Callable[[Row], Measurement]) -> list[tuple[Row, Measurement]]:
+    """Convert rows, each kept beside its measurement.
+
+    Raises:
+        StorageError: a row breaks a rule of measurements; names its line.
+    """
+    runs = []
+    for row in rows:
+        with reading(row.place):
+            runs.append((row, convert(row)))
+    return runs
+
+
+def check_roofline(runs: Sequence[tuple[Row, Measurement]]) -> None:
+    """Refuse runs of one engine of which one is faster than the engine can be.
+
+    Raises:
+        StorageError: names the first such row.
+    """
+    names = [f"{row.place}: latency_ms" for row, _ in runs]
+    try:
+        check_attainable(engine_model(runs[0][1].engine), [run for _, run in runs], names)
+    except InvalidValueError as error:
+        raise StorageError(f"{error}; correct its time, clock or shape, or take the row out") from error

@@ -1,0 +1,196 @@
+"""Convolutions that AutoTVM measured on PYNQ boards with VTA: tlc-pack/tophub, vta_v0.06.log and vta_v0.08.log.
+
+A row's ``tiling`` gives splits as [outer, inner]; ``tile_ci`` and ``tile_co`` count blocks of channels. The GEMM core
+of batch x block x block becomes an array of ``pe_pixels`` x ``pe_cols`` x ``pe_rows``, and the buffer of one of the
+virtual threads becomes one half of a ping-pong pair.
+
+A row with ``err`` failed: its time is a placeholder. A row with ``copied_cost`` has the time of another row. Where that
+row ran the same convolution in the same way, both are one measurement and share a group; where it ran another, as in
+tophub's section of YOLO-tiny, the time says nothing about this row. The table gives no clock: it is known of the PYNQ,
+and a table of another board must have the columns ``clock_mhz`` and ``axi_bits``.
+"""
+
+import math
+import re
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+from cost_models.mapping.mapping import LoopOrder, Mapping
+from cost_models.measurements.importers.table import Tell, check_roofline, converted, tell_left_out
+from cost_models.measurements.measurement import MeasuredLayer, Measurement, Percentiles
+from cost_models.workload import Layer, Operation
+from hw_templates.conv_engine.accelerator import Accelerator
+from hw_templates.foundation.csv_table import Row, read_rows
+from hw_templates.foundation.errors import StorageError
+
+_SOURCE = "tlc-pack/tophub f05376ec"
+_SPLIT = re.compile(r"(\w+)=\[?(\d+)(?:,(\d+)\])?", re.ASCII)
+# MHz, and bits of the memory port, of the boards whose clock is known.
+_CLOCKS = {"pynq": (100.0, 64)}
+# What the engine's model takes for granted, where a table has the column.
+_EXPECTED = {"groups": 1, "i_bits": 8, "w_bits": 8, "acc_bits": 32}
+# Two halves of a KiB each.
+_BUFFER_BYTES = 2048
+
+_Timed = tuple[Row, Measurement]
+
+
+def read_vta_tophub(path: Path, tell: Tell = lambda _: None) -> tuple[Measurement, ...]:
+    """Read ``vta_tophub_conv.csv``.
+
+    Args:
+        path: the table.
+        tell: hears which rows are left out.
+
+    Raises:
+        StorageError: the file cannot be read, a row is not as described or is faster than its engine can be, the clock
+            of its board is unknown, or no row was measured.
+    """
+    rows = read_rows(path)
+    failed = [row for row in rows if _is_set(row, "err")]
+    tell_left_out(tell, failed, len(rows), "their measurement failed (err)")
+    timed = converted([row for row in rows if not _is_set(row, "err")], _measurement)
+    foreign = _foreign_copies(timed)
+    tell_left_out(tell, list(foreign), len(rows), "their time is that of another convolution (copied_cost)")
+    own = [(row, run) for row, run in timed if row not in foreign]
+    first = {repr(run): row for row, run in reversed(own)}
+    repeated = [row for row, run in own if first[repr(run)] is not row]
+    tell_left_out(tell, repeated, len(rows), "they are there twice")
+    once = [(row, run) for row, run in own if first[repr(run)] is row]
+    if not once:
+        raise StorageError(f"{path}: must hold a row that was measured, and all {len(rows)} failed or are copies")
+    for row, run in once:
+        _check_tiling(row, run)
+    check_roofline(once)
+    same_work = Counter(_work(run) for _, run in once)
+    return tuple(
+        _grouped(run) if _is_set(row, "copied_cost") or same_work[_work(run)] > 1 else run for row, run in once
+    )
+
+
+def _is_set(row: Row, column: str) -> bool:
+    """Say whether a column of numbers, which a table may lack, holds one that is not zero."""
+    return not row.is_empty(column) and row.whole(column) != 0
+
+
+def _work(run: Measurement) -> str:
+    """What ran, on what engine and for how long, without where that is written."""
+    return repr(replace(run, campaign="any", source="any", date=None))
+
+
+def _grouped(run: Measurement) -> Measurement:
+    return replace(run, group=f"copies of {run.latency_ms.p50:.10g} ms")
+
+
+def _foreign_copies(timed: list[_Timed]) -> dict[Row, None]:
+    """Rows whose time is marked as copied and that no row of the same time, convolution and tiling can have given."""
+    originals: dict[float, list[str]] = {}
+    for row, run in timed:
+        if not _is_set(row, "copied_cost"):
+            originals.setdefault(run.latency_ms.p50, []).append(_work(run))
+    # Where the table lacks the original, the first copy stands for it.
+    return {row: None for row, run in timed if _work(run) not in originals.setdefault(run.latency_ms.p50, [_work(run)])}
+
+
+def _measurement(row: Row) -> Measurement:
+    if not row.is_empty("op"):
+        row.choice("op", "conv2d")
+    for column, expected in _EXPECTED.items():
+        _check(row, column, expected)
+    accelerator, clock_mhz = _engine(row)
+    splits = _splits(row)
+    mapping = Mapping(
+        tile_out_channels=splits["tile_co"] * accelerator.pe_rows,
+        tile_in_channels=splits["tile_ci"] * accelerator.pe_cols,
+        tile_height=splits["tile_h"],
+        tile_width=splits["tile_w"],
+        loop_order=LoopOrder.PIXELS_OUTER,
+    )
+    layer = Layer(
+        Operation.CONV,
+        in_channels=row.whole("ci"),
+        out_channels=row.whole("co"),
+        in_height=row.whole("h"),
+        in_width=row.whole("w"),
+        kernel_height=row.whole("kh"),
+        kernel_width=row.whole("kw"),
+        stride=row.whole("stride"),
+        padding=row.whole("pad"),
+    )
+    _check(row, "ho", layer.out_height)
+    _check(row, "wo", layer.out_width)
+    return Measurement(
+        engine="vta",
+        board=row.text("board"),
+        campaign=f"{row.text('section')}, {row.text('date')[:7]}",
+        source=f"{_SOURCE}, {row.text('file')}",
+        date=row.text("date"),
+        clock_mhz=clock_mhz,
+        latency_ms=Percentiles(row.positive("time_s") * 1e3),
+        layers=(MeasuredLayer(layer, mapping=mapping),),
+        accelerator=accelerator,
+        batch=row.whole("n"),
+        settings={"threads": min(splits["oc_nthread"] * splits["h_nthread"], 2)},
+    )
+
+
+def _check(row: Row, column: str, expected: int) -> None:
+    """Refuse another number in a column that a table may lack."""
+    if not row.is_empty(column) and row.whole(column) != expected:
+        raise StorageError(f"{row.place}: {column} must be {expected}, got {row.text(column)}")
+
+
+def _engine(row: Row) -> tuple[Accelerator, float]:
+    """The engine of a row and the clock in MHz at which it ran."""
+    board, block = row.text("board"), row.whole("block")
+    if board not in _CLOCKS and (row.is_empty("clock_mhz") or row.is_empty("axi_bits")):
+        known = ", ".join(_CLOCKS)
+        raise StorageError(
+            f"{row.place}: clock_mhz and axi_bits must be given for board {board!r}, as they are known of {known} alone"
+        )
+    clock_mhz, axi_bits = _CLOCKS.get(board, (0.0, 0))
+    clock_mhz = clock_mhz if row.is_empty("clock_mhz") else row.positive("clock_mhz")
+    return Accelerator(
+        pe_rows=block,
+        pe_cols=block,
+        pe_pixels=row.whole("batch_rows"),
+        pack=1,
+        ifmap_kib=_half_kib(row, "inp_buf_bytes"),
+        weight_kib=_half_kib(row, "wgt_buf_bytes"),
+        ofmap_kib=_half_kib(row, "acc_buf_bytes"),
+        axi_bits=axi_bits if row.is_empty("axi_bits") else row.whole("axi_bits"),
+        clock_mhz=math.ceil(clock_mhz),
+        depthwise_lanes=1,
+    ), clock_mhz
+
+
+def _half_kib(row: Row, column: str) -> int:
+    halves, rest = divmod(row.whole(column), _BUFFER_BYTES)
+    if rest:
+        raise StorageError(f"{row.place}: {column} must be a multiple of {_BUFFER_BYTES}, got {row.text(column)}")
+    return halves
+
+
+def _splits(row: Row) -> dict[str, int]:
+    """The inner size of each split of a row's tiling."""
+    splits = {name: int(inner or outer) for name, outer, inner in _SPLIT.findall(row.text("tiling"))}
+    for name in ("tile_co", "tile_ci", "tile_h", "tile_w", "oc_nthread", "h_nthread"):
+        if splits.get(name, 0) < 1:
+            raise StorageError(f"{row.place}: tiling must give {name}, above zero, got {row.text('tiling')!r}")
+    return splits
+
+
+def _check_tiling(row: Row, run: Measurement) -> None:
+    """Refuse a tiling whose tiles, as many as it says, are not those that cut the layer."""
+    layer, accelerator = run.layers[0].layer, run.accelerator
+    assert accelerator is not None
+    extents = {
+        "tile_h": layer.out_height,
+        "tile_w": layer.out_width,
+        "tile_ci": -(-layer.in_channels // accelerator.pe_cols),
+        "tile_co": -(-layer.out_channels // accelerator.pe_rows),
+    }
+    for name, outer, inner in _SPLIT.findall(row.text("tiling")):
+        if inner and name in extents and int(outer) != -(-extents[name] // int(inner)):
+            raise StorageError(f"{row.place}: tiling must cut {extents[name]} into tiles, got {name}=[{outer},{inner}]")

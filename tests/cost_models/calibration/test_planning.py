@@ -1,0 +1,53 @@
+import numpy as np
+import pytest
+
+from cost_models.calibration.fit import estimate
+from cost_models.calibration.planning import plan, prior_of
+from cost_models.calibration.structural import Demand, Role, StructuralModel, Term
+from cost_models.calibration.timing_model import Parameter
+from cost_models.measurements.measurement import Measurement, Percentiles
+from hw_templates.foundation.errors import InvalidValueError
+
+MODEL = StructuralModel(
+    "toy",
+    (
+        Term("mac", "", 1.0, 1.0, 0.5, Role.ALONE, "compute"),
+        Term("byte", "", 1.0, 1.0, 0.5, Role.ALONE, "memory"),
+    ),
+    Parameter("unhidden", "", 0.1, 0.5, 0.1),
+    lambda run: [Demand({"mac": run.counters["macs"], "byte": run.counters["bytes"]})],
+)
+
+
+def candidate(macs: float, moved: float) -> Measurement:
+    counters = {"macs": macs, "bytes": moved}
+    return Measurement("toy", "pynq-z2", "c", "s", 100.0, Percentiles(1.0), network="n", counters=counters)
+
+
+def test_runs_that_tell_coefficients_apart_are_chosen_first() -> None:
+    mixed = [candidate(100, 100 + i) for i in range(6)]
+    pure = [candidate(200, 0), candidate(0, 200)]
+    chosen = plan(MODEL, [*mixed, *pure], prior_of(MODEL), 2)
+    assert set(chosen.chosen) == {6, 7}
+
+
+def test_no_run_is_chosen_twice_and_uncertainty_never_grows() -> None:
+    rng = np.random.default_rng(0)
+    candidates = [candidate(*rng.uniform(1, 1000, 2)) for _ in range(12)]
+    result = plan(MODEL, candidates, prior_of(MODEL), 12)
+    assert sorted(result.chosen) == list(range(12))
+    assert all(after <= before for before, after in zip(result.deviations, result.deviations[1:], strict=False))
+    assert plan(MODEL, candidates, prior_of(MODEL), 12) == result
+
+
+def test_measured_times_make_no_difference() -> None:
+    rng = np.random.default_rng(1)
+    candidates = [candidate(*rng.uniform(1, 1000, 2)) for _ in range(12)]
+    known = estimate(MODEL, candidates[:5])
+    other = [candidate(run.counters["macs"], run.counters["bytes"]) for run in candidates]
+    assert plan(MODEL, candidates, known, 4) == plan(MODEL, other, known, 4)
+
+
+def test_a_budget_beyond_the_candidates() -> None:
+    with pytest.raises(InvalidValueError, match=r"plan\.budget: must be 1 to 1, the number of candidates, got 2"):
+        plan(MODEL, [candidate(1, 1)], prior_of(MODEL), 2)

@@ -1,0 +1,147 @@
+import json
+import warnings
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from mutations import drive, from_file, mutated_json
+
+from cost_models.calibration.engines import engine_model
+from cost_models.calibration.fit import fit
+from cost_models.calibration.record import (
+    RECORD,
+    Calibration,
+    calibration_names,
+    load_calibration,
+    write_calibration,
+)
+from cost_models.mapping.mapping import LoopOrder, Mapping
+from cost_models.measurements.measurement import MeasuredLayer, Measurement, Percentiles
+from cost_models.workload import Layer, Operation
+from hw_templates.conv_engine.accelerator import Accelerator
+from hw_templates.foundation.errors import ExtrapolationWarning, InvalidValueError, StorageError
+
+
+def made_up_runs(count: int) -> list[Measurement]:
+    rng = np.random.default_rng(0)
+    runs = []
+    for _ in range(count):
+        channels, size = 16 * int(rng.integers(1, 9)), 7 * int(rng.integers(1, 5))
+        mapping = Mapping(16, 16, 7, size, LoopOrder.PIXELS_OUTER)
+        layer = Layer(Operation.CONV, channels, 64, size, size, 3, 3, 1, 1)
+        run = Measurement(
+            engine="vta",
+            board="pynq",
+            campaign="made up",
+            source="a formula",
+            clock_mhz=100.0,
+            latency_ms=Percentiles(layer.macs * 1.2 / 256 / 1e5 + 0.05),
+            date="2026-01-31",
+            layers=(MeasuredLayer(layer, mapping=mapping),),
+            accelerator=Accelerator(16, 16, 1, 1, 16, 128, 64, 64, 100, 1),
+            settings={"threads": 2},
+        )
+        runs.append(run)
+    return runs
+
+
+RUNS = made_up_runs(12)
+FIT = fit(engine_model("vta"), RUNS)
+CALIBRATION = Calibration.of("toy", FIT, RUNS, "2026-02-01")
+
+
+def test_it_says_where_it_comes_from() -> None:
+    assert (CALIBRATION.sources, CALIBRATION.boards, CALIBRATION.date) == (("a formula",), ("pynq",), "2026-01-31")
+    assert CALIBRATION.measurements == CALIBRATION.quality.runs == 12
+    assert set(CALIBRATION.tool_versions) == {"python", "codesign", "numpy", "scipy"}
+    assert CALIBRATION.quality.mean_error == pytest.approx(np.abs(FIT.left_out.error).mean())
+    undated = Calibration.of("toy", FIT, [replace(run, date=None) for run in RUNS], "2026-02-01")
+    assert undated.date == "2026-02-01"
+
+
+def test_a_written_calibration_predicts_as_the_fit_does(tmp_path: Path) -> None:
+    write_calibration(tmp_path / "toy", CALIBRATION)
+    read = load_calibration(str(tmp_path / "toy"))
+    a, b = FIT.predict(RUNS), read.predict(RUNS)
+    for name in ("cycles", "low", "high"):
+        assert getattr(b, name) == pytest.approx(getattr(a, name), rel=1e-4)
+    assert replace(read, posterior=CALIBRATION.posterior) == CALIBRATION
+    stored = json.loads((tmp_path / "toy" / RECORD).read_text())
+    assert set(stored["coefficients"]["made up"]) == {parameter.name for parameter in FIT.model.parameters}
+
+
+def test_prediction_beyond_what_it_was_fitted_on_warns_and_another_engine_is_refused() -> None:
+    wide = replace(RUNS[0], clock_mhz=150.0)
+    with pytest.warns(ExtrapolationWarning, match="clock_mhz 150 is outside of 100 to 100"):
+        CALIBRATION.predict([wide])
+    with pytest.raises(
+        InvalidValueError, match=r"coefficients\.engine: must be hls4ml, the engine that ran, got 'vta'"
+    ):
+        CALIBRATION.predict([replace(RUNS[0], engine="hls4ml")])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"schema": 2}, "calibration.schema: must be 1, the one that is known, got 2"),
+        ({"engine": "abacus"}, "measurement.engine: must be one of"),
+        ({"posterior": {}}, "calibration.posterior.parameters: must be given"),
+        (
+            {"posterior": {**CALIBRATION.as_dict()["posterior"], "parameters": ["speed"]}},
+            "calibration.posterior.parameters: must be ['mac_cycles'",
+        ),
+        ({"quality": {}}, "calibration.quality.runs: must be given"),
+    ],
+)
+def test_a_broken_record_is_named(tmp_path: Path, change: dict[str, object], message: str) -> None:
+    path = tmp_path / RECORD
+    path.write_text(json.dumps({**CALIBRATION.as_dict(), **change}))
+    with pytest.raises(StorageError) as raised:
+        load_calibration(str(tmp_path))
+    assert str(raised.value).startswith(f"{path}: ")
+    assert message in str(raised.value)
+
+
+def test_numbers_that_are_not_finite_and_files_that_are_no_json(tmp_path: Path) -> None:
+    values = CALIBRATION.as_dict()
+    values["posterior"]["shared"][0] = float("nan")
+    (tmp_path / RECORD).write_text(json.dumps(values))
+    with pytest.raises(StorageError, match=r"calibration: must be sound JSON.*NaN"):
+        load_calibration(str(tmp_path))
+    (tmp_path / RECORD).write_text("{")
+    with pytest.raises(StorageError, match="calibration: must be sound JSON"):
+        load_calibration(str(tmp_path))
+    values["posterior"]["shared"] = [1.0]
+    (tmp_path / RECORD).write_text(json.dumps(values))
+    with pytest.raises(StorageError, match=r"calibration\.posterior\.shared: must be of shape \(\d+,\), got \[1\.0\]"):
+        load_calibration(str(tmp_path))
+
+
+def test_unknown_names() -> None:
+    with pytest.raises(InvalidValueError, match=r"calibration: must be one of .*, or a folder that holds"):
+        load_calibration("nowhere")
+
+
+def test_every_calibration_of_the_package_loads_and_states_its_error() -> None:
+    assert calibration_names() == ("dpu-ultra96", "vta-pynq")
+    for name in calibration_names():
+        calibration = load_calibration(name)
+        assert calibration.name == name
+        assert calibration.sources
+        assert calibration.measurements > 40
+        assert 0 < calibration.quality.mean_error < 0.12
+
+
+def test_any_spoilt_record_is_read_or_refused_in_one_line(tmp_path: Path) -> None:
+    write_calibration(tmp_path, CALIBRATION)
+    path = tmp_path / RECORD
+
+    def read() -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ExtrapolationWarning)
+            load_calibration(str(tmp_path)).predict(RUNS[:2])
+
+    accepted, refused = drive(from_file(path, read), mutated_json(json.loads(path.read_text()), 2_000))
+    assert accepted > 20
+    assert refused > 500

@@ -1,0 +1,91 @@
+"""Bytes counted access by access, and energies worked out by hand."""
+
+import math
+from dataclasses import dataclass, replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from priced_cases import PRIOR, price_each
+from random_layers import random_case, random_layers, walk_steps
+
+from cost_models.closed_form.layer_table import price_layers
+from cost_models.coefficients import EnergyCoefficients
+from cost_models.mapping.mapping import LoopOrder, Mapping
+from cost_models.simulator import simulate
+from cost_models.workload import Layer, Operation
+from hw_templates.board import load_board
+from hw_templates.conv_engine.accelerator import Accelerator, axi_bytes
+
+BOARD = load_board("pynq-z2")
+
+
+@dataclass(frozen=True)
+class Moved:
+    buffer: float
+    ddr: float
+
+
+def stated(layer: Layer, mapping: Mapping, accelerator: Accelerator) -> Moved:
+    """What the formulas state: the energy where a byte through a buffer takes a millijoule, and nothing else any."""
+    free = replace(PRIOR, energy=EnergyCoefficients(mac_pj=0.0, buffer_pj_per_byte=1e9, ddr_pj_per_byte=0.0))
+    priced = price_each(layer, [mapping], accelerator, BOARD, free)
+    return Moved(float(priced.energy_mj[0]), float(priced.ddr_bytes[0]))
+
+
+def counted(layer: Layer, mapping: Mapping, accelerator: Accelerator) -> Moved:
+    """What the steps move one after the other; the words are those of the simulator."""
+    dense = layer.operation == Operation.CONV
+    rows, cols, pixels, lanes = (
+        accelerator.pe_rows,
+        accelerator.pe_cols,
+        accelerator.pe_pixels,
+        accelerator.depthwise_lanes,
+    )
+    buffer = 0
+    for step in walk_steps(layer, mapping):
+        places = len(step.rows) * len(range(0, len(step.cols), pixels))
+        out_groups = len(range(0, len(step.outputs), rows if dense else lanes))
+        in_groups = len(range(0, len(step.inputs), cols)) if dense else 1
+        trips = out_groups * in_groups * layer.kernel_height * layer.kernel_width * places
+        buffer += trips * (cols * pixels + cols * rows if dense else lanes * pixels + lanes)
+        sums = out_groups * places * (rows if dense else lanes) * pixels
+        buffer += 4 * sums
+        if dense and step.inputs.start > 0:
+            buffer += 4 * sums
+        if not dense or step.inputs.stop == layer.in_channels:
+            buffer += 4 * len(step.outputs) * len(step.rows) * len(step.cols)
+    word, moved = axi_bytes(accelerator), simulate(layer, mapping, accelerator, BOARD, PRIOR)
+    maps = (moved.ifmap_words + moved.weight_words + moved.ofmap_words) * word
+    setup = 32 * 4 + math.ceil(layer.out_channels / word) * word * 8 + 256
+    return Moved(buffer + maps, maps + moved.residual_words * word + setup)
+
+
+@given(random_layers(12, 60), st.integers(0, 2**32 - 1))
+@settings(max_examples=120, deadline=None)
+def test_bytes_are_those_of_every_access(layer: Layer, seed: int) -> None:
+    case = random_case(layer, seed)
+    if case is not None:
+        wanted, found = counted(layer, *case), stated(layer, *case)
+        assert (found.buffer, found.ddr) == (pytest.approx(wanted.buffer, rel=1e-12), wanted.ddr)
+
+
+def test_tiles_of_input_channels_read_the_sums_again() -> None:
+    # 1x1, 32 -> 16 channels, 8x8: two tiles of 16 input channels write 64 * 16 sums each, the second reads those of
+    # the first. In one tile they are written once. In DDR only the bursts differ.
+    layer, accelerator = Layer(Operation.CONV, 32, 16, 8, 8), Accelerator(16, 16, 1, 1, 64, 64, 64, 64, 100, 8)
+    whole = stated(layer, Mapping(16, 32, 8, 8, LoopOrder.PIXELS_OUTER), accelerator)
+    cut = stated(layer, Mapping(16, 16, 8, 8, LoopOrder.PIXELS_OUTER), accelerator)
+    assert cut.buffer - whole.buffer == pytest.approx(2 * 64 * 16 * 4)
+    assert cut.ddr == whole.ddr
+
+
+def test_energy_counts_every_access() -> None:
+    # One tile of a 1x1 layer, 16 -> 16 channels, 64 pixels: 64 trips, each reads 16 + 256 bytes; sums are written and
+    # read once, 16 * 4 bytes a pixel; maps and weights fill and leave the buffers; DDR moves these and the setup.
+    layer = Layer(Operation.CONV, 16, 16, 8, 8)
+    table = price_layers([layer], [Accelerator(16, 16, 1, 1, 64, 64, 64, 64, 100, 8)], BOARD, PRIOR)
+    maps, weights, setup = 64 * 16, 16 * 16, 32 * 4 + 16 * 8 + 256
+    buffers = 64 * (16 + 256) + 2 * 64 * 16 * 4 + 2 * maps + weights
+    expected = 64 * 256 * 3.6 + buffers * 15.0 + (2 * maps + weights + setup) * 162.5
+    assert table.energy_mj[0, 0] == pytest.approx(expected * 1e-9)

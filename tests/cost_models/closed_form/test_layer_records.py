@@ -1,0 +1,60 @@
+import numpy as np
+
+from cost_models.closed_form.layer_records import LayerRecords
+from cost_models.mapping.placement import Placement
+from cost_models.workload import Layer, Operation
+
+LAYERS = [
+    Layer(Operation.CONV, 3, 16, 8, 9, 3, 3, 2, 1, residual=True),
+    Layer(Operation.DEPTHWISE, 24, 24, 7, 5, 5, 5, 1, 2, weight_bits=4),
+    Layer(Operation.POOL, 8, 8, 4, 4, 4, 4),
+    Layer(Operation.SCALE, 8, 8, 4, 4),
+]
+NUMBERS = ("in_channels", "out_channels", "in_width", "out_height", "out_width", "kernel_height", "kernel_width")
+
+
+def test_records_hold_every_number_of_every_layer() -> None:
+    records = LayerRecords.of(LAYERS).layers
+    for name in (*NUMBERS, "stride", "padding", "residual", "macs"):
+        assert records[name].tolist() == [getattr(layer, name) for layer in LAYERS]
+    assert records["weight_bytes"].tolist() == [1, 0.5, 1, 1]
+
+
+def test_operations_are_told_by_what_they_read() -> None:
+    records = LayerRecords.of(LAYERS).layers
+    assert records["dense"].tolist() == [True, False, False, False]
+    assert records["weightless"].tolist() == [False, False, True, False]
+    assert records["gate"].tolist() == [False, False, False, True]
+
+
+def test_a_layer_that_runs_alone_has_one_run_of_all_rows() -> None:
+    records = LayerRecords.of(LAYERS)
+    assert records.layers["first_run"].tolist() == [0, 1, 2, 3]
+    assert records.layers["end_run"].tolist() == [1, 2, 3, 4]
+    for layer, run in zip(LAYERS, records.runs, strict=True):
+        assert run["out_height"] == layer.out_height
+        assert run["top_padding"] == layer.padding
+        assert run["repeats"] == 1
+    assert not records.layers["reads_map"].any()
+
+
+def test_bands_that_read_alike_are_one_run() -> None:
+    # 3x3 over 8 rows in bands of 2: the first has padding above, the last below, the two in the middle are alike.
+    layer = Layer(Operation.DEPTHWISE, 8, 8, 8, 8, 3, 3, 1, 1)
+    placement = Placement(ifmap_ring=4, bands=((0, 2), (2, 4), (4, 6), (6, 8)))
+    records = LayerRecords.of([LAYERS[0], layer], [Placement(), placement])
+    assert records.layers["reads_map"].tolist() == [False, True]
+    assert records.layers["writes_map"].tolist() == [False, False]
+    runs = records.runs[1:]
+    assert runs["repeats"].sum() == 4
+    assert (runs["out_height"] * runs["repeats"]).sum() == 8
+    in_rows = {(float(run["in_height"]), float(run["top_padding"])): float(run["repeats"]) for run in runs}
+    assert in_rows == {(3, 1): 1, (4, 0): 2, (3, 0): 1}
+    assert records.layers["most_rows"].tolist() == [4, 2]
+
+
+def test_taking_selects_layers_with_their_runs() -> None:
+    records = LayerRecords.of(LAYERS).take(np.array([2, 0, 0]))
+    assert len(records) == 3
+    assert records.layers["macs"].tolist() == [LAYERS[2].macs, LAYERS[0].macs, LAYERS[0].macs]
+    assert [records.runs[row]["out_height"] for row in records.layers["first_run"]] == [1, 4, 4]

@@ -1,0 +1,81 @@
+"""Totals against the tiles one by one."""
+
+from typing import Any
+
+import numba
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from priced_cases import PRIOR, PYNQ_Z2
+from random_layers import random_case, random_layers, walk_steps
+
+from cost_models.closed_form.engine_records import engine_records
+from cost_models.closed_form.latency import ORDERS, tiling_of
+from cost_models.closed_form.layer_records import LayerRecords
+from cost_models.closed_form.tiling import cols_of, inputs_of, outputs_of, rows_of
+from cost_models.closed_form.traffic import Traffic, traffic_of
+from cost_models.mapping.mapping import Mapping
+from cost_models.workload import Layer, Operation
+from hw_templates.conv_engine.accelerator import Accelerator, AcceleratorColumns
+
+
+@numba.njit
+def stated(layers: Any, runs: Any, engines: Any, sizes: Any, order: int) -> Traffic:
+    layer, engine = layers[0], engines[0]
+    outputs, inputs = outputs_of(layer, engine, sizes[0]), inputs_of(layer, engine, sizes[1])
+    rows, cols = rows_of(layer, runs[0], sizes[2]), cols_of(layer, engine, sizes[3])
+    tiling = tiling_of(outputs, inputs, rows, cols, layer, order)
+    return traffic_of(layer, engine, tiling, order)
+
+
+def state(layer: Layer, mapping: Mapping, accelerator: Accelerator) -> Traffic:
+    records = LayerRecords.of([layer])
+    engines = engine_records(AcceleratorColumns.of([accelerator]), PYNQ_Z2, PRIOR.latency)
+    sizes = (mapping.tile_out_channels, mapping.tile_in_channels, mapping.tile_height, mapping.tile_width)
+    order = ORDERS.index(mapping.loop_order)
+    return stated(records.layers, records.runs, engines, tuple(map(float, sizes)), order)
+
+
+def changes(keys: list[Any]) -> int:
+    """How often a buffer that holds the last tile must load."""
+    return sum(key != before for key, before in zip(keys, [None, *keys[:-1]], strict=True))
+
+
+@given(random_layers(14, 70), st.integers(0, 2**32 - 1))
+@settings(max_examples=150, deadline=None)
+def test_loads_are_those_of_buffers_that_hold_the_last_tile(layer: Layer, seed: int) -> None:
+    case = random_case(layer, seed)
+    assume(case is not None)
+    mapping, accelerator = case
+    steps = list(walk_steps(layer, mapping))
+    moved = state(layer, mapping, accelerator)
+    weightless = layer.operation in (Operation.POOL, Operation.MAX_POOL)
+    assert moved.steps == len(steps)
+    assert moved.ifmap_loads == changes([(step.rows, step.cols, step.inputs) for step in steps])
+    assert moved.weight_loads == (0 if weightless else changes([(step.outputs, step.inputs) for step in steps]))
+    if mapping.loop_order == "inputs_outer":
+        assert moved.stores == changes([(step.rows, step.cols) for step in steps])
+    else:
+        assert moved.stores == changes([(step.rows, step.cols, step.outputs) for step in steps])
+
+
+def test_traffic_by_hand() -> None:
+    # 1x1, 16 -> 24 channels, 4x4, with a residual; tiles of 16 channels and of 2 rows, pixels inside: the map of 16
+    # pixels * 2 words is loaded for both tiles of output channels, the weights (2 groups of 16 * 16 bytes) once; 16
+    # pixels * 3 words of results, as many of the residual. 2 groups of 16 outputs, 2 of 8 inputs, 16 / 2 pixel pairs.
+    layer = Layer(Operation.CONV, 16, 24, 4, 4, residual=True)
+    accelerator = Accelerator(16, 8, 2, 1, 8, 8, 8, 64, 100, 8)
+    moved = state(layer, Mapping(16, 16, 2, 4, ORDERS[1]), accelerator)
+    assert moved.trips == 2 * 2 * 8
+    assert moved.ifmap_words == 2 * 16 * 2
+    assert moved.weight_words == 2 * 16 * 16 // 8
+    assert moved.ofmap_words == moved.residual_words == 16 * 3
+    assert (moved.steps, moved.ifmap_loads, moved.weight_loads, moved.stores) == (4, 4, 2, 4)
+
+
+@pytest.mark.parametrize("order", ORDERS[:2])
+def test_a_single_tile_moves_the_same_in_any_order(order: Any) -> None:
+    layer = Layer(Operation.CONV, 16, 16, 4, 4)
+    accelerator = Accelerator(16, 16, 1, 1, 8, 8, 8, 64, 100, 8)
+    moved = state(layer, Mapping(16, 16, 4, 4, order), accelerator)
+    assert (moved.steps, moved.ifmap_loads, moved.weight_loads, moved.stores) == (1, 1, 1, 1)

@@ -1,0 +1,80 @@
+import pytest
+
+from codesign.supernet.lowering import lower
+from codesign.supernet.spaces import CIFAR10_SMALL, DIGITS, DIGITS_STREAM, OFA_PROXYLESS_W13, OFA_RESNET50D
+from cost_models.hls4ml.stages import Stage, reuse_factors, stages
+from cost_models.workload import IMAGE, Activation, Layer, Node, Operation, Workload
+from hw_templates.foundation.errors import UnsupportedLayerError
+from hw_templates.hls4ml.parameters import Dataflow, IoType
+
+
+def hls4ml_accepts(inputs: int, outputs: int, factor: int) -> bool:
+    """FPGABackend._validate_reuse_factor of hls4ml 1.3.0, in its own words."""
+    limit = -(-inputs * outputs // min(inputs, factor))
+    functional = (limit % outputs == 0 or factor >= inputs) and (factor % inputs == 0 or factor < inputs)
+    return functional and inputs * outputs % factor == 0
+
+
+def test_reuse_factors_are_those_that_hls4ml_accepts():
+    for stage in stages(lower(DIGITS_STREAM, DIGITS_STREAM.largest())):
+        if stage.layer.operation == Operation.CONV:
+            every = range(1, stage.multiplications + 1)
+            assert stage.reuse_factors == tuple(f for f in every if hls4ml_accepts(stage.inputs, stage.outputs, f))
+        else:
+            assert all(hls4ml_accepts(stage.inputs, stage.outputs, factor) for factor in stage.reuse_factors)
+            assert stage.reuse_factors[-1] == max(1, stage.multiplications)
+
+
+def test_convolutions_of_maps_in_registers_reuse_a_multiplier_for_their_inputs_at_most():
+    workload = lower(DIGITS_STREAM, DIGITS_STREAM.smallest())
+    in_streams, in_registers = (stages(workload, io_type) for io_type in IoType)
+    for stream, parallel in zip(in_streams, in_registers, strict=True):
+        if stream.layer.operation == Operation.CONV and stream.name != "classifier":
+            within = tuple(factor for factor in stream.reuse_factors if factor <= stream.inputs)
+            assert parallel.reuse_factors == within != stream.reuse_factors
+        else:
+            assert parallel.reuse_factors == stream.reuse_factors
+
+
+@pytest.mark.parametrize("interval_cycles", [16, 700, 4096, 50_000])
+def test_each_layer_has_the_largest_reuse_factor_within_the_interval(interval_cycles):
+    network = stages(lower(DIGITS_STREAM, DIGITS_STREAM.largest()))
+    factors = reuse_factors(network, Dataflow(8, IoType.STREAM, interval_cycles, 100))
+    for stage, factor in zip(network, factors, strict=True):
+        assert factor * stage.pixels <= interval_cycles or factor == 1
+        larger = [f for f in stage.reuse_factors if f > factor]
+        assert not larger or larger[0] * stage.pixels > interval_cycles
+
+
+@pytest.mark.parametrize(
+    ("space", "message"),
+    [
+        (DIGITS, r"stem: not for template hls4ml: hswish: hls4ml has no h-swish"),
+        (CIFAR10_SMALL, r"stem: not for template hls4ml: hswish"),
+        (OFA_PROXYLESS_W13, r"stem: not for template hls4ml: relu6: hls4ml reads it as ReLU and drops the limit of 6"),
+        (OFA_RESNET50D, r"not for template hls4ml"),
+    ],
+)
+def test_subnets_that_hls4ml_cannot_convert_are_refused_by_layer_and_reason(space, message):
+    with pytest.raises(UnsupportedLayerError, match=message):
+        stages(lower(space, space.smallest()))
+
+
+@pytest.mark.parametrize(
+    ("layer", "io_type", "message"),
+    [
+        (Layer(Operation.MAX_POOL, 4, 4, 8, 8, 3, 3, 2, 1), IoType.STREAM, "pools windows that overlap"),
+        (Layer(Operation.POOL, 4, 4, 3, 3, 3, 3), IoType.STREAM, "averages 9 pixels"),
+        (Layer(Operation.CONV, 8, 8, 8, 8, weight_bits=4), IoType.STREAM, "has weights of 4 bits of its own"),
+        (Layer(Operation.CONV, 128, 64, 4, 4), IoType.STREAM, "partitions an array into 8192, at most 4096"),
+        (Layer(Operation.CONV, 8, 8, 32, 32), IoType.PARALLEL, "keeps 8192 values of a map in registers"),
+    ],
+)
+def test_layers_that_hls4ml_cannot_convert(layer, io_type, message):
+    with pytest.raises(UnsupportedLayerError, match=rf"it: not for template hls4ml: {message}"):
+        stages(Workload((Node("it", layer, IMAGE),)), io_type)
+
+
+def test_a_depthwise_layer_multiplies_each_channel_alone():
+    node = Node("d", Layer(Operation.DEPTHWISE, 8, 8, 4, 4, 3, 3, 1, 1), IMAGE, Activation.RELU)
+    assert Stage.of(node).multiplications == 72

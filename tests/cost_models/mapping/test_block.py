@@ -1,0 +1,81 @@
+from dataclasses import replace
+
+import numpy as np
+
+from codesign.supernet.lowering import lower
+from codesign.supernet.spaces import DIGITS
+from cost_models.mapping.block import Block, find_blocks, plans_of
+from cost_models.mapping.placement import check_groups, map_halves
+from cost_models.workload import IMAGE, Layer, Node, Operation, Workload
+
+EXPAND = Layer(Operation.CONV, 8, 32, 14, 14)
+DEPTHWISE = Layer(Operation.DEPTHWISE, 32, 32, 14, 14, 5, 5, 2, 2)
+PROJECT = Layer(Operation.CONV, 32, 8, 7, 7)
+SQUEEZE = (
+    Layer(Operation.POOL, 32, 32, 7, 7, 7, 7),
+    Layer(Operation.CONV, 32, 8, 1, 1),
+    Layer(Operation.CONV, 8, 32, 1, 1),
+    Layer(Operation.SCALE, 32, 32, 7, 7),
+)
+
+
+def nodes_of(block: Block) -> tuple[Node, ...]:
+    """The block as a network."""
+    names, nodes = ["expand", "depthwise", "pool", "squeeze", "excite", "scale", "project"], []
+    kinds = [*names[0 if block.expand else 1 : 2], *(names[2:6] if block.squeeze else ()), "project"]
+    last = IMAGE
+    for kind, layer in zip(kinds, block.layers, strict=True):
+        gate = "excite" if kind == "scale" else None
+        nodes.append(Node(kind, layer, "depthwise" if kind == "scale" else last, gate=gate))
+        last = kind
+    return tuple(nodes)
+
+
+def test_blocks_of_every_kind_are_found() -> None:
+    for expand in (EXPAND, None):
+        for squeeze in ((), SQUEEZE):
+            block = Block(expand, DEPTHWISE, squeeze, PROJECT)
+            assert find_blocks(nodes_of(block)) == [(0, block)]
+
+
+def test_what_another_layer_reads_is_no_block() -> None:
+    nodes = nodes_of(Block(EXPAND, DEPTHWISE, (), PROJECT))
+    again = replace(nodes[2], name="again")
+    assert [first for first, _ in find_blocks((*nodes, again))] == []
+    nodes = nodes_of(Block(EXPAND, DEPTHWISE, SQUEEZE, PROJECT))
+    assert find_blocks((*nodes[:-1], replace(nodes[-1], ifmap="depthwise"))) == []
+
+
+def test_the_blocks_of_a_network_are_its_stages() -> None:
+    workload = lower(DIGITS, DIGITS.largest())
+    found = find_blocks(workload.nodes)
+    inside = {index for first, block in found for index in range(first, first + len(block.layers))}
+    assert len(found) == sum("depthwise" in node.name for node in workload)
+    assert {node.name.split(".")[0] for index, node in enumerate(workload) if index not in inside} <= {
+        *("stem", "final", "pool", "mix", "classifier"),
+    }
+
+
+def test_every_option_of_every_plan_can_run() -> None:
+    rng = np.random.default_rng(0)
+    for expand in (EXPAND, None):
+        for squeeze in ((), SQUEEZE):
+            block = Block(expand, DEPTHWISE, squeeze, PROJECT)
+            workload = Workload(nodes_of(block))
+            for plan in plans_of(block):
+                for part, layers in plan.parts_of(block):
+                    assert len(set(part)) == len(part)
+                    assert all(len(option) == len(layers) for option in part)
+                for _ in range(30):
+                    chosen = [part[int(rng.integers(len(part)))] for part in plan.parts]
+                    placements = [placement for some in chosen for placement in some]
+                    check_groups(workload.nodes, placements)
+                    map_halves(workload.nodes, placements)
+
+
+def test_the_depthwise_map_stays_for_all_readers_or_for_none() -> None:
+    plans = plans_of(Block(EXPAND, DEPTHWISE, SQUEEZE, PROJECT))
+    for plan, rows in zip(plans, (0, 7), strict=True):
+        head, gate, tail = plan.parts
+        assert {option[-1].ofmap_ring for option in head} == {rows}
+        assert {option[0].ifmap_ring for option in (*gate, *tail)} == {rows}

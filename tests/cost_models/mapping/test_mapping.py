@@ -1,0 +1,100 @@
+from dataclasses import fields, replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from random_layers import random_layers
+
+from cost_models.mapping.mapping import LoopOrder, Mapping, channel_units, draw_mapping, enumerate_mappings, even_sizes
+from cost_models.workload import Layer, Operation
+from hw_templates.board import load_board
+from hw_templates.conv_engine.accelerator import Accelerator
+from hw_templates.conv_engine.space import AcceleratorSpace
+from hw_templates.foundation.errors import InvalidValueError, MappingError
+
+ACCELERATOR = Accelerator(16, 8, 2, 1, 4, 4, 4, 64, 100, 8)
+LAYER = Layer(Operation.CONV, 32, 64, 14, 14, 3, 3, 1, 1)
+
+
+def test_even_sizes_are_the_least_of_each_number_of_parts() -> None:
+    # 20 in 1, 2, 3, 4, 5, 7, 10 and 20 parts; 6 parts need 4, as 5 do.
+    assert even_sizes(20) == (20, 10, 7, 5, 4, 3, 2, 1)
+    for extent in range(1, 60):
+        parts = {-(-extent // size) for size in range(1, extent + 1)}
+        least = {min(size for size in range(1, extent + 1) if -(-extent // size) == count) for count in parts}
+        assert set(even_sizes(extent)) == least
+
+
+@pytest.mark.parametrize(
+    ("mapping", "message"),
+    [
+        ((8, 8, 1, 1), "mapping.tile_out_channels: must be a positive multiple of 16, got 8"),
+        ((16, 12, 1, 1), "mapping.tile_in_channels: must be a positive multiple of 8, got 12"),
+        ((16, 8, 15, 1), "mapping.tile_height: must be a positive multiple of 1, at most 14, got 15"),
+        ((16, 8, 1, 0), "mapping.tile_width: must be a positive multiple of 1, at most 14, got 0"),
+    ],
+)
+def test_shapes_are_checked(mapping: tuple[int, int, int, int], message: str) -> None:
+    with pytest.raises(InvalidValueError) as raised:
+        Mapping(*mapping, LoopOrder.PIXELS_OUTER).check(LAYER, ACCELERATOR)
+    assert str(raised.value) == message
+
+
+def test_a_buffer_holds_twice_as_many_weights_of_four_bits() -> None:
+    # 4 KiB hold 32 lines of 16 x 8 weights; 9 taps of 2 x 2 groups of channels are 36.
+    mapping = Mapping(32, 16, 1, 1, LoopOrder.PIXELS_OUTER)
+    with pytest.raises(MappingError, match=r"weight_kib: .* needs 36 words a bank, it has 32; 5 KiB would do"):
+        mapping.check(LAYER, ACCELERATOR)
+    narrow = replace(LAYER, weight_bits=4)
+    mapping.check(narrow, ACCELERATOR)
+    assert mapping.needs(narrow, ACCELERATOR)[1].words == 18
+
+
+def test_channelwise_tiles_are_the_same_in_and_out() -> None:
+    layer = Layer(Operation.DEPTHWISE, 64, 64, 14, 14, 3, 3, 1, 1)
+    with pytest.raises(InvalidValueError, match=r"tile_in_channels: must be equal to tile_out_channels, got 16"):
+        Mapping(32, 16, 1, 1, LoopOrder.PIXELS_OUTER).check(layer, ACCELERATOR)
+    Mapping(32, 32, 1, 14, LoopOrder.PIXELS_OUTER).check(layer, ACCELERATOR)
+
+
+@pytest.mark.parametrize(
+    ("mapping", "message"),
+    [
+        # 4 groups * 16 rows * ceil(16 / 2) slots = 512 words of 16 bytes = 8 KiB, of 4.
+        ((16, 32, 14, 14), "ifmap_kib: .* needs 512 words a bank, it has 256; 8 KiB would do"),
+        # 4 * 4 * 9 = 144 words of 128 bytes = 18 KiB, of 4.
+        ((64, 32, 1, 1), "weight_kib: .* needs 144 words a bank, it has 32; 18 KiB would do"),
+        # 1 * 14 * 7 = 98 sums of 32 banks * 4 bytes = 12.25 KiB, of 4.
+        ((16, 8, 14, 14), "ofmap_kib: .* needs 98 words a bank, it has 32; 13 KiB would do"),
+    ],
+)
+def test_buffers_are_checked(mapping: tuple[int, int, int, int], message: str) -> None:
+    with pytest.raises(MappingError, match=message):
+        Mapping(*mapping, LoopOrder.CHANNELS_OUTER).check(LAYER, ACCELERATOR)
+
+
+@given(random_layers(14, 70), st.integers(0, 2**32 - 1))
+@settings(max_examples=60, deadline=None)
+def test_a_drawn_mapping_is_legal(layer: Layer, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    accelerator = AcceleratorSpace(load_board("pynq-z2")).sample(rng, 1)[0]
+    mapping = draw_mapping(layer, accelerator, rng)
+    smallest = Mapping(*channel_units(layer, accelerator), 1, 1, LoopOrder.PIXELS_OUTER)
+    assert (mapping is None) == (not smallest.fits(layer, accelerator))
+    if mapping is not None:
+        mapping.check(layer, accelerator)
+
+
+def test_drawn_mappings_differ_along_every_axis_and_in_order() -> None:
+    drawn = [draw_mapping(LAYER, ACCELERATOR, np.random.default_rng(seed)) for seed in range(100)]
+    for axis in fields(Mapping):
+        assert len({getattr(mapping, axis.name) for mapping in drawn}) > 1
+    assert set(drawn) <= set(enumerate_mappings(LAYER, ACCELERATOR))
+
+
+def test_every_enumerated_mapping_is_legal_and_different() -> None:
+    mappings = enumerate_mappings(LAYER, ACCELERATOR)
+    assert len(mappings) == len(set(mappings)) > 0
+    for mapping in mappings:
+        mapping.check(LAYER, ACCELERATOR)

@@ -1,0 +1,82 @@
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from mutations import drive, from_file, mutated_json
+
+from cost_models.mapping.mapping import LoopOrder, Mapping
+from cost_models.mapping.placement import Placement
+from cost_models.measurements.measurement import MeasuredLayer
+from cost_models.measurements.plan_file import RunPlan, read_plan, write_plan
+from cost_models.workload import Layer, Operation
+from hw_templates.conv_engine.accelerator import Accelerator
+from hw_templates.foundation.errors import InvalidValueError, MappingError, StorageError
+
+ACCELERATOR = Accelerator(8, 8, 2, 1, 8, 8, 8, 64, 100, 8, 16)
+LAYER = Layer(Operation.CONV, 8, 16, 6, 6, 3, 3, 1, 1)
+MAPPING = Mapping(8, 8, 3, 6, LoopOrder.CHANNELS_OUTER)
+KEPT = Placement(ofmap_ring=5, bands=((0, 3), (3, 6)), group_layers=2)
+RUNS = (
+    (MeasuredLayer(LAYER, mapping=MAPPING),),
+    (MeasuredLayer(LAYER, mapping=MAPPING, placement=KEPT), MeasuredLayer(LAYER, mapping=MAPPING)),
+)
+
+
+def test_a_plan_is_read_as_it_was_written(tmp_path: Path) -> None:
+    plan = RunPlan("pynq-z2", ACCELERATOR, RUNS, (0.5, 0.1, 0.05))
+    write_plan(tmp_path / "plan.json", plan)
+    assert read_plan(tmp_path / "plan.json") == plan
+
+
+def test_a_plan_that_nothing_could_run_is_refused() -> None:
+    with pytest.raises(InvalidValueError, match=r"plan\.runs: must be at least one"):
+        RunPlan("pynq-z2", ACCELERATOR, ())
+    with pytest.raises(InvalidValueError, match=r"plan\.runs\[1\]: must be one that is new"):
+        RunPlan("pynq-z2", ACCELERATOR, (RUNS[0], RUNS[0]))
+    with pytest.raises(InvalidValueError, match=r"plan\.runs\[0\]\.mapping: must be given"):
+        RunPlan("pynq-z2", ACCELERATOR, ((MeasuredLayer(LAYER),),))
+    with pytest.raises(MappingError, match="map_kib"):
+        RunPlan("pynq-z2", replace(ACCELERATOR, map_kib=0), RUNS)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"plan": 1}, "plan: must be 2, the format that is known; plan again, got 1"),
+        ({"runs": [[]]}, r"plan\.runs\[0\]: must be one that is new"),
+        ({"runs": [[{"layer": {}}]]}, r"plan\.runs\[0\]\[0\]\.layer\.operation: must be given"),
+        ({"runs": 3}, r"plan\.runs: must be a list, got 3; `codesign calibrate plan` makes one"),
+        ({"accelerator": {"pe_rows": 8}}, "accelerator"),
+    ],
+)
+def test_a_spoilt_file_is_named_with_its_fault(change: dict[str, object], message: str, tmp_path: Path) -> None:
+    path = tmp_path / "plan.json"
+    write_plan(path, RunPlan("pynq-z2", ACCELERATOR, RUNS))
+    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    with pytest.raises(StorageError, match=message) as raised:
+        read_plan(path)
+    assert str(raised.value).startswith(str(path))
+
+
+def test_what_is_no_plan_is_named(tmp_path: Path) -> None:
+    for name, text, fault in (
+        ("absent", None, "is missing"),
+        ("text", "plan", "plan: must"),
+        ("list", "[]", "plan: must"),
+    ):
+        if text is not None:
+            (tmp_path / name).write_text(text)
+        with pytest.raises(StorageError, match=f"{name}: {fault}.*`codesign calibrate plan` makes one"):
+            read_plan(tmp_path / name)
+
+
+def test_any_spoilt_plan_is_read_or_refused_in_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "plan.json"
+    write_plan(path, RunPlan("pynq-z2", ACCELERATOR, RUNS, (0.5, 0.1, 0.05)))
+
+    accepted, refused = drive(
+        from_file(path, lambda: read_plan(path)), mutated_json(json.loads(path.read_text()), 3_000)
+    )
+    assert accepted > 20
+    assert refused > 1_000
