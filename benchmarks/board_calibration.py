@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 from scipy.stats import kendalltau
 
-from bitstreams.twin import LOOPBACK, TwinServer
-from bitstreams.twin_board import TwinBoard
+from bitstreams.twin.board import TwinBoard
+from bitstreams.twin.server import LOOPBACK, TwinServer
 from codesign.progress import Silent
 from codesign.run import Run, read_json
 from codesign.search.joint_search import joint_search

@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from bitstreams.toolchain import run_csim
+from bitstreams.building.toolchain import run_csim
 from codesign.run import Run, read_json
 
 HELP_REPETITIONS = 9

@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from bitstreams.target import Via
+from bitstreams.board.target import Via
 from codesign.cli_options import InsecureRemote, LogFile, ReachedVia, RunFolder, StartTimeout, StoreFolder, Target
 from codesign.console import session
 from codesign.run import Run

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from bitstreams.target import Via
+from bitstreams.board.target import Via
 from codesign import choices
 from codesign.cli_group import group
 from codesign.cli_options import BoardName, InsecureRemote, LogFile, ReachedVia, StartTimeout, StoreFolder, Target

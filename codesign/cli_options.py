@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from bitstreams.target import Via
+from bitstreams.board.target import Via
 from codesign import choices
 from hw_templates.board import board_names
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from bitstreams.toolchain import LayerTrips
+from bitstreams.building.toolchain import LayerTrips
 from codesign.search.pareto import FloatArray, ReferencePoint, front_array
 from hw_templates.foundation.errors import InvalidValueError
 from hw_templates.hls4ml.parameters import Dataflow

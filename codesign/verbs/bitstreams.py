@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from bitstreams.bitstream import Entry
-from bitstreams.figures import Figure
-from bitstreams.reports import Timing, Utilisation
-from bitstreams.results import import_files, import_results
-from bitstreams.store import Store, default_folder
+from bitstreams.building.comparison import Figure
+from bitstreams.building.reports import Timing, Utilisation
+from bitstreams.store.bitstream import Entry
+from bitstreams.store.results import import_files, import_results
+from bitstreams.store.store import Store, default_folder
 from codesign.progress import Progress
 from hw_templates.board import board_names, load_board
 from hw_templates.foundation.errors import InvalidValueError, VerificationError
@@ -33,7 +33,7 @@ def import_made(made: Path, board: str | None, hwh: Path | None, store: Path | N
 
     Raises:
         InvalidValueError: a .bit without its board, or options that do not belong to a results.tar.
-        StorageError: see :mod:`bitstreams.results`.
+        StorageError: see :mod:`bitstreams.store.results`.
     """
     if made.suffix == ".bit":
         if board is None:

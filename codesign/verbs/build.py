@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from bitstreams.build import build_bitstream, bundle
+from bitstreams.building.script import build_bitstream, bundle
 from bitstreams.project_record import RECORD, ProjectRecord
-from bitstreams.results import import_results
+from bitstreams.store.results import import_results
 from codesign.choices import BuildTool
 from codesign.progress import Progress
 from codesign.run import Run, claiming, read_json, write_json

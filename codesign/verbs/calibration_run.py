@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from bitstreams.bench import Bench, Measured
-from bitstreams.driver import Engine, Hardware, UnfinishedRunError
+from bitstreams.board.bench import Bench, Measured
+from bitstreams.board.driver import Engine, Hardware, UnfinishedRunError
+from bitstreams.board.session import ConnectionLostError
 from bitstreams.project_record import RECORD, ProjectRecord
-from bitstreams.session import ConnectionLostError
 from codesign.emit.random_program import RandomProgram, random_program
 from codesign.progress import Progress
 from codesign.report.left_out import run_label

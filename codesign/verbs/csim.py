@@ -1,7 +1,7 @@
 """``codesign csim``: the emitted engine, compiled, against the integer reference and the cost model."""
 
+from bitstreams.building.toolchain import run_csim
 from bitstreams.project_record import RECORD, ProjectRecord
-from bitstreams.toolchain import run_csim
 from codesign.emit.project import check_program_files
 from codesign.progress import Progress
 from codesign.run import Run, claiming, read_json, write_json

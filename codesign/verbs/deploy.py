@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bitstreams.descriptors import descriptor_layer, descriptor_placements
-from bitstreams.driver import REPEATS, Engine, Hardware, Timing
-from bitstreams.power import INTERVAL_S, Energy, PowerLog, energy_of, hwmon_reader, read_meter
-from bitstreams.program_check import check_program
+from bitstreams.board.descriptors import descriptor_layer, descriptor_placements
+from bitstreams.board.driver import REPEATS, Engine, Hardware, Timing
+from bitstreams.board.power import INTERVAL_S, Energy, PowerLog, energy_of, hwmon_reader, read_meter
+from bitstreams.board.program_check import check_program
+from bitstreams.board.runner_session import RunnerSession
+from bitstreams.board.session import Session
 from bitstreams.project_record import RECORD, ProjectRecord
-from bitstreams.runner_session import RunnerSession
-from bitstreams.session import Session
 from codesign.emit.project import check_program_files
 from codesign.progress import Progress
 from codesign.run import Run, claiming, read_json, write_json
@@ -53,7 +53,7 @@ class DeployRequest:
 
     Attributes:
         board: BOARD or BOARD@[USER@]HOST[:PORT].
-        via: one of :class:`bitstreams.target.Via`.
+        via: one of :class:`bitstreams.board.target.Via`.
         power: ``hwmon``, ``rails``, or the path of a meter's CSV; None to measure none.
         repetitions: of the timed image.
         timeout_s: for one start.

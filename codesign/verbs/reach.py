@@ -5,11 +5,11 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bitstreams.driver import Hardware
-from bitstreams.remote_session import is_loopback
-from bitstreams.session import Session
-from bitstreams.target import Target, Via, open_session, parse_target
-from bitstreams.twin_bitstream import write_twin_bitstream
+from bitstreams.board.driver import Hardware
+from bitstreams.board.remote_session import is_loopback
+from bitstreams.board.session import Session
+from bitstreams.board.target import Target, Via, open_session, parse_target
+from bitstreams.twin.bitstream import write_twin_bitstream
 from codesign.progress import Progress
 from codesign.verbs.bitstreams import open_store
 from cost_models.coefficients import load_coefficients
@@ -23,7 +23,7 @@ class Reach:
 
     Attributes:
         target: the board.
-        via: one of :class:`bitstreams.target.Via`.
+        via: one of :class:`bitstreams.board.target.Via`.
         insecure_remote: that a connection without a password beyond loopback is meant.
     """
 
@@ -70,8 +70,8 @@ def claimed(reach: Reach, project: Path, progress: Progress) -> Iterator[Reach]:
     """
     with ExitStack() as stack:
         if reach.via == "twin" and reach.target.host is None:
-            from bitstreams.twin import LOOPBACK, TwinServer
-            from bitstreams.twin_board import TwinBoard
+            from bitstreams.twin.board import TwinBoard
+            from bitstreams.twin.server import LOOPBACK, TwinServer
 
             with progress.stage("twin") as update:
                 update(0.0, "compiling the engine")

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from bitstreams.twin import LOOPBACK, TwinServer
-from bitstreams.twin_board import TwinBoard
+from bitstreams.twin.board import TwinBoard
+from bitstreams.twin.server import LOOPBACK, TwinServer
 from codesign.progress import Progress
 from cost_models.coefficients import load_coefficients
 

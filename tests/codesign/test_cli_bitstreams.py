@@ -13,7 +13,7 @@ from small_disk import small_disk
 from typer.testing import CliRunner, Result
 from vendor_files import bit_file, handoff
 
-from bitstreams.store import Store
+from bitstreams.store.store import Store
 from codesign.cli import app
 
 __all__ = ["archive", "emitted", "project", "vendor"]

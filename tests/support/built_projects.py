@@ -7,7 +7,7 @@ import pytest
 from emitted_projects import emit_random_project
 from fake_vendor import FakeVendor, use
 
-from bitstreams.build import build_bitstream
+from bitstreams.building.script import build_bitstream
 from hw_templates.board import load_board
 from hw_templates.conv_engine.accelerator import Accelerator
 

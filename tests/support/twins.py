@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 from emitted_projects import emit_random_project
 
-from bitstreams.driver import Engine, Hardware
-from bitstreams.remote_session import RemoteSession
-from bitstreams.twin import TwinServer
-from bitstreams.twin_bitstream import write_twin_bitstream
-from bitstreams.twin_board import TwinBoard
+from bitstreams.board.driver import Engine, Hardware
+from bitstreams.board.remote_session import RemoteSession
+from bitstreams.twin.bitstream import write_twin_bitstream
+from bitstreams.twin.board import TwinBoard
+from bitstreams.twin.server import TwinServer
 from cost_models.coefficients import load_coefficients
 from hw_templates.conv_engine import isa
 from hw_templates.conv_engine.accelerator import Accelerator

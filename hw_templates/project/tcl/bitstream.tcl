@@ -20,7 +20,7 @@ proc run_to {run step jobs} {
     }
 }
 
-# Slacks in ns as lines "name value"; the names are those of bitstreams/reports.py.
+# Slacks in ns as lines "name value"; the names are those of bitstreams/building/reports.py.
 proc write_implementation {path design part} {
     set run [get_runs impl_1]
     set file [open $path w]

@@ -14,8 +14,8 @@ from random_networks import network_of_every_operation, random_mapping
 from small_families import SMALL_FAMILIES
 from twins import running, served
 
+from bitstreams.building.toolchain import run_csim
 from bitstreams.project_record import Origin, ProjectAccuracy
-from bitstreams.toolchain import run_csim
 from codesign.emit.float_reference import run_float
 from codesign.emit.integer_reference import run_integer
 from codesign.emit.program import pack_map

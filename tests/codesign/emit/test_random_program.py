@@ -8,7 +8,7 @@ from emitted_projects import emit_random_project
 from random_networks import random_mapping
 from twins import running, served
 
-from bitstreams.driver import Engine
+from bitstreams.board.driver import Engine
 from codesign.emit.random_program import random_program
 from cost_models.calibration.engines.conv_engine import stated_counters
 from cost_models.mapping.mapping import LoopOrder, Mapping

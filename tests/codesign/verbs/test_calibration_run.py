@@ -20,11 +20,11 @@ from ssh_server import SshServer, ssh_server
 from twins import ACCELERATOR, twin_process, zynq_project
 from typer.testing import CliRunner
 
-from bitstreams import bench
-from bitstreams.fabric import build_fabric
-from bitstreams.remote_session import RemoteBuffer, RemoteSession
-from bitstreams.session import ConnectionLostError
-from bitstreams.ssh_session import ssh_session
+from bitstreams.board import bench
+from bitstreams.board.remote_session import RemoteBuffer, RemoteSession
+from bitstreams.board.session import ConnectionLostError
+from bitstreams.board.ssh_session import ssh_session
+from bitstreams.twin.fabric import build_fabric
 from codesign.cli import app
 from codesign.run import write_json
 from codesign.verbs.calibration_run import CampaignRequest, measure_plan

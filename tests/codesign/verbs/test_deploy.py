@@ -15,16 +15,16 @@ from recorded_progress import RecordedProgress
 from ssh_server import ssh_server
 from twins import spoil_loaded, twin_process
 
-from bitstreams.bitstream import Bitstream, Entry
-from bitstreams.board_names import KERNEL_FILE
-from bitstreams.driver import REPEATS, Engine
-from bitstreams.fabric import Fabric, build_fabric
-from bitstreams.linking import Layout
-from bitstreams.reports import Timing, Utilisation
-from bitstreams.store import Store
-from bitstreams.twin import TwinServer
-from bitstreams.twin_bitstream import write_twin_bitstream
-from bitstreams.twin_board import FPGA_MANAGER, TwinBoard
+from bitstreams.board.driver import REPEATS, Engine
+from bitstreams.board.linking import Layout
+from bitstreams.board.names import KERNEL_FILE
+from bitstreams.building.reports import Timing, Utilisation
+from bitstreams.store.bitstream import Bitstream, Entry
+from bitstreams.store.store import Store
+from bitstreams.twin.bitstream import write_twin_bitstream
+from bitstreams.twin.board import FPGA_MANAGER, TwinBoard
+from bitstreams.twin.fabric import Fabric, build_fabric
+from bitstreams.twin.server import TwinServer
 from codesign.emit.project import PROGRAM_FILES, program_digest
 from codesign.progress import Silent
 from codesign.run import Run, write_json

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from json_file import read_json
 
-from bitstreams.toolchain import run_csim
+from bitstreams.building.toolchain import run_csim
 from codesign.emit.project import project_files, write_project
 from codesign.run import Run
 from codesign.search.breeding import draw_fitting

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from bitstreams.board_names import NAME_FILE
-from bitstreams.twin_board import FIRMWARE, FPGA_MANAGER, TwinBoard
+from bitstreams.board.names import NAME_FILE
+from bitstreams.twin.board import FIRMWARE, FPGA_MANAGER, TwinBoard
 from cost_models.coefficients import load_coefficients
 
 __version__ = "3.0.1"

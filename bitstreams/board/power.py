@@ -1,0 +1,178 @@
+"""Supply power while an engine runs: rails and sensors of the board, or the file of a meter outside."""
+
+import math
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from bitstreams.board.session import Session
+from hw_templates.foundation.csv_table import Row, read_table
+from hw_templates.foundation.errors import BoardError, StorageError
+
+INTERVAL_S = 0.05
+_POWER_COLUMNS = (("power_w",), ("voltage_v", "current_a"))
+_HWMON = "/sys/class/hwmon/hwmon"
+
+
+@dataclass(frozen=True)
+class PowerTrace:
+    """Power over time.
+
+    Attributes:
+        times_s: seconds since 1970, ascending.
+        watts: at those times.
+        source: what was read, as a report says it.
+    """
+
+    times_s: npt.NDArray[np.float64]
+    watts: npt.NDArray[np.float64]
+    source: str
+
+    def mean_w(self, window: tuple[float, float]) -> float:
+        """Mean over (begin, end), straight lines between samples.
+
+        Raises:
+            StorageError: the trace does not cover the window, or has fewer than two samples in it.
+        """
+        begin, end = window
+        inside = (self.times_s > begin) & (self.times_s < end)
+        if inside.sum() < 2 or self.times_s[0] > begin or self.times_s[-1] < end:
+            covered = f"{self.times_s[0]:.1f} to {self.times_s[-1]:.1f}" if len(self.times_s) else "nothing"
+            raise StorageError(
+                f"{self.source}: must cover {begin:.1f} to {end:.1f} s since 1970 with two samples, has {covered}; "
+                "see that its clock is set"
+            )
+        times = np.concatenate([[begin], self.times_s[inside], [end]])
+        watts = np.interp(times, self.times_s, self.watts)
+        return float(np.sum((watts[1:] + watts[:-1]) / 2 * np.diff(times)) / (end - begin))
+
+
+@dataclass(frozen=True)
+class Energy:
+    """Of one inference.
+
+    Attributes:
+        total_mj: of the whole board, its idle power included.
+        above_idle_mj: what the inference adds.
+        busy_w, idle_w: mean powers with the engine at work and without.
+        source: what was read.
+    """
+
+    total_mj: float
+    above_idle_mj: float
+    busy_w: float
+    idle_w: float
+    source: str
+
+
+def energy_of(trace: PowerTrace, idle: tuple[float, float], busy: tuple[float, float], images: int) -> Energy:
+    """Energy of one of ``images`` inferences that filled the ``busy`` window, the engine resting in ``idle``.
+
+    Raises:
+        StorageError: the trace does not cover a window.
+    """
+    idle_w, busy_w = trace.mean_w(idle), trace.mean_w(busy)
+    each_ms = (busy[1] - busy[0]) * 1e3 / images
+    return Energy(busy_w * each_ms, (busy_w - idle_w) * each_ms, busy_w, idle_w, trace.source)
+
+
+def read_meter(path: Path) -> PowerTrace:
+    """Read a meter's CSV: ``time`` (seconds since 1970, or ISO 8601 with a zone) and the power.
+
+    The power is ``power_w``, or ``voltage_v`` times ``current_a``. The meter may still be writing: a last line without
+    an end is left out.
+
+    Raises:
+        StorageError: it cannot be read, or a column or value is wrong; names the line.
+    """
+    table = read_table(path, growing=True)
+    factors = next((names for names in _POWER_COLUMNS if {"time", *names} <= set(table.columns)), None)
+    if factors is None:
+        raise StorageError(f"{path}: must have columns time and power_w, or voltage_v and current_a")
+    times, watts = [], []
+    for row in table.rows:
+        times.append(_seconds(row))
+        watts.append(math.prod(row.number(name) for name in factors))
+        if not math.isfinite(watts[-1]):
+            raise StorageError(f"{row.place}: powers must be finite, got {' times '.join(map(row.text, factors))}")
+        if len(times) > 1 and times[-1] <= times[-2]:
+            raise StorageError(f"{row.place}: times must ascend, got {times[-1]!r} after {times[-2]!r}")
+    return PowerTrace(np.array(times), np.array(watts), f"meter {path.name}")
+
+
+def _seconds(row: Row) -> float:
+    """The time of a row in seconds since 1970."""
+    text = row.text("time")
+    try:
+        seconds = float(text)
+    except ValueError:
+        return _moment(row, text)
+    if not math.isfinite(seconds):
+        raise StorageError(f"{row.place}: time must be finite, got {text!r}")
+    return seconds
+
+
+def _moment(row: Row, text: str) -> float:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise StorageError(f"{row.place}: time must be seconds since 1970 or ISO 8601, got {text!r}") from None
+    if moment.tzinfo is None:
+        raise StorageError(f"{row.place}: time must have a zone, such as +00:00, got {text!r}")
+    return moment.timestamp()
+
+
+def hwmon_reader(session: Session) -> tuple[str, Callable[[], float]]:
+    """(name, reader of watts) of the board's power sensor; the KV260 has an INA260 for all of it.
+
+    Raises:
+        BoardError: it has none.
+    """
+    for number in range(16):
+        name = session.read_file(f"{_HWMON}{number}/name")
+        path = f"{_HWMON}{number}/power1_input"
+        if name is not None and session.read_file(path) is not None:
+            # Microwatts (Linux, Documentation/hwmon/sysfs-interface).
+            return name.decode().strip(), lambda path=path: int(session.read_file(path) or b"") / 1e6
+    raise BoardError(f"{session.where}: has no power sensor under {_HWMON}*; use a meter's file")
+
+
+class PowerLog:
+    """Reads a sensor again and again until it is stopped."""
+
+    def __init__(self, source: str, watts: Callable[[], float]) -> None:
+        self._source = source
+        self._watts = watts
+        self._samples: list[tuple[float, float]] = []
+        self._error: Exception | None = None
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._read, daemon=True)
+        self._thread.start()
+
+    def _read(self) -> None:
+        while not self._stop.is_set():
+            try:
+                self._samples.append((time.time(), self._watts()))
+            except (BoardError, ValueError) as error:
+                self._error = error
+                return
+            self._stop.wait(INTERVAL_S)
+
+    def stop(self) -> PowerTrace:
+        """What was read.
+
+        Raises:
+            BoardError: the sensor stopped answering.
+        """
+        self._stop.set()
+        self._thread.join()
+        if self._error is not None:
+            raise BoardError(f"{self._source}: stopped answering ({self._error})") from self._error
+        samples = np.array(self._samples).reshape(-1, 2)
+        return PowerTrace(samples[:, 0], samples[:, 1], self._source)

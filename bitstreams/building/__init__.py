@@ -1,0 +1,1 @@
+"""Running the vendor's tools on an emitted project, and reading the files that they leave."""

@@ -1,0 +1,202 @@
+"""Bitstreams, each in a folder named by the digest of everything that determines its hardware.
+
+    <store>/<digest>/build.json                       what it is, and the SHA-256 of every file beside it
+    <store>/<digest>/<first 16 digits>.bit .hwh .xsa  named by the digest too: PYNQ keeps a loaded file by its name, and
+                                                      would go on with an old bitstream under a new one's name
+    <store>/<digest>/reports/ hardware/               what the tools said, and the sources
+
+A folder appears whole, by one rename, or not at all; a second writer of the same digest finds it there.
+"""
+
+import errno
+import hashlib
+import re
+import shutil
+import tempfile
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from bitstreams.building.bit_file import check_board, read_bit_file
+from bitstreams.building.handoff import check_pair, read_handoff
+from bitstreams.store.bitstream import NAME_DIGITS, Bitstream, Entry
+from bitstreams.store.record import is_plain, parse_entry, record_text
+from hw_templates.board import load_board
+from hw_templates.foundation.atomic_file import write_bytes_atomically, write_text_atomically
+from hw_templates.foundation.errors import CodesignError, InvalidValueError, StorageError
+from hw_templates.foundation.json_records import reading
+from hw_templates.foundation.lock import exclusive
+from hw_templates.foundation.regular_file import read_regular
+from hw_templates.foundation.user import user_folder
+
+RECORD = "build.json"
+_MOST_RECORD_BYTES = 16 << 20
+_UNFINISHED = ".incoming-"
+_ADVICE = "free or unlock it, or name another store by --store or CODESIGN_STORE"
+
+
+def default_folder() -> Path:
+    """Say where bitstreams are kept unless said otherwise: in ``CODESIGN_STORE``, else below the user's data folder.
+
+    Raises:
+        StorageError: the variable is not set, and the user has no home.
+    """
+    return user_folder("CODESIGN_STORE", "XDG_DATA_HOME", ".local/share", "codesign/bitstreams")
+
+
+class Store:
+    """A folder of bitstreams; made when something is first put into it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def add(self, bitstream: Bitstream, main: Mapping[str, bytes], others: Mapping[str, bytes]) -> tuple[Entry, bool]:
+        """Put a bitstream into the store; safe beside other writers, and nothing is left where it fails.
+
+        Args:
+            bitstream: what it is.
+            main: suffix (bit, hwh, xsa) to content.
+            others: path to content of everything else.
+
+        Returns:
+            The entry, and whether it is new; one that is there already stays as it is.
+
+        Raises:
+            InvalidValueError: a path of ``others`` leads outside the entry, or to a file of the store's own.
+            StorageError: the store cannot be written or the disk is full.
+        """
+        digest = bitstream.digest
+        contents = {f"{digest[:NAME_DIGITS]}.{suffix}": content for suffix, content in main.items()}
+        for path in others:
+            if not is_plain(path) or path == RECORD or path in contents:
+                raise InvalidValueError("file", path, "a path inside the entry, and none of the store's own files")
+        contents |= others
+        digests = {path: hashlib.sha256(content).hexdigest() for path, content in sorted(contents.items())}
+        record = record_text(bitstream, digests, datetime.now(UTC).isoformat(timespec="seconds"))
+        with exclusive(self.folder / ".lock", "the store", wait=True, advice=_ADVICE):
+            target = self.folder / digest
+            if target.exists():
+                return self._read(target), False
+            try:
+                unfinished = Path(tempfile.mkdtemp(dir=self.folder, prefix=_UNFINISHED))
+            except OSError as error:
+                raise _cannot_write(self.folder, error) from error
+            try:
+                for path, content in contents.items():
+                    write_bytes_atomically(unfinished / path, content)
+                write_text_atomically(unfinished / RECORD, record)
+                unfinished.chmod(0o755)
+                unfinished.rename(target)
+            except OSError as error:
+                raise _cannot_write(target, error) from error
+            finally:
+                shutil.rmtree(unfinished, ignore_errors=True)
+        return self._read(target), True
+
+    def entries(self) -> tuple[Entry, ...]:
+        """Every entry whose record can be read, oldest first."""
+        found = [entry for folder in self._folders() if isinstance(entry := self._try_read(folder), Entry)]
+        return tuple(sorted(found, key=lambda entry: (entry.imported, entry.digest)))
+
+    def unreadable(self) -> dict[str, str]:
+        """Folder name to what is wrong with its record."""
+        found = {folder.name: self._try_read(folder) for folder in self._folders()}
+        return {name: problem for name, problem in found.items() if isinstance(problem, str)}
+
+    def find(self, prefix: str) -> Entry:
+        """The one entry whose digest begins with ``prefix``.
+
+        Raises:
+            StorageError: none or several do, or its record is corrupt.
+        """
+        matches = [folder for folder in self._folders() if folder.name.startswith(prefix)]
+        if not matches:
+            raise StorageError(f"{self.folder}: no bitstream {prefix}; `codesign bitstreams list` shows what is there")
+        if len(matches) > 1:
+            shown = ", ".join(folder.name[:12] for folder in matches)
+            raise StorageError(f"{self.folder}: {prefix} could be {shown}; give more digits")
+        return self._read(matches[0])
+
+    def verify(self, entry: Entry) -> list[str]:
+        """What is wrong with an entry, one line each: files, digests, part and design; nothing where all is well."""
+        problems = []
+        there = {str(path.relative_to(entry.folder)) for path in entry.folder.rglob("*") if path.is_file()} - {RECORD}
+        problems += [f"{path}: is missing" for path in sorted(set(entry.files) - there)]
+        problems += [f"{path}: does not belong here" for path in sorted(there - set(entry.files))]
+        for path in sorted(there & set(entry.files)):
+            if hashlib.sha256((entry.folder / path).read_bytes()).hexdigest() != entry.files[path]:
+                problems.append(f"{path}: its content has changed")
+        if entry.bitstream.digest != entry.digest:
+            problems.append(f"{RECORD}: is of {entry.bitstream.digest}")
+        try:
+            bit_path = entry.path("bit")
+            bit = read_bit_file(bit_path)
+            check_board(bit_path, bit, load_board(entry.bitstream.board))
+            check_pair(bit_path, bit, read_handoff(entry.path("hwh")))
+        except CodesignError as error:
+            problems.append(str(error))
+        return problems
+
+    def collect_garbage(self, older_than_days: float | None) -> list[str]:
+        """Remove what imports that were cut off left, damaged entries, and those that came in long ago.
+
+        Args:
+            older_than_days: entries older than this go as well; None keeps all.
+
+        Returns:
+            A line for each thing that was removed.
+
+        Raises:
+            StorageError: something cannot be removed.
+        """
+        if not self.folder.exists():
+            return []
+        removed = []
+        # Nobody writes while the lock is held, so whatever is unfinished was abandoned.
+        with exclusive(self.folder / ".lock", "the store", wait=True, advice=_ADVICE):
+            for folder in sorted(self.folder.glob(f"{_UNFINISHED}*")):
+                removed.append(self._remove(folder, "an import that was cut off"))
+            for folder in self._folders():
+                entry = self._try_read(folder)
+                if isinstance(entry, str):
+                    removed.append(self._remove(folder, entry))
+                elif problems := self.verify(entry):
+                    removed.append(self._remove(folder, problems[0]))
+                elif older_than_days is not None and _age(entry) > timedelta(days=older_than_days):
+                    removed.append(self._remove(folder, f"imported {entry.imported}"))
+        return removed
+
+    def _remove(self, folder: Path, reason: str) -> str:
+        try:
+            shutil.rmtree(folder)
+        except OSError as error:
+            raise StorageError(f"{folder}: cannot be removed ({error.strerror or error})") from error
+        return f"{folder.name}: {reason}"
+
+    def _folders(self) -> list[Path]:
+        try:
+            return sorted(path for path in self.folder.iterdir() if re.fullmatch("[0-9a-f]{64}", path.name))
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise StorageError(f"{self.folder}: cannot be read ({error.strerror or error})") from error
+
+    def _try_read(self, folder: Path) -> Entry | str:
+        try:
+            return self._read(folder)
+        except StorageError as error:
+            return str(error)
+
+    def _read(self, folder: Path) -> Entry:
+        path = folder / RECORD
+        with reading(path, "import it again"):
+            return parse_entry(read_regular(path, _MOST_RECORD_BYTES), folder)
+
+
+def _age(entry: Entry) -> timedelta:
+    return datetime.now(UTC) - datetime.fromisoformat(entry.imported)
+
+
+def _cannot_write(path: Path, error: OSError) -> StorageError:
+    reason = "the disk is full" if error.errno == errno.ENOSPC else error.strerror or str(error)
+    return StorageError(f"{path}: cannot be written ({reason}); {_ADVICE}")

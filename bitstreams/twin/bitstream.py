@@ -1,0 +1,140 @@
+"""What a board twin takes in place of a bitstream: a .bit and a .hwh of our own making, with nothing for a device.
+
+They have the vendor's formats, the right part, design and addresses, so that everything that reads such files reads
+these; the configuration data are a marker and the digest of the hardware.
+"""
+
+import re
+import struct
+from pathlib import Path
+
+from bitstreams.building.bit_file import PREAMBLE, SYNC
+from bitstreams.store.bitstream import NAME_DIGITS
+from hw_templates.board import Board
+from hw_templates.conv_engine.registers import ADDRESS_MAPS, WINDOW_BYTES
+from hw_templates.foundation.atomic_file import write_bytes_atomically
+
+TOOL = "twin"
+_MARKER = b"codesign twin\0\0\0"
+
+
+def write_twin_bitstream(folder: Path, board: Board, hardware_sha256: str, clock_mhz: float) -> Path:
+    """Write the pair that stands for a bitstream; returns the .bit, beside which the .hwh lies.
+
+    Raises:
+        StorageError: the folder cannot be written.
+    """
+    path = folder / f"{TOOL}_{hardware_sha256[:NAME_DIGITS]}.bit"
+    write_bytes_atomically(path.with_suffix(".hwh"), _handoff(board, hardware_sha256, clock_mhz))
+    write_bytes_atomically(path, _bit_file(board, hardware_sha256))
+    return path
+
+
+def hardware_of(configuration: bytes) -> str | None:
+    """The digest in what was handed to the FPGA manager, or None where it is no twin's.
+
+    Args:
+        configuration: the .bit's data with the bytes of each word reversed, as the manager takes them.
+    """
+    length = len(configuration) // 4 * 4
+    words = struct.unpack(f"<{length // 4}I", configuration[:length])
+    plain = struct.pack(f">{len(words)}I", *words)
+    at = plain.find(_MARKER)
+    digest = plain[at + len(_MARKER) : at + len(_MARKER) + 32] if at >= 0 else b""
+    return digest.hex() if len(digest) == 32 else None
+
+
+def _design(hardware_sha256: str) -> str:
+    """As the build script names it."""
+    return f"engine_{hardware_sha256[:8]}"
+
+
+def _device_and_package(board: Board) -> tuple[str, str]:
+    """As Vivado writes them: 7z020 and clg400, zu7ev and ffvc1156."""
+    match = re.match("xc(7z[0-9]+|zu[0-9]+[a-z]+|k26)-?([a-z]+[0-9]+)", board.part)
+    assert match is not None, board.part
+    return match[1].replace("k26", "xck26"), match[2]
+
+
+def _bit_file(board: Board, hardware_sha256: str) -> bytes:
+    design = f"{_design(hardware_sha256)}_wrapper;UserID=0X{hardware_sha256[:8].upper()};Version={TOOL}"
+    # No time stamp: equal hardware gives equal bytes.
+    fields = (design, "".join(_device_and_package(board)), "1970/01/01", "00:00:00")
+    content = PREAMBLE
+    for tag, text in zip("abcd", fields, strict=True):
+        value = text.encode() + b"\0"
+        content += tag.encode() + struct.pack(">H", len(value)) + value
+    payload = b"\xff" * 16 + SYNC + _MARKER + bytes.fromhex(hardware_sha256) + bytes(64)
+    return content + b"e" + struct.pack(">I", len(payload)) + payload
+
+
+def _handoff(board: Board, hardware_sha256: str, clock_mhz: float) -> bytes:
+    device, package = _device_and_package(board)
+    addresses = ADDRESS_MAPS[board.family]
+    clock_hz = round(clock_mhz * 1e6)
+    zynq_7000 = board.family == "zynq-7000"
+    kind, clock = ("processing_system7", "FCLK_CLK0") if zynq_7000 else ("zynq_ultra_ps_e", "pl_clk0")
+    interface = "M_AXI_GP0" if zynq_7000 else "M_AXI_HPM0_FPD"
+    blocks = {
+        "engine": ("xilinx.com:hls:conv_engine:1.0", "conv_engine", "s_axi_control", addresses.engine),
+        "identity": ("xilinx.com:module_ref:engine_id:1.0", "engine_id", "s_axi", addresses.identity),
+    }
+    parameters = _clock_parameters(zynq_7000, clock_mhz)
+    ranges = "".join(
+        f'<MEMRANGE ADDRESSBLOCK="Reg" BASENAME="C_BASEADDR" BASEVALUE="0x{address:08X}" HIGHNAME="C_HIGHADDR" '
+        f'HIGHVALUE="0x{address + WINDOW_BYTES - 1:08X}" INSTANCE="{instance}" IS_DATA="TRUE" IS_INSTRUCTION="TRUE" '
+        f'MASTERBUSINTERFACE="{interface}" MEMTYPE="REGISTER" SLAVEBUSINTERFACE="{slave}"/>'
+        for instance, (_, _, slave, address) in blocks.items()
+    )
+    modules = "".join(
+        f'<MODULE FULLNAME="/{instance}" HWVERSION="1.0" INSTANCE="{instance}" IPTYPE="PERIPHERAL" IS_ENABLE="1" '
+        f'MODCLASS="PERIPHERAL" MODTYPE="{name}" VLNV="{vlnv}"><ADDRESSBLOCKS/><PARAMETERS/><PORTS/>'
+        f'<BUSINTERFACES><BUSINTERFACE BUSNAME="control_{instance}" NAME="{slave}" TYPE="SLAVE" '
+        f'VLNV="xilinx.com:interface:aximm:1.0"><PORTMAPS/></BUSINTERFACE></BUSINTERFACES></MODULE>'
+        for instance, (vlnv, name, slave, _) in blocks.items()
+    )
+    return f"""<?xml version="1.0" encoding="UTF-8" standalone="no" ?>
+<EDKSYSTEM EDWVERSION="1.2" TIMESTAMP="" VIVADOVERSION="{TOOL}">
+  <SYSTEMINFO ARCH="zynq" BOARD="{board.name}" DEVICE="{device}" NAME="{_design(hardware_sha256)}" \
+PACKAGE="{package}" SPEEDGRADE=""/>
+  <EXTERNALPORTS/>
+  <EXTERNALINTERFACES/>
+  <MODULES>
+    <MODULE FULLNAME="/ps" HWVERSION="5.5" INSTANCE="ps" IPTYPE="PERIPHERAL" IS_ENABLE="1" IS_PL="FALSE" \
+MODTYPE="{kind}" VLNV="xilinx.com:ip:{kind}:5.5">
+      <PARAMETERS>{parameters}</PARAMETERS>
+      <PORTS><PORT CLKFREQUENCY="{clock_hz}" DIR="O" NAME="{clock}" SIGIS="clk"/></PORTS>
+      <BUSINTERFACES><BUSINTERFACE BUSNAME="control" NAME="{interface}" TYPE="MASTER" \
+VLNV="xilinx.com:interface:aximm:1.0"><PORTMAPS/></BUSINTERFACE></BUSINTERFACES>
+      <MEMORYMAP>{ranges}</MEMORYMAP>
+    </MODULE>
+    {modules}
+  </MODULES>
+</EDKSYSTEM>
+""".encode()
+
+
+def _clock_parameters(zynq_7000: bool, clock_mhz: float) -> str:
+    """Parameters of the PS block from which PYNQ learns the clocks of the logic."""
+    values: dict[str, object] = {}
+    for index in range(4):
+        on, mhz = int(index == 0), clock_mhz if index == 0 else 50
+        if zynq_7000:
+            values |= {
+                f"PCW_EN_CLK{index}_PORT": on,
+                f"PCW_FPGA_FCLK{index}_ENABLE": on,
+                f"PCW_FCLK{index}_PERIPHERAL_DIVISOR0": 1,
+                f"PCW_FCLK{index}_PERIPHERAL_DIVISOR1": 1,
+                f"PCW_FCLK{index}_PERIPHERAL_CLKSRC": "IO PLL",
+                f"PCW_ACT_FPGA{index}_PERIPHERAL_FREQMHZ": mhz,
+            }
+        else:
+            values |= {
+                f"PSU__FPGA_PL{index}_ENABLE": on,
+                f"PSU__CRL_APB__PL{index}_REF_CTRL__DIVISOR0": 1,
+                f"PSU__CRL_APB__PL{index}_REF_CTRL__DIVISOR1": 1,
+                f"PSU__CRL_APB__PL{index}_REF_CTRL__SRCSEL": "RPLL",
+                f"PSU__CRL_APB__PL{index}_REF_CTRL__FREQMHZ": mhz,
+                f"PSU__CRL_APB__PL{index}_REF_CTRL__ACT_FREQMHZ": mhz,
+            }
+    return "".join(f'<PARAMETER NAME="{name}" VALUE="{value}"/>' for name, value in values.items())

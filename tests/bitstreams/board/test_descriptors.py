@@ -1,0 +1,30 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from emitted_projects import emit_fused_project
+
+from bitstreams.board.descriptors import descriptor_layer, descriptor_placements
+from hw_templates.conv_engine import isa
+from hw_templates.conv_engine.accelerator import Accelerator
+from hw_templates.conv_engine.program import read_program
+from hw_templates.foundation.errors import CodesignError
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_program_says_again_what_it_was_compiled_from(seed: int, tmp_path: Path) -> None:
+    placements = emit_fused_project(tmp_path, Accelerator(8, 4, 2, 2, 16, 8, 4, 32, 150, 8, 64, 2), seed)
+    program = read_program(tmp_path)
+    records = np.frombuffer(program.arena, isa.DESCRIPTOR, program.layer_count)
+    assert descriptor_placements(records) == list(placements)
+    emitted = json.loads((tmp_path / "project.json").read_text())["layers"]
+    for record, layer in zip(records, emitted, strict=True):
+        shape, mapping = descriptor_layer(record)
+        assert json.loads(json.dumps(vars(mapping))) == layer["mapping"]
+        assert (shape.out_height, shape.out_width) == (record["out_height"], record["out_width"])
+
+
+def test_what_no_engine_runs_is_refused() -> None:
+    with pytest.raises((CodesignError, ValueError)):
+        descriptor_layer(np.full(1, -1, "<i4").repeat(isa.DESCRIPTOR_FIELDS).view(isa.DESCRIPTOR)[0])

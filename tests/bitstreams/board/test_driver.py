@@ -1,0 +1,299 @@
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from emitted_projects import emit_fused_project, emit_random_project
+from twins import (
+    ACCELERATOR,
+    IMAGES,
+    bitstream,
+    connected,
+    golden_of,
+    hardware,
+    images_of,
+    running,
+    served,
+    spoil_loaded,
+)
+
+from bitstreams.board.driver import Engine, UnfinishedRunError
+from bitstreams.board.remote_session import RemoteSession
+from bitstreams.board.session import Session
+from bitstreams.twin.bitstream import write_twin_bitstream
+from bitstreams.twin.board import TwinBoard
+from bitstreams.twin.server import TwinServer
+from cost_models.coefficients import load_coefficients
+from hw_templates.board import load_board
+from hw_templates.conv_engine import isa
+from hw_templates.conv_engine.accelerator import Accelerator
+from hw_templates.conv_engine.program import read_program
+from hw_templates.foundation.errors import BoardError, InvalidValueError, StorageError, VerificationError
+
+
+def project_of(twin: TwinServer, zynq: Path, ultrascale: Path) -> Path:
+    return zynq if twin.board.board.family == "zynq-7000" else ultrascale
+
+
+def test_logits_and_counters_are_those_of_the_reference_and_the_cost_model(
+    twin: TwinServer, zynq_project: Path, ultrascale_project: Path, tmp_path: Path
+) -> None:
+    project = project_of(twin, zynq_project, ultrascale_project)
+    with running(twin, tmp_path) as engine:
+        engine.load_program(read_program(project))
+        assert list(engine.run(images_of(project))) == golden_of(project)
+        assert engine.trips().tobytes() == (project / "weights/trips.bin").read_bytes()
+        assert engine.twin
+        assert engine.clock_mhz == pytest.approx(100)
+        timing = engine.time(images_of(project)[0], 2)
+        assert engine.result() == golden_of(project)[0]
+        counted = engine.counters()
+    assert timing.engine.cycles is not None
+    assert timing.engine.starts == 1
+    assert timing.engine.ms == pytest.approx([timing.engine.cycles / 1e5] * 2)
+    # Beside its layers a run takes its start; each layer its setup, computation and waiting.
+    start_cycles = load_coefficients().latency.start_cycles
+    assert counted["total_cycles"].sum() == pytest.approx(timing.engine.cycles - start_cycles, abs=len(counted))
+    assert (counted["compute_cycles"] > counted["compute_trips"]).all()
+    waited = counted["load_wait_cycles"] + counted["store_wait_cycles"]
+    assert (counted["compute_cycles"] + waited < counted["total_cycles"]).all()
+    assert waited.any()
+
+
+def test_an_engine_behind_a_network_is_timed_by_its_own_counters(
+    zynq_twin: TwinServer, zynq_project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with running(zynq_twin, tmp_path) as engine:
+        engine.load_program(read_program(zynq_project))
+        image = images_of(zynq_project)[0]
+        simulated = engine.time_engine(image, 1)
+        engine.twin = False
+        counted = engine.time_engine(image, 2)
+        start_ms = load_coefficients().latency.start_cycles / engine.clock_mhz / 1e3
+        assert (counted.starts, counted.cycles) == (0, None)
+        assert counted.ms == pytest.approx([simulated.ms[0] - start_ms] * 2, rel=1e-3)
+        counters = engine.counters().copy()
+        counters["total_cycles"][1] = 0
+        monkeypatch.setattr(engine, "counters", lambda: counters)
+        with pytest.raises(VerificationError, match=r"layer 1 must take more cycles than its \d+ trips, .* shows 0"):
+            engine.time_engine(image, 1)
+
+
+def test_programs_follow_each_other_on_one_loaded_bitstream(
+    zynq_twin: TwinServer, zynq_project: Path, tmp_path: Path
+) -> None:
+    projects = []
+    for seed in range(2, 7):
+        projects.append(tmp_path / f"project{seed}")
+        emit_random_project(projects[-1], ACCELERATOR, seed, images=IMAGES, board_name="pynq-z2")
+    loads = 0
+
+    def counting(bit: Path) -> None:
+        nonlocal loads
+        loads += 1
+        load(bit)
+
+    with connected(zynq_twin) as session:
+        load, session.load = session.load, counting  # type: ignore[method-assign]
+        engine = Engine(session, hardware(zynq_twin.board), bitstream(zynq_twin.board, tmp_path))
+        for project in [*projects, projects[0]]:
+            engine.load_program(read_program(project))
+            assert list(engine.run(images_of(project))) == golden_of(project)
+        engine.close()
+    assert loads == 1
+
+
+def test_blocks_that_stay_on_chip_run_and_take_what_is_predicted(tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    accelerator = Accelerator(8, 4, 2, 2, 16, 8, 4, 32, 150, 8, 64, 2)
+    placements = emit_fused_project(project, accelerator, seed=1, images=IMAGES)
+    assert any(placement.group_layers for placement in placements)
+    predicted = json.loads((project / "project.json").read_text())["predicted"]["latency_ms"]
+    with served(project) as server, running(server, tmp_path) as engine:
+        engine.load_program(read_program(project))
+        assert list(engine.run(images_of(project))) == golden_of(project)
+        assert engine.time_engine(images_of(project)[0], 1).ms[0] == pytest.approx(predicted, rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"tile_height": 0}, r"the engine did not finish within 0\.5 s"),
+        ({"ifmap_word": 2**30}, r"0x210000000: the engine's program reaches it, and no allocated buffer has it"),
+        ({"ifmap_word": -1}, r"0x0FFFFFF8: the engine's program reaches it"),
+    ],
+    ids=["endless", "far outside the memory", "before the memory"],
+)
+def test_a_start_that_never_finishes_is_reported_and_the_board_stays_loadable(
+    fields: dict[str, int], message: str, zynq_twin: TwinServer, zynq_project: Path, tmp_path: Path
+) -> None:
+    program = read_program(zynq_project)
+    with running(zynq_twin, tmp_path, timeout_s=0.5) as engine:
+        engine.load_program(program)
+        spoil_loaded(engine, **fields)
+        with pytest.raises(UnfinishedRunError, match=rf"^127\.0\.0\.1:\d+: {message}.*; it has been configured again"):
+            list(engine.run(images_of(zynq_project)))
+        with pytest.raises(InvalidValueError, match="program: must be loaded"):
+            list(engine.run(images_of(zynq_project)))
+        engine.timeout_s = 20
+        engine.load_program(program)
+        assert list(engine.run(images_of(zynq_project))) == golden_of(zynq_project)
+
+
+def test_the_twin_faults_at_the_first_word_behind_and_before_each_buffer(
+    zynq_twin: TwinServer, zynq_project: Path, tmp_path: Path
+) -> None:
+    program = read_program(zynq_project)
+    shape = np.frombuffer(program.arena, isa.DESCRIPTOR, 1, program.program_word * program.axi_bytes)[0]
+    words = int(shape["in_height"] * shape["in_width"]) * -(-int(shape["in_channels"]) // program.axi_bytes)
+    with running(zynq_twin, tmp_path, timeout_s=20) as engine:
+        for name in ("_arena", "_results"):
+            engine.load_program(program)
+            buffer, base = getattr(engine, name), min(engine._arena.address, engine._results.address)  # type: ignore[union-attr]
+            first, end = (buffer.address - base) // 8, (buffer.address + buffer.size - base) // 8
+            for place, address in (
+                (first, None),
+                (end - words, None),
+                (first - 1, buffer.address - 8),
+                (end - words + 1, buffer.address + buffer.size),
+            ):
+                engine.load_program(program)
+                spoil_loaded(engine, ifmap_word=place)
+                if address is None:
+                    assert len(list(engine.run(images_of(zynq_project)[:1]))) == 1
+                else:
+                    with pytest.raises(UnfinishedRunError, match=f"0x{address:08X}: the engine's program reaches it"):
+                        list(engine.run(images_of(zynq_project)[:1]))
+
+
+def test_a_program_that_runs_beyond_the_twins_limit_is_ended(zynq_project: Path, tmp_path: Path) -> None:
+    server = TwinServer(TwinBoard(zynq_project, load_coefficients(), run_limit_s=1), port=0)
+    try:
+        with running(server, tmp_path, timeout_s=60) as engine:
+            engine.load_program(read_program(zynq_project))
+            spoil_loaded(engine, tile_height=0)
+            with pytest.raises(UnfinishedRunError, match="the engine ran for more than 1 s and was ended"):
+                list(engine.run(images_of(zynq_project)))
+    finally:
+        server.close()
+
+
+def test_a_program_that_leaves_its_arena_is_refused_before_memory_is_asked_for(
+    zynq_twin: TwinServer, zynq_project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = read_program(zynq_project)
+    table = np.frombuffer(program.arena, isa.DESCRIPTOR, count=program.layer_count).copy()
+    table["ofmap_word"][2] += (96 << 20) // program.axi_bytes
+    moved = replace(program, arena=table.tobytes() + program.arena[table.nbytes :])
+
+    def asked(*_: object) -> None:
+        raise AssertionError("memory was asked for")
+
+    monkeypatch.setattr(RemoteSession, "allocate", asked)
+    with (
+        running(zynq_twin, tmp_path) as engine,
+        pytest.raises(
+            InvalidValueError, match=r"program\.layers\[2\]\.ofmap_word: must be such that its \d+ words lie"
+        ),
+    ):
+        engine.load_program(moved)
+
+
+def test_results_that_were_had_stay_when_a_later_run_hangs(
+    zynq_twin: TwinServer, zynq_project: Path, tmp_path: Path
+) -> None:
+    had = []
+    with running(zynq_twin, tmp_path) as engine:
+        engine.load_program(read_program(zynq_project))
+        results = engine.run(images_of(zynq_project))
+        had.append(next(results))
+        # The engine stops answering, as one does whose clock has died.
+        zynq_twin.board._fabric._stop()
+        engine.timeout_s = 0.3
+        with pytest.raises(BoardError):
+            had.extend(results)
+    assert had == golden_of(zynq_project)[: len(had)]
+    assert had
+
+
+def test_a_run_that_nobody_reads_to_its_end_leaves_the_engine_idle(
+    zynq_twin: TwinServer, zynq_project: Path, tmp_path: Path
+) -> None:
+    with running(zynq_twin, tmp_path) as engine:
+        engine.load_program(read_program(zynq_project))
+        results = engine.run(images_of(zynq_project))
+        assert next(results) == golden_of(zynq_project)[0]
+        results.close()
+        assert list(engine.run(images_of(zynq_project))) == golden_of(zynq_project)
+
+
+def test_another_board_another_part_and_another_design_are_refused_before_anything_is_written(
+    zynq_twin: TwinServer, tmp_path: Path
+) -> None:
+    here = zynq_twin.board
+    digest = here.hardware_sha256
+    with connected(zynq_twin) as session:
+        other = load_board("zcu104")
+        with pytest.raises(BoardError, match="is pynq-z2, not zcu104"):
+            Engine(session, replace(hardware(here), board=other), write_twin_bitstream(tmp_path, other, digest, 100))
+        with pytest.raises(StorageError, match="is for part zu7evffvc1156, pynq-z2 has xc7z020clg400-1"):
+            Engine(session, hardware(here), write_twin_bitstream(tmp_path, other, digest, 100))
+        bit = bitstream(here, tmp_path)
+        foreign = write_twin_bitstream(tmp_path / "foreign", here.board, "0" * 64, 100)
+        shutil.copy(foreign.with_suffix(".hwh"), bit.with_suffix(".hwh"))
+        with pytest.raises(StorageError, match="the hand-off beside it of engine_00000000"):
+            Engine(session, hardware(here), bit)
+        text = foreign.with_suffix(".hwh").read_text().replace("0x43C00000", "0x43D00000")
+        foreign.with_suffix(".hwh").write_text(text)
+        with pytest.raises(StorageError, match="conv_engine is not at 0x43C00000"):
+            Engine(session, hardware(here), foreign)
+        assert session.read_file("/sys/class/fpga_manager/fpga0/state") == b"unknown\n"
+
+
+def test_an_engine_that_is_not_the_expected_one_is_refused(zynq_twin: TwinServer, tmp_path: Path) -> None:
+    here = zynq_twin.board
+    bit = bitstream(here, tmp_path)
+    with connected(zynq_twin) as session:
+        with pytest.raises(BoardError, match=f"the engine is {here.hardware_sha256[:12]}, expected ffffffffffff"):
+            Engine(session, replace(hardware(here), hardware_sha256="f" * 64), bit)
+        with pytest.raises(BoardError, match="was routed for 100 MHz, expected 125"):
+            Engine(session, replace(hardware(here), accelerator=replace(ACCELERATOR, clock_mhz=125)), bit)
+        for register, message in ((0x00, "none of this project's"), (0x04, "register map 7")):
+            with pytest.raises(BoardError, match=message):
+                Engine(Lying(session, 0x43C10000 + register, 7), hardware(here), bit)
+
+
+class Lying:
+    """A session in which one register reads something else."""
+
+    def __init__(self, session: Session, address: int, value: int) -> None:
+        self._session, self._address, self._value = session, address, value
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._session, name)
+
+    def read(self, address: int) -> int:
+        return self._value if address == self._address else self._session.read(address)
+
+
+def test_programs_and_images_that_do_not_fit_the_engine_are_refused(
+    zynq_twin: TwinServer, zynq_project: Path, tmp_path: Path
+) -> None:
+    program = read_program(zynq_project)
+    with running(zynq_twin, tmp_path) as engine:
+        with pytest.raises(InvalidValueError, match="isa_version: must be at most"):
+            engine.load_program(replace(program, isa_version=99))
+        engine.load_program(program)
+        with pytest.raises(InvalidValueError, match="image: must be"):
+            list(engine.run([b"too short"]))
+
+
+def test_two_sessions_may_drive_a_twin_one_after_the_other(zynq_project: Path, tmp_path: Path) -> None:
+    with served(zynq_project) as server:
+        for _ in range(2):
+            with running(server, tmp_path) as engine:
+                engine.load_program(read_program(zynq_project))
+                assert next(engine.run(images_of(zynq_project)[:1])) == golden_of(zynq_project)[0]
+                engine.close()

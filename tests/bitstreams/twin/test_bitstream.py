@@ -1,0 +1,30 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bitstreams.building.bit_file import check_board, read_bit_file
+from bitstreams.building.handoff import check_pair, read_handoff
+from bitstreams.twin.bitstream import hardware_of, write_twin_bitstream
+from hw_templates.board import board_names, load_board
+
+
+@pytest.mark.parametrize("name", board_names())
+def test_a_twins_pair_passes_for_a_bitstream_of_its_board(name: str, tmp_path: Path) -> None:
+    board, digest = load_board(name), "0123456789abcdef" * 4
+    path = write_twin_bitstream(tmp_path, board, digest, 150)
+    bit, handoff = read_bit_file(path), read_handoff(path.with_suffix(".hwh"))
+    check_board(path, bit, board)
+    check_pair(path, bit, handoff)
+    assert path.name == "twin_0123456789abcdef.bit"
+    assert bit.vivado == handoff.vivado == "twin"
+    assert (bit.user_id, handoff.clock_mhz) == (0x01234567, 150)
+
+
+def test_the_digest_is_found_in_what_the_manager_gets_and_in_nothing_else(tmp_path: Path) -> None:
+    digest = "0123456789abcdef" * 4
+    path = write_twin_bitstream(tmp_path, load_board("pynq-z2"), digest, 150)
+    data = path.read_bytes()[-read_bit_file(path).configuration_bytes :]
+    assert hardware_of(np.frombuffer(data, "i4").byteswap().tobytes()) == digest
+    assert hardware_of(data) is None
+    assert hardware_of(b"anything") is None

@@ -1,0 +1,157 @@
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from small_disk import small_disk
+from twins import bitstream
+
+from bitstreams.board.remote_session import RemoteSession
+from bitstreams.twin.board import TwinBoard
+from bitstreams.twin.fabric import build_fabric
+from bitstreams.twin.server import TwinServer
+from bitstreams.twin.server import board as twin_board
+from cost_models.coefficients import load_coefficients
+from hw_templates.foundation.errors import BoardError, StorageError
+
+
+@pytest.fixture
+def board(zynq_project: Path) -> Iterator[TwinBoard]:
+    made = TwinBoard(zynq_project, load_coefficients())
+    yield made
+    made.close()
+
+
+def test_memory_is_seen_by_the_fabric_after_a_flush_and_by_the_processor_after_an_invalidate(board: TwinBoard) -> None:
+    memory, fabric = board.memory, board._fabric
+    address = memory.allocate(5000)
+    memory.write(address, 4000, b"new")
+    assert fabric.read(address + 4000, 3) == bytes(3)
+    memory.flush(address)
+    assert fabric.read(address + 4000, 3) == b"new"
+    fabric.write(address, b"result")
+    assert memory.read(address, 0, 6) == bytes(6)
+    memory.write(address, 100, b"lost")
+    memory.invalidate(address)
+    assert memory.read(address, 0, 6) == b"result"
+    assert memory.read(address, 100, 4) == bytes(4)
+
+
+def test_a_flush_writes_nothing_but_what_was_written(board: TwinBoard) -> None:
+    address = board.memory.allocate(100)
+    board._fabric.write(address + 50, b"by the engine")
+    board.memory.write(address, 0, b"x")
+    board.memory.flush(address)
+    assert board._fabric.read(address + 50, 13) == b"by the engine"
+
+
+def test_memory_is_given_out_once_and_again_when_it_was_given_back(board: TwinBoard) -> None:
+    first, second = board.memory.allocate(5000), board.memory.allocate(1)
+    assert second >= first + 5000
+    board.memory.free(first)
+    assert board.memory.allocate(8192) == first
+    with pytest.raises(KeyError):
+        board.memory.free(first + 1)
+    with pytest.raises(BoardError, match="memory: no"):
+        board.memory.allocate(1 << 28)
+
+
+def test_memory_beside_a_buffer_is_nobodys(board: TwinBoard) -> None:
+    first, second = board.memory.allocate(4096), board.memory.allocate(4096)
+    assert second >= first + 2 * 4096
+    for address in (first - 1, first + 4096, second - 1):
+        with pytest.raises(BoardError, match=f"0x{address:08X}: 1 bytes from there on lie in no allocated buffer"):
+            board._fabric.read(address, 1)
+        with pytest.raises(BoardError, match="in no allocated buffer"):
+            board._fabric.write(address, b"x")
+    board.memory.free(first)
+    with pytest.raises(BoardError, match="in no allocated buffer"):
+        board._fabric.read(first, 1)
+
+
+def test_what_is_written_piece_by_piece_is_flushed_as_one(board: TwinBoard) -> None:
+    address = board.memory.allocate(10_000)
+    for offset in [*range(0, 5000), *range(0, 5000)]:
+        board.memory.write(address, offset, b"x")
+    board.memory.write(address, 7000, b"y")
+    assert sorted(board.memory._buffers[address].dirty) == [(0, 5000), (7000, 7001)]
+    board.memory.write(address, 4000, b"z" * 4000)
+    assert board.memory._buffers[address].dirty == [(0, 8000)]
+    board.memory.flush(address)
+    assert board._fabric.read(address, 8001) == b"x" * 4000 + b"z" * 4000 + b"\0"
+
+
+ON_A_SMALL_DISK = """
+import sys
+from pathlib import Path
+from bitstreams.twin.board import TwinBoard
+from cost_models.coefficients import load_coefficients
+from hw_templates.foundation.errors import StorageError
+board = TwinBoard(Path(sys.argv[1]), load_coefficients())
+small = board.memory.allocate(100_000)
+board.memory.write(small, 0, b"x" * 100_000)
+board.memory.flush(small)
+try:
+    board.memory.allocate(8_000_000)
+except StorageError as error:
+    print(error)
+board.memory.free(small)
+print(board.memory.allocate(100_000) == small)
+"""
+
+
+def test_a_full_folder_for_temporary_files_is_one_line_that_names_it(zynq_project: Path, tmp_path: Path) -> None:
+    build_fabric(zynq_project)
+    with small_disk(tmp_path / "disk", kib=1000) as disk:
+        environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3]), "TMPDIR": str(disk)}
+        done = subprocess.run(
+            [sys.executable, "-c", ON_A_SMALL_DISK, str(zynq_project)], env=environment,
+            capture_output=True, text=True, check=False, timeout=60,
+        )  # fmt: skip
+    reason = "has no room for 8,000,000 bytes of the twin's memory (No space left on device); free it, or set TMPDIR"
+    assert done.stdout.splitlines() == [f"{disk}: {reason}", "True"], (done.returncode, done.stderr)
+
+
+def test_files_fill_the_board_and_not_its_host(board: TwinBoard, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(twin_board, "_FILES_BYTES", 2000)
+    for _ in range(3):
+        board.write_file("/lib/firmware/a.bin", bytes(1000))
+    with pytest.raises(BoardError, match=r"/lib/firmware/b\.bin: no room left, all files may have 2,000 bytes"):
+        board.write_file("/lib/firmware/b.bin", bytes(1000))
+
+
+def test_only_bitstreams_can_be_written(board: TwinBoard) -> None:
+    with pytest.raises(PermissionError):
+        board.write_file("/etc/passwd", b"")
+    with pytest.raises(FileNotFoundError):
+        board.read_file("/etc/passwd")
+
+
+def test_done_is_read_once(board: TwinBoard, tmp_path: Path) -> None:
+    with_server = TwinServer(board, 0)
+    session = RemoteSession("127.0.0.1", with_server.port)
+    session.load(bitstream(board, tmp_path))
+    control = 0x43C00000
+    assert board.read_register(control) == 4
+    session.start(control)  # no layers: done at once
+    assert session.wait(control, 5) is not None
+    assert board.read_register(control) == 4
+    session.close()
+    with_server._server.stop(0).wait()
+
+
+def test_a_folder_that_is_no_project_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match=r"project\.json: is missing; emit the project again"):
+        TwinBoard(tmp_path, load_coefficients())
+
+
+def test_no_thread_is_left_behind(zynq_project: Path) -> None:
+    # Threads of servers that other tests stopped may end meanwhile.
+    before = set(threading.enumerate())
+    made = TwinBoard(zynq_project, load_coefficients())
+    made._fabric.reset()
+    made.close()
+    assert set(threading.enumerate()) <= before
