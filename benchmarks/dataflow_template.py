@@ -13,7 +13,7 @@ from codesign.emit.hls4ml_project import backend_of, simulate, write_hls4ml_proj
 from codesign.emit.quantise import quantise_image
 from codesign.progress import Silent
 from codesign.run import Run, read_json
-from codesign.supernet.data import Split
+from codesign.supernet.data.data_set import Split
 from codesign.verbs.context import TrainRequest, load_trained
 from codesign.verbs.dataflow import (
     RECORD,

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from codesign.supernet.mobile_space import squeezed_channels
+from codesign.supernet.spaces.mobile import squeezed_channels
 from cost_models.closed_form.fusion import BlockIndex
 from cost_models.closed_form.layer_table import price_layers
 from cost_models.coefficients import load_coefficients

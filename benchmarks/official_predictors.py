@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from codesign.supernet.official_predictor import known_space, load_official_predictor
-from codesign.supernet.spaces import OFA_MBV3_W12, OFA_RESNET50D
+from codesign.supernet.accuracy.official_predictor import known_space, load_official_predictor
+from codesign.supernet.spaces.named import OFA_MBV3_W12, OFA_RESNET50D
 
 SUBNETS = 200_000
 ROUNDS = 5

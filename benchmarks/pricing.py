@@ -26,9 +26,9 @@ from numpy.typing import NDArray
 from codesign.search.exhaustive import exact_front
 from codesign.search.joint_space import JointSpace
 from codesign.search.pricing import PairPricer
-from codesign.supernet.lowering import LayerIndex
-from codesign.supernet.space import Genes
-from codesign.supernet.spaces import DIGITS
+from codesign.supernet.lowering.workloads import LayerIndex
+from codesign.supernet.spaces.named import DIGITS
+from codesign.supernet.spaces.space import Genes
 from cost_models.closed_form.layer_table import price_layers
 from cost_models.coefficients import load_coefficients
 from cost_models.workload import Layer, Operation

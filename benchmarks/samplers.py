@@ -28,11 +28,11 @@ from codesign.search.pareto import FloatArray, ReferencePoint, concatenate
 from codesign.search.pricing import PairPricer
 from codesign.search.sampler import JointSampler
 from codesign.search.study import DIRECTIONS, is_feasible
-from codesign.supernet.mobile_space import MobileSpace
-from codesign.supernet.oracle import AccuracyOracle
-from codesign.supernet.predictor import read_predictor
-from codesign.supernet.space import Genes
-from codesign.supernet.spaces import DIGITS
+from codesign.supernet.accuracy.oracle import AccuracyOracle
+from codesign.supernet.accuracy.predictor import read_predictor
+from codesign.supernet.spaces.mobile import MobileSpace
+from codesign.supernet.spaces.named import DIGITS
+from codesign.supernet.spaces.space import Genes
 from codesign.verbs.context import load_trained
 from cost_models.coefficients import load_coefficients
 from cost_models.resources import RESOURCES

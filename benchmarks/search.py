@@ -26,12 +26,12 @@ from codesign.search.joint_space import JointSpace
 from codesign.search.pricing import PairPricer
 from codesign.search.study import StudyLocation
 from codesign.search.worker import SearchSettings
-from codesign.supernet.accuracy import MeasuredAccuracy
-from codesign.supernet.data import load_digits
-from codesign.supernet.predictor import Predictor, fit_predictor, measure_sample, read_predictor
-from codesign.supernet.schedules import load_schedule
-from codesign.supernet.spaces import DIGITS
-from codesign.supernet.training import train
+from codesign.supernet.accuracy.measured import MeasuredAccuracy
+from codesign.supernet.accuracy.predictor import Predictor, fit_predictor, measure_sample, read_predictor
+from codesign.supernet.data.data_set import load_digits
+from codesign.supernet.spaces.named import DIGITS
+from codesign.supernet.training.schedules import load_schedule
+from codesign.supernet.training.shrinking import train
 from codesign.verbs.context import load_trained
 from cost_models.coefficients import load_coefficients
 from hw_templates.board import load_board

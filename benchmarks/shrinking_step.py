@@ -23,9 +23,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from codesign.supernet.official_weights import read_official
-from codesign.supernet.space import Space, Subnet
-from codesign.supernet.spaces import load_space
+from codesign.supernet.published.official_weights import read_official
+from codesign.supernet.spaces.named import load_space
+from codesign.supernet.spaces.space import Space, Subnet
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))
 from reference_ofa import activate, reference_supernet

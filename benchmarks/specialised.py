@@ -37,10 +37,10 @@ from codesign.search.joint_space import IntArray, JointSpace
 from codesign.search.pareto import PricedPairs, concatenate, nondominated
 from codesign.search.pricing import PairPricer
 from codesign.search.worker import read_front, read_progress
-from codesign.supernet.lowering import lower
-from codesign.supernet.official_predictor import known_space, load_official_predictor
-from codesign.supernet.spaces import OFA_MBV3_W12
-from codesign.supernet.specialised import specialised_in
+from codesign.supernet.accuracy.official_predictor import known_space, load_official_predictor
+from codesign.supernet.lowering.workloads import lower
+from codesign.supernet.published.specialised import specialised_in
+from codesign.supernet.spaces.named import OFA_MBV3_W12
 from codesign.verbs.context import Searched, SearchRequest, load_searched
 from codesign.verbs.search import search
 from codesign.verbs.winner import winner

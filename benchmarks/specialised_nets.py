@@ -3,7 +3,7 @@
 python benchmarks/specialised_nets.py
 """
 
-from codesign.supernet.specialised import specialised_nets
+from codesign.supernet.published.specialised import specialised_nets
 
 
 def main() -> None:

@@ -13,13 +13,13 @@ from pathlib import Path
 
 import numpy as np
 
-from codesign.supernet.accuracy import MeasuredAccuracy
-from codesign.supernet.checkpoint import Checkpoint, read_checkpoint
-from codesign.supernet.data import DataSet, load_digits
-from codesign.supernet.predictor import fit_predictor, judge_predictor, measure_sample
-from codesign.supernet.schedules import load_schedule
-from codesign.supernet.spaces import DIGITS
-from codesign.supernet.training import train
+from codesign.supernet.accuracy.measured import MeasuredAccuracy
+from codesign.supernet.accuracy.predictor import fit_predictor, judge_predictor, measure_sample
+from codesign.supernet.data.data_set import DataSet, load_digits
+from codesign.supernet.spaces.named import DIGITS
+from codesign.supernet.training.checkpoint import Checkpoint, read_checkpoint
+from codesign.supernet.training.schedules import load_schedule
+from codesign.supernet.training.shrinking import train
 
 RANDOM_SUBNETS = 50
 SPLITS = 10

@@ -21,21 +21,21 @@ from matplotlib import pyplot
 from numpy.typing import NDArray
 from torch import Tensor
 
-from codesign.supernet.accuracy import MeasuredAccuracy
-from codesign.supernet.checkpoint import Checkpoint
-from codesign.supernet.data import DataSet, Split
-from codesign.supernet.image_files import load_images
-from codesign.supernet.lowering import lower
-from codesign.supernet.mobile_space import MobileSubnet
-from codesign.supernet.network import evaluate, recalibrate
-from codesign.supernet.predictor import judge_predictor, measure_sample
-from codesign.supernet.schedule import Schedule
-from codesign.supernet.schedules import load_schedule
-from codesign.supernet.space import Space, Subnet
-from codesign.supernet.spaces import CIFAR10_SMALL
-from codesign.supernet.specialise import specialised_weights
-from codesign.supernet.threads import one_thread
-from codesign.supernet.training import TrainingProgress, train
+from codesign.supernet.accuracy.measured import MeasuredAccuracy
+from codesign.supernet.accuracy.predictor import judge_predictor, measure_sample
+from codesign.supernet.data.data_set import DataSet, Split
+from codesign.supernet.data.image_files import load_images
+from codesign.supernet.lowering.workloads import lower
+from codesign.supernet.network.build import evaluate, recalibrate
+from codesign.supernet.network.specialise import specialised_weights
+from codesign.supernet.spaces.mobile import MobileSubnet
+from codesign.supernet.spaces.named import CIFAR10_SMALL
+from codesign.supernet.spaces.space import Space, Subnet
+from codesign.supernet.training.checkpoint import Checkpoint
+from codesign.supernet.training.schedule import Schedule
+from codesign.supernet.training.schedules import load_schedule
+from codesign.supernet.training.shrinking import TrainingProgress, train
+from codesign.supernet.training.threads import one_thread
 from hw_templates.foundation.atomic_file import write_text_atomically
 
 SCHEDULE, FINE_TUNING = load_schedule("cifar10-small"), load_schedule("cifar10-fine-tuning")

@@ -10,9 +10,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from codesign.supernet.lowering import lower
-from codesign.supernet.mobile_space import MobileSpace, MobileSubnet
-from codesign.supernet.spaces import CIFAR10, OFA_MBV3_W10
+from codesign.supernet.lowering.workloads import lower
+from codesign.supernet.spaces.mobile import MobileSpace, MobileSubnet
+from codesign.supernet.spaces.named import CIFAR10, OFA_MBV3_W10
 from cost_models.closed_form.estimate import Estimate, price
 from cost_models.closed_form.layer_table import price_layers
 from cost_models.coefficients import load_coefficients

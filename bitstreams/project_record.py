@@ -59,7 +59,7 @@ class Origin:
         study: that it won.
         space: of subnets.
         checkpoint: digest of the supernet.
-        subnet: the subnet as :meth:`codesign.supernet.space.Subnet.as_dict` has it.
+        subnet: the subnet as :meth:`codesign.supernet.spaces.space.Subnet.as_dict` has it.
         rule: by which it was chosen.
         validation_accuracy: in 0..1.
         test_accuracy: likewise.

@@ -100,7 +100,7 @@ class DataflowRecord:
         template: ``hls4ml``.
         board, backend: that the project is for.
         study, rule: which study it won, and by which rule.
-        subnet: as :meth:`codesign.supernet.space.Subnet.as_dict` has it.
+        subnet: as :meth:`codesign.supernet.spaces.space.Subnet.as_dict` has it.
         accelerator: parameters of the dataflow design.
         reuse_factors: of each layer, by its name.
         validation_accuracy: in 0..1, less what the precision costs.
@@ -140,7 +140,7 @@ class PredictorRecord:
 
     Attributes:
         samples: subnets measured.
-        kendall_tau, spearman, rmse: one value a split; see :class:`codesign.supernet.predictor.PredictorQuality`.
+        kendall_tau, spearman, rmse: one value a split; see :class:`PredictorQuality`.
         left_out: of the first split.
     """
 

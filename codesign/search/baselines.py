@@ -6,7 +6,7 @@ from codesign.search.breeding import RoundPlan, breed_subnets, draw_fitting, pro
 from codesign.search.evolution import no_pairs, price_pairs
 from codesign.search.pareto import PricedPairs, ReferencePoint, concatenate
 from codesign.search.pricing import PairPricer
-from codesign.supernet.oracle import AccuracyOracle, checked_accuracy
+from codesign.supernet.accuracy.oracle import AccuracyOracle, checked_accuracy
 from hw_templates.conv_engine.accelerator import Accelerator, AcceleratorColumns
 from hw_templates.conv_engine.space import AcceleratorSpace
 

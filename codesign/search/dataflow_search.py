@@ -16,8 +16,8 @@ from codesign.search.joint_space import DataflowJoint, IntArray
 from codesign.search.pareto import PricedPairs, concatenate
 from codesign.search.study import StudyIdentity, StudyLocation, make_trials, open_study, storage_errors
 from codesign.search.worker import Progress, SearchSettings, read_front, read_progress
-from codesign.supernet.lowering import lower
-from codesign.supernet.oracle import AccuracyOracle, checked_accuracy
+from codesign.supernet.accuracy.oracle import AccuracyOracle, checked_accuracy
+from codesign.supernet.lowering.workloads import lower
 from cost_models.hls4ml.estimate import PRIOR, price_clocks
 from cost_models.hls4ml.stages import stages
 from cost_models.resources import RESOURCES

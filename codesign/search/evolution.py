@@ -14,7 +14,7 @@ from codesign.search.joint_space import IntArray
 from codesign.search.limits import EVERYTHING, Limits
 from codesign.search.pareto import PricedPairs, concatenate
 from codesign.search.pricing import PairPricer
-from codesign.supernet.oracle import AccuracyOracle, checked_accuracy
+from codesign.supernet.accuracy.oracle import AccuracyOracle, checked_accuracy
 
 # Accelerators that do not fit, priced in each round that breeds new ones.
 _MISFITS = 2

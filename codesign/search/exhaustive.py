@@ -10,7 +10,7 @@ from torch.nn import functional
 from codesign.search.joint_space import IntArray
 from codesign.search.pareto import FloatArray, PricedPairs, concatenate
 from codesign.search.pricing import PairPricer
-from codesign.supernet.oracle import AccuracyOracle, checked_accuracy
+from codesign.supernet.accuracy.oracle import AccuracyOracle, checked_accuracy
 from cost_models.closed_form.estimate import network_energy_mj, network_latency_cycles
 
 # Pairs priced at a time: two arrays of float64 of this many, and what compares them, fit any GPU.

@@ -18,7 +18,7 @@ from codesign.search.pareto import PricedPairs
 from codesign.search.pricing import PairPricer
 from codesign.search.study import StudyIdentity, StudyLocation, open_study, storage_errors
 from codesign.search.worker import Progress, SearchSettings, Worker, read_front, read_progress
-from codesign.supernet.oracle import AccuracyOracle
+from codesign.supernet.accuracy.oracle import AccuracyOracle
 from cost_models.coefficients import Coefficients
 from hw_templates.foundation.errors import InfeasibleError, StorageError, ToolError
 

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 
-from codesign.supernet.lowering import lower
-from codesign.supernet.space import Space, Subnet
+from codesign.supernet.lowering.workloads import lower
+from codesign.supernet.spaces.space import Space, Subnet
 from cost_models.hls4ml.estimate import check_dataflow_fits, price_dataflow
 from cost_models.resources import estimate_resources, excess
 from hw_templates.board import Board

@@ -7,8 +7,8 @@ import optuna
 from optuna.distributions import IntDistribution
 
 from codesign.search.joint_space import IntArray, JointSpace
-from codesign.supernet.lowering import lower
-from codesign.supernet.oracle import AccuracyOracle, checked_accuracy
+from codesign.supernet.accuracy.oracle import AccuracyOracle, checked_accuracy
+from codesign.supernet.lowering.workloads import lower
 from cost_models.closed_form.estimate import price
 from cost_models.coefficients import Coefficients
 from cost_models.resources import RESOURCES, estimate_resources, excess

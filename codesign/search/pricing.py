@@ -6,7 +6,7 @@ from scipy import sparse
 
 from codesign.search.joint_space import IntArray, JointSpace
 from codesign.search.pareto import FloatArray
-from codesign.supernet.lowering import LayerIndex
+from codesign.supernet.lowering.workloads import LayerIndex
 from cost_models.closed_form.estimate import network_energy_mj, network_latency_cycles
 from cost_models.closed_form.fusion import BlockIndex
 from cost_models.closed_form.layer_table import price_layers

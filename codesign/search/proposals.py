@@ -13,8 +13,8 @@ from codesign.search.pareto import ACCURACY, FloatArray, PricedPairs, ReferenceP
 from codesign.search.pricing import PairPricer
 from codesign.search.tried import TriedPairs
 from codesign.search.winner import spread
-from codesign.supernet.predictor import LEAST_SUBNETS, Predictor, fit_predictor
-from codesign.supernet.space import Genes
+from codesign.supernet.accuracy.predictor import LEAST_SUBNETS, Predictor, fit_predictor
+from codesign.supernet.spaces.space import Genes
 
 _BATCH = 4
 _ROUNDS = 12
@@ -47,7 +47,7 @@ class _LearnedAccuracy:
             self._predictor = fit_predictor(space, "", genes[kept], accuracy[kept])
 
     def accuracy(self, genes: Genes) -> FloatArray:
-        """See :class:`~codesign.supernet.oracle.AccuracyOracle`."""
+        """See :class:`~codesign.supernet.accuracy.oracle.AccuracyOracle`."""
         predicted = np.full(len(genes), self._mean) if self._predictor is None else self._predictor.accuracy(genes)
         for index, row in enumerate(self._space.canonical(genes)):
             predicted[index] = self._known.get(row.tobytes(), predicted[index])

@@ -12,8 +12,8 @@ from codesign.search.breeding import breed, first_of_equal_rows
 from codesign.search.joint_space import IntArray
 from codesign.search.pareto import FloatArray
 from codesign.search.pricing import PairPricer
-from codesign.supernet.oracle import AccuracyOracle, checked_accuracy
-from codesign.supernet.space import Genes
+from codesign.supernet.accuracy.oracle import AccuracyOracle, checked_accuracy
+from codesign.supernet.spaces.space import Genes
 from hw_templates.foundation.errors import InfeasibleError, InvalidValueError
 
 _PARENTS = 512

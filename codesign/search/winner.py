@@ -9,7 +9,7 @@ import numpy as np
 from codesign.search.joint_space import IntArray, JointSpace, Pair, PairSpace
 from codesign.search.pareto import ACCURACY, ENERGY, LATENCY, FloatArray, PricedPairs
 from codesign.search.study import fitting_front
-from codesign.supernet.oracle import AccuracyOracle, RecordingOracle, checked_accuracy
+from codesign.supernet.accuracy.oracle import AccuracyOracle, RecordingOracle, checked_accuracy
 from hw_templates.foundation.errors import InfeasibleError, InvalidValueError
 
 MEASURED_PAIRS = 200

@@ -14,7 +14,7 @@ from codesign.search.joint_space import PairSpace
 from codesign.search.pareto import PricedPairs, concatenate
 from codesign.search.pricing import PairPricer
 from codesign.search.study import StudyLocation, fitting_front, is_feasible, make_trials, read_pairs, storage_errors
-from codesign.supernet.oracle import AccuracyOracle
+from codesign.supernet.accuracy.oracle import AccuracyOracle
 from hw_templates.foundation.errors import InvalidValueError
 from hw_templates.foundation.json_records import check_record, reading
 

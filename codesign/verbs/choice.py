@@ -11,8 +11,8 @@ from codesign.search.pareto import ACCURACY, PricedPairs
 from codesign.search.study import find_study, is_feasible, read_pairs, storage_errors
 from codesign.search.winner import Compared, Rule, Winner, choose_priced, choose_winner, measure_front, pairs_to_measure
 from codesign.search.worker import read_progress
-from codesign.supernet.accuracy import MeasuredAccuracy
-from codesign.supernet.lowering import lower
+from codesign.supernet.accuracy.measured import MeasuredAccuracy
+from codesign.supernet.lowering.workloads import lower
 from codesign.verbs.context import Searched, Trained
 from cost_models.closed_form.estimate import price
 from hw_templates.foundation.errors import MappingError, StorageError

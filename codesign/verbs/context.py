@@ -13,16 +13,16 @@ from codesign.search.joint_search import SearchTask
 from codesign.search.joint_space import JointSpace
 from codesign.search.study import StudyLocation
 from codesign.search.worker import SearchSettings
-from codesign.supernet.accuracy import MeasuredAccuracy
-from codesign.supernet.checkpoint import Checkpoint, read_checkpoint
-from codesign.supernet.data import DataSet, load_digits
-from codesign.supernet.official_predictor import known_space, load_official_predictor
-from codesign.supernet.oracle import AccuracyOracle
-from codesign.supernet.predictor import LEAST_SUBNETS, read_predictor
-from codesign.supernet.schedule import Schedule
-from codesign.supernet.schedules import load_schedule
-from codesign.supernet.space import Space
-from codesign.supernet.spaces import load_space
+from codesign.supernet.accuracy.measured import MeasuredAccuracy
+from codesign.supernet.accuracy.official_predictor import known_space, load_official_predictor
+from codesign.supernet.accuracy.oracle import AccuracyOracle
+from codesign.supernet.accuracy.predictor import LEAST_SUBNETS, read_predictor
+from codesign.supernet.data.data_set import DataSet, load_digits
+from codesign.supernet.spaces.named import load_space
+from codesign.supernet.spaces.space import Space
+from codesign.supernet.training.checkpoint import Checkpoint, read_checkpoint
+from codesign.supernet.training.schedule import Schedule
+from codesign.supernet.training.schedules import load_schedule
 from cost_models.coefficients import load_coefficients
 from hw_templates.board import Board, load_board
 from hw_templates.conv_engine.space import AcceleratorSpace
@@ -89,7 +89,7 @@ class TrainRequest:
         """
         space = load_space(self.space)
         if self.data is not None:
-            from codesign.supernet.image_files import load_images
+            from codesign.supernet.data.image_files import load_images
 
             return load_images(Path(self.data), space.image_channels)
         if space.name not in ("digits", "digits-stream"):

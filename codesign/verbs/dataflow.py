@@ -19,12 +19,12 @@ from codesign.search.pareto import FloatArray, PricedPairs
 from codesign.search.study import StudyLocation, find_study, fitting_front, is_feasible, read_pairs, storage_errors
 from codesign.search.winner import Compared, Rule, choose_priced, measure_front, pairs_to_measure, rule_of
 from codesign.search.worker import SearchSettings
-from codesign.supernet.accuracy import CALIBRATION_IMAGES, MeasuredAccuracy
-from codesign.supernet.data import Split
-from codesign.supernet.export import fold
-from codesign.supernet.lowering import lower
-from codesign.supernet.space import Genes, Space
-from codesign.supernet.threads import one_thread
+from codesign.supernet.accuracy.measured import CALIBRATION_IMAGES, MeasuredAccuracy
+from codesign.supernet.data.data_set import Split
+from codesign.supernet.lowering.workloads import lower
+from codesign.supernet.network.folded_weights import fold
+from codesign.supernet.spaces.space import Genes, Space
+from codesign.supernet.training.threads import one_thread
 from codesign.verbs.choice import say_skipped
 from codesign.verbs.context import Trained, load_accuracies, load_trained
 from codesign.verbs.winner import rule_line

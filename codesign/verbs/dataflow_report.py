@@ -14,9 +14,9 @@ from codesign.search.breeding import draw_fitting
 from codesign.search.joint_space import JointSpace
 from codesign.search.pareto import front_array
 from codesign.search.pricing import PairPricer
-from codesign.supernet.checkpoint import Checkpoint
-from codesign.supernet.lowering import lower
-from codesign.supernet.space import Space, Subnet
+from codesign.supernet.lowering.workloads import lower
+from codesign.supernet.spaces.space import Space, Subnet
+from codesign.supernet.training.checkpoint import Checkpoint
 from codesign.verbs.context import load_trained
 from codesign.verbs.dataflow import FRONT, SECTION, VERIFICATION, EmittedDataflow, read_emitted
 from codesign.verbs.templates import RESOURCE_NAMES, templates_section

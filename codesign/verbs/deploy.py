@@ -24,7 +24,7 @@ from bitstreams.project_record import RECORD, ProjectRecord
 from codesign.emit.project import check_program_files
 from codesign.progress import Progress
 from codesign.run import Run, claiming, read_json, write_json
-from codesign.supernet.data import Split
+from codesign.supernet.data.data_set import Split
 from codesign.verbs.context import recorded_training
 from codesign.verbs.reach import Reach, bitstream_for, claimed
 from cost_models.calibration.engines.conv_engine import STARTS_PER_IMAGE

@@ -11,11 +11,11 @@ from codesign.progress import Progress
 from codesign.run import Run, claiming, write_json
 from codesign.run_records import ComparedRecord, as_rows
 from codesign.search.winner import Winner, rule_of
-from codesign.supernet.accuracy import CALIBRATION_IMAGES, MeasuredAccuracy
-from codesign.supernet.data import Split
-from codesign.supernet.export import fold
-from codesign.supernet.lowering import lower
-from codesign.supernet.threads import one_thread
+from codesign.supernet.accuracy.measured import CALIBRATION_IMAGES, MeasuredAccuracy
+from codesign.supernet.data.data_set import Split
+from codesign.supernet.lowering.workloads import lower
+from codesign.supernet.network.folded_weights import fold
+from codesign.supernet.training.threads import one_thread
 from codesign.verbs.choice import choose
 from codesign.verbs.context import Searched, Trained, load_searched, load_weights
 from codesign.verbs.winner import pair_lines, rule_line

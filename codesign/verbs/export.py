@@ -6,17 +6,17 @@ from typing import Any
 
 from codesign.progress import Progress
 from codesign.run import REMAKE, Run, read_json
-from codesign.supernet.accuracy import CALIBRATION_IMAGES
-from codesign.supernet.data import Split
-from codesign.supernet.net_config import net_config
-from codesign.supernet.network import recalibrate
-from codesign.supernet.network_files import NetworkToWrite, check_format, write_network
-from codesign.supernet.published import find_specialised, load_official_supernet, load_specialised
-from codesign.supernet.space import Space, Subnet
-from codesign.supernet.spaces import load_space, space_names
-from codesign.supernet.specialised import specialised_nets
-from codesign.supernet.standalone import extract
-from codesign.supernet.threads import one_thread
+from codesign.supernet.accuracy.measured import CALIBRATION_IMAGES
+from codesign.supernet.data.data_set import Split
+from codesign.supernet.network.build import recalibrate
+from codesign.supernet.network.files import NetworkToWrite, check_format, write_network
+from codesign.supernet.network.standalone import extract
+from codesign.supernet.published.net_config import net_config
+from codesign.supernet.published.networks import find_specialised, load_official_supernet, load_specialised
+from codesign.supernet.published.specialised import specialised_nets
+from codesign.supernet.spaces.named import load_space, space_names
+from codesign.supernet.spaces.space import Space, Subnet
+from codesign.supernet.training.threads import one_thread
 from codesign.verbs.context import load_trained
 from codesign.verbs.named_subnet import ENDS, named_subnet
 from hw_templates.foundation.errors import InvalidValueError, StorageError, UnknownNameError
@@ -32,7 +32,7 @@ class ExportRequest:
         subnet: ``largest``, ``smallest``, or a JSON file with a subnet; None for the winner of a run and the largest
             of a published supernet.
         weights: a file with a published supernet's state dict; None for the run's supernet, or what was fetched.
-        file_format: one of :data:`codesign.supernet.network_files.FORMATS`.
+        file_format: one of :data:`codesign.supernet.network.files.FORMATS`.
     """
 
     source: str

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from codesign.progress import Progress
-from codesign.supernet.artefacts import Artefact, cache_folder, fetch, select
+from codesign.supernet.published.artefacts import Artefact, cache_folder, fetch, select
 from hw_templates.foundation.errors import InvalidValueError
 
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from codesign.supernet.space import Space, Subnet
+from codesign.supernet.spaces.space import Space, Subnet
 from hw_templates.foundation.errors import InvalidValueError
 from hw_templates.foundation.json_records import check_record, read_json, reading
 

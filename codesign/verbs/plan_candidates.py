@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from codesign.supernet.lowering import lower
-from codesign.supernet.spaces import load_space
+from codesign.supernet.lowering.workloads import lower
+from codesign.supernet.spaces.named import load_space
 from cost_models.mapping.block import Block, find_blocks, plans_of
 from cost_models.mapping.mapping import draw_mapping
 from cost_models.mapping.placement import IN_MEMORY, Placement

@@ -7,8 +7,8 @@ import numpy as np
 from codesign.progress import Progress
 from codesign.run import Run, claiming, write_json
 from codesign.run_records import LeftOutAccuracies, PredictorRecord
-from codesign.supernet.accuracy import MeasuredAccuracy
-from codesign.supernet.predictor import fit_predictor, judge_predictor, measure_sample, write_predictor
+from codesign.supernet.accuracy.measured import MeasuredAccuracy
+from codesign.supernet.accuracy.predictor import fit_predictor, judge_predictor, measure_sample, write_predictor
 from codesign.verbs.context import load_trained
 from hw_templates.foundation.errors import InvalidValueError
 

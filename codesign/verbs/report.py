@@ -21,8 +21,8 @@ from codesign.report.page import Fact, Section, Table, render_page
 from codesign.run import REMAKE, Run, claiming, read_json
 from codesign.run_records import ComparedRecord, CsimRecord, FrontsRecord, PredictorRecord
 from codesign.search.pareto import FloatArray, front_array
-from codesign.supernet.lowering import lower
-from codesign.supernet.space import Space, Subnet
+from codesign.supernet.lowering.workloads import lower
+from codesign.supernet.spaces.space import Space, Subnet
 from codesign.verbs.context import Searched, Trained, load_searched, load_weights
 from codesign.verbs.dataflow import RECORD as DATAFLOW_RECORD
 from codesign.verbs.dataflow import SECTION, read_emitted

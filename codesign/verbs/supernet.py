@@ -1,11 +1,11 @@
 """``codesign supernet``: what a space holds, and the specialised networks that were published."""
 
 from codesign.progress import Progress
-from codesign.supernet.lowering import lower
-from codesign.supernet.network import build_supernet, count_parameters
-from codesign.supernet.space import Space, Subnet, kind_of
-from codesign.supernet.spaces import load_space, space_names
-from codesign.supernet.specialised import specialised_nets
+from codesign.supernet.lowering.workloads import lower
+from codesign.supernet.network.build import build_supernet, count_parameters
+from codesign.supernet.published.specialised import specialised_nets
+from codesign.supernet.spaces.named import load_space, space_names
+from codesign.supernet.spaces.space import Space, Subnet, kind_of
 
 
 def info(name: str | None, progress: Progress) -> None:

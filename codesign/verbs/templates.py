@@ -1,8 +1,8 @@
 """The report's side by side of both templates for one subnet."""
 
 from codesign.report.page import Section, Table
-from codesign.supernet.lowering import lower
-from codesign.supernet.space import Space
+from codesign.supernet.lowering.workloads import lower
+from codesign.supernet.spaces.space import Space
 from codesign.verbs.dataflow import EmittedDataflow
 from cost_models.closed_form.estimate import price
 from cost_models.coefficients import Coefficients

@@ -8,17 +8,17 @@ from torch import Tensor
 
 from codesign.progress import Progress
 from codesign.run import Run
-from codesign.supernet.accuracy import MeasuredAccuracy
-from codesign.supernet.checkpoint import Checkpoint
-from codesign.supernet.data import DataSet
-from codesign.supernet.processes import joined_processes
-from codesign.supernet.schedule import Schedule
-from codesign.supernet.schedules import load_schedule, schedule_names
-from codesign.supernet.space import Space, kind_of
-from codesign.supernet.spaces import load_space
-from codesign.supernet.specialise import specialised_weights
-from codesign.supernet.training import check_data
-from codesign.supernet.training import train as train_supernet
+from codesign.supernet.accuracy.measured import MeasuredAccuracy
+from codesign.supernet.data.data_set import DataSet
+from codesign.supernet.network.specialise import specialised_weights
+from codesign.supernet.spaces.named import load_space
+from codesign.supernet.spaces.space import Space, kind_of
+from codesign.supernet.training.checkpoint import Checkpoint
+from codesign.supernet.training.processes import joined_processes
+from codesign.supernet.training.schedule import Schedule
+from codesign.supernet.training.schedules import load_schedule, schedule_names
+from codesign.supernet.training.shrinking import check_data
+from codesign.supernet.training.shrinking import train as train_supernet
 from codesign.verbs.context import TrainRequest, load_trained, recorded_training
 from codesign.verbs.named_subnet import named_subnet
 from hw_templates.foundation.errors import InvalidValueError

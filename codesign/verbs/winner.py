@@ -6,7 +6,7 @@ from codesign.progress import Progress
 from codesign.run import Run, write_json
 from codesign.search.joint_space import Pair
 from codesign.search.winner import Compared, Rule, rule_of
-from codesign.supernet.lowering import lower
+from codesign.supernet.lowering.workloads import lower
 from codesign.verbs.choice import choose
 from codesign.verbs.context import find_weights, load_searched
 from cost_models.closed_form.estimate import Estimate, price

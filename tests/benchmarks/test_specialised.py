@@ -15,9 +15,9 @@ from codesign.search.pareto import PricedPairs
 from codesign.search.pricing import PairPricer
 from codesign.search.study import StudyLocation
 from codesign.search.worker import SearchSettings
-from codesign.supernet.official_predictor import known_space
-from codesign.supernet.spaces import OFA_MBV3_W12
-from codesign.supernet.specialised import specialised_in
+from codesign.supernet.accuracy.official_predictor import known_space
+from codesign.supernet.published.specialised import specialised_in
+from codesign.supernet.spaces.named import OFA_MBV3_W12
 from codesign.verbs.context import Accuracies, Searched
 from cost_models.coefficients import load_coefficients
 from hw_templates.board import load_board

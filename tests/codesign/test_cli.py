@@ -15,8 +15,8 @@ from typer.testing import CliRunner, Result
 from codesign.cli import app
 from codesign.emit.project import PROGRAM_FILES, program_digest
 from codesign.run import Run, write_json
-from codesign.supernet.checkpoint import read_checkpoint
-from codesign.supernet.spaces import load_space
+from codesign.supernet.spaces.named import load_space
+from codesign.supernet.training.checkpoint import read_checkpoint
 from codesign.verbs.context import load_searched
 
 VERBS = ("train", "predictor", "search", "winner", "emit", "csim", "report", "boards", "demo")
@@ -201,7 +201,7 @@ def test_a_stopped_training_goes_on_to_the_same_weights(
 ) -> None:
     run = Run(tmp_path / "run")
     code = (
-        "import inspect, codesign.supernet.training as t;"
+        "import inspect, codesign.supernet.training.shrinking as t;"
         "inspect.unwrap(t.train).__kwdefaults__['checkpoint_seconds'] = 0.0;"
         "from codesign.cli import main; main()"
     )

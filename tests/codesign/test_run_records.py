@@ -22,7 +22,7 @@ from codesign.run_records import (
     FrontsRecord,
     PredictorRecord,
 )
-from codesign.supernet.spaces import DIGITS
+from codesign.supernet.spaces.named import DIGITS
 from codesign.verbs.calibration_plan import _of_project
 from codesign.verbs.context import load_searched, load_weights, recorded_request, recorded_training
 from codesign.verbs.dataflow import read_emitted

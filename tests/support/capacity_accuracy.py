@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from codesign.supernet.mobile_space import MobileSpace, Stage, Stem
-from codesign.supernet.space import Space
+from codesign.supernet.spaces.mobile import MobileSpace, Stage, Stem
+from codesign.supernet.spaces.space import Space
 from cost_models.workload import Activation
 
 TINY = MobileSpace(

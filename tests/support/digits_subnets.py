@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from codesign.supernet.spaces import DIGITS
+from codesign.supernet.spaces.named import DIGITS
 
 SUBNETS = [DIGITS.largest(), DIGITS.smallest(), *(DIGITS.sample(np.random.default_rng(seed)) for seed in range(6))]
 

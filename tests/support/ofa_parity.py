@@ -7,10 +7,10 @@ import numpy as np
 import torch
 from reference_ofa import activate, reference_supernet
 
-from codesign.supernet.network import count_parameters
-from codesign.supernet.official_weights import read_official
-from codesign.supernet.spaces import load_space
-from codesign.supernet.standalone import extract
+from codesign.supernet.network.build import count_parameters
+from codesign.supernet.network.standalone import extract
+from codesign.supernet.published.official_weights import read_official
+from codesign.supernet.spaces.named import load_space
 
 FAMILIES = ("ofa-mbv3-w1.0", "ofa-proxyless-w1.3", "ofa-resnet50d")
 # Small, as parity does not depend on the size; the second one makes maps of odd sizes.

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from capacity_accuracy import CapacityAccuracy
 
-from codesign.supernet.space import Space
+from codesign.supernet.spaces.space import Space
 
 
 @dataclass(frozen=True)

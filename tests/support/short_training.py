@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from codesign.supernet.schedule import Augmentation, Phase, Schedule
+from codesign.supernet.training.schedule import Augmentation, Phase, Schedule
 
 SHORT = Schedule(
     name="short",

@@ -2,10 +2,10 @@
 
 from dataclasses import replace
 
-from codesign.supernet.mobile_space import MobileSpace
-from codesign.supernet.resnet_space import ResNetSpace
-from codesign.supernet.space import round_channels
-from codesign.supernet.spaces import OFA_MBV3_W12, OFA_PROXYLESS_W13, OFA_RESNET50D
+from codesign.supernet.spaces.mobile import MobileSpace
+from codesign.supernet.spaces.named import OFA_MBV3_W12, OFA_PROXYLESS_W13, OFA_RESNET50D
+from codesign.supernet.spaces.resnet import ResNetSpace
+from codesign.supernet.spaces.space import round_channels
 
 
 def _small_mobile(space: MobileSpace) -> MobileSpace:

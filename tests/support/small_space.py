@@ -1,6 +1,6 @@
 """A space of which every genotype can be listed."""
 
-from codesign.supernet.mobile_space import MobileSpace, Stage, Stem
+from codesign.supernet.spaces.mobile import MobileSpace, Stage, Stem
 from cost_models.workload import Activation
 
 SMALL = MobileSpace(

@@ -4,8 +4,8 @@ import numpy as np
 
 from codesign.emit.hls4ml_network import FixedPointNetwork, fixed_point
 from codesign.emit.quantise import quantise_image, weight_shape
-from codesign.supernet.lowering import lower
-from codesign.supernet.spaces import DIGITS_STREAM
+from codesign.supernet.lowering.workloads import lower
+from codesign.supernet.spaces.named import DIGITS_STREAM
 
 
 def random_weights(workload, seed=0):

@@ -6,8 +6,8 @@ from stream_networks import random_stream_network, random_weights
 
 from codesign.emit.hls4ml_network import fixed_point, hls4ml_network
 from codesign.emit.integer_reference import run_integer
-from codesign.supernet.lowering import lower
-from codesign.supernet.spaces import DIGITS, DIGITS_STREAM
+from codesign.supernet.lowering.workloads import lower
+from codesign.supernet.spaces.named import DIGITS, DIGITS_STREAM
 from cost_models.workload import IMAGE
 from hw_templates.foundation.errors import UnsupportedLayerError
 from hw_templates.hls4ml.parameters import Dataflow, IoType

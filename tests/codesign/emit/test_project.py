@@ -21,10 +21,10 @@ from codesign.emit.integer_reference import run_integer
 from codesign.emit.program import pack_map
 from codesign.emit.project import Design, project_files, write_project
 from codesign.emit.quantise import quantise, quantise_image
-from codesign.supernet.export import fold
-from codesign.supernet.lowering import lower
-from codesign.supernet.network import build_supernet
-from codesign.supernet.spaces import DIGITS
+from codesign.supernet.lowering.workloads import lower
+from codesign.supernet.network.build import build_supernet
+from codesign.supernet.network.folded_weights import fold
+from codesign.supernet.spaces.named import DIGITS
 from cost_models.closed_form.estimate import price, price_mappings
 from cost_models.coefficients import load_coefficients
 from cost_models.workload import Operation

@@ -17,7 +17,7 @@ from codesign.emit.float_reference import Weights, activated, before_activation,
 from codesign.emit.integer_reference import integer_maps, run_integer
 from codesign.emit.map_scales import choose_map_scales
 from codesign.emit.quantise import BIAS_MAX, QuantisedNetwork, quantise, quantise_image
-from codesign.supernet.elastic import fake_quantise
+from codesign.supernet.layers.elastic import fake_quantise
 from cost_models.workload import IMAGE, Activation, Node, Operation, Workload
 from hw_templates.foundation.errors import InvalidValueError
 

@@ -14,8 +14,8 @@ from codesign.search.evolution import evolve
 from codesign.search.joint_space import JointSpace
 from codesign.search.pareto import concatenate, nondominated
 from codesign.search.pricing import PairPricer
-from codesign.supernet.lowering import lower
-from codesign.supernet.spaces import DIGITS
+from codesign.supernet.lowering.workloads import lower
+from codesign.supernet.spaces.named import DIGITS
 from cost_models.closed_form.estimate import price
 from cost_models.coefficients import load_coefficients
 from cost_models.resources import check_fits

@@ -9,8 +9,8 @@ from codesign.search.dataflow_search import DataflowTask, dataflow_search
 from codesign.search.joint_space import DataflowJoint
 from codesign.search.study import StudyLocation, is_feasible
 from codesign.search.worker import SearchSettings
-from codesign.supernet.lowering import lower
-from codesign.supernet.spaces import DIGITS, DIGITS_STREAM
+from codesign.supernet.lowering.workloads import lower
+from codesign.supernet.spaces.named import DIGITS, DIGITS_STREAM
 from cost_models.hls4ml.estimate import check_dataflow_fits, price_dataflow
 from hw_templates.board import load_board
 from hw_templates.foundation.errors import InfeasibleError, InvalidValueError, StorageError, UnsupportedLayerError

@@ -9,7 +9,7 @@ from codesign.search.joint_space import JointSpace
 from codesign.search.pareto import nondominated
 from codesign.search.pricing import PairPricer
 from codesign.search.subnet_search import best_subnet_within
-from codesign.supernet.lowering import lower
+from codesign.supernet.lowering.workloads import lower
 from cost_models.coefficients import load_coefficients
 
 

@@ -5,7 +5,7 @@ from capacity_accuracy import TINY
 from optuna.distributions import CategoricalDistribution, IntDistribution
 
 from codesign.search.joint_space import JointSpace, Pair, distribution
-from codesign.supernet.mobile_space import Block, MobileSubnet
+from codesign.supernet.spaces.mobile import Block, MobileSubnet
 from hw_templates.board import load_board
 from hw_templates.conv_engine.accelerator import PARAMETERS, Accelerator
 from hw_templates.conv_engine.space import AcceleratorSpace

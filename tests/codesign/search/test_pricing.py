@@ -3,7 +3,7 @@ import pytest
 
 from codesign.search.breeding import draw_fitting
 from codesign.search.pricing import PairPricer
-from codesign.supernet.lowering import lower
+from codesign.supernet.lowering.workloads import lower
 from cost_models.closed_form.estimate import price
 from cost_models.resources import RESOURCES, check_fits, estimate_resources
 from hw_templates.foundation.errors import MappingError, ResourceError

@@ -7,7 +7,7 @@ from codesign.search.objective import joint_objective
 from codesign.search.pareto import ReferencePoint
 from codesign.search.sampler import JointSampler
 from codesign.search.study import is_feasible, read_pairs
-from codesign.supernet.predictor import LEAST_SUBNETS
+from codesign.supernet.accuracy.predictor import LEAST_SUBNETS
 from cost_models.coefficients import load_coefficients
 from hw_templates.foundation.errors import InvalidValueError
 

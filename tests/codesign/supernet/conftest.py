@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch import nn
 
-from codesign.supernet.mobile_space import squeezed_channels
-from codesign.supernet.network import build_supernet
-from codesign.supernet.spaces import DIGITS
-from codesign.supernet.threads import one_thread
+from codesign.supernet.network.build import build_supernet
+from codesign.supernet.spaces.mobile import squeezed_channels
+from codesign.supernet.spaces.named import DIGITS
+from codesign.supernet.training.threads import one_thread
 
 ACTIVATIONS = {"relu": nn.ReLU, "hswish": nn.Hardswish}
 

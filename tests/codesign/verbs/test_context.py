@@ -9,10 +9,10 @@ from json_file import read_json
 from shared_data import shared_data
 
 from codesign.run import Run
-from codesign.supernet.checkpoint import read_checkpoint, write_checkpoint
-from codesign.supernet.official_predictor import known_space, load_official_predictor
-from codesign.supernet.predictor import LEAST_SUBNETS
-from codesign.supernet.spaces import DIGITS, OFA_MBV3_W12, load_space
+from codesign.supernet.accuracy.official_predictor import known_space, load_official_predictor
+from codesign.supernet.accuracy.predictor import LEAST_SUBNETS
+from codesign.supernet.spaces.named import DIGITS, OFA_MBV3_W12, load_space
+from codesign.supernet.training.checkpoint import read_checkpoint, write_checkpoint
 from codesign.verbs.context import (
     SearchRequest,
     TrainRequest,

@@ -11,8 +11,8 @@ from json_file import read_json
 from codesign.emit.hls4ml_project import Agreement
 from codesign.progress import Silent
 from codesign.run import Run, write_json
-from codesign.supernet.lowering import lower
-from codesign.supernet.spaces import DIGITS_STREAM
+from codesign.supernet.lowering.workloads import lower
+from codesign.supernet.spaces.named import DIGITS_STREAM
 from codesign.verbs import dataflow
 from codesign.verbs.context import TrainRequest
 from codesign.verbs.dataflow import DataflowRequest, csim_dataflow, emit_dataflow, search_dataflow

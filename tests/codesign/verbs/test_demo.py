@@ -7,8 +7,8 @@ from tiny_run import TINY
 
 from codesign.progress import Silent
 from codesign.run import Run
-from codesign.supernet.predictor import read_predictor
-from codesign.supernet.schedules import load_schedule
+from codesign.supernet.accuracy.predictor import read_predictor
+from codesign.supernet.training.schedules import load_schedule
 from codesign.verbs.context import load_searched, load_trained
 from codesign.verbs.demo import FULL, SMALL, demo
 

@@ -14,7 +14,7 @@ from codesign.search.evolution import price_pairs
 from codesign.search.joint_space import Pair
 from codesign.search.pricing import PairPricer
 from codesign.search.winner import Winner
-from codesign.supernet.data import Split
+from codesign.supernet.data.data_set import Split
 from codesign.verbs.context import Searched, load_searched
 from codesign.verbs.emit import quantised_design
 

@@ -11,13 +11,13 @@ from typer.testing import CliRunner
 
 from codesign.cli import app
 from codesign.run import Run, write_json
-from codesign.supernet.accuracy import CALIBRATION_IMAGES
-from codesign.supernet.data import Split
-from codesign.supernet.net_config import net_config
-from codesign.supernet.network import recalibrate
-from codesign.supernet.spaces import DIGITS, OFA_MBV3_W10
-from codesign.supernet.specialised import specialised_nets
-from codesign.supernet.standalone import build_network, load_weights
+from codesign.supernet.accuracy.measured import CALIBRATION_IMAGES
+from codesign.supernet.data.data_set import Split
+from codesign.supernet.network.build import recalibrate
+from codesign.supernet.network.standalone import build_network, load_weights
+from codesign.supernet.published.net_config import net_config
+from codesign.supernet.published.specialised import specialised_nets
+from codesign.supernet.spaces.named import DIGITS, OFA_MBV3_W10
 from codesign.verbs.context import load_trained
 
 

@@ -8,7 +8,7 @@ from nameless import become_nameless
 from typer.testing import CliRunner
 
 from codesign.cli import app
-from codesign.supernet import artefacts
+from codesign.supernet.published.networks import artefacts
 from codesign.verbs import fetch as verb
 
 CONTENT = b"weights" * 40_000

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from mutations import drive, from_file, mutated_json
 
-from codesign.supernet.space import Space
-from codesign.supernet.spaces import DIGITS, OFA_RESNET50D
+from codesign.supernet.spaces.named import DIGITS, OFA_RESNET50D
+from codesign.supernet.spaces.space import Space
 from codesign.verbs.named_subnet import named_subnet
 from hw_templates.foundation.errors import StorageError
 

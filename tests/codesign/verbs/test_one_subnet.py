@@ -5,7 +5,7 @@ from json_file import read_json
 
 from codesign.progress import Silent
 from codesign.run import Run
-from codesign.supernet.lowering import lower
+from codesign.supernet.lowering.workloads import lower
 from codesign.verbs.context import SearchRequest, load_trained
 from codesign.verbs.csim import csim
 from codesign.verbs.emit import emit

@@ -6,8 +6,8 @@ from types import SimpleNamespace
 from json_file import read_json
 
 from codesign.run import Run
-from codesign.supernet.lowering import lower
-from codesign.supernet.spaces import DIGITS
+from codesign.supernet.lowering.workloads import lower
+from codesign.supernet.spaces.named import DIGITS
 from codesign.verbs.report import _kept_maps
 from cost_models.closed_form.estimate import price
 from cost_models.coefficients import load_coefficients

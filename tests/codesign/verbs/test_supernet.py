@@ -1,7 +1,7 @@
 import pytest
 from recorded_progress import RecordedProgress
 
-from codesign.supernet.spaces import space_names
+from codesign.supernet.spaces.named import space_names
 from codesign.verbs.supernet import info
 from hw_templates.foundation.errors import InvalidValueError
 

@@ -3,8 +3,8 @@
 import numpy as np
 
 from codesign.search.joint_space import DataflowPair
-from codesign.supernet.lowering import lower
-from codesign.supernet.spaces import DIGITS_STREAM
+from codesign.supernet.lowering.workloads import lower
+from codesign.supernet.spaces.named import DIGITS_STREAM
 from codesign.verbs.dataflow import EmittedDataflow
 from codesign.verbs.templates import templates_section
 from cost_models.closed_form.estimate import price

@@ -11,13 +11,13 @@ from recorded_progress import RecordedProgress
 from tiny_run import TINY
 
 from codesign.run import Run
-from codesign.supernet.accuracy import CALIBRATION_IMAGES
-from codesign.supernet.checkpoint import read_checkpoint, write_checkpoint
-from codesign.supernet.data import Split, load_digits
-from codesign.supernet.network import recalibrate
-from codesign.supernet.schedules import load_schedule
-from codesign.supernet.space import Subnet
-from codesign.supernet.spaces import DIGITS
+from codesign.supernet.accuracy.measured import CALIBRATION_IMAGES
+from codesign.supernet.data.data_set import Split, load_digits
+from codesign.supernet.network.build import recalibrate
+from codesign.supernet.spaces.named import DIGITS
+from codesign.supernet.spaces.space import Subnet
+from codesign.supernet.training.checkpoint import read_checkpoint, write_checkpoint
+from codesign.supernet.training.schedules import load_schedule
 from codesign.verbs.context import TrainRequest, load_trained
 from codesign.verbs.train import request_training, train
 from hw_templates.foundation.errors import InvalidValueError, StorageError

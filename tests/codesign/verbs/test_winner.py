@@ -15,8 +15,8 @@ from codesign.run import Run
 from codesign.search.study import is_feasible, read_pairs
 from codesign.search.winner import choose_winner, rule_of
 from codesign.search.worker import read_front
-from codesign.supernet.accuracy import MeasuredAccuracy
-from codesign.supernet.lowering import lower
+from codesign.supernet.accuracy.measured import MeasuredAccuracy
+from codesign.supernet.lowering.workloads import lower
 from codesign.verbs.context import load_searched
 from codesign.verbs.emit import emit
 from codesign.verbs.winner import winner

@@ -2,8 +2,8 @@ from dataclasses import replace
 
 import pytest
 
-from codesign.supernet.lowering import lower
-from codesign.supernet.spaces import DIGITS_STREAM
+from codesign.supernet.lowering.workloads import lower
+from codesign.supernet.spaces.named import DIGITS_STREAM
 from cost_models.hls4ml.estimate import PRIOR, check_dataflow_fits, price_clocks, price_dataflow
 from cost_models.resources import block_rams
 from cost_models.workload import IMAGE, Layer, Node, Operation, Workload

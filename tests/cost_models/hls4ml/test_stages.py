@@ -1,7 +1,7 @@
 import pytest
 
-from codesign.supernet.lowering import lower
-from codesign.supernet.spaces import CIFAR10_SMALL, DIGITS, DIGITS_STREAM, OFA_PROXYLESS_W13, OFA_RESNET50D
+from codesign.supernet.lowering.workloads import lower
+from codesign.supernet.spaces.named import CIFAR10_SMALL, DIGITS, DIGITS_STREAM, OFA_PROXYLESS_W13, OFA_RESNET50D
 from cost_models.hls4ml.stages import Stage, reuse_factors, stages
 from cost_models.workload import IMAGE, Activation, Layer, Node, Operation, Workload
 from hw_templates.foundation.errors import UnsupportedLayerError

@@ -2,8 +2,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from codesign.supernet.lowering import lower
-from codesign.supernet.spaces import DIGITS
+from codesign.supernet.lowering.workloads import lower
+from codesign.supernet.spaces.named import DIGITS
 from cost_models.mapping.block import Block, find_blocks, plans_of
 from cost_models.mapping.placement import check_groups, map_halves
 from cost_models.workload import IMAGE, Layer, Node, Operation, Workload

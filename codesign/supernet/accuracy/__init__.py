@@ -1,0 +1,1 @@
+"""Accuracies of subnets: measured, predicted by our predictor, or by a published one."""

@@ -1,0 +1,234 @@
+"""The published accuracy predictors of OFA-MobileNetV3 (width 1.2) and OFA-ResNet50D as oracles.
+
+Both are networks of three hidden layers of 400 ReLU units on one-hot codes of a subnet's choices (Cai et al. 2020,
+section 3.3), published with the tutorials of the reference implementation (``ofa`` package: ``tutorial/ofa.ipynb`` and
+``tutorial/ofa_resnet50_example.ipynb``). They predict the accuracy on a held-out part of ImageNet's training set, which
+ranks subnets and lies some points above their accuracy on its validation set.
+"""
+
+import hashlib
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from codesign.supernet.published.artefacts import fetched
+from codesign.supernet.spaces.named import OFA_MBV3_W12, OFA_RESNET50D
+from codesign.supernet.spaces.space import Choice, Genes, Space
+from hw_templates.foundation.errors import InvalidValueError, StorageError
+
+Float32Array = NDArray[np.float32]
+FloatArray = NDArray[np.float64]
+
+_HIDDEN = 400
+_CHUNK = 2048  # rows of activations that stay in the cache
+_NEGLIGIBLE = 1e-20  # smaller weights, as decay left thousands, only cost the time of denormal products
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """One published predictor.
+
+    Attributes:
+        space: whose subnets it was fitted to.
+        file: its published name.
+        inputs: (name of something elastic, its choices in the order of their one-hot inputs), in the order of inputs.
+        known_resolutions: those of its resolution inputs that were trained.
+        layers: (weight, bias) names of the state dict's layers.
+    """
+
+    space: Space
+    file: str
+    inputs: tuple[tuple[str, tuple[Choice, ...]], ...]
+    known_resolutions: tuple[int, ...]
+    layers: tuple[tuple[str, str], ...]
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """What the state dict holds."""
+        sizes = [sum(len(choices) for _, choices in self.inputs), _HIDDEN, _HIDDEN, _HIDDEN, 1]
+        shapes: dict[str, tuple[int, ...]] = {}
+        for (weight, bias), (inputs, outputs) in zip(self.layers, itertools.pairwise(sizes), strict=True):
+            shapes |= {weight: (outputs, inputs), bias: (outputs,)}
+        return shapes
+
+
+def _of_blocks(space: Space, kind: str) -> tuple[tuple[str, tuple[Choice, ...]], ...]:
+    """Inputs for the elastic blocks' choices of one kind."""
+    genes = [(f"{block}.{kind}", space.choices[f"{block}.{kind}"]) for block in space.block_names]
+    return tuple((name, choices) for name, choices in genes if len(choices) > 1)
+
+
+_MOBILE = _Kind(
+    OFA_MBV3_W12,
+    "acc_predictor.pth",
+    (
+        *_of_blocks(OFA_MBV3_W12, "kernel"),
+        *_of_blocks(OFA_MBV3_W12, "expand"),
+        ("resolution", tuple(range(112, 225, 16))),
+    ),
+    # The network of width 1.2 was trained from 160 pixels on, and so was the predictor: its inputs for 112 to 144
+    # rank those above 160.
+    known_resolutions=tuple(range(160, 225, 16)),
+    layers=tuple((f"{index}.weight", f"{index}.bias") for index in (0, 2, 4, 6)),
+)
+
+_RESNET_RESOLUTIONS = (128, 144, 160, 176, 192, 224, 240, 256)
+_RESNET = _Kind(
+    OFA_RESNET50D,
+    "ofa_resnet50_acc_predictor.pth",
+    (
+        ("resolution", _RESNET_RESOLUTIONS),
+        *((name, OFA_RESNET50D.choices[name]) for name in ("stem.depth", "stem.mid_width", "stem.width")),
+        *((f"{stage}.width", OFA_RESNET50D.widths) for stage in OFA_RESNET50D.stage_names),
+        *_of_blocks(OFA_RESNET50D, "expand"),
+    ),
+    known_resolutions=_RESNET_RESOLUTIONS,
+    layers=(
+        *((f"layers.{index}.0.weight", f"layers.{index}.0.bias") for index in range(3)),
+        ("layers.3.weight", "base_acc"),
+    ),
+)
+
+_KINDS = (_MOBILE, _RESNET)
+
+
+def _kind_of(space: Space) -> _Kind:
+    """The predictor of a space, whatever its resolutions.
+
+    Raises:
+        InvalidValueError: none was published for it.
+    """
+    for kind in _KINDS:
+        if replace(space, name=kind.space.name, resolutions=kind.space.resolutions) == kind.space:
+            return kind
+    names = " or ".join(kind.space.name for kind in _KINDS)
+    raise InvalidValueError("space", space.name, f"{names}, which official accuracy predictors were published for")
+
+
+def known_space(space: Space) -> Space:
+    """The subnets of a space at the resolutions that its official predictor was fitted to, so that none is rounded.
+
+    Raises:
+        InvalidValueError: it has no official predictor, or none of these resolutions.
+    """
+    known = _kind_of(space).known_resolutions
+    resolutions = tuple(resolution for resolution in space.resolutions if resolution in known)
+    if not resolutions:
+        raise InvalidValueError("space.resolutions", space.resolutions, f"such that some are in {known}")
+    return replace(space, resolutions=resolutions)
+
+
+def nearest_known_resolution(space: Space, resolution: int) -> int:
+    """The resolution nearest to that which the space's official predictor was fitted to; of two the smaller.
+
+    Raises:
+        InvalidValueError: the space has no official predictor.
+    """
+    return min(_kind_of(space).known_resolutions, key=lambda known: (abs(known - resolution), known))
+
+
+@dataclass(frozen=True, eq=False)
+class OfficialPredictor:
+    """An accuracy oracle; what it answers for a resolution between those it was fitted to is of the nearest one.
+
+    Attributes:
+        space: whose subnets; its resolutions lie between the smallest and the largest that the predictor knows.
+        digest: 16 hexadecimal digits that name the published weights.
+        layers: (weight [inputs, outputs], bias [outputs]), a ReLU after each but the last.
+
+    Raises:
+        InvalidValueError: no predictor was published for the space, or it does not know such resolutions.
+    """
+
+    space: Space
+    digest: str
+    layers: tuple[tuple[Float32Array, Float32Array], ...]
+
+    def __post_init__(self) -> None:
+        known = _kind_of(self.space).known_resolutions
+        if not known[0] <= self.space.resolutions[0] <= self.space.resolutions[-1] <= known[-1]:
+            expected = f"in {known[0]}..{known[-1]}, which the official predictor was fitted to"
+            raise InvalidValueError("space.resolutions", self.space.resolutions, expected)
+
+    @cached_property
+    def _resolutions(self) -> NDArray[np.int64]:
+        """What each of the space's resolutions is read as."""
+        return np.array([nearest_known_resolution(self.space, side) for side in self.space.resolutions])
+
+    def inputs(self, genes: Genes) -> Float32Array:
+        """[n, inputs] one-hot codes of the choices in genotypes [n, G]; those of absent blocks are all 0."""
+        space, present = self.space, dict(zip(self.space.block_names, self.space.present(genes).T, strict=True))
+        codes = []
+        for name, choices in _kind_of(space).inputs:
+            values = space.values_of(genes, name)
+            if name == "resolution":
+                values = self._resolutions[np.searchsorted(space.resolutions, values)]
+            code = values == np.array(choices)[:, None]
+            block = name.rpartition(".")[0]
+            codes.append(code & present[block] if block in present else code)
+        return np.ascontiguousarray(np.concatenate(codes).T, dtype=np.float32)
+
+    def accuracy(self, genes: Genes) -> FloatArray:
+        """[n] predicted accuracies, 0 to 1, of genotypes [n, G]; computed in float32.
+
+        Raises:
+            InvalidValueError: they are not genotypes of the space.
+        """
+        self.space.check_genes(genes)
+        accuracies = np.empty(len(genes))
+        for start in range(0, len(genes), _CHUNK):
+            features = self.inputs(genes[start : start + _CHUNK])
+            for weight, bias in self.layers[:-1]:
+                features = features @ weight
+                features += bias
+                np.maximum(features, 0, out=features)
+            weight, bias = self.layers[-1]
+            accuracies[start : start + _CHUNK] = (features @ weight + bias)[:, 0]
+        return np.clip(accuracies, 0, 1)
+
+
+def _layers(
+    kind: _Kind, weights: Mapping[str, Float32Array], path: Path
+) -> tuple[tuple[Float32Array, Float32Array], ...]:
+    given = {name: weight.shape for name, weight in weights.items()}
+    if given != kind.shapes:
+        for other in _KINDS:
+            if given == other.shapes:
+                raise StorageError(f"{path}: an accuracy predictor of {other.space.name}, wanted {kind.space.name}")
+        wrong = min(name for name in given.keys() | kind.shapes.keys() if given.get(name) != kind.shapes.get(name))
+        found, wanted = (shapes.get(wrong, "none") for shapes in (given, kind.shapes))
+        raise StorageError(f"{path}: {wrong} is of shape {found}, wanted {wanted} as {kind.file} of {kind.space.name}")
+    for name, array in weights.items():
+        if not np.isfinite(array).all():
+            raise StorageError(f"{path}: {name} must hold finite numbers; name a file as it was published")
+    kept = {name: np.where(np.abs(array) < _NEGLIGIBLE, np.float32(0), array) for name, array in weights.items()}
+    return tuple((np.ascontiguousarray(kept[weight].T), kept[bias]) for weight, bias in kind.layers)
+
+
+def load_official_predictor(space: Space, source: Path | None = None) -> OfficialPredictor:
+    """The published predictor of a space.
+
+    Args:
+        space: OFA-MobileNetV3 of width 1.2 or OFA-ResNet50D, of resolutions that the predictor knows:
+            :func:`known_space` narrows a space to them.
+        source: the file, or a folder that holds it under its published name; default: what was fetched.
+
+    Raises:
+        InvalidValueError: no predictor was published for the space, or it does not know such resolutions.
+        FetchError: it was not fetched yet, or is not what was published.
+        StorageError: the file is missing, damaged, or of another space.
+    """
+    # A search that got its oracle from another process need not import torch.
+    from codesign.supernet.published.weights_file import parse_weights, read_bytes
+
+    kind = _kind_of(space)
+    path = source or fetched(kind.file)
+    path = path / kind.file if path.is_dir() else path
+    content = read_bytes(path, f"`codesign fetch {kind.file}` brings it")
+    weights = {name: tensor.float().numpy() for name, tensor in parse_weights(content, path).items()}
+    return OfficialPredictor(space, hashlib.sha256(content).hexdigest()[:16], _layers(kind, weights, path))

@@ -1,0 +1,47 @@
+"""What a search asks for the accuracy of subnets, whatever the answer comes from."""
+
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from codesign.supernet.spaces.space import Genes
+from hw_templates.foundation.errors import InvalidValueError
+
+
+class AccuracyOracle(Protocol):
+    """Knows how well subnets do."""
+
+    def accuracy(self, genes: Genes) -> NDArray[np.float64]:
+        """[n] accuracies, 0 to 1, of the subnets of genotypes [n, G].
+
+        Raises:
+            InvalidValueError: they are not genotypes of the oracle's space.
+        """
+
+
+class RecordingOracle(AccuracyOracle, Protocol):
+    """Measures how well subnets do, and keeps the answers."""
+
+    def recorded(self, genes: Genes) -> NDArray[np.float64] | None:
+        """[n] accuracies, 0 to 1, of genotypes [n, G] where all are known already; else None, and nothing is measured.
+
+        Raises:
+            InvalidValueError: they are not genotypes of the oracle's space.
+        """
+
+
+def checked_accuracy(oracle: AccuracyOracle, genes: Genes) -> NDArray[np.float64]:
+    """[n] accuracies that ``oracle`` knows of the subnets of genotypes [n, G]; each is a number in 0..1.
+
+    Raises:
+        InvalidValueError: the oracle answers anything else, or the genotypes are not of its space.
+    """
+    accuracy = np.asarray(oracle.accuracy(genes), dtype=np.float64)
+    if accuracy.shape != (len(genes),):
+        raise InvalidValueError("oracle.accuracy", accuracy.shape, f"of shape ({len(genes)},), one a subnet")
+    possible = (accuracy >= 0) & (accuracy <= 1)
+    if not possible.all():
+        row = int(possible.argmin())
+        raise InvalidValueError(f"oracle.accuracy[{row}]", float(accuracy[row]), "in 0..1")
+    return accuracy

@@ -1,0 +1,317 @@
+"""Data sets of image files: folders of classes, or parquet, read through Hugging Face ``datasets``."""
+
+import atexit
+import io
+import os
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache, cached_property
+from itertools import pairwise
+from pathlib import Path
+from tempfile import TemporaryDirectory, TemporaryFile
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from codesign.supernet.data.augmentation import Changes, recolour, sample
+from codesign.supernet.data.data_set import ChosenImages, DataSet, Images, Split, StoredImages, stratified
+from hw_templates.foundation.errors import StorageError
+from hw_templates.foundation.json_records import MALFORMED
+
+if TYPE_CHECKING:
+    import datasets
+
+VALIDATION_SHARE, MOST_VALIDATION_IMAGES = 0.1, 10_000
+_STORED_BYTES = 2**30
+_DECODED_TOGETHER = 1000
+_NAMES = {Split.TRAIN: ("train",), Split.VALIDATION: ("validation", "val", "valid"), Split.TEST: ("test",)}
+_MODES = {1: "L", 3: "RGB"}
+Pixels = NDArray[np.uint8]
+
+
+class _OtherSizeError(Exception):
+    """Images turned out not to be of one size."""
+
+
+@dataclass(frozen=True)
+class ImageTable:
+    """Encoded images and their labels.
+
+    Attributes:
+        path: where they come from, for messages.
+        rows: columns ``image`` (bytes or path) and ``label``.
+        labels: int64 [n].
+        channels: 1 for grey, 3 for red, green and blue: what images are converted to.
+    """
+
+    path: Path
+    rows: "datasets.Dataset"
+    labels: Tensor
+    channels: int
+
+    def decoded(self, rows: Tensor, prepare: Callable[[int, Image.Image], Image.Image]) -> Iterator[Pixels]:
+        """[height, width, channels] of some rows, in order; ``prepare`` gets the place in ``rows`` and the image.
+
+        Raises:
+            StorageError: an image cannot be read; names it.
+        """
+        entries = self.rows[rows.tolist()]["image"]
+
+        def decode(place: int) -> Pixels:
+            pixels: Pixels = np.asarray(prepare(place, self._open(int(rows[place]), entries[place])))
+            return pixels.reshape(*pixels.shape[:2], self.channels)
+
+        return self._threads.map(decode, range(len(rows)))
+
+    @cached_property
+    def _threads(self) -> ThreadPoolExecutor:
+        # Pillow lets other threads run while it decodes and resizes.
+        return ThreadPoolExecutor(min(16, os.cpu_count() or 1), "decode")
+
+    def _open(self, row: int, entry: Mapping[str, Any] | None) -> Image.Image:
+        path = (entry or {}).get("path")
+        shown = path if path is None or path.isprintable() else ascii(path)
+        where = f"{self.path} row {row}{f' ({shown})' if path else ''}"
+        try:
+            if entry is None:
+                raise ValueError("it is missing")
+            source = str(path) if entry["bytes"] is None else io.BytesIO(entry["bytes"])
+            where = str(shown) if isinstance(source, str) else where
+            with Image.open(source) as image:
+                return image.convert(_MODES[self.channels])
+        except (OSError, Image.DecompressionBombError, *MALFORMED) as error:
+            reason = " ".join(str(error).partition(" <")[0].split())
+            raise StorageError(f"{where}: image cannot be read ({reason}); replace or remove it") from error
+
+
+@dataclass(frozen=True)
+class FileImages:
+    """Images of any size, decoded whenever they are asked for."""
+
+    table: ImageTable
+
+    @property
+    def labels(self) -> Tensor:
+        """See :class:`Images`."""
+        return self.table.labels
+
+    @property
+    def channels(self) -> int:
+        """See :class:`Images`."""
+        return self.table.channels
+
+    def resized(self, rows: Tensor, resolution: int) -> Tensor:
+        """See :class:`Images`; the largest square in the middle, filtered by area (Pillow's bilinear)."""
+
+        def prepare(_: int, image: Image.Image) -> Image.Image:
+            side = min(image.size)
+            left, top = (image.width - side) / 2, (image.height - side) / 2
+            return _resize(image, (left, top, left + side, top + side), resolution)
+
+        return _stack(self.table.decoded(rows, prepare))
+
+    def changed(self, rows: Tensor, changes: Changes, resolution: int) -> Tensor:
+        """See :class:`Images`."""
+        if changes.crops is None:
+            images = self.resized(rows, resolution)
+        else:
+
+            def prepare(place: int, image: Image.Image) -> Image.Image:
+                size = np.array([[image.width], [image.height]], dtype=np.float64)
+                left, top, width, height = changes.part(slice(place, place + 1)).boxes(*size)[0].tolist()
+                return _resize(image, (left, top, left + width, top + height), resolution)
+
+            images = _stack(self.table.decoded(rows, prepare))
+        if changes.affine is not None:
+            images = sample(images, changes.affine, resolution)
+        return recolour(images, changes)
+
+
+def _resize(image: Image.Image, box: tuple[float, float, float, float], resolution: int) -> Image.Image:
+    box = (box[0], box[1], min(box[2], image.width), min(box[3], image.height))
+    return image.resize((resolution, resolution), Image.Resampling.BILINEAR, box=box)
+
+
+def _stack(pixels: Iterator[Pixels]) -> Tensor:
+    """Float32 [n, C, h, w] of 0 to 1."""
+    return torch.from_numpy(np.stack(list(pixels))).permute(0, 3, 1, 2).float() / 255
+
+
+def _stored(table: ImageTable) -> Images:
+    """The images in memory where they are small and of one size."""
+    count = len(table.labels)
+    width, height = table._open(0, table.rows[0]["image"]).size
+    if count * table.channels * width * height > _STORED_BYTES:
+        return FileImages(table)
+
+    def prepare(_: int, image: Image.Image) -> Image.Image:
+        if image.size != (width, height):
+            raise _OtherSizeError
+        return image
+
+    pixels = np.empty((count, height, width, table.channels), dtype=np.uint8)
+    bounds = [*range(0, count, _DECODED_TOGETHER), count]
+    try:
+        for start, end in pairwise(bounds):
+            pixels[start:end] = np.stack(list(table.decoded(torch.arange(start, end), prepare)))
+    except _OtherSizeError:
+        return FileImages(table)
+    return StoredImages(torch.from_numpy(pixels).permute(0, 3, 1, 2).contiguous(), table.labels)
+
+
+def _parts(path: Path) -> tuple[str, dict[Split, list[Path]]]:
+    """Whether the folder holds parquet or an image folder, and the files or folders of each part.
+
+    Raises:
+        StorageError: it is missing or holds neither.
+    """
+    if not path.is_dir():
+        raise StorageError(f"{path}: no such folder; name one with training and test images")
+    files = sorted([*path.glob("*.parquet"), *path.glob("*/*.parquet")])
+    if files:
+        kind = "parquet"
+        parts = {split: [file for file in files if file.name.startswith(names)] for split, names in _NAMES.items()}
+    else:
+        kind = "imagefolder"
+        parts = {split: [path / name for name in names if (path / name).is_dir()] for split, names in _NAMES.items()}
+    parts = {split: places for split, places in parts.items() if places}
+    # Where there is one part beside training, it is for the end, as in ImageNet.
+    if Split.TEST not in parts and Split.VALIDATION in parts:
+        parts[Split.TEST] = parts.pop(Split.VALIDATION)
+    if not {Split.TRAIN, Split.TEST} <= parts.keys():
+        raise StorageError(
+            f"{path}: must hold train.parquet and test.parquet, or folders train and test with a folder for each class"
+        )
+    return kind, parts
+
+
+def _classes_of_folders(path: Path, parts: Mapping[Split, list[Path]]) -> None:
+    """Say whether all parts have the same classes.
+
+    Raises:
+        StorageError: they have not; names the first at fault.
+    """
+    classes = {
+        split: {entry.name for entry in places[0].iterdir() if entry.is_dir()} for split, places in parts.items()
+    }
+    for split, names in classes.items():
+        odd = sorted(names ^ classes[Split.TRAIN])
+        if odd:
+            where, other = (Split.TRAIN, split) if odd[0] in names else (split, Split.TRAIN)
+            raise StorageError(f"{path}: class {odd[0]!r} is in {other} but not in {where}; both need the same classes")
+
+
+def _read(kind: str, parts: Mapping[Split, list[Path]], channels: int) -> dict[Split, ImageTable]:
+    """The parts' tables.
+
+    Raises:
+        StorageError: a file is damaged, or has other columns.
+    """
+    import datasets
+
+    datasets.disable_progress_bars()
+    # It logs what is reported here.
+    datasets.logging.set_verbosity(datasets.logging.CRITICAL)
+    copies, tables = _copies_folder(str(datasets.config.HF_DATASETS_CACHE)), {}
+    for split, places in parts.items():
+        place = places[0]
+        source = {"data_dir": str(place)} if kind == "imagefolder" else {"data_files": [str(file) for file in places]}
+        try:
+            rows = datasets.load_dataset(kind, **source, split="train", cache_dir=copies)
+        except (
+            datasets.exceptions.DatasetsError,
+            datasets.exceptions.DatasetGenerationError,
+            OSError,
+            ValueError,
+        ) as error:
+            raise StorageError(f"{place}: cannot be read as {kind} (damaged, or without images)") from error
+        _check_columns(place, rows.features)
+        rows = rows.cast_column("image", datasets.Image(decode=False)).select_columns(["image", "label"])
+        labels = np.asarray(rows.with_format("numpy")["label"][:]).astype(np.int64)
+        if not len(labels):
+            raise StorageError(f"{place}: holds no images")
+        tables[split] = ImageTable(place, rows, torch.from_numpy(labels), channels)
+    return tables
+
+
+@cache
+def _copies_folder(own: str) -> str:
+    """Return where ``datasets`` may keep its copies: ``own``, or a folder that lasts as long as the process."""
+    # A tilde is left where the user has no home.
+    if not own.startswith("~"):
+        with suppress(OSError):
+            Path(own).mkdir(parents=True, exist_ok=True)
+            TemporaryFile(dir=own).close()
+            return own
+    folder = TemporaryDirectory(prefix="codesign-datasets-")
+    atexit.register(folder.cleanup)
+    return folder.name
+
+
+def _check_columns(place: Path, features: Mapping[str, Any]) -> None:
+    import datasets
+
+    image, label = features.get("image"), features.get("label")
+    sound_image = isinstance(image, datasets.Image) or (isinstance(image, dict) and {"bytes", "path"} <= image.keys())
+    sound_label = isinstance(label, datasets.ClassLabel) or "int" in str(getattr(label, "dtype", ""))
+    if not (sound_image and sound_label):
+        raise StorageError(
+            f"{place}: must have columns image (of bytes and path) and label (whole numbers), has {', '.join(features)}"
+        )
+
+
+def load_images(path: Path, channels: int) -> DataSet:
+    """The data set in a folder.
+
+    It holds ``train*.parquet`` and ``test*.parquet`` with columns ``image`` (bytes and path, as ``datasets`` has them)
+    and ``label`` (from 0), or folders ``train`` and ``test`` with one folder of images for each class. A validation
+    part is used where there is one beside the test part; else a tenth of the training part, but at most 10,000 images,
+    is held out: each class in proportion, always the same. Images of one size that fit into 1 GiB are kept in memory,
+    others are decoded when needed. ``datasets`` keeps a copy of parquet in its cache (``HF_DATASETS_CACHE``), or in a
+    temporary folder where that cannot be written.
+
+    Args:
+        path: of the folder.
+        channels: 1 or 3; images are converted.
+
+    Raises:
+        StorageError: the folder or a part is missing, a file is damaged, columns or classes are not as above.
+    """
+    kind, parts = _parts(path)
+    if kind == "imagefolder":
+        _classes_of_folders(path, parts)
+    tables = _read(kind, parts, channels)
+    trained = tables[Split.TRAIN].labels
+    classes = int(trained.max()) + 1
+    if classes > len(trained):
+        what = f"images of the classes 0 to {classes - 1}, holds {len(trained)}"
+        raise StorageError(f"{tables[Split.TRAIN].path}: must hold {what}")
+    for table in tables.values():
+        missing = sorted(set(range(classes)) - set(table.labels.tolist()))
+        odd = sorted(set(table.labels.tolist()) - set(range(classes)))
+        if missing or odd:
+            what = f"none of class {missing[0]}" if missing else f"class {odd[0]}, which training has not"
+            raise StorageError(f"{table.path}: must hold images of the classes 0 to {classes - 1}, holds {what}")
+    images = {split: _stored(table) for split, table in tables.items()}
+    if Split.VALIDATION not in images:
+        share = min(VALIDATION_SHARE, MOST_VALIDATION_IMAGES / len(trained))
+        train, validation = map(torch.from_numpy, stratified(trained.numpy(), (1 - share, share), seed=0))
+        if len(validation) < classes:
+            raise StorageError(f"{path}: too few training images to hold out a tenth of them, {len(trained)}")
+        images[Split.VALIDATION] = ChosenImages(images[Split.TRAIN], validation)
+        images[Split.TRAIN] = ChosenImages(images[Split.TRAIN], train)
+    mean, deviation = _statistics(images[Split.TRAIN])
+    return DataSet(path.resolve().name, {split: images[split] for split in Split}, classes, mean, deviation)
+
+
+def _statistics(images: Images, side: int = 64, count: int = 2000) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and deviation of each channel over the first training images."""
+    pixels = images.resized(torch.arange(min(count, len(images.labels))), side).double()
+    deviation = pixels.std((0, 2, 3)).clamp_min(1e-3)
+    return tuple(pixels.mean((0, 2, 3)).tolist()), tuple(deviation.tolist())

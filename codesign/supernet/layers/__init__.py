@@ -1,0 +1,1 @@
+"""Elastic layers, which lend a part of their weights to smaller forms."""

@@ -1,0 +1,68 @@
+"""The layers of inverted-residual networks."""
+
+from functools import partial
+
+from codesign.supernet.lowering.segments import Piece, Values, convolution, global_pool, halved
+from codesign.supernet.spaces.mobile import MobileSpace, Position, squeezed_channels
+from cost_models.workload import Activation, Layer, Node, Operation
+
+
+def mobile_pieces(space: MobileSpace) -> tuple[Piece, ...]:
+    """Stem, blocks and head of a space, in the order they run.
+
+    Nodes are named ``stem``, ``stage1.block1.expand`` (``depthwise``, ``pool``, ``squeeze``, ``excite``, ``scale``,
+    ``project``), ``final``, ``pool``, ``mix`` and ``classifier``.
+    """
+    blocks = []
+    for position in space.positions:
+        names = ("resolution", *(f"{position.name}.{kind}" for kind in ("kernel", "expand", "weight_bits")))
+        blocks.append(Piece(names, partial(_block_nodes, space, position), position.name))
+    stem, head = partial(_stem_nodes, space), partial(_head_nodes, space)
+    return Piece(("resolution",), stem), *blocks, Piece(("resolution",), head)
+
+
+def _stem_nodes(space: MobileSpace, values: Values, ifmap: str) -> list[Node]:
+    stem = space.stem
+    layer = convolution(space.image_channels, stem.width, int(values["resolution"]), stem.kernel, stem.stride)
+    return [Node("stem", layer, ifmap, stem.activation)]
+
+
+def _squeeze_excite_nodes(name: str, channels: int, size: int) -> list[Node]:
+    squeezed = squeezed_channels(channels)
+    scale = Layer(Operation.SCALE, channels, channels, size, size)
+    return [
+        Node(f"{name}.pool", global_pool(channels, size), f"{name}.depthwise"),
+        Node(f"{name}.squeeze", convolution(channels, squeezed, 1), f"{name}.pool", Activation.RELU),
+        Node(f"{name}.excite", convolution(squeezed, channels, 1), f"{name}.squeeze", Activation.HSIGMOID),
+        Node(f"{name}.scale", scale, f"{name}.depthwise", gate=f"{name}.excite"),
+    ]
+
+
+def _block_nodes(space: MobileSpace, position: Position, values: Values, ifmap: str) -> list[Node]:
+    stage, name, stride = space.stages[position.stage], position.name, position.stride
+    kernel, expand, bits = (int(values[f"{name}.{kind}"]) for kind in ("kernel", "expand", "weight_bits"))
+    channels = position.expanded_channels(expand)
+    size = halved(int(values["resolution"]), position.halvings)
+    out_size = halved(size, int(stride == 2))
+    nodes = []
+    if stage.expanding:
+        layer = convolution(position.in_channels, channels, size, weight_bits=bits)
+        nodes.append(Node(f"{name}.expand", layer, ifmap, stage.activation))
+    shape = (channels, channels, size, size, kernel, kernel, stride, kernel // 2)
+    depthwise = Layer(Operation.DEPTHWISE, *shape, weight_bits=bits)
+    nodes.append(Node(f"{name}.depthwise", depthwise, nodes[-1].name if nodes else ifmap, stage.activation))
+    if stage.squeeze_excite:
+        nodes += _squeeze_excite_nodes(name, channels, out_size)
+    residual = ifmap if position.residual else None
+    project = convolution(channels, position.out_channels, out_size, residual=residual is not None, weight_bits=bits)
+    return [*nodes, Node(f"{name}.project", project, nodes[-1].name, residual=residual)]
+
+
+def _head_nodes(space: MobileSpace, values: Values, ifmap: str) -> list[Node]:
+    size, width = halved(int(values["resolution"]), space.halvings), space.final_width
+    final = convolution(space.stages[-1].width, width, size)
+    nodes = [Node("final", final, ifmap, space.final_activation), Node("pool", global_pool(width, size), "final")]
+    if space.mix_width is not None:
+        nodes.append(Node("mix", convolution(width, space.mix_width, 1), "pool", space.final_activation))
+    classifier = convolution(space.mix_width or width, space.num_classes, 1)
+    return [*nodes, Node("classifier", classifier, nodes[-1].name)]

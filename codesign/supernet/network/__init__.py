@@ -1,0 +1,1 @@
+"""Supernets as torch modules, and subnets taken out of them."""

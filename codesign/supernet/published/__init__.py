@@ -1,0 +1,1 @@
+"""Published supernets, predictors and specialised networks."""

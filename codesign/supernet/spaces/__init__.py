@@ -1,0 +1,1 @@
+"""Elastic spaces: which subnets a supernet holds."""

@@ -1,0 +1,282 @@
+"""Elastic spaces: which sub-networks (subnets) a supernet holds, and how each is a row of choice indices.
+
+Everything elastic in a space has a name and choices: ``resolution``, ``stage2.depth``, ``stage2.block1.kernel``. A
+*gene* is one with more than one choice; a *genotype* is a row of choice indices, one a gene. What a network of a family
+looks like is for :mod:`codesign.supernet.spaces.mobile` and :mod:`codesign.supernet.spaces.resnet` to say.
+"""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hw_templates.foundation.errors import InvalidValueError
+
+Genes = NDArray[np.int64]
+Choice = int | float
+
+ELASTIC = ("resolution", "depth", "width", "kernel", "expand", "weight_bits")
+"""Kinds of genes: the last part of a gene's name."""
+
+_ALL: Mapping[str, int] = {}
+
+
+def kind_of(gene: str) -> str:
+    """What a gene of that name varies, one of :data:`ELASTIC`."""
+    return gene.rpartition(".")[2].removeprefix("mid_")
+
+
+def round_channels(channels: float, divisor: int = 8) -> int:
+    """The multiple of ``divisor`` nearest to ``channels``, never less than 90 % of it nor less than ``divisor``.
+
+    Channel rounding of MobileNetV3 (Howard et al. 2019, reference implementation).
+    """
+    rounded = max(divisor, int(channels + divisor / 2) // divisor * divisor)
+    return rounded if rounded >= 0.9 * channels else rounded + divisor
+
+
+def check_choices(field: str, choices: tuple[Choice, ...], least: float) -> None:
+    """Say whether ``choices`` are what a gene may have.
+
+    Raises:
+        InvalidValueError: none, not ascending, or below ``least``.
+    """
+    if not choices or list(choices) != sorted(set(choices)) or choices[0] < least:
+        raise InvalidValueError(field, choices, f"distinct and ascending from at least {least}")
+
+
+@dataclass(frozen=True)
+class Subnet(ABC):
+    """One sub-network; equal where all its choices are.
+
+    Attributes:
+        resolution: side of the square images that it takes.
+    """
+
+    resolution: int
+
+    @property
+    @abstractmethod
+    def depths(self) -> tuple[int, ...]:
+        """Blocks of each stage."""
+
+    @abstractmethod
+    def values(self) -> dict[str, Choice]:
+        """Everything elastic by its name; nothing of absent blocks."""
+
+    @abstractmethod
+    def as_dict(self) -> dict[str, Any]:
+        """Plain lists and numbers, fit for JSON; :meth:`Space.parse_subnet` is the inverse."""
+
+
+@dataclass(frozen=True)
+class Space(ABC):
+    """Every subnet of one supernet.
+
+    Attributes:
+        name: as on the command line.
+        image_channels, num_classes: of the data it is for.
+        resolutions: sides of the square images that its subnets take.
+    """
+
+    name: str
+    image_channels: int
+    num_classes: int
+    resolutions: tuple[int, ...]
+
+    @property
+    @abstractmethod
+    def choices(self) -> Mapping[str, tuple[Choice, ...]]:
+        """Name of everything elastic, fixed things included, to its choices; a block's follow its stage's depth."""
+
+    @abstractmethod
+    def build(self, values: Mapping[str, Choice]) -> Subnet:
+        """The subnet of such values; those of absent blocks are ignored."""
+
+    @abstractmethod
+    def parse_subnet(self, table: Mapping[str, Any]) -> Subnet:
+        """The inverse of :meth:`Subnet.as_dict`, for a subnet that need not be of this space.
+
+        Raises:
+            InvalidValueError: the table has not that form.
+        """
+
+    @abstractmethod
+    def only(self, subnet: Subnet) -> "Space":
+        """The space that holds nothing but this subnet, to be trained alone.
+
+        Raises:
+            InvalidValueError: the subnet is not of this space.
+        """
+
+    @cached_property
+    def genes(self) -> tuple[tuple[str, tuple[Choice, ...]], ...]:
+        """(name, choices) of what really varies, in the order of a genotype's columns."""
+        return tuple((name, choices) for name, choices in self.choices.items() if len(choices) > 1)
+
+    @cached_property
+    def gene_sizes(self) -> Genes:
+        """[G] how many choices each gene has; a space of one subnet has no genes."""
+        return np.array([len(choices) for _, choices in self.genes], dtype=np.int64)
+
+    @cached_property
+    def columns(self) -> dict[str, int]:
+        """Name of a gene to its column in a genotype."""
+        return {name: column for column, (name, _) in enumerate(self.genes)}
+
+    @cached_property
+    def block_names(self) -> tuple[str, ...]:
+        """Places of blocks in the order they run, named ``stage1.block1``, both counted from 1."""
+        names = (name.rpartition(".")[0] for name in self.choices)
+        return tuple(dict.fromkeys(name for name in names if ".block" in name))
+
+    @cached_property
+    def stage_names(self) -> tuple[str, ...]:
+        """The stages that blocks are in, in the order they run."""
+        return tuple(dict.fromkeys(name.partition(".block")[0] for name in self.block_names))
+
+    def values_of(self, rows: Genes, name: str) -> NDArray[Any]:
+        """[n] values that genotypes [n, G] give to what has that name, elastic or fixed."""
+        choices = np.asarray(self.choices[name])
+        if name not in self.columns:
+            return np.repeat(choices, len(rows))
+        values: NDArray[Any] = choices[rows[:, self.columns[name]]]
+        return values
+
+    def present(self, rows: Genes) -> NDArray[np.bool_]:
+        """[n, blocks]: which places hold a block in the subnets of genotypes [n, G]."""
+        places = [name.split(".block") for name in self.block_names]
+        return np.stack([self.values_of(rows, f"{stage}.depth") >= int(block) for stage, block in places], axis=1)
+
+    @cached_property
+    def block_of_gene(self) -> NDArray[np.int64]:
+        """[G] which of ``block_names`` a gene belongs to; -1 for genes that every subnet has."""
+        numbers = {name: index for index, name in enumerate(self.block_names)}
+        return np.array([numbers.get(name.rpartition(".")[0], -1) for name, _ in self.genes], dtype=np.int64)
+
+    def relevant(self, rows: Genes) -> NDArray[np.bool_]:
+        """[n, G]: which genes say something about the subnet of their row: not those of absent blocks."""
+        mask = np.ones(rows.shape, dtype=bool)
+        of_block = np.flatnonzero(self.block_of_gene >= 0)
+        mask[:, of_block] = self.present(rows)[:, self.block_of_gene[of_block]]
+        return mask
+
+    def canonical(self, rows: Genes) -> Genes:
+        """Genotypes [n, G] with the genes of absent blocks set to 0, so that equal subnets have equal rows."""
+        return np.where(self.relevant(rows), rows, 0)
+
+    def encode(self, subnet: Subnet) -> Genes:
+        """[G] choice indices of a subnet; those of absent blocks are 0.
+
+        Raises:
+            InvalidValueError: the subnet is not of this space.
+        """
+        self.check(subnet)
+        values = subnet.values()
+        indices = [choices.index(values[name]) if name in values else 0 for name, choices in self.genes]
+        return np.array(indices, dtype=np.int64)
+
+    def decode(self, row: Genes) -> Subnet:
+        """The subnet of one genotype [G].
+
+        Raises:
+            InvalidValueError: the row is not a genotype of this space.
+        """
+        self.check_genes(np.atleast_2d(row))
+        fixed = {name: choices[0] for name, choices in self.choices.items()}
+        return self.build(
+            fixed | {name: choices[index] for (name, choices), index in zip(self.genes, row, strict=True)}
+        )
+
+    def check_genes(self, rows: Genes) -> None:
+        """Say whether ``rows`` are genotypes [n, G] of this space.
+
+        Raises:
+            InvalidValueError: their shape is another, or an index is outside its gene's choices.
+        """
+        if rows.ndim != 2 or rows.shape[1] != len(self.genes):
+            raise InvalidValueError("genes", rows.shape, f"of shape (n, {len(self.genes)}) for space {self.name}")
+        wrong = (rows < 0) | (rows >= self.gene_sizes)
+        if wrong.any():
+            row, column = np.argwhere(wrong)[0]
+            name, choices = self.genes[column]
+            raise InvalidValueError(f"genes.{name}", int(rows[row, column]), f"an index into {choices}")
+
+    def check(self, subnet: Subnet) -> None:
+        """Say whether ``subnet`` is of this space.
+
+        Raises:
+            InvalidValueError: it is not; names the first field at fault.
+        """
+        values = subnet.values()
+        if len(subnet.depths) != len(self.stage_names):
+            raise InvalidValueError("subnet.stages", len(subnet.depths), f"{len(self.stage_names)} stages")
+        for name, choices in self.choices.items():
+            if name in values and values[name] not in choices:
+                raise InvalidValueError(f"subnet.{name}", values[name], f"one of {choices}")
+        every = {name for name in self.choices if name.rpartition(".")[0] not in self.block_names}
+        if not every <= values.keys() <= self.choices.keys():
+            raise InvalidValueError("subnet", subnet, f"of the family of space {self.name}")
+
+    def size(self) -> int:
+        """How many different subnets there are."""
+        of_block = dict.fromkeys(self.block_names, 1)
+        of_depth = {f"{stage}.depth" for stage in self.stage_names}
+        total = 1
+        for name, choices in self.choices.items():
+            block = name.rpartition(".")[0]
+            if block in of_block:
+                of_block[block] *= len(choices)
+            elif name not in of_depth:
+                total *= len(choices)
+        for stage in self.stage_names:
+            depths = map(int, self.choices[f"{stage}.depth"])
+            total *= sum(math.prod(of_block[f"{stage}.block{block + 1}"] for block in range(depth)) for depth in depths)
+        return total
+
+    def lowest_genes(self, elastic: Collection[str] = ELASTIC, open_choices: Mapping[str, int] = _ALL) -> Genes:
+        """[G] the smallest open choice of every gene of the ``elastic`` kinds, the largest of the others.
+
+        Args:
+            elastic: kinds of genes.
+            open_choices: kind to how many choices, from the largest down, are open; all where it is not named.
+        """
+        rows = []
+        for name, choices in self.genes:
+            count = min(open_choices.get(kind_of(name), len(choices)), len(choices))
+            rows.append(len(choices) - (count if kind_of(name) in elastic else 1))
+        return np.array(rows, dtype=np.int64)
+
+    def sample_genes(
+        self,
+        rng: np.random.Generator,
+        count: int,
+        elastic: Collection[str] = ELASTIC,
+        open_choices: Mapping[str, int] = _ALL,
+    ) -> Genes:
+        """[count, G] genotypes, every gene of the ``elastic`` kinds drawn uniformly, the others at their largest.
+
+        ``open_choices`` are as in :meth:`lowest_genes`.
+        """
+        largest = self.gene_sizes - 1
+        lowest = self.lowest_genes(open_choices=open_choices)
+        rows = rng.integers(lowest, largest + 1, size=(count, len(largest)))
+        fixed = np.array([kind_of(name) not in elastic for name, _ in self.genes], dtype=bool)
+        return self.canonical(np.where(fixed, largest, rows))
+
+    def sample(self, rng: np.random.Generator) -> Subnet:
+        """One subnet, every choice in it drawn uniformly."""
+        return self.decode(self.sample_genes(rng, 1)[0])
+
+    def largest(self) -> Subnet:
+        """The full net at the highest resolution."""
+        return self.decode(self.gene_sizes - 1)
+
+    def smallest(self) -> Subnet:
+        """The least of every choice, at the lowest resolution."""
+        return self.decode(np.zeros(len(self.genes), dtype=np.int64))

@@ -1,0 +1,1 @@
+"""Progressive shrinking: schedules, checkpoints and the training itself."""

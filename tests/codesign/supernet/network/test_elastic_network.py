@@ -1,0 +1,59 @@
+import dataclasses
+import inspect
+
+import pytest
+import torch
+from digits_subnets import random_images as images
+
+from codesign.supernet.layers.elastic import BatchNormStatistics
+from codesign.supernet.network.build import build_supernet, recalibrate
+from codesign.supernet.spaces.mobile import MobileSubnet
+from codesign.supernet.spaces.named import DIGITS
+from hw_templates.foundation.errors import InvalidValueError
+
+
+def test_a_call_leaves_no_trace(supernet):
+    full, small = DIGITS.largest(), DIGITS.smallest()
+    before = {name: tensor.clone() for name, tensor in supernet.state_dict().items()}
+    with torch.no_grad():
+        first = supernet(images(full), full)
+        recalibrate(supernet, small, images(small))
+        supernet(images(small), small)
+        torch.testing.assert_close(supernet(images(full), full), first, rtol=0, atol=0)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in supernet.state_dict().items())
+    assert "set_active_subnet" not in dict(inspect.getmembers(supernet))
+
+
+def test_statistics_of_another_subnet_are_refused(supernet):
+    small = DIGITS.smallest()
+    wide = dataclasses.replace(DIGITS.largest(), resolution=8)
+    statistics = recalibrate(supernet, small, images(small))
+    with pytest.raises(InvalidValueError, match=r"statistics\.stage1\.block1\.expand"):
+        supernet(images(wide), wide, statistics)
+    with pytest.raises(InvalidValueError, match=r"statistics\.stem"):
+        supernet(images(small), small, BatchNormStatistics({}, {}))
+
+
+@pytest.mark.parametrize(
+    ("subnet", "shape", "field"),
+    [
+        (MobileSubnet(10, DIGITS.smallest().stages), (2, 1, 10, 10), "subnet.resolution"),
+        (DIGITS.smallest(), (2, 1, 16, 16), "images"),
+        (DIGITS.smallest(), (2, 3, 8, 8), "images"),
+        (DIGITS.smallest(), (1, 8, 8), "images"),
+    ],
+)
+def test_wrong_subnets_and_images_are_refused(supernet, subnet, shape, field):
+    for use in (
+        lambda: supernet(torch.zeros(shape), subnet),
+        lambda: recalibrate(supernet, subnet, torch.zeros(shape)),
+    ):
+        with pytest.raises(InvalidValueError) as error:
+            use()
+        assert error.value.field == field
+
+
+def test_initial_weights_follow_from_the_seed():
+    first, same, other = (build_supernet(DIGITS, seed=seed).state_dict() for seed in (0, 0, 1))
+    assert all(torch.equal(first[name], same[name]) for name in first)
+    assert not torch.equal(first["stem.weight"], other["stem.weight"])
