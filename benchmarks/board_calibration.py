@@ -20,18 +20,18 @@ from scipy.stats import kendalltau
 
 from bitstreams.twin.board import TwinBoard
 from bitstreams.twin.server import LOOPBACK, TwinServer
+from codesign.commands.board_access import Reach
+from codesign.commands.calibration.fit import calibrate
+from codesign.commands.calibration.plan import plan
+from codesign.commands.calibration.run import CampaignRequest, measure_plan
 from codesign.progress import Silent
-from codesign.run import Run, read_json
+from codesign.run.choice import found_pairs
+from codesign.run.folder import Run, read_json
+from codesign.run.requests import load_searched
 from codesign.search.joint_search import joint_search
 from codesign.search.pareto import nondominated
 from codesign.search.pricing import PairPricer
 from codesign.search.study import StudyLocation, fitting_front
-from codesign.verbs.calibrate import calibrate
-from codesign.verbs.calibration_plan import plan
-from codesign.verbs.calibration_run import CampaignRequest, measure_plan
-from codesign.verbs.choice import found_pairs
-from codesign.verbs.context import load_searched
-from codesign.verbs.reach import Reach
 from cost_models.calibration.engines import engine_model
 from cost_models.calibration.planning import prior_of
 from cost_models.calibration.record import load_calibration

@@ -9,13 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from codesign.emit.hls4ml_project import backend_of, simulate, write_hls4ml_project
-from codesign.emit.quantise import quantise_image
-from codesign.progress import Silent
-from codesign.run import Run, read_json
-from codesign.supernet.data.data_set import Split
-from codesign.verbs.context import TrainRequest, load_trained
-from codesign.verbs.dataflow import (
+from codesign.commands.hls4ml.commands import (
     RECORD,
     SECTION,
     VERIFICATION,
@@ -26,8 +20,14 @@ from codesign.verbs.dataflow import (
     read_emitted,
     search_dataflow,
 )
-from codesign.verbs.predictor import fit
-from codesign.verbs.train import train
+from codesign.commands.predictor import fit
+from codesign.commands.train import train
+from codesign.emit.hls4ml_project import backend_of, simulate, write_hls4ml_project
+from codesign.emit.quantise import quantise_image
+from codesign.progress import Silent
+from codesign.run.folder import Run, read_json
+from codesign.run.requests import TrainRequest, load_trained
+from codesign.supernet.data.data_set import Split
 from hw_templates.board import load_board
 from hw_templates.hls4ml.parameters import IoType
 

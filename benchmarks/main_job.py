@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from bitstreams.building.toolchain import run_csim
-from codesign.run import Run, read_json
+from codesign.run.folder import Run, read_json
 
 HELP_REPETITIONS = 9
 SANITIZED_IMAGES = 3

@@ -20,7 +20,8 @@ import optuna
 from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler, NSGAIIISampler, NSGAIISampler, RandomSampler, TPESampler
 
-from codesign.run import Run
+from codesign.run.folder import Run
+from codesign.run.requests import load_trained
 from codesign.search.evolution import no_pairs, price_pairs
 from codesign.search.joint_space import JointSpace
 from codesign.search.objective import Objective, joint_objective, suggest_row
@@ -33,7 +34,6 @@ from codesign.supernet.accuracy.predictor import read_predictor
 from codesign.supernet.spaces.mobile import MobileSpace
 from codesign.supernet.spaces.named import DIGITS
 from codesign.supernet.spaces.space import Genes
-from codesign.verbs.context import load_trained
 from cost_models.coefficients import load_coefficients
 from cost_models.resources import RESOURCES
 from hw_templates.board import load_board

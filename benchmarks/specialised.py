@@ -29,8 +29,11 @@ from typing import Any
 import numpy as np
 from specialised_page import BoardFindings, Cell, Choice, Costs, Page, write_page
 
+from codesign.commands.search import search
+from codesign.commands.winner import winner
 from codesign.progress import Silent
-from codesign.run import Run, read_json, write_json
+from codesign.run.folder import Run, read_json, write_json
+from codesign.run.requests import Searched, SearchRequest, load_searched
 from codesign.search.breeding import RoundPlan, breed_accelerators
 from codesign.search.evolution import no_pairs, price_pairs
 from codesign.search.joint_space import IntArray, JointSpace
@@ -41,9 +44,6 @@ from codesign.supernet.accuracy.official_predictor import known_space, load_offi
 from codesign.supernet.lowering.workloads import lower
 from codesign.supernet.published.specialised import specialised_in
 from codesign.supernet.spaces.named import OFA_MBV3_W12
-from codesign.verbs.context import Searched, SearchRequest, load_searched
-from codesign.verbs.search import search
-from codesign.verbs.winner import winner
 from cost_models.resources import RESOURCES, estimate_resources
 
 BOARDS = ("pynq-z2", "ultra96-v2", "zcu104", "kv260")
@@ -73,7 +73,7 @@ class Stopwatch:
 
 
 class Recorder(Silent):
-    """Prints what a verb says and keeps it, and ticks while it works."""
+    """Prints what a command says and keeps it, and ticks while it works."""
 
     def __init__(self, tick: Callable[[], None] = lambda: None) -> None:
         self.lines: list[str] = []

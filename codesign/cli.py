@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from codesign import __version__, choices
+from codesign import __version__
 from codesign.cli_bitstreams import bitstreams_app, build, import_
 from codesign.cli_boards import boards, deploy, twin
 from codesign.cli_calibrate import calibrate_app
@@ -15,7 +15,7 @@ from codesign.cli_group import group
 from codesign.cli_options import BoardName, LogFile, RunFolder, Seed, Storage, Template, Workers
 from codesign.cli_supernet import fetch, supernet_app
 from codesign.console import session
-from codesign.run import Run
+from codesign.run.folder import Run, choices
 from hw_templates.foundation.errors import InvalidValueError
 
 MaxLatency = Annotated[float | None, typer.Option(help="Take the most accurate pair within this.")]
@@ -54,10 +54,10 @@ def train(
     """
     # Of several processes that torchrun started, the first tells.
     with session(context, log_file, quiet=os.environ.get("RANK", "0") != "0") as progress:
-        from codesign.verbs.train import request_training
-        from codesign.verbs.train import train as verb
+        from codesign.commands.train import request_training
+        from codesign.commands.train import train as command
 
-        verb(Run(run), request_training(space, preset, seed, data, subnet, start_from), progress)
+        command(Run(run), request_training(space, preset, seed, data, subnet, start_from), progress)
 
 
 def predictor(
@@ -72,9 +72,9 @@ def predictor(
     Example: codesign predictor runs/digits --samples 300
     """
     with session(context, log_file) as progress:
-        from codesign.verbs.predictor import fit as verb
+        from codesign.commands.predictor import fit as command
 
-        verb(Run(run), samples, seed, progress)
+        command(Run(run), samples, seed, progress)
 
 
 def search(
@@ -109,16 +109,16 @@ def search(
     """
     with session(context, log_file) as progress:
         if template == choices.Template.HLS4ML:
-            from codesign.verbs.dataflow import DataflowRequest, search_dataflow
+            from codesign.commands.hls4ml.commands import DataflowRequest, search_dataflow
 
             _refuse_beside_hls4ml(workers=workers != 1, space=space is not None, coefficients=coefficients != "prior")
             search_dataflow(Run(run), DataflowRequest(board, pairs, storage, seed, accuracy), progress)
             return
-        from codesign.verbs.context import SearchRequest
-        from codesign.verbs.search import search as verb
+        from codesign.commands.search import search as command
+        from codesign.run.requests import SearchRequest
 
         request = SearchRequest(board, pairs, workers, storage, seed, coefficients, space, accuracy)
-        verb(Run(run), request, baselines, progress)
+        command(Run(run), request, baselines, progress)
 
 
 def winner(
@@ -139,9 +139,9 @@ def winner(
     Example: codesign winner runs/imagenet --max-latency-ms 25
     """
     with session(context, log_file) as progress:
-        from codesign.verbs.winner import winner as verb
+        from codesign.commands.winner import winner as command
 
-        verb(Run(run), max_latency_ms, min_accuracy, progress, within=within, rule=rule and rule.value, dry_run=dry_run)
+        command(Run(run), max_latency_ms, min_accuracy, progress, within=within, rule=rule and rule.value, dry_run=dry_run)
 
 
 def emit(
@@ -163,13 +163,13 @@ def emit(
     """
     with session(context, log_file) as progress:
         if template == choices.Template.HLS4ML:
-            from codesign.verbs.dataflow import emit_dataflow
+            from codesign.commands.hls4ml.commands import emit_dataflow
 
             emit_dataflow(Run(run), max_latency_ms, min_accuracy, progress, within=within, rule=rule and rule.value)
             return
-        from codesign.verbs.emit import emit as verb
+        from codesign.commands.emit import emit as command
 
-        verb(Run(run), max_latency_ms, min_accuracy, progress, within=within, rule=rule and rule.value)
+        command(Run(run), max_latency_ms, min_accuracy, progress, within=within, rule=rule and rule.value)
 
 
 def csim(
@@ -187,14 +187,14 @@ def csim(
     """
     with session(context, log_file) as progress:
         if template == choices.Template.HLS4ML:
-            from codesign.verbs.dataflow import csim_dataflow
+            from codesign.commands.hls4ml.commands import csim_dataflow
 
             _refuse_beside_hls4ml(sanitize=sanitize)
             csim_dataflow(Run(run), images, progress)
             return
-        from codesign.verbs.csim import csim as verb
+        from codesign.commands.csim import csim as command
 
-        verb(Run(run), sanitize, images, progress)
+        command(Run(run), sanitize, images, progress)
 
 
 def report(context: typer.Context, run: RunFolder, log_file: LogFile = None) -> None:
@@ -203,9 +203,9 @@ def report(context: typer.Context, run: RunFolder, log_file: LogFile = None) -> 
     Example: codesign report runs/digits
     """
     with session(context, log_file) as progress:
-        from codesign.verbs.report import report as verb
+        from codesign.commands.report import report as command
 
-        verb(Run(run), progress)
+        command(Run(run), progress)
 
 
 def demo(
@@ -222,10 +222,10 @@ def demo(
     Example: codesign demo
     """
     with session(context, log_file) as progress:
-        from codesign.verbs.demo import FULL, SMALL
-        from codesign.verbs.demo import demo as verb
+        from codesign.commands.demo import FULL, SMALL
+        from codesign.commands.demo import demo as command
 
-        verb(Run(run), board, SMALL if small else FULL, workers, seed, progress)
+        command(Run(run), board, SMALL if small else FULL, workers, seed, progress)
 
 
 _ENGINE_ONLY = {

@@ -5,11 +5,10 @@ from typing import Annotated
 
 import typer
 
-from codesign import choices
 from codesign.cli_group import group
 from codesign.cli_options import LogFile, RunFolder, StoreFolder
 from codesign.console import session
-from codesign.run import Run
+from codesign.run.folder import Run, choices
 
 bitstreams_app = group(
     name="bitstreams", help="The store of bitstreams, which `codesign build` and `codesign import` fill."
@@ -42,9 +41,9 @@ def build(
     Example: codesign build runs/digits --tool vitis
     """
     with session(context, log_file) as progress:
-        from codesign.verbs.build import build as verb
+        from codesign.commands.build import build as command
 
-        verb(Run(run), tool, bundle, cosim, store, progress)
+        command(Run(run), tool, bundle, cosim, store, progress)
 
 
 @bitstreams_app.command("import", hidden=True)  # an older spelling
@@ -56,9 +55,9 @@ def import_(
     Example: codesign import results.tar
     """
     with session(context) as progress:
-        from codesign.verbs.bitstreams import import_made as verb
+        from codesign.commands.bitstreams import import_made as command
 
-        verb(made, board, hwh, store, progress)
+        command(made, board, hwh, store, progress)
 
 
 @bitstreams_app.command("list")
@@ -68,9 +67,9 @@ def list_(context: typer.Context, store: StoreFolder = None) -> None:
     Example: codesign bitstreams list
     """
     with session(context) as progress:
-        from codesign.verbs.bitstreams import list_all as verb
+        from codesign.commands.bitstreams import list_all as command
 
-        verb(store, progress)
+        command(store, progress)
 
 
 @bitstreams_app.command()
@@ -80,9 +79,9 @@ def show(context: typer.Context, digest: Digest, store: StoreFolder = None) -> N
     Example: codesign bitstreams show 0badcafe
     """
     with session(context) as progress:
-        from codesign.verbs.bitstreams import show as verb
+        from codesign.commands.bitstreams import show as command
 
-        verb(digest, store, progress)
+        command(digest, store, progress)
 
 
 @bitstreams_app.command()
@@ -96,9 +95,9 @@ def verify(
     Example: codesign bitstreams verify
     """
     with session(context) as progress:
-        from codesign.verbs.bitstreams import verify as verb
+        from codesign.commands.bitstreams import verify as command
 
-        verb(digests or [], store, progress)
+        command(digests or [], store, progress)
 
 
 @bitstreams_app.command()
@@ -114,6 +113,6 @@ def gc(
     Example: codesign bitstreams gc --older-than 90
     """
     with session(context) as progress:
-        from codesign.verbs.bitstreams import collect_garbage as verb
+        from codesign.commands.bitstreams import collect_garbage as command
 
-        verb(older_than, store, progress)
+        command(older_than, store, progress)

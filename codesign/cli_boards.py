@@ -10,7 +10,7 @@ from rich.table import Table
 from bitstreams.board.target import Via
 from codesign.cli_options import InsecureRemote, LogFile, ReachedVia, RunFolder, StartTimeout, StoreFolder, Target
 from codesign.console import session
-from codesign.run import Run
+from codesign.run.folder import Run
 from hw_templates.board import board_names, load_board
 
 
@@ -42,9 +42,9 @@ def twin(
     Example: codesign twin --project runs/digits/project
     """
     with session(context, quiet=True) as progress:
-        from codesign.verbs.twin import twin as verb
+        from codesign.commands.twin import twin as command
 
-        verb(project, port, coefficients, progress)
+        command(project, port, coefficients, progress)
 
 
 def deploy(
@@ -67,7 +67,7 @@ def deploy(
     Example: codesign deploy runs/digits --board pynq-z2 --via twin
     """
     with session(context, log_file) as progress:
-        from codesign.verbs.deploy import DeployRequest
-        from codesign.verbs.deploy import deploy as verb
+        from codesign.commands.deploy import DeployRequest
+        from codesign.commands.deploy import deploy as command
 
-        verb(Run(run), DeployRequest(board, via, power, repetitions, timeout, insecure_remote), store, progress)
+        command(Run(run), DeployRequest(board, via, power, repetitions, timeout, insecure_remote), store, progress)

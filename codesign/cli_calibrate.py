@@ -6,10 +6,10 @@ from typing import Annotated
 import typer
 
 from bitstreams.board.target import Via
-from codesign import choices
 from codesign.cli_group import group
 from codesign.cli_options import BoardName, InsecureRemote, LogFile, ReachedVia, StartTimeout, StoreFolder, Target
 from codesign.console import session
+from codesign.run.folder import choices
 
 calibrate_app = group(name="calibrate", help="Fit coefficients to measurements, and say how well they predict.")
 
@@ -31,9 +31,9 @@ def import_(
     Example: codesign calibrate import vta-tophub vta_tophub_conv.csv --out vta.jsonl
     """
     with session(context) as progress:
-        from codesign.verbs.calibrate import import_table as verb
+        from codesign.commands.calibration.fit import import_table as command
 
-        verb(kind, table, out, progress)
+        command(kind, table, out, progress)
 
 
 @calibrate_app.command()
@@ -51,9 +51,9 @@ def fit(
     Example: codesign calibrate fit --measurements vta.jsonl --out calibrations/vta
     """
     with session(context, log_file) as progress:
-        from codesign.verbs.calibrate import calibrate as verb
+        from codesign.commands.calibration.fit import calibrate as command
 
-        verb(measurements, out, progress, max_error / 100)
+        command(measurements, out, progress, max_error / 100)
 
 
 @calibrate_app.command()
@@ -65,9 +65,9 @@ def report(
     Example: codesign calibrate report calibrations/vta
     """
     with session(context) as progress:
-        from codesign.verbs.calibration_report import report as verb
+        from codesign.commands.calibration.report import report as command
 
-        verb(str(name), progress)
+        command(str(name), progress)
 
 
 @calibrate_app.command()
@@ -90,9 +90,9 @@ def plan(
     Example: codesign calibrate plan --board pynq-z2 --budget 60 --project runs/digits/project
     """
     with session(context, log_file) as progress:
-        from codesign.verbs.calibration_plan import plan as verb
+        from codesign.commands.calibration.plan import plan as command
 
-        verb(board, budget, known, project, out, progress)
+        command(board, budget, known, project, out, progress)
 
 
 @calibrate_app.command()
@@ -116,8 +116,8 @@ def run(
     Example: codesign calibrate run --board pynq-z2@192.168.2.99 --plan plan.json --project my/project --out board.jsonl
     """
     with session(context, log_file) as progress:
-        from codesign.verbs.calibration_run import CampaignRequest, measure_plan
-        from codesign.verbs.reach import Reach
+        from codesign.commands.board_access import Reach
+        from codesign.commands.calibration.run import CampaignRequest, measure_plan
 
         reach = Reach.of(board, via, insecure_remote)
         measure_plan(CampaignRequest(reach, plan, project, out, repetitions, timeout, store), progress)

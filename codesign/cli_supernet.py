@@ -5,10 +5,10 @@ from typing import Annotated
 
 import typer
 
-from codesign import choices
 from codesign.cli_group import group
 from codesign.cli_options import LogFile
 from codesign.console import session
+from codesign.run.folder import choices
 
 supernet_app = group(name="supernet", help="Spaces of subnets, and networks published in them.")
 
@@ -29,7 +29,7 @@ def fetch(
     Example: codesign fetch acc_predictor.pth
     """
     with session(context, log_file) as progress:
-        from codesign.verbs.fetch import bring, show
+        from codesign.commands.fetch import bring, show
 
         (show if list_ else bring)(names or [], folder, progress)
 
@@ -44,18 +44,18 @@ def info(
     Example: codesign supernet info ofa-mbv3-w1.2
     """
     with session(context) as progress:
-        from codesign.verbs.supernet import info as verb
+        from codesign.commands.supernet import info as command
 
-        verb(space, progress)
+        command(space, progress)
 
 
 @supernet_app.command()
 def specialised(context: typer.Context) -> None:
     """List the specialised networks that the authors of OFA published, with accuracies as reported."""
     with session(context) as progress:
-        from codesign.verbs.supernet import specialised as verb
+        from codesign.commands.supernet import specialised as command
 
-        verb(progress)
+        command(progress)
 
 
 @supernet_app.command()
@@ -79,7 +79,7 @@ def export(
     Example: codesign supernet export runs/digits --format onnx --out winner
     """
     with session(context) as progress:
-        from codesign.verbs.export import ExportRequest
-        from codesign.verbs.export import export as verb
+        from codesign.commands.export import ExportRequest
+        from codesign.commands.export import export as command
 
-        verb(ExportRequest(source, subnet, weights, file_format), out, progress)
+        command(ExportRequest(source, subnet, weights, file_format), out, progress)

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import optuna
 
-from codesign.run import Run
+from codesign.run.folder import Run
+from codesign.run.requests import load_trained
 from codesign.search.joint_space import JointSpace
 from codesign.search.objective import joint_objective
 from codesign.search.sampler import JointSampler
@@ -24,7 +25,6 @@ from codesign.supernet.data.data_set import load_digits
 from codesign.supernet.spaces.named import DIGITS
 from codesign.supernet.training.schedules import load_schedule
 from codesign.supernet.training.shrinking import train
-from codesign.verbs.context import load_trained
 from cost_models.coefficients import load_coefficients
 from hw_templates.board import load_board
 from hw_templates.conv_engine.space import AcceleratorSpace

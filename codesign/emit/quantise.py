@@ -26,7 +26,7 @@ def quantise(workload: Workload, weights: Weights, images: npt.NDArray[np.float3
     """The network in int8: weights symmetric per output channel, maps symmetric with one scale each.
 
     Weights have the bits of their layer. Their scales cover the largest weight of a channel (Jacob et al. 2018,
-    section 2), so that weights trained under :func:`codesign.supernet.layers.elastic.fake_quantise` stay what they are; map
+    section 2), so that weights trained under :func:`fake_quantise` stay what they are; map
     scales come from
     :func:`codesign.emit.map_scales.choose_map_scales`. Then the biases take up what rounding shifts the mean of each
     channel by on the calibration images (Nagel et al. 2019, section 4.2, measured and not derived).

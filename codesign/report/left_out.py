@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from codesign.run import read_json
+from codesign.run.folder import read_json
 from cost_models.calibration.intervals import campaign_weights, interval_width
 from cost_models.measurements.measurement import Measurement
 from cost_models.workload import Operation

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from capacity_accuracy import TINY, CapacityAccuracy
 
+from codesign.run.requests import Accuracies, Searched
 from codesign.search.breeding import draw_fitting
 from codesign.search.evolution import price_pairs
 from codesign.search.joint_search import SearchTask
@@ -18,7 +19,6 @@ from codesign.search.worker import SearchSettings
 from codesign.supernet.accuracy.official_predictor import known_space
 from codesign.supernet.published.specialised import specialised_in
 from codesign.supernet.spaces.named import OFA_MBV3_W12
-from codesign.verbs.context import Accuracies, Searched
 from cost_models.coefficients import load_coefficients
 from hw_templates.board import load_board
 from hw_templates.conv_engine.space import AcceleratorSpace

@@ -5,14 +5,14 @@ from pathlib import Path
 import pytest
 from tiny_run import TINY
 
+from codesign.commands.demo import demo
 from codesign.progress import Silent
-from codesign.run import Run
-from codesign.verbs.demo import demo
+from codesign.run.folder import Run
 
 
 @pytest.fixture(scope="session")
 def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """A run through every verb; tests that change something copy it first."""
+    """A run through every command; tests that change something copy it first."""
     run = Run(Path(tmp_path_factory.mktemp("runs")) / "tiny")
     demo(run, "pynq-z2", TINY, workers=1, seed=0, progress=Silent())
     return run

@@ -15,8 +15,8 @@ from twins import served
 from typer.testing import CliRunner
 
 from codesign.cli import app
-from codesign.run import Run
-from codesign.verbs import demo
+from codesign.commands import demo
+from codesign.run.folder import Run
 
 pytest.importorskip("pynq", reason="pynq is not installed: pip install --editable '.[board]'")
 GUIDE = Path(__file__).parents[2] / "docs/board.md"
@@ -80,5 +80,5 @@ def test_commands_that_cannot_run_here_are_commands() -> None:
     own = [command for command in commands("console") if "codesign" in command]
     assert own
     for command in own:
-        verb = command[command.index("codesign") + 1]
-        assert CliRunner().invoke(app, [verb, "--help"]).exit_code == 0
+        command = command[command.index("codesign") + 1]
+        assert CliRunner().invoke(app, [command, "--help"]).exit_code == 0

@@ -14,10 +14,10 @@ from typer.testing import CliRunner, Result
 
 from codesign.cli import app
 from codesign.emit.project import PROGRAM_FILES, program_digest
-from codesign.run import Run, write_json
+from codesign.run.folder import Run, write_json
+from codesign.run.requests import load_searched
 from codesign.supernet.spaces.named import load_space
 from codesign.supernet.training.checkpoint import read_checkpoint
-from codesign.verbs.context import load_searched
 
 VERBS = ("train", "predictor", "search", "winner", "emit", "csim", "report", "boards", "demo")
 
@@ -42,12 +42,12 @@ def run(finished_run: Run, tmp_path: Path) -> Run:
     return Run(tmp_path / "run")
 
 
-def test_help_lists_the_verbs_and_each_verb_has_help_with_an_example() -> None:
+def test_help_lists_the_commands_and_each_command_has_help_with_an_example() -> None:
     overview = codesign("--help").stdout
-    for verb in VERBS:
-        assert verb in overview
-        text = codesign(verb, "--help").stdout
-        assert "Example: codesign" in text or verb == "boards"
+    for command in VERBS:
+        assert command in overview
+        text = codesign(command, "--help").stdout
+        assert "Example: codesign" in text or command == "boards"
 
 
 def test_python_starts_the_command_line_as_torchrun_does() -> None:
@@ -122,11 +122,11 @@ def test_a_demo_of_another_scale_is_refused_by_its_option(run: Run) -> None:
     check_refused(codesign("demo", "--run", run.folder), "--small: must be True as before in", "got False")
 
 
-@pytest.mark.parametrize("verb", ["predictor", "search", "emit", "report"])
-def test_a_truncated_checkpoint_is_refused_and_kept(run: Run, verb: str) -> None:
+@pytest.mark.parametrize("command", ["predictor", "search", "emit", "report"])
+def test_a_truncated_checkpoint_is_refused_and_kept(run: Run, command: str) -> None:
     whole = run.checkpoint.read_bytes()
     run.checkpoint.write_bytes(whole[: len(whole) // 2])
-    check_refused(codesign(verb, run.folder), "supernet.pt", "damaged", "delete it")
+    check_refused(codesign(command, run.folder), "supernet.pt", "damaged", "delete it")
     assert run.checkpoint.read_bytes() == whole[: len(whole) // 2]
 
 
@@ -180,12 +180,12 @@ def test_disagreement_in_csim_has_its_own_exit_code(run: Run) -> None:
     assert "logits of 1 of" in done.stderr
 
 
-def test_every_verb_can_be_run_again(run: Run) -> None:
+def test_every_command_can_be_run_again(run: Run) -> None:
     before = {path: path.read_bytes() for path in (run.checkpoint, run.predictor, run.fronts)}
     settings = read_json(run.configuration)
     arguments = ("--pairs", str(settings["search"]["pairs"]))
-    for verb, options in (("train", ("--preset", "digits-small")), ("predictor", ("--samples", "25"))):
-        assert codesign(verb, run.folder, *options).exit_code == 0
+    for command, options in (("train", ("--preset", "digits-small")), ("predictor", ("--samples", "25"))):
+        assert codesign(command, run.folder, *options).exit_code == 0
     assert codesign("search", run.folder, *arguments).exit_code == 0
     assert before == {path: path.read_bytes() for path in before}
 

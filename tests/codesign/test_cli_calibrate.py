@@ -82,8 +82,8 @@ def calibration(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_every_command_has_help_with_an_example() -> None:
-    for verb in ("import", "fit", "report", "plan", "run"):
-        assert f"Example: codesign calibrate {verb}" in codesign("calibrate", verb, "--help").stdout
+    for command in ("import", "fit", "report", "plan", "run"):
+        assert f"Example: codesign calibrate {command}" in codesign("calibrate", command, "--help").stdout
 
 
 def test_a_table_is_imported_once(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from capacity_accuracy import CapacityAccuracy
 
-from codesign.verbs import context
+from codesign.run.folder import requests as context
 
 
 @dataclass(frozen=True)

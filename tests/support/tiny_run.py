@@ -1,5 +1,5 @@
-"""How little a run of all the verbs may do for tests to read it."""
+"""How little a run of all the commands may do for tests to read it."""
 
-from codesign.verbs.demo import SMALL, Scale
+from codesign.commands.demo import SMALL, Scale
 
 TINY = Scale(SMALL.preset, samples=25, pairs=5_000)

@@ -1,0 +1,1 @@
+"""What each command does with a run folder; every one can be stopped and called again to go on."""

@@ -1,0 +1,1 @@
+"""Commands that plan, measure, fit and show calibrations."""

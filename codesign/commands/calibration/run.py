@@ -1,0 +1,225 @@
+"""``codesign calibrate run``: a plan of layers and mappings measured on one loaded bitstream."""
+
+import hashlib
+import tempfile
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+from bitstreams.board.bench import Bench, Measured
+from bitstreams.board.driver import Engine, Hardware, UnfinishedRunError
+from bitstreams.board.session import ConnectionLostError
+from bitstreams.project_record import RECORD, ProjectRecord
+from codesign.commands.board_access import Reach, bitstream_for, claimed
+from codesign.commands.calibration.campaign import Campaign, Failure, Layers, opened
+from codesign.emit.random_program import RandomProgram, random_program
+from codesign.progress import Progress
+from codesign.report.left_out import run_label
+from codesign.run.folder import read_json
+from cost_models.calibration.engines.conv_engine import STARTS_PER_IMAGE, stated_counters
+from cost_models.measurements.measurement import OWN_ENGINE, Measurement, Percentiles, new_run_id
+from cost_models.measurements.plan_file import RunPlan, read_plan
+from hw_templates.board import load_board
+from hw_templates.foundation.errors import BoardError, InvalidValueError, VerificationError
+
+TWIN = "twin (simulated)"
+"""Source of what no board has run."""
+FAILURES_IN_A_ROW = 3
+
+
+@dataclass(frozen=True)
+class CampaignRequest:
+    """What a campaign is asked for.
+
+    Attributes:
+        reach: the board.
+        plan: file of the runs.
+        project: emitted project of the engine on the board.
+        out: file of measurements, which is added to.
+        repetitions: of each run.
+        timeout_s: for one start.
+        store: folder of bitstreams; None for the user's.
+    """
+
+    reach: Reach
+    plan: Path
+    project: Path
+    out: Path
+    repetitions: int = 20
+    timeout_s: float = 10.0
+    store: Path | None = None
+
+
+def measure_plan(request: CampaignRequest, progress: Progress) -> None:
+    """Measure what of the plan is not measured yet, each run kept at once.
+
+    Raises:
+        InvalidValueError, StorageError: something asked for is wrong or missing, the board or the file is another
+            process's, or the file holds runs of another bitstream.
+        BoardError: the board cannot be reached, is another, or is not found again; what was measured is kept.
+        VerificationError: results or counters of several runs in a row are wrong.
+    """
+    plan = read_plan(request.plan)
+    hardware = _hardware(request, plan)
+    with opened(plan, request.out) as campaign:
+        if campaign.todo:
+            with claimed(request.reach, request.project, progress) as reach, tempfile.TemporaryDirectory() as folder:
+                _Measuring(request, reach, hardware, campaign, Path(folder), progress).run()
+        left = len(campaign.todo)
+        skipped = campaign.skipped_of_plan
+        progress.say(
+            f"           {len(plan.runs) - left - skipped} of {len(plan.runs)} runs are measured"
+            + (f", {skipped} skipped ({campaign.failures} says why)" if skipped else "")
+        )
+        progress.say(f"measurements  {request.out}")
+
+
+def _hardware(request: CampaignRequest, plan: RunPlan) -> Hardware:
+    """The engine that is expected on the board: the plan's, as the project has it."""
+    board = request.reach.target.board
+    if plan.board != board.name:
+        raise InvalidValueError("plan.board", plan.board, f"{board.name}, the board to measure on; plan for that")
+    path = request.project / RECORD
+    project = read_json(path, ProjectRecord)
+    accelerator = project.accelerator
+    if project.board != board.name:
+        raise InvalidValueError("project.board", project.board, f"{board.name}, the board to measure on")
+    if plan.accelerator != accelerator:
+        mine, other = accelerator.as_dict(), plan.accelerator.as_dict()
+        name = next(name for name in mine if mine[name] != other[name])
+        raise InvalidValueError(
+            f"plan.accelerator.{name}", other[name], f"{mine[name]}, as the project's; plan with --project"
+        )
+    return Hardware(board, project.hardware_sha256, accelerator)
+
+
+@dataclass
+class _Measuring:
+    """A campaign at work.
+
+    Attributes:
+        bitstream: sha256 of what was loaded; empty before.
+        source: of the measurements.
+    """
+
+    request: CampaignRequest
+    reach: Reach
+    hardware: Hardware
+    campaign: Campaign
+    folder: Path
+    progress: Progress
+    bitstream: str = field(default="", init=False)
+    source: str = field(default="", init=False)
+
+    def run(self) -> None:
+        """Measure run after run; what fails is skipped, unless several do in a row."""
+        todo, in_a_row = self.campaign.todo, 0
+        with closing(Bench(self._connect, self._say)) as bench, self.progress.stage("campaign") as update:
+            for number, layers in enumerate(todo):
+                update(number / len(todo), f"run {number + 1} of {len(todo)}, {self.campaign.skipped_of_plan} skipped")
+                error = self._measure(bench, layers)
+                in_a_row = in_a_row + 1 if error else 0
+                if error and in_a_row == FAILURES_IN_A_ROW:
+                    raise type(error)(
+                        f"{in_a_row} runs in a row failed, the last so: {error}; see to the board, and remove their "
+                        f"lines from {self.campaign.failures} to try them again"
+                    )
+
+    def _say(self, text: str) -> None:
+        self.progress.say(f"           {text}")
+
+    def _connect(self) -> Engine:
+        """The engine, its bitstream loaded, which must be that of all runs before."""
+        session = self.reach.open()
+        try:
+            bit = bitstream_for(session, self.hardware, self.folder, self.request.store)
+            bitstream = hashlib.sha256(bit.read_bytes()).hexdigest()
+            self.campaign.check_bitstream(bitstream)
+            engine = Engine(session, self.hardware, bit, self.request.timeout_s)
+            self.campaign.check_clock(self._clock_mhz(engine.clock_mhz))
+        except BaseException:
+            session.close()
+            raise
+        if not self.bitstream:
+            where = f"{TWIN}, {session.where}" if engine.twin else session.where
+            self.progress.say(
+                f"campaign   {self.hardware.board.name} ({where}): engine {self.hardware.hardware_sha256[:12]} at "
+                f"{engine.clock_mhz:.4g} MHz, bitstream {bitstream[:12]}"
+            )
+        self.bitstream = bitstream
+        self.source = TWIN if engine.twin else f"codesign calibrate run, {session.via}"
+        return engine
+
+    def _clock_mhz(self, read_back: float) -> float:
+        """At most the clock that was routed for, which what is read back exceeds by rounding."""
+        return min(read_back, float(self.hardware.accelerator.clock_mhz))
+
+    def _measure(self, bench: Bench, layers: Layers) -> BoardError | VerificationError | None:
+        """Measure a run, again where the connection is lost meanwhile; the error for which it is skipped, if it is."""
+        plan = self.campaign.plan
+        what = random_program(layers, plan.accelerator, seed=plan.runs.index(layers))
+        while True:
+            error: BoardError | VerificationError
+            try:
+                measured = bench.measure(what.program, what.image, self.request.repetitions)
+                _check(layers, what, measured, plan)
+            except UnfinishedRunError as caught:
+                kind, error = Failure.HANG, BoardError(str(caught))
+            except ConnectionLostError as caught:
+                kind, error = Failure.LOST, caught
+            except VerificationError as caught:
+                kind, error = Failure.WRONG, caught
+            else:
+                self.campaign.add(self._measurement(layers, measured))
+                return None
+            skipped = self.campaign.fail(layers, kind, error)
+            self._say(f"{error}{'; run skipped' if skipped else ''}")
+            if skipped:
+                return error
+
+    def _measurement(self, layers: Layers, measured: Measured) -> Measurement:
+        low, middle, high = (float(value) for value in np.percentile(measured.time.ms, [5, 50, 95]))
+        names = measured.counters.dtype.names or ()
+        counters = {name: float(measured.counters[name].astype(np.float64).sum()) for name in names}
+        simulated = measured.time.cycles is not None
+        clock_mhz = self._clock_mhz(measured.clock_mhz)
+        run = Measurement(
+            engine=OWN_ENGINE,
+            board=self.hardware.board.name,
+            campaign=f"{self.source} {self.bitstream[:12]} {clock_mhz:.4g} MHz",
+            source=self.source,
+            clock_mhz=clock_mhz,
+            latency_ms=Percentiles(middle) if simulated else Percentiles(middle, low, high),
+            date=datetime.now(UTC).date().isoformat(),
+            bitstream=self.bitstream,
+            layers=layers,
+            accelerator=self.campaign.plan.accelerator,
+            repetitions=1 if simulated else self.request.repetitions,
+            settings={STARTS_PER_IMAGE: measured.time.starts},
+            counters=counters,
+            run_id=new_run_id(),
+        )
+        # Mappings of one layer resemble each other.
+        return replace(run, group=run_label(run))
+
+
+def _check(layers: Layers, what: RandomProgram, measured: Measured, plan: RunPlan) -> None:
+    """Refuse, with VerificationError, results, counters and times that no sound engine gives."""
+    if measured.first_pixel != what.first_pixel:
+        raise VerificationError(f"result: the engine's first pixel of {layers[-1].layer} is not the reference's")
+    counted = measured.counters
+    for name, stated in stated_counters(layers, plan.accelerator, load_board(plan.board)).items():
+        if name in (counted.dtype.names or ()):
+            wrong = np.flatnonzero(counted[name] != stated)
+            if len(wrong):
+                at = int(wrong[0])
+                raise VerificationError(
+                    f"counters.{name}: must be {stated[at]:.0f} for {layers[at].layer}, got {counted[name][at]}"
+                )
+    trips = float(counted["compute_trips"].astype(np.float64).sum())
+    cycles = measured.time.ms * measured.clock_mhz * 1e3
+    if not (cycles > trips).all():
+        raise VerificationError(f"engine_ms: must be above the {trips:.0f} cycles of its trips, got {cycles.min():.0f}")

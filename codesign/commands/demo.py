@@ -1,0 +1,46 @@
+"""``codesign demo``: every command in turn on the embedded digits."""
+
+from dataclasses import dataclass
+
+from codesign.commands.csim import csim
+from codesign.commands.emit import emit
+from codesign.commands.predictor import fit
+from codesign.commands.report import report
+from codesign.commands.search import search
+from codesign.commands.train import train
+from codesign.progress import Progress
+from codesign.run.folder import Run
+from codesign.run.requests import SearchRequest, TrainRequest
+from hw_templates.foundation.errors import InvalidValueError
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How much a demo does."""
+
+    preset: str
+    samples: int
+    pairs: int
+
+
+FULL = Scale("digits", samples=300, pairs=200_000)
+SMALL = Scale("digits-small", samples=40, pairs=20_000)
+
+
+def demo(run: Run, board: str, scale: Scale, workers: int, seed: int, progress: Progress) -> None:
+    """The main job in ``run``, or what of it is not done yet.
+
+    Raises:
+        InvalidValueError: the run is a demo of another scale.
+        CodesignError: as the commands do.
+    """
+    before = run.read().get("train", {}).get("preset", scale.preset)
+    if before != scale.preset:
+        expected = f"{before == SMALL.preset} as before in {run.folder}; or name another run folder"
+        raise InvalidValueError("small", scale == SMALL, expected)
+    train(run, TrainRequest("digits", scale.preset, seed), progress)
+    fit(run, scale.samples, seed, progress)
+    search(run, SearchRequest(board, scale.pairs, workers, None, seed), True, progress)
+    emit(run, None, None, progress)
+    csim(run, False, None, progress)
+    report(run, progress)

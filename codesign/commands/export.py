@@ -1,0 +1,147 @@
+"""``codesign supernet export``: a subnet as a network of its own, in files that other tools read."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from codesign.progress import Progress
+from codesign.run.folder import REMAKE, Run, read_json
+from codesign.run.named_subnet import ENDS, named_subnet
+from codesign.run.requests import load_trained
+from codesign.supernet.accuracy.measured import CALIBRATION_IMAGES
+from codesign.supernet.data.data_set import Split
+from codesign.supernet.network.build import recalibrate
+from codesign.supernet.network.files import NetworkToWrite, check_format, write_network
+from codesign.supernet.network.standalone import extract
+from codesign.supernet.published.net_config import net_config
+from codesign.supernet.published.networks import find_specialised, load_official_supernet, load_specialised
+from codesign.supernet.published.specialised import specialised_nets
+from codesign.supernet.spaces.named import load_space, space_names
+from codesign.supernet.spaces.space import Space, Subnet
+from codesign.supernet.training.threads import one_thread
+from hw_templates.foundation.errors import InvalidValueError, StorageError, UnknownNameError
+from hw_templates.foundation.json_records import reading
+
+
+@dataclass(frozen=True)
+class ExportRequest:
+    """What to export.
+
+    Attributes:
+        source: a run folder, the name of a published space, or that of a published specialised network.
+        subnet: ``largest``, ``smallest``, or a JSON file with a subnet; None for the winner of a run and the largest
+            of a published supernet.
+        weights: a file with a published supernet's state dict; None for the run's supernet, or what was fetched.
+        file_format: one of :data:`codesign.supernet.network.files.FORMATS`.
+    """
+
+    source: str
+    subnet: str | None
+    weights: Path | None
+    file_format: str
+
+
+def export(request: ExportRequest, folder: Path, progress: Progress) -> None:
+    """Write the files of a subnet into a folder.
+
+    Raises:
+        InvalidValueError: no such source, subnet or format.
+        FetchError: published weights that are needed were not fetched yet.
+        StorageError: the source is unfinished or damaged, or the folder cannot be written.
+        ToolError: what makes the format is not installed.
+    """
+    check_format(request.file_format)
+    with progress.stage("export") as update:
+        update(0.1, "extracting")
+        net = _find(request)
+        update(0.4, f"writing {request.file_format} files")
+        paths = write_network(folder, net, request.file_format)
+    parameters = sum(parameter.numel() for parameter in net.network.parameters())
+    progress.say(f"export     {net.about['subnet']}: {parameters / 1e6:.3f} M parameters at {net.resolution} pixels")
+    progress.say(f"           {net.about['statistics']}")
+    for path in paths:
+        progress.say(f"           {path}")
+
+
+def _find(request: ExportRequest) -> NetworkToWrite:
+    if Path(request.source).is_dir():
+        return _of_run(Run(Path(request.source)), request)
+    if request.source in space_names():
+        space = load_space(request.source)
+        return _of_published(space, *_chosen(space, request.subnet or ENDS[0]), request.weights)
+    try:
+        net = find_specialised(request.source)
+    except InvalidValueError:
+        expected = "a run folder, the name of a space, or that of a specialised network"
+        known = [*space_names(), *(net.short for net in specialised_nets())]
+        raise UnknownNameError("source", request.source, known, expected) from None
+    if request.subnet is not None or request.weights is not None:
+        given = "subnet" if request.subnet is not None else "weights"
+        raise InvalidValueError(given, request.subnet or str(request.weights), "left out for a specialised network")
+    config, network = load_specialised(net)
+    about = {
+        "subnet": net.name,
+        "space": net.space.name,
+        "top1_reported": net.top1,
+        "statistics": "batch-norm statistics: as published",
+    }
+    return NetworkToWrite(network, config, net.subnet.resolution, net.space.image_channels, about)
+
+
+def _chosen(space: Space, name: str) -> tuple[Subnet, str]:
+    """The subnet that is asked for, and what it is called."""
+    subnet = named_subnet(space, name)
+    return subnet, f"{name} subnet of {space.name}" if name in ENDS else f"subnet of {space.name} in {Path(name).name}"
+
+
+def _winner_file(run: Run) -> Path:
+    """Where the run's winning pair is recorded: as shown or as emitted, whichever was last."""
+    there = [path for path in (run.winner, run.project / "project.json") if path.exists()]
+    if not there:
+        raise StorageError(f"{run.folder}: no winner in this run yet; run `codesign winner {run.folder}` first")
+    return max(there, key=lambda path: path.stat().st_mtime)
+
+
+def _searched_space(run: Run) -> Space:
+    """The space of a run without a supernet, which was searched with published accuracies."""
+    path = _winner_file(run)
+    record = read_json(path, dict[str, Any])
+    with reading(path, REMAKE):
+        return load_space(str(record["space"]))
+
+
+def _of_run(run: Run, request: ExportRequest) -> NetworkToWrite:
+    trained = load_trained(run) if "train" in run.read() else None
+    if trained is not None and request.weights is not None:
+        raise InvalidValueError("weights", str(request.weights), f"left out, as {run.folder} has a supernet of its own")
+    space = trained.space if trained is not None else _searched_space(run)
+    subnet, called = _chosen(space, request.subnet or str(_winner_file(run)))
+    if request.subnet is None:
+        called = f"winner of {run.folder}"
+    if trained is None:
+        return _of_published(space, subnet, called, request.weights)
+    images = trained.data.resized(Split.TRAIN, subnet.resolution, slice(CALIBRATION_IMAGES))
+    supernet = trained.checkpoint.supernet()
+    with one_thread():
+        network = extract(supernet, subnet, recalibrate(supernet, subnet, images))
+    about = {
+        "subnet": called,
+        "space": space.name,
+        "choices": subnet.as_dict(),
+        "checkpoint": trained.checkpoint.digest,
+        "statistics": f"batch-norm statistics: of {len(images)} training images",
+        "normalise": {"mean": trained.data.mean, "deviation": trained.data.deviation},
+    }
+    return NetworkToWrite(network, net_config(space, subnet), subnet.resolution, space.image_channels, about)
+
+
+def _of_published(space: Space, subnet: Subnet, called: str, weights: Path | None) -> NetworkToWrite:
+    official = load_official_supernet(space, weights)
+    network = extract(official.supernet, subnet, official.statistics)
+    about = {
+        "subnet": called,
+        "space": space.name,
+        "choices": subnet.as_dict(),
+        "statistics": "batch-norm statistics: of the full net; recalibrate them with training images before use",
+    }
+    return NetworkToWrite(network, net_config(space, subnet), subnet.resolution, space.image_channels, about)

@@ -1,0 +1,1 @@
+"""Commands with template hls4ml."""

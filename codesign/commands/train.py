@@ -1,0 +1,121 @@
+"""``codesign train``: a supernet by progressive shrinking, or one subnet alone."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+
+from torch import Tensor
+
+from codesign.progress import Progress
+from codesign.run.folder import Run
+from codesign.run.named_subnet import named_subnet
+from codesign.run.requests import TrainRequest, load_trained, recorded_training
+from codesign.supernet.accuracy.measured import MeasuredAccuracy
+from codesign.supernet.data.data_set import DataSet
+from codesign.supernet.network.specialise import specialised_weights
+from codesign.supernet.spaces.named import load_space
+from codesign.supernet.spaces.space import Space, kind_of
+from codesign.supernet.training.checkpoint import Checkpoint
+from codesign.supernet.training.processes import joined_processes
+from codesign.supernet.training.schedule import Schedule
+from codesign.supernet.training.schedules import load_schedule, schedule_names
+from codesign.supernet.training.shrinking import check_data
+from codesign.supernet.training.shrinking import train as train_supernet
+from hw_templates.foundation.errors import InvalidValueError
+
+
+def request_training(
+    space: str | None,
+    preset: str | None,
+    seed: int,
+    data: Path | None,
+    subnet: str | None,
+    start_from: Path | None,
+) -> TrainRequest:
+    """What the options of the command line ask for; space and data are those of ``start_from`` unless named.
+
+    Args:
+        space, seed, data, start_from: as in :class:`TrainRequest`.
+        preset: None for the one called as the space; one made for another space needs ``space``, too.
+        subnet: ``largest``, ``smallest``, or a JSON file that holds a subnet, such as an emitted ``project.json``.
+
+    Raises:
+        InvalidValueError: unknown space or preset, or a preset for another space than the one that follows from the
+            other options.
+        StorageError: a file is missing or holds no subnet, or the other run has not trained.
+    """
+    before = TrainRequest() if start_from is None else recorded_training(Run(start_from))
+    name = space or before.space
+    if space is None and preset is not None and load_schedule(preset).name not in schedule_names(name):
+        made = ", ".join(schedule_names(name))
+        raise InvalidValueError("--preset", preset, f"one for space {name} ({made}) unless --space is given, too")
+    folder = before.data if data is None else str(data.resolve())
+    origin = None if start_from is None else str(start_from.resolve())
+    table = None if subnet is None else named_subnet(load_space(name), subnet).as_dict()
+    return TrainRequest(name, preset or name, seed, folder, table, origin)
+
+
+def train(run: Run, request: TrainRequest, progress: Progress) -> None:
+    """Train what is asked for, or go on training it.
+
+    Raises:
+        InvalidValueError: unknown space, preset or subnet, others than the run began with, or a preset that leaves
+            choices of the space untrained.
+        StorageError: the checkpoint is damaged or cannot be written, or another process is at work in the run.
+    """
+    space, schedule = request.load_space(), request.load_schedule()
+    weights, data = _weights(request), request.load_data()
+    check_data(space, data)
+    if weights is None:
+        _check_schedule(space, schedule)
+    with joined_processes() as processes:
+        if not processes.first:
+            train_supernet(
+                space, data, schedule, run.checkpoint, seed=request.seed, weights=weights, processes=processes
+            )
+            return
+        with run.claim():
+            run.configure("train", asdict(request))
+            with progress.stage("train") as update:
+                checkpoint = train_supernet(
+                    space,
+                    data,
+                    schedule,
+                    run.checkpoint,
+                    seed=request.seed,
+                    weights=weights,
+                    processes=processes,
+                    on_step=lambda done: update(done.step / done.steps, f"{done.phase}, loss {done.loss:.2f}"),
+                )
+            _tell(run, space, data, checkpoint, progress)
+
+
+def _check_schedule(space: Space, schedule: Schedule) -> None:
+    """Refuse to leave choices of the space untrained."""
+    trained = {"resolution", *(kind for phase in schedule.phases for kind in phase.elastic)}
+    missing = sorted({kind_of(name) for name, _ in space.genes} - trained)
+    if missing:
+        wanted = f"one with elastic {' and '.join(missing)}, as space {space.name} has"
+        raise InvalidValueError("preset", schedule.name, wanted)
+
+
+def _weights(request: TrainRequest) -> Mapping[str, Tensor] | None:
+    """Those to start from, None for random ones."""
+    if request.start_from is None:
+        return None
+    origin = load_trained(Run(Path(request.start_from)))
+    if request.subnet is None:
+        return origin.checkpoint.weights
+    return specialised_weights(origin.checkpoint.supernet(), origin.space.parse_subnet(request.subnet))
+
+
+def _tell(run: Run, space: Space, data: DataSet, checkpoint: Checkpoint, progress: Progress) -> None:
+    oracle = MeasuredAccuracy(checkpoint, data, cache=run.accuracies)
+    largest, smallest = (
+        float(oracle.accuracy(space.encode(subnet)[None])[0]) for subnet in (space.largest(), space.smallest())
+    )
+    progress.say(f"train      {space.name}: {space.size():.2g} subnets, {checkpoint.step} steps")
+    if space.genes:
+        progress.say(f"           validation accuracy: largest subnet {largest:.1%}, smallest {smallest:.1%}")
+    else:
+        progress.say(f"           validation accuracy: {largest:.1%}")

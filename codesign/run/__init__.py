@@ -1,0 +1,1 @@
+"""The run folder, and a record for every file in it."""

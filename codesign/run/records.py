@@ -1,0 +1,172 @@
+"""The files of a run folder: one frozen dataclass for each; :func:`codesign.run.folder.read_json` decodes them."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from bitstreams.building.toolchain import LayerTrips
+from codesign.search.pareto import FloatArray, ReferencePoint, front_array
+from hw_templates.foundation.errors import InvalidValueError
+from hw_templates.hls4ml.parameters import Dataflow
+
+Row = tuple[float, float, float]
+"""Accuracy (0..1), latency in milliseconds and energy in millijoules of one pair."""
+
+
+def as_rows(values: FloatArray) -> tuple[Row, ...]:
+    """Return the rows of an array [n, 3] of accuracies, latencies and energies."""
+    return tuple((accuracy, latency_ms, energy_mj) for accuracy, latency_ms, energy_mj in values.tolist())
+
+
+@dataclass(frozen=True)
+class FrontsRecord:
+    """``fronts.json``: Pareto fronts of the joint search and of the baselines.
+
+    Attributes:
+        study: name of the joint search's study.
+        reference: corner of the box in which hypervolumes are measured.
+        hypervolumes: method to the share of the box that its front dominates.
+        fronts: method to its front.
+    """
+
+    study: str
+    reference: ReferencePoint
+    hypervolumes: dict[str, float]
+    fronts: dict[str, tuple[Row, ...]]
+
+    def __post_init__(self) -> None:
+        if not self.fronts or self.fronts.keys() != self.hypervolumes.keys():
+            raise InvalidValueError("fronts.hypervolumes", list(self.hypervolumes), f"of {', '.join(self.fronts)}")
+        for rows in self.fronts.values():
+            front_array(rows)
+
+
+@dataclass(frozen=True)
+class BaselineRecord:
+    """``baselines/NAME.json``: the front that a baseline found, and for which study at how many pairs."""
+
+    study: str
+    pairs: int
+    front: tuple[Row, ...]
+
+    def __post_init__(self) -> None:
+        front_array(self.front)
+
+
+@dataclass(frozen=True)
+class ComparedRecord:
+    """``front.json``: the pairs among which the winner of a study was chosen, with the accuracies compared."""
+
+    study: str
+    front: tuple[Row, ...]
+
+    def __post_init__(self) -> None:
+        front_array(self.front)
+
+
+@dataclass(frozen=True)
+class DataflowFrontsRecord:
+    """``dataflow/front.json``: the front of a search with template hls4ml, as predicted and as measured."""
+
+    study: str
+    predicted: tuple[Row, ...]
+    measured: tuple[Row, ...]
+
+    def __post_init__(self) -> None:
+        front_array(self.predicted)
+        front_array(self.measured)
+
+
+@dataclass(frozen=True)
+class DataflowAccuracy:
+    """Accuracies (0..1) on the test part, in float32 and in the fixed point of the design."""
+
+    float32: float
+    fixed_point: float
+
+
+@dataclass(frozen=True)
+class DataflowPrediction:
+    """Predicted cost of one image."""
+
+    latency_ms: float
+    energy_mj: float
+
+
+@dataclass(frozen=True)
+class DataflowRecord:
+    """``dataflow/project.json``: what was emitted with template hls4ml.
+
+    Attributes:
+        template: ``hls4ml``.
+        board, backend: that the project is for.
+        study, rule: which study it won, and by which rule.
+        subnet: as :meth:`codesign.supernet.spaces.space.Subnet.as_dict` has it.
+        accelerator: parameters of the dataflow design.
+        reuse_factors: of each layer, by its name.
+        validation_accuracy: in 0..1, less what the precision costs.
+        test_accuracy, predicted: of the design.
+        resources: what it is estimated to need.
+    """
+
+    template: Literal["hls4ml"]
+    board: str
+    backend: str
+    study: str
+    rule: str
+    subnet: dict[str, Any]
+    accelerator: Dataflow
+    reuse_factors: dict[str, int]
+    validation_accuracy: float
+    test_accuracy: DataflowAccuracy
+    predicted: DataflowPrediction
+    resources: dict[str, float]
+
+
+@dataclass(frozen=True)
+class LeftOutAccuracies:
+    """Accuracies (0..1) of subnets that a predictor was not fitted on, as measured and as predicted."""
+
+    measured: tuple[float, ...]
+    predicted: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        if not self.measured or len(self.measured) != len(self.predicted):
+            raise InvalidValueError("predictor.left_out.predicted", len(self.predicted), "one for each measured")
+
+
+@dataclass(frozen=True)
+class PredictorRecord:
+    """``predictor.json``: how well the predictor ranks subnets that it was not fitted on.
+
+    Attributes:
+        samples: subnets measured.
+        kendall_tau, spearman, rmse: one value a split; see :class:`PredictorQuality`.
+        left_out: of the first split.
+    """
+
+    samples: int
+    kendall_tau: tuple[float, ...]
+    spearman: tuple[float, ...]
+    rmse: tuple[float, ...]
+    left_out: LeftOutAccuracies
+
+    def __post_init__(self) -> None:
+        if not self.kendall_tau:
+            raise InvalidValueError("predictor.kendall_tau", (), "one value a split")
+
+
+@dataclass(frozen=True)
+class CsimRecord:
+    """``csim.json``: what the C simulation of a project compared and counted.
+
+    Attributes:
+        program_sha256: of the project's program.
+        sanitized: whether it ran under sanitizers.
+        images: images whose logits equal the integer reference.
+        layers: iterations and words of each layer.
+    """
+
+    program_sha256: str
+    sanitized: bool
+    images: int
+    layers: tuple[LayerTrips, ...]

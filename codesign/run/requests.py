@@ -1,0 +1,295 @@
+"""What commands read back from a run folder before they begin."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import optuna
+
+from codesign.run.choices import AccuracySource
+from codesign.run.folder import ANOTHER_RUN, Run
+from codesign.search.joint_search import SearchTask
+from codesign.search.joint_space import JointSpace
+from codesign.search.study import StudyLocation
+from codesign.search.worker import SearchSettings
+from codesign.supernet.accuracy.measured import MeasuredAccuracy
+from codesign.supernet.accuracy.official_predictor import known_space, load_official_predictor
+from codesign.supernet.accuracy.oracle import AccuracyOracle
+from codesign.supernet.accuracy.predictor import LEAST_SUBNETS, read_predictor
+from codesign.supernet.data.data_set import DataSet, load_digits
+from codesign.supernet.spaces.named import load_space
+from codesign.supernet.spaces.space import Space
+from codesign.supernet.training.checkpoint import Checkpoint, read_checkpoint
+from codesign.supernet.training.schedule import Schedule
+from codesign.supernet.training.schedules import load_schedule
+from cost_models.coefficients import load_coefficients
+from hw_templates.board import Board, load_board
+from hw_templates.conv_engine.space import AcceleratorSpace
+from hw_templates.foundation.errors import InvalidValueError, StorageError, UnknownNameError
+from hw_templates.foundation.json_records import check_record, reading
+
+FEW_SUBNETS = 600
+"""Of so many subnets a search soon measures each; a predictor asks for the accuracies of half of them."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained supernet with the data that trained it."""
+
+    space: Space
+    data: DataSet
+    checkpoint: Checkpoint
+
+
+@dataclass(frozen=True)
+class TrainRequest:
+    """What a training is asked for.
+
+    Attributes:
+        space: name of the space.
+        preset: name of the schedule.
+        seed: of weights and draws.
+        data: folder of images; None for the embedded digits.
+        subnet: the one subnet to train alone, as :meth:`Subnet.as_dict` has it; None for the whole space.
+        start_from: folder of the run whose supernet the subnet is taken from; None for random weights.
+    """
+
+    space: str = "digits"
+    preset: str = "digits"
+    seed: int = 0
+    data: str | None = None
+    subnet: dict[str, Any] | None = None
+    start_from: str | None = None
+
+    def load_space(self) -> Space:
+        """What is trained.
+
+        Raises:
+            InvalidValueError: unknown space, or the subnet is not of it.
+        """
+        space = load_space(self.space)
+        return space if self.subnet is None else space.only(space.parse_subnet(self.subnet))
+
+    def load_schedule(self) -> Schedule:
+        """How it is trained.
+
+        Raises:
+            InvalidValueError: unknown preset.
+        """
+        schedule = load_schedule(self.preset)
+        return schedule if self.subnet is None else schedule.for_one_subnet()
+
+    def load_data(self) -> DataSet:
+        """The images.
+
+        Raises:
+            InvalidValueError: no folder is named, and the space is none for the digits.
+            StorageError: the folder holds no sound data set.
+        """
+        space = load_space(self.space)
+        if self.data is not None:
+            from codesign.supernet.data.image_files import load_images
+
+            return load_images(Path(self.data), space.image_channels)
+        if space.name not in ("digits", "digits-stream"):
+            raise InvalidValueError("train.data", None, f"a folder of images for space {space.name}")
+        return load_digits()
+
+
+def recorded_training(run: Run) -> TrainRequest:
+    """What the run's training was asked for.
+
+    Raises:
+        StorageError: it has not trained yet, or its configuration is corrupt.
+    """
+    settings = run.settings("train")
+    with reading(run.configuration, ANOTHER_RUN):
+        return check_record(settings, TrainRequest, "train")
+
+
+def load_trained(run: Run) -> Trained:
+    """The run's finished supernet.
+
+    Raises:
+        StorageError: it is not there, not finished, or damaged.
+    """
+    request = recorded_training(run)
+    with reading(run.configuration, ANOTHER_RUN):
+        space = request.load_space()
+    checkpoint = read_checkpoint(run.checkpoint, space)
+    if not checkpoint.finished:
+        raise StorageError(
+            f"{run.checkpoint}: training stopped at step {checkpoint.step} of {checkpoint.schedule.steps}; "
+            f"run `codesign train {run.folder}` to finish it"
+        )
+    return Trained(space, request.load_data(), checkpoint)
+
+
+@dataclass(frozen=True)
+class SearchRequest:
+    """What a search is asked for.
+
+    Attributes:
+        storage: an Optuna storage URL; None for the journal in the run folder.
+        space: by name; None for that of the run's supernet.
+        accuracy: where accuracies come from, one of :class:`AccuracySource`.
+    """
+
+    board: str
+    pairs: int
+    workers: int
+    storage: str | None
+    seed: int
+    coefficients: str = "prior"
+    space: str | None = None
+    accuracy: str = "predictor"
+
+
+def recorded_request(run: Run) -> SearchRequest:
+    """What the run's search was last asked for.
+
+    Raises:
+        StorageError: it has not searched yet, or its configuration is corrupt.
+    """
+    settings = run.settings("search")
+    with reading(run.configuration, ANOTHER_RUN):
+        return check_record(settings, SearchRequest, "search")
+
+
+@dataclass(frozen=True)
+class Accuracies:
+    """Where a search takes accuracies from.
+
+    Attributes:
+        space: the subnets whose accuracies the oracle knows.
+        oracle: see there.
+        source: one of :class:`AccuracySource`.
+        digest: of the file that they follow from, 16 hexadecimal digits.
+        trained: the run's supernet, where they follow from it.
+    """
+
+    space: Space
+    oracle: AccuracyOracle
+    source: str
+    digest: str
+    trained: Trained | None = None
+
+
+def load_accuracies(run: Run, source: str, space: str | None) -> Accuracies:
+    """The accuracies of a source, for a space by name; None for that of the run's supernet.
+
+    Raises:
+        InvalidValueError: no such source or space, another space than the run's, or one that the source does not know.
+        StorageError: what the source needs is missing or damaged.
+    """
+    if source not in tuple(AccuracySource):
+        raise UnknownNameError("search.accuracy", source, AccuracySource)
+    own = _own_space(run)
+    asked = own if space is None else load_space(space)
+    if own is not None and own != asked:
+        raise InvalidValueError("search.space", space, f"{own.name}, that of the supernet in {run.folder}")
+    if source == "official":
+        if asked is None:
+            raise InvalidValueError("search.space", None, f"given, as {run.folder} has no supernet to take it from")
+        known = known_space(asked)
+        official = load_official_predictor(known)
+        return Accuracies(known, official, source, official.digest)
+    trained = load_trained(run)
+    if source == "measured":
+        measured = MeasuredAccuracy(trained.checkpoint, trained.data, cache=run.accuracies)
+        return Accuracies(trained.space, measured, source, measured.digest, trained)
+    if not run.predictor.exists():
+        raise StorageError(f"{run.predictor}: no such predictor; {_without_predictor(run, trained.space)}")
+    predictor = read_predictor(run.predictor, trained.space, trained.checkpoint.digest)
+    digest = hashlib.sha256(run.predictor.read_bytes()).hexdigest()[:16]
+    return Accuracies(trained.space, predictor, source, digest, trained)
+
+
+def _without_predictor(run: Run, space: Space) -> str:
+    """What to do about accuracies of a run that has no predictor."""
+    fit = f"run `codesign predictor {run.folder}` first"
+    size = space.size()
+    if size > FEW_SUBNETS:
+        return fit
+    measured = f"`codesign search {run.folder} --accuracy measured` needs none, as space {space.name} has "
+    measured += f"{size} subnet{'s' if size > 1 else ''}"
+    return measured if size < 2 * LEAST_SUBNETS else f"{fit}, or {measured}"
+
+
+def _own_space(run: Run) -> Space | None:
+    """The space of the run's supernet, finished or not; None where it has none."""
+    if "train" not in run.read():
+        return None
+    with reading(run.configuration, ANOTHER_RUN):
+        return recorded_training(run).load_space()
+
+
+@dataclass(frozen=True)
+class Searched:
+    """A search as a run asked for it; its study may hold anything from nothing to all of it."""
+
+    accuracies: Accuracies
+    board: Board
+    joint: JointSpace
+    task: SearchTask
+
+
+def load_searched(run: Run, request: SearchRequest | None = None) -> Searched:
+    """The run's search, or the one requested; nothing is written.
+
+    Raises:
+        InvalidValueError: unknown board or coefficients, these of another board, or a number out of range.
+        StorageError: an earlier command has not run, or its result is damaged.
+    """
+    # Optuna tells of every study it opens; what the commands show says more.
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    request = request or recorded_request(run)
+    board, coefficients = load_board(request.board), load_coefficients(request.coefficients)
+    coefficients.check_use(board.name)
+    accuracies = load_accuracies(run, request.accuracy, request.space)
+    space = accuracies.space
+    joint = JointSpace(space, AcceleratorSpace(board))
+    # Other accuracies or coefficients make another study, for they do not compare; another seed does too.
+    fitted = "" if coefficients.measurements == 0 else f"-{coefficients.digest[:8]}"
+    name = f"{space.name}-{board.name}-{accuracies.digest[:8]}{fitted}-seed{request.seed}"
+    task = SearchTask(
+        location=StudyLocation(request.storage or str(run.study), name),
+        joint=joint,
+        coefficients=coefficients,
+        oracle=accuracies.oracle,
+        accuracy_name=f"{accuracies.source} {accuracies.digest}",
+        settings=SearchSettings(request.pairs, request.seed, request.workers),
+    )
+    return Searched(accuracies, board, joint, task)
+
+
+def find_weights(run: Run, searched: Searched) -> Trained | None:
+    """The run's supernet where accuracies were measured with it; None where there is none, or none that is finished.
+
+    Raises:
+        StorageError: its configuration is damaged.
+    """
+    if searched.accuracies.trained is not None:
+        return searched.accuracies.trained
+    if not run.accuracies.exists() or _own_space(run) is None:
+        return None
+    try:
+        return load_trained(run)
+    except StorageError:
+        return None
+
+
+def load_weights(run: Run, searched: Searched) -> Trained:
+    """The run's supernet, of whose weights the pairs that were found are to be made.
+
+    Raises:
+        StorageError: there is none, or it is not finished or damaged.
+    """
+    accuracies = searched.accuracies
+    if accuracies.trained is None and _own_space(run) is None:
+        raise StorageError(
+            f"{run.folder}: weights: none in this run, whose accuracies are {accuracies.source}; "
+            f"`codesign winner {run.folder}` shows the winning pair without them"
+        )
+    return accuracies.trained or load_trained(run)

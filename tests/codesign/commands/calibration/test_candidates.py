@@ -1,0 +1,23 @@
+from dataclasses import replace
+
+import pytest
+
+from codesign.commands.calibration.candidates import candidates
+from codesign.emit.random_program import random_program
+from cost_models.measurements.plan_file import RunPlan
+from hw_templates.conv_engine.accelerator import Accelerator
+
+ACCELERATOR = Accelerator(8, 8, 2, 1, 16, 16, 16, 64, 100, 8, 32)
+
+
+@pytest.mark.parametrize("map_kib", [0, 32])
+def test_candidates_are_runs_that_an_engine_takes(map_kib: int) -> None:
+    accelerator = replace(ACCELERATOR, map_kib=map_kib)
+    runs = candidates(accelerator)
+    assert RunPlan("pynq-z2", accelerator, tuple(runs)).runs == tuple(candidates(accelerator))
+    stacks = [run for run in runs if len(run) > 1 and len(set(run)) == 1]
+    kept = [run for run in runs if run[0].placement.group_layers]
+    assert len(stacks) > 20
+    assert bool(kept) == bool(map_kib)
+    for run in [min(runs, key=lambda layers: sum(ran.layer.macs for ran in layers)), stacks[-1], *kept[-3:]]:
+        assert random_program(run, accelerator, 0).program.layer_count == len(run)

@@ -1,0 +1,67 @@
+import shutil
+from pathlib import Path
+
+import pytest
+from json_file import read_json
+from tiny_run import TINY
+
+from codesign.commands.demo import FULL, SMALL, demo
+from codesign.progress import Silent
+from codesign.run.folder import Run
+from codesign.run.requests import load_searched, load_trained
+from codesign.supernet.accuracy.predictor import read_predictor
+from codesign.supernet.training.schedules import load_schedule
+
+
+@pytest.fixture
+def run(finished_run: Run, tmp_path: Path) -> Run:
+    """A copy of the finished run, to go on with."""
+    return Run(Path(shutil.copytree(finished_run.folder, tmp_path / finished_run.folder.name)))
+
+
+def test_every_verb_is_asked_for_what_the_scale_says(finished_run: Run) -> None:
+    sections = finished_run.read()
+    assert list(sections) == ["train", "predictor", "search", "emit"]
+    from_scratch = {"data": None, "subnet": None, "start_from": None}
+    assert sections["train"] == {"space": "digits", "preset": TINY.preset, "seed": 0, **from_scratch}
+    assert sections["predictor"] == {"samples": TINY.samples, "seed": 0}
+    search = {"board": "pynq-z2", "pairs": TINY.pairs, "workers": 1, "storage": None, "seed": 0}
+    assert sections["search"] == {**search, "coefficients": "prior", "space": None, "accuracy": "predictor"}
+    assert sections["emit"] == dict.fromkeys(("max_latency_ms", "min_accuracy", "within", "rule"))
+
+
+def test_every_verb_works_on_what_the_one_before_made(finished_run: Run) -> None:
+    trained, searched = load_trained(finished_run), load_searched(finished_run)
+    digest = trained.checkpoint.digest
+    read_predictor(finished_run.predictor, trained.space, digest)
+    study = searched.task.location.name
+    assert read_json(finished_run.fronts)["study"] == read_json(finished_run.measured_front)["study"] == study
+    project = read_json(finished_run.project / "project.json")
+    assert project["origin"]["checkpoint"] == digest
+    assert read_json(finished_run.verification)["program_sha256"] == project["program_sha256"]
+    assert f"{project['predicted']['latency_ms']:.4f} ms" in (finished_run.report / "index.html").read_text()
+
+
+def contents(run: Run) -> dict[str, bytes]:
+    """All files of the run but what a compiler made."""
+    files = {path.relative_to(run.folder): path for path in run.folder.rglob("*") if path.is_file()}
+    return {str(name): path.read_bytes() for name, path in files.items() if "build" not in name.parts}
+
+
+def test_what_is_missing_is_made_again_and_nothing_else(run: Run) -> None:
+    before = contents(run)
+    trained = run.checkpoint.stat().st_mtime_ns
+    shutil.rmtree(run.project)
+    shutil.rmtree(run.report)
+    run.verification.unlink()
+    demo(run, "pynq-z2", TINY, workers=1, seed=0, progress=Silent())
+    after = contents(run)
+    assert after.keys() == before.keys()
+    assert [name for name in before if after[name] != before[name]] == []
+    assert run.checkpoint.stat().st_mtime_ns == trained
+
+
+def test_the_small_demo_does_less_of_everything() -> None:
+    assert load_schedule(SMALL.preset).steps < load_schedule(FULL.preset).steps
+    assert SMALL.samples < FULL.samples
+    assert SMALL.pairs < FULL.pairs

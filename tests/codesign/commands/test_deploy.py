@@ -1,0 +1,367 @@
+import hashlib
+import re
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from json_file import read_json
+from recorded_progress import RecordedProgress
+from ssh_server import ssh_server
+from twins import spoil_loaded, twin_process
+
+from bitstreams.board.driver import REPEATS, Engine
+from bitstreams.board.linking import Layout
+from bitstreams.board.names import KERNEL_FILE
+from bitstreams.building.reports import Timing, Utilisation
+from bitstreams.store.bitstream import Bitstream, Entry
+from bitstreams.store.store import Store
+from bitstreams.twin.bitstream import write_twin_bitstream
+from bitstreams.twin.board import FPGA_MANAGER, TwinBoard
+from bitstreams.twin.fabric import Fabric, build_fabric
+from bitstreams.twin.server import TwinServer
+from codesign.commands import deploy as deploy_module
+from codesign.commands.board_access import Reach
+from codesign.commands.deploy import DeployRequest, deploy
+from codesign.emit.project import PROGRAM_FILES, program_digest
+from codesign.progress import Silent
+from codesign.run.folder import Run, write_json
+from cost_models.calibration.engines.conv_engine import stated_counters
+from cost_models.coefficients import load_coefficients
+from cost_models.measurements.measurement import read_measurements
+from hw_templates.board import load_board
+from hw_templates.conv_engine import isa
+from hw_templates.conv_engine.program import Program, read_program
+from hw_templates.foundation.errors import BoardError, InvalidValueError, StorageError, VerificationError
+
+pytest.importorskip("pynq", reason="pynq is not installed: pip install --editable '.[board]'")
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture
+def run(finished_run: Run, tmp_path: Path) -> Run:
+    """A finished run to deploy and to spoil, its engine compiled once for all tests."""
+    build_fabric(finished_run.project)
+    return Run(Path(shutil.copytree(finished_run.folder, tmp_path / "run")))
+
+
+def deployed(run: Run, **wanted: object) -> list[str]:
+    progress = RecordedProgress()
+    request = DeployRequest(**{"board": "pynq-z2", "via": "twin", "repetitions": 3, **wanted})  # type: ignore[arg-type]
+    deploy(run, request, None, progress)
+    return progress.lines
+
+
+def test_all_test_images_run_on_the_twin_as_the_integer_reference_has_them(run: Run) -> None:
+    lines = deployed(run)
+    project, record = read_json(run.project / "project.json"), read_json(run.deployment)
+    assert (record["complete"], record["source"], record["images"]) == (True, "twin", 359)
+    assert record["accuracy"] == project["origin"]["test_accuracy"]["int8"]
+    assert record["latency_ms"]["p50"] == pytest.approx(project["predicted"]["latency_ms"], rel=0.1)
+    assert record["energy"] is None
+    assert lines[0].startswith("deploy     pynq-z2 (twin, 127.0.0.1:")
+    assert "simulated by the twin" in lines[2]
+    shares = record["cycle_shares"]
+    assert 0.1 < shares["compute"] < shares["compute"] + shares["load_wait"] + shares["store_wait"] < 1
+    assert f"{shares['compute']:.0%} computing" in lines[3]
+    assert "not measured" in lines[4]
+    deployed(run)
+    first, second = read_measurements([run.measurements])
+    assert first.source == "twin"
+    # The twin repeats itself exactly; only the identity tells the runs apart.
+    assert first.run_id is not None
+    assert second == replace(first, run_id=second.run_id, date=second.date)
+    assert first.counters == {}
+    assert first.campaign == second.campaign
+    assert first.bitstream == record["bitstream"]
+    # The layers stand as they ran, those of blocks that stay on chip too.
+    assert first.accelerator is not None
+    trips = stated_counters(first.layers, first.accelerator, load_board("pynq-z2"))["compute_trips"]
+    assert trips.tolist() == [layer["compute_cycles"] for layer in project["layers"]]
+
+
+def test_a_board_is_reached_over_ssh_with_the_users_own_keys(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with ssh_server(tmp_path / "server", run.project) as server:
+        keys = tmp_path / "home/.ssh"
+        keys.mkdir(parents=True)
+        shutil.copy(server.known_hosts, keys / "known_hosts")
+        shutil.copy(server.key, keys / "id_ed25519")
+        monkeypatch.setenv("HOME", str(tmp_path / "home"))
+        monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
+        monkeypatch.setattr(deploy_module, "WINDOW_S", 0.4)
+        lines = deployed(run, board=f"pynq-z2@root@127.0.0.1:{server.port}", via="ssh", power="rails")
+    assert f"(twin, root@127.0.0.1:{server.port})" in lines[0]
+    record = read_json(run.deployment)
+    assert record["accuracy"] == read_json(run.project / "project.json")["origin"]["test_accuracy"]["int8"]
+    assert record["energy"]["busy_w"] == pytest.approx(3.5)
+    assert record["energy"]["source"] == "rails 12V"
+
+
+def test_what_is_no_twin_is_compared_without_the_start_that_its_counters_miss(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check = Engine._check_identity
+
+    def as_a_board(engine: Engine) -> None:
+        check(engine)
+        engine.twin = False
+
+    monkeypatch.setattr(Engine, "_check_identity", as_a_board)
+    with twin_process(run.project) as (_, port):
+        lines = deployed(run, board=f"pynq-z2@127.0.0.1:{port}", via="remote")
+    predicted, record = read_json(run.project / "project.json")["predicted"], read_json(run.deployment)
+    assert (record["starts_per_image"], record["cycles"]) == (0, None)
+    shown = re.search(r"predicted ([0-9.]+) ms, ([+-][0-9.]+)%", lines[2])
+    assert shown is not None
+    without = predicted["latency_ms"] - predicted["start_ms"]
+    assert float(shown[1]) == pytest.approx(without, rel=1e-3)
+    assert float(shown[2]) / 100 == pytest.approx(record["latency_ms"]["p50"] / without - 1, abs=6e-4)
+    assert re.search(r"timed by the engine's counters; [0-9.]+ ms of the start are left out of both", lines[3])
+    (measured,) = read_measurements([run.measurements])
+    assert measured.settings == {"starts_per_image": 0}
+
+
+class Killing(RecordedProgress):
+    """Kills a process once so many images have run."""
+
+    def __init__(self, process: "subprocess.Popen[str]", after: int) -> None:
+        super().__init__()
+        self._process, self._after = process, after
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[Callable[[float, str], None]]:
+        def update(share: float, text: str) -> None:
+            if text.startswith(f"{self._after} of"):
+                self._process.kill()
+
+        yield update
+
+
+def test_a_twin_that_is_killed_in_the_middle_is_one_line_and_what_ran_is_kept(run: Run) -> None:
+    with twin_process(run.project) as (process, port):
+        request = DeployRequest(f"pynq-z2@127.0.0.1:{port}", "remote")
+        with pytest.raises(BoardError, match=r"127\.0\.0\.1:\d+: unavailable .*\(\d+ of 359 images ran, \d+ right\)"):
+            deploy(run, request, None, Killing(process, after=100))
+        record = read_json(run.deployment)
+        assert record["complete"] is False
+        assert 100 <= record["images"] < 359
+    with twin_process(run.project) as (_, port):
+        deployed(run, board=f"pynq-z2@127.0.0.1:{port}", via="remote")
+    assert read_json(run.deployment)["complete"] is True
+
+
+def test_energy_comes_from_a_meters_file_that_covers_the_run(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deploy_module, "WINDOW_S", 0.5)
+    meter, now = run.folder / "meter.csv", time.time()
+    meter.write_text("time,power_w\n" + "".join(f"{now + second / 10:.1f},2\n" for second in range(6000)))
+    assert "meter meter.csv: 2 W busy, 2 W idle" in deployed(run, power=str(meter))[-1]
+    assert read_json(run.deployment)["energy"]["above_idle_mj"] == pytest.approx(0, abs=1e-6)
+    meter.write_text(f"time,power_w\n{now - 100},2\n{now - 90},2\n")
+    with pytest.raises(StorageError, match="must cover"):
+        deployed(run, power=str(meter))
+    # What was measured before the energy is kept.
+    record = read_json(run.deployment)
+    assert (record["complete"], record["images"]) == (False, 359)
+    first, second = read_measurements([run.measurements])
+    assert (first.power_w, second.power_w) == (2, None)
+    assert second.latency_ms.p50 == record["latency_ms"]["p50"]
+
+
+def test_a_start_that_never_finishes_is_one_line_and_the_board_takes_the_next_program(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load = Engine.load_program
+
+    def spoiling(engine: Engine, program: Program) -> None:
+        load(engine, program)
+        spoil_loaded(engine, tile_height=0)
+
+    with twin_process(run.project) as (_, port):
+        place = f"pynq-z2@127.0.0.1:{port}"
+        with monkeypatch.context() as spoilt:
+            spoilt.setattr(Engine, "load_program", spoiling)
+            with pytest.raises(
+                BoardError, match=r"did not finish within 0\.5 s; it has been configured again.*\(0 of 359"
+            ):
+                deployed(run, board=place, via="remote", timeout_s=0.5)
+        assert read_json(run.deployment)["images"] == 0
+        deployed(run, board=place, via="remote")
+    assert read_json(run.deployment)["complete"] is True
+
+
+def move_a_map_beyond_the_arena(run: Run) -> None:
+    path, program = run.project / "weights/arena.bin", read_program(run.project)
+    arena = bytearray(program.arena)
+    table = np.frombuffer(arena, isa.DESCRIPTOR, program.layer_count, program.program_word * program.axi_bytes)
+    table["ofmap_word"][3] += (96 << 20) // program.axi_bytes
+    path.write_bytes(arena)
+
+
+def seal(run: Run) -> None:
+    """Record the digest of the files as they are."""
+    files = {path: (run.project / path).read_bytes() for path in PROGRAM_FILES}
+    record = read_json(run.project / "project.json")
+    write_json(run.project / "project.json", {**record, "program_sha256": program_digest(files)})
+
+
+def test_a_changed_program_is_refused_before_anything_is_reached(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def reached(*_: object) -> None:
+        raise AssertionError("reached")
+
+    monkeypatch.setattr(TwinBoard, "__init__", reached)
+    for name in PROGRAM_FILES:
+        content = (run.project / name).read_bytes()
+        (run.project / name).write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+        with pytest.raises(StorageError, match=r"weights: a file was changed after the project was emitted; emit it"):
+            deployed(run)
+        (run.project / name).write_bytes(content)
+    move_a_map_beyond_the_arena(run)
+    with pytest.raises(StorageError, match="weights: a file was changed"):
+        deployed(run)
+    seal(run)
+    with pytest.raises(
+        StorageError, match=r"arena\.bin: program\.layers\[3\]\.ofmap_word: must be .* lie in the maps.*; emit it again"
+    ):
+        deployed(run)
+    assert not run.measurements.exists()
+
+
+def test_garbage_that_the_board_counts_is_said_and_no_measurement(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def start(fabric: Fabric, *arguments: object) -> None:
+        started(fabric, *arguments)
+        while not fabric.finished:
+            time.sleep(1e-4)
+        layout = Layout(read_program(run.project), REPEATS)
+        results = max(address for address in boards[-1].memory._buffers)
+        fabric.write(results + layout.counter_offset, b"\xff" * isa.COUNTERS.itemsize)
+
+    boards: list[TwinBoard] = []
+    started, configured = Fabric.start, TwinBoard._configure
+    monkeypatch.setattr(TwinBoard, "_configure", lambda board, name: (boards.append(board), configured(board, name)))
+    monkeypatch.setattr(Fabric, "start", start)
+    with pytest.raises(VerificationError, match=r"counters of layer 0 are \(4294967295"):
+        deployed(run)
+    record = read_json(run.deployment)
+    assert (record["complete"], record["images"]) == (False, 359)
+    assert "counters of layer 0" in record["error"]
+    assert not run.measurements.exists()
+
+
+def test_ctrl_c_keeps_what_ran(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Engine, "time", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        deployed(run)
+    record = read_json(run.deployment)
+    assert (record["complete"], record["error"], record["images"]) == (False, "interrupted", 359)
+    assert record["accuracy"] == record["right"] / 359
+
+
+def test_logits_and_counters_that_differ_are_said(run: Run) -> None:
+    trips = run.project / "weights/trips.bin"
+    content = bytearray(trips.read_bytes())
+    content[16] ^= 1
+    trips.write_bytes(content)
+    seal(run)
+    with pytest.raises(VerificationError, match="counters of layer 1 are"):
+        deployed(run)
+    golden = run.project / "weights/golden.bin"
+    content = bytearray(golden.read_bytes())
+    content[0] ^= 1
+    golden.write_bytes(content)
+    seal(run)
+    with pytest.raises(VerificationError, match="logits of 1 of 359 images differ"):
+        deployed(run)
+
+
+def stored(store: Store, run: Run, folder: Path) -> Entry:
+    """The engine's bitstream, as a build would have put it into a store."""
+    digest, board = read_json(run.project / "project.json")["hardware_sha256"], load_board("pynq-z2")
+    bit = write_twin_bitstream(folder, board, digest, 100)
+    bitstream = Bitstream(
+        determined_by={"hardware_sha256": digest},
+        board=board.name,
+        part=board.part,
+        design=f"engine_{digest[:8]}",
+        clock_mhz=100.0,
+        hardware_sha256=digest,
+        accelerator=None,
+        tools={},
+        timing=Timing(),
+        utilisation=Utilisation(),
+        figures=(),
+    )
+    return store.add(bitstream, {"bit": bit.read_bytes(), "hwh": bit.with_suffix(".hwh").read_bytes()}, {})[0]
+
+
+def test_a_board_gets_the_stored_bitstream_of_its_engine_or_none(run: Run, tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    server = TwinServer(TwinBoard(run.project, load_coefficients()), port=0)
+    server.board._files[KERNEL_FILE] = b"Linux version 6.1 armv7l\n"  # does not say that it is a twin
+    request = DeployRequest(f"pynq-z2@127.0.0.1:{server.port}", "remote", repetitions=3)
+    try:
+        with pytest.raises(StorageError, match=r"no bitstream of engine [0-9a-f]{12}; `codesign build .*` makes it"):
+            deploy(run, request, store.folder, Silent())
+        entry = stored(store, run, tmp_path)
+        whole = entry.path("bit").read_bytes()
+        entry.path("bit").write_bytes(whole[:-8])
+        with pytest.raises(StorageError, match=r"\.bit: its content has changed; import or build it again"):
+            deploy(run, request, store.folder, Silent())
+        assert server.board.read_file(f"{FPGA_MANAGER}state") == b"unknown\n"
+        entry.path("bit").write_bytes(whole)
+        deploy(run, request, store.folder, Silent())
+    finally:
+        server.close()
+    record = read_json(run.deployment)
+    assert (record["complete"], record["bitstream"]) == (True, hashlib.sha256(whole).hexdigest())
+
+
+def test_bad_input_is_refused_before_anything_is_reached(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def reached(*_: object) -> None:
+        raise AssertionError("the board was reached")
+
+    monkeypatch.setattr(Reach, "open", reached)
+    monkeypatch.setattr(deploy_module, "claimed", reached)
+    with pytest.raises(InvalidValueError, match="via: must be one of ssh"):
+        deployed(run, via="telnet")
+    with pytest.raises(InvalidValueError, match="board: must be pynq-z2"):
+        deployed(run, board="zcu104")
+    for via in ("twin", "remote"):
+        with pytest.raises(InvalidValueError, match=f"power: must be hwmon or a meter's file with --via {via}"):
+            deployed(run, via=via, power="rails")
+    with pytest.raises(InvalidValueError, match=r"power: must be hwmon, rails, or the CSV .*, got 'nofile\.csv'"):
+        deployed(run, power="nofile.csv")
+    (tmp_path / "meter.csv").write_text("when,watts\n1,2\n")
+    with pytest.raises(StorageError, match=r"meter\.csv: must have columns time and power_w"):
+        deployed(run, power=str(tmp_path / "meter.csv"))
+    with pytest.raises(StorageError):
+        deployed(Run(tmp_path / "nothing"))
+
+
+def test_a_board_without_its_host_is_refused_before_anything_is_sent(run: Run) -> None:
+    with pytest.raises(InvalidValueError, match=r"board\.host: must be given, as pynq-z2@HOST \(.* --via twin"):
+        deployed(run, via="ssh")
+    with pytest.raises(InvalidValueError, match="--insecure-remote"):
+        deployed(run, board="pynq-z2@192.0.2.1", via="remote")
+
+
+def test_a_sensor_that_is_missing_is_told_before_the_engine_is_loaded(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def loaded(*_: object) -> None:
+        raise AssertionError("the engine was loaded")
+
+    monkeypatch.setattr(deploy_module, "Engine", loaded)
+    with pytest.raises(BoardError, match="has no power sensor"):
+        deployed(run, power="hwmon")

@@ -1,0 +1,195 @@
+import dataclasses
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from image_folder import write_image_folder
+from recorded_progress import RecordedProgress
+from tiny_run import TINY
+
+from codesign.commands.train import request_training, train
+from codesign.run.folder import Run
+from codesign.run.requests import TrainRequest, load_trained
+from codesign.supernet.accuracy.measured import CALIBRATION_IMAGES
+from codesign.supernet.data.data_set import Split, load_digits
+from codesign.supernet.network.build import recalibrate
+from codesign.supernet.spaces.named import DIGITS
+from codesign.supernet.spaces.space import Subnet
+from codesign.supernet.training.checkpoint import read_checkpoint, write_checkpoint
+from codesign.supernet.training.schedules import load_schedule
+from hw_templates.foundation.errors import InvalidValueError, StorageError
+
+
+@pytest.fixture
+def trained(finished_run: Run, tmp_path: Path) -> Run:
+    """A run that has done its training and nothing else."""
+    for path in (finished_run.configuration, finished_run.checkpoint):
+        shutil.copy(path, tmp_path)
+    return Run(tmp_path)
+
+
+def train_again(run: Run) -> RecordedProgress:
+    recorder = RecordedProgress()
+    train(run, TrainRequest("digits", TINY.preset), recorder)
+    return recorder
+
+
+def plain_accuracy(run: Run, subnet: Subnet) -> float:
+    """Share of the validation images that the subnet tells, its batch norms taken from training images."""
+    supernet, data = read_checkpoint(run.checkpoint, DIGITS).supernet(), load_digits()
+    calibration = data.resized(Split.TRAIN, subnet.resolution)[:CALIBRATION_IMAGES]
+    with torch.no_grad():
+        statistics = recalibrate(supernet, subnet, calibration)
+        answers = supernet(data.resized(Split.VALIDATION, subnet.resolution), subnet, statistics).argmax(1)
+    return float((answers == data.labels[Split.VALIDATION]).double().mean())
+
+
+def test_the_checkpoint_is_what_was_asked_for(finished_run: Run) -> None:
+    settings = {"space": "digits", "preset": TINY.preset, "seed": 0, "data": None, "subnet": None, "start_from": None}
+    assert finished_run.settings("train") == settings
+    checkpoint = read_checkpoint(finished_run.checkpoint, DIGITS)
+    assert checkpoint.schedule == load_schedule(TINY.preset)
+    assert checkpoint.seed == 0
+    assert len(checkpoint.losses) == checkpoint.step == checkpoint.schedule.steps
+
+
+def test_accuracies_are_those_of_both_ends_of_the_space(trained: Run) -> None:
+    recorder = train_again(trained)
+    # 3 resolutions; 9 blocks at depth 1 or 2, 9 at 1 to 3, 6 at 1 to 3.
+    subnets = 3 * (9 + 9**2) * (9 + 9**2 + 9**3) * (6 + 6**2 + 6**3)
+    assert f"digits: {subnets:.2g} subnets, {load_schedule(TINY.preset).steps} steps" in recorder.lines[0]
+    stated = [float(number) for number in re.findall(r"([\d.]+)%", recorder.lines[1])]
+    measured = [plain_accuracy(trained, subnet) for subnet in (DIGITS.largest(), DIGITS.smallest())]
+    assert stated == pytest.approx([100 * accuracy for accuracy in measured], abs=0.051)
+    kept = [json.loads(line) for line in trained.accuracies.read_text().splitlines()]
+    assert [entry["accuracy"] for entry in kept] == pytest.approx(measured)
+
+
+def test_a_finished_training_takes_no_step(trained: Run) -> None:
+    before = trained.checkpoint.read_bytes()
+    recorder = train_again(trained)
+    assert recorder.stages == ["train"]
+    assert recorder.updates == []
+    assert trained.checkpoint.read_bytes() == before
+
+
+def test_each_step_says_how_far_it_is(trained: Run) -> None:
+    whole = read_checkpoint(trained.checkpoint, DIGITS)
+    steps = whole.schedule.steps
+    write_checkpoint(trained.checkpoint, dataclasses.replace(whole, step=steps - 3, losses=whole.losses[:-3]))
+    recorder = train_again(trained)
+    losses = read_checkpoint(trained.checkpoint, DIGITS).losses[-3:]
+    assert recorder.updates == [
+        ((steps - 2 + index) / steps, f"width, loss {loss:.2f}") for index, loss in enumerate(losses)
+    ]
+    assert recorder.updates[-1][0] == 1
+
+
+SMALLEST = DIGITS.smallest()
+
+
+def test_one_subnet_is_taken_out_and_trained_further(finished_run: Run, tmp_path: Path) -> None:
+    run, recorder = Run(tmp_path / "special"), RecordedProgress()
+    request = request_training(None, "digits-small", 0, None, "smallest", finished_run.folder)
+    assert request == TrainRequest(
+        "digits", "digits-small", 0, None, SMALLEST.as_dict(), str(finished_run.folder.resolve())
+    )
+    train(run, request, recorder)
+    space = DIGITS.only(SMALLEST)
+    further = read_checkpoint(run.checkpoint, space)
+    assert further.schedule == load_schedule("digits-small").for_one_subnet()
+    assert re.search(r"digits-only: 1 subnets, \d+ steps", recorder.lines[0])
+    train(Run(tmp_path / "alone"), dataclasses.replace(request, start_from=None), RecordedProgress())
+    alone = read_checkpoint(tmp_path / "alone" / "supernet.pt", space)
+    assert further.losses[0] < alone.losses[0]
+    images = load_digits().resized(Split.TRAIN, SMALLEST.resolution)
+    with torch.no_grad():
+        losses = [
+            torch.nn.functional.cross_entropy(net(images, space.largest()), load_digits().labels[Split.TRAIN])
+            for net in (further.supernet(), alone.supernet())
+        ]
+    assert losses[0] < losses[1]
+
+
+def test_the_subnet_comes_from_a_name_or_a_file(finished_run: Run, tmp_path: Path) -> None:
+    project = finished_run.project / "project.json"
+    expected = json.loads(project.read_text())["origin"]["subnet"]
+    (tmp_path / "subnet.json").write_text(json.dumps(expected))
+    for name in (str(project), str(tmp_path / "subnet.json")):
+        request = request_training("digits", None, 0, None, name, None)
+        assert request.subnet == expected
+        assert request.load_space().size() == 1
+    assert request_training("digits", None, 0, None, "largest", None).subnet == DIGITS.largest().as_dict()
+    (tmp_path / "other.json").write_text('{"subnet": 3}')
+    for name, error, words in (
+        ("middle", InvalidValueError, "subnet: must be largest, smallest, or a JSON file .*, got 'middle'"),
+        (
+            str(tmp_path / "other.json"),
+            StorageError,
+            r"other\.json: subnet: must be an object, got 3; name largest, smallest",
+        ),
+    ):
+        with pytest.raises(error, match=words):
+            request_training("digits", None, 0, None, name, None)
+    with pytest.raises(InvalidValueError, match=r"subnet\.resolution: must be one of \(24, 28, 32\)"):
+        dataclasses.replace(request, space="cifar10").load_space()
+
+
+@pytest.fixture
+def pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Ten classes of random pictures."""
+    import datasets
+
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    return write_image_folder(tmp_path / "pictures", 12, lambda _: (16, 16), tuple("abcdefghij"))
+
+
+def test_a_folder_of_images_trains_a_space_and_is_remembered(pictures: Path, tmp_path: Path) -> None:
+    run, recorder = Run(tmp_path / "run"), RecordedProgress()
+    request = request_training("cifar10-small", "digits-small", 0, pictures, "smallest", None)
+    train(run, request, recorder)
+    assert run.settings("train")["data"] == str(pictures)
+    trained = load_trained(run)
+    assert trained.checkpoint.finished
+    assert [len(trained.data.labels[split]) for split in Split] == [110, 10, 120]
+
+
+def test_a_class_too_few_is_refused_before_anything_is_made(pictures: Path, tmp_path: Path) -> None:
+    for part in ("train", "test"):
+        shutil.rmtree(pictures / part / "j")
+    request = request_training("cifar10-small", "digits-small", 0, pictures, None, None)
+    with pytest.raises(InvalidValueError, match=r"pictures\.classes: must be 10 as in space cifar10-small, got 9"):
+        train(Run(tmp_path / "run"), request, RecordedProgress())
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_preset_that_leaves_choices_untrained_is_refused(pictures: Path, tmp_path: Path) -> None:
+    request = request_training("cifar10", "digits-small", 0, pictures, None, None)
+    expected = r"preset: must be one with elastic weight_bits, as space cifar10 has, got 'digits-small'"
+    with pytest.raises(InvalidValueError, match=expected):
+        train(Run(tmp_path / "run"), request, RecordedProgress())
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("preset", ["cifar10", "digits-stream", "ofa-imagenet"])
+def test_a_preset_of_another_space_needs_the_space_beside_it(preset: str) -> None:
+    expected = (
+        rf"--preset: must be one for space digits \(digits, digits-small\) unless --space is given, too, got '{preset}'"
+    )
+    with pytest.raises(InvalidValueError, match=expected):
+        request_training(None, preset, 0, None, None, None)
+    assert request_training("digits", preset, 0, None, None, None).preset == preset
+
+
+def test_a_preset_is_held_against_the_space_of_the_run_that_training_starts_from(trained: Run) -> None:
+    with pytest.raises(InvalidValueError, match=r"--preset: must be one for space digits .*got 'cifar10-fine-tuning'"):
+        request_training(None, "cifar10-fine-tuning", 0, None, "largest", trained.folder)
+    assert request_training(None, "digits-small", 0, None, "largest", trained.folder).space == "digits"
+
+
+def test_a_run_at_work_is_left_alone(trained: Run) -> None:
+    with trained.claim(), pytest.raises(StorageError, match="another process is at work in this run"):
+        train_again(trained)

@@ -1,0 +1,130 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from codesign.run.folder import Run, claiming, read_json, write_json
+from hw_templates.foundation.errors import InvalidValueError, StorageError
+
+
+def test_nothing_is_created_by_looking(tmp_path: Path) -> None:
+    run = Run(tmp_path / "new")
+    assert run.read() == {}
+    with pytest.raises(StorageError, match="no train in this run yet; run `codesign train"):
+        run.settings("train")
+    assert not run.folder.exists()
+
+
+CLAIM = """
+import sys, time
+from pathlib import Path
+from codesign.run.folder import Run
+
+with Run(Path(sys.argv[1])).claim():
+    print("claimed", flush=True)
+    time.sleep(3600)
+"""
+
+
+def test_a_run_belongs_to_one_process_until_it_ends_however_it_does(tmp_path: Path) -> None:
+    run = Run(tmp_path / "run")
+    other = subprocess.Popen([sys.executable, "-c", CLAIM, str(run.folder)], stdout=subprocess.PIPE, text=True)
+    try:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "claimed\n"
+        with (
+            pytest.raises(StorageError, match=r"run: another process is at work in this run; wait for it"),
+            run.claim(),
+        ):
+            pass
+    finally:
+        other.kill()
+        other.communicate()
+    with run.claim():
+        pass
+
+
+def test_a_claim_neither_follows_a_link_nor_waits_for_a_pipe(tmp_path: Path) -> None:
+    claim = tmp_path / ".claim"
+    claim.symlink_to(tmp_path / "precious")
+    with pytest.raises(StorageError, match="Too many levels of symbolic links"), Run(tmp_path).claim():
+        pass
+    assert not (tmp_path / "precious").exists()
+    claim.unlink()
+    os.mkfifo(claim)
+    with pytest.raises(StorageError, match="is no regular file"), Run(tmp_path).claim():
+        pass
+
+
+def test_a_claiming_command_has_its_run_to_itself_and_makes_no_folder(tmp_path: Path) -> None:
+    seen = []
+
+    @claiming
+    def command(run: Run, word: str) -> None:
+        """Do it."""
+        if run.folder.exists():
+            with pytest.raises(StorageError, match="another process"), run.claim():
+                pass
+        seen.append(word)
+
+    command(Run(tmp_path), "there")
+    command(Run(tmp_path / "new"), "not there")
+    assert seen == ["there", "not there"]
+    assert not (tmp_path / "new").exists()
+    assert (command.__name__, command.__doc__) == ("command", "Do it.")
+
+
+def test_a_command_goes_on_only_with_the_settings_it_began_with(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    run.configure("train", {"space": "digits", "seed": 0})
+    run.configure("train", {"space": "digits", "seed": 0})
+    run.configure("search", {"board": "pynq-z2"})
+    with pytest.raises(InvalidValueError, match=r"train\.seed: must be 0 as before in .*, got 1"):
+        run.configure("train", {"space": "digits", "seed": 1})
+    assert run.settings("train") == {"space": "digits", "seed": 0}
+    run.configure("search", {"board": "kv260"}, replace=True)
+    assert run.settings("search") == {"board": "kv260"}
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"format": 99}', "\x00", "[" * 100_000])
+def test_a_corrupt_or_foreign_configuration_is_named(tmp_path: Path, content: str) -> None:
+    run = Run(tmp_path)
+    run.configuration.write_text(content)
+    with pytest.raises(
+        StorageError,
+        match=r"run\.json: (format 99|run: must be .*; restore it from a copy)",
+    ):
+        run.read()
+    assert run.configuration.read_text() == content
+
+
+def test_json_round_trips_and_a_missing_file_says_what_to_do(tmp_path: Path) -> None:
+    write_json(tmp_path / "x.json", {"a": [1, 2]})
+    assert read_json(tmp_path / "x.json", dict[str, Any]) == {"a": [1, 2]}
+    with pytest.raises(StorageError, match=r"y\.json: is missing$"):
+        read_json(tmp_path / "y.json", dict[str, Any])
+
+
+@pytest.mark.parametrize(
+    ("file", "command"),
+    [
+        ("predictor.json", "predictor runs/x"),
+        ("fronts.json", "search runs/x"),
+        ("front.json", "emit runs/x"),
+        ("project/project.json", "emit runs/x"),
+        ("csim.json", "csim runs/x"),
+        ("dataflow/front.json", "emit runs/x --template hls4ml"),
+        ("dataflow/project.json", "emit runs/x --template hls4ml"),
+        ("dataflow/verification.json", "csim runs/x --template hls4ml"),
+    ],
+)
+def test_a_missing_file_names_the_command_that_makes_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str, command: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(StorageError) as error:
+        read_json(Path("runs/x") / file, dict[str, Any])
+    assert str(error.value) == f"runs/x/{file}: is missing; run `codesign {command}` first"

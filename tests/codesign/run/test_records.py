@@ -1,0 +1,154 @@
+"""The files of a run folder: whatever stands in them is read, or refused in one line that names the file."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from json_file import read_json as plain
+from mutations import drive, from_file, mutated_json
+
+from bitstreams.project_record import ProjectRecord
+from codesign.commands.calibration.plan import _of_project
+from codesign.commands.deploy import _emitted
+from codesign.commands.export import _searched_space
+from codesign.commands.hls4ml.commands import read_emitted
+from codesign.commands.report import _read_quality, _read_winner
+from codesign.emit.hls4ml_project import Agreement
+from codesign.run.folder import Run, read_json
+from codesign.run.named_subnet import named_subnet
+from codesign.run.records import (
+    BaselineRecord,
+    ComparedRecord,
+    CsimRecord,
+    DataflowFrontsRecord,
+    DataflowRecord,
+    FrontsRecord,
+    PredictorRecord,
+)
+from codesign.run.requests import load_searched, load_weights, recorded_request, recorded_training
+from codesign.supernet.spaces.named import DIGITS
+from hw_templates.foundation.errors import StorageError
+
+INPUTS = 2_000
+
+
+@pytest.fixture(scope="module")
+def run(finished_run: Run, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A copy that may be spoilt."""
+    folder = tmp_path_factory.mktemp("spoilt") / "run"
+    shutil.copytree(finished_run.folder, folder)
+    return Run(folder)
+
+
+def check(path: Path, read: Callable[[], object], least_accepted: int = 20) -> None:
+    """Read spoilt copies of a file; put the sound one back."""
+    sound = path.read_bytes()
+    try:
+        accepted, refused = drive(from_file(path, read), mutated_json(json.loads(sound), INPUTS))
+    finally:
+        path.write_bytes(sound)
+    read()
+    assert accepted >= least_accepted
+    assert refused > 500
+
+
+def read_configuration(run: Run) -> None:
+    recorded_training(run).load_space()
+    recorded_training(run).load_schedule()
+    recorded_request(run)
+
+
+def read_report(run: Run) -> Callable[[], object]:
+    searched = load_searched(run)
+    trained = load_weights(run, searched)
+    return lambda: _read_winner(run, searched, trained.space, searched.task.location.name)
+
+
+def test_the_configuration(run: Run) -> None:
+    check(run.configuration, lambda: read_configuration(run))
+
+
+@pytest.mark.parametrize(
+    ("file", "kind"),
+    [
+        ("fronts.json", FrontsRecord),
+        ("front.json", ComparedRecord),
+        ("predictor.json", PredictorRecord),
+        ("csim.json", CsimRecord),
+        ("baselines/random.json", BaselineRecord),
+        ("project/project.json", ProjectRecord),
+    ],
+)
+def test_records(run: Run, file: str, kind: type[Any]) -> None:
+    path = run.folder / file
+    check(path, lambda: read_json(path, kind))
+
+
+def test_the_winner_as_the_report_shows_it(run: Run) -> None:
+    read = read_report(run)
+    check(run.project / "project.json", read)
+    check(run.verification, read)
+    check(run.predictor_quality, lambda: _read_quality(run))
+
+
+def test_the_project_as_other_commands_read_it(run: Run) -> None:
+    path = run.project / "project.json"
+    check(path, lambda: _of_project(run.project))
+    check(path, lambda: named_subnet(DIGITS, str(path)))
+
+
+def test_the_project_as_it_is_deployed(run: Run) -> None:
+    # Few inputs: each sound one loads the images.
+    path = run.project / "project.json"
+    sound = path.read_bytes()
+    accepted, refused = drive(from_file(path, lambda: _emitted(run)), mutated_json(json.loads(sound), 200))
+    path.write_bytes(sound)
+    assert accepted
+    assert refused > 50
+
+
+def test_the_winner_file(run: Run) -> None:
+    run.winner.write_text(json.dumps({"space": "digits", "subnet": DIGITS.smallest().as_dict()}))
+    check(run.winner, lambda: (_searched_space(run), named_subnet(DIGITS, str(run.winner))))
+
+
+def test_records_of_template_hls4ml(run: Run) -> None:
+    folder = run.folder / "dataflow"
+    folder.mkdir()
+    rows = [[0.9, 0.1, 0.2], [0.8, 0.05, 0.1]]
+    agreement = {"images": 3, "same_class": 1.0, "largest_difference": 0.1, "tolerance": 0.2}
+    record = {
+        "template": "hls4ml",
+        "board": "pynq-z2",
+        "backend": "VivadoAccelerator",
+        "study": "hls4ml-digits",
+        "rule": "knee",
+        "subnet": DIGITS.smallest().as_dict(),
+        "accelerator": {"precision_bits": 8, "io_type": "io_stream", "interval_cycles": 1024, "clock_mhz": 100},
+        "reuse_factors": {"stem": 4},
+        "validation_accuracy": 0.9,
+        "test_accuracy": {"float32": 0.9, "fixed_point": 0.9},
+        "predicted": {"latency_ms": 0.1, "energy_mj": 0.2},
+        "resources": {"dsp": 3.0},
+    }
+    (folder / "project.json").write_text(json.dumps(record))
+    assert read_json(folder / "project.json", DataflowRecord).accelerator.precision_bits == 8
+    check(folder / "project.json", lambda: read_emitted(run, DIGITS))
+    (folder / "front.json").write_text(json.dumps({"study": "s", "predicted": rows, "measured": rows}))
+    check(folder / "front.json", lambda: read_json(folder / "front.json", DataflowFrontsRecord))
+    (folder / "verification.json").write_text(json.dumps(agreement))
+    check(folder / "verification.json", lambda: read_json(folder / "verification.json", Agreement))
+
+
+def test_a_file_of_another_kind_is_named_with_its_field(run: Run) -> None:
+    values = plain(run.fronts)
+    path = run.folder / "other.json"
+    path.write_text(json.dumps({**values, "hypervolumes": {"joint": 0.5}}))
+    with pytest.raises(StorageError, match=r"other\.json: fronts\.hypervolumes: must be of random, sequential, joint"):
+        read_json(path, FrontsRecord)
+    path.write_text(json.dumps({**values, "fronts": {**values["fronts"], "joint": [[2.0, 1.0, 1.0]]}}))
+    with pytest.raises(StorageError, match=r"other\.json: .*an accuracy in 0\.\.1"):
+        read_json(path, FrontsRecord)
