@@ -36,7 +36,7 @@ from hw_templates.board import load_board
 from hw_templates.conv_engine.accelerator import Accelerator, AcceleratorColumns
 from hw_templates.conv_engine.space import AcceleratorSpace
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "support"))
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
 LIMIT_MS = 40.0
 CANDIDATES = 200_000
@@ -86,7 +86,7 @@ class BlockPrices:
 def theirs(space: Space, oracle: OfficialPredictor, prices: BlockPrices) -> None:
     """Figures of the ``ofa`` package's finder, with its own encoder and network and the same weights."""
     import torch
-    from reference_ofa import import_ofa
+    from support.networks.reference_ofa import import_ofa
 
     import_ofa()
     from ofa.nas.accuracy_predictor import AccuracyPredictor, MobileNetArchEncoder

@@ -22,7 +22,7 @@ from codesign.run.folder import Run, read_json
 
 HELP_REPETITIONS = 9
 SANITIZED_IMAGES = 3
-CODESIGN = [sys.executable, "-c", "from codesign.cli import main; main()"]
+CODESIGN = [sys.executable, "-c", "from codesign.cli.main import main; main()"]
 
 
 def figure(name: str, value: float, unit: str) -> None:

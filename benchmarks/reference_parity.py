@@ -10,12 +10,12 @@ import argparse
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "support"))
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
 
 def main() -> None:
     """Print all figures."""
-    from ofa_parity import FAMILIES, compare_with_reference
+    from support.networks.ofa_parity import FAMILIES, compare_with_reference
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--subnets", type=int, default=200, help="of each family (default: 200)")

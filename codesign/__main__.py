@@ -1,6 +1,6 @@
 """``python -m codesign``, which is how ``torchrun`` starts it."""
 
-from codesign.cli import main
+from codesign.cli.main import main
 
 if __name__ == "__main__":
     main()

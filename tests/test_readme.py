@@ -22,7 +22,7 @@ def test_the_python_example_runs(capsys: pytest.CaptureFixture[str]) -> None:
     ]
 
 
-def test_every_file_and_verb_that_the_readme_names_is_there() -> None:
+def test_every_file_and_command_that_the_readme_names_is_there() -> None:
     root = Path(__file__).parent.parent
     for path in re.findall(r"`((?:benchmarks|examples|hw_templates|cost_models|docs)/[\w./]*)`", README):
         assert (root / path).exists(), path

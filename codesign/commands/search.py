@@ -24,7 +24,7 @@ def search(run: Run, request: SearchRequest, baselines: bool, progress: Progress
 
     Raises:
         InvalidValueError: unknown board, or a setting out of range.
-        StorageError: an earlier command has not run, another process is at work in the run, or the storage is damaged or
+        StorageError: an earlier command has not run, another process works in the run, or the storage is damaged or
             holds another study.
         InfeasibleError: no accelerator fits the board.
     """

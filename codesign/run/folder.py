@@ -176,7 +176,9 @@ class Run:
         """
         sections = self.read()
         if command not in sections:
-            raise StorageError(f"{self.folder}: no {command} in this run yet; run `codesign {command} {self.folder}` first")
+            raise StorageError(
+                f"{self.folder}: no {command} in this run yet; run `codesign {command} {self.folder}` first"
+            )
         return sections[command]
 
     def configure(self, command: str, settings: dict[str, Any], replace: bool = False) -> None:

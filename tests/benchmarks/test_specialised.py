@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from capacity_accuracy import TINY, CapacityAccuracy
+from support.pricing.capacity_accuracy import TINY, CapacityAccuracy
 
 from codesign.run.requests import Accuracies, Searched
 from codesign.search.breeding import draw_fitting

@@ -1,6 +1,6 @@
 """Fixtures that tests of the bitstreams share."""
 
-from built_projects import archive, emitted, project, vendor
-from twins import twin, ultrascale_project, zynq_project, zynq_twin
+from support.boards.built_projects import archive, emitted, project, vendor
+from support.boards.twins import twin, ultrascale_project, zynq_project, zynq_twin
 
 __all__ = ["archive", "emitted", "project", "twin", "ultrascale_project", "vendor", "zynq_project", "zynq_twin"]

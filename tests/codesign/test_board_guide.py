@@ -8,13 +8,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from json_file import read_json
-from ssh_server import ssh_server
-from tiny_run import TINY
-from twins import served
+from support.boards.ssh_server import ssh_server
+from support.boards.twins import served
+from support.json_file import read_json
+from support.tiny_run import TINY
 from typer.testing import CliRunner
 
-from codesign.cli import app
+from codesign.cli.main import app
 from codesign.commands import demo
 from codesign.run.folder import Run
 

@@ -4,7 +4,7 @@ from importlib.resources import files
 from pathlib import Path
 
 import pytest
-from mutations import drive, from_file, mutated_json
+from support.mutations import drive, from_file, mutated_json
 
 from cost_models.calibration.fitted_range import FittedRange
 from cost_models.closed_form.estimate import price

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from accelerator_grid import fitting_points
+from support.pricing.accelerator_grid import fitting_points
 
 from cost_models.coefficients import load_coefficients
 from cost_models.resources import (

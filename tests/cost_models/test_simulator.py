@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from priced_cases import PRIOR, price_each
-from random_layers import random_case, random_layers
+from support.pricing.priced_cases import PRIOR, price_each
+from support.pricing.random_layers import random_case, random_layers
 
 from cost_models.mapping.mapping import LoopOrder, Mapping
 from cost_models.simulator import simulate

@@ -3,7 +3,7 @@ from dataclasses import replace
 from importlib.resources import files
 
 import pytest
-from mutations import drive, mutated_text
+from support.mutations import drive, mutated_text
 
 from hw_templates.board import board_names, load_board, parse_board
 from hw_templates.foundation.errors import InvalidValueError, StorageError

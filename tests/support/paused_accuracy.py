@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from capacity_accuracy import CapacityAccuracy
+from support.pricing.capacity_accuracy import CapacityAccuracy
 
 from codesign.supernet.spaces.space import Space
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from twins import images_of
+from support.boards.twins import images_of
 
 from bitstreams.board import bench as bench_module
 from bitstreams.board.bench import Bench

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from emitted_projects import emit_fused_project
+from support.boards.emitted_projects import emit_fused_project
 
 from bitstreams.board.descriptors import descriptor_layer, descriptor_placements
 from hw_templates.conv_engine import isa

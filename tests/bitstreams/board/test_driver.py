@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from emitted_projects import emit_fused_project, emit_random_project
-from twins import (
+from support.boards.emitted_projects import emit_fused_project, emit_random_project
+from support.boards.twins import (
     ACCELERATOR,
     IMAGES,
     bitstream,

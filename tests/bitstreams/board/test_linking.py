@@ -3,7 +3,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from emitted_projects import emit_random_project
+from support.boards.emitted_projects import emit_random_project
 
 from bitstreams.board.linking import Layout
 from hw_templates.conv_engine import isa

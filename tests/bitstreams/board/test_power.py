@@ -3,8 +3,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from mutations import drive, mutated_text
-from twins import connected
+from support.boards.twins import connected
+from support.mutations import drive, mutated_text
 
 from bitstreams.board.power import PowerLog, PowerTrace, energy_of, hwmon_reader, read_meter
 from bitstreams.twin.board import TwinBoard
@@ -122,8 +122,8 @@ def test_a_boards_own_sensor_is_found_and_logged(
 
 
 def test_the_twin_of_a_kv260_has_the_sensor_that_the_board_has(tmp_path: Path) -> None:
-    from emitted_projects import emit_random_project
-    from twins import ACCELERATOR
+    from support.boards.emitted_projects import emit_random_project
+    from support.boards.twins import ACCELERATOR
 
     emit_random_project(tmp_path / "project", ACCELERATOR, seed=1, board_name="kv260")
     board = TwinBoard(tmp_path / "project", load_coefficients())

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from address_trace import touched
-from emitted_projects import emit_fused_project, emit_random_project
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from twins import ACCELERATOR
+from support.boards.address_trace import touched
+from support.boards.emitted_projects import emit_fused_project, emit_random_project
+from support.boards.twins import ACCELERATOR
 
 from bitstreams.board.descriptors import descriptor_layer
 from bitstreams.board.linking import Layout

@@ -5,8 +5,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from cutting_proxy import CuttingProxy
-from twins import bitstream, connected, served
+from support.boards.twins import bitstream, connected, served
+from support.pricing.cutting_proxy import CuttingProxy
 
 from bitstreams.board.remote_session import RemoteSession, is_loopback
 from bitstreams.twin.bitstream import write_twin_bitstream

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from mutations import drive, mutated_json
-from nameless import become_nameless
-from ssh_server import SshServer, ssh_server
-from twins import ACCELERATOR, golden_of, images_of, spoil_loaded
+from support.boards.ssh_server import SshServer, ssh_server
+from support.boards.twins import ACCELERATOR, golden_of, images_of, spoil_loaded
+from support.mutations import drive, mutated_json
+from support.nameless import become_nameless
 
 from bitstreams.board.driver import REPEATS, Engine, Hardware, UnfinishedRunError
 from bitstreams.board.runner_session import RunnerSession

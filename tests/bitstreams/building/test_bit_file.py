@@ -1,8 +1,8 @@
 from pathlib import Path
 
 import pytest
-from mutations import drive, mutated_bytes
-from vendor_files import bit_file
+from support.boards.vendor_files import bit_file
+from support.mutations import drive, mutated_bytes
 
 from bitstreams.building.bit_file import check_board, parse_bit, read_bit_file, same_device
 from hw_templates.board import load_board

@@ -1,8 +1,8 @@
 from pathlib import Path
 
 import pytest
-from mutations import drive, mutated_text
-from vendor_files import bit_file, handoff
+from support.boards.vendor_files import bit_file, handoff
+from support.mutations import drive, mutated_text
 
 from bitstreams.building.bit_file import read_bit_file
 from bitstreams.building.handoff import check_pair, parse_handoff, read_handoff

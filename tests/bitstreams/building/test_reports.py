@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
-from mutations import drive, mutated_text
-from vendor_tcl import run_script, write_rendered
+from support.boards.vendor_tcl import run_script, write_rendered
+from support.mutations import drive, mutated_text
 
 from bitstreams.building.reports import (
     CoSimulation,

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from fake_vendor import FakeVendor
+from support.boards.fake_vendor import FakeVendor
 
 from bitstreams.building.script import build_bitstream, bundle, check_sources
 from hw_templates.foundation.errors import StorageError, ToolError

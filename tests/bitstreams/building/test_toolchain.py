@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from emitted_projects import emit_random_project
+from support.boards.emitted_projects import emit_random_project
 
 from bitstreams.building.toolchain import build_csim, require_tools, run_csim
 from hw_templates.conv_engine import isa

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from mutations import drive, mutated_json
+from support.mutations import drive, mutated_json
 
 from bitstreams.building.comparison import Figure
 from bitstreams.building.reports import Timing, Utilisation

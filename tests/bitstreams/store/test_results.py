@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_vendor import FakeVendor
-from mutations import drive, mutated_bytes, mutated_json
-from vendor_files import bit_file, handoff
+from support.boards.fake_vendor import FakeVendor
+from support.boards.vendor_files import bit_file, handoff
+from support.mutations import drive, mutated_bytes, mutated_json
 
 from bitstreams.building.archive import read_members
 from bitstreams.building.script import build_bitstream

@@ -11,8 +11,8 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from small_disk import small_disk
-from vendor_files import bit_file, handoff
+from support.boards.vendor_files import bit_file, handoff
+from support.small_disk import small_disk
 
 from bitstreams.building.reports import Timing, Utilisation
 from bitstreams.store.bitstream import Bitstream, Entry
@@ -109,7 +109,7 @@ for index in range(8):
 
 def test_concurrent_writers_leave_one_whole_entry_of_each_digest(store: Store) -> None:
     here = Path(__file__).parent
-    paths = [str(here), str(here.parent / "support"), str(here.parents[1])]
+    paths = [str(here), str(here.parents[1]), str(here.parents[2])]
     writers = [
         subprocess.Popen([sys.executable, "-c", WRITER, str(store.folder), str(number), *paths]) for number in range(3)
     ]

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from small_disk import small_disk
-from twins import bitstream
+from support.boards.twins import bitstream
+from support.small_disk import small_disk
 
 from bitstreams.board.remote_session import RemoteSession
 from bitstreams.twin.board import TwinBoard

@@ -2,7 +2,7 @@ import json
 from pathlib import Path
 
 import numpy as np
-from twins import ACCELERATOR
+from support.boards.twins import ACCELERATOR
 
 from bitstreams.twin.timing import TwinTiming
 from cost_models.coefficients import load_coefficients

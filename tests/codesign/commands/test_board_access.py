@@ -3,8 +3,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from recorded_progress import RecordedProgress
-from twins import bitstream, connected, hardware, served, zynq_project
+from support.boards.twins import bitstream, connected, hardware, served, zynq_project
+from support.recorded_progress import RecordedProgress
 
 from codesign.commands.board_access import Reach, bitstream_for, claimed
 from hw_templates.foundation.errors import InvalidValueError, StorageError

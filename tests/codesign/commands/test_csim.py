@@ -2,7 +2,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from json_file import read_json
+from support.json_file import read_json
 
 from codesign.commands.csim import csim
 from codesign.progress import Silent

@@ -2,8 +2,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-from json_file import read_json
-from tiny_run import TINY
+from support.json_file import read_json
+from support.tiny_run import TINY
 
 from codesign.commands.demo import FULL, SMALL, demo
 from codesign.progress import Silent
@@ -19,7 +19,7 @@ def run(finished_run: Run, tmp_path: Path) -> Run:
     return Run(Path(shutil.copytree(finished_run.folder, tmp_path / finished_run.folder.name)))
 
 
-def test_every_verb_is_asked_for_what_the_scale_says(finished_run: Run) -> None:
+def test_every_command_is_asked_for_what_the_scale_says(finished_run: Run) -> None:
     sections = finished_run.read()
     assert list(sections) == ["train", "predictor", "search", "emit"]
     from_scratch = {"data": None, "subnet": None, "start_from": None}
@@ -30,7 +30,7 @@ def test_every_verb_is_asked_for_what_the_scale_says(finished_run: Run) -> None:
     assert sections["emit"] == dict.fromkeys(("max_latency_ms", "min_accuracy", "within", "rule"))
 
 
-def test_every_verb_works_on_what_the_one_before_made(finished_run: Run) -> None:
+def test_every_command_works_on_what_the_one_before_made(finished_run: Run) -> None:
     trained, searched = load_trained(finished_run), load_searched(finished_run)
     digest = trained.checkpoint.digest
     read_predictor(finished_run.predictor, trained.space, digest)

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from json_file import read_json
-from recorded_progress import RecordedProgress
-from ssh_server import ssh_server
-from twins import spoil_loaded, twin_process
+from support.boards.ssh_server import ssh_server
+from support.boards.twins import spoil_loaded, twin_process
+from support.json_file import read_json
+from support.recorded_progress import RecordedProgress
 
 from bitstreams.board.driver import REPEATS, Engine
 from bitstreams.board.linking import Layout

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from json_file import read_json
+from support.json_file import read_json
 
 from bitstreams.building.toolchain import run_csim
 from codesign.commands.emit import quantised_design

@@ -3,11 +3,11 @@ import hashlib
 from functools import partial
 
 import pytest
-from file_server import file_server
-from nameless import become_nameless
+from support.file_server import file_server
+from support.nameless import become_nameless
 from typer.testing import CliRunner
 
-from codesign.cli import app
+from codesign.cli.main import app
 from codesign.commands import fetch as command
 from codesign.supernet.published.networks import artefacts
 

@@ -1,7 +1,7 @@
 """A subnet that was trained on alone, which makes a space without genes."""
 
 import pytest
-from json_file import read_json
+from support.json_file import read_json
 
 from codesign.commands.csim import csim
 from codesign.commands.emit import emit

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from json_file import read_json
-from recorded_progress import RecordedProgress
-from tiny_run import TINY
+from support.json_file import read_json
+from support.recorded_progress import RecordedProgress
+from support.tiny_run import TINY
 
 from codesign.commands.predictor import SPLITS, fit
 from codesign.run.folder import Run

@@ -3,7 +3,7 @@ import struct
 from dataclasses import replace
 from types import SimpleNamespace
 
-from json_file import read_json
+from support.json_file import read_json
 
 from codesign.commands.report import _kept_maps
 from codesign.run.folder import Run

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import optuna
 import pytest
-from json_file import read_json
+from support.json_file import read_json
 
 from codesign.commands.emit import emit
 from codesign.commands.search import search
@@ -25,7 +25,7 @@ from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.foundation.errors import ExtrapolationWarning, InvalidValueError, StorageError
 
 ROOT = Path(__file__).parents[3]
-SUPPORT = ROOT / "tests/support"
+SUPPORT = ROOT / "tests"
 
 
 def test_every_method_has_a_front_and_a_hypervolume_that_belong_together(finished_run: Run) -> None:
@@ -94,8 +94,8 @@ import sys
 from pathlib import Path
 
 sys.path.append(sys.argv[2])
-from official_stand_in import put_in_place
-from recorded_progress import RecordedProgress
+from support.networks.official_stand_in import put_in_place
+from support.recorded_progress import RecordedProgress
 from codesign.run.folder import Run
 from codesign.run.requests import SearchRequest
 from codesign.commands.search import search

@@ -1,5 +1,5 @@
 import pytest
-from recorded_progress import RecordedProgress
+from support.recorded_progress import RecordedProgress
 
 from codesign.commands.supernet import info
 from codesign.supernet.spaces.named import space_names

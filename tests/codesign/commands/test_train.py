@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from image_folder import write_image_folder
-from recorded_progress import RecordedProgress
-from tiny_run import TINY
+from support.networks.image_folder import write_image_folder
+from support.recorded_progress import RecordedProgress
+from support.tiny_run import TINY
 
 from codesign.commands.train import request_training, train
 from codesign.run.folder import Run

@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from json_file import read_json
 from optuna.distributions import CategoricalDistribution
 from optuna.trial import FrozenTrial, create_trial
-from recorded_progress import RecordedProgress
+from support.json_file import read_json
+from support.recorded_progress import RecordedProgress
 
 from codesign.commands.emit import emit
 from codesign.commands.winner import winner

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 import torch
-from float_networks import TORCH_ACTIVATIONS
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.networks.float_networks import TORCH_ACTIVATIONS
 
 from codesign.emit.activation_table import activation_table, to_grid
 from cost_models.workload import Activation

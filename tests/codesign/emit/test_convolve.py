@@ -6,7 +6,7 @@ from itertools import product
 import numpy as np
 import pytest
 import torch
-from float_networks import channelwise, every_operation
+from support.networks.float_networks import channelwise, every_operation
 from torch.nn import functional
 
 from codesign.emit import convolve

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from float_networks import as_torch, bottlenecks, every_operation, random_weights, run_torch
+from support.networks.float_networks import as_torch, bottlenecks, every_operation, random_weights, run_torch
 
 from codesign.emit.float_reference import run_float
 from cost_models.workload import Workload

@@ -2,7 +2,7 @@ import json
 
 import numpy as np
 import pytest
-from stream_networks import random_stream_network, random_weights
+from support.networks.stream_networks import random_stream_network, random_weights
 
 from codesign.emit.hls4ml_network import fixed_point, hls4ml_network
 from codesign.emit.integer_reference import run_integer

@@ -5,7 +5,7 @@ from importlib.metadata import PackageNotFoundError
 from importlib.util import find_spec
 
 import pytest
-from stream_networks import random_stream_network
+from support.networks.stream_networks import random_stream_network
 
 from codesign.emit import hls4ml_project
 from codesign.emit.hls4ml_network import keras_name

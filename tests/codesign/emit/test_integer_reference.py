@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from float_networks import channelwise, conv, every_operation, random_weights
+from support.networks.float_networks import channelwise, conv, every_operation, random_weights
 from torch.nn import functional
 
 from codesign.emit import integer_reference

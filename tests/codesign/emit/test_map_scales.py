@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from float_networks import (
+from support.networks.float_networks import (
     TORCH_ACTIVATIONS,
     as_torch,
     channelwise,

@@ -3,7 +3,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from random_networks import network_of_blocks, network_of_every_operation, random_mapping, random_placements
+from support.networks.random_networks import (
+    network_of_blocks,
+    network_of_every_operation,
+    random_mapping,
+    random_placements,
+)
 
 from codesign.emit.program import compile_program, pack_map, pack_parameters, pack_weights
 from codesign.emit.quantise import QuantisedLayer, QuantisedNetwork

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from digits_subnets import SUBNETS, random_images
-from emitted_projects import emit_fused_project, emit_random_project
-from random_networks import network_of_every_operation, random_mapping
-from small_families import SMALL_FAMILIES
-from twins import running, served
+from support.boards.emitted_projects import emit_fused_project, emit_random_project
+from support.boards.twins import running, served
+from support.networks.digits_subnets import SUBNETS, random_images
+from support.networks.random_networks import network_of_every_operation, random_mapping
+from support.networks.small_families import SMALL_FAMILIES
 
 from bitstreams.building.toolchain import run_csim
 from bitstreams.project_record import Origin, ProjectAccuracy

@@ -6,10 +6,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from float_networks import bottlenecks, channelwise, conv, every_operation, random_weights, run_torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.datasets import load_digits
+from support.networks.float_networks import bottlenecks, channelwise, conv, every_operation, random_weights, run_torch
 from torch.nn import functional
 
 from codesign.emit.convolve import walk

@@ -2,8 +2,8 @@ import dataclasses
 
 import numpy as np
 import pytest
-from float_networks import every_operation
-from random_networks import network_of_every_operation
+from support.networks.float_networks import every_operation
+from support.networks.random_networks import network_of_every_operation
 
 from codesign.emit.quantised_network import check_images
 from hw_templates.foundation.errors import InvalidValueError

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from emitted_projects import emit_random_project
-from random_networks import random_mapping
-from twins import running, served
+from support.boards.emitted_projects import emit_random_project
+from support.boards.twins import running, served
+from support.networks.random_networks import random_mapping
 
 from bitstreams.board.driver import Engine
 from codesign.emit.random_program import random_program

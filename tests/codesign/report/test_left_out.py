@@ -3,7 +3,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from mutations import drive, from_file, mutated_json
+from support.mutations import drive, from_file, mutated_json
 
 from codesign.report.left_out import LEFT_OUT, LeftOutRows, read_left_out, run_kind, run_label, write_left_out
 from cost_models.measurements.measurement import MeasuredLayer, Measurement, Percentiles

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from mutations import drive, from_file, mutated_json
+from support.mutations import drive, from_file, mutated_json
 
 from codesign.run.named_subnet import named_subnet
 from codesign.supernet.spaces.named import DIGITS, OFA_RESNET50D

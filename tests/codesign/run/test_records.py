@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from json_file import read_json as plain
-from mutations import drive, from_file, mutated_json
+from support.json_file import read_json as plain
+from support.mutations import drive, from_file, mutated_json
 
 from bitstreams.project_record import ProjectRecord
 from codesign.commands.calibration.plan import _of_project

@@ -5,8 +5,8 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from json_file import read_json
-from shared_data import shared_data
+from support.json_file import read_json
+from support.shared_data import shared_data
 
 from codesign.run.folder import Run
 from codesign.run.requests import (
@@ -27,7 +27,7 @@ from cost_models.coefficients import load_coefficients, write_coefficients
 from hw_templates.foundation.errors import InvalidValueError, StorageError
 
 
-def test_what_the_verbs_wrote_is_read_back(finished_run: Run) -> None:
+def test_what_the_commands_wrote_is_read_back(finished_run: Run) -> None:
     searched = load_searched(finished_run)
     settings = read_json(finished_run.configuration)["search"]
     assert searched.board.name == settings["board"]

@@ -1,6 +1,6 @@
 import optuna
 import pytest
-from capacity_accuracy import TINY, CapacityAccuracy
+from support.pricing.capacity_accuracy import TINY, CapacityAccuracy
 
 from codesign.search.breeding import RoundPlan
 from codesign.search.evolution import RoundKey, no_pairs, run_round

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from capacity_accuracy import CapacityAccuracy
+from support.pricing.capacity_accuracy import CapacityAccuracy
 
 from codesign.search import baselines
 from codesign.search.baselines import (

@@ -2,8 +2,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from accelerator_grid import fitting_points
 from scipy.stats import chisquare
+from support.pricing.accelerator_grid import fitting_points
 
 from codesign.search.breeding import (
     RoundPlan,

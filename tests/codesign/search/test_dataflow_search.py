@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from capacity_accuracy import CapacityAccuracy
+from support.pricing.capacity_accuracy import CapacityAccuracy
 
 from codesign.search.dataflow_search import DataflowTask, dataflow_search
 from codesign.search.joint_space import DataflowJoint

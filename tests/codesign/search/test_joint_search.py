@@ -10,8 +10,8 @@ from multiprocessing.process import BaseProcess
 import numpy as np
 import optuna
 import pytest
-from capacity_accuracy import TINY
-from paused_accuracy import PausedAccuracy
+from support.paused_accuracy import PausedAccuracy
+from support.pricing.capacity_accuracy import TINY
 
 from codesign.search.joint_search import joint_search
 from codesign.search.joint_space import JointSpace
@@ -73,7 +73,7 @@ def test_ctrl_c_at_any_round_changes_nothing_but_the_time(make_task):
 
 SCRIPT = """
 import sys
-from capacity_accuracy import TINY, CapacityAccuracy
+from support.pricing.capacity_accuracy import TINY, CapacityAccuracy
 from codesign.search import worker
 from codesign.search.breeding import RoundPlan
 from codesign.search.joint_search import SearchTask, joint_search
@@ -95,7 +95,7 @@ joint_search(task, lambda progress: print(progress.rounds, flush=True))
 
 
 def test_kill_9_loses_one_round_and_the_search_goes_on(make_task, tmp_path, monkeypatch):
-    monkeypatch.setenv("PYTHONPATH", "tests/support")
+    monkeypatch.setenv("PYTHONPATH", "tests")
     with subprocess.Popen(
         [sys.executable, "-c", SCRIPT, str(tmp_path / "a.journal")], stdout=subprocess.PIPE, text=True
     ) as process:
@@ -150,8 +150,8 @@ INTERRUPTED = """
 import sys
 import optuna
 import typer
-from capacity_accuracy import TINY
-from codesign.console import session
+from support.pricing.capacity_accuracy import TINY
+from codesign.cli.console import session
 from codesign.search.breeding import RoundPlan
 from codesign.search.joint_search import SearchTask, joint_search
 from codesign.search.joint_space import JointSpace
@@ -160,7 +160,7 @@ from codesign.search.worker import SearchSettings
 from cost_models.coefficients import load_coefficients
 from hw_templates.conv_engine.space import AcceleratorSpace
 from hw_templates.board import load_board
-from paused_accuracy import PausedAccuracy
+from support.paused_accuracy import PausedAccuracy
 
 journal, place, gate = sys.argv[1:]
 sys.argv[1:] = []
@@ -180,7 +180,7 @@ typer.run(search)
 
 @pytest.mark.parametrize("place", ["sending", "starting", "running"])
 def test_ctrl_c_in_a_terminal_says_one_line_wherever_the_workers_are(tmp_path, monkeypatch, place):
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(["tests/support", os.environ.get("PYTHONPATH", "")]))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(["tests", os.environ.get("PYTHONPATH", "")]))
     command = [sys.executable, "-c", INTERRUPTED, tmp_path / "a.journal", place, tmp_path / "gate"]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True

@@ -1,8 +1,8 @@
 import numpy as np
 import optuna
 import pytest
-from capacity_accuracy import TINY
 from optuna.distributions import CategoricalDistribution, IntDistribution
+from support.pricing.capacity_accuracy import TINY
 
 from codesign.search.joint_space import JointSpace, Pair, distribution
 from codesign.supernet.spaces.mobile import Block, MobileSubnet

@@ -29,7 +29,7 @@ def pairs_of(trials):
 PROCESS = """
 import sys
 import optuna
-from capacity_accuracy import TINY, CapacityAccuracy
+from support.pricing.capacity_accuracy import TINY, CapacityAccuracy
 from codesign.search.joint_space import JointSpace
 from codesign.search.journal import open_journal
 from codesign.search.objective import joint_objective
@@ -50,7 +50,7 @@ study.optimize(joint_objective(joint, coefficients, CapacityAccuracy(TINY)), n_t
 
 
 def test_two_processes_of_one_seed_try_no_pair_twice(tmp_path, monkeypatch):
-    monkeypatch.setenv("PYTHONPATH", "tests/support", prepend=":")
+    monkeypatch.setenv("PYTHONPATH", "tests", prepend=":")
     journal = tmp_path / "a.journal"
     backend = optuna.storages.journal.JournalFileBackend(str(journal))
     storage = optuna.storages.JournalStorage(backend)

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import optuna
 import pytest
-from mutations import drive, from_file, mutated_bytes, mutated_json
+from support.mutations import drive, from_file, mutated_bytes, mutated_json
 
 from codesign.search.journal import open_journal
 from codesign.search.pareto import PricedPairs

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from mutations import drive, from_file, mutated_json
+from support.mutations import drive, from_file, mutated_json
 
 from cost_models.calibration.engines import engine_model
 from cost_models.calibration.fit import fit

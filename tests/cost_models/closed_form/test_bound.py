@@ -4,7 +4,7 @@ from typing import Any
 
 import numba
 import numpy as np
-from exhaustive_search import Case, draw_case
+from support.pricing.exhaustive_search import Case, draw_case
 
 from cost_models.closed_form.bound import (
     are_apart,

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from priced_cases import PRIOR, price_each
-from random_layers import random_case, random_layers, walk_steps
+from support.pricing.priced_cases import PRIOR, price_each
+from support.pricing.random_layers import random_case, random_layers, walk_steps
 
 from cost_models.closed_form.layer_table import price_layers
 from cost_models.coefficients import EnergyCoefficients

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from exhaustive_search import Case, least_of_all
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from priced_cases import price_each
+from support.pricing.exhaustive_search import Case, least_of_all
+from support.pricing.priced_cases import price_each
 
 from cost_models.closed_form.fusion import BlockIndex, best_placements, fallbacks
 from cost_models.closed_form.layer_table import price_layers

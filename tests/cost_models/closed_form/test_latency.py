@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from priced_cases import price_each
-from random_layers import random_case, random_layers
+from support.pricing.priced_cases import price_each
+from support.pricing.random_layers import random_case, random_layers
 
 from cost_models.closed_form.layer_table import PricedCases
 from cost_models.coefficients import Coefficients, load_coefficients

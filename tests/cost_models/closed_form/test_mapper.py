@@ -4,11 +4,11 @@ import itertools
 
 import numpy as np
 import pytest
-from exhaustive_search import Case, draw_case, least_of_all
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from priced_cases import PRIOR, price_each
-from random_layers import random_layers
+from support.pricing.exhaustive_search import Case, draw_case, least_of_all
+from support.pricing.priced_cases import PRIOR, price_each
+from support.pricing.random_layers import random_layers
 
 from cost_models.closed_form.layer_table import price_layers
 from cost_models.mapping.mapping import Mapping, enumerate_mappings

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from priced_cases import PRIOR, PYNQ_Z2
-from random_layers import cut, random_case, random_layers
+from support.pricing.priced_cases import PRIOR, PYNQ_Z2
+from support.pricing.random_layers import cut, random_case, random_layers
 
 from cost_models.closed_form import slots as work
 from cost_models.closed_form import tiling

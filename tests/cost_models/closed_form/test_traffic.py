@@ -6,8 +6,8 @@ import numba
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from priced_cases import PRIOR, PYNQ_Z2
-from random_layers import random_case, random_layers, walk_steps
+from support.pricing.priced_cases import PRIOR, PYNQ_Z2
+from support.pricing.random_layers import random_case, random_layers, walk_steps
 
 from cost_models.closed_form.engine_records import engine_records
 from cost_models.closed_form.latency import ORDERS, tiling_of

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from random_layers import random_layers
+from support.pricing.random_layers import random_layers
 
 from cost_models.mapping.mapping import LoopOrder, Mapping, channel_units, draw_mapping, enumerate_mappings, even_sizes
 from cost_models.workload import Layer, Operation

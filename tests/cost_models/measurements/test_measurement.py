@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from mutations import drive, from_file, mutated_json
-from small_disk import small_disk
+from support.mutations import drive, from_file, mutated_json
+from support.small_disk import small_disk
 
 from cost_models.mapping.mapping import LoopOrder, Mapping
 from cost_models.measurements.measurement import (

@@ -2,7 +2,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from mutations import drive, from_file, mutated_text
+from support.mutations import drive, from_file, mutated_text
 
 from hw_templates.conv_engine import isa
 from hw_templates.conv_engine.program import Program, read_program

@@ -7,7 +7,7 @@ from importlib.resources import files
 from pathlib import Path
 
 import pytest
-from vendor_tcl import write_rendered
+from support.boards.vendor_tcl import write_rendered
 
 from hw_templates.board import load_board
 from hw_templates.conv_engine import isa, registers

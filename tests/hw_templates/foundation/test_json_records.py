@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from mutations import drive, mutated_json
+from support.mutations import drive, mutated_json
 
 from hw_templates.foundation.errors import InvalidValueError, StorageError
 from hw_templates.foundation.json_records import check_fields, check_record, parse_json, read_json, reading

@@ -2,7 +2,7 @@ import getpass
 from pathlib import Path
 
 import pytest
-from nameless import become_nameless
+from support.nameless import become_nameless
 
 from hw_templates.foundation.errors import StorageError
 from hw_templates.foundation.user import user_folder, user_name

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from vendor_tcl import Recorded, run_script, write_rendered
+from support.boards.vendor_tcl import Recorded, run_script, write_rendered
 
 from hw_templates.board import Board, board_names, load_board
 from hw_templates.conv_engine import registers

@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from mutations import drive, from_file, mutated_json
+from support.mutations import drive, from_file, mutated_json
 
 from codesign.commands.calibration.campaign import LOSSES, Campaign, Failure, opened
 from cost_models.mapping.mapping import LoopOrder, Mapping

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cutting_proxy import CuttingProxy
-from json_file import read_json
-from recorded_progress import RecordedProgress
-from ssh_server import SshServer, ssh_server
-from twins import ACCELERATOR, twin_process, zynq_project
+from support.boards.ssh_server import SshServer, ssh_server
+from support.boards.twins import ACCELERATOR, twin_process, zynq_project
+from support.json_file import read_json
+from support.pricing.cutting_proxy import CuttingProxy
+from support.recorded_progress import RecordedProgress
 from typer.testing import CliRunner
 
 from bitstreams.board import bench
@@ -25,7 +25,7 @@ from bitstreams.board.remote_session import RemoteBuffer, RemoteSession
 from bitstreams.board.session import ConnectionLostError
 from bitstreams.board.ssh_session import ssh_session
 from bitstreams.twin.fabric import build_fabric
-from codesign.cli import app
+from codesign.cli.main import app
 from codesign.commands.board_access import Reach
 from codesign.commands.calibration.campaign import Campaign
 from codesign.commands.calibration.run import CampaignRequest, measure_plan

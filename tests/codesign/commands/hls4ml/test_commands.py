@@ -6,7 +6,7 @@ from dataclasses import asdict
 from importlib.util import find_spec
 
 import pytest
-from json_file import read_json
+from support.json_file import read_json
 
 from codesign.commands.hls4ml import commands as dataflow
 from codesign.commands.hls4ml.commands import DataflowRequest, csim_dataflow, emit_dataflow, search_dataflow
@@ -138,7 +138,7 @@ def test_emitting_again_forgets_what_was_verified(emitted_run):
     assert not (emitted_run.folder / "dataflow" / "verification.json").exists()
 
 
-def test_verbs_in_the_wrong_order(own_run):
+def test_commands_in_the_wrong_order(own_run):
     settings = json.loads(own_run.configuration.read_text())
     own_run.configuration.write_text(json.dumps({k: v for k, v in settings.items() if k != "dataflow"}))
     with pytest.raises((StorageError, ToolError), match=r"no search with template hls4ml yet|hls4ml: must be"):

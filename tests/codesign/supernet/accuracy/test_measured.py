@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from mutations import drive, mutated_json
+from support.mutations import drive, mutated_json
 
 from codesign.supernet.accuracy.measured import CALIBRATION_IMAGES, MeasuredAccuracy, _Cache
 from codesign.supernet.data.data_set import Split, load_digits

@@ -10,9 +10,9 @@ import sys
 import numpy as np
 import pytest
 import torch
-from mutations import drive, mutated_bytes, mutated_fields
-from reference_ofa import reference_accuracies
-from shared_data import shared_data
+from support.mutations import drive, mutated_bytes, mutated_fields
+from support.networks.reference_ofa import reference_accuracies
+from support.shared_data import shared_data
 
 from codesign.supernet.accuracy.official_predictor import (
     OfficialPredictor,

@@ -3,10 +3,10 @@ import zipfile
 
 import numpy as np
 import pytest
-from mutations import drive, mutated_bytes, mutated_fields
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF
-from small_space import SMALL
+from support.mutations import drive, mutated_bytes, mutated_fields
+from support.networks.small_space import SMALL
 
 from codesign.supernet.accuracy.predictor import (
     Predictor,

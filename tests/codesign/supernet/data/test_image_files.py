@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from image_folder import picture, write_image_folder
-from mutations import drive, from_file, mutated_bytes
 from PIL import Image
+from support.mutations import drive, from_file, mutated_bytes
+from support.networks.image_folder import picture, write_image_folder
 
 from codesign.supernet.data.augmentation import change, draw_changes
 from codesign.supernet.data.data_set import ChosenImages, Split, StoredImages

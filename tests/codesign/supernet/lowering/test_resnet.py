@@ -4,7 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from small_families import SMALL_RESNET
+from support.networks.small_families import SMALL_RESNET
 
 from codesign.emit.float_reference import run_float
 from codesign.supernet.lowering.workloads import LayerIndex, lower

@@ -1,7 +1,7 @@
 import pytest
 import torch
-from digits_subnets import SUBNETS
-from digits_subnets import random_images as images
+from support.networks.digits_subnets import SUBNETS
+from support.networks.digits_subnets import random_images as images
 from torch import nn
 
 from codesign.supernet.lowering.workloads import lower

@@ -3,7 +3,7 @@ import inspect
 
 import pytest
 import torch
-from digits_subnets import random_images as images
+from support.networks.digits_subnets import random_images as images
 
 from codesign.supernet.layers.elastic import BatchNormStatistics
 from codesign.supernet.network.build import build_supernet, recalibrate

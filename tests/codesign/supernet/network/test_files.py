@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 import torch
-from reference_ofa import import_ofa
+from support.networks.reference_ofa import import_ofa
 
 from codesign.supernet.network.build import build_supernet, recalibrate
 from codesign.supernet.network.build import files as network_files

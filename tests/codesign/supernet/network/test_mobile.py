@@ -3,8 +3,8 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-from digits_subnets import SUBNETS
-from digits_subnets import random_images as images
+from support.networks.digits_subnets import SUBNETS
+from support.networks.digits_subnets import random_images as images
 from torch import nn
 
 from codesign.supernet.layers.elastic import fake_quantise

@@ -3,8 +3,8 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-from reference_ofa import activate, reference_supernet
-from small_families import SMALL_RESNET
+from support.networks.reference_ofa import activate, reference_supernet
+from support.networks.small_families import SMALL_RESNET
 
 from codesign.supernet.lowering.workloads import lower
 from codesign.supernet.network.build import build_supernet, count_parameters

@@ -6,7 +6,7 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-from reference_ofa import activate, import_ofa, reference_supernet
+from support.networks.reference_ofa import activate, import_ofa, reference_supernet
 from torch import nn
 
 from codesign.supernet.network.build import build_supernet, count_parameters, recalibrate

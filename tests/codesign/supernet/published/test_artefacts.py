@@ -6,9 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from file_server import file_server
-from mutations import drive, from_file, mutated_json
-from shared_data import shared_data
+from support.file_server import file_server
+from support.mutations import drive, from_file, mutated_json
+from support.shared_data import shared_data
 
 from codesign.supernet.published.artefacts import (
     Artefact,

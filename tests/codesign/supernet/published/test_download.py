@@ -8,8 +8,8 @@ from itertools import chain
 from pathlib import Path
 
 import pytest
-from file_server import file_server
-from mutations import drive, mutated_bytes, mutated_text
+from support.file_server import file_server
+from support.mutations import drive, mutated_bytes, mutated_text
 
 from codesign.supernet.published.download import download
 from hw_templates.foundation.errors import FetchError, StorageError

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from mutations import drive, mutated_json
-from reference_ofa import activate, import_ofa, reference_supernet
+from support.mutations import drive, mutated_json
+from support.networks.reference_ofa import activate, import_ofa, reference_supernet
 
 from codesign.supernet.published.net_config import net_config, parse_config, subnet_of_config
 from codesign.supernet.published.specialised import specialised_nets

@@ -4,7 +4,7 @@ import json
 
 import pytest
 import torch
-from reference_ofa import reference_supernet
+from support.networks.reference_ofa import reference_supernet
 
 from codesign.supernet.network.standalone import build_network
 from codesign.supernet.published.artefacts import select

@@ -4,8 +4,8 @@ import dataclasses
 
 import pytest
 import torch
-from ofa_parity import FAMILIES, compare_with_reference
-from reference_ofa import reference_supernet
+from support.networks.ofa_parity import FAMILIES, compare_with_reference
+from support.networks.reference_ofa import reference_supernet
 
 from codesign.supernet.layers.elastic import SharedStatistics
 from codesign.supernet.network.build import build_supernet

@@ -6,8 +6,8 @@ import dataclasses
 import io
 
 import pytest
-from reference_ofa import import_ofa
-from shared_data import shared_data
+from support.networks.reference_ofa import import_ofa
+from support.shared_data import shared_data
 
 from codesign.supernet.accuracy.official_predictor import known_space
 from codesign.supernet.lowering.workloads import lower

@@ -5,7 +5,7 @@ import os
 import numpy as np
 import pytest
 import torch
-from mutations import drive, mutated_bytes
+from support.mutations import drive, mutated_bytes
 
 from codesign.supernet.published.weights_file import parse_weights, read_bytes
 from hw_templates.foundation.errors import StorageError

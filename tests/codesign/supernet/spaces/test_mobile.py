@@ -1,7 +1,7 @@
 import dataclasses
 
 import pytest
-from small_space import SMALL
+from support.networks.small_space import SMALL
 
 from codesign.supernet.spaces.mobile import Stem, squeezed_channels
 from codesign.supernet.spaces.named import DIGITS, load_space

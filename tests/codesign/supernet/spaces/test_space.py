@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from small_space import SMALL
+from support.networks.small_space import SMALL
 
 from codesign.supernet.spaces.mobile import Block, MobileSubnet
 from codesign.supernet.spaces.named import DIGITS, load_space, space_names

@@ -4,8 +4,8 @@ import os
 
 import pytest
 import torch
-from mutations import drive, mutated_bytes, mutated_fields, mutated_json
-from small_space import SMALL
+from support.mutations import drive, mutated_bytes, mutated_fields, mutated_json
+from support.networks.small_space import SMALL
 
 from codesign.supernet.network.build import build_supernet
 from codesign.supernet.spaces.named import DIGITS

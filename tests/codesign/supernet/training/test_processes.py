@@ -6,7 +6,7 @@ import time
 
 import pytest
 import torch
-from short_training import SHORT, assert_same, environment
+from support.networks.short_training import SHORT, assert_same, environment
 
 from codesign.supernet.data.data_set import load_digits
 from codesign.supernet.spaces.named import DIGITS
@@ -78,7 +78,7 @@ IN_GROUPS = dataclasses.replace(SHORT, group_size=8)
 TRAINING = """
 import dataclasses, sys, time
 from pathlib import Path
-from short_training import SHORT
+from support.networks.short_training import SHORT
 from codesign.supernet.data.data_set import load_digits
 from codesign.supernet.training.processes import joined_processes
 from codesign.supernet.spaces.named import DIGITS

@@ -7,8 +7,8 @@ import time
 import numpy as np
 import pytest
 import torch
-from short_training import SHORT, StoppedError, assert_same, environment
-from small_families import SMALL_RESNET
+from support.networks.short_training import SHORT, StoppedError, assert_same, environment
+from support.networks.small_families import SMALL_RESNET
 
 from codesign.supernet.data.batches import open_batches
 from codesign.supernet.data.data_set import Split, StoredImages, load_digits
@@ -67,7 +67,7 @@ def test_weights_may_have_their_first_gradient_late_in_a_phase(digits, tmp_path)
 SCRIPT = """
 import sys, time
 from pathlib import Path
-from short_training import SHORT
+from support.networks.short_training import SHORT
 from codesign.supernet.data.data_set import load_digits
 from codesign.supernet.spaces.named import DIGITS
 from codesign.supernet.training.shrinking import train

@@ -1,8 +1,8 @@
 from pathlib import Path
 
 import pytest
-from mutations import drive, mutated_text
-from shared_data import shared_data
+from support.mutations import drive, mutated_text
+from support.shared_data import shared_data
 
 from cost_models.measurements.importers.chaidnn import read_chaidnn
 from hw_templates.foundation.errors import StorageError

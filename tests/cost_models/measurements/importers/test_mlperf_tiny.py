@@ -3,8 +3,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from mutations import drive, mutated_json, mutated_text
-from shared_data import shared_data
+from support.mutations import drive, mutated_json, mutated_text
+from support.shared_data import shared_data
 
 from cost_models.measurements.importers.mlperf_tiny import read_dataflow_runs, read_mlperf_tiny
 from hw_templates.foundation.errors import StorageError

@@ -2,8 +2,8 @@ import csv
 from pathlib import Path
 
 import pytest
-from mutations import drive, mutated_text
-from shared_data import shared_data
+from support.mutations import drive, mutated_text
+from support.shared_data import shared_data
 
 from cost_models.measurements.importers.vta_tophub import read_vta_tophub
 from hw_templates.foundation.errors import StorageError

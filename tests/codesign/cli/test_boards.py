@@ -2,7 +2,7 @@ from pathlib import Path
 
 from typer.testing import CliRunner
 
-from codesign.cli import app
+from codesign.cli.main import app
 
 
 def test_errors_of_boards_are_one_line_and_exit_code_2(tmp_path: Path) -> None:

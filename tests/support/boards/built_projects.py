@@ -4,8 +4,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-from emitted_projects import emit_random_project
-from fake_vendor import FakeVendor, use
+from support.boards.emitted_projects import emit_random_project
+from support.boards.fake_vendor import FakeVendor, use
 
 from bitstreams.building.script import build_bitstream
 from hw_templates.board import load_board

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
-from codesign.cli import app
+from codesign.cli.main import app
 from codesign.report.left_out import LEFT_OUT, read_left_out
 from cost_models.calibration.engines import engine_model
 from cost_models.coefficients import load_coefficients

@@ -13,10 +13,10 @@ from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainin
 from rich.progress import Progress as Bars
 
 from codesign import __version__
-from codesign.log_file import LogFile
-from codesign.option_names import explain, parameter_names
+from codesign.cli.log_file import LogFile
+from codesign.cli.option_names import explain, parameter_names
+from codesign.cli.progress_lines import Clock, ProgressLines
 from codesign.progress import Update
-from codesign.progress_lines import Clock, ProgressLines
 from hw_templates.foundation.errors import CodesignError, ExtrapolationWarning, VerificationError
 
 EXIT_DISAGREES, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 1, 2, 130

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from codesign.log_file import LogFile
+from codesign.cli.log_file import LogFile
 from hw_templates.foundation.errors import InvalidValueError
 
 

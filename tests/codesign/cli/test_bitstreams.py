@@ -6,19 +6,19 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from built_projects import archive, emitted, project, vendor
-from fake_vendor import FakeVendor
-from nameless import become_nameless
-from small_disk import small_disk
+from support.boards.built_projects import archive, emitted, project, vendor
+from support.boards.fake_vendor import FakeVendor
+from support.boards.vendor_files import bit_file, handoff
+from support.nameless import become_nameless
+from support.small_disk import small_disk
 from typer.testing import CliRunner, Result
-from vendor_files import bit_file, handoff
 
 from bitstreams.store.store import Store
-from codesign.cli import app
+from codesign.cli.main import app
 
 __all__ = ["archive", "emitted", "project", "vendor"]
 
-FIXTURES = Path(__file__).parents[3] / "shared/fixtures/pynq_z2_ad08"
+FIXTURES = Path(__file__).parents[4] / "shared/fixtures/pynq_z2_ad08"
 
 
 @pytest.fixture

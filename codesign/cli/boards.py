@@ -8,8 +8,8 @@ from rich.console import Console
 from rich.table import Table
 
 from bitstreams.board.target import Via
-from codesign.cli_options import InsecureRemote, LogFile, ReachedVia, RunFolder, StartTimeout, StoreFolder, Target
-from codesign.console import session
+from codesign.cli.console import session
+from codesign.cli.options import InsecureRemote, LogFile, ReachedVia, RunFolder, StartTimeout, StoreFolder, Target
 from codesign.run.folder import Run
 from hw_templates.board import board_names, load_board
 

@@ -8,13 +8,13 @@ from typing import Annotated
 import typer
 
 from codesign import __version__
-from codesign.cli_bitstreams import bitstreams_app, build, import_
-from codesign.cli_boards import boards, deploy, twin
-from codesign.cli_calibrate import calibrate_app
-from codesign.cli_group import group
-from codesign.cli_options import BoardName, LogFile, RunFolder, Seed, Storage, Template, Workers
-from codesign.cli_supernet import fetch, supernet_app
-from codesign.console import session
+from codesign.cli.bitstreams import bitstreams_app, build, import_
+from codesign.cli.boards import boards, deploy, twin
+from codesign.cli.calibrate import calibrate_app
+from codesign.cli.console import session
+from codesign.cli.group import group
+from codesign.cli.options import BoardName, LogFile, RunFolder, Seed, Storage, Template, Workers
+from codesign.cli.supernet import fetch, supernet_app
 from codesign.run.folder import Run, choices
 from hw_templates.foundation.errors import InvalidValueError
 
@@ -141,7 +141,9 @@ def winner(
     with session(context, log_file) as progress:
         from codesign.commands.winner import winner as command
 
-        command(Run(run), max_latency_ms, min_accuracy, progress, within=within, rule=rule and rule.value, dry_run=dry_run)
+        command(
+            Run(run), max_latency_ms, min_accuracy, progress, within=within, rule=rule and rule.value, dry_run=dry_run
+        )
 
 
 def emit(

@@ -5,8 +5,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-from vendor_files import bit_file, handoff
-from vendor_tcl import RECORDER
+from support.boards.vendor_files import bit_file, handoff
+from support.boards.vendor_tcl import RECORDER
 
 from hw_templates.board import Board
 from hw_templates.conv_engine import registers

@@ -3,7 +3,7 @@
 import itertools
 import queue
 
-from codesign.progress_lines import INTERVAL_S, ProgressLines, StageProgress
+from codesign.cli.progress_lines import INTERVAL_S, ProgressLines, StageProgress
 
 
 class Clock:

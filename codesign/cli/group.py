@@ -7,7 +7,7 @@ import typer
 from typer import TyperException
 from typer.core import TyperGroup
 
-from codesign.option_names import explain_usage
+from codesign.cli.option_names import explain_usage
 
 EXIT_USAGE = 2
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from emitted_projects import emit_random_project
+from support.boards.emitted_projects import emit_random_project
 
 from bitstreams.board.driver import Engine, Hardware
 from bitstreams.board.remote_session import RemoteSession
@@ -23,7 +23,7 @@ from cost_models.coefficients import load_coefficients
 from hw_templates.conv_engine import isa
 from hw_templates.conv_engine.accelerator import Accelerator
 
-_ROOT = Path(__file__).parents[2]
+_ROOT = Path(__file__).parents[3]
 ACCELERATOR = Accelerator(8, 8, 2, 1, 8, 8, 8, 64, 100, 8)
 IMAGES = 6
 

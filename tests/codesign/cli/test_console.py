@@ -16,10 +16,10 @@ import typer
 from rich.console import Console
 from typer.testing import CliRunner, Result
 
-from codesign.cli import app as codesign
-from codesign.cli_options import LogFile, Seed
-from codesign.console import ConsoleProgress, session
-from codesign.progress_lines import INTERVAL_S, ProgressLines
+from codesign.cli.console import ConsoleProgress, session
+from codesign.cli.main import app as codesign
+from codesign.cli.options import LogFile, Seed
+from codesign.cli.progress_lines import INTERVAL_S, ProgressLines
 from hw_templates.foundation.errors import (
     CodesignError,
     ExtrapolationWarning,

@@ -5,10 +5,10 @@ from typing import Annotated
 
 import typer
 
-from codesign.cli_group import group
-from codesign.cli_options import LogFile
-from codesign.console import session
-from codesign.run.folder import choices
+from codesign.cli.console import session
+from codesign.cli.group import group
+from codesign.cli.options import LogFile
+from codesign.run import choices
 
 supernet_app = group(name="supernet", help="Spaces of subnets, and networks published in them.")
 

@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from codesign import __version__
-from codesign.cli import app
+from codesign.cli.main import app
 
 PIPELINE = ["train", "predictor", "search", "winner", "emit", "csim", "build", "import", "deploy", "report"]
 LATER = ["demo", "boards", "fetch", "twin", "calibrate", "bitstreams", "supernet"]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from reference_ofa import activate, reference_supernet
+from support.networks.reference_ofa import activate, reference_supernet
 
 from codesign.supernet.network.build import count_parameters
 from codesign.supernet.network.standalone import extract

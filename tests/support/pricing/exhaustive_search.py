@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from priced_cases import PRIOR
+from support.pricing.priced_cases import PRIOR
 
 from cost_models.closed_form.compiled import SOURCES, kernel
 from cost_models.closed_form.engine_records import engine_records

@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
-from codesign.cli_group import group
-from codesign.cli_options import LogFile, RunFolder, StoreFolder
-from codesign.console import session
+from codesign.cli.console import session
+from codesign.cli.group import group
+from codesign.cli.options import LogFile, RunFolder, StoreFolder
 from codesign.run.folder import Run, choices
 
 bitstreams_app = group(

@@ -4,7 +4,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from random_networks import network_of_blocks, network_of_every_operation, random_mapping, random_placements
+from support.networks.random_networks import (
+    network_of_blocks,
+    network_of_every_operation,
+    random_mapping,
+    random_placements,
+)
 
 from codesign.emit.project import Design, project_files, write_project
 from codesign.emit.quantised_network import QuantisedNetwork

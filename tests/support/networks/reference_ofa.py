@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from torchvision_stand_in import torchvision_stand_in
+from support.networks.torchvision_stand_in import torchvision_stand_in
 
 
 def import_ofa():

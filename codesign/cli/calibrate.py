@@ -6,10 +6,10 @@ from typing import Annotated
 import typer
 
 from bitstreams.board.target import Via
-from codesign.cli_group import group
-from codesign.cli_options import BoardName, InsecureRemote, LogFile, ReachedVia, StartTimeout, StoreFolder, Target
-from codesign.console import session
-from codesign.run.folder import choices
+from codesign.cli.console import session
+from codesign.cli.group import group
+from codesign.cli.options import BoardName, InsecureRemote, LogFile, ReachedVia, StartTimeout, StoreFolder, Target
+from codesign.run import choices
 
 calibrate_app = group(name="calibrate", help="Fit coefficients to measurements, and say how well they predict.")
 

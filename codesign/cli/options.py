@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from bitstreams.board.target import Via
-from codesign.run.folder import choices
+from codesign.run import choices
 from hw_templates.board import board_names
 
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of the run, for example runs/digits.")]

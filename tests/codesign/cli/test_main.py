@@ -9,10 +9,10 @@ from pathlib import Path
 
 import optuna
 import pytest
-from json_file import read_json
+from support.json_file import read_json
 from typer.testing import CliRunner, Result
 
-from codesign.cli import app
+from codesign.cli.main import app
 from codesign.emit.project import PROGRAM_FILES, program_digest
 from codesign.run.folder import Run, write_json
 from codesign.run.requests import load_searched
@@ -203,7 +203,7 @@ def test_a_stopped_training_goes_on_to_the_same_weights(
     code = (
         "import inspect, codesign.supernet.training.shrinking as t;"
         "inspect.unwrap(t.train).__kwdefaults__['checkpoint_seconds'] = 0.0;"
-        "from codesign.cli import main; main()"
+        "from codesign.cli.main import main; main()"
     )
     command = [sys.executable, "-c", code, "train", str(run.folder), "--preset", "digits-small"]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
@@ -221,7 +221,7 @@ def test_a_stopped_training_goes_on_to_the_same_weights(
 
 
 def test_a_reader_that_goes_away_is_no_error() -> None:
-    command = f"{sys.executable} -c 'from codesign.cli import main; main()' boards | head -1"
+    command = f"{sys.executable} -c 'from codesign.cli.main import main; main()' boards | head -1"
     done = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True, check=False)
     assert done.returncode == 0
     assert done.stderr == ""

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from capacity_accuracy import CapacityAccuracy
+from support.pricing.capacity_accuracy import CapacityAccuracy
 
 from codesign.run.folder import requests as context
 

@@ -1,0 +1,1 @@
+"""The command line: options, and all that is printed."""
