@@ -65,7 +65,10 @@ def campaign(run: Run, true: Coefficients, budget: int, folder: Path) -> None:
     server = TwinServer(TwinBoard(run.project, true), port=0)
     try:
         reach = Reach.of(f"{record['board']}@{LOOPBACK}:{server.port}", "twin", insecure_remote=False)
-        measure_plan(CampaignRequest(reach, folder / "plan.json", run.project, folder / "board.jsonl"), Silent())
+        measure_plan(
+            CampaignRequest(reach=reach, plan=folder / "plan.json", project=run.project, out=folder / "board.jsonl"),
+            Silent(),
+        )
     finally:
         server.close()
     calibrate([folder / "board.jsonl"], folder / "fitted", Silent())

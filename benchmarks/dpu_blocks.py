@@ -65,19 +65,58 @@ def block_of(row: dict[str, str]) -> Block:
     """The layers of a row's block."""
     inputs, size, outputs, kernel, stride = (int(row[name]) for name in ("cin", "h", "cout", "k", "stride"))
     channels = inputs * int(row["expand"])
-    depthwise = Layer(Operation.DEPTHWISE, channels, channels, size, size, kernel, kernel, stride, kernel // 2)
+    depthwise = Layer(
+        operation=Operation.DEPTHWISE,
+        in_channels=channels,
+        out_channels=channels,
+        in_height=size,
+        in_width=size,
+        kernel_height=kernel,
+        kernel_width=kernel,
+        stride=stride,
+        padding=kernel // 2,
+    )
     small = depthwise.out_height
     squeeze = (
-        Layer(Operation.POOL, channels, channels, small, small, small, small),
-        Layer(Operation.CONV, channels, squeezed_channels(channels), 1, 1),
-        Layer(Operation.CONV, squeezed_channels(channels), channels, 1, 1),
-        Layer(Operation.SCALE, channels, channels, small, small),
+        Layer(
+            operation=Operation.POOL,
+            in_channels=channels,
+            out_channels=channels,
+            in_height=small,
+            in_width=small,
+            kernel_height=small,
+            kernel_width=small,
+        ),
+        Layer(
+            operation=Operation.CONV,
+            in_channels=channels,
+            out_channels=squeezed_channels(channels),
+            in_height=1,
+            in_width=1,
+        ),
+        Layer(
+            operation=Operation.CONV,
+            in_channels=squeezed_channels(channels),
+            out_channels=channels,
+            in_height=1,
+            in_width=1,
+        ),
+        Layer(operation=Operation.SCALE, in_channels=channels, out_channels=channels, in_height=small, in_width=small),
     )
     return Block(
-        Layer(Operation.CONV, inputs, channels, size, size) if channels > inputs else None,
+        Layer(operation=Operation.CONV, in_channels=inputs, out_channels=channels, in_height=size, in_width=size)
+        if channels > inputs
+        else None,
         depthwise,
         squeeze if row["se"] == "True" else (),
-        Layer(Operation.CONV, channels, outputs, small, small, residual=stride == 1 and inputs == outputs),
+        Layer(
+            operation=Operation.CONV,
+            in_channels=channels,
+            out_channels=outputs,
+            in_height=small,
+            in_width=small,
+            residual=stride == 1 and inputs == outputs,
+        ),
     )
 
 

@@ -36,7 +36,21 @@ def counted(coefficients: LogicCoefficients) -> Array:
     """[architectures, 2] LUTs and FFs of engines of the same parallelism."""
     return np.array(
         [
-            logic(Accelerator(outputs, inputs, pixels, 2, 16 * pixels, 64, 32, 32, 300, 4), coefficients)
+            logic(
+                Accelerator(
+                    pe_rows=outputs,
+                    pe_cols=inputs,
+                    pe_pixels=pixels,
+                    pack=2,
+                    ifmap_kib=16 * pixels,
+                    weight_kib=64,
+                    ofmap_kib=32,
+                    axi_bits=32,
+                    clock_mhz=300,
+                    depthwise_lanes=4,
+                ),
+                coefficients,
+            )
             for pixels, inputs, outputs, *_ in DPU.values()
         ],
         dtype=np.float64,

@@ -47,15 +47,15 @@ def layers_of(peer: Path, network: str) -> list[Layer]:
     """The network's layers in order, repeated ones too."""
     return [
         Layer(
-            Operation.DEPTHWISE if shape["depthwise"] else Operation.CONV,
-            shape["in_channels"],
-            shape["out_channels"],
-            shape["size"],
-            shape["size"],
-            shape["kernel"],
-            shape["kernel"],
-            shape["stride"],
-            shape["padding"],
+            operation=Operation.DEPTHWISE if shape["depthwise"] else Operation.CONV,
+            in_channels=shape["in_channels"],
+            out_channels=shape["out_channels"],
+            in_height=shape["size"],
+            in_width=shape["size"],
+            kernel_height=shape["kernel"],
+            kernel_width=shape["kernel"],
+            stride=shape["stride"],
+            padding=shape["padding"],
         )
         for shape in json.loads(ask(peer, "layers", network))
     ]

@@ -55,18 +55,80 @@ MOBILENET_BLOCKS = (
 
 def mobilenet_layers() -> list[Layer]:
     """The different layers of a MobileNetV3-Large."""
-    layers = [Layer(Operation.CONV, 3, 16, 224, 224, 3, 3, 2, 1), Layer(Operation.CONV, 160, 960, 7, 7)]
+    layers = [
+        Layer(
+            operation=Operation.CONV,
+            in_channels=3,
+            out_channels=16,
+            in_height=224,
+            in_width=224,
+            kernel_height=3,
+            kernel_width=3,
+            stride=2,
+            padding=1,
+        ),
+        Layer(operation=Operation.CONV, in_channels=160, out_channels=960, in_height=7, in_width=7),
+    ]
     for size, inputs, expanded, outputs, kernel, stride, squeezes in MOBILENET_BLOCKS:
         small = size // stride
-        layers.append(Layer(Operation.CONV, inputs, expanded, size, size))
-        layers.append(Layer(Operation.DEPTHWISE, expanded, expanded, size, size, kernel, kernel, stride, kernel // 2))
+        layers.append(
+            Layer(operation=Operation.CONV, in_channels=inputs, out_channels=expanded, in_height=size, in_width=size)
+        )
+        layers.append(
+            Layer(
+                operation=Operation.DEPTHWISE,
+                in_channels=expanded,
+                out_channels=expanded,
+                in_height=size,
+                in_width=size,
+                kernel_height=kernel,
+                kernel_width=kernel,
+                stride=stride,
+                padding=kernel // 2,
+            )
+        )
         if squeezes:
-            layers.append(Layer(Operation.POOL, expanded, expanded, small, small, small, small))
-            layers.append(Layer(Operation.CONV, expanded, expanded // 4, 1, 1))
-            layers.append(Layer(Operation.CONV, expanded // 4, expanded, 1, 1))
-            layers.append(Layer(Operation.SCALE, expanded, expanded, small, small))
+            layers.append(
+                Layer(
+                    operation=Operation.POOL,
+                    in_channels=expanded,
+                    out_channels=expanded,
+                    in_height=small,
+                    in_width=small,
+                    kernel_height=small,
+                    kernel_width=small,
+                )
+            )
+            layers.append(
+                Layer(
+                    operation=Operation.CONV, in_channels=expanded, out_channels=expanded // 4, in_height=1, in_width=1
+                )
+            )
+            layers.append(
+                Layer(
+                    operation=Operation.CONV, in_channels=expanded // 4, out_channels=expanded, in_height=1, in_width=1
+                )
+            )
+            layers.append(
+                Layer(
+                    operation=Operation.SCALE,
+                    in_channels=expanded,
+                    out_channels=expanded,
+                    in_height=small,
+                    in_width=small,
+                )
+            )
         residual = stride == 1 and inputs == outputs
-        layers.append(Layer(Operation.CONV, expanded, outputs, small, small, residual=residual))
+        layers.append(
+            Layer(
+                operation=Operation.CONV,
+                in_channels=expanded,
+                out_channels=outputs,
+                in_height=small,
+                in_width=small,
+                residual=residual,
+            )
+        )
     return list(dict.fromkeys(layers))
 
 
@@ -136,13 +198,23 @@ def seconds_of(layers: list[Layer], accelerators: AcceleratorColumns) -> tuple[f
     return min(times), candidates
 
 
+def _wide_layer(inputs: int, outputs: int, size: int) -> Layer:
+    return Layer(
+        operation=Operation.CONV,
+        in_channels=inputs,
+        out_channels=outputs,
+        in_height=size,
+        in_width=size,
+        kernel_height=3,
+        kernel_width=3,
+        padding=1,
+    )
+
+
 def growth(accelerators: AcceleratorColumns) -> dict[str, tuple[list[int], list[float]]]:
     """By what grows: how much of it there is, and the seconds that it takes."""
     rng = np.random.default_rng(2)
-    pool = [
-        Layer(Operation.CONV, *(int(channels) for channels in rng.integers(16, 400, 2)), size, size, 3, 3, 1, 1)
-        for size in rng.choice((7, 14, 28, 56), 512).tolist()
-    ]
+    pool = [_wide_layer(*rng.integers(16, 400, 2).tolist(), size) for size in rng.choice((7, 14, 28, 56), 512).tolist()]
     grown: dict[str, tuple[list[int], list[float]]] = {
         "layers": ([], []),
         "accelerators": ([], []),
@@ -156,7 +228,16 @@ def growth(accelerators: AcceleratorColumns) -> dict[str, tuple[list[int], list[
             grown[name][0].append(count)
             grown[name][1].append(seconds)
     for size in (4, 7, 14, 28, 56, 112, 224):
-        layers = [Layer(Operation.CONV, size * 4 + index, size * 4 + index, size, size) for index in range(16)]
+        layers = [
+            Layer(
+                operation=Operation.CONV,
+                in_channels=size * 4 + index,
+                out_channels=size * 4 + index,
+                in_height=size,
+                in_width=size,
+            )
+            for index in range(16)
+        ]
         seconds, candidates = seconds_of(layers, accelerators.take(np.arange(64)))
         grown["mappings"][0].append(candidates)
         grown["mappings"][1].append(seconds)

@@ -96,7 +96,14 @@ def time_study(joint: JointSpace, predictor: Predictor, pairs: int, workers: int
     with tempfile.TemporaryDirectory() as folder:
         location = StudyLocation(str(Path(folder) / "study.journal"), "search")
         settings = SearchSettings(pairs=pairs, workers=workers)
-        task = SearchTask(location, joint, load_coefficients(), predictor, predictor.checkpoint, settings)
+        task = SearchTask(
+            location=location,
+            joint=joint,
+            coefficients=load_coefficients(),
+            oracle=predictor,
+            accuracy_name=predictor.checkpoint,
+            settings=settings,
+        )
         start = time.perf_counter()
         result = joint_search(task)
         seconds = time.perf_counter() - start

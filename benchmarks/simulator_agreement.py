@@ -48,15 +48,46 @@ def random_layer(rng: np.random.Generator) -> Layer:
     size, channels = int(rng.integers(1, 29)), int(rng.integers(1, 257))
     if operation == Operation.POOL:
         kernel, stride = (2, 2) if rng.integers(2) else (size, 1)
-        return Layer(operation, channels, channels, size, size, kernel, kernel, stride)
+        return Layer(
+            operation=operation,
+            in_channels=channels,
+            out_channels=channels,
+            in_height=size,
+            in_width=size,
+            kernel_height=kernel,
+            kernel_width=kernel,
+            stride=stride,
+        )
     if operation == Operation.MAX_POOL:
-        return Layer(operation, channels, channels, size, size, 3, 3, int(rng.integers(1, 3)), 1)
+        return Layer(
+            operation=operation,
+            in_channels=channels,
+            out_channels=channels,
+            in_height=size,
+            in_width=size,
+            kernel_height=3,
+            kernel_width=3,
+            stride=int(rng.integers(1, 3)),
+            padding=1,
+        )
     if operation == Operation.SCALE:
-        return Layer(operation, channels, channels, size, size)
+        return Layer(operation=operation, in_channels=channels, out_channels=channels, in_height=size, in_width=size)
     kernel, stride, residual = int(rng.choice([1, 1, 3, 5, 7])), int(rng.integers(1, 3)), bool(rng.integers(2))
     out_channels = int(rng.integers(1, 257)) if operation == Operation.CONV else channels
     bits = int(rng.choice([4, 8]))
-    return Layer(operation, channels, out_channels, size, size, kernel, kernel, stride, kernel // 2, residual, bits)
+    return Layer(
+        operation=operation,
+        in_channels=channels,
+        out_channels=out_channels,
+        in_height=size,
+        in_width=size,
+        kernel_height=kernel,
+        kernel_width=kernel,
+        stride=stride,
+        padding=kernel // 2,
+        residual=residual,
+        weight_bits=bits,
+    )
 
 
 def random_mapping(layer: Layer, accelerator: Accelerator, rng: np.random.Generator) -> Mapping | None:
@@ -68,7 +99,13 @@ def random_mapping(layer: Layer, accelerator: Accelerator, rng: np.random.Genera
         tile_in = in_unit * int(rng.integers(1, math.ceil(layer.in_channels / in_unit) + 1))
         height, width = (int(rng.integers(1, extent + 1)) for extent in (layer.out_height, layer.out_width))
         order = orders[int(rng.integers(len(orders)))]
-        mapping = Mapping(tile_out, tile_in if layer.operation == Operation.CONV else tile_out, height, width, order)
+        mapping = Mapping(
+            tile_out_channels=tile_out,
+            tile_in_channels=tile_in if layer.operation == Operation.CONV else tile_out,
+            tile_height=height,
+            tile_width=width,
+            loop_order=order,
+        )
         if all(need.words <= need.depth for need in mapping.needs(layer, accelerator)):
             return mapping
     return None

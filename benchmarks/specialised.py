@@ -231,7 +231,15 @@ def main() -> None:
     findings: list[BoardFindings] = []
     commands: list[str] = []
     for board in asked.boards:
-        request = SearchRequest(board, asked.pairs, 1, None, asked.seed, space=OFA_MBV3_W12.name, accuracy="official")
+        request = SearchRequest(
+            board=board,
+            pairs=asked.pairs,
+            workers=1,
+            storage=None,
+            seed=asked.seed,
+            space=OFA_MBV3_W12.name,
+            accuracy="official",
+        )
         found, said = find(run, request)
         findings.append(found)
         commands = commands or transcript(run, asked.pairs, found, said)

@@ -51,7 +51,7 @@ class ProjectAccuracy:
     int8: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Origin:
     """Where a project's network comes from.
 
@@ -74,7 +74,7 @@ class Origin:
     test_accuracy: ProjectAccuracy
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ProjectRecord:
     """The content of ``project.json``.
 

@@ -19,7 +19,7 @@ from hw_templates.foundation.json_records import check_fields, check_record, par
 COEFFICIENTS = "coefficients.json"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class LatencyCoefficients:
     """Timing of the engine and its memory ports.
 
@@ -51,7 +51,7 @@ class EnergyCoefficients:
     ddr_pj_per_byte: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class LogicCoefficients:
     """LUTs and FFs of a design: constant parts, and of each memory port, bit of a port, product of the PE array, sum,
     requantising lane and memory bank. ``lut_per_packed_product`` holds where a DSP slice yields two products."""
@@ -73,7 +73,7 @@ class LogicCoefficients:
     ff_per_bank: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Coefficients:
     """One set of coefficients with where it comes from.
 

@@ -42,7 +42,7 @@ URAM_LEAST_DEPTH = 2048
 Count = Any
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Resources:
     """What is needed: numbers for one accelerator, arrays [A] for columns."""
 
@@ -177,11 +177,11 @@ def estimate_resources(accelerators: AnyAccelerator, board: Board) -> Resources:
     """
     bram, uram = memories(accelerators, board)
     lut, ff = logic(accelerators, load_coefficients("prior").logic)
-    values = (dsp_slices(accelerators), bram, uram, lut, ff)
+    values = dict(zip(RESOURCES, (dsp_slices(accelerators), bram, uram, lut, ff), strict=True))
     if isinstance(accelerators, Accelerator):
-        return Resources(*(int(value) for value in values))
+        return Resources(**{name: int(value) for name, value in values.items()})
     shape = accelerators.pe_rows.shape
-    return Resources(*(np.broadcast_to(value, shape).astype(np.int64) for value in values))
+    return Resources(**{name: np.broadcast_to(value, shape).astype(np.int64) for name, value in values.items()})
 
 
 def excess(resources: Resources, board: Board) -> dict[str, Count]:

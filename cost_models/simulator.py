@@ -24,7 +24,7 @@ CHUNK_WORDS = 16
 OUTSTANDING_CHUNKS = 16
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SimulatedLayer:
     """What one layer took: cycles, pipeline trips, and words moved by each port, or lines of the map memory.
 
@@ -55,7 +55,7 @@ class _Tile:
     inputs: tuple[int, int]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Burst:
     """``count`` bursts of ``words`` each by a port, one after the other; or so many lines of the map memory.
 
@@ -251,7 +251,7 @@ class _Simulation:
         return sum(1 for position in range(min(read), max(read) + 1) if 0 <= position < extent)
 
     def _lines(self, port: str, pixels: int, channels: tuple[int, int], channels_a_line: int) -> _Burst:
-        return _Burst(port, 1, pixels * len(range(*channels, channels_a_line)), is_kept=True)
+        return _Burst(port=port, count=1, words=pixels * len(range(*channels, channels_a_line)), is_kept=True)
 
     def _results(self, tile: _Tile, port: str) -> _Burst:
         layer = self.layer
@@ -266,14 +266,18 @@ class _Simulation:
         """What lies together in memory, channels innermost, is one burst."""
         words = math.ceil(channels[1] / self.word) - channels[0] // self.word
         if _size(channels) < all_channels:
-            return _Burst(port, rows * cols, words)
-        return _Burst(port, rows, cols * words) if cols < width else _Burst(port, 1, rows * cols * words)
+            return _Burst(port=port, count=rows * cols, words=words)
+        return (
+            _Burst(port=port, count=rows, words=cols * words)
+            if cols < width
+            else _Burst(port=port, count=1, words=rows * cols * words)
+        )
 
     def _weights(self, tile: _Tile) -> _Burst:
         layer, accelerator = self.layer, self.accelerator
         taps, channels = layer.kernel_height * layer.kernel_width, _size(tile.outputs)
         if layer.operation.is_pool:
-            return _Burst("weight", 1, 0)
+            return _Burst(port="weight", count=1, words=0)
         if layer.operation == Operation.SCALE:
             return self._weight_burst(channels)
         if layer.operation == Operation.DEPTHWISE:
@@ -302,7 +306,9 @@ class _Simulation:
         return self._phase((self._weight_burst(size),))["weight"]
 
     def _weight_burst(self, size: int) -> _Burst:
-        return _Burst("weight", 1, math.ceil(size / self.weight_word), width=self.weight_word // self.word)
+        return _Burst(
+            port="weight", count=1, words=math.ceil(size / self.weight_word), width=self.weight_word // self.word
+        )
 
     def _phase(self, transfers: tuple[_Burst, ...]) -> dict[str, float]:
         """When each port is done, all starting at 0; equal phases are played once."""

@@ -45,7 +45,7 @@ class Activation(StrEnum):
     HSIGMOID = "hsigmoid"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Layer:
     """The shape of one layer, which is all that its price depends on; equal shapes are equal values.
 
@@ -140,7 +140,7 @@ class Layer:
         return self.out_height * self.out_width * self.out_channels * fan_in * taps
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Node:
     """One layer in its place: ``ifmap``, ``gate`` and ``residual`` name the nodes (or ``image``) it reads.
 

@@ -84,7 +84,7 @@ class ProcessingSystem:
         return next((name, frequency) for frequency, name in reachable if frequency == fastest)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Board:
     """One board.
 

@@ -20,7 +20,7 @@ class Registers(Protocol):
         """Set a register."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ClockTree:
     """Registers of a family's first clock to the logic.
 

@@ -53,7 +53,7 @@ class PowerTrace:
         return float(np.sum((watts[1:] + watts[:-1]) / 2 * np.diff(times)) / (end - begin))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Energy:
     """Of one inference.
 
@@ -79,7 +79,13 @@ def energy_of(trace: PowerTrace, idle: tuple[float, float], busy: tuple[float, f
     """
     idle_w, busy_w = trace.mean_w(idle), trace.mean_w(busy)
     each_ms = (busy[1] - busy[0]) * 1e3 / images
-    return Energy(busy_w * each_ms, (busy_w - idle_w) * each_ms, busy_w, idle_w, trace.source)
+    return Energy(
+        total_mj=busy_w * each_ms,
+        above_idle_mj=(busy_w - idle_w) * each_ms,
+        busy_w=busy_w,
+        idle_w=idle_w,
+        source=trace.source,
+    )
 
 
 def read_meter(path: Path) -> PowerTrace:

@@ -24,7 +24,7 @@ CONTENT, COUNTERS, IMAGE, MAPS, LOGITS = "content", "counters", "image", "maps",
 _ON_WEIGHT_PORT = ("weight_word", "parameter_word", "table_word")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Access:
     """Consecutive words that one layer reads or writes.
 
@@ -135,7 +135,7 @@ def accesses(record: np.void, layer: Layer, mapping: Mapping, accelerator: Accel
 
     def access(field: str, words: int, *parts: str) -> Access:
         multiple = accelerator.weight_port_words if field in _ON_WEIGHT_PORT else 1
-        return Access(field, int(record[field]), words, parts, multiple)
+        return Access(field=field, first=int(record[field]), words=words, parts=parts, multiple=multiple)
 
     yield access("parameter_word", out_words * isa.CHANNEL_PARAMETERS.itemsize, CONTENT)
     yield access("table_word", isa.TABLE_BYTES // word, CONTENT)

@@ -18,7 +18,7 @@ PREAMBLE = bytes.fromhex("00090ff00ff00ff00ff0000001")
 SYNC = bytes.fromhex("aa995566")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class BitFile:
     """What a .bit file says of itself.
 

@@ -31,7 +31,7 @@ class Block:
     addresses: tuple[tuple[str, int], ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Handoff:
     """What a hand-off says.
 

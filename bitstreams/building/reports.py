@@ -27,7 +27,7 @@ def _check_numbers(record: Any, name: str, least: float) -> None:
             raise InvalidValueError(f"{name}.{entry.name}", value, expected)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Utilisation:
     """Resources that a report counts; a BRAM36 is two of ``bram_18k``, as in :class:`hw_templates.board.Board`."""
 
@@ -41,7 +41,7 @@ class Utilisation:
         _check_numbers(self, "utilisation", 0)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Synthesis:
     """Of ``csynth.xml``: what HLS expects.
 
@@ -88,7 +88,7 @@ class Timing:
         _check_numbers(self, "timing", -math.inf)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Implementation:
     """What place and route reached.
 

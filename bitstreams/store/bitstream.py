@@ -16,7 +16,7 @@ NAME_DIGITS = 16
 """Digits of the digest that name a bitstream's files."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Bitstream:
     """What a store knows of one bitstream.
 

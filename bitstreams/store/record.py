@@ -17,7 +17,7 @@ from hw_templates.foundation.json_records import check_record, parse_json
 FORMAT = 1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class StoredFigure:
     """A figure as it is written, with its deviation for whoever reads the file."""
 
@@ -28,7 +28,7 @@ class StoredFigure:
     deviation: float | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class StoredBitstream:
     """The content of ``build.json``.
 

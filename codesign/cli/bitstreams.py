@@ -8,7 +8,8 @@ import typer
 from codesign.cli.console import session
 from codesign.cli.group import group
 from codesign.cli.options import LogFile, RunFolder, StoreFolder
-from codesign.run.folder import Run, choices
+from codesign.run import choices
+from codesign.run.folder import Run
 
 bitstreams_app = group(
     name="bitstreams", help="The store of bitstreams, which `codesign build` and `codesign import` fill."

@@ -70,4 +70,16 @@ def deploy(
         from codesign.commands.deploy import DeployRequest
         from codesign.commands.deploy import deploy as command
 
-        command(Run(run), DeployRequest(board, via, power, repetitions, timeout, insecure_remote), store, progress)
+        command(
+            Run(run),
+            DeployRequest(
+                board=board,
+                via=via,
+                power=power,
+                repetitions=repetitions,
+                timeout_s=timeout,
+                insecure_remote=insecure_remote,
+            ),
+            store,
+            progress,
+        )

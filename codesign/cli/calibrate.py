@@ -120,4 +120,15 @@ def run(
         from codesign.commands.calibration.run import CampaignRequest, measure_plan
 
         reach = Reach.of(board, via, insecure_remote)
-        measure_plan(CampaignRequest(reach, plan, project, out, repetitions, timeout, store), progress)
+        measure_plan(
+            CampaignRequest(
+                reach=reach,
+                plan=plan,
+                project=project,
+                out=out,
+                repetitions=repetitions,
+                timeout_s=timeout,
+                store=store,
+            ),
+            progress,
+        )

@@ -15,7 +15,8 @@ from codesign.cli.console import session
 from codesign.cli.group import group
 from codesign.cli.options import BoardName, LogFile, RunFolder, Seed, Storage, Template, Workers
 from codesign.cli.supernet import fetch, supernet_app
-from codesign.run.folder import Run, choices
+from codesign.run import choices
+from codesign.run.folder import Run
 from hw_templates.foundation.errors import InvalidValueError
 
 MaxLatency = Annotated[float | None, typer.Option(help="Take the most accurate pair within this.")]
@@ -112,12 +113,25 @@ def search(
             from codesign.commands.hls4ml.commands import DataflowRequest, search_dataflow
 
             _refuse_beside_hls4ml(workers=workers != 1, space=space is not None, coefficients=coefficients != "prior")
-            search_dataflow(Run(run), DataflowRequest(board, pairs, storage, seed, accuracy), progress)
+            search_dataflow(
+                Run(run),
+                DataflowRequest(board=board, pairs=pairs, storage=storage, seed=seed, accuracy=accuracy),
+                progress,
+            )
             return
         from codesign.commands.search import search as command
         from codesign.run.requests import SearchRequest
 
-        request = SearchRequest(board, pairs, workers, storage, seed, coefficients, space, accuracy)
+        request = SearchRequest(
+            board=board,
+            pairs=pairs,
+            workers=workers,
+            storage=storage,
+            seed=seed,
+            coefficients=coefficients,
+            space=space,
+            accuracy=accuracy,
+        )
         command(Run(run), request, baselines, progress)
 
 

@@ -38,9 +38,9 @@ def demo(run: Run, board: str, scale: Scale, workers: int, seed: int, progress: 
     if before != scale.preset:
         expected = f"{before == SMALL.preset} as before in {run.folder}; or name another run folder"
         raise InvalidValueError("small", scale == SMALL, expected)
-    train(run, TrainRequest("digits", scale.preset, seed), progress)
+    train(run, TrainRequest(space="digits", preset=scale.preset, seed=seed), progress)
     fit(run, scale.samples, seed, progress)
-    search(run, SearchRequest(board, scale.pairs, workers, None, seed), True, progress)
+    search(run, SearchRequest(board=board, pairs=scale.pairs, workers=workers, storage=None, seed=seed), True, progress)
     emit(run, None, None, progress)
     csim(run, False, None, progress)
     report(run, progress)

@@ -47,7 +47,7 @@ WINDOW_S = 2.0
 """How long the engine rests, and then works, while power is measured."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class DeployRequest:
     """What a deployment is asked for.
 
@@ -68,7 +68,7 @@ class DeployRequest:
     insecure_remote: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Emitted:
     """What is deployed."""
 
@@ -149,7 +149,9 @@ def _emitted(run: Run) -> _Emitted:
     if len(content) != record.images * size or len(labels) < record.images or len(trips) != program.layer_count:
         raise StorageError(f"{run.project}: files do not belong together; emit it again")
     images = [content[start : start + size] for start in range(0, len(content), size)]
-    return _Emitted(record, program, images, golden, trips, labels[: record.images])
+    return _Emitted(
+        record=record, program=program, images=images, golden=golden, trips=trips, labels=labels[: record.images]
+    )
 
 
 @contextmanager

@@ -85,7 +85,13 @@ def _find(request: ExportRequest) -> NetworkToWrite:
         "top1_reported": net.top1,
         "statistics": "batch-norm statistics: as published",
     }
-    return NetworkToWrite(network, config, net.subnet.resolution, net.space.image_channels, about)
+    return NetworkToWrite(
+        network=network,
+        config=config,
+        resolution=net.subnet.resolution,
+        image_channels=net.space.image_channels,
+        about=about,
+    )
 
 
 def _chosen(space: Space, name: str) -> tuple[Subnet, str]:
@@ -132,7 +138,13 @@ def _of_run(run: Run, request: ExportRequest) -> NetworkToWrite:
         "statistics": f"batch-norm statistics: of {len(images)} training images",
         "normalise": {"mean": trained.data.mean, "deviation": trained.data.deviation},
     }
-    return NetworkToWrite(network, net_config(space, subnet), subnet.resolution, space.image_channels, about)
+    return NetworkToWrite(
+        network=network,
+        config=net_config(space, subnet),
+        resolution=subnet.resolution,
+        image_channels=space.image_channels,
+        about=about,
+    )
 
 
 def _of_published(space: Space, subnet: Subnet, called: str, weights: Path | None) -> NetworkToWrite:
@@ -144,4 +156,10 @@ def _of_published(space: Space, subnet: Subnet, called: str, weights: Path | Non
         "choices": subnet.as_dict(),
         "statistics": "batch-norm statistics: of the full net; recalibrate them with training images before use",
     }
-    return NetworkToWrite(network, net_config(space, subnet), subnet.resolution, space.image_channels, about)
+    return NetworkToWrite(
+        network=network,
+        config=net_config(space, subnet),
+        resolution=subnet.resolution,
+        image_channels=space.image_channels,
+        about=about,
+    )

@@ -42,7 +42,7 @@ def fit(run: Run, samples: int, seed: int, progress: Progress) -> None:
         write_predictor(run.predictor, fit_predictor(space, digest, genes, accuracy))
     left_out = LeftOutAccuracies(tuple(accuracy[used:].tolist()), tuple(partial.accuracy(genes[used:]).tolist()))
     run.configure("predictor", {"samples": samples, "seed": seed}, replace=True)
-    write_json(run.predictor_quality, PredictorRecord(samples, **asdict(quality), left_out=left_out))
+    write_json(run.predictor_quality, PredictorRecord(samples=samples, **asdict(quality), left_out=left_out))
     progress.say(f"predictor  {samples} subnets measured: {accuracy.min():.1%} to {accuracy.max():.1%}")
     progress.say(f"           left-out subnets, mean (95 % interval) of {len(quality.kendall_tau)} splits:")
     progress.say(

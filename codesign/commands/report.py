@@ -41,7 +41,7 @@ from hw_templates.foundation.json_records import reading
 DOTS_PER_INCH = 130
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Verified:
     """The emitted pair as its record and csim's say."""
 
@@ -64,7 +64,7 @@ class Quality:
     predicted: FloatArray
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Results:
     """Everything the page is made of.
 

@@ -52,7 +52,7 @@ def request_training(
     folder = before.data if data is None else str(data.resolve())
     origin = None if start_from is None else str(start_from.resolve())
     table = None if subnet is None else named_subnet(load_space(name), subnet).as_dict()
-    return TrainRequest(name, preset or name, seed, folder, table, origin)
+    return TrainRequest(space=name, preset=preset or name, seed=seed, data=folder, subnet=table, start_from=origin)
 
 
 def train(run: Run, request: TrainRequest, progress: Progress) -> None:

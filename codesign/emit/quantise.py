@@ -129,7 +129,16 @@ def _quantise_layer(
             steps[node.residual] / added_to, f"{node.name}.residual_multiplier"
         )
     table = activation_table(node.activation, scales.before, scales.after, grid.bits)
-    return QuantisedLayer(node, weight, bias, multiplier, shift, table, int(residual_multiplier), int(residual_shift))
+    return QuantisedLayer(
+        node=node,
+        weight=weight,
+        bias=bias,
+        multiplier=multiplier,
+        shift=shift,
+        table=table,
+        residual_multiplier=int(residual_multiplier),
+        residual_shift=int(residual_shift),
+    )
 
 
 def _correct_biases(

@@ -9,7 +9,7 @@ from cost_models.workload import Node, Workload
 from hw_templates.foundation.errors import InvalidValueError
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class QuantisedLayer:
     """One layer in integers; :mod:`codesign.emit.integer_reference` says what is done with them.
 

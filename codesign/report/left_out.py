@@ -21,7 +21,7 @@ LEFT_OUT = "left_out.json"
 FloatArray = npt.NDArray[np.float64]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class LeftOutRows:
     """[runs] each.
 
@@ -78,7 +78,7 @@ def run_kind(run: Measurement) -> str:
     return f"block {largest.kernel_height}x{largest.kernel_width}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _LeftOutRecord:
     """``left_out.json``: the columns of :class:`LeftOutRows`."""
 

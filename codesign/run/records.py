@@ -92,7 +92,7 @@ class DataflowPrediction:
     energy_mj: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class DataflowRecord:
     """``dataflow/project.json``: what was emitted with template hls4ml.
 
@@ -134,7 +134,7 @@ class LeftOutAccuracies:
             raise InvalidValueError("predictor.left_out.predicted", len(self.predicted), "one for each measured")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PredictorRecord:
     """``predictor.json``: how well the predictor ranks subnets that it was not fitted on.
 

@@ -42,7 +42,7 @@ class Trained:
     checkpoint: Checkpoint
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TrainRequest:
     """What a training is asked for.
 
@@ -126,7 +126,7 @@ def load_trained(run: Run) -> Trained:
     return Trained(space, request.load_data(), checkpoint)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SearchRequest:
     """What a search is asked for.
 
@@ -157,7 +157,7 @@ def recorded_request(run: Run) -> SearchRequest:
         return check_record(settings, SearchRequest, "search")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Accuracies:
     """Where a search takes accuracies from.
 
@@ -194,16 +194,16 @@ def load_accuracies(run: Run, source: str, space: str | None) -> Accuracies:
             raise InvalidValueError("search.space", None, f"given, as {run.folder} has no supernet to take it from")
         known = known_space(asked)
         official = load_official_predictor(known)
-        return Accuracies(known, official, source, official.digest)
+        return Accuracies(space=known, oracle=official, source=source, digest=official.digest)
     trained = load_trained(run)
     if source == "measured":
         measured = MeasuredAccuracy(trained.checkpoint, trained.data, cache=run.accuracies)
-        return Accuracies(trained.space, measured, source, measured.digest, trained)
+        return Accuracies(space=trained.space, oracle=measured, source=source, digest=measured.digest, trained=trained)
     if not run.predictor.exists():
         raise StorageError(f"{run.predictor}: no such predictor; {_without_predictor(run, trained.space)}")
     predictor = read_predictor(run.predictor, trained.space, trained.checkpoint.digest)
     digest = hashlib.sha256(run.predictor.read_bytes()).hexdigest()[:16]
-    return Accuracies(trained.space, predictor, source, digest, trained)
+    return Accuracies(space=trained.space, oracle=predictor, source=source, digest=digest, trained=trained)
 
 
 def _without_predictor(run: Run, space: Space) -> str:

@@ -22,7 +22,7 @@ _RATE_FACTORS = (1, 1, 2, 5)
 _PAIRS_PER_FIRST_ACCELERATOR = 1000
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RoundPlan:
     """How the batches of a round are made up.
 

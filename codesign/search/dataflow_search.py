@@ -31,7 +31,7 @@ _FLUSH_S = 2.0
 _IDLE_ROUNDS = 20
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class DataflowTask:
     """What is searched, where it is kept, and how.
 

@@ -27,7 +27,7 @@ _POLL_S = 0.5
 OnProgress = Callable[[Progress], None]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SearchTask:
     """What is searched, where it is kept, and how.
 

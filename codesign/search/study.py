@@ -25,7 +25,7 @@ FORMAT_VERSION = 1
 DIRECTIONS = [StudyDirection.MAXIMIZE if maximised else StudyDirection.MINIMIZE for maximised in MAXIMISED]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class StudyIdentity:
     """What the numbers of a study depend on; kept in its user attributes.
 
@@ -48,7 +48,13 @@ class StudyIdentity:
     @classmethod
     def of(cls, joint: PairSpace, coefficients: str, accuracy: str) -> "StudyIdentity":
         """The identity of a study of ``joint``."""
-        return cls(joint.space.name, joint.digest, joint.board.name, coefficients, accuracy)
+        return cls(
+            space=joint.space.name,
+            parameters=joint.digest,
+            board=joint.board.name,
+            coefficients=coefficients,
+            accuracy=accuracy,
+        )
 
 
 @dataclass(frozen=True)

@@ -171,7 +171,7 @@ def scaled_losses(values: FloatArray) -> FloatArray:
     return scaled
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Winner:
     """The chosen pair and what it reaches.
 
@@ -198,7 +198,13 @@ def choose_winner(joint: JointSpace, front: PricedPairs, rule: Rule) -> Winner:
     """
     index = _choose(front, rule)
     accuracy, latency_ms, energy_mj = front.values[index].tolist()
-    return Winner(joint.decode(front.rows[index]), accuracy, latency_ms, energy_mj, str(rule))
+    return Winner(
+        pair=joint.decode(front.rows[index]),
+        accuracy=accuracy,
+        latency_ms=latency_ms,
+        energy_mj=energy_mj,
+        rule=str(rule),
+    )
 
 
 def _choose(front: PricedPairs, rule: Rule) -> int:

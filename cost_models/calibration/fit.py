@@ -41,7 +41,7 @@ _WIDEST = 300.0
 """No interval reaches further than by exp of this: a float holds no larger cycles."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Posterior:
     """What a fit knows of P parameters in C campaigns; all values are logarithms.
 
@@ -99,7 +99,7 @@ class Prediction:
     deviation: FloatArray
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Fit:
     """A model fitted to runs, and how it did on runs that were left out.
 
@@ -156,7 +156,9 @@ def fit(model: TimingModel, runs: Sequence[Measurement], tell: Callable[[float],
     singly = leave_out(model, runs, singles, posterior, told)
     left_out = leave_out(model, runs, groups, posterior, lambda done: told(len(singles) + done)) if groups else singly
     known = frozenset(run.group for run in runs if run.group is not None)
-    return Fit(model, posterior, left_out, singly if groups else None, known)
+    return Fit(
+        model=model, posterior=posterior, left_out=left_out, left_out_singly=singly if groups else None, groups=known
+    )
 
 
 def check_runs(model: TimingModel, runs: Sequence[Measurement]) -> None:
@@ -231,10 +233,18 @@ def estimate(model: TimingModel, runs: Sequence[Measurement], start: Posterior |
         noise, common = task.noise(point, noise)
     shared, differences = task.unpack(point)
     covariance = task.covariance(point, noise)
-    return Posterior(model.parameters, task.campaigns, shared, differences, covariance, noise, common)
+    return Posterior(
+        parameters=model.parameters,
+        campaigns=task.campaigns,
+        shared=shared,
+        differences=differences,
+        covariance=covariance,
+        noise=noise,
+        common_noise=common,
+    )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Task:
     """One fit: unknowns are the shared values and the differences, both in units of their prior deviations."""
 

@@ -30,7 +30,7 @@ _NEAR_ZERO = 1e-4
 _DIGITS = 6
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Quality:
     """Errors on runs that were left out of the fit, as shares, and the widths of intervals in deviations.
 
@@ -66,12 +66,17 @@ class Quality:
         """Of a fit."""
         error = np.abs(fit.left_out.error)
         singly = fit.left_out_singly or fit.left_out
-        near = float((error <= _NEAR).mean())
-        widths = fit.left_out.widths, singly.widths
-        return cls(len(error), float(error.mean()), float(np.median(error)), near, *widths)
+        return cls(
+            runs=len(error),
+            mean_error=float(error.mean()),
+            median_error=float(np.median(error)),
+            within_10_percent=float((error <= _NEAR).mean()),
+            widths=fit.left_out.widths,
+            widths_in_group=singly.widths,
+        )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _StoredPosterior:
     """A posterior as JSON holds it: the names of its parameters and nested lists."""
 
@@ -110,7 +115,7 @@ class _StoredPosterior:
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _StoredCalibration:
     """A calibration as JSON holds it."""
 
@@ -129,7 +134,7 @@ class _StoredCalibration:
     posterior: _StoredPosterior
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Calibration:
     """What a fit found.
 

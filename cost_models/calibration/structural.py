@@ -54,7 +54,7 @@ class Demand:
     hides: bool = True
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class StructuralModel:
     """Terms of an engine, with the share of the shorter of two overlapping times that still shows.
 
@@ -90,7 +90,7 @@ class StructuralModel:
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class BoundStructure:
     """Counts of layers: [layers, terms], and the run [layers] that each layer belongs to, ascending."""
 

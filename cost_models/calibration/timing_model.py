@@ -13,7 +13,7 @@ from hw_templates.foundation.errors import InvalidValueError
 FloatArray = NDArray[np.float64]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Parameter:
     """One coefficient, positive, with what is known of it before anything is measured.
 

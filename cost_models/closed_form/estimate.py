@@ -21,7 +21,7 @@ from hw_templates.foundation.errors import InvalidValueError
 FloatArray = NDArray[np.float64]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class LayerEstimate:
     """The price of one node.
 
@@ -53,7 +53,7 @@ class LayerEstimate:
     bound: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Estimate:
     """The price of a network on an accelerator.
 
@@ -145,7 +145,9 @@ def price_mappings(
     cycles_per_ms = accelerator.clock_mhz * 1e3
     latency_ms, start_ms = latency_cycles / cycles_per_ms, coefficients.latency.start_cycles / cycles_per_ms
     energy_mj = network_energy_mj(sum(layer.energy_mj for layer in layers), latency_ms, board)
-    return Estimate(latency_ms, latency_cycles, start_ms, energy_mj, layers)
+    return Estimate(
+        latency_ms=latency_ms, latency_cycles=latency_cycles, start_ms=start_ms, energy_mj=energy_mj, layers=layers
+    )
 
 
 def price(workload: Workload, accelerator: Accelerator, board: Board, coefficients: Coefficients) -> Estimate:

@@ -1,7 +1,7 @@
 """A table of prices: layers x accelerators, each pair with its best mapping."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -36,7 +36,7 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class LayerTable:
     """Layers priced on accelerators, each with its best mapping.
 
@@ -64,10 +64,16 @@ class LayerTable:
         out_channels, in_channels, height, width, order = (int(size) for size in self.mappings[layer, accelerator])
         if not out_channels:
             raise MappingError(f"layer {layer} has no legal mapping on accelerator {accelerator}")
-        return Mapping(out_channels, in_channels, height, width, ORDERS[order])
+        return Mapping(
+            tile_out_channels=out_channels,
+            tile_in_channels=in_channels,
+            tile_height=height,
+            tile_width=width,
+            loop_order=ORDERS[order],
+        )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PricedCases:
     """Cases, each a layer on an accelerator with a given mapping.
 
@@ -93,7 +99,7 @@ class PricedCases:
     residual_words: FloatArray
 
 
-_COLUMNS = 10
+_PRICES = tuple(entry.name for entry in fields(PricedCases))
 
 
 def price_layers(
@@ -135,7 +141,13 @@ def price_layers(
     rows, cols = rows[found], cols[found]
     priced = _price(records, engines, rows, cols, best[found, : ORDER + 1], coefficients)
     latency[rows, cols], energy[rows, cols] = priced.latency_cycles, priced.energy_mj
-    return LayerTable(latency, energy, int(best[:, CANDIDATES].sum()), int(best[:, CALCULATED].sum()), mappings)
+    return LayerTable(
+        latency_cycles=latency,
+        energy_mj=energy,
+        candidates=int(best[:, CANDIDATES].sum()),
+        calculated=int(best[:, CALCULATED].sum()),
+        mappings=mappings,
+    )
 
 
 def mapping_records(mappings: Sequence[Mapping]) -> IntArray:
@@ -171,10 +183,10 @@ def _price(
     coefficients: Coefficients,
 ) -> PricedCases:
     energy = coefficients.energy
-    prices = np.zeros((_COLUMNS, len(rows)))
+    prices = np.zeros((len(_PRICES), len(rows)))
     picojoules = (float(energy.mac_pj), float(energy.buffer_pj_per_byte), float(energy.ddr_pj_per_byte))
     _price_all(layers.layers, layers.runs, engines, rows, columns, np.ascontiguousarray(mappings), picojoules, prices)
-    return PricedCases(*prices)
+    return PricedCases(**dict(zip(_PRICES, prices, strict=True)))
 
 
 @compiled

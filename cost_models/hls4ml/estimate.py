@@ -34,7 +34,7 @@ _SHIFT_DEPTH = 32
 _SHIFT_FIFO_BITS = 1024
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class DataflowCoefficients:
     """What the model takes from measurements or a prior.
 
@@ -83,7 +83,7 @@ class StageEstimate:
     resources: Resources
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class DataflowEstimate:
     """The price of a network as a dataflow accelerator.
 
@@ -145,7 +145,15 @@ def price_clocks(
     for clock_mhz in clocks_mhz:
         latency_ms = coefficients.call_ms + cycles / (clock_mhz * 1e3)
         energy_mj = network_energy_mj(dynamic_mj, latency_ms, board)
-        found.append(DataflowEstimate(latency_ms, max(busy) / (clock_mhz * 1e3), energy_mj, resources, layers))
+        found.append(
+            DataflowEstimate(
+                latency_ms=latency_ms,
+                interval_ms=max(busy) / (clock_mhz * 1e3),
+                energy_mj=energy_mj,
+                resources=resources,
+                layers=layers,
+            )
+        )
     return tuple(found)
 
 

@@ -23,7 +23,7 @@ _ACTIVATIONS = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Stage:
     """One layer in its own hardware, for one output pixel at a time.
 
@@ -53,9 +53,25 @@ class Stage:
         if layer.operation == Operation.CONV:
             inputs, outputs = taps * layer.in_channels, layer.out_channels
             products = inputs * outputs
-            return cls(node.name, layer, inputs, outputs, products, pixels, inputs if of_registers else products)
+            return cls(
+                name=node.name,
+                layer=layer,
+                inputs=inputs,
+                outputs=outputs,
+                multiplications=products,
+                pixels=pixels,
+                most_reuse=inputs if of_registers else products,
+            )
         products = taps * layer.in_channels if layer.operation == Operation.DEPTHWISE else 0
-        return cls(node.name, layer, taps * layer.in_channels, layer.out_channels, products, pixels, max(1, products))
+        return cls(
+            name=node.name,
+            layer=layer,
+            inputs=taps * layer.in_channels,
+            outputs=layer.out_channels,
+            multiplications=products,
+            pixels=pixels,
+            most_reuse=max(1, products),
+        )
 
     @property
     def reuse_factors(self) -> tuple[int, ...]:
@@ -77,7 +93,13 @@ class Stage:
         kernel = 0 if layer.operation == Operation.POOL else layer.kernel_height
         outputs = layer.out_channels if dense or not self.multiplications else 1
         return StreamLayer(
-            layer.in_height, layer.in_width, layer.in_channels, outputs, kernel, layer.stride, reuse_factor
+            height=layer.in_height,
+            width=layer.in_width,
+            channels=layer.in_channels,
+            outputs=outputs,
+            kernel=kernel,
+            stride=layer.stride,
+            reuse_factor=reuse_factor,
         )
 
 

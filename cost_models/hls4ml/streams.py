@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from hw_templates.foundation.errors import InvalidValueError
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class StreamLayer:
     """A layer of a dataflow design; a dense layer reads its whole map for its one output pixel.
 

@@ -44,7 +44,7 @@ class BufferNeed:
         return math.ceil(self.words * self.bytes_per_word / 1024)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Mapping:
     """Tile sizes and loop order of one layer; the last tile along an axis is whatever is left.
 
@@ -168,7 +168,16 @@ def enumerate_mappings(layer: Layer, accelerator: Accelerator) -> list[Mapping]:
     mappings: list[Mapping] = []
     for (tile_out, tile_in), height in itertools.product(channels, range(1, layer.out_height + 1)):
         for width in range(1, layer.out_width + 1):
-            tiles = [Mapping(tile_out, tile_in, height, width, order) for order in LoopOrder]
+            tiles = [
+                Mapping(
+                    tile_out_channels=tile_out,
+                    tile_in_channels=tile_in,
+                    tile_height=height,
+                    tile_width=width,
+                    loop_order=order,
+                )
+                for order in LoopOrder
+            ]
             if not tiles[0].fits(layer, accelerator):
                 break  # nor does any other order, or any that is wider
             mappings += [tile for tile in tiles if _is_considered(tile, layer) and tile.fits(layer, accelerator)]
@@ -192,7 +201,10 @@ def draw_mapping(layer: Layer, accelerator: Accelerator, rng: np.random.Generato
     """
     out_unit, in_unit = channel_units(layer, accelerator)
     is_dense = layer.operation == Operation.CONV
-    smallest = (Mapping(out_unit, in_unit, 1, 1, order) for order in LoopOrder)
+    smallest = (
+        Mapping(tile_out_channels=out_unit, tile_in_channels=in_unit, tile_height=1, tile_width=1, loop_order=order)
+        for order in LoopOrder
+    )
     started = [
         tile
         for tile in smallest
@@ -224,7 +236,13 @@ def draw_mapping(layer: Layer, accelerator: Accelerator, rng: np.random.Generato
 def no_mapping_error(name: str, layer: Layer, accelerator: Accelerator) -> MappingError:
     """The error for a layer of which not even the smallest tile fits; says which buffers would have to grow."""
     out_unit, in_unit = channel_units(layer, accelerator)
-    smallest = Mapping(out_unit, in_unit, 1, 1, LoopOrder.PIXELS_OUTER)
+    smallest = Mapping(
+        tile_out_channels=out_unit,
+        tile_in_channels=in_unit,
+        tile_height=1,
+        tile_width=1,
+        loop_order=LoopOrder.PIXELS_OUTER,
+    )
     short = [need for need in smallest.needs(layer, accelerator) if need.words > need.depth]
     wanted = ", ".join(
         f"{need.buffer}_kib at least {need.least_kib} (has {getattr(accelerator, f'{need.buffer}_kib')})"

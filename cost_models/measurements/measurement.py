@@ -64,7 +64,7 @@ class Percentiles:
             raise InvalidValueError("measurement.latency_ms", asdict(self), "ascending: p05, p50, p95")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Measurement:
     """One run, measured.
 

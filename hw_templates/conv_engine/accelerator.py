@@ -22,7 +22,7 @@ PARAMETER_MAX = 1 << 20
 """No parameter is larger; products of two fit in 64 bits."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Accelerator:
     """Compile-time parameters of the engine in ``conv_engine``.
 
@@ -95,7 +95,7 @@ class Accelerator:
 PARAMETERS: tuple[str, ...] = tuple(field.name for field in fields(Accelerator))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class AcceleratorColumns:
     """Many accelerators as columns of equal length A; the fields are those of :class:`Accelerator`."""
 
@@ -118,20 +118,20 @@ class AcceleratorColumns:
     @classmethod
     def of(cls, accelerators: Sequence[Accelerator]) -> "AcceleratorColumns":
         """Columns of the given accelerators, in order."""
-        return cls(*(np.array([getattr(a, name) for a in accelerators], dtype=np.int64) for name in PARAMETERS))
+        return cls(**{name: np.array([getattr(a, name) for a in accelerators], dtype=np.int64) for name in PARAMETERS})
 
     def __len__(self) -> int:
         return len(self.pe_rows)
 
     def __getitem__(self, index: int) -> Accelerator:
-        return Accelerator(*(int(getattr(self, name)[index]) for name in PARAMETERS))
+        return Accelerator(**{name: int(getattr(self, name)[index]) for name in PARAMETERS})
 
     def __iter__(self) -> Iterator[Accelerator]:
         return (self[index] for index in range(len(self)))
 
     def take(self, selection: npt.NDArray[Any]) -> "AcceleratorColumns":
         """The rows that an index or boolean array selects."""
-        return AcceleratorColumns(*(getattr(self, name)[selection] for name in PARAMETERS))
+        return AcceleratorColumns(**{name: getattr(self, name)[selection] for name in PARAMETERS})
 
 
 AnyAccelerator = Accelerator | AcceleratorColumns

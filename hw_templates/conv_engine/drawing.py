@@ -8,7 +8,7 @@ WIDTH, HEIGHT = 940, 360
 STAGE, MEMORY = "#dbe9f6", "#f7ecd0"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Box:
     """A stage, or a memory of two halves; the lines of its label are centred."""
 
@@ -50,17 +50,17 @@ def _arrow(*points: tuple[int, int]) -> str:
 
 def dataflow_svg() -> str:
     """Stages, memories with their two halves, ports, and what goes where in one slot."""
-    memory = Box(20, 40, 80, 230, ("memory",))
-    load_ifmap = Box(170, 40, 120, 50, ("load ifmap",))
-    load_weights = Box(170, 130, 120, 50, ("load weights",))
-    load_residual = Box(170, 220, 120, 50, ("load residual",))
-    ifmap = Box(340, 40, 110, 50, ("ifmap",), halves=True)
-    weights = Box(340, 130, 110, 50, ("weights",), halves=True)
-    residual = Box(560, 220, 110, 50, ("residual",), halves=True)
-    compute = Box(500, 40, 110, 140, ("PE array", "or", "depthwise", "unit"))
-    sums = Box(660, 85, 90, 50, ("sums",), halves=True)
-    store = Box(800, 60, 120, 100, ("store:", "requantise,", "residual,", "activation"))
-    maps = Box(340, 300, 270, 44, ("map memory",), halves=True)
+    memory = Box(x=20, y=40, width=80, height=230, lines=("memory",))
+    load_ifmap = Box(x=170, y=40, width=120, height=50, lines=("load ifmap",))
+    load_weights = Box(x=170, y=130, width=120, height=50, lines=("load weights",))
+    load_residual = Box(x=170, y=220, width=120, height=50, lines=("load residual",))
+    ifmap = Box(x=340, y=40, width=110, height=50, lines=("ifmap",), halves=True)
+    weights = Box(x=340, y=130, width=110, height=50, lines=("weights",), halves=True)
+    residual = Box(x=560, y=220, width=110, height=50, lines=("residual",), halves=True)
+    compute = Box(x=500, y=40, width=110, height=140, lines=("PE array", "or", "depthwise", "unit"))
+    sums = Box(x=660, y=85, width=90, height=50, lines=("sums",), halves=True)
+    store = Box(x=800, y=60, width=120, height=100, lines=("store:", "requantise,", "residual,", "activation"))
+    maps = Box(x=340, y=300, width=270, height=44, lines=("map memory",), halves=True)
     boxes = (memory, load_ifmap, load_weights, load_residual, ifmap, weights, residual, compute, sums, store, maps)
     port = memory.x + memory.width
     arrows = [

@@ -8,7 +8,7 @@ from hw_templates.foundation.errors import StorageError
 from hw_templates.foundation.json_records import reading
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Program:
     """What the engine needs in memory, and where. Places and lengths count words of ``axi_bytes`` bytes.
 

@@ -76,8 +76,8 @@ class AcceleratorSpace:
 
     def decode(self, rows: IntArray) -> AcceleratorColumns:
         """Accelerators of choice indices [n, 15]; not checked for legality."""
-        tables = self.choices.values()
-        return AcceleratorColumns(*(np.asarray(t, dtype=np.int64)[rows[:, i]] for i, t in enumerate(tables)))
+        tables = {name: np.asarray(values, dtype=np.int64) for name, values in self.choices.items()}
+        return AcceleratorColumns(**{name: tables[name][rows[:, i]] for i, name in enumerate(tables)})
 
     def encode(self, columns: AcceleratorColumns) -> IntArray:
         """[n, 15] choice indices of accelerators of this space.

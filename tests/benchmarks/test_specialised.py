@@ -41,8 +41,15 @@ def specialised(monkeypatch: pytest.MonkeyPatch):
 def searched(tmp_path: Path) -> Searched:
     settings = SearchSettings(1_000)
     location = StudyLocation(str(tmp_path / "study.journal"), "tiny")
-    task = SearchTask(location, JOINT, load_coefficients(), ORACLE, "capacity", settings)
-    return Searched(Accuracies(TINY, ORACLE, "official", "0"), BOARD, JOINT, task)
+    task = SearchTask(
+        location=location,
+        joint=JOINT,
+        coefficients=load_coefficients(),
+        oracle=ORACLE,
+        accuracy_name="capacity",
+        settings=settings,
+    )
+    return Searched(Accuracies(space=TINY, oracle=ORACLE, source="official", digest="0"), BOARD, JOINT, task)
 
 
 @pytest.fixture

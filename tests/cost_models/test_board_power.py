@@ -7,7 +7,16 @@ from cost_models.board_power import BoardPower
 from cost_models.measurements.measurement import Measurement, Percentiles
 from hw_templates.foundation.errors import InvalidValueError
 
-RUN = Measurement("hls4ml", "pynq-z2", "c", "s", 100.0, Percentiles(1.0), network="n", power_w=1.6)
+RUN = Measurement(
+    engine="hls4ml",
+    board="pynq-z2",
+    campaign="c",
+    source="s",
+    clock_mhz=100.0,
+    latency_ms=Percentiles(1.0),
+    network="n",
+    power_w=1.6,
+)
 
 
 def test_energy_is_power_times_latency() -> None:

@@ -101,9 +101,20 @@ def test_a_set_of_another_board_is_refused() -> None:
 
 
 def test_use_beyond_what_it_was_fitted_on_warns() -> None:
-    layer = Layer(Operation.CONV, 128, 16, 8, 8)
-    workload = Workload((Node("only", layer, "image"),))
-    accelerator = Accelerator(16, 16, 1, 2, 8, 16, 8, 64, 100, 8)
+    layer = Layer(operation=Operation.CONV, in_channels=128, out_channels=16, in_height=8, in_width=8)
+    workload = Workload((Node(name="only", layer=layer, ifmap="image"),))
+    accelerator = Accelerator(
+        pe_rows=16,
+        pe_cols=16,
+        pe_pixels=1,
+        pack=2,
+        ifmap_kib=8,
+        weight_kib=16,
+        ofmap_kib=8,
+        axi_bits=64,
+        clock_mhz=100,
+        depthwise_lanes=8,
+    )
     with pytest.warns(
         ExtrapolationWarning, match=r"coefficients fitted.*layer\.in_channels 128 is outside of 16 to 64"
     ):

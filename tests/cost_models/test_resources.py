@@ -26,7 +26,18 @@ from hw_templates.foundation.errors import InvalidValueError, ResourceError
 from hw_templates.project.render import render
 
 Z2, ZCU104 = load_board("pynq-z2"), load_board("zcu104")
-SMALL = Accelerator(8, 8, 2, 2, 8, 8, 8, 64, 100, 4)
+SMALL = Accelerator(
+    pe_rows=8,
+    pe_cols=8,
+    pe_pixels=2,
+    pack=2,
+    ifmap_kib=8,
+    weight_kib=8,
+    ofmap_kib=8,
+    axi_bits=64,
+    clock_mhz=100,
+    depthwise_lanes=4,
+)
 # DPUCZDX8G with low DSP usage, from AMD PG338 (v1.2): pixel, input and output parallelism, LUTs, FFs.
 DPU = ((4, 8, 8, 20759, 33572), (8, 8, 8, 29155, 49823), (8, 12, 12, 37055, 72850), (8, 16, 16, 44583, 99791))
 
@@ -64,10 +75,52 @@ def test_ultra_rams() -> None:
     ("accelerator", "count"),
     [
         # PE array 8 * 8 * 2, depthwise 4 * 2, 3 for each of 8 lanes, 10 for addresses.
-        (Accelerator(8, 8, 2, 1, 8, 8, 8, 64, 100, 4), 128 + 8 + 24 + 10),
+        (
+            Accelerator(
+                pe_rows=8,
+                pe_cols=8,
+                pe_pixels=2,
+                pack=1,
+                ifmap_kib=8,
+                weight_kib=8,
+                ofmap_kib=8,
+                axi_bits=64,
+                clock_mhz=100,
+                depthwise_lanes=4,
+            ),
+            128 + 8 + 24 + 10,
+        ),
         # Packing halves the rows of the array and the pixels of the depthwise unit, rounded up.
-        (Accelerator(8, 8, 3, 2, 8, 8, 8, 64, 100, 4), 96 + 8 + 24 + 10),
-        (Accelerator(16, 16, 1, 2, 8, 8, 8, 128, 100, 16), 128 + 16 + 48 + 10),
+        (
+            Accelerator(
+                pe_rows=8,
+                pe_cols=8,
+                pe_pixels=3,
+                pack=2,
+                ifmap_kib=8,
+                weight_kib=8,
+                ofmap_kib=8,
+                axi_bits=64,
+                clock_mhz=100,
+                depthwise_lanes=4,
+            ),
+            96 + 8 + 24 + 10,
+        ),
+        (
+            Accelerator(
+                pe_rows=16,
+                pe_cols=16,
+                pe_pixels=1,
+                pack=2,
+                ifmap_kib=8,
+                weight_kib=8,
+                ofmap_kib=8,
+                axi_bits=128,
+                clock_mhz=100,
+                depthwise_lanes=16,
+            ),
+            128 + 16 + 48 + 10,
+        ),
     ],
 )
 def test_dsp_slices(accelerator: Accelerator, count: int) -> None:
@@ -83,7 +136,18 @@ def test_memories_by_hand() -> None:
 
 
 def test_deep_banks_go_to_ultra_ram_where_there_is_any() -> None:
-    deep = Accelerator(8, 8, 1, 1, 32, 8, 8, 64, 150, 4)  # ifmap banks of 4096 x 64
+    deep = Accelerator(
+        pe_rows=8,
+        pe_cols=8,
+        pe_pixels=1,
+        pack=1,
+        ifmap_kib=32,
+        weight_kib=8,
+        ofmap_kib=8,
+        axi_bits=64,
+        clock_mhz=150,
+        depthwise_lanes=4,
+    )  # ifmap banks of 4096 x 64
     assert memories(deep, ZCU104)[1] == 2
     assert memories(deep, Z2)[1] == 0
     assert memories(deep, Z2)[0] - memories(deep, ZCU104)[0] == 2 * 16
@@ -107,22 +171,75 @@ def test_excess_is_what_is_missing() -> None:
 def test_every_resource_that_is_short_is_named() -> None:
     check_fits(SMALL, Z2)
     with pytest.raises(ResourceError) as raised:
-        check_fits(Accelerator(64, 64, 2, 2, 8, 16, 8, 64, 100, 8), Z2)
+        check_fits(
+            Accelerator(
+                pe_rows=64,
+                pe_cols=64,
+                pe_pixels=2,
+                pack=2,
+                ifmap_kib=8,
+                weight_kib=16,
+                ofmap_kib=8,
+                axi_bits=64,
+                clock_mhz=100,
+                depthwise_lanes=8,
+            ),
+            Z2,
+        )
     assert str(raised.value).startswith("dsp: needs 4138 of 220 on pynq-z2, 3918 too many; bram_18k: needs ")
     assert "uram" not in str(raised.value)
 
 
 def test_clock_and_ports_are_checked() -> None:
     with pytest.raises(InvalidValueError, match=r"accelerator\.clock_mhz: must be one of .*, got 90"):
-        check_fits(Accelerator(8, 8, 2, 2, 8, 8, 8, 64, 90, 4), Z2)
+        check_fits(
+            Accelerator(
+                pe_rows=8,
+                pe_cols=8,
+                pe_pixels=2,
+                pack=2,
+                ifmap_kib=8,
+                weight_kib=8,
+                ofmap_kib=8,
+                axi_bits=64,
+                clock_mhz=90,
+                depthwise_lanes=4,
+            ),
+            Z2,
+        )
     with pytest.raises(InvalidValueError, match=r"accelerator\.axi_bits: must be at most 64, got 128"):
-        check_fits(Accelerator(16, 16, 2, 2, 8, 8, 8, 128, 100, 4), Z2)
+        check_fits(
+            Accelerator(
+                pe_rows=16,
+                pe_cols=16,
+                pe_pixels=2,
+                pack=2,
+                ifmap_kib=8,
+                weight_kib=8,
+                ofmap_kib=8,
+                axi_bits=128,
+                clock_mhz=100,
+                depthwise_lanes=4,
+            ),
+            Z2,
+        )
 
 
 @pytest.mark.parametrize(("pixels", "inputs", "outputs", "lut", "ff"), DPU)
 def test_logic_is_of_the_size_of_published_engines(pixels: int, inputs: int, outputs: int, lut: int, ff: int) -> None:
     # Another engine of the same parallelism: the estimate must be of its order, no more is claimed.
-    size = Accelerator(outputs, inputs, pixels, 2, 16 * pixels, 64, 32, 32, 150, 4)
+    size = Accelerator(
+        pe_rows=outputs,
+        pe_cols=inputs,
+        pe_pixels=pixels,
+        pack=2,
+        ifmap_kib=16 * pixels,
+        weight_kib=64,
+        ofmap_kib=32,
+        axi_bits=32,
+        clock_mhz=150,
+        depthwise_lanes=4,
+    )
     estimated_lut, estimated_ff = logic(size, load_coefficients().logic)
     assert 0.5 < estimated_lut / lut < 1.5
     assert 0.5 < estimated_ff / ff < 1.5
@@ -168,11 +285,79 @@ int main() {
 """
 DECLARING = (
     SMALL,
-    Accelerator(48, 8, 3, 2, 64, 64, 64, 64, 200, 48, 256, 2),
-    Accelerator(16, 32, 7, 1, 16, 32, 8, 128, 200, 16),
-    Accelerator(8, 24, 3, 1, 16, 16, 16, 64, 100, 8, 4),
-    Accelerator(8, 8, 1, 2, 16, 32, 64, 64, 100, 8, 0, 1, 1, 2, 1),
-    Accelerator(16, 16, 2, 2, 512, 1024, 16, 64, 100, 8, 0, 1, 2, 1, 2),
+    Accelerator(
+        pe_rows=48,
+        pe_cols=8,
+        pe_pixels=3,
+        pack=2,
+        ifmap_kib=64,
+        weight_kib=64,
+        ofmap_kib=64,
+        axi_bits=64,
+        clock_mhz=200,
+        depthwise_lanes=48,
+        map_kib=256,
+        weight_port_words=2,
+    ),
+    Accelerator(
+        pe_rows=16,
+        pe_cols=32,
+        pe_pixels=7,
+        pack=1,
+        ifmap_kib=16,
+        weight_kib=32,
+        ofmap_kib=8,
+        axi_bits=128,
+        clock_mhz=200,
+        depthwise_lanes=16,
+    ),
+    Accelerator(
+        pe_rows=8,
+        pe_cols=24,
+        pe_pixels=3,
+        pack=1,
+        ifmap_kib=16,
+        weight_kib=16,
+        ofmap_kib=16,
+        axi_bits=64,
+        clock_mhz=100,
+        depthwise_lanes=8,
+        map_kib=4,
+    ),
+    Accelerator(
+        pe_rows=8,
+        pe_cols=8,
+        pe_pixels=1,
+        pack=2,
+        ifmap_kib=16,
+        weight_kib=32,
+        ofmap_kib=64,
+        axi_bits=64,
+        clock_mhz=100,
+        depthwise_lanes=8,
+        map_kib=0,
+        weight_port_words=1,
+        ifmap_buffers=1,
+        weight_buffers=2,
+        ofmap_buffers=1,
+    ),
+    Accelerator(
+        pe_rows=16,
+        pe_cols=16,
+        pe_pixels=2,
+        pack=2,
+        ifmap_kib=512,
+        weight_kib=1024,
+        ofmap_kib=16,
+        axi_bits=64,
+        clock_mhz=100,
+        depthwise_lanes=8,
+        map_kib=0,
+        weight_port_words=1,
+        ifmap_buffers=2,
+        weight_buffers=1,
+        ofmap_buffers=2,
+    ),
 )
 
 

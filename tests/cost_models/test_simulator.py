@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.pricing.priced_cases import PRIOR, price_each
 from support.pricing.random_layers import random_case, random_layers
+from support.pricing.shapes import accelerator_of
 
 from cost_models.mapping.mapping import LoopOrder, Mapping
 from cost_models.simulator import simulate
@@ -60,16 +61,16 @@ def cycle_deviations(board: Board, count: int) -> np.ndarray:
         inputs, outputs, stride = (int(rng.integers(1, most)) for most in (120, 120, 3))
         dense = bool(rng.integers(2))
         layer = Layer(
-            Operation.CONV if dense else Operation.DEPTHWISE,
-            inputs,
-            outputs if dense else inputs,
-            size,
-            size,
-            kernel,
-            kernel,
-            stride,
-            kernel // 2,
-            bool(rng.integers(2)),
+            operation=Operation.CONV if dense else Operation.DEPTHWISE,
+            in_channels=inputs,
+            out_channels=outputs if dense else inputs,
+            in_height=size,
+            in_width=size,
+            kernel_height=kernel,
+            kernel_width=kernel,
+            stride=stride,
+            padding=kernel // 2,
+            residual=bool(rng.integers(2)),
         )
         case = random_case(layer, int(rng.integers(2**32)))
         if case is not None:
@@ -79,10 +80,43 @@ def cycle_deviations(board: Board, count: int) -> np.ndarray:
 
 
 def test_a_mapping_that_does_not_fit_is_refused() -> None:
-    layer = Layer(Operation.CONV, 64, 64, 14, 14, 3, 3, 1, 1)
-    accelerator = Accelerator(16, 16, 1, 1, 2, 2, 2, 64, 100, 8)
+    layer = Layer(
+        operation=Operation.CONV,
+        in_channels=64,
+        out_channels=64,
+        in_height=14,
+        in_width=14,
+        kernel_height=3,
+        kernel_width=3,
+        stride=1,
+        padding=1,
+    )
+    accelerator = Accelerator(
+        pe_rows=16,
+        pe_cols=16,
+        pe_pixels=1,
+        pack=1,
+        ifmap_kib=2,
+        weight_kib=2,
+        ofmap_kib=2,
+        axi_bits=64,
+        clock_mhz=100,
+        depthwise_lanes=8,
+    )
     with pytest.raises(MappingError, match="weight_kib"):
-        simulate(layer, Mapping(64, 16, 1, 1, LoopOrder.PIXELS_OUTER), accelerator, BOARD, PRIOR)
+        simulate(
+            layer,
+            Mapping(
+                tile_out_channels=64,
+                tile_in_channels=16,
+                tile_height=1,
+                tile_width=1,
+                loop_order=LoopOrder.PIXELS_OUTER,
+            ),
+            accelerator,
+            BOARD,
+            PRIOR,
+        )
 
 
 @pytest.mark.parametrize(
@@ -97,9 +131,11 @@ def test_a_mapping_that_does_not_fit_is_refused() -> None:
 def test_cycles_are_split_by_what_was_waited_for(buffers: tuple[int, int, int], split: tuple[int, int, int]) -> None:
     board = replace(BOARD, ddr=Ddr(peak_gb_s=1e6, plan_gb_s=1e6))
     timing = replace(PRIOR.latency, access_latency_cycles=40, burst_overhead_cycles=4, pipeline_depth_cycles=16)
-    accelerator = Accelerator(8, 8, 1, 1, 16, 16, 16, 64, 100, 8, 0, 1, *buffers)
-    mapping = Mapping(8, 8, 4, 4, LoopOrder.PIXELS_OUTER)
-    layer = Layer(Operation.CONV, 8, 8, 4, 4)
+    accelerator = accelerator_of(8, 8, 1, 1, 16, 16, 16, 64, 100, 8, 0, 1, *buffers)
+    mapping = Mapping(
+        tile_out_channels=8, tile_in_channels=8, tile_height=4, tile_width=4, loop_order=LoopOrder.PIXELS_OUTER
+    )
+    layer = Layer(operation=Operation.CONV, in_channels=8, out_channels=8, in_height=4, in_width=4)
     ran = simulate(layer, mapping, accelerator, board, replace(PRIOR, latency=timing))
     assert (ran.compute_cycles, ran.load_wait_cycles, ran.store_wait_cycles) == split
 
@@ -107,8 +143,34 @@ def test_cycles_are_split_by_what_was_waited_for(buffers: tuple[int, int, int], 
 def test_a_single_buffer_is_filled_after_what_reads_it() -> None:
     # Two tiles of rows. With two buffers the second load hides behind the computation, with one it does not.
     board = replace(BOARD, ddr=Ddr(peak_gb_s=1e6, plan_gb_s=1e6))
-    layer, mapping = Layer(Operation.CONV, 64, 64, 8, 8, 3, 3, 1, 1), Mapping(64, 64, 4, 8, LoopOrder.PIXELS_OUTER)
-    both = Accelerator(8, 8, 1, 1, 64, 64, 64, 64, 100, 8)
+    layer, mapping = (
+        Layer(
+            operation=Operation.CONV,
+            in_channels=64,
+            out_channels=64,
+            in_height=8,
+            in_width=8,
+            kernel_height=3,
+            kernel_width=3,
+            stride=1,
+            padding=1,
+        ),
+        Mapping(
+            tile_out_channels=64, tile_in_channels=64, tile_height=4, tile_width=8, loop_order=LoopOrder.PIXELS_OUTER
+        ),
+    )
+    both = Accelerator(
+        pe_rows=8,
+        pe_cols=8,
+        pe_pixels=1,
+        pack=1,
+        ifmap_kib=64,
+        weight_kib=64,
+        ofmap_kib=64,
+        axi_bits=64,
+        clock_mhz=100,
+        depthwise_lanes=8,
+    )
     cycles = {}
     for name in ("ifmap_buffers", "ofmap_buffers"):
         two, one = (simulate(layer, mapping, replace(both, **{name: count}), board, PRIOR) for count in (2, 1))

@@ -1,6 +1,7 @@
 import networkx as nx
 import pytest
 import torch
+from support.pricing.shapes import layer_of
 from torch import nn
 
 from cost_models.workload import IMAGE, Activation, Layer, Node, Operation, Workload
@@ -11,7 +12,17 @@ from hw_templates.foundation.errors import InvalidValueError, UnsupportedLayerEr
 @pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize("size", [7, 8])
 def test_output_shapes_are_those_of_torch(kernel: int, stride: int, size: int) -> None:
-    layer = Layer(Operation.CONV, 3, 5, size, size + 1, kernel, kernel, stride, kernel // 2)
+    layer = Layer(
+        operation=Operation.CONV,
+        in_channels=3,
+        out_channels=5,
+        in_height=size,
+        in_width=size + 1,
+        kernel_height=kernel,
+        kernel_width=kernel,
+        stride=stride,
+        padding=kernel // 2,
+    )
     result = nn.Conv2d(3, 5, kernel, stride, kernel // 2)(torch.zeros(1, 3, size, size + 1))
     assert result.shape == (1, 5, layer.out_height, layer.out_width)
 
@@ -19,18 +30,74 @@ def test_output_shapes_are_those_of_torch(kernel: int, stride: int, size: int) -
 @pytest.mark.parametrize("size", [1, 2, 7, 8])
 def test_pools_have_the_shapes_of_torch(size: int) -> None:
     features = torch.zeros(1, 5, size, size + 1)
-    average = Layer(Operation.POOL, 5, 5, size, size + 1, 2, 2, 2)
+    average = Layer(
+        operation=Operation.POOL,
+        in_channels=5,
+        out_channels=5,
+        in_height=size,
+        in_width=size + 1,
+        kernel_height=2,
+        kernel_width=2,
+        stride=2,
+    )
     assert nn.AvgPool2d(2, 2, ceil_mode=True)(features).shape == (1, 5, average.out_height, average.out_width)
     for stride in (1, 2):
-        greatest = Layer(Operation.MAX_POOL, 5, 5, size, size + 1, 3, 3, stride, 1)
+        greatest = Layer(
+            operation=Operation.MAX_POOL,
+            in_channels=5,
+            out_channels=5,
+            in_height=size,
+            in_width=size + 1,
+            kernel_height=3,
+            kernel_width=3,
+            stride=stride,
+            padding=1,
+        )
         assert nn.MaxPool2d(3, stride, 1)(features).shape == (1, 5, greatest.out_height, greatest.out_width)
 
 
 def test_macs_by_hand() -> None:
-    assert Layer(Operation.CONV, 3, 16, 8, 8, 3, 3, 2, 1).macs == 4 * 4 * 16 * 3 * 9
-    assert Layer(Operation.DEPTHWISE, 16, 16, 8, 8, 5, 5, 1, 2).macs == 8 * 8 * 16 * 25
-    assert Layer(Operation.POOL, 16, 16, 4, 4, 4, 4).macs == 16 * 16
-    assert Layer(Operation.SCALE, 16, 16, 4, 4).macs == 16 * 16
+    assert (
+        Layer(
+            operation=Operation.CONV,
+            in_channels=3,
+            out_channels=16,
+            in_height=8,
+            in_width=8,
+            kernel_height=3,
+            kernel_width=3,
+            stride=2,
+            padding=1,
+        ).macs
+        == 4 * 4 * 16 * 3 * 9
+    )
+    assert (
+        Layer(
+            operation=Operation.DEPTHWISE,
+            in_channels=16,
+            out_channels=16,
+            in_height=8,
+            in_width=8,
+            kernel_height=5,
+            kernel_width=5,
+            stride=1,
+            padding=2,
+        ).macs
+        == 8 * 8 * 16 * 25
+    )
+    assert (
+        Layer(
+            operation=Operation.POOL,
+            in_channels=16,
+            out_channels=16,
+            in_height=4,
+            in_width=4,
+            kernel_height=4,
+            kernel_width=4,
+        ).macs
+        == 16 * 16
+    )
+    assert Layer(operation=Operation.SCALE, in_channels=16, out_channels=16, in_height=4, in_width=4).macs == 16 * 16
 
 
 @pytest.mark.parametrize(
@@ -58,29 +125,56 @@ def test_macs_by_hand() -> None:
 )
 def test_what_the_engine_lacks_is_refused(arguments: tuple[object, ...], message: str) -> None:
     with pytest.raises(UnsupportedLayerError, match=message):
-        Layer(*arguments)  # type: ignore[arg-type]
+        layer_of(*arguments)  # type: ignore[arg-type]
 
 
 def test_bad_numbers_are_named() -> None:
     with pytest.raises(InvalidValueError, match=r"layer\.in_channels: must be at least 1, got 0"):
-        Layer(Operation.CONV, 0, 5, 8, 8)
+        Layer(operation=Operation.CONV, in_channels=0, out_channels=5, in_height=8, in_width=8)
     with pytest.raises(InvalidValueError, match=r"layer\.in_height: must be enough for a kernel of 7"):
-        Layer(Operation.CONV, 3, 5, 4, 4, 7, 7, 1, 0)
+        Layer(
+            operation=Operation.CONV,
+            in_channels=3,
+            out_channels=5,
+            in_height=4,
+            in_width=4,
+            kernel_height=7,
+            kernel_width=7,
+            stride=1,
+            padding=0,
+        )
 
 
-POINTWISE = Layer(Operation.CONV, 8, 8, 4, 4)
-ADDING = Layer(Operation.CONV, 8, 8, 4, 4, residual=True)
-GATE = Layer(Operation.CONV, 8, 8, 1, 1)
+POINTWISE = Layer(operation=Operation.CONV, in_channels=8, out_channels=8, in_height=4, in_width=4)
+ADDING = Layer(operation=Operation.CONV, in_channels=8, out_channels=8, in_height=4, in_width=4, residual=True)
+GATE = Layer(operation=Operation.CONV, in_channels=8, out_channels=8, in_height=1, in_width=1)
 
 
 def test_the_graph_shows_who_reads_whom() -> None:
     workload = Workload(
         (
-            Node("a", POINTWISE, IMAGE, Activation.RELU),
-            Node("pool", Layer(Operation.POOL, 8, 8, 4, 4, 4, 4), "a"),
-            Node("gate", GATE, "pool", Activation.HSIGMOID),
-            Node("scale", Layer(Operation.SCALE, 8, 8, 4, 4), "a", gate="gate"),
-            Node("add", ADDING, "scale", residual="a"),
+            Node(name="a", layer=POINTWISE, ifmap=IMAGE, activation=Activation.RELU),
+            Node(
+                name="pool",
+                layer=Layer(
+                    operation=Operation.POOL,
+                    in_channels=8,
+                    out_channels=8,
+                    in_height=4,
+                    in_width=4,
+                    kernel_height=4,
+                    kernel_width=4,
+                ),
+                ifmap="a",
+            ),
+            Node(name="gate", layer=GATE, ifmap="pool", activation=Activation.HSIGMOID),
+            Node(
+                name="scale",
+                layer=Layer(operation=Operation.SCALE, in_channels=8, out_channels=8, in_height=4, in_width=4),
+                ifmap="a",
+                gate="gate",
+            ),
+            Node(name="add", layer=ADDING, ifmap="scale", residual="a"),
         )
     )
     roles = {(a, b): role for a, b, role in workload.graph.edges(data="role")}
@@ -101,13 +195,19 @@ def test_the_graph_shows_who_reads_whom() -> None:
     ("nodes", "message"),
     [
         ((), "at least one layer"),
-        ((Node("a", POINTWISE, IMAGE), Node("a", POINTWISE, "a")), "named once"),
-        ((Node("a", POINTWISE, "b"),), r"a\.ifmap: must be an earlier layer"),
-        ((Node("a", POINTWISE, IMAGE), Node("b", GATE, "a")), r"b\.ifmap: must be an earlier layer of shape"),
-        ((Node("a", POINTWISE, IMAGE, gate=IMAGE),), r"a\.gate: must be given for scale"),
-        ((Node("a", ADDING, IMAGE),), r"a\.residual: must be given where the layer adds one"),
-        ((Node("a", POINTWISE, IMAGE, residual=IMAGE),), r"a\.residual: must be given where"),
-        ((Node("a", POINTWISE, IMAGE, adds_last=True),), r"a\.adds_last: must be false where nothing is added"),
+        ((Node(name="a", layer=POINTWISE, ifmap=IMAGE), Node(name="a", layer=POINTWISE, ifmap="a")), "named once"),
+        ((Node(name="a", layer=POINTWISE, ifmap="b"),), r"a\.ifmap: must be an earlier layer"),
+        (
+            (Node(name="a", layer=POINTWISE, ifmap=IMAGE), Node(name="b", layer=GATE, ifmap="a")),
+            r"b\.ifmap: must be an earlier layer of shape",
+        ),
+        ((Node(name="a", layer=POINTWISE, ifmap=IMAGE, gate=IMAGE),), r"a\.gate: must be given for scale"),
+        ((Node(name="a", layer=ADDING, ifmap=IMAGE),), r"a\.residual: must be given where the layer adds one"),
+        ((Node(name="a", layer=POINTWISE, ifmap=IMAGE, residual=IMAGE),), r"a\.residual: must be given where"),
+        (
+            (Node(name="a", layer=POINTWISE, ifmap=IMAGE, adds_last=True),),
+            r"a\.adds_last: must be false where nothing is added",
+        ),
     ],
 )
 def test_nodes_that_do_not_meet_are_refused(nodes: tuple[Node, ...], message: str) -> None:
@@ -137,4 +237,4 @@ def test_a_layer_has_fields_of_the_declared_types(changed: dict[str, object], me
 
 def test_an_activation_is_one_of_the_enumeration() -> None:
     with pytest.raises(InvalidValueError, match=r"node\.activation: must be one of identity, relu.*, got 'ReLU'"):
-        Node("a", POINTWISE, IMAGE, activation="ReLU")  # type: ignore[arg-type]
+        Node(name="a", layer=POINTWISE, ifmap=IMAGE, activation="ReLU")  # type: ignore[arg-type]

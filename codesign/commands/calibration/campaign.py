@@ -44,7 +44,7 @@ class FailedRun:
     layers: Layers
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Campaign:
     """What is known of the runs of a plan on one bitstream.
 
@@ -160,6 +160,6 @@ def opened(plan: RunPlan, path: Path) -> Iterator[Campaign]:
         StorageError: another process does, or the files cannot be read or are of something else.
     """
     with exclusive(path.with_name(f".{path.name}.lock"), f"the campaign of {path.name}", wait=False):
-        campaign = Campaign(plan, path)
+        campaign = Campaign(plan=plan, path=path)
         campaign.read()
         yield campaign

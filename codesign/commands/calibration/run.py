@@ -30,7 +30,7 @@ TWIN = "twin (simulated)"
 FAILURES_IN_A_ROW = 3
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class CampaignRequest:
     """What a campaign is asked for.
 
@@ -67,7 +67,14 @@ def measure_plan(request: CampaignRequest, progress: Progress) -> None:
     with opened(plan, request.out) as campaign:
         if campaign.todo:
             with claimed(request.reach, request.project, progress) as reach, tempfile.TemporaryDirectory() as folder:
-                _Measuring(request, reach, hardware, campaign, Path(folder), progress).run()
+                _Measuring(
+                    request=request,
+                    reach=reach,
+                    hardware=hardware,
+                    campaign=campaign,
+                    folder=Path(folder),
+                    progress=progress,
+                ).run()
         left = len(campaign.todo)
         skipped = campaign.skipped_of_plan
         progress.say(
@@ -96,7 +103,7 @@ def _hardware(request: CampaignRequest, plan: RunPlan) -> Hardware:
     return Hardware(board, project.hardware_sha256, accelerator)
 
 
-@dataclass
+@dataclass(kw_only=True)
 class _Measuring:
     """A campaign at work.
 

@@ -41,7 +41,7 @@ RECORD, VERIFICATION, FRONT = "project.json", "verification.json", "front.json"
 _LOSS_SUBNETS = 6
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class DataflowRequest:
     """What a search for dataflow accelerators is asked for; fields as of a search for engines."""
 
@@ -52,7 +52,7 @@ class DataflowRequest:
     accuracy: str = "predictor"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class EmittedDataflow:
     """The pair that was emitted, as its record says.
 

@@ -29,7 +29,7 @@ _BATCH_IMAGES = 500
 _KEPT_BYTES = 2**30
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Entry:
     """One line of the file of results."""
 

@@ -29,7 +29,7 @@ _CHUNK = 2048  # rows of activations that stay in the cache
 _NEGLIGIBLE = 1e-20  # smaller weights, as decay left thousands, only cost the time of denormal products
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Kind:
     """One published predictor.
 
@@ -64,9 +64,9 @@ def _of_blocks(space: Space, kind: str) -> tuple[tuple[str, tuple[Choice, ...]],
 
 
 _MOBILE = _Kind(
-    OFA_MBV3_W12,
-    "acc_predictor.pth",
-    (
+    space=OFA_MBV3_W12,
+    file="acc_predictor.pth",
+    inputs=(
         *_of_blocks(OFA_MBV3_W12, "kernel"),
         *_of_blocks(OFA_MBV3_W12, "expand"),
         ("resolution", tuple(range(112, 225, 16))),
@@ -79,9 +79,9 @@ _MOBILE = _Kind(
 
 _RESNET_RESOLUTIONS = (128, 144, 160, 176, 192, 224, 240, 256)
 _RESNET = _Kind(
-    OFA_RESNET50D,
-    "ofa_resnet50_acc_predictor.pth",
-    (
+    space=OFA_RESNET50D,
+    file="ofa_resnet50_acc_predictor.pth",
+    inputs=(
         ("resolution", _RESNET_RESOLUTIONS),
         *((name, OFA_RESNET50D.choices[name]) for name in ("stem.depth", "stem.mid_width", "stem.width")),
         *((f"{stage}.width", OFA_RESNET50D.widths) for stage in OFA_RESNET50D.stage_names),

@@ -53,7 +53,7 @@ def _kernel(left: FloatArray, right: FloatArray, length: float) -> FloatArray:
     return kernel
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Predictor:
     """An accuracy oracle that only looks at genes.
 
@@ -136,7 +136,7 @@ def fit_predictor(space: Space, checkpoint: str, genes: Genes, accuracy: FloatAr
         error = float(np.square(weights / np.diag(inverse)).mean())
         candidates.append((error, length, weights))
     _, length, weights = min(candidates, key=lambda candidate: candidate[0])
-    return Predictor(space, checkpoint, genes, weights, mean, length)
+    return Predictor(space=space, checkpoint=checkpoint, genes=genes, weights=weights, mean=mean, length=length)
 
 
 @dataclass(frozen=True)
@@ -245,7 +245,7 @@ def read_predictor(path: Path, space: Space, checkpoint: str) -> Predictor:
         genes = content["genes"].astype(np.int64, casting="same_kind")
         weights = content["weights"].astype(np.float64, casting="same_kind")
         mean, length = (_scalar(content, field, float) for field in ("mean", "length"))
-        return Predictor(space, checkpoint, genes, weights, mean, length)
+        return Predictor(space=space, checkpoint=checkpoint, genes=genes, weights=weights, mean=mean, length=length)
 
 
 def _arrays(content: bytes) -> dict[str, NDArray[Any]]:

@@ -18,7 +18,7 @@ _LEAST_RATIO = 3 / 4
 _BRIGHTNESS = (0.299, 0.587, 0.114)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Changes:
     """What is to be done to each of n images.
 
@@ -44,7 +44,14 @@ class Changes:
             for values in (self.affine, self.mirrored, self.brightness, self.saturation)
         )
         crops = None if self.crops is None else self.crops[rows]
-        return Changes(affine, crops, self.least_area, mirrored, brightness, saturation)
+        return Changes(
+            affine=affine,
+            crops=crops,
+            least_area=self.least_area,
+            mirrored=mirrored,
+            brightness=brightness,
+            saturation=saturation,
+        )
 
     def boxes(self, widths: FloatArray, heights: FloatArray) -> FloatArray:
         """[n, 4] left, top, width and height, in pixels, of the crops in images of these sizes [n]."""
@@ -74,7 +81,14 @@ def draw_changes(augmentation: Augmentation, count: int, generator: torch.Genera
         brightness = 1 + augmentation.brightness * (2 * draws(1)[0] - 1)
     if augmentation.saturation:
         saturation = 1 + augmentation.saturation * (2 * draws(1)[0] - 1)
-    return Changes(affine, crops, augmentation.least_area, mirrored, brightness, saturation)
+    return Changes(
+        affine=affine,
+        crops=crops,
+        least_area=augmentation.least_area,
+        mirrored=mirrored,
+        brightness=brightness,
+        saturation=saturation,
+    )
 
 
 def _draw_affine(augmentation: Augmentation, draws: Tensor) -> Tensor:

@@ -106,7 +106,7 @@ class ChosenImages:
         return self.images.changed(self.rows[rows], changes, resolution)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class DataSet:
     """Images and labels in three parts.
 
@@ -150,7 +150,7 @@ class DataSet:
             split: ChosenImages(part, torch.arange(min(counts.get(split, len(part.labels)), len(part.labels))))
             for split, part in self.images.items()
         }
-        return DataSet(self.name, images, self.classes, self.mean, self.deviation)
+        return DataSet(name=self.name, images=images, classes=self.classes, mean=self.mean, deviation=self.deviation)
 
 
 def stratified(labels: Indices, fractions: tuple[float, ...], seed: int) -> list[Indices]:

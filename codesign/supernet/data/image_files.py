@@ -307,7 +307,13 @@ def load_images(path: Path, channels: int) -> DataSet:
         images[Split.VALIDATION] = ChosenImages(images[Split.TRAIN], validation)
         images[Split.TRAIN] = ChosenImages(images[Split.TRAIN], train)
     mean, deviation = _statistics(images[Split.TRAIN])
-    return DataSet(path.resolve().name, {split: images[split] for split in Split}, classes, mean, deviation)
+    return DataSet(
+        name=path.resolve().name,
+        images={split: images[split] for split in Split},
+        classes=classes,
+        mean=mean,
+        deviation=deviation,
+    )
 
 
 def _statistics(images: Images, side: int = 64, count: int = 2000) -> tuple[tuple[float, ...], tuple[float, ...]]:

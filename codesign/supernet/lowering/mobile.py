@@ -24,17 +24,27 @@ def mobile_pieces(space: MobileSpace) -> tuple[Piece, ...]:
 def _stem_nodes(space: MobileSpace, values: Values, ifmap: str) -> list[Node]:
     stem = space.stem
     layer = convolution(space.image_channels, stem.width, int(values["resolution"]), stem.kernel, stem.stride)
-    return [Node("stem", layer, ifmap, stem.activation)]
+    return [Node(name="stem", layer=layer, ifmap=ifmap, activation=stem.activation)]
 
 
 def _squeeze_excite_nodes(name: str, channels: int, size: int) -> list[Node]:
     squeezed = squeezed_channels(channels)
-    scale = Layer(Operation.SCALE, channels, channels, size, size)
+    scale = Layer(operation=Operation.SCALE, in_channels=channels, out_channels=channels, in_height=size, in_width=size)
     return [
-        Node(f"{name}.pool", global_pool(channels, size), f"{name}.depthwise"),
-        Node(f"{name}.squeeze", convolution(channels, squeezed, 1), f"{name}.pool", Activation.RELU),
-        Node(f"{name}.excite", convolution(squeezed, channels, 1), f"{name}.squeeze", Activation.HSIGMOID),
-        Node(f"{name}.scale", scale, f"{name}.depthwise", gate=f"{name}.excite"),
+        Node(name=f"{name}.pool", layer=global_pool(channels, size), ifmap=f"{name}.depthwise"),
+        Node(
+            name=f"{name}.squeeze",
+            layer=convolution(channels, squeezed, 1),
+            ifmap=f"{name}.pool",
+            activation=Activation.RELU,
+        ),
+        Node(
+            name=f"{name}.excite",
+            layer=convolution(squeezed, channels, 1),
+            ifmap=f"{name}.squeeze",
+            activation=Activation.HSIGMOID,
+        ),
+        Node(name=f"{name}.scale", layer=scale, ifmap=f"{name}.depthwise", gate=f"{name}.excite"),
     ]
 
 
@@ -47,22 +57,49 @@ def _block_nodes(space: MobileSpace, position: Position, values: Values, ifmap: 
     nodes = []
     if stage.expanding:
         layer = convolution(position.in_channels, channels, size, weight_bits=bits)
-        nodes.append(Node(f"{name}.expand", layer, ifmap, stage.activation))
-    shape = (channels, channels, size, size, kernel, kernel, stride, kernel // 2)
-    depthwise = Layer(Operation.DEPTHWISE, *shape, weight_bits=bits)
-    nodes.append(Node(f"{name}.depthwise", depthwise, nodes[-1].name if nodes else ifmap, stage.activation))
+        nodes.append(Node(name=f"{name}.expand", layer=layer, ifmap=ifmap, activation=stage.activation))
+    depthwise = Layer(
+        operation=Operation.DEPTHWISE,
+        in_channels=channels,
+        out_channels=channels,
+        in_height=size,
+        in_width=size,
+        kernel_height=kernel,
+        kernel_width=kernel,
+        stride=stride,
+        padding=kernel // 2,
+        weight_bits=bits,
+    )
+    nodes.append(
+        Node(
+            name=f"{name}.depthwise",
+            layer=depthwise,
+            ifmap=nodes[-1].name if nodes else ifmap,
+            activation=stage.activation,
+        )
+    )
     if stage.squeeze_excite:
         nodes += _squeeze_excite_nodes(name, channels, out_size)
     residual = ifmap if position.residual else None
     project = convolution(channels, position.out_channels, out_size, residual=residual is not None, weight_bits=bits)
-    return [*nodes, Node(f"{name}.project", project, nodes[-1].name, residual=residual)]
+    return [*nodes, Node(name=f"{name}.project", layer=project, ifmap=nodes[-1].name, residual=residual)]
 
 
 def _head_nodes(space: MobileSpace, values: Values, ifmap: str) -> list[Node]:
     size, width = halved(int(values["resolution"]), space.halvings), space.final_width
     final = convolution(space.stages[-1].width, width, size)
-    nodes = [Node("final", final, ifmap, space.final_activation), Node("pool", global_pool(width, size), "final")]
+    nodes = [
+        Node(name="final", layer=final, ifmap=ifmap, activation=space.final_activation),
+        Node(name="pool", layer=global_pool(width, size), ifmap="final"),
+    ]
     if space.mix_width is not None:
-        nodes.append(Node("mix", convolution(width, space.mix_width, 1), "pool", space.final_activation))
+        nodes.append(
+            Node(
+                name="mix",
+                layer=convolution(width, space.mix_width, 1),
+                ifmap="pool",
+                activation=space.final_activation,
+            )
+        )
     classifier = convolution(space.mix_width or width, space.num_classes, 1)
-    return [*nodes, Node("classifier", classifier, nodes[-1].name)]
+    return [*nodes, Node(name="classifier", layer=classifier, ifmap=nodes[-1].name)]

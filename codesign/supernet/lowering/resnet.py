@@ -29,14 +29,44 @@ def _stem_nodes(space: ResNetSpace, values: Values, ifmap: str) -> list[Node]:
     resolution, relu = int(values["resolution"]), Activation.RELU
     middle, width = space.stem_mid_channels(values["stem.mid_width"]), space.stem_channels(values["stem.width"])
     size = halved(resolution, 1)
-    nodes = [Node("stem.first", convolution(space.image_channels, middle, resolution, 3, 2), ifmap, relu)]
+    nodes = [
+        Node(
+            name="stem.first",
+            layer=convolution(space.image_channels, middle, resolution, 3, 2),
+            ifmap=ifmap,
+            activation=relu,
+        )
+    ]
     if values["stem.depth"]:
         layer = convolution(middle, middle, size, 3, residual=True)
-        nodes.append(Node("stem.residual", layer, "stem.first", relu, residual="stem.first", adds_last=True))
+        nodes.append(
+            Node(
+                name="stem.residual",
+                layer=layer,
+                ifmap="stem.first",
+                activation=relu,
+                residual="stem.first",
+                adds_last=True,
+            )
+        )
     return [
         *nodes,
-        Node("stem.last", convolution(middle, width, size, 3), nodes[-1].name, relu),
-        Node("stem.pool", Layer(Operation.MAX_POOL, width, width, size, size, 3, 3, 2, 1), "stem.last"),
+        Node(name="stem.last", layer=convolution(middle, width, size, 3), ifmap=nodes[-1].name, activation=relu),
+        Node(
+            name="stem.pool",
+            layer=Layer(
+                operation=Operation.MAX_POOL,
+                in_channels=width,
+                out_channels=width,
+                in_height=size,
+                in_width=size,
+                kernel_height=3,
+                kernel_width=3,
+                stride=2,
+                padding=1,
+            ),
+            ifmap="stem.last",
+        ),
     ]
 
 
@@ -51,18 +81,32 @@ def _block_nodes(space: ResNetSpace, position: BottleneckPosition, values: Value
         before = values[f"stage{stage}.width"] if stage else values["stem.width"]
         in_channels = space.stage_channels(stage - 1, before) if stage else space.stem_channels(before)
         if stride == 2:
-            pool = Layer(Operation.POOL, in_channels, in_channels, size, size, 2, 2, 2)
-            nodes.append(Node(f"{name}.pool", pool, ifmap))
+            pool = Layer(
+                operation=Operation.POOL,
+                in_channels=in_channels,
+                out_channels=in_channels,
+                in_height=size,
+                in_width=size,
+                kernel_height=2,
+                kernel_width=2,
+                stride=2,
+            )
+            nodes.append(Node(name=f"{name}.pool", layer=pool, ifmap=ifmap))
         shortcut = convolution(in_channels, channels, out_size)
-        nodes.append(Node(f"{name}.shortcut", shortcut, nodes[-1].name if nodes else ifmap))
+        nodes.append(Node(name=f"{name}.shortcut", layer=shortcut, ifmap=nodes[-1].name if nodes else ifmap))
         residual = f"{name}.shortcut"
     relu = Activation.RELU
     project = convolution(middle, channels, out_size, residual=True)
     return [
         *nodes,
-        Node(f"{name}.reduce", convolution(in_channels, middle, size), ifmap, relu),
-        Node(f"{name}.convolve", convolution(middle, middle, size, 3, stride), f"{name}.reduce", relu),
-        Node(f"{name}.project", project, f"{name}.convolve", relu, residual=residual),
+        Node(name=f"{name}.reduce", layer=convolution(in_channels, middle, size), ifmap=ifmap, activation=relu),
+        Node(
+            name=f"{name}.convolve",
+            layer=convolution(middle, middle, size, 3, stride),
+            ifmap=f"{name}.reduce",
+            activation=relu,
+        ),
+        Node(name=f"{name}.project", layer=project, ifmap=f"{name}.convolve", activation=relu, residual=residual),
     ]
 
 
@@ -71,4 +115,7 @@ def _head_nodes(space: ResNetSpace, values: Values, ifmap: str) -> list[Node]:
     size = halved(int(values["resolution"]), space.halvings)
     width = space.stage_channels(stage - 1, values[f"stage{stage}.width"])
     classifier = convolution(width, space.num_classes, 1)
-    return [Node("pool", global_pool(width, size), ifmap), Node("classifier", classifier, "pool")]
+    return [
+        Node(name="pool", layer=global_pool(width, size), ifmap=ifmap),
+        Node(name="classifier", layer=classifier, ifmap="pool"),
+    ]

@@ -40,11 +40,29 @@ def convolution(
     weight_bits: int = 8,
 ) -> Layer:
     """A dense layer on a square map, padded by half its kernel."""
-    padding = kernel // 2
-    shape = (in_channels, out_channels, size, size, kernel, kernel, stride, padding)
-    return Layer(Operation.CONV, *shape, residual=residual, weight_bits=weight_bits)
+    return Layer(
+        operation=Operation.CONV,
+        in_channels=in_channels,
+        out_channels=out_channels,
+        in_height=size,
+        in_width=size,
+        kernel_height=kernel,
+        kernel_width=kernel,
+        stride=stride,
+        padding=kernel // 2,
+        residual=residual,
+        weight_bits=weight_bits,
+    )
 
 
 def global_pool(channels: int, size: int) -> Layer:
     """The average of a square map."""
-    return Layer(Operation.POOL, channels, channels, size, size, size, size)
+    return Layer(
+        operation=Operation.POOL,
+        in_channels=channels,
+        out_channels=channels,
+        in_height=size,
+        in_width=size,
+        kernel_height=size,
+        kernel_width=size,
+    )

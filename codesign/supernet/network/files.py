@@ -21,7 +21,7 @@ from hw_templates.foundation.extras import install_command
 _ONNX_OPSET = 17
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class NetworkToWrite:
     """A network and what there is to know of it.
 

@@ -24,7 +24,7 @@ from cost_models.workload import Operation
 from hw_templates.foundation.errors import InvalidValueError
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SpecialisedNet:
     """One published network.
 

@@ -29,7 +29,7 @@ class Stem:
             raise InvalidValueError("stem.stride", self.stride, "1 or 2")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Stage:
     """Inverted-residual blocks of one width (Sandler et al. 2018); the first of them has the stage's stride.
 
@@ -115,7 +115,7 @@ class MobileSubnet(Subnet):
         return {"resolution": self.resolution, "stages": stages}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Position:
     """A place where a subnet may have a block, and what does not depend on the subnet there.
 
@@ -152,7 +152,7 @@ def squeezed_channels(channels: int) -> int:
     return round_channels(channels / 4)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class MobileSpace(Space):
     """Subnets of a stem, stages, a last 1x1 expansion, average pool, perhaps a mixing layer, and a classifier.
 
@@ -211,7 +211,16 @@ class MobileSpace(Space):
         for index, stage in enumerate(self.stages):
             for block in range(stage.depths[-1]):
                 stride = stage.stride if block == 0 else 1
-                positions.append(Position(index, block, channels, stage.width, stride, halvings))
+                positions.append(
+                    Position(
+                        stage=index,
+                        block=block,
+                        in_channels=channels,
+                        out_channels=stage.width,
+                        stride=stride,
+                        halvings=halvings,
+                    )
+                )
                 channels, halvings = stage.width, halvings + (stride == 2)
         return tuple(positions)
 

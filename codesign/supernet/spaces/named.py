@@ -1,10 +1,21 @@
 """The spaces that have a name."""
 
+from typing import TypedDict
+
 from codesign.supernet.spaces.mobile import MobileSpace, Stage, Stem
 from codesign.supernet.spaces.resnet import BottleneckStage, ResNetSpace
 from codesign.supernet.spaces.space import Space, round_channels
 from cost_models.workload import Activation
 from hw_templates.foundation.errors import UnknownNameError
+
+
+class _Choices(TypedDict):
+    """What is elastic in a stage."""
+
+    depths: tuple[int, ...]
+    kernels: tuple[int, ...]
+    expands: tuple[int, ...]
+
 
 DIGITS = MobileSpace(
     name="digits",
@@ -13,10 +24,34 @@ DIGITS = MobileSpace(
     resolutions=(8, 12, 16),
     stem=Stem(width=8),
     stages=(
-        Stage(8, 1, (1, 2), (3, 5, 7), (1, 2, 4), Activation.RELU, squeeze_excite=False),
-        Stage(16, 2, (1, 2, 3), (3, 5, 7), (1, 2, 4), Activation.HSWISH, squeeze_excite=True),
+        Stage(
+            width=8,
+            stride=1,
+            depths=(1, 2),
+            kernels=(3, 5, 7),
+            expands=(1, 2, 4),
+            activation=Activation.RELU,
+            squeeze_excite=False,
+        ),
+        Stage(
+            width=16,
+            stride=2,
+            depths=(1, 2, 3),
+            kernels=(3, 5, 7),
+            expands=(1, 2, 4),
+            activation=Activation.HSWISH,
+            squeeze_excite=True,
+        ),
         # At 4x4 pixels a kernel of 7 has nothing more to see.
-        Stage(32, 2, (1, 2, 3), (3, 5), (1, 2, 4), Activation.HSWISH, squeeze_excite=True),
+        Stage(
+            width=32,
+            stride=2,
+            depths=(1, 2, 3),
+            kernels=(3, 5),
+            expands=(1, 2, 4),
+            activation=Activation.HSWISH,
+            squeeze_excite=True,
+        ),
     ),
     final_width=128,
 )
@@ -30,9 +65,33 @@ DIGITS_STREAM = MobileSpace(
     resolutions=(8, 16),
     stem=Stem(width=8, activation=Activation.RELU),
     stages=(
-        Stage(8, 1, (1, 2), (3, 5), (1,), Activation.RELU, squeeze_excite=False),
-        Stage(16, 2, (1, 2), (3, 5), (1, 2, 4), Activation.RELU, squeeze_excite=False),
-        Stage(24, 2, (1, 2), (3,), (1, 2, 4), Activation.RELU, squeeze_excite=False),
+        Stage(
+            width=8,
+            stride=1,
+            depths=(1, 2),
+            kernels=(3, 5),
+            expands=(1,),
+            activation=Activation.RELU,
+            squeeze_excite=False,
+        ),
+        Stage(
+            width=16,
+            stride=2,
+            depths=(1, 2),
+            kernels=(3, 5),
+            expands=(1, 2, 4),
+            activation=Activation.RELU,
+            squeeze_excite=False,
+        ),
+        Stage(
+            width=24,
+            stride=2,
+            depths=(1, 2),
+            kernels=(3,),
+            expands=(1, 2, 4),
+            activation=Activation.RELU,
+            squeeze_excite=False,
+        ),
     ),
     final_width=64,
     final_activation=Activation.RELU,
@@ -45,9 +104,36 @@ CIFAR10 = MobileSpace(
     resolutions=(24, 28, 32),
     stem=Stem(width=16),
     stages=(
-        Stage(16, 1, (1, 2), (3, 5), (1, 2, 4), Activation.RELU, squeeze_excite=False, weight_bits=(4, 8)),
-        Stage(32, 2, (1, 2, 3), (3, 5, 7), (2, 3, 4), Activation.HSWISH, squeeze_excite=True, weight_bits=(4, 8)),
-        Stage(64, 2, (1, 2, 3), (3, 5, 7), (2, 3, 4), Activation.HSWISH, squeeze_excite=True, weight_bits=(4, 8)),
+        Stage(
+            width=16,
+            stride=1,
+            depths=(1, 2),
+            kernels=(3, 5),
+            expands=(1, 2, 4),
+            activation=Activation.RELU,
+            squeeze_excite=False,
+            weight_bits=(4, 8),
+        ),
+        Stage(
+            width=32,
+            stride=2,
+            depths=(1, 2, 3),
+            kernels=(3, 5, 7),
+            expands=(2, 3, 4),
+            activation=Activation.HSWISH,
+            squeeze_excite=True,
+            weight_bits=(4, 8),
+        ),
+        Stage(
+            width=64,
+            stride=2,
+            depths=(1, 2, 3),
+            kernels=(3, 5, 7),
+            expands=(2, 3, 4),
+            activation=Activation.HSWISH,
+            squeeze_excite=True,
+            weight_bits=(4, 8),
+        ),
     ),
     final_width=256,
 )
@@ -60,9 +146,33 @@ CIFAR10_SMALL = MobileSpace(
     resolutions=(12, 16, 24),
     stem=Stem(width=16, stride=2),
     stages=(
-        Stage(24, 1, (1, 2), (3, 5), (2, 3, 4), Activation.RELU, squeeze_excite=False),
-        Stage(40, 2, (1, 2), (3, 5), (2, 3, 4), Activation.RELU, squeeze_excite=False),
-        Stage(64, 2, (1, 2), (3, 5), (2, 3, 4), Activation.HSWISH, squeeze_excite=True),
+        Stage(
+            width=24,
+            stride=1,
+            depths=(1, 2),
+            kernels=(3, 5),
+            expands=(2, 3, 4),
+            activation=Activation.RELU,
+            squeeze_excite=False,
+        ),
+        Stage(
+            width=40,
+            stride=2,
+            depths=(1, 2),
+            kernels=(3, 5),
+            expands=(2, 3, 4),
+            activation=Activation.RELU,
+            squeeze_excite=False,
+        ),
+        Stage(
+            width=64,
+            stride=2,
+            depths=(1, 2),
+            kernels=(3, 5),
+            expands=(2, 3, 4),
+            activation=Activation.HSWISH,
+            squeeze_excite=True,
+        ),
     ),
     final_width=256,
     odd_maps=True,
@@ -79,7 +189,7 @@ def _ofa_mobilenet_v3(factor: float) -> MobileSpace:
         return round_channels(channels * factor)
 
     relu, hswish = Activation.RELU, Activation.HSWISH
-    elastic = ((2, 3, 4), (3, 5, 7), (3, 4, 6))
+    choices: _Choices = {"depths": (2, 3, 4), "kernels": (3, 5, 7), "expands": (3, 4, 6)}
     return MobileSpace(
         name=f"ofa-mbv3-w{factor}",
         image_channels=3,
@@ -87,12 +197,20 @@ def _ofa_mobilenet_v3(factor: float) -> MobileSpace:
         resolutions=_IMAGENET_RESOLUTIONS,
         stem=Stem(width(16), stride=2),
         stages=(
-            Stage(width(16), 1, (1,), (3,), (1,), relu, squeeze_excite=False),
-            Stage(width(24), 2, *elastic, relu, squeeze_excite=False),
-            Stage(width(40), 2, *elastic, relu, squeeze_excite=True),
-            Stage(width(80), 2, *elastic, hswish, squeeze_excite=False),
-            Stage(width(112), 1, *elastic, hswish, squeeze_excite=True),
-            Stage(width(160), 2, *elastic, hswish, squeeze_excite=True),
+            Stage(
+                width=width(16),
+                stride=1,
+                depths=(1,),
+                kernels=(3,),
+                expands=(1,),
+                activation=relu,
+                squeeze_excite=False,
+            ),
+            Stage(width=width(24), stride=2, **choices, activation=relu, squeeze_excite=False),
+            Stage(width=width(40), stride=2, **choices, activation=relu, squeeze_excite=True),
+            Stage(width=width(80), stride=2, **choices, activation=hswish, squeeze_excite=False),
+            Stage(width=width(112), stride=1, **choices, activation=hswish, squeeze_excite=True),
+            Stage(width=width(160), stride=2, **choices, activation=hswish, squeeze_excite=True),
         ),
         final_width=width(960),
         mix_width=width(1280),
@@ -102,13 +220,13 @@ def _ofa_mobilenet_v3(factor: float) -> MobileSpace:
 
 def _ofa_proxyless(factor: float) -> MobileSpace:
     """The ProxylessNAS space of Cai et al. 2020, as the ``ofa`` package builds it."""
-    elastic = ((2, 3, 4), (3, 5, 7), (3, 4, 6))
+    choices: _Choices = {"depths": (2, 3, 4), "kernels": (3, 5, 7), "expands": (3, 4, 6)}
     stem, first, *widths, last, final = (
         round_channels(channels * factor) for channels in (32, 16, 24, 40, 80, 96, 192, 320, 1280)
     )
     relu6 = Activation.RELU6
     middle = [
-        Stage(width, stride, *elastic, relu6, squeeze_excite=False)
+        Stage(width=width, stride=stride, **choices, activation=relu6, squeeze_excite=False)
         for width, stride in zip(widths, (2, 2, 2, 1, 2), strict=True)
     ]
     return MobileSpace(
@@ -118,9 +236,19 @@ def _ofa_proxyless(factor: float) -> MobileSpace:
         resolutions=_IMAGENET_RESOLUTIONS,
         stem=Stem(stem, stride=2, activation=relu6),
         stages=(
-            Stage(first, 1, (1,), (3,), (1,), relu6, squeeze_excite=False),
+            Stage(
+                width=first, stride=1, depths=(1,), kernels=(3,), expands=(1,), activation=relu6, squeeze_excite=False
+            ),
             *middle,
-            Stage(last, 1, (1,), *elastic[1:], relu6, squeeze_excite=False),
+            Stage(
+                width=last,
+                stride=1,
+                depths=(1,),
+                kernels=choices["kernels"],
+                expands=choices["expands"],
+                activation=relu6,
+                squeeze_excite=False,
+            ),
         ),
         final_width=final,
         final_activation=relu6,

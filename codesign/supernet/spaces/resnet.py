@@ -114,7 +114,7 @@ def bottleneck_channels(out_channels: int, expand: float) -> int:
     return round_channels(round(out_channels * expand))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ResNetSpace(Space):
     """Subnets of a three-convolution stem, max pool, bottleneck stages, average pool and classifier (ResNet-D).
 

@@ -32,7 +32,7 @@ _MOST_BYTES = 64 << 30
 _FIELDS = {"format", "space", "schedule", "seed", "step", "losses", "weights", "teacher", "optimiser", "scaler"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Checkpoint:
     """A supernet at one step of its training.
 

@@ -15,7 +15,7 @@ OptimiserName = Literal["adamw", "sgd"]
 Teacher = Literal["first phase", "same step"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Augmentation:
     """Random changes of a training image.
 
@@ -46,7 +46,7 @@ class Augmentation:
             raise InvalidValueError("augmentation.least_area", self.least_area, "above 0, at most 1")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Phase:
     """A part of the training with its own freedom of subnets.
 
@@ -89,7 +89,7 @@ class Phase:
         return self.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - warm_up) / (self.length - warm_up)))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Schedule:
     """Progressive shrinking (Cai et al. 2020): the full net, then ever smaller subnets taught by it.
 
@@ -168,7 +168,10 @@ class Schedule:
         """As long and at the same rate, for a space of one subnet: nothing shrinks, and there is no teacher."""
         first = self.phases[0]
         alone = Phase(
-            first.name, sum(phase.length for phase in self.phases), first.learning_rate, warm_up=first.warm_up
+            name=first.name,
+            length=sum(phase.length for phase in self.phases),
+            learning_rate=first.learning_rate,
+            warm_up=first.warm_up,
         )
         return dataclasses.replace(self, phases=(alone,))
 

@@ -8,10 +8,10 @@ from hw_templates.foundation.errors import UnknownNameError
 _DIGITS = Schedule(
     name="digits",
     phases=(
-        Phase("full", 300, 8e-3),
-        Phase("kernel", 40, 8e-3, 2, ("kernel",)),
-        Phase("depth", 100, 8e-3, 2, ("kernel", "depth")),
-        Phase("width", 700, 8e-3, 3, ("kernel", "depth", "expand")),
+        Phase(name="full", length=300, learning_rate=8e-3),
+        Phase(name="kernel", length=40, learning_rate=8e-3, subnets_per_step=2, elastic=("kernel",)),
+        Phase(name="depth", length=100, learning_rate=8e-3, subnets_per_step=2, elastic=("kernel", "depth")),
+        Phase(name="width", length=700, learning_rate=8e-3, subnets_per_step=3, elastic=("kernel", "depth", "expand")),
     ),
     batch_size=64,
     weight_decay=0.02,
@@ -26,10 +26,10 @@ _DIGITS_SMALL = dataclasses.replace(
     _DIGITS,
     name="digits-small",
     phases=(
-        Phase("full", 25, 8e-3),
-        Phase("kernel", 4, 8e-3, 2, ("kernel",)),
-        Phase("depth", 8, 8e-3, 2, ("kernel", "depth")),
-        Phase("width", 30, 8e-3, 2, ("kernel", "depth", "expand")),
+        Phase(name="full", length=25, learning_rate=8e-3),
+        Phase(name="kernel", length=4, learning_rate=8e-3, subnets_per_step=2, elastic=("kernel",)),
+        Phase(name="depth", length=8, learning_rate=8e-3, subnets_per_step=2, elastic=("kernel", "depth")),
+        Phase(name="width", length=30, learning_rate=8e-3, subnets_per_step=2, elastic=("kernel", "depth", "expand")),
     ),
 )
 
@@ -38,10 +38,10 @@ _DIGITS_STREAM = dataclasses.replace(
     _DIGITS,
     name="digits-stream",
     phases=(
-        Phase("full", 400, 8e-3),
-        Phase("kernel", 60, 8e-3, 2, ("kernel",)),
-        Phase("depth", 150, 8e-3, 2, ("kernel", "depth")),
-        Phase("width", 900, 8e-3, 3, ("kernel", "depth", "expand")),
+        Phase(name="full", length=400, learning_rate=8e-3),
+        Phase(name="kernel", length=60, learning_rate=8e-3, subnets_per_step=2, elastic=("kernel",)),
+        Phase(name="depth", length=150, learning_rate=8e-3, subnets_per_step=2, elastic=("kernel", "depth")),
+        Phase(name="width", length=900, learning_rate=8e-3, subnets_per_step=3, elastic=("kernel", "depth", "expand")),
     ),
 )
 
@@ -52,12 +52,49 @@ _OFA_WARM_UP = 5 / 125
 _OFA_IMAGENET = Schedule(
     name="ofa-imagenet",
     phases=(
-        Phase("full", 180, 2.6, warm_up=5 / 180),
-        Phase("kernel", 125, 32 * 3e-2, 1, ("kernel",), warm_up=_OFA_WARM_UP),
-        Phase("depth 1", 25, 32 * 2.5e-3, 2, ("kernel", "depth"), (("depth", 2),), warm_up=0),
-        Phase("depth 2", 125, 32 * 7.5e-3, 2, ("kernel", "depth"), warm_up=_OFA_WARM_UP),
-        Phase("width 1", 25, 32 * 2.5e-3, 4, ("kernel", "depth", "expand"), (("expand", 2),), warm_up=0),
-        Phase("width 2", 125, 32 * 7.5e-3, 4, ("kernel", "depth", "expand"), warm_up=_OFA_WARM_UP),
+        Phase(name="full", length=180, learning_rate=2.6, warm_up=5 / 180),
+        Phase(
+            name="kernel",
+            length=125,
+            learning_rate=32 * 3e-2,
+            subnets_per_step=1,
+            elastic=("kernel",),
+            warm_up=_OFA_WARM_UP,
+        ),
+        Phase(
+            name="depth 1",
+            length=25,
+            learning_rate=32 * 2.5e-3,
+            subnets_per_step=2,
+            elastic=("kernel", "depth"),
+            open_choices=(("depth", 2),),
+            warm_up=0,
+        ),
+        Phase(
+            name="depth 2",
+            length=125,
+            learning_rate=32 * 7.5e-3,
+            subnets_per_step=2,
+            elastic=("kernel", "depth"),
+            warm_up=_OFA_WARM_UP,
+        ),
+        Phase(
+            name="width 1",
+            length=25,
+            learning_rate=32 * 2.5e-3,
+            subnets_per_step=4,
+            elastic=("kernel", "depth", "expand"),
+            open_choices=(("expand", 2),),
+            warm_up=0,
+        ),
+        Phase(
+            name="width 2",
+            length=125,
+            learning_rate=32 * 7.5e-3,
+            subnets_per_step=4,
+            elastic=("kernel", "depth", "expand"),
+            warm_up=_OFA_WARM_UP,
+        ),
     ),
     batch_size=32 * 64,
     weight_decay=3e-5,
@@ -80,18 +117,39 @@ _OFA_RESNET50D = dataclasses.replace(
             dataclasses.replace(phase, elastic=tuple(kind for kind in phase.elastic if kind != "kernel"))
             for phase in _OFA_IMAGENET.phases[2:]
         ),
-        Phase("outer width 1", 25, 32 * 2.5e-3, 4, ("depth", "expand", "width"), (("width", 2),), warm_up=0),
-        Phase("outer width 2", 125, 32 * 7.5e-3, 4, ("depth", "expand", "width"), warm_up=_OFA_WARM_UP),
+        Phase(
+            name="outer width 1",
+            length=25,
+            learning_rate=32 * 2.5e-3,
+            subnets_per_step=4,
+            elastic=("depth", "expand", "width"),
+            open_choices=(("width", 2),),
+            warm_up=0,
+        ),
+        Phase(
+            name="outer width 2",
+            length=125,
+            learning_rate=32 * 7.5e-3,
+            subnets_per_step=4,
+            elastic=("depth", "expand", "width"),
+            warm_up=_OFA_WARM_UP,
+        ),
     ),
 )
 
 _CIFAR10 = Schedule(
     name="cifar10",
     phases=(
-        Phase("full", 60, 4e-3),
-        Phase("kernel", 10, 2e-3, 4, ("kernel",)),
-        Phase("depth", 20, 2e-3, 4, ("kernel", "depth")),
-        Phase("width", 90, 4e-3, 4, ("kernel", "depth", "expand", "weight_bits")),
+        Phase(name="full", length=60, learning_rate=4e-3),
+        Phase(name="kernel", length=10, learning_rate=2e-3, subnets_per_step=4, elastic=("kernel",)),
+        Phase(name="depth", length=20, learning_rate=2e-3, subnets_per_step=4, elastic=("kernel", "depth")),
+        Phase(
+            name="width",
+            length=90,
+            learning_rate=4e-3,
+            subnets_per_step=4,
+            elastic=("kernel", "depth", "expand", "weight_bits"),
+        ),
     ),
     batch_size=128,
     weight_decay=0.05,
@@ -108,10 +166,10 @@ _CIFAR10_SMALL = dataclasses.replace(
     _CIFAR10,
     name="cifar10-small",
     phases=(
-        Phase("full", 30, 4e-3),
-        Phase("kernel", 4, 2e-3, 4, ("kernel",)),
-        Phase("depth", 8, 2e-3, 4, ("kernel", "depth")),
-        Phase("width", 78, 4e-3, 4, ("kernel", "depth", "expand")),
+        Phase(name="full", length=30, learning_rate=4e-3),
+        Phase(name="kernel", length=4, learning_rate=2e-3, subnets_per_step=4, elastic=("kernel",)),
+        Phase(name="depth", length=8, learning_rate=2e-3, subnets_per_step=4, elastic=("kernel", "depth")),
+        Phase(name="width", length=78, learning_rate=4e-3, subnets_per_step=4, elastic=("kernel", "depth", "expand")),
     ),
     batch_size=64,
     group_size=None,
@@ -119,7 +177,7 @@ _CIFAR10_SMALL = dataclasses.replace(
 
 # A few epochs for one subnet that starts from its supernet's weights.
 _CIFAR10_FINE_TUNING = dataclasses.replace(
-    _CIFAR10_SMALL, name="cifar10-fine-tuning", phases=(Phase("fine-tuning", 5, 1e-3),)
+    _CIFAR10_SMALL, name="cifar10-fine-tuning", phases=(Phase(name="fine-tuning", length=5, learning_rate=1e-3),)
 )
 
 _OF_SPACES: dict[str, tuple[Schedule, ...]] = {

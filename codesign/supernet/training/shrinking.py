@@ -213,7 +213,9 @@ def _start(path: Path, space: Space, schedule: Schedule, seed: int, weights: Map
             )
         return start
     initial = build_supernet(space, seed).state_dict() if weights is None else weights
-    return Checkpoint(space, schedule, seed, 0, (), initial, {}, {})
+    return Checkpoint(
+        space=space, schedule=schedule, seed=seed, step=0, losses=(), weights=initial, teacher={}, optimiser={}
+    )
 
 
 @one_thread()

@@ -31,6 +31,12 @@ _MEANINGS = {
 _SPREADS = {"ddr_efficiency": (0.85, 0.3, 0.1), "start_cycles": (500.0, 1.0, 0.5)}
 
 
+def _parameter(name: str) -> Parameter:
+    prior = getattr(load_coefficients().latency, name)
+    median, spread, campaign_spread = _SPREADS.get(name, (prior, 1.0, 0.1))
+    return Parameter(name=name, meaning=_MEANINGS[name], median=median, spread=spread, campaign_spread=campaign_spread)
+
+
 @dataclass(frozen=True)
 class ConvEngineModel:
     """Coefficients of :class:`LatencyCoefficients` as parameters; their prior is the set ``prior``."""
@@ -40,10 +46,7 @@ class ConvEngineModel:
     @property
     def parameters(self) -> tuple[Parameter, ...]:
         """In the order of the fields of :class:`LatencyCoefficients`."""
-        prior = load_coefficients().latency
-        return tuple(
-            Parameter(name, _MEANINGS[name], *_SPREADS.get(name, (getattr(prior, name), 1.0, 0.1))) for name in _NAMES
-        )
+        return tuple(map(_parameter, _NAMES))
 
     def bind(self, runs: Sequence[Measurement]) -> "BoundConvEngine":
         """Layers, accelerators and mappings of the runs as columns.
@@ -62,11 +65,11 @@ class ConvEngineModel:
                 raise InvalidValueError("measurement.engine", runs[0].engine, OWN_ENGINE)
             groups.append(
                 _Group(
-                    board,
-                    np.array([index for index, _ in layers]),
-                    LayerRecords.of([ran.layer for _, ran in layers], [ran.placement for _, ran in layers]),
-                    AcceleratorColumns.of([a for a in accelerators if a is not None]),
-                    mapping_records(mappings),
+                    board=board,
+                    run=np.array([index for index, _ in layers]),
+                    layers=LayerRecords.of([ran.layer for _, ran in layers], [ran.placement for _, ran in layers]),
+                    accelerators=AcceleratorColumns.of([a for a in accelerators if a is not None]),
+                    mappings=mapping_records(mappings),
                 )
             )
         for index, run in enumerate(runs):
@@ -83,7 +86,7 @@ class ConvEngineModel:
         return self.bind(runs).least_cycles()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Group:
     """Layers on one board, with the run that each belongs to."""
 

@@ -137,7 +137,15 @@ def _layers(rows: list[Row], whole: int, own: dict[str, int]) -> tuple[StreamLay
             if not row.is_empty("padding"):
                 row.choice("padding", "same")
         with reading(row.place):
-            layer = StreamLayer(*shape, row.whole("filters"), kernel, stride, own.get(row.text("layer"), whole))
+            layer = StreamLayer(
+                height=shape[0],
+                width=shape[1],
+                channels=shape[2],
+                outputs=row.whole("filters"),
+                kernel=kernel,
+                stride=stride,
+                reuse_factor=own.get(row.text("layer"), whole),
+            )
         layers.append(layer)
         shape = (*layer.out_size, layer.outputs)
     return tuple(layers)

@@ -81,11 +81,25 @@ def _activation(row: Row) -> Activation:
 def _single(row: Row, kind: str) -> tuple[MeasuredLayer, ...]:
     inputs, outputs = row.whole("cin"), row.whole("cout")
     if kind == "linear":
-        return (MeasuredLayer(Layer(Operation.CONV, inputs, outputs, 1, 1)),)
+        return (
+            MeasuredLayer(
+                Layer(operation=Operation.CONV, in_channels=inputs, out_channels=outputs, in_height=1, in_width=1)
+            ),
+        )
     kernel = row.whole("k")
     # The stem halves the image; the other single layers are 1x1.
     stride = (2 if kernel > 1 else 1) if row.is_empty("stride") else row.whole("stride")
-    layer = Layer(Operation.CONV, inputs, outputs, row.whole("h"), row.whole("w"), kernel, kernel, stride, kernel // 2)
+    layer = Layer(
+        operation=Operation.CONV,
+        in_channels=inputs,
+        out_channels=outputs,
+        in_height=row.whole("h"),
+        in_width=row.whole("w"),
+        kernel_height=kernel,
+        kernel_width=kernel,
+        stride=stride,
+        padding=kernel // 2,
+    )
     return (MeasuredLayer(layer, _activation(row)),)
 
 
@@ -102,18 +116,66 @@ def _block(row: Row) -> tuple[MeasuredLayer, ...]:
     middle = rounded_channels(round(inputs * expand))
     layers = []
     if expand != 1:
-        layers.append(MeasuredLayer(Layer(Operation.CONV, inputs, middle, height, width), activation))
-    depthwise = Layer(Operation.DEPTHWISE, middle, middle, height, width, kernel, kernel, stride, kernel // 2)
+        layers.append(
+            MeasuredLayer(
+                Layer(
+                    operation=Operation.CONV, in_channels=inputs, out_channels=middle, in_height=height, in_width=width
+                ),
+                activation,
+            )
+        )
+    depthwise = Layer(
+        operation=Operation.DEPTHWISE,
+        in_channels=middle,
+        out_channels=middle,
+        in_height=height,
+        in_width=width,
+        kernel_height=kernel,
+        kernel_width=kernel,
+        stride=stride,
+        padding=kernel // 2,
+    )
     layers.append(MeasuredLayer(depthwise, activation))
     out_height, out_width = depthwise.out_height, depthwise.out_width
     if row.choice("se", "True", "False") == "True":
         squeezed = rounded_channels(middle / _SQUEEZE)
         layers += [
-            MeasuredLayer(Layer(Operation.POOL, middle, middle, out_height, out_width, out_height, out_width)),
-            MeasuredLayer(Layer(Operation.CONV, middle, squeezed, 1, 1), Activation.RELU),
-            MeasuredLayer(Layer(Operation.CONV, squeezed, middle, 1, 1), Activation.HSIGMOID),
-            MeasuredLayer(Layer(Operation.SCALE, middle, middle, out_height, out_width)),
+            MeasuredLayer(
+                Layer(
+                    operation=Operation.POOL,
+                    in_channels=middle,
+                    out_channels=middle,
+                    in_height=out_height,
+                    in_width=out_width,
+                    kernel_height=out_height,
+                    kernel_width=out_width,
+                )
+            ),
+            MeasuredLayer(
+                Layer(operation=Operation.CONV, in_channels=middle, out_channels=squeezed, in_height=1, in_width=1),
+                Activation.RELU,
+            ),
+            MeasuredLayer(
+                Layer(operation=Operation.CONV, in_channels=squeezed, out_channels=middle, in_height=1, in_width=1),
+                Activation.HSIGMOID,
+            ),
+            MeasuredLayer(
+                Layer(
+                    operation=Operation.SCALE,
+                    in_channels=middle,
+                    out_channels=middle,
+                    in_height=out_height,
+                    in_width=out_width,
+                )
+            ),
         ]
     residual = stride == 1 and inputs == outputs
-    project = Layer(Operation.CONV, middle, outputs, out_height, out_width, residual=residual)
+    project = Layer(
+        operation=Operation.CONV,
+        in_channels=middle,
+        out_channels=outputs,
+        in_height=out_height,
+        in_width=out_width,
+        residual=residual,
+    )
     return (*layers, MeasuredLayer(project))

@@ -108,7 +108,7 @@ def _measurement(row: Row) -> Measurement:
         loop_order=LoopOrder.PIXELS_OUTER,
     )
     layer = Layer(
-        Operation.CONV,
+        operation=Operation.CONV,
         in_channels=row.whole("ci"),
         out_channels=row.whole("co"),
         in_height=row.whole("h"),

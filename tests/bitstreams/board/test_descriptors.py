@@ -14,7 +14,24 @@ from hw_templates.foundation.errors import CodesignError
 
 @pytest.mark.parametrize("seed", range(4))
 def test_a_program_says_again_what_it_was_compiled_from(seed: int, tmp_path: Path) -> None:
-    placements = emit_fused_project(tmp_path, Accelerator(8, 4, 2, 2, 16, 8, 4, 32, 150, 8, 64, 2), seed)
+    placements = emit_fused_project(
+        tmp_path,
+        Accelerator(
+            pe_rows=8,
+            pe_cols=4,
+            pe_pixels=2,
+            pack=2,
+            ifmap_kib=16,
+            weight_kib=8,
+            ofmap_kib=4,
+            axi_bits=32,
+            clock_mhz=150,
+            depthwise_lanes=8,
+            map_kib=64,
+            weight_port_words=2,
+        ),
+        seed,
+    )
     program = read_program(tmp_path)
     records = np.frombuffer(program.arena, isa.DESCRIPTOR, program.layer_count)
     assert descriptor_placements(records) == list(placements)

@@ -107,7 +107,20 @@ def test_programs_follow_each_other_on_one_loaded_bitstream(
 
 def test_blocks_that_stay_on_chip_run_and_take_what_is_predicted(tmp_path: Path) -> None:
     project = tmp_path / "project"
-    accelerator = Accelerator(8, 4, 2, 2, 16, 8, 4, 32, 150, 8, 64, 2)
+    accelerator = Accelerator(
+        pe_rows=8,
+        pe_cols=4,
+        pe_pixels=2,
+        pack=2,
+        ifmap_kib=16,
+        weight_kib=8,
+        ofmap_kib=4,
+        axi_bits=32,
+        clock_mhz=150,
+        depthwise_lanes=8,
+        map_kib=64,
+        weight_port_words=2,
+    )
     placements = emit_fused_project(project, accelerator, seed=1, images=IMAGES)
     assert any(placement.group_layers for placement in placements)
     predicted = json.loads((project / "project.json").read_text())["predicted"]["latency_ms"]

@@ -15,7 +15,22 @@ from hw_templates.foundation.errors import InvalidValueError
 @pytest.fixture(scope="module")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Program:
     folder = tmp_path_factory.mktemp("linking")
-    emit_random_project(folder, Accelerator(8, 8, 2, 1, 8, 8, 8, 64, 100, 8), seed=0)
+    emit_random_project(
+        folder,
+        Accelerator(
+            pe_rows=8,
+            pe_cols=8,
+            pe_pixels=2,
+            pack=1,
+            ifmap_kib=8,
+            weight_kib=8,
+            ofmap_kib=8,
+            axi_bits=64,
+            clock_mhz=100,
+            depthwise_lanes=8,
+        ),
+        seed=0,
+    )
     return read_program(folder)
 
 

@@ -23,7 +23,20 @@ from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.conv_engine.program import Program, read_program
 from hw_templates.foundation.errors import CodesignError, InvalidValueError
 
-FUSING = Accelerator(8, 4, 2, 2, 16, 8, 4, 32, 150, 8, 64, 2)
+FUSING = Accelerator(
+    pe_rows=8,
+    pe_cols=4,
+    pe_pixels=2,
+    pack=2,
+    ifmap_kib=16,
+    weight_kib=8,
+    ofmap_kib=4,
+    axi_bits=32,
+    clock_mhz=150,
+    depthwise_lanes=8,
+    map_kib=64,
+    weight_port_words=2,
+)
 
 
 def records_of(program: Program) -> np.ndarray:

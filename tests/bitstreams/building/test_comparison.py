@@ -6,7 +6,18 @@ from cost_models.resources import estimate_resources
 from hw_templates.board import load_board
 from hw_templates.conv_engine.accelerator import Accelerator
 
-ACCELERATOR = Accelerator(8, 8, 2, 1, 8, 8, 8, 64, 100, 8)
+ACCELERATOR = Accelerator(
+    pe_rows=8,
+    pe_cols=8,
+    pe_pixels=2,
+    pack=1,
+    ifmap_kib=8,
+    weight_kib=8,
+    ofmap_kib=8,
+    axi_bits=64,
+    clock_mhz=100,
+    depthwise_lanes=8,
+)
 BOARD = load_board("pynq-z2")
 
 

@@ -147,7 +147,9 @@ def test_csynth() -> None:
 def test_csynth_of_other_versions_and_without_sections() -> None:
     # 2020.1 and before write DSP48E; a device without UltraRAM may have no such field.
     older = CSYNTH.replace("<DSP>150</DSP>", "<DSP48E>150</DSP48E>").replace("<URAM>0</URAM>", "")
-    assert parse_csynth(*content(older)).utilisation == Utilisation(150, 120, None, 38512, 40321)
+    assert parse_csynth(*content(older)).utilisation == Utilisation(
+        dsp=150, bram_18k=120, uram=None, lut=38512, ff=40321
+    )
     known = CSYNTH.replace("<Worst-caseLatency>undef", "<Worst-caseLatency>1026")
     assert parse_csynth(*content(known)).latency_cycles == 1026
     assert parse_csynth(*content(CSYNTH.replace("undef", "?"))).latency_cycles is None
@@ -182,13 +184,34 @@ def test_timing(tmp_path: Path) -> None:
 
 
 def test_utilisation(tmp_path: Path) -> None:
-    assert parse_utilisation(*content(UTILISATION_7)) == Utilisation(148, 119, None, 30111, 39000)
-    assert parse_utilisation(*content(UTILISATION_US)) == Utilisation(900, 240, 16, 70111, 99000)
+    assert parse_utilisation(*content(UTILISATION_7)) == Utilisation(
+        dsp=148, bram_18k=119, uram=None, lut=30111, ff=39000
+    )
+    assert parse_utilisation(*content(UTILISATION_US)) == Utilisation(
+        dsp=900, bram_18k=240, uram=16, lut=70111, ff=99000
+    )
     assert parse_utilisation(*content("| Slice LUTs | ? | 0 |\n")) == Utilisation()
 
 
 def test_what_the_tcl_writes_is_read_back(tmp_path: Path) -> None:
-    write_rendered(render(Accelerator(16, 8, 3, 2, 16, 8, 4, 64, 125, 4), load_board("zcu104")), tmp_path)
+    write_rendered(
+        render(
+            Accelerator(
+                pe_rows=16,
+                pe_cols=8,
+                pe_pixels=3,
+                pack=2,
+                ifmap_kib=16,
+                weight_kib=8,
+                ofmap_kib=4,
+                axi_bits=64,
+                clock_mhz=125,
+                depthwise_lanes=4,
+            ),
+            load_board("zcu104"),
+        ),
+        tmp_path,
+    )
     (tmp_path / "build/hls/solution/impl/ip").mkdir(parents=True)
     run_script(tmp_path, "tcl/bitstream.tcl", WNS="-0.5")
     found = parse_implementation((tmp_path / "build/results/reports/implementation.txt").read_bytes(), "report")

@@ -10,10 +10,10 @@ from support.boards.twins import bitstream
 from support.small_disk import small_disk
 
 from bitstreams.board.remote_session import RemoteSession
+from bitstreams.twin import board as twin_board
 from bitstreams.twin.board import TwinBoard
 from bitstreams.twin.fabric import build_fabric
 from bitstreams.twin.server import TwinServer
-from bitstreams.twin.server import board as twin_board
 from cost_models.coefficients import load_coefficients
 from hw_templates.foundation.errors import BoardError, StorageError
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from bitstreams.twin import server as twin_module
 from bitstreams.twin.board import TwinBoard
 from bitstreams.twin.server import TwinServer
-from bitstreams.twin.server import server as twin_module
 from cost_models.coefficients import load_coefficients
 from hw_templates.foundation.errors import BoardError
 

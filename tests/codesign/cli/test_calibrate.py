@@ -29,7 +29,18 @@ wgt_buf_bytes,acc_buf_bytes
 log,Net,pynq,1,64,28,28,128,3,3,1,1,"tile_h=[2,14];tile_w=[1,28];tile_ci=[4,1];tile_co=[4,2];oc_nthread=2;h_nthread=1",\
 0.005,2020-02-03,1,16,32768,262144,131072
 """
-ACCELERATOR = Accelerator(16, 16, 1, 1, 16, 32, 16, 64, 100, 8)
+ACCELERATOR = Accelerator(
+    pe_rows=16,
+    pe_cols=16,
+    pe_pixels=1,
+    pack=1,
+    ifmap_kib=16,
+    weight_kib=32,
+    ofmap_kib=16,
+    axi_bits=64,
+    clock_mhz=100,
+    depthwise_lanes=8,
+)
 
 
 def codesign(*arguments: str | Path) -> Result:
@@ -52,7 +63,17 @@ def own_runs(count: int) -> list[Measurement]:
     runs = []
     while len(runs) < count:
         channels, size, kernel = 8 * int(rng.integers(1, 9)), int(rng.integers(4, 15)), int(rng.choice([1, 3]))
-        layer = Layer(Operation.CONV, channels, 32, size, size, kernel, kernel, 1, kernel // 2)
+        layer = Layer(
+            operation=Operation.CONV,
+            in_channels=channels,
+            out_channels=32,
+            in_height=size,
+            in_width=size,
+            kernel_height=kernel,
+            kernel_width=kernel,
+            stride=1,
+            padding=kernel // 2,
+        )
         ran = MeasuredLayer(layer, mapping=draw_mapping(layer, ACCELERATOR, rng))
         values = {
             "engine": "conv_engine",
@@ -91,7 +112,9 @@ def test_a_table_is_imported_once(tmp_path: Path) -> None:
     table.write_text(VTA_TABLE)
     assert codesign("calibrate", "import", "vta-tophub", table, "--out", out).exit_code == 0
     (run,) = read_measurements([out])
-    assert run.layers[0].mapping == Mapping(32, 16, 14, 28, LoopOrder.PIXELS_OUTER)
+    assert run.layers[0].mapping == Mapping(
+        tile_out_channels=32, tile_in_channels=16, tile_height=14, tile_width=28, loop_order=LoopOrder.PIXELS_OUTER
+    )
     check_refused(codesign("calibrate", "import", "vta-tophub", table, "--out", out), "vta.jsonl: exists")
     check_refused(codesign("calibrate", "import", "abacus", table, "--out", tmp_path / "x"), "KIND: must be one of vta")
     check_refused(
@@ -214,9 +237,33 @@ def test_bad_input_is_one_line(tmp_path: Path) -> None:
     runs = own_runs(3)
     for name, chosen in (("one", runs[:1]), ("network", runs[:2])):
         append_measurements(tmp_path / name, chosen)
-    append_measurements(tmp_path / "network", [Measurement("dpu", "b", "c", "s", 100.0, Percentiles(1.0), network="n")])
     append_measurements(
-        tmp_path / "foreign", [Measurement("hls4ml", "b", "c", "s", 100.0, Percentiles(1.0), network="n")]
+        tmp_path / "network",
+        [
+            Measurement(
+                engine="dpu",
+                board="b",
+                campaign="c",
+                source="s",
+                clock_mhz=100.0,
+                latency_ms=Percentiles(1.0),
+                network="n",
+            )
+        ],
+    )
+    append_measurements(
+        tmp_path / "foreign",
+        [
+            Measurement(
+                engine="hls4ml",
+                board="b",
+                campaign="c",
+                source="s",
+                clock_mhz=100.0,
+                latency_ms=Percentiles(1.0),
+                network="n",
+            )
+        ],
     )
 
     def fit(*files: str) -> Result:

@@ -146,7 +146,7 @@ class Killing(RecordedProgress):
 
 def test_a_twin_that_is_killed_in_the_middle_is_one_line_and_what_ran_is_kept(run: Run) -> None:
     with twin_process(run.project) as (process, port):
-        request = DeployRequest(f"pynq-z2@127.0.0.1:{port}", "remote")
+        request = DeployRequest(board=f"pynq-z2@127.0.0.1:{port}", via="remote")
         with pytest.raises(BoardError, match=r"127\.0\.0\.1:\d+: unavailable .*\(\d+ of 359 images ran, \d+ right\)"):
             deploy(run, request, None, Killing(process, after=100))
         record = read_json(run.deployment)
@@ -307,7 +307,7 @@ def test_a_board_gets_the_stored_bitstream_of_its_engine_or_none(run: Run, tmp_p
     store = Store(tmp_path / "store")
     server = TwinServer(TwinBoard(run.project, load_coefficients()), port=0)
     server.board._files[KERNEL_FILE] = b"Linux version 6.1 armv7l\n"  # does not say that it is a twin
-    request = DeployRequest(f"pynq-z2@127.0.0.1:{server.port}", "remote", repetitions=3)
+    request = DeployRequest(board=f"pynq-z2@127.0.0.1:{server.port}", via="remote", repetitions=3)
     try:
         with pytest.raises(StorageError, match=r"no bitstream of engine [0-9a-f]{12}; `codesign build .*` makes it"):
             deploy(run, request, store.folder, Silent())

@@ -39,7 +39,16 @@ def different_pairs(searched: Searched, count: int) -> list[Winner]:
         ]
         chosen.append(int(np.argmax(differences)))
         assert max(differences) >= 3
-    return [Winner(pairs[index], *found.values[index].tolist(), "chosen for its shape") for index in chosen]
+    winners = []
+    for index in chosen:
+        accuracy, latency_ms, energy_mj = found.values[index].tolist()
+        pair = pairs[index]
+        winners.append(
+            Winner(
+                pair=pair, accuracy=accuracy, latency_ms=latency_ms, energy_mj=energy_mj, rule="chosen for its shape"
+            )
+        )
+    return winners
 
 
 def test_three_pairs_of_different_shape_are_bit_exact_and_priced_exactly(finished_run: Run, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from codesign.cli.main import app
 from codesign.commands import fetch as command
-from codesign.supernet.published.networks import artefacts
+from codesign.supernet.published import artefacts
 
 CONTENT = b"weights" * 40_000
 

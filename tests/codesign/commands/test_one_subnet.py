@@ -17,7 +17,7 @@ from codesign.supernet.lowering.workloads import lower
 from cost_models.workload import Layer
 from hw_templates.foundation.errors import InvalidValueError, StorageError
 
-MEASURED = SearchRequest("pynq-z2", 4_000, 1, None, 0, accuracy="measured")
+MEASURED = SearchRequest(board="pynq-z2", pairs=4_000, workers=1, storage=None, seed=0, accuracy="measured")
 
 
 def emitted_layers(run: Run) -> list[Layer]:
@@ -54,7 +54,7 @@ def test_the_winner_is_fine_tuned_searched_emitted_and_verified_in_a_row(finishe
 
 
 def test_a_search_without_a_predictor_says_that_few_subnets_can_be_measured(fine_tuned: Run) -> None:
-    plain = SearchRequest("pynq-z2", 4_000, 1, None, 0)
+    plain = SearchRequest(board="pynq-z2", pairs=4_000, workers=1, storage=None, seed=0)
     with pytest.raises(StorageError, match=r"--accuracy measured` needs none.* digits-only has 1 subnet$") as caught:
         search(fine_tuned, plain, baselines=False, progress=Silent())
     assert "\n" not in str(caught.value)

@@ -45,7 +45,19 @@ def test_the_page_states_what_the_run_found(finished_run: Run) -> None:
 
 def test_blocks_that_do_not_fit_the_chip_are_named_with_what_would_hold_them() -> None:
     workload = lower(DIGITS, DIGITS.largest())
-    wide = Accelerator(8, 8, 2, 2, 8, 8, 8, 64, 150, 8, map_kib=32)
+    wide = Accelerator(
+        pe_rows=8,
+        pe_cols=8,
+        pe_pixels=2,
+        pack=2,
+        ifmap_kib=8,
+        weight_kib=8,
+        ofmap_kib=8,
+        axi_bits=64,
+        clock_mhz=150,
+        depthwise_lanes=8,
+        map_kib=32,
+    )
     said = []
     for accelerator in (wide, replace(wide, map_kib=0)):
         estimate = price(workload, accelerator, load_board("pynq-z2"), load_coefficients())

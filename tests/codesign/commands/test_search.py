@@ -48,12 +48,30 @@ def test_the_study_counts_the_pairs_asked_for(finished_run: Run) -> None:
 def test_coefficients_of_another_engine_are_warned_of_before_a_study_is_made(
     official_stand_in: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    engine = Accelerator(16, 16, 1, 2, 8, 16, 8, 64, 100, 8)
+    engine = Accelerator(
+        pe_rows=16,
+        pe_cols=16,
+        pe_pixels=1,
+        pack=2,
+        ifmap_kib=8,
+        weight_kib=16,
+        ofmap_kib=8,
+        axi_bits=64,
+        clock_mhz=100,
+        depthwise_lanes=8,
+    )
     prior = load_coefficients()
     fitted = replace(prior, name="fitted", measurements=3, fitted_on=FittedRange.of_layers([], [engine]))
     write_coefficients(tmp_path / "fitted", fitted)
     request = SearchRequest(
-        "kv260", 4_000, 1, None, 0, space="digits", accuracy="official", coefficients=str(tmp_path / "fitted")
+        board="kv260",
+        pairs=4_000,
+        workers=1,
+        storage=None,
+        seed=0,
+        space="digits",
+        accuracy="official",
+        coefficients=str(tmp_path / "fitted"),
     )
 
     def stop(task: SearchTask) -> None:
@@ -77,7 +95,9 @@ def test_baselines_are_searched_once(finished_run: Run) -> None:
 
 def test_official_accuracies_are_searched_in_an_empty_folder_and_shown(official_stand_in: None, tmp_path: Path) -> None:
     run = Run(tmp_path / "run")
-    request = SearchRequest("kv260", 4_000, 1, None, 0, space="digits", accuracy="official")
+    request = SearchRequest(
+        board="kv260", pairs=4_000, workers=1, storage=None, seed=0, space="digits", accuracy="official"
+    )
     search(run, request, baselines=False, progress=Silent())
     assert recorded_request(run) == request
     searched = load_searched(run)
@@ -135,14 +155,21 @@ def test_of_two_searches_that_begin_in_one_new_folder_one_goes_on(tmp_path: Path
 def test_a_search_that_cannot_be_makes_no_folder(official_stand_in: None, tmp_path: Path) -> None:
     run = Run(tmp_path / "new")
     with pytest.raises(InvalidValueError, match=r"search\.space: must be given"):
-        search(run, SearchRequest("kv260", 100, 1, None, 0, accuracy="official"), False, Silent())
+        search(
+            run,
+            SearchRequest(board="kv260", pairs=100, workers=1, storage=None, seed=0, accuracy="official"),
+            False,
+            Silent(),
+        )
     assert not run.folder.exists()
 
 
 def test_another_board_is_another_study_of_the_same_run(official_stand_in: None, tmp_path: Path) -> None:
     run, names = Run(tmp_path), []
     for board in ("pynq-z2", "kv260"):
-        request = SearchRequest(board, 1_000, 1, None, 0, space="digits", accuracy="official")
+        request = SearchRequest(
+            board=board, pairs=1_000, workers=1, storage=None, seed=0, space="digits", accuracy="official"
+        )
         search(run, request, baselines=False, progress=Silent())
         names.append(load_searched(run).task.location.name)
     assert sorted(optuna.get_all_study_names(open_journal(run.study))) == sorted(names)
@@ -152,7 +179,12 @@ def test_a_pair_with_official_accuracies_is_made_of_the_runs_weights(
     finished_run: Run, official_stand_in: None, tmp_path: Path
 ) -> None:
     run = Run(Path(shutil.copytree(finished_run.folder, tmp_path / "run")))
-    search(run, SearchRequest("pynq-z2", 4_000, 1, None, 0, accuracy="official"), False, Silent())
+    search(
+        run,
+        SearchRequest(board="pynq-z2", pairs=4_000, workers=1, storage=None, seed=0, accuracy="official"),
+        False,
+        Silent(),
+    )
     emit(run, None, None, Silent())
     origin = read_json(run.project / "project.json")["origin"]
     assert origin["checkpoint"] == load_trained(run).checkpoint.digest

@@ -33,7 +33,7 @@ def trained(finished_run: Run, tmp_path: Path) -> Run:
 
 def train_again(run: Run) -> RecordedProgress:
     recorder = RecordedProgress()
-    train(run, TrainRequest("digits", TINY.preset), recorder)
+    train(run, TrainRequest(space="digits", preset=TINY.preset), recorder)
     return recorder
 
 
@@ -95,7 +95,12 @@ def test_one_subnet_is_taken_out_and_trained_further(finished_run: Run, tmp_path
     run, recorder = Run(tmp_path / "special"), RecordedProgress()
     request = request_training(None, "digits-small", 0, None, "smallest", finished_run.folder)
     assert request == TrainRequest(
-        "digits", "digits-small", 0, None, SMALLEST.as_dict(), str(finished_run.folder.resolve())
+        space="digits",
+        preset="digits-small",
+        seed=0,
+        data=None,
+        subnet=SMALLEST.as_dict(),
+        start_from=str(finished_run.folder.resolve()),
     )
     train(run, request, recorder)
     space = DIGITS.only(SMALLEST)

@@ -32,7 +32,17 @@ def random_case(layer: Layer, rng: np.random.Generator, images: int = 3) -> tupl
 @pytest.mark.parametrize(("operation", "kernel", "stride", "padded"), SHAPES)
 def test_convolutions_match_torch(operation: Operation, kernel: int, stride: int, padded: bool) -> None:
     out = 7 if operation == Operation.CONV else 5
-    layer = Layer(operation, 5, out, 8, 11, kernel, kernel, stride, kernel // 2 if padded else 0)
+    layer = Layer(
+        operation=operation,
+        in_channels=5,
+        out_channels=out,
+        in_height=8,
+        in_width=11,
+        kernel_height=kernel,
+        kernel_width=kernel,
+        stride=stride,
+        padding=kernel // 2 if padded else 0,
+    )
     ifmap, weight = random_case(layer, np.random.default_rng(kernel))
     got = layer_sums(layer, ifmap, weight, None)
     assert got.dtype == np.int32
@@ -41,13 +51,31 @@ def test_convolutions_match_torch(operation: Operation, kernel: int, stride: int
 
 def test_wide_maps_are_computed_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(convolve, "COLUMN_VALUES", 5 * 9 * 64 * 2)  # two images at once
-    layer = Layer(Operation.CONV, 5, 4, 8, 8, 3, 3, 1, 1)
+    layer = Layer(
+        operation=Operation.CONV,
+        in_channels=5,
+        out_channels=4,
+        in_height=8,
+        in_width=8,
+        kernel_height=3,
+        kernel_width=3,
+        stride=1,
+        padding=1,
+    )
     ifmap, weight = random_case(layer, np.random.default_rng(0), images=5)
     assert np.array_equal(layer_sums(layer, ifmap, weight, None), torch_sums(layer, ifmap, weight))
 
 
 def test_largest_sums_that_fit_are_exact() -> None:
-    layer = Layer(Operation.CONV, 2048, 1, 7, 7, 7, 7)
+    layer = Layer(
+        operation=Operation.CONV,
+        in_channels=2048,
+        out_channels=1,
+        in_height=7,
+        in_width=7,
+        kernel_height=7,
+        kernel_width=7,
+    )
     ifmap, weight = np.full((1, 2048, 7, 7), -128, np.int32), np.full((1, 2048, 7, 7), 127, np.int32)
     assert layer_sums(layer, ifmap, weight, None).item() == -128 * 127 * 2048 * 49
 
@@ -65,7 +93,16 @@ def test_pool_sums_and_scale_multiplies() -> None:
 @pytest.mark.parametrize("size", [1, 2, 5, 6])
 def test_windows_that_overhang_the_map_average_what_is_inside(size: int) -> None:
     ifmap = np.random.default_rng(3).integers(-128, 128, (3, 5, size, size + 1)).astype(np.int32)
-    layer = Layer(Operation.POOL, 5, 5, size, size + 1, 2, 2, 2)
+    layer = Layer(
+        operation=Operation.POOL,
+        in_channels=5,
+        out_channels=5,
+        in_height=size,
+        in_width=size + 1,
+        kernel_height=2,
+        kernel_width=2,
+        stride=2,
+    )
     means = functional.avg_pool2d(torch.from_numpy(ifmap).double(), 2, 2, ceil_mode=True)
     assert np.array_equal(layer_sums(layer, ifmap, None, None), (4 * means).numpy())
 
@@ -73,7 +110,17 @@ def test_windows_that_overhang_the_map_average_what_is_inside(size: int) -> None
 @pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize("size", [1, 2, 5, 6])
 def test_the_border_does_not_win_a_max_pool(size: int, stride: int) -> None:
-    layer = Layer(Operation.MAX_POOL, 5, 5, size, size + 1, 3, 3, stride, 1)
+    layer = Layer(
+        operation=Operation.MAX_POOL,
+        in_channels=5,
+        out_channels=5,
+        in_height=size,
+        in_width=size + 1,
+        kernel_height=3,
+        kernel_width=3,
+        stride=stride,
+        padding=1,
+    )
     ifmap = np.random.default_rng(4).integers(-128, -60, (3, 5, size, size + 1)).astype(np.int32)
     for values in (ifmap, ifmap.astype(np.float32)):
         got = layer_sums(layer, values, None, None)

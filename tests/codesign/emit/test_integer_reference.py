@@ -60,7 +60,7 @@ def post(layer: QuantisedLayer, sums: torch.Tensor, residual: torch.Tensor | Non
 @pytest.mark.parametrize("layer", CASES, ids=lambda layer: f"{layer.operation}{layer.kernel_height}s{layer.stride}")
 def test_layer_matches_torch(layer: Layer) -> None:
     rng = np.random.default_rng(layer.macs)
-    node = Node("layer", layer, IMAGE, residual=IMAGE if layer.residual else None)
+    node = Node(name="layer", layer=layer, ifmap=IMAGE, residual=IMAGE if layer.residual else None)
     quantised = random_layer(node, rng)
     images = rng.integers(-128, 128, (4, layer.in_channels, layer.in_height, layer.in_width)).astype(np.int8)
     x = torch.from_numpy(images).double()
@@ -80,7 +80,7 @@ def test_layer_matches_torch(layer: Layer) -> None:
 def test_what_is_added_last_is_added_to_the_activated_map() -> None:
     rng = np.random.default_rng(5)
     layer = conv(6, 6, 9, 3, 1, residual=True)
-    quantised = random_layer(Node("layer", layer, IMAGE, residual=IMAGE, adds_last=True), rng)
+    quantised = random_layer(Node(name="layer", layer=layer, ifmap=IMAGE, residual=IMAGE, adds_last=True), rng)
     images = rng.integers(-128, 128, (4, 6, 9, 9)).astype(np.int8)
     x = torch.from_numpy(images).double()
     assert quantised.weight is not None
@@ -93,9 +93,9 @@ def test_what_is_added_last_is_added_to_the_activated_map() -> None:
 def test_squeeze_excite_scale_matches_torch() -> None:
     rng = np.random.default_rng(3)
     nodes = (
-        Node("pool", channelwise(Operation.POOL, 6, 5, 5), IMAGE),
-        Node("gate", conv(6, 6, 1), "pool"),
-        Node("scale", channelwise(Operation.SCALE, 6, 5), IMAGE, gate="gate"),
+        Node(name="pool", layer=channelwise(Operation.POOL, 6, 5, 5), ifmap=IMAGE),
+        Node(name="gate", layer=conv(6, 6, 1), ifmap="pool"),
+        Node(name="scale", layer=channelwise(Operation.SCALE, 6, 5), ifmap=IMAGE, gate="gate"),
     )
     layers = tuple(random_layer(node, rng) for node in nodes)
     images = rng.integers(-128, 128, (4, 6, 5, 5)).astype(np.int8)
@@ -131,7 +131,7 @@ def test_every_map_is_given_and_the_last_is_the_result(network: QuantisedNetwork
 
 
 def test_last_map_with_pixels_keeps_them() -> None:
-    node = Node("only", conv(2, 3, 4), IMAGE)
+    node = Node(name="only", layer=conv(2, 3, 4), ifmap=IMAGE)
     network = QuantisedNetwork((random_layer(node, np.random.default_rng(0)),), 1.0, 1.0)
     assert run_integer(network, np.zeros((5, 2, 4, 4), np.int8)).shape == (5, 3, 4, 4)
 

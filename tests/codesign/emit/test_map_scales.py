@@ -65,7 +65,7 @@ def test_every_node_has_scales_and_the_last_map_is_not_clipped() -> None:
 
 
 def test_scale_of_a_residual_layer_covers_the_sum() -> None:
-    workload = Workload((Node("add", conv(1, 1, 4, residual=True), IMAGE, residual=IMAGE),))
+    workload = Workload((Node(name="add", layer=conv(1, 1, 4, residual=True), ifmap=IMAGE, residual=IMAGE),))
     weights = {"add": (np.full((1, 1, 1, 1), 2, np.float32), np.zeros(1, np.float32))}
     images = np.linspace(-1, 1, 16, dtype=np.float32).reshape(1, 1, 4, 4)
     input_scale, scales = choose_map_scales(workload, weights, images)
@@ -74,7 +74,14 @@ def test_scale_of_a_residual_layer_covers_the_sum() -> None:
 
 
 def test_what_is_added_last_leaves_the_scale_before_the_activation() -> None:
-    node = Node("add", conv(1, 1, 4, residual=True), IMAGE, Activation.RELU, residual=IMAGE, adds_last=True)
+    node = Node(
+        name="add",
+        layer=conv(1, 1, 4, residual=True),
+        ifmap=IMAGE,
+        activation=Activation.RELU,
+        residual=IMAGE,
+        adds_last=True,
+    )
     weights = {"add": (np.full((1, 1, 1, 1), 2, np.float32), np.zeros(1, np.float32))}
     images = np.linspace(-1, 1, 16, dtype=np.float32).reshape(1, 1, 4, 4)
     _, scales = choose_map_scales(Workload((node,)), weights, images)
@@ -84,14 +91,18 @@ def test_what_is_added_last_leaves_the_scale_before_the_activation() -> None:
 
 def test_a_max_pool_keeps_the_scale_of_its_map() -> None:
     first, second = (channelwise(Operation.MAX_POOL, 1, 4, 3, stride) for stride in (1, 2))
-    workload = Workload((Node("first", first, IMAGE), Node("second", second, "first")))
+    workload = Workload(
+        (Node(name="first", layer=first, ifmap=IMAGE), Node(name="second", layer=second, ifmap="first"))
+    )
     images = np.random.default_rng(1).normal(size=(8, 1, 4, 4)).astype(np.float32)
     input_scale, scales = choose_map_scales(workload, {}, images)
     assert {scale for node in scales.values() for scale in (node.before, node.after)} == {input_scale}
 
 
 def test_map_beyond_float32_is_named() -> None:
-    workload = Workload((Node("first", conv(1, 1, 4), IMAGE), Node("second", conv(1, 1, 4), "first")))
+    workload = Workload(
+        (Node(name="first", layer=conv(1, 1, 4), ifmap=IMAGE), Node(name="second", layer=conv(1, 1, 4), ifmap="first"))
+    )
     weights = dict.fromkeys(("first", "second"), (np.full((1, 1, 1, 1), 1e30, np.float32), np.zeros(1, np.float32)))
     with pytest.raises(InvalidValueError, match="second: calibrated map: must be finite, got inf"):
         choose_map_scales(workload, weights, np.ones((1, 1, 4, 4), np.float32))

@@ -19,7 +19,18 @@ from hw_templates.conv_engine import isa
 from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.foundation.errors import InvalidValueError, MappingError, UnsupportedLayerError
 
-ACCELERATOR = Accelerator(8, 16, 2, 1, 16, 16, 16, 64, 100, 4)
+ACCELERATOR = Accelerator(
+    pe_rows=8,
+    pe_cols=16,
+    pe_pixels=2,
+    pack=1,
+    ifmap_kib=16,
+    weight_kib=16,
+    ofmap_kib=16,
+    axi_bits=64,
+    clock_mhz=100,
+    depthwise_lanes=4,
+)
 
 
 def test_maps_lie_pixel_by_pixel_in_whole_words() -> None:
@@ -31,9 +42,21 @@ def test_maps_lie_pixel_by_pixel_in_whole_words() -> None:
 
 
 def test_dense_weights_are_found_where_the_array_looks_for_them() -> None:
-    layer = Layer(Operation.CONV, 40, 20, 6, 6, 3, 3, 1, 1)
+    layer = Layer(
+        operation=Operation.CONV,
+        in_channels=40,
+        out_channels=20,
+        in_height=6,
+        in_width=6,
+        kernel_height=3,
+        kernel_width=3,
+        stride=1,
+        padding=1,
+    )
     weights = np.random.default_rng(0).integers(-127, 128, (20, 40, 3, 3)).astype(np.int8)
-    mapping = Mapping(16, 32, 6, 6, LoopOrder.PIXELS_OUTER)
+    mapping = Mapping(
+        tile_out_channels=16, tile_in_channels=32, tile_height=6, tile_width=6, loop_order=LoopOrder.PIXELS_OUTER
+    )
     packed = pack_weights(layer, weights, mapping, ACCELERATOR)
     assert packed.size == 24 * 48 * 9
     start = 0
@@ -52,9 +75,26 @@ def test_dense_weights_are_found_where_the_array_looks_for_them() -> None:
 
 
 def test_depthwise_weights_are_grouped_by_lanes() -> None:
-    layer = Layer(Operation.DEPTHWISE, 10, 10, 6, 6, 5, 5, 1, 2)
+    layer = Layer(
+        operation=Operation.DEPTHWISE,
+        in_channels=10,
+        out_channels=10,
+        in_height=6,
+        in_width=6,
+        kernel_height=5,
+        kernel_width=5,
+        stride=1,
+        padding=2,
+    )
     weights = np.random.default_rng(1).integers(-127, 128, (10, 1, 5, 5)).astype(np.int8)
-    packed = pack_weights(layer, weights, Mapping(16, 16, 6, 6, LoopOrder.CHANNELS_OUTER), ACCELERATOR)
+    packed = pack_weights(
+        layer,
+        weights,
+        Mapping(
+            tile_out_channels=16, tile_in_channels=16, tile_height=6, tile_width=6, loop_order=LoopOrder.CHANNELS_OUTER
+        ),
+        ACCELERATOR,
+    )
     assert packed.size % 8 == 0
     groups = packed[: 3 * 25 * 4].reshape(3, 5, 5, 4)
     for c in range(10):
@@ -62,9 +102,21 @@ def test_depthwise_weights_are_grouped_by_lanes() -> None:
 
 
 def test_weights_of_four_bits_lie_two_to_a_byte_in_the_same_order() -> None:
-    wide = Layer(Operation.CONV, 40, 20, 6, 6, 3, 3, 1, 1)
+    wide = Layer(
+        operation=Operation.CONV,
+        in_channels=40,
+        out_channels=20,
+        in_height=6,
+        in_width=6,
+        kernel_height=3,
+        kernel_width=3,
+        stride=1,
+        padding=1,
+    )
     weights = np.random.default_rng(2).integers(-8, 8, (20, 40, 3, 3)).astype(np.int8)
-    mapping = Mapping(16, 32, 6, 6, LoopOrder.PIXELS_OUTER)
+    mapping = Mapping(
+        tile_out_channels=16, tile_in_channels=32, tile_height=6, tile_width=6, loop_order=LoopOrder.PIXELS_OUTER
+    )
     bytes_ = pack_weights(wide, weights, mapping, ACCELERATOR).astype(int)
     halves = pack_weights(replace(wide, weight_bits=4), weights, mapping, ACCELERATOR).view(np.uint8)
     assert halves.size * 2 == bytes_.size
@@ -74,10 +126,28 @@ def test_weights_of_four_bits_lie_two_to_a_byte_in_the_same_order() -> None:
 
 def test_every_depthwise_tile_of_four_bits_begins_with_a_word() -> None:
     # 9 taps of 16 channels are 72 bytes, 9 words; of 8 channels 4.5.
-    layer = Layer(Operation.DEPTHWISE, 24, 24, 6, 6, 3, 3, 1, 1, weight_bits=4)
+    layer = Layer(
+        operation=Operation.DEPTHWISE,
+        in_channels=24,
+        out_channels=24,
+        in_height=6,
+        in_width=6,
+        kernel_height=3,
+        kernel_width=3,
+        stride=1,
+        padding=1,
+        weight_bits=4,
+    )
     weights = np.random.default_rng(3).integers(-8, 8, (24, 1, 3, 3)).astype(np.int8)
     accelerator = replace(ACCELERATOR, pe_cols=8)
-    packed = pack_weights(layer, weights, Mapping(8, 8, 6, 6, LoopOrder.CHANNELS_OUTER), accelerator)
+    packed = pack_weights(
+        layer,
+        weights,
+        Mapping(
+            tile_out_channels=8, tile_in_channels=8, tile_height=6, tile_width=6, loop_order=LoopOrder.CHANNELS_OUTER
+        ),
+        accelerator,
+    )
     tiles = packed.view(np.uint8).reshape(3, 5, 8)
     assert not tiles[:, 4, 4:].any()
     for index, tile in enumerate(tiles.reshape(3, -1)):
@@ -130,7 +200,11 @@ def test_a_layer_reads_what_its_producers_wrote() -> None:
 
 
 def one_layer(channels: int) -> QuantisedNetwork:
-    node = Node("wide", Layer(Operation.CONV, 1, channels, 1, 1), IMAGE)
+    node = Node(
+        name="wide",
+        layer=Layer(operation=Operation.CONV, in_channels=1, out_channels=channels, in_height=1, in_width=1),
+        ifmap=IMAGE,
+    )
     integers = np.ones(channels, dtype=np.int32)
     weight = np.ones((channels, 1, 1, 1), dtype=np.int8)
     table = np.arange(-128, 128).astype(np.int8)
@@ -139,13 +213,15 @@ def one_layer(channels: int) -> QuantisedNetwork:
 
 
 def test_what_the_engine_cannot_run_is_refused() -> None:
-    mapping = Mapping(8, 16, 1, 1, LoopOrder.PIXELS_OUTER)
+    mapping = Mapping(
+        tile_out_channels=8, tile_in_channels=16, tile_height=1, tile_width=1, loop_order=LoopOrder.PIXELS_OUTER
+    )
     with pytest.raises(InvalidValueError, match=r"mappings: must be one for each of the 1 layers, got 0"):
         compile_program(one_layer(4), [], ACCELERATOR)
     with pytest.raises(UnsupportedLayerError, match=r"wide\.out_channels: the engine has at most 2048, got 2049"):
         compile_program(one_layer(2049), [mapping], ACCELERATOR)
     with pytest.raises(MappingError, match="ofmap_kib"):
-        compile_program(one_layer(2048), [Mapping(2048, 16, 1, 1, LoopOrder.PIXELS_OUTER)], Accelerator(8, 16, 2, 1, 16, 32, 2, 64, 100, 4))  # fmt: skip  # noqa: E501
+        compile_program(one_layer(2048), [Mapping(tile_out_channels=2048, tile_in_channels=16, tile_height=1, tile_width=1, loop_order=LoopOrder.PIXELS_OUTER)], Accelerator(pe_rows=8, pe_cols=16, pe_pixels=2, pack=1, ifmap_kib=16, weight_kib=32, ofmap_kib=2, axi_bits=64, clock_mhz=100, depthwise_lanes=4))  # fmt: skip  # noqa: E501
 
 
 def records(network: QuantisedNetwork, accelerator: Accelerator, placements: tuple[Placement, ...]) -> np.ndarray:

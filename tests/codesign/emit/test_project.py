@@ -35,23 +35,176 @@ from hw_templates.foundation.errors import InvalidValueError, StorageError
 
 # Different in every parameter: narrow and wide ports, packed and not, odd pixels, rows that are no power of two.
 ACCELERATORS = [
-    Accelerator(16, 16, 2, 2, 16, 16, 16, 64, 100, 8),
-    Accelerator(8, 8, 1, 1, 8, 8, 8, 64, 100, 2),
-    Accelerator(4, 4, 3, 2, 8, 8, 2, 32, 100, 1),
-    Accelerator(16, 32, 7, 1, 16, 32, 8, 128, 200, 16),
-    Accelerator(24, 8, 4, 2, 12, 16, 8, 64, 150, 24),
-    Accelerator(8, 4, 2, 2, 8, 8, 4, 32, 150, 8, 0, 2),
-    Accelerator(8, 8, 2, 2, 16, 8, 16, 64, 100, 8, 0, 1, 1, 2, 1),
-    Accelerator(16, 8, 1, 1, 8, 16, 16, 64, 100, 8, 0, 1, 2, 1, 2),
+    Accelerator(
+        pe_rows=16,
+        pe_cols=16,
+        pe_pixels=2,
+        pack=2,
+        ifmap_kib=16,
+        weight_kib=16,
+        ofmap_kib=16,
+        axi_bits=64,
+        clock_mhz=100,
+        depthwise_lanes=8,
+    ),
+    Accelerator(
+        pe_rows=8,
+        pe_cols=8,
+        pe_pixels=1,
+        pack=1,
+        ifmap_kib=8,
+        weight_kib=8,
+        ofmap_kib=8,
+        axi_bits=64,
+        clock_mhz=100,
+        depthwise_lanes=2,
+    ),
+    Accelerator(
+        pe_rows=4,
+        pe_cols=4,
+        pe_pixels=3,
+        pack=2,
+        ifmap_kib=8,
+        weight_kib=8,
+        ofmap_kib=2,
+        axi_bits=32,
+        clock_mhz=100,
+        depthwise_lanes=1,
+    ),
+    Accelerator(
+        pe_rows=16,
+        pe_cols=32,
+        pe_pixels=7,
+        pack=1,
+        ifmap_kib=16,
+        weight_kib=32,
+        ofmap_kib=8,
+        axi_bits=128,
+        clock_mhz=200,
+        depthwise_lanes=16,
+    ),
+    Accelerator(
+        pe_rows=24,
+        pe_cols=8,
+        pe_pixels=4,
+        pack=2,
+        ifmap_kib=12,
+        weight_kib=16,
+        ofmap_kib=8,
+        axi_bits=64,
+        clock_mhz=150,
+        depthwise_lanes=24,
+    ),
+    Accelerator(
+        pe_rows=8,
+        pe_cols=4,
+        pe_pixels=2,
+        pack=2,
+        ifmap_kib=8,
+        weight_kib=8,
+        ofmap_kib=4,
+        axi_bits=32,
+        clock_mhz=150,
+        depthwise_lanes=8,
+        map_kib=0,
+        weight_port_words=2,
+    ),
+    Accelerator(
+        pe_rows=8,
+        pe_cols=8,
+        pe_pixels=2,
+        pack=2,
+        ifmap_kib=16,
+        weight_kib=8,
+        ofmap_kib=16,
+        axi_bits=64,
+        clock_mhz=100,
+        depthwise_lanes=8,
+        map_kib=0,
+        weight_port_words=1,
+        ifmap_buffers=1,
+        weight_buffers=2,
+        ofmap_buffers=1,
+    ),
+    Accelerator(
+        pe_rows=16,
+        pe_cols=8,
+        pe_pixels=1,
+        pack=1,
+        ifmap_kib=8,
+        weight_kib=16,
+        ofmap_kib=16,
+        axi_bits=64,
+        clock_mhz=100,
+        depthwise_lanes=8,
+        map_kib=0,
+        weight_port_words=1,
+        ifmap_buffers=2,
+        weight_buffers=1,
+        ofmap_buffers=2,
+    ),
 ]
 
 
 # With map memory: more depthwise lanes than columns, fewer rows than columns, banks that lines of results do not fill.
 FUSING = [
-    Accelerator(48, 8, 2, 2, 16, 16, 16, 64, 200, 24, 8, 2),
-    Accelerator(8, 24, 3, 1, 16, 16, 16, 64, 100, 8, 4),
-    Accelerator(16, 24, 1, 2, 8, 32, 8, 64, 100, 2, 2, 2, 1, 1, 1),
-    Accelerator(4, 4, 4, 2, 8, 8, 8, 32, 100, 4, 4),
+    Accelerator(
+        pe_rows=48,
+        pe_cols=8,
+        pe_pixels=2,
+        pack=2,
+        ifmap_kib=16,
+        weight_kib=16,
+        ofmap_kib=16,
+        axi_bits=64,
+        clock_mhz=200,
+        depthwise_lanes=24,
+        map_kib=8,
+        weight_port_words=2,
+    ),
+    Accelerator(
+        pe_rows=8,
+        pe_cols=24,
+        pe_pixels=3,
+        pack=1,
+        ifmap_kib=16,
+        weight_kib=16,
+        ofmap_kib=16,
+        axi_bits=64,
+        clock_mhz=100,
+        depthwise_lanes=8,
+        map_kib=4,
+    ),
+    Accelerator(
+        pe_rows=16,
+        pe_cols=24,
+        pe_pixels=1,
+        pack=2,
+        ifmap_kib=8,
+        weight_kib=32,
+        ofmap_kib=8,
+        axi_bits=64,
+        clock_mhz=100,
+        depthwise_lanes=2,
+        map_kib=2,
+        weight_port_words=2,
+        ifmap_buffers=1,
+        weight_buffers=1,
+        ofmap_buffers=1,
+    ),
+    Accelerator(
+        pe_rows=4,
+        pe_cols=4,
+        pe_pixels=4,
+        pack=2,
+        ifmap_kib=8,
+        weight_kib=8,
+        ofmap_kib=8,
+        axi_bits=32,
+        clock_mhz=100,
+        depthwise_lanes=4,
+        map_kib=4,
+    ),
 ]
 
 
@@ -78,15 +231,54 @@ def test_fused_blocks_equal_the_integer_reference_and_the_cost_model(tmp_path: P
     assert kept > 3
 
 
-ORIGIN = Origin("study", "digits", "0badcafe", {"resolution": 8}, "knee", 0.9, ProjectAccuracy(0.9, 0.8))
+ORIGIN = Origin(
+    study="study",
+    space="digits",
+    checkpoint="0badcafe",
+    subnet={"resolution": 8},
+    rule="knee",
+    validation_accuracy=0.9,
+    test_accuracy=ProjectAccuracy(0.9, 0.8),
+)
 
 
 def test_the_engine_is_clean_under_sanitizers(tmp_path: Path) -> None:
-    emit_random_project(tmp_path, Accelerator(8, 16, 3, 2, 4, 16, 4, 64, 100, 4), seed=5)
+    emit_random_project(
+        tmp_path,
+        Accelerator(
+            pe_rows=8,
+            pe_cols=16,
+            pe_pixels=3,
+            pack=2,
+            ifmap_kib=4,
+            weight_kib=16,
+            ofmap_kib=4,
+            axi_bits=64,
+            clock_mhz=100,
+            depthwise_lanes=4,
+        ),
+        seed=5,
+    )
     assert run_csim(tmp_path, sanitize=True, images=1).images == 1
     emit_fused_project(tmp_path, FUSING[0], seed=5)
     assert run_csim(tmp_path, sanitize=True, images=1).images == 1
-    emit_random_project(tmp_path, Accelerator(8, 16, 3, 2, 4, 16, 4, 64, 100, 4), seed=6, extreme=True)
+    emit_random_project(
+        tmp_path,
+        Accelerator(
+            pe_rows=8,
+            pe_cols=16,
+            pe_pixels=3,
+            pack=2,
+            ifmap_kib=4,
+            weight_kib=16,
+            ofmap_kib=4,
+            axi_bits=64,
+            clock_mhz=100,
+            depthwise_lanes=4,
+        ),
+        seed=6,
+        extreme=True,
+    )
     assert run_csim(tmp_path, sanitize=True, images=1).images == 1
 
 
@@ -187,7 +379,21 @@ def test_a_project_needs_test_images() -> None:
 
 def test_subnets_follow_each_other_on_one_loaded_bitstream(tmp_path: Path) -> None:
     pytest.importorskip("pynq", reason="pynq is not installed: pip install --editable '.[board]'")
-    board, accelerator = load_board("pynq-z2"), Accelerator(8, 8, 4, 2, 16, 16, 16, 64, 150, 8)
+    board, accelerator = (
+        load_board("pynq-z2"),
+        Accelerator(
+            pe_rows=8,
+            pe_cols=8,
+            pe_pixels=4,
+            pack=2,
+            ifmap_kib=16,
+            weight_kib=16,
+            ofmap_kib=16,
+            axi_bits=64,
+            clock_mhz=150,
+            depthwise_lanes=8,
+        ),
+    )
     designs = []
     for seed, subnet in enumerate(SUBNETS[:6]):
         images, workload = random_images(subnet, seed=seed), lower(DIGITS, subnet)

@@ -60,7 +60,7 @@ def test_every_integer_is_in_its_range(seed: int, size: float) -> None:
 def test_one_layer_is_within_the_steps_it_is_made_of(activation: Activation) -> None:
     """On images that are exact in int8 with weights that are, only the requantisation and the table round."""
     rng = np.random.default_rng(1)
-    workload = Workload((Node("only", conv(8, 5, 6, 3), IMAGE, activation),))
+    workload = Workload((Node(name="only", layer=conv(8, 5, 6, 3), ifmap=IMAGE, activation=activation),))
     weight = rng.integers(-127, 128, (5, 8, 3, 3)).astype(np.float32)
     weight[:, 0, 0, 0] = 127
     weights = {"only": (weight / 500, np.linspace(-1, 1, 5, dtype=np.float32))}
@@ -68,7 +68,7 @@ def test_one_layer_is_within_the_steps_it_is_made_of(activation: Activation) -> 
     images[0, 0, 0, 0] = 1
     network = quantise(workload, weights, images)
     assert network.input_scale == pytest.approx(1 / 127)
-    linear = Workload((Node("only", conv(8, 5, 6, 3), IMAGE),))
+    linear = Workload((Node(name="only", layer=conv(8, 5, 6, 3), ifmap=IMAGE),))
     step = np.abs(run_float(linear, weights, images)).max() / 127
     error = np.abs(real_logits(network, images) - run_float(workload, weights, images))
     assert error.max() <= 1.5 * 0.51 * step + 0.51 * network.output_scale  # 1.5: the steepest slope of h-swish
@@ -80,7 +80,7 @@ def test_weights_trained_for_four_bits_stay_what_they_are() -> None:
     trained = fake_quantise(torch.from_numpy(rng.normal(size=(6, 8, 3, 3)).astype(np.float32)), 4).numpy()
     gains = rng.normal(size=6).astype(np.float32)
     weights = {"only": (trained * gains[:, None, None, None], np.zeros(6, np.float32))}
-    workload = Workload((Node("only", replace(conv(8, 6, 5, 3), weight_bits=4), IMAGE),))
+    workload = Workload((Node(name="only", layer=replace(conv(8, 6, 5, 3), weight_bits=4), ifmap=IMAGE),))
     (layer,) = quantise(workload, weights, random_images(rng, 4, workload)).layers
     assert layer.weight is not None
     largest = np.abs(trained).max(axis=(1, 2, 3), keepdims=True)
@@ -107,7 +107,7 @@ def test_no_map_of_a_bottleneck_network_is_far_off(seed: int) -> None:
 
 
 def test_max_pool_rounds_nothing() -> None:
-    workload = Workload((Node("only", channelwise(Operation.MAX_POOL, 3, 6, 3, 2), IMAGE),))
+    workload = Workload((Node(name="only", layer=channelwise(Operation.MAX_POOL, 3, 6, 3, 2), ifmap=IMAGE),))
     images = np.random.default_rng(2).normal(size=(4, 3, 6, 6)).astype(np.float32)
     network = quantise(workload, {}, images)
     pixels = quantise_image(network, images)
@@ -116,7 +116,7 @@ def test_max_pool_rounds_nothing() -> None:
 
 
 def test_channel_without_weights_keeps_its_bias() -> None:
-    workload = Workload((Node("only", conv(3, 4, 2), IMAGE),))
+    workload = Workload((Node(name="only", layer=conv(3, 4, 2), ifmap=IMAGE),))
     weight = np.array([[0, 0, 0], [1e-12, 0, 0], [1, -1, 1], [0, 0, 0]], np.float32).reshape(4, 3, 1, 1)
     bias = np.array([0.5, -1.5, 0, 0], np.float32)
     images = np.random.default_rng(0).uniform(-1, 1, (50, 3, 2, 2)).astype(np.float32)
@@ -192,7 +192,7 @@ def test_quantised_image_is_the_nearest_step() -> None:
 
 
 def test_sums_that_may_leave_32_bits_are_refused() -> None:
-    workload = Workload((Node("wide", conv(140_000, 1, 1), IMAGE),))
+    workload = Workload((Node(name="wide", layer=conv(140_000, 1, 1), ifmap=IMAGE),))
     weights = {"wide": (np.ones((1, 140_000, 1, 1), np.float32), np.zeros(1, np.float32))}
     with pytest.raises(
         InvalidValueError, match="wide: largest possible sum: must be at most 2147483647, got 2275840000"
@@ -202,7 +202,7 @@ def test_sums_that_may_leave_32_bits_are_refused() -> None:
 
 def test_pool_of_a_map_too_large_for_32_bits_is_refused() -> None:
     size = 4100
-    workload = Workload((Node("pool", channelwise(Operation.POOL, 1, size, size), IMAGE),))
+    workload = Workload((Node(name="pool", layer=channelwise(Operation.POOL, 1, size, size), ifmap=IMAGE),))
     with pytest.raises(InvalidValueError, match="pool: largest possible sum"):
         quantise(workload, {}, np.ones((1, 1, size, size), np.float32))
 
@@ -256,7 +256,7 @@ def test_bad_calibration_images_are_refused(images: np.ndarray, message: str) ->
 
 
 def test_map_that_vanishes_beside_its_products_saturates_and_nothing_breaks() -> None:
-    workload = Workload((Node("cancelling", conv(2, 1, 2), IMAGE),))
+    workload = Workload((Node(name="cancelling", layer=conv(2, 1, 2), ifmap=IMAGE),))
     weights = {"cancelling": (np.array([1, -1], np.float32).reshape(1, 2, 1, 1), np.full(1, 1e-9, np.float32))}
     network = quantise(workload, weights, np.ones((1, 2, 2, 2), np.float32))
     first_larger = np.array([1, 0.5], np.float32).reshape(1, 2, 1, 1) * np.ones((1, 2, 2, 2), np.float32)
@@ -266,7 +266,7 @@ def test_map_that_vanishes_beside_its_products_saturates_and_nothing_breaks() ->
 
 def test_biases_take_up_the_mean_error_of_every_channel() -> None:
     """Where weights round all one way a channel's mean is off by steps; the bias must bring it back."""
-    workload = Workload((Node("only", conv(32, 2, 4), IMAGE),))
+    workload = Workload((Node(name="only", layer=conv(32, 2, 4), ifmap=IMAGE),))
     weight = np.full((2, 32, 1, 1), 10.4, np.float32)
     weight[:, 0] = 127
     weights = {"only": (weight, np.zeros(2, np.float32))}

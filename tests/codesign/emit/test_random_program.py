@@ -19,15 +19,85 @@ from hw_templates.board import load_board
 from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.foundation.errors import InvalidValueError
 
-ACCELERATOR = Accelerator(8, 4, 2, 2, 16, 8, 4, 32, 150, 8, 64, 2)
+ACCELERATOR = Accelerator(
+    pe_rows=8,
+    pe_cols=4,
+    pe_pixels=2,
+    pack=2,
+    ifmap_kib=16,
+    weight_kib=8,
+    ofmap_kib=4,
+    axi_bits=32,
+    clock_mhz=150,
+    depthwise_lanes=8,
+    map_kib=64,
+    weight_port_words=2,
+)
 LAYERS = (
-    Layer(Operation.CONV, 5, 19, 9, 7, 3, 3, 2, 1),
-    Layer(Operation.CONV, 12, 19, 9, 7, 1, 1, residual=True, weight_bits=4),
-    Layer(Operation.DEPTHWISE, 21, 21, 8, 11, 5, 5, 1, 2),
-    Layer(Operation.POOL, 12, 12, 7, 7, 7, 7),
-    Layer(Operation.POOL, 12, 12, 7, 5, 2, 2, 2),
-    Layer(Operation.MAX_POOL, 9, 9, 7, 7, 3, 3, 2, 1),
-    Layer(Operation.SCALE, 33, 33, 6, 5),
+    Layer(
+        operation=Operation.CONV,
+        in_channels=5,
+        out_channels=19,
+        in_height=9,
+        in_width=7,
+        kernel_height=3,
+        kernel_width=3,
+        stride=2,
+        padding=1,
+    ),
+    Layer(
+        operation=Operation.CONV,
+        in_channels=12,
+        out_channels=19,
+        in_height=9,
+        in_width=7,
+        kernel_height=1,
+        kernel_width=1,
+        residual=True,
+        weight_bits=4,
+    ),
+    Layer(
+        operation=Operation.DEPTHWISE,
+        in_channels=21,
+        out_channels=21,
+        in_height=8,
+        in_width=11,
+        kernel_height=5,
+        kernel_width=5,
+        stride=1,
+        padding=2,
+    ),
+    Layer(
+        operation=Operation.POOL,
+        in_channels=12,
+        out_channels=12,
+        in_height=7,
+        in_width=7,
+        kernel_height=7,
+        kernel_width=7,
+    ),
+    Layer(
+        operation=Operation.POOL,
+        in_channels=12,
+        out_channels=12,
+        in_height=7,
+        in_width=5,
+        kernel_height=2,
+        kernel_width=2,
+        stride=2,
+    ),
+    Layer(
+        operation=Operation.MAX_POOL,
+        in_channels=9,
+        out_channels=9,
+        in_height=7,
+        in_width=7,
+        kernel_height=3,
+        kernel_width=3,
+        stride=2,
+        padding=1,
+    ),
+    Layer(operation=Operation.SCALE, in_channels=33, out_channels=33, in_height=6, in_width=5),
 )
 
 
@@ -71,16 +141,32 @@ def test_unlike_layers_run_one_after_the_other(engine: Engine) -> None:
 def fused_block() -> tuple[MeasuredLayer, ...]:
     """Expansion, depthwise and projection with a residual, in bands of two rows."""
     layers = (
-        Layer(Operation.CONV, 6, 16, 8, 8),
-        Layer(Operation.DEPTHWISE, 16, 16, 8, 8, 3, 3, 1, 1),
-        Layer(Operation.CONV, 16, 6, 8, 8, residual=True),
+        Layer(operation=Operation.CONV, in_channels=6, out_channels=16, in_height=8, in_width=8),
+        Layer(
+            operation=Operation.DEPTHWISE,
+            in_channels=16,
+            out_channels=16,
+            in_height=8,
+            in_width=8,
+            kernel_height=3,
+            kernel_width=3,
+            stride=1,
+            padding=1,
+        ),
+        Layer(operation=Operation.CONV, in_channels=16, out_channels=6, in_height=8, in_width=8, residual=True),
     )
     bands = band_rows(layers, 2)
     placements = (Placement(0, 4, bands[0], 3), Placement(4, 2, bands[1]), Placement(2, 0, bands[2]))
     mappings = (
-        Mapping(8, 4, 2, 4, LoopOrder.PIXELS_OUTER),
-        Mapping(16, 16, 2, 8, LoopOrder.PIXELS_OUTER),
-        Mapping(8, 8, 1, 8, LoopOrder.PIXELS_OUTER),
+        Mapping(
+            tile_out_channels=8, tile_in_channels=4, tile_height=2, tile_width=4, loop_order=LoopOrder.PIXELS_OUTER
+        ),
+        Mapping(
+            tile_out_channels=16, tile_in_channels=16, tile_height=2, tile_width=8, loop_order=LoopOrder.PIXELS_OUTER
+        ),
+        Mapping(
+            tile_out_channels=8, tile_in_channels=8, tile_height=1, tile_width=8, loop_order=LoopOrder.PIXELS_OUTER
+        ),
     )
     return tuple(
         MeasuredLayer(layer, mapping=mapping, placement=placement)
@@ -93,7 +179,14 @@ def test_layers_that_stay_on_chip_run_as_one_group(engine: Engine) -> None:
 
 
 def test_equal_arguments_give_equal_bytes() -> None:
-    layers = (MeasuredLayer(LAYERS[0], mapping=Mapping(8, 4, 2, 4, LoopOrder.PIXELS_OUTER)),)
+    layers = (
+        MeasuredLayer(
+            LAYERS[0],
+            mapping=Mapping(
+                tile_out_channels=8, tile_in_channels=4, tile_height=2, tile_width=4, loop_order=LoopOrder.PIXELS_OUTER
+            ),
+        ),
+    )
     assert random_program(layers, ACCELERATOR, 7) == random_program(layers, ACCELERATOR, 7)
     assert random_program(layers, ACCELERATOR, 7).image != random_program(layers, ACCELERATOR, 8).image
 

@@ -10,22 +10,54 @@ from cost_models.measurements.measurement import MeasuredLayer, Measurement, Per
 from cost_models.workload import Layer, Operation
 
 RUN = Measurement(
-    "dpu", "b", "c", "s", 100.0, Percentiles(1.0),
+    engine="dpu",
+    board="b",
+    campaign="c",
+    source="s",
+    clock_mhz=100.0,
+    latency_ms=Percentiles(1.0),
     layers=(
-        MeasuredLayer(Layer(Operation.CONV, 16, 96, 14, 14)),
-        MeasuredLayer(Layer(Operation.DEPTHWISE, 96, 96, 14, 14, 5, 5, 2, 2)),
-        MeasuredLayer(Layer(Operation.POOL, 96, 96, 7, 7, 7, 7)),
-        MeasuredLayer(Layer(Operation.CONV, 96, 24, 7, 7)),
+        MeasuredLayer(Layer(operation=Operation.CONV, in_channels=16, out_channels=96, in_height=14, in_width=14)),
+        MeasuredLayer(
+            Layer(
+                operation=Operation.DEPTHWISE,
+                in_channels=96,
+                out_channels=96,
+                in_height=14,
+                in_width=14,
+                kernel_height=5,
+                kernel_width=5,
+                stride=2,
+                padding=2,
+            )
+        ),
+        MeasuredLayer(
+            Layer(
+                operation=Operation.POOL,
+                in_channels=96,
+                out_channels=96,
+                in_height=7,
+                in_width=7,
+                kernel_height=7,
+                kernel_width=7,
+            )
+        ),
+        MeasuredLayer(Layer(operation=Operation.CONV, in_channels=96, out_channels=24, in_height=7, in_width=7)),
     ),
-)  # fmt: skip
+)
 
 
 def rows(errors: np.ndarray, deviation: float) -> LeftOutRows:
     count = len(errors)
     return LeftOutRows(
-        ("x",) * count, ("conv 1x1",) * count, ("c",) * count, np.ones(count), np.exp(errors),
-        np.full(count, deviation), {"compute": np.ones(count)},
-    )  # fmt: skip
+        labels=("x",) * count,
+        kinds=("conv 1x1",) * count,
+        campaigns=("c",) * count,
+        measured_ms=np.ones(count),
+        predicted_ms=np.exp(errors),
+        deviations=np.full(count, deviation),
+        shares={"compute": np.ones(count)},
+    )
 
 
 def test_runs_are_called_by_what_ran() -> None:

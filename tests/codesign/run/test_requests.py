@@ -59,7 +59,7 @@ def test_an_unfinished_training_says_how_to_finish_it(finished_run: Run, tmp_pat
 
 def test_a_space_without_data_is_refused() -> None:
     with pytest.raises(InvalidValueError, match=r"train\.data: must be a folder of images for space cifar10"):
-        TrainRequest("cifar10", "cifar10").load_data()
+        TrainRequest(space="cifar10", preset="cifar10").load_data()
 
 
 GENES = DIGITS.sample_genes(np.random.default_rng(0), 3)
@@ -86,7 +86,9 @@ def test_official_accuracies_need_nothing_in_the_run(tmp_path: Path, monkeypatch
     assert accuracies.trained is None
     genes = known.sample_genes(np.random.default_rng(0), 9)
     assert (accuracies.oracle.accuracy(genes) == load_official_predictor(known).accuracy(genes)).all()
-    request = SearchRequest("kv260", 10, 1, None, 0, space="ofa-mbv3-w1.2", accuracy="official")
+    request = SearchRequest(
+        board="kv260", pairs=10, workers=1, storage=None, seed=0, space="ofa-mbv3-w1.2", accuracy="official"
+    )
     searched = load_searched(run, request)
     assert searched.task.location.name == f"ofa-mbv3-w1.2-kv260-{accuracies.digest[:8]}-seed0"
     assert searched.joint.space == known
@@ -96,7 +98,9 @@ def test_official_accuracies_need_nothing_in_the_run(tmp_path: Path, monkeypatch
 def test_each_source_makes_a_study_of_its_own(finished_run: Run, official_stand_in: None) -> None:
     names, identities = set(), set()
     for source in ("predictor", "measured", "official"):
-        searched = load_searched(finished_run, SearchRequest("pynq-z2", 10, 1, None, 0, accuracy=source))
+        searched = load_searched(
+            finished_run, SearchRequest(board="pynq-z2", pairs=10, workers=1, storage=None, seed=0, accuracy=source)
+        )
         assert searched.task.accuracy_name == f"{source} {searched.accuracies.digest}"
         names.add(searched.task.location.name)
         identities.add(searched.task.accuracy_name)
@@ -138,7 +142,9 @@ def test_a_predictor_of_another_space_is_refused(finished_run: Run, tmp_path: Pa
 def test_weights_are_the_runs_or_it_says_that_there_are_none(
     finished_run: Run, official_stand_in: None, tmp_path: Path
 ) -> None:
-    official = SearchRequest("pynq-z2", 10, 1, None, 0, space="digits", accuracy="official")
+    official = SearchRequest(
+        board="pynq-z2", pairs=10, workers=1, storage=None, seed=0, space="digits", accuracy="official"
+    )
     digest = load_trained(finished_run).checkpoint.digest
     for request in (None, official):
         assert load_weights(finished_run, load_searched(finished_run, request)).checkpoint.digest == digest
@@ -150,19 +156,30 @@ def test_weights_are_the_runs_or_it_says_that_there_are_none(
 def test_fitted_coefficients_make_another_study_and_must_be_of_the_board(finished_run: Run, tmp_path: Path) -> None:
     fitted = dataclasses.replace(load_coefficients(), name="mine", board="pynq-z2", measurements=20)
     write_coefficients(tmp_path / "mine", fitted)
-    prior = load_searched(finished_run, SearchRequest("pynq-z2", 10, 1, None, 0))
-    mine = load_searched(finished_run, SearchRequest("pynq-z2", 10, 1, None, 0, str(tmp_path / "mine")))
+    prior = load_searched(finished_run, SearchRequest(board="pynq-z2", pairs=10, workers=1, storage=None, seed=0))
+    mine = load_searched(
+        finished_run,
+        SearchRequest(board="pynq-z2", pairs=10, workers=1, storage=None, seed=0, coefficients=str(tmp_path / "mine")),
+    )
     assert mine.task.coefficients == fitted
     assert mine.task.location.name != prior.task.location.name
     with pytest.raises(InvalidValueError, match=r"coefficients\.board: must be kv260, the board that is priced"):
-        load_searched(finished_run, SearchRequest("kv260", 10, 1, None, 0, str(tmp_path / "mine")))
+        load_searched(
+            finished_run,
+            SearchRequest(
+                board="kv260", pairs=10, workers=1, storage=None, seed=0, coefficients=str(tmp_path / "mine")
+            ),
+        )
 
 
 def test_coefficients_of_another_engine_are_refused(finished_run: Run, tmp_path: Path) -> None:
     write_calibration(tmp_path / "dpu", load_calibration("dpu-ultra96"))
     for name in ("dpu-ultra96", str(tmp_path / "dpu")):
         with pytest.raises(InvalidValueError, match=r"coefficients: must be one of prior, or a folder .* fit to own"):
-            load_searched(finished_run, SearchRequest("ultra96-v2", 10, 1, None, 0, name))
+            load_searched(
+                finished_run,
+                SearchRequest(board="ultra96-v2", pairs=10, workers=1, storage=None, seed=0, coefficients=name),
+            )
 
 
 @pytest.mark.parametrize(

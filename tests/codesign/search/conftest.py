@@ -46,7 +46,14 @@ def make_task(tmp_path, joint, oracle, plan):
     def make(pairs, name="a", workers=1, joint=joint, seed=0):
         location = StudyLocation(str(tmp_path / f"{name}.journal"), "search")
         settings = SearchSettings(pairs, seed, workers, plan)
-        return SearchTask(location, joint, load_coefficients(), oracle, "capacity", settings)
+        return SearchTask(
+            location=location,
+            joint=joint,
+            coefficients=load_coefficients(),
+            oracle=oracle,
+            accuracy_name="capacity",
+            settings=settings,
+        )
 
     return make
 

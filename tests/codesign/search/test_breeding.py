@@ -199,6 +199,6 @@ def test_accelerators_are_drawn_uniformly_from_those_that_fit(pricer):
 
 def test_pairs_for_each_new_accelerator_by_hand():
     # 10 subnets with 4 new accelerators, then twice with 3 old ones: 100 pairs, 25 for each of the 4.
-    assert RoundPlan(10, 3, 4, 3).subnets_per_new_accelerator == 25
+    assert RoundPlan(subnets=10, accelerators=3, new_accelerators=4, new_period=3).subnets_per_new_accelerator == 25
     # Rounded up: 110 pairs for 4.
-    assert RoundPlan(11, 3, 4, 3).subnets_per_new_accelerator == 28
+    assert RoundPlan(subnets=11, accelerators=3, new_accelerators=4, new_period=3).subnets_per_new_accelerator == 28

@@ -35,9 +35,21 @@ def fetch(url, process, patience_s=40):
 @pytest.mark.skipif(find_spec("optuna_dashboard") is None, reason="optuna-dashboard is not installed")
 def test_the_dashboard_shows_the_study(tmp_path, joint, oracle):
     path = tmp_path / "study.journal"
-    settings = SearchSettings(400, 0, 1, RoundPlan(16, 8, 8, 2, 24, screened=1))
+    settings = SearchSettings(
+        400,
+        0,
+        1,
+        RoundPlan(subnets=16, accelerators=8, new_accelerators=8, new_period=2, first_accelerators=24, screened=1),
+    )
     location = StudyLocation(str(path), "digits on pynq-z2")
-    task = SearchTask(location, joint, load_coefficients(), oracle, "capacity", settings)
+    task = SearchTask(
+        location=location,
+        joint=joint,
+        coefficients=load_coefficients(),
+        oracle=oracle,
+        accuracy_name="capacity",
+        settings=settings,
+    )
     result = joint_search(task)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

@@ -26,7 +26,14 @@ def make_stream_task(tmp_path):
     def make(pairs, name="a", joint=JOINT, losses=LOSSES, workers=1):
         location = StudyLocation(str(tmp_path / f"{name}.journal"), "search")
         oracle = CapacityAccuracy(joint.space)
-        return DataflowTask(location, joint, oracle, losses, "capacity", SearchSettings(pairs, 0, workers))
+        return DataflowTask(
+            location=location,
+            joint=joint,
+            oracle=oracle,
+            losses=losses,
+            accuracy_name="capacity",
+            settings=SearchSettings(pairs, 0, workers),
+        )
 
     return make
 

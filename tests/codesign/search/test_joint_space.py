@@ -13,7 +13,18 @@ from hw_templates.foundation.errors import InvalidValueError
 
 PAIR = Pair(
     MobileSubnet(8, ((Block(5, 2),), (Block(3, 2), Block(5, 4)))),
-    Accelerator(16, 8, 2, 2, 32, 16, 8, 64, 100, 8),
+    Accelerator(
+        pe_rows=16,
+        pe_cols=8,
+        pe_pixels=2,
+        pack=2,
+        ifmap_kib=32,
+        weight_kib=16,
+        ofmap_kib=8,
+        axi_bits=64,
+        clock_mhz=100,
+        depthwise_lanes=8,
+    ),
 )
 
 

@@ -20,14 +20,14 @@ def demands(run: Measurement) -> list[Demand]:
 
 
 TOY = StructuralModel(
-    "toy",
-    (
-        Term("mac", "", 1.5, 0.7, 0.1, Role.STEP, "compute"),
-        Term("byte", "", 0.2, 1.0, 0.5, Role.LOAD, "memory"),
-        Term("start", "", 500.0, 1.0, 0.5, Role.ALONE, "overhead"),
+    engine="toy",
+    terms=(
+        Term(name="mac", meaning="", median=1.5, spread=0.7, campaign_spread=0.1, role=Role.STEP, kind="compute"),
+        Term(name="byte", meaning="", median=0.2, spread=1.0, campaign_spread=0.5, role=Role.LOAD, kind="memory"),
+        Term(name="start", meaning="", median=500.0, spread=1.0, campaign_spread=0.5, role=Role.ALONE, kind="overhead"),
     ),
-    Parameter("unhidden", "", 0.1, 0.7, 0.2),
-    demands,
+    unhidden=Parameter(name="unhidden", meaning="", median=0.1, spread=0.7, campaign_spread=0.2),
+    demands=demands,
 )
 
 
@@ -48,9 +48,16 @@ def measure(campaigns: Sequence[Campaign], seed: int = 0, groups: int = 0) -> li
             counters = {"macs": float(10 ** rng.uniform(3, 5)), "bytes": float(10 ** rng.uniform(3, 5))}
             group = f"group {index % groups}" if groups else None
             run = Measurement(
-                "toy", "pynq-z2", campaign.name, "s", CLOCK_MHZ, Percentiles(1.0), network="n", counters=counters,
+                engine="toy",
+                board="pynq-z2",
+                campaign=campaign.name,
+                source="s",
+                clock_mhz=CLOCK_MHZ,
+                latency_ms=Percentiles(1.0),
+                network="n",
+                counters=counters,
                 group=group,
-            )  # fmt: skip
+            )
             cycles = TOY.bind([run]).cycles(truth[None])[0] * np.exp(rng.normal(0, campaign.noise))
             runs.append(with_cycles(run, float(cycles)))
     return runs

@@ -9,7 +9,18 @@ from cost_models.workload import Layer, Operation
 from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.foundation.errors import ExtrapolationWarning
 
-ACCELERATOR = Accelerator(16, 16, 1, 2, 8, 16, 8, 64, 100, 8)
+ACCELERATOR = Accelerator(
+    pe_rows=16,
+    pe_cols=16,
+    pe_pixels=1,
+    pack=2,
+    ifmap_kib=8,
+    weight_kib=16,
+    ofmap_kib=8,
+    axi_bits=64,
+    clock_mhz=100,
+    depthwise_lanes=8,
+)
 RUN = Measurement(
     engine="vta",
     board="pynq",
@@ -18,9 +29,31 @@ RUN = Measurement(
     clock_mhz=100.0,
     latency_ms=Percentiles(1.0),
     layers=(
-        MeasuredLayer(Layer(Operation.CONV, 16, 64, 8, 8, 3, 3, 1, 1)),
-        MeasuredLayer(Layer(Operation.CONV, 64, 128, 8, 8)),
-        MeasuredLayer(Layer(Operation.POOL, 128, 128, 8, 8, 8, 8)),
+        MeasuredLayer(
+            Layer(
+                operation=Operation.CONV,
+                in_channels=16,
+                out_channels=64,
+                in_height=8,
+                in_width=8,
+                kernel_height=3,
+                kernel_width=3,
+                stride=1,
+                padding=1,
+            )
+        ),
+        MeasuredLayer(Layer(operation=Operation.CONV, in_channels=64, out_channels=128, in_height=8, in_width=8)),
+        MeasuredLayer(
+            Layer(
+                operation=Operation.POOL,
+                in_channels=128,
+                out_channels=128,
+                in_height=8,
+                in_width=8,
+                kernel_height=8,
+                kernel_width=8,
+            )
+        ),
     ),
     accelerator=ACCELERATOR,
 )
@@ -49,9 +82,29 @@ def test_within_it_nothing_is_said() -> None:
 @pytest.mark.parametrize(
     ("layer", "accelerator", "clause"),
     [
-        (Layer(Operation.CONV, 8, 64, 8, 8), ACCELERATOR, "layer.in_channels 8 is outside of 16 to 128"),
-        (Layer(Operation.CONV, 16, 64, 8, 8, 5, 5), ACCELERATOR, "layer.kernel_height 5 is outside of 1 to 3"),
-        (Layer(Operation.DEPTHWISE, 64, 64, 8, 8), ACCELERATOR, "layer.operation depthwise is not among conv, pool"),
+        (
+            Layer(operation=Operation.CONV, in_channels=8, out_channels=64, in_height=8, in_width=8),
+            ACCELERATOR,
+            "layer.in_channels 8 is outside of 16 to 128",
+        ),
+        (
+            Layer(
+                operation=Operation.CONV,
+                in_channels=16,
+                out_channels=64,
+                in_height=8,
+                in_width=8,
+                kernel_height=5,
+                kernel_width=5,
+            ),
+            ACCELERATOR,
+            "layer.kernel_height 5 is outside of 1 to 3",
+        ),
+        (
+            Layer(operation=Operation.DEPTHWISE, in_channels=64, out_channels=64, in_height=8, in_width=8),
+            ACCELERATOR,
+            "layer.operation depthwise is not among conv, pool",
+        ),
         (RUN.layers[0].layer, replace(ACCELERATOR, pe_rows=32), "accelerator.pe_rows 32 is outside of 16 to 16"),
         (RUN.layers[0].layer, replace(ACCELERATOR, clock_mhz=150), "; clock_mhz 150 is outside of 100 to 100"),
         (RUN.layers[0].layer, replace(ACCELERATOR, weight_kib=32), "accelerator.weight_kib 32 is outside of 16 to 16"),

@@ -9,19 +9,28 @@ from cost_models.measurements.measurement import Measurement, Percentiles
 from hw_templates.foundation.errors import InvalidValueError
 
 MODEL = StructuralModel(
-    "toy",
-    (
-        Term("mac", "", 1.0, 1.0, 0.5, Role.ALONE, "compute"),
-        Term("byte", "", 1.0, 1.0, 0.5, Role.ALONE, "memory"),
+    engine="toy",
+    terms=(
+        Term(name="mac", meaning="", median=1.0, spread=1.0, campaign_spread=0.5, role=Role.ALONE, kind="compute"),
+        Term(name="byte", meaning="", median=1.0, spread=1.0, campaign_spread=0.5, role=Role.ALONE, kind="memory"),
     ),
-    Parameter("unhidden", "", 0.1, 0.5, 0.1),
-    lambda run: [Demand({"mac": run.counters["macs"], "byte": run.counters["bytes"]})],
+    unhidden=Parameter(name="unhidden", meaning="", median=0.1, spread=0.5, campaign_spread=0.1),
+    demands=lambda run: [Demand({"mac": run.counters["macs"], "byte": run.counters["bytes"]})],
 )
 
 
 def candidate(macs: float, moved: float) -> Measurement:
     counters = {"macs": macs, "bytes": moved}
-    return Measurement("toy", "pynq-z2", "c", "s", 100.0, Percentiles(1.0), network="n", counters=counters)
+    return Measurement(
+        engine="toy",
+        board="pynq-z2",
+        campaign="c",
+        source="s",
+        clock_mhz=100.0,
+        latency_ms=Percentiles(1.0),
+        network="n",
+        counters=counters,
+    )
 
 
 def test_runs_that_tell_coefficients_apart_are_chosen_first() -> None:

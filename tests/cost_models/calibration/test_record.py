@@ -28,8 +28,20 @@ def made_up_runs(count: int) -> list[Measurement]:
     runs = []
     for _ in range(count):
         channels, size = 16 * int(rng.integers(1, 9)), 7 * int(rng.integers(1, 5))
-        mapping = Mapping(16, 16, 7, size, LoopOrder.PIXELS_OUTER)
-        layer = Layer(Operation.CONV, channels, 64, size, size, 3, 3, 1, 1)
+        mapping = Mapping(
+            tile_out_channels=16, tile_in_channels=16, tile_height=7, tile_width=size, loop_order=LoopOrder.PIXELS_OUTER
+        )
+        layer = Layer(
+            operation=Operation.CONV,
+            in_channels=channels,
+            out_channels=64,
+            in_height=size,
+            in_width=size,
+            kernel_height=3,
+            kernel_width=3,
+            stride=1,
+            padding=1,
+        )
         run = Measurement(
             engine="vta",
             board="pynq",
@@ -39,7 +51,18 @@ def made_up_runs(count: int) -> list[Measurement]:
             latency_ms=Percentiles(layer.macs * 1.2 / 256 / 1e5 + 0.05),
             date="2026-01-31",
             layers=(MeasuredLayer(layer, mapping=mapping),),
-            accelerator=Accelerator(16, 16, 1, 1, 16, 128, 64, 64, 100, 1),
+            accelerator=Accelerator(
+                pe_rows=16,
+                pe_cols=16,
+                pe_pixels=1,
+                pack=1,
+                ifmap_kib=16,
+                weight_kib=128,
+                ofmap_kib=64,
+                axi_bits=64,
+                clock_mhz=100,
+                depthwise_lanes=1,
+            ),
             settings={"threads": 2},
         )
         runs.append(run)

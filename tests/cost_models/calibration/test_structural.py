@@ -5,16 +5,35 @@ from cost_models.calibration.structural import Demand, Role, StructuralModel, Te
 from cost_models.calibration.timing_model import Parameter, measured_cycles, sensitivity
 from cost_models.measurements.measurement import Measurement, Percentiles
 
-TERMS = tuple(Term(role.value, role.value, 1.0, 1.0, 0.1, role, f"{role.value} time") for role in Role)
-UNHIDDEN = Parameter("unhidden", "", 0.1, 1.0, 0.1)
+TERMS = tuple(
+    Term(
+        name=role.value,
+        meaning=role.value,
+        median=1.0,
+        spread=1.0,
+        campaign_spread=0.1,
+        role=role,
+        kind=f"{role.value} time",
+    )
+    for role in Role
+)
+UNHIDDEN = Parameter(name="unhidden", meaning="", median=0.1, spread=1.0, campaign_spread=0.1)
 
 
 def model_of(*demands: Demand) -> StructuralModel:
-    return StructuralModel("toy", TERMS, UNHIDDEN, lambda run: demands)
+    return StructuralModel(engine="toy", terms=TERMS, unhidden=UNHIDDEN, demands=lambda run: demands)
 
 
 def run(latency_ms: float = 1.0) -> Measurement:
-    return Measurement("toy", "pynq-z2", "c", "s", 100.0, Percentiles(latency_ms), network="n")
+    return Measurement(
+        engine="toy",
+        board="pynq-z2",
+        campaign="c",
+        source="s",
+        clock_mhz=100.0,
+        latency_ms=Percentiles(latency_ms),
+        network="n",
+    )
 
 
 def theta(**values: float) -> np.ndarray:

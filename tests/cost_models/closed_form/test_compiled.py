@@ -40,9 +40,13 @@ from cost_models.setup_kernel import setup
 from cost_models.workload import Layer, Operation
 from hw_templates.conv_engine.accelerator import Accelerator, AcceleratorColumns
 from hw_templates.board import load_board
-columns = AcceleratorColumns.of([Accelerator(16, 8, 2, 1, 8, 8, 8, 32, 100, 8)])
+columns = AcceleratorColumns.of([Accelerator(
+    pe_rows=16, pe_cols=8, pe_pixels=2, pack=1, ifmap_kib=8, weight_kib=8, ofmap_kib=8,
+    axi_bits=32, clock_mhz=100, depthwise_lanes=8,
+)])
 engines = engine_records(columns, load_board("pynq-z2"), load_coefficients().latency)
-cycles = setup(LayerRecords.of([Layer(Operation.CONV, 8, 16, 4, 4)]).layers, engines)
+layer = Layer(operation=Operation.CONV, in_channels=8, out_channels=16, in_height=4, in_width=4)
+cycles = setup(LayerRecords.of([layer]).layers, engines)
 print(cycles, setup.stats.cache_path, sum(setup.stats.cache_hits.values()))
 """
 

@@ -73,9 +73,35 @@ def test_bytes_are_those_of_every_access(layer: Layer, seed: int) -> None:
 def test_tiles_of_input_channels_read_the_sums_again() -> None:
     # 1x1, 32 -> 16 channels, 8x8: two tiles of 16 input channels write 64 * 16 sums each, the second reads those of
     # the first. In one tile they are written once. In DDR only the bursts differ.
-    layer, accelerator = Layer(Operation.CONV, 32, 16, 8, 8), Accelerator(16, 16, 1, 1, 64, 64, 64, 64, 100, 8)
-    whole = stated(layer, Mapping(16, 32, 8, 8, LoopOrder.PIXELS_OUTER), accelerator)
-    cut = stated(layer, Mapping(16, 16, 8, 8, LoopOrder.PIXELS_OUTER), accelerator)
+    layer, accelerator = (
+        Layer(operation=Operation.CONV, in_channels=32, out_channels=16, in_height=8, in_width=8),
+        Accelerator(
+            pe_rows=16,
+            pe_cols=16,
+            pe_pixels=1,
+            pack=1,
+            ifmap_kib=64,
+            weight_kib=64,
+            ofmap_kib=64,
+            axi_bits=64,
+            clock_mhz=100,
+            depthwise_lanes=8,
+        ),
+    )
+    whole = stated(
+        layer,
+        Mapping(
+            tile_out_channels=16, tile_in_channels=32, tile_height=8, tile_width=8, loop_order=LoopOrder.PIXELS_OUTER
+        ),
+        accelerator,
+    )
+    cut = stated(
+        layer,
+        Mapping(
+            tile_out_channels=16, tile_in_channels=16, tile_height=8, tile_width=8, loop_order=LoopOrder.PIXELS_OUTER
+        ),
+        accelerator,
+    )
     assert cut.buffer - whole.buffer == pytest.approx(2 * 64 * 16 * 4)
     assert cut.ddr == whole.ddr
 
@@ -83,8 +109,26 @@ def test_tiles_of_input_channels_read_the_sums_again() -> None:
 def test_energy_counts_every_access() -> None:
     # One tile of a 1x1 layer, 16 -> 16 channels, 64 pixels: 64 trips, each reads 16 + 256 bytes; sums are written and
     # read once, 16 * 4 bytes a pixel; maps and weights fill and leave the buffers; DDR moves these and the setup.
-    layer = Layer(Operation.CONV, 16, 16, 8, 8)
-    table = price_layers([layer], [Accelerator(16, 16, 1, 1, 64, 64, 64, 64, 100, 8)], BOARD, PRIOR)
+    layer = Layer(operation=Operation.CONV, in_channels=16, out_channels=16, in_height=8, in_width=8)
+    table = price_layers(
+        [layer],
+        [
+            Accelerator(
+                pe_rows=16,
+                pe_cols=16,
+                pe_pixels=1,
+                pack=1,
+                ifmap_kib=64,
+                weight_kib=64,
+                ofmap_kib=64,
+                axi_bits=64,
+                clock_mhz=100,
+                depthwise_lanes=8,
+            )
+        ],
+        BOARD,
+        PRIOR,
+    )
     maps, weights, setup = 64 * 16, 16 * 16, 32 * 4 + 16 * 8 + 256
     buffers = 64 * (16 + 256) + 2 * 64 * 16 * 4 + 2 * maps + weights
     expected = 64 * 256 * 3.6 + buffers * 15.0 + (2 * maps + weights + setup) * 162.5

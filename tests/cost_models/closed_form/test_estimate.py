@@ -12,16 +12,82 @@ from hw_templates.foundation.errors import MappingError
 
 BOARD = load_board("pynq-z2")
 PRIOR = load_coefficients()
-ACCELERATOR = Accelerator(16, 16, 1, 2, 8, 16, 8, 64, 100, 8)
-CONV = Layer(Operation.CONV, 16, 32, 8, 8, 3, 3, 1, 1)
+ACCELERATOR = Accelerator(
+    pe_rows=16,
+    pe_cols=16,
+    pe_pixels=1,
+    pack=2,
+    ifmap_kib=8,
+    weight_kib=16,
+    ofmap_kib=8,
+    axi_bits=64,
+    clock_mhz=100,
+    depthwise_lanes=8,
+)
+CONV = Layer(
+    operation=Operation.CONV,
+    in_channels=16,
+    out_channels=32,
+    in_height=8,
+    in_width=8,
+    kernel_height=3,
+    kernel_width=3,
+    stride=1,
+    padding=1,
+)
 NETWORK = Workload(
     (
-        Node("a", CONV, IMAGE, Activation.RELU),
-        Node("b", Layer(Operation.DEPTHWISE, 32, 32, 8, 8, 7, 7, 1, 3), "a"),
-        Node("c", Layer(Operation.CONV, 32, 32, 8, 8, residual=True), "b", residual="a"),
-        Node("d", Layer(Operation.POOL, 32, 32, 8, 8, 8, 8), "c"),
-        Node("e", Layer(Operation.SCALE, 32, 32, 8, 8), "c", gate="d"),
-        Node("f", Layer(Operation.CONV, 32, 32, 8, 8, residual=True), "e", residual="a"),
+        Node(name="a", layer=CONV, ifmap=IMAGE, activation=Activation.RELU),
+        Node(
+            name="b",
+            layer=Layer(
+                operation=Operation.DEPTHWISE,
+                in_channels=32,
+                out_channels=32,
+                in_height=8,
+                in_width=8,
+                kernel_height=7,
+                kernel_width=7,
+                stride=1,
+                padding=3,
+            ),
+            ifmap="a",
+        ),
+        Node(
+            name="c",
+            layer=Layer(
+                operation=Operation.CONV, in_channels=32, out_channels=32, in_height=8, in_width=8, residual=True
+            ),
+            ifmap="b",
+            residual="a",
+        ),
+        Node(
+            name="d",
+            layer=Layer(
+                operation=Operation.POOL,
+                in_channels=32,
+                out_channels=32,
+                in_height=8,
+                in_width=8,
+                kernel_height=8,
+                kernel_width=8,
+            ),
+            ifmap="c",
+        ),
+        Node(
+            name="e",
+            layer=Layer(operation=Operation.SCALE, in_channels=32, out_channels=32, in_height=8, in_width=8),
+            ifmap="c",
+            gate="d",
+        ),
+        Node(
+            name="f",
+            layer=Layer(
+                operation=Operation.CONV, in_channels=32, out_channels=32, in_height=8, in_width=8, residual=True
+            ),
+            ifmap="e",
+            residual="a",
+        ),
     )
 )
 
@@ -58,13 +124,34 @@ def test_layers_say_what_they_are(estimate: Estimate) -> None:
     # Without a halo, whole maps of 32 bytes a pixel; whole sets of 32 x 32 weights.
     assert estimate.layers[2].ifmap_words % (64 * 4) == 0
     assert estimate.layers[2].weight_words % (32 * 32 // 8) == 0
-    plain = price_layers([Layer(Operation.CONV, 32, 32, 8, 8)], [ACCELERATOR], BOARD, PRIOR)
+    plain = price_layers(
+        [Layer(operation=Operation.CONV, in_channels=32, out_channels=32, in_height=8, in_width=8)],
+        [ACCELERATOR],
+        BOARD,
+        PRIOR,
+    )
     assert estimate.layers[2].energy_mj > plain.energy_mj[0, 0]
 
 
 def test_bounds() -> None:
-    tiny = Workload((Node("fc", Layer(Operation.CONV, 8, 8, 1, 1), IMAGE),))
-    wide = Workload((Node("fc", Layer(Operation.CONV, 1024, 1024, 1, 1), IMAGE),))
+    tiny = Workload(
+        (
+            Node(
+                name="fc",
+                layer=Layer(operation=Operation.CONV, in_channels=8, out_channels=8, in_height=1, in_width=1),
+                ifmap=IMAGE,
+            ),
+        )
+    )
+    wide = Workload(
+        (
+            Node(
+                name="fc",
+                layer=Layer(operation=Operation.CONV, in_channels=1024, out_channels=1024, in_height=1, in_width=1),
+                ifmap=IMAGE,
+            ),
+        )
+    )
     assert price(tiny, ACCELERATOR, BOARD, PRIOR).layers[0].bound == "overhead"
     assert price(wide, ACCELERATOR, BOARD, PRIOR).layers[0].bound == "ddr"
 
@@ -100,9 +187,37 @@ def test_only_what_is_wanted_is_priced() -> None:
 
 def test_a_layer_that_fits_nowhere_is_named_with_the_least_buffers() -> None:
     # 7x7 needs 7 rows * 7 slots of 16 bytes, and 49 words of 16 * 16 bytes: 12.25 KiB.
-    small = Accelerator(16, 16, 1, 1, 2, 8, 2, 64, 100, 8)
+    small = Accelerator(
+        pe_rows=16,
+        pe_cols=16,
+        pe_pixels=1,
+        pack=1,
+        ifmap_kib=2,
+        weight_kib=8,
+        ofmap_kib=2,
+        axi_bits=64,
+        clock_mhz=100,
+        depthwise_lanes=8,
+    )
     network = Workload(
-        (Node("first", CONV, IMAGE), Node("second", Layer(Operation.CONV, 32, 8, 8, 8, 7, 7, 1, 3), "first"))
+        (
+            Node(name="first", layer=CONV, ifmap=IMAGE),
+            Node(
+                name="second",
+                layer=Layer(
+                    operation=Operation.CONV,
+                    in_channels=32,
+                    out_channels=8,
+                    in_height=8,
+                    in_width=8,
+                    kernel_height=7,
+                    kernel_width=7,
+                    stride=1,
+                    padding=3,
+                ),
+                ifmap="first",
+            ),
+        )
     )
     with pytest.raises(MappingError) as raised:
         price(network, small, BOARD, PRIOR)

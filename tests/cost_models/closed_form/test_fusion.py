@@ -26,10 +26,59 @@ from hw_templates.foundation.errors import MappingError
 BOARD = load_board("zcu104")
 PRIOR = load_coefficients()
 ACCELERATORS = [
-    Accelerator(8, 8, 2, 2, 4, 8, 4, 64, 200, 8, 8),
-    Accelerator(16, 8, 1, 1, 4, 4, 4, 64, 200, 16, 2, 2),
-    Accelerator(8, 16, 3, 2, 8, 8, 4, 64, 200, 4, 64),
-    Accelerator(8, 8, 2, 2, 4, 8, 4, 64, 200, 8, 0),
+    Accelerator(
+        pe_rows=8,
+        pe_cols=8,
+        pe_pixels=2,
+        pack=2,
+        ifmap_kib=4,
+        weight_kib=8,
+        ofmap_kib=4,
+        axi_bits=64,
+        clock_mhz=200,
+        depthwise_lanes=8,
+        map_kib=8,
+    ),
+    Accelerator(
+        pe_rows=16,
+        pe_cols=8,
+        pe_pixels=1,
+        pack=1,
+        ifmap_kib=4,
+        weight_kib=4,
+        ofmap_kib=4,
+        axi_bits=64,
+        clock_mhz=200,
+        depthwise_lanes=16,
+        map_kib=2,
+        weight_port_words=2,
+    ),
+    Accelerator(
+        pe_rows=8,
+        pe_cols=16,
+        pe_pixels=3,
+        pack=2,
+        ifmap_kib=8,
+        weight_kib=8,
+        ofmap_kib=4,
+        axi_bits=64,
+        clock_mhz=200,
+        depthwise_lanes=4,
+        map_kib=64,
+    ),
+    Accelerator(
+        pe_rows=8,
+        pe_cols=8,
+        pe_pixels=2,
+        pack=2,
+        ifmap_kib=4,
+        weight_kib=8,
+        ofmap_kib=4,
+        axi_bits=64,
+        clock_mhz=200,
+        depthwise_lanes=8,
+        map_kib=0,
+    ),
 ]
 
 
@@ -37,16 +86,45 @@ def block_of(size: int, kernel: int, stride: int, channels: tuple[int, int, int]
     """A small block; ``rest`` says whether it expands, squeezes and has a residual."""
     inputs, expanded, outputs = channels
     expands, squeezes, adds = (bool(rest >> bit & 1) for bit in range(3))
-    expand = Layer(Operation.CONV, inputs, expanded, size, size) if expands else None
-    depthwise = Layer(Operation.DEPTHWISE, expanded, expanded, size, size, kernel, kernel, stride, kernel // 2)
+    expand = (
+        Layer(operation=Operation.CONV, in_channels=inputs, out_channels=expanded, in_height=size, in_width=size)
+        if expands
+        else None
+    )
+    depthwise = Layer(
+        operation=Operation.DEPTHWISE,
+        in_channels=expanded,
+        out_channels=expanded,
+        in_height=size,
+        in_width=size,
+        kernel_height=kernel,
+        kernel_width=kernel,
+        stride=stride,
+        padding=kernel // 2,
+    )
     small = depthwise.out_height
     squeeze = (
-        Layer(Operation.POOL, expanded, expanded, small, small, small, small),
-        Layer(Operation.CONV, expanded, 8, 1, 1),
-        Layer(Operation.CONV, 8, expanded, 1, 1),
-        Layer(Operation.SCALE, expanded, expanded, small, small),
+        Layer(
+            operation=Operation.POOL,
+            in_channels=expanded,
+            out_channels=expanded,
+            in_height=small,
+            in_width=small,
+            kernel_height=small,
+            kernel_width=small,
+        ),
+        Layer(operation=Operation.CONV, in_channels=expanded, out_channels=8, in_height=1, in_width=1),
+        Layer(operation=Operation.CONV, in_channels=8, out_channels=expanded, in_height=1, in_width=1),
+        Layer(operation=Operation.SCALE, in_channels=expanded, out_channels=expanded, in_height=small, in_width=small),
     )
-    project = Layer(Operation.CONV, expanded, outputs, small, small, residual=adds)
+    project = Layer(
+        operation=Operation.CONV,
+        in_channels=expanded,
+        out_channels=outputs,
+        in_height=small,
+        in_width=small,
+        residual=adds,
+    )
     return Block(expand, depthwise, squeeze if squeezes else (), project)
 
 
@@ -135,7 +213,22 @@ def test_without_map_memory_a_block_is_the_sum_of_its_layers() -> None:
 
 def test_more_map_memory_is_never_slower_and_keeps_more() -> None:
     block = block_of(28, 3, 1, (8, 48, 8), 1)
-    sizes = [Accelerator(24, 8, 4, 2, 32, 8, 24, 64, 200, 24, kib) for kib in (0, 2, 4, 8, 16, 64)]
+    sizes = [
+        Accelerator(
+            pe_rows=24,
+            pe_cols=8,
+            pe_pixels=4,
+            pack=2,
+            ifmap_kib=32,
+            weight_kib=8,
+            ofmap_kib=24,
+            axi_bits=64,
+            clock_mhz=200,
+            depthwise_lanes=24,
+            map_kib=kib,
+        )
+        for kib in (0, 2, 4, 8, 16, 64)
+    ]
     table = BlockIndex([block]).price(AcceleratorColumns.of(sizes), BOARD, PRIOR)
     cycles = table.latency_cycles[0]
     # From the second on, results are post-processed at the rate of the array in all.
@@ -145,12 +238,46 @@ def test_more_map_memory_is_never_slower_and_keeps_more() -> None:
 
 def test_blocks_that_run_layer_by_layer_are_named_with_the_reason() -> None:
     nodes = (
-        Node("expand", Layer(Operation.CONV, 8, 48, 28, 28), IMAGE),
-        Node("depthwise", Layer(Operation.DEPTHWISE, 48, 48, 28, 28, 3, 3, 1, 1), "expand"),
-        Node("project", Layer(Operation.CONV, 48, 8, 28, 28), "depthwise"),
+        Node(
+            name="expand",
+            layer=Layer(operation=Operation.CONV, in_channels=8, out_channels=48, in_height=28, in_width=28),
+            ifmap=IMAGE,
+        ),
+        Node(
+            name="depthwise",
+            layer=Layer(
+                operation=Operation.DEPTHWISE,
+                in_channels=48,
+                out_channels=48,
+                in_height=28,
+                in_width=28,
+                kernel_height=3,
+                kernel_width=3,
+                stride=1,
+                padding=1,
+            ),
+            ifmap="expand",
+        ),
+        Node(
+            name="project",
+            layer=Layer(operation=Operation.CONV, in_channels=48, out_channels=8, in_height=28, in_width=28),
+            ifmap="depthwise",
+        ),
     )
     workload = Workload(nodes)
-    accelerator = Accelerator(24, 8, 4, 2, 32, 8, 24, 64, 200, 24, 1)
+    accelerator = Accelerator(
+        pe_rows=24,
+        pe_cols=8,
+        pe_pixels=4,
+        pack=2,
+        ifmap_kib=32,
+        weight_kib=8,
+        ofmap_kib=24,
+        axi_bits=64,
+        clock_mhz=200,
+        depthwise_lanes=24,
+        map_kib=1,
+    )
     alone = best_placements(workload, accelerator, BOARD, PRIOR)
     # One row of 28 pixels of 48 channels is 1,344 bytes.
     assert fallbacks(workload, alone, accelerator) == ["expand to project run layer by layer: map_kib is 1, 2 would do"]

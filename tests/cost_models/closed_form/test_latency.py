@@ -15,8 +15,22 @@ from cost_models.workload import Layer, Operation
 from hw_templates.board import load_board
 from hw_templates.conv_engine.accelerator import Accelerator
 
+AXES = ("tile_out_channels", "tile_in_channels", "tile_height", "tile_width")
+
+
 BOARD = load_board("pynq-z2")
-ACCELERATOR = Accelerator(8, 8, 4, 1, 16, 16, 16, 64, 100, 8)
+ACCELERATOR = Accelerator(
+    pe_rows=8,
+    pe_cols=8,
+    pe_pixels=4,
+    pack=1,
+    ifmap_kib=16,
+    weight_kib=16,
+    ofmap_kib=16,
+    axi_bits=64,
+    clock_mhz=100,
+    depthwise_lanes=8,
+)
 
 
 def round_coefficients() -> Coefficients:
@@ -44,7 +58,22 @@ def test_one_tile_by_hand() -> None:
     # store    16 words + 1 burst = 20, after 40                                                      ->  60
     # three slots of 8                                                                                ->  24
     # setup    descriptor 16, parameters 8, table 32 words, 3 * (40 + 4), 64                          -> 252
-    result = priced(Layer(Operation.CONV, 8, 8, 4, 4, 3, 3, 1, 1), Mapping(8, 8, 4, 4, LoopOrder.PIXELS_OUTER))
+    result = priced(
+        Layer(
+            operation=Operation.CONV,
+            in_channels=8,
+            out_channels=8,
+            in_height=4,
+            in_width=4,
+            kernel_height=3,
+            kernel_width=3,
+            stride=1,
+            padding=1,
+        ),
+        Mapping(
+            tile_out_channels=8, tile_in_channels=8, tile_height=4, tile_width=4, loop_order=LoopOrder.PIXELS_OUTER
+        ),
+    )
     assert result.setup_cycles[0] == 252
     assert result.latency_cycles[0] == 116 + 52 + 60 + 24 + 252
     assert (result.trips[0], result.ifmap_words[0], result.weight_words[0], result.ofmap_words[0]) == (36, 16, 72, 16)
@@ -53,8 +82,24 @@ def test_one_tile_by_hand() -> None:
 
 def test_weights_of_four_bits_take_half_the_time_to_load() -> None:
     # As above but 36 words of weights: the load is 40 + 36 + 4, no longer 116.
-    layer = Layer(Operation.CONV, 8, 8, 4, 4, 3, 3, 1, 1, weight_bits=4)
-    result = priced(layer, Mapping(8, 8, 4, 4, LoopOrder.PIXELS_OUTER))
+    layer = Layer(
+        operation=Operation.CONV,
+        in_channels=8,
+        out_channels=8,
+        in_height=4,
+        in_width=4,
+        kernel_height=3,
+        kernel_width=3,
+        stride=1,
+        padding=1,
+        weight_bits=4,
+    )
+    result = priced(
+        layer,
+        Mapping(
+            tile_out_channels=8, tile_in_channels=8, tile_height=4, tile_width=4, loop_order=LoopOrder.PIXELS_OUTER
+        ),
+    )
     assert result.latency_cycles[0] == 80 + 52 + 60 + 24 + 252
     assert result.trips[0] == 36
     assert result.ddr_bytes[0] == (16 + 36 + 16 + 16 + 8 + 32) * 8
@@ -66,8 +111,23 @@ def test_output_channels_inside_by_hand() -> None:
     # of two words: 8 + 8 * 4 = 40.
     # slot 0: ifmap and weights 40 + 76 = 116     slot 1: weights, compute (34) 116    slot 2: all three 116
     # slot 3: weights, compute, store 116         slot 4: compute, store 40 + 40 = 80  slot 5: store 80
-    layer = Layer(Operation.CONV, 8, 16, 4, 4, 3, 3, 1, 1)
-    result = priced(layer, Mapping(8, 8, 2, 4, LoopOrder.PIXELS_OUTER))
+    layer = Layer(
+        operation=Operation.CONV,
+        in_channels=8,
+        out_channels=16,
+        in_height=4,
+        in_width=4,
+        kernel_height=3,
+        kernel_width=3,
+        stride=1,
+        padding=1,
+    )
+    result = priced(
+        layer,
+        Mapping(
+            tile_out_channels=8, tile_in_channels=8, tile_height=2, tile_width=4, loop_order=LoopOrder.PIXELS_OUTER
+        ),
+    )
     assert result.latency_cycles[0] == 4 * 116 + 2 * 80 + 6 * 8 + (16 + 16 + 32 + 132 + 64)
     # The ifmap is loaded once a tile of rows, weights in every step.
     assert result.ifmap_words[0] == 2 * 12
@@ -78,8 +138,23 @@ def test_pixels_inside_by_hand() -> None:
     # The same with channels outside: weights twice, the ifmap in every step.
     # slot 0: 116   slot 1: ifmap (56), compute (34): 56   slot 2: weights 116   slot 3: ifmap, compute, store 80
     # slots 4 and 5: 80
-    layer = Layer(Operation.CONV, 8, 16, 4, 4, 3, 3, 1, 1)
-    result = priced(layer, Mapping(8, 8, 2, 4, LoopOrder.CHANNELS_OUTER))
+    layer = Layer(
+        operation=Operation.CONV,
+        in_channels=8,
+        out_channels=16,
+        in_height=4,
+        in_width=4,
+        kernel_height=3,
+        kernel_width=3,
+        stride=1,
+        padding=1,
+    )
+    result = priced(
+        layer,
+        Mapping(
+            tile_out_channels=8, tile_in_channels=8, tile_height=2, tile_width=4, loop_order=LoopOrder.CHANNELS_OUTER
+        ),
+    )
     assert result.latency_cycles[0] == 116 + 56 + 116 + 3 * 80 + 6 * 8 + (16 + 16 + 32 + 132 + 64)
     assert result.ifmap_words[0] == 4 * 12
     assert result.weight_words[0] == 2 * 72
@@ -88,8 +163,23 @@ def test_pixels_inside_by_hand() -> None:
 def test_input_channels_inside_by_hand() -> None:
     # 16 input channels in 2 tiles: each pixel of a tile is a burst of its own, 16 + 16 * 4 = 80.
     # slot 0: load 120   slot 1: load, compute 120   slot 2: compute 36 + 16 = 52   slot 3: store 40 + 20 = 60
-    layer = Layer(Operation.CONV, 16, 8, 4, 4, 3, 3, 1, 1)
-    result = priced(layer, Mapping(8, 8, 4, 4, LoopOrder.PIXELS_OUTER))
+    layer = Layer(
+        operation=Operation.CONV,
+        in_channels=16,
+        out_channels=8,
+        in_height=4,
+        in_width=4,
+        kernel_height=3,
+        kernel_width=3,
+        stride=1,
+        padding=1,
+    )
+    result = priced(
+        layer,
+        Mapping(
+            tile_out_channels=8, tile_in_channels=8, tile_height=4, tile_width=4, loop_order=LoopOrder.PIXELS_OUTER
+        ),
+    )
     assert result.latency_cycles[0] == 120 + 120 + 52 + 60 + 4 * 8 + 252
 
 
@@ -97,8 +187,23 @@ def test_sums_of_all_output_channels_stay_by_hand() -> None:
     # 16 -> 16 channels in 2 x 2 tiles. ifmap tile 120 as above, weights 40 + 76 = 116, compute 52.
     # slot 0: ifmap and weights 120   slot 1: weights 116   slot 2: ifmap, weights 120   slot 3: weights 116
     # slot 4: compute 52   slot 5: all 16 channels in one burst, 40 + 36 = 76
-    layer = Layer(Operation.CONV, 16, 16, 4, 4, 3, 3, 1, 1)
-    result = priced(layer, Mapping(8, 8, 4, 4, LoopOrder.INPUTS_OUTER))
+    layer = Layer(
+        operation=Operation.CONV,
+        in_channels=16,
+        out_channels=16,
+        in_height=4,
+        in_width=4,
+        kernel_height=3,
+        kernel_width=3,
+        stride=1,
+        padding=1,
+    )
+    result = priced(
+        layer,
+        Mapping(
+            tile_out_channels=8, tile_in_channels=8, tile_height=4, tile_width=4, loop_order=LoopOrder.INPUTS_OUTER
+        ),
+    )
     assert result.latency_cycles[0] == 2 * 120 + 2 * 116 + 52 + 76 + 6 * 8 + (16 + 16 + 32 + 132 + 64)
     assert (result.ifmap_words[0], result.weight_words[0], result.ofmap_words[0]) == (2 * 16, 4 * 72, 32)
 
@@ -113,17 +218,37 @@ def test_sums_of_all_output_channels_stay_by_hand() -> None:
     ],
 )
 def test_single_buffers_by_hand(name: str, cycles: int) -> None:
-    layer = Layer(Operation.CONV, 8, 16, 4, 4, 3, 3, 1, 1)
+    layer = Layer(
+        operation=Operation.CONV,
+        in_channels=8,
+        out_channels=16,
+        in_height=4,
+        in_width=4,
+        kernel_height=3,
+        kernel_width=3,
+        stride=1,
+        padding=1,
+    )
     accelerator = replace(ACCELERATOR, **{name: 1})
-    result = priced(layer, Mapping(8, 8, 2, 4, LoopOrder.PIXELS_OUTER), accelerator)
+    result = priced(
+        layer,
+        Mapping(
+            tile_out_channels=8, tile_in_channels=8, tile_height=2, tile_width=4, loop_order=LoopOrder.PIXELS_OUTER
+        ),
+        accelerator,
+    )
     assert result.latency_cycles[0] == cycles + 6 * 8 + (16 + 16 + 32 + 132 + 64)
 
 
 def test_a_residual_is_read_beside_the_computation() -> None:
     # 1x1: 4 trips + 16 = 20 cycles of compute are hidden by 40 + 20 cycles that read 16 words in 1 burst.
-    mapping = Mapping(8, 8, 4, 4, LoopOrder.PIXELS_OUTER)
-    plain = priced(Layer(Operation.CONV, 8, 8, 4, 4), mapping)
-    added = priced(Layer(Operation.CONV, 8, 8, 4, 4, residual=True), mapping)
+    mapping = Mapping(
+        tile_out_channels=8, tile_in_channels=8, tile_height=4, tile_width=4, loop_order=LoopOrder.PIXELS_OUTER
+    )
+    plain = priced(Layer(operation=Operation.CONV, in_channels=8, out_channels=8, in_height=4, in_width=4), mapping)
+    added = priced(
+        Layer(operation=Operation.CONV, in_channels=8, out_channels=8, in_height=4, in_width=4, residual=True), mapping
+    )
     assert added.latency_cycles[0] - plain.latency_cycles[0] == 60 - 20
     assert added.ddr_bytes[0] - plain.ddr_bytes[0] == 16 * 8
 
@@ -132,17 +257,50 @@ def test_a_residual_is_read_beside_the_computation() -> None:
     ("layer", "mapping", "weight_words", "trips"),
     [
         # 25 taps * 2 groups of 8 lanes; each of 16 channels in 2 words.
-        (Layer(Operation.DEPTHWISE, 16, 16, 4, 4, 5, 5, 1, 2), (16, 16, 4, 4), 25 * 16 // 8, 2 * 25 * 4),
+        (
+            Layer(
+                operation=Operation.DEPTHWISE,
+                in_channels=16,
+                out_channels=16,
+                in_height=4,
+                in_width=4,
+                kernel_height=5,
+                kernel_width=5,
+                stride=1,
+                padding=2,
+            ),
+            (16, 16, 4, 4),
+            25 * 16 // 8,
+            2 * 25 * 4,
+        ),
         # No weights; the kernel is the map.
-        (Layer(Operation.POOL, 16, 16, 4, 4, 4, 4), (16, 16, 1, 1), 0, 2 * 16),
+        (
+            Layer(
+                operation=Operation.POOL,
+                in_channels=16,
+                out_channels=16,
+                in_height=4,
+                in_width=4,
+                kernel_height=4,
+                kernel_width=4,
+            ),
+            (16, 16, 1, 1),
+            0,
+            2 * 16,
+        ),
         # The gate of 12 channels in 2 words.
-        (Layer(Operation.SCALE, 12, 12, 4, 4), (16, 16, 4, 4), 2, 2 * 4),
+        (
+            Layer(operation=Operation.SCALE, in_channels=12, out_channels=12, in_height=4, in_width=4),
+            (16, 16, 4, 4),
+            2,
+            2 * 4,
+        ),
     ],
 )
 def test_channelwise_operations(
     layer: Layer, mapping: tuple[int, int, int, int], weight_words: int, trips: int
 ) -> None:
-    result = priced(layer, Mapping(*mapping, LoopOrder.PIXELS_OUTER))
+    result = priced(layer, Mapping(**dict(zip(AXES, mapping, strict=True)), loop_order=LoopOrder.PIXELS_OUTER))
     assert result.weight_words[0] == weight_words
     assert result.trips[0] == trips
 

@@ -5,10 +5,40 @@ from cost_models.mapping.placement import Placement
 from cost_models.workload import Layer, Operation
 
 LAYERS = [
-    Layer(Operation.CONV, 3, 16, 8, 9, 3, 3, 2, 1, residual=True),
-    Layer(Operation.DEPTHWISE, 24, 24, 7, 5, 5, 5, 1, 2, weight_bits=4),
-    Layer(Operation.POOL, 8, 8, 4, 4, 4, 4),
-    Layer(Operation.SCALE, 8, 8, 4, 4),
+    Layer(
+        operation=Operation.CONV,
+        in_channels=3,
+        out_channels=16,
+        in_height=8,
+        in_width=9,
+        kernel_height=3,
+        kernel_width=3,
+        stride=2,
+        padding=1,
+        residual=True,
+    ),
+    Layer(
+        operation=Operation.DEPTHWISE,
+        in_channels=24,
+        out_channels=24,
+        in_height=7,
+        in_width=5,
+        kernel_height=5,
+        kernel_width=5,
+        stride=1,
+        padding=2,
+        weight_bits=4,
+    ),
+    Layer(
+        operation=Operation.POOL,
+        in_channels=8,
+        out_channels=8,
+        in_height=4,
+        in_width=4,
+        kernel_height=4,
+        kernel_width=4,
+    ),
+    Layer(operation=Operation.SCALE, in_channels=8, out_channels=8, in_height=4, in_width=4),
 ]
 NUMBERS = ("in_channels", "out_channels", "in_width", "out_height", "out_width", "kernel_height", "kernel_width")
 
@@ -40,7 +70,17 @@ def test_a_layer_that_runs_alone_has_one_run_of_all_rows() -> None:
 
 def test_bands_that_read_alike_are_one_run() -> None:
     # 3x3 over 8 rows in bands of 2: the first has padding above, the last below, the two in the middle are alike.
-    layer = Layer(Operation.DEPTHWISE, 8, 8, 8, 8, 3, 3, 1, 1)
+    layer = Layer(
+        operation=Operation.DEPTHWISE,
+        in_channels=8,
+        out_channels=8,
+        in_height=8,
+        in_width=8,
+        kernel_height=3,
+        kernel_width=3,
+        stride=1,
+        padding=1,
+    )
     placement = Placement(ifmap_ring=4, bands=((0, 2), (2, 4), (4, 6), (6, 8)))
     records = LayerRecords.of([LAYERS[0], layer], [Placement(), placement])
     assert records.layers["reads_map"].tolist() == [False, True]

@@ -20,7 +20,18 @@ from cost_models.closed_form.tiling import BODY, FIRST, LAST, MIDDLE, Halo, Inpu
 from cost_models.workload import Layer, Operation
 from hw_templates.conv_engine.accelerator import Accelerator, AcceleratorColumns
 
-ACCELERATOR = Accelerator(16, 8, 2, 1, 8, 8, 8, 64, 100, 8)
+ACCELERATOR = Accelerator(
+    pe_rows=16,
+    pe_cols=8,
+    pe_pixels=2,
+    pack=1,
+    ifmap_kib=8,
+    weight_kib=8,
+    ofmap_kib=8,
+    axi_bits=64,
+    clock_mhz=100,
+    depthwise_lanes=8,
+)
 CLASSES = {FIRST: slice(1), MIDDLE: slice(1, -1), BODY: slice(-1), LAST: slice(-1, None)}
 
 
@@ -162,7 +173,17 @@ def weights_of(layer: Layer, tiles: Tiling) -> dict[tuple[int, int], float]:
 def test_dense_channels_by_hand() -> None:
     # 20 -> 40 channels, 3x3, tiles of 16 and 32: 16 + 4 in, 32 + 8 out. In groups of 8 columns 2 + 1, of 16 rows 2 + 1;
     # in words of 8 channels 2 + 1 and 4 + 1. A group of each is 9 taps of 16 * 8 weights: 144 words.
-    layer = Layer(Operation.CONV, 20, 40, 8, 8, 3, 3, 1, 1)
+    layer = Layer(
+        operation=Operation.CONV,
+        in_channels=20,
+        out_channels=40,
+        in_height=8,
+        in_width=8,
+        kernel_height=3,
+        kernel_width=3,
+        stride=1,
+        padding=1,
+    )
     tiles = tiling_for(layer, (32, 16, 8, 8))
     inputs, outputs = tiles.inputs, tiles.outputs
     assert inputs == Inputs(16, 2, full_groups=2, last_groups=1, full_words=2, last_words=1, lines=2)
@@ -173,7 +194,18 @@ def test_dense_channels_by_hand() -> None:
 
 
 def test_weights_of_four_bits_take_half_the_words_and_the_buffer() -> None:
-    layer = Layer(Operation.CONV, 20, 40, 8, 8, 3, 3, 1, 1, weight_bits=4)
+    layer = Layer(
+        operation=Operation.CONV,
+        in_channels=20,
+        out_channels=40,
+        in_height=8,
+        in_width=8,
+        kernel_height=3,
+        kernel_width=3,
+        stride=1,
+        padding=1,
+        weight_bits=4,
+    )
     tiles = tiling_for(layer, (16, 8, 8, 8))
     # 3 * 3 tiles of 9 taps: 72 words each, and 4.5 lines of the buffer.
     assert set(weights_of(layer, tiles).values()) == {72}
@@ -184,12 +216,50 @@ def test_weights_of_four_bits_take_half_the_words_and_the_buffer() -> None:
     ("layer", "words"),
     [
         # 36 channels in tiles of 16: two of 2 groups of 8 lanes and one of 1, 25 taps: 50 and 25 words of 8.
-        (Layer(Operation.DEPTHWISE, 36, 36, 8, 8, 5, 5, 1, 2), (50, 25)),
+        (
+            Layer(
+                operation=Operation.DEPTHWISE,
+                in_channels=36,
+                out_channels=36,
+                in_height=8,
+                in_width=8,
+                kernel_height=5,
+                kernel_width=5,
+                stride=1,
+                padding=2,
+            ),
+            (50, 25),
+        ),
         # Of 4 bits: each tile begins with a word of its own.
-        (Layer(Operation.DEPTHWISE, 36, 36, 8, 8, 5, 5, 1, 2, weight_bits=4), (25, 13)),
+        (
+            Layer(
+                operation=Operation.DEPTHWISE,
+                in_channels=36,
+                out_channels=36,
+                in_height=8,
+                in_width=8,
+                kernel_height=5,
+                kernel_width=5,
+                stride=1,
+                padding=2,
+                weight_bits=4,
+            ),
+            (25, 13),
+        ),
         # A word of the gate for 8 channels.
-        (Layer(Operation.SCALE, 36, 36, 8, 8), (2, 1)),
-        (Layer(Operation.POOL, 36, 36, 8, 8, 8, 8), (0, 0)),
+        (Layer(operation=Operation.SCALE, in_channels=36, out_channels=36, in_height=8, in_width=8), (2, 1)),
+        (
+            Layer(
+                operation=Operation.POOL,
+                in_channels=36,
+                out_channels=36,
+                in_height=8,
+                in_width=8,
+                kernel_height=8,
+                kernel_width=8,
+            ),
+            (0, 0),
+        ),
     ],
 )
 def test_channelwise_channels_by_hand(layer: Layer, words: tuple[int, int]) -> None:

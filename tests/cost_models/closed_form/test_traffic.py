@@ -63,9 +63,24 @@ def test_traffic_by_hand() -> None:
     # 1x1, 16 -> 24 channels, 4x4, with a residual; tiles of 16 channels and of 2 rows, pixels inside: the map of 16
     # pixels * 2 words is loaded for both tiles of output channels, the weights (2 groups of 16 * 16 bytes) once; 16
     # pixels * 3 words of results, as many of the residual. 2 groups of 16 outputs, 2 of 8 inputs, 16 / 2 pixel pairs.
-    layer = Layer(Operation.CONV, 16, 24, 4, 4, residual=True)
-    accelerator = Accelerator(16, 8, 2, 1, 8, 8, 8, 64, 100, 8)
-    moved = state(layer, Mapping(16, 16, 2, 4, ORDERS[1]), accelerator)
+    layer = Layer(operation=Operation.CONV, in_channels=16, out_channels=24, in_height=4, in_width=4, residual=True)
+    accelerator = Accelerator(
+        pe_rows=16,
+        pe_cols=8,
+        pe_pixels=2,
+        pack=1,
+        ifmap_kib=8,
+        weight_kib=8,
+        ofmap_kib=8,
+        axi_bits=64,
+        clock_mhz=100,
+        depthwise_lanes=8,
+    )
+    moved = state(
+        layer,
+        Mapping(tile_out_channels=16, tile_in_channels=16, tile_height=2, tile_width=4, loop_order=ORDERS[1]),
+        accelerator,
+    )
     assert moved.trips == 2 * 2 * 8
     assert moved.ifmap_words == 2 * 16 * 2
     assert moved.weight_words == 2 * 16 * 16 // 8
@@ -75,7 +90,22 @@ def test_traffic_by_hand() -> None:
 
 @pytest.mark.parametrize("order", ORDERS[:2])
 def test_a_single_tile_moves_the_same_in_any_order(order: Any) -> None:
-    layer = Layer(Operation.CONV, 16, 16, 4, 4)
-    accelerator = Accelerator(16, 16, 1, 1, 8, 8, 8, 64, 100, 8)
-    moved = state(layer, Mapping(16, 16, 4, 4, order), accelerator)
+    layer = Layer(operation=Operation.CONV, in_channels=16, out_channels=16, in_height=4, in_width=4)
+    accelerator = Accelerator(
+        pe_rows=16,
+        pe_cols=16,
+        pe_pixels=1,
+        pack=1,
+        ifmap_kib=8,
+        weight_kib=8,
+        ofmap_kib=8,
+        axi_bits=64,
+        clock_mhz=100,
+        depthwise_lanes=8,
+    )
+    moved = state(
+        layer,
+        Mapping(tile_out_channels=16, tile_in_channels=16, tile_height=4, tile_width=4, loop_order=order),
+        accelerator,
+    )
     assert (moved.steps, moved.ifmap_loads, moved.weight_loads, moved.stores) == (1, 1, 1, 1)

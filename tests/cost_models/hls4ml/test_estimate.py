@@ -26,7 +26,15 @@ def test_multipliers_are_products_over_reuse_factor():
 
 
 def test_one_dense_layer_by_hand():
-    workload = Workload((Node("classifier", Layer(Operation.CONV, 64, 10, 1, 1), IMAGE),))
+    workload = Workload(
+        (
+            Node(
+                name="classifier",
+                layer=Layer(operation=Operation.CONV, in_channels=64, out_channels=10, in_height=1, in_width=1),
+                ifmap=IMAGE,
+            ),
+        )
+    )
     estimate = price_dataflow(workload, replace(DESIGN, interval_cycles=64), BOARD)
     # 64 input words, then 64 cycles for the one pixel, at 100 MHz.
     assert estimate.latency_ms == pytest.approx(PRIOR.call_ms + 128 / 100e3)
@@ -35,7 +43,25 @@ def test_one_dense_layer_by_hand():
 
 
 def test_weights_of_a_deep_memory_are_in_block_ram():
-    workload = Workload((Node("c", Layer(Operation.CONV, 8, 8, 4, 4, 3, 3, 1, 1), IMAGE),))
+    workload = Workload(
+        (
+            Node(
+                name="c",
+                layer=Layer(
+                    operation=Operation.CONV,
+                    in_channels=8,
+                    out_channels=8,
+                    in_height=4,
+                    in_width=4,
+                    kernel_height=3,
+                    kernel_width=3,
+                    stride=1,
+                    padding=1,
+                ),
+                ifmap=IMAGE,
+            ),
+        )
+    )
     shallow, deep = (price_dataflow(workload, replace(DESIGN, interval_cycles=c), BOARD) for c in (16, 16 * 576))
     assert deep.layers[0].reuse_factor == 576
     streams = sum(int(block_rams(d, w)) for d, w in ((36, 64),) if d * w > 1024)

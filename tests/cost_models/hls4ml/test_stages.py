@@ -63,18 +63,71 @@ def test_subnets_that_hls4ml_cannot_convert_are_refused_by_layer_and_reason(spac
 @pytest.mark.parametrize(
     ("layer", "io_type", "message"),
     [
-        (Layer(Operation.MAX_POOL, 4, 4, 8, 8, 3, 3, 2, 1), IoType.STREAM, "pools windows that overlap"),
-        (Layer(Operation.POOL, 4, 4, 3, 3, 3, 3), IoType.STREAM, "averages 9 pixels"),
-        (Layer(Operation.CONV, 8, 8, 8, 8, weight_bits=4), IoType.STREAM, "has weights of 4 bits of its own"),
-        (Layer(Operation.CONV, 128, 64, 4, 4), IoType.STREAM, "partitions an array into 8192, at most 4096"),
-        (Layer(Operation.CONV, 8, 8, 32, 32), IoType.PARALLEL, "keeps 8192 values of a map in registers"),
+        (
+            Layer(
+                operation=Operation.MAX_POOL,
+                in_channels=4,
+                out_channels=4,
+                in_height=8,
+                in_width=8,
+                kernel_height=3,
+                kernel_width=3,
+                stride=2,
+                padding=1,
+            ),
+            IoType.STREAM,
+            "pools windows that overlap",
+        ),
+        (
+            Layer(
+                operation=Operation.POOL,
+                in_channels=4,
+                out_channels=4,
+                in_height=3,
+                in_width=3,
+                kernel_height=3,
+                kernel_width=3,
+            ),
+            IoType.STREAM,
+            "averages 9 pixels",
+        ),
+        (
+            Layer(operation=Operation.CONV, in_channels=8, out_channels=8, in_height=8, in_width=8, weight_bits=4),
+            IoType.STREAM,
+            "has weights of 4 bits of its own",
+        ),
+        (
+            Layer(operation=Operation.CONV, in_channels=128, out_channels=64, in_height=4, in_width=4),
+            IoType.STREAM,
+            "partitions an array into 8192, at most 4096",
+        ),
+        (
+            Layer(operation=Operation.CONV, in_channels=8, out_channels=8, in_height=32, in_width=32),
+            IoType.PARALLEL,
+            "keeps 8192 values of a map in registers",
+        ),
     ],
 )
 def test_layers_that_hls4ml_cannot_convert(layer, io_type, message):
     with pytest.raises(UnsupportedLayerError, match=rf"it: not for template hls4ml: {message}"):
-        stages(Workload((Node("it", layer, IMAGE),)), io_type)
+        stages(Workload((Node(name="it", layer=layer, ifmap=IMAGE),)), io_type)
 
 
 def test_a_depthwise_layer_multiplies_each_channel_alone():
-    node = Node("d", Layer(Operation.DEPTHWISE, 8, 8, 4, 4, 3, 3, 1, 1), IMAGE, Activation.RELU)
+    node = Node(
+        name="d",
+        layer=Layer(
+            operation=Operation.DEPTHWISE,
+            in_channels=8,
+            out_channels=8,
+            in_height=4,
+            in_width=4,
+            kernel_height=3,
+            kernel_width=3,
+            stride=1,
+            padding=1,
+        ),
+        ifmap=IMAGE,
+        activation=Activation.RELU,
+    )
     assert Stage.of(node).multiplications == 72

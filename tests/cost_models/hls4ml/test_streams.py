@@ -51,19 +51,34 @@ def test_cycles_equal_those_of_a_walk_over_all_pixels(
         # A kernel smaller than the stride or larger than the map would skip inputs or read none.
         if kernel < stride or kernel > min(height, width):
             continue
-        layers.append(StreamLayer(height, width, channels, 4, kernel, stride, reuse))
+        layers.append(
+            StreamLayer(
+                height=height,
+                width=width,
+                channels=channels,
+                outputs=4,
+                kernel=kernel,
+                stride=stride,
+                reuse_factor=reuse,
+            )
+        )
         (height, width), channels = layers[-1].out_size, 4
-    layers.append(StreamLayer(height, width, channels, 5, 0, 1, reuse))
+    layers.append(
+        StreamLayer(height=height, width=width, channels=channels, outputs=5, kernel=0, stride=1, reuse_factor=reuse)
+    )
     assert stream_cycles(layers) == walk(layers)
 
 
 def test_a_chain_of_dense_layers_adds_up() -> None:
-    layers = [StreamLayer(1, 1, 64, 8, 0, 1, 512), StreamLayer(1, 1, 8, 64, 0, 1, 64)]
+    layers = [
+        StreamLayer(height=1, width=1, channels=64, outputs=8, kernel=0, stride=1, reuse_factor=512),
+        StreamLayer(height=1, width=1, channels=8, outputs=64, kernel=0, stride=1, reuse_factor=64),
+    ]
     assert stream_cycles(layers) == 64 + 512 + 64
 
 
 def test_convolutions_run_beside_each_other() -> None:
-    one = StreamLayer(8, 8, 4, 4, 3, 1, 144)
+    one = StreamLayer(height=8, width=8, channels=4, outputs=4, kernel=3, stride=1, reuse_factor=144)
     cycles = stream_cycles([one, one])
     assert 64 * 144 < cycles < 1.3 * 64 * 144
 
@@ -73,16 +88,26 @@ def test_convolutions_run_beside_each_other() -> None:
     [(9, 1, 1), (9, 9, 9), (9, 10, 9), (512, 16384, 2048), (512, 600, 512), (512, 700, 512), (512, 800, 1024)],
 )
 def test_reuse_factors_are_rounded_to_what_the_strategy_accepts(inputs: int, asked: int, taken: int) -> None:
-    assert StreamLayer(1, 1, inputs, 4, 0, 1, asked).cycles_per_pixel == taken
+    assert (
+        StreamLayer(
+            height=1, width=1, channels=inputs, outputs=4, kernel=0, stride=1, reuse_factor=asked
+        ).cycles_per_pixel
+        == taken
+    )
 
 
 def test_shapes_that_do_not_meet() -> None:
     with pytest.raises(InvalidValueError, match=r"stream_layers\[1\]\.height: must be of 64 pixels, got 4"):
-        stream_cycles([StreamLayer(8, 8, 3, 4, 3, 1, 9), StreamLayer(4, 4, 4, 4, 3, 1, 9)])
+        stream_cycles(
+            [
+                StreamLayer(height=8, width=8, channels=3, outputs=4, kernel=3, stride=1, reuse_factor=9),
+                StreamLayer(height=4, width=4, channels=4, outputs=4, kernel=3, stride=1, reuse_factor=9),
+            ]
+        )
     with pytest.raises(InvalidValueError, match="stream_layers: must be at least one layer"):
         stream_cycles([])
     with pytest.raises(InvalidValueError, match=r"stream_layer\.reuse_factor: must be at least 1, got 0"):
-        StreamLayer(1, 1, 1, 1, 0, 1, 0)
+        StreamLayer(height=1, width=1, channels=1, outputs=1, kernel=0, stride=1, reuse_factor=0)
 
 
 def test_the_constant_of_a_flow_is_the_best_of_all() -> None:

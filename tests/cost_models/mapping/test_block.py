@@ -8,14 +8,32 @@ from cost_models.mapping.block import Block, find_blocks, plans_of
 from cost_models.mapping.placement import check_groups, map_halves
 from cost_models.workload import IMAGE, Layer, Node, Operation, Workload
 
-EXPAND = Layer(Operation.CONV, 8, 32, 14, 14)
-DEPTHWISE = Layer(Operation.DEPTHWISE, 32, 32, 14, 14, 5, 5, 2, 2)
-PROJECT = Layer(Operation.CONV, 32, 8, 7, 7)
+EXPAND = Layer(operation=Operation.CONV, in_channels=8, out_channels=32, in_height=14, in_width=14)
+DEPTHWISE = Layer(
+    operation=Operation.DEPTHWISE,
+    in_channels=32,
+    out_channels=32,
+    in_height=14,
+    in_width=14,
+    kernel_height=5,
+    kernel_width=5,
+    stride=2,
+    padding=2,
+)
+PROJECT = Layer(operation=Operation.CONV, in_channels=32, out_channels=8, in_height=7, in_width=7)
 SQUEEZE = (
-    Layer(Operation.POOL, 32, 32, 7, 7, 7, 7),
-    Layer(Operation.CONV, 32, 8, 1, 1),
-    Layer(Operation.CONV, 8, 32, 1, 1),
-    Layer(Operation.SCALE, 32, 32, 7, 7),
+    Layer(
+        operation=Operation.POOL,
+        in_channels=32,
+        out_channels=32,
+        in_height=7,
+        in_width=7,
+        kernel_height=7,
+        kernel_width=7,
+    ),
+    Layer(operation=Operation.CONV, in_channels=32, out_channels=8, in_height=1, in_width=1),
+    Layer(operation=Operation.CONV, in_channels=8, out_channels=32, in_height=1, in_width=1),
+    Layer(operation=Operation.SCALE, in_channels=32, out_channels=32, in_height=7, in_width=7),
 )
 
 
@@ -26,7 +44,7 @@ def nodes_of(block: Block) -> tuple[Node, ...]:
     last = IMAGE
     for kind, layer in zip(kinds, block.layers, strict=True):
         gate = "excite" if kind == "scale" else None
-        nodes.append(Node(kind, layer, "depthwise" if kind == "scale" else last, gate=gate))
+        nodes.append(Node(name=kind, layer=layer, ifmap="depthwise" if kind == "scale" else last, gate=gate))
         last = kind
     return tuple(nodes)
 

@@ -13,8 +13,32 @@ from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.conv_engine.space import AcceleratorSpace
 from hw_templates.foundation.errors import InvalidValueError, MappingError
 
-ACCELERATOR = Accelerator(16, 8, 2, 1, 4, 4, 4, 64, 100, 8)
-LAYER = Layer(Operation.CONV, 32, 64, 14, 14, 3, 3, 1, 1)
+AXES = ("tile_out_channels", "tile_in_channels", "tile_height", "tile_width")
+
+
+ACCELERATOR = Accelerator(
+    pe_rows=16,
+    pe_cols=8,
+    pe_pixels=2,
+    pack=1,
+    ifmap_kib=4,
+    weight_kib=4,
+    ofmap_kib=4,
+    axi_bits=64,
+    clock_mhz=100,
+    depthwise_lanes=8,
+)
+LAYER = Layer(
+    operation=Operation.CONV,
+    in_channels=32,
+    out_channels=64,
+    in_height=14,
+    in_width=14,
+    kernel_height=3,
+    kernel_width=3,
+    stride=1,
+    padding=1,
+)
 
 
 def test_even_sizes_are_the_least_of_each_number_of_parts() -> None:
@@ -37,13 +61,15 @@ def test_even_sizes_are_the_least_of_each_number_of_parts() -> None:
 )
 def test_shapes_are_checked(mapping: tuple[int, int, int, int], message: str) -> None:
     with pytest.raises(InvalidValueError) as raised:
-        Mapping(*mapping, LoopOrder.PIXELS_OUTER).check(LAYER, ACCELERATOR)
+        Mapping(**dict(zip(AXES, mapping, strict=True)), loop_order=LoopOrder.PIXELS_OUTER).check(LAYER, ACCELERATOR)
     assert str(raised.value) == message
 
 
 def test_a_buffer_holds_twice_as_many_weights_of_four_bits() -> None:
     # 4 KiB hold 32 lines of 16 x 8 weights; 9 taps of 2 x 2 groups of channels are 36.
-    mapping = Mapping(32, 16, 1, 1, LoopOrder.PIXELS_OUTER)
+    mapping = Mapping(
+        tile_out_channels=32, tile_in_channels=16, tile_height=1, tile_width=1, loop_order=LoopOrder.PIXELS_OUTER
+    )
     with pytest.raises(MappingError, match=r"weight_kib: .* needs 36 words a bank, it has 32; 5 KiB would do"):
         mapping.check(LAYER, ACCELERATOR)
     narrow = replace(LAYER, weight_bits=4)
@@ -52,10 +78,24 @@ def test_a_buffer_holds_twice_as_many_weights_of_four_bits() -> None:
 
 
 def test_channelwise_tiles_are_the_same_in_and_out() -> None:
-    layer = Layer(Operation.DEPTHWISE, 64, 64, 14, 14, 3, 3, 1, 1)
+    layer = Layer(
+        operation=Operation.DEPTHWISE,
+        in_channels=64,
+        out_channels=64,
+        in_height=14,
+        in_width=14,
+        kernel_height=3,
+        kernel_width=3,
+        stride=1,
+        padding=1,
+    )
     with pytest.raises(InvalidValueError, match=r"tile_in_channels: must be equal to tile_out_channels, got 16"):
-        Mapping(32, 16, 1, 1, LoopOrder.PIXELS_OUTER).check(layer, ACCELERATOR)
-    Mapping(32, 32, 1, 14, LoopOrder.PIXELS_OUTER).check(layer, ACCELERATOR)
+        Mapping(
+            tile_out_channels=32, tile_in_channels=16, tile_height=1, tile_width=1, loop_order=LoopOrder.PIXELS_OUTER
+        ).check(layer, ACCELERATOR)
+    Mapping(
+        tile_out_channels=32, tile_in_channels=32, tile_height=1, tile_width=14, loop_order=LoopOrder.PIXELS_OUTER
+    ).check(layer, ACCELERATOR)
 
 
 @pytest.mark.parametrize(
@@ -71,7 +111,7 @@ def test_channelwise_tiles_are_the_same_in_and_out() -> None:
 )
 def test_buffers_are_checked(mapping: tuple[int, int, int, int], message: str) -> None:
     with pytest.raises(MappingError, match=message):
-        Mapping(*mapping, LoopOrder.CHANNELS_OUTER).check(LAYER, ACCELERATOR)
+        Mapping(**dict(zip(AXES, mapping, strict=True)), loop_order=LoopOrder.CHANNELS_OUTER).check(LAYER, ACCELERATOR)
 
 
 @given(random_layers(14, 70), st.integers(0, 2**32 - 1))
@@ -80,7 +120,9 @@ def test_a_drawn_mapping_is_legal(layer: Layer, seed: int) -> None:
     rng = np.random.default_rng(seed)
     accelerator = AcceleratorSpace(load_board("pynq-z2")).sample(rng, 1)[0]
     mapping = draw_mapping(layer, accelerator, rng)
-    smallest = Mapping(*channel_units(layer, accelerator), 1, 1, LoopOrder.PIXELS_OUTER)
+    smallest = Mapping(
+        **dict(zip(AXES, (*channel_units(layer, accelerator), 1, 1), strict=True)), loop_order=LoopOrder.PIXELS_OUTER
+    )
     assert (mapping is None) == (not smallest.fits(layer, accelerator))
     if mapping is not None:
         mapping.check(layer, accelerator)

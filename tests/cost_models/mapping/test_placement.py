@@ -1,6 +1,7 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.pricing.shapes import layer_of
 
 from cost_models.mapping.placement import (
     IN_MEMORY,
@@ -16,13 +17,25 @@ from cost_models.workload import IMAGE, Layer, Node, Operation, Workload
 from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.foundation.errors import InvalidValueError, MappingError
 
-ACCELERATOR = Accelerator(16, 8, 2, 2, 16, 16, 16, 64, 100, 16, 2)
+ACCELERATOR = Accelerator(
+    pe_rows=16,
+    pe_cols=8,
+    pe_pixels=2,
+    pack=2,
+    ifmap_kib=16,
+    weight_kib=16,
+    ofmap_kib=16,
+    axi_bits=64,
+    clock_mhz=100,
+    depthwise_lanes=16,
+    map_kib=2,
+)
 
 
 def pair(height: int, kernel: int, stride: int) -> tuple[Layer, Layer]:
     """A dense layer and a depthwise one that reads it."""
     shape = (height, 6, kernel, kernel, stride, kernel // 2)
-    return Layer(Operation.CONV, 8, 16, height, 6), Layer(Operation.DEPTHWISE, 16, 16, *shape)
+    return layer_of(Operation.CONV, 8, 16, height, 6), layer_of(Operation.DEPTHWISE, 16, 16, *shape)
 
 
 @given(st.integers(1, 30), st.sampled_from((1, 3, 5, 7)), st.sampled_from((1, 2)), st.integers(1, 30))
@@ -60,19 +73,36 @@ def test_what_stays_takes_whole_lines() -> None:
     # 16 channels are two words: the two banks of 8 bytes; 20 channels take three words, which is two lines.
     assert kept_kib(16, 64, ACCELERATOR) == 1
     assert kept_kib(20, 64, ACCELERATOR) == 2
-    Placement(ofmap_ring=8).check(Layer(Operation.CONV, 8, 16, 8, 16), ACCELERATOR)
+    Placement(ofmap_ring=8).check(
+        Layer(operation=Operation.CONV, in_channels=8, out_channels=16, in_height=8, in_width=16), ACCELERATOR
+    )
     with pytest.raises(MappingError, match=r"map_kib: 8 rows of a map .* takes 3 KiB; it has 2"):
-        Placement(ofmap_ring=8).check(Layer(Operation.CONV, 8, 16, 8, 17), ACCELERATOR)
+        Placement(ofmap_ring=8).check(
+            Layer(operation=Operation.CONV, in_channels=8, out_channels=16, in_height=8, in_width=17), ACCELERATOR
+        )
     with pytest.raises(InvalidValueError, match=r"placement\.ifmap_ring: must be at most the 8 rows of the map, got 9"):
-        Placement(ifmap_ring=9).check(Layer(Operation.CONV, 8, 16, 8, 8), ACCELERATOR)
+        Placement(ifmap_ring=9).check(
+            Layer(operation=Operation.CONV, in_channels=8, out_channels=16, in_height=8, in_width=8), ACCELERATOR
+        )
     with pytest.raises(InvalidValueError, match=r"placement\.ofmap_ring: must be 0 where a residual is added, got 4"):
-        Placement(ofmap_ring=4).check(Layer(Operation.CONV, 8, 8, 8, 8, residual=True), ACCELERATOR)
+        Placement(ofmap_ring=4).check(
+            Layer(operation=Operation.CONV, in_channels=8, out_channels=8, in_height=8, in_width=8, residual=True),
+            ACCELERATOR,
+        )
 
 
 def chain() -> Workload:
     first, second = pair(8, 3, 1)
     return Workload(
-        (Node("a", first, IMAGE), Node("b", second, "a"), Node("c", Layer(Operation.CONV, 16, 8, 8, 6), "b"))
+        (
+            Node(name="a", layer=first, ifmap=IMAGE),
+            Node(name="b", layer=second, ifmap="a"),
+            Node(
+                name="c",
+                layer=Layer(operation=Operation.CONV, in_channels=16, out_channels=8, in_height=8, in_width=6),
+                ifmap="b",
+            ),
+        )
     )
 
 
@@ -93,7 +123,16 @@ def test_a_group_is_checked_as_a_whole() -> None:
         InvalidValueError, match=r"c\.group_layers: must be at most 4, and no more than there are, got 2"
     ):
         check_groups(workload.nodes, [first, second, Placement(group_layers=2)])
-    beside = Workload((*workload.nodes[:2], Node("c", Layer(Operation.CONV, 16, 8, 8, 6), "a")))
+    beside = Workload(
+        (
+            *workload.nodes[:2],
+            Node(
+                name="c",
+                layer=Layer(operation=Operation.CONV, in_channels=16, out_channels=8, in_height=8, in_width=6),
+                ifmap="a",
+            ),
+        )
+    )
     rows = band_rows(beside.layers[1:], 8)
     with pytest.raises(InvalidValueError, match=r"c\.ifmap: must be the result of the layer before in its group"):
         check_groups(beside.nodes, [IN_MEMORY, Placement(0, 8, rows[0], 2), Placement(8, 0, rows[1])])

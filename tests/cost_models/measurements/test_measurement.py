@@ -21,7 +21,17 @@ from cost_models.workload import Activation, Layer, Operation
 from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.foundation.errors import CodesignError, InvalidValueError, MappingError, StorageError
 
-LAYER = Layer(Operation.CONV, 16, 32, 8, 8, 3, 3, 1, 1)
+LAYER = Layer(
+    operation=Operation.CONV,
+    in_channels=16,
+    out_channels=32,
+    in_height=8,
+    in_width=8,
+    kernel_height=3,
+    kernel_width=3,
+    stride=1,
+    padding=1,
+)
 OWN = Measurement(
     engine="conv_engine",
     board="pynq-z2",
@@ -31,13 +41,44 @@ OWN = Measurement(
     latency_ms=Percentiles(p50=0.5, p05=0.49, p95=0.6),
     date="2026-01-31",
     bitstream="0" * 64,
-    layers=(MeasuredLayer(LAYER, Activation.RELU, Mapping(16, 16, 8, 8, LoopOrder.PIXELS_OUTER)),),
-    accelerator=Accelerator(16, 16, 1, 2, 8, 16, 8, 64, 100, 8),
+    layers=(
+        MeasuredLayer(
+            LAYER,
+            Activation.RELU,
+            Mapping(
+                tile_out_channels=16,
+                tile_in_channels=16,
+                tile_height=8,
+                tile_width=8,
+                loop_order=LoopOrder.PIXELS_OUTER,
+            ),
+        ),
+    ),
+    accelerator=Accelerator(
+        pe_rows=16,
+        pe_cols=16,
+        pe_pixels=1,
+        pack=2,
+        ifmap_kib=8,
+        weight_kib=16,
+        ofmap_kib=8,
+        axi_bits=64,
+        clock_mhz=100,
+        depthwise_lanes=8,
+    ),
     repetitions=100,
     counters={"compute_cycles": 40_000},
     power_w=1.6,
 )
-FOREIGN = Measurement("hls4ml", "pynq-z2", "v0.7", "a table", 100.0, Percentiles(27.3), network="RN07")
+FOREIGN = Measurement(
+    engine="hls4ml",
+    board="pynq-z2",
+    campaign="v0.7",
+    source="a table",
+    clock_mhz=100.0,
+    latency_ms=Percentiles(27.3),
+    network="RN07",
+)
 
 
 def line(**changes: object) -> str:
@@ -174,7 +215,12 @@ def test_an_empty_or_absent_file(tmp_path: Path) -> None:
 
 
 def test_a_mapping_must_be_legal_on_the_accelerator() -> None:
-    huge = MeasuredLayer(Layer(Operation.CONV, 512, 512, 8, 8), mapping=Mapping(512, 512, 8, 8, LoopOrder.PIXELS_OUTER))
+    huge = MeasuredLayer(
+        Layer(operation=Operation.CONV, in_channels=512, out_channels=512, in_height=8, in_width=8),
+        mapping=Mapping(
+            tile_out_channels=512, tile_in_channels=512, tile_height=8, tile_width=8, loop_order=LoopOrder.PIXELS_OUTER
+        ),
+    )
     with pytest.raises(MappingError):
         replace(OWN, layers=(huge,))
     with pytest.raises(CodesignError, match=r"layers\[0\]\.mapping: must be given"):

@@ -13,9 +13,33 @@ from cost_models.workload import Layer, Operation
 from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.foundation.errors import InvalidValueError, MappingError, StorageError
 
-ACCELERATOR = Accelerator(8, 8, 2, 1, 8, 8, 8, 64, 100, 8, 16)
-LAYER = Layer(Operation.CONV, 8, 16, 6, 6, 3, 3, 1, 1)
-MAPPING = Mapping(8, 8, 3, 6, LoopOrder.CHANNELS_OUTER)
+ACCELERATOR = Accelerator(
+    pe_rows=8,
+    pe_cols=8,
+    pe_pixels=2,
+    pack=1,
+    ifmap_kib=8,
+    weight_kib=8,
+    ofmap_kib=8,
+    axi_bits=64,
+    clock_mhz=100,
+    depthwise_lanes=8,
+    map_kib=16,
+)
+LAYER = Layer(
+    operation=Operation.CONV,
+    in_channels=8,
+    out_channels=16,
+    in_height=6,
+    in_width=6,
+    kernel_height=3,
+    kernel_width=3,
+    stride=1,
+    padding=1,
+)
+MAPPING = Mapping(
+    tile_out_channels=8, tile_in_channels=8, tile_height=3, tile_width=6, loop_order=LoopOrder.CHANNELS_OUTER
+)
 KEPT = Placement(ofmap_ring=5, bands=((0, 3), (3, 6)), group_layers=2)
 RUNS = (
     (MeasuredLayer(LAYER, mapping=MAPPING),),

@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from support.pricing.shapes import accelerator_of
 
 from hw_templates.conv_engine.accelerator import (
     PARAMETERS,
@@ -16,7 +17,18 @@ from hw_templates.conv_engine.accelerator import (
 )
 from hw_templates.foundation.errors import InvalidValueError
 
-GOOD = Accelerator(16, 8, 2, 2, 16, 16, 16, 64, 100, 8)
+GOOD = Accelerator(
+    pe_rows=16,
+    pe_cols=8,
+    pe_pixels=2,
+    pack=2,
+    ifmap_kib=16,
+    weight_kib=16,
+    ofmap_kib=16,
+    axi_bits=64,
+    clock_mhz=100,
+    depthwise_lanes=8,
+)
 
 
 def test_shapes_worked_out_by_hand() -> None:
@@ -81,11 +93,13 @@ def test_columns_and_single_values_share_rules_and_shapes() -> None:
         (2, 3),
     )
     rows = [tuple(int(rng.choice(c)) for c in choices) for _ in range(300)]
-    columns = AcceleratorColumns(*(np.array(column) for column in zip(*rows, strict=True)))
+    columns = AcceleratorColumns(
+        **{n: np.array(column) for n, column in zip(PARAMETERS, zip(*rows, strict=True), strict=True)}
+    )
     legal = is_legal(columns)
     for row, expected in zip(rows, legal, strict=True):
         try:
-            Accelerator(*row)
+            accelerator_of(*row)
         except InvalidValueError:
             assert not expected
         else:

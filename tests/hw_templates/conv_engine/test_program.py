@@ -8,7 +8,18 @@ from hw_templates.conv_engine import isa
 from hw_templates.conv_engine.program import Program, read_program
 from hw_templates.foundation.errors import StorageError
 
-PROGRAM = Program(bytes(64), 8, 20, 0, 1, 10, 2, 14, 3, 12)
+PROGRAM = Program(
+    arena=bytes(64),
+    axi_bytes=8,
+    arena_words=20,
+    program_word=0,
+    layer_count=1,
+    image_word=10,
+    image_words=2,
+    logits_word=14,
+    logits_count=3,
+    counter_word=12,
+)
 
 
 def write(folder: Path, program: Program) -> Path:

@@ -15,7 +15,18 @@ from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.foundation.errors import InvalidValueError
 from hw_templates.project.render import DIGEST_FILE, render
 
-ACCELERATOR = Accelerator(16, 8, 3, 2, 16, 8, 4, 64, 125, 4)
+ACCELERATOR = Accelerator(
+    pe_rows=16,
+    pe_cols=8,
+    pe_pixels=3,
+    pack=2,
+    ifmap_kib=16,
+    weight_kib=8,
+    ofmap_kib=4,
+    axi_bits=64,
+    clock_mhz=125,
+    depthwise_lanes=4,
+)
 
 
 def test_pragmas_of_the_engine_place_each_argument_where_the_table_does() -> None:

@@ -9,7 +9,18 @@ from hw_templates.board import load_board
 from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.project.render import hardware_sha256, render
 
-ACCELERATOR = Accelerator(16, 8, 3, 2, 16, 8, 4, 64, 125, 4)
+ACCELERATOR = Accelerator(
+    pe_rows=16,
+    pe_cols=8,
+    pe_pixels=3,
+    pack=2,
+    ifmap_kib=16,
+    weight_kib=8,
+    ofmap_kib=4,
+    axi_bits=64,
+    clock_mhz=125,
+    depthwise_lanes=4,
+)
 BOARD = load_board("pynq-z2")
 
 
@@ -30,7 +41,21 @@ def test_rendering_is_deterministic_and_names_no_place_or_time() -> None:
 
 def test_only_parameters_differ_between_accelerators() -> None:
     mine = render(ACCELERATOR, BOARD)
-    other = render(Accelerator(8, 8, 1, 1, 8, 8, 8, 32, 100, 1), BOARD)
+    other = render(
+        Accelerator(
+            pe_rows=8,
+            pe_cols=8,
+            pe_pixels=1,
+            pack=1,
+            ifmap_kib=8,
+            weight_kib=8,
+            ofmap_kib=8,
+            axi_bits=32,
+            clock_mhz=100,
+            depthwise_lanes=1,
+        ),
+        BOARD,
+    )
     parameters = {"include/config.h", "tcl/hardware.tcl", "tcl/hls.cfg", "rtl/engine_id.v"}
     digest = {"rtl/digest.v", "hardware.sha256"}
     assert {path for path in mine if mine[path] != other[path]} == parameters | digest
@@ -93,7 +118,24 @@ int main() {
 
 @pytest.mark.parametrize("pixels", [1, 2])
 def test_two_products_of_one_multiplication_are_exact_for_all_operands(tmp_path: Path, pixels: int) -> None:
-    write(render(Accelerator(8, 8, pixels, 2, 8, 8, 8, 64, 100, 8), BOARD), tmp_path)
+    write(
+        render(
+            Accelerator(
+                pe_rows=8,
+                pe_cols=8,
+                pe_pixels=pixels,
+                pack=2,
+                ifmap_kib=8,
+                weight_kib=8,
+                ofmap_kib=8,
+                axi_bits=64,
+                clock_mhz=100,
+                depthwise_lanes=8,
+            ),
+            BOARD,
+        ),
+        tmp_path,
+    )
     (tmp_path / "probe.cpp").write_text(PAIR_PROBE)
     command = [
         "g++",

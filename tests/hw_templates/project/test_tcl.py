@@ -10,7 +10,18 @@ from hw_templates.conv_engine import registers
 from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.project.render import DIGEST_FILE, render
 
-ACCELERATOR = Accelerator(16, 8, 3, 2, 16, 8, 4, 64, 125, 4)
+ACCELERATOR = Accelerator(
+    pe_rows=16,
+    pe_cols=8,
+    pe_pixels=3,
+    pack=2,
+    ifmap_kib=16,
+    weight_kib=8,
+    ofmap_kib=4,
+    axi_bits=64,
+    clock_mhz=125,
+    depthwise_lanes=4,
+)
 
 SMARTCONNECT = {"aclk", "aresetn", "S00_AXI", "M00_AXI"}
 ENGINE = {"ap_clk", "ap_rst_n", "s_axi_control", "m_axi_ifmap", "m_axi_weights", "m_axi_residual", "m_axi_ofmap"}
@@ -107,7 +118,18 @@ def test_each_engine_port_reaches_its_memory_port_and_sees_ddr_only(tmp_path: Pa
 
 
 def test_memory_ports_of_zynq_7000_stay_64_bits_wide_and_others_follow_the_engine(tmp_path: Path) -> None:
-    narrow = Accelerator(16, 8, 3, 2, 16, 8, 4, 32, 125, 4)
+    narrow = Accelerator(
+        pe_rows=16,
+        pe_cols=8,
+        pe_pixels=3,
+        pack=2,
+        ifmap_kib=16,
+        weight_kib=8,
+        ofmap_kib=4,
+        axi_bits=32,
+        clock_mhz=125,
+        depthwise_lanes=4,
+    )
     for name, expected in (("pynq-z2", "64"), ("zcu104", "32")):
         folder = tmp_path / name
         project(folder, load_board(name))

@@ -24,7 +24,18 @@ from hw_templates.conv_engine import isa
 from hw_templates.conv_engine.accelerator import Accelerator
 
 _ROOT = Path(__file__).parents[3]
-ACCELERATOR = Accelerator(8, 8, 2, 1, 8, 8, 8, 64, 100, 8)
+ACCELERATOR = Accelerator(
+    pe_rows=8,
+    pe_cols=8,
+    pe_pixels=2,
+    pack=1,
+    ifmap_kib=8,
+    weight_kib=8,
+    ofmap_kib=8,
+    axi_bits=64,
+    clock_mhz=100,
+    depthwise_lanes=8,
+)
 IMAGES = 6
 
 

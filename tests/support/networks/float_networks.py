@@ -19,12 +19,33 @@ TORCH_ACTIVATIONS = {
 
 
 def conv(c: int, m: int, size: int, kernel: int = 1, stride: int = 1, residual: bool = False) -> Layer:
-    return Layer(Operation.CONV, c, m, size, size, kernel, kernel, stride, kernel // 2, residual)
+    return Layer(
+        operation=Operation.CONV,
+        in_channels=c,
+        out_channels=m,
+        in_height=size,
+        in_width=size,
+        kernel_height=kernel,
+        kernel_width=kernel,
+        stride=stride,
+        padding=kernel // 2,
+        residual=residual,
+    )
 
 
 def channelwise(operation: Operation, c: int, size: int, kernel: int = 1, stride: int = 1) -> Layer:
     padding = kernel // 2 if operation in (Operation.DEPTHWISE, Operation.MAX_POOL) else 0
-    return Layer(operation, c, c, size, size, kernel, kernel, stride, padding)
+    return Layer(
+        operation=operation,
+        in_channels=c,
+        out_channels=c,
+        in_height=size,
+        in_width=size,
+        kernel_height=kernel,
+        kernel_width=kernel,
+        stride=stride,
+        padding=padding,
+    )
 
 
 def every_operation(size: int = 8, channels: int = 1, classes: int = 10) -> Workload:
@@ -32,18 +53,28 @@ def every_operation(size: int = 8, channels: int = 1, classes: int = 10) -> Work
     half = size // 2
     return Workload(
         (
-            Node("stem", conv(channels, 12, size, 3), IMAGE, Activation.HSWISH),
-            Node("expand", conv(12, 32, size), "stem", Activation.RELU6),
-            Node("depthwise", channelwise(Operation.DEPTHWISE, 32, size, 5), "expand", Activation.HSWISH),
-            Node("squeeze_pool", channelwise(Operation.POOL, 32, size, size), "depthwise"),
-            Node("squeeze", conv(32, 8, 1), "squeeze_pool", Activation.RELU),
-            Node("excite", conv(8, 32, 1), "squeeze", Activation.HSIGMOID),
-            Node("scale", channelwise(Operation.SCALE, 32, size), "depthwise", gate="excite"),
-            Node("project", conv(32, 12, size, residual=True), "scale", residual="stem"),
-            Node("halve", channelwise(Operation.DEPTHWISE, 12, size, 3, 2), "project", Activation.RELU),
-            Node("final", conv(12, 48, half, 3), "halve", Activation.HSWISH),
-            Node("pool", channelwise(Operation.POOL, 48, half, half), "final"),
-            Node("classifier", conv(48, classes, 1), "pool"),
+            Node(name="stem", layer=conv(channels, 12, size, 3), ifmap=IMAGE, activation=Activation.HSWISH),
+            Node(name="expand", layer=conv(12, 32, size), ifmap="stem", activation=Activation.RELU6),
+            Node(
+                name="depthwise",
+                layer=channelwise(Operation.DEPTHWISE, 32, size, 5),
+                ifmap="expand",
+                activation=Activation.HSWISH,
+            ),
+            Node(name="squeeze_pool", layer=channelwise(Operation.POOL, 32, size, size), ifmap="depthwise"),
+            Node(name="squeeze", layer=conv(32, 8, 1), ifmap="squeeze_pool", activation=Activation.RELU),
+            Node(name="excite", layer=conv(8, 32, 1), ifmap="squeeze", activation=Activation.HSIGMOID),
+            Node(name="scale", layer=channelwise(Operation.SCALE, 32, size), ifmap="depthwise", gate="excite"),
+            Node(name="project", layer=conv(32, 12, size, residual=True), ifmap="scale", residual="stem"),
+            Node(
+                name="halve",
+                layer=channelwise(Operation.DEPTHWISE, 12, size, 3, 2),
+                ifmap="project",
+                activation=Activation.RELU,
+            ),
+            Node(name="final", layer=conv(12, 48, half, 3), ifmap="halve", activation=Activation.HSWISH),
+            Node(name="pool", layer=channelwise(Operation.POOL, 48, half, half), ifmap="final"),
+            Node(name="classifier", layer=conv(48, classes, 1), ifmap="pool"),
         )
     )
 
@@ -54,16 +85,29 @@ def bottlenecks(size: int = 18, channels: int = 3, classes: int = 10) -> Workloa
     small, relu = (odd + 1) // 2, Activation.RELU
     return Workload(
         (
-            Node("first", conv(channels, 12, size, 3, 2), IMAGE, relu),
-            Node("last", conv(12, 12, half, 3, residual=True), "first", relu, residual="first", adds_last=True),
-            Node("greatest", channelwise(Operation.MAX_POOL, 12, half, 3, 2), "last"),
-            Node("halve", channelwise(Operation.POOL, 12, odd, 2, 2), "greatest"),
-            Node("shortcut", conv(12, 32, small), "halve"),
-            Node("reduce", conv(12, 8, odd), "greatest", relu),
-            Node("convolve", conv(8, 8, odd, 3, 2), "reduce", relu),
-            Node("project", conv(8, 32, small, residual=True), "convolve", relu, residual="shortcut"),
-            Node("pool", channelwise(Operation.POOL, 32, small, small), "project"),
-            Node("classifier", conv(32, classes, 1), "pool"),
+            Node(name="first", layer=conv(channels, 12, size, 3, 2), ifmap=IMAGE, activation=relu),
+            Node(
+                name="last",
+                layer=conv(12, 12, half, 3, residual=True),
+                ifmap="first",
+                activation=relu,
+                residual="first",
+                adds_last=True,
+            ),
+            Node(name="greatest", layer=channelwise(Operation.MAX_POOL, 12, half, 3, 2), ifmap="last"),
+            Node(name="halve", layer=channelwise(Operation.POOL, 12, odd, 2, 2), ifmap="greatest"),
+            Node(name="shortcut", layer=conv(12, 32, small), ifmap="halve"),
+            Node(name="reduce", layer=conv(12, 8, odd), ifmap="greatest", activation=relu),
+            Node(name="convolve", layer=conv(8, 8, odd, 3, 2), ifmap="reduce", activation=relu),
+            Node(
+                name="project",
+                layer=conv(8, 32, small, residual=True),
+                ifmap="convolve",
+                activation=relu,
+                residual="shortcut",
+            ),
+            Node(name="pool", layer=channelwise(Operation.POOL, 32, small, small), ifmap="project"),
+            Node(name="classifier", layer=conv(32, classes, 1), ifmap="pool"),
         )
     )
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from support.pricing.capacity_accuracy import CapacityAccuracy
 
-from codesign.run.folder import requests as context
+from codesign.run import requests as context
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Random quantised networks and mappings that use every operation of the engine, for comparing implementations."""
 
 import numpy as np
+from support.pricing.shapes import layer_of
 
 from codesign.emit.quantise import QuantisedLayer, QuantisedNetwork
 from cost_models.mapping.block import find_blocks, plans_of
@@ -34,28 +35,61 @@ class NetworkBuilder:
         channels, height, width = self._shape
         out = channels if residual else int(self._rng.integers(3, 40))
         shape = (channels, out, height, width, kernel, kernel, stride, kernel // 2)
-        self._add(Layer(Operation.CONV, *shape, residual, self._weight_bits()), adds_last=adds_last)
+        self._add(layer_of(Operation.CONV, *shape, residual, self._weight_bits()), adds_last=adds_last)
 
     def depthwise(self, kernel: int, stride: int) -> None:
         """A depthwise layer."""
         channels, height, width = self._shape
         shape = (channels, channels, height, width, kernel, kernel, stride, kernel // 2)
-        self._add(Layer(Operation.DEPTHWISE, *shape, weight_bits=self._weight_bits()))
+        self._add(layer_of(Operation.DEPTHWISE, *shape, False, self._weight_bits()))
 
     def pool(self) -> None:
         """An average pool over the whole map."""
         channels, height, width = self._shape
-        self._add(Layer(Operation.POOL, channels, channels, height, width, height, width))
+        self._add(
+            Layer(
+                operation=Operation.POOL,
+                in_channels=channels,
+                out_channels=channels,
+                in_height=height,
+                in_width=width,
+                kernel_height=height,
+                kernel_width=width,
+            )
+        )
 
     def average_windows(self) -> None:
         """An average pool of windows of 2x2 at stride 2, which overhang maps of odd sides."""
         channels, height, width = self._shape
-        self._add(Layer(Operation.POOL, channels, channels, height, width, 2, 2, 2))
+        self._add(
+            Layer(
+                operation=Operation.POOL,
+                in_channels=channels,
+                out_channels=channels,
+                in_height=height,
+                in_width=width,
+                kernel_height=2,
+                kernel_width=2,
+                stride=2,
+            )
+        )
 
     def max_pool(self, stride: int) -> None:
         """A max pool of windows of 3x3."""
         channels, height, width = self._shape
-        self._add(Layer(Operation.MAX_POOL, channels, channels, height, width, 3, 3, stride, 1))
+        self._add(
+            Layer(
+                operation=Operation.MAX_POOL,
+                in_channels=channels,
+                out_channels=channels,
+                in_height=height,
+                in_width=width,
+                kernel_height=3,
+                kernel_width=3,
+                stride=stride,
+                padding=1,
+            )
+        )
 
     def squeeze_excite(self) -> None:
         """A gate computed from the pooled map, and the scaling by it."""
@@ -63,9 +97,13 @@ class NetworkBuilder:
         self.pool()
         self.convolution(1, 1)
         channels, height, width = self._shape
-        self._add(Layer(Operation.CONV, channels, shape[0], height, width))
+        self._add(
+            Layer(
+                operation=Operation.CONV, in_channels=channels, out_channels=shape[0], in_height=height, in_width=width
+            )
+        )
         gate, self._last, self._shape = self._last, trunk, shape
-        self._add(Layer(Operation.SCALE, *(shape[0], shape[0]), *shape[1:]), gate)
+        self._add(layer_of(Operation.SCALE, shape[0], *shape), gate)
 
     def _weight_bits(self) -> int:
         return int(self._rng.choice([4, 8]))
@@ -90,7 +128,7 @@ class NetworkBuilder:
         if squeezes:
             self.squeeze_excite()
         out = channels if residual else int(self._rng.integers(3, 40))
-        layer = Layer(Operation.CONV, self._shape[0], out, *self._shape[1:], residual=residual)
+        layer = layer_of(Operation.CONV, self._shape[0], out, *self._shape[1:], 1, 1, 1, 0, residual)
         self._add(layer, residual=trunk if residual else None)
 
     def _add(self, layer: Layer, gate: str | None = None, residual: str | None = None, adds_last: bool = False) -> None:
@@ -98,7 +136,15 @@ class NetworkBuilder:
         name = f"layer{len(self._layers)}"
         if layer.residual and residual is None:
             residual = self._last
-        node = Node(name, layer, self._last, Activation.IDENTITY, gate, residual, adds_last)
+        node = Node(
+            name=name,
+            layer=layer,
+            ifmap=self._last,
+            activation=Activation.IDENTITY,
+            gate=gate,
+            residual=residual,
+            adds_last=adds_last,
+        )
         # Shifts that bring typical sums into int8, some too small so that saturation is met.
         product = 70 if layer.operation.is_pool else 5000 * 2.0 ** (layer.weight_bits - 8)
         spread = np.log2(max(2.0, product * np.sqrt(layer.macs / (layer.out_height * layer.out_width * count))))
@@ -184,7 +230,9 @@ def random_mapping(layer: Layer, accelerator: Accelerator, rng: np.random.Genera
             into = accelerator.pe_cols * int(rng.integers(1, -(-layer.in_channels // accelerator.pe_cols) + 1))
         else:
             out = into = channels * int(rng.integers(1, -(-layer.out_channels // channels) + 1))
-        mapping = Mapping(out, into, height, width, order)
+        mapping = Mapping(
+            tile_out_channels=out, tile_in_channels=into, tile_height=height, tile_width=width, loop_order=order
+        )
         try:
             mapping.check(layer, accelerator)
         except MappingError:

@@ -8,10 +8,10 @@ from codesign.supernet.training.schedule import Augmentation, Phase, Schedule
 SHORT = Schedule(
     name="short",
     phases=(
-        Phase("full", 3, 1e-3),
-        Phase("kernel", 2, 1e-3, 2, ("kernel",)),
-        Phase("depth", 2, 1e-3, 2, ("kernel", "depth")),
-        Phase("width", 3, 1e-3, 2, ("kernel", "depth", "expand")),
+        Phase(name="full", length=3, learning_rate=1e-3),
+        Phase(name="kernel", length=2, learning_rate=1e-3, subnets_per_step=2, elastic=("kernel",)),
+        Phase(name="depth", length=2, learning_rate=1e-3, subnets_per_step=2, elastic=("kernel", "depth")),
+        Phase(name="width", length=3, learning_rate=1e-3, subnets_per_step=2, elastic=("kernel", "depth", "expand")),
     ),
     batch_size=16,
     weight_decay=0.01,

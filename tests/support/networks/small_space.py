@@ -10,8 +10,24 @@ SMALL = MobileSpace(
     resolutions=(4, 8),
     stem=Stem(width=4, stride=2),
     stages=(
-        Stage(4, 1, (1, 2), (3, 5), (2,), Activation.RELU, squeeze_excite=False),
-        Stage(8, 2, (1,), (3,), (2, 4), Activation.RELU, squeeze_excite=True),
+        Stage(
+            width=4,
+            stride=1,
+            depths=(1, 2),
+            kernels=(3, 5),
+            expands=(2,),
+            activation=Activation.RELU,
+            squeeze_excite=False,
+        ),
+        Stage(
+            width=8,
+            stride=2,
+            depths=(1,),
+            kernels=(3,),
+            expands=(2, 4),
+            activation=Activation.RELU,
+            squeeze_excite=True,
+        ),
     ),
     final_width=8,
 )

@@ -17,7 +17,7 @@ def fitting_points(board: Board, fixed: dict[str, int]) -> Iterator[AcceleratorC
     grid = [[fixed[name]] if name in fixed else values for name, values in choices.items()]
     for rows, cols in itertools.product(*grid[:2]):
         values = np.stack(np.meshgrid([rows], [cols], *grid[2:], indexing="ij"), axis=-1).reshape(-1, len(PARAMETERS))
-        columns = AcceleratorColumns(*values.T)
+        columns = AcceleratorColumns(**dict(zip(PARAMETERS, values.T, strict=True)))
         legal = columns.take(is_legal(columns))
         beyond = excess(estimate_resources(legal, board), board)
         yield legal.take(np.all([over <= 0 for over in beyond.values()], axis=0))

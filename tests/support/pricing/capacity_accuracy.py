@@ -15,8 +15,24 @@ TINY = MobileSpace(
     resolutions=(8,),
     stem=Stem(width=8),
     stages=(
-        Stage(8, 1, (1, 2), (3, 5, 7), (2, 4), Activation.RELU, squeeze_excite=False),
-        Stage(16, 2, (1, 2), (3, 5), (2, 4), Activation.HSWISH, squeeze_excite=True),
+        Stage(
+            width=8,
+            stride=1,
+            depths=(1, 2),
+            kernels=(3, 5, 7),
+            expands=(2, 4),
+            activation=Activation.RELU,
+            squeeze_excite=False,
+        ),
+        Stage(
+            width=16,
+            stride=2,
+            depths=(1, 2),
+            kernels=(3, 5),
+            expands=(2, 4),
+            activation=Activation.HSWISH,
+            squeeze_excite=True,
+        ),
     ),
     final_width=32,
 )

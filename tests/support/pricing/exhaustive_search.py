@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from support.pricing.priced_cases import PRIOR
+from support.pricing.shapes import layer_of
 
 from cost_models.closed_form.compiled import SOURCES, kernel
 from cost_models.closed_form.engine_records import engine_records
@@ -44,19 +45,46 @@ def draw_case(rng: np.random.Generator, pixels: int, channels: int) -> Case:
     ins, outs = (int(np.ceil(channels ** rng.random())) for _ in range(2))
     kernel_size, stride, bits = int(rng.choice((1, 3, 5, 7))), int(rng.integers(1, 3)), int(rng.choice((8, 4)))
     if operation == Operation.POOL and rng.random() < 0.5:
-        layer = Layer(operation, ins, ins, height, width, height, width)
+        layer = Layer(
+            operation=operation,
+            in_channels=ins,
+            out_channels=ins,
+            in_height=height,
+            in_width=width,
+            kernel_height=height,
+            kernel_width=width,
+        )
     elif operation == Operation.POOL:
-        layer = Layer(operation, ins, ins, height * 2, width * 2, 2, 2, 2)
+        layer = Layer(
+            operation=operation,
+            in_channels=ins,
+            out_channels=ins,
+            in_height=height * 2,
+            in_width=width * 2,
+            kernel_height=2,
+            kernel_width=2,
+            stride=2,
+        )
     elif operation == Operation.MAX_POOL:
-        layer = Layer(operation, ins, ins, height * stride, width * stride, 3, 3, stride, 1)
+        layer = Layer(
+            operation=operation,
+            in_channels=ins,
+            out_channels=ins,
+            in_height=height * stride,
+            in_width=width * stride,
+            kernel_height=3,
+            kernel_width=3,
+            stride=stride,
+            padding=1,
+        )
     elif operation == Operation.SCALE:
-        layer = Layer(operation, ins, ins, height, width)
+        layer = Layer(operation=operation, in_channels=ins, out_channels=ins, in_height=height, in_width=width)
     else:
         outs = outs if operation == Operation.CONV else ins
         padding, adds = int(rng.integers(kernel_size // 2 + 1)), bool(rng.random() < 0.3)
         least = kernel_size - 2 * padding
         size = (max(least, height * stride), max(least, width * stride))
-        layer = Layer(operation, ins, outs, *size, kernel_size, kernel_size, stride, padding, adds, bits)
+        layer = layer_of(operation, ins, outs, *size, kernel_size, kernel_size, stride, padding, adds, bits)
     placement = IN_MEMORY
     if rng.random() < 0.25:
         bands = band_rows((layer,), int(rng.integers(1, layer.out_height + 1)))[0]

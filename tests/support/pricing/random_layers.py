@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from hypothesis import strategies as st
+from support.pricing.shapes import layer_of
 
 from cost_models.mapping.mapping import LoopOrder, Mapping, draw_mapping
 from cost_models.workload import Layer, Operation
@@ -20,14 +21,39 @@ def random_layers(pixels: int, channels: int) -> st.SearchStrategy[Layer]:
     def build(operation: Operation, size: tuple[int, int], widths: tuple[int, int], kernel: int, rest: int) -> Layer:
         height, width = size
         if operation == Operation.POOL:
-            return Layer(operation, widths[0], widths[0], height, width, *((2, 2, 2) if rest % 2 else (height, width)))
+            kernel_and_stride = (2, 2, 2) if rest % 2 else (height, width)
+            return layer_of(operation, widths[0], widths[0], height, width, *kernel_and_stride)
         if operation == Operation.MAX_POOL:
-            return Layer(operation, widths[0], widths[0], height, width, 3, 3, 1 + rest % 2, 1)
+            return Layer(
+                operation=operation,
+                in_channels=widths[0],
+                out_channels=widths[0],
+                in_height=height,
+                in_width=width,
+                kernel_height=3,
+                kernel_width=3,
+                stride=1 + rest % 2,
+                padding=1,
+            )
         if operation == Operation.SCALE:
-            return Layer(operation, widths[0], widths[0], height, width)
+            return Layer(
+                operation=operation, in_channels=widths[0], out_channels=widths[0], in_height=height, in_width=width
+            )
         outputs = widths[1] if operation == Operation.CONV else widths[0]
         stride, residual, bits = 1 + rest % 2, rest % 4 > 1, 8 if rest < 4 else 4
-        return Layer(operation, widths[0], outputs, height, width, kernel, kernel, stride, kernel // 2, residual, bits)
+        return Layer(
+            operation=operation,
+            in_channels=widths[0],
+            out_channels=outputs,
+            in_height=height,
+            in_width=width,
+            kernel_height=kernel,
+            kernel_width=kernel,
+            stride=stride,
+            padding=kernel // 2,
+            residual=residual,
+            weight_bits=bits,
+        )
 
     return st.builds(
         build,

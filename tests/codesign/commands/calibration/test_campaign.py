@@ -14,9 +14,30 @@ from cost_models.workload import Layer, Operation
 from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.foundation.errors import BoardError, InvalidValueError, StorageError
 
-ACCELERATOR = Accelerator(8, 8, 2, 1, 8, 8, 8, 64, 100, 8)
-MAPPING = Mapping(8, 8, 2, 2, LoopOrder.PIXELS_OUTER)
-RUNS = tuple((MeasuredLayer(Layer(Operation.CONV, 8, 8, size, size), mapping=MAPPING),) for size in range(4, 8))
+ACCELERATOR = Accelerator(
+    pe_rows=8,
+    pe_cols=8,
+    pe_pixels=2,
+    pack=1,
+    ifmap_kib=8,
+    weight_kib=8,
+    ofmap_kib=8,
+    axi_bits=64,
+    clock_mhz=100,
+    depthwise_lanes=8,
+)
+MAPPING = Mapping(
+    tile_out_channels=8, tile_in_channels=8, tile_height=2, tile_width=2, loop_order=LoopOrder.PIXELS_OUTER
+)
+RUNS = tuple(
+    (
+        MeasuredLayer(
+            Layer(operation=Operation.CONV, in_channels=8, out_channels=8, in_height=size, in_width=size),
+            mapping=MAPPING,
+        ),
+    )
+    for size in range(4, 8)
+)
 PLAN = RunPlan("pynq-z2", ACCELERATOR, RUNS)
 
 

@@ -7,7 +7,19 @@ from codesign.emit.random_program import random_program
 from cost_models.measurements.plan_file import RunPlan
 from hw_templates.conv_engine.accelerator import Accelerator
 
-ACCELERATOR = Accelerator(8, 8, 2, 1, 16, 16, 16, 64, 100, 8, 32)
+ACCELERATOR = Accelerator(
+    pe_rows=8,
+    pe_cols=8,
+    pe_pixels=2,
+    pack=1,
+    ifmap_kib=16,
+    weight_kib=16,
+    ofmap_kib=16,
+    axi_bits=64,
+    clock_mhz=100,
+    depthwise_lanes=8,
+    map_kib=32,
+)
 
 
 @pytest.mark.parametrize("map_kib", [0, 32])

@@ -44,10 +44,30 @@ __all__ = ["zynq_project"]
 pytest.importorskip("pynq", reason="pynq is not installed: pip install --editable '.[board]'")
 ROOT = Path(__file__).parents[4]
 SHAPES = (
-    Layer(Operation.CONV, 16, 24, 10, 10, 3, 3, 1, 1),
-    Layer(Operation.DEPTHWISE, 24, 24, 9, 9, 5, 5, 2, 2),
-    Layer(Operation.CONV, 24, 16, 8, 8, residual=True),
-    Layer(Operation.SCALE, 32, 32, 6, 6),
+    Layer(
+        operation=Operation.CONV,
+        in_channels=16,
+        out_channels=24,
+        in_height=10,
+        in_width=10,
+        kernel_height=3,
+        kernel_width=3,
+        stride=1,
+        padding=1,
+    ),
+    Layer(
+        operation=Operation.DEPTHWISE,
+        in_channels=24,
+        out_channels=24,
+        in_height=9,
+        in_width=9,
+        kernel_height=5,
+        kernel_width=5,
+        stride=2,
+        padding=2,
+    ),
+    Layer(operation=Operation.CONV, in_channels=24, out_channels=16, in_height=8, in_width=8, residual=True),
+    Layer(operation=Operation.SCALE, in_channels=32, out_channels=32, in_height=6, in_width=6),
 )
 
 
@@ -61,7 +81,7 @@ def request_(zynq_project: Path, tmp_path: Path) -> CampaignRequest:
         runs += [(MeasuredLayer(layer, mapping=mapping),) for mapping in [*drawn][:3]]
     write_plan(tmp_path / "plan.json", RunPlan("pynq-z2", ACCELERATOR, tuple(runs)))
     reach = Reach.of("pynq-z2", "twin", insecure_remote=False)
-    return CampaignRequest(reach, tmp_path / "plan.json", zynq_project, tmp_path / "board.jsonl")
+    return CampaignRequest(reach=reach, plan=tmp_path / "plan.json", project=zynq_project, out=tmp_path / "board.jsonl")
 
 
 def lines_of(request: CampaignRequest) -> list[str]:

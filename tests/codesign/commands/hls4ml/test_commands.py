@@ -24,14 +24,14 @@ from hw_templates.board import load_board
 from hw_templates.foundation.errors import InfeasibleError, StorageError, ToolError, UnsupportedLayerError
 from hw_templates.hls4ml.parameters import Dataflow
 
-REQUEST = DataflowRequest("pynq-z2", 2_000, None, 0)
+REQUEST = DataflowRequest(board="pynq-z2", pairs=2_000, storage=None, seed=0)
 with_hls4ml = pytest.mark.skipif(find_spec("hls4ml") is None, reason="hls4ml is not installed: extra hls4ml")
 
 
 @pytest.fixture(scope="module")
 def searched_run(tmp_path_factory):
     run = Run(tmp_path_factory.mktemp("runs") / "stream")
-    train(run, TrainRequest("digits-stream", "digits-small", 0), Silent())
+    train(run, TrainRequest(space="digits-stream", preset="digits-small", seed=0), Silent())
     fit(run, 25, 0, Silent())
     search_dataflow(run, REQUEST, Silent())
     return run
@@ -57,7 +57,7 @@ def test_a_search_says_what_precisions_cost(searched_run):
 def test_a_second_search_goes_on_and_measures_nothing_again(own_run, monkeypatch):
     before = own_run.settings("dataflow")
     monkeypatch.setattr(dataflow, "_measure_losses", None)
-    search_dataflow(own_run, DataflowRequest("pynq-z2", 2_500, None, 0), Silent())
+    search_dataflow(own_run, DataflowRequest(board="pynq-z2", pairs=2_500, storage=None, seed=0), Silent())
     assert own_run.settings("dataflow") == {**before, "pairs": 2_500}
 
 

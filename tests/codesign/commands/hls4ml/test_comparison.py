@@ -16,7 +16,15 @@ from hw_templates.hls4ml.parameters import Dataflow, IoType
 
 BOARD = load_board("pynq-z2")
 DESIGN = Dataflow(6, IoType.STREAM, 2048, 100)
-EMITTED = EmittedDataflow(DataflowPair(DIGITS_STREAM.smallest(), DESIGN), BOARD, "a", "knee", 0.93, 0.92, 0.9)
+EMITTED = EmittedDataflow(
+    pair=DataflowPair(DIGITS_STREAM.smallest(), DESIGN),
+    board=BOARD,
+    study="a",
+    rule="knee",
+    validation_accuracy=0.93,
+    test_float32=0.92,
+    test_fixed_point=0.9,
+)
 
 
 def test_both_templates_are_priced_for_the_same_subnet():

@@ -22,7 +22,16 @@ def digits():
 
 
 def untrained(seed):
-    return Checkpoint(DIGITS, load_schedule("digits"), seed, 0, (), build_supernet(DIGITS, seed).state_dict(), {}, {})
+    return Checkpoint(
+        space=DIGITS,
+        schedule=load_schedule("digits"),
+        seed=seed,
+        step=0,
+        losses=(),
+        weights=build_supernet(DIGITS, seed).state_dict(),
+        teacher={},
+        optimiser={},
+    )
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,16 @@ from hw_templates.foundation.errors import InvalidValueError
 
 
 def measured():
-    checkpoint = Checkpoint(DIGITS, load_schedule("digits"), 0, 0, (), build_supernet(DIGITS, 0).state_dict(), {}, {})
+    checkpoint = Checkpoint(
+        space=DIGITS,
+        schedule=load_schedule("digits"),
+        seed=0,
+        step=0,
+        losses=(),
+        weights=build_supernet(DIGITS, 0).state_dict(),
+        teacher={},
+        optimiser={},
+    )
     return MeasuredAccuracy(checkpoint, load_digits())
 
 

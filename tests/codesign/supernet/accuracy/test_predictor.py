@@ -242,7 +242,12 @@ HOSTILE_ARRAYS = [
 def test_any_predictor_is_read_or_refused_in_one_line(tmp_path):
     path, rng = tmp_path / "predictor.npz", np.random.default_rng(0)
     genes = np.unique(SMALL.canonical(SMALL.sample_genes(rng, 300)), axis=0)
-    write_predictor(path, Predictor(SMALL, "abc", genes, rng.normal(size=len(genes)), 0.5, 2.0))
+    write_predictor(
+        path,
+        Predictor(
+            space=SMALL, checkpoint="abc", genes=genes, weights=rng.normal(size=len(genes)), mean=0.5, length=2.0
+        ),
+    )
     whole = path.read_bytes()
     with np.load(path) as archive:
         fields = dict(archive)

@@ -7,7 +7,7 @@ from codesign.supernet.data.augmentation import Changes, change, draw_changes, r
 from codesign.supernet.data.data_set import Split, load_digits
 from codesign.supernet.training.schedule import Augmentation
 
-NOTHING = Changes(None, None, 1.0, None, None, None)
+NOTHING = Changes(affine=None, crops=None, least_area=1.0, mirrored=None, brightness=None, saturation=None)
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +27,18 @@ def pictures(count, height, width):
 def test_changing_nothing_is_resizing(images, resolution):
     resized = functional.interpolate(images, (resolution, resolution), mode="bilinear", align_corners=False)
     torch.testing.assert_close(changed(images, Augmentation(), resolution), resized)
-    by_map = change(images, Changes(torch.eye(2, 3).expand(len(images), 2, 3), None, 1.0, None, None, None), resolution)
+    by_map = change(
+        images,
+        Changes(
+            affine=torch.eye(2, 3).expand(len(images), 2, 3),
+            crops=None,
+            least_area=1.0,
+            mirrored=None,
+            brightness=None,
+            saturation=None,
+        ),
+        resolution,
+    )
     inside = slice(1, -1)  # at the border, sampling fades to the black outside
     torch.testing.assert_close(by_map[:, :, inside, inside], resized[:, :, inside, inside], rtol=1e-4, atol=1e-5)
 
@@ -46,14 +57,18 @@ def test_shifts_stay_within_their_limits():
 
 
 def test_changes_follow_from_their_generator(images):
-    everything = Augmentation(0.1, 10, 0.1, flip=True, least_area=0.3, brightness=0.2, saturation=0.2)
+    everything = Augmentation(
+        shift=0.1, degrees=10, scale=0.1, flip=True, least_area=0.3, brightness=0.2, saturation=0.2
+    )
     first, same, other = (changed(images[:20], everything, 12, seed) for seed in (0, 0, 1))
     assert torch.equal(first, same)
     assert not torch.equal(first, other)
 
 
 def test_some_of_the_images_get_what_they_get_among_all(images):
-    everything = Augmentation(0.1, 10, 0.1, flip=True, least_area=0.3, brightness=0.2, saturation=0.2)
+    everything = Augmentation(
+        shift=0.1, degrees=10, scale=0.1, flip=True, least_area=0.3, brightness=0.2, saturation=0.2
+    )
     changes = draw_changes(everything, 20, torch.Generator().manual_seed(0))
     whole = change(images[:20], changes, 12)
     torch.testing.assert_close(change(images[5:9], changes.part(slice(5, 9)), 12), whole[5:9])
@@ -83,7 +98,14 @@ def test_a_crop_shows_the_pixels_of_its_box():
     """A quarter of the area, square, at the bottom right: sampling at its own size gives its pixels."""
     image = pictures(1, 8, 8)
     # With a least area of 1/4, a draw of 0 is that; 1/2 is the square, 1 the far end of where it can lie.
-    crop = Changes(None, np.array([[0.0, 0.5, 1.0, 1.0]]), 0.25, None, None, None)
+    crop = Changes(
+        affine=None,
+        crops=np.array([[0.0, 0.5, 1.0, 1.0]]),
+        least_area=0.25,
+        mirrored=None,
+        brightness=None,
+        saturation=None,
+    )
     torch.testing.assert_close(change(image, crop, 4), image[:, :, 4:, 4:], rtol=1e-4, atol=1e-5)
 
 
@@ -91,8 +113,32 @@ def test_colours_change_as_they_are_told():
     image = pictures(1, 2, 2)
     grey = (image * torch.tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)).sum(1, keepdim=True).expand_as(image)
     none, factor = torch.zeros(1), torch.tensor([0.5])
-    torch.testing.assert_close(recolour(image, Changes(None, None, 1.0, None, None, none)), grey)
-    torch.testing.assert_close(recolour(image, Changes(None, None, 1.0, None, factor, None)), image / 2)
-    assert recolour(image, Changes(None, None, 1.0, None, torch.tensor([9.0]), None)).max() == 1
-    assert torch.equal(recolour(image[:, :1], Changes(None, None, 1.0, None, None, none)), image[:, :1])
+    torch.testing.assert_close(
+        recolour(
+            image, Changes(affine=None, crops=None, least_area=1.0, mirrored=None, brightness=None, saturation=none)
+        ),
+        grey,
+    )
+    torch.testing.assert_close(
+        recolour(
+            image, Changes(affine=None, crops=None, least_area=1.0, mirrored=None, brightness=factor, saturation=None)
+        ),
+        image / 2,
+    )
+    assert (
+        recolour(
+            image,
+            Changes(
+                affine=None, crops=None, least_area=1.0, mirrored=None, brightness=torch.tensor([9.0]), saturation=None
+            ),
+        ).max()
+        == 1
+    )
+    assert torch.equal(
+        recolour(
+            image[:, :1],
+            Changes(affine=None, crops=None, least_area=1.0, mirrored=None, brightness=None, saturation=none),
+        ),
+        image[:, :1],
+    )
     assert torch.equal(recolour(image, NOTHING), image)

@@ -12,7 +12,7 @@ from codesign.supernet.training.schedule import Augmentation, Phase, Schedule
 
 SCHEDULE = Schedule(
     name="short",
-    phases=(Phase("full", 8, 1e-3),),
+    phases=(Phase(name="full", length=8, learning_rate=1e-3),),
     batch_size=270,
     weight_decay=0.0,
     label_smoothing=0.0,

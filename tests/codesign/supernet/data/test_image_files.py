@@ -204,7 +204,9 @@ def test_a_missing_folder_is_named(tmp_path):
 
 def test_augmenting_keeps_sizes_and_values_in_bounds(tmp_path):
     stored = load_images(write_image_folder(tmp_path / "pets"), 3).images[Split.TEST]
-    everything = Augmentation(0.1, 10, 0.1, flip=True, least_area=0.3, brightness=0.4, saturation=0.5)
+    everything = Augmentation(
+        shift=0.1, degrees=10, scale=0.1, flip=True, least_area=0.3, brightness=0.4, saturation=0.5
+    )
     changes = draw_changes(everything, 60, torch.Generator().manual_seed(0))
     images = stored.changed(torch.arange(60), changes, 11)
     assert images.shape == (60, 3, 11, 11)

@@ -65,7 +65,21 @@ def test_an_absent_block_costs_nothing_and_an_impossible_layer_everything(index)
 def test_narrow_weights_take_less_time_and_energy():
     wide = CIFAR10.largest()
     blocks = tuple(tuple(replace(block, weight_bits=4) for block in stage) for stage in wide.stages)
-    accelerator, board = Accelerator(16, 16, 1, 2, 16, 16, 16, 64, 100, 8), load_board("pynq-z2")
+    accelerator, board = (
+        Accelerator(
+            pe_rows=16,
+            pe_cols=16,
+            pe_pixels=1,
+            pack=2,
+            ifmap_kib=16,
+            weight_kib=16,
+            ofmap_kib=16,
+            axi_bits=64,
+            clock_mhz=100,
+            depthwise_lanes=8,
+        ),
+        load_board("pynq-z2"),
+    )
     prices = [
         price(lower(CIFAR10, subnet), accelerator, board, load_coefficients())
         for subnet in (wide, replace(wide, stages=blocks))

@@ -10,8 +10,8 @@ import pytest
 import torch
 from support.networks.reference_ofa import import_ofa
 
+from codesign.supernet.network import files as network_files
 from codesign.supernet.network.build import build_supernet, recalibrate
-from codesign.supernet.network.build import files as network_files
 from codesign.supernet.network.files import NetworkToWrite, check_format, write_network
 from codesign.supernet.network.standalone import extract
 from codesign.supernet.published.net_config import net_config
@@ -28,7 +28,9 @@ def net():
     images = torch.randn(16, 3, subnet.resolution, subnet.resolution, generator=torch.Generator().manual_seed(0))
     network = extract(supernet, subnet, recalibrate(supernet, subnet, images))
     about = {"space": CIFAR10.name, "choices": subnet.as_dict()}
-    return NetworkToWrite(network, net_config(CIFAR10, subnet), subnet.resolution, 3, about)
+    return NetworkToWrite(
+        network=network, config=net_config(CIFAR10, subnet), resolution=subnet.resolution, image_channels=3, about=about
+    )
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,14 @@ def checkpoint():
     optimiser.step()
     weights, schedule = supernet.state_dict(), load_schedule("digits")
     return Checkpoint(
-        DIGITS, schedule, 7, 2, (1.25, 0.1), weights, build_supernet(DIGITS, 1).state_dict(), optimiser.state_dict()
+        space=DIGITS,
+        schedule=schedule,
+        seed=7,
+        step=2,
+        losses=(1.25, 0.1),
+        weights=weights,
+        teacher=build_supernet(DIGITS, 1).state_dict(),
+        optimiser=optimiser.state_dict(),
     )
 
 
@@ -125,10 +132,30 @@ HOSTILE = (
 @pytest.mark.slow
 def test_any_checkpoint_is_read_or_refused_in_one_line(tmp_path):
     path, supernet = tmp_path / "supernet.pt", build_supernet(SMALL)
-    schedule = Schedule("short", (Phase("full", 3, 0.1),), 4, 0.0, 0.0, 0.0, Augmentation())
+    schedule = Schedule(
+        name="short",
+        phases=(Phase(name="full", length=3, learning_rate=0.1),),
+        batch_size=4,
+        weight_decay=0.0,
+        label_smoothing=0.0,
+        distillation=0.0,
+        augmentation=Augmentation(),
+    )
     optimiser = torch.optim.SGD([supernet.stem.weight]).state_dict()
     state = supernet.state_dict()
-    write_checkpoint(path, Checkpoint(SMALL, schedule, 0, 2, (0.5, 0.25), state, state, optimiser))
+    write_checkpoint(
+        path,
+        Checkpoint(
+            space=SMALL,
+            schedule=schedule,
+            seed=0,
+            step=2,
+            losses=(0.5, 0.25),
+            weights=state,
+            teacher=state,
+            optimiser=optimiser,
+        ),
+    )
     whole = path.read_bytes()
     fields = torch.load(path, weights_only=True)
 

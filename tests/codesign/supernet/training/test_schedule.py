@@ -9,7 +9,10 @@ from hw_templates.foundation.errors import InvalidValueError
 
 
 def test_steps_are_located_in_their_phases():
-    schedule = dataclasses.replace(load_schedule("digits"), phases=(Phase("a", 2, 1.0), Phase("b", 3, 1.0)))
+    schedule = dataclasses.replace(
+        load_schedule("digits"),
+        phases=(Phase(name="a", length=2, learning_rate=1.0), Phase(name="b", length=3, learning_rate=1.0)),
+    )
     assert [schedule.locate(step) for step in range(schedule.steps)] == [(0, 0), (0, 1), (1, 0), (1, 1), (1, 2)]
     for step in (-1, 5):
         with pytest.raises(InvalidValueError, match="step"):
@@ -17,7 +20,7 @@ def test_steps_are_located_in_their_phases():
 
 
 def test_learning_rate_rises_and_falls():
-    phase = Phase("a", 100, 0.5)
+    phase = Phase(name="a", length=100, learning_rate=0.5)
     rates = [phase.learning_rate_at(step) for step in range(100)]
     assert rates[:3] == [0.05, 0.1, pytest.approx(0.15)]
     assert rates[9] == rates[10] == 0.5
@@ -58,11 +61,21 @@ def test_groups_share_out_the_images_of_a_step():
 @pytest.mark.parametrize(
     ("make", "field"),
     [
-        (lambda: Phase("a", 0, 1.0), "phase.length"),
-        (lambda: Phase("a", 1, float("nan")), "phase.learning_rate"),
-        (lambda: Phase("a", 1, 1.0, elastic=("bits",)), "phase.elastic"),
-        (lambda: Phase("a", 1, 1.0, 1, ("kernel",), (("depth", 2),)), "phase.open_choices"),
-        (lambda: Phase("a", 1, 1.0, warm_up=1), "phase.warm_up"),
+        (lambda: Phase(name="a", length=0, learning_rate=1.0), "phase.length"),
+        (lambda: Phase(name="a", length=1, learning_rate=float("nan")), "phase.learning_rate"),
+        (lambda: Phase(name="a", length=1, learning_rate=1.0, elastic=("bits",)), "phase.elastic"),
+        (
+            lambda: Phase(
+                name="a",
+                length=1,
+                learning_rate=1.0,
+                subnets_per_step=1,
+                elastic=("kernel",),
+                open_choices=(("depth", 2),),
+            ),
+            "phase.open_choices",
+        ),
+        (lambda: Phase(name="a", length=1, learning_rate=1.0, warm_up=1), "phase.warm_up"),
         (lambda: Augmentation(degrees=-1), "augmentation.degrees"),
         (lambda: Augmentation(least_area=0), "augmentation.least_area"),
         (lambda: dataclasses.replace(load_schedule("digits"), optimiser="adam"), "schedule.optimiser"),

@@ -165,7 +165,17 @@ def test_phases_free_kinds_of_genes_in_turn_and_are_taught_by_the_full_net(digit
 
 
 def test_choices_open_from_the_largest_down(digits, tmp_path, monkeypatch):
-    phases = (SHORT.phases[0], Phase("depth 1", 6, 1e-3, 4, ("kernel", "depth"), (("depth", 2), ("kernel", 1))))
+    phases = (
+        SHORT.phases[0],
+        Phase(
+            name="depth 1",
+            length=6,
+            learning_rate=1e-3,
+            subnets_per_step=4,
+            elastic=("kernel", "depth"),
+            open_choices=(("depth", 2), ("kernel", 1)),
+        ),
+    )
     steps = trained_subnets(
         digits, tmp_path / "a.pt", monkeypatch, phases=phases, smallest_share=1.0, largest_share=0.0
     )
@@ -199,7 +209,11 @@ def test_everything_can_be_elastic_from_the_start(digits, tmp_path, monkeypatch)
 def test_widths_between_blocks_are_sorted_before_they_are_elastic(digits, tmp_path):
     space = dataclasses.replace(SMALL_RESNET, image_channels=1, resolutions=(32,))
     still = {"learning_rate": 1e-12, "elastic": ("width",)}
-    phases = (SHORT.phases[0], Phase("width 1", 1, open_choices=(("width", 2),), **still), Phase("width 2", 1, **still))
+    phases = (
+        SHORT.phases[0],
+        Phase(name="width 1", length=1, open_choices=(("width", 2),), **still),
+        Phase(name="width 2", length=1, **still),
+    )
     ends = [
         train(space, digits, dataclasses.replace(SHORT, phases=phases[:count]), tmp_path / f"{count}.pt").supernet()
         for count in (1, 2, 3)
@@ -231,7 +245,7 @@ def test_optimisers_go_on_where_they_were(digits, tmp_path, optimiser):
 def test_sgd_is_that_of_torch_with_nesterovs_momentum(digits, tmp_path):
     """One subnet at one size for three steps, beside a loop written out."""
     space = DIGITS.only(DIGITS.smallest())
-    phase = Phase("all", 3, 0.1, warm_up=0)
+    phase = Phase(name="all", length=3, learning_rate=0.1, warm_up=0)
     schedule = dataclasses.replace(SHORT, phases=(phase,), optimiser="sgd", weight_decay=0.0)
     checkpoint = train(space, digits, schedule, tmp_path / "supernet.pt", seed=1)
     network = build_supernet(space, seed=1)
@@ -250,7 +264,7 @@ def test_sgd_is_that_of_torch_with_nesterovs_momentum(digits, tmp_path):
 
 
 def test_training_starts_from_given_weights(digits, uninterrupted, tmp_path):
-    schedule = dataclasses.replace(SHORT, phases=(Phase("all", 1, 1e-9),))
+    schedule = dataclasses.replace(SHORT, phases=(Phase(name="all", length=1, learning_rate=1e-9),))
     further = train(DIGITS, digits, schedule, tmp_path / "supernet.pt", weights=uninterrupted.weights)
     for name, tensor in further.weights.items():
         torch.testing.assert_close(tensor, uninterrupted.weights[name], rtol=0, atol=1e-6)

@@ -32,7 +32,18 @@ TRUTH = replace(
         ddr_efficiency=0.7,
     ),
 )
-ACCELERATOR = Accelerator(16, 16, 1, 1, 16, 32, 16, 64, 150, 8)
+ACCELERATOR = Accelerator(
+    pe_rows=16,
+    pe_cols=16,
+    pe_pixels=1,
+    pack=1,
+    ifmap_kib=16,
+    weight_kib=32,
+    ofmap_kib=16,
+    axi_bits=64,
+    clock_mhz=150,
+    depthwise_lanes=8,
+)
 
 
 def simulated_runs(count: int, seed: int, layers: int = 1) -> list[Measurement]:
@@ -46,15 +57,15 @@ def simulated_runs(count: int, seed: int, layers: int = 1) -> list[Measurement]:
             kernel, stride, size = int(rng.choice([1, 3, 5])), int(rng.integers(1, 3)), int(rng.integers(3, 22))
             inputs, outputs = (8 * int(rng.integers(1, 16)) for _ in range(2))
             layer = Layer(
-                Operation.CONV if dense else Operation.DEPTHWISE,
-                inputs,
-                outputs if dense else inputs,
-                size,
-                size,
-                kernel,
-                kernel,
-                stride,
-                kernel // 2,
+                operation=Operation.CONV if dense else Operation.DEPTHWISE,
+                in_channels=inputs,
+                out_channels=outputs if dense else inputs,
+                in_height=size,
+                in_width=size,
+                kernel_height=kernel,
+                kernel_width=kernel,
+                stride=stride,
+                padding=kernel // 2,
             )
             mapping = draw_mapping(layer, ACCELERATOR, rng)
             if mapping is not None:
@@ -89,7 +100,7 @@ def test_the_prior_prices_as_the_cost_model_does() -> None:
 
 def layer_cycles(ran: MeasuredLayer) -> float:
     assert ran.mapping is not None
-    workload = Workload((Node("only", ran.layer, "image"),))
+    workload = Workload((Node(name="only", layer=ran.layer, ifmap="image"),))
     return price_mappings(workload, [ran.mapping], ACCELERATOR, BOARD, PRIOR).layers[0].latency_cycles
 
 
@@ -151,9 +162,19 @@ def test_a_run_counts_as_much_of_a_start_as_was_timed_with_it() -> None:
 def test_layers_that_stay_on_chip_take_what_the_simulator_says() -> None:
     accelerator = replace(ACCELERATOR, map_kib=32)
     layers = (
-        Layer(Operation.CONV, 16, 64, 14, 14),
-        Layer(Operation.DEPTHWISE, 64, 64, 14, 14, 3, 3, 1, 1),
-        Layer(Operation.CONV, 64, 16, 14, 14, residual=True),
+        Layer(operation=Operation.CONV, in_channels=16, out_channels=64, in_height=14, in_width=14),
+        Layer(
+            operation=Operation.DEPTHWISE,
+            in_channels=64,
+            out_channels=64,
+            in_height=14,
+            in_width=14,
+            kernel_height=3,
+            kernel_width=3,
+            stride=1,
+            padding=1,
+        ),
+        Layer(operation=Operation.CONV, in_channels=64, out_channels=16, in_height=14, in_width=14, residual=True),
     )
     bands = band_rows(layers, 1)
     placements = (Placement(0, 3, bands[0], 3), Placement(3, 1, bands[1]), Placement(1, 0, bands[2]))

@@ -8,10 +8,37 @@ from cost_models.workload import Activation, Layer, Operation
 from hw_templates.foundation.errors import InvalidValueError
 
 LAYERS = (
-    MeasuredLayer(Layer(Operation.CONV, 20, 600, 10, 9), Activation.HSWISH),
-    MeasuredLayer(Layer(Operation.DEPTHWISE, 600, 600, 10, 9, 5, 5, 1, 2), Activation.RELU),
-    MeasuredLayer(Layer(Operation.POOL, 600, 600, 10, 9, 10, 9)),
-    MeasuredLayer(Layer(Operation.CONV, 600, 20, 10, 9, residual=True)),
+    MeasuredLayer(
+        Layer(operation=Operation.CONV, in_channels=20, out_channels=600, in_height=10, in_width=9), Activation.HSWISH
+    ),
+    MeasuredLayer(
+        Layer(
+            operation=Operation.DEPTHWISE,
+            in_channels=600,
+            out_channels=600,
+            in_height=10,
+            in_width=9,
+            kernel_height=5,
+            kernel_width=5,
+            stride=1,
+            padding=2,
+        ),
+        Activation.RELU,
+    ),
+    MeasuredLayer(
+        Layer(
+            operation=Operation.POOL,
+            in_channels=600,
+            out_channels=600,
+            in_height=10,
+            in_width=9,
+            kernel_height=10,
+            kernel_width=9,
+        )
+    ),
+    MeasuredLayer(
+        Layer(operation=Operation.CONV, in_channels=600, out_channels=20, in_height=10, in_width=9, residual=True)
+    ),
 )
 RUN = Measurement(
     engine="dpu",

@@ -18,10 +18,38 @@ RUN = Measurement(
     latency_ms=Percentiles(1.0),
     layers=(
         MeasuredLayer(
-            Layer(Operation.CONV, 32, 64, 8, 8, 3, 3, 1, 1), mapping=Mapping(32, 16, 4, 8, LoopOrder.PIXELS_OUTER)
+            Layer(
+                operation=Operation.CONV,
+                in_channels=32,
+                out_channels=64,
+                in_height=8,
+                in_width=8,
+                kernel_height=3,
+                kernel_width=3,
+                stride=1,
+                padding=1,
+            ),
+            mapping=Mapping(
+                tile_out_channels=32,
+                tile_in_channels=16,
+                tile_height=4,
+                tile_width=8,
+                loop_order=LoopOrder.PIXELS_OUTER,
+            ),
         ),
     ),
-    accelerator=Accelerator(16, 16, 1, 1, 16, 128, 64, 64, 100, 1),
+    accelerator=Accelerator(
+        pe_rows=16,
+        pe_cols=16,
+        pe_pixels=1,
+        pack=1,
+        ifmap_kib=16,
+        weight_kib=128,
+        ofmap_kib=64,
+        axi_bits=64,
+        clock_mhz=100,
+        depthwise_lanes=1,
+    ),
     settings={"threads": 2},
 )
 
@@ -49,8 +77,13 @@ def test_counts_by_walking_the_tiles() -> None:
 
 
 def test_whole_rows_without_padding_are_one_burst_a_block() -> None:
-    layer = Layer(Operation.CONV, 32, 64, 8, 8)
-    ran = MeasuredLayer(layer, mapping=Mapping(32, 32, 4, 8, LoopOrder.PIXELS_OUTER))
+    layer = Layer(operation=Operation.CONV, in_channels=32, out_channels=64, in_height=8, in_width=8)
+    ran = MeasuredLayer(
+        layer,
+        mapping=Mapping(
+            tile_out_channels=32, tile_in_channels=32, tile_height=4, tile_width=8, loop_order=LoopOrder.PIXELS_OUTER
+        ),
+    )
     (demand,) = VTA.demands(replace(RUN, layers=(ran,)))
     assert demand.counts["input_burst_cycles"] == 2 * 2 * 2
 
@@ -70,7 +103,16 @@ def test_a_batch_fills_the_rows_of_the_core() -> None:
         ({"settings": {}}, "measurement.settings.threads: must be 1 or 2 for vta, got None"),
         ({"layers": RUN.layers * 2}, "measurement.layers: must be one layer with its mapping for vta"),
         (
-            {"layers": (replace(RUN.layers[0], layer=Layer(Operation.DEPTHWISE, 32, 32, 8, 8)),)},
+            {
+                "layers": (
+                    replace(
+                        RUN.layers[0],
+                        layer=Layer(
+                            operation=Operation.DEPTHWISE, in_channels=32, out_channels=32, in_height=8, in_width=8
+                        ),
+                    ),
+                )
+            },
             "operation: must be conv for vta",
         ),
     ],
@@ -85,7 +127,12 @@ def test_the_roofline_is_the_array_at_its_peak_or_the_port() -> None:
     assert RUN.accelerator is not None
     # 32 x 64 x 9 x 8 x 8 products over 256 a cycle.
     assert VTA.least_cycles([RUN, replace(RUN, batch=3)]).tolist() == [4608, 3 * 4608]
-    thin = MeasuredLayer(Layer(Operation.CONV, 32, 1, 8, 8), mapping=Mapping(16, 16, 4, 8, LoopOrder.PIXELS_OUTER))
+    thin = MeasuredLayer(
+        Layer(operation=Operation.CONV, in_channels=32, out_channels=1, in_height=8, in_width=8),
+        mapping=Mapping(
+            tile_out_channels=16, tile_in_channels=16, tile_height=4, tile_width=8, loop_order=LoopOrder.PIXELS_OUTER
+        ),
+    )
     assert VTA.least_cycles([replace(RUN, layers=(thin,))]).tolist() == [(32 * 8 * 8 + 32) / 8]
     strided = MeasuredLayer(replace(thin.layer, stride=2), mapping=thin.mapping)
     assert VTA.least_cycles([replace(RUN, layers=(strided,))]).tolist() == [(32 * 4 * 4 + 32) / 8]
