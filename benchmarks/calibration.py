@@ -26,13 +26,14 @@ from cost_models.board_power import BoardPower
 from cost_models.calibration.engines import engine_model
 from cost_models.calibration.fit import Posterior, estimate, fit, group_parts, predict
 from cost_models.calibration.planning import plan
-from cost_models.calibration.timing_model import FloatArray, TimingModel, measured_cycles
+from cost_models.calibration.timing_model import TimingModel, measured_cycles
 from cost_models.hls4ml.streams import call_overhead_ms, stream_cycles
 from cost_models.measurements.importers.mlperf_tiny import read_dataflow_runs, read_mlperf_tiny
 from cost_models.measurements.importers.ofa_dpu import read_ofa_dpu
 from cost_models.measurements.importers.vta_tophub import read_vta_tophub
 from cost_models.measurements.measurement import Measurement
 from cost_models.workload import Operation
+from hw_templates.foundation.arrays import FloatArray
 from hw_templates.foundation.csv_table import read_rows
 
 NEAR = 0.1

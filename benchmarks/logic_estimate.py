@@ -11,11 +11,11 @@ printed here is 1 once more. Left out in turn, each architecture is predicted fr
 from dataclasses import fields, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cost_models.coefficients import LogicCoefficients, load_coefficients
 from cost_models.resources import logic
 from hw_templates.conv_engine.accelerator import Accelerator
+from hw_templates.foundation.arrays import FloatArray
 
 # Pixel, input-channel and output-channel parallelism, LUTs, FFs. B800, B1600 and B3136 are left out: their 10 and 14
 # channels are no multiple of a bus word.
@@ -29,10 +29,8 @@ DPU = {
 # Compute DSP slices, LUTs, FFs at 300 MHz.
 CHAIDNN = ((128, 105811, 111789), (256, 114317, 121363), (512, 127949, 136481))
 
-Array = NDArray[np.float64]
 
-
-def counted(coefficients: LogicCoefficients) -> Array:
+def counted(coefficients: LogicCoefficients) -> FloatArray:
     """[architectures, 2] LUTs and FFs of engines of the same parallelism."""
     return np.array(
         [
@@ -57,14 +55,14 @@ def counted(coefficients: LogicCoefficients) -> Array:
     )
 
 
-def fit(counts: Array, published: Array, fixed: Array) -> tuple[float, float]:
+def fit(counts: FloatArray, published: FloatArray, fixed: FloatArray) -> tuple[float, float]:
     """(base, factor) of base + factor * counts + fixed, of least squared relative error."""
     design = np.stack([np.ones_like(counts), counts], axis=1) / published[:, None]
     (base, factor), *_ = np.linalg.lstsq(design, 1 - fixed / published, rcond=None)
     return float(base), float(factor)
 
 
-def left_out(counts: Array, published: Array, fixed: Array) -> Array:
+def left_out(counts: FloatArray, published: FloatArray, fixed: FloatArray) -> FloatArray:
     """Relative deviation of each row, predicted from the others."""
     deviations = []
     for index in range(len(counts)):

@@ -21,7 +21,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from codesign.search.exhaustive import exact_front
 from codesign.search.joint_space import JointSpace
@@ -35,6 +34,7 @@ from cost_models.workload import Layer, Operation
 from hw_templates.board import load_board
 from hw_templates.conv_engine.accelerator import AcceleratorColumns
 from hw_templates.conv_engine.space import AcceleratorSpace
+from hw_templates.foundation.arrays import FloatArray
 
 BOARD = load_board("pynq-z2")
 COEFFICIENTS = load_coefficients()
@@ -182,9 +182,9 @@ class Pairs:
         exact_front(self.pricer, self, self.genes, self.accelerators, self.device)
         return len(self.genes) * len(self.accelerators) / (time.perf_counter() - start)
 
-    def accuracy(self, genes: Genes) -> NDArray[np.float64]:
+    def accuracy(self, genes: Genes) -> FloatArray:
         """See `AccuracyOracle`: a made-up one that costs nothing, larger choices being better."""
-        score: NDArray[np.float64] = genes @ np.linspace(1, 2, genes.shape[1])
+        score: FloatArray = genes @ np.linspace(1, 2, genes.shape[1])
         return score / 1e3
 
 

@@ -25,7 +25,7 @@ from codesign.run.requests import load_trained
 from codesign.search.evolution import no_pairs, price_pairs
 from codesign.search.joint_space import JointSpace
 from codesign.search.objective import Objective, joint_objective, suggest_row
-from codesign.search.pareto import FloatArray, ReferencePoint, concatenate
+from codesign.search.pareto import ReferencePoint, concatenate
 from codesign.search.pricing import PairPricer
 from codesign.search.sampler import JointSampler
 from codesign.search.study import DIRECTIONS, is_feasible
@@ -39,6 +39,7 @@ from cost_models.resources import RESOURCES
 from hw_templates.board import load_board
 from hw_templates.conv_engine.accelerator import is_legal
 from hw_templates.conv_engine.space import AcceleratorSpace
+from hw_templates.foundation.arrays import FloatArray
 
 SHARES = (0.9, 0.95, 0.99)
 LABELS = {"ours": "JointSampler", "nsga2": "NSGA-II", "nsga3": "NSGA-III", "tpe": "TPE", "random": "random"}

@@ -36,7 +36,7 @@ from codesign.run.folder import Run, read_json, write_json
 from codesign.run.requests import Searched, SearchRequest, load_searched
 from codesign.search.breeding import RoundPlan, breed_accelerators
 from codesign.search.evolution import no_pairs, price_pairs
-from codesign.search.joint_space import IntArray, JointSpace
+from codesign.search.joint_space import JointSpace
 from codesign.search.pareto import PricedPairs, concatenate, nondominated
 from codesign.search.pricing import PairPricer
 from codesign.search.worker import read_front, read_progress
@@ -45,6 +45,7 @@ from codesign.supernet.lowering.workloads import lower
 from codesign.supernet.published.specialised import specialised_in
 from codesign.supernet.spaces.named import OFA_MBV3_W12
 from cost_models.resources import RESOURCES, estimate_resources
+from hw_templates.foundation.arrays import IntArray
 
 BOARDS = ("pynq-z2", "ultra96-v2", "zcu104", "kv260")
 _TICK_S = 5.0

@@ -10,11 +10,11 @@ from matplotlib.figure import Figure
 
 from codesign.report.figures import BLUE, GREY, ORANGE, RED, label_decades, staircase
 from codesign.search.joint_space import Pair
-from codesign.search.pareto import FloatArray
 from codesign.supernet.published.specialised import SpecialisedNet
 from codesign.supernet.spaces.mobile import MobileSubnet
 from codesign.supernet.spaces.space import Subnet
 from hw_templates.board import Board
+from hw_templates.foundation.arrays import FloatArray
 from hw_templates.foundation.atomic_file import write_bytes_atomically, write_text_atomically
 
 DOTS_PER_INCH = 110

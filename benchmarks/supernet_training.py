@@ -18,7 +18,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from matplotlib import pyplot
-from numpy.typing import NDArray
 from torch import Tensor
 
 from codesign.supernet.accuracy.measured import MeasuredAccuracy
@@ -36,6 +35,7 @@ from codesign.supernet.training.schedule import Schedule
 from codesign.supernet.training.schedules import load_schedule
 from codesign.supernet.training.shrinking import TrainingProgress, train
 from codesign.supernet.training.threads import one_thread
+from hw_templates.foundation.arrays import BoolArray, FloatArray, IntArray
 from hw_templates.foundation.atomic_file import write_text_atomically
 
 SCHEDULE, FINE_TUNING = load_schedule("cifar10-small"), load_schedule("cifar10-fine-tuning")
@@ -52,7 +52,6 @@ WAYS = {
     "fine_tuned": "supernet, then fine-tuned",
 }
 PARTS = ("supernet", "at-once", "alone", "fine-tuning", "predictor", "report")
-Right = NDArray[np.bool_]
 
 
 def figure(name: str, value: float, unit: str) -> None:
@@ -120,14 +119,14 @@ class Work:
 
 @one_thread()
 @torch.no_grad()
-def right_answers(work: Work, checkpoint: Checkpoint, subnet: Subnet) -> Right:
+def right_answers(work: Work, checkpoint: Checkpoint, subnet: Subnet) -> BoolArray:
     """Which test images the subnet tells."""
     network, labels = checkpoint.supernet(), work.data.labels[Split.TEST]
     calibration = work.data.resized(Split.TRAIN, subnet.resolution, slice(CALIBRATION_IMAGES))
     logits = evaluate(
         network, subnet, work.data.resized(Split.TEST, subnet.resolution), recalibrate(network, subnet, calibration)
     )
-    right: Right = (logits.argmax(1) == labels).numpy()
+    right: BoolArray = (logits.argmax(1) == labels).numpy()
     return right
 
 
@@ -143,13 +142,13 @@ class Judged:
     name: str
     subnet: Subnet
     macs: int
-    shared: Right
-    at_once: Right
-    alone: Right
-    fine_tuned: Right
+    shared: BoolArray
+    at_once: BoolArray
+    alone: BoolArray
+    fine_tuned: BoolArray
 
 
-def gap(left: Right, right: Right) -> tuple[float, float]:
+def gap(left: BoolArray, right: BoolArray) -> tuple[float, float]:
     """Difference of two accuracies on the same images, in points, and its standard error."""
     difference = left.astype(float) - right.astype(float)
     return 100 * float(difference.mean()), 100 * float(difference.std(ddof=1) / np.sqrt(len(difference)))
@@ -248,7 +247,7 @@ def report_costs(shared: float, alone: float) -> list[str]:
     return rows
 
 
-def sample(work: Work) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+def sample(work: Work) -> tuple[IntArray, FloatArray]:
     """Random subnets of the supernet and their validation accuracies, each measured once."""
     oracle = MeasuredAccuracy(work.supernet(), work.data, cache=work.out / "accuracies.jsonl")
 

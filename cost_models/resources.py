@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cost_models.coefficients import LogicCoefficients, load_coefficients
 from hw_templates.board import Board
@@ -28,6 +27,7 @@ from hw_templates.conv_engine.accelerator import (
     weight_banks,
     weight_depth,
 )
+from hw_templates.foundation.arrays import IntArray
 from hw_templates.foundation.errors import InvalidValueError, ResourceError
 
 RESOURCES = ("dsp", "bram_18k", "uram", "lut", "ff")
@@ -57,7 +57,7 @@ def _ceil_div(a: Count, b: Count) -> Count:
     return -(-a // b)
 
 
-def block_rams(depth: Count, width: Count) -> NDArray[np.int64]:
+def block_rams(depth: Count, width: Count) -> IntArray:
     """18 Kib block RAMs of a memory of ``depth`` words of ``width`` bits.
 
     The rule of FINN's ``bram_estimation`` (Blott et al., "FINN-R", TRETS 2018), elementwise.

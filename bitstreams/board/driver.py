@@ -21,6 +21,7 @@ from hw_templates.board import Board
 from hw_templates.conv_engine import isa, registers
 from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.conv_engine.program import Program
+from hw_templates.foundation.arrays import FloatArray
 from hw_templates.foundation.errors import BoardError, InvalidValueError, StorageError, VerificationError
 
 REPEATS = 16
@@ -61,7 +62,7 @@ class EngineTime:
         cycles: that a twin simulated; None on a board.
     """
 
-    ms: npt.NDArray[np.float64]
+    ms: FloatArray
     starts: float
     cycles: int | None
 
@@ -77,7 +78,7 @@ class Timing:
     """
 
     engine: EngineTime
-    inference_ms: npt.NDArray[np.float64]
+    inference_ms: FloatArray
     clock_mhz: float
 
 

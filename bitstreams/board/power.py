@@ -9,9 +9,9 @@ from datetime import datetime
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from bitstreams.board.session import Session
+from hw_templates.foundation.arrays import FloatArray
 from hw_templates.foundation.csv_table import Row, read_table
 from hw_templates.foundation.errors import BoardError, StorageError
 
@@ -30,8 +30,8 @@ class PowerTrace:
         source: what was read, as a report says it.
     """
 
-    times_s: npt.NDArray[np.float64]
-    watts: npt.NDArray[np.float64]
+    times_s: FloatArray
+    watts: FloatArray
     source: str
 
     def mean_w(self, window: tuple[float, float]) -> float:

@@ -38,6 +38,7 @@ from cost_models.measurements.measurement import (
 )
 from hw_templates.conv_engine import isa
 from hw_templates.conv_engine.program import Program, read_program
+from hw_templates.foundation.arrays import FloatArray, IntArray
 from hw_templates.foundation.errors import BoardError, CodesignError, InvalidValueError, StorageError, VerificationError
 from hw_templates.foundation.json_records import reading
 
@@ -77,7 +78,7 @@ class _Emitted:
     images: list[bytes]
     golden: npt.NDArray[np.int8]
     trips: npt.NDArray[np.void]
-    labels: npt.NDArray[np.int64]
+    labels: IntArray
 
 
 @claiming
@@ -248,7 +249,7 @@ def _energy(engine: Engine, image: bytes, source: Path | tuple[str, Callable[[],
     return energy_of(read(), (idle_begin, busy_begin), (busy_begin, busy_end), images)
 
 
-def _percentiles(times_ms: npt.NDArray[np.float64]) -> Percentiles:
+def _percentiles(times_ms: FloatArray) -> Percentiles:
     low, middle, high = (float(value) for value in np.percentile(times_ms, [5, 50, 95]))
     return Percentiles(p50=middle, p05=low, p95=high)
 

@@ -25,7 +25,7 @@ from codesign.report.page import Fact, Section, Table, render_page
 from codesign.run.folder import REMAKE, Run, claiming, read_json
 from codesign.run.records import ComparedRecord, CsimRecord, FrontsRecord, PredictorRecord
 from codesign.run.requests import Searched, Trained, load_searched, load_weights
-from codesign.search.pareto import FloatArray, front_array
+from codesign.search.pareto import front_array
 from codesign.supernet.lowering.workloads import lower
 from codesign.supernet.spaces.space import Space, Subnet
 from cost_models.closed_form.estimate import Estimate, price
@@ -34,6 +34,7 @@ from cost_models.mapping.placement import Placement
 from cost_models.resources import RESOURCES, estimate_resources
 from cost_models.workload import Workload
 from hw_templates.conv_engine.accelerator import Accelerator
+from hw_templates.foundation.arrays import FloatArray
 from hw_templates.foundation.atomic_file import write_bytes_atomically, write_text_atomically
 from hw_templates.foundation.errors import StorageError
 from hw_templates.foundation.json_records import reading

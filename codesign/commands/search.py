@@ -12,9 +12,10 @@ from codesign.run.records import BaselineRecord, FrontsRecord, as_rows
 from codesign.run.requests import Searched, SearchRequest, load_searched
 from codesign.search.baselines import random_front, sequential_front
 from codesign.search.joint_search import joint_search
-from codesign.search.pareto import FloatArray, PricedPairs, ReferencePoint, front_array
+from codesign.search.pareto import PricedPairs, ReferencePoint, front_array
 from codesign.search.pricing import PairPricer
 from cost_models.calibration.fitted_range import FittedRange
+from hw_templates.foundation.arrays import FloatArray
 
 _BASELINES: dict[str, Callable[..., PricedPairs]] = {"random": random_front, "sequential": sequential_front}
 

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from hw_templates.foundation.arrays import IntArray
 from hw_templates.foundation.errors import InvalidValueError
 
 MULTIPLIER_BITS = 16
@@ -38,7 +39,7 @@ def multiplier_and_shift(factor: npt.ArrayLike, field: str) -> tuple[npt.NDArray
     return np.where(vanishing, 0, multiplier).astype(np.int32), np.where(vanishing, 1, shift).astype(np.int32)
 
 
-def rescale(value: npt.NDArray[np.int32], multiplier: Any, shift: Any) -> npt.NDArray[np.int64]:
+def rescale(value: npt.NDArray[np.int32], multiplier: Any, shift: Any) -> IntArray:
     """(value * multiplier + 2^(shift-1)) >> shift: value * multiplier / 2^shift, halves rounded towards +infinity.
 
     ``multiplier`` and ``shift`` are integers or int32 arrays that broadcast against ``value``.
@@ -48,6 +49,6 @@ def rescale(value: npt.NDArray[np.int32], multiplier: Any, shift: Any) -> npt.ND
     return (product + (np.int64(1) << (wide_shift - 1))) >> wide_shift
 
 
-def saturate(value: npt.NDArray[np.int64]) -> npt.NDArray[np.int8]:
+def saturate(value: IntArray) -> npt.NDArray[np.int8]:
     """The nearest int8 values."""
     return np.clip(value, -128, 127).astype(np.int8)

@@ -19,6 +19,7 @@ from codesign.emit.quantised_network import QuantisedLayer, QuantisedNetwork
 from cost_models.hls4ml.estimate import RESIDUAL_BITS
 from cost_models.hls4ml.stages import reuse_factors, stages, vector_readers
 from cost_models.workload import IMAGE, Activation, Layer, Operation, Workload
+from hw_templates.foundation.arrays import FloatArray
 from hw_templates.hls4ml.parameters import Dataflow, IoType
 
 ACCUMULATOR_BITS = 32
@@ -56,7 +57,7 @@ class Hls4mlNetwork:
     """
 
     model: dict[str, Any]
-    weights: dict[str, dict[str, npt.NDArray[np.float64]]]
+    weights: dict[str, dict[str, FloatArray]]
     layers: dict[str, dict[str, Any]]
 
 
@@ -90,7 +91,7 @@ class _Writer:
         self._vector_readers = vector_readers(fixed.network.workload)
         self._ends = {IMAGE: IMAGE}
         self._entries: list[dict[str, Any]] = []
-        self.weights: dict[str, dict[str, npt.NDArray[np.float64]]] = {}
+        self.weights: dict[str, dict[str, FloatArray]] = {}
         self.layers: dict[str, dict[str, Any]] = {}
         first = fixed.network.workload.nodes[0].layer
         shape = [None, first.in_height, first.in_width, first.in_channels]

@@ -9,6 +9,7 @@ from codesign.emit.activation_table import SHARED_SCALE, Floats, activate, to_gr
 from codesign.emit.convolve import Maps, walk
 from codesign.emit.float_reference import Weights, activated, before_activation
 from cost_models.workload import IMAGE, Activation, Node, Operation, Workload
+from hw_templates.foundation.arrays import FloatArray
 from hw_templates.foundation.errors import InvalidValueError
 
 BINS = 8191
@@ -56,7 +57,7 @@ class MapScales:
 
     before: float
     after: float
-    channel_means: npt.NDArray[np.float64]
+    channel_means: FloatArray
 
 
 def choose_map_scales(

@@ -13,6 +13,7 @@ from codesign.emit.integer_reference import after_table, before_table
 from codesign.emit.map_scales import INT8, Grid, MapScales, choose_map_scales
 from codesign.emit.quantised_network import QuantisedLayer, QuantisedNetwork, check_images
 from cost_models.workload import IMAGE, Node, Operation, Workload
+from hw_templates.foundation.arrays import FloatArray
 from hw_templates.foundation.errors import InvalidValueError
 
 __all__ = ["QuantisedLayer", "QuantisedNetwork", "quantise", "quantise_image"]
@@ -169,7 +170,7 @@ def _correct_biases(
 
 def _quantise_weight(
     weight: npt.NDArray[np.float32], bias: npt.NDArray[np.float32], input_step: float, grid: Grid
-) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float64]]:
+) -> tuple[npt.NDArray[np.int8], FloatArray]:
     """Weights of the grid's bits as int8, and the real value [M] of one step of each channel."""
     largest = np.abs(weight.astype(np.float64)).max(axis=(1, 2, 3))
     # A channel that batch norm switched off has next to no weights but a bias, which must fit too.

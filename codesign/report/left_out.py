@@ -7,18 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from codesign.run.folder import read_json
 from cost_models.calibration.intervals import campaign_weights, interval_width
 from cost_models.measurements.measurement import Measurement
 from cost_models.workload import Operation
+from hw_templates.foundation.arrays import BoolArray, FloatArray
 from hw_templates.foundation.atomic_file import write_text_atomically
 from hw_templates.foundation.errors import InvalidValueError
 
 LEFT_OUT = "left_out.json"
-
-FloatArray = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +44,7 @@ class LeftOutRows:
         errors: FloatArray = self.predicted_ms / self.measured_ms - 1
         return errors
 
-    def inside(self, coverage: float) -> npt.NDArray[np.bool_]:
+    def inside(self, coverage: float) -> BoolArray:
         """Whether each interval holds the measured time, its width taken from the other rows alone."""
         score = np.abs(np.log(self.predicted_ms / self.measured_ms)) / self.deviations
         names = np.array(self.campaigns)

@@ -7,7 +7,7 @@ import numpy as np
 from codesign.progress import Progress, Silent
 from codesign.run.folder import Run
 from codesign.run.requests import Searched, Trained
-from codesign.search.joint_space import IntArray, JointSpace
+from codesign.search.joint_space import JointSpace
 from codesign.search.pareto import ACCURACY, PricedPairs
 from codesign.search.study import find_study, is_feasible, read_pairs, storage_errors
 from codesign.search.winner import Compared, Rule, Winner, choose_priced, choose_winner, measure_front, pairs_to_measure
@@ -15,6 +15,7 @@ from codesign.search.worker import read_progress
 from codesign.supernet.accuracy.measured import MeasuredAccuracy
 from codesign.supernet.lowering.workloads import lower
 from cost_models.closed_form.estimate import price
+from hw_templates.foundation.arrays import IntArray
 from hw_templates.foundation.errors import MappingError, StorageError
 
 _SAID = 3

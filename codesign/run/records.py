@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from bitstreams.building.toolchain import LayerTrips
-from codesign.search.pareto import FloatArray, ReferencePoint, front_array
+from codesign.search.pareto import ReferencePoint, front_array
+from hw_templates.foundation.arrays import FloatArray
 from hw_templates.foundation.errors import InvalidValueError
 from hw_templates.hls4ml.parameters import Dataflow
 

@@ -4,12 +4,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from codesign.search.joint_space import IntArray
 from codesign.search.limits import EVERYTHING, Limits
 from codesign.search.pareto import MAXIMISED, PricedPairs
 from codesign.search.pricing import PairPricer
 from cost_models.resources import RESOURCES
 from hw_templates.conv_engine.accelerator import is_legal
+from hw_templates.foundation.arrays import IntArray
 from hw_templates.foundation.errors import InfeasibleError, InvalidValueError
 
 _DRAWS = 200

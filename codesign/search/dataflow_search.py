@@ -12,7 +12,7 @@ import optuna
 
 from codesign.search.breeding import breed, unique_rows
 from codesign.search.joint_search import OnProgress, SearchResult
-from codesign.search.joint_space import DataflowJoint, IntArray
+from codesign.search.joint_space import DataflowJoint
 from codesign.search.pareto import PricedPairs, concatenate
 from codesign.search.study import StudyIdentity, StudyLocation, make_trials, open_study, storage_errors
 from codesign.search.worker import Progress, SearchSettings, read_front, read_progress
@@ -21,6 +21,7 @@ from codesign.supernet.lowering.workloads import lower
 from cost_models.hls4ml.estimate import PRIOR, price_clocks
 from cost_models.hls4ml.stages import stages
 from cost_models.resources import RESOURCES
+from hw_templates.foundation.arrays import IntArray
 from hw_templates.foundation.errors import InfeasibleError, InvalidValueError, UnsupportedLayerError
 
 _BATCH = 128

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from codesign.search.breeding import RoundPlan, breed_subnets, promising_accelerators, veteran_accelerators
-from codesign.search.joint_space import IntArray
 from codesign.search.limits import EVERYTHING, Limits
 from codesign.search.pareto import PricedPairs, concatenate
 from codesign.search.pricing import PairPricer
 from codesign.supernet.accuracy.oracle import AccuracyOracle, checked_accuracy
+from hw_templates.foundation.arrays import IntArray
 
 # Accelerators that do not fit, priced in each round that breeds new ones.
 _MISFITS = 2

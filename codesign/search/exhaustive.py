@@ -7,11 +7,11 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from codesign.search.joint_space import IntArray
-from codesign.search.pareto import FloatArray, PricedPairs, concatenate
+from codesign.search.pareto import PricedPairs, concatenate
 from codesign.search.pricing import PairPricer
 from codesign.supernet.accuracy.oracle import AccuracyOracle, checked_accuracy
 from cost_models.closed_form.estimate import network_energy_mj, network_latency_cycles
+from hw_templates.foundation.arrays import FloatArray, IntArray
 
 # Pairs priced at a time: two arrays of float64 of this many, and what compares them, fit any GPU.
 _BLOCK_PAIRS = 1 << 25

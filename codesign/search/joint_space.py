@@ -10,7 +10,6 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 
 from codesign.supernet.lowering.workloads import lower
@@ -20,10 +19,10 @@ from cost_models.resources import estimate_resources, excess
 from hw_templates.board import Board
 from hw_templates.conv_engine.accelerator import Accelerator, AcceleratorColumns, is_legal
 from hw_templates.conv_engine.space import AcceleratorSpace
+from hw_templates.foundation.arrays import BoolArray, IntArray
 from hw_templates.foundation.errors import InvalidValueError, ResourceError, UnsupportedLayerError
 from hw_templates.hls4ml.parameters import Dataflow, DataflowSpace
 
-IntArray = NDArray[np.int64]
 Choice = int | float | str
 
 
@@ -65,7 +64,7 @@ class PairSpace(ABC):
         """That the accelerators are for."""
 
     @abstractmethod
-    def fits(self, rows: IntArray) -> NDArray[np.bool_]:
+    def fits(self, rows: IntArray) -> BoolArray:
         """[n] which pairs of rows [n, G + P] are legal and within the board's resources."""
 
     @cached_property
@@ -88,7 +87,7 @@ class PairSpace(ABC):
         """Names and choices of all parameters in 16 hexadecimal digits: another space has another digest."""
         return hashlib.sha256(json.dumps(self.parameters).encode()).hexdigest()[:16]
 
-    def present(self, rows: IntArray) -> NDArray[np.bool_]:
+    def present(self, rows: IntArray) -> BoolArray:
         """[n, G + P] which parameters the pairs of ``rows`` have: not those of absent blocks."""
         mask = np.ones(rows.shape, dtype=bool)
         mask[:, : self.gene_count] = self.space.relevant(rows[:, : self.gene_count])
@@ -161,7 +160,7 @@ class JointSpace(PairSpace):
         """
         return Pair(self.space.decode(row[: self.gene_count]), self.columns(row[None])[0])
 
-    def fits(self, rows: IntArray) -> NDArray[np.bool_]:
+    def fits(self, rows: IntArray) -> BoolArray:
         """See :class:`PairSpace`."""
         fits = is_legal(self.columns(rows))
         needs = estimate_resources(self.columns(rows[fits]), self.board)
@@ -198,7 +197,7 @@ class DataflowJoint(PairSpace):
         """See :class:`PairSpace`."""
         return self.accelerators.board
 
-    def fits(self, rows: IntArray) -> NDArray[np.bool_]:
+    def fits(self, rows: IntArray) -> BoolArray:
         """See :class:`PairSpace`; hls4ml must be able to convert the subnet."""
         return np.array([self._fits(self.decode(row)) for row in rows], dtype=bool)
 

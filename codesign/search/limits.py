@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from optuna.distributions import BaseDistribution
 
-from codesign.search.joint_space import Choice, IntArray, PairSpace
+from codesign.search.joint_space import Choice, PairSpace
+from hw_templates.foundation.arrays import BoolArray, IntArray
 from hw_templates.foundation.errors import InvalidValueError
 
 
@@ -85,7 +85,7 @@ class Limits:
         """Accelerators [n, P] with each choice that is not open replaced by a random one that is, legal or not."""
         return _moved(rows, self.template, rng)
 
-    def hold(self, joint: PairSpace, rows: IntArray) -> NDArray[np.bool_]:
+    def hold(self, joint: PairSpace, rows: IntArray) -> BoolArray:
         """[n] which pairs of ``rows`` [n, G + P] have only open choices; those of absent blocks do not count."""
         present, inside = joint.present(rows), np.ones(len(rows), dtype=bool)
         for first, columns in ((0, self.genes), (joint.gene_count, self.template)):

@@ -6,12 +6,13 @@ import numpy as np
 import optuna
 from optuna.distributions import IntDistribution
 
-from codesign.search.joint_space import IntArray, JointSpace
+from codesign.search.joint_space import JointSpace
 from codesign.supernet.accuracy.oracle import AccuracyOracle, checked_accuracy
 from codesign.supernet.lowering.workloads import lower
 from cost_models.closed_form.estimate import price
 from cost_models.coefficients import Coefficients
 from cost_models.resources import RESOURCES, estimate_resources, excess
+from hw_templates.foundation.arrays import IntArray
 from hw_templates.foundation.errors import InvalidValueError, MappingError
 
 Objective = Callable[[optuna.Trial], tuple[float, float, float]]

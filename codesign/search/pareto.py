@@ -5,19 +5,16 @@ from dataclasses import dataclass
 
 import moocore
 import numpy as np
-from numpy.typing import NDArray
 
-from codesign.search.joint_space import IntArray
+from hw_templates.foundation.arrays import BoolArray, FloatArray, IntArray
 from hw_templates.foundation.errors import InvalidValueError
-
-FloatArray = NDArray[np.float64]
 
 OBJECTIVES = ("accuracy", "latency_ms", "energy_mj")
 MAXIMISED = (True, False, False)
 ACCURACY, LATENCY, ENERGY = range(3)
 
 
-def nondominated(values: FloatArray) -> NDArray[np.bool_]:
+def nondominated(values: FloatArray) -> BoolArray:
     """[n] which rows of ``values`` [n, 3] (in the order of ``OBJECTIVES``) no other row dominates.
 
     Of equal rows the first counts. Kung, Luccio and Preparata 1975 (n log n for three objectives), by moocore.
@@ -28,7 +25,7 @@ def nondominated(values: FloatArray) -> NDArray[np.bool_]:
     if not len(values):
         return np.zeros(0, dtype=bool)
     _check_finite(values)
-    mask: NDArray[np.bool_] = np.asarray(moocore.is_nondominated(values, maximise=MAXIMISED), dtype=bool)
+    mask: BoolArray = np.asarray(moocore.is_nondominated(values, maximise=MAXIMISED), dtype=bool)
     return mask
 
 
@@ -39,10 +36,10 @@ def _check_finite(values: FloatArray) -> None:
         raise InvalidValueError(f"values[{row}]", values[row].tolist(), "finite")
 
 
-def are_possible(values: FloatArray) -> NDArray[np.bool_]:
+def are_possible(values: FloatArray) -> BoolArray:
     """[n] which rows of ``values`` [n, 3] can be: an accuracy in 0..1, a latency and an energy positive and finite."""
     accuracy, costs = values[:, ACCURACY], values[:, LATENCY:]
-    mask: NDArray[np.bool_] = (accuracy >= 0) & (accuracy <= 1) & ((costs > 0) & (costs < np.inf)).all(axis=1)
+    mask: BoolArray = (accuracy >= 0) & (accuracy <= 1) & ((costs > 0) & (costs < np.inf)).all(axis=1)
     return mask
 
 
@@ -97,7 +94,7 @@ class PricedPairs:
         """[n] of one inference."""
         return self.values[:, ENERGY]
 
-    def take(self, selection: NDArray[np.bool_] | NDArray[np.int64]) -> "PricedPairs":
+    def take(self, selection: BoolArray | IntArray) -> "PricedPairs":
         """The pairs that an index or boolean array selects."""
         return PricedPairs(self.rows[selection], self.values[selection])
 

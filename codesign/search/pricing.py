@@ -1,11 +1,9 @@
 """Latency, energy and resources of many pairs at once, from prices of their layers."""
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import sparse
 
-from codesign.search.joint_space import IntArray, JointSpace
-from codesign.search.pareto import FloatArray
+from codesign.search.joint_space import JointSpace
 from codesign.supernet.lowering.workloads import LayerIndex
 from cost_models.closed_form.estimate import network_energy_mj, network_latency_cycles
 from cost_models.closed_form.fusion import BlockIndex
@@ -13,6 +11,7 @@ from cost_models.closed_form.layer_table import price_layers
 from cost_models.coefficients import Coefficients
 from cost_models.resources import RESOURCES, estimate_resources, excess
 from hw_templates.conv_engine.accelerator import AcceleratorColumns
+from hw_templates.foundation.arrays import BoolArray, FloatArray, IntArray
 
 
 class PairPricer:
@@ -94,7 +93,7 @@ class PairPricer:
                 self._item_costs[keys[index]] = costs[:, :, index].copy()
         return np.stack([items @ costs[0], items @ costs[1]])
 
-    def _price(self, accelerators: IntArray, wanted: NDArray[np.bool_]) -> FloatArray:
+    def _price(self, accelerators: IntArray, wanted: BoolArray) -> FloatArray:
         """[2, n] cycles and mJ of the layers and blocks x accelerators that are wanted, [L, A] or [L + K, A]."""
         index, board = self._index, self.joint.accelerators.board
         columns = self.joint.accelerators.decode(accelerators)

@@ -7,14 +7,14 @@ import numpy as np
 
 from codesign.search.breeding import RoundPlan, draw_fitting, unique_rows
 from codesign.search.evolution import RoundKey, no_pairs, run_round
-from codesign.search.joint_space import IntArray
 from codesign.search.limits import Limits
-from codesign.search.pareto import ACCURACY, FloatArray, PricedPairs, ReferencePoint, concatenate
+from codesign.search.pareto import ACCURACY, PricedPairs, ReferencePoint, concatenate
 from codesign.search.pricing import PairPricer
 from codesign.search.tried import TriedPairs
 from codesign.search.winner import spread
 from codesign.supernet.accuracy.predictor import LEAST_SUBNETS, Predictor, fit_predictor
 from codesign.supernet.spaces.space import Genes
+from hw_templates.foundation.arrays import FloatArray, IntArray
 
 _BATCH = 4
 _ROUNDS = 12

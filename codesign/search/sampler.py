@@ -16,13 +16,14 @@ from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler, RandomSampler
 from optuna.trial import FrozenTrial
 
-from codesign.search.joint_space import Choice, IntArray, JointSpace
+from codesign.search.joint_space import Choice, JointSpace
 from codesign.search.limits import Limits, allows
 from codesign.search.pricing import PairPricer
 from codesign.search.proposals import Draw, Proposer
 from codesign.search.study import DIRECTIONS
 from codesign.search.tried import TrialReader
 from cost_models.coefficients import Coefficients
+from hw_templates.foundation.arrays import IntArray
 from hw_templates.foundation.errors import InfeasibleError, InvalidValueError
 
 # Where so many batches in a row hold nothing new, there is nothing new.

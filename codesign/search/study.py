@@ -15,10 +15,11 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from sqlalchemy import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
-from codesign.search.joint_space import IntArray, PairSpace
+from codesign.search.joint_space import PairSpace
 from codesign.search.journal import open_journal
 from codesign.search.pareto import MAXIMISED, OBJECTIVES, PricedPairs, check_possible
 from cost_models.resources import RESOURCES
+from hw_templates.foundation.arrays import IntArray
 from hw_templates.foundation.errors import CodesignError, InvalidValueError, StorageError
 
 FORMAT_VERSION = 1

@@ -9,11 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from codesign.search.breeding import breed, first_of_equal_rows
-from codesign.search.joint_space import IntArray
-from codesign.search.pareto import FloatArray
 from codesign.search.pricing import PairPricer
 from codesign.supernet.accuracy.oracle import AccuracyOracle, checked_accuracy
 from codesign.supernet.spaces.space import Genes
+from hw_templates.foundation.arrays import FloatArray, IntArray
 from hw_templates.foundation.errors import InfeasibleError, InvalidValueError
 
 _PARENTS = 512

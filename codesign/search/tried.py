@@ -8,9 +8,10 @@ import numpy as np
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from codesign.search.joint_space import IntArray, JointSpace
+from codesign.search.joint_space import JointSpace
 from codesign.search.pareto import PricedPairs
 from codesign.search.study import is_feasible, read_pairs
+from hw_templates.foundation.arrays import IntArray
 from hw_templates.foundation.errors import InvalidValueError
 
 _CLAIM = "codesign:pair"

@@ -6,10 +6,11 @@ from typing import Protocol
 
 import numpy as np
 
-from codesign.search.joint_space import IntArray, JointSpace, Pair, PairSpace
-from codesign.search.pareto import ACCURACY, ENERGY, LATENCY, FloatArray, PricedPairs
+from codesign.search.joint_space import JointSpace, Pair, PairSpace
+from codesign.search.pareto import ACCURACY, ENERGY, LATENCY, PricedPairs
 from codesign.search.study import fitting_front
 from codesign.supernet.accuracy.oracle import AccuracyOracle, RecordingOracle, checked_accuracy
+from hw_templates.foundation.arrays import FloatArray, IntArray
 from hw_templates.foundation.errors import InfeasibleError, InvalidValueError
 
 MEASURED_PAIRS = 200

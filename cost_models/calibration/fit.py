@@ -21,7 +21,6 @@ from scipy.optimize import least_squares
 from cost_models.calibration.intervals import LeftOut
 from cost_models.calibration.timing_model import (
     BoundModel,
-    FloatArray,
     Parameter,
     TimingModel,
     check_attainable,
@@ -29,6 +28,7 @@ from cost_models.calibration.timing_model import (
     sensitivity,
 )
 from cost_models.measurements.measurement import Measurement
+from hw_templates.foundation.arrays import FloatArray
 from hw_templates.foundation.errors import InvalidValueError
 
 LEAST_RUNS = LEAST_GROUPS = 3

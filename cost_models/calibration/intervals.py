@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cost_models.calibration.timing_model import FloatArray
+from hw_templates.foundation.arrays import FloatArray
 
 COVERAGE = 0.9
 _OTHER_CAMPAIGN = 0.5

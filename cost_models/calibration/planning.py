@@ -16,8 +16,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from cost_models.calibration.fit import Posterior
-from cost_models.calibration.timing_model import FloatArray, TimingModel, sensitivity
+from cost_models.calibration.timing_model import TimingModel, sensitivity
 from cost_models.measurements.measurement import Measurement
+from hw_templates.foundation.arrays import FloatArray
 from hw_templates.foundation.errors import InvalidValueError
 
 _DRAWS = 64

@@ -15,8 +15,8 @@ from cost_models.calibration.engines import engine_model
 from cost_models.calibration.fit import Fit, Posterior, Prediction, predict
 from cost_models.calibration.fitted_range import FittedRange, warn_outside
 from cost_models.calibration.intervals import Widths
-from cost_models.calibration.timing_model import FloatArray
 from cost_models.measurements.measurement import Measurement
+from hw_templates.foundation.arrays import FloatArray
 from hw_templates.foundation.atomic_file import write_text_atomically
 from hw_templates.foundation.errors import InvalidValueError, UnknownNameError
 from hw_templates.foundation.json_records import check_fields, check_record, parse_json, reading

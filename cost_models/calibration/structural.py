@@ -18,8 +18,9 @@ from enum import Enum
 import numpy as np
 from numpy.typing import NDArray
 
-from cost_models.calibration.timing_model import FloatArray, Parameter
+from cost_models.calibration.timing_model import Parameter
 from cost_models.measurements.measurement import Measurement
+from hw_templates.foundation.arrays import BoolArray, FloatArray
 
 
 class Role(Enum):
@@ -97,9 +98,9 @@ class BoundStructure:
     terms: tuple[Term, ...]
     counts: FloatArray
     steps: FloatArray
-    hides: NDArray[np.bool_]
+    hides: BoolArray
     run: NDArray[np.intp]
-    _role: dict[Role, NDArray[np.bool_]] = field(init=False, repr=False)
+    _role: dict[Role, BoolArray] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         roles = {role: np.array([term.role == role for term in self.terms]) for role in Role}

@@ -5,12 +5,10 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cost_models.measurements.measurement import Measurement
+from hw_templates.foundation.arrays import FloatArray
 from hw_templates.foundation.errors import InvalidValueError
-
-FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any, overload
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cost_models.closed_form.fusion import best_placements
 from cost_models.closed_form.layer_records import LayerRecords
@@ -16,9 +15,8 @@ from cost_models.mapping.placement import IN_MEMORY, Placement
 from cost_models.workload import Workload
 from hw_templates.board import Board
 from hw_templates.conv_engine.accelerator import Accelerator, AcceleratorColumns
+from hw_templates.foundation.arrays import FloatArray
 from hw_templates.foundation.errors import InvalidValueError
-
-FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)

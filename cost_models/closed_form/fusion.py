@@ -4,18 +4,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import sparse
 
-from cost_models.closed_form.layer_table import FloatArray, price_layers
+from cost_models.closed_form.layer_table import price_layers
 from cost_models.coefficients import Coefficients
 from cost_models.mapping.block import Block, Option, find_blocks, plans_of
 from cost_models.mapping.placement import IN_MEMORY, Placement, kept_kib
 from cost_models.workload import Layer, Workload
 from hw_templates.board import Board
 from hw_templates.conv_engine.accelerator import Accelerator, AcceleratorColumns, axi_bytes, map_banks, map_depth
+from hw_templates.foundation.arrays import BoolArray, FloatArray, IntArray
 
-IntArray = NDArray[np.int64]
 Run = tuple[Layer, Placement]
 
 
@@ -97,7 +96,7 @@ class BlockIndex:
         accelerators: AcceleratorColumns,
         board: Board,
         coefficients: Coefficients,
-        wanted: NDArray[np.bool_] | None = None,
+        wanted: BoolArray | None = None,
     ) -> BlockTable:
         """Price blocks on accelerators, every way to run each.
 
@@ -144,7 +143,7 @@ class BlockIndex:
                 placements = (*self._options[part][row], *placements)
         return placements
 
-    def _tried(self, wanted: NDArray[np.bool_], accelerators: AcceleratorColumns) -> NDArray[np.bool_]:
+    def _tried(self, wanted: BoolArray, accelerators: AcceleratorColumns) -> BoolArray:
         """[parts, options, A] the options that are priced for the blocks that are wanted."""
         parts, options, _ = self._part_runs.shape
         used = np.zeros((parts, wanted.shape[1]), dtype=bool)
@@ -154,7 +153,7 @@ class BlockIndex:
         run_fits = np.ones((len(self.runs) + 2, wanted.shape[1]), dtype=bool)
         run_fits[: len(self.runs)] = self._fits(accelerators)
         run_fits[-1] = False
-        fits: NDArray[np.bool_] = run_fits[self._part_runs].all(axis=2) & used[:, None]
+        fits: BoolArray = run_fits[self._part_runs].all(axis=2) & used[:, None]
         whole = (fits & self._whole[:, :, None]).any(axis=1)
         fits &= self._whole[:, :, None] | ~whole[:, None]
         # The last plan keeps most; where it keeps all of it whole, the others are not tried.
@@ -170,7 +169,7 @@ class BlockIndex:
             found[rows, structure] |= fits[:, option]
         return fits
 
-    def _fits(self, accelerators: AcceleratorColumns) -> NDArray[np.bool_]:
+    def _fits(self, accelerators: AcceleratorColumns) -> BoolArray:
         """[R, A] whether one half of the map memory holds the ring that a run reads, and the other that it writes."""
         fits = np.ones((len(self.runs), len(accelerators)), dtype=bool)
         shapes = np.array(

@@ -30,10 +30,8 @@ from cost_models.mapping.placement import Placement
 from cost_models.workload import Layer
 from hw_templates.board import Board
 from hw_templates.conv_engine.accelerator import Accelerator, AcceleratorColumns
+from hw_templates.foundation.arrays import BoolArray, FloatArray, IntArray
 from hw_templates.foundation.errors import MappingError
-
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +105,7 @@ def price_layers(
     accelerators: Sequence[Accelerator] | AcceleratorColumns,
     board: Board,
     coefficients: Coefficients,
-    wanted: NDArray[np.bool_] | None = None,
+    wanted: BoolArray | None = None,
     placements: Sequence[Placement] = (),
 ) -> LayerTable:
     """Price layers on accelerators, each with the mapping of least latency.

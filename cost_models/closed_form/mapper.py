@@ -29,7 +29,6 @@ from cost_models.closed_form.latency import CHANNELS_OUTER, INPUTS_OUTER, ORDERS
 from cost_models.closed_form.layer_records import LayerRecord, LayerRecords
 from cost_models.closed_form.pixel_tables import (
     FULL_GROUPS,
-    FloatArray,
     Heights,
     Widths,
     count_fitting,
@@ -49,8 +48,7 @@ from cost_models.closed_form.traffic import (
     moved_by,
     pixel_totals,
 )
-
-IntArray = NDArray[np.int64]
+from hw_templates.foundation.arrays import FloatArray, IntArray
 
 _ORDERS = len(ORDERS)
 # Rounding may make a bound this much larger than the cycles that it bounds.

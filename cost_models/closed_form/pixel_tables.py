@@ -10,8 +10,7 @@ from cost_models.closed_form.engine_records import EngineRecord
 from cost_models.closed_form.layer_records import LayerRecord
 from cost_models.closed_form.tiling import Cols, Rows, cols_of, rows_of, sum_of
 from cost_models.closed_form.traffic import PixelTotals
-
-FloatArray = NDArray[np.float64]
+from hw_templates.foundation.arrays import FloatArray
 
 _TILES, _HALO = 0, 1
 _LEAST_HALO, _COVERING, _GROUPS, _LEAST_GROUPS, FULL_GROUPS, _NEED = range(2, 8)

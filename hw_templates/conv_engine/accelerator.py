@@ -11,10 +11,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from hw_templates.foundation.arrays import BoolArray, IntArray
 from hw_templates.foundation.errors import InvalidValueError
 from hw_templates.foundation.json_records import check_fields, check_record
-
-IntArray = npt.NDArray[np.int64]
 
 ACCUMULATOR_BYTES = 4
 DATA_BITS = 8
@@ -168,7 +167,7 @@ def _rules(a: AnyAccelerator) -> list[tuple[Any, str, str]]:
     ]
 
 
-def is_legal(columns: AcceleratorColumns) -> npt.NDArray[np.bool_]:
+def is_legal(columns: AcceleratorColumns) -> BoolArray:
     """[A] which accelerators obey every structural rule that :class:`Accelerator` enforces."""
     broken = np.zeros(len(columns), dtype=bool)
     for rule, _, _ in _rules(columns):

@@ -6,7 +6,8 @@ from functools import cached_property
 import numpy as np
 
 from hw_templates.board import Board
-from hw_templates.conv_engine.accelerator import AcceleratorColumns, IntArray, is_legal
+from hw_templates.conv_engine.accelerator import AcceleratorColumns, is_legal
+from hw_templates.foundation.arrays import IntArray
 from hw_templates.foundation.errors import InvalidValueError
 
 _ARRAY_SIDES = (4, 8, 12, 16, 24, 32, 48, 64)

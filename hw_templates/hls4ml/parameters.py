@@ -7,14 +7,10 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from hw_templates.board import Board
+from hw_templates.foundation.arrays import IntArray
 from hw_templates.foundation.errors import InvalidValueError
 from hw_templates.foundation.json_records import check_fields, check_record
-
-IntArray = NDArray[np.int64]
 
 PRECISIONS = (4, 5, 6, 7, 8)
 INTERVAL_MIN_CYCLES = 16

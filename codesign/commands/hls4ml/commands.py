@@ -17,8 +17,8 @@ from codesign.run.folder import ANOTHER_RUN, REMAKE, Run, claiming, read_json, w
 from codesign.run.records import DataflowAccuracy, DataflowFrontsRecord, DataflowPrediction, DataflowRecord, as_rows
 from codesign.run.requests import Trained, load_accuracies, load_trained
 from codesign.search.dataflow_search import DataflowTask, dataflow_search
-from codesign.search.joint_space import DataflowJoint, DataflowPair, IntArray
-from codesign.search.pareto import FloatArray, PricedPairs
+from codesign.search.joint_space import DataflowJoint, DataflowPair
+from codesign.search.pareto import PricedPairs
 from codesign.search.study import StudyLocation, find_study, fitting_front, is_feasible, read_pairs, storage_errors
 from codesign.search.winner import Compared, Rule, choose_priced, measure_front, pairs_to_measure, rule_of
 from codesign.search.worker import SearchSettings
@@ -32,6 +32,7 @@ from cost_models.hls4ml.estimate import check_dataflow_fits, price_dataflow
 from cost_models.hls4ml.stages import reuse_factors, stages
 from cost_models.resources import RESOURCES
 from hw_templates.board import Board, load_board
+from hw_templates.foundation.arrays import FloatArray, IntArray
 from hw_templates.foundation.errors import StorageError
 from hw_templates.foundation.json_records import check_record, reading
 from hw_templates.hls4ml.parameters import Dataflow, DataflowSpace

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from codesign.supernet.data.data_set import DataSet, Split
@@ -21,6 +20,7 @@ from codesign.supernet.spaces.space import Genes
 from codesign.supernet.training.checkpoint import Checkpoint
 from codesign.supernet.training.processes import best_device
 from codesign.supernet.training.threads import one_thread
+from hw_templates.foundation.arrays import FloatArray
 from hw_templates.foundation.errors import InvalidValueError, StorageError
 from hw_templates.foundation.json_records import parse_json, reading
 
@@ -147,7 +147,7 @@ class MeasuredAccuracy:
         self._cache = _Cache(cache, key)
 
     @one_thread()
-    def accuracy(self, genes: Genes) -> NDArray[np.float64]:
+    def accuracy(self, genes: Genes) -> FloatArray:
         """[n] accuracies, 0 to 1, of the subnets of genotypes [n, G].
 
         Raises:
@@ -164,7 +164,7 @@ class MeasuredAccuracy:
             accuracies[index] = accuracy
         return accuracies
 
-    def recorded(self, genes: Genes) -> NDArray[np.float64] | None:
+    def recorded(self, genes: Genes) -> FloatArray | None:
         """[n] accuracies, 0 to 1, of genotypes [n, G] where all were measured before; else None, and none is measured.
 
         Raises:

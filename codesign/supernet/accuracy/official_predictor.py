@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 from codesign.supernet.published.artefacts import fetched
 from codesign.supernet.spaces.named import OFA_MBV3_W12, OFA_RESNET50D
 from codesign.supernet.spaces.space import Choice, Genes, Space
+from hw_templates.foundation.arrays import FloatArray, IntArray
 from hw_templates.foundation.errors import InvalidValueError, StorageError
 
 Float32Array = NDArray[np.float32]
-FloatArray = NDArray[np.float64]
 
 _HIDDEN = 400
 _CHUNK = 2048  # rows of activations that stay in the cache
@@ -156,7 +156,7 @@ class OfficialPredictor:
             raise InvalidValueError("space.resolutions", self.space.resolutions, expected)
 
     @cached_property
-    def _resolutions(self) -> NDArray[np.int64]:
+    def _resolutions(self) -> IntArray:
         """What each of the space's resolutions is read as."""
         return np.array([nearest_known_resolution(self.space, side) for side in self.space.resolutions])
 

@@ -3,16 +3,16 @@
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from codesign.supernet.spaces.space import Genes
+from hw_templates.foundation.arrays import FloatArray
 from hw_templates.foundation.errors import InvalidValueError
 
 
 class AccuracyOracle(Protocol):
     """Knows how well subnets do."""
 
-    def accuracy(self, genes: Genes) -> NDArray[np.float64]:
+    def accuracy(self, genes: Genes) -> FloatArray:
         """[n] accuracies, 0 to 1, of the subnets of genotypes [n, G].
 
         Raises:
@@ -23,7 +23,7 @@ class AccuracyOracle(Protocol):
 class RecordingOracle(AccuracyOracle, Protocol):
     """Measures how well subnets do, and keeps the answers."""
 
-    def recorded(self, genes: Genes) -> NDArray[np.float64] | None:
+    def recorded(self, genes: Genes) -> FloatArray | None:
         """[n] accuracies, 0 to 1, of genotypes [n, G] where all are known already; else None, and nothing is measured.
 
         Raises:
@@ -31,7 +31,7 @@ class RecordingOracle(AccuracyOracle, Protocol):
         """
 
 
-def checked_accuracy(oracle: AccuracyOracle, genes: Genes) -> NDArray[np.float64]:
+def checked_accuracy(oracle: AccuracyOracle, genes: Genes) -> FloatArray:
     """[n] accuracies that ``oracle`` knows of the subnets of genotypes [n, G]; each is a number in 0..1.
 
     Raises:

@@ -18,12 +18,12 @@ from scipy import stats
 
 from codesign.supernet.accuracy.oracle import AccuracyOracle, checked_accuracy
 from codesign.supernet.spaces.space import Genes, Space
+from hw_templates.foundation.arrays import FloatArray
 from hw_templates.foundation.atomic_file import write_bytes_atomically
 from hw_templates.foundation.errors import InvalidValueError, StorageError
 from hw_templates.foundation.json_records import reading
 from hw_templates.foundation.regular_file import read_regular
 
-FloatArray = NDArray[np.float64]
 T = TypeVar("T")
 
 FORMAT = 1

@@ -5,13 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
 from codesign.supernet.training.schedule import Augmentation
-
-FloatArray = NDArray[np.float64]
+from hw_templates.foundation.arrays import FloatArray
 
 _LEAST_RATIO = 3 / 4
 # Weights of red, green and blue in a pixel's brightness (ITU-R BT.601).

@@ -8,14 +8,14 @@ from typing import Protocol
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
 from codesign.supernet.data.augmentation import Changes, change
+from hw_templates.foundation.arrays import IntArray
 from hw_templates.foundation.errors import InvalidValueError
 
-Indices = NDArray[np.int64]
+Indices = IntArray
 
 
 class Split(StrEnum):

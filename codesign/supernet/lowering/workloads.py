@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import sparse
 
 from codesign.supernet.lowering.mobile import mobile_pieces
@@ -17,10 +16,8 @@ from codesign.supernet.spaces.resnet import ResNetSpace
 from codesign.supernet.spaces.space import Genes, Space, Subnet
 from cost_models.mapping.block import Block, find_blocks
 from cost_models.workload import IMAGE, Layer, Node, Workload
+from hw_templates.foundation.arrays import FloatArray, IntArray
 from hw_templates.foundation.errors import InvalidValueError
-
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
 
 
 def pieces_of(space: Space) -> tuple[Piece, ...]:

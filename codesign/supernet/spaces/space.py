@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hw_templates.foundation.arrays import BoolArray, IntArray
 from hw_templates.foundation.errors import InvalidValueError
 
-Genes = NDArray[np.int64]
+Genes = IntArray
 Choice = int | float
 
 ELASTIC = ("resolution", "depth", "width", "kernel", "expand", "weight_bits")
@@ -148,18 +149,18 @@ class Space(ABC):
         values: NDArray[Any] = choices[rows[:, self.columns[name]]]
         return values
 
-    def present(self, rows: Genes) -> NDArray[np.bool_]:
+    def present(self, rows: Genes) -> BoolArray:
         """[n, blocks]: which places hold a block in the subnets of genotypes [n, G]."""
         places = [name.split(".block") for name in self.block_names]
         return np.stack([self.values_of(rows, f"{stage}.depth") >= int(block) for stage, block in places], axis=1)
 
     @cached_property
-    def block_of_gene(self) -> NDArray[np.int64]:
+    def block_of_gene(self) -> IntArray:
         """[G] which of ``block_names`` a gene belongs to; -1 for genes that every subnet has."""
         numbers = {name: index for index, name in enumerate(self.block_names)}
         return np.array([numbers.get(name.rpartition(".")[0], -1) for name, _ in self.genes], dtype=np.int64)
 
-    def relevant(self, rows: Genes) -> NDArray[np.bool_]:
+    def relevant(self, rows: Genes) -> BoolArray:
         """[n, G]: which genes say something about the subnet of their row: not those of absent blocks."""
         mask = np.ones(rows.shape, dtype=bool)
         of_block = np.flatnonzero(self.block_of_gene >= 0)

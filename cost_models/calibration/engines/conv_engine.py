@@ -6,13 +6,14 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
-from cost_models.calibration.timing_model import FloatArray, Parameter
+from cost_models.calibration.timing_model import Parameter
 from cost_models.closed_form.layer_records import LayerRecords
 from cost_models.closed_form.layer_table import PricedCases, mapping_records, price_mapped
 from cost_models.coefficients import Coefficients, LatencyCoefficients, load_coefficients
 from cost_models.measurements.measurement import OWN_ENGINE, MeasuredLayer, Measurement
 from hw_templates.board import Board, load_board
 from hw_templates.conv_engine.accelerator import Accelerator, AcceleratorColumns
+from hw_templates.foundation.arrays import FloatArray, IntArray
 from hw_templates.foundation.errors import InvalidValueError
 
 STARTS_PER_IMAGE = "starts_per_image"
@@ -94,7 +95,7 @@ class _Group:
     run: NDArray[np.intp]
     layers: LayerRecords
     accelerators: AcceleratorColumns
-    mappings: NDArray[np.int64]
+    mappings: IntArray
 
     def price(self, rows: NDArray[np.intp], coefficients: Coefficients) -> PricedCases:
         return price_mapped(

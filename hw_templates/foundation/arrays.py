@@ -1,0 +1,8 @@
+"""Types of the arrays that numbers of the project are kept in."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
