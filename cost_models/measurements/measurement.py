@@ -14,6 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from cost_models.mapping.mapped_layer import MappedLayer
 from cost_models.mapping.mapping import Mapping
 from cost_models.mapping.placement import IN_MEMORY, Placement
 from cost_models.workload import Activation, Layer
@@ -43,6 +44,22 @@ class MeasuredLayer:
 
     def __post_init__(self) -> None:
         check_fields(self, "measurement.layers")
+
+    @classmethod
+    def of(cls, ran: MappedLayer) -> "MeasuredLayer":
+        """Return the record of a layer that ran on our engine."""
+        return cls(ran.layer, mapping=ran.mapping, placement=ran.placement)
+
+    @property
+    def mapped(self) -> MappedLayer:
+        """The layer as our engine ran it.
+
+        Raises:
+            InvalidValueError: the mapping is not known.
+        """
+        if self.mapping is None:
+            raise InvalidValueError("measurement.layers.mapping", None, f"given for {OWN_ENGINE}")
+        return MappedLayer(self.layer, self.mapping, self.placement)
 
 
 @dataclass(frozen=True)
