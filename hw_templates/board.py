@@ -2,13 +2,13 @@
 
 import math
 import tomllib
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cache
 from importlib.resources import files
-from typing import Any
 
 from hw_templates.foundation.errors import InvalidValueError, UnknownNameError
 from hw_templates.foundation.json_records import check_record, reading
+from hw_templates.foundation.toml_text import toml_text
 
 
 @dataclass(frozen=True)
@@ -46,19 +46,19 @@ class ProcessingSystem:
     Attributes:
         memory_ports: four ports to DDR, in the order of the engine's: ifmap, weights, residual, ofmap. On Zynq
             UltraScale+, HP1 and HP2 share one port of the DDR controller, the others have one each (AMD UG1085, 17).
-        plls_mhz: (name, frequency) of the PLLs that may feed the logic's clock, whose frequencies the preset implies.
-        preset: (parameter, value) of the vendor's PS block: reference clock, DDR, boot media, console. What boards'
-            own design files say, so that no vendor board files are needed.
+        plls_mhz: frequencies of the PLLs that may feed the logic's clock, by name; the preset implies them.
+        preset: values of the parameters of the vendor's PS block: reference clock, DDR, boot media, console. They are
+            taken from the boards' own design files, so that no vendor board files are needed.
         source: where the preset comes from.
     """
 
     memory_ports: tuple[str, ...]
-    plls_mhz: tuple[tuple[str, float], ...]
-    preset: tuple[tuple[str, str], ...]
+    plls_mhz: dict[str, float] = field(hash=False)
+    preset: dict[str, str] = field(hash=False)
     source: str
 
     def __post_init__(self) -> None:
-        for name, frequency in self.plls_mhz:
+        for name, frequency in self.plls_mhz.items():
             if not 0 < frequency < math.inf:
                 raise InvalidValueError(f"board.ps.plls_mhz.{name}", frequency, "positive and finite")
 
@@ -75,10 +75,13 @@ class ProcessingSystem:
         """
         dividers = {first * second for first in range(1, 64) for second in range(1, 64)}
         reachable = [
-            (pll / divider, name) for name, pll in self.plls_mhz for divider in dividers if pll / divider <= clock_mhz
+            (pll / divider, name)
+            for name, pll in self.plls_mhz.items()
+            for divider in dividers
+            if pll / divider <= clock_mhz
         ]
         if not reachable:
-            raise InvalidValueError("clock_mhz", clock_mhz, f"at least {min(self.plls_mhz)[1] / 63**2:g}")
+            raise InvalidValueError("clock_mhz", clock_mhz, f"at least {min(self.plls_mhz.values()) / 63**2:g}")
         fastest = max(frequency for frequency, _ in reachable)
         # Of PLLs that give the same, the first one of the board file.
         return next((name, frequency) for frequency, name in reachable if frequency == fastest)
@@ -162,8 +165,11 @@ def parse_board(name: str, content: bytes) -> Board:
         StorageError: the content is not TOML, or does not describe a board; names the field.
     """
     with reading(f"{name}.toml"):
-        table = tomllib.loads(content.decode())
-        processor = check_record(table.get("ps"), dict[str, Any], "board.ps")
-        for field in ("plls_mhz", "preset"):
-            processor[field] = tuple(check_record(processor.get(field), dict[str, Any], f"board.ps.{field}").items())
-        return check_record({**table, "name": name, "ps": processor}, Board, "board")
+        return check_record({**tomllib.loads(content.decode()), "name": name}, Board, "board")
+
+
+def board_text(board: Board) -> str:
+    """Return the TOML file that describes a board, for :func:`parse_board`."""
+    record = asdict(board)
+    del record["name"]
+    return toml_text(record)

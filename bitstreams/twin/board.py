@@ -79,7 +79,7 @@ class TwinBoard:
         tree = CLOCK_TREES[self.board.family]
         plls = {"zynq-7000": {"IO PLL": 0, "DDR PLL": 3}, "zynq-ultrascale+": {"IOPLL": 0, "RPLL": 2}}
         values = dict.fromkeys(tree.sources.values(), 20 << tree.feedback_shift)
-        for name, mhz in self.board.ps.plls_mhz:
+        for name, mhz in self.board.ps.plls_mhz.items():
             if name in plls[self.board.family]:
                 values[tree.sources[plls[self.board.family][name]]] = (
                     round(mhz / tree.reference_mhz) << tree.feedback_shift

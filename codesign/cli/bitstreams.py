@@ -7,7 +7,7 @@ import typer
 
 from codesign.cli.console import session
 from codesign.cli.group import group
-from codesign.cli.options import LogFile, RunFolder, StoreFolder
+from codesign.cli.options import RunFolder, StoreFolder
 from codesign.run import choices
 from codesign.run.folder import Run
 
@@ -32,7 +32,6 @@ def build(
     bundle: Annotated[bool, typer.Option("--bundle", help="Write a tar that builds on another machine.")] = False,
     cosim: Annotated[bool, typer.Option("--cosim", help="Simulate the RTL on one image as well (hours).")] = False,
     store: StoreFolder = None,
-    log_file: LogFile = None,
 ) -> None:
     """Build the emitted project and keep its bitstream.
 
@@ -41,7 +40,7 @@ def build(
 
     Example: codesign build runs/digits --tool vitis
     """
-    with session(context, log_file) as progress:
+    with session(context) as progress:
         from codesign.commands.build import build as command
 
         command(Run(run), tool, bundle, cosim, store, progress)

@@ -4,29 +4,44 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from bitstreams.board.target import Via
 from codesign.cli.console import session
-from codesign.cli.options import InsecureRemote, LogFile, ReachedVia, RunFolder, StartTimeout, StoreFolder, Target
+from codesign.cli.group import group
+from codesign.cli.options import InsecureRemote, ReachedVia, RunFolder, StartTimeout, StoreFolder, Target
 from codesign.run.folder import Run
 from hw_templates.board import board_names, load_board
 
+boards_app = group(name="boards", invoke_without_command=True)
 
+
+@boards_app.callback()
 def boards(context: typer.Context) -> None:
-    """List the boards and what they hold."""
-    with session(context):
-        table = Table(box=None)
-        table.add_column("board", no_wrap=True)
-        table.add_column("title", no_wrap=True)
-        for heading in ("DSP", "BRAM18", "URAM", "LUT", "MHz", "DDR GB/s"):
-            table.add_column(heading, justify="right", no_wrap=True)
-        for name in board_names():
-            b = load_board(name)
-            counts = map(str, (b.dsp, b.bram_18k, b.uram, b.lut, b.clocks_mhz[-1]))
-            table.add_row(name, b.title, *counts, f"{b.ddr.plan_gb_s} of {b.ddr.peak_gb_s}")
-        Console().print(table)
+    """List the boards and what they hold.
+
+    Example: codesign boards
+    """
+    if context.invoked_subcommand is None:
+        with session(context) as console:
+            from codesign.cli.text.boards import board_table
+            from codesign.commands.boards import list_boards
+
+            console.show(list_boards(), board_table)
+
+
+@boards_app.command()
+def show(
+    context: typer.Context,
+    board: Annotated[str, typer.Argument(metavar="BOARD", help="Name of the board.", autocompletion=board_names)],
+) -> None:
+    """Print a board's file, from which a board of your own can start.
+
+    Example: codesign boards show pynq-z2 > my-board.toml
+    """
+    with session(context) as console:
+        from codesign.cli.text.boards import board_lines
+
+        console.show(load_board(board), board_lines)
 
 
 def twin(
@@ -59,14 +74,13 @@ def deploy(
     timeout: StartTimeout = 10.0,
     insecure_remote: InsecureRemote = False,
     store: StoreFolder = None,
-    log_file: LogFile = None,
 ) -> None:
     """Run the winning pair on a board: accuracy, latency and energy beside the prediction.
 
     Example: codesign deploy runs/digits --board pynq-z2@192.168.2.99
     Example: codesign deploy runs/digits --board pynq-z2 --via twin
     """
-    with session(context, log_file) as progress:
+    with session(context) as progress:
         from codesign.commands.deploy import DeployRequest
         from codesign.commands.deploy import deploy as command
 

@@ -8,7 +8,7 @@ import typer
 from bitstreams.board.target import Via
 from codesign.cli.console import session
 from codesign.cli.group import group
-from codesign.cli.options import BoardName, InsecureRemote, LogFile, ReachedVia, StartTimeout, StoreFolder, Target
+from codesign.cli.options import BoardName, InsecureRemote, ReachedVia, StartTimeout, StoreFolder, Target
 from codesign.run import choices
 
 calibrate_app = group(name="calibrate", help="Fit coefficients to measurements, and say how well they predict.")
@@ -44,13 +44,12 @@ def fit(
     max_error: Annotated[
         float, typer.Option(min=0, help="Largest mean error of left-out runs, in %; above it nothing is written.")
     ] = 50.0,
-    log_file: LogFile = None,
 ) -> None:
     """Fit coefficients to measurements of one engine, and predict every run by a fit that it was left out of.
 
     Example: codesign calibrate fit --measurements vta.jsonl --out calibrations/vta
     """
-    with session(context, log_file) as progress:
+    with session(context) as progress:
         from codesign.commands.calibration.fit import calibrate as command
 
         command(measurements, out, progress, max_error / 100)
@@ -83,13 +82,12 @@ def plan(
             help="Emitted project of the engine to run it on; default: the largest sampled that fits the board."
         ),
     ] = None,
-    log_file: LogFile = None,
 ) -> None:
     """Choose the layers and mappings whose latencies would teach most about the coefficients.
 
     Example: codesign calibrate plan --board pynq-z2 --budget 60 --project runs/digits/project
     """
-    with session(context, log_file) as progress:
+    with session(context) as progress:
         from codesign.commands.calibration.plan import plan as command
 
         command(board, budget, known, project, out, progress)
@@ -109,13 +107,12 @@ def run(
     timeout: StartTimeout = 10.0,
     insecure_remote: InsecureRemote = False,
     store: StoreFolder = None,
-    log_file: LogFile = None,
 ) -> None:
     """Measure a plan on one loaded bitstream. Stopped in whatever way, it goes on where it was.
 
     Example: codesign calibrate run --board pynq-z2@192.168.2.99 --plan plan.json --project my/project --out board.jsonl
     """
-    with session(context, log_file) as progress:
+    with session(context) as progress:
         from codesign.commands.board_access import Reach
         from codesign.commands.calibration.run import CampaignRequest, measure_plan
 

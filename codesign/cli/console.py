@@ -1,12 +1,13 @@
-"""The terminal side of every command: progress as bars and lines, and errors as one line and an exit code."""
+"""The terminal side of every command: results, progress as bars and lines, errors as one line and an exit code."""
 
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+import msgspec
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -21,24 +22,33 @@ from hw_templates.foundation.errors import CodesignError, ExtrapolationWarning, 
 
 EXIT_DISAGREES, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 1, 2, 130
 
+R = TypeVar("R")
+
 
 def _keep_nothing(_line: str) -> None:
     """Stand for a log where none is kept."""
 
 
 class ConsoleProgress:
-    """Progress as bars on a terminal, as lines elsewhere and in a log file.
+    """Results of a command, and its progress as bars on a terminal, as lines elsewhere and in a log file.
 
     Args:
-        console: where everything is shown.
+        console: where lines and bars are shown.
         log: called with each line as well.
         clock: seconds; never goes back.
+        as_json: keep results for :meth:`document` instead of showing them as lines.
     """
 
     def __init__(
-        self, console: Console, log: Callable[[str], None] = _keep_nothing, clock: Clock = time.monotonic
+        self,
+        console: Console,
+        log: Callable[[str], None] = _keep_nothing,
+        clock: Clock = time.monotonic,
+        as_json: bool = False,
     ) -> None:
         self._console, self._log = console, log
+        self._as_json = as_json
+        self._document: Any = None
         # Colours can be forced on where output is kept; bars cannot be read there.
         self._draws = console.is_interactive and console.file.isatty()
         self._lines = ProgressLines(self._tell, clock)
@@ -70,6 +80,32 @@ class ConsoleProgress:
 
             yield update
 
+    def show(self, result: R, lines: Callable[[R], Iterable[str]], part: str | None = None) -> R:
+        """Show a result, as the lines that a user reads or as JSON, and return it.
+
+        Args:
+            result: a record, or several.
+            lines: makes the text.
+            part: key of the result in the JSON document of a command that has several; None for the whole document.
+        """
+        if part is None:
+            self._document = result
+        else:
+            self._document = {**(self._document or {}), part: result}
+        for line in lines(result):
+            if self._as_json:
+                self._log(line)
+            else:
+                self.say(line)
+        return result
+
+    @property
+    def document(self) -> str | None:
+        """The results as JSON text, under the names of their fields; None without results."""
+        if self._document is None:
+            return None
+        return msgspec.json.format(msgspec.json.encode(self._document, enc_hook=_plain), indent=2).decode()
+
     def say(self, text: str) -> None:
         """Print a line."""
         self._print(text)
@@ -83,6 +119,16 @@ class ConsoleProgress:
 
     def _print(self, text: str) -> None:
         self._console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+def _plain(value: Any) -> Any:
+    """Return what JSON can hold for a value that msgspec does not know."""
+    if isinstance(value, Path):
+        return str(value)
+    # Arrays and numbers of numpy, which is not imported for those who have none.
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    raise NotImplementedError
 
 
 @contextmanager
@@ -103,15 +149,16 @@ def _warnings_as_lines(show_line: Callable[[str], None]) -> Iterator[None]:
 
 
 @contextmanager
-def session(context: typer.Context, log_file: Path | None = None, *, quiet: bool = False) -> Iterator[ConsoleProgress]:
-    """Yield the progress to show, and turn errors into one line and an exit code.
+def session(context: typer.Context, *, quiet: bool = False) -> Iterator[ConsoleProgress]:
+    """Yield what shows results and progress, and turn errors into one line and an exit code.
+
+    With ``--json`` results go to standard output as one document, all else to standard error.
 
     Args:
-        context: the command's.
-        log_file: file to which all that is shown is added; None for the one named before the command, if any.
+        context: the command's, with the values of ``--log-file`` and ``--json``.
         quiet: that silence outside of stages is normal: the command serves others, or another process tells of it.
     """
-    name, log = context.command.name or "", None
+    name, log, as_json = context.command.name or "", None, context.meta.get("as_json", False)
 
     def show_line(text: str) -> None:
         typer.echo(f"codesign: {text}", err=True)
@@ -119,13 +166,18 @@ def session(context: typer.Context, log_file: Path | None = None, *, quiet: bool
             log.write(f"codesign: {text}")
 
     try:
-        path = log_file or context.find_root().params.get("log_file")
+        path = context.meta.get("log_file")
         if path is not None:
             log = LogFile(path)
             log.write(f"{context.command_path}, version {__version__}")
-        progress = ConsoleProgress(Console(), _keep_nothing if log is None else log.write)
-        with _warnings_as_lines(show_line), progress.running(None if quiet else name):
-            yield progress
+        write = _keep_nothing if log is None else log.write
+        console = ConsoleProgress(Console(stderr=as_json), write, as_json=as_json)
+        with _warnings_as_lines(show_line), console.running(None if quiet else name):
+            try:
+                yield console
+            finally:
+                if as_json and console.document is not None:
+                    typer.echo(console.document)
     except CodesignError as error:
         show_line(explain(error, name, parameter_names(context)))
         raise typer.Exit(EXIT_DISAGREES if isinstance(error, VerificationError) else EXIT_BAD_INPUT) from error

@@ -1,7 +1,8 @@
-"""How groups of commands read a command line: usage errors in one line, examples on lines of their own."""
+"""Groups of commands: the options that all share, usage errors in one line, examples on lines of their own."""
 
 import sys
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 from typer import TyperException
@@ -12,18 +13,55 @@ from codesign.cli.option_names import explain_usage
 EXIT_USAGE = 2
 
 
+def keep(context: typer.Context, parameter: typer.CallbackParam, value: Any) -> Any:
+    """Keep the value of an option for the session of the command, which is given no such parameter."""
+    if value:
+        context.meta[parameter.name] = value
+    return value
+
+
+def _shared(
+    log_file: Annotated[
+        Path | None,
+        typer.Option(
+            help="Add all output to this file, with the time of day.  [env var: CODESIGN_LOG_FILE]",
+            callback=keep,
+            expose_value=False,
+        ),
+    ] = None,
+    as_json: Annotated[
+        bool,
+        typer.Option("--json", help="Print the results as one JSON document.", callback=keep, expose_value=False),
+    ] = False,
+) -> None:
+    """Declare the options of every command."""
+
+
+def _parameters_of(function: Any) -> list[Any]:
+    app = typer.Typer(add_completion=False)
+    app.command()(function)
+    return typer.main.get_command(app).params
+
+
+_SHARED = _parameters_of(_shared)
+
+
 class CommandGroup(TyperGroup):
-    """Commands under one name; without a command it shows its help."""
+    """Commands under one name; without a command it shows its help, unless it is a command itself."""
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
+        if self.invoke_without_command:
+            self.params += _SHARED
         for command in self.commands.values():
+            if not isinstance(command, CommandGroup):
+                command.params += _SHARED
             # The mark keeps a paragraph's lines as they are: an example that is wrapped cannot be pasted.
             command.help = (command.help or "").replace("\n\nExample", "\n\n\b\nExample")
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Read the group's own options."""
-        if not args and not ctx.resilient_parsing:
+        if not args and not ctx.resilient_parsing and not self.invoke_without_command:
             typer.echo(ctx.get_help(), err=True)
             raise typer.Exit(EXIT_USAGE)
         return super().parse_args(ctx, args)

@@ -9,11 +9,11 @@ import typer
 
 from codesign import __version__
 from codesign.cli.bitstreams import bitstreams_app, build, import_
-from codesign.cli.boards import boards, deploy, twin
+from codesign.cli.boards import boards_app, deploy, twin
 from codesign.cli.calibrate import calibrate_app
 from codesign.cli.console import session
-from codesign.cli.group import group
-from codesign.cli.options import BoardName, LogFile, RunFolder, Seed, Storage, Template, Workers
+from codesign.cli.group import group, keep
+from codesign.cli.options import BoardName, RunFolder, Seed, Storage, Template, Workers
 from codesign.cli.supernet import fetch, supernet_app
 from codesign.run import choices
 from codesign.run.folder import Run
@@ -46,7 +46,6 @@ def train(
     ] = None,
     start_from: Annotated[Path | None, typer.Option(help="Run whose supernet to start from.")] = None,
     seed: Seed = 0,
-    log_file: LogFile = None,
 ) -> None:
     """Train a supernet by progressive shrinking, or one subnet alone.
 
@@ -54,7 +53,7 @@ def train(
     Example of 8 GPUs: torchrun --nproc-per-node 8 -m codesign train runs/imagenet --space ofa-mbv3-w1.2 --data images
     """
     # Of several processes that torchrun started, the first tells.
-    with session(context, log_file, quiet=os.environ.get("RANK", "0") != "0") as progress:
+    with session(context, quiet=os.environ.get("RANK", "0") != "0") as progress:
         from codesign.commands.train import request_training
         from codesign.commands.train import train as command
 
@@ -66,13 +65,12 @@ def predictor(
     run: RunFolder,
     samples: Annotated[int, typer.Option(min=25, help="Subnets to measure, a fifth of them left out.")] = 300,
     seed: Seed = 0,
-    log_file: LogFile = None,
 ) -> None:
     """Measure subnets with shared weights and fit the accuracy predictor.
 
     Example: codesign predictor runs/digits --samples 300
     """
-    with session(context, log_file) as progress:
+    with session(context) as progress:
         from codesign.commands.predictor import fit as command
 
         command(Run(run), samples, seed, progress)
@@ -98,7 +96,6 @@ def search(
         str, typer.Option(help="Coefficients of the cost model: a folder of `codesign calibrate fit`, or prior.")
     ] = "prior",
     template: Template = choices.Template.ENGINE,
-    log_file: LogFile = None,
 ) -> None:
     """Search subnets and accelerators together for a board.
 
@@ -108,7 +105,7 @@ def search(
     Example: codesign search runs/tiny --template hls4ml
     Example: codesign search runs/imagenet --space ofa-mbv3-w1.2 --accuracy official --board zcu104
     """
-    with session(context, log_file) as progress:
+    with session(context) as progress:
         if template == choices.Template.HLS4ML:
             from codesign.commands.hls4ml.commands import DataflowRequest, search_dataflow
 
@@ -143,7 +140,6 @@ def winner(
     within: Within = None,
     rule: RuleName = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print the winner; write nothing.")] = False,
-    log_file: LogFile = None,
 ) -> None:
     """Choose the winning pair of the search as it stands, print it and write it to winner.json in the run folder.
 
@@ -152,7 +148,7 @@ def winner(
 
     Example: codesign winner runs/imagenet --max-latency-ms 25
     """
-    with session(context, log_file) as progress:
+    with session(context) as progress:
         from codesign.commands.winner import winner as command
 
         command(
@@ -168,7 +164,6 @@ def emit(
     within: Within = None,
     rule: RuleName = None,
     template: Template = choices.Template.ENGINE,
-    log_file: LogFile = None,
 ) -> None:
     """Choose the winning pair, quantise it and write its HLS project.
 
@@ -177,7 +172,7 @@ def emit(
     Example: codesign emit runs/digits --max-latency-ms 0.5
     Example: codesign emit runs/tiny --template hls4ml
     """
-    with session(context, log_file) as progress:
+    with session(context) as progress:
         if template == choices.Template.HLS4ML:
             from codesign.commands.hls4ml.commands import emit_dataflow
 
@@ -194,14 +189,13 @@ def csim(
     sanitize: Annotated[bool, typer.Option(help="Under address and undefined-behaviour sanitizers.")] = False,
     images: Annotated[int | None, typer.Option(min=1, help="Only the first so many test images.")] = None,
     template: Template = choices.Template.ENGINE,
-    log_file: LogFile = None,
 ) -> None:
     """Compile the emitted project and compare it with the integer reference and the cost model.
 
     Example: codesign csim runs/digits
     Example: codesign csim runs/tiny --template hls4ml
     """
-    with session(context, log_file) as progress:
+    with session(context) as progress:
         if template == choices.Template.HLS4ML:
             from codesign.commands.hls4ml.commands import csim_dataflow
 
@@ -213,12 +207,12 @@ def csim(
         command(Run(run), sanitize, images, progress)
 
 
-def report(context: typer.Context, run: RunFolder, log_file: LogFile = None) -> None:
+def report(context: typer.Context, run: RunFolder) -> None:
     """Draw the run as one HTML page with pictures.
 
     Example: codesign report runs/digits
     """
-    with session(context, log_file) as progress:
+    with session(context) as progress:
         from codesign.commands.report import report as command
 
         command(Run(run), progress)
@@ -231,13 +225,12 @@ def demo(
     small: Annotated[bool, typer.Option(help="A quick version that trains little and searches little.")] = False,
     workers: Workers = 1,
     seed: Seed = 0,
-    log_file: LogFile = None,
 ) -> None:
     """The main job, end to end: train, predict, search, emit, verify, report.
 
     Example: codesign demo
     """
-    with session(context, log_file) as progress:
+    with session(context) as progress:
         from codesign.commands.demo import FULL, SMALL
         from codesign.commands.demo import demo as command
 
@@ -265,9 +258,9 @@ app = group(
 )
 # In the order in which a user meets them.
 _PIPELINE = (train, predictor, search, winner, emit, csim, build, import_, deploy, report)
-for _command in (*_PIPELINE, demo, boards, fetch, twin):
+for _command in (*_PIPELINE, demo, fetch, twin):
     app.command(_command.__name__.rstrip("_"))(_command)
-for _group in (calibrate_app, bitstreams_app, supernet_app):
+for _group in (boards_app, calibrate_app, bitstreams_app, supernet_app):
     app.add_typer(_group)
 
 
@@ -284,7 +277,12 @@ def _options(
     ] = False,
     log_file: Annotated[
         Path | None,
-        typer.Option(envvar="CODESIGN_LOG_FILE", help="Add all output to this file, with the time of day."),
+        typer.Option(
+            envvar="CODESIGN_LOG_FILE",
+            help="Add all output to this file, with the time of day.",
+            callback=keep,
+            expose_value=False,
+        ),
     ] = None,
 ) -> None:
     """What all commands share."""

@@ -35,7 +35,3 @@ StartTimeout = Annotated[float, typer.Option(min=0.1, help="Seconds that one sta
 InsecureRemote = Annotated[
     bool, typer.Option("--insecure-remote", help="Reach PYNQ.remote, which has no password, beyond this machine.")
 ]
-LogFile = Annotated[
-    Path | None,
-    typer.Option(help="Add all output to this file, with the time of day.  [env var: CODESIGN_LOG_FILE]"),
-]

@@ -7,7 +7,6 @@ import typer
 
 from codesign.cli.console import session
 from codesign.cli.group import group
-from codesign.cli.options import LogFile
 from codesign.run import choices
 
 supernet_app = group(name="supernet", help="Spaces of subnets, and networks published in them.")
@@ -20,7 +19,6 @@ def fetch(
     folder: Annotated[
         Path | None, typer.Option(help="Where files are kept; default: CODESIGN_CACHE, or the user's cache.")
     ] = None,
-    log_file: LogFile = None,
 ) -> None:
     """Fetch published supernets, accuracy predictors and specialised networks from their public addresses.
 
@@ -28,7 +26,7 @@ def fetch(
 
     Example: codesign fetch acc_predictor.pth
     """
-    with session(context, log_file) as progress:
+    with session(context) as progress:
         from codesign.commands.fetch import bring, show
 
         (show if list_ else bring)(names or [], folder, progress)

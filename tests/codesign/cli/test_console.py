@@ -2,24 +2,31 @@
 
 import io
 import itertools
+import json
 import os
 import pty
 import queue
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
 import typer
 from rich.console import Console
 from typer.testing import CliRunner, Result
 
 from codesign.cli.console import ConsoleProgress, session
+from codesign.cli.group import group
+from codesign.cli.main import _options
 from codesign.cli.main import app as codesign
-from codesign.cli.options import LogFile, Seed
+from codesign.cli.options import Seed
 from codesign.cli.progress_lines import INTERVAL_S, ProgressLines
+from codesign.run.choices import Template
+from hw_templates.foundation.arrays import IntArray
 from hw_templates.foundation.errors import (
     CodesignError,
     ExtrapolationWarning,
@@ -31,22 +38,67 @@ from hw_templates.foundation.errors import (
 
 def run_command(work: Callable[[ConsoleProgress], None], *arguments: str) -> Result:
     """Run a command that does ``work`` in a session."""
-    app = typer.Typer()
+    app = group()
 
     @app.command()
-    def train(context: typer.Context, seed: Seed = 0, log_file: LogFile = None) -> None:
-        with session(context, log_file) as progress:
+    def train(context: typer.Context, seed: Seed = 0) -> None:
+        with session(context) as progress:
             work(progress)
 
-    @app.command()
-    def other() -> None:
-        """Make the first command one of several."""
-
-    @app.callback()
-    def options(log_file: LogFile = None) -> None:
-        """Take a log file before the command, too."""
+    app.callback()(_options)
 
     return CliRunner().invoke(app, arguments or ("train",))
+
+
+@dataclass(frozen=True)
+class Found:
+    """A result with all that JSON does not know by itself."""
+
+    folder: Path
+    counts: IntArray
+    share: float
+    kind: Template = Template.HLS4ML
+
+
+FOUND = Found(Path("runs/x"), np.array([1, 2]), 0.5)
+
+
+def found_lines(found: Found) -> Iterator[str]:
+    yield f"share {found.share:.0%}"
+
+
+def test_a_result_is_shown_as_lines() -> None:
+    done = run_command(lambda console: print(console.show(FOUND, found_lines) is FOUND))
+    assert done.stdout == "share 50%\nTrue\n"
+
+
+def test_a_result_is_one_json_document_on_standard_output_and_all_else_on_standard_error(tmp_path: Path) -> None:
+    def work(console: ConsoleProgress) -> None:
+        with console.stage("work") as update:
+            update(0.5, "half")
+        console.say("said")
+        console.show(FOUND, found_lines)
+
+    done = run_command(work, "train", "--json", "--log-file", str(tmp_path / "run.log"))
+    expected = {"folder": "runs/x", "counts": [1, 2], "share": 0.5, "kind": "hls4ml"}
+    assert (json.loads(done.stdout), done.stderr) == (expected, "said\n")
+    assert [line.split(" ", 1)[1] for line in (tmp_path / "run.log").read_text().splitlines()][1:] == [
+        "said",
+        "share 50%",
+    ]
+
+
+def test_a_command_of_several_results_keeps_in_its_json_document_what_was_reached_before_an_error() -> None:
+    def work(console: ConsoleProgress) -> None:
+        console.show(FOUND, found_lines, "first")
+        console.show((), lambda _: (), "second")
+        raise VerificationError("the third differs")
+
+    done = run_command(work, "train", "--json")
+    assert (done.exit_code, done.stderr) == (1, "codesign: the third differs\n")
+    document = json.loads(done.stdout)
+    assert (list(document), document["first"]["share"], document["second"]) == (["first", "second"], 0.5, [])
+    assert run_command(failing(StorageError("a: is missing")), "train", "--json").stdout == ""
 
 
 def failing(error: BaseException) -> Callable[[ConsoleProgress], None]:

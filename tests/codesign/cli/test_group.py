@@ -12,7 +12,7 @@ from codesign import __version__
 from codesign.cli.main import app
 
 PIPELINE = ["train", "predictor", "search", "winner", "emit", "csim", "build", "import", "deploy", "report"]
-LATER = ["demo", "boards", "fetch", "twin", "calibrate", "bitstreams", "supernet"]
+LATER = ["demo", "fetch", "twin", "boards", "calibrate", "bitstreams", "supernet"]
 
 
 def codesign(*arguments: str, columns: int = 80, **variables: str) -> Result:

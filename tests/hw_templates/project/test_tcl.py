@@ -145,7 +145,7 @@ def test_the_processor_gets_the_board_file_s_preset_and_the_clock(tmp_path: Path
     board = load_board(name)
     project(tmp_path, board)
     settings = settings_of(run_script(tmp_path, "tcl/bitstream.tcl"), "ps")
-    for parameter, value in board.ps.preset:
+    for parameter, value in board.ps.preset.items():
         assert settings[f"CONFIG.{parameter}"] == value
     clock = {
         "zynq-7000": "CONFIG.PCW_FPGA0_PERIPHERAL_FREQMHZ",

@@ -1,0 +1,1 @@
+"""The text that a user reads, made from the results of commands."""

@@ -1,0 +1,22 @@
+"""Text about boards."""
+
+from collections.abc import Iterator, Sequence
+
+from codesign.cli.text.table import table_lines
+from hw_templates.board import Board, board_text
+
+_HEADINGS = ("board", "title", "DSP", "BRAM18", "URAM", "LUT", "MHz", "DDR GB/s")
+
+
+def board_table(boards: Sequence[Board]) -> Iterator[str]:
+    """List boards and what they hold."""
+    rows = [
+        (b.name, b.title, b.dsp, b.bram_18k, b.uram, b.lut, b.clocks_mhz[-1], f"{b.ddr.plan_gb_s} of {b.ddr.peak_gb_s}")
+        for b in boards
+    ]
+    yield from table_lines(_HEADINGS, rows, left=2)
+
+
+def board_lines(board: Board) -> Iterator[str]:
+    """Yield the TOML file that describes a board."""
+    yield from board_text(board).splitlines()
