@@ -12,6 +12,21 @@ from setuptools import find_packages
 
 ROOT = Path(__file__).parent.parent
 FLOORS = {"hw_templates": 0, "cost_models": 1, "bitstreams": 2, "codesign": 3}
+INNER_FLOORS: dict[str, list[tuple[str, ...]]] = {
+    "hw_templates": [("foundation",), ("board",), ("conv_engine", "hls4ml"), ("project",)],
+    "cost_models": [
+        ("workload",),
+        ("mapping", "coefficients"),
+        ("closed_form", "resources", "simulator"),
+        ("hls4ml",),
+        ("measurements",),
+        ("calibration",),
+        ("measurements.importers",),
+    ],
+    "bitstreams": [("building",), ("store",), ("board", "twin")],
+    "codesign": [("supernet",), ("search",), ("run",), ("commands",), ("cli",)],
+}
+"""The floors within each package, lowest first; modules that are not named may be imported from all of them."""
 MODULES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
     for package in FLOORS
@@ -38,6 +53,42 @@ def test_imports_go_down_the_house() -> None:
         if FLOORS[target.split(".")[0]] > FLOORS[module.split(".")[0]]
     ]
     assert upwards == []
+
+
+def inner_floor(module: str) -> int | None:
+    """The floor of a module within its package: that of the longest name it lies under."""
+    package, _, name = module.partition(".")
+    floors = {entry: floor for floor, entries in enumerate(INNER_FLOORS[package]) for entry in entries}
+    over = [entry for entry in floors if f"{name}.".startswith(f"{entry}.")]
+    return floors[max(over, key=len)] if over else None
+
+
+def test_imports_go_down_within_each_package() -> None:
+    upwards = []
+    for module, path in MODULES.items():
+        floor = inner_floor(module)
+        for target in imported_modules(path) if floor is not None else ():
+            below = inner_floor(target) if target.split(".")[0] == module.split(".")[0] else None
+            if below is not None and below > floor:
+                upwards.append(f"{module} imports {target}")
+    assert upwards == []
+
+
+def test_every_floor_is_there() -> None:
+    named = {
+        f"{package}.{entry}" for package, floors in INNER_FLOORS.items() for entries in floors for entry in entries
+    }
+    assert named <= MODULES.keys()
+
+
+def test_the_cost_model_imports_nothing_of_measuring() -> None:
+    def measures(module: str) -> bool:
+        return module.startswith(("cost_models.measurements", "cost_models.calibration"))
+
+    graph = nx.DiGraph((module, target) for module, path in MODULES.items() for target in imported_modules(path))
+    for entry in ("workload", "mapping", "coefficients", "closed_form", "resources", "simulator", "hls4ml"):
+        for module in [name for name in graph if f"{name}.".startswith(f"cost_models.{entry}.")]:
+            assert not list(filter(measures, nx.descendants(graph, module))), module
 
 
 def test_imports_have_no_cycle() -> None:

@@ -14,7 +14,7 @@ from codesign.search.baselines import random_front, sequential_front
 from codesign.search.joint_search import joint_search
 from codesign.search.pareto import PricedPairs, ReferencePoint, front_array
 from codesign.search.pricing import PairPricer
-from cost_models.calibration.fitted_range import FittedRange
+from cost_models.coefficients.fitted_range import range_of_space
 from hw_templates.foundation.arrays import FloatArray
 
 _BASELINES: dict[str, Callable[..., PricedPairs]] = {"random": random_front, "sequential": sequential_front}
@@ -37,7 +37,7 @@ def search(run: Run, request: SearchRequest, baselines: bool, progress: Progress
 
 def _search(run: Run, request: SearchRequest, baselines: bool, progress: Progress) -> None:
     searched = load_searched(run, request)
-    searched.task.coefficients.warn_outside(FittedRange.of_space(searched.joint.accelerators.choices))
+    searched.task.coefficients.warn_outside(range_of_space(searched.joint.accelerators.choices))
     searched.task.open_study()
     run.configure("search", asdict(request), replace=True)
     with progress.stage("joint search") as update:

@@ -13,8 +13,8 @@ import numpy as np
 
 from cost_models.calibration.engines import engine_model
 from cost_models.calibration.fit import Fit, Posterior, Prediction, predict
-from cost_models.calibration.fitted_range import FittedRange, warn_outside
 from cost_models.calibration.intervals import Widths
+from cost_models.coefficients.fitted_range import FittedRange, check_range, range_of, span, warn_outside
 from cost_models.measurements.measurement import Measurement
 from hw_templates.foundation.arrays import FloatArray
 from hw_templates.foundation.atomic_file import write_text_atomically
@@ -129,7 +129,7 @@ class _StoredCalibration:
     measurements: int
     tool_versions: dict[str, str]
     quality: Quality
-    fitted_on: dict[str, list[float | str]]
+    fitted_on: FittedRange
     coefficients: dict[str, dict[str, float]]
     posterior: _StoredPosterior
 
@@ -162,6 +162,9 @@ class Calibration:
     quality: Quality
     fitted_on: FittedRange
 
+    def __post_init__(self) -> None:
+        check_range("calibration.fitted_on", self.fitted_on)
+
     @classmethod
     def of(cls, name: str, fit: Fit, runs: Sequence[Measurement], today: str) -> "Calibration":
         """The record of a fit to some runs, made ``today`` (YYYY-MM-DD)."""
@@ -177,7 +180,7 @@ class Calibration:
             tool_versions={"python": platform.python_version(), **tools},
             posterior=fit.posterior,
             quality=Quality.of(fit),
-            fitted_on=FittedRange.of(runs),
+            fitted_on=measured_range(runs),
         )
 
     def predict(self, runs: Sequence[Measurement]) -> Prediction:
@@ -189,7 +192,7 @@ class Calibration:
         for run in runs:
             if run.engine != self.engine:
                 raise InvalidValueError("coefficients.engine", self.engine, f"{run.engine}, the engine that ran")
-        warn_outside(self.name, self.fitted_on, FittedRange.of(runs))
+        warn_outside(self.name, self.fitted_on, measured_range(runs))
         new, known = self.quality.widths, self.quality.widths_in_group
         width = [(known if run.group in self.groups else new).of(run.campaign) for run in runs]
         bound = engine_model(self.engine).bind(runs)
@@ -204,7 +207,6 @@ class Calibration:
             "schema": SCHEMA,
             **plain,
             "quality": asdict(self.quality),
-            "fitted_on": self.fitted_on.as_dict(),
             "coefficients": {
                 campaign: dict(zip(names, _rounded(row), strict=True))
                 for campaign, row in zip(posterior.campaigns, values, strict=True)
@@ -235,7 +237,6 @@ class Calibration:
             **{
                 **plain,
                 "posterior": stored.posterior.restored(stored.engine, tuple(stored.coefficients)),
-                "fitted_on": FittedRange.from_dict(stored.fitted_on),
             }
         )
 
@@ -260,9 +261,19 @@ def _array(name: str, values: list[Any], shape: tuple[int, ...], least: float = 
     return array
 
 
+def measured_range(runs: Sequence[Measurement]) -> FittedRange:
+    """Return the range that measured runs span, in which coefficients fitted to them hold."""
+    layers = [ran.layer for run in runs for ran in run.layers]
+    found = range_of(layers, [run.accelerator for run in runs if run.accelerator is not None])
+    found |= span("clock_mhz", (run.clock_mhz for run in runs)) | span("batch", (run.batch for run in runs))
+    for name in sorted({name for run in runs for name in run.settings}):
+        found |= span(f"settings.{name}", (run.settings[name] for run in runs if name in run.settings))
+    return found | {"board": tuple(sorted({run.board for run in runs}))}
+
+
 def calibration_names() -> tuple[str, ...]:
     """Names of the calibrations that come with the package, sorted."""
-    folder = files("cost_models") / "calibrations"
+    folder = files("cost_models") / "coefficients" / "calibrations"
     return tuple(sorted(entry.name.removesuffix(".json") for entry in folder.iterdir() if entry.name.endswith(".json")))
 
 
@@ -284,7 +295,7 @@ def load_calibration(name: str) -> Calibration:
         StorageError: its file cannot be read or is no whole record.
     """
     if name in calibration_names():
-        path = Path(str(files("cost_models") / "calibrations" / f"{name}.json"))
+        path = Path(str(files("cost_models") / "coefficients" / "calibrations" / f"{name}.json"))
     else:
         path = Path(name) / RECORD
         if not path.is_file():

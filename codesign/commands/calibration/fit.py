@@ -12,7 +12,6 @@ from codesign.report.left_out import LeftOutRows, run_kind, run_label, write_lef
 from cost_models.calibration.engines import engine_model
 from cost_models.calibration.engines.conv_engine import with_latency
 from cost_models.calibration.fit import Fit, fit
-from cost_models.calibration.fitted_range import FittedRange
 from cost_models.calibration.record import Calibration, write_calibration
 from cost_models.coefficients import Coefficients, load_coefficients, write_coefficients
 from cost_models.measurements.importers.chaidnn import read_chaidnn
@@ -141,5 +140,5 @@ def _own_coefficients(record: Calibration, result: Fit, runs: Sequence[Measureme
         measurements=record.measurements,
         left_out_error=record.quality.mean_error,
         latency_factor=result.left_out.factor(newest.campaign),
-        fitted_on=FittedRange.of(runs),
+        fitted_on=record.fitted_on,
     )

@@ -11,10 +11,10 @@ from codesign.report.left_out import run_label
 from codesign.run.folder import read_json
 from cost_models.calibration.engines import engine_model
 from cost_models.calibration.fit import Posterior
-from cost_models.calibration.fitted_range import FittedRange, warn_outside
 from cost_models.calibration.planning import plan as choose
 from cost_models.calibration.planning import prior_of
 from cost_models.calibration.record import load_calibration
+from cost_models.coefficients.fitted_range import range_of, warn_outside
 from cost_models.measurements.measurement import OWN_ENGINE, Measurement, Percentiles
 from cost_models.measurements.plan_file import RunPlan, write_plan
 from cost_models.resources import estimate_resources, excess
@@ -69,7 +69,7 @@ def _posterior(known: str | None, accelerator: Accelerator) -> Posterior:
     calibration = load_calibration(known)
     if calibration.engine != OWN_ENGINE:
         raise InvalidValueError("known", known, f"a calibration of {OWN_ENGINE}, not of {calibration.engine}")
-    warn_outside(calibration.name, calibration.fitted_on, FittedRange.of_layers([], [accelerator]))
+    warn_outside(calibration.name, calibration.fitted_on, range_of([], [accelerator]))
     return calibration.posterior
 
 

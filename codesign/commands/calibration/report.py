@@ -127,7 +127,8 @@ def _coefficient_table(calibration: Calibration) -> Table:
 
 
 def _range_table(calibration: Calibration) -> Table:
-    fitted = calibration.fitted_on
-    lines = [(name, f"{low:g}", f"{high:g}") for name, (low, high) in fitted.numbers.items()]
-    lines += [(name, ", ".join(values), "") for name, values in fitted.choices.items()]
+    lines = []
+    for name, values in calibration.fitted_on.items():
+        numbers = [f"{value:g}" for value in values if not isinstance(value, str)]
+        lines.append((name, *(numbers or (", ".join(map(str, values)), ""))))
     return Table(("parameter", "from", "to"), tuple(lines))

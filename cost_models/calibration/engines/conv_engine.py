@@ -1,7 +1,7 @@
 """Time model of this project's engine: :mod:`cost_models.closed_form.latency` with free coefficients."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -188,4 +188,4 @@ def with_latency(coefficients: Coefficients, theta: FloatArray) -> Coefficients:
     """The set with the latency coefficients whose logarithms are ``theta``."""
     values = dict(zip(_NAMES, (float(value) for value in np.exp(theta)), strict=True))
     values["ddr_efficiency"] = min(values["ddr_efficiency"], 1.0)
-    return Coefficients.from_dict({**coefficients.as_dict(), "latency": values})
+    return replace(coefficients, latency=LatencyCoefficients(**values))

@@ -145,7 +145,7 @@ def test_a_fit_of_the_own_engine_is_a_set_of_coefficients(calibration: Path) -> 
     assert coefficients.latency_factor is not None
     assert 1 < coefficients.latency_factor < 1.1
     assert coefficients.fitted_on is not None
-    assert coefficients.fitted_on.numbers["accelerator.pe_rows"] == (16, 16)
+    assert coefficients.fitted_on["accelerator.pe_rows"] == (16, 16)
 
 
 def test_times_in_another_unit_are_doubted(tmp_path: Path) -> None:

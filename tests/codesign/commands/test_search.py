@@ -19,8 +19,8 @@ from codesign.search.joint_search import SearchTask
 from codesign.search.journal import open_journal
 from codesign.search.pareto import ReferencePoint, nondominated
 from codesign.search.worker import read_progress
-from cost_models.calibration.fitted_range import FittedRange
 from cost_models.coefficients import load_coefficients, write_coefficients
+from cost_models.coefficients.fitted_range import range_of
 from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.foundation.errors import ExtrapolationWarning, InvalidValueError, StorageError
 
@@ -61,7 +61,7 @@ def test_coefficients_of_another_engine_are_warned_of_before_a_study_is_made(
         depthwise_lanes=8,
     )
     prior = load_coefficients()
-    fitted = replace(prior, name="fitted", measurements=3, fitted_on=FittedRange.of_layers([], [engine]))
+    fitted = replace(prior, name="fitted", measurements=3, fitted_on=range_of([], [engine]))
     write_coefficients(tmp_path / "fitted", fitted)
     request = SearchRequest(
         board="kv260",

@@ -3,7 +3,8 @@ from dataclasses import replace
 
 import pytest
 
-from cost_models.calibration.fitted_range import FittedRange, warn_outside
+from cost_models.calibration.record import measured_range
+from cost_models.coefficients.fitted_range import outside, range_of, range_of_space, warn_outside
 from cost_models.measurements.measurement import MeasuredLayer, Measurement, Percentiles
 from cost_models.workload import Layer, Operation
 from hw_templates.conv_engine.accelerator import Accelerator
@@ -60,22 +61,22 @@ RUN = Measurement(
 
 
 def test_what_runs_span() -> None:
-    fitted = FittedRange.of([RUN, replace(RUN, clock_mhz=150.0)])
-    assert fitted.numbers["layer.in_channels"] == (16, 128)
-    assert fitted.numbers["layer.kernel_height"] == (1, 3)
-    assert fitted.numbers["accelerator.pe_rows"] == (16, 16)
-    assert fitted.numbers["clock_mhz"] == (100, 150)
-    assert fitted.numbers["batch"] == (1, 1)
-    assert fitted.choices == {"board": ("pynq",), "layer.operation": ("conv", "pool")}
-    assert FittedRange.from_dict(fitted.as_dict()) == fitted
+    fitted = measured_range([RUN, replace(RUN, clock_mhz=150.0)])
+    assert fitted["layer.in_channels"] == (16, 128)
+    assert fitted["layer.kernel_height"] == (1, 3)
+    assert fitted["accelerator.pe_rows"] == (16, 16)
+    assert fitted["clock_mhz"] == (100, 150)
+    assert fitted["batch"] == (1, 1)
+    assert fitted["board"] == ("pynq",)
+    assert fitted["layer.operation"] == ("conv", "pool")
 
 
 def test_within_it_nothing_is_said() -> None:
-    fitted = FittedRange.of([RUN])
+    fitted = measured_range([RUN])
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        warn_outside("set", fitted, FittedRange.of_layers([RUN.layers[0].layer], [ACCELERATOR]))
-        warn_outside("set", fitted, FittedRange.of_layers([], []))
+        warn_outside("set", fitted, range_of([RUN.layers[0].layer], [ACCELERATOR]))
+        warn_outside("set", fitted, range_of([], []))
     assert caught == []
 
 
@@ -113,29 +114,27 @@ def test_within_it_nothing_is_said() -> None:
 )
 def test_the_parameter_that_leaves_it_is_named(layer: Layer, accelerator: Accelerator, clause: str) -> None:
     with pytest.warns(ExtrapolationWarning) as caught:
-        warn_outside("set", FittedRange.of([RUN]), FittedRange.of_layers([layer], [accelerator]))
+        warn_outside("set", measured_range([RUN]), range_of([layer], [accelerator]))
     assert clause in str(caught[0].message)
     assert str(caught[0].message).startswith("coefficients set, as fitted: ")
 
 
 def test_an_engine_that_ran_below_its_clock_is_known_at_that_clock_alone() -> None:
-    slow = FittedRange.of([replace(RUN, clock_mhz=50.0)])
-    assert slow.outside(FittedRange.of_layers([], [ACCELERATOR])) == ["clock_mhz 100 is outside of 50 to 50"]
+    slow = measured_range([replace(RUN, clock_mhz=50.0)])
+    assert outside(slow, range_of([], [ACCELERATOR])) == ["clock_mhz 100 is outside of 50 to 50"]
     # Read back from a board, a clock is off by rounding.
-    assert FittedRange.of([replace(RUN, clock_mhz=99.999)]).outside(FittedRange.of_layers([], [ACCELERATOR])) == []
+    assert outside(measured_range([replace(RUN, clock_mhz=99.999)]), range_of([], [ACCELERATOR])) == []
 
 
 def test_the_array_of_a_foreign_engine_is_in_its_settings() -> None:
     dpu = replace(RUN, engine="dpu", accelerator=None, settings={"pixel_parallel": 8, "channel_parallel": 12})
     other = replace(dpu, settings={"pixel_parallel": 8, "channel_parallel": 16})
-    fitted = FittedRange.of([dpu])
-    assert fitted.outside(FittedRange.of([dpu])) == []
-    assert fitted.outside(FittedRange.of([other])) == ["settings.channel_parallel 16 is outside of 12 to 12"]
-    assert fitted.outside(FittedRange.of([replace(dpu, batch=4)])) == ["batch 4 is outside of 1 to 1"]
+    fitted = measured_range([dpu])
+    assert outside(fitted, measured_range([dpu])) == []
+    assert outside(fitted, measured_range([other])) == ["settings.channel_parallel 16 is outside of 12 to 12"]
+    assert outside(fitted, measured_range([replace(dpu, batch=4)])) == ["batch 4 is outside of 1 to 1"]
 
 
 def test_a_space_of_accelerators_is_outside_where_any_of_them_is() -> None:
     choices = {**{name: (value,) for name, value in ACCELERATOR.as_dict().items()}, "pe_cols": (8, 16, 32)}
-    assert FittedRange.of([RUN]).outside(FittedRange.of_space(choices)) == [
-        "accelerator.pe_cols 32 is outside of 16 to 16"
-    ]
+    assert outside(measured_range([RUN]), range_of_space(choices)) == ["accelerator.pe_cols 32 is outside of 16 to 16"]

@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 from support.mutations import drive, from_file, mutated_json
 
-from cost_models.calibration.fitted_range import FittedRange
 from cost_models.closed_form.estimate import price
 from cost_models.coefficients import (
     COEFFICIENTS,
@@ -19,6 +18,7 @@ from cost_models.workload import Layer, Node, Operation, Workload
 from hw_templates.board import load_board
 from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.foundation.errors import ExtrapolationWarning, InvalidValueError, StorageError
+from hw_templates.foundation.json_records import check_record
 
 
 def prior() -> dict[str, object]:
@@ -59,7 +59,7 @@ def test_an_unknown_set() -> None:
 def test_bad_values_are_named(group: str, name: str, value: object, message: str) -> None:
     values = prior()
     with pytest.raises(InvalidValueError) as raised:
-        Coefficients.from_dict({**values, group: {**values[group], name: value}})  # type: ignore[dict-item]
+        check_record({**values, group: {**values[group], name: value}}, Coefficients, "coefficients")  # type: ignore[dict-item]
     assert str(raised.value).startswith(message)
 
 
@@ -67,7 +67,7 @@ def test_a_missing_group_is_named() -> None:
     values = prior()
     del values["energy"]
     with pytest.raises(InvalidValueError, match=r"coefficients\.energy: must be given, got None"):
-        Coefficients.from_dict(values)
+        check_record(values, Coefficients, "coefficients")
 
 
 FITTED = replace(
@@ -77,7 +77,7 @@ FITTED = replace(
     measurements=40,
     left_out_error=0.03,
     latency_factor=1.25,
-    fitted_on=FittedRange({"layer.in_channels": (16.0, 64.0)}, {"layer.operation": ("conv",)}),
+    fitted_on={"layer.in_channels": (16.0, 64.0), "layer.operation": ("conv",)},
 )
 
 
@@ -128,7 +128,7 @@ def test_only_what_was_compared_with_runs_has_an_interval() -> None:
 
 
 def test_any_spoilt_set_is_read_or_refused_in_one_line(tmp_path: Path) -> None:
-    fitted = FittedRange({"clock_mhz": (100.0, 150.0)}, {"board": ("pynq-z2",)})
+    fitted = {"clock_mhz": (100.0, 150.0), "board": ("pynq-z2",)}
     write_coefficients(tmp_path, replace(load_coefficients(), fitted_on=fitted, latency_factor=1.2))
     path = tmp_path / COEFFICIENTS
 
@@ -144,4 +144,4 @@ def test_any_spoilt_set_is_read_or_refused_in_one_line(tmp_path: Path) -> None:
 
 def test_a_group_that_is_a_number_is_named() -> None:
     with pytest.raises(InvalidValueError, match=r"coefficients\.latency: must be an object, got 1\.0"):
-        Coefficients.from_dict({**prior(), "latency": 1.0})
+        check_record({**prior(), "latency": 1.0}, Coefficients, "coefficients")

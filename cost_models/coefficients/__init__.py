@@ -1,22 +1,22 @@
-"""The numbers that a cost model takes from measurements, or from a prior where there are none."""
+"""Fitted values with their provenance: the numbers that the cost model takes from measurements, or from a prior."""
 
 import hashlib
 import json
+import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass
 from functools import cache
-from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
-from cost_models.calibration.fitted_range import FittedRange, warn_outside
+from cost_models.coefficients.fitted_range import FittedRange, check_range, range_of, warn_outside
 from cost_models.workload import Layer
 from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.foundation.atomic_file import write_text_atomically
 from hw_templates.foundation.errors import InvalidValueError, UnknownNameError
-from hw_templates.foundation.json_records import check_fields, check_record, parse_json, reading
+from hw_templates.foundation.json_records import check_fields, read_json
 
 COEFFICIENTS = "coefficients.json"
+_FOLDER = Path(__file__).parent
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,77 +109,58 @@ class Coefficients:
     def __post_init__(self) -> None:
         check_fields(self, "coefficients")
         for group in ("latency", "energy", "logic"):
-            values = getattr(self, group)
-            for field in fields(values):
-                value = getattr(values, field.name)
-                if not 0 <= value < float("inf"):
-                    raise InvalidValueError(f"coefficients.{group}.{field.name}", value, "a number, zero or more")
+            for name, value in asdict(getattr(self, group)).items():
+                if not 0 <= value < math.inf:
+                    raise InvalidValueError(f"coefficients.{group}.{name}", value, "a number, zero or more")
         if self.measurements < 0:
             raise InvalidValueError("coefficients.measurements", self.measurements, "zero or more")
-        if self.left_out_error is not None and not 0 <= self.left_out_error < float("inf"):
+        if self.left_out_error is not None and not 0 <= self.left_out_error < math.inf:
             raise InvalidValueError("coefficients.left_out_error", self.left_out_error, "zero or more, or null")
-        if self.latency_factor is not None and not 1 <= self.latency_factor < float("inf"):
+        if self.latency_factor is not None and not 1 <= self.latency_factor < math.inf:
             raise InvalidValueError("coefficients.latency_factor", self.latency_factor, "1 or more, or null")
-        if not 0 < self.latency.ddr_efficiency <= 1:
-            raise InvalidValueError(
-                "coefficients.latency.ddr_efficiency", self.latency.ddr_efficiency, "above 0 and at most 1"
-            )
-
-    def as_dict(self) -> dict[str, Any]:
-        """The set as a file holds it."""
-        fitted_on = None if self.fitted_on is None else self.fitted_on.as_dict()
-        return {**asdict(self), "fitted_on": fitted_on}
+        if not 0 < (share := self.latency.ddr_efficiency) <= 1:
+            raise InvalidValueError("coefficients.latency.ddr_efficiency", share, "above 0 and at most 1")
+        check_range("coefficients.fitted_on", self.fitted_on or {})
 
     def latency_interval(self, latency_ms: float) -> tuple[float, float] | None:
-        """What a predicted latency may be, nine times in ten; None for a prior, which was compared with nothing."""
+        """Return the bounds that hold a predicted latency nine times in ten; None for a prior."""
         factor = self.latency_factor
         return None if factor is None else (latency_ms / factor, latency_ms * factor)
 
     @property
     def digest(self) -> str:
         """Sixteen hexadecimal digits that tell sets of other values apart."""
-        return hashlib.sha256(json.dumps(self.as_dict(), sort_keys=True).encode()).hexdigest()[:16]
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:16]
 
     def check_use(self, board: str, layers: Sequence[Layer] = (), accelerators: Sequence[Accelerator] = ()) -> None:
-        """Say whether the set is for a board, and warn of layers and accelerators beyond what it was fitted on.
+        """Check that the set is for a board, and warn of layers and accelerators beyond what it was fitted on.
 
         Raises:
             InvalidValueError: it was fitted on another board.
         """
         if self.board not in (None, board):
             raise InvalidValueError("coefficients.board", self.board, f"{board}, the board that is priced")
-        self.warn_outside(FittedRange.of_layers(layers, accelerators))
+        self.warn_outside(range_of(layers, accelerators))
 
     def warn_outside(self, used: FittedRange) -> None:
-        """Warn, in one line, of what the set is used for beyond what it was fitted on."""
-        if self.fitted_on is not None:
-            warn_outside(self.name, self.fitted_on, used)
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> "Coefficients":
-        """Build the set that a parsed file holds.
-
-        Raises:
-            InvalidValueError: a field is unknown, missing, of another type or out of range.
-        """
-        stored = check_record(values, dict[str, Any], "coefficients")
-        fitted_on = stored.get("fitted_on")
-        coefficients = check_record({**stored, "fitted_on": None}, cls, "coefficients")
-        return coefficients if fitted_on is None else replace(coefficients, fitted_on=FittedRange.from_dict(fitted_on))
+        """Warn, in one line, where ``used`` leaves the range that the set was fitted on."""
+        warn_outside(self.name, self.fitted_on or {}, used)
 
 
 def coefficient_names() -> tuple[str, ...]:
-    """Names of the sets that come with the package, sorted."""
-    folder = files("cost_models") / "coefficients"
-    return tuple(sorted(entry.name.removesuffix(".json") for entry in folder.iterdir() if entry.name.endswith(".json")))
+    """Return the names of the sets that come with the package, sorted."""
+    return tuple(sorted(path.stem for path in _FOLDER.glob("*.json")))
 
 
 def load_coefficients(name: str = "prior") -> Coefficients:
-    """The set of that name: one that comes with the package, or the folder of a fit to the project's own engine.
+    """Load a set of coefficients.
+
+    Args:
+        name: of a set that comes with the package, or the folder of a fit to the project's own engine.
 
     Raises:
-        InvalidValueError: no such set, or it breaks a rule.
-        StorageError: its file cannot be read.
+        UnknownNameError: there is no such set.
+        StorageError: its file cannot be read or breaks a rule.
     """
     if name in coefficient_names():
         return _packaged(name)
@@ -188,20 +169,18 @@ def load_coefficients(name: str = "prior") -> Coefficients:
         names = coefficient_names()
         expected = f"one of {', '.join(names)}, or a folder that holds {COEFFICIENTS}, as a fit to own runs leaves"
         raise UnknownNameError("coefficients", name, names, expected)
-    with reading(path):
-        return Coefficients.from_dict(parse_json(path.read_bytes(), dict[str, Any], "coefficients"))
+    return read_json(path, Coefficients, "`codesign calibrate fit` makes one")
 
 
 @cache
 def _packaged(name: str) -> Coefficients:
-    content = (files("cost_models") / "coefficients" / f"{name}.json").read_bytes()
-    return Coefficients.from_dict(parse_json(content, dict[str, Any], "coefficients"))
+    return read_json(_FOLDER / f"{name}.json", Coefficients, "install the package again")
 
 
 def write_coefficients(folder: Path, coefficients: Coefficients) -> None:
-    """Write the set into a folder, so that :func:`load_coefficients` finds it by the folder's name.
+    """Write a set into a folder, so that :func:`load_coefficients` finds it by the folder's name.
 
     Raises:
         StorageError: it cannot be written.
     """
-    write_text_atomically(folder / COEFFICIENTS, json.dumps(coefficients.as_dict(), indent=2) + "\n")
+    write_text_atomically(folder / COEFFICIENTS, json.dumps(asdict(coefficients), indent=2) + "\n")
