@@ -126,7 +126,9 @@ class Telling(RecordedProgress):
         return super().stage(name)
 
 put_in_place()
-request = SearchRequest("kv260", 10**9, 1, None, 0, space="digits", accuracy="official")
+request = SearchRequest(
+    board="kv260", pairs=10**9, workers=1, storage=None, seed=0, space="digits", accuracy="official"
+)
 search(Run(Path(sys.argv[1])), request, False, Telling())
 """
 

@@ -86,9 +86,16 @@ from hw_templates.board import load_board
 
 worker._FLUSH_S = 0.0
 joint = JointSpace(TINY, AcceleratorSpace(load_board("pynq-z2")))
-settings = SearchSettings(10**9, 0, 1, RoundPlan(16, 8, 8, 4, 24, screened=1))
+settings = SearchSettings(10**9, 0, 1, RoundPlan(
+    subnets=16, accelerators=8, new_accelerators=8, new_period=4, first_accelerators=24, screened=1
+))
 task = SearchTask(
-    StudyLocation(sys.argv[1], "search"), joint, load_coefficients(), CapacityAccuracy(TINY), "capacity", settings
+    location=StudyLocation(sys.argv[1], "search"),
+    joint=joint,
+    coefficients=load_coefficients(),
+    oracle=CapacityAccuracy(TINY),
+    accuracy_name="capacity",
+    settings=settings,
 )
 joint_search(task, lambda progress: print(progress.rounds, flush=True))
 """
@@ -171,9 +178,18 @@ def search(context: typer.Context) -> None:
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 joint = JointSpace(TINY, AcceleratorSpace(load_board("pynq-z2")))
-settings = SearchSettings(10**9, 0, 2, RoundPlan(16, 8, 8, 4, 24, screened=1))
+settings = SearchSettings(10**9, 0, 2, RoundPlan(
+    subnets=16, accelerators=8, new_accelerators=8, new_period=4, first_accelerators=24, screened=1
+))
 oracle = PausedAccuracy(TINY, place, gate)
-task = SearchTask(StudyLocation(journal, "search"), joint, load_coefficients(), oracle, "capacity", settings)
+task = SearchTask(
+    location=StudyLocation(journal, "search"),
+    joint=joint,
+    coefficients=load_coefficients(),
+    oracle=oracle,
+    accuracy_name="capacity",
+    settings=settings,
+)
 typer.run(search)
 """
 

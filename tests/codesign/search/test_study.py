@@ -286,6 +286,7 @@ from codesign.search.study import StudyIdentity, StudyLocation, open_study
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 folder, *identity = sys.argv[1:]
+NAMES = ("space", "parameters", "board", "coefficients", "accuracy")
 
 
 def make(number):
@@ -299,7 +300,8 @@ def make(number):
 
     event.listen(Engine, "before_cursor_execute", count)
     event.listen(Engine, "commit", count)
-    open_study(StudyLocation(f"sqlite:///{folder}/{number}.db", "search"), StudyIdentity(*identity, 1))
+    stated = StudyIdentity(**dict(zip(NAMES, identity)), format_version=1)
+    open_study(StudyLocation(f"sqlite:///{folder}/{number}.db", "search"), stated)
     return seen
 
 
