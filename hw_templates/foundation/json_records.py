@@ -4,6 +4,7 @@ import csv
 import pickle
 import re
 import struct
+import sys
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
@@ -12,13 +13,18 @@ from dataclasses import fields, is_dataclass
 from enum import Enum
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar, cast, get_args, get_type_hints
+from typing import Annotated, Any, TypeVar, cast, get_args, get_origin, get_type_hints
 
 import msgspec
 
 from hw_templates.foundation.errors import CodesignError, InvalidValueError, StorageError
 
 T = TypeVar("T")
+
+Positive = Annotated[float, msgspec.Meta(gt=0, le=sys.float_info.max, description="a positive number")]
+PositiveInt = Annotated[int, msgspec.Meta(ge=1, description="a positive whole number")]
+ZeroOrMore = Annotated[float, msgspec.Meta(ge=0, le=sys.float_info.max, description="a number, zero or more")]
+"""Types of fields with limits; the description of a limit is what messages say would be right."""
 
 MALFORMED = (
     ArithmeticError,
@@ -84,7 +90,8 @@ def parse_json(content: bytes | str, kind: type[T], name: str) -> T:
     """Decode JSON text as a value of type ``kind``, most often a dataclass.
 
     Types are checked strictly: no number from text, no whole number from a fraction or a truth value. Unknown and
-    missing fields of dataclasses, NaN and numbers beyond the range of a float are errors.
+    missing fields of dataclasses, NaN and numbers beyond the range of a float are errors. A field whose type is
+    ``Annotated`` with a ``msgspec.Meta`` is checked against its limits, such as :data:`Positive`.
 
     Args:
         content: the text; bytes must be UTF-8.
@@ -160,7 +167,7 @@ def _plain(value: Any) -> Any:
 
 @cache
 def _field_types(record: Any) -> tuple[tuple[str, Any], ...]:
-    hints = get_type_hints(record)
+    hints = get_type_hints(record, include_extras=True)
     return tuple((field.name, hints[field.name]) for field in fields(record))
 
 
@@ -168,14 +175,15 @@ def _refusal(value: object, kind: Any, name: str, message: str) -> InvalidValueE
     """The error for what msgspec says of ``value``."""
     found = _PLACE.fullmatch(message)
     what, place = (found["what"], found["place"] or "") if found else (message, "")
-    part, part_kind = _at(value, kind, place)
+    place, part, part_kind = _at(value, kind, place)
     if missing := _MISSING.fullmatch(what):
         return _missing_field(part, f"{name}{place}", missing["field"])
     if wrong := _WRONG_TYPE.fullmatch(what):
         expected = " or ".join(_WORDS.get(word, word) for word in wrong["expected"].split(" | "))
         return InvalidValueError(name + place, part, expected)
-    if isinstance(part_kind, type) and issubclass(part_kind, Enum):
-        return InvalidValueError(name + place, part, _described(part_kind))
+    limit = next((meta.description for meta in getattr(part_kind, "__metadata__", ()) if meta.description), None)
+    if limit is not None or (isinstance(part_kind, type) and issubclass(part_kind, Enum)):
+        return InvalidValueError(name + place, part, limit or _described(part_kind))
     return InvalidValueError(name + place, part, f"valid ({what})")
 
 
@@ -193,32 +201,50 @@ def _same_stem(first: str, second: str) -> bool:
     return bool(stem) and stem == second.rpartition("_")[0]
 
 
-def _at(value: object, kind: Any, place: str) -> tuple[object, Any]:
-    """The part of ``value`` at a place as msgspec writes it, and its type, as far as they can be told."""
+def _at(value: object, kind: Any, place: str) -> tuple[str, object, Any]:
+    """Return the name, the value and the type of a part at a place as msgspec writes it, as far as they can be told."""
+    name = ""
     for step in _STEP.finditer(place):
-        kind = (
-            next((option for option in get_args(kind) if option is not type(None)), None) if _optional(kind) else kind
-        )
+        kind = _required(kind)
         if step["field"] is not None:
+            name += step[0]
             kind = dict(_field_types(cast(Any, kind))).get(step["field"]) if is_dataclass(kind) else None
             value = value.get(step["field"]) if isinstance(value, Mapping) else None
+            continue
+        kind = next(iter(option for option in reversed(get_args(kind)) if option is not ...), None)
+        if step["index"] is None and isinstance(value, Mapping):
+            # msgspec does not name the entry of a dictionary.
+            key, value = next(((key, entry) for key, entry in value.items() if not _is(entry, kind)), ("[...]", None))
+            name += f".{_shown(key)}"
         else:
-            kind = next(iter(option for option in reversed(get_args(kind)) if option is not ...), None)
             known = step["index"] is not None and isinstance(value, list | tuple)
             value = value[int(step["index"])] if known else "a value of another type"  # type: ignore[index]
-    return value, kind
+            name += step[0]
+    return name, value, _required(kind)
 
 
-def _optional(kind: Any) -> bool:
-    return type(None) in get_args(kind)
+def _is(value: object, kind: Any) -> bool:
+    """Whether a plain value describes a ``kind``."""
+    try:
+        msgspec.convert(value, kind)
+    except (msgspec.ValidationError, CodesignError, RecursionError):
+        return False
+    return True
+
+
+def _required(kind: Any) -> Any:
+    """The type of a field that may be null when it is not."""
+    options = get_args(kind)
+    return next(option for option in options if option is not type(None)) if type(None) in options else kind
 
 
 def _described(kind: Any) -> str:
+    kind = get_args(kind)[0] if hasattr(kind, "__metadata__") else kind
     if isinstance(kind, type):
         if issubclass(kind, Enum):
             return f"one of {', '.join(str(member.value) for member in kind)}"
         return _WORDS.get(kind.__name__, f"of type {kind.__name__}")
-    return f"of type {kind}"
+    return f"of type {getattr(get_origin(kind), '__name__', kind)}"
 
 
 def _unknown_fields(value: object, record: object, name: str) -> Iterator[InvalidValueError]:

@@ -12,7 +12,16 @@ from hypothesis import strategies as st
 from support.mutations import drive, mutated_json
 
 from hw_templates.foundation.errors import InvalidValueError, StorageError
-from hw_templates.foundation.json_records import check_fields, check_record, parse_json, read_json, reading
+from hw_templates.foundation.json_records import (
+    Positive,
+    PositiveInt,
+    ZeroOrMore,
+    check_fields,
+    check_record,
+    parse_json,
+    read_json,
+    reading,
+)
 
 
 class Colour(StrEnum):
@@ -37,6 +46,36 @@ class Whole:
     name: str
     parts: tuple[Part, ...] = ()
     by_name: dict[str, Part] | None = None
+
+
+@dataclass(frozen=True)
+class Limited:
+    share: ZeroOrMore
+    count: PositiveInt | None = None
+    powers: dict[str, Positive] | None = None
+
+    def __post_init__(self) -> None:
+        check_fields(self, "limited")
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"share": -1}, "limited.share: must be a number, zero or more, got -1"),
+        ({"share": "1"}, "limited.share: must be a number, got '1'"),
+        ({"share": 1, "count": 0}, "limited.count: must be a positive whole number, got 0"),
+        ({"share": 1, "count": 1.5}, "limited.count: must be a whole number or null, got 1.5"),
+        ({"share": 1, "powers": {"a": 1, "b": 0}}, "limited.powers.b: must be a positive number, got 0"),
+    ],
+)
+def test_limits_hold_for_files_and_constructors(fields, message):
+    for make in (lambda: Limited(**fields), lambda: parse_json(json.dumps(fields), Limited, "limited")):
+        with pytest.raises(InvalidValueError) as caught:
+            make()
+        assert str(caught.value) == message
+    with pytest.raises(InvalidValueError, match=r"limited\.share: must be a number, zero or more, got inf"):
+        Limited(float("inf"))
+    assert Limited(0.0, 1, {"a": 0.5}) == parse_json('{"share": 0, "count": 1, "powers": {"a": 0.5}}', Limited, "x")
 
 
 def test_a_sound_record_is_read_with_its_nested_values():
@@ -64,7 +103,7 @@ def test_a_sound_record_is_read_with_its_nested_values():
         ('{"name": "x", "parts": [{"size": 8}]}', "whole.parts[0]: must be valid (eight is not allowed), got {"),
         ('{"name": "x", "parts": [{"size": 1, "sise": 2}]}', "whole.parts[0].sise: must be a known field, got 2"),
         ('{"name": "x", "by_name": {"a": {"size": 1, "b": 2}}}', "whole.by_name.a.b: must be a known field, got 2"),
-        ('{"name": "x", "by_name": {"a": {"size": "1"}}}', "whole.by_name[...].size: must be a whole number"),
+        ('{"name": "x", "by_name": {"a": {"size": "1"}}}', "whole.by_name.a.size: must be a whole number"),
         ('{"name": "x", "by_name": 3}', "whole.by_name: must be an object or null, got 3"),
         ('{"name": "x", "parts": [{"size_kib": 1}]}', "whole.parts[0].size: must be given, got None"),
         ('{"name_text": "x"}', "whole.name: must be given, got None"),
