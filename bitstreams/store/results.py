@@ -24,7 +24,6 @@ from bitstreams.building.reports import (
     parse_utilisation,
     parse_values,
 )
-from bitstreams.project_record import RECORD, ProjectRecord
 from bitstreams.store.bitstream import Bitstream, Entry
 from bitstreams.store.store import Store
 from hw_templates.board import Board, load_board
@@ -32,6 +31,7 @@ from hw_templates.conv_engine import registers
 from hw_templates.foundation.errors import CodesignError, StorageError
 from hw_templates.foundation.json_records import parse_json, reading
 from hw_templates.foundation.regular_file import read_regular
+from hw_templates.project.record import PROJECT_FILE, ProjectRecord
 from hw_templates.project.render import DIGEST_FILE, hardware_sha256
 
 T = TypeVar("T")
@@ -125,7 +125,7 @@ def check_build(contents: Contents) -> Bitstream:
     export = _report(contents, "export_impl.xml", parse_export, Implementation())
     engine = _report(contents, "utilization_engine.rpt", parse_utilisation, Utilisation())
     tools = _read_tools(contents)
-    with reading(SOURCES + RECORD, "emit and build again"):
+    with reading(SOURCES + PROJECT_FILE, "emit and build again"):
         figures = compare(
             accelerator,
             board,
@@ -165,8 +165,8 @@ def _report(contents: Contents, name: str, parse: Callable[[bytes, str], T], wit
 
 def _read_project(contents: Contents) -> tuple[ProjectRecord, Board]:
     """The project's record, whose sources must be what its digest says, and its board."""
-    record, stated = (_member(contents, SOURCES + name) for name in (RECORD, DIGEST_FILE))
-    with reading(SOURCES + RECORD, "emit and build again"):
+    record, stated = (_member(contents, SOURCES + name) for name in (PROJECT_FILE, DIGEST_FILE))
+    with reading(SOURCES + PROJECT_FILE, "emit and build again"):
         project = parse_json(record, ProjectRecord, "project")
         board = load_board(project.board)
     with reading(SOURCES.rstrip("/"), "build again"):

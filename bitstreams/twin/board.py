@@ -8,7 +8,6 @@ import numpy as np
 
 from bitstreams.board.clock import CLOCK_TREES, read_clock_mhz
 from bitstreams.board.names import ARCHITECTURES, KERNEL_FILE, NAME_FILE, OWN_NAMES
-from bitstreams.project_record import RECORD, ProjectRecord
 from bitstreams.twin.bitstream import hardware_of
 from bitstreams.twin.fabric import RUN_LIMIT_S, Fabric, build_fabric
 from bitstreams.twin.memory import TwinMemory
@@ -19,6 +18,7 @@ from hw_templates.conv_engine import isa, registers
 from hw_templates.conv_engine.accelerator import axi_bytes
 from hw_templates.foundation.errors import BoardError
 from hw_templates.foundation.json_records import read_json
+from hw_templates.project.record import PROJECT_FILE, ProjectRecord
 
 FIRMWARE = "/lib/firmware/"
 FPGA_MANAGER = "/sys/class/fpga_manager/fpga0/"
@@ -55,7 +55,7 @@ class TwinBoard:
             StorageError: the project is not whole, or there is no folder for temporary files.
             ToolError: g++ is missing or refused the code.
         """
-        record = read_json(project / RECORD, ProjectRecord, "emit the project again")
+        record = read_json(project / PROJECT_FILE, ProjectRecord, "emit the project again")
         self.board, self.accelerator = load_board(record.board), record.accelerator
         self.hardware_sha256 = record.hardware_sha256
         self._fabric = Fabric(build_fabric(project), run_limit_s)

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from bitstreams.building.script import build_bitstream, bundle
-from bitstreams.project_record import RECORD, ProjectRecord
 from bitstreams.store.results import import_results
 from codesign.commands.bitstreams import describe, figure_lines, open_store
 from codesign.commands.csim import csim
@@ -12,6 +11,7 @@ from codesign.run.choices import BuildTool
 from codesign.run.folder import Run, claiming, read_json, write_json
 from hw_templates.foundation.atomic_file import write_bytes_atomically
 from hw_templates.foundation.errors import InvalidValueError, UnknownNameError
+from hw_templates.project.record import PROJECT_FILE, ProjectRecord
 
 
 def build(run: Run, tool: str, bundled: bool, cosim: bool, store: Path | None, progress: Progress) -> None:
@@ -40,7 +40,7 @@ def build(run: Run, tool: str, bundled: bool, cosim: bool, store: Path | None, p
 
 @claiming
 def _bundle(run: Run, progress: Progress) -> None:
-    read_json(run.project / RECORD, ProjectRecord)
+    read_json(run.project / PROJECT_FILE, ProjectRecord)
     write_bytes_atomically(run.bundle, bundle(run.project))
     progress.say(f"build      {run.bundle}: unpack it where the tools are, run `sh build.sh` in its folder, and")
     progress.say("           `codesign import results.tar` puts what comes out into a store")
@@ -48,7 +48,7 @@ def _bundle(run: Run, progress: Progress) -> None:
 
 @claiming
 def _bitstream(run: Run, cosim: bool, store: Path | None, progress: Progress) -> None:
-    read_json(run.project / RECORD, ProjectRecord)
+    read_json(run.project / PROJECT_FILE, ProjectRecord)
     with progress.stage("build") as update:
         update(0.0, "looking for the tools")
 

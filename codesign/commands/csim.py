@@ -1,11 +1,11 @@
 """``codesign csim``: the emitted engine, compiled, against the integer reference and the cost model."""
 
 from bitstreams.building.toolchain import run_csim
-from bitstreams.project_record import RECORD, ProjectRecord
 from codesign.emit.project import check_program_files
 from codesign.progress import Progress
 from codesign.run.folder import Run, claiming, read_json, write_json
 from codesign.run.records import CsimRecord
+from hw_templates.project.record import PROJECT_FILE, ProjectRecord
 
 
 @claiming
@@ -17,7 +17,7 @@ def csim(run: Run, sanitize: bool, images: int | None, progress: Progress) -> No
         ToolError: make or g++ is missing, or the code does not compile.
         VerificationError: a logit or a trip count differs.
     """
-    program = read_json(run.project / RECORD, ProjectRecord).program_sha256
+    program = read_json(run.project / PROJECT_FILE, ProjectRecord).program_sha256
     check_program_files(run.project, program)
     with progress.stage("csim") as update:
         update(0.0, "compiling and running")

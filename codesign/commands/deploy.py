@@ -20,7 +20,6 @@ from bitstreams.board.power import INTERVAL_S, Energy, PowerLog, energy_of, hwmo
 from bitstreams.board.program_check import check_program
 from bitstreams.board.runner_session import RunnerSession
 from bitstreams.board.session import Session
-from bitstreams.project_record import RECORD, ProjectRecord
 from codesign.commands.board_access import Reach, bitstream_for, claimed
 from codesign.emit.project import check_program_files
 from codesign.progress import Progress
@@ -41,6 +40,7 @@ from hw_templates.conv_engine.program import Program, read_program
 from hw_templates.foundation.arrays import FloatArray, IntArray
 from hw_templates.foundation.errors import BoardError, CodesignError, InvalidValueError, StorageError, VerificationError
 from hw_templates.foundation.json_records import reading
+from hw_templates.project.record import PROJECT_FILE, ProjectRecord
 
 _RAILS_VIAS = ("ssh", "local")
 """Ways to a board on which its power rails are read: where pynq runs on the board itself."""
@@ -134,7 +134,7 @@ def deploy(run: Run, request: DeployRequest, store: Path | None, progress: Progr
 
 
 def _emitted(run: Run) -> _Emitted:
-    record = read_json(run.project / RECORD, ProjectRecord)
+    record = read_json(run.project / PROJECT_FILE, ProjectRecord)
     check_program_files(run.project, record.program_sha256)
     program = read_program(run.project)
     with reading(run.project / "weights/arena.bin", "emit it again"):

@@ -3,7 +3,6 @@
 import numpy as np
 import numpy.typing as npt
 
-from bitstreams.project_record import Origin, ProjectAccuracy
 from codesign.commands.winner import pair_lines, rule_line
 from codesign.emit.integer_reference import run_integer
 from codesign.emit.project import Design, project_files, write_project
@@ -21,6 +20,7 @@ from codesign.supernet.network.folded_weights import fold
 from codesign.supernet.training.threads import one_thread
 from cost_models.closed_form.estimate import price
 from cost_models.resources import check_fits
+from hw_templates.project.record import Origin, ProjectAccuracy
 
 
 @claiming

@@ -7,7 +7,6 @@ from itertools import accumulate
 import numpy as np
 from matplotlib.figure import Figure
 
-from bitstreams.project_record import RECORD, ProjectRecord
 from codesign.commands.hls4ml.commands import RECORD as DATAFLOW_RECORD
 from codesign.commands.hls4ml.commands import SECTION, read_emitted
 from codesign.commands.hls4ml.comparison import templates_section
@@ -38,6 +37,7 @@ from hw_templates.foundation.arrays import FloatArray
 from hw_templates.foundation.atomic_file import write_bytes_atomically, write_text_atomically
 from hw_templates.foundation.errors import StorageError
 from hw_templates.foundation.json_records import reading
+from hw_templates.project.record import PROJECT_FILE, ProjectRecord
 
 DOTS_PER_INCH = 130
 
@@ -142,7 +142,7 @@ def _read(run: Run) -> Results:
 
 
 def _read_winner(run: Run, searched: Searched, space: Space, study: str) -> Verified:
-    path = run.project / RECORD
+    path = run.project / PROJECT_FILE
     project, verification = read_json(path, ProjectRecord), read_json(run.verification, CsimRecord)
     origin = project.origin
     if origin is None or (project.board, origin.study) != (searched.board.name, study):

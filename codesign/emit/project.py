@@ -1,13 +1,11 @@
 """The emitted project: a folder that compiles, simulates and synthesises without this package."""
 
 import hashlib
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 
-from bitstreams.project_record import PROJECT_FORMAT, RECORD, Origin, Prediction, ProjectLayer, ProjectRecord
 from codesign.emit.integer_reference import run_integer
 from codesign.emit.program import Int8Array, compile_program, pack_map
 from codesign.emit.quantise import QuantisedNetwork
@@ -19,6 +17,8 @@ from hw_templates.conv_engine import isa
 from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.foundation.atomic_file import write_bytes_atomically
 from hw_templates.foundation.errors import InvalidValueError, StorageError
+from hw_templates.foundation.json_records import record_text
+from hw_templates.project.record import PROJECT_FILE, Origin, Prediction, ProjectLayer, ProjectRecord
 from hw_templates.project.render import DIGEST_FILE, render
 
 PROGRAM_FILES = tuple(
@@ -75,7 +75,6 @@ def project_files(design: Design, images: Int8Array, origin: Origin | None = Non
     binary = dict(zip(PROGRAM_FILES, contents, strict=True))
     estimate = design.estimate
     record = ProjectRecord(
-        format=PROJECT_FORMAT,
         board=design.board.name,
         part=design.board.part,
         accelerator=design.accelerator,
@@ -85,10 +84,12 @@ def project_files(design: Design, images: Int8Array, origin: Origin | None = Non
         input_scale=design.network.input_scale,
         output_scale=design.network.output_scale,
         predicted=Prediction(estimate.latency_ms, estimate.start_ms, estimate.energy_mj),
-        layers=tuple(ProjectLayer(layer.name, layer.mapping, layer.compute_cycles) for layer in estimate.layers),
+        layers=tuple(
+            ProjectLayer(layer.name, asdict(layer.mapping), layer.compute_cycles) for layer in estimate.layers
+        ),
         origin=origin,
     )
-    texts = {**hardware, RECORD: json.dumps(asdict(record), indent=2) + "\n", "README.md": _readme(design, len(images))}
+    texts = {**hardware, PROJECT_FILE: record_text(record), "README.md": _readme(design, len(images))}
     return {**{path: text.encode() for path, text in texts.items()}, **binary}
 
 
@@ -102,11 +103,11 @@ def write_project(folder: Path, files: dict[str, bytes]) -> None:
     """
     changed = {path for path, content in files.items() if not _holds(folder / path, content)}
     if changed:
-        (folder / RECORD).unlink(missing_ok=True)
-    for path in sorted(changed - {RECORD}):
+        (folder / PROJECT_FILE).unlink(missing_ok=True)
+    for path in sorted(changed - {PROJECT_FILE}):
         write_bytes_atomically(folder / path, files[path])
     if changed:
-        write_bytes_atomically(folder / RECORD, files[RECORD])
+        write_bytes_atomically(folder / PROJECT_FILE, files[PROJECT_FILE])
 
 
 def check_program_files(folder: Path, program_sha256: str) -> None:

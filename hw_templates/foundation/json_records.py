@@ -1,6 +1,7 @@
 """JSON from outside the process, decoded by msgspec into checked values: any defect becomes one line naming it."""
 
 import csv
+import json
 import pickle
 import re
 import struct
@@ -9,14 +10,15 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import fields, is_dataclass
+from dataclasses import asdict, fields, is_dataclass
 from enum import Enum
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, cast, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, ClassVar, TypeVar, cast, get_args, get_origin, get_type_hints
 
 import msgspec
 
+from hw_templates.foundation.atomic_file import write_text_atomically
 from hw_templates.foundation.errors import CodesignError, InvalidValueError, StorageError
 
 T = TypeVar("T")
@@ -58,6 +60,16 @@ _WORDS = {
     "object": "an object",
     "array": "a list",
 }
+
+
+class Record:
+    """Base of a dataclass that is the content of a JSON file.
+
+    Attributes:
+        FORMAT: version of the file's layout. It is written as ``format``; a file without that entry has format 1.
+    """
+
+    FORMAT: ClassVar[int] = 1
 
 
 @contextmanager
@@ -112,8 +124,13 @@ def check_record(value: object, kind: type[T], name: str) -> T:
     """Build a ``kind`` from plain values (dictionaries, lists, text, numbers), checked as by :func:`parse_json`.
 
     Raises:
-        InvalidValueError: the values do not describe a ``kind``; the message names the field.
+        InvalidValueError: the values do not describe a ``kind``, or have another format than a :class:`Record`; the
+            message names the field.
     """
+    if isinstance(kind, type) and issubclass(kind, Record) and isinstance(value, Mapping):
+        stated, value = value.get("format", 1), {key: part for key, part in value.items() if key != "format"}
+        if type(stated) is not int or stated != kind.FORMAT:
+            raise InvalidValueError(f"{name}.format", stated, f"{kind.FORMAT}, which this version reads")
     try:
         record = msgspec.convert(value, kind)
     except (msgspec.ValidationError, RecursionError) as error:
@@ -132,6 +149,21 @@ def read_json(path: Path, kind: type[T], advice: str) -> T:
     """
     with reading(path, advice):
         return parse_json(path.read_bytes(), kind, path.stem)
+
+
+def record_text(record: Record) -> str:
+    """Return the content of the file that holds a record: a JSON object whose first entry is ``format``."""
+    values = asdict(cast(Any, record))
+    return json.dumps({"format": record.FORMAT, **values}, indent=2) + "\n"
+
+
+def write_record(path: Path, record: Record) -> None:
+    """Write a record to its file, atomically; :func:`read_json` is the inverse.
+
+    Raises:
+        StorageError: the file cannot be written.
+    """
+    write_text_atomically(path, record_text(record))
 
 
 def check_fields(record: object, name: str) -> None:

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 
-from bitstreams.project_record import RECORD, ProjectRecord
 from codesign.commands.calibration.candidates import Layers, candidates
 from codesign.progress import Progress
 from codesign.report.left_out import run_label
@@ -22,6 +21,7 @@ from hw_templates.board import Board, load_board
 from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.conv_engine.space import AcceleratorSpace
 from hw_templates.foundation.errors import InvalidValueError
+from hw_templates.project.record import PROJECT_FILE, ProjectRecord
 
 _ACCELERATORS = 4000
 
@@ -74,7 +74,7 @@ def _posterior(known: str | None, accelerator: Accelerator) -> Posterior:
 
 
 def _of_project(project: Path) -> Accelerator:
-    return read_json(project / RECORD, ProjectRecord).accelerator
+    return read_json(project / PROJECT_FILE, ProjectRecord).accelerator
 
 
 def _largest(board: Board) -> Accelerator:

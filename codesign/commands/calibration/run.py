@@ -12,7 +12,6 @@ import numpy as np
 from bitstreams.board.bench import Bench, Measured
 from bitstreams.board.driver import Engine, Hardware, UnfinishedRunError
 from bitstreams.board.session import ConnectionLostError
-from bitstreams.project_record import RECORD, ProjectRecord
 from codesign.commands.board_access import Reach, bitstream_for, claimed
 from codesign.commands.calibration.campaign import Campaign, Failure, Layers, opened
 from codesign.emit.random_program import RandomProgram, random_program
@@ -24,6 +23,7 @@ from cost_models.measurements.measurement import OWN_ENGINE, Measurement, Percen
 from cost_models.measurements.plan_file import RunPlan, read_plan
 from hw_templates.board import load_board
 from hw_templates.foundation.errors import BoardError, InvalidValueError, VerificationError
+from hw_templates.project.record import PROJECT_FILE, ProjectRecord
 
 TWIN = "twin (simulated)"
 """Source of what no board has run."""
@@ -89,7 +89,7 @@ def _hardware(request: CampaignRequest, plan: RunPlan) -> Hardware:
     board = request.reach.target.board
     if plan.board != board.name:
         raise InvalidValueError("plan.board", plan.board, f"{board.name}, the board to measure on; plan for that")
-    path = request.project / RECORD
+    path = request.project / PROJECT_FILE
     project = read_json(path, ProjectRecord)
     accelerator = project.accelerator
     if project.board != board.name:

@@ -15,7 +15,6 @@ from support.networks.random_networks import network_of_every_operation, random_
 from support.networks.small_families import SMALL_FAMILIES
 
 from bitstreams.building.toolchain import run_csim
-from bitstreams.project_record import Origin, ProjectAccuracy
 from codesign.emit.float_reference import run_float
 from codesign.emit.integer_reference import run_integer
 from codesign.emit.program import pack_map
@@ -32,6 +31,7 @@ from hw_templates.board import load_board
 from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.conv_engine.program import read_program
 from hw_templates.foundation.errors import InvalidValueError, StorageError
+from hw_templates.project.record import Origin, ProjectAccuracy
 
 # Different in every parameter: narrow and wide ports, packed and not, odd pixels, rows that are no power of two.
 ACCELERATORS = [

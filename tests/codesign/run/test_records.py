@@ -10,7 +10,6 @@ import pytest
 from support.json_file import read_json as plain
 from support.mutations import drive, from_file, mutated_json
 
-from bitstreams.project_record import ProjectRecord
 from codesign.commands.calibration.plan import _of_project
 from codesign.commands.deploy import _emitted
 from codesign.commands.export import _searched_space
@@ -31,6 +30,7 @@ from codesign.run.records import (
 from codesign.run.requests import load_searched, load_weights, recorded_request, recorded_training
 from codesign.supernet.spaces.named import DIGITS
 from hw_templates.foundation.errors import StorageError
+from hw_templates.project.record import ProjectRecord
 
 INPUTS = 2_000
 

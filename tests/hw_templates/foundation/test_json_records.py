@@ -15,12 +15,15 @@ from hw_templates.foundation.errors import InvalidValueError, StorageError
 from hw_templates.foundation.json_records import (
     Positive,
     PositiveInt,
+    Record,
     ZeroOrMore,
     check_fields,
     check_record,
     parse_json,
     read_json,
     reading,
+    record_text,
+    write_record,
 )
 
 
@@ -211,3 +214,31 @@ def test_a_constructor_refuses_values_of_other_types(changed, message):
     with pytest.raises(InvalidValueError) as caught:
         Checked(**{"count": 3, "share": 0.5, "colour": Colour.RED, **changed})
     assert str(caught.value).startswith(message)
+
+
+@dataclass(frozen=True)
+class FileRecord(Record):
+    FORMAT = 2
+    name: str
+    parts: tuple[Part, ...] = ()
+
+
+def test_a_record_is_written_with_its_format_and_read_back(tmp_path: Path):
+    path, record = tmp_path / "part.json", FileRecord("x", (Part(1),))
+    write_record(path, record)
+    assert path.read_text() == record_text(record)
+    assert json.loads(path.read_text()) == {
+        "format": 2,
+        "name": "x",
+        "parts": [{"size": 1, "share": 1.0, "colour": "red"}],
+    }
+    assert read_json(path, FileRecord, "delete it") == record
+
+
+@pytest.mark.parametrize(("stated", "shown"), [({}, "1"), ({"format": 3}, "3"), ({"format": 2.0}, "2.0")])
+def test_a_record_of_another_format_is_refused_in_one_line(tmp_path: Path, stated: dict[str, object], shown: str):
+    path = tmp_path / "part.json"
+    path.write_text(json.dumps({**stated, "name": "x", "other": 1}))
+    with pytest.raises(StorageError) as refused:
+        read_json(path, FileRecord, "repeat it")
+    assert str(refused.value) == (f"{path}: part.format: must be 2, which this version reads, got {shown}; repeat it")

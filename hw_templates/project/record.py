@@ -1,16 +1,13 @@
-"""``project.json``: what an emitted project says of itself."""
+"""``project.json``: the record of an emitted project."""
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
-from cost_models.mapping.mapping import Mapping
 from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.foundation.errors import InvalidValueError
-from hw_templates.foundation.json_records import check_fields
+from hw_templates.foundation.json_records import Record, check_fields
 
-PROJECT_FORMAT = 1
-RECORD = "project.json"
+PROJECT_FILE = "project.json"
 
 
 @dataclass(frozen=True)
@@ -18,9 +15,9 @@ class Prediction:
     """Cost of one image as the cost model predicts it.
 
     Attributes:
-        latency_ms: of one image, with one start of the engine.
+        latency_ms: latency with one start of the engine.
         start_ms: share of the start in it.
-        energy_mj: of one image.
+        energy_mj: energy.
     """
 
     latency_ms: float
@@ -36,16 +33,22 @@ class Prediction:
 
 @dataclass(frozen=True)
 class ProjectLayer:
-    """One layer: its name, how it is mapped, and the cycles of the compute loop that the cost model states."""
+    """One layer of a project.
+
+    Attributes:
+        name: name of the layer in the workload.
+        mapping: tile sizes and loop order, as the fields of a mapping of the cost model.
+        compute_cycles: cycles of the compute loop that the cost model states.
+    """
 
     name: str
-    mapping: Mapping
+    mapping: dict[str, int | str]
     compute_cycles: int
 
 
 @dataclass(frozen=True)
 class ProjectAccuracy:
-    """Accuracy (0..1) of the subnet on test images, which nothing before has seen."""
+    """Accuracies (0..1) of the subnet on the test images, which are used for nothing else."""
 
     float32: float
     int8: float
@@ -53,45 +56,44 @@ class ProjectAccuracy:
 
 @dataclass(frozen=True, kw_only=True)
 class Origin:
-    """Where a project's network comes from.
+    """The search that a project's network was chosen from.
 
     Attributes:
-        study: that it won.
-        space: of subnets.
+        study: name of the study.
+        space: name of the space of subnets.
         checkpoint: digest of the supernet.
-        subnet: the subnet as :meth:`codesign.supernet.spaces.space.Subnet.as_dict` has it.
-        rule: by which it was chosen.
-        validation_accuracy: in 0..1.
-        test_accuracy: likewise.
+        subnet: the subnet as plain values, which the space parses.
+        rule: rule by which the pair was chosen.
+        validation_accuracy: accuracy (0..1) on the validation part.
+        test_accuracy: accuracies on the test part.
     """
 
     study: str
     space: str
     checkpoint: str
-    subnet: dict[str, Any]
+    subnet: dict[str, object]
     rule: str
     validation_accuracy: float
     test_accuracy: ProjectAccuracy
 
 
 @dataclass(frozen=True, kw_only=True)
-class ProjectRecord:
+class ProjectRecord(Record):
     """The content of ``project.json``.
 
     Attributes:
-        format: of the project.
-        board, part: that it is for.
-        accelerator: what the engine is.
-        hardware_sha256: of the sources.
-        program_sha256: of the program and its images.
-        images: test images with golden vectors.
-        input_scale, output_scale: of one step of the quantised input and output.
-        predicted: cost.
-        layers: in the order that they run.
-        origin: where the subnet comes from; None where it was not searched for.
+        board: name of the target board.
+        part: device of the target board.
+        accelerator: parameters of the engine.
+        hardware_sha256: digest of the sources.
+        program_sha256: digest of the program and its images.
+        images: number of test images with golden vectors.
+        input_scale, output_scale: value of one step of the quantised input and output.
+        predicted: predicted cost.
+        layers: layers in the order in which they run.
+        origin: search that the subnet was chosen from; None where there was none.
     """
 
-    format: int
     board: str
     part: str
     accelerator: Accelerator
@@ -108,5 +110,3 @@ class ProjectRecord:
         check_fields(self, "project")
         if self.images < 1:
             raise InvalidValueError("project.images", self.images, "at least 1")
-        if self.format != PROJECT_FORMAT:
-            raise InvalidValueError("project.format", self.format, f"{PROJECT_FORMAT}, which this version reads")
