@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from cost_models.coefficients import Coefficients
 from cost_models.mapping.mapping import LoopOrder, Mapping
 from cost_models.mapping.placement import IN_MEMORY, Placement
-from cost_models.workload import Layer, Operation
+from cost_models.workload import Layer
 from hw_templates.board import Board
 from hw_templates.conv_engine.accelerator import Accelerator, axi_bytes, ifmap_cols, weight_port_bytes
 
@@ -116,7 +116,7 @@ class _Simulation:
         self.accelerator = accelerator
         self.word = axi_bytes(accelerator)
         self.weight_word = weight_port_bytes(accelerator)
-        self.dense = layer.operation == Operation.CONV
+        self.dense = layer.operation.is_dense
         self.timing = coefficients.latency
         bytes_per_second = board.ddr.plan_gb_s * 1e9 * coefficients.latency.ddr_efficiency
         self.service = self.word / (bytes_per_second / (accelerator.clock_mhz * 1e6))
@@ -276,11 +276,11 @@ class _Simulation:
     def _weights(self, tile: _Tile) -> _Burst:
         layer, accelerator = self.layer, self.accelerator
         taps, channels = layer.kernel_height * layer.kernel_width, _size(tile.outputs)
-        if layer.operation.is_pool:
+        if layer.operation.is_weightless:
             return _Burst(port="weight", count=1, words=0)
-        if layer.operation == Operation.SCALE:
+        if layer.operation.reads_gate:
             return self._weight_burst(channels)
-        if layer.operation == Operation.DEPTHWISE:
+        if not self.dense:
             weights = taps * len(range(*tile.outputs, accelerator.depthwise_lanes)) * accelerator.depthwise_lanes
         else:
             groups = len(range(*tile.outputs, accelerator.pe_rows)) * len(range(*tile.inputs, accelerator.pe_cols))

@@ -9,30 +9,13 @@ import networkx as nx
 
 from hw_templates.foundation.errors import InvalidValueError, UnsupportedLayerError
 from hw_templates.foundation.json_records import check_fields
+from hw_templates.operations import Operation
+
+__all__ = ["IMAGE", "SIZE_MAX", "Activation", "Layer", "Node", "Operation", "Workload"]
 
 IMAGE = "image"
 SIZE_MAX = 1 << 20
 """No extent of a layer is larger."""
-
-
-class Operation(StrEnum):
-    """What a layer computes.
-
-    A fully connected layer is a 1x1 convolution of a 1x1 map. POOL averages a whole map to 1x1, or its windows of 2x2
-    at stride 2; a window that overhangs the map averages what is inside. MAX_POOL takes the greatest of 3x3 windows.
-    SCALE multiplies each channel of a map by that channel of a 1x1 map, as squeeze-and-excite does.
-    """
-
-    CONV = "conv"
-    DEPTHWISE = "depthwise"
-    POOL = "pool"
-    MAX_POOL = "max_pool"
-    SCALE = "scale"
-
-    @property
-    def is_pool(self) -> bool:
-        """Whether it reads nothing but a map."""
-        return self in (Operation.POOL, Operation.MAX_POOL)
 
 
 class Activation(StrEnum):
@@ -86,7 +69,7 @@ class Layer:
         if self.stride > 2:
             raise UnsupportedLayerError(f"layer.stride: the engine has strides 1 and 2, got {self.stride}")
         kernel = (self.kernel_height, self.kernel_width)
-        if self.operation in (Operation.CONV, Operation.DEPTHWISE):
+        if self.operation.has_weights:
             if kernel not in ((1, 1), (3, 3), (5, 5), (7, 7)):
                 raise UnsupportedLayerError(f"layer.kernel: {self.operation} has 1x1, 3x3, 5x5 and 7x7, got {kernel}")
             if not 0 <= self.padding <= self.kernel_height // 2:
@@ -105,12 +88,12 @@ class Layer:
             raise UnsupportedLayerError(f"layer.kernel: scale is 1x1, got {kernel}")
         if self.operation in (Operation.POOL, Operation.SCALE) and self.padding:
             raise UnsupportedLayerError(f"layer.padding: {self.operation} has none, got {self.padding}")
-        weight_bits = (8, 4) if self.operation in (Operation.CONV, Operation.DEPTHWISE) else (8,)
+        weight_bits = (8, 4) if self.operation.has_weights else (8,)
         if self.weight_bits not in weight_bits:
             raise UnsupportedLayerError(
                 f"layer.weight_bits: {self.operation} has {' and '.join(map(str, weight_bits))}, got {self.weight_bits}"
             )
-        if self.operation != Operation.CONV and self.in_channels != self.out_channels:
+        if not self.operation.is_dense and self.in_channels != self.out_channels:
             raise UnsupportedLayerError(
                 f"layer.out_channels: {self.operation} keeps the {self.in_channels} channels, got {self.out_channels}"
             )
@@ -130,12 +113,12 @@ class Layer:
     def _outputs(self, extent: int, kernel: int) -> int:
         span = extent + 2 * self.padding - kernel
         # The last window of an average may overhang the map.
-        return (-(-span // self.stride) if self.operation == Operation.POOL else span // self.stride) + 1
+        return (-(-span // self.stride) if self.operation.properties.overhangs else span // self.stride) + 1
 
     @property
     def macs(self) -> int:
         """Multiply-accumulates, padding included (as the engine and the usual convention count them)."""
-        fan_in = self.in_channels if self.operation == Operation.CONV else 1
+        fan_in = self.in_channels if self.operation.is_dense else 1
         taps = self.kernel_height * self.kernel_width
         return self.out_height * self.out_width * self.out_channels * fan_in * taps
 
@@ -187,7 +170,7 @@ class Workload:
             layer = node.layer
             if node.name in shapes:
                 raise InvalidValueError("workload.nodes", node.name, "named once")
-            if (node.gate is not None) != (layer.operation == Operation.SCALE):
+            if (node.gate is not None) != layer.operation.reads_gate:
                 raise InvalidValueError(f"{node.name}.gate", node.gate, "given for scale and for nothing else")
             if (node.residual is not None) != layer.residual:
                 raise InvalidValueError(f"{node.name}.residual", node.residual, "given where the layer adds one")

@@ -16,7 +16,7 @@ def descriptor_layer(record: np.void) -> tuple[Layer, Mapping]:
         CodesignError, ValueError: no engine could run it.
     """
     layer = Layer(
-        operation=Operation[isa.OperationCode(int(record["operation"])).name],
+        operation=Operation.of_code(int(record["operation"])),
         in_channels=int(record["in_channels"]),
         out_channels=int(record["out_channels"]),
         in_height=int(record["in_height"]),

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from bitstreams.board.descriptors import descriptor_layer, descriptor_placements
 from cost_models.mapping.mapping import Mapping
-from cost_models.workload import Layer, Operation
+from cost_models.workload import Layer
 from hw_templates.conv_engine import isa
 from hw_templates.conv_engine.accelerator import Accelerator, axi_bytes
 from hw_templates.conv_engine.program import Program
@@ -146,9 +146,9 @@ def accesses(record: np.void, layer: Layer, mapping: Mapping, accelerator: Accel
         yield access("ofmap_word", outputs, MAPS, LOGITS)
     if layer.residual:
         yield access("residual_word", outputs, IMAGE, MAPS)
-    if layer.operation == Operation.SCALE:
+    if layer.operation.reads_gate:
         yield access("weight_word", out_words, IMAGE, MAPS)
-    elif not layer.operation.is_pool:
+    elif layer.operation.has_weights:
         yield access("weight_word", _weight_words(layer, mapping, accelerator), CONTENT)
 
 
@@ -160,7 +160,7 @@ def _weight_words(layer: Layer, mapping: Mapping, accelerator: Accelerator) -> i
     def words(weights: int) -> int:
         return math.ceil(math.ceil(weights * layer.weight_bits / 8) / port_bytes) * accelerator.weight_port_words
 
-    if layer.operation == Operation.CONV:
+    if layer.operation.is_dense:
         rows, cols = accelerator.pe_rows, accelerator.pe_cols
         return words(taps * math.ceil(layer.out_channels / rows) * math.ceil(layer.in_channels / cols) * rows * cols)
     lanes = accelerator.depthwise_lanes

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from cost_models.workload import IMAGE, Layer, Node, Operation, Workload
+from cost_models.workload import IMAGE, Layer, Node, Workload
 
 Maps = npt.NDArray[Any]
 """Feature maps [n, C, H, W] or weights, int32 or float32."""
@@ -29,11 +29,11 @@ def layer_sums(layer: Layer, ifmap: Maps, weight: Maps | None, gate: Maps | None
         [n, M, OH, OW] of the type of ``ifmap``. An average pool gives the sum of each window, not its mean; where half
         a window overhangs the map, the other half counts twice, so that the mean is that of what is inside.
     """
-    if layer.operation == Operation.SCALE:
+    if layer.operation.reads_gate:
         assert gate is not None
         scaled: Maps = ifmap * gate
         return scaled
-    if layer.operation.is_pool:
+    if layer.operation.is_weightless:
         return _pool(layer, ifmap)
     assert weight is not None
     taps = layer.kernel_height * layer.kernel_width
@@ -51,7 +51,7 @@ def _windows(layer: Layer, padded: Maps) -> Maps:
 
 
 def _pool(layer: Layer, ifmap: Maps) -> Maps:
-    if layer.operation == Operation.MAX_POOL:
+    if layer.operation.selects:
         # Every window reads some of the map, so the least of it changes no maximum.
         p = layer.padding
         padded = np.pad(ifmap, ((0, 0), (0, 0), (p, p), (p, p)), constant_values=ifmap.min())
@@ -70,7 +70,7 @@ def _convolve(layer: Layer, ifmap: Maps, weight: Maps) -> Maps:
     windows = _windows(layer, np.pad(ifmap, ((0, 0), (0, 0), (p, p), (p, p))))
     columns = windows.transpose(1, 4, 5, 0, 2, 3).reshape(layer.in_channels, taps, -1)
     # einsum and not matmul: for integers it is the one of the two that uses the vector units.
-    if layer.operation == Operation.DEPTHWISE:
+    if not layer.operation.is_dense:
         sums = np.einsum("ck,ckp->cp", weight.reshape(layer.in_channels, -1), columns)
     else:
         flat = columns.reshape(-1, columns.shape[-1])

@@ -5,7 +5,7 @@ import numpy.typing as npt
 
 from codesign.emit.activation_table import activate
 from codesign.emit.convolve import Maps, last_map, layer_sums, walk
-from cost_models.workload import Node, Operation, Workload
+from cost_models.workload import Node, Workload
 
 Weights = dict[str, tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]]
 """Weight and bias of each convolution by node name: [M, C, k, k] dense, [C, 1, k, k] depthwise; bias [M]."""
@@ -25,7 +25,7 @@ def before_activation(node: Node, weights: Weights, reads: dict[str, Maps]) -> M
     """What a node's activation is applied to, [n, M, OH, OW], from the maps that it reads by role."""
     weight, bias = weights.get(node.name, (None, np.zeros(node.layer.out_channels, np.float32)))
     sums = layer_sums(node.layer, reads["ifmap"], weight, reads.get("gate"))
-    if node.layer.operation == Operation.POOL:
+    if node.layer.operation.averages:
         sums = sums / (node.layer.kernel_height * node.layer.kernel_width)
     before: Maps = sums + bias[:, None, None]
     return before + reads["residual"] if "residual" in reads and not node.adds_last else before

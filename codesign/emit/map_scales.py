@@ -8,7 +8,7 @@ import numpy.typing as npt
 from codesign.emit.activation_table import SHARED_SCALE, Floats, activate, to_grid
 from codesign.emit.convolve import Maps, walk
 from codesign.emit.float_reference import Weights, activated, before_activation
-from cost_models.workload import IMAGE, Activation, Node, Operation, Workload
+from cost_models.workload import IMAGE, Activation, Node, Workload
 from hw_templates.foundation.arrays import FloatArray
 from hw_templates.foundation.errors import InvalidValueError
 
@@ -85,7 +85,7 @@ def choose_map_scales(
         result = activated(node, before, reads)
         clipping = CLIPPING[:1] if node.name == last else CLIPPING
         step, after = best_scales(node.activation, before, clipping, grid)
-        if node.layer.operation == Operation.MAX_POOL:
+        if node.layer.operation.selects:
             step = after = input_scale if node.ifmap == IMAGE else scales[node.ifmap].after
         elif node.adds_last:
             after = best_scales(Activation.IDENTITY, result, clipping, grid)[1]

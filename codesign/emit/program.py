@@ -12,7 +12,7 @@ import numpy.typing as npt
 from codesign.emit.quantise import QuantisedLayer, QuantisedNetwork
 from cost_models.mapping.mapping import Mapping
 from cost_models.mapping.placement import IN_MEMORY, Placement, check_groups, map_halves
-from cost_models.workload import IMAGE, Layer, Operation
+from cost_models.workload import IMAGE, Layer
 from hw_templates.conv_engine import isa
 from hw_templates.conv_engine.accelerator import Accelerator, axi_bytes, weight_port_bytes
 from hw_templates.conv_engine.program import Program
@@ -22,13 +22,6 @@ Int8Array = npt.NDArray[np.int8]
 MapShapes = dict[str, tuple[int, int, int]]
 """Channels, height and width of maps by name."""
 
-_OPERATION_CODES = {
-    Operation.CONV: isa.OperationCode.CONV,
-    Operation.DEPTHWISE: isa.OperationCode.DEPTHWISE,
-    Operation.POOL: isa.OperationCode.POOL,
-    Operation.SCALE: isa.OperationCode.SCALE,
-    Operation.MAX_POOL: isa.OperationCode.MAX_POOL,
-}
 _SHAPE_FIELDS = (
     *("in_height", "in_width", "in_channels", "out_height", "out_width", "out_channels"),
     *("kernel_height", "kernel_width", "stride", "padding"),
@@ -56,9 +49,7 @@ def pack_weights(layer: Layer, weights: Int8Array, mapping: Mapping, accelerator
     tile [lane group, kernel row, kernel column, lane]; each begins with a word of the weight port. Weights of 4 bits
     lie two to a byte, the first in its lower half.
     """
-    tiles = (_depthwise_tiles if layer.operation == Operation.DEPTHWISE else _dense_tiles)(
-        layer, weights, mapping, accelerator
-    )
+    tiles = (_dense_tiles if layer.operation.is_dense else _depthwise_tiles)(layer, weights, mapping, accelerator)
     packed = [tile.reshape(-1) if layer.weight_bits == 8 else _halves(tile.reshape(-1)) for tile in tiles]
     return np.concatenate([_pad_to(tile, weight_port_bytes(accelerator)) for tile in packed])
 
@@ -227,7 +218,7 @@ def _describe(record: np.void, quantised: QuantisedLayer, mapping: Mapping, maps
         record[name] = getattr(layer, name)
     for name in ("tile_out_channels", "tile_in_channels", "tile_height", "tile_width"):
         record[name] = getattr(mapping, name)
-    record["operation"] = _OPERATION_CODES[layer.operation]
+    record["operation"] = layer.operation.properties.code
     record["four_bit_weights"] = layer.weight_bits == 4
     record["loop_order"] = isa.LoopOrderCode[mapping.loop_order.name]
     record["ifmap_word"] = maps[node.ifmap]

@@ -12,7 +12,7 @@ from codesign.emit.float_reference import Weights
 from codesign.emit.integer_reference import after_table, before_table
 from codesign.emit.map_scales import INT8, Grid, MapScales, choose_map_scales
 from codesign.emit.quantised_network import QuantisedLayer, QuantisedNetwork, check_images
-from cost_models.workload import IMAGE, Node, Operation, Workload
+from cost_models.workload import IMAGE, Node, Workload
 from hw_templates.foundation.arrays import FloatArray
 from hw_templates.foundation.errors import InvalidValueError
 
@@ -94,9 +94,9 @@ def check_weights(workload: Workload, weights: Weights) -> None:
 def weight_shape(node: Node) -> tuple[int, int, int, int] | None:
     """Shape of a node's weights; None where it has none."""
     layer = node.layer
-    if layer.operation not in (Operation.CONV, Operation.DEPTHWISE):
+    if not layer.operation.has_weights:
         return None
-    fan_in = layer.in_channels if layer.operation == Operation.CONV else 1
+    fan_in = layer.in_channels if layer.operation.is_dense else 1
     return layer.out_channels, fan_in, layer.kernel_height, layer.kernel_width
 
 
@@ -119,7 +119,7 @@ def _quantise_layer(
         bias = np.floor(floats[1] / product_step + 0.5).astype(np.int32)
     elif node.gate is not None:
         product_step *= steps[node.gate]
-    elif layer.operation == Operation.POOL:
+    elif layer.operation.averages:
         product_step /= layer.kernel_height * layer.kernel_width
     _check_sums(node, weight, bias)
     multiplier, shift = multiplier_and_shift(product_step / scales.before, f"{node.name}.multiplier")

@@ -17,7 +17,7 @@ from codesign.emit.program import MapShapes, aligned, compile_layers, pack_map
 from codesign.emit.quantise import weight_shape
 from codesign.emit.quantised_network import QuantisedLayer
 from cost_models.measurements.measurement import MeasuredLayer
-from cost_models.workload import Node, Operation
+from cost_models.workload import Node
 from hw_templates.conv_engine.accelerator import Accelerator, axi_bytes
 from hw_templates.conv_engine.program import Program
 from hw_templates.foundation.errors import InvalidValueError
@@ -70,7 +70,7 @@ def _nodes(layers: Sequence[MeasuredLayer]) -> list[Node]:
                 name=f"layer{index}",
                 layer=layer,
                 ifmap=f"layer{index - 1}" if follows else f"ifmap{index}",
-                gate=f"gate{index}" if layer.operation == Operation.SCALE else None,
+                gate=f"gate{index}" if layer.operation.reads_gate else None,
                 residual=f"residual{index}" if layer.residual else None,
             )
         )
@@ -97,7 +97,7 @@ def _random_layer(node: Node, rng: np.random.Generator) -> QuantisedLayer:
     layer, shape = node.layer, weight_shape(node)
     most = 2 ** (layer.weight_bits - 1) - 1
     weight = None if shape is None else rng.integers(-most, most + 1, shape).astype(np.int8)
-    spread = _SPREAD_PIXEL if layer.operation.is_pool else _SPREAD_PRODUCT * 2.0 ** (layer.weight_bits - 8)
+    spread = _SPREAD_PIXEL if layer.operation.is_weightless else _SPREAD_PRODUCT * 2.0 ** (layer.weight_bits - 8)
     terms = layer.macs / (layer.out_height * layer.out_width * layer.out_channels)
     shift = 15 + max(0, round(math.log2(spread * math.sqrt(terms) / _SPREAD_PIXEL)))
     channels = layer.out_channels

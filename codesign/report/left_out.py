@@ -11,7 +11,6 @@ import numpy as np
 from codesign.run.folder import read_json
 from cost_models.calibration.intervals import campaign_weights, interval_width
 from cost_models.measurements.measurement import Measurement
-from cost_models.workload import Operation
 from hw_templates.foundation.arrays import BoolArray, FloatArray
 from hw_templates.foundation.atomic_file import write_text_atomically
 from hw_templates.foundation.errors import InvalidValueError
@@ -68,7 +67,7 @@ def run_kind(run: Measurement) -> str:
     """The kind of layer that ran; of several layers, a block with its largest kernel."""
     if not run.layers:
         return "network"
-    layers = [ran.layer for ran in run.layers if ran.layer.operation in (Operation.CONV, Operation.DEPTHWISE)]
+    layers = [ran.layer for ran in run.layers if ran.layer.operation.has_weights]
     if len(run.layers) == 1 or not layers:
         layer = run.layers[0].layer
         return f"{layer.operation} {layer.kernel_height}x{layer.kernel_width}"

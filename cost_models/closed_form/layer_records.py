@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from cost_models.closed_form.compiled import record_dtype
 from cost_models.mapping.placement import IN_MEMORY, Placement
-from cost_models.workload import Layer, Operation
+from cost_models.workload import Layer
 
 
 class LayerRecord:
@@ -85,9 +85,9 @@ class LayerRecords:
         for name in _COPIED:
             records[name] = [getattr(layer, name) for layer in layers]
         records["weight_bytes"] = [layer.weight_bits / 8 for layer in layers]
-        records["dense"] = [layer.operation == Operation.CONV for layer in layers]
-        records["gate"] = [layer.operation == Operation.SCALE for layer in layers]
-        records["weightless"] = [layer.operation.is_pool for layer in layers]
+        records["dense"] = [layer.operation.is_dense for layer in layers]
+        records["gate"] = [layer.operation.reads_gate for layer in layers]
+        records["weightless"] = [layer.operation.is_weightless for layer in layers]
         for row, layer in enumerate(layers):
             placement = placements[row] if placements else IN_MEMORY
             of_layer = [_run(layer, rows, repeats) for rows, repeats in placement.runs(layer)]

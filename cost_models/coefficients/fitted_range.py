@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from typing import TypeAlias
 
-from cost_models.workload import Layer, Operation
+from cost_models.workload import Layer
 from hw_templates.conv_engine.accelerator import PARAMETERS, Accelerator
 from hw_templates.foundation.errors import ExtrapolationWarning, InvalidValueError
 
@@ -24,7 +24,7 @@ _SIZES = tuple(entry.name for entry in fields(Layer) if entry.name not in ("oper
 def range_of(layers: Sequence[Layer], accelerators: Sequence[Accelerator]) -> FittedRange:
     """Return the range of layers and of accelerators that run at their own clock."""
     # The kernel of a pool is its whole feature map.
-    kernels = [layer for layer in layers if layer.operation != Operation.POOL]
+    kernels = [layer for layer in layers if not layer.operation.averages]
     found: FittedRange = {}
     for name in _SIZES:
         found |= span(f"layer.{name}", (getattr(layer, name) for layer in (kernels if "kernel" in name else layers)))

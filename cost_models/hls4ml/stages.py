@@ -11,6 +11,7 @@ from hw_templates.hls4ml.parameters import Dataflow, IoType
 PARTITION_LIMIT = 4096
 """Elements that Vitis HLS partitions an array into at most."""
 
+_CONVERTED = (Operation.CONV, Operation.DEPTHWISE, Operation.POOL)
 _UNCONVERTED = {
     Operation.SCALE: "multiplies a map by one pixel, which hls4ml refuses for streams and gets wrong in registers "
     "(squeeze-and-excite)",
@@ -139,8 +140,8 @@ def reuse_factors(network: tuple[Stage, ...], design: Dataflow) -> tuple[int, ..
 def _refusal(node: Node, io_type: IoType) -> str | None:
     """Why hls4ml cannot have this node; found by converting and compiling such layers with hls4ml 1.3.0."""
     layer, stage = node.layer, Stage.of(node)
-    if layer.operation in _UNCONVERTED:
-        return _UNCONVERTED[layer.operation]
+    if layer.operation not in _CONVERTED:
+        return _UNCONVERTED.get(layer.operation, f"computes {layer.operation}, which is not converted")
     if node.activation in _ACTIVATIONS:
         return f"{node.activation}: {_ACTIVATIONS[node.activation]}"
     if node.adds_last:

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 import numpy as np
 
-from cost_models.workload import Layer, Operation
+from cost_models.workload import Layer
 from hw_templates.conv_engine.accelerator import Accelerator, ifmap_cols, ifmap_depth, ofmap_depth, weight_depth
 from hw_templates.foundation.errors import InvalidValueError, MappingError
 from hw_templates.foundation.json_records import check_fields
@@ -86,9 +86,9 @@ class Mapping:
             if size < 1 or size % unit or (most is not None and size > most):
                 expected = f"a positive multiple of {unit}" + (f", at most {most}" if most is not None else "")
                 raise InvalidValueError(f"mapping.{name}", size, expected)
-        if layer.operation != Operation.CONV and self.tile_in_channels != self.tile_out_channels:
+        if not layer.operation.is_dense and self.tile_in_channels != self.tile_out_channels:
             raise InvalidValueError("mapping.tile_in_channels", self.tile_in_channels, "equal to tile_out_channels")
-        if layer.operation != Operation.CONV and self.loop_order == LoopOrder.INPUTS_OUTER:
+        if not layer.operation.is_dense and self.loop_order == LoopOrder.INPUTS_OUTER:
             raise InvalidValueError("mapping.loop_order", self.loop_order, f"another for {layer.operation}")
         for need in self.needs(layer, accelerator):
             if need.words > need.depth:
@@ -109,7 +109,7 @@ class Mapping:
         out_groups, in_groups = math.ceil(out_channels / rows), math.ceil(in_channels / cols)
         line = ifmap_cols(accelerator)
         taps = layer.kernel_height * layer.kernel_width
-        if layer.operation == Operation.CONV:
+        if layer.operation.is_dense:
             weight_words = math.ceil(out_groups * in_groups * taps * layer.weight_bits / 8)
         else:
             weight_words = math.ceil(channelwise_weight_bytes(layer, out_channels, accelerator) / (rows * cols))
@@ -129,9 +129,9 @@ class Mapping:
 
 def channelwise_weight_bytes(layer: Layer, channels: int, accelerator: Accelerator) -> int:
     """Bytes of weights that a tile of ``channels`` of a channel-wise layer loads: none for pools, SCALE its gate."""
-    if layer.operation.is_pool:
+    if layer.operation.is_weightless:
         return 0
-    if layer.operation == Operation.SCALE:
+    if layer.operation.reads_gate:
         return channels
     lanes = accelerator.depthwise_lanes
     weights = layer.kernel_height * layer.kernel_width * math.ceil(channels / lanes) * lanes
@@ -140,7 +140,7 @@ def channelwise_weight_bytes(layer: Layer, channels: int, accelerator: Accelerat
 
 def channel_units(layer: Layer, accelerator: Accelerator) -> tuple[int, int]:
     """What the output and input channels of a tile must be multiples of."""
-    if layer.operation == Operation.CONV:
+    if layer.operation.is_dense:
         return accelerator.pe_rows, accelerator.pe_cols
     unit = math.lcm(accelerator.pe_rows, accelerator.pe_cols)
     return unit, unit
@@ -160,7 +160,7 @@ def enumerate_mappings(layer: Layer, accelerator: Accelerator) -> list[Mapping]:
     """
     out_unit, in_unit = channel_units(layer, accelerator)
     out_tiles = range(out_unit, layer.out_channels + out_unit, out_unit)
-    if layer.operation == Operation.CONV:
+    if layer.operation.is_dense:
         in_tiles = range(in_unit, layer.in_channels + in_unit, in_unit)
         channels = list(itertools.product(out_tiles, in_tiles))
     else:
@@ -186,7 +186,7 @@ def enumerate_mappings(layer: Layer, accelerator: Accelerator) -> list[Mapping]:
 
 def _is_considered(mapping: Mapping, layer: Layer) -> bool:
     """Whether the loop order loads or stores other tiles than those before it do."""
-    is_dense, single_out = layer.operation == Operation.CONV, mapping.tile_out_channels >= layer.out_channels
+    is_dense, single_out = layer.operation.is_dense, mapping.tile_out_channels >= layer.out_channels
     if mapping.loop_order == LoopOrder.CHANNELS_OUTER:
         single_in = not is_dense or mapping.tile_in_channels >= layer.in_channels
         single_pixels = mapping.tile_height == layer.out_height and mapping.tile_width == layer.out_width
@@ -200,7 +200,7 @@ def draw_mapping(layer: Layer, accelerator: Accelerator, rng: np.random.Generato
     One axis after the other is cut, in random order, as evenly as that number of tiles allows.
     """
     out_unit, in_unit = channel_units(layer, accelerator)
-    is_dense = layer.operation == Operation.CONV
+    is_dense = layer.operation.is_dense
     smallest = (
         Mapping(tile_out_channels=out_unit, tile_in_channels=in_unit, tile_height=1, tile_width=1, loop_order=order)
         for order in LoopOrder

@@ -8,21 +8,13 @@ from enum import IntEnum
 
 import numpy as np
 
+from hw_templates.operations import Operation
+
 VERSION = 4
 """Of the newest fields and values: an engine runs programs of its own version and of those from ``OLDEST`` on."""
 
 OLDEST = 4
 """First version with the counters of today, which take more memory than those before."""
-
-
-class OperationCode(IntEnum):
-    """Value of a descriptor's ``operation``."""
-
-    CONV = 0
-    DEPTHWISE = 1
-    POOL = 2
-    SCALE = 3
-    MAX_POOL = 4
 
 
 class ResidualCode(IntEnum):
@@ -108,6 +100,7 @@ MAX_CHANNELS = 2048
 def c_header() -> str:
     """The C++ header ``isa.h`` of this format."""
     width = max(len(name) for name, _ in FIELDS) + 1
+    codes = {operation.properties.code: operation for operation in Operation}
     lines = [
         "// The program format. Generated from hw_templates/conv_engine/isa.py, as is the record that writes programs.",
         "#pragma once",
@@ -117,7 +110,7 @@ def c_header() -> str:
         f"constexpr int ISA_VERSION = {VERSION};",
         f"constexpr int DESCRIPTOR_FIELDS = {DESCRIPTOR_FIELDS};  // int32 values, some of them reserved",
         f"constexpr int MAX_GROUP_LAYERS = {MAX_GROUP_LAYERS};",
-        *(f"constexpr int OPERATION_{code.name} = {code.value};" for code in OperationCode),
+        *(f"constexpr int OPERATION_{operation.name} = {code};" for code, operation in sorted(codes.items())),
         *(f"constexpr int LOOP_ORDER_{code.name} = {code.value};" for code in LoopOrderCode),
         *(f"constexpr int RESIDUAL_{code.name} = {code.value};" for code in ResidualCode),
         "",

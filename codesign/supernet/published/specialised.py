@@ -20,7 +20,6 @@ from codesign.supernet.published.net_config import net_config
 from codesign.supernet.spaces.mobile import Block, MobileSpace, MobileSubnet
 from codesign.supernet.spaces.named import load_space
 from codesign.supernet.spaces.space import Space, Subnet
-from cost_models.workload import Operation
 from hw_templates.foundation.errors import InvalidValueError
 
 
@@ -48,9 +47,8 @@ class SpecialisedNet:
     @cached_property
     def macs(self) -> int:
         """Multiply-accumulates of its convolutions and its classifier, which are what the table counts."""
-        counted = (Operation.CONV, Operation.DEPTHWISE)
         layers = lower(self.space, self.subnet).layers
-        return sum(layer.macs for layer in layers if layer.operation in counted)
+        return sum(layer.macs for layer in layers if layer.operation.has_weights)
 
     @cached_property
     def parameters(self) -> int:

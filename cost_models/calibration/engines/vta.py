@@ -11,7 +11,7 @@ from cost_models.calibration.structural import Demand, Role, StructuralModel, Te
 from cost_models.calibration.timing_model import Parameter
 from cost_models.mapping.mapping import Mapping
 from cost_models.measurements.measurement import Measurement
-from cost_models.workload import Layer, Operation
+from cost_models.workload import Layer
 from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.foundation.errors import InvalidValueError
 
@@ -26,7 +26,7 @@ def _parts(run: Measurement) -> tuple[Accelerator, Layer, Mapping]:
     if len(run.layers) != 1 or run.layers[0].mapping is None:
         raise InvalidValueError("measurement.layers", len(run.layers), "one layer with its mapping for vta")
     layer = run.layers[0].layer
-    if layer.operation != Operation.CONV:
+    if not layer.operation.is_dense:
         raise InvalidValueError("measurement.layers[0].layer.operation", str(layer.operation), "conv for vta")
     return run.accelerator, layer, run.layers[0].mapping
 

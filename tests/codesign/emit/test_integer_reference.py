@@ -33,8 +33,8 @@ def random_layer(node: Node, rng: np.random.Generator) -> QuantisedLayer:
     count = layer.out_channels
     magnitude = 8 if weight is None else 14
     return QuantisedLayer(
-        node,
-        weight,
+        node=node,
+        weight=weight,
         bias=rng.integers(-5000, 5000, count).astype(np.int32),
         multiplier=rng.integers(2**15, 2**16, count).astype(np.int32),
         shift=rng.integers(magnitude + 7, magnitude + 12, count).astype(np.int32),

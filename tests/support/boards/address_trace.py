@@ -31,7 +31,7 @@ def touched(record: np.void, layer: Layer, mapping: Mapping, accelerator: Accele
         offsets["residual_word"] = outputs
     if layer.operation == Operation.SCALE:
         offsets["weight_word"] = set(range(groups))
-    elif not layer.operation.is_pool:
+    elif layer.operation.has_weights:
         fan_in = layer.in_channels if layer.operation == Operation.CONV else 1
         shape = (layer.out_channels, fan_in, layer.kernel_height, layer.kernel_width)
         packed = pack_weights(layer, np.zeros(shape, np.int8), mapping, accelerator)

@@ -146,7 +146,7 @@ class NetworkBuilder:
             adds_last=adds_last,
         )
         # Shifts that bring typical sums into int8, some too small so that saturation is met.
-        product = 70 if layer.operation.is_pool else 5000 * 2.0 ** (layer.weight_bits - 8)
+        product = 70 if layer.operation.is_weightless else 5000 * 2.0 ** (layer.weight_bits - 8)
         spread = np.log2(max(2.0, product * np.sqrt(layer.macs / (layer.out_height * layer.out_width * count))))
         shift = rng.integers(int(spread) + 7, int(spread) + 11, count)
         self._layers.append(
