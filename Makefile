@@ -33,7 +33,7 @@ $(READY): pyproject.toml constraints.txt
 		|| { echo "codesign needs Python's venv module (Debian: apt-get install python3-venv)"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --constraint constraints.txt torch
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[board,dashboard,dev,hls4ml,onnx,peers]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[board,dashboard,dev,hls4ml,onnx,peers,train]'
 	@touch $@
 
 # The peer of benchmarks/mapping_search.py, in an environment of its own: it wants another numpy.

@@ -19,6 +19,7 @@ from codesign.cli.option_names import explain, parameter_names
 from codesign.cli.progress_lines import Clock, ProgressLines
 from codesign.progress import Update
 from hw_templates.foundation.errors import CodesignError, ExtrapolationWarning, VerificationError
+from hw_templates.foundation.extras import missing_extras_named
 
 EXIT_DISAGREES, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 1, 2, 130
 
@@ -172,7 +173,7 @@ def session(context: typer.Context, *, quiet: bool = False) -> Iterator[ConsoleP
             log.write(f"{context.command_path}, version {__version__}")
         write = _keep_nothing if log is None else log.write
         console = ConsoleProgress(Console(stderr=as_json), write, as_json=as_json)
-        with _warnings_as_lines(show_line), console.running(None if quiet else name):
+        with _warnings_as_lines(show_line), console.running(None if quiet else name), missing_extras_named():
             try:
                 yield console
             finally:
