@@ -74,21 +74,29 @@ def core(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def unpack(wheel: Path, folder: Path) -> None:
-    """Make ``folder`` hold what ``wheel`` does, its requirements as links, and the machine code of an earlier run."""
+    """Make ``folder`` hold what ``wheel`` does, its requirements as links, and the machine code of an earlier run.
+
+    What is right already is left alone, as another process may run from there.
+    """
     with zipfile.ZipFile(wheel) as archive:
         content = {folder / name: archive.read(name) for name in archive.namelist()}
-    for path in folder.rglob("*"):
-        if path.is_symlink() or (path.is_file() and path not in content and path.parent.name != "__pycache__"):
-            path.unlink()
     for path, data in content.items():
         if not path.exists() or path.read_bytes() != data:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(data)
     (metadata,) = importlib.metadata.distributions(name="codesign", path=[str(folder)])
-    for distribution in closure(list(metadata.requires or [])).values():
-        for top in {file.parts[0] for file in distribution.files or ()} - {"..", "__pycache__"}:
-            if not (folder / top).exists():
-                (folder / top).symlink_to(Path(str(distribution.locate_file(top))))
+    links = {
+        folder / top: Path(str(distribution.locate_file(top)))
+        for distribution in closure(list(metadata.requires or [])).values()
+        for top in {file.parts[0] for file in distribution.files or ()} - {"..", "__pycache__"}
+    }
+    for path in folder.rglob("*"):
+        wanted = links.get(path) == path.readlink() if path.is_symlink() else path in content or path.is_dir()
+        if not wanted and path.parent.name != "__pycache__":
+            path.unlink()
+    for path, target in links.items():
+        if not path.exists():
+            path.symlink_to(target)
 
 
 def run(core: Path, code: str, *args: str) -> subprocess.CompletedProcess[str]:
