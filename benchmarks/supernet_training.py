@@ -31,8 +31,8 @@ from codesign.supernet.spaces.mobile import MobileSubnet
 from codesign.supernet.spaces.named import CIFAR10_SMALL
 from codesign.supernet.spaces.space import Space, Subnet
 from codesign.supernet.training.checkpoint import Checkpoint
+from codesign.supernet.training.named import load_schedule
 from codesign.supernet.training.schedule import Schedule
-from codesign.supernet.training.schedules import load_schedule
 from codesign.supernet.training.shrinking import TrainingProgress, train
 from codesign.supernet.training.threads import one_thread
 from hw_templates.foundation.arrays import BoolArray, FloatArray, IntArray

@@ -23,7 +23,7 @@ from codesign.supernet.accuracy.oracle import AccuracyOracle
 from codesign.supernet.accuracy.predictor import read_predictor
 from codesign.supernet.data.data_set import load_digits
 from codesign.supernet.spaces.named import DIGITS
-from codesign.supernet.training.schedules import load_schedule
+from codesign.supernet.training.named import load_schedule
 from codesign.supernet.training.shrinking import train
 from cost_models.coefficients import load_coefficients
 from hw_templates.board import load_board

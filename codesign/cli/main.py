@@ -34,9 +34,12 @@ RuleName = Annotated[
 def train(
     context: typer.Context,
     run: RunFolder,
-    space: Annotated[str | None, typer.Option(help="Space of subnets.  [default: digits, or as --start-from]")] = None,
+    space: Annotated[
+        str | None, typer.Option(help="Space of subnets, by name or TOML file.  [default: digits, or as --start-from]")
+    ] = None,
     preset: Annotated[
-        str | None, typer.Option(help="Training schedule.  [default: the one called as the space]")
+        str | None,
+        typer.Option(help="Training schedule, by name or TOML file.  [default: the one called as the space]"),
     ] = None,
     data: Annotated[
         Path | None, typer.Option(help="Folder of images: train and test, as parquet or a folder for each class.")
@@ -87,7 +90,9 @@ def search(
         bool, typer.Option(help="Also search at random and sequentially, at equal budget; engine only.")
     ] = True,
     seed: Seed = 0,
-    space: Annotated[str | None, typer.Option(help="Space of subnets; default: that of the run's supernet.")] = None,
+    space: Annotated[
+        str | None, typer.Option(help="Space of subnets, by name or TOML file; default: that of the run's supernet.")
+    ] = None,
     accuracy: Annotated[
         choices.AccuracySource,
         typer.Option(help="Where accuracies come from: the run's predictor, its supernet, or a published predictor."),

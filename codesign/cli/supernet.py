@@ -48,6 +48,23 @@ def info(
 
 
 @supernet_app.command()
+def show(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="Name of a space or, with --preset, of a training schedule.")],
+    preset: Annotated[bool, typer.Option("--preset", help="Show a training schedule.")] = False,
+) -> None:
+    """Print a space or a training schedule as TOML, to begin one of your own with.
+
+    Example: codesign supernet show digits > my-space.toml
+    Example: codesign supernet show digits --preset > my-schedule.toml
+    """
+    with session(context):
+        from codesign.commands.supernet import definition
+
+        typer.echo(definition(name, preset), nl=False)
+
+
+@supernet_app.command()
 def specialised(context: typer.Context) -> None:
     """List the specialised networks that the authors of OFA published, with accuracies as reported."""
     with session(context) as progress:

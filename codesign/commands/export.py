@@ -7,7 +7,7 @@ from typing import Any
 from codesign.progress import Progress
 from codesign.run.folder import REMAKE, Run, read_json
 from codesign.run.named_subnet import ENDS, named_subnet
-from codesign.run.requests import load_trained
+from codesign.run.requests import load_trained, recorded_request
 from codesign.supernet.accuracy.measured import CALIBRATION_IMAGES
 from codesign.supernet.data.data_set import Split
 from codesign.supernet.network.build import recalibrate
@@ -66,7 +66,7 @@ def export(request: ExportRequest, folder: Path, progress: Progress) -> None:
 def _find(request: ExportRequest) -> NetworkToWrite:
     if Path(request.source).is_dir():
         return _of_run(Run(Path(request.source)), request)
-    if request.source in space_names():
+    if request.source in space_names() or request.source.endswith(".toml"):
         space = load_space(request.source)
         return _of_published(space, *_chosen(space, request.subnet or ENDS[0]), request.weights)
     try:
@@ -110,6 +110,8 @@ def _winner_file(run: Run) -> Path:
 
 def _searched_space(run: Run) -> Space:
     """The space of a run without a supernet, which was searched with published accuracies."""
+    if "search" in run.read() and (searched := recorded_request(run).space) is not None:
+        return load_space(searched)
     path = _winner_file(run)
     record = read_json(path, dict[str, Any])
     with reading(path, REMAKE):

@@ -4,8 +4,9 @@ from codesign.progress import Progress
 from codesign.supernet.lowering.workloads import lower
 from codesign.supernet.network.build import build_supernet, count_parameters
 from codesign.supernet.published.specialised import specialised_nets
-from codesign.supernet.spaces.named import load_space, space_names
+from codesign.supernet.spaces.named import SPACES, load_space, space_names
 from codesign.supernet.spaces.space import Space, Subnet, kind_of
+from codesign.supernet.training.named import SCHEDULES
 
 
 def info(name: str | None, progress: Progress) -> None:
@@ -37,6 +38,16 @@ def info(name: str | None, progress: Progress) -> None:
         progress.say(
             f"  {end:<8} at {subnet.resolution} pixels: {parameters / 1e6:.2f} M parameters, {macs / 1e6:,.1f} M MACs"
         )
+
+
+def definition(name: str, preset: bool = False) -> str:
+    """Return the TOML text of a space or, with ``preset``, of a training schedule.
+
+    Raises:
+        InvalidValueError: it has no such name, or comes from another package as Python.
+        StorageError: it is in a file that breaks a rule.
+    """
+    return (SCHEDULES if preset else SPACES).text(name)
 
 
 def _sides(space: Space) -> str:

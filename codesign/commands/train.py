@@ -16,9 +16,9 @@ from codesign.supernet.network.specialise import specialised_weights
 from codesign.supernet.spaces.named import load_space
 from codesign.supernet.spaces.space import Space, kind_of
 from codesign.supernet.training.checkpoint import Checkpoint
+from codesign.supernet.training.named import SCHEDULES, schedule_names
 from codesign.supernet.training.processes import joined_processes
 from codesign.supernet.training.schedule import Schedule
-from codesign.supernet.training.schedules import load_schedule, schedule_names
 from codesign.supernet.training.shrinking import check_data
 from codesign.supernet.training.shrinking import train as train_supernet
 from hw_templates.foundation.errors import InvalidValueError
@@ -45,14 +45,19 @@ def request_training(
         StorageError: a file is missing or holds no subnet, or the other run has not trained.
     """
     before = TrainRequest() if start_from is None else recorded_training(Run(start_from))
-    name = space or before.space
-    if space is None and preset is not None and load_schedule(preset).name not in schedule_names(name):
-        made = ", ".join(schedule_names(name))
-        raise InvalidValueError("--preset", preset, f"one for space {name} ({made}) unless --space is given, too")
+    source = space or before.space
+    name = load_space(source).name
+    if preset is None:
+        if name not in schedule_names():
+            raise InvalidValueError("--preset", None, f"given, as no schedule is called {name}")
+        preset = name
+    elif space is None and (made := SCHEDULES.load(preset).spaces) and name not in made:
+        named = ", ".join(schedule_names(name))
+        raise InvalidValueError("--preset", preset, f"one for space {name} ({named}) unless --space is given, too")
     folder = before.data if data is None else str(data.resolve())
     origin = None if start_from is None else str(start_from.resolve())
-    table = None if subnet is None else named_subnet(load_space(name), subnet).as_dict()
-    return TrainRequest(space=name, preset=preset or name, seed=seed, data=folder, subnet=table, start_from=origin)
+    table = None if subnet is None else named_subnet(load_space(source), subnet).as_dict()
+    return TrainRequest(space=source, preset=preset, seed=seed, data=folder, subnet=table, start_from=origin)
 
 
 def train(run: Run, request: TrainRequest, progress: Progress) -> None:
@@ -63,6 +68,11 @@ def train(run: Run, request: TrainRequest, progress: Progress) -> None:
             choices of the space untrained.
         StorageError: the checkpoint is damaged or cannot be written, or another process is at work in the run.
     """
+    if "train" in run.read():
+        before = recorded_training(run)
+        # Refuses own files that have changed since.
+        before.load_space()
+        before.load_schedule()
     space, schedule = request.load_space(), request.load_schedule()
     weights, data = _weights(request), request.load_data()
     check_data(space, data)

@@ -192,8 +192,9 @@ class Run:
         for name, value in settings.items():
             recorded = sections.get(command, {}).get(name, value)
             if recorded != value and not replace:
+                was = recorded["file"] if isinstance(recorded, dict) and "file" in recorded else recorded
                 raise InvalidValueError(
-                    f"{command}.{name}", value, f"{recorded!r} as before in {self.folder}; or name another run folder"
+                    f"{command}.{name}", value, f"{was!r} as before in {self.folder}; or name another run folder"
                 )
         if sections.get(command) != settings:
             write_json(self.configuration, {"format": RUN_FORMAT, **sections, command: settings})

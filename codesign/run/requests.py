@@ -18,14 +18,15 @@ from codesign.supernet.accuracy.official_predictor import known_space, load_offi
 from codesign.supernet.accuracy.oracle import AccuracyOracle
 from codesign.supernet.accuracy.predictor import LEAST_SUBNETS, read_predictor
 from codesign.supernet.data.data_set import DataSet, load_digits
-from codesign.supernet.spaces.named import load_space
+from codesign.supernet.spaces.named import SPACES, load_space
 from codesign.supernet.spaces.space import Space
 from codesign.supernet.training.checkpoint import Checkpoint, read_checkpoint
+from codesign.supernet.training.named import SCHEDULES, load_schedule
 from codesign.supernet.training.schedule import Schedule
-from codesign.supernet.training.schedules import load_schedule
 from cost_models.coefficients import load_coefficients
 from hw_templates.board import Board, load_board
 from hw_templates.conv_engine.space import AcceleratorSpace
+from hw_templates.foundation.catalogue import Source
 from hw_templates.foundation.errors import InvalidValueError, StorageError, UnknownNameError
 from hw_templates.foundation.json_records import check_record, reading
 
@@ -47,20 +48,23 @@ class TrainRequest:
     """What a training is asked for.
 
     Attributes:
-        space: name of the space.
-        preset: name of the schedule.
+        space, preset: names of the space and of the schedule; for the path of a TOML file, the record of the file.
         seed: of weights and draws.
         data: folder of images; None for the embedded digits.
         subnet: the one subnet to train alone, as :meth:`Subnet.as_dict` has it; None for the whole space.
         start_from: folder of the run whose supernet the subnet is taken from; None for random weights.
     """
 
-    space: str = "digits"
-    preset: str = "digits"
+    space: Source = "digits"
+    preset: Source = "digits"
     seed: int = 0
     data: str | None = None
     subnet: dict[str, Any] | None = None
     start_from: str | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "space", SPACES.record(self.space))
+        object.__setattr__(self, "preset", SCHEDULES.record(self.preset))
 
     def load_space(self) -> Space:
         """What is trained.
@@ -84,7 +88,7 @@ class TrainRequest:
         """The images.
 
         Raises:
-            InvalidValueError: no folder is named, and the space is none for the digits.
+            InvalidValueError: no folder is named, and the space is not for images like the digits.
             StorageError: the folder holds no sound data set.
         """
         space = load_space(self.space)
@@ -92,7 +96,7 @@ class TrainRequest:
             from codesign.supernet.data.image_files import load_images
 
             return load_images(Path(self.data), space.image_channels)
-        if space.name not in ("digits", "digits-stream"):
+        if (space.image_channels, space.num_classes) != (1, 10):
             raise InvalidValueError("train.data", None, f"a folder of images for space {space.name}")
         return load_digits()
 
@@ -132,7 +136,7 @@ class SearchRequest:
 
     Attributes:
         storage: an Optuna storage URL; None for the journal in the run folder.
-        space: by name; None for that of the run's supernet.
+        space: as in :class:`TrainRequest`; None for that of the run's supernet.
         accuracy: where accuracies come from, one of :class:`AccuracySource`.
     """
 
@@ -142,8 +146,12 @@ class SearchRequest:
     storage: str | None
     seed: int
     coefficients: str = "prior"
-    space: str | None = None
+    space: Source | None = None
     accuracy: str = "predictor"
+
+    def __post_init__(self) -> None:
+        if self.space is not None:
+            object.__setattr__(self, "space", SPACES.record(self.space))
 
 
 def recorded_request(run: Run) -> SearchRequest:
@@ -176,8 +184,8 @@ class Accuracies:
     trained: Trained | None = None
 
 
-def load_accuracies(run: Run, source: str, space: str | None) -> Accuracies:
-    """The accuracies of a source, for a space by name; None for that of the run's supernet.
+def load_accuracies(run: Run, source: str, space: Source | None) -> Accuracies:
+    """The accuracies of a source, for a space; None for that of the run's supernet.
 
     Raises:
         InvalidValueError: no such source or space, another space than the run's, or one that the source does not know.

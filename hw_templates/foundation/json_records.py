@@ -1,6 +1,7 @@
 """JSON from outside the process, decoded by msgspec into checked values: any defect becomes one line naming it."""
 
 import csv
+import difflib
 import json
 import pickle
 import re
@@ -209,7 +210,7 @@ def _refusal(value: object, kind: Any, name: str, message: str) -> InvalidValueE
     what, place = (found["what"], found["place"] or "") if found else (message, "")
     place, part, part_kind = _at(value, kind, place)
     if missing := _MISSING.fullmatch(what):
-        return _missing_field(part, f"{name}{place}", missing["field"])
+        return _missing_field(part, part_kind, f"{name}{place}", missing["field"])
     if wrong := _WRONG_TYPE.fullmatch(what):
         expected = " or ".join(_WORDS.get(word, word) for word in wrong["expected"].split(" | "))
         return InvalidValueError(name + place, part, expected)
@@ -219,18 +220,20 @@ def _refusal(value: object, kind: Any, name: str, message: str) -> InvalidValueE
     return InvalidValueError(name + place, part, f"valid ({what})")
 
 
-def _missing_field(part: object, place: str, field: str) -> InvalidValueError:
-    """The error for a field that is not there, or is there in another unit."""
+def _missing_field(part: object, kind: Any, place: str, field: str) -> InvalidValueError:
+    """The error for a field that is not there, or is there misspelt or in another unit."""
+    known = {known.name for known in fields(kind)} if is_dataclass(kind) else set()
     for other in part if isinstance(part, Mapping) else ():
-        if _same_stem(str(other), field):
+        if other not in known and _alike(str(other), field):
             return InvalidValueError(f"{place}.{_shown(other)}", part[other], f"given as {field}")  # type: ignore[index]
     return InvalidValueError(f"{place}.{field}", None, "given")
 
 
-def _same_stem(first: str, second: str) -> bool:
-    """Whether two names differ only in their unit, as latency_ms and latency_us do."""
+def _alike(first: str, second: str) -> bool:
+    """Whether two names differ only in their unit, as latency_ms and latency_us do, or in a few letters."""
     stem = first.rpartition("_")[0]
-    return bool(stem) and stem == second.rpartition("_")[0]
+    same_stem = bool(stem) and stem == second.rpartition("_")[0]
+    return same_stem or bool(difflib.get_close_matches(first, [second], cutoff=0.8))
 
 
 def _at(value: object, kind: Any, place: str) -> tuple[str, object, Any]:
@@ -284,10 +287,9 @@ def _unknown_fields(value: object, record: object, name: str) -> Iterator[Invali
     if is_dataclass(record) and isinstance(value, Mapping):
         known = {field.name for field in fields(record)}
         for key in value.keys() - known:
-            unit = next((field for field in sorted(known) if _same_stem(str(key), field)), None)
-            yield InvalidValueError(
-                f"{name}.{_shown(key)}", value[key], f"given as {unit}" if unit else "a known field"
-            )
+            near = next((field for field in sorted(known) if _alike(str(key), field)), None)
+            expected = f"given as {near}" if near else "a known field"
+            yield InvalidValueError(f"{name}.{_shown(key)}", value[key], expected)
         for key in known & value.keys():
             yield from _unknown_fields(value[key], getattr(record, key), f"{name}.{key}")
     elif isinstance(record, Mapping) and isinstance(value, Mapping):

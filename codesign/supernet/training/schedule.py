@@ -1,4 +1,4 @@
-"""How a supernet is trained, as a value; :mod:`codesign.supernet.training.schedules` has those with a name."""
+"""How a supernet is trained, as a value; :mod:`codesign.supernet.training.named` has those with a name."""
 
 import dataclasses
 import math

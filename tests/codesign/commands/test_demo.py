@@ -10,7 +10,7 @@ from codesign.progress import Silent
 from codesign.run.folder import Run
 from codesign.run.requests import load_searched, load_trained
 from codesign.supernet.accuracy.predictor import read_predictor
-from codesign.supernet.training.schedules import load_schedule
+from codesign.supernet.training.named import load_schedule
 
 
 @pytest.fixture

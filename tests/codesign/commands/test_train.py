@@ -12,14 +12,14 @@ from support.tiny_run import TINY
 
 from codesign.commands.train import request_training, train
 from codesign.run.folder import Run
-from codesign.run.requests import TrainRequest, load_trained
+from codesign.run.requests import TrainRequest, load_trained, recorded_training
 from codesign.supernet.accuracy.measured import CALIBRATION_IMAGES
 from codesign.supernet.data.data_set import Split, load_digits
 from codesign.supernet.network.build import recalibrate
-from codesign.supernet.spaces.named import DIGITS
+from codesign.supernet.spaces.named import DIGITS, SPACES
 from codesign.supernet.spaces.space import Subnet
 from codesign.supernet.training.checkpoint import read_checkpoint, write_checkpoint
-from codesign.supernet.training.schedules import load_schedule
+from codesign.supernet.training.named import SCHEDULES, load_schedule
 from hw_templates.foundation.errors import InvalidValueError, StorageError
 
 
@@ -198,3 +198,56 @@ def test_a_preset_is_held_against_the_space_of_the_run_that_training_starts_from
 def test_a_run_at_work_is_left_alone(trained: Run) -> None:
     with trained.claim(), pytest.raises(StorageError, match="another process is at work in this run"):
         train_again(trained)
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> tuple[Path, Path]:
+    """A space and a schedule in files, as a user begins them."""
+    space, schedule = tmp_path / "mine.toml", tmp_path / "short.toml"
+    space.write_text(SPACES.text("digits").replace("final_width = 128", "final_width = 64"))
+    schedule.write_text(re.sub(r"length = \d+", "length = 2", SCHEDULES.text("digits-small")))
+    return space, schedule
+
+
+def test_own_files_train_a_run_that_outlives_them(own: tuple[Path, Path], tmp_path: Path) -> None:
+    space, schedule = own
+    run = Run(tmp_path / "run")
+    request = request_training(str(space), str(schedule), 0, None, None, None)
+    train(run, request, RecordedProgress())
+    # A comment is no change.
+    space.write_text("# mine\n" + space.read_text())
+    train(run, request_training(str(space), str(schedule), 0, None, None, None), RecordedProgress())
+    for path in own:
+        path.unlink()
+    trained = load_trained(run)
+    assert trained.space == dataclasses.replace(DIGITS, name="mine", final_width=64)
+    assert trained.checkpoint.schedule.steps == 8
+    assert recorded_training(run) == request
+    train(run, request, RecordedProgress())
+
+
+def test_a_file_that_changed_since_is_refused(own: tuple[Path, Path], tmp_path: Path) -> None:
+    run = Run(tmp_path / "run")
+    train(run, request_training(*map(str, own), 0, None, None, None), RecordedProgress())
+    for path, before, after in zip(own, ("width = 64", "length = 2"), ("width = 72", "length = 3"), strict=True):
+        content = path.read_text()
+        path.write_text(content.replace(before, after))
+        request = request_training(*map(str, own), 0, None, None, None)
+        with pytest.raises(StorageError, match=rf"{path.name}: differs from the .* that the run began with; restore"):
+            train(run, request, RecordedProgress())
+        with pytest.raises(StorageError, match=rf"{path.name}: differs"):
+            recorded_training(run).load_schedule() if path is own[1] else load_trained(run)
+        path.write_text(content)
+    load_trained(run)
+
+
+def test_another_space_than_the_run_began_with_is_refused_by_its_file(own: tuple[Path, Path], tmp_path: Path) -> None:
+    run = Run(tmp_path / "run")
+    train(run, request_training(*map(str, own), 0, None, None, None), RecordedProgress())
+    with pytest.raises(InvalidValueError, match=rf"train\.space: must be '{own[0]}' as before in .*, got 'digits'"):
+        train(run, request_training("digits", str(own[1]), 0, None, None, None), RecordedProgress())
+
+
+def test_an_own_space_needs_a_schedule(own: tuple[Path, Path]) -> None:
+    with pytest.raises(InvalidValueError, match="--preset: must be given, as no schedule is called mine, got None"):
+        request_training(str(own[0]), None, 0, None, None, None)

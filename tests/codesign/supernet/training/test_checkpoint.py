@@ -10,8 +10,8 @@ from support.networks.small_space import SMALL
 from codesign.supernet.network.build import build_supernet
 from codesign.supernet.spaces.named import DIGITS
 from codesign.supernet.training.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from codesign.supernet.training.named import load_schedule
 from codesign.supernet.training.schedule import Augmentation, Phase, Schedule
-from codesign.supernet.training.schedules import load_schedule
 from hw_templates.foundation.errors import StorageError
 
 

@@ -3,8 +3,8 @@ import itertools
 
 import pytest
 
+from codesign.supernet.training.named import load_schedule
 from codesign.supernet.training.schedule import Augmentation, Phase, Schedule
-from codesign.supernet.training.schedules import load_schedule
 from hw_templates.foundation.errors import InvalidValueError
 
 

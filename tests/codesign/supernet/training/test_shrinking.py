@@ -17,9 +17,9 @@ from codesign.supernet.network.mobile import MobileSupernet
 from codesign.supernet.spaces.mobile import Block, MobileSubnet
 from codesign.supernet.spaces.named import DIGITS
 from codesign.supernet.training.checkpoint import read_checkpoint
+from codesign.supernet.training.named import load_schedule
 from codesign.supernet.training.processes import ALONE
 from codesign.supernet.training.schedule import Phase
-from codesign.supernet.training.schedules import load_schedule
 from codesign.supernet.training.shrinking import train
 from hw_templates.foundation.errors import InvalidValueError, StorageError
 

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 from itertools import pairwise
 
@@ -5,9 +6,9 @@ import pytest
 
 from codesign.supernet.spaces.named import OFA_RESNET50D, load_space, space_names
 from codesign.supernet.spaces.space import kind_of
+from codesign.supernet.training.named import SCHEDULES, load_schedule, schedule_names
 from codesign.supernet.training.schedule import Schedule
-from codesign.supernet.training.schedules import load_schedule, schedule_names
-from hw_templates.foundation.errors import InvalidValueError
+from hw_templates.foundation.errors import InvalidValueError, StorageError
 
 
 @pytest.mark.parametrize("name", schedule_names())
@@ -58,3 +59,31 @@ def test_resnets_open_all_their_choices():
     assert set(phases[-1].elastic) == kinds
     for before, after in pairwise(phases):
         assert set(before.elastic) <= set(after.elastic)
+
+
+@pytest.mark.parametrize("name", schedule_names())
+def test_every_schedule_begins_one_of_your_own(name, tmp_path):
+    (tmp_path / "mine.toml").write_text(SCHEDULES.text(name))
+    assert load_schedule(str(tmp_path / "mine.toml")) == dataclasses.replace(load_schedule(name), name="mine")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "message"),
+    [
+        ("batch_size = 128", "", r"schedule\.batch_size: must be given, got None"),
+        ("batch_size", "batchsize", r"schedule\.batchsize: must be given as batch_size, got 128"),
+        ("sandwich = true", "sandwitch = true", r"schedule\.sandwitch: must be given as sandwich, got True"),
+        ('unit = "epochs"', 'unit = "hours"', r"schedule\.unit: must be .*'hours'"),
+        ("length = 60", "length_epochs = 60", r"schedule\.phases\[0\]\.length: must be given, got None"),
+        ("length = 60", "length = 0", r"phase\.length: must be positive, got 0"),
+        ("learning_rate = 0.004", "learning_rate = nan", r"phase\.learning_rate: must be a number, got nan"),
+        ('"kernel"]', '"kernels"]', r"phase\.elastic: must be chosen from depth, .*, got \('kernels',\)"),
+        ('["cifar10", ', "[1, ", r"schedule\.spaces\[0\]: must be text, got 1"),
+    ],
+)
+def test_a_bad_file_is_refused_in_one_line_by_its_field(before, after, message, tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text(SCHEDULES.text("cifar10").replace(before, after, 1))
+    with pytest.raises(StorageError, match=rf"mine\.toml: {message}") as error:
+        load_schedule(str(path))
+    assert "\n" not in str(error.value)

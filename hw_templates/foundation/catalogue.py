@@ -1,0 +1,164 @@
+"""Catalogues of named definitions: TOML files of a package, entry points of other packages, and a user's own files."""
+
+import tomllib
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.metadata import EntryPoint, entry_points
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from hw_templates.foundation.errors import InvalidValueError, StorageError, UnknownNameError
+from hw_templates.foundation.json_records import reading
+from hw_templates.foundation.regular_file import read_regular
+
+T = TypeVar("T")
+
+_SUFFIX = ".toml"
+_MOST_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class OwnFile:
+    """A definition in a user's own TOML file, as a run records it.
+
+    Attributes:
+        file: absolute path of the file.
+        content: what it held when it was recorded.
+    """
+
+    file: str
+    content: dict[str, Any]
+
+
+Source = str | OwnFile
+"""A name, the path of a TOML file, or the record of such a file."""
+
+
+class Catalogue(Generic[T]):
+    """Everything of one kind that has a name.
+
+    A definition is found by its name, which is that of its TOML file in the package's folder or of an entry point of
+    another package, or by the path of a TOML file anywhere, whose name without ``.toml`` is then its name.
+
+    Args:
+        kind: what is defined, as messages call it: "space".
+        folder: the package's TOML files.
+        group: entry points of other packages; each leads to a value like those that ``parse`` returns.
+        parse: makes a value of a name and the content of a TOML file.
+    """
+
+    def __init__(self, kind: str, folder: Traversable, group: str, parse: Callable[[str, dict[str, Any]], T]) -> None:
+        self._kind, self._folder, self._group, self._parse = kind, folder, group, parse
+        self._built_in: dict[str, T] = {}
+
+    @cached_property
+    def _files(self) -> dict[str, Traversable]:
+        return {
+            entry.name.removesuffix(_SUFFIX): entry for entry in self._folder.iterdir() if entry.name.endswith(_SUFFIX)
+        }
+
+    @cached_property
+    def _entry_points(self) -> tuple[EntryPoint, ...]:
+        return tuple(entry_points(group=self._group))
+
+    def names(self) -> tuple[str, ...]:
+        """Return all names, sorted."""
+        return tuple(sorted({*self._files, *(entry.name for entry in self._entry_points)}))
+
+    def built_in(self, name: str) -> T:
+        """Return what the package's own file of that name defines."""
+        if name not in self._built_in:
+            self._built_in[name] = self._parse(name, tomllib.loads(self._files[name].read_text("utf-8")))
+        return self._built_in[name]
+
+    def load(self, source: Source) -> T:
+        """Return what a name, the path of a TOML file or a record of one stands for.
+
+        Raises:
+            UnknownNameError: no definition has the name.
+            StorageError: a file is missing, breaks a rule, takes a name that exists, or differs from its record; or an
+                entry point does, cannot be loaded, or leads to something else.
+        """
+        if isinstance(source, OwnFile):
+            return self._load_recorded(source)
+        if source.endswith(_SUFFIX):
+            return self._load_file(Path(source), self._table(Path(source)))
+        entries = [entry for entry in self._entry_points if entry.name == source]
+        if entries:
+            return self._load_entry_point(entries)
+        if source not in self._files:
+            names = self.names()
+            raise UnknownNameError(self._kind, source, names, f"one of {', '.join(names)}, or a TOML file by its path")
+        return self.built_in(source)
+
+    def record(self, source: Source) -> Source:
+        """Return what a run records of a source: a name as it is, a TOML file with its content.
+
+        Raises:
+            StorageError: the file cannot be read.
+        """
+        if isinstance(source, OwnFile) or not source.endswith(_SUFFIX):
+            return source
+        path = Path(source).resolve()
+        return OwnFile(str(path), self._table(path))
+
+    def text(self, source: str) -> str:
+        """Return the TOML text of a definition, to begin another one with.
+
+        Raises:
+            UnknownNameError: no definition has the name.
+            StorageError: it breaks a rule.
+            InvalidValueError: an entry point defines it, which has no such text.
+        """
+        self.load(source)
+        if source.endswith(_SUFFIX):
+            return Path(source).read_text("utf-8")
+        if source not in self._files:
+            raise InvalidValueError(self._kind, source, f"one with a TOML file: {', '.join(sorted(self._files))}")
+        return self._files[source].read_text("utf-8")
+
+    def _table(self, path: Path) -> dict[str, Any]:
+        with reading(path, "correct it"):
+            return tomllib.loads(read_regular(path, _MOST_BYTES).decode())
+
+    def _load_file(self, path: Path, table: dict[str, Any]) -> T:
+        with reading(path):
+            if "name" in table:
+                raise InvalidValueError(f"{self._kind}.name", table["name"], "left out, as the file's name is the name")
+            value = self._parse(path.stem, table)
+            if path.stem in self._files and value != self.built_in(path.stem):
+                expected = f"another file name, as {path.stem} comes with this package"
+                raise InvalidValueError(f"{self._kind}.name", path.stem, expected)
+        return value
+
+    def _load_recorded(self, own: OwnFile) -> T:
+        path = Path(own.file)
+        if path.exists() and self._table(path) != own.content:
+            raise StorageError(
+                f"{path}: differs from the {self._kind} that the run began with; restore it, or give the changed one "
+                "another name and another run folder"
+            )
+        return self._load_file(path, own.content)
+
+    def _load_entry_point(self, entries: list[EntryPoint]) -> T:
+        entry = entries[0]
+        package = entry.dist.name if entry.dist else entry.value
+        source = f"entry point {entry.name} of {self._group}, package {package}"
+        if len(entries) > 1 or entry.name in self._files:
+            raise StorageError(
+                f"{source}: takes a name that another {self._kind} has; rename it or uninstall {package}"
+            )
+        try:
+            value: T = entry.load()
+        except Exception as error:  # noqa: BLE001  it runs another package's code
+            words = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+            raise StorageError(f"{source}: cannot be loaded ({words}); repair or uninstall {package}") from error
+        kinds = {type(self.built_in(name)) for name in self._files}
+        if type(value) not in kinds:
+            expected = " or ".join(sorted(kind.__name__ for kind in kinds))
+            raise StorageError(
+                f"{source}: is of type {type(value).__name__}, not {expected}; repair or uninstall {package}"
+            )
+        return value
