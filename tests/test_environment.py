@@ -7,8 +7,6 @@ import tomllib
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
-import pytest
-
 PROJECT = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text())["project"]
 
 
@@ -22,7 +20,6 @@ def required() -> set[str]:
     return {normalised(re.match(r"[\w.-]+", line)[0]) for group in groups for line in group}
 
 
-@pytest.mark.slow
 def test_every_package_that_is_asked_for_can_be_imported() -> None:
     asked = required()
     modules = {

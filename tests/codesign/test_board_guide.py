@@ -51,7 +51,6 @@ def run(command: list[str], places: dict[str, str]) -> str:
     return done.stdout
 
 
-@pytest.mark.slow
 def test_the_guide_leads_to_a_calibrated_search(
     finished_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

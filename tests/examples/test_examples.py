@@ -1,10 +1,7 @@
 import subprocess
 import sys
 
-import pytest
 
-
-@pytest.mark.slow
 def test_own_sampler_prints_a_front_for_each_sampler():
     done = subprocess.run(
         [sys.executable, "examples/own_sampler.py", "--trials", "4"], capture_output=True, text=True, check=True

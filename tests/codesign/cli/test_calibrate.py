@@ -221,7 +221,6 @@ def test_left_out_rows_are_those_of_the_measurements(calibration: Path) -> None:
     assert sum(rows.shares.values()) == pytest.approx(np.ones(len(runs)))
 
 
-@pytest.mark.slow
 def test_a_plan_lists_what_to_measure(calibration: Path, tmp_path: Path) -> None:
     out = tmp_path / "plan.json"
     done = codesign("calibrate", "plan", "--board", "pynq-z2", "--budget", "3", "--known", calibration, "--out", out)

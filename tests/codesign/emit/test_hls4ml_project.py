@@ -20,7 +20,6 @@ DESIGN = Dataflow(8, IoType.STREAM, 2048, 100)
 
 
 @with_hls4ml
-@pytest.mark.slow
 @pytest.mark.parametrize("board", ["pynq-z2", "zcu104"])
 @pytest.mark.parametrize(("io_type", "interval_cycles"), [(IoType.STREAM, 2048), (IoType.PARALLEL, 2**20)])
 def test_the_compiled_project_agrees_with_the_fixed_point_network(tmp_path, board, io_type, interval_cycles):

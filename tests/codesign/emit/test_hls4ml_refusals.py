@@ -18,7 +18,6 @@ from hw_templates.foundation.errors import ToolError
 
 pytestmark = [
     pytest.mark.skipif(find_spec("hls4ml") is None, reason="hls4ml is not installed: extra hls4ml"),
-    pytest.mark.slow,
 ]
 MAPS = np.floor(np.random.default_rng(0).uniform(-9, 9, (4, 4, 4, 8)) * 16) / 16
 RELU = ("Activation", ["image"], {"activation": "relu"})

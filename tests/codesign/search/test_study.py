@@ -319,7 +319,6 @@ for index in range(20):
 """
 
 
-@pytest.mark.slow
 def test_kill_9_at_any_statement_of_its_birth_in_sqlite(tmp_path, identity):
     texts = [str(value) for name, value in asdict(identity).items() if name != "format_version"]
     done = subprocess.run(

@@ -207,7 +207,6 @@ HOSTILE = (
 )  # fmt: skip
 
 
-@pytest.mark.slow
 def test_any_official_predictor_is_read_or_refused_in_one_line(tmp_path):
     space, path, state = known_space(OFA_MBV3_W12), tmp_path / "weights.pth", mobile_weights()
     genes = space.sample_genes(np.random.default_rng(0), 2)

@@ -256,7 +256,6 @@ def test_any_image_is_decoded_or_refused_in_one_line(kind, tmp_path):
     assert refused > 100
 
 
-@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_any_parquet_is_read_or_refused_in_one_line(tmp_path):
     path = write_parquet(tmp_path / "pets", images_of_class=12)

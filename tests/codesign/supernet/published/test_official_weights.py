@@ -17,7 +17,6 @@ from hw_templates.foundation.errors import InvalidValueError
 SUBNETS = 12
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", FAMILIES)
 def test_random_subnets_give_the_logits_of_the_reference(name):
     found = compare_with_reference(name, SUBNETS)

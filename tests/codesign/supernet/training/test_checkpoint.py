@@ -129,7 +129,6 @@ HOSTILE = (
 """Values that a file of torch may hold without running code."""
 
 
-@pytest.mark.slow
 def test_any_checkpoint_is_read_or_refused_in_one_line(tmp_path):
     path, supernet = tmp_path / "supernet.pt", build_supernet(SMALL)
     schedule = Schedule(
