@@ -1,3 +1,3 @@
 """Once-for-all supernets and FPGA accelerators, searched together and emitted as HLS projects."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

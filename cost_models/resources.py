@@ -172,7 +172,11 @@ def estimate_resources(accelerators: AnyAccelerator, board: Board) -> Resources:
     """What accelerators take of a board's device, with the prior coefficients for LUT and FF.
 
     >>> from hw_templates.board import load_board
-    >>> estimate_resources(Accelerator(8, 8, 2, 2, 8, 8, 8, 64, 100, 4), load_board("pynq-z2")).dsp
+    >>> accelerator = Accelerator(
+    ...     pe_rows=8, pe_cols=8, pe_pixels=2, pack=2, ifmap_kib=8, weight_kib=8, ofmap_kib=8,
+    ...     axi_bits=64, clock_mhz=100, depthwise_lanes=4,
+    ... )
+    >>> estimate_resources(accelerator, load_board("pynq-z2")).dsp
     102
     """
     bram, uram = memories(accelerators, board)

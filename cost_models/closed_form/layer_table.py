@@ -121,8 +121,14 @@ def price_layers(
     >>> from cost_models.coefficients import load_coefficients
     >>> from cost_models.workload import Operation
     >>> from hw_templates.board import load_board
-    >>> layer = Layer(Operation.CONV, 16, 32, 8, 8, 3, 3, 1, 1)
-    >>> accelerator = Accelerator(16, 16, 1, 2, 8, 16, 8, 64, 100, 8)
+    >>> layer = Layer(
+    ...     operation=Operation.CONV, in_channels=16, out_channels=32, in_height=8, in_width=8,
+    ...     kernel_height=3, kernel_width=3, padding=1,
+    ... )
+    >>> accelerator = Accelerator(
+    ...     pe_rows=16, pe_cols=16, pe_pixels=1, pack=2, ifmap_kib=8, weight_kib=16, ofmap_kib=8,
+    ...     axi_bits=64, clock_mhz=100, depthwise_lanes=8,
+    ... )
     >>> table = price_layers([layer], [accelerator], load_board("pynq-z2"), load_coefficients())
     >>> table.latency_cycles.shape
     (1, 1)
