@@ -23,6 +23,7 @@ from cost_models.closed_form.fusion import BlockIndex
 from cost_models.closed_form.layer_table import price_layers
 from cost_models.coefficients import load_coefficients
 from cost_models.mapping.block import Block, Option
+from cost_models.mapping.mapped_layer import MappedLayer
 from cost_models.resources import RESOURCES, estimate_resources
 from cost_models.simulator import simulate
 from cost_models.workload import Layer, Operation
@@ -130,7 +131,7 @@ def simulated_cycles(block: Block, way: Option, design: Accelerator) -> float:
     coefficients = load_coefficients()
     table = price_layers(block.layers, [design], BOARD, coefficients, placements=way)
     return sum(
-        simulate(layer, table.mapping(row, 0), design, BOARD, coefficients, placement).latency_cycles
+        simulate(MappedLayer(layer, table.mapping(row, 0), placement), design, BOARD, coefficients).latency_cycles
         for row, (layer, placement) in enumerate(zip(block.layers, way, strict=True))
     )
 

@@ -14,14 +14,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from cost_models.closed_form.layer_records import LayerRecords
-from cost_models.closed_form.layer_table import mapping_records, price_layers, price_mapped
+from cost_models.closed_form.layer_prices import MappedLayers
+from cost_models.closed_form.layer_table import price_layers
 from cost_models.coefficients import Coefficients, load_coefficients
+from cost_models.mapping.mapped_layer import MappedLayer
 from cost_models.mapping.mapping import LoopOrder, Mapping, channel_units
 from cost_models.simulator import SimulatedLayer, simulate
 from cost_models.workload import Layer, Operation
 from hw_templates.board import Board, Ddr, load_board
-from hw_templates.conv_engine.accelerator import Accelerator, AcceleratorColumns
+from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.conv_engine.space import AcceleratorSpace
 
 
@@ -115,9 +116,9 @@ def predicted_cycles(
     layer: Layer, mapping: Mapping, accelerator: Accelerator, board: Board, coefficients: Coefficients
 ) -> float:
     """What the closed form says of one mapping."""
-    columns = AcceleratorColumns.of([accelerator])
-    priced = price_mapped(LayerRecords.of([layer]), columns, mapping_records([mapping]), board, coefficients)
-    return float(priced.latency_cycles[0])
+    return float(
+        MappedLayers.of([MappedLayer(layer, mapping)], [accelerator], board).price(coefficients).latency_cycles[0]
+    )
 
 
 def random_cases(count: int, seed: int, board: Board, coefficients: Coefficients) -> list[Case]:
@@ -135,7 +136,7 @@ def random_cases(count: int, seed: int, board: Board, coefficients: Coefficients
         if mapping is None:
             continue
         cycles = predicted_cycles(layer, mapping, accelerator, board, coefficients)
-        simulated = simulate(layer, mapping, accelerator, board, coefficients)
+        simulated = simulate(MappedLayer(layer, mapping), accelerator, board, coefficients)
         cases.append(Case(layer, accelerator, mapping, is_best, cycles, simulated))
     return cases
 

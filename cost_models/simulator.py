@@ -14,9 +14,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from cost_models.coefficients import Coefficients
-from cost_models.mapping.mapping import LoopOrder, Mapping
-from cost_models.mapping.placement import IN_MEMORY, Placement
-from cost_models.workload import Layer
+from cost_models.mapping.mapped_layer import MappedLayer
+from cost_models.mapping.mapping import LoopOrder
 from hw_templates.board import Board
 from hw_templates.conv_engine.accelerator import Accelerator, axi_bytes, ifmap_cols, weight_port_bytes
 
@@ -73,21 +72,14 @@ class _Burst:
         return self.count * self.words
 
 
-def simulate(
-    layer: Layer,
-    mapping: Mapping,
-    accelerator: Accelerator,
-    board: Board,
-    coefficients: Coefficients,
-    placement: Placement = IN_MEMORY,
-) -> SimulatedLayer:
-    """Run a layer with a mapping, which must be legal on the accelerator.
+def simulate(mapped: MappedLayer, accelerator: Accelerator, board: Board, coefficients: Coefficients) -> SimulatedLayer:
+    """Run a layer whose mapping is legal on the accelerator.
 
     Raises:
-        InvalidValueError, MappingError: it is not; see :meth:`Mapping.check`.
+        InvalidValueError, MappingError: it is not legal; see :meth:`Mapping.check`.
     """
-    mapping.check(layer, accelerator)
-    return _Simulation(layer, mapping, accelerator, board, coefficients, placement).run()
+    mapped.mapping.check(mapped.layer, accelerator)
+    return _Simulation(mapped, accelerator, board, coefficients).run()
 
 
 def _cuts(extent: int, tile: int) -> list[tuple[int, int]]:
@@ -101,22 +93,12 @@ def _size(interval: tuple[int, int]) -> int:
 class _Simulation:
     """The state of one run: what the buffers hold and what was moved so far."""
 
-    def __init__(
-        self,
-        layer: Layer,
-        mapping: Mapping,
-        accelerator: Accelerator,
-        board: Board,
-        coefficients: Coefficients,
-        placement: Placement,
-    ) -> None:
-        self.layer = layer
-        self.mapping = mapping
-        self.placement = placement
+    def __init__(self, mapped: MappedLayer, accelerator: Accelerator, board: Board, coefficients: Coefficients) -> None:
+        self.layer, self.mapping, self.placement = mapped.layer, mapped.mapping, mapped.placement
         self.accelerator = accelerator
         self.word = axi_bytes(accelerator)
         self.weight_word = weight_port_bytes(accelerator)
-        self.dense = layer.operation.is_dense
+        self.dense = self.layer.operation.is_dense
         self.timing = coefficients.latency
         bytes_per_second = board.ddr.plan_gb_s * 1e9 * coefficients.latency.ddr_efficiency
         self.service = self.word / (bytes_per_second / (accelerator.clock_mhz * 1e6))

@@ -1,8 +1,9 @@
-"""What the descriptors of a program say: layers, mappings and placements, as the cost model knows them."""
+"""The layers that the descriptors of a program tell the engine to run, as the cost model knows them."""
 
 import numpy as np
 import numpy.typing as npt
 
+from cost_models.mapping.mapped_layer import MappedLayer
 from cost_models.mapping.mapping import LoopOrder, Mapping
 from cost_models.mapping.placement import Placement, Rows, band_rows
 from cost_models.workload import Layer, Operation
@@ -38,24 +39,22 @@ def descriptor_layer(record: np.void) -> tuple[Layer, Mapping]:
     return layer, mapping
 
 
-def descriptor_placements(records: npt.NDArray[np.void]) -> list[Placement]:
-    """Where the maps of each descriptor's layer are, and in which bands it runs.
+def mapped_layers(records: npt.NDArray[np.void]) -> list[MappedLayer]:
+    """Return the layers of a program as its descriptors tell the engine to run them.
 
     Raises:
         CodesignError, ValueError: no engine could run them.
     """
-    placements: list[Placement] = []
-    while len(placements) < len(records):
-        first = len(placements)
+    mapped: list[MappedLayer] = []
+    while len(mapped) < len(records):
+        first = len(mapped)
         size = int(records["group_layers"][first])
         members = records[first : first + max(1, size)]
+        shapes = [descriptor_layer(member) for member in members]
         bands: tuple[tuple[Rows, ...], ...] = ((),)
         if size:
-            bands = band_rows(
-                tuple(descriptor_layer(member)[0] for member in members), int(records["band_height"][first])
-            )
-        for member, rows in zip(members, bands, strict=True):
-            placements.append(
-                Placement(int(member["ifmap_ring"]), int(member["ofmap_ring"]), rows, int(member["group_layers"]))
-            )
-    return placements
+            bands = band_rows(tuple(layer for layer, _ in shapes), int(records["band_height"][first]))
+        for member, (layer, mapping), rows in zip(members, shapes, bands, strict=True):
+            rings = int(member["ifmap_ring"]), int(member["ofmap_ring"])
+            mapped.append(MappedLayer(layer, mapping, Placement(*rings, rows, int(member["group_layers"]))))
+    return mapped

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from bitstreams.board.descriptors import descriptor_layer, descriptor_placements
+from bitstreams.board.descriptors import descriptor_layer, mapped_layers
 from cost_models.mapping.mapping import Mapping
 from cost_models.workload import Layer
 from hw_templates.conv_engine import isa
@@ -192,9 +192,9 @@ def _check_placements(records: npt.NDArray[np.void], accelerator: Accelerator) -
         for field in ("ifmap_ring", "ofmap_ring"):
             if record[field] < 0:
                 raise InvalidValueError(f"program.layers[{index}].{field}", int(record[field]), "zero or more")
-    for index, (record, placement) in enumerate(zip(records, descriptor_placements(records), strict=True)):
+    for index, mapped in enumerate(mapped_layers(records)):
         try:
-            placement.check(descriptor_layer(record)[0], accelerator)
+            mapped.placement.check(mapped.layer, accelerator)
         except CodesignError as error:
-            rings = (placement.ifmap_ring, placement.ofmap_ring)
+            rings = (mapped.placement.ifmap_ring, mapped.placement.ofmap_ring)
             raise InvalidValueError(f"program.layers[{index}].rings", rings, f"legal ({error})") from error

@@ -6,9 +6,9 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from bitstreams.board.descriptors import descriptor_layer, descriptor_placements
+from bitstreams.board.descriptors import mapped_layers
 from cost_models.coefficients import Coefficients
-from cost_models.mapping.placement import Placement
+from cost_models.mapping.mapped_layer import MappedLayer
 from cost_models.simulator import SimulatedLayer, simulate
 from hw_templates.board import Board
 from hw_templates.conv_engine import isa
@@ -57,12 +57,7 @@ class TwinTiming:
 
     def _simulate_all(self, descriptors: bytes, clock_mhz: int) -> tuple[SimulatedLayer, ...]:
         records = np.frombuffer(descriptors, dtype=isa.DESCRIPTOR)
-        return tuple(
-            self._layer(record.tobytes(), placement, clock_mhz)
-            for record, placement in zip(records, descriptor_placements(records), strict=True)
-        )
+        return tuple(self._layer(mapped, clock_mhz) for mapped in mapped_layers(records))
 
-    def _simulate(self, descriptor: bytes, placement: Placement, clock_mhz: int) -> SimulatedLayer:
-        layer, mapping = descriptor_layer(np.frombuffer(descriptor, dtype=isa.DESCRIPTOR)[0])
-        accelerator = replace(self._accelerator, clock_mhz=clock_mhz)
-        return simulate(layer, mapping, accelerator, self._board, self._coefficients, placement)
+    def _simulate(self, mapped: MappedLayer, clock_mhz: int) -> SimulatedLayer:
+        return simulate(mapped, replace(self._accelerator, clock_mhz=clock_mhz), self._board, self._coefficients)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bitstreams.board.descriptors import descriptor_layer, descriptor_placements
+from bitstreams.board.descriptors import mapped_layers
 from bitstreams.board.driver import REPEATS, Engine, Hardware, Timing
 from bitstreams.board.power import INTERVAL_S, Energy, PowerLog, energy_of, hwmon_reader, read_meter
 from bitstreams.board.program_check import check_program
@@ -310,8 +310,6 @@ def _measurement(
     bitstream: str,
 ) -> Measurement:
     source = _source(engine)
-    descriptors = _descriptors(emitted.program)
-    layers = zip(map(descriptor_layer, descriptors), descriptor_placements(descriptors), strict=True)
     return Measurement(
         engine=OWN_ENGINE,
         board=emitted.record.board,
@@ -321,9 +319,7 @@ def _measurement(
         latency_ms=_percentiles(timing.engine.ms),
         date=datetime.now(UTC).date().isoformat(),
         bitstream=bitstream,
-        layers=tuple(
-            MeasuredLayer(layer, mapping=mapping, placement=placement) for (layer, mapping), placement in layers
-        ),
+        layers=tuple(map(MeasuredLayer.of, mapped_layers(_descriptors(emitted.program)))),
         network=f"program {emitted.record.program_sha256[:12]}",
         accelerator=emitted.record.accelerator,
         repetitions=repetitions,

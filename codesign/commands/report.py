@@ -253,7 +253,7 @@ def _sections(results: Results) -> list[Section]:
 
 def _kept_maps(results: Results) -> str:
     """Which blocks keep maps on chip, and why the others do not."""
-    placements = [layer.placement for layer in results.estimate.layers]
+    placements = [mapped.placement for mapped in results.estimate.mapped]
     alone = fallbacks(results.workload, placements, results.winner.accelerator)
     kept = sum(placement.ofmap_ring > 0 for placement in placements)
     return f"{kept} of {len(placements)} maps never leave the chip." + "".join(f" {sentence}." for sentence in alone)
@@ -269,7 +269,7 @@ def _layer_table(results: Results) -> Table:
     headings = ("layer", "shape", "tile", "maps", "cycles", "compute trips", "DDR bytes", "bound by")
     rows = []
     for node, layer in zip(results.workload, results.estimate.layers, strict=True):
-        shape, mapping = node.layer, layer.mapping
+        shape, mapping = node.layer, layer.mapped.mapping
         rows.append(
             (
                 layer.name,
@@ -277,7 +277,7 @@ def _layer_table(results: Results) -> Table:
                 f"{shape.in_channels} → {shape.out_channels}, {shape.out_height}x{shape.out_width}",
                 f"{mapping.tile_out_channels}, {mapping.tile_in_channels}, "
                 f"{mapping.tile_height}x{mapping.tile_width}, {mapping.loop_order.replace('_', ' ')}",
-                _placed(layer.placement),
+                _placed(layer.mapped.placement),
                 f"{layer.latency_cycles:,.0f}",
                 f"{layer.compute_cycles:,}",
                 f"{layer.ddr_bytes:,}",

@@ -10,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from codesign.emit.quantise import QuantisedLayer, QuantisedNetwork
+from cost_models.mapping.mapped_layer import MappedLayer
 from cost_models.mapping.mapping import Mapping
-from cost_models.mapping.placement import IN_MEMORY, Placement, check_groups, map_halves
+from cost_models.mapping.placement import check_groups, map_halves
 from cost_models.workload import IMAGE, Layer
 from hw_templates.conv_engine import isa
 from hw_templates.conv_engine.accelerator import Accelerator, axi_bytes, weight_port_bytes
@@ -97,26 +98,24 @@ def pack_parameters(layer: QuantisedLayer, accelerator: Accelerator) -> Int8Arra
 
 def compile_program(
     network: QuantisedNetwork,
-    mappings: Sequence[Mapping],
+    mapped: Sequence[MappedLayer],
     accelerator: Accelerator,
-    placements: Sequence[Placement] = (),
 ) -> Program:
-    """Compile ``network`` with one mapping a layer for ``accelerator``, and one placement unless all layers run alone.
+    """Compile ``network`` for ``accelerator``, whose layers are mapped as given.
 
     Raises:
         As :func:`compile_layers`.
     """
     first = network.layers[0].node.layer
     image = {IMAGE: (first.in_channels, first.in_height, first.in_width)}
-    return compile_layers(network.layers, image, mappings, accelerator, placements)
+    return compile_layers(network.layers, image, mapped, accelerator)
 
 
 def compile_layers(
     layers: Sequence[QuantisedLayer],
     given: MapShapes,
-    mappings: Sequence[Mapping],
+    mapped: Sequence[MappedLayer],
     accelerator: Accelerator,
-    placements: Sequence[Placement] = (),
 ) -> Program:
     """Compile layers that read each other's maps and those ``given``, which together are the program's image.
 
@@ -124,12 +123,11 @@ def compile_layers(
 
     Raises:
         UnsupportedLayerError: a layer has more channels than the engine's parameter memory.
-        InvalidValueError: not one mapping or placement a layer, or placements that do not go together.
+        InvalidValueError: ``mapped`` are not these layers, or placements that do not go together.
         MappingError: a tile or a map does not fit the accelerator's buffers.
     """
-    placements = placements or [IN_MEMORY] * len(layers)
-    _check_layers(layers, mappings, accelerator, placements)
-    nodes = [quantised.node for quantised in layers]
+    _check_layers(layers, mapped, accelerator)
+    nodes, placements = [quantised.node for quantised in layers], [ran.placement for ran in mapped]
     check_groups(nodes, placements)
     halves = map_halves(nodes, placements)
 
@@ -144,11 +142,11 @@ def compile_layers(
         start, end = end, end + content.nbytes // word
         return start
 
-    for record, quantised, mapping in zip(descriptors, layers, mappings, strict=True):
+    for record, quantised, ran in zip(descriptors, layers, mapped, strict=True):
         record["parameter_word"] = place(pack_parameters(quantised, accelerator))
         record["table_word"] = place(quantised.table)
         if quantised.weight is not None:
-            record["weight_word"] = place(pack_weights(quantised.node.layer, quantised.weight, mapping, accelerator))
+            record["weight_word"] = place(pack_weights(ran.layer, quantised.weight, ran.mapping, accelerator))
 
     counter_word = end
     end = counter_word + len(layers) * isa.COUNTERS.itemsize // word
@@ -164,16 +162,16 @@ def compile_layers(
         place_map(name, shape)
     image_word = min(maps.values())
     image_words = end - image_word
-    for index, (record, quantised, mapping) in enumerate(zip(descriptors, layers, mappings, strict=True)):
-        layer = quantised.node.layer
+    for index, (record, quantised, ran) in enumerate(zip(descriptors, layers, mapped, strict=True)):
+        layer = ran.layer
         place_map(quantised.node.name, (layer.out_channels, layer.out_height, layer.out_width))
         record["counter_word"] = counter_word + index * isa.COUNTERS.itemsize // word
-        _describe(record, quantised, mapping, maps)
-        record["ifmap_ring"], record["ofmap_ring"] = placements[index].ifmap_ring, placements[index].ofmap_ring
+        _describe(record, quantised, ran.mapping, maps)
+        for name in ("ifmap_ring", "ofmap_ring", "group_layers"):
+            record[name] = getattr(ran.placement, name)
         record["map_half"] = halves[index]
-        record["group_layers"] = placements[index].group_layers
-        if placements[index].group_layers:
-            first_band = placements[index + placements[index].group_layers - 1].bands[0]
+        if ran.placement.group_layers:
+            first_band = placements[index + ran.placement.group_layers - 1].bands[0]
             record["band_height"] = first_band[1] - first_band[0]
 
     return Program(
@@ -190,25 +188,18 @@ def compile_layers(
     )
 
 
-def _check_layers(
-    layers: Sequence[QuantisedLayer],
-    mappings: Sequence[Mapping],
-    accelerator: Accelerator,
-    placements: Sequence[Placement],
-) -> None:
+def _check_layers(layers: Sequence[QuantisedLayer], mapped: Sequence[MappedLayer], accelerator: Accelerator) -> None:
     """Refuse what :func:`compile_layers` says, but for placements that do not go together."""
-    for name, values in (("mappings", mappings), ("placements", placements)):
-        if len(values) != len(layers):
-            raise InvalidValueError(name, len(values), f"one for each of the {len(layers)} layers")
-    for quantised, mapping, placement in zip(layers, mappings, placements, strict=True):
-        layer = quantised.node.layer
+    if [quantised.node.layer for quantised in layers] != [ran.layer for ran in mapped]:
+        raise InvalidValueError("mapped", len(mapped), f"one for each of the {len(layers)} layers, of the same shape")
+    for quantised, ran in zip(layers, mapped, strict=True):
+        layer = ran.layer
         if layer.out_channels > isa.MAX_CHANNELS:
             raise UnsupportedLayerError(
                 f"{quantised.node.name}.out_channels: the engine has at most {isa.MAX_CHANNELS}, "
                 f"got {layer.out_channels}"
             )
-        mapping.check(layer, accelerator)
-        placement.check(layer, accelerator)
+        ran.check(accelerator)
 
 
 def _describe(record: np.void, quantised: QuantisedLayer, mapping: Mapping, maps: dict[str, int]) -> None:

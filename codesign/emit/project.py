@@ -10,8 +10,6 @@ from codesign.emit.integer_reference import run_integer
 from codesign.emit.program import Int8Array, compile_program, pack_map
 from codesign.emit.quantise import QuantisedNetwork
 from cost_models.closed_form.estimate import Estimate
-from cost_models.mapping.mapping import Mapping
-from cost_models.mapping.placement import Placement
 from hw_templates.board import Board
 from hw_templates.conv_engine import isa
 from hw_templates.conv_engine.accelerator import Accelerator
@@ -36,16 +34,6 @@ class Design:
     board: Board
     estimate: Estimate
 
-    @property
-    def mappings(self) -> tuple[Mapping, ...]:
-        """One mapping a layer."""
-        return tuple(layer.mapping for layer in self.estimate.layers)
-
-    @property
-    def placements(self) -> tuple[Placement, ...]:
-        """One placement a layer."""
-        return tuple(layer.placement for layer in self.estimate.layers)
-
 
 def project_files(design: Design, images: Int8Array, origin: Origin | None = None) -> dict[str, bytes]:
     """{path: content} of the whole project; equal arguments give equal bytes.
@@ -62,7 +50,7 @@ def project_files(design: Design, images: Int8Array, origin: Origin | None = Non
     if len(images) == 0:
         raise InvalidValueError("images", 0, "at least one test image")
     hardware = render(design.accelerator, design.board)
-    program = compile_program(design.network, design.mappings, design.accelerator, design.placements)
+    program = compile_program(design.network, design.estimate.mapped, design.accelerator)
     golden = run_integer(design.network, images)
     stated = [
         (layer.compute_cycles, layer.ifmap_words, layer.weight_words, layer.ofmap_words)
@@ -85,7 +73,7 @@ def project_files(design: Design, images: Int8Array, origin: Origin | None = Non
         output_scale=design.network.output_scale,
         predicted=Prediction(estimate.latency_ms, estimate.start_ms, estimate.energy_mj),
         layers=tuple(
-            ProjectLayer(layer.name, asdict(layer.mapping), layer.compute_cycles) for layer in estimate.layers
+            ProjectLayer(layer.name, asdict(layer.mapped.mapping), layer.compute_cycles) for layer in estimate.layers
         ),
         origin=origin,
     )

@@ -16,7 +16,7 @@ from codesign.emit.integer_reference import after_table, before_table
 from codesign.emit.program import MapShapes, aligned, compile_layers, pack_map
 from codesign.emit.quantise import weight_shape
 from codesign.emit.quantised_network import QuantisedLayer
-from cost_models.measurements.measurement import MeasuredLayer
+from cost_models.mapping.mapped_layer import MappedLayer
 from cost_models.workload import Node
 from hw_templates.conv_engine.accelerator import Accelerator, axi_bytes
 from hw_templates.conv_engine.program import Program
@@ -36,11 +36,11 @@ class RandomProgram:
     first_pixel: bytes
 
 
-def random_program(layers: Sequence[MeasuredLayer], accelerator: Accelerator, seed: int) -> RandomProgram:
+def random_program(layers: Sequence[MappedLayer], accelerator: Accelerator, seed: int) -> RandomProgram:
     """Compile layers with random weights and maps; equal arguments give equal bytes.
 
     Raises:
-        InvalidValueError: no layer, one without a mapping, or placements that do not go together.
+        InvalidValueError: no layer, or placements that do not go together.
         UnsupportedLayerError, MappingError: the engine cannot run them.
     """
     if not layers or layers[-1].placement.ofmap_ring:
@@ -48,13 +48,12 @@ def random_program(layers: Sequence[MeasuredLayer], accelerator: Accelerator, se
     rng = np.random.default_rng(seed)
     quantised = [_random_layer(node, rng) for node in _nodes(layers)]
     given = _given([layer.node for layer in quantised])
-    mappings = [ran.mapping for ran in layers if ran.mapping is not None]
-    program = compile_layers(quantised, given, mappings, accelerator, [ran.placement for ran in layers])
+    program = compile_layers(quantised, given, layers, accelerator)
     maps = {name: rng.integers(-128, 128, (1, *shape)).astype(np.int8) for name, shape in given.items()}
     return RandomProgram(program, _image(maps, program, accelerator), _first_pixel(quantised, maps))
 
 
-def _nodes(layers: Sequence[MeasuredLayer]) -> list[Node]:
+def _nodes(layers: Sequence[MappedLayer]) -> list[Node]:
     nodes: list[Node] = []
     in_group = 0
     for index, ran in enumerate(layers):

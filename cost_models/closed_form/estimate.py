@@ -7,14 +7,14 @@ from typing import Any, overload
 import numpy as np
 
 from cost_models.closed_form.fusion import best_placements
-from cost_models.closed_form.layer_records import LayerRecords
-from cost_models.closed_form.layer_table import PricedCases, mapping_records, price_layers, price_mapped
+from cost_models.closed_form.layer_prices import LayerPrices, MappedLayers
+from cost_models.closed_form.layer_table import price_layers
 from cost_models.coefficients import Coefficients
-from cost_models.mapping.mapping import Mapping, no_mapping_error
-from cost_models.mapping.placement import IN_MEMORY, Placement
+from cost_models.mapping.mapped_layer import MappedLayer
+from cost_models.mapping.mapping import no_mapping_error
 from cost_models.workload import Workload
 from hw_templates.board import Board
-from hw_templates.conv_engine.accelerator import Accelerator, AcceleratorColumns
+from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.foundation.arrays import FloatArray
 from hw_templates.foundation.errors import InvalidValueError
 
@@ -25,7 +25,7 @@ class LayerEstimate:
 
     Attributes:
         name: the node.
-        mapping, placement: as the engine is to run it.
+        mapped: its layer as the engine is to run it.
         latency_cycles: all of it, setup included.
         compute_cycles: trips of the compute pipeline, exact.
         ifmap_words, weight_words, ofmap_words: memory words that these ports move, or lines of the map memory, exact;
@@ -38,8 +38,7 @@ class LayerEstimate:
     """
 
     name: str
-    mapping: Mapping
-    placement: Placement
+    mapped: MappedLayer
     latency_cycles: float
     compute_cycles: int
     ifmap_words: int
@@ -68,6 +67,11 @@ class Estimate:
     energy_mj: float
     layers: tuple[LayerEstimate, ...]
 
+    @property
+    def mapped(self) -> tuple[MappedLayer, ...]:
+        """The layers as the engine is to run them."""
+        return tuple(layer.mapped for layer in self.layers)
+
 
 @overload
 def network_latency_cycles(layer_cycles: float, coefficients: Coefficients) -> float: ...
@@ -87,64 +91,74 @@ def network_energy_mj(dynamic_mj: Any, latency_ms: Any, board: Board) -> Any:
     return dynamic_mj + board.idle_power_w * latency_ms
 
 
-def _layer_estimate(name: str, mapping: Mapping, placement: Placement, priced: PricedCases, case: int) -> LayerEstimate:
-    """One case as plain values."""
-    trips, ofmap_words = int(priced.trips[case]), int(priced.ofmap_words[case])
-    ifmap_words, weight_words = int(priced.ifmap_words[case]), int(priced.weight_words[case])
-    latency = float(priced.latency_cycles[case])
-    memory = max(ifmap_words, weight_words, ofmap_words, float(priced.ddr_cycles[case]))
+def map_workload(
+    workload: Workload, accelerator: Accelerator, board: Board, coefficients: Coefficients
+) -> tuple[MappedLayer, ...]:
+    """Map each layer of a network: its blocks run in the way, each layer with the mapping, of least latency.
+
+    Raises:
+        MappingError: a layer has no legal mapping; names it, and the least buffers that would do.
+    """
+    placed = tuple(zip(workload.layers, best_placements(workload, accelerator, board, coefficients), strict=True))
+    rows = {run: row for row, run in enumerate(dict.fromkeys(placed))}
+    layers, placements = zip(*rows, strict=True)
+    table = price_layers(layers, [accelerator], board, coefficients, placements=placements)
+    for node, run in zip(workload, placed, strict=True):
+        if not np.isfinite(table.latency_cycles[rows[run], 0]):
+            raise no_mapping_error(node.name, node.layer, accelerator)
+    return tuple(MappedLayer(run[0], table.mapping(rows[run], 0), run[1]) for run in placed)
+
+
+def price_mapped(
+    workload: Workload,
+    layers: Sequence[MappedLayer],
+    accelerator: Accelerator,
+    board: Board,
+    coefficients: Coefficients,
+) -> Estimate:
+    """Price a network whose layers are mapped to an accelerator.
+
+    Raises:
+        InvalidValueError: these are not the layers of the network, or a mapping or placement breaks a rule of shape.
+        MappingError: a tile or a feature map does not fit its buffer; names the buffer and a size that would do.
+    """
+    if tuple(mapped.layer for mapped in layers) != workload.layers:
+        raise InvalidValueError("layers", len(layers), f"the {len(workload)} layers of the network")
+    coefficients.check_use(board.name, workload.layers, [accelerator])
+    for mapped in layers:
+        mapped.check(accelerator)
+    prices = MappedLayers.of(layers, [accelerator] * len(layers), board).price(coefficients)
+    estimates = tuple(
+        _layer_estimate(node.name, mapped, prices, index)
+        for index, (node, mapped) in enumerate(zip(workload, layers, strict=True))
+    )
+    latency_cycles = network_latency_cycles(sum(layer.latency_cycles for layer in estimates), coefficients)
+    cycles_per_ms = accelerator.clock_mhz * 1e3
+    latency_ms, start_ms = latency_cycles / cycles_per_ms, coefficients.latency.start_cycles / cycles_per_ms
+    energy_mj = network_energy_mj(sum(layer.energy_mj for layer in estimates), latency_ms, board)
+    return Estimate(
+        latency_ms=latency_ms, latency_cycles=latency_cycles, start_ms=start_ms, energy_mj=energy_mj, layers=estimates
+    )
+
+
+def _layer_estimate(name: str, mapped: MappedLayer, prices: LayerPrices, index: int) -> LayerEstimate:
+    trips, ofmap_words = int(prices.trips[index]), int(prices.ofmap_words[index])
+    ifmap_words, weight_words = int(prices.ifmap_words[index]), int(prices.weight_words[index])
+    latency = float(prices.latency_cycles[index])
+    memory = max(ifmap_words, weight_words, ofmap_words, float(prices.ddr_cycles[index]))
     bound = "overhead" if 2 * max(trips, memory) < latency else "compute" if trips >= memory else "ddr"
     return LayerEstimate(
         name=name,
-        mapping=mapping,
-        placement=placement,
+        mapped=mapped,
         latency_cycles=latency,
         compute_cycles=trips,
         ifmap_words=ifmap_words,
         weight_words=weight_words,
         ofmap_words=ofmap_words,
-        setup_cycles=float(priced.setup_cycles[case]),
-        ddr_bytes=int(priced.ddr_bytes[case]),
-        energy_mj=float(priced.energy_mj[case]),
+        setup_cycles=float(prices.setup_cycles[index]),
+        ddr_bytes=int(prices.ddr_bytes[index]),
+        energy_mj=float(prices.energy_mj[index]),
         bound=bound,
-    )
-
-
-def price_mappings(
-    workload: Workload,
-    mappings: Sequence[Mapping],
-    accelerator: Accelerator,
-    board: Board,
-    coefficients: Coefficients,
-    placements: Sequence[Placement] = (),
-) -> Estimate:
-    """Price a network on one accelerator with the given mapping of each node, and its placement unless all run alone.
-
-    Raises:
-        InvalidValueError: not one mapping or placement a node, or one breaks a rule of shape.
-        MappingError: a tile or a map does not fit its buffer; names the buffer and the least size that would do.
-    """
-    placements = placements or [IN_MEMORY] * len(workload)
-    for name, values in (("mappings", mappings), ("placements", placements)):
-        if len(values) != len(workload):
-            raise InvalidValueError(name, len(values), f"one for each of the {len(workload)} layers")
-    coefficients.check_use(board.name, workload.layers, [accelerator])
-    for node, mapping, placement in zip(workload, mappings, placements, strict=True):
-        mapping.check(node.layer, accelerator)
-        placement.check(node.layer, accelerator)
-    records = LayerRecords.of(workload.layers, placements)
-    columns = AcceleratorColumns.of([accelerator] * len(workload))
-    priced = price_mapped(records, columns, mapping_records(mappings), board, coefficients)
-    layers = tuple(
-        _layer_estimate(node.name, mapping, placement, priced, case)
-        for case, (node, mapping, placement) in enumerate(zip(workload, mappings, placements, strict=True))
-    )
-    latency_cycles = network_latency_cycles(sum(layer.latency_cycles for layer in layers), coefficients)
-    cycles_per_ms = accelerator.clock_mhz * 1e3
-    latency_ms, start_ms = latency_cycles / cycles_per_ms, coefficients.latency.start_cycles / cycles_per_ms
-    energy_mj = network_energy_mj(sum(layer.energy_mj for layer in layers), latency_ms, board)
-    return Estimate(
-        latency_ms=latency_ms, latency_cycles=latency_cycles, start_ms=start_ms, energy_mj=energy_mj, layers=layers
     )
 
 
@@ -154,15 +168,5 @@ def price(workload: Workload, accelerator: Accelerator, board: Board, coefficien
     Raises:
         MappingError: a layer has no legal mapping; names it, and the least buffers that would do.
     """
-    placements = best_placements(workload, accelerator, board, coefficients)
-    unique = tuple(dict.fromkeys(zip(workload.layers, placements, strict=True)))
-    layers, ways = zip(*unique, strict=True)
-    table = price_layers(layers, [accelerator], board, coefficients, placements=ways)
-    rows = {run: row for row, run in enumerate(unique)}
-    mappings = []
-    for node, placement in zip(workload, placements, strict=True):
-        row = rows[node.layer, placement]
-        if not np.isfinite(table.latency_cycles[row, 0]):
-            raise no_mapping_error(node.name, node.layer, accelerator)
-        mappings.append(table.mapping(row, 0))
-    return price_mappings(workload, mappings, accelerator, board, coefficients, placements)
+    layers = map_workload(workload, accelerator, board, coefficients)
+    return price_mapped(workload, layers, accelerator, board, coefficients)

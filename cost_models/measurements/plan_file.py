@@ -5,13 +5,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from cost_models.measurements.measurement import MeasuredLayer
+from cost_models.mapping.mapped_layer import MappedLayer
 from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.foundation.atomic_file import write_text_atomically
 from hw_templates.foundation.errors import InvalidValueError
 from hw_templates.foundation.json_records import check_fields, check_record, parse_json, reading
 
-FORMAT = 2
+FORMAT = 3
 
 
 @dataclass(frozen=True)
@@ -30,23 +30,20 @@ class RunPlan:
 
     board: str
     accelerator: Accelerator
-    runs: tuple[tuple[MeasuredLayer, ...], ...]
+    runs: tuple[tuple[MappedLayer, ...], ...]
     deviations: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         check_fields(self, "plan")
         if not self.runs:
             raise InvalidValueError("plan.runs", (), "at least one")
-        seen: set[tuple[MeasuredLayer, ...]] = set()
+        seen: set[tuple[MappedLayer, ...]] = set()
         for index, layers in enumerate(self.runs):
             if not layers or layers in seen:
                 raise InvalidValueError(f"plan.runs[{index}]", "a second time" if layers else (), "one that is new")
             seen.add(layers)
             for ran in layers:
-                if ran.mapping is None:
-                    raise InvalidValueError(f"plan.runs[{index}].mapping", None, "given")
-                ran.mapping.check(ran.layer, self.accelerator)
-                ran.placement.check(ran.layer, self.accelerator)
+                ran.check(self.accelerator)
 
 
 def write_plan(path: Path, plan: RunPlan) -> None:

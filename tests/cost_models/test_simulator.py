@@ -10,6 +10,7 @@ from support.pricing.priced_cases import PRIOR, price_each
 from support.pricing.random_layers import random_case, random_layers
 from support.pricing.shapes import accelerator_of
 
+from cost_models.mapping.mapped_layer import MappedLayer
 from cost_models.mapping.mapping import LoopOrder, Mapping
 from cost_models.simulator import simulate
 from cost_models.workload import Layer, Operation
@@ -32,9 +33,10 @@ def test_counts_agree_exactly(layer: Layer, seed: int) -> None:
     case = random_case(layer, seed)
     if case is None:
         return
-    simulated = simulate(layer, *case, BOARD, PRIOR)
+    mapping, accelerator = case
+    simulated = simulate(MappedLayer(layer, mapping), accelerator, BOARD, PRIOR)
     words = (simulated.ifmap_words, simulated.weight_words, simulated.ofmap_words, simulated.residual_words)
-    assert closed_form(layer, *case, BOARD)[1] == [simulated.compute_trips, *words]
+    assert closed_form(layer, mapping, accelerator, BOARD)[1] == [simulated.compute_trips, *words]
 
 
 def test_cycles_agree_where_the_ddr_has_bandwidth_to_spare() -> None:
@@ -74,8 +76,9 @@ def cycle_deviations(board: Board, count: int) -> np.ndarray:
         )
         case = random_case(layer, int(rng.integers(2**32)))
         if case is not None:
-            simulated = simulate(layer, *case, board, PRIOR).latency_cycles
-            deviations.append(abs(closed_form(layer, *case, board)[0] / simulated - 1))
+            mapping, accelerator = case
+            simulated = simulate(MappedLayer(layer, mapping), accelerator, board, PRIOR).latency_cycles
+            deviations.append(abs(closed_form(layer, mapping, accelerator, board)[0] / simulated - 1))
     return np.array(deviations)
 
 
@@ -103,20 +106,11 @@ def test_a_mapping_that_does_not_fit_is_refused() -> None:
         clock_mhz=100,
         depthwise_lanes=8,
     )
+    tiles = Mapping(
+        tile_out_channels=64, tile_in_channels=16, tile_height=1, tile_width=1, loop_order=LoopOrder.PIXELS_OUTER
+    )
     with pytest.raises(MappingError, match="weight_kib"):
-        simulate(
-            layer,
-            Mapping(
-                tile_out_channels=64,
-                tile_in_channels=16,
-                tile_height=1,
-                tile_width=1,
-                loop_order=LoopOrder.PIXELS_OUTER,
-            ),
-            accelerator,
-            BOARD,
-            PRIOR,
-        )
+        simulate(MappedLayer(layer, tiles), accelerator, BOARD, PRIOR)
 
 
 @pytest.mark.parametrize(
@@ -136,7 +130,7 @@ def test_cycles_are_split_by_what_was_waited_for(buffers: tuple[int, int, int], 
         tile_out_channels=8, tile_in_channels=8, tile_height=4, tile_width=4, loop_order=LoopOrder.PIXELS_OUTER
     )
     layer = Layer(operation=Operation.CONV, in_channels=8, out_channels=8, in_height=4, in_width=4)
-    ran = simulate(layer, mapping, accelerator, board, replace(PRIOR, latency=timing))
+    ran = simulate(MappedLayer(layer, mapping), accelerator, board, replace(PRIOR, latency=timing))
     assert (ran.compute_cycles, ran.load_wait_cycles, ran.store_wait_cycles) == split
 
 
@@ -173,7 +167,9 @@ def test_a_single_buffer_is_filled_after_what_reads_it() -> None:
     )
     cycles = {}
     for name in ("ifmap_buffers", "ofmap_buffers"):
-        two, one = (simulate(layer, mapping, replace(both, **{name: count}), board, PRIOR) for count in (2, 1))
+        two, one = (
+            simulate(MappedLayer(layer, mapping), replace(both, **{name: count}), board, PRIOR) for count in (2, 1)
+        )
         assert two.compute_cycles == one.compute_cycles
         cycles[name] = one.latency_cycles - two.latency_cycles
         waited = "load_wait_cycles" if name == "ifmap_buffers" else "store_wait_cycles"

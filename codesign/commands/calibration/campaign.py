@@ -12,7 +12,8 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 
-from cost_models.measurements.measurement import MeasuredLayer, Measurement, append_measurements, read_measurements
+from cost_models.mapping.mapped_layer import MappedLayer
+from cost_models.measurements.measurement import Measurement, append_measurements, read_measurements
 from cost_models.measurements.plan_file import RunPlan
 from hw_templates.foundation.errors import CodesignError, InvalidValueError, StorageError
 from hw_templates.foundation.json_lines import append_lines, read_lines
@@ -23,7 +24,7 @@ LOSSES = 3
 """Connections that may get lost during one run before that is blamed for it."""
 _DIGITS = 12
 
-Layers = tuple[MeasuredLayer, ...]
+Layers = tuple[MappedLayer, ...]
 
 
 class Failure(StrEnum):
@@ -70,7 +71,7 @@ class Campaign:
     @property
     def todo(self) -> list[Layers]:
         """Runs of the plan that are neither measured nor skipped, in its order."""
-        done = {run.layers for run in self.measured} | self.skipped
+        done = {tuple(ran.mapped for ran in run.layers) for run in self.measured} | self.skipped
         return [layers for layers in self.plan.runs if layers not in done]
 
     @property

@@ -11,9 +11,9 @@ import numpy as np
 from codesign.supernet.lowering.workloads import lower
 from codesign.supernet.spaces.named import load_space
 from cost_models.mapping.block import Block, find_blocks, plans_of
+from cost_models.mapping.mapped_layer import MappedLayer
 from cost_models.mapping.mapping import draw_mapping
 from cost_models.mapping.placement import IN_MEMORY, Placement
-from cost_models.measurements.measurement import MeasuredLayer
 from cost_models.workload import Layer
 from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.foundation.errors import MappingError
@@ -23,7 +23,7 @@ _LAYERS, _MAPPINGS, _STACKS, _BLOCKS, _WAYS = 60, 3, 20, 60, 2
 _STACKED, _STACKED_MACS = 8, 5_000_000
 """How often a stack runs a layer, and how large it may be."""
 
-Layers = tuple[MeasuredLayer, ...]
+Layers = tuple[MappedLayer, ...]
 
 
 def candidates(accelerator: Accelerator) -> list[Layers]:
@@ -47,10 +47,10 @@ def candidates(accelerator: Accelerator) -> list[Layers]:
 
 def _mapped(
     layer: Layer, accelerator: Accelerator, rng: np.random.Generator, most: int, placement: Placement = IN_MEMORY
-) -> list[MeasuredLayer]:
+) -> list[MappedLayer]:
     drawn = (draw_mapping(layer, accelerator, rng) for _ in range(most))
     mappings = dict.fromkeys(mapping for mapping in drawn if mapping is not None)
-    return [MeasuredLayer(layer, mapping=mapping, placement=placement) for mapping in mappings]
+    return [MappedLayer(layer, mapping, placement) for mapping in mappings]
 
 
 def _singles(layers: list[Layer], accelerator: Accelerator, rng: np.random.Generator) -> Iterator[Layers]:

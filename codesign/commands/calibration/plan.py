@@ -14,7 +14,7 @@ from cost_models.calibration.planning import plan as choose
 from cost_models.calibration.planning import prior_of
 from cost_models.calibration.record import load_calibration
 from cost_models.coefficients.fitted_range import range_of, warn_outside
-from cost_models.measurements.measurement import OWN_ENGINE, Measurement, Percentiles
+from cost_models.measurements.measurement import OWN_ENGINE, MeasuredLayer, Measurement, Percentiles
 from cost_models.measurements.plan_file import RunPlan, write_plan
 from cost_models.resources import estimate_resources, excess
 from hw_templates.board import Board, load_board
@@ -48,11 +48,11 @@ def plan(board: str, budget: int, known: str | None, project: Path | None, out: 
         update(0.1, f"{len(untimed)} candidates")
         chosen = choose(model, untimed, posterior, budget)
     runs = [untimed[index] for index in chosen.chosen]
-    write_plan(out, RunPlan(board, accelerator, tuple(run.layers for run in runs), chosen.deviations))
+    layers = tuple(tuple(ran.mapped for ran in run.layers) for run in runs)
+    write_plan(out, RunPlan(board, accelerator, layers, chosen.deviations))
     progress.say(f"uncertainty of {len(untimed)} candidates' latency: {chosen.deviations[0]:.1%} before")
     for run, deviation in zip(runs, chosen.deviations[1:], strict=True):
-        mapping = run.layers[0].mapping
-        assert mapping is not None
+        mapping = run.layers[0].mapped.mapping
         tile = f"{mapping.tile_out_channels}, {mapping.tile_in_channels}, {mapping.tile_height}x{mapping.tile_width}"
         progress.say(f"  {deviation:6.1%} after {run_label(run)}; tile {tile}, {mapping.loop_order.replace('_', ' ')}")
     if project is None:
@@ -96,6 +96,6 @@ def _untimed(board: Board, accelerator: Accelerator, layers: Layers) -> Measurem
         # Nothing looks at the latency of a run that is yet to be timed.
         latency_ms=Percentiles(1.0),
         date="2000-01-01",
-        layers=layers,
+        layers=tuple(map(MeasuredLayer.of, layers)),
         accelerator=accelerator,
     )

@@ -19,7 +19,7 @@ from codesign.progress import Progress
 from codesign.report.left_out import run_label
 from codesign.run.folder import read_json
 from cost_models.calibration.engines.conv_engine import STARTS_PER_IMAGE, stated_counters
-from cost_models.measurements.measurement import OWN_ENGINE, Measurement, Percentiles, new_run_id
+from cost_models.measurements.measurement import OWN_ENGINE, MeasuredLayer, Measurement, Percentiles, new_run_id
 from cost_models.measurements.plan_file import RunPlan, read_plan
 from hw_templates.board import load_board
 from hw_templates.foundation.errors import BoardError, InvalidValueError, VerificationError
@@ -202,7 +202,7 @@ class _Measuring:
             latency_ms=Percentiles(middle) if simulated else Percentiles(middle, low, high),
             date=datetime.now(UTC).date().isoformat(),
             bitstream=self.bitstream,
-            layers=layers,
+            layers=tuple(map(MeasuredLayer.of, layers)),
             accelerator=self.campaign.plan.accelerator,
             repetitions=1 if simulated else self.request.repetitions,
             settings={STARTS_PER_IMAGE: measured.time.starts},

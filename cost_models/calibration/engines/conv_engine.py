@@ -7,13 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cost_models.calibration.timing_model import Parameter
-from cost_models.closed_form.layer_records import LayerRecords
-from cost_models.closed_form.layer_table import PricedCases, mapping_records, price_mapped
+from cost_models.closed_form.layer_prices import LayerPrices, MappedLayers
 from cost_models.coefficients import Coefficients, LatencyCoefficients, load_coefficients
-from cost_models.measurements.measurement import OWN_ENGINE, MeasuredLayer, Measurement
+from cost_models.mapping.mapped_layer import MappedLayer
+from cost_models.measurements.measurement import OWN_ENGINE, Measurement
 from hw_templates.board import Board, load_board
-from hw_templates.conv_engine.accelerator import Accelerator, AcceleratorColumns
-from hw_templates.foundation.arrays import FloatArray, IntArray
+from hw_templates.conv_engine.accelerator import Accelerator
+from hw_templates.foundation.arrays import FloatArray
 from hw_templates.foundation.errors import InvalidValueError
 
 STARTS_PER_IMAGE = "starts_per_image"
@@ -58,21 +58,15 @@ class ConvEngineModel:
         """
         groups = []
         for name in dict.fromkeys(run.board for run in runs):
-            board = load_board(name)
-            layers = [(index, ran) for index, run in enumerate(runs) if run.board == name for ran in run.layers]
-            mappings = [ran.mapping for _, ran in layers if ran.mapping is not None]
-            accelerators = [runs[index].accelerator for index, _ in layers]
-            if len(mappings) < len(layers) or not all(accelerators):
-                raise InvalidValueError("measurement.engine", runs[0].engine, OWN_ENGINE)
-            groups.append(
-                _Group(
-                    board=board,
-                    run=np.array([index for index, _ in layers]),
-                    layers=LayerRecords.of([ran.layer for _, ran in layers], [ran.placement for _, ran in layers]),
-                    accelerators=AcceleratorColumns.of([a for a in accelerators if a is not None]),
-                    mappings=mapping_records(mappings),
-                )
-            )
+            numbers, layers, accelerators = [], [], []
+            for index, run in enumerate(runs):
+                if run.board == name:
+                    if run.accelerator is None:
+                        raise InvalidValueError("measurement.engine", run.engine, OWN_ENGINE)
+                    numbers += [index] * len(run.layers)
+                    layers += [ran.mapped for ran in run.layers]
+                    accelerators += [run.accelerator] * len(run.layers)
+            groups.append(_Group(np.array(numbers), MappedLayers.of(layers, accelerators, load_board(name))))
         for index, run in enumerate(runs):
             if not run.layers:
                 raise InvalidValueError(f"measurements[{index}].layers", (), f"given for {OWN_ENGINE}")
@@ -87,24 +81,12 @@ class ConvEngineModel:
         return self.bind(runs).least_cycles()
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class _Group:
     """Layers on one board, with the run that each belongs to."""
 
-    board: Board
     run: NDArray[np.intp]
-    layers: LayerRecords
-    accelerators: AcceleratorColumns
-    mappings: IntArray
-
-    def price(self, rows: NDArray[np.intp], coefficients: Coefficients) -> PricedCases:
-        return price_mapped(
-            self.layers.take(rows),
-            self.accelerators.take(rows),
-            self.mappings[rows],
-            self.board,
-            coefficients,
-        )
+    layers: MappedLayers
 
 
 @dataclass(frozen=True)
@@ -125,20 +107,21 @@ class BoundConvEngine:
         flat = full.reshape(-1, self.runs, len(_NAMES))
         return np.stack([self._of(rows) for rows in flat]).reshape(full.shape[:-1])
 
-    def _priced(self, theta: FloatArray) -> Iterator[tuple[NDArray[np.intp], PricedCases]]:
+    def _priced(self, theta: FloatArray) -> Iterator[tuple[NDArray[np.intp], LayerPrices]]:
         """Runs with the price of one layer of each, for layers whose runs have equal coefficients."""
         unique, which = np.unique(theta, axis=0, return_inverse=True)
         for group in self.groups:
             for index, values in enumerate(unique):
                 rows = np.flatnonzero(which.ravel()[group.run] == index)
                 if len(rows):
-                    yield group.run[rows], group.price(rows, with_latency(load_coefficients(), values))
+                    latency = with_latency(load_coefficients(), values)
+                    yield group.run[rows], group.layers.take(rows).price(latency)
 
     def least_cycles(self) -> FloatArray:
         """[runs] cycles in which array and ports are busy, by whichever of them is busiest."""
         busy = np.zeros((4, self.runs))
         for group in self.groups:
-            priced = group.price(np.arange(len(group.run)), load_coefficients())
+            priced = group.layers.price(load_coefficients())
             moved = (priced.trips, priced.ifmap_words, priced.weight_words, priced.ofmap_words)
             busy += [np.bincount(group.run, counts, minlength=self.runs) for counts in moved]
         least: FloatArray = busy.max(axis=0)
@@ -164,18 +147,9 @@ class BoundConvEngine:
         return {**kinds, "overhead": self._of(theta) - sum(kinds.values())}
 
 
-def stated_counters(layers: Sequence[MeasuredLayer], accelerator: Accelerator, board: Board) -> dict[str, FloatArray]:
-    """[layers] of each of the engine's counters that the shapes alone determine, by its name in the program format.
-
-    Raises:
-        InvalidValueError: a layer has no mapping.
-    """
-    mappings = [ran.mapping for ran in layers if ran.mapping is not None]
-    if len(mappings) < len(layers):
-        raise InvalidValueError("layers.mapping", None, f"given for {OWN_ENGINE}")
-    records = LayerRecords.of([ran.layer for ran in layers], [ran.placement for ran in layers])
-    accelerators = AcceleratorColumns.of([accelerator] * len(layers))
-    priced = price_mapped(records, accelerators, mapping_records(mappings), board, load_coefficients())
+def stated_counters(layers: Sequence[MappedLayer], accelerator: Accelerator, board: Board) -> dict[str, FloatArray]:
+    """[layers] of each of the engine's counters that the shapes alone determine, by its name in the program format."""
+    priced = MappedLayers.of(layers, [accelerator] * len(layers), board).price(load_coefficients())
     return {
         "compute_trips": priced.trips,
         "ifmap_words": priced.ifmap_words,

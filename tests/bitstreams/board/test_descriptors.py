@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from support.boards.emitted_projects import emit_fused_project
 
-from bitstreams.board.descriptors import descriptor_layer, descriptor_placements
+from bitstreams.board.descriptors import descriptor_layer, mapped_layers
 from hw_templates.conv_engine import isa
 from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.conv_engine.program import read_program
@@ -34,12 +34,12 @@ def test_a_program_says_again_what_it_was_compiled_from(seed: int, tmp_path: Pat
     )
     program = read_program(tmp_path)
     records = np.frombuffer(program.arena, isa.DESCRIPTOR, program.layer_count)
-    assert descriptor_placements(records) == list(placements)
+    mapped = mapped_layers(records)
+    assert [ran.placement for ran in mapped] == list(placements)
     emitted = json.loads((tmp_path / "project.json").read_text())["layers"]
-    for record, layer in zip(records, emitted, strict=True):
-        shape, mapping = descriptor_layer(record)
-        assert json.loads(json.dumps(vars(mapping))) == layer["mapping"]
-        assert (shape.out_height, shape.out_width) == (record["out_height"], record["out_width"])
+    for record, layer, ran in zip(records, emitted, mapped, strict=True):
+        assert json.loads(json.dumps(vars(ran.mapping))) == layer["mapping"]
+        assert (ran.layer.out_height, ran.layer.out_width) == (record["out_height"], record["out_width"])
 
 
 def test_what_no_engine_runs_is_refused() -> None:

@@ -6,12 +6,13 @@ import pytest
 from support.networks.random_networks import (
     network_of_blocks,
     network_of_every_operation,
-    random_mapping,
+    random_mapped_layers,
     random_placements,
 )
 
 from codesign.emit.program import compile_program, pack_map, pack_parameters, pack_weights
 from codesign.emit.quantise import QuantisedLayer, QuantisedNetwork
+from cost_models.mapping.mapped_layer import MappedLayer
 from cost_models.mapping.mapping import LoopOrder, Mapping
 from cost_models.mapping.placement import IN_MEMORY, Placement
 from cost_models.workload import IMAGE, Layer, Node, Operation
@@ -169,8 +170,7 @@ def test_parameters_fill_whole_words_and_padding_cannot_shift_by_less_than_one()
 def test_nothing_in_the_arena_overlaps() -> None:
     rng = np.random.default_rng(3)
     network = network_of_every_operation(rng)
-    mappings = [random_mapping(layer.node.layer, ACCELERATOR, rng) for layer in network.layers]
-    program = compile_program(network, mappings, ACCELERATOR)
+    program = compile_program(network, random_mapped_layers(network, ACCELERATOR, rng), ACCELERATOR)
     records = np.frombuffer(program.arena, dtype=isa.DESCRIPTOR, count=program.layer_count)
     spans = [(0, len(program.arena) // 8), (program.counter_word, program.counter_word + 2 * len(records))]
     spans.append((program.image_word, program.image_word + program.image_words))
@@ -186,8 +186,7 @@ def test_nothing_in_the_arena_overlaps() -> None:
 def test_a_layer_reads_what_its_producers_wrote() -> None:
     rng = np.random.default_rng(4)
     network = network_of_every_operation(rng)
-    mappings = [random_mapping(layer.node.layer, ACCELERATOR, rng) for layer in network.layers]
-    program = compile_program(network, mappings, ACCELERATOR)
+    program = compile_program(network, random_mapped_layers(network, ACCELERATOR, rng), ACCELERATOR)
     records = np.frombuffer(program.arena, dtype=isa.DESCRIPTOR, count=program.layer_count)
     written = {IMAGE: program.image_word}
     for layer, record in zip(network.layers, records, strict=True):
@@ -208,7 +207,16 @@ def one_layer(channels: int) -> QuantisedNetwork:
     integers = np.ones(channels, dtype=np.int32)
     weight = np.ones((channels, 1, 1, 1), dtype=np.int8)
     table = np.arange(-128, 128).astype(np.int8)
-    layer = QuantisedLayer(node, weight, integers, integers, integers, table, 0, 1)
+    layer = QuantisedLayer(
+        node=node,
+        weight=weight,
+        bias=integers,
+        multiplier=integers,
+        shift=integers,
+        table=table,
+        residual_multiplier=0,
+        residual_shift=1,
+    )
     return QuantisedNetwork((layer,), 1.0, 1.0)
 
 
@@ -216,18 +224,20 @@ def test_what_the_engine_cannot_run_is_refused() -> None:
     mapping = Mapping(
         tile_out_channels=8, tile_in_channels=16, tile_height=1, tile_width=1, loop_order=LoopOrder.PIXELS_OUTER
     )
-    with pytest.raises(InvalidValueError, match=r"mappings: must be one for each of the 1 layers, got 0"):
-        compile_program(one_layer(4), [], ACCELERATOR)
+    layer = one_layer(2049).layers[0].node.layer
+    for mapped in ([], [MappedLayer(layer, mapping)]):
+        expected = rf"mapped: must be one for each of the 1 layers, of the same shape, got {len(mapped)}"
+        with pytest.raises(InvalidValueError, match=expected):
+            compile_program(one_layer(4), mapped, ACCELERATOR)
     with pytest.raises(UnsupportedLayerError, match=r"wide\.out_channels: the engine has at most 2048, got 2049"):
-        compile_program(one_layer(2049), [mapping], ACCELERATOR)
+        compile_program(one_layer(2049), [MappedLayer(layer, mapping)], ACCELERATOR)
     with pytest.raises(MappingError, match="ofmap_kib"):
-        compile_program(one_layer(2048), [Mapping(tile_out_channels=2048, tile_in_channels=16, tile_height=1, tile_width=1, loop_order=LoopOrder.PIXELS_OUTER)], Accelerator(pe_rows=8, pe_cols=16, pe_pixels=2, pack=1, ifmap_kib=16, weight_kib=32, ofmap_kib=2, axi_bits=64, clock_mhz=100, depthwise_lanes=4))  # fmt: skip  # noqa: E501
+        compile_program(one_layer(2048), [MappedLayer(one_layer(2048).layers[0].node.layer, replace(mapping, tile_out_channels=2048))], Accelerator(pe_rows=8, pe_cols=16, pe_pixels=2, pack=1, ifmap_kib=16, weight_kib=32, ofmap_kib=2, axi_bits=64, clock_mhz=100, depthwise_lanes=4))  # fmt: skip  # noqa: E501
 
 
 def records(network: QuantisedNetwork, accelerator: Accelerator, placements: tuple[Placement, ...]) -> np.ndarray:
     rng = np.random.default_rng(0)
-    mappings = [random_mapping(layer.node.layer, accelerator, rng) for layer in network.layers]
-    program = compile_program(network, mappings, accelerator, placements)
+    program = compile_program(network, random_mapped_layers(network, accelerator, rng, placements), accelerator)
     return np.frombuffer(program.arena, dtype=isa.DESCRIPTOR, count=len(network.layers))
 
 
@@ -261,8 +271,6 @@ def test_maps_that_do_not_stay_where_they_are_read_are_refused() -> None:
     network = network_of_blocks(np.random.default_rng(3))
     accelerator = replace(ACCELERATOR, map_kib=64)
     alone = [IN_MEMORY] * len(network.layers)
-    with pytest.raises(InvalidValueError, match="placements: must be one for each of the"):
-        records(network, accelerator, tuple(alone[1:]))
     rows = network.layers[1].node.layer.in_height
     with pytest.raises(InvalidValueError, match=r"ifmap_ring: must be 0 where .* is not"):
         records(network, accelerator, (alone[0], Placement(ifmap_ring=rows), *alone[2:]))

@@ -11,7 +11,7 @@ import torch
 from support.boards.emitted_projects import emit_fused_project, emit_random_project
 from support.boards.twins import running, served
 from support.networks.digits_subnets import SUBNETS, random_images
-from support.networks.random_networks import network_of_every_operation, random_mapping
+from support.networks.random_networks import network_of_every_operation, random_mapped_layers
 from support.networks.small_families import SMALL_FAMILIES
 
 from bitstreams.building.toolchain import run_csim
@@ -24,7 +24,7 @@ from codesign.supernet.lowering.workloads import lower
 from codesign.supernet.network.build import build_supernet
 from codesign.supernet.network.folded_weights import fold
 from codesign.supernet.spaces.named import DIGITS
-from cost_models.closed_form.estimate import price, price_mappings
+from cost_models.closed_form.estimate import price, price_mapped
 from cost_models.coefficients import load_coefficients
 from cost_models.workload import Operation
 from hw_templates.board import load_board
@@ -300,16 +300,16 @@ def test_a_subnet_of_every_published_family_runs_bit_exactly(tmp_path: Path) -> 
             design = Design(network, runner, board, price(workload, runner, board, load_coefficients()))
             write_project(tmp_path, project_files(design, pixels[:2]))
             assert run_csim(tmp_path).images == 2
-        kept = [placement for placement in design.placements if placement.ofmap_ring]
+        kept = [mapped for mapped in design.estimate.mapped if mapped.placement.ofmap_ring]
         assert bool(kept) == any(layer.operation == Operation.DEPTHWISE for layer in workload.layers)
 
 
 def design(seed: int) -> tuple[Design, np.ndarray]:
     rng = np.random.default_rng(seed)
     network = network_of_every_operation(rng)
-    mappings = [random_mapping(layer.node.layer, ACCELERATORS[1], rng) for layer in network.layers]
+    mapped = random_mapped_layers(network, ACCELERATORS[1], rng)
     board = load_board("pynq-z2")
-    estimate = price_mappings(network.workload, mappings, ACCELERATORS[1], board, load_coefficients())
+    estimate = price_mapped(network.workload, mapped, ACCELERATORS[1], board, load_coefficients())
     first = network.layers[0].node.layer
     images = rng.integers(-128, 128, (3, first.in_channels, first.in_height, first.in_width)).astype(np.int8)
     return Design(network, ACCELERATORS[1], board, estimate), images

@@ -11,9 +11,9 @@ from support.networks.random_networks import random_mapping
 from bitstreams.board.driver import Engine
 from codesign.emit.random_program import random_program
 from cost_models.calibration.engines.conv_engine import stated_counters
+from cost_models.mapping.mapped_layer import MappedLayer
 from cost_models.mapping.mapping import LoopOrder, Mapping
 from cost_models.mapping.placement import Placement, band_rows
-from cost_models.measurements.measurement import MeasuredLayer
 from cost_models.workload import Layer, Operation
 from hw_templates.board import load_board
 from hw_templates.conv_engine.accelerator import Accelerator
@@ -111,7 +111,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
         yield engine
 
 
-def check(engine: Engine, layers: tuple[MeasuredLayer, ...], seed: int = 0) -> None:
+def check(engine: Engine, layers: tuple[MappedLayer, ...], seed: int = 0) -> None:
     made = random_program(layers, ACCELERATOR, seed)
     engine.load_program(made.program)
     cycles = engine.time_engine(made.image, 1).cycles
@@ -128,17 +128,17 @@ def check(engine: Engine, layers: tuple[MeasuredLayer, ...], seed: int = 0) -> N
 @pytest.mark.parametrize("layer", LAYERS, ids=lambda layer: f"{layer.operation}{'+' * layer.residual}")
 def test_a_layer_runs_as_stated_alone_and_again_and_again(layer: Layer, engine: Engine) -> None:
     rng = np.random.default_rng(3)
-    first, second = (MeasuredLayer(layer, mapping=random_mapping(layer, ACCELERATOR, rng)) for _ in range(2))
+    first, second = (MappedLayer(layer, random_mapping(layer, ACCELERATOR, rng)) for _ in range(2))
     check(engine, (first,))
     check(engine, (first, second, first), seed=1)
 
 
 def test_unlike_layers_run_one_after_the_other(engine: Engine) -> None:
     rng = np.random.default_rng(4)
-    check(engine, tuple(MeasuredLayer(layer, mapping=random_mapping(layer, ACCELERATOR, rng)) for layer in LAYERS))
+    check(engine, tuple(MappedLayer(layer, random_mapping(layer, ACCELERATOR, rng)) for layer in LAYERS))
 
 
-def fused_block() -> tuple[MeasuredLayer, ...]:
+def fused_block() -> tuple[MappedLayer, ...]:
     """Expansion, depthwise and projection with a residual, in bands of two rows."""
     layers = (
         Layer(operation=Operation.CONV, in_channels=6, out_channels=16, in_height=8, in_width=8),
@@ -169,7 +169,7 @@ def fused_block() -> tuple[MeasuredLayer, ...]:
         ),
     )
     return tuple(
-        MeasuredLayer(layer, mapping=mapping, placement=placement)
+        MappedLayer(layer, mapping, placement)
         for layer, mapping, placement in zip(layers, mappings, placements, strict=True)
     )
 
@@ -180,9 +180,9 @@ def test_layers_that_stay_on_chip_run_as_one_group(engine: Engine) -> None:
 
 def test_equal_arguments_give_equal_bytes() -> None:
     layers = (
-        MeasuredLayer(
+        MappedLayer(
             LAYERS[0],
-            mapping=Mapping(
+            Mapping(
                 tile_out_channels=8, tile_in_channels=4, tile_height=2, tile_width=4, loop_order=LoopOrder.PIXELS_OUTER
             ),
         ),
@@ -203,5 +203,3 @@ def test_layers_that_are_no_program_are_refused() -> None:
         InvalidValueError, match=r"layers\[1\]\.layer: must be one that reads a map of shape \(16, 8, 8"
     ):
         random_program((block[0], block[0], block[2]), ACCELERATOR, 0)
-    with pytest.raises(InvalidValueError, match="mappings: must be one for each of the 1 layers"):
-        random_program((MeasuredLayer(LAYERS[0]),), ACCELERATOR, 0)

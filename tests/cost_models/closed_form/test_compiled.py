@@ -10,11 +10,11 @@ import pytest
 
 import cost_models
 import hw_templates
-from cost_models.closed_form import layer_table, mapper
+from cost_models.closed_form import layer_prices, mapper
 from cost_models.closed_form.compiled import SOURCES, digest_of, record_dtype
 from cost_models.closed_form.layer_records import LAYER, LayerRecord
 
-KERNELS = (mapper._search_all, layer_table._price_all)
+KERNELS = (mapper._search_all, layer_prices._price_all)
 PACKAGES = tuple(Path(package.__file__).parent for package in (cost_models, hw_templates))
 
 # A kernel of one formula, which takes little to compile.

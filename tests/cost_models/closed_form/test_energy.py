@@ -11,6 +11,7 @@ from support.pricing.random_layers import random_case, random_layers, walk_steps
 
 from cost_models.closed_form.layer_table import price_layers
 from cost_models.coefficients import EnergyCoefficients
+from cost_models.mapping.mapped_layer import MappedLayer
 from cost_models.mapping.mapping import LoopOrder, Mapping
 from cost_models.simulator import simulate
 from cost_models.workload import Layer, Operation
@@ -55,7 +56,7 @@ def counted(layer: Layer, mapping: Mapping, accelerator: Accelerator) -> Moved:
             buffer += 4 * sums
         if not dense or step.inputs.stop == layer.in_channels:
             buffer += 4 * len(step.outputs) * len(step.rows) * len(step.cols)
-    word, moved = axi_bytes(accelerator), simulate(layer, mapping, accelerator, BOARD, PRIOR)
+    word, moved = axi_bytes(accelerator), simulate(MappedLayer(layer, mapping), accelerator, BOARD, PRIOR)
     maps = (moved.ifmap_words + moved.weight_words + moved.ofmap_words) * word
     setup = 32 * 4 + math.ceil(layer.out_channels / word) * word * 8 + 256
     return Moved(buffer + maps, maps + moved.residual_words * word + setup)

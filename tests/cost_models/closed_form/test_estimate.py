@@ -111,7 +111,7 @@ def test_network_prices_equal_the_table(estimate: Estimate) -> None:
     for row, layer in enumerate(estimate.layers):
         assert layer.latency_cycles == table.latency_cycles[row, 0]
         assert layer.energy_mj == table.energy_mj[row, 0]
-        assert layer.mapping == table.mapping(row, 0)
+        assert layer.mapped.mapping == table.mapping(row, 0)
 
 
 def test_layers_say_what_they_are(estimate: Estimate) -> None:

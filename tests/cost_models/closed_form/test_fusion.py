@@ -15,6 +15,7 @@ from cost_models.closed_form.fusion import BlockIndex, best_placements, fallback
 from cost_models.closed_form.layer_table import price_layers
 from cost_models.coefficients import load_coefficients
 from cost_models.mapping.block import Block, Option, plans_of
+from cost_models.mapping.mapped_layer import MappedLayer
 from cost_models.mapping.mapping import draw_mapping
 from cost_models.mapping.placement import Placement
 from cost_models.simulator import simulate
@@ -180,7 +181,7 @@ def test_the_simulator_counts_the_same_band_by_band(block: Block, seed: int) -> 
         if fits(layer, placement, accelerator):
             mapping = draw_mapping(layer, accelerator, rng)
             assert mapping is not None
-            simulated = simulate(layer, mapping, accelerator, BOARD, PRIOR, placement)
+            simulated = simulate(MappedLayer(layer, mapping, placement), accelerator, BOARD, PRIOR)
             cases = price_each(layer, [mapping], accelerator, BOARD, PRIOR, placement)
             assert (cases.trips[0], cases.residual_words[0]) == (
                 simulated.compute_trips,

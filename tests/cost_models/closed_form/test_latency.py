@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from support.pricing.priced_cases import price_each
 from support.pricing.random_layers import random_case, random_layers
 
-from cost_models.closed_form.layer_table import PricedCases
+from cost_models.closed_form.layer_prices import LayerPrices
 from cost_models.coefficients import Coefficients, load_coefficients
 from cost_models.mapping.mapping import LoopOrder, Mapping
 from cost_models.workload import Layer, Operation
@@ -47,7 +47,7 @@ def round_coefficients() -> Coefficients:
     return replace(prior, latency=latency)
 
 
-def priced(layer: Layer, mapping: Mapping, accelerator: Accelerator = ACCELERATOR) -> PricedCases:
+def priced(layer: Layer, mapping: Mapping, accelerator: Accelerator = ACCELERATOR) -> LayerPrices:
     return price_each(layer, [mapping], accelerator, BOARD, round_coefficients())
 
 

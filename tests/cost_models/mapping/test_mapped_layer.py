@@ -33,11 +33,11 @@ def tiles(out_channels: int, in_channels: int) -> Mapping:
     )
 
 
-def test_a_layer_runs_from_memory_to_memory_unless_it_is_placed():
+def test_a_layer_runs_from_memory_to_memory_unless_it_is_placed() -> None:
     assert MappedLayer(LAYER, tiles(8, 8)).placement == IN_MEMORY
 
 
-def test_tiles_and_on_chip_feature_maps_are_checked_on_the_accelerator():
+def test_tiles_and_on_chip_feature_maps_are_checked_on_the_accelerator() -> None:
     MappedLayer(LAYER, tiles(8, 8), Placement(ifmap_ring=8)).check(ACCELERATOR)
     with pytest.raises(InvalidValueError, match=r"mapping\.tile_out_channels"):
         MappedLayer(LAYER, tiles(9, 8)).check(ACCELERATOR)
@@ -46,6 +46,6 @@ def test_tiles_and_on_chip_feature_maps_are_checked_on_the_accelerator():
         MappedLayer(wide, tiles(8, 8), Placement(ifmap_ring=8)).check(ACCELERATOR)
 
 
-def test_fields_of_another_type_are_refused():
+def test_fields_of_another_type_are_refused() -> None:
     with pytest.raises(InvalidValueError, match=r"mapped_layer\.mapping"):
         MappedLayer(LAYER, None)  # type: ignore[arg-type]

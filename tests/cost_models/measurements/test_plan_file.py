@@ -1,13 +1,13 @@
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 from support.mutations import drive, from_file, mutated_json
 
+from cost_models.mapping.mapped_layer import MappedLayer
 from cost_models.mapping.mapping import LoopOrder, Mapping
 from cost_models.mapping.placement import Placement
-from cost_models.measurements.measurement import MeasuredLayer
 from cost_models.measurements.plan_file import RunPlan, read_plan, write_plan
 from cost_models.workload import Layer, Operation
 from hw_templates.conv_engine.accelerator import Accelerator
@@ -42,8 +42,8 @@ MAPPING = Mapping(
 )
 KEPT = Placement(ofmap_ring=5, bands=((0, 3), (3, 6)), group_layers=2)
 RUNS = (
-    (MeasuredLayer(LAYER, mapping=MAPPING),),
-    (MeasuredLayer(LAYER, mapping=MAPPING, placement=KEPT), MeasuredLayer(LAYER, mapping=MAPPING)),
+    (MappedLayer(LAYER, MAPPING),),
+    (MappedLayer(LAYER, MAPPING, KEPT), MappedLayer(LAYER, MAPPING)),
 )
 
 
@@ -58,8 +58,6 @@ def test_a_plan_that_nothing_could_run_is_refused() -> None:
         RunPlan("pynq-z2", ACCELERATOR, ())
     with pytest.raises(InvalidValueError, match=r"plan\.runs\[1\]: must be one that is new"):
         RunPlan("pynq-z2", ACCELERATOR, (RUNS[0], RUNS[0]))
-    with pytest.raises(InvalidValueError, match=r"plan\.runs\[0\]\.mapping: must be given"):
-        RunPlan("pynq-z2", ACCELERATOR, ((MeasuredLayer(LAYER),),))
     with pytest.raises(MappingError, match="map_kib"):
         RunPlan("pynq-z2", replace(ACCELERATOR, map_kib=0), RUNS)
 
@@ -67,9 +65,10 @@ def test_a_plan_that_nothing_could_run_is_refused() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"plan": 1}, "plan: must be 2, the format that is known; plan again, got 1"),
+        ({"plan": 2}, "plan: must be 3, the format that is known; plan again, got 2"),
         ({"runs": [[]]}, r"plan\.runs\[0\]: must be one that is new"),
         ({"runs": [[{"layer": {}}]]}, r"plan\.runs\[0\]\[0\]\.layer\.operation: must be given"),
+        ({"runs": [[{"layer": asdict(LAYER)}]]}, r"plan\.runs\[0\]\[0\]\.mapping: must be given"),
         ({"runs": 3}, r"plan\.runs: must be a list, got 3; `codesign calibrate plan` makes one"),
         ({"accelerator": {"pe_rows": 8}}, "accelerator"),
     ],

@@ -7,13 +7,13 @@ import numpy as np
 from support.networks.random_networks import (
     network_of_blocks,
     network_of_every_operation,
-    random_mapping,
+    random_mapped_layers,
     random_placements,
 )
 
 from codesign.emit.project import Design, project_files, write_project
 from codesign.emit.quantised_network import QuantisedNetwork
-from cost_models.closed_form.estimate import price_mappings
+from cost_models.closed_form.estimate import price_mapped
 from cost_models.coefficients import load_coefficients
 from cost_models.mapping.placement import IN_MEMORY, Placement
 from hw_templates.board import load_board
@@ -62,8 +62,8 @@ def _write(
     rng: np.random.Generator,
     board_name: str = "zcu104",
 ) -> None:
-    mappings = [random_mapping(layer.node.layer, accelerator, rng) for layer in network.layers]
+    mapped = random_mapped_layers(network, accelerator, rng, placements)
     board = load_board(board_name)
-    estimate = price_mappings(network.workload, mappings, accelerator, board, load_coefficients(), placements)
+    estimate = price_mapped(network.workload, mapped, accelerator, board, load_coefficients())
     design = Design(network, accelerator, board, estimate)
     write_project(folder, project_files(design, pixels.astype(np.int8)))

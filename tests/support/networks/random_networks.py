@@ -1,10 +1,13 @@
 """Random quantised networks and mappings that use every operation of the engine, for comparing implementations."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from support.pricing.shapes import layer_of
 
 from codesign.emit.quantise import QuantisedLayer, QuantisedNetwork
 from cost_models.mapping.block import find_blocks, plans_of
+from cost_models.mapping.mapped_layer import MappedLayer
 from cost_models.mapping.mapping import LoopOrder, Mapping
 from cost_models.mapping.placement import IN_MEMORY, Placement
 from cost_models.workload import IMAGE, Activation, Layer, Node, Operation, Workload
@@ -215,6 +218,17 @@ def random_placements(workload: Workload, accelerator: Accelerator, rng: np.rand
             placements[first : first + len(chosen)] = chosen
             break
     return tuple(placements)
+
+
+def random_mapped_layers(
+    network: QuantisedNetwork, accelerator: Accelerator, rng: np.random.Generator, placements: Sequence[Placement] = ()
+) -> list[MappedLayer]:
+    """The layers of a network, each with a random legal mapping, all from memory to memory or placed as given."""
+    layers, ways = network.workload.layers, placements or [IN_MEMORY] * len(network.layers)
+    return [
+        MappedLayer(layer, random_mapping(layer, accelerator, rng), way)
+        for layer, way in zip(layers, ways, strict=True)
+    ]
 
 
 def random_mapping(layer: Layer, accelerator: Accelerator, rng: np.random.Generator) -> Mapping:

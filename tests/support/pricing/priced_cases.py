@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 
-from cost_models.closed_form.layer_records import LayerRecords
-from cost_models.closed_form.layer_table import PricedCases, mapping_records, price_mapped
+from cost_models.closed_form.layer_prices import LayerPrices, MappedLayers
 from cost_models.coefficients import Coefficients, load_coefficients
+from cost_models.mapping.mapped_layer import MappedLayer
 from cost_models.mapping.mapping import Mapping
 from cost_models.mapping.placement import IN_MEMORY, Placement
 from cost_models.workload import Layer
 from hw_templates.board import Board, load_board
-from hw_templates.conv_engine.accelerator import Accelerator, AcceleratorColumns
+from hw_templates.conv_engine.accelerator import Accelerator
 
 PYNQ_Z2 = load_board("pynq-z2")
 PRIOR = load_coefficients()
@@ -22,8 +22,7 @@ def price_each(
     board: Board = PYNQ_Z2,
     coefficients: Coefficients = PRIOR,
     placement: Placement = IN_MEMORY,
-) -> PricedCases:
+) -> LayerPrices:
     """A layer with each of some mappings."""
-    layers = LayerRecords.of([layer] * len(mappings), [placement] * len(mappings))
-    columns = AcceleratorColumns.of([accelerator] * len(mappings))
-    return price_mapped(layers, columns, mapping_records(mappings), board, coefficients)
+    layers = [MappedLayer(layer, mapping, placement) for mapping in mappings]
+    return MappedLayers.of(layers, [accelerator] * len(mappings), board).price(coefficients)

@@ -7,6 +7,7 @@ import pytest
 from support.mutations import drive, from_file, mutated_json
 
 from codesign.commands.calibration.campaign import LOSSES, Campaign, Failure, opened
+from cost_models.mapping.mapped_layer import MappedLayer
 from cost_models.mapping.mapping import LoopOrder, Mapping
 from cost_models.measurements.measurement import MeasuredLayer, Measurement, Percentiles
 from cost_models.measurements.plan_file import RunPlan
@@ -31,9 +32,8 @@ MAPPING = Mapping(
 )
 RUNS = tuple(
     (
-        MeasuredLayer(
-            Layer(operation=Operation.CONV, in_channels=8, out_channels=8, in_height=size, in_width=size),
-            mapping=MAPPING,
+        MappedLayer(
+            Layer(operation=Operation.CONV, in_channels=8, out_channels=8, in_height=size, in_width=size), MAPPING
         ),
     )
     for size in range(4, 8)
@@ -51,7 +51,7 @@ def measured(run: int, bitstream: str = "ab" * 32) -> Measurement:
         latency_ms=Percentiles(1.0),
         date="2026-11-26",
         bitstream=bitstream,
-        layers=RUNS[run],
+        layers=tuple(map(MeasuredLayer.of, RUNS[run])),
         accelerator=ACCELERATOR,
     )
 

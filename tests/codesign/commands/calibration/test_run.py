@@ -31,8 +31,9 @@ from codesign.commands.calibration.campaign import Campaign
 from codesign.commands.calibration.run import CampaignRequest, measure_plan
 from codesign.run.folder import write_json
 from cost_models.coefficients import load_coefficients
+from cost_models.mapping.mapped_layer import MappedLayer
 from cost_models.mapping.mapping import draw_mapping
-from cost_models.measurements.measurement import MeasuredLayer, Measurement, read_measurements
+from cost_models.measurements.measurement import Measurement, read_measurements
 from cost_models.measurements.plan_file import RunPlan, write_plan
 from cost_models.workload import Layer, Operation
 from hw_templates.conv_engine import registers
@@ -78,7 +79,7 @@ def request_(zynq_project: Path, tmp_path: Path) -> CampaignRequest:
     rng, runs = np.random.default_rng(0), []
     for layer in SHAPES:
         drawn = dict.fromkeys(draw_mapping(layer, ACCELERATOR, rng) for _ in range(20))
-        runs += [(MeasuredLayer(layer, mapping=mapping),) for mapping in [*drawn][:3]]
+        runs += [(MappedLayer(layer, mapping),) for mapping in [*drawn][:3]]
     write_plan(tmp_path / "plan.json", RunPlan("pynq-z2", ACCELERATOR, tuple(runs)))
     reach = Reach.of("pynq-z2", "twin", insecure_remote=False)
     return CampaignRequest(reach=reach, plan=tmp_path / "plan.json", project=zynq_project, out=tmp_path / "board.jsonl")

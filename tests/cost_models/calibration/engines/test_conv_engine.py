@@ -6,13 +6,14 @@ import pytest
 from cost_models.calibration.engines.conv_engine import ConvEngineModel, stated_counters, with_latency
 from cost_models.calibration.fit import estimate
 from cost_models.calibration.timing_model import measured_cycles
-from cost_models.closed_form.estimate import price_mappings
+from cost_models.closed_form.estimate import price_mapped
 from cost_models.coefficients import LatencyCoefficients, load_coefficients
+from cost_models.mapping.mapped_layer import MappedLayer
 from cost_models.mapping.mapping import draw_mapping, enumerate_mappings
 from cost_models.mapping.placement import IN_MEMORY, Placement, band_rows
 from cost_models.measurements.measurement import MeasuredLayer, Measurement, Percentiles
 from cost_models.simulator import simulate
-from cost_models.workload import Activation, Layer, Node, Operation, Workload
+from cost_models.workload import Layer, Node, Operation, Workload
 from hw_templates.board import load_board
 from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.foundation.errors import InvalidValueError
@@ -69,8 +70,9 @@ def simulated_runs(count: int, seed: int, layers: int = 1) -> list[Measurement]:
             )
             mapping = draw_mapping(layer, ACCELERATOR, rng)
             if mapping is not None:
-                cycles += simulate(layer, mapping, ACCELERATOR, BOARD, TRUTH).latency_cycles
-                ran.append(MeasuredLayer(layer, mapping=mapping))
+                mapped = MappedLayer(layer, mapping)
+                cycles += simulate(mapped, ACCELERATOR, BOARD, TRUTH).latency_cycles
+                ran.append(MeasuredLayer.of(mapped))
         latency_ms = cycles * float(np.exp(rng.normal(0, 0.01))) / (ACCELERATOR.clock_mhz * 1e3)
         runs.append(
             Measurement(
@@ -94,14 +96,13 @@ def test_the_prior_prices_as_the_cost_model_does() -> None:
     cycles = MODEL.bind(runs).cycles(np.tile(theta, (4, 1)))
     for run, predicted in zip(runs, cycles, strict=True):
         for ran in run.layers:
-            predicted -= layer_cycles(ran)
+            predicted -= layer_cycles(ran.mapped)
         assert predicted == pytest.approx(PRIOR.latency.start_cycles)
 
 
-def layer_cycles(ran: MeasuredLayer) -> float:
-    assert ran.mapping is not None
-    workload = Workload((Node(name="only", layer=ran.layer, ifmap="image"),))
-    return price_mappings(workload, [ran.mapping], ACCELERATOR, BOARD, PRIOR).layers[0].latency_cycles
+def layer_cycles(mapped: MappedLayer) -> float:
+    workload = Workload((Node(name="only", layer=mapped.layer, ifmap="image"),))
+    return price_mapped(workload, [mapped], ACCELERATOR, BOARD, PRIOR).layers[0].latency_cycles
 
 
 def test_parts_add_up_to_the_cycles() -> None:
@@ -181,16 +182,13 @@ def test_layers_that_stay_on_chip_take_what_the_simulator_says() -> None:
     mappings = [
         max(enumerate_mappings(layer, accelerator), key=lambda m: m.tile_height * m.tile_width) for layer in layers
     ]
-    ran = [MeasuredLayer(*each) for each in zip(layers, [Activation.IDENTITY] * 3, mappings, placements, strict=True)]
-    run = replace(simulated_runs(1, 6)[0], accelerator=accelerator, layers=tuple(ran))
+    mapped = [MappedLayer(*each) for each in zip(layers, mappings, placements, strict=True)]
+    run = replace(simulated_runs(1, 6)[0], accelerator=accelerator, layers=tuple(map(MeasuredLayer.of, mapped)))
     theta = np.log([[getattr(PRIOR.latency, parameter.name) for parameter in MODEL.parameters]])
-    simulated = [
-        simulate(layer, mapping, accelerator, BOARD, PRIOR, placement).latency_cycles
-        for layer, mapping, placement in zip(layers, mappings, placements, strict=True)
-    ]
+    simulated = [simulate(each, accelerator, BOARD, PRIOR).latency_cycles for each in mapped]
     start = PRIOR.latency.start_cycles
     assert MODEL.bind([run]).cycles(theta)[0] - start == pytest.approx(sum(simulated), rel=0.02)
-    alone = replace(run, layers=tuple(replace(each, placement=IN_MEMORY) for each in ran))
+    alone = replace(run, layers=tuple(replace(each, placement=IN_MEMORY) for each in run.layers))
     # Each band is set up anew.
     assert MODEL.bind([alone]).cycles(theta)[0] - start < 0.8 * sum(simulated)
 
@@ -199,7 +197,7 @@ def test_the_roofline_is_the_busiest_of_array_and_ports() -> None:
     runs = simulated_runs(30, 9, layers=2)
     least = MODEL.least_cycles(runs)
     for run, cycles in zip(runs, least, strict=True):
-        counters = stated_counters(run.layers, ACCELERATOR, BOARD)
+        counters = stated_counters([ran.mapped for ran in run.layers], ACCELERATOR, BOARD)
         assert cycles == max(counts.sum() for counts in counters.values())
     assert (least < measured_cycles(runs)).all()
     assert (least > 0.5 * measured_cycles(runs)).any()
