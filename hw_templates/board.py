@@ -1,14 +1,20 @@
-"""Boards: what their programmable logic and memory offer, one TOML file each in ``boards/``."""
+"""Boards: what their programmable logic and memory offer, one TOML file each."""
 
 import math
-import tomllib
+import re
 from dataclasses import asdict, dataclass, field
-from functools import cache
 from importlib.resources import files
+from pathlib import Path
+from typing import Any
 
-from hw_templates.foundation.errors import InvalidValueError, UnknownNameError
-from hw_templates.foundation.json_records import check_record, reading
-from hw_templates.foundation.toml_text import toml_text
+from hw_templates.foundation.catalogue import Catalogue, Source
+from hw_templates.foundation.errors import InvalidValueError
+from hw_templates.foundation.json_records import check_record
+
+_WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+# Above these a figure is in another unit.
+_MOST_GB_S, _MOST_W = 100, 200
 
 
 @dataclass(frozen=True)
@@ -24,24 +30,41 @@ class Ddr:
     plan_gb_s: float
 
     def __post_init__(self) -> None:
-        if not 0 < self.peak_gb_s < math.inf:
-            raise InvalidValueError("board.ddr.peak_gb_s", self.peak_gb_s, "positive and finite")
-        if not 0 < self.plan_gb_s <= self.peak_gb_s:
-            raise InvalidValueError("board.ddr.plan_gb_s", self.plan_gb_s, "positive and at most peak_gb_s")
+        _require(0 < self.peak_gb_s < math.inf, "ddr.peak_gb_s", self.peak_gb_s, "positive and finite")
+        _require(self.peak_gb_s <= _MOST_GB_S, "ddr.peak_gb_s", self.peak_gb_s, f"in GB/s, at most {_MOST_GB_S}")
+        _require(
+            0 < self.plan_gb_s <= self.peak_gb_s, "ddr.plan_gb_s", self.plan_gb_s, "positive and at most peak_gb_s"
+        )
 
 
-CONTROL_PORTS = {"zynq-7000": "M_AXI_GP0", "zynq-ultrascale+": "M_AXI_HPM0_FPD"}
-"""Board family to the port through which the processor reaches the engine's registers."""
+@dataclass(frozen=True)
+class Family:
+    """What the boards of one device family have in common.
 
-_MEMORY_PORTS = {
-    "zynq-7000": ("HP0", "HP1", "HP2", "HP3"),
-    "zynq-ultrascale+": ("HP0", "HP1", "HP2", "HP3", "HPC0", "HPC1"),
+    Attributes:
+        control_port: port through which the processor reaches the engine's registers.
+        memory_ports: ports to DDR.
+        axi_bits: widths that these can have.
+        plls: PLLs that may feed the logic's clock, in the order of their numbers in its register.
+    """
+
+    control_port: str
+    memory_ports: tuple[str, ...]
+    axi_bits: tuple[int, ...]
+    plls: tuple[str, ...]
+
+
+FAMILIES = {
+    "zynq-7000": Family("M_AXI_GP0", ("HP0", "HP1", "HP2", "HP3"), (32, 64), ("IO PLL", "DDR PLL")),
+    "zynq-ultrascale+": Family(
+        "M_AXI_HPM0_FPD", ("HP0", "HP1", "HP2", "HP3", "HPC0", "HPC1"), (32, 64, 128), ("IOPLL", "RPLL")
+    ),
 }
 
 
 @dataclass(frozen=True)
 class ProcessingSystem:
-    """The hard processor beside the logic.
+    """The hard processor next to the logic.
 
     Attributes:
         memory_ports: four ports to DDR, in the order of the engine's: ifmap, weights, residual, ofmap. On Zynq
@@ -59,11 +82,10 @@ class ProcessingSystem:
 
     def __post_init__(self) -> None:
         for name, frequency in self.plls_mhz.items():
-            if not 0 < frequency < math.inf:
-                raise InvalidValueError(f"board.ps.plls_mhz.{name}", frequency, "positive and finite")
+            _require(0 < frequency < math.inf, f"ps.plls_mhz.{name}", frequency, "positive and finite")
 
     def fabric_clock(self, clock_mhz: float) -> tuple[str, float]:
-        """The PLL that comes nearest to a clock from below, and the frequency in MHz that it gives.
+        """Return the PLL that comes nearest to a clock from below, and the frequency in MHz that it gives.
 
         Two dividers of 1 to 63 lie between a PLL and the logic (AMD UG585, 25.7.1; UG1085, 37).
 
@@ -95,7 +117,7 @@ class Board:
         name: as on the command line.
         title: as its maker writes it.
         part: device, package and speed grade for the vendor tools.
-        family: ``zynq-7000`` or ``zynq-ultrascale+``.
+        family: one of :data:`FAMILIES`.
         dsp, bram_18k, uram, lut, ff: what the device holds; a BRAM36 counts as two of ``bram_18k``.
         clocks_mhz: clocks that designs of this kind reach on it, ascending.
         axi_bits_max: widest high-performance memory port.
@@ -103,6 +125,8 @@ class Board:
         ddr: external memory.
         ps: the processor, and its ports to the logic.
         source: where the figures come from.
+        pynq_name: what PYNQ calls the board; empty where that is unknown or the same as ``name``.
+        power_sensor: name under ``/sys/class/hwmon`` of the sensor of the board's power; empty where there is none.
     """
 
     name: str
@@ -120,56 +144,92 @@ class Board:
     ddr: Ddr
     ps: ProcessingSystem
     source: str
+    pynq_name: str = ""
+    power_sensor: str = ""
 
     def __post_init__(self) -> None:
+        for name in ("name", "part"):
+            text = getattr(self, name)
+            _require(_WORD.fullmatch(text), name, text, "letters, digits, '.', '_' and '-'")
         for name in ("dsp", "bram_18k", "lut", "ff", "axi_bits_max", "idle_power_w"):
-            if not 0 < getattr(self, name) < math.inf:
-                raise InvalidValueError(f"board.{name}", getattr(self, name), "positive and finite")
-        if self.uram < 0:
-            raise InvalidValueError("board.uram", self.uram, "zero or more")
-        if self.family not in ("zynq-7000", "zynq-ultrascale+"):
-            raise InvalidValueError("board.family", self.family, "zynq-7000 or zynq-ultrascale+")
-        known = _MEMORY_PORTS[self.family]
-        ports = self.ps.memory_ports
-        if len(ports) != 4 or len(set(ports)) != 4 or not set(ports) <= set(known):
-            raise InvalidValueError("board.ps.memory_ports", ports, f"four different ones of {', '.join(known)}")
-        if not self.clocks_mhz or list(self.clocks_mhz) != sorted(set(self.clocks_mhz)):
-            raise InvalidValueError("board.clocks_mhz", self.clocks_mhz, "ascending and not empty")
-        if self.clocks_mhz[0] <= 0:
-            raise InvalidValueError("board.clocks_mhz", self.clocks_mhz, "positive")
+            value = getattr(self, name)
+            _require(0 < value < math.inf, name, value, "positive and finite")
+        _require(self.idle_power_w <= _MOST_W, "idle_power_w", self.idle_power_w, f"in W, at most {_MOST_W}")
+        _require(self.uram >= 0, "uram", self.uram, "zero or more")
+        _require(self.family in FAMILIES, "family", self.family, " or ".join(FAMILIES))
+        family, ports, plls, clocks = FAMILIES[self.family], self.ps.memory_ports, self.ps.plls_mhz, self.clocks_mhz
+        known = ", ".join(family.memory_ports)
+        _require(
+            len(ports) == len(set(ports)) == 4 and set(ports) <= set(family.memory_ports),
+            "ps.memory_ports",
+            ports,
+            f"four different ones of {known}",
+        )
+        _require(self.axi_bits_max in family.axi_bits, "axi_bits_max", self.axi_bits_max, f"one of {family.axi_bits}")
+        _require(plls and set(plls) <= set(family.plls), "ps.plls_mhz", list(plls), f"of {' and '.join(family.plls)}")
+        _require(clocks and list(clocks) == sorted(set(clocks)), "clocks_mhz", clocks, "ascending and not empty")
+        _require(clocks[0] > 0, "clocks_mhz", clocks, "positive")
+        fastest_mhz = max(plls.values())
+        _require(clocks[-1] <= fastest_mhz, "clocks_mhz", clocks, f"in MHz, at most {fastest_mhz:g} as the fastest PLL")
+        # These become a part of Tcl scripts.
+        texts = {"title": self.title, "source": self.source, "ps.source": self.ps.source}
+        for name, text in (texts | {f"ps.preset.{name}": text for name, text in self.ps.preset.items()}).items():
+            _require(text.isprintable() and not set(text) & set("{}\\"), name, text, "one line without { } and \\")
+        for name in self.ps.preset:
+            _require(_WORD.fullmatch(name), "ps.preset", name, "names of letters, digits and '_'")
 
 
-def board_names() -> tuple[str, ...]:
-    """Names of the known boards, sorted."""
-    folder = files("hw_templates") / "boards"
-    return tuple(sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml")))
+def _require(holds: object, field: str, value: object, expected: str) -> None:
+    if not holds:
+        raise InvalidValueError(f"board.{field}", value, expected)
 
 
-@cache
-def load_board(name: str) -> Board:
-    """The board of that name.
+def _parse(name: str, table: dict[str, Any]) -> Board:
+    return check_record({**table, "name": name}, Board, "board")
+
+
+BOARDS = Catalogue[Board]("board", files("hw_templates") / "boards", "codesign.boards", _parse)
+board_names = BOARDS.names
+
+BoardRecord = str | Board
+"""What files keep of a board: the name of a shipped one, all of any other, whose own file may move or change."""
+
+
+def load_board(board: Source | Path | Board) -> Board:
+    """Return the board of a name, of a TOML file, or of a record.
 
     Raises:
-        InvalidValueError: no such board.
-        StorageError: its file breaks a rule.
+        UnknownNameError: no board has that name.
+        StorageError: a file, or what an installed package offers, does not describe a board; names the field.
+
+    >>> load_board("pynq-z2").dsp
+    220
     """
-    if name not in board_names():
-        raise UnknownNameError("board", name, board_names())
-    return parse_board(name, (files("hw_templates") / "boards" / f"{name}.toml").read_bytes())
+    if isinstance(board, Board):
+        return board
+    return BOARDS.load(str(board) if isinstance(board, Path) else board)
 
 
-def parse_board(name: str, content: bytes) -> Board:
-    """Read a board's TOML file.
+def board_record(board: Board) -> BoardRecord:
+    """Return what a file keeps of a board, from which :func:`load_board` makes the same one."""
+    return board.name if BOARDS.is_built_in(board.name) else board
+
+
+def check_same_board(board: Board, recorded: BoardRecord, owner: str) -> None:
+    """Make sure that a board that is asked for is the one of a record.
+
+    Args:
+        board: the board that is asked for.
+        recorded: what the record keeps.
+        owner: what the record is about, for example "the project in runs/x".
 
     Raises:
-        StorageError: the content is not TOML, or does not describe a board; names the field.
+        InvalidValueError: it is another board, or its file has changed.
     """
-    with reading(f"{name}.toml"):
-        return check_record({**tomllib.loads(content.decode()), "name": name}, Board, "board")
-
-
-def board_text(board: Board) -> str:
-    """Return the TOML file that describes a board, for :func:`parse_board`."""
-    record = asdict(board)
-    del record["name"]
-    return toml_text(record)
+    known = load_board(recorded)
+    if board.name != known.name:
+        raise InvalidValueError("board", board.name, f"{known.name}, the board of {owner}")
+    for name, value in asdict(known).items():
+        found = asdict(board)[name]
+        if found != value:
+            raise InvalidValueError(f"board.{name}", found, f"{value} as in {owner}; restore the board's file")

@@ -8,7 +8,8 @@ from bitstreams.board.session import Session
 from hw_templates.board import Board, load_board
 from hw_templates.foundation.errors import InvalidValueError
 
-_TARGET = re.compile(r"(?:(?P<user>[^@:]+)@)?(?P<host>\[[0-9a-fA-F:]+\]|[^@:\[\]]+)(?::(?P<port>[0-9]+))?")
+_BOARD = re.compile(r"(?P<board>.*?\.toml|[^@]*)(?:@(?P<place>.*))?")
+_PLACE = re.compile(r"(?:(?P<user>[^@:]+)@)?(?P<host>\[[0-9a-fA-F:]+\]|[^@:\[\]]+)(?::(?P<port>[0-9]+))?")
 
 
 class Via(StrEnum):
@@ -31,7 +32,7 @@ class Target:
 
 
 def parse_target(text: str) -> Target:
-    """BOARD, or BOARD@[USER@]HOST[:PORT].
+    """Read BOARD or BOARD@[USER@]HOST[:PORT], where BOARD is a name or the path of a TOML file.
 
     Raises:
         InvalidValueError: it is neither, or no such board.
@@ -40,14 +41,15 @@ def parse_target(text: str) -> Target:
     >>> target.board.name, target.user, target.host, target.port
     ('pynq-z2', 'xilinx', '192.168.2.99', 2222)
     """
-    name, separator, place = text.partition("@")
-    if not separator:
+    found = _BOARD.fullmatch(text)
+    name, where = (text, None) if found is None else found.group("board", "place")
+    if where is None:
         return Target(load_board(name))
-    match = _TARGET.fullmatch(place)
-    if match is None or (match["port"] and not 0 < int(match["port"]) < 65536):
+    place = _PLACE.fullmatch(where)
+    if place is None or (place["port"] and not 0 < int(place["port"]) < 65536):
         raise InvalidValueError("board", text, "BOARD or BOARD@[USER@]HOST[:PORT]")
-    port = int(match["port"]) if match["port"] else None
-    return Target(load_board(name), match["host"].strip("[]"), port, match["user"])
+    port = int(place["port"]) if place["port"] else None
+    return Target(load_board(name), place["host"].strip("[]"), port, place["user"])
 
 
 def open_session(target: Target, via: str, insecure_remote: bool) -> Session:

@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 
 from bitstreams.board.clock import CLOCK_TREES, read_clock_mhz
-from bitstreams.board.names import ARCHITECTURES, KERNEL_FILE, NAME_FILE, OWN_NAMES
+from bitstreams.board.names import ARCHITECTURES, KERNEL_FILE, NAME_FILE, own_name
 from bitstreams.twin.bitstream import hardware_of
 from bitstreams.twin.fabric import RUN_LIMIT_S, Fabric, build_fabric
 from bitstreams.twin.memory import TwinMemory
 from bitstreams.twin.timing import TwinTiming
 from cost_models.coefficients import Coefficients
-from hw_templates.board import load_board
+from hw_templates.board import FAMILIES, load_board
 from hw_templates.conv_engine import isa, registers
 from hw_templates.conv_engine.accelerator import axi_bytes
 from hw_templates.foundation.errors import BoardError
@@ -77,13 +77,10 @@ class TwinBoard:
     def _boot_registers(self) -> dict[int, int]:
         """PLLs as the board file has them, and 100 MHz for the logic or the next below, as boot loaders leave it."""
         tree = CLOCK_TREES[self.board.family]
-        plls = {"zynq-7000": {"IO PLL": 0, "DDR PLL": 3}, "zynq-ultrascale+": {"IOPLL": 0, "RPLL": 2}}
+        numbers = dict(zip(FAMILIES[self.board.family].plls, tree.choices, strict=True))
         values = dict.fromkeys(tree.sources.values(), 20 << tree.feedback_shift)
         for name, mhz in self.board.ps.plls_mhz.items():
-            if name in plls[self.board.family]:
-                values[tree.sources[plls[self.board.family][name]]] = (
-                    round(mhz / tree.reference_mhz) << tree.feedback_shift
-                )
+            values[tree.sources[numbers[name]]] = round(mhz / tree.reference_mhz) << tree.feedback_shift
         dividers = 15 << tree.divider_shifts[0] | 1 << tree.divider_shifts[1]
         values[tree.control] = dividers | tree.enable
         return values
@@ -92,13 +89,13 @@ class TwinBoard:
         architecture = ARCHITECTURES[self.board.family]
         files = {
             KERNEL_FILE: f"Linux version 6.1 (codesign twin) {architecture}\n".encode(),
-            NAME_FILE: OWN_NAMES[self.board.name].encode() + b"\0",
+            NAME_FILE: own_name(self.board).encode() + b"\0",
             f"{FPGA_MANAGER}state": b"unknown\n",
             f"{FPGA_MANAGER}flags": b"0\n",
         }
-        if self.board.name == "kv260":
-            # The board's sensor, which knows of no more here than an idle board.
-            files["/sys/class/hwmon/hwmon0/name"] = b"ina260_u14\n"
+        if self.board.power_sensor:
+            # It knows of no more here than an idle board.
+            files["/sys/class/hwmon/hwmon0/name"] = f"{self.board.power_sensor}\n".encode()
             files["/sys/class/hwmon/hwmon0/power1_input"] = f"{round(self.board.idle_power_w * 1e6)}\n".encode()
         return files
 

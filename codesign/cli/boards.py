@@ -10,7 +10,7 @@ from codesign.cli.console import session
 from codesign.cli.group import group
 from codesign.cli.options import InsecureRemote, ReachedVia, RunFolder, StartTimeout, StoreFolder, Target
 from codesign.run.folder import Run
-from hw_templates.board import board_names, load_board
+from hw_templates.board import BOARDS, load_board
 
 boards_app = group(name="boards", invoke_without_command=True)
 
@@ -32,16 +32,16 @@ def boards(context: typer.Context) -> None:
 @boards_app.command()
 def show(
     context: typer.Context,
-    board: Annotated[str, typer.Argument(metavar="BOARD", help="Name of the board.", autocompletion=board_names)],
+    board: Annotated[
+        str, typer.Argument(metavar="BOARD", help="Name of the board, or its TOML file.", autocompletion=BOARDS.names)
+    ],
 ) -> None:
     """Print a board's file, from which a board of your own can start.
 
     Example: codesign boards show pynq-z2 > my-board.toml
     """
     with session(context) as console:
-        from codesign.cli.text.boards import board_lines
-
-        console.show(load_board(board), board_lines)
+        console.show(load_board(board), lambda _: BOARDS.text(board).splitlines())
 
 
 def twin(

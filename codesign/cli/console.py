@@ -2,8 +2,9 @@
 
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -105,7 +106,7 @@ class ConsoleProgress:
         """The results as JSON text, under the names of their fields; None without results."""
         if self._document is None:
             return None
-        return msgspec.json.format(msgspec.json.encode(self._document, enc_hook=_plain), indent=2).decode()
+        return msgspec.json.format(msgspec.json.encode(_plain(self._document)), indent=2).decode()
 
     def say(self, text: str) -> None:
         """Print a line."""
@@ -123,13 +124,17 @@ class ConsoleProgress:
 
 
 def _plain(value: Any) -> Any:
-    """Return what JSON can hold for a value that msgspec does not know."""
+    """Return what JSON can hold: records as objects of all their fields, arrays of numpy as lists, paths as text."""
+    if is_dataclass(value):
+        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): _plain(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return list(map(_plain, value))
     if isinstance(value, Path):
         return str(value)
-    # Arrays and numbers of numpy, which is not imported for those who have none.
-    if hasattr(value, "tolist"):
-        return value.tolist()
-    raise NotImplementedError
+    # numpy is not imported for results without arrays.
+    return value.tolist() if hasattr(value, "tolist") else value
 
 
 @contextmanager

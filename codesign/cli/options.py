@@ -12,7 +12,8 @@ from hw_templates.board import board_names
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of the run, for example runs/digits.")]
 Seed = Annotated[int, typer.Option(min=0, help="Every random choice follows from it.")]
 BoardName = Annotated[
-    str, typer.Option(help="Name of the board; `codesign boards` lists them.", autocompletion=board_names)
+    str,
+    typer.Option(help="Name of the board, as `codesign boards` lists, or its TOML file.", autocompletion=board_names),
 ]
 Workers = Annotated[int, typer.Option(min=1, help="Processes that search on the one study.")]
 Template = Annotated[
@@ -26,7 +27,12 @@ StoreFolder = Annotated[
         help="Folder of bitstreams for all runs; default: CODESIGN_STORE, or in the user's data folder.",
     ),
 ]
-Target = Annotated[str, typer.Option(help="BOARD@[USER@]HOST[:PORT]; without a host: this board, or a twin here.")]
+Target = Annotated[
+    str,
+    typer.Option(
+        help="BOARD@[USER@]HOST[:PORT], BOARD a name or a TOML file; without a host: this board, or a twin here."
+    ),
+]
 ReachedVia = Annotated[
     Via,
     typer.Option(help="ssh: stock PYNQ; remote: PYNQ.remote; local: on the board itself; twin: the engine by g++."),

@@ -45,7 +45,8 @@ class Catalogue(Generic[T]):
     Args:
         kind: what is defined, as messages call it: "space".
         folder: the package's TOML files.
-        group: entry points of other packages; each leads to a value like those that ``parse`` returns.
+        group: entry points of other packages; each leads to a value like those that ``parse`` returns, or to the path
+            of a TOML file.
         parse: makes a value of a name and the content of a TOML file.
     """
 
@@ -66,6 +67,10 @@ class Catalogue(Generic[T]):
     def names(self) -> tuple[str, ...]:
         """Return all names, sorted."""
         return tuple(sorted({*self._files, *(entry.name for entry in self._entry_points)}))
+
+    def is_built_in(self, name: str) -> bool:
+        """Say whether a name is that of a file of the package's own."""
+        return name in self._files
 
     def built_in(self, name: str) -> T:
         """Return what the package's own file of that name defines."""
@@ -152,13 +157,19 @@ class Catalogue(Generic[T]):
             )
         try:
             value: T = entry.load()
-        except Exception as error:  # noqa: BLE001  it runs another package's code
+        except Exception as error:
             words = " ".join(f"{type(error).__name__}: {error}".split())[:200]
             raise StorageError(f"{source}: cannot be loaded ({words}); repair or uninstall {package}") from error
+        if isinstance(value, Path | str) and str(value).endswith(_SUFFIX):
+            with reading(source, f"repair or uninstall {package}"):
+                return self._parse(entry.name, self._table(Path(value)))
         kinds = {type(self.built_in(name)) for name in self._files}
         if type(value) not in kinds:
             expected = " or ".join(sorted(kind.__name__ for kind in kinds))
             raise StorageError(
                 f"{source}: is of type {type(value).__name__}, not {expected}; repair or uninstall {package}"
             )
+        stated = getattr(value, "name", entry.name)
+        if stated != entry.name:
+            raise StorageError(f"{source}: is called {stated}, not {entry.name}; repair or uninstall {package}")
         return value

@@ -233,7 +233,7 @@ def _alike(first: str, second: str) -> bool:
     """Whether two names differ only in their unit, as latency_ms and latency_us do, or in a few letters."""
     stem = first.rpartition("_")[0]
     same_stem = bool(stem) and stem == second.rpartition("_")[0]
-    return same_stem or bool(difflib.get_close_matches(first, [second], cutoff=0.8))
+    return same_stem or sorted(first) == sorted(second) or bool(difflib.get_close_matches(first, [second], cutoff=0.8))
 
 
 def _at(value: object, kind: Any, place: str) -> tuple[str, object, Any]:

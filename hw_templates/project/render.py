@@ -8,7 +8,7 @@ from typing import Any
 
 from jinja2 import Environment, StrictUndefined
 
-from hw_templates.board import CONTROL_PORTS, Board
+from hw_templates.board import FAMILIES, Board
 from hw_templates.conv_engine import isa, registers
 from hw_templates.conv_engine.accelerator import Accelerator
 
@@ -65,7 +65,7 @@ def render(accelerator: Accelerator, board: Board) -> dict[str, str]:
         "constants": registers.identity_constants(accelerator.clock_mhz),
         "digest_offset": registers.DIGEST_OFFSET,
         "clock_source": board.ps.fabric_clock(accelerator.clock_mhz)[0],
-        "control_port": CONTROL_PORTS[board.family],
+        "control_port": FAMILIES[board.family].control_port,
         "addresses": registers.ADDRESS_MAPS[board.family],
         "window_bytes": registers.WINDOW_BYTES,
     }

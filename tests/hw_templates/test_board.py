@@ -1,12 +1,15 @@
 import math
 from dataclasses import replace
 from importlib.resources import files
+from pathlib import Path
 
+import msgspec
 import pytest
 from support.mutations import drive, mutated_text
 
-from hw_templates.board import board_names, load_board, parse_board
+from hw_templates.board import BoardRecord, board_names, board_record, check_same_board, load_board
 from hw_templates.foundation.errors import InvalidValueError, StorageError
+from hw_templates.foundation.json_records import parse_json
 
 
 def test_the_four_boards_hold_what_their_data_sheets_say() -> None:
@@ -25,7 +28,9 @@ def test_the_four_boards_hold_what_their_data_sheets_say() -> None:
 
 
 def test_an_unknown_board_lists_the_known_ones() -> None:
-    with pytest.raises(InvalidValueError, match="one of kv260, pynq-z2, ultra96-v2, zcu104, got 'zedboard'"):
+    with pytest.raises(
+        InvalidValueError, match="one of kv260, pynq-z2, ultra96-v2, zcu104, or a TOML file by its path, got 'zedboard'"
+    ):
         load_board("zedboard")
 
 
@@ -73,33 +78,93 @@ def text_of(name: str) -> str:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("dsp = 220", 'dsp = "220"', r"pynq-z2\.toml: board\.dsp: must be a whole number, got '220'"),
-        ("dsp = 220", "dps = 220", r"pynq-z2\.toml: board\.dsp: must be given"),
+        ("dsp = 220", 'dsp = "220"', r"my-board\.toml: board\.dsp: must be a whole number, got '220'"),
+        ("dsp = 220", "dps = 220", r"my-board\.toml: board\.dps: must be given as dsp, got 220"),
+        ("dsp = 220", "dsp = 220\ndps = 220", r"board\.dps: must be given as dsp, got 220"),
+        ("dsp = 220", "dsp = 220\nvendor = 1", r"board\.vendor: must be a known field, got 1"),
+        ("dsp = 220\n", "", r"board\.dsp: must be given, got None"),
+        ('title = "', 'name = "own"\ntitle = "', r"board\.name: must be left out, as the file's name is the name"),
+        ("peak_gb_s = 2.1", "peak_mb_s = 2100", r"board\.ddr\.peak_mb_s: must be given as peak_gb_s, got 2100"),
+        ("peak_gb_s = 2.1", "peak_gb_s = 2100", r"board\.ddr\.peak_gb_s: must be in GB/s, at most 100, got 2100"),
+        ("idle_power_w = 1.5", "idle_power_w = 1500", r"board\.idle_power_w: must be in W, at most 200, got 1500"),
+        ("[75, 100, 125, 150]", "[150000]", r"board\.clocks_mhz: must be in MHz, at most 1050 as the fastest PLL"),
+        ("axi_bits_max = 64", "axi_bits_max = 128", r"board\.axi_bits_max: must be one of \(32, 64\), got 128"),
+        ('"IO PLL"', '"IOPLL"', r"board\.ps\.plls_mhz: must be of IO PLL and DDR PLL, got \['IOPLL', 'DDR PLL'\]"),
+        ("TUL PYNQ-Z2", "TUL {PYNQ}", r"board\.title: must be one line without \{ \} and "),
+        ('QSPI_IO = "MIO', 'QSPI_IO = "}; exec MIO', r"board\.ps\.preset\.PCW_QSPI_QSPI_IO: must be one line without"),
+        ("PCW_QSPI_QSPI_IO", '"PCW QSPI"', r"board\.ps\.preset: must be names of letters, digits and '_', got 'PCW Q"),
+        ('part = "xc7', 'part = "[exec ls]xc7', r"board\.part: must be letters, digits, '\.', '_' and '-', got"),
         ("peak_gb_s = 2.1", "peak_gb_s = nan", r"board\.ddr\.peak_gb_s: must be positive and finite, got nan"),
         ("idle_power_w = 1.5", "idle_power_w = inf", r"board\.idle_power_w: must be positive and finite, got inf"),
         ('"IO PLL" = 1000.0', '"IO PLL" = inf', r"board\.ps\.plls_mhz\.IO PLL: must be positive and finite, got inf"),
         ("[75, 100, 125, 150]", "[0, 100]", r"board\.clocks_mhz: must be positive, got \(0, 100\)"),
         ("plls_mhz", "plls", r"board\.ps\.plls_mhz: must be given, got None"),
-        ("[ddr]", "[ddr", r"pynq-z2\.toml: is corrupt \(TOMLDecodeError: "),
+        ("[ddr]", "[ddr", r"my-board\.toml: is corrupt \(TOMLDecodeError: "),
     ],
 )
-def test_a_board_s_file_that_breaks_a_rule_is_named_with_the_field(old: str, new: str, message: str) -> None:
+def test_a_file_that_breaks_a_rule_is_named_with_the_field(tmp_path: Path, old: str, new: str, message: str) -> None:
+    path = tmp_path / "my-board.toml"
+    assert old in text_of("pynq-z2")
+    path.write_text(text_of("pynq-z2").replace(old, new, 1))
     with pytest.raises(StorageError, match=message):
-        parse_board("pynq-z2", text_of("pynq-z2").replace(old, new, 1).encode())
+        load_board(path)
 
 
-def test_any_board_s_file_is_read_or_refused_in_one_line() -> None:
-    # The parameters of the processor are text that is passed on.
+def test_any_file_is_read_or_refused_in_one_line(tmp_path: Path) -> None:
+    # Most parameters of the processor are text that is passed on.
     head, preset, rest = text_of("pynq-z2").partition("[ps.preset]\n")
     sample = head + preset + "\n".join(rest.splitlines()[:3])
+    path = tmp_path / "my-board.toml"
 
     def read(content: bytes) -> None:
-        board = parse_board("pynq-z2", content)
+        path.write_bytes(content)
+        board = load_board(path)
         assert all(0 < figure < math.inf for figure in (board.dsp, board.ddr.plan_gb_s, board.idle_power_w))
 
     accepted, refused = drive(read, mutated_text(sample, 2_500))
     assert accepted > 50
     assert refused > 1_000
+
+
+def own_board(folder: Path, **values: str) -> Path:
+    """Write a board of the user's own: a PYNQ-Z2 but for the text ``values``."""
+    path = folder / "my-board.toml"
+    path.write_text(text_of("pynq-z2").replace("TUL PYNQ-Z2", values.get("title", "My board")))
+    return path
+
+
+def test_a_board_is_read_from_a_file_of_the_users_own(tmp_path: Path) -> None:
+    path = own_board(tmp_path)
+    own = load_board(str(path))
+    assert own == replace(load_board("pynq-z2"), name="my-board", title="My board")
+    assert load_board(path) == load_board(own) == own
+    path.unlink()
+    with pytest.raises(StorageError, match=r"my-board\.toml: cannot be read"):
+        load_board(path)
+
+
+def test_a_file_called_as_a_shipped_board_is_refused(tmp_path: Path) -> None:
+    path = own_board(tmp_path).rename(tmp_path / "zcu104.toml")
+    with pytest.raises(StorageError, match=r"zcu104\.toml: board\.name: must be another file name, as zcu104 comes"):
+        load_board(path)
+    with pytest.raises(StorageError, match=r"board\.name: must be letters, digits, '\.', '_' and '-', got 'my board'"):
+        load_board(path.rename(tmp_path / "my board.toml"))
+
+
+def test_a_record_keeps_the_name_of_a_shipped_board_and_all_of_any_other(tmp_path: Path) -> None:
+    shipped, own = load_board("pynq-z2"), load_board(own_board(tmp_path))
+    assert board_record(shipped) == "pynq-z2"
+    assert load_board(board_record(own)) == own
+    text = msgspec.json.encode(board_record(own))
+    assert parse_json(text, BoardRecord, "board") == own
+    check_same_board(own, board_record(own), "runs/x")
+    with pytest.raises(InvalidValueError, match="board: must be pynq-z2, the board of runs/x, got 'my-board'"):
+        check_same_board(own, "pynq-z2", "runs/x")
+    changed = replace(own, dsp=230)
+    with pytest.raises(
+        InvalidValueError, match=r"board\.dsp: must be 220 as in runs/x; restore the board's file, got 230"
+    ):
+        check_same_board(changed, board_record(own), "runs/x")
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from codesign.cli.text.table import table_lines
-from hw_templates.board import Board, board_text
+from hw_templates.board import Board
 
 _HEADINGS = ("board", "title", "DSP", "BRAM18", "URAM", "LUT", "MHz", "DDR GB/s")
 
@@ -15,8 +15,3 @@ def board_table(boards: Sequence[Board]) -> Iterator[str]:
         for b in boards
     ]
     yield from table_lines(_HEADINGS, rows, left=2)
-
-
-def board_lines(board: Board) -> Iterator[str]:
-    """Yield the TOML file that describes a board."""
-    yield from board_text(board).splitlines()

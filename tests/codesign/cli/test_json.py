@@ -9,7 +9,10 @@ from typer.testing import CliRunner
 
 from codesign.cli.main import app
 
-BOARD = "name title part family dsp bram_18k uram lut ff clocks_mhz axi_bits_max idle_power_w ddr ps source"
+BOARD = (
+    "name title part family dsp bram_18k uram lut ff clocks_mhz axi_bits_max idle_power_w ddr ps source pynq_name "
+    "power_sensor"
+)
 KEYS: dict[tuple[str, ...], str] = {
     ("boards",): BOARD,
     ("boards", "show", "pynq-z2"): BOARD,

@@ -134,6 +134,30 @@ def test_another_package_adds_a_colour(
         catalogue.text("green")
 
 
+def test_another_package_adds_a_colour_by_the_path_of_a_file(
+    catalogue: Catalogue[Colour], own: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(tmp_path, monkeypatch, "lime = toy_colours:LIME", f"LIME = {str(own)!r}\n")
+    assert catalogue.load("lime") == Colour("lime", 530)
+    own.write_text("length_nm = 0")
+    with pytest.raises(StorageError, match=r"package toy: colour\.length_nm: must be positive, got 0.*uninstall toy"):
+        catalogue.load("lime")
+    own.unlink()
+    with pytest.raises(StorageError, match=r"green\.toml: cannot be read"):
+        catalogue.load("lime")
+
+
+def test_a_colour_from_another_package_has_the_name_of_its_entry_point(
+    catalogue: Catalogue[Colour], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(Path(__file__).parent)
+    install(
+        tmp_path, monkeypatch, "lime = toy_colours:LIME", f"from {__name__} import Colour\nLIME = Colour('green', 1)"
+    )
+    with pytest.raises(StorageError, match="package toy: is called green, not lime; repair or uninstall toy"):
+        catalogue.load("lime")
+
+
 @pytest.mark.parametrize(
     ("entry", "module", "message"),
     [

@@ -1,7 +1,10 @@
+from dataclasses import replace
+from pathlib import Path
+
 from typer.testing import CliRunner
 
 from codesign.cli.main import app
-from hw_templates.board import board_names, load_board, parse_board
+from hw_templates.board import board_names, load_board
 
 
 def shown(*arguments: str) -> str:
@@ -17,6 +20,9 @@ def test_boards_are_listed_in_aligned_columns() -> None:
     assert len({len(line) for line in lines}) == 1
 
 
-def test_a_shown_board_is_the_file_that_describes_it() -> None:
+def test_a_shown_board_is_the_file_that_describes_it(tmp_path: Path) -> None:
+    path = tmp_path / "my-board.toml"
     for name in board_names():
-        assert parse_board(name, shown("show", name).encode()) == load_board(name)
+        path.write_text(shown("show", name))
+        assert load_board(path) == replace(load_board(name), name="my-board")
+    assert shown("show", str(path)) == path.read_text()
