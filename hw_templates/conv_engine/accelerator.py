@@ -1,19 +1,22 @@
-"""The parameters of one convolution engine, what is legal, and the shapes that follow from them.
+"""The parameters of one convolution engine: one table, what is legal, and the shapes that follow from them.
 
 The same rules stand as ``static_assert`` in ``conv_engine/include/config.h``. The shape functions take one
-:class:`Accelerator` or an :class:`AcceleratorColumns` of many, and answer with numbers or arrays alike.
+:class:`Accelerator` or an :class:`AcceleratorColumns` of many, and return numbers or arrays alike.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, fields
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from functools import reduce
+from operator import and_
+from typing import Any, Generic, TypeVar, cast
 
 import numpy as np
-import numpy.typing as npt
 
+from hw_templates.board import Board
 from hw_templates.foundation.arrays import BoolArray, IntArray
 from hw_templates.foundation.errors import InvalidValueError
-from hw_templates.foundation.json_records import check_fields, check_record
+
+Number = TypeVar("Number", int, IntArray)
 
 ACCUMULATOR_BYTES = 4
 DATA_BITS = 8
@@ -21,54 +24,121 @@ PARAMETER_MAX = 1 << 20
 """No parameter is larger; products of two fit in 64 bits."""
 
 
+Choices = tuple[int, ...]
+
+
 @dataclass(frozen=True, kw_only=True)
-class Accelerator:
-    """Compile-time parameters of the engine in ``conv_engine``.
+class Parameter:
+    """A row of the table of parameters.
 
     Attributes:
-        pe_rows: output channels computed in parallel.
-        pe_cols: input channels computed in parallel.
-        pe_pixels: output pixels of a row computed in parallel.
-        pack: int8 products that one DSP slice yields a cycle, 1 or 2.
-        ifmap_kib: one input feature-map buffer.
-        weight_kib: one weight buffer.
-        ofmap_kib: one accumulator buffer.
-        axi_bits: width of each memory port.
-        clock_mhz: clock of the programmable logic.
-        depthwise_lanes: channels that the depthwise unit computes in parallel, for each of ``pe_pixels``.
-        map_kib: memory in which maps stay on chip between layers, one of its two halves; 0 for none. With it, results
-            are post-processed ``pe_rows`` at a time instead of one AXI word.
-        weight_port_words: memory words that the weight port moves a cycle, 1 or 2.
-        ifmap_buffers, weight_buffers, ofmap_buffers: 2 for ping-pong: one is filled while the other is read. With 1,
-            which may then be twice as large in the same memory, loads wait for the computation that reads the buffer,
-            and the computation for the store that empties it.
-
-    Raises:
-        InvalidValueError: a parameter is illegal; the message says what would be legal.
+        meaning: what the parameter sets, with its unit; a comment in ``config.h``.
+        choices: the values that a search chooses from, or a function that returns those of a board.
+        legal: the only legal values; empty where others than the choices may be legal.
+        least: no value is smaller.
     """
 
-    pe_rows: int
-    pe_cols: int
-    pe_pixels: int
-    pack: int
-    ifmap_kib: int
-    weight_kib: int
-    ofmap_kib: int
-    axi_bits: int
-    clock_mhz: int
-    depthwise_lanes: int
-    map_kib: int = 0
-    weight_port_words: int = 1
-    ifmap_buffers: int = 2
-    weight_buffers: int = 2
-    ofmap_buffers: int = 2
+    meaning: str
+    choices: Choices | Callable[[Board], Choices]
+    legal: Choices = ()
+    least: int = 1
+
+    def choices_on(self, board: Board) -> Choices:
+        """Return the values that a search chooses from on a board, ascending."""
+        return self.choices(board) if callable(self.choices) else self.choices
+
+
+def _row(
+    meaning: str, choices: Choices | Callable[[Board], Choices], legal: Choices = (), least: int = 1
+) -> dict[str, Parameter]:
+    """Return the metadata that makes a field a row."""
+    return {"row": Parameter(meaning=meaning, choices=choices, legal=legal, least=least)}
+
+
+_SIDES = (4, 8, 12, 16, 24, 32, 48, 64)
+_BUFFERS_KIB = (2, 4, 8, 16, 32, 64, 128)
+_PORTS_BITS = (32, 64, 128)
+_ONE_OR_TWO = (1, 2)
+_BUFFERS = (
+    "2 for ping-pong: one is filled while the other is read; 1, of twice the size in the same memory, makes {} wait"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parameters(Generic[Number]):
+    """The table: every parameter of the engine is a field, and the field's metadata are its row.
+
+    Reading and writing, the space of a search and the constants of ``config.h`` follow from it. A parameter that is
+    added needs a default that describes the engines built before, so that their files can still be read.
+    """
+
+    pe_rows: Number = field(metadata=_row("output channels computed in parallel", _SIDES))
+    pe_cols: Number = field(metadata=_row("input channels computed in parallel", _SIDES))
+    pe_pixels: Number = field(metadata=_row("output pixels of a row computed in parallel", (1, 2, 3, 4, 6, 7, 8)))
+    pack: Number = field(metadata=_row("int8 products that a DSP slice yields a cycle", _ONE_OR_TWO, _ONE_OR_TWO))
+    ifmap_kib: Number = field(metadata=_row("KiB of one input feature-map buffer", _BUFFERS_KIB))
+    weight_kib: Number = field(metadata=_row("KiB of one weight buffer", _BUFFERS_KIB))
+    ofmap_kib: Number = field(metadata=_row("KiB of one accumulator buffer", _BUFFERS_KIB))
+    axi_bits: Number = field(
+        metadata=_row(
+            "bits of each memory port",
+            lambda board: tuple(bits for bits in _PORTS_BITS if bits <= board.axi_bits_max),
+            _PORTS_BITS,
+        )
+    )
+    clock_mhz: Number = field(metadata=_row("clock of the programmable logic in MHz", lambda board: board.clocks_mhz))
+    depthwise_lanes: Number = field(
+        metadata=_row(
+            "channels that the depthwise unit computes in parallel, for each of pe_pixels", (1, 2, 4, 8, 16, 24, 48)
+        )
+    )
+    map_kib: Number = field(
+        default=cast(Any, 0),
+        metadata=_row(
+            "KiB of one of the two halves of the memory in which feature maps stay on chip between layers, 0 for none; "
+            "with it, results are post-processed pe_rows at a time instead of one AXI word",
+            (0, 8, 32, 128, 256),
+            least=0,
+        ),
+    )
+    weight_port_words: Number = field(
+        default=cast(Any, 1),
+        metadata=_row(
+            "memory words that the weight port moves a cycle",
+            lambda board: tuple(words for words in _ONE_OR_TWO if 64 * words <= board.axi_bits_max),
+            _ONE_OR_TWO,
+        ),
+    )
+    ifmap_buffers: Number = field(
+        default=cast(Any, 2), metadata=_row(_BUFFERS.format("ifmap loads"), _ONE_OR_TWO, _ONE_OR_TWO)
+    )
+    weight_buffers: Number = field(
+        default=cast(Any, 2), metadata=_row(_BUFFERS.format("weight loads"), _ONE_OR_TWO, _ONE_OR_TWO)
+    )
+    ofmap_buffers: Number = field(
+        default=cast(Any, 2), metadata=_row(_BUFFERS.format("the computation"), _ONE_OR_TWO, _ONE_OR_TWO)
+    )
+
+
+ROWS: dict[str, Parameter] = {entry.name: entry.metadata["row"] for entry in fields(Parameters)}
+PARAMETERS: tuple[str, ...] = tuple(ROWS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Accelerator(Parameters[int]):
+    """One accelerator: the compile-time parameters of the engine in ``conv_engine``.
+
+    Raises:
+        InvalidValueError: a parameter is not a whole number or is illegal; the message says what would be legal.
+    """
 
     def __post_init__(self) -> None:
-        check_fields(self, "accelerator")
-        for name in PARAMETERS:
-            value, least = getattr(self, name), 0 if name == "map_kib" else 1
-            if not least <= value <= PARAMETER_MAX:
-                expected = "a positive whole number" if least else "a whole number, 0 or more"
+        for name, row in ROWS.items():
+            value = getattr(self, name)
+            expected = "a positive whole number" if row.least else "a whole number, 0 or more"
+            if type(value) is not int:
+                raise InvalidValueError(f"accelerator.{name}", value, "a whole number")
+            if not row.least <= value <= PARAMETER_MAX:
                 expected = f"at most {PARAMETER_MAX}" if value > PARAMETER_MAX else expected
                 raise InvalidValueError(f"accelerator.{name}", value, expected)
         for broken, name, expected in _rules(self):
@@ -76,47 +146,21 @@ class Accelerator:
                 raise InvalidValueError(f"accelerator.{name}", getattr(self, name), expected)
 
     def as_dict(self) -> dict[str, int]:
-        """Field names to values, in declaration order."""
+        """Return the values by name, in declaration order."""
         return asdict(self)
 
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> "Accelerator":
-        """Build the accelerator of a dictionary as :meth:`as_dict` makes it.
 
-        Fields that have defaults may be missing, as they are in what was recorded before they existed.
-
-        Raises:
-            InvalidValueError: a field is unknown, missing or of another type, or a parameter is illegal.
-        """
-        return check_record(values, cls, "accelerator")
+Accelerator.__doc__ = f"{Accelerator.__doc__}\n    Attributes:\n" + "".join(
+    f"        {name}: {row.meaning}.\n" for name, row in ROWS.items()
+)
 
 
-PARAMETERS: tuple[str, ...] = tuple(field.name for field in fields(Accelerator))
-
-
-@dataclass(frozen=True, kw_only=True)
-class AcceleratorColumns:
+class AcceleratorColumns(Parameters[IntArray]):
     """Many accelerators as columns of equal length A; the fields are those of :class:`Accelerator`."""
-
-    pe_rows: IntArray
-    pe_cols: IntArray
-    pe_pixels: IntArray
-    pack: IntArray
-    ifmap_kib: IntArray
-    weight_kib: IntArray
-    ofmap_kib: IntArray
-    axi_bits: IntArray
-    clock_mhz: IntArray
-    depthwise_lanes: IntArray
-    map_kib: IntArray
-    weight_port_words: IntArray
-    ifmap_buffers: IntArray
-    weight_buffers: IntArray
-    ofmap_buffers: IntArray
 
     @classmethod
     def of(cls, accelerators: Sequence[Accelerator]) -> "AcceleratorColumns":
-        """Columns of the given accelerators, in order."""
+        """Return the columns of the given accelerators, in order."""
         return cls(**{name: np.array([getattr(a, name) for a in accelerators], dtype=np.int64) for name in PARAMETERS})
 
     def __len__(self) -> int:
@@ -128,31 +172,29 @@ class AcceleratorColumns:
     def __iter__(self) -> Iterator[Accelerator]:
         return (self[index] for index in range(len(self)))
 
-    def take(self, selection: npt.NDArray[Any]) -> "AcceleratorColumns":
-        """The rows that an index or boolean array selects."""
+    def take(self, selection: IntArray | BoolArray) -> "AcceleratorColumns":
+        """Return the accelerators that an index or boolean array selects."""
         return AcceleratorColumns(**{name: getattr(self, name)[selection] for name in PARAMETERS})
 
 
-AnyAccelerator = Accelerator | AcceleratorColumns
+AnyAccelerator = Parameters[Any]
 
 
 def _rules(a: AnyAccelerator) -> list[tuple[Any, str, str]]:
-    """(is broken, parameter, what would be legal) for each structural rule, elementwise for columns."""
-    word = axi_bytes(a)
+    """Return (is broken, parameter, what would be legal) of each structural rule, elementwise for columns."""
+    word, port = axi_bytes(a), weight_port_bytes(a)
     return [
-        ((a.pack != 1) & (a.pack != 2), "pack", "1 or 2"),
-        ((a.axi_bits != 32) & (a.axi_bits != 64) & (a.axi_bits != 128), "axi_bits", "32, 64 or 128"),
+        *(
+            (_is_none_of(getattr(a, name), row.legal), name, _listed(row.legal))
+            for name, row in ROWS.items()
+            if row.legal
+        ),
         # One bus word fills whole banks, and one bus word of results leaves the array each cycle.
         (a.pe_rows % word != 0, "pe_rows", "a multiple of the bytes of an AXI word"),
         (a.pe_cols % word != 0, "pe_cols", "a multiple of the bytes of an AXI word"),
-        ((a.weight_port_words != 1) & (a.weight_port_words != 2), "weight_port_words", "1 or 2"),
-        *(
-            ((getattr(a, name) != 1) & (getattr(a, name) != 2), name, "1 or 2")
-            for name in ("ifmap_buffers", "weight_buffers", "ofmap_buffers")
-        ),
         (a.axi_bits * a.weight_port_words > 128, "weight_port_words", "1 where axi_bits is 128"),
         # Weights of a tile, and a gate, begin with a word of that port.
-        (a.pe_rows % (word * a.weight_port_words) != 0, "pe_rows", "a multiple of the bytes of the weight port"),
+        (a.pe_rows % port != 0, "pe_rows", "a multiple of the bytes of the weight port"),
         # A group of depthwise channels lies in one row group of results, and in one line of the ifmap buffer.
         (
             (a.pe_rows % a.depthwise_lanes != 0)
@@ -167,6 +209,14 @@ def _rules(a: AnyAccelerator) -> list[tuple[Any, str, str]]:
     ]
 
 
+def _is_none_of(value: Any, legal: Choices) -> Any:
+    return reduce(and_, (value != choice for choice in legal))
+
+
+def _listed(legal: Choices) -> str:
+    return f"{', '.join(map(str, legal[:-1]))} or {legal[-1]}"
+
+
 def is_legal(columns: AcceleratorColumns) -> BoolArray:
     """[A] which accelerators obey every structural rule that :class:`Accelerator` enforces."""
     broken = np.zeros(len(columns), dtype=bool)
@@ -175,66 +225,65 @@ def is_legal(columns: AcceleratorColumns) -> BoolArray:
     return ~broken
 
 
-def axi_bytes(a: AnyAccelerator) -> Any:
+def axi_bytes(a: Parameters[Number]) -> Number:
     """Bytes of one AXI word: also the channels of one word of a feature map in memory."""
     return a.axi_bits // 8
 
 
-def weight_port_bytes(a: AnyAccelerator) -> Any:
+def weight_port_bytes(a: Parameters[Number]) -> Number:
     """Bytes that the weight port moves a cycle."""
     return axi_bytes(a) * a.weight_port_words
 
 
-def ifmap_cols(a: AnyAccelerator) -> Any:
+def ifmap_cols(a: Parameters[Number]) -> Number:
     """Channels of a pixel that the ifmap buffer yields a cycle: enough for the PE array and for the depthwise unit."""
     return _greater(a.pe_cols, a.depthwise_lanes)
 
 
-def ifmap_banks(a: AnyAccelerator) -> Any:
+def ifmap_banks(a: Parameters[Number]) -> Number:
     """Banks of one ifmap buffer; each holds AXI words and is read once a cycle."""
     return a.pe_pixels * (ifmap_cols(a) // axi_bytes(a))
 
 
-def ifmap_depth(a: AnyAccelerator) -> Any:
+def ifmap_depth(a: Parameters[Number]) -> Number:
     """Words of each ifmap bank."""
     return a.ifmap_kib * 1024 // (a.pe_pixels * ifmap_cols(a))
 
 
-def weight_banks(a: AnyAccelerator) -> Any:
+def weight_banks(a: Parameters[Number]) -> Number:
     """Banks of one weight buffer; each holds AXI words and all are read each cycle."""
     return a.pe_rows * a.pe_cols // axi_bytes(a)
 
 
-def weight_depth(a: AnyAccelerator) -> Any:
+def weight_depth(a: Parameters[Number]) -> Number:
     """Words of each weight bank."""
     return a.weight_kib * 1024 // (a.pe_rows * a.pe_cols)
 
 
-def ofmap_banks(a: AnyAccelerator) -> Any:
+def ofmap_banks(a: Parameters[Number]) -> Number:
     """Banks of one accumulator buffer; each holds 32-bit sums."""
     return a.pe_rows * a.pe_pixels
 
 
-def ofmap_depth(a: AnyAccelerator) -> Any:
+def ofmap_depth(a: Parameters[Number]) -> Number:
     """Sums of each accumulator bank."""
     return a.ofmap_kib * 1024 // (ofmap_banks(a) * ACCUMULATOR_BYTES)
 
 
-def post_lanes(a: AnyAccelerator) -> Any:
+def post_lanes(a: Parameters[Number]) -> Number:
     """Results that are post-processed a cycle: all rows of the array where maps stay on chip, else one AXI word."""
-    with_map = np.where(a.map_kib > 0, a.pe_rows, axi_bytes(a))
-    return int(with_map) if isinstance(a, Accelerator) else with_map
+    return _greater(axi_bytes(a), a.pe_rows * (a.map_kib > 0))
 
 
-def map_banks(a: AnyAccelerator) -> Any:
+def map_banks(a: Parameters[Number]) -> Number:
     """Banks of one half of the map memory, each of AXI words: it takes a line of results, and yields one of inputs."""
     return _greater(a.pe_rows, ifmap_cols(a)) // axi_bytes(a)
 
 
-def map_depth(a: AnyAccelerator) -> Any:
+def map_depth(a: Parameters[Number]) -> Number:
     """Words of each bank of the map memory."""
     return a.map_kib * 1024 // _greater(a.pe_rows, ifmap_cols(a))
 
 
-def _greater(first: Any, second: Any) -> Any:
+def _greater(first: Number, second: Number) -> Number:
     return max(first, second) if isinstance(first, int) else np.maximum(first, second)

@@ -6,29 +6,9 @@ from functools import cached_property
 import numpy as np
 
 from hw_templates.board import Board
-from hw_templates.conv_engine.accelerator import AcceleratorColumns, is_legal
+from hw_templates.conv_engine.accelerator import ROWS, AcceleratorColumns, is_legal
 from hw_templates.foundation.arrays import IntArray
 from hw_templates.foundation.errors import InvalidValueError
-
-_ARRAY_SIDES = (4, 8, 12, 16, 24, 32, 48, 64)
-_BUFFER_SIZES_KIB = (2, 4, 8, 16, 32, 64, 128)
-_CHOICES: dict[str, tuple[int, ...]] = {
-    "pe_rows": _ARRAY_SIDES,
-    "pe_cols": _ARRAY_SIDES,
-    "pe_pixels": (1, 2, 3, 4, 6, 7, 8),
-    "pack": (1, 2),
-    "ifmap_kib": _BUFFER_SIZES_KIB,
-    "weight_kib": _BUFFER_SIZES_KIB,
-    "ofmap_kib": _BUFFER_SIZES_KIB,
-    "axi_bits": (32, 64, 128),
-    "clock_mhz": (),
-    "depthwise_lanes": (1, 2, 4, 8, 16, 24, 48),
-    "map_kib": (0, 8, 32, 128, 256),
-    "weight_port_words": (1, 2),
-    "ifmap_buffers": (1, 2),
-    "weight_buffers": (1, 2),
-    "ofmap_buffers": (1, 2),
-}
 
 
 @dataclass(frozen=True)
@@ -47,10 +27,7 @@ class AcceleratorSpace:
     @cached_property
     def choices(self) -> dict[str, tuple[int, ...]]:
         """Parameter to its choices, in the order of the parameters."""
-        widths = tuple(bits for bits in _CHOICES["axi_bits"] if bits <= self.board.axi_bits_max)
-        words = tuple(words for words in _CHOICES["weight_port_words"] if 64 * words <= self.board.axi_bits_max)
-        on_board = {"axi_bits": widths, "clock_mhz": self.board.clocks_mhz, "weight_port_words": words}
-        return {**_CHOICES, **on_board, **dict(self.narrowed)}
+        return {name: row.choices_on(self.board) for name, row in ROWS.items()} | dict(self.narrowed)
 
     def narrow(self, **choices: tuple[int, ...]) -> "AcceleratorSpace":
         """The part of this space in which the named parameters have only these choices.
@@ -76,12 +53,12 @@ class AcceleratorSpace:
         return tuple(self.choices.items())
 
     def decode(self, rows: IntArray) -> AcceleratorColumns:
-        """Accelerators of choice indices [n, 15]; not checked for legality."""
+        """Accelerators of choice indices [n, P]; not checked for legality."""
         tables = {name: np.asarray(values, dtype=np.int64) for name, values in self.choices.items()}
         return AcceleratorColumns(**{name: tables[name][rows[:, i]] for i, name in enumerate(tables)})
 
     def encode(self, columns: AcceleratorColumns) -> IntArray:
-        """[n, 15] choice indices of accelerators of this space.
+        """[n, P] choice indices of accelerators of this space.
 
         Raises:
             InvalidValueError: a value is not among the choices.

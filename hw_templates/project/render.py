@@ -1,6 +1,7 @@
 """An accelerator on a board as C++, Verilog, Tcl and scripts: the same text for the same values, always."""
 
 import hashlib
+import re
 from collections.abc import Mapping
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -10,7 +11,7 @@ from jinja2 import Environment, StrictUndefined
 
 from hw_templates.board import FAMILIES, Board
 from hw_templates.conv_engine import isa, registers
-from hw_templates.conv_engine.accelerator import Accelerator
+from hw_templates.conv_engine.accelerator import ROWS, Accelerator
 
 _VERBATIM = {
     "conv_engine": ("Makefile", "dataflow.svg"),
@@ -58,9 +59,12 @@ def render(accelerator: Accelerator, board: Board) -> dict[str, str]:
     program format, ``hardware.sha256`` the digest of it all; all other files are copied as they are.
     """
     environment = Environment(undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False)
+    templates = {path: _template(source).read_text() for path, source in _RENDERED.items()}
+    placed = set(re.findall(r"accelerator\.(\w+)", "".join(templates.values())))
     values: dict[str, Any] = {
         "accelerator": accelerator,
         "board": board,
+        "further_constants": [(name, row.meaning) for name, row in ROWS.items() if name not in placed],
         "max_channels": isa.MAX_CHANNELS,
         "constants": registers.identity_constants(accelerator.clock_mhz),
         "digest_offset": registers.DIGEST_OFFSET,
@@ -71,9 +75,9 @@ def render(accelerator: Accelerator, board: Board) -> dict[str, str]:
     }
 
     def fill(template: str) -> str:
-        return environment.from_string(_template(template).read_text()).render(values)
+        return environment.from_string(template).render(values)
 
-    project = {path: fill(template) for path, template in _RENDERED.items()}
+    project = {path: fill(template) for path, template in templates.items()}
     project["include/isa.h"] = isa.c_header()
     project["ENGINE.md"] = _template("conv_engine/README.md").read_text()
     project[BUILD_SCRIPT] = _template(f"project/tcl/{BUILD_SCRIPT}").read_text()
@@ -82,6 +86,6 @@ def render(accelerator: Accelerator, board: Board) -> dict[str, str]:
         for name in names:
             project[f"{target}/{name}".lstrip("/")] = _template(f"{folder}/{name}").read_text()
     values["digest"] = hardware_sha256(project)
-    project[_HOLDS_DIGEST] = fill("conv_engine/rtl/digest.v.in")
+    project[_HOLDS_DIGEST] = fill(_template("conv_engine/rtl/digest.v.in").read_text())
     project[DIGEST_FILE] = values["digest"] + "\n"
     return dict(sorted(project.items()))

@@ -22,7 +22,7 @@ from hw_templates.board import load_board
 from hw_templates.conv_engine.program import read_program
 project, folder = map(Path, sys.argv[1:])
 digest, board = (project / "hardware.sha256").read_text().strip(), load_board("pynq-z2")
-accelerator = Accelerator.from_dict(json.loads((project / "project.json").read_text())["accelerator"])
+accelerator = Accelerator(**json.loads((project / "project.json").read_text())["accelerator"])
 session = local_session()
 engine = Engine(session, Hardware(board, digest, accelerator), write_twin_bitstream(folder, board, digest, 100))
 program = read_program(project)

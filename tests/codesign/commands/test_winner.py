@@ -57,7 +57,7 @@ def test_the_pair_that_the_rule_chooses_is_recorded_with_its_price(run: Run, ask
     record = read_json(run.winner)
     rule = rule_of(**{name: medians.get(name, value) for name, value in OPTIONS[asked].items()})
     chosen = choose_winner(joint, front, rule)
-    subnet, accelerator = joint.space.parse_subnet(record["subnet"]), Accelerator.from_dict(record["accelerator"])
+    subnet, accelerator = joint.space.parse_subnet(record["subnet"]), Accelerator(**record["accelerator"])
     assert (subnet, accelerator) == (chosen.pair.subnet, chosen.pair.accelerator)
     assert record["rule"] == chosen.rule
     predicted = searched.accuracies.oracle.accuracy(joint.space.encode(subnet)[None])[0]

@@ -2,8 +2,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from support.pricing.shapes import accelerator_of
 
+from hw_templates.board import load_board
 from hw_templates.conv_engine.accelerator import (
     PARAMETERS,
     Accelerator,
@@ -15,7 +15,9 @@ from hw_templates.conv_engine.accelerator import (
     weight_banks,
     weight_depth,
 )
+from hw_templates.conv_engine.space import AcceleratorSpace
 from hw_templates.foundation.errors import InvalidValueError
+from hw_templates.foundation.json_records import check_record
 
 GOOD = Accelerator(
     pe_rows=16,
@@ -74,32 +76,18 @@ def test_illegal_parameters_are_named(change: dict[str, int], message: str) -> N
 
 def test_columns_and_single_values_share_rules_and_shapes() -> None:
     rng = np.random.default_rng(0)
-    sides, sizes, ports, lanes = (4, 8, 12, 16), (1, 2), (32, 64, 128), (1, 4, 8, 16)
-    choices = (
-        sides,
-        (4, 8, 16),
-        (1, 3),
-        sizes,
-        sizes,
-        sizes,
-        sizes,
-        ports,
-        (100,),
-        lanes,
-        (0, 2),
-        (1, 2),
-        (1, 2),
-        (1, 2),
-        (2, 3),
-    )
-    rows = [tuple(int(rng.choice(c)) for c in choices) for _ in range(300)]
-    columns = AcceleratorColumns(
-        **{n: np.array(column) for n, column in zip(PARAMETERS, zip(*rows, strict=True), strict=True)}
-    )
+    mixed = {
+        "pe_rows": (4, 8, 12, 16), "pe_cols": (4, 8, 16), "pe_pixels": (1, 3),
+        "ifmap_kib": (1, 2), "weight_kib": (1, 2), "ofmap_kib": (1, 2), "axi_bits": (32, 64, 128), "clock_mhz": (100,),
+        "depthwise_lanes": (1, 4, 8, 16), "map_kib": (0, 2), "ofmap_buffers": (2, 3),
+    }  # fmt: skip
+    choices = {**AcceleratorSpace(load_board("zcu104")).choices, **mixed}
+    rows = [{name: int(rng.choice(values)) for name, values in choices.items()} for _ in range(300)]
+    columns = AcceleratorColumns(**{name: np.array([row[name] for row in rows]) for name in PARAMETERS})
     legal = is_legal(columns)
     for row, expected in zip(rows, legal, strict=True):
         try:
-            accelerator_of(*row)
+            Accelerator(**row)
         except InvalidValueError:
             assert not expected
         else:
@@ -112,15 +100,17 @@ def test_columns_and_single_values_share_rules_and_shapes() -> None:
 
 
 def test_dictionaries_round_trip_and_reject_other_fields() -> None:
-    assert Accelerator.from_dict(GOOD.as_dict()) == GOOD
+    assert check_record(GOOD.as_dict(), Accelerator, "accelerator") == GOOD
     assert tuple(GOOD.as_dict()) == PARAMETERS
     with pytest.raises(InvalidValueError, match=r"accelerator\.voltage"):
-        Accelerator.from_dict({**GOOD.as_dict(), "voltage": 1})
+        check_record({**GOOD.as_dict(), "voltage": 1}, Accelerator, "accelerator")
     with pytest.raises(InvalidValueError, match=r"accelerator\.pack"):
-        Accelerator.from_dict({name: value for name, value in GOOD.as_dict().items() if name != "pack"})
+        check_record(
+            {name: value for name, value in GOOD.as_dict().items() if name != "pack"}, Accelerator, "accelerator"
+        )
 
 
 @pytest.mark.parametrize("values", [[], [1] * 15, None, "x", 3, {"pe_rows": 8}, {1: 2}])
 def test_what_is_no_accelerator_is_refused(values: object) -> None:
     with pytest.raises(InvalidValueError, match=r"^accelerator"):
-        Accelerator.from_dict(values)  # type: ignore[arg-type]
+        check_record(values, Accelerator, "accelerator")
