@@ -76,7 +76,7 @@ def simulate(mapped: MappedLayer, accelerator: Accelerator, board: Board, coeffi
     """Run a layer whose mapping is legal on the accelerator.
 
     Raises:
-        InvalidValueError, MappingError: it is not legal; see :meth:`Mapping.check`.
+        UnsupportedLayerError, InvalidValueError, MappingError: it is not legal; see :meth:`Mapping.check`.
     """
     mapped.mapping.check(mapped.layer, accelerator)
     return _Simulation(mapped, accelerator, board, coefficients).run()

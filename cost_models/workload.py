@@ -16,6 +16,10 @@ __all__ = ["IMAGE", "SIZE_MAX", "Activation", "Layer", "Node", "Operation", "Wor
 IMAGE = "image"
 SIZE_MAX = 1 << 20
 """No extent of a layer is larger."""
+_SIZES = (
+    *("in_channels", "out_channels", "in_height", "in_width"),
+    *("kernel_height", "kernel_width", "stride", "padding", "weight_bits"),
+)
 
 
 class Activation(StrEnum):
@@ -32,12 +36,13 @@ class Activation(StrEnum):
 class Layer:
     """The shape of one layer, which is all that its price depends on; equal shapes are equal values.
 
-    ``padding`` is on all four sides. With ``residual`` the result is added to a map of the output's shape. Weights
-    have ``weight_bits``, 8 or 4.
+    ``padding`` is on all four sides. With ``residual`` the result is added to a map of the output's shape. What an
+    engine can run of it is checked by the engine's template, for example
+    :func:`cost_models.mapping.engine_limits.check_engine_runs`.
 
     Raises:
-        InvalidValueError: a field is of another type, or too small.
-        UnsupportedLayerError: the engine has no such operation.
+        InvalidValueError: a field is of another type, too small or too large.
+        UnsupportedLayerError: the operation works channel by channel, but input and output channels differ.
     """
 
     operation: Operation
@@ -54,45 +59,11 @@ class Layer:
 
     def __post_init__(self) -> None:
         check_fields(self, "layer")
-        for name in (
-            "in_channels",
-            "out_channels",
-            "in_height",
-            "in_width",
-            "kernel_height",
-            "kernel_width",
-            "stride",
-        ):
-            size = getattr(self, name)
-            if not 1 <= size <= SIZE_MAX:
-                raise InvalidValueError(f"layer.{name}", size, "at least 1" if size < 1 else f"at most {SIZE_MAX}")
-        if self.stride > 2:
-            raise UnsupportedLayerError(f"layer.stride: the engine has strides 1 and 2, got {self.stride}")
-        kernel = (self.kernel_height, self.kernel_width)
-        if self.operation.has_weights:
-            if kernel not in ((1, 1), (3, 3), (5, 5), (7, 7)):
-                raise UnsupportedLayerError(f"layer.kernel: {self.operation} has 1x1, 3x3, 5x5 and 7x7, got {kernel}")
-            if not 0 <= self.padding <= self.kernel_height // 2:
-                raise UnsupportedLayerError(f"layer.padding: at most half the kernel, got {self.padding}")
-        elif self.operation == Operation.MAX_POOL:
-            if (*kernel, self.padding) != (3, 3, 1):
-                raise UnsupportedLayerError(
-                    f"layer.kernel: max_pool is 3x3 with a padding of 1, got {kernel} with {self.padding}"
-                )
-        elif self.operation == Operation.POOL:
-            if (*kernel, self.stride) != (2, 2, 2) and kernel != (self.in_height, self.in_width):
-                raise UnsupportedLayerError(
-                    f"layer.kernel: pool averages the whole map, or 2x2 at stride 2, got {kernel} at {self.stride}"
-                )
-        elif kernel != (1, 1):
-            raise UnsupportedLayerError(f"layer.kernel: scale is 1x1, got {kernel}")
-        if self.operation in (Operation.POOL, Operation.SCALE) and self.padding:
-            raise UnsupportedLayerError(f"layer.padding: {self.operation} has none, got {self.padding}")
-        weight_bits = (8, 4) if self.operation.has_weights else (8,)
-        if self.weight_bits not in weight_bits:
-            raise UnsupportedLayerError(
-                f"layer.weight_bits: {self.operation} has {' and '.join(map(str, weight_bits))}, got {self.weight_bits}"
-            )
+        for name in _SIZES:
+            size, least = getattr(self, name), 0 if name == "padding" else 1
+            if not least <= size <= SIZE_MAX:
+                expected = f"at least {least}" if size < least else f"at most {SIZE_MAX}"
+                raise InvalidValueError(f"layer.{name}", size, expected)
         if not self.operation.is_dense and self.in_channels != self.out_channels:
             raise UnsupportedLayerError(
                 f"layer.out_channels: {self.operation} keeps the {self.in_channels} channels, got {self.out_channels}"

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cost_models.closed_form.compiled import record_dtype
+from cost_models.mapping.engine_limits import check_engine_runs
 from cost_models.mapping.placement import IN_MEMORY, Placement
 from cost_models.workload import Layer
 
@@ -79,7 +80,13 @@ class LayerRecords:
 
     @classmethod
     def of(cls, layers: Sequence[Layer], placements: Sequence[Placement] = ()) -> "LayerRecords":
-        """Records of layers, all from memory to memory or each with its placement."""
+        """Return records of layers, all from memory to memory or each with its placement.
+
+        Raises:
+            UnsupportedLayerError: the engine cannot run a layer.
+        """
+        for layer in layers:
+            check_engine_runs(layer)
         records = np.zeros(len(layers), dtype=LAYER)
         runs: list[tuple[int, int, int, int]] = []
         for name in _COPIED:

@@ -17,6 +17,7 @@ _UNCONVERTED = {
     "(squeeze-and-excite)",
     Operation.MAX_POOL: "pools windows that overlap, which hls4ml does in registers only, too few for its maps",
 }
+_KERNELS = (1, 3, 5, 7)
 _ACTIVATIONS = {
     Activation.RELU6: "hls4ml reads it as ReLU and drops the limit of 6",
     Activation.HSWISH: "hls4ml has no h-swish",
@@ -150,9 +151,15 @@ def _refusal(node: Node, io_type: IoType) -> str | None:
         return f"has weights of {layer.weight_bits} bits of its own; a dataflow design has one precision"
     if layer.operation == Operation.POOL:
         taps = layer.kernel_height * layer.kernel_width
-        if stage.pixels > 1 or taps & (taps - 1):
+        if stage.pixels > 1 or taps & (taps - 1) or layer.padding:
             return f"averages {taps} pixels; whole maps of 1, 4, 16, 64 ... pixels are averaged without rounding"
         return None
+    kernel = layer.kernel_height
+    if kernel != layer.kernel_width or kernel not in _KERNELS or layer.stride > 2 or layer.padding > kernel // 2:
+        return (
+            f"has a kernel of {kernel}x{layer.kernel_width} at stride {layer.stride} with a padding of "
+            f"{layer.padding}; 1x1 to 7x7 at strides 1 and 2 were converted, padded by half the kernel at most"
+        )
     if stage.inputs > PARTITION_LIMIT or (layer.kernel_height == 1 and stage.multiplications > PARTITION_LIMIT):
         return f"partitions an array into {max(stage.inputs, stage.multiplications)}, at most {PARTITION_LIMIT}"
     elements = max(layer.in_channels * layer.in_height * layer.in_width, layer.out_channels * stage.pixels)

@@ -28,6 +28,7 @@ class MappedLayer:
         """Check that an accelerator can run the layer in this way.
 
         Raises:
+            UnsupportedLayerError: the engine cannot run such a layer.
             InvalidValueError: the mapping or the placement breaks a rule of shape.
             MappingError: a tile or a feature map does not fit its buffer; names the buffer and a size that would do.
         """

@@ -7,6 +7,7 @@ from enum import StrEnum
 
 import numpy as np
 
+from cost_models.mapping.engine_limits import check_engine_runs
 from cost_models.workload import Layer
 from hw_templates.conv_engine.accelerator import Accelerator, ifmap_cols, ifmap_depth, ofmap_depth, weight_depth
 from hw_templates.foundation.errors import InvalidValueError, MappingError
@@ -69,12 +70,14 @@ class Mapping:
         check_fields(self, "mapping")
 
     def check(self, layer: Layer, accelerator: Accelerator) -> None:
-        """Say whether the mapping is legal.
+        """Check that the mapping of a layer is legal on an accelerator.
 
         Raises:
+            UnsupportedLayerError: the engine cannot run the layer.
             InvalidValueError: a tile size breaks a rule of shape.
             MappingError: a tile does not fit a buffer; names the buffer and the least size that would do.
         """
+        check_engine_runs(layer)
         out_unit, in_unit = channel_units(layer, accelerator)
         sizes = (
             ("tile_out_channels", self.tile_out_channels, out_unit, None),

@@ -43,7 +43,6 @@ def lower(space: Space, subnet: Subnet) -> Workload:
 
     Raises:
         InvalidValueError: the subnet is not of this space.
-        UnsupportedLayerError: the engine cannot run a layer.
     """
     space.check(subnet)
     values = subnet.values()

@@ -1,4 +1,5 @@
 import pytest
+from support.pricing.shapes import layer_of
 
 from codesign.supernet.lowering.workloads import lower
 from codesign.supernet.spaces.named import CIFAR10_SMALL, DIGITS, DIGITS_STREAM, OFA_PROXYLESS_W13, OFA_RESNET50D
@@ -106,6 +107,12 @@ def test_subnets_that_hls4ml_cannot_convert_are_refused_by_layer_and_reason(spac
             IoType.PARALLEL,
             "keeps 8192 values of a map in registers",
         ),
+        (
+            layer_of(Operation.CONV, 8, 8, 16, 16, 9, 9, 1, 4),
+            IoType.STREAM,
+            "has a kernel of 9x9 at stride 1 with a padding of 4",
+        ),
+        (layer_of(Operation.POOL, 8, 8, 2, 2, 4, 4, 1, 1), IoType.STREAM, "averages 16 pixels"),
     ],
 )
 def test_layers_that_hls4ml_cannot_convert(layer, io_type, message):
