@@ -2,14 +2,15 @@
 
     python benchmarks/code_size.py [--root FOLDER]
 
-Comments, docstrings, line breaks and indentation are not counted, nor is the front door (``codesign/__init__.py``). The
-counts are of the checkout at ``--root``; nothing is measured or predicted.
+Comments, docstrings and layout (line breaks, indentation, trailing commas) are not counted, nor is the front door
+(``codesign/__init__.py``). The counts are of the checkout at ``--root``; nothing is measured or predicted.
 """
 
 import argparse
 import ast
 import io
 import tokenize
+from itertools import pairwise
 from pathlib import Path
 
 PACKAGES = ("hw_templates", "cost_models", "bitstreams", "codesign")
@@ -34,10 +35,15 @@ def docstring_lines(tree: ast.Module) -> set[int]:
 
 
 def count_tokens(source: str) -> int:
-    """Return the tokens of a module that are neither comment, docstring nor layout."""
+    """Return the tokens of a module that are neither comment, docstring nor layout, which the formatter decides."""
     skipped = docstring_lines(ast.parse(source))
-    tokens = tokenize.generate_tokens(io.StringIO(source).readline)
-    return sum(token.type not in _LAYOUT and token.start[0] not in skipped for token in tokens)
+    tokens = [
+        token.string
+        for token in tokenize.generate_tokens(io.StringIO(source).readline)
+        if token.type not in _LAYOUT and token.start[0] not in skipped
+    ]
+    trailing_commas = sum(comma == "," and after in ")]}" for comma, after in pairwise(tokens))
+    return len(tokens) - trailing_commas
 
 
 def modules(root: Path) -> dict[str, list[Path]]:
