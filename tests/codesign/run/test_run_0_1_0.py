@@ -1,0 +1,75 @@
+"""Results of version 0.1.0: every command that reads them does, or refuses in one line and leaves them alone."""
+
+import tarfile
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from codesign.cli.main import app
+
+PACKED = Path(__file__).parents[2] / "fixtures/run_0_1_0/run.tar.xz"
+
+# Commands that change none of the files that are there: what they make is new.
+READING = (
+    "winner engine --dry-run",
+    "winner stream --dry-run",
+    "report engine",
+    "report stream",
+    "build engine --bundle",
+    "supernet export engine --out network",
+    "calibrate plan --board pynq-z2 --budget 2 --project engine/project --out other.json",
+    "calibrate plan --board pynq-z2 --budget 2 --project engine/project --known calibration --out other.json",
+    "calibrate fit --measurements campaign.jsonl --out other",
+    "calibrate report calibration",
+)
+# Commands that go on with what is there, and write their own files again.
+RESUMING = (
+    "train engine --preset digits-small",
+    "predictor engine --samples 25",
+    "search engine --pairs 5000 --no-baselines",
+    "search engine --pairs 5000",
+    "search engine --pairs 2000 --no-baselines --coefficients calibration",
+    "winner engine",
+    "emit engine",
+    "train stream --space digits-stream --preset digits-small",
+    "search stream --template hls4ml --pairs 500",
+)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    with tarfile.open(PACKED) as tar:
+        tar.extractall(tmp_path, filter="data")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def contents(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def run(command: str) -> tuple[int, str]:
+    done = CliRunner().invoke(app, command.split())
+    assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
+    return done.exit_code, done.stderr
+
+
+@pytest.mark.parametrize("command", READING)
+def test_what_version_0_1_0_wrote_is_read_and_not_changed(folder: Path, command: str):
+    before = contents(folder)
+    code, complaint = run(command)
+    after = contents(folder)
+    assert {path: after.get(path) for path in before} == before
+    assert code in (0, 2)
+    if code == 2:
+        (line,) = complaint.splitlines()
+        assert "codesign" in line.removeprefix("codesign: "), line
+
+
+@pytest.mark.parametrize("command", RESUMING)
+def test_commands_resume_what_version_0_1_0_began(folder: Path, command: str):
+    before = contents(folder)
+    code, complaint = run(command)
+    assert code == 0, complaint
+    assert before.keys() <= contents(folder).keys()
