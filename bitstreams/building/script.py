@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bitstreams.building.toolchain import require_tools
 from hw_templates.foundation.errors import StorageError, ToolError
-from hw_templates.foundation.lock import exclusive
+from hw_templates.foundation.lock import exclusive, in_use
 from hw_templates.project.render import BUILD_SCRIPT, DIGEST_FILE, hardware_sha256
 
 RESULTS = "results.tar"
@@ -51,7 +51,8 @@ def build_bitstream(project: Path, cosim: bool, on_step: Callable[[str], None]) 
     """
     check_sources(project)
     require_tools("sh")
-    with exclusive(project / "build/.lock", "the build", wait=False):
+    lock = project / "build/.lock"
+    with exclusive(lock, in_use(lock, "the build")):
         command = ["sh", BUILD_SCRIPT, *(["--cosim"] if cosim else [])]
         # A session of its own, so that an interruption reaches whatever the tools have started.
         process = subprocess.Popen(

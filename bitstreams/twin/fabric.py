@@ -35,7 +35,7 @@ def build_fabric(project: Path) -> Path:
     source = files("bitstreams.twin").joinpath("fabric.cpp").read_bytes()
     name = hashlib.sha256(digest.encode() + source).hexdigest()[:16]
     program = (project / f"build/fabric_{name}").resolve()
-    with exclusive(project / "build/.fabric_lock", "the twin's engine", wait=True):
+    with exclusive(project / "build/.fabric_lock"):
         if program.exists():
             return program
         unfinished = program.with_suffix(".part")
@@ -109,7 +109,7 @@ class Fabric:
         del self._buffers[address]
 
     def reset(self) -> None:
-        """As after configuration: nothing runs, nothing has finished."""
+        """Bring the engine into its state after configuration: nothing runs or has finished."""
         self._stop()
         self._finished, self._failure = finished, failure = threading.Event(), []
         path = f"/proc/{os.getpid()}/fd/{self._descriptor}"

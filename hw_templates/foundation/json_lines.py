@@ -1,15 +1,19 @@
 """Files that only grow: one JSON value a line, whole even where a writer was killed."""
 
+import fcntl
 import json
 import os
 from collections.abc import Iterable
 from pathlib import Path
+from typing import BinaryIO
 
 from hw_templates.foundation.errors import StorageError
 
+_BLOCK_BYTES = 1 << 16
+
 
 def read_lines(path: Path) -> list[str]:
-    """The lines of a file; a last one that an interrupted writer left unfinished is left out.
+    """Return the lines of a file without a last one that an interrupted writer left unfinished.
 
     Raises:
         StorageError: the file cannot be read.
@@ -25,34 +29,43 @@ def read_lines(path: Path) -> list[str]:
 
 
 def append_lines(path: Path, lines: Iterable[str]) -> None:
-    """Add lines to the end of a file, which is made where there is none; what it holds stays as it is.
+    """Add lines to the end of a file, which is made where there is none; its other lines stay as they are.
 
-    A last line that an interrupted writer left unfinished is cut off.
+    A last line that an interrupted writer left unfinished is cut off. Several processes may add to one file.
 
     Raises:
         StorageError: the file cannot be written.
     """
-    text = "".join(line + "\n" for line in lines)
+    text = "".join(line + "\n" for line in lines).encode()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("a+b") as file:
-            file.seek(0)
-            content = file.read()
-            whole = content.rfind(b"\n") + 1
-            if whole < len(content):
-                if _is_unfinished(content[whole:]):
-                    file.truncate(whole)
-                else:
-                    text = "\n" + text
-            file.write(text.encode())
+            fcntl.flock(file, fcntl.LOCK_EX)
+            start, last = _unended_line(file)
+            if last and _is_unfinished(last):
+                file.truncate(start)
+            elif last:
+                text = b"\n" + text
+            file.write(text)
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:
-        raise StorageError(f"{path}: cannot be written ({error.strerror or error})") from error
+        raise StorageError(f"{path}: cannot be written ({error.strerror or error}); free or unlock it") from error
+
+
+def _unended_line(file: BinaryIO) -> tuple[int, bytes]:
+    """Return where a last line without an end begins, and its content; nothing where the file ends with a line."""
+    start, last = file.seek(0, os.SEEK_END), b""
+    while start and b"\n" not in last:
+        size = min(start, _BLOCK_BYTES)
+        start = file.seek(start - size)
+        last = file.read(size) + last
+    ended = last.rfind(b"\n") + 1
+    return start + ended, last[ended:]
 
 
 def _is_unfinished(line: str | bytes) -> bool:
-    """Whether a line that no other follows was cut off while it was written."""
+    """Return whether a line that no other follows was cut off while it was written."""
     try:
         json.loads(line)
     except RecursionError:

@@ -26,6 +26,7 @@ T = TypeVar("T")
 
 Positive = Annotated[float, msgspec.Meta(gt=0, le=sys.float_info.max, description="a positive number")]
 PositiveInt = Annotated[int, msgspec.Meta(ge=1, description="a positive whole number")]
+Finite = Annotated[float, msgspec.Meta(ge=-sys.float_info.max, le=sys.float_info.max, description="a finite number")]
 ZeroOrMore = Annotated[float, msgspec.Meta(ge=0, le=sys.float_info.max, description="a number, zero or more")]
 """Types of fields with limits; the description of a limit is what messages say would be right."""
 
@@ -129,9 +130,7 @@ def check_record(value: object, kind: type[T], name: str) -> T:
             message names the field.
     """
     if isinstance(kind, type) and issubclass(kind, Record) and isinstance(value, Mapping):
-        stated, value = value.get("format", 1), {key: part for key, part in value.items() if key != "format"}
-        if type(stated) is not int or stated != kind.FORMAT:
-            raise InvalidValueError(f"{name}.format", stated, f"{kind.FORMAT}, which this version reads")
+        value = without_format(value, kind.FORMAT, name)
     try:
         record = msgspec.convert(value, kind)
     except (msgspec.ValidationError, RecursionError) as error:
@@ -139,6 +138,19 @@ def check_record(value: object, kind: type[T], name: str) -> T:
     for refusal in _unknown_fields(value, record, name):
         raise refusal
     return record
+
+
+def without_format(values: Mapping[str, object], expected: int, name: str) -> dict[str, object]:
+    """Return a file's values without their ``format``, which is 1 where it is not stated.
+
+    Raises:
+        InvalidValueError: the format is not the ``expected`` one.
+    """
+    others = dict(values)
+    stated = others.pop("format", 1)
+    if type(stated) is not int or stated != expected:
+        raise InvalidValueError(f"{name}.format", stated, f"{expected}, which this version reads")
+    return others
 
 
 def read_json(path: Path, kind: type[T], advice: str) -> T:
@@ -152,10 +164,14 @@ def read_json(path: Path, kind: type[T], advice: str) -> T:
         return parse_json(path.read_bytes(), kind, path.stem)
 
 
+def record_line(record: Record, indent: int | None = None) -> str:
+    """Return the JSON object that holds a record and begins with its ``format``, in one line without ``indent``."""
+    return json.dumps({"format": record.FORMAT, **asdict(cast(Any, record))}, indent=indent)
+
+
 def record_text(record: Record) -> str:
-    """Return the content of the file that holds a record: a JSON object whose first entry is ``format``."""
-    values = asdict(cast(Any, record))
-    return json.dumps({"format": record.FORMAT, **values}, indent=2) + "\n"
+    """Return the content of the file that holds a record."""
+    return record_line(record, indent=2) + "\n"
 
 
 def write_record(path: Path, record: Record) -> None:

@@ -1,4 +1,4 @@
-"""Only one process at a time where two would spoil each other's work."""
+"""Locks that let one process at a time work where two would spoil each other's results."""
 
 import errno
 import fcntl
@@ -9,14 +9,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from hw_templates.foundation.errors import StorageError
+from hw_templates.foundation.errors import CodesignError, StorageError
 
 
-def open_lock(path: Path) -> int:
-    """Open a lock file, and make it where it is missing; returns its descriptor.
+def _open_lock(path: Path) -> int:
+    """Return the descriptor of a lock file, which is made where it is missing.
 
-    A link is not followed, and nothing but a regular file is taken: in a folder that others write to, either could make
-    the process hang or touch a file of another's choice.
+    Links are not followed and only regular files are opened: in a folder that others write to, anything else could make
+    the process hang or touch a file of another user's choice.
 
     Raises:
         OSError: it cannot be opened, or is no regular file.
@@ -28,7 +28,7 @@ def open_lock(path: Path) -> int:
         except FileNotFoundError:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | flags, 0o666)
     except PermissionError:
-        # To hold a lock file that another user made, reading it is all that is allowed, and on local disks enough.
+        # A lock file of another user can only be read, which is enough to lock it on local disks.
         descriptor = os.open(path, os.O_RDONLY | flags)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
@@ -37,38 +37,45 @@ def open_lock(path: Path) -> int:
 
 
 @contextmanager
-def exclusive(path: Path, what: str, wait: bool, advice: str = "free or unlock it") -> Iterator[None]:
-    """Hold the lock file ``path``, which is made where it is missing and stays; it is free when its holder dies.
+def exclusive(path: Path, busy: CodesignError | None = None, advice: str = "free or unlock it") -> Iterator[None]:
+    """Hold the lock file ``path`` for this process; it is free again when the process ends, however that happens.
 
     Args:
-        what: what the lock is for, in the error's words.
-        wait: until another process lets go; otherwise that is an error.
+        path: lock file, which is made where it is missing and stays.
+        busy: error to raise where another process holds the lock; None waits for that process instead.
         advice: what the user can do where the file cannot be made.
 
     Raises:
-        StorageError: another process holds it and ``wait`` is false, or the file cannot be made, or is a link or no
-            regular file.
+        StorageError: the file cannot be made, or is a link or no regular file.
+        CodesignError: ``busy``, where another process holds the lock.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = open_lock(path)
+        descriptor = _open_lock(path)
     except OSError as error:
         raise StorageError(f"{path}: cannot be written ({error.strerror or error}); {advice}") from error
     with os.fdopen(descriptor) as file:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        except BlockingIOError as error:
-            raise StorageError(f"{path}: {what} is in use by another process; wait for it or stop it") from error
+            fcntl.flock(file, fcntl.LOCK_EX | (fcntl.LOCK_NB if busy else 0))
+        except BlockingIOError:
+            assert busy is not None
+            raise busy from None
         yield
 
 
 @contextmanager
 def board_claim(where: str) -> Iterator[None]:
-    """Keep other processes of this machine, whoever's they are, from the board at that address meanwhile.
+    """Keep all other processes of this machine from using the board at an address.
 
     Raises:
-        StorageError: another process is at work on it.
+        StorageError: another process uses the board.
     """
     name = "".join(letter if letter.isalnum() or letter in ".-" else "_" for letter in where)
-    with exclusive(Path(tempfile.gettempdir()) / f"codesign-board-{name}.lock", f"the board at {where}", wait=False):
+    path = Path(tempfile.gettempdir()) / f"codesign-board-{name}.lock"
+    with exclusive(path, in_use(path, f"the board at {where}")):
         yield
+
+
+def in_use(path: Path, what: str) -> StorageError:
+    """Return the error that says that another process uses ``what``, which the lock file ``path`` guards."""
+    return StorageError(f"{path}: {what} is in use by another process; wait for it or stop it")

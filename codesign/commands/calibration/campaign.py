@@ -4,10 +4,9 @@ Beside the measurements, BOARD.jsonl, lies BOARD.failures.jsonl: every connectio
 is not tried again. Whoever wants it tried again removes its lines.
 """
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -17,8 +16,8 @@ from cost_models.measurements.measurement import Measurement, append_measurement
 from cost_models.measurements.plan_file import RunPlan
 from hw_templates.foundation.errors import CodesignError, InvalidValueError, StorageError
 from hw_templates.foundation.json_lines import append_lines, read_lines
-from hw_templates.foundation.json_records import parse_json, reading
-from hw_templates.foundation.lock import exclusive
+from hw_templates.foundation.json_records import Record, parse_json, reading, record_line
+from hw_templates.foundation.lock import exclusive, in_use
 
 LOSSES = 3
 """Connections that may get lost during one run before that is blamed for it."""
@@ -36,7 +35,7 @@ class Failure(StrEnum):
 
 
 @dataclass(frozen=True)
-class FailedRun:
+class FailedRun(Record):
     """A run that failed: how, the error's line, and when (UTC, as ISO 8601 writes it)."""
 
     kind: Failure
@@ -118,7 +117,7 @@ class Campaign:
             StorageError: the file cannot be written.
         """
         failed = FailedRun(kind, str(error), datetime.now(UTC).isoformat(timespec="seconds"), layers)
-        append_lines(self.failures, [json.dumps(asdict(failed))])
+        append_lines(self.failures, [record_line(failed)])
         self._count(layers, kind)
         return layers in self.skipped
 
@@ -160,7 +159,8 @@ def opened(plan: RunPlan, path: Path) -> Iterator[Campaign]:
     Raises:
         StorageError: another process does, or the files cannot be read or are of something else.
     """
-    with exclusive(path.with_name(f".{path.name}.lock"), f"the campaign of {path.name}", wait=False):
+    lock = path.with_name(f".{path.name}.lock")
+    with exclusive(lock, in_use(lock, f"the campaign of {path.name}")):
         campaign = Campaign(plan=plan, path=path)
         campaign.read()
         yield campaign

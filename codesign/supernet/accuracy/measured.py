@@ -2,10 +2,9 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -21,8 +20,9 @@ from codesign.supernet.training.checkpoint import Checkpoint
 from codesign.supernet.training.processes import best_device
 from codesign.supernet.training.threads import one_thread
 from hw_templates.foundation.arrays import FloatArray
-from hw_templates.foundation.errors import InvalidValueError, StorageError
-from hw_templates.foundation.json_records import parse_json, reading
+from hw_templates.foundation.errors import InvalidValueError
+from hw_templates.foundation.json_lines import append_lines
+from hw_templates.foundation.json_records import Record, parse_json, reading, record_line
 
 CALIBRATION_IMAGES = 256
 _BATCH_IMAGES = 500
@@ -30,7 +30,7 @@ _KEPT_BYTES = 2**30
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Entry:
+class _Entry(Record):
     """One line of the file of results."""
 
     checkpoint: str
@@ -51,7 +51,7 @@ class _Cache:
     A line that is cut off or damaged, or whose accuracy cannot be, is a result to be measured again.
     """
 
-    def __init__(self, path: Path | None, key: dict[str, object]) -> None:
+    def __init__(self, path: Path | None, key: _Entry) -> None:
         self._path = path
         self._key = key
         self._results: dict[tuple[int, ...], float] = {}
@@ -63,7 +63,7 @@ class _Cache:
         for line in lines:
             with suppress(InvalidValueError):
                 entry = parse_json(line, _Entry, "accuracy")
-                if all(getattr(entry, name) == value for name, value in self._key.items()):
+                if replace(entry, genes=(), accuracy=0.0) == self._key:
                     self._results[entry.genes] = entry.accuracy
 
     def get(self, genes: tuple[int, ...]) -> float | None:
@@ -71,25 +71,8 @@ class _Cache:
 
     def put(self, genes: tuple[int, ...], accuracy: float) -> None:
         self._results[genes] = accuracy
-        if self._path is None:
-            return
-        entry = {**self._key, "genes": genes, "accuracy": accuracy}
-        try:
-            self._append(self._path, json.dumps(entry).encode() + b"\n")
-        except OSError as error:
-            raise StorageError(f"{self._path}: cannot be written ({error.strerror}); free or unlock it") from error
-
-    @staticmethod
-    def _append(path: Path, line: bytes) -> None:
-        """Add a line in one write, so that several processes may; a cut-off last line is ended first."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
-        try:
-            end = os.lseek(descriptor, 0, os.SEEK_END)
-            cut_off = end > 0 and os.pread(descriptor, 1, end - 1) != b"\n"
-            os.write(descriptor, b"\n" + line if cut_off else line)
-        finally:
-            os.close(descriptor)
+        if self._path is not None:
+            append_lines(self._path, [record_line(replace(self._key, genes=genes, accuracy=accuracy))])
 
 
 def _name_of(data: DataSet) -> str:
@@ -138,12 +121,14 @@ class MeasuredAccuracy:
         self._calibration_images = calibration_images
         self._labels = data.labels[split]
         self._kept: dict[int, list[Tensor]] = {}
-        key: dict[str, object] = {
-            "checkpoint": self.digest,
-            "data": _name_of(data),
-            "split": split.value,
-            "calibration_images": calibration_images,
-        }
+        key = _Entry(
+            checkpoint=self.digest,
+            data=_name_of(data),
+            split=split.value,
+            calibration_images=calibration_images,
+            genes=(),
+            accuracy=0.0,
+        )
         self._cache = _Cache(cache, key)
 
     @one_thread()

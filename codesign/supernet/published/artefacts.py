@@ -7,13 +7,9 @@ file without either is trusted when it is first fetched, and compared with that 
 """
 
 import csv
-import fcntl
 import hashlib
 import json
-import os
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -23,7 +19,7 @@ from codesign.supernet.published.download import HTTPS, MOST_BYTES, OnProgress, 
 from hw_templates.foundation.atomic_file import write_text_atomically
 from hw_templates.foundation.errors import FetchError, InvalidValueError, StorageError, UnknownNameError
 from hw_templates.foundation.json_records import read_json, reading
-from hw_templates.foundation.lock import open_lock
+from hw_templates.foundation.lock import exclusive
 from hw_templates.foundation.user import user_folder
 
 _FIRST_SEEN = "digests.json"
@@ -125,29 +121,6 @@ def check(artefact: Artefact, path: Path, folder: Path) -> None:
         raise FetchError(f"{path}: has {found}, but {artefact.name} was published with {expected}; delete it")
 
 
-@contextmanager
-def _only_process(folder: Path) -> Iterator[None]:
-    """Hold the cache folder for this process.
-
-    Raises:
-        FetchError: another process fetches into it.
-        StorageError: it cannot be written.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        file = os.fdopen(open_lock(folder / ".lock"))
-    except OSError as error:
-        raise StorageError(
-            f"{folder}: cannot be written ({error.strerror}); name another by --folder or CODESIGN_CACHE"
-        ) from error
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise FetchError(f"{folder}: another process fetches into this folder; wait for it") from None
-        yield
-
-
 def fetch(
     artefact: Artefact,
     folder: Path,
@@ -162,7 +135,8 @@ def fetch(
         StorageError: the folder cannot be written.
     """
     path = folder / artefact.name
-    with _only_process(folder):
+    busy = FetchError(f"{folder}: another process fetches into this folder; wait for it")
+    with exclusive(folder / ".lock", busy, "name another folder by --folder or CODESIGN_CACHE"):
         if path.exists():
             check(artefact, path, folder)
             return path

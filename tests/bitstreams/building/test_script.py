@@ -152,7 +152,7 @@ def test_changed_sources_are_refused_before_any_tool_runs(project: Path, vendor:
 
 def test_two_builds_of_one_project_do_not_mix(project: Path, vendor: FakeVendor) -> None:
     with (
-        exclusive(project / "build/.lock", "the build", wait=False),
+        exclusive(project / "build/.lock"),
         pytest.raises(StorageError, match="the build is in use by another process"),
     ):
         build(project)

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from hw_templates.foundation.errors import StorageError
-from hw_templates.foundation.lock import board_claim, exclusive
+from hw_templates.foundation.lock import board_claim, exclusive, in_use
 
 HOLDER = """
 import sys
 from pathlib import Path
 from hw_templates.foundation.lock import exclusive
-with exclusive(Path(sys.argv[1]), "it", wait=False):
+with exclusive(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()
 """
@@ -27,13 +27,13 @@ def test_a_lock_is_held_until_its_holder_ends_or_dies(tmp_path: Path) -> None:
         assert holder.stdout.readline() == "held\n"
         with (
             pytest.raises(StorageError, match="lock: it is in use by another process"),
-            exclusive(path, "it", wait=False),
+            exclusive(path, in_use(path, "it")),
         ):
             pass
         holder.kill()
-    with exclusive(path, "it", wait=False):
+    with exclusive(path, in_use(path, "it")):
         pass
-    with exclusive(path, "it", wait=True):
+    with exclusive(path):
         pass
 
 
@@ -41,7 +41,7 @@ def test_a_lock_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
     with (
         pytest.raises(StorageError, match="lock: cannot be written"),
-        exclusive(tmp_path / "file/lock", "it", wait=True),
+        exclusive(tmp_path / "file/lock"),
     ):
         pass
 
@@ -61,7 +61,7 @@ def test_a_lock_file_of_another_user_is_held_without_writing_it(tmp_path: Path) 
     path = tmp_path / "lock"
     path.touch()
     path.chmod(0o444)
-    with exclusive(path, "it", wait=False):
+    with exclusive(path, in_use(path, "it")):
         assert path.read_bytes() == b""
 
 
@@ -80,7 +80,7 @@ def test_a_lock_file_that_is_a_link_or_no_file_is_neither_followed_nor_waited_fo
     ):
         with (
             pytest.raises(StorageError, match=rf"{name}: cannot be written \({message}\)"),
-            exclusive(tmp_path / name, "it", wait),
+            exclusive(tmp_path / name, None if wait else in_use(tmp_path / name, "it")),
         ):
             pass
     assert not (tmp_path / "precious").exists()

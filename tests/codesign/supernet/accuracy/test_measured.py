@@ -7,7 +7,7 @@ import pytest
 import torch
 from support.mutations import drive, mutated_json
 
-from codesign.supernet.accuracy.measured import CALIBRATION_IMAGES, MeasuredAccuracy, _Cache
+from codesign.supernet.accuracy.measured import CALIBRATION_IMAGES, MeasuredAccuracy, _Cache, _Entry
 from codesign.supernet.data.data_set import Split, load_digits
 from codesign.supernet.network.build import build_supernet
 from codesign.supernet.spaces.named import DIGITS
@@ -156,7 +156,7 @@ def test_any_file_of_results_is_read_but_for_what_cannot_be(tmp_path):
     def read(content):
         path.unlink(missing_ok=True)
         path.write_bytes(content + b"\n" + json.dumps({**entry, "genes": [1, 1, 1]}).encode())
-        kept.append(_Cache(path, key)._results)
+        kept.append(_Cache(path, _Entry(**key, genes=(), accuracy=0.0))._results)
 
     accepted, refused = drive(read, mutated_json(entry, 2_500))
     assert (accepted, refused) == (2_500, 0)
