@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 from scipy.stats import kendalltau
 
+from bitstreams.board.target import parse_target
 from bitstreams.twin.board import TwinBoard
 from bitstreams.twin.server import LOOPBACK, TwinServer
-from codesign.commands.board_access import Reach
 from codesign.commands.calibration.fit import calibrate
 from codesign.commands.calibration.plan import plan
 from codesign.commands.calibration.run import CampaignRequest, measure_plan
@@ -64,9 +64,9 @@ def campaign(run: Run, true: Coefficients, budget: int, folder: Path) -> None:
     plan(record["board"], budget, None, run.project, folder / "plan.json", Silent())
     server = TwinServer(TwinBoard(run.project, true), port=0)
     try:
-        reach = Reach.of(f"{record['board']}@{LOOPBACK}:{server.port}", "twin", insecure_remote=False)
+        target = parse_target(f"{record['board']}@{LOOPBACK}:{server.port}", "twin", insecure_remote=False)
         measure_plan(
-            CampaignRequest(reach=reach, plan=folder / "plan.json", project=run.project, out=folder / "board.jsonl"),
+            CampaignRequest(target=target, plan=folder / "plan.json", project=run.project, out=folder / "board.jsonl"),
             Silent(),
         )
     finally:

@@ -19,6 +19,7 @@ A run that was stopped goes on: what was found lies in the run folder. The page 
 """
 
 import argparse
+import json
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -32,7 +33,7 @@ from specialised_page import BoardFindings, Cell, Choice, Costs, Page, write_pag
 from codesign.commands.search import search
 from codesign.commands.winner import winner
 from codesign.progress import Silent
-from codesign.run.folder import Run, read_json, write_json
+from codesign.run.folder import Run, read_json
 from codesign.run.requests import Searched, SearchRequest, load_searched
 from codesign.search.breeding import RoundPlan, breed_accelerators
 from codesign.search.evolution import no_pairs, price_pairs
@@ -46,6 +47,7 @@ from codesign.supernet.published.specialised import specialised_in
 from codesign.supernet.spaces.named import OFA_MBV3_W12
 from cost_models.resources import RESOURCES, estimate_resources
 from hw_templates.foundation.arrays import IntArray
+from hw_templates.foundation.atomic_file import write_text_atomically
 
 BOARDS = ("pynq-z2", "ultra96-v2", "zcu104", "kv260")
 _TICK_S = 5.0
@@ -69,7 +71,7 @@ class Stopwatch:
         """Write what was spent so far, unless that was done less than ``least_s`` ago."""
         if time.monotonic() - self._written >= least_s:
             spent = {"cpu_s": time.process_time() - self._start[0], "wall_s": time.monotonic() - self._start[1]}
-            write_json(self._path, spent)
+            write_text_atomically(self._path, json.dumps(spent, indent=2))
             self._written = time.monotonic()
 
 
@@ -146,7 +148,7 @@ def suit_published(
         costs = {"cpu_s": time.process_time() - start[0], "wall_s": time.monotonic() - start[1]}
         costs |= {"pairs": tried * len(subnets), "accelerators": tried}
         record = {"key": key, "rows": pairs.rows.tolist(), "values": pairs.values.tolist(), "costs": costs}
-        write_json(path, record)
+        write_text_atomically(path, json.dumps(record, indent=2))
     return PricedPairs(np.array(record["rows"]), np.array(record["values"])), Costs(**record["costs"])
 
 

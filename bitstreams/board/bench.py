@@ -18,7 +18,7 @@ PAUSES_S = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0, 60.0, 60.0)
 
 @dataclass(frozen=True)
 class Measured:
-    """What one program did.
+    """Times and results of one program.
 
     Attributes:
         time: of the engine alone, for one image.

@@ -77,7 +77,7 @@ CLOCK_TREES = {
 
 
 def read_clock_mhz(registers: Registers, family: str) -> float:
-    """What the logic's clock is.
+    """Return the clock of the logic in MHz.
 
     Raises:
         BoardError: the registers hold no clock.

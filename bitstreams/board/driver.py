@@ -4,6 +4,7 @@ import contextlib
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain, cycle
 from pathlib import Path
 
 import numpy as np
@@ -15,19 +16,16 @@ from bitstreams.board.linking import Layout
 from bitstreams.board.names import ARCHITECTURES, check_own_name
 from bitstreams.board.program_check import check_program
 from bitstreams.board.session import Buffer, ConnectionLostError, Session
-from bitstreams.building.bit_file import check_board, read_bit_file
-from bitstreams.building.handoff import check_pair, read_handoff
+from bitstreams.building.handoff import check_blocks, read_design
 from hw_templates.board import Board
 from hw_templates.conv_engine import isa, registers
 from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.conv_engine.program import Program
 from hw_templates.foundation.arrays import FloatArray
-from hw_templates.foundation.errors import BoardError, InvalidValueError, StorageError, VerificationError
+from hw_templates.foundation.errors import BoardError, InvalidValueError, VerificationError
 
 REPEATS = 16
-"""Images that one start runs when the engine's own time is taken: what the host adds is then spread over so many."""
-
-_PORTS = ("ifmap_port", "weight_port", "residual_port", "ofmap_port")
+"""Images that one start runs when the engine is timed, so that what the host adds is spread over all of them."""
 
 
 class UnfinishedRunError(BoardError):
@@ -68,7 +66,7 @@ class EngineTime:
 
 
 @dataclass(frozen=True)
-class Timing:
+class ImageTimes:
     """Times of one image, over repetitions.
 
     Attributes:
@@ -116,20 +114,12 @@ class Engine:
         self._configure()
 
     def _check_files(self) -> None:
-        board, bit = self.hardware.board, read_bit_file(self._bit)
-        handoff_path = self._bit.with_suffix(".hwh")
-        handoff, clock_mhz = read_handoff(handoff_path), self.hardware.accelerator.clock_mhz
+        board, clock_mhz = self.hardware.board, self.hardware.accelerator.clock_mhz
+        _, handoff = read_design(self._bit, board)
         # The processor may give a clock below the one asked for, and timing was met at that.
         self._routed_mhz = min(clock_mhz, handoff.clock_mhz or clock_mhz)
-        check_board(self._bit, bit, board)
-        check_pair(self._bit, bit, handoff)
         # A write to an address where nothing answers hangs the processor.
-        for kind, address in (("conv_engine", self._addresses.engine), ("engine_id", self._addresses.identity)):
-            block = handoff.block(kind)
-            if block is None or address not in [first for _, first in block.addresses]:
-                raise StorageError(
-                    f"{handoff_path}: {kind} is not at 0x{address:08X}; load a bitstream that this project built"
-                )
+        check_blocks(self._bit.with_suffix(".hwh"), handoff, board)
 
     def _check_machine(self) -> None:
         board, session = self.hardware.board, self.session
@@ -197,7 +187,7 @@ class Engine:
         for slot, repeats in ((0, REPEATS), (1, 1)):
             table = self._arena.address + layout.table_offset(slot)
             self.session.check_places(table, min(addresses), program.axi_bytes, reached * repeats)
-        for port in _PORTS:
+        for port in registers.PORTS:
             self._set(port, min(addresses))
         self._layout = layout
 
@@ -234,20 +224,17 @@ class Engine:
         """
         running: int | None = None
         try:
-            for index, image in enumerate(images):
-                slot = index % 2
-                self._write_image(slot, image)
+            for slot, image in zip(cycle((0, 1)), chain(images, [None]), strict=False):
+                if image is not None:
+                    self._write_image(slot, image)
                 if running is not None:
                     self._wait()
                 last, running = running, None
-                self._start(slot, 1)
-                running = slot
+                if image is not None:
+                    self._start(slot, 1)
+                    running = slot
                 if last is not None:
                     yield self._logits(last)
-            if running is not None:
-                self._wait()
-                last, running = running, None
-                yield self._logits(last)
         except UnfinishedRunError:
             running = None  # the engine was configured again, and nothing runs
             raise
@@ -263,11 +250,11 @@ class Engine:
         return np.frombuffer(results.read(layout.counter_offset, size), dtype=isa.COUNTERS)
 
     def trips(self) -> npt.NDArray[np.void]:
-        """Of these what the program alone determines: :data:`hw_templates.conv_engine.isa.TRIPS`."""
+        """Return the part of the counters that the program alone determines, records of :data:`isa.TRIPS`."""
         trips: npt.NDArray[np.void] = repack_fields(self.counters()[list(isa.TRIPS.names or ())])
         return trips
 
-    def time(self, image: bytes, repetitions: int) -> Timing:
+    def time(self, image: bytes, repetitions: int) -> ImageTimes:
         """Take the time of one image again and again.
 
         Raises:
@@ -281,7 +268,7 @@ class Engine:
             self._run_once(1)
             self.result()
             inference_ms.append((time.perf_counter() - begun) * 1e3)
-        return Timing(engine, np.array(inference_ms), self.clock_mhz)
+        return ImageTimes(engine, np.array(inference_ms), self.clock_mhz)
 
     def time_engine(self, image: bytes, repetitions: int) -> EngineTime:
         """Take the engine's time for an image, by the clock that is nearest to it.

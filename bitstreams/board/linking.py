@@ -35,11 +35,11 @@ class Layout:
 
     @property
     def image_bytes(self) -> int:
-        """Of one image as the engine reads it."""
+        """Return the bytes of one image as the engine reads it."""
         return self.program.image_words * self.program.axi_bytes
 
     def image_offset(self, slot: int) -> int:
-        """Where an image begins in the arena."""
+        """Return the offset of an image in the arena."""
         return slot * _pages(self.image_bytes)
 
     @property
@@ -47,18 +47,18 @@ class Layout:
         return self.program.layer_count * isa.DESCRIPTOR.itemsize
 
     def table_offset(self, slot: int) -> int:
-        """Where a slot's descriptors begin in the arena; those of slot 0 are repeated."""
+        """Return the offset of a slot's descriptors in the arena; those of slot 0 are repeated."""
         start = 2 * _pages(self.image_bytes)
         return start if slot == 0 else start + _pages(self.repeats * self._table_bytes)
 
     @property
     def content_offset(self) -> int:
-        """Where the program's own arena begins in this one."""
+        """Return the offset of the program's own arena in this one."""
         return self.table_offset(1) + _pages(self._table_bytes)
 
     @property
     def arena_bytes(self) -> int:
-        """Of the whole arena."""
+        """Return the bytes of the whole arena."""
         return self.content_offset + _pages(self.program.arena_words * self.program.axi_bytes)
 
     @property
@@ -76,7 +76,7 @@ class Layout:
 
     @property
     def result_bytes(self) -> int:
-        """Of all results."""
+        """Return the bytes of all results."""
         return self.counter_offset + _pages(self.program.layer_count * isa.COUNTERS.itemsize)
 
     def arena(self, arena_address: int, result_address: int) -> bytes:
@@ -106,8 +106,7 @@ class Layout:
     def _table(self, slot: int, in_arena: int, in_results: int) -> npt.NDArray[np.void]:
         """A slot's descriptors, for an arena and results that begin so many bytes behind the base."""
         program, word = self.program, self.program.axi_bytes
-        start = program.program_word * word
-        table = np.frombuffer(program.arena[start : start + self._table_bytes], dtype=isa.DESCRIPTOR).copy()
+        table = program.descriptors.copy()
         parts = (
             (program.counter_word, program.image_word, in_results + self.counter_offset),
             (program.image_word, program.image_word + program.image_words, in_arena + self.image_offset(slot)),

@@ -55,7 +55,7 @@ class PowerTrace:
 
 @dataclass(frozen=True, kw_only=True)
 class Energy:
-    """Of one inference.
+    """Energy of one inference.
 
     Attributes:
         total_mj: of the whole board, its idle power included.
@@ -171,7 +171,7 @@ class PowerLog:
             self._stop.wait(INTERVAL_S)
 
     def stop(self) -> PowerTrace:
-        """What was read.
+        """Stop reading, and return what was read.
 
         Raises:
             BoardError: the sensor stopped answering.

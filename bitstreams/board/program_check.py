@@ -55,8 +55,7 @@ def check_program(program: Program, accelerator: Accelerator) -> list[list[Acces
         InvalidValueError: names the field of the program or of one of its descriptors.
     """
     parts = _parts(program, accelerator)
-    start = program.program_word * program.axi_bytes
-    records = np.frombuffer(program.arena, isa.DESCRIPTOR, program.layer_count, start)
+    records = program.descriptors
     made = []
     for index, record in enumerate(records):
         name = f"program.layers[{index}]"

@@ -13,7 +13,6 @@ The server asks for no password. Beyond loopback it is for networks that nobody 
 """
 
 import contextlib
-import ipaddress
 import os
 import warnings
 from collections.abc import Iterator, Sequence
@@ -21,9 +20,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from bitstreams.board.session import lost, set_start, wait_until_done
+from bitstreams.board.session import PYNQ_REMOTE_PORT, is_loopback, lost, set_start, wait_until_done
 from bitstreams.building.handoff import read_handoff
-from bitstreams.twin.server import PORT
 from hw_templates.foundation.errors import BoardError, InvalidValueError
 from hw_templates.foundation.extras import install_command
 
@@ -38,14 +36,6 @@ _REFUSALS = ("INTERNAL", "INVALID_ARGUMENT", "NOT_FOUND", "RESOURCE_EXHAUSTED")
 """Status of calls that the server answered and will not answer otherwise the next time."""
 
 _WITHOUT_ZYNQ_CLOCK = ("4.0.0",)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host is this machine, by what its name says alone."""
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 class RemoteBuffer:
@@ -95,7 +85,7 @@ class RemoteSession:
     via = "remote"
     times_on_board = False
 
-    def __init__(self, host: str, port: int = PORT, insecure_remote: bool = False) -> None:
+    def __init__(self, host: str, port: int = PYNQ_REMOTE_PORT, insecure_remote: bool = False) -> None:
         """Connect.
 
         Args:

@@ -87,7 +87,7 @@ class BoardRunner:
         return "an unknown owner", 0
 
     def hello(self) -> dict[str, str]:
-        """What the board calls itself, and its processor's kind."""
+        """Return the board's own name and the kind of its processor."""
         name = self.read_file("/proc/device-tree/chosen/pynq_board") or os.environ.get("BOARD", "").encode()
         version = self.read_file("/proc/version") or b""
         known = [machine for machine in ("aarch64", "armv7l") if machine.encode() in version]
@@ -194,7 +194,7 @@ class BoardRunner:
             return None
 
     def rail_power_w(self, name: str) -> float:
-        """What a rail's sensor reads."""
+        """Return the power in watts that a rail's sensor reads."""
         return float(self._pynq.get_rails()[name].power.value)
 
     def rails(self) -> list[str]:

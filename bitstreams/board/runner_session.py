@@ -50,9 +50,9 @@ class RunnerBuffer:
 
 
 class RunnerSession:
-    """See :class:`bitstreams.board.session.Session`.
+    """A session with the runner, as :class:`bitstreams.board.session.Session` describes.
 
-    It has the board to itself: another one, of whatever machine, is refused meanwhile.
+    It has the board to itself: other sessions, of any machine, are refused until it is closed.
     """
 
     CALL_TIMEOUT_S = 30.0
@@ -116,7 +116,7 @@ class RunnerSession:
         return list(self.call("rails"))
 
     def rail_power_w(self, name: str) -> float:
-        """What a rail's sensor reads."""
+        """Return the power in watts that a rail's sensor reads."""
         return float(self.call("rail_power_w", name))
 
     def close(self) -> None:

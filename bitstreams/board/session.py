@@ -6,6 +6,7 @@ from a host, gRPC       bitstreams/board/remote_session.py    pynq here, PYNQ.re
 board twin              bitstreams/board/remote_session.py    the same, on loopback (bitstreams/twin/server.py)
 """
 
+import ipaddress
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +14,9 @@ from typing import Protocol
 
 from hw_templates.conv_engine.registers import DONE, START
 from hw_templates.foundation.errors import BoardError
+
+PYNQ_REMOTE_PORT = 7967
+"""TCP port of PYNQ.remote."""
 
 
 class Buffer(Protocol):
@@ -57,7 +61,7 @@ class Session(Protocol):
     times_on_board: bool
 
     def load(self, bit: Path) -> None:
-        """Configure the logic; the .hwh lies beside the .bit, and the file's name says its content."""
+        """Configure the logic with a .bit, next to which its .hwh lies; its name changes with its content."""
 
     def read(self, address: int) -> int:
         """A register of 32 bits; one where nothing answers may hang the board."""
@@ -66,7 +70,7 @@ class Session(Protocol):
         """Set a register of 32 bits."""
 
     def allocate(self, size: int) -> Buffer:
-        """Memory of so many bytes."""
+        """Allocate memory of ``size`` bytes."""
 
     def check_places(self, table: int, base: int, word_bytes: int, layers: Sequence[Sequence[tuple[int, int]]]) -> None:
         """Have the board itself refuse descriptors that lead outside of allocated memory, where something runs there.
@@ -91,6 +95,14 @@ class Session(Protocol):
 
     def close(self) -> None:
         """Let the board go; silent where the connection is gone."""
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether a host is this machine, by its name alone."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def wait_until_done(session: Session, control: int, started: float, timeout_s: float) -> float | None:

@@ -97,7 +97,7 @@ class _OverSsh:
             raise BoardError(f"{self.where}: {header['error']}")
         return content if header["value"] is True else header["value"]
 
-    async def _exchange(self, message: bytes) -> tuple[dict[str, Any], bytes]:
+    async def _exchange(self, message: bytes) -> tuple[dict[str, object], bytes]:
         try:
             self._process.stdin.write(message)
             await self._process.stdin.drain()
@@ -175,14 +175,14 @@ def ssh_session(
         raise
 
 
-def parse_answer(text: bytes, where: str) -> dict[str, Any]:
+def parse_answer(text: bytes, where: str) -> dict[str, object]:
     """Decode the header of a runner's answer, an object with ``value`` or ``error``.
 
     Raises:
         BoardError: it is anything else.
     """
     try:
-        header = parse_json(text, dict[str, Any], "answer")
+        header = parse_json(text, dict[str, object], "answer")
     except InvalidValueError as error:
         raise BoardError(f"{where}: {error}") from error
     if not header.keys() & {"error", "value"}:

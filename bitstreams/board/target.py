@@ -1,12 +1,12 @@
-"""Which board is meant, where it is, and how it is reached."""
+"""The board that a command is for: its place in the network, and how it is reached."""
 
 import re
 from dataclasses import dataclass
 from enum import StrEnum
 
-from bitstreams.board.session import Session
+from bitstreams.board.session import PYNQ_REMOTE_PORT, Session, is_loopback
 from hw_templates.board import Board, load_board
-from hw_templates.foundation.errors import InvalidValueError
+from hw_templates.foundation.errors import InvalidValueError, UnknownNameError
 
 _BOARD = re.compile(r"(?P<board>.*?\.toml|[^@]*)(?:@(?P<place>.*))?")
 _PLACE = re.compile(r"(?:(?P<user>[^@:]+)@)?(?P<host>\[[0-9a-fA-F:]+\]|[^@:\[\]]+)(?::(?P<port>[0-9]+))?")
@@ -23,62 +23,74 @@ class Via(StrEnum):
 
 @dataclass(frozen=True)
 class Target:
-    """A board, and its place in the network where it has one."""
+    """A board, its place in the network where it has one, and how it is reached.
+
+    Attributes:
+        board: the board.
+        host, port, user: place in the network; None where the board has none, or for the usual one.
+        via: one of :class:`Via`.
+        insecure_remote: whether a connection without a password beyond loopback is intended.
+    """
 
     board: Board
     host: str | None = None
     port: int | None = None
     user: str | None = None
+    via: str = "ssh"
+    insecure_remote: bool = False
+
+    @property
+    def address(self) -> str:
+        """Return what identifies the board: on this machine's addresses, each port is a tunnel or twin of its own."""
+        if self.host is None:
+            return "this machine"
+        return f"{self.host}:{self.port or self.via}" if is_loopback(self.host) else self.host
+
+    def open(self) -> Session:
+        """Connect to the board.
+
+        Raises:
+            InvalidValueError: there is no host where one is needed, or one where none is.
+            BoardError: nobody answers, or the board refuses.
+        """
+        if (self.via == "local") != (self.host is None):
+            name = self.board.name
+            needed = f"given, as {name}@HOST (without a board, --via twin simulates one here)"
+            expected = "left out on the board itself" if self.via == "local" else needed
+            raise InvalidValueError("board.host", self.host, expected)
+        if self.host is None:
+            from bitstreams.board.runner_session import local_session
+
+            return local_session()
+        if self.via == "ssh":
+            from bitstreams.board.ssh_session import ssh_session
+
+            return ssh_session(self.host, self.port or 22, self.user or "root")
+        from bitstreams.board.remote_session import RemoteSession
+
+        return RemoteSession(self.host, self.port or PYNQ_REMOTE_PORT, self.insecure_remote)
 
 
-def parse_target(text: str) -> Target:
-    """Read BOARD or BOARD@[USER@]HOST[:PORT], where BOARD is a name or the path of a TOML file.
+def parse_target(text: str, via: str = "ssh", insecure_remote: bool = False) -> Target:
+    """Parse BOARD or BOARD@[USER@]HOST[:PORT], where BOARD is a name or the path of a TOML file.
+
+    The other arguments are those of :class:`Target`.
 
     Raises:
-        InvalidValueError: it is neither, or no such board.
+        InvalidValueError: the text is neither, or no board or way to reach one is called so.
 
     >>> target = parse_target("pynq-z2@xilinx@192.168.2.99:2222")
     >>> target.board.name, target.user, target.host, target.port
     ('pynq-z2', 'xilinx', '192.168.2.99', 2222)
     """
+    if via not in tuple(Via):
+        raise UnknownNameError("via", via, Via)
     found = _BOARD.fullmatch(text)
     name, where = (text, None) if found is None else found.group("board", "place")
     if where is None:
-        return Target(load_board(name))
+        return Target(load_board(name), via=via, insecure_remote=insecure_remote)
     place = _PLACE.fullmatch(where)
     if place is None or (place["port"] and not 0 < int(place["port"]) < 65536):
         raise InvalidValueError("board", text, "BOARD or BOARD@[USER@]HOST[:PORT]")
     port = int(place["port"]) if place["port"] else None
-    return Target(load_board(name), place["host"].strip("[]"), port, place["user"])
-
-
-def open_session(target: Target, via: str, insecure_remote: bool) -> Session:
-    """Connect to a board.
-
-    Args:
-        target: the board.
-        via: ``ssh``, ``remote`` or ``local``.
-        insecure_remote: that a connection without a password beyond loopback is meant.
-
-    Raises:
-        InvalidValueError: the target has no host where one is needed, or one where none is.
-        BoardError: nobody answers, or refuses.
-    """
-    if (via == "local") != (target.host is None):
-        name = target.board.name
-        needed = f"given, as {name}@HOST (without a board, --via twin simulates one here)"
-        expected = "left out on the board itself" if via == "local" else needed
-        raise InvalidValueError("board.host", target.host, expected)
-    if via == "local":
-        from bitstreams.board.runner_session import local_session
-
-        return local_session()
-    assert target.host is not None
-    if via == "ssh":
-        from bitstreams.board.ssh_session import ssh_session
-
-        return ssh_session(target.host, target.port or 22, target.user or "root")
-    from bitstreams.board.remote_session import RemoteSession
-    from bitstreams.twin.server import PORT
-
-    return RemoteSession(target.host, target.port or PORT, insecure_remote)
+    return Target(load_board(name), place["host"].strip("[]"), port, place["user"], via, insecure_remote)

@@ -20,22 +20,20 @@ SYNC = bytes.fromhex("aa995566")
 
 @dataclass(frozen=True, kw_only=True)
 class BitFile:
-    """What a .bit file says of itself.
+    """Header of a .bit file.
 
     Attributes:
         design: name of its top module.
         part: device and package as the tool wrote them, such as 7z020clg400.
         user_id: 32 bits that its maker chose, or None.
         vivado: version of the tool, or None.
-        written: date and time, as it says them.
-        configuration_bytes: length of what configures the device.
+        configuration_bytes: length of the data that configures the device.
     """
 
     design: str
     part: str
     user_id: int | None
     vivado: str | None
-    written: str
     configuration_bytes: int
 
 
@@ -73,7 +71,6 @@ def parse_bit(content: bytes, path: Path) -> BitFile:
         part=fields["b"],
         user_id=user_id,
         vivado=named.get("Version"),
-        written=f"{fields['c']} {fields['d']}",
         configuration_bytes=length,
     )
 
@@ -126,6 +123,6 @@ def check_board(path: Path, bit: BitFile, board: Board) -> None:
         StorageError: its header names another part.
     """
     # A Zynq-7000 part is device and package without a dash, then the grade; an UltraScale+ part has one between them.
-    pieces = board.part.split("-")[: 1 if board.family == "zynq-7000" else 2]
-    if not same_device(bit.part, "".join(pieces)):
+    parts = board.part.split("-")[: 1 if board.family == "zynq-7000" else 2]
+    if not same_device(bit.part, "".join(parts)):
         raise StorageError(f"{path}: is for part {bit.part}, {board.name} has {board.part}; build it for that board")

@@ -1,46 +1,40 @@
-"""What the cost model predicted of a build beside what came out."""
+"""Predictions of the cost model compared with the outcome of a build."""
 
-import math
 from dataclasses import dataclass
 
 from bitstreams.building.reports import CoSimulation, Synthesis, Timing, Utilisation
 from cost_models.resources import RESOURCES, estimate_resources
 from hw_templates.board import Board
 from hw_templates.conv_engine.accelerator import Accelerator
-from hw_templates.foundation.errors import InvalidValueError
+from hw_templates.foundation.json_records import ZeroOrMore, check_fields
 
 
 @dataclass(frozen=True)
-class Figure:
-    """One figure in one unit; what a tool did not report is None.
+class Quantity:
+    """One quantity as predicted and as built; what a tool did not report is None.
 
     Attributes:
         name: as in :class:`hw_templates.board.Board` or :class:`cost_models.closed_form.estimate.Estimate`.
-        predicted: by the cost model.
-        synthesis: what C synthesis expects.
-        implementation: of the routed engine; cycles are those of RTL co-simulation.
+        predicted: value that the cost model predicts.
+        synthesis: value that C synthesis expects.
+        implementation: value of the routed engine; cycles are those of RTL co-simulation.
+        deviation: relative deviation from the prediction of the implementation, or else of the synthesis; it is always
+            computed.
     """
 
     name: str
-    predicted: float
-    synthesis: float | None
-    implementation: float | None
+    predicted: ZeroOrMore
+    synthesis: ZeroOrMore | None
+    implementation: ZeroOrMore | None
+    deviation: float | None = None
 
     def __post_init__(self) -> None:
-        for kind in ("predicted", "synthesis", "implementation"):
-            value = getattr(self, kind)
-            if value is not None and not (math.isfinite(value) and value >= 0):
-                raise InvalidValueError(f"figure.{self.name}.{kind}", value, "a finite number, zero or more")
-
-    @property
-    def deviation(self) -> float | None:
-        """Relative deviation of the implementation, or else of the synthesis, from the prediction; None without."""
+        check_fields(self, f"figure.{self.name}")
         reached = self.implementation if self.implementation is not None else self.synthesis
-        if reached is None:
-            return None
-        if self.predicted == 0:
-            return 0.0 if reached == 0 else None
-        return reached / self.predicted - 1
+        deviation = None
+        if reached is not None:
+            deviation = reached / self.predicted - 1 if self.predicted else None if reached else 0.0
+        object.__setattr__(self, "deviation", deviation)
 
 
 def compare(
@@ -52,7 +46,7 @@ def compare(
     cosim: CoSimulation,
     timing: Timing,
     utilisation: Utilisation,
-) -> tuple[Figure, ...]:
+) -> tuple[Quantity, ...]:
     """Resources, clock and latency of a build.
 
     C synthesis states a latency from the trip counts that pragmas guess, as the engine's loops are bounded at run time;
@@ -68,7 +62,7 @@ def compare(
     """
     needed = estimate_resources(accelerator, board)
     figures = [
-        Figure(name, float(getattr(needed, name)), getattr(synthesis.utilisation, name), getattr(utilisation, name))
+        Quantity(name, float(getattr(needed, name)), getattr(synthesis.utilisation, name), getattr(utilisation, name))
         for name in RESOURCES
     ]
     expected_ns = synthesis.estimated_clock_ns
@@ -76,7 +70,7 @@ def compare(
     if clock_mhz is not None and timing.wns_ns is not None and timing.wns_ns < 1000 / clock_mhz:
         fastest_mhz = 1000 / (1000 / clock_mhz - timing.wns_ns)
     figures.append(
-        Figure("clock_mhz", float(accelerator.clock_mhz), 1000 / expected_ns if expected_ns else None, fastest_mhz)
+        Quantity("clock_mhz", float(accelerator.clock_mhz), 1000 / expected_ns if expected_ns else None, fastest_mhz)
     )
-    figures.append(Figure("latency_cycles", latency_cycles, None, cosim.latency_cycles))
+    figures.append(Quantity("latency_cycles", latency_cycles, None, cosim.latency_cycles))
     return tuple(figures)

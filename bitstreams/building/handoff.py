@@ -6,8 +6,10 @@ from pathlib import Path
 from xml.etree.ElementTree import Element
 
 from bitstreams.building.archive import MOST_BYTES
-from bitstreams.building.bit_file import BitFile, same_device
+from bitstreams.building.bit_file import BitFile, check_board, read_bit_file, same_device
 from bitstreams.building.xml_file import parse_xml
+from hw_templates.board import Board
+from hw_templates.conv_engine import registers
 from hw_templates.foundation.errors import StorageError
 from hw_templates.foundation.regular_file import read_regular
 
@@ -15,42 +17,36 @@ _PROCESSORS = {"processing_system7": "FCLK_CLK0", "zynq_ultra_ps_e": "pl_clk0"}
 
 
 @dataclass(frozen=True)
-class Block:
-    """One block of the design.
+class IpBlock:
+    """One block of a design.
 
     Attributes:
-        instance: its name in the design.
         kind: name of its IP or module, such as conv_engine.
-        vlnv: vendor, library, name and version; empty where the hand-off has none.
         addresses: (interface, first address) of its register windows as the processor sees them.
     """
 
-    instance: str
     kind: str
-    vlnv: str
     addresses: tuple[tuple[str, int], ...]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Handoff:
-    """What a hand-off says.
+    """Content of a hand-off.
 
     Attributes:
         design: name of the block design.
         part: device and package, such as 7z020clg400.
-        vivado: version of the tool.
-        clock_mhz: what the processor's first clock to the logic really is, or None.
-        blocks: in the order of the file.
+        clock_mhz: actual frequency of the processor's first clock to the logic, or None.
+        blocks: blocks of the design, in the order of the file.
     """
 
     design: str
     part: str
-    vivado: str | None
     clock_mhz: float | None
-    blocks: tuple[Block, ...]
+    blocks: tuple[IpBlock, ...]
 
-    def block(self, kind: str) -> Block | None:
-        """The first block of that kind, or None."""
+    def block(self, kind: str) -> IpBlock | None:
+        """Return the first block of a kind, or None."""
         return next((block for block in self.blocks if block.kind == kind), None)
 
 
@@ -78,18 +74,11 @@ def parse_handoff(content: bytes, path: Path) -> Handoff:
     modules = root.findall("MODULES/MODULE")
     addresses = _addresses(path, modules)
     blocks = tuple(
-        Block(
-            instance=module.get("INSTANCE", ""),
-            kind=module.get("MODTYPE", ""),
-            vlnv=module.get("VLNV", ""),
-            addresses=tuple(addresses.get(module.get("INSTANCE", ""), ())),
-        )
-        for module in modules
+        IpBlock(module.get("MODTYPE", ""), tuple(addresses.get(module.get("INSTANCE", ""), ()))) for module in modules
     )
     return Handoff(
         design=system.get("NAME", ""),
         part=system.get("DEVICE", "") + system.get("PACKAGE", ""),
-        vivado=root.get("VIVADOVERSION"),
         clock_mhz=_clock_mhz(modules),
         blocks=blocks,
     )
@@ -123,19 +112,43 @@ def _clock_mhz(modules: list[Element]) -> float | None:
     return None
 
 
-def check_pair(bit_path: Path, bit: BitFile, handoff: Handoff) -> None:
-    """Make sure that a bitstream and a hand-off are of one design.
+def read_design(bit_path: Path, board: Board) -> tuple[BitFile, Handoff]:
+    """Read a .bit file and the .hwh beside it, which must be of one design for a board.
 
     Raises:
-        StorageError: the hand-off is of another design or part than the bitstream.
+        StorageError: a file cannot be read or is damaged, or they are of different designs or for another part.
     """
+    bit, handoff = read_bit_file(bit_path), read_handoff(bit_path.with_suffix(".hwh"))
+    check_design(bit_path, bit, handoff, board)
+    return bit, handoff
+
+
+def check_design(bit_path: Path, bit: BitFile, handoff: Handoff, board: Board) -> None:
+    """Make sure that a bitstream and a hand-off are of one design for a board.
+
+    Raises:
+        StorageError: the bitstream is for another board, or the hand-off of another design or part.
+    """
+    check_board(bit_path, bit, board)
+    remedy = "take the .bit and .hwh of one build"
     if bit.design not in (handoff.design, f"{handoff.design}_wrapper"):
-        raise StorageError(
-            f"{bit_path}: is of design {bit.design}, the hand-off beside it of {handoff.design}; "
-            "take the .bit and .hwh of one build"
-        )
+        raise StorageError(f"{bit_path}: is of design {bit.design}, its hand-off of {handoff.design}; {remedy}")
     if not same_device(bit.part, handoff.part):
-        raise StorageError(
-            f"{bit_path}: is for part {bit.part}, the hand-off beside it for {handoff.part}; "
-            "take the .bit and .hwh of one build"
-        )
+        raise StorageError(f"{bit_path}: is for part {bit.part}, its hand-off for {handoff.part}; {remedy}")
+
+
+def check_blocks(path: Path, handoff: Handoff, board: Board) -> None:
+    """Make sure that the engine and its identity lie where drivers expect them.
+
+    Raises:
+        StorageError: a block is missing or has other addresses; ``path`` is the hand-off's.
+    """
+    addresses = registers.ADDRESS_MAPS[board.family]
+    for kind, address in (("conv_engine", addresses.engine), ("engine_id", addresses.identity)):
+        block = handoff.block(kind)
+        found = None if block is None else [first for _, first in block.addresses]
+        if found != [address]:
+            there = "no such block" if found is None else ", ".join(map(hex, found)) or "no address"
+            raise StorageError(
+                f"{path}: {kind} must lie at {address:#x}, there is {there}; take a bitstream that this project built"
+            )

@@ -14,7 +14,7 @@ _SUMMARY = re.compile(r"(\d+) of (\d+) images and (\d+) of (\d+) layers agree")
 
 @dataclass(frozen=True)
 class LayerTrips:
-    """What the engine counted in one layer."""
+    """Iterations and words that the engine counted in one layer."""
 
     compute_trips: int
     ifmap_words: int
@@ -62,7 +62,7 @@ def run_csim(project: Path, sanitize: bool = False, images: int | None = None) -
     Args:
         project: folder of an emitted project.
         sanitize: under the address and undefined-behaviour sanitizers, which takes about ten times as long.
-        images: only the first so many.
+        images: number of images to run; None for all.
 
     Raises:
         ToolError: a tool is missing, or the simulation did not run to its end.

@@ -1,86 +1,96 @@
-"""What is known of one bitstream, and where it lies in a store."""
+"""The record of one bitstream, and its place in a store."""
 
 import hashlib
 import json
-import math
-from dataclasses import asdict, dataclass
+import re
+from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
-from typing import Any
 
-from bitstreams.building.comparison import Figure
+from bitstreams.building.comparison import Quantity
 from bitstreams.building.reports import Timing, Utilisation
 from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.foundation.errors import InvalidValueError
+from hw_templates.foundation.json_records import Positive, Record, check_fields
 
 NAME_DIGITS = 16
 """Digits of the digest that name a bitstream's files."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Bitstream:
-    """What a store knows of one bitstream.
+class Bitstream(Record):
+    """Everything that is known of one bitstream; what is not known of one made elsewhere is None or empty.
 
     Attributes:
-        determined_by: name to digest or version of everything that determines the hardware.
-        board: name of the board that it is for.
-        part: of that board.
+        determined_by: digest or version of everything that determines the hardware, by its name.
+        board, part: name of the target board and its device.
         design: name of the block design.
-        clock_mhz: that the processor really gives it, or None where the hand-off does not say.
-        hardware_sha256: of the sources, also in the identity registers; None for a bitstream made elsewhere.
-        accelerator: what the engine in it is; None likewise.
-        tools: tool to version.
-        timing, utilisation: of the routed design.
-        figures: prediction and outcome.
+        clock_mhz: actual clock of the logic; None where the hand-off does not state it.
+        hardware_sha256: digest of the sources, which the identity registers hold as well.
+        accelerator: parameters of the engine.
+        tools: version of each tool.
+        timing, utilisation: reports on the routed design.
+        figures: quantities as predicted and as built.
+        digest: SHA-256 of ``determined_by``, in hexadecimal digits; it is always computed.
     """
 
     determined_by: dict[str, str]
     board: str
     part: str
     design: str
-    clock_mhz: float | None
-    hardware_sha256: str | None
-    accelerator: Accelerator | None
-    tools: dict[str, str]
-    timing: Timing
-    utilisation: Utilisation
-    figures: tuple[Figure, ...]
+    clock_mhz: Positive | None
+    hardware_sha256: str | None = None
+    accelerator: Accelerator | None = None
+    tools: dict[str, str] = field(default_factory=dict)
+    timing: Timing = field(default_factory=Timing)
+    utilisation: Utilisation = field(default_factory=Utilisation)
+    figures: tuple[Quantity, ...] = ()
+    digest: str = ""
 
     def __post_init__(self) -> None:
-        if self.clock_mhz is not None and not (math.isfinite(self.clock_mhz) and self.clock_mhz > 0):
-            raise InvalidValueError("bitstream.clock_mhz", self.clock_mhz, "a finite number above zero, or unknown")
+        check_fields(self, "bitstream")
+        content = json.dumps(self.determined_by, sort_keys=True)
+        object.__setattr__(self, "digest", hashlib.sha256(content.encode()).hexdigest())
 
-    @property
-    def digest(self) -> str:
-        """SHA-256 over what determines the hardware, in hexadecimal digits."""
-        return hashlib.sha256(json.dumps(self.determined_by, sort_keys=True).encode()).hexdigest()
 
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values; figures carry their deviation. :mod:`bitstreams.store.record` reads them back."""
-        figures = [{**asdict(figure), "deviation": figure.deviation} for figure in self.figures]
-        return {**asdict(self), "digest": self.digest, "figures": figures}
+@dataclass(frozen=True, kw_only=True)
+class StoredBitstream(Bitstream):
+    """``build.json`` of a stored bitstream.
+
+    Attributes:
+        imported: time at which it was put into the store, ISO 8601 with its zone.
+        files: SHA-256 of every other file by its path in the folder.
+    """
+
+    imported: str
+    files: dict[str, str]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if datetime.fromisoformat(self.imported).tzinfo is None:
+            raise InvalidValueError("build.imported", self.imported, "a time with its zone")
+        for path, sha256 in self.files.items():
+            if not is_plain(path) or not re.fullmatch("[0-9a-f]{64}", sha256):
+                raise InvalidValueError("build.files", {path: sha256}, "paths inside the folder and their SHA-256")
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A stored bitstream.
-
-    Attributes:
-        folder: where it lies.
-        bitstream: what it is.
-        files: path in the folder to SHA-256.
-        imported: when it came into the store, ISO 8601 in UTC.
-    """
+    """A bitstream in a store, and the folder that holds it, whose name is the digest."""
 
     folder: Path
-    bitstream: Bitstream
-    files: dict[str, str]
-    imported: str
+    bitstream: StoredBitstream
 
     @property
     def digest(self) -> str:
-        """Of what determines the hardware; the folder's name."""
+        """Return the digest that the folder is named by."""
         return self.folder.name
 
     def path(self, suffix: str) -> Path:
-        """The ``bit``, ``hwh`` or ``xsa`` file."""
+        """Return the path of the ``bit``, ``hwh`` or ``xsa`` file."""
         return self.folder / f"{self.digest[:NAME_DIGITS]}.{suffix}"
+
+
+def is_plain(path: str) -> bool:
+    """Return whether a path leads to a file inside a folder and is written in the only normal way."""
+    return bool(path) and path.isprintable() and all(part not in ("", ".", "..") for part in path.split("/"))

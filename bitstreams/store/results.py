@@ -7,13 +7,10 @@ from pathlib import Path
 from typing import TypeVar
 
 from bitstreams.building.archive import MAIN, MOST_BYTES, REPORTS, SOURCES, read_archive
-from bitstreams.building.bit_file import check_board, parse_bit
+from bitstreams.building.bit_file import parse_bit
 from bitstreams.building.comparison import compare
-from bitstreams.building.handoff import Handoff, check_pair, parse_handoff
+from bitstreams.building.handoff import check_blocks, check_design, parse_handoff
 from bitstreams.building.reports import (
-    CoSimulation,
-    Implementation,
-    Synthesis,
     Timing,
     Utilisation,
     parse_cosim,
@@ -74,26 +71,20 @@ def import_files(store: Store, bit: Path, hwh: Path, board: Board) -> tuple[Entr
     header = parse_bit(main["bit"], bit)
     main["hwh"] = read_regular(hwh, MOST_BYTES["hwh"])
     handoff = parse_handoff(main["hwh"], hwh)
-    check_board(bit, header, board)
-    check_pair(bit, header, handoff)
+    check_design(bit, header, handoff, board)
     bitstream = Bitstream(
         determined_by={kind: hashlib.sha256(content).hexdigest() for kind, content in main.items()},
         board=board.name,
         part=board.part,
         design=handoff.design,
         clock_mhz=handoff.clock_mhz,
-        hardware_sha256=None,
-        accelerator=None,
         tools={} if header.vivado is None else {"vivado": header.vivado},
-        timing=Timing(),
-        utilisation=Utilisation(),
-        figures=(),
     )
     return store.add(bitstream, main, {})
 
 
 def check_build(contents: Contents) -> Bitstream:
-    """Check the members of a ``results.tar`` against each other; what they are together.
+    """Check the members of a ``results.tar`` against each other, and return the bitstream that they make.
 
     Raises:
         StorageError: one is missing or damaged, they are of different designs, or the design's timing fails; the
@@ -110,20 +101,18 @@ def check_build(contents: Contents) -> Bitstream:
     bit = parse_bit(_member(contents, names["bit"]), bit_path)
     handoff = parse_handoff(_member(contents, names["hwh"]), Path(names["hwh"]))
     _member(contents, names["xsa"])
-    check_board(bit_path, bit, board)
-    check_pair(bit_path, bit, handoff)
+    check_design(bit_path, bit, handoff, board)
     if handoff.design != design or bit.user_id != int(digest[:8], 16):
         raise StorageError(f"{bit_path}: is of design {bit.design}, its sources make {design}; build them again")
-    _check_blocks(handoff, board)
-
+    check_blocks(Path(names["hwh"]), handoff, board)
     _check_offsets(contents)
-    synthesis = _report(contents, "csynth.xml", parse_csynth, Synthesis())
-    cosim = _report(contents, "conv_engine_cosim.rpt", parse_cosim, CoSimulation())
+    synthesis = _report(contents, "csynth.xml", parse_csynth)
+    cosim = _report(contents, "conv_engine_cosim.rpt", parse_cosim)
     if cosim.passed is False:
         raise StorageError("conv_engine_cosim.rpt: the RTL disagrees with the C++ on the test image")
     timing = _check_timing(contents)
-    export = _report(contents, "export_impl.xml", parse_export, Implementation())
-    engine = _report(contents, "utilization_engine.rpt", parse_utilisation, Utilisation())
+    export = _report(contents, "export_impl.xml", parse_export)
+    engine = _report(contents, "utilization_engine.rpt", parse_utilisation)
     tools = _read_tools(contents)
     with reading(SOURCES + PROJECT_FILE, "emit and build again"):
         figures = compare(
@@ -134,7 +123,7 @@ def check_build(contents: Contents) -> Bitstream:
             synthesis,
             cosim,
             timing,
-            export.utilisation if engine == Utilisation() else engine,
+            export if engine == Utilisation() else engine,
         )
     return Bitstream(
         determined_by={"hardware_sha256": digest, **tools},
@@ -146,7 +135,7 @@ def check_build(contents: Contents) -> Bitstream:
         accelerator=accelerator,
         tools=tools,
         timing=timing,
-        utilisation=_report(contents, "utilization.rpt", parse_utilisation, Utilisation()),
+        utilisation=_report(contents, "utilization.rpt", parse_utilisation),
         figures=figures,
     )
 
@@ -157,51 +146,35 @@ def _member(contents: Contents, name: str) -> bytes:
     return contents[name]
 
 
-def _report(contents: Contents, name: str, parse: Callable[[bytes, str], T], without: T) -> T:
-    """What a report says, or ``without`` where the tools left none."""
-    content = contents.get(REPORTS + name)
-    return without if content is None else parse(content, name)
+def _report(contents: Contents, name: str, parse: Callable[[bytes, str], T]) -> T:
+    """Return what a report says, which is nothing where the tools left none."""
+    return parse(contents.get(REPORTS + name, b"<none/>"), name)
 
 
 def _read_project(contents: Contents) -> tuple[ProjectRecord, Board]:
-    """The project's record, whose sources must be what its digest says, and its board."""
+    """Return the project's record, whose digest must be that of the sources, and its board."""
     record, stated = (_member(contents, SOURCES + name) for name in (PROJECT_FILE, DIGEST_FILE))
     with reading(SOURCES + PROJECT_FILE, "emit and build again"):
         project = parse_json(record, ProjectRecord, "project")
         board = load_board(project.board)
     with reading(SOURCES.rstrip("/"), "build again"):
-        texts = {
-            name.removeprefix(SOURCES): content.decode()
-            for name, content in contents.items()
-            if name.startswith(SOURCES)
-        }
+        sources = {name: content.decode() for name, content in contents.items() if name.startswith(SOURCES)}
+        texts = {name.removeprefix(SOURCES): text for name, text in sources.items()}
     if not hardware_sha256(texts).encode() == stated.strip() == project.hardware_sha256.encode():
         raise StorageError(f"{SOURCES}: a source was changed after it was emitted; emit and build again")
     return project, board
 
 
 def _read_tools(contents: Contents) -> dict[str, str]:
-    """Tool to version; both determine the hardware."""
+    """Return the version of each tool; both determine the hardware."""
     tools = parse_values(_member(contents, "tools.txt"))
     if tools.keys() != {"hls", "vivado"} or not all(re.fullmatch("[ -~]{1,60}", said) for said in tools.values()):
         raise StorageError("tools.txt: must hold a version of hls and one of vivado; build again")
     return tools
 
 
-def _check_blocks(handoff: Handoff, board: Board) -> None:
-    """A driver finds engine and identity where the register table says."""
-    addresses = registers.ADDRESS_MAPS[board.family]
-    for kind, address in (("conv_engine", addresses.engine), ("engine_id", addresses.identity)):
-        block = handoff.block(kind)
-        if block is None or [first for _, first in block.addresses] != [address]:
-            there = "no such block" if block is None else ", ".join(hex(first) for _, first in block.addresses)
-            raise StorageError(
-                f"{handoff.design}.hwh: {kind} must lie at {address:#x}, there is {there or 'no address'}"
-            )
-
-
 def _check_offsets(contents: Contents) -> None:
-    """The register offsets in the header that HLS writes, where it is there, must be the table's."""
+    """Refuse register offsets in the header that HLS writes, if there is one, that differ from the table's."""
     name = "xconv_engine_hw.h"
     header = contents.get(REPORTS + name)
     if header is None:
@@ -217,11 +190,11 @@ def _check_offsets(contents: Contents) -> None:
 
 
 def _check_timing(contents: Contents) -> Timing:
-    """Slacks, which must be known and not negative; what the Tcl did not write is taken from the report."""
+    """Return the slacks, which must be known and not negative; the report has what the Tcl did not write."""
     name = "implementation.txt"
-    timing = parse_implementation(_member(contents, REPORTS + name), name).timing
+    timing = parse_implementation(_member(contents, REPORTS + name), name)
     if timing.wns_ns is None or timing.whs_ns is None:
-        timing = _report(contents, "timing.rpt", parse_timing, Timing())
+        timing = _report(contents, "timing.rpt", parse_timing)
     for kind, slack in (("setup", timing.wns_ns), ("hold", timing.whs_ns)):
         if slack is None:
             raise StorageError(f"{name}: no {kind} slack is reported; build again")

@@ -17,14 +17,12 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from bitstreams.building.bit_file import check_board, read_bit_file
-from bitstreams.building.handoff import check_pair, read_handoff
-from bitstreams.store.bitstream import NAME_DIGITS, Bitstream, Entry
-from bitstreams.store.record import is_plain, parse_entry, record_text
+from bitstreams.building.handoff import read_design
+from bitstreams.store.bitstream import NAME_DIGITS, Bitstream, Entry, StoredBitstream, is_plain
 from hw_templates.board import load_board
-from hw_templates.foundation.atomic_file import write_bytes_atomically, write_text_atomically
+from hw_templates.foundation.atomic_file import write_bytes_atomically
 from hw_templates.foundation.errors import CodesignError, InvalidValueError, StorageError
-from hw_templates.foundation.json_records import reading
+from hw_templates.foundation.json_records import parse_json, reading, write_record
 from hw_templates.foundation.lock import exclusive
 from hw_templates.foundation.regular_file import read_regular
 from hw_templates.foundation.user import user_folder
@@ -44,14 +42,19 @@ def default_folder() -> Path:
     return user_folder("CODESIGN_STORE", "XDG_DATA_HOME", ".local/share", "codesign/bitstreams")
 
 
+def open_store(folder: Path | None) -> "Store":
+    """Return the store in a folder; None stands for the user's, as :func:`default_folder`."""
+    return Store(folder or default_folder())
+
+
 class Store:
-    """A folder of bitstreams; made when something is first put into it."""
+    """A folder of bitstreams, which is made when something is first put into it."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def add(self, bitstream: Bitstream, main: Mapping[str, bytes], others: Mapping[str, bytes]) -> tuple[Entry, bool]:
-        """Put a bitstream into the store; safe beside other writers, and nothing is left where it fails.
+        """Put a bitstream into the store; others may write at the same time, and a failure leaves nothing behind.
 
         Args:
             bitstream: what it is.
@@ -71,9 +74,12 @@ class Store:
             if not is_plain(path) or path == RECORD or path in contents:
                 raise InvalidValueError("file", path, "a path inside the entry, and none of the store's own files")
         contents |= others
-        digests = {path: hashlib.sha256(content).hexdigest() for path, content in sorted(contents.items())}
-        record = record_text(bitstream, digests, datetime.now(UTC).isoformat(timespec="seconds"))
-        with exclusive(self.folder / ".lock", "the store", wait=True, advice=_ADVICE):
+        record = StoredBitstream(
+            **vars(bitstream),
+            imported=datetime.now(UTC).isoformat(timespec="seconds"),
+            files={path: hashlib.sha256(content).hexdigest() for path, content in sorted(contents.items())},
+        )
+        with exclusive(self.folder / ".lock", advice=_ADVICE):
             target = self.folder / digest
             if target.exists():
                 return self._read(target), False
@@ -84,7 +90,7 @@ class Store:
             try:
                 for path, content in contents.items():
                     write_bytes_atomically(unfinished / path, content)
-                write_text_atomically(unfinished / RECORD, record)
+                write_record(unfinished / RECORD, record)
                 unfinished.chmod(0o755)
                 unfinished.rename(target)
             except OSError as error:
@@ -96,7 +102,7 @@ class Store:
     def entries(self) -> tuple[Entry, ...]:
         """Every entry whose record can be read, oldest first."""
         found = [entry for folder in self._folders() if isinstance(entry := self._try_read(folder), Entry)]
-        return tuple(sorted(found, key=lambda entry: (entry.imported, entry.digest)))
+        return tuple(sorted(found, key=lambda entry: (entry.bitstream.imported, entry.digest)))
 
     def unreadable(self) -> dict[str, str]:
         """Folder name to what is wrong with its record."""
@@ -117,22 +123,35 @@ class Store:
             raise StorageError(f"{self.folder}: {prefix} could be {shown}; give more digits")
         return self._read(matches[0])
 
+    def find_engine(self, hardware_sha256: str) -> Path:
+        """Return the newest intact .bit that holds the engine with these sources.
+
+        Raises:
+            StorageError: there is none, or it is damaged.
+        """
+        for entry in reversed(self.entries()):
+            if entry.bitstream.hardware_sha256 == hardware_sha256:
+                if problems := self.verify(entry):
+                    raise StorageError(f"{entry.folder}: {problems[0]}; import or build it again")
+                return entry.path("bit")
+        raise StorageError(
+            f"{self.folder}: no bitstream of engine {hardware_sha256[:12]}; `codesign build RUN` makes it, "
+            "`codesign import` brings one"
+        )
+
     def verify(self, entry: Entry) -> list[str]:
-        """What is wrong with an entry, one line each: files, digests, part and design; nothing where all is well."""
+        """Return the faults of an entry's files, digests, part and design, one line each."""
         problems = []
         there = {str(path.relative_to(entry.folder)) for path in entry.folder.rglob("*") if path.is_file()} - {RECORD}
-        problems += [f"{path}: is missing" for path in sorted(set(entry.files) - there)]
-        problems += [f"{path}: does not belong here" for path in sorted(there - set(entry.files))]
-        for path in sorted(there & set(entry.files)):
-            if hashlib.sha256((entry.folder / path).read_bytes()).hexdigest() != entry.files[path]:
+        problems += [f"{path}: is missing" for path in sorted(set(entry.bitstream.files) - there)]
+        problems += [f"{path}: does not belong here" for path in sorted(there - set(entry.bitstream.files))]
+        for path in sorted(there & set(entry.bitstream.files)):
+            if hashlib.sha256((entry.folder / path).read_bytes()).hexdigest() != entry.bitstream.files[path]:
                 problems.append(f"{path}: its content has changed")
         if entry.bitstream.digest != entry.digest:
             problems.append(f"{RECORD}: is of {entry.bitstream.digest}")
         try:
-            bit_path = entry.path("bit")
-            bit = read_bit_file(bit_path)
-            check_board(bit_path, bit, load_board(entry.bitstream.board))
-            check_pair(bit_path, bit, read_handoff(entry.path("hwh")))
+            read_design(entry.path("bit"), load_board(entry.bitstream.board))
         except CodesignError as error:
             problems.append(str(error))
         return problems
@@ -153,7 +172,7 @@ class Store:
             return []
         removed = []
         # Nobody writes while the lock is held, so whatever is unfinished was abandoned.
-        with exclusive(self.folder / ".lock", "the store", wait=True, advice=_ADVICE):
+        with exclusive(self.folder / ".lock", advice=_ADVICE):
             for folder in sorted(self.folder.glob(f"{_UNFINISHED}*")):
                 removed.append(self._remove(folder, "an import that was cut off"))
             for folder in self._folders():
@@ -163,7 +182,7 @@ class Store:
                 elif problems := self.verify(entry):
                     removed.append(self._remove(folder, problems[0]))
                 elif older_than_days is not None and _age(entry) > timedelta(days=older_than_days):
-                    removed.append(self._remove(folder, f"imported {entry.imported}"))
+                    removed.append(self._remove(folder, f"imported {entry.bitstream.imported}"))
         return removed
 
     def _remove(self, folder: Path, reason: str) -> str:
@@ -190,11 +209,11 @@ class Store:
     def _read(self, folder: Path) -> Entry:
         path = folder / RECORD
         with reading(path, "import it again"):
-            return parse_entry(read_regular(path, _MOST_RECORD_BYTES), folder)
+            return Entry(folder, parse_json(read_regular(path, _MOST_RECORD_BYTES), StoredBitstream, "build"))
 
 
 def _age(entry: Entry) -> timedelta:
-    return datetime.now(UTC) - datetime.fromisoformat(entry.imported)
+    return datetime.now(UTC) - datetime.fromisoformat(entry.bitstream.imported)
 
 
 def _cannot_write(path: Path, error: OSError) -> StorageError:

@@ -19,7 +19,7 @@ _MARKER = b"codesign twin\0\0\0"
 
 
 def write_twin_bitstream(folder: Path, board: Board, hardware_sha256: str, clock_mhz: float) -> Path:
-    """Write the pair that stands for a bitstream; returns the .bit, beside which the .hwh lies.
+    """Write the pair that stands for a bitstream; return the path of the .bit, next to which the .hwh lies.
 
     Raises:
         StorageError: the folder cannot be written.

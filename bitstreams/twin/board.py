@@ -24,7 +24,6 @@ FIRMWARE = "/lib/firmware/"
 FPGA_MANAGER = "/sys/class/fpga_manager/fpga0/"
 _FILES_BYTES = 256 << 20
 _PROCESSOR_REGISTERS = {"zynq-7000": 0xE0000000, "zynq-ultrascale+": 0xF9000000}
-_PORTS = ("ifmap_port", "weight_port", "residual_port", "ofmap_port")
 
 
 @dataclass(frozen=True)
@@ -218,9 +217,9 @@ class TwinBoard:
         start = self._value("weight_port") + program_word * axi_bytes(self.accelerator)
         self._started = self._fabric.read(start, size) if self._fabric.reaches(start, size) else b""
         self._running, self._done = True, False
-        self._fabric.start([self._value(port) for port in _PORTS], program_word, layer_count)
+        self._fabric.start([self._value(port) for port in registers.PORTS], program_word, layer_count)
 
     @property
     def clock_mhz(self) -> float:
-        """What the logic runs at."""
+        """Return the clock of the logic in MHz."""
         return read_clock_mhz(self._processor, self.board.family)

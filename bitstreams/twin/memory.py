@@ -46,7 +46,7 @@ class TwinMemory:
         """Physical address of new memory.
 
         Raises:
-            BoardError: there is not so much left.
+            BoardError: less than that is left.
             StorageError: this machine has no room for it.
         """
         with self._lock:

@@ -12,15 +12,14 @@ import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
+from bitstreams.board.session import PYNQ_REMOTE_PORT
 from bitstreams.twin.board import FIRMWARE, FPGA_MANAGER, TwinBoard
 from bitstreams.twin.memory import TwinMemory
 from hw_templates.foundation.errors import BoardError, CodesignError
 from hw_templates.foundation.extras import install_command
-
-PORT = 7967
-"""That of PYNQ.remote."""
 
 _CHUNK_BYTES = 1 << 20
 LOOPBACK = "127.0.0.1"
@@ -35,10 +34,20 @@ _THREADS, _STREAMS = 32, 16
 _PINS = 118
 
 
+@dataclass(frozen=True)
+class Served:
+    """The board that a twin stands for, the sources of its engine, and its address."""
+
+    board: str
+    hardware_sha256: str
+    host: str
+    port: int
+
+
 class TwinServer:
     """Serves one board until it is closed."""
 
-    def __init__(self, board: TwinBoard, port: int = PORT, stream_limit_s: float = STREAM_LIMIT_S) -> None:
+    def __init__(self, board: TwinBoard, port: int = PYNQ_REMOTE_PORT, stream_limit_s: float = STREAM_LIMIT_S) -> None:
         """Listen on loopback.
 
         Args:
@@ -63,6 +72,11 @@ class TwinServer:
             board.close()
             raise BoardError(f"port: {port} on {LOOPBACK} is taken; name another, or stop what listens there")
         self._server.start()
+
+    @property
+    def served(self) -> Served:
+        """Return what is served, and where."""
+        return Served(self.board.board.name, self.board.hardware_sha256, LOOPBACK, self.port)
 
     def wait(self) -> None:
         """Serve until interrupted."""

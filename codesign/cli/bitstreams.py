@@ -40,10 +40,18 @@ def build(
 
     Example: codesign build runs/digits --tool vitis
     """
-    with session(context) as progress:
-        from codesign.commands.build import build as command
+    with session(context) as console:
+        from codesign.cli.text.bitstreams import build_lines, bundle_lines
+        from codesign.commands import build as commands
+        from codesign.commands.csim import csim
 
-        command(Run(run), tool, bundle, cosim, store, progress)
+        commands.check_build_options(tool, bundle, cosim)
+        if tool == choices.BuildTool.CSIM:
+            csim(Run(run), False, None, console)
+        elif bundle:
+            console.show(commands.build_bundle(Run(run)), bundle_lines)
+        else:
+            console.show(commands.build(Run(run), cosim, store, console), build_lines)
 
 
 @bitstreams_app.command("import", hidden=True)  # an older spelling
@@ -54,10 +62,11 @@ def import_(
 
     Example: codesign import results.tar
     """
-    with session(context) as progress:
-        from codesign.commands.bitstreams import import_made as command
+    with session(context) as console:
+        from codesign.cli.text.bitstreams import import_lines
+        from codesign.commands import bitstreams as commands
 
-        command(made, board, hwh, store, progress)
+        console.show(commands.import_made(made, board, hwh, store), import_lines)
 
 
 @bitstreams_app.command("list")
@@ -66,10 +75,11 @@ def list_(context: typer.Context, store: StoreFolder = None) -> None:
 
     Example: codesign bitstreams list
     """
-    with session(context) as progress:
-        from codesign.commands.bitstreams import list_all as command
+    with session(context) as console:
+        from codesign.cli.text.bitstreams import content_lines
+        from codesign.commands import bitstreams as commands
 
-        command(store, progress)
+        console.show(commands.list_all(store), content_lines)
 
 
 @bitstreams_app.command()
@@ -78,10 +88,11 @@ def show(context: typer.Context, digest: Digest, store: StoreFolder = None) -> N
 
     Example: codesign bitstreams show 0badcafe
     """
-    with session(context) as progress:
-        from codesign.commands.bitstreams import show as command
+    with session(context) as console:
+        from codesign.cli.text.bitstreams import entry_lines
+        from codesign.commands import bitstreams as commands
 
-        command(digest, store, progress)
+        console.show(commands.show(digest, store), entry_lines)
 
 
 @bitstreams_app.command()
@@ -94,10 +105,11 @@ def verify(
 
     Example: codesign bitstreams verify
     """
-    with session(context) as progress:
-        from codesign.commands.bitstreams import verify as command
+    with session(context) as console:
+        from codesign.cli.text.bitstreams import verify_lines
+        from codesign.commands import bitstreams as commands
 
-        command(digests or [], store, progress)
+        console.show(commands.verify(digests or [], store), verify_lines).require_sound()
 
 
 @bitstreams_app.command()
@@ -112,7 +124,8 @@ def gc(
 
     Example: codesign bitstreams gc --older-than 90
     """
-    with session(context) as progress:
-        from codesign.commands.bitstreams import collect_garbage as command
+    with session(context) as console:
+        from codesign.cli.text.bitstreams import garbage_lines
+        from codesign.commands import bitstreams as commands
 
-        command(older_than, store, progress)
+        console.show(commands.collect_garbage(older_than, store), garbage_lines)

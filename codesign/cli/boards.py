@@ -1,5 +1,6 @@
 """Commands that reach boards."""
 
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
@@ -56,10 +57,13 @@ def twin(
 
     Example: codesign twin --project runs/digits/project
     """
-    with session(context, quiet=True) as progress:
-        from codesign.commands.twin import twin as command
+    with session(context, quiet=True) as console:
+        from codesign.cli.text.boards import twin_lines
+        from codesign.commands.twin import start_twin
 
-        command(project, port, coefficients, progress)
+        with closing(start_twin(project, port, coefficients, console)) as server:
+            console.show(server.served, twin_lines)
+            server.wait()
 
 
 def deploy(
@@ -75,25 +79,21 @@ def deploy(
     insecure_remote: InsecureRemote = False,
     store: StoreFolder = None,
 ) -> None:
-    """Run the winning pair on a board: accuracy, latency and energy beside the prediction.
+    """Run the winning pair on a board: accuracy, latency and energy, compared with the prediction.
 
     Example: codesign deploy runs/digits --board pynq-z2@192.168.2.99
     Example: codesign deploy runs/digits --board pynq-z2 --via twin
     """
-    with session(context) as progress:
-        from codesign.commands.deploy import DeployRequest
-        from codesign.commands.deploy import deploy as command
+    with session(context) as console:
+        from codesign.cli.text.deploy import deploy_lines
+        from codesign.commands import deploy as commands
 
-        command(
-            Run(run),
-            DeployRequest(
-                board=board,
-                via=via,
-                power=power,
-                repetitions=repetitions,
-                timeout_s=timeout,
-                insecure_remote=insecure_remote,
-            ),
-            store,
-            progress,
+        request = commands.DeployRequest(
+            board=board,
+            via=via,
+            power=power,
+            repetitions=repetitions,
+            timeout_s=timeout,
+            insecure_remote=insecure_remote,
         )
+        console.show(commands.deploy(Run(run), request, store, console), deploy_lines)

@@ -113,13 +113,13 @@ def run(
     Example: codesign calibrate run --board pynq-z2@192.168.2.99 --plan plan.json --project my/project --out board.jsonl
     """
     with session(context) as progress:
-        from codesign.commands.board_access import Reach
+        from bitstreams.board.target import parse_target
         from codesign.commands.calibration.run import CampaignRequest, measure_plan
 
-        reach = Reach.of(board, via, insecure_remote)
+        target = parse_target(board, via, insecure_remote)
         measure_plan(
             CampaignRequest(
-                reach=reach,
+                target=target,
                 plan=plan,
                 project=project,
                 out=out,

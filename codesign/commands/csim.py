@@ -3,8 +3,9 @@
 from bitstreams.building.toolchain import run_csim
 from codesign.emit.project import check_program_files
 from codesign.progress import Progress
-from codesign.run.folder import Run, claiming, read_json, write_json
+from codesign.run.folder import Run, claiming, read_json
 from codesign.run.records import CsimRecord
+from hw_templates.foundation.json_records import write_record
 from hw_templates.project.record import PROJECT_FILE, ProjectRecord
 
 
@@ -23,7 +24,7 @@ def csim(run: Run, sanitize: bool, images: int | None, progress: Progress) -> No
         update(0.0, "compiling and running")
         result = run_csim(run.project, sanitize, images)
     cycles = sum(layer.compute_trips for layer in result.layers)
-    write_json(run.verification, CsimRecord(program, sanitize, result.images, result.layers))
+    write_record(run.verification, CsimRecord(program, sanitize, result.images, result.layers))
     progress.say(
         f"csim       {result.images} test images: logits equal the integer reference bit for bit"
         + (", sanitizers silent" if sanitize else "")

@@ -34,9 +34,9 @@ def demo(run: Run, board: str, scale: Scale, workers: int, seed: int, progress: 
         InvalidValueError: the run is a demo of another scale.
         CodesignError: as the commands do.
     """
-    before = run.read().get("train", {}).get("preset", scale.preset)
-    if before != scale.preset:
-        expected = f"{before == SMALL.preset} as before in {run.folder}; or name another run folder"
+    before = run.find(TrainRequest)
+    if before is not None and before.preset != scale.preset:
+        expected = f"{before.preset == SMALL.preset} as before in {run.folder}; or name another run folder"
         raise InvalidValueError("small", scale == SMALL, expected)
     train(run, TrainRequest(space="digits", preset=scale.preset, seed=seed), progress)
     fit(run, scale.samples, seed, progress)

@@ -1,11 +1,11 @@
-"""``codesign deploy``: the winning pair on a board, or on its twin, beside what was predicted."""
+"""``codesign deploy``: the winning pair on a board or its twin, compared with the prediction."""
 
 import hashlib
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -14,17 +14,20 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from bitstreams.access import bitstream_for, claimed
 from bitstreams.board.descriptors import mapped_layers
-from bitstreams.board.driver import REPEATS, Engine, Hardware, Timing
+from bitstreams.board.driver import Engine, Hardware
 from bitstreams.board.power import INTERVAL_S, Energy, PowerLog, energy_of, hwmon_reader, read_meter
 from bitstreams.board.program_check import check_program
 from bitstreams.board.runner_session import RunnerSession
 from bitstreams.board.session import Session
-from codesign.commands.board_access import Reach, bitstream_for, claimed
+from bitstreams.board.target import parse_target
+from bitstreams.store.store import open_store
 from codesign.emit.project import check_program_files
 from codesign.progress import Progress
-from codesign.run.folder import Run, claiming, read_json, write_json
-from codesign.run.requests import recorded_training
+from codesign.run.folder import Run, claiming, read_json
+from codesign.run.records import DeployRecord
+from codesign.run.requests import TrainRequest
 from codesign.supernet.data.data_set import Split
 from cost_models.calibration.engines.conv_engine import STARTS_PER_IMAGE
 from cost_models.measurements.measurement import (
@@ -39,7 +42,7 @@ from hw_templates.conv_engine import isa
 from hw_templates.conv_engine.program import Program, read_program
 from hw_templates.foundation.arrays import FloatArray, IntArray
 from hw_templates.foundation.errors import BoardError, CodesignError, InvalidValueError, StorageError, VerificationError
-from hw_templates.foundation.json_records import reading
+from hw_templates.foundation.json_records import reading, write_record
 from hw_templates.project.record import PROJECT_FILE, ProjectRecord
 
 _RAILS_VIAS = ("ssh", "local")
@@ -50,7 +53,7 @@ WINDOW_S = 2.0
 
 @dataclass(frozen=True, kw_only=True)
 class DeployRequest:
-    """What a deployment is asked for.
+    """Settings of a deployment.
 
     Attributes:
         board: BOARD or BOARD@[USER@]HOST[:PORT].
@@ -71,7 +74,7 @@ class DeployRequest:
 
 @dataclass(frozen=True, kw_only=True)
 class _Emitted:
-    """What is deployed."""
+    """An emitted project, ready to be deployed."""
 
     record: ProjectRecord
     program: Program
@@ -82,64 +85,94 @@ class _Emitted:
 
 
 @claiming
-def deploy(run: Run, request: DeployRequest, store: Path | None, progress: Progress) -> None:
-    """Run all test images on the board, take its times and energy, and record them.
+def deploy(run: Run, request: DeployRequest, store: Path | None, progress: Progress) -> DeployRecord:
+    """Run all test images on the board, measure latency and energy, and record them in the run.
+
+    What the board did before an error is recorded, too.
 
     Raises:
-        InvalidValueError, StorageError: something asked for is wrong or missing, or the project was changed since it
-            was emitted; nothing was connected.
-        BoardError: the board cannot be reached, is another, or stops answering.
+        InvalidValueError, StorageError: an option is wrong, or the project is missing or was changed since it was
+            emitted; nothing was connected.
+        BoardError: the board cannot be reached, is another one, or stops answering.
         VerificationError: logits or counters differ from the reference.
-
-    What the board did before an error is recorded.
     """
-    reach = Reach.of(request.board, request.via, request.insecure_remote)
+    target = parse_target(request.board, request.via, request.insecure_remote)
     _check_power(request.power, request.via)
-    emitted, board = _emitted(run), reach.target.board
+    emitted, board = _load_emitted(run), target.board
     if board.name != emitted.record.board:
         raise InvalidValueError("board", board.name, f"{emitted.record.board}, which the project is for")
-    digest = emitted.record.hardware_sha256
-    hardware = Hardware(board, digest, emitted.record.accelerator)
+    hardware = Hardware(board, emitted.record.hardware_sha256, emitted.record.accelerator)
     with (
-        claimed(reach, run.project, progress) as place,
+        claimed(target, run.project, progress.stage("twin")) as place,
         closing(place.open()) as session,
         tempfile.TemporaryDirectory() as folder,
     ):
         source = _power_source(session, request.power)
-        bit = bitstream_for(session, hardware, Path(folder), store)
+        bit = bitstream_for(session, hardware, Path(folder), open_store(store))
         engine = Engine(session, hardware, bit, request.timeout_s)
-        where = f"twin, {session.where}" if engine.twin else session.where
-        progress.say(f"deploy     {board.name} ({where}): engine {digest[:12]} at {engine.clock_mhz:.4g} MHz")
-        bitstream, energy = hashlib.sha256(bit.read_bytes()).hexdigest(), None
-        with _kept(run) as had:
+        recorder = _Recorder(
+            run.deployment,
+            DeployRecord(
+                complete=False,
+                source="twin" if engine.twin else f"codesign deploy, {session.via}",
+                where=session.where,
+                board=board.name,
+                bitstream=hashlib.sha256(bit.read_bytes()).hexdigest(),
+                hardware_sha256=hardware.hardware_sha256,
+                measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
+                clock_mhz=engine.clock_mhz,
+                predicted=emitted.record.predicted,
+            ),
+        )
+        with recorder:
             engine.load_program(emitted.program)
-            logits = _run_images(engine, emitted, had, progress)
-            had["accuracy"] = float((logits.argmax(axis=1) == emitted.labels[: len(logits)]).mean())
-            progress.say(
-                f"           accuracy: {had['accuracy']:.2%} of {len(logits)} test images, bit for bit as the integer "
-                "reference"
+            _run_images(engine, emitted, recorder, progress)
+            times = engine.time(emitted.images[0], request.repetitions)
+            recorder.update(
+                latency_ms=_percentiles(times.engine.ms),
+                starts_per_image=times.engine.starts,
+                inference_ms=None if engine.twin else _percentiles(times.inference_ms),
+                cycles=times.engine.cycles,
+                cycle_shares=_cycle_shares(engine),
             )
-            timing = engine.time(emitted.images[0], request.repetitions)
-            had["latency_ms"] = asdict(_percentiles(timing.engine.ms))
-            shares = _shares(engine)
             try:
-                energy = _energy(engine, emitted.images[0], source)
+                recorder.update(energy=_measure_energy(engine, emitted.images[0], source))
             finally:
-                measurement = _measurement(engine, emitted, request.repetitions, timing, energy, bitstream)
-                append_measurements(run.measurements, [measurement])
-            _record(run, engine, emitted, had["accuracy"], timing, shares, energy, bitstream)
+                append_measurements(run.measurements, [_measurement(recorder.record, emitted, request.repetitions)])
+            recorder.update(complete=True)
         engine.close()
-    for line in _lines(engine, emitted, timing, shares, energy):
-        progress.say(line)
+    return recorder.record
 
 
-def _emitted(run: Run) -> _Emitted:
+class _Recorder:
+    """Keeps what is known of a deployment, and writes it to a file when the deployment ends, however that happens."""
+
+    def __init__(self, path: Path, record: DeployRecord) -> None:
+        self._path = path
+        self.record = record
+
+    def update(self, **changes: Any) -> None:
+        """Change fields of the record."""
+        self.record = replace(self.record, **changes)
+
+    def __enter__(self) -> None:
+        """Begin."""
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
+        """Write the record, and why the deployment failed."""
+        if isinstance(error, CodesignError | KeyboardInterrupt):
+            self.update(error=str(error) or "interrupted")
+        if error is None or self.record.error:
+            write_record(self._path, self.record)
+
+
+def _load_emitted(run: Run) -> _Emitted:
     record = read_json(run.project / PROJECT_FILE, ProjectRecord)
     check_program_files(run.project, record.program_sha256)
     program = read_program(run.project)
     with reading(run.project / "weights/arena.bin", "emit it again"):
         check_program(program, record.accelerator)
-    labels = recorded_training(run).load_data().labels[Split.TEST].numpy()
+    labels = run.settings(TrainRequest).load_data().labels[Split.TEST].numpy()
     try:
         content = (run.project / "weights/images.bin").read_bytes()
         golden = np.frombuffer((run.project / "weights/golden.bin").read_bytes(), np.int8).reshape(record.images, -1)
@@ -155,45 +188,29 @@ def _emitted(run: Run) -> _Emitted:
     )
 
 
-@contextmanager
-def _kept(run: Run) -> Iterator[dict[str, Any]]:
-    """What is put in is recorded where the block does not come to its end."""
-    had: dict[str, Any] = {}
-    try:
-        yield had
-    except (CodesignError, KeyboardInterrupt) as error:
-        write_json(run.deployment, {"complete": False, "error": str(error) or "interrupted", **had})
-        raise
-
-
-def _run_images(engine: Engine, emitted: _Emitted, had: dict[str, Any], progress: Progress) -> npt.NDArray[np.int8]:
-    """All logits, compared with the reference; how many were had, and how many of them are right, goes into ``had``."""
+def _run_images(engine: Engine, emitted: _Emitted, recorder: _Recorder, progress: Progress) -> None:
+    """Run all test images and compare logits and counters with the reference; record how many ran and are right."""
     results: list[bytes] = []
-    had |= {"images": 0, "right": 0}
+    right, total, where = 0, len(emitted.images), engine.session.where
+    recorder.update(images=0, right=0)
     try:
         with progress.stage("test images") as update:
-            for result in engine.run(emitted.images):
-                had["right"] += int(np.frombuffer(result, np.int8).argmax() == emitted.labels[had["images"]])
-                had["images"] += 1
+            for label, result in zip(emitted.labels, engine.run(emitted.images), strict=True):
                 results.append(result)
-                update(len(results) / len(emitted.images), f"{len(results)} of {len(emitted.images)}")
+                right += int(np.frombuffer(result, np.int8).argmax() == label)
+                recorder.update(images=len(results), right=right)
+                update(len(results) / total, f"{len(results)} of {total}")
     except BoardError as error:
-        raise BoardError(
-            f"{error} ({had['images']} of {len(emitted.images)} images ran, {had['right']} right)"
-        ) from error
-    logits = np.frombuffer(b"".join(results), np.int8).reshape(len(results), -1)
+        raise BoardError(f"{error} ({len(results)} of {total} images ran, {right} right)") from error
+    logits = np.frombuffer(b"".join(results), np.int8).reshape(total, -1)
     wrong = int((logits != emitted.golden).any(axis=1).sum())
     if wrong:
-        raise VerificationError(
-            f"{engine.session.where}: logits of {wrong} of {len(results)} images differ from csim's"
-        )
+        raise VerificationError(f"{where}: logits of {wrong} of {total} images differ from csim's")
     counted, expected = engine.trips(), emitted.trips
     if (counted != expected).any():
         layer = int(np.flatnonzero(counted != expected)[0])
-        raise VerificationError(
-            f"{engine.session.where}: counters of layer {layer} are {counted[layer]}, must be {expected[layer]}"
-        )
-    return logits
+        raise VerificationError(f"{where}: counters of layer {layer} are {counted[layer]}, must be {expected[layer]}")
+    recorder.update(accuracy=right / total)
 
 
 def _check_power(power: str | None, via: str) -> None:
@@ -233,7 +250,9 @@ def _rails(session: Session) -> tuple[str, Callable[[], float]]:
     return f"rails {', '.join(chosen)}", lambda: sum(session.rail_power_w(name) for name in chosen)
 
 
-def _energy(engine: Engine, image: bytes, source: Path | tuple[str, Callable[[], float]] | None) -> Energy | None:
+def _measure_energy(
+    engine: Engine, image: bytes, source: Path | tuple[str, Callable[[], float]] | None
+) -> Energy | None:
     """Let the engine rest, then work, while power is read."""
     if source is None:
         return None
@@ -254,8 +273,8 @@ def _percentiles(times_ms: FloatArray) -> Percentiles:
     return Percentiles(p50=middle, p05=low, p95=high)
 
 
-def _shares(engine: Engine) -> dict[str, float]:
-    """Shares of all layers' cycles in which the engine computed, and in which slots waited for loads or stores."""
+def _cycle_shares(engine: Engine) -> dict[str, float]:
+    """Return the shares of all layers' cycles spent computing, and waiting for loads and for stores."""
     counted = engine.counters()
     total = max(1, int(counted["total_cycles"].sum(dtype=np.int64)))
     return {
@@ -264,102 +283,28 @@ def _shares(engine: Engine) -> dict[str, float]:
     }
 
 
-def _record(
-    run: Run,
-    engine: Engine,
-    emitted: _Emitted,
-    accuracy: float,
-    timing: Timing,
-    shares: dict[str, float],
-    energy: Energy | None,
-    bitstream: str,
-) -> None:
-    write_json(
-        run.deployment,
-        {
-            "complete": True,
-            "source": _source(engine),
-            "board": emitted.record.board,
-            "bitstream": bitstream,
-            "hardware_sha256": emitted.record.hardware_sha256,
-            "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
-            "clock_mhz": timing.clock_mhz,
-            "images": len(emitted.images),
-            "accuracy": accuracy,
-            "latency_ms": asdict(_percentiles(timing.engine.ms)),
-            "starts_per_image": timing.engine.starts,
-            "inference_ms": None if engine.twin else asdict(_percentiles(timing.inference_ms)),
-            "cycles": timing.engine.cycles,
-            "cycle_shares": shares,
-            "energy": None if energy is None else asdict(energy),
-            "predicted": asdict(emitted.record.predicted),
-        },
-    )
-
-
-def _source(engine: Engine) -> str:
-    return "twin" if engine.twin else f"codesign deploy, {engine.session.via}"
-
-
-def _measurement(
-    engine: Engine,
-    emitted: _Emitted,
-    repetitions: int,
-    timing: Timing,
-    energy: Energy | None,
-    bitstream: str,
-) -> Measurement:
-    source = _source(engine)
+def _measurement(record: DeployRecord, emitted: _Emitted, repetitions: int) -> Measurement:
+    """Return the measurement that a deployment makes, from what is recorded so far."""
+    assert record.source is not None
+    assert record.bitstream is not None
+    assert record.clock_mhz is not None
+    assert record.latency_ms is not None
+    assert record.starts_per_image is not None
+    project = emitted.record
     return Measurement(
         engine=OWN_ENGINE,
-        board=emitted.record.board,
-        campaign=f"{source} {bitstream[:12]} {timing.clock_mhz:.4g} MHz",
-        source=source,
-        clock_mhz=min(timing.clock_mhz, float(emitted.record.accelerator.clock_mhz)),
-        latency_ms=_percentiles(timing.engine.ms),
+        board=project.board,
+        campaign=f"{record.source} {record.bitstream[:12]} {record.clock_mhz:.4g} MHz",
+        source=record.source,
+        clock_mhz=min(record.clock_mhz, float(project.accelerator.clock_mhz)),
+        latency_ms=record.latency_ms,
         date=datetime.now(UTC).date().isoformat(),
-        bitstream=bitstream,
-        layers=tuple(map(MeasuredLayer.of, mapped_layers(_descriptors(emitted.program)))),
-        network=f"program {emitted.record.program_sha256[:12]}",
-        accelerator=emitted.record.accelerator,
+        bitstream=record.bitstream,
+        layers=tuple(map(MeasuredLayer.of, mapped_layers(emitted.program.descriptors))),
+        network=f"program {project.program_sha256[:12]}",
+        accelerator=project.accelerator,
         repetitions=repetitions,
-        settings={STARTS_PER_IMAGE: timing.engine.starts},
-        power_w=None if energy is None else energy.busy_w,
+        settings={STARTS_PER_IMAGE: record.starts_per_image},
+        power_w=None if record.energy is None else record.energy.busy_w,
         run_id=new_run_id(),
     )
-
-
-def _descriptors(program: Program) -> npt.NDArray[np.void]:
-    return np.frombuffer(program.arena, isa.DESCRIPTOR, program.layer_count, program.program_word * program.axi_bytes)
-
-
-def _lines(
-    engine: Engine, emitted: _Emitted, timing: Timing, shares: dict[str, float], energy: Energy | None
-) -> Iterator[str]:
-    predicted = emitted.record.predicted
-    latency, missing_ms = _percentiles(timing.engine.ms), (1 - timing.engine.starts) * predicted.start_ms
-    comparable_ms = predicted.latency_ms - missing_ms
-    deviation = latency.p50 / comparable_ms - 1
-    how = "simulated by the twin" if engine.twin else f"5 to 95 %: {latency.p05:.4g} to {latency.p95:.4g} ms"
-    yield (
-        f"           latency: {latency.p50:.4g} ms an image ({how}); predicted {comparable_ms:.4g} ms, {deviation:+.1%}"
-    )
-    if missing_ms:
-        host = f"the board's clock, {REPEATS} images a start"
-        clock = host if engine.session.times_on_board else "the engine's counters"
-        yield f"           timed by {clock}; {missing_ms:.3g} ms of the start are left out of both"
-    yield (
-        f"           cycles: {shares['compute']:.0%} computing, {shares['load_wait']:.0%} waiting for loads, "
-        f"{shares['store_wait']:.0%} for stores, the rest setting up"
-    )
-    if not engine.twin:
-        whole = _percentiles(timing.inference_ms)
-        yield f"           host: {whole.p50 - latency.p50:.4g} ms more an image, 95 % below {whole.p95:.4g} ms in all"
-    if energy is None:
-        yield f"           energy: not measured; predicted {predicted.energy_mj:.4g} mJ an image"
-    else:
-        yield (
-            f"           energy: {energy.total_mj:.4g} mJ an image, {energy.above_idle_mj:.4g} of it above idle "
-            f"({energy.source}: {energy.busy_w:.3g} W busy, {energy.idle_w:.3g} W idle); "
-            f"predicted {predicted.energy_mj:.4g} mJ"
-        )

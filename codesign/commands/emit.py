@@ -9,9 +9,9 @@ from codesign.emit.project import Design, project_files, write_project
 from codesign.emit.quantise import quantise, quantise_image
 from codesign.progress import Progress
 from codesign.run.choice import choose
-from codesign.run.folder import Run, claiming, write_json
+from codesign.run.folder import Run, claiming
 from codesign.run.records import ComparedRecord, as_rows
-from codesign.run.requests import Searched, Trained, load_searched, load_weights
+from codesign.run.requests import EmitRequest, Searched, Trained, load_searched, load_weights
 from codesign.search.winner import Winner, rule_of
 from codesign.supernet.accuracy.measured import CALIBRATION_IMAGES, MeasuredAccuracy
 from codesign.supernet.data.data_set import Split
@@ -20,6 +20,7 @@ from codesign.supernet.network.folded_weights import fold
 from codesign.supernet.training.threads import one_thread
 from cost_models.closed_form.estimate import price
 from cost_models.resources import check_fits
+from hw_templates.foundation.json_records import write_record
 from hw_templates.project.record import Origin, ProjectAccuracy
 
 
@@ -45,7 +46,7 @@ def emit(
     trained = load_weights(run, searched)
     winner, compared = choose(run, searched, trained, chosen_by, True, progress)
     front = ComparedRecord(searched.task.location.name, as_rows(compared.front.values))
-    write_json(run.measured_front, front)
+    write_record(run.measured_front, front)
     with progress.stage("emit") as update:
         update(0.1, "quantising")
         design, images, accuracy = quantised_design(trained, searched, winner)
@@ -60,8 +61,8 @@ def emit(
             test_accuracy=accuracy,
         )
         write_project(run.project, project_files(design, images, origin))
-    options = {"max_latency_ms": max_latency_ms, "min_accuracy": min_accuracy, "within": within, "rule": rule}
-    run.configure("emit", options, replace=True)
+    request = EmitRequest(max_latency_ms=max_latency_ms, min_accuracy=min_accuracy, within=within, rule=rule)
+    run.configure(request, replace=True)
     lines = (
         f"emit       winner: {rule_line(winner.rule, compared)}",
         *pair_lines(winner.pair, design.estimate, design.network.workload.macs, searched.task.coefficients),

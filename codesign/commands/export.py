@@ -7,7 +7,7 @@ from typing import Any
 from codesign.progress import Progress
 from codesign.run.folder import REMAKE, Run, read_json
 from codesign.run.named_subnet import ENDS, named_subnet
-from codesign.run.requests import load_trained, recorded_request
+from codesign.run.requests import SearchRequest, TrainRequest, load_trained
 from codesign.supernet.accuracy.measured import CALIBRATION_IMAGES
 from codesign.supernet.data.data_set import Split
 from codesign.supernet.network.build import recalibrate
@@ -110,7 +110,7 @@ def _winner_file(run: Run) -> Path:
 
 def _searched_space(run: Run) -> Space:
     """The space of a run without a supernet, which was searched with published accuracies."""
-    if "search" in run.read() and (searched := recorded_request(run).space) is not None:
+    if (search := run.find(SearchRequest)) is not None and (searched := search.space) is not None:
         return load_space(searched)
     path = _winner_file(run)
     record = read_json(path, dict[str, Any])
@@ -119,7 +119,7 @@ def _searched_space(run: Run) -> Space:
 
 
 def _of_run(run: Run, request: ExportRequest) -> NetworkToWrite:
-    trained = load_trained(run) if "train" in run.read() else None
+    trained = None if run.find(TrainRequest) is None else load_trained(run)
     if trained is not None and request.weights is not None:
         raise InvalidValueError("weights", str(request.weights), f"left out, as {run.folder} has a supernet of its own")
     space = trained.space if trained is not None else _searched_space(run)

@@ -5,12 +5,13 @@ from dataclasses import asdict
 import numpy as np
 
 from codesign.progress import Progress
-from codesign.run.folder import Run, claiming, write_json
+from codesign.run.folder import Run, claiming
 from codesign.run.records import LeftOutAccuracies, PredictorRecord
-from codesign.run.requests import load_trained
+from codesign.run.requests import PredictorRequest, load_trained
 from codesign.supernet.accuracy.measured import MeasuredAccuracy
 from codesign.supernet.accuracy.predictor import fit_predictor, judge_predictor, measure_sample, write_predictor
 from hw_templates.foundation.errors import InvalidValueError
+from hw_templates.foundation.json_records import write_record
 
 LEFT_OUT = 0.2
 SPLITS = 20
@@ -41,8 +42,8 @@ def fit(run: Run, samples: int, seed: int, progress: Progress) -> None:
         partial = fit_predictor(space, digest, genes[:used], accuracy[:used])
         write_predictor(run.predictor, fit_predictor(space, digest, genes, accuracy))
     left_out = LeftOutAccuracies(tuple(accuracy[used:].tolist()), tuple(partial.accuracy(genes[used:]).tolist()))
-    run.configure("predictor", {"samples": samples, "seed": seed}, replace=True)
-    write_json(run.predictor_quality, PredictorRecord(samples=samples, **asdict(quality), left_out=left_out))
+    run.configure(PredictorRequest(samples=samples, seed=seed), replace=True)
+    write_record(run.predictor_quality, PredictorRecord(samples=samples, **asdict(quality), left_out=left_out))
     progress.say(f"predictor  {samples} subnets measured: {accuracy.min():.1%} to {accuracy.max():.1%}")
     progress.say(f"           left-out subnets, mean (95 % interval) of {len(quality.kendall_tau)} splits:")
     progress.say(

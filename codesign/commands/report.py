@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from codesign.commands.hls4ml.commands import RECORD as DATAFLOW_RECORD
-from codesign.commands.hls4ml.commands import SECTION, read_emitted
+from codesign.commands.hls4ml.commands import SECTION, DataflowSettings, read_emitted
 from codesign.commands.hls4ml.comparison import templates_section
 from codesign.commands.hls4ml.report import dataflow_page
 from codesign.progress import Progress
@@ -23,7 +23,7 @@ from codesign.report.figures import (
 from codesign.report.page import Fact, Section, Table, render_page
 from codesign.run.folder import REMAKE, Run, claiming, read_json
 from codesign.run.records import ComparedRecord, CsimRecord, FrontsRecord, PredictorRecord
-from codesign.run.requests import Searched, Trained, load_searched, load_weights
+from codesign.run.requests import Searched, SearchRequest, Trained, load_searched, load_weights
 from codesign.search.pareto import front_array
 from codesign.supernet.lowering.workloads import lower
 from codesign.supernet.spaces.space import Space, Subnet
@@ -92,7 +92,7 @@ def report(run: Run, progress: Progress) -> None:
         StorageError: an earlier command has not run since what it depends on, or something cannot be read or written.
     """
     with progress.stage("report") as update:
-        alone = SECTION in run.read() and "search" not in run.read()
+        alone = run.find(DataflowSettings) is not None and run.find(SearchRequest) is None
         subtitle, facts, sections, pictures = dataflow_page(run) if alone else _engine_page(run)
         for index, (name, figure) in enumerate(pictures.items()):
             update(index / len(pictures), name)

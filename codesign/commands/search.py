@@ -1,13 +1,12 @@
 """``codesign search``: the joint search, and what it is compared with."""
 
 from collections.abc import Callable
-from dataclasses import asdict
 
 import numpy as np
 
 from codesign.progress import Progress
 from codesign.run.choice import say_skipped
-from codesign.run.folder import Run, read_json, write_json
+from codesign.run.folder import Run, read_json
 from codesign.run.records import BaselineRecord, FrontsRecord, as_rows
 from codesign.run.requests import Searched, SearchRequest, load_searched
 from codesign.search.baselines import random_front, sequential_front
@@ -16,6 +15,7 @@ from codesign.search.pareto import PricedPairs, ReferencePoint, front_array
 from codesign.search.pricing import PairPricer
 from cost_models.coefficients.fitted_range import range_of_space
 from hw_templates.foundation.arrays import FloatArray
+from hw_templates.foundation.json_records import write_record
 
 _BASELINES: dict[str, Callable[..., PricedPairs]] = {"random": random_front, "sequential": sequential_front}
 
@@ -39,7 +39,7 @@ def _search(run: Run, request: SearchRequest, baselines: bool, progress: Progres
     searched = load_searched(run, request)
     searched.task.coefficients.warn_outside(range_of_space(searched.joint.accelerators.choices))
     searched.task.open_study()
-    run.configure("search", asdict(request), replace=True)
+    run.configure(request, replace=True)
     with progress.stage("joint search") as update:
         result = joint_search(
             searched.task,
@@ -68,7 +68,7 @@ def _baseline_fronts(run: Run, searched: Searched, pairs: int, progress: Progres
                 update(0.0, f"{pairs:,} pairs")
                 front = baseline(PairPricer(searched.joint, task.coefficients), task.oracle, pairs, task.settings.seed)
             record = BaselineRecord(task.location.name, pairs, as_rows(front.values))
-            write_json(path, record)
+            write_record(path, record)
         found[name] = front_array(record.front)
     return found
 
@@ -83,5 +83,5 @@ def _write_fronts(run: Run, searched: Searched, fronts: dict[str, FloatArray], p
     reference = ReferencePoint(accuracy if union[:, 0].max() > accuracy else 0.0, latency_ms, energy_mj)
     volumes = {name: reference.hypervolume(values) for name, values in fronts.items()}
     rows = {name: as_rows(values) for name, values in fronts.items()}
-    write_json(run.fronts, FrontsRecord(searched.task.location.name, reference, volumes, rows))
+    write_record(run.fronts, FrontsRecord(searched.task.location.name, reference, volumes, rows))
     progress.say("           hypervolume: " + ", ".join(f"{name} {volume:.4f}" for name, volume in volumes.items()))

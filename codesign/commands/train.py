@@ -1,7 +1,6 @@
 """``codesign train``: a supernet by progressive shrinking, or one subnet alone."""
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 
 from torch import Tensor
@@ -9,7 +8,7 @@ from torch import Tensor
 from codesign.progress import Progress
 from codesign.run.folder import Run
 from codesign.run.named_subnet import named_subnet
-from codesign.run.requests import TrainRequest, load_trained, recorded_training
+from codesign.run.requests import TrainRequest, load_trained
 from codesign.supernet.accuracy.measured import MeasuredAccuracy
 from codesign.supernet.data.data_set import DataSet
 from codesign.supernet.network.specialise import specialised_weights
@@ -44,7 +43,7 @@ def request_training(
             other options.
         StorageError: a file is missing or holds no subnet, or the other run has not trained.
     """
-    before = TrainRequest() if start_from is None else recorded_training(Run(start_from))
+    before = TrainRequest() if start_from is None else Run(start_from).settings(TrainRequest)
     source = space or before.space
     name = load_space(source).name
     if preset is None:
@@ -68,8 +67,8 @@ def train(run: Run, request: TrainRequest, progress: Progress) -> None:
             choices of the space untrained.
         StorageError: the checkpoint is damaged or cannot be written, or another process is at work in the run.
     """
-    if "train" in run.read():
-        before = recorded_training(run)
+    before = run.find(TrainRequest)
+    if before is not None:
         # Refuses own files that have changed since.
         before.load_space()
         before.load_schedule()
@@ -85,7 +84,7 @@ def train(run: Run, request: TrainRequest, progress: Progress) -> None:
             )
             return
         with run.claim():
-            run.configure("train", asdict(request))
+            run.configure(request)
             with progress.stage("train") as update:
                 checkpoint = train_supernet(
                     space,

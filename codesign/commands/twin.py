@@ -3,13 +3,13 @@
 from pathlib import Path
 
 from bitstreams.twin.board import TwinBoard
-from bitstreams.twin.server import LOOPBACK, TwinServer
+from bitstreams.twin.server import TwinServer
 from codesign.progress import Progress
 from cost_models.coefficients import load_coefficients
 
 
-def twin(project: Path, port: int, coefficients: str, progress: Progress) -> None:
-    """Serve until interrupted.
+def start_twin(project: Path, port: int, coefficients: str, progress: Progress) -> TwinServer:
+    """Serve a twin on loopback until it is closed.
 
     Raises:
         StorageError: the project is not whole.
@@ -17,15 +17,7 @@ def twin(project: Path, port: int, coefficients: str, progress: Progress) -> Non
         ToolError: g++ is missing or refused the code.
         BoardError: the port is taken, or pynq is not installed.
     """
-    true = load_coefficients(coefficients)
+    timing = load_coefficients(coefficients)
     with progress.stage("twin") as update:
         update(0.0, "compiling the engine")
-        board = TwinBoard(project, true)
-    server = TwinServer(board, port)
-    try:
-        progress.say(
-            f"twin       {board.board.name} with engine {board.hardware_sha256[:12]} on {LOOPBACK}:{server.port}"
-        )
-        server.wait()
-    finally:
-        server.close()
+        return TwinServer(TwinBoard(project, timing), port)

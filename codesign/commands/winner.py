@@ -4,7 +4,8 @@ from contextlib import nullcontext
 
 from codesign.progress import Progress
 from codesign.run.choice import choose
-from codesign.run.folder import Run, write_json
+from codesign.run.folder import Run
+from codesign.run.records import PredictedCost, WinnerRecord
 from codesign.run.requests import find_weights, load_searched
 from codesign.search.joint_space import Pair
 from codesign.search.winner import Compared, Rule, rule_of
@@ -12,6 +13,7 @@ from codesign.supernet.lowering.workloads import lower
 from cost_models.closed_form.estimate import Estimate, price
 from cost_models.coefficients import Coefficients
 from cost_models.resources import RESOURCES, estimate_resources
+from hw_templates.foundation.json_records import write_record
 
 
 def winner(
@@ -48,20 +50,20 @@ def _winner(run: Run, rule: Rule, dry_run: bool, progress: Progress) -> None:
     pair, board, source = chosen.pair, searched.board, compared.source
     workload = lower(searched.joint.space if trained is None else trained.space, pair.subnet)
     needs = estimate_resources(pair.accelerator, board)
-    record = {
-        "study": searched.task.location.name,
-        "rule": chosen.rule,
-        "space": searched.joint.space.name,
-        "subnet": pair.subnet.as_dict(),
-        "board": board.name,
-        "accelerator": pair.accelerator.as_dict(),
-        "accuracy": chosen.accuracy,
-        "accuracy_source": source,
-        "predicted": {"latency_ms": chosen.latency_ms, "energy_mj": chosen.energy_mj},
-        "resources": {name: getattr(needs, name) for name in RESOURCES},
-    }
+    record = WinnerRecord(
+        study=searched.task.location.name,
+        rule=chosen.rule,
+        space=searched.joint.space.name,
+        subnet=pair.subnet.as_dict(),
+        board=board.name,
+        accelerator=pair.accelerator,
+        accuracy=chosen.accuracy,
+        accuracy_source=source,
+        predicted=PredictedCost(chosen.latency_ms, chosen.energy_mj),
+        resources={name: getattr(needs, name) for name in RESOURCES},
+    )
     if not dry_run:
-        write_json(run.winner, record)
+        write_record(run.winner, record)
     estimate = price(workload, pair.accelerator, board, searched.task.coefficients)
     used = ", ".join(f"{getattr(needs, name):,} of {getattr(board, name):,} {name}" for name in RESOURCES)
     lines = (

@@ -23,6 +23,7 @@ from cost_models.workload import IMAGE
 from hw_templates.board import Board
 from hw_templates.foundation.errors import ToolError, VerificationError
 from hw_templates.foundation.extras import install_command
+from hw_templates.foundation.json_records import Record
 from hw_templates.hls4ml.parameters import Dataflow
 
 HLS4ML = "1.3.0"
@@ -32,7 +33,7 @@ _ACCELERATOR_BOARDS = ("pynq-z2",)
 
 
 @dataclass(frozen=True)
-class Agreement:
+class Agreement(Record):
     """How the compiled C++ compares with the network in fixed point.
 
     Attributes:

@@ -1,19 +1,18 @@
 """A run: one folder with its configuration, checkpoints, study, project and report."""
 
-import fcntl
 import functools
 import json
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict, dataclass, is_dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, ClassVar, Concatenate, ParamSpec, TypeVar, cast
 
 from hw_templates.foundation import json_records
 from hw_templates.foundation.atomic_file import write_text_atomically
 from hw_templates.foundation.errors import InvalidValueError, StorageError
-from hw_templates.foundation.lock import open_lock
+from hw_templates.foundation.json_records import check_record, reading, without_format
+from hw_templates.foundation.lock import exclusive
 
 RUN_FORMAT = 1
 REMAKE = "delete it and run the command that makes it again"
@@ -22,10 +21,12 @@ ANOTHER_RUN = "restore it from a copy, or name another run folder"
 """Advice for a damaged file that nothing makes again."""
 P = ParamSpec("P")
 T = TypeVar("T")
+S = TypeVar("S", bound="Settings")
 
 _MAKERS = {
     "predictor.json": "predictor RUN",
     "fronts.json": "search RUN",
+    "baselines/*.json": "search RUN",
     "winner.json": "winner RUN",
     "front.json": "emit RUN",
     "project/project.json": "emit RUN",
@@ -38,15 +39,27 @@ _MAKERS = {
 """Files, as they lie in their folder RUN, to the commands that make them."""
 
 
+class Settings:
+    """Base of a dataclass with what a command is asked for, which a run folder records.
+
+    Attributes:
+        SECTION: name of its section in ``run.json``.
+        COMMAND: command that records it in the run RUN, where it is not called as the section.
+    """
+
+    SECTION: ClassVar[str]
+    COMMAND: ClassVar[str] = ""
+
+
 @dataclass(frozen=True)
 class Run:
-    """Where everything of one run lies. Nothing is created before something is written."""
+    """Paths of everything in one run folder. Nothing is created before something is written."""
 
     folder: Path
 
     @property
     def configuration(self) -> Path:
-        """What each command was asked for."""
+        """Return the path of the settings of each command."""
         return self.folder / "run.json"
 
     @property
@@ -86,7 +99,7 @@ class Run:
 
     @property
     def measured_front(self) -> Path:
-        """What is left of the joint front once its accuracies are measured."""
+        """Return the path of the pairs that the winner was chosen from."""
         return self.folder / "front.json"
 
     @property
@@ -96,7 +109,7 @@ class Run:
 
     @property
     def verification(self) -> Path:
-        """What the C simulation counted and compared."""
+        """Return the path of the outcome of the C simulation."""
         return self.folder / "csim.json"
 
     @property
@@ -111,7 +124,7 @@ class Run:
 
     @property
     def deployment(self) -> Path:
-        """What the board did: accuracy, latency and energy, beside the prediction."""
+        """Return the path of what the board did."""
         return self.folder / "deploy.json"
 
     @property
@@ -133,81 +146,76 @@ class Run:
         Raises:
             StorageError: another process has claimed the run, or the folder cannot be written.
         """
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            descriptor = open_lock(self.folder / ".claim")
-        except OSError as error:
-            raise StorageError(f"{self.folder}: cannot be written ({error.strerror or error}); free it") from error
-        try:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise StorageError(
-                    f"{self.folder}: another process is at work in this run; wait for it, or name another run folder"
-                ) from None
+        busy = StorageError(
+            f"{self.folder}: another process is at work in this run; wait for it, or name another run folder"
+        )
+        with exclusive(self.folder / ".claim", busy):
             yield
-        finally:
-            os.close(descriptor)
 
-    def read(self) -> dict[str, dict[str, Any]]:
-        """Each command's settings; empty for a run that has not begun.
+    def find(self, kind: type[S]) -> S | None:
+        """Return what a command was asked for in this run; None where it has not run here.
 
         Raises:
-            StorageError: the configuration is corrupt or of another version.
+            StorageError: the configuration is corrupt or of another format.
         """
-        if not self.configuration.exists():
-            return {}
-        record = json_records.read_json(self.configuration, dict[str, Any], ANOTHER_RUN)
-        if record.get("format") != RUN_FORMAT:
-            raise StorageError(
-                f"{self.configuration}: format {record.get('format')!r}, this version reads {RUN_FORMAT}"
-            )
-        sections = {name: section for name, section in record.items() if name != "format"}
-        for name, section in sections.items():
-            if not isinstance(section, dict):
-                raise StorageError(f"{self.configuration}: {name[:40]!r} must be an object; {ANOTHER_RUN}")
-        return sections
+        with reading(self.configuration, ANOTHER_RUN):
+            section = self._sections().get(kind.SECTION)
+            return None if section is None else check_record(section, kind, kind.SECTION)
 
-    def settings(self, command: str) -> dict[str, Any]:
-        """What ``command`` was asked for in this run.
+    def settings(self, kind: type[S]) -> S:
+        """Return what a command was asked for in this run.
 
         Raises:
-            StorageError: it has not run here yet.
+            StorageError: it has not run here yet, or the configuration is corrupt or of another format.
         """
-        sections = self.read()
-        if command not in sections:
+        found = self.find(kind)
+        if found is None:
+            command = kind.COMMAND or f"{kind.SECTION} RUN"
             raise StorageError(
-                f"{self.folder}: no {command} in this run yet; run `codesign {command} {self.folder}` first"
+                f"{self.folder}: no {command.replace('RUN ', '').removesuffix(' RUN')} in this run yet; "
+                f"run `codesign {command.replace('RUN', str(self.folder))}` first"
             )
-        return sections[command]
+        return found
 
-    def configure(self, command: str, settings: dict[str, Any], replace: bool = False) -> None:
-        """Record what ``command`` is asked for; a command that goes on must be asked for the same, unless ``replace``.
+    def configure(self, settings: Settings, replace: bool = False) -> None:
+        """Record what a command is asked for; one that resumes must be asked for the same, unless ``replace``.
 
         Raises:
             InvalidValueError: a setting differs from the run's.
-            StorageError: the folder cannot be written, or holds something corrupt.
+            StorageError: the folder cannot be written, or its configuration is corrupt or of another format.
         """
-        sections = self.read()
-        for name, value in settings.items():
-            recorded = sections.get(command, {}).get(name, value)
-            if recorded != value and not replace:
+        name, before = settings.SECTION, self.find(type(settings))
+        if before == settings:
+            return
+        for field in () if before is None or replace else fields(cast(Any, settings)):
+            recorded, value = getattr(before, field.name), getattr(settings, field.name)
+            if recorded != value:
                 was = recorded["file"] if isinstance(recorded, dict) and "file" in recorded else recorded
                 raise InvalidValueError(
-                    f"{command}.{name}", value, f"{was!r} as before in {self.folder}; or name another run folder"
+                    f"{name}.{field.name}",
+                    value,
+                    f"{was!r} as before in {self.folder}; or name another run folder",
                 )
-        if sections.get(command) != settings:
-            write_json(self.configuration, {"format": RUN_FORMAT, **sections, command: settings})
+        sections = {"format": RUN_FORMAT, **self._sections(), name: asdict(cast(Any, settings))}
+        write_text_atomically(self.configuration, json.dumps(sections, indent=2) + "\n")
+
+    def _sections(self) -> dict[str, object]:
+        """Return the settings by the name of their section; none for a run that has not begun."""
+        if not self.configuration.exists():
+            return {}
+        record = json_records.read_json(self.configuration, dict[str, object], ANOTHER_RUN)
+        with reading(self.configuration, ANOTHER_RUN):
+            return without_format(record, RUN_FORMAT, "run")
 
 
-def claiming(command: Callable[Concatenate[Run, P], None], /) -> Callable[Concatenate[Run, P], None]:
-    """The command, with its run claimed from other processes meanwhile."""
+def claiming(command: Callable[Concatenate[Run, P], T], /) -> Callable[Concatenate[Run, P], T]:
+    """Return the command, which then claims its run from other processes while it runs."""
 
     @functools.wraps(command)
-    def claimed(run: Run, /, *args: P.args, **kwargs: P.kwargs) -> None:
+    def claimed(run: Run, /, *args: P.args, **kwargs: P.kwargs) -> T:
         # A run that is not there yet is for the command to complain about.
         with run.claim() if run.folder.is_dir() else nullcontext():
-            command(run, *args, **kwargs)
+            return command(run, *args, **kwargs)
 
     return claimed
 
@@ -219,21 +227,15 @@ def read_json(path: Path, kind: type[T]) -> T:
         StorageError: missing, unreadable or no ``kind``; the message says what to do.
     """
     if not path.exists():
-        raise StorageError(f"{path}: is missing{_how_to_make(path)}")
-    return json_records.read_json(path, kind, REMAKE)
+        raise StorageError(f"{path}: is missing" + (f"; run {maker} first" if (maker := _maker(path)) else ""))
+    return json_records.read_json(path, kind, f"delete it and run {_maker(path) or 'the command that makes it'} again")
 
 
-def write_json(path: Path, record: Any) -> None:
-    """Write a dataclass or a dictionary as a JSON object, atomically."""
-    values = asdict(record) if is_dataclass(record) and not isinstance(record, type) else record
-    write_text_atomically(path, json.dumps(values, indent=2) + "\n")
-
-
-def _how_to_make(path: Path) -> str:
-    """The end of a message about a missing file: which command makes it, where one does."""
+def _maker(path: Path) -> str:
+    """Return the command that makes a file of a run folder; nothing where none does."""
     # Of several places that fit, the most exact one: front.json also lies in dataflow.
     for place in sorted(_MAKERS, key=len, reverse=True):
         if path.match(place):
             folder = path.parents[place.count("/")]
-            return f"; run `codesign {_MAKERS[place].replace('RUN', str(folder))}` first"
+            return f"`codesign {_MAKERS[place].replace('RUN', str(folder))}`"
     return ""

@@ -1,13 +1,19 @@
 """The files of a run folder: one frozen dataclass for each; :func:`codesign.run.folder.read_json` decodes them."""
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
+from bitstreams.board.power import Energy
 from bitstreams.building.toolchain import LayerTrips
+from bitstreams.store.bitstream import Bitstream
 from codesign.search.pareto import ReferencePoint, front_array
+from cost_models.measurements.measurement import Percentiles
+from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.foundation.arrays import FloatArray
 from hw_templates.foundation.errors import InvalidValueError
+from hw_templates.foundation.json_records import Record
 from hw_templates.hls4ml.parameters import Dataflow
+from hw_templates.project.record import Prediction
 
 Row = tuple[float, float, float]
 """Accuracy (0..1), latency in milliseconds and energy in millijoules of one pair."""
@@ -19,7 +25,7 @@ def as_rows(values: FloatArray) -> tuple[Row, ...]:
 
 
 @dataclass(frozen=True)
-class FrontsRecord:
+class FrontsRecord(Record):
     """``fronts.json``: Pareto fronts of the joint search and of the baselines.
 
     Attributes:
@@ -42,7 +48,7 @@ class FrontsRecord:
 
 
 @dataclass(frozen=True)
-class BaselineRecord:
+class BaselineRecord(Record):
     """``baselines/NAME.json``: the front that a baseline found, and for which study at how many pairs."""
 
     study: str
@@ -54,7 +60,7 @@ class BaselineRecord:
 
 
 @dataclass(frozen=True)
-class ComparedRecord:
+class ComparedRecord(Record):
     """``front.json``: the pairs among which the winner of a study was chosen, with the accuracies compared."""
 
     study: str
@@ -65,7 +71,99 @@ class ComparedRecord:
 
 
 @dataclass(frozen=True)
-class DataflowFrontsRecord:
+class PredictedCost:
+    """Predicted cost of one image."""
+
+    latency_ms: float
+    energy_mj: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class WinnerRecord(Record):
+    """``winner.json``: the winning pair of a search as it was last shown.
+
+    Attributes:
+        study: name of the study.
+        rule: rule by which the pair was chosen.
+        space: name of the space of subnets.
+        subnet: the subnet as plain values, which the space parses.
+        board: name of the board.
+        accelerator: parameters of the engine.
+        accuracy: accuracy (0..1) by which the pair was chosen.
+        accuracy_source: ``measured``, ``predictor`` or ``official``.
+        predicted: predicted cost.
+        resources: amount that the engine needs of each resource.
+    """
+
+    study: str
+    rule: str
+    space: str
+    subnet: dict[str, object]
+    board: str
+    accelerator: Accelerator
+    accuracy: float
+    accuracy_source: str
+    predicted: PredictedCost
+    resources: dict[str, int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuildRecord(Bitstream):
+    """``build.json``: the bitstream that was built of the run's project, and the folder of the store that has it."""
+
+    store: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeployRecord(Record):
+    """``deploy.json``: what a board or its twin did.
+
+    Where a deployment failed, ``error`` says why, and what was not reached is None.
+
+    Attributes:
+        complete: whether the deployment reached its end.
+        error: what went wrong.
+        right: test images of the right class, where the deployment failed.
+        source: ``twin``, or how the board was reached.
+        where: address of the board.
+        board: name of the board.
+        bitstream, hardware_sha256: digests of the bitstream and of the sources of the engine in it.
+        measured_at: time, ISO 8601.
+        clock_mhz: clock of the logic as read back.
+        images: test images that ran.
+        accuracy: accuracy (0..1) on these images.
+        latency_ms: latency of the engine alone.
+        starts_per_image: share of a start that this latency contains.
+        inference_ms: latency from writing an image to having read the logits; None on a twin.
+        cycles: cycles that a twin simulated; None on a board.
+        cycle_shares: shares of the cycles spent computing and waiting.
+        energy: measured energy of an image; None where none was measured.
+        predicted: predicted cost.
+    """
+
+    complete: bool
+    error: str | None = None
+    right: int | None = None
+    source: str | None = None
+    where: str | None = None
+    board: str | None = None
+    bitstream: str | None = None
+    hardware_sha256: str | None = None
+    measured_at: str | None = None
+    clock_mhz: float | None = None
+    images: int | None = None
+    accuracy: float | None = None
+    latency_ms: Percentiles | None = None
+    starts_per_image: float | None = None
+    inference_ms: Percentiles | None = None
+    cycles: int | None = None
+    cycle_shares: dict[str, float] | None = None
+    energy: Energy | None = None
+    predicted: Prediction | None = None
+
+
+@dataclass(frozen=True)
+class DataflowFrontsRecord(Record):
     """``dataflow/front.json``: the front of a search with template hls4ml, as predicted and as measured."""
 
     study: str
@@ -85,16 +183,8 @@ class DataflowAccuracy:
     fixed_point: float
 
 
-@dataclass(frozen=True)
-class DataflowPrediction:
-    """Predicted cost of one image."""
-
-    latency_ms: float
-    energy_mj: float
-
-
 @dataclass(frozen=True, kw_only=True)
-class DataflowRecord:
+class DataflowRecord(Record):
     """``dataflow/project.json``: what was emitted with template hls4ml.
 
     Attributes:
@@ -114,12 +204,12 @@ class DataflowRecord:
     backend: str
     study: str
     rule: str
-    subnet: dict[str, Any]
+    subnet: dict[str, object]
     accelerator: Dataflow
     reuse_factors: dict[str, int]
     validation_accuracy: float
     test_accuracy: DataflowAccuracy
-    predicted: DataflowPrediction
+    predicted: PredictedCost
     resources: dict[str, float]
 
 
@@ -136,7 +226,7 @@ class LeftOutAccuracies:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PredictorRecord:
+class PredictorRecord(Record):
     """``predictor.json``: how well the predictor ranks subnets that it was not fitted on.
 
     Attributes:
@@ -157,7 +247,7 @@ class PredictorRecord:
 
 
 @dataclass(frozen=True)
-class CsimRecord:
+class CsimRecord(Record):
     """``csim.json``: what the C simulation of a project compared and counted.
 
     Attributes:

@@ -3,12 +3,11 @@
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import optuna
 
 from codesign.run.choices import AccuracySource
-from codesign.run.folder import ANOTHER_RUN, Run
+from codesign.run.folder import ANOTHER_RUN, Run, Settings
 from codesign.search.joint_search import SearchTask
 from codesign.search.joint_space import JointSpace
 from codesign.search.study import StudyLocation
@@ -28,7 +27,7 @@ from hw_templates.board import Board, load_board
 from hw_templates.conv_engine.space import AcceleratorSpace
 from hw_templates.foundation.catalogue import Source
 from hw_templates.foundation.errors import InvalidValueError, StorageError, UnknownNameError
-from hw_templates.foundation.json_records import check_record, reading
+from hw_templates.foundation.json_records import reading
 
 FEW_SUBNETS = 600
 """Of so many subnets a search soon measures each; a predictor asks for the accuracies of half of them."""
@@ -44,8 +43,8 @@ class Trained:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainRequest:
-    """What a training is asked for.
+class TrainRequest(Settings):
+    """Settings of a training.
 
     Attributes:
         space, preset: names of the space and of the schedule; for the path of a TOML file, the record of the file.
@@ -55,11 +54,13 @@ class TrainRequest:
         start_from: folder of the run whose supernet the subnet is taken from; None for random weights.
     """
 
+    SECTION = "train"
+
     space: Source = "digits"
     preset: Source = "digits"
     seed: int = 0
     data: str | None = None
-    subnet: dict[str, Any] | None = None
+    subnet: dict[str, object] | None = None
     start_from: str | None = None
 
     def __post_init__(self) -> None:
@@ -67,7 +68,7 @@ class TrainRequest:
         object.__setattr__(self, "preset", SCHEDULES.record(self.preset))
 
     def load_space(self) -> Space:
-        """What is trained.
+        """Return the space that is trained.
 
         Raises:
             InvalidValueError: unknown space, or the subnet is not of it.
@@ -76,7 +77,7 @@ class TrainRequest:
         return space if self.subnet is None else space.only(space.parse_subnet(self.subnet))
 
     def load_schedule(self) -> Schedule:
-        """How it is trained.
+        """Return the schedule by which it is trained.
 
         Raises:
             InvalidValueError: unknown preset.
@@ -85,7 +86,7 @@ class TrainRequest:
         return schedule if self.subnet is None else schedule.for_one_subnet()
 
     def load_data(self) -> DataSet:
-        """The images.
+        """Return the images.
 
         Raises:
             InvalidValueError: no folder is named, and the space is not for images like the digits.
@@ -101,24 +102,13 @@ class TrainRequest:
         return load_digits()
 
 
-def recorded_training(run: Run) -> TrainRequest:
-    """What the run's training was asked for.
-
-    Raises:
-        StorageError: it has not trained yet, or its configuration is corrupt.
-    """
-    settings = run.settings("train")
-    with reading(run.configuration, ANOTHER_RUN):
-        return check_record(settings, TrainRequest, "train")
-
-
 def load_trained(run: Run) -> Trained:
     """The run's finished supernet.
 
     Raises:
         StorageError: it is not there, not finished, or damaged.
     """
-    request = recorded_training(run)
+    request = run.settings(TrainRequest)
     with reading(run.configuration, ANOTHER_RUN):
         space = request.load_space()
     checkpoint = read_checkpoint(run.checkpoint, space)
@@ -131,14 +121,16 @@ def load_trained(run: Run) -> Trained:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SearchRequest:
-    """What a search is asked for.
+class SearchRequest(Settings):
+    """Settings of a search.
 
     Attributes:
         storage: an Optuna storage URL; None for the journal in the run folder.
         space: as in :class:`TrainRequest`; None for that of the run's supernet.
         accuracy: where accuracies come from, one of :class:`AccuracySource`.
     """
+
+    SECTION = "search"
 
     board: str
     pairs: int
@@ -154,15 +146,26 @@ class SearchRequest:
             object.__setattr__(self, "space", SPACES.record(self.space))
 
 
-def recorded_request(run: Run) -> SearchRequest:
-    """What the run's search was last asked for.
+@dataclass(frozen=True, kw_only=True)
+class PredictorRequest(Settings):
+    """Settings of a predictor: the number of subnets to measure, and the seed that draws them."""
 
-    Raises:
-        StorageError: it has not searched yet, or its configuration is corrupt.
-    """
-    settings = run.settings("search")
-    with reading(run.configuration, ANOTHER_RUN):
-        return check_record(settings, SearchRequest, "search")
+    SECTION = "predictor"
+
+    samples: int
+    seed: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmitRequest(Settings):
+    """Options of the rule that chose the emitted pair; see :func:`codesign.search.winner.rule_of`."""
+
+    SECTION = "emit"
+
+    max_latency_ms: float | None = None
+    min_accuracy: float | None = None
+    within: float | None = None
+    rule: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -227,10 +230,11 @@ def _without_predictor(run: Run, space: Space) -> str:
 
 def _own_space(run: Run) -> Space | None:
     """The space of the run's supernet, finished or not; None where it has none."""
-    if "train" not in run.read():
+    request = run.find(TrainRequest)
+    if request is None:
         return None
     with reading(run.configuration, ANOTHER_RUN):
-        return recorded_training(run).load_space()
+        return request.load_space()
 
 
 @dataclass(frozen=True)
@@ -252,7 +256,7 @@ def load_searched(run: Run, request: SearchRequest | None = None) -> Searched:
     """
     # Optuna tells of every study it opens; what the commands show says more.
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    request = request or recorded_request(run)
+    request = request or run.settings(SearchRequest)
     board, coefficients = load_board(request.board), load_coefficients(request.coefficients)
     coefficients.check_use(board.name)
     accuracies = load_accuracies(run, request.accuracy, request.space)

@@ -3,6 +3,9 @@
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
+
 from hw_templates.conv_engine import isa
 from hw_templates.foundation.errors import StorageError
 from hw_templates.foundation.json_records import reading
@@ -33,6 +36,11 @@ class Program:
     logits_count: int
     counter_word: int
     isa_version: int = isa.VERSION
+
+    @property
+    def descriptors(self) -> npt.NDArray[np.void]:
+        """Return the descriptors of all layers, read-only records of :data:`isa.DESCRIPTOR`."""
+        return np.frombuffer(self.arena, isa.DESCRIPTOR, self.layer_count, self.program_word * self.axi_bytes)
 
     def layout(self) -> dict[str, int]:
         """Everything but the content, by name."""

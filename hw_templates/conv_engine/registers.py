@@ -42,6 +42,9 @@ ENGINE = (
     Register("layer_count", 0x48, 32, "descriptors to run"),
 )
 
+PORTS = tuple(register.name for register in ENGINE if register.name.endswith("_port"))
+"""Registers that hold the arena's address for each memory port of the engine."""
+
 IDENTITY = (
     Register("magic", 0x00, 32, "MAGIC in every bitstream of this project"),
     Register("register_map", 0x04, 32, "REGISTER_MAP that the bitstream was made with"),

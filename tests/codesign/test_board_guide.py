@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 from codesign.cli.main import app
 from codesign.commands import demo
 from codesign.run.folder import Run
+from codesign.run.requests import SearchRequest
 
 pytest.importorskip("pynq", reason="pynq is not installed: pip install --editable '.[board]'")
 GUIDE = Path(__file__).parents[2] / "docs/board.md"
@@ -68,8 +69,8 @@ def test_the_guide_leads_to_a_calibrated_search(
             for command in todo:
                 run(command, places)
     for name in ("z2", "zcu104"):
-        settings = Run(tmp_path / "runs" / name).settings("search")
-        assert settings["coefficients"] == f"calibrations/{name}"
+        settings = Run(tmp_path / "runs" / name).settings(SearchRequest)
+        assert settings.coefficients == f"calibrations/{name}"
         assert read_json(tmp_path / "runs" / name / "deploy.json")["complete"] is True
         assert (tmp_path / "runs" / name / "bundle.tar").is_file()
     assert (tmp_path / "calibrations/z2/report/index.html").is_file()

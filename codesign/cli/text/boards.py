@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
+from bitstreams.twin.server import Served
 from codesign.cli.text.table import table_lines
 from hw_templates.board import Board
 
@@ -15,3 +16,8 @@ def board_table(boards: Sequence[Board]) -> Iterator[str]:
         for b in boards
     ]
     yield from table_lines(_HEADINGS, rows, left=2)
+
+
+def twin_lines(served: Served) -> Iterator[str]:
+    """Say which twin is served, and where."""
+    yield f"twin       {served.board} with engine {served.hardware_sha256:.12} on {served.host}:{served.port}"

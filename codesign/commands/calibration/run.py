@@ -9,10 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
+from bitstreams.access import bitstream_for, claimed
 from bitstreams.board.bench import Bench, Measured
 from bitstreams.board.driver import Engine, Hardware, UnfinishedRunError
 from bitstreams.board.session import ConnectionLostError
-from codesign.commands.board_access import Reach, bitstream_for, claimed
+from bitstreams.board.target import Target
+from bitstreams.store.store import open_store
 from codesign.commands.calibration.campaign import Campaign, Failure, Layers, opened
 from codesign.emit.random_program import RandomProgram, random_program
 from codesign.progress import Progress
@@ -35,7 +37,7 @@ class CampaignRequest:
     """What a campaign is asked for.
 
     Attributes:
-        reach: the board.
+        target: the board.
         plan: file of the runs.
         project: emitted project of the engine on the board.
         out: file of measurements, which is added to.
@@ -44,7 +46,7 @@ class CampaignRequest:
         store: folder of bitstreams; None for the user's.
     """
 
-    reach: Reach
+    target: Target
     plan: Path
     project: Path
     out: Path
@@ -66,10 +68,13 @@ def measure_plan(request: CampaignRequest, progress: Progress) -> None:
     hardware = _hardware(request, plan)
     with opened(plan, request.out) as campaign:
         if campaign.todo:
-            with claimed(request.reach, request.project, progress) as reach, tempfile.TemporaryDirectory() as folder:
+            with (
+                claimed(request.target, request.project, progress.stage("twin")) as target,
+                tempfile.TemporaryDirectory() as folder,
+            ):
                 _Measuring(
                     request=request,
-                    reach=reach,
+                    target=target,
                     hardware=hardware,
                     campaign=campaign,
                     folder=Path(folder),
@@ -86,7 +91,7 @@ def measure_plan(request: CampaignRequest, progress: Progress) -> None:
 
 def _hardware(request: CampaignRequest, plan: RunPlan) -> Hardware:
     """The engine that is expected on the board: the plan's, as the project has it."""
-    board = request.reach.target.board
+    board = request.target.board
     if plan.board != board.name:
         raise InvalidValueError("plan.board", plan.board, f"{board.name}, the board to measure on; plan for that")
     path = request.project / PROJECT_FILE
@@ -113,7 +118,7 @@ class _Measuring:
     """
 
     request: CampaignRequest
-    reach: Reach
+    target: Target
     hardware: Hardware
     campaign: Campaign
     folder: Path
@@ -140,9 +145,9 @@ class _Measuring:
 
     def _connect(self) -> Engine:
         """The engine, its bitstream loaded, which must be that of all runs before."""
-        session = self.reach.open()
+        session = self.target.open()
         try:
-            bit = bitstream_for(session, self.hardware, self.folder, self.request.store)
+            bit = bitstream_for(session, self.hardware, self.folder, open_store(self.request.store))
             bitstream = hashlib.sha256(bit.read_bytes()).hexdigest()
             self.campaign.check_bitstream(bitstream)
             engine = Engine(session, self.hardware, bit, self.request.timeout_s)

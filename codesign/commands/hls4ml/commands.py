@@ -1,7 +1,6 @@
 """``codesign search|emit|csim --template hls4ml``: the run's subnets as dataflow accelerators that hls4ml emits."""
 
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
 import optuna
@@ -13,8 +12,8 @@ from codesign.emit.integer_reference import run_integer
 from codesign.emit.quantise import quantise_image
 from codesign.progress import Progress
 from codesign.run.choice import say_skipped
-from codesign.run.folder import ANOTHER_RUN, REMAKE, Run, claiming, read_json, write_json
-from codesign.run.records import DataflowAccuracy, DataflowFrontsRecord, DataflowPrediction, DataflowRecord, as_rows
+from codesign.run.folder import REMAKE, Run, Settings, claiming, read_json
+from codesign.run.records import DataflowAccuracy, DataflowFrontsRecord, DataflowRecord, PredictedCost, as_rows
 from codesign.run.requests import Trained, load_accuracies, load_trained
 from codesign.search.dataflow_search import DataflowTask, dataflow_search
 from codesign.search.joint_space import DataflowJoint, DataflowPair
@@ -34,7 +33,7 @@ from cost_models.resources import RESOURCES
 from hw_templates.board import Board, load_board
 from hw_templates.foundation.arrays import FloatArray, IntArray
 from hw_templates.foundation.errors import StorageError
-from hw_templates.foundation.json_records import check_record, reading
+from hw_templates.foundation.json_records import reading, write_record
 from hw_templates.hls4ml.parameters import Dataflow, DataflowSpace
 
 SECTION = "dataflow"
@@ -51,6 +50,22 @@ class DataflowRequest:
     storage: str | None
     seed: int
     accuracy: str = "predictor"
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataflowSettings(DataflowRequest, Settings):
+    """A request as the run records it, with the digest of the supernet and what each precision (bits) costs there."""
+
+    SECTION = SECTION
+    COMMAND = "search RUN --template hls4ml"
+
+    checkpoint: str
+    losses: dict[str, float]
+
+    @property
+    def losses_by_bits(self) -> dict[int, float]:
+        """Precision in bits to the accuracy that it costs."""
+        return {int(bits): loss for bits, loss in self.losses.items()}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,19 +126,20 @@ def search_dataflow(run: Run, request: DataflowRequest, progress: Progress) -> N
     """
     trained = load_trained(run)
     stages(lower(trained.space, trained.space.smallest()))
-    losses = {} if SECTION not in run.read() else _recorded_losses(run)
-    if run.read().get(SECTION, {}).get("checkpoint") != trained.checkpoint.digest:
+    before = run.find(DataflowSettings)
+    losses = {} if before is None else before.losses_by_bits
+    if before is None or before.checkpoint != trained.checkpoint.digest:
         with progress.stage("precisions") as update:
             update(0.0, f"measuring what they cost on {_LOSS_SUBNETS} subnets")
             losses = _measure_losses(trained)
     task = _task(run, request, losses)
     task.open_study()
-    settings = {
+    settings = DataflowSettings(
         **asdict(request),
-        "checkpoint": trained.checkpoint.digest,
-        "losses": {str(bits): loss for bits, loss in losses.items()},
-    }
-    run.configure(SECTION, settings, replace=True)
+        checkpoint=trained.checkpoint.digest,
+        losses={str(bits): loss for bits, loss in losses.items()},
+    )
+    run.configure(settings, replace=True)
     with progress.stage("search") as update:
         result = dataflow_search(task, lambda done: update(done.pairs / request.pairs, f"{done.pairs:,} pairs"))
     said = ", ".join(f"{bits} bits cost {loss:.2%}" for bits, loss in losses.items())
@@ -157,8 +173,8 @@ def emit_dataflow(
     """
     chosen_by = rule_of(max_latency_ms, min_accuracy, within, rule)
     require_hls4ml()
-    request, losses = _recorded(run)
-    trained, task = load_trained(run), _task(run, request, losses)
+    request = run.settings(DataflowSettings)
+    trained, task = load_trained(run), _task(run, request, request.losses_by_bits)
     found = _found_pairs(run, task, progress)
     compared, winner = _choose(run, task, trained, found, chosen_by)
     measured = compared.front
@@ -187,13 +203,13 @@ def emit_dataflow(
         reuse_factors=dict(zip((stage.name for stage in network), factors, strict=True)),
         validation_accuracy=validation,
         test_accuracy=DataflowAccuracy(float32, quantised),
-        predicted=DataflowPrediction(estimate.latency_ms, estimate.energy_mj),
+        predicted=PredictedCost(estimate.latency_ms, estimate.energy_mj),
         resources={name: getattr(estimate.resources, name) for name in RESOURCES},
     )
     front = fitting_front(task.joint, found)
     fronts = DataflowFrontsRecord(task.location.name, as_rows(front.values), as_rows(measured.values))
-    write_json(folder / FRONT, fronts)
-    write_json(folder / RECORD, record)
+    write_record(folder / FRONT, fronts)
+    write_record(folder / RECORD, record)
     a, used = pair.accelerator, estimate.resources
     for line in (
         f"emit       winner: {rule_line(str(chosen_by), compared)}, for hls4ml's backend "
@@ -261,7 +277,7 @@ def csim_dataflow(run: Run, images: int | None, progress: Progress) -> None:
         update(0.0, "hls4ml compiles and runs")
         model = write_hls4ml_project(folder, fixed, emitted.pair.accelerator, emitted.board)
         agreement = simulate(model, fixed, quantise_image(fixed.network, test, fixed.bits))
-    write_json(folder / VERIFICATION, asdict(agreement))
+    write_record(folder / VERIFICATION, agreement)
     _say_agreement(agreement, progress)
 
 
@@ -270,23 +286,6 @@ def _say_agreement(agreement: Agreement, progress: Progress) -> None:
         f"csim       {agreement.images} test images through hls4ml's C++: {agreement.same_class:.1%} of equal class, "
         f"largest difference of a logit {agreement.largest_difference:g} (half a step: {agreement.tolerance:g})"
     )
-
-
-def _recorded_losses(run: Run) -> dict[int, float]:
-    with reading(run.configuration, ANOTHER_RUN):
-        return {int(bits): float(loss) for bits, loss in run.settings(SECTION)["losses"].items()}
-
-
-def _recorded(run: Run) -> tuple[DataflowRequest, dict[int, float]]:
-    if SECTION not in run.read():
-        raise StorageError(
-            f"{run.folder}: no search with template hls4ml yet; run `codesign search {run.folder} --template hls4ml`"
-        )
-    settings: dict[str, Any] = run.settings(SECTION)
-    with reading(run.configuration, ANOTHER_RUN):
-        asked = {name: value for name, value in settings.items() if name not in ("checkpoint", "losses")}
-        request = check_record(asked, DataflowRequest, SECTION)
-    return request, _recorded_losses(run)
 
 
 def _task(run: Run, request: DataflowRequest, losses: dict[int, float]) -> DataflowTask:

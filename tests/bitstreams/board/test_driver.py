@@ -256,11 +256,11 @@ def test_another_board_another_part_and_another_design_are_refused_before_anythi
         bit = bitstream(here, tmp_path)
         foreign = write_twin_bitstream(tmp_path / "foreign", here.board, "0" * 64, 100)
         shutil.copy(foreign.with_suffix(".hwh"), bit.with_suffix(".hwh"))
-        with pytest.raises(StorageError, match="the hand-off beside it of engine_00000000"):
+        with pytest.raises(StorageError, match="its hand-off of engine_00000000"):
             Engine(session, hardware(here), bit)
         text = foreign.with_suffix(".hwh").read_text().replace("0x43C00000", "0x43D00000")
         foreign.with_suffix(".hwh").write_text(text)
-        with pytest.raises(StorageError, match="conv_engine is not at 0x43C00000"):
+        with pytest.raises(StorageError, match="conv_engine must lie at 0x43c00000"):
             Engine(session, hardware(here), foreign)
         assert session.read_file("/sys/class/fpga_manager/fpga0/state") == b"unknown\n"
 

@@ -8,7 +8,8 @@ import pytest
 from support.boards.twins import bitstream, connected, served
 from support.pricing.cutting_proxy import CuttingProxy
 
-from bitstreams.board.remote_session import RemoteSession, is_loopback
+from bitstreams.board.remote_session import RemoteSession
+from bitstreams.board.session import is_loopback
 from bitstreams.twin.bitstream import write_twin_bitstream
 from bitstreams.twin.server import TwinServer
 from hw_templates.board import load_board

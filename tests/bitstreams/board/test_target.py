@@ -1,6 +1,6 @@
 import pytest
 
-from bitstreams.board.target import open_session, parse_target
+from bitstreams.board.target import parse_target
 from hw_templates.foundation.errors import BoardError, InvalidValueError
 
 
@@ -25,10 +25,10 @@ def test_unknown_boards_are_refused() -> None:
 
 def test_a_host_is_named_where_one_is_needed_and_only_there() -> None:
     with pytest.raises(InvalidValueError, match="given, as pynq-z2@HOST"):
-        open_session(parse_target("pynq-z2"), "ssh", False)
+        parse_target("pynq-z2", "ssh").open()
     with pytest.raises(InvalidValueError, match="left out on the board itself"):
-        open_session(parse_target("pynq-z2@host"), "local", False)
+        parse_target("pynq-z2@host", "local").open()
     with pytest.raises(InvalidValueError, match="--insecure-remote"):
-        open_session(parse_target("pynq-z2@192.0.2.1"), "remote", False)
+        parse_target("pynq-z2@192.0.2.1", "remote").open()
     with pytest.raises(BoardError, match="connection lost"):
-        open_session(parse_target("pynq-z2@127.0.0.1:9"), "ssh", False)
+        parse_target("pynq-z2@127.0.0.1:9", "ssh").open()

@@ -8,7 +8,6 @@ from support.mutations import drive, mutated_text
 
 from bitstreams.building.reports import (
     CoSimulation,
-    Implementation,
     Synthesis,
     Timing,
     Utilisation,
@@ -135,11 +134,7 @@ def content(text: str) -> tuple[bytes, str]:
 
 def test_csynth() -> None:
     assert parse_csynth(*content(CSYNTH)) == Synthesis(
-        tool_version="2023.2",
-        part="xc7z020-clg400-1",
-        target_clock_ns=8.0,
         estimated_clock_ns=5.84,
-        latency_cycles=None,
         utilisation=Utilisation(dsp=150, bram_18k=120, uram=0, lut=38512, ff=40321),
     )
 
@@ -150,24 +145,12 @@ def test_csynth_of_other_versions_and_without_sections() -> None:
     assert parse_csynth(*content(older)).utilisation == Utilisation(
         dsp=150, bram_18k=120, uram=None, lut=38512, ff=40321
     )
-    known = CSYNTH.replace("<Worst-caseLatency>undef", "<Worst-caseLatency>1026")
-    assert parse_csynth(*content(known)).latency_cycles == 1026
-    assert parse_csynth(*content(CSYNTH.replace("undef", "?"))).latency_cycles is None
     assert parse_csynth(*content("<profile/>")) == Synthesis()
 
 
 def test_export() -> None:
-    expected = Implementation(
-        tool_version="2024.2",
-        part="xc7z020-clg400-1",
-        timing=Timing(wns_ns=0.588, tns_ns=0.0),
-        achieved_clock_ns=7.412,
-        utilisation=Utilisation(dsp=148, bram_18k=118, uram=0, lut=30111, ff=39000),
-    )
-    assert parse_export(*content(EXPORT)) == expected
-    slack = EXPORT.replace("WNS_FINAL", "SLACK_FINAL").replace("AchievedClockPeriod", "CP_FINAL")
-    assert parse_export(*content(slack)) == expected
-    assert parse_export(*content("<profile><TimingReport/></profile>")) == Implementation()
+    assert parse_export(*content(EXPORT)) == Utilisation(dsp=148, bram_18k=118, uram=0, lut=30111, ff=39000)
+    assert parse_export(*content("<profile><TimingReport/></profile>")) == Utilisation()
 
 
 def test_cosim(tmp_path: Path) -> None:
@@ -215,8 +198,7 @@ def test_what_the_tcl_writes_is_read_back(tmp_path: Path) -> None:
     (tmp_path / "build/hls/solution/impl/ip").mkdir(parents=True)
     run_script(tmp_path, "tcl/bitstream.tcl", WNS="-0.5")
     found = parse_implementation((tmp_path / "build/results/reports/implementation.txt").read_bytes(), "report")
-    assert (found.tool_version, found.part) == ("2023.2", "xczu7ev-ffvc1156-2-e")
-    assert found.timing == Timing(-0.5, 0.0, 0.021, 0.0)
+    assert found == Timing(-0.5, 0.0, 0.021, 0.0)
 
 
 @pytest.mark.parametrize("text", [None, "", "undef", "?", "NA", "N/A", "-", "n/a ns"])
@@ -237,14 +219,17 @@ IMPLEMENTATION = "vivado v2023.2\npart xczu7ev-ffvc1156-2-e\nwns_ns 0.125\ntns_n
 @pytest.mark.parametrize(
     ("parse", "text", "field"),
     [
-        (parse_csynth, CSYNTH.replace("<DSP>150", "<DSP>1e999"), "utilisation.dsp: must be a finite number, 0 or more"),
+        (
+            parse_csynth,
+            CSYNTH.replace("<DSP>150", "<DSP>1e999"),
+            "utilisation.dsp: must be a number, zero or more, got inf",
+        ),
         (parse_csynth, CSYNTH.replace("38,512", "-1"), r"utilisation.lut: .*, got -1.0"),
         (parse_csynth, CSYNTH.replace("5.84", "-5.84"), "synthesis.estimated_clock_ns"),
-        (parse_csynth, CSYNTH.replace("undef", "9" * 400), "synthesis.latency_cycles"),
-        (parse_export, EXPORT.replace("0.588", "1e999"), "timing.wns_ns: must be a finite number, got inf"),
-        (parse_export, EXPORT.replace("7.412", "-7.412"), "implementation.achieved_clock_ns"),
+        (parse_csynth, CSYNTH.replace("5.84", "9" * 400), "synthesis.estimated_clock_ns"),
+        (parse_export, EXPORT.replace("30111", "-30111"), "utilisation.lut: must be a number, zero or more"),
         (parse_cosim, COSIM.replace("12345", "-12345"), "cosimulation.latency_cycles"),
-        (parse_timing, TIMING.replace("-0.310", "1e999 "), "timing.wns_ns"),
+        (parse_timing, TIMING.replace("-0.310", "1e999 "), "timing.wns_ns: must be a finite number, got inf"),
         (parse_utilisation, UTILISATION_7.replace("30111", "-30111"), "utilisation.lut"),
         (parse_implementation, IMPLEMENTATION.replace("0.021", "1e999"), "timing.whs_ns"),
     ],

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from bitstreams.building.comparison import Figure
+from bitstreams.building.comparison import Quantity
 from bitstreams.building.reports import Timing, Utilisation
 from bitstreams.store.bitstream import Bitstream
 from hw_templates.conv_engine.accelerator import Accelerator
@@ -30,7 +30,7 @@ MADE = Bitstream(
     tools={"vivado": "2023.2"},
     timing=Timing(0.1, 0.0, None, 0.0),
     utilisation=Utilisation(lut=1000),
-    figures=(Figure("lut", 900.0, None, 1000.0),),
+    figures=(Quantity("lut", 900.0, None, 1000.0),),
 )
 
 

@@ -168,7 +168,7 @@ def other_user_id(contents: dict[str, bytes]) -> None:
         (truncated(".bit"), r"\.bit: is truncated"),
         (truncated(".hwh"), r"\.hwh: is corrupt"),
         (truncated("project.json"), r"hardware/project\.json: project: must be sound JSON"),
-        (other_bit, r"is of design engine_cafecafe_wrapper, the hand-off beside it"),
+        (other_bit, r"is of design engine_cafecafe_wrapper, its hand-off of"),
         (other_part, r"is for part 7z020clg400, zcu104 has xczu7ev"),
         (other_user_id, r"its sources make engine_"),
         (replaced("src/load.cpp", b"{", b"{ "), "a source was changed after it was emitted"),
@@ -238,7 +238,7 @@ def test_what_is_stored_are_the_bytes_that_were_checked(archive: Path, store: St
     design = entry.bitstream.design
     expected = {name.replace(design, entry.digest[:16]): content for name, content in contents.items()}
     assert stored == expected
-    assert entry.files == {name: hashlib.sha256(content).hexdigest() for name, content in expected.items()}
+    assert entry.bitstream.files == {name: hashlib.sha256(content).hexdigest() for name, content in expected.items()}
 
 
 def test_an_archive_that_changes_after_it_was_read_changes_nothing(
@@ -267,7 +267,7 @@ def test_files_that_change_after_they_were_read_change_nothing(
         bit.write_bytes(b"other")
         hwh.write_bytes(b"other")
 
-    monkeypatch.setattr("bitstreams.store.results.check_pair", check)
+    monkeypatch.setattr("bitstreams.store.results.check_design", check)
     entry, _ = import_files(store, bit, hwh, load_board("pynq-z2"))
     assert store.verify(entry) == []
 
@@ -316,7 +316,7 @@ def test_a_hand_off_of_another_design_is_refused(tmp_path: Path, store: Store) -
     bit, hwh = tmp_path / "a.bit", tmp_path / "a.hwh"
     bit.write_bytes(bit_file("design_1", "7z020clg400"))
     hwh.write_bytes(handoff("design_2", "7z020", "clg400", "processing_system7", 100_000_000, {}))
-    with pytest.raises(StorageError, match="is of design design_1_wrapper, the hand-off beside it of design_2"):
+    with pytest.raises(StorageError, match="is of design design_1_wrapper, its hand-off of design_2"):
         import_files(store, bit, hwh, load_board("pynq-z2"))
     with pytest.raises(StorageError, match=r"gone\.hwh: cannot be read"):
         import_files(store, bit, tmp_path / "gone.hwh", load_board("pynq-z2"))

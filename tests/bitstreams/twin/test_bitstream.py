@@ -3,8 +3,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bitstreams.building.bit_file import check_board, read_bit_file
-from bitstreams.building.handoff import check_pair, read_handoff
+from bitstreams.building.bit_file import read_bit_file
+from bitstreams.building.handoff import check_blocks, read_design
 from bitstreams.twin.bitstream import hardware_of, write_twin_bitstream
 from hw_templates.board import board_names, load_board
 
@@ -13,11 +13,10 @@ from hw_templates.board import board_names, load_board
 def test_a_twins_pair_passes_for_a_bitstream_of_its_board(name: str, tmp_path: Path) -> None:
     board, digest = load_board(name), "0123456789abcdef" * 4
     path = write_twin_bitstream(tmp_path, board, digest, 150)
-    bit, handoff = read_bit_file(path), read_handoff(path.with_suffix(".hwh"))
-    check_board(path, bit, board)
-    check_pair(path, bit, handoff)
+    bit, handoff = read_design(path, board)
+    check_blocks(path, handoff, board)
     assert path.name == "twin_0123456789abcdef.bit"
-    assert bit.vivado == handoff.vivado == "twin"
+    assert bit.vivado == "twin"
     assert (bit.user_id, handoff.clock_mhz) == (0x01234567, 150)
 
 

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import optuna
 import pytest
-from support.json_file import read_json
+from support.json_file import read_json, write_json
 from typer.testing import CliRunner, Result
 
 from codesign.cli.main import app
 from codesign.emit.project import PROGRAM_FILES, program_digest
-from codesign.run.folder import Run, write_json
+from codesign.run.folder import Run
 from codesign.run.requests import load_searched
 from codesign.supernet.spaces.named import load_space
 from codesign.supernet.training.checkpoint import read_checkpoint

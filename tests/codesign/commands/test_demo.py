@@ -20,14 +20,15 @@ def run(finished_run: Run, tmp_path: Path) -> Run:
 
 
 def test_every_command_is_asked_for_what_the_scale_says(finished_run: Run) -> None:
-    sections = finished_run.read()
-    assert list(sections) == ["train", "predictor", "search", "emit"]
+    record = read_json(finished_run.configuration)
+    assert record.pop("format") == 1
+    assert list(record) == ["train", "predictor", "search", "emit"]
     from_scratch = {"data": None, "subnet": None, "start_from": None}
-    assert sections["train"] == {"space": "digits", "preset": TINY.preset, "seed": 0, **from_scratch}
-    assert sections["predictor"] == {"samples": TINY.samples, "seed": 0}
+    assert record["train"] == {"space": "digits", "preset": TINY.preset, "seed": 0, **from_scratch}
+    assert record["predictor"] == {"samples": TINY.samples, "seed": 0}
     search = {"board": "pynq-z2", "pairs": TINY.pairs, "workers": 1, "storage": None, "seed": 0}
-    assert sections["search"] == {**search, "coefficients": "prior", "space": None, "accuracy": "predictor"}
-    assert sections["emit"] == dict.fromkeys(("max_latency_ms", "min_accuracy", "within", "rule"))
+    assert record["search"] == {**search, "coefficients": "prior", "space": None, "accuracy": "predictor"}
+    assert record["emit"] == dict.fromkeys(("max_latency_ms", "min_accuracy", "within", "rule"))
 
 
 def test_every_command_works_on_what_the_one_before_made(finished_run: Run) -> None:

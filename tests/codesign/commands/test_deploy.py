@@ -12,25 +12,27 @@ import numpy as np
 import pytest
 from support.boards.ssh_server import ssh_server
 from support.boards.twins import spoil_loaded, twin_process
-from support.json_file import read_json
+from support.json_file import read_json, write_json
 from support.recorded_progress import RecordedProgress
 
 from bitstreams.board.driver import REPEATS, Engine
 from bitstreams.board.linking import Layout
 from bitstreams.board.names import KERNEL_FILE
-from bitstreams.building.reports import Timing, Utilisation
+from bitstreams.board.target import Target
 from bitstreams.store.bitstream import Bitstream, Entry
 from bitstreams.store.store import Store
 from bitstreams.twin.bitstream import write_twin_bitstream
 from bitstreams.twin.board import FPGA_MANAGER, TwinBoard
 from bitstreams.twin.fabric import Fabric, build_fabric
 from bitstreams.twin.server import TwinServer
+from codesign.cli.text.deploy import deploy_lines
 from codesign.commands import deploy as deploy_module
-from codesign.commands.board_access import Reach
 from codesign.commands.deploy import DeployRequest, deploy
 from codesign.emit.project import PROGRAM_FILES, program_digest
 from codesign.progress import Silent
-from codesign.run.folder import Run, write_json
+from codesign.run.folder import Run
+from codesign.run.folder import read_json as read_record
+from codesign.run.records import DeployRecord
 from cost_models.calibration.engines.conv_engine import stated_counters
 from cost_models.coefficients import load_coefficients
 from cost_models.measurements.measurement import read_measurements
@@ -51,10 +53,10 @@ def run(finished_run: Run, tmp_path: Path) -> Run:
 
 
 def deployed(run: Run, **wanted: object) -> list[str]:
-    progress = RecordedProgress()
     request = DeployRequest(**{"board": "pynq-z2", "via": "twin", "repetitions": 3, **wanted})  # type: ignore[arg-type]
-    deploy(run, request, None, progress)
-    return progress.lines
+    record = deploy(run, request, None, Silent())
+    assert record == read_record(run.deployment, DeployRecord)
+    return list(deploy_lines(record))
 
 
 def test_all_test_images_run_on_the_twin_as_the_integer_reference_has_them(run: Run) -> None:
@@ -294,11 +296,6 @@ def stored(store: Store, run: Run, folder: Path) -> Entry:
         design=f"engine_{digest[:8]}",
         clock_mhz=100.0,
         hardware_sha256=digest,
-        accelerator=None,
-        tools={},
-        timing=Timing(),
-        utilisation=Utilisation(),
-        figures=(),
     )
     return store.add(bitstream, {"bit": bit.read_bytes(), "hwh": bit.with_suffix(".hwh").read_bytes()}, {})[0]
 
@@ -331,7 +328,7 @@ def test_bad_input_is_refused_before_anything_is_reached(
     def reached(*_: object) -> None:
         raise AssertionError("the board was reached")
 
-    monkeypatch.setattr(Reach, "open", reached)
+    monkeypatch.setattr(Target, "open", reached)
     monkeypatch.setattr(deploy_module, "claimed", reached)
     with pytest.raises(InvalidValueError, match="via: must be one of ssh"):
         deployed(run, via="telnet")

@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from support.json_file import read_json
+from support.json_file import read_json, write_json
 from support.networks.reference_ofa import reference_supernet
 from typer.testing import CliRunner
 
 from codesign.cli.main import app
-from codesign.run.folder import Run, write_json
+from codesign.run.folder import Run
 from codesign.run.requests import load_trained
 from codesign.supernet.accuracy.measured import CALIBRATION_IMAGES
 from codesign.supernet.data.data_set import Split

@@ -14,7 +14,7 @@ from codesign.commands.search import search
 from codesign.commands.winner import winner
 from codesign.progress import Silent
 from codesign.run.folder import Run
-from codesign.run.requests import SearchRequest, load_searched, load_trained, recorded_request
+from codesign.run.requests import SearchRequest, load_searched, load_trained
 from codesign.search.joint_search import SearchTask
 from codesign.search.journal import open_journal
 from codesign.search.pareto import ReferencePoint, nondominated
@@ -89,7 +89,7 @@ def test_baselines_are_searched_once(finished_run: Run) -> None:
     paths = sorted((finished_run.folder / "baselines").iterdir())
     assert [path.stem for path in paths] == ["random", "sequential"]
     before = [path.stat().st_mtime_ns for path in paths]
-    search(finished_run, recorded_request(finished_run), baselines=True, progress=Silent())
+    search(finished_run, finished_run.settings(SearchRequest), baselines=True, progress=Silent())
     assert before == [path.stat().st_mtime_ns for path in paths]
 
 
@@ -99,7 +99,7 @@ def test_official_accuracies_are_searched_in_an_empty_folder_and_shown(official_
         board="kv260", pairs=4_000, workers=1, storage=None, seed=0, space="digits", accuracy="official"
     )
     search(run, request, baselines=False, progress=Silent())
-    assert recorded_request(run) == request
+    assert run.settings(SearchRequest) == request
     searched = load_searched(run)
     assert {trial.params["resolution"] for trial in searched.task.open_study().trials} <= {12, 16}
     winner(run, None, None, Silent())

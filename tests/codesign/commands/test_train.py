@@ -12,7 +12,7 @@ from support.tiny_run import TINY
 
 from codesign.commands.train import request_training, train
 from codesign.run.folder import Run
-from codesign.run.requests import TrainRequest, load_trained, recorded_training
+from codesign.run.requests import TrainRequest, load_trained
 from codesign.supernet.accuracy.measured import CALIBRATION_IMAGES
 from codesign.supernet.data.data_set import Split, load_digits
 from codesign.supernet.network.build import recalibrate
@@ -49,7 +49,7 @@ def plain_accuracy(run: Run, subnet: Subnet) -> float:
 
 def test_the_checkpoint_is_what_was_asked_for(finished_run: Run) -> None:
     settings = {"space": "digits", "preset": TINY.preset, "seed": 0, "data": None, "subnet": None, "start_from": None}
-    assert finished_run.settings("train") == settings
+    assert dataclasses.asdict(finished_run.settings(TrainRequest)) == settings
     checkpoint = read_checkpoint(finished_run.checkpoint, DIGITS)
     assert checkpoint.schedule == load_schedule(TINY.preset)
     assert checkpoint.seed == 0
@@ -156,7 +156,7 @@ def test_a_folder_of_images_trains_a_space_and_is_remembered(pictures: Path, tmp
     run, recorder = Run(tmp_path / "run"), RecordedProgress()
     request = request_training("cifar10-small", "digits-small", 0, pictures, "smallest", None)
     train(run, request, recorder)
-    assert run.settings("train")["data"] == str(pictures)
+    assert run.settings(TrainRequest).data == str(pictures)
     trained = load_trained(run)
     assert trained.checkpoint.finished
     assert [len(trained.data.labels[split]) for split in Split] == [110, 10, 120]
@@ -222,7 +222,7 @@ def test_own_files_train_a_run_that_outlives_them(own: tuple[Path, Path], tmp_pa
     trained = load_trained(run)
     assert trained.space == dataclasses.replace(DIGITS, name="mine", final_width=64)
     assert trained.checkpoint.schedule.steps == 8
-    assert recorded_training(run) == request
+    assert run.settings(TrainRequest) == request
     train(run, request, RecordedProgress())
 
 
@@ -236,7 +236,7 @@ def test_a_file_that_changed_since_is_refused(own: tuple[Path, Path], tmp_path: 
         with pytest.raises(StorageError, match=rf"{path.name}: differs from the .* that the run began with; restore"):
             train(run, request, RecordedProgress())
         with pytest.raises(StorageError, match=rf"{path.name}: differs"):
-            recorded_training(run).load_schedule() if path is own[1] else load_trained(run)
+            run.settings(TrainRequest).load_schedule() if path is own[1] else load_trained(run)
         path.write_text(content)
     load_trained(run)
 

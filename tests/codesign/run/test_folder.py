@@ -1,20 +1,37 @@
 import os
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from support.json_file import write_json
 
-from codesign.run.folder import Run, claiming, read_json, write_json
+from codesign.run.folder import Run, Settings, claiming, read_json
 from hw_templates.foundation.errors import InvalidValueError, StorageError
+
+
+@dataclass(frozen=True)
+class Trained(Settings):
+    SECTION = "train"
+    space: str
+    seed: int
+
+
+@dataclass(frozen=True)
+class Searched(Settings):
+    SECTION, COMMAND = "deep", "search RUN --deep"
+    board: str
 
 
 def test_nothing_is_created_by_looking(tmp_path: Path) -> None:
     run = Run(tmp_path / "new")
-    assert run.read() == {}
-    with pytest.raises(StorageError, match="no train in this run yet; run `codesign train"):
-        run.settings("train")
+    assert run.find(Trained) is None
+    with pytest.raises(StorageError, match=r"no train in this run yet; run `codesign train .*new` first"):
+        run.settings(Trained)
+    with pytest.raises(StorageError, match=r"no search --deep in this run yet; run `codesign search .*new --deep`"):
+        run.settings(Searched)
     assert not run.folder.exists()
 
 
@@ -79,14 +96,17 @@ def test_a_claiming_command_has_its_run_to_itself_and_makes_no_folder(tmp_path: 
 
 def test_a_command_goes_on_only_with_the_settings_it_began_with(tmp_path: Path) -> None:
     run = Run(tmp_path)
-    run.configure("train", {"space": "digits", "seed": 0})
-    run.configure("train", {"space": "digits", "seed": 0})
-    run.configure("search", {"board": "pynq-z2"})
+    run.configure(Trained("digits", 0))
+    run.configure(Trained("digits", 0))
+    run.configure(Searched("pynq-z2"))
     with pytest.raises(InvalidValueError, match=r"train\.seed: must be 0 as before in .*, got 1"):
-        run.configure("train", {"space": "digits", "seed": 1})
-    assert run.settings("train") == {"space": "digits", "seed": 0}
-    run.configure("search", {"board": "kv260"}, replace=True)
-    assert run.settings("search") == {"board": "kv260"}
+        run.configure(Trained("digits", 1))
+    assert run.settings(Trained) == Trained("digits", 0)
+    run.configure(Searched("kv260"), replace=True)
+    assert run.settings(Searched) == Searched("kv260")
+    run.configuration.write_text('{"train": {"space": "digits", "seed": "zero"}}')
+    with pytest.raises(StorageError, match=r"run\.json: train\.seed: must be a whole number, got 'zero'; restore"):
+        run.configure(Trained("digits", 1))
 
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"format": 99}', "\x00", "[" * 100_000])
@@ -95,9 +115,9 @@ def test_a_corrupt_or_foreign_configuration_is_named(tmp_path: Path, content: st
     run.configuration.write_text(content)
     with pytest.raises(
         StorageError,
-        match=r"run\.json: (format 99|run: must be .*; restore it from a copy)",
+        match=r"run\.json: (run\.format: must be 1, .* got 99|run: must be .*); restore it from a copy",
     ):
-        run.read()
+        run.settings(Trained)
     assert run.configuration.read_text() == content
 
 

@@ -11,7 +11,7 @@ from support.json_file import read_json as plain
 from support.mutations import drive, from_file, mutated_json
 
 from codesign.commands.calibration.plan import _of_project
-from codesign.commands.deploy import _emitted
+from codesign.commands.deploy import _load_emitted
 from codesign.commands.export import _searched_space
 from codesign.commands.hls4ml.commands import read_emitted
 from codesign.commands.report import _read_quality, _read_winner
@@ -27,7 +27,7 @@ from codesign.run.records import (
     FrontsRecord,
     PredictorRecord,
 )
-from codesign.run.requests import load_searched, load_weights, recorded_request, recorded_training
+from codesign.run.requests import SearchRequest, TrainRequest, load_searched, load_weights
 from codesign.supernet.spaces.named import DIGITS
 from hw_templates.foundation.errors import StorageError
 from hw_templates.project.record import ProjectRecord
@@ -56,9 +56,9 @@ def check(path: Path, read: Callable[[], object], least_accepted: int = 20) -> N
 
 
 def read_configuration(run: Run) -> None:
-    recorded_training(run).load_space()
-    recorded_training(run).load_schedule()
-    recorded_request(run)
+    run.settings(TrainRequest).load_space()
+    run.settings(TrainRequest).load_schedule()
+    run.settings(SearchRequest)
 
 
 def read_report(run: Run) -> Callable[[], object]:
@@ -104,7 +104,7 @@ def test_the_project_as_it_is_deployed(run: Run) -> None:
     # Few inputs: each sound one loads the images.
     path = run.project / "project.json"
     sound = path.read_bytes()
-    accepted, refused = drive(from_file(path, lambda: _emitted(run)), mutated_json(json.loads(sound), 200))
+    accepted, refused = drive(from_file(path, lambda: _load_emitted(run)), mutated_json(json.loads(sound), 200))
     path.write_bytes(sound)
     assert accepted
     assert refused > 50

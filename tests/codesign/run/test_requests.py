@@ -44,13 +44,13 @@ def test_a_study_is_named_after_what_it_depends_on(finished_run: Run, tmp_path) 
         (other.folder / path).parent.mkdir(parents=True, exist_ok=True)
         (other.folder / path).write_bytes((finished_run.folder / path).read_bytes())
     assert load_searched(other).task.location.name == name
-    other.configure("search", {**other.settings("search"), "board": "kv260"}, replace=True)
+    other.configure(dataclasses.replace(other.settings(SearchRequest), board="kv260"), replace=True)
     assert load_searched(other).task.location.name == name.replace("pynq-z2", "kv260")
 
 
 def test_an_unfinished_training_says_how_to_finish_it(finished_run: Run, tmp_path) -> None:
     run = Run(tmp_path)
-    run.configure("train", finished_run.settings("train"))
+    run.configure(finished_run.settings(TrainRequest))
     whole = read_checkpoint(finished_run.checkpoint, load_space("digits"))
     write_checkpoint(run.checkpoint, dataclasses.replace(whole, step=3, losses=whole.losses[:3]))
     with pytest.raises(StorageError, match=r"training stopped at step 3 of \d+; run `codesign train"):

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from support.boards.ssh_server import SshServer, ssh_server
 from support.boards.twins import ACCELERATOR, twin_process, zynq_project
-from support.json_file import read_json
+from support.json_file import read_json, write_json
 from support.pricing.cutting_proxy import CuttingProxy
 from support.recorded_progress import RecordedProgress
 from typer.testing import CliRunner
@@ -24,12 +24,11 @@ from bitstreams.board import bench
 from bitstreams.board.remote_session import RemoteBuffer, RemoteSession
 from bitstreams.board.session import ConnectionLostError
 from bitstreams.board.ssh_session import ssh_session
+from bitstreams.board.target import parse_target
 from bitstreams.twin.fabric import build_fabric
 from codesign.cli.main import app
-from codesign.commands.board_access import Reach
 from codesign.commands.calibration.campaign import Campaign
 from codesign.commands.calibration.run import CampaignRequest, measure_plan
-from codesign.run.folder import write_json
 from cost_models.coefficients import load_coefficients
 from cost_models.mapping.mapped_layer import MappedLayer
 from cost_models.mapping.mapping import draw_mapping
@@ -81,8 +80,10 @@ def request_(zynq_project: Path, tmp_path: Path) -> CampaignRequest:
         drawn = dict.fromkeys(draw_mapping(layer, ACCELERATOR, rng) for _ in range(20))
         runs += [(MappedLayer(layer, mapping),) for mapping in [*drawn][:3]]
     write_plan(tmp_path / "plan.json", RunPlan("pynq-z2", ACCELERATOR, tuple(runs)))
-    reach = Reach.of("pynq-z2", "twin", insecure_remote=False)
-    return CampaignRequest(reach=reach, plan=tmp_path / "plan.json", project=zynq_project, out=tmp_path / "board.jsonl")
+    target = parse_target("pynq-z2", "twin", insecure_remote=False)
+    return CampaignRequest(
+        target=target, plan=tmp_path / "plan.json", project=zynq_project, out=tmp_path / "board.jsonl"
+    )
 
 
 def lines_of(request: CampaignRequest) -> list[str]:
@@ -156,8 +157,8 @@ def test_a_campaign_that_is_killed_goes_on_where_it_was(request_: CampaignReques
         process.kill()
         process.wait()
         before = request_.out.read_bytes()
-        reach = Reach.of(f"pynq-z2@127.0.0.1:{port}", "remote", insecure_remote=False)
-        lines = lines_of(replace(request_, reach=reach))
+        target = parse_target(f"pynq-z2@127.0.0.1:{port}", "remote", insecure_remote=False)
+        lines = lines_of(replace(request_, target=target))
     assert lines[-2] == "           12 of 12 runs are measured"
     assert runs_of(request_) == 12
     assert request_.out.read_bytes().startswith(before[: before.rfind(b"\n") + 1])
@@ -181,7 +182,7 @@ def test_a_board_that_is_switched_off_and_on_is_found_again(
                     back.enter_context(twin_process(request_.project, port))
 
         after_third_run(monkeypatch, switch_off)
-        request = replace(request_, reach=Reach.of(f"pynq-z2@127.0.0.1:{port}", "twin", insecure_remote=False))
+        request = replace(request_, target=parse_target(f"pynq-z2@127.0.0.1:{port}", "twin", insecure_remote=False))
         progress = SwitchingOn()
         measure_plan(request, progress)
     assert progress.lines.count(looking) >= 3
@@ -279,17 +280,17 @@ def test_another_bitstream_is_refused_before_it_is_loaded(
 
 
 def test_a_second_campaign_on_the_board_is_refused(request_: CampaignRequest) -> None:
-    reach = Reach.of("pynq-z2@127.0.0.1:7", "twin", insecure_remote=False)
+    target = parse_target("pynq-z2@127.0.0.1:7", "twin", insecure_remote=False)
     with (
         board_claim("127.0.0.1:7"),
         pytest.raises(StorageError, match=r"the board at 127\.0\.0\.1:7 is in use by another process"),
     ):
-        measure_plan(replace(request_, reach=reach), RecordedProgress())
+        measure_plan(replace(request_, target=target), RecordedProgress())
 
 
 def test_plans_and_projects_of_something_else_are_refused(request_: CampaignRequest, tmp_path: Path) -> None:
     with pytest.raises(InvalidValueError, match=r"plan\.board: must be zcu104, .* got 'pynq-z2'"):
-        lines_of(replace(request_, reach=Reach.of("zcu104", "twin", insecure_remote=False)))
+        lines_of(replace(request_, target=parse_target("zcu104", "twin", insecure_remote=False)))
     with pytest.raises(StorageError, match=r"project\.json: is missing"):
         lines_of(replace(request_, project=tmp_path))
     record = read_json(request_.project / "project.json")
@@ -310,10 +311,10 @@ def test_a_campaign_over_ssh_whose_connection_is_cut_goes_on(
     with ssh_server(tmp_path / "server", request_.project) as server:
         proxy = CuttingProxy(server.port, budget=10**9)
         home_with_keys(server, proxy.port, tmp_path / "home", monkeypatch)
-        reach = Reach.of(f"pynq-z2@root@127.0.0.1:{proxy.port}", "ssh", insecure_remote=False)
+        target = parse_target(f"pynq-z2@root@127.0.0.1:{proxy.port}", "ssh", insecure_remote=False)
         progress = RecordedProgress()
         after_third_run(monkeypatch, proxy.cut)
-        measure_plan(replace(request_, reach=reach), progress)
+        measure_plan(replace(request_, target=target), progress)
     assert "           the board is looked for again in 0.2 s" in progress.lines
     assert progress.lines[-2] == "           12 of 12 runs are measured"
     assert runs_of(request_) == 12
@@ -328,11 +329,11 @@ def test_two_hosts_do_not_measure_on_one_board_over_ssh(
         with monkeypatch.context() as elsewhere:
             elsewhere.setattr("platform.node", lambda: "elsewhere")
             other = ssh_session("127.0.0.1", server.port, server.user, server.known_hosts, server.key)
-        reach = Reach.of(f"pynq-z2@root@127.0.0.1:{server.port}", "ssh", insecure_remote=False)
+        target = parse_target(f"pynq-z2@root@127.0.0.1:{server.port}", "ssh", insecure_remote=False)
         with pytest.raises(BoardError, match=r"in use by root@elsewhere, process \d+"):
-            lines_of(replace(request_, reach=reach))
+            lines_of(replace(request_, target=target))
         other.close()
-        assert "12 of 12 runs are measured" in lines_of(replace(request_, reach=reach))[-2]
+        assert "12 of 12 runs are measured" in lines_of(replace(request_, target=target))[-2]
 
 
 def test_what_was_measured_becomes_coefficients_and_a_report(request_: CampaignRequest, tmp_path: Path) -> None:

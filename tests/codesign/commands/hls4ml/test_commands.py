@@ -2,20 +2,26 @@
 
 import json
 import shutil
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib.util import find_spec
 
 import pytest
-from support.json_file import read_json
+from support.json_file import read_json, write_json
 
 from codesign.commands.hls4ml import commands as dataflow
-from codesign.commands.hls4ml.commands import DataflowRequest, csim_dataflow, emit_dataflow, search_dataflow
+from codesign.commands.hls4ml.commands import (
+    DataflowRequest,
+    DataflowSettings,
+    csim_dataflow,
+    emit_dataflow,
+    search_dataflow,
+)
 from codesign.commands.predictor import fit
 from codesign.commands.report import report
 from codesign.commands.train import train
 from codesign.emit.hls4ml_project import Agreement
 from codesign.progress import Silent
-from codesign.run.folder import Run, write_json
+from codesign.run.folder import Run
 from codesign.run.requests import TrainRequest
 from codesign.supernet.lowering.workloads import lower
 from codesign.supernet.spaces.named import DIGITS_STREAM
@@ -49,16 +55,16 @@ def emitted_run(own_run):
 
 
 def test_a_search_says_what_precisions_cost(searched_run):
-    losses = searched_run.settings("dataflow")["losses"]
+    losses = searched_run.settings(DataflowSettings).losses
     assert set(losses) == {"6", "8"}
     assert all(0 <= loss < 0.5 for loss in losses.values())
 
 
 def test_a_second_search_goes_on_and_measures_nothing_again(own_run, monkeypatch):
-    before = own_run.settings("dataflow")
+    before = own_run.settings(DataflowSettings)
     monkeypatch.setattr(dataflow, "_measure_losses", None)
     search_dataflow(own_run, DataflowRequest(board="pynq-z2", pairs=2_500, storage=None, seed=0), Silent())
-    assert own_run.settings("dataflow") == {**before, "pairs": 2_500}
+    assert own_run.settings(DataflowSettings) == replace(before, pairs=2_500)
 
 
 @with_hls4ml
@@ -141,7 +147,7 @@ def test_emitting_again_forgets_what_was_verified(emitted_run):
 def test_commands_in_the_wrong_order(own_run):
     settings = json.loads(own_run.configuration.read_text())
     own_run.configuration.write_text(json.dumps({k: v for k, v in settings.items() if k != "dataflow"}))
-    with pytest.raises((StorageError, ToolError), match=r"no search with template hls4ml yet|hls4ml: must be"):
+    with pytest.raises((StorageError, ToolError), match=r"no search --template hls4ml in this run yet|hls4ml: must be"):
         emit_dataflow(own_run, None, None, Silent())
     with pytest.raises((StorageError, ToolError), match=r"project\.json: is missing|hls4ml: must be"):
         csim_dataflow(own_run, None, Silent())
@@ -150,7 +156,7 @@ def test_commands_in_the_wrong_order(own_run):
 def test_subnets_that_hls4ml_cannot_convert(finished_run):
     with pytest.raises(UnsupportedLayerError, match="stem: not for template hls4ml: hswish: hls4ml has no h-swish"):
         search_dataflow(finished_run, REQUEST, Silent())
-    assert "dataflow" not in finished_run.read()
+    assert finished_run.find(DataflowSettings) is None
 
 
 def test_without_hls4ml_nothing_is_written(own_run, monkeypatch):

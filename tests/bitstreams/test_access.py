@@ -6,7 +6,9 @@ import pytest
 from support.boards.twins import bitstream, connected, hardware, served, zynq_project
 from support.recorded_progress import RecordedProgress
 
-from codesign.commands.board_access import Reach, bitstream_for, claimed
+from bitstreams.access import bitstream_for, claimed
+from bitstreams.board.target import parse_target
+from bitstreams.store.store import Store
 from hw_templates.foundation.errors import InvalidValueError, StorageError
 from hw_templates.foundation.lock import board_claim
 
@@ -24,34 +26,34 @@ __all__ = ["zynq_project"]
         ("pynq-z2", "local", "this machine"),
     ],
 )
-def test_a_board_is_claimed_however_it_is_reached(
+def test_a_board_is_claimed_however_it_is_targeted(
     board: str, via: str, claim: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    reach = Reach.of(board, via, insecure_remote=False)
-    with claimed(reach, tmp_path, RecordedProgress()) as place:
-        assert place == reach
+    target = parse_target(board, via, insecure_remote=False)
+    with claimed(target, tmp_path, RecordedProgress().stage("twin")) as place:
+        assert place == target
         with pytest.raises(StorageError, match=f"the board at {claim} is in use"), board_claim(claim):
             pass
-        other = Reach.of("pynq-z2@10.0.0.3", "ssh", insecure_remote=False)
-        with claimed(other, tmp_path, RecordedProgress()):
+        other = parse_target("pynq-z2@10.0.0.3", "ssh", insecure_remote=False)
+        with claimed(other, tmp_path, RecordedProgress().stage("twin")):
             pass
 
 
 def test_what_is_no_way_to_a_board_is_refused() -> None:
     with pytest.raises(InvalidValueError, match="via: must be one of ssh, remote, local, twin, got 'telnet'"):
-        Reach.of("pynq-z2", "telnet", insecure_remote=False)
+        parse_target("pynq-z2", "telnet", insecure_remote=False)
     with pytest.raises(InvalidValueError, match="board: must be BOARD or"):
-        Reach.of("pynq-z2@a@b@c", "ssh", insecure_remote=False)
+        parse_target("pynq-z2@a@b@c", "ssh", insecure_remote=False)
     with pytest.raises(InvalidValueError, match=r"board\.host: must be given"):
-        Reach.of("pynq-z2", "ssh", insecure_remote=False).open()
+        parse_target("pynq-z2", "ssh", insecure_remote=False).open()
 
 
 def test_a_twin_takes_a_bitstream_of_its_own_and_a_board_the_stored_one(zynq_project: Path, tmp_path: Path) -> None:
     with served(zynq_project) as server, connected(server) as session:
         expected = hardware(server.board)
-        found = bitstream_for(session, expected, tmp_path, tmp_path / "store")
+        found = bitstream_for(session, expected, tmp_path, Store(tmp_path / "store"))
         assert found.read_bytes() == bitstream(server.board, tmp_path / "other").read_bytes()
         session.read_file = lambda path: b"Linux version 5.15"  # type: ignore[method-assign]
         with pytest.raises(StorageError, match=f"no bitstream of engine {expected.hardware_sha256[:12]}"):
-            bitstream_for(session, replace(expected), tmp_path, tmp_path / "store")
+            bitstream_for(session, replace(expected), tmp_path, Store(tmp_path / "store"))

@@ -1,0 +1,46 @@
+"""Text about a deployment."""
+
+from collections.abc import Iterator
+
+from bitstreams.board.driver import REPEATS
+from codesign.run.records import DeployRecord
+
+
+def deploy_lines(deployed: DeployRecord) -> Iterator[str]:
+    """Yield what a board or its twin did, compared with the prediction."""
+    d, twin = deployed, deployed.source == "twin"
+    assert d.predicted is not None
+    assert d.latency_ms is not None
+    assert d.starts_per_image is not None
+    assert d.cycle_shares is not None
+    yield (
+        f"deploy     {d.board} ({'twin, ' if twin else ''}{d.where}): engine {d.hardware_sha256:.12} "
+        f"at {d.clock_mhz:.4g} MHz"
+    )
+    yield f"           accuracy: {d.accuracy:.2%} of {d.images} test images, bit for bit as the integer reference"
+    latency, missing_ms = d.latency_ms, (1 - d.starts_per_image) * d.predicted.start_ms
+    comparable_ms = d.predicted.latency_ms - missing_ms
+    how = "simulated by the twin" if twin else f"5 to 95 %: {latency.p05:.4g} to {latency.p95:.4g} ms"
+    yield (
+        f"           latency: {latency.p50:.4g} ms an image ({how}); predicted {comparable_ms:.4g} ms, "
+        f"{latency.p50 / comparable_ms - 1:+.1%}"
+    )
+    if missing_ms:
+        clock = f"the board's clock, {REPEATS} images a start" if d.starts_per_image else "the engine's counters"
+        yield f"           timed by {clock}; {missing_ms:.3g} ms of the start are left out of both"
+    shares = d.cycle_shares
+    yield (
+        f"           cycles: {shares['compute']:.0%} computing, {shares['load_wait']:.0%} waiting for loads, "
+        f"{shares['store_wait']:.0%} for stores, the rest setting up"
+    )
+    if d.inference_ms is not None:
+        whole = d.inference_ms
+        yield f"           host: {whole.p50 - latency.p50:.4g} ms more an image, 95 % below {whole.p95:.4g} ms in all"
+    if d.energy is None:
+        yield f"           energy: not measured; predicted {d.predicted.energy_mj:.4g} mJ an image"
+    else:
+        yield (
+            f"           energy: {d.energy.total_mj:.4g} mJ an image, {d.energy.above_idle_mj:.4g} of it above idle "
+            f"({d.energy.source}: {d.energy.busy_w:.3g} W busy, {d.energy.idle_w:.3g} W idle); "
+            f"predicted {d.predicted.energy_mj:.4g} mJ"
+        )
