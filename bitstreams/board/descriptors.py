@@ -11,7 +11,7 @@ from hw_templates.conv_engine import isa
 
 
 def descriptor_layer(record: np.void) -> tuple[Layer, Mapping]:
-    """What a descriptor makes the engine compute, and how it is cut.
+    """Return the layer that a descriptor makes the engine compute, and its mapping.
 
     Raises:
         CodesignError, ValueError: no engine could run it.

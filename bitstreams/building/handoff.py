@@ -113,7 +113,7 @@ def _clock_mhz(modules: list[Element]) -> float | None:
 
 
 def read_design(bit_path: Path, board: Board) -> tuple[BitFile, Handoff]:
-    """Read a .bit file and the .hwh beside it, which must be of one design for a board.
+    """Read a .bit file and the .hwh next to it, which must be of one design for a board.
 
     Raises:
         StorageError: a file cannot be read or is damaged, or they are of different designs or for another part.

@@ -12,7 +12,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from cost_models.mapping.mapped_layer import MappedLayer
-from cost_models.measurements.measurement import Measurement, append_measurements, read_measurements
+from cost_models.measurements.measurement import MeasuredLayer, Measurement, append_measurements, read_measurements
 from cost_models.measurements.plan_file import RunPlan
 from hw_templates.foundation.errors import CodesignError, InvalidValueError, StorageError
 from hw_templates.foundation.json_lines import append_lines, read_lines
@@ -41,7 +41,7 @@ class FailedRun(Record):
     kind: Failure
     error: str
     at: str
-    layers: Layers
+    layers: tuple[MeasuredLayer, ...]
 
 
 @dataclass(kw_only=True)
@@ -116,7 +116,8 @@ class Campaign:
         Raises:
             StorageError: the file cannot be written.
         """
-        failed = FailedRun(kind, str(error), datetime.now(UTC).isoformat(timespec="seconds"), layers)
+        measured = tuple(map(MeasuredLayer.of, layers))
+        failed = FailedRun(kind, str(error), datetime.now(UTC).isoformat(timespec="seconds"), measured)
         append_lines(self.failures, [record_line(failed)])
         self._count(layers, kind)
         return layers in self.skipped
@@ -149,7 +150,7 @@ def _read_failures(path: Path) -> Iterator[tuple[Layers, Failure]]:
     for number, line in enumerate(read_lines(path), start=1):
         with reading(f"{path}:{number}", "remove the line"):
             failed = parse_json(line, FailedRun, "failure")
-            yield failed.layers, failed.kind
+            yield tuple(ran.mapped for ran in failed.layers), failed.kind
 
 
 @contextmanager

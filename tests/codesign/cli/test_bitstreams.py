@@ -90,6 +90,39 @@ def test_a_bundle_is_built_elsewhere_and_imported(
     assert "files are sound" in verified.stdout
 
 
+BITSTREAM = (
+    "determined_by board part design clock_mhz hardware_sha256 accelerator tools timing utilisation figures digest "
+    "imported files"
+)
+
+
+def test_results_are_documents_under_keys_that_scripts_know(
+    project: Path, archive: Path, vendor: FakeVendor, store: Store
+) -> None:
+    def keys(value: dict[str, object]) -> str:
+        return " ".join(value)
+
+    imported = json.loads(codesign("import", archive, "--json").stdout)
+    assert keys(imported) == "entry new"
+    assert keys(imported["entry"]) == "folder bitstream"
+    assert keys(imported["entry"]["bitstream"]) == BITSTREAM
+    assert keys(imported["entry"]["bitstream"]["figures"][0]) == "name predicted synthesis implementation deviation"
+    for command in ("list", "verify"):
+        content = json.loads(codesign("bitstreams", command, "--json").stdout)
+        assert keys(content) == "folder entries damaged"
+        assert content["entries"] == [imported["entry"]]
+    digest = imported["entry"]["bitstream"]["digest"]
+    assert json.loads(codesign("bitstreams", "show", digest, "--json").stdout) == imported["entry"]
+    built = json.loads(codesign("build", project.parent, "--json").stdout)
+    assert built == {"steps": ["hls: vitis_hls 2023.2", "vivado: 2023.2"], "entry": imported["entry"]}
+    assert json.loads(codesign("build", project.parent, "--bundle", "--json").stdout) == str(
+        project.parent / "bundle.tar"
+    )
+    assert json.loads(codesign("bitstreams", "gc", "--older-than", "0", "--json").stdout) == [
+        f"{digest}: imported {imported['entry']['bitstream']['imported']}"
+    ]
+
+
 def test_csim_builds_with_the_compiler(project: Path) -> None:
     done = codesign("build", project.parent, "--tool", "csim")
     assert done.exit_code == 0, done.stderr

@@ -66,6 +66,10 @@ def test_all_test_images_run_on_the_twin_as_the_integer_reference_has_them(run: 
     assert record["accuracy"] == project["origin"]["test_accuracy"]["int8"]
     assert record["latency_ms"]["p50"] == pytest.approx(project["predicted"]["latency_ms"], rel=0.1)
     assert record["energy"] is None
+    assert " ".join(record) == (
+        "format complete error right source where board bitstream hardware_sha256 measured_at clock_mhz images "
+        "accuracy latency_ms starts_per_image inference_ms cycles cycle_shares energy predicted"
+    )
     assert lines[0].startswith("deploy     pynq-z2 (twin, 127.0.0.1:")
     assert "simulated by the twin" in lines[2]
     shares = record["cycle_shares"]

@@ -7,6 +7,9 @@ import pytest
 from typer.testing import CliRunner
 
 from codesign.cli.main import app
+from codesign.commands.calibration.campaign import Failure, _read_failures
+from codesign.run.folder import Run, read_json
+from codesign.run.records import DataflowFrontsRecord, DeployRecord, WinnerRecord
 
 PACKED = Path(__file__).parents[2] / "fixtures/run_0_1_0/run.tar.xz"
 
@@ -73,3 +76,12 @@ def test_commands_resume_what_version_0_1_0_began(folder: Path, command: str):
     code, complaint = run(command)
     assert code == 0, complaint
     assert before.keys() <= contents(folder).keys()
+
+
+def test_records_that_no_command_reads_are_decoded(folder: Path):
+    run, failures = Run(folder / "engine"), folder / "campaign.failures.jsonl"
+    deployed = read_json(run.deployment, DeployRecord)
+    assert (deployed.complete, deployed.images, deployed.where) == (True, 359, None)
+    assert read_json(run.winner, WinnerRecord).board == "pynq-z2"
+    assert read_json(folder / "stream/dataflow/front.json", DataflowFrontsRecord).measured
+    assert [kind for _, kind in _read_failures(failures)] == [Failure.LOST]
