@@ -1,9 +1,10 @@
 """What is priced: layers, and the graph of layers that a network is."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
+from typing import TypeAlias
 
 import networkx as nx
 
@@ -11,11 +12,13 @@ from hw_templates.foundation.errors import InvalidValueError, UnsupportedLayerEr
 from hw_templates.foundation.json_records import check_fields
 from hw_templates.operations import Operation
 
-__all__ = ["IMAGE", "SIZE_MAX", "Activation", "Layer", "Node", "Operation", "Workload"]
+__all__ = ["IMAGE", "SIZE_MAX", "Activation", "Layer", "LayerGraph", "Node", "Operation", "Workload", "graph_of"]
 
 IMAGE = "image"
 SIZE_MAX = 1 << 20
 """No extent of a layer is larger."""
+LayerGraph: TypeAlias = "nx.MultiDiGraph[str]"
+"""Layers by name, and who reads whose map; see :func:`graph_of`."""
 _SIZES = (
     *("in_channels", "out_channels", "in_height", "in_width"),
     *("kernel_height", "kernel_width", "stride", "padding", "weight_bits"),
@@ -176,11 +179,25 @@ class Workload:
         return sum(layer.macs for layer in self.layers)
 
     @cached_property
-    def graph(self) -> "nx.DiGraph[str]":
-        """The data flow: nodes carry ``node``, edges carry the ``role`` in which the consumer reads."""
-        graph: nx.DiGraph[str] = nx.DiGraph()
-        for node in self.nodes:
-            graph.add_node(node.name, node=node)
-            for role, producer in node.reads:
-                graph.add_edge(producer, node.name, role=role)
-        return graph
+    def graph(self) -> LayerGraph:
+        """The data flow between the nodes; see :func:`graph_of`."""
+        return graph_of(self.nodes)
+
+
+def graph_of(nodes: Iterable[Node]) -> LayerGraph:
+    """Return the graph of layers and edges of nodes that run in this order.
+
+    A vertex is the name of a node, with the attribute ``node``, or of a map that is given, such as ``image``. An edge
+    leads from the producer of a map to each of its readers; its key is the role in which the reader reads it.
+
+    >>> layer = Layer(operation=Operation.CONV, in_channels=8, out_channels=8, in_height=4, in_width=4)
+    >>> graph = graph_of([Node(name="a", layer=layer, ifmap=IMAGE), Node(name="b", layer=layer, ifmap="a")])
+    >>> list(graph.edges(keys=True))
+    [('image', 'a', 'ifmap'), ('a', 'b', 'ifmap')]
+    """
+    graph: LayerGraph = nx.MultiDiGraph()
+    for node in nodes:
+        graph.add_node(node.name, node=node)
+        for role, producer in node.reads:
+            graph.add_edge(producer, node.name, key=role)
+    return graph

@@ -5,7 +5,7 @@ import numpy.typing as npt
 
 from cost_models.mapping.mapped_layer import MappedLayer
 from cost_models.mapping.mapping import LoopOrder, Mapping
-from cost_models.mapping.placement import Placement, Rows, band_rows
+from cost_models.mapping.placement import Placement, RowRange, band_rows
 from cost_models.workload import Layer, Operation
 from hw_templates.conv_engine import isa
 
@@ -51,7 +51,7 @@ def mapped_layers(records: npt.NDArray[np.void]) -> list[MappedLayer]:
         size = int(records["group_layers"][first])
         members = records[first : first + max(1, size)]
         shapes = [descriptor_layer(member) for member in members]
-        bands: tuple[tuple[Rows, ...], ...] = ((),)
+        bands: tuple[tuple[RowRange, ...], ...] = ((),)
         if size:
             bands = band_rows(tuple(layer for layer, _ in shapes), int(records["band_height"][first]))
         for member, (layer, mapping), rows in zip(members, shapes, bands, strict=True):

@@ -253,9 +253,9 @@ def _sections(results: Results) -> list[Section]:
 
 def _kept_maps(results: Results) -> str:
     """Which blocks keep maps on chip, and why the others do not."""
-    placements = [mapped.placement for mapped in results.estimate.mapped]
+    placements = {layer.name: layer.mapped.placement for layer in results.estimate.layers}
     alone = fallbacks(results.workload, placements, results.winner.accelerator)
-    kept = sum(placement.ofmap_ring > 0 for placement in placements)
+    kept = sum(placement.ofmap_ring > 0 for placement in placements.values())
     return f"{kept} of {len(placements)} maps never leave the chip." + "".join(f" {sentence}." for sentence in alone)
 
 

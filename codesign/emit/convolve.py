@@ -89,13 +89,13 @@ def walk(
         images: [n, C, H, W].
         compute: from a node and the maps it reads, by role ("ifmap", "gate", "residual"), to its own map.
     """
-    last_reader = {producer: node.name for node in workload for _, producer in node.reads}
+    graph = workload.graph
     maps = {IMAGE: images}
     for node in workload:
         maps[node.name] = compute(node, {role: maps[producer] for role, producer in node.reads})
         yield node, maps[node.name]
-        for producer in {producer for _, producer in node.reads}:
-            if last_reader[producer] == node.name:
+        for producer in graph.predecessors(node.name):
+            if [*graph.successors(producer)][-1] == node.name:
                 del maps[producer]
 
 

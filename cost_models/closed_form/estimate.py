@@ -12,6 +12,7 @@ from cost_models.closed_form.layer_table import price_layers
 from cost_models.coefficients import Coefficients
 from cost_models.mapping.mapped_layer import MappedLayer
 from cost_models.mapping.mapping import no_mapping_error
+from cost_models.mapping.placement import IN_MEMORY
 from cost_models.workload import Workload
 from hw_templates.board import Board
 from hw_templates.conv_engine.accelerator import Accelerator
@@ -99,10 +100,11 @@ def map_workload(
     Raises:
         MappingError: a layer has no legal mapping; names it, and the least buffers that would do.
     """
-    placed = tuple(zip(workload.layers, best_placements(workload, accelerator, board, coefficients), strict=True))
+    placements = best_placements(workload, accelerator, board, coefficients)
+    placed = [(node.layer, placements.get(node.name, IN_MEMORY)) for node in workload]
     rows = {run: row for row, run in enumerate(dict.fromkeys(placed))}
-    layers, placements = zip(*rows, strict=True)
-    table = price_layers(layers, [accelerator], board, coefficients, placements=placements)
+    layers, ways = zip(*rows, strict=True)
+    table = price_layers(layers, [accelerator], board, coefficients, placements=ways)
     for node, run in zip(workload, placed, strict=True):
         if not np.isfinite(table.latency_cycles[rows[run], 0]):
             raise no_mapping_error(node.name, node.layer, accelerator)

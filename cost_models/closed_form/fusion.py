@@ -1,6 +1,6 @@
 """The best way to run each of many blocks on each of many accelerators: what stays on chip, and in which bands."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,7 +8,7 @@ from scipy import sparse
 
 from cost_models.closed_form.layer_table import price_layers
 from cost_models.coefficients import Coefficients
-from cost_models.mapping.block import Block, Option, find_blocks, plans_of
+from cost_models.mapping.block import Block, Option, find_blocks, partitions_of
 from cost_models.mapping.placement import IN_MEMORY, Placement, kept_kib
 from cost_models.workload import Layer, Workload
 from hw_templates.board import Board
@@ -44,11 +44,11 @@ def map_words(channels: IntArray, pixels: IntArray, accelerators: AcceleratorCol
 class BlockIndex:
     """Blocks with all ways to run them, as arrays of indices.
 
-    A way is a sum of runs, each a layer with a placement; a part of a plan is the least of its options, a plan the sum
-    of its parts, a block the least of its plans (:class:`cost_models.mapping.block.Plan`). Of options differing in the
-    height of their bands alone, only the one of fewest bands that fit is priced: whatever tiles fit lower bands fit
-    these, and they are set up and drained least often. Lower bands are faster now and then, by a few percent. Where all
-    maps stay whole, no other way is priced: it moves the same or more, by ports that are no faster.
+    A way is a sum of runs, each a layer with a placement; a part is the least of its options, a partition the sum of
+    its parts, a block the least of its partitions (:class:`cost_models.mapping.block.Partition`). Of options
+    differing in the height of their bands alone, only the one of fewest bands that fit is priced: whatever tiles fit
+    lower bands fit these, and they are set up and drained least often. Lower bands are faster now and then, by a few
+    percent. Where all maps stay whole, no other way is priced: it moves the same or more, by ports that are no faster.
 
     Attributes:
         blocks: [K], in the order given.
@@ -63,9 +63,9 @@ class BlockIndex:
         block_parts: list[list[list[int]]] = []
         for block in self.blocks:
             block_parts.append([])
-            for plan in plans_of(block):
+            for partition in partitions_of(block):
                 first = len(part_runs)
-                for part, layers in plan.parts_of(block):
+                for part, layers in partition.parts_of(block):
                     runs = ([*zip(layers, option, strict=True)] for option in part)
                     part_runs.append([[numbers.setdefault(run, len(numbers)) for run in option] for option in runs])
                     self._options.append(part)
@@ -73,7 +73,7 @@ class BlockIndex:
         self.runs: tuple[Run, ...] = tuple(numbers)
         # Behind the runs: one that costs nothing and one that is never legal; behind the parts, one of either.
         nothing, never = len(numbers), len(numbers) + 1
-        # [parts, options, runs] numbers of runs, and [K, plans, parts] numbers of parts.
+        # [parts, options, runs] numbers of runs, and [K, partitions, parts] numbers of parts.
         self._part_runs = _padded([*part_runs, [[nothing]], [[never]]], nothing, never)
         self._block_parts = _padded(block_parts, len(part_runs), len(part_runs) + 1)
         self._option_runs = _incidence(self._part_runs, never + 1)[:, :nothing]
@@ -118,26 +118,26 @@ class BlockIndex:
         option = part_cycles.argmin(axis=1)
         part_cycles = np.take_along_axis(part_cycles, option[:, None], axis=1)[:, 0]
         part_energy = np.take_along_axis(energy[self._part_runs].sum(axis=2), option[:, None], axis=1)[:, 0]
-        plan_cycles = part_cycles[self._block_parts].sum(axis=2)
-        plan = plan_cycles.argmin(axis=1)
+        partition_cycles = part_cycles[self._block_parts].sum(axis=2)
+        partition = partition_cycles.argmin(axis=1)
         rows, columns = np.arange(len(self.blocks))[:, None], np.arange(len(accelerators))
-        chosen = np.zeros_like(plan)
-        for parts in np.moveaxis(self._block_parts[rows, plan], 2, 0):
+        chosen = np.zeros_like(partition)
+        for parts in np.moveaxis(self._block_parts[rows, partition], 2, 0):
             chosen = chosen * self._part_runs.shape[1] + option[parts, columns]
-        chosen = chosen * self._block_parts.shape[1] + plan
+        chosen = chosen * self._block_parts.shape[1] + partition
         energies = part_energy[self._block_parts].sum(axis=2)
         return BlockTable(
-            latency_cycles=np.take_along_axis(plan_cycles, plan[:, None], axis=1)[:, 0],
-            energy_mj=np.take_along_axis(energies, plan[:, None], axis=1)[:, 0],
+            latency_cycles=np.take_along_axis(partition_cycles, partition[:, None], axis=1)[:, 0],
+            energy_mj=np.take_along_axis(energies, partition[:, None], axis=1)[:, 0],
             candidates=table.candidates,
             chosen=chosen,
         )
 
     def option(self, block: int, chosen: int) -> Option:
         """The placements of the layers of a block, of what :class:`BlockTable` says was chosen."""
-        chosen, plan = divmod(chosen, self._block_parts.shape[1])
+        chosen, partition = divmod(chosen, self._block_parts.shape[1])
         placements: Option = ()
-        for part in reversed(self._block_parts[block, plan]):
+        for part in reversed(self._block_parts[block, partition]):
             chosen, row = divmod(chosen, self._part_runs.shape[1])
             if part < len(self._options):
                 placements = (*self._options[part][row], *placements)
@@ -156,10 +156,10 @@ class BlockIndex:
         fits: BoolArray = run_fits[self._part_runs].all(axis=2) & used[:, None]
         whole = (fits & self._whole[:, :, None]).any(axis=1)
         fits &= self._whole[:, :, None] | ~whole[:, None]
-        # The last plan keeps most; where it keeps all of it whole, the others are not tried.
-        for parts_of_plans in self._block_parts:
-            decided = whole[parts_of_plans[-1]].all(axis=0)
-            others = parts_of_plans[:-1]
+        # The last partition keeps most; where it keeps all of it whole, the others are not tried.
+        for parts_of_partitions in self._block_parts:
+            decided = whole[parts_of_partitions[-1]].all(axis=0)
+            others = parts_of_partitions[:-1]
             fits[others[others < len(self._options)]] &= ~decided
         found = np.zeros_like(fits)
         rows = np.arange(parts)
@@ -217,38 +217,44 @@ def _padded(groups: list[list[list[int]]], nothing: int, never: int) -> IntArray
 
 def best_placements(
     workload: Workload, accelerator: Accelerator, board: Board, coefficients: Coefficients
-) -> tuple[Placement, ...]:
-    """The placement of each node of a network on one accelerator: its blocks run in the way of least latency."""
-    placements = [IN_MEMORY] * len(workload)
-    found = find_blocks(workload.nodes)
-    if not found or not accelerator.map_kib:
-        return tuple(placements)
+) -> dict[str, Placement]:
+    """Return the placement of each node that is in a block of a network, for the blocks' least latency.
+
+    Left out are blocks that have no legal mapping on the accelerator.
+    """
+    found = find_blocks(workload.graph) if accelerator.map_kib else []
+    if not found:
+        return {}
     index = BlockIndex(tuple(dict.fromkeys(block for _, block in found)))
     table = index.price(AcceleratorColumns.of([accelerator]), board, coefficients)
     rows = {block: row for row, block in enumerate(index.blocks)}
-    for first, block in found:
-        if np.isfinite(table.latency_cycles[rows[block], 0]):
-            placements[first : first + len(block.layers)] = index.option(rows[block], int(table.chosen[rows[block], 0]))
-    return tuple(placements)
+    placements: dict[str, Placement] = {}
+    for names, block in found:
+        row = rows[block]
+        if np.isfinite(table.latency_cycles[row, 0]):
+            placements |= zip(names, index.option(row, int(table.chosen[row, 0])), strict=True)
+    return placements
 
 
-def fallbacks(workload: Workload, placements: Sequence[Placement], accelerator: Accelerator) -> list[str]:
-    """A sentence for each block of which no map stays on chip: what it would take, or that it would not be faster."""
+def fallbacks(workload: Workload, placements: Mapping[str, Placement], accelerator: Accelerator) -> list[str]:
+    """Return a sentence for each block of which no map stays on chip: what it takes, or that it is not faster.
+
+    ``placements`` are those of the nodes by name; nodes without one run from memory to memory.
+    """
     sentences = []
-    for first, block in find_blocks(workload.nodes):
-        nodes = workload.nodes[first : first + len(block.layers)]
-        if not any(placements[first + place].ofmap_ring for place in range(len(nodes))):
+    for names, block in find_blocks(workload.graph):
+        if not any(placements.get(name, IN_MEMORY).ofmap_ring for name in names):
             least_kib = min(
                 max(
                     kept_kib(layer.out_channels, layer.out_width * placement.ofmap_ring, accelerator)
                     for layer, placement in zip(layers, option, strict=True)
                 )
-                for plan in plans_of(block)
-                for part, layers in plan.parts_of(block)
+                for partition in partitions_of(block)
+                for part, layers in partition.parts_of(block)
                 for option in part
                 if any(placement.ofmap_ring for placement in option)
             )
             held = f"map_kib is {accelerator.map_kib}, {least_kib} would do"
             reason = held if least_kib > accelerator.map_kib else "no way to keep its maps on chip is faster"
-            sentences.append(f"{nodes[0].name} to {nodes[-1].name} run layer by layer: {reason}")
+            sentences.append(f"{names[0]} to {names[-1]} run layer by layer: {reason}")
     return sentences

@@ -1,16 +1,12 @@
 """Inverted residuals: blocks of layers whose maps may stay on chip, and the ways to run them."""
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from cost_models.mapping.mapping import even_sizes
 from cost_models.mapping.placement import IN_MEMORY, Placement, band_rows, ring_rows
-from cost_models.workload import Layer, Node, Operation
-
-SQUEEZE_LAYERS = 4
-"""Pool, squeeze, excite and scale."""
+from cost_models.workload import Layer, LayerGraph, Node, Operation
 
 # Placements of layers that follow each other in a block.
 Option = tuple[Placement, ...]
@@ -40,7 +36,7 @@ class Block:
 
 
 @dataclass(frozen=True)
-class Plan:
+class Partition:
     """Ways to run a block that share what is read between its parts: any option of each part goes with any other.
 
     Attributes:
@@ -58,66 +54,75 @@ class Plan:
             first = end
 
 
-def find_blocks(nodes: Sequence[Node]) -> list[tuple[int, Block]]:
-    """The blocks among nodes that run in this order, each with the index of its first node."""
-    readers = Counter(producer for node in nodes for _, producer in node.reads)
-    blocks, first = [], 0
-    while first < len(nodes):
-        block = _block_at(nodes[first:], readers)
-        if block is not None:
-            blocks.append((first, block))
-        first += 1 if block is None else len(block.layers)
-    return blocks
+def find_blocks(graph: LayerGraph) -> list[tuple[tuple[str, ...], Block]]:
+    """Return the blocks of a network, each with the names of its nodes, which run one after the other."""
+    nodes: dict[str, Node] = {name: node for name, node in graph.nodes(data="node") if node is not None}
+    places = {name: place for place, name in enumerate(nodes)}
+    blocks: dict[tuple[str, ...], Block] = {}
+    taken: set[str] = set()
+    for node in nodes.values():
+        if node.layer.operation == Operation.DEPTHWISE and not node.layer.residual:
+            names = _names_of_block(graph, nodes, node, taken)
+            if [places[name] - places[names[0]] for name in names] == [*range(len(names))] and names:
+                blocks[names] = _block_of([nodes[name].layer for name in names])
+                taken.update(names)
+    return list(blocks.items())
 
 
-def _block_at(nodes: Sequence[Node], readers: Counter[str]) -> Block | None:
-    """The block that the first of some nodes begin, if they do: nothing else reads what may stay on chip."""
-    expands = nodes[0].layer.operation == Operation.CONV and not nodes[0].layer.residual
-    rest = nodes[1:] if expands else nodes
-    if len(rest) < 2 or rest[0].layer.operation != Operation.DEPTHWISE or rest[0].layer.residual:
-        return None
-    if expands and (rest[0].ifmap != nodes[0].name or readers[nodes[0].name] != 1):
-        return None
-    depthwise, squeeze = rest[0], rest[1 : 1 + SQUEEZE_LAYERS]
-    operations = tuple(node.layer.operation for node in squeeze)
-    if operations == (Operation.POOL, Operation.CONV, Operation.CONV, Operation.SCALE):
-        pool, reduce, excite, scale = squeeze
-        chained = (pool.ifmap, reduce.ifmap, excite.ifmap, scale.ifmap, scale.gate) == (
-            *(depthwise.name, pool.name, reduce.name, depthwise.name, excite.name),
-        )
-        before, behind, wanted = scale, rest[1 + SQUEEZE_LAYERS :], 2
-        if not chained or readers[scale.name] != 1:
-            return None
-    else:
-        before, behind, squeeze, wanted = depthwise, rest[1:], (), 1
-    if not behind or behind[0].layer.operation != Operation.CONV or behind[0].ifmap != before.name:
-        return None
-    if readers[depthwise.name] != wanted or behind[0].residual in (before.name, depthwise.name):
-        return None
-    return Block(
-        nodes[0].layer if expands else None,
-        depthwise.layer,
-        tuple(node.layer for node in squeeze),
-        behind[0].layer,
-    )
+def _names_of_block(graph: LayerGraph, nodes: dict[str, Node], depthwise: Node, taken: set[str]) -> tuple[str, ...]:
+    """Return the nodes of the block around a depthwise layer; none where no map may stay on chip.
+
+    Nothing else may read a map that stays on chip, and nothing is added to it. The layer before is part of the block
+    unless it is ``taken`` by another.
+    """
+    squeeze = _squeeze_of(graph, nodes, depthwise.name)
+    last = squeeze[-1] if squeeze else depthwise.name
+    if graph.out_degree(depthwise.name) != (2 if squeeze else 1) or graph.out_degree(last) != 1:
+        return ()
+    (project,) = graph.successors(last)
+    if nodes[project].ifmap != last or nodes[project].layer.operation != Operation.CONV:
+        return ()
+    before = nodes.get(depthwise.ifmap)
+    expands = before is not None and before.layer.operation == Operation.CONV and not before.layer.residual
+    if expands and depthwise.ifmap not in taken and graph.out_degree(depthwise.ifmap) == 1:
+        return (depthwise.ifmap, depthwise.name, *squeeze, project)
+    return (depthwise.name, *squeeze, project)
+
+
+def _squeeze_of(graph: LayerGraph, nodes: dict[str, Node], name: str) -> tuple[str, ...]:
+    """Return the pool, the two dense layers and the scale of squeeze-and-excite on a map; none where it has none."""
+    for scale in graph.successors(name):
+        excite = nodes.get(nodes[scale].gate or "")
+        reduce = excite and nodes.get(excite.ifmap)
+        pool = reduce and nodes.get(reduce.ifmap)
+        if excite and reduce and pool and pool.ifmap == name:
+            operations = [node.layer.operation for node in (pool, reduce, excite)]
+            if operations == [Operation.POOL, Operation.CONV, Operation.CONV]:
+                return (pool.name, reduce.name, excite.name, scale)
+    return ()
+
+
+def _block_of(layers: list[Layer]) -> Block:
+    expand = None if layers[0].operation == Operation.DEPTHWISE else layers.pop(0)
+    return Block(expand, layers[0], tuple(layers[1:-1]), layers[-1])
 
 
 @lru_cache(maxsize=4096)
-def plans_of(block: Block) -> tuple[Plan, ...]:
+def partitions_of(block: Block) -> tuple[Partition, ...]:
     """Every way to run a block: which layers run together in bands of which height, and which maps stay on chip.
 
-    With squeeze-and-excite all of the depthwise map is needed twice: to be pooled and to be scaled. One plan keeps it
-    in the map memory, the other does not.
+    With squeeze-and-excite all of the depthwise map is needed twice: to be pooled and to be scaled. One partition keeps
+    it in the map memory, the other does not.
     """
     head = block.layers[: 1 if block.expand is None else 2]
     if not block.squeeze:
-        return (Plan((tuple(_chains((*head, block.project), 0, 0)),)),)
-    plans = []
+        return (Partition((tuple(_chains((*head, block.project), 0, 0)),)),)
+    partitions = []
     for kept_rows in (0, block.depthwise.out_height):
         gate = (Placement(ifmap_ring=kept_rows), IN_MEMORY, IN_MEMORY)
         tail = (block.squeeze[-1], block.project)
-        plans.append(Plan((tuple(_chains(head, 0, kept_rows)), (gate,), tuple(_chains(tail, kept_rows, 0)))))
-    return tuple(plans)
+        partitions.append(Partition((tuple(_chains(head, 0, kept_rows)), (gate,), tuple(_chains(tail, kept_rows, 0)))))
+    return tuple(partitions)
 
 
 def _chains(layers: tuple[Layer, ...], ifmap_ring: int, ofmap_ring: int) -> list[Option]:

@@ -11,7 +11,7 @@ from hw_templates.conv_engine.accelerator import Accelerator, axi_bytes, map_ban
 from hw_templates.foundation.errors import InvalidValueError, MappingError
 from hw_templates.foundation.json_records import check_fields
 
-Rows = tuple[int, int]
+RowRange = tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Placement:
 
     ifmap_ring: int = 0
     ofmap_ring: int = 0
-    bands: tuple[Rows, ...] = ()
+    bands: tuple[RowRange, ...] = ()
     group_layers: int = 0
 
     def __post_init__(self) -> None:
@@ -43,9 +43,9 @@ class Placement:
         if any(row < 0 for band in self.bands for row in band):
             raise InvalidValueError("placement.bands", self.bands, "pairs of rows, first and end, from 0 on")
 
-    def runs(self, layer: Layer) -> tuple[tuple[Rows, int], ...]:
+    def runs(self, layer: Layer) -> tuple[tuple[RowRange, int], ...]:
         """Runs of the layer that differ, each as one band of its kind, and how many there are."""
-        kinds: dict[tuple[int, int, int], Rows] = {}
+        kinds: dict[tuple[int, int, int], RowRange] = {}
         counts: Counter[tuple[int, int, int]] = Counter()
         for begin, end in self.bands or ((0, layer.out_height),):
             if begin < end:
@@ -88,14 +88,14 @@ def kept_kib(channels: int, pixels: int, accelerator: Accelerator) -> int:
     return math.ceil(lines * banks * word / 1024)
 
 
-def input_rows(layer: Layer, rows: Rows) -> tuple[int, int]:
+def input_rows(layer: Layer, rows: RowRange) -> tuple[int, int]:
     """(rows of padding above, rows of the input map) that output rows ``rows`` read."""
     first = rows[0] * layer.stride - layer.padding
     end = min(layer.in_height, (rows[1] - 1) * layer.stride - layer.padding + layer.kernel_height)
     return max(0, -first), end - max(0, first)
 
 
-def band_rows(layers: tuple[Layer, ...], band_height: int) -> tuple[tuple[Rows, ...], ...]:
+def band_rows(layers: tuple[Layer, ...], band_height: int) -> tuple[tuple[RowRange, ...], ...]:
     """Output rows that each of several layers, each reading the one before, makes in each band.
 
     The last makes ``band_height`` rows a band; those before it make what that needs and was not made before. So every
@@ -111,7 +111,7 @@ def band_rows(layers: tuple[Layer, ...], band_height: int) -> tuple[tuple[Rows, 
 
 
 def ring_rows(reader: Layer, band_height: int) -> int:
-    """Rows of its input map that a layer reads for ``band_height`` rows of its own, at most."""
+    """RowRange of its input map that a layer reads for ``band_height`` rows of its own, at most."""
     return min(reader.in_height, (band_height - 1) * reader.stride + reader.kernel_height)
 
 
@@ -132,7 +132,7 @@ def check_groups(nodes: Sequence[Node], placements: Sequence[Placement]) -> None
                 size,
                 f"at most {isa.MAX_GROUP_LAYERS}, and no more than there are",
             )
-        expected: tuple[tuple[Rows, ...], ...] = ((),)
+        expected: tuple[tuple[RowRange, ...], ...] = ((),)
         if placements[first].group_layers:
             last = placements[members.stop - 1].bands
             layers = tuple(nodes[member].layer for member in members)

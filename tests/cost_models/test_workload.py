@@ -160,7 +160,7 @@ def test_the_graph_shows_who_reads_whom() -> None:
             Node(name="add", layer=ADDING, ifmap="scale", residual="a"),
         )
     )
-    roles = {(a, b): role for a, b, role in workload.graph.edges(data="role")}
+    roles = {(a, b): role for a, b, role in workload.graph.edges(keys=True)}
     assert roles == {
         (IMAGE, "a"): "ifmap",
         ("a", "pool"): "ifmap",
@@ -172,6 +172,13 @@ def test_the_graph_shows_who_reads_whom() -> None:
     }
     assert nx.is_directed_acyclic_graph(workload.graph)
     assert workload.macs == sum(node.layer.macs for node in workload)
+
+
+def test_a_layer_that_reads_one_map_twice_has_two_edges() -> None:
+    nodes = (Node(name="a", layer=POINTWISE, ifmap=IMAGE), Node(name="b", layer=ADDING, ifmap="a", residual="a"))
+    graph = Workload(nodes).graph
+    assert list(graph.edges("a", keys=True)) == [("a", "b", "ifmap"), ("a", "b", "residual")]
+    assert graph.nodes["b"]["node"] is nodes[1]
 
 
 @pytest.mark.parametrize(

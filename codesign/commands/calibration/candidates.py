@@ -10,7 +10,7 @@ import numpy as np
 
 from codesign.supernet.lowering.workloads import lower
 from codesign.supernet.spaces.named import load_space
-from cost_models.mapping.block import Block, find_blocks, plans_of
+from cost_models.mapping.block import Block, find_blocks, partitions_of
 from cost_models.mapping.mapped_layer import MappedLayer
 from cost_models.mapping.mapping import draw_mapping
 from cost_models.mapping.placement import IN_MEMORY, Placement
@@ -36,7 +36,7 @@ def candidates(accelerator: Accelerator) -> list[Layers]:
         workloads = [lower(space, subnet) for subnet in subnets]
         layers = list(dict.fromkeys(layer for workload in workloads for layer in workload.layers))
         chosen = [layers[index] for index in rng.permutation(len(layers))[:_LAYERS]]
-        blocks = list(dict.fromkeys(block for workload in workloads for _, block in find_blocks(workload.nodes)))
+        blocks = list(dict.fromkeys(block for workload in workloads for _, block in find_blocks(workload.graph)))
         found |= dict.fromkeys(_singles(chosen, accelerator, rng))
         found |= dict.fromkeys(_stacks(chosen, accelerator, rng))
         if accelerator.map_kib:
@@ -69,8 +69,8 @@ def _stacks(layers: list[Layer], accelerator: Accelerator, rng: np.random.Genera
 def _kept(block: Block, accelerator: Accelerator, rng: np.random.Generator) -> Iterator[Layers]:
     """Layers of a block that run together from memory to memory, in a few of the ways whose maps fit."""
     ways = []
-    for plan in plans_of(block):
-        for part, layers in plan.parts_of(block):
+    for partition in partitions_of(block):
+        for part, layers in partition.parts_of(block):
             for option in part:
                 alone = option[0].ifmap_ring or option[-1].ofmap_ring or not option[0].group_layers
                 if not alone and _fits(layers, option, accelerator):

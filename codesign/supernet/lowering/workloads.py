@@ -15,7 +15,7 @@ from codesign.supernet.spaces.mobile import MobileSpace
 from codesign.supernet.spaces.resnet import ResNetSpace
 from codesign.supernet.spaces.space import Genes, Space, Subnet
 from cost_models.mapping.block import Block, find_blocks
-from cost_models.workload import IMAGE, Layer, Node, Workload
+from cost_models.workload import IMAGE, Layer, Node, Workload, graph_of
 from hw_templates.foundation.arrays import FloatArray, IntArray
 from hw_templates.foundation.errors import InvalidValueError
 
@@ -83,8 +83,8 @@ class LayerIndex:
         entries, piece_blocks = [], [-1]
         for number, nodes in enumerate(self._nodes(), start=1):
             entries += [(number, columns.setdefault(node.layer, len(columns))) for node in nodes]
-            found = find_blocks(nodes)
-            is_block = len(found) == 1 and len(found[0][1].layers) == len(nodes)
+            found = find_blocks(graph_of(nodes))
+            is_block = len(found) == 1 and len(found[0][0]) == len(nodes)
             piece_blocks.append(blocks.setdefault(found[0][1], len(blocks)) if is_block else -1)
         self.layers: tuple[Layer, ...] = tuple(columns)
         self.blocks: tuple[Block, ...] = tuple(blocks)

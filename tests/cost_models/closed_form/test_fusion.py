@@ -14,7 +14,7 @@ from support.pricing.priced_cases import price_each
 from cost_models.closed_form.fusion import BlockIndex, best_placements, fallbacks
 from cost_models.closed_form.layer_table import price_layers
 from cost_models.coefficients import load_coefficients
-from cost_models.mapping.block import Block, Option, plans_of
+from cost_models.mapping.block import Block, Option, partitions_of
 from cost_models.mapping.mapped_layer import MappedLayer
 from cost_models.mapping.mapping import draw_mapping
 from cost_models.mapping.placement import Placement
@@ -149,8 +149,8 @@ def fits(layer: Layer, placement: Placement, accelerator: Accelerator) -> bool:
 
 def ways(block: Block) -> Iterator[Option]:
     """Every way to run a block, written out."""
-    for plan in plans_of(block):
-        for options in itertools.product(*plan.parts):
+    for partition in partitions_of(block):
+        for options in itertools.product(*partition.parts):
             yield tuple(placement for option in options for placement in option)
 
 
@@ -175,8 +175,8 @@ def test_a_block_costs_what_the_best_of_all_ways_costs(block: Block, number: int
 def test_the_simulator_counts_the_same_band_by_band(block: Block, seed: int) -> None:
     rng = np.random.default_rng(seed)
     accelerator = ACCELERATORS[int(rng.integers(len(ACCELERATORS)))]
-    plan = plans_of(block)[int(rng.integers(len(plans_of(block))))]
-    chosen = [placement for part in plan.parts for placement in part[int(rng.integers(len(part)))]]
+    partition = partitions_of(block)[int(rng.integers(len(partitions_of(block))))]
+    chosen = [placement for part in partition.parts for placement in part[int(rng.integers(len(part)))]]
     for layer, placement in zip(block.layers, chosen, strict=True):
         if fits(layer, placement, accelerator):
             mapping = draw_mapping(layer, accelerator, rng)

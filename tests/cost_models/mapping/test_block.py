@@ -4,9 +4,9 @@ import numpy as np
 
 from codesign.supernet.lowering.workloads import lower
 from codesign.supernet.spaces.named import DIGITS
-from cost_models.mapping.block import Block, find_blocks, plans_of
+from cost_models.mapping.block import Block, find_blocks, partitions_of
 from cost_models.mapping.placement import check_groups, map_halves
-from cost_models.workload import IMAGE, Layer, Node, Operation, Workload
+from cost_models.workload import IMAGE, Layer, Node, Operation, Workload, graph_of
 
 EXPAND = Layer(operation=Operation.CONV, in_channels=8, out_channels=32, in_height=14, in_width=14)
 DEPTHWISE = Layer(
@@ -53,23 +53,24 @@ def test_blocks_of_every_kind_are_found() -> None:
     for expand in (EXPAND, None):
         for squeeze in ((), SQUEEZE):
             block = Block(expand, DEPTHWISE, squeeze, PROJECT)
-            assert find_blocks(nodes_of(block)) == [(0, block)]
+            nodes = nodes_of(block)
+            assert find_blocks(graph_of(nodes)) == [(tuple(node.name for node in nodes), block)]
 
 
 def test_what_another_layer_reads_is_no_block() -> None:
     nodes = nodes_of(Block(EXPAND, DEPTHWISE, (), PROJECT))
     again = replace(nodes[2], name="again")
-    assert [first for first, _ in find_blocks((*nodes, again))] == []
+    assert find_blocks(graph_of((*nodes, again))) == []
     nodes = nodes_of(Block(EXPAND, DEPTHWISE, SQUEEZE, PROJECT))
-    assert find_blocks((*nodes[:-1], replace(nodes[-1], ifmap="depthwise"))) == []
+    assert find_blocks(graph_of((*nodes[:-1], replace(nodes[-1], ifmap="depthwise")))) == []
 
 
 def test_the_blocks_of_a_network_are_its_stages() -> None:
     workload = lower(DIGITS, DIGITS.largest())
-    found = find_blocks(workload.nodes)
-    inside = {index for first, block in found for index in range(first, first + len(block.layers))}
+    found = find_blocks(workload.graph)
+    inside = {name for names, _ in found for name in names}
     assert len(found) == sum("depthwise" in node.name for node in workload)
-    assert {node.name.split(".")[0] for index, node in enumerate(workload) if index not in inside} <= {
+    assert {node.name.split(".")[0] for node in workload if node.name not in inside} <= {
         *("stem", "final", "pool", "mix", "classifier"),
     }
 
@@ -80,20 +81,43 @@ def test_every_option_of_every_plan_can_run() -> None:
         for squeeze in ((), SQUEEZE):
             block = Block(expand, DEPTHWISE, squeeze, PROJECT)
             workload = Workload(nodes_of(block))
-            for plan in plans_of(block):
-                for part, layers in plan.parts_of(block):
+            for partition in partitions_of(block):
+                for part, layers in partition.parts_of(block):
                     assert len(set(part)) == len(part)
                     assert all(len(option) == len(layers) for option in part)
                 for _ in range(30):
-                    chosen = [part[int(rng.integers(len(part)))] for part in plan.parts]
+                    chosen = [part[int(rng.integers(len(part)))] for part in partition.parts]
                     placements = [placement for some in chosen for placement in some]
                     check_groups(workload.nodes, placements)
                     map_halves(workload.nodes, placements)
 
 
 def test_the_depthwise_map_stays_for_all_readers_or_for_none() -> None:
-    plans = plans_of(Block(EXPAND, DEPTHWISE, SQUEEZE, PROJECT))
-    for plan, rows in zip(plans, (0, 7), strict=True):
-        head, gate, tail = plan.parts
+    partitions = partitions_of(Block(EXPAND, DEPTHWISE, SQUEEZE, PROJECT))
+    for partition, rows in zip(partitions, (0, 7), strict=True):
+        head, gate, tail = partition.parts
         assert {option[-1].ofmap_ring for option in head} == {rows}
         assert {option[0].ifmap_ring for option in (*gate, *tail)} == {rows}
+
+
+def test_a_layer_before_is_part_of_one_block_alone() -> None:
+    # The projection of the first block is all that the second depthwise layer reads.
+    first, narrow = nodes_of(Block(EXPAND, DEPTHWISE, (), PROJECT)), replace(DEPTHWISE, in_channels=8, out_channels=8)
+    second = (
+        Node(name="again", layer=replace(narrow, in_height=7, in_width=7), ifmap="project"),
+        Node(name="end", layer=replace(PROJECT, in_channels=8, in_height=4, in_width=4), ifmap="again"),
+    )
+    assert [names for names, _ in find_blocks(Workload((*first, *second)).graph)] == [
+        ("expand", "depthwise", "project"),
+        ("again", "end"),
+    ]
+
+
+def test_layers_that_do_not_run_one_after_the_other_are_no_block() -> None:
+    expand, depthwise, project = nodes_of(Block(EXPAND, DEPTHWISE, (), PROJECT))
+    between = Node(name="between", layer=EXPAND, ifmap=IMAGE)
+    assert find_blocks(graph_of((expand, depthwise, between, project))) == []
+    # Both branches are blocks where each runs at a time.
+    others = [replace(node, name=f"other.{node.name}") for node in (expand, depthwise, project)]
+    others[1:] = [replace(node, ifmap=f"other.{node.ifmap}") for node in others[1:]]
+    assert len(find_blocks(graph_of((expand, depthwise, project, *others)))) == 2

@@ -6,7 +6,7 @@ import numpy as np
 from support.pricing.shapes import layer_of
 
 from codesign.emit.quantise import QuantisedLayer, QuantisedNetwork
-from cost_models.mapping.block import find_blocks, plans_of
+from cost_models.mapping.block import find_blocks, partitions_of
 from cost_models.mapping.mapped_layer import MappedLayer
 from cost_models.mapping.mapping import LoopOrder, Mapping
 from cost_models.mapping.placement import IN_MEMORY, Placement
@@ -204,20 +204,20 @@ def network_of_blocks(rng: np.random.Generator) -> QuantisedNetwork:
 
 def random_placements(workload: Workload, accelerator: Accelerator, rng: np.random.Generator) -> tuple[Placement, ...]:
     """A way to run each block of a network, of those whose maps the accelerator holds."""
-    placements = [IN_MEMORY] * len(workload)
-    for first, block in find_blocks(workload.nodes):
-        plans = plans_of(block)
+    placements = {node.name: IN_MEMORY for node in workload}
+    for names, block in find_blocks(workload.graph):
+        partitions = partitions_of(block)
         for _ in range(1000):
-            parts = plans[int(rng.integers(len(plans)))].parts
+            parts = partitions[int(rng.integers(len(partitions)))].parts
             chosen = [placement for part in parts for placement in part[int(rng.integers(len(part)))]]
             try:
                 for layer, placement in zip(block.layers, chosen, strict=True):
                     placement.check(layer, accelerator)
             except MappingError:
                 continue
-            placements[first : first + len(chosen)] = chosen
+            placements |= zip(names, chosen, strict=True)
             break
-    return tuple(placements)
+    return tuple(placements.values())
 
 
 def random_mapped_layers(
