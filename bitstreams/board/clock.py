@@ -14,7 +14,7 @@ class Registers(Protocol):
     """Registers of 32 bits by physical address."""
 
     def read(self, address: int) -> int:
-        """The value of a register."""
+        """Return the value of a register."""
 
     def write(self, address: int, value: int) -> None:
         """Set a register."""

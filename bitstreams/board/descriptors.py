@@ -9,6 +9,16 @@ from cost_models.mapping.placement import Placement, RowRange, band_rows
 from cost_models.workload import Layer, Operation
 from hw_templates.conv_engine import isa
 
+_SHAPE = (
+    *("in_channels", "out_channels", "in_height", "in_width"),
+    *("kernel_height", "kernel_width", "stride", "padding"),
+)
+_TILE = ("tile_out_channels", "tile_in_channels", "tile_height", "tile_width")
+
+
+def _numbers(record: np.void, names: tuple[str, ...]) -> dict[str, int]:
+    return {name: int(record[name]) for name in names}
+
 
 def descriptor_layer(record: np.void) -> tuple[Layer, Mapping]:
     """Return the layer that a descriptor makes the engine compute, and its mapping.
@@ -18,24 +28,12 @@ def descriptor_layer(record: np.void) -> tuple[Layer, Mapping]:
     """
     layer = Layer(
         operation=Operation.of_code(int(record["operation"])),
-        in_channels=int(record["in_channels"]),
-        out_channels=int(record["out_channels"]),
-        in_height=int(record["in_height"]),
-        in_width=int(record["in_width"]),
-        kernel_height=int(record["kernel_height"]),
-        kernel_width=int(record["kernel_width"]),
-        stride=int(record["stride"]),
-        padding=int(record["padding"]),
         residual=bool(record["residual"]),
         weight_bits=4 if record["four_bit_weights"] else 8,
+        **_numbers(record, _SHAPE),
     )
-    mapping = Mapping(
-        tile_out_channels=int(record["tile_out_channels"]),
-        tile_in_channels=int(record["tile_in_channels"]),
-        tile_height=int(record["tile_height"]),
-        tile_width=int(record["tile_width"]),
-        loop_order=LoopOrder[isa.LoopOrderCode(int(record["loop_order"])).name],
-    )
+    order = LoopOrder[isa.LoopOrderCode(int(record["loop_order"])).name]
+    mapping = Mapping(loop_order=order, **_numbers(record, _TILE))
     return layer, mapping
 
 

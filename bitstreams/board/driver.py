@@ -192,7 +192,7 @@ class Engine:
         self._layout = layout
 
     def _fitting(self, buffer: Buffer | None, size: int) -> Buffer:
-        """A buffer that is large enough: the one there is, or a new one in its place."""
+        """Return a buffer that is large enough: the given one, or a new one in its place."""
         if buffer is not None and buffer.size >= size:
             return buffer
         if buffer is not None:
@@ -212,7 +212,7 @@ class Engine:
         return self._layout, self._arena, self._results
 
     def run(self, images: Iterable[bytes]) -> Iterator[bytes]:
-        """Logits of each image, int8 as bytes. The next image is written while one runs.
+        """Yield the logits of each image, int8 as bytes; the next image is written while one runs.
 
         Args:
             images: each as the engine reads it, ``image_words`` words.
@@ -294,7 +294,7 @@ class Engine:
         return EngineTime(counted / self.clock_mhz / 1e3, 0.0, None)
 
     def _counted_cycles(self) -> float:
-        """Cycles that the engine counts for the image in its first slot."""
+        """Return the cycles that the engine counts for the image in its first slot."""
         self._run_once(1)
         counted = self.counters()
         slow = counted["total_cycles"] <= counted["compute_trips"]
@@ -307,7 +307,7 @@ class Engine:
         return float(counted["total_cycles"].sum(dtype=np.int64))
 
     def _run_once(self, repeats: int) -> float:
-        """Seconds of one start, which nothing interrupts: an engine that runs writes to memory."""
+        """Start the engine and return the seconds it took; interruptions wait, as a running engine writes to memory."""
         self._start(0, repeats)
         try:
             return self._wait()
@@ -317,7 +317,7 @@ class Engine:
             raise
 
     def result(self) -> bytes:
-        """First pixel of the last map that :meth:`time_engine` made, int8 as bytes.
+        """Return the first pixel of the last map that :meth:`time_engine` made, int8 as bytes.
 
         Raises:
             As :meth:`run`.
@@ -354,7 +354,7 @@ class Engine:
         self.session.start(self._addresses.engine)
 
     def _wait(self) -> float:
-        """Seconds that the run took."""
+        """Wait for the end of a run, and return the seconds that it took."""
         try:
             seconds = self.session.wait(self._addresses.engine, self.timeout_s)
         except ConnectionLostError:

@@ -66,12 +66,12 @@ class Layout:
         return (self.program.arena_words - self.program.logits_word) * self.program.axi_bytes
 
     def logits_offset(self, slot: int) -> int:
-        """Where a slot's logits begin in the results."""
+        """Return the offset of a slot's logits in the results."""
         return slot * _pages(self._logits_bytes)
 
     @property
     def counter_offset(self) -> int:
-        """Where the counters begin in the results."""
+        """Return the offset of the counters in the results."""
         return 2 * _pages(self._logits_bytes)
 
     @property
@@ -80,7 +80,7 @@ class Layout:
         return self.counter_offset + _pages(self.program.layer_count * isa.COUNTERS.itemsize)
 
     def arena(self, arena_address: int, result_address: int) -> bytes:
-        """The arena's content for buffers at these physical addresses, up to where no initial value is needed.
+        """Return the arena's initial content for buffers at these physical addresses.
 
         Raises:
             InvalidValueError: the buffers lie too far from each other for the program format, or a descriptor names a
@@ -99,12 +99,12 @@ class Layout:
         return bytes(content) + self.program.arena
 
     def table_word(self, slot: int, arena_address: int, result_address: int) -> int:
-        """The engine's ``program_word`` for a slot."""
+        """Return the engine's ``program_word`` for a slot."""
         offset = arena_address - min(arena_address, result_address) + self.table_offset(slot)
         return offset // self.program.axi_bytes
 
     def _table(self, slot: int, in_arena: int, in_results: int) -> npt.NDArray[np.void]:
-        """A slot's descriptors, for an arena and results that begin so many bytes behind the base."""
+        """Return a slot's descriptors, for an arena and results that begin these numbers of bytes after the base."""
         program, word = self.program, self.program.axi_bytes
         table = program.descriptors.copy()
         parts = (

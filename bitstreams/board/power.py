@@ -35,7 +35,7 @@ class PowerTrace:
     source: str
 
     def mean_w(self, window: tuple[float, float]) -> float:
-        """Mean over (begin, end), straight lines between samples.
+        """Return the mean power over (begin, end), with straight lines between samples.
 
         Raises:
             StorageError: the trace does not cover the window, or has fewer than two samples in it.
@@ -72,7 +72,7 @@ class Energy:
 
 
 def energy_of(trace: PowerTrace, idle: tuple[float, float], busy: tuple[float, float], images: int) -> Energy:
-    """Energy of one of ``images`` inferences that filled the ``busy`` window, the engine resting in ``idle``.
+    """Return the energy of one of ``images`` inferences that filled the ``busy`` window; the engine rested in ``idle``.
 
     Raises:
         StorageError: the trace does not cover a window.
@@ -113,36 +113,31 @@ def read_meter(path: Path) -> PowerTrace:
 
 
 def _seconds(row: Row) -> float:
-    """The time of a row in seconds since 1970."""
+    """Return the time of a row in seconds since 1970."""
     text = row.text("time")
     try:
         seconds = float(text)
     except ValueError:
-        return _moment(row, text)
+        try:
+            moment = datetime.fromisoformat(text)
+        except ValueError:
+            raise StorageError(f"{row.place}: time must be seconds since 1970 or ISO 8601, got {text!r}") from None
+        if moment.tzinfo is None:
+            raise StorageError(f"{row.place}: time must have a zone, such as +00:00, got {text!r}") from None
+        return moment.timestamp()
     if not math.isfinite(seconds):
         raise StorageError(f"{row.place}: time must be finite, got {text!r}")
     return seconds
 
 
-def _moment(row: Row, text: str) -> float:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise StorageError(f"{row.place}: time must be seconds since 1970 or ISO 8601, got {text!r}") from None
-    if moment.tzinfo is None:
-        raise StorageError(f"{row.place}: time must have a zone, such as +00:00, got {text!r}")
-    return moment.timestamp()
-
-
 def hwmon_reader(session: Session) -> tuple[str, Callable[[], float]]:
-    """(name, reader of watts) of the board's power sensor; the KV260 has an INA260 for all of it.
+    """Return the name of the board's power sensor and a function that reads it in watts.
 
     Raises:
         BoardError: it has none.
     """
     for number in range(16):
-        name = session.read_file(f"{_HWMON}{number}/name")
-        path = f"{_HWMON}{number}/power1_input"
+        name, path = session.read_file(f"{_HWMON}{number}/name"), f"{_HWMON}{number}/power1_input"
         if name is not None and session.read_file(path) is not None:
             # Microwatts (Linux, Documentation/hwmon/sysfs-interface).
             return name.decode().strip(), lambda path=path: int(session.read_file(path) or b"") / 1e6

@@ -71,7 +71,7 @@ def check_program(program: Program, accelerator: Accelerator) -> list[list[Acces
 
 
 def _parts(program: Program, accelerator: Accelerator) -> dict[str, range]:
-    """Words of each part of a program, whose parts follow each other."""
+    """Return the words of each part of a program; the parts follow each other."""
     word = int(axi_bytes(accelerator))
     if program.axi_bytes != word:
         raise InvalidValueError("program.axi_bytes", program.axi_bytes, f"{word}, the accelerator's")
@@ -107,7 +107,7 @@ def _parts(program: Program, accelerator: Accelerator) -> dict[str, range]:
 
 
 def _decoded(name: str, record: np.void, accelerator: Accelerator) -> tuple[Layer, Mapping]:
-    """What a descriptor says, which must be legal on the accelerator."""
+    """Return the layer and mapping of a descriptor, which must be legal on the accelerator."""
     try:
         layer, mapping = descriptor_layer(record)
         mapping.check(layer, accelerator)
@@ -127,7 +127,7 @@ def _numbers(record: np.void) -> list[int]:
 
 
 def accesses(record: np.void, layer: Layer, mapping: Mapping, accelerator: Accelerator) -> Iterator[Access]:
-    """Everything that a layer reads or writes in memory; maps that stay on chip are not."""
+    """Yield everything that a layer reads or writes in memory; on-chip feature maps are left out."""
     word = int(axi_bytes(accelerator))
     in_words, out_words = math.ceil(layer.in_channels / word), math.ceil(layer.out_channels / word)
     outputs = layer.out_height * layer.out_width * out_words
@@ -152,7 +152,7 @@ def accesses(record: np.void, layer: Layer, mapping: Mapping, accelerator: Accel
 
 
 def _weight_words(layer: Layer, mapping: Mapping, accelerator: Accelerator) -> int:
-    """Memory words that all weights of a layer take; see :func:`codesign.emit.program.pack_weights`."""
+    """Return the memory words that all weights of a layer take; see :func:`codesign.emit.program.pack_weights`."""
     taps = layer.kernel_height * layer.kernel_width
     port_bytes = int(axi_bytes(accelerator)) * accelerator.weight_port_words
 

@@ -156,7 +156,7 @@ class RemoteSession:
             raise BoardError(f"{self.where}: refuses {bit.name} (FPGA manager: {state}); build it for this board")
 
     def read(self, address: int) -> int:
-        """A register."""
+        """Return the value of a register."""
         with self.calling():
             return int(self._window(address).read(address % _WINDOW))
 
@@ -172,7 +172,7 @@ class RemoteSession:
         return self._windows[first]
 
     def allocate(self, size: int) -> RemoteBuffer:
-        """Memory."""
+        """Allocate memory of the board."""
         with self.calling():
             memory = self._pynq.allocate((size,), dtype="u1", target=self._device)
         buffer = RemoteBuffer(self, memory)
@@ -180,18 +180,18 @@ class RemoteSession:
         return buffer
 
     def check_places(self, table: int, base: int, word_bytes: int, layers: Sequence[Sequence[tuple[int, int]]]) -> None:
-        """Nothing: PYNQ.remote's server does not look into programs. A twin's engine stops where one leaves memory."""
+        """Do nothing: PYNQ.remote's server does not inspect programs. A twin's engine stops where one leaves memory."""
 
     def start(self, control: int) -> None:
         """Set the start bit."""
         self._started = set_start(self, control)
 
     def wait(self, control: int, timeout_s: float) -> float | None:
-        """Until done, with a call for each look: some tenths of a millisecond on loopback."""
+        """Wait until the engine is done, with a call for each poll: some tenths of a millisecond on loopback."""
         return wait_until_done(self, control, self._started, timeout_s)
 
     def read_file(self, path: str) -> bytes | None:
-        """A file of the board."""
+        """Return a file of the board."""
         with self.calling():
             return bytes(self._device.read_file(path)) if self._device.exists_file(path).exists else None
 
@@ -219,7 +219,7 @@ def _import_pynq(host: str) -> Any:
 
 @cache
 def _device_class() -> Any:
-    """pynq's remote device, with deadlines, and without pickled metadata and state in the installed package."""
+    """Return pynq's remote device with deadlines, and without pickled metadata and state in the installed package."""
     import grpc
     from pynq.pl_server import embedded_device, remote_device
 
@@ -249,10 +249,10 @@ def _device_class() -> Any:
             return Handler(bitfile_name).get_parser(partial=partial)
 
         def gen_cache(self, bitstream: Any, parser: Any = None) -> None:
-            """Nothing is kept."""
+            """Keep nothing."""
 
         def shutdown(self) -> None:
-            """No design of ours has what would have to be shut down."""
+            """Do nothing: no design of this project has to be shut down."""
 
     remote_device.GrpcChannel = Channel
     return Device

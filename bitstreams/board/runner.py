@@ -76,7 +76,7 @@ class BoardRunner:
 
     @staticmethod
     def _holder(lock: int, deadline: float) -> tuple[str, int]:
-        """Who holds the lock, and by which process of this board; an unknown owner and 0 where that is not written."""
+        """Return the owner of the lock and its process on this board; an unknown owner and 0 where none is written."""
         while time.monotonic() < deadline:
             try:
                 owner, process = json.loads(os.pread(lock, 4096, 0))
@@ -112,7 +112,7 @@ class BoardRunner:
         return self._windows[first]
 
     def read(self, address: int) -> int:
-        """A register."""
+        """Return the value of a register."""
         return int(self._window(address).read(address % WINDOW))
 
     def write(self, address: int, value: int) -> None:
@@ -120,7 +120,7 @@ class BoardRunner:
         self._window(address).write(address % WINDOW, value)
 
     def allocate(self, size: int) -> int:
-        """The physical address of new memory, which is zero."""
+        """Allocate memory, which is filled with zeros, and return its physical address."""
         buffer = self._pynq.allocate((size,), dtype="u1")
         buffer[:] = 0
         buffer.flush()
@@ -132,7 +132,7 @@ class BoardRunner:
         self._buffers.pop(address)[0].freebuffer()
 
     def _part(self, address: int, offset: int, size: int) -> Any:
-        """A part of a buffer; one that is not all in it is an error, and not what of it is."""
+        """Return a part of a buffer; a part that reaches beyond the buffer is an error."""
         buffer, have = self._buffers[address]
         if offset < 0 or size < 0 or offset + size > have:
             raise ValueError("%d bytes from %d on lie outside of the buffer's %d" % (size, offset, have))  # noqa: UP031
@@ -151,7 +151,7 @@ class BoardRunner:
         return bytes(part.tobytes())
 
     def _at(self, physical: int, size: int) -> tuple[int, int]:
-        """The address of the buffer that has memory, and where in it that begins."""
+        """Return the address of the buffer that holds these bytes, and their offset in it."""
         for address, (_, have) in self._buffers.items():
             if address <= physical and physical + size <= address + have:
                 return address, physical - address
@@ -176,7 +176,7 @@ class BoardRunner:
         self.write(control, START)
 
     def wait(self, control: int, timeout_s: float) -> float | None:
-        """Seconds from the start until done; None where it is not."""
+        """Return the seconds from the start until the engine is done; None where it is not after ``timeout_s``."""
         window, offset = self._window(control), control % WINDOW
         while True:
             done = window.read(offset) & DONE
@@ -187,7 +187,7 @@ class BoardRunner:
                 return None
 
     def read_file(self, path: str) -> bytes | None:
-        """A file; None where there is none."""
+        """Return a file; None where there is none."""
         try:
             return Path(path).read_bytes()
         except OSError:
@@ -198,7 +198,7 @@ class BoardRunner:
         return float(self._pynq.get_rails()[name].power.value)
 
     def rails(self) -> list[str]:
-        """Rails that have a power sensor."""
+        """Return the rails that have a power sensor."""
         return sorted(name for name, rail in self._pynq.get_rails().items() if getattr(rail, "power", None))
 
     def close(self) -> None:
@@ -211,34 +211,33 @@ class BoardRunner:
             self._lock = None
 
 
+METHODS = {name for name in vars(BoardRunner) if not name.startswith("_")}
 _WITH_PAYLOAD = ("load", "write_buffer")
-METHODS = (
-    *("claim", "hello", "load", "read", "write", "allocate", "free", "write_buffer", "read_buffer", "start", "wait"),
-    *("check_places", "read_file", "rail_power_w", "rails", "close"),
-)
+
+
+def call(runner: BoardRunner, method: str, arguments: Any, payload: bytes) -> Any:
+    """Call one of :data:`METHODS`."""
+    if method not in METHODS:
+        raise ValueError("unknown method " + str(method))
+    return getattr(runner, method)(*([payload] if method in _WITH_PAYLOAD else []), *arguments)
 
 
 def told(error: Exception) -> str:
-    """An error as one line."""
+    """Return an error as one line."""
     text = " ".join(str(error).split())
     return text if isinstance(error, BoardInUseError) else "%s: %s" % (type(error).__name__, text)  # noqa: UP031
 
 
 def pack(header: Any, payload: bytes = b"") -> bytes:
-    """A message."""
+    """Return a message."""
     text = json.dumps(header).encode()
     return struct.pack(">II", len(text), len(payload)) + text + payload
 
 
 def _answer(runner: BoardRunner, header: Any, payload: bytes) -> bytes:
-    method, arguments = header
     try:
-        if method not in METHODS:
-            raise ValueError("unknown method " + str(method))
-        if method in _WITH_PAYLOAD:
-            value = getattr(runner, method)(payload, *arguments)
-        else:
-            value = getattr(runner, method)(*arguments)
+        method, arguments = header
+        value = call(runner, method, arguments, payload)
     except Exception as error:  # noqa: BLE001  whatever pynq raises is for the other side to tell
         return pack({"error": told(error)})
     if isinstance(value, bytes):

@@ -17,7 +17,7 @@ class Caller(Protocol):
     """Calls a method of the runner."""
 
     def call(self, method: str, arguments: tuple[Any, ...], payload: bytes, timeout_s: float) -> Any:
-        """Its value; bytes where it answers with bytes.
+        """Return the method's value; bytes where it answers with bytes.
 
         Raises:
             BoardError: it raised, or nobody answers within the time.
@@ -82,7 +82,7 @@ class RunnerSession:
             raise BoardError(f"{self.where}: refuses {bit.name} (FPGA manager: {state}); build it for this board")
 
     def read(self, address: int) -> int:
-        """A register."""
+        """Return the value of a register."""
         return int(self.call("read", address))
 
     def write(self, address: int, value: int) -> None:
@@ -90,11 +90,11 @@ class RunnerSession:
         self.call("write", address, value)
 
     def allocate(self, size: int) -> RunnerBuffer:
-        """Memory."""
+        """Allocate memory of the board."""
         return RunnerBuffer(self, int(self.call("allocate", size)), size)
 
     def check_places(self, table: int, base: int, word_bytes: int, layers: Sequence[Sequence[tuple[int, int]]]) -> None:
-        """Compared on the board with what the runner allocated."""
+        """Compare the places on the board with the memory that the runner allocated."""
         self.call("check_places", table, base, word_bytes, isa.DESCRIPTOR.itemsize, layers)
 
     def start(self, control: int) -> None:
@@ -102,17 +102,17 @@ class RunnerSession:
         self.call("start", control)
 
     def wait(self, control: int, timeout_s: float) -> float | None:
-        """Until done, asked and timed on the board."""
+        """Wait until the engine is done, polled and timed on the board."""
         seconds = self.call("wait", control, timeout_s, timeout_s=timeout_s + self.CALL_TIMEOUT_S)
         return None if seconds is None else float(seconds)
 
     def read_file(self, path: str) -> bytes | None:
-        """A file of the board."""
+        """Return a file of the board."""
         content = self.call("read_file", path)
         return None if content is None else bytes(content)
 
     def rails(self) -> list[str]:
-        """Power rails with a sensor."""
+        """Return the power rails that have a sensor."""
         return list(self.call("rails"))
 
     def rail_power_w(self, name: str) -> float:
@@ -138,19 +138,19 @@ class _InProcess:
             raise BoardError(f"pynq: cannot be imported ({error}); run this on the board, as root") from error
 
     def call(self, method: str, arguments: tuple[Any, ...], payload: bytes, timeout_s: float) -> Any:  # noqa: ARG002
-        try:
-            return getattr(self._runner, method)(*((payload,) if payload else ()), *arguments)
-        except Exception as error:
-            from bitstreams.board.runner import told
+        from bitstreams.board.runner import call, told
 
+        try:
+            return call(self._runner, method, arguments, payload)
+        except Exception as error:
             raise BoardError(f"this board: {told(error)}") from error
 
     def close(self) -> None:
-        """Nothing is left to close."""
+        """Do nothing: there is no connection."""
 
 
 def local_session() -> RunnerSession:
-    """A session with the board that this process runs on.
+    """Return a session with the board that this process runs on.
 
     Raises:
         BoardError: pynq is not installed, or finds no hardware.

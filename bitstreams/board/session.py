@@ -64,7 +64,7 @@ class Session(Protocol):
         """Configure the logic with a .bit, next to which its .hwh lies; its name changes with its content."""
 
     def read(self, address: int) -> int:
-        """A register of 32 bits; one where nothing answers may hang the board."""
+        """Return a register of 32 bits; an address where nothing answers may hang the board."""
 
     def write(self, address: int, value: int) -> None:
         """Set a register of 32 bits."""
@@ -73,7 +73,7 @@ class Session(Protocol):
         """Allocate memory of ``size`` bytes."""
 
     def check_places(self, table: int, base: int, word_bytes: int, layers: Sequence[Sequence[tuple[int, int]]]) -> None:
-        """Have the board itself refuse descriptors that lead outside of allocated memory, where something runs there.
+        """Let the board itself refuse descriptors that lead outside of allocated memory, where our runner runs on it.
 
         Args:
             table: physical address of the descriptors.
@@ -85,13 +85,13 @@ class Session(Protocol):
         """Set the start bit of the engine whose control register that is."""
 
     def wait(self, control: int, timeout_s: float) -> float | None:
-        """Seconds from the start until the engine was seen to be done; None where it is not after ``timeout_s``.
+        """Return the seconds from the start until the engine is done; None where it is not after ``timeout_s``.
 
         Time is taken as near to the engine as the session is.
         """
 
     def read_file(self, path: str) -> bytes | None:
-        """A file of the board; None where there is none."""
+        """Return a file of the board; None where there is none."""
 
     def close(self) -> None:
         """Let the board go; silent where the connection is gone."""
@@ -106,7 +106,7 @@ def is_loopback(host: str) -> bool:
 
 
 def wait_until_done(session: Session, control: int, started: float, timeout_s: float) -> float | None:
-    """Ask for the done bit again and again; as :meth:`Session.wait`, ``started`` by this machine's monotonic clock."""
+    """Poll the done bit as :meth:`Session.wait` does; ``started`` is by this machine's monotonic clock."""
     while True:
         done = session.read(control) & DONE
         seconds = time.perf_counter() - started
@@ -117,7 +117,7 @@ def wait_until_done(session: Session, control: int, started: float, timeout_s: f
 
 
 def set_start(session: Session, control: int) -> float:
-    """Set the start bit; returns this machine's monotonic clock just before."""
+    """Set the start bit; return this machine's monotonic clock just before."""
     started = time.perf_counter()
     session.write(control, START)
     return started
@@ -128,5 +128,5 @@ class ConnectionLostError(BoardError):
 
 
 def lost(where: str, reason: str) -> ConnectionLostError:
-    """The error of a connection that broke."""
+    """Return the error of a connection that broke."""
     return ConnectionLostError(f"{where}: {reason}; see that the board is on and reachable, then run the command again")

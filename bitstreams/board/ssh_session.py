@@ -91,7 +91,7 @@ class _OverSsh:
         await self._process.stdin.drain()
 
     def call(self, method: str, arguments: tuple[Any, ...], payload: bytes, timeout_s: float) -> Any:
-        """A method's value."""
+        """Return a method's value."""
         header, content = self._run(self._exchange(pack([method, arguments], payload)), timeout_s)
         if "error" in header:
             raise BoardError(f"{self.where}: {header['error']}")
@@ -118,7 +118,7 @@ class _OverSsh:
             raise lost(self.where, f"the runner ended ({reason})") from error
 
     def close(self) -> None:
-        """Hang up; once is enough."""
+        """Close the connection; a second call does nothing."""
         if self._loop.is_closed():
             return
 

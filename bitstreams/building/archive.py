@@ -105,7 +105,7 @@ def _foreign(name: str) -> StorageError:
 
 
 def _next_header(file: BinaryIO) -> _Header | None:
-    """The next member's header, or None at the end of the archive."""
+    """Return the next member's header, or None at the end of the archive."""
     block = file.read(_BLOCK)
     if block.startswith(_COMPRESSED):
         raise StorageError("is compressed; unpack it and name the results.tar that comes out")
@@ -134,7 +134,7 @@ def _text(field: bytes) -> str:
 
 
 def _content(file: BinaryIO, header: _Header) -> bytes:
-    """What follows a header, without its padding to whole blocks."""
+    """Return the content that follows a header, without its padding to whole blocks."""
     padded = -(-header.size // _BLOCK) * _BLOCK
     content = file.read(padded)
     if len(content) < padded:

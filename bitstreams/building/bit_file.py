@@ -38,7 +38,7 @@ class BitFile:
 
 
 def read_bit_file(path: Path) -> BitFile:
-    """The header of a .bit file, whose configuration data must be whole.
+    """Read the header of a .bit file, whose configuration data must be complete.
 
     Raises:
         StorageError: it cannot be read, is no .bit file, or is truncated.
@@ -47,7 +47,7 @@ def read_bit_file(path: Path) -> BitFile:
 
 
 def parse_bit(content: bytes, path: Path) -> BitFile:
-    """The header in the content of the .bit file of that path, which only names it in messages.
+    """Read the header in the content of a .bit file; the path is for messages alone.
 
     Raises:
         StorageError: it is no .bit file, or is truncated.
@@ -76,7 +76,7 @@ def parse_bit(content: bytes, path: Path) -> BitFile:
 
 
 def _fields(path: Path, content: bytes) -> tuple[dict[str, str], int, int]:
-    """Fields a to d, and where the configuration data of field e starts and how long it is."""
+    """Return fields a to d, and the offset and length of the configuration data of field e."""
     at = len(PREAMBLE)
     fields = {}
     try:
@@ -100,7 +100,7 @@ def _fields(path: Path, content: bytes) -> tuple[dict[str, str], int, int]:
 
 
 def same_device(part: str, device_and_package: str) -> bool:
-    """Whether two parts, written with or without xc, dashes and speed grade, are one device in one package.
+    """Return whether two parts, written with or without xc, dashes and speed grade, are one device in one package.
 
     Args:
         part: as a tool wrote it, at least device and package.

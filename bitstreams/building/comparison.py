@@ -47,7 +47,7 @@ def compare(
     timing: Timing,
     utilisation: Utilisation,
 ) -> tuple[Quantity, ...]:
-    """Resources, clock and latency of a build.
+    """Compare the resources, clock and latency of a build with their predictions.
 
     C synthesis states a latency from the trip counts that pragmas guess, as the engine's loops are bounded at run time;
     it is left out.

@@ -85,7 +85,7 @@ def parse_handoff(content: bytes, path: Path) -> Handoff:
 
 
 def _addresses(path: Path, modules: list[Element]) -> dict[str, list[tuple[str, int]]]:
-    """Instance to its register windows in the processor's memory map."""
+    """Return the register windows in the processor's memory map by their instance."""
     found: dict[str, list[tuple[str, int]]] = {}
     for module in modules:
         if module.get("MODTYPE") not in _PROCESSORS:

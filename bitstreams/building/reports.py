@@ -65,7 +65,7 @@ class Timing:
 
 
 def number(text: str | None) -> float | None:
-    """The number that a report's cell holds, or None for every way of saying that there is none.
+    """Return the number in a report's cell, or None for every way of saying that there is none.
 
     >>> number(" 1,024 "), number("undef"), number("?"), number("27.5 ns")
     (1024.0, None, None, 27.5)

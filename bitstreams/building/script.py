@@ -17,7 +17,7 @@ RESULTS = "results.tar"
 
 
 def check_sources(project: Path) -> str:
-    """The digest of a project's hardware, whose sources must be as they were emitted.
+    """Return the digest of a project's hardware, whose sources must be as they were emitted.
 
     Raises:
         StorageError: a file is missing, or a source was changed since.
@@ -79,7 +79,7 @@ def build_bitstream(project: Path, cosim: bool, on_step: Callable[[str], None]) 
 
 
 def bundle(project: Path) -> bytes:
-    """A tar of a project that builds elsewhere with ``sh build.sh``; equal projects give equal bytes.
+    """Return a tar of a project that builds elsewhere with ``sh build.sh``; equal projects give equal bytes.
 
     Raises:
         StorageError: the project is not as it was emitted, or cannot be read.

@@ -85,6 +85,6 @@ def run_csim(project: Path, sanitize: bool = False, images: int | None = None) -
 
 
 def first_complaint(text: str) -> str:
-    """The first line that says what went wrong."""
+    """Return the first line that says what went wrong."""
     lines = [line for line in text.splitlines() if line.strip()]
     return next((line for line in lines if "error" in line.lower()), lines[0] if lines else "no output")

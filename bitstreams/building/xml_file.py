@@ -9,7 +9,7 @@ from hw_templates.foundation.errors import StorageError
 
 
 def parse_xml(content: bytes, source: object, remedy: str) -> Element:
-    """The root element of a file's content.
+    """Return the root element of a file's content.
 
     Args:
         content: of the file.

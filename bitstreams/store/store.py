@@ -100,17 +100,17 @@ class Store:
         return self._read(target), True
 
     def entries(self) -> tuple[Entry, ...]:
-        """Every entry whose record can be read, oldest first."""
+        """Return every entry whose record can be read, oldest first."""
         found = [entry for folder in self._folders() if isinstance(entry := self._try_read(folder), Entry)]
         return tuple(sorted(found, key=lambda entry: (entry.bitstream.imported, entry.digest)))
 
     def unreadable(self) -> dict[str, str]:
-        """Folder name to what is wrong with its record."""
+        """Return the faults of the records that cannot be read, by the name of their folder."""
         found = {folder.name: self._try_read(folder) for folder in self._folders()}
         return {name: problem for name, problem in found.items() if isinstance(problem, str)}
 
     def find(self, prefix: str) -> Entry:
-        """The one entry whose digest begins with ``prefix``.
+        """Return the one entry whose digest begins with ``prefix``.
 
         Raises:
             StorageError: none or several do, or its record is corrupt.

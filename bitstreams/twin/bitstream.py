@@ -31,7 +31,7 @@ def write_twin_bitstream(folder: Path, board: Board, hardware_sha256: str, clock
 
 
 def hardware_of(configuration: bytes) -> str | None:
-    """The digest in what was handed to the FPGA manager, or None where it is no twin's.
+    """Return the digest in what the FPGA manager was given, or None where it is not for a twin.
 
     Args:
         configuration: the .bit's data with the bytes of each word reversed, as the manager takes them.
@@ -45,12 +45,12 @@ def hardware_of(configuration: bytes) -> str | None:
 
 
 def _design(hardware_sha256: str) -> str:
-    """As the build script names it."""
+    """Return the name of the design, as the build script has it."""
     return f"engine_{hardware_sha256[:8]}"
 
 
 def _device_and_package(board: Board) -> tuple[str, str]:
-    """As Vivado writes them: 7z020 and clg400, zu7ev and ffvc1156."""
+    """Return device and package as Vivado writes them: 7z020 and clg400, zu7ev and ffvc1156."""
     match = re.match("xc(7z[0-9]+|zu[0-9]+[a-z]+|k26)-?([a-z]+[0-9]+)", board.part)
     assert match is not None, board.part
     return match[1].replace("k26", "xck26"), match[2]
@@ -115,7 +115,7 @@ VLNV="xilinx.com:interface:aximm:1.0"><PORTMAPS/></BUSINTERFACE></BUSINTERFACES>
 
 
 def _clock_parameters(zynq_7000: bool, clock_mhz: float) -> str:
-    """Parameters of the PS block from which PYNQ learns the clocks of the logic."""
+    """Return the parameters of the PS block from which PYNQ learns the clocks of the logic."""
     values: dict[str, object] = {}
     for index in range(4):
         on, mhz = int(index == 0), clock_mhz if index == 0 else 50

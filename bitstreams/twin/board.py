@@ -40,7 +40,7 @@ class _Processor:
 
 
 class TwinBoard:
-    """One board: what a PYNQ server on it would reach."""
+    """Everything that a PYNQ server on the board would reach."""
 
     def __init__(self, project: Path, coefficients: Coefficients, run_limit_s: int = RUN_LIMIT_S) -> None:
         """Compile the project's engine and switch the board on, with nothing configured.
@@ -74,7 +74,7 @@ class TwinBoard:
             self._fabric.close()
 
     def _boot_registers(self) -> dict[int, int]:
-        """PLLs as the board file has them, and 100 MHz for the logic or the next below, as boot loaders leave it."""
+        """Return the registers as boot loaders leave them: the board file's PLLs, at most 100 MHz for the logic."""
         tree = CLOCK_TREES[self.board.family]
         numbers = dict(zip(FAMILIES[self.board.family].plls, tree.choices, strict=True))
         values = dict.fromkeys(tree.sources.values(), 20 << tree.feedback_shift)
@@ -99,12 +99,12 @@ class TwinBoard:
         return files
 
     def exists(self, path: str) -> bool:
-        """Whether the twin has such a file; it shows none of its host's."""
+        """Return whether the twin has such a file; it shows none of its host's."""
         with self._lock:
             return path in self._files
 
     def read_file(self, path: str) -> bytes:
-        """A file's content.
+        """Return a file's content.
 
         Raises:
             FileNotFoundError: there is none.
@@ -142,21 +142,18 @@ class TwinBoard:
         self._files[f"{FPGA_MANAGER}state"] = b"operating\n" if self._configured else b"write error\n"
 
     def read_register(self, address: int) -> int:
-        """A register of 32 bits.
+        """Return the value of a register of 32 bits.
 
         Raises:
             BoardError: nothing answers there; a board would hang.
         """
         with self._lock:
-            addresses = registers.ADDRESS_MAPS[self.board.family]
-            if address >= _PROCESSOR_REGISTERS[self.board.family]:
+            block, offset = self._located(address)
+            if block == "processor":
                 return self._processor.read(address)
-            if self._configured and 0 <= address - addresses.identity < registers.WINDOW_BYTES:
-                return self._identity(address - addresses.identity)
-            if self._configured and 0 <= address - addresses.engine < registers.WINDOW_BYTES:
-                offset = address - addresses.engine
-                return self._control() if offset == 0 else self._engine.get(offset, 0)
-            raise BoardError(f"0x{address:08X}: nothing answers there; a board would hang")
+            if block == "identity":
+                return self._identity(offset)
+            return self._engine.get(offset, 0) if offset else self._control()
 
     def write_register(self, address: int, value: int) -> None:
         """Set a register of 32 bits.
@@ -165,17 +162,22 @@ class TwinBoard:
             BoardError: nothing answers there; a board would hang.
         """
         with self._lock:
-            addresses = registers.ADDRESS_MAPS[self.board.family]
-            if address >= _PROCESSOR_REGISTERS[self.board.family]:
+            block, offset = self._located(address)
+            if block == "processor":
                 self._processor.write(address, value)
-            elif self._configured and 0 <= address - addresses.engine < registers.WINDOW_BYTES:
-                offset = address - addresses.engine
-                if offset != 0:
-                    self._engine[offset] = value
-                elif value & registers.START and not self._running:
-                    self._start()
-            elif not (self._configured and 0 <= address - addresses.identity < registers.WINDOW_BYTES):
-                raise BoardError(f"0x{address:08X}: nothing answers there; a board would hang")
+            elif block == "engine" and offset:
+                self._engine[offset] = value
+            elif block == "engine" and value & registers.START and not self._running:
+                self._start()
+
+    def _located(self, address: int) -> tuple[str, int]:
+        """Return the block that has an address (processor, engine or identity), and the offset in it."""
+        if address >= _PROCESSOR_REGISTERS[self.board.family]:
+            return "processor", address
+        for block, first in vars(registers.ADDRESS_MAPS[self.board.family]).items():
+            if self._configured and 0 <= address - first < registers.WINDOW_BYTES:
+                return block, address - first
+        raise BoardError(f"0x{address:08X}: nothing answers there; a board would hang")
 
     def _identity(self, offset: int) -> int:
         answers = registers.identity_constants(self.accelerator.clock_mhz)

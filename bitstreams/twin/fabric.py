@@ -153,12 +153,12 @@ class Fabric:
 
     @property
     def finished(self) -> bool:
-        """Whether the last start has come to its end."""
+        """Return whether the last start has finished."""
         return self._finished.is_set()
 
     @property
     def failure(self) -> str | None:
-        """Why the engine cannot finish any more; None where it still may."""
+        """Return why the engine cannot finish any more; None where it still may."""
         if not self._failure:
             return None
         kind, _, address = self._failure[0].strip().partition(" ")
@@ -169,11 +169,11 @@ class Fabric:
         return "the engine crashed on its program"
 
     def reaches(self, address: int, size: int) -> bool:
-        """Whether all of these bytes lie in one buffer."""
+        """Return whether all of these bytes lie in one buffer."""
         return any(first <= address and address + size <= first + have for first, have in self._buffers.items())
 
     def read(self, address: int, size: int) -> bytes:
-        """Bytes of one buffer.
+        """Return bytes of one buffer.
 
         Raises:
             BoardError: no buffer has them all; so for :meth:`write`.

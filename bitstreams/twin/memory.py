@@ -14,12 +14,12 @@ _PAGE = 4096
 
 
 def _paged(size: int) -> int:
-    """Bytes that a buffer takes: whole pages, and one behind them that no buffer has."""
+    """Return the bytes that a buffer takes: whole pages, and one after them that no buffer has."""
     return (-(-size // _PAGE) + 1) * _PAGE
 
 
 def _merged(parts: list[tuple[int, int]], start: int, end: int) -> list[tuple[int, int]]:
-    """Parts that do not touch each other, with one more; a stream that writes on and on makes one part."""
+    """Return the parts with one more, merged with those it touches; a stream of writes makes one part."""
     apart = [(first, last) for first, last in parts if last < start or first > end]
     touching = [(first, last) for first, last in parts if last >= start and first <= end]
     return [*apart, (min([start, *(first for first, _ in touching)]), max([end, *(last for _, last in touching)]))]
@@ -43,7 +43,7 @@ class TwinMemory:
         self._lock = threading.Lock()
 
     def allocate(self, size: int) -> int:
-        """Physical address of new memory.
+        """Allocate memory and return its physical address.
 
         Raises:
             BoardError: less than that is left.
@@ -72,7 +72,7 @@ class TwinMemory:
             self._fabric.release(address)
 
     def size(self, address: int) -> int:
-        """Bytes of a buffer."""
+        """Return the size of a buffer in bytes."""
         with self._lock:
             return self._buffers[address].size
 
@@ -90,7 +90,7 @@ class TwinMemory:
             buffer.dirty = _merged(buffer.dirty, offset, offset + len(content))
 
     def read(self, address: int, offset: int, size: int) -> bytes:
-        """The processor's view of a part of a buffer."""
+        """Return the processor's view of a part of a buffer."""
         with self._lock:
             return bytes(self._buffers[address].cache[offset : offset + size])
 

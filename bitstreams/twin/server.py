@@ -89,7 +89,7 @@ class TwinServer:
 
 
 def import_grpc() -> Any:
-    """The gRPC package, imported with PYNQ, whose service definitions it is needed for.
+    """Return the gRPC package, imported with PYNQ, which defines the services.
 
     Raises:
         BoardError: they are not installed.
@@ -170,7 +170,7 @@ def _add_services(server: Any, board: TwinBoard, grpc: Any, streams: _Streams) -
             context.abort(status.INTERNAL, str(error))
 
     def single(method: Callable[..., Any]) -> Callable[..., Any]:
-        """The method, which takes one message and answers with one."""
+        """Wrap a method that takes one message and answers with one."""
 
         def answer(request: Any, context: Any) -> Any:
             with refusing(context):
@@ -179,7 +179,7 @@ def _add_services(server: Any, board: TwinBoard, grpc: Any, streams: _Streams) -
         return answer
 
     def taking_stream(method: Callable[..., Any]) -> Callable[..., Any]:
-        """The method, which takes a stream of messages."""
+        """Wrap a method that takes a stream of messages."""
 
         def answer(requests: Any, context: Any) -> Any:
             with refusing(context), streams.bounded(context):
@@ -188,7 +188,7 @@ def _add_services(server: Any, board: TwinBoard, grpc: Any, streams: _Streams) -
         return answer
 
     def giving_stream(method: Callable[..., Any]) -> Callable[..., Any]:
-        """The method, which answers with bytes, as a stream of messages."""
+        """Wrap a method whose bytes are answered as a stream of messages."""
 
         def answer(request: Any, context: Any) -> Iterator[Any]:
             with refusing(context), streams.bounded(context):
@@ -324,7 +324,7 @@ def _buffer_methods(memory: TwinMemory) -> dict[str, Callable[..., Any]]:
 
 
 def _gpio_methods() -> dict[str, Callable[..., Any]]:
-    """Pins that hold what was written to them; nothing is connected."""
+    """Return the methods of pins that hold what was written to them; nothing is connected."""
     from pynq.remote import gpio_pb2 as messages
 
     levels: dict[str, int] = {}

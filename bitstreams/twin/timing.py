@@ -27,7 +27,7 @@ class TwinTiming:
         self._program = lru_cache(maxsize=64)(self._simulate_all)
 
     def cycles(self, descriptors: bytes, clock_mhz: float) -> int:
-        """Cycles from the start bit to done; 0 where a descriptor is none that an engine could run.
+        """Return the cycles from the start bit to done; 0 where no engine could run a descriptor.
 
         Args:
             descriptors: the program's, as they lie in memory.

@@ -72,7 +72,7 @@ def choose(
 
 
 def found_pairs(run: Run, searched: Searched, progress: Progress) -> PricedPairs:
-    """The pairs of the run's search, on a front or not, with the accuracies that its source predicts.
+    """Return the pairs of the run's search, on a front or not, with the accuracies that its source predicts.
 
     Raises:
         StorageError: nothing was searched yet, or the study cannot be read.

@@ -64,37 +64,37 @@ class Run:
 
     @property
     def checkpoint(self) -> Path:
-        """The supernet, trained or in training."""
+        """Return the path of the supernet, trained or in training."""
         return self.folder / "supernet.pt"
 
     @property
     def accuracies(self) -> Path:
-        """Accuracies measured so far, one line a subnet."""
+        """Return the path of the accuracies measured so far, one line a subnet."""
         return self.folder / "accuracies.jsonl"
 
     @property
     def predictor(self) -> Path:
-        """The accuracy predictor."""
+        """Return the path of the accuracy predictor."""
         return self.folder / "predictor.npz"
 
     @property
     def predictor_quality(self) -> Path:
-        """How well the predictor ranks subnets that it was not fitted on."""
+        """Return the path of the predictor's quality on subnets that it was not fitted on."""
         return self.folder / "predictor.json"
 
     @property
     def study(self) -> Path:
-        """Default storage of the study: an Optuna journal file."""
+        """Return the path of the default storage of the study, an Optuna journal file."""
         return self.folder / "study.journal"
 
     @property
     def fronts(self) -> Path:
-        """The Pareto fronts of the joint search and the baselines, and their hypervolumes."""
+        """Return the path of the Pareto fronts and hypervolumes of the joint search and the baselines."""
         return self.folder / "fronts.json"
 
     @property
     def winner(self) -> Path:
-        """The winning pair of the search as it was last shown."""
+        """Return the path of the winning pair of the search as it was last shown."""
         return self.folder / "winner.json"
 
     @property
@@ -104,7 +104,7 @@ class Run:
 
     @property
     def project(self) -> Path:
-        """The emitted HLS project."""
+        """Return the folder of the emitted HLS project."""
         return self.folder / "project"
 
     @property
@@ -114,12 +114,12 @@ class Run:
 
     @property
     def build(self) -> Path:
-        """The bitstream that was built of the project, and how it compares with the prediction."""
+        """Return the path of the record of the bitstream that was built of the project."""
         return self.folder / "build.json"
 
     @property
     def bundle(self) -> Path:
-        """The project as a tar that builds on another machine."""
+        """Return the path of the project as a tar that builds on another machine."""
         return self.folder / "bundle.tar"
 
     @property
@@ -129,12 +129,12 @@ class Run:
 
     @property
     def measurements(self) -> Path:
-        """Every measured run on a board, one line each."""
+        """Return the path of all measured runs on boards, one line each."""
         return self.folder / "measurements.jsonl"
 
     @property
     def report(self) -> Path:
-        """The HTML page and its pictures."""
+        """Return the folder of the HTML page and its pictures."""
         return self.folder / "report"
 
     @contextmanager

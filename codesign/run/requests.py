@@ -103,7 +103,7 @@ class TrainRequest(Settings):
 
 
 def load_trained(run: Run) -> Trained:
-    """The run's finished supernet.
+    """Load the run's finished supernet.
 
     Raises:
         StorageError: it is not there, not finished, or damaged.
@@ -188,7 +188,7 @@ class Accuracies:
 
 
 def load_accuracies(run: Run, source: str, space: Source | None) -> Accuracies:
-    """The accuracies of a source, for a space; None for that of the run's supernet.
+    """Load the accuracies of a source for a space; None stands for that of the run's supernet.
 
     Raises:
         InvalidValueError: no such source or space, another space than the run's, or one that the source does not know.
@@ -218,7 +218,7 @@ def load_accuracies(run: Run, source: str, space: Source | None) -> Accuracies:
 
 
 def _without_predictor(run: Run, space: Space) -> str:
-    """What to do about accuracies of a run that has no predictor."""
+    """Return what to do about accuracies of a run that has no predictor."""
     fit = f"run `codesign predictor {run.folder}` first"
     size = space.size()
     if size > FEW_SUBNETS:
@@ -229,7 +229,7 @@ def _without_predictor(run: Run, space: Space) -> str:
 
 
 def _own_space(run: Run) -> Space | None:
-    """The space of the run's supernet, finished or not; None where it has none."""
+    """Return the space of the run's supernet, finished or not; None where it has none."""
     request = run.find(TrainRequest)
     if request is None:
         return None
@@ -248,7 +248,7 @@ class Searched:
 
 
 def load_searched(run: Run, request: SearchRequest | None = None) -> Searched:
-    """The run's search, or the one requested; nothing is written.
+    """Load the run's search, or the one requested; nothing is written.
 
     Raises:
         InvalidValueError: unknown board or coefficients, these of another board, or a number out of range.
@@ -277,7 +277,7 @@ def load_searched(run: Run, request: SearchRequest | None = None) -> Searched:
 
 
 def find_weights(run: Run, searched: Searched) -> Trained | None:
-    """The run's supernet where accuracies were measured with it; None where there is none, or none that is finished.
+    """Return the run's supernet where accuracies were measured with it; None where it has no finished one.
 
     Raises:
         StorageError: its configuration is damaged.
@@ -293,7 +293,7 @@ def find_weights(run: Run, searched: Searched) -> Trained | None:
 
 
 def load_weights(run: Run, searched: Searched) -> Trained:
-    """The run's supernet, of whose weights the pairs that were found are to be made.
+    """Return the run's supernet, from whose weights the pairs that were found are made.
 
     Raises:
         StorageError: there is none, or it is not finished or damaged.

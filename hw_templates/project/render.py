@@ -39,7 +39,7 @@ def _template(path: str) -> Traversable:
 
 
 def hardware_sha256(project: Mapping[str, str]) -> str:
-    """SHA-256 of every file of a project, {path: text}, that determines its hardware, in hexadecimal digits.
+    """Return the SHA-256 of every file of a project, {path: text}, that determines its hardware, in hexadecimal digits.
 
     These are the C++, Verilog and Tcl, which hold the accelerator's parameters, board, part and clock. The one file
     that holds the digest itself is left out.
@@ -53,7 +53,7 @@ def hardware_sha256(project: Mapping[str, str]) -> str:
 
 
 def render(accelerator: Accelerator, board: Board) -> dict[str, str]:
-    """{path in the project: text} of everything that depends on the hardware and not on a network.
+    """Return {path in the project: text} of everything that depends on the hardware and not on a network.
 
     ``include/config.h``, ``rtl/``, ``tcl/hardware.tcl`` and ``tcl/hls.cfg`` carry the parameters, ``include/isa.h`` the
     program format, ``hardware.sha256`` the digest of it all; all other files are copied as they are.
