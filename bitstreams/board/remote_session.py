@@ -102,7 +102,7 @@ class RemoteSession:
                 "host", host, "loopback, as PYNQ.remote has no password; tunnel it, or say --insecure-remote"
             )
         self.where = f"{host}:{port}"
-        self._pynq = _import_pynq(host)
+        self._pynq = import_pynq(host)
         self._grpc_error: Any = self._pynq.pl_server.remote_device.grpc.RpcError
         self._windows: dict[int, Any] = {}
         self._started = 0.0
@@ -204,7 +204,12 @@ class RemoteSession:
         self._device.client.channel.close()
 
 
-def _import_pynq(host: str) -> Any:
+def import_pynq(host: str) -> Any:
+    """Return the package pynq, imported for boards that are reached from this machine.
+
+    Raises:
+        BoardError: it is not installed.
+    """
     # Read when pynq is imported, and only then: without it, pynq looks for hardware of this machine.
     os.environ.setdefault("PYNQ_REMOTE_DEVICES", host)
     try:

@@ -6,20 +6,18 @@ are bounded, so that no client keeps others out or fills this machine's memory.
 """
 
 import itertools
-import os
 import threading
-import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
+from bitstreams.board.remote_session import import_pynq
 from bitstreams.board.session import PYNQ_REMOTE_PORT
 from bitstreams.twin.board import FIRMWARE, FPGA_MANAGER, TwinBoard
 from bitstreams.twin.memory import TwinMemory
 from hw_templates.foundation.errors import BoardError, CodesignError
-from hw_templates.foundation.extras import install_command
 
 _CHUNK_BYTES = 1 << 20
 LOOPBACK = "127.0.0.1"
@@ -58,7 +56,9 @@ class TwinServer:
         Raises:
             BoardError: the port is taken.
         """
-        grpc = import_grpc()
+        import_pynq(LOOPBACK)
+        import grpc
+
         self.board = board
         # Otherwise two servers would share a port, and a client would meet either.
         options = (("grpc.so_reuseport", 0),)
@@ -86,24 +86,6 @@ class TwinServer:
         """Stop serving and switch the board off."""
         self._server.stop(grace=0.2).wait()
         self.board.close()
-
-
-def import_grpc() -> Any:
-    """Return the gRPC package, imported with PYNQ, which defines the services.
-
-    Raises:
-        BoardError: they are not installed.
-    """
-    # Without this PYNQ looks for hardware of this machine.
-    os.environ.setdefault("PYNQ_REMOTE_DEVICES", LOOPBACK)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            import grpc
-            import pynq  # noqa: F401
-    except ImportError as error:
-        raise BoardError(f"pynq: cannot be imported ({error}); run `{install_command('board')}`") from error
-    return grpc
 
 
 class _Streams:
@@ -169,23 +151,20 @@ def _add_services(server: Any, board: TwinBoard, grpc: Any, streams: _Streams) -
         except CodesignError as error:
             context.abort(status.INTERNAL, str(error))
 
-    def single(method: Callable[..., Any]) -> Callable[..., Any]:
-        """Wrap a method that takes one message and answers with one."""
+    def answering(method: Callable[..., Any], bounded: Callable[[Any], AbstractContextManager[None]]) -> Any:
+        """Wrap a method that takes a message, or a stream of them, and answers with one."""
 
         def answer(request: Any, context: Any) -> Any:
-            with refusing(context):
+            with refusing(context), bounded(context):
                 return method(request)
 
         return answer
 
-    def taking_stream(method: Callable[..., Any]) -> Callable[..., Any]:
-        """Wrap a method that takes a stream of messages."""
+    def single(method: Callable[..., Any]) -> Any:
+        return answering(method, lambda _: nullcontext())
 
-        def answer(requests: Any, context: Any) -> Any:
-            with refusing(context), streams.bounded(context):
-                return method(requests)
-
-        return answer
+    def taking_stream(method: Callable[..., Any]) -> Any:
+        return answering(method, streams.bounded)
 
     def giving_stream(method: Callable[..., Any]) -> Callable[..., Any]:
         """Wrap a method whose bytes are answered as a stream of messages."""
