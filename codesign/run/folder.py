@@ -51,91 +51,54 @@ class Settings:
     COMMAND: ClassVar[str] = ""
 
 
+class _Inside:
+    """A path inside a run folder."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __get__(self, run: "Run", _: type["Run"]) -> Path:
+        return run.folder / self._name
+
+
 @dataclass(frozen=True)
 class Run:
     """Paths of everything in one run folder. Nothing is created before something is written."""
 
     folder: Path
 
-    @property
-    def configuration(self) -> Path:
-        """Return the path of the settings of each command."""
-        return self.folder / "run.json"
-
-    @property
-    def checkpoint(self) -> Path:
-        """Return the path of the supernet, trained or in training."""
-        return self.folder / "supernet.pt"
-
-    @property
-    def accuracies(self) -> Path:
-        """Return the path of the accuracies measured so far, one line a subnet."""
-        return self.folder / "accuracies.jsonl"
-
-    @property
-    def predictor(self) -> Path:
-        """Return the path of the accuracy predictor."""
-        return self.folder / "predictor.npz"
-
-    @property
-    def predictor_quality(self) -> Path:
-        """Return the path of the predictor's quality on subnets that it was not fitted on."""
-        return self.folder / "predictor.json"
-
-    @property
-    def study(self) -> Path:
-        """Return the path of the default storage of the study, an Optuna journal file."""
-        return self.folder / "study.journal"
-
-    @property
-    def fronts(self) -> Path:
-        """Return the path of the Pareto fronts and hypervolumes of the joint search and the baselines."""
-        return self.folder / "fronts.json"
-
-    @property
-    def winner(self) -> Path:
-        """Return the path of the winning pair of the search as it was last shown."""
-        return self.folder / "winner.json"
-
-    @property
-    def measured_front(self) -> Path:
-        """Return the path of the pairs that the winner was chosen from."""
-        return self.folder / "front.json"
-
-    @property
-    def project(self) -> Path:
-        """Return the folder of the emitted HLS project."""
-        return self.folder / "project"
-
-    @property
-    def verification(self) -> Path:
-        """Return the path of the outcome of the C simulation."""
-        return self.folder / "csim.json"
-
-    @property
-    def build(self) -> Path:
-        """Return the path of the record of the bitstream that was built of the project."""
-        return self.folder / "build.json"
-
-    @property
-    def bundle(self) -> Path:
-        """Return the path of the project as a tar that builds on another machine."""
-        return self.folder / "bundle.tar"
-
-    @property
-    def deployment(self) -> Path:
-        """Return the path of what the board did."""
-        return self.folder / "deploy.json"
-
-    @property
-    def measurements(self) -> Path:
-        """Return the path of all measured runs on boards, one line each."""
-        return self.folder / "measurements.jsonl"
-
-    @property
-    def report(self) -> Path:
-        """Return the folder of the HTML page and its pictures."""
-        return self.folder / "report"
+    configuration = _Inside("run.json")
+    """Settings of each command."""
+    checkpoint = _Inside("supernet.pt")
+    """Supernet, trained or in training."""
+    accuracies = _Inside("accuracies.jsonl")
+    """Accuracies measured so far, one line a subnet."""
+    predictor = _Inside("predictor.npz")
+    """Accuracy predictor."""
+    predictor_quality = _Inside("predictor.json")
+    """Predictor's quality on subnets that it was not fitted on."""
+    study = _Inside("study.journal")
+    """Default storage of the study, an Optuna journal file."""
+    fronts = _Inside("fronts.json")
+    """Pareto fronts and hypervolumes of the joint search and the baselines."""
+    winner = _Inside("winner.json")
+    """Winning pair of the search as it was last shown."""
+    measured_front = _Inside("front.json")
+    """Pairs that the winner was chosen from."""
+    project = _Inside("project")
+    """Emitted HLS project."""
+    verification = _Inside("csim.json")
+    """Outcome of the C simulation."""
+    build = _Inside("build.json")
+    """Record of the bitstream that was built of the project."""
+    bundle = _Inside("bundle.tar")
+    """Project as a tar that builds on another machine."""
+    deployment = _Inside("deploy.json")
+    """What the board did."""
+    measurements = _Inside("measurements.jsonl")
+    """All measured runs on boards, one line each."""
+    report = _Inside("report")
+    """HTML page and its pictures."""
 
     @contextmanager
     def claim(self) -> Iterator[None]:
