@@ -13,7 +13,7 @@ import hashlib
 import re
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -57,9 +57,9 @@ class Store:
         """Put a bitstream into the store; others may write at the same time, and a failure leaves nothing behind.
 
         Args:
-            bitstream: what it is.
-            main: suffix (bit, hwh, xsa) to content.
-            others: path to content of everything else.
+            bitstream: record of the bitstream.
+            main: contents of the main files by their suffix (bit, hwh, xsa).
+            others: contents of all other files by their path.
 
         Returns:
             The entry, and whether it is new; one that is there already stays as it is.
@@ -141,12 +141,13 @@ class Store:
 
     def verify(self, entry: Entry) -> list[str]:
         """Return the faults of an entry's files, digests, part and design, one line each."""
-        problems = []
-        there = {str(path.relative_to(entry.folder)) for path in entry.folder.rglob("*") if path.is_file()} - {RECORD}
-        problems += [f"{path}: is missing" for path in sorted(set(entry.bitstream.files) - there)]
-        problems += [f"{path}: does not belong here" for path in sorted(there - set(entry.bitstream.files))]
-        for path in sorted(there & set(entry.bitstream.files)):
-            if hashlib.sha256((entry.folder / path).read_bytes()).hexdigest() != entry.bitstream.files[path]:
+        files = entry.bitstream.files
+        there = {str(path.relative_to(entry.folder)): path for path in entry.folder.rglob("*") if path.is_file()}
+        there.pop(RECORD, None)
+        problems = [f"{path}: is missing" for path in sorted(files.keys() - there)]
+        problems += [f"{path}: does not belong here" for path in sorted(there.keys() - files)]
+        for path in sorted(there.keys() & files):
+            if hashlib.sha256(there[path].read_bytes()).hexdigest() != files[path]:
                 problems.append(f"{path}: its content has changed")
         if entry.bitstream.digest != entry.digest:
             problems.append(f"{RECORD}: is of {entry.bitstream.digest}")
@@ -157,7 +158,7 @@ class Store:
         return problems
 
     def collect_garbage(self, older_than_days: float | None) -> list[str]:
-        """Remove what imports that were cut off left, damaged entries, and those that came in long ago.
+        """Remove what interrupted imports left, damaged entries, and those that came in long ago.
 
         Args:
             older_than_days: entries older than this go as well; None keeps all.
@@ -171,26 +172,27 @@ class Store:
         if not self.folder.exists():
             return []
         removed = []
-        # Nobody writes while the lock is held, so whatever is unfinished was abandoned.
         with exclusive(self.folder / ".lock", advice=_ADVICE):
-            for folder in sorted(self.folder.glob(f"{_UNFINISHED}*")):
-                removed.append(self._remove(folder, "an import that was cut off"))
-            for folder in self._folders():
-                entry = self._try_read(folder)
-                if isinstance(entry, str):
-                    removed.append(self._remove(folder, entry))
-                elif problems := self.verify(entry):
-                    removed.append(self._remove(folder, problems[0]))
-                elif older_than_days is not None and _age(entry) > timedelta(days=older_than_days):
-                    removed.append(self._remove(folder, f"imported {entry.bitstream.imported}"))
+            for folder, reason in self._garbage(older_than_days):
+                try:
+                    shutil.rmtree(folder)
+                except OSError as error:
+                    raise StorageError(f"{folder}: cannot be removed ({error.strerror or error})") from error
+                removed.append(f"{folder.name}: {reason}")
         return removed
 
-    def _remove(self, folder: Path, reason: str) -> str:
-        try:
-            shutil.rmtree(folder)
-        except OSError as error:
-            raise StorageError(f"{folder}: cannot be removed ({error.strerror or error})") from error
-        return f"{folder.name}: {reason}"
+    def _garbage(self, older_than_days: float | None) -> Iterator[tuple[Path, str]]:
+        """Yield folders of no use and why, under the lock: whatever is unfinished then was abandoned."""
+        for folder in sorted(self.folder.glob(f"{_UNFINISHED}*")):
+            yield folder, "an import that was cut off"
+        for folder in self._folders():
+            entry = self._try_read(folder)
+            if isinstance(entry, str):
+                yield folder, entry
+            elif problems := self.verify(entry):
+                yield folder, problems[0]
+            elif older_than_days is not None and _age(entry) > timedelta(days=older_than_days):
+                yield folder, f"imported {entry.bitstream.imported}"
 
     def _folders(self) -> list[Path]:
         try:

@@ -9,6 +9,7 @@ import pytest
 from support.json_file import write_json
 
 from codesign.run.folder import Run, Settings, claiming, read_json
+from codesign.run.records import CsimRecord
 from hw_templates.foundation.errors import InvalidValueError, StorageError
 
 
@@ -128,19 +129,39 @@ def test_json_round_trips_and_a_missing_file_says_what_to_do(tmp_path: Path) -> 
         read_json(tmp_path / "y.json", dict[str, Any])
 
 
-@pytest.mark.parametrize(
-    ("file", "command"),
-    [
-        ("predictor.json", "predictor runs/x"),
-        ("fronts.json", "search runs/x"),
-        ("front.json", "emit runs/x"),
-        ("project/project.json", "emit runs/x"),
-        ("csim.json", "csim runs/x"),
-        ("dataflow/front.json", "emit runs/x --template hls4ml"),
-        ("dataflow/project.json", "emit runs/x --template hls4ml"),
-        ("dataflow/verification.json", "csim runs/x --template hls4ml"),
-    ],
-)
+FILES = [
+    ("predictor.json", "predictor runs/x"),
+    ("fronts.json", "search runs/x"),
+    ("baselines/random.json", "search runs/x"),
+    ("winner.json", "winner runs/x"),
+    ("front.json", "emit runs/x"),
+    ("project/project.json", "emit runs/x"),
+    ("csim.json", "csim runs/x"),
+    ("dataflow/front.json", "emit runs/x --template hls4ml"),
+    ("dataflow/project.json", "emit runs/x --template hls4ml"),
+    ("dataflow/verification.json", "csim runs/x --template hls4ml"),
+]
+"""Files of a run to the commands that make them."""
+
+
+@pytest.mark.parametrize(("file", "command"), FILES)
+def test_a_file_of_another_format_is_refused_with_the_command_to_repeat(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str, command: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = Path("runs/x") / file
+    path.parent.mkdir(parents=True)
+    path.write_text('{"format": 7, "anything": "else"}')
+    with pytest.raises(StorageError) as error:
+        read_json(path, CsimRecord)
+    assert str(error.value) == (
+        f"runs/x/{file}: {path.stem}.format: must be 1, which this version reads, got 7; "
+        f"delete it and run `codesign {command}` again"
+    )
+    assert path.read_text() == '{"format": 7, "anything": "else"}'
+
+
+@pytest.mark.parametrize(("file", "command"), FILES)
 def test_a_missing_file_names_the_command_that_makes_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str, command: str
 ) -> None:
