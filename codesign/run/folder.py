@@ -153,7 +153,7 @@ class Run:
         for field in () if before is None or replace else fields(cast(Any, settings)):
             recorded, value = getattr(before, field.name), getattr(settings, field.name)
             if recorded != value:
-                was = recorded["file"] if isinstance(recorded, dict) and "file" in recorded else recorded
+                was = getattr(recorded, "file", recorded)  # an own file is recorded with its content
                 raise InvalidValueError(
                     f"{name}.{field.name}",
                     value,

@@ -1,11 +1,9 @@
 """``project.json``: the record of an emitted project."""
 
-import math
 from dataclasses import dataclass
 
 from hw_templates.conv_engine.accelerator import Accelerator
-from hw_templates.foundation.errors import InvalidValueError
-from hw_templates.foundation.json_records import Record, check_fields
+from hw_templates.foundation.json_records import Positive, PositiveInt, Record, ZeroOrMore, check_fields
 
 PROJECT_FILE = "project.json"
 
@@ -20,15 +18,12 @@ class Prediction:
         energy_mj: energy.
     """
 
-    latency_ms: float
-    start_ms: float
-    energy_mj: float
+    latency_ms: Positive
+    start_ms: ZeroOrMore
+    energy_mj: Positive
 
     def __post_init__(self) -> None:
-        for name, least in (("latency_ms", "above zero"), ("start_ms", "zero or more"), ("energy_mj", "above zero")):
-            value = getattr(self, name)
-            if not math.isfinite(value) or value < 0 or (value == 0 and name != "start_ms"):
-                raise InvalidValueError(f"predicted.{name}", value, f"a finite number, {least}")
+        check_fields(self, "predicted")
 
 
 @dataclass(frozen=True)
@@ -99,7 +94,7 @@ class ProjectRecord(Record):
     accelerator: Accelerator
     hardware_sha256: str
     program_sha256: str
-    images: int
+    images: PositiveInt
     input_scale: float
     output_scale: float
     predicted: Prediction
@@ -108,5 +103,3 @@ class ProjectRecord(Record):
 
     def __post_init__(self) -> None:
         check_fields(self, "project")
-        if self.images < 1:
-            raise InvalidValueError("project.images", self.images, "at least 1")
