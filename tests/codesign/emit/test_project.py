@@ -15,6 +15,7 @@ from support.networks.random_networks import network_of_every_operation, random_
 from support.networks.small_families import SMALL_FAMILIES
 
 from bitstreams.building.toolchain import run_csim
+from codesign.emit import project as project_module
 from codesign.emit.float_reference import run_float
 from codesign.emit.integer_reference import run_integer
 from codesign.emit.program import pack_map
@@ -356,7 +357,7 @@ def test_a_project_that_was_cut_off_has_no_record(tmp_path: Path, monkeypatch) -
     def refuse(path: Path, content: bytes) -> None:
         raise StorageError(f"{path}: disk full")
 
-    monkeypatch.setattr("codesign.emit.project.write_bytes_atomically", refuse)
+    monkeypatch.setattr(project_module, "write_bytes_atomically", refuse)
     with pytest.raises(StorageError, match="disk full"):
         write_project(tmp_path, files)
     assert not (tmp_path / "project.json").exists()

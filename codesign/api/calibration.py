@@ -1,0 +1,125 @@
+"""Calibration of the cost model: choose what to measure, measure it, fit coefficients, predict latencies."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from bitstreams.board.target import parse_target
+from codesign.commands.calibration.fit import MAX_ERROR, calibrate
+from codesign.commands.calibration.plan import plan as write_run_plan
+from codesign.commands.calibration.run import CampaignRequest, measure_plan
+from codesign.progress import Progress, Silent
+from cost_models.calibration.fit import Prediction
+from cost_models.calibration.record import Calibration, load_calibration
+from cost_models.measurements.measurement import Measurement, read_measurements
+from cost_models.measurements.plan_file import RunPlan, read_plan
+
+
+def plan(
+    board: str,
+    budget: int,
+    file: str | Path,
+    *,
+    project: str | Path | None = None,
+    known: str | None = None,
+    progress: Progress | None = None,
+) -> RunPlan:
+    """Choose the layers and mappings whose latencies would teach most about the coefficients, and write them.
+
+    Args:
+        board: the board to measure on.
+        budget: number of runs.
+        file: where the plan is written.
+        project: emitted project whose engine is on the board; by default the largest engine sampled that fits it.
+        known: folder or name of a calibration to start from; by default the prior.
+        progress: shows progress.
+
+    Raises:
+        InvalidValueError: unknown board or calibration, or more runs than candidates.
+        StorageError: a file cannot be read or written.
+    """
+    write_run_plan(board, budget, known, None if project is None else Path(project), Path(file), progress or Silent())
+    return read_plan(Path(file))
+
+
+def measure(
+    board: str,
+    plan: str | Path,
+    project: str | Path,
+    file: str | Path,
+    *,
+    via: str = "ssh",
+    repetitions: int = 20,
+    timeout_s: float = 10.0,
+    progress: Progress | None = None,
+) -> tuple[Measurement, ...]:
+    """Measure the runs of a plan on a board; a later call measures those that are missing.
+
+    Args:
+        board: ``BOARD@HOST``, or the name of a board alone with ``via="twin"``.
+        plan: file that :func:`plan` wrote.
+        project: emitted project of the engine on the board.
+        file: measurements, one JSON object a line, which is only added to.
+        via: ``ssh``, ``remote`` (PYNQ.remote), ``local``, or ``twin`` for the emitted engine compiled with g++.
+        repetitions: how often each run is timed.
+        timeout_s: limit for one start of the engine.
+        progress: shows progress.
+
+    Returns:
+        All measurements of the file.
+
+    Raises:
+        InvalidValueError: plan, project and board do not belong together.
+        StorageError: a file cannot be read or written.
+        BoardError: the board cannot be reached or stops answering; what was measured is kept.
+        VerificationError: the board's results are wrong.
+    """
+    request = CampaignRequest(
+        target=parse_target(board, via, False),
+        plan=Path(plan),
+        project=Path(project),
+        out=Path(file),
+        repetitions=repetitions,
+        timeout_s=timeout_s,
+    )
+    measure_plan(request, progress or Silent())
+    return read_measurements([Path(file)])
+
+
+def fit(
+    files: Sequence[str | Path],
+    folder: str | Path,
+    *,
+    max_error: float = MAX_ERROR,
+    progress: Progress | None = None,
+) -> Calibration:
+    """Fit coefficients to measurements of one engine, and predict every run by a fit that it was left out of.
+
+    Args:
+        files: measurements.
+        folder: where the calibration is written; :func:`codesign.load_coefficients` and
+            :func:`codesign.search` take its path as the name of the coefficients.
+        max_error: largest mean error of left-out runs, as a share; above it nothing is written.
+        progress: shows progress.
+
+    Raises:
+        InvalidValueError: the runs are too few or of several engines, or left-out runs are off by more.
+        StorageError: a file cannot be read or written.
+    """
+    calibrate([Path(file) for file in files], Path(folder), progress or Silent(), max_error)
+    return load_calibration(str(folder))
+
+
+def predict(calibration: str | Path | Calibration, runs: Sequence[Measurement]) -> Prediction:
+    """Predict the latencies of runs by a calibration, each with an interval that holds 9 of 10 measured ones.
+
+    Args:
+        calibration: the calibration, or its folder or name, such as ``vta-pynq``.
+        runs: what is predicted; latencies that they state are not looked at.
+
+    Raises:
+        InvalidValueError: the runs are not of the calibration's engine.
+        StorageError: the calibration cannot be read.
+    """
+    if not isinstance(calibration, Calibration):
+        calibration = load_calibration(str(calibration))
+    return calibration.predict(runs)

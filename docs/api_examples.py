@@ -1,0 +1,58 @@
+"""The examples of docs/api.md, a cell for each of its sections."""
+
+# %% Boards
+import codesign
+
+print(*codesign.board_names())
+board: codesign.Board = codesign.load_board("pynq-z2")  # or the path of a TOML file
+assert board.dsp == 220
+
+# %% Supernet spaces and training
+space: codesign.Space = codesign.load_space("digits")  # or the path of a TOML file
+subnet: codesign.Subnet = space.largest()
+print(*codesign.space_names(), *codesign.schedule_names("digits"))
+schedule: codesign.Schedule = codesign.load_schedule("digits-small")
+codesign.train("runs/example", space="digits", schedule="digits-small")
+
+# %% Accuracies
+oracle: codesign.AccuracyOracle = codesign.measured_accuracy("runs/example")
+assert 0.5 < oracle.accuracy(space.encode(subnet)[None])[0] <= 1
+codesign.fit_predictor("runs/example", samples=40)
+predicted = codesign.predicted_accuracy("runs/example")
+try:
+    codesign.official_accuracy(space)
+except codesign.InvalidValueError as error:  # published for ofa-mbv3-w1.2 and ofa-resnet50d
+    print(error)
+
+# %% Workloads, accelerators and prices
+accelerator = codesign.Accelerator(
+    pe_rows=8, pe_cols=8, pe_pixels=4, pack=2, ifmap_kib=16, weight_kib=16, ofmap_kib=16,
+    axi_bits=64, clock_mhz=150, depthwise_lanes=8,
+)  # fmt: skip
+accelerators = codesign.AcceleratorSpace(board).narrow(clock_mhz=(100, 150))
+codesign.check_fits(accelerator, board)  # raises ResourceError where it does not
+needs: codesign.Resources = codesign.estimate_resources(accelerator, board)
+assert needs.dsp <= board.dsp
+
+layer = codesign.Layer(operation=codesign.Operation.CONV, in_channels=16, out_channels=32, in_height=8, in_width=8)
+node = codesign.Node(name="only", layer=layer, ifmap="image", activation=codesign.Activation.RELU)
+prior: codesign.Coefficients = codesign.load_coefficients()
+estimate: codesign.Estimate = codesign.price(codesign.Workload((node,)), accelerator, board, prior)
+whole = codesign.price(codesign.lower(space, subnet), accelerator, board)
+assert estimate.latency_ms < whole.latency_ms
+
+# %% On a board
+try:
+    codesign.deploy("runs/example", "pynq-z2", via="twin")
+except codesign.StorageError as error:  # nothing is emitted in this run yet
+    print(error)
+
+# %% Calibration
+plan = codesign.calibration.plan("pynq-z2", 3, "plan.json")
+assert len(plan.runs) == 3
+
+# %% Errors
+try:
+    codesign.load_board("pynq-z3")
+except codesign.CodesignError as error:  # the root of them all; its message is one line
+    print(error)
