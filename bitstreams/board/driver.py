@@ -92,8 +92,8 @@ class Engine:
         Args:
             session: the board.
             hardware: what is expected.
-            bit: the .bit file, beside its .hwh.
-            timeout_s: how long one start may take.
+            bit: the .bit file, next to its .hwh.
+            timeout_s: longest time of one start.
 
         Raises:
             StorageError: the files are damaged, of different designs, or of another part.

@@ -26,7 +26,7 @@ from hw_templates.foundation.errors import BoardError, InvalidValueError
 from hw_templates.foundation.extras import install_command
 
 CALL_TIMEOUT_S = 20.0
-"""For one call; the largest moves 2 MiB pieces of a bitstream or buffer of some 20 MB."""
+"""Deadline of one call; the largest moves a bitstream or buffer of some 20 MB in messages of 2 MiB."""
 
 _WINDOW = 0x1000
 _STATE = "/sys/class/fpga_manager/fpga0/state"
@@ -59,8 +59,8 @@ class RemoteBuffer:
         plain = memoryview(self._memory).cast("B")
         plain[offset:end] = content
         name = self._memory.buffer_id
-        pieces = (bytes(plain[at : min(at + _CHUNK_BYTES, end)]) for at in range(0, end, _CHUNK_BYTES))
-        requests = (messages.BufferWriteRequest(buffer_id=name, data=piece) for piece in pieces)
+        parts = (bytes(plain[at : min(at + _CHUNK_BYTES, end)]) for at in range(0, end, _CHUNK_BYTES))
+        requests = (messages.BufferWriteRequest(buffer_id=name, data=part) for part in parts)
         with self._session.calling():
             answer = self._memory.stub.write(requests)
             if answer.msg:

@@ -54,13 +54,13 @@ class _OverSsh:
             self.close()
             raise
 
-    def _run(self, work: Coroutine[Any, Any, T], timeout_s: float) -> T:
+    def _run(self, coroutine: Coroutine[Any, Any, T], timeout_s: float) -> T:
         import asyncssh
 
         if self._loop.is_closed():
-            work.close()
+            coroutine.close()
             raise lost(self.where, "the session is closed")
-        future = asyncio.run_coroutine_threadsafe(asyncio.wait_for(work, timeout_s), self._loop)
+        future = asyncio.run_coroutine_threadsafe(asyncio.wait_for(coroutine, timeout_s), self._loop)
         try:
             return future.result()
         except asyncssh.HostKeyNotVerifiable as error:

@@ -1,4 +1,4 @@
-"""The hardware hand-off (.hwh) that Vivado writes beside a bitstream: its blocks, their addresses and the clock."""
+"""The hardware hand-off (.hwh) that Vivado writes with a bitstream: its blocks, their addresses and the clock."""
 
 import re
 from dataclasses import dataclass

@@ -1,6 +1,6 @@
 """Bitstreams, each in a folder named by the digest of everything that determines its hardware.
 
-    <store>/<digest>/build.json                       what it is, and the SHA-256 of every file beside it
+    <store>/<digest>/build.json                       its record, with the SHA-256 of every other file
     <store>/<digest>/<first 16 digits>.bit .hwh .xsa  named by the digest too: PYNQ keeps a loaded file by its name, and
                                                       would go on with an old bitstream under a new one's name
     <store>/<digest>/reports/ hardware/               what the tools said, and the sources

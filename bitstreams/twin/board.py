@@ -202,7 +202,7 @@ class TwinBoard:
         return answer
 
     def _count(self) -> None:
-        """Write the cycles behind the trips that the engine wrote: it has no clock."""
+        """Write the cycles after the iterations that the compiled engine wrote, as it has no clock."""
         records = np.frombuffer(self._started, dtype=isa.DESCRIPTOR)
         word, base = axi_bytes(self.accelerator), self._value("ofmap_port") + isa.TRIPS.itemsize
         counted = self._timing.counters(self._started, self.clock_mhz)

@@ -1,4 +1,4 @@
-"""The programmable logic of a board twin: the emitted engine, compiled with g++, in a process beside the twin's."""
+"""The programmable logic of a board twin: the emitted engine, compiled with g++, in a process of its own."""
 
 import hashlib
 import mmap

@@ -19,7 +19,7 @@ Digest = Annotated[
     str, typer.Argument(metavar="DIGEST", help="First digits of its digest; `codesign bitstreams list` shows them.")
 ]
 Made = Annotated[Path, typer.Argument(metavar="FILE", help="results.tar of a build, or a .bit file made elsewhere.")]
-Handoff = Annotated[Path | None, typer.Option(help="Hand-off of a .bit; default: the .hwh beside it.")]
+Handoff = Annotated[Path | None, typer.Option(help="Hand-off of a .bit; default: the .hwh next to it.")]
 ForBoard = Annotated[str | None, typer.Option(help="Board that a .bit is for; a results.tar says it itself.")]
 
 
@@ -116,7 +116,7 @@ def verify(
 def gc(
     context: typer.Context,
     older_than: Annotated[
-        float | None, typer.Option(min=0, help="Also remove what was imported so many days ago.")
+        float | None, typer.Option(min=0, help="Also remove what was imported this many days ago.")
     ] = None,
     store: StoreFolder = None,
 ) -> None:

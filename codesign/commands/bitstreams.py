@@ -19,7 +19,7 @@ class Imported:
 
 
 @dataclass(frozen=True)
-class Content:
+class StoreContent:
     """The content of a store.
 
     Attributes:
@@ -62,10 +62,10 @@ def import_made(made: Path, board: str | None, hwh: Path | None, store: Path | N
     return Imported(*import_results(open_store(store), made))
 
 
-def list_all(store: Path | None) -> Content:
+def list_all(store: Path | None) -> StoreContent:
     """Return the content of the store as its records have it."""
     opened = open_store(store)
-    return Content(opened.folder, opened.entries(), _unreadable(opened))
+    return StoreContent(opened.folder, opened.entries(), _unreadable(opened))
 
 
 def show(digest: str, store: Path | None) -> Entry:
@@ -77,7 +77,7 @@ def show(digest: str, store: Path | None) -> Entry:
     return open_store(store).find(digest)
 
 
-def verify(digests: list[str], store: Path | None) -> Content:
+def verify(digests: list[str], store: Path | None) -> StoreContent:
     """Check every file of the bitstreams with these digests, or of all bitstreams without any.
 
     Raises:
@@ -88,7 +88,7 @@ def verify(digests: list[str], store: Path | None) -> Content:
     problems = {entry.digest: tuple(opened.verify(entry)) for entry in entries}
     damaged = {digest: found for digest, found in problems.items() if found}
     sound = tuple(entry for entry in entries if not problems[entry.digest])
-    return Content(opened.folder, sound, damaged if digests else _unreadable(opened) | damaged)
+    return StoreContent(opened.folder, sound, damaged if digests else _unreadable(opened) | damaged)
 
 
 def collect_garbage(older_than_days: float | None, store: Path | None) -> tuple[str, ...]:

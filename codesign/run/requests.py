@@ -30,7 +30,7 @@ from hw_templates.foundation.errors import InvalidValueError, StorageError, Unkn
 from hw_templates.foundation.json_records import reading
 
 FEW_SUBNETS = 600
-"""Of so many subnets a search soon measures each; a predictor asks for the accuracies of half of them."""
+"""Largest number of subnets that a search measures itself; a predictor needs accuracies of half of them."""
 
 
 @dataclass(frozen=True)

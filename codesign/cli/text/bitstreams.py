@@ -6,7 +6,7 @@ from pathlib import Path
 from bitstreams.building.comparison import Quantity
 from bitstreams.building.reports import Timing, Utilisation
 from bitstreams.store.bitstream import Entry
-from codesign.commands.bitstreams import Content, Imported
+from codesign.commands.bitstreams import Imported, StoreContent
 from codesign.commands.build import Built
 
 _DIGITS = 12
@@ -31,7 +31,7 @@ def import_lines(imported: Imported) -> Iterator[str]:
     yield f"{'imported' if imported.new else 'already there'}: {_in_one_line(imported.entry)}"
 
 
-def content_lines(content: Content) -> Iterator[str]:
+def content_lines(content: StoreContent) -> Iterator[str]:
     """Yield one line a bitstream, oldest first."""
     if not content.entries and not content.damaged:
         yield f"{content.folder}: no bitstreams yet; `codesign build` and `codesign import` put some there"
@@ -41,7 +41,7 @@ def content_lines(content: Content) -> Iterator[str]:
         yield f"{digest[:_DIGITS]}  damaged: {problem}"
 
 
-def verify_lines(content: Content) -> Iterator[str]:
+def verify_lines(content: StoreContent) -> Iterator[str]:
     """Yield one line for each sound bitstream and for each problem of the others."""
     for entry in content.entries:
         yield f"{_in_one_line(entry)}; {len(entry.bitstream.files)} files are sound"
