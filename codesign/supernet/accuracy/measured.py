@@ -14,7 +14,7 @@ from torch import Tensor
 
 from codesign.supernet.data.data_set import DataSet, Split
 from codesign.supernet.network.build import evaluate, recalibrate
-from codesign.supernet.network.elastic_network import Supernet
+from codesign.supernet.network.supernet import Supernet
 from codesign.supernet.spaces.space import Genes
 from codesign.supernet.training.checkpoint import Checkpoint
 from codesign.supernet.training.processes import best_device

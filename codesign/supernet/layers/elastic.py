@@ -23,7 +23,8 @@ def activate(features: Tensor, activation: Activation) -> Tensor:
         case Activation.IDENTITY:
             return features
         case Activation.RELU:
-            return functional.relu(features, inplace=True)
+            # Autograd keeps account of changes to views, which takes longer.
+            return functional.relu(features, inplace=not features._is_view())
         case Activation.RELU6:
             return functional.relu6(features, inplace=True)
         case Activation.HSWISH:

@@ -2,12 +2,12 @@
 
 from functools import partial
 
-from codesign.supernet.lowering.segments import Piece, Values, convolution, global_pool, halved
+from codesign.supernet.lowering.segments import Segment, Values, convolution, global_pool, halved
 from codesign.supernet.spaces.mobile import MobileSpace, Position, squeezed_channels
 from cost_models.workload import Activation, Layer, Node, Operation
 
 
-def mobile_pieces(space: MobileSpace) -> tuple[Piece, ...]:
+def mobile_segments(space: MobileSpace) -> tuple[Segment, ...]:
     """Stem, blocks and head of a space, in the order they run.
 
     Nodes are named ``stem``, ``stage1.block1.expand`` (``depthwise``, ``pool``, ``squeeze``, ``excite``, ``scale``,
@@ -16,9 +16,9 @@ def mobile_pieces(space: MobileSpace) -> tuple[Piece, ...]:
     blocks = []
     for position in space.positions:
         names = ("resolution", *(f"{position.name}.{kind}" for kind in ("kernel", "expand", "weight_bits")))
-        blocks.append(Piece(names, partial(_block_nodes, space, position), position.name))
+        blocks.append(Segment(names, partial(_block_nodes, space, position), position.name))
     stem, head = partial(_stem_nodes, space), partial(_head_nodes, space)
-    return Piece(("resolution",), stem), *blocks, Piece(("resolution",), head)
+    return Segment(("resolution",), stem), *blocks, Segment(("resolution",), head)
 
 
 def _stem_nodes(space: MobileSpace, values: Values, ifmap: str) -> list[Node]:

@@ -2,12 +2,12 @@
 
 from functools import partial
 
-from codesign.supernet.lowering.segments import Piece, Values, convolution, global_pool, halved
+from codesign.supernet.lowering.segments import Segment, Values, convolution, global_pool, halved
 from codesign.supernet.spaces.resnet import BottleneckPosition, ResNetSpace, bottleneck_channels
 from cost_models.workload import Activation, Layer, Node, Operation
 
 
-def resnet_pieces(space: ResNetSpace) -> tuple[Piece, ...]:
+def resnet_segments(space: ResNetSpace) -> tuple[Segment, ...]:
     """Stem, blocks and head of a space, in the order they run.
 
     Nodes are named ``stem.first``, ``stem.residual``, ``stem.last``, ``stem.pool``, ``stage1.block1.reduce``
@@ -19,9 +19,9 @@ def resnet_pieces(space: ResNetSpace) -> tuple[Piece, ...]:
         before = f"stage{position.stage}.width" if position.stage else "stem.width"
         widths = (before,) if position.block == 0 else ()
         names = ("resolution", *widths, f"stage{position.stage + 1}.width", f"{position.name}.expand")
-        blocks.append(Piece(names, partial(_block_nodes, space, position), position.name))
-    stem = Piece(("resolution", "stem.depth", "stem.mid_width", "stem.width"), partial(_stem_nodes, space))
-    head = Piece(("resolution", f"stage{len(space.stages)}.width"), partial(_head_nodes, space))
+        blocks.append(Segment(names, partial(_block_nodes, space, position), position.name))
+    stem = Segment(("resolution", "stem.depth", "stem.mid_width", "stem.width"), partial(_stem_nodes, space))
+    head = Segment(("resolution", f"stage{len(space.stages)}.width"), partial(_head_nodes, space))
     return stem, *blocks, head
 
 

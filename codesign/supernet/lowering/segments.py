@@ -5,12 +5,13 @@ from dataclasses import dataclass
 
 from codesign.supernet.spaces.space import Choice
 from cost_models.workload import Layer, Node, Operation
+from hw_templates.foundation.errors import InvalidValueError
 
 Values = Mapping[str, Choice]
 
 
-@dataclass(frozen=True)
-class Piece:
+@dataclass(frozen=True, eq=False)
+class Segment:
     """A stem, a block or a head of a space.
 
     Attributes:
@@ -22,6 +23,11 @@ class Piece:
     names: tuple[str, ...]
     nodes: Callable[[Values, str], list[Node]]
     block: str | None = None
+
+
+def unknown_family(space: object) -> InvalidValueError:
+    """Return the error for a space of a kind that no network is known for."""
+    return InvalidValueError("space", type(space).__name__, "a MobileSpace or a ResNetSpace")
 
 
 def halved(size: int, halvings: int) -> int:

@@ -8,19 +8,18 @@ from functools import cached_property
 import numpy as np
 from scipy import sparse
 
-from codesign.supernet.lowering.mobile import mobile_pieces
-from codesign.supernet.lowering.resnet import resnet_pieces
-from codesign.supernet.lowering.segments import Piece
+from codesign.supernet.lowering.mobile import mobile_segments
+from codesign.supernet.lowering.resnet import resnet_segments
+from codesign.supernet.lowering.segments import Segment, unknown_family
 from codesign.supernet.spaces.mobile import MobileSpace
 from codesign.supernet.spaces.resnet import ResNetSpace
 from codesign.supernet.spaces.space import Genes, Space, Subnet
 from cost_models.mapping.block import Block, find_blocks
 from cost_models.workload import IMAGE, Layer, Node, Workload, graph_of
 from hw_templates.foundation.arrays import FloatArray, IntArray
-from hw_templates.foundation.errors import InvalidValueError
 
 
-def pieces_of(space: Space) -> tuple[Piece, ...]:
+def segments_of(space: Space) -> tuple[Segment, ...]:
     """The pieces of a space, in the order they run.
 
     Raises:
@@ -28,11 +27,11 @@ def pieces_of(space: Space) -> tuple[Piece, ...]:
     """
     match space:
         case MobileSpace():
-            return mobile_pieces(space)
+            return mobile_segments(space)
         case ResNetSpace():
-            return resnet_pieces(space)
+            return resnet_segments(space)
         case _:
-            raise InvalidValueError("space", type(space).__name__, "a MobileSpace or a ResNetSpace")
+            raise unknown_family(space)
 
 
 def lower(space: Space, subnet: Subnet) -> Workload:
@@ -47,7 +46,7 @@ def lower(space: Space, subnet: Subnet) -> Workload:
     space.check(subnet)
     values = subnet.values()
     nodes: list[Node] = []
-    for piece in pieces_of(space):
+    for piece in segments_of(space):
         if all(name in values for name in piece.names):
             nodes += piece.nodes(values, nodes[-1].name if nodes else IMAGE)
     return Workload(tuple(nodes))
@@ -77,7 +76,7 @@ class LayerIndex:
 
     def __init__(self, space: Space) -> None:
         self.space = space
-        self._pieces = pieces_of(space)
+        self._pieces = segments_of(space)
         columns: dict[Layer, int] = {}
         blocks: dict[Block, int] = {}
         entries, piece_blocks = [], [-1]

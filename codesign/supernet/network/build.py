@@ -4,11 +4,7 @@ import torch
 from torch import Tensor
 
 from codesign.supernet.layers.elastic import BatchNormStatistics, SharedStatistics, StatisticsRecorder
-from codesign.supernet.network.elastic_network import Supernet
-from codesign.supernet.network.mobile import MobileSupernet
-from codesign.supernet.network.resnet import ResNetSupernet
-from codesign.supernet.spaces.mobile import MobileSpace
-from codesign.supernet.spaces.resnet import ResNetSpace
+from codesign.supernet.network.supernet import Supernet
 from codesign.supernet.spaces.space import Space, Subnet
 from hw_templates.foundation.errors import InvalidValueError
 
@@ -19,19 +15,12 @@ _PART_IMAGES = 32
 
 
 def build_supernet(space: Space, seed: int = 0) -> Supernet:
-    """A supernet of the space, its weights drawn from the seed.
+    """Return a supernet of the space, its weights drawn from the seed.
 
     Raises:
         InvalidValueError: no network is known for spaces of this kind.
     """
-    supernet: Supernet
-    match space:
-        case MobileSpace():
-            supernet = MobileSupernet(space)
-        case ResNetSpace():
-            supernet = ResNetSupernet(space)
-        case _:
-            raise InvalidValueError("space", type(space).__name__, "a MobileSpace or a ResNetSpace")
+    supernet = Supernet(space)
     supernet.initialise(seed)
     return supernet
 

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from codesign.supernet.layers.elastic import BatchNormStatistics
 from codesign.supernet.network.build import recalibrate
-from codesign.supernet.network.elastic_network import Part, Supernet
+from codesign.supernet.network.supernet import Part, Supernet
 from codesign.supernet.spaces.space import Subnet
 
 Float32Array = NDArray[np.float32]

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from codesign.supernet.network.build import build_supernet
-from codesign.supernet.network.elastic_network import Supernet
+from codesign.supernet.network.supernet import Supernet
 from codesign.supernet.spaces.mobile import MobileSpace, MobileSubnet
 from codesign.supernet.spaces.space import Space, Subnet
 

@@ -11,7 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from codesign.supernet.layers.elastic import BatchNormStatistics, SharedStatistics
-from codesign.supernet.network.elastic_network import Part, Supernet
+from codesign.supernet.lowering.workloads import lower
+from codesign.supernet.network.places import places
+from codesign.supernet.network.supernet import Part, Supernet
 from codesign.supernet.published.net_config import Config, middle_channels, modernised, net_config
 from codesign.supernet.spaces.mobile import squeezed_channels
 from codesign.supernet.spaces.space import Subnet
@@ -178,65 +180,21 @@ def load_weights(network: nn.Module, state: Mapping[str, Tensor]) -> None:
     network.load_state_dict(wanted | given)
 
 
-_MOBILE_PARTS = {
-    "expand": "inverted_bottleneck",
-    "depthwise": "depth_conv",
-    "squeeze": "depth_conv.se.fc.reduce",
-    "excite": "depth_conv.se.fc.expand",
-    "project": "point_linear",
-}
-_RESNET_PARTS = {"reduce": "conv1", "convolve": "conv2", "project": "conv3", "shortcut": "downsample"}
-
-
-def _places(subnet: Subnet, config: Config) -> dict[str, str]:
-    """Name of a node of the subnet's workload to the module that is it."""
-    places = {"classifier": "classifier"}
-    blocks = [
-        f"stage{stage + 1}.block{block + 1}" for stage, depth in enumerate(subnet.depths) for block in range(depth)
-    ]
-    if config["name"] == "ResNets":
-        last = len(config["input_stem"]) - 1
-        places |= {
-            "stem.first": "input_stem.0",
-            "stem.residual": "input_stem.1.conv",
-            "stem.last": f"input_stem.{last}",
-        }
-        parts, inner = _RESNET_PARTS, ""
-    else:
-        final = "final_expand_layer" if "final_expand_layer" in config else "feature_mix_layer"
-        places |= {"stem": "first_conv", "final": final, "mix": "feature_mix_layer"}
-        parts, inner = _MOBILE_PARTS, "conv."
-    for index, block in enumerate(blocks):
-        places |= {f"{block}.{node}": f"blocks.{index}.{inner}{part}" for node, part in parts.items()}
-    return places
+def _fill_norm(norm: nn.Module, part: Part, mean: Tensor, variance: Tensor) -> None:
+    """Copy a batch norm and its statistics, as many channels as there are."""
+    assert isinstance(norm, nn.BatchNorm2d)
+    assert part.norm is not None
+    for name, value in (
+        ("weight", part.norm.weight),
+        ("bias", part.norm.bias),
+        ("running_mean", mean),
+        ("running_var", variance),
+    ):
+        getattr(norm, name).copy_(value[: norm.num_features])
+    norm.num_batches_tracked.zero_()  # type: ignore[union-attr]
 
 
 @torch.no_grad()
-def _fill(module: nn.Module, node: str, part: Part, statistics: BatchNormStatistics | SharedStatistics) -> None:
-    """Copy what a subnet uses of one convolution."""
-    weighted = module
-    if isinstance(module, nn.Sequential):
-        [weighted] = [layer for layer in module if isinstance(layer, nn.Conv2d | nn.Linear)]
-    assert isinstance(weighted, nn.Conv2d | nn.Linear)
-    weighted.weight.copy_(part.weight.flatten(1) if isinstance(weighted, nn.Linear) else part.weight)
-    if part.bias is not None:
-        assert weighted.bias is not None
-        weighted.bias.copy_(part.bias)
-    if part.norm is None:
-        return
-    norm = module.get_submodule("bn")
-    assert isinstance(norm, nn.BatchNorm2d)
-    assert norm.running_mean is not None
-    assert norm.running_var is not None
-    assert norm.num_batches_tracked is not None
-    channels = norm.num_features
-    norm.weight.copy_(part.norm.weight[:channels])
-    norm.bias.copy_(part.norm.bias[:channels])
-    norm.running_mean.copy_(statistics.mean[node][:channels])
-    norm.running_var.copy_(statistics.variance[node][:channels])
-    norm.num_batches_tracked.zero_()
-
-
 def extract(supernet: Supernet, subnet: Subnet, statistics: BatchNormStatistics | SharedStatistics) -> nn.Sequential:
     """A subnet as a network of its own, to evaluate; weights that are fake-quantised in the supernet are so in it.
 
@@ -252,7 +210,17 @@ def extract(supernet: Supernet, subnet: Subnet, statistics: BatchNormStatistics 
     with torch.device("meta"):
         network = build_network(config)
     network.to_empty(device="cpu")
-    places = _places(subnet, config)
-    for node, part in supernet.parts(subnet).items():
-        _fill(network.get_submodule(places[node]), node, part, statistics)
+    parts = supernet.parts(subnet)
+    # Alone, the subnet has a space of its own, whose blocks count without those that are absent.
+    alone = supernet.space.only(subnet)
+    names = [node.name for node in lower(alone, alone.largest()) if node.layer.operation.has_weights]
+    for (node, part), place in zip(parts.items(), map(places(alone).__getitem__, names), strict=True):
+        weighted = network.get_submodule(place.official)
+        assert isinstance(weighted, nn.Conv2d | nn.Linear)
+        weighted.weight.copy_(part.weight.flatten(1) if isinstance(weighted, nn.Linear) else part.weight)
+        if part.bias is not None and weighted.bias is not None:
+            weighted.bias.copy_(part.bias)
+        if place.official_norm is not None:
+            norm = network.get_submodule(place.official_norm)
+            _fill_norm(norm, part, statistics.mean[node], statistics.variance[node])
     return network

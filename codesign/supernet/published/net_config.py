@@ -38,7 +38,7 @@ def net_config(space: Space, subnet: Subnet) -> Config:
     """The configuration of a subnet as a network of its own; bits of weights are not part of it.
 
     Raises:
-        InvalidValueError: the subnet is not of the space.
+        InvalidValueError: the subnet is not of the space, or the reference implementation has no such network.
     """
     space.check(subnet)
     if isinstance(space, ResNetSpace) and isinstance(subnet, ResNetSubnet):
@@ -125,6 +125,9 @@ def _resnet(space: ResNetSpace, subnet: ResNetSubnet) -> Config:
     blocks = []
     for index, (stage, choice) in enumerate(zip(space.stages, subnet.stages, strict=True)):
         width = space.stage_channels(index, choice.width)
+        if stage.stride == 1 and channels == width:
+            expected = f"other than the {channels} before it at stride 1, where the ofa package has no shortcut layer"
+            raise InvalidValueError(f"subnet.stage{index + 1}.width", width, expected)
         for number, expand in enumerate(choice.expands):
             block = {
                 "name": "ResNetBottleneckBlock",

@@ -180,7 +180,6 @@ class MobileSpace(Space):
     final_width: int
     final_activation: Activation = Activation.HSWISH
     mix_width: int | None = None
-    batch_norm_epsilon: float = 1e-5
     odd_maps: bool = False
 
     def __post_init__(self) -> None:

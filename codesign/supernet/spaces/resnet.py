@@ -135,7 +135,6 @@ class ResNetSpace(Space):
     stages: tuple[BottleneckStage, ...]
     widths: tuple[float, ...]
     expands: tuple[float, ...]
-    batch_norm_epsilon: float = 1e-5
     fixed: tuple[tuple[str, Choice], ...] = ()
 
     def __post_init__(self) -> None:

@@ -83,12 +83,14 @@ class Space(ABC):
         name: as on the command line.
         image_channels, num_classes: of the data it is for.
         resolutions: sides of the square images that its subnets take.
+        batch_norm_epsilon: added to variances by all batch norms.
     """
 
     name: str
     image_channels: int
     num_classes: int
     resolutions: tuple[int, ...]
+    batch_norm_epsilon: float = 1e-5
 
     @property
     @abstractmethod

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from codesign.supernet.network.build import build_supernet
-from codesign.supernet.network.elastic_network import Supernet
+from codesign.supernet.network.supernet import Supernet
 from codesign.supernet.spaces.space import Space
 from codesign.supernet.training.schedule import Schedule
 from hw_templates.foundation.atomic_file import write_bytes_atomically

@@ -18,8 +18,8 @@ from torch.nn.utils import get_total_norm
 from codesign.supernet.data.batches import Batches, Group, draw_step, open_batches
 from codesign.supernet.data.data_set import DataSet, Split
 from codesign.supernet.network.build import build_supernet
-from codesign.supernet.network.elastic_network import Supernet
 from codesign.supernet.network.sorting import sort_channels, sort_widths
+from codesign.supernet.network.supernet import Supernet
 from codesign.supernet.spaces.space import Space, Subnet
 from codesign.supernet.training.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from codesign.supernet.training.processes import ALONE, Processes

@@ -13,11 +13,11 @@ ACTIVATIONS = {"relu": nn.ReLU, "hswish": nn.Hardswish}
 
 
 class PlainBlock(nn.Module):
-    def __init__(self, elastic, block):
+    def __init__(self, space, place, elastic, block):
         super().__init__()
-        place, kernel = elastic.position, block.kernel
+        kernel = block.kernel
         channels = place.expanded_channels(block.expand)
-        activation = ACTIVATIONS[elastic.activation.value]
+        activation = ACTIVATIONS[space.stages[place.stage].activation.value]
         depthwise = nn.Conv2d(channels, channels, kernel, place.stride, kernel // 2, groups=channels, bias=False)
         layers = [
             nn.Conv2d(place.in_channels, channels, 1, bias=False),
@@ -29,7 +29,7 @@ class PlainBlock(nn.Module):
         ]
         self.before = nn.Sequential(*layers)
         self.gate = None
-        if elastic.squeeze_excite is not None:
+        if hasattr(elastic, "squeeze_excite"):
             squeezed = squeezed_channels(channels)
             self.gate = nn.Sequential(
                 nn.AdaptiveAvgPool2d(1),
@@ -95,9 +95,9 @@ def build_plain_network(supernet, subnet):
     stem_norm = nn.BatchNorm2d(space.stem.width, momentum=1.0)
     copy_norm(stem_norm, supernet.stem_norm)
     blocks = [
-        PlainBlock(elastic, subnet.stages[elastic.position.stage][elastic.position.block])
-        for elastic in supernet.blocks
-        if elastic.position.block < len(subnet.stages[elastic.position.stage])
+        PlainBlock(space, place, elastic, subnet.stages[place.stage][place.block])
+        for place, elastic in zip(space.positions, supernet.blocks, strict=True)
+        if place.block < len(subnet.stages[place.stage])
     ]
     final = nn.Conv2d(space.stages[-1].width, space.final_width, 1, bias=False)
     final.weight.copy_(supernet.final.weight)

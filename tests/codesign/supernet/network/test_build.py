@@ -6,8 +6,6 @@ from torch import nn
 
 from codesign.supernet.lowering.workloads import lower
 from codesign.supernet.network.build import build_supernet, count_parameters, evaluate, recalibrate
-from codesign.supernet.network.mobile import MobileSupernet
-from codesign.supernet.network.resnet import ResNetSupernet
 from codesign.supernet.spaces.named import DIGITS, OFA_RESNET50D
 from cost_models.workload import Operation
 from hw_templates.foundation.errors import InvalidValueError
@@ -44,8 +42,10 @@ def test_evaluating_in_parts_gives_the_logits_of_the_whole_batch(supernet):
 
 
 def test_each_family_has_its_network():
-    assert isinstance(build_supernet(DIGITS), MobileSupernet)
-    assert isinstance(build_supernet(OFA_RESNET50D), ResNetSupernet)
+    assert "blocks.0.depthwise.weight" in build_supernet(DIGITS).state_dict()
+    assert "blocks.0.convolve.convolution.weight" in build_supernet(OFA_RESNET50D).state_dict()
+    with pytest.raises(InvalidValueError, match="space: must be a MobileSpace or a ResNetSpace, got 'str'"):
+        build_supernet("digits")
 
 
 def test_one_image_has_no_statistics(supernet):

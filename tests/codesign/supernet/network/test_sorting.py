@@ -39,7 +39,7 @@ def test_sorting_keeps_the_full_net_and_puts_important_channels_first(supernet):
     for block in sorted_net.blocks:
         importance = block.project.weight.abs().sum((0, 2, 3))
         assert (importance.diff() <= 0).all()
-        if block.squeeze_excite is not None:
+        if hasattr(block, "squeeze_excite"):
             squeezed = block.squeeze_excite.excite.weight.abs().sum((0, 2, 3))
             assert (squeezed.diff() <= 1e-6).all()
     assert not torch.equal(sorted_net.blocks[0].project.weight, supernet.blocks[0].project.weight)
@@ -61,7 +61,7 @@ def shuffle(block, seed):
     for norm in (block.expand_norm, block.depthwise_norm):
         norm.bias.copy_(norm.bias[order])
     block.project.weight.copy_(block.project.weight[:, order])
-    gate = block.squeeze_excite
+    gate = getattr(block, "squeeze_excite", None)
     if gate is not None:
         inner = torch.from_numpy(rng.permutation(len(gate.squeeze.weight)))
         gate.squeeze.weight.copy_(gate.squeeze.weight[inner][:, order])
@@ -170,7 +170,7 @@ def test_sorting_widths_keeps_what_is_settled(resnet, settled):
 def test_widths_are_sorted_by_what_reads_them(resnet):
     """Each network of channels, its readers found by hand: convolutions of the blocks that follow, up to a shortcut."""
     sort_widths(resnet)
-    blocks = {block.position.name: block for block in resnet.blocks}
+    blocks = dict(zip(SMALL_RESNET.block_names, resnet.blocks, strict=True))
     first, second, third = (blocks[f"stage{name}"] for name in ("1.block1", "1.block2", "2.block1"))
     last = blocks["stage4.block2"]
     streams = [

@@ -13,7 +13,7 @@ from support.networks.small_families import SMALL_RESNET
 from codesign.supernet.data.batches import open_batches
 from codesign.supernet.data.data_set import Split, StoredImages, load_digits
 from codesign.supernet.network.build import build_supernet
-from codesign.supernet.network.mobile import MobileSupernet
+from codesign.supernet.network.supernet import Supernet
 from codesign.supernet.spaces.mobile import Block, MobileSubnet
 from codesign.supernet.spaces.named import DIGITS
 from codesign.supernet.training.checkpoint import read_checkpoint
@@ -126,7 +126,7 @@ def test_progress_and_losses_cover_every_step(digits, tmp_path):
 def trained_subnets(digits, path, monkeypatch, **changes):
     """Phase to the subnets that ran in its steps, in order."""
     ran, by_phase = [], {}
-    forward = MobileSupernet.forward
+    forward = Supernet.forward
 
     def spy(self, images, subnet, *rest):
         ran.append(subnet)
@@ -136,7 +136,7 @@ def trained_subnets(digits, path, monkeypatch, **changes):
         by_phase.setdefault(progress.phase, []).append(tuple(ran))
         ran.clear()
 
-    monkeypatch.setattr(MobileSupernet, "forward", spy)
+    monkeypatch.setattr(Supernet, "forward", spy)
     train(DIGITS, digits, dataclasses.replace(SHORT, **changes), path, on_step=on_step)
     return by_phase
 
