@@ -31,6 +31,14 @@ def _keep_nothing(_line: str) -> None:
     """Stand for a log where none is kept."""
 
 
+class _Terminal(Console):
+    """A console whose reader may go away before everything is printed."""
+
+    def on_broken_pipe(self) -> None:
+        """Let the entry point end the command; rich would end it with code 1."""
+        raise BrokenPipeError
+
+
 class ConsoleProgress:
     """Results of a command, and its progress as bars on a terminal, as lines elsewhere and in a log file.
 
@@ -177,7 +185,7 @@ def session(context: typer.Context, *, quiet: bool = False) -> Iterator[ConsoleP
             log = LogFile(path)
             log.write(f"{context.command_path}, version {__version__}")
         write = _keep_nothing if log is None else log.write
-        console = ConsoleProgress(Console(stderr=as_json), write, as_json=as_json)
+        console = ConsoleProgress(_Terminal(stderr=as_json), write, as_json=as_json)
         with _warnings_as_lines(show_line), console.running(None if quiet else name), missing_extras_named():
             try:
                 yield console

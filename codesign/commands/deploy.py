@@ -232,7 +232,7 @@ def _check_power(power: str | None, via: str) -> None:
 
 
 def _power_source(session: Session, power: str | None) -> Path | tuple[str, Callable[[], float]] | None:
-    """What power is read from: a meter's file, or a sensor's name and reader."""
+    """Return the source of power readings: a meter's file, or the name and reader of a sensor."""
     if power is None:
         return None
     if power == "hwmon":

@@ -21,6 +21,7 @@ from codesign.supernet.spaces.space import Space, Subnet
 from codesign.supernet.training.threads import one_thread
 from hw_templates.foundation.errors import InvalidValueError, StorageError, UnknownNameError
 from hw_templates.foundation.json_records import reading
+from hw_templates.project.record import PROJECT_FILE
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,7 @@ def _chosen(space: Space, name: str) -> tuple[Subnet, str]:
 
 def _winner_file(run: Run) -> Path:
     """Where the run's winning pair is recorded: as shown or as emitted, whichever was last."""
-    there = [path for path in (run.winner, run.project / "project.json") if path.exists()]
+    there = [path for path in (run.winner, run.project / PROJECT_FILE) if path.exists()]
     if not there:
         raise StorageError(f"{run.folder}: no winner in this run yet; run `codesign winner {run.folder}` first")
     return max(there, key=lambda path: path.stat().st_mtime)
