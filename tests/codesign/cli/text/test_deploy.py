@@ -48,7 +48,7 @@ def test_a_board_is_compared_without_the_share_of_the_start_that_its_clock_misse
     lines = list(deploy_lines(ON_BOARD))
     assert lines[2] == ("           latency: 0.2 ms an image (5 to 95 %: 0.19 to 0.21 ms); predicted 0.1906 ms, +4.9%")
     assert lines[3] == (
-        "           timed by the board's clock, 16 images a start; 0.00938 ms of the start are left out of both"
+        "           timed by the board's clock, 16 images a start; 0.00937 ms of the start are left out of both"
     )
     assert lines[5] == "           host: 0.5 ms more an image, 95 % below 0.9 ms in all"
     assert lines[6] == (
