@@ -37,7 +37,8 @@ from cost_models.calibration.planning import prior_of
 from cost_models.calibration.record import load_calibration
 from cost_models.calibration.timing_model import measured_cycles
 from cost_models.coefficients import Coefficients, load_coefficients
-from cost_models.measurements.measurement import OWN_ENGINE, read_measurements
+from cost_models.measurements.engine_run import OWN_ENGINE
+from cost_models.measurements.measurement import read_measurements
 
 SPREAD = 0.5
 """Standard deviation of the logarithm of the hidden parameters around the prior's."""

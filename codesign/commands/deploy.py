@@ -30,9 +30,8 @@ from codesign.run.records import DeployRecord
 from codesign.run.requests import TrainRequest
 from codesign.supernet.data.data_set import Split
 from cost_models.calibration.engines.conv_engine import STARTS_PER_IMAGE
+from cost_models.measurements.engine_run import OWN_ENGINE, MeasuredLayer
 from cost_models.measurements.measurement import (
-    OWN_ENGINE,
-    MeasuredLayer,
     Measurement,
     Percentiles,
     append_measurements,
@@ -40,7 +39,7 @@ from cost_models.measurements.measurement import (
 )
 from hw_templates.conv_engine import isa
 from hw_templates.conv_engine.program import Program, read_program
-from hw_templates.foundation.arrays import FloatArray, IntArray
+from hw_templates.foundation.arrays import IntArray
 from hw_templates.foundation.errors import BoardError, CodesignError, InvalidValueError, StorageError, VerificationError
 from hw_templates.foundation.json_records import reading, write_record
 from hw_templates.project.record import PROJECT_FILE, ProjectRecord
@@ -129,9 +128,9 @@ def deploy(run: Run, request: DeployRequest, store: Path | None, progress: Progr
             _run_images(engine, emitted, recorder, progress)
             times = engine.time(emitted.images[0], request.repetitions)
             recorder.update(
-                latency_ms=_percentiles(times.engine.ms),
+                latency_ms=Percentiles.of(times.engine.ms),
                 starts_per_image=times.engine.starts,
-                inference_ms=None if engine.twin else _percentiles(times.inference_ms),
+                inference_ms=None if engine.twin else Percentiles.of(times.inference_ms),
                 cycles=times.engine.cycles,
                 cycle_shares=_cycle_shares(engine),
             )
@@ -266,11 +265,6 @@ def _measure_energy(
     busy_end = time.time()
     time.sleep(3 * INTERVAL_S)  # for a sample behind the window
     return energy_of(read(), (idle_begin, busy_begin), (busy_begin, busy_end), images)
-
-
-def _percentiles(times_ms: FloatArray) -> Percentiles:
-    low, middle, high = (float(value) for value in np.percentile(times_ms, [5, 50, 95]))
-    return Percentiles(p50=middle, p05=low, p95=high)
 
 
 def _cycle_shares(engine: Engine) -> dict[str, float]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from codesign.run.folder import read_json
 from cost_models.calibration.intervals import campaign_weights, interval_width
-from cost_models.measurements.measurement import Measurement
+from cost_models.measurements.engine_run import EngineRun
 from hw_templates.foundation.arrays import BoolArray, FloatArray
 from hw_templates.foundation.atomic_file import write_text_atomically
 from hw_templates.foundation.errors import InvalidValueError
@@ -54,7 +54,7 @@ class LeftOutRows:
         return np.array(inside, dtype=np.bool_)
 
 
-def run_label(run: Measurement) -> str:
+def run_label(run: EngineRun) -> str:
     """One line that tells a run from others."""
     if not run.layers:
         return str(run.network)
@@ -63,7 +63,7 @@ def run_label(run: Measurement) -> str:
     return f"{run_kind(run)}, {first.in_channels} → {last.out_channels}, {first.in_height}x{first.in_width}/{stride}"
 
 
-def run_kind(run: Measurement) -> str:
+def run_kind(run: EngineRun) -> str:
     """The kind of layer that ran; of several layers, a block with its largest kernel."""
     if not run.layers:
         return "network"

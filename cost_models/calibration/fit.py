@@ -27,6 +27,7 @@ from cost_models.calibration.timing_model import (
     measured_cycles,
     sensitivity,
 )
+from cost_models.measurements.engine_run import EngineRun
 from cost_models.measurements.measurement import Measurement
 from hw_templates.foundation.arrays import FloatArray
 from hw_templates.foundation.errors import InvalidValueError
@@ -115,8 +116,8 @@ class Fit:
     left_out_singly: LeftOut | None
     groups: frozenset[str]
 
-    def predict(self, runs: Sequence[Measurement]) -> Prediction:
-        """Predict runs; their measured times are not looked at."""
+    def predict(self, runs: Sequence[EngineRun]) -> Prediction:
+        """Predict the cycles of runs."""
         new, known = self.left_out.widths, (self.left_out_singly or self.left_out).widths
         width = [(known if run.group in self.groups else new).of(run.campaign) for run in runs]
         return predict(self.model.bind(runs), [run.campaign for run in runs], self.posterior, np.array(width))

@@ -17,7 +17,7 @@ import numpy as np
 
 from cost_models.calibration.fit import Posterior
 from cost_models.calibration.timing_model import TimingModel, sensitivity
-from cost_models.measurements.measurement import Measurement
+from cost_models.measurements.engine_run import EngineRun
 from hw_templates.foundation.arrays import FloatArray
 from hw_templates.foundation.errors import InvalidValueError
 
@@ -51,8 +51,8 @@ def prior_of(model: TimingModel, noise: float = 0.05) -> Posterior:
     )
 
 
-def plan(model: TimingModel, candidates: Sequence[Measurement], known: Posterior, budget: int, seed: int = 0) -> Plan:
-    """Choose ``budget`` of the candidates; their measured times, if any, are not looked at.
+def plan(model: TimingModel, candidates: Sequence[EngineRun], known: Posterior, budget: int, seed: int = 0) -> Plan:
+    """Choose ``budget`` of the candidates: those whose measured times teach most about the coefficients.
 
     Args:
         model: of the candidates' engine.
@@ -86,7 +86,7 @@ def plan(model: TimingModel, candidates: Sequence[Measurement], known: Posterior
     return Plan(tuple(chosen), tuple(deviations))
 
 
-def _slopes(model: TimingModel, candidates: Sequence[Measurement], known: Posterior, seed: int) -> FloatArray:
+def _slopes(model: TimingModel, candidates: Sequence[EngineRun], known: Posterior, seed: int) -> FloatArray:
     """[draws, candidates, parameters] sensitivities, each draw with other coefficients."""
     campaign = candidates[0].campaign
     rng = np.random.default_rng(seed)

@@ -15,6 +15,7 @@ from cost_models.calibration.engines import engine_model
 from cost_models.calibration.fit import Fit, Posterior, Prediction, predict
 from cost_models.calibration.intervals import Widths
 from cost_models.coefficients.fitted_range import FittedRange, check_range, range_of, span, warn_outside
+from cost_models.measurements.engine_run import EngineRun
 from cost_models.measurements.measurement import Measurement
 from hw_templates.foundation.arrays import FloatArray
 from hw_templates.foundation.atomic_file import write_text_atomically
@@ -183,7 +184,7 @@ class Calibration:
             fitted_on=measured_range(runs),
         )
 
-    def predict(self, runs: Sequence[Measurement]) -> Prediction:
+    def predict(self, runs: Sequence[EngineRun]) -> Prediction:
         """Cycles of runs, with intervals; warns where a run is outside of what the coefficients were fitted on.
 
         Raises:
@@ -261,7 +262,7 @@ def _array(name: str, values: list[Any], shape: tuple[int, ...], least: float = 
     return array
 
 
-def measured_range(runs: Sequence[Measurement]) -> FittedRange:
+def measured_range(runs: Sequence[EngineRun]) -> FittedRange:
     """Return the range that measured runs span, in which coefficients fitted to them hold."""
     layers = [ran.layer for run in runs for ran in run.layers]
     found = range_of(layers, [run.accelerator for run in runs if run.accelerator is not None])

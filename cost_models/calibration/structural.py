@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cost_models.calibration.timing_model import Parameter
-from cost_models.measurements.measurement import Measurement
+from cost_models.measurements.engine_run import EngineRun
 from hw_templates.foundation.arrays import BoolArray, FloatArray
 
 
@@ -65,10 +65,10 @@ class StructuralModel:
     engine: str
     terms: tuple[Term, ...]
     unhidden: Parameter
-    demands: Callable[[Measurement], Sequence[Demand]]
-    roofline: Callable[[Measurement], float] = lambda _: 0.0
+    demands: Callable[[EngineRun], Sequence[Demand]]
+    roofline: Callable[[EngineRun], float] = lambda _: 0.0
 
-    def least_cycles(self, runs: Sequence[Measurement]) -> FloatArray:
+    def least_cycles(self, runs: Sequence[EngineRun]) -> FloatArray:
         """[runs] as in :class:`cost_models.calibration.timing_model.TimingModel`."""
         return np.array([self.roofline(run) for run in runs], dtype=np.float64)
 
@@ -77,7 +77,7 @@ class StructuralModel:
         """Of the terms, then the unhidden share."""
         return (*self.terms, self.unhidden)
 
-    def bind(self, runs: Sequence[Measurement]) -> "BoundStructure":
+    def bind(self, runs: Sequence[EngineRun]) -> "BoundStructure":
         """The counts of all layers of the runs."""
         demands = [self.demands(run) for run in runs]
         layers = [demand for of_run in demands for demand in of_run]

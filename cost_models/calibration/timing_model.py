@@ -6,6 +6,7 @@ from typing import Protocol
 
 import numpy as np
 
+from cost_models.measurements.engine_run import EngineRun
 from cost_models.measurements.measurement import Measurement
 from hw_templates.foundation.arrays import FloatArray
 from hw_templates.foundation.errors import InvalidValueError
@@ -51,7 +52,7 @@ class TimingModel(Protocol):
 
     @property
     def engine(self) -> str:
-        """As in :attr:`Measurement.engine`."""
+        """As in :attr:`EngineRun.engine`."""
         ...
 
     @property
@@ -59,7 +60,7 @@ class TimingModel(Protocol):
         """In the order of the last axis of ``theta``."""
         ...
 
-    def bind(self, runs: Sequence[Measurement]) -> BoundModel:
+    def bind(self, runs: Sequence[EngineRun]) -> BoundModel:
         """The model of these runs; their measured times are not looked at.
 
         Raises:
@@ -67,7 +68,7 @@ class TimingModel(Protocol):
         """
         ...
 
-    def least_cycles(self, runs: Sequence[Measurement]) -> FloatArray:
+    def least_cycles(self, runs: Sequence[EngineRun]) -> FloatArray:
         """[runs] cycles below which no such engine is done, whatever its coefficients: the roofline of its array, and
         of its memory ports where their width is known.
 

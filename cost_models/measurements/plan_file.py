@@ -1,32 +1,31 @@
 """Which runs to measure on which board and accelerator, as a file."""
 
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from cost_models.mapping.mapped_layer import MappedLayer
 from hw_templates.conv_engine.accelerator import Accelerator
-from hw_templates.foundation.atomic_file import write_text_atomically
 from hw_templates.foundation.errors import InvalidValueError
-from hw_templates.foundation.json_records import check_fields, check_record, parse_json, reading
-
-FORMAT = 3
+from hw_templates.foundation.json_records import Record, check_fields, check_record, parse_json, reading, write_record
 
 
 @dataclass(frozen=True)
-class RunPlan:
+class RunPlan(Record):
     """Runs to measure, each a few layers that one start runs; see :mod:`codesign.emit.random_program`.
 
     Attributes:
         board: its name.
         accelerator: the engine on it.
         runs: in the order in which they were chosen.
-        deviations: what is left open before and after each (:class:`cost_models.calibration.planning.Plan`).
+        deviations: uncertainty before the first and after each, as :class:`cost_models.calibration.planning.Plan` has.
 
     Raises:
         CodesignError: a run is empty, stands twice, or cannot run on the accelerator.
     """
+
+    FORMAT: ClassVar[int] = 3
+    FORMAT_KEYS: ClassVar[tuple[str, ...]] = ("format", "plan")
 
     board: str
     accelerator: Accelerator
@@ -47,30 +46,25 @@ class RunPlan:
 
 
 def write_plan(path: Path, plan: RunPlan) -> None:
-    """Write a plan.
+    """Write a plan to a file.
 
     Raises:
         StorageError: the file cannot be written.
     """
-    record = {
-        "plan": FORMAT,
-        "board": plan.board,
-        "accelerator": plan.accelerator.as_dict(),
-        "deviations": list(plan.deviations),
-    }
-    head = ",\n".join(f" {json.dumps(name)}: {json.dumps(value)}" for name, value in record.items())
-    runs = ",\n".join(f"  {json.dumps([asdict(ran) for ran in layers])}" for layers in plan.runs)
-    write_text_atomically(path, f'{{\n{head},\n "runs": [\n{runs}\n ]\n}}\n')
+    write_record(path, plan, wide=True)
 
 
 def read_plan(path: Path) -> RunPlan:
-    """The plan in a file.
+    """Read the plan in a file, of this format or of format 2.
 
     Raises:
-        StorageError: it cannot be read or is none.
+        StorageError: the file cannot be read or holds no plan.
     """
     with reading(path, "`codesign calibrate plan` makes one"):
         record = parse_json(path.read_bytes(), dict[str, Any], "plan")
-        if record.get("plan") != FORMAT:
-            raise InvalidValueError("plan", record.get("plan"), f"{FORMAT}, the format that is known; plan again")
-        return check_record({name: value for name, value in record.items() if name != "plan"}, RunPlan, "plan")
+        if record.get("plan") == 2:
+            # Format 2 also named the function applied to the results of each layer.
+            for layer in (layer for layers in record["runs"] for layer in layers):
+                del layer["activation"]
+            record["plan"] = RunPlan.FORMAT
+        return check_record(record, RunPlan, "plan")

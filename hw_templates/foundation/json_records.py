@@ -9,7 +9,7 @@ import struct
 import sys
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, fields, is_dataclass
 from enum import Enum
@@ -69,9 +69,11 @@ class Record:
 
     Attributes:
         FORMAT: version of the file's layout. It is written as ``format``; a file without that entry has format 1.
+        FORMAT_KEYS: names under which earlier versions wrote it, too.
     """
 
     FORMAT: ClassVar[int] = 1
+    FORMAT_KEYS: ClassVar[tuple[str, ...]] = ("format",)
 
 
 @contextmanager
@@ -130,9 +132,9 @@ def check_record(value: object, kind: type[T], name: str) -> T:
             message names the field.
     """
     if isinstance(kind, type) and issubclass(kind, Record) and isinstance(value, Mapping):
-        value = without_format(value, kind.FORMAT, name)
+        value = without_format(value, kind.FORMAT, name, kind.FORMAT_KEYS)
     try:
-        record = msgspec.convert(value, kind)
+        record = msgspec.convert(value, kind, dec_hook=_array)
     except (msgspec.ValidationError, RecursionError) as error:
         raise _refusal(value, kind, name, _one_line(error)) from error
     for refusal in _unknown_fields(value, record, name):
@@ -140,17 +142,18 @@ def check_record(value: object, kind: type[T], name: str) -> T:
     return record
 
 
-def without_format(values: Mapping[str, object], expected: int, name: str) -> dict[str, object]:
-    """Return a file's values without their ``format``, which is 1 where it is not stated.
+def without_format(
+    values: Mapping[str, object], expected: int, name: str, keys: Sequence[str] = ("format",)
+) -> dict[str, object]:
+    """Return a file's values without their format, which is under one of ``keys``, and 1 where it is not stated.
 
     Raises:
         InvalidValueError: the format is not the ``expected`` one.
     """
-    others = dict(values)
-    stated = others.pop("format", 1)
+    stated = next((values[key] for key in keys if key in values), 1)
     if type(stated) is not int or stated != expected:
         raise InvalidValueError(f"{name}.format", stated, f"{expected}, which this version reads")
-    return others
+    return {key: value for key, value in values.items() if key not in keys}
 
 
 def read_json(path: Path, kind: type[T], advice: str) -> T:
@@ -166,21 +169,42 @@ def read_json(path: Path, kind: type[T], advice: str) -> T:
 
 def record_line(record: Record, indent: int | None = None) -> str:
     """Return the JSON object that holds a record and begins with its ``format``, in one line without ``indent``."""
-    return json.dumps({"format": record.FORMAT, **asdict(cast(Any, record))}, indent=indent)
+    return json.dumps({"format": record.FORMAT, **asdict(cast(Any, record))}, indent=indent, default=_listed)
 
 
-def record_text(record: Record) -> str:
-    """Return the content of the file that holds a record."""
-    return record_line(record, indent=2) + "\n"
+def record_text(record: Record, *, wide: bool = False) -> str:
+    """Return the content of the file that holds a record; ``wide`` writes each of its fields on one line."""
+    if not wide:
+        return record_line(record, indent=2) + "\n"
+    values = {"format": record.FORMAT, **asdict(cast(Any, record))}
+    lines = (f" {json.dumps(name)}: {json.dumps(value, default=_listed)}" for name, value in values.items())
+    return "{\n" + ",\n".join(lines) + "\n}\n"
 
 
-def write_record(path: Path, record: Record) -> None:
-    """Write a record to its file, atomically; :func:`read_json` is the inverse.
+def write_record(path: Path, record: Record, *, wide: bool = False) -> None:
+    """Write a record to its file, atomically, as :func:`record_text` writes it; :func:`read_json` is the inverse.
 
     Raises:
         StorageError: the file cannot be written.
     """
-    write_text_atomically(path, record_text(record))
+    write_text_atomically(path, record_text(record, wide=wide))
+
+
+def _listed(array: Any) -> Any:
+    return array.tolist()
+
+
+def _array(kind: Any, values: Any) -> Any:
+    """Build a field that is an array of numbers, a type that msgspec does not know."""
+    # Most commands read no arrays and start faster without numpy.
+    import numpy as np
+
+    if get_origin(kind) is not np.ndarray:
+        raise NotImplementedError(f"a field of type {kind}")
+    array = np.array(values)
+    if array.size and array.dtype.kind not in "iuf":
+        raise ValueError("a list of numbers")
+    return array.astype(get_args(get_args(kind)[1])[0])
 
 
 def check_fields(record: object, name: str) -> None:

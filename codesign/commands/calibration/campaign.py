@@ -12,7 +12,8 @@ from enum import StrEnum
 from pathlib import Path
 
 from cost_models.mapping.mapped_layer import MappedLayer
-from cost_models.measurements.measurement import MeasuredLayer, Measurement, append_measurements, read_measurements
+from cost_models.measurements.engine_run import MeasuredLayer, mapped
+from cost_models.measurements.measurement import Measurement, append_measurements, read_measurements
 from cost_models.measurements.plan_file import RunPlan
 from hw_templates.foundation.errors import CodesignError, InvalidValueError, StorageError
 from hw_templates.foundation.json_lines import append_lines, read_lines
@@ -70,7 +71,7 @@ class Campaign:
     @property
     def todo(self) -> list[Layers]:
         """Runs of the plan that are neither measured nor skipped, in its order."""
-        done = {tuple(ran.mapped for ran in run.layers) for run in self.measured} | self.skipped
+        done = {run.mapped_layers for run in self.measured} | self.skipped
         return [layers for layers in self.plan.runs if layers not in done]
 
     @property
@@ -116,8 +117,9 @@ class Campaign:
         Raises:
             StorageError: the file cannot be written.
         """
-        measured = tuple(map(MeasuredLayer.of, layers))
-        failed = FailedRun(kind, str(error), datetime.now(UTC).isoformat(timespec="seconds"), measured)
+        failed = FailedRun(
+            kind, str(error), datetime.now(UTC).isoformat(timespec="seconds"), tuple(map(MeasuredLayer.of, layers))
+        )
         append_lines(self.failures, [record_line(failed)])
         self._count(layers, kind)
         return layers in self.skipped
@@ -150,7 +152,7 @@ def _read_failures(path: Path) -> Iterator[tuple[Layers, Failure]]:
     for number, line in enumerate(read_lines(path), start=1):
         with reading(f"{path}:{number}", "remove the line"):
             failed = parse_json(line, FailedRun, "failure")
-            yield tuple(ran.mapped for ran in failed.layers), failed.kind
+            yield mapped(failed.layers), failed.kind
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from codesign.commands.calibration.candidates import Layers, candidates
+from codesign.commands.calibration.candidates import candidates
 from codesign.progress import Progress
 from codesign.report.left_out import run_label
 from codesign.run.folder import read_json
@@ -14,7 +14,7 @@ from cost_models.calibration.planning import plan as choose
 from cost_models.calibration.planning import prior_of
 from cost_models.calibration.record import load_calibration
 from cost_models.coefficients.fitted_range import range_of, warn_outside
-from cost_models.measurements.measurement import OWN_ENGINE, MeasuredLayer, Measurement, Percentiles
+from cost_models.measurements.engine_run import OWN_ENGINE, EngineRun, MeasuredLayer
 from cost_models.measurements.plan_file import RunPlan, write_plan
 from cost_models.resources import estimate_resources, excess
 from hw_templates.board import Board, load_board
@@ -44,15 +44,23 @@ def plan(board: str, budget: int, known: str | None, project: Path | None, out: 
     accelerator = _largest(target) if project is None else _of_project(project)
     posterior = _posterior(known, accelerator)
     with progress.stage("plan") as update:
-        untimed = [_untimed(target, accelerator, layers) for layers in candidates(accelerator)]
-        update(0.1, f"{len(untimed)} candidates")
-        chosen = choose(model, untimed, posterior, budget)
-    runs = [untimed[index] for index in chosen.chosen]
-    layers = tuple(tuple(ran.mapped for ran in run.layers) for run in runs)
-    write_plan(out, RunPlan(board, accelerator, layers, chosen.deviations))
-    progress.say(f"uncertainty of {len(untimed)} candidates' latency: {chosen.deviations[0]:.1%} before")
-    for run, deviation in zip(runs, chosen.deviations[1:], strict=True):
-        mapping = run.layers[0].mapped.mapping
+        runs = [
+            EngineRun(
+                engine=OWN_ENGINE,
+                board=board,
+                clock_mhz=accelerator.clock_mhz,
+                layers=tuple(map(MeasuredLayer.of, layers)),
+                accelerator=accelerator,
+            )
+            for layers in candidates(accelerator)
+        ]
+        update(0.1, f"{len(runs)} candidates")
+        chosen = choose(model, runs, posterior, budget)
+    planned = [runs[index] for index in chosen.chosen]
+    write_plan(out, RunPlan(board, accelerator, tuple(run.mapped_layers for run in planned), chosen.deviations))
+    progress.say(f"uncertainty of {len(runs)} candidates' latency: {chosen.deviations[0]:.1%} before")
+    for run, deviation in zip(planned, chosen.deviations[1:], strict=True):
+        mapping = run.mapped_layers[0].mapping
         tile = f"{mapping.tile_out_channels}, {mapping.tile_in_channels}, {mapping.tile_height}x{mapping.tile_width}"
         progress.say(f"  {deviation:6.1%} after {run_label(run)}; tile {tile}, {mapping.loop_order.replace('_', ' ')}")
     if project is None:
@@ -84,18 +92,3 @@ def _largest(board: Board) -> Accelerator:
     fits = np.all([np.asarray(count) <= 0 for count in over.values()], axis=0)
     rate = columns.pe_rows * columns.pe_cols * columns.pe_pixels * columns.clock_mhz
     return columns[int(np.where(fits, rate, -1).argmax())]
-
-
-def _untimed(board: Board, accelerator: Accelerator, layers: Layers) -> Measurement:
-    return Measurement(
-        engine=OWN_ENGINE,
-        board=board.name,
-        campaign="planned",
-        source="planned",
-        clock_mhz=accelerator.clock_mhz,
-        # Nothing looks at the latency of a run that is yet to be timed.
-        latency_ms=Percentiles(1.0),
-        date="2000-01-01",
-        layers=tuple(map(MeasuredLayer.of, layers)),
-        accelerator=accelerator,
-    )

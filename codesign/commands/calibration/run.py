@@ -21,7 +21,8 @@ from codesign.progress import Progress
 from codesign.report.left_out import run_label
 from codesign.run.folder import read_json
 from cost_models.calibration.engines.conv_engine import STARTS_PER_IMAGE, stated_counters
-from cost_models.measurements.measurement import OWN_ENGINE, MeasuredLayer, Measurement, Percentiles, new_run_id
+from cost_models.measurements.engine_run import OWN_ENGINE, MeasuredLayer
+from cost_models.measurements.measurement import Measurement, Percentiles, new_run_id
 from cost_models.measurements.plan_file import RunPlan, read_plan
 from hw_templates.board import load_board
 from hw_templates.foundation.errors import BoardError, InvalidValueError, VerificationError
@@ -193,7 +194,7 @@ class _Measuring:
                 return error
 
     def _measurement(self, layers: Layers, measured: Measured) -> Measurement:
-        low, middle, high = (float(value) for value in np.percentile(measured.time.ms, [5, 50, 95]))
+        latency_ms = Percentiles.of(measured.time.ms)
         names = measured.counters.dtype.names or ()
         counters = {name: float(measured.counters[name].astype(np.float64).sum()) for name in names}
         simulated = measured.time.cycles is not None
@@ -204,7 +205,7 @@ class _Measuring:
             campaign=f"{self.source} {self.bitstream[:12]} {clock_mhz:.4g} MHz",
             source=self.source,
             clock_mhz=clock_mhz,
-            latency_ms=Percentiles(middle) if simulated else Percentiles(middle, low, high),
+            latency_ms=Percentiles(latency_ms.p50) if simulated else latency_ms,
             date=datetime.now(UTC).date().isoformat(),
             bitstream=self.bitstream,
             layers=tuple(map(MeasuredLayer.of, layers)),

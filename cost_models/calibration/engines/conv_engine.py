@@ -10,7 +10,7 @@ from cost_models.calibration.timing_model import Parameter
 from cost_models.closed_form.layer_prices import LayerPrices, MappedLayers
 from cost_models.coefficients import Coefficients, LatencyCoefficients, load_coefficients
 from cost_models.mapping.mapped_layer import MappedLayer
-from cost_models.measurements.measurement import OWN_ENGINE, Measurement
+from cost_models.measurements.engine_run import OWN_ENGINE, EngineRun
 from hw_templates.board import Board, load_board
 from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.foundation.arrays import FloatArray
@@ -49,34 +49,31 @@ class ConvEngineModel:
         """In the order of the fields of :class:`LatencyCoefficients`."""
         return tuple(map(_parameter, _NAMES))
 
-    def bind(self, runs: Sequence[Measurement]) -> "BoundConvEngine":
+    def bind(self, runs: Sequence[EngineRun]) -> "BoundConvEngine":
         """Layers, accelerators and mappings of the runs as columns.
 
         Raises:
             InvalidValueError: a run is of another engine, lists no layers, ran on an unknown board, or holds more than
                 one start.
         """
-        groups = []
-        for name in dict.fromkeys(run.board for run in runs):
-            numbers, layers, accelerators = [], [], []
-            for index, run in enumerate(runs):
-                if run.board == name:
-                    if run.accelerator is None:
-                        raise InvalidValueError("measurement.engine", run.engine, OWN_ENGINE)
-                    numbers += [index] * len(run.layers)
-                    layers += [ran.mapped for ran in run.layers]
-                    accelerators += [run.accelerator] * len(run.layers)
-            groups.append(_Group(np.array(numbers), MappedLayers.of(layers, accelerators, load_board(name))))
+        layers: dict[str, list[tuple[int, Accelerator, MappedLayer]]] = {}
         for index, run in enumerate(runs):
+            if run.accelerator is None:
+                raise InvalidValueError("measurement.engine", run.engine, OWN_ENGINE)
             if not run.layers:
                 raise InvalidValueError(f"measurements[{index}].layers", (), f"given for {OWN_ENGINE}")
+            layers.setdefault(run.board, []).extend((index, run.accelerator, ran) for ran in run.mapped_layers)
+        groups = []
+        for board, rows in layers.items():
+            of_run, accelerators, ran = zip(*rows, strict=True)
+            groups.append(_Group(np.array(of_run), MappedLayers.of(ran, accelerators, load_board(board))))
         starts = np.array([run.settings.get(STARTS_PER_IMAGE, 1.0) for run in runs])
         if (starts > 1).any():
             index = int(np.flatnonzero(starts > 1)[0])
             raise InvalidValueError(f"measurements[{index}].settings.{STARTS_PER_IMAGE}", starts[index], "0 to 1")
         return BoundConvEngine(tuple(groups), starts)
 
-    def least_cycles(self, runs: Sequence[Measurement]) -> FloatArray:
+    def least_cycles(self, runs: Sequence[EngineRun]) -> FloatArray:
         """[runs] trips of the array, or words of the busiest port; both are exact."""
         return self.bind(runs).least_cycles()
 

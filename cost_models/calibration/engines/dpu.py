@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from cost_models.calibration.structural import Demand, Role, StructuralModel, Term
 from cost_models.calibration.timing_model import Parameter
-from cost_models.measurements.measurement import MeasuredLayer, Measurement
+from cost_models.measurements.engine_run import EngineRun, MeasuredLayer
 from cost_models.workload import Activation, Layer, Operation
 from hw_templates.foundation.errors import InvalidValueError
 
@@ -30,7 +30,7 @@ class _Parallelism:
     alu: int
 
     @classmethod
-    def of(cls, run: Measurement) -> "_Parallelism":
+    def of(cls, run: EngineRun) -> "_Parallelism":
         values = []
         for name in ("pixel_parallel", "channel_parallel", "alu_parallel"):
             value = run.settings.get(name)
@@ -47,14 +47,14 @@ class _Parallelism:
         return self.groups(channels) * -(-height // self.alu) * width
 
 
-def _roofline(run: Measurement) -> float:
+def _roofline(run: EngineRun) -> float:
     """Cycles of the convolution array at its peak rate."""
     parallel = _Parallelism.of(run)
     macs = sum(ran.layer.macs for ran in run.layers if ran.layer.operation == Operation.CONV)
     return macs / (parallel.pixels * parallel.channels**2)
 
 
-def _demands(run: Measurement) -> list[Demand]:
+def _demands(run: EngineRun) -> list[Demand]:
     if not run.layers:
         raise InvalidValueError("measurement.layers", (), "given for dpu")
     parallel = _Parallelism.of(run)

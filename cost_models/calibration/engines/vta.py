@@ -10,7 +10,7 @@ padding. With two virtual threads one loads while the other computes.
 from cost_models.calibration.structural import Demand, Role, StructuralModel, Term
 from cost_models.calibration.timing_model import Parameter
 from cost_models.mapping.mapping import Mapping
-from cost_models.measurements.measurement import Measurement
+from cost_models.measurements.engine_run import EngineRun
 from cost_models.workload import Layer
 from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.foundation.errors import InvalidValueError
@@ -19,7 +19,7 @@ from hw_templates.foundation.errors import InvalidValueError
 _HARDWARE, _DRIVER = 0.4, 1.5
 
 
-def _parts(run: Measurement) -> tuple[Accelerator, Layer, Mapping]:
+def _parts(run: EngineRun) -> tuple[Accelerator, Layer, Mapping]:
     """The engine, its one convolution and how that was cut."""
     if run.accelerator is None:
         raise InvalidValueError("measurement.accelerator", None, "given for vta")
@@ -31,7 +31,7 @@ def _parts(run: Measurement) -> tuple[Accelerator, Layer, Mapping]:
     return run.accelerator, layer, run.layers[0].mapping
 
 
-def _roofline(run: Measurement) -> float:
+def _roofline(run: EngineRun) -> float:
     """Cycles of the array at its peak rate, or of reading input and weights once through the port if that is longer."""
     a, layer, _ = _parts(run)
     array = layer.macs * run.batch / (a.pe_pixels * a.pe_cols * a.pe_rows)
@@ -42,7 +42,7 @@ def _roofline(run: Measurement) -> float:
     return max(array, (run.batch * layer.in_channels * rows * cols + weights) / (a.axi_bits / 8))
 
 
-def _demands(run: Measurement) -> list[Demand]:
+def _demands(run: EngineRun) -> list[Demand]:
     a, layer, mapping = _parts(run)
     threads = run.settings.get("threads")
     if threads not in (1, 2):

@@ -7,8 +7,9 @@ stage of the network that they belong to. The table gives no date.
 
 from pathlib import Path
 
+from cost_models.measurements.engine_run import MeasuredLayer
 from cost_models.measurements.importers.table import Tell, check_roofline, converted, tell_left_out
-from cost_models.measurements.measurement import MeasuredLayer, Measurement, Percentiles
+from cost_models.measurements.measurement import Measurement, Percentiles
 from cost_models.workload import Activation, Layer, Operation
 from hw_templates.foundation.csv_table import Row, read_rows
 from hw_templates.foundation.errors import StorageError

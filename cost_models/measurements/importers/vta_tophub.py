@@ -17,8 +17,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from cost_models.mapping.mapping import LoopOrder, Mapping
+from cost_models.measurements.engine_run import MeasuredLayer
 from cost_models.measurements.importers.table import Tell, check_roofline, converted, tell_left_out
-from cost_models.measurements.measurement import MeasuredLayer, Measurement, Percentiles
+from cost_models.measurements.measurement import Measurement, Percentiles
 from cost_models.workload import Layer, Operation
 from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.foundation.csv_table import Row, read_rows

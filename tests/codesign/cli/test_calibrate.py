@@ -13,13 +13,8 @@ from codesign.report.left_out import LEFT_OUT, read_left_out
 from cost_models.calibration.engines import engine_model
 from cost_models.coefficients import load_coefficients
 from cost_models.mapping.mapping import LoopOrder, Mapping, draw_mapping
-from cost_models.measurements.measurement import (
-    MeasuredLayer,
-    Measurement,
-    Percentiles,
-    append_measurements,
-    read_measurements,
-)
+from cost_models.measurements.engine_run import EngineRun, MeasuredLayer
+from cost_models.measurements.measurement import Measurement, Percentiles, append_measurements, read_measurements
 from cost_models.measurements.plan_file import read_plan
 from cost_models.workload import Layer, Operation
 from hw_templates.conv_engine.accelerator import Accelerator
@@ -85,7 +80,7 @@ def own_runs(count: int) -> list[Measurement]:
             "layers": (ran,),
             "accelerator": ACCELERATOR,
         }
-        untimed = Measurement(latency_ms=Percentiles(1.0), **values)  # type: ignore[arg-type]
+        untimed = EngineRun(**{name: value for name, value in values.items() if name not in ("source", "date")})
         cycles = float(model.bind([untimed]).cycles(theta[None])[0])
         runs.append(Measurement(latency_ms=Percentiles(cycles / 1e5), **values))  # type: ignore[arg-type]
     return runs

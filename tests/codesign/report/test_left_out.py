@@ -6,7 +6,8 @@ import numpy as np
 from support.mutations import drive, from_file, mutated_json
 
 from codesign.report.left_out import LEFT_OUT, LeftOutRows, read_left_out, run_kind, run_label, write_left_out
-from cost_models.measurements.measurement import MeasuredLayer, Measurement, Percentiles
+from cost_models.measurements.engine_run import MeasuredLayer
+from cost_models.measurements.measurement import Measurement, Percentiles
 from cost_models.workload import Layer, Operation
 
 RUN = Measurement(

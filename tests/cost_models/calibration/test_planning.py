@@ -5,6 +5,7 @@ from cost_models.calibration.fit import estimate
 from cost_models.calibration.planning import plan, prior_of
 from cost_models.calibration.structural import Demand, Role, StructuralModel, Term
 from cost_models.calibration.timing_model import Parameter
+from cost_models.measurements.engine_run import EngineRun
 from cost_models.measurements.measurement import Measurement, Percentiles
 from hw_templates.foundation.errors import InvalidValueError
 
@@ -19,18 +20,13 @@ MODEL = StructuralModel(
 )
 
 
-def candidate(macs: float, moved: float) -> Measurement:
+def candidate(macs: float, moved: float, campaign: str = "") -> EngineRun:
     counters = {"macs": macs, "bytes": moved}
-    return Measurement(
-        engine="toy",
-        board="pynq-z2",
-        campaign="c",
-        source="s",
-        clock_mhz=100.0,
-        latency_ms=Percentiles(1.0),
-        network="n",
-        counters=counters,
-    )
+    return EngineRun(engine="toy", board="pynq-z2", clock_mhz=100.0, network="n", counters=counters, campaign=campaign)
+
+
+def measured(run: EngineRun, latency_ms: float) -> Measurement:
+    return Measurement(**vars(run), source="s", latency_ms=Percentiles(latency_ms))
 
 
 def test_runs_that_tell_coefficients_apart_are_chosen_first() -> None:
@@ -51,10 +47,10 @@ def test_no_run_is_chosen_twice_and_uncertainty_never_grows() -> None:
 
 def test_measured_times_make_no_difference() -> None:
     rng = np.random.default_rng(1)
-    candidates = [candidate(*rng.uniform(1, 1000, 2)) for _ in range(12)]
-    known = estimate(MODEL, candidates[:5])
-    other = [candidate(run.counters["macs"], run.counters["bytes"]) for run in candidates]
-    assert plan(MODEL, candidates, known, 4) == plan(MODEL, other, known, 4)
+    candidates = [candidate(*rng.uniform(1, 1000, 2), campaign="c") for _ in range(12)]
+    known = estimate(MODEL, [measured(run, 1.0) for run in candidates[:5]])
+    timed = [measured(run, float(rng.uniform(1, 9))) for run in candidates]
+    assert plan(MODEL, candidates, known, 4) == plan(MODEL, timed, known, 4)
 
 
 def test_a_budget_beyond_the_candidates() -> None:

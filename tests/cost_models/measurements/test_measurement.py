@@ -1,5 +1,5 @@
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -9,8 +9,8 @@ from support.mutations import drive, from_file, mutated_json
 from support.small_disk import small_disk
 
 from cost_models.mapping.mapping import LoopOrder, Mapping
+from cost_models.measurements.engine_run import MeasuredLayer
 from cost_models.measurements.measurement import (
-    MeasuredLayer,
     Measurement,
     Percentiles,
     append_measurements,
@@ -20,6 +20,7 @@ from cost_models.measurements.measurement import (
 from cost_models.workload import Activation, Layer, Operation
 from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.foundation.errors import CodesignError, InvalidValueError, MappingError, StorageError
+from hw_templates.foundation.json_records import check_record, parse_json
 
 LAYER = Layer(
     operation=Operation.CONV,
@@ -82,7 +83,7 @@ FOREIGN = Measurement(
 
 
 def line(**changes: object) -> str:
-    return json.dumps({**OWN.as_dict(), **changes})
+    return json.dumps({**asdict(OWN), **changes})
 
 
 def test_what_is_appended_is_read_back(tmp_path: Path) -> None:
@@ -97,7 +98,7 @@ def test_what_is_appended_is_read_back(tmp_path: Path) -> None:
 @given(latency=st.floats(1e-6, 1e6), batch=st.integers(1, 64), power=st.none() | st.floats(0.1, 100))
 def test_numbers_survive_the_file(latency: float, batch: int, power: float | None) -> None:
     record = replace(FOREIGN, latency_ms=Percentiles(latency), batch=batch, power_w=power)
-    assert Measurement.from_dict(json.loads(json.dumps(record.as_dict()))) == record
+    assert parse_json(json.dumps(asdict(record)), Measurement, "measurement") == record
 
 
 def test_a_line_that_was_cut_off_goes_and_one_without_its_end_stays(tmp_path: Path) -> None:
@@ -125,7 +126,7 @@ def test_a_line_that_was_cut_off_goes_and_one_without_its_end_stays(tmp_path: Pa
         (line(clock_mhz=1e8), "measurement.clock_mhz: must be a positive number of megahertz, below 10000"),
         (line(clock_mhz=150), "measurement.clock_mhz: must be at most the accelerator's clock, got 150"),
         (line(power_w=0), "measurement.power_w: must be a positive number of watts, got 0"),
-        (line(schema=2), "measurement.schema: must be 1, the one that is known, got 2"),
+        (line(schema=2), "measurement.format: must be 1, which this version reads, got 2"),
         (line(batch=1.5), "measurement.batch: must be a whole number, got 1.5"),
         (line(date="31.1.2026"), "measurement.date: must be a day as YYYY-MM-DD, got '31.1.2026'"),
         (line(date=None), "measurement.date: must be given for conv_engine, got None"),
@@ -160,10 +161,10 @@ def test_a_bad_line_is_named_with_its_fault(tmp_path: Path, text: str, message: 
 
 def test_every_required_field_is_named_when_it_is_missing() -> None:
     for name in ("engine", "board", "campaign", "source", "clock_mhz", "latency_ms"):
-        values = OWN.as_dict()
+        values = asdict(OWN)
         del values[name]
         with pytest.raises(InvalidValueError, match=rf"measurement\.{name}: must be given, got None"):
-            Measurement.from_dict(values)
+            check_record(values, Measurement, "measurement")
 
 
 def test_the_same_run_twice_is_refused_across_files(tmp_path: Path) -> None:
@@ -183,7 +184,7 @@ def test_equal_runs_are_told_apart_by_their_identity_alone(tmp_path: Path) -> No
 
 
 def test_a_file_from_before_runs_had_an_identity_is_read(tmp_path: Path) -> None:
-    records: list[dict[str, object]] = [{**OWN.as_dict(), "counters": {"run": number}} for number in (1, 2)]
+    records: list[dict[str, object]] = [{"schema": 1, **asdict(OWN), "counters": {"run": number}} for number in (1, 2)]
     for record in records:
         del record["run_id"]
     (tmp_path / "old").write_text("".join(f"{json.dumps(record)}\n" for record in records))

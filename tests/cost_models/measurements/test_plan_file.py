@@ -8,6 +8,7 @@ from support.mutations import drive, from_file, mutated_json
 from cost_models.mapping.mapped_layer import MappedLayer
 from cost_models.mapping.mapping import LoopOrder, Mapping
 from cost_models.mapping.placement import Placement
+from cost_models.measurements.engine_run import MeasuredLayer
 from cost_models.measurements.plan_file import RunPlan, read_plan, write_plan
 from cost_models.workload import Layer, Operation
 from hw_templates.conv_engine.accelerator import Accelerator
@@ -53,6 +54,20 @@ def test_a_plan_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert read_plan(tmp_path / "plan.json") == plan
 
 
+def test_a_plan_of_format_2_is_read_as_it_was_written(tmp_path: Path) -> None:
+    path, plan = tmp_path / "plan.json", RunPlan("pynq-z2", ACCELERATOR, RUNS, (0.5, 0.1, 0.05))
+    runs = [[asdict(MeasuredLayer.of(ran)) for ran in layers] for layers in RUNS]
+    old = {"plan": 2, "board": "pynq-z2", "accelerator": asdict(ACCELERATOR), "deviations": [0.5, 0.1, 0.05]}
+    path.write_text(json.dumps({**old, "runs": runs}))
+    assert read_plan(path) == plan
+    path.write_text(json.dumps({**old, "plan": 1, "runs": runs}))
+    with pytest.raises(StorageError, match=r"plan\.format: must be 3.*`codesign calibrate plan` makes one"):
+        read_plan(path)
+    path.write_text(json.dumps({**old, "runs": [7]}))
+    with pytest.raises(StorageError, match=r"plan\.json: is corrupt"):
+        read_plan(path)
+
+
 def test_a_plan_that_nothing_could_run_is_refused() -> None:
     with pytest.raises(InvalidValueError, match=r"plan\.runs: must be at least one"):
         RunPlan("pynq-z2", ACCELERATOR, ())
@@ -65,10 +80,10 @@ def test_a_plan_that_nothing_could_run_is_refused() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"plan": 2}, "plan: must be 3, the format that is known; plan again, got 2"),
+        ({"format": 1}, r"plan\.format: must be 3, which this version reads, got 1; `codesign calibrate plan` makes"),
+        ({"runs": [[{"layer": asdict(LAYER)}]]}, r"plan\.runs\[0\]\[0\]\.mapping: must be given"),
         ({"runs": [[]]}, r"plan\.runs\[0\]: must be one that is new"),
         ({"runs": [[{"layer": {}}]]}, r"plan\.runs\[0\]\[0\]\.layer\.operation: must be given"),
-        ({"runs": [[{"layer": asdict(LAYER)}]]}, r"plan\.runs\[0\]\[0\]\.mapping: must be given"),
         ({"runs": 3}, r"plan\.runs: must be a list, got 3; `codesign calibrate plan` makes one"),
         ({"accelerator": {"pe_rows": 8}}, "accelerator"),
     ],

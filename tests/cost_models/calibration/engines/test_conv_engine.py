@@ -11,7 +11,8 @@ from cost_models.coefficients import LatencyCoefficients, load_coefficients
 from cost_models.mapping.mapped_layer import MappedLayer
 from cost_models.mapping.mapping import draw_mapping, enumerate_mappings
 from cost_models.mapping.placement import IN_MEMORY, Placement, band_rows
-from cost_models.measurements.measurement import MeasuredLayer, Measurement, Percentiles
+from cost_models.measurements.engine_run import MeasuredLayer
+from cost_models.measurements.measurement import Measurement, Percentiles
 from cost_models.simulator import simulate
 from cost_models.workload import Layer, Node, Operation, Workload
 from hw_templates.board import load_board
@@ -95,8 +96,8 @@ def test_the_prior_prices_as_the_cost_model_does() -> None:
     theta = np.log([getattr(PRIOR.latency, parameter.name) for parameter in MODEL.parameters])
     cycles = MODEL.bind(runs).cycles(np.tile(theta, (4, 1)))
     for run, predicted in zip(runs, cycles, strict=True):
-        for ran in run.layers:
-            predicted -= layer_cycles(ran.mapped)
+        for ran in run.mapped_layers:
+            predicted -= layer_cycles(ran)
         assert predicted == pytest.approx(PRIOR.latency.start_cycles)
 
 
@@ -197,7 +198,7 @@ def test_the_roofline_is_the_busiest_of_array_and_ports() -> None:
     runs = simulated_runs(30, 9, layers=2)
     least = MODEL.least_cycles(runs)
     for run, cycles in zip(runs, least, strict=True):
-        counters = stated_counters([ran.mapped for ran in run.layers], ACCELERATOR, BOARD)
+        counters = stated_counters(run.mapped_layers, ACCELERATOR, BOARD)
         assert cycles == max(counts.sum() for counts in counters.values())
     assert (least < measured_cycles(runs)).all()
     assert (least > 0.5 * measured_cycles(runs)).any()

@@ -3,7 +3,8 @@ from dataclasses import replace
 import pytest
 
 from cost_models.calibration.engines.dpu import DPU
-from cost_models.measurements.measurement import MeasuredLayer, Measurement, Percentiles
+from cost_models.measurements.engine_run import MeasuredLayer
+from cost_models.measurements.measurement import Measurement, Percentiles
 from cost_models.workload import Activation, Layer, Operation
 from hw_templates.foundation.errors import InvalidValueError
 

@@ -4,7 +4,8 @@ import pytest
 
 from cost_models.calibration.engines.vta import VTA
 from cost_models.mapping.mapping import LoopOrder, Mapping
-from cost_models.measurements.measurement import MeasuredLayer, Measurement, Percentiles
+from cost_models.measurements.engine_run import MeasuredLayer
+from cost_models.measurements.measurement import Measurement, Percentiles
 from cost_models.workload import Layer, Operation
 from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.foundation.errors import InvalidValueError
