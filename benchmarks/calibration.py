@@ -24,8 +24,10 @@ from scipy.stats import spearmanr
 
 from cost_models.board_power import BoardPower
 from cost_models.calibration.engines import engine_model
-from cost_models.calibration.fit import Posterior, estimate, fit, group_parts, predict
+from cost_models.calibration.estimation import estimate
+from cost_models.calibration.fit import fit, group_parts
 from cost_models.calibration.planning import plan
+from cost_models.calibration.posterior import Posterior, predict
 from cost_models.calibration.timing_model import TimingModel, measured_cycles
 from cost_models.hls4ml.streams import call_overhead_ms, stream_cycles
 from cost_models.measurements.importers.mlperf_tiny import read_dataflow_runs, read_mlperf_tiny
@@ -127,7 +129,7 @@ def planned_runs(model: TimingModel, runs: Sequence[Measurement], draws: int) ->
     rng = np.random.default_rng(0)
 
     def error(posterior: Posterior, chosen: Sequence[Measurement]) -> float:
-        prediction = predict(model.bind(chosen), [run.campaign for run in chosen], posterior, 0.0)
+        prediction = predict(model, chosen, posterior, 0.0)
         return float(np.abs(prediction.cycles / measured_cycles(chosen) - 1).mean())
 
     for name, rows in rows_by_campaign(runs).items():

@@ -1,10 +1,8 @@
-"""Runs that a calibration predicted without having been fitted to them, as its report shows them."""
+"""Runs that a calibration predicted by fits without them, as its report shows them."""
 
-import json
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -12,21 +10,24 @@ from codesign.run.folder import read_json
 from cost_models.calibration.intervals import campaign_weights, interval_width
 from cost_models.measurements.engine_run import EngineRun
 from hw_templates.foundation.arrays import BoolArray, FloatArray
-from hw_templates.foundation.atomic_file import write_text_atomically
 from hw_templates.foundation.errors import InvalidValueError
+from hw_templates.foundation.json_records import Record, write_record
 
 LEFT_OUT = "left_out.json"
 
 
 @dataclass(frozen=True, kw_only=True)
-class LeftOutRows:
-    """[runs] each.
+class LeftOutRows(Record):
+    """Columns of [runs] each: runs, and their predictions by fits that they were left out of.
 
     Attributes:
-        labels, kinds, campaigns: what ran, what kind of layer it is, and where it belongs.
+        labels, kinds, campaigns: name, kind of layer and campaign of each run.
         measured_ms, predicted_ms: latency.
         deviations: predicted standard deviation of the logarithm.
-        shares: what takes the time, in the fit to all runs: kind of term to its share.
+        shares: kind of term to its share of the time, in the fit to all runs.
+
+    Raises:
+        InvalidValueError: a column has another length, or a time or deviation is not positive.
     """
 
     labels: tuple[str, ...]
@@ -37,14 +38,23 @@ class LeftOutRows:
     deviations: FloatArray
     shares: dict[str, FloatArray]
 
+    def __post_init__(self) -> None:
+        for name, column in {**vars(self), **self.shares}.items():
+            if name != "shares" and (not self.labels or np.shape(column) != (len(self.labels),)):
+                raise InvalidValueError(f"left_out.{name}", np.size(column), f"{max(1, len(self.labels))} rows")
+        for name in ("measured_ms", "predicted_ms", "deviations"):
+            column = getattr(self, name)
+            if not ((column > 0) & np.isfinite(column)).all():
+                raise InvalidValueError(f"left_out.{name}", column.tolist(), "positive and finite")
+
     @property
     def errors(self) -> FloatArray:
-        """Signed, as shares of what was measured."""
+        """Signed errors, as shares of the measured times."""
         errors: FloatArray = self.predicted_ms / self.measured_ms - 1
         return errors
 
     def inside(self, coverage: float) -> BoolArray:
-        """Whether each interval holds the measured time, its width taken from the other rows alone."""
+        """Return whether each interval holds the measured time, its width taken from the other rows alone."""
         score = np.abs(np.log(self.predicted_ms / self.measured_ms)) / self.deviations
         names = np.array(self.campaigns)
         inside = [
@@ -55,7 +65,7 @@ class LeftOutRows:
 
 
 def run_label(run: EngineRun) -> str:
-    """One line that tells a run from others."""
+    """Return a line that describes a run."""
     if not run.layers:
         return str(run.network)
     first, last = run.layers[0].layer, run.layers[-1].layer
@@ -64,7 +74,7 @@ def run_label(run: EngineRun) -> str:
 
 
 def run_kind(run: EngineRun) -> str:
-    """The kind of layer that ran; of several layers, a block with its largest kernel."""
+    """Return the kind of a run: its layer's, or "block" with the largest kernel of several layers."""
     if not run.layers:
         return "network"
     layers = [ran.layer for ran in run.layers if ran.layer.operation.has_weights]
@@ -75,41 +85,13 @@ def run_kind(run: EngineRun) -> str:
     return f"block {largest.kernel_height}x{largest.kernel_width}"
 
 
-@dataclass(frozen=True, kw_only=True)
-class _LeftOutRecord:
-    """``left_out.json``: the columns of :class:`LeftOutRows`."""
-
-    labels: tuple[str, ...]
-    kinds: tuple[str, ...]
-    campaigns: tuple[str, ...]
-    measured_ms: tuple[float, ...]
-    predicted_ms: tuple[float, ...]
-    deviations: tuple[float, ...]
-    shares: dict[str, tuple[float, ...]]
-
-    def __post_init__(self) -> None:
-        columns = {name: column for name, column in vars(self).items() if name != "shares"} | self.shares
-        for name, column in columns.items():
-            if not column or len(column) != len(self.labels):
-                raise InvalidValueError(f"left_out.{name}", len(column), f"{max(1, len(self.labels))} rows")
-        for name in ("measured_ms", "predicted_ms", "deviations"):
-            if not all(0 < value < math.inf for value in columns[name]):
-                raise InvalidValueError(f"left_out.{name}", columns[name], "positive and finite")
-
-
 def write_left_out(folder: Path, rows: LeftOutRows) -> None:
     """Write the rows into a calibration's folder.
 
     Raises:
         StorageError: they cannot be written.
     """
-
-    def plain(value: Any) -> Any:
-        return value.tolist() if isinstance(value, np.ndarray) else value
-
-    values = {name: plain(value) for name, value in asdict(rows).items() if name != "shares"}
-    shares = {kind: share.tolist() for kind, share in rows.shares.items()}
-    write_text_atomically(folder / LEFT_OUT, json.dumps({**values, "shares": shares}, indent=1) + "\n")
+    write_record(folder / LEFT_OUT, rows, wide=True)
 
 
 def read_left_out(folder: Path) -> LeftOutRows:
@@ -118,13 +100,4 @@ def read_left_out(folder: Path) -> LeftOutRows:
     Raises:
         StorageError: they are missing, or not as :func:`write_left_out` writes them.
     """
-    record = read_json(folder / LEFT_OUT, _LeftOutRecord)
-    return LeftOutRows(
-        labels=record.labels,
-        kinds=record.kinds,
-        campaigns=record.campaigns,
-        measured_ms=np.array(record.measured_ms),
-        predicted_ms=np.array(record.predicted_ms),
-        deviations=np.array(record.deviations),
-        shares={kind: np.array(share) for kind, share in record.shares.items()},
-    )
+    return read_json(folder / LEFT_OUT, LeftOutRows)

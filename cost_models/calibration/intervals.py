@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hw_templates.foundation.arrays import FloatArray
+from hw_templates.foundation.json_records import ZeroOrMore
 
 COVERAGE = 0.9
 _OTHER_CAMPAIGN = 0.5
@@ -21,13 +22,13 @@ _OTHER_CAMPAIGN = 0.5
 
 @dataclass(frozen=True)
 class Widths:
-    """Deviations that an interval reaches to each side: for the runs of each campaign, and of an unknown one."""
+    """Deviations that an interval extends to each side: for the runs of each campaign, and of an unknown one."""
 
-    campaigns: dict[str, float]
-    unknown: float
+    campaigns: dict[str, ZeroOrMore]
+    unknown: ZeroOrMore
 
     def of(self, campaign: str) -> float:
-        """For a run of that campaign."""
+        """Return the width for a run of a campaign."""
         return self.campaigns.get(campaign, self.unknown)
 
 
@@ -53,13 +54,13 @@ class LeftOut:
         return score
 
     def factor(self, campaign: str) -> float:
-        """``COVERAGE`` of runs like a campaign's take at most so many times longer or shorter than predicted."""
+        """Return the factor within which ``COVERAGE`` of runs like a campaign's are of their prediction."""
         weights = campaign_weights(np.array(self.campaigns), campaign)
         return math.exp(interval_width(self.score * self.deviation, weights, COVERAGE))
 
     @property
     def widths(self) -> Widths:
-        """Widths of intervals that cover ``COVERAGE`` of runs like these."""
+        """Widths of intervals that cover the share ``COVERAGE`` of runs like these."""
         score, names = self.score, np.array(self.campaigns)
 
         def width(campaign: str | None) -> float:
@@ -69,14 +70,14 @@ class LeftOut:
 
 
 def campaign_weights(campaigns: NDArray[np.str_], campaign: str | None) -> FloatArray:
-    """[runs] weights of runs of these campaigns in the width for one of them: of its own runs 1, of others half."""
+    """Return [runs] weights in the width for one campaign: 1 for its own runs, half for those of others."""
     return np.where(campaigns == campaign, 1.0, _OTHER_CAMPAIGN)
 
 
 def interval_width(score: FloatArray, weight: FloatArray, coverage: float) -> float:
-    """The least score within which lies that share of the weight, to which the run to come adds one."""
+    """Return the least score within which the share ``coverage`` of the weight lies; the new run's own weight is 1."""
     order = np.argsort(score)
     share = np.cumsum(weight[order]) / (weight.sum() + 1)
-    # What is meant to be equal may differ in the last digit.
+    # Sums that should be equal may differ in the last digit.
     place = int(np.searchsorted(share, coverage - 1e-9))
     return float(score[order][min(place, len(order) - 1)])

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cost_models.calibration.fit import Posterior
+from cost_models.calibration.posterior import Posterior
 from cost_models.calibration.timing_model import TimingModel, sensitivity
 from cost_models.measurements.engine_run import EngineRun
 from hw_templates.foundation.arrays import FloatArray
@@ -38,11 +38,12 @@ class Plan:
 
 
 def prior_of(model: TimingModel, noise: float = 0.05) -> Posterior:
-    """What is known of a model's coefficients before anything is measured."""
+    """Return the distribution of a model's coefficients before anything is measured."""
     parameters = model.parameters
     return Posterior(
-        parameters=parameters,
+        parameters=tuple(parameter.name for parameter in parameters),
         campaigns=(),
+        campaign_spread=np.array([parameter.campaign_spread for parameter in parameters]),
         shared=np.log([parameter.median for parameter in parameters]),
         differences=np.zeros((0, len(parameters))),
         covariance=np.diag([parameter.spread**2 for parameter in parameters]),
@@ -57,7 +58,7 @@ def plan(model: TimingModel, candidates: Sequence[EngineRun], known: Posterior, 
     Args:
         model: of the candidates' engine.
         candidates: runs that could be measured, all of one campaign.
-        known: what earlier fits say.
+        known: the coefficients after earlier fits.
         budget: how many to choose.
         seed: of the draws.
 
@@ -87,7 +88,7 @@ def plan(model: TimingModel, candidates: Sequence[EngineRun], known: Posterior, 
 
 
 def _slopes(model: TimingModel, candidates: Sequence[EngineRun], known: Posterior, seed: int) -> FloatArray:
-    """[draws, candidates, parameters] sensitivities, each draw with other coefficients."""
+    """Return [draws, candidates, parameters] sensitivities, each draw with other coefficients."""
     campaign = candidates[0].campaign
     rng = np.random.default_rng(seed)
     draws = rng.multivariate_normal(known.theta([campaign])[0], known.uncertainty(campaign), _DRAWS, method="cholesky")
@@ -96,6 +97,6 @@ def _slopes(model: TimingModel, candidates: Sequence[EngineRun], known: Posterio
 
 
 def _variance(slopes: FloatArray, covariance: FloatArray) -> FloatArray:
-    """[draws, candidates] of log cycles, less the noise."""
+    """Return [draws, candidates] variances of log cycles without the noise."""
     variance: FloatArray = np.maximum(np.einsum("drp,dpq,drq->dr", slopes, covariance, slopes, optimize=True), 0.0)
     return variance

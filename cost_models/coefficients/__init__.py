@@ -2,21 +2,24 @@
 
 import hashlib
 import json
-import math
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
+from typing import Annotated
+
+import msgspec
 
 from cost_models.coefficients.fitted_range import FittedRange, check_range, range_of, warn_outside
 from cost_models.workload import Layer
 from hw_templates.conv_engine.accelerator import Accelerator
-from hw_templates.foundation.atomic_file import write_text_atomically
 from hw_templates.foundation.errors import InvalidValueError, UnknownNameError
-from hw_templates.foundation.json_records import check_fields, read_json
+from hw_templates.foundation.json_records import Record, ZeroOrMore, check_fields, read_json, write_record
 
+Share = Annotated[float, msgspec.Meta(gt=0, le=1, description="above 0 and at most 1")]
 COEFFICIENTS = "coefficients.json"
-_FOLDER = Path(__file__).parent
+FOLDER = Path(__file__).parent
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,22 +36,28 @@ class LatencyCoefficients:
         ddr_efficiency: share of the board's planned bandwidth that the ports reach together.
     """
 
-    pipeline_depth_cycles: float
-    access_latency_cycles: float
-    burst_overhead_cycles: float
-    slot_overhead_cycles: float
-    layer_overhead_cycles: float
-    start_cycles: float
-    ddr_efficiency: float
+    pipeline_depth_cycles: ZeroOrMore
+    access_latency_cycles: ZeroOrMore
+    burst_overhead_cycles: ZeroOrMore
+    slot_overhead_cycles: ZeroOrMore
+    layer_overhead_cycles: ZeroOrMore
+    start_cycles: ZeroOrMore
+    ddr_efficiency: Share
+
+    def __post_init__(self) -> None:
+        check_fields(self, "coefficients.latency")
 
 
 @dataclass(frozen=True)
 class EnergyCoefficients:
     """Dynamic energy of one multiply-accumulate, and of a byte read or written on chip and in DDR."""
 
-    mac_pj: float
-    buffer_pj_per_byte: float
-    ddr_pj_per_byte: float
+    mac_pj: ZeroOrMore
+    buffer_pj_per_byte: ZeroOrMore
+    ddr_pj_per_byte: ZeroOrMore
+
+    def __post_init__(self) -> None:
+        check_fields(self, "coefficients.energy")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,25 +65,28 @@ class LogicCoefficients:
     """LUTs and FFs of a design: constant parts, and of each memory port, bit of a port, product of the PE array, sum,
     requantising lane and memory bank. ``lut_per_packed_product`` holds where a DSP slice yields two products."""
 
-    lut_base: float
-    lut_per_port: float
-    lut_per_port_bit: float
-    lut_per_product: float
-    lut_per_packed_product: float
-    lut_per_sum: float
-    lut_per_requantiser: float
-    lut_per_bank: float
-    ff_base: float
-    ff_per_port: float
-    ff_per_port_bit: float
-    ff_per_product: float
-    ff_per_sum: float
-    ff_per_requantiser: float
-    ff_per_bank: float
+    lut_base: ZeroOrMore
+    lut_per_port: ZeroOrMore
+    lut_per_port_bit: ZeroOrMore
+    lut_per_product: ZeroOrMore
+    lut_per_packed_product: ZeroOrMore
+    lut_per_sum: ZeroOrMore
+    lut_per_requantiser: ZeroOrMore
+    lut_per_bank: ZeroOrMore
+    ff_base: ZeroOrMore
+    ff_per_port: ZeroOrMore
+    ff_per_port_bit: ZeroOrMore
+    ff_per_product: ZeroOrMore
+    ff_per_sum: ZeroOrMore
+    ff_per_requantiser: ZeroOrMore
+    ff_per_bank: ZeroOrMore
+
+    def __post_init__(self) -> None:
+        check_fields(self, "coefficients.logic")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Coefficients:
+class Coefficients(Record):
     """One set of coefficients with where it comes from.
 
     Attributes:
@@ -98,28 +110,16 @@ class Coefficients:
     date: str
     board: str | None
     tool_versions: dict[str, str]
-    measurements: int
+    measurements: Annotated[int, msgspec.Meta(ge=0, description="zero or more")]
     latency: LatencyCoefficients
     energy: EnergyCoefficients
     logic: LogicCoefficients
-    left_out_error: float | None = None
-    latency_factor: float | None = None
+    left_out_error: ZeroOrMore | None = None
+    latency_factor: Annotated[float, msgspec.Meta(ge=1, le=sys.float_info.max, description="1 or more")] | None = None
     fitted_on: FittedRange | None = None
 
     def __post_init__(self) -> None:
         check_fields(self, "coefficients")
-        for group in ("latency", "energy", "logic"):
-            for name, value in asdict(getattr(self, group)).items():
-                if not 0 <= value < math.inf:
-                    raise InvalidValueError(f"coefficients.{group}.{name}", value, "a number, zero or more")
-        if self.measurements < 0:
-            raise InvalidValueError("coefficients.measurements", self.measurements, "zero or more")
-        if self.left_out_error is not None and not 0 <= self.left_out_error < math.inf:
-            raise InvalidValueError("coefficients.left_out_error", self.left_out_error, "zero or more, or null")
-        if self.latency_factor is not None and not 1 <= self.latency_factor < math.inf:
-            raise InvalidValueError("coefficients.latency_factor", self.latency_factor, "1 or more, or null")
-        if not 0 < (share := self.latency.ddr_efficiency) <= 1:
-            raise InvalidValueError("coefficients.latency.ddr_efficiency", share, "above 0 and at most 1")
         check_range("coefficients.fitted_on", self.fitted_on or {})
 
     def latency_interval(self, latency_ms: float) -> tuple[float, float] | None:
@@ -149,7 +149,7 @@ class Coefficients:
 
 def coefficient_names() -> tuple[str, ...]:
     """Return the names of the sets that come with the package, sorted."""
-    return tuple(sorted(path.stem for path in _FOLDER.glob("*.json")))
+    return tuple(sorted(path.stem for path in FOLDER.glob("*.json")))
 
 
 def load_coefficients(name: str = "prior") -> Coefficients:
@@ -174,7 +174,7 @@ def load_coefficients(name: str = "prior") -> Coefficients:
 
 @cache
 def _packaged(name: str) -> Coefficients:
-    return read_json(_FOLDER / f"{name}.json", Coefficients, "install the package again")
+    return read_json(FOLDER / f"{name}.json", Coefficients, "install the package again")
 
 
 def write_coefficients(folder: Path, coefficients: Coefficients) -> None:
@@ -183,4 +183,4 @@ def write_coefficients(folder: Path, coefficients: Coefficients) -> None:
     Raises:
         StorageError: it cannot be written.
     """
-    write_text_atomically(folder / COEFFICIENTS, json.dumps(asdict(coefficients), indent=2) + "\n")
+    write_record(folder / COEFFICIENTS, coefficients)

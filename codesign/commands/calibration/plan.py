@@ -9,9 +9,9 @@ from codesign.progress import Progress
 from codesign.report.left_out import run_label
 from codesign.run.folder import read_json
 from cost_models.calibration.engines import engine_model
-from cost_models.calibration.fit import Posterior
 from cost_models.calibration.planning import plan as choose
 from cost_models.calibration.planning import prior_of
+from cost_models.calibration.posterior import Posterior
 from cost_models.calibration.record import load_calibration
 from cost_models.coefficients.fitted_range import range_of, warn_outside
 from cost_models.measurements.engine_run import OWN_ENGINE, EngineRun, MeasuredLayer

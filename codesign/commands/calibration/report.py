@@ -10,6 +10,7 @@ from codesign.progress import Progress
 from codesign.report.calibration_figures import bounds_figure, coverage_figure, prediction_figure, residual_figure
 from codesign.report.left_out import LeftOutRows, read_left_out
 from codesign.report.page import Fact, Section, Table, render_page
+from cost_models.calibration.engines import engine_model
 from cost_models.calibration.intervals import COVERAGE
 from cost_models.calibration.record import Calibration, load_calibration
 from hw_templates.foundation.atomic_file import write_bytes_atomically, write_text_atomically
@@ -117,7 +118,7 @@ def _coefficient_table(calibration: Calibration) -> Table:
     values = np.exp(posterior.theta(posterior.campaigns))
     deviations = [np.sqrt(np.diag(posterior.uncertainty(campaign))) for campaign in posterior.campaigns]
     lines = []
-    for index, parameter in enumerate(posterior.parameters):
+    for index, parameter in enumerate(engine_model(calibration.engine).parameters):
         cells = [
             f"{row[index]:.4g} times or over {np.exp(deviation[index]):.2f}"
             for row, deviation in zip(values, deviations, strict=True)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from cost_models.calibration.fit import estimate
+from cost_models.calibration.estimation import estimate
 from cost_models.calibration.planning import plan, prior_of
 from cost_models.calibration.structural import Demand, Role, StructuralModel, Term
 from cost_models.calibration.timing_model import Parameter

@@ -10,7 +10,7 @@ from support.mutations import drive, from_file, mutated_json
 from cost_models.calibration.engines import engine_model
 from cost_models.calibration.fit import fit
 from cost_models.calibration.record import (
-    RECORD,
+    CALIBRATION_FILE,
     Calibration,
     calibration_names,
     load_calibration,
@@ -22,6 +22,7 @@ from cost_models.measurements.measurement import Measurement, Percentiles
 from cost_models.workload import Layer, Operation
 from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.foundation.errors import ExtrapolationWarning, InvalidValueError, StorageError
+from hw_templates.foundation.json_records import record_text
 
 
 def made_up_runs(count: int) -> list[Measurement]:
@@ -73,6 +74,7 @@ def made_up_runs(count: int) -> list[Measurement]:
 RUNS = made_up_runs(12)
 FIT = fit(engine_model("vta"), RUNS)
 CALIBRATION = Calibration.of("toy", FIT, RUNS, "2026-02-01")
+STORED = json.loads(record_text(CALIBRATION))
 
 
 def test_it_says_where_it_comes_from() -> None:
@@ -91,8 +93,20 @@ def test_a_written_calibration_predicts_as_the_fit_does(tmp_path: Path) -> None:
     for name in ("cycles", "low", "high"):
         assert getattr(b, name) == pytest.approx(getattr(a, name), rel=1e-4)
     assert replace(read, posterior=CALIBRATION.posterior) == CALIBRATION
-    stored = json.loads((tmp_path / "toy" / RECORD).read_text())
+    stored = json.loads((tmp_path / "toy" / CALIBRATION_FILE).read_text())
     assert set(stored["coefficients"]["made up"]) == {parameter.name for parameter in FIT.model.parameters}
+
+
+def test_a_calibration_of_format_1_is_read(tmp_path: Path) -> None:
+    old = {name: value for name, value in STORED.items() if name not in ("format", "posterior")}
+    kept = ("parameters", "shared", "differences", "covariance", "noise", "common_noise")
+    posterior = {name: STORED["posterior"][name] for name in kept}
+    (tmp_path / CALIBRATION_FILE).write_text(json.dumps({"schema": 1, **old, "posterior": posterior}))
+    read = load_calibration(str(tmp_path))
+    assert record_text(read) == record_text(CALIBRATION)
+    (tmp_path / CALIBRATION_FILE).write_text(json.dumps({"schema": 1, **old, "posterior": 7}))
+    with pytest.raises(StorageError, match=r"calibration\.json: is corrupt"):
+        load_calibration(str(tmp_path))
 
 
 def test_prediction_beyond_what_it_was_fitted_on_warns_and_another_engine_is_refused() -> None:
@@ -108,19 +122,19 @@ def test_prediction_beyond_what_it_was_fitted_on_warns_and_another_engine_is_ref
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"schema": 2}, "calibration.schema: must be 1, the one that is known, got 2"),
+        ({"format": 3}, "calibration.format: must be 2, which this version reads, got 3"),
         ({"engine": "abacus"}, "measurement.engine: must be one of"),
         ({"posterior": {}}, "calibration.posterior.parameters: must be given"),
         (
-            {"posterior": {**CALIBRATION.as_dict()["posterior"], "parameters": ["speed"]}},
+            {"posterior": {**STORED["posterior"], "parameters": ["speed"]}},
             "calibration.posterior.parameters: must be ['mac_cycles'",
         ),
         ({"quality": {}}, "calibration.quality.runs: must be given"),
     ],
 )
 def test_a_broken_record_is_named(tmp_path: Path, change: dict[str, object], message: str) -> None:
-    path = tmp_path / RECORD
-    path.write_text(json.dumps({**CALIBRATION.as_dict(), **change}))
+    path = tmp_path / CALIBRATION_FILE
+    path.write_text(json.dumps({**STORED, **change}))
     with pytest.raises(StorageError) as raised:
         load_calibration(str(tmp_path))
     assert str(raised.value).startswith(f"{path}: ")
@@ -128,16 +142,16 @@ def test_a_broken_record_is_named(tmp_path: Path, change: dict[str, object], mes
 
 
 def test_numbers_that_are_not_finite_and_files_that_are_no_json(tmp_path: Path) -> None:
-    values = CALIBRATION.as_dict()
+    values = json.loads(record_text(CALIBRATION))
     values["posterior"]["shared"][0] = float("nan")
-    (tmp_path / RECORD).write_text(json.dumps(values))
+    (tmp_path / CALIBRATION_FILE).write_text(json.dumps(values))
     with pytest.raises(StorageError, match=r"calibration: must be sound JSON.*NaN"):
         load_calibration(str(tmp_path))
-    (tmp_path / RECORD).write_text("{")
+    (tmp_path / CALIBRATION_FILE).write_text("{")
     with pytest.raises(StorageError, match="calibration: must be sound JSON"):
         load_calibration(str(tmp_path))
     values["posterior"]["shared"] = [1.0]
-    (tmp_path / RECORD).write_text(json.dumps(values))
+    (tmp_path / CALIBRATION_FILE).write_text(json.dumps(values))
     with pytest.raises(StorageError, match=r"calibration\.posterior\.shared: must be of shape \(\d+,\), got \[1\.0\]"):
         load_calibration(str(tmp_path))
 
@@ -159,7 +173,7 @@ def test_every_calibration_of_the_package_loads_and_states_its_error() -> None:
 
 def test_any_spoilt_record_is_read_or_refused_in_one_line(tmp_path: Path) -> None:
     write_calibration(tmp_path, CALIBRATION)
-    path = tmp_path / RECORD
+    path = tmp_path / CALIBRATION_FILE
 
     def read() -> None:
         with warnings.catch_warnings():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from cost_models.calibration.engines.conv_engine import ConvEngineModel, stated_counters, with_latency
-from cost_models.calibration.fit import estimate
+from cost_models.calibration.estimation import estimate
 from cost_models.calibration.timing_model import measured_cycles
 from cost_models.closed_form.estimate import price_mapped
 from cost_models.coefficients import LatencyCoefficients, load_coefficients
