@@ -13,7 +13,6 @@ import argparse
 import tempfile
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from scipy.stats import kendalltau
@@ -21,9 +20,9 @@ from scipy.stats import kendalltau
 from bitstreams.board.target import parse_target
 from bitstreams.twin.board import TwinBoard
 from bitstreams.twin.server import LOOPBACK, TwinServer
-from codesign.commands.calibration.fit import calibrate
-from codesign.commands.calibration.plan import plan
-from codesign.commands.calibration.run import CampaignRequest, measure_plan
+from codesign.commands.calibration.fit import fit_measurements, write_fit
+from codesign.commands.calibration.measure import CampaignRequest, measure_plan
+from codesign.commands.calibration.plan import plan_runs
 from codesign.progress import Silent
 from codesign.run.choice import found_pairs
 from codesign.run.folder import Run, read_json
@@ -39,6 +38,9 @@ from cost_models.calibration.timing_model import measured_cycles
 from cost_models.coefficients import Coefficients, load_coefficients
 from cost_models.measurements.engine_run import OWN_ENGINE
 from cost_models.measurements.measurement import read_measurements
+from cost_models.measurements.plan_file import write_plan
+from hw_templates.board import load_board
+from hw_templates.project.record import PROJECT_FILE, ProjectRecord
 
 SPREAD = 0.5
 """Standard deviation of the logarithm of the hidden parameters around the prior's."""
@@ -61,18 +63,19 @@ def hidden(seed: int) -> Coefficients:
 
 def campaign(run: Run, true: Coefficients, budget: int, folder: Path) -> None:
     """Plan, measure and fit; leaves board.jsonl and the folder ``fitted``."""
-    record = read_json(run.project / "project.json", dict[str, Any])
-    plan(record["board"], budget, None, run.project, folder / "plan.json", Silent())
+    record = read_json(run.project / PROJECT_FILE, ProjectRecord)
+    planned = plan_runs(load_board(record.board), budget, accelerator=record.accelerator)
+    write_plan(folder / "plan.json", planned.plan)
     server = TwinServer(TwinBoard(run.project, true), port=0)
     try:
-        target = parse_target(f"{record['board']}@{LOOPBACK}:{server.port}", "twin", insecure_remote=False)
+        target = parse_target(f"{record.board}@{LOOPBACK}:{server.port}", "twin", insecure_remote=False)
         measure_plan(
             CampaignRequest(target=target, plan=folder / "plan.json", project=run.project, out=folder / "board.jsonl"),
             Silent(),
         )
     finally:
         server.close()
-    calibrate([folder / "board.jsonl"], folder / "fitted", Silent())
+    write_fit(folder / "fitted", fit_measurements(read_measurements([folder / "board.jsonl"]), "fitted"))
 
 
 def compare_parameters(seed: int, true: Coefficients, folder: Path) -> None:

@@ -30,10 +30,11 @@ def import_(
 
     Example: codesign calibrate import vta-tophub vta_tophub_conv.csv --out vta.jsonl
     """
-    with session(context) as progress:
-        from codesign.commands.calibration.fit import import_table as command
+    with session(context) as console:
+        from codesign.cli.text.calibration import import_lines
+        from codesign.commands.calibration.import_table import import_table
 
-        command(kind, table, out, progress)
+        console.show(import_table(kind, table, out), import_lines)
 
 
 @calibrate_app.command()
@@ -49,10 +50,15 @@ def fit(
 
     Example: codesign calibrate fit --measurements vta.jsonl --out calibrations/vta
     """
-    with session(context) as progress:
-        from codesign.commands.calibration.fit import calibrate as command
+    with session(context) as console:
+        from codesign.cli.text.calibration import fit_lines, fitted_lines
+        from codesign.commands.calibration.fit import fit_measurements, write_fit
+        from cost_models.measurements.measurement import read_measurements
 
-        command(measurements, out, progress, max_error / 100)
+        fitted = console.show(
+            fit_measurements(read_measurements(measurements), out.name, console), fit_lines, part="fit"
+        )
+        console.show(write_fit(out, fitted, max_error / 100), fitted_lines, part="coefficients")
 
 
 @calibrate_app.command()
@@ -63,10 +69,11 @@ def report(
 
     Example: codesign calibrate report calibrations/vta
     """
-    with session(context) as progress:
+    with session(context) as console:
+        from codesign.cli.text.calibration import report_lines
         from codesign.commands.calibration.report import report as command
 
-        command(str(name), progress)
+        console.show(command(str(name), console), report_lines)
 
 
 @calibrate_app.command()
@@ -87,10 +94,19 @@ def plan(
 
     Example: codesign calibrate plan --board pynq-z2 --budget 60 --project runs/digits/project
     """
-    with session(context) as progress:
-        from codesign.commands.calibration.plan import plan as command
+    with session(context) as console:
+        from codesign.cli.text.calibration import plan_lines, planned_lines
+        from codesign.commands.calibration.plan import plan_runs
+        from codesign.run.folder import read_json
+        from cost_models.measurements.plan_file import write_plan
+        from hw_templates.board import load_board
+        from hw_templates.project.record import PROJECT_FILE, ProjectRecord
 
-        command(board, budget, known, project, out, progress)
+        accelerator = None if project is None else read_json(project / PROJECT_FILE, ProjectRecord).accelerator
+        planned = plan_runs(load_board(board), budget, accelerator=accelerator, known=known, progress=console)
+        write_plan(out, planned.plan)
+        console.show(planned, plan_lines, part="planned")
+        console.show(out, planned_lines, part="plan")
 
 
 @calibrate_app.command()
@@ -112,20 +128,18 @@ def run(
 
     Example: codesign calibrate run --board pynq-z2@192.168.2.99 --plan plan.json --project my/project --out board.jsonl
     """
-    with session(context) as progress:
+    with session(context) as console:
         from bitstreams.board.target import parse_target
-        from codesign.commands.calibration.run import CampaignRequest, measure_plan
+        from codesign.cli.text.calibration import measured_lines
+        from codesign.commands.calibration.measure import CampaignRequest, measure_plan
 
-        target = parse_target(board, via, insecure_remote)
-        measure_plan(
-            CampaignRequest(
-                target=target,
-                plan=plan,
-                project=project,
-                out=out,
-                repetitions=repetitions,
-                timeout_s=timeout,
-                store=store,
-            ),
-            progress,
+        request = CampaignRequest(
+            target=parse_target(board, via, insecure_remote),
+            plan=plan,
+            project=project,
+            out=out,
+            repetitions=repetitions,
+            timeout_s=timeout,
+            store=store,
         )
+        console.show(measure_plan(request, console, console.say), measured_lines)

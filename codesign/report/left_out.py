@@ -1,6 +1,7 @@
 """Runs that a calibration predicted by fits without them, as its report shows them."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import numpy as np
 from codesign.run.folder import read_json
 from cost_models.calibration.intervals import campaign_weights, interval_width
 from cost_models.measurements.engine_run import EngineRun
+from cost_models.workload import Layer
 from hw_templates.foundation.arrays import BoolArray, FloatArray
 from hw_templates.foundation.errors import InvalidValueError
 from hw_templates.foundation.json_records import Record, write_record
@@ -66,22 +68,26 @@ class LeftOutRows(Record):
 
 def run_label(run: EngineRun) -> str:
     """Return a line that describes a run."""
-    if not run.layers:
-        return str(run.network)
-    first, last = run.layers[0].layer, run.layers[-1].layer
-    stride = math.prod(ran.layer.stride for ran in run.layers)
-    return f"{run_kind(run)}, {first.in_channels} → {last.out_channels}, {first.in_height}x{first.in_width}/{stride}"
+    return layers_label([ran.layer for ran in run.layers]) if run.layers else str(run.network)
+
+
+def layers_label(layers: Sequence[Layer]) -> str:
+    """Return a line that describes layers which run one after the other."""
+    first, last, stride = layers[0], layers[-1], math.prod(layer.stride for layer in layers)
+    size = f"{first.in_height}x{first.in_width}/{stride}"
+    return f"{_kind(layers)}, {first.in_channels} → {last.out_channels}, {size}"
 
 
 def run_kind(run: EngineRun) -> str:
     """Return the kind of a run: its layer's, or "block" with the largest kernel of several layers."""
-    if not run.layers:
-        return "network"
-    layers = [ran.layer for ran in run.layers if ran.layer.operation.has_weights]
-    if len(run.layers) == 1 or not layers:
-        layer = run.layers[0].layer
-        return f"{layer.operation} {layer.kernel_height}x{layer.kernel_width}"
-    largest = max(layers, key=lambda layer: layer.kernel_height * layer.kernel_width)
+    return _kind([ran.layer for ran in run.layers]) if run.layers else "network"
+
+
+def _kind(layers: Sequence[Layer]) -> str:
+    weighted = [layer for layer in layers if layer.operation.has_weights]
+    if len(layers) == 1 or not weighted:
+        return f"{layers[0].operation} {layers[0].kernel_height}x{layers[0].kernel_width}"
+    largest = max(weighted, key=lambda layer: layer.kernel_height * layer.kernel_width)
     return f"block {largest.kernel_height}x{largest.kernel_width}"
 
 

@@ -18,8 +18,8 @@ from hw_templates.foundation.atomic_file import write_bytes_atomically, write_te
 _DOTS_PER_INCH = 130
 
 
-def report(name: str, progress: Progress) -> None:
-    """Draw a calibration, into its own folder.
+def report(name: str, progress: Progress) -> Path:
+    """Draw a calibration into its own folder, and return the page.
 
     Raises:
         InvalidValueError: no such calibration.
@@ -43,8 +43,8 @@ def report(name: str, progress: Progress) -> None:
         page = render_page(
             f"calibration: {calibration.name}", subtitle, _facts(calibration), _sections(calibration, rows)
         )
-        write_text_atomically(folder / "report" / "index.html", page)
-    progress.say(f"report     {folder / 'report' / 'index.html'}")
+        write_text_atomically(path := folder / "report" / "index.html", page)
+    return path
 
 
 def _facts(calibration: Calibration) -> list[Fact]:

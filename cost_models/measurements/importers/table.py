@@ -16,7 +16,7 @@ Tell = Callable[[str], None]
 def tell_left_out(tell: Tell, rows: Sequence[Row], of: int, why: str, what: str = "rows") -> None:
     """Say how many of ``of`` rows, or what of them, is left out and why, if any is."""
     if rows:
-        tell(f"left out       {len(rows)} of {of} {what}: {why}; the first is {rows[0].place}")
+        tell(f"{len(rows)} of {of} {what}: {why}; the first is {rows[0].place}")
 
 
 def converted(rows: Sequence[Row], convert: Callable[[Row], Measurement]) -> list[tuple[Row, Measurement]]:

@@ -10,7 +10,6 @@ import pytest
 from support.json_file import read_json as plain
 from support.mutations import drive, from_file, mutated_json
 
-from codesign.commands.calibration.plan import _of_project
 from codesign.commands.deploy import _load_emitted
 from codesign.commands.export import _searched_space
 from codesign.commands.hls4ml.commands import read_emitted
@@ -96,7 +95,7 @@ def test_the_winner_as_the_report_shows_it(run: Run) -> None:
 
 def test_the_project_as_other_commands_read_it(run: Run) -> None:
     path = run.project / "project.json"
-    check(path, lambda: _of_project(run.project))
+    check(path, lambda: read_json(path, ProjectRecord))
     check(path, lambda: named_subnet(DIGITS, str(path)))
 
 

@@ -18,9 +18,7 @@ def test_a_block_becomes_its_layers(tmp_path: Path) -> None:
     path.write_text(HEADER + BLOCK + BLOCK.replace("all", "repeat"))
     lines: list[str] = []
     (run,) = read_ofa_dpu(path, lines.append)
-    assert lines == [
-        f"left out       1 of 2 rows: they measure again what other rows measure (set); the first is {path}:3"
-    ]
+    assert lines == [f"1 of 2 rows: they measure again what other rows measure (set); the first is {path}:3"]
     assert [ran.layer.operation for ran in run.layers] == [
         Operation.CONV, Operation.DEPTHWISE, Operation.POOL, Operation.CONV, Operation.CONV, Operation.SCALE,
         Operation.CONV,

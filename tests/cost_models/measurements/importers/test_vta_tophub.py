@@ -67,7 +67,7 @@ def test_rows_that_failed_are_left_out_and_counted(tmp_path: Path) -> None:
     lines: list[str] = []
     (run,) = read_vta_tophub(path, lines.append)
     assert run.latency_ms.p50 == 4.0
-    assert lines == [f"left out       2 of 3 rows: their measurement failed (err); the first is {path}:2"]
+    assert lines == [f"2 of 3 rows: their measurement failed (err); the first is {path}:2"]
     with pytest.raises(StorageError, match=r"table\.csv: must hold a row that was measured, and all 1 failed"):
         read_vta_tophub(write_table(path, failed))
 
@@ -95,8 +95,8 @@ def test_copies_of_a_time_are_one_group_unless_another_convolution_gave_it(tmp_p
         (7.0, None),
     ]
     assert lines == [
-        f"left out       1 of 8 rows: their time is that of another convolution (copied_cost); the first is {path}:4",
-        f"left out       1 of 8 rows: they are there twice; the first is {path}:9",
+        f"1 of 8 rows: their time is that of another convolution (copied_cost); the first is {path}:4",
+        f"1 of 8 rows: they are there twice; the first is {path}:9",
     ]
 
 

@@ -27,8 +27,9 @@ from bitstreams.board.ssh_session import ssh_session
 from bitstreams.board.target import parse_target
 from bitstreams.twin.fabric import build_fabric
 from codesign.cli.main import app
+from codesign.cli.text.calibration import measured_lines
 from codesign.commands.calibration.campaign import Campaign
-from codesign.commands.calibration.run import CampaignRequest, measure_plan
+from codesign.commands.calibration.measure import CampaignRequest, measure_plan
 from cost_models.coefficients import load_coefficients
 from cost_models.mapping.mapped_layer import MappedLayer
 from cost_models.mapping.mapping import draw_mapping
@@ -87,9 +88,13 @@ def request_(zynq_project: Path, tmp_path: Path) -> CampaignRequest:
 
 
 def lines_of(request: CampaignRequest) -> list[str]:
-    progress = RecordedProgress()
-    measure_plan(request, progress)
-    return progress.lines
+    return said(request, RecordedProgress())
+
+
+def said(request: CampaignRequest, progress: RecordedProgress) -> list[str]:
+    """What a user reads of a campaign."""
+    result = measure_plan(request, progress, progress.say)
+    return [*progress.lines, *measured_lines(result)]
 
 
 def runs_of(request: CampaignRequest) -> int:
@@ -183,10 +188,9 @@ def test_a_board_that_is_switched_off_and_on_is_found_again(
 
         after_third_run(monkeypatch, switch_off)
         request = replace(request_, target=parse_target(f"pynq-z2@127.0.0.1:{port}", "twin", insecure_remote=False))
-        progress = SwitchingOn()
-        measure_plan(request, progress)
-    assert progress.lines.count(looking) >= 3
-    assert progress.lines[-2] == "           12 of 12 runs are measured"
+        lines = said(request, SwitchingOn())
+    assert lines.count(looking) >= 3
+    assert lines[-2] == "           12 of 12 runs are measured"
     assert runs_of(request) == 12
 
 
@@ -314,9 +318,9 @@ def test_a_campaign_over_ssh_whose_connection_is_cut_goes_on(
         target = parse_target(f"pynq-z2@root@127.0.0.1:{proxy.port}", "ssh", insecure_remote=False)
         progress = RecordedProgress()
         after_third_run(monkeypatch, proxy.cut)
-        measure_plan(replace(request_, target=target), progress)
-    assert "           the board is looked for again in 0.2 s" in progress.lines
-    assert progress.lines[-2] == "           12 of 12 runs are measured"
+        lines = said(replace(request_, target=target), progress)
+    assert "           the board is looked for again in 0.2 s" in lines
+    assert lines[-2] == "           12 of 12 runs are measured"
     assert runs_of(request_) == 12
     assert {run.source for run in read_measurements([request_.out])} == {"twin (simulated)"}
 

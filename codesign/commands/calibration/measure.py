@@ -1,7 +1,8 @@
-"""``codesign calibrate run``: a plan of layers and mappings measured on one loaded bitstream."""
+"""``codesign calibrate run``: a plan of layers and mappings, measured on one loaded bitstream."""
 
 import hashlib
 import tempfile
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -56,8 +57,32 @@ class CampaignRequest:
     store: Path | None = None
 
 
-def measure_plan(request: CampaignRequest, progress: Progress) -> None:
-    """Measure what of the plan is not measured yet, each run kept at once.
+@dataclass(frozen=True)
+class MeasuredPlan:
+    """A plan after a campaign.
+
+    Attributes:
+        measurements: file of the measured runs.
+        failures: file of the runs that failed.
+        planned, measured, skipped: numbers of runs.
+    """
+
+    measurements: Path
+    failures: Path
+    planned: int
+    measured: int
+    skipped: int
+
+
+def measure_plan(
+    request: CampaignRequest, progress: Progress, tell: Callable[[str], None] = lambda _: None
+) -> MeasuredPlan:
+    """Measure the runs of a plan that are not measured yet, and keep each at once.
+
+    Args:
+        request: the campaign.
+        progress: shows how it gets on.
+        tell: hears at once, line by line, what runs on which board, and each run that fails.
 
     Raises:
         InvalidValueError, StorageError: something asked for is wrong or missing, the board or the file is another
@@ -80,14 +105,11 @@ def measure_plan(request: CampaignRequest, progress: Progress) -> None:
                     campaign=campaign,
                     folder=Path(folder),
                     progress=progress,
+                    tell=tell,
                 ).run()
-        left = len(campaign.todo)
-        skipped = campaign.skipped_of_plan
-        progress.say(
-            f"           {len(plan.runs) - left - skipped} of {len(plan.runs)} runs are measured"
-            + (f", {skipped} skipped ({campaign.failures} says why)" if skipped else "")
-        )
-        progress.say(f"measurements  {request.out}")
+        planned, skipped = len(plan.runs), campaign.skipped_of_plan
+        measured = planned - len(campaign.todo) - skipped
+        return MeasuredPlan(request.out, campaign.failures, planned, measured, skipped)
 
 
 def _hardware(request: CampaignRequest, plan: RunPlan) -> Hardware:
@@ -124,6 +146,7 @@ class _Measuring:
     campaign: Campaign
     folder: Path
     progress: Progress
+    tell: Callable[[str], None]
     bitstream: str = field(default="", init=False)
     source: str = field(default="", init=False)
 
@@ -142,7 +165,7 @@ class _Measuring:
                     )
 
     def _say(self, text: str) -> None:
-        self.progress.say(f"           {text}")
+        self.tell(f"           {text}")
 
     def _connect(self) -> Engine:
         """The engine, its bitstream loaded, which must be that of all runs before."""
@@ -158,7 +181,7 @@ class _Measuring:
             raise
         if not self.bitstream:
             where = f"{TWIN}, {session.where}" if engine.twin else session.where
-            self.progress.say(
+            self.tell(
                 f"campaign   {self.hardware.board.name} ({where}): engine {self.hardware.hardware_sha256[:12]} at "
                 f"{engine.clock_mhz:.4g} MHz, bitstream {bitstream[:12]}"
             )
