@@ -8,10 +8,6 @@ Leave-one-out: each row is predicted by a fit of all others. Few-shot: the coeff
 10 random runs of a new one; the rest of it is scored, and the median over 50 draws is told. Leave-one-stage-out: blocks
 of one stage of the network are predicted by a fit of the other stages. Planned: 8 runs that `codesign calibrate plan`
 chooses without looking at any time, against 8 random ones.
-
-Power is that of the whole board, predicted by the mean of the other designs; energy is that power times latency. With
-the measured latency its error is that of the power, so it is told with the predicted one. What the fabric adds to the
-power cannot be told from these rows.
 """
 
 import argparse
@@ -22,7 +18,6 @@ from pathlib import Path
 import numpy as np
 from scipy.stats import spearmanr
 
-from cost_models.board_power import BoardPower
 from cost_models.calibration.engines import engine_model
 from cost_models.calibration.estimation import estimate
 from cost_models.calibration.fit import fit, group_parts
@@ -30,13 +25,12 @@ from cost_models.calibration.planning import plan
 from cost_models.calibration.posterior import Posterior, predict
 from cost_models.calibration.timing_model import TimingModel, measured_cycles
 from cost_models.hls4ml.streams import call_overhead_ms, stream_cycles
-from cost_models.measurements.importers.mlperf_tiny import read_dataflow_runs, read_mlperf_tiny
+from cost_models.measurements.importers.mlperf_tiny import read_dataflow_runs
 from cost_models.measurements.importers.ofa_dpu import read_ofa_dpu
 from cost_models.measurements.importers.vta_tophub import read_vta_tophub
 from cost_models.measurements.measurement import Measurement
 from cost_models.workload import Operation
 from hw_templates.foundation.arrays import FloatArray
-from hw_templates.foundation.csv_table import read_rows
 
 NEAR = 0.1
 
@@ -164,61 +158,21 @@ def dpu_blocks(model: TimingModel, runs: Sequence[Measurement]) -> None:
     figure("dpu_blocks_to_single_layers_error", singles.mean_error)
 
 
-def dataflow_designs(folder: Path) -> dict[str, float]:
-    """Designs of hls4ml from reuse factors and clock, with the time of a call from the other designs.
-
-    Returns:
-        the predicted latency of each in ms, by the name of its network.
-    """
+def dataflow_designs(folder: Path) -> None:
+    """Designs of hls4ml from reuse factors and clock, with the time of a call from the other designs."""
     runs = read_dataflow_runs(folder)
     measured = np.array([run.measurement.latency_ms.p50 for run in runs])
     predicted = np.array([stream_cycles(run.layers) / (run.measurement.clock_mhz * 1e3) for run in runs])
-    left_out, errors = {}, []
+    errors = []
     for index, run in enumerate(runs):
         others, network = np.arange(len(runs)) != index, str(run.measurement.network)
-        left_out[network] = float(predicted[index] + call_overhead_ms(predicted[others], measured[others]))
-        errors.append(left_out[network] / measured[index] - 1)
+        left_out = float(predicted[index] + call_overhead_ms(predicted[others], measured[others]))
+        errors.append(left_out / measured[index] - 1)
         figure(f"hls4ml_{network.lower()}_error", errors[-1])
     figure("hls4ml_error", float(np.abs(errors).mean()))
     constant = call_overhead_ms(predicted, measured)
     print(f"figure hls4ml_call_overhead {1e3 * constant:.2f} us")
     figure("hls4ml_error_of_the_fit_itself", float(np.abs((predicted + constant) / measured - 1).mean()))
-    return left_out
-
-
-def power_and_energy(folder: Path, latency_ms: dict[str, float], board: str = "pynq-z2") -> None:
-    """Power of whole designs from the other designs on the board, and energy where their latency is predicted.
-
-    Args:
-        folder: of the table.
-        latency_ms: predicted, by the name of the network.
-        board: on which the designs ran.
-    """
-    table = folder / "mlperf_tiny_fpga_measured.csv"
-    measured_mj = {
-        (row.text("model"), row.text("board")): row.number("energy_uJ_inf_median") / 1e3
-        for row in read_rows(table)
-        if not row.is_empty("energy_uJ_inf_median")
-    }
-    runs = [run for run in read_mlperf_tiny(table) if run.board == board and run.power_w is not None]
-    power_errors, energy_errors, inside = [], [], 0
-    for index, run in enumerate(runs):
-        power, network = BoardPower.of([*runs[:index], *runs[index + 1 :]]), str(run.network)
-        assert run.power_w is not None
-        _, low, high = power.energy_mj(1.0)
-        power_errors.append(abs(power.mean_w / run.power_w - 1))
-        inside += low <= run.power_w <= high
-        if network in latency_ms:
-            predicted, _, _ = power.energy_mj(latency_ms[network])
-            energy_errors.append(predicted / measured_mj[network, board] - 1)
-            figure(f"pynq_z2_{network.lower()}_energy_error_with_predicted_latency", energy_errors[-1])
-    figure("pynq_z2_power_error", float(np.mean(power_errors)))
-    figure("pynq_z2_power_coverage", inside / len(runs))
-    figure("pynq_z2_energy_error_with_predicted_latency", float(np.abs(energy_errors).mean()))
-    power = BoardPower.of(runs)
-    _, low, high = power.energy_mj(1.0)
-    print(f"figure pynq_z2_power_mean {power.mean_w:.3f} W")
-    print(f"figure pynq_z2_power_interval {(high - low) / 2:.3f} W")
 
 
 def main() -> None:
@@ -233,8 +187,7 @@ def main() -> None:
     planned_runs(engine_model("vta"), vta, arguments.draws)
     dpu = read_ofa_dpu(arguments.data / "ofa_dpu_ultra96" / "ofa_mbv3_blocks_dpu_b2304_ultra96.csv")
     dpu_blocks(engine_model("dpu"), dpu)
-    latency_ms = dataflow_designs(arguments.data / "mlperf_tiny")
-    power_and_energy(arguments.data / "mlperf_tiny", latency_ms)
+    dataflow_designs(arguments.data / "mlperf_tiny")
 
 
 if __name__ == "__main__":

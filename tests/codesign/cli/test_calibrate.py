@@ -117,6 +117,25 @@ def test_a_table_is_imported_once(tmp_path: Path) -> None:
     )
 
 
+def test_an_import_is_one_json_document(tmp_path: Path) -> None:
+    table, out = tmp_path / "table.csv", tmp_path / "vta.jsonl"
+    table.write_text(VTA_TABLE)
+    done = codesign("calibrate", "import", "vta-tophub", table, "--out", out, "--json")
+    assert json.loads(done.stdout) == {"measurements": str(out), "runs": 1, "left_out": []}
+
+
+def test_a_fit_is_one_json_document(tmp_path: Path) -> None:
+    done = fit_to(tmp_path, own_runs(4), "--json")
+    document = json.loads(done.stdout)
+    assert document["coefficients"] == str(tmp_path / "fitted")
+    fitted = document["fit"]
+    assert set(fitted) == {"calibration", "left_out", "doubts", "coefficients"}
+    assert {"name", "engine", "quality", "fitted_on", "coefficients", "posterior"} < set(fitted["calibration"])
+    assert {"mean_error", "median_error", "within_10_percent"} < set(fitted["calibration"]["quality"])
+    assert len(fitted["left_out"]["predicted_ms"]) == 4
+    assert fitted["coefficients"]["board"] == "pynq-z2"
+
+
 def test_an_import_says_what_it_leaves_out_and_refuses_what_cannot_be(tmp_path: Path) -> None:
     table, out = tmp_path / "table.csv", tmp_path / "vta.jsonl"
     header, first, *_ = VTA_TABLE.splitlines()
