@@ -24,7 +24,7 @@ from hw_templates.foundation.arrays import BoolArray, FloatArray
 
 
 class Role(Enum):
-    """When a term takes its time: in each step, loading, once a tile, or with nothing beside it."""
+    """When a term takes its time: in each step, loading, once a tile, or with nothing in parallel."""
 
     STEP = "step"
     LOAD = "load"
@@ -34,18 +34,26 @@ class Role(Enum):
 
 @dataclass(frozen=True)
 class Term(Parameter):
-    """A coefficient with its role; ``kind`` is what a report adds it up under, for example "weights"."""
+    """A coefficient with its role; reports add up the terms of a ``kind``, for example "weights"."""
 
     role: Role
     kind: str
 
 
+def terms(*rows: tuple[str, str, float, float, float, Role, str]) -> tuple[Term, ...]:
+    """Return the terms of a table: name, meaning, median, spread, spread over campaigns, role and kind of each."""
+    return tuple(
+        Term(name=name, meaning=meaning, median=median, spread=spread, campaign_spread=over, role=role, kind=kind)
+        for name, meaning, median, spread, over, role, kind in rows
+    )
+
+
 @dataclass(frozen=True)
 class Demand:
-    """What one layer asks of an engine.
+    """Demand of one layer on an engine.
 
     Attributes:
-        counts: parameter name to how often its coefficient is paid; what is absent is zero.
+        counts: parameter name to how often its coefficient is paid; absent names count zero.
         steps: steps of a tile.
         hides: whether loading and computing overlap at all.
     """
@@ -57,9 +65,9 @@ class Demand:
 
 @dataclass(frozen=True, kw_only=True)
 class StructuralModel:
-    """Terms of an engine, with the share of the shorter of two overlapping times that still shows.
+    """Terms of an engine, with the share of the shorter of two overlapping times that remains visible.
 
-    ``roofline`` gives the cycles below which no run can be; without it nothing is known of them.
+    ``roofline`` returns the cycles that no run can undercut; its default knows none.
     """
 
     engine: str
@@ -69,16 +77,16 @@ class StructuralModel:
     roofline: Callable[[EngineRun], float] = lambda _: 0.0
 
     def least_cycles(self, runs: Sequence[EngineRun]) -> FloatArray:
-        """[runs] as in :class:`cost_models.calibration.timing_model.TimingModel`."""
+        """Return [runs] cycles, as :class:`cost_models.calibration.timing_model.TimingModel` describes."""
         return np.array([self.roofline(run) for run in runs], dtype=np.float64)
 
     @property
     def parameters(self) -> tuple[Parameter, ...]:
-        """Of the terms, then the unhidden share."""
+        """Parameters of the terms, then the unhidden share."""
         return (*self.terms, self.unhidden)
 
     def bind(self, runs: Sequence[EngineRun]) -> "BoundStructure":
-        """The counts of all layers of the runs."""
+        """Return the counts of all layers of the runs."""
         demands = [self.demands(run) for run in runs]
         layers = [demand for of_run in demands for demand in of_run]
         names = [term.name for term in self.terms]
@@ -107,7 +115,7 @@ class BoundStructure:
         object.__setattr__(self, "_role", roles)
 
     def cycles(self, theta: FloatArray) -> FloatArray:
-        """[..., runs] as in :class:`cost_models.calibration.timing_model.BoundModel`."""
+        """Return [..., runs] cycles, as :class:`cost_models.calibration.timing_model.BoundModel` describes."""
         times, unhidden = self._times(theta)
         step, load, tile, alone = (times[..., self._role[role]].sum(axis=-1) for role in Role)
         n = self.steps
@@ -119,13 +127,13 @@ class BoundStructure:
         return cycles
 
     def _times(self, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """[..., layers, terms] each term's time, and [..., layers] the unhidden share."""
+        """Return [..., layers, terms] the time of each term, and [..., layers] the unhidden share."""
         values = np.exp(theta)
         values = values if values.ndim == 1 else values[..., self.run, :]
         return values[..., :-1] * self.counts, np.where(self.hides, np.minimum(values[..., -1], 1.0), 1.0)
 
     def parts(self, theta: FloatArray) -> dict[str, FloatArray]:
-        """[runs] by the kind of the terms, each with the share of its time that shows."""
+        """Return [runs] visible cycles by the kind of the terms."""
         times, unhidden = self._times(theta)
         step, load, tile = (times[..., self._role[role]].sum(axis=-1) for role in (Role.STEP, Role.LOAD, Role.TILE))
         n = self.steps

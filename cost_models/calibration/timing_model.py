@@ -1,4 +1,4 @@
-"""What a fit needs to know of a model of time: its parameters, and the cycles they give for measured runs."""
+"""The interface between a fit and a model of time: its parameters, and the cycles that they give for runs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from hw_templates.foundation.errors import InvalidValueError
 
 @dataclass(frozen=True, kw_only=True)
 class Parameter:
-    """One coefficient, positive, with what is known of it before anything is measured.
+    """One positive coefficient, with its prior.
 
     Attributes:
         name: with its unit.
@@ -35,15 +35,15 @@ class Parameter:
 class BoundModel(Protocol):
     """A model of time with the counts of some runs.
 
-    ``theta`` holds the logarithms of the parameters: [..., runs, parameters] or what broadcasts to it.
+    ``theta`` holds the logarithms of the parameters: [..., runs, parameters], or a shape that broadcasts to it.
     """
 
     def cycles(self, theta: FloatArray) -> FloatArray:
-        """[..., runs] cycles of each run."""
+        """Return [..., runs] cycles of each run."""
         ...
 
     def parts(self, theta: FloatArray) -> dict[str, FloatArray]:
-        """[runs] cycles by what takes them and is not hidden behind something else; they add up to :meth:`cycles`."""
+        """Return [runs] visible cycles by their cause; they add up to :meth:`cycles`."""
         ...
 
 
@@ -52,16 +52,16 @@ class TimingModel(Protocol):
 
     @property
     def engine(self) -> str:
-        """As in :attr:`EngineRun.engine`."""
+        """Name of the engine, as in :attr:`EngineRun.engine`."""
         ...
 
     @property
     def parameters(self) -> tuple[Parameter, ...]:
-        """In the order of the last axis of ``theta``."""
+        """Parameters in the order of the last axis of ``theta``."""
         ...
 
     def bind(self, runs: Sequence[EngineRun]) -> BoundModel:
-        """The model of these runs; their measured times are not looked at.
+        """Return the model of these runs.
 
         Raises:
             InvalidValueError: a run lacks what the model needs.
@@ -69,7 +69,7 @@ class TimingModel(Protocol):
         ...
 
     def least_cycles(self, runs: Sequence[EngineRun]) -> FloatArray:
-        """[runs] cycles below which no such engine is done, whatever its coefficients: the roofline of its array, and
+        """Return [runs] cycles that no such engine undercuts, whatever its coefficients: the roofline of its array, and
         of its memory ports where their width is known.
 
         Raises:
@@ -79,7 +79,7 @@ class TimingModel(Protocol):
 
 
 def measured_cycles(runs: Sequence[Measurement]) -> FloatArray:
-    """[runs] median latency in cycles of the programmable logic."""
+    """Return [runs] median latency in cycles of the programmable logic."""
     return np.array([run.latency_ms.p50 * run.clock_mhz * 1e3 for run in runs])
 
 
@@ -92,7 +92,7 @@ def check_attainable(model: TimingModel, runs: Sequence[Measurement], names: Seq
         names: of each run's latency, for the message.
 
     Raises:
-        InvalidValueError: a run is too fast; tells of the first, and how many there are.
+        InvalidValueError: a run is too fast; names the first, and how many there are.
     """
     least, measured = model.least_cycles(runs), measured_cycles(runs)
     too_fast = np.flatnonzero(measured < least)
@@ -108,7 +108,7 @@ def check_attainable(model: TimingModel, runs: Sequence[Measurement], names: Seq
 
 
 def sensitivity(model: BoundModel, theta: FloatArray) -> FloatArray:
-    """[runs, parameters] d log(cycles) / d log(parameter) at ``theta`` [runs, parameters], by forward differences."""
+    """Return [runs, parameters] d log(cycles) / d log(parameter) at ``theta``, by forward differences."""
     step = 1e-5
     here = np.log(model.cycles(theta))
     shifts = step * np.eye(theta.shape[-1])

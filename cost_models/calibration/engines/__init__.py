@@ -1,4 +1,4 @@
-"""Models of time of the engines that measurements come from, by name."""
+"""Models of time by engine."""
 
 from cost_models.calibration.engines.conv_engine import ConvEngineModel
 from cost_models.calibration.engines.dpu import DPU
@@ -10,12 +10,12 @@ _MODELS: dict[str, TimingModel] = {model.engine: model for model in (ConvEngineM
 
 
 def engine_names() -> tuple[str, ...]:
-    """Engines whose measurements can be fitted, sorted."""
+    """Return the engines whose measurements can be fitted, sorted."""
     return tuple(sorted(_MODELS))
 
 
 def engine_model(engine: str) -> TimingModel:
-    """The model of an engine.
+    """Return the model of an engine.
 
     Raises:
         InvalidValueError: there is none of that name.

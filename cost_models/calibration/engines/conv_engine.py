@@ -17,7 +17,7 @@ from hw_templates.foundation.arrays import FloatArray
 from hw_templates.foundation.errors import InvalidValueError
 
 STARTS_PER_IMAGE = "starts_per_image"
-"""Setting of a measurement: how much of a start is in its latency, 0 to 1; without it, a whole one."""
+"""Setting of a measurement: the share of a start in its latency, 0 to 1; without it, a whole start."""
 
 _NAMES = tuple(entry.name for entry in fields(LatencyCoefficients))
 _MEANINGS = {
@@ -26,7 +26,7 @@ _MEANINGS = {
     "burst_overhead_cycles": "gap before a burst",
     "slot_overhead_cycles": "starting and joining the three stages of a slot",
     "layer_overhead_cycles": "decoding a descriptor",
-    "start_cycles": "a run, from the start bit to done, beside its layers",
+    "start_cycles": "a run, from the start bit to done, without its layers",
     "ddr_efficiency": "share of the board's planned bandwidth that the ports reach",
 }
 _SPREADS = {"ddr_efficiency": (0.85, 0.3, 0.1), "start_cycles": (500.0, 1.0, 0.5)}
@@ -46,11 +46,11 @@ class ConvEngineModel:
 
     @property
     def parameters(self) -> tuple[Parameter, ...]:
-        """In the order of the fields of :class:`LatencyCoefficients`."""
+        """Parameters in the order of the fields of :class:`LatencyCoefficients`."""
         return tuple(map(_parameter, _NAMES))
 
     def bind(self, runs: Sequence[EngineRun]) -> "BoundConvEngine":
-        """Layers, accelerators and mappings of the runs as columns.
+        """Return the layers, accelerators and mappings of the runs as columns.
 
         Raises:
             InvalidValueError: a run is of another engine, lists no layers, ran on an unknown board, or holds more than
@@ -74,7 +74,7 @@ class ConvEngineModel:
         return BoundConvEngine(tuple(groups), starts)
 
     def least_cycles(self, runs: Sequence[EngineRun]) -> FloatArray:
-        """[runs] trips of the array, or words of the busiest port; both are exact."""
+        """Return [runs] iterations of the array, or words of the busiest port; both are exact."""
         return self.bind(runs).least_cycles()
 
 
@@ -95,17 +95,17 @@ class BoundConvEngine:
 
     @property
     def runs(self) -> int:
-        """How many there are."""
+        """Number of runs."""
         return len(self.starts)
 
     def cycles(self, theta: FloatArray) -> FloatArray:
-        """[..., runs] as in :class:`cost_models.calibration.timing_model.BoundModel`."""
+        """Return [..., runs] cycles, as :class:`cost_models.calibration.timing_model.BoundModel` describes."""
         full = np.broadcast_to(theta, (*theta.shape[:-2], self.runs, len(_NAMES)))
         flat = full.reshape(-1, self.runs, len(_NAMES))
         return np.stack([self._of(rows) for rows in flat]).reshape(full.shape[:-1])
 
     def _priced(self, theta: FloatArray) -> Iterator[tuple[NDArray[np.intp], LayerPrices]]:
-        """Runs with the price of one layer of each, for layers whose runs have equal coefficients."""
+        """Yield runs with the price of one layer of each, for layers whose runs have equal coefficients."""
         unique, which = np.unique(theta, axis=0, return_inverse=True)
         for group in self.groups:
             for index, values in enumerate(unique):
@@ -115,7 +115,7 @@ class BoundConvEngine:
                     yield group.run[rows], group.layers.take(rows).price(latency)
 
     def least_cycles(self) -> FloatArray:
-        """[runs] cycles in which array and ports are busy, by whichever of them is busiest."""
+        """Return [runs] cycles in which the busiest of array and ports is busy."""
         busy = np.zeros((4, self.runs))
         for group in self.groups:
             priced = group.layers.price(load_coefficients())
@@ -131,7 +131,7 @@ class BoundConvEngine:
         return cycles
 
     def parts(self, theta: FloatArray) -> dict[str, FloatArray]:
-        """[runs] cycles of the busiest of array and ports, by which it is, and all others as overhead."""
+        """Return [runs] cycles of the busiest of array and ports, by which it is, and all others as overhead."""
         theta = np.broadcast_to(theta, (self.runs, len(_NAMES)))
         kinds = {kind: np.zeros(self.runs) for kind in ("compute", "input", "weights", "output", "ddr")}
         for run, priced in self._priced(theta):
@@ -145,7 +145,7 @@ class BoundConvEngine:
 
 
 def stated_counters(layers: Sequence[MappedLayer], accelerator: Accelerator, board: Board) -> dict[str, FloatArray]:
-    """[layers] of each of the engine's counters that the shapes alone determine, by its name in the program format."""
+    """Return [layers] of each counter that the shapes alone determine, by its name in the program format."""
     priced = MappedLayers.of(layers, [accelerator] * len(layers), board).price(load_coefficients())
     return {
         "compute_trips": priced.trips,
@@ -156,7 +156,7 @@ def stated_counters(layers: Sequence[MappedLayer], accelerator: Accelerator, boa
 
 
 def with_latency(coefficients: Coefficients, theta: FloatArray) -> Coefficients:
-    """The set with the latency coefficients whose logarithms are ``theta``."""
+    """Return the set with the latency coefficients whose logarithms are ``theta``."""
     values = dict(zip(_NAMES, (float(value) for value in np.exp(theta)), strict=True))
     values["ddr_efficiency"] = min(values["ddr_efficiency"], 1.0)
     return replace(coefficients, latency=LatencyCoefficients(**values))

@@ -13,7 +13,7 @@ depthwise layer. Without it all maps between layers are taken to stay on chip.
 
 from dataclasses import dataclass
 
-from cost_models.calibration.structural import Demand, Role, StructuralModel, Term
+from cost_models.calibration.structural import Demand, Role, StructuralModel, terms
 from cost_models.calibration.timing_model import Parameter
 from cost_models.measurements.engine_run import EngineRun, MeasuredLayer
 from cost_models.workload import Activation, Layer, Operation
@@ -43,12 +43,12 @@ class _Parallelism:
         return -(-channels // self.channels)
 
     def lines(self, channels: int, height: int, width: int) -> int:
-        """Cycles of one pass of the ALU over a map."""
+        """Return the cycles of one pass of the ALU over a feature map."""
         return self.groups(channels) * -(-height // self.alu) * width
 
 
 def _roofline(run: EngineRun) -> float:
-    """Cycles of the convolution array at its peak rate."""
+    """Return the cycles of the convolution array at its peak rate."""
     parallel = _Parallelism.of(run)
     macs = sum(ran.layer.macs for ran in run.layers if ran.layer.operation == Operation.CONV)
     return macs / (parallel.pixels * parallel.channels**2)
@@ -113,101 +113,30 @@ def _conv_cycles(layer: Layer, parallel: _Parallelism) -> int:
 
 DPU = StructuralModel(
     engine="dpu",
-    terms=(
-        Term(
-            name="conv_cycles",
-            meaning="a step of the convolution array",
-            median=1.0,
-            spread=0.2,
-            campaign_spread=0.05,
-            role=Role.TILE,
-            kind="compute",
+    terms=terms(
+        # name, meaning, median, spread, spread over campaigns, role, kind
+        ("conv_cycles", "a step of the convolution array", 1.0, 0.2, 0.05, Role.TILE, "compute"),
+        ("depthwise_cycles", "a step of the ALU in a depthwise kernel", 1.0, 0.1, 0.05, Role.TILE, "compute"),
+        ("swish_cycles", "a line of a hard swish", 8.0, 1.0, _CAMPAIGN, Role.TILE, "elementwise"),
+        ("gate_cycles", "a line of a gate's pool or product", 4.0, 1.0, _CAMPAIGN, Role.TILE, "elementwise"),
+        (
+            "wide_gate_cycles",
+            "a channel of a gate of more than 512 channels",
+            40.0,
+            1.0,
+            _CAMPAIGN,
+            Role.ALONE,
+            "elementwise",
         ),
-        Term(
-            name="depthwise_cycles",
-            meaning="a step of the ALU in a depthwise kernel",
-            median=1.0,
-            spread=0.1,
-            campaign_spread=0.05,
-            role=Role.TILE,
-            kind="compute",
-        ),
-        Term(
-            name="swish_cycles",
-            meaning="a line of a hard swish",
-            median=8.0,
-            spread=1.0,
-            campaign_spread=_CAMPAIGN,
-            role=Role.TILE,
-            kind="elementwise",
-        ),
-        Term(
-            name="gate_cycles",
-            meaning="a line of a gate's pool or product",
-            median=4.0,
-            spread=1.0,
-            campaign_spread=_CAMPAIGN,
-            role=Role.TILE,
-            kind="elementwise",
-        ),
-        Term(
-            name="wide_gate_cycles",
-            meaning="a channel of such a wide gate",
-            median=40.0,
-            spread=1.0,
-            campaign_spread=_CAMPAIGN,
-            role=Role.ALONE,
-            kind="elementwise",
-        ),
-        Term(
-            name="residual_cycles",
-            meaning="a line of a residual sum",
-            median=4.0,
-            spread=1.5,
-            campaign_spread=_CAMPAIGN,
-            role=Role.TILE,
-            kind="elementwise",
-        ),
-        Term(
-            name="feature_cycles_per_byte",
-            meaning="moving a map",
-            median=1 / 16,
-            spread=0.7,
-            campaign_spread=_CAMPAIGN,
-            role=Role.LOAD,
-            kind="features",
-        ),
-        Term(
-            name="weight_cycles_per_byte",
-            meaning="reading weights",
-            median=1 / 8,
-            spread=0.7,
-            campaign_spread=_CAMPAIGN,
-            role=Role.LOAD,
-            kind="weights",
-        ),
-        Term(
-            name="layer_cycles",
-            meaning="starting a layer",
-            median=500,
-            spread=1.5,
-            campaign_spread=_CAMPAIGN,
-            role=Role.ALONE,
-            kind="overhead",
-        ),
-        Term(
-            name="start_cycles",
-            meaning="a run, call to return",
-            median=10_000,
-            spread=1.0,
-            campaign_spread=0.5,
-            role=Role.ALONE,
-            kind="overhead",
-        ),
+        ("residual_cycles", "a line of a residual sum", 4.0, 1.5, _CAMPAIGN, Role.TILE, "elementwise"),
+        ("feature_cycles_per_byte", "moving a feature map", 1 / 16, 0.7, _CAMPAIGN, Role.LOAD, "features"),
+        ("weight_cycles_per_byte", "reading weights", 1 / 8, 0.7, _CAMPAIGN, Role.LOAD, "weights"),
+        ("layer_cycles", "starting a layer", 500, 1.5, _CAMPAIGN, Role.ALONE, "overhead"),
+        ("start_cycles", "a run, call to return", 10_000, 1.0, 0.5, Role.ALONE, "overhead"),
     ),
     unhidden=Parameter(
         name="unhidden",
-        meaning="share of the shorter of two overlapping times that shows",
+        meaning="share of the shorter of two overlapping times that remains visible",
         median=0.5,
         spread=1.0,
         campaign_spread=0.3,

@@ -7,7 +7,7 @@ its rows one after the other, so a burst is a row of a block's tile, or all its 
 padding. With two virtual threads one loads while the other computes.
 """
 
-from cost_models.calibration.structural import Demand, Role, StructuralModel, Term
+from cost_models.calibration.structural import Demand, Role, StructuralModel, terms
 from cost_models.calibration.timing_model import Parameter
 from cost_models.mapping.mapping import Mapping
 from cost_models.measurements.engine_run import EngineRun
@@ -20,7 +20,7 @@ _HARDWARE, _DRIVER = 0.4, 1.5
 
 
 def _parts(run: EngineRun) -> tuple[Accelerator, Layer, Mapping]:
-    """The engine, its one convolution and how that was cut."""
+    """Return the engine, its one convolution and the mapping."""
     if run.accelerator is None:
         raise InvalidValueError("measurement.accelerator", None, "given for vta")
     if len(run.layers) != 1 or run.layers[0].mapping is None:
@@ -32,7 +32,7 @@ def _parts(run: EngineRun) -> tuple[Accelerator, Layer, Mapping]:
 
 
 def _roofline(run: EngineRun) -> float:
-    """Cycles of the array at its peak rate, or of reading input and weights once through the port if that is longer."""
+    """Return the cycles of the array at its peak rate, or of reading input and weights once if that is longer."""
     a, layer, _ = _parts(run)
     array = layer.macs * run.batch / (a.pe_pixels * a.pe_cols * a.pe_rows)
     weights = layer.in_channels * layer.out_channels * layer.kernel_height * layer.kernel_width
@@ -84,12 +84,12 @@ def _demands(run: EngineRun) -> list[Demand]:
 
 
 def _blocks(channels: int, tile: int, block: int) -> tuple[int, int]:
-    """How many tiles, and how many blocks of channels in all of them."""
+    """Return the number of tiles, and of blocks of channels in all of them."""
     return -(-channels // tile), -(-channels // block)
 
 
 def _cuts(outputs: int, tile: int, inputs: int, kernel: int, layer: Layer) -> tuple[int, int]:
-    """How many tiles along an axis, and how many input positions they read in all, clipped at the borders."""
+    """Return the number of tiles along an axis, and of input positions that all read, clipped at the borders."""
     stride, padding = layer.stride, layer.padding
     read = 0
     for first in range(0, outputs, tile):
@@ -100,119 +100,24 @@ def _cuts(outputs: int, tile: int, inputs: int, kernel: int, layer: Layer) -> tu
 
 VTA = StructuralModel(
     engine="vta",
-    terms=(
-        Term(
-            name="mac_cycles",
-            meaning="multiplying one block by one block",
-            median=1.0,
-            spread=0.03,
-            campaign_spread=0.02,
-            role=Role.STEP,
-            kind="compute",
-        ),
-        Term(
-            name="step_cycles",
-            meaning="issuing a step's instructions",
-            median=100,
-            spread=1.5,
-            campaign_spread=_HARDWARE,
-            role=Role.STEP,
-            kind="overhead",
-        ),
-        Term(
-            name="load_cycles",
-            meaning="issuing a step's loads",
-            median=100,
-            spread=1.5,
-            campaign_spread=_HARDWARE,
-            role=Role.LOAD,
-            kind="overhead",
-        ),
-        Term(
-            name="input_cycles_per_byte",
-            meaning="reading input",
-            median=1 / 6,
-            spread=0.7,
-            campaign_spread=_HARDWARE,
-            role=Role.LOAD,
-            kind="input",
-        ),
-        Term(
-            name="input_burst_cycles",
-            meaning="beginning a burst of input",
-            median=20,
-            spread=1.5,
-            campaign_spread=_HARDWARE,
-            role=Role.LOAD,
-            kind="input",
-        ),
-        Term(
-            name="weight_cycles_per_byte",
-            meaning="reading weights",
-            median=1 / 6,
-            spread=0.7,
-            campaign_spread=_HARDWARE,
-            role=Role.LOAD,
-            kind="weights",
-        ),
-        Term(
-            name="weight_burst_cycles",
-            meaning="beginning a burst of weights",
-            median=20,
-            spread=1.5,
-            campaign_spread=_HARDWARE,
-            role=Role.LOAD,
-            kind="weights",
-        ),
-        Term(
-            name="result_cycles",
-            meaning="finishing and storing one block of results",
-            median=10,
-            spread=1.5,
-            campaign_spread=_DRIVER,
-            role=Role.TILE,
-            kind="output",
-        ),
-        Term(
-            name="result_burst_cycles",
-            meaning="beginning a burst of results",
-            median=20,
-            spread=1.5,
-            campaign_spread=_HARDWARE,
-            role=Role.TILE,
-            kind="output",
-        ),
-        Term(
-            name="tile_cycles",
-            meaning="starting and joining a tile",
-            median=200,
-            spread=1.5,
-            campaign_spread=0.5,
-            role=Role.ALONE,
-            kind="overhead",
-        ),
-        Term(
-            name="micro_op_cycles",
-            meaning="fetching a micro-operation",
-            median=1.0,
-            spread=1.0,
-            campaign_spread=0.3,
-            role=Role.ALONE,
-            kind="overhead",
-        ),
-        Term(
-            name="start_cycles",
-            meaning="a run, call to return",
-            median=2000,
-            spread=1.5,
-            campaign_spread=1.0,
-            role=Role.ALONE,
-            kind="overhead",
-        ),
+    terms=terms(
+        # name, meaning, median, spread, spread over campaigns, role, kind
+        ("mac_cycles", "multiplying one block by one block", 1.0, 0.03, 0.02, Role.STEP, "compute"),
+        ("step_cycles", "issuing a step's instructions", 100, 1.5, _HARDWARE, Role.STEP, "overhead"),
+        ("load_cycles", "issuing a step's loads", 100, 1.5, _HARDWARE, Role.LOAD, "overhead"),
+        ("input_cycles_per_byte", "reading input", 1 / 6, 0.7, _HARDWARE, Role.LOAD, "input"),
+        ("input_burst_cycles", "beginning a burst of input", 20, 1.5, _HARDWARE, Role.LOAD, "input"),
+        ("weight_cycles_per_byte", "reading weights", 1 / 6, 0.7, _HARDWARE, Role.LOAD, "weights"),
+        ("weight_burst_cycles", "beginning a burst of weights", 20, 1.5, _HARDWARE, Role.LOAD, "weights"),
+        ("result_cycles", "finishing and storing one block of results", 10, 1.5, _DRIVER, Role.TILE, "output"),
+        ("result_burst_cycles", "beginning a burst of results", 20, 1.5, _HARDWARE, Role.TILE, "output"),
+        ("tile_cycles", "starting and joining a tile", 200, 1.5, 0.5, Role.ALONE, "overhead"),
+        ("micro_op_cycles", "fetching a micro-operation", 1.0, 1.0, 0.3, Role.ALONE, "overhead"),
+        ("start_cycles", "a run, call to return", 2000, 1.5, 1.0, Role.ALONE, "overhead"),
     ),
     unhidden=Parameter(
         name="unhidden",
-        meaning="share of the shorter of two overlapping times that shows",
+        meaning="share of the shorter of two overlapping times that remains visible",
         median=0.1,
         spread=1.0,
         campaign_spread=0.3,
