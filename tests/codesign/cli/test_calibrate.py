@@ -306,7 +306,7 @@ def test_bad_input_is_one_line(tmp_path: Path) -> None:
         ),
         ({"latency_us": 500}, "measurement.latency_us: must be given as latency_ms, got 500"),
         ({"power_w": float("nan")}, "measurement: must be sound JSON"),
-        ({"schema": 2}, "measurement.schema: must be 1, the one that is known, got 2"),
+        ({"format": 2}, "measurement.format: must be 1, which this version reads, got 2"),
         ({}, "the same run as"),
     ],
 )
