@@ -5,6 +5,7 @@ with channels rounded to multiples of 8 as Cai et al. ("Once-for-all", ICLR 2020
 stage of the network that they belong to. The table gives no date.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 from cost_models.measurements.engine_run import MeasuredLayer
@@ -79,104 +80,64 @@ def _activation(row: Row) -> Activation:
     return Activation.IDENTITY if row.is_empty("act") else _ACTIVATIONS[row.choice("act", *_ACTIVATIONS)]
 
 
-def _single(row: Row, kind: str) -> tuple[MeasuredLayer, ...]:
-    inputs, outputs = row.whole("cin"), row.whole("cout")
-    if kind == "linear":
-        return (
-            MeasuredLayer(
-                Layer(operation=Operation.CONV, in_channels=inputs, out_channels=outputs, in_height=1, in_width=1)
-            ),
-        )
-    kernel = row.whole("k")
-    # The stem halves the image; the other single layers are 1x1.
-    stride = (2 if kernel > 1 else 1) if row.is_empty("stride") else row.whole("stride")
+def _layer(
+    operation: Operation,
+    channels: tuple[int, int],
+    size: tuple[int, int],
+    activation: Activation = Activation.IDENTITY,
+    *,
+    kernel: int = 1,
+    stride: int = 1,
+    residual: bool = False,
+) -> MeasuredLayer:
+    """Return a layer with its input and output channels, and the height and width of its input."""
     layer = Layer(
-        operation=Operation.CONV,
-        in_channels=inputs,
-        out_channels=outputs,
-        in_height=row.whole("h"),
-        in_width=row.whole("w"),
+        operation=operation,
+        in_channels=channels[0],
+        out_channels=channels[1],
+        in_height=size[0],
+        in_width=size[1],
         kernel_height=kernel,
         kernel_width=kernel,
         stride=stride,
         padding=kernel // 2,
+        residual=residual,
     )
-    return (MeasuredLayer(layer, _activation(row)),)
+    return MeasuredLayer(layer, activation)
+
+
+def _single(row: Row, kind: str) -> tuple[MeasuredLayer, ...]:
+    channels = row.whole("cin"), row.whole("cout")
+    if kind == "linear":
+        return (_layer(Operation.CONV, channels, (1, 1)),)
+    kernel, size = row.whole("k"), (row.whole("h"), row.whole("w"))
+    # The stem halves the image; the other single layers are 1x1.
+    stride = (2 if kernel > 1 else 1) if row.is_empty("stride") else row.whole("stride")
+    return (_layer(Operation.CONV, channels, size, _activation(row), kernel=kernel, stride=stride),)
 
 
 def rounded_channels(channels: float, multiple: int = 8) -> int:
-    """The nearest multiple, at least one, and not under nine tenths of what was asked for."""
+    """Return the nearest multiple, at least one, that is not below nine tenths of ``channels``."""
     rounded = max(multiple, int(channels + multiple / 2) // multiple * multiple)
     return rounded + multiple if rounded < 0.9 * channels else rounded
 
 
 def _block(row: Row) -> tuple[MeasuredLayer, ...]:
-    activation, stride, kernel = _activation(row), row.whole("stride"), row.whole("k")
-    inputs, outputs, height, width = (row.whole(name) for name in ("cin", "cout", "h", "w"))
-    expand = row.number("expand")
+    activation, stride, expand = _activation(row), row.whole("stride"), row.number("expand")
+    inputs, outputs, height, width, kernel = (row.whole(name) for name in ("cin", "cout", "h", "w", "k"))
     middle = rounded_channels(round(inputs * expand))
-    layers = []
-    if expand != 1:
-        layers.append(
-            MeasuredLayer(
-                Layer(
-                    operation=Operation.CONV, in_channels=inputs, out_channels=middle, in_height=height, in_width=width
-                ),
-                activation,
-            )
-        )
-    depthwise = Layer(
-        operation=Operation.DEPTHWISE,
-        in_channels=middle,
-        out_channels=middle,
-        in_height=height,
-        in_width=width,
-        kernel_height=kernel,
-        kernel_width=kernel,
-        stride=stride,
-        padding=kernel // 2,
-    )
-    layers.append(MeasuredLayer(depthwise, activation))
-    out_height, out_width = depthwise.out_height, depthwise.out_width
+    same = middle, middle
+    layers = [_layer(Operation.CONV, (inputs, middle), (height, width), activation)] if expand != 1 else []
+    depthwise = _layer(Operation.DEPTHWISE, same, (height, width), activation, kernel=kernel, stride=stride)
+    size = depthwise.layer.out_height, depthwise.layer.out_width
+    layers.append(depthwise)
     if row.choice("se", "True", "False") == "True":
         squeezed = rounded_channels(middle / _SQUEEZE)
+        pool = _layer(Operation.SCALE, same, size).layer
         layers += [
-            MeasuredLayer(
-                Layer(
-                    operation=Operation.POOL,
-                    in_channels=middle,
-                    out_channels=middle,
-                    in_height=out_height,
-                    in_width=out_width,
-                    kernel_height=out_height,
-                    kernel_width=out_width,
-                )
-            ),
-            MeasuredLayer(
-                Layer(operation=Operation.CONV, in_channels=middle, out_channels=squeezed, in_height=1, in_width=1),
-                Activation.RELU,
-            ),
-            MeasuredLayer(
-                Layer(operation=Operation.CONV, in_channels=squeezed, out_channels=middle, in_height=1, in_width=1),
-                Activation.HSIGMOID,
-            ),
-            MeasuredLayer(
-                Layer(
-                    operation=Operation.SCALE,
-                    in_channels=middle,
-                    out_channels=middle,
-                    in_height=out_height,
-                    in_width=out_width,
-                )
-            ),
+            MeasuredLayer(replace(pool, operation=Operation.POOL, kernel_height=size[0], kernel_width=size[1])),
+            _layer(Operation.CONV, (middle, squeezed), (1, 1), Activation.RELU),
+            _layer(Operation.CONV, (squeezed, middle), (1, 1), Activation.HSIGMOID),
+            _layer(Operation.SCALE, same, size),
         ]
-    residual = stride == 1 and inputs == outputs
-    project = Layer(
-        operation=Operation.CONV,
-        in_channels=middle,
-        out_channels=outputs,
-        in_height=out_height,
-        in_width=out_width,
-        residual=residual,
-    )
-    return (*layers, MeasuredLayer(project))
+    return (*layers, _layer(Operation.CONV, (middle, outputs), size, residual=stride == 1 and inputs == outputs))
