@@ -1,7 +1,7 @@
-"""A campaign on disk: what was measured, what failed and why, and what is still to do.
+"""A campaign on disk: measured runs, failed runs and the reasons, and the runs that are left.
 
-Beside the measurements, BOARD.jsonl, lies BOARD.failures.jsonl: every connection lost during a run, and every run that
-is not tried again. Whoever wants it tried again removes its lines.
+The measurements, BOARD.jsonl, have a companion BOARD.failures.jsonl: every connection lost during a run, and every run
+that is not tried again. To have a run tried again, remove its lines.
 """
 
 from collections.abc import Iterator
@@ -21,14 +21,14 @@ from hw_templates.foundation.json_records import Record, parse_json, reading, re
 from hw_templates.foundation.lock import exclusive, in_use
 
 LOSSES = 3
-"""Connections that may get lost during one run before that is blamed for it."""
+"""Connections lost during one run after which the run is skipped."""
 _DIGITS = 12
 
 Layers = tuple[MappedLayer, ...]
 
 
 class Failure(StrEnum):
-    """What may go wrong with a run: only a connection may get lost without the run's doing."""
+    """Reasons for which a run fails; only a lost connection need not be its fault."""
 
     LOST = "lost"
     HANG = "hang"
@@ -37,7 +37,7 @@ class Failure(StrEnum):
 
 @dataclass(frozen=True)
 class FailedRun(Record):
-    """A run that failed: how, the error's line, and when (UTC, as ISO 8601 writes it)."""
+    """A failed run: the reason, the error's line, and the time (UTC, as ISO 8601 writes it)."""
 
     kind: Failure
     error: str
@@ -47,12 +47,12 @@ class FailedRun(Record):
 
 @dataclass(kw_only=True)
 class Campaign:
-    """What is known of the runs of a plan on one bitstream.
+    """The runs of a plan on one bitstream.
 
     Attributes:
-        plan: what to run.
+        plan: the runs.
         path: file of measurements.
-        measured: those that stand in it.
+        measured: its content.
         losses: how often the connection was lost during each run.
         skipped: runs that are not tried again.
     """
@@ -65,7 +65,7 @@ class Campaign:
 
     @property
     def failures(self) -> Path:
-        """File of what failed."""
+        """File of the failed runs."""
         return self.path.with_suffix(".failures.jsonl")
 
     @property
@@ -76,7 +76,7 @@ class Campaign:
 
     @property
     def skipped_of_plan(self) -> int:
-        """How many runs of the plan are skipped."""
+        """Number of runs of the plan that are skipped."""
         return sum(layers in self.skipped for layers in self.plan.runs)
 
     def check_bitstream(self, bitstream: str) -> None:
@@ -112,14 +112,13 @@ class Campaign:
         self.measured.append(run)
 
     def fail(self, layers: Layers, kind: Failure, error: CodesignError) -> bool:
-        """Keep what went wrong with a run, at once; whether it is skipped from now on.
+        """Keep the failure of a run, at once; return whether the run is skipped from now on.
 
         Raises:
             StorageError: the file cannot be written.
         """
-        failed = FailedRun(
-            kind, str(error), datetime.now(UTC).isoformat(timespec="seconds"), tuple(map(MeasuredLayer.of, layers))
-        )
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        failed = FailedRun(kind, str(error), now, tuple(map(MeasuredLayer.of, layers)))
         append_lines(self.failures, [record_line(failed)])
         self._count(layers, kind)
         return layers in self.skipped
@@ -131,7 +130,7 @@ class Campaign:
             self.skipped.add(layers)
 
     def read(self) -> None:
-        """Take up what an earlier process left, however that ended.
+        """Read the files that an earlier process left, however it ended.
 
         Raises:
             StorageError: a file cannot be read, or holds something else than runs on the plan's board and engine.
@@ -143,21 +142,15 @@ class Campaign:
                 raise StorageError(
                     f"{self.path}: holds runs of another engine or board ({run.board}); name another file"
                 )
-        if self.failures.exists():
-            for layers, kind in _read_failures(self.failures):
-                self._count(layers, kind)
-
-
-def _read_failures(path: Path) -> Iterator[tuple[Layers, Failure]]:
-    for number, line in enumerate(read_lines(path), start=1):
-        with reading(f"{path}:{number}", "remove the line"):
-            failed = parse_json(line, FailedRun, "failure")
-            yield mapped(failed.layers), failed.kind
+        for number, line in enumerate(read_lines(self.failures) if self.failures.exists() else (), start=1):
+            with reading(f"{self.failures}:{number}", "remove the line"):
+                failed = parse_json(line, FailedRun, "failure")
+                self._count(mapped(failed.layers), failed.kind)
 
 
 @contextmanager
 def opened(plan: RunPlan, path: Path) -> Iterator[Campaign]:
-    """The campaign whose measurements go to a file, which no other process writes to meanwhile.
+    """Yield the campaign whose measurements go to a file, which no other process writes to meanwhile.
 
     Raises:
         StorageError: another process does, or the files cannot be read or are of something else.

@@ -1,7 +1,8 @@
-"""What could be measured: layers, layers again and again, and blocks that stay on chip.
+"""Candidates for measuring: single layers, one layer several times, and blocks whose feature maps stay on chip.
 
-One run alone cannot tell a start from a layer, nor a layer from its slots: a start that runs a layer several times, and
-blocks that are set up anew for each band, can. Small layers show what is paid once, large ones what is paid a word.
+Single layers alone cannot separate the cost of a start from that of a layer, nor that of a layer from that of its
+slots. A start that runs a layer several times, and blocks that are set up anew for each band, can. Small layers show
+the costs paid once, large ones those paid a word.
 """
 
 from collections.abc import Iterator
@@ -21,13 +22,16 @@ from hw_templates.foundation.errors import MappingError
 _SPACES, _SUBNETS = ("ofa-mbv3-w1.0", "digits"), 12
 _LAYERS, _MAPPINGS, _STACKS, _BLOCKS, _WAYS = 60, 3, 20, 60, 2
 _STACKED, _STACKED_MACS = 8, 5_000_000
-"""How often a stack runs a layer, and how large it may be."""
+"""How often a start runs one layer, and the multiplications that such a layer has at most."""
 
 Layers = tuple[MappedLayer, ...]
 
 
 def candidates(accelerator: Accelerator) -> list[Layers]:
-    """Runs of layers and blocks of random subnets with random mappings, each once; equal arguments give equal runs."""
+    """Return runs of layers and blocks of random subnets with random mappings, each once.
+
+    Equal arguments give equal runs.
+    """
     rng = np.random.default_rng(0)
     found: dict[Layers, None] = {}
     for name in _SPACES:
@@ -37,11 +41,12 @@ def candidates(accelerator: Accelerator) -> list[Layers]:
         layers = list(dict.fromkeys(layer for workload in workloads for layer in workload.layers))
         chosen = [layers[index] for index in rng.permutation(len(layers))[:_LAYERS]]
         blocks = list(dict.fromkeys(block for workload in workloads for _, block in find_blocks(workload.graph)))
-        found |= dict.fromkeys(_singles(chosen, accelerator, rng))
-        found |= dict.fromkeys(_stacks(chosen, accelerator, rng))
+        found |= dict.fromkeys((ran,) for layer in chosen for ran in _mapped(layer, accelerator, rng, _MAPPINGS))
+        small = [layer for layer in chosen if layer.macs <= _STACKED_MACS][:_STACKS]
+        found |= dict.fromkeys((ran,) * _STACKED for layer in small for ran in _mapped(layer, accelerator, rng, 1))
         if accelerator.map_kib:
             for index in rng.permutation(len(blocks))[:_BLOCKS]:
-                found |= dict.fromkeys(_kept(blocks[index], accelerator, rng))
+                found |= dict.fromkeys(_fused(blocks[index], accelerator, rng))
     return list(found)
 
 
@@ -53,21 +58,8 @@ def _mapped(
     return [MappedLayer(layer, mapping, placement) for mapping in mappings]
 
 
-def _singles(layers: list[Layer], accelerator: Accelerator, rng: np.random.Generator) -> Iterator[Layers]:
-    for layer in layers:
-        for ran in _mapped(layer, accelerator, rng, _MAPPINGS):
-            yield (ran,)
-
-
-def _stacks(layers: list[Layer], accelerator: Accelerator, rng: np.random.Generator) -> Iterator[Layers]:
-    small = [layer for layer in layers if layer.macs <= _STACKED_MACS]
-    for layer in small[:_STACKS]:
-        for ran in _mapped(layer, accelerator, rng, 1):
-            yield (ran,) * _STACKED
-
-
-def _kept(block: Block, accelerator: Accelerator, rng: np.random.Generator) -> Iterator[Layers]:
-    """Layers of a block that run together from memory to memory, in a few of the ways whose maps fit."""
+def _fused(block: Block, accelerator: Accelerator, rng: np.random.Generator) -> Iterator[Layers]:
+    """Yield layers of a block that run together from memory to memory, in a few ways whose feature maps fit."""
     ways = []
     for partition in partitions_of(block):
         for part, layers in partition.parts_of(block):

@@ -4,7 +4,7 @@ import hashlib
 import tempfile
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from bitstreams.store.store import open_store
 from codesign.commands.calibration.campaign import Campaign, Failure, Layers, opened
 from codesign.emit.random_program import RandomProgram, random_program
 from codesign.progress import Progress
-from codesign.report.left_out import run_label
+from codesign.report.left_out import layers_label
 from codesign.run.folder import read_json
 from cost_models.calibration.engines.conv_engine import STARTS_PER_IMAGE, stated_counters
 from cost_models.measurements.engine_run import OWN_ENGINE, MeasuredLayer
@@ -30,13 +30,13 @@ from hw_templates.foundation.errors import BoardError, InvalidValueError, Verifi
 from hw_templates.project.record import PROJECT_FILE, ProjectRecord
 
 TWIN = "twin (simulated)"
-"""Source of what no board has run."""
+"""Source of measurements of a twin."""
 FAILURES_IN_A_ROW = 3
 
 
 @dataclass(frozen=True, kw_only=True)
 class CampaignRequest:
-    """What a campaign is asked for.
+    """Request for a campaign.
 
     Attributes:
         target: the board.
@@ -113,12 +113,16 @@ def measure_plan(
 
 
 def _hardware(request: CampaignRequest, plan: RunPlan) -> Hardware:
-    """The engine that is expected on the board: the plan's, as the project has it."""
+    """Return the engine that is expected on the board: the plan's, which must be the project's.
+
+    Raises:
+        InvalidValueError: plan, project and board do not agree.
+        StorageError: the project cannot be read.
+    """
     board = request.target.board
     if plan.board != board.name:
         raise InvalidValueError("plan.board", plan.board, f"{board.name}, the board to measure on; plan for that")
-    path = request.project / PROJECT_FILE
-    project = read_json(path, ProjectRecord)
+    project = read_json(request.project / PROJECT_FILE, ProjectRecord)
     accelerator = project.accelerator
     if project.board != board.name:
         raise InvalidValueError("project.board", project.board, f"{board.name}, the board to measure on")
@@ -133,10 +137,10 @@ def _hardware(request: CampaignRequest, plan: RunPlan) -> Hardware:
 
 @dataclass(kw_only=True)
 class _Measuring:
-    """A campaign at work.
+    """A running campaign.
 
     Attributes:
-        bitstream: sha256 of what was loaded; empty before.
+        bitstream: sha256 of the loaded bitstream; empty before.
         source: of the measurements.
     """
 
@@ -151,7 +155,7 @@ class _Measuring:
     source: str = field(default="", init=False)
 
     def run(self) -> None:
-        """Measure run after run; what fails is skipped, unless several do in a row."""
+        """Measure run after run, and skip those that fail, unless several do so in a row."""
         todo, in_a_row = self.campaign.todo, 0
         with closing(Bench(self._connect, self._say)) as bench, self.progress.stage("campaign") as update:
             for number, layers in enumerate(todo):
@@ -168,7 +172,7 @@ class _Measuring:
         self.tell(f"           {text}")
 
     def _connect(self) -> Engine:
-        """The engine, its bitstream loaded, which must be that of all runs before."""
+        """Return the engine with its bitstream, which must be that of all earlier runs."""
         session = self.target.open()
         try:
             bit = bitstream_for(session, self.hardware, self.folder, open_store(self.request.store))
@@ -190,11 +194,11 @@ class _Measuring:
         return engine
 
     def _clock_mhz(self, read_back: float) -> float:
-        """At most the clock that was routed for, which what is read back exceeds by rounding."""
+        """Return the clock without the rounding by which the board's value exceeds the routed clock."""
         return min(read_back, float(self.hardware.accelerator.clock_mhz))
 
     def _measure(self, bench: Bench, layers: Layers) -> BoardError | VerificationError | None:
-        """Measure a run, again where the connection is lost meanwhile; the error for which it is skipped, if it is."""
+        """Measure a run, again when the connection is lost; return the error for which it is skipped, if any."""
         plan = self.campaign.plan
         what = random_program(layers, plan.accelerator, seed=plan.runs.index(layers))
         while True:
@@ -217,12 +221,10 @@ class _Measuring:
                 return error
 
     def _measurement(self, layers: Layers, measured: Measured) -> Measurement:
-        latency_ms = Percentiles.of(measured.time.ms)
-        names = measured.counters.dtype.names or ()
-        counters = {name: float(measured.counters[name].astype(np.float64).sum()) for name in names}
+        latency_ms, counted = Percentiles.of(measured.time.ms), measured.counters
         simulated = measured.time.cycles is not None
         clock_mhz = self._clock_mhz(measured.clock_mhz)
-        run = Measurement(
+        return Measurement(
             engine=OWN_ENGINE,
             board=self.hardware.board.name,
             campaign=f"{self.source} {self.bitstream[:12]} {clock_mhz:.4g} MHz",
@@ -235,15 +237,19 @@ class _Measuring:
             accelerator=self.campaign.plan.accelerator,
             repetitions=1 if simulated else self.request.repetitions,
             settings={STARTS_PER_IMAGE: measured.time.starts},
-            counters=counters,
+            counters={name: float(counted[name].sum(dtype=np.float64)) for name in counted.dtype.names or ()},
+            # Mappings of one layer resemble each other.
+            group=layers_label([ran.layer for ran in layers]),
             run_id=new_run_id(),
         )
-        # Mappings of one layer resemble each other.
-        return replace(run, group=run_label(run))
 
 
 def _check(layers: Layers, what: RandomProgram, measured: Measured, plan: RunPlan) -> None:
-    """Refuse, with VerificationError, results, counters and times that no sound engine gives."""
+    """Check results, counters and times against the reference and the stated counts.
+
+    Raises:
+        VerificationError: no sound engine gives them.
+    """
     if measured.first_pixel != what.first_pixel:
         raise VerificationError(f"result: the engine's first pixel of {layers[-1].layer} is not the reference's")
     counted = measured.counters
@@ -255,7 +261,8 @@ def _check(layers: Layers, what: RandomProgram, measured: Measured, plan: RunPla
                 raise VerificationError(
                     f"counters.{name}: must be {stated[at]:.0f} for {layers[at].layer}, got {counted[name][at]}"
                 )
-    trips = float(counted["compute_trips"].astype(np.float64).sum())
-    cycles = measured.time.ms * measured.clock_mhz * 1e3
-    if not (cycles > trips).all():
-        raise VerificationError(f"engine_ms: must be above the {trips:.0f} cycles of its trips, got {cycles.min():.0f}")
+    least, cycles = counted["compute_trips"].sum(dtype=np.float64), measured.time.ms * measured.clock_mhz * 1e3
+    if not (cycles > least).all():
+        raise VerificationError(
+            f"engine_ms: must be above the {least:.0f} cycles of its iterations, got {cycles.min():.0f}"
+        )

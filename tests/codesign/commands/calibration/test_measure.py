@@ -254,7 +254,7 @@ def test_garbage_in_counters_results_and_times_is_refused(
         RemoteSession, "read", lambda session, at: 7 if at == cycles else register(session, at)
     )  # fmt: skip
     lines = lines_of(request_)
-    assert re.search(r"engine_ms: must be above the \d+ cycles of its trips, got 7; run skipped", lines[1])
+    assert re.search(r"engine_ms: must be above the \d+ cycles of its iterations, got 7; run skipped", lines[1])
     assert runs_of(request_) == 10
 
 
