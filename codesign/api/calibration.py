@@ -4,14 +4,18 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bitstreams.board.target import parse_target
-from codesign.commands.calibration.fit import MAX_ERROR, calibrate
-from codesign.commands.calibration.plan import plan as write_run_plan
-from codesign.commands.calibration.run import CampaignRequest, measure_plan
+from codesign.commands.calibration.fit import MAX_ERROR, fit_measurements, write_fit
+from codesign.commands.calibration.measure import CampaignRequest, measure_plan
+from codesign.commands.calibration.plan import plan_runs
 from codesign.progress import Progress, Silent
-from cost_models.calibration.fit import Prediction
+from codesign.run.folder import read_json
+from cost_models.calibration.posterior import Prediction
 from cost_models.calibration.record import Calibration, load_calibration
+from cost_models.measurements.engine_run import EngineRun
 from cost_models.measurements.measurement import Measurement, read_measurements
-from cost_models.measurements.plan_file import RunPlan, read_plan
+from cost_models.measurements.plan_file import RunPlan, write_plan
+from hw_templates.board import load_board
+from hw_templates.project.record import PROJECT_FILE, ProjectRecord
 
 
 def plan(
@@ -37,8 +41,10 @@ def plan(
         InvalidValueError: unknown board or calibration, or more runs than candidates.
         StorageError: a file cannot be read or written.
     """
-    write_run_plan(board, budget, known, None if project is None else Path(project), Path(file), progress or Silent())
-    return read_plan(Path(file))
+    engine = None if project is None else read_json(Path(project) / PROJECT_FILE, ProjectRecord).accelerator
+    planned = plan_runs(load_board(board), budget, accelerator=engine, known=known, progress=progress)
+    write_plan(Path(file), planned.plan)
+    return planned.plan
 
 
 def measure(
@@ -105,16 +111,17 @@ def fit(
         InvalidValueError: the runs are too few or of several engines, or left-out runs are off by more.
         StorageError: a file cannot be read or written.
     """
-    calibrate([Path(file) for file in files], Path(folder), progress or Silent(), max_error)
-    return load_calibration(str(folder))
+    fitted = fit_measurements(read_measurements([Path(file) for file in files]), Path(folder).name, progress)
+    write_fit(Path(folder), fitted, max_error)
+    return fitted.calibration
 
 
-def predict(calibration: str | Path | Calibration, runs: Sequence[Measurement]) -> Prediction:
+def predict(calibration: str | Path | Calibration, runs: Sequence[EngineRun]) -> Prediction:
     """Predict the latencies of runs by a calibration, each with an interval that holds 9 of 10 measured ones.
 
     Args:
         calibration: the calibration, or its folder or name, such as ``vta-pynq``.
-        runs: what is predicted; latencies that they state are not looked at.
+        runs: runs of the engine, measured or not.
 
     Raises:
         InvalidValueError: the runs are not of the calibration's engine.

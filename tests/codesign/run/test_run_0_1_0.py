@@ -7,9 +7,10 @@ import pytest
 from typer.testing import CliRunner
 
 from codesign.cli.main import app
-from codesign.commands.calibration.campaign import Failure, _read_failures
+from codesign.commands.calibration.campaign import opened
 from codesign.run.folder import Run, read_json
 from codesign.run.records import DataflowFrontsRecord, DeployRecord, WinnerRecord
+from cost_models.measurements.plan_file import read_plan
 
 PACKED = Path(__file__).parents[2] / "fixtures/run_0_1_0/run.tar.xz"
 
@@ -79,9 +80,10 @@ def test_commands_resume_what_version_0_1_0_began(folder: Path, command: str):
 
 
 def test_records_that_no_command_reads_are_decoded(folder: Path):
-    run, failures = Run(folder / "engine"), folder / "campaign.failures.jsonl"
+    run = Run(folder / "engine")
     deployed = read_json(run.deployment, DeployRecord)
     assert (deployed.complete, deployed.images, deployed.where) == (True, 359, None)
     assert read_json(run.winner, WinnerRecord).board == "pynq-z2"
     assert read_json(folder / "stream/dataflow/front.json", DataflowFrontsRecord).measured
-    assert [kind for _, kind in _read_failures(failures)] == [Failure.LOST]
+    with opened(read_plan(folder / "plan.json"), folder / "campaign.jsonl") as campaign:
+        assert (len(campaign.measured), [*campaign.losses.values()], campaign.skipped) == (8, [1], set())
