@@ -195,12 +195,12 @@ def _listed(array: Any) -> Any:
 
 
 def _array(kind: Any, values: Any) -> Any:
-    """Build a field that is an array of numbers, a type that msgspec does not know."""
+    """Return a field of a type that msgspec does not know: an array of numbers, or the value itself."""
+    if getattr(get_origin(kind), "__name__", None) != "ndarray":
+        return values
     # Most commands read no arrays and start faster without numpy.
     import numpy as np
 
-    if get_origin(kind) is not np.ndarray:
-        raise NotImplementedError(f"a field of type {kind}")
     array = np.array(values)
     if array.size and array.dtype.kind not in "iuf":
         raise ValueError("a list of numbers")

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.mutations import drive, mutated_json
 
+from hw_templates.foundation.arrays import FloatArray
 from hw_templates.foundation.errors import InvalidValueError, StorageError
 from hw_templates.foundation.json_records import (
     Positive,
@@ -79,6 +80,26 @@ def test_limits_hold_for_files_and_constructors(fields, message):
     with pytest.raises(InvalidValueError, match=r"limited\.share: must be a number, zero or more, got inf"):
         Limited(float("inf"))
     assert Limited(0.0, 1, {"a": 0.5}) == parse_json('{"share": 0, "count": 1, "powers": {"a": 0.5}}', Limited, "x")
+
+
+@dataclass(frozen=True)
+class Columns(Record):
+    times: FloatArray
+    shares: dict[str, FloatArray]
+    more: object = None
+
+
+def test_arrays_are_written_and_read_as_lists():
+    columns = Columns(np.array([1.0, 2.5]), {"a": np.zeros((1, 2))}, [1])
+    for wide in (False, True):
+        text = record_text(columns, wide=wide)
+        assert json.loads(text) == {"format": 1, "times": [1.0, 2.5], "shares": {"a": [[0.0, 0.0]]}, "more": [1]}
+        read = parse_json(text, Columns, "columns")
+        assert (read.times.dtype, read.times.tolist(), read.more) == (np.float64, [1.0, 2.5], [1])
+    assert record_text(columns, wide=True).count("\n") == 6
+    for times in ('"x"', '["1"]', "[[1], 2]", "[true]", "null"):
+        with pytest.raises(InvalidValueError, match=r"columns\.times"):
+            parse_json(f'{{"times": {times}, "shares": {{}}}}', Columns, "columns")
 
 
 def test_a_sound_record_is_read_with_its_nested_values():
