@@ -3,6 +3,7 @@
 # isort: skip_file
 
 __version__: str
+__all__: list[str]
 
 # Boards
 from hw_templates.board import Board as Board
