@@ -121,8 +121,8 @@ def test_the_core_holds_nothing_that_only_an_extra_brings(core: Path) -> None:
 def test_every_module_that_calibrates_starts_in_the_core(core: Path) -> None:
     modules = [
         ".".join(path.relative_to(ROOT).with_suffix("").parts)
-        for folder in ("cost_models/calibration", "cost_models/measurements", "codesign/cli")
-        for path in (ROOT / folder).rglob("*.py")
+        for pattern in ("cost_models/calibration/**/*.py", "cost_models/measurements/**/*.py", "codesign/cli/*.py")
+        for path in ROOT.glob(pattern)
     ]
     done = run(
         core,
