@@ -51,15 +51,16 @@ def _windows(layer: Layer, padded: Maps) -> Maps:
 
 
 def _pool(layer: Layer, ifmap: Maps) -> Maps:
+    p = layer.padding
     if layer.operation.selects:
         # Every window reads some of the map, so the least of it changes no maximum.
-        p = layer.padding
         padded = np.pad(ifmap, ((0, 0), (0, 0), (p, p), (p, p)), constant_values=ifmap.min())
         greatest: Maps = _windows(layer, padded).max(axis=(4, 5))
         return greatest
-    below = (layer.out_height - 1) * layer.stride + layer.kernel_height - layer.in_height
-    right = (layer.out_width - 1) * layer.stride + layer.kernel_width - layer.in_width
-    padded = np.pad(ifmap, ((0, 0), (0, 0), (0, below), (0, right)), mode="edge")
+    padded = np.pad(ifmap, ((0, 0), (0, 0), (p, p), (p, p)))
+    below = (layer.out_height - 1) * layer.stride + layer.kernel_height - padded.shape[2]
+    right = (layer.out_width - 1) * layer.stride + layer.kernel_width - padded.shape[3]
+    padded = np.pad(padded, ((0, 0), (0, 0), (0, max(0, below)), (0, max(0, right))), mode="edge")
     total: Maps = _windows(layer, padded).sum(axis=(4, 5), dtype=ifmap.dtype)
     return total
 

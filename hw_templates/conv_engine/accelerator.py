@@ -32,16 +32,18 @@ class Parameter:
     """A row of the table of parameters.
 
     Attributes:
-        meaning: what the parameter sets, with its unit; a comment in ``config.h``.
+        meaning: what the parameter sets, with its unit.
         choices: the values that a search chooses from, or a function that returns those of a board.
         legal: the only legal values; empty where others than the choices may be legal.
         least: no value is smaller.
+        constant: whether the C++ knows the parameter, as a constant of ``config.h``.
     """
 
     meaning: str
     choices: Choices | Callable[[Board], Choices]
     legal: Choices = ()
     least: int = 1
+    constant: bool = True
 
     def choices_on(self, board: Board) -> Choices:
         """Return the values that a search chooses from on a board, ascending."""
@@ -49,10 +51,15 @@ class Parameter:
 
 
 def _row(
-    meaning: str, choices: Choices | Callable[[Board], Choices], legal: Choices = (), least: int = 1
+    meaning: str,
+    choices: Choices | Callable[[Board], Choices],
+    legal: Choices = (),
+    *,
+    least: int = 1,
+    constant: bool = True,
 ) -> dict[str, Parameter]:
     """Return the metadata that makes a field a row."""
-    return {"row": Parameter(meaning=meaning, choices=choices, legal=legal, least=least)}
+    return {"row": Parameter(meaning=meaning, choices=choices, legal=legal, least=least, constant=constant)}
 
 
 _SIDES = (4, 8, 12, 16, 24, 32, 48, 64)
@@ -86,7 +93,9 @@ class Parameters(Generic[Number]):
             _PORTS_BITS,
         )
     )
-    clock_mhz: Number = field(metadata=_row("clock of the programmable logic in MHz", lambda board: board.clocks_mhz))
+    clock_mhz: Number = field(
+        metadata=_row("clock of the programmable logic in MHz", lambda board: board.clocks_mhz, constant=False)
+    )
     depthwise_lanes: Number = field(
         metadata=_row(
             "channels that the depthwise unit computes in parallel, for each of pe_pixels", (1, 2, 4, 8, 16, 24, 48)

@@ -60,11 +60,11 @@ def render(accelerator: Accelerator, board: Board) -> dict[str, str]:
     """
     environment = Environment(undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False)
     templates = {path: _template(source).read_text() for path, source in _RENDERED.items()}
-    placed = set(re.findall(r"accelerator\.(\w+)", "".join(templates.values())))
+    placed = set(re.findall(r"accelerator\.(\w+)", templates["include/config.h"]))
     values: dict[str, Any] = {
         "accelerator": accelerator,
         "board": board,
-        "further_constants": [(name, row.meaning) for name, row in ROWS.items() if name not in placed],
+        "further_constants": [(name, row.meaning) for name, row in ROWS.items() if row.constant and name not in placed],
         "max_channels": isa.MAX_CHANNELS,
         "constants": registers.identity_constants(accelerator.clock_mhz),
         "digest_offset": registers.DIGEST_OFFSET,
