@@ -20,7 +20,7 @@ def train(
     start_from: str | Path | None = None,
     seed: int = 0,
     progress: Progress | None = None,
-) -> None:
+) -> train_command.TrainResult | None:
     """Train a supernet by progressive shrinking, or one subnet alone; a later call resumes.
 
     Args:
@@ -48,7 +48,9 @@ def train(
     return train_command.train(Run(Path(run)), request, progress or Silent())
 
 
-def fit_predictor(run: str | Path, *, samples: int = 300, seed: int = 0, progress: Progress | None = None) -> None:
+def fit_predictor(
+    run: str | Path, *, samples: int = 300, seed: int = 0, progress: Progress | None = None
+) -> predictor_command.PredictorResult:
     """Measure subnets with the weights of a run's supernet, and fit the accuracy predictor.
 
     Args:

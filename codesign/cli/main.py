@@ -2,8 +2,9 @@
 
 import os
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -57,10 +58,13 @@ def train(
     """
     # Of several processes that torchrun started, the first tells.
     with session(context, quiet=os.environ.get("RANK", "0") != "0") as progress:
+        from codesign.cli.text.training import train_lines
         from codesign.commands.train import request_training
         from codesign.commands.train import train as command
 
-        command(Run(run), request_training(space, preset, seed, data, subnet, start_from), progress)
+        result = command(Run(run), request_training(space, preset, seed, data, subnet, start_from), progress)
+        if result is not None:
+            progress.show(result, train_lines)
 
 
 def predictor(
@@ -74,9 +78,10 @@ def predictor(
     Example: codesign predictor runs/digits --samples 300
     """
     with session(context) as progress:
+        from codesign.cli.text.training import predictor_lines
         from codesign.commands.predictor import fit as command
 
-        command(Run(run), samples, seed, progress)
+        progress.show(command(Run(run), samples, seed, progress), predictor_lines)
 
 
 def search(
@@ -236,10 +241,13 @@ def demo(
     Example: codesign demo
     """
     with session(context) as progress:
+        from codesign.cli.text.training import predictor_lines, train_lines
         from codesign.commands.demo import FULL, SMALL
         from codesign.commands.demo import demo as command
 
-        command(Run(run), board, SMALL if small else FULL, workers, seed, progress)
+        lines: dict[str, Callable[[Any], Iterator[str]]] = {"train": train_lines, "predictor": predictor_lines}
+        for part, result in command(Run(run), board, SMALL if small else FULL, workers, seed, progress):
+            progress.show(result, lines[part], part)
 
 
 _ENGINE_ONLY = {

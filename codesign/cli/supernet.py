@@ -26,10 +26,14 @@ def fetch(
 
     Example: codesign fetch acc_predictor.pth
     """
-    with session(context) as progress:
-        from codesign.commands.fetch import bring, show
+    with session(context) as console:
+        from codesign.cli.text.supernet import fetched_lines, listing_lines
+        from codesign.commands.fetch import fetch_files, list_files
 
-        (show if list_ else bring)(names or [], folder, progress)
+        if list_:
+            console.show(list_files(names or [], folder), listing_lines)
+        else:
+            console.show(fetch_files(names or [], folder, console), fetched_lines)
 
 
 @supernet_app.command()
@@ -41,10 +45,14 @@ def info(
 
     Example: codesign supernet info ofa-mbv3-w1.2
     """
-    with session(context) as progress:
-        from codesign.commands.supernet import info as command
+    with session(context) as console:
+        from codesign.cli.text.supernet import description_lines, space_lines
+        from codesign.commands.supernet import describe_space, list_spaces
 
-        command(space, progress)
+        if space is None:
+            console.show(list_spaces(), space_lines)
+        else:
+            console.show(describe_space(space), description_lines)
 
 
 @supernet_app.command()
@@ -58,19 +66,24 @@ def show(
     Example: codesign supernet show digits > my-space.toml
     Example: codesign supernet show digits --preset > my-schedule.toml
     """
-    with session(context):
-        from codesign.commands.supernet import definition
+    with session(context) as console:
+        from codesign.supernet.spaces.named import SPACES
+        from codesign.supernet.training.named import SCHEDULES
 
-        typer.echo(definition(name, preset), nl=False)
+        if preset:
+            console.show(SCHEDULES.load(name), lambda _: SCHEDULES.text(name).splitlines())
+        else:
+            console.show(SPACES.load(name), lambda _: SPACES.text(name).splitlines())
 
 
 @supernet_app.command()
 def specialised(context: typer.Context) -> None:
     """List the specialised networks that the authors of OFA published, with accuracies as reported."""
-    with session(context) as progress:
-        from codesign.commands.supernet import specialised as command
+    with session(context) as console:
+        from codesign.cli.text.supernet import specialised_lines
+        from codesign.commands.supernet import list_specialised
 
-        command(progress)
+        console.show(list_specialised(), specialised_lines)
 
 
 @supernet_app.command()
@@ -93,8 +106,9 @@ def export(
 
     Example: codesign supernet export runs/digits --format onnx --out winner
     """
-    with session(context) as progress:
+    with session(context) as console:
+        from codesign.cli.text.supernet import export_lines
         from codesign.commands.export import ExportRequest
         from codesign.commands.export import export as command
 
-        command(ExportRequest(source, subnet, weights, file_format), out, progress)
+        console.show(command(ExportRequest(source, subnet, weights, file_format), out, console), export_lines)

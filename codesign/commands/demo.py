@@ -1,6 +1,8 @@
 """``codesign demo``: every command in turn on the embedded digits."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from codesign.commands.csim import csim
 from codesign.commands.emit import emit
@@ -27,8 +29,8 @@ FULL = Scale("digits", samples=300, pairs=200_000)
 SMALL = Scale("digits-small", samples=40, pairs=20_000)
 
 
-def demo(run: Run, board: str, scale: Scale, workers: int, seed: int, progress: Progress) -> None:
-    """The main job in ``run``, or what of it is not done yet.
+def demo(run: Run, board: str, scale: Scale, workers: int, seed: int, progress: Progress) -> Iterator[tuple[str, Any]]:
+    """Do the main job in ``run``, or what of it is not done yet; yield name and result of each command as it comes.
 
     Raises:
         InvalidValueError: the run is a demo of another scale.
@@ -38,8 +40,8 @@ def demo(run: Run, board: str, scale: Scale, workers: int, seed: int, progress: 
     if before is not None and before.preset != scale.preset:
         expected = f"{before.preset == SMALL.preset} as before in {run.folder}; or name another run folder"
         raise InvalidValueError("small", scale == SMALL, expected)
-    train(run, TrainRequest(space="digits", preset=scale.preset, seed=seed), progress)
-    fit(run, scale.samples, seed, progress)
+    yield "train", train(run, TrainRequest(space="digits", preset=scale.preset, seed=seed), progress)
+    yield "predictor", fit(run, scale.samples, seed, progress)
     search(run, SearchRequest(board=board, pairs=scale.pairs, workers=workers, storage=None, seed=seed), True, progress)
     emit(run, None, None, progress)
     csim(run, False, None, progress)

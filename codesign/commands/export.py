@@ -1,8 +1,11 @@
 """``codesign supernet export``: a subnet as a network of its own, in files that other tools read."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from torch import nn
 
 from codesign.progress import Progress
 from codesign.run.folder import REMAKE, Run, read_json
@@ -26,7 +29,7 @@ from hw_templates.project.record import PROJECT_FILE
 
 @dataclass(frozen=True)
 class ExportRequest:
-    """What to export.
+    """A subnet to export.
 
     Attributes:
         source: a run folder, the name of a published space, or that of a published specialised network.
@@ -42,7 +45,26 @@ class ExportRequest:
     file_format: str
 
 
-def export(request: ExportRequest, folder: Path, progress: Progress) -> None:
+@dataclass(frozen=True, kw_only=True)
+class ExportResult:
+    """A network that was written.
+
+    Attributes:
+        subnet: what it is called.
+        parameters: how many it has.
+        resolution: side of its images.
+        statistics: where its batch-norm statistics come from.
+        files: what was written.
+    """
+
+    subnet: str
+    parameters: int
+    resolution: int
+    statistics: str
+    files: tuple[Path, ...]
+
+
+def export(request: ExportRequest, folder: Path, progress: Progress) -> ExportResult:
     """Write the files of a subnet into a folder.
 
     Raises:
@@ -57,11 +79,13 @@ def export(request: ExportRequest, folder: Path, progress: Progress) -> None:
         net = _find(request)
         update(0.4, f"writing {request.file_format} files")
         paths = write_network(folder, net, request.file_format)
-    parameters = sum(parameter.numel() for parameter in net.network.parameters())
-    progress.say(f"export     {net.about['subnet']}: {parameters / 1e6:.3f} M parameters at {net.resolution} pixels")
-    progress.say(f"           {net.about['statistics']}")
-    for path in paths:
-        progress.say(f"           {path}")
+    return ExportResult(
+        subnet=net.about["subnet"],
+        parameters=sum(parameter.numel() for parameter in net.network.parameters()),
+        resolution=net.resolution,
+        statistics=net.about["statistics"],
+        files=paths,
+    )
 
 
 def _find(request: ExportRequest) -> NetworkToWrite:
@@ -96,13 +120,13 @@ def _find(request: ExportRequest) -> NetworkToWrite:
 
 
 def _chosen(space: Space, name: str) -> tuple[Subnet, str]:
-    """The subnet that is asked for, and what it is called."""
+    """Return the subnet that is asked for, and what it is called."""
     subnet = named_subnet(space, name)
     return subnet, f"{name} subnet of {space.name}" if name in ENDS else f"subnet of {space.name} in {Path(name).name}"
 
 
 def _winner_file(run: Run) -> Path:
-    """Where the run's winning pair is recorded: as shown or as emitted, whichever was last."""
+    """Return the file that holds the run's winning pair: as shown or as emitted, whichever was last."""
     there = [path for path in (run.winner, run.project / PROJECT_FILE) if path.exists()]
     if not there:
         raise StorageError(f"{run.folder}: no winner in this run yet; run `codesign winner {run.folder}` first")
@@ -110,7 +134,7 @@ def _winner_file(run: Run) -> Path:
 
 
 def _searched_space(run: Run) -> Space:
-    """The space of a run without a supernet, which was searched with published accuracies."""
+    """Return the space of a run without a supernet, which was searched with published accuracies."""
     if (search := run.find(SearchRequest)) is not None and (searched := search.space) is not None:
         return load_space(searched)
     path = _winner_file(run)
@@ -133,36 +157,42 @@ def _of_run(run: Run, request: ExportRequest) -> NetworkToWrite:
     supernet = trained.checkpoint.supernet()
     with one_thread():
         network = extract(supernet, subnet, recalibrate(supernet, subnet, images))
-    about = {
-        "subnet": called,
-        "space": space.name,
-        "choices": subnet.as_dict(),
-        "checkpoint": trained.checkpoint.digest,
-        "statistics": f"batch-norm statistics: of {len(images)} training images",
-        "normalise": {"mean": trained.data.mean, "deviation": trained.data.deviation},
-    }
-    return NetworkToWrite(
-        network=network,
-        config=net_config(space, subnet),
-        resolution=subnet.resolution,
-        image_channels=space.image_channels,
-        about=about,
+    return _net(
+        network,
+        space,
+        subnet,
+        {
+            "subnet": called,
+            "space": space.name,
+            "choices": subnet.as_dict(),
+            "checkpoint": trained.checkpoint.digest,
+            "statistics": f"batch-norm statistics: of {len(images)} training images",
+            "normalise": {"mean": trained.data.mean, "deviation": trained.data.deviation},
+        },
     )
 
 
 def _of_published(space: Space, subnet: Subnet, called: str, weights: Path | None) -> NetworkToWrite:
     official = load_official_supernet(space, weights)
     network = extract(official.supernet, subnet, official.statistics)
-    about = {
-        "subnet": called,
-        "space": space.name,
-        "choices": subnet.as_dict(),
-        "statistics": "batch-norm statistics: of the full net; recalibrate them with training images before use",
-    }
+    return _net(
+        network,
+        space,
+        subnet,
+        {
+            "subnet": called,
+            "space": space.name,
+            "choices": subnet.as_dict(),
+            "statistics": "batch-norm statistics: of the full net; recalibrate them with training images before use",
+        },
+    )
+
+
+def _net(network: nn.Sequential, space: Space, subnet: Subnet, about: Mapping[str, object]) -> NetworkToWrite:
     return NetworkToWrite(
         network=network,
         config=net_config(space, subnet),
         resolution=subnet.resolution,
         image_channels=space.image_channels,
-        about=about,
+        about=dict(about),
     )

@@ -1,37 +1,72 @@
 """``codesign fetch``: published supernets, predictors and specialised networks."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from codesign.progress import Progress
-from codesign.supernet.published.artefacts import Artefact, cache_folder, fetch, select
+from codesign.supernet.published.artefacts import cache_folder, fetch, select
 from hw_templates.foundation.errors import InvalidValueError
 
 
-def _size(size_bytes: int | None) -> str:
+@dataclass(frozen=True)
+class PublishedFile:
+    """One published file.
+
+    Attributes:
+        name: below the folder.
+        size_bytes: as published; None where that is not known.
+        fetched_bytes: how much of it is in the folder.
+        complete: whether all of it is.
+    """
+
+    name: str
+    size_bytes: int | None
+    fetched_bytes: int
+    complete: bool
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Published files, and the folder that they go to."""
+
+    folder: Path
+    files: tuple[PublishedFile, ...]
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """Published files that are in their folder now, and the names of those that were there before."""
+
+    folder: Path
+    files: tuple[PublishedFile, ...]
+    were_there: tuple[str, ...]
+
+
+def size_text(size_bytes: int | None) -> str:
+    """Return a size as it is shown."""
     if size_bytes is None:
         return "?"
     return f"{size_bytes / 1e6:.1f} MB" if size_bytes >= 1e5 else f"{size_bytes / 1e3:.1f} kB"
 
 
-def show(names: list[str], folder: Path | None, progress: Progress) -> None:
-    """List the files of such names, or all, and which of them are there.
+def list_files(names: list[str], folder: Path | None) -> Listing:
+    """Return the files of such names, or all, and how much of them is there.
 
     Raises:
         InvalidValueError: nothing has one of the names.
     """
     folder = folder or cache_folder()
-    chosen = select(names)
-    for artefact in chosen:
-        state, path = "", folder / artefact.name
-        if path.exists():
-            state = f"fetched, {_size(path.stat().st_size)}"
-        elif (partial := path.with_name(f"{path.name}.part")).exists():
-            state = f"{_size(partial.stat().st_size)} of it fetched"
-        progress.say(f"{artefact.name:<68} {_size(artefact.size_bytes):>8}  {state}".rstrip())
-    progress.say(f"{len(chosen)} files; they go to {folder}")
+    found = []
+    for artefact in select(names):
+        path = folder / artefact.name
+        complete = path.exists()
+        there = path if complete else path.with_name(f"{path.name}.part")
+        size = there.stat().st_size if there.exists() else 0
+        found.append(PublishedFile(artefact.name, artefact.size_bytes, size, complete))
+    return Listing(folder, tuple(found))
 
 
-def bring(names: list[str], folder: Path | None, progress: Progress) -> None:
+def fetch_files(names: list[str], folder: Path | None, progress: Progress) -> Fetched:
     """Fetch the files of such names that are not there yet.
 
     Raises:
@@ -41,21 +76,14 @@ def bring(names: list[str], folder: Path | None, progress: Progress) -> None:
     """
     if not names:
         raise InvalidValueError("names", [], "files or folders which `codesign fetch --list` shows")
-    folder = folder or cache_folder()
-    chosen = select(names)
-    for artefact in chosen:
-        _bring_one(artefact, folder, progress)
-    progress.say(f"{len(chosen)} files in {folder}")
+    before = list_files(names, folder)
+    for artefact in select(names):
+        with progress.stage(artefact.name) as update:
 
+            def on_progress(have: int, total: int | None, stated: int | None = artefact.size_bytes) -> None:
+                total = total or stated
+                update(have / total if total else 0.0, f"{size_text(have)} of {size_text(total)}")
 
-def _bring_one(artefact: Artefact, folder: Path, progress: Progress) -> None:
-    there = (folder / artefact.name).exists()
-    with progress.stage(artefact.name) as update:
-
-        def on_progress(have: int, total: int | None) -> None:
-            total = total or artefact.size_bytes
-            update(have / total if total else 0.0, f"{_size(have)} of {_size(total)}")
-
-        path = fetch(artefact, folder, on_progress)
-    command = "was there" if there else "fetched"
-    progress.say(f"{command:<9}  {artefact.name}, {_size(path.stat().st_size)}")
+            fetch(artefact, before.folder, on_progress)
+    were_there = tuple(file.name for file in before.files if file.complete)
+    return Fetched(before.folder, list_files(names, folder).files, were_there)

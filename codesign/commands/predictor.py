@@ -1,6 +1,7 @@
 """``codesign predictor``: measured subnets and the predictor fitted to them."""
 
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 
 import numpy as np
 
@@ -17,8 +18,43 @@ LEFT_OUT = 0.2
 SPLITS = 20
 
 
+@dataclass(frozen=True)
+class Spread:
+    """Mean of values, and the interval that holds 95 % of them."""
+
+    mean: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> "Spread":
+        """Return the spread of some values."""
+        low, high = np.quantile(values, (0.025, 0.975))
+        return cls(float(np.mean(values)), float(low), float(high))
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictorResult:
+    """A fitted predictor.
+
+    Attributes:
+        samples: subnets measured.
+        lowest_accuracy, highest_accuracy: of these, 0 to 1.
+        splits: how often some of them were left out.
+        kendall_tau, spearman, rmse: of left-out subnets; see :class:`PredictorQuality`.
+    """
+
+    samples: int
+    lowest_accuracy: float
+    highest_accuracy: float
+    splits: int
+    kendall_tau: Spread
+    spearman: Spread
+    rmse: Spread
+
+
 @claiming
-def fit(run: Run, samples: int, seed: int, progress: Progress) -> None:
+def fit(run: Run, samples: int, seed: int, progress: Progress) -> PredictorResult:
     """Measure ``samples`` subnets of the run's supernet and fit its predictor.
 
     Raises:
@@ -44,14 +80,12 @@ def fit(run: Run, samples: int, seed: int, progress: Progress) -> None:
     left_out = LeftOutAccuracies(tuple(accuracy[used:].tolist()), tuple(partial.accuracy(genes[used:]).tolist()))
     run.configure(PredictorRequest(samples=samples, seed=seed), replace=True)
     write_record(run.predictor_quality, PredictorRecord(samples=samples, **asdict(quality), left_out=left_out))
-    progress.say(f"predictor  {samples} subnets measured: {accuracy.min():.1%} to {accuracy.max():.1%}")
-    progress.say(f"           left-out subnets, mean (95 % interval) of {len(quality.kendall_tau)} splits:")
-    progress.say(
-        f"           Kendall tau {_spread(quality.kendall_tau)}, Spearman {_spread(quality.spearman)}, "
-        f"RMSE {_spread(quality.rmse, 100)} points"
+    return PredictorResult(
+        samples=samples,
+        lowest_accuracy=float(accuracy.min()),
+        highest_accuracy=float(accuracy.max()),
+        splits=SPLITS,
+        kendall_tau=Spread.of(quality.kendall_tau),
+        spearman=Spread.of(quality.spearman),
+        rmse=Spread.of(quality.rmse),
     )
-
-
-def _spread(values: tuple[float, ...], factor: float = 1) -> str:
-    low, high = factor * np.quantile(values, (0.025, 0.975))
-    return f"{factor * np.mean(values):.2f} ({low:.2f} to {high:.2f})"

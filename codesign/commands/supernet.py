@@ -1,72 +1,126 @@
-"""``codesign supernet``: what a space holds, and the specialised networks that were published."""
+"""``codesign supernet``: what spaces hold, and the specialised networks that were published."""
 
-from codesign.progress import Progress
+from dataclasses import dataclass
+
 from codesign.supernet.lowering.workloads import lower
 from codesign.supernet.network.build import build_supernet, count_parameters
 from codesign.supernet.published.specialised import specialised_nets
-from codesign.supernet.spaces.named import SPACES, load_space, space_names
-from codesign.supernet.spaces.space import Space, Subnet, kind_of
-from codesign.supernet.training.named import SCHEDULES
+from codesign.supernet.spaces.named import load_space, space_names
+from codesign.supernet.spaces.space import Choice, Space, Subnet, kind_of
 
 
-def info(name: str | None, progress: Progress) -> None:
-    """Say how many subnets a space holds, what varies, and what its ends cost; without a name, list the spaces.
+@dataclass(frozen=True)
+class SpaceSummary:
+    """How many subnets a space holds, and the sides of their images in pixels."""
+
+    name: str
+    subnets: int
+    resolutions: tuple[int, ...]
+
+    @classmethod
+    def of(cls, space: Space) -> "SpaceSummary":
+        """Summarise a space."""
+        return cls(space.name, space.size(), space.resolutions)
+
+
+@dataclass(frozen=True)
+class ElasticKind:
+    """All choices of one kind, and in how many places of a network there are some."""
+
+    kind: str
+    choices: tuple[Choice, ...]
+    places: int
+
+
+@dataclass(frozen=True)
+class SubnetCost:
+    """What a subnet takes: multiply-accumulates of one image, and numbers that it keeps."""
+
+    resolution: int
+    parameters: int
+    macs: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpaceDescription:
+    """A space in figures."""
+
+    summary: SpaceSummary
+    elastic: tuple[ElasticKind, ...]
+    shared_weights: int
+    smallest: SubnetCost
+    largest: SubnetCost
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpecialisedRow:
+    """A published specialised network.
+
+    Attributes:
+        name, supernet: as published.
+        resolution: side of its images in pixels.
+        top1, top5: accuracy on ImageNet in percent, as reported.
+        parameters_m, macs_m: millions, as reported.
+        parameters, macs: as counted here.
+        agrees: whether both counts are the reported ones within the table's rounding.
+    """
+
+    name: str
+    supernet: str
+    resolution: int
+    top1: float
+    top5: float
+    parameters_m: float
+    macs_m: float
+    parameters: int
+    macs: int
+    agrees: bool
+
+
+def list_spaces() -> tuple[SpaceSummary, ...]:
+    """Return a summary of every space with a name."""
+    return tuple(SpaceSummary.of(load_space(name)) for name in space_names())
+
+
+def describe_space(name: str) -> SpaceDescription:
+    """Return how many subnets a space holds, what varies, and what its ends cost.
 
     Raises:
         InvalidValueError: unknown space.
+        StorageError: its file breaks a rule.
     """
-    if name is None:
-        for known in space_names():
-            space = load_space(known)
-            progress.say(f"{known:<20} {space.size():.3g} subnets of {_sides(space)} pixels")
-        return
     space = load_space(name)
-    progress.say(f"{space.name}: {space.size():,} ({space.size():.3g}) subnets of {_sides(space)} pixels")
-    kinds: dict[str, set[int | float]] = {}
+    kinds: dict[str, list[tuple[Choice, ...]]] = {}
     for gene, choices in space.genes:
-        kinds.setdefault(kind_of(gene), set()).update(choices)
-    for kind, values in kinds.items():
-        count = sum(kind_of(gene) == kind for gene, _ in space.genes)
-        places = "" if kind == "resolution" else f" in {count} places"
-        progress.say(f"  {kind:<12} {', '.join(map(str, sorted(values)))}{places}")
+        kinds.setdefault(kind_of(gene), []).append(choices)
     supernet = build_supernet(space)
-    weights = sum(parameter.numel() for parameter in supernet.parameters())
-    progress.say(f"  shared weights {weights / 1e6:.2f} M")
-    ends: dict[str, Subnet] = {"smallest": space.smallest(), "largest": space.largest()}
-    for end, subnet in ends.items():
-        parameters, macs = count_parameters(supernet, subnet), lower(space, subnet).macs
-        progress.say(
-            f"  {end:<8} at {subnet.resolution} pixels: {parameters / 1e6:.2f} M parameters, {macs / 1e6:,.1f} M MACs"
+
+    def cost(subnet: Subnet) -> SubnetCost:
+        return SubnetCost(subnet.resolution, count_parameters(supernet, subnet), lower(space, subnet).macs)
+
+    return SpaceDescription(
+        summary=SpaceSummary.of(space),
+        elastic=tuple(ElasticKind(kind, tuple(sorted(set().union(*many))), len(many)) for kind, many in kinds.items()),
+        shared_weights=sum(parameter.numel() for parameter in supernet.parameters()),
+        smallest=cost(space.smallest()),
+        largest=cost(space.largest()),
+    )
+
+
+def list_specialised() -> tuple[SpecialisedRow, ...]:
+    """Return the published specialised networks: what was reported of each, and what is counted here."""
+    return tuple(
+        SpecialisedRow(
+            name=net.name,
+            supernet=net.space.name,
+            resolution=net.subnet.resolution,
+            top1=net.top1,
+            top5=net.top5,
+            parameters_m=net.parameters_m,
+            macs_m=net.macs_m,
+            parameters=net.parameters,
+            macs=net.macs,
+            agrees=net.as_reported,
         )
-
-
-def definition(name: str, preset: bool = False) -> str:
-    """Return the TOML text of a space or, with ``preset``, of a training schedule.
-
-    Raises:
-        InvalidValueError: it has no such name, or comes from another package as Python.
-        StorageError: it is in a file that breaks a rule.
-    """
-    return (SCHEDULES if preset else SPACES).text(name)
-
-
-def _sides(space: Space) -> str:
-    sides = space.resolutions
-    return str(sides[0]) if len(sides) == 1 else f"{sides[0]} to {sides[-1]}"
-
-
-def specialised(progress: Progress) -> None:
-    """Show the published specialised networks: what was reported of each, and what is counted here."""
-    accuracies, counts = f"{'top-1':>5} {'top-5':>5}", f"{'M parameters':>14}  {'M MACs':>14}"
-    progress.say(f"{'network':<42} {'supernet':<18} {'pixels':>6}  {accuracies}  {counts}")
-    nets = specialised_nets()
-    for net in nets:
-        progress.say(
-            f"{net.name:<42} {net.space.name:<18} {net.subnet.resolution:>6}  {net.top1:>5} {net.top5:>5}  "
-            f"{net.parameters_m:>5} ({net.parameters / 1e6:>6.3f})  {net.macs_m:>5.0f} ({net.macs / 1e6:>6.1f})"
-            + ("" if net.as_reported else "  differs")
-        )
-    agree = sum(net.as_reported for net in nets)
-    progress.say("top-1 and top-5: percent on ImageNet after fine-tuning, as reported by the authors (README of the")
-    progress.say("once-for-all repository); parameters and MACs: as reported, in brackets as counted here.")
-    progress.say(f"{agree} of {len(nets)} agree in parameters and MACs within the table's rounding")
+        for net in specialised_nets()
+    )

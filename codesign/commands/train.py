@@ -1,6 +1,7 @@
 """``codesign train``: a supernet by progressive shrinking, or one subnet alone."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from torch import Tensor
@@ -10,11 +11,9 @@ from codesign.run.folder import Run
 from codesign.run.named_subnet import named_subnet
 from codesign.run.requests import TrainRequest, load_trained
 from codesign.supernet.accuracy.measured import MeasuredAccuracy
-from codesign.supernet.data.data_set import DataSet
 from codesign.supernet.network.specialise import specialised_weights
 from codesign.supernet.spaces.named import load_space
 from codesign.supernet.spaces.space import Space, kind_of
-from codesign.supernet.training.checkpoint import Checkpoint
 from codesign.supernet.training.named import SCHEDULES, schedule_names
 from codesign.supernet.training.processes import joined_processes
 from codesign.supernet.training.schedule import Schedule
@@ -31,7 +30,7 @@ def request_training(
     subnet: str | None,
     start_from: Path | None,
 ) -> TrainRequest:
-    """What the options of the command line ask for; space and data are those of ``start_from`` unless named.
+    """Return the request that options make; space and data are those of ``start_from`` unless named.
 
     Args:
         space, seed, data, start_from: as in :class:`TrainRequest`.
@@ -59,8 +58,26 @@ def request_training(
     return TrainRequest(space=source, preset=preset, seed=seed, data=folder, subnet=table, start_from=origin)
 
 
-def train(run: Run, request: TrainRequest, progress: Progress) -> None:
-    """Train what is asked for, or go on training it.
+@dataclass(frozen=True, kw_only=True)
+class TrainResult:
+    """A finished training.
+
+    Attributes:
+        space: name of the space.
+        subnets: how many the space holds.
+        steps: of the training.
+        largest_accuracy, smallest_accuracy: of the largest and the smallest subnet on the validation part, 0 to 1.
+    """
+
+    space: str
+    subnets: int
+    steps: int
+    largest_accuracy: float
+    smallest_accuracy: float
+
+
+def train(run: Run, request: TrainRequest, progress: Progress) -> TrainResult | None:
+    """Train what is asked for, or go on training it; of several processes the first returns a result.
 
     Raises:
         InvalidValueError: unknown space, preset or subnet, others than the run began with, or a preset that leaves
@@ -82,7 +99,7 @@ def train(run: Run, request: TrainRequest, progress: Progress) -> None:
             train_supernet(
                 space, data, schedule, run.checkpoint, seed=request.seed, weights=weights, processes=processes
             )
-            return
+            return None
         with run.claim():
             run.configure(request)
             with progress.stage("train") as update:
@@ -96,7 +113,17 @@ def train(run: Run, request: TrainRequest, progress: Progress) -> None:
                     processes=processes,
                     on_step=lambda done: update(done.step / done.steps, f"{done.phase}, loss {done.loss:.2f}"),
                 )
-            _tell(run, space, data, checkpoint, progress)
+            oracle = MeasuredAccuracy(checkpoint, data, cache=run.accuracies)
+            largest, smallest = (
+                float(oracle.accuracy(space.encode(subnet)[None])[0]) for subnet in (space.largest(), space.smallest())
+            )
+    return TrainResult(
+        space=space.name,
+        subnets=space.size(),
+        steps=checkpoint.step,
+        largest_accuracy=largest,
+        smallest_accuracy=smallest,
+    )
 
 
 def _check_schedule(space: Space, schedule: Schedule) -> None:
@@ -109,22 +136,10 @@ def _check_schedule(space: Space, schedule: Schedule) -> None:
 
 
 def _weights(request: TrainRequest) -> Mapping[str, Tensor] | None:
-    """Those to start from, None for random ones."""
+    """Return the weights to start from, None for random ones."""
     if request.start_from is None:
         return None
     origin = load_trained(Run(Path(request.start_from)))
     if request.subnet is None:
         return origin.checkpoint.weights
     return specialised_weights(origin.checkpoint.supernet(), origin.space.parse_subnet(request.subnet))
-
-
-def _tell(run: Run, space: Space, data: DataSet, checkpoint: Checkpoint, progress: Progress) -> None:
-    oracle = MeasuredAccuracy(checkpoint, data, cache=run.accuracies)
-    largest, smallest = (
-        float(oracle.accuracy(space.encode(subnet)[None])[0]) for subnet in (space.largest(), space.smallest())
-    )
-    progress.say(f"train      {space.name}: {space.size():.2g} subnets, {checkpoint.step} steps")
-    if space.genes:
-        progress.say(f"           validation accuracy: largest subnet {largest:.1%}, smallest {smallest:.1%}")
-    else:
-        progress.say(f"           validation accuracy: {largest:.1%}")

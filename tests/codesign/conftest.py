@@ -15,7 +15,7 @@ from codesign.run.folder import Run
 def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A run through every command; tests that change something copy it first."""
     run = Run(Path(tmp_path_factory.mktemp("runs")) / "tiny")
-    demo(run, "pynq-z2", TINY, workers=1, seed=0, progress=Silent())
+    list(demo(run, "pynq-z2", TINY, workers=1, seed=0, progress=Silent()))
     return run
 
 

@@ -55,7 +55,7 @@ def test_what_is_missing_is_made_again_and_nothing_else(run: Run) -> None:
     shutil.rmtree(run.project)
     shutil.rmtree(run.report)
     run.verification.unlink()
-    demo(run, "pynq-z2", TINY, workers=1, seed=0, progress=Silent())
+    list(demo(run, "pynq-z2", TINY, workers=1, seed=0, progress=Silent()))
     after = contents(run)
     assert after.keys() == before.keys()
     assert [name for name in before if after[name] != before[name]] == []

@@ -92,4 +92,4 @@ def test_without_a_home_fetch_says_what_to_set_and_without_permission_where_else
     (tmp_path / "file").touch()
     monkeypatch.setenv("HOME", str(tmp_path / "file"))
     done = CliRunner().invoke(app, ["fetch", "acc_predictor.pth"])
-    assert "cannot be written (Not a directory); name another by --folder or CODESIGN_CACHE" in done.stderr
+    assert "cannot be written (Not a directory); name another folder by --folder or CODESIGN_CACHE" in done.stderr

@@ -8,6 +8,7 @@ from support.json_file import read_json
 from support.recorded_progress import RecordedProgress
 from support.tiny_run import TINY
 
+from codesign.cli.text.training import predictor_lines
 from codesign.commands.predictor import SPLITS, fit
 from codesign.run.folder import Run
 
@@ -18,9 +19,8 @@ def run(finished_run: Run, tmp_path: Path) -> Run:
 
 
 def test_the_quality_is_told_with_its_interval_over_splits(run: Run) -> None:
-    progress = RecordedProgress()
-    fit(run, TINY.samples, 0, progress)
-    record, said = read_json(run.predictor_quality), " ".join(progress.lines)
+    result = fit(run, TINY.samples, 0, RecordedProgress())
+    record, said = read_json(run.predictor_quality), " ".join(predictor_lines(result))
     assert f"{SPLITS} splits" in said
     for name, key, factor in (("Kendall tau", "kendall_tau", 1), ("Spearman", "spearman", 1), ("RMSE", "rmse", 100)):
         found = re.search(rf"{name} (-?[\d.]+) \((-?[\d.]+) to (-?[\d.]+)\)", said)

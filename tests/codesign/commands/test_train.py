@@ -10,6 +10,7 @@ from support.networks.image_folder import write_image_folder
 from support.recorded_progress import RecordedProgress
 from support.tiny_run import TINY
 
+from codesign.cli.text.training import train_lines
 from codesign.commands.train import request_training, train
 from codesign.run.folder import Run
 from codesign.run.requests import TrainRequest, load_trained
@@ -31,10 +32,11 @@ def trained(finished_run: Run, tmp_path: Path) -> Run:
     return Run(tmp_path)
 
 
-def train_again(run: Run) -> RecordedProgress:
+def train_again(run: Run) -> tuple[RecordedProgress, list[str]]:
     recorder = RecordedProgress()
-    train(run, TrainRequest(space="digits", preset=TINY.preset), recorder)
-    return recorder
+    result = train(run, TrainRequest(space="digits", preset=TINY.preset), recorder)
+    assert result is not None
+    return recorder, list(train_lines(result))
 
 
 def plain_accuracy(run: Run, subnet: Subnet) -> float:
@@ -57,11 +59,11 @@ def test_the_checkpoint_is_what_was_asked_for(finished_run: Run) -> None:
 
 
 def test_accuracies_are_those_of_both_ends_of_the_space(trained: Run) -> None:
-    recorder = train_again(trained)
+    _, lines = train_again(trained)
     # 3 resolutions; 9 blocks at depth 1 or 2, 9 at 1 to 3, 6 at 1 to 3.
     subnets = 3 * (9 + 9**2) * (9 + 9**2 + 9**3) * (6 + 6**2 + 6**3)
-    assert f"digits: {subnets:.2g} subnets, {load_schedule(TINY.preset).steps} steps" in recorder.lines[0]
-    stated = [float(number) for number in re.findall(r"([\d.]+)%", recorder.lines[1])]
+    assert f"digits: {subnets:.2g} subnets, {load_schedule(TINY.preset).steps} steps" in lines[0]
+    stated = [float(number) for number in re.findall(r"([\d.]+)%", lines[1])]
     measured = [plain_accuracy(trained, subnet) for subnet in (DIGITS.largest(), DIGITS.smallest())]
     assert stated == pytest.approx([100 * accuracy for accuracy in measured], abs=0.051)
     kept = [json.loads(line) for line in trained.accuracies.read_text().splitlines()]
@@ -70,7 +72,7 @@ def test_accuracies_are_those_of_both_ends_of_the_space(trained: Run) -> None:
 
 def test_a_finished_training_takes_no_step(trained: Run) -> None:
     before = trained.checkpoint.read_bytes()
-    recorder = train_again(trained)
+    recorder, _ = train_again(trained)
     assert recorder.stages == ["train"]
     assert recorder.updates == []
     assert trained.checkpoint.read_bytes() == before
@@ -80,7 +82,7 @@ def test_each_step_says_how_far_it_is(trained: Run) -> None:
     whole = read_checkpoint(trained.checkpoint, DIGITS)
     steps = whole.schedule.steps
     write_checkpoint(trained.checkpoint, dataclasses.replace(whole, step=steps - 3, losses=whole.losses[:-3]))
-    recorder = train_again(trained)
+    recorder, _ = train_again(trained)
     losses = read_checkpoint(trained.checkpoint, DIGITS).losses[-3:]
     assert recorder.updates == [
         ((steps - 2 + index) / steps, f"width, loss {loss:.2f}") for index, loss in enumerate(losses)
@@ -92,7 +94,7 @@ SMALLEST = DIGITS.smallest()
 
 
 def test_one_subnet_is_taken_out_and_trained_further(finished_run: Run, tmp_path: Path) -> None:
-    run, recorder = Run(tmp_path / "special"), RecordedProgress()
+    run = Run(tmp_path / "special")
     request = request_training(None, "digits-small", 0, None, "smallest", finished_run.folder)
     assert request == TrainRequest(
         space="digits",
@@ -102,11 +104,15 @@ def test_one_subnet_is_taken_out_and_trained_further(finished_run: Run, tmp_path
         subnet=SMALLEST.as_dict(),
         start_from=str(finished_run.folder.resolve()),
     )
-    train(run, request, recorder)
+    result = train(run, request, RecordedProgress())
     space = DIGITS.only(SMALLEST)
     further = read_checkpoint(run.checkpoint, space)
     assert further.schedule == load_schedule("digits-small").for_one_subnet()
-    assert re.search(r"digits-only: 1 subnets, \d+ steps", recorder.lines[0])
+    assert result is not None
+    assert (result.space, result.subnets, result.steps) == ("digits-only", 1, len(further.losses))
+    lines = list(train_lines(result))
+    assert re.search(r"digits-only: 1 subnets, \d+ steps", lines[0])
+    assert re.fullmatch(r" +validation accuracy: [\d.]+%", lines[1])
     train(Run(tmp_path / "alone"), dataclasses.replace(request, start_from=None), RecordedProgress())
     alone = read_checkpoint(tmp_path / "alone" / "supernet.pt", space)
     assert further.losses[0] < alone.losses[0]
