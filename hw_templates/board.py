@@ -5,7 +5,6 @@ import re
 from dataclasses import asdict, dataclass, field
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
 from hw_templates.foundation.catalogue import Catalogue, Source
 from hw_templates.foundation.errors import InvalidValueError
@@ -184,7 +183,7 @@ def _require(holds: object, field: str, value: object, expected: str) -> None:
         raise InvalidValueError(f"board.{field}", value, expected)
 
 
-def _parse(name: str, table: dict[str, Any]) -> Board:
+def _parse(name: str, table: dict[str, object]) -> Board:
     return check_record({**table, "name": name}, Board, "board")
 
 

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from torch import nn
 
@@ -138,7 +137,7 @@ def _searched_space(run: Run) -> Space:
     if (search := run.find(SearchRequest)) is not None and (searched := search.space) is not None:
         return load_space(searched)
     path = _winner_file(run)
-    record = read_json(path, dict[str, Any])
+    record = read_json(path, dict[str, object])
     with reading(path, REMAKE):
         return load_space(str(record["space"]))
 

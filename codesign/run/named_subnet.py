@@ -1,7 +1,6 @@
 """The subnet that a user names: an end of a space, or one in a JSON file."""
 
 from pathlib import Path
-from typing import Any
 
 from codesign.supernet.spaces.space import Space, Subnet
 from hw_templates.foundation.errors import InvalidValueError
@@ -28,10 +27,10 @@ def named_subnet(space: Space, name: str) -> Subnet:
     path = Path(name)
     if not path.is_file():
         raise InvalidValueError("subnet", name, _EXPECTED)
-    record = read_json(path, dict[str, Any], f"name {_EXPECTED}")
+    record = read_json(path, dict[str, object], f"name {_EXPECTED}")
     with reading(path, f"name {_EXPECTED}"):
         for entry in ("origin", "subnet"):
-            record = check_record(record.get(entry, record), dict[str, Any], entry)
+            record = check_record(record.get(entry, record), dict[str, object], entry)
         subnet = space.parse_subnet(record)
     space.check(subnet)
     return subnet

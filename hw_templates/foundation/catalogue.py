@@ -7,7 +7,7 @@ from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from hw_templates.foundation.errors import InvalidValueError, StorageError, UnknownNameError
 from hw_templates.foundation.json_records import reading
@@ -29,7 +29,7 @@ class OwnFile:
     """
 
     file: str
-    content: dict[str, Any]
+    content: dict[str, object]
 
 
 Source = str | OwnFile
@@ -50,7 +50,9 @@ class Catalogue(Generic[T]):
         parse: makes a value of a name and the content of a TOML file.
     """
 
-    def __init__(self, kind: str, folder: Traversable, group: str, parse: Callable[[str, dict[str, Any]], T]) -> None:
+    def __init__(
+        self, kind: str, folder: Traversable, group: str, parse: Callable[[str, dict[str, object]], T]
+    ) -> None:
         self._kind, self._folder, self._group, self._parse = kind, folder, group, parse
         self._built_in: dict[str, T] = {}
 
@@ -124,11 +126,11 @@ class Catalogue(Generic[T]):
             raise InvalidValueError(self._kind, source, f"one with a TOML file: {', '.join(sorted(self._files))}")
         return self._files[source].read_text("utf-8")
 
-    def _table(self, path: Path) -> dict[str, Any]:
+    def _table(self, path: Path) -> dict[str, object]:
         with reading(path, "correct it"):
             return tomllib.loads(read_regular(path, _MOST_BYTES).decode())
 
-    def _load_file(self, path: Path, table: dict[str, Any]) -> T:
+    def _load_file(self, path: Path, table: dict[str, object]) -> T:
         with reading(path):
             if "name" in table:
                 raise InvalidValueError(f"{self._kind}.name", table["name"], "left out, as the file's name is the name")

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -36,7 +35,7 @@ class NetworkToWrite:
     config: Config
     resolution: int
     image_channels: int
-    about: dict[str, Any]
+    about: dict[str, object]
 
     def images(self) -> Tensor:
         """Some input of the right shape, of two images so that none takes the number for a constant."""
@@ -98,7 +97,7 @@ def _ofa_files(net: NetworkToWrite) -> dict[str, bytes]:
     }
 
 
-def _json(record: dict[str, Any]) -> bytes:
+def _json(record: dict[str, object]) -> bytes:
     return (json.dumps(record, indent=2) + "\n").encode()
 
 

@@ -109,7 +109,7 @@ class MobileSubnet(Subnet):
                 values |= {f"{place}.{kind}": getattr(block, kind) for kind in _BLOCK_KINDS}
         return values
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         """See :class:`Subnet`."""
         stages = [[{kind: getattr(block, kind) for kind in _BLOCK_KINDS} for block in blocks] for blocks in self.stages]
         return {"resolution": self.resolution, "stages": stages}

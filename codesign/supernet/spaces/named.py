@@ -1,7 +1,7 @@
 """Spaces by name: those that come with the package, those of other packages, and a user's own TOML files."""
 
 from importlib.resources import files
-from typing import Any, cast
+from typing import cast
 
 from codesign.supernet.spaces.mobile import MobileSpace
 from codesign.supernet.spaces.resnet import ResNetSpace
@@ -13,7 +13,7 @@ from hw_templates.foundation.json_records import check_record
 _FAMILIES: dict[str, type[Space]] = {"mobile": MobileSpace, "resnet": ResNetSpace}
 
 
-def _parse(name: str, table: dict[str, Any]) -> Space:
+def _parse(name: str, table: dict[str, object]) -> Space:
     family = table.get("family")
     if family not in _FAMILIES:
         raise UnknownNameError("space.family", cast(str, family), _FAMILIES)

@@ -76,7 +76,7 @@ class ResNetSubnet(Subnet):
             values |= {f"{name}.block{block + 1}.expand": expand for block, expand in enumerate(stage.expands)}
         return values
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         """See :class:`Subnet`."""
         stem = {"depth": self.stem.depth, "mid_width": self.stem.mid_width, "width": self.stem.width}
         stages = [{"width": stage.width, "expands": list(stage.expands)} for stage in self.stages]

@@ -71,7 +71,7 @@ class Subnet(ABC):
         """Everything elastic by its name; nothing of absent blocks."""
 
     @abstractmethod
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         """Plain lists and numbers, fit for JSON; :meth:`Space.parse_subnet` is the inverse."""
 
 

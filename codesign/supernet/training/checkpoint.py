@@ -125,7 +125,7 @@ def read_checkpoint(path: Path, space: Space) -> Checkpoint:
         return _parse(content, space)
 
 
-def _read_content(path: Path) -> dict[str, Any]:
+def _read_content(path: Path) -> dict[str, object]:
     """The file's dictionary, every byte of it checked against the archive's checksums."""
     with open_regular(path, _MOST_BYTES) as file:
         with zipfile.ZipFile(file) as archive:
@@ -151,7 +151,7 @@ def _field(content: Mapping[str, Any], name: str, kind: type[T]) -> T:
 def _check_space(path: Path, text: str, space: Space) -> None:
     if text == _space_text(space):
         return
-    name = parse_json(text, dict[str, Any], "checkpoint.space").get("name")
+    name = parse_json(text, dict[str, object], "checkpoint.space").get("name")
     if not isinstance(name, str) or not name.isprintable():
         raise InvalidValueError("checkpoint.space.name", type(name).__name__, "that of a space")
     other = f"space {name}" if name != space.name else f"another definition of space {name}"

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from importlib.resources import files
-from typing import Any
 
 from codesign.supernet.training.schedule import Schedule
 from hw_templates.foundation.catalogue import Catalogue, Source
@@ -22,7 +21,7 @@ class NamedSchedule:
     spaces: tuple[str, ...] = ()
 
 
-def _parse(name: str, table: dict[str, Any]) -> NamedSchedule:
+def _parse(name: str, table: dict[str, object]) -> NamedSchedule:
     fields = {field: value for field, value in table.items() if field != "spaces"}
     spaces = check_record(table.get("spaces", []), tuple[str, ...], "schedule.spaces")
     return NamedSchedule(check_record({**fields, "name": name}, Schedule, "schedule"), spaces)

@@ -197,7 +197,7 @@ class Schedule:
             left -= int(phase.length)
         raise InvalidValueError("step", step, f"in 0..{self.steps - 1}")
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         """Plain values, fit for JSON."""
         return dataclasses.asdict(self)
 

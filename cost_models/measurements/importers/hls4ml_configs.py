@@ -14,7 +14,7 @@ _PERIODS, _BOARDS, _POWER = ("ClockPeriod", "clock_period"), ("Board", "board_na
 
 @dataclass(frozen=True)
 class _Entry:
-    config: dict[str, Any]
+    config: dict[str, object]
     repo: str = ""
     path: str = ""
 
@@ -34,7 +34,7 @@ class Configurations:
         """
         return cls(read_json(folder / FILE, dict[str, _Entry], "it comes with the table"))
 
-    def of(self, model: str, board: str) -> dict[str, Any]:
+    def of(self, model: str, board: str) -> dict[str, object]:
         """The configuration of a model on a board with which latency was measured; empty where there is none."""
         named = self.entries.get(f"{model}@{board}")
         if named is not None:
@@ -46,7 +46,7 @@ class Configurations:
                 return entry.config
         return {}
 
-    def layers_of(self, model: str, board: str) -> dict[str, Any]:
+    def layers_of(self, model: str, board: str) -> dict[str, object]:
         """The configuration that names a model's layers."""
         named = self.entries.get(f"{model}-layers@*")
         return self.of(model, board) if named is None else named.config
@@ -67,12 +67,12 @@ class Configurations:
         return None
 
 
-def _convert(config: dict[str, Any]) -> dict[str, Any]:
+def _convert(config: dict[str, object]) -> dict[str, object]:
     convert = config.get("convert")
     return convert if isinstance(convert, dict) else {}
 
 
-def reuse_factors(configuration: dict[str, Any]) -> tuple[int, dict[str, int]]:
+def reuse_factors(configuration: dict[str, object]) -> tuple[int, dict[str, int]]:
     """The reuse factor of a whole model, and of each layer that has its own.
 
     Raises:
