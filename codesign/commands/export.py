@@ -79,10 +79,10 @@ def export(request: ExportRequest, folder: Path, progress: Progress) -> ExportRe
         update(0.4, f"writing {request.file_format} files")
         paths = write_network(folder, net, request.file_format)
     return ExportResult(
-        subnet=net.about["subnet"],
+        subnet=str(net.about["subnet"]),
         parameters=sum(parameter.numel() for parameter in net.network.parameters()),
         resolution=net.resolution,
-        statistics=net.about["statistics"],
+        statistics=str(net.about["statistics"]),
         files=paths,
     )
 
