@@ -12,9 +12,22 @@ from hw_templates.foundation.errors import InvalidValueError, UnsupportedLayerEr
 from hw_templates.foundation.json_records import check_fields
 from hw_templates.operations import Operation
 
-__all__ = ["IMAGE", "SIZE_MAX", "Activation", "Layer", "LayerGraph", "Node", "Operation", "Workload", "graph_of"]
+__all__ = [
+    "IMAGE",
+    "SIZE_MAX",
+    "Activation",
+    "Layer",
+    "LayerGraph",
+    "Node",
+    "Operation",
+    "Shape",
+    "Workload",
+    "graph_of",
+]
 
 IMAGE = "image"
+Shape = tuple[int, int, int]
+"""Channels, rows and columns of a feature map."""
 SIZE_MAX = 1 << 20
 """No extent of a layer is larger."""
 LayerGraph: TypeAlias = "nx.MultiDiGraph[str]"
@@ -84,6 +97,21 @@ class Layer:
         """Columns of the output."""
         return self._outputs(self.in_width, self.kernel_width)
 
+    @property
+    def in_shape(self) -> Shape:
+        """Channels, rows and columns of the input."""
+        return self.in_channels, self.in_height, self.in_width
+
+    @property
+    def out_shape(self) -> Shape:
+        """Channels, rows and columns of the output."""
+        return self.out_channels, self.out_height, self.out_width
+
+    @property
+    def taps(self) -> int:
+        """Positions of the kernel."""
+        return self.kernel_height * self.kernel_width
+
     def _outputs(self, extent: int, kernel: int) -> int:
         span = extent + 2 * self.padding - kernel
         # The last window of an average may overhang the map.
@@ -93,8 +121,7 @@ class Layer:
     def macs(self) -> int:
         """Multiply-accumulates, padding included (as the engine and the usual convention count them)."""
         fan_in = self.in_channels if self.operation.is_dense else 1
-        taps = self.kernel_height * self.kernel_width
-        return self.out_height * self.out_width * self.out_channels * fan_in * taps
+        return self.out_height * self.out_width * self.out_channels * fan_in * self.taps
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,6 +151,12 @@ class Node:
         roles = (("ifmap", self.ifmap), ("gate", self.gate), ("residual", self.residual))
         return tuple((role, producer) for role, producer in roles if producer is not None)
 
+    @property
+    def read_shapes(self) -> dict[str, Shape]:
+        """Shape of the map that the node reads in each role."""
+        layer = self.layer
+        return {"ifmap": layer.in_shape, "gate": (layer.out_channels, 1, 1), "residual": layer.out_shape}
+
 
 @dataclass(frozen=True)
 class Workload:
@@ -138,8 +171,7 @@ class Workload:
     def __post_init__(self) -> None:
         if not self.nodes:
             raise InvalidValueError("workload.nodes", (), "at least one layer")
-        first = self.nodes[0].layer
-        shapes = {IMAGE: (first.in_channels, first.in_height, first.in_width)}
+        shapes = {IMAGE: self.nodes[0].layer.in_shape}
         for node in self.nodes:
             layer = node.layer
             if node.name in shapes:
@@ -150,17 +182,11 @@ class Workload:
                 raise InvalidValueError(f"{node.name}.residual", node.residual, "given where the layer adds one")
             if node.adds_last and node.residual is None:
                 raise InvalidValueError(f"{node.name}.adds_last", True, "false where nothing is added")
-            wanted = {
-                "ifmap": (layer.in_channels, layer.in_height, layer.in_width),
-                "gate": (layer.out_channels, 1, 1),
-                "residual": (layer.out_channels, layer.out_height, layer.out_width),
-            }
             for role, producer in node.reads:
-                if shapes.get(producer) != wanted[role]:
-                    raise InvalidValueError(
-                        f"{node.name}.{role}", producer, f"an earlier layer of shape {wanted[role]}"
-                    )
-            shapes[node.name] = (layer.out_channels, layer.out_height, layer.out_width)
+                wanted = node.read_shapes[role]
+                if shapes.get(producer) != wanted:
+                    raise InvalidValueError(f"{node.name}.{role}", producer, f"an earlier layer of shape {wanted}")
+            shapes[node.name] = layer.out_shape
 
     def __iter__(self) -> Iterator[Node]:
         return iter(self.nodes)

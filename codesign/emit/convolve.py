@@ -17,7 +17,7 @@ COLUMN_VALUES = 2**22
 
 
 def layer_sums(layer: Layer, ifmap: Maps, weight: Maps | None, gate: Maps | None) -> Maps:
-    """The multiply-accumulate part of a layer, before bias and everything after; padding is zero.
+    """Compute the multiply-accumulate part of a layer, before its bias; padding is zero.
 
     Args:
         layer: what to compute.
@@ -36,15 +36,14 @@ def layer_sums(layer: Layer, ifmap: Maps, weight: Maps | None, gate: Maps | None
     if layer.operation.is_weightless:
         return _pool(layer, ifmap)
     assert weight is not None
-    taps = layer.kernel_height * layer.kernel_width
-    at_once = max(1, COLUMN_VALUES // (layer.in_channels * taps * layer.out_height * layer.out_width))
+    at_once = max(1, COLUMN_VALUES // (layer.in_channels * layer.taps * layer.out_height * layer.out_width))
     return np.concatenate(
         [_convolve(layer, ifmap[first : first + at_once], weight) for first in range(0, len(ifmap), at_once)]
     )
 
 
 def _windows(layer: Layer, padded: Maps) -> Maps:
-    """[n, C, OH, OW, k, k] what each output reads."""
+    """Return what each output reads, [n, C, OH, OW, k, k]."""
     kernel, s = (layer.kernel_height, layer.kernel_width), layer.stride
     windows: Maps = np.lib.stride_tricks.sliding_window_view(padded, (1, 1, *kernel))[:, :, ::s, ::s, 0, 0]
     return windows
@@ -66,10 +65,10 @@ def _pool(layer: Layer, ifmap: Maps) -> Maps:
 
 
 def _convolve(layer: Layer, ifmap: Maps, weight: Maps) -> Maps:
-    """Sums of a dense or depthwise convolution as a product of matrices over the pixels of all images."""
-    p, taps = layer.padding, layer.kernel_height * layer.kernel_width
+    """Compute a dense or depthwise convolution as a product of matrices over the pixels of all images."""
+    p = layer.padding
     windows = _windows(layer, np.pad(ifmap, ((0, 0), (0, 0), (p, p), (p, p))))
-    columns = windows.transpose(1, 4, 5, 0, 2, 3).reshape(layer.in_channels, taps, -1)
+    columns = windows.transpose(1, 4, 5, 0, 2, 3).reshape(layer.in_channels, layer.taps, -1)
     # einsum and not matmul: for integers it is the one of the two that uses the vector units.
     if not layer.operation.is_dense:
         sums = np.einsum("ck,ckp->cp", weight.reshape(layer.in_channels, -1), columns)
@@ -83,7 +82,7 @@ def _convolve(layer: Layer, ifmap: Maps, weight: Maps) -> Maps:
 def walk(
     workload: Workload, images: Maps, compute: Callable[[Node, dict[str, Maps]], Maps]
 ) -> Iterator[tuple[Node, Maps]]:
-    """Each node with the map that ``compute`` makes of it, in order; a map is dropped after its last reader.
+    """Yield each node with the map that ``compute`` makes of it, in order; a map is dropped after its last reader.
 
     Args:
         workload: the network.
@@ -101,5 +100,6 @@ def walk(
 
 
 def last_map(walked: Iterable[tuple[Node, Maps]]) -> Maps:
-    """The map of the last node of a walk."""
-    return deque(walked, maxlen=1).pop()[1]
+    """Return the map of the last node of a walk: [n, M] where it has one pixel, else [n, M, H, W]."""
+    result = deque(walked, maxlen=1).pop()[1]
+    return result[:, :, 0, 0] if result.shape[2:] == (1, 1) else result

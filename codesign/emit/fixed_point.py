@@ -5,15 +5,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hw_templates.foundation.arrays import IntArray
+from hw_templates.foundation.arrays import Int8Array, Int32Array, IntArray
 from hw_templates.foundation.errors import InvalidValueError
 
 MULTIPLIER_BITS = 16
 SHIFT_MAX = 47
 
 
-def multiplier_and_shift(factor: npt.ArrayLike, field: str) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
-    """The multiplier and rounding shift with factor = multiplier / 2^shift, relative error at most 2^-16.
+def multiplier_and_shift(factor: npt.ArrayLike, field: str) -> tuple[Int32Array, Int32Array]:
+    """Return the multiplier and rounding shift with factor = multiplier / 2^shift, relative error at most 2^-16.
 
     The multiplier lies in [2^15, 2^16) and the shift in 1..47. A factor below 2^-32 becomes multiplier 0 and shift 1:
     it takes every 32-bit value to less than a half, which rounds to 0. A factor above 32767.5 becomes that: either
@@ -39,8 +39,8 @@ def multiplier_and_shift(factor: npt.ArrayLike, field: str) -> tuple[npt.NDArray
     return np.where(vanishing, 0, multiplier).astype(np.int32), np.where(vanishing, 1, shift).astype(np.int32)
 
 
-def rescale(value: npt.NDArray[np.int32], multiplier: Any, shift: Any) -> IntArray:
-    """(value * multiplier + 2^(shift-1)) >> shift: value * multiplier / 2^shift, halves rounded towards +infinity.
+def rescale(value: Int32Array, multiplier: Any, shift: Any) -> IntArray:
+    """Return (value * multiplier + 2^(shift-1)) >> shift: value * multiplier / 2^shift, halves rounded up.
 
     ``multiplier`` and ``shift`` are integers or int32 arrays that broadcast against ``value``.
     """
@@ -49,6 +49,6 @@ def rescale(value: npt.NDArray[np.int32], multiplier: Any, shift: Any) -> IntArr
     return (product + (np.int64(1) << (wide_shift - 1))) >> wide_shift
 
 
-def saturate(value: IntArray) -> npt.NDArray[np.int8]:
-    """The nearest int8 values."""
+def saturate(value: IntArray) -> Int8Array:
+    """Return the nearest int8 values."""
     return np.clip(value, -128, 127).astype(np.int8)

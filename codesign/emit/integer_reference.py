@@ -1,4 +1,4 @@
-"""What the engine computes, in numpy integers: the definition of bit-exactness.
+"""The results of the engine in numpy integers: the definition of bit-exactness.
 
 Every layer is int32 sums, then for each output channel
 
@@ -12,19 +12,19 @@ A node that adds last adds the residual map to the result instead, and clamps ag
 from collections.abc import Iterator
 
 import numpy as np
-import numpy.typing as npt
 
 from codesign.emit.convolve import Maps, last_map, layer_sums, walk
 from codesign.emit.fixed_point import rescale, saturate
 from codesign.emit.quantised_network import QuantisedLayer, QuantisedNetwork, check_images
 from cost_models.workload import Node
+from hw_templates.foundation.arrays import Int8Array, Int32Array
 from hw_templates.foundation.errors import InvalidValueError
 
 IMAGES_AT_ONCE = 64
 
 
-def run_integer(network: QuantisedNetwork, images: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
-    """The network's result for each image: [n, M] where the last map is M x 1 x 1, else [n, M, H, W].
+def run_integer(network: QuantisedNetwork, images: Int8Array) -> Int8Array:
+    """Return the network's result for each image: [n, M] where the last map is M x 1 x 1, else [n, M, H, W].
 
     Args:
         network: the quantised network.
@@ -34,28 +34,23 @@ def run_integer(network: QuantisedNetwork, images: npt.NDArray[np.int8]) -> npt.
         InvalidValueError: the images are not int8 or not of the network's shape.
     """
     _check_int8_images(network, images)
-    logits = np.concatenate(
-        [
-            last_map(_walk_integer(network, images[first : first + IMAGES_AT_ONCE]))
-            for first in range(0, len(images), IMAGES_AT_ONCE)
-        ]
-    )
-    return logits[:, :, 0, 0] if logits.shape[2:] == (1, 1) else logits
+    parts = (images[first : first + IMAGES_AT_ONCE] for first in range(0, len(images), IMAGES_AT_ONCE))
+    return np.concatenate([last_map(_walk_integer(network, part)) for part in parts])
 
 
-def integer_maps(network: QuantisedNetwork, images: npt.NDArray[np.int8]) -> dict[str, npt.NDArray[np.int8]]:
-    """The map [n, M, OH, OW] of every node by its name, for a few images; arguments and errors as run_integer."""
+def integer_maps(network: QuantisedNetwork, images: Int8Array) -> dict[str, Int8Array]:
+    """Return the map [n, M, OH, OW] of every node by name, for a few images; see :func:`run_integer`."""
     _check_int8_images(network, images)
     return {node.name: result for node, result in _walk_integer(network, images)}
 
 
-def _check_int8_images(network: QuantisedNetwork, images: npt.NDArray[np.int8]) -> None:
+def _check_int8_images(network: QuantisedNetwork, images: Int8Array) -> None:
     if images.dtype != np.int8:
         raise InvalidValueError("images.dtype", str(images.dtype), "int8")
     check_images("images", network.workload, images)
 
 
-def _walk_integer(network: QuantisedNetwork, images: npt.NDArray[np.int8]) -> Iterator[tuple[Node, Maps]]:
+def _walk_integer(network: QuantisedNetwork, images: Int8Array) -> Iterator[tuple[Node, Maps]]:
     layers = {layer.node.name: layer for layer in network.layers}
 
     def compute(node: Node, reads: dict[str, Maps]) -> Maps:
@@ -64,8 +59,8 @@ def _walk_integer(network: QuantisedNetwork, images: npt.NDArray[np.int8]) -> It
     return walk(network.workload, images, compute)
 
 
-def before_table(layer: QuantisedLayer, reads: dict[str, Maps]) -> npt.NDArray[np.int8]:
-    """A layer's saturated int8 result [n, M, OH, OW] before its activation table, from the maps it reads by role."""
+def before_table(layer: QuantisedLayer, reads: dict[str, Maps]) -> Int8Array:
+    """Compute a layer's saturated int8 result [n, M, OH, OW] before its table from the maps it reads, by role."""
     wide = {role: values.astype(np.int32) for role, values in reads.items()}
     weight = None if layer.weight is None else layer.weight.astype(np.int32)
     value = layer_sums(layer.node.layer, wide["ifmap"], weight, wide.get("gate")) + _per_channel(layer.bias)
@@ -75,9 +70,9 @@ def before_table(layer: QuantisedLayer, reads: dict[str, Maps]) -> npt.NDArray[n
     return saturate(result)
 
 
-def after_table(layer: QuantisedLayer, before: npt.NDArray[np.int8], reads: dict[str, Maps]) -> npt.NDArray[np.int8]:
-    """A layer's map from its result before the activation table, and the maps it reads by role."""
-    looked_up: npt.NDArray[np.int8] = layer.table[before.astype(np.intp) + 128]
+def after_table(layer: QuantisedLayer, before: Int8Array, reads: dict[str, Maps]) -> Int8Array:
+    """Compute a layer's map from its result before the activation table and the maps it reads, by role."""
+    looked_up: Int8Array = layer.table[before.astype(np.intp) + 128]
     if not layer.node.adds_last:
         return looked_up
     return saturate(
@@ -85,5 +80,5 @@ def after_table(layer: QuantisedLayer, before: npt.NDArray[np.int8], reads: dict
     )
 
 
-def _per_channel(values: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
+def _per_channel(values: Int32Array) -> Int32Array:
     return values[:, None, None]

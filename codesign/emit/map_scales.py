@@ -1,15 +1,14 @@
-"""Choosing the scale of every feature map from what the float network does on training images."""
+"""The scale of every feature map, chosen by running the float network on training images."""
 
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from codesign.emit.activation_table import SHARED_SCALE, Floats, activate, to_grid
 from codesign.emit.convolve import Maps, walk
 from codesign.emit.float_reference import Weights, activated, before_activation
 from cost_models.workload import IMAGE, Activation, Node, Workload
-from hw_templates.foundation.arrays import FloatArray
+from hw_templates.foundation.arrays import Float32Array, FloatArray
 from hw_templates.foundation.errors import InvalidValueError
 
 BINS = 8191
@@ -20,7 +19,7 @@ CLIPPING = 2.0 ** (-np.arange(32) / 6)
 
 @dataclass(frozen=True)
 class Grid:
-    """Which numbers weights and maps may be.
+    """The numbers that weights and maps may be.
 
     Attributes:
         bits: of a number, at most 8.
@@ -36,7 +35,7 @@ class Grid:
         return int(2 ** (self.bits - 1)) - 1
 
     def scales(self, reach: Floats) -> Floats:
-        """The scales, ascending from the coarsest, with which the largest number is at least ``reach`` [n]."""
+        """Return the scales, coarsest first, with which the largest number is at least ``reach`` [n]."""
         scales: Floats = reach / self.steps
         # Which of equals comes first does not matter; a power of two below the reach would clip more than asked.
         return 2.0 ** np.ceil(np.log2(scales)) if self.powers_of_two else scales
@@ -47,7 +46,7 @@ INT8 = Grid()
 
 @dataclass(frozen=True, eq=False)
 class MapScales:
-    """What is known of a layer's map.
+    """Scales and means of a layer's map.
 
     Attributes:
         before: real value of one int8 step before the activation.
@@ -61,9 +60,9 @@ class MapScales:
 
 
 def choose_map_scales(
-    workload: Workload, weights: Weights, images: npt.NDArray[np.float32], grid: Grid = INT8
+    workload: Workload, weights: Weights, images: Float32Array, grid: Grid = INT8
 ) -> tuple[float, dict[str, MapScales]]:
-    """The input scale, and the scales of every node by name, for float32 images [n, C, H, W].
+    """Return the input scale and the scales of every node by name, for float32 images [n, C, H, W].
 
     A scale is the one of :data:`CLIPPING` that makes the squared error of the layer's result least, over all pixels
     of all images: clipping the few largest values buys finer steps for the others. Before an h-swish or h-sigmoid
@@ -99,7 +98,7 @@ def choose_map_scales(
 
 
 def best_scales(activation: Activation, before: Maps, clipping: Floats, grid: Grid = INT8) -> tuple[float, float]:
-    """Scales before and after the activation, of those that ``clipping`` allows, for given values before it."""
+    """Return the best scales before and after an activation, of those that ``clipping`` allows."""
     largest = float(np.abs(before).max()) or 1.0  # a map of zeros is exact at any scale
     reach = largest * BINS / (BINS - 1)  # the middles of the outermost bins are the largest values
     counts, _ = np.histogram(before, bins=BINS, range=(-reach, reach))
@@ -107,13 +106,9 @@ def best_scales(activation: Activation, before: Maps, clipping: Floats, grid: Gr
     counts = counts[counts > 0]
     result = activate(activation, values)
     candidates = grid.scales(clipping * (float(np.abs(result).max()) or largest))
-    after = _least(candidates, [counts @ (to_grid(result, s, grid.bits) * s - result) ** 2 for s in candidates])
+    after = float(min(candidates, key=lambda s: counts @ (to_grid(result, s, grid.bits) * s - result) ** 2))
     if activation in SHARED_SCALE:
         return after, after
     candidates = grid.scales(clipping * largest)
-    errors = [counts @ (activate(activation, to_grid(values, s) * s) - result) ** 2 for s in candidates]
-    return _least(candidates, errors), 1 / INT8.steps if activation == Activation.HSIGMOID else after
-
-
-def _least(candidates: Floats, errors: list[float]) -> float:
-    return float(candidates[int(np.argmin(errors))])
+    step = float(min(candidates, key=lambda s: counts @ (activate(activation, to_grid(values, s) * s) - result) ** 2))
+    return step, 1 / INT8.steps if activation == Activation.HSIGMOID else after

@@ -7,21 +7,17 @@ channel parameters, activation tables and weights. Behind it lie the counters, t
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from codesign.emit.quantise import QuantisedLayer, QuantisedNetwork
 from cost_models.mapping.mapped_layer import MappedLayer
 from cost_models.mapping.mapping import Mapping
 from cost_models.mapping.placement import check_groups, map_halves
-from cost_models.workload import IMAGE, Layer
+from cost_models.workload import IMAGE, Layer, Shape
 from hw_templates.conv_engine import isa
 from hw_templates.conv_engine.accelerator import Accelerator, axi_bytes, weight_port_bytes
 from hw_templates.conv_engine.program import Program
+from hw_templates.foundation.arrays import Int8Array
 from hw_templates.foundation.errors import InvalidValueError, UnsupportedLayerError
-
-Int8Array = npt.NDArray[np.int8]
-MapShapes = dict[str, tuple[int, int, int]]
-"""Channels, height and width of maps by name."""
 
 _SHAPE_FIELDS = (
     *("in_height", "in_width", "in_channels", "out_height", "out_width", "out_channels"),
@@ -30,12 +26,12 @@ _SHAPE_FIELDS = (
 
 
 def map_words(channels: int, height: int, width: int, accelerator: Accelerator) -> int:
-    """Words of a feature map: each pixel takes whole words of channels."""
+    """Return the words of a feature map: each pixel takes whole words of channels."""
     return int(height * width * -(-channels // axi_bytes(accelerator)))
 
 
 def pack_map(images: Int8Array, accelerator: Accelerator) -> Int8Array:
-    """Maps [n, C, H, W] as they lie in memory, [n, bytes]: pixel by pixel, channels zero-padded to words."""
+    """Return maps [n, C, H, W] as they lie in memory, [n, bytes]: pixel by pixel, channels zero-padded to words."""
     count, channels, height, width = images.shape
     word = axi_bytes(accelerator)
     padded = np.zeros((count, height, width, -(-channels // word) * word), dtype=np.int8)
@@ -44,50 +40,38 @@ def pack_map(images: Int8Array, accelerator: Accelerator) -> Int8Array:
 
 
 def pack_weights(layer: Layer, weights: Int8Array, mapping: Mapping, accelerator: Accelerator) -> Int8Array:
-    """Weights as the engine fetches them, tile after tile, padded with zeros; shape [bytes].
+    """Return weights as the engine fetches them, tile after tile, padded with zeros; shape [bytes].
 
     A dense tile is ordered [PE row group, PE column group, kernel row, kernel column, PE row, PE column], a depthwise
     tile [lane group, kernel row, kernel column, lane]; each begins with a word of the weight port. Weights of 4 bits
     lie two to a byte, the first in its lower half.
     """
-    tiles = (_dense_tiles if layer.operation.is_dense else _depthwise_tiles)(layer, weights, mapping, accelerator)
-    packed = [tile.reshape(-1) if layer.weight_bits == 8 else _halves(tile.reshape(-1)) for tile in tiles]
-    return np.concatenate([_pad_to(tile, weight_port_bytes(accelerator)) for tile in packed])
-
-
-def _depthwise_tiles(layer: Layer, weights: Int8Array, mapping: Mapping, accelerator: Accelerator) -> list[Int8Array]:
-    lanes = accelerator.depthwise_lanes
-    groups = -(-layer.out_channels // lanes)
-    padded = np.zeros((groups * lanes, layer.kernel_height, layer.kernel_width), dtype=np.int8)
-    padded[: layer.out_channels] = weights[:, 0]
-    ordered = padded.reshape(groups, lanes, layer.kernel_height, layer.kernel_width).transpose(0, 2, 3, 1)
-    step = mapping.tile_out_channels // lanes
-    return [ordered[group : group + step] for group in range(0, groups, step)]
-
-
-def _dense_tiles(layer: Layer, weights: Int8Array, mapping: Mapping, accelerator: Accelerator) -> list[Int8Array]:
-    rows, cols = accelerator.pe_rows, accelerator.pe_cols
-    row_groups, col_groups = -(-layer.out_channels // rows), -(-layer.in_channels // cols)
-    kernel = (layer.kernel_height, layer.kernel_width)
+    rows, cols, tile_inputs = accelerator.depthwise_lanes, 1, 1
+    if layer.operation.is_dense:
+        rows, cols, tile_inputs = accelerator.pe_rows, accelerator.pe_cols, mapping.tile_in_channels
+    outputs, inputs, *kernel = weights.shape
+    row_groups, col_groups = -(-outputs // rows), -(-inputs // cols)
     padded = np.zeros((row_groups * rows, col_groups * cols, *kernel), dtype=np.int8)
-    padded[: layer.out_channels, : layer.in_channels] = weights
+    padded[:outputs, :inputs] = weights
     ordered = padded.reshape(row_groups, rows, col_groups, cols, *kernel).transpose(0, 2, 4, 5, 1, 3)
-    row_step, col_step = mapping.tile_out_channels // rows, mapping.tile_in_channels // cols
-    return [
-        ordered[row : row + row_step, col : col + col_step]
+    row_step, col_step = mapping.tile_out_channels // rows, tile_inputs // cols
+    tiles = [
+        ordered[row : row + row_step, col : col + col_step].reshape(-1)
         for row in range(0, row_groups, row_step)
         for col in range(0, col_groups, col_step)
     ]
+    packed = tiles if layer.weight_bits == 8 else [_halves(tile) for tile in tiles]
+    return np.concatenate([_pad_to(tile, weight_port_bytes(accelerator)) for tile in packed])
 
 
 def _halves(weights: Int8Array) -> Int8Array:
-    """Weights in -8..7, two to a byte."""
+    """Return weights in -8..7, two to a byte."""
     pairs = _pad_to(weights, 2).reshape(-1, 2)
     return pairs[:, 0] & 15 | pairs[:, 1] << 4
 
 
 def pack_parameters(layer: QuantisedLayer, accelerator: Accelerator) -> Int8Array:
-    """Bias, multiplier and shift of each channel, padded to whole words of channels; shape [bytes]."""
+    """Return bias, multiplier and shift of each channel, padded to whole words of channels; shape [bytes]."""
     word = axi_bytes(accelerator)
     records = np.zeros(-(-layer.node.layer.out_channels // word) * word, dtype=isa.CHANNEL_PARAMETERS)
     records["shift"] = 1  # of padding channels: the engine's rounding needs at least one
@@ -96,24 +80,14 @@ def pack_parameters(layer: QuantisedLayer, accelerator: Accelerator) -> Int8Arra
     return records.view(np.int8)
 
 
-def compile_program(
-    network: QuantisedNetwork,
-    mapped: Sequence[MappedLayer],
-    accelerator: Accelerator,
-) -> Program:
-    """Compile ``network`` for ``accelerator``, whose layers are mapped as given.
-
-    Raises:
-        As :func:`compile_layers`.
-    """
-    first = network.layers[0].node.layer
-    image = {IMAGE: (first.in_channels, first.in_height, first.in_width)}
-    return compile_layers(network.layers, image, mapped, accelerator)
+def compile_program(network: QuantisedNetwork, mapped: Sequence[MappedLayer], accelerator: Accelerator) -> Program:
+    """Compile a network, whose layers are mapped as given, for an accelerator; raises as :func:`compile_layers`."""
+    return compile_layers(network.layers, {IMAGE: network.layers[0].node.layer.in_shape}, mapped, accelerator)
 
 
 def compile_layers(
     layers: Sequence[QuantisedLayer],
-    given: MapShapes,
+    given: dict[str, Shape],
     mapped: Sequence[MappedLayer],
     accelerator: Accelerator,
 ) -> Program:
@@ -126,7 +100,15 @@ def compile_layers(
         InvalidValueError: ``mapped`` are not these layers, or placements that do not go together.
         MappingError: a tile or a map does not fit the accelerator's buffers.
     """
-    _check_layers(layers, mapped, accelerator)
+    if [quantised.node.layer for quantised in layers] != [ran.layer for ran in mapped]:
+        raise InvalidValueError("mapped", len(mapped), f"one for each of the {len(layers)} layers, of the same shape")
+    for quantised, ran in zip(layers, mapped, strict=True):
+        if ran.layer.out_channels > isa.MAX_CHANNELS:
+            raise UnsupportedLayerError(
+                f"{quantised.node.name}.out_channels: the engine has at most {isa.MAX_CHANNELS}, "
+                f"got {ran.layer.out_channels}"
+            )
+        ran.check(accelerator)
     nodes, placements = [quantised.node for quantised in layers], [ran.placement for ran in mapped]
     check_groups(nodes, placements)
     halves = map_halves(nodes, placements)
@@ -152,7 +134,7 @@ def compile_layers(
     end = counter_word + len(layers) * isa.COUNTERS.itemsize // word
     maps: dict[str, int] = {}
 
-    def place_map(name: str, shape: tuple[int, int, int]) -> None:
+    def place_map(name: str, shape: Shape) -> None:
         nonlocal end
         # The weight port reads gates, which are maps.
         maps[name] = aligned(end, accelerator.weight_port_words)
@@ -163,8 +145,7 @@ def compile_layers(
     image_word = min(maps.values())
     image_words = end - image_word
     for index, (record, quantised, ran) in enumerate(zip(descriptors, layers, mapped, strict=True)):
-        layer = ran.layer
-        place_map(quantised.node.name, (layer.out_channels, layer.out_height, layer.out_width))
+        place_map(quantised.node.name, ran.layer.out_shape)
         record["counter_word"] = counter_word + index * isa.COUNTERS.itemsize // word
         _describe(record, quantised, ran.mapping, maps)
         for name in ("ifmap_ring", "ofmap_ring", "group_layers"):
@@ -186,20 +167,6 @@ def compile_layers(
         logits_count=layers[-1].node.layer.out_channels,
         counter_word=counter_word,
     )
-
-
-def _check_layers(layers: Sequence[QuantisedLayer], mapped: Sequence[MappedLayer], accelerator: Accelerator) -> None:
-    """Refuse what :func:`compile_layers` says, but for placements that do not go together."""
-    if [quantised.node.layer for quantised in layers] != [ran.layer for ran in mapped]:
-        raise InvalidValueError("mapped", len(mapped), f"one for each of the {len(layers)} layers, of the same shape")
-    for quantised, ran in zip(layers, mapped, strict=True):
-        layer = ran.layer
-        if layer.out_channels > isa.MAX_CHANNELS:
-            raise UnsupportedLayerError(
-                f"{quantised.node.name}.out_channels: the engine has at most {isa.MAX_CHANNELS}, "
-                f"got {layer.out_channels}"
-            )
-        ran.check(accelerator)
 
 
 def _describe(record: np.void, quantised: QuantisedLayer, mapping: Mapping, maps: dict[str, int]) -> None:
@@ -225,10 +192,10 @@ def _describe(record: np.void, quantised: QuantisedLayer, mapping: Mapping, maps
 
 
 def aligned(place: int, words: int) -> int:
-    """The first place from ``place`` on that is a multiple of so many words."""
+    """Return the first multiple of ``words`` from ``place`` on."""
     return -(-place // words) * words
 
 
 def _pad_to(content: Int8Array, multiple: int) -> Int8Array:
-    """``content`` with zeros up to a multiple of so many bytes."""
+    """Return ``content`` with zeros up to a multiple of ``multiple`` bytes."""
     return np.pad(content, (0, -len(content) % multiple))

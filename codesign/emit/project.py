@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 
 from codesign.emit.integer_reference import run_integer
-from codesign.emit.program import Int8Array, compile_program, pack_map
+from codesign.emit.program import compile_program, pack_map
 from codesign.emit.quantise import QuantisedNetwork
 from cost_models.closed_form.estimate import Estimate
 from hw_templates.board import Board
 from hw_templates.conv_engine import isa
 from hw_templates.conv_engine.accelerator import Accelerator
+from hw_templates.foundation.arrays import Int8Array
 from hw_templates.foundation.atomic_file import write_bytes_atomically
 from hw_templates.foundation.errors import InvalidValueError, StorageError
 from hw_templates.foundation.json_records import record_text
@@ -22,7 +23,7 @@ from hw_templates.project.render import DIGEST_FILE, render
 PROGRAM_FILES = tuple(
     f"weights/{name}" for name in ("arena.bin", "images.bin", "golden.bin", "trips.bin", "program.txt")
 )
-"""What ``program_sha256`` of the record is the digest of."""
+"""The files whose digest is ``program_sha256`` of the record."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Design:
 
 
 def project_files(design: Design, images: Int8Array, origin: Origin | None = None) -> dict[str, bytes]:
-    """{path: content} of the whole project; equal arguments give equal bytes.
+    """Return the whole project as {path: content}; equal arguments give equal bytes.
 
     Args:
         design: what is emitted.
@@ -52,16 +53,13 @@ def project_files(design: Design, images: Int8Array, origin: Origin | None = Non
     hardware = render(design.accelerator, design.board)
     program = compile_program(design.network, design.estimate.mapped, design.accelerator)
     golden = run_integer(design.network, images)
-    stated = [
-        (layer.compute_cycles, layer.ifmap_words, layer.weight_words, layer.ofmap_words)
-        for layer in design.estimate.layers
-    ]
-    trips = np.array(stated, dtype=isa.TRIPS)
+    estimate = design.estimate
+    counts = [(one.compute_cycles, one.ifmap_words, one.weight_words, one.ofmap_words) for one in estimate.layers]
+    trips = np.array(counts, dtype=isa.TRIPS)
     layout = "".join(f"{name} {value}\n" for name, value in program.layout().items())
     packed = pack_map(images, design.accelerator).tobytes()
     contents = (program.arena, packed, golden.tobytes(), trips.tobytes(), layout.encode())
     binary = dict(zip(PROGRAM_FILES, contents, strict=True))
-    estimate = design.estimate
     record = ProjectRecord(
         board=design.board.name,
         part=design.board.part,
@@ -89,7 +87,11 @@ def write_project(folder: Path, files: dict[str, bytes]) -> None:
     Raises:
         StorageError: a file cannot be written.
     """
-    changed = {path for path, content in files.items() if not _holds(folder / path, content)}
+    changed = {
+        path
+        for path, content in files.items()
+        if not ((folder / path).is_file() and (folder / path).read_bytes() == content)
+    }
     if changed:
         (folder / PROJECT_FILE).unlink(missing_ok=True)
     for path in sorted(changed - {PROJECT_FILE}):
@@ -112,12 +114,8 @@ def check_program_files(folder: Path, program_sha256: str) -> None:
         raise StorageError(f"{folder}/weights: a file was changed after the project was emitted; emit it again")
 
 
-def _holds(path: Path, content: bytes) -> bool:
-    return path.is_file() and path.read_bytes() == content
-
-
 def program_digest(files: dict[str, bytes]) -> str:
-    """The digest of :data:`PROGRAM_FILES`, given as {path: content}."""
+    """Return the digest of :data:`PROGRAM_FILES`, given as {path: content}."""
     digest = hashlib.sha256()
     for path in sorted(files):
         digest.update(f"{path}\0{len(files[path])}\0".encode() + files[path])

@@ -1,9 +1,9 @@
 """From a folded float network to int8 layers with fixed-point rescaling."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from codesign.emit.activation_table import activation_table, to_grid
 from codesign.emit.convolve import Maps, walk
@@ -13,7 +13,7 @@ from codesign.emit.integer_reference import after_table, before_table
 from codesign.emit.map_scales import INT8, Grid, MapScales, choose_map_scales
 from codesign.emit.quantised_network import QuantisedLayer, QuantisedNetwork, check_images
 from cost_models.workload import IMAGE, Node, Workload
-from hw_templates.foundation.arrays import FloatArray
+from hw_templates.foundation.arrays import Float32Array, FloatArray, Int8Array, Int32Array
 from hw_templates.foundation.errors import InvalidValueError
 
 __all__ = ["QuantisedLayer", "QuantisedNetwork", "quantise", "quantise_image"]
@@ -23,12 +23,11 @@ BIAS_MAX = 2**28
 SUM_MAX = 2**31 - 1
 
 
-def quantise(workload: Workload, weights: Weights, images: npt.NDArray[np.float32]) -> QuantisedNetwork:
-    """The network in int8: weights symmetric per output channel, maps symmetric with one scale each.
+def quantise(workload: Workload, weights: Weights, images: Float32Array) -> QuantisedNetwork:
+    """Return the network in int8: weights symmetric per output channel, maps symmetric with one scale each.
 
     Weights have the bits of their layer. Their scales cover the largest weight of a channel (Jacob et al. 2018,
-    section 2), so that weights trained under :func:`fake_quantise` stay what they are; map
-    scales come from
+    section 2), so that weights trained with fake quantisation keep their values; map scales come from
     :func:`codesign.emit.map_scales.choose_map_scales`. Then the biases take up what rounding shifts the mean of each
     channel by on the calibration images (Nagel et al. 2019, section 4.2, measured and not derived).
 
@@ -47,11 +46,11 @@ def quantise(workload: Workload, weights: Weights, images: npt.NDArray[np.float3
 
 
 def quantise_on(
-    grid: Grid, workload: Workload, weights: Weights, images: npt.NDArray[np.float32]
+    grid: Grid, workload: Workload, weights: Weights, images: Float32Array
 ) -> tuple[QuantisedNetwork, dict[str, float]]:
-    """As :func:`quantise` on a grid of one's own; also the real value of one step of each map by its node's name.
+    """Quantise as :func:`quantise` does on any grid; also return the real value of one step of each map by name.
 
-    The image's is called :data:`~cost_models.workload.IMAGE`.
+    The name of the input is :data:`~cost_models.workload.IMAGE`.
     """
     check_weights(workload, weights)
     check_images("calibration images", workload, images)
@@ -62,8 +61,8 @@ def quantise_on(
     return _correct_biases(network, scales, quantise_image(network, images, grid.bits)), steps
 
 
-def quantise_image(network: QuantisedNetwork, images: npt.NDArray[np.float32], bits: int = 8) -> npt.NDArray[np.int8]:
-    """Float images [n, C, H, W] as the int8 images that the quantised network reads, of so many bits.
+def quantise_image(network: QuantisedNetwork, images: Float32Array, bits: int = 8) -> Int8Array:
+    """Return float images [n, C, H, W] as the int8 images of ``bits`` bits that the quantised network reads.
 
     Raises:
         InvalidValueError: the images are not of the network's input shape or not finite.
@@ -92,7 +91,7 @@ def check_weights(workload: Workload, weights: Weights) -> None:
 
 
 def weight_shape(node: Node) -> tuple[int, int, int, int] | None:
-    """Shape of a node's weights; None where it has none."""
+    """Return the shape of a node's weights, or None where it has none."""
     layer = node.layer
     if not layer.operation.has_weights:
         return None
@@ -102,50 +101,44 @@ def weight_shape(node: Node) -> tuple[int, int, int, int] | None:
 
 def _quantise_layer(
     node: Node,
-    floats: tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]] | None,
+    floats: tuple[Float32Array, Float32Array] | None,
     steps: dict[str, float],
     scales: MapScales,
     grid: Grid,
 ) -> QuantisedLayer:
-    """``steps`` holds the scale of every map by the name of its node."""
+    """Quantise one node; ``steps`` holds the scale of every map by the name of its node."""
     layer = node.layer
     product_step = np.full(layer.out_channels, steps[node.ifmap])
     weight, bias = None, np.zeros(layer.out_channels, np.int32)
     if floats is not None:
-        weight, weight_step = _quantise_weight(
-            *floats, steps[node.ifmap], replace(grid, bits=min(grid.bits, layer.weight_bits))
-        )
+        own_grid = replace(grid, bits=min(grid.bits, layer.weight_bits))
+        weight, weight_step = _quantise_weight(*floats, steps[node.ifmap], own_grid)
         product_step = product_step * weight_step
         bias = np.floor(floats[1] / product_step + 0.5).astype(np.int32)
     elif node.gate is not None:
         product_step *= steps[node.gate]
     elif layer.operation.averages:
-        product_step /= layer.kernel_height * layer.kernel_width
+        product_step /= layer.taps
     _check_sums(node, weight, bias)
     multiplier, shift = multiplier_and_shift(product_step / scales.before, f"{node.name}.multiplier")
-    residual_multiplier, residual_shift = np.zeros((), np.int32), np.ones((), np.int32)
+    added: tuple[Any, Any] = (0, 1)
     if node.residual is not None:
-        added_to = scales.after if node.adds_last else scales.before
-        residual_multiplier, residual_shift = multiplier_and_shift(
-            steps[node.residual] / added_to, f"{node.name}.residual_multiplier"
-        )
-    table = activation_table(node.activation, scales.before, scales.after, grid.bits)
+        step = steps[node.residual] / (scales.after if node.adds_last else scales.before)
+        added = multiplier_and_shift(step, f"{node.name}.residual_multiplier")
     return QuantisedLayer(
         node=node,
         weight=weight,
         bias=bias,
         multiplier=multiplier,
         shift=shift,
-        table=table,
-        residual_multiplier=int(residual_multiplier),
-        residual_shift=int(residual_shift),
+        table=activation_table(node.activation, scales.before, scales.after, grid.bits),
+        residual_multiplier=int(added[0]),
+        residual_shift=int(added[1]),
     )
 
 
-def _correct_biases(
-    network: QuantisedNetwork, scales: dict[str, MapScales], images: npt.NDArray[np.int8]
-) -> QuantisedNetwork:
-    """The network whose channels have the float network's means, each layer on what the corrected ones before give."""
+def _correct_biases(network: QuantisedNetwork, scales: dict[str, MapScales], images: Int8Array) -> QuantisedNetwork:
+    """Correct the biases so that channels have the float network's means, each layer after those before it."""
     layers = {layer.node.name: layer for layer in network.layers}
     corrected: list[QuantisedLayer] = []
 
@@ -169,9 +162,9 @@ def _correct_biases(
 
 
 def _quantise_weight(
-    weight: npt.NDArray[np.float32], bias: npt.NDArray[np.float32], input_step: float, grid: Grid
-) -> tuple[npt.NDArray[np.int8], FloatArray]:
-    """Weights of the grid's bits as int8, and the real value [M] of one step of each channel."""
+    weight: Float32Array, bias: Float32Array, input_step: float, grid: Grid
+) -> tuple[Int8Array, FloatArray]:
+    """Return weights of the grid's bits as int8, and the real value [M] of one step of each channel."""
     largest = np.abs(weight.astype(np.float64)).max(axis=(1, 2, 3))
     # A channel that batch norm switched off has next to no weights but a bias, which must fit too.
     step = np.maximum(largest / grid.steps, np.abs(bias.astype(np.float64)) / (input_step * BIAS_MAX))
@@ -181,13 +174,11 @@ def _quantise_weight(
     return to_grid(weight, step[:, None, None, None]).astype(np.int8), step
 
 
-def _check_sums(node: Node, weight: npt.NDArray[np.int8] | None, bias: npt.NDArray[np.int32]) -> None:
-    """No order of adding a layer's products and bias may leave 32 bits, whatever the input."""
+def _check_sums(node: Node, weight: Int8Array | None, bias: Int32Array) -> None:
+    """Check that sums of a layer's products and bias fit 32 bits in any order, whatever the input."""
     if weight is not None:
         largest = np.abs(weight.astype(np.int64)).sum(axis=(1, 2, 3)) * 128 + np.abs(bias.astype(np.int64))
-    elif node.gate is not None:
-        largest = np.array([128 * 128])
     else:
-        largest = np.array([128 * node.layer.kernel_height * node.layer.kernel_width])
+        largest = np.array([128 * (128 if node.gate is not None else node.layer.taps)])
     if largest.max() > SUM_MAX:
         raise InvalidValueError(f"{node.name}: largest possible sum", int(largest.max()), f"at most {SUM_MAX}")

@@ -3,15 +3,15 @@
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from cost_models.workload import Node, Workload
+from hw_templates.foundation.arrays import Float32Array, Int8Array, Int32Array
 from hw_templates.foundation.errors import InvalidValueError
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class QuantisedLayer:
-    """One layer in integers; :mod:`codesign.emit.integer_reference` says what is done with them.
+    """One layer in integers, as :mod:`codesign.emit.integer_reference` computes it.
 
     Attributes:
         node: the layer in its place.
@@ -26,11 +26,11 @@ class QuantisedLayer:
     """
 
     node: Node
-    weight: npt.NDArray[np.int8] | None
-    bias: npt.NDArray[np.int32]
-    multiplier: npt.NDArray[np.int32]
-    shift: npt.NDArray[np.int32]
-    table: npt.NDArray[np.int8]
+    weight: Int8Array | None
+    bias: Int32Array
+    multiplier: Int32Array
+    shift: Int32Array
+    table: Int8Array
     residual_multiplier: int
     residual_shift: int
 
@@ -51,14 +51,13 @@ class QuantisedNetwork:
 
     @property
     def workload(self) -> Workload:
-        """The network as the cost model knows it."""
+        """The network that is priced."""
         return Workload(tuple(layer.node for layer in self.layers))
 
 
-def check_images(field: str, workload: Workload, images: npt.NDArray[np.float32] | npt.NDArray[np.int8]) -> None:
+def check_images(field: str, workload: Workload, images: Float32Array | Int8Array) -> None:
     """Refuse, with InvalidValueError, images that are not finite [n >= 1, C, H, W] of the workload's input."""
-    first = workload.nodes[0].layer
-    wanted = (first.in_channels, first.in_height, first.in_width)
+    wanted = workload.nodes[0].layer.in_shape
     if images.ndim != 4 or images.shape[1:] != wanted or len(images) == 0:
         raise InvalidValueError(f"{field}.shape", images.shape, f"(n, {', '.join(map(str, wanted))}) with n at least 1")
     if not np.isfinite(images).all():

@@ -1,7 +1,7 @@
-"""Layers as a program of their own, with random data: what is run to take their time.
+"""Layers as a program of their own with random data, which is run to measure their time.
 
 A layer reads the map of the one before it where that stays on chip or both run in one group, and otherwise a map of its
-own, which the program's image holds beside gates and maps that are added.
+own, which the program's image holds together with gates and maps that are added.
 """
 
 import math
@@ -9,17 +9,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 
 from codesign.emit.convolve import Maps
 from codesign.emit.integer_reference import after_table, before_table
-from codesign.emit.program import MapShapes, aligned, compile_layers, pack_map
+from codesign.emit.program import aligned, compile_layers, pack_map
 from codesign.emit.quantise import weight_shape
 from codesign.emit.quantised_network import QuantisedLayer
 from cost_models.mapping.mapped_layer import MappedLayer
 from cost_models.workload import Node
 from hw_templates.conv_engine.accelerator import Accelerator, axi_bytes
 from hw_templates.conv_engine.program import Program
+from hw_templates.foundation.arrays import Int8Array
 from hw_templates.foundation.errors import InvalidValueError
 
 _SPREAD_PRODUCT = 2.0**12
@@ -47,7 +47,12 @@ def random_program(layers: Sequence[MappedLayer], accelerator: Accelerator, seed
         raise InvalidValueError("layers", len(layers), "at least one, the last of which writes to memory")
     rng = np.random.default_rng(seed)
     quantised = [_random_layer(node, rng) for node in _nodes(layers)]
-    given = _given([layer.node for layer in quantised])
+    given = {
+        producer: layer.node.read_shapes[role]
+        for layer in quantised
+        for role, producer in layer.node.reads
+        if producer not in {other.node.name for other in quantised}
+    }
     program = compile_layers(quantised, given, layers, accelerator)
     maps = {name: rng.integers(-128, 128, (1, *shape)).astype(np.int8) for name, shape in given.items()}
     return RandomProgram(program, _image(maps, program, accelerator), _first_pixel(quantised, maps))
@@ -60,9 +65,8 @@ def _nodes(layers: Sequence[MappedLayer]) -> list[Node]:
         layer, follows = ran.layer, in_group > 0 or ran.placement.ifmap_ring > 0
         in_group = max(in_group, ran.placement.group_layers) - 1
         if follows:
-            before = layers[index - 1].layer if index else None
-            shape = (before.out_channels, before.out_height, before.out_width) if before else None
-            if shape != (layer.in_channels, layer.in_height, layer.in_width):
+            shape = layers[index - 1].layer.out_shape if index else None
+            if shape != layer.in_shape:
                 raise InvalidValueError(f"layers[{index}].layer", layer, f"one that reads a map of shape {shape}")
         nodes.append(
             Node(
@@ -76,23 +80,8 @@ def _nodes(layers: Sequence[MappedLayer]) -> list[Node]:
     return nodes
 
 
-def _given(nodes: Sequence[Node]) -> MapShapes:
-    """Shapes of the maps that no layer makes."""
-    made = {node.name for node in nodes}
-    given: MapShapes = {}
-    for node in nodes:
-        layer = node.layer
-        shapes = {
-            "ifmap": (layer.in_channels, layer.in_height, layer.in_width),
-            "gate": (layer.out_channels, 1, 1),
-            "residual": (layer.out_channels, layer.out_height, layer.out_width),
-        }
-        given |= {producer: shapes[role] for role, producer in node.reads if producer not in made}
-    return given
-
-
 def _random_layer(node: Node, rng: np.random.Generator) -> QuantisedLayer:
-    """A layer whose sums mostly fit int8 once they are rescaled."""
+    """Return a layer whose sums mostly fit int8 once they are rescaled."""
     layer, shape = node.layer, weight_shape(node)
     most = 2 ** (layer.weight_bits - 1) - 1
     weight = None if shape is None else rng.integers(-most, most + 1, shape).astype(np.int8)
@@ -112,7 +101,7 @@ def _random_layer(node: Node, rng: np.random.Generator) -> QuantisedLayer:
     )
 
 
-def _image(maps: dict[str, npt.NDArray[np.int8]], program: Program, accelerator: Accelerator) -> bytes:
+def _image(maps: dict[str, Int8Array], program: Program, accelerator: Accelerator) -> bytes:
     image = np.zeros(program.image_words * int(axi_bytes(accelerator)), np.int8)
     word = 0
     for values in maps.values():
@@ -123,8 +112,8 @@ def _image(maps: dict[str, npt.NDArray[np.int8]], program: Program, accelerator:
     return image.tobytes()
 
 
-def _first_pixel(layers: Sequence[QuantisedLayer], maps: dict[str, npt.NDArray[np.int8]]) -> bytes:
-    """What the last layer makes of its first window, with all layers whose maps it hangs on."""
+def _first_pixel(layers: Sequence[QuantisedLayer], maps: dict[str, Int8Array]) -> bytes:
+    """Compute the first pixel of the last layer with all layers that it depends on."""
     first = len(layers) - 1
     while layers[first].node.ifmap not in maps:
         first -= 1
@@ -139,7 +128,7 @@ def _first_pixel(layers: Sequence[QuantisedLayer], maps: dict[str, npt.NDArray[n
 
 
 def _cropped(layer: QuantisedLayer, maps: dict[str, Maps]) -> QuantisedLayer:
-    """The layer on the corner of its maps that its first pixel reads; ``maps`` are cut to it."""
+    """Return the layer on the corner of its maps that its first pixel reads, to which ``maps`` are cut."""
     node, shape = layer.node, layer.node.layer
     rows, cols = min(shape.in_height, shape.kernel_height), min(shape.in_width, shape.kernel_width)
     corner = replace(shape, in_height=rows, in_width=cols)

@@ -5,10 +5,10 @@ The same rules stand as ``static_assert`` in ``conv_engine/include/config.h``. T
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from functools import reduce
 from operator import and_
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar, dataclass_transform
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from hw_templates.foundation.arrays import BoolArray, IntArray
 from hw_templates.foundation.errors import InvalidValueError
 
 Number = TypeVar("Number", int, IntArray)
+Table = TypeVar("Table")
 
 ACCUMULATOR_BYTES = 4
 DATA_BITS = 8
@@ -55,11 +56,18 @@ def _row(
     choices: Choices | Callable[[Board], Choices],
     legal: Choices = (),
     *,
+    default: Any = MISSING,
     least: int = 1,
     constant: bool = True,
-) -> dict[str, Parameter]:
-    """Return the metadata that makes a field a row."""
-    return {"row": Parameter(meaning=meaning, choices=choices, legal=legal, least=least, constant=constant)}
+) -> Any:
+    """Return a field of the table whose metadata are its row."""
+    row = Parameter(meaning=meaning, choices=choices, legal=legal, least=least, constant=constant)
+    return field(default=default, metadata={"row": row})
+
+
+@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(_row,))
+def _table(kind: type[Table]) -> type[Table]:
+    return dataclass(frozen=True, kw_only=True)(kind)
 
 
 _SIDES = (4, 8, 12, 16, 24, 32, 48, 64)
@@ -71,7 +79,7 @@ _BUFFERS = (
 )
 
 
-@dataclass(frozen=True, kw_only=True)
+@_table
 class Parameters(Generic[Number]):
     """The table: every parameter of the engine is a field, and the field's metadata are its row.
 
@@ -79,54 +87,38 @@ class Parameters(Generic[Number]):
     added needs a default that describes the engines built before, so that their files can still be read.
     """
 
-    pe_rows: Number = field(metadata=_row("output channels computed in parallel", _SIDES))
-    pe_cols: Number = field(metadata=_row("input channels computed in parallel", _SIDES))
-    pe_pixels: Number = field(metadata=_row("output pixels of a row computed in parallel", (1, 2, 3, 4, 6, 7, 8)))
-    pack: Number = field(metadata=_row("int8 products that a DSP slice yields a cycle", _ONE_OR_TWO, _ONE_OR_TWO))
-    ifmap_kib: Number = field(metadata=_row("KiB of one input feature-map buffer", _BUFFERS_KIB))
-    weight_kib: Number = field(metadata=_row("KiB of one weight buffer", _BUFFERS_KIB))
-    ofmap_kib: Number = field(metadata=_row("KiB of one accumulator buffer", _BUFFERS_KIB))
-    axi_bits: Number = field(
-        metadata=_row(
-            "bits of each memory port",
-            lambda board: tuple(bits for bits in _PORTS_BITS if bits <= board.axi_bits_max),
-            _PORTS_BITS,
-        )
+    pe_rows: Number = _row("output channels computed in parallel", _SIDES)
+    pe_cols: Number = _row("input channels computed in parallel", _SIDES)
+    pe_pixels: Number = _row("output pixels of a row computed in parallel", (1, 2, 3, 4, 6, 7, 8))
+    pack: Number = _row("int8 products that a DSP slice yields a cycle", _ONE_OR_TWO, _ONE_OR_TWO)
+    ifmap_kib: Number = _row("KiB of one input feature-map buffer", _BUFFERS_KIB)
+    weight_kib: Number = _row("KiB of one weight buffer", _BUFFERS_KIB)
+    ofmap_kib: Number = _row("KiB of one accumulator buffer", _BUFFERS_KIB)
+    axi_bits: Number = _row(
+        "bits of each memory port",
+        lambda board: tuple(bits for bits in _PORTS_BITS if bits <= board.axi_bits_max),
+        _PORTS_BITS,
     )
-    clock_mhz: Number = field(
-        metadata=_row("clock of the programmable logic in MHz", lambda board: board.clocks_mhz, constant=False)
+    clock_mhz: Number = _row("clock of the programmable logic in MHz", lambda board: board.clocks_mhz, constant=False)
+    depthwise_lanes: Number = _row(
+        "channels that the depthwise unit computes in parallel, for each of pe_pixels", (1, 2, 4, 8, 16, 24, 48)
     )
-    depthwise_lanes: Number = field(
-        metadata=_row(
-            "channels that the depthwise unit computes in parallel, for each of pe_pixels", (1, 2, 4, 8, 16, 24, 48)
-        )
+    map_kib: Number = _row(
+        "KiB of one of the two halves of the memory in which feature maps stay on chip between layers, 0 for none; "
+        "with it, results are post-processed pe_rows at a time instead of one AXI word",
+        (0, 8, 32, 128, 256),
+        least=0,
+        default=0,
     )
-    map_kib: Number = field(
-        default=cast(Any, 0),
-        metadata=_row(
-            "KiB of one of the two halves of the memory in which feature maps stay on chip between layers, 0 for none; "
-            "with it, results are post-processed pe_rows at a time instead of one AXI word",
-            (0, 8, 32, 128, 256),
-            least=0,
-        ),
+    weight_port_words: Number = _row(
+        "memory words that the weight port moves a cycle",
+        lambda board: tuple(words for words in _ONE_OR_TWO if 64 * words <= board.axi_bits_max),
+        _ONE_OR_TWO,
+        default=1,
     )
-    weight_port_words: Number = field(
-        default=cast(Any, 1),
-        metadata=_row(
-            "memory words that the weight port moves a cycle",
-            lambda board: tuple(words for words in _ONE_OR_TWO if 64 * words <= board.axi_bits_max),
-            _ONE_OR_TWO,
-        ),
-    )
-    ifmap_buffers: Number = field(
-        default=cast(Any, 2), metadata=_row(_BUFFERS.format("ifmap loads"), _ONE_OR_TWO, _ONE_OR_TWO)
-    )
-    weight_buffers: Number = field(
-        default=cast(Any, 2), metadata=_row(_BUFFERS.format("weight loads"), _ONE_OR_TWO, _ONE_OR_TWO)
-    )
-    ofmap_buffers: Number = field(
-        default=cast(Any, 2), metadata=_row(_BUFFERS.format("the computation"), _ONE_OR_TWO, _ONE_OR_TWO)
-    )
+    ifmap_buffers: Number = _row(_BUFFERS.format("ifmap loads"), _ONE_OR_TWO, _ONE_OR_TWO, default=2)
+    weight_buffers: Number = _row(_BUFFERS.format("weight loads"), _ONE_OR_TWO, _ONE_OR_TWO, default=2)
+    ofmap_buffers: Number = _row(_BUFFERS.format("the computation"), _ONE_OR_TWO, _ONE_OR_TWO, default=2)
 
 
 ROWS: dict[str, Parameter] = {entry.name: entry.metadata["row"] for entry in fields(Parameters)}

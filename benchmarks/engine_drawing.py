@@ -1,9 +1,9 @@
-"""The drawing of the engine's dataflow as SVG: `python -m hw_templates.conv_engine.drawing` writes it anew."""
+"""The drawing of the engine's dataflow as SVG: `python benchmarks/engine_drawing.py` writes it anew."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
-PLACE = Path(__file__).parent / "dataflow.svg"
+PLACE = Path(__file__).parent.parent / "hw_templates/conv_engine/dataflow.svg"
 WIDTH, HEIGHT = 940, 360
 STAGE, MEMORY = "#dbe9f6", "#f7ecd0"
 

@@ -1,8 +1,11 @@
 import re
+import runpy
+from pathlib import Path
 
 from defusedxml import ElementTree
 
-from hw_templates.conv_engine.drawing import HEIGHT, PLACE, WIDTH, dataflow_svg
+SCRIPT = runpy.run_path(str(Path(__file__).parents[2] / "benchmarks/engine_drawing.py"))
+WIDTH, HEIGHT, PLACE, dataflow_svg = (SCRIPT[name] for name in ("WIDTH", "HEIGHT", "PLACE", "dataflow_svg"))
 
 
 def test_the_drawing_is_what_the_script_draws() -> None:
