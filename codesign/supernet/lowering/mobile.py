@@ -2,13 +2,13 @@
 
 from functools import partial
 
-from codesign.supernet.lowering.segments import Segment, Values, convolution, global_pool, halved
+from codesign.supernet.lowering.segments import Chain, Segment, Values, halved
 from codesign.supernet.spaces.mobile import MobileSpace, Position, squeezed_channels
-from cost_models.workload import Activation, Layer, Node, Operation
+from cost_models.workload import Activation, Node, Operation
 
 
 def mobile_segments(space: MobileSpace) -> tuple[Segment, ...]:
-    """Stem, blocks and head of a space, in the order they run.
+    """Return stem, blocks and head of a space, in the order they run.
 
     Nodes are named ``stem``, ``stage1.block1.expand`` (``depthwise``, ``pool``, ``squeeze``, ``excite``, ``scale``,
     ``project``), ``final``, ``pool``, ``mix`` and ``classifier``.
@@ -22,84 +22,43 @@ def mobile_segments(space: MobileSpace) -> tuple[Segment, ...]:
 
 
 def _stem_nodes(space: MobileSpace, values: Values, ifmap: str) -> list[Node]:
-    stem = space.stem
-    layer = convolution(space.image_channels, stem.width, int(values["resolution"]), stem.kernel, stem.stride)
-    return [Node(name="stem", layer=layer, ifmap=ifmap, activation=stem.activation)]
-
-
-def _squeeze_excite_nodes(name: str, channels: int, size: int) -> list[Node]:
-    squeezed = squeezed_channels(channels)
-    scale = Layer(operation=Operation.SCALE, in_channels=channels, out_channels=channels, in_height=size, in_width=size)
-    return [
-        Node(name=f"{name}.pool", layer=global_pool(channels, size), ifmap=f"{name}.depthwise"),
-        Node(
-            name=f"{name}.squeeze",
-            layer=convolution(channels, squeezed, 1),
-            ifmap=f"{name}.pool",
-            activation=Activation.RELU,
-        ),
-        Node(
-            name=f"{name}.excite",
-            layer=convolution(squeezed, channels, 1),
-            ifmap=f"{name}.squeeze",
-            activation=Activation.HSIGMOID,
-        ),
-        Node(name=f"{name}.scale", layer=scale, ifmap=f"{name}.depthwise", gate=f"{name}.excite"),
-    ]
+    stem, chain = space.stem, Chain(ifmap, space.image_channels, int(values["resolution"]))
+    chain.add("stem", Operation.CONV, stem.width, stem.kernel, stem.stride, activation=stem.activation)
+    return chain.nodes
 
 
 def _block_nodes(space: MobileSpace, position: Position, values: Values, ifmap: str) -> list[Node]:
-    stage, name, stride = space.stages[position.stage], position.name, position.stride
+    stage, name = space.stages[position.stage], position.name
     kernel, expand, bits = (int(values[f"{name}.{kind}"]) for kind in ("kernel", "expand", "weight_bits"))
-    channels = position.expanded_channels(expand)
     size = halved(int(values["resolution"]), position.halvings)
-    out_size = halved(size, int(stride == 2))
-    nodes = []
+    chain = Chain(ifmap, position.in_channels, size, f"{name}.")
     if stage.expanding:
-        layer = convolution(position.in_channels, channels, size, weight_bits=bits)
-        nodes.append(Node(name=f"{name}.expand", layer=layer, ifmap=ifmap, activation=stage.activation))
-    depthwise = Layer(
-        operation=Operation.DEPTHWISE,
-        in_channels=channels,
-        out_channels=channels,
-        in_height=size,
-        in_width=size,
-        kernel_height=kernel,
-        kernel_width=kernel,
-        stride=stride,
-        padding=kernel // 2,
-        weight_bits=bits,
-    )
-    nodes.append(
-        Node(
-            name=f"{name}.depthwise",
-            layer=depthwise,
-            ifmap=nodes[-1].name if nodes else ifmap,
-            activation=stage.activation,
-        )
-    )
+        channels = position.expanded_channels(expand)
+        chain.add("expand", Operation.CONV, channels, bits=bits, activation=stage.activation)
+    strided = {"kernel": kernel, "stride": position.stride, "bits": bits}
+    chain.add("depthwise", Operation.DEPTHWISE, **strided, activation=stage.activation)
     if stage.squeeze_excite:
-        nodes += _squeeze_excite_nodes(name, channels, out_size)
+        _add_squeeze_excite(chain)
     residual = ifmap if position.residual else None
-    project = convolution(channels, position.out_channels, out_size, residual=residual is not None, weight_bits=bits)
-    return [*nodes, Node(name=f"{name}.project", layer=project, ifmap=nodes[-1].name, residual=residual)]
+    chain.add("project", Operation.CONV, position.out_channels, bits=bits, residual=residual)
+    return chain.nodes
+
+
+def _add_squeeze_excite(chain: Chain) -> None:
+    gated = chain.ifmap, chain.channels, chain.size
+    chain.add("pool", Operation.POOL, kernel=chain.size)
+    chain.add("squeeze", Operation.CONV, squeezed_channels(chain.channels), activation=Activation.RELU)
+    chain.add("excite", Operation.CONV, gated[1], activation=Activation.HSIGMOID)
+    gate = chain.ifmap
+    chain.read(*gated)
+    chain.add("scale", Operation.SCALE, gate=gate)
 
 
 def _head_nodes(space: MobileSpace, values: Values, ifmap: str) -> list[Node]:
-    size, width = halved(int(values["resolution"]), space.halvings), space.final_width
-    final = convolution(space.stages[-1].width, width, size)
-    nodes = [
-        Node(name="final", layer=final, ifmap=ifmap, activation=space.final_activation),
-        Node(name="pool", layer=global_pool(width, size), ifmap="final"),
-    ]
+    chain = Chain(ifmap, space.stages[-1].width, halved(int(values["resolution"]), space.halvings))
+    chain.add("final", Operation.CONV, space.final_width, activation=space.final_activation)
+    chain.add("pool", Operation.POOL, kernel=chain.size)
     if space.mix_width is not None:
-        nodes.append(
-            Node(
-                name="mix",
-                layer=convolution(width, space.mix_width, 1),
-                ifmap="pool",
-                activation=space.final_activation,
-            )
-        )
-    classifier = convolution(space.mix_width or width, space.num_classes, 1)
-    return [*nodes, Node(name="classifier", layer=classifier, ifmap=nodes[-1].name)]
+        chain.add("mix", Operation.CONV, space.mix_width, activation=space.final_activation)
+    chain.add("classifier", Operation.CONV, space.num_classes)
+    return chain.nodes

@@ -2,13 +2,15 @@
 
 from functools import partial
 
-from codesign.supernet.lowering.segments import Segment, Values, convolution, global_pool, halved
+from codesign.supernet.lowering.segments import Chain, Segment, Values, halved
 from codesign.supernet.spaces.resnet import BottleneckPosition, ResNetSpace, bottleneck_channels
-from cost_models.workload import Activation, Layer, Node, Operation
+from cost_models.workload import Activation, Node, Operation
+
+_RELU = Activation.RELU
 
 
 def resnet_segments(space: ResNetSpace) -> tuple[Segment, ...]:
-    """Stem, blocks and head of a space, in the order they run.
+    """Return stem, blocks and head of a space, in the order they run.
 
     Nodes are named ``stem.first``, ``stem.residual``, ``stem.last``, ``stem.pool``, ``stage1.block1.reduce``
     (``convolve``, ``pool``, ``shortcut``, ``project``), ``pool`` and ``classifier``.
@@ -26,48 +28,14 @@ def resnet_segments(space: ResNetSpace) -> tuple[Segment, ...]:
 
 
 def _stem_nodes(space: ResNetSpace, values: Values, ifmap: str) -> list[Node]:
-    resolution, relu = int(values["resolution"]), Activation.RELU
     middle, width = space.stem_mid_channels(values["stem.mid_width"]), space.stem_channels(values["stem.width"])
-    size = halved(resolution, 1)
-    nodes = [
-        Node(
-            name="stem.first",
-            layer=convolution(space.image_channels, middle, resolution, 3, 2),
-            ifmap=ifmap,
-            activation=relu,
-        )
-    ]
+    chain = Chain(ifmap, space.image_channels, int(values["resolution"]), "stem.")
+    chain.add("first", Operation.CONV, middle, 3, 2, activation=_RELU)
     if values["stem.depth"]:
-        layer = convolution(middle, middle, size, 3, residual=True)
-        nodes.append(
-            Node(
-                name="stem.residual",
-                layer=layer,
-                ifmap="stem.first",
-                activation=relu,
-                residual="stem.first",
-                adds_last=True,
-            )
-        )
-    return [
-        *nodes,
-        Node(name="stem.last", layer=convolution(middle, width, size, 3), ifmap=nodes[-1].name, activation=relu),
-        Node(
-            name="stem.pool",
-            layer=Layer(
-                operation=Operation.MAX_POOL,
-                in_channels=width,
-                out_channels=width,
-                in_height=size,
-                in_width=size,
-                kernel_height=3,
-                kernel_width=3,
-                stride=2,
-                padding=1,
-            ),
-            ifmap="stem.last",
-        ),
-    ]
+        chain.add("residual", Operation.CONV, middle, 3, activation=_RELU, residual=chain.ifmap, adds_last=True)
+    chain.add("last", Operation.CONV, width, 3, activation=_RELU)
+    chain.add("pool", Operation.MAX_POOL, kernel=3, stride=2)
+    return chain.nodes
 
 
 def _block_nodes(space: ResNetSpace, position: BottleneckPosition, values: Values, ifmap: str) -> list[Node]:
@@ -75,47 +43,27 @@ def _block_nodes(space: ResNetSpace, position: BottleneckPosition, values: Value
     channels = space.stage_channels(stage, values[f"stage{stage + 1}.width"])
     middle = bottleneck_channels(channels, values[f"{name}.expand"])
     size = halved(int(values["resolution"]), position.halvings)
-    out_size = halved(size, int(stride == 2))
-    in_channels, residual, nodes = channels, ifmap, []
+    in_channels, residual = channels, ifmap
     if position.downsamples:
         before = values[f"stage{stage}.width"] if stage else values["stem.width"]
         in_channels = space.stage_channels(stage - 1, before) if stage else space.stem_channels(before)
+    chain = Chain(ifmap, in_channels, size, f"{name}.")
+    if position.downsamples:
         if stride == 2:
-            pool = Layer(
-                operation=Operation.POOL,
-                in_channels=in_channels,
-                out_channels=in_channels,
-                in_height=size,
-                in_width=size,
-                kernel_height=2,
-                kernel_width=2,
-                stride=2,
-            )
-            nodes.append(Node(name=f"{name}.pool", layer=pool, ifmap=ifmap))
-        shortcut = convolution(in_channels, channels, out_size)
-        nodes.append(Node(name=f"{name}.shortcut", layer=shortcut, ifmap=nodes[-1].name if nodes else ifmap))
-        residual = f"{name}.shortcut"
-    relu = Activation.RELU
-    project = convolution(middle, channels, out_size, residual=True)
-    return [
-        *nodes,
-        Node(name=f"{name}.reduce", layer=convolution(in_channels, middle, size), ifmap=ifmap, activation=relu),
-        Node(
-            name=f"{name}.convolve",
-            layer=convolution(middle, middle, size, 3, stride),
-            ifmap=f"{name}.reduce",
-            activation=relu,
-        ),
-        Node(name=f"{name}.project", layer=project, ifmap=f"{name}.convolve", activation=relu, residual=residual),
-    ]
+            chain.add("pool", Operation.POOL, kernel=2, stride=2)
+        chain.add("shortcut", Operation.CONV, channels)
+        residual = chain.ifmap
+        chain.read(ifmap, in_channels, size)
+    chain.add("reduce", Operation.CONV, middle, activation=_RELU)
+    chain.add("convolve", Operation.CONV, middle, 3, stride, activation=_RELU)
+    chain.add("project", Operation.CONV, channels, activation=_RELU, residual=residual)
+    return chain.nodes
 
 
 def _head_nodes(space: ResNetSpace, values: Values, ifmap: str) -> list[Node]:
     stage = len(space.stages)
-    size = halved(int(values["resolution"]), space.halvings)
     width = space.stage_channels(stage - 1, values[f"stage{stage}.width"])
-    classifier = convolution(width, space.num_classes, 1)
-    return [
-        Node(name="pool", layer=global_pool(width, size), ifmap=ifmap),
-        Node(name="classifier", layer=classifier, ifmap="pool"),
-    ]
+    chain = Chain(ifmap, width, halved(int(values["resolution"]), space.halvings))
+    chain.add("pool", Operation.POOL, kernel=chain.size)
+    chain.add("classifier", Operation.CONV, space.num_classes)
+    return chain.nodes

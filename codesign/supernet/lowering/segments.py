@@ -1,7 +1,8 @@
-"""Pieces: parts of networks whose layers depend on few choices."""
+"""Segments of networks, whose layers depend on few choices, and the chains of nodes that they are made of."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from codesign.supernet.spaces.space import Choice
 from cost_models.workload import Layer, Node, Operation
@@ -15,8 +16,8 @@ class Segment:
     """A stem, a block or a head of a space.
 
     Attributes:
-        names: what its layers depend on, elastic or fixed.
-        nodes: its nodes, of the values of those names and the name of the node whose map they read.
+        names: the elastic and fixed things that its layers depend on.
+        nodes: makes its nodes of the values of those names and the name of the node whose map they read.
         block: the place of the block that it is; None for what every subnet has.
     """
 
@@ -31,44 +32,64 @@ def unknown_family(space: object) -> InvalidValueError:
 
 
 def halved(size: int, halvings: int) -> int:
-    """Side of a map after layers of stride 2, each of which rounds its half up."""
+    """Return the side of a map after layers of stride 2, each of which rounds its half up."""
     return -(-size // (1 << halvings))
 
 
-def convolution(
-    in_channels: int,
-    out_channels: int,
-    size: int,
-    kernel: int = 1,
-    stride: int = 1,
-    *,
-    residual: bool = False,
-    weight_bits: int = 8,
-) -> Layer:
-    """A dense layer on a square map, padded by half its kernel."""
-    return Layer(
-        operation=Operation.CONV,
-        in_channels=in_channels,
-        out_channels=out_channels,
-        in_height=size,
-        in_width=size,
-        kernel_height=kernel,
-        kernel_width=kernel,
-        stride=stride,
-        padding=kernel // 2,
-        residual=residual,
-        weight_bits=weight_bits,
-    )
+class Chain:
+    """Makes nodes in a row, each of which reads the map that the one before it makes.
 
+    Args:
+        ifmap, channels, size: name of the map that the first node reads, its channels and the side of its square.
+        prefix: begins the names of the nodes.
 
-def global_pool(channels: int, size: int) -> Layer:
-    """The average of a square map."""
-    return Layer(
-        operation=Operation.POOL,
-        in_channels=channels,
-        out_channels=channels,
-        in_height=size,
-        in_width=size,
-        kernel_height=size,
-        kernel_width=size,
-    )
+    Attributes:
+        nodes: the nodes made so far.
+        ifmap, channels, size: of the map that the next node reads.
+    """
+
+    def __init__(self, ifmap: str, channels: int, size: int, prefix: str = "") -> None:
+        self.nodes: list[Node] = []
+        self._prefix = prefix
+        self.read(ifmap, channels, size)
+
+    def read(self, ifmap: str, channels: int, size: int) -> None:
+        """Let the next node read another map."""
+        self.ifmap, self.channels, self.size = ifmap, channels, size
+
+    def add(
+        self,
+        name: str,
+        operation: Operation,
+        channels: int | None = None,
+        kernel: int = 1,
+        stride: int = 1,
+        bits: int = 8,
+        **wiring: Any,
+    ) -> None:
+        """Add a node; convolutions and the maximum are padded by half their kernel.
+
+        Args:
+            name: follows the prefix.
+            operation: see :class:`Operation`.
+            channels: of its output; those of its input by default.
+            kernel, stride: of its square windows.
+            bits: of its weights.
+            wiring: fields of :class:`Node`: activation, residual, gate, adds_last.
+        """
+        pads = operation.has_weights or operation == Operation.MAX_POOL
+        layer = Layer(
+            operation=operation,
+            in_channels=self.channels,
+            out_channels=channels or self.channels,
+            in_height=self.size,
+            in_width=self.size,
+            kernel_height=kernel,
+            kernel_width=kernel,
+            stride=stride,
+            padding=kernel // 2 if pads else 0,
+            residual=wiring.get("residual") is not None,
+            weight_bits=bits,
+        )
+        self.nodes.append(Node(name=self._prefix + name, layer=layer, ifmap=self.ifmap, **wiring))
+        self.read(self.nodes[-1].name, layer.out_channels, layer.out_height)

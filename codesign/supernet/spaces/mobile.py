@@ -3,12 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import ClassVar
 
 from codesign.supernet.spaces.space import Choice, Space, Subnet, check_choices, round_channels
 from cost_models.workload import Activation
 from hw_templates.foundation.errors import InvalidValueError
-from hw_templates.foundation.json_records import check_record
 
 
 @dataclass(frozen=True)
@@ -109,11 +108,6 @@ class MobileSubnet(Subnet):
                 values |= {f"{place}.{kind}": getattr(block, kind) for kind in _BLOCK_KINDS}
         return values
 
-    def as_dict(self) -> dict[str, object]:
-        """See :class:`Subnet`."""
-        stages = [[{kind: getattr(block, kind) for kind in _BLOCK_KINDS} for block in blocks] for blocks in self.stages]
-        return {"resolution": self.resolution, "stages": stages}
-
 
 @dataclass(frozen=True, kw_only=True)
 class Position:
@@ -174,6 +168,8 @@ class MobileSpace(Space):
     Raises:
         InvalidValueError: a field breaks a rule; a resolution that the strides do not divide is one such.
     """
+
+    subnet_kind: ClassVar[type[Subnet]] = MobileSubnet
 
     stem: Stem
     stages: tuple[Stage, ...]
@@ -261,7 +257,3 @@ class MobileSpace(Space):
             names = [f"stage{index + 1}.block{block + 1}" for block in range(depth)]
             stages.append(tuple(Block(*(int(values[f"{name}.{kind}"]) for kind in _BLOCK_KINDS)) for name in names))
         return MobileSubnet(int(values["resolution"]), tuple(stages))
-
-    def parse_subnet(self, table: Mapping[str, Any]) -> MobileSubnet:
-        """See :class:`Space`; blocks without bits have weights of 8."""
-        return check_record(table, MobileSubnet, "subnet")

@@ -3,11 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import ClassVar
 
 from codesign.supernet.spaces.space import Choice, Space, Subnet, check_choices, round_channels
 from hw_templates.foundation.errors import InvalidValueError
-from hw_templates.foundation.json_records import check_record
 
 
 @dataclass(frozen=True)
@@ -76,12 +75,6 @@ class ResNetSubnet(Subnet):
             values |= {f"{name}.block{block + 1}.expand": expand for block, expand in enumerate(stage.expands)}
         return values
 
-    def as_dict(self) -> dict[str, object]:
-        """See :class:`Subnet`."""
-        stem = {"depth": self.stem.depth, "mid_width": self.stem.mid_width, "width": self.stem.width}
-        stages = [{"width": stage.width, "expands": list(stage.expands)} for stage in self.stages]
-        return {"resolution": self.resolution, "stem": stem, "stages": stages}
-
 
 @dataclass(frozen=True)
 class BottleneckPosition:
@@ -130,6 +123,8 @@ class ResNetSpace(Space):
     Raises:
         InvalidValueError: a field breaks a rule.
     """
+
+    subnet_kind: ClassVar[type[Subnet]] = ResNetSubnet
 
     stem_width: int
     stages: tuple[BottleneckStage, ...]
@@ -219,7 +214,3 @@ class ResNetSpace(Space):
             stages.append(StageChoice(float(values[f"{name}.width"]), expands))
         stem = StemChoice(int(values["stem.depth"]), float(values["stem.mid_width"]), float(values["stem.width"]))
         return ResNetSubnet(int(values["resolution"]), stem, tuple(stages))
-
-    def parse_subnet(self, table: Mapping[str, Any]) -> ResNetSubnet:
-        """See :class:`Space`."""
-        return check_record(table, ResNetSubnet, "subnet")

@@ -10,13 +10,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from hw_templates.foundation.arrays import BoolArray, IntArray
 from hw_templates.foundation.errors import InvalidValueError
+from hw_templates.foundation.json_records import check_record
 
 Genes = IntArray
 Choice = int | float
@@ -70,9 +72,9 @@ class Subnet(ABC):
     def values(self) -> dict[str, Choice]:
         """Everything elastic by its name; nothing of absent blocks."""
 
-    @abstractmethod
     def as_dict(self) -> dict[str, object]:
-        """Plain lists and numbers, fit for JSON; :meth:`Space.parse_subnet` is the inverse."""
+        """Return plain lists and numbers, fit for JSON; :meth:`Space.parse_subnet` is the inverse."""
+        return dict(msgspec.json.decode(msgspec.json.encode(self)))
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,8 @@ class Space(ABC):
         resolutions: sides of the square images that its subnets take.
         batch_norm_epsilon: added to variances by all batch norms.
     """
+
+    subnet_kind: ClassVar[type[Subnet]]
 
     name: str
     image_channels: int
@@ -101,13 +105,13 @@ class Space(ABC):
     def build(self, values: Mapping[str, Choice]) -> Subnet:
         """The subnet of such values; those of absent blocks are ignored."""
 
-    @abstractmethod
     def parse_subnet(self, table: Mapping[str, Any]) -> Subnet:
-        """The inverse of :meth:`Subnet.as_dict`, for a subnet that need not be of this space.
+        """Return the subnet that :meth:`Subnet.as_dict` made a table of; it need not be of this space.
 
         Raises:
             InvalidValueError: the table has not that form.
         """
+        return check_record(table, self.subnet_kind, "subnet")
 
     @abstractmethod
     def only(self, subnet: Subnet) -> "Space":
