@@ -5,6 +5,8 @@ from pathlib import Path
 from codesign.commands import deploy as deploy_command
 from codesign.commands import predictor as predictor_command
 from codesign.commands import train as train_command
+from codesign.commands.predictor import PredictorResult
+from codesign.commands.train import TrainResult
 from codesign.progress import Progress, Silent
 from codesign.run.folder import Run
 from codesign.run.records import DeployRecord
@@ -32,6 +34,9 @@ def train(
         start_from: folder of the run whose weights to start from.
         seed: of weights and draws.
         progress: shows progress.
+
+    Returns:
+        The result; None in all but the first of several processes that torchrun started.
 
     Raises:
         InvalidValueError: unknown space, schedule or subnet, or others than the run began with.
