@@ -1,4 +1,4 @@
-"""Calibration of the cost model: choose what to measure, measure it, fit coefficients, predict latencies."""
+"""Calibration of the cost model: choose runs, measure them, fit coefficients, predict latencies."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -98,7 +98,7 @@ def fit(
     max_error: float = MAX_ERROR,
     progress: Progress | None = None,
 ) -> Calibration:
-    """Fit coefficients to measurements of one engine, and predict every run by a fit that it was left out of.
+    """Fit coefficients to measurements of one engine, and predict every run by a fit without it.
 
     Args:
         files: measurements.

@@ -11,7 +11,7 @@ from codesign.cli.group import group
 from codesign.cli.options import BoardName, InsecureRemote, ReachedVia, StartTimeout, StoreFolder, Target
 from codesign.run import choices
 
-calibrate_app = group(name="calibrate", help="Fit coefficients to measurements, and say how well they predict.")
+calibrate_app = group(name="calibrate", help="Fit coefficients to measurements, and show how well they predict.")
 
 Measurements = Annotated[
     list[Path], typer.Option(help="File of measurements, one JSON object a line; give it again for each file.")
@@ -22,7 +22,7 @@ Out = Annotated[Path, typer.Option(help="Folder for the coefficients; its path i
 @calibrate_app.command("import")
 def import_(
     context: typer.Context,
-    kind: Annotated[choices.PublishedTable, typer.Argument(metavar="KIND", help="Which table it is.")],
+    kind: Annotated[choices.PublishedTable, typer.Argument(metavar="KIND", help="Kind of the table.")],
     table: Annotated[Path, typer.Argument(metavar="TABLE", help="The published table, a CSV file.")],
     out: Annotated[Path, typer.Option(help="File of measurements to write.")],
 ) -> None:
@@ -46,7 +46,7 @@ def fit(
         float, typer.Option(min=0, help="Largest mean error of left-out runs, in %; above it nothing is written.")
     ] = 50.0,
 ) -> None:
-    """Fit coefficients to measurements of one engine, and predict every run by a fit that it was left out of.
+    """Fit coefficients to measurements of one engine, and predict every run by a fit without it.
 
     Example: codesign calibrate fit --measurements vta.jsonl --out calibrations/vta
     """
@@ -80,7 +80,7 @@ def report(
 def plan(
     context: typer.Context,
     board: BoardName,
-    budget: Annotated[int, typer.Option(min=1, help="Runs that can be afforded.")],
+    budget: Annotated[int, typer.Option(min=1, help="Number of runs to choose.")],
     out: Annotated[Path, typer.Option(help="File for the chosen layers and mappings.")] = Path("plan.json"),
     known: Annotated[str | None, typer.Option(help="Calibration to start from; default: the prior.")] = None,
     project: Annotated[
@@ -115,16 +115,14 @@ def run(
     board: Target,
     plan: Annotated[Path, typer.Option(help="File of `codesign calibrate plan`.")],
     project: Annotated[Path, typer.Option(help="Emitted project of the engine, for example runs/digits/project.")],
-    out: Annotated[Path, typer.Option(help="File of measurements, which is added to and never changed.")],
+    out: Annotated[Path, typer.Option(help="File of measurements; runs are only added to it.")],
     via: ReachedVia = Via.SSH,
-    repetitions: Annotated[
-        int, typer.Option(min=1, help="How often each run is timed; a twin simulates it once.")
-    ] = 20,
+    repetitions: Annotated[int, typer.Option(min=1, help="Repetitions of each run; a twin simulates it once.")] = 20,
     timeout: StartTimeout = 10.0,
     insecure_remote: InsecureRemote = False,
     store: StoreFolder = None,
 ) -> None:
-    """Measure a plan on one loaded bitstream. Stopped in whatever way, it goes on where it was.
+    """Measure a plan on one loaded bitstream. It resumes after any interruption.
 
     Example: codesign calibrate run --board pynq-z2@192.168.2.99 --plan plan.json --project my/project --out board.jsonl
     """

@@ -1,5 +1,7 @@
 """The pictures of a calibration, each a function from left-out rows to a matplotlib figure."""
 
+from itertools import cycle
+
 import numpy as np
 from matplotlib.figure import Figure
 
@@ -14,15 +16,15 @@ _MOST_ROWS = 70
 
 
 def prediction_figure(rows: LeftOutRows, widths: Widths) -> Figure:
-    """Predicted against measured latency of left-out runs; bars are intervals of the campaign's width."""
+    """Draw predicted against measured latency of left-out runs; bars are intervals of the campaign's width."""
     figure = Figure(figsize=(6.4, 5.6), layout="constrained")
     axes = figure.subplots()
-    reach = np.exp(np.array([widths.of(campaign) for campaign in rows.campaigns]) * rows.deviations)
+    factor = np.exp(np.array([widths.of(campaign) for campaign in rows.campaigns]) * rows.deviations)
     campaigns = np.array(rows.campaigns)
-    for colour, campaign in zip(_cycle(len(set(campaigns))), dict.fromkeys(rows.campaigns), strict=True):
+    for colour, campaign in zip(cycle(_COLOURS), dict.fromkeys(rows.campaigns), strict=False):
         own = campaigns == campaign
         predicted = rows.predicted_ms[own]
-        bars = np.stack([predicted - predicted / reach[own], predicted * reach[own] - predicted])
+        bars = np.stack([predicted - predicted / factor[own], predicted * factor[own] - predicted])
         axes.errorbar(
             rows.measured_ms[own], predicted, bars, fmt="o", color=colour, markersize=4, elinewidth=1, alpha=0.8,
             label=f"{campaign} ({own.sum()})",
@@ -39,7 +41,7 @@ def prediction_figure(rows: LeftOutRows, widths: Widths) -> Figure:
 
 
 def residual_figure(rows: LeftOutRows) -> Figure:
-    """Errors of left-out runs by the kind of layer, each run a dot, with the median of the kind."""
+    """Draw errors of left-out runs by the kind of layer, each run a dot, with the median of the kind."""
     kinds = sorted(set(rows.kinds))
     figure = Figure(figsize=(7, 1.3 + 0.45 * len(kinds)), layout="constrained")
     axes = figure.subplots()
@@ -59,7 +61,7 @@ def residual_figure(rows: LeftOutRows) -> Figure:
 
 
 def coverage_figure(rows: LeftOutRows) -> Figure:
-    """Share of left-out runs that intervals cover, against the share that they are made for."""
+    """Draw the share of left-out runs that intervals cover, against the share that they are made for."""
     levels = np.arange(0.5, 0.96, 0.05)
     covered = [rows.inside(level).mean() for level in levels]
     figure = Figure(figsize=(4.4, 4.0), layout="constrained")
@@ -72,21 +74,17 @@ def coverage_figure(rows: LeftOutRows) -> Figure:
 
 
 def bounds_figure(rows: LeftOutRows) -> Figure:
-    """What takes the time of each run, as shares; the slowest runs where there are many."""
+    """Draw the shares of each kind of term in the time of runs, the slowest ones where there are many."""
     order = np.argsort(-rows.measured_ms)[:_MOST_ROWS]
     figure = Figure(figsize=(9, 1.4 + 0.19 * len(order)), layout="constrained")
     axes = figure.subplots()
     left = np.zeros(len(order))
     kinds = sorted(rows.shares, key=lambda kind: kind == "overhead")
-    for colour, kind in zip(_cycle(len(kinds)), kinds, strict=True):
+    for colour, kind in zip(cycle(_COLOURS), kinds, strict=False):
         share, colour = rows.shares[kind], _OVERHEAD if kind == "overhead" else colour
         axes.barh(range(len(order)), 100 * share[order], left=left, color=colour, height=0.8, label=kind)
         left += 100 * share[order]
     axes.set_yticks(range(len(order)), [rows.labels[index] for index in order], fontsize=7)
-    axes.set(xlim=(0, 100), ylim=(len(order) - 0.4, -0.6), xlabel="share of the predicted time that shows / %")
+    axes.set(xlim=(0, 100), ylim=(len(order) - 0.4, -0.6), xlabel="visible share of the predicted time / %")
     figure.legend(loc="outside upper center", ncols=len(rows.shares), fontsize=8)
     return figure
-
-
-def _cycle(count: int) -> list[str]:
-    return [_COLOURS[index % len(_COLOURS)] for index in range(count)]

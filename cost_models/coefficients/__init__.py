@@ -87,21 +87,20 @@ class LogicCoefficients:
 
 @dataclass(frozen=True, kw_only=True)
 class Coefficients(Record):
-    """One set of coefficients with where it comes from.
+    """A set of coefficients with its provenance.
 
     Attributes:
         name: as given to :func:`load_coefficients`.
-        what: one sentence.
+        what: describes the set in a sentence.
         source: literature or measurement behind the values.
-        date: when they were made.
+        date: day on which they were made.
         board: the board they were fitted on, or None.
         tool_versions: tool to version behind the measured designs.
         measurements: how many runs they were fitted on; 0 for a prior.
         latency, energy, logic: the values.
         left_out_error: mean absolute error on runs left out of the fit, as a share; None for a prior.
-        latency_factor: a left-out run took at most so many times longer or shorter than predicted, nine times in ten;
-            None for a prior.
-        fitted_on: what the runs span; None for a prior.
+        latency_factor: factor within which nine in ten left-out runs were of their prediction; None for a prior.
+        fitted_on: range of the runs; None for a prior.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""What an engine ran: layers with their mappings, on which accelerator and board, at which clock."""
+"""Runs of an engine: layers with their mappings, on an accelerator and a board, at a clock."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -23,7 +23,7 @@ Sha256 = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$", description="a sh
 
 @dataclass(frozen=True)
 class MeasuredLayer:
-    """A layer that ran, with what is known of how it ran: published tables seldom state a mapping.
+    """A layer that ran; its mapping is optional, because published tables seldom state one.
 
     Raises:
         InvalidValueError: a field is of another type.
@@ -96,7 +96,7 @@ class EngineRun:
 
     @property
     def mapped_layers(self) -> tuple[MappedLayer, ...]:
-        """The layers as our engine runs them.
+        """Layers with the mappings and placements that our engine runs.
 
         Raises:
             InvalidValueError: a mapping is not known.

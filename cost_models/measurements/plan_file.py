@@ -1,4 +1,4 @@
-"""Which runs to measure on which board and accelerator, as a file."""
+"""A plan as a file: the runs to measure, on a board and an accelerator."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -26,7 +26,7 @@ _DOUBTED = 30
 
 @dataclass(frozen=True)
 class Doubt:
-    """Runs whose times differ from the others' so much that their unit is doubtful.
+    """Runs whose times differ from the others' by a factor that makes their unit doubtful.
 
     Attributes:
         runs: how many.

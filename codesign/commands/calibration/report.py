@@ -23,7 +23,7 @@ def report(name: str, progress: Progress) -> Path:
 
     Raises:
         InvalidValueError: no such calibration.
-        StorageError: what the fit wrote cannot be read, or the page cannot be written.
+        StorageError: a file of the fit cannot be read, or the page cannot be written.
     """
     with progress.stage("report") as update:
         calibration, folder = load_calibration(name), Path(name)
@@ -59,37 +59,37 @@ def _facts(calibration: Calibration) -> list[Fact]:
 
 
 def _sections(calibration: Calibration, rows: LeftOutRows) -> list[Section]:
-    left_out = "a whole group at a time" if calibration.groups else "in at most ten parts"
+    left_out = "left out a whole group at a time" if calibration.groups else "left out in at most ten parts"
     return [
         Section(
             "Predicted and measured",
-            f"Every run is predicted by a fit that it was left out of ({left_out}). Bars are {COVERAGE:.0%} intervals: "
-            "what the coefficients leave open and the noise, widened until they cover that share of left-out runs.",
+            f"Every run is predicted by a fit without it ({left_out}). Bars are {COVERAGE:.0%} intervals: "
+            "the uncertainty of the coefficients and the noise, widened until they cover that share of left-out runs.",
             "prediction.png",
         ),
         Section("Errors by kind of layer", "Predicted over measured, less one.", "residuals.png"),
         Section(
             "Coverage",
-            "How many left-out runs lie inside intervals made for a given share, the width of each taken from the "
+            "Share of left-out runs inside intervals made for a given share; the width of each is taken from the "
             "other runs.",
             "coverage.png",
             _coverage_table(rows),
         ),
         Section(
-            "What bounds each run",
-            "The time that each kind of term shows, where what hides behind something longer is not counted, in the "
-            f"fit to all runs. Most of the time goes to: {_bounds(rows)}.",
+            "Bounds of each run",
+            "Visible time of each kind of term in the fit to all runs; time hidden behind something longer does not "
+            f"count. Most of the time goes to: {_bounds(rows)}.",
             "bounds.png",
         ),
         Section(
             "Coefficients",
-            "Each with the factor within which it lies with two thirds probability. Where that is as wide as before "
-            "any measurement, these runs do not tell it.",
+            "Each with the factor within which it lies with two thirds probability. A factor as wide as before any "
+            "measurement means that these runs do not determine it.",
             table=_coefficient_table(calibration),
         ),
         Section(
             "Fitted on",
-            f"Least and greatest of each parameter. Used beyond it, predictions warn. Newest run: {calibration.date}; "
+            f"Least and greatest value of each parameter; predictions beyond it warn. Newest run: {calibration.date}; "
             + ", ".join(f"{tool} {version}" for tool, version in calibration.tool_versions.items())
             + ".",
             table=_range_table(calibration),
@@ -105,12 +105,11 @@ def _bounds(rows: LeftOutRows) -> str:
 
 def _coverage_table(rows: LeftOutRows) -> Table:
     inside, campaigns = rows.inside(COVERAGE), np.array(rows.campaigns)
-    lines = []
-    for campaign in dict.fromkeys(rows.campaigns):
-        own = campaigns == campaign
-        error = f"{np.abs(rows.errors[own]).mean():.1%}"
-        lines.append((campaign, str(own.sum()), error, f"{inside[own].mean():.0%}"))
-    return Table(("campaign", "runs", "mean error", f"inside {COVERAGE:.0%} interval"), tuple(lines))
+    lines = tuple(
+        (campaign, f"{own.sum()}", f"{np.abs(rows.errors[own]).mean():.1%}", f"{inside[own].mean():.0%}")
+        for campaign, own in ((name, campaigns == name) for name in dict.fromkeys(rows.campaigns))
+    )
+    return Table(("campaign", "runs", "mean error", f"inside {COVERAGE:.0%} interval"), lines)
 
 
 def _coefficient_table(calibration: Calibration) -> Table:

@@ -88,7 +88,7 @@ class _Group:
 
 @dataclass(frozen=True)
 class BoundConvEngine:
-    """The runs' layers, by board, and how much of a start is in each run."""
+    """Layers of the runs, by board, and the share of a start in each run."""
 
     groups: tuple[_Group, ...]
     starts: FloatArray
@@ -118,9 +118,8 @@ class BoundConvEngine:
         """Return [runs] cycles in which the busiest of array and ports is busy."""
         busy = np.zeros((4, self.runs))
         for group in self.groups:
-            priced = group.layers.price(load_coefficients())
-            moved = (priced.trips, priced.ifmap_words, priced.weight_words, priced.ofmap_words)
-            busy += [np.bincount(group.run, counts, minlength=self.runs) for counts in moved]
+            counts = _counters(group.layers.price(load_coefficients())).values()
+            busy += [np.bincount(group.run, count, minlength=self.runs) for count in counts]
         least: FloatArray = busy.max(axis=0)
         return least
 
@@ -135,9 +134,7 @@ class BoundConvEngine:
         theta = np.broadcast_to(theta, (self.runs, len(_NAMES)))
         kinds = {kind: np.zeros(self.runs) for kind in ("compute", "input", "weights", "output", "ddr")}
         for run, priced in self._priced(theta):
-            busy = np.stack(
-                [priced.trips, priced.ifmap_words, priced.weight_words, priced.ofmap_words, priced.ddr_cycles]
-            )
+            busy = np.stack([*_counters(priced).values(), priced.ddr_cycles])
             busiest = busy.argmax(axis=0)
             for index, kind in enumerate(kinds):
                 kinds[kind] += np.bincount(run, np.where(busiest == index, busy[index], 0), minlength=self.runs)
@@ -146,7 +143,10 @@ class BoundConvEngine:
 
 def stated_counters(layers: Sequence[MappedLayer], accelerator: Accelerator, board: Board) -> dict[str, FloatArray]:
     """Return [layers] of each counter that the shapes alone determine, by its name in the program format."""
-    priced = MappedLayers.of(layers, [accelerator] * len(layers), board).price(load_coefficients())
+    return _counters(MappedLayers.of(layers, [accelerator] * len(layers), board).price(load_coefficients()))
+
+
+def _counters(priced: LayerPrices) -> dict[str, FloatArray]:
     return {
         "compute_trips": priced.trips,
         "ifmap_words": priced.ifmap_words,

@@ -1,7 +1,7 @@
 """Frames a second of CHaiDNN-v2 on Zynq UltraScale+: Xilinx/CHaiDNN (Apache-2.0), transcribed from its documentation.
 
-A row is a whole network on an engine of so many compute DSPs, whose DSP slices run at twice the clock. What is kept as
-latency is one over the rate.
+A row is a whole network on an engine with a number of compute DSPs, which run at twice the clock. Its latency is one
+over the rate.
 """
 
 from pathlib import Path

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cost_models.hls4ml.streams import StreamLayer
-from cost_models.measurements.importers.hls4ml_configs import Configurations, reuse_factors
+from cost_models.measurements.importers.hls4ml_configs import Configurations
 from cost_models.measurements.importers.table import Tell, converted, tell_left_out
 from cost_models.measurements.measurement import Measurement, Percentiles
 from hw_templates.foundation.csv_table import Row, read_rows
@@ -30,18 +30,18 @@ _DENSE, _CONVOLUTION = re.compile("Dense"), re.compile("Conv2D")
 
 @dataclass(frozen=True)
 class DataflowRun:
-    """A design of hls4ml on a board: what was measured, and its layers."""
+    """A design of hls4ml on a board: its measurement and its layers."""
 
     measurement: Measurement
     layers: tuple[StreamLayer, ...]
 
 
 def read_mlperf_tiny(path: Path, tell: Tell = lambda _: None) -> tuple[Measurement, ...]:
-    """Read ``mlperf_tiny_fpga_measured.csv``, with ``hls4ml_configs.json`` beside it.
+    """Read ``mlperf_tiny_fpga_measured.csv``, with ``hls4ml_configs.json`` of the same folder.
 
     Args:
         path: the table.
-        tell: hears of which rows a part is left out.
+        tell: hears which rows' power is left out.
 
     Raises:
         StorageError: a file cannot be read, a row is not as described, or the clock of its design is unknown.
@@ -68,7 +68,7 @@ def read_dataflow_runs(folder: Path, board: str = "pynq-z2") -> tuple[DataflowRu
     for run in read_mlperf_tiny(folder / "mlperf_tiny_fpga_measured.csv"):
         if run.engine == "hls4ml" and run.board == board and run.network in tables:
             with reading(folder):
-                factors = reuse_factors(configurations.layers_of(run.network, board))
+                factors = configurations.layers_of(run.network, board).reuse_factors()
             runs.append(DataflowRun(run, _layers(tables[run.network], *factors)))
     return tuple(runs)
 
@@ -95,7 +95,7 @@ def _measurement(row: Row, configurations: Configurations) -> Measurement:
 
 
 def _has_power(row: Row, latency_us: float) -> bool:
-    """Say whether a row gives the power of the design whose latency it gives."""
+    """Return whether a row gives the power of the design whose latency it gives."""
     if row.is_empty("power_W_median"):
         return False
     rate = "power_run_throughput_inf_s"
@@ -119,7 +119,7 @@ def _clock_mhz(row: Row, configurations: Configurations) -> float:
 
 
 def _layers(rows: list[Row], whole: int, own: dict[str, int]) -> tuple[StreamLayer, ...]:
-    """Dense and convolution layers in order, each with its reuse factor or that of the whole model."""
+    """Return dense and convolution layers in order, each with its reuse factor or that of the whole model."""
     shape: tuple[int, int, int] = (1, 1, 1)
     layers = []
     for row in rows:
@@ -156,7 +156,7 @@ def _sizes(row: Row, column: str) -> list[int]:
 
 
 def _side(row: Row, column: str) -> int:
-    """The size of a square, given as both its sides."""
+    """Return the side of a square that is given by both its sides."""
     sizes = _sizes(row, column)
     if len(sizes) != 2 or sizes[0] != sizes[1]:
         raise StorageError(f"{row.place}: {column} must give two equal sizes, got {row.text(column)!r}")

@@ -1,4 +1,4 @@
-"""What importers of published tables share: rows as measurements, and rows that are left out."""
+"""Rows of published tables as measurements, and rows that are left out."""
 
 from collections.abc import Callable, Sequence
 
@@ -10,17 +10,17 @@ from hw_templates.foundation.errors import InvalidValueError, StorageError
 from hw_templates.foundation.json_records import reading
 
 Tell = Callable[[str], None]
-"""Hears one line for each reason for which rows of a table are left out."""
+"""Hears a clause for each reason for which rows of a table are left out."""
 
 
 def tell_left_out(tell: Tell, rows: Sequence[Row], of: int, why: str, what: str = "rows") -> None:
-    """Say how many of ``of`` rows, or what of them, is left out and why, if any is."""
+    """Tell how many of ``of`` rows, or of what else of them, are left out and why, if any are."""
     if rows:
         tell(f"{len(rows)} of {of} {what}: {why}; the first is {rows[0].place}")
 
 
 def converted(rows: Sequence[Row], convert: Callable[[Row], Measurement]) -> list[tuple[Row, Measurement]]:
-    """Convert rows, each kept beside its measurement.
+    """Return rows with their measurements.
 
     Raises:
         StorageError: a row breaks a rule of measurements; names its line.
@@ -33,7 +33,7 @@ def converted(rows: Sequence[Row], convert: Callable[[Row], Measurement]) -> lis
 
 
 def check_roofline(runs: Sequence[tuple[Row, Measurement]]) -> None:
-    """Refuse runs of one engine of which one is faster than the engine can be.
+    """Check that no run is faster than its engine can be; all are of one engine.
 
     Raises:
         StorageError: names the first such row.

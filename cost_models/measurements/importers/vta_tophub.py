@@ -29,7 +29,7 @@ _SOURCE = "tlc-pack/tophub f05376ec"
 _SPLIT = re.compile(r"(\w+)=\[?(\d+)(?:,(\d+)\])?", re.ASCII)
 # MHz, and bits of the memory port, of the boards whose clock is known.
 _CLOCKS = {"pynq": (100.0, 64)}
-# What the engine's model takes for granted, where a table has the column.
+# Values that the engine's model assumes, for tables that have the column.
 _EXPECTED = {"groups": 1, "i_bits": 8, "w_bits": 8, "acc_bits": 32}
 # Two halves of a KiB each.
 _BUFFER_BYTES = 2048
@@ -71,12 +71,12 @@ def read_vta_tophub(path: Path, tell: Tell = lambda _: None) -> tuple[Measuremen
 
 
 def _is_set(row: Row, column: str) -> bool:
-    """Say whether a column of numbers, which a table may lack, holds one that is not zero."""
+    """Return whether an optional column of numbers holds one that is not zero."""
     return not row.is_empty(column) and row.whole(column) != 0
 
 
 def _work(run: Measurement) -> str:
-    """What ran, on what engine and for how long, without where that is written."""
+    """Return text that two runs share where they differ in campaign, source and date alone."""
     return repr(replace(run, campaign="any", source="any", date=None))
 
 
@@ -85,7 +85,7 @@ def _grouped(run: Measurement) -> Measurement:
 
 
 def _foreign_copies(timed: list[_Timed]) -> dict[Row, None]:
-    """Rows whose time is marked as copied and that no row of the same time, convolution and tiling can have given."""
+    """Return the rows whose time is marked as copied, and that no row with their time, layer and tiling gave."""
     originals: dict[float, list[str]] = {}
     for row, run in timed:
         if not _is_set(row, "copied_cost"):
@@ -137,13 +137,13 @@ def _measurement(row: Row) -> Measurement:
 
 
 def _check(row: Row, column: str, expected: int) -> None:
-    """Refuse another number in a column that a table may lack."""
+    """Check the number in an optional column."""
     if not row.is_empty(column) and row.whole(column) != expected:
         raise StorageError(f"{row.place}: {column} must be {expected}, got {row.text(column)}")
 
 
 def _engine(row: Row) -> tuple[Accelerator, float]:
-    """The engine of a row and the clock in MHz at which it ran."""
+    """Return the engine of a row and the clock in MHz at which it ran."""
     board, block = row.text("board"), row.whole("block")
     if board not in _CLOCKS and (row.is_empty("clock_mhz") or row.is_empty("axi_bits")):
         known = ", ".join(_CLOCKS)
@@ -174,7 +174,7 @@ def _half_kib(row: Row, column: str) -> int:
 
 
 def _splits(row: Row) -> dict[str, int]:
-    """The inner size of each split of a row's tiling."""
+    """Return the inner size of each split of a row's tiling."""
     splits = {name: int(inner or outer) for name, outer, inner in _SPLIT.findall(row.text("tiling"))}
     for name in ("tile_co", "tile_ci", "tile_h", "tile_w", "oc_nthread", "h_nthread"):
         if splits.get(name, 0) < 1:
@@ -183,7 +183,7 @@ def _splits(row: Row) -> dict[str, int]:
 
 
 def _check_tiling(row: Row, run: Measurement) -> None:
-    """Refuse a tiling whose tiles, as many as it says, are not those that cut the layer."""
+    """Check that a tiling has as many tiles as its tile sizes cut the layer into."""
     layer, accelerator = run.layers[0].layer, run.accelerator
     assert accelerator is not None
     extents = {
