@@ -52,8 +52,7 @@ class LeftOutRows(Record):
     @property
     def errors(self) -> FloatArray:
         """Signed errors, as shares of the measured times."""
-        errors: FloatArray = self.predicted_ms / self.measured_ms - 1
-        return errors
+        return self.predicted_ms / self.measured_ms - 1
 
     def inside(self, coverage: float) -> BoolArray:
         """Return whether each interval holds the measured time, its width taken from the other rows alone."""

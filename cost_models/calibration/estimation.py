@@ -95,13 +95,11 @@ class _Estimation:
 
     def _theta(self, point: FloatArray) -> FloatArray:
         shared, differences = self.unpack(point)
-        theta: FloatArray = shared + differences[self.campaign]
-        return theta
+        return shared + differences[self.campaign]
 
     def residuals(self, point: FloatArray) -> FloatArray:
         """Return [runs] log of predicted over measured cycles."""
-        residuals: FloatArray = np.log(self.model.cycles(self._theta(point))) - self.log_measured
-        return residuals
+        return np.log(self.model.cycles(self._theta(point))) - self.log_measured
 
     def slopes(self, point: FloatArray) -> FloatArray:
         """Return [runs, unknowns] derivatives of :meth:`residuals`."""
@@ -130,8 +128,7 @@ class _Estimation:
 
     def _weight(self, point: FloatArray, noise: FloatArray) -> FloatArray:
         """Return [runs] weights that Student's t gives to the residuals."""
-        weight: FloatArray = (_FREEDOM + 1) / (_FREEDOM + (self.residuals(point) / noise[self.campaign]) ** 2)
-        return weight
+        return (_FREEDOM + 1) / (_FREEDOM + (self.residuals(point) / noise[self.campaign]) ** 2)
 
     def _curvature(self, point: FloatArray, noise: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return weighted slopes [runs, unknowns], and the unknowns' covariance in units of their prior deviations."""
@@ -141,8 +138,7 @@ class _Estimation:
     def covariance(self, point: FloatArray, noise: FloatArray) -> FloatArray:
         """Return the covariance of shared values and differences, from the curvature at the solution."""
         deviations = np.concatenate([self.spread, np.tile(self.campaign_spread, len(self.campaigns))])
-        covariance: FloatArray = self._curvature(point, noise)[1] * np.outer(deviations, deviations)
-        return covariance
+        return self._curvature(point, noise)[1] * np.outer(deviations, deviations)
 
     def noise(self, point: FloatArray, noise: FloatArray) -> tuple[FloatArray, float]:
         """Return the scale of the residuals' t distribution, after a step of EM, of each campaign and of all runs.
@@ -172,7 +168,4 @@ def _robust_slope(scaled: FloatArray) -> FloatArray:
     at_zero = math.sqrt((_FREEDOM + 1) / _FREEDOM)
     robust = np.abs(_robust(scaled))
     safe = np.where(robust > 1e-8, robust, 1.0)
-    slope: FloatArray = np.where(
-        robust > 1e-8, (_FREEDOM + 1) * np.abs(scaled) / ((_FREEDOM + scaled**2) * safe), at_zero
-    )
-    return slope
+    return np.where(robust > 1e-8, (_FREEDOM + 1) * np.abs(scaled) / ((_FREEDOM + scaled**2) * safe), at_zero)

@@ -44,8 +44,7 @@ class LeftOut:
     @property
     def error(self) -> FloatArray:
         """Signed, as a share of what was measured."""
-        error: FloatArray = self.predicted / self.measured - 1
-        return error
+        return self.predicted / self.measured - 1
 
     @property
     def score(self) -> FloatArray:

@@ -123,8 +123,7 @@ class BoundStructure:
         outer = np.maximum(tile, load / n) + unhidden * np.minimum(tile, load / n)
         layers = alone + step / n + (1 - 1 / n) * inner + outer
         starts = np.flatnonzero(np.diff(self.run, prepend=-1))
-        cycles: FloatArray = np.add.reduceat(layers, starts, axis=-1)
-        return cycles
+        return np.add.reduceat(layers, starts, axis=-1)
 
     def _times(self, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return [..., layers, terms] the time of each term, and [..., layers] the unhidden share."""
