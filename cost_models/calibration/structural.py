@@ -12,8 +12,9 @@ nothing (``unhidden`` = 1). This is the roofline of Zhang et al. (FPGA 2015) wit
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -108,11 +109,10 @@ class BoundStructure:
     steps: FloatArray
     hides: BoolArray
     run: NDArray[np.intp]
-    _role: dict[Role, BoolArray] = field(init=False, repr=False)
 
-    def __post_init__(self) -> None:
-        roles = {role: np.array([term.role == role for term in self.terms]) for role in Role}
-        object.__setattr__(self, "_role", roles)
+    @cached_property
+    def _role(self) -> dict[Role, BoolArray]:
+        return {role: np.array([term.role == role for term in self.terms]) for role in Role}
 
     def cycles(self, theta: FloatArray) -> FloatArray:
         """Return [..., runs] cycles, as :class:`cost_models.calibration.timing_model.BoundModel` describes."""
