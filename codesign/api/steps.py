@@ -5,8 +5,6 @@ from pathlib import Path
 from codesign.commands import deploy as deploy_command
 from codesign.commands import predictor as predictor_command
 from codesign.commands import train as train_command
-from codesign.commands.predictor import PredictorResult
-from codesign.commands.train import TrainResult
 from codesign.progress import Progress, Silent
 from codesign.run.folder import Run
 from codesign.run.records import DeployRecord
