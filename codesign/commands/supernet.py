@@ -34,7 +34,7 @@ class ElasticKind:
 
 @dataclass(frozen=True)
 class SubnetCost:
-    """What a subnet takes: multiply-accumulates of one image, and numbers that it keeps."""
+    """Parameters of a subnet, and multiply-accumulates of one image."""
 
     resolution: int
     parameters: int

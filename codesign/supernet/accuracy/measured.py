@@ -133,7 +133,7 @@ class MeasuredAccuracy:
 
     @one_thread()
     def accuracy(self, genes: Genes) -> FloatArray:
-        """[n] accuracies, 0 to 1, of the subnets of genotypes [n, G].
+        """Return [n] accuracies, 0 to 1, of the subnets of genotypes [n, G].
 
         Raises:
             InvalidValueError: they are not genotypes of the checkpoint's space.
@@ -150,7 +150,7 @@ class MeasuredAccuracy:
         return accuracies
 
     def recorded(self, genes: Genes) -> FloatArray | None:
-        """[n] accuracies, 0 to 1, of genotypes [n, G] where all were measured before; else None, and none is measured.
+        """Return [n] accuracies, 0 to 1, of genotypes [n, G] if all were measured before; else None, measuring none.
 
         Raises:
             InvalidValueError: they are not genotypes of the checkpoint's space.
@@ -166,7 +166,7 @@ class MeasuredAccuracy:
         return self._checkpoint.supernet().to(self._device)
 
     def _batches(self, resolution: int) -> Iterator[Tensor]:
-        """Calibration images, then those to judge on; kept in memory where all resolutions together are small."""
+        """Yield calibration images, then those to judge on; kept in memory where all resolutions together are small."""
         if resolution in self._kept:
             yield from self._kept[resolution]
             return

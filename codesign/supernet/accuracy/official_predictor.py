@@ -49,7 +49,7 @@ class _Kind:
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """What the state dict holds."""
+        """Shapes of the tensors in the state dict, by their names."""
         sizes = [sum(len(choices) for _, choices in self.inputs), _HIDDEN, _HIDDEN, _HIDDEN, 1]
         shapes: dict[str, tuple[int, ...]] = {}
         for (weight, bias), (inputs, outputs) in zip(self.layers, itertools.pairwise(sizes), strict=True):
@@ -98,7 +98,7 @@ _KINDS = (_MOBILE, _RESNET)
 
 
 def _kind_of(space: Space) -> _Kind:
-    """The predictor of a space, whatever its resolutions.
+    """Return the predictor of a space, whatever its resolutions.
 
     Raises:
         InvalidValueError: none was published for it.
@@ -111,7 +111,7 @@ def _kind_of(space: Space) -> _Kind:
 
 
 def known_space(space: Space) -> Space:
-    """The subnets of a space at the resolutions that its official predictor was fitted to, so that none is rounded.
+    """Return the subnets of a space at the resolutions that its official predictor was fitted to: none is rounded.
 
     Raises:
         InvalidValueError: it has no official predictor, or none of these resolutions.
@@ -124,7 +124,7 @@ def known_space(space: Space) -> Space:
 
 
 def nearest_known_resolution(space: Space, resolution: int) -> int:
-    """The resolution nearest to that which the space's official predictor was fitted to; of two the smaller.
+    """Return the resolution nearest to that which the space's official predictor was fitted to; of two the smaller.
 
     Raises:
         InvalidValueError: the space has no official predictor.
@@ -161,7 +161,7 @@ class OfficialPredictor:
         return np.array([nearest_known_resolution(self.space, side) for side in self.space.resolutions])
 
     def inputs(self, genes: Genes) -> Float32Array:
-        """[n, inputs] one-hot codes of the choices in genotypes [n, G]; those of absent blocks are all 0."""
+        """Return [n, inputs] one-hot codes of the choices in genotypes [n, G]; those of absent blocks are all 0."""
         space, present = self.space, dict(zip(self.space.block_names, self.space.present(genes).T, strict=True))
         codes = []
         for name, choices in _kind_of(space).inputs:
@@ -174,7 +174,7 @@ class OfficialPredictor:
         return np.ascontiguousarray(np.concatenate(codes).T, dtype=np.float32)
 
     def accuracy(self, genes: Genes) -> FloatArray:
-        """[n] predicted accuracies, 0 to 1, of genotypes [n, G]; computed in float32.
+        """Return [n] predicted accuracies, 0 to 1, of genotypes [n, G]; computed in float32.
 
         Raises:
             InvalidValueError: they are not genotypes of the space.
@@ -211,7 +211,7 @@ def _layers(
 
 
 def load_official_predictor(space: Space, source: Path | None = None) -> OfficialPredictor:
-    """The published predictor of a space.
+    """Return the published predictor of a space.
 
     Args:
         space: OFA-MobileNetV3 of width 1.2 or OFA-ResNet50D, of resolutions that the predictor knows:

@@ -13,7 +13,7 @@ class AccuracyOracle(Protocol):
     """Knows how well subnets do."""
 
     def accuracy(self, genes: Genes) -> FloatArray:
-        """[n] accuracies, 0 to 1, of the subnets of genotypes [n, G].
+        """Return [n] accuracies, 0 to 1, of the subnets of genotypes [n, G].
 
         Raises:
             InvalidValueError: they are not genotypes of the oracle's space.
@@ -24,7 +24,7 @@ class RecordingOracle(AccuracyOracle, Protocol):
     """Measures how well subnets do, and keeps the answers."""
 
     def recorded(self, genes: Genes) -> FloatArray | None:
-        """[n] accuracies, 0 to 1, of genotypes [n, G] where all are known already; else None, and nothing is measured.
+        """Return [n] accuracies, 0 to 1, of genotypes [n, G] if all are known already; else None, measuring none.
 
         Raises:
             InvalidValueError: they are not genotypes of the oracle's space.
@@ -32,7 +32,7 @@ class RecordingOracle(AccuracyOracle, Protocol):
 
 
 def checked_accuracy(oracle: AccuracyOracle, genes: Genes) -> FloatArray:
-    """[n] accuracies that ``oracle`` knows of the subnets of genotypes [n, G]; each is a number in 0..1.
+    """Return [n] accuracies that ``oracle`` knows of the subnets of genotypes [n, G]; each is a number in 0..1.
 
     Raises:
         InvalidValueError: the oracle answers anything else, or the genotypes are not of its space.

@@ -36,7 +36,7 @@ _CHUNK = 512  # a chunk's kernel stays in the cache
 
 
 def features(space: Space, genes: Genes) -> FloatArray:
-    """[n, F] one-hot codes of the choices in genotypes [n, G]; those of absent blocks are all 0."""
+    """Return [n, F] one-hot codes of the choices in genotypes [n, G]; those of absent blocks are all 0."""
     relevant = space.relevant(genes)
     columns = [
         (genes[:, column, None] == np.arange(len(choices))) & relevant[:, column, None]
@@ -91,7 +91,7 @@ class Predictor:
             raise InvalidValueError("predictor.length", self.length, "positive and finite")
 
     def accuracy(self, genes: Genes) -> FloatArray:
-        """[n] predicted accuracies, 0 to 1, of genotypes [n, G].
+        """Return [n] predicted accuracies, 0 to 1, of genotypes [n, G].
 
         Raises:
             InvalidValueError: they are not genotypes of the space.
@@ -189,7 +189,7 @@ def measure_sample(
     The genotypes follow from the seed, so that with an oracle that remembers, a stopped sampling goes on.
 
     Raises:
-        InvalidValueError: the space has not so many subnets.
+        InvalidValueError: the space has fewer subnets.
     """
     if not 1 <= count <= space.size() // 2:
         raise InvalidValueError("count", count, f"in 1..{space.size() // 2}, half of space {space.name}")
@@ -226,7 +226,7 @@ def write_predictor(path: Path, predictor: Predictor) -> None:
 
 
 def read_predictor(path: Path, space: Space, checkpoint: str) -> Predictor:
-    """The predictor of that file, which must be of this space and this checkpoint (its digest).
+    """Return the predictor of that file, which must be of this space and this checkpoint (its digest).
 
     Raises:
         StorageError: there is no such file, it is damaged, or of another format, space or checkpoint.
@@ -249,7 +249,7 @@ def read_predictor(path: Path, space: Space, checkpoint: str) -> Predictor:
 
 
 def _arrays(content: bytes) -> dict[str, NDArray[Any]]:
-    """The arrays of an npz file by name."""
+    """Return the arrays of an npz file by name."""
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         size = sum(member.file_size for member in archive.infolist())
     if size > _MOST_BYTES:

@@ -18,7 +18,7 @@ _BRIGHTNESS = (0.299, 0.587, 0.114)
 
 @dataclass(frozen=True, kw_only=True)
 class Changes:
-    """What is to be done to each of n images.
+    """Changes of n images.
 
     Attributes:
         affine: [n, 2, 3] from the result's coordinates to the image's, both from -1 to 1; None for no change.
@@ -36,7 +36,7 @@ class Changes:
     saturation: Tensor | None
 
     def part(self, rows: slice) -> "Changes":
-        """Those of some of the images."""
+        """Return the changes of some of the images."""
         affine, mirrored, brightness, saturation = (
             None if values is None else values[rows]
             for values in (self.affine, self.mirrored, self.brightness, self.saturation)
@@ -52,7 +52,7 @@ class Changes:
         )
 
     def boxes(self, widths: FloatArray, heights: FloatArray) -> FloatArray:
-        """[n, 4] left, top, width and height, in pixels, of the crops in images of these sizes [n]."""
+        """Return [n, 4] left, top, width and height, in pixels, of the crops in images of these sizes [n]."""
         assert self.crops is not None
         area, ratio, left, top = self.crops.T
         area = (self.least_area + area * (1 - self.least_area)) * widths * heights
@@ -63,7 +63,7 @@ class Changes:
 
 
 def draw_changes(augmentation: Augmentation, count: int, generator: torch.Generator) -> Changes:
-    """Draw the changes of so many images."""
+    """Draw the changes of ``count`` images."""
 
     def draws(rows: int) -> Tensor:
         return torch.rand(rows, count, generator=generator)
@@ -90,7 +90,7 @@ def draw_changes(augmentation: Augmentation, count: int, generator: torch.Genera
 
 
 def _draw_affine(augmentation: Augmentation, draws: Tensor) -> Tensor:
-    """[n, 2, 3] from four draws of -1 to 1 for each image [4, n]: angle, size, shifts."""
+    """Return [n, 2, 3] from four draws of -1 to 1 for each image [4, n]: angle, size, shifts."""
     angle = draws[0] * math.radians(augmentation.degrees)
     scale = 1 + draws[1] * augmentation.scale
     # grid_sample's image spans -1 to 1, so a shift by a part of the side is twice that.
@@ -136,7 +136,7 @@ def change(images: Tensor, changes: Changes, resolution: int) -> Tensor:
 
 
 def _within(box: FloatArray, affine: Tensor | None) -> Tensor:
-    """[n, 2, 3]: an affine map (None for none) followed by that into a box [n, 4], given as parts of the image."""
+    """Return [n, 2, 3]: an affine map (None for none) followed by that into a box [n, 4] in parts of the image."""
     corner, size = torch.from_numpy(box[:, :2]).float(), torch.from_numpy(box[:, 2:]).float()
     if affine is None:
         affine = torch.eye(2, 3).expand(len(box), 2, 3)

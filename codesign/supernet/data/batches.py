@@ -21,7 +21,7 @@ Group = tuple[Tensor, Tensor]
 
 @dataclass(frozen=True)
 class StepDraws:
-    """What chance decides about a step.
+    """The random draws of a step.
 
     Attributes:
         batch_seed: of the generator that the images are changed by.
@@ -35,7 +35,7 @@ class StepDraws:
 
 
 def draw_step(seed: int, step: int, resolutions: tuple[int, ...]) -> StepDraws:
-    """What chance decides about that step, the same in every process."""
+    """Draw what is random in a step, the same in every process."""
     rng = np.random.default_rng([seed, 1, step])
     return StepDraws(int(rng.integers(2**62)), int(rng.choice(resolutions)), rng)
 
@@ -63,7 +63,7 @@ class Batches:
         return min(self._schedule.batch_size, len(self._images.labels))
 
     def groups(self, step: int) -> list[Group]:
-        """Those of the step, on this process's device."""
+        """Return the groups of the step, on this process's device."""
         ahead = self._next if self._next is not None and self._next[0] == step else None
         made = self._make(step) if ahead is None else ahead[1].result()
         if step + 1 < self._schedule.steps:

@@ -35,13 +35,13 @@ class Images(Protocol):
 
     @property
     def channels(self) -> int:
-        """Of every image."""
+        """Channels of every image."""
 
     def resized(self, rows: Tensor, resolution: int) -> Tensor:
         """Float32 images [m, channels, resolution, resolution] of 0 to 1: the chosen ones, as squares."""
 
     def changed(self, rows: Tensor, changes: Changes, resolution: int) -> Tensor:
-        """The same, with these random changes."""
+        """Return the same, with these random changes."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class StoredImages:
 
     @property
     def channels(self) -> int:
-        """See :class:`Images`."""
+        """Channels of every image."""
         return self.pixels.shape[1]
 
     def _chosen(self, rows: Tensor) -> Tensor:
@@ -66,12 +66,12 @@ class StoredImages:
         return pixels.float() / 255 if pixels.dtype == torch.uint8 else pixels
 
     def resized(self, rows: Tensor, resolution: int) -> Tensor:
-        """See :class:`Images`; by bilinear interpolation."""
+        """Return the chosen images as squares, float32 of 0 to 1, by bilinear interpolation."""
         size = (resolution, resolution)
         return functional.interpolate(self._chosen(rows), size, mode="bilinear", align_corners=False)
 
     def changed(self, rows: Tensor, changes: Changes, resolution: int) -> Tensor:
-        """See :class:`Images`."""
+        """Return the chosen images as squares with these random changes, float32 of 0 to 1."""
         return change(self._chosen(rows), changes, resolution)
 
 
@@ -89,20 +89,20 @@ class ChosenImages:
 
     @cached_property
     def labels(self) -> Tensor:
-        """See :class:`Images`."""
+        """Int64 [n]."""
         return self.images.labels[self.rows]
 
     @property
     def channels(self) -> int:
-        """See :class:`Images`."""
+        """Channels of every image."""
         return self.images.channels
 
     def resized(self, rows: Tensor, resolution: int) -> Tensor:
-        """See :class:`Images`."""
+        """Return the chosen images as squares [m, channels, resolution, resolution], float32 of 0 to 1."""
         return self.images.resized(self.rows[rows], resolution)
 
     def changed(self, rows: Tensor, changes: Changes, resolution: int) -> Tensor:
-        """See :class:`Images`."""
+        """Return the chosen images as squares with these random changes, float32 of 0 to 1."""
         return self.images.changed(self.rows[rows], changes, resolution)
 
 
@@ -145,7 +145,7 @@ class DataSet:
         return self.normalise(images.resized(torch.arange(len(images.labels))[rows], resolution))
 
     def first(self, counts: Mapping[Split, int]) -> "DataSet":
-        """The same with only the first so many images of some parts."""
+        """Return the data set with only the first ``counts`` images of some parts."""
         images = {
             split: ChosenImages(part, torch.arange(min(counts.get(split, len(part.labels)), len(part.labels))))
             for split, part in self.images.items()
@@ -154,7 +154,7 @@ class DataSet:
 
 
 def stratified(labels: Indices, fractions: tuple[float, ...], seed: int) -> list[Indices]:
-    """Indices of as many parts as ``fractions``, each with every class in proportion, in random order."""
+    """Return indices of as many parts as ``fractions``, each with every class in proportion, in random order."""
     rng = np.random.default_rng(seed)
     parts: list[list[Indices]] = [[] for _ in fractions]
     for label in np.unique(labels):

@@ -56,7 +56,7 @@ class ImageTable:
     channels: int
 
     def decoded(self, rows: Tensor, prepare: Callable[[int, Image.Image], Image.Image]) -> Iterator[Pixels]:
-        """[height, width, channels] of some rows, in order; ``prepare`` gets the place in ``rows`` and the image.
+        """Return [height, width, channels] of some rows; ``prepare`` gets the place in ``rows`` and the image.
 
         Raises:
             StorageError: an image cannot be read; names it.
@@ -98,16 +98,16 @@ class FileImages:
 
     @property
     def labels(self) -> Tensor:
-        """See :class:`Images`."""
+        """Int64 [n]."""
         return self.table.labels
 
     @property
     def channels(self) -> int:
-        """See :class:`Images`."""
+        """Channels of every image."""
         return self.table.channels
 
     def resized(self, rows: Tensor, resolution: int) -> Tensor:
-        """See :class:`Images`; the largest square in the middle, filtered by area (Pillow's bilinear)."""
+        """Return the largest squares in the middle of the chosen images, filtered by area (Pillow's bilinear)."""
 
         def prepare(_: int, image: Image.Image) -> Image.Image:
             side = min(image.size)
@@ -117,7 +117,7 @@ class FileImages:
         return _stack(self.table.decoded(rows, prepare))
 
     def changed(self, rows: Tensor, changes: Changes, resolution: int) -> Tensor:
-        """See :class:`Images`."""
+        """Return the chosen images as squares with these random changes, float32 of 0 to 1."""
         if changes.crops is None:
             images = self.resized(rows, resolution)
         else:
@@ -144,7 +144,7 @@ def _stack(pixels: Iterator[Pixels]) -> Tensor:
 
 
 def _stored(table: ImageTable) -> Images:
-    """The images in memory where they are small and of one size."""
+    """Return the images in memory where they are small and of one size."""
     count = len(table.labels)
     width, height = table._open(0, table.rows[0]["image"]).size
     if count * table.channels * width * height > _STORED_BYTES:
@@ -166,7 +166,7 @@ def _stored(table: ImageTable) -> Images:
 
 
 def _parts(path: Path) -> tuple[str, dict[Split, list[Path]]]:
-    """Whether the folder holds parquet or an image folder, and the files or folders of each part.
+    """Return whether the folder holds parquet or an image folder, and the files or folders of each part.
 
     Raises:
         StorageError: it is missing or holds neither.
@@ -208,7 +208,7 @@ def _classes_of_folders(path: Path, parts: Mapping[Split, list[Path]]) -> None:
 
 
 def _read(kind: str, parts: Mapping[Split, list[Path]], channels: int) -> dict[Split, ImageTable]:
-    """The parts' tables.
+    """Return the parts' tables.
 
     Raises:
         StorageError: a file is damaged, or has other columns.
@@ -267,11 +267,11 @@ def _check_columns(place: Path, features: Mapping[str, Any]) -> None:
 
 
 def load_images(path: Path, channels: int) -> DataSet:
-    """The data set in a folder.
+    """Return the data set in a folder.
 
     It holds ``train*.parquet`` and ``test*.parquet`` with columns ``image`` (bytes and path, as ``datasets`` has them)
     and ``label`` (from 0), or folders ``train`` and ``test`` with one folder of images for each class. A validation
-    part is used where there is one beside the test part; else a tenth of the training part, but at most 10,000 images,
+    part is used where there is one; else a tenth of the training part, but at most 10,000 images,
     is held out: each class in proportion, always the same. Images of one size that fit into 1 GiB are kept in memory,
     others are decoded when needed. ``datasets`` keeps a copy of parquet in its cache (``HF_DATASETS_CACHE``), or in a
     temporary folder where that cannot be written.

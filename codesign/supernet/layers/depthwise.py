@@ -44,7 +44,7 @@ class _DepthwiseConvolution(torch.autograd.Function):
 def _gradient(
     gradient: Tensor, features: Tensor, weight: Tensor, stride: int, padding: tuple[int, int], *, of_features: bool
 ) -> Tensor:
-    """Gradient of the features or of the weights of a depthwise convolution."""
+    """Return the gradient of the features or of the weights of a depthwise convolution."""
     wanted = (of_features, not of_features, False)
     gradients: tuple[Tensor, Tensor, Tensor] = torch.ops.aten.convolution_backward(
         gradient, features, weight, None, (stride, stride), padding, (1, 1), False, (0, 0), len(weight), wanted
@@ -53,7 +53,7 @@ def _gradient(
 
 
 def _weight_gradient(features: Tensor, gradient: Tensor, weight: Tensor, stride: int) -> Tensor:
-    """Gradient [C, 1, k, k], three columns of the kernel at a time.
+    """Return the gradient [C, 1, k, k], three columns of the kernel at a time.
 
     oneDNN has a fast kernel for depthwise weights of at most three columns on maps no lower than they are
     (``jit_uni_dw_conv_kernel_f32.cpp``, oneDNN 3.12); what it does with others takes up to ten times

@@ -18,7 +18,7 @@ from hw_templates.foundation.errors import InvalidValueError
 
 
 def activate(features: Tensor, activation: Activation) -> Tensor:
-    """The activation function, as torch has it; overwrites ``features`` where that serves."""
+    """Return the activation function, as torch has it; overwrites ``features`` where that serves."""
     match activation:
         case Activation.IDENTITY:
             return features
@@ -111,12 +111,12 @@ class StatisticsRecorder:
         return normalised
 
     def statistics(self) -> BatchNormStatistics:
-        """What was recorded."""
+        """Return the statistics that were recorded."""
         return BatchNormStatistics(dict(self._mean), dict(self._variance))
 
 
 def fake_quantise(weight: Tensor, bits: int | None) -> Tensor:
-    """Weights [M, ...] rounded to integers of so many bits times a scale for each output channel; None keeps them.
+    """Return weights [M, ...] rounded to integers of ``bits`` bits times a scale an output channel; None: as given.
 
     The grid is symmetric and its end is the channel's largest weight, as :mod:`codesign.emit.quantise` has it. The
     gradient passes as if nothing had been rounded (straight-through estimator, Bengio et al. 2013).
@@ -143,12 +143,12 @@ class ElasticConvolution(nn.Module):
         self.bias = nn.Parameter(torch.empty(out_channels)) if bias else None
 
     def part(self, in_channels: int, out_channels: int) -> tuple[Tensor, Tensor | None]:
-        """Weight [M, N, k, k] and bias [M] of the first channels."""
+        """Return weight [M, N, k, k] and bias [M] of the first channels."""
         bias = self.bias
         return self.weight[:out_channels, :in_channels], None if bias is None else bias[:out_channels]
 
     def forward(self, features: Tensor, out_channels: int, weight_bits: int | None = None) -> Tensor:
-        """[n, N, h, w] -> [n, out_channels, h / stride, w / stride], with weights fake-quantised to so many bits."""
+        """[n, N, h, w] -> [n, out_channels, h / stride, w / stride], weights fake-quantised to ``weight_bits`` bits."""
         weight, bias = self.part(features.shape[1], out_channels)
         weight = fake_quantise(weight, weight_bits)
         if features.shape[2:] == weight.shape[2:] == (1, 1):
@@ -172,7 +172,7 @@ class ElasticDepthwise(nn.Module):
         self.transforms = nn.ParameterDict({f"{big}to{small}": torch.eye(small**2) for small, big in pairwise(kernels)})
 
     def part(self, channels: int, kernel: int) -> Tensor:
-        """Weight [channels, 1, kernel, kernel]."""
+        """Return weight [channels, 1, kernel, kernel]."""
         weight = self.weight[:channels]
         for small, big in reversed(tuple(pairwise(self.kernels))):
             if kernel <= small:
@@ -183,7 +183,7 @@ class ElasticDepthwise(nn.Module):
         return weight
 
     def forward(self, features: Tensor, kernel: int, weight_bits: int | None = None) -> Tensor:
-        """[n, C, h, w] -> [n, C, h / stride, w / stride], with weights fake-quantised to so many bits."""
+        """[n, C, h, w] -> [n, C, h / stride, w / stride], weights fake-quantised to ``weight_bits`` bits."""
         channels = features.shape[1]
         weight = fake_quantise(self.part(channels, kernel), weight_bits)
         return depthwise_convolution(features, weight, self.stride)

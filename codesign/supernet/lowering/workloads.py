@@ -20,7 +20,7 @@ from hw_templates.foundation.arrays import FloatArray, IntArray
 
 
 def segments_of(space: Space) -> tuple[Segment, ...]:
-    """The pieces of a space, in the order they run.
+    """Return the segments of a space, in the order they run.
 
     Raises:
         InvalidValueError: no layers are known for spaces of this kind.
@@ -35,9 +35,9 @@ def segments_of(space: Space) -> tuple[Segment, ...]:
 
 
 def lower(space: Space, subnet: Subnet) -> Workload:
-    """The layers of a subnet as the engine runs them.
+    """Return the layers of a subnet as the engine runs them.
 
-    Batch norms are part of the convolution before them; a residual sum is part of the projection. The pieces name
+    Batch norms are part of the convolution before them; a residual sum is part of the projection. The segments name
     the nodes: ``stem``, ``stage1.block1.expand``, ``classifier``.
 
     Raises:
@@ -110,7 +110,7 @@ class LayerIndex:
         return tuple(itertools.accumulate(sizes[:-1], initial=1))
 
     def pieces(self, genes: Genes) -> IntArray:
-        """[n, pieces] numbers of the pieces of genotypes [n, G], 0 for absent blocks.
+        """Return [n, pieces] numbers of the pieces of genotypes [n, G], 0 for absent blocks.
 
         Raises:
             InvalidValueError: they are not genotypes of this space.
@@ -131,11 +131,11 @@ class LayerIndex:
         return numbers
 
     def piece_costs(self, layer_costs: FloatArray) -> FloatArray:
-        """[pieces, A] costs of the pieces, of the costs [L, A] of the layers; inf where one of its layers has inf."""
+        """Return [pieces, A] costs of the pieces, of costs [L, A] of the layers; inf where a layer has inf."""
         costs: FloatArray = self.piece_layers @ layer_costs
         return costs
 
 
 def _counts(rows: IntArray, columns: IntArray, shape: tuple[int, int]) -> sparse.csr_array:
-    """How often each (row, column) occurs."""
+    """Return how often each (row, column) occurs."""
     return sparse.csr_array((np.ones(len(rows)), (rows, columns)), shape=shape)

@@ -29,7 +29,7 @@ def build_supernet(space: Space, seed: int = 0) -> Supernet:
 def evaluate(
     supernet: Supernet, subnet: Subnet, images: Tensor, statistics: BatchNormStatistics | SharedStatistics
 ) -> Tensor:
-    """Logits [n, classes] of images [n, C, resolution, resolution]; on a CPU found in parts of the batch that are fast.
+    """Return logits [n, classes] of images [n, C, resolution, resolution]; on a CPU in parts of the batch, for speed.
 
     Raises:
         InvalidValueError: the subnet is not of the space, or the images or statistics do not fit it.
@@ -42,7 +42,7 @@ def evaluate(
 
 @torch.no_grad()
 def recalibrate(supernet: Supernet, subnet: Subnet, images: Tensor) -> BatchNormStatistics:
-    """Batch-norm statistics of one subnet on images [n, C, resolution, resolution].
+    """Return batch-norm statistics of one subnet on images [n, C, resolution, resolution].
 
     Shared weights are trained in many subnets, so that each has statistics of its own; they are computed anew for
     every subnet that is evaluated.

@@ -38,7 +38,7 @@ class NetworkToWrite:
     about: dict[str, object]
 
     def images(self) -> Tensor:
-        """Some input of the right shape, of two images so that none takes the number for a constant."""
+        """Return some input of the right shape, of two images so that none takes the number for a constant."""
         return torch.zeros(2, self.image_channels, self.resolution, self.resolution)
 
 
@@ -88,7 +88,7 @@ def _onnx_files(net: NetworkToWrite) -> dict[str, bytes]:
 
 
 def _ofa_files(net: NetworkToWrite) -> dict[str, bytes]:
-    """The three files of a published specialised network, under their names, and where this one comes from."""
+    """Return the three files of a published specialised network, under their names, and where this one comes from."""
     return {
         "net.config": _json(net.config),
         "run.config": _json({"image_size": net.resolution}),

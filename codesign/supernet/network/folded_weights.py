@@ -15,7 +15,7 @@ FoldedLayer = tuple[Float32Array, Float32Array]
 
 
 def _fold(name: str, part: Part, statistics: BatchNormStatistics) -> FoldedLayer:
-    """A convolution and the batch norm after it as one: w * g, b - m * g with g = scale / sqrt(variance + epsilon)."""
+    """Fold a batch norm into the convolution before it: w g, b - m g with g = scale / sqrt(variance + epsilon)."""
     weight, norm, channels = part.weight, part.norm, len(part.weight)
     if norm is None:
         bias = torch.zeros(channels) if part.bias is None else part.bias
@@ -27,7 +27,7 @@ def _fold(name: str, part: Part, statistics: BatchNormStatistics) -> FoldedLayer
 
 @torch.no_grad()
 def fold(supernet: Supernet, subnet: Subnet, images: Tensor) -> dict[str, FoldedLayer]:
-    """Weight and bias, float32, of every node of the subnet's workload that has them, by the node's name.
+    """Return weight and bias, float32, of every node of the subnet's workload that has them, by the node's name.
 
     Batch-norm statistics are recalibrated on ``images`` [n, C, resolution, resolution] and folded. A weight is
     [M, N, k, k] ([C, 1, k, k] for a depthwise convolution, [M, N, 1, 1] for the classifier), a bias [M].

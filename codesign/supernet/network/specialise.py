@@ -14,7 +14,7 @@ from codesign.supernet.spaces.space import Space, Subnet
 
 @torch.no_grad()
 def specialised_weights(supernet: Supernet, subnet: Subnet) -> Mapping[str, Tensor]:
-    """State of a supernet of ``space.only(subnet)`` that computes what the subnet does in its supernet.
+    """Return the state of a supernet of ``space.only(subnet)`` that computes what the subnet does in its supernet.
 
     Raises:
         InvalidValueError: the subnet is not of the space.

@@ -89,7 +89,7 @@ class BottleneckBlock(nn.Module):
 def _convolution(
     given: int, wanted: int, kernel: int, stride: int, activation: str | None, epsilon: float | None, groups: int = 1
 ) -> nn.Sequential:
-    """A convolution, its batch norm unless ``epsilon`` is None, and its activation."""
+    """Return a convolution, its batch norm unless ``epsilon`` is None, and its activation."""
     conv = nn.Conv2d(given, wanted, kernel, stride, kernel // 2, groups=groups, bias=False)
     layers: OrderedDict[str, nn.Module] = OrderedDict(conv=conv)
     if epsilon is not None:
@@ -134,7 +134,7 @@ def _layer(config: Config, epsilon: float) -> nn.Module:
 
 
 def build_network(config: Mapping[str, Any]) -> nn.Sequential:
-    """The network of a ``net.config``, to evaluate: images [n, 3, r, r] to logits [n, classes]; its weights are drawn.
+    """Return the network of a ``net.config``, to evaluate: images [n, 3, r, r] to logits [n, classes]; draw weights.
 
     Raises:
         InvalidValueError: a layer is of another kind than the published networks have, or lacks something.
@@ -196,7 +196,7 @@ def _fill_norm(norm: nn.Module, part: Part, mean: Tensor, variance: Tensor) -> N
 
 @torch.no_grad()
 def extract(supernet: Supernet, subnet: Subnet, statistics: BatchNormStatistics | SharedStatistics) -> nn.Sequential:
-    """A subnet as a network of its own, to evaluate; weights that are fake-quantised in the supernet are so in it.
+    """Return a subnet as a network of its own, to evaluate; fake-quantised weights of the supernet are so in it.
 
     Args:
         supernet: the shared weights.

@@ -45,7 +45,7 @@ class Artefact:
 
 @cache
 def artefacts() -> tuple[Artefact, ...]:
-    """All that can be fetched, in the table's order."""
+    """Return all that can be fetched, in the table's order."""
     with (files("codesign.supernet.published") / "artefacts.csv").open() as file:
         return tuple(
             Artefact(row["name"], int(row["bytes"]) if row["bytes"] else None, row["digest"], row["address"])
@@ -54,7 +54,7 @@ def artefacts() -> tuple[Artefact, ...]:
 
 
 def select(names: list[str]) -> tuple[Artefact, ...]:
-    """The files of such names, of folders of such names, or in them; all for no names.
+    """Return the files of such names, of folders of such names, or in them; all for no names.
 
     Raises:
         InvalidValueError: nothing has one of the names.
@@ -82,7 +82,7 @@ def cache_folder() -> Path:
 
 
 def _digest(path: Path, kind: str) -> str:
-    """Digest of a file, ``sha256`` or ``git`` (SHA-1 of Git's header for a blob and the content)."""
+    """Return the digest of a file, ``sha256`` or ``git`` (SHA-1 of Git's header for a blob and the content)."""
     hashed = hashlib.sha256()
     if kind == "git":
         hashed = hashlib.sha1(b"blob %d\0" % path.stat().st_size)
@@ -127,7 +127,7 @@ def fetch(
     on_progress: OnProgress = lambda _have, _total: None,
     schemes: tuple[str, ...] = HTTPS,
 ) -> Path:
-    """The file in the cache folder, fetched unless it is there, and compared with what was published.
+    """Return the file in the cache folder, fetched unless it is there, and compared with what was published.
 
     Raises:
         FetchError: it cannot be fetched (what arrived is kept, and the next call goes on from there), or is not what
@@ -155,7 +155,7 @@ def fetch(
 
 
 def fetched(name: str) -> Path:
-    """The file of that name in the cache folder, compared with what was published.
+    """Return the file of that name in the cache folder, compared with what was published.
 
     Raises:
         FetchError: it was not fetched yet, or is not what was published.

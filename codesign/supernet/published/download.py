@@ -45,7 +45,7 @@ def _check_scheme(address: str, schemes: tuple[str, ...]) -> None:
 
 
 def _tag(text: str) -> str:
-    """The tag that a text is, or nothing where it is none that a later request may name."""
+    """Return the tag that a text is, or nothing where it is none that a later request may name."""
     return text if _STRONG_TAG.fullmatch(text) else ""
 
 
@@ -85,7 +85,7 @@ def _shown(words: object) -> str:
 
 
 def _length(response: http.client.HTTPResponse) -> int | None:
-    """How many bytes the answer says that it has; None where it does not."""
+    """Return how many bytes the answer says that it has; None where it does not."""
     stated = response.headers.get("Content-Length")
     if stated is None:
         return None
@@ -135,8 +135,8 @@ def download(
 ) -> None:
     """Complete ``partial`` to the file of that address; it is left as far as it came when anything goes wrong.
 
-    Beside it, a file ``.version`` remembers which version of the file the server began to send (its ETag), so that a
-    later call asks for the rest of that version only (RFC 9110, sections 13.1.5 and 14).
+    A file ``.version`` in the same folder records which version of the file the server began to send (its ETag), so
+    that a later call asks for the rest of that version only (RFC 9110, sections 13.1.5 and 14).
 
     Raises:
         FetchError: the address or one that it leads to is not of ``schemes``, cannot be reached, answers otherwise,

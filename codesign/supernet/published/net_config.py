@@ -35,7 +35,7 @@ _DEFAULTS = {"use_se": (False,), "groups": (None, 1), "has_shuffle": (False,), "
 
 
 def net_config(space: Space, subnet: Subnet) -> Config:
-    """The configuration of a subnet as a network of its own; bits of weights are not part of it.
+    """Return the configuration of a subnet as a network of its own; bits of weights are not part of it.
 
     Raises:
         InvalidValueError: the subnet is not of the space, or the reference implementation has no such network.
@@ -153,12 +153,12 @@ def _resnet(space: ResNetSpace, subnet: ResNetSubnet) -> Config:
 
 
 def middle_channels(block: Mapping[str, Any]) -> int:
-    """Channels of a block's depthwise or 3x3 convolution, which configurations need not write down."""
+    """Return the channels of a block's depthwise or 3x3 convolution, which configurations need not write down."""
     return int(block["mid_channels"] or round_channels(round(block["in_channels"] * block["expand_ratio"])))
 
 
 def modernised(config: Any) -> Any:
-    """The configuration with the names of the newest version of the reference implementation."""
+    """Return the configuration with the names of the newest version of the reference implementation."""
     if isinstance(config, Mapping):
         return {_OLDER_NAMES.get(key, key): modernised(value) for key, value in config.items()}
     if isinstance(config, list):
@@ -180,7 +180,7 @@ def _essential(config: Any) -> Any:
 
 
 def parse_config(content: bytes, path: Path, resolution: int) -> tuple[Config, Space, Subnet]:
-    """The configuration that a ``net.config`` holds, with its space and subnet; see :func:`subnet_of_config`.
+    """Return the configuration that a ``net.config`` holds, with its space and subnet; see :func:`subnet_of_config`.
 
     Args:
         content: of the file.
@@ -196,7 +196,7 @@ def parse_config(content: bytes, path: Path, resolution: int) -> tuple[Config, S
 
 
 def subnet_of_config(config: Config, resolution: int) -> tuple[Space, Subnet]:
-    """The named space that a mobile network's configuration is a subnet of, and that subnet.
+    """Return the named space that a mobile network's configuration is a subnet of, and that subnet.
 
     The subnet has the given resolution, which need not be one of the space's.
 
@@ -219,7 +219,7 @@ def subnet_of_config(config: Config, resolution: int) -> tuple[Space, Subnet]:
 
 
 def _mobile_values(space: MobileSpace, config: Config) -> dict[str, Choice]:
-    """The blocks of a configuration, handed out to the space's stages by width and stride."""
+    """Return the blocks of a configuration, handed out to the space's stages by width and stride."""
     values: dict[str, Choice] = {}
     stage = depth = 0
     for block in (one["conv"] for one in config["blocks"]):

@@ -23,7 +23,7 @@ SUPERNETS = {
 
 
 def load_official_supernet(space: Space, weights: Path | None = None) -> OfficialSupernet:
-    """A published supernet, from a file of its state dict; default: what was fetched.
+    """Return a published supernet, from a file of its state dict; default: what was fetched.
 
     Raises:
         InvalidValueError: none was published for the space, or the state dict is not of the space.
@@ -37,7 +37,7 @@ def load_official_supernet(space: Space, weights: Path | None = None) -> Officia
 
 
 def find_specialised(name: str) -> SpecialisedNet:
-    """The published specialised network of that name or short name.
+    """Return the published specialised network of that name or short name.
 
     Raises:
         InvalidValueError: there is none.
@@ -50,7 +50,7 @@ def find_specialised(name: str) -> SpecialisedNet:
 
 
 def load_specialised(net: SpecialisedNet, folder: Path | None = None) -> tuple[Config, nn.Sequential]:
-    """A published specialised network: its configuration, and the network itself, to evaluate.
+    """Return a published specialised network: its configuration, and the network itself, to evaluate.
 
     Args:
         net: which.

@@ -81,7 +81,7 @@ def _plain(name: str) -> str:
 
 
 def read_official(space: Space, state: Mapping[str, Tensor]) -> OfficialSupernet:
-    """A supernet of the space with the weights of a published state dict.
+    """Return a supernet of the space with the weights of a published state dict.
 
     Raises:
         InvalidValueError: a weight is missing, unknown, or of another shape, as those of another width or family are.

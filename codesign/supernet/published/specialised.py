@@ -69,7 +69,7 @@ class SpecialisedNet:
 
 @cache
 def specialised_nets() -> tuple[SpecialisedNet, ...]:
-    """All of them, sorted by name."""
+    """Return all of them, sorted by name."""
     with (files("codesign.supernet.published") / "specialised.csv").open() as file:
         return tuple(_parse(row) for row in csv.DictReader(file))
 
@@ -93,7 +93,7 @@ def _parse(row: dict[str, str]) -> SpecialisedNet:
 
 
 def specialised_in(space: Space) -> tuple[tuple[SpecialisedNet, Subnet], ...]:
-    """The specialised networks of the space's family and width, each with the subnet of the space that it is.
+    """Return the specialised networks of the space's family and width, each with the subnet of the space that it is.
 
     The subnet has the space's resolution nearest to the network's (of two the smaller), as four were specialised for
     more than the 224 pixels that the supernets were trained with.

@@ -30,7 +30,7 @@ _AVERAGED = "n_averaged"
 
 
 def read_bytes(path: Path, remedy: str) -> bytes:
-    """The content of a file.
+    """Return the content of a file.
 
     Raises:
         StorageError: it is missing (the message ends with ``remedy``), cannot be read, is no regular file or too large.
@@ -41,7 +41,7 @@ def read_bytes(path: Path, remedy: str) -> bytes:
 
 
 def parse_weights(content: bytes, path: Path) -> dict[str, Tensor]:
-    """The tensors by name that ``torch.save`` wrote, without the wrappers of training scripts.
+    """Return the tensors by name that ``torch.save`` wrote, without the wrappers of training scripts.
 
     A state dict may lie in a checkpoint, under ``state_dict``, ``model`` or another usual name, and its names may begin
     with ``module.`` or hold ``_orig_mod.``, as DataParallel and torch.compile write them.
@@ -86,7 +86,7 @@ def _loaded(content: bytes, path: Path) -> Any:
 
 
 def _ends_within(content: bytes, name: str) -> bool:
-    """Whether a file was cut off within a name of a class or function, which then says nothing."""
+    """Return whether a file was cut off within a name of a class or function, which then says nothing."""
     last = name.rpartition(".")[2].encode()
     # torch takes the last letter for the end of the line.
     return content.endswith(last) or content[:-1].endswith(last)
@@ -103,7 +103,7 @@ def _unwrapped(state: Any) -> Any:
 
 
 def _plain_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors by the names of the network itself."""
+    """Return the tensors by the names of the network itself."""
     plain = dict(state)
     averaged = any(name.startswith("module.") for name in plain)
     if averaged:
@@ -125,7 +125,7 @@ def _without_segments(name: str) -> str:
 
 
 def _checked(tensor: Tensor, name: str, path: Path) -> Tensor:
-    """The tensor, which must be plain and hold finite numbers."""
+    """Return the tensor, which must be plain and hold finite numbers."""
     if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_complex() or tensor.device.type != "cpu":
         raise StorageError(f"{path}: {name} is no plain tensor of numbers; save it as float32")
     # An expanded tensor states far more than it holds.

@@ -95,11 +95,11 @@ class MobileSubnet(Subnet):
 
     @property
     def depths(self) -> tuple[int, ...]:
-        """See :class:`Subnet`."""
+        """Blocks of each stage."""
         return tuple(len(blocks) for blocks in self.stages)
 
     def values(self) -> dict[str, Choice]:
-        """See :class:`Subnet`."""
+        """Return everything elastic by its name; nothing of absent blocks."""
         values: dict[str, Choice] = {"resolution": self.resolution}
         for index, blocks in enumerate(self.stages):
             values[f"stage{index + 1}.depth"] = len(blocks)
@@ -128,7 +128,7 @@ class Position:
 
     @property
     def name(self) -> str:
-        """As in the names of nodes and genes, counted from 1."""
+        """Name in nodes and genes, counted from 1."""
         return f"stage{self.stage + 1}.block{self.block + 1}"
 
     @property
@@ -137,12 +137,12 @@ class Position:
         return self.stride == 1 and self.in_channels == self.out_channels
 
     def expanded_channels(self, expand: int) -> int:
-        """Channels of the depthwise convolution."""
+        """Return channels of the depthwise convolution."""
         return round_channels(self.in_channels * expand)
 
 
 def squeezed_channels(channels: int) -> int:
-    """Channels between the two convolutions of a squeeze-and-excite that gates ``channels``: a quarter."""
+    """Return channels between the two convolutions of a squeeze-and-excite that gates ``channels``: a quarter."""
     return round_channels(channels / 4)
 
 
@@ -221,7 +221,7 @@ class MobileSpace(Space):
 
     @cached_property
     def choices(self) -> dict[str, tuple[Choice, ...]]:
-        """See :class:`Space`: the resolution; then each stage's depth, and kernel, expand and bits of its blocks."""
+        """Choices of the resolution, then of each stage's depth, and kernel, expand and bits of its blocks."""
         choices: dict[str, tuple[Choice, ...]] = {"resolution": self.resolutions}
         for index, stage in enumerate(self.stages):
             choices[f"stage{index + 1}.depth"] = stage.depths
@@ -231,7 +231,7 @@ class MobileSpace(Space):
         return choices
 
     def only(self, subnet: Subnet) -> "MobileSpace":
-        """See :class:`Space`; every block is a stage of its own."""
+        """Return the space that holds nothing but this subnet; every block is a stage of its own."""
         self.check(subnet)
         assert isinstance(subnet, MobileSubnet)
         stages = []
@@ -250,7 +250,7 @@ class MobileSpace(Space):
         return replace(self, name=f"{self.name}-only", resolutions=(subnet.resolution,), stages=tuple(stages))
 
     def build(self, values: Mapping[str, Choice]) -> MobileSubnet:
-        """See :class:`Space`."""
+        """Return the subnet of such values; those of absent blocks are ignored."""
         stages = []
         for index in range(len(self.stages)):
             depth = int(values[f"stage{index + 1}.depth"])

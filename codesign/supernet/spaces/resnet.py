@@ -62,11 +62,11 @@ class ResNetSubnet(Subnet):
 
     @property
     def depths(self) -> tuple[int, ...]:
-        """See :class:`Subnet`."""
+        """Blocks of each stage."""
         return tuple(len(stage.expands) for stage in self.stages)
 
     def values(self) -> dict[str, Choice]:
-        """See :class:`Subnet`."""
+        """Return everything elastic by its name; nothing of absent blocks."""
         stem = {f"stem.{kind}": getattr(self.stem, kind) for kind in ("depth", "mid_width", "width")}
         values: dict[str, Choice] = {"resolution": self.resolution, **stem}
         for index, stage in enumerate(self.stages):
@@ -93,7 +93,7 @@ class BottleneckPosition:
 
     @property
     def name(self) -> str:
-        """As in the names of nodes and genes, counted from 1."""
+        """Name in nodes and genes, counted from 1."""
         return f"stage{self.stage + 1}.block{self.block + 1}"
 
     @property
@@ -103,7 +103,7 @@ class BottleneckPosition:
 
 
 def bottleneck_channels(out_channels: int, expand: float) -> int:
-    """Channels of the 3x3 convolution of a block."""
+    """Return channels of the 3x3 convolution of a block."""
     return round_channels(round(out_channels * expand))
 
 
@@ -162,11 +162,11 @@ class ResNetSpace(Space):
         return tuple(positions)
 
     def stem_channels(self, width: float) -> int:
-        """Channels of the stem's last convolution."""
+        """Return channels of the stem's last convolution."""
         return round_channels(self.stem_width * width)
 
     def stem_mid_channels(self, width: float) -> int:
-        """Channels of the stem's other convolutions."""
+        """Return channels of the stem's other convolutions."""
         return round_channels(self.stem_channels(width) // 2)
 
     def stage_channels(self, stage: int, width: float) -> int:
@@ -175,7 +175,7 @@ class ResNetSpace(Space):
 
     @cached_property
     def choices(self) -> dict[str, tuple[Choice, ...]]:
-        """See :class:`Space`: the resolution and the stem; then width and depth of each stage, and its blocks."""
+        """Choices of the resolution and the stem, then of width and depth of each stage, and of its blocks."""
         return self._free_choices | {name: (choice,) for name, choice in self.fixed}
 
     @cached_property
@@ -193,7 +193,7 @@ class ResNetSpace(Space):
         return choices
 
     def only(self, subnet: Subnet) -> "ResNetSpace":
-        """See :class:`Space`."""
+        """Return the space that holds nothing but this subnet."""
         self.check(subnet)
         stages = (replace(stage, depths=(depth,)) for stage, depth in zip(self.stages, subnet.depths, strict=True))
         return replace(
@@ -205,7 +205,7 @@ class ResNetSpace(Space):
         )
 
     def build(self, values: Mapping[str, Choice]) -> ResNetSubnet:
-        """See :class:`Space`."""
+        """Return the subnet of such values; those of absent blocks are ignored."""
         stages = []
         for index in range(len(self.stages)):
             name = f"stage{index + 1}"

@@ -30,12 +30,12 @@ _ALL: Mapping[str, int] = {}
 
 
 def kind_of(gene: str) -> str:
-    """What a gene of that name varies, one of :data:`ELASTIC`."""
+    """Return the kind of a gene of that name, one of :data:`ELASTIC`."""
     return gene.rpartition(".")[2].removeprefix("mid_")
 
 
 def round_channels(channels: float, divisor: int = 8) -> int:
-    """The multiple of ``divisor`` nearest to ``channels``, never less than 90 % of it nor less than ``divisor``.
+    """Return the multiple of ``divisor`` nearest to ``channels``, never less than 90 % of it nor less than ``divisor``.
 
     Channel rounding of MobileNetV3 (Howard et al. 2019, reference implementation).
     """
@@ -70,7 +70,7 @@ class Subnet(ABC):
 
     @abstractmethod
     def values(self) -> dict[str, Choice]:
-        """Everything elastic by its name; nothing of absent blocks."""
+        """Return everything elastic by its name; nothing of absent blocks."""
 
     def as_dict(self) -> dict[str, object]:
         """Return plain lists and numbers, fit for JSON; :meth:`Space.parse_subnet` is the inverse."""
@@ -103,7 +103,7 @@ class Space(ABC):
 
     @abstractmethod
     def build(self, values: Mapping[str, Choice]) -> Subnet:
-        """The subnet of such values; those of absent blocks are ignored."""
+        """Return the subnet of such values; those of absent blocks are ignored."""
 
     def parse_subnet(self, table: Mapping[str, Any]) -> Subnet:
         """Return the subnet that :meth:`Subnet.as_dict` made a table of; it need not be of this space.
@@ -115,7 +115,7 @@ class Space(ABC):
 
     @abstractmethod
     def only(self, subnet: Subnet) -> "Space":
-        """The space that holds nothing but this subnet, to be trained alone.
+        """Return the space that holds nothing but this subnet, to be trained alone.
 
         Raises:
             InvalidValueError: the subnet is not of this space.
@@ -148,7 +148,7 @@ class Space(ABC):
         return tuple(dict.fromkeys(name.partition(".block")[0] for name in self.block_names))
 
     def values_of(self, rows: Genes, name: str) -> NDArray[Any]:
-        """[n] values that genotypes [n, G] give to what has that name, elastic or fixed."""
+        """Return [n] values that genotypes [n, G] give to what has that name, elastic or fixed."""
         choices = np.asarray(self.choices[name])
         if name not in self.columns:
             return np.repeat(choices, len(rows))
@@ -156,7 +156,7 @@ class Space(ABC):
         return values
 
     def present(self, rows: Genes) -> BoolArray:
-        """[n, blocks]: which places hold a block in the subnets of genotypes [n, G]."""
+        """Return [n, blocks]: which places hold a block in the subnets of genotypes [n, G]."""
         places = [name.split(".block") for name in self.block_names]
         return np.stack([self.values_of(rows, f"{stage}.depth") >= int(block) for stage, block in places], axis=1)
 
@@ -167,18 +167,18 @@ class Space(ABC):
         return np.array([numbers.get(name.rpartition(".")[0], -1) for name, _ in self.genes], dtype=np.int64)
 
     def relevant(self, rows: Genes) -> BoolArray:
-        """[n, G]: which genes say something about the subnet of their row: not those of absent blocks."""
+        """Return [n, G]: which genes say something about the subnet of their row: not those of absent blocks."""
         mask = np.ones(rows.shape, dtype=bool)
         of_block = np.flatnonzero(self.block_of_gene >= 0)
         mask[:, of_block] = self.present(rows)[:, self.block_of_gene[of_block]]
         return mask
 
     def canonical(self, rows: Genes) -> Genes:
-        """Genotypes [n, G] with the genes of absent blocks set to 0, so that equal subnets have equal rows."""
+        """Return genotypes [n, G] with the genes of absent blocks set to 0, so that equal subnets have equal rows."""
         return np.where(self.relevant(rows), rows, 0)
 
     def encode(self, subnet: Subnet) -> Genes:
-        """[G] choice indices of a subnet; those of absent blocks are 0.
+        """Return [G] choice indices of a subnet; those of absent blocks are 0.
 
         Raises:
             InvalidValueError: the subnet is not of this space.
@@ -189,7 +189,7 @@ class Space(ABC):
         return np.array(indices, dtype=np.int64)
 
     def decode(self, row: Genes) -> Subnet:
-        """The subnet of one genotype [G].
+        """Return the subnet of one genotype [G].
 
         Raises:
             InvalidValueError: the row is not a genotype of this space.
@@ -231,7 +231,7 @@ class Space(ABC):
             raise InvalidValueError("subnet", subnet, f"of the family of space {self.name}")
 
     def size(self) -> int:
-        """How many different subnets there are."""
+        """Return how many different subnets there are."""
         of_block = dict.fromkeys(self.block_names, 1)
         of_depth = {f"{stage}.depth" for stage in self.stage_names}
         total = 1
@@ -247,7 +247,7 @@ class Space(ABC):
         return total
 
     def lowest_genes(self, elastic: Collection[str] = ELASTIC, open_choices: Mapping[str, int] = _ALL) -> Genes:
-        """[G] the smallest open choice of every gene of the ``elastic`` kinds, the largest of the others.
+        """Return [G] the smallest open choice of every gene of the ``elastic`` kinds, the largest of the others.
 
         Args:
             elastic: kinds of genes.
@@ -266,7 +266,7 @@ class Space(ABC):
         elastic: Collection[str] = ELASTIC,
         open_choices: Mapping[str, int] = _ALL,
     ) -> Genes:
-        """[count, G] genotypes, every gene of the ``elastic`` kinds drawn uniformly, the others at their largest.
+        """Return [count, G] genotypes, every gene of the ``elastic`` kinds drawn uniformly, the others the largest.
 
         ``open_choices`` are as in :meth:`lowest_genes`.
         """
@@ -277,13 +277,13 @@ class Space(ABC):
         return self.canonical(np.where(fixed, largest, rows))
 
     def sample(self, rng: np.random.Generator) -> Subnet:
-        """One subnet, every choice in it drawn uniformly."""
+        """Return one subnet, every choice in it drawn uniformly."""
         return self.decode(self.sample_genes(rng, 1)[0])
 
     def largest(self) -> Subnet:
-        """The full net at the highest resolution."""
+        """Return the full net at the highest resolution."""
         return self.decode(self.gene_sizes - 1)
 
     def smallest(self) -> Subnet:
-        """The least of every choice, at the lowest resolution."""
+        """Return the least of every choice, at the lowest resolution."""
         return self.decode(np.zeros(len(self.genes), dtype=np.int64))

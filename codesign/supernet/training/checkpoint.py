@@ -72,7 +72,7 @@ class Checkpoint:
         return content.hexdigest()[:16]
 
     def supernet(self) -> Supernet:
-        """A supernet with these weights, which later training does not touch."""
+        """Return a supernet with these weights, which later training does not touch."""
         supernet = build_supernet(self.space)
         supernet.load_state_dict(dict(self.weights))
         return supernet
@@ -106,7 +106,7 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
 
 
 def read_checkpoint(path: Path, space: Space) -> Checkpoint:
-    """The checkpoint of that file.
+    """Return the checkpoint of that file.
 
     Raises:
         StorageError: there is no such file, it is damaged, or it is of another format or another space.
@@ -126,7 +126,7 @@ def read_checkpoint(path: Path, space: Space) -> Checkpoint:
 
 
 def _read_content(path: Path) -> dict[str, object]:
-    """The file's dictionary, every byte of it checked against the archive's checksums."""
+    """Return the file's dictionary, every byte of it checked against the archive's checksums."""
     with open_regular(path, _MOST_BYTES) as file:
         with zipfile.ZipFile(file) as archive:
             if (wrong := archive.testzip()) is not None:

@@ -53,7 +53,7 @@ ALONE = Processes()
 
 
 def best_device() -> torch.device:
-    """What a process alone computes on: a GPU where there is one."""
+    """Return the device of a process that trains alone: a GPU where there is one."""
     return torch.device("cuda") if torch.cuda.is_available() else CPU
 
 

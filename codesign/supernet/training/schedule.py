@@ -55,7 +55,7 @@ class Phase:
         length: in optimiser steps or epochs, as the schedule says.
         learning_rate: the highest; it rises linearly at first and falls to 0 as half a cosine.
         subnets_per_step: how many, whose gradients each step sums.
-        elastic: which kinds of genes vary beside the resolution, which always does.
+        elastic: which kinds of genes vary in addition to the resolution, which always does.
         open_choices: (kind, how many) of those kinds of which only the largest choices are open yet.
         warm_up: share of the phase in which the learning rate rises.
     """
@@ -82,7 +82,7 @@ class Phase:
             raise InvalidValueError("phase.warm_up", self.warm_up, "at least 0, below 1")
 
     def learning_rate_at(self, step: int) -> float:
-        """Learning rate of a step counted from the phase's first; its length is in steps."""
+        """Return learning rate of a step counted from the phase's first; its length is in steps."""
         warm_up = max(1, int(self.length * self.warm_up)) if self.warm_up else 0
         if step < warm_up:
             return self.learning_rate * (step + 1) / warm_up
@@ -99,7 +99,7 @@ class Schedule:
         batch_size: images a step, in all processes together.
         weight_decay: on weights of convolutions.
         label_smoothing: of the cross-entropy with the labels.
-        distillation: weight of the cross-entropy with the teacher's answer, beside 1 for the labels.
+        distillation: weight of the cross-entropy with the teacher's answer, where that with the labels has 1.
         augmentation: of the training images.
         smallest_share, largest_share: of the steps of later phases in which the smallest subnet of the phase, or the
             full net, takes the place of a random one: the ends of the space, which random draws hardly reach.
@@ -157,7 +157,7 @@ class Schedule:
         return sum(int(phase.length) for phase in self.phases)
 
     def in_steps(self, images: int) -> "Schedule":
-        """The same with lengths in steps, for so many training images; an epoch ends with its last whole batch."""
+        """Return the same in steps, for ``images`` training images; an epoch ends with its last whole batch."""
         if self.unit == "steps":
             return self
         an_epoch = max(1, images // self.batch_size)
@@ -165,7 +165,7 @@ class Schedule:
         return dataclasses.replace(self, phases=tuple(phases), unit="steps")
 
     def for_one_subnet(self) -> "Schedule":
-        """As long and at the same rate, for a space of one subnet: nothing shrinks, and there is no teacher."""
+        """Return an equally long schedule of the same rate for one subnet: nothing shrinks, and there is no teacher."""
         first = self.phases[0]
         alone = Phase(
             name=first.name,
@@ -176,12 +176,12 @@ class Schedule:
         return dataclasses.replace(self, phases=(alone,))
 
     def at_once(self) -> "Schedule":
-        """As long, with all that the last phase has open from the start: training without progressive shrinking."""
+        """Return an equally long schedule without progressive shrinking: all choices are open from the start."""
         length = sum(phase.length for phase in self.phases)
         return dataclasses.replace(self, phases=(dataclasses.replace(self.phases[-1], length=length),))
 
     def groups(self, images: int) -> int:
-        """Into how many groups the batches of so many training images fall."""
+        """Return how many groups the batches of ``images`` training images fall into."""
         return 1 if self.group_size is None else max(1, min(self.batch_size, images) // self.group_size)
 
     def locate(self, step: int) -> tuple[int, int]:
@@ -203,7 +203,7 @@ class Schedule:
 
     @staticmethod
     def from_dict(table: Mapping[str, Any]) -> "Schedule":
-        """The inverse of :meth:`as_dict`.
+        """Return the inverse of :meth:`as_dict`.
 
         Raises:
             InvalidValueError: the table has not that form.

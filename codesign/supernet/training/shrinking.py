@@ -34,7 +34,7 @@ _WRITING_SHARE = 0.02
 
 @dataclass(frozen=True)
 class TrainingProgress:
-    """What one step did.
+    """The outcome of one step.
 
     Attributes:
         step: steps done, this one included.
@@ -113,7 +113,7 @@ class _Training:
         return torch.optim.AdamW(groups, fused=True)
 
     def checkpoint(self) -> Checkpoint:
-        """The state between two steps; shares its tensors with this run."""
+        """Return the state between two steps; shares its tensors with this run."""
         finished = self.step == self.schedule.steps
         return Checkpoint(
             space=self.space,
@@ -203,7 +203,7 @@ class _Training:
 
 
 def _start(path: Path, space: Space, schedule: Schedule, seed: int, weights: Mapping[str, Tensor] | None) -> Checkpoint:
-    """The checkpoint to go on from."""
+    """Return the checkpoint to go on from."""
     if path.exists():
         start = read_checkpoint(path, space)
         if (start.schedule, start.seed) != (schedule, seed):
