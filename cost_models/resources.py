@@ -1,4 +1,4 @@
-"""What an accelerator takes of a device, in closed form, for one accelerator or columns of many.
+"""Resources of a device that accelerators need, in closed form, for one accelerator or columns of many.
 
 DSP slices and block memories are exact by construction of ``conv_engine``. LUT and FF are an estimate from structure
 (adder trees, accumulators, crossbars, requantisers) with a base and a factor fitted on another engine's sizes.
@@ -44,7 +44,7 @@ Count = Any
 
 @dataclass(frozen=True, kw_only=True)
 class Resources:
-    """What is needed: numbers for one accelerator, arrays [A] for columns."""
+    """Resources that are needed: numbers for one accelerator, arrays [A] for columns."""
 
     dsp: Count
     bram_18k: Count
@@ -58,7 +58,7 @@ def _ceil_div(a: Count, b: Count) -> Count:
 
 
 def block_rams(depth: Count, width: Count) -> IntArray:
-    """18 Kib block RAMs of a memory of ``depth`` words of ``width`` bits.
+    """Return the 18 Kib block RAMs of a memory of ``depth`` words of ``width`` bits.
 
     The rule of FINN's ``bram_estimation`` (Blott et al., "FINN-R", TRETS 2018), elementwise.
     """
@@ -77,12 +77,12 @@ def block_rams(depth: Count, width: Count) -> IntArray:
 
 
 def ultra_rams(depth: Count, width: Count) -> Count:
-    """UltraRAMs of a memory of ``depth`` words of ``width`` bits; each is 4096 x 72 (AMD UG573)."""
+    """Return the UltraRAMs of a memory of ``depth`` words of ``width`` bits; each is 4096 x 72 (AMD UG573)."""
     return _ceil_div(width, 72) * _ceil_div(depth, 4096)
 
 
 def dsp_slices(a: AnyAccelerator) -> Count:
-    """DSP slices: PE array, depthwise unit, post-processing and addresses.
+    """Return the DSP slices of PE array, depthwise unit, post-processing and addresses.
 
     A slice yields ``pack`` products that share an operand: two output channels in the PE array, two pixels in the
     depthwise unit. Each lane of the post-processing has a 32 x 16 bit requantiser (2) and an 8 x 16 bit one for
@@ -94,7 +94,7 @@ def dsp_slices(a: AnyAccelerator) -> Count:
 
 
 def memories(a: AnyAccelerator, board: Board) -> tuple[Count, Count]:
-    """(18 Kib block RAMs, UltraRAMs) of all buffers, both halves of the map memory, parameter memory and port FIFOs.
+    """Return (18 Kib block RAMs, UltraRAMs) of buffers, both halves of the map memory, parameters and port FIFOs.
 
     Deep ifmap, weight and map banks go to UltraRAM where the board has any.
     """
@@ -120,12 +120,12 @@ def memories(a: AnyAccelerator, board: Board) -> tuple[Count, Count]:
 
 
 def _multiplexer_luts(ways: Count, bits: Count) -> Count:
-    """LUTs that select one of ``ways`` words: a 6-input LUT selects one of four bits."""
+    """Return the LUTs that select one of ``ways`` words: a 6-input LUT selects one of four bits."""
     return np.ceil((ways - 1) / 3) * bits
 
 
 def logic(a: AnyAccelerator, coefficients: LogicCoefficients) -> tuple[Count, Count]:
-    """(LUTs, FFs): an estimate; coefficients times the counts of adders, multiplexers and registers."""
+    """Return an estimate of (LUTs, FFs): coefficients times the counts of adders, multiplexers and registers."""
     rows, cols, pixels = a.pe_rows, a.pe_cols, a.pe_pixels
     products = rows * cols * pixels
     sums = rows * pixels
@@ -169,7 +169,7 @@ def logic(a: AnyAccelerator, coefficients: LogicCoefficients) -> tuple[Count, Co
 
 
 def estimate_resources(accelerators: AnyAccelerator, board: Board) -> Resources:
-    """What accelerators take of a board's device, with the prior coefficients for LUT and FF.
+    """Return the resources that accelerators need on a board, with the prior coefficients for LUT and FF.
 
     >>> from hw_templates.board import load_board
     >>> accelerator = Accelerator(
@@ -189,15 +189,15 @@ def estimate_resources(accelerators: AnyAccelerator, board: Board) -> Resources:
 
 
 def excess(resources: Resources, board: Board) -> dict[str, Count]:
-    """Resource to what is needed beyond the board's; zero or less where it fits."""
+    """Return the need of each resource beyond the board's; zero or less where it fits."""
     return {name: getattr(resources, name) - getattr(board, name) for name in RESOURCES}
 
 
 def check_fits(accelerator: Accelerator, board: Board) -> None:
-    """Say whether an accelerator can be built for a board.
+    """Check that an accelerator can be built for a board.
 
     Raises:
-        InvalidValueError: the board has not that clock or such wide ports.
+        InvalidValueError: the board lacks the clock or the width of the ports.
         ResourceError: it needs more than there is; names every resource that is short, and by how much.
     """
     if accelerator.clock_mhz not in board.clocks_mhz:

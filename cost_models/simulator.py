@@ -2,8 +2,8 @@
 
 It walks every tile of a layer in loop order, keeps what the buffers hold, and plays each phase of each slot of the
 pipeline: four ports (ifmap, weights, residual, ofmap) ask one DDR channel for bursts, cut into chunks as the AXI bus
-does. The channel serves one chunk at a time, ports in turn; a port moves at most a word a cycle and has so many chunks
-outstanding as its FIFO holds. What lies in the map memory moves beside them, a line a cycle. What fills or empties a
+does. The channel serves one chunk at a time, ports in turn; a port moves at most a word a cycle and has as many chunks
+outstanding as its FIFO holds. Maps in the map memory move at the same time, a line a cycle. What fills or empties a
 buffer that there is one of has a phase of its own. A layer that runs band by band is walked band by band.
 """
 
@@ -25,7 +25,7 @@ OUTSTANDING_CHUNKS = 16
 
 @dataclass(frozen=True, kw_only=True)
 class SimulatedLayer:
-    """What one layer took: cycles, pipeline trips, and words moved by each port, or lines of the map memory.
+    """The cycles and pipeline iterations of one layer, and the words that each port moved, or lines of the map memory.
 
     Attributes:
         compute_cycles: in which the array or the depthwise unit worked.
@@ -37,7 +37,7 @@ class SimulatedLayer:
     compute_cycles: float
     load_wait_cycles: float
     store_wait_cycles: float
-    compute_trips: int
+    compute_iterations: int
     ifmap_words: int
     weight_words: int
     ofmap_words: int
@@ -56,7 +56,7 @@ class _Tile:
 
 @dataclass(frozen=True, kw_only=True)
 class _Burst:
-    """``count`` bursts of ``words`` each by a port, one after the other; or so many lines of the map memory.
+    """``count`` bursts of ``words`` each by a port, one after the other; or as many lines of the map memory.
 
     A word has ``width`` memory words.
     """
@@ -109,18 +109,18 @@ class _Simulation:
     def run(self) -> SimulatedLayer:
         """Fetch the descriptor, then run all rows or band after band."""
         cycles = self._fetch(32 * 4)
-        trips = 0
+        iterations = 0
         for band in self.placement.bands or ((0, self.layer.out_height),):
             if _size(band):
-                band_cycles, band_trips = self._run_band(band)
+                band_cycles, band_iterations = self._run_band(band)
                 cycles += band_cycles
-                trips += band_trips
+                iterations += band_iterations
         return SimulatedLayer(
             latency_cycles=cycles,
             compute_cycles=self.spent["compute"],
             load_wait_cycles=self.spent["load_wait"],
             store_wait_cycles=self.spent["store_wait"],
-            compute_trips=trips,
+            compute_iterations=iterations,
             ifmap_words=self.moved["ifmap"],
             weight_words=self.moved["weight"],
             ofmap_words=self.moved["ofmap"],
@@ -128,41 +128,44 @@ class _Simulation:
         )
 
     def _run_band(self, band: tuple[int, int]) -> tuple[float, int]:
-        """(cycles, trips) of its slots: slot i loads step i, computes step i - 1, stores what step i - 2 finished."""
+        """Return (cycles, iterations) of the slots of a band.
+
+        Slot i loads step i, computes step i - 1 and stores what step i - 2 finished.
+        """
         cycles = self._setup()
         held: dict[str, tuple[tuple[int, int], ...] | None] = {"ifmap": None, "weight": None}
-        trips = 0
+        iterations = 0
         steps: list[_Tile | None] = [*self._steps(band), None, None]
         computing = storing = None
         for loading in steps:
-            transfers, work = [], 0
+            transfers, computed = [], 0
             if loading is not None:
                 transfers += self._loads(loading, held)
             if computing is not None:
-                work = self._trips(computing)
-                trips += work
+                computed = self._iterations(computing)
+                iterations += computed
                 if self.layer.residual and self._finishes(computing):
                     transfers.append(self._move(self._results(computing, "residual")))
             if storing is not None and self._finishes(storing):
                 transfers.append(self._move(self._results(storing, "ofmap")))
-            busy = math.ceil(work + self.timing.pipeline_depth_cycles) if computing is not None else 0
+            busy = math.ceil(computed + self.timing.pipeline_depth_cycles) if computing is not None else 0
             cycles += self._slot(transfers, busy) + self.timing.slot_overhead_cycles
             computing, storing = loading, computing
-        return cycles, trips
+        return cycles, iterations
 
     def _slot(self, transfers: list[_Burst], busy: int) -> float:
-        """Cycles of its phases: a store that must be early, the computation with all beside it, loads that are late."""
+        """Return the cycles of a slot: an early store, the computation with all that it hides, late loads."""
         single = {
             "ifmap": self.accelerator.ifmap_buffers == 1,
             "weight": self.accelerator.weight_buffers == 1,
             "ofmap": self.accelerator.ofmap_buffers == 1,
             "residual": False,
         }
-        beside = tuple(burst for burst in transfers if not single[burst.port])
+        hidden = tuple(burst for burst in transfers if not single[burst.port])
         alone = [burst for burst in transfers if single[burst.port]]
         late = self._phase(tuple(burst for burst in alone if burst.port != "ofmap"))
         early = self._phase(tuple(burst for burst in alone if burst.port == "ofmap"))
-        middle = self._phase(beside)
+        middle = self._phase(hidden)
         loaded = max([busy, *(ends for port, ends in middle.items() if port != "ofmap")])
         stored = middle.get("ofmap", 0.0)
         self.spent["compute"] += busy
@@ -203,7 +206,7 @@ class _Simulation:
         return burst
 
     def _loads(self, tile: _Tile, held: dict[str, tuple[tuple[int, int], ...] | None]) -> list[_Burst]:
-        """What must be fetched for a tile, given what the buffers hold; ``held`` is brought up to date."""
+        """Return the loads for a tile, given what the buffers hold; ``held`` is brought up to date."""
         wanted = {"ifmap": (tile.rows, tile.cols, tile.inputs), "weight": (tile.outputs, tile.inputs)}
         bursts = {"ifmap": self._ifmap, "weight": self._weights}
         loads = []
@@ -224,7 +227,7 @@ class _Simulation:
         return self._bursts("ifmap", heights, widths, tile.inputs, layer.in_channels, layer.in_width)
 
     def _inside(self, outputs: tuple[int, int], extent: int, kernel: int) -> int:
-        """How many positions of the map the outputs read, by looking at each."""
+        """Return the number of positions of the map that the outputs read, by looking at each."""
         read = {
             position
             for output in (outputs[0], outputs[1] - 1)
@@ -245,7 +248,7 @@ class _Simulation:
     def _bursts(
         self, port: str, rows: int, cols: int, channels: tuple[int, int], all_channels: int, width: int
     ) -> _Burst:
-        """What lies together in memory, channels innermost, is one burst."""
+        """Return the bursts of a tile: what lies together in memory, channels innermost, is one."""
         words = math.ceil(channels[1] / self.word) - channels[0] // self.word
         if _size(channels) < all_channels:
             return _Burst(port=port, count=rows * cols, words=words)
@@ -269,8 +272,8 @@ class _Simulation:
             weights = groups * taps * accelerator.pe_rows * accelerator.pe_cols
         return self._weight_burst(math.ceil(weights * layer.weight_bits / 8))
 
-    def _trips(self, tile: _Tile) -> int:
-        """Iterations of the compute loop, counted group by group."""
+    def _iterations(self, tile: _Tile) -> int:
+        """Return the iterations of the compute loop, counted group by group."""
         accelerator = self.accelerator
         if self.dense:
             groups = len(range(*tile.outputs, accelerator.pe_rows)) * len(range(*tile.inputs, accelerator.pe_cols))
@@ -280,7 +283,7 @@ class _Simulation:
         return groups * pixels * self.layer.kernel_height * self.layer.kernel_width
 
     def _setup(self) -> float:
-        """Parameters and table one after the other, by one port."""
+        """Return the cycles of loading parameters and table one after the other, by one port."""
         parameters = math.ceil(self.layer.out_channels / self.word) * self.word * 8
         return self.timing.layer_overhead_cycles + self._fetch(parameters) + self._fetch(256)
 
@@ -293,7 +296,7 @@ class _Simulation:
         )
 
     def _phase(self, transfers: tuple[_Burst, ...]) -> dict[str, float]:
-        """When each port is done, all starting at 0; equal phases are played once."""
+        """Return when each port is done, all starting at 0; equal phases are played once."""
         if transfers not in self.known_phases:
             asking = tuple(burst for burst in transfers if not burst.is_kept)
             ends = {burst.port: burst.total + self.timing.pipeline_depth_cycles for burst in transfers if burst.is_kept}
@@ -303,7 +306,7 @@ class _Simulation:
         return self.known_phases[transfers]
 
     def _play(self, transfers: tuple[_Burst, ...]) -> list[float]:
-        """When each port is done, all starting at 0."""
+        """Return when each port is done, all starting at 0."""
         gap = self.timing.burst_overhead_cycles
         queues = [_chunks(burst) for burst in transfers]
         pending = [next(queue, None) for queue in queues]
@@ -330,7 +333,7 @@ class _Simulation:
 
 
 def _chunks(burst: _Burst) -> Iterator[tuple[int, bool]]:
-    """(words, whether a burst begins) of each chunk that the bus makes of the bursts."""
+    """Yield (words, whether a burst begins) of each chunk that the bus makes of the bursts."""
     for _ in range(burst.count):
         for start in range(0, burst.words, CHUNK_WORDS):
             yield min(CHUNK_WORDS, burst.words - start), start == 0

@@ -1,4 +1,4 @@
-"""What is priced: layers, and the graph of layers that a network is."""
+"""Layers, and networks as graphs of layers: what is mapped and priced."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -147,7 +147,7 @@ class Node:
 
     @property
     def reads(self) -> tuple[tuple[str, str], ...]:
-        """(role, producer) of everything this node reads."""
+        """(role, producer) of every map that this node reads."""
         roles = (("ifmap", self.ifmap), ("gate", self.gate), ("residual", self.residual))
         return tuple((role, producer) for role, producer in roles if producer is not None)
 

@@ -1,4 +1,4 @@
-"""Dynamic energy of a layer: what its multiply-accumulates, its buffers and the DDR take.
+"""Dynamic energy of a layer: of its multiply-accumulates, its buffers and the DDR.
 
 E = MACs * e_mac + buffer bytes * e_buffer + DDR bytes * e_ddr, the accounting of Chen et al., "Eyeriss" (ISCA 2016),
 with two levels of memory. :func:`cost_models.closed_form.estimate.network_energy_mj` adds the idle power.
@@ -15,7 +15,7 @@ from hw_templates.conv_engine.accelerator import ACCUMULATOR_BYTES
 
 @compiled
 def ddr_bytes(layer: LayerRecord, engine: EngineRecord, moved: Traffic, runs: float) -> float:
-    """Bytes that pass the DDR, setup of all runs included."""
+    """Return the bytes that pass the DDR, setup of all runs included."""
     map_words = moved.residual_words
     if not layer.reads_map:
         map_words += moved.ifmap_words
@@ -27,31 +27,31 @@ def ddr_bytes(layer: LayerRecord, engine: EngineRecord, moved: Traffic, runs: fl
 
 @compiled
 def buffer_bytes(layer: LayerRecord, engine: EngineRecord, inputs: Inputs, moved: Traffic) -> float:
-    """Bytes read from and written to the buffers.
+    """Return the bytes read from and written to the buffers.
 
-    A trip reads one line of the ifmap and one of the weight buffer; sums stay in registers for all taps and input
+    An iteration reads one line of the ifmap and one of the weight buffer; sums stay in registers for all taps and input
     channels of a tile, are then written, and read again by the next tile of input channels or by the store stage.
     """
     taps = layer.kernel_height * layer.kernel_width
     if layer.dense:
         line = engine.cols * (engine.pixels + engine.rows)
-        in_groups = sum_of(inputs.tiles, inputs.full_groups, inputs.last_groups)
-        sums = engine.rows * engine.pixels * moved.trips / (in_groups * taps)
+        in_groups = sum_of(inputs.tiles, inputs.groups)
+        sums = engine.rows * engine.pixels * moved.iterations / (in_groups * taps)
     else:
         line = engine.lanes * (engine.pixels + 1)
-        sums = engine.lanes * engine.pixels * moved.trips / taps
+        sums = engine.lanes * engine.pixels * moved.iterations / taps
     # Lines of the map memory are read there and written to the ifmap buffer, or written.
     ifmap_bytes = 2 * engine.line if layer.reads_map else engine.word
     ofmap_bytes = engine.rows if layer.writes_map else engine.word
     filled = moved.ifmap_words * ifmap_bytes + moved.ofmap_words * ofmap_bytes
     filled += moved.weight_words * engine.weight_word
     accumulators = (2 * inputs.tiles - 1) * sums + layer.out_channels * layer.out_height * layer.out_width
-    return moved.trips * line + filled + ACCUMULATOR_BYTES * accumulators
+    return moved.iterations * line + filled + ACCUMULATOR_BYTES * accumulators
 
 
 @compiled
 def dynamic_energy_mj(
     macs: float, buffer: float, ddr: float, mac_pj: float, buffer_pj_per_byte: float, ddr_pj_per_byte: float
 ) -> float:
-    """Millijoules of ``macs`` multiply-accumulates, and of bytes through the buffers and the DDR."""
+    """Return the millijoules of ``macs`` multiply-accumulates, and of bytes through the buffers and the DDR."""
     return (macs * mac_pj + buffer * buffer_pj_per_byte + ddr * ddr_pj_per_byte) * 1e-9

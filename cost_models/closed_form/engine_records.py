@@ -18,7 +18,7 @@ from hw_templates.conv_engine.accelerator import (
 
 
 class EngineRecord:
-    """One accelerator and what its ports and the DDR take to move words.
+    """One accelerator, and the cycles its ports and the DDR take to move words.
 
     Attributes:
         rows, cols, pixels, lanes: of the PE array and the depthwise unit.
@@ -27,7 +27,7 @@ class EngineRecord:
         ifmap_depth, weight_depth, ofmap_depth: words of a bank of each buffer.
         ifmap_single, weight_single, ofmap_single: whether there is one such buffer: it is not filled while it is read.
         ddr_cycles_per_word, ddr_cycles_per_weight_word: of the DDR, for a word of each kind of port.
-        access, burst, slot, pipeline, setup: cycles; see :class:`LatencyCoefficients`.
+        access, burst, slot, pipeline, setup: cycles, as in :class:`LatencyCoefficients`.
     """
 
     rows: float
@@ -58,7 +58,7 @@ ENGINE = record_dtype(EngineRecord)
 def engine_records(
     accelerators: AcceleratorColumns, board: Board, coefficients: LatencyCoefficients
 ) -> NDArray[np.void]:
-    """Records [A] of :class:`EngineRecord`."""
+    """Return records [A] of :class:`EngineRecord`."""
     bytes_per_us = board.ddr.plan_gb_s * 1e3 * coefficients.ddr_efficiency
     words = {"word": axi_bytes(accelerators), "weight_word": weight_port_bytes(accelerators)}
     fields = {

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, overload
+from typing import TypeVar
 
 import numpy as np
 
@@ -19,6 +19,8 @@ from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.foundation.arrays import FloatArray
 from hw_templates.foundation.errors import InvalidValueError
 
+Number = TypeVar("Number", float, FloatArray)
+
 
 @dataclass(frozen=True, kw_only=True)
 class LayerEstimate:
@@ -27,8 +29,8 @@ class LayerEstimate:
     Attributes:
         name: the node.
         mapped: its layer as the engine is to run it.
-        latency_cycles: all of it, setup included.
-        compute_cycles: trips of the compute pipeline, exact.
+        latency_cycles: of the whole layer, setup included.
+        compute_cycles: iterations of the compute pipeline, exact.
         ifmap_words, weight_words, ofmap_words: memory words that these ports move, or lines of the map memory, exact;
             one a cycle.
         setup_cycles: before the first slot.
@@ -74,21 +76,13 @@ class Estimate:
         return tuple(layer.mapped for layer in self.layers)
 
 
-@overload
-def network_latency_cycles(layer_cycles: float, coefficients: Coefficients) -> float: ...
-@overload
-def network_latency_cycles(layer_cycles: FloatArray, coefficients: Coefficients) -> FloatArray: ...
-def network_latency_cycles(layer_cycles: Any, coefficients: Coefficients) -> Any:
-    """Cycles of one inference, of the sum of its layers' cycles: layers run one after the other."""
+def network_latency_cycles(layer_cycles: Number, coefficients: Coefficients) -> Number:
+    """Return the cycles of one inference from the sum of its layers' cycles: layers run one after the other."""
     return layer_cycles + coefficients.latency.start_cycles
 
 
-@overload
-def network_energy_mj(dynamic_mj: float, latency_ms: float, board: Board) -> float: ...
-@overload
-def network_energy_mj(dynamic_mj: FloatArray, latency_ms: FloatArray, board: Board) -> FloatArray: ...
-def network_energy_mj(dynamic_mj: Any, latency_ms: Any, board: Board) -> Any:
-    """Energy of one inference, of the sum of its layers' dynamic energy: with the board's idle power meanwhile."""
+def network_energy_mj(dynamic_mj: Number, latency_ms: Number, board: Board) -> Number:
+    """Return the energy of one inference from the sum of its layers' dynamic energy: idle power is added."""
     return dynamic_mj + board.idle_power_w * latency_ms
 
 
@@ -144,16 +138,16 @@ def price_mapped(
 
 
 def _layer_estimate(name: str, mapped: MappedLayer, prices: LayerPrices, index: int) -> LayerEstimate:
-    trips, ofmap_words = int(prices.trips[index]), int(prices.ofmap_words[index])
+    iterations, ofmap_words = int(prices.iterations[index]), int(prices.ofmap_words[index])
     ifmap_words, weight_words = int(prices.ifmap_words[index]), int(prices.weight_words[index])
     latency = float(prices.latency_cycles[index])
     memory = max(ifmap_words, weight_words, ofmap_words, float(prices.ddr_cycles[index]))
-    bound = "overhead" if 2 * max(trips, memory) < latency else "compute" if trips >= memory else "ddr"
+    bound = "overhead" if 2 * max(iterations, memory) < latency else "compute" if iterations >= memory else "ddr"
     return LayerEstimate(
         name=name,
         mapped=mapped,
         latency_cycles=latency,
-        compute_cycles=trips,
+        compute_cycles=iterations,
         ifmap_words=ifmap_words,
         weight_words=weight_words,
         ofmap_words=ofmap_words,

@@ -24,7 +24,7 @@ class BlockTable:
 
     Attributes:
         latency_cycles, energy_mj: [K, A]; inf where a layer has no legal mapping.
-        candidates: how many legal (layer, accelerator, placement, mapping) candidates there are.
+        candidates: number of legal (layer, accelerator, placement, mapping) candidates there are.
         chosen: [K, A] which way, as :meth:`BlockIndex.option` reads it.
     """
 
@@ -35,7 +35,7 @@ class BlockTable:
 
 
 def map_words(channels: IntArray, pixels: IntArray, accelerators: AcceleratorColumns) -> IntArray:
-    """[n, A] words of each bank of the map memory that maps of so many channels and pixels [n] take."""
+    """Return [n, A] words that maps of these channels and pixels [n] take in each bank of the map memory."""
     words = -(-channels[:, None] // axi_bytes(accelerators))
     lines: IntArray = pixels[:, None] * -(-words // map_banks(accelerators))
     return lines
@@ -102,7 +102,6 @@ class BlockIndex:
 
         Args:
             accelerators: A of them.
-            board, coefficients: see there.
             wanted: [K, A] which blocks to price on which accelerators; None for all.
         """
         wanted = np.ones((len(self.blocks), len(accelerators)), dtype=bool) if wanted is None else wanted
@@ -134,7 +133,7 @@ class BlockIndex:
         )
 
     def option(self, block: int, chosen: int) -> Option:
-        """The placements of the layers of a block, of what :class:`BlockTable` says was chosen."""
+        """Return the placements of the layers of a block for an entry of :attr:`BlockTable.chosen`."""
         chosen, partition = divmod(chosen, self._block_parts.shape[1])
         placements: Option = ()
         for part in reversed(self._block_parts[block, partition]):
@@ -144,7 +143,7 @@ class BlockIndex:
         return placements
 
     def _tried(self, wanted: BoolArray, accelerators: AcceleratorColumns) -> BoolArray:
-        """[parts, options, A] the options that are priced for the blocks that are wanted."""
+        """Return [parts, options, A] which options are priced for the wanted blocks."""
         parts, options, _ = self._part_runs.shape
         used = np.zeros((parts, wanted.shape[1]), dtype=bool)
         used[-2] = True  # the part that is nothing
@@ -170,7 +169,7 @@ class BlockIndex:
         return fits
 
     def _fits(self, accelerators: AcceleratorColumns) -> BoolArray:
-        """[R, A] whether one half of the map memory holds the ring that a run reads, and the other that it writes."""
+        """Return [R, A] whether each half of the map memory holds the ring that a run reads or writes there."""
         fits = np.ones((len(self.runs), len(accelerators)), dtype=bool)
         shapes = np.array(
             [
@@ -188,24 +187,24 @@ class BlockIndex:
 
 
 def _structure(option: Option) -> tuple[tuple[bool, bool, int], ...]:
-    """What an option keeps and runs together, whatever its bands."""
+    """Return which maps an option keeps on chip and which layers it runs together, whatever its bands."""
     return tuple((run.ifmap_ring > 0, run.ofmap_ring > 0, run.group_layers) for run in option)
 
 
 def _kept(option: Option) -> int:
-    """How many maps an option keeps on chip, before it and behind it included."""
+    """Return the number of maps that an option keeps on chip, its input and output included."""
     return sum((run.ifmap_ring > 0) + (run.ofmap_ring > 0) for run in option)
 
 
 def _incidence(part_runs: IntArray, runs: int) -> sparse.csr_array:
-    """[options, runs] which runs each option of each part has."""
+    """Return [options, runs] which runs each option of each part has."""
     options, width = part_runs.shape[0] * part_runs.shape[1], part_runs.shape[2]
     places = (np.repeat(np.arange(options), width), part_runs.ravel())
     return sparse.csr_array((np.ones(options * width, dtype=np.int64), places), shape=(options, runs))
 
 
 def _padded(groups: list[list[list[int]]], nothing: int, never: int) -> IntArray:
-    """[groups, rows, numbers] lists of different lengths: rows filled with ``nothing``, missing ones ``never``."""
+    """Return [groups, rows, numbers] of lists: rows filled up with ``nothing``, missing rows with ``never``."""
     shape = (max(map(len, groups), default=1), max((len(row) for rows in groups for row in rows), default=1))
     padded = np.full((len(groups), *shape), nothing, dtype=np.int64)
     padded[:, :, 0] = never

@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 from cost_models.closed_form.compiled import SOURCES, compiled, kernel
 from cost_models.closed_form.energy import buffer_bytes, ddr_bytes, dynamic_energy_mj
 from cost_models.closed_form.engine_records import EngineRecord, engine_records
-from cost_models.closed_form.latency import ORDERS, setup_cycles, slot_cycles, tiling_of
+from cost_models.closed_form.latency import setup_cycles, slot_cycles
 from cost_models.closed_form.layer_records import LayerRecord, LayerRecords
 from cost_models.closed_form.mapper import HEIGHT, IN_CHANNELS, ORDER, OUT_CHANNELS, WIDTH
-from cost_models.closed_form.tiling import cols_of, inputs_of, outputs_of, rows_of
+from cost_models.closed_form.slots import Tiling
+from cost_models.closed_form.tiling import ORDERS, cols_of, inputs_of, outputs_of, rows_of
 from cost_models.closed_form.traffic import Traffic, traffic_of
 from cost_models.coefficients import Coefficients
 from cost_models.mapping.mapped_layer import MappedLayer
@@ -31,7 +32,7 @@ class LayerPrices:
         energy_mj: dynamic.
         setup_cycles: before the first slot.
         ddr_bytes, ddr_cycles: all that passes the DDR, and how long it takes for that.
-        trips: of the compute pipeline, exact.
+        iterations: of the compute pipeline, exact.
         ifmap_words, weight_words, ofmap_words, residual_words: memory words that these ports move, one a cycle, or
             lines of the map memory; exact.
     """
@@ -41,7 +42,7 @@ class LayerPrices:
     setup_cycles: FloatArray
     ddr_bytes: FloatArray
     ddr_cycles: FloatArray
-    trips: FloatArray
+    iterations: FloatArray
     ifmap_words: FloatArray
     weight_words: FloatArray
     ofmap_words: FloatArray
@@ -126,9 +127,9 @@ def _price_case(
     cycles = repeats = 0.0
     for number in range(layer.first_run, layer.end_run):
         rows = rows_of(layer, runs[number], float(mapping[HEIGHT]))
-        tiling = tiling_of(outputs, inputs, rows, cols, layer, order)
-        cycles += rows.repeats * slot_cycles(layer, engine, tiling, order)
-        moved = traffic_of(layer, engine, tiling, order)
+        tiling = Tiling(layer, engine, outputs, inputs, rows, cols, order)
+        cycles += rows.repeats * slot_cycles(tiling)
+        moved = traffic_of(tiling)
         repeats += rows.repeats
         for place, count in enumerate(moved[:5]):
             prices[5 + place] += rows.repeats * count

@@ -55,7 +55,7 @@ class RunRecord:
         out_height: output rows that a run makes.
         in_height: input rows that lie in the map, of those it reads.
         top_padding: rows of padding above them.
-        repeats: how many such runs there are.
+        repeats: number of such runs.
     """
 
     out_height: float
@@ -106,7 +106,7 @@ class LayerRecords:
         return cls(records, np.array(runs, dtype=RUN))
 
     def take(self, index: Any) -> "LayerRecords":
-        """The layers that an index array selects."""
+        """Return the layers that an index array selects."""
         return LayerRecords(self.layers[index], self.runs)
 
     def __len__(self) -> int:
@@ -114,7 +114,7 @@ class LayerRecords:
 
 
 def _run(layer: Layer, rows: tuple[int, int], repeats: int) -> tuple[int, int, int, int]:
-    """A run of output rows ``rows`` only, which reads only the input rows that they need."""
+    """Return the fields of a run of output rows ``rows``, which reads only the input rows that they need."""
     first = rows[0] * layer.stride - layer.padding
     end = min(layer.in_height, (rows[1] - 1) * layer.stride - layer.padding + layer.kernel_height)
     inside = max(first, 0)

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from cost_models.closed_form.engine_records import engine_records
-from cost_models.closed_form.latency import ORDERS
 from cost_models.closed_form.layer_prices import price_cases
 from cost_models.closed_form.layer_records import LayerRecords
 from cost_models.closed_form.mapper import CALCULATED, CANDIDATES, ORDER, OUT_CHANNELS, best_mappings
+from cost_models.closed_form.tiling import ORDERS
 from cost_models.coefficients import Coefficients
 from cost_models.mapping.mapping import Mapping
 from cost_models.mapping.placement import Placement
@@ -27,10 +27,10 @@ class LayerTable:
     Attributes:
         latency_cycles: [L, A]; inf where a layer has no legal mapping.
         energy_mj: [L, A] dynamic energy; inf likewise.
-        candidates: how many legal (layer, accelerator, mapping) candidates there are.
-        calculated: how many of them were priced in full; a lower bound ruled out the others, alone or many at once.
+        candidates: number of legal (layer, accelerator, mapping) candidates there are.
+        calculated: number of them priced in full; lower bounds ruled out the others, alone or many at once.
         mappings: [L, A, 5] output channels, input channels, height and width of a tile, 0 where nothing fits; and the
-            place of the loop order in :data:`cost_models.closed_form.latency.ORDERS`.
+            place of the loop order in :data:`cost_models.closed_form.tiling.ORDERS`.
     """
 
     latency_cycles: FloatArray
@@ -40,7 +40,7 @@ class LayerTable:
     mappings: IntArray
 
     def mapping(self, layer: int, accelerator: int) -> Mapping:
-        """The best mapping of a layer on an accelerator, both by index.
+        """Return the best mapping of a layer on an accelerator, both by index.
 
         Raises:
             MappingError: there is none.
@@ -69,11 +69,11 @@ def price_layers(
 
     Args:
         layers, accelerators: L and A of them.
-        board, coefficients: see there.
-        wanted: [L, A] which layers to price on which accelerators; None for all. What is not wanted reads as what has
-            no legal mapping.
-        placements: how each layer runs; none where all run alone from memory to memory. Whether the map memory holds
-            what they say is not asked.
+        board, coefficients: the board of all accelerators, and the fitted values.
+        wanted: [L, A] which layers to price on which accelerators; None for all. Unselected
+            entries are reported as unmappable (``inf``).
+        placements: how each layer runs; empty where all run alone from memory to memory. Whether the map memory
+            holds their maps is not checked.
 
     >>> from cost_models.coefficients import load_coefficients
     >>> from cost_models.workload import Operation

@@ -13,19 +13,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cost_models.closed_form.bound import (
-    Beside,
+    Overlap,
     are_apart,
-    beside_of,
     least_across,
     least_at_ends,
-    least_beside,
     least_cycles,
     least_of_steps,
+    least_with_overlap,
+    overlap_of,
     phases_of,
 )
 from cost_models.closed_form.compiled import SOURCES, compiled, kernel
 from cost_models.closed_form.engine_records import EngineRecord
-from cost_models.closed_form.latency import CHANNELS_OUTER, INPUTS_OUTER, ORDERS, slot_cycles, tiling_of
+from cost_models.closed_form.latency import slot_cycles
 from cost_models.closed_form.layer_records import LayerRecord, LayerRecords
 from cost_models.closed_form.pixel_tables import (
     FULL_GROUPS,
@@ -38,7 +38,18 @@ from cost_models.closed_form.pixel_tables import (
     widest,
     widths_of,
 )
-from cost_models.closed_form.tiling import Cols, Inputs, Outputs, Rows, inputs_of, outputs_of
+from cost_models.closed_form.slots import Tiling
+from cost_models.closed_form.tiling import (
+    CHANNELS_OUTER,
+    INPUTS_OUTER,
+    ORDERS,
+    Cols,
+    Inputs,
+    Outputs,
+    Rows,
+    inputs_of,
+    outputs_of,
+)
 from cost_models.closed_form.traffic import (
     ChannelSums,
     ChannelTraffic,
@@ -63,8 +74,8 @@ class Channels(NamedTuple):
     """Tiles of channels in a loop order, and what they move.
 
     Attributes:
-        words: that a bank of the ifmap buffer holds for one position.
-        sums: that a bank of the ofmap buffer holds for one group of pixels.
+        words: words that a bank of the ifmap buffer holds for one position.
+        sums: sums that a bank of the ofmap buffer holds for one group of pixels.
     """
 
     outputs: Outputs
@@ -73,13 +84,13 @@ class Channels(NamedTuple):
     traffic: ChannelTraffic
     words: float
     sums: float
-    beside: Beside
+    overlap: Overlap
 
 
 def best_mappings(layers: LayerRecords, engines: NDArray[np.void], rows: IntArray, columns: IntArray) -> IntArray:
-    """[cases, 7] the mapping of least latency of each case: layer ``rows[i]`` on accelerator ``columns[i]``.
+    """Return [cases, 7] the mapping of least latency of each case: layer ``rows[i]`` on accelerator ``columns[i]``.
 
-    None of :func:`cost_models.mapping.mapping.enumerate_mappings` is better; which of equal ones it is is not said.
+    No legal mapping is better; of equal ones any may be found.
     """
     found = np.zeros((len(rows), 7), dtype=np.int64)
     # Cases of one layer, and of them those of as many pixels, share what tiles of pixels imply.
@@ -92,28 +103,28 @@ def best_mappings(layers: LayerRecords, engines: NDArray[np.void], rows: IntArra
 def _cycles_of(
     layer: LayerRecord, engine: EngineRecord, channels: Channels, rows: list[Rows], cols: Cols, least: float
 ) -> float:
-    """Of all runs, whose rows are cut as given; inf where a lower bound shows that they take ``least`` or more."""
+    """Return the cycles of all runs with rows cut as given; inf where a lower bound shows ``least`` or more."""
     first = second = 0.0
     order = channels.order
     for run in rows:
-        tiling = tiling_of(channels.outputs, channels.inputs, run, cols, layer, order)
+        tiling = Tiling(layer, engine, channels.outputs, channels.inputs, run, cols, order)
         moved = moved_by(layer, channels.traffic, pixel_totals(layer, run, cols))
         phases = phases_of(layer, engine, moved, 1.0)
         bound = max(
-            least_beside(engine, channels.beside, moved, phases, run.full * cols.full_groups),
-            least_across(layer, engine, tiling, channels.traffic, phases),
-            least_of_steps(engine, tiling, channels.traffic, phases, channels.beside.weight_load),
+            least_with_overlap(engine, channels.overlap, moved, phases, run.sizes.full * cols.groups.full),
+            least_across(tiling, channels.traffic, phases),
+            least_of_steps(tiling, channels.traffic, phases, channels.overlap.weight_load),
         )
         first += run.repeats * bound
         if first * (1 - _ROUNDING) >= least:
             return np.inf
-        second += run.repeats * max(bound, least_at_ends(layer, engine, tiling, order, phases))
+        second += run.repeats * max(bound, least_at_ends(tiling, phases))
         if second * (1 - _ROUNDING) >= least:
             return np.inf
     cycles = 0.0
     for run in rows:
-        tiling = tiling_of(channels.outputs, channels.inputs, run, cols, layer, order)
-        cycles += run.repeats * slot_cycles(layer, engine, tiling, order)
+        tiling = Tiling(layer, engine, channels.outputs, channels.inputs, run, cols, order)
+        cycles += run.repeats * slot_cycles(tiling)
     return cycles
 
 
@@ -121,7 +132,7 @@ def _cycles_of(
 def _bound(
     layer: LayerRecord, engine: EngineRecord, traffic: ChannelTraffic, pixels: PixelTotals, apart: bool
 ) -> float:
-    """Of all mappings that move as much for their channels, and have tiles of pixels with these totals or more."""
+    """Return the bound of mappings with this traffic of channels and these totals of pixels, or larger ones."""
     phases = phases_of(layer, engine, moved_by(layer, traffic, pixels), pixels.runs)
     return least_cycles(phases, apart) * (1 - _ROUNDING)
 
@@ -136,9 +147,9 @@ def _search_pixels(
     least: float,
     found: IntArray,
 ) -> float:
-    """Look for tiles of pixels that take less than ``least``; note the best in ``found``, return its cycles."""
+    """Search tiles of pixels that take less than ``least``; write the best to ``found`` and return its cycles."""
     across, traffic = widths.table, channels.traffic
-    apart = channels.beside.apart
+    apart = channels.overlap.apart
     highest = heights.table.shape[1]
     bounds, widest_of = np.empty(highest), np.empty(highest, dtype=np.int64)
     for index in range(highest):
@@ -161,7 +172,7 @@ def _search_pixels(
             moved = moved_by(layer, traffic, totals)
             phases = phases_of(layer, engine, moved, totals.runs)
             groups = height * across[FULL_GROUPS, tried - 1]
-            bound = least_beside(engine, channels.beside, moved, phases, groups)
+            bound = least_with_overlap(engine, channels.overlap, moved, phases, groups)
             below = bound * (1 - _ROUNDING) >= least
             if below:
                 continue
@@ -189,13 +200,13 @@ def _traffic_of(layer: LayerRecord, sums: ChannelSums, outputs: float, inputs: f
 def _channels_of(layer: LayerRecord, engine: EngineRecord, outputs: Outputs, inputs: Inputs, order: int) -> Channels:
     traffic = _traffic_of(layer, channel_sums(layer, engine, outputs, inputs), outputs.tiles, inputs.tiles, order)
     sums = outputs.whole_need if order == INPUTS_OUTER else outputs.need
-    beside = beside_of(layer, engine, outputs, inputs, order)
-    return Channels(outputs, inputs, order, traffic, outputs.lines + inputs.lines, sums, beside)
+    overlap = overlap_of(layer, engine, outputs, inputs, order)
+    return Channels(outputs, inputs, order, traffic, outputs.lines + inputs.lines, sums, overlap)
 
 
 @compiled
 def _is_considered(order: int, is_dense: bool, outputs: float, inputs: float) -> bool:
-    """Whether that loop order loads or stores other tiles than those before it do, of several tiles of pixels."""
+    """Return whether a loop order loads or stores other tiles than those before it do, of several tiles of pixels."""
     if order == CHANNELS_OUTER:
         return outputs > 1 and inputs == 1
     return order != INPUTS_OUTER or (is_dense and outputs > 1)
@@ -203,13 +214,13 @@ def _is_considered(order: int, is_dense: bool, outputs: float, inputs: float) ->
 
 @compiled
 def _weights_fit(engine: EngineRecord, weights: float, groups: float) -> bool:
-    """Whether so many bytes for a group of input channels do, of so many groups."""
+    """Return whether ``weights`` bytes for each of ``groups`` groups of input channels fit the weight buffer."""
     return bool(np.ceil(weights * groups / (engine.rows * engine.cols)) <= engine.weight_depth)
 
 
 @compiled
 def _least_sizes(units: int) -> list[tuple[int, int]]:
-    """(least, greatest) size that cuts an axis of so many units into each number of tiles, the fewest tiles first."""
+    """Return (least, greatest) size that cuts an axis into each number of tiles, the fewest tiles first."""
     sizes, greatest = [(units, units)], units - 1
     while greatest > 0:
         tiles = -(-units // greatest)
@@ -227,7 +238,7 @@ def _families(
     all_outputs: list[Outputs],
     all_inputs: list[Inputs],
 ) -> tuple[list[float], list[tuple[tuple[int, int], tuple[int, int], int]]]:
-    """The bound of each family of mappings, and its sizes of either channels and its order.
+    """Return the bound of each family of mappings, and its sizes of either channels and its order.
 
     A family has as many tiles of either channels, in one order. What fits its smallest tiles bounds what fits any.
     """
@@ -236,7 +247,7 @@ def _families(
     for outs in _least_sizes(len(all_outputs)):
         for ins in _least_sizes(len(all_inputs)):
             outputs, inputs = all_outputs[outs[0] - 1], all_inputs[ins[0] - 1]
-            if not _weights_fit(engine, outputs.full_weights, inputs.full_groups):
+            if not _weights_fit(engine, outputs.weights.full, inputs.groups.full):
                 continue
             for order in range(_ORDERS):
                 if not _is_considered(order, layer.dense, outputs.tiles, inputs.tiles):
@@ -258,10 +269,10 @@ def _count_legal(
     all_outputs: list[Outputs],
     all_inputs: list[Inputs],
 ) -> int:
-    """How many mappings are legal."""
+    """Return the number of legal mappings."""
     legal = 0
     lines = np.array([inputs.lines for inputs in all_inputs])
-    groups = np.array([inputs.full_groups for inputs in all_inputs])
+    groups = np.array([inputs.groups.full for inputs in all_inputs])
     last, whole_need = len(all_inputs) - 1, all_outputs[-1].need
     kept = np.zeros(len(all_inputs), dtype=np.int64)
     if layer.dense and len(all_outputs) > 1:
@@ -270,7 +281,7 @@ def _count_legal(
     for outputs in all_outputs:
         words, fitting, whole = -1.0, 0, False
         for n in range(len(all_inputs)):
-            if not _weights_fit(engine, outputs.full_weights, groups[n]):
+            if not _weights_fit(engine, outputs.weights.full, groups[n]):
                 break
             if outputs.lines + lines[n] != words:
                 words = outputs.lines + lines[n]
@@ -285,7 +296,7 @@ def _count_legal(
 
 @compiled
 def _search(layer: LayerRecord, engine: EngineRecord, heights: Heights, widths: Widths, found: IntArray) -> None:
-    """Find the best mapping of one layer on one accelerator; ``found`` [7] is what :func:`best_mappings` gives."""
+    """Write the best mapping of a layer on an accelerator to ``found`` [7], as :func:`best_mappings` returns it."""
     out_unit, in_units = engine.rows, 1
     if layer.dense:
         in_units = int(np.ceil(layer.in_channels / engine.cols))
@@ -303,7 +314,7 @@ def _search(layer: LayerRecord, engine: EngineRecord, heights: Heights, widths: 
         for out in range(outs[0], outs[1] + 1):
             for into in range(ins[0], ins[1] + 1):
                 outputs, inputs = all_outputs[out - 1], all_inputs[into - 1]
-                if not _weights_fit(engine, outputs.full_weights, inputs.full_groups):
+                if not _weights_fit(engine, outputs.weights.full, inputs.groups.full):
                     break
                 channels = _channels_of(layer, engine, outputs, inputs, order)
                 least = _search_pixels(layer, engine, channels, heights, widths, least, found)

@@ -1,4 +1,4 @@
-"""What the heights and widths of a tile of output pixels imply, and which of them fit the buffers."""
+"""Tables of the heights and widths of a tile of output pixels, and which of them fit the buffers."""
 
 from typing import NamedTuple
 
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from cost_models.closed_form.compiled import compiled
 from cost_models.closed_form.engine_records import EngineRecord
 from cost_models.closed_form.layer_records import LayerRecord
-from cost_models.closed_form.tiling import Cols, Rows, cols_of, rows_of, sum_of
+from cost_models.closed_form.tiling import BODY, LAST, Cols, Rows, Sizes, cols_of, rows_of, sum_of
 from cost_models.closed_form.traffic import PixelTotals
 from hw_templates.foundation.arrays import FloatArray
 
@@ -47,7 +47,7 @@ class Widths(NamedTuple):
 
 @compiled
 def heights_of(layer: LayerRecord, runs: NDArray[np.void]) -> Heights:
-    """Of a layer and its runs."""
+    """Return the heights for a layer and its runs."""
     rows = [
         [rows_of(layer, runs[run], float(height)) for run in range(layer.first_run, layer.end_run)]
         for height in range(1, int(layer.most_rows) + 1)
@@ -66,23 +66,23 @@ def heights_of(layer: LayerRecord, runs: NDArray[np.void]) -> Heights:
 
 @compiled
 def widths_of(layer: LayerRecord, engine: EngineRecord) -> Widths:
-    """Of a layer on an accelerator, of which only ``pe_pixels`` matters."""
+    """Return the widths for a layer on an accelerator, of which only ``pe_pixels`` matters."""
     cols = [cols_of(layer, engine, float(width)) for width in range(1, int(layer.out_width) + 1)]
     table = np.zeros((8, len(cols)))
     least_halo = least_groups = np.inf
     for index, cut in enumerate(cols):
-        groups = sum_of(cut.tiles, cut.full_groups, cut.last_groups)
+        groups = sum_of(cut.tiles, cut.groups)
         least_halo, least_groups = min(least_halo, cut.halo.total), min(least_groups, groups)
         table[_TILES, index], table[_HALO, index], table[_LEAST_HALO, index] = cut.tiles, cut.halo.total, least_halo
-        table[_COVERING, index] = sum_of(cut.tiles, cut.halo.covering_body, cut.halo.covering_last)
+        table[_COVERING, index] = sum_of(cut.tiles, Sizes(cut.halo.covering[BODY], cut.halo.covering[LAST]))
         table[_GROUPS, index], table[_LEAST_GROUPS, index] = groups, least_groups
-        table[FULL_GROUPS, index], table[_NEED, index] = cut.full_groups, cut.need
+        table[FULL_GROUPS, index], table[_NEED, index] = cut.groups.full, cut.need
     return Widths(cols, table)
 
 
 @compiled
 def widest(layer: LayerRecord, engine: EngineRecord, across: FloatArray, words: float, sums: float, height: int) -> int:
-    """The greatest width of a tile that fits where a position takes ``words``, and a group of pixels ``sums``, or 0.
+    """Return the greatest width that fits where a position takes ``words``, and a group of pixels ``sums``, or 0.
 
     ``across`` is the table of the widths.
     """
@@ -102,7 +102,7 @@ def widest(layer: LayerRecord, engine: EngineRecord, across: FloatArray, words: 
 def count_fitting(
     layer: LayerRecord, engine: EngineRecord, across: FloatArray, words: float, sums: float
 ) -> tuple[int, bool]:
-    """(how many tiles of pixels fit, whether the largest does); see :func:`widest`."""
+    """Return (number of tiles of pixels that fit, whether the largest does); see :func:`widest`."""
     count, width = 0, widest(layer, engine, across, words, sums, 1)
     for height in range(1, int(layer.most_rows) + 1):
         lines, positions = words * ((height - 1) * layer.stride + layer.kernel_height), sums * height
@@ -121,7 +121,7 @@ def count_fitting(
 def least_totals(
     layer: LayerRecord, engine: EngineRecord, heights: Heights, across: FloatArray, words: float, sums: float
 ) -> PixelTotals:
-    """The least that any tile of pixels that fits has of each total, inf where none does; see :func:`widest`."""
+    """Return the least of each total over all tiles of pixels that fit, inf where none does; see :func:`widest`."""
     down, outputs = heights.table, heights.outputs
     tiles = area = groups = bursts = np.inf
     width = widest(layer, engine, across, words, sums, 1)
@@ -147,7 +147,7 @@ def least_totals(
 def totals_of(
     layer: LayerRecord, heights: Heights, across: FloatArray, height: int, width: int, below: bool
 ) -> PixelTotals:
-    """Totals of all runs with tiles of that height and width, or with ``below`` the least of any width up to this."""
+    """Return totals of all runs with tiles of a height and width, or with ``below`` the least of any smaller width."""
     tiles, halo, right = heights.table[_TILES, height - 1], heights.table[_HALO, height - 1], across[_TILES, width - 1]
     outputs = heights.outputs
     if below:

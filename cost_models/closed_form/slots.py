@@ -1,7 +1,7 @@
-"""What the stages of the engine do in a slot, and how long the slot is for it.
+"""The stages of the engine in a slot, and the cycles that the slot takes.
 
-A slot has three phases, one after the other. In the middle one a tile is computed, beside whatever has two buffers: the
-next tile is loaded and the last one stored at the same time. What has one buffer waits: a store comes before the
+A slot has three phases, one after the other. In the middle one a tile is computed while whatever has two buffers moves:
+the next tile is loaded and the last one stored at the same time. What has one buffer waits: a store comes before the
 computation that overwrites its sums, a load after the computation that reads what it overwrites. A phase lasts as long
 as its slowest stage, or as the DDR needs for the words of all its ports.
 """
@@ -13,11 +13,11 @@ import numpy as np
 from cost_models.closed_form.compiled import compiled
 from cost_models.closed_form.engine_records import EngineRecord
 from cost_models.closed_form.layer_records import LayerRecord
-from cost_models.closed_form.tiling import BODY, FIRST, LAST, MIDDLE, Cols, Halo, Inputs, Outputs, Rows
+from cost_models.closed_form.tiling import INPUTS_OUTER, Cols, Inputs, Outputs, Rows, size_of, sum_of
 
 
-class Work(NamedTuple):
-    """Of each phase of a slot the cycles of its slowest stage, and those of the DDR beside the access latency."""
+class Busy(NamedTuple):
+    """Cycles of the slowest stage in each phase of a slot, and those of the DDR without its access latency."""
 
     early: float
     early_ddr: float
@@ -27,7 +27,7 @@ class Work(NamedTuple):
     late_ddr: float
 
 
-NOTHING = Work(0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+NOTHING = Busy(0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 
 
 class Pixels(NamedTuple):
@@ -36,14 +36,14 @@ class Pixels(NamedTuple):
     Attributes:
         area: input pixels read.
         in_bursts: bursts that read them.
-        trips: pipeline trips for one group of output and one of input channels.
+        iterations: pipeline iterations for one group of output and one of input channels.
         outputs: output pixels.
         out_bursts: bursts that store them.
     """
 
     area: float
     in_bursts: float
-    trips: float
+    iterations: float
     outputs: float
     out_bursts: float
 
@@ -52,21 +52,22 @@ class Tiling(NamedTuple):
     """Tiles of one run of a layer along its four axes.
 
     Attributes:
-        whole_in, whole_out: whether a tile that is loaded, or one that is stored, has all channels of its pixels.
+        order: the loop order, by its place in :data:`cost_models.closed_form.tiling.ORDERS`.
     """
 
+    layer: LayerRecord
+    engine: EngineRecord
     outputs: Outputs
     inputs: Inputs
     rows: Rows
     cols: Cols
-    whole_in: bool
-    whole_out: bool
+    order: int
 
 
 @compiled
-def beside(first: Work, second: Work) -> Work:
-    """Both in the same slot, by different ports."""
-    return Work(
+def together(first: Busy, second: Busy) -> Busy:
+    """Return two transfers or computations of different ports in the same slot."""
+    return Busy(
         max(first.early, second.early),
         first.early_ddr + second.early_ddr,
         max(first.middle, second.middle),
@@ -77,143 +78,136 @@ def beside(first: Work, second: Work) -> Work:
 
 
 @compiled
-def middle_of(work: Work, access: float) -> float:
-    """Cycles of its middle phase."""
-    return max(work.middle, access + work.middle_ddr) if work.middle_ddr > 0 else work.middle
+def _phase(busy: float, ddr: float, access: float) -> float:
+    """Return the cycles of a phase: the DDR adds its access latency where it takes part."""
+    return max(busy, access + ddr) if ddr > 0 else busy
 
 
 @compiled
-def slot_of(work: Work, access: float) -> float:
-    """Cycles of a slot that holds just this, beside what every slot begins with."""
-    middle = middle_of(work, access)
-    early = max(work.early, access + work.early_ddr) if work.early_ddr > 0 else work.early
-    late = max(work.late, access + work.late_ddr) if work.late_ddr > 0 else work.late
-    return early + middle + late
+def middle_of(busy: Busy, access: float) -> float:
+    """Return the cycles of the middle phase."""
+    return _phase(busy.middle, busy.middle_ddr, access)
 
 
 @compiled
-def pixels_of(layer: LayerRecord, tiling: Tiling, row: int, col: int) -> Pixels:
-    """The tiles of the given classes along rows and columns.
+def slot_of(busy: Busy, access: float) -> float:
+    """Return the cycles of a slot that holds just this, without the overhead of each slot."""
+    early, late = _phase(busy.early, busy.early_ddr, access), _phase(busy.late, busy.late_ddr, access)
+    return early + middle_of(busy, access) + late
+
+
+@compiled
+def whole_tiles(layer: LayerRecord, outputs: float, inputs: float, order: int) -> tuple[bool, bool]:
+    """Return whether a tile that is loaded, and one that is stored, has all channels of its pixels.
+
+    ``outputs`` and ``inputs`` are the numbers of tiles of output and input channels.
+    """
+    whole_in = inputs == 1 if layer.dense else outputs == 1
+    return whole_in, outputs == 1 or order == INPUTS_OUTER
+
+
+@compiled
+def pixels_of(tiling: Tiling, row: int, col: int) -> Pixels:
+    """Return the tiles of the given classes along rows and columns.
 
     A tile of all channels is read, or stored, in one burst a row, or in one where its rows are whole; any other in one
     a pixel.
     """
-    rows, cols = tiling.rows, tiling.cols
-    in_rows, covering = _extent(rows.halo, row), _covering(cols.halo, col)
-    out_rows = rows.last if row == LAST else rows.full
-    out_cols = cols.last if col == LAST else cols.full
-    groups = cols.last_groups if col == LAST else cols.full_groups
-    area, outputs = in_rows * _extent(cols.halo, col), out_rows * out_cols
-    out_bursts = (1.0 if cols.tiles == 1 else out_rows) if tiling.whole_out else outputs
+    layer, rows, cols = tiling.layer, tiling.rows, tiling.cols
+    whole_in, whole_out = whole_tiles(layer, tiling.outputs.tiles, tiling.inputs.tiles, tiling.order)
+    in_rows, covering, out_rows = rows.halo.read[row], cols.halo.covering[col], size_of(rows.sizes, row)
+    area, outputs = in_rows * cols.halo.read[col], out_rows * size_of(cols.sizes, col)
+    out_bursts = (1.0 if cols.tiles == 1 else out_rows) if whole_out else outputs
     return Pixels(
         area=area,
-        in_bursts=covering + (1 - covering) * in_rows if tiling.whole_in else area,
-        trips=layer.kernel_height * layer.kernel_width * out_rows * groups,
+        in_bursts=covering + (1 - covering) * in_rows if whole_in else area,
+        iterations=layer.kernel_height * layer.kernel_width * out_rows * size_of(cols.groups, col),
         outputs=outputs,
         out_bursts=out_bursts,
     )
 
 
 @compiled
-def _extent(halo: Halo, edge: int) -> float:
-    if edge == FIRST:
-        return halo.first
-    if edge == MIDDLE:
-        return halo.middle
-    return halo.body if edge == BODY else halo.last
-
-
-@compiled
-def _covering(halo: Halo, edge: int) -> float:
-    if edge == FIRST:
-        return halo.covering_first
-    if edge == MIDDLE:
-        return halo.covering_middle
-    return halo.covering_body if edge == BODY else halo.covering_last
-
-
-@compiled
-def kept_cycles(engine: EngineRecord, lines: float) -> float:
-    """Of so many lines of the map memory: one a cycle, once the loop is filled."""
-    return lines + engine.pipeline
-
-
-@compiled
 def port_cycles(engine: EngineRecord, words: float, bursts: float) -> float:
-    """Of so many words of a port."""
+    """Return the cycles a port needs to move ``words`` words in ``bursts`` bursts."""
     return engine.access + words + engine.burst * bursts
 
 
 @compiled
-def ifmap_load(layer: LayerRecord, engine: EngineRecord, tiling: Tiling, m: int, n: int, pixels: Pixels) -> Work:
-    """Loading the ifmap tile of channels of the classes m and n."""
-    if layer.dense:
-        channel_words = tiling.inputs.last_words if n == LAST else tiling.inputs.full_words
-    else:
-        channel_words = tiling.outputs.last_inputs if m == LAST else tiling.outputs.full_inputs
-    words, ddr = channel_words * pixels.area, 0.0
-    if layer.reads_map:
-        busy = kept_cycles(engine, words)
-    else:
-        busy, ddr = port_cycles(engine, words, pixels.in_bursts), words * engine.ddr_cycles_per_word
-    if engine.ifmap_single:
-        return Work(0.0, 0.0, 0.0, 0.0, busy, ddr)
-    return Work(0.0, 0.0, busy, ddr, 0.0, 0.0)
+def _map_cycles(engine: EngineRecord, words: float, bursts: float, on_chip: bool) -> tuple[float, float]:
+    """Return the cycles that moving words of a map takes a port and the DDR.
+
+    The map memory moves a line a cycle once the loop is filled, and leaves the DDR alone.
+    """
+    if on_chip:
+        return words + engine.pipeline, 0.0
+    return port_cycles(engine, words, bursts), words * engine.ddr_cycles_per_word
+
+
+@compiled
+def _load(busy: float, ddr: float, single: bool) -> Busy:
+    """Return a load: late where there is a single buffer, else at the same time as the computation."""
+    if single:
+        return Busy(0.0, 0.0, 0.0, 0.0, busy, ddr)
+    return Busy(0.0, 0.0, busy, ddr, 0.0, 0.0)
+
+
+@compiled
+def ifmap_load(tiling: Tiling, m: int, n: int, pixels: Pixels) -> Busy:
+    """Return the load of the ifmap tile of channels of the classes m and n."""
+    layer, engine = tiling.layer, tiling.engine
+    channel_words = size_of(tiling.inputs.words, n) if layer.dense else size_of(tiling.outputs.inputs, m)
+    busy, ddr = _map_cycles(engine, channel_words * pixels.area, pixels.in_bursts, layer.reads_map)
+    return _load(busy, ddr, engine.ifmap_single)
 
 
 @compiled
 def weight_words(engine: EngineRecord, outputs: Outputs, inputs: Inputs, m: int, n: int) -> float:
-    """Words of the weight port of the weights of channels of the classes m and n."""
-    weight_bytes = outputs.last_weights if m == LAST else outputs.full_weights
-    groups = inputs.last_groups if n == LAST else inputs.full_groups
-    words: float = np.ceil(weight_bytes * groups / engine.weight_word)
+    """Return the words of the weight port of the weights of channels of the classes m and n."""
+    words: float = np.ceil(size_of(outputs.weights, m) * size_of(inputs.groups, n) / engine.weight_word)
     return words
 
 
 @compiled
-def weight_load(layer: LayerRecord, engine: EngineRecord, tiling: Tiling, m: int, n: int) -> Work:
-    """Loading those weights, in one burst."""
+def weight_load(tiling: Tiling, m: int, n: int) -> Busy:
+    """Return the load of those weights, in one burst."""
+    layer, engine = tiling.layer, tiling.engine
     if layer.weightless:
         return NOTHING
     words = weight_words(engine, tiling.outputs, tiling.inputs, m, n)
-    busy, ddr = port_cycles(engine, words, 1.0), words * engine.ddr_cycles_per_weight_word
-    if engine.weight_single:
-        return Work(0.0, 0.0, 0.0, 0.0, busy, ddr)
-    return Work(0.0, 0.0, busy, ddr, 0.0, 0.0)
+    return _load(port_cycles(engine, words, 1.0), words * engine.ddr_cycles_per_weight_word, engine.weight_single)
 
 
 @compiled
-def computation(
-    layer: LayerRecord, engine: EngineRecord, tiling: Tiling, m: int, n: int, pixels: Pixels, finishes: bool
-) -> Work:
-    """One trip a cycle once the pipeline is filled; while a tile is finished, its residual is read beside."""
-    out_groups = tiling.outputs.last_groups if m == LAST else tiling.outputs.full_groups
-    in_groups = tiling.inputs.last_groups if n == LAST else tiling.inputs.full_groups
-    busy, ddr = out_groups * in_groups * pixels.trips + engine.pipeline, 0.0
+def computation(tiling: Tiling, m: int, n: int, pixels: Pixels, finishes: bool) -> Busy:
+    """Return the computation of a tile: an iteration a cycle once the pipeline is filled.
+
+    While a tile is finished, its residual is read at the same time.
+    """
+    layer, engine = tiling.layer, tiling.engine
+    iterations = size_of(tiling.outputs.groups, m) * size_of(tiling.inputs.groups, n) * pixels.iterations
+    busy, ddr = iterations + engine.pipeline, 0.0
     if layer.residual and finishes:
         words = result_words(tiling, m) * pixels.outputs
         busy = max(busy, port_cycles(engine, words, pixels.out_bursts))
         ddr = words * engine.ddr_cycles_per_word
-    return Work(0.0, 0.0, busy, ddr, 0.0, 0.0)
+    return Busy(0.0, 0.0, busy, ddr, 0.0, 0.0)
 
 
 @compiled
 def result_words(tiling: Tiling, m: int) -> float:
-    """Words of a pixel of what is stored at a time: of a tile of the class m, or of all channels."""
+    """Return the words of a pixel of what is stored at a time: of a tile of the class m, or of all channels."""
     outputs = tiling.outputs
-    if tiling.whole_out:
-        return (outputs.tiles - 1) * outputs.full_words + outputs.last_words
-    return outputs.last_words if m == LAST else outputs.full_words
+    is_whole = outputs.tiles == 1 or tiling.order == INPUTS_OUTER
+    return sum_of(outputs.tiles, outputs.words) if is_whole else size_of(outputs.words, m)
 
 
 @compiled
-def store(layer: LayerRecord, engine: EngineRecord, tiling: Tiling, m: int, pixels: Pixels) -> Work:
-    """Storing results of channels of the class m."""
-    words, ddr = result_words(tiling, m) * pixels.outputs, 0.0
-    if layer.writes_map:
-        busy = kept_cycles(engine, words)
-    else:
-        busy, ddr = port_cycles(engine, words, pixels.out_bursts), words * engine.ddr_cycles_per_word
+def store(tiling: Tiling, m: int, pixels: Pixels) -> Busy:
+    """Return the store of results of channels of the class m."""
+    layer, engine = tiling.layer, tiling.engine
+    words = result_words(tiling, m) * pixels.outputs
+    busy, ddr = _map_cycles(engine, words, pixels.out_bursts, layer.writes_map)
     if engine.ofmap_single:
-        return Work(busy, ddr, 0.0, 0.0, 0.0, 0.0)
-    return Work(0.0, 0.0, busy, ddr, 0.0, 0.0)
+        return Busy(busy, ddr, 0.0, 0.0, 0.0, 0.0)
+    return Busy(0.0, 0.0, busy, ddr, 0.0, 0.0)

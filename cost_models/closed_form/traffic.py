@@ -1,4 +1,4 @@
-"""Exact totals of a layer: what its ports move, and what its array computes.
+"""Exact totals of a layer: the words that its ports move, and the iterations of its array.
 
 They are products of what the tiles of channels take and of totals over all tiles of pixels.
 """
@@ -7,24 +7,24 @@ from typing import NamedTuple
 
 from cost_models.closed_form.compiled import compiled
 from cost_models.closed_form.engine_records import EngineRecord
-from cost_models.closed_form.latency import INPUTS_OUTER, has_pixels_inside, whole_tiles
+from cost_models.closed_form.latency import has_pixels_inside
 from cost_models.closed_form.layer_records import LayerRecord
-from cost_models.closed_form.slots import Tiling, weight_words
-from cost_models.closed_form.tiling import BODY, LAST, Cols, Inputs, Outputs, Rows, sum_of
+from cost_models.closed_form.slots import Tiling, weight_words, whole_tiles
+from cost_models.closed_form.tiling import BODY, INPUTS_OUTER, LAST, Cols, Inputs, Outputs, Rows, sum_of
 
 
 class Traffic(NamedTuple):
-    """Words that the ports move, each its own, and trips of the compute pipeline.
+    """Words that the ports move, each its own, and iterations of the compute pipeline.
 
     Where a map is in the map memory, its words are lines of that memory, and do not pass the DDR.
 
     Attributes:
-        steps: tiles that are computed.
-        ifmap_loads, weight_loads, stores: in how many of them each port is busy.
+        steps: number of tiles computed.
+        ifmap_loads, weight_loads, stores: number of tiles in which each port is busy.
         ifmap_bursts, store_bursts: bursts that the loads of the ifmap and the stores take in memory.
     """
 
-    trips: float
+    iterations: float
     ifmap_words: float
     weight_words: float
     ofmap_words: float
@@ -63,23 +63,23 @@ class ChannelSums(NamedTuple):
     """Sums over all tiles of channels of a layer.
 
     Attributes:
-        trips: of the compute pipeline for one group of pixels.
+        iterations: of the compute pipeline for one group of pixels.
         in_words: words of one input pixel.
         weight_words: of all weights.
         out_words: of one output pixel.
     """
 
-    trips: float
+    iterations: float
     in_words: float
     weight_words: float
     out_words: float
 
 
 class ChannelTraffic(NamedTuple):
-    """What so many tiles of channels take, in a given loop order.
+    """The traffic of tiles of channels in a loop order.
 
     Attributes:
-        sums: over all of them.
+        sums: over all tiles.
         ifmap_passes: how often the ifmap is loaded.
         steps, ifmap_loads, stores: for one tile of pixels.
         weight_loads: tiles of weights.
@@ -100,15 +100,15 @@ class ChannelTraffic(NamedTuple):
 
 @compiled
 def pixel_totals(layer: LayerRecord, rows: Rows, cols: Cols) -> PixelTotals:
-    """Totals of one run."""
-    height = sum_of(rows.tiles, rows.full, rows.last)
-    covering = (cols.tiles - 1) * cols.halo.covering_body + cols.halo.covering_last
+    """Return the totals of one run."""
+    height = sum_of(rows.tiles, rows.sizes)
+    covering = (cols.tiles - 1) * cols.halo.covering[BODY] + cols.halo.covering[LAST]
     return PixelTotals(
         runs=1.0,
         tiles=rows.tiles * cols.tiles,
         area=rows.halo.total * cols.halo.total,
         in_bursts=rows.tiles * covering + rows.halo.total * (cols.tiles - covering),
-        groups=height * sum_of(cols.tiles, cols.full_groups, cols.last_groups),
+        groups=height * sum_of(cols.tiles, cols.groups),
         outputs=height * layer.out_width,
         out_bursts=rows.tiles if cols.tiles == 1 else height * cols.tiles,
     )
@@ -116,18 +116,15 @@ def pixel_totals(layer: LayerRecord, rows: Rows, cols: Cols) -> PixelTotals:
 
 @compiled
 def channel_sums(layer: LayerRecord, engine: EngineRecord, outputs: Outputs, inputs: Inputs) -> ChannelSums:
-    """Of these tiles; no cut has less than that into a single tile."""
-    if layer.dense:
-        in_words = sum_of(inputs.tiles, inputs.full_words, inputs.last_words)
-    else:
-        in_words = sum_of(outputs.tiles, outputs.full_inputs, outputs.last_inputs)
-    out_groups = sum_of(outputs.tiles, outputs.full_groups, outputs.last_groups)
-    in_groups = sum_of(inputs.tiles, inputs.full_groups, inputs.last_groups)
+    """Return the sums over these tiles; no other cut has less than a single tile."""
+    in_words = sum_of(inputs.tiles, inputs.words) if layer.dense else sum_of(outputs.tiles, outputs.inputs)
+    out_groups = sum_of(outputs.tiles, outputs.groups)
+    in_groups = sum_of(inputs.tiles, inputs.groups)
     return ChannelSums(
-        trips=out_groups * in_groups * layer.kernel_height * layer.kernel_width,
+        iterations=out_groups * in_groups * layer.kernel_height * layer.kernel_width,
         in_words=in_words,
         weight_words=_all_weight_words(engine, outputs, inputs),
-        out_words=sum_of(outputs.tiles, outputs.full_words, outputs.last_words),
+        out_words=sum_of(outputs.tiles, outputs.words),
     )
 
 
@@ -135,7 +132,7 @@ def channel_sums(layer: LayerRecord, engine: EngineRecord, outputs: Outputs, inp
 def channel_traffic(
     layer: LayerRecord, sums: ChannelSums, outputs: float, inputs: float, order: int, stays: bool, reloads: bool
 ) -> ChannelTraffic:
-    """Of so many tiles of output and input channels.
+    """Return the traffic of ``outputs`` tiles of output channels and ``inputs`` tiles of input channels.
 
     ``stays`` says whether weights stay while the pixels go by, and ``reloads`` whether the ifmap is then loaded for
     each tile of output channels.
@@ -170,11 +167,11 @@ def _all_weight_words(engine: EngineRecord, outputs: Outputs, inputs: Inputs) ->
 
 @compiled
 def moved_by(layer: LayerRecord, channels: ChannelTraffic, pixels: PixelTotals) -> Traffic:
-    """Totals of tiles of these channels over all these tiles of pixels."""
+    """Return the totals of tiles of these channels over all these tiles of pixels."""
     sums, weight_passes = channels.sums, pixels.runs if channels.stays else pixels.tiles
     ofmap_words = sums.out_words * pixels.outputs
     return Traffic(
-        trips=sums.trips * pixels.groups,
+        iterations=sums.iterations * pixels.groups,
         ifmap_words=sums.in_words * pixels.area * channels.ifmap_passes,
         weight_words=sums.weight_words * weight_passes,
         ofmap_words=ofmap_words,
@@ -189,9 +186,9 @@ def moved_by(layer: LayerRecord, channels: ChannelTraffic, pixels: PixelTotals) 
 
 
 @compiled
-def traffic_of(layer: LayerRecord, engine: EngineRecord, tiling: Tiling, order: int) -> Traffic:
-    """Totals of one run of a layer."""
-    outputs, inputs, stays = tiling.outputs, tiling.inputs, has_pixels_inside(tiling, order)
-    sums = channel_sums(layer, engine, outputs, inputs)
-    channels = channel_traffic(layer, sums, outputs.tiles, inputs.tiles, order, stays, stays)
+def traffic_of(tiling: Tiling) -> Traffic:
+    """Return the totals of one run of a layer."""
+    layer, outputs, inputs, stays = tiling.layer, tiling.outputs, tiling.inputs, has_pixels_inside(tiling)
+    sums = channel_sums(layer, tiling.engine, outputs, inputs)
+    channels = channel_traffic(layer, sums, outputs.tiles, inputs.tiles, tiling.order, stays, stays)
     return moved_by(layer, channels, pixel_totals(layer, tiling.rows, tiling.cols))

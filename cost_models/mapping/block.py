@@ -17,10 +17,10 @@ class Block:
     """An inverted residual: a depthwise layer between two dense ones, with squeeze-and-excite or not.
 
     Attributes:
-        expand: the layer before; None where the block does not expand.
-        depthwise: in the middle.
+        expand: the dense layer before; None where the block does not expand.
+        depthwise: the layer in the middle.
         squeeze: pool, squeeze, excite and scale, or nothing.
-        project: the layer behind.
+        project: the dense layer behind.
     """
 
     expand: Layer | None
@@ -30,14 +30,14 @@ class Block:
 
     @property
     def layers(self) -> tuple[Layer, ...]:
-        """In the order they run."""
+        """The layers in the order they run."""
         expand = () if self.expand is None else (self.expand,)
         return (*expand, self.depthwise, *self.squeeze, self.project)
 
 
 @dataclass(frozen=True)
 class Partition:
-    """Ways to run a block that share what is read between its parts: any option of each part goes with any other.
+    """A block cut into parts that share only maps in a fixed place, so that their options are independent.
 
     Attributes:
         parts: for layers that follow each other, and together are the block's, their options.
@@ -46,7 +46,7 @@ class Partition:
     parts: tuple[tuple[Option, ...], ...]
 
     def parts_of(self, block: Block) -> Iterator[tuple[tuple[Option, ...], tuple[Layer, ...]]]:
-        """Each part with its layers of the block."""
+        """Yield each part with its layers of the block."""
         first = 0
         for part in self.parts:
             end = first + len(part[0])
@@ -109,7 +109,7 @@ def _block_of(layers: list[Layer]) -> Block:
 
 @lru_cache(maxsize=4096)
 def partitions_of(block: Block) -> tuple[Partition, ...]:
-    """Every way to run a block: which layers run together in bands of which height, and which maps stay on chip.
+    """Return every way to run a block: which layers run together in bands of which height, and which maps stay on chip.
 
     With squeeze-and-excite all of the depthwise map is needed twice: to be pooled and to be scaled. One partition keeps
     it in the map memory, the other does not.
@@ -126,7 +126,7 @@ def partitions_of(block: Block) -> tuple[Partition, ...]:
 
 
 def _chains(layers: tuple[Layer, ...], ifmap_ring: int, ofmap_ring: int) -> list[Option]:
-    """All ways to run layers, each reading the one before: in groups of one or several, these band by band."""
+    """Return all ways to run layers, each reading the one before: in groups of one or several, these band by band."""
     options: list[Option] = []
     for size in range(1, len(layers) + 1):
         is_last = size == len(layers)
@@ -137,7 +137,7 @@ def _chains(layers: tuple[Layer, ...], ifmap_ring: int, ofmap_ring: int) -> list
 
 
 def _groups(layers: tuple[Layer, ...], ifmap_ring: int, ofmap_ring: int) -> list[Option]:
-    """The ways to run layers together: one for each number of bands of the last, as even as they can be."""
+    """Return the ways to run layers together: one for each number of bands of the last, as even as they can be."""
     if len(layers) == 1:
         return [(Placement(ifmap_ring, ofmap_ring),)]
     options = []

@@ -1,6 +1,5 @@
 """How a layer is cut into tiles: one mapping, whether it is legal, and all mappings that are."""
 
-import itertools
 import math
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -32,7 +31,7 @@ class LoopOrder(StrEnum):
 
 @dataclass(frozen=True)
 class BufferNeed:
-    """What a tile needs of one buffer of an accelerator: words of each bank, beside the words it has."""
+    """The words that a tile needs in each bank of a buffer of an accelerator, and the words that the bank has."""
 
     buffer: str
     words: int
@@ -101,11 +100,11 @@ class Mapping:
                 )
 
     def fits(self, layer: Layer, accelerator: Accelerator) -> bool:
-        """Whether each tile fits its buffer."""
+        """Return whether each tile fits its buffer."""
         return all(need.words <= need.depth for need in self.needs(layer, accelerator))
 
     def needs(self, layer: Layer, accelerator: Accelerator) -> tuple[BufferNeed, BufferNeed, BufferNeed]:
-        """What a full tile, and the sums that stay, need of the ifmap, weight and ofmap buffers."""
+        """Return the needs of a full tile, and of the sums that stay, in the ifmap, weight and ofmap buffers."""
         rows, cols, pixels = accelerator.pe_rows, accelerator.pe_cols, accelerator.pe_pixels
         out_channels = min(self.tile_out_channels, layer.out_channels)
         in_channels = min(self.tile_in_channels, layer.in_channels)
@@ -131,7 +130,7 @@ class Mapping:
 
 
 def channelwise_weight_bytes(layer: Layer, channels: int, accelerator: Accelerator) -> int:
-    """Bytes of weights that a tile of ``channels`` of a channel-wise layer loads: none for pools, SCALE its gate."""
+    """Return the bytes of weights that ``channels`` of a channel-wise layer load: none for pools, SCALE its gate."""
     if layer.operation.is_weightless:
         return 0
     if layer.operation.reads_gate:
@@ -142,7 +141,7 @@ def channelwise_weight_bytes(layer: Layer, channels: int, accelerator: Accelerat
 
 
 def channel_units(layer: Layer, accelerator: Accelerator) -> tuple[int, int]:
-    """What the output and input channels of a tile must be multiples of."""
+    """Return the units that the output and input channels of a tile must be multiples of."""
     if layer.operation.is_dense:
         return accelerator.pe_rows, accelerator.pe_cols
     unit = math.lcm(accelerator.pe_rows, accelerator.pe_cols)
@@ -150,45 +149,12 @@ def channel_units(layer: Layer, accelerator: Accelerator) -> tuple[int, int]:
 
 
 def even_sizes(extent: int) -> tuple[int, ...]:
-    """For each number of parts that an axis of ``extent`` units can be cut into, their least size; descending."""
+    """Return the least size of the parts for each number of them that cuts ``extent`` units; descending."""
     return tuple(sorted({math.ceil(extent / count) for count in range(1, extent + 1)}, reverse=True))
 
 
-def enumerate_mappings(layer: Layer, accelerator: Accelerator) -> list[Mapping]:
-    """Every legal mapping: all tile sizes along all axes.
-
-    :func:`cost_models.closed_form.layer_table.price_layers` looks for the best mapping of the same set.
-    Sizes beyond the end of an axis, and loop orders that load and store the same tiles in each step, are considered
-    once.
-    """
-    out_unit, in_unit = channel_units(layer, accelerator)
-    out_tiles = range(out_unit, layer.out_channels + out_unit, out_unit)
-    if layer.operation.is_dense:
-        in_tiles = range(in_unit, layer.in_channels + in_unit, in_unit)
-        channels = list(itertools.product(out_tiles, in_tiles))
-    else:
-        channels = [(tile, tile) for tile in out_tiles]
-    mappings: list[Mapping] = []
-    for (tile_out, tile_in), height in itertools.product(channels, range(1, layer.out_height + 1)):
-        for width in range(1, layer.out_width + 1):
-            tiles = [
-                Mapping(
-                    tile_out_channels=tile_out,
-                    tile_in_channels=tile_in,
-                    tile_height=height,
-                    tile_width=width,
-                    loop_order=order,
-                )
-                for order in LoopOrder
-            ]
-            if not tiles[0].fits(layer, accelerator):
-                break  # nor does any other order, or any that is wider
-            mappings += [tile for tile in tiles if _is_considered(tile, layer) and tile.fits(layer, accelerator)]
-    return mappings
-
-
-def _is_considered(mapping: Mapping, layer: Layer) -> bool:
-    """Whether the loop order loads or stores other tiles than those before it do."""
+def is_considered(mapping: Mapping, layer: Layer) -> bool:
+    """Return whether the loop order loads or stores other tiles than those before it do."""
     is_dense, single_out = layer.operation.is_dense, mapping.tile_out_channels >= layer.out_channels
     if mapping.loop_order == LoopOrder.CHANNELS_OUTER:
         single_in = not is_dense or mapping.tile_in_channels >= layer.in_channels
@@ -198,7 +164,7 @@ def _is_considered(mapping: Mapping, layer: Layer) -> bool:
 
 
 def draw_mapping(layer: Layer, accelerator: Accelerator, rng: np.random.Generator) -> Mapping | None:
-    """A random mapping of :func:`enumerate_mappings`, small tiles as often as large ones; None where none is legal.
+    """Return a random legal mapping, small tiles as often as large ones; None where none is legal.
 
     One axis after the other is cut, in random order, as evenly as that number of tiles allows.
     """
@@ -233,11 +199,11 @@ def draw_mapping(layer: Layer, accelerator: Accelerator, rng: np.random.Generato
         cut = [replace(drawn, **dict.fromkeys(names, size)) for size in sizes]
         fitting = [mapping for mapping in cut if mapping.fits(layer, accelerator)]
         drawn = fitting[rng.integers(len(fitting))]
-    return drawn if _is_considered(drawn, layer) else replace(drawn, loop_order=LoopOrder.PIXELS_OUTER)
+    return drawn if is_considered(drawn, layer) else replace(drawn, loop_order=LoopOrder.PIXELS_OUTER)
 
 
 def no_mapping_error(name: str, layer: Layer, accelerator: Accelerator) -> MappingError:
-    """The error for a layer of which not even the smallest tile fits; says which buffers would have to grow."""
+    """Return the error for a layer of which not even the smallest tile fits; it names the buffers that must grow."""
     out_unit, in_unit = channel_units(layer, accelerator)
     smallest = Mapping(
         tile_out_channels=out_unit,

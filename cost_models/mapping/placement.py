@@ -1,4 +1,4 @@
-"""Where the maps of a layer are while it runs, and in which bands of rows it runs."""
+"""The place of a layer's feature maps while it runs, and the bands of rows in which it runs."""
 
 import math
 from collections import Counter
@@ -16,7 +16,7 @@ RowRange = tuple[int, int]
 
 @dataclass(frozen=True)
 class Placement:
-    """How a layer runs beside its neighbours; by default alone, from memory to memory.
+    """How a layer runs together with its neighbours; by default alone, from memory to memory.
 
     A map in the map memory is a ring of rows: row r of the map lies in row r mod the ring's.
 
@@ -44,7 +44,7 @@ class Placement:
             raise InvalidValueError("placement.bands", self.bands, "pairs of rows, first and end, from 0 on")
 
     def runs(self, layer: Layer) -> tuple[tuple[RowRange, int], ...]:
-        """Runs of the layer that differ, each as one band of its kind, and how many there are."""
+        """Return the runs of the layer that differ, each as one band of its kind, with their number."""
         kinds: dict[tuple[int, int, int], RowRange] = {}
         counts: Counter[tuple[int, int, int]] = Counter()
         for begin, end in self.bands or ((0, layer.out_height),):
@@ -55,7 +55,7 @@ class Placement:
         return tuple((kinds[kind], count) for kind, count in counts.items())
 
     def check(self, layer: Layer, accelerator: Accelerator) -> None:
-        """Say whether the map memory holds the maps that are to be in it.
+        """Check that the map memory holds the on-chip feature maps.
 
         Raises:
             InvalidValueError: a ring is none of the map, or a residual is to be added to what stays on chip.
@@ -82,21 +82,21 @@ IN_MEMORY = Placement()
 
 
 def kept_kib(channels: int, pixels: int, accelerator: Accelerator) -> int:
-    """Least map memory, in whole KiB of a half, that holds so many pixels of so many channels."""
+    """Return the least map memory, in whole KiB of a half, that holds ``pixels`` pixels of ``channels`` channels."""
     word, banks = int(axi_bytes(accelerator)), int(map_banks(accelerator))
     lines = pixels * math.ceil(math.ceil(channels / word) / banks)
     return math.ceil(lines * banks * word / 1024)
 
 
 def input_rows(layer: Layer, rows: RowRange) -> tuple[int, int]:
-    """(rows of padding above, rows of the input map) that output rows ``rows`` read."""
+    """Return (rows of padding above, rows of the input map) that output rows ``rows`` read."""
     first = rows[0] * layer.stride - layer.padding
     end = min(layer.in_height, (rows[1] - 1) * layer.stride - layer.padding + layer.kernel_height)
     return max(0, -first), end - max(0, first)
 
 
 def band_rows(layers: tuple[Layer, ...], band_height: int) -> tuple[tuple[RowRange, ...], ...]:
-    """Output rows that each of several layers, each reading the one before, makes in each band.
+    """Return the output rows that each of several layers, each reading the one before, makes in each band.
 
     The last makes ``band_height`` rows a band; those before it make what that needs and was not made before. So every
     row is made once.
@@ -116,7 +116,7 @@ def ring_rows(reader: Layer, band_height: int) -> int:
 
 
 def check_groups(nodes: Sequence[Node], placements: Sequence[Placement]) -> None:
-    """Say whether layers of a program that are to run together can.
+    """Check that layers of a program that are to run together can.
 
     Raises:
         InvalidValueError: a group goes beyond the program or is too large for the engine, a member does not read the
@@ -147,7 +147,7 @@ def check_groups(nodes: Sequence[Node], placements: Sequence[Placement]) -> None
 
 
 def map_halves(nodes: Sequence[Node], placements: Sequence[Placement]) -> tuple[int, ...]:
-    """Half of the map memory that each layer reads; what it leaves there goes to the other.
+    """Return the half of the map memory that each layer reads; its result goes to the other.
 
     Raises:
         InvalidValueError: a layer reads a map that is not there, not in that many rows or no longer.

@@ -1,4 +1,4 @@
-"""The simulator and the closed form share no formula: words and trips must agree exactly, cycles closely."""
+"""The simulator and the closed form share no formula: words and iterations must agree exactly, cycles closely."""
 
 from dataclasses import replace
 
@@ -23,7 +23,7 @@ BOARD = load_board("pynq-z2")
 
 def closed_form(layer: Layer, mapping: Mapping, accelerator: Accelerator, board: Board) -> tuple[float, list[int]]:
     priced = price_each(layer, [mapping], accelerator, board)
-    counts = (priced.trips, priced.ifmap_words, priced.weight_words, priced.ofmap_words, priced.residual_words)
+    counts = (priced.iterations, priced.ifmap_words, priced.weight_words, priced.ofmap_words, priced.residual_words)
     return float(priced.latency_cycles[0]), [float(count[0]) for count in counts]
 
 
@@ -36,7 +36,7 @@ def test_counts_agree_exactly(layer: Layer, seed: int) -> None:
     mapping, accelerator = case
     simulated = simulate(MappedLayer(layer, mapping), accelerator, BOARD, PRIOR)
     words = (simulated.ifmap_words, simulated.weight_words, simulated.ofmap_words, simulated.residual_words)
-    assert closed_form(layer, mapping, accelerator, BOARD)[1] == [simulated.compute_trips, *words]
+    assert closed_form(layer, mapping, accelerator, BOARD)[1] == [simulated.compute_iterations, *words]
 
 
 def test_cycles_agree_where_the_ddr_has_bandwidth_to_spare() -> None:
@@ -116,8 +116,8 @@ def test_a_mapping_that_does_not_fit_is_refused() -> None:
 @pytest.mark.parametrize(
     ("buffers", "split"),
     [
-        # 1x1, 8 -> 8 channels, 4x4, in one tile: 16 trips + 16; the ifmap 40 + 4 + 16 words, weights 40 + 4 + 8, the
-        # store as the ifmap. With two buffers each has a slot: nothing overlaps as there is one tile.
+        # 1x1, 8 -> 8 channels, 4x4, in one tile: 16 iterations + 16; the ifmap 40 + 4 + 16 words, weights 40 + 4 + 8,
+        # the store as the ifmap. With two buffers each has a slot: nothing overlaps as there is one tile.
         ((2, 2, 2), (32, 60, 60)),
         ((1, 1, 1), (32, 60, 60)),
     ],

@@ -148,7 +148,7 @@ def stated_counters(layers: Sequence[MappedLayer], accelerator: Accelerator, boa
 
 def _counters(priced: LayerPrices) -> dict[str, FloatArray]:
     return {
-        "compute_trips": priced.trips,
+        "compute_trips": priced.iterations,
         "ifmap_words": priced.ifmap_words,
         "weight_words": priced.weight_words,
         "ofmap_words": priced.ofmap_words,

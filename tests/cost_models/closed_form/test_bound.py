@@ -8,18 +8,19 @@ from support.pricing.exhaustive_search import Case, draw_case
 
 from cost_models.closed_form.bound import (
     are_apart,
-    beside_of,
     least_across,
     least_at_ends,
-    least_beside,
     least_cycles,
     least_of_steps,
+    least_with_overlap,
+    overlap_of,
     phases_of,
 )
 from cost_models.closed_form.engine_records import engine_records
-from cost_models.closed_form.latency import ORDERS, has_pixels_inside, slot_cycles, tiling_of
+from cost_models.closed_form.latency import has_pixels_inside, slot_cycles
 from cost_models.closed_form.layer_records import LayerRecords
-from cost_models.closed_form.tiling import cols_of, inputs_of, outputs_of, rows_of
+from cost_models.closed_form.slots import Tiling
+from cost_models.closed_form.tiling import ORDERS, cols_of, inputs_of, outputs_of, rows_of
 from cost_models.closed_form.traffic import channel_sums, channel_traffic, moved_by, pixel_totals
 from cost_models.mapping.mapping import draw_mapping
 from hw_templates.conv_engine.accelerator import AcceleratorColumns
@@ -31,19 +32,19 @@ def bounds_of(layers: Any, runs: Any, engines: Any, sizes: Any, order: int) -> t
     layer, engine = layers[0], engines[0]
     outputs, inputs = outputs_of(layer, engine, sizes[0]), inputs_of(layer, engine, sizes[1])
     rows, cols = rows_of(layer, runs[0], sizes[2]), cols_of(layer, engine, sizes[3])
-    tiling = tiling_of(outputs, inputs, rows, cols, layer, order)
-    stays = has_pixels_inside(tiling, order)
+    tiling = Tiling(layer, engine, outputs, inputs, rows, cols, order)
+    stays = has_pixels_inside(tiling)
     sums = channel_sums(layer, engine, outputs, inputs)
     channels = channel_traffic(layer, sums, outputs.tiles, inputs.tiles, order, stays, stays)
     moved = moved_by(layer, channels, pixel_totals(layer, rows, cols))
-    phases, beside = phases_of(layer, engine, moved, 1.0), beside_of(layer, engine, outputs, inputs, order)
+    phases, overlap = phases_of(layer, engine, moved, 1.0), overlap_of(layer, engine, outputs, inputs, order)
     return (
         least_cycles(phases, are_apart(outputs.tiles, order)),
-        least_beside(engine, beside, moved, phases, rows.full * cols.full_groups),
-        least_across(layer, engine, tiling, channels, phases),
-        least_of_steps(engine, tiling, channels, phases, beside.weight_load),
-        least_at_ends(layer, engine, tiling, order, phases),
-        slot_cycles(layer, engine, tiling, order),
+        least_with_overlap(engine, overlap, moved, phases, rows.sizes.full * cols.groups.full),
+        least_across(tiling, channels, phases),
+        least_of_steps(tiling, channels, phases, overlap.weight_load),
+        least_at_ends(tiling, phases),
+        slot_cycles(tiling),
     )
 
 

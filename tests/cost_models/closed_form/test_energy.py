@@ -48,8 +48,8 @@ def counted(layer: Layer, mapping: Mapping, accelerator: Accelerator) -> Moved:
         places = len(step.rows) * len(range(0, len(step.cols), pixels))
         out_groups = len(range(0, len(step.outputs), rows if dense else lanes))
         in_groups = len(range(0, len(step.inputs), cols)) if dense else 1
-        trips = out_groups * in_groups * layer.kernel_height * layer.kernel_width * places
-        buffer += trips * (cols * pixels + cols * rows if dense else lanes * pixels + lanes)
+        iterations = out_groups * in_groups * layer.kernel_height * layer.kernel_width * places
+        buffer += iterations * (cols * pixels + cols * rows if dense else lanes * pixels + lanes)
         sums = out_groups * places * (rows if dense else lanes) * pixels
         buffer += 4 * sums
         if dense and step.inputs.start > 0:
@@ -108,7 +108,7 @@ def test_tiles_of_input_channels_read_the_sums_again() -> None:
 
 
 def test_energy_counts_every_access() -> None:
-    # One tile of a 1x1 layer, 16 -> 16 channels, 64 pixels: 64 trips, each reads 16 + 256 bytes; sums are written and
+    # One tile of a 1x1 layer, 16 -> 16 channels, 64 pixels: 64 iterations read 16 + 256 bytes; sums are written and
     # read once, 16 * 4 bytes a pixel; maps and weights fill and leave the buffers; DDR moves these and the setup.
     layer = Layer(operation=Operation.CONV, in_channels=16, out_channels=16, in_height=8, in_width=8)
     table = price_layers(

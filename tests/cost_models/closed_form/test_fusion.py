@@ -183,8 +183,8 @@ def test_the_simulator_counts_the_same_band_by_band(block: Block, seed: int) -> 
             assert mapping is not None
             simulated = simulate(MappedLayer(layer, mapping, placement), accelerator, BOARD, PRIOR)
             cases = price_each(layer, [mapping], accelerator, BOARD, PRIOR, placement)
-            assert (cases.trips[0], cases.residual_words[0]) == (
-                simulated.compute_trips,
+            assert (cases.iterations[0], cases.residual_words[0]) == (
+                simulated.compute_iterations,
                 simulated.residual_words,
             )
             assert cases.ifmap_words[0] == simulated.ifmap_words

@@ -54,7 +54,7 @@ def priced(layer: Layer, mapping: Mapping, accelerator: Accelerator = ACCELERATO
 def test_one_tile_by_hand() -> None:
     # 3x3, 8 -> 8 channels, 4x4 pixels in one tile. DDR: 8 bytes * 100 MHz / 1.6 GB/s = 0.5 cycles a word: never binds.
     # load     max(ifmap 16 words + 1 burst, weights 9 * 64 / 8 = 72 words + 1 burst) = 76, after 40 -> 116
-    # compute  9 taps * 4 rows * 1 pixel group = 36 trips, + 16                                       ->  52
+    # compute  9 taps * 4 rows * 1 pixel group = 36 iterations, + 16                                       ->  52
     # store    16 words + 1 burst = 20, after 40                                                      ->  60
     # three slots of 8                                                                                ->  24
     # setup    descriptor 16, parameters 8, table 32 words, 3 * (40 + 4), 64                          -> 252
@@ -76,7 +76,12 @@ def test_one_tile_by_hand() -> None:
     )
     assert result.setup_cycles[0] == 252
     assert result.latency_cycles[0] == 116 + 52 + 60 + 24 + 252
-    assert (result.trips[0], result.ifmap_words[0], result.weight_words[0], result.ofmap_words[0]) == (36, 16, 72, 16)
+    assert (result.iterations[0], result.ifmap_words[0], result.weight_words[0], result.ofmap_words[0]) == (
+        36,
+        16,
+        72,
+        16,
+    )
     assert result.ddr_bytes[0] == (16 + 72 + 16 + 16 + 8 + 32) * 8
 
 
@@ -101,14 +106,14 @@ def test_weights_of_four_bits_take_half_the_time_to_load() -> None:
         ),
     )
     assert result.latency_cycles[0] == 80 + 52 + 60 + 24 + 252
-    assert result.trips[0] == 36
+    assert result.iterations[0] == 36
     assert result.ddr_bytes[0] == (16 + 36 + 16 + 16 + 8 + 32) * 8
 
 
 def test_output_channels_inside_by_hand() -> None:
     # 16 output channels in 2 tiles, rows in 2 tiles, pixels outside: 4 steps.
-    # ifmap tile 3 rows * 4 = 12 words in 1 burst; weights 72 words; 18 trips; 8 results, each a burst as it holds one
-    # of two words: 8 + 8 * 4 = 40.
+    # ifmap tile 3 rows * 4 = 12 words in 1 burst; weights 72 words; 18 iterations; 8 results, each a burst as it
+    # holds one of two words: 8 + 8 * 4 = 40.
     # slot 0: ifmap and weights 40 + 76 = 116     slot 1: weights, compute (34) 116    slot 2: all three 116
     # slot 3: weights, compute, store 116         slot 4: compute, store 40 + 40 = 80  slot 5: store 80
     layer = Layer(
@@ -240,8 +245,8 @@ def test_single_buffers_by_hand(name: str, cycles: int) -> None:
     assert result.latency_cycles[0] == cycles + 6 * 8 + (16 + 16 + 32 + 132 + 64)
 
 
-def test_a_residual_is_read_beside_the_computation() -> None:
-    # 1x1: 4 trips + 16 = 20 cycles of compute are hidden by 40 + 20 cycles that read 16 words in 1 burst.
+def test_a_residual_is_read_during_the_computation() -> None:
+    # 1x1: 4 iterations + 16 = 20 cycles of compute are hidden by 40 + 20 cycles that read 16 words in 1 burst.
     mapping = Mapping(
         tile_out_channels=8, tile_in_channels=8, tile_height=4, tile_width=4, loop_order=LoopOrder.PIXELS_OUTER
     )
@@ -254,7 +259,7 @@ def test_a_residual_is_read_beside_the_computation() -> None:
 
 
 @pytest.mark.parametrize(
-    ("layer", "mapping", "weight_words", "trips"),
+    ("layer", "mapping", "weight_words", "iterations"),
     [
         # 25 taps * 2 groups of 8 lanes; each of 16 channels in 2 words.
         (
@@ -298,11 +303,11 @@ def test_a_residual_is_read_beside_the_computation() -> None:
     ],
 )
 def test_channelwise_operations(
-    layer: Layer, mapping: tuple[int, int, int, int], weight_words: int, trips: int
+    layer: Layer, mapping: tuple[int, int, int, int], weight_words: int, iterations: int
 ) -> None:
     result = priced(layer, Mapping(**dict(zip(AXES, mapping, strict=True)), loop_order=LoopOrder.PIXELS_OUTER))
     assert result.weight_words[0] == weight_words
-    assert result.trips[0] == trips
+    assert result.iterations[0] == iterations
 
 
 @given(random_layers(14, 70), st.integers(0, 2**32 - 1))
@@ -313,11 +318,11 @@ def test_never_faster_than_compute_and_memory_allow(layer: Layer, seed: int) -> 
     mapping, accelerator = case
     result = priced(layer, mapping, accelerator)
     ddr_cycles = result.ddr_bytes[0] / (BOARD.ddr.plan_gb_s * 1e3 / accelerator.clock_mhz)
-    assert result.latency_cycles[0] >= result.trips[0]
+    assert result.latency_cycles[0] >= result.iterations[0]
     assert result.latency_cycles[0] >= ddr_cycles * (1 - 1e-9)
     parallel = (
         accelerator.pe_rows * accelerator.pe_cols
         if layer.operation == Operation.CONV
         else (accelerator.depthwise_lanes)
     )
-    assert result.trips[0] * parallel * accelerator.pe_pixels >= layer.macs
+    assert result.iterations[0] * parallel * accelerator.pe_pixels >= layer.macs

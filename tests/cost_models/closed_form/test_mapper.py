@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.pricing.every_mapping import enumerate_mappings
 from support.pricing.exhaustive_search import Case, draw_case, least_of_all
 from support.pricing.priced_cases import PRIOR, price_each
 from support.pricing.random_layers import random_layers
 
 from cost_models.closed_form.layer_table import price_layers
-from cost_models.mapping.mapping import Mapping, enumerate_mappings
+from cost_models.mapping.mapping import Mapping
 from cost_models.mapping.placement import IN_MEMORY
 from cost_models.workload import Layer, Operation
 from hw_templates.board import load_board

@@ -10,13 +10,24 @@ from hypothesis import strategies as st
 from support.pricing.priced_cases import PRIOR, PYNQ_Z2
 from support.pricing.random_layers import cut, random_case, random_layers
 
-from cost_models.closed_form import slots as work
-from cost_models.closed_form import tiling
+from cost_models.closed_form import slots, tiling
 from cost_models.closed_form.engine_records import engine_records
-from cost_models.closed_form.latency import PIXELS_OUTER, tiling_of
 from cost_models.closed_form.layer_records import LayerRecords
 from cost_models.closed_form.slots import Pixels, Tiling
-from cost_models.closed_form.tiling import BODY, FIRST, LAST, MIDDLE, Halo, Inputs, Split
+from cost_models.closed_form.tiling import (
+    BODY,
+    FIRST,
+    LAST,
+    MIDDLE,
+    PIXELS_OUTER,
+    Cols,
+    Halo,
+    Inputs,
+    Outputs,
+    Rows,
+    Sizes,
+    Split,
+)
 from cost_models.workload import Layer, Operation
 from hw_templates.conv_engine.accelerator import Accelerator, AcceleratorColumns
 
@@ -35,23 +46,32 @@ ACCELERATOR = Accelerator(
 CLASSES = {FIRST: slice(1), MIDDLE: slice(1, -1), BODY: slice(-1), LAST: slice(-1, None)}
 
 
+Axes = tuple[Outputs, Inputs, Rows, Cols]
+
+
 @numba.njit
-def tiled(layers: Any, runs: Any, engines: Any, sizes: tuple[float, float, float, float]) -> Tiling:
-    """The first layer on the first accelerator, in tiles of so many output and input channels, rows and columns."""
+def tiled(layers: Any, runs: Any, engines: Any, sizes: tuple[float, float, float, float]) -> Axes:
+    """The axes of the first layer on the first accelerator, in tiles of these sizes: channels, rows and columns."""
     outputs = tiling.outputs_of(layers[0], engines[0], sizes[0])
     inputs = tiling.inputs_of(layers[0], engines[0], sizes[1])
-    rows, cols = tiling.rows_of(layers[0], runs[0], sizes[2]), tiling.cols_of(layers[0], engines[0], sizes[3])
-    return tiling_of(outputs, inputs, rows, cols, layers[0], PIXELS_OUTER)
+    return (
+        outputs,
+        inputs,
+        tiling.rows_of(layers[0], runs[0], sizes[2]),
+        tiling.cols_of(layers[0], engines[0], sizes[3]),
+    )
 
 
 @numba.njit
-def pixels_of(layers: Any, tiles: Tiling, row: int, col: int) -> Pixels:
-    return work.pixels_of(layers[0], tiles, row, col)
+def pixels_of(layers: Any, engines: Any, axes: Axes, row: int, col: int) -> Pixels:
+    outputs, inputs, rows, cols = axes
+    tiles = Tiling(layers[0], engines[0], outputs, inputs, rows, cols, PIXELS_OUTER)
+    return slots.pixels_of(tiles, row, col)
 
 
 @numba.njit
-def weight_words(engines: Any, tiles: Tiling, m: int, n: int) -> float:
-    return work.weight_words(engines[0], tiles.outputs, tiles.inputs, m, n)
+def weight_words(engines: Any, outputs: Outputs, inputs: Inputs, m: int, n: int) -> float:
+    return slots.weight_words(engines[0], outputs, inputs, m, n)
 
 
 @numba.njit
@@ -70,7 +90,7 @@ def records(layer: Layer, accelerator: Accelerator) -> tuple[Any, Any, Any]:
     return layers.layers, layers.runs, engines
 
 
-def tiling_for(layer: Layer, sizes: tuple[int, int, int, int], accelerator: Accelerator = ACCELERATOR) -> Tiling:
+def tiling_for(layer: Layer, sizes: tuple[int, int, int, int], accelerator: Accelerator = ACCELERATOR) -> Axes:
     out, inputs, height, width = sizes
     return tiled(*records(layer, accelerator), (float(out), float(inputs), float(height), float(width)))
 
@@ -91,7 +111,7 @@ def read_of(outputs: range, extent: int, kernel: int, stride: int, padding: int)
 @settings(max_examples=200, deadline=None)
 def test_a_split_is_its_tiles(extent: int, tile: int) -> None:
     sizes = [len(part) for part in cut(extent, tile)]
-    assert split(float(extent), float(tile)) == (len(sizes), sizes[0], sizes[-1])
+    assert split(float(extent), float(tile)) == (len(sizes), (sizes[0], sizes[-1]))
 
 
 @given(st.integers(1, 40), st.sampled_from((1, 3, 5, 7)), st.integers(1, 2), st.integers(0, 3), st.integers(1, 40))
@@ -102,18 +122,11 @@ def test_a_halo_is_what_the_tiles_read(extent: int, kernel: int, stride: int, pa
     reads = [read_of(part, extent, kernel, stride, padding) for part in cut(outputs, tile)]
     halo = halo_of((float(extent), float(outputs)), float(tile), float(kernel), float(stride), float(padding))
     assert halo.total == sum(reads)
-    extents = {FIRST: halo.first, MIDDLE: halo.middle, BODY: halo.body, LAST: halo.last}
-    covering = {
-        FIRST: halo.covering_first,
-        MIDDLE: halo.covering_middle,
-        BODY: halo.covering_body,
-        LAST: halo.covering_last,
-    }
     for edge in CLASSES:
         wanted = means([float(read) for read in reads], edge)
         if wanted is not None:
-            assert extents[edge] == pytest.approx(wanted)
-            assert covering[edge] == pytest.approx(means([float(read == extent) for read in reads], edge))
+            assert halo.read[edge] == pytest.approx(wanted)
+            assert halo.covering[edge] == pytest.approx(means([float(read == extent) for read in reads], edge))
 
 
 @given(random_layers(16, 40), st.integers(0, 2**32 - 1))
@@ -123,13 +136,13 @@ def test_needs_are_those_of_the_mapping(layer: Layer, seed: int) -> None:
     assume(case is not None)
     mapping, accelerator = case
     sizes = (mapping.tile_out_channels, mapping.tile_in_channels, mapping.tile_height, mapping.tile_width)
-    outputs, inputs, rows, cols, *_ = tiling_for(layer, sizes, accelerator)
+    outputs, inputs, rows, cols = tiling_for(layer, sizes, accelerator)
     cell = accelerator.pe_rows * accelerator.pe_cols
     ifmap, weights, ofmap = (need.words for need in mapping.needs(layer, accelerator))
     assert (outputs.lines + inputs.lines) * rows.need * cols.need == ifmap
-    assert np.ceil(outputs.full_weights * inputs.full_groups / cell) == weights
+    assert np.ceil(outputs.weights.full * inputs.groups.full / cell) == weights
     need = outputs.whole_need if mapping.loop_order == "inputs_outer" else outputs.need
-    assert need * rows.full * cols.full_groups == ofmap
+    assert need * rows.sizes.full * cols.groups.full == ofmap
 
 
 @given(random_layers(16, 8), st.integers(1, 16), st.integers(1, 16))
@@ -139,35 +152,36 @@ def test_classes_of_pixel_tiles_are_means_of_the_tiles(layer: Layer, height: int
     in_rows = [read_of(t, layer.in_height, layer.kernel_height, layer.stride, layer.padding) for t in row_tiles]
     in_cols = [read_of(t, layer.in_width, layer.kernel_width, layer.stride, layer.padding) for t in col_tiles]
     taps = layer.kernel_height * layer.kernel_width
-    tiles = tiling_for(layer, (16, 8 if layer.operation == Operation.CONV else 16, height, width))
-    layers = records(layer, ACCELERATOR)[0]
-    assert tiles.rows.tiles * tiles.cols.tiles == len(row_tiles) * len(col_tiles)
-    assert tiles.rows.halo.total * tiles.cols.halo.total == sum(in_rows) * sum(in_cols)
+    outputs, inputs, rows, cols = tiling_for(layer, (16, 8 if layer.operation == Operation.CONV else 16, height, width))
+    layers, _, engines = records(layer, ACCELERATOR)
+    assert rows.tiles * cols.tiles == len(row_tiles) * len(col_tiles)
+    assert rows.halo.total * cols.halo.total == sum(in_rows) * sum(in_cols)
     groups = [-(-len(tile) // ACCELERATOR.pe_pixels) for tile in col_tiles]
     # What a tile of every row and column would be; a class is the mean over its rows and columns.
     tables = {
         "area": [[float(r * c) for c in in_cols] for r in in_rows],
         "in_bursts": [[1.0 if c == layer.in_width else r for c in in_cols] for r in in_rows],
-        "trips": [[float(taps * len(r) * group) for group in groups] for r in row_tiles],
+        "iterations": [[float(taps * len(r) * group) for group in groups] for r in row_tiles],
         "outputs": [[float(len(r) * len(c)) for c in col_tiles] for r in row_tiles],
         "out_bursts": [[1.0 if len(c) == layer.out_width else len(r) for c in col_tiles] for r in row_tiles],
     }
     for row in CLASSES:
         for col in CLASSES:
-            tile = pixels_of(layers, tiles._replace(whole_in=True, whole_out=True), row, col)
+            tile = pixels_of(layers, engines, (outputs, inputs, rows, cols), row, col)
             for name, table in tables.items():
                 across = [means(line, col) for line in table]
                 wanted = None if None in across else means([mean for mean in across if mean is not None], row)
                 if wanted is not None:
                     assert getattr(tile, name) == pytest.approx(wanted), name
     # Of a part of the channels every pixel is a burst.
-    part = pixels_of(layers, tiles._replace(whole_in=False, whole_out=False), LAST, LAST)
+    several = (outputs._replace(tiles=2.0), inputs._replace(tiles=2.0), rows, cols)
+    part = pixels_of(layers, engines, several, LAST, LAST)
     assert (part.in_bursts, part.out_bursts) == (part.area, part.outputs)
 
 
-def weights_of(layer: Layer, tiles: Tiling) -> dict[tuple[int, int], float]:
+def weights_of(layer: Layer, axes: Axes) -> dict[tuple[int, int], float]:
     engines = records(layer, ACCELERATOR)[2]
-    return {(m, n): weight_words(engines, tiles, m, n) for m in (BODY, LAST) for n in (BODY, LAST)}
+    return {(m, n): weight_words(engines, *axes[:2], m, n) for m in (BODY, LAST) for n in (BODY, LAST)}
 
 
 def test_dense_channels_by_hand() -> None:
@@ -185,10 +199,10 @@ def test_dense_channels_by_hand() -> None:
         padding=1,
     )
     tiles = tiling_for(layer, (32, 16, 8, 8))
-    inputs, outputs = tiles.inputs, tiles.outputs
-    assert inputs == Inputs(16, 2, full_groups=2, last_groups=1, full_words=2, last_words=1, lines=2)
-    assert (outputs.full_groups, outputs.last_groups) == (2, 1)
-    assert (outputs.full_words, outputs.last_words) == (4, 1)
+    outputs, inputs, *_ = tiles
+    assert inputs == Inputs(16, 2, groups=Sizes(2, 1), words=Sizes(2, 1), lines=2)
+    assert outputs.groups == (2, 1)
+    assert outputs.words == (4, 1)
     assert (outputs.need, outputs.whole_need) == (2, 3)
     assert weights_of(layer, tiles) == {(BODY, BODY): 576, (BODY, LAST): 288, (LAST, BODY): 288, (LAST, LAST): 144}
 
@@ -209,7 +223,7 @@ def test_weights_of_four_bits_take_half_the_words_and_the_buffer() -> None:
     tiles = tiling_for(layer, (16, 8, 8, 8))
     # 3 * 3 tiles of 9 taps: 72 words each, and 4.5 lines of the buffer.
     assert set(weights_of(layer, tiles).values()) == {72}
-    assert tiles.outputs.full_weights * tiles.inputs.full_groups / (16 * 8) == 4.5
+    assert tiles[0].weights.full * tiles[1].groups.full / (16 * 8) == 4.5
 
 
 @pytest.mark.parametrize(
@@ -264,9 +278,9 @@ def test_weights_of_four_bits_take_half_the_words_and_the_buffer() -> None:
 )
 def test_channelwise_channels_by_hand(layer: Layer, words: tuple[int, int]) -> None:
     tiles = tiling_for(layer, (16, 16, 8, 8))
-    assert (tiles.outputs.tiles, tiles.inputs.tiles) == (3, 1)
+    assert (tiles[0].tiles, tiles[1].tiles) == (3, 1)
     found = weights_of(layer, tiles)
     assert (found[BODY, LAST], found[LAST, LAST]) == words
     # 4 channels are left for the last tile: half a word.
-    assert (tiles.outputs.full_inputs, tiles.outputs.last_inputs) == (2, 1)
-    assert (tiles.inputs.full_groups, tiles.inputs.last_groups, tiles.inputs.full_words) == (1, 1, 0)
+    assert tiles[0].inputs == (2, 1)
+    assert (tiles[1].groups.full, tiles[1].groups.last, tiles[1].words.full) == (1, 1, 0)

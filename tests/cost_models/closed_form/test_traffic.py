@@ -10,9 +10,9 @@ from support.pricing.priced_cases import PRIOR, PYNQ_Z2
 from support.pricing.random_layers import random_case, random_layers, walk_steps
 
 from cost_models.closed_form.engine_records import engine_records
-from cost_models.closed_form.latency import ORDERS, tiling_of
 from cost_models.closed_form.layer_records import LayerRecords
-from cost_models.closed_form.tiling import cols_of, inputs_of, outputs_of, rows_of
+from cost_models.closed_form.slots import Tiling
+from cost_models.closed_form.tiling import ORDERS, cols_of, inputs_of, outputs_of, rows_of
 from cost_models.closed_form.traffic import Traffic, traffic_of
 from cost_models.mapping.mapping import Mapping
 from cost_models.workload import Layer, Operation
@@ -24,8 +24,8 @@ def stated(layers: Any, runs: Any, engines: Any, sizes: Any, order: int) -> Traf
     layer, engine = layers[0], engines[0]
     outputs, inputs = outputs_of(layer, engine, sizes[0]), inputs_of(layer, engine, sizes[1])
     rows, cols = rows_of(layer, runs[0], sizes[2]), cols_of(layer, engine, sizes[3])
-    tiling = tiling_of(outputs, inputs, rows, cols, layer, order)
-    return traffic_of(layer, engine, tiling, order)
+    tiling = Tiling(layer, engine, outputs, inputs, rows, cols, order)
+    return traffic_of(tiling)
 
 
 def state(layer: Layer, mapping: Mapping, accelerator: Accelerator) -> Traffic:
@@ -81,7 +81,7 @@ def test_traffic_by_hand() -> None:
         Mapping(tile_out_channels=16, tile_in_channels=16, tile_height=2, tile_width=4, loop_order=ORDERS[1]),
         accelerator,
     )
-    assert moved.trips == 2 * 2 * 8
+    assert moved.iterations == 2 * 2 * 8
     assert moved.ifmap_words == 2 * 16 * 2
     assert moved.weight_words == 2 * 16 * 16 // 8
     assert moved.ofmap_words == moved.residual_words == 16 * 3

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.pricing.every_mapping import enumerate_mappings
 from support.pricing.random_layers import random_layers
 
-from cost_models.mapping.mapping import LoopOrder, Mapping, channel_units, draw_mapping, enumerate_mappings, even_sizes
+from cost_models.mapping.mapping import LoopOrder, Mapping, channel_units, draw_mapping, even_sizes
 from cost_models.workload import Layer, Operation
 from hw_templates.board import load_board
 from hw_templates.conv_engine.accelerator import Accelerator

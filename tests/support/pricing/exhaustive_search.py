@@ -10,8 +10,9 @@ from support.pricing.shapes import layer_of
 
 from cost_models.closed_form.compiled import SOURCES, kernel
 from cost_models.closed_form.engine_records import engine_records
-from cost_models.closed_form.latency import setup_cycles, slot_cycles, tiling_of
+from cost_models.closed_form.latency import setup_cycles, slot_cycles
 from cost_models.closed_form.layer_records import LayerRecords
+from cost_models.closed_form.slots import Tiling
 from cost_models.closed_form.tiling import cols_of, inputs_of, outputs_of, rows_of
 from cost_models.coefficients import Coefficients, LatencyCoefficients
 from cost_models.mapping.mapping import channel_units
@@ -165,8 +166,8 @@ def _least_with(sources: int) -> Any:
                         legal += 1
                         cycles = 0.0
                         for run in rows:
-                            tiling = tiling_of(outputs, inputs, run, cols, layer, order)
-                            cycles += run.repeats * slot_cycles(layer, engine, tiling, order)
+                            tiling = Tiling(layer, engine, outputs, inputs, run, cols, order)
+                            cycles += run.repeats * slot_cycles(tiling)
                         best = min(best, cycles + setup_cycles(layer, engine, repeats))
         return best, legal
 

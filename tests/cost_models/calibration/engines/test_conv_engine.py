@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from support.pricing.every_mapping import enumerate_mappings
 
 from cost_models.calibration.engines.conv_engine import ConvEngineModel, stated_counters, with_latency
 from cost_models.calibration.estimation import estimate
@@ -9,7 +10,7 @@ from cost_models.calibration.timing_model import measured_cycles
 from cost_models.closed_form.estimate import price_mapped
 from cost_models.coefficients import LatencyCoefficients, load_coefficients
 from cost_models.mapping.mapped_layer import MappedLayer
-from cost_models.mapping.mapping import draw_mapping, enumerate_mappings
+from cost_models.mapping.mapping import draw_mapping
 from cost_models.mapping.placement import IN_MEMORY, Placement, band_rows
 from cost_models.measurements.engine_run import MeasuredLayer
 from cost_models.measurements.measurement import Measurement, Percentiles

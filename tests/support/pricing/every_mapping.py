@@ -1,0 +1,39 @@
+"""All legal mappings of a layer one by one, of which the mapper must find the best."""
+
+import itertools
+
+from cost_models.mapping.mapping import LoopOrder, Mapping, channel_units, is_considered
+from cost_models.workload import Layer
+from hw_templates.conv_engine.accelerator import Accelerator
+
+
+def enumerate_mappings(layer: Layer, accelerator: Accelerator) -> list[Mapping]:
+    """Every legal mapping: all tile sizes along all axes.
+
+    Sizes beyond the end of an axis, and loop orders that load and store the same tiles in each step, are considered
+    once.
+    """
+    out_unit, in_unit = channel_units(layer, accelerator)
+    out_tiles = range(out_unit, layer.out_channels + out_unit, out_unit)
+    if layer.operation.is_dense:
+        in_tiles = range(in_unit, layer.in_channels + in_unit, in_unit)
+        channels = list(itertools.product(out_tiles, in_tiles))
+    else:
+        channels = [(tile, tile) for tile in out_tiles]
+    mappings: list[Mapping] = []
+    for (tile_out, tile_in), height in itertools.product(channels, range(1, layer.out_height + 1)):
+        for width in range(1, layer.out_width + 1):
+            tiles = [
+                Mapping(
+                    tile_out_channels=tile_out,
+                    tile_in_channels=tile_in,
+                    tile_height=height,
+                    tile_width=width,
+                    loop_order=order,
+                )
+                for order in LoopOrder
+            ]
+            if not tiles[0].fits(layer, accelerator):
+                break  # nor does any other order, or any that is wider
+            mappings += [tile for tile in tiles if is_considered(tile, layer) and tile.fits(layer, accelerator)]
+    return mappings
