@@ -46,12 +46,12 @@ class SimulatedLayer:
 
 @dataclass(frozen=True)
 class _Tile:
-    """One step: first and end of its output rows, columns and channels, and of its input channels."""
+    """One step: its output rows, columns and channels, and its input channels."""
 
-    rows: tuple[int, int]
-    cols: tuple[int, int]
-    outputs: tuple[int, int]
-    inputs: tuple[int, int]
+    rows: range
+    cols: range
+    outputs: range
+    inputs: range
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,12 +82,8 @@ def simulate(mapped: MappedLayer, accelerator: Accelerator, board: Board, coeffi
     return _Simulation(mapped, accelerator, board, coefficients).run()
 
 
-def _cuts(extent: int, tile: int) -> list[tuple[int, int]]:
-    return [(start, min(start + tile, extent)) for start in range(0, extent, tile)]
-
-
-def _size(interval: tuple[int, int]) -> int:
-    return interval[1] - interval[0]
+def _cuts(axis: range, tile: int) -> list[range]:
+    return [axis[start : start + tile] for start in range(0, len(axis), tile)]
 
 
 class _Simulation:
@@ -110,9 +106,9 @@ class _Simulation:
         """Fetch the descriptor, then run all rows or band after band."""
         cycles = self._fetch(32 * 4)
         iterations = 0
-        for band in self.placement.bands or ((0, self.layer.out_height),):
-            if _size(band):
-                band_cycles, band_iterations = self._run_band(band)
+        for first, end in self.placement.bands or ((0, self.layer.out_height),):
+            if first < end:
+                band_cycles, band_iterations = self._run_band(range(first, end))
                 cycles += band_cycles
                 iterations += band_iterations
         return SimulatedLayer(
@@ -121,19 +117,16 @@ class _Simulation:
             load_wait_cycles=self.spent["load_wait"],
             store_wait_cycles=self.spent["store_wait"],
             compute_iterations=iterations,
-            ifmap_words=self.moved["ifmap"],
-            weight_words=self.moved["weight"],
-            ofmap_words=self.moved["ofmap"],
-            residual_words=self.moved["residual"],
+            **{f"{port}_words": words for port, words in self.moved.items()},
         )
 
-    def _run_band(self, band: tuple[int, int]) -> tuple[float, int]:
+    def _run_band(self, band: range) -> tuple[float, int]:
         """Return (cycles, iterations) of the slots of a band.
 
         Slot i loads step i, computes step i - 1 and stores what step i - 2 finished.
         """
         cycles = self._setup()
-        held: dict[str, tuple[tuple[int, int], ...] | None] = {"ifmap": None, "weight": None}
+        held: dict[str, tuple[range, ...] | None] = {"ifmap": None, "weight": None}
         iterations = 0
         steps: list[_Tile | None] = [*self._steps(band), None, None]
         computing = storing = None
@@ -155,17 +148,10 @@ class _Simulation:
 
     def _slot(self, transfers: list[_Burst], busy: int) -> float:
         """Return the cycles of a slot: an early store, the computation with all that it hides, late loads."""
-        single = {
-            "ifmap": self.accelerator.ifmap_buffers == 1,
-            "weight": self.accelerator.weight_buffers == 1,
-            "ofmap": self.accelerator.ofmap_buffers == 1,
-            "residual": False,
-        }
-        hidden = tuple(burst for burst in transfers if not single[burst.port])
-        alone = [burst for burst in transfers if single[burst.port]]
-        late = self._phase(tuple(burst for burst in alone if burst.port != "ofmap"))
-        early = self._phase(tuple(burst for burst in alone if burst.port == "ofmap"))
-        middle = self._phase(hidden)
+        single = [port for port in ("ifmap", "weight", "ofmap") if getattr(self.accelerator, f"{port}_buffers") == 1]
+        late = self._phase(tuple(burst for burst in transfers if burst.port in single and burst.port != "ofmap"))
+        early = self._phase(tuple(burst for burst in transfers if burst.port in single and burst.port == "ofmap"))
+        middle = self._phase(tuple(burst for burst in transfers if burst.port not in single))
         loaded = max([busy, *(ends for port, ends in middle.items() if port != "ofmap")])
         stored = middle.get("ofmap", 0.0)
         self.spent["compute"] += busy
@@ -173,29 +159,25 @@ class _Simulation:
         self.spent["store_wait"] += max(stored - loaded, 0.0) + early.get("ofmap", 0.0)
         return max(loaded, stored) + sum(max(phase.values(), default=0.0) for phase in (early, late))
 
-    def _steps(self, band: tuple[int, int]) -> Iterator[_Tile]:
+    def _steps(self, band: range) -> Iterator[_Tile]:
         layer, mapping = self.layer, self.mapping
-        rows = [(band[0] + begin, band[0] + end) for begin, end in _cuts(_size(band), mapping.tile_height)]
-        cols = _cuts(layer.out_width, mapping.tile_width)
-        outputs, inputs = (
-            _cuts(layer.out_channels, mapping.tile_out_channels),
-            _cuts(layer.in_channels, mapping.tile_in_channels),
-        )
+        rows, cols = _cuts(band, mapping.tile_height), _cuts(range(layer.out_width), mapping.tile_width)
+        outputs = _cuts(range(layer.out_channels), mapping.tile_out_channels)
+        inputs = _cuts(range(layer.in_channels), mapping.tile_in_channels)
         if mapping.loop_order == LoopOrder.INPUTS_OUTER:
             for h, w, n, m in itertools.product(rows, cols, inputs, outputs):
                 yield _Tile(h, w, m, n)
             return
-        if mapping.loop_order == LoopOrder.PIXELS_OUTER:
-            outer = ((h, w, m) for h, w, m in itertools.product(rows, cols, outputs))
-        else:
-            outer = ((h, w, m) for m, h, w in itertools.product(outputs, rows, cols))
+        outer = itertools.product(rows, cols, outputs)
+        if mapping.loop_order == LoopOrder.CHANNELS_OUTER:
+            outer = ((h, w, m) for m, h, w in itertools.product(outputs, rows, cols))  # type: ignore[assignment]
         for h, w, m in outer:
             for n in inputs if self.dense else [m]:
                 yield _Tile(h, w, m, n)
 
     def _finishes(self, tile: _Tile) -> bool:
-        is_last = not self.dense or tile.inputs[1] == self.layer.in_channels
-        return is_last and (not self._keeps_sums or tile.outputs[1] == self.layer.out_channels)
+        is_last = not self.dense or tile.inputs.stop == self.layer.in_channels
+        return is_last and (not self._keeps_sums or tile.outputs.stop == self.layer.out_channels)
 
     @property
     def _keeps_sums(self) -> bool:
@@ -205,7 +187,7 @@ class _Simulation:
         self.moved[burst.port] += burst.total
         return burst
 
-    def _loads(self, tile: _Tile, held: dict[str, tuple[tuple[int, int], ...] | None]) -> list[_Burst]:
+    def _loads(self, tile: _Tile, held: dict[str, tuple[range, ...] | None]) -> list[_Burst]:
         """Return the loads for a tile, given what the buffers hold; ``held`` is brought up to date."""
         wanted = {"ifmap": (tile.rows, tile.cols, tile.inputs), "weight": (tile.outputs, tile.inputs)}
         bursts = {"ifmap": self._ifmap, "weight": self._weights}
@@ -226,61 +208,50 @@ class _Simulation:
             return self._lines("ifmap", heights * widths, tile.inputs, ifmap_cols(self.accelerator))
         return self._bursts("ifmap", heights, widths, tile.inputs, layer.in_channels, layer.in_width)
 
-    def _inside(self, outputs: tuple[int, int], extent: int, kernel: int) -> int:
+    def _inside(self, outputs: range, extent: int, kernel: int) -> int:
         """Return the number of positions of the map that the outputs read, by looking at each."""
-        read = {
-            position
-            for output in (outputs[0], outputs[1] - 1)
-            for position in (output * self.layer.stride - self.layer.padding + tap for tap in (0, kernel - 1))
-        }
-        return sum(1 for position in range(min(read), max(read) + 1) if 0 <= position < extent)
+        first, last = (output * self.layer.stride - self.layer.padding for output in (outputs[0], outputs[-1]))
+        return sum(0 <= position < extent for position in range(first, last + kernel))
 
-    def _lines(self, port: str, pixels: int, channels: tuple[int, int], channels_a_line: int) -> _Burst:
-        return _Burst(port=port, count=1, words=pixels * len(range(*channels, channels_a_line)), is_kept=True)
+    def _lines(self, port: str, pixels: int, channels: range, channels_a_line: int) -> _Burst:
+        return _Burst(port=port, count=1, words=pixels * len(channels[::channels_a_line]), is_kept=True)
 
     def _results(self, tile: _Tile, port: str) -> _Burst:
         layer = self.layer
-        channels = (0, layer.out_channels) if self._keeps_sums else tile.outputs
+        channels, rows, cols = tile.outputs, len(tile.rows), len(tile.cols)
+        if self._keeps_sums:
+            channels = range(layer.out_channels)
         if self.placement.ofmap_ring:
-            return self._lines(port, _size(tile.rows) * _size(tile.cols), channels, self.accelerator.pe_rows)
-        return self._bursts(port, _size(tile.rows), _size(tile.cols), channels, layer.out_channels, layer.out_width)
+            return self._lines(port, rows * cols, channels, self.accelerator.pe_rows)
+        return self._bursts(port, rows, cols, channels, layer.out_channels, layer.out_width)
 
-    def _bursts(
-        self, port: str, rows: int, cols: int, channels: tuple[int, int], all_channels: int, width: int
-    ) -> _Burst:
+    def _bursts(self, port: str, rows: int, cols: int, channels: range, all_channels: int, width: int) -> _Burst:
         """Return the bursts of a tile: what lies together in memory, channels innermost, is one."""
-        words = math.ceil(channels[1] / self.word) - channels[0] // self.word
-        if _size(channels) < all_channels:
-            return _Burst(port=port, count=rows * cols, words=words)
-        return (
-            _Burst(port=port, count=rows, words=cols * words)
-            if cols < width
-            else _Burst(port=port, count=1, words=rows * cols * words)
-        )
+        words, pixels = math.ceil(channels.stop / self.word) - channels.start // self.word, rows * cols
+        count = pixels if len(channels) < all_channels else rows if cols < width else 1
+        return _Burst(port=port, count=count, words=pixels // count * words)
 
     def _weights(self, tile: _Tile) -> _Burst:
         layer, accelerator = self.layer, self.accelerator
-        taps, channels = layer.kernel_height * layer.kernel_width, _size(tile.outputs)
         if layer.operation.is_weightless:
-            return _Burst(port="weight", count=1, words=0)
+            return self._weight_burst(0)
         if layer.operation.reads_gate:
-            return self._weight_burst(channels)
-        if not self.dense:
-            weights = taps * len(range(*tile.outputs, accelerator.depthwise_lanes)) * accelerator.depthwise_lanes
-        else:
-            groups = len(range(*tile.outputs, accelerator.pe_rows)) * len(range(*tile.inputs, accelerator.pe_cols))
-            weights = groups * taps * accelerator.pe_rows * accelerator.pe_cols
+            return self._weight_burst(len(tile.outputs))
+        group = accelerator.pe_rows * accelerator.pe_cols if self.dense else accelerator.depthwise_lanes
+        weights = self._groups(tile) * group * layer.kernel_height * layer.kernel_width
         return self._weight_burst(math.ceil(weights * layer.weight_bits / 8))
+
+    def _groups(self, tile: _Tile) -> int:
+        """Return the groups of channels that are computed one after the other."""
+        a = self.accelerator
+        if self.dense:
+            return len(tile.outputs[:: a.pe_rows]) * len(tile.inputs[:: a.pe_cols])
+        return len(tile.outputs[:: a.depthwise_lanes])
 
     def _iterations(self, tile: _Tile) -> int:
         """Return the iterations of the compute loop, counted group by group."""
-        accelerator = self.accelerator
-        if self.dense:
-            groups = len(range(*tile.outputs, accelerator.pe_rows)) * len(range(*tile.inputs, accelerator.pe_cols))
-        else:
-            groups = len(range(*tile.outputs, accelerator.depthwise_lanes))
-        pixels = _size(tile.rows) * len(range(*tile.cols, accelerator.pe_pixels))
-        return groups * pixels * self.layer.kernel_height * self.layer.kernel_width
+        pixels = len(tile.rows) * len(tile.cols[:: self.accelerator.pe_pixels])
+        return self._groups(tile) * pixels * self.layer.kernel_height * self.layer.kernel_width
 
     def _setup(self) -> float:
         """Return the cycles of loading parameters and table one after the other, by one port."""
