@@ -150,7 +150,7 @@ def main() -> None:
     parser.add_argument("--worst", type=int, default=0, help="print this many of the worst cases")
     arguments = parser.parse_args()
     board, coefficients = load_board(arguments.board), load_coefficients()
-    ample = replace(board, ddr=Ddr(peak_gb_s=1e6, plan_gb_s=1e6))
+    ample = replace(board, ddr=Ddr(peak_gb_s=100.0, plan_gb_s=100.0))
     cases = random_cases(arguments.cases, arguments.seed, board, coefficients)
     for name, chosen in (
         ("simulator", cases),

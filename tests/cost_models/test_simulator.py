@@ -41,7 +41,7 @@ def test_counts_agree_exactly(layer: Layer, seed: int) -> None:
 
 def test_cycles_agree_where_the_ddr_has_bandwidth_to_spare() -> None:
     # Nothing is left but the slots of the pipeline, which the closed form counts by classes of tiles.
-    board = replace(BOARD, ddr=Ddr(peak_gb_s=1e6, plan_gb_s=1e6))
+    board = replace(BOARD, ddr=Ddr(peak_gb_s=100.0, plan_gb_s=100.0))
     deviations = cycle_deviations(board, 300)
     assert np.median(deviations) < 1e-9
     assert np.quantile(deviations, 0.99) < 0.03
@@ -123,7 +123,7 @@ def test_a_mapping_that_does_not_fit_is_refused() -> None:
     ],
 )
 def test_cycles_are_split_by_what_was_waited_for(buffers: tuple[int, int, int], split: tuple[int, int, int]) -> None:
-    board = replace(BOARD, ddr=Ddr(peak_gb_s=1e6, plan_gb_s=1e6))
+    board = replace(BOARD, ddr=Ddr(peak_gb_s=100.0, plan_gb_s=100.0))
     timing = replace(PRIOR.latency, access_latency_cycles=40, burst_overhead_cycles=4, pipeline_depth_cycles=16)
     accelerator = accelerator_of(8, 8, 1, 1, 16, 16, 16, 64, 100, 8, 0, 1, *buffers)
     mapping = Mapping(
@@ -136,7 +136,7 @@ def test_cycles_are_split_by_what_was_waited_for(buffers: tuple[int, int, int], 
 
 def test_a_single_buffer_is_filled_after_what_reads_it() -> None:
     # Two tiles of rows. With two buffers the second load hides behind the computation, with one it does not.
-    board = replace(BOARD, ddr=Ddr(peak_gb_s=1e6, plan_gb_s=1e6))
+    board = replace(BOARD, ddr=Ddr(peak_gb_s=100.0, plan_gb_s=100.0))
     layer, mapping = (
         Layer(
             operation=Operation.CONV,
