@@ -33,7 +33,7 @@ from codesign.supernet.spaces.space import Space, Subnet
 from codesign.supernet.training.checkpoint import Checkpoint
 from codesign.supernet.training.named import load_schedule
 from codesign.supernet.training.schedule import Schedule
-from codesign.supernet.training.shrinking import TrainingProgress, train
+from codesign.supernet.training.shrinking import TrainingProgress, begin_with, train
 from codesign.supernet.training.threads import one_thread
 from hw_templates.foundation.arrays import BoolArray, FloatArray, IntArray
 from hw_templates.foundation.atomic_file import write_text_atomically
@@ -97,7 +97,9 @@ class Work:
                 print(f"{name}: step {done.step} of {done.steps}, {done.phase}, loss {done.loss:.2f}", flush=True)
 
         path = self.out / (f"{name}-seed{seed}.pt" if seed else f"{name}.pt")
-        return train(space, self.data, schedule, path, weights=weights, seed=seed, on_step=on_step)
+        if weights is not None:
+            begin_with(weights, space, self.data, schedule, path, seed)
+        return train(space, self.data, schedule, path, seed=seed, on_step=on_step)
 
     def supernet(self, seed: int = 0) -> Checkpoint:
         """The supernet, by progressive shrinking."""

@@ -17,7 +17,7 @@ from codesign.supernet.spaces.space import Space, kind_of
 from codesign.supernet.training.named import SCHEDULES, schedule_names
 from codesign.supernet.training.processes import joined_processes
 from codesign.supernet.training.schedule import Schedule
-from codesign.supernet.training.shrinking import check_data
+from codesign.supernet.training.shrinking import begin_with, check_data
 from codesign.supernet.training.shrinking import train as train_supernet
 from hw_templates.foundation.errors import InvalidValueError
 
@@ -96,12 +96,14 @@ def train(run: Run, request: TrainRequest, progress: Progress) -> TrainResult | 
         _check_schedule(space, schedule)
     with joined_processes() as processes:
         if not processes.first:
-            train_supernet(
-                space, data, schedule, run.checkpoint, seed=request.seed, weights=weights, processes=processes
-            )
+            processes.wait()
+            train_supernet(space, data, schedule, run.checkpoint, seed=request.seed, processes=processes)
             return None
         with run.claim():
             run.configure(request)
+            if weights is not None:
+                begin_with(weights, space, data, schedule, run.checkpoint, request.seed)
+            processes.wait()
             with progress.stage("train") as update:
                 checkpoint = train_supernet(
                     space,
@@ -109,7 +111,6 @@ def train(run: Run, request: TrainRequest, progress: Progress) -> TrainResult | 
                     schedule,
                     run.checkpoint,
                     seed=request.seed,
-                    weights=weights,
                     processes=processes,
                     on_step=lambda done: update(done.step / done.steps, f"{done.phase}, loss {done.loss:.2f}"),
                 )
@@ -141,5 +142,8 @@ def _weights(request: TrainRequest) -> Mapping[str, Tensor] | None:
         return None
     origin = load_trained(Run(Path(request.start_from)))
     if request.subnet is None:
+        if origin.space != request.load_space():
+            expected = f"a run of space {request.load_space().name}, or with a subnet of its own space"
+            raise InvalidValueError("start_from", f"{request.start_from} (space {origin.space.name})", expected)
         return origin.checkpoint.weights
     return specialised_weights(origin.checkpoint.supernet(), origin.space.parse_subnet(request.subnet))

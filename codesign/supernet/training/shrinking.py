@@ -202,7 +202,26 @@ class _Training:
         return nullcontext() if self.dtype is None else torch.autocast(self.processes.device.type, self.dtype)
 
 
-def _start(path: Path, space: Space, schedule: Schedule, seed: int, weights: Mapping[str, Tensor] | None) -> Checkpoint:
+def _initial(space: Space, schedule: Schedule, seed: int, weights: Mapping[str, Tensor]) -> Checkpoint:
+    return Checkpoint(
+        space=space, schedule=schedule, seed=seed, step=0, losses=(), weights=weights, teacher={}, optimiser={}
+    )
+
+
+def begin_with(
+    weights: Mapping[str, Tensor], space: Space, data: DataSet, schedule: Schedule, path: Path, seed: int = 0
+) -> None:
+    """Let the training of those arguments start from ``weights``, a supernet's state, where it has not begun yet.
+
+    Raises:
+        StorageError: the checkpoint cannot be written.
+    """
+    if not path.exists():
+        schedule = schedule.in_steps(len(data.labels[Split.TRAIN]))
+        write_checkpoint(path, _initial(space, schedule, seed, weights))
+
+
+def _start(path: Path, space: Space, schedule: Schedule, seed: int) -> Checkpoint:
     """Return the checkpoint to go on from."""
     if path.exists():
         start = read_checkpoint(path, space)
@@ -212,10 +231,7 @@ def _start(path: Path, space: Space, schedule: Schedule, seed: int, weights: Map
                 f"{path}: trained by {was}, wanted {schedule.name} and {seed}; ask for the same or choose another file"
             )
         return start
-    initial = build_supernet(space, seed).state_dict() if weights is None else weights
-    return Checkpoint(
-        space=space, schedule=schedule, seed=seed, step=0, losses=(), weights=initial, teacher={}, optimiser={}
-    )
+    return _initial(space, schedule, seed, build_supernet(space, seed).state_dict())
 
 
 @one_thread()
@@ -226,7 +242,6 @@ def train(
     path: Path,
     *,
     seed: int = 0,
-    weights: Mapping[str, Tensor] | None = None,
     processes: Processes = ALONE,
     on_step: Callable[[TrainingProgress], None] = lambda _: None,
     checkpoint_seconds: float | None = None,
@@ -235,7 +250,7 @@ def train(
 
     The file is replaced every ``checkpoint_seconds`` and at the end. A run that was stopped and started again comes
     to exactly the weights and losses of one that was not, on the same machine. Several processes call this together
-    with the same arguments.
+    with the same arguments. Weights are random at first, unless :func:`begin_with` has set others.
 
     Args:
         space: what to train.
@@ -243,7 +258,6 @@ def train(
         schedule: phases and rates; epochs are those of ``data``.
         path: the checkpoint.
         seed: of weights and draws.
-        weights: state to begin with instead of a random one.
         processes: this one and those that train with it.
         on_step: called after every step.
         checkpoint_seconds: time between two checkpoints; None for 5 s, or as much as keeps writing them below 2 % of
@@ -262,7 +276,7 @@ def train(
     groups = schedule.groups(min(schedule.batch_size, len(data.labels[Split.TRAIN])))
     if processes.count > groups:
         raise InvalidValueError("processes", processes.count, f"at most {groups}, the groups of images in a step")
-    start = _start(path, space, schedule, seed, weights)
+    start = _start(path, space, schedule, seed)
     with open_batches(data, schedule, space.resolutions, seed, processes) as batches:
         training = _Training(start, batches, processes)
         least, most = _CHECKPOINT_SECONDS if checkpoint_seconds is None else (checkpoint_seconds, checkpoint_seconds)

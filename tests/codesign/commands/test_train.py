@@ -257,3 +257,10 @@ def test_another_space_than_the_run_began_with_is_refused_by_its_file(own: tuple
 def test_an_own_space_needs_a_schedule(own: tuple[Path, Path]) -> None:
     with pytest.raises(InvalidValueError, match="--preset: must be given, as no schedule is called mine, got None"):
         request_training(str(own[0]), None, 0, None, None, None)
+
+
+def test_weights_of_another_space_are_refused(finished_run: Run, own: tuple[Path, Path], tmp_path: Path) -> None:
+    request = request_training(*map(str, own), 0, None, None, finished_run.folder)
+    with pytest.raises(InvalidValueError, match=r"start_from: must be a run of space mine, or .*\(space digits\)"):
+        train(Run(tmp_path / "run"), request, RecordedProgress())
+    assert not (tmp_path / "run").exists()

@@ -20,7 +20,7 @@ from codesign.supernet.training.checkpoint import read_checkpoint
 from codesign.supernet.training.named import load_schedule
 from codesign.supernet.training.processes import ALONE
 from codesign.supernet.training.schedule import Phase
-from codesign.supernet.training.shrinking import train
+from codesign.supernet.training.shrinking import begin_with, train
 from hw_templates.foundation.errors import InvalidValueError, StorageError
 
 
@@ -265,7 +265,12 @@ def test_sgd_is_that_of_torch_with_nesterovs_momentum(digits, tmp_path):
 
 def test_training_starts_from_given_weights(digits, uninterrupted, tmp_path):
     schedule = dataclasses.replace(SHORT, phases=(Phase(name="all", length=1, learning_rate=1e-9),))
-    further = train(DIGITS, digits, schedule, tmp_path / "supernet.pt", weights=uninterrupted.weights)
+    path = tmp_path / "supernet.pt"
+    begin_with(uninterrupted.weights, DIGITS, digits, schedule, path)
+    further = train(DIGITS, digits, schedule, path)
+    before = path.read_bytes()
+    begin_with(build_supernet(DIGITS).state_dict(), DIGITS, digits, schedule, path)
+    assert path.read_bytes() == before
     for name, tensor in further.weights.items():
         torch.testing.assert_close(tensor, uninterrupted.weights[name], rtol=0, atol=1e-6)
 
