@@ -23,14 +23,14 @@ from bitstreams.twin.server import LOOPBACK, TwinServer
 from codesign.commands.calibration.fit import fit_measurements, write_fit
 from codesign.commands.calibration.measure import CampaignRequest, measure_plan
 from codesign.commands.calibration.plan import plan_runs
+from codesign.commands.winner import found_pairs
 from codesign.progress import Silent
-from codesign.run.choice import found_pairs
 from codesign.run.folder import Run, read_json
-from codesign.run.requests import load_searched
+from codesign.run.searched import load_searched
 from codesign.search.joint_search import joint_search
 from codesign.search.pareto import nondominated
-from codesign.search.pricing import PairPricer
 from codesign.search.study import StudyLocation, fitting_front
+from codesign.templates.engine.pricing import PairPricer
 from cost_models.calibration.engines import engine_model
 from cost_models.calibration.planning import prior_of
 from cost_models.calibration.record import load_calibration
@@ -100,14 +100,16 @@ def compare_parameters(seed: int, true: Coefficients, folder: Path) -> None:
 def compare_fronts(seed: int, run: Run, folder: Path) -> None:
     """Pairs that a search with the prior or with what was fitted finds, ranked with either."""
     searched, fitted = load_searched(run), load_coefficients(str(folder / "fitted"))
-    before = fitting_front(searched.joint, found_pairs(run, searched, Silent()))
+    before = fitting_front(searched.problem, found_pairs(searched)[0])
     location = StudyLocation(str(folder / "study.journal"), "calibrated")
-    after = joint_search(replace(searched.task, location=location, coefficients=fitted)).front
-    rows, count = np.unique(np.vstack([before.rows, after.rows]), axis=0), searched.joint.gene_count
+    after = joint_search(
+        replace(searched.task, location=location, problem=replace(searched.problem, coefficients=fitted))
+    ).front
+    rows, count = np.unique(np.vstack([before.rows, after.rows]), axis=0), searched.problem.joint.gene_count
     accuracy = searched.task.oracle.accuracy(rows[:, :count])
     latencies, fronts = [], []
     for coefficients in (load_coefficients(), fitted):
-        pricer = PairPricer(searched.joint, coefficients)
+        pricer = PairPricer(searched.problem.joint, coefficients)
         priced = [pricer.price(row[None, :count], row[None, count:]) for row in rows]
         values = np.array([(latency[0, 0], energy[0, 0]) for latency, energy in priced])
         latencies.append(values[:, 0])

@@ -20,14 +20,14 @@ from typing import Any
 
 import numpy as np
 
-from codesign.search.baselines import reference_accelerator
 from codesign.search.joint_space import JointSpace
-from codesign.search.pricing import PairPricer
-from codesign.search.subnet_search import best_subnet_within
 from codesign.supernet.accuracy.official_predictor import OfficialPredictor, known_space, load_official_predictor
 from codesign.supernet.lowering.workloads import segments_of
 from codesign.supernet.spaces.named import OFA_MBV3_W12
 from codesign.supernet.spaces.space import Space
+from codesign.templates.engine.baselines import reference_accelerator
+from codesign.templates.engine.pricing import PairPricer
+from codesign.templates.engine.specialise import best_subnet_within
 from cost_models.closed_form.estimate import network_latency_cycles
 from cost_models.closed_form.layer_table import price_layers
 from cost_models.coefficients import load_coefficients

@@ -22,12 +22,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from codesign.search.exhaustive import exact_front
 from codesign.search.joint_space import JointSpace
-from codesign.search.pricing import PairPricer
 from codesign.supernet.lowering.workloads import LayerIndex
 from codesign.supernet.spaces.named import DIGITS
 from codesign.supernet.spaces.space import Genes
+from codesign.templates.engine.exact_front import exact_front
+from codesign.templates.engine.pricing import PairPricer
 from cost_models.closed_form.layer_table import price_layers
 from cost_models.coefficients import load_coefficients
 from cost_models.workload import Layer, Operation

@@ -22,18 +22,19 @@ from optuna.samplers import BaseSampler, NSGAIIISampler, NSGAIISampler, RandomSa
 
 from codesign.run.folder import Run
 from codesign.run.requests import load_trained
-from codesign.search.evolution import no_pairs, price_pairs
 from codesign.search.joint_space import JointSpace
 from codesign.search.objective import Objective, joint_objective, suggest_row
-from codesign.search.pareto import ReferencePoint, concatenate
-from codesign.search.pricing import PairPricer
-from codesign.search.sampler import JointSampler
+from codesign.search.pareto import ReferencePoint, concatenate, no_pairs
 from codesign.search.study import DIRECTIONS, is_feasible
 from codesign.supernet.accuracy.oracle import AccuracyOracle
 from codesign.supernet.accuracy.predictor import read_predictor
 from codesign.supernet.spaces.mobile import MobileSpace
 from codesign.supernet.spaces.named import DIGITS
 from codesign.supernet.spaces.space import Genes
+from codesign.templates.engine.evolution import price_pairs
+from codesign.templates.engine.pricing import PairPricer
+from codesign.templates.engine.problem import EngineProblem
+from codesign.templates.engine.sampler import JointSampler
 from cost_models.coefficients import load_coefficients
 from cost_models.resources import RESOURCES
 from hw_templates.board import load_board
@@ -106,7 +107,7 @@ class PricedSpace:
         rows = rows[(pricer.excess(space.decode(rows)) <= 0).all(axis=1)]
         genes = every_subnet(joint.space)
         print(f"{len(genes)} subnets x {len(rows)} accelerators that are legal and fit", flush=True)
-        self.front = no_pairs(pricer)
+        self.front = no_pairs(pricer.joint)
         self._values: dict[bytes, tuple[float, float, float]] = {}
         for start in range(0, len(rows), 100):
             priced = price_pairs(pricer, oracle, genes, rows[start : start + 100])
@@ -116,7 +117,7 @@ class PricedSpace:
 
     def objective(self, joint: JointSpace, oracle: AccuracyOracle) -> Objective:
         """:func:`joint_objective`, with prices looked up where the pair is one of these."""
-        plain = joint_objective(joint, load_coefficients(), oracle)
+        plain = joint_objective(EngineProblem(joint, load_coefficients()), oracle)
 
         def objective(trial: optuna.Trial) -> tuple[float, float, float]:
             known = self._values.get(bytes(suggest_row(joint, trial)))
@@ -190,7 +191,7 @@ def main() -> None:
     best = reference.hypervolume(front.values)
     coefficients = load_coefficients()
     samplers: dict[str, Callable[[int], BaseSampler]] = {
-        "ours": lambda seed: JointSampler(joint, coefficients, seed),
+        "ours": lambda seed: JointSampler(EngineProblem(joint, coefficients), seed),
         "nsga2": lambda seed: NSGAIISampler(seed=seed),
         "nsga3": lambda seed: NSGAIIISampler(seed=seed),
         "tpe": lambda seed: TPESampler(seed=seed),

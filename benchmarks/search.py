@@ -20,19 +20,21 @@ import optuna
 
 from codesign.run.folder import Run
 from codesign.run.requests import load_trained
-from codesign.search.baselines import random_front, reference_point, sequential_front
-from codesign.search.evolution import evolve
-from codesign.search.joint_search import SearchTask, joint_search
+from codesign.search.joint_search import joint_search
 from codesign.search.joint_space import JointSpace
-from codesign.search.pricing import PairPricer
+from codesign.search.problem import SearchSettings
 from codesign.search.study import StudyLocation
-from codesign.search.worker import SearchSettings
+from codesign.search.task import SearchTask
 from codesign.supernet.accuracy.measured import MeasuredAccuracy
 from codesign.supernet.accuracy.predictor import Predictor, fit_predictor, measure_sample, read_predictor
 from codesign.supernet.data.data_set import load_digits
 from codesign.supernet.spaces.named import DIGITS
 from codesign.supernet.training.named import load_schedule
 from codesign.supernet.training.shrinking import train
+from codesign.templates.engine.baselines import random_front, reference_point, sequential_front
+from codesign.templates.engine.evolution import evolve
+from codesign.templates.engine.pricing import PairPricer
+from codesign.templates.engine.problem import EngineProblem
 from cost_models.coefficients import load_coefficients
 from hw_templates.board import load_board
 from hw_templates.conv_engine.space import AcceleratorSpace
@@ -98,8 +100,7 @@ def time_study(joint: JointSpace, predictor: Predictor, pairs: int, workers: int
         settings = SearchSettings(pairs=pairs, workers=workers)
         task = SearchTask(
             location=location,
-            joint=joint,
-            coefficients=load_coefficients(),
+            problem=EngineProblem(joint, load_coefficients()),
             oracle=predictor,
             accuracy_name=predictor.checkpoint,
             settings=settings,

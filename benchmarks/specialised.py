@@ -30,21 +30,23 @@ from typing import Any
 import numpy as np
 from specialised_page import BoardFindings, Cell, Choice, Costs, Page, write_page
 
+from codesign.cli.text.pairs import search_lines, winner_lines
 from codesign.commands.search import search
 from codesign.commands.winner import winner
 from codesign.progress import Silent
 from codesign.run.folder import Run, read_json
-from codesign.run.requests import Searched, SearchRequest, load_searched
-from codesign.search.breeding import RoundPlan, breed_accelerators
-from codesign.search.evolution import no_pairs, price_pairs
+from codesign.run.requests import EmitRequest, SearchRequest
+from codesign.run.searched import Searched, load_searched
 from codesign.search.joint_space import JointSpace
-from codesign.search.pareto import PricedPairs, concatenate, nondominated
-from codesign.search.pricing import PairPricer
-from codesign.search.worker import read_front, read_progress
+from codesign.search.pareto import PricedPairs, concatenate, no_pairs, nondominated
+from codesign.search.study import read_front
+from codesign.search.worker import read_progress
 from codesign.supernet.accuracy.official_predictor import known_space, load_official_predictor
 from codesign.supernet.lowering.workloads import lower
 from codesign.supernet.published.specialised import specialised_in
 from codesign.supernet.spaces.named import OFA_MBV3_W12
+from codesign.templates.engine.breeding import RoundPlan, breed_accelerators
+from codesign.templates.engine.evolution import price_pairs
 from cost_models.resources import RESOURCES, estimate_resources
 from hw_templates.foundation.arrays import IntArray
 from hw_templates.foundation.atomic_file import write_text_atomically
@@ -76,21 +78,15 @@ class Stopwatch:
 
 
 class Recorder(Silent):
-    """Prints what a command says and keeps it, and ticks while it works."""
+    """Ticks while a command works."""
 
     def __init__(self, tick: Callable[[], None] = lambda: None) -> None:
-        self.lines: list[str] = []
         self._tick = tick
 
     @contextmanager
     def stage(self, _name: str) -> Iterator[Callable[[float, str], None]]:
         """A stretch of work."""
         yield lambda _share, _text: self._tick()
-
-    def say(self, text: str) -> None:
-        """Print and keep a line."""
-        self.lines.append(text)
-        print(text, flush=True)
 
 
 def search_jointly(run: Run, request: SearchRequest) -> tuple[Searched, PricedPairs, Costs, list[str]]:
@@ -100,13 +96,13 @@ def search_jointly(run: Run, request: SearchRequest) -> tuple[Searched, PricedPa
     clock = Stopwatch(path)
     missing = read_progress(searched.task.open_study()).pairs < request.pairs
     recorder = Recorder(clock.tick if missing else lambda: None)
-    search(run, request, baselines=False, progress=recorder)
+    lines = list(search_lines(search(run, request, recorder, baselines=False)))
     if missing:
         clock.tick(0)
     study = searched.task.open_study()
     done = read_progress(study)
     costs = Costs(**read_json(path, dict[str, Any]), pairs=done.pairs, accelerators=done.accelerators)
-    return searched, read_front(study, searched.joint), costs, recorder.lines
+    return searched, read_front(study, searched.problem), costs, lines
 
 
 def suit_accelerators(
@@ -116,14 +112,15 @@ def suit_accelerators(
 
     At least ``least`` accelerators are bred from the pairs found before; those of ``joint_front`` follow.
     """
-    pricer = PairPricer(searched.joint, searched.task.coefficients)
-    rng, plan, genes = np.random.default_rng(searched.task.settings.seed), RoundPlan(), searched.joint.gene_count
+    pricer = searched.problem.pricer()
+    rng, plan = np.random.default_rng(searched.task.settings.seed), RoundPlan()
+    genes = searched.problem.joint.gene_count
 
     def merge(best: PricedPairs, accelerators: IntArray) -> PricedPairs:
         pairs = concatenate([best, price_pairs(pricer, searched.task.oracle, subnets, accelerators)])
         return concatenate([of_subnet(pairs, subnet).front() for subnet in subnets])
 
-    best = no_pairs(pricer)
+    best = no_pairs(pricer.joint)
     while pricer.accelerators < least:
         best = merge(best, breed_accelerators(pricer, best, rng, plan)[0])
     best = merge(best, np.unique(joint_front.rows[:, genes:], axis=0))
@@ -196,7 +193,7 @@ def fill_cell(
 def find(run: Run, request: SearchRequest) -> tuple[BoardFindings, list[str]]:
     """Both sides on the board of the request, and what `codesign search` says of it."""
     searched, front, costs, said = search_jointly(run, request)
-    joint, nets = searched.joint, specialised_in(searched.joint.space)
+    joint, nets = searched.problem.joint, specialised_in(searched.problem.joint.space)
     subnets = np.stack([joint.space.encode(subnet) for _, subnet in nets])
     published, published_costs = suit_published(run, searched, subnets, front, costs.accelerators)
     fastest, names = fastest_of_each(published, subnets), [net.short for net, _ in nets]
@@ -207,14 +204,13 @@ def find(run: Run, request: SearchRequest) -> tuple[BoardFindings, list[str]]:
 def transcript(run: Run, pairs: int, findings: BoardFindings, said: list[str]) -> list[str]:
     """The commands that a user would give for a board, with what they print."""
     limit_ms = findings.cells[1].limit_ms
-    recorder = Recorder()
-    winner(run, limit_ms, None, recorder)
+    lines = winner_lines(winner(run, EmitRequest(max_latency_ms=limit_ms), Silent()))
     search_command = f"codesign search {run.folder} --space {OFA_MBV3_W12.name} --accuracy official"
     return [
         f"$ {search_command} --board {findings.board.name} --pairs {pairs} --no-baselines",
         *said,
         f"$ codesign winner {run.folder} --max-latency-ms {limit_ms:g}",
-        *recorder.lines,
+        *lines,
     ]
 
 

@@ -17,7 +17,6 @@ from codesign.run.folder import Run
 from codesign.run.requests import load_trained
 from codesign.search.joint_space import JointSpace
 from codesign.search.objective import joint_objective
-from codesign.search.sampler import JointSampler
 from codesign.supernet.accuracy.measured import MeasuredAccuracy
 from codesign.supernet.accuracy.oracle import AccuracyOracle
 from codesign.supernet.accuracy.predictor import read_predictor
@@ -25,6 +24,8 @@ from codesign.supernet.data.data_set import load_digits
 from codesign.supernet.spaces.named import DIGITS
 from codesign.supernet.training.named import load_schedule
 from codesign.supernet.training.shrinking import train
+from codesign.templates.engine.problem import EngineProblem
+from codesign.templates.engine.sampler import JointSampler
 from cost_models.coefficients import load_coefficients
 from hw_templates.board import load_board
 from hw_templates.conv_engine.space import AcceleratorSpace
@@ -54,10 +55,10 @@ def main() -> None:
     asked = options.parse_args()
     oracle = predicted_by_a_run(asked.run) if asked.run else measured_by_a_small_supernet()
     joint = JointSpace(DIGITS, AcceleratorSpace(load_board(asked.board)))
-    objective = joint_objective(joint, load_coefficients(), oracle)
+    objective = joint_objective(EngineProblem(joint, load_coefficients()), oracle)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     samplers = {
-        "codesign": JointSampler(joint, load_coefficients(), seed=0),
+        "codesign": JointSampler(EngineProblem(joint, load_coefficients()), seed=0),
         "NSGA-II": optuna.samplers.NSGAIISampler(population_size=20, seed=0),
         "TPE": optuna.samplers.TPESampler(seed=0),
     }

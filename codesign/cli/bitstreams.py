@@ -42,12 +42,13 @@ def build(
     """
     with session(context) as console:
         from codesign.cli.text.bitstreams import build_lines, bundle_lines
+        from codesign.cli.text.pairs import csim_lines
         from codesign.commands import build as commands
         from codesign.commands.csim import csim
 
         commands.check_build_options(tool, bundle, cosim)
         if tool == choices.BuildTool.CSIM:
-            csim(Run(run), False, None, console)
+            console.show(csim(Run(run), console), csim_lines)
         elif bundle:
             console.show(commands.build_bundle(Run(run)), bundle_lines)
         else:

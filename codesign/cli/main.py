@@ -2,9 +2,8 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -14,17 +13,20 @@ from codesign.cli.boards import boards_app, deploy, twin
 from codesign.cli.calibrate import calibrate_app
 from codesign.cli.console import session
 from codesign.cli.group import group, keep
-from codesign.cli.options import BoardName, RunFolder, Seed, Storage, Template, Workers
+from codesign.cli.options import TEMPLATES, BoardName, RunFolder, Seed, Storage, Template, Workers
 from codesign.cli.supernet import fetch, supernet_app
 from codesign.run import choices
 from codesign.run.folder import Run
-from hw_templates.foundation.errors import InvalidValueError
 
 MaxLatency = Annotated[float | None, typer.Option(help="Take the most accurate pair within this.")]
 MinAccuracy = Annotated[float | None, typer.Option(help="Take the fastest pair of at least this, 0 to 1.")]
 Within = Annotated[
     float | None,
     typer.Option(help="Take the fastest pair within so many points (%) of the best accuracy.  [default: 1.0]"),
+]
+ReportTemplate = Annotated[
+    str | None,
+    typer.Option("--template", metavar=TEMPLATES, help="Kind of hardware.  [default: the one that was searched]"),
 ]
 RuleName = Annotated[
     choices.WinnerRule | None,
@@ -92,7 +94,7 @@ def search(
     workers: Workers = 1,
     storage: Storage = None,
     baselines: Annotated[
-        bool, typer.Option(help="Also search at random and sequentially, at equal budget; engine only.")
+        bool, typer.Option(help="Also search at random and sequentially, at equal budget, where the template can.")
     ] = True,
     seed: Seed = 0,
     space: Annotated[
@@ -105,7 +107,7 @@ def search(
     coefficients: Annotated[
         str, typer.Option(help="Coefficients of the cost model: a folder of `codesign calibrate fit`, or prior.")
     ] = "prior",
-    template: Template = choices.Template.ENGINE,
+    template: Template = choices.DEFAULT_TEMPLATE,
 ) -> None:
     """Search subnets and accelerators together for a board.
 
@@ -115,17 +117,8 @@ def search(
     Example: codesign search runs/tiny --template hls4ml
     Example: codesign search runs/imagenet --space ofa-mbv3-w1.2 --accuracy official --board zcu104
     """
-    with session(context) as progress:
-        if template == choices.Template.HLS4ML:
-            from codesign.commands.hls4ml.commands import DataflowRequest, search_dataflow
-
-            _refuse_beside_hls4ml(workers=workers != 1, space=space is not None, coefficients=coefficients != "prior")
-            search_dataflow(
-                Run(run),
-                DataflowRequest(board=board, pairs=pairs, storage=storage, seed=seed, accuracy=accuracy),
-                progress,
-            )
-            return
+    with session(context) as console:
+        from codesign.cli.text.pairs import search_lines
         from codesign.commands.search import search as command
         from codesign.run.requests import SearchRequest
 
@@ -139,7 +132,7 @@ def search(
             space=space,
             accuracy=accuracy,
         )
-        command(Run(run), request, baselines, progress)
+        console.show(command(Run(run), request, console, template=template, baselines=baselines), search_lines)
 
 
 def winner(
@@ -149,6 +142,7 @@ def winner(
     min_accuracy: MinAccuracy = None,
     within: Within = None,
     rule: RuleName = None,
+    template: Template = choices.DEFAULT_TEMPLATE,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print the winner; write nothing.")] = False,
 ) -> None:
     """Choose the winning pair of the search as it stands, print it and write it to winner.json in the run folder.
@@ -158,12 +152,15 @@ def winner(
 
     Example: codesign winner runs/imagenet --max-latency-ms 25
     """
-    with session(context) as progress:
+    with session(context) as console:
+        from codesign.cli.text.pairs import winner_lines
         from codesign.commands.winner import winner as command
+        from codesign.run.requests import EmitRequest
 
-        command(
-            Run(run), max_latency_ms, min_accuracy, progress, within=within, rule=rule and rule.value, dry_run=dry_run
+        wanted = EmitRequest(
+            max_latency_ms=max_latency_ms, min_accuracy=min_accuracy, within=within, rule=rule and rule.value
         )
+        console.show(command(Run(run), wanted, console, template=template, dry_run=dry_run), winner_lines)
 
 
 def emit(
@@ -173,7 +170,7 @@ def emit(
     min_accuracy: MinAccuracy = None,
     within: Within = None,
     rule: RuleName = None,
-    template: Template = choices.Template.ENGINE,
+    template: Template = choices.DEFAULT_TEMPLATE,
 ) -> None:
     """Choose the winning pair, quantise it and write its HLS project.
 
@@ -182,56 +179,55 @@ def emit(
     Example: codesign emit runs/digits --max-latency-ms 0.5
     Example: codesign emit runs/tiny --template hls4ml
     """
-    with session(context) as progress:
-        if template == choices.Template.HLS4ML:
-            from codesign.commands.hls4ml.commands import emit_dataflow
-
-            emit_dataflow(Run(run), max_latency_ms, min_accuracy, progress, within=within, rule=rule and rule.value)
-            return
+    with session(context) as console:
+        from codesign.cli.text.pairs import emit_lines
         from codesign.commands.emit import emit as command
+        from codesign.run.requests import EmitRequest
 
-        command(Run(run), max_latency_ms, min_accuracy, progress, within=within, rule=rule and rule.value)
+        wanted = EmitRequest(
+            max_latency_ms=max_latency_ms, min_accuracy=min_accuracy, within=within, rule=rule and rule.value
+        )
+        console.show(command(Run(run), wanted, console, template=template), emit_lines)
 
 
 def csim(
     context: typer.Context,
     run: RunFolder,
     sanitize: Annotated[bool, typer.Option(help="Under address and undefined-behaviour sanitizers.")] = False,
-    images: Annotated[int | None, typer.Option(min=1, help="Only the first so many test images.")] = None,
-    template: Template = choices.Template.ENGINE,
+    images: Annotated[int | None, typer.Option(min=1, help="Only this many test images, the first.")] = None,
+    template: Template = choices.DEFAULT_TEMPLATE,
 ) -> None:
-    """Compile the emitted project and compare it with the integer reference and the cost model.
+    """Simulate the emitted project and compare it with the integer reference and the cost model.
 
     Example: codesign csim runs/digits
     Example: codesign csim runs/tiny --template hls4ml
     """
-    with session(context) as progress:
-        if template == choices.Template.HLS4ML:
-            from codesign.commands.hls4ml.commands import csim_dataflow
-
-            _refuse_beside_hls4ml(sanitize=sanitize)
-            csim_dataflow(Run(run), images, progress)
-            return
+    with session(context) as console:
+        from codesign.cli.text.pairs import csim_lines
         from codesign.commands.csim import csim as command
+        from codesign.templates.template import Simulation
 
-        command(Run(run), sanitize, images, progress)
+        simulation = Simulation(images=images, sanitize=sanitize)
+        console.show(command(Run(run), console, simulation, template=template), csim_lines)
 
 
-def report(context: typer.Context, run: RunFolder) -> None:
+def report(context: typer.Context, run: RunFolder, template: ReportTemplate = None) -> None:
     """Draw the run as one HTML page with pictures.
 
     Example: codesign report runs/digits
     """
-    with session(context) as progress:
+    with session(context) as console:
+        from codesign.cli.text.pairs import report_lines
         from codesign.commands.report import report as command
 
-        command(Run(run), progress)
+        console.show(command(Run(run), console, template=template), report_lines)
 
 
 def demo(
     context: typer.Context,
     run: Annotated[Path, typer.Option(help="Folder of the run.")] = Path("runs/demo"),
     board: BoardName = "pynq-z2",
+    template: Template = choices.DEFAULT_TEMPLATE,
     small: Annotated[bool, typer.Option(help="A quick version that trains little and searches little.")] = False,
     workers: Workers = 1,
     seed: Seed = 0,
@@ -240,29 +236,14 @@ def demo(
 
     Example: codesign demo
     """
-    with session(context) as progress:
-        from codesign.cli.text.training import predictor_lines, train_lines
-        from codesign.commands.demo import FULL, SMALL
+    with session(context) as console:
+        from codesign.cli.text.demo import demo_lines
+        from codesign.commands.demo import FULL, SMALL, DemoRequest
         from codesign.commands.demo import demo as command
 
-        lines: dict[str, Callable[[Any], Iterator[str]]] = {"train": train_lines, "predictor": predictor_lines}
-        for part, result in command(Run(run), board, SMALL if small else FULL, workers, seed, progress):
-            progress.show(result, lines[part], part)
-
-
-_ENGINE_ONLY = {
-    "workers": "one process prices its pairs",
-    "space": "it needs the run's own supernet, whose accuracies at fewer bits it measures",
-    "coefficients": "its cost model has coefficients of its own",
-    "sanitize": "hls4ml compiles its own way",
-}
-
-
-def _refuse_beside_hls4ml(**given: bool) -> None:
-    """Refuse, with InvalidValueError, options that say nothing of dataflow accelerators."""
-    for name, is_given in given.items():
-        if is_given:
-            raise InvalidValueError(name, "given", f"left out with --template hls4ml: {_ENGINE_ONLY[name]}")
+        request = DemoRequest(board=board, scale=SMALL if small else FULL, workers=workers, seed=seed)
+        for part, result in command(Run(run), request, console, template=template):
+            console.show(result, demo_lines(part), part)
 
 
 app = group(

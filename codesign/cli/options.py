@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from bitstreams.board.target import Via
-from codesign.run import choices
+from codesign.templates.registry import template_names
 from hw_templates.board import board_names
 
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of the run, for example runs/digits.")]
@@ -16,8 +16,15 @@ BoardName = Annotated[
     typer.Option(help="Name of the board, as `codesign boards` lists, or its TOML file.", autocompletion=board_names),
 ]
 Workers = Annotated[int, typer.Option(min=1, help="Processes that search on the one study.")]
+TEMPLATES = f"<{'|'.join(template_names())}>"
+"""The known templates, as help shows them."""
 Template = Annotated[
-    choices.Template, typer.Option(help="engine runs any subnet; hls4ml makes hardware of a subnet's layers.")
+    str,
+    typer.Option(
+        metavar=TEMPLATES,
+        help="Kind of hardware: engine runs any subnet, hls4ml makes hardware of a subnet's layers.",
+        autocompletion=template_names,
+    ),
 ]
 Storage = Annotated[str | None, typer.Option(help="Optuna storage URL; default: a journal file in the run folder.")]
 StoreFolder = Annotated[

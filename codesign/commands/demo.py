@@ -11,38 +11,57 @@ from codesign.commands.report import report
 from codesign.commands.search import search
 from codesign.commands.train import train
 from codesign.progress import Progress
+from codesign.run.choices import DEFAULT_TEMPLATE
 from codesign.run.folder import Run
-from codesign.run.requests import SearchRequest, TrainRequest
+from codesign.run.requests import EmitRequest, SearchRequest, TrainRequest
+from codesign.templates.registry import load_template
+from codesign.templates.template import Template
 from hw_templates.foundation.errors import InvalidValueError
 
 
 @dataclass(frozen=True)
 class Scale:
-    """How much a demo does."""
+    """How much a demo does; without a preset it trains by the one called as the space."""
 
-    preset: str
+    preset: str | None
     samples: int
     pairs: int
 
 
-FULL = Scale("digits", samples=300, pairs=200_000)
+FULL = Scale(None, samples=300, pairs=200_000)
 SMALL = Scale("digits-small", samples=40, pairs=20_000)
 
 
-def demo(run: Run, board: str, scale: Scale, workers: int, seed: int, progress: Progress) -> Iterator[tuple[str, Any]]:
+@dataclass(frozen=True, kw_only=True)
+class DemoRequest:
+    """What a demo is asked for."""
+
+    board: str = "pynq-z2"
+    scale: Scale = FULL
+    workers: int = 1
+    seed: int = 0
+
+
+def demo(
+    run: Run, request: DemoRequest, progress: Progress, *, template: str | Template = DEFAULT_TEMPLATE
+) -> Iterator[tuple[str, Any]]:
     """Do the main job in ``run``, or what of it is not done yet; yield name and result of each command as it comes.
 
     Raises:
         InvalidValueError: the run is a demo of another scale.
         CodesignError: as the commands do.
     """
+    template, scale, seed = load_template(template), request.scale, request.seed
+    space = template.demo_space
+    preset = scale.preset or space
     before = run.find(TrainRequest)
-    if before is not None and before.preset != scale.preset:
+    if before is not None and before.preset != preset:
         expected = f"{before.preset == SMALL.preset} as before in {run.folder}; or name another run folder"
         raise InvalidValueError("small", scale == SMALL, expected)
-    yield "train", train(run, TrainRequest(space="digits", preset=scale.preset, seed=seed), progress)
+    yield "train", train(run, TrainRequest(space=space, preset=preset, seed=seed), progress)
     yield "predictor", fit(run, scale.samples, seed, progress)
-    search(run, SearchRequest(board=board, pairs=scale.pairs, workers=workers, storage=None, seed=seed), True, progress)
-    emit(run, None, None, progress)
-    csim(run, False, None, progress)
-    report(run, progress)
+    searching = SearchRequest(board=request.board, pairs=scale.pairs, workers=request.workers, seed=seed)
+    yield "search", search(run, searching, progress, template=template)
+    yield "emit", emit(run, EmitRequest(), progress, template=template)
+    yield "csim", csim(run, progress, template=template)
+    yield "report", report(run, progress, template=template)

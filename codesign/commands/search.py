@@ -1,87 +1,140 @@
 """``codesign search``: the joint search, and what it is compared with."""
 
-from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
 from codesign.progress import Progress
-from codesign.run.choice import say_skipped
+from codesign.run.choices import DEFAULT_TEMPLATE
 from codesign.run.folder import Run, read_json
-from codesign.run.records import BaselineRecord, FrontsRecord, as_rows
-from codesign.run.requests import Searched, SearchRequest, load_searched
-from codesign.search.baselines import random_front, sequential_front
+from codesign.run.records import BaselineRecord, FrontsRecord, LossesRecord, as_rows
+from codesign.run.requests import SearchRequest, load_trained
+from codesign.run.searched import Searched, load_searched, read_losses
 from codesign.search.joint_search import joint_search
-from codesign.search.pareto import PricedPairs, ReferencePoint, front_array
-from codesign.search.pricing import PairPricer
-from cost_models.coefficients.fitted_range import range_of_space
+from codesign.search.pareto import ReferencePoint, front_array
+from codesign.search.problem import SearchProgress
+from codesign.templates.registry import load_template
+from codesign.templates.template import Template, refuse
 from hw_templates.foundation.arrays import FloatArray
 from hw_templates.foundation.json_records import write_record
 
-_BASELINES: dict[str, Callable[..., PricedPairs]] = {"random": random_front, "sequential": sequential_front}
+
+@dataclass(frozen=True, kw_only=True)
+class SearchResult:
+    """What a search found.
+
+    Attributes:
+        template: name of the kind of hardware.
+        board: title of the board.
+        progress: what was priced, by all calls together.
+        front: pairs that none dominates, each (accuracy, latency_ms, energy_mj).
+        hypervolumes: method to the share of the box below the worst value that its front dominates.
+        losses: accuracy (0..1) that the template's arithmetic costs.
+        skipped: trials that are no pairs of the search, and why.
+    """
+
+    template: str
+    board: str
+    progress: SearchProgress
+    front: tuple[tuple[float, float, float], ...]
+    hypervolumes: dict[str, float]
+    losses: dict[str, float]
+    skipped: tuple[str, ...]
 
 
-def search(run: Run, request: SearchRequest, baselines: bool, progress: Progress) -> None:
-    """Search for a board until as many pairs are priced as requested, or go on searching.
+def search(
+    run: Run,
+    request: SearchRequest,
+    progress: Progress,
+    *,
+    template: str | Template = DEFAULT_TEMPLATE,
+    baselines: bool = True,
+) -> SearchResult:
+    """Search for a board until as many pairs are priced as requested; a later call resumes.
+
+    Args:
+        run: the run.
+        request: what to search.
+        progress: shows progress.
+        template: kind of hardware to search.
+        baselines: whether to search by simpler methods too, where the template has any.
 
     Raises:
-        InvalidValueError: unknown board, or a setting out of range.
+        InvalidValueError: unknown template or board, a setting out of range or one that the template does not take.
         StorageError: an earlier command has not run, another process works in the run, or the storage is damaged or
             holds another study.
+        UnsupportedLayerError: the template cannot run the subnets of the run's space; names a layer and says why.
         InfeasibleError: no accelerator fits the board.
     """
+    template = load_template(template)
+    refuse(template, request)
     if not run.folder.is_dir():
-        load_searched(run, request)  # a search that cannot be makes no folder
+        load_searched(run, request, template)  # a search that cannot be makes no folder
     with run.claim():
-        _search(run, request, baselines, progress)
+        if template.has_losses:
+            _measure_losses(run, request, template, progress)
+        return _search(request, load_searched(run, request, template), baselines, progress)
 
 
-def _search(run: Run, request: SearchRequest, baselines: bool, progress: Progress) -> None:
-    searched = load_searched(run, request)
-    searched.task.coefficients.warn_outside(range_of_space(searched.joint.accelerators.choices))
-    searched.task.open_study()
-    run.configure(request, replace=True)
+def _measure_losses(run: Run, request: SearchRequest, template: Template, progress: Progress) -> None:
+    """Measure the accuracy that the template's arithmetic costs, once a supernet."""
+    trained = load_trained(run)
+    load_searched(run, request, template)  # what cannot be searched is not measured
+    if not read_losses(run, template):
+        with progress.stage("precisions") as update:
+            update(0.0, "measuring what they cost")
+            losses = template.measure_losses(trained)
+        write_record(run.of_template(template.name).losses, LossesRecord(trained.checkpoint.digest, losses))
+
+
+def _search(request: SearchRequest, searched: Searched, baselines: bool, progress: Progress) -> SearchResult:
+    task, results = searched.task, searched.results
+    searched.problem.warn()
+    task.open_study()
+    results.configure(request, replace=True)
     with progress.stage("joint search") as update:
-        result = joint_search(
-            searched.task,
-            lambda done: update(done.pairs / request.pairs, f"{done.pairs:,} pairs in {done.rounds} rounds"),
+        found = joint_search(
+            task, lambda done: update(done.pairs / request.pairs, f"{done.pairs:,} pairs in {done.rounds} rounds")
         )
-    progress.say(
-        f"search     {result.progress.pairs:,} pairs on {result.progress.accelerators:,} accelerators priced for "
-        f"{searched.board.title} ({result.progress.candidates:,} mappings), {len(result.front)} on the front"
-    )
-    say_skipped(result.skipped, progress)
-    fronts = {"joint": result.front.values}
+    fronts = {"joint": found.front.values}
     if baselines:
-        fronts = {**_baseline_fronts(run, searched, result.progress.pairs, progress), **fronts}
-    _write_fronts(run, searched, fronts, progress)
+        fronts = {**_baseline_fronts(searched, found.progress.pairs, progress), **fronts}
+    reference, volumes = _compare(fronts)
+    rows = {name: as_rows(values) for name, values in fronts.items()}
+    write_record(results.fronts, FrontsRecord(searched.study, reference, volumes, rows))
+    return SearchResult(
+        template=searched.template.name,
+        board=searched.board.title,
+        progress=found.progress,
+        front=rows["joint"],
+        hypervolumes=volumes,
+        losses=dict(searched.problem.losses),
+        skipped=found.skipped,
+    )
 
 
-def _baseline_fronts(run: Run, searched: Searched, pairs: int, progress: Progress) -> dict[str, FloatArray]:
+def _baseline_fronts(searched: Searched, pairs: int, progress: Progress) -> dict[str, FloatArray]:
     """Front [n, 3] of each baseline at the ``pairs`` of the joint search; read where it was searched before."""
-    task = searched.task
-    found = {}
-    for name, baseline in _BASELINES.items():
-        path = run.folder / "baselines" / f"{name}.json"
+    task, found = searched.task, {}
+    for name, baseline in searched.problem.baselines.items():
+        path = searched.results.folder / "baselines" / f"{name}.json"
         record = read_json(path, BaselineRecord) if path.exists() else None
-        if record is None or (record.study, record.pairs) != (task.location.name, pairs):
+        if record is None or (record.study, record.pairs) != (searched.study, pairs):
             with progress.stage(f"{name} search") as update:
                 update(0.0, f"{pairs:,} pairs")
-                front = baseline(PairPricer(searched.joint, task.coefficients), task.oracle, pairs, task.settings.seed)
-            record = BaselineRecord(task.location.name, pairs, as_rows(front.values))
+                front = baseline(task.oracle, pairs, task.settings.seed)
+            record = BaselineRecord(searched.study, pairs, as_rows(front.values))
             write_record(path, record)
         found[name] = front_array(record.front)
     return found
 
 
-def _write_fronts(run: Run, searched: Searched, fronts: dict[str, FloatArray], progress: Progress) -> None:
-    """Record the fronts and their hypervolumes below the worst value that any of them has.
+def _compare(fronts: dict[str, FloatArray]) -> tuple[ReferencePoint, dict[str, float]]:
+    """Return the worst value that any front has, and the hypervolumes of the fronts below it.
 
     Where all accuracies are the same, as those of one subnet are, the volume is that of latency and energy.
     """
     union = np.concatenate(list(fronts.values()))
     accuracy, latency_ms, energy_mj = float(union[:, 0].min()), float(union[:, 1].max()), float(union[:, 2].max())
     reference = ReferencePoint(accuracy if union[:, 0].max() > accuracy else 0.0, latency_ms, energy_mj)
-    volumes = {name: reference.hypervolume(values) for name, values in fronts.items()}
-    rows = {name: as_rows(values) for name, values in fronts.items()}
-    write_record(run.fronts, FrontsRecord(searched.task.location.name, reference, volumes, rows))
-    progress.say("           hypervolume: " + ", ".join(f"{name} {volume:.4f}" for name, volume in volumes.items()))
+    return reference, {name: reference.hypervolume(values) for name, values in fronts.items()}

@@ -1,98 +1,192 @@
 """``codesign winner``: the winning pair of a search as it stands; nothing is measured for it."""
 
 from contextlib import nullcontext
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
-from codesign.progress import Progress
-from codesign.run.choice import choose
+import numpy as np
+
+from codesign.progress import Progress, Silent
+from codesign.run.choices import DEFAULT_TEMPLATE
 from codesign.run.folder import Run
 from codesign.run.records import PredictedCost, WinnerRecord
-from codesign.run.requests import find_weights, load_searched
-from codesign.search.joint_space import Pair
-from codesign.search.winner import Compared, Rule, rule_of
+from codesign.run.requests import EmitRequest, Trained
+from codesign.run.searched import Searched, find_weights, load_searched
+from codesign.search.pareto import ACCURACY, PricedPairs
+from codesign.search.problem import Problem
+from codesign.search.study import feasible_trials, find_study, read_pairs, storage_errors
+from codesign.search.winner import Compared, Rule, Winner, choose_priced, measure_front, pairs_to_measure, rule_of
+from codesign.search.worker import read_progress
+from codesign.supernet.accuracy.measured import MeasuredAccuracy
 from codesign.supernet.lowering.workloads import lower
-from cost_models.closed_form.estimate import Estimate, price
-from cost_models.coefficients import Coefficients
-from cost_models.resources import RESOURCES, estimate_resources
+from codesign.templates.template import Template
+from cost_models.resources import RESOURCES
+from hw_templates.foundation.errors import StorageError
 from hw_templates.foundation.json_records import write_record
+
+
+@dataclass(frozen=True, kw_only=True)
+class WinnerResult:
+    """The winning pair of a search.
+
+    Attributes:
+        template: name of the kind of hardware.
+        winner: what is recorded of the pair.
+        resolution: of the subnet's input.
+        depths: blocks of the subnet's stages.
+        macs: multiplications of one inference.
+        accelerator: parameters of the accelerator in one line.
+        latency_interval_ms: bounds that hold 9 of 10 measured latencies; None where the coefficients have none.
+        available: the board's resources.
+        skipped: trials that are no pairs of the search, and why.
+        file: where the winner was written; None where it was not.
+    """
+
+    template: str
+    winner: WinnerRecord
+    resolution: int
+    depths: tuple[int, ...]
+    macs: int
+    accelerator: str
+    latency_interval_ms: tuple[float, float] | None
+    available: dict[str, int]
+    skipped: tuple[str, ...]
+    file: Path | None = None
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A winner with the problem that prices it, the pairs that it was chosen from, and the trials left out."""
+
+    problem: Problem
+    winner: Winner
+    compared: Compared
+    skipped: tuple[str, ...]
 
 
 def winner(
     run: Run,
-    max_latency_ms: float | None,
-    min_accuracy: float | None,
+    rule: EmitRequest,
     progress: Progress,
     *,
-    within: float | None = None,
-    rule: str | None = None,
+    template: str | Template = DEFAULT_TEMPLATE,
     dry_run: bool = False,
-) -> None:
-    """Choose the winner of the search as it stands, say and record what it is; the options are those of ``rule_of``.
+) -> WinnerResult:
+    """Choose the winner of the search as it stands and record it.
 
     Accuracies are measured ones where all compared pairs have them from before, else those that were searched with.
 
-    With ``dry_run`` it is only said: nothing is written, and another process may be at work in the run.
+    Args:
+        run: the run.
+        rule: to choose by.
+        progress: shows progress.
+        template: kind of hardware that was searched.
+        dry_run: whether nothing is to be written; another process may then be at work in the run.
 
     Raises:
         InvalidValueError: two options name different rules, or one is out of range.
         InfeasibleError: no pair meets the limit; says the nearest.
         StorageError: nothing was searched yet, or something cannot be read or written.
     """
-    chosen_by = rule_of(max_latency_ms, min_accuracy, within, rule)
+    chosen_by = rule_of(**asdict(rule))
     # A run that is not there yet is for the reader of its search to complain about.
     with nullcontext() if dry_run or not run.folder.is_dir() else run.claim():
-        _winner(run, chosen_by, dry_run, progress)
+        searched = load_searched(run, template=template)
+        choice = choose(run, searched, find_weights(run, searched), chosen_by, progress)
+        file = None if dry_run else searched.results.winner
+        result = winner_result(searched, choice, file)
+        if file is not None:
+            write_record(file, result.winner)
+        return result
 
 
-def _winner(run: Run, rule: Rule, dry_run: bool, progress: Progress) -> None:
-    searched = load_searched(run)
-    trained = find_weights(run, searched)
-    chosen, compared = choose(run, searched, trained, rule, False, progress)
-    pair, board, source = chosen.pair, searched.board, compared.source
-    workload = lower(searched.joint.space if trained is None else trained.space, pair.subnet)
-    needs = estimate_resources(pair.accelerator, board)
+def choose(
+    run: Run, searched: Searched, trained: Trained | None, rule: Rule, progress: Progress, measuring: bool = False
+) -> Choice:
+    """Choose the winner, with measured accuracies where all compared pairs have them, else with predicted ones.
+
+    Args:
+        run: the run whose accuracies were measured.
+        searched: its search.
+        trained: its supernet; None where there is none.
+        rule: to choose by.
+        progress: shows progress of the measuring.
+        measuring: whether to measure the accuracies that are missing.
+
+    Raises:
+        InfeasibleError: no pair fits or meets the rule's limit; says the nearest.
+        StorageError: nothing was searched yet, or something cannot be read or written.
+    """
+    pairs, skipped = found_pairs(searched)
+    problem = searched.problem
+    if trained is not None and trained.space != problem.joint.space:
+        # What was searched may lack resolutions of the supernet; trials name choices, so either space reads them.
+        problem = problem.of_space(trained.space)
+        rows = [problem.joint.encode_params(params) for params in searched.problem.joint.params(pairs.rows)]
+        pairs = PricedPairs(np.array(rows, dtype=np.int64).reshape(-1, len(problem.joint.parameters)), pairs.values)
+    oracle = None if trained is None else MeasuredAccuracy(trained.checkpoint, trained.data, cache=run.accuracies)
+    gene_count = problem.joint.gene_count
+
+    def compare(front: PricedPairs) -> Compared:
+        if oracle is not None:
+            chosen = pairs_to_measure(front, oracle, gene_count)
+            if measuring or oracle.recorded(chosen.rows[:, :gene_count]) is not None:
+                with (progress if measuring else Silent()).stage("measure the front") as update:
+                    update(0.0, f"{len(chosen)} of {len(front)} pairs")
+                    return Compared(measure_front(problem, chosen, oracle), "measured")
+        return Compared(front, searched.accuracies.source)
+
+    return Choice(problem, *choose_priced(problem, pairs, rule, compare), skipped)
+
+
+def found_pairs(searched: Searched) -> tuple[PricedPairs, tuple[str, ...]]:
+    """Return the pairs of a search, on a front or not, with predicted accuracies, and the trials that are left out.
+
+    Raises:
+        StorageError: nothing was searched yet, or the study cannot be read.
+    """
+    task, skipped, joint = searched.task, list[str](), searched.problem.joint
+    study = find_study(task.location, task.identity)
+    with storage_errors(task.location):
+        if study is None or not read_progress(study).pairs:
+            raise StorageError(
+                f"{searched.results.folder}: study {searched.study} holds no search with these accuracies yet; "
+                f"run `codesign search {searched.results.argument}` first"
+            )
+        pairs = read_pairs(joint, feasible_trials(study), skipped.append)
+    # Measured ones are looked up where they are compared.
+    if searched.accuracies.source != "measured" and len(pairs):
+        predicted = task.oracle.accuracy(pairs.rows[:, : joint.gene_count])
+        pairs.values[:, ACCURACY] = np.maximum(predicted - searched.problem.loss(pairs.rows), 0)
+    return pairs, tuple(skipped)
+
+
+def winner_result(searched: Searched, choice: Choice, file: Path | None = None) -> WinnerResult:
+    """Return what a user is told of a chosen pair."""
+    chosen, problem, template = choice.winner, choice.problem, searched.template
+    pair, joint = chosen.pair, problem.joint
+    needs = problem.estimate(pair).resources
     record = WinnerRecord(
-        study=searched.task.location.name,
+        study=searched.study,
         rule=chosen.rule,
-        space=searched.joint.space.name,
+        space=searched.problem.joint.space.name,
         subnet=pair.subnet.as_dict(),
-        board=board.name,
-        accelerator=pair.accelerator,
+        board=joint.board.name,
+        accelerator=asdict(pair.accelerator),
         accuracy=chosen.accuracy,
-        accuracy_source=source,
+        accuracy_source=choice.compared.source,
         predicted=PredictedCost(chosen.latency_ms, chosen.energy_mj),
         resources={name: getattr(needs, name) for name in RESOURCES},
     )
-    if not dry_run:
-        write_record(run.winner, record)
-    estimate = price(workload, pair.accelerator, board, searched.task.coefficients)
-    used = ", ".join(f"{getattr(needs, name):,} of {getattr(board, name):,} {name}" for name in RESOURCES)
-    lines = (
-        f"winner     {rule_line(chosen.rule, compared)}",
-        *pair_lines(pair, estimate, workload.macs, searched.task.coefficients),
-        f"           accuracy: {chosen.accuracy:.2%} ({source}); resources: {used}",
-        *(() if dry_run else (f"           {run.winner}",)),
-    )
-    for line in lines:
-        progress.say(line)
-
-
-def rule_line(rule: str, compared: Compared) -> str:
-    """Name the rule by which a winner was chosen, and say whether accuracies were measured or predicted."""
-    return f"{rule} ({'measured' if compared.source == 'measured' else 'predicted'} accuracies)"
-
-
-def pair_lines(pair: Pair, estimate: Estimate, macs: int, coefficients: Coefficients) -> tuple[str, ...]:
-    """What a pair is and what it is predicted to take."""
-    interval = coefficients.latency_interval(estimate.latency_ms)
-    sure = (
-        "prior coefficients: no interval" if interval is None else f"{interval[0]:.4f} to {interval[1]:.4f} in 9 of 10"
-    )
-    a, subnet = pair.accelerator, pair.subnet
-    return (
-        f"           subnet: resolution {subnet.resolution}, depths {subnet.depths}, {macs:,} MACs",
-        f"           accelerator: {a.pe_rows} x {a.pe_cols} x {a.pe_pixels} PEs, {a.pack} products a DSP, "
-        f"{a.clock_mhz} MHz, buffers {a.ifmap_buffers} x {a.ifmap_kib}, {a.weight_buffers} x {a.weight_kib}, "
-        f"{a.ofmap_buffers} x {a.ofmap_kib} KiB"
-        + (f", 2 x {a.map_kib} KiB for maps that stay on chip" if a.map_kib else ""),
-        f"           predicted: {estimate.latency_ms:.4f} ms ({sure}) and {estimate.energy_mj:.4f} mJ an image",
+    return WinnerResult(
+        template=template.name,
+        winner=record,
+        resolution=pair.subnet.resolution,
+        depths=tuple(pair.subnet.depths),
+        macs=lower(joint.space, pair.subnet).macs,
+        accelerator=template.describe(pair.accelerator),
+        latency_interval_ms=problem.latency_interval(chosen.latency_ms),
+        available={name: getattr(joint.board, name) for name in RESOURCES},
+        skipped=choice.skipped,
+        file=file,
     )

@@ -2,12 +2,8 @@
 
 from enum import StrEnum
 
-
-class Template(StrEnum):
-    """The kind of hardware that a pair becomes."""
-
-    ENGINE = "engine"
-    HLS4ML = "hls4ml"
+DEFAULT_TEMPLATE = "engine"
+"""Name of the template whose results lie in the run folder itself; other templates have a folder in it."""
 
 
 class AccuracySource(StrEnum):

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, ClassVar, Concatenate, ParamSpec, TypeVar, cast
 
+from codesign.run.choices import DEFAULT_TEMPLATE
 from hw_templates.foundation import json_records
 from hw_templates.foundation.atomic_file import write_text_atomically
 from hw_templates.foundation.errors import InvalidValueError, StorageError
@@ -29,11 +30,10 @@ _MAKERS = {
     "baselines/*.json": "search RUN",
     "winner.json": "winner RUN",
     "front.json": "emit RUN",
+    "emitted.json": "emit RUN",
+    "losses.json": "search RUN",
     "project/project.json": "emit RUN",
     "csim.json": "csim RUN",
-    "dataflow/front.json": "emit RUN --template hls4ml",
-    "dataflow/project.json": "emit RUN --template hls4ml",
-    "dataflow/verification.json": "csim RUN --template hls4ml",
     "left_out.json": "calibrate fit --measurements FILE --out RUN",
 }
 """Files, as they lie in their folder RUN, to the commands that make them."""
@@ -89,6 +89,10 @@ class Run:
     """Emitted HLS project."""
     verification = _Inside("csim.json")
     """Outcome of the C simulation."""
+    emitted = _Inside("emitted.json")
+    """Pair that was emitted, and the accuracy of its project."""
+    losses = _Inside("losses.json")
+    """Accuracy that the template's arithmetic costs."""
     build = _Inside("build.json")
     """Record of the bitstream that was built of the project."""
     bundle = _Inside("bundle.tar")
@@ -99,6 +103,16 @@ class Run:
     """All measured runs on boards, one line each."""
     report = _Inside("report")
     """HTML page and its pictures."""
+
+    def of_template(self, name: str) -> "Run":
+        """Return where the results of a template lie: the run itself for the default one, else a folder in it."""
+        return self if name == DEFAULT_TEMPLATE else Run(self.folder / name)
+
+    @property
+    def argument(self) -> str:
+        """The run as commands take it: its folder, and the template whose results these are."""
+        whole = self.folder.parent
+        return f"{whole} --template {self.folder.name}" if (whole / "run.json").exists() else str(self.folder)
 
     @contextmanager
     def claim(self) -> Iterator[None]:
@@ -136,7 +150,7 @@ class Run:
             command = kind.COMMAND or f"{kind.SECTION} RUN"
             raise StorageError(
                 f"{self.folder}: no {command.replace('RUN ', '').removesuffix(' RUN')} in this run yet; "
-                f"run `codesign {command.replace('RUN', str(self.folder))}` first"
+                f"run `codesign {command.replace('RUN', self.argument)}` first"
             )
         return found
 
@@ -196,9 +210,9 @@ def read_json(path: Path, kind: type[T]) -> T:
 
 def _maker(path: Path) -> str:
     """Return the command that makes a file of a run folder; nothing where none does."""
-    # Of several places that fit, the most exact one: front.json also lies in dataflow.
+    # Of several places that fit, the most exact one.
     for place in sorted(_MAKERS, key=len, reverse=True):
         if path.match(place):
             folder = path.parents[place.count("/")]
-            return f"`codesign {_MAKERS[place].replace('RUN', str(folder))}`"
+            return f"`codesign {_MAKERS[place].replace('RUN', Run(folder).argument)}`"
     return ""

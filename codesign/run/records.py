@@ -1,18 +1,15 @@
 """The files of a run folder: one frozen dataclass for each; :func:`codesign.run.folder.read_json` decodes them."""
 
 from dataclasses import dataclass
-from typing import Literal
 
 from bitstreams.board.power import Energy
 from bitstreams.building.toolchain import LayerTrips
 from bitstreams.store.bitstream import Bitstream
 from codesign.search.pareto import ReferencePoint, front_array
 from cost_models.measurements.measurement import Percentiles
-from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.foundation.arrays import FloatArray
 from hw_templates.foundation.errors import InvalidValueError
 from hw_templates.foundation.json_records import Record
-from hw_templates.hls4ml.parameters import Dataflow
 from hw_templates.project.record import Prediction
 
 Row = tuple[float, float, float]
@@ -88,11 +85,11 @@ class WinnerRecord(Record):
         space: name of the space of subnets.
         subnet: the subnet as plain values, which the space parses.
         board: name of the board.
-        accelerator: parameters of the engine.
+        accelerator: parameters of the accelerator.
         accuracy: accuracy (0..1) by which the pair was chosen.
         accuracy_source: ``measured``, ``predictor`` or ``official``.
         predicted: predicted cost.
-        resources: amount that the engine needs of each resource.
+        resources: amount that the accelerator needs of each resource.
     """
 
     study: str
@@ -100,7 +97,7 @@ class WinnerRecord(Record):
     space: str
     subnet: dict[str, object]
     board: str
-    accelerator: Accelerator
+    accelerator: dict[str, int | float | str]
     accuracy: float
     accuracy_source: str
     predicted: PredictedCost
@@ -162,55 +159,33 @@ class DeployRecord(Record):
     predicted: Prediction | None = None
 
 
-@dataclass(frozen=True)
-class DataflowFrontsRecord(Record):
-    """``dataflow/front.json``: the front of a search with template hls4ml, as predicted and as measured."""
-
-    study: str
-    predicted: tuple[Row, ...]
-    measured: tuple[Row, ...]
-
-    def __post_init__(self) -> None:
-        front_array(self.predicted)
-        front_array(self.measured)
-
-
-@dataclass(frozen=True)
-class DataflowAccuracy:
-    """Accuracies (0..1) on the test part, in float32 and in the fixed point of the design."""
-
-    float32: float
-    fixed_point: float
-
-
 @dataclass(frozen=True, kw_only=True)
-class DataflowRecord(Record):
-    """``dataflow/project.json``: what was emitted with template hls4ml.
+class EmittedRecord(Record):
+    """``emitted.json``: the pair that was emitted, and the accuracy of its project.
 
     Attributes:
-        template: ``hls4ml``.
-        board, backend: that the project is for.
-        study, rule: which study it won, and by which rule.
-        subnet: as :meth:`codesign.supernet.spaces.space.Subnet.as_dict` has it.
-        accelerator: parameters of the dataflow design.
-        reuse_factors: of each layer, by its name.
-        validation_accuracy: in 0..1, less what the precision costs.
-        test_accuracy, predicted: of the design.
-        resources: what it is estimated to need.
+        template: name of the template.
+        winner: the pair.
+        precision: arithmetic of the project.
+        float32: accuracy (0..1) on the test part, in floating point.
+        quantised: accuracy (0..1) on the test part, in the project's arithmetic.
+        digest: digest of what the project computes.
     """
 
-    template: Literal["hls4ml"]
-    board: str
-    backend: str
-    study: str
-    rule: str
-    subnet: dict[str, object]
-    accelerator: Dataflow
-    reuse_factors: dict[str, int]
-    validation_accuracy: float
-    test_accuracy: DataflowAccuracy
-    predicted: PredictedCost
-    resources: dict[str, float]
+    template: str
+    winner: WinnerRecord
+    precision: str
+    float32: float
+    quantised: float
+    digest: str
+
+
+@dataclass(frozen=True)
+class LossesRecord(Record):
+    """``losses.json``: accuracy (0..1) that a template's arithmetic costs, for the supernet of a checkpoint."""
+
+    checkpoint: str
+    losses: dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -246,18 +221,24 @@ class PredictorRecord(Record):
             raise InvalidValueError("predictor.kendall_tau", (), "one value a split")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class CsimRecord(Record):
-    """``csim.json``: what the C simulation of a project compared and counted.
+    """``csim.json``: what the simulation of a project compared and counted.
 
     Attributes:
-        program_sha256: of the project's program.
+        program_sha256: digest of what the project computes.
+        images: images whose logits were compared with the integer reference.
         sanitized: whether it ran under sanitizers.
-        images: images whose logits equal the integer reference.
-        layers: iterations and words of each layer.
+        same_class: share (0..1) of images with the same class.
+        largest_difference: largest difference of a logit, in real numbers.
+        tolerance: largest difference that the project's arithmetic allows; 0 where it must be bit-exact.
+        layers: iterations and words of each layer; none where they are not counted.
     """
 
     program_sha256: str
-    sanitized: bool
     images: int
-    layers: tuple[LayerTrips, ...]
+    sanitized: bool = False
+    same_class: float = 1.0
+    largest_difference: float = 0.0
+    tolerance: float = 0.0
+    layers: tuple[LayerTrips, ...] = ()

@@ -4,14 +4,8 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-import optuna
-
 from codesign.run.choices import AccuracySource
 from codesign.run.folder import ANOTHER_RUN, Run, Settings
-from codesign.search.joint_search import SearchTask
-from codesign.search.joint_space import JointSpace
-from codesign.search.study import StudyLocation
-from codesign.search.worker import SearchSettings
 from codesign.supernet.accuracy.measured import MeasuredAccuracy
 from codesign.supernet.accuracy.official_predictor import known_space, load_official_predictor
 from codesign.supernet.accuracy.oracle import AccuracyOracle
@@ -22,9 +16,6 @@ from codesign.supernet.spaces.space import Space
 from codesign.supernet.training.checkpoint import Checkpoint, read_checkpoint
 from codesign.supernet.training.named import SCHEDULES, load_schedule
 from codesign.supernet.training.schedule import Schedule
-from cost_models.coefficients import load_coefficients
-from hw_templates.board import Board, load_board
-from hw_templates.conv_engine.space import AcceleratorSpace
 from hw_templates.foundation.catalogue import Source
 from hw_templates.foundation.errors import InvalidValueError, StorageError, UnknownNameError
 from hw_templates.foundation.json_records import reading
@@ -132,11 +123,11 @@ class SearchRequest(Settings):
 
     SECTION = "search"
 
-    board: str
-    pairs: int
-    workers: int
-    storage: str | None
-    seed: int
+    board: str = "pynq-z2"
+    pairs: int = 200_000
+    workers: int = 1
+    storage: str | None = None
+    seed: int = 0
     coefficients: str = "prior"
     space: Source | None = None
     accuracy: str = "predictor"
@@ -158,7 +149,7 @@ class PredictorRequest(Settings):
 
 @dataclass(frozen=True, kw_only=True)
 class EmitRequest(Settings):
-    """Options of the rule that chose the emitted pair; see :func:`codesign.search.winner.rule_of`."""
+    """Options of the rule that chooses a winner; see :func:`codesign.search.winner.rule_of`."""
 
     SECTION = "emit"
 
@@ -196,7 +187,7 @@ def load_accuracies(run: Run, source: str, space: Source | None) -> Accuracies:
     """
     if source not in tuple(AccuracySource):
         raise UnknownNameError("search.accuracy", source, AccuracySource)
-    own = _own_space(run)
+    own = own_space(run)
     asked = own if space is None else load_space(space)
     if own is not None and own != asked:
         raise InvalidValueError("search.space", space, f"{own.name}, that of the supernet in {run.folder}")
@@ -228,80 +219,10 @@ def _without_predictor(run: Run, space: Space) -> str:
     return measured if size < 2 * LEAST_SUBNETS else f"{fit}, or {measured}"
 
 
-def _own_space(run: Run) -> Space | None:
+def own_space(run: Run) -> Space | None:
     """Return the space of the run's supernet, finished or not; None where it has none."""
     request = run.find(TrainRequest)
     if request is None:
         return None
     with reading(run.configuration, ANOTHER_RUN):
         return request.load_space()
-
-
-@dataclass(frozen=True)
-class Searched:
-    """A search as a run asked for it; its study may hold anything from nothing to all of it."""
-
-    accuracies: Accuracies
-    board: Board
-    joint: JointSpace
-    task: SearchTask
-
-
-def load_searched(run: Run, request: SearchRequest | None = None) -> Searched:
-    """Load the run's search, or the one requested; nothing is written.
-
-    Raises:
-        InvalidValueError: unknown board or coefficients, these of another board, or a number out of range.
-        StorageError: an earlier command has not run, or its result is damaged.
-    """
-    # Optuna tells of every study it opens; what the commands show says more.
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    request = request or run.settings(SearchRequest)
-    board, coefficients = load_board(request.board), load_coefficients(request.coefficients)
-    coefficients.check_use(board.name)
-    accuracies = load_accuracies(run, request.accuracy, request.space)
-    space = accuracies.space
-    joint = JointSpace(space, AcceleratorSpace(board))
-    # Other accuracies or coefficients make another study, for they do not compare; another seed does too.
-    fitted = "" if coefficients.measurements == 0 else f"-{coefficients.digest[:8]}"
-    name = f"{space.name}-{board.name}-{accuracies.digest[:8]}{fitted}-seed{request.seed}"
-    task = SearchTask(
-        location=StudyLocation(request.storage or str(run.study), name),
-        joint=joint,
-        coefficients=coefficients,
-        oracle=accuracies.oracle,
-        accuracy_name=f"{accuracies.source} {accuracies.digest}",
-        settings=SearchSettings(request.pairs, request.seed, request.workers),
-    )
-    return Searched(accuracies, board, joint, task)
-
-
-def find_weights(run: Run, searched: Searched) -> Trained | None:
-    """Return the run's supernet where accuracies were measured with it; None where it has no finished one.
-
-    Raises:
-        StorageError: its configuration is damaged.
-    """
-    if searched.accuracies.trained is not None:
-        return searched.accuracies.trained
-    if not run.accuracies.exists() or _own_space(run) is None:
-        return None
-    try:
-        return load_trained(run)
-    except StorageError:
-        return None
-
-
-def load_weights(run: Run, searched: Searched) -> Trained:
-    """Return the run's supernet, from whose weights the pairs that were found are made.
-
-    Raises:
-        StorageError: there is none, or it is not finished or damaged.
-    """
-    accuracies = searched.accuracies
-    if accuracies.trained is None and _own_space(run) is None:
-        raise StorageError(
-            f"{run.folder}: weights: none in this run, whose accuracies are {accuracies.source}; "
-            f"`codesign winner {run.folder}` shows the winning pair without them"
-        )
-    return accuracies.trained or load_trained(run)

@@ -1,105 +1,69 @@
-"""Batched evolution of subnets and accelerators together, in memory.
-
-One round breeds a batch of accelerators and a batch of subnets from the archive of non-dominated pairs, and prices
-every pair of the two: an accelerator's layer table is the costly part, and it serves all the subnets of the batch.
-A round depends on nothing but the archive and its own random generator, so a search can go on after any round.
-"""
-
-from dataclasses import dataclass
+"""Evolution of pairs as they are, for templates whose accelerators hold one subnet each."""
 
 import numpy as np
 
-from codesign.search.breeding import RoundPlan, breed_subnets, promising_accelerators, veteran_accelerators
-from codesign.search.limits import EVERYTHING, Limits
-from codesign.search.pareto import PricedPairs, concatenate
-from codesign.search.pricing import PairPricer
+from codesign.search.genetics import breed, unique_rows
+from codesign.search.pareto import PricedPairs, concatenate, no_pairs
+from codesign.search.problem import Problem, Round, RoundKey, SearchProgress
 from codesign.supernet.accuracy.oracle import AccuracyOracle, checked_accuracy
 from hw_templates.foundation.arrays import IntArray
 
-# Accelerators that do not fit, priced in each round that breeds new ones.
-_MISFITS = 2
+_BATCH = 128
+_IMMIGRANTS = 0.2
+_RATE = 0.08
 
 
-def price_pairs(pricer: PairPricer, oracle: AccuracyOracle, genes: IntArray, accelerators: IntArray) -> PricedPairs:
-    """Every pair of subnets [n, G] and legal accelerators [A, P] that can be mapped: at most n * A pairs."""
-    latency_ms, energy_mj = pricer.price(genes, accelerators)
-    accuracy = np.broadcast_to(checked_accuracy(oracle, genes)[:, None], latency_ms.shape)
-    values = np.stack([accuracy, latency_ms, energy_mj], axis=2).reshape(-1, 3)
-    rows = np.concatenate([np.repeat(genes, len(accelerators), axis=0), np.tile(accelerators, (len(genes), 1))], axis=1)
-    mapped = np.isfinite(values).all(axis=1)
-    return PricedPairs(rows[mapped], values[mapped])
+class PairEvolution:
+    """Breeds pairs of subnet and accelerator together; no pair is priced twice.
 
-
-def no_pairs(pricer: PairPricer) -> PricedPairs:
-    """The archive before the first round."""
-    return PricedPairs(np.zeros((0, len(pricer.joint.parameters)), dtype=np.int64), np.zeros((0, 3)))
-
-
-@dataclass(frozen=True)
-class RoundKey:
-    """Which round: the search's seed, the worker, and its round number. Equal keys draw equal random numbers."""
-
-    seed: int
-    worker: int
-    number: int
-
-
-@dataclass(frozen=True)
-class Round:
-    """What a round brought.
-
-    Attributes:
-        archive: every non-dominated pair known after it.
-        misfits: a few pairs whose accelerator does not fit the board; so a reader of the study sees where it ends.
+    Args:
+        problem: the pairs and their prices.
+        oracle: accuracies of subnets.
+        swept: name of a parameter that costs nothing to vary, such as a clock: every pair is priced at all its choices.
     """
 
-    archive: PricedPairs
-    misfits: PricedPairs
+    def __init__(self, problem: Problem, oracle: AccuracyOracle, swept: str | None = None) -> None:
+        self._problem, self._oracle = problem, oracle
+        self._sizes = np.array([len(choices) for _, choices in problem.joint.parameters])
+        self._swept = [column for column, (name, _) in enumerate(problem.joint.parameters) if name == swept]
+        self._tried: set[bytes] = set()
 
+    def run_round(self, archive: PricedPairs, key: RoundKey) -> Round:
+        """Run one round from ``archive``, which may be empty; see :class:`~codesign.search.problem.Evolution`."""
+        # Zeros at the end change nothing: the first worker draws as if there were no number of workers.
+        rng = np.random.default_rng([key.seed, key.number, key.worker])
+        new = self._new_rows(archive, rng)
+        gene_count = self._problem.joint.gene_count
+        accuracy = checked_accuracy(self._oracle, new[:, :gene_count]) if len(new) else np.zeros(0)
+        rows = self._at_every_choice(new)
+        accuracy = np.repeat(accuracy, len(rows) // max(1, len(new)))
+        prices, needs = self._problem.evaluate(rows)
+        fits = self._problem.within(prices, needs)
+        kept = np.maximum(accuracy - self._problem.loss(rows), 0)
+        found = PricedPairs(rows[fits], np.column_stack([kept, prices])[fits])
+        done = SearchProgress(rounds=1, pairs=len(rows), accelerators=len(rows))
+        return Round(concatenate([archive, found]).front(), no_pairs(self._problem.joint), done)
 
-def run_round(
-    pricer: PairPricer,
-    oracle: AccuracyOracle,
-    archive: PricedPairs,
-    key: RoundKey,
-    plan: RoundPlan,
-    limits: Limits = EVERYTHING,
-) -> Round:
-    """One round from ``archive``, which may be empty; the archive and what is bred are within the limits.
+    def _new_rows(self, archive: PricedPairs, rng: np.random.Generator) -> IntArray:
+        """[n, G + P] rows that were not tried, drawn and bred; swept parameters at their first choice."""
+        joint = self._problem.joint
+        count = _BATCH if not len(archive) else round(_IMMIGRANTS * _BATCH)
+        rows = rng.integers(self._sizes, size=(count, len(self._sizes)))
+        if not len(archive):
+            rows[0] = 0
+        else:
+            parents = archive.rows[rng.integers(len(archive), size=2 * _BATCH)]
+            rows = np.concatenate([rows, breed(parents, self._sizes, rng, _RATE)])
+        rows[:, self._swept] = 0
+        rows[:, : joint.gene_count] = joint.space.canonical(rows[:, : joint.gene_count])
+        fresh = [row for row in unique_rows(rows) if row.tobytes() not in self._tried]
+        self._tried.update(row.tobytes() for row in fresh)
+        return np.array(fresh, dtype=np.int64).reshape(-1, rows.shape[1])
 
-    Raises:
-        InfeasibleError: no accelerator fits the board.
-    """
-    rng = np.random.default_rng([key.seed, key.worker, key.number])
-    joint, subnets = pricer.joint, plan.subnets
-    if len(archive) and key.number % plan.new_period:
-        accelerators = veteran_accelerators(pricer, archive, rng, plan)
-        # Where the archive has fewer accelerators, more subnets make up for it.
-        subnets = plan.subnets * plan.accelerators // len(accelerators)
-    else:
-        fitting, misfits = promising_accelerators(pricer, archive, rng, plan, limits)
-        accelerators = np.concatenate([fitting, misfits[:_MISFITS]])
-        if not len(accelerators):
-            # All that there are within the limits are known.
-            accelerators = veteran_accelerators(pricer, archive, rng, plan)
-    genes = breed_subnets(pricer, archive, rng, plan, subnets, limits)
-    priced = price_pairs(pricer, oracle, genes, accelerators)
-    fits = (pricer.excess(joint.columns(priced.rows)) <= 0).all(axis=1)
-    outside = priced.take(~fits).front()
-    return Round(concatenate([archive, priced.take(fits)]).front(), outside.take(np.arange(len(outside))[:_MISFITS]))
-
-
-def evolve(
-    pricer: PairPricer, oracle: AccuracyOracle, pairs: int, seed: int, plan: RoundPlan | None = None
-) -> PricedPairs:
-    """The front found in memory, with no study, after at least ``pairs`` priced pairs.
-
-    Raises:
-        InfeasibleError: no accelerator fits the board.
-    """
-    plan = plan or RoundPlan.of_budget(pairs)
-    archive, end, number = no_pairs(pricer), pricer.pairs + pairs, 0
-    while pricer.pairs < end:
-        archive = run_round(pricer, oracle, archive, RoundKey(seed, 0, number), plan).archive
-        number += 1
-    return archive
+    def _at_every_choice(self, rows: IntArray) -> IntArray:
+        """Each row at every choice of the swept parameter."""
+        for column in self._swept:
+            count = int(self._sizes[column])
+            rows = np.repeat(rows, count, axis=0)
+            rows[:, column] = np.tile(np.arange(count), len(rows) // count)
+        return rows

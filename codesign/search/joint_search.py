@@ -6,64 +6,28 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
 from multiprocessing.queues import SimpleQueue
 from multiprocessing.synchronize import Event
 
 import optuna
 
-from codesign.search.joint_space import JointSpace
 from codesign.search.pareto import PricedPairs
-from codesign.search.pricing import PairPricer
-from codesign.search.study import StudyIdentity, StudyLocation, open_study, storage_errors
-from codesign.search.worker import Progress, SearchSettings, Worker, read_front, read_progress
-from codesign.supernet.accuracy.oracle import AccuracyOracle
-from cost_models.coefficients import Coefficients
+from codesign.search.problem import SearchProgress
+from codesign.search.study import read_front, storage_errors
+from codesign.search.task import SearchTask
+from codesign.search.worker import Worker, read_progress
 from hw_templates.foundation.errors import InfeasibleError, StorageError, ToolError
 
 _POLL_S = 0.5
 
-OnProgress = Callable[[Progress], None]
-
-
-@dataclass(frozen=True, kw_only=True)
-class SearchTask:
-    """What is searched, where it is kept, and how.
-
-    Attributes:
-        location: of the study.
-        joint: the joint space.
-        coefficients: of the cost model.
-        oracle: accuracies; with several workers it is sent to them, so it must be picklable.
-        accuracy_name: where accuracies come from, such as a digest; part of the study's identity.
-        settings: budget, seed, workers.
-    """
-
-    location: StudyLocation
-    joint: JointSpace
-    coefficients: Coefficients
-    oracle: AccuracyOracle
-    accuracy_name: str
-    settings: SearchSettings
-
-    @property
-    def identity(self) -> StudyIdentity:
-        """The identity that the task's study must state."""
-        return StudyIdentity.of(self.joint, self.coefficients.name, self.accuracy_name)
-
-    def open_study(self) -> optuna.Study:
-        """The task's study, made where missing.
-
-        Raises:
-            StorageError: as :func:`~codesign.search.study.open_study`.
-        """
-        return open_study(self.location, self.identity)
+OnProgress = Callable[[SearchProgress], None]
 
 
 @dataclass(frozen=True)
-class SearchResult:
-    """What the study holds after a search.
+class JointFront:
+    """The content of a study after a search.
 
     Attributes:
         front: its non-dominated feasible pairs, ascending in latency.
@@ -72,12 +36,14 @@ class SearchResult:
     """
 
     front: PricedPairs
-    progress: Progress
+    progress: SearchProgress
     skipped: tuple[str, ...]
 
 
-def joint_search(task: SearchTask, on_progress: OnProgress | None = None) -> SearchResult:
-    """Search until the study counts ``task.settings.pairs`` priced pairs; a later call goes on where this one ended.
+def joint_search(task: SearchTask, on_progress: OnProgress | None = None) -> JointFront:
+    """Search until the study counts ``task.settings.pairs`` priced pairs, or nothing new is found.
+
+    A later call resumes where this one ended.
 
     Finished trials are in the storage within seconds of being found: a kill loses no more than that.
 
@@ -87,7 +53,7 @@ def joint_search(task: SearchTask, on_progress: OnProgress | None = None) -> Sea
 
     Raises:
         StorageError: the storage is damaged, holds another study or cannot be written.
-        InfeasibleError: no accelerator fits the board.
+        InfeasibleError: no pair fits the board.
     """
     study = task.open_study()
     report = on_progress or (lambda _: None)
@@ -98,13 +64,16 @@ def joint_search(task: SearchTask, on_progress: OnProgress | None = None) -> Sea
     with storage_errors(task.location):
         progress = read_progress(study)
         skipped = list[str]()
-        front = read_front(study, task.joint, skipped.append)
-    return SearchResult(front, progress, tuple(skipped))
+        front = read_front(study, task.problem, skipped.append)
+    if not len(front):
+        joint, template = task.problem.joint, task.problem.template
+        raise InfeasibleError(f"no subnet of {joint.space.name} with template {template} fits {joint.board.name}")
+    return JointFront(front, progress, tuple(skipped))
 
 
 def _search_here(task: SearchTask, study: optuna.Study, report: OnProgress) -> None:
     before = read_progress(study)
-    worker = Worker(study, task.location, PairPricer(task.joint, task.coefficients), task.oracle, task.settings, 0)
+    worker = Worker(task, study, 0)
     start = worker.done
 
     def after_round(worker: Worker) -> bool:
@@ -192,12 +161,7 @@ def _work(
         return not stop.is_set() and (parent is None or parent.is_alive())
 
     try:
-        # The workers start from as many accelerators together as one would alone.
-        plan = task.settings.round_plan
-        first = -(-plan.first_accelerators // task.settings.workers)
-        settings = replace(task.settings, plan=replace(plan, first_accelerators=first))
-        pricer = PairPricer(task.joint, task.coefficients)
-        worker = Worker(task.open_study(), task.location, pricer, task.oracle, settings, number)
+        worker = Worker(task, task.open_study(), number)
         worker.run(worker.done.pairs + pairs, after_round)
     except (StorageError, InfeasibleError) as error:
         failures.put(error)

@@ -2,40 +2,54 @@
 
 import hashlib
 import json
-from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 
-from codesign.supernet.lowering.workloads import lower
 from codesign.supernet.spaces.space import Space, Subnet
-from cost_models.hls4ml.estimate import check_dataflow_fits, price_dataflow
-from cost_models.resources import estimate_resources, excess
+from cost_models.resources import RESOURCES
 from hw_templates.board import Board
-from hw_templates.conv_engine.accelerator import Accelerator, AcceleratorColumns, is_legal
-from hw_templates.conv_engine.space import AcceleratorSpace
 from hw_templates.foundation.arrays import BoolArray, IntArray
-from hw_templates.foundation.errors import InvalidValueError, ResourceError, UnsupportedLayerError
-from hw_templates.hls4ml.parameters import Dataflow, DataflowSpace
+from hw_templates.foundation.errors import InvalidValueError
 
 Choice = int | float | str
+Parameters = tuple[tuple[str, tuple[Choice, ...]], ...]
+"""(name, choices) of each parameter, in order."""
+
+
+class DesignSpace(Protocol):
+    """The accelerators of a template for a board, as choices for each of their parameters."""
+
+    @property
+    def board(self) -> Board:
+        """The board that the accelerators are for."""
+
+    @property
+    def genes(self) -> Parameters:
+        """The parameters; each is also a field of the accelerators."""
+
+    def decode(self, rows: IntArray, /) -> Any:
+        """Return the accelerators of choice indices [n, P] as a sequence."""
+
+
+D = TypeVar("D", bound=DesignSpace)
 
 
 @dataclass(frozen=True)
 class Pair:
-    """A subnet and the accelerator it runs on."""
+    """A subnet and the accelerator it runs on, which is of the template's own type."""
 
     subnet: Subnet
-    accelerator: Accelerator
+    accelerator: Any
 
 
 def distribution(choices: tuple[Choice, ...]) -> BaseDistribution:
-    """An integer range where the choices are evenly spaced, so that samplers know their order; else categories."""
+    """Return an integer range where choices are evenly spaced, as samplers then know their order; else categories."""
     numbers = [choice for choice in choices if isinstance(choice, int)]
     steps = {after - before for before, after in pairwise(numbers)}
     if len(numbers) == len(choices) and len(steps) == 1:
@@ -43,34 +57,32 @@ def distribution(choices: tuple[Choice, ...]) -> BaseDistribution:
     return CategoricalDistribution(choices)
 
 
-class PairSpace(ABC):
-    """Pairs of a subnet and an accelerator of some template, as rows of choice indices.
+@dataclass(frozen=True)
+class JointSpace(Generic[D]):
+    """Pairs of a subnet of ``space`` and an accelerator of ``accelerators``, as rows of choice indices.
 
-    A row holds the ``G`` genes of the subnet, then the parameters of the accelerator. Optuna parameters carry the names
-    of the genes (``stage1.block2.kernel``) and of the accelerator's fields (``pe_rows``). Only the parameters of blocks
-    that a subnet has appear in a trial (define-by-run).
+    A row holds the ``G`` genes of the subnet, then the ``P`` parameters of the accelerator. Optuna parameters carry the
+    names of the genes (``stage1.block2.kernel``) and of the accelerator's fields (``pe_rows``). Only the parameters of
+    blocks that a subnet has appear in a trial (define-by-run).
     """
 
     space: Space
+    accelerators: D
 
     @property
-    @abstractmethod
-    def template(self) -> tuple[tuple[str, tuple[Choice, ...]], ...]:
-        """(name, choices) of every parameter of the accelerator, in order."""
-
-    @property
-    @abstractmethod
     def board(self) -> Board:
-        """That the accelerators are for."""
-
-    @abstractmethod
-    def fits(self, rows: IntArray) -> BoolArray:
-        """[n] which pairs of rows [n, G + P] are legal and within the board's resources."""
+        """The board that the accelerators are for."""
+        return self.accelerators.board
 
     @cached_property
-    def parameters(self) -> tuple[tuple[str, tuple[Choice, ...]], ...]:
-        """(name, choices) of every column of a row, in order."""
-        return (*self.space.genes, *self.template)
+    def available(self) -> IntArray:
+        """[5] the board's resources, in the order of ``RESOURCES``."""
+        return np.array([getattr(self.board, name) for name in RESOURCES], dtype=np.int64)
+
+    @cached_property
+    def parameters(self) -> Parameters:
+        """The parameters of a row, one a column."""
+        return (*self.space.genes, *self.accelerators.genes)
 
     @cached_property
     def distributions(self) -> dict[str, BaseDistribution]:
@@ -87,14 +99,40 @@ class PairSpace(ABC):
         """Names and choices of all parameters in 16 hexadecimal digits: another space has another digest."""
         return hashlib.sha256(json.dumps(self.parameters).encode()).hexdigest()[:16]
 
+    def encode(self, pair: Pair) -> IntArray:
+        """Return the row [G + P] of a pair.
+
+        Raises:
+            InvalidValueError: subnet or accelerator is not of this space.
+        """
+        indices = []
+        for name, choices in self.accelerators.genes:
+            value = getattr(pair.accelerator, name)
+            if value not in choices:
+                raise InvalidValueError(f"accelerator.{name}", value, f"one of {choices}")
+            indices.append(choices.index(value))
+        return np.concatenate([self.space.encode(pair.subnet), np.array(indices, dtype=np.int64)])
+
+    def decode(self, row: IntArray) -> Pair:
+        """Return the pair of one row.
+
+        Raises:
+            InvalidValueError: the accelerator is not legal.
+        """
+        return Pair(self.space.decode(row[: self.gene_count]), self.designs(row[None])[0])
+
+    def designs(self, rows: IntArray) -> Any:
+        """Return the accelerators of rows [n, G + P] as a sequence."""
+        return self.accelerators.decode(rows[:, self.gene_count :])
+
     def present(self, rows: IntArray) -> BoolArray:
-        """[n, G + P] which parameters the pairs of ``rows`` have: not those of absent blocks."""
+        """Return [n, G + P] which parameters the pairs of ``rows`` have: not those of absent blocks."""
         mask = np.ones(rows.shape, dtype=bool)
         mask[:, : self.gene_count] = self.space.relevant(rows[:, : self.gene_count])
         return mask
 
     def params(self, rows: IntArray) -> list[dict[str, Choice]]:
-        """Optuna parameters of each row."""
+        """Return the Optuna parameters of each row."""
         return [
             {
                 name: choices[index]
@@ -105,7 +143,7 @@ class PairSpace(ABC):
         ]
 
     def encode_params(self, params: Mapping[str, Any]) -> IntArray:
-        """[G + P] the row of Optuna parameters; parameters of absent blocks may be missing.
+        """Return the row [G + P] of Optuna parameters; those of absent blocks may be missing.
 
         Raises:
             InvalidValueError: a parameter is missing, unknown or outside its choices.
@@ -124,91 +162,3 @@ class PairSpace(ABC):
             if has and name not in params:
                 raise InvalidValueError(f"params.{name}", None, "given")
         return row
-
-
-@dataclass(frozen=True)
-class JointSpace(PairSpace):
-    """Pairs of a subnet of ``space`` and an engine of ``accelerators``, which has 12 parameters."""
-
-    space: Space
-    accelerators: AcceleratorSpace
-
-    @property
-    def template(self) -> tuple[tuple[str, tuple[Choice, ...]], ...]:
-        """See :class:`PairSpace`."""
-        return self.accelerators.genes
-
-    @property
-    def board(self) -> Board:
-        """See :class:`PairSpace`."""
-        return self.accelerators.board
-
-    def encode(self, pair: Pair) -> IntArray:
-        """[G + P] the row of a pair.
-
-        Raises:
-            InvalidValueError: subnet or accelerator is not of this space.
-        """
-        accelerator = self.accelerators.encode(AcceleratorColumns.of([pair.accelerator]))[0]
-        return np.concatenate([self.space.encode(pair.subnet), accelerator])
-
-    def decode(self, row: IntArray) -> Pair:
-        """The pair of one row.
-
-        Raises:
-            InvalidValueError: the accelerator is not legal.
-        """
-        return Pair(self.space.decode(row[: self.gene_count]), self.columns(row[None])[0])
-
-    def fits(self, rows: IntArray) -> BoolArray:
-        """See :class:`PairSpace`."""
-        fits = is_legal(self.columns(rows))
-        needs = estimate_resources(self.columns(rows[fits]), self.board)
-        fits[fits] = np.all([over <= 0 for over in excess(needs, self.board).values()], axis=0)
-        return fits
-
-    def columns(self, rows: IntArray) -> AcceleratorColumns:
-        """The accelerators of pairs [n, G + P], legal or not."""
-        return self.accelerators.decode(rows[:, self.gene_count :])
-
-
-@dataclass(frozen=True)
-class DataflowPair:
-    """A subnet and the dataflow accelerator that holds it."""
-
-    subnet: Subnet
-    accelerator: Dataflow
-
-
-@dataclass(frozen=True)
-class DataflowJoint(PairSpace):
-    """Pairs of a subnet of ``space`` and a dataflow accelerator of ``accelerators``."""
-
-    space: Space
-    accelerators: DataflowSpace
-
-    @property
-    def template(self) -> tuple[tuple[str, tuple[Choice, ...]], ...]:
-        """See :class:`PairSpace`."""
-        return self.accelerators.genes
-
-    @property
-    def board(self) -> Board:
-        """See :class:`PairSpace`."""
-        return self.accelerators.board
-
-    def fits(self, rows: IntArray) -> BoolArray:
-        """See :class:`PairSpace`; hls4ml must be able to convert the subnet."""
-        return np.array([self._fits(self.decode(row)) for row in rows], dtype=bool)
-
-    def _fits(self, pair: DataflowPair) -> bool:
-        try:
-            estimate = price_dataflow(lower(self.space, pair.subnet), pair.accelerator, self.board)
-            check_dataflow_fits(estimate, self.board)
-        except (UnsupportedLayerError, ResourceError):
-            return False
-        return True
-
-    def decode(self, row: IntArray) -> DataflowPair:
-        """The pair of one row."""
-        return DataflowPair(self.space.decode(row[: self.gene_count]), self.accelerators.decode(row[self.gene_count :]))

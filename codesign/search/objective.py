@@ -1,58 +1,55 @@
 """The joint problem as a plain Optuna objective, for a user's own study and sampler."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import optuna
 from optuna.distributions import IntDistribution
 
 from codesign.search.joint_space import JointSpace
+from codesign.search.problem import Problem
 from codesign.supernet.accuracy.oracle import AccuracyOracle, checked_accuracy
-from codesign.supernet.lowering.workloads import lower
-from cost_models.closed_form.estimate import price
-from cost_models.coefficients import Coefficients
-from cost_models.resources import RESOURCES, estimate_resources, excess
+from cost_models.resources import RESOURCES
 from hw_templates.foundation.arrays import IntArray
-from hw_templates.foundation.errors import InvalidValueError, MappingError
+from hw_templates.foundation.errors import InvalidValueError, MappingError, UnsupportedLayerError
 
 Objective = Callable[[optuna.Trial], tuple[float, float, float]]
 
 
-def joint_objective(joint: JointSpace, coefficients: Coefficients, oracle: AccuracyOracle) -> Objective:
-    """An objective that returns (accuracy, latency_ms, energy_mj), for ``study.optimize``.
+def joint_objective(problem: Problem, oracle: AccuracyOracle) -> Objective:
+    """Return an objective with the values (accuracy, latency_ms, energy_mj), for ``study.optimize``.
 
-    It suggests the parameters of ``joint`` under the names the joint search uses, blocks only where the depth has
-    them, and sets one constraint for each resource of the board. Trials whose accelerator is not legal, or cannot
-    map a layer, are pruned; an accuracy that is no number in 0..1 is an InvalidValueError. The study's directions are
+    It suggests the parameters of the joint space under the names the joint search uses, blocks only where the depth has
+    them, and sets one constraint for each resource of the board. Trials whose accelerator is not legal, or cannot run a
+    layer, are pruned; an accuracy that is no number in 0..1 is an InvalidValueError. The study's directions are
     maximize, minimize, minimize.
 
     Example::
 
         study = optuna.create_study(directions=["maximize", "minimize", "minimize"], sampler=NSGAIISampler())
-        study.optimize(joint_objective(joint, coefficients, oracle), n_trials=200)
+        study.optimize(joint_objective(problem, oracle), n_trials=200)
     """
-    board = joint.accelerators.board
+    joint = problem.joint
 
     def objective(trial: optuna.Trial) -> tuple[float, float, float]:
         row = suggest_row(joint, trial)
         try:
-            pair = joint.decode(row)
-            estimate = price(lower(joint.space, pair.subnet), pair.accelerator, board, coefficients)
-        except (InvalidValueError, MappingError) as error:
+            estimate = problem.estimate(joint.decode(row))
+        except (InvalidValueError, MappingError, UnsupportedLayerError) as error:
             raise optuna.TrialPruned(str(error)) from error
-        needs = estimate_resources(pair.accelerator, board)
-        for name, over in excess(needs, board).items():
-            trial.set_constraint(name, float(over))
         for name in RESOURCES:
-            trial.set_user_attr(name, int(getattr(needs, name)))
-        accuracy = float(checked_accuracy(oracle, row[None, : joint.gene_count])[0])
-        return accuracy, estimate.latency_ms, estimate.energy_mj
+            needed = int(getattr(estimate.resources, name))
+            trial.set_constraint(name, float(needed - getattr(joint.board, name)))
+            trial.set_user_attr(name, needed)
+        accuracy = checked_accuracy(oracle, row[None, : joint.gene_count]) - problem.loss(row[None])
+        return max(float(accuracy[0]), 0.0), estimate.latency_ms, estimate.energy_mj
 
     return objective
 
 
-def suggest_row(joint: JointSpace, trial: optuna.Trial) -> IntArray:
-    """[parameters] the row of the pair that ``trial`` suggests, its parameters named as the joint search names them.
+def suggest_row(joint: JointSpace[Any], trial: optuna.Trial) -> IntArray:
+    """Return the row [G + P] of the pair that ``trial`` suggests; its parameters are named as the joint search does.
 
     Raises:
         InvalidValueError: a value was fixed that is none of the parameter's choices.

@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import moocore
 import numpy as np
 
+from codesign.search.joint_space import JointSpace
 from hw_templates.foundation.arrays import BoolArray, FloatArray, IntArray
 from hw_templates.foundation.errors import InvalidValueError
 
@@ -102,6 +104,11 @@ class PricedPairs:
         """The non-dominated pairs, ascending in latency; pairs of equal latency in the order given."""
         kept = self.take(nondominated(self.values))
         return kept.take(np.argsort(kept.latency_ms, kind="stable"))
+
+
+def no_pairs(joint: JointSpace[Any]) -> PricedPairs:
+    """Return the archive of a search of ``joint`` before its first round."""
+    return PricedPairs(np.zeros((0, len(joint.parameters)), dtype=np.int64), np.zeros((0, len(OBJECTIVES))))
 
 
 def concatenate(parts: Sequence[PricedPairs]) -> PricedPairs:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import optuna
@@ -15,9 +16,10 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from sqlalchemy import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
-from codesign.search.joint_space import PairSpace
+from codesign.search.joint_space import JointSpace
 from codesign.search.journal import open_journal
 from codesign.search.pareto import MAXIMISED, OBJECTIVES, PricedPairs, check_possible
+from codesign.search.problem import Problem
 from cost_models.resources import RESOURCES
 from hw_templates.foundation.arrays import IntArray
 from hw_templates.foundation.errors import CodesignError, InvalidValueError, StorageError
@@ -47,14 +49,16 @@ class StudyIdentity:
     format_version: int = FORMAT_VERSION
 
     @classmethod
-    def of(cls, joint: PairSpace, coefficients: str, accuracy: str) -> "StudyIdentity":
-        """The identity of a study of ``joint``."""
+    def of(cls, problem: Problem, accuracy: str) -> "StudyIdentity":
+        """Return the identity of a study of ``problem`` with the accuracies called ``accuracy``."""
+        joint = problem.joint
+        losses = ", ".join(f"{what} -{loss:.4f}" for what, loss in sorted(problem.losses.items()))
         return cls(
             space=joint.space.name,
             parameters=joint.digest,
             board=joint.board.name,
-            coefficients=coefficients,
-            accuracy=accuracy,
+            coefficients=problem.model,
+            accuracy=f"{accuracy}; {losses}" if losses else accuracy,
         )
 
 
@@ -180,17 +184,15 @@ def _check_identity(study: optuna.Study, location: StudyLocation, identity: Stud
             )
 
 
-def make_trials(
-    joint: PairSpace, pairs: PricedPairs, resources: IntArray, excess: IntArray, attributes: dict[str, int]
-) -> list[FrozenTrial]:
-    """Finished trials of ``pairs``, for ``study.add_trials``.
+def make_trials(joint: JointSpace[Any], pairs: PricedPairs, needs: IntArray, worker: int) -> list[FrozenTrial]:
+    """Return finished trials of ``pairs``, for ``study.add_trials``.
 
     Args:
         joint: the space of the pairs.
         pairs: n pairs with finite values.
-        resources: [n, 5] what each accelerator needs, in the order of ``RESOURCES``; kept as user attributes.
-        excess: [n, 5] by how much that exceeds the board; the constraints, met where zero or less.
-        attributes: user attributes that all the trials get.
+        needs: [n, 5] resources that each accelerator takes, in the order of ``RESOURCES``. They are kept as user
+            attributes; the constraints are by how much they exceed the board, and are met where zero or less.
+        worker: number of the worker that found the pairs.
     """
     return [
         create_trial(
@@ -198,10 +200,14 @@ def make_trials(
             distributions={name: joint.distributions[name] for name in params},
             values=values,
             constraints=dict(zip(RESOURCES, over, strict=True)),
-            user_attrs={**dict(zip(RESOURCES, needs, strict=True)), **attributes},
+            user_attrs={**dict(zip(RESOURCES, needed, strict=True)), "worker": worker},
         )
-        for params, values, needs, over in zip(
-            joint.params(pairs.rows), pairs.values.tolist(), resources.tolist(), excess.tolist(), strict=True
+        for params, values, needed, over in zip(
+            joint.params(pairs.rows),
+            pairs.values.tolist(),
+            needs.tolist(),
+            (needs - joint.available).tolist(),
+            strict=True,
         )
     ]
 
@@ -209,7 +215,7 @@ def make_trials(
 def is_feasible(trial: FrozenTrial) -> bool:
     """Whether a trial is complete and meets the constraints that it states; it need not state any.
 
-    Whether its accelerator fits the board follows from its parameters: :meth:`~.joint_space.PairSpace.fits`.
+    Whether it fits the board follows from its parameters: :meth:`~.problem.Problem.fits`.
     """
     try:
         stated = tuple(trial.constraints.values())
@@ -220,7 +226,7 @@ def is_feasible(trial: FrozenTrial) -> bool:
 
 
 def read_pairs(
-    joint: PairSpace,
+    joint: JointSpace[Any],
     trials: Iterable[FrozenTrial],
     on_skipped: Callable[[str], None] = lambda _: None,
     *,
@@ -262,11 +268,23 @@ def _values(trial: FrozenTrial) -> list[float]:
     return values
 
 
-def fitting_front(joint: PairSpace, pairs: PricedPairs) -> PricedPairs:
-    """The pairs that fit the board and that no other such pair dominates, ascending in latency."""
+def read_front(
+    study: optuna.Study, problem: Problem, on_skipped: Callable[[str], None] = lambda _: None
+) -> PricedPairs:
+    """Return the non-dominated pairs that fit the board among the trials of ``study``; see :func:`read_pairs`."""
+    return fitting_front(problem, read_pairs(problem.joint, feasible_trials(study), on_skipped))
+
+
+def feasible_trials(study: optuna.Study) -> list[FrozenTrial]:
+    """Return the trials that are complete and meet the constraints that they state."""
+    return [trial for trial in study.get_trials(deepcopy=False) if is_feasible(trial)]
+
+
+def fitting_front(problem: Problem, pairs: PricedPairs) -> PricedPairs:
+    """Return the pairs that fit the board and that no other such pair dominates, ascending in latency."""
     while True:
         front = pairs.front()
-        fits = joint.fits(front.rows)
+        fits = problem.fits(front.rows)
         if fits.all():
             return front
         # Only what is on a front is looked at: to know whether a pair fits may take as long as to price it.

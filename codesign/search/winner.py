@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
-from codesign.search.joint_space import JointSpace, Pair, PairSpace
+from codesign.search.joint_space import JointSpace, Pair
 from codesign.search.pareto import ACCURACY, ENERGY, LATENCY, PricedPairs
+from codesign.search.problem import Problem
 from codesign.search.study import fitting_front
 from codesign.supernet.accuracy.oracle import AccuracyOracle, RecordingOracle, checked_accuracy
 from hw_templates.foundation.arrays import FloatArray, IntArray
@@ -26,7 +27,7 @@ class Rule(Protocol):
     """How to choose one pair of a front."""
 
     def choose(self, front: PricedPairs) -> int:
-        """Index of the winner in ``front``, which is not empty.
+        """Return the index of the winner in ``front``, which is not empty.
 
         Raises:
             InfeasibleError: no pair meets the rule's limit.
@@ -47,7 +48,7 @@ class BestAccuracyWithin:
         return f"best accuracy within {self.latency_ms:g} ms"
 
     def choose(self, front: PricedPairs) -> int:
-        """See :class:`Rule`."""
+        """Return the index of the winner in ``front``; see :class:`Rule`."""
         within = front.latency_ms <= self.latency_ms
         if not within.any():
             nearest = int(front.latency_ms.argmin())
@@ -72,7 +73,7 @@ class LeastLatencyAbove:
         return f"least latency above {self.accuracy:.2%} accuracy"
 
     def choose(self, front: PricedPairs) -> int:
-        """See :class:`Rule`."""
+        """Return the index of the winner in ``front``; see :class:`Rule`."""
         above = front.accuracy >= self.accuracy
         if not above.any():
             nearest = int(front.accuracy.argmax())
@@ -100,7 +101,7 @@ class FastestWithin:
         return f"fastest within {self.points:g} point{'' if self.points == 1 else 's'} of the best accuracy"
 
     def choose(self, front: PricedPairs) -> int:
-        """See :class:`Rule`."""
+        """Return the index of the winner in ``front``; see :class:`Rule`."""
         within = front.accuracy >= front.accuracy.max() - self.points / 100 - _ROUNDING
         return int(np.lexsort((-front.accuracy, front.energy_mj, front.latency_ms, ~within))[0])
 
@@ -118,7 +119,7 @@ class Knee:
         return "knee of the front in accuracy and latency"
 
     def choose(self, front: PricedPairs) -> int:
-        """See :class:`Rule`."""
+        """Return the index of the winner in ``front``; see :class:`Rule`."""
         distance = (scaled_losses(front.values)[:, :ENERGY] ** 2).sum(axis=1)
         return int(np.lexsort((front.energy_mj, distance))[0])
 
@@ -151,7 +152,7 @@ def rule_of(
     given = {name: value for name, value in options.items() if value is not None}
     if len(given) > 1:
         first, second, *_ = given
-        raise InvalidValueError(second, given[second], f"left out beside --{first.replace('_', '-')}")
+        raise InvalidValueError(second, given[second], f"left out when --{first.replace('_', '-')} is given")
     try:
         if max_latency_ms is not None:
             return BestAccuracyWithin(max_latency_ms)
@@ -191,8 +192,8 @@ class Winner:
     rule: str
 
 
-def choose_winner(joint: JointSpace, front: PricedPairs, rule: Rule) -> Winner:
-    """The pair of ``front`` that ``rule`` chooses.
+def choose_winner(joint: JointSpace[Any], front: PricedPairs, rule: Rule) -> Winner:
+    """Return the pair of ``front`` that ``rule`` chooses.
 
     Raises:
         InfeasibleError: the front is empty, or no pair meets the rule's limit; says which limit, and the nearest pair.
@@ -219,7 +220,7 @@ class Compared:
     """The pairs among which a winner is chosen.
 
     Attributes:
-        front: they, none of which another dominates.
+        front: the pairs, none of which another dominates.
         source: where all their accuracies come from: ``measured``, or the name of what predicts them.
     """
 
@@ -228,37 +229,32 @@ class Compared:
 
 
 def choose_priced(
-    joint: PairSpace,
-    pairs: PricedPairs,
-    rule: Rule,
-    compare: Callable[[PricedPairs], Compared],
-    price: Callable[[IntArray], tuple[float, float]],
-) -> tuple[Compared, int]:
+    problem: Problem, pairs: PricedPairs, rule: Rule, compare: Callable[[PricedPairs], Compared]
+) -> tuple[Winner, Compared]:
     """Choose the winner of all pairs that fit, and make sure that it costs what it states.
 
     Whoever adds a trial to a study can state any cost. A winner that states another than its parameters make is given
-    the right one, and the choice is made anew.
+    the right one, and the choice is made again.
 
     Args:
-        joint: the space of the pairs.
-        pairs: that were found, on a front or not.
+        problem: prices the pairs.
+        pairs: those that were found, on a front or not.
         rule: to choose by.
-        compare: the pairs of a front with the accuracies that count.
-        price: (latency_ms, energy_mj) of the pair of a row; infinite where it cannot be mapped.
+        compare: returns the pairs of a front with the accuracies that count.
 
     Returns:
-        The pairs that were compared, and the winner's index among them.
+        The winner, and the pairs that it was chosen from.
 
     Raises:
         InfeasibleError: as :func:`choose_winner`.
     """
     while True:
-        compared = compare(fitting_front(joint, pairs))
+        compared = compare(fitting_front(problem, pairs))
         index = _choose(compared.front, rule)
         row, stated = compared.front.rows[index], compared.front.values[index, LATENCY:]
-        costs = np.array(price(row))
+        costs = problem.evaluate(row[None])[0][0]
         if np.allclose(stated, costs, rtol=_PRICE_TOLERANCE, atol=0):
-            return compared, index
+            return choose_winner(problem.joint, compared.front, rule), compared
         same = (pairs.rows == row).all(axis=1)
         values = pairs.values.copy()
         if np.isfinite(costs).all():
@@ -268,40 +264,32 @@ def choose_priced(
             pairs = pairs.take(~same)
 
 
-def pairs_to_measure(joint: PairSpace, front: PricedPairs, oracle: RecordingOracle) -> PricedPairs:
-    """The pairs of ``front`` to compare by measured accuracies: all where all are recorded, else a few.
+def pairs_to_measure(front: PricedPairs, oracle: RecordingOracle, gene_count: int) -> PricedPairs:
+    """Return the pairs of ``front`` to compare by measured accuracies: all where all are recorded, else a few.
 
-    These few are ``MEASURED_PAIRS`` at most, spread over the objectives (:func:`spread`).
+    These few are ``MEASURED_PAIRS`` at most, spread over the objectives (:func:`spread`). The first ``gene_count``
+    columns of a row describe its subnet.
     """
-    if oracle.recorded(front.rows[:, : joint.gene_count]) is not None:
+    if oracle.recorded(front.rows[:, :gene_count]) is not None:
         return front
     return front.take(spread(front.values, MEASURED_PAIRS))
 
 
-def measure_front(
-    joint: PairSpace,
-    front: PricedPairs,
-    oracle: AccuracyOracle,
-    most: int | None = None,
-    losses: Callable[[IntArray], FloatArray] | None = None,
-) -> PricedPairs:
-    """The front of the pairs of ``front``, with accuracies from ``oracle`` instead of their own.
+def measure_front(problem: Problem, front: PricedPairs, oracle: AccuracyOracle, most: int | None = None) -> PricedPairs:
+    """Return the front of the pairs of ``front``, with accuracies from ``oracle`` instead of their own.
 
-    Each different subnet is measured once.
+    Each different subnet is measured once; what its accelerator takes from its accuracy is subtracted.
 
     Args:
-        joint: the space of the pairs.
+        problem: knows what accelerators take from accuracies.
         front: the pairs.
         oracle: measures.
         most: how many of the pairs to measure at most, spread over the objectives (:func:`spread`); None for all.
-        losses: says of rows [n, G + P] what the accelerators take from the accuracies; None for nothing.
     """
     chosen = front if most is None else front.take(spread(front.values, most))
-    genes, places = np.unique(chosen.rows[:, : joint.gene_count], axis=0, return_inverse=True)
+    genes, places = np.unique(chosen.rows[:, : problem.joint.gene_count], axis=0, return_inverse=True)
     values = chosen.values.copy()
-    values[:, ACCURACY] = checked_accuracy(oracle, genes)[places.ravel()]
-    if losses is not None:
-        values[:, ACCURACY] = np.maximum(values[:, ACCURACY] - losses(chosen.rows), 0)
+    values[:, ACCURACY] = np.maximum(checked_accuracy(oracle, genes)[places.ravel()] - problem.loss(chosen.rows), 0)
     return replace(chosen, values=values).front()
 
 

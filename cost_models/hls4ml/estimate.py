@@ -18,13 +18,13 @@ from functools import cache
 
 from cost_models.closed_form.estimate import network_energy_mj
 from cost_models.coefficients import load_coefficients
-from cost_models.hls4ml.stages import Stage, reuse_factors, stages
+from cost_models.hls4ml.stages import StreamStage, reuse_factors, stages
 from cost_models.hls4ml.streams import stream_cycles
 from cost_models.resources import RESOURCES, Resources, block_rams
 from cost_models.workload import Activation, Node, Operation, Workload
 from hw_templates.board import Board
 from hw_templates.foundation.errors import ResourceError
-from hw_templates.hls4ml.parameters import Dataflow, IoType
+from hw_templates.hls4ml.parameters import Hls4mlAccelerator, IoType
 
 RESIDUAL_BITS = 24
 """Of a sum that a residual is yet to be added to: emitted so wide that it never saturates."""
@@ -35,7 +35,7 @@ _SHIFT_FIFO_BITS = 1024
 
 
 @dataclass(frozen=True, kw_only=True)
-class DataflowCoefficients:
+class Hls4mlCoefficients:
     """What the model takes from measurements or a prior.
 
     Attributes:
@@ -59,7 +59,7 @@ class DataflowCoefficients:
     lut_per_sum_bit: float
 
 
-PRIOR = DataflowCoefficients(
+PRIOR = Hls4mlCoefficients(
     name="dataflow-prior",
     source="call_ms: the constant that fits four hls4ml designs measured on a PYNQ-Z2 in MLPerf Tiny v0.5 and v0.7 "
     "best (benchmarks/calibration.py); the rest counted by hand, fitted to no synthesis",
@@ -74,7 +74,7 @@ PRIOR = DataflowCoefficients(
 
 
 @dataclass(frozen=True)
-class StageEstimate:
+class StreamStageEstimate:
     """The price of one layer: its reuse factor, the cycles it is busy for an image, and what it is made of."""
 
     name: str
@@ -84,7 +84,7 @@ class StageEstimate:
 
 
 @dataclass(frozen=True, kw_only=True)
-class DataflowEstimate:
+class Hls4mlEstimate:
     """The price of a network as a dataflow accelerator.
 
     Attributes:
@@ -99,12 +99,12 @@ class DataflowEstimate:
     interval_ms: float
     energy_mj: float
     resources: Resources
-    layers: tuple[StageEstimate, ...]
+    layers: tuple[StreamStageEstimate, ...]
 
 
-def price_dataflow(
-    workload: Workload, design: Dataflow, board: Board, coefficients: DataflowCoefficients = PRIOR
-) -> DataflowEstimate:
+def price_hls4ml(
+    workload: Workload, design: Hls4mlAccelerator, board: Board, coefficients: Hls4mlCoefficients = PRIOR
+) -> Hls4mlEstimate:
     """Price a network as a dataflow accelerator on a board; it need not fit.
 
     Raises:
@@ -115,16 +115,16 @@ def price_dataflow(
 
 def price_clocks(
     workload: Workload,
-    design: Dataflow,
+    design: Hls4mlAccelerator,
     clocks_mhz: tuple[int, ...],
     board: Board,
-    coefficients: DataflowCoefficients = PRIOR,
-) -> tuple[DataflowEstimate, ...]:
-    """As :func:`price_dataflow`, at each of some clocks instead of the design's own."""
+    coefficients: Hls4mlCoefficients = PRIOR,
+) -> tuple[Hls4mlEstimate, ...]:
+    """As :func:`price_hls4ml`, at each of some clocks instead of the design's own."""
     network = stages(workload, design.io_type)
     factors = reuse_factors(network, design)
     layers = tuple(
-        StageEstimate(
+        StreamStageEstimate(
             stage.name,
             factor,
             stage.pixels * factor,
@@ -146,7 +146,7 @@ def price_clocks(
         latency_ms = coefficients.call_ms + cycles / (clock_mhz * 1e3)
         energy_mj = network_energy_mj(dynamic_mj, latency_ms, board)
         found.append(
-            DataflowEstimate(
+            Hls4mlEstimate(
                 latency_ms=latency_ms,
                 interval_ms=max(busy) / (clock_mhz * 1e3),
                 energy_mj=energy_mj,
@@ -157,7 +157,7 @@ def price_clocks(
     return tuple(found)
 
 
-def check_dataflow_fits(estimate: DataflowEstimate, board: Board) -> None:
+def check_hls4ml_fits(estimate: Hls4mlEstimate, board: Board) -> None:
     """Say whether a design can be built for a board.
 
     Raises:
@@ -172,7 +172,7 @@ def check_dataflow_fits(estimate: DataflowEstimate, board: Board) -> None:
         raise ResourceError("; ".join(short))
 
 
-def _dynamic_mj(workload: Workload, design: Dataflow) -> float:
+def _dynamic_mj(workload: Workload, design: Hls4mlAccelerator) -> float:
     """Of the products, of a weight and a map value read for each on chip, and of image and result through the DDR."""
     energy = load_coefficients().energy
     first, last = workload.nodes[0].layer, workload.nodes[-1].layer
@@ -183,8 +183,8 @@ def _dynamic_mj(workload: Workload, design: Dataflow) -> float:
 
 
 @cache
-def _stage_resources(node: Node, factor: int, bits: int, io_type: IoType, c: DataflowCoefficients) -> Resources:
-    stage, layer = Stage.of(node), node.layer
+def _stage_resources(node: Node, factor: int, bits: int, io_type: IoType, c: Hls4mlCoefficients) -> Resources:
+    stage, layer = StreamStage.of(node), node.layer
     multipliers = stage.multiplications // factor
     sum_bits = 2 * bits + math.ceil(math.log2(max(stage.inputs, 2)))
     bram, lut, ff = 0, c.lut_per_layer, c.ff_per_layer

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from cost_models.hls4ml.streams import StreamLayer, accepted_reuse_factors
 from cost_models.workload import Activation, Layer, Node, Operation, Workload
 from hw_templates.foundation.errors import UnsupportedLayerError
-from hw_templates.hls4ml.parameters import Dataflow, IoType
+from hw_templates.hls4ml.parameters import Hls4mlAccelerator, IoType
 
 PARTITION_LIMIT = 4096
 """Elements that Vitis HLS partitions an array into at most."""
@@ -26,7 +26,7 @@ _ACTIVATIONS = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Stage:
+class StreamStage:
     """One layer in its own hardware, for one output pixel at a time.
 
     Attributes:
@@ -47,7 +47,7 @@ class Stage:
     most_reuse: int
 
     @classmethod
-    def of(cls, node: Node, *, of_registers: bool = False) -> "Stage":
+    def of(cls, node: Node, *, of_registers: bool = False) -> "StreamStage":
         """The stage of a node, which is a convolution of maps in registers or not."""
         layer = node.layer
         taps = layer.kernel_height * layer.kernel_width
@@ -105,7 +105,7 @@ class Stage:
         )
 
 
-def stages(workload: Workload, io_type: IoType = IoType.STREAM) -> tuple[Stage, ...]:
+def stages(workload: Workload, io_type: IoType = IoType.STREAM) -> tuple[StreamStage, ...]:
     """The stages of a network, in order.
 
     Raises:
@@ -117,7 +117,7 @@ def stages(workload: Workload, io_type: IoType = IoType.STREAM) -> tuple[Stage, 
             raise UnsupportedLayerError(f"{node.name}: not for template hls4ml: {reason}")
     vectors = vector_readers(workload)
     return tuple(
-        Stage.of(node, of_registers=io_type == IoType.PARALLEL and node.name not in vectors) for node in workload
+        StreamStage.of(node, of_registers=io_type == IoType.PARALLEL and node.name not in vectors) for node in workload
     )
 
 
@@ -133,14 +133,14 @@ def vector_readers(workload: Workload) -> frozenset[str]:
     return frozenset(readers)
 
 
-def reuse_factors(network: tuple[Stage, ...], design: Dataflow) -> tuple[int, ...]:
+def reuse_factors(network: tuple[StreamStage, ...], design: Hls4mlAccelerator) -> tuple[int, ...]:
     """One a stage, each the largest that keeps to the design's interval."""
     return tuple(stage.reuse_factor(design.interval_cycles) for stage in network)
 
 
 def _refusal(node: Node, io_type: IoType) -> str | None:
     """Why hls4ml cannot have this node; found by converting and compiling such layers with hls4ml 1.3.0."""
-    layer, stage = node.layer, Stage.of(node)
+    layer, stage = node.layer, StreamStage.of(node)
     if layer.operation not in _CONVERTED:
         return _UNCONVERTED.get(layer.operation, f"computes {layer.operation}, which is not converted")
     if node.activation in _ACTIVATIONS:

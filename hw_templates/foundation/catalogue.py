@@ -1,15 +1,15 @@
 """Catalogues of named definitions: TOML files of a package, entry points of other packages, and a user's own files."""
 
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
-from hw_templates.foundation.errors import InvalidValueError, StorageError, UnknownNameError
+from hw_templates.foundation.errors import CodesignError, InvalidValueError, StorageError, UnknownNameError
 from hw_templates.foundation.json_records import reading
 from hw_templates.foundation.regular_file import read_regular
 
@@ -150,28 +150,55 @@ class Catalogue(Generic[T]):
         return self._load_file(path, own.content)
 
     def _load_entry_point(self, entries: list[EntryPoint]) -> T:
-        entry = entries[0]
-        package = entry.dist.name if entry.dist else entry.value
-        source = f"entry point {entry.name} of {self._group}, package {package}"
-        if len(entries) > 1 or entry.name in self._files:
-            raise StorageError(
-                f"{source}: takes a name that another {self._kind} has; rename it or uninstall {package}"
-            )
-        try:
-            value: T = entry.load()
-        except Exception as error:
-            words = " ".join(f"{type(error).__name__}: {error}".split())[:200]
-            raise StorageError(f"{source}: cannot be loaded ({words}); repair or uninstall {package}") from error
+        value, entry = load_entry_point(entries, self._kind, taken=entries[0].name in self._files)
         if isinstance(value, Path | str) and str(value).endswith(_SUFFIX):
-            with reading(source, f"repair or uninstall {package}"):
+            try:
                 return self._parse(entry.name, self._table(Path(value)))
+            except CodesignError as error:
+                raise unsound(entry, str(error)) from error
         kinds = {type(self.built_in(name)) for name in self._files}
         if type(value) not in kinds:
             expected = " or ".join(sorted(kind.__name__ for kind in kinds))
-            raise StorageError(
-                f"{source}: is of type {type(value).__name__}, not {expected}; repair or uninstall {package}"
-            )
+            raise unsound(entry, f"is of type {type(value).__name__}, not {expected}")
         stated = getattr(value, "name", entry.name)
         if stated != entry.name:
-            raise StorageError(f"{source}: is called {stated}, not {entry.name}; repair or uninstall {package}")
-        return value
+            raise unsound(entry, f"is called {stated}, not {entry.name}")
+        found: T = value
+        return found
+
+
+def load_entry_point(entries: Sequence[EntryPoint], kind: str, *, taken: bool) -> tuple[Any, EntryPoint]:
+    """Return the value of the only entry point of a name, and the entry point.
+
+    Args:
+        entries: the entry points of that name.
+        kind: what they define, as messages call it.
+        taken: whether something of this package has the name.
+
+    Raises:
+        StorageError: the name is that of another definition, or the entry point cannot be loaded.
+    """
+    entry = entries[0]
+    if len(entries) > 1 or taken:
+        raise StorageError(
+            f"{_named(entry)}: takes a name that another {kind} has; rename it or uninstall {_package(entry)}"
+        )
+    try:
+        value = entry.load()
+    except Exception as error:
+        words = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        raise unsound(entry, f"cannot be loaded ({words})") from error
+    return value, entry
+
+
+def unsound(entry: EntryPoint, reason: str) -> StorageError:
+    """Return the error for an entry point that leads to nothing of use."""
+    return StorageError(f"{_named(entry)}: {reason}; repair or uninstall {_package(entry)}")
+
+
+def _package(entry: EntryPoint) -> str:
+    return entry.dist.name if entry.dist else entry.value
+
+
+def _named(entry: EntryPoint) -> str:
+    return f"entry point {entry.name} of {entry.group}, package {_package(entry)}"

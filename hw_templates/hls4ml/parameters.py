@@ -1,11 +1,10 @@
-"""The parameters of a dataflow accelerator, in which every layer is hardware of its own, as hls4ml makes it.
+"""The parameters of an accelerator that hls4ml makes: every layer of one network is hardware of its own.
 
-The engine of :mod:`hw_templates.conv_engine` runs any subnet; such a design holds exactly one.
+The engine of :mod:`hw_templates.conv_engine` runs any subnet; such an accelerator holds exactly one.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
 from hw_templates.board import Board
 from hw_templates.foundation.arrays import IntArray
@@ -20,21 +19,22 @@ _INTERVALS = tuple(sorted(side * 2**power for power in range(8, 16) for side in 
 
 
 class IoType(StrEnum):
-    """How maps pass between layers: as streams of pixels through FIFOs, or whole in registers."""
+    """How feature maps pass between layers: as streams of pixels through FIFOs, or whole in registers."""
 
     STREAM = "io_stream"
     PARALLEL = "io_parallel"
 
 
 @dataclass(frozen=True)
-class Dataflow:
-    """Compile-time parameters of a dataflow accelerator.
+class Hls4mlAccelerator:
+    """Compile-time parameters.
 
     Attributes:
         precision_bits: of weights and maps, fixed point with a power-of-two scale each.
-        io_type: see :class:`IoType`.
-        interval_cycles: what each layer may spend on an image. Its reuse factor (how many products share a multiplier)
-            is the largest that keeps to it, so that layers are balanced and none is faster than its neighbours need.
+        io_type: how feature maps pass between layers.
+        interval_cycles: cycles that each layer may spend on an image. Its reuse factor (how many products share a
+            multiplier) is the largest that keeps to it, so that layers are balanced and none is faster than its
+            neighbours need.
         clock_mhz: clock of the programmable logic.
 
     Raises:
@@ -47,38 +47,25 @@ class Dataflow:
     clock_mhz: int
 
     def __post_init__(self) -> None:
-        check_fields(self, "dataflow")
+        check_fields(self, "accelerator")
         if self.precision_bits not in PRECISIONS:
-            raise InvalidValueError("dataflow.precision_bits", self.precision_bits, f"in 4..{PRECISIONS[-1]}")
+            raise InvalidValueError("accelerator.precision_bits", self.precision_bits, f"in 4..{PRECISIONS[-1]}")
         if not INTERVAL_MIN_CYCLES <= self.interval_cycles <= INTERVAL_MAX_CYCLES:
             expected = f"in {INTERVAL_MIN_CYCLES}..{INTERVAL_MAX_CYCLES}"
-            raise InvalidValueError("dataflow.interval_cycles", self.interval_cycles, expected)
+            raise InvalidValueError("accelerator.interval_cycles", self.interval_cycles, expected)
         if self.clock_mhz < 1:
-            raise InvalidValueError("dataflow.clock_mhz", self.clock_mhz, "at least 1")
-
-    def as_dict(self) -> dict[str, Any]:
-        """Field names to values, in declaration order."""
-        return {**asdict(self), "io_type": str(self.io_type)}
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> "Dataflow":
-        """Build the accelerator of a dictionary as :meth:`as_dict` makes it.
-
-        Raises:
-            InvalidValueError: a field is unknown, missing or of another type, or out of range.
-        """
-        return check_record(values, cls, "dataflow")
+            raise InvalidValueError("accelerator.clock_mhz", self.clock_mhz, "at least 1")
 
 
 @dataclass(frozen=True)
-class DataflowSpace:
+class Hls4mlSpace:
     """The choices for each parameter on ``board``."""
 
     board: Board
 
     @property
     def genes(self) -> tuple[tuple[str, tuple[int | str, ...]], ...]:
-        """(parameter, choices) in the order of :class:`Dataflow`'s fields."""
+        """(parameter, choices) in the order of :class:`Hls4mlAccelerator`'s fields."""
         return (
             ("precision_bits", (6, 8)),
             ("io_type", tuple(str(io_type) for io_type in IoType)),
@@ -86,7 +73,10 @@ class DataflowSpace:
             ("clock_mhz", self.board.clocks_mhz),
         )
 
-    def decode(self, row: IntArray) -> Dataflow:
-        """The accelerator of choice indices [4]."""
-        values = {name: choices[index] for (name, choices), index in zip(self.genes, row.tolist(), strict=True)}
-        return Dataflow.from_dict(values)
+    def decode(self, rows: IntArray) -> tuple[Hls4mlAccelerator, ...]:
+        """Return the accelerators of choice indices [n, 4]."""
+        names, tables = zip(*self.genes, strict=True)
+        picked = ([choices[index] for choices, index in zip(tables, row, strict=True)] for row in rows.tolist())
+        return tuple(
+            check_record(dict(zip(names, values, strict=True)), Hls4mlAccelerator, "accelerator") for values in picked
+        )

@@ -7,18 +7,19 @@ import numpy as np
 import pytest
 from support.pricing.capacity_accuracy import TINY, CapacityAccuracy
 
-from codesign.run.requests import Accuracies, Searched
-from codesign.search.breeding import draw_fitting
-from codesign.search.evolution import price_pairs
-from codesign.search.joint_search import SearchTask
+from codesign.run.requests import Accuracies
+from codesign.run.searched import Searched
 from codesign.search.joint_space import JointSpace
 from codesign.search.pareto import PricedPairs
-from codesign.search.pricing import PairPricer
+from codesign.search.problem import SearchSettings
 from codesign.search.study import StudyLocation
-from codesign.search.worker import SearchSettings
+from codesign.search.task import SearchTask
 from codesign.supernet.accuracy.official_predictor import known_space
 from codesign.supernet.published.specialised import specialised_in
 from codesign.supernet.spaces.named import OFA_MBV3_W12
+from codesign.templates.engine.breeding import draw_fitting
+from codesign.templates.engine.evolution import price_pairs
+from codesign.templates.engine.pricing import PairPricer
 from cost_models.coefficients import load_coefficients
 from hw_templates.board import load_board
 from hw_templates.conv_engine.space import AcceleratorSpace

@@ -4,10 +4,8 @@ from pathlib import Path
 
 import pytest
 from support.networks.official_stand_in import put_in_place
-from support.tiny_run import TINY
+from support.tiny_run import make_tiny_run
 
-from codesign.commands.demo import demo
-from codesign.progress import Silent
 from codesign.run.folder import Run
 
 
@@ -15,7 +13,7 @@ from codesign.run.folder import Run
 def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A run through every command; tests that change something copy it first."""
     run = Run(Path(tmp_path_factory.mktemp("runs")) / "tiny")
-    list(demo(run, "pynq-z2", TINY, workers=1, seed=0, progress=Silent()))
+    make_tiny_run(run)
     return run
 
 

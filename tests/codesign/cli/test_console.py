@@ -25,7 +25,7 @@ from codesign.cli.main import _options
 from codesign.cli.main import app as codesign
 from codesign.cli.options import Seed
 from codesign.cli.progress_lines import INTERVAL_S, ProgressLines
-from codesign.run.choices import Template
+from codesign.run.choices import WinnerRule
 from hw_templates.foundation.arrays import IntArray
 from hw_templates.foundation.errors import (
     CodesignError,
@@ -57,7 +57,7 @@ class Found:
     folder: Path
     counts: IntArray
     share: float
-    kind: Template = Template.HLS4ML
+    kind: WinnerRule = WinnerRule.KNEE
 
 
 FOUND = Found(Path("runs/x"), np.array([1, 2]), 0.5)

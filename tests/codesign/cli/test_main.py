@@ -15,7 +15,7 @@ from typer.testing import CliRunner, Result
 from codesign.cli.main import app
 from codesign.emit.project import PROGRAM_FILES, program_digest
 from codesign.run.folder import Run
-from codesign.run.requests import load_searched
+from codesign.run.searched import load_searched
 from codesign.supernet.spaces.named import load_space
 from codesign.supernet.training.checkpoint import read_checkpoint
 
@@ -89,9 +89,12 @@ def test_boards_are_listed() -> None:
         (("emit", "new", "--max-latency-ms", "-1"), ("--max-latency-ms: must be positive", "-1")),
         (
             ("emit", "new", "--max-latency-ms", "1", "--min-accuracy", "0.9"),
-            ("--min-accuracy: must be left out beside --max-latency-ms",),
+            ("--min-accuracy: must be left out when --max-latency-ms is given",),
         ),
-        (("emit", "new", "--rule", "knee", "--within", "2"), ("--rule: must be left out beside --within, got 'knee'",)),
+        (
+            ("emit", "new", "--rule", "knee", "--within", "2"),
+            ("--rule: must be left out when --within is given, got 'knee'",),
+        ),
         (("winner", "new", "--within", "101"), ("--within: must be in 0..100, got 101.0",)),
         (("winner", "new", "--min-accuracy", "97"), ("--min-accuracy: must be in 0..1, got 97.0",)),
         (("winner", "new", "--rule", "kne"), ("--rule: must be one of within, knee", "kne")),

@@ -7,16 +7,15 @@ import pytest
 from support.json_file import read_json
 
 from bitstreams.building.toolchain import run_csim
-from codesign.commands.emit import quantised_design
 from codesign.emit.project import project_files, write_project
 from codesign.run.folder import Run
-from codesign.run.requests import Searched, load_searched
-from codesign.search.breeding import draw_fitting
-from codesign.search.evolution import price_pairs
+from codesign.run.searched import Searched, load_searched
 from codesign.search.joint_space import Pair
-from codesign.search.pricing import PairPricer
 from codesign.search.winner import Winner
 from codesign.supernet.data.data_set import Split
+from codesign.templates.engine.breeding import draw_fitting
+from codesign.templates.engine.evolution import price_pairs
+from codesign.templates.engine.template import quantised_design
 
 
 def shape_of(pair: Pair) -> tuple[int, ...]:
@@ -27,10 +26,10 @@ def shape_of(pair: Pair) -> tuple[int, ...]:
 def different_pairs(searched: Searched, count: int) -> list[Winner]:
     """Of random pairs that fit, those that differ as much as possible in array, pixels, packing, resolution, depth."""
     task, rng = searched.task, np.random.default_rng(0)
-    pricer = PairPricer(task.joint, task.coefficients)
-    genes = task.joint.space.sample_genes(rng, 16)
+    pricer = task.problem.pricer()
+    genes = task.problem.joint.space.sample_genes(rng, 16)
     found = price_pairs(pricer, task.oracle, genes, draw_fitting(pricer, rng, 16))
-    pairs = [task.joint.decode(row) for row in found.rows]
+    pairs = [task.problem.joint.decode(row) for row in found.rows]
     chosen = [0]
     while len(chosen) < count:
         differences = [
@@ -55,7 +54,7 @@ def test_three_pairs_of_different_shape_are_bit_exact_and_priced_exactly(finishe
     searched = load_searched(finished_run)
     test_images = len(searched.accuracies.trained.data.labels[Split.TEST])
     for index, winner in enumerate(different_pairs(searched, 3)):
-        design, images, _ = quantised_design(searched.accuracies.trained, searched, winner)
+        design, images, _ = quantised_design(searched.accuracies.trained, searched.problem, winner.pair)
         folder = tmp_path / str(index)
         write_project(folder, project_files(design, images))
         result = run_csim(folder)

@@ -12,7 +12,7 @@ from codesign.commands.train import request_training, train
 from codesign.commands.winner import winner
 from codesign.progress import Silent
 from codesign.run.folder import Run
-from codesign.run.requests import SearchRequest, load_trained
+from codesign.run.requests import EmitRequest, SearchRequest, load_trained
 from codesign.supernet.lowering.workloads import lower
 from cost_models.workload import Layer
 from hw_templates.foundation.errors import InvalidValueError, StorageError
@@ -37,10 +37,10 @@ def fine_tuned(finished_run: Run, tmp_path_factory: pytest.TempPathFactory) -> R
 
 
 def test_the_winner_is_fine_tuned_searched_emitted_and_verified_in_a_row(finished_run: Run, fine_tuned: Run) -> None:
-    search(fine_tuned, MEASURED, baselines=True, progress=Silent())
-    winner(fine_tuned, None, None, Silent())
-    emit(fine_tuned, None, None, Silent())
-    csim(fine_tuned, False, None, Silent())
+    search(fine_tuned, MEASURED, Silent(), baselines=True)
+    winner(fine_tuned, EmitRequest(), Silent())
+    emit(fine_tuned, EmitRequest(), Silent())
+    csim(fine_tuned, Silent())
     report(fine_tuned, Silent())
     assert emitted_layers(fine_tuned) == emitted_layers(finished_run)
     record = read_json(fine_tuned.fronts)
@@ -56,7 +56,7 @@ def test_the_winner_is_fine_tuned_searched_emitted_and_verified_in_a_row(finishe
 def test_a_search_without_a_predictor_says_that_few_subnets_can_be_measured(fine_tuned: Run) -> None:
     plain = SearchRequest(board="pynq-z2", pairs=4_000, workers=1, storage=None, seed=0)
     with pytest.raises(StorageError, match=r"--accuracy measured` needs none.* digits-only has 1 subnet$") as caught:
-        search(fine_tuned, plain, baselines=False, progress=Silent())
+        search(fine_tuned, plain, Silent(), baselines=False)
     assert "\n" not in str(caught.value)
     with pytest.raises(InvalidValueError, match=r"samples: .*half of the 1 subnet.*--accuracy measured"):
         fit(fine_tuned, 25, 0, Silent())

@@ -1,14 +1,13 @@
 import re
 import struct
 from dataclasses import replace
-from types import SimpleNamespace
 
 from support.json_file import read_json
 
-from codesign.commands.report import _kept_maps
 from codesign.run.folder import Run
 from codesign.supernet.lowering.workloads import lower
 from codesign.supernet.spaces.named import DIGITS
+from codesign.templates.engine.report import on_chip_maps
 from cost_models.closed_form.estimate import price
 from cost_models.coefficients import load_coefficients
 from hw_templates.board import load_board
@@ -61,8 +60,7 @@ def test_blocks_that_do_not_fit_the_chip_are_named_with_what_would_hold_them() -
     said = []
     for accelerator in (wide, replace(wide, map_kib=0)):
         estimate = price(workload, accelerator, load_board("pynq-z2"), load_coefficients())
-        results = SimpleNamespace(estimate=estimate, workload=workload, winner=SimpleNamespace(accelerator=accelerator))
-        said.append(_kept_maps(results))  # type: ignore[arg-type]
+        said.append(on_chip_maps(workload, estimate, accelerator))
     kept = [int(text.split(" of ")[0]) for text in said]
     assert kept[0] > kept[1] == 0
     short = [re.findall(r" (\S+) to (\S+) run layer by layer: map_kib is 0, (\d+) would do\.", text) for text in said]

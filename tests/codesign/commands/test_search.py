@@ -14,7 +14,8 @@ from codesign.commands.search import search
 from codesign.commands.winner import winner
 from codesign.progress import Silent
 from codesign.run.folder import Run
-from codesign.run.requests import SearchRequest, load_searched, load_trained
+from codesign.run.requests import EmitRequest, SearchRequest, load_trained
+from codesign.run.searched import load_searched
 from codesign.search.joint_search import SearchTask
 from codesign.search.journal import open_journal
 from codesign.search.pareto import ReferencePoint, nondominated
@@ -79,7 +80,7 @@ def test_coefficients_of_another_engine_are_warned_of_before_a_study_is_made(
 
     monkeypatch.setattr(SearchTask, "open_study", stop)
     with pytest.warns(ExtrapolationWarning) as caught, pytest.raises(StorageError, match="no study yet"):
-        search(Run(tmp_path / "run"), request, baselines=False, progress=Silent())
+        search(Run(tmp_path / "run"), request, Silent(), baselines=False)
     (line,) = (str(warning.message) for warning in caught if warning.category is ExtrapolationWarning)
     for clause in ("accelerator.pe_rows 64 is", "accelerator.weight_kib 128 is", "; clock_mhz ", "of 100 to 100"):
         assert clause in line
@@ -89,7 +90,7 @@ def test_baselines_are_searched_once(finished_run: Run) -> None:
     paths = sorted((finished_run.folder / "baselines").iterdir())
     assert [path.stem for path in paths] == ["random", "sequential"]
     before = [path.stat().st_mtime_ns for path in paths]
-    search(finished_run, finished_run.settings(SearchRequest), baselines=True, progress=Silent())
+    search(finished_run, finished_run.settings(SearchRequest), Silent(), baselines=True)
     assert before == [path.stat().st_mtime_ns for path in paths]
 
 
@@ -98,13 +99,13 @@ def test_official_accuracies_are_searched_in_an_empty_folder_and_shown(official_
     request = SearchRequest(
         board="kv260", pairs=4_000, workers=1, storage=None, seed=0, space="digits", accuracy="official"
     )
-    search(run, request, baselines=False, progress=Silent())
+    search(run, request, Silent(), baselines=False)
     assert run.settings(SearchRequest) == request
     searched = load_searched(run)
     assert {trial.params["resolution"] for trial in searched.task.open_study().trials} <= {12, 16}
-    winner(run, None, None, Silent())
+    winner(run, EmitRequest(), Silent())
     with pytest.raises(StorageError, match="weights: none in this run"):
-        emit(run, None, None, Silent())
+        emit(run, EmitRequest(), Silent())
     made = {path.name for path in run.folder.iterdir() if not path.name.startswith(".")}
     assert made == {"run.json", "study.journal", "fronts.json", "winner.json"}
 
@@ -129,7 +130,7 @@ put_in_place()
 request = SearchRequest(
     board="kv260", pairs=10**9, workers=1, storage=None, seed=0, space="digits", accuracy="official"
 )
-search(Run(Path(sys.argv[1])), request, False, Telling())
+search(Run(Path(sys.argv[1])), request, Telling(), baselines=False)
 """
 
 
@@ -160,8 +161,8 @@ def test_a_search_that_cannot_be_makes_no_folder(official_stand_in: None, tmp_pa
         search(
             run,
             SearchRequest(board="kv260", pairs=100, workers=1, storage=None, seed=0, accuracy="official"),
-            False,
             Silent(),
+            baselines=False,
         )
     assert not run.folder.exists()
 
@@ -172,7 +173,7 @@ def test_another_board_is_another_study_of_the_same_run(official_stand_in: None,
         request = SearchRequest(
             board=board, pairs=1_000, workers=1, storage=None, seed=0, space="digits", accuracy="official"
         )
-        search(run, request, baselines=False, progress=Silent())
+        search(run, request, Silent(), baselines=False)
         names.append(load_searched(run).task.location.name)
     assert sorted(optuna.get_all_study_names(open_journal(run.study))) == sorted(names)
 
@@ -184,10 +185,10 @@ def test_a_pair_with_official_accuracies_is_made_of_the_runs_weights(
     search(
         run,
         SearchRequest(board="pynq-z2", pairs=4_000, workers=1, storage=None, seed=0, accuracy="official"),
-        False,
         Silent(),
+        baselines=False,
     )
-    emit(run, None, None, Silent())
+    emit(run, EmitRequest(), Silent())
     origin = read_json(run.project / "project.json")["origin"]
     assert origin["checkpoint"] == load_trained(run).checkpoint.digest
     # The search knew two of the supernet's three resolutions.

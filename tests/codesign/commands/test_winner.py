@@ -8,16 +8,16 @@ import pytest
 from optuna.distributions import CategoricalDistribution
 from optuna.trial import FrozenTrial, create_trial
 from support.json_file import read_json
-from support.recorded_progress import RecordedProgress
 
+from codesign.cli.text.pairs import emit_lines, winner_lines
 from codesign.commands.emit import emit
 from codesign.commands.winner import winner
 from codesign.progress import Silent
 from codesign.run.folder import Run
-from codesign.run.requests import load_searched
-from codesign.search.study import is_feasible, read_pairs
+from codesign.run.requests import EmitRequest
+from codesign.run.searched import load_searched
+from codesign.search.study import is_feasible, read_front, read_pairs
 from codesign.search.winner import choose_winner, rule_of
-from codesign.search.worker import read_front
 from codesign.supernet.accuracy.measured import MeasuredAccuracy
 from codesign.supernet.lowering.workloads import lower
 from cost_models.closed_form.estimate import price
@@ -49,11 +49,11 @@ def forget_measured(run: Run) -> None:
 def test_the_pair_that_the_rule_chooses_is_recorded_with_its_price(run: Run, asked: str) -> None:
     forget_measured(run)
     searched = load_searched(run)
-    joint, board = searched.joint, searched.board
-    front = read_front(searched.task.open_study(), joint)
+    joint, board = searched.problem.joint, searched.board
+    front = read_front(searched.task.open_study(), searched.problem)
     medians = {"max_latency_ms": np.median(front.latency_ms), "min_accuracy": np.median(front.accuracy)}
     options = {name: float(medians[name]) if value == "median" else value for name, value in OPTIONS[asked].items()}
-    winner(run, options.pop("max_latency_ms", None), options.pop("min_accuracy", None), Silent(), **options)
+    winner(run, EmitRequest(**options), Silent())
     record = read_json(run.winner)
     rule = rule_of(**{name: medians.get(name, value) for name, value in OPTIONS[asked].items()})
     chosen = choose_winner(joint, front, rule)
@@ -63,7 +63,7 @@ def test_the_pair_that_the_rule_chooses_is_recorded_with_its_price(run: Run, ask
     predicted = searched.accuracies.oracle.accuracy(joint.space.encode(subnet)[None])[0]
     assert record["accuracy"] == pytest.approx(predicted, rel=1e-12)
     assert record["accuracy_source"] == "predictor"
-    alone = price(lower(joint.space, subnet), accelerator, board, searched.task.coefficients)
+    alone = price(lower(joint.space, subnet), accelerator, board, searched.task.problem.coefficients)
     assert record["predicted"]["latency_ms"] == pytest.approx(alone.latency_ms, rel=1e-12)
     assert record["predicted"]["energy_mj"] == pytest.approx(alone.energy_mj, rel=1e-12)
     needs = estimate_resources(accelerator, board)
@@ -75,12 +75,11 @@ def test_the_pair_that_the_rule_chooses_is_recorded_with_its_price(run: Run, ask
 def test_it_says_what_it_records(run: Run, measured: bool) -> None:
     if not measured:
         forget_measured(run)
-    shown = RecordedProgress()
-    winner(run, None, None, shown)
-    record, text = read_json(run.winner), "\n".join(shown.lines)
+    shown = list(winner_lines(winner(run, EmitRequest(), Silent())))
+    record, text = read_json(run.winner), "\n".join(shown)
     source = "measured" if measured else "predictor"
     kind = "measured" if measured else "predicted"
-    assert shown.lines[0] == f"winner     fastest within 1 point of the best accuracy ({kind} accuracies)"
+    assert shown[0] == f"winner     fastest within 1 point of the best accuracy ({kind} accuracies)"
     assert record["accuracy_source"] == source
     a = record["accelerator"]
     assert f"{a['pe_rows']} x {a['pe_cols']} x {a['pe_pixels']} PEs" in text
@@ -92,16 +91,15 @@ def test_it_says_what_it_records(run: Run, measured: bool) -> None:
 
 @pytest.mark.parametrize("options", [{}, {"within": 3.0}, {"rule": "knee"}])
 def test_emit_and_winner_name_the_same_pair_by_the_same_rule(run: Run, options: dict[str, Any]) -> None:
-    said, shown = RecordedProgress(), RecordedProgress()
-    emit(run, None, None, said, **options)
-    winner(run, None, None, shown, **options)
+    said = list(emit_lines(emit(run, EmitRequest(**options), Silent())))
+    shown = list(winner_lines(winner(run, EmitRequest(**options), Silent())))
     project, record = read_json(run.project / "project.json"), read_json(run.winner)
     assert record["subnet"] == project["origin"]["subnet"]
     assert record["accelerator"] == project["accelerator"]
     assert record["rule"] == project["origin"]["rule"]
     assert record["accuracy"] == project["origin"]["validation_accuracy"]
-    (chosen,) = [line for line in said.lines if line.startswith("emit")]
-    assert chosen.removeprefix("emit       winner: ") == shown.lines[0].removeprefix("winner     ")
+    (chosen,) = [line for line in said if line.startswith("emit")]
+    assert chosen.removeprefix("emit       winner: ") == shown[0].removeprefix("winner     ")
     assert chosen.endswith("(measured accuracies)")
 
 
@@ -109,7 +107,7 @@ def test_winner_measures_nothing(run: Run, monkeypatch: pytest.MonkeyPatch) -> N
     lines = run.accuracies.read_text().splitlines(keepends=True)
     run.accuracies.write_text("".join(lines[: len(lines) // 2]))
     monkeypatch.setattr(MeasuredAccuracy, "_measure", None)
-    winner(run, None, None, Silent())
+    winner(run, EmitRequest(), Silent())
     assert read_json(run.winner)["accuracy_source"] == "predictor"
 
 
@@ -121,22 +119,21 @@ def trial_like(trial: FrozenTrial, values: list[float], **params: Any) -> Frozen
 
 def test_alien_trials_win_nothing_and_are_named(run: Run) -> None:
     forget_measured(run)
-    plain, shown = RecordedProgress(), RecordedProgress()
-    winner(run, None, None, plain)
+    plain = list(winner_lines(winner(run, EmitRequest(), Silent())))
     before = read_json(run.winner)
     study = load_searched(run).task.open_study()
     trial, first = study.trials[0], len(study.trials)
     best, infinite = [0.999, 1e-6, 1e-6], [float("inf"), 1e-6, 1e-6]
     study.add_trials([trial_like(trial, best, voltage=1), trial_like(trial, best, pe_rows=5)])
     study.add_trials([trial_like(trial, infinite), *(trial_like(trial, [0.9, 0.0, 1.0]) for _ in range(3))])
-    winner(run, None, None, shown)
+    shown = list(winner_lines(winner(run, EmitRequest(), Silent())))
     assert read_json(run.winner) == before
-    assert shown.lines == [
+    assert shown == [
         f"           left out: trial {first}: params.voltage: must be a parameter of this joint space, got 1",
-        *[line for line in shown.lines if f"trial {first + 1}: params.pe_rows: must be one of" in line],
+        *[line for line in shown if f"trial {first + 1}: params.pe_rows: must be one of" in line],
         f"           left out: trial {first + 2}: values.accuracy: must be in 0..1, got inf",
         "           left out: 3 trials more",
-        *plain.lines,
+        *plain,
     ]
 
 
@@ -145,27 +142,27 @@ def test_trials_without_constraints_that_do_not_fit_or_state_too_little_win_noth
     run: Run, limit_ms: float | None
 ) -> None:
     forget_measured(run)
-    winner(run, limit_ms, None, Silent())
+    winner(run, EmitRequest(max_latency_ms=limit_ms), Silent())
     before, searched = read_json(run.winner), load_searched(run)
-    joint, study = searched.joint, searched.task.open_study()
+    joint, study = searched.problem.joint, searched.task.open_study()
     slow = max((trial for trial in study.trials if is_feasible(trial)), key=lambda trial: trial.values[1])
     assert slow.values[1] > 0.15
     largest = {name: choices[-1] for name, choices in joint.accelerators.genes}
     misfit = trial_like(slow, [0.999, 1e-6, 1e-6], **largest)
-    assert not joint.fits(read_pairs(joint, [misfit]).rows).any()
+    assert not searched.problem.fits(read_pairs(joint, [misfit]).rows).any()
     study.add_trials([misfit, trial_like(slow, [0.999, 1e-6, 1e-6])])
-    winner(run, limit_ms, None, Silent())
+    winner(run, EmitRequest(max_latency_ms=limit_ms), Silent())
     assert read_json(run.winner) == before
 
 
 def test_limits_that_cannot_be_met_and_a_run_without_a_search(run: Run, tmp_path: Path) -> None:
     with pytest.raises(InfeasibleError, match=r"latency_ms: no pair of .* is within 1e-05 ms; the nearest is"):
-        winner(run, 1e-5, None, Silent())
-    with pytest.raises(InvalidValueError, match="min_accuracy: must be left out beside --max-latency-ms"):
-        winner(run, 1.0, 0.5, Silent())
+        winner(run, EmitRequest(max_latency_ms=1e-5), Silent())
+    with pytest.raises(InvalidValueError, match="min_accuracy: must be left out when --max-latency-ms is given"):
+        winner(run, EmitRequest(max_latency_ms=1.0, min_accuracy=0.5), Silent())
     assert not run.winner.exists()
     with pytest.raises(StorageError, match="no search in this run yet"):
-        winner(Run(tmp_path / "new"), None, None, Silent())
+        winner(Run(tmp_path / "new"), EmitRequest(), Silent())
 
 
 def contents(run: Run) -> dict[str, bytes]:
@@ -173,14 +170,14 @@ def contents(run: Run) -> dict[str, bytes]:
 
 
 def test_a_dry_run_prints_the_same_winner_and_writes_nothing(run: Run) -> None:
-    before, shown, dry = contents(run), RecordedProgress(), RecordedProgress()
+    before = contents(run)
     # Also while another process is at work in the run.
     with run.claim():
-        winner(run, None, None, dry, dry_run=True)
+        dry = list(winner_lines(winner(run, EmitRequest(), Silent(), dry_run=True)))
     assert contents(run) == before
-    winner(run, None, None, shown)
+    shown = list(winner_lines(winner(run, EmitRequest(), Silent())))
     assert contents(run).keys() - before.keys() == {"winner.json"}
-    assert shown.lines == [*dry.lines, f"           {run.winner}"]
+    assert shown == [*dry, f"           {run.winner}"]
 
 
 @pytest.mark.parametrize("storage", ["study.journal", "sqlite:///{folder}/study.db"])
@@ -194,7 +191,7 @@ def test_a_search_that_only_began_has_no_winner_and_no_study_is_made(run: Run, s
     with pytest.raises(
         StorageError, match=r"holds no search with these accuracies yet; run `codesign search .*` first"
     ):
-        winner(run, None, None, Silent(), dry_run=dry_run)
+        winner(run, EmitRequest(), Silent(), dry_run=dry_run)
     with pytest.raises(StorageError, match="holds no search with these accuracies yet"):
-        emit(run, None, None, Silent())
+        emit(run, EmitRequest(), Silent())
     assert contents(run) == before

@@ -137,9 +137,10 @@ FILES = [
     ("front.json", "emit runs/x"),
     ("project/project.json", "emit runs/x"),
     ("csim.json", "csim runs/x"),
-    ("dataflow/front.json", "emit runs/x --template hls4ml"),
-    ("dataflow/project.json", "emit runs/x --template hls4ml"),
-    ("dataflow/verification.json", "csim runs/x --template hls4ml"),
+    ("emitted.json", "emit runs/x"),
+    ("hls4ml/front.json", "emit runs/x --template hls4ml"),
+    ("hls4ml/emitted.json", "emit runs/x --template hls4ml"),
+    ("hls4ml/csim.json", "csim runs/x --template hls4ml"),
 ]
 """Files of a run to the commands that make them."""
 
@@ -151,6 +152,7 @@ def test_a_file_of_another_format_is_refused_with_the_command_to_repeat(
     monkeypatch.chdir(tmp_path)
     path = Path("runs/x") / file
     path.parent.mkdir(parents=True)
+    Path("runs/x/run.json").write_text("{}")
     path.write_text('{"format": 7, "anything": "else"}')
     with pytest.raises(StorageError) as error:
         read_json(path, CsimRecord)
@@ -166,6 +168,8 @@ def test_a_missing_file_names_the_command_that_makes_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str, command: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    Path("runs/x").mkdir(parents=True)
+    Path("runs/x/run.json").write_text("{}")
     with pytest.raises(StorageError) as error:
         read_json(Path("runs/x") / file, dict[str, Any])
     assert str(error.value) == f"runs/x/{file}: is missing; run `codesign {command}` first"

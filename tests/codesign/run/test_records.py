@@ -12,21 +12,20 @@ from support.mutations import drive, from_file, mutated_json
 
 from codesign.commands.deploy import _load_emitted
 from codesign.commands.export import _searched_space
-from codesign.commands.hls4ml.commands import read_emitted
-from codesign.commands.report import _read_quality, _read_winner
-from codesign.emit.hls4ml_project import Agreement
+from codesign.commands.report import _read_quality
+from codesign.run.emitted import emitted_pair, emitted_record
 from codesign.run.folder import Run, read_json
 from codesign.run.named_subnet import named_subnet
 from codesign.run.records import (
     BaselineRecord,
     ComparedRecord,
     CsimRecord,
-    DataflowFrontsRecord,
-    DataflowRecord,
+    EmittedRecord,
     FrontsRecord,
     PredictorRecord,
 )
-from codesign.run.requests import SearchRequest, TrainRequest, load_searched, load_weights
+from codesign.run.requests import SearchRequest, TrainRequest
+from codesign.run.searched import load_searched
 from codesign.supernet.spaces.named import DIGITS
 from hw_templates.foundation.errors import StorageError
 from hw_templates.project.record import ProjectRecord
@@ -62,8 +61,7 @@ def read_configuration(run: Run) -> None:
 
 def read_report(run: Run) -> Callable[[], object]:
     searched = load_searched(run)
-    trained = load_weights(run, searched)
-    return lambda: _read_winner(run, searched, trained.space, searched.task.location.name)
+    return lambda: emitted_pair(searched, emitted_record(searched))
 
 
 def test_the_configuration(run: Run) -> None:
@@ -77,6 +75,7 @@ def test_the_configuration(run: Run) -> None:
         ("front.json", ComparedRecord),
         ("predictor.json", PredictorRecord),
         ("csim.json", CsimRecord),
+        ("emitted.json", EmittedRecord),
         ("baselines/random.json", BaselineRecord),
         ("project/project.json", ProjectRecord),
     ],
@@ -87,9 +86,7 @@ def test_records(run: Run, file: str, kind: type[Any]) -> None:
 
 
 def test_the_winner_as_the_report_shows_it(run: Run) -> None:
-    read = read_report(run)
-    check(run.project / "project.json", read)
-    check(run.verification, read)
+    check(run.emitted, read_report(run))
     check(run.predictor_quality, lambda: _read_quality(run))
 
 
@@ -112,34 +109,6 @@ def test_the_project_as_it_is_deployed(run: Run) -> None:
 def test_the_winner_file(run: Run) -> None:
     run.winner.write_text(json.dumps({"space": "digits", "subnet": DIGITS.smallest().as_dict()}))
     check(run.winner, lambda: (_searched_space(run), named_subnet(DIGITS, str(run.winner))))
-
-
-def test_records_of_template_hls4ml(run: Run) -> None:
-    folder = run.folder / "dataflow"
-    folder.mkdir()
-    rows = [[0.9, 0.1, 0.2], [0.8, 0.05, 0.1]]
-    agreement = {"images": 3, "same_class": 1.0, "largest_difference": 0.1, "tolerance": 0.2}
-    record = {
-        "template": "hls4ml",
-        "board": "pynq-z2",
-        "backend": "VivadoAccelerator",
-        "study": "hls4ml-digits",
-        "rule": "knee",
-        "subnet": DIGITS.smallest().as_dict(),
-        "accelerator": {"precision_bits": 8, "io_type": "io_stream", "interval_cycles": 1024, "clock_mhz": 100},
-        "reuse_factors": {"stem": 4},
-        "validation_accuracy": 0.9,
-        "test_accuracy": {"float32": 0.9, "fixed_point": 0.9},
-        "predicted": {"latency_ms": 0.1, "energy_mj": 0.2},
-        "resources": {"dsp": 3.0},
-    }
-    (folder / "project.json").write_text(json.dumps(record))
-    assert read_json(folder / "project.json", DataflowRecord).accelerator.precision_bits == 8
-    check(folder / "project.json", lambda: read_emitted(run, DIGITS))
-    (folder / "front.json").write_text(json.dumps({"study": "s", "predicted": rows, "measured": rows}))
-    check(folder / "front.json", lambda: read_json(folder / "front.json", DataflowFrontsRecord))
-    (folder / "verification.json").write_text(json.dumps(agreement))
-    check(folder / "verification.json", lambda: read_json(folder / "verification.json", Agreement))
 
 
 def test_a_file_of_another_kind_is_named_with_its_field(run: Run) -> None:

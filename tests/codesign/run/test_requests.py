@@ -9,15 +9,8 @@ from support.json_file import read_json
 from support.shared_data import shared_data
 
 from codesign.run.folder import Run
-from codesign.run.requests import (
-    SearchRequest,
-    TrainRequest,
-    _without_predictor,
-    load_accuracies,
-    load_searched,
-    load_trained,
-    load_weights,
-)
+from codesign.run.requests import SearchRequest, TrainRequest, _without_predictor, load_accuracies, load_trained
+from codesign.run.searched import load_searched, load_weights
 from codesign.supernet.accuracy.official_predictor import known_space, load_official_predictor
 from codesign.supernet.accuracy.predictor import LEAST_SUBNETS
 from codesign.supernet.spaces.named import DIGITS, OFA_MBV3_W12, load_space
@@ -91,7 +84,7 @@ def test_official_accuracies_need_nothing_in_the_run(tmp_path: Path, monkeypatch
     )
     searched = load_searched(run, request)
     assert searched.task.location.name == f"ofa-mbv3-w1.2-kv260-{accuracies.digest[:8]}-seed0"
-    assert searched.joint.space == known
+    assert searched.problem.joint.space == known
     assert not run.folder.exists()
 
 
@@ -161,7 +154,7 @@ def test_fitted_coefficients_make_another_study_and_must_be_of_the_board(finishe
         finished_run,
         SearchRequest(board="pynq-z2", pairs=10, workers=1, storage=None, seed=0, coefficients=str(tmp_path / "mine")),
     )
-    assert mine.task.coefficients == fitted
+    assert mine.task.problem.coefficients == fitted
     assert mine.task.location.name != prior.task.location.name
     with pytest.raises(InvalidValueError, match=r"coefficients\.board: must be kv260, the board that is priced"):
         load_searched(

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from codesign.cli.main import app
 from codesign.commands.calibration.campaign import opened
 from codesign.run.folder import Run, read_json
-from codesign.run.records import DataflowFrontsRecord, DeployRecord, WinnerRecord
+from codesign.run.records import DeployRecord, WinnerRecord
 from cost_models.measurements.plan_file import read_plan
 
 PACKED = Path(__file__).parents[2] / "fixtures/run_0_1_0/run.tar.xz"
@@ -20,6 +20,10 @@ READING = (
     "winner stream --dry-run",
     "report engine",
     "report stream",
+    "winner stream --template hls4ml",
+    "emit stream --template hls4ml",
+    "csim stream --template hls4ml",
+    "report stream --template hls4ml",
     "build engine --bundle",
     "supernet export engine --out network",
     "calibrate plan --board pynq-z2 --budget 2 --project engine/project --out other.json",
@@ -84,6 +88,5 @@ def test_records_that_no_command_reads_are_decoded(folder: Path):
     deployed = read_json(run.deployment, DeployRecord)
     assert (deployed.complete, deployed.images, deployed.where) == (True, 359, None)
     assert read_json(run.winner, WinnerRecord).board == "pynq-z2"
-    assert read_json(folder / "stream/dataflow/front.json", DataflowFrontsRecord).measured
     with opened(read_plan(folder / "plan.json"), folder / "campaign.jsonl") as campaign:
         assert (len(campaign.measured), [*campaign.losses.values()], campaign.skipped) == (8, [1], set())

@@ -11,10 +11,12 @@ from importlib.util import find_spec
 
 import pytest
 
-from codesign.search.breeding import RoundPlan
-from codesign.search.joint_search import SearchTask, joint_search
+from codesign.search.joint_search import joint_search
+from codesign.search.problem import SearchSettings
 from codesign.search.study import StudyLocation
-from codesign.search.worker import SearchSettings
+from codesign.search.task import SearchTask
+from codesign.templates.engine.breeding import RoundPlan
+from codesign.templates.engine.problem import EngineProblem
 from cost_models.coefficients import load_coefficients
 
 SERVE = "import sys; from optuna_dashboard._cli import main; sys.argv[0] = 'optuna-dashboard'; main()"
@@ -35,20 +37,14 @@ def fetch(url, process, patience_s=40):
 @pytest.mark.skipif(find_spec("optuna_dashboard") is None, reason="optuna-dashboard is not installed")
 def test_the_dashboard_shows_the_study(tmp_path, joint, oracle):
     path = tmp_path / "study.journal"
-    settings = SearchSettings(
-        400,
-        0,
-        1,
-        RoundPlan(subnets=16, accelerators=8, new_accelerators=8, new_period=2, first_accelerators=24, screened=1),
-    )
+    plan = RoundPlan(subnets=16, accelerators=8, new_accelerators=8, new_period=2, first_accelerators=24, screened=1)
     location = StudyLocation(str(path), "digits on pynq-z2")
     task = SearchTask(
         location=location,
-        joint=joint,
-        coefficients=load_coefficients(),
+        problem=EngineProblem(joint, load_coefficients(), plan),
         oracle=oracle,
         accuracy_name="capacity",
-        settings=settings,
+        settings=SearchSettings(400),
     )
     result = joint_search(task)
     with socket.socket() as free:

@@ -39,7 +39,7 @@ def test_a_search_fills_a_study_anyone_can_read(make_task):
     best = {tuple(trial.values) for trial in study.best_trials}
     assert best == {tuple(values) for values in result.front.values}
     assert {trial.number for trial in study.best_trials} <= {trial.number for trial in feasible}
-    board = task.joint.accelerators.board
+    board = task.problem.joint.accelerators.board
     for trial in study.trials:
         assert trial.constraints["dsp"] == trial.user_attrs["dsp"] - board.dsp
         assert trial.params["pe_rows"] % (trial.params["axi_bits"] // 8) == 0
@@ -75,24 +75,26 @@ SCRIPT = """
 import sys
 from support.pricing.capacity_accuracy import TINY, CapacityAccuracy
 from codesign.search import worker
-from codesign.search.breeding import RoundPlan
-from codesign.search.joint_search import SearchTask, joint_search
+from codesign.templates.engine.breeding import RoundPlan
+from codesign.templates.engine.problem import EngineProblem
+from codesign.search.task import SearchTask
+from codesign.search.joint_search import joint_search
 from codesign.search.joint_space import JointSpace
 from codesign.search.study import StudyLocation
-from codesign.search.worker import SearchSettings
+from codesign.search.problem import SearchSettings
 from cost_models.coefficients import load_coefficients
 from hw_templates.conv_engine.space import AcceleratorSpace
 from hw_templates.board import load_board
 
 worker._FLUSH_S = 0.0
 joint = JointSpace(TINY, AcceleratorSpace(load_board("pynq-z2")))
-settings = SearchSettings(10**9, 0, 1, RoundPlan(
+settings = SearchSettings(10**9, 0, 1)
+plan = RoundPlan(
     subnets=16, accelerators=8, new_accelerators=8, new_period=4, first_accelerators=24, screened=1
-))
+)
 task = SearchTask(
     location=StudyLocation(sys.argv[1], "search"),
-    joint=joint,
-    coefficients=load_coefficients(),
+    problem=EngineProblem(joint, load_coefficients(), plan),
     oracle=CapacityAccuracy(TINY),
     accuracy_name="capacity",
     settings=settings,
@@ -159,11 +161,13 @@ import optuna
 import typer
 from support.pricing.capacity_accuracy import TINY
 from codesign.cli.console import session
-from codesign.search.breeding import RoundPlan
-from codesign.search.joint_search import SearchTask, joint_search
+from codesign.templates.engine.breeding import RoundPlan
+from codesign.templates.engine.problem import EngineProblem
+from codesign.search.task import SearchTask
+from codesign.search.joint_search import joint_search
 from codesign.search.joint_space import JointSpace
 from codesign.search.study import StudyLocation
-from codesign.search.worker import SearchSettings
+from codesign.search.problem import SearchSettings
 from cost_models.coefficients import load_coefficients
 from hw_templates.conv_engine.space import AcceleratorSpace
 from hw_templates.board import load_board
@@ -178,14 +182,14 @@ def search(context: typer.Context) -> None:
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 joint = JointSpace(TINY, AcceleratorSpace(load_board("pynq-z2")))
-settings = SearchSettings(10**9, 0, 2, RoundPlan(
+settings = SearchSettings(10**9, 0, 2)
+plan = RoundPlan(
     subnets=16, accelerators=8, new_accelerators=8, new_period=4, first_accelerators=24, screened=1
-))
+)
 oracle = PausedAccuracy(TINY, place, gate)
 task = SearchTask(
     location=StudyLocation(journal, "search"),
-    joint=joint,
-    coefficients=load_coefficients(),
+    problem=EngineProblem(joint, load_coefficients(), plan),
     oracle=oracle,
     accuracy_name="capacity",
     settings=settings,

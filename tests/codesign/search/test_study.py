@@ -22,17 +22,18 @@ from codesign.search.study import (
     fitting_front,
     make_trials,
     open_study,
+    read_front,
     read_pairs,
     storage_errors,
 )
-from codesign.search.worker import read_front, read_progress
+from codesign.search.worker import read_progress
 from cost_models.resources import RESOURCES, check_fits
 from hw_templates.foundation.errors import InvalidValueError, ResourceError, StorageError
 
 
 @pytest.fixture
-def identity(joint):
-    return StudyIdentity.of(joint, "prior", "digest-1")
+def identity(problem):
+    return StudyIdentity.of(problem, "digest-1")
 
 
 @pytest.fixture(params=["journal", "sqlite"])
@@ -49,8 +50,7 @@ def some_pairs(joint, count):
 
 
 def trials_of(joint, pairs, excess):
-    resources = np.arange(len(pairs) * 5).reshape(-1, 5)
-    return make_trials(joint, pairs, resources, excess, {"worker": 0})
+    return make_trials(joint, pairs, joint.available + excess, 0)
 
 
 def test_a_new_study_is_ready_for_anyone(location, identity):
@@ -196,20 +196,20 @@ def test_parameters_of_the_users_own_may_stand_beside(joint):
     assert np.array_equal(read_pairs(joint, [trial], with_own_parameters=True).rows, some_pairs(joint, 1).rows)
 
 
-def test_the_front_is_of_what_fits_whatever_trials_state(joint):
+def test_the_front_is_of_what_fits_whatever_trials_state(joint, problem):
     pairs = some_pairs(joint, 40)
     # What beats all does not fit.
-    over = ~joint.fits(pairs.rows)
+    over = ~problem.fits(pairs.rows)
     assert 0 < over.sum() < 40
     values = pairs.values.copy()
     values[over] = [1.0, 1e-9, 1e-9]
     pairs = PricedPairs(pairs.rows, values)
-    assert np.array_equal(fitting_front(joint, pairs).values, pairs.take(~over).front().values)
+    assert np.array_equal(fitting_front(problem, pairs).values, pairs.take(~over).front().values)
 
 
-def test_fitting_follows_from_the_parameters(joint):
+def test_fitting_follows_from_the_parameters(joint, problem):
     rows = some_pairs(joint, 40).rows
-    for row, fits in zip(rows, joint.fits(rows), strict=True):
+    for row, fits in zip(rows, problem.fits(rows), strict=True):
         try:
             check_fits(joint.decode(row).accelerator, joint.board)
         except (InvalidValueError, ResourceError):
@@ -221,8 +221,8 @@ def test_fitting_follows_from_the_parameters(joint):
     for name, value in {"pe_rows": 4, "axi_bits": 64, "ifmap_kib": 8, "weight_kib": 8}.items():
         column = names.index(name)
         illegal[0, column] = joint.parameters[column][1].index(value)
-    assert joint.fits(illegal).tolist() == [False]
-    assert joint.fits(rows[:0]).tolist() == []
+    assert problem.fits(illegal).tolist() == [False]
+    assert problem.fits(rows[:0]).tolist() == []
 
 
 def check_is_whole(study, identity):
@@ -364,7 +364,7 @@ def spoilt_journals(path, count):
         yield b"".join([*lines[:place], line.replace(b"\n", b" ") + b"\n", *lines[place + 1 :]])
 
 
-def test_any_spoilt_journal_is_read_or_refused_in_one_line(tmp_path, identity, joint):
+def test_any_spoilt_journal_is_read_or_refused_in_one_line(tmp_path, identity, joint, problem):
     path = tmp_path / "study.journal"
     location = StudyLocation(str(path), "search")
     study = open_study(location, identity)
@@ -381,7 +381,7 @@ def test_any_spoilt_journal_is_read_or_refused_in_one_line(tmp_path, identity, j
             found = open_study(location, identity)
             read_progress(found)
             skipped = []
-            read_front(found, joint, skipped.append)
+            read_front(found, problem, skipped.append)
             assert all(len(text.splitlines()) == 1 for text in skipped)
 
     content = path.read_bytes()

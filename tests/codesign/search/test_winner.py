@@ -1,4 +1,5 @@
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +19,8 @@ from codesign.search.winner import (
     rule_of,
     spread,
 )
+from codesign.templates.engine.problem import EngineProblem
+from cost_models.coefficients import load_coefficients
 from hw_templates.foundation.errors import InfeasibleError, InvalidValueError
 
 VALUES = np.array(
@@ -107,11 +110,14 @@ def test_an_empty_front_has_no_winner(joint, front):
         (lambda: rule_of(min_accuracy=97.0), r"min_accuracy: must be in 0\.\.1, got 97\.0"),
         (lambda: rule_of(within=101.0), r"within: must be in 0\.\.100, got 101\.0"),
         (lambda: rule_of(rule="elbow"), "rule: must be within or knee, got 'elbow'"),
-        (lambda: rule_of(2.0, 0.9), r"min_accuracy: must be left out beside --max-latency-ms, got 0\.9"),
-        (lambda: rule_of(2.0, within=1.0), r"within: must be left out beside --max-latency-ms, got 1\.0"),
-        (lambda: rule_of(min_accuracy=0.9, rule="knee"), "rule: must be left out beside --min-accuracy, got 'knee'"),
-        (lambda: rule_of(within=2.0, rule="knee"), "rule: must be left out beside --within, got 'knee'"),
-        (lambda: rule_of(2.0, rule="within"), "rule: must be left out beside --max-latency-ms, got 'within'"),
+        (lambda: rule_of(2.0, 0.9), r"min_accuracy: must be left out when --max-latency-ms is given, got 0\.9"),
+        (lambda: rule_of(2.0, within=1.0), r"within: must be left out when --max-latency-ms is given, got 1\.0"),
+        (
+            lambda: rule_of(min_accuracy=0.9, rule="knee"),
+            "rule: must be left out when --min-accuracy is given, got 'knee'",
+        ),
+        (lambda: rule_of(within=2.0, rule="knee"), "rule: must be left out when --within is given, got 'knee'"),
+        (lambda: rule_of(2.0, rule="within"), "rule: must be left out when --max-latency-ms is given, got 'within'"),
         (lambda: spread(VALUES, 2), r"spread\.count: must be at least 3"),
     ],
 )
@@ -142,12 +148,12 @@ class CountingOracle:
         return np.where(genes[:, 1] == 0, 0.9, 0.5)
 
 
-def test_measuring_replaces_accuracy_and_drops_what_is_dominated_now(joint, front):
+def test_measuring_replaces_accuracy_and_drops_what_is_dominated_now(joint, front, problem):
     rows = front.rows.copy()
     rows[:, 1] = [0, 1, 1, 1, 0]
     rows[4, : joint.gene_count] = rows[0, : joint.gene_count]
     oracle = CountingOracle()
-    measured = measure_front(joint, PricedPairs(rows, VALUES), oracle, most=5)
+    measured = measure_front(problem, PricedPairs(rows, VALUES), oracle, most=5)
     # The fastest pair is as cheap as any and now as accurate: it alone remains.
     assert measured.values.tolist() == [[0.9, 1.0, 10.0]]
     assert oracle.asked == 4
@@ -167,31 +173,47 @@ class Recorded:
         return np.full(len(genes), 0.7)
 
 
-def test_all_are_compared_where_all_are_measured_else_a_few(joint, front, monkeypatch):
+def test_all_are_compared_where_all_are_measured_else_a_few(joint, front, problem, monkeypatch):
     monkeypatch.setattr(winner, "MEASURED_PAIRS", 3)
-    few, oracle = pairs_to_measure(joint, front, Recorded(set())), Recorded(set())
+    few, oracle = pairs_to_measure(front, Recorded(set()), joint.gene_count), Recorded(set())
     assert len(few) == 3
-    measure_front(joint, few, oracle)
-    assert len(pairs_to_measure(joint, front, oracle)) == 3
-    measure_front(joint, front, oracle)
-    assert len(pairs_to_measure(joint, front, oracle)) == 5
+    measure_front(problem, few, oracle)
+    assert len(pairs_to_measure(front, oracle, joint.gene_count)) == 3
+    measure_front(problem, front, oracle)
+    assert len(pairs_to_measure(front, oracle, joint.gene_count)) == 5
+
+
+@dataclass(frozen=True)
+class StatedProblem(EngineProblem):
+    """Engines whose prices, or whose losses of accuracy, are given."""
+
+    price: Any = None
+    taken: Any = None
+
+    def evaluate(self, rows):
+        return np.array([self.price(row) for row in rows]), self.needs(rows)
+
+    def loss(self, rows):
+        return np.array(self.taken)
 
 
 def test_what_an_accelerator_takes_from_accuracy_counts_before_pairs_are_compared(joint, front):
-    measured = measure_front(joint, front, Recorded(set()), losses=lambda rows: np.array([0.0, 0.1, 0.1, 0.8, 0.1]))
-    assert measured.values.tolist() == [[0.7, 1.0, 10.0]]
-    rising = measure_front(joint, front, Recorded(set()), losses=lambda rows: np.array([0.8, 0.1, 0.1, 0.1, 0.0]))
-    assert [value[0] for value in rising.values.tolist()] == pytest.approx([0.0, 0.6, 0.6, 0.7])
+    def measured_with(*taken):
+        return measure_front(StatedProblem(joint, load_coefficients(), taken=taken), front, Recorded(set())).values
+
+    assert measured_with(0.0, 0.1, 0.1, 0.8, 0.1).tolist() == [[0.7, 1.0, 10.0]]
+    rising = measured_with(0.8, 0.1, 0.1, 0.1, 0.0)
+    assert [value[0] for value in rising.tolist()] == pytest.approx([0.0, 0.6, 0.6, 0.7])
 
 
 @pytest.fixture
-def fitting(joint):
+def fitting(joint, problem):
     """Five pairs that fit, one that does not, and what they cost."""
     rng = np.random.default_rng(0)
     rows = np.concatenate(
         [joint.space.sample_genes(rng, 600), joint.accelerators.encode(joint.accelerators.sample(rng, 600))], axis=1
     )
-    fits = joint.fits(rows)
+    fits = problem.fits(rows)
     rows = np.concatenate([rows[fits][:5], rows[~fits][:1]])
     values = np.concatenate([VALUES, [[0.99, 0.5, 5.0]]])
     costs = {row.tobytes(): tuple(value[1:]) for row, value in zip(rows, values, strict=True)}
@@ -216,25 +238,24 @@ def test_a_pair_that_states_less_than_it_costs_wins_nothing(joint, fitting, rule
     pairs, price = fitting
     stated = pairs.values.copy()
     stated[liar, 1:] = 1e-3
-    compared, chosen = choose_priced(joint, PricedPairs(pairs.rows, stated), rule, predicted, price)
-    assert compared.front.rows[chosen].tolist() == pairs.rows[index].tolist()
-    assert compared.front.values[chosen].tolist() == VALUES[index].tolist()
+    problem = StatedProblem(joint, load_coefficients(), price=price)
+    chosen, compared = choose_priced(problem, PricedPairs(pairs.rows, stated), rule, predicted)
+    assert joint.encode(chosen.pair).tolist() == joint.encode(joint.decode(pairs.rows[index])).tolist()
+    assert [chosen.accuracy, chosen.latency_ms, chosen.energy_mj] == VALUES[index].tolist()
     assert compared.source == "predictor"
 
 
 def test_a_pair_that_cannot_be_mapped_wins_nothing(joint, fitting):
     pairs, price = fitting
     best = pairs.rows[4].tobytes()
-    compared, index = choose_priced(
-        joint,
-        pairs,
-        FastestWithin(),
-        predicted,
-        lambda row: (np.inf, np.inf) if row.tobytes() == best else price(row),
-    )
-    assert compared.front.values[index].tolist() == VALUES[3].tolist()
+
+    def choose(price):
+        return choose_priced(StatedProblem(joint, load_coefficients(), price=price), pairs, FastestWithin(), predicted)
+
+    chosen, _ = choose(lambda row: (np.inf, np.inf) if row.tobytes() == best else price(row))
+    assert [chosen.accuracy, chosen.latency_ms, chosen.energy_mj] == VALUES[3].tolist()
     with pytest.raises(InfeasibleError, match="no feasible pair was found"):
-        choose_priced(joint, pairs, FastestWithin(), predicted, lambda row: (np.inf, np.inf))
+        choose(lambda row: (np.inf, np.inf))
 
 
 def test_spread_takes_the_best_of_each_objective_and_fills_gaps():

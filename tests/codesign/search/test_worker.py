@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from codesign.search import worker
-from codesign.search.evolution import evolve
 from codesign.search.joint_search import joint_search
 from codesign.search.pareto import PricedPairs
-from codesign.search.pricing import PairPricer
-from codesign.search.study import make_trials, read_pairs
-from codesign.search.worker import Progress, SearchSettings, Worker, read_front, read_progress
+from codesign.search.problem import SearchProgress, SearchSettings
+from codesign.search.study import make_trials, read_front, read_pairs
+from codesign.search.worker import Worker, read_progress
+from codesign.templates.engine.evolution import evolve
 from cost_models.resources import RESOURCES, estimate_resources
 from hw_templates.foundation.errors import InvalidValueError, StorageError
 
@@ -18,8 +18,7 @@ BATCH = 16 * 8
 
 
 def start(task, number=0):
-    pricer = PairPricer(task.joint, task.coefficients)
-    return Worker(task.open_study(), task.location, pricer, task.oracle, task.settings, number)
+    return Worker(task, task.open_study(), number)
 
 
 def rounds(count):
@@ -53,7 +52,9 @@ def test_bad_settings_are_named(field, value):
 
 
 def test_progress_adds_up():
-    assert Progress(1, 2, 3, 9) + Progress(4, 5, 6, 7) - Progress(1, 1, 1, 1) == Progress(4, 6, 8, 15)
+    assert SearchProgress(1, 2, 3, 9) + SearchProgress(4, 5, 6, 7) - SearchProgress(1, 1, 1, 1) == SearchProgress(
+        4, 6, 8, 15
+    )
 
 
 def test_a_stopped_worker_has_written_what_it_found(make_task, monkeypatch):
@@ -67,12 +68,12 @@ def test_a_stopped_worker_has_written_what_it_found(make_task, monkeypatch):
     assert read_progress(study) == one.done
     trials = study.trials
     feasible = [trial for trial in trials if max(trial.constraints.values()) <= 0]
-    stored = {row.tobytes() for row in read_pairs(task.joint, feasible).rows}
+    stored = {row.tobytes() for row in read_pairs(task.problem.joint, feasible).rows}
     assert {row.tobytes() for row in one.archive.rows} == stored
     assert len(stored) == len(feasible) < len(trials)
-    board = task.joint.accelerators.board
-    for trial, row in zip(trials, read_pairs(task.joint, trials).rows, strict=True):
-        needed = estimate_resources(task.joint.decode(row).accelerator, board)
+    board = task.problem.joint.accelerators.board
+    for trial, row in zip(trials, read_pairs(task.problem.joint, trials).rows, strict=True):
+        needed = estimate_resources(task.problem.joint.decode(row).accelerator, board)
         assert [trial.user_attrs[name] for name in RESOURCES] == [getattr(needed, name) for name in RESOURCES]
         assert trial.user_attrs["worker"] == 0
 
@@ -101,7 +102,7 @@ def test_a_worker_goes_on_where_its_number_was(make_task, pricer, oracle, plan):
     task = make_task(10**6)
     start(task).run(10**6, rounds(4))
     other = start(task, number=1)
-    assert other.done == Progress()
+    assert other.done == SearchProgress()
     again = start(task)
     assert again.done.rounds == 4
     again.run(10**6, rounds(2))
@@ -131,10 +132,11 @@ def test_the_front_is_of_the_trials_that_fit_and_that_none_beats(make_task):
     wanted = {tuple(value) for value, beaten in zip(values, beats, strict=True) if not any(beaten)}
     assert 0 < len(wanted) < len(values)
     # One that beats all of them and needs a DSP too many.
-    row = read_pairs(task.joint, study.trials[:1]).rows
-    unbeaten, excess = PricedPairs(row, np.array([[1.0, 1e-6, 1e-6]])), np.array([[1, -1, -1, -1, -1]])
-    study.add_trials(make_trials(task.joint, unbeaten, excess, excess, {"worker": 0}))
-    front = read_front(study, task.joint)
+    row = read_pairs(task.problem.joint, study.trials[:1]).rows
+    unbeaten = PricedPairs(row, np.array([[1.0, 1e-6, 1e-6]]))
+    needs = task.problem.joint.available + np.array([[1, -1, -1, -1, -1]])
+    study.add_trials(make_trials(task.problem.joint, unbeaten, needs, 0))
+    front = read_front(study, task.problem)
     assert {tuple(value) for value in front.values.tolist()} == wanted
     assert (np.diff(front.latency_ms) >= 0).all()
 

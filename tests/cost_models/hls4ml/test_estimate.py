@@ -4,20 +4,20 @@ import pytest
 
 from codesign.supernet.lowering.workloads import lower
 from codesign.supernet.spaces.named import DIGITS_STREAM
-from cost_models.hls4ml.estimate import PRIOR, check_dataflow_fits, price_clocks, price_dataflow
+from cost_models.hls4ml.estimate import PRIOR, check_hls4ml_fits, price_clocks, price_hls4ml
 from cost_models.resources import block_rams
 from cost_models.workload import IMAGE, Layer, Node, Operation, Workload
 from hw_templates.board import load_board
 from hw_templates.foundation.errors import ResourceError
-from hw_templates.hls4ml.parameters import Dataflow, IoType
+from hw_templates.hls4ml.parameters import Hls4mlAccelerator, IoType
 
 BOARD = load_board("pynq-z2")
 SMALLEST = lower(DIGITS_STREAM, DIGITS_STREAM.smallest())
-DESIGN = Dataflow(8, IoType.STREAM, 4096, 100)
+DESIGN = Hls4mlAccelerator(8, IoType.STREAM, 4096, 100)
 
 
 def test_multipliers_are_products_over_reuse_factor():
-    estimate = price_dataflow(SMALLEST, DESIGN, BOARD)
+    estimate = price_hls4ml(SMALLEST, DESIGN, BOARD)
     products = {n.name: n.layer.macs // (n.layer.out_height * n.layer.out_width) for n in SMALLEST}
     for layer in estimate.layers:
         pool = layer.name == "pool"
@@ -35,7 +35,7 @@ def test_one_dense_layer_by_hand():
             ),
         )
     )
-    estimate = price_dataflow(workload, replace(DESIGN, interval_cycles=64), BOARD)
+    estimate = price_hls4ml(workload, replace(DESIGN, interval_cycles=64), BOARD)
     # 64 input words, then 64 cycles for the one pixel, at 100 MHz.
     assert estimate.latency_ms == pytest.approx(PRIOR.call_ms + 128 / 100e3)
     assert estimate.interval_ms == pytest.approx(64 / 100e3)
@@ -62,7 +62,7 @@ def test_weights_of_a_deep_memory_are_in_block_ram():
             ),
         )
     )
-    shallow, deep = (price_dataflow(workload, replace(DESIGN, interval_cycles=c), BOARD) for c in (16, 16 * 576))
+    shallow, deep = (price_hls4ml(workload, replace(DESIGN, interval_cycles=c), BOARD) for c in (16, 16 * 576))
     assert deep.layers[0].reuse_factor == 576
     streams = sum(int(block_rams(d, w)) for d, w in ((36, 64),) if d * w > 1024)
     assert shallow.resources.bram_18k == streams
@@ -70,18 +70,18 @@ def test_weights_of_a_deep_memory_are_in_block_ram():
 
 
 def test_a_longer_interval_needs_fewer_multipliers_and_more_time():
-    estimates = [price_dataflow(SMALLEST, replace(DESIGN, interval_cycles=c), BOARD) for c in (512, 2048, 8192)]
+    estimates = [price_hls4ml(SMALLEST, replace(DESIGN, interval_cycles=c), BOARD) for c in (512, 2048, 8192)]
     assert [e.resources.dsp for e in estimates] == sorted((e.resources.dsp for e in estimates), reverse=True)
     assert [e.latency_ms for e in estimates] == sorted(e.latency_ms for e in estimates)
 
 
 def test_clocks_at_once_are_as_one_by_one():
     together = price_clocks(SMALLEST, DESIGN, BOARD.clocks_mhz, BOARD)
-    assert together == tuple(price_dataflow(SMALLEST, replace(DESIGN, clock_mhz=c), BOARD) for c in BOARD.clocks_mhz)
+    assert together == tuple(price_hls4ml(SMALLEST, replace(DESIGN, clock_mhz=c), BOARD) for c in BOARD.clocks_mhz)
 
 
 def test_streams_overlap_layers_and_parallel_maps_do_not():
-    stream, parallel = (price_dataflow(SMALLEST, replace(DESIGN, io_type=io), BOARD) for io in IoType)
+    stream, parallel = (price_hls4ml(SMALLEST, replace(DESIGN, io_type=io), BOARD) for io in IoType)
     busy_ms = [sum(layer.busy_cycles for layer in estimate.layers) / 100e3 for estimate in (stream, parallel)]
     assert stream.latency_ms - PRIOR.call_ms < busy_ms[0]
     assert parallel.latency_ms - PRIOR.call_ms >= busy_ms[1]
@@ -89,14 +89,14 @@ def test_streams_overlap_layers_and_parallel_maps_do_not():
 
 
 def test_fewer_bits_need_less():
-    eight, six = (price_dataflow(SMALLEST, replace(DESIGN, precision_bits=b), BOARD).resources for b in (8, 6))
+    eight, six = (price_hls4ml(SMALLEST, replace(DESIGN, precision_bits=b), BOARD).resources for b in (8, 6))
     assert six.lut < eight.lut
     assert six.ff < eight.ff
     assert six.bram_18k <= eight.bram_18k
 
 
 def test_what_does_not_fit_is_named():
-    check_dataflow_fits(price_dataflow(SMALLEST, DESIGN, BOARD), BOARD)
-    largest = price_dataflow(lower(DIGITS_STREAM, DIGITS_STREAM.largest()), replace(DESIGN, interval_cycles=512), BOARD)
+    check_hls4ml_fits(price_hls4ml(SMALLEST, DESIGN, BOARD), BOARD)
+    largest = price_hls4ml(lower(DIGITS_STREAM, DIGITS_STREAM.largest()), replace(DESIGN, interval_cycles=512), BOARD)
     with pytest.raises(ResourceError, match=r"dsp: needs \d+ of 220 on pynq-z2; bram_18k: needs \d+ of 280 on pynq-z2"):
-        check_dataflow_fits(largest, BOARD)
+        check_hls4ml_fits(largest, BOARD)

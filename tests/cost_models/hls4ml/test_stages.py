@@ -3,10 +3,10 @@ from support.pricing.shapes import layer_of
 
 from codesign.supernet.lowering.workloads import lower
 from codesign.supernet.spaces.named import CIFAR10_SMALL, DIGITS, DIGITS_STREAM, OFA_PROXYLESS_W13, OFA_RESNET50D
-from cost_models.hls4ml.stages import Stage, reuse_factors, stages
+from cost_models.hls4ml.stages import StreamStage, reuse_factors, stages
 from cost_models.workload import IMAGE, Activation, Layer, Node, Operation, Workload
 from hw_templates.foundation.errors import UnsupportedLayerError
-from hw_templates.hls4ml.parameters import Dataflow, IoType
+from hw_templates.hls4ml.parameters import Hls4mlAccelerator, IoType
 
 
 def hls4ml_accepts(inputs: int, outputs: int, factor: int) -> bool:
@@ -40,7 +40,7 @@ def test_convolutions_of_maps_in_registers_reuse_a_multiplier_for_their_inputs_a
 @pytest.mark.parametrize("interval_cycles", [16, 700, 4096, 50_000])
 def test_each_layer_has_the_largest_reuse_factor_within_the_interval(interval_cycles):
     network = stages(lower(DIGITS_STREAM, DIGITS_STREAM.largest()))
-    factors = reuse_factors(network, Dataflow(8, IoType.STREAM, interval_cycles, 100))
+    factors = reuse_factors(network, Hls4mlAccelerator(8, IoType.STREAM, interval_cycles, 100))
     for stage, factor in zip(network, factors, strict=True):
         assert factor * stage.pixels <= interval_cycles or factor == 1
         larger = [f for f in stage.reuse_factors if f > factor]
@@ -137,4 +137,4 @@ def test_a_depthwise_layer_multiplies_each_channel_alone():
         ifmap=IMAGE,
         activation=Activation.RELU,
     )
-    assert Stage.of(node).multiplications == 72
+    assert StreamStage.of(node).multiplications == 72

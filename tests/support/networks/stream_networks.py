@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from codesign.emit.hls4ml_network import FixedPointNetwork, fixed_point
 from codesign.emit.quantise import quantise_image, weight_shape
 from codesign.supernet.lowering.workloads import lower
 from codesign.supernet.spaces.named import DIGITS_STREAM
+from codesign.templates.hls4ml.network import FixedPointNetwork, fixed_point
 
 
 def random_weights(workload, seed=0):

@@ -1,0 +1,102 @@
+"""Text about searches, winning pairs and their projects."""
+
+from collections.abc import Iterator, Sequence
+
+from codesign.commands.csim import CsimResult
+from codesign.commands.emit import EmitResult
+from codesign.commands.report import ReportResult
+from codesign.commands.search import SearchResult
+from codesign.commands.winner import WinnerResult
+from codesign.run.choices import DEFAULT_TEMPLATE
+
+_SHOWN = 3
+
+
+def search_lines(result: SearchResult) -> Iterator[str]:
+    """Say what was priced, and how good the fronts are."""
+    done, with_template = result.progress, _with(result.template)
+    priced = f"{done.pairs:,} pairs" + (f" on {done.accelerators:,} accelerators" if done.candidates else "")
+    mappings = f" ({done.candidates:,} mappings)" if done.candidates else ""
+    yield (f"search     {priced} priced for {result.board}{mappings}{with_template}, {len(result.front)} on the front")
+    if result.losses:
+        losses = ", ".join(f"{what} cost {loss:.2%}" for what, loss in result.losses.items())
+        yield f"           accuracy: {losses}, measured"
+    yield from _skipped(result.skipped)
+    volumes = ", ".join(f"{name} {volume:.4f}" for name, volume in result.hypervolumes.items())
+    yield f"           hypervolume: {volumes}"
+
+
+def winner_lines(result: WinnerResult) -> Iterator[str]:
+    """Describe the winning pair."""
+    record = result.winner
+    yield from _skipped(result.skipped)
+    yield f"winner     {_rule(result)}"
+    yield from _pair_lines(result)
+    used = ", ".join(f"{need:,} of {result.available[name]:,} {name}" for name, need in record.resources.items())
+    yield f"           accuracy: {record.accuracy:.2%} ({record.accuracy_source}); resources: {used}"
+    if result.file is not None:
+        yield f"           {result.file}"
+
+
+def emit_lines(result: EmitResult) -> Iterator[str]:
+    """Describe the winning pair and its project."""
+    project = result.project
+    yield from _skipped(result.winner.skipped)
+    yield f"emit       winner: {_rule(result.winner)}"
+    yield from _pair_lines(result.winner)
+    yield (f"           test accuracy: float32 {project.float32:.2%}, {project.precision} {project.quantised:.2%}")
+    for note in project.notes:
+        yield f"           {note}"
+    yield f"           {result.folder}"
+
+
+def csim_lines(result: CsimResult) -> Iterator[str]:
+    """Say how the project compares with the reference."""
+    record = result.record
+    if record.tolerance:
+        yield (
+            f"csim       {record.images} test images{_with(result.template)}: {record.same_class:.1%} of equal class, "
+            f"largest difference of a logit {record.largest_difference:g} (half a step: {record.tolerance:g})"
+        )
+    else:
+        sanitized = ", sanitizers silent" if record.sanitized else ""
+        yield f"csim       {record.images} test images: logits equal the integer reference bit for bit{sanitized}"
+    if record.layers:
+        cycles = sum(layer.compute_trips for layer in record.layers)
+        yield (
+            f"           {len(record.layers)} layers: {cycles:,} iterations of the compute loop, "
+            "as the cost model states"
+        )
+
+
+def report_lines(result: ReportResult) -> Iterator[str]:
+    """Say where the page is."""
+    yield f"report     {result.page}"
+
+
+def _with(template: str) -> str:
+    return "" if template == DEFAULT_TEMPLATE else f" with template {template}"
+
+
+def _rule(result: WinnerResult) -> str:
+    """Name the rule by which a winner was chosen, and say whether accuracies were measured or predicted."""
+    record = result.winner
+    return f"{record.rule} ({'measured' if record.accuracy_source == 'measured' else 'predicted'} accuracies)"
+
+
+def _pair_lines(result: WinnerResult) -> Iterator[str]:
+    predicted, interval = result.winner.predicted, result.latency_interval_ms
+    sure = (
+        "prior coefficients: no interval" if interval is None else f"{interval[0]:.4f} to {interval[1]:.4f} in 9 of 10"
+    )
+    yield f"           subnet: resolution {result.resolution}, depths {result.depths}, {result.macs:,} MACs"
+    yield f"           accelerator: {result.accelerator}"
+    yield (f"           predicted: {predicted.latency_ms:.4f} ms ({sure}) and {predicted.energy_mj:.4f} mJ an image")
+
+
+def _skipped(skipped: Sequence[str]) -> Iterator[str]:
+    """Name the trials that were left out; the first few of many."""
+    for text in skipped[:_SHOWN]:
+        yield f"           left out: {text}"
+    if len(skipped) > _SHOWN:
+        yield f"           left out: {len(skipped) - _SHOWN:,} trials more"

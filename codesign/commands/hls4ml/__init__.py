@@ -1,1 +1,0 @@
-"""Commands with template hls4ml."""

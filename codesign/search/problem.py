@@ -1,0 +1,211 @@
+"""A search problem: the pairs of a joint space, their prices, which fit the board, and how new ones are proposed."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import astuple, dataclass, field, replace
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+
+from codesign.search.joint_space import JointSpace, Pair
+from codesign.search.pareto import PricedPairs
+from codesign.supernet.accuracy.oracle import AccuracyOracle
+from codesign.supernet.spaces.space import Space
+from cost_models.resources import RESOURCES, Resources
+from hw_templates.foundation.arrays import BoolArray, FloatArray, IntArray
+from hw_templates.foundation.errors import CodesignError, InvalidValueError
+
+Baseline = Callable[[AccuracyOracle, int, int], PricedPairs]
+"""Given accuracies, the pairs to price and a seed, the front that a simpler search finds."""
+
+
+@dataclass(frozen=True)
+class SearchSettings:
+    """Budget, seed and workers of a search.
+
+    Attributes:
+        pairs: pairs to price in all, those of earlier calls included; the last round may add some.
+        seed: the same seed gives the same trials with one worker, interrupted or not.
+        workers: processes on the one study.
+    """
+
+    pairs: int = 200_000
+    seed: int = 0
+    workers: int = 1
+
+    def __post_init__(self) -> None:
+        for name in ("pairs", "workers"):
+            if getattr(self, name) < 1:
+                raise InvalidValueError(f"search.{name}", getattr(self, name), "at least 1")
+        if self.seed < 0:
+            raise InvalidValueError("search.seed", self.seed, "0 or more")
+
+
+@dataclass(frozen=True)
+class SearchProgress:
+    """How far a search is.
+
+    Attributes:
+        rounds: done by all workers.
+        pairs: priced.
+        candidates: (layer, accelerator, mapping) candidates priced; zero where a template maps nothing.
+        accelerators: that they were priced on; one that several workers or calls price counts for each.
+    """
+
+    rounds: int = 0
+    pairs: int = 0
+    candidates: int = 0
+    accelerators: int = 0
+
+    def __add__(self, other: "SearchProgress") -> "SearchProgress":
+        return SearchProgress(*(mine + theirs for mine, theirs in zip(astuple(self), astuple(other), strict=True)))
+
+    def __sub__(self, other: "SearchProgress") -> "SearchProgress":
+        return SearchProgress(*(mine - theirs for mine, theirs in zip(astuple(self), astuple(other), strict=True)))
+
+
+@dataclass(frozen=True)
+class RoundKey:
+    """Which round: the search's seed, the worker, and its round number. Equal keys draw equal random numbers."""
+
+    seed: int
+    worker: int
+    number: int
+
+
+@dataclass(frozen=True)
+class Round:
+    """The results of a round.
+
+    Attributes:
+        archive: every non-dominated pair known after it; all fit the board.
+        misfits: a few pairs that do not fit the board, so that a reader of the study sees where it ends.
+        done: this round, and what was priced in it.
+    """
+
+    archive: PricedPairs
+    misfits: PricedPairs
+    done: SearchProgress
+
+
+class Evolution(Protocol):
+    """Proposes and prices the pairs of a search, in one process and in memory."""
+
+    def run_round(self, archive: PricedPairs, key: RoundKey) -> Round:
+        """Run one round from ``archive``, which may be empty.
+
+        Raises:
+            InfeasibleError: no accelerator fits the board.
+        """
+
+
+class PairEstimate(Protocol):
+    """What a pair costs: of one inference, and of the board."""
+
+    @property
+    def latency_ms(self) -> float:
+        """Latency of one inference."""
+
+    @property
+    def energy_mj(self) -> float:
+        """Energy of one inference."""
+
+    @property
+    def resources(self) -> Resources:
+        """What the accelerator takes of the board."""
+
+
+@dataclass(frozen=True)
+class Problem(ABC):
+    """A joint space with its prices; workers of a search receive it, so it must be picklable.
+
+    A template derives a class of its own. It must say what one pair costs and how pairs are proposed; what it prices or
+    checks faster in batches it overrides.
+
+    Attributes:
+        joint: the pairs.
+        losses: accuracy (0..1) that the template's arithmetic costs, by a name of the template's own such as
+            ``8 bits``; part of a study's identity. See :meth:`loss`.
+    """
+
+    joint: JointSpace[Any]
+    losses: Mapping[str, float] = field(default_factory=dict, kw_only=True)
+
+    template: ClassVar[str]
+    """Name of the template."""
+    one_process: ClassVar[bool] = False
+    """Whether only one process can search."""
+
+    @property
+    @abstractmethod
+    def model(self) -> str:
+        """Name of the coefficients that prices follow from; part of a study's identity."""
+
+    @abstractmethod
+    def estimate(self, pair: Pair) -> PairEstimate:
+        """Price a pair, whether it fits the board or not.
+
+        Raises:
+            CodesignError: the pair cannot be built or run; says why.
+        """
+
+    @abstractmethod
+    def evolution(self, oracle: AccuracyOracle, settings: SearchSettings) -> Evolution:
+        """Return what proposes the pairs of a search, such as :class:`codesign.search.evolution.PairEvolution`."""
+
+    @property
+    def variant(self) -> str:
+        """Addition to the name of a study whose prices do not compare with those of others; often empty."""
+        return ""
+
+    @property
+    def baselines(self) -> Mapping[str, Baseline]:
+        """Simpler searches that the search is compared with, by name."""
+        return {}
+
+    def of_space(self, space: Space) -> "Problem":
+        """Return the same prices for subnets of another space, in which each parameter has the same name."""
+        return replace(self, joint=JointSpace(space, self.joint.accelerators))
+
+    def warn(self) -> None:
+        """Warn of choices that the prices were not fitted for."""
+        return
+
+    def latency_interval(self, latency_ms: float) -> tuple[float, float] | None:
+        """Return the bounds that hold 9 of 10 measured latencies; None where the coefficients have none."""
+        del latency_ms
+        return None
+
+    def loss(self, rows: IntArray) -> FloatArray:
+        """Return [n] the accuracy (0..1) that the accelerators of ``rows`` [n, G + P] take from their subnets'."""
+        return np.zeros(len(rows))
+
+    def evaluate(self, rows: IntArray) -> tuple[FloatArray, IntArray]:
+        """Return latency in ms and energy in mJ [n, 2] and needed resources [n, 5] of pairs ``rows`` [n, G + P].
+
+        Latency and energy of a pair that cannot be are infinite. Resources are in the order of ``RESOURCES``.
+        """
+        prices = np.full((len(rows), 2), np.inf)
+        needs = np.zeros((len(rows), len(RESOURCES)), dtype=np.int64)
+        for index, row in enumerate(rows):
+            try:
+                estimate = self.estimate(self.joint.decode(row))
+            except CodesignError:
+                continue
+            prices[index] = estimate.latency_ms, estimate.energy_mj
+            needs[index] = [getattr(estimate.resources, name) for name in RESOURCES]
+        return prices, needs
+
+    def needs(self, rows: IntArray) -> IntArray:
+        """Return [n, 5] the resources that the accelerators of ``rows`` take, in the order of ``RESOURCES``."""
+        return self.evaluate(rows)[1]
+
+    def fits(self, rows: IntArray) -> BoolArray:
+        """Return [n] which pairs of ``rows`` can be and are within the board's resources."""
+        prices, needs = self.evaluate(rows)
+        return self.within(prices, needs)
+
+    def within(self, prices: FloatArray, needs: IntArray) -> BoolArray:
+        """Return [n] which pairs that were evaluated can be and are within the board's resources."""
+        fits: BoolArray = np.isfinite(prices).all(axis=1) & (needs <= self.joint.available).all(axis=1)
+        return fits

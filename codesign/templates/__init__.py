@@ -1,0 +1,1 @@
+"""The kinds of hardware that a pair becomes, each a package behind one protocol."""

@@ -1,0 +1,1 @@
+"""The template `engine`: one programmable convolution engine that runs any subnet."""

@@ -1,0 +1,225 @@
+"""The protocol of a template: a kind of hardware that pairs of subnet and accelerator become.
+
+A template is one object, found by its name in :mod:`codesign.templates.registry`. All commands work with it: the search
+asks for its :class:`~codesign.search.problem.Problem`, the others for the project of a winning pair.
+"""
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from codesign.progress import Update
+from codesign.report.page import Section
+from codesign.run.folder import Run
+from codesign.run.records import CsimRecord
+from codesign.run.requests import Trained
+from codesign.search.joint_space import DesignSpace, JointSpace, Pair
+from codesign.search.problem import Problem
+from codesign.search.winner import Winner
+from cost_models.resources import RESOURCES
+from hw_templates.board import Board
+from hw_templates.foundation.errors import InvalidValueError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+RESOURCE_NAMES = {"dsp": "DSP slices", "bram_18k": "BRAM18", "uram": "URAM", "lut": "LUT", "ff": "FF"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChosenPair:
+    """A winning pair that is to be emitted.
+
+    Attributes:
+        winner: the pair, and how it was chosen.
+        problem: prices the pair; of the template's own type.
+        trained: the supernet whose weights the project holds.
+        study: name of the study that the pair was chosen from.
+        folder: where the project is written.
+    """
+
+    winner: Winner
+    problem: Any
+    trained: Trained
+    study: str
+    folder: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmittedProject:
+    """A project as it was written.
+
+    Attributes:
+        precision: the arithmetic of the project, such as ``int8``.
+        float32: accuracy (0..1) of the subnet on the test part, in floating point.
+        quantised: the same in the project's arithmetic.
+        digest: of what the project computes; a simulation of another project has another one.
+        notes: sentences for the user.
+    """
+
+    precision: str
+    float32: float
+    quantised: float
+    digest: str
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmittedPair:
+    """A pair that was emitted, as a report reads it from the run folder.
+
+    Attributes:
+        pair: subnet and accelerator.
+        problem: prices the pair; of the template's own type.
+        precision: the arithmetic of the project.
+        quantised: accuracy (0..1) on the test part in that arithmetic.
+        results: the folder of the project and the other results.
+    """
+
+    pair: Pair
+    problem: Any
+    precision: str
+    quantised: float
+    results: Run
+
+
+@dataclass(frozen=True)
+class ReportPart:
+    """The part of a report that only the template can write: sections, and the pictures in them by file name."""
+
+    sections: tuple[Section, ...] = ()
+    pictures: Mapping[str, "Figure"] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Datasheet:
+    """One side of a comparison of two templates for the same subnet.
+
+    Attributes:
+        description: of the accelerator, to follow "on".
+        figures: name to text; both sides are shown in the order of the first.
+    """
+
+    description: str
+    figures: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Simulation:
+    """How a project is simulated.
+
+    Attributes:
+        images: the first test images alone; None for all.
+        sanitize: whether under sanitizers for addresses and undefined behaviour.
+    """
+
+    images: int | None = None
+    sanitize: bool = False
+
+
+class Template(Protocol):
+    """A kind of hardware. A class that inherits from this one must define what is abstract.
+
+    Attributes:
+        name: as users write it with ``--template``; also the folder of its results.
+        accelerator: frozen dataclass with the parameters of an accelerator, as the template's space decodes them.
+        refused: options that the template does not take, each with the reason.
+        demo_space: space of subnets for ``codesign demo``.
+        has_losses: whether :meth:`measure_losses` is to be asked before the first search.
+    """
+
+    name: str
+    accelerator: type[Any]
+    refused: Mapping[str, str] = {}
+    demo_space: str = "digits"
+    has_losses: bool = False
+
+    @abstractmethod
+    def space(self, board: Board) -> DesignSpace:
+        """Return the accelerators that a search may choose from on ``board``."""
+
+    @abstractmethod
+    def problem(self, joint: JointSpace[Any], coefficients: str, losses: Mapping[str, float]) -> Problem:
+        """Return the prices of pairs, which of them fit the board, and how a search proposes new ones.
+
+        Args:
+            joint: subnets, and accelerators of :meth:`space`.
+            coefficients: name or folder of the cost model's coefficients; ``prior`` by default.
+            losses: as :meth:`measure_losses` measured them.
+
+        Raises:
+            InvalidValueError: no such coefficients, or of another board.
+            UnsupportedLayerError: the template cannot run the subnets; names a layer and says why.
+        """
+
+    @abstractmethod
+    def describe(self, accelerator: Any) -> str:
+        """Return the parameters of an accelerator in one line."""
+
+    @abstractmethod
+    def emit(self, chosen: ChosenPair, update: Update) -> EmittedProject:
+        """Quantise the subnet of a pair and write its project.
+
+        Raises:
+            ToolError: a tool is missing or fails.
+            ResourceError: the pair does not fit the board.
+        """
+
+    @abstractmethod
+    def simulate(self, run: Run, simulation: Simulation, update: Update) -> CsimRecord:
+        """Run test images through the emitted project and compare the results with the integer reference.
+
+        Raises:
+            StorageError: nothing is emitted yet, or it is damaged.
+            ToolError: a tool is missing or fails.
+            VerificationError: the results differ by more than the project's arithmetic allows.
+        """
+
+    @abstractmethod
+    def report(self, emitted: EmittedPair) -> ReportPart:
+        """Return sections and pictures on the layers and the resources of an emitted pair."""
+
+    def require_tools(self) -> None:
+        """Check that what :meth:`emit` needs is installed.
+
+        Raises:
+            ToolError: it is not; says how to install it.
+        """
+        return
+
+    def measure_losses(self, trained: Trained) -> dict[str, float]:
+        """Measure the accuracy (0..1) that the template's arithmetic costs, by a name such as ``8 bits``."""
+        del trained
+        return {}
+
+    def datasheet(self, emitted: EmittedPair) -> Datasheet:
+        """Return what a comparison with another template shows."""
+        return Datasheet(self.describe(emitted.pair.accelerator), price_figures(emitted.problem, emitted.pair))
+
+
+def price_figures(problem: Problem, pair: Pair) -> dict[str, str]:
+    """Return predicted latency, energy and resources of a pair as text, by the names that a datasheet shows."""
+    estimate, board = problem.estimate(pair), problem.joint.board
+    return {
+        "latency, predicted": f"{estimate.latency_ms:.4f} ms",
+        "energy, predicted": f"{estimate.energy_mj:.4f} mJ",
+        **{
+            f"{RESOURCE_NAMES[name]}, predicted": f"{getattr(estimate.resources, name):,}"
+            for name in RESOURCES
+            if getattr(board, name)
+        },
+    }
+
+
+def refuse(template: Template, request: Any) -> None:
+    """Refuse options that a template does not take, where they are not left at their defaults.
+
+    Raises:
+        InvalidValueError: names the option and says why.
+    """
+    for option in fields(request):
+        if option.name in template.refused and getattr(request, option.name) != option.default:
+            reason = template.refused[option.name]
+            raise InvalidValueError(option.name, "given", f"left out with --template {template.name}: {reason}")
