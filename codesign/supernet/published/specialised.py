@@ -17,7 +17,7 @@ import torch
 from codesign.supernet.lowering.workloads import lower
 from codesign.supernet.network.standalone import build_network
 from codesign.supernet.published.net_config import net_config
-from codesign.supernet.spaces.mobile import Block, MobileSpace, MobileSubnet
+from codesign.supernet.spaces.mobile import BlockChoice, MobileSpace, MobileSubnet
 from codesign.supernet.spaces.named import load_space
 from codesign.supernet.spaces.space import Space, Subnet
 from hw_templates.foundation.errors import InvalidValueError
@@ -78,7 +78,7 @@ def _parse(row: dict[str, str]) -> SpecialisedNet:
     resolution, space = int(row["resolution"]), load_space(row["space"])
     assert isinstance(space, MobileSpace)
     stages = tuple(
-        tuple(Block(*map(int, block.split("x"))) for block in stage.split()) for stage in row["blocks"].split("/")
+        tuple(BlockChoice(*map(int, block.split("x"))) for block in stage.split()) for stage in row["blocks"].split("/")
     )
     return SpecialisedNet(
         name=row["name"],

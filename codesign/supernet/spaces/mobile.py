@@ -76,8 +76,8 @@ class Stage:
 
 
 @dataclass(frozen=True, order=True)
-class Block:
-    """One inverted-residual block of a subnet; its fields are the kinds of a block's genes."""
+class BlockChoice:
+    """The choices of one inverted-residual block of a subnet; its fields are the kinds of a block's genes."""
 
     kernel: int
     expand: int
@@ -91,7 +91,7 @@ _BLOCK_KINDS = ("kernel", "expand", "weight_bits")
 class MobileSubnet(Subnet):
     """One sub-network: the input's resolution, and for each stage its blocks."""
 
-    stages: tuple[tuple[Block, ...], ...]
+    stages: tuple[tuple[BlockChoice, ...], ...]
 
     @property
     def depths(self) -> tuple[int, ...]:
@@ -255,5 +255,7 @@ class MobileSpace(Space):
         for index in range(len(self.stages)):
             depth = int(values[f"stage{index + 1}.depth"])
             names = [f"stage{index + 1}.block{block + 1}" for block in range(depth)]
-            stages.append(tuple(Block(*(int(values[f"{name}.{kind}"]) for kind in _BLOCK_KINDS)) for name in names))
+            stages.append(
+                tuple(BlockChoice(*(int(values[f"{name}.{kind}"]) for kind in _BLOCK_KINDS)) for name in names)
+            )
         return MobileSubnet(int(values["resolution"]), tuple(stages))

@@ -5,14 +5,14 @@ from optuna.distributions import CategoricalDistribution, IntDistribution
 from support.pricing.capacity_accuracy import TINY
 
 from codesign.search.joint_space import JointSpace, Pair, distribution
-from codesign.supernet.spaces.mobile import Block, MobileSubnet
+from codesign.supernet.spaces.mobile import BlockChoice, MobileSubnet
 from hw_templates.board import load_board
 from hw_templates.conv_engine.accelerator import PARAMETERS, Accelerator
 from hw_templates.conv_engine.space import AcceleratorSpace
 from hw_templates.foundation.errors import InvalidValueError
 
 PAIR = Pair(
-    MobileSubnet(8, ((Block(5, 2),), (Block(3, 2), Block(5, 4)))),
+    MobileSubnet(8, ((BlockChoice(5, 2),), (BlockChoice(3, 2), BlockChoice(5, 4)))),
     Accelerator(
         pe_rows=16,
         pe_cols=8,

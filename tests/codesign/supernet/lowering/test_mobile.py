@@ -1,13 +1,13 @@
 from dataclasses import replace
 
 from codesign.supernet.lowering.workloads import lower
-from codesign.supernet.spaces.mobile import Block, MobileSubnet
+from codesign.supernet.spaces.mobile import BlockChoice, MobileSubnet
 from codesign.supernet.spaces.named import CIFAR10, DIGITS
 from cost_models.workload import Activation
 
 
 def test_squeeze_excite_comes_between_depthwise_and_projection():
-    subnet = MobileSubnet(16, ((Block(3, 2),), (Block(5, 1), Block(7, 4)), (Block(3, 2),)))
+    subnet = MobileSubnet(16, ((BlockChoice(3, 2),), (BlockChoice(5, 1), BlockChoice(7, 4)), (BlockChoice(3, 2),)))
     nodes = {node.name: node for node in lower(DIGITS, subnet)}
     block = "stage2.block2"
     names = [name for name in nodes if name.startswith(block)]

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.networks.small_space import SMALL
 
-from codesign.supernet.spaces.mobile import Block, MobileSubnet
+from codesign.supernet.spaces.mobile import BlockChoice, MobileSubnet
 from codesign.supernet.spaces.named import DIGITS, load_space, space_names
 from codesign.supernet.spaces.space import ELASTIC, kind_of, round_channels
 from hw_templates.foundation.errors import InvalidValueError
@@ -71,8 +71,8 @@ def test_genes_come_in_the_documented_order_and_fixed_things_are_none():
 
 
 def test_largest_and_smallest():
-    assert SMALL.largest() == MobileSubnet(8, ((Block(5, 2), Block(5, 2)), (Block(3, 4),)))
-    assert SMALL.smallest() == MobileSubnet(4, ((Block(3, 2),), (Block(3, 2),)))
+    assert SMALL.largest() == MobileSubnet(8, ((BlockChoice(5, 2), BlockChoice(5, 2)), (BlockChoice(3, 4),)))
+    assert SMALL.smallest() == MobileSubnet(4, ((BlockChoice(3, 2),), (BlockChoice(3, 2),)))
 
 
 def test_only_elastic_kinds_vary_in_a_sample():
@@ -101,9 +101,9 @@ def test_channels_round_as_in_mobilenetv3(channels, rounded):
     [
         (dataclasses.replace(DIGITS.smallest(), resolution=10), "subnet.resolution"),
         (MobileSubnet(8, DIGITS.smallest().stages[:2]), "subnet.stages"),
-        (MobileSubnet(8, ((Block(3, 2),) * 3, *DIGITS.smallest().stages[1:])), "subnet.stage1.depth"),
-        (MobileSubnet(8, (*DIGITS.smallest().stages[:2], (Block(9, 2),))), "subnet.stage3.block1.kernel"),
-        (MobileSubnet(8, (*DIGITS.smallest().stages[:2], (Block(3, 6),))), "subnet.stage3.block1.expand"),
+        (MobileSubnet(8, ((BlockChoice(3, 2),) * 3, *DIGITS.smallest().stages[1:])), "subnet.stage1.depth"),
+        (MobileSubnet(8, (*DIGITS.smallest().stages[:2], (BlockChoice(9, 2),))), "subnet.stage3.block1.kernel"),
+        (MobileSubnet(8, (*DIGITS.smallest().stages[:2], (BlockChoice(3, 6),))), "subnet.stage3.block1.expand"),
     ],
 )
 def test_subnets_of_another_space_are_refused(subnet, field):

@@ -14,7 +14,7 @@ from codesign.supernet.data.batches import open_batches
 from codesign.supernet.data.data_set import Split, StoredImages, load_digits
 from codesign.supernet.network.build import build_supernet
 from codesign.supernet.network.supernet import Supernet
-from codesign.supernet.spaces.mobile import Block, MobileSubnet
+from codesign.supernet.spaces.mobile import BlockChoice, MobileSubnet
 from codesign.supernet.spaces.named import DIGITS
 from codesign.supernet.training.checkpoint import read_checkpoint
 from codesign.supernet.training.named import load_schedule
@@ -151,9 +151,9 @@ def test_phases_free_kinds_of_genes_in_turn_and_are_taught_by_the_full_net(digit
     for subnets in steps["full"]:
         assert subnets == (at(full, subnets[0].resolution),)
     smallest = {
-        "kernel": tuple(tuple(Block(3, 4) for _ in blocks) for blocks in full.stages),
-        "depth": ((Block(3, 4),),) * 3,
-        "width": ((Block(3, 1),),) * 3,
+        "kernel": tuple(tuple(BlockChoice(3, 4) for _ in blocks) for blocks in full.stages),
+        "depth": ((BlockChoice(3, 4),),) * 3,
+        "width": ((BlockChoice(3, 1),),) * 3,
     }
     for phase, stages in smallest.items():
         for teacher, first, other in steps[phase]:
