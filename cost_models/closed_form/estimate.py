@@ -138,19 +138,16 @@ def price_mapped(
 
 
 def _layer_estimate(name: str, mapped: MappedLayer, prices: LayerPrices, index: int) -> LayerEstimate:
-    iterations, ofmap_words = int(prices.iterations[index]), int(prices.ofmap_words[index])
-    ifmap_words, weight_words = int(prices.ifmap_words[index]), int(prices.weight_words[index])
-    latency = float(prices.latency_cycles[index])
-    memory = max(ifmap_words, weight_words, ofmap_words, float(prices.ddr_cycles[index]))
+    latency, iterations = float(prices.latency_cycles[index]), int(prices.iterations[index])
+    words = {f"{port}_words": int(getattr(prices, f"{port}_words")[index]) for port in ("ifmap", "weight", "ofmap")}
+    memory = max(*words.values(), float(prices.ddr_cycles[index]))
     bound = "overhead" if 2 * max(iterations, memory) < latency else "compute" if iterations >= memory else "ddr"
     return LayerEstimate(
         name=name,
         mapped=mapped,
         latency_cycles=latency,
         compute_cycles=iterations,
-        ifmap_words=ifmap_words,
-        weight_words=weight_words,
-        ofmap_words=ofmap_words,
+        **words,
         setup_cycles=float(prices.setup_cycles[index]),
         ddr_bytes=int(prices.ddr_bytes[index]),
         energy_mj=float(prices.energy_mj[index]),

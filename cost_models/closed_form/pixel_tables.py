@@ -81,6 +81,13 @@ def widths_of(layer: LayerRecord, engine: EngineRecord) -> Widths:
 
 
 @compiled
+def _fits(engine: EngineRecord, across: FloatArray, lines: float, positions: float, width: int) -> bool:
+    """Return whether a tile fits whose positions take ``lines`` of the ifmap buffer, groups of pixels ``positions``."""
+    fits = lines * across[_NEED, width - 1] <= engine.ifmap_depth
+    return bool(fits and positions * across[FULL_GROUPS, width - 1] <= engine.ofmap_depth)
+
+
+@compiled
 def widest(layer: LayerRecord, engine: EngineRecord, across: FloatArray, words: float, sums: float, height: int) -> int:
     """Return the greatest width that fits where a position takes ``words``, and a group of pixels ``sums``, or 0.
 
@@ -90,8 +97,7 @@ def widest(layer: LayerRecord, engine: EngineRecord, across: FloatArray, words: 
     low, high = 0, across.shape[1]
     while low < high:
         middle = (low + high + 1) // 2
-        fits = lines * across[_NEED, middle - 1] <= engine.ifmap_depth
-        if fits and positions * across[FULL_GROUPS, middle - 1] <= engine.ofmap_depth:
+        if _fits(engine, across, lines, positions, middle):
             low = middle
         else:
             high = middle - 1
@@ -106,10 +112,7 @@ def count_fitting(
     count, width = 0, widest(layer, engine, across, words, sums, 1)
     for height in range(1, int(layer.most_rows) + 1):
         lines, positions = words * ((height - 1) * layer.stride + layer.kernel_height), sums * height
-        while width > 0 and (
-            lines * across[_NEED, width - 1] > engine.ifmap_depth
-            or positions * across[FULL_GROUPS, width - 1] > engine.ofmap_depth
-        ):
+        while width > 0 and not _fits(engine, across, lines, positions, width):
             width -= 1
         if width == 0:
             break
@@ -129,10 +132,7 @@ def least_totals(
         groups = outputs * across[_LEAST_GROUPS, width - 1]
     for height in range(1, down.shape[1] + 1):
         lines, positions = words * ((height - 1) * layer.stride + layer.kernel_height), sums * height
-        while width > 0 and (
-            lines * across[_NEED, width - 1] > engine.ifmap_depth
-            or positions * across[FULL_GROUPS, width - 1] > engine.ofmap_depth
-        ):
+        while width > 0 and not _fits(engine, across, lines, positions, width):
             width -= 1
         if width == 0:
             break
