@@ -76,7 +76,7 @@ class PairPricer:
 
         The costs are latency in cycles and dynamic energy in mJ, to be summed over a subnet's pieces.
         """
-        pieces = self._index.pieces(genes)
+        pieces = self._index.segments(genes)
         used = np.flatnonzero(np.bincount(pieces.ravel()))
         return np.searchsorted(used, pieces), self._piece_costs(used, accelerators)
 
@@ -87,7 +87,7 @@ class PairPricer:
         """
         costs = np.empty((2, len(pieces), len(accelerators)))
         keeps = self.joint.accelerators.decode(accelerators).map_kib > 0
-        for chosen, items in ((~keeps, self._index.piece_layers), (keeps, self._index.piece_items)):
+        for chosen, items in ((~keeps, self._index.segment_layers), (keeps, self._index.segment_items)):
             if chosen.any():
                 costs[:, :, chosen] = self._sums(items[pieces], accelerators[chosen])
         return costs

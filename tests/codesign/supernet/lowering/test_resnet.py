@@ -60,10 +60,10 @@ def test_the_lowered_layers_compute_what_the_supernet_does(seed):
     np.testing.assert_allclose(got, wanted, rtol=1e-3, atol=1e-4)
 
 
-def test_pieces_hold_the_layers_of_the_lowered_subnet():
+def test_segments_hold_the_layers_of_the_lowered_subnet():
     index = LayerIndex(SMALL_RESNET)
     genes = SMALL_RESNET.sample_genes(np.random.default_rng(0), 100)
-    for row, numbers in zip(genes, index.pieces(genes), strict=True):
-        counts = index.piece_layers[numbers].sum(axis=0)
-        from_pieces = {index.layers[column]: counts[column] for column in np.flatnonzero(counts)}
-        assert from_pieces == collections.Counter(lower(SMALL_RESNET, SMALL_RESNET.decode(row)).layers)
+    for row, numbers in zip(genes, index.segments(genes), strict=True):
+        counts = index.segment_layers[numbers].sum(axis=0)
+        from_segments = {index.layers[column]: counts[column] for column in np.flatnonzero(counts)}
+        assert from_segments == collections.Counter(lower(SMALL_RESNET, SMALL_RESNET.decode(row)).layers)

@@ -34,32 +34,32 @@ def index():
     return LayerIndex(DIGITS)
 
 
-def test_pieces_hold_the_layers_of_the_lowered_subnet(index):
+def test_segments_hold_the_layers_of_the_lowered_subnet(index):
     genes = DIGITS.sample_genes(np.random.default_rng(0), 300)
-    pieces = index.pieces(genes)
-    piece_layers = index.piece_layers.toarray()
-    for row, numbers in zip(genes, pieces, strict=True):
-        counts = piece_layers[numbers].sum(axis=0)
-        from_pieces = {index.layers[column]: counts[column] for column in np.flatnonzero(counts)}
-        assert from_pieces == collections.Counter(lower(DIGITS, DIGITS.decode(row)).layers)
+    segments = index.segments(genes)
+    segment_layers = index.segment_layers.toarray()
+    for row, numbers in zip(genes, segments, strict=True):
+        counts = segment_layers[numbers].sum(axis=0)
+        from_segments = {index.layers[column]: counts[column] for column in np.flatnonzero(counts)}
+        assert from_segments == collections.Counter(lower(DIGITS, DIGITS.decode(row)).layers)
 
 
-def test_pieces_do_not_depend_on_genes_of_absent_blocks(index):
+def test_segments_do_not_depend_on_genes_of_absent_blocks(index):
     rows = np.random.default_rng(1).integers(
         [len(choices) for _, choices in DIGITS.genes], size=(50, len(DIGITS.genes))
     )
-    assert (index.pieces(rows) == index.pieces(DIGITS.canonical(rows))).all()
+    assert (index.segments(rows) == index.segments(DIGITS.canonical(rows))).all()
 
 
 def test_an_absent_block_costs_nothing_and_an_impossible_layer_everything(index):
     costs = np.ones((len(index.layers), 2))
     wide = [layer.operation == Operation.DEPTHWISE and layer.kernel_height == 7 for layer in index.layers]
     costs[wide, 1] = np.inf
-    pieces = index.piece_costs(costs)
-    assert (pieces[0] == 0).all()
-    smallest, largest = (index.pieces(DIGITS.encode(s)[None])[0] for s in (DIGITS.smallest(), DIGITS.largest()))
-    assert pieces[smallest, 1].sum() == len(lower(DIGITS, DIGITS.smallest()))
-    assert pieces[largest].sum(axis=0).tolist() == [len(lower(DIGITS, DIGITS.largest())), np.inf]
+    segments = index.segment_costs(costs)
+    assert (segments[0] == 0).all()
+    smallest, largest = (index.segments(DIGITS.encode(s)[None])[0] for s in (DIGITS.smallest(), DIGITS.largest()))
+    assert segments[smallest, 1].sum() == len(lower(DIGITS, DIGITS.smallest()))
+    assert segments[largest].sum(axis=0).tolist() == [len(lower(DIGITS, DIGITS.largest())), np.inf]
 
 
 def test_narrow_weights_take_less_time_and_energy():
