@@ -22,6 +22,7 @@ lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mypy --config-file tests/mypy.toml
 	$(BIN)/clang-format --dry-run --Werror $(CPP)
 
 # torch first and by its exact version: a looser requirement may bring another, far larger build.

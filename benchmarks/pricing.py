@@ -214,7 +214,8 @@ def _wide_layer(inputs: int, outputs: int, size: int) -> Layer:
 def growth(accelerators: AcceleratorColumns) -> dict[str, tuple[list[int], list[float]]]:
     """By what grows: how much of it there is, and the seconds that it takes."""
     rng = np.random.default_rng(2)
-    pool = [_wide_layer(*rng.integers(16, 400, 2).tolist(), size) for size in rng.choice((7, 14, 28, 56), 512).tolist()]
+    sizes = rng.choice((7, 14, 28, 56), 512).tolist()
+    pool = [_wide_layer(*rng.integers(16, 400, 2).tolist(), size=size) for size in sizes]
     grown: dict[str, tuple[list[int], list[float]]] = {
         "layers": ([], []),
         "accelerators": ([], []),

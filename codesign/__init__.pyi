@@ -44,6 +44,22 @@ from cost_models.resources import Resources as Resources
 from cost_models.resources import estimate_resources as estimate_resources
 from cost_models.resources import check_fits as check_fits
 
+# The joint search
+from codesign.api.joint import search as search
+from codesign.api.joint import SearchOutcome as SearchOutcome
+from codesign.api.joint import FoundPair as FoundPair
+from codesign.api.joint import joint_problem as joint_problem
+from codesign.search.joint_space import JointSpace as JointSpace
+from codesign.search.joint_space import Pair as Pair
+from codesign.search.objective import joint_objective as joint_objective
+from codesign.templates.engine.sampler import JointSampler as JointSampler
+
+# From the winner to a verified project
+from codesign.api.steps import winner as winner
+from codesign.api.steps import emit as emit
+from codesign.api.steps import csim as csim
+from codesign.api.steps import report as report
+
 # On a board
 from codesign.api.steps import deploy as deploy
 

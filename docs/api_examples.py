@@ -1,6 +1,8 @@
 """The examples of docs/api.md, a cell for each of its sections."""
 
 # %% Boards
+import optuna
+
 import codesign
 
 print(*codesign.board_names())
@@ -41,11 +43,30 @@ estimate: codesign.Estimate = codesign.price(codesign.Workload((node,)), acceler
 whole = codesign.price(codesign.lower(space, subnet), accelerator, board)
 assert estimate.latency_ms < whole.latency_ms
 
+# %% The joint search
+outcome: codesign.SearchOutcome = codesign.search("runs/example", board="pynq-z2", pairs=2000)
+fastest: codesign.FoundPair = outcome.front[0]
+print(fastest.latency_ms, fastest.accuracy, fastest.accelerator.clock_mhz, len(outcome.study.trials))
+
+problem = codesign.joint_problem(space, board)
+joint: codesign.JointSpace[codesign.AcceleratorSpace] = problem.joint
+study = optuna.create_study(
+    directions=["maximize", "minimize", "minimize"], sampler=codesign.JointSampler(problem, seed=0)
+)
+study.optimize(codesign.joint_objective(problem, oracle), n_trials=3)
+pair: codesign.Pair = joint.decode(joint.encode_params(study.best_trials[0].params))
+assert pair.subnet.resolution in space.resolutions
+
+# %% From the winner to a verified project
+chosen = codesign.winner("runs/example", rule="knee")
+emitted = codesign.emit("runs/example", rule="knee")
+simulated = codesign.csim("runs/example", images=2)
+drawn = codesign.report("runs/example")
+print(chosen.accelerator, emitted.folder, simulated.record.images, drawn.page)
+
 # %% On a board
-try:
-    codesign.deploy("runs/example", "pynq-z2", via="twin")
-except codesign.StorageError as error:  # nothing is emitted in this run yet
-    print(error)
+deployed = codesign.deploy("runs/example", "pynq-z2", via="twin", repetitions=1)
+print(deployed.accuracy, deployed.latency_ms)
 
 # %% Calibration
 plan = codesign.calibration.plan("pynq-z2", 3, "plan.json")

@@ -1,70 +1,78 @@
-"""The joint problem in a study of your own, with the sampler you like.
+"""Search the joint space with a sampler of your own, and compare it with Optuna's and with ours.
 
     python examples/own_sampler.py
     python examples/own_sampler.py --run runs/demo --trials 200
 
-Without a run it trains a small supernet for digits first, which takes seconds and is enough to try things, and
-measures every subnet it is asked for. With the folder of a finished run it asks that run's predictor.
+Without a run a small supernet for digits is trained first, which takes seconds, and every subnet is measured. With the
+folder of a finished run that run's predictor gives the accuracies.
 """
 
 import argparse
+import random
 import tempfile
-from pathlib import Path
+from typing import Any
 
 import optuna
+from optuna.distributions import BaseDistribution
+from optuna.trial import FrozenTrial
 
-from codesign.run.folder import Run
-from codesign.run.requests import load_trained
-from codesign.search.joint_space import JointSpace
-from codesign.search.objective import joint_objective
-from codesign.supernet.accuracy.measured import MeasuredAccuracy
-from codesign.supernet.accuracy.oracle import AccuracyOracle
-from codesign.supernet.accuracy.predictor import read_predictor
-from codesign.supernet.data.data_set import load_digits
-from codesign.supernet.spaces.named import DIGITS
-from codesign.supernet.training.named import load_schedule
-from codesign.supernet.training.shrinking import train
-from codesign.templates.engine.problem import EngineProblem
-from codesign.templates.engine.sampler import JointSampler
-from cost_models.coefficients import load_coefficients
-from hw_templates.board import load_board
-from hw_templates.conv_engine.space import AcceleratorSpace
+import codesign
 
 
-def measured_by_a_small_supernet() -> AccuracyOracle:
-    """Accuracies of a supernet trained on the spot."""
+class Climber(optuna.samplers.BaseSampler):
+    """Change a few parameters of a random pair of the front, and draw them at random where there is no front yet."""
+
+    def __init__(self, share: float = 0.15) -> None:
+        self._share, self._parent = share, dict[str, Any]()
+        self._random, self._draws = optuna.samplers.RandomSampler(seed=0), random.Random(0)
+
+    def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        """Choose the parent of the trial; each parameter is sampled by itself, as not every subnet has all of them."""
+        self._parent = self._draws.choice(study.best_trials).params if study.best_trials else {}
+        return {}
+
+    def sample_relative(
+        self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """Sample nothing together."""
+        return {}
+
+    def sample_independent(
+        self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+    ) -> Any:
+        """Return the parent's value, or now and then a random one."""
+        if param_name in self._parent and self._draws.random() > self._share:
+            return self._parent[param_name]
+        return self._random.sample_independent(study, trial, param_name, param_distribution)
+
+
+def measured_by_a_small_supernet() -> codesign.AccuracyOracle:
+    """Return the accuracies of a supernet that is trained on the spot."""
     print("training a small supernet ...", flush=True)
-    data = load_digits()
-    with tempfile.TemporaryDirectory() as folder:
-        checkpoint = train(DIGITS, data, load_schedule("digits-small"), Path(folder) / "supernet.pt")
-    return MeasuredAccuracy(checkpoint, data)
-
-
-def predicted_by_a_run(folder: Path) -> AccuracyOracle:
-    """Accuracies of the predictor in the folder of a finished run."""
-    trained = load_trained(Run(folder))
-    return read_predictor(Run(folder).predictor, trained.space, trained.checkpoint.digest)
+    folder = tempfile.mkdtemp()
+    codesign.train(folder, space="digits", schedule="digits-small")
+    return codesign.measured_accuracy(folder)
 
 
 def main() -> None:
     """Run each sampler on the joint problem and print the fastest pairs of its front."""
-    options = argparse.ArgumentParser(description="The joint problem with samplers of Optuna.")
-    options.add_argument("--run", type=Path, help="folder of a finished run of the digits space")
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--run", help="folder of a finished run of the digits space")
     options.add_argument("--board", default="pynq-z2")
     options.add_argument("--trials", type=int, default=30)
     asked = options.parse_args()
-    oracle = predicted_by_a_run(asked.run) if asked.run else measured_by_a_small_supernet()
-    joint = JointSpace(DIGITS, AcceleratorSpace(load_board(asked.board)))
-    objective = joint_objective(EngineProblem(joint, load_coefficients()), oracle)
+    oracle = codesign.predicted_accuracy(asked.run) if asked.run else measured_by_a_small_supernet()
+    problem = codesign.joint_problem("digits", asked.board)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     samplers = {
-        "codesign": JointSampler(EngineProblem(joint, load_coefficients()), seed=0),
+        "codesign": codesign.JointSampler(problem, seed=0),
+        "own": Climber(),
         "NSGA-II": optuna.samplers.NSGAIISampler(population_size=20, seed=0),
         "TPE": optuna.samplers.TPESampler(seed=0),
     }
     for name, sampler in samplers.items():
         study = optuna.create_study(directions=["maximize", "minimize", "minimize"], sampler=sampler)
-        study.optimize(objective, n_trials=asked.trials)
+        study.optimize(codesign.joint_objective(problem, oracle), n_trials=asked.trials)
         # Optuna keeps to the board's resources: its best trials meet every constraint.
         front = sorted(study.best_trials, key=lambda trial: trial.values[1])
         print(f"{name}: {len(study.trials)} trials, {len(front)} on the front")

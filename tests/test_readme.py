@@ -8,18 +8,20 @@ import pytest
 README = (Path(__file__).parent.parent / "README.md").read_text()
 
 
-def test_the_python_example_runs(capsys: pytest.CaptureFixture[str]) -> None:
-    blocks = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    assert len(blocks) == 1
-    exec(compile(blocks[0], "README.md", "exec"), {})
-    lines = capsys.readouterr().out.splitlines()
-    assert re.fullmatch(r"\d\.\d{3} ms, \d\.\d{3} mJ", lines[0])
-    assert [line.split()[0] for line in lines[1:]] == [
-        "stem",
-        "stage1.block1.expand",
-        "stage1.block1.depthwise",
-        "stage1.block1.project",
-    ]
+def test_the_python_example_emits_a_verified_project(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (block,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    lines = block.splitlines()
+    assert lines[0] == "import codesign"
+    assert len(lines) <= 15
+    monkeypatch.chdir(tmp_path)
+    exec(compile(block, "README.md", "exec"), {})
+    *front, last = capsys.readouterr().out.splitlines()
+    assert len(front) == 3
+    assert all(re.fullmatch(r"\d+\.\d% in \d+\.\d{4} ms", line) for line in front)
+    assert last == "359 images, bit for bit: runs/first/project"
+    assert (tmp_path / "runs/first/project/Makefile").exists()
 
 
 def test_every_file_and_command_that_the_readme_names_is_there() -> None:

@@ -2,12 +2,22 @@
 
 from pathlib import Path
 
+from codesign.commands import csim as csim_command
 from codesign.commands import deploy as deploy_command
+from codesign.commands import emit as emit_command
 from codesign.commands import predictor as predictor_command
+from codesign.commands import report as report_command
 from codesign.commands import train as train_command
+from codesign.commands import winner as winner_command
+from codesign.commands.csim import CsimResult
+from codesign.commands.emit import EmitResult
+from codesign.commands.report import ReportResult
+from codesign.commands.winner import WinnerResult
 from codesign.progress import Progress, Silent
 from codesign.run.folder import Run
 from codesign.run.records import DeployRecord
+from codesign.run.requests import EmitRequest
+from codesign.templates.template import Simulation
 
 
 def train(
@@ -67,6 +77,104 @@ def fit_predictor(
         StorageError: the run has no finished supernet, or something cannot be written.
     """
     return predictor_command.fit(Run(Path(run)), samples, seed, progress or Silent())
+
+
+def winner(
+    run: str | Path,
+    *,
+    max_latency_ms: float | None = None,
+    min_accuracy: float | None = None,
+    within: float | None = None,
+    rule: str | None = None,
+    template: str = "engine",
+    progress: Progress | None = None,
+) -> WinnerResult:
+    """Choose the winning pair of a run's search as it stands; by default the fastest within one point of the best.
+
+    Args:
+        run: folder of a run that was searched.
+        max_latency_ms: choose the most accurate pair within this.
+        min_accuracy: choose the fastest pair of at least this, 0 to 1.
+        within: choose the fastest pair within this many percentage points of the best accuracy.
+        rule: ``within``, or ``knee`` for the knee of the front in accuracy and latency.
+        template: name of the kind of hardware.
+        progress: shows progress.
+
+    Raises:
+        InvalidValueError: two options name different rules, or one is out of range.
+        InfeasibleError: no pair meets the limit; says the nearest.
+        StorageError: nothing was searched yet.
+    """
+    request = EmitRequest(max_latency_ms=max_latency_ms, min_accuracy=min_accuracy, within=within, rule=rule)
+    return winner_command.winner(Run(Path(run)), request, progress or Silent(), template=template)
+
+
+def emit(
+    run: str | Path,
+    *,
+    max_latency_ms: float | None = None,
+    min_accuracy: float | None = None,
+    within: float | None = None,
+    rule: str | None = None,
+    template: str = "engine",
+    progress: Progress | None = None,
+) -> EmitResult:
+    """Measure the front, choose the winning pair as :func:`codesign.winner` does, and write its HLS project.
+
+    Args:
+        run: folder of a run that was searched.
+        max_latency_ms, min_accuracy, within, rule: as for :func:`codesign.winner`.
+        template: name of the kind of hardware.
+        progress: shows progress.
+
+    Raises:
+        InvalidValueError: two options name different rules, or one is out of range.
+        InfeasibleError: no pair meets the limit; says the nearest.
+        StorageError: nothing was searched yet, or the run has no weights.
+        ToolError: a tool of the template is missing.
+    """
+    request = EmitRequest(max_latency_ms=max_latency_ms, min_accuracy=min_accuracy, within=within, rule=rule)
+    return emit_command.emit(Run(Path(run)), request, progress or Silent(), template=template)
+
+
+def csim(
+    run: str | Path,
+    *,
+    images: int | None = None,
+    sanitize: bool = False,
+    template: str = "engine",
+    progress: Progress | None = None,
+) -> CsimResult:
+    """Compile the emitted project, and prove that its results equal the integer reference's bit for bit.
+
+    Args:
+        run: folder of a run with an emitted project.
+        images: number of test images; by default all.
+        sanitize: whether to run under sanitizers for addresses and undefined behaviour.
+        template: name of the kind of hardware.
+        progress: shows progress.
+
+    Raises:
+        StorageError: nothing is emitted yet, or it was changed since.
+        ToolError: make or g++ is missing, or the code does not compile.
+        VerificationError: a result differs, or an iteration count from that of the cost model.
+    """
+    simulation = Simulation(images=images, sanitize=sanitize)
+    return csim_command.csim(Run(Path(run)), progress or Silent(), simulation, template=template)
+
+
+def report(run: str | Path, *, template: str | None = None, progress: Progress | None = None) -> ReportResult:
+    """Draw a run as one HTML page with pictures.
+
+    Args:
+        run: folder of a run with an emitted and verified project.
+        template: name of the kind of hardware; by default one that was searched.
+        progress: shows progress.
+
+    Raises:
+        StorageError: an earlier step has not run yet.
+    """
+    return report_command.report(Run(Path(run)), progress or Silent(), template=template)
 
 
 def deploy(

@@ -79,6 +79,6 @@ def test_the_guide_leads_to_a_calibrated_search(
 def test_commands_that_cannot_run_here_are_commands() -> None:
     own = [command for command in commands("console") if "codesign" in command]
     assert own
-    for command in own:
-        command = command[command.index("codesign") + 1]
-        assert CliRunner().invoke(app, [command, "--help"]).exit_code == 0
+    for words in own:
+        name = words[words.index("codesign") + 1]
+        assert CliRunner().invoke(app, [name, "--help"]).exit_code == 0

@@ -140,7 +140,7 @@ def test_what_goes_wrong_is_one_line_and_an_exit_code(
 
 
 def test_what_is_warned_of_is_one_line_once(tmp_path: Path) -> None:
-    def work(_: ConsoleProgress) -> None:
+    def work(_progress: ConsoleProgress) -> None:
         for _ in range(3):
             warnings.warn("coefficients mine: pe_rows 64 is outside of 8 to 16", ExtrapolationWarning, stacklevel=1)
 

@@ -250,7 +250,7 @@ def test_garbage_that_the_board_counts_is_said_and_no_measurement(run: Run, monk
 
     boards: list[TwinBoard] = []
     started, configured = Fabric.start, TwinBoard._configure
-    monkeypatch.setattr(TwinBoard, "_configure", lambda board, name: (boards.append(board), configured(board, name)))
+    monkeypatch.setattr(TwinBoard, "_configure", lambda board, name: (boards.append(board), configured(board, name)))  # type: ignore[func-returns-value]
     monkeypatch.setattr(Fabric, "start", start)
     with pytest.raises(VerificationError, match=r"counters of layer 0 are \(4294967295"):
         deployed(run)

@@ -234,11 +234,11 @@ def test_own_files_train_a_run_that_outlives_them(own: tuple[Path, Path], tmp_pa
 
 def test_a_file_that_changed_since_is_refused(own: tuple[Path, Path], tmp_path: Path) -> None:
     run = Run(tmp_path / "run")
-    train(run, request_training(*map(str, own), 0, None, None, None), RecordedProgress())
+    train(run, request_training(str(own[0]), str(own[1]), 0, None, None, None), RecordedProgress())
     for path, before, after in zip(own, ("width = 64", "length = 2"), ("width = 72", "length = 3"), strict=True):
         content = path.read_text()
         path.write_text(content.replace(before, after))
-        request = request_training(*map(str, own), 0, None, None, None)
+        request = request_training(str(own[0]), str(own[1]), 0, None, None, None)
         with pytest.raises(StorageError, match=rf"{path.name}: differs from the .* that the run began with; restore"):
             train(run, request, RecordedProgress())
         with pytest.raises(StorageError, match=rf"{path.name}: differs"):
@@ -249,7 +249,7 @@ def test_a_file_that_changed_since_is_refused(own: tuple[Path, Path], tmp_path: 
 
 def test_another_space_than_the_run_began_with_is_refused_by_its_file(own: tuple[Path, Path], tmp_path: Path) -> None:
     run = Run(tmp_path / "run")
-    train(run, request_training(*map(str, own), 0, None, None, None), RecordedProgress())
+    train(run, request_training(str(own[0]), str(own[1]), 0, None, None, None), RecordedProgress())
     with pytest.raises(InvalidValueError, match=rf"train\.space: must be '{own[0]}' as before in .*, got 'digits'"):
         train(run, request_training("digits", str(own[1]), 0, None, None, None), RecordedProgress())
 
@@ -260,7 +260,7 @@ def test_an_own_space_needs_a_schedule(own: tuple[Path, Path]) -> None:
 
 
 def test_weights_of_another_space_are_refused(finished_run: Run, own: tuple[Path, Path], tmp_path: Path) -> None:
-    request = request_training(*map(str, own), 0, None, None, finished_run.folder)
+    request = request_training(str(own[0]), str(own[1]), 0, None, None, finished_run.folder)
     with pytest.raises(InvalidValueError, match=r"start_from: must be a run of space mine, or .*\(space digits\)"):
         train(Run(tmp_path / "run"), request, RecordedProgress())
     assert not (tmp_path / "run").exists()

@@ -165,9 +165,9 @@ def _least_with(sources: int) -> Any:
                             continue
                         legal += 1
                         cycles = 0.0
-                        for run in rows:
-                            tiling = Tiling(layer, engine, outputs, inputs, run, cols, order)
-                            cycles += run.repeats * slot_cycles(tiling)
+                        for part in rows:
+                            tiling = Tiling(layer, engine, outputs, inputs, part, cols, order)
+                            cycles += part.repeats * slot_cycles(tiling)
                         best = min(best, cycles + setup_cycles(layer, engine, repeats))
         return best, legal
 

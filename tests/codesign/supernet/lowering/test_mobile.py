@@ -27,7 +27,7 @@ def test_squeeze_excite_comes_between_depthwise_and_projection():
 def test_the_weights_of_a_block_have_its_bits_and_all_others_eight():
     subnet = CIFAR10.smallest()
     first, *others = subnet.stages
-    subnet = replace(subnet, stages=(tuple(replace(block, weight_bits=8) for block in first), *others))
+    subnet = replace(subnet, stages=(tuple(replace(block, weight_bits=8) for block in first), *others))  # type: ignore[call-arg]
     narrow = {node.name for node in lower(CIFAR10, subnet) if node.layer.weight_bits == 4}
     kinds = ("expand", "depthwise", "project")
     assert narrow == {f"{stage}.block1.{kind}" for stage in ("stage2", "stage3") for kind in kinds}

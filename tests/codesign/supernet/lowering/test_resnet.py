@@ -51,7 +51,7 @@ def test_a_stem_without_residual_has_three_layers():
 @pytest.mark.parametrize("seed", range(4))
 def test_the_lowered_layers_compute_what_the_supernet_does(seed):
     subnet = SMALL_RESNET.sample(np.random.default_rng(seed))
-    subnet = replace(subnet, stem=replace(subnet.stem, depth=seed % 2))
+    subnet = replace(subnet, stem=replace(subnet.stem, depth=seed % 2))  # type: ignore[call-arg]
     supernet = build_supernet(SMALL_RESNET, seed)
     images = torch.randn(8, 3, 36, 36, generator=torch.Generator().manual_seed(seed))
     with torch.no_grad():

@@ -82,7 +82,7 @@ def test_narrow_weights_take_less_time_and_energy():
     )
     prices = [
         price(lower(CIFAR10, subnet), accelerator, board, load_coefficients())
-        for subnet in (wide, replace(wide, stages=blocks))
+        for subnet in (wide, replace(wide, stages=blocks))  # type: ignore[call-arg]
     ]
     assert prices[1].latency_ms < prices[0].latency_ms
     assert prices[1].energy_mj < prices[0].energy_mj

@@ -55,7 +55,7 @@ def test_gradients_reach_the_shared_weights_as_in_the_plain_network(supernet, pl
 def test_weights_are_rounded_to_the_bits_of_their_block():
     supernet = build_supernet(CIFAR10, seed=3)
     wide = CIFAR10.largest()
-    narrow = dataclasses.replace(
+    narrow = dataclasses.replace(  # type: ignore[call-arg]
         wide, stages=tuple(tuple(dataclasses.replace(b, weight_bits=4) for b in stage) for stage in wide.stages)
     )
     batch = torch.randn(4, 3, 32, 32)

@@ -86,6 +86,6 @@ def test_another_package_adds_a_space(tmp_path, monkeypatch):
     monkeypatch.delitem(vars(SPACES), "_entry_points", raising=False)
     try:
         assert "wide" in space_names()
-        assert load_space("wide") == dataclasses.replace(load_space("digits"), name="wide", final_width=256)
+        assert load_space("wide") == dataclasses.replace(load_space("digits"), name="wide", final_width=256)  # type: ignore[call-arg]
     finally:
         del vars(SPACES)["_entry_points"]

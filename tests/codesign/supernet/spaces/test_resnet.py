@@ -83,7 +83,7 @@ def test_positions_describe_the_blocks():
         (lambda: BottleneckStage(8, 1, (0,)), "stage.depths"),
         (lambda: SMALL.parse_subnet({"resolution": 32}), "subnet.stem"),
         (
-            lambda: SMALL.check(dataclasses.replace(SMALL.largest(), stem=StemChoice(1, 0.7, 1.0))),
+            lambda: SMALL.check(dataclasses.replace(SMALL.largest(), stem=StemChoice(1, 0.7, 1.0))),  # type: ignore[call-arg]
             "subnet.stem.mid_width",
         ),
         (lambda: SMALL.check(DIGITS.largest()), "subnet.stages"),

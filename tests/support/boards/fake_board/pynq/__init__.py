@@ -24,7 +24,7 @@ def _board_file(path: Path) -> bytes:
     return _board.read_file(str(path)) if _board.exists(str(path)) else _read_bytes(path)
 
 
-Path.read_bytes = _board_file  # type: ignore[method-assign]
+Path.read_bytes = _board_file  # type: ignore[assignment, method-assign]
 
 
 class Overlay:

@@ -1,0 +1,171 @@
+"""The joint search of subnets and accelerators, with accuracies from a run or from an oracle of the user's own."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, overload
+
+import optuna
+
+from codesign.commands import search as search_command
+from codesign.progress import Progress, Silent
+from codesign.run.folder import Run
+from codesign.run.requests import SearchRequest
+from codesign.run.searched import load_searched
+from codesign.search.joint_search import joint_search
+from codesign.search.joint_space import JointSpace
+from codesign.search.problem import Problem, SearchSettings
+from codesign.search.study import StudyLocation, read_front
+from codesign.search.task import SearchTask
+from codesign.supernet.accuracy.oracle import AccuracyOracle
+from codesign.supernet.spaces.named import load_space
+from codesign.supernet.spaces.space import Space, Subnet
+from codesign.templates.engine.problem import EngineProblem
+from codesign.templates.registry import load_template
+from hw_templates.board import Board, load_board
+from hw_templates.foundation.errors import InvalidValueError
+
+
+@dataclass(frozen=True, kw_only=True)
+class FoundPair:
+    """A pair of subnet and accelerator on the Pareto front, with its accuracy (0..1), latency and energy."""
+
+    subnet: Subnet
+    accelerator: Any
+    accuracy: float
+    latency_ms: float
+    energy_mj: float
+
+
+@dataclass(frozen=True)
+class SearchOutcome:
+    """The result of a search.
+
+    Attributes:
+        front: pairs that no other dominates in accuracy, latency and energy, ascending in latency.
+        study: the Optuna study that holds them, in the run folder or in the storage that was named.
+    """
+
+    front: tuple[FoundPair, ...]
+    study: optuna.Study
+
+
+@overload
+def joint_problem(
+    space: str | Path | Space, board: str | Path | Board, *, coefficients: str = ..., template: Literal["engine"] = ...
+) -> EngineProblem: ...
+@overload
+def joint_problem(
+    space: str | Path | Space, board: str | Path | Board, *, coefficients: str = ..., template: str
+) -> Problem: ...
+def joint_problem(
+    space: str | Path | Space, board: str | Path | Board, *, coefficients: str = "prior", template: str = "engine"
+) -> Problem:
+    """Return the pairs of a space's subnets and a board's accelerators, with their prices.
+
+    :class:`codesign.JointSampler` and :func:`codesign.joint_objective` take it; its attribute ``joint`` is the
+    :class:`codesign.JointSpace`.
+
+    Args:
+        space: a space, its name, or the path of its TOML file.
+        board: a board, its name, or the path of its TOML file.
+        coefficients: of the cost model: ``prior``, or the folder of a calibration.
+        template: name of the kind of hardware.
+
+    Raises:
+        InvalidValueError: an unknown name, or coefficients of another board.
+        UnsupportedLayerError: the template cannot run the subnets.
+
+    >>> import codesign
+    >>> problem = codesign.joint_problem("digits", "pynq-z2")
+    >>> problem.joint.board.name, dict(problem.joint.parameters)["pack"]
+    ('pynq-z2', (1, 2))
+    """
+    found, kind = load_template(template), space if isinstance(space, Space) else load_space(str(space))
+    return found.problem(JointSpace(kind, found.space(load_board(board))), coefficients, {})
+
+
+def search(
+    run: str | Path,
+    *,
+    board: str | Path = "pynq-z2",
+    space: str | Path | None = None,
+    accuracy: str | AccuracyOracle = "predictor",
+    pairs: int = 200_000,
+    coefficients: str | Path = "prior",
+    template: str = "engine",
+    baselines: bool = False,
+    workers: int = 1,
+    storage: str | None = None,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> SearchOutcome:
+    """Search subnets and accelerators together for a board; a later call resumes.
+
+    Args:
+        run: folder of the run.
+        board: name of a board, or path of its TOML file.
+        space: name of a space, or path of its TOML file; by default that of the run's supernet.
+        accuracy: ``predictor`` and ``measured`` for those of the run's supernet, ``official`` for the published
+            predictor, or an oracle of your own, for which ``space`` must be given.
+        pairs: pairs to price in all.
+        coefficients: of the cost model: ``prior``, or the folder of a calibration.
+        template: name of the kind of hardware.
+        baselines: whether to search at random and sequentially, too; not with an oracle of your own.
+        workers: processes.
+        storage: URL of an Optuna storage; by default a journal in the run folder.
+        seed: of the draws.
+        progress: shows progress.
+
+    Raises:
+        InvalidValueError: an unknown name, or a number out of range.
+        StorageError: the run has no such accuracies yet, or the storage is damaged or holds another study.
+        InfeasibleError: no accelerator fits the board.
+    """
+    folder, shown = Run(Path(run)), progress or Silent()
+    if isinstance(accuracy, str):
+        request = SearchRequest(
+            board=str(board),
+            pairs=pairs,
+            workers=workers,
+            storage=storage,
+            seed=seed,
+            coefficients=str(coefficients),
+            space=None if space is None else str(space),
+            accuracy=accuracy,
+        )
+        search_command.search(folder, request, shown, template=template, baselines=baselines)
+        return _outcome(load_searched(folder, template=template).task)
+    if space is None:
+        raise InvalidValueError("space", None, "given, as the accuracies are of an oracle of your own")
+    optuna.logging.set_verbosity(optuna.logging.WARNING)  # as for searches with the accuracies of a run
+    problem = joint_problem(space, board, coefficients=str(coefficients), template=template)
+    oracle = type(accuracy).__qualname__
+    name = f"{problem.joint.space.name}-{problem.joint.board.name}-{oracle}{problem.variant}-seed{seed}"
+    task = SearchTask(
+        location=StudyLocation(storage or str(folder.study), name),
+        problem=problem,
+        oracle=accuracy,
+        accuracy_name=f"own {oracle}",
+        settings=SearchSettings(pairs, seed, workers),
+    )
+    with folder.claim(), shown.stage("joint search") as update:
+        joint_search(task, lambda done: update(done.pairs / pairs, f"{done.pairs:,} pairs"))
+    return _outcome(task)
+
+
+def _outcome(task: SearchTask) -> SearchOutcome:
+    study, joint = task.open_study(), task.problem.joint
+    found = read_front(study, task.problem)
+    front = []
+    for row, (accuracy, latency_ms, energy_mj) in zip(found.rows, found.values.tolist(), strict=True):
+        pair = joint.decode(row)
+        front.append(
+            FoundPair(
+                subnet=pair.subnet,
+                accelerator=pair.accelerator,
+                accuracy=accuracy,
+                latency_ms=latency_ms,
+                energy_mj=energy_mj,
+            )
+        )
+    return SearchOutcome(tuple(front), study)
