@@ -34,7 +34,7 @@ SMALL = Scale("digits-small", samples=40, pairs=20_000)
 
 @dataclass(frozen=True, kw_only=True)
 class DemoRequest:
-    """What a demo is asked for."""
+    """Settings of a demo."""
 
     board: str = "pynq-z2"
     scale: Scale = FULL

@@ -21,7 +21,7 @@ from hw_templates.foundation.json_records import write_record
 
 @dataclass(frozen=True, kw_only=True)
 class SearchResult:
-    """What a search found.
+    """Result of a search.
 
     Attributes:
         template: name of the kind of hardware.

@@ -96,7 +96,7 @@ def layers_figure(estimate: Estimate) -> Figure:
 
 
 def resources_figure(used: Mapping[str, float], available: Mapping[str, float], board: str) -> Figure:
-    """What the accelerator needs of each resource, as shares of what the board has."""
+    """Draw the needs of the accelerator for each resource, as shares of what the board has."""
     names = [name for name in used if available[name] > 0]
     shares = [100 * used[name] / available[name] for name in names]
     figure = Figure(figsize=(7, 0.9 + 0.42 * len(names)), layout="constrained")

@@ -25,7 +25,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Section:
-    """A part of the page; ``picture`` is a file beside it."""
+    """A part of the page; ``picture`` is a file in the page's folder."""
 
     title: str
     text: str

@@ -132,7 +132,7 @@ def front_array(rows: object) -> FloatArray:
 class ReferencePoint:
     """The worst corner of the box that hypervolumes are measured in; the best is (1, 0 ms, 0 mJ).
 
-    A method's hypervolume means something only beside others with the same reference point.
+    A method's hypervolume compares only with others that have the same reference point.
     """
 
     accuracy: float

@@ -100,7 +100,7 @@ class Evolution(Protocol):
 
 
 class PairEstimate(Protocol):
-    """What a pair costs: of one inference, and of the board."""
+    """Cost of a pair: latency and energy of one inference, and resources of the board."""
 
     @property
     def latency_ms(self) -> float:
@@ -112,7 +112,7 @@ class PairEstimate(Protocol):
 
     @property
     def resources(self) -> Resources:
-        """What the accelerator takes of the board."""
+        """Resources that the accelerator takes of the board."""
 
 
 @dataclass(frozen=True)

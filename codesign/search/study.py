@@ -30,7 +30,7 @@ DIRECTIONS = [StudyDirection.MAXIMIZE if maximised else StudyDirection.MINIMIZE 
 
 @dataclass(frozen=True, kw_only=True)
 class StudyIdentity:
-    """What the numbers of a study depend on; kept in its user attributes.
+    """Everything that the numbers of a study depend on; kept in its user attributes.
 
     Attributes:
         space: name of the space of subnets.
@@ -240,7 +240,7 @@ def read_pairs(
         joint: the space of the pairs.
         trials: complete ones.
         on_skipped: hears of each trial that is skipped: its number, and why.
-        with_own_parameters: whether trials may have parameters of the user's own beside those of ``joint``.
+        with_own_parameters: whether trials may have parameters of the user's own in addition to those of ``joint``.
     """
     rows, values = [], []
     for trial in trials:

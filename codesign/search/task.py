@@ -1,4 +1,4 @@
-"""What a search is asked for."""
+"""Tasks of the joint search."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ from hw_templates.foundation.errors import InvalidValueError
 
 @dataclass(frozen=True, kw_only=True)
 class SearchTask:
-    """What is searched, where the study is kept, and how.
+    """A problem to search, with the place of its study and the settings.
 
     Attributes:
         location: of the study.

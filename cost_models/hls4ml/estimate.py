@@ -1,4 +1,4 @@
-"""Prices of dataflow accelerators as hls4ml 1.3.0 emits them: latency, energy and resources in closed form.
+"""Prices of accelerators as hls4ml 1.3.0 emits them: latency, energy and resources in closed form.
 
 Latency: :func:`cost_models.hls4ml.streams.stream_cycles` for streams; one layer after the other for parallel maps.
 Resources are counted from hls4ml's C++ (templates/vivado and vitis/nnet_utils), layer by layer:
@@ -36,7 +36,7 @@ _SHIFT_FIFO_BITS = 1024
 
 @dataclass(frozen=True, kw_only=True)
 class Hls4mlCoefficients:
-    """What the model takes from measurements or a prior.
+    """Numbers that the model takes from measurements or a prior.
 
     Attributes:
         name: in the identity of a study.
@@ -85,7 +85,7 @@ class StreamStageEstimate:
 
 @dataclass(frozen=True, kw_only=True)
 class Hls4mlEstimate:
-    """The price of a network as a dataflow accelerator.
+    """The price of a network in hardware of its own.
 
     Attributes:
         latency_ms: of one image, from call to result.
@@ -105,7 +105,7 @@ class Hls4mlEstimate:
 def price_hls4ml(
     workload: Workload, design: Hls4mlAccelerator, board: Board, coefficients: Hls4mlCoefficients = PRIOR
 ) -> Hls4mlEstimate:
-    """Price a network as a dataflow accelerator on a board; it need not fit.
+    """Price a network with an accelerator on a board; it need not fit.
 
     Raises:
         UnsupportedLayerError: hls4ml cannot convert a layer.
@@ -120,7 +120,7 @@ def price_clocks(
     board: Board,
     coefficients: Hls4mlCoefficients = PRIOR,
 ) -> tuple[Hls4mlEstimate, ...]:
-    """As :func:`price_hls4ml`, at each of some clocks instead of the design's own."""
+    """Price a network as :func:`price_hls4ml` does, at each of some clocks instead of the design's own."""
     network = stages(workload, design.io_type)
     factors = reuse_factors(network, design)
     layers = tuple(

@@ -1,4 +1,4 @@
-"""A network as the stages of a dataflow accelerator: what hls4ml converts of it, and each layer's reuse factor."""
+"""A network as the stages of an accelerator of its own: what hls4ml converts of it, and each layer's reuse factor."""
 
 import bisect
 from dataclasses import dataclass
@@ -84,7 +84,7 @@ class StreamStage:
         return tuple(n for n in accepted if self.multiplications % n == 0 and n <= self.most_reuse)
 
     def reuse_factor(self, interval_cycles: int) -> int:
-        """The largest with which the layer spends at most so many cycles on an image; else the smallest."""
+        """The largest with which the layer spends at most ``interval_cycles`` on an image; else the smallest."""
         accepted = self.reuse_factors
         return accepted[max(0, bisect.bisect_right(accepted, interval_cycles // self.pixels) - 1)]
 
@@ -148,7 +148,7 @@ def _refusal(node: Node, io_type: IoType) -> str | None:
     if node.adds_last:
         return "adds its residual after the activation, for which no type is emitted"
     if layer.weight_bits != 8:
-        return f"has weights of {layer.weight_bits} bits of its own; a dataflow design has one precision"
+        return f"has weights of {layer.weight_bits} bits of its own; an accelerator has one precision"
     if layer.operation == Operation.POOL:
         taps = layer.kernel_height * layer.kernel_width
         if stage.pixels > 1 or taps & (taps - 1) or layer.padding:

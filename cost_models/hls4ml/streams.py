@@ -1,4 +1,4 @@
-"""Latency of dataflow designs, in which every layer is hardware of its own and all run at once, as hls4ml makes them.
+"""Latency of accelerators in which every layer is hardware of its own and all run at once, as hls4ml makes them.
 
 A layer spends ``reuse_factor`` cycles on each output pixel and begins it when the last input pixel that it needs has
 arrived (a line buffer holds the rows before):
@@ -22,7 +22,7 @@ from hw_templates.foundation.errors import InvalidValueError
 
 @dataclass(frozen=True, kw_only=True)
 class StreamLayer:
-    """A layer of a dataflow design; a dense layer reads its whole map for its one output pixel.
+    """A layer in hardware of its own; a dense layer reads its whole map for its one output pixel.
 
     Attributes:
         height, width, channels: of the input.

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from support.pricing.capacity_accuracy import TINY, CapacityAccuracy
 
+from codesign.run.folder import Run
 from codesign.run.requests import Accuracies
 from codesign.run.searched import Searched
 from codesign.search.joint_space import JointSpace
@@ -20,6 +21,8 @@ from codesign.supernet.spaces.named import OFA_MBV3_W12
 from codesign.templates.engine.breeding import draw_fitting
 from codesign.templates.engine.evolution import price_pairs
 from codesign.templates.engine.pricing import PairPricer
+from codesign.templates.engine.problem import EngineProblem
+from codesign.templates.engine.template import EngineTemplate
 from cost_models.coefficients import load_coefficients
 from hw_templates.board import load_board
 from hw_templates.conv_engine.space import AcceleratorSpace
@@ -44,13 +47,13 @@ def searched(tmp_path: Path) -> Searched:
     location = StudyLocation(str(tmp_path / "study.journal"), "tiny")
     task = SearchTask(
         location=location,
-        joint=JOINT,
-        coefficients=load_coefficients(),
+        problem=EngineProblem(JOINT, load_coefficients()),
         oracle=ORACLE,
         accuracy_name="capacity",
         settings=settings,
     )
-    return Searched(Accuracies(space=TINY, oracle=ORACLE, source="official", digest="0"), BOARD, JOINT, task)
+    accuracies = Accuracies(space=TINY, oracle=ORACLE, source="official", digest="0")
+    return Searched(EngineTemplate(), accuracies, task, Run(tmp_path))
 
 
 @pytest.fixture

@@ -34,7 +34,7 @@ def random_front(
 
 
 def reference_accelerator(space: AcceleratorSpace) -> Accelerator:
-    """What a designer might start from: a 16 x 16 array, 32 KiB buffers, the board's slowest clock."""
+    """Return an accelerator to start from: a 16 x 16 array, 32 KiB buffers, the board's slowest clock."""
     return Accelerator(
         pe_rows=16,
         pe_cols=16,

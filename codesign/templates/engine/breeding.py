@@ -138,7 +138,7 @@ def breed_accelerators(
 def promising_accelerators(
     pricer: PairPricer, archive: PricedPairs, rng: np.random.Generator, plan: RoundPlan, limits: Limits = EVERYTHING
 ) -> tuple[IntArray, IntArray]:
-    """As :func:`breed_accelerators`, but the most promising of ``plan.screened`` times as many.
+    """Return the most promising of ``plan.screened`` times as many accelerators as :func:`breed_accelerators` breeds.
 
     They are priced for ``_SCREENING_SUBNETS`` subnets, parents where there is an archive. An accelerator is as
     promising as it comes near to the best of the others in latency, energy or their product, for any of the subnets.

@@ -45,7 +45,7 @@ class PairPricer:
 
     @property
     def done(self) -> SearchProgress:
-        """What was priced so far."""
+        """Counts of everything priced so far."""
         return SearchProgress(0, self.pairs, self.candidates, self.accelerators)
 
     @property

@@ -24,7 +24,7 @@ from hw_templates.foundation.arrays import BoolArray, IntArray
 
 @dataclass(frozen=True)
 class EngineEstimate:
-    """What a pair costs; see :class:`~codesign.search.problem.PairEstimate`."""
+    """Cost of a pair; see :class:`~codesign.search.problem.PairEstimate`."""
 
     latency_ms: float
     energy_mj: float

@@ -49,7 +49,7 @@ class _LearnedAccuracy:
             self._predictor = fit_predictor(space, "", genes[kept], accuracy[kept])
 
     def accuracy(self, genes: Genes) -> FloatArray:
-        """See :class:`~codesign.supernet.accuracy.oracle.AccuracyOracle`."""
+        """Return [n] accuracies, 0 to 1, of the subnets of genotypes [n, G]."""
         predicted = np.full(len(genes), self._mean) if self._predictor is None else self._predictor.accuracy(genes)
         for index, row in enumerate(self._space.canonical(genes)):
             predicted[index] = self._known.get(row.tobytes(), predicted[index])

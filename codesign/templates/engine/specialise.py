@@ -23,7 +23,7 @@ _DRAWS = 64
 
 @dataclass(frozen=True)
 class SpecialisedSubnet:
-    """What a search found.
+    """Result of the search for one subnet.
 
     Attributes:
         genes: [G] of the subnet.

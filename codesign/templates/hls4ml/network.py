@@ -50,7 +50,7 @@ def fixed_point(workload: Workload, weights: Weights, images: npt.NDArray[np.flo
 
 @dataclass(frozen=True, eq=False)
 class Hls4mlNetwork:
-    """What hls4ml is given.
+    """Input of hls4ml.
 
     Attributes:
         model: the Keras description, fit for JSON.

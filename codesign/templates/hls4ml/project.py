@@ -141,7 +141,7 @@ def simulate(model: Any, fixed: FixedPointNetwork, images: npt.NDArray[np.int8])
 
 
 def predict_apart(model: Any, images: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """What a compiled model gives, in a process of its own: a failed assertion of hls4ml's C++ ends the process."""
+    """Return the results of a compiled model, run in another process: a failed assertion of hls4ml's C++ ends it."""
     receiver, sender = multiprocessing.Pipe(duplex=False)
     with tempfile.TemporaryFile() as errors:
         child = multiprocessing.get_context("fork").Process(target=_send_logits, args=(model, images, sender, errors))

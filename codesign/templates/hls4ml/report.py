@@ -19,7 +19,7 @@ _ENGINES = 512
 
 
 def report_part(emitted: EmittedPair, sheet: Datasheet) -> ReportPart:
-    """Return the sections on the layers, the resources, and an engine beside the pair that ``sheet`` describes."""
+    """Return the sections on layers and resources, and on an engine for the subnet of the pair in ``sheet``."""
     problem, design = emitted.problem, emitted.pair.accelerator
     workload, estimate = lower(problem.joint.space, emitted.pair.subnet), problem.estimate(emitted.pair)
     shown = {name: title for name, title in RESOURCE_NAMES.items() if name != "uram"}
