@@ -31,6 +31,7 @@ from codesign.search.joint_search import joint_search
 from codesign.search.pareto import nondominated
 from codesign.search.study import StudyLocation, fitting_front
 from codesign.templates.engine.pricing import PairPricer
+from codesign.templates.engine.problem import EngineProblem
 from cost_models.calibration.engines import engine_model
 from cost_models.calibration.planning import prior_of
 from cost_models.calibration.record import load_calibration
@@ -103,7 +104,7 @@ def compare_fronts(seed: int, run: Run, folder: Path) -> None:
     before = fitting_front(searched.problem, found_pairs(searched)[0])
     location = StudyLocation(str(folder / "study.journal"), "calibrated")
     after = joint_search(
-        replace(searched.task, location=location, problem=replace(searched.problem, coefficients=fitted))
+        replace(searched.task, location=location, problem=EngineProblem(searched.problem.joint, fitted))
     ).front
     rows, count = np.unique(np.vstack([before.rows, after.rows]), axis=0), searched.problem.joint.gene_count
     accuracy = searched.task.oracle.accuracy(rows[:, :count])

@@ -73,7 +73,8 @@ def entry(kind, name, sources, settings):
 def windows_max(maps):
     """Max of 3x3 windows, two apart, of maps padded by one pixel of zeros."""
     padded = np.pad(maps, ((0, 0), (1, 1), (1, 1), (0, 0)))
-    return np.lib.stride_tricks.sliding_window_view(padded, (3, 3), axis=(1, 2))[:, ::2, ::2].max(axis=(-2, -1))
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), axis=(1, 2))  # type: ignore[call-overload]
+    return windows[:, ::2, ::2].max(axis=(-2, -1))
 
 
 @pytest.mark.parametrize(
