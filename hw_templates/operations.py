@@ -5,7 +5,7 @@ from enum import Enum, StrEnum, auto
 
 
 class Weights(Enum):
-    """What a layer multiplies its input map by.
+    """The operand that a layer multiplies its input map by.
 
     DENSE: a kernel for each pair of output and input channels; a result is summed over all input channels.
     CHANNELWISE: a kernel for each channel.
@@ -47,7 +47,7 @@ class Properties:
 
 
 class Operation(StrEnum):
-    """What a layer computes; each member is a row of the table.
+    """The operation of a layer; each member is a row of the table.
 
     A fully connected layer is a 1x1 convolution of a 1x1 map. POOL averages a whole map to 1x1, or its windows of 2x2
     at stride 2; a window that overhangs the map averages what is inside. MAX_POOL takes the greatest of 3x3 windows.

@@ -100,15 +100,7 @@ def compile_layers(
         InvalidValueError: ``mapped`` are not these layers, or placements that do not go together.
         MappingError: a tile or a map does not fit the accelerator's buffers.
     """
-    if [quantised.node.layer for quantised in layers] != [ran.layer for ran in mapped]:
-        raise InvalidValueError("mapped", len(mapped), f"one for each of the {len(layers)} layers, of the same shape")
-    for quantised, ran in zip(layers, mapped, strict=True):
-        if ran.layer.out_channels > isa.MAX_CHANNELS:
-            raise UnsupportedLayerError(
-                f"{quantised.node.name}.out_channels: the engine has at most {isa.MAX_CHANNELS}, "
-                f"got {ran.layer.out_channels}"
-            )
-        ran.check(accelerator)
+    _check_layers(layers, mapped, accelerator)
     nodes, placements = [quantised.node for quantised in layers], [ran.placement for ran in mapped]
     check_groups(nodes, placements)
     halves = map_halves(nodes, placements)
@@ -167,6 +159,19 @@ def compile_layers(
         logits_count=layers[-1].node.layer.out_channels,
         counter_word=counter_word,
     )
+
+
+def _check_layers(layers: Sequence[QuantisedLayer], mapped: Sequence[MappedLayer], accelerator: Accelerator) -> None:
+    """Check what :func:`compile_layers` says of each layer for itself."""
+    if [quantised.node.layer for quantised in layers] != [ran.layer for ran in mapped]:
+        raise InvalidValueError("mapped", len(mapped), f"one for each of the {len(layers)} layers, of the same shape")
+    for quantised, ran in zip(layers, mapped, strict=True):
+        if ran.layer.out_channels > isa.MAX_CHANNELS:
+            raise UnsupportedLayerError(
+                f"{quantised.node.name}.out_channels: the engine has at most {isa.MAX_CHANNELS}, "
+                f"got {ran.layer.out_channels}"
+            )
+        ran.check(accelerator)
 
 
 def _describe(record: np.void, quantised: QuantisedLayer, mapping: Mapping, maps: dict[str, int]) -> None:

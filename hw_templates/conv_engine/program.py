@@ -13,7 +13,7 @@ from hw_templates.foundation.json_records import reading
 
 @dataclass(frozen=True, kw_only=True)
 class Program:
-    """What the engine needs in memory, and where. Places and lengths count words of ``axi_bytes`` bytes.
+    """A program in memory. Places and lengths count words of ``axi_bytes`` bytes.
 
     Attributes:
         arena: initial content of the first words; what lies behind needs no initial value.
