@@ -3,7 +3,8 @@
     python benchmarks/code_size.py [--root FOLDER]
 
 Comments, docstrings and layout (line breaks, indentation, trailing commas) are not counted, nor is the front door
-(``codesign/__init__.py``, ``codesign/api``). The counts are of the checkout at ``--root``; nothing is measured or predicted.
+(``codesign/__init__.py``, ``codesign/api``). The counts are of the checkout at ``--root``; nothing is measured or
+predicted.
 """
 
 import argparse
