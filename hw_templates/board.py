@@ -1,5 +1,7 @@
 """Boards: what their programmable logic and memory offer, one TOML file each."""
 
+import hashlib
+import json
 import math
 import re
 from dataclasses import asdict, dataclass, field
@@ -214,21 +216,34 @@ def board_record(board: Board) -> BoardRecord:
     return board.name if BOARDS.is_built_in(board.name) else board
 
 
-def check_same_board(board: Board, recorded: BoardRecord, owner: str) -> None:
-    """Make sure that a board that is asked for is the one of a record.
+def board_name(board: BoardRecord) -> str:
+    """Return the name of a board that a file keeps."""
+    return board if isinstance(board, str) else board.name
+
+
+def board_label(board: Board) -> str:
+    """Return what tells a board from all others: its name and, unless it is a shipped one, a digest of its figures."""
+    if BOARDS.is_built_in(board.name):
+        return board.name
+    return f"{board.name}-{hashlib.sha256(json.dumps(asdict(board), sort_keys=True).encode()).hexdigest()[:8]}"
+
+
+def check_same_board(found: BoardRecord, expected: BoardRecord, field: str, which: str) -> None:
+    """Make sure that two boards are one, and that its own file has not changed meanwhile.
 
     Args:
-        board: the board that is asked for.
-        recorded: what the record keeps.
-        owner: what the record is about, for example "the project in runs/x".
+        found: the board of ``field``.
+        expected: the board that it must be.
+        which: words on the expected board, such as "which the project is for".
 
     Raises:
-        InvalidValueError: it is another board, or its file has changed.
+        InvalidValueError: it is another board, or a figure of it differs.
     """
-    known = load_board(recorded)
-    if board.name != known.name:
-        raise InvalidValueError("board", board.name, f"{known.name}, the board of {owner}")
-    for name, value in asdict(known).items():
-        found = asdict(board)[name]
-        if found != value:
-            raise InvalidValueError(f"board.{name}", found, f"{value} as in {owner}; restore the board's file")
+    mine, other = asdict(load_board(found)), asdict(load_board(expected))
+    if mine["name"] != other["name"]:
+        raise InvalidValueError(field, mine["name"], f"{other['name']}, {which}")
+    for name, value in other.items():
+        if mine[name] != value:
+            raise InvalidValueError(
+                f"{field}.{name}", mine[name], f"{value} as before in {other['name']}, {which}; restore its file"
+            )

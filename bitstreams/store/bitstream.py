@@ -9,6 +9,7 @@ from pathlib import Path
 
 from bitstreams.building.comparison import Quantity
 from bitstreams.building.reports import Timing, Utilisation
+from hw_templates.board import BoardRecord
 from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.foundation.errors import InvalidValueError
 from hw_templates.foundation.json_records import Positive, Record, check_fields
@@ -23,7 +24,7 @@ class Bitstream(Record):
 
     Attributes:
         determined_by: digest or version of everything that determines the hardware, by its name.
-        board, part: name of the target board and its device.
+        board, part: the target board and its device.
         design: name of the block design.
         clock_mhz: actual clock of the logic; None where the hand-off does not state it.
         hardware_sha256: digest of the sources, which the identity registers hold as well.
@@ -35,7 +36,7 @@ class Bitstream(Record):
     """
 
     determined_by: dict[str, str]
-    board: str
+    board: BoardRecord
     part: str
     design: str
     clock_mhz: Positive | None

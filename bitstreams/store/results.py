@@ -23,7 +23,7 @@ from bitstreams.building.reports import (
 )
 from bitstreams.store.bitstream import Bitstream, Entry
 from bitstreams.store.store import Store
-from hw_templates.board import Board, load_board
+from hw_templates.board import Board, board_record, load_board
 from hw_templates.conv_engine import registers
 from hw_templates.foundation.errors import CodesignError, StorageError
 from hw_templates.foundation.json_records import parse_json, reading
@@ -74,7 +74,7 @@ def import_files(store: Store, bit: Path, hwh: Path, board: Board) -> tuple[Entr
     check_design(bit, header, handoff, board)
     bitstream = Bitstream(
         determined_by={kind: hashlib.sha256(content).hexdigest() for kind, content in main.items()},
-        board=board.name,
+        board=board_record(board),
         part=board.part,
         design=handoff.design,
         clock_mhz=handoff.clock_mhz,
@@ -127,7 +127,7 @@ def check_build(contents: Contents) -> Bitstream:
         )
     return Bitstream(
         determined_by={"hardware_sha256": digest, **tools},
-        board=board.name,
+        board=board_record(board),
         part=board.part,
         design=design,
         clock_mhz=handoff.clock_mhz,

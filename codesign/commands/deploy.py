@@ -37,6 +37,7 @@ from cost_models.measurements.measurement import (
     append_measurements,
     new_run_id,
 )
+from hw_templates.board import check_same_board
 from hw_templates.conv_engine import isa
 from hw_templates.conv_engine.program import Program, read_program
 from hw_templates.foundation.arrays import IntArray
@@ -98,8 +99,7 @@ def deploy(run: Run, request: DeployRequest, store: Path | None, progress: Progr
     target = parse_target(request.board, request.via, request.insecure_remote)
     _check_power(request.power, request.via)
     emitted, board = _load_emitted(run), target.board
-    if board.name != emitted.record.board:
-        raise InvalidValueError("board", board.name, f"{emitted.record.board}, which the project is for")
+    check_same_board(board, emitted.record.board, "board", "which the project is for")
     hardware = Hardware(board, emitted.record.hardware_sha256, emitted.record.accelerator)
     with (
         claimed(target, run.project, progress.stage("twin")) as place,

@@ -15,6 +15,7 @@ from codesign.search.pareto import ReferencePoint, front_array
 from codesign.search.problem import SearchProgress
 from codesign.templates.registry import load_template
 from codesign.templates.template import Template, refuse
+from hw_templates.board import load_board
 from hw_templates.foundation.arrays import FloatArray
 from hw_templates.foundation.json_records import write_record
 
@@ -89,6 +90,8 @@ def _measure_losses(run: Run, request: SearchRequest, template: Template, progre
 
 def _search(request: SearchRequest, searched: Searched, baselines: bool, progress: Progress) -> SearchResult:
     task, results = searched.task, searched.results
+    if before := results.find(SearchRequest):
+        load_board(before.board)  # refuses a board's own file that has changed since
     searched.problem.warn()
     task.open_study()
     results.configure(request, replace=True)

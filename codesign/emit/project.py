@@ -10,7 +10,7 @@ from codesign.emit.integer_reference import run_integer
 from codesign.emit.program import compile_program, pack_map
 from codesign.emit.quantise import QuantisedNetwork
 from cost_models.closed_form.estimate import Estimate
-from hw_templates.board import Board
+from hw_templates.board import Board, board_record
 from hw_templates.conv_engine import isa
 from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.foundation.arrays import Int8Array
@@ -61,7 +61,7 @@ def project_files(design: Design, images: Int8Array, origin: Origin | None = Non
     contents = (program.arena, packed, golden.tobytes(), trips.tobytes(), layout.encode())
     binary = dict(zip(PROGRAM_FILES, contents, strict=True))
     record = ProjectRecord(
-        board=design.board.name,
+        board=board_record(design.board),
         part=design.board.part,
         accelerator=design.accelerator,
         hardware_sha256=hardware[DIGEST_FILE].strip(),

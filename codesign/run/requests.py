@@ -16,6 +16,7 @@ from codesign.supernet.spaces.space import Space
 from codesign.supernet.training.checkpoint import Checkpoint, read_checkpoint
 from codesign.supernet.training.named import SCHEDULES, load_schedule
 from codesign.supernet.training.schedule import Schedule
+from hw_templates.board import BOARDS
 from hw_templates.foundation.catalogue import Source
 from hw_templates.foundation.errors import InvalidValueError, StorageError, UnknownNameError
 from hw_templates.foundation.json_records import reading
@@ -116,6 +117,7 @@ class SearchRequest(Settings):
     """Settings of a search.
 
     Attributes:
+        board: its name; for the path of a TOML file, the record of the file.
         storage: an Optuna storage URL; None for the journal in the run folder.
         space: as in :class:`TrainRequest`; None for that of the run's supernet.
         accuracy: where accuracies come from, one of :class:`AccuracySource`.
@@ -123,7 +125,7 @@ class SearchRequest(Settings):
 
     SECTION = "search"
 
-    board: str = "pynq-z2"
+    board: Source = "pynq-z2"
     pairs: int = 200_000
     workers: int = 1
     storage: str | None = None
@@ -133,6 +135,7 @@ class SearchRequest(Settings):
     accuracy: str = "predictor"
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "board", BOARDS.record(self.board))
         if self.space is not None:
             object.__setattr__(self, "space", SPACES.record(self.space))
 

@@ -21,7 +21,7 @@ from codesign.search.study import StudyLocation
 from codesign.search.task import SearchTask
 from codesign.templates.registry import load_template
 from codesign.templates.template import Template
-from hw_templates.board import Board, load_board
+from hw_templates.board import Board, board_label, load_board
 from hw_templates.foundation.errors import StorageError
 
 
@@ -79,7 +79,7 @@ def load_searched(
     problem = template.problem(JointSpace(space, template.space(board)), request.coefficients, losses)
     # Other accuracies or coefficients make another study, for they do not compare; another seed does too.
     prefix = "" if template.name == DEFAULT_TEMPLATE else f"{template.name}-"
-    name = f"{prefix}{space.name}-{board.name}-{accuracies.digest[:8]}{problem.variant}-seed{request.seed}"
+    name = f"{prefix}{space.name}-{board_label(board)}-{accuracies.digest[:8]}{problem.variant}-seed{request.seed}"
     task = SearchTask(
         location=StudyLocation(request.storage or str(run.study), name),
         problem=problem,

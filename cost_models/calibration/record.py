@@ -17,6 +17,7 @@ from cost_models.coefficients import FOLDER
 from cost_models.coefficients.fitted_range import FittedRange, check_range, range_of, span, warn_outside
 from cost_models.measurements.engine_run import EngineRun
 from cost_models.measurements.measurement import Measurement
+from hw_templates.board import board_name
 from hw_templates.foundation.errors import InvalidValueError, UnknownNameError
 from hw_templates.foundation.json_records import (
     PositiveInt,
@@ -122,7 +123,7 @@ class Calibration(Record):
             name=name,
             engine=fit.model.engine,
             sources=tuple(dict.fromkeys(run.source for run in runs)),
-            boards=tuple(dict.fromkeys(run.board for run in runs)),
+            boards=tuple(dict.fromkeys(board_name(run.board) for run in runs)),
             groups=tuple(sorted(fit.groups)),
             date=max((run.date for run in runs if run.date), default=today),
             measurements=len(runs),
@@ -158,7 +159,7 @@ def measured_range(runs: Sequence[EngineRun]) -> FittedRange:
     found |= span("clock_mhz", (run.clock_mhz for run in runs)) | span("batch", (run.batch for run in runs))
     for name in sorted({name for run in runs for name in run.settings}):
         found |= span(f"settings.{name}", (run.settings[name] for run in runs if name in run.settings))
-    return found | {"board": tuple(sorted({run.board for run in runs}))}
+    return found | {"board": tuple(sorted({board_name(run.board) for run in runs}))}
 
 
 def calibration_names() -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from cost_models.mapping.mapped_layer import MappedLayer
 from cost_models.mapping.mapping import Mapping
 from cost_models.mapping.placement import IN_MEMORY, Placement
 from cost_models.workload import Activation, Layer
+from hw_templates.board import Board
 from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.foundation.errors import InvalidValueError
 from hw_templates.foundation.json_records import PositiveInt, ZeroOrMore, check_fields
@@ -49,7 +50,7 @@ class EngineRun:
 
     Attributes:
         engine: ``conv_engine`` or the name of a foreign engine.
-        board: where it runs.
+        board: where it runs: the name of a board, or a board of the user's own.
         clock_mhz: of the programmable logic.
         layers: in order; empty where only the network's name is known.
         network: name of what runs, where ``layers`` do not say it.
@@ -70,7 +71,7 @@ class EngineRun:
     _name: ClassVar[str] = "run"
 
     engine: Text
-    board: Text
+    board: Text | Board
     clock_mhz: ClockMhz
     layers: tuple[MeasuredLayer, ...] = ()
     network: str | None = None

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from cost_models.mapping.mapped_layer import MappedLayer
+from hw_templates.board import BoardRecord
 from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.foundation.errors import InvalidValueError
 from hw_templates.foundation.json_records import Record, check_fields, check_record, parse_json, reading, write_record
@@ -15,7 +16,7 @@ class RunPlan(Record):
     """Runs to measure, each a few layers that one start runs; see :mod:`codesign.emit.random_program`.
 
     Attributes:
-        board: its name.
+        board: the board to measure on.
         accelerator: the engine on it.
         runs: in the order in which they were chosen.
         deviations: uncertainty before the first and after each, as :class:`cost_models.calibration.planning.Plan` has.
@@ -27,7 +28,7 @@ class RunPlan(Record):
     FORMAT: ClassVar[int] = 3
     FORMAT_KEYS: ClassVar[tuple[str, ...]] = ("format", "plan")
 
-    board: str
+    board: BoardRecord
     accelerator: Accelerator
     runs: tuple[tuple[MappedLayer, ...], ...]
     deviations: tuple[float, ...] = ()

@@ -15,7 +15,8 @@ from dataclasses import asdict, fields, is_dataclass
 from enum import Enum
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, TypeVar, cast, get_args, get_origin, get_type_hints
+from types import UnionType
+from typing import Annotated, Any, ClassVar, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -254,7 +255,9 @@ def _refusal(value: object, kind: Any, name: str, message: str) -> InvalidValueE
     if wrong := _WRONG_TYPE.fullmatch(what):
         expected = " or ".join(_WORDS.get(word, word) for word in wrong["expected"].split(" | "))
         return InvalidValueError(name + place, part, expected)
-    limit = next((meta.description for meta in getattr(part_kind, "__metadata__", ()) if meta.description), None)
+    options = get_args(part_kind) if get_origin(part_kind) in (Union, UnionType) else (part_kind,)
+    limits = (meta.description for option in options for meta in getattr(option, "__metadata__", ()))
+    limit = next(filter(None, limits), None)
     if limit is not None or (isinstance(part_kind, type) and issubclass(part_kind, Enum)):
         return InvalidValueError(name + place, part, limit or _described(part_kind))
     return InvalidValueError(name + place, part, f"valid ({what})")

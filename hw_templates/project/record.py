@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from hw_templates.board import BoardRecord
 from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.foundation.json_records import Positive, PositiveInt, Record, ZeroOrMore, check_fields
 
@@ -77,7 +78,7 @@ class ProjectRecord(Record):
     """The content of ``project.json``.
 
     Attributes:
-        board: name of the target board.
+        board: the target board.
         part: device of the target board.
         accelerator: parameters of the engine.
         hardware_sha256: digest of the sources.
@@ -89,7 +90,7 @@ class ProjectRecord(Record):
         origin: search that the subnet was chosen from; None where there was none.
     """
 
-    board: str
+    board: BoardRecord
     part: str
     accelerator: Accelerator
     hardware_sha256: str

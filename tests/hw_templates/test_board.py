@@ -157,14 +157,13 @@ def test_a_record_keeps_the_name_of_a_shipped_board_and_all_of_any_other(tmp_pat
     assert load_board(board_record(own)) == own
     text = msgspec.json.encode(board_record(own))
     assert parse_json(text, BoardRecord, "board") == own
-    check_same_board(own, board_record(own), "runs/x")
-    with pytest.raises(InvalidValueError, match="board: must be pynq-z2, the board of runs/x, got 'my-board'"):
-        check_same_board(own, "pynq-z2", "runs/x")
-    changed = replace(own, dsp=230)
-    with pytest.raises(
-        InvalidValueError, match=r"board\.dsp: must be 220 as in runs/x; restore the board's file, got 230"
-    ):
-        check_same_board(changed, board_record(own), "runs/x")
+    which = "which runs/x is for"
+    check_same_board(own, board_record(own), "board", which)
+    with pytest.raises(InvalidValueError, match="board: must be pynq-z2, which runs/x is for, got 'my-board'"):
+        check_same_board(own, "pynq-z2", "board", which)
+    changed = r"plan\.board\.dsp: must be 220 as before in my-board, which runs/x is for; restore its file, got 230"
+    with pytest.raises(InvalidValueError, match=changed):
+        check_same_board(replace(own, dsp=230), board_record(own), "plan.board", which)
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from bitstreams.building.reports import Timing, Utilisation
 from bitstreams.store.bitstream import Entry
 from codesign.commands.bitstreams import Imported, StoreContent
 from codesign.commands.build import Built
+from hw_templates.board import board_name
 
 _DIGITS = 12
 
@@ -64,7 +65,7 @@ def entry_lines(entry: Entry) -> Iterator[str]:
     timing, used, unknown = made.timing, made.utilisation, "made elsewhere, so that nothing more is known"
     lines = {
         "digest": entry.digest,
-        "board": f"{made.board}, {made.part}",
+        "board": f"{board_name(made.board)}, {made.part}",
         "design": f"{made.design}, {_number(made.clock_mhz)} MHz",
         "hardware": made.hardware_sha256 or unknown,
         "engine": made.accelerator and ", ".join(f"{name} {value}" for name, value in vars(made.accelerator).items()),
@@ -84,7 +85,9 @@ def _in_one_line(entry: Entry) -> str:
     clock = "unknown clock" if made.clock_mhz is None else f"{made.clock_mhz:g} MHz"
     slack = "" if made.timing.wns_ns is None else f", slack {made.timing.wns_ns:g} ns"
     tools = ", ".join(f"{name} {version}" for name, version in made.tools.items())
-    return f"{entry.digest[:_DIGITS]}  {made.board}: {made.design}, {clock}{slack}; {tools or 'unknown tools'}"
+    return (
+        f"{entry.digest[:_DIGITS]}  {board_name(made.board)}: {made.design}, {clock}{slack}; {tools or 'unknown tools'}"
+    )
 
 
 def _quantity_table(quantities: tuple[Quantity, ...]) -> Iterator[str]:

@@ -15,6 +15,7 @@ from cost_models.mapping.mapped_layer import MappedLayer
 from cost_models.measurements.engine_run import MeasuredLayer, mapped
 from cost_models.measurements.measurement import Measurement, append_measurements, read_measurements
 from cost_models.measurements.plan_file import RunPlan
+from hw_templates.board import board_name
 from hw_templates.foundation.errors import CodesignError, InvalidValueError, StorageError
 from hw_templates.foundation.json_lines import append_lines, read_lines
 from hw_templates.foundation.json_records import Record, parse_json, reading, record_line
@@ -140,7 +141,7 @@ class Campaign:
         for run in self.measured:
             if (run.board, run.accelerator) != (self.plan.board, self.plan.accelerator):
                 raise StorageError(
-                    f"{self.path}: holds runs of another engine or board ({run.board}); name another file"
+                    f"{self.path}: holds runs of another engine or board ({board_name(run.board)}); name another file"
                 )
         for number, line in enumerate(read_lines(self.failures) if self.failures.exists() else (), start=1):
             with reading(f"{self.failures}:{number}", "remove the line"):

@@ -16,6 +16,7 @@ from cost_models.calibration.record import Calibration, write_calibration
 from cost_models.coefficients import Coefficients, load_coefficients, write_coefficients
 from cost_models.measurements.engine_run import OWN_ENGINE
 from cost_models.measurements.measurement import Measurement
+from hw_templates.board import board_name
 from hw_templates.foundation.errors import InvalidValueError
 
 MAX_ERROR = 0.5
@@ -138,7 +139,7 @@ def _own_coefficients(calibration: Calibration, result: Fit, runs: Sequence[Meas
         what=what,
         source="; ".join(calibration.sources),
         date=calibration.date,
-        board=newest.board,
+        board=board_name(newest.board),
         tool_versions=calibration.tool_versions,
         measurements=len(runs),
         left_out_error=calibration.quality.mean_error,

@@ -25,7 +25,7 @@ from cost_models.calibration.engines.conv_engine import STARTS_PER_IMAGE, stated
 from cost_models.measurements.engine_run import OWN_ENGINE, MeasuredLayer
 from cost_models.measurements.measurement import Measurement, Percentiles, new_run_id
 from cost_models.measurements.plan_file import RunPlan, read_plan
-from hw_templates.board import load_board
+from hw_templates.board import board_record, check_same_board, load_board
 from hw_templates.foundation.errors import BoardError, InvalidValueError, VerificationError
 from hw_templates.project.record import PROJECT_FILE, ProjectRecord
 
@@ -120,12 +120,10 @@ def _hardware(request: CampaignRequest, plan: RunPlan) -> Hardware:
         StorageError: the project cannot be read.
     """
     board = request.target.board
-    if plan.board != board.name:
-        raise InvalidValueError("plan.board", plan.board, f"{board.name}, the board to measure on; plan for that")
+    check_same_board(plan.board, board, "plan.board", "the board to measure on; plan for that")
     project = read_json(request.project / PROJECT_FILE, ProjectRecord)
     accelerator = project.accelerator
-    if project.board != board.name:
-        raise InvalidValueError("project.board", project.board, f"{board.name}, the board to measure on")
+    check_same_board(project.board, board, "project.board", "the board to measure on")
     if plan.accelerator != accelerator:
         mine, other = accelerator.as_dict(), plan.accelerator.as_dict()
         name = next(name for name in mine if mine[name] != other[name])
@@ -226,7 +224,7 @@ class _Measuring:
         clock_mhz = self._clock_mhz(measured.clock_mhz)
         return Measurement(
             engine=OWN_ENGINE,
-            board=self.hardware.board.name,
+            board=board_record(self.hardware.board),
             campaign=f"{self.source} {self.bitstream[:12]} {clock_mhz:.4g} MHz",
             source=self.source,
             clock_mhz=clock_mhz,

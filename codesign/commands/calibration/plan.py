@@ -15,7 +15,7 @@ from cost_models.coefficients.fitted_range import range_of, warn_outside
 from cost_models.measurements.engine_run import OWN_ENGINE, EngineRun, MeasuredLayer
 from cost_models.measurements.plan_file import RunPlan
 from cost_models.resources import estimate_resources, excess
-from hw_templates.board import Board
+from hw_templates.board import Board, board_record
 from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.conv_engine.space import AcceleratorSpace
 from hw_templates.foundation.errors import InvalidValueError
@@ -67,7 +67,7 @@ def plan_runs(
         runs = [
             EngineRun(
                 engine=OWN_ENGINE,
-                board=board.name,
+                board=board_record(board),
                 clock_mhz=engine.clock_mhz,
                 layers=tuple(map(MeasuredLayer.of, each)),
                 accelerator=engine,
@@ -75,7 +75,7 @@ def plan_runs(
             for each in layers
         ]
         chosen = choose(engine_model(OWN_ENGINE), runs, posterior, budget)
-    plan = RunPlan(board.name, engine, tuple(layers[index] for index in chosen.chosen), chosen.deviations)
+    plan = RunPlan(board_record(board), engine, tuple(layers[index] for index in chosen.chosen), chosen.deviations)
     return PlannedRuns(plan, len(layers), accelerator is None)
 
 

@@ -11,7 +11,7 @@ from cost_models.closed_form.layer_prices import LayerPrices, MappedLayers
 from cost_models.coefficients import Coefficients, LatencyCoefficients, load_coefficients
 from cost_models.mapping.mapped_layer import MappedLayer
 from cost_models.measurements.engine_run import OWN_ENGINE, EngineRun
-from hw_templates.board import Board, load_board
+from hw_templates.board import Board, BoardRecord, load_board
 from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.foundation.arrays import FloatArray
 from hw_templates.foundation.errors import InvalidValueError
@@ -56,7 +56,7 @@ class ConvEngineModel:
             InvalidValueError: a run is of another engine, lists no layers, ran on an unknown board, or holds more than
                 one start.
         """
-        layers: dict[str, list[tuple[int, Accelerator, MappedLayer]]] = {}
+        layers: dict[BoardRecord, list[tuple[int, Accelerator, MappedLayer]]] = {}
         for index, run in enumerate(runs):
             if run.accelerator is None:
                 raise InvalidValueError("measurement.engine", run.engine, OWN_ENGINE)
