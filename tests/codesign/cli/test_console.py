@@ -80,7 +80,7 @@ def test_a_result_is_one_json_document_on_standard_output_and_all_else_on_standa
         console.show(FOUND, found_lines)
 
     done = run_command(work, "train", "--json", "--log-file", str(tmp_path / "run.log"))
-    expected = {"folder": "runs/x", "counts": [1, 2], "share": 0.5, "kind": "hls4ml"}
+    expected = {"folder": "runs/x", "counts": [1, 2], "share": 0.5, "kind": "knee"}
     assert (json.loads(done.stdout), done.stderr) == (expected, "said\n")
     assert [line.split(" ", 1)[1] for line in (tmp_path / "run.log").read_text().splitlines()][1:] == [
         "said",

@@ -69,13 +69,14 @@ def test_a_new_study_is_ready_for_anyone(location, identity):
 
 def test_trials_come_back_as_they_went(location, identity, joint):
     pairs = some_pairs(joint, 4)
-    open_study(location, identity).add_trials(trials_of(joint, pairs, np.full((4, 5), -1)))
+    needs = np.arange(20).reshape(4, 5)
+    open_study(location, identity).add_trials(make_trials(joint, pairs, needs, 0))
     trials = open_study(location, identity).trials
     again = read_pairs(joint, trials)
     assert np.array_equal(again.rows, pairs.rows)
     assert np.array_equal(again.values, pairs.values)
     assert trials[1].user_attrs == {"dsp": 5, "bram_18k": 6, "uram": 7, "lut": 8, "ff": 9, "worker": 0}
-    assert trials[1].constraints == dict.fromkeys(RESOURCES, -1)
+    assert trials[1].constraints == dict(zip(RESOURCES, (needs[1] - joint.available).tolist(), strict=True))
 
 
 def test_best_trials_are_the_feasible_front(location, identity, joint):

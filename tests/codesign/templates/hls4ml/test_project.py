@@ -7,9 +7,8 @@ from importlib.util import find_spec
 import pytest
 from support.networks.stream_networks import random_stream_network
 
-from codesign.emit import hls4ml_project
 from codesign.templates.hls4ml.network import keras_name
-from codesign.templates.hls4ml.project import backend_of, require_hls4ml, simulate, write_hls4ml_project
+from codesign.templates.hls4ml.project import HLS4ML, backend_of, require_hls4ml, simulate, write_hls4ml_project
 from cost_models.hls4ml.stages import reuse_factors, stages
 from hw_templates.board import load_board
 from hw_templates.foundation.errors import ToolError, VerificationError
@@ -109,4 +108,4 @@ def test_what_fails_in_hls4ml_is_one_line():
     model.compile = broken
     with pytest.raises(ToolError, match=r"^hls4ml: Failed to compile$"):
         simulate(model, fixed, images)
-    assert hls4ml_project.HLS4ML == "1.3.0"
+    assert HLS4ML == "1.3.0"
