@@ -1,4 +1,4 @@
-"""How long work tells that it is getting on."""
+"""Progress of long work, as whoever watches it is told."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -9,21 +9,15 @@ Update = Callable[[float, str], None]
 
 
 class Progress(Protocol):
-    """Something that shows progress and results."""
+    """An observer of long work."""
 
     def stage(self, name: str, /) -> AbstractContextManager[Update]:
-        """A stretch of work; what it yields is called as the work gets on."""
-
-    def say(self, text: str, /) -> None:
-        """Show one line of results."""
+        """Begin a stage of the work; the context yields a function to call as the stage advances."""
 
 
 class Silent:
     """Progress that nobody watches."""
 
     def stage(self, _name: str) -> AbstractContextManager[Update]:
-        """Something to call that does nothing."""
+        """Return a context whose function does nothing."""
         return nullcontext(lambda _share, _text: None)
-
-    def say(self, _text: str) -> None:
-        """Do nothing."""

@@ -40,7 +40,7 @@ class Ddr:
 
 @dataclass(frozen=True)
 class Family:
-    """What the boards of one device family have in common.
+    """Properties that all boards of one device family share.
 
     Attributes:
         control_port: port through which the processor reaches the engine's registers.

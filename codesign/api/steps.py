@@ -187,7 +187,7 @@ def deploy(
     timeout_s: float = 10.0,
     progress: Progress | None = None,
 ) -> DeployRecord:
-    """Run the emitted project on a board, and return accuracy, latency and energy beside the prediction.
+    """Run the emitted project on a board, and return accuracy, latency and energy with the prediction.
 
     Args:
         run: folder of the run.

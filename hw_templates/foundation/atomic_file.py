@@ -35,5 +35,5 @@ def write_bytes_atomically(path: Path, content: bytes) -> None:
 
 
 def write_text_atomically(path: Path, text: str) -> None:
-    """As :func:`write_bytes_atomically`, for UTF-8 text."""
+    """Write UTF-8 text as :func:`write_bytes_atomically` writes bytes."""
     write_bytes_atomically(path, text.encode())
