@@ -53,6 +53,9 @@ from codesign.search.joint_space import JointSpace as JointSpace
 from codesign.search.joint_space import Pair as Pair
 from codesign.search.objective import joint_objective as joint_objective
 from codesign.templates.engine.sampler import JointSampler as JointSampler
+from codesign.templates.engine.pricing import PairPricer as PairPricer
+from codesign.templates.engine.exact_front import exact_front as exact_front
+from codesign.templates.engine.specialise import best_subnet_within as best_subnet_within
 
 # From the winner to a verified project
 from codesign.api.steps import winner as winner

@@ -1,6 +1,7 @@
 """The examples of docs/api.md, a cell for each of its sections."""
 
 # %% Boards
+import numpy as np
 import optuna
 
 import codesign
@@ -56,6 +57,15 @@ study = optuna.create_study(
 study.optimize(codesign.joint_objective(problem, oracle), n_trials=3)
 pair: codesign.Pair = joint.decode(joint.encode_params(study.best_trials[0].params))
 assert pair.subnet.resolution in space.resolutions
+
+rng = np.random.default_rng(0)
+pricer = codesign.PairPricer(joint, prior)
+genes, engines = space.sample_genes(rng, 8), joint.accelerators.encode(joint.accelerators.sample(rng, 4))
+exact = codesign.exact_front(pricer, oracle, genes, engines)  # of these 32 pairs
+print(exact.latency_ms, exact.accuracy)
+engine = exact.rows[0, joint.gene_count :]  # that of the fastest pair
+specialised = codesign.best_subnet_within(pricer, predicted, engine, max_latency_ms=10, candidates=100)
+assert specialised.latency_ms <= 10
 
 # %% From the winner to a verified project
 chosen = codesign.winner("runs/example", rule="knee")

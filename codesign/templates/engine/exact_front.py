@@ -24,7 +24,7 @@ def exact_front(
     accelerators: IntArray,
     device: torch.device | str = "cpu",
 ) -> PricedPairs:
-    """The pairs of subnets [n, G] and accelerators [A, P] that no other of the n * A dominates, ascending in latency.
+    """Return the pairs of subnets [n, G] and accelerators [A, P] that no other pair dominates, ascending in latency.
 
     Subnets are taken from the most accurate on, so that a pair is on the front only if it needs less energy than all
     pairs before it of at most its latency: one look-up among those not dominated in latency and energy.

@@ -73,11 +73,11 @@ def best_subnet_within(
     candidates: int,
     seed: int = 0,
 ) -> SpecialisedSubnet:
-    """The most accurate subnet found within the limit on the accelerator [10] (choice indices of the joint space).
+    """Return the most accurate subnet found within a latency limit on one accelerator.
 
     Args:
         pricer, oracle: latencies and accuracies.
-        accelerator: legal.
+        accelerator: [P] choice indices of a legal accelerator of the joint space.
         max_latency_ms: the limit.
         candidates: how many subnets within the limit to judge at least; the smallest space may hold fewer.
         seed: every draw follows from it.
