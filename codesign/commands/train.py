@@ -47,8 +47,8 @@ def request_training(
     name = load_space(source).name
     if preset is None:
         if name not in schedule_names():
-            expected = f"one of {', '.join(schedule_names(name) or schedule_names())}, as none is called {name}"
-            raise InvalidValueError("--preset", None, expected)
+            others = "".join(f", or {schedule}, which is for this space" for schedule in schedule_names(name))
+            raise InvalidValueError("--preset", None, f"given, as no schedule is called {name}{others}")
         preset = name
     elif space is None and (made := SCHEDULES.load(preset).spaces) and name not in made:
         named = ", ".join(schedule_names(name))

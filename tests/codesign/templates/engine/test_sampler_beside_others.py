@@ -34,6 +34,7 @@ from support.pricing.capacity_accuracy import TINY, CapacityAccuracy
 from codesign.search.joint_space import JointSpace
 from codesign.search.journal import open_journal
 from codesign.search.objective import joint_objective
+from codesign.templates.engine.problem import EngineProblem
 from codesign.templates.engine.sampler import JointSampler
 from cost_models.coefficients import load_coefficients
 from hw_templates.conv_engine.space import AcceleratorSpace
