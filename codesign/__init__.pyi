@@ -46,6 +46,7 @@ from cost_models.resources import check_fits as check_fits
 
 # The joint search
 from codesign.api.joint import search as search
+from codesign.api.joint import SearchOptions as SearchOptions
 from codesign.api.joint import SearchOutcome as SearchOutcome
 from codesign.api.joint import FoundPair as FoundPair
 from codesign.api.joint import joint_problem as joint_problem

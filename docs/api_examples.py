@@ -45,7 +45,8 @@ whole = codesign.price(codesign.lower(space, subnet), accelerator, board)
 assert estimate.latency_ms < whole.latency_ms
 
 # %% The joint search
-outcome: codesign.SearchOutcome = codesign.search("runs/example", board="pynq-z2", pairs=2000)
+options = codesign.SearchOptions(seed=1)
+outcome: codesign.SearchOutcome = codesign.search("runs/example", board="pynq-z2", pairs=2000, options=options)
 fastest: codesign.FoundPair = outcome.front[0]
 print(fastest.latency_ms, fastest.accuracy, fastest.accelerator.clock_mhz, len(outcome.study.trials))
 

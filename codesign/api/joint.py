@@ -1,9 +1,12 @@
 """The joint search of subnets and accelerators, with accuracies from a run or from an oracle of the user's own."""
 
+import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, overload
 
+import numpy as np
 import optuna
 
 from codesign.commands import search as search_command
@@ -16,13 +19,17 @@ from codesign.search.joint_space import JointSpace
 from codesign.search.problem import Problem, SearchSettings
 from codesign.search.study import StudyLocation, read_front
 from codesign.search.task import SearchTask
-from codesign.supernet.accuracy.oracle import AccuracyOracle
+from codesign.supernet.accuracy.oracle import AccuracyOracle, checked_accuracy
 from codesign.supernet.spaces.named import load_space
 from codesign.supernet.spaces.space import Space, Subnet
 from codesign.templates.engine.problem import EngineProblem
 from codesign.templates.registry import load_template
 from hw_templates.board import Board, load_board
 from hw_templates.foundation.errors import InvalidValueError
+
+_PROBES = 16
+# Rounding differs between processors; accuracies that differ by less make no other search.
+_PROBE_DECIMALS = 6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +41,25 @@ class FoundPair:
     accuracy: float
     latency_ms: float
     energy_mj: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchOptions:
+    """Options of a search that most scripts leave as they are.
+
+    Attributes:
+        template: name of the kind of hardware.
+        baselines: whether to search at random and sequentially, too; not with an oracle of your own.
+        workers: processes.
+        storage: URL of an Optuna storage; None for a journal in the run folder.
+        seed: of the draws.
+    """
+
+    template: str = "engine"
+    baselines: bool = False
+    workers: int = 1
+    storage: str | None = None
+    seed: int = 0
 
 
 @dataclass(frozen=True)
@@ -55,10 +81,20 @@ def joint_problem(
 ) -> EngineProblem: ...
 @overload
 def joint_problem(
-    space: str | Path | Space, board: str | Path | Board, *, coefficients: str = ..., template: str
+    space: str | Path | Space,
+    board: str | Path | Board,
+    *,
+    coefficients: str = ...,
+    template: str,
+    losses: Mapping[str, float] | None = ...,
 ) -> Problem: ...
 def joint_problem(
-    space: str | Path | Space, board: str | Path | Board, *, coefficients: str = "prior", template: str = "engine"
+    space: str | Path | Space,
+    board: str | Path | Board,
+    *,
+    coefficients: str = "prior",
+    template: str = "engine",
+    losses: Mapping[str, float] | None = None,
 ) -> Problem:
     """Return the pairs of a space's subnets and a board's accelerators, with their prices.
 
@@ -70,9 +106,11 @@ def joint_problem(
         board: a board, its name, or the path of its TOML file.
         coefficients: of the cost model: ``prior``, or the folder of a calibration.
         template: name of the kind of hardware.
+        losses: accuracy (0..1) that the template's arithmetic costs, by the template's names such as ``8 bits``; a
+            template whose arithmetic costs accuracy needs it.
 
     Raises:
-        InvalidValueError: an unknown name, or coefficients of another board.
+        InvalidValueError: an unknown name, coefficients of another board, or no losses where the template needs them.
         UnsupportedLayerError: the template cannot run the subnets.
 
     >>> import codesign
@@ -81,7 +119,9 @@ def joint_problem(
     ('pynq-z2', (1, 2))
     """
     found, kind = load_template(template), space if isinstance(space, Space) else load_space(str(space))
-    return found.problem(JointSpace(kind, found.space(load_board(board))), coefficients, {})
+    if found.has_losses and losses is None:
+        raise InvalidValueError("losses", None, f"given, as the arithmetic of template {template} costs accuracy")
+    return found.problem(JointSpace(kind, found.space(load_board(board))), coefficients, losses or {})
 
 
 def search(
@@ -92,14 +132,13 @@ def search(
     accuracy: str | AccuracyOracle = "predictor",
     pairs: int = 200_000,
     coefficients: str | Path = "prior",
-    template: str = "engine",
-    baselines: bool = False,
-    workers: int = 1,
-    storage: str | None = None,
-    seed: int = 0,
+    options: SearchOptions | None = None,
     progress: Progress | None = None,
 ) -> SearchOutcome:
     """Search subnets and accelerators together for a board; a later call resumes.
+
+    A search with an oracle of your own has a study of its own for every oracle whose accuracies differ. It leaves no
+    winner to emit in the run, as the run's supernet need not have these accuracies.
 
     Args:
         run: folder of the run.
@@ -109,48 +148,57 @@ def search(
             predictor, or an oracle of your own, for which ``space`` must be given.
         pairs: pairs to price in all.
         coefficients: of the cost model: ``prior``, or the folder of a calibration.
-        template: name of the kind of hardware.
-        baselines: whether to search at random and sequentially, too; not with an oracle of your own.
-        workers: processes.
-        storage: URL of an Optuna storage; by default a journal in the run folder.
-        seed: of the draws.
+        options: template, baselines, workers, storage and seed.
         progress: shows progress.
 
     Raises:
-        InvalidValueError: an unknown name, or a number out of range.
+        InvalidValueError: an unknown name, a number out of range, or an option that does not go with an oracle of your
+            own.
         StorageError: the run has no such accuracies yet, or the storage is damaged or holds another study.
         InfeasibleError: no accelerator fits the board.
     """
-    folder, shown = Run(Path(run)), progress or Silent()
+    folder, chosen, shown = Run(Path(run)), options or SearchOptions(), progress or Silent()
     if isinstance(accuracy, str):
         request = SearchRequest(
             board=str(board),
             pairs=pairs,
-            workers=workers,
-            storage=storage,
-            seed=seed,
+            workers=chosen.workers,
+            storage=chosen.storage,
+            seed=chosen.seed,
             coefficients=str(coefficients),
             space=None if space is None else str(space),
             accuracy=accuracy,
         )
-        search_command.search(folder, request, shown, template=template, baselines=baselines)
-        return _outcome(load_searched(folder, template=template).task)
+        search_command.search(folder, request, shown, template=chosen.template, baselines=chosen.baselines)
+        return _outcome(load_searched(folder, template=chosen.template).task)
     if space is None:
         raise InvalidValueError("space", None, "given, as the accuracies are of an oracle of your own")
+    if chosen.baselines:
+        raise InvalidValueError("baselines", True, "left out, as the accuracies are of an oracle of your own")
+    if load_template(chosen.template).has_losses:
+        expected = f"predictor or measured, as template {chosen.template} measures what its arithmetic costs"
+        raise InvalidValueError("accuracy", "an oracle of your own", expected)
     optuna.logging.set_verbosity(optuna.logging.WARNING)  # as for searches with the accuracies of a run
-    problem = joint_problem(space, board, coefficients=str(coefficients), template=template)
-    oracle = type(accuracy).__qualname__
-    name = f"{problem.joint.space.name}-{problem.joint.board.name}-{oracle}{problem.variant}-seed{seed}"
+    problem = joint_problem(space, board, coefficients=str(coefficients), template=chosen.template)
+    name = _name_of(accuracy, problem.joint.space)
+    study = f"{problem.joint.space.name}-{problem.joint.board.name}-{name}{problem.variant}-seed{chosen.seed}"
     task = SearchTask(
-        location=StudyLocation(storage or str(folder.study), name),
+        location=StudyLocation(chosen.storage or str(folder.study), study),
         problem=problem,
         oracle=accuracy,
-        accuracy_name=f"own {oracle}",
-        settings=SearchSettings(pairs, seed, workers),
+        accuracy_name=f"own {name}",
+        settings=SearchSettings(pairs, chosen.seed, chosen.workers),
     )
     with folder.claim(), shown.stage("joint search") as update:
         joint_search(task, lambda done: update(done.pairs / pairs, f"{done.pairs:,} pairs"))
     return _outcome(task)
+
+
+def _name_of(oracle: AccuracyOracle, space: Space) -> str:
+    """Return the class of an oracle with a digest of a few accuracies, so that no study mixes those of two oracles."""
+    accuracies = checked_accuracy(oracle, space.sample_genes(np.random.default_rng(0), _PROBES))
+    digest = hashlib.sha256(np.round(accuracies, _PROBE_DECIMALS).tobytes()).hexdigest()
+    return f"{type(oracle).__qualname__}-{digest[:8]}"
 
 
 def _outcome(task: SearchTask) -> SearchOutcome:
