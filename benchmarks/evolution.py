@@ -36,7 +36,7 @@ from hw_templates.board import load_board
 from hw_templates.conv_engine.accelerator import Accelerator, AcceleratorColumns
 from hw_templates.conv_engine.space import AcceleratorSpace
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests/lib"))
 
 LIMIT_MS = 40.0
 CANDIDATES = 200_000

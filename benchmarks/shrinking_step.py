@@ -27,7 +27,7 @@ from codesign.supernet.published.official_weights import read_official
 from codesign.supernet.spaces.named import load_space
 from codesign.supernet.spaces.space import Space, Subnet
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests/lib"))
 from support.networks.reference_ofa import activate, reference_supernet
 
 SPACE = "ofa-mbv3-w1.0"

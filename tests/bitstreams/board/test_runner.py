@@ -11,7 +11,7 @@ from pathlib import Path
 from bitstreams.board import runner as board_runner
 from bitstreams.board.runner import pack
 
-SUPPORT = Path(__file__).parents[2] / "support/boards/fake_board"
+SUPPORT = Path(__file__).parents[2] / "lib/support/boards/fake_board"
 ROOT = Path(__file__).parents[3]
 
 

@@ -8,7 +8,7 @@ import pytest
 from bitstreams.board.runner_session import local_session
 from hw_templates.foundation.errors import BoardError
 
-SUPPORT = Path(__file__).parents[2] / "support/boards/fake_board"
+SUPPORT = Path(__file__).parents[2] / "lib/support/boards/fake_board"
 ROOT = Path(__file__).parents[3]
 SCRIPT = """
 import json

@@ -109,7 +109,7 @@ for index in range(8):
 
 def test_concurrent_writers_leave_one_whole_entry_of_each_digest(store: Store) -> None:
     here = Path(__file__).parent
-    paths = [str(here), str(here.parents[1]), str(here.parents[2])]
+    paths = [str(here), str(here.parents[1] / "lib"), str(here.parents[2])]
     writers = [
         subprocess.Popen([sys.executable, "-c", WRITER, str(store.folder), str(number), *paths]) for number in range(3)
     ]

@@ -26,7 +26,7 @@ from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.foundation.errors import ExtrapolationWarning, InvalidValueError, StorageError
 
 ROOT = Path(__file__).parents[3]
-SUPPORT = ROOT / "tests"
+SUPPORT = ROOT / "tests/lib"
 
 
 def test_every_method_has_a_front_and_a_hypervolume_that_belong_together(finished_run: Run) -> None:

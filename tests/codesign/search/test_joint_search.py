@@ -104,7 +104,7 @@ joint_search(task, lambda progress: print(progress.rounds, flush=True))
 
 
 def test_kill_9_loses_one_round_and_the_search_goes_on(make_task, tmp_path, monkeypatch):
-    monkeypatch.setenv("PYTHONPATH", "tests")
+    monkeypatch.setenv("PYTHONPATH", "tests/lib")
     with subprocess.Popen(
         [sys.executable, "-c", SCRIPT, str(tmp_path / "a.journal")], stdout=subprocess.PIPE, text=True
     ) as process:
@@ -200,7 +200,7 @@ typer.run(search)
 
 @pytest.mark.parametrize("place", ["sending", "starting", "running"])
 def test_ctrl_c_in_a_terminal_says_one_line_wherever_the_workers_are(tmp_path, monkeypatch, place):
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(["tests", os.environ.get("PYTHONPATH", "")]))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(["tests/lib", os.environ.get("PYTHONPATH", "")]))
     command = [sys.executable, "-c", INTERRUPTED, tmp_path / "a.journal", place, tmp_path / "gate"]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True

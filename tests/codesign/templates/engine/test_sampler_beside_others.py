@@ -52,7 +52,7 @@ study.optimize(joint_objective(EngineProblem(joint, coefficients), CapacityAccur
 
 
 def test_two_processes_of_one_seed_try_no_pair_twice(tmp_path, monkeypatch):
-    monkeypatch.setenv("PYTHONPATH", "tests", prepend=":")
+    monkeypatch.setenv("PYTHONPATH", "tests/lib", prepend=":")
     journal = tmp_path / "a.journal"
     backend = optuna.storages.journal.JournalFileBackend(str(journal))
     storage = optuna.storages.JournalStorage(backend)

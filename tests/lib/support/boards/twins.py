@@ -23,7 +23,7 @@ from cost_models.coefficients import load_coefficients
 from hw_templates.conv_engine import isa
 from hw_templates.conv_engine.accelerator import Accelerator
 
-_ROOT = Path(__file__).parents[3]
+_ROOT = Path(__file__).parents[4]
 ACCELERATOR = Accelerator(
     pe_rows=8,
     pe_cols=8,

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def ssh_server(folder: Path, project: Path, python_does: str | None = None) -> I
     binaries = folder / "bin"
     binaries.mkdir()
     python = binaries / "python3"
-    support = ROOT / "tests/support/boards/fake_board"
+    support = ROOT / "tests/lib/support/boards/fake_board"
     # A shell in front of Python: what a login on a board finds as python3 has pynq.
     # Its own folder of temporary files: each server is another board.
     board = f'TMPDIR={folder} PYTHONPATH={support}:{ROOT} CODESIGN_TWIN={project} exec {sys.executable} "$@"'
