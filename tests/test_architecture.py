@@ -104,6 +104,13 @@ def test_every_folder_of_modules_is_a_package_that_is_installed() -> None:
     assert set(find_packages(str(ROOT), include=found["include"])) == folders
 
 
+def test_nothing_on_the_path_of_tests_hides_a_package() -> None:
+    path = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["pytest"]["ini_options"]["pythonpath"]
+    found = {entry.name for folder in path for entry in (ROOT / folder).iterdir()}
+    assert "support" in found
+    assert not found & FLOORS.keys()
+
+
 @pytest.mark.parametrize("entry", ["codesign.cli.main", "cost_models.closed_form.estimate"])
 def test_heavy_packages_are_not_imported_at_start(entry: str) -> None:
     heavy = "{'torch', 'optuna', 'sklearn', 'matplotlib', 'hls4ml', 'pynq'}"

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import numpy as np
-from recipes.check_board import ACCELERATOR
+from support.pricing.shapes import SMALL
 
 from codesign.supernet.data.data_set import load_digits
 from codesign.supernet.lowering.workloads import lower
@@ -23,5 +23,5 @@ def test_the_supernet_is_trained_and_its_subnets_are_priced(tmp_path: Path) -> N
     assert np.isfinite(trained.losses).all()
     board, coefficients = load_board("pynq-z2"), load_coefficients()
     subnets = (space.smallest(), space.largest())
-    small, large = (price(lower(space, subnet), ACCELERATOR, board, coefficients) for subnet in subnets)
+    small, large = (price(lower(space, subnet), SMALL, board, coefficients) for subnet in subnets)
     assert 0 < small.latency_ms < large.latency_ms
