@@ -32,7 +32,8 @@ def main() -> None:
     calibration = codesign.calibration.fit([asked.run / "measured.jsonl"], fitted)
     print(f"fitted to {len(measured)} runs: mean error of left-out runs {calibration.quality.mean_error:.1%}")
     prediction = codesign.calibration.predict(fitted, measured[:3])
-    print(f"predicted cycles of the first runs: {prediction}")
+    for run, low_ms, high_ms in zip(measured, prediction.low_ms, prediction.high_ms, strict=False):
+        print(f"predicted {low_ms:.4f} to {high_ms:.4f} ms, measured {run.latency_ms.p50:.4f} ms")
     for coefficients in ("prior", fitted):
         found = codesign.search(asked.run, board=board, pairs=asked.pairs, coefficients=coefficients)
         fastest = found.front[0]

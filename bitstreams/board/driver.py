@@ -301,8 +301,9 @@ class Engine:
         if slow.any():
             layer = int(np.flatnonzero(slow)[0])
             raise VerificationError(
-                f"{self.session.where}: layer {layer} must take more cycles than its {counted['compute_trips'][layer]} "
-                f"trips, its counter shows {counted['total_cycles'][layer]}; measure over SSH, by the board's clock"
+                f"{self.session.where}: layer {layer} must take more cycles than its "
+                f"{counted['compute_trips'][layer]} iterations, its counter shows "
+                f"{counted['total_cycles'][layer]}; measure over SSH, by the board's clock"
             )
         return float(counted["total_cycles"].sum(dtype=np.int64))
 

@@ -1,7 +1,10 @@
 """Calibration of the cost model: choose runs, measure them, fit coefficients, predict latencies."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
 
 from bitstreams.board.target import parse_target
 from codesign.commands.calibration.fit import MAX_ERROR, fit_measurements, write_fit
@@ -9,12 +12,12 @@ from codesign.commands.calibration.measure import CampaignRequest, measure_plan
 from codesign.commands.calibration.plan import plan_runs
 from codesign.progress import Progress, Silent
 from codesign.run.folder import read_json
-from cost_models.calibration.posterior import Prediction
 from cost_models.calibration.record import Calibration, load_calibration
 from cost_models.measurements.engine_run import EngineRun
 from cost_models.measurements.measurement import Measurement, read_measurements
 from cost_models.measurements.plan_file import RunPlan, write_plan
 from hw_templates.board import load_board
+from hw_templates.foundation.arrays import FloatArray
 from hw_templates.project.record import PROJECT_FILE, ProjectRecord
 
 
@@ -116,7 +119,21 @@ def fit(
     return fitted.calibration
 
 
-def predict(calibration: str | Path | Calibration, runs: Sequence[EngineRun]) -> Prediction:
+@dataclass(frozen=True)
+class PredictedLatencies:
+    """Predicted latencies of runs.
+
+    Attributes:
+        latency_ms: [runs] latency of each.
+        low_ms, high_ms: [runs] bounds that hold 9 of 10 measured latencies.
+    """
+
+    latency_ms: FloatArray
+    low_ms: FloatArray
+    high_ms: FloatArray
+
+
+def predict(calibration: str | Path | Calibration, runs: Sequence[EngineRun]) -> PredictedLatencies:
     """Predict the latencies of runs by a calibration, each with an interval that holds 9 of 10 measured ones.
 
     Args:
@@ -129,4 +146,10 @@ def predict(calibration: str | Path | Calibration, runs: Sequence[EngineRun]) ->
     """
     if not isinstance(calibration, Calibration):
         calibration = load_calibration(str(calibration))
-    return calibration.predict(runs)
+    prediction = calibration.predict(runs)
+    cycles_per_ms = np.array([run.clock_mhz * 1e3 for run in runs])
+    return PredictedLatencies(
+        latency_ms=prediction.cycles / cycles_per_ms,
+        low_ms=prediction.low / cycles_per_ms,
+        high_ms=prediction.high / cycles_per_ms,
+    )

@@ -22,7 +22,7 @@ MaxLatency = Annotated[float | None, typer.Option(help="Take the most accurate p
 MinAccuracy = Annotated[float | None, typer.Option(help="Take the fastest pair of at least this, 0 to 1.")]
 Within = Annotated[
     float | None,
-    typer.Option(help="Take the fastest pair within so many points (%) of the best accuracy.  [default: 1.0]"),
+    typer.Option(help="Take the fastest pair within this many points (%) of the best accuracy.  [default: 1.0]"),
 ]
 ReportTemplate = Annotated[
     str | None,

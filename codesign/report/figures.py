@@ -82,7 +82,7 @@ def layers_figure(estimate: Estimate) -> Figure:
         bars = [layer.latency_cycles if layer.bound == bound else 0 for layer in layers]
         cycles.barh(rows, bars, color=colour, height=0.75, label=f"bound by {bound}")
     compute = [layer.compute_cycles for layer in layers]
-    cycles.plot(compute, rows, "|", color="black", markersize=8, label="trips of the compute loop")
+    cycles.plot(compute, rows, "|", color="black", markersize=8, label="iterations of the compute loop")
     figure.legend(loc="outside upper center", ncols=4, fontsize=8)
     cycles.set_yticks(rows, [layer.name for layer in layers], fontsize=7)
     cycles.set_ylim(len(layers) - 0.4, -0.6)

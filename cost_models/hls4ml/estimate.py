@@ -188,7 +188,8 @@ def _stage_resources(node: Node, factor: int, bits: int, io_type: IoType, c: Hls
     multipliers = stage.multiplications // factor
     sum_bits = 2 * bits + math.ceil(math.log2(max(stage.inputs, 2)))
     bram, lut, ff = 0, c.lut_per_layer, c.ff_per_layer
-    # A multiplier reads one of so many values; beyond a reuse factor of the inputs, sums take turns as well.
+    # A multiplier selects one of as many values as its reuse factor, at most one of each input; beyond that, sums
+    # take turns as well.
     lut += multipliers * bits * _multiplexer(min(factor, stage.inputs))
     lut += math.ceil((multipliers + stage.outputs) * sum_bits * c.lut_per_sum_bit)
     if factor > stage.inputs:

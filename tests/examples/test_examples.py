@@ -72,9 +72,16 @@ def test_own_accuracies_are_searched_with(tmp_path: Path) -> None:
 
 def test_calibration_fits_the_twin_and_searches_again(run: Path, tmp_path: Path) -> None:
     shutil.copytree(run, tmp_path / "run")
-    planned, fitted, _, prior, again = example("calibrate.py", "run", "--budget", "8", "--pairs", "2000", cwd=tmp_path)
+    planned, fitted, *predicted, prior, again = example(
+        "calibrate.py", "run", "--budget", "8", "--pairs", "2000", cwd=tmp_path
+    )
     assert planned == "planned 8 runs"
     assert re.fullmatch(r"fitted to 8 runs: mean error of left-out runs \d+\.\d%", fitted)
+    assert len(predicted) == 3
+    for line in predicted:
+        low_ms, high_ms, measured_ms = map(float, re.findall(r"\d+\.\d+", line))
+        assert 0 < low_ms <= high_ms
+        assert low_ms / 1.5 < measured_ms < high_ms * 1.5
     assert prior.startswith("prior: fastest pair ")
     assert again.startswith("run/fitted: fastest pair ")
     assert (tmp_path / "run/fitted/calibration.json").exists()

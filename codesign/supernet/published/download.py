@@ -97,7 +97,7 @@ def _length(response: http.client.HTTPResponse) -> int | None:
 def _copy(
     response: http.client.HTTPResponse, file: IO[bytes], have: int, most_bytes: int, on_progress: OnProgress
 ) -> None:
-    """Write the answer's body to the file, which holds so many bytes already.
+    """Write the answer's body to the file, which already holds ``have`` bytes.
 
     Raises:
         FetchError: it broke off (what arrived is in the file), or the file has more than ``most_bytes``.

@@ -177,7 +177,7 @@ class _Training:
         return total.item() / len(subnets)
 
     def _accumulate_group(self, images: Tensor, labels: Tensor, subnets: list[Subnet], groups: int) -> Tensor:
-        """Add up the subnets' gradients of one of so many groups; returns the sum of their losses' shares."""
+        """Add up the subnets' gradients of one of the groups; returns the sum of their losses' shares."""
         answer = None
         if self.teacher is not None:
             full = dataclasses.replace(self.space.largest(), resolution=images.shape[-1])

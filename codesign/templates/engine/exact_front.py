@@ -59,11 +59,11 @@ def _growing_blocks(count: int, most: int) -> Iterator[slice]:
 
 
 class _PairTable:
-    """Sums of priced pieces, on a device."""
+    """Sums of priced segments, on a device."""
 
     def __init__(self, pricer: PairPricer, genes: IntArray, accelerators: IntArray, device: torch.device) -> None:
-        pieces, (cycles, energy_mj) = pricer.piece_table(genes, accelerators)
-        self._pieces = torch.from_numpy(pieces).to(device)
+        segments, (cycles, energy_mj) = pricer.segment_table(genes, accelerators)
+        self._segments = torch.from_numpy(segments).to(device)
         self._cycles, self._energy_mj = (torch.from_numpy(costs).to(device) for costs in (cycles, energy_mj))
         clock_mhz = pricer.joint.accelerators.decode(accelerators).clock_mhz
         self._cycles_per_ms = torch.from_numpy(clock_mhz * 1e3).to(device)
@@ -72,9 +72,9 @@ class _PairTable:
     def below(self, subnets: slice, front: PricedPairs) -> tuple[IntArray, IntArray, FloatArray, FloatArray]:
         """(subnet within the slice, accelerator, latency_ms, energy_mj) of the pairs that no pair of ``front``, all at
         least as accurate, beats in latency and energy."""
-        pieces = self._pieces[subnets]
-        cycles: Any = functional.embedding_bag(pieces, self._cycles, mode="sum")
-        dynamic_mj: Any = functional.embedding_bag(pieces, self._energy_mj, mode="sum")
+        segments = self._segments[subnets]
+        cycles: Any = functional.embedding_bag(segments, self._cycles, mode="sum")
+        dynamic_mj: Any = functional.embedding_bag(segments, self._energy_mj, mode="sum")
         latency_ms: Any = network_latency_cycles(cycles, self._pricer.coefficients) / self._cycles_per_ms
         energy_mj = network_energy_mj(dynamic_mj, latency_ms, self._pricer.joint.accelerators.board)
         # least[k] is the least energy of the k pairs of the front with the least latencies.

@@ -59,7 +59,7 @@ class PairPricer:
         Both are choice indices; the accelerators must be legal. Both results are inf where a layer has no legal
         mapping.
         """
-        places, (cycles, energy_mj) = self.piece_table(genes, accelerators)
+        places, (cycles, energy_mj) = self.segment_table(genes, accelerators)
         layer_cycles = np.zeros((len(genes), len(accelerators)))
         dynamic_mj = np.zeros((len(genes), len(accelerators)))
         for column in places.T:
@@ -71,29 +71,29 @@ class PairPricer:
         latency_ms = network_latency_cycles(layer_cycles, coefficients) / (clock_mhz * 1e3)
         return latency_ms, network_energy_mj(dynamic_mj, latency_ms, board)
 
-    def piece_table(self, genes: IntArray, accelerators: IntArray) -> tuple[IntArray, FloatArray]:
-        """The subnets as rows of a table of priced pieces: (row of each piece [n, pieces], costs [2, rows, A]).
+    def segment_table(self, genes: IntArray, accelerators: IntArray) -> tuple[IntArray, FloatArray]:
+        """Return (row of each segment [n, segments], costs [2, rows, A]): the subnets as rows of a table of prices.
 
-        The costs are latency in cycles and dynamic energy in mJ, to be summed over a subnet's pieces.
+        The costs are latency in cycles and dynamic energy in mJ, to be summed over a subnet's segments.
         """
-        pieces = self._index.segments(genes)
-        used = np.flatnonzero(np.bincount(pieces.ravel()))
-        return np.searchsorted(used, pieces), self._piece_costs(used, accelerators)
+        segments = self._index.segments(genes)
+        used = np.flatnonzero(np.bincount(segments.ravel()))
+        return np.searchsorted(used, segments), self._segment_costs(used, accelerators)
 
-    def _piece_costs(self, pieces: IntArray, accelerators: IntArray) -> FloatArray:
-        """[2, p, A] latency in cycles and dynamic energy in mJ of the pieces of these numbers [p].
+    def _segment_costs(self, segments: IntArray, accelerators: IntArray) -> FloatArray:
+        """Return [2, p, A] latency in cycles and dynamic energy in mJ of the segments of these numbers [p].
 
         Where maps can stay on chip, an inverted residual is priced as one; elsewhere it is the sum of its layers.
         """
-        costs = np.empty((2, len(pieces), len(accelerators)))
+        costs = np.empty((2, len(segments), len(accelerators)))
         keeps = self.joint.accelerators.decode(accelerators).map_kib > 0
         for chosen, items in ((~keeps, self._index.segment_layers), (keeps, self._index.segment_items)):
             if chosen.any():
-                costs[:, :, chosen] = self._sums(items[pieces], accelerators[chosen])
+                costs[:, :, chosen] = self._sums(items[segments], accelerators[chosen])
         return costs
 
     def _sums(self, items: sparse.csr_array, accelerators: IntArray) -> FloatArray:
-        """[2, p, A] costs of sums of items, each a layer or a block."""
+        """Return [2, p, A] costs of sums of items, each a layer or a block."""
         keys = [row.tobytes() for row in accelerators]
         unpriced = np.full((2, items.shape[1]), np.nan)
         costs = np.stack([self._item_costs.get(key, unpriced) for key in keys], axis=2)

@@ -25,7 +25,7 @@ from codesign.templates.engine.tried import TrialReader
 from hw_templates.foundation.arrays import IntArray
 from hw_templates.foundation.errors import InfeasibleError, InvalidValueError
 
-# Where so many batches in a row hold nothing new, there is nothing new.
+# After this many batches in a row without a new pair, none is left.
 _ATTEMPTS = 4
 
 

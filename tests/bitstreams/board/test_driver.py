@@ -77,7 +77,9 @@ def test_an_engine_behind_a_network_is_timed_by_its_own_counters(
         counters = engine.counters().copy()
         counters["total_cycles"][1] = 0
         monkeypatch.setattr(engine, "counters", lambda: counters)
-        with pytest.raises(VerificationError, match=r"layer 1 must take more cycles than its \d+ trips, .* shows 0"):
+        with pytest.raises(
+            VerificationError, match=r"layer 1 must take more cycles than its \d+ iterations, .* shows 0"
+        ):
             engine.time_engine(image, 1)
 
 

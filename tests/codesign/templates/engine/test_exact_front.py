@@ -44,9 +44,11 @@ def test_it_is_the_front_of_all_pairs_priced_one_by_one(monkeypatch, pricer, ora
 
 
 def test_pairs_that_cannot_be_mapped_are_not_on_it(monkeypatch, pricer, oracle, pairs):
-    table = pricer.piece_table
+    table = pricer.segment_table
     monkeypatch.setattr(
-        pricer, "piece_table", lambda *of: (table(*of)[0], np.where(np.arange(len(of[1])) == 0, table(*of)[1], np.inf))
+        pricer,
+        "segment_table",
+        lambda *of: (table(*of)[0], np.where(np.arange(len(of[1])) == 0, table(*of)[1], np.inf)),
     )
     front = exact_front(pricer, oracle, *pairs)
     assert (front.rows[:, pairs[0].shape[1] :] == pairs[1][0]).all()
