@@ -4,8 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from torch import nn
-
 from codesign.progress import Progress
 from codesign.run.folder import REMAKE, Run, read_json
 from codesign.run.named_subnet import ENDS, named_subnet
@@ -14,7 +12,7 @@ from codesign.supernet.accuracy.measured import CALIBRATION_IMAGES
 from codesign.supernet.data.data_set import Split
 from codesign.supernet.network.build import recalibrate
 from codesign.supernet.network.files import NetworkToWrite, check_format, write_network
-from codesign.supernet.network.standalone import extract
+from codesign.supernet.network.standalone import Network, extract
 from codesign.supernet.published.net_config import net_config
 from codesign.supernet.published.networks import find_specialised, load_official_supernet, load_specialised
 from codesign.supernet.published.specialised import specialised_nets
@@ -187,7 +185,7 @@ def _of_published(space: Space, subnet: Subnet, called: str, weights: Path | Non
     )
 
 
-def _net(network: nn.Sequential, space: Space, subnet: Subnet, about: Mapping[str, object]) -> NetworkToWrite:
+def _net(network: Network, space: Space, subnet: Subnet, about: Mapping[str, object]) -> NetworkToWrite:
     return NetworkToWrite(
         network=network,
         config=net_config(space, subnet),

@@ -1,7 +1,7 @@
 """Supernets: shared weights, of which each subnet uses a part. A subnet runs as the workload that it is lowered to."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TypeVar
@@ -21,14 +21,15 @@ from codesign.supernet.layers.elastic import (
 )
 from codesign.supernet.lowering.segments import Segment
 from codesign.supernet.lowering.workloads import lower, segments_of
-from codesign.supernet.network.places import places
+from codesign.supernet.network.places import Place, places
 from codesign.supernet.spaces.space import Choice, Space, Subnet
 from cost_models.workload import IMAGE, Node, Operation
 from hw_templates.foundation.errors import InvalidValueError
 
 M = TypeVar("M", bound=nn.Module)
 
-_Step = tuple[Node, tuple[str, ...]]
+Step = tuple[Node, tuple[str, ...]]
+"""A node, and the names of what it reads."""
 
 
 @dataclass(frozen=True)
@@ -51,12 +52,14 @@ class SharedLayer:
     """The shared weights of the nodes of one name.
 
     Attributes:
+        place: the names of their modules.
         convolution: of the largest form.
         norm: the batch norm after it, or None.
         elastic_bits: whether its weights are fake-quantised, as they are where there is a choice of bits; elsewhere 8
             bits lose too little to be trained for.
     """
 
+    place: Place
     convolution: ElasticConvolution | ElasticDepthwise
     norm: ElasticBatchNorm | None
     elastic_bits: bool
@@ -117,22 +120,11 @@ class Supernet(nn.Module):
                 convolution = ElasticConvolution(
                     layer.in_channels, layer.out_channels, layer.kernel_height, layer.stride, bias=place.bias
                 )
-            self._add(place.convolution, convolution)
+            add_at(self, place.convolution, convolution)
             if place.norm is not None:
-                norm = self._add(place.norm, ElasticBatchNorm(layer.out_channels, space.batch_norm_epsilon))
+                norm = add_at(self, place.norm, ElasticBatchNorm(layer.out_channels, space.batch_norm_epsilon))
             bits = space.choices.get(f"{block}.weight_bits", (8,))
-            self.layers[name] = SharedLayer(convolution, norm, norm is not None and bits != (8,))
-
-    def _add(self, path: str, module: M) -> M:
-        """Add a module under a dotted name."""
-        parent: nn.Module = self
-        *outer, last = path.split(".")
-        for name in outer:
-            if not hasattr(parent, name):
-                parent.add_module(name, nn.ModuleList() if name == "blocks" else nn.Module())
-            parent = getattr(parent, name)
-        parent.add_module(last, module)
-        return module
+            self.layers[name] = SharedLayer(place, convolution, norm, norm is not None and bits != (8,))
 
     def forward(self, images: Tensor, subnet: Subnet, normalise: Normalise = normalise_by_batch) -> Tensor:
         """Return the logits [n, classes] of images [n, C, resolution, resolution] in the subnet.
@@ -149,16 +141,11 @@ class Supernet(nn.Module):
         shape = (self.space.image_channels, subnet.resolution, subnet.resolution)
         if images.ndim != 4 or tuple(images.shape[1:]) != shape:
             raise InvalidValueError("images", tuple(images.shape), f"of shape (n, {', '.join(map(str, shape))})")
-        last_reader = {producer: node for node, producers in steps for producer in producers}
-        maps = {IMAGE: images.contiguous(memory_format=torch.channels_last)}
-        for node, producers in steps:
-            maps[node.name] = self._run(node, maps, normalise)
-            for producer in producers:
-                if last_reader[producer] is node:
-                    maps.pop(producer, None)
-        return maps[node.name].flatten(1)
+        features = images.contiguous(memory_format=torch.channels_last)
+        result = run(steps, features, lambda node, read: self.layers[node.name].forward(node, read, normalise))
+        return result.flatten(1)
 
-    def _steps(self, subnet: Subnet) -> Iterator[_Step]:
+    def _steps(self, subnet: Subnet) -> Iterator[Step]:
         """Yield the nodes that :func:`lower` makes of the subnet, in less time, each with the names that it reads."""
         self.space.check(subnet)
         values, last = subnet.values(), IMAGE
@@ -167,24 +154,6 @@ class Supernet(nn.Module):
                 steps = _segment_steps(segment, tuple(values[name] for name in segment.names), last)
                 yield from steps
                 last = steps[-1][0].name
-
-    def _run(self, node: Node, maps: dict[str, Tensor], normalise: Normalise) -> Tensor:
-        features, layer = maps[node.ifmap], node.layer
-        match layer.operation:
-            case Operation.SCALE:
-                return features * maps[str(node.gate)]
-            case Operation.POOL if layer.stride == 1:
-                return features.mean((2, 3), keepdim=True)
-            case Operation.POOL:
-                return functional.avg_pool2d(features, layer.kernel_height, layer.stride, ceil_mode=True)
-            case Operation.MAX_POOL:
-                return functional.max_pool2d(features, layer.kernel_height, layer.stride, layer.padding)
-        result = self.layers[node.name].forward(node, features, normalise)
-        if node.residual is None:
-            return activate(result, node.activation)
-        if node.adds_last:
-            return maps[node.residual] + activate(result, node.activation)
-        return activate(maps[node.residual] + result, node.activation)
 
     def parts(self, subnet: Subnet) -> dict[str, Part]:
         """Return the parts of all convolutions that the subnet uses, by the names of its workload's nodes.
@@ -209,7 +178,57 @@ class Supernet(nn.Module):
         nn.init.normal_(self.layers["classifier"].convolution.weight, std=0.01, generator=generator)
 
 
+def step_of(node: Node) -> Step:
+    """Return the step that runs a node."""
+    return node, tuple(producer for _, producer in node.reads)
+
+
 @lru_cache(maxsize=1 << 14)
-def _segment_steps(segment: Segment, values: tuple[Choice, ...], ifmap: str) -> tuple[_Step, ...]:
+def _segment_steps(segment: Segment, values: tuple[Choice, ...], ifmap: str) -> tuple[Step, ...]:
     nodes = segment.nodes(dict(zip(segment.names, values, strict=True)), ifmap)
-    return tuple((node, tuple(producer for _, producer in node.reads)) for node in nodes)
+    return tuple(map(step_of, nodes))
+
+
+def add_at(root: nn.Module, path: str, module: M) -> M:
+    """Add a module under a dotted name; modules on the way to it are made."""
+    *outer, last = path.split(".")
+    for name in outer:
+        if not hasattr(root, name):
+            root.add_module(name, nn.ModuleList() if name == "blocks" else nn.Module())
+        root = getattr(root, name)
+    root.add_module(last, module)
+    return module
+
+
+def run(steps: Sequence[Step], images: Tensor, convolve: Callable[[Node, Tensor], Tensor]) -> Tensor:
+    """Return what the last step makes of images [n, C, h, w]; ``convolve`` runs nodes with weights, activation apart.
+
+    A map is kept for as long as a later step reads it.
+    """
+    last_reader = {producer: node for node, producers in steps for producer in producers}
+    maps = {IMAGE: images}
+    for node, producers in steps:
+        maps[node.name] = _run_node(node, maps, convolve)
+        for producer in producers:
+            if last_reader[producer] is node:
+                maps.pop(producer, None)
+    return maps[node.name]
+
+
+def _run_node(node: Node, maps: Mapping[str, Tensor], convolve: Callable[[Node, Tensor], Tensor]) -> Tensor:
+    features, layer = maps[node.ifmap], node.layer
+    match layer.operation:
+        case Operation.SCALE:
+            return features * maps[str(node.gate)]
+        case Operation.POOL if layer.stride == 1:
+            return functional.adaptive_avg_pool2d(features, 1)
+        case Operation.POOL:
+            return functional.avg_pool2d(features, layer.kernel_height, layer.stride, ceil_mode=True)
+        case Operation.MAX_POOL:
+            return functional.max_pool2d(features, layer.kernel_height, layer.stride, layer.padding)
+    result = convolve(node, features)
+    if node.residual is None:
+        return activate(result, node.activation)
+    if node.adds_last:
+        return maps[node.residual] + activate(result, node.activation)
+    return activate(maps[node.residual] + result, node.activation)

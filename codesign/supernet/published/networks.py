@@ -2,12 +2,10 @@
 
 from pathlib import Path
 
-from torch import nn
-
-from codesign.supernet.network.standalone import build_network, load_weights
+from codesign.supernet.network.standalone import Network
 from codesign.supernet.published.artefacts import fetched
 from codesign.supernet.published.net_config import Config, parse_config
-from codesign.supernet.published.official_weights import OfficialSupernet, read_official
+from codesign.supernet.published.official_weights import OfficialSupernet, load_weights, read_official
 from codesign.supernet.published.specialised import SpecialisedNet, specialised_nets
 from codesign.supernet.published.weights_file import parse_weights, read_bytes
 from codesign.supernet.spaces.space import Space
@@ -49,7 +47,7 @@ def find_specialised(name: str) -> SpecialisedNet:
     raise UnknownNameError("network", name, known, "one that `codesign supernet specialised` lists")
 
 
-def load_specialised(net: SpecialisedNet, folder: Path | None = None) -> tuple[Config, nn.Sequential]:
+def load_specialised(net: SpecialisedNet, folder: Path | None = None) -> tuple[Config, Network]:
     """Return a published specialised network: its configuration, and the network itself, to evaluate.
 
     Args:
@@ -68,6 +66,6 @@ def load_specialised(net: SpecialisedNet, folder: Path | None = None) -> tuple[C
     config, space, subnet = parse_config(read_bytes(config_path, "fetch it first"), config_path, net.subnet.resolution)
     if (space.name, subnet) != (net.space.name, net.subnet):
         raise InvalidValueError("net.config", str(config_path), f"that of {net.name}")
-    network = build_network(config)
+    network = Network(space, subnet)
     load_weights(network, parse_weights(read_bytes(weights_path, "fetch it first"), weights_path))
     return config, network

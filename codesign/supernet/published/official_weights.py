@@ -1,4 +1,4 @@
-"""State dicts of the published supernets.
+"""State dicts of the published supernets and of networks of their own.
 
 Names and shapes are those of the reference implementation (the ``ofa`` package, MIT licence). Its authors published
 two dialects, with the elastic wrappers of its modules (``conv.conv.weight``, ``bn.bn.weight``) and without.
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from codesign.supernet.layers.elastic import SharedStatistics
-from codesign.supernet.network.places import places
+from codesign.supernet.network.standalone import Network
 from codesign.supernet.network.supernet import Supernet
 from codesign.supernet.spaces.space import Space
 from hw_templates.foundation.errors import InvalidValueError
@@ -24,6 +24,10 @@ _PLAIN = (
     (re.compile(r"\.conv\.conv\.weight$"), ".conv.weight"),
     (re.compile(r"\.linear\.linear\."), ".linear."),
 )
+# A kernel transform here, and its matrix there.
+_TRANSFORM, _MATRIX = re.compile(r"transforms\.(\w+)"), r"\1_matrix"
+# How many batches a batch norm has seen, which decides nothing.
+_COUNT = ".num_batches_tracked"
 
 
 @dataclass(frozen=True)
@@ -40,38 +44,23 @@ class OfficialSupernet:
     statistics: SharedStatistics
 
 
-@dataclass(frozen=True)
-class _Entry:
-    """One tensor of an official state dict.
-
-    Attributes:
-        kind: "weight" (a parameter here), "mean", "variance" (of the node's statistics) or "count".
-        ours: name of the parameter, or of the node.
-    """
-
-    kind: str
-    ours: str
-
-
-_STATISTICS = {"running_mean": "mean", "running_var": "variance", "num_batches_tracked": "count"}
-
-
-def _entries(space: Space) -> dict[str, _Entry]:
-    """Return official names without wrappers, and the tensors that they stand for."""
-    with torch.device("meta"):
-        parameters = dict(Supernet(space).named_parameters())
-    entries = {}
-    for node, place in places(space).items():
-        for ours, official in ((place.convolution, place.official), (place.norm, place.official_norm)):
-            for name in parameters:
-                module, _, last = name.rpartition(".")
-                if module == ours:
-                    entries[f"{official}.{last}"] = _Entry("weight", name)
-                elif module == f"{ours}.transforms":
-                    entries[f"{official}.{last}_matrix"] = _Entry("weight", name)
-        if f"{place.norm}.weight" in parameters:
-            entries |= {f"{place.official_norm}.{name}": _Entry(kind, node) for name, kind in _STATISTICS.items()}
-    return entries
+def _layout(supernet: Supernet) -> tuple[dict[str, Tensor], SharedStatistics]:
+    """Return the tensors that official names, without wrappers, stand for, and which of them are statistics."""
+    tensors: dict[str, Tensor] = {}
+    mean: dict[str, Tensor] = {}
+    variance: dict[str, Tensor] = {}
+    for node, shared in supernet.layers.items():
+        for name, parameter in shared.convolution.named_parameters():
+            tensors[f"{shared.place.official}.{_TRANSFORM.sub(_MATRIX, name)}"] = parameter
+        if shared.norm is not None:
+            mean[node], variance[node] = torch.empty(2, len(shared.norm.weight))
+            of_norm = {
+                **dict(shared.norm.named_parameters()),
+                "running_mean": mean[node],
+                "running_var": variance[node],
+            }
+            tensors |= {f"{shared.place.official_norm}.{name}": tensor for name, tensor in of_norm.items()}
+    return tensors, SharedStatistics(mean, variance)
 
 
 def _plain(name: str) -> str:
@@ -80,6 +69,7 @@ def _plain(name: str) -> str:
     return name
 
 
+@torch.no_grad()
 def read_official(space: Space, state: Mapping[str, Tensor]) -> OfficialSupernet:
     """Return a supernet of the space with the weights of a published state dict.
 
@@ -87,38 +77,46 @@ def read_official(space: Space, state: Mapping[str, Tensor]) -> OfficialSupernet
         InvalidValueError: a weight is missing, unknown, or of another shape, as those of another width or family are.
     """
     supernet = Supernet(space)
-    entries, given = _entries(space), {_plain(name): tensor for name, tensor in state.items()}
-    wanted = {name for name, entry in entries.items() if entry.kind != "count"}
-    missing = wanted - given.keys()
+    wanted, statistics = _layout(supernet)
+    given = {_plain(name): tensor for name, tensor in state.items() if not name.endswith(_COUNT)}
+    missing = wanted.keys() - given.keys()
     if missing and all(name.endswith("_matrix") for name in missing):
         needed = f"given for space {space.name}; these have no kernel transforms, as networks of one kernel have none"
         raise InvalidValueError(f"state_dict.{min(missing)}", None, needed)
-    for name in sorted(missing):
-        raise InvalidValueError(f"state_dict.{name}", None, f"given for space {space.name}")
-    for name in sorted(given.keys() - entries.keys()):
-        raise InvalidValueError(f"state_dict.{name}", tuple(given[name].shape), f"absent for space {space.name}")
-    parameters = dict(supernet.named_parameters())
-    mean: dict[str, Tensor] = {}
-    variance: dict[str, Tensor] = {}
-    weights: dict[str, Tensor] = {}
+    _check_names(given, wanted, f"space {space.name}")
     # The classifier last: where more differs, that is what to tell.
     for name in sorted(wanted, key=lambda name: (name.startswith("classifier."), name)):
-        entry, tensor = entries[name], given[name].detach().to(torch.float32)
-        if entry.kind in ("mean", "variance"):
-            (mean if entry.kind == "mean" else variance)[entry.ours] = tensor
-            # A batch norm has as many statistics as weights, and variances are no negative numbers.
-            shape = tuple(given[name.rpartition(".")[0] + ".weight"].shape)
-            if tuple(tensor.shape) != shape:
-                raise InvalidValueError(f"state_dict.{name}", tuple(tensor.shape), f"of shape {shape} for {space.name}")
-            if entry.kind == "variance" and bool((tensor < 0).any()):
-                raise InvalidValueError(f"state_dict.{name}", float(tensor.min()), "zero or more")
-        else:
-            shape = tuple(parameters[entry.ours].shape)
-            if name.startswith("classifier.") and tensor.ndim and tensor.shape[0] != shape[0]:
-                found = f"{len(tensor)} classes"
-                raise InvalidValueError(f"state_dict.{name}", found, f"of {shape[0]} classes for {space.name}")
-            if shape[: tensor.ndim] != tuple(tensor.shape) or tensor.numel() != parameters[entry.ours].numel():
-                raise InvalidValueError(f"state_dict.{name}", tuple(tensor.shape), f"of shape {shape} for {space.name}")
-            weights[entry.ours] = tensor.reshape(shape)
-    supernet.load_state_dict(weights)
-    return OfficialSupernet(supernet, SharedStatistics(mean, variance))
+        tensor, target = given[name], wanted[name]
+        shape = tuple(target.shape)
+        if name.startswith("classifier.") and tensor.ndim and len(tensor) != len(target):
+            found = f"{len(tensor)} classes"
+            raise InvalidValueError(f"state_dict.{name}", found, f"of {len(target)} classes for {space.name}")
+        if shape[: tensor.ndim] != tuple(tensor.shape) or tensor.numel() != target.numel():
+            raise InvalidValueError(f"state_dict.{name}", tuple(tensor.shape), f"of shape {shape} for {space.name}")
+        if name.endswith("running_var") and bool((tensor < 0).any()):
+            raise InvalidValueError(f"state_dict.{name}", float(tensor.min()), "zero or more")
+        target.copy_(tensor.reshape(shape))
+    return OfficialSupernet(supernet, statistics)
+
+
+def load_weights(network: Network, state: Mapping[str, Tensor]) -> None:
+    """Load a state dict strictly; those of older versions of the reference implementation name a part otherwise.
+
+    Raises:
+        InvalidValueError: a weight is missing, unknown or of another shape.
+    """
+    wanted = network.state_dict()
+    given = {name: tensor for name, tensor in wanted.items() if name.endswith(_COUNT)}
+    given |= {name.replace(".mobile_inverted_conv.", ".conv."): tensor for name, tensor in state.items()}
+    _check_names(given, wanted, "this network")
+    for name, tensor in given.items():
+        if tensor.shape != wanted[name].shape:
+            raise InvalidValueError(f"state_dict.{name}", tuple(tensor.shape), f"of shape {tuple(wanted[name].shape)}")
+    network.load_state_dict(given)
+
+
+def _check_names(given: Mapping[str, Tensor], wanted: Mapping[str, Tensor], receiver: str) -> None:
+    for name in sorted(wanted.keys() - given.keys()):
+        raise InvalidValueError(f"state_dict.{name}", None, f"given for {receiver}")
+    for name in sorted(given.keys() - wanted.keys()):
+        raise InvalidValueError(f"state_dict.{name}", tuple(given[name].shape), f"absent for {receiver}")

@@ -15,8 +15,7 @@ from importlib.resources import files
 import torch
 
 from codesign.supernet.lowering.workloads import lower
-from codesign.supernet.network.standalone import build_network
-from codesign.supernet.published.net_config import net_config
+from codesign.supernet.network.standalone import Network
 from codesign.supernet.spaces.mobile import BlockChoice, MobileSpace, MobileSubnet
 from codesign.supernet.spaces.named import load_space
 from codesign.supernet.spaces.space import Space, Subnet
@@ -54,7 +53,7 @@ class SpecialisedNet:
     def parameters(self) -> int:
         """Weights, biases, batch-norm scales and offsets of the network of its own that it is."""
         with torch.device("meta"):
-            network = build_network(net_config(self.space, self.subnet))
+            network = Network(self.space, self.subnet)
         return sum(parameter.numel() for parameter in network.parameters())
 
     @property

@@ -15,8 +15,9 @@ from codesign.run.requests import load_trained
 from codesign.supernet.accuracy.measured import CALIBRATION_IMAGES
 from codesign.supernet.data.data_set import Split
 from codesign.supernet.network.build import recalibrate
-from codesign.supernet.network.standalone import build_network, load_weights
-from codesign.supernet.published.net_config import net_config
+from codesign.supernet.network.standalone import Network
+from codesign.supernet.published.net_config import net_config, subnet_of_config
+from codesign.supernet.published.official_weights import load_weights
 from codesign.supernet.published.specialised import specialised_nets
 from codesign.supernet.spaces.named import DIGITS, OFA_MBV3_W10
 
@@ -32,7 +33,8 @@ def export(*arguments):
 
 
 def read_back(folder):
-    network = build_network(json.loads((folder / "net.config").read_text()))
+    config, resolution = (json.loads((folder / name).read_text()) for name in ("net.config", "run.config"))
+    network = Network(*subnet_of_config(config, resolution["image_size"]))
     load_weights(network, torch.load(folder / "init", weights_only=True)["state_dict"])
     return network
 

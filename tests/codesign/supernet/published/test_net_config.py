@@ -99,6 +99,13 @@ def changed(change):
         changed(lambda config: config["blocks"][2].update(shortcut=None)),
         changed(lambda config: config["first_conv"].update(groups=3)),
         changed(lambda config: config["classifier"].update(out_features=10)),
+        changed(lambda config: config.pop("bn")),
+        changed(lambda config: config.update(name="VGG")),
+        changed(lambda config: config["blocks"][0].update(name="Mystery")),
+        changed(lambda config: config["blocks"][0]["conv"].update(act_func="swish")),
+        changed(lambda config: config["blocks"][0]["conv"].pop("in_channels")),
+        changed(lambda config: config.update(blocks=3)),
+        changed(lambda config: config["first_conv"].update(out_channels="many")),
         net_config(OFA_RESNET50D, OFA_RESNET50D.smallest()),
     ],
 )

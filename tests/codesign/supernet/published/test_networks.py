@@ -6,7 +6,7 @@ import pytest
 import torch
 from support.networks.reference_ofa import reference_supernet
 
-from codesign.supernet.network.standalone import build_network
+from codesign.supernet.network.standalone import Network
 from codesign.supernet.published.artefacts import select
 from codesign.supernet.published.net_config import net_config
 from codesign.supernet.published.networks import SUPERNETS, find_specialised, load_official_supernet, load_specialised
@@ -69,7 +69,7 @@ def folder(tmp_path):
     config = net_config(net.space, net.subnet)
     torch.manual_seed(0)
     (tmp_path / "net.config").write_text(json.dumps(config))
-    torch.save({"state_dict": build_network(config).state_dict()}, tmp_path / "init")
+    torch.save({"state_dict": Network(net.space, net.subnet).state_dict()}, tmp_path / "init")
     return tmp_path
 
 
@@ -87,7 +87,7 @@ def test_files_of_another_network_are_refused(folder):
     with pytest.raises(InvalidValueError, match=r"net\.config: must be that of flops-389M"):
         load_specialised(find_specialised("ofa-389M"), folder)
     other = find_specialised("ofa-note10-11")
-    torch.save({"state_dict": build_network(net_config(other.space, other.subnet)).state_dict()}, folder / "init")
+    torch.save({"state_dict": Network(other.space, other.subnet).state_dict()}, folder / "init")
     with pytest.raises(InvalidValueError, match=r"state_dict\.blocks"):
         load_specialised(find_specialised(SHORT), folder)
 

@@ -5,8 +5,9 @@ import torch
 from support.networks.ofa_parity import FAMILIES, compare_with_reference
 from support.networks.reference_ofa import reference_supernet
 
-from codesign.supernet.published.official_weights import read_official
-from codesign.supernet.spaces.named import load_space
+from codesign.supernet.network.standalone import Network
+from codesign.supernet.published.official_weights import load_weights, read_official
+from codesign.supernet.spaces.named import DIGITS, load_space
 from hw_templates.foundation.errors import InvalidValueError
 
 # benchmarks/reference_parity.py compares 200 of each family.
@@ -111,3 +112,27 @@ def test_statistics_that_cannot_be_are_named(small_official, name, tensor, messa
     assert name in small_official
     with pytest.raises(InvalidValueError, match=message):
         read_official(load_space("ofa-mbv3-w1.0"), {**small_official, name: tensor})
+
+
+def small():
+    return Network(DIGITS, DIGITS.smallest())
+
+
+def test_weights_are_loaded_strictly():
+    network, state = small(), small().state_dict()
+    load_weights(network, state)
+    assert all(torch.equal(tensor, state[name]) for name, tensor in network.state_dict().items())
+    older = {name.replace("blocks.0.conv.", "blocks.0.mobile_inverted_conv."): tensor for name, tensor in state.items()}
+    load_weights(network, {name: tensor for name, tensor in older.items() if "num_batches" not in name})
+    without = {name: tensor for name, tensor in state.items() if name != "first_conv.bn.bias"}
+    for wrong, message in (
+        (without, r"state_dict\.first_conv\.bn\.bias: must be given for this network, got None"),
+        ({**state, "head.weight": torch.zeros(3)}, r"state_dict\.head\.weight: must be absent .* got \(3,\)"),
+        (
+            {**state, "first_conv.conv.weight": torch.zeros(1)},
+            r"state_dict\.first_conv\.conv\.weight: must be of shape \(8, 1, 3, 3\), got \(1,\)",
+        ),
+        (Network(DIGITS, DIGITS.largest()).state_dict(), r"state_dict\.blocks"),
+    ):
+        with pytest.raises(InvalidValueError, match=message):
+            load_weights(network, wrong)
