@@ -16,7 +16,7 @@ from bitstreams.board.linking import Layout
 from bitstreams.board.names import ARCHITECTURES, check_own_name
 from bitstreams.board.program_check import check_program
 from bitstreams.board.session import Buffer, ConnectionLostError, Session
-from bitstreams.building.handoff import check_blocks, read_design
+from bitstreams.building.design import check_blocks, read_design
 from hw_templates.board import Board
 from hw_templates.conv_engine import isa, registers
 from hw_templates.conv_engine.accelerator import Accelerator

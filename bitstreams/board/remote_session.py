@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from bitstreams.board.session import PYNQ_REMOTE_PORT, is_loopback, lost, set_start, wait_until_done
-from bitstreams.building.handoff import read_handoff
+from bitstreams.building.design import parse_handoff
 from hw_templates.foundation.errors import BoardError, InvalidValueError
 from hw_templates.foundation.extras import install_command
 
@@ -144,7 +144,8 @@ class RemoteSession:
                 del pynq.Clocks._real_instance
             overlay = pynq.Overlay(str(bit.resolve()), download=False, device=self._device)
             if pynq.__version__ in _WITHOUT_ZYNQ_CLOCK:
-                clock_mhz = read_handoff(bit.with_suffix(".hwh")).clock_mhz
+                hwh = bit.with_suffix(".hwh")
+                clock_mhz = parse_handoff(hwh.read_bytes(), hwh).clock_mhz
                 for clock in overlay.clock_dict.values():
                     if clock.get("enable") and clock.get("frequency") is None:
                         clock["frequency"] = clock_mhz

@@ -1,8 +1,8 @@
 """``results.tar`` of a build, read within bounds: what a build does not leave is refused before it is read."""
 
 import re
+import tarfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -17,7 +17,6 @@ REPORTS = "reports/"
 """Folder of what the tools reported."""
 
 _MIB = 1 << 20
-_BLOCK = 512
 _MOST_MEMBERS = 500
 _MOST_EXTENDED_BYTES = 64 << 10
 MOST_BYTES = {"bit": 128 * _MIB, "hwh": 32 * _MIB, "xsa": 256 * _MIB, "report": 32 * _MIB, "source": 8 * _MIB}
@@ -38,16 +37,9 @@ _KNOWN = (
 )
 # Records of an extended header that change which member follows, or how its content is laid out.
 _CHANGES_MEMBER = re.compile(rb"(^|\n)\d+ (path|size|linkpath|hdrcharset|GNU\.sparse[^=]*|SCHILY\.realsize)=")
+_WRONG_SUM = "the checksum of a header is wrong"
+_NO_NUMBER = "a header holds no number where one belongs"
 _COMPRESSED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd")
-
-
-@dataclass(frozen=True)
-class _Header:
-    """One header of a tar: the member's name, its kind (one ASCII character) and the bytes that follow."""
-
-    name: str
-    kind: str
-    size: int
 
 
 def read_archive(path: Path) -> dict[str, bytes]:
@@ -77,15 +69,15 @@ def read_members(file: BinaryIO) -> Iterator[tuple[str, bytes]]:
         header = _next_header(file)
         if header is None:
             return
-        if header.kind in "xg":
+        if header.type in (tarfile.XHDTYPE, tarfile.XGLTYPE):
             _skip_extended(file, header)
-        elif header.kind == "5":
+        elif header.isdir():
             if header.size:
-                raise _foreign(header.name)
+                raise _foreign(f"{header.name}/")
         else:
             name = header.name.removeprefix("./")
             kind = next((kind for known, kind in _KNOWN if re.fullmatch(known, name)), None)
-            if kind is None or header.kind not in "0\0":
+            if kind is None or header.type not in (tarfile.REGTYPE, tarfile.AREGTYPE):
                 raise _foreign(header.name)
             if name in seen:
                 raise StorageError(f"holds {name} twice; name a results.tar of build.sh")
@@ -104,45 +96,38 @@ def _foreign(name: str) -> StorageError:
     return StorageError(f"holds {name!r}, which no build leaves; name a results.tar of build.sh")
 
 
-def _next_header(file: BinaryIO) -> _Header | None:
+def _next_header(file: BinaryIO) -> tarfile.TarInfo | None:
     """Return the next member's header, or None at the end of the archive."""
-    block = file.read(_BLOCK)
+    block = file.read(tarfile.BLOCKSIZE)
     if block.startswith(_COMPRESSED):
         raise StorageError("is compressed; unpack it and name the results.tar that comes out")
-    if len(block) < _BLOCK:
-        raise StorageError("is damaged or no tar (it has no end); copy it again")
+    if len(block) < tarfile.BLOCKSIZE:
+        raise _damaged("it has no end")
     if not any(block):
         return None
-    stated = _octal(block[148:156])
-    # The sum is taken with blanks in its own place.
-    if sum(block) - sum(block[148:156]) + 8 * ord(" ") != stated:
-        raise StorageError("is damaged or no tar (the checksum of a header is wrong); copy it again")
-    name, prefix = (_text(block[first:last]) for first, last in ((0, 100), (345, 500)))
-    posix = block[257:263] == b"ustar\0"
-    return _Header(f"{prefix}/{name}" if posix and prefix else name, chr(block[156]), _octal(block[124:136]))
+    try:
+        header = tarfile.TarInfo.frombuf(block, "ascii", "backslashreplace")
+    except tarfile.HeaderError as error:
+        raise _damaged(_WRONG_SUM if str(error) == "bad checksum" else _NO_NUMBER) from error
+    if header.size < 0:
+        raise _damaged(_NO_NUMBER)
+    return header
 
 
-def _octal(field: bytes) -> int:
-    digits = field.strip(b"\0 ")
-    if not re.fullmatch(rb"[0-7]{1,12}", digits):
-        raise StorageError("is damaged or no tar (a header holds no number where one belongs); copy it again")
-    return int(digits, 8)
+def _damaged(reason: str) -> StorageError:
+    return StorageError(f"is damaged or no tar ({reason}); copy it again")
 
 
-def _text(field: bytes) -> str:
-    return field.split(b"\0", 1)[0].decode("ascii", errors="backslashreplace")
-
-
-def _content(file: BinaryIO, header: _Header) -> bytes:
+def _content(file: BinaryIO, header: tarfile.TarInfo) -> bytes:
     """Return the content that follows a header, without its padding to whole blocks."""
-    padded = -(-header.size // _BLOCK) * _BLOCK
+    padded = -(-header.size // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
     content = file.read(padded)
     if len(content) < padded:
         raise StorageError(f"is cut off in {header.name!r}; copy it again")
     return content[: header.size]
 
 
-def _skip_extended(file: BinaryIO, header: _Header) -> None:
+def _skip_extended(file: BinaryIO, header: tarfile.TarInfo) -> None:
     """Pass over times and owners, which some tars write before each member."""
     if header.size > _MOST_EXTENDED_BYTES or _CHANGES_MEMBER.search(_content(file, header)):
         raise StorageError("holds an extended header that no build leaves; name a results.tar of build.sh")

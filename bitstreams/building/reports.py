@@ -15,8 +15,15 @@ from hw_templates.foundation.json_records import Finite, ZeroOrMore, check_field
 _REMEDY = "run the build again"
 
 
+class _Report:
+    """Base of what is read from a report, which is called by its class in messages."""
+
+    def __post_init__(self) -> None:
+        check_fields(self, type(self).__name__.lower())
+
+
 @dataclass(frozen=True, kw_only=True)
-class Utilisation:
+class Utilisation(_Report):
     """Resources that a report counts; a BRAM36 is two of ``bram_18k``, as in :class:`hw_templates.board.Board`."""
 
     dsp: ZeroOrMore | None = None
@@ -25,43 +32,31 @@ class Utilisation:
     lut: ZeroOrMore | None = None
     ff: ZeroOrMore | None = None
 
-    def __post_init__(self) -> None:
-        check_fields(self, "utilisation")
-
 
 @dataclass(frozen=True, kw_only=True)
-class Synthesis:
+class Synthesis(_Report):
     """Expectations of C synthesis: the shortest clock period, and the resources."""
 
     estimated_clock_ns: ZeroOrMore | None = None
     utilisation: Utilisation = field(default_factory=Utilisation)
 
-    def __post_init__(self) -> None:
-        check_fields(self, "synthesis")
-
 
 @dataclass(frozen=True)
-class CoSimulation:
+class CoSimulation(_Report):
     """Outcome of a co-simulation: whether the RTL agreed with the C++, and the average cycles of one call."""
 
     passed: bool | None = None
     latency_cycles: ZeroOrMore | None = None
 
-    def __post_init__(self) -> None:
-        check_fields(self, "cosimulation")
-
 
 @dataclass(frozen=True)
-class Timing:
+class Timing(_Report):
     """Worst and total slacks in ns; negative is too slow (setup) or too fast (hold)."""
 
     wns_ns: Finite | None = None
     tns_ns: Finite | None = None
     whs_ns: Finite | None = None
     ths_ns: Finite | None = None
-
-    def __post_init__(self) -> None:
-        check_fields(self, "timing")
 
 
 def number(text: str | None) -> float | None:

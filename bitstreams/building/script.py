@@ -10,6 +10,7 @@ from pathlib import Path
 
 from bitstreams.building.toolchain import require_tools
 from hw_templates.foundation.errors import StorageError, ToolError
+from hw_templates.foundation.json_records import reading
 from hw_templates.foundation.lock import exclusive, in_use
 from hw_templates.project.render import BUILD_SCRIPT, DIGEST_FILE, hardware_sha256
 
@@ -91,10 +92,8 @@ def bundle(project: Path) -> bytes:
             relative = path.relative_to(project)
             if not path.is_file() or relative.parts[0] == "build" or relative.name == RESULTS:
                 continue
-            try:
+            with reading(path):
                 content = path.read_bytes()
-            except OSError as error:
-                raise StorageError(f"{path}: cannot be read ({error.strerror or error})") from error
             member = tarfile.TarInfo(f"{name}/{relative}")
             member.size = len(content)
             member.mode = 0o755 if relative.name == BUILD_SCRIPT else 0o644

@@ -7,15 +7,42 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from bitstreams.building.comparison import Quantity
 from bitstreams.building.reports import Timing, Utilisation
 from hw_templates.board import BoardRecord
 from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.foundation.errors import InvalidValueError
-from hw_templates.foundation.json_records import Positive, Record, check_fields
+from hw_templates.foundation.json_records import Positive, Record, ZeroOrMore, check_fields
 
 NAME_DIGITS = 16
 """Digits of the digest that name a bitstream's files."""
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """One quantity as predicted and as built; what a tool did not report is None.
+
+    Attributes:
+        name: as in :class:`hw_templates.board.Board` or :class:`cost_models.closed_form.estimate.Estimate`.
+        predicted: value that the cost model predicts.
+        synthesis: value that C synthesis expects.
+        implementation: value of the routed engine; cycles are those of RTL co-simulation.
+        deviation: relative deviation from the prediction of the implementation, or else of the synthesis; it is always
+            computed.
+    """
+
+    name: str
+    predicted: ZeroOrMore
+    synthesis: ZeroOrMore | None
+    implementation: ZeroOrMore | None
+    deviation: float | None = None
+
+    def __post_init__(self) -> None:
+        check_fields(self, f"figure.{self.name}")
+        reached = self.implementation if self.implementation is not None else self.synthesis
+        deviation = None
+        if reached is not None:
+            deviation = reached / self.predicted - 1 if self.predicted else None if reached else 0.0
+        object.__setattr__(self, "deviation", deviation)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TypeVar
 
 from bitstreams.building.archive import MAIN, MOST_BYTES, REPORTS, SOURCES, read_archive
-from bitstreams.building.bit_file import parse_bit
-from bitstreams.building.comparison import compare
-from bitstreams.building.handoff import check_blocks, check_design, parse_handoff
+from bitstreams.building.design import check_blocks, parse_bit, parse_design
 from bitstreams.building.reports import (
+    CoSimulation,
+    Synthesis,
     Timing,
     Utilisation,
     parse_cosim,
@@ -21,10 +21,12 @@ from bitstreams.building.reports import (
     parse_utilisation,
     parse_values,
 )
-from bitstreams.store.bitstream import Bitstream, Entry
+from bitstreams.store.bitstream import Bitstream, Entry, Quantity
 from bitstreams.store.store import Store
+from cost_models.resources import RESOURCES, estimate_resources
 from hw_templates.board import Board, board_record, load_board
 from hw_templates.conv_engine import registers
+from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.foundation.errors import CodesignError, StorageError
 from hw_templates.foundation.json_records import parse_json, reading
 from hw_templates.foundation.regular_file import read_regular
@@ -68,10 +70,10 @@ def import_files(store: Store, bit: Path, hwh: Path, board: Board) -> tuple[Entr
             than the board's.
     """
     main = {"bit": read_regular(bit, MOST_BYTES["bit"])}
-    header = parse_bit(main["bit"], bit)
+    # What is no .bit is refused before a .hwh is looked for.
+    parse_bit(main["bit"], bit)
     main["hwh"] = read_regular(hwh, MOST_BYTES["hwh"])
-    handoff = parse_handoff(main["hwh"], hwh)
-    check_design(bit, header, handoff, board)
+    header, handoff = parse_design(bit, main["bit"], hwh, main["hwh"], board)
     bitstream = Bitstream(
         determined_by={kind: hashlib.sha256(content).hexdigest() for kind, content in main.items()},
         board=board_record(board),
@@ -93,18 +95,15 @@ def check_build(contents: Contents) -> Bitstream:
     project, board = _read_project(contents)
     digest, accelerator = project.hardware_sha256, project.accelerator
     design = f"engine_{digest[:8]}"
-    names = {suffix: f"{design}.{suffix}" for suffix in MAIN}
-    bit_path = Path(names["bit"])
+    bit_path, hwh_path, xsa_path = (Path(f"{design}.{suffix}") for suffix in MAIN)
     for name in contents:
-        if name.startswith("engine_") and name not in names.values():
+        if name.startswith("engine_") and Path(name).stem != design:
             raise StorageError(f"{name}: is of another design, the sources make {design}; build them again")
-    bit = parse_bit(_member(contents, names["bit"]), bit_path)
-    handoff = parse_handoff(_member(contents, names["hwh"]), Path(names["hwh"]))
-    _member(contents, names["xsa"])
-    check_design(bit_path, bit, handoff, board)
-    if handoff.design != design or bit.user_id != int(digest[:8], 16):
-        raise StorageError(f"{bit_path}: is of design {bit.design}, its sources make {design}; build them again")
-    check_blocks(Path(names["hwh"]), handoff, board)
+    bit, hwh, _ = (_member(contents, path.name) for path in (bit_path, hwh_path, xsa_path))
+    header, handoff = parse_design(bit_path, bit, hwh_path, hwh, board)
+    if handoff.design != design or header.user_id != int(digest[:8], 16):
+        raise StorageError(f"{bit_path}: is of design {header.design}, its sources make {design}; build them again")
+    check_blocks(hwh_path, handoff, board)
     _check_offsets(contents)
     synthesis = _report(contents, "csynth.xml", parse_csynth)
     cosim = _report(contents, "conv_engine_cosim.rpt", parse_cosim)
@@ -137,6 +136,45 @@ def check_build(contents: Contents) -> Bitstream:
         timing=timing,
         utilisation=_report(contents, "utilization.rpt", parse_utilisation),
         figures=figures,
+    )
+
+
+def compare(
+    accelerator: Accelerator,
+    board: Board,
+    latency_cycles: float,
+    clock_mhz: float | None,
+    synthesis: Synthesis,
+    cosim: CoSimulation,
+    timing: Timing,
+    utilisation: Utilisation,
+) -> tuple[Quantity, ...]:
+    """Compare the resources, clock and latency of a build with their predictions.
+
+    C synthesis states a latency from the trip counts that pragmas guess, as the engine's loops are bounded at run time;
+    it is left out.
+
+    Args:
+        accelerator, board: what was built.
+        latency_cycles: of one image, as the cost model predicts it.
+        clock_mhz: that the design was routed for, or None.
+        synthesis, cosim: of Vitis HLS.
+        timing: of the routed design.
+        utilisation: of the routed engine alone.
+    """
+    needed = estimate_resources(accelerator, board)
+    expected_mhz = 1000 / synthesis.estimated_clock_ns if synthesis.estimated_clock_ns else None
+    fastest_mhz = None
+    if clock_mhz is not None and timing.wns_ns is not None and timing.wns_ns < 1000 / clock_mhz:
+        fastest_mhz = 1000 / (1000 / clock_mhz - timing.wns_ns)
+    reported = synthesis.utilisation, utilisation
+    return (
+        *(
+            Quantity(name, float(getattr(needed, name)), *(getattr(used, name) for used in reported))
+            for name in RESOURCES
+        ),
+        Quantity("clock_mhz", float(accelerator.clock_mhz), expected_mhz, fastest_mhz),
+        Quantity("latency_cycles", latency_cycles, None, cosim.latency_cycles),
     )
 
 

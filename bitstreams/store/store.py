@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from bitstreams.building.handoff import read_design
+from bitstreams.building.design import read_design
 from bitstreams.store.bitstream import NAME_DIGITS, Bitstream, Entry, StoredBitstream, is_plain
 from hw_templates.board import load_board
 from hw_templates.foundation.atomic_file import write_bytes_atomically
@@ -33,25 +33,16 @@ _UNFINISHED = ".incoming-"
 _ADVICE = "free or unlock it, or name another store by --store or CODESIGN_STORE"
 
 
-def default_folder() -> Path:
-    """Say where bitstreams are kept unless said otherwise: in ``CODESIGN_STORE``, else below the user's data folder.
-
-    Raises:
-        StorageError: the variable is not set, and the user has no home.
-    """
-    return user_folder("CODESIGN_STORE", "XDG_DATA_HOME", ".local/share", "codesign/bitstreams")
-
-
-def open_store(folder: Path | None) -> "Store":
-    """Return the store in a folder; None stands for the user's, as :func:`default_folder`."""
-    return Store(folder or default_folder())
-
-
 class Store:
     """A folder of bitstreams, which is made when something is first put into it."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path | None) -> None:
+        """Name the folder; None stands for ``CODESIGN_STORE``, or else for a folder below the user's data folder.
+
+        Raises:
+            StorageError: the variable is not set, and the user has no home.
+        """
+        self.folder = folder or user_folder("CODESIGN_STORE", "XDG_DATA_HOME", ".local/share", "codesign/bitstreams")
 
     def add(self, bitstream: Bitstream, main: Mapping[str, bytes], others: Mapping[str, bytes]) -> tuple[Entry, bool]:
         """Put a bitstream into the store; others may write at the same time, and a failure leaves nothing behind.
@@ -84,30 +75,33 @@ class Store:
             if target.exists():
                 return self._read(target), False
             try:
-                unfinished = Path(tempfile.mkdtemp(dir=self.folder, prefix=_UNFINISHED))
+                with tempfile.TemporaryDirectory(
+                    dir=self.folder, prefix=_UNFINISHED, ignore_cleanup_errors=True
+                ) as unfinished:
+                    for path, content in contents.items():
+                        write_bytes_atomically(Path(unfinished, path), content)
+                    write_record(Path(unfinished, RECORD), record)
+                    Path(unfinished).chmod(0o755)
+                    Path(unfinished).rename(target)
             except OSError as error:
-                raise _cannot_write(self.folder, error) from error
-            try:
-                for path, content in contents.items():
-                    write_bytes_atomically(unfinished / path, content)
-                write_record(unfinished / RECORD, record)
-                unfinished.chmod(0o755)
-                unfinished.rename(target)
-            except OSError as error:
-                raise _cannot_write(target, error) from error
-            finally:
-                shutil.rmtree(unfinished, ignore_errors=True)
+                reason = "the disk is full" if error.errno == errno.ENOSPC else error.strerror or str(error)
+                raise StorageError(f"{target}: cannot be written ({reason}); {_ADVICE}") from error
         return self._read(target), True
 
     def entries(self) -> tuple[Entry, ...]:
         """Return every entry whose record can be read, oldest first."""
-        found = [entry for folder in self._folders() if isinstance(entry := self._try_read(folder), Entry)]
-        return tuple(sorted(found, key=lambda entry: (entry.bitstream.imported, entry.digest)))
+        return self.content()[0]
 
-    def unreadable(self) -> dict[str, str]:
-        """Return the faults of the records that cannot be read, by the name of their folder."""
-        found = {folder.name: self._try_read(folder) for folder in self._folders()}
-        return {name: problem for name, problem in found.items() if isinstance(problem, str)}
+    def content(self) -> tuple[tuple[Entry, ...], dict[str, tuple[str, ...]]]:
+        """Return the entries, and the fault of each record that cannot be read, by the name of its folder."""
+        entries: list[Entry] = []
+        faults: dict[str, tuple[str, ...]] = {}
+        for folder in self._folders():
+            try:
+                entries.append(self._read(folder))
+            except StorageError as error:
+                faults[folder.name] = (str(error),)
+        return tuple(sorted(entries, key=lambda entry: (entry.bitstream.imported, entry.digest))), faults
 
     def find(self, prefix: str) -> Entry:
         """Return the one entry whose digest begins with ``prefix``.
@@ -185,14 +179,15 @@ class Store:
         """Yield folders of no use and why, under the lock: whatever is unfinished then was abandoned."""
         for folder in sorted(self.folder.glob(f"{_UNFINISHED}*")):
             yield folder, "an import that was cut off"
-        for folder in self._folders():
-            entry = self._try_read(folder)
-            if isinstance(entry, str):
-                yield folder, entry
-            elif problems := self.verify(entry):
-                yield folder, problems[0]
-            elif older_than_days is not None and _age(entry) > timedelta(days=older_than_days):
-                yield folder, f"imported {entry.bitstream.imported}"
+        entries, faults = self.content()
+        for name, (fault,) in faults.items():
+            yield self.folder / name, fault
+        for entry in entries:
+            age = datetime.now(UTC) - datetime.fromisoformat(entry.bitstream.imported)
+            if problems := self.verify(entry):
+                yield entry.folder, problems[0]
+            elif older_than_days is not None and age > timedelta(days=older_than_days):
+                yield entry.folder, f"imported {entry.bitstream.imported}"
 
     def _folders(self) -> list[Path]:
         try:
@@ -202,22 +197,7 @@ class Store:
         except OSError as error:
             raise StorageError(f"{self.folder}: cannot be read ({error.strerror or error})") from error
 
-    def _try_read(self, folder: Path) -> Entry | str:
-        try:
-            return self._read(folder)
-        except StorageError as error:
-            return str(error)
-
     def _read(self, folder: Path) -> Entry:
         path = folder / RECORD
         with reading(path, "import it again"):
             return Entry(folder, parse_json(read_regular(path, _MOST_RECORD_BYTES), StoredBitstream, "build"))
-
-
-def _age(entry: Entry) -> timedelta:
-    return datetime.now(UTC) - datetime.fromisoformat(entry.bitstream.imported)
-
-
-def _cannot_write(path: Path, error: OSError) -> StorageError:
-    reason = "the disk is full" if error.errno == errno.ENOSPC else error.strerror or str(error)
-    return StorageError(f"{path}: cannot be written ({reason}); {_ADVICE}")

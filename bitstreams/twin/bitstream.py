@@ -8,7 +8,7 @@ import re
 import struct
 from pathlib import Path
 
-from bitstreams.building.bit_file import PREAMBLE, SYNC
+from bitstreams.building.design import PREAMBLE, SYNC
 from bitstreams.store.bitstream import NAME_DIGITS
 from hw_templates.board import Board
 from hw_templates.conv_engine.registers import ADDRESS_MAPS, WINDOW_BYTES

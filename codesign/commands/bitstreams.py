@@ -5,7 +5,7 @@ from pathlib import Path
 
 from bitstreams.store.bitstream import Entry
 from bitstreams.store.results import import_files, import_results
-from bitstreams.store.store import Store, open_store
+from bitstreams.store.store import Store
 from hw_templates.board import board_names, load_board
 from hw_templates.foundation.errors import InvalidValueError, VerificationError
 
@@ -55,17 +55,17 @@ def import_made(made: Path, board: str | None, hwh: Path | None, store: Path | N
     if made.suffix == ".bit":
         if board is None:
             raise InvalidValueError("board", board, f"one of {', '.join(board_names())} for a .bit")
-        return Imported(*import_files(open_store(store), made, hwh or made.with_suffix(".hwh"), load_board(board)))
+        return Imported(*import_files(Store(store), made, hwh or made.with_suffix(".hwh"), load_board(board)))
     for name, value in (("board", board), ("hwh", hwh)):
         if value is not None:
             raise InvalidValueError(name, str(value), "left out for a results.tar, which holds it")
-    return Imported(*import_results(open_store(store), made))
+    return Imported(*import_results(Store(store), made))
 
 
 def list_all(store: Path | None) -> StoreContent:
     """Return the content of the store as its records have it."""
-    opened = open_store(store)
-    return StoreContent(opened.folder, opened.entries(), _unreadable(opened))
+    opened = Store(store)
+    return StoreContent(opened.folder, *opened.content())
 
 
 def show(digest: str, store: Path | None) -> Entry:
@@ -74,7 +74,7 @@ def show(digest: str, store: Path | None) -> Entry:
     Raises:
         StorageError: no bitstream has that digest, or several have.
     """
-    return open_store(store).find(digest)
+    return Store(store).find(digest)
 
 
 def verify(digests: list[str], store: Path | None) -> StoreContent:
@@ -83,12 +83,13 @@ def verify(digests: list[str], store: Path | None) -> StoreContent:
     Raises:
         StorageError: no bitstream has such a digest.
     """
-    opened = open_store(store)
-    entries = [opened.find(digest) for digest in digests] if digests else opened.entries()
+    opened = Store(store)
+    entries, damaged = opened.content()
+    if digests:
+        entries, damaged = tuple(map(opened.find, digests)), {}
     problems = {entry.digest: tuple(opened.verify(entry)) for entry in entries}
-    damaged = {digest: found for digest, found in problems.items() if found}
-    sound = tuple(entry for entry in entries if not problems[entry.digest])
-    return StoreContent(opened.folder, sound, damaged if digests else _unreadable(opened) | damaged)
+    damaged |= {digest: found for digest, found in problems.items() if found}
+    return StoreContent(opened.folder, tuple(entry for entry in entries if not problems[entry.digest]), damaged)
 
 
 def collect_garbage(older_than_days: float | None, store: Path | None) -> tuple[str, ...]:
@@ -97,8 +98,4 @@ def collect_garbage(older_than_days: float | None, store: Path | None) -> tuple[
     Raises:
         StorageError: something cannot be removed.
     """
-    return tuple(open_store(store).collect_garbage(older_than_days))
-
-
-def _unreadable(store: Store) -> dict[str, tuple[str, ...]]:
-    return {name: (problem,) for name, problem in store.unreadable().items()}
+    return tuple(Store(store).collect_garbage(older_than_days))

@@ -6,7 +6,7 @@ from pathlib import Path
 from bitstreams.building.script import build_bitstream, bundle
 from bitstreams.store.bitstream import Entry
 from bitstreams.store.results import import_results
-from bitstreams.store.store import open_store
+from bitstreams.store.store import Store
 from codesign.progress import Progress
 from codesign.run.choices import BuildTool
 from codesign.run.folder import Run, claiming, read_json
@@ -81,7 +81,7 @@ def build(run: Run, cosim: bool, store: Path | None, progress: Progress) -> Buil
 
         archive = build_bitstream(run.project, cosim, on_step)
         update(1.0, "importing")
-        entry, _ = import_results(open_store(store), archive)
+        entry, _ = import_results(Store(store), archive)
     made = {name: value for name, value in vars(entry.bitstream).items() if name not in ("imported", "files")}
     write_record(run.build, BuildRecord(**made, store=str(entry.folder.parent)))
     return Built(tuple(steps), entry)

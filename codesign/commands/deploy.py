@@ -22,7 +22,7 @@ from bitstreams.board.program_check import check_program
 from bitstreams.board.runner_session import RunnerSession
 from bitstreams.board.session import Session
 from bitstreams.board.target import parse_target
-from bitstreams.store.store import open_store
+from bitstreams.store.store import Store
 from codesign.emit.project import check_program_files
 from codesign.progress import Progress
 from codesign.run.folder import Run, claiming, read_json
@@ -107,7 +107,7 @@ def deploy(run: Run, request: DeployRequest, store: Path | None, progress: Progr
         tempfile.TemporaryDirectory() as folder,
     ):
         source = _power_source(session, request.power)
-        bit = bitstream_for(session, hardware, Path(folder), open_store(store))
+        bit = bitstream_for(session, hardware, Path(folder), Store(store))
         engine = Engine(session, hardware, bit, request.timeout_s)
         recorder = _Recorder(
             run.deployment,

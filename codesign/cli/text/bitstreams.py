@@ -3,9 +3,8 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from bitstreams.building.comparison import Quantity
 from bitstreams.building.reports import Timing, Utilisation
-from bitstreams.store.bitstream import Entry
+from bitstreams.store.bitstream import Entry, Quantity
 from codesign.commands.bitstreams import Imported, StoreContent
 from codesign.commands.build import Built
 from hw_templates.board import board_name

@@ -15,7 +15,7 @@ from bitstreams.board.bench import Bench, Measured
 from bitstreams.board.driver import Engine, Hardware, UnfinishedRunError
 from bitstreams.board.session import ConnectionLostError
 from bitstreams.board.target import Target
-from bitstreams.store.store import open_store
+from bitstreams.store.store import Store
 from codesign.commands.calibration.campaign import Campaign, Failure, Layers, opened
 from codesign.emit.random_program import RandomProgram, random_program
 from codesign.progress import Progress
@@ -173,7 +173,7 @@ class _Measuring:
         """Return the engine with its bitstream, which must be that of all earlier runs."""
         session = self.target.open()
         try:
-            bit = bitstream_for(session, self.hardware, self.folder, open_store(self.request.store))
+            bit = bitstream_for(session, self.hardware, self.folder, Store(self.request.store))
             bitstream = hashlib.sha256(bit.read_bytes()).hexdigest()
             self.campaign.check_bitstream(bitstream)
             engine = Engine(session, self.hardware, bit, self.request.timeout_s)

@@ -6,9 +6,8 @@ from dataclasses import replace
 import pytest
 from support.mutations import drive, mutated_json
 
-from bitstreams.building.comparison import Quantity
 from bitstreams.building.reports import Timing, Utilisation
-from bitstreams.store.bitstream import Bitstream, StoredBitstream
+from bitstreams.store.bitstream import Bitstream, Quantity, StoredBitstream
 from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.foundation.errors import InvalidValueError
 from hw_templates.foundation.json_records import parse_json, record_text
@@ -107,3 +106,17 @@ def test_the_digest_is_of_what_determines_the_hardware_only() -> None:
 def test_a_clock_that_cannot_be_is_refused(clock_mhz: float) -> None:
     with pytest.raises(InvalidValueError, match=r"bitstream\.clock_mhz"):
         replace(MADE, clock_mhz=clock_mhz)
+
+
+@pytest.mark.parametrize(
+    ("figure", "deviation"),
+    [
+        (Quantity("lut", 100.0, None, None), None),
+        (Quantity("lut", 100.0, 150.0, None), 0.5),
+        (Quantity("lut", 100.0, 150.0, 80.0), -0.2),
+        (Quantity("uram", 0.0, 0.0, 0.0), 0.0),
+        (Quantity("uram", 0.0, None, 2.0), None),
+    ],
+)
+def test_the_deviation_is_that_of_what_came_last(figure: Quantity, deviation: float | None) -> None:
+    assert figure.deviation == (None if deviation is None else pytest.approx(deviation))

@@ -14,12 +14,15 @@ from support.boards.vendor_files import bit_file, handoff
 from support.mutations import drive, mutated_bytes, mutated_json
 
 from bitstreams.building.archive import read_members
+from bitstreams.building.design import parse_design
+from bitstreams.building.reports import CoSimulation, Synthesis, Timing, Utilisation
 from bitstreams.building.script import build_bitstream
-from bitstreams.store.bitstream import Bitstream
-from bitstreams.store.results import check_build, import_files, import_results
+from bitstreams.store.bitstream import Bitstream, Quantity
+from bitstreams.store.results import check_build, compare, import_files, import_results
 from bitstreams.store.store import Store
 from cost_models.resources import estimate_resources
-from hw_templates.board import load_board
+from hw_templates.board import Board, load_board
+from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.foundation.errors import StorageError
 
 FIXTURES = Path(__file__).parents[4] / "shared/fixtures/pynq_z2_ad08"
@@ -266,11 +269,12 @@ def test_files_that_change_after_they_were_read_change_nothing(
     bit.write_bytes(bit_file("design_1", "7z020clg400"))
     hwh.write_bytes(handoff("design_1", "7z020", "clg400", "processing_system7", 100_000_000, {}))
 
-    def check(*arguments: object) -> None:
+    def parse(bit_path: Path, bit_content: bytes, hwh_path: Path, hwh_content: bytes, board: Board) -> object:
         bit.write_bytes(b"other")
         hwh.write_bytes(b"other")
+        return parse_design(bit_path, bit_content, hwh_path, hwh_content, board)
 
-    monkeypatch.setattr("bitstreams.store.results.check_design", check)
+    monkeypatch.setattr("bitstreams.store.results.parse_design", parse)
     entry, _ = import_files(store, bit, hwh, load_board("pynq-z2"))
     assert store.verify(entry) == []
 
@@ -323,3 +327,44 @@ def test_a_hand_off_of_another_design_is_refused(tmp_path: Path, store: Store) -
         import_files(store, bit, hwh, load_board("pynq-z2"))
     with pytest.raises(StorageError, match=r"gone\.hwh: cannot be read"):
         import_files(store, bit, tmp_path / "gone.hwh", load_board("pynq-z2"))
+
+
+ACCELERATOR = Accelerator(
+    pe_rows=8,
+    pe_cols=8,
+    pe_pixels=2,
+    pack=1,
+    ifmap_kib=8,
+    weight_kib=8,
+    ofmap_kib=8,
+    axi_bits=64,
+    clock_mhz=100,
+    depthwise_lanes=8,
+)
+BOARD = load_board("pynq-z2")
+
+
+def test_unknown_reports_leave_the_prediction_alone() -> None:
+    figures = compare(ACCELERATOR, BOARD, 1234.0, None, Synthesis(), CoSimulation(), Timing(), Utilisation())
+    needed = estimate_resources(ACCELERATOR, BOARD)
+    assert [figure.name for figure in figures] == [
+        "dsp",
+        "bram_18k",
+        "uram",
+        "lut",
+        "ff",
+        "clock_mhz",
+        "latency_cycles",
+    ]
+    assert [figure.predicted for figure in figures] == [*vars(needed).values(), 100, 1234]
+    assert all(figure.synthesis is None and figure.implementation is None for figure in figures)
+    assert all(figure.deviation is None for figure in figures)
+
+
+def test_slack_says_how_fast_the_design_could_run() -> None:
+    slack, periods = Timing(wns_ns=2.0), Synthesis(estimated_clock_ns=8.0)
+    figures = compare(ACCELERATOR, BOARD, 1.0, 100.0, periods, CoSimulation(True, 50.0), slack, Utilisation(dsp=3))
+    by_name = {figure.name: figure for figure in figures}
+    assert by_name["clock_mhz"] == Quantity("clock_mhz", 100.0, 125.0, 125.0)
+    assert by_name["latency_cycles"] == Quantity("latency_cycles", 1.0, None, 50.0)
+    assert by_name["dsp"].implementation == 3

@@ -16,7 +16,7 @@ from support.small_disk import small_disk
 
 from bitstreams.building.reports import Timing, Utilisation
 from bitstreams.store.bitstream import Bitstream, Entry
-from bitstreams.store.store import Store, default_folder
+from bitstreams.store.store import Store
 from hw_templates.foundation.errors import InvalidValueError, StorageError
 
 MAIN = {
@@ -82,7 +82,7 @@ def test_nothing_takes_the_place_of_the_store_s_own_files_or_leaves_the_entry(st
 
 
 def test_nothing_is_there_before_the_first(store: Store) -> None:
-    assert (store.entries(), store.unreadable(), store.collect_garbage(None)) == ((), {}, [])
+    assert (store.content(), store.collect_garbage(None)) == (((), {}), [])
     with pytest.raises(StorageError, match="no bitstream ab; `codesign bitstreams list` shows"):
         store.find("ab")
     assert not store.folder.exists()
@@ -196,7 +196,7 @@ def test_an_unreadable_record_spoils_no_other(store: Store, content: str) -> Non
     entry, other = add(store, numbered(1)), add(store, numbered(2))
     (entry.folder / "build.json").write_text(content)
     assert store.entries() == (other,)
-    assert list(store.unreadable()) == [entry.digest]
+    assert list(store.content()[1]) == [entry.digest]
     with pytest.raises(StorageError, match=r"build\.json: build.*; import it again"):
         store.find(entry.digest)
     assert len(store.collect_garbage(None)) == 1
@@ -222,9 +222,9 @@ def test_garbage_is_what_was_cut_off_damaged_or_old(store: Store) -> None:
 def test_the_default_folder_is_the_user_s(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CODESIGN_STORE", raising=False)
     monkeypatch.setenv("XDG_DATA_HOME", "/data")
-    assert default_folder() == Path("/data/codesign/bitstreams")
+    assert Store(None).folder == Path("/data/codesign/bitstreams")
     monkeypatch.delenv("XDG_DATA_HOME")
     monkeypatch.setenv("HOME", "/home/me")
-    assert default_folder() == Path("/home/me/.local/share/codesign/bitstreams")
+    assert Store(None).folder == Path("/home/me/.local/share/codesign/bitstreams")
     monkeypatch.setenv("CODESIGN_STORE", "~/designs")
-    assert default_folder() == Path("/home/me/designs")
+    assert Store(None).folder == Path("/home/me/designs")

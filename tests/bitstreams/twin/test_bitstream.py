@@ -3,8 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bitstreams.building.bit_file import read_bit_file
-from bitstreams.building.handoff import check_blocks, read_design
+from bitstreams.building.design import check_blocks, parse_bit, read_design
 from bitstreams.twin.bitstream import hardware_of, write_twin_bitstream
 from hw_templates.board import board_names, load_board
 
@@ -23,7 +22,8 @@ def test_a_twins_pair_passes_for_a_bitstream_of_its_board(name: str, tmp_path: P
 def test_the_digest_is_found_in_what_the_manager_gets_and_in_nothing_else(tmp_path: Path) -> None:
     digest = "0123456789abcdef" * 4
     path = write_twin_bitstream(tmp_path, load_board("pynq-z2"), digest, 150)
-    data = path.read_bytes()[-read_bit_file(path).configuration_bytes :]
+    content = path.read_bytes()
+    data = content[-parse_bit(content, path).configuration_bytes :]
     assert hardware_of(np.frombuffer(data, "i4").byteswap().tobytes()) == digest
     assert hardware_of(data) is None
     assert hardware_of(b"anything") is None
