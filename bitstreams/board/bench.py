@@ -2,35 +2,14 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
-
-from bitstreams.board.driver import Engine, EngineTime, UnfinishedRunError
+from bitstreams.board.driver import Engine, Measured, UnfinishedRunError
 from bitstreams.board.session import ConnectionLostError
 from hw_templates.conv_engine.program import Program
 from hw_templates.foundation.errors import BoardError
 
 PAUSES_S = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0, 60.0, 60.0)
 """Before each attempt to find a board again that was lost."""
-
-
-@dataclass(frozen=True)
-class Measured:
-    """Times and results of one program.
-
-    Attributes:
-        time: of the engine alone, for one image.
-        clock_mhz: of the logic, as read back.
-        counters: :data:`hw_templates.conv_engine.isa.COUNTERS`, one record a layer.
-        first_pixel: of the last layer's map, int8 as bytes.
-    """
-
-    time: EngineTime
-    clock_mhz: float
-    counters: npt.NDArray[np.void]
-    first_pixel: bytes
 
 
 class Bench:
@@ -62,8 +41,7 @@ class Bench:
         engine = self._engine = self._engine or self._found_again()
         try:
             engine.load_program(program)
-            taken = engine.time_engine(image, repetitions)
-            return Measured(taken, engine.clock_mhz, engine.counters().copy(), engine.result())
+            return engine.measure(image, repetitions)
         except UnfinishedRunError as error:
             if not error.is_usable:
                 self.close()

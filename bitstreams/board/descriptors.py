@@ -1,19 +1,39 @@
-"""The layers that the descriptors of a program tell the engine to run, as the cost model knows them."""
+"""What the descriptors of a program tell the engine to do, and the check that the program keeps to its own memory.
+
+A program is checked before any of it is loaded. It is relocated part by part (:mod:`bitstreams.board.linking`): an
+access that begins in one part must end in it, or it would reach whatever lies behind that part on the board.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
 
 from cost_models.mapping.mapped_layer import MappedLayer
 from cost_models.mapping.mapping import LoopOrder, Mapping
-from cost_models.mapping.placement import Placement, RowRange, band_rows
+from cost_models.mapping.placement import Placement, band_rows
 from cost_models.workload import Layer, Operation
 from hw_templates.conv_engine import isa
+from hw_templates.conv_engine.accelerator import Accelerator, axi_bytes
+from hw_templates.conv_engine.program import Program
+from hw_templates.foundation.errors import CodesignError, InvalidValueError
 
 _SHAPE = (
     *("in_channels", "out_channels", "in_height", "in_width"),
     *("kernel_height", "kernel_width", "stride", "padding"),
 )
 _TILE = ("tile_out_channels", "tile_in_channels", "tile_height", "tile_width")
+
+CONTENT, COUNTERS, IMAGE, MAPS, LOGITS = "content", "counters", "image", "maps", "logits"
+
+_ON_WEIGHT_PORT = ("weight_word", "parameter_word", "table_word")
+"""Places of what the weight port reads, which moves several words at once and begins at a multiple of them."""
+
+Rule = tuple[str, bool, str]
+"""A field of a program or of a descriptor, whether it holds what it may, and what that is."""
 
 
 def _numbers(record: np.void, names: tuple[str, ...]) -> dict[str, int]:
@@ -49,10 +69,176 @@ def mapped_layers(records: npt.NDArray[np.void]) -> list[MappedLayer]:
         size = int(records["group_layers"][first])
         members = records[first : first + max(1, size)]
         shapes = [descriptor_layer(member) for member in members]
-        bands: tuple[tuple[RowRange, ...], ...] = ((),)
-        if size:
-            bands = band_rows(tuple(layer for layer, _ in shapes), int(records["band_height"][first]))
+        layers = tuple(layer for layer, _ in shapes)
+        bands = band_rows(layers, int(records["band_height"][first])) if size else ((),)
         for member, (layer, mapping), rows in zip(members, shapes, bands, strict=True):
             rings = int(member["ifmap_ring"]), int(member["ofmap_ring"])
             mapped.append(MappedLayer(layer, mapping, Placement(*rings, rows, int(member["group_layers"]))))
     return mapped
+
+
+@dataclass(frozen=True)
+class Access:
+    """Consecutive words that one layer reads or writes, from the place on that a field of its descriptor holds.
+
+    Attributes:
+        field: of the descriptor.
+        words: how many.
+        parts: of the program in which they may lie.
+    """
+
+    field: str
+    words: int
+    parts: tuple[str, ...]
+
+
+def check_program(program: Program, accelerator: Accelerator) -> list[list[Access]]:
+    """Refuse a program that the engine cannot run, or that reads or writes outside of its own parts.
+
+    Returns what each layer reads and writes.
+
+    Args:
+        program: what is to be loaded.
+        accelerator: the engine's.
+
+    Raises:
+        InvalidValueError: names the field of the program or of one of its descriptors.
+    """
+    parts = _parts(program, accelerator)
+    records = program.descriptors
+    made = []
+    for index, record in enumerate(records):
+        name = f"program.layers[{index}]"
+        layer, mapping = _decoded(name, record, accelerator)
+        made.append(list(accesses(record, layer, mapping, accelerator)))
+        rules = chain(
+            _shape_rules(record, layer, len(records) - index),
+            *(_access_rules(record, access, parts, accelerator) for access in made[-1]),
+            (
+                (field, 0 <= record[field] < program.arena_words, f"in 0 to {program.arena_words - 1}")
+                for field in isa.PLACES
+            ),
+        )
+        for field, holds, expected in rules:
+            if not holds:
+                raise InvalidValueError(f"{name}.{field}", int(record[field]), expected)
+    for index, mapped in enumerate(mapped_layers(records)):
+        try:
+            mapped.placement.check(mapped.layer, accelerator)
+        except CodesignError as error:
+            rings = (mapped.placement.ifmap_ring, mapped.placement.ofmap_ring)
+            raise InvalidValueError(f"program.layers[{index}].rings", rings, f"legal ({error})") from error
+    return made
+
+
+def _parts(program: Program, accelerator: Accelerator) -> dict[str, range]:
+    """Return the words of each part of a program; the parts follow each other."""
+    word = int(axi_bytes(accelerator))
+    content = len(program.arena) // word
+    table_words = program.layer_count * isa.DESCRIPTOR.itemsize // word
+    counter_words = program.layer_count * isa.COUNTERS.itemsize // word
+    image_end = program.image_word + program.image_words
+    logits_end = program.logits_word + math.ceil(program.logits_count / word)
+    port, last, most = accelerator.weight_port_words, content - table_words, np.iinfo(np.int32).max
+    least = {
+        "counter_word": content,
+        "image_word": program.counter_word + counter_words,
+        "image_words": 1,
+        "logits_word": image_end,
+        "arena_words": logits_end,
+    }
+    rules: tuple[Rule, ...] = (
+        ("axi_bytes", program.axi_bytes == word, f"{word}, the accelerator's"),
+        ("layer_count", program.layer_count >= 1, "at least 1"),
+        ("logits_count", program.logits_count >= 1, "at least 1"),
+        (
+            "program_word",
+            program.program_word in range(0, last + 1, port),
+            f"a multiple of {port} from 0 to {last}, so that all descriptors lie in the content",
+        ),
+        *((name, bound <= getattr(program, name) <= most, f"in {bound} to {most}") for name, bound in least.items()),
+    )
+    for name, holds, expected in rules:
+        if not holds:
+            raise InvalidValueError(f"program.{name}", getattr(program, name), expected)
+    return {
+        CONTENT: range(content),
+        COUNTERS: range(program.counter_word, program.counter_word + counter_words),
+        IMAGE: range(program.image_word, image_end),
+        MAPS: range(image_end, program.logits_word),
+        LOGITS: range(program.logits_word, program.arena_words),
+    }
+
+
+def _decoded(name: str, record: np.void, accelerator: Accelerator) -> tuple[Layer, Mapping]:
+    """Return the layer and mapping of a descriptor, which must be legal on the accelerator."""
+    try:
+        layer, mapping = descriptor_layer(record)
+        mapping.check(layer, accelerator)
+        isa.ResidualCode(int(record["residual"]))
+    except (CodesignError, ValueError) as error:
+        numbers = list(record.tolist()[: len(isa.FIELDS)])
+        raise InvalidValueError(name, numbers, f"a layer that the engine can run ({error})") from error
+    return layer, mapping
+
+
+def _shape_rules(record: np.void, layer: Layer, layers_left: int) -> Iterator[Rule]:
+    """Yield the rules of a layer's shape and of the group that it runs in."""
+    for field, size in (("out_height", layer.out_height), ("out_width", layer.out_width)):
+        yield field, record[field] == size, f"{size}, as its input has"
+    yield "out_channels", layer.out_channels <= isa.MAX_CHANNELS, f"at most {isa.MAX_CHANNELS}"
+    most, group = isa.MAX_GROUP_LAYERS, record["group_layers"]
+    is_possible = 0 <= group <= min(most, layers_left)
+    yield "group_layers", is_possible, f"in 0 to {most}, and no more than the layers that are left"
+    yield "band_height", not group or record["band_height"] >= 1, "at least 1 in a group"
+    for field in ("ifmap_ring", "ofmap_ring"):
+        yield field, record[field] >= 0, "zero or more"
+
+
+def _access_rules(record: np.void, access: Access, parts: dict[str, range], accelerator: Accelerator) -> Iterator[Rule]:
+    """Yield the rules of the place that an access begins at."""
+    first = int(record[access.field])
+    allowed = {part: parts[part] for part in access.parts}
+    inside = any(words.start <= first <= words.stop - access.words for words in allowed.values())
+    places = " or ".join(f"the {part} ({words.start} to {words.stop})" for part, words in allowed.items())
+    yield access.field, inside, f"such that its {access.words} words lie in {places}"
+    if access.field in _ON_WEIGHT_PORT:
+        multiple = accelerator.weight_port_words
+        yield access.field, first % multiple == 0, f"a multiple of {multiple}"
+
+
+def accesses(record: np.void, layer: Layer, mapping: Mapping, accelerator: Accelerator) -> Iterator[Access]:
+    """Yield everything that a layer reads or writes in memory; on-chip feature maps are left out."""
+    word = int(axi_bytes(accelerator))
+    in_words, out_words = math.ceil(layer.in_channels / word), math.ceil(layer.out_channels / word)
+    outputs = layer.out_height * layer.out_width * out_words
+
+    yield Access("parameter_word", out_words * isa.CHANNEL_PARAMETERS.itemsize, (CONTENT,))
+    yield Access("table_word", isa.TABLE_BYTES // word, (CONTENT,))
+    yield Access("counter_word", isa.COUNTERS.itemsize // word, (COUNTERS,))
+    if record["ifmap_ring"] == 0:
+        yield Access("ifmap_word", layer.in_height * layer.in_width * in_words, (IMAGE, MAPS))
+    if record["ofmap_ring"] == 0:
+        yield Access("ofmap_word", outputs, (MAPS, LOGITS))
+    if layer.residual:
+        yield Access("residual_word", outputs, (IMAGE, MAPS))
+    if layer.operation.reads_gate:
+        yield Access("weight_word", out_words, (IMAGE, MAPS))
+    elif layer.operation.has_weights:
+        yield Access("weight_word", _weight_words(layer, mapping, accelerator), (CONTENT,))
+
+
+def _weight_words(layer: Layer, mapping: Mapping, accelerator: Accelerator) -> int:
+    """Return the memory words that all weights of a layer take; see :func:`codesign.emit.program.pack_weights`."""
+    taps = layer.kernel_height * layer.kernel_width
+    port_bytes = int(axi_bytes(accelerator)) * accelerator.weight_port_words
+
+    def words(weights: int) -> int:
+        return math.ceil(math.ceil(weights * layer.weight_bits / 8) / port_bytes) * accelerator.weight_port_words
+
+    if layer.operation.is_dense:
+        rows, cols = accelerator.pe_rows, accelerator.pe_cols
+        return words(taps * math.ceil(layer.out_channels / rows) * math.ceil(layer.in_channels / cols) * rows * cols)
+    lanes = accelerator.depthwise_lanes
+    full, rest = divmod(layer.out_channels, mapping.tile_out_channels)
+    return full * words(taps * mapping.tile_out_channels) + words(taps * math.ceil(rest / lanes) * lanes)

@@ -9,12 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from numpy.lib.recfunctions import repack_fields
 
-from bitstreams.board.clock import set_clock_mhz
+from bitstreams.board.descriptors import check_program
 from bitstreams.board.linking import Layout
-from bitstreams.board.names import ARCHITECTURES, check_own_name
-from bitstreams.board.program_check import check_program
+from bitstreams.board.processor import ARCHITECTURES, check_own_name, set_clock_mhz
 from bitstreams.board.session import Buffer, ConnectionLostError, Session
 from bitstreams.building.design import check_blocks, read_design
 from hw_templates.board import Board
@@ -50,34 +48,39 @@ class Hardware:
 
 
 @dataclass(frozen=True)
-class EngineTime:
-    """Time of the engine alone, for one image.
+class Measured:
+    """What the engine alone did with one image, again and again.
 
     Attributes:
         ms: for each repetition; of a twin, simulated cycles over the clock.
         starts: how much of a start is in it, 0 to 1: images that follow each other in one start share it, and the
             engine's own counters begin after it.
         cycles: that a twin simulated; None on a board.
+        clock_mhz: of the logic, as read back.
+        counters: :data:`hw_templates.conv_engine.isa.COUNTERS`, one record a layer.
+        first_pixel: of the last layer's map, int8 as bytes.
     """
 
     ms: FloatArray
     starts: float
     cycles: int | None
+    clock_mhz: float
+    counters: npt.NDArray[np.void]
+    first_pixel: bytes
 
 
 @dataclass(frozen=True)
-class ImageTimes:
-    """Times of one image, over repetitions.
+class _Loaded:
+    """A program in the board's memory."""
 
-    Attributes:
-        engine: the engine alone.
-        inference_ms: from writing the image to having read the logits, for each repetition.
-        clock_mhz: of the logic, as read back.
-    """
+    layout: Layout
+    arena: Buffer
+    results: Buffer
 
-    engine: EngineTime
-    inference_ms: FloatArray
-    clock_mhz: float
+    def free(self) -> None:
+        """Give the memory back."""
+        self.arena.free()
+        self.results.free()
 
 
 class Engine:
@@ -99,30 +102,18 @@ class Engine:
             StorageError: the files are damaged, of different designs, or of another part.
             BoardError: another board, another engine, or no answer. Nothing was written to the engine.
         """
+        board, clock_mhz = hardware.board, hardware.accelerator.clock_mhz
         self.session = session
         self.hardware = hardware
         self.timeout_s = timeout_s
         self._bit = bit
-        self._addresses = registers.ADDRESS_MAPS[hardware.board.family]
-        self._layout: Layout | None = None
-        self._arena: Buffer | None = None
-        self._results: Buffer | None = None
-        self._check_files()
-        self._check_machine()
-        self.clock_mhz = 0.0
-        self.twin = False
-        self._configure()
-
-    def _check_files(self) -> None:
-        board, clock_mhz = self.hardware.board, self.hardware.accelerator.clock_mhz
-        _, handoff = read_design(self._bit, board)
+        self._addresses = registers.ADDRESS_MAPS[board.family]
+        self._loaded: _Loaded | None = None
+        _, handoff = read_design(bit, board)
         # The processor may give a clock below the one asked for, and timing was met at that.
         self._routed_mhz = min(clock_mhz, handoff.clock_mhz or clock_mhz)
         # A write to an address where nothing answers hangs the processor.
-        check_blocks(self._bit.with_suffix(".hwh"), handoff, board)
-
-    def _check_machine(self) -> None:
-        board, session = self.hardware.board, self.session
+        check_blocks(bit.with_suffix(".hwh"), handoff, board)
         check_own_name(board, session.own_name, session.where)
         expected = ARCHITECTURES[board.family]
         if session.architecture != expected:
@@ -130,15 +121,19 @@ class Engine:
                 f"board: {session.where} is {session.architecture}, {board.name} is {expected}; "
                 "name the board that is there"
             )
+        self._configure()
 
     def _configure(self) -> None:
-        self._layout = None
+        loaded, self._loaded = self._loaded, None
         self.session.load(self._bit)
+        # An engine that did not finish writes to its memory until now.
+        if loaded is not None:
+            loaded.free()
         self._check_identity()
         self.clock_mhz = set_clock_mhz(self.session, self.hardware.board.family, self._routed_mhz)
 
-    def _identity(self, name: str) -> int:
-        return self.session.read(self._addresses.identity + registers.offset_of(name))
+    def _identity(self, name: str, word: int = 0) -> int:
+        return self.session.read(self._addresses.identity + registers.offset_of(name) + 4 * word)
 
     def _check_identity(self) -> None:
         where, expected = self.session.where, self.hardware
@@ -151,8 +146,7 @@ class Engine:
                 f"{where}: the engine has register map {map_version}, this version drives {registers.REGISTER_MAP}; "
                 "build it again"
             )
-        first = self._addresses.identity + registers.DIGEST_OFFSET
-        digest = "".join(f"{self.session.read(first + 4 * index):08x}" for index in range(8))
+        digest = "".join(f"{self._identity('digest', word):08x}" for word in range(8))
         if digest != expected.hardware_sha256:
             raise BoardError(
                 f"{where}: the engine is {digest[:12]}, expected {expected.hardware_sha256[:12]}; load that one"
@@ -174,30 +168,25 @@ class Engine:
         if program.isa_version > version:
             raise InvalidValueError("program.isa_version", program.isa_version, f"at most {version}, the engine's")
         accesses = check_program(program, self.hardware.accelerator)
-        self._layout = None
+        self.close()
         layout = Layout(program, REPEATS)
-        self._arena = self._fitting(self._arena, layout.arena_bytes)
-        self._results = self._fitting(self._results, layout.result_bytes)
-        addresses = (self._arena.address, self._results.address)
-        self._arena.write(0, layout.arena(*addresses))
+        arena, results = map(self.session.allocate, (layout.arena_bytes, layout.result_bytes))
+        addresses = (arena.address, results.address)
+        base = min(addresses)
+        arena.write(0, layout.arena(*addresses))
         # What an earlier program left must not pass for a result.
-        self._results.write(0, bytes(layout.result_bytes))
-        names = [name for name, _ in isa.FIELDS]
-        reached = [[(names.index(access.field), access.words) for access in layer] for layer in accesses]
-        for slot, repeats in ((0, REPEATS), (1, 1)):
-            table = self._arena.address + layout.table_offset(slot)
-            self.session.check_places(table, min(addresses), program.axi_bytes, reached * repeats)
+        results.write(0, bytes(layout.result_bytes))
+        size, fields = isa.DESCRIPTOR.itemsize, [name for name, _ in isa.FIELDS]
+        reached = [
+            (offset + index * size + 4 * fields.index(access.field), access.words)
+            for offset, layers in zip(layout.table_offsets, (accesses * REPEATS, accesses), strict=True)
+            for index, layer in enumerate(layers)
+            for access in layer
+        ]
+        self.session.check_places(arena.address, layout.content_offset, base, program.axi_bytes, reached)
         for port in registers.PORTS:
-            self._set(port, min(addresses))
-        self._layout = layout
-
-    def _fitting(self, buffer: Buffer | None, size: int) -> Buffer:
-        """Return a buffer that is large enough: the given one, or a new one in its place."""
-        if buffer is not None and buffer.size >= size:
-            return buffer
-        if buffer is not None:
-            buffer.free()
-        return self.session.allocate(size)
+            self._set(port, base)
+        self._loaded = _Loaded(layout, arena, results)
 
     def _set(self, name: str, value: int) -> None:
         register = next(register for register in registers.ENGINE if register.name == name)
@@ -205,11 +194,10 @@ class Engine:
             address = self._addresses.engine + register.offset + 4 * word
             self.session.write(address, value >> (32 * word) & 0xFFFFFFFF)
 
-    @property
-    def _loaded(self) -> tuple[Layout, Buffer, Buffer]:
-        if self._layout is None or self._arena is None or self._results is None:
+    def _program(self) -> _Loaded:
+        if self._loaded is None:
             raise InvalidValueError("program", None, "loaded before anything runs")
-        return self._layout, self._arena, self._results
+        return self._loaded
 
     def run(self, images: Iterable[bytes]) -> Iterator[bytes]:
         """Yield the logits of each image, int8 as bytes; the next image is written while one runs.
@@ -234,7 +222,7 @@ class Engine:
                     self._start(slot, 1)
                     running = slot
                 if last is not None:
-                    yield self._logits(last)
+                    yield self.result(last)
         except UnfinishedRunError:
             running = None  # the engine was configured again, and nothing runs
             raise
@@ -245,22 +233,20 @@ class Engine:
 
     def counters(self) -> npt.NDArray[np.void]:
         """Return what the engine counted in the last run, one record of :data:`isa.COUNTERS` a layer."""
-        layout, _, results = self._loaded
-        size = layout.program.layer_count * isa.COUNTERS.itemsize
-        return np.frombuffer(results.read(layout.counter_offset, size), dtype=isa.COUNTERS)
+        loaded = self._program()
+        size = loaded.layout.program.layer_count * isa.COUNTERS.itemsize
+        return np.frombuffer(loaded.results.read(loaded.layout.counter_offset, size), dtype=isa.COUNTERS)
 
     def trips(self) -> npt.NDArray[np.void]:
         """Return the part of the counters that the program alone determines, records of :data:`isa.TRIPS`."""
-        trips: npt.NDArray[np.void] = repack_fields(self.counters()[list(isa.TRIPS.names or ())])
-        return trips
+        return self.counters().getfield(isa.TRIPS)
 
-    def time(self, image: bytes, repetitions: int) -> ImageTimes:
-        """Take the time of one image again and again.
+    def time_inferences(self, image: bytes, repetitions: int) -> FloatArray:
+        """Take the time in ms from writing an image to having read its logits, again and again.
 
         Raises:
             As :meth:`run`.
         """
-        engine = self.time_engine(image, repetitions)
         inference_ms = []
         for _ in range(repetitions):
             begun = time.perf_counter()
@@ -268,9 +254,9 @@ class Engine:
             self._run_once(1)
             self.result()
             inference_ms.append((time.perf_counter() - begun) * 1e3)
-        return ImageTimes(engine, np.array(inference_ms), self.clock_mhz)
+        return np.array(inference_ms)
 
-    def time_engine(self, image: bytes, repetitions: int) -> EngineTime:
+    def measure(self, image: bytes, repetitions: int) -> Measured:
         """Take the engine's time for an image, by the clock that is nearest to it.
 
         On the board that is the processor's, over many images a start. Behind a network it is the engine's own counter.
@@ -281,17 +267,18 @@ class Engine:
             As :meth:`run`.
         """
         self._write_image(0, image)
+        cycles = None
         if self.twin:
             self._run_once(1)
-            offset = registers.offset_of("cycles")
-            low, high = (self.session.read(self._addresses.identity + offset + 4 * word) for word in (0, 1))
-            cycles = low | high << 32
-            return EngineTime(np.full(repetitions, cycles / self.clock_mhz / 1e3), 1.0, cycles)
-        if self.session.times_on_board:
-            seconds = np.array([self._run_once(REPEATS) for _ in range(repetitions)])
-            return EngineTime(seconds * 1e3 / REPEATS, 1 / REPEATS, None)
-        counted = np.array([self._counted_cycles() for _ in range(repetitions)])
-        return EngineTime(counted / self.clock_mhz / 1e3, 0.0, None)
+            cycles, starts = self._identity("cycles", 0) | self._identity("cycles", 1) << 32, 1.0
+            ms = np.full(repetitions, cycles / self.clock_mhz / 1e3)
+        elif self.session.on_board:
+            starts = 1 / REPEATS
+            ms = np.array([self._run_once(REPEATS) for _ in range(repetitions)]) * 1e3 / REPEATS
+        else:
+            starts = 0.0
+            ms = np.array([self._counted_cycles() for _ in range(repetitions)]) / self.clock_mhz / 1e3
+        return Measured(ms, starts, cycles, self.clock_mhz, self.counters().copy(), self.result())
 
     def _counted_cycles(self) -> float:
         """Return the cycles that the engine counts for the image in its first slot."""
@@ -317,13 +304,14 @@ class Engine:
                 self._wait()
             raise
 
-    def result(self) -> bytes:
-        """Return the first pixel of the last map that :meth:`time_engine` made, int8 as bytes.
+    def result(self, slot: int = 0) -> bytes:
+        """Return the first pixel of the last map that the image in a slot made, int8 as bytes.
 
         Raises:
             As :meth:`run`.
         """
-        return self._logits(0)
+        loaded = self._program()
+        return loaded.results.read(loaded.layout.logits_offsets[slot], loaded.layout.program.logits_count)
 
     def repeat(self, image: bytes) -> int:
         """Run one image as often as one start does; returns how often.
@@ -337,41 +325,37 @@ class Engine:
 
     def close(self) -> None:
         """Give the memory back; the bitstream stays loaded."""
-        for buffer in (self._arena, self._results):
-            if buffer is not None:
-                buffer.free()
-        self._layout = self._arena = self._results = None
+        if self._loaded is not None:
+            self._loaded.free()
+            self._loaded = None
 
     def _write_image(self, slot: int, image: bytes) -> None:
-        layout, arena, _ = self._loaded
+        loaded = self._program()
+        layout = loaded.layout
         if len(image) != layout.image_bytes:
             raise InvalidValueError("image", f"{len(image)} bytes", f"{layout.image_bytes} bytes")
-        arena.write(layout.image_offset(slot), image)
+        loaded.arena.write(layout.image_offsets[slot], image)
 
     def _start(self, slot: int, repeats: int) -> None:
-        layout, arena, results = self._loaded
-        self._set("program_word", layout.table_word(slot, arena.address, results.address))
+        loaded = self._program()
+        layout = loaded.layout
+        self._set("program_word", layout.table_word(slot, loaded.arena.address, loaded.results.address))
         self._set("layer_count", layout.program.layer_count * repeats)
         self.session.start(self._addresses.engine)
 
     def _wait(self) -> float:
         """Wait for the end of a run, and return the seconds that it took."""
+        reason = f"{self.session.where}: the engine did not finish within {self.timeout_s:g} s"
         try:
             seconds = self.session.wait(self._addresses.engine, self.timeout_s)
+            if seconds is not None:
+                return seconds
         except ConnectionLostError:
             raise
         except BoardError as error:
-            seconds, reason = None, str(error)
-        else:
-            reason = f"{self.session.where}: the engine did not finish within {self.timeout_s:g} s"
-        if seconds is None:
-            try:
-                self._configure()
-            except BoardError as error:
-                raise UnfinishedRunError(f"{reason}, and configuring it again failed: {error}", False) from error
-            raise UnfinishedRunError(f"{reason}; it has been configured again, check the program", True)
-        return seconds
-
-    def _logits(self, slot: int) -> bytes:
-        layout, _, results = self._loaded
-        return results.read(layout.logits_offset(slot), layout.program.logits_count)
+            reason = str(error)
+        try:
+            self._configure()
+        except BoardError as error:
+            raise UnfinishedRunError(f"{reason}, and configuring it again failed: {error}", False) from error
+        raise UnfinishedRunError(f"{reason}; it has been configured again, check the program", True)

@@ -5,7 +5,8 @@ of descriptors for each slot names its places. What the host reads lies in a buf
 buffers whole. Places count words from the lower of the two buffers, which all ports of the engine get as their base.
 """
 
-from dataclasses import dataclass
+import math
+from itertools import accumulate
 
 import numpy as np
 import numpy.typing as npt
@@ -17,67 +18,42 @@ from hw_templates.foundation.errors import InvalidValueError
 _PAGE = 4096
 
 
-def _pages(size: int) -> int:
-    return -(-size // _PAGE) * _PAGE
+def _offsets(*sizes: int) -> tuple[int, ...]:
+    """Return where parts of these sizes begin, each with a page, and at last where the pages end."""
+    return tuple(accumulate((math.ceil(size / _PAGE) * _PAGE for size in sizes), initial=0))
 
 
-@dataclass(frozen=True)
 class Layout:
-    """Sizes and offsets in bytes, each part beginning with a page.
+    """Sizes and offsets in bytes, each part beginning with a page; those of the two slots are pairs.
 
     Attributes:
         program: what is laid out.
         repeats: images that the repeated table runs one after the other, all in slot 0.
+        image_bytes: size of one image as the engine reads it.
+        image_offsets: offsets of the images in the arena.
+        table_offsets: offsets of the descriptors in the arena; those of slot 0 are repeated.
+        content_offset: offset of the program's own arena in this one.
+        arena_bytes: size of the whole arena.
+        logits_offsets: offsets of the logits in the results.
+        counter_offset: offset of the counters in the results.
+        result_bytes: size of all results.
     """
 
-    program: Program
-    repeats: int
-
-    @property
-    def image_bytes(self) -> int:
-        """Return the bytes of one image as the engine reads it."""
-        return self.program.image_words * self.program.axi_bytes
-
-    def image_offset(self, slot: int) -> int:
-        """Return the offset of an image in the arena."""
-        return slot * _pages(self.image_bytes)
-
-    @property
-    def _table_bytes(self) -> int:
-        return self.program.layer_count * isa.DESCRIPTOR.itemsize
-
-    def table_offset(self, slot: int) -> int:
-        """Return the offset of a slot's descriptors in the arena; those of slot 0 are repeated."""
-        start = 2 * _pages(self.image_bytes)
-        return start if slot == 0 else start + _pages(self.repeats * self._table_bytes)
-
-    @property
-    def content_offset(self) -> int:
-        """Return the offset of the program's own arena in this one."""
-        return self.table_offset(1) + _pages(self._table_bytes)
-
-    @property
-    def arena_bytes(self) -> int:
-        """Return the bytes of the whole arena."""
-        return self.content_offset + _pages(self.program.arena_words * self.program.axi_bytes)
-
-    @property
-    def _logits_bytes(self) -> int:
-        return (self.program.arena_words - self.program.logits_word) * self.program.axi_bytes
-
-    def logits_offset(self, slot: int) -> int:
-        """Return the offset of a slot's logits in the results."""
-        return slot * _pages(self._logits_bytes)
-
-    @property
-    def counter_offset(self) -> int:
-        """Return the offset of the counters in the results."""
-        return 2 * _pages(self._logits_bytes)
-
-    @property
-    def result_bytes(self) -> int:
-        """Return the bytes of all results."""
-        return self.counter_offset + _pages(self.program.layer_count * isa.COUNTERS.itemsize)
+    def __init__(self, program: Program, repeats: int) -> None:
+        self.program = program
+        self.repeats = repeats
+        word, layers = program.axi_bytes, program.layer_count
+        self.image_bytes = program.image_words * word
+        table_bytes = layers * isa.DESCRIPTOR.itemsize
+        images = self.image_bytes, self.image_bytes
+        tables = repeats * table_bytes, table_bytes
+        *offsets, self.content_offset, self.arena_bytes = _offsets(*images, *tables, program.arena_words * word)
+        self.image_offsets, self.table_offsets = offsets[:2], offsets[2:]
+        logits_bytes = (program.arena_words - program.logits_word) * word
+        counter_bytes = layers * isa.COUNTERS.itemsize
+        *self.logits_offsets, self.counter_offset, self.result_bytes = _offsets(
+            logits_bytes, logits_bytes, counter_bytes
+        )
 
     def arena(self, arena_address: int, result_address: int) -> bytes:
         """Return the arena's initial content for buffers at these physical addresses.
@@ -91,16 +67,16 @@ class Layout:
         far = max(in_arena + self.arena_bytes, in_results + self.result_bytes) // self.program.axi_bytes
         if far > np.iinfo(np.int32).max:
             raise InvalidValueError("arena.address", hex(arena_address), f"nearer to {result_address:#x}")
-        tables = [self._table(slot, in_arena, in_results) for slot in (0, 1)]
         content = bytearray(self.content_offset)
-        for slot, table in enumerate([np.tile(tables[0], self.repeats), tables[1]]):
-            start = self.table_offset(slot)
+        for slot, copies in enumerate((self.repeats, 1)):
+            table = np.tile(self._table(slot, in_arena, in_results), copies)
+            start = self.table_offsets[slot]
             content[start : start + table.nbytes] = table.tobytes()
         return bytes(content) + self.program.arena
 
     def table_word(self, slot: int, arena_address: int, result_address: int) -> int:
         """Return the engine's ``program_word`` for a slot."""
-        offset = arena_address - min(arena_address, result_address) + self.table_offset(slot)
+        offset = arena_address - min(arena_address, result_address) + self.table_offsets[slot]
         return offset // self.program.axi_bytes
 
     def _table(self, slot: int, in_arena: int, in_results: int) -> npt.NDArray[np.void]:
@@ -109,8 +85,8 @@ class Layout:
         table = program.descriptors.copy()
         parts = (
             (program.counter_word, program.image_word, in_results + self.counter_offset),
-            (program.image_word, program.image_word + program.image_words, in_arena + self.image_offset(slot)),
-            (program.logits_word, program.arena_words, in_results + self.logits_offset(slot)),
+            (program.image_word, program.image_word + program.image_words, in_arena + self.image_offsets[slot]),
+            (program.logits_word, program.arena_words, in_results + self.logits_offsets[slot]),
         )
         for name in isa.PLACES:
             place = table[name].astype(np.int64)

@@ -144,36 +144,33 @@ def hwmon_reader(session: Session) -> tuple[str, Callable[[], float]]:
     raise BoardError(f"{session.where}: has no power sensor under {_HWMON}*; use a meter's file")
 
 
-class PowerLog:
-    """Reads a sensor again and again until it is stopped."""
+def log_power(source: str, watts: Callable[[], float]) -> Callable[[], PowerTrace]:
+    """Read a sensor again and again until the function that is returned is called, which returns what was read.
 
-    def __init__(self, source: str, watts: Callable[[], float]) -> None:
-        self._source = source
-        self._watts = watts
-        self._samples: list[tuple[float, float]] = []
-        self._error: Exception | None = None
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._read, daemon=True)
-        self._thread.start()
+    Raises:
+        BoardError: by that function: the sensor stopped answering.
+    """
+    samples: list[tuple[float, float]] = []
+    errors: list[Exception] = []
+    stopped = threading.Event()
 
-    def _read(self) -> None:
-        while not self._stop.is_set():
-            try:
-                self._samples.append((time.time(), self._watts()))
-            except (BoardError, ValueError) as error:
-                self._error = error
-                return
-            self._stop.wait(INTERVAL_S)
+    def read() -> None:
+        try:
+            while not stopped.is_set():
+                samples.append((time.time(), watts()))
+                stopped.wait(INTERVAL_S)
+        except (BoardError, ValueError) as error:
+            errors.append(error)
 
-    def stop(self) -> PowerTrace:
-        """Stop reading, and return what was read.
+    thread = threading.Thread(target=read, daemon=True)
+    thread.start()
 
-        Raises:
-            BoardError: the sensor stopped answering.
-        """
-        self._stop.set()
-        self._thread.join()
-        if self._error is not None:
-            raise BoardError(f"{self._source}: stopped answering ({self._error})") from self._error
-        samples = np.array(self._samples).reshape(-1, 2)
-        return PowerTrace(samples[:, 0], samples[:, 1], self._source)
+    def stop() -> PowerTrace:
+        stopped.set()
+        thread.join()
+        for error in errors:
+            raise BoardError(f"{source}: stopped answering ({error})") from error
+        times_s, taken = np.array(samples).reshape(-1, 2).T
+        return PowerTrace(times_s, taken, source)
+
+    return stop

@@ -15,75 +15,71 @@ The server asks for no password. Beyond loopback it is for networks that nobody 
 import contextlib
 import os
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from bitstreams.board.session import PYNQ_REMOTE_PORT, is_loopback, lost, set_start, wait_until_done
+from bitstreams.board.runner import BoardRunner
+from bitstreams.board.session import PYNQ_REMOTE_PORT, Session, is_loopback, lost
 from bitstreams.building.design import parse_handoff
 from hw_templates.foundation.errors import BoardError, InvalidValueError
 from hw_templates.foundation.extras import install_command
 
-CALL_TIMEOUT_S = 20.0
+_DEADLINE_S = 20.0
 """Deadline of one call; the largest moves a bitstream or buffer of some 20 MB in messages of 2 MiB."""
 
-_WINDOW = 0x1000
-_STATE = "/sys/class/fpga_manager/fpga0/state"
-_FIRMWARE = "/lib/firmware/"
-_CHUNK_BYTES = 2 << 20
 _REFUSALS = ("INTERNAL", "INVALID_ARGUMENT", "NOT_FOUND", "RESOURCE_EXHAUSTED")
 """Status of calls that the server answered and will not answer otherwise the next time."""
 
 _WITHOUT_ZYNQ_CLOCK = ("4.0.0",)
 
 
-class RemoteBuffer:
-    """Memory of the board, allocated with pynq; see :class:`bitstreams.board.session.Buffer`."""
+class _RemoteRunner(BoardRunner):
+    """The runner on this machine, with pynq's remote device in place of a board."""
 
-    def __init__(self, session: "RemoteSession", memory: Any) -> None:
-        self._session = session
-        self._memory = memory
-        self.size = int(memory.nbytes)
-        memory[:] = 0
-        with session.calling():
-            self.address = int(memory.physical_address)
+    def claim(self, owner: str) -> None:
+        """Do nothing: PYNQ.remote's server has no owner."""
 
-    def write(self, offset: int, content: bytes) -> None:
+    def hello(self) -> dict[str, str]:
+        """Return what the device found out when it was connected."""
+        return {"own_name": str(self._device.name), "architecture": str(self._device.arch)}
+
+    def _configure(self, bit: Path) -> None:
+        pynq = self._pynq
+        # Clocks keep the first device that they met.
+        if "_real_instance" in vars(pynq.Clocks):
+            del pynq.Clocks._real_instance
+        overlay = pynq.Overlay(str(bit), download=False, device=self._device)
+        if pynq.__version__ in _WITHOUT_ZYNQ_CLOCK:
+            hwh = bit.with_suffix(".hwh")
+            clock_mhz = parse_handoff(hwh.read_bytes(), hwh).clock_mhz
+            for clock in overlay.clock_dict.values():
+                if clock.get("enable") and clock.get("frequency") is None:
+                    clock["frequency"] = clock_mhz
+        self._device.write_file(f"/lib/firmware/{bit.stem}.bin", overlay.parser.bin_data)
+        overlay.download()
+
+    def write_buffer(self, payload: bytes, address: int, offset: int) -> None:
         """Write and flush; the server takes a buffer from its start only, so what lies before goes along."""
-        from pynq.remote import buffer_pb2 as messages
+        self._part(address, offset, len(payload))[:] = bytearray(payload)
+        self._part(address, 0, offset + len(payload)).flush()
 
-        end = offset + len(content)
-        if offset < 0 or end > self.size:
-            raise InvalidValueError("buffer.offset", offset, f"such that {len(content)} bytes fit into {self.size}")
-        plain = memoryview(self._memory).cast("B")
-        plain[offset:end] = content
-        name = self._memory.buffer_id
-        parts = (bytes(plain[at : min(at + _CHUNK_BYTES, end)]) for at in range(0, end, _CHUNK_BYTES))
-        requests = (messages.BufferWriteRequest(buffer_id=name, data=part) for part in parts)
-        with self._session.calling():
-            answer = self._memory.stub.write(requests)
-            if answer.msg:
-                raise lost(self._session.where, answer.msg)
-            self._memory.stub.flush(messages.FlushRequest(buffer_id=name))
-
-    def read(self, offset: int, size: int) -> bytes:
+    def read_buffer(self, address: int, offset: int, size: int) -> bytes:
         """Invalidate and read; the server sends the whole buffer."""
-        with self._session.calling():
-            self._memory.invalidate()
-        return bytes(memoryview(self._memory).cast("B")[offset : offset + size])
+        self._buffers[address].invalidate()
+        return bytes(self._part(address, offset, size).tobytes())
 
-    def free(self) -> None:
-        """Give the memory back."""
-        with contextlib.suppress(BoardError), self._session.calling():
-            self._memory.freebuffer()
+    def read_file(self, path: str) -> bytes | None:
+        """Return a file of the board."""
+        return bytes(self._device.read_file(path)) if self._device.exists_file(path).exists else None
 
 
-class RemoteSession:
-    """A connection to PYNQ.remote's server; see :class:`bitstreams.board.session.Session`."""
+class RemoteSession(Session):
+    """A connection to PYNQ.remote's server."""
 
     via = "remote"
-    times_on_board = False
+    on_board = False
 
     def __init__(self, host: str, port: int = PYNQ_REMOTE_PORT, insecure_remote: bool = False) -> None:
         """Connect.
@@ -102,32 +98,30 @@ class RemoteSession:
                 "host", host, "loopback, as PYNQ.remote has no password; tunnel it, or say --insecure-remote"
             )
         self.where = f"{host}:{port}"
-        self._pynq = import_pynq(host)
-        self._grpc_error: Any = self._pynq.pl_server.remote_device.grpc.RpcError
-        self._windows: dict[int, Any] = {}
-        self._started = 0.0
-        self._buffers: list[RemoteBuffer] = []
         self._closed = False
-        with self.calling():
+        pynq = import_pynq(host)
+        with self._telling():
             self._device = _device_class()(ip_addr=host, port=port, tag=f"codesign-{self.where}")
-        self._pynq.Device.active_device = self._device
-        self.architecture = str(self._device.arch)
-        self.own_name = str(self._device.name)
+        pynq.Device.active_device = self._device
+        self._runner = _RemoteRunner(self._device)
+        super().__init__()
 
     @contextlib.contextmanager
-    def calling(self) -> Iterator[None]:
-        """Turn what calls raise into one line.
+    def _telling(self) -> Iterator[None]:
+        """Turn what calls to the server raise into one line; each of them has a deadline.
 
         Raises:
             BoardError: the board does not answer, or refuses.
         """
+        import grpc
+
         if self._closed:
             raise BoardError(f"{self.where}: the session is closed")
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 yield
-        except self._grpc_error as error:
+        except grpc.RpcError as error:
             code = error.code().name
             if code in _REFUSALS:
                 raise BoardError(f"{self.where}: {error.details()}") from error
@@ -135,72 +129,8 @@ class RemoteSession:
         except RuntimeError as error:
             raise lost(self.where, str(error)) from error
 
-    def load(self, bit: Path) -> None:
-        """Send the bitstream and configure the logic."""
-        pynq = self._pynq
-        with self.calling():
-            # Clocks keep the first device that they met.
-            if "_real_instance" in vars(pynq.Clocks):
-                del pynq.Clocks._real_instance
-            overlay = pynq.Overlay(str(bit.resolve()), download=False, device=self._device)
-            if pynq.__version__ in _WITHOUT_ZYNQ_CLOCK:
-                hwh = bit.with_suffix(".hwh")
-                clock_mhz = parse_handoff(hwh.read_bytes(), hwh).clock_mhz
-                for clock in overlay.clock_dict.values():
-                    if clock.get("enable") and clock.get("frequency") is None:
-                        clock["frequency"] = clock_mhz
-            name = f"{bit.stem}.bin"
-            self._device.write_file(_FIRMWARE + name, overlay.parser.bin_data)
-            overlay.download()
-            state = self._device.read_file(_STATE).decode(errors="replace").strip()
-        if state != "operating":
-            raise BoardError(f"{self.where}: refuses {bit.name} (FPGA manager: {state}); build it for this board")
-
-    def read(self, address: int) -> int:
-        """Return the value of a register."""
-        with self.calling():
-            return int(self._window(address).read(address % _WINDOW))
-
-    def write(self, address: int, value: int) -> None:
-        """Set a register."""
-        with self.calling():
-            self._window(address).write(address % _WINDOW, value.to_bytes(4, "little"))
-
-    def _window(self, address: int) -> Any:
-        first = address - address % _WINDOW
-        if first not in self._windows:
-            self._windows[first] = self._pynq.MMIO(first, _WINDOW, device=self._device)
-        return self._windows[first]
-
-    def allocate(self, size: int) -> RemoteBuffer:
-        """Allocate memory of the board."""
-        with self.calling():
-            memory = self._pynq.allocate((size,), dtype="u1", target=self._device)
-        buffer = RemoteBuffer(self, memory)
-        self._buffers.append(buffer)
-        return buffer
-
-    def check_places(self, table: int, base: int, word_bytes: int, layers: Sequence[Sequence[tuple[int, int]]]) -> None:
-        """Do nothing: PYNQ.remote's server does not inspect programs. A twin's engine stops where one leaves memory."""
-
-    def start(self, control: int) -> None:
-        """Set the start bit."""
-        self._started = set_start(self, control)
-
-    def wait(self, control: int, timeout_s: float) -> float | None:
-        """Wait until the engine is done, with a call for each poll: some tenths of a millisecond on loopback."""
-        return wait_until_done(self, control, self._started, timeout_s)
-
-    def read_file(self, path: str) -> bytes | None:
-        """Return a file of the board."""
-        with self.calling():
-            return bytes(self._device.read_file(path)) if self._device.exists_file(path).exists else None
-
-    def close(self) -> None:
-        """Give all memory back and hang up."""
-        # gRPC crashes the process where a call is made on a closed channel, as buffers do when they are collected.
-        for buffer in self._buffers:
-            buffer.free()
+    def hang_up(self) -> None:
+        """Close the channel."""
         self._closed = True
         self._device.client.channel.close()
 
@@ -237,7 +167,7 @@ def _device_class() -> Any:
         """Gives every call a deadline."""
 
         def _call(self, continuation: Any, details: Any, request: Any) -> Any:
-            return continuation(details._replace(timeout=CALL_TIMEOUT_S), request)
+            return continuation(details._replace(timeout=_DEADLINE_S), request)
 
         intercept_unary_unary = intercept_unary_stream = intercept_stream_unary = _call
 

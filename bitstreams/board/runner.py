@@ -7,6 +7,7 @@ JSON, bytes. A request's header is [method, arguments]; an answer's is {"value":
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -25,6 +26,7 @@ DONE, START = 2, 1
 STATE = "/sys/class/fpga_manager/fpga0/state"
 LOCK = "codesign-board.lock"
 _ENDING_S = 5.0
+_UNKNOWN = "an unknown owner"
 
 
 class BoardInUseError(Exception):
@@ -32,12 +34,13 @@ class BoardInUseError(Exception):
 
 
 class BoardRunner:
-    """A board's logic, registers, memory and files, through pynq on that board."""
+    """A board's logic, registers, memory and files, through pynq: that board's own, or the device that is given."""
 
-    def __init__(self) -> None:
+    def __init__(self, device: Any = None) -> None:
         import pynq
 
         self._pynq = pynq
+        self._device = device
         self._windows = {}  # type: dict[int, Any]
         self._buffers = {}  # type: dict[int, Any]
         self._folder = tempfile.TemporaryDirectory(prefix="codesign-")
@@ -62,39 +65,36 @@ class BoardRunner:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break
             except BlockingIOError:
-                holder, process = self._holder(lock, deadline)
-                if holder != owner or process == os.getpid() or time.monotonic() > deadline:
+                holder, process = self._holder(lock)
+                if holder not in (owner, _UNKNOWN) or process == os.getpid() or time.monotonic() > deadline:
                     os.close(lock)
                     raise BoardInUseError(
                         "in use by %s; wait for it, stop it, or end process %d on the board" % (holder, process)  # noqa: UP031
                     ) from None
-                os.kill(process, signal.SIGTERM)
+                if holder == owner:
+                    os.kill(process, signal.SIGTERM)
                 time.sleep(0.05)
         os.ftruncate(lock, 0)
         os.pwrite(lock, json.dumps([owner, os.getpid()]).encode(), 0)
         self._lock = lock
 
     @staticmethod
-    def _holder(lock: int, deadline: float) -> tuple[str, int]:
-        """Return the owner of the lock and its process on this board; an unknown owner and 0 where none is written."""
-        while time.monotonic() < deadline:
-            try:
-                owner, process = json.loads(os.pread(lock, 4096, 0))
-                return str(owner), int(process)
-            except (ValueError, TypeError):
-                # It is just being written.
-                time.sleep(0.01)
-        return "an unknown owner", 0
+    def _holder(lock: int) -> tuple[str, int]:
+        """Return the owner of the lock and its process on this board, as far as they are written already."""
+        try:
+            owner, process = json.loads(os.pread(lock, 4096, 0))
+            return str(owner), int(process)
+        except (ValueError, TypeError):
+            return _UNKNOWN, 0
 
     def hello(self) -> dict[str, str]:
         """Return the board's own name and the kind of its processor."""
         name = self.read_file("/proc/device-tree/chosen/pynq_board") or os.environ.get("BOARD", "").encode()
         version = self.read_file("/proc/version") or b""
-        known = [machine for machine in ("aarch64", "armv7l") if machine.encode() in version]
+        known = (machine for machine in ("aarch64", "armv7l") if machine.encode() in version)
         return {
             "own_name": name.decode(errors="replace").strip("\0\n "),
-            "architecture": known[0] if known else platform.machine(),
-            "pynq": str(self._pynq.__version__),
+            "architecture": next(known, platform.machine()),
         }
 
     def load(self, payload: bytes, name: str, bit_bytes: int) -> str:
@@ -102,13 +102,16 @@ class BoardRunner:
         bit = Path(self._folder.name) / (name + ".bit")
         bit.with_suffix(".hwh").write_bytes(payload[bit_bytes:])
         bit.write_bytes(payload[:bit_bytes])
-        self._pynq.Overlay(str(bit))
+        self._configure(bit)
         return (self.read_file(STATE) or b"").decode(errors="replace").strip()
+
+    def _configure(self, bit: Path) -> None:
+        self._pynq.Overlay(str(bit))
 
     def _window(self, address: int) -> Any:
         first = address - address % WINDOW
         if first not in self._windows:
-            self._windows[first] = self._pynq.MMIO(first, WINDOW)
+            self._windows[first] = self._pynq.MMIO(first, WINDOW, device=self._device)
         return self._windows[first]
 
     def read(self, address: int) -> int:
@@ -121,21 +124,24 @@ class BoardRunner:
 
     def allocate(self, size: int) -> int:
         """Allocate memory, which is filled with zeros, and return its physical address."""
-        buffer = self._pynq.allocate((size,), dtype="u1")
+        buffer = self._pynq.allocate((size,), dtype="u1", target=self._device)
         buffer[:] = 0
-        buffer.flush()
-        self._buffers[int(buffer.physical_address)] = (buffer, size)
-        return int(buffer.physical_address)
+        address = int(buffer.physical_address)
+        self._buffers[address] = buffer
+        # On the board, zeros that stay in a cache may reach memory over what the logic wrote there.
+        if self._device is None:
+            buffer.flush()
+        return address
 
     def free(self, address: int) -> None:
         """Give memory back."""
-        self._buffers.pop(address)[0].freebuffer()
+        self._buffers.pop(address).freebuffer()
 
     def _part(self, address: int, offset: int, size: int) -> Any:
         """Return a part of a buffer; a part that reaches beyond the buffer is an error."""
-        buffer, have = self._buffers[address]
-        if offset < 0 or size < 0 or offset + size > have:
-            raise ValueError("%d bytes from %d on lie outside of the buffer's %d" % (size, offset, have))  # noqa: UP031
+        buffer = self._buffers[address]
+        if offset < 0 or size < 0 or offset + size > buffer.nbytes:
+            raise ValueError("%d bytes from %d on lie outside of the buffer's %d" % (size, offset, buffer.nbytes))  # noqa: UP031
         return buffer[offset : offset + size]
 
     def write_buffer(self, payload: bytes, address: int, offset: int) -> None:
@@ -152,23 +158,21 @@ class BoardRunner:
 
     def _at(self, physical: int, size: int) -> tuple[int, int]:
         """Return the address of the buffer that holds these bytes, and their offset in it."""
-        for address, (_, have) in self._buffers.items():
-            if address <= physical and physical + size <= address + have:
+        for address, buffer in self._buffers.items():
+            if address <= physical and physical + size <= address + buffer.nbytes:
                 return address, physical - address
         raise ValueError("0x%08X: %d bytes from there on lie in no allocated buffer" % (physical, size))  # noqa: UP031
 
-    def check_places(self, table: int, base: int, word_bytes: int, record_bytes: int, layers: list[Any]) -> None:
-        """Refuse a table of descriptors that leads outside of what was allocated here: any process's memory lies there.
+    def check_places(self, table: int, size: int, base: int, word_bytes: int, accesses: list[Any]) -> None:
+        """Refuse descriptors that lead outside of what was allocated here: any process's memory lies there.
 
-        ``layers`` holds for each descriptor [index of a field, words from its place on] of all that it accesses;
-        places count words of ``word_bytes`` from ``base``.
+        They lie in ``size`` bytes from ``table`` on. ``accesses`` holds [offset of a field there, words from its place
+        on] of all that they access; places count words of ``word_bytes`` from ``base``.
         """
-        address, offset = self._at(table, record_bytes * len(layers))
-        content = self.read_buffer(address, offset, record_bytes * len(layers))
-        for number, accesses in enumerate(layers):
-            for field, words in accesses:
-                (place,) = struct.unpack_from("<i", content, number * record_bytes + 4 * field)
-                self._at(base + place * word_bytes, words * word_bytes)
+        content = self.read_buffer(*self._at(table, size), size)
+        for offset, words in accesses:
+            (place,) = struct.unpack_from("<i", content, offset)
+            self._at(base + place * word_bytes, words * word_bytes)
 
     def start(self, control: int) -> None:
         """Set the start bit."""
@@ -202,9 +206,10 @@ class BoardRunner:
         return sorted(name for name, rail in self._pynq.get_rails().items() if getattr(rail, "power", None))
 
     def close(self) -> None:
-        """Give all memory back."""
+        """Give all memory back, also where the way to it is gone."""
         for address in list(self._buffers):
-            self.free(address)
+            with contextlib.suppress(Exception):
+                self.free(address)
         self._folder.cleanup()
         if self._lock is not None:
             os.close(self._lock)
@@ -234,17 +239,6 @@ def pack(header: Any, payload: bytes = b"") -> bytes:
     return struct.pack(">II", len(text), len(payload)) + text + payload
 
 
-def _answer(runner: BoardRunner, header: Any, payload: bytes) -> bytes:
-    try:
-        method, arguments = header
-        value = call(runner, method, arguments, payload)
-    except Exception as error:  # noqa: BLE001  whatever pynq raises is for the other side to tell
-        return pack({"error": told(error)})
-    if isinstance(value, bytes):
-        return pack({"value": True}, value)
-    return pack({"value": value})
-
-
 def serve(requests: BinaryIO, answers: BinaryIO) -> None:
     """Answer requests until they end."""
     runner = None
@@ -257,10 +251,13 @@ def serve(requests: BinaryIO, answers: BinaryIO) -> None:
         payload = requests.read(payload_bytes)
         try:
             runner = runner or BoardRunner()
-        except Exception as error:  # noqa: BLE001  as above
-            answers.write(pack({"error": "pynq: cannot be used (%s)" % error}))  # noqa: UP031
+            method, arguments = header
+            value = call(runner, method, arguments, payload)
+        except Exception as error:  # noqa: BLE001  whatever pynq raises is for the other side to tell
+            answer = pack({"error": told(error) if runner else "pynq: cannot be used (%s)" % error})  # noqa: UP031
         else:
-            answers.write(_answer(runner, header, payload))
+            answer = pack({"value": True}, value) if isinstance(value, bytes) else pack({"value": value})
+        answers.write(answer)
         answers.flush()
     if runner is not None:
         runner.close()

@@ -17,8 +17,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from bitstreams.board.runner import pack
-from bitstreams.board.runner_session import RunnerSession
-from bitstreams.board.session import lost
+from bitstreams.board.session import CALL_TIMEOUT_S, Session, lost
 from hw_templates.foundation.errors import BoardError, InvalidValueError
 from hw_templates.foundation.extras import install_command
 from hw_templates.foundation.json_records import parse_json
@@ -38,20 +37,37 @@ def _command(user: str) -> str:
     return f"sh -c {shlex.quote(inner)}" if user == "root" else f"sudo -n -H sh -c {shlex.quote(inner)}"
 
 
-class _OverSsh:
+class SshSession(Session):
     """The runner behind a connection, whose event loop runs in a thread of its own."""
 
-    def __init__(self, host: str, port: int, user: str, known_hosts: Path | None, key: Path | None) -> None:
+    via = "ssh"
+
+    def __init__(self, host: str, port: int = 22, user: str = "root") -> None:
+        """Log in and start the runner.
+
+        Args:
+            host, port, user: the board; as another user than root, sudo must ask for no password.
+
+        Raises:
+            BoardError: the user has no name or home, no such host, unknown host key, login refused, or no pynq there.
+        """
+        try:
+            import asyncssh  # noqa: F401
+        except ImportError as error:
+            raise BoardError(f"asyncssh: cannot be imported ({error}); run `{install_command('board')}`") from error
+        _check_account()
         self.where = f"{user}@{host}:{port}"
+        self._one_at_a_time = threading.Lock()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
         self._connection: Any = None
         self._process: Any = None
         try:
-            self._run(self._open(host, port, user, known_hosts, key), CONNECT_TIMEOUT_S)
+            self._run(self._open(host, port, user), CONNECT_TIMEOUT_S)
+            super().__init__()
         except BaseException:
-            self.close()
+            self.hang_up()
             raise
 
     def _run(self, coroutine: Coroutine[Any, Any, T], timeout_s: float) -> T:
@@ -76,23 +92,21 @@ class _OverSsh:
         except (OSError, asyncssh.Error, asyncio.IncompleteReadError) as error:
             raise lost(self.where, f"connection lost ({error or type(error).__name__})") from error
 
-    async def _open(self, host: str, port: int, user: str, known_hosts: Path | None, key: Path | None) -> None:
+    async def _open(self, host: str, port: int, user: str) -> None:
         import asyncssh
 
-        options: dict[str, Any] = {"username": user, "keepalive_interval": 5, "login_timeout": CONNECT_TIMEOUT_S}
-        if known_hosts is not None:
-            options["known_hosts"] = str(known_hosts)
-        if key is not None:
-            options["client_keys"] = [str(key)]
-        self._connection = await asyncssh.connect(host, port, **options)
+        self._connection = await asyncssh.connect(
+            host, port, username=user, keepalive_interval=5, login_timeout=CONNECT_TIMEOUT_S
+        )
         self._process = await self._connection.create_process(_command(user), encoding=None)
         source = files("bitstreams.board").joinpath("runner.py").read_bytes()
         self._process.stdin.write(f"{len(source)}\n".encode() + source)
         await self._process.stdin.drain()
 
-    def call(self, method: str, arguments: tuple[Any, ...], payload: bytes, timeout_s: float) -> Any:
-        """Return a method's value."""
-        header, content = self._run(self._exchange(pack([method, arguments], payload)), timeout_s)
+    def call(self, method: str, *arguments: Any, payload: bytes = b"", timeout_s: float = CALL_TIMEOUT_S) -> Any:
+        """Call a method of the runner; one at a time."""
+        with self._one_at_a_time:
+            header, content = self._run(self._exchange(pack([method, arguments], payload)), timeout_s)
         if "error" in header:
             raise BoardError(f"{self.where}: {header['error']}")
         return content if header["value"] is True else header["value"]
@@ -117,18 +131,18 @@ class _OverSsh:
                 raise BoardError(f"{self.where}: {reason}; log in as root, or let sudo ask for none") from error
             raise lost(self.where, f"the runner ended ({reason})") from error
 
-    def close(self) -> None:
+    def hang_up(self) -> None:
         """Close the connection; a second call does nothing."""
         if self._loop.is_closed():
             return
 
-        async def hang_up() -> None:
+        async def disconnect() -> None:
             if self._connection is not None:
                 self._connection.close()
                 await self._connection.wait_closed()
 
         with contextlib.suppress(BoardError):
-            self._run(hang_up(), 5.0)
+            self._run(disconnect(), 5.0)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
@@ -147,32 +161,6 @@ def _check_account() -> None:
         missing.append("HOME")
     if missing:
         raise BoardError(f"ssh: user {os.getuid()} has no entry in passwd; set {' and '.join(missing)}")
-
-
-def ssh_session(
-    host: str, port: int = 22, user: str = "root", known_hosts: Path | None = None, key: Path | None = None
-) -> RunnerSession:
-    """Log in and start the runner.
-
-    Args:
-        host, port, user: the board; as another user than root, sudo must ask for no password.
-        known_hosts: instead of the user's.
-        key: private key instead of the user's.
-
-    Raises:
-        BoardError: the user has no name or no home, no such host, unknown host key, login refused, or no pynq there.
-    """
-    try:
-        import asyncssh  # noqa: F401
-    except ImportError as error:
-        raise BoardError(f"asyncssh: cannot be imported ({error}); run `{install_command('board')}`") from error
-    _check_account()
-    caller = _OverSsh(host, port, user, known_hosts, key)
-    try:
-        return RunnerSession("ssh", caller.where, caller)
-    except BaseException:
-        caller.close()
-        raise
 
 
 def parse_answer(text: bytes, where: str) -> dict[str, object]:

@@ -4,12 +4,14 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
-from bitstreams.board.session import PYNQ_REMOTE_PORT, Session, is_loopback
+from bitstreams.board.session import PYNQ_REMOTE_PORT, LocalSession, Session, is_loopback
 from hw_templates.board import Board, load_board
 from hw_templates.foundation.errors import InvalidValueError, UnknownNameError
 
-_BOARD = re.compile(r"(?P<board>.*?\.toml|[^@]*)(?:@(?P<place>.*))?")
-_PLACE = re.compile(r"(?:(?P<user>[^@:]+)@)?(?P<host>\[[0-9a-fA-F:]+\]|[^@:\[\]]+)(?::(?P<port>[0-9]+))?")
+_TARGET = re.compile(
+    r"(?P<board>.*?\.toml|[^@]*)"
+    r"(?:@(?:(?P<user>[^@:]+)@)?(?P<host>\[[0-9a-fA-F:]+\]|[^@:\[\]]+)(?::(?P<port>[0-9]+))?)?"
+)
 
 
 class Via(StrEnum):
@@ -59,13 +61,11 @@ class Target:
             expected = "left out on the board itself" if self.via == "local" else needed
             raise InvalidValueError("board.host", self.host, expected)
         if self.host is None:
-            from bitstreams.board.runner_session import local_session
-
-            return local_session()
+            return LocalSession()
         if self.via == "ssh":
-            from bitstreams.board.ssh_session import ssh_session
+            from bitstreams.board.ssh_session import SshSession
 
-            return ssh_session(self.host, self.port or 22, self.user or "root")
+            return SshSession(self.host, self.port or 22, self.user or "root")
         from bitstreams.board.remote_session import RemoteSession
 
         return RemoteSession(self.host, self.port or PYNQ_REMOTE_PORT, self.insecure_remote)
@@ -85,12 +85,9 @@ def parse_target(text: str, via: str = "ssh", insecure_remote: bool = False) -> 
     """
     if via not in tuple(Via):
         raise UnknownNameError("via", via, Via)
-    found = _BOARD.fullmatch(text)
-    name, where = (text, None) if found is None else found.group("board", "place")
-    if where is None:
-        return Target(load_board(name), via=via, insecure_remote=insecure_remote)
-    place = _PLACE.fullmatch(where)
-    if place is None or (place["port"] and not 0 < int(place["port"]) < 65536):
+    found = _TARGET.fullmatch(text)
+    if found is None or (found["port"] and not 0 < int(found["port"]) < 65536):
         raise InvalidValueError("board", text, "BOARD or BOARD@[USER@]HOST[:PORT]")
-    port = int(place["port"]) if place["port"] else None
-    return Target(load_board(name), place["host"].strip("[]"), port, place["user"], via, insecure_remote)
+    host = found["host"].strip("[]") if found["host"] else None
+    port = int(found["port"]) if found["port"] else None
+    return Target(load_board(found["board"]), host, port, found["user"], via, insecure_remote)

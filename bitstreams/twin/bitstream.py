@@ -8,9 +8,11 @@ import re
 import struct
 from pathlib import Path
 
-from bitstreams.building.design import PREAMBLE, SYNC
+import numpy as np
+
+from bitstreams.building.design import PREAMBLE, PROCESSORS, SYNC
 from bitstreams.store.bitstream import NAME_DIGITS
-from hw_templates.board import Board
+from hw_templates.board import FAMILIES, Board
 from hw_templates.conv_engine.registers import ADDRESS_MAPS, WINDOW_BYTES
 from hw_templates.foundation.atomic_file import write_bytes_atomically
 
@@ -36,17 +38,9 @@ def hardware_of(configuration: bytes) -> str | None:
     Args:
         configuration: the .bit's data with the bytes of each word reversed, as the manager takes them.
     """
-    length = len(configuration) // 4 * 4
-    words = struct.unpack(f"<{length // 4}I", configuration[:length])
-    plain = struct.pack(f">{len(words)}I", *words)
-    at = plain.find(_MARKER)
-    digest = plain[at + len(_MARKER) : at + len(_MARKER) + 32] if at >= 0 else b""
-    return digest.hex() if len(digest) == 32 else None
-
-
-def _design(hardware_sha256: str) -> str:
-    """Return the name of the design, as the build script has it."""
-    return f"engine_{hardware_sha256[:8]}"
+    plain = np.frombuffer(configuration, np.uint32, len(configuration) // 4).byteswap().tobytes()
+    _, _, rest = plain.partition(_MARKER)
+    return rest[:32].hex() if len(rest) >= 32 else None
 
 
 def _device_and_package(board: Board) -> tuple[str, str]:
@@ -57,7 +51,7 @@ def _device_and_package(board: Board) -> tuple[str, str]:
 
 
 def _bit_file(board: Board, hardware_sha256: str) -> bytes:
-    design = f"{_design(hardware_sha256)}_wrapper;UserID=0X{hardware_sha256[:8].upper()};Version={TOOL}"
+    design = f"engine_{hardware_sha256[:8]}_wrapper;UserID=0X{hardware_sha256[:8].upper()};Version={TOOL}"
     # No time stamp: equal hardware gives equal bytes.
     fields = (design, "".join(_device_and_package(board)), "1970/01/01", "00:00:00")
     content = PREAMBLE
@@ -71,15 +65,13 @@ def _bit_file(board: Board, hardware_sha256: str) -> bytes:
 def _handoff(board: Board, hardware_sha256: str, clock_mhz: float) -> bytes:
     device, package = _device_and_package(board)
     addresses = ADDRESS_MAPS[board.family]
-    clock_hz = round(clock_mhz * 1e6)
-    zynq_7000 = board.family == "zynq-7000"
-    kind, clock = ("processing_system7", "FCLK_CLK0") if zynq_7000 else ("zynq_ultra_ps_e", "pl_clk0")
-    interface = "M_AXI_GP0" if zynq_7000 else "M_AXI_HPM0_FPD"
+    kind, clock = PROCESSORS[board.family]
+    interface = FAMILIES[board.family].control_port
     blocks = {
         "engine": ("xilinx.com:hls:conv_engine:1.0", "conv_engine", "s_axi_control", addresses.engine),
         "identity": ("xilinx.com:module_ref:engine_id:1.0", "engine_id", "s_axi", addresses.identity),
     }
-    parameters = _clock_parameters(zynq_7000, clock_mhz)
+    parameters = _clock_parameters(board.family == "zynq-7000", clock_mhz)
     ranges = "".join(
         f'<MEMRANGE ADDRESSBLOCK="Reg" BASENAME="C_BASEADDR" BASEVALUE="0x{address:08X}" HIGHNAME="C_HIGHADDR" '
         f'HIGHVALUE="0x{address + WINDOW_BYTES - 1:08X}" INSTANCE="{instance}" IS_DATA="TRUE" IS_INSTRUCTION="TRUE" '
@@ -95,7 +87,7 @@ def _handoff(board: Board, hardware_sha256: str, clock_mhz: float) -> bytes:
     )
     return f"""<?xml version="1.0" encoding="UTF-8" standalone="no" ?>
 <EDKSYSTEM EDWVERSION="1.2" TIMESTAMP="" VIVADOVERSION="{TOOL}">
-  <SYSTEMINFO ARCH="zynq" BOARD="{board.name}" DEVICE="{device}" NAME="{_design(hardware_sha256)}" \
+  <SYSTEMINFO ARCH="zynq" BOARD="{board.name}" DEVICE="{device}" NAME="engine_{hardware_sha256[:8]}" \
 PACKAGE="{package}" SPEEDGRADE=""/>
   <EXTERNALPORTS/>
   <EXTERNALINTERFACES/>
@@ -103,7 +95,7 @@ PACKAGE="{package}" SPEEDGRADE=""/>
     <MODULE FULLNAME="/ps" HWVERSION="5.5" INSTANCE="ps" IPTYPE="PERIPHERAL" IS_ENABLE="1" IS_PL="FALSE" \
 MODTYPE="{kind}" VLNV="xilinx.com:ip:{kind}:5.5">
       <PARAMETERS>{parameters}</PARAMETERS>
-      <PORTS><PORT CLKFREQUENCY="{clock_hz}" DIR="O" NAME="{clock}" SIGIS="clk"/></PORTS>
+      <PORTS><PORT CLKFREQUENCY="{clock_mhz * 1e6:.0f}" DIR="O" NAME="{clock}" SIGIS="clk"/></PORTS>
       <BUSINTERFACES><BUSINTERFACE BUSNAME="control" NAME="{interface}" TYPE="MASTER" \
 VLNV="xilinx.com:interface:aximm:1.0"><PORTMAPS/></BUSINTERFACE></BUSINTERFACES>
       <MEMORYMAP>{ranges}</MEMORYMAP>

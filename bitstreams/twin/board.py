@@ -1,22 +1,23 @@
 """A board twin without its network: processor registers, files, memory, and the programmable logic."""
 
 import threading
-from dataclasses import dataclass
+from dataclasses import replace
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
 
-from bitstreams.board.clock import CLOCK_TREES, read_clock_mhz
-from bitstreams.board.names import ARCHITECTURES, KERNEL_FILE, NAME_FILE, own_name
+from bitstreams.board.descriptors import mapped_layers
+from bitstreams.board.processor import ARCHITECTURES, CLOCK_TREES, KERNEL_FILE, NAME_FILE, own_name, read_clock_mhz
 from bitstreams.twin.bitstream import hardware_of
 from bitstreams.twin.fabric import RUN_LIMIT_S, Fabric, build_fabric
 from bitstreams.twin.memory import TwinMemory
-from bitstreams.twin.timing import TwinTiming
 from cost_models.coefficients import Coefficients
+from cost_models.simulator import SimulatedLayer, simulate
 from hw_templates.board import FAMILIES, load_board
 from hw_templates.conv_engine import isa, registers
 from hw_templates.conv_engine.accelerator import axi_bytes
-from hw_templates.foundation.errors import BoardError
+from hw_templates.foundation.errors import BoardError, CodesignError
 from hw_templates.foundation.json_records import read_json
 from hw_templates.project.record import PROJECT_FILE, ProjectRecord
 
@@ -26,21 +27,14 @@ _FILES_BYTES = 256 << 20
 _PROCESSOR_REGISTERS = {"zynq-7000": 0xE0000000, "zynq-ultrascale+": 0xF9000000}
 
 
-@dataclass(frozen=True)
-class _Processor:
-    """The processor's own registers, which hold what is written to them."""
-
-    values: dict[int, int]
-
-    def read(self, address: int) -> int:
-        return self.values.get(address, 0)
-
-    def write(self, address: int, value: int) -> None:
-        self.values[address] = value
-
-
 class TwinBoard:
-    """Everything that a PYNQ server on the board would reach."""
+    """Everything that a PYNQ server on the board would reach.
+
+    Attributes:
+        board, accelerator, hardware_sha256: what it is a twin of.
+        memory: its buffers.
+        files: its files by their path; it shows none of its host's.
+    """
 
     def __init__(self, project: Path, coefficients: Coefficients, run_limit_s: int = RUN_LIMIT_S) -> None:
         """Compile the project's engine and switch the board on, with nothing configured.
@@ -57,21 +51,23 @@ class TwinBoard:
         record = read_json(project / PROJECT_FILE, ProjectRecord, "emit the project again")
         self.board, self.accelerator = load_board(record.board), record.accelerator
         self.hardware_sha256 = record.hardware_sha256
-        self._fabric = Fabric(build_fabric(project), run_limit_s)
-        self._timing = TwinTiming(self.accelerator, self.board, coefficients)
+        self.memory = TwinMemory()
+        self._fabric = Fabric(build_fabric(project), self.memory, run_limit_s)
+        self._coefficients = coefficients
+        self._simulate = lru_cache(maxsize=4096)(partial(simulate, board=self.board, coefficients=coefficients))
         self._lock = threading.RLock()
         self._configured = False
         self._running = self._done = False
         self._engine: dict[int, int] = {}
         self._started: bytes = b""
-        self.memory = TwinMemory(self._fabric)
-        self._processor = _Processor(self._boot_registers())
-        self._files = self._first_files()
+        self._processor = self._boot_registers()
+        self.files = self._first_files()
 
     def close(self) -> None:
         """Switch it off."""
         with self._lock:
-            self._fabric.close()
+            self._fabric.stop()
+            self.memory.close()
 
     def _boot_registers(self) -> dict[int, int]:
         """Return the registers as boot loaders leave them: the board file's PLLs, at most 100 MHz for the logic."""
@@ -85,9 +81,8 @@ class TwinBoard:
         return values
 
     def _first_files(self) -> dict[str, bytes]:
-        architecture = ARCHITECTURES[self.board.family]
         files = {
-            KERNEL_FILE: f"Linux version 6.1 (codesign twin) {architecture}\n".encode(),
+            KERNEL_FILE: f"Linux version 6.1 (codesign twin) {ARCHITECTURES[self.board.family]}\n".encode(),
             NAME_FILE: own_name(self.board).encode() + b"\0",
             f"{FPGA_MANAGER}state": b"unknown\n",
             f"{FPGA_MANAGER}flags": b"0\n",
@@ -98,22 +93,6 @@ class TwinBoard:
             files["/sys/class/hwmon/hwmon0/power1_input"] = f"{round(self.board.idle_power_w * 1e6)}\n".encode()
         return files
 
-    def exists(self, path: str) -> bool:
-        """Return whether the twin has such a file; it shows none of its host's."""
-        with self._lock:
-            return path in self._files
-
-    def read_file(self, path: str) -> bytes:
-        """Return a file's content.
-
-        Raises:
-            FileNotFoundError: there is none.
-        """
-        with self._lock:
-            if path not in self._files:
-                raise FileNotFoundError(path)
-            return self._files[path]
-
     def write_file(self, path: str, content: bytes) -> None:
         """Write a bitstream, or hand one to the FPGA manager by its name.
 
@@ -122,26 +101,27 @@ class TwinBoard:
             BoardError: the board has no room for it.
         """
         with self._lock:
-            others = sum(len(name) + len(kept) for name, kept in self._files.items() if name != path)
+            others = sum(len(name) + len(kept) for name, kept in self.files.items() if name != path)
             if others + len(path) + len(content) > _FILES_BYTES:
                 raise BoardError(f"{path[:100]}: no room left, all files may have {_FILES_BYTES:,} bytes")
             if path == f"{FPGA_MANAGER}firmware":
                 self._configure(content.decode(errors="replace").strip())
             elif path.startswith(FIRMWARE) or path == f"{FPGA_MANAGER}flags":
-                self._files[path] = content
+                self.files[path] = content
             else:
                 raise PermissionError(f"{path[:100]}: a twin takes bitstreams and nothing else")
 
     def _configure(self, name: str) -> None:
-        content = self._files.get(FIRMWARE + name)
+        content = self.files.get(FIRMWARE + name)
         self._configured = content is not None and hardware_of(content) == self.hardware_sha256
         self._running = self._done = False
         self._engine = {}
+        self._started = b""
         if self._configured:
             self._fabric.reset()
-        self._files[f"{FPGA_MANAGER}state"] = b"operating\n" if self._configured else b"write error\n"
+        self.files[f"{FPGA_MANAGER}state"] = b"operating\n" if self._configured else b"write error\n"
 
-    def read_register(self, address: int) -> int:
+    def read(self, address: int) -> int:
         """Return the value of a register of 32 bits.
 
         Raises:
@@ -150,12 +130,12 @@ class TwinBoard:
         with self._lock:
             block, offset = self._located(address)
             if block == "processor":
-                return self._processor.read(address)
+                return self._processor.get(address, 0)
             if block == "identity":
                 return self._identity(offset)
             return self._engine.get(offset, 0) if offset else self._control()
 
-    def write_register(self, address: int, value: int) -> None:
+    def write(self, address: int, value: int) -> None:
         """Set a register of 32 bits.
 
         Raises:
@@ -164,7 +144,7 @@ class TwinBoard:
         with self._lock:
             block, offset = self._located(address)
             if block == "processor":
-                self._processor.write(address, value)
+                self._processor[address] = value
             elif block == "engine" and offset:
                 self._engine[offset] = value
             elif block == "engine" and value & registers.START and not self._running:
@@ -182,19 +162,16 @@ class TwinBoard:
     def _identity(self, offset: int) -> int:
         answers = registers.identity_constants(self.accelerator.clock_mhz)
         answers |= registers.digest_words(self.hardware_sha256)
+        cycles = self.cycles(self._started)
+        first = registers.offset_of("cycles")
+        answers |= {first: cycles & 0xFFFFFFFF, first + 4: cycles >> 32}
         answers[registers.offset_of("twin_magic")] = registers.TWIN_MAGIC
-        cycles = registers.offset_of("cycles")
-        if offset in (cycles, cycles + 4):
-            counted = self._timing.cycles(self._started, self.clock_mhz) if self._started else 0
-            return counted >> (8 * (offset - cycles)) & 0xFFFFFFFF
         return answers.get(offset, 0)
 
     def _control(self) -> int:
-        if self._running and self._fabric.finished:
+        if self._running and self._fabric.has_finished():
             self._running, self._done = False, True
             self._count()
-        if self._running and self._fabric.failure is not None:
-            raise BoardError(self._fabric.failure)
         if self._running:
             return registers.START
         answer = registers.IDLE | (registers.DONE | registers.READY if self._done else 0)
@@ -205,9 +182,31 @@ class TwinBoard:
         """Write the cycles after the iterations that the compiled engine wrote, as it has no clock."""
         records = np.frombuffer(self._started, dtype=isa.DESCRIPTOR)
         word, base = axi_bytes(self.accelerator), self._value("ofmap_port") + isa.TRIPS.itemsize
-        counted = self._timing.counters(self._started, self.clock_mhz)
-        for record, cycles in zip(records, counted, strict=False):
-            self._fabric.write(base + int(record["counter_word"]) * word, cycles.tobytes())
+        for record, layer in zip(records, self._simulated(self._started), strict=False):
+            cycles = (layer.latency_cycles, layer.compute_cycles, layer.load_wait_cycles, layer.store_wait_cycles)
+            place = self.memory.physical(base + int(record["counter_word"]) * word, isa.CYCLES.itemsize)
+            place[:] = np.rint(cycles).astype(np.uint32).view(np.uint8)
+
+    def cycles(self, descriptors: bytes) -> int:
+        """Return how many cycles a program takes from the start bit to done; 0 where no engine could run a descriptor.
+
+        Args:
+            descriptors: the program's, as they lie in memory.
+        """
+        layers = self._simulated(descriptors)
+        if not layers:
+            return 0
+        return round(self._coefficients.latency.start_cycles + sum(layer.latency_cycles for layer in layers))
+
+    def _simulated(self, descriptors: bytes) -> list[SimulatedLayer]:
+        """Return the layers of a program at the clock of the logic: memory takes more cycles the faster that is."""
+        clock_mhz = max(1, round(read_clock_mhz(self, self.board.family)))
+        try:
+            accelerator = replace(self.accelerator, clock_mhz=clock_mhz)
+            layers = mapped_layers(np.frombuffer(descriptors, dtype=isa.DESCRIPTOR))
+            return [self._simulate(layer, accelerator) for layer in layers]
+        except (CodesignError, ValueError, ZeroDivisionError):
+            return []
 
     def _value(self, name: str) -> int:
         offset = registers.offset_of(name)
@@ -217,11 +216,6 @@ class TwinBoard:
         program_word, layer_count = self._value("program_word"), self._value("layer_count")
         size = layer_count * isa.DESCRIPTOR.itemsize
         start = self._value("weight_port") + program_word * axi_bytes(self.accelerator)
-        self._started = self._fabric.read(start, size) if self._fabric.reaches(start, size) else b""
+        self._started = self.memory.physical(start, size).tobytes() if self.memory.reaches(start, size) else b""
         self._running, self._done = True, False
         self._fabric.start([self._value(port) for port in registers.PORTS], program_word, layer_count)
-
-    @property
-    def clock_mhz(self) -> float:
-        """Return the clock of the logic in MHz."""
-        return read_clock_mhz(self._processor, self.board.family)

@@ -4,11 +4,19 @@ What is written to a buffer reaches the fabric when it is flushed, and what the 
 is invalidated. A driver that forgets either fails here as on a board.
 """
 
+import os
+import tempfile
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from bitstreams.twin.fabric import MEMORY_ADDRESS, MEMORY_BYTES, Fabric
-from hw_templates.foundation.errors import BoardError
+import numpy as np
+import numpy.typing as npt
+
+from hw_templates.foundation.errors import BoardError, StorageError
+
+MEMORY_ADDRESS = 0x1000_0000
+MEMORY_BYTES = 1 << 28
+"""Physical memory that buffers are allocated from; what no buffer takes costs nothing."""
 
 _PAGE = 4096
 
@@ -18,29 +26,47 @@ def _paged(size: int) -> int:
     return (-(-size // _PAGE) + 1) * _PAGE
 
 
-def _merged(parts: list[tuple[int, int]], start: int, end: int) -> list[tuple[int, int]]:
-    """Return the parts with one more, merged with those it touches; a stream of writes makes one part."""
-    apart = [(first, last) for first, last in parts if last < start or first > end]
-    touching = [(first, last) for first, last in parts if last >= start and first <= end]
-    return [*apart, (min([start, *(first for first, _ in touching)]), max([end, *(last for _, last in touching)]))]
+def _no_room(size: int, error: OSError) -> StorageError:
+    """Return the error that says that the twin's memory finds no room where temporary files go."""
+    reason = error.strerror or str(error)
+    try:
+        folder = tempfile.gettempdir()
+    except OSError:
+        folder = "TMPDIR"
+    return StorageError(
+        f"{folder}: has no room for {size:,} bytes of the twin's memory ({reason}); free it, or set TMPDIR"
+    )
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Buffer:
-    """Memory that was allocated, what the cache holds of it, and which parts were written and not flushed."""
+    """What the cache holds of a buffer, and which of its bytes were written and not flushed."""
 
-    size: int
-    cache: bytearray
-    dirty: list[tuple[int, int]] = field(default_factory=list)
+    cache: npt.NDArray[np.uint8]
+    dirty: npt.NDArray[np.bool_]
 
 
 class TwinMemory:
     """Buffers, each named by its physical address."""
 
-    def __init__(self, fabric: Fabric) -> None:
-        self._fabric = fabric
+    def __init__(self) -> None:
+        """Make the memory, with nothing in it.
+
+        Raises:
+            StorageError: there is no folder for temporary files.
+        """
+        try:
+            self.file = tempfile.TemporaryFile(prefix="codesign-twin-")  # noqa: SIM115
+            os.ftruncate(self.file.fileno(), MEMORY_BYTES)
+        except OSError as error:
+            raise _no_room(MEMORY_BYTES, error) from error
+        self._fabrics = np.memmap(self.file, np.uint8, shape=MEMORY_BYTES)
         self._buffers: dict[int, _Buffer] = {}
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
+
+    def close(self) -> None:
+        """Let go of the memory."""
+        self.file.close()
 
     def allocate(self, size: int) -> int:
         """Allocate memory and return its physical address.
@@ -51,30 +77,29 @@ class TwinMemory:
         """
         with self._lock:
             at = MEMORY_ADDRESS
-            for taken, buffer in sorted(self._buffers.items()):
+            for taken, occupied in sorted(self.sizes().items()):
                 if taken - at >= _paged(size):
                     break
-                at = taken + _paged(buffer.size)
+                at = taken + _paged(occupied)
             if size < 1 or at + _paged(size) > MEMORY_ADDRESS + MEMORY_BYTES:
                 raise BoardError(f"memory: no {size:,} bytes left of {MEMORY_BYTES:,}")
-            self._fabric.reserve(at, size)
-            self._buffers[at] = _Buffer(size, bytearray(self._fabric.read(at, size)))
+            try:
+                # Without this, the first touch of a page that finds no room is a bus error, which ends the process.
+                os.posix_fallocate(self.file.fileno(), at - MEMORY_ADDRESS, size)
+            except OSError as error:
+                raise _no_room(size, error) from error
+            self._buffers[at] = _Buffer(np.empty(size, np.uint8), np.empty(size, np.bool_))
+            self.invalidate(at)
             return at
 
     def free(self, address: int) -> None:
-        """Give memory back.
+        """Give memory back, whose content stays as it is.
 
         Raises:
             KeyError: it was not allocated; so for all that follows.
         """
         with self._lock:
             del self._buffers[address]
-            self._fabric.release(address)
-
-    def size(self, address: int) -> int:
-        """Return the size of a buffer in bytes."""
-        with self._lock:
-            return self._buffers[address].size
 
     def write(self, address: int, offset: int, content: bytes) -> None:
         """Write into the processor's view of a buffer.
@@ -83,28 +108,47 @@ class TwinMemory:
             ValueError: beyond its end.
         """
         with self._lock:
-            buffer = self._buffers[address]
-            if offset < 0 or offset + len(content) > buffer.size:
-                raise ValueError(f"{offset + len(content):,} of {buffer.size:,} bytes")
-            buffer.cache[offset : offset + len(content)] = content
-            buffer.dirty = _merged(buffer.dirty, offset, offset + len(content))
+            buffer, end = self._buffers[address], offset + len(content)
+            if offset < 0 or end > buffer.cache.size:
+                raise ValueError(f"{end:,} of {buffer.cache.size:,} bytes")
+            buffer.cache[offset:end] = np.frombuffer(content, np.uint8)
+            buffer.dirty[offset:end] = True
 
-    def read(self, address: int, offset: int, size: int) -> bytes:
-        """Return the processor's view of a part of a buffer."""
+    def read(self, address: int) -> bytes:
+        """Return the processor's view of a buffer."""
         with self._lock:
-            return bytes(self._buffers[address].cache[offset : offset + size])
+            return self._buffers[address].cache.tobytes()
 
     def flush(self, address: int) -> None:
         """Bring what was written to memory."""
         with self._lock:
             buffer = self._buffers[address]
-            for start, end in buffer.dirty:
-                self._fabric.write(address + start, bytes(buffer.cache[start:end]))
-            buffer.dirty.clear()
+            np.copyto(self.physical(address, buffer.cache.size), buffer.cache, where=buffer.dirty)
+            buffer.dirty[:] = False
 
     def invalidate(self, address: int) -> None:
         """Forget what the cache holds; what was written and not flushed is lost."""
         with self._lock:
             buffer = self._buffers[address]
-            buffer.cache[:] = self._fabric.read(address, buffer.size)
-            buffer.dirty.clear()
+            buffer.cache[:] = self.physical(address, buffer.cache.size)
+            buffer.dirty[:] = False
+
+    def sizes(self) -> dict[int, int]:
+        """Return the sizes of all buffers in bytes."""
+        with self._lock:
+            return {address: buffer.cache.size for address, buffer in self._buffers.items()}
+
+    def reaches(self, address: int, size: int) -> bool:
+        """Return whether all of these bytes lie in one buffer."""
+        return any(first <= address and address + size <= first + have for first, have in self.sizes().items())
+
+    def physical(self, address: int, size: int) -> npt.NDArray[np.uint8]:
+        """Return bytes of one buffer as the fabric has them, to read and to change.
+
+        Raises:
+            BoardError: no buffer has them all.
+        """
+        if not self.reaches(address, size):
+            raise BoardError(f"0x{address:08X}: {size:,} bytes from there on lie in no allocated buffer")
+        start = address - MEMORY_ADDRESS
+        return self._fabrics[start : start + size]

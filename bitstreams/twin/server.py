@@ -31,6 +31,13 @@ STREAM_LIMIT_S = 30.0
 _THREADS, _STREAMS = 32, 16
 _PINS = 118
 
+_Fields = dict[str, object]
+"""What a method answers: fields of its service's message; ``data`` goes in pieces where that is a stream."""
+_Method = Callable[[Any], _Fields]
+"""Takes a message, or an iterator over a stream of them."""
+_Bounds = Callable[[Any], AbstractContextManager[None]]
+"""Makes, of a call's context, what bounds the call."""
+
 
 @dataclass(frozen=True)
 class Served:
@@ -63,14 +70,13 @@ class TwinServer:
         # Otherwise two servers would share a port, and a client would meet either.
         options = (("grpc.so_reuseport", 0),)
         self._server = grpc.server(ThreadPoolExecutor(_THREADS), options=options)
-        _add_services(self._server, board, grpc, _Streams(stream_limit_s))
+        _add_services(self._server, board, _bounding(stream_limit_s))
         try:
             self.port = int(self._server.add_insecure_port(f"{LOOPBACK}:{port}"))
-        except RuntimeError:
-            self.port = 0
-        if self.port == 0:
+        except RuntimeError as error:
             board.close()
-            raise BoardError(f"port: {port} on {LOOPBACK} is taken; name another, or stop what listens there")
+            message = f"port: {port} on {LOOPBACK} is taken; name another, or stop what listens there"
+            raise BoardError(message) from error
         self._server.start()
 
     @property
@@ -88,33 +94,32 @@ class TwinServer:
         self.board.close()
 
 
-class _Streams:
-    """Calls that stream: how many there may be at once, and how long each may take.
+def _bounding(limit_s: float) -> _Bounds:
+    """Return what bounds calls that stream: how many there may be at once, and how long each may take.
 
     A stream holds a thread until it ends. Without these bounds, clients that stop in the middle take all threads.
     """
-
-    def __init__(self, limit_s: float) -> None:
-        self._limit_s = limit_s
-        self._free = threading.BoundedSemaphore(_STREAMS)
+    free = threading.BoundedSemaphore(_STREAMS)
 
     @contextmanager
-    def bounded(self, context: Any) -> Iterator[None]:
+    def bounded(context: Any) -> Iterator[None]:
         """Hold one of the places, and cancel the call once its time is over.
 
         Raises:
             _ExhaustedError: all places are taken.
         """
-        if not self._free.acquire(blocking=False):
-            raise _ExhaustedError(f"{_STREAMS} transfers are in progress; try again in {self._limit_s:g} s")
-        timer = threading.Timer(self._limit_s, context.cancel)
+        if not free.acquire(blocking=False):
+            raise _ExhaustedError(f"{_STREAMS} transfers are in progress; try again in {limit_s:g} s")
+        timer = threading.Timer(limit_s, context.cancel)
         timer.daemon = True
         timer.start()
         try:
             yield
         finally:
             timer.cancel()
-            self._free.release()
+            free.release()
+
+    return bounded
 
 
 class _ExhaustedError(Exception):
@@ -132,89 +137,81 @@ def _extend(content: bytearray, piece: bytes) -> None:
     content += piece
 
 
-def _add_services(server: Any, board: TwinBoard, grpc: Any, streams: _Streams) -> None:
-    from pynq.remote import buffer_pb2_grpc, gpio_pb2_grpc, mmio_pb2_grpc, remote_device_pb2_grpc
+@contextmanager
+def _refusing(context: Any) -> Iterator[None]:
+    """Turn errors of the board into the status that a client sees."""
+    from grpc import StatusCode
 
-    status = grpc.StatusCode
-
-    @contextmanager
-    def refusing(context: Any) -> Iterator[None]:
-        """Turn errors of the board into the status that a client sees."""
-        try:
-            yield
-        except _ExhaustedError as error:
-            context.abort(status.RESOURCE_EXHAUSTED, str(error))
-        except (FileNotFoundError, KeyError) as error:
-            context.abort(status.NOT_FOUND, f"{error} not found")
-        except (PermissionError, ValueError) as error:
-            context.abort(status.INVALID_ARGUMENT, str(error))
-        except CodesignError as error:
-            context.abort(status.INTERNAL, str(error))
-
-    def answering(method: Callable[..., Any], bounded: Callable[[Any], AbstractContextManager[None]]) -> Any:
-        """Wrap a method that takes a message, or a stream of them, and answers with one."""
-
-        def answer(request: Any, context: Any) -> Any:
-            with refusing(context), bounded(context):
-                return method(request)
-
-        return answer
-
-    def single(method: Callable[..., Any]) -> Any:
-        return answering(method, lambda _: nullcontext())
-
-    def taking_stream(method: Callable[..., Any]) -> Any:
-        return answering(method, streams.bounded)
-
-    def giving_stream(method: Callable[..., Any]) -> Callable[..., Any]:
-        """Wrap a method whose bytes are answered as a stream of messages."""
-
-        def answer(request: Any, context: Any) -> Iterator[Any]:
-            with refusing(context), streams.bounded(context):
-                message, content = method(request)
-                for start in range(0, len(content), _CHUNK_BYTES):
-                    yield message(data=content[start : start + _CHUNK_BYTES])
-
-        return answer
-
-    wrappers = {
-        "device.readfile": giving_stream,
-        "device.writefile": taking_stream,
-        "device.download": taking_stream,
-        "buffer.read": giving_stream,
-        "buffer.write": taking_stream,
-    }
-    services: tuple[tuple[str, Callable[..., None], dict[str, Callable[..., Any]]], ...] = (
-        ("device", remote_device_pb2_grpc.add_RemoteDeviceServicer_to_server, _device_methods(board)),
-        ("mmio", mmio_pb2_grpc.add_MmioServicer_to_server, _mmio_methods(board)),
-        ("buffer", buffer_pb2_grpc.add_RemoteBufferServicer_to_server, _buffer_methods(board.memory)),
-        ("gpio", gpio_pb2_grpc.add_GpioServicer_to_server, _gpio_methods()),
-    )
-    for service, add, methods in services:
-        servicer = type("Servicer", (), {})()
-        for name, method in methods.items():
-            setattr(servicer, name, wrappers.get(f"{service}.{name}", single)(method))
-        add(servicer, server)
+    try:
+        yield
+    except _ExhaustedError as error:
+        context.abort(StatusCode.RESOURCE_EXHAUSTED, str(error))
+    except KeyError as error:
+        context.abort(StatusCode.NOT_FOUND, f"{error.args[0]} not found")
+    except (PermissionError, ValueError) as error:
+        context.abort(StatusCode.INVALID_ARGUMENT, str(error))
+    except CodesignError as error:
+        context.abort(StatusCode.INTERNAL, str(error))
 
 
-def _device_methods(board: TwinBoard) -> dict[str, Callable[..., Any]]:
-    from pynq.remote import remote_device_pb2 as messages
+def _add_services(server: Any, board: TwinBoard, bounded: _Bounds) -> None:
+    import grpc
+    from pynq.remote import buffer_pb2, gpio_pb2, mmio_pb2, remote_device_pb2
 
-    name = {"binfile": ""}
+    for module, methods in (
+        (remote_device_pb2, _device_methods(board)),
+        (mmio_pb2, _mmio_methods(board)),
+        (buffer_pb2, _buffer_methods(board.memory)),
+        (gpio_pb2, _gpio_methods()),
+    ):
+        (service,) = module.DESCRIPTOR.services_by_name.values()
+        handlers = {rpc.name: _handler(rpc, methods[rpc.name], bounded) for rpc in service.methods}
+        server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler(service.full_name, handlers)])
 
-    def set_bitstream_attrs(request: Any) -> Any:
-        name["binfile"] = request.binfile_name
-        return messages.SetBitstreamAttrsResponse(status=True)
 
-    def download(requests: Any) -> Any:
+def _handler(rpc: Any, method: _Method, bounded: _Bounds) -> Any:
+    """Return gRPC's handler of a call as its service describes it."""
+    import grpc
+    from google.protobuf.message_factory import GetMessageClass
+
+    response = GetMessageClass(rpc.output_type)
+    codecs = GetMessageClass(rpc.input_type).FromString, response.SerializeToString
+
+    def answer(request: Any, context: Any) -> Any:
+        with _refusing(context), (bounded if rpc.client_streaming else nullcontext)(context):
+            return response(**method(request))
+
+    def answer_in_pieces(request: Any, context: Any) -> Iterator[Any]:
+        with _refusing(context), bounded(context):
+            content = method(request)["data"]
+            assert isinstance(content, bytes)
+            for start in range(0, len(content), _CHUNK_BYTES):
+                yield response(data=content[start : start + _CHUNK_BYTES])
+
+    if rpc.server_streaming:
+        return grpc.unary_stream_rpc_method_handler(answer_in_pieces, *codecs)
+    if rpc.client_streaming:
+        return grpc.stream_unary_rpc_method_handler(answer, *codecs)
+    return grpc.unary_unary_rpc_method_handler(answer, *codecs)
+
+
+def _device_methods(board: TwinBoard) -> dict[str, _Method]:
+    name = ""
+
+    def set_bitstream_attrs(request: Any) -> _Fields:
+        nonlocal name
+        name = request.binfile_name
+        return {"status": True}
+
+    def download(requests: Any) -> _Fields:
         content = bytearray()
         for request in requests:
             _extend(content, request.buffer)
-        board.write_file(FIRMWARE + name["binfile"], bytes(content))
-        board.write_file(f"{FPGA_MANAGER}firmware", name["binfile"].encode())
-        return messages.DownloadResponse(status=True)
+        board.write_file(FIRMWARE + name, bytes(content))
+        board.write_file(f"{FPGA_MANAGER}firmware", name.encode())
+        return {"status": True}
 
-    def writefile(requests: Any) -> Any:
+    def writefile(requests: Any) -> _Fields:
         first = next(requests, None)
         if first is None:
             raise ValueError("no file path provided")
@@ -225,111 +222,101 @@ def _device_methods(board: TwinBoard) -> dict[str, Callable[..., Any]]:
         finally:
             # Of a stream that is cut, what arrived stands in the file.
             board.write_file(first.file_path, bytes(content))
-        return messages.WriteFileResponse()
+        return {}
 
     return {
-        "existsfile": lambda request: messages.ExistsFileResponse(exists=board.exists(request.file_path)),
-        "readfile": lambda request: (messages.ReadFileResponse, board.read_file(request.file_path)),
+        "existsfile": lambda request: {"exists": request.file_path in board.files},
+        "readfile": lambda request: {"data": board.files[request.file_path]},
         "writefile": writefile,
         "set_bitstream_attrs": set_bitstream_attrs,
         "download": download,
-        "shutdown": lambda _: messages.ShutdownResponse(status=True),
-        "set_pl_clk": lambda _: messages.SetPlClkResponse(status=False),
+        "shutdown": lambda _: {"status": True},
+        "set_pl_clk": lambda _: {"status": False},
     }
 
 
-def _mmio_methods(board: TwinBoard) -> dict[str, Callable[..., Any]]:
-    from pynq.remote import mmio_pb2 as messages
-
-    def get_mmio(request: Any) -> Any:
-        # The name says all of the window, so that the server keeps nothing of it.
-        return messages.GetMmioResponse(status=True, mmio_id=f"{request.base_addr}+{request.length}")
-
-    def address(request: Any, size: int) -> int:
+def _mmio_methods(board: TwinBoard) -> dict[str, _Method]:
+    def address(request: Any) -> int:
         base, _, length = request.mmio_id.partition("+")
-        if not 0 <= request.offset <= int(length) - size:
+        if not 0 <= request.offset <= int(length) - 4:
             raise ValueError(f"offset {request.offset} lies outside {length} bytes")
         return int(base) + int(request.offset)
 
-    def read(request: Any) -> Any:
-        return messages.ReadResponse(status=True, data=board.read_register(address(request, 4)))
+    def write(request: Any) -> _Fields:
+        board.write(address(request), int.from_bytes(request.data[:4], "little"))
+        return {"status": True}
 
-    def write(request: Any) -> Any:
-        board.write_register(address(request, 4), int.from_bytes(request.data[:4], "little"))
-        return messages.WriteResponse(status=True)
+    return {
+        # The name says all of the window, so that the server keeps nothing of it.
+        "get_mmio": lambda request: {"status": True, "mmio_id": f"{request.base_addr}+{request.length}"},
+        "read": lambda request: {"status": True, "data": board.read(address(request))},
+        "write": write,
+    }
 
-    return {"get_mmio": get_mmio, "read": read, "write": write}
 
-
-def _buffer_methods(memory: TwinMemory) -> dict[str, Callable[..., Any]]:
-    from pynq.remote import buffer_pb2 as messages
-
-    def write(requests: Any) -> Any:
+def _buffer_methods(memory: TwinMemory) -> dict[str, _Method]:
+    def write(requests: Any) -> _Fields:
         at = 0
         for request in requests:
             try:
                 memory.write(int(request.buffer_id), at, request.data)
             except ValueError:
-                return messages.BufferWriteResponse(msg="Buffer overflow.")
+                return {"msg": "Buffer overflow."}
             at += len(request.data)
-        return messages.BufferWriteResponse()
+        return {}
 
-    def read(request: Any) -> Any:
-        address = int(request.buffer_id)
-        return messages.BufferReadResponse, memory.read(address, 0, memory.size(address))
-
-    def done(method: Callable[[int], None], response: Callable[..., Any]) -> Callable[..., Any]:
-        def answer(request: Any) -> Any:
+    def done(method: Callable[[int], None]) -> _Method:
+        def answer(request: Any) -> _Fields:
             method(int(request.buffer_id))
-            return response()
+            return {}
 
         return answer
 
-    def address(request: Any) -> Any:
-        memory.size(int(request.buffer_id))
-        return messages.AddressResponse(address=int(request.buffer_id))
+    def address(request: Any) -> _Fields:
+        address = int(request.buffer_id)
+        if address not in memory.sizes():
+            raise KeyError(address)
+        return {"address": address}
 
     return {
-        "allocate": lambda request: messages.AllocateResponse(buffer_id=str(memory.allocate(request.size))),
+        "allocate": lambda request: {"buffer_id": str(memory.allocate(request.size))},
         "write": write,
-        "read": read,
-        "freebuffer": done(memory.free, messages.FreeBufferResponse),
-        "flush": done(memory.flush, messages.FlushResponse),
-        "invalidate": done(memory.invalidate, messages.InvalidateResponse),
+        "read": lambda request: {"data": memory.read(int(request.buffer_id))},
+        "freebuffer": done(memory.free),
+        "flush": done(memory.flush),
+        "invalidate": done(memory.invalidate),
         "physical_address": address,
         "virtual_address": address,
-        "cacheable": lambda _: messages.CacheableResponse(cacheable=True),
+        "cacheable": lambda _: {"cacheable": True},
     }
 
 
-def _gpio_methods() -> dict[str, Callable[..., Any]]:
+def _gpio_methods() -> dict[str, _Method]:
     """Return the methods of pins that hold what was written to them; nothing is connected."""
-    from pynq.remote import gpio_pb2 as messages
-
     levels: dict[str, int] = {}
 
-    def get_gpio(request: Any) -> Any:
+    def get_gpio(request: Any) -> _Fields:
         if not 0 <= request.index < _PINS:
             raise ValueError(f"pin {request.index} lies outside 0 to {_PINS - 1}")
         levels.setdefault(str(request.index), 0)
-        return messages.GetGpioResponse(gpio_id=str(request.index))
+        return {"gpio_id": str(request.index)}
 
-    def write(request: Any) -> Any:
+    def write(request: Any) -> _Fields:
         if request.gpio_id not in levels:
             raise KeyError(request.gpio_id)
         levels[request.gpio_id] = request.value
-        return messages.GpioWriteResponse()
+        return {}
 
-    def unexport(request: Any) -> Any:
+    def unexport(request: Any) -> _Fields:
         levels.pop(request.gpio_id, None)
-        return messages.GpioUnexportResponse()
+        return {}
 
     return {
         "get_gpio": get_gpio,
-        "read": lambda request: messages.GpioReadResponse(value=levels[request.gpio_id]),
+        "read": lambda request: {"value": levels[request.gpio_id]},
         "write": write,
         "unexport": unexport,
-        "is_exported": lambda request: messages.GpioIsExportedResponse(is_exported=request.gpio_id in levels),
-        "get_gpio_base_path": lambda _: messages.GetGpioBasePathResponse(base_path="/sys/class/gpio/gpiochip0"),
-        "get_gpio_npins": lambda _: messages.GetGpioNPinsResponse(npins=_PINS),
+        "is_exported": lambda request: {"is_exported": request.gpio_id in levels},
+        "get_gpio_base_path": lambda _: {"base_path": "/sys/class/gpio/gpiochip0"},
+        "get_gpio_npins": lambda _: {"npins": _PINS},
     }

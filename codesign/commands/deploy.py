@@ -15,11 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from bitstreams.access import bitstream_for, claimed
-from bitstreams.board.descriptors import mapped_layers
+from bitstreams.board.descriptors import check_program, mapped_layers
 from bitstreams.board.driver import Engine, Hardware
-from bitstreams.board.power import INTERVAL_S, Energy, PowerLog, energy_of, hwmon_reader, read_meter
-from bitstreams.board.program_check import check_program
-from bitstreams.board.runner_session import RunnerSession
+from bitstreams.board.power import INTERVAL_S, Energy, energy_of, hwmon_reader, log_power, read_meter
 from bitstreams.board.session import Session
 from bitstreams.board.target import parse_target
 from bitstreams.store.store import Store
@@ -126,18 +124,20 @@ def deploy(run: Run, request: DeployRequest, store: Path | None, progress: Progr
         with recorder:
             engine.load_program(emitted.program)
             _run_images(engine, emitted, recorder, progress)
-            times = engine.time(emitted.images[0], request.repetitions)
+            image, repetitions = emitted.images[0], request.repetitions
+            timed = engine.measure(image, repetitions)
+            inference_ms = None if engine.twin else Percentiles.of(engine.time_inferences(image, repetitions))
             recorder.update(
-                latency_ms=Percentiles.of(times.engine.ms),
-                starts_per_image=times.engine.starts,
-                inference_ms=None if engine.twin else Percentiles.of(times.inference_ms),
-                cycles=times.engine.cycles,
-                cycle_shares=_cycle_shares(engine),
+                latency_ms=Percentiles.of(timed.ms),
+                starts_per_image=timed.starts,
+                inference_ms=inference_ms,
+                cycles=timed.cycles,
+                cycle_shares=_cycle_shares(timed.counters),
             )
             try:
-                recorder.update(energy=_measure_energy(engine, emitted.images[0], source))
+                recorder.update(energy=_measure_energy(engine, image, source))
             finally:
-                append_measurements(run.measurements, [_measurement(recorder.record, emitted, request.repetitions)])
+                append_measurements(run.measurements, [_measurement(recorder.record, emitted, repetitions)])
             recorder.update(complete=True)
         engine.close()
     return recorder.record
@@ -240,7 +240,6 @@ def _power_source(session: Session, power: str | None) -> Path | tuple[str, Call
 
 
 def _rails(session: Session) -> tuple[str, Callable[[], float]]:
-    assert isinstance(session, RunnerSession)
     names = session.rails()
     if not names:
         raise BoardError(f"{session.where}: has no rails with a sensor; use a meter's file")
@@ -255,7 +254,7 @@ def _measure_energy(
     """Let the engine rest, then work, while power is read."""
     if source is None:
         return None
-    read = partial(read_meter, source) if isinstance(source, Path) else PowerLog(*source).stop
+    read = partial(read_meter, source) if isinstance(source, Path) else log_power(*source)
     idle_begin = time.time()
     time.sleep(WINDOW_S)
     busy_begin = time.time()
@@ -267,9 +266,8 @@ def _measure_energy(
     return energy_of(read(), (idle_begin, busy_begin), (busy_begin, busy_end), images)
 
 
-def _cycle_shares(engine: Engine) -> dict[str, float]:
+def _cycle_shares(counted: npt.NDArray[np.void]) -> dict[str, float]:
     """Return the shares of all layers' cycles spent computing, and waiting for loads and for stores."""
-    counted = engine.counters()
     total = max(1, int(counted["total_cycles"].sum(dtype=np.int64)))
     return {
         name: int(counted[f"{name}_cycles"].sum(dtype=np.int64)) / total

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from bitstreams.access import bitstream_for, claimed
-from bitstreams.board.bench import Bench, Measured
-from bitstreams.board.driver import Engine, Hardware, UnfinishedRunError
+from bitstreams.board.bench import Bench
+from bitstreams.board.driver import Engine, Hardware, Measured, UnfinishedRunError
 from bitstreams.board.session import ConnectionLostError
 from bitstreams.board.target import Target
 from bitstreams.store.store import Store
@@ -219,8 +219,8 @@ class _Measuring:
                 return error
 
     def _measurement(self, layers: Layers, measured: Measured) -> Measurement:
-        latency_ms, counted = Percentiles.of(measured.time.ms), measured.counters
-        simulated = measured.time.cycles is not None
+        latency_ms, counted = Percentiles.of(measured.ms), measured.counters
+        simulated = measured.cycles is not None
         clock_mhz = self._clock_mhz(measured.clock_mhz)
         return Measurement(
             engine=OWN_ENGINE,
@@ -234,7 +234,7 @@ class _Measuring:
             layers=tuple(map(MeasuredLayer.of, layers)),
             accelerator=self.campaign.plan.accelerator,
             repetitions=1 if simulated else self.request.repetitions,
-            settings={STARTS_PER_IMAGE: measured.time.starts},
+            settings={STARTS_PER_IMAGE: measured.starts},
             counters={name: float(counted[name].sum(dtype=np.float64)) for name in counted.dtype.names or ()},
             # Mappings of one layer resemble each other.
             group=layers_label([ran.layer for ran in layers]),
@@ -259,7 +259,7 @@ def _check(layers: Layers, what: RandomProgram, measured: Measured, plan: RunPla
                 raise VerificationError(
                     f"counters.{name}: must be {stated[at]:.0f} for {layers[at].layer}, got {counted[name][at]}"
                 )
-    least, cycles = counted["compute_trips"].sum(dtype=np.float64), measured.time.ms * measured.clock_mhz * 1e3
+    least, cycles = counted["compute_trips"].sum(dtype=np.float64), measured.ms * measured.clock_mhz * 1e3
     if not (cycles > least).all():
         raise VerificationError(
             f"engine_ms: must be above the {least:.0f} cycles of its iterations, got {cycles.min():.0f}"

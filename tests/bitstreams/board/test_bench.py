@@ -8,7 +8,7 @@ from support.boards.twins import images_of
 
 from bitstreams.board import bench as bench_module
 from bitstreams.board.bench import Bench
-from bitstreams.board.driver import Engine, EngineTime, UnfinishedRunError
+from bitstreams.board.driver import Engine, Measured, UnfinishedRunError
 from bitstreams.board.session import ConnectionLostError
 from hw_templates.conv_engine import isa
 from hw_templates.conv_engine.program import Program, read_program
@@ -20,7 +20,6 @@ class FakeEngine:
     """An engine that raises what it is told, one start after the other."""
 
     errors: list[Exception | None]
-    clock_mhz: float = 100.0
     closed: int = 0
     session: "FakeEngine" = field(init=False)
 
@@ -30,17 +29,11 @@ class FakeEngine:
     def load_program(self, program: Program) -> None:
         pass
 
-    def time_engine(self, image: bytes, repetitions: int) -> EngineTime:
+    def measure(self, image: bytes, repetitions: int) -> Measured:
         error = self.errors.pop(0)
         if error:
             raise error
-        return EngineTime(np.ones(repetitions), 1.0, None)
-
-    def counters(self) -> np.ndarray:
-        return np.zeros(1, isa.COUNTERS)
-
-    def result(self) -> bytes:
-        return b"\1"
+        return Measured(np.ones(repetitions), 1.0, None, 100.0, np.zeros(1, isa.COUNTERS), b"\1")
 
     def close(self) -> None:
         self.closed += 1
@@ -79,7 +72,7 @@ def test_a_lost_board_is_looked_for_with_growing_pauses(program: tuple[Program, 
     with pytest.raises(ConnectionLostError):
         bench.measure(*program, repetitions=2)
     assert first.closed == 2
-    assert bench.measure(*program, repetitions=2).time.ms.tolist() == [1, 1]
+    assert bench.measure(*program, repetitions=2).ms.tolist() == [1, 1]
     assert paused == [1, 2]
     assert said == ["the board is looked for again in 1 s", "the board is looked for again in 2 s"]
 

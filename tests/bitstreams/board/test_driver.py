@@ -47,15 +47,18 @@ def test_logits_and_counters_are_those_of_the_reference_and_the_cost_model(
         assert engine.trips().tobytes() == (project / "weights/trips.bin").read_bytes()
         assert engine.twin
         assert engine.clock_mhz == pytest.approx(100)
-        timing = engine.time(images_of(project)[0], 2)
+        timing = engine.measure(images_of(project)[0], 2)
         assert engine.result() == golden_of(project)[0]
         counted = engine.counters()
-    assert timing.engine.cycles is not None
-    assert timing.engine.starts == 1
-    assert timing.engine.ms == pytest.approx([timing.engine.cycles / 1e5] * 2)
+        inference_ms = engine.time_inferences(images_of(project)[0], 2)
+    assert inference_ms.shape == (2,)
+    assert (inference_ms > 0).all()
+    assert timing.cycles is not None
+    assert timing.starts == 1
+    assert timing.ms == pytest.approx([timing.cycles / 1e5] * 2)
     # Beside its layers a run takes its start; each layer its setup, computation and waiting.
     start_cycles = load_coefficients().latency.start_cycles
-    assert counted["total_cycles"].sum() == pytest.approx(timing.engine.cycles - start_cycles, abs=len(counted))
+    assert counted["total_cycles"].sum() == pytest.approx(timing.cycles - start_cycles, abs=len(counted))
     assert (counted["compute_cycles"] > counted["compute_trips"]).all()
     waited = counted["load_wait_cycles"] + counted["store_wait_cycles"]
     assert (counted["compute_cycles"] + waited < counted["total_cycles"]).all()
@@ -68,9 +71,9 @@ def test_an_engine_behind_a_network_is_timed_by_its_own_counters(
     with running(zynq_twin, tmp_path) as engine:
         engine.load_program(read_program(zynq_project))
         image = images_of(zynq_project)[0]
-        simulated = engine.time_engine(image, 1)
+        simulated = engine.measure(image, 1)
         engine.twin = False
-        counted = engine.time_engine(image, 2)
+        counted = engine.measure(image, 2)
         start_ms = load_coefficients().latency.start_cycles / engine.clock_mhz / 1e3
         assert (counted.starts, counted.cycles) == (0, None)
         assert counted.ms == pytest.approx([simulated.ms[0] - start_ms] * 2, rel=1e-3)
@@ -80,7 +83,7 @@ def test_an_engine_behind_a_network_is_timed_by_its_own_counters(
         with pytest.raises(
             VerificationError, match=r"layer 1 must take more cycles than its \d+ iterations, .* shows 0"
         ):
-            engine.time_engine(image, 1)
+            engine.measure(image, 1)
 
 
 def test_programs_follow_each_other_on_one_loaded_bitstream(
@@ -129,7 +132,7 @@ def test_blocks_that_stay_on_chip_run_and_take_what_is_predicted(tmp_path: Path)
     with served(project) as server, running(server, tmp_path) as engine:
         engine.load_program(read_program(project))
         assert list(engine.run(images_of(project))) == golden_of(project)
-        assert engine.time_engine(images_of(project)[0], 1).ms[0] == pytest.approx(predicted, rel=0.1)
+        assert engine.measure(images_of(project)[0], 1).ms[0] == pytest.approx(predicted, rel=0.1)
 
 
 @pytest.mark.parametrize(
@@ -164,9 +167,11 @@ def test_the_twin_faults_at_the_first_word_behind_and_before_each_buffer(
     shape = np.frombuffer(program.arena, isa.DESCRIPTOR, 1, program.program_word * program.axi_bytes)[0]
     words = int(shape["in_height"] * shape["in_width"]) * -(-int(shape["in_channels"]) // program.axi_bytes)
     with running(zynq_twin, tmp_path, timeout_s=20) as engine:
-        for name in ("_arena", "_results"):
+        for name in ("arena", "results"):
             engine.load_program(program)
-            buffer, base = getattr(engine, name), min(engine._arena.address, engine._results.address)  # type: ignore[union-attr]
+            loaded = engine._loaded
+            assert loaded is not None
+            buffer, base = getattr(loaded, name), min(loaded.arena.address, loaded.results.address)
             first, end = (buffer.address - base) // 8, (buffer.address + buffer.size - base) // 8
             for place, address in (
                 (first, None),
@@ -225,7 +230,7 @@ def test_results_that_were_had_stay_when_a_later_run_hangs(
         results = engine.run(images_of(zynq_project))
         had.append(next(results))
         # The engine stops answering, as one does whose clock has died.
-        zynq_twin.board._fabric._stop()
+        zynq_twin.board._fabric.stop()
         engine.timeout_s = 0.3
         with pytest.raises(BoardError):
             had.extend(results)

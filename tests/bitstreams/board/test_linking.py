@@ -40,7 +40,7 @@ def test_every_place_of_either_slot_is_where_its_part_lies(program: Program, add
     content, base = layout.arena(*addresses), min(addresses)
     original = np.frombuffer(program.arena, isa.DESCRIPTOR, count=program.layer_count)
     for slot, copies in ((0, 3), (1, 1)):
-        start = layout.table_offset(slot)
+        start = layout.table_offsets[slot]
         assert layout.table_word(slot, *addresses) * program.axi_bytes + base == addresses[0] + start
         table = np.frombuffer(content, isa.DESCRIPTOR, count=copies * program.layer_count, offset=start)
         for index, record in enumerate(table):
@@ -55,9 +55,9 @@ def test_every_place_of_either_slot_is_where_its_part_lies(program: Program, add
             inside = addresses[0] + layout.content_offset + int(before["parameter_word"]) * program.axi_bytes
             assert address("parameter_word") == inside
             if index % program.layer_count == 0:
-                assert address("ifmap_word") == addresses[0] + layout.image_offset(slot)
+                assert address("ifmap_word") == addresses[0] + layout.image_offsets[slot]
             if last:
-                assert address("ofmap_word") == addresses[1] + layout.logits_offset(slot)
+                assert address("ofmap_word") == addresses[1] + layout.logits_offsets[slot]
     assert content[layout.content_offset :] == program.arena
 
 
@@ -65,16 +65,16 @@ def test_parts_do_not_overlap(program: Program) -> None:
     layout = Layout(program, repeats=5)
     table = program.layer_count * isa.DESCRIPTOR.itemsize
     parts = [
-        (layout.image_offset(0), layout.image_bytes),
-        (layout.image_offset(1), layout.image_bytes),
-        (layout.table_offset(0), 5 * table),
-        (layout.table_offset(1), table),
+        (layout.image_offsets[0], layout.image_bytes),
+        (layout.image_offsets[1], layout.image_bytes),
+        (layout.table_offsets[0], 5 * table),
+        (layout.table_offsets[1], table),
         (layout.content_offset, program.arena_words * program.axi_bytes),
         (layout.arena_bytes, 0),
     ]
     assert all(start + size <= after for (start, size), (after, _) in pairwise(parts))
-    assert layout.logits_offset(1) >= program.logits_count
-    assert layout.counter_offset >= layout.logits_offset(1) + program.logits_count
+    assert layout.logits_offsets[1] >= program.logits_count
+    assert layout.counter_offset >= layout.logits_offsets[1] + program.logits_count
 
 
 def test_buffers_too_far_apart_are_refused(program: Program) -> None:

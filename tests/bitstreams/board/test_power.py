@@ -6,7 +6,7 @@ import pytest
 from support.boards.twins import connected
 from support.mutations import drive, mutated_text
 
-from bitstreams.board.power import PowerLog, PowerTrace, energy_of, hwmon_reader, read_meter
+from bitstreams.board.power import PowerTrace, energy_of, hwmon_reader, log_power, read_meter
 from bitstreams.twin.board import TwinBoard
 from bitstreams.twin.server import TwinServer
 from cost_models.coefficients import load_coefficients
@@ -104,21 +104,21 @@ def test_a_boards_own_sensor_is_found_and_logged(
     with connected(zynq_twin) as session:
         with pytest.raises(BoardError, match="has no power sensor"):
             hwmon_reader(session)
-        files = zynq_twin.board._files
+        files = zynq_twin.board.files
         files["/sys/class/hwmon/hwmon2/name"] = b"ina260_u14\n"
         files["/sys/class/hwmon/hwmon2/power1_input"] = b"5250000\n"
         name, watts = hwmon_reader(session)
-        log = PowerLog(name, watts)
+        stop = log_power(name, watts)
         time.sleep(0.2)
-        trace = log.stop()
+        trace = stop()
         assert trace.source == "ina260_u14"
         assert set(trace.watts) == {5.25}
         assert np.all(np.diff(trace.times_s) > 0)
-        log = PowerLog(name, watts)
+        stop = log_power(name, watts)
         files["/sys/class/hwmon/hwmon2/power1_input"] = b"garbage"
         time.sleep(0.3)
         with pytest.raises(BoardError, match="ina260_u14: stopped answering"):
-            log.stop()
+            stop()
 
 
 def test_the_twin_of_a_kv260_has_the_sensor_that_the_board_has(tmp_path: Path) -> None:
@@ -127,5 +127,5 @@ def test_the_twin_of_a_kv260_has_the_sensor_that_the_board_has(tmp_path: Path) -
 
     emit_random_project(tmp_path / "project", ACCELERATOR, seed=1, board_name="kv260")
     board = TwinBoard(tmp_path / "project", load_coefficients())
-    assert board.read_file("/sys/class/hwmon/hwmon0/power1_input") == b"5000000\n"
+    assert board.files["/sys/class/hwmon/hwmon0/power1_input"] == b"5000000\n"
     board.close()

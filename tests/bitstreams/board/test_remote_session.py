@@ -73,7 +73,7 @@ def test_buffers_keep_what_is_written_at_any_offset(zynq_twin: TwinServer) -> No
         buffer.write(10, b"start")
         assert buffer.read(9, 7) == b"\0start\0"
         assert buffer.read(4_999_000, 3) == b"end"
-        with pytest.raises(InvalidValueError, match=r"buffer\.offset"):
+        with pytest.raises(ValueError, match="7 bytes from 4999999 on lie outside of the buffer's 5000000"):
             buffer.write(4_999_999, b"too far")
         with pytest.raises(BoardError):
             session.allocate(1 << 30)

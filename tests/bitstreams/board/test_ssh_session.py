@@ -4,15 +4,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.boards.ssh_server import SshServer, ssh_server
+from support.boards.ssh_server import SshServer, logged_in, ssh_server
 from support.boards.twins import ACCELERATOR, golden_of, images_of, spoil_loaded
 from support.mutations import drive, mutated_json
 from support.nameless import become_nameless
 
 from bitstreams.board.driver import REPEATS, Engine, Hardware, UnfinishedRunError
-from bitstreams.board.runner_session import RunnerSession
 from bitstreams.board.session import ConnectionLostError
-from bitstreams.board.ssh_session import parse_answer, ssh_session
+from bitstreams.board.ssh_session import SshSession, parse_answer
 from bitstreams.twin.bitstream import write_twin_bitstream
 from hw_templates.board import load_board
 from hw_templates.conv_engine.program import read_program
@@ -26,13 +25,13 @@ def server(tmp_path_factory: pytest.TempPathFactory, zynq_project: Path) -> Iter
 
 
 @pytest.fixture
-def session(server: SshServer) -> Iterator[RunnerSession]:
-    opened = ssh_session("127.0.0.1", server.port, server.user, server.known_hosts, server.key)
+def session(server: SshServer) -> Iterator[SshSession]:
+    opened = logged_in(server)
     yield opened
     opened.close()
 
 
-def engine_on(session: RunnerSession, project: Path, folder: Path) -> Engine:
+def engine_on(session: SshSession, project: Path, folder: Path) -> Engine:
     digest = (project / "hardware.sha256").read_text().strip()
     board = load_board("pynq-z2")
     bit = write_twin_bitstream(folder, board, digest, ACCELERATOR.clock_mhz)
@@ -40,7 +39,7 @@ def engine_on(session: RunnerSession, project: Path, folder: Path) -> Engine:
 
 
 def test_a_program_runs_bit_exactly_over_ssh_and_a_start_that_hangs_is_survived(
-    session: RunnerSession, zynq_project: Path, tmp_path: Path
+    session: SshSession, zynq_project: Path, tmp_path: Path
 ) -> None:
     assert (session.own_name, session.architecture) == ("Pynq-Z2", "armv7l")
     engine = engine_on(session, zynq_project, tmp_path)
@@ -50,7 +49,7 @@ def test_a_program_runs_bit_exactly_over_ssh_and_a_start_that_hangs_is_survived(
     assert engine.trips().tobytes() == (zynq_project / "weights/trips.bin").read_bytes()
     assert (session.rails(), session.rail_power_w("12V")) == (["12V"], 3.5)
     engine.twin = False
-    timed = engine.time_engine(images_of(zynq_project)[0], 2)
+    timed = engine.measure(images_of(zynq_project)[0], 2)
     assert (timed.starts, timed.cycles) == (1 / REPEATS, None)
     assert (timed.ms > 0).all()
     engine.timeout_s = 0.5
@@ -62,7 +61,7 @@ def test_a_program_runs_bit_exactly_over_ssh_and_a_start_that_hangs_is_survived(
     assert list(engine.run(images_of(zynq_project))) == golden_of(zynq_project)
 
 
-def test_what_the_board_raises_is_one_line(session: RunnerSession) -> None:
+def test_what_the_board_raises_is_one_line(session: SshSession) -> None:
     with pytest.raises(BoardError, match="0x43C00000: nothing answers there"):
         session.read(0x43C00000)
     with pytest.raises(BoardError, match="memory: no 1,073,741,824 bytes left"):
@@ -71,10 +70,10 @@ def test_what_the_board_raises_is_one_line(session: RunnerSession) -> None:
 
 
 def test_a_board_has_one_user_at_a_time_wherever_they_are(
-    session: RunnerSession, server: SshServer, monkeypatch: pytest.MonkeyPatch
+    session: SshSession, server: SshServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def another() -> RunnerSession:
-        return ssh_session("127.0.0.1", server.port, server.user, server.known_hosts, server.key)
+    def another() -> SshSession:
+        return logged_in(server)
 
     with monkeypatch.context() as elsewhere:
         elsewhere.setattr("platform.node", lambda: "elsewhere")
@@ -92,23 +91,21 @@ def test_a_board_has_one_user_at_a_time_wherever_they_are(
     another().close()
 
 
-def test_a_runner_that_a_lost_connection_left_behind_is_ended(session: RunnerSession, server: SshServer) -> None:
-    again = ssh_session("127.0.0.1", server.port, server.user, server.known_hosts, server.key)
+def test_a_runner_that_a_lost_connection_left_behind_is_ended(session: SshSession, server: SshServer) -> None:
+    again = logged_in(server)
     assert again.read_file("/nowhere") is None
     with pytest.raises(ConnectionLostError, match=r"the runner ended|connection lost"):
         session.read_file("/nowhere")
     again.close()
 
 
-def test_an_unknown_or_changed_host_key_and_a_refused_login_are_told_apart(server: SshServer, tmp_path: Path) -> None:
+def test_an_unknown_or_changed_host_key_and_a_refused_login_are_told_apart(server: SshServer) -> None:
     other_key = (server.key.parent / "user.pub").read_text()
     for known in ("", f"[127.0.0.1]:{server.port} {other_key}"):
-        (tmp_path / "known_hosts").write_text(known)
         with pytest.raises(BoardError, match="its host key is unknown or has changed"):
-            ssh_session("127.0.0.1", server.port, server.user, tmp_path / "known_hosts", server.key)
-    host_key = server.key.parent / "host"
+            logged_in(server, known_hosts=known)
     with pytest.raises(BoardError, match=r"login refused .*; add your public key"):
-        ssh_session("127.0.0.1", server.port, server.user, server.known_hosts, host_key)
+        logged_in(server, key=server.key.parent / "host")
 
 
 @pytest.mark.parametrize(
@@ -123,33 +120,33 @@ def test_a_board_on_which_the_runner_cannot_work_is_one_line(
     python_does: str, message: str, zynq_project: Path, tmp_path: Path
 ) -> None:
     with ssh_server(tmp_path / "server", zynq_project, python_does) as server, pytest.raises(BoardError) as refused:
-        ssh_session("127.0.0.1", server.port, server.user, server.known_hosts, server.key)
+        logged_in(server)
     assert re.search(message, str(refused.value))
     assert "\n" not in str(refused.value)
 
 
 def test_a_host_that_is_not_there_and_one_that_goes_away_are_one_line(tmp_path: Path, zynq_project: Path) -> None:
     with ssh_server(tmp_path / "server", zynq_project) as server:
-        opened = ssh_session("127.0.0.1", server.port, server.user, server.known_hosts, server.key)
-        opened._caller._run(_abort(opened), 5)  # type: ignore[attr-defined]
+        opened = logged_in(server)
+        opened._run(_abort(opened), 5)
         with pytest.raises(BoardError, match="see that the board is on and reachable"):
             opened.read(0)
         opened.close()
     with pytest.raises(BoardError, match="connection lost"):
-        ssh_session("127.0.0.1", server.port, server.user, server.known_hosts, server.key)
+        logged_in(server)
 
 
-async def _abort(session: RunnerSession) -> None:
-    session._caller._connection.abort()  # type: ignore[attr-defined]
+async def _abort(session: SshSession) -> None:
+    session._connection.abort()
 
 
 def test_an_account_without_a_name_or_a_home_is_told_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
     become_nameless(monkeypatch)
     with pytest.raises(BoardError, match=r"^ssh: user 54321 has no entry in passwd; set LOGNAME and HOME$"):
-        ssh_session("127.0.0.1")
+        SshSession("127.0.0.1")
     monkeypatch.setenv("HOME", "/")
     with pytest.raises(BoardError, match=r"^ssh: user 54321 has no entry in passwd; set LOGNAME$"):
-        ssh_session("127.0.0.1")
+        SshSession("127.0.0.1")
 
 
 def test_any_answer_is_read_or_refused_in_one_line() -> None:

@@ -68,7 +68,7 @@ def test_uploads_that_stall_keep_nobody_else_out(zynq_twin: TwinServer) -> None:
         stalled = [Stalled(channel) for _ in range(9)]
         assert not exists(channel, "/lib/firmware/whole.bin")
         upload(channel, [b"whole"])
-        assert zynq_twin.board.read_file("/lib/firmware/whole.bin") == b"whole"
+        assert zynq_twin.board.files["/lib/firmware/whole.bin"] == b"whole"
         stalled += [Stalled(channel) for _ in range(30)]
         # All beyond the bound are refused at once; of the others none has ended.
         refused, places = [], set(stalled)
@@ -98,7 +98,7 @@ def test_an_upload_that_stalls_is_ended_and_its_place_is_free(zynq_project: Path
                 assert {one.call.exception().code().name for one in stalled} == {"CANCELLED"}
                 for one in stalled:
                     one.let_go()
-            assert server.board.read_file("/lib/firmware/stalled.bin") == b"first"
+            assert server.board.files["/lib/firmware/stalled.bin"] == b"first"
             upload(channel, [b"whole"])
     finally:
         server.close()
@@ -150,7 +150,7 @@ def test_a_file_without_end_is_refused_and_takes_no_more_than_the_bound(
         with pytest.raises(grpc.RpcError, match="a file has more than 100,000 bytes"):
             upload(channel, endless())
         assert sent > 100_000
-        assert len(zynq_twin.board.read_file("/lib/firmware/whole.bin")) == 100_000
+        assert len(zynq_twin.board.files["/lib/firmware/whole.bin"]) == 100_000
         requests = (remote_device_pb2.DownloadRequest(buffer=piece) for piece in endless())
         with pytest.raises(grpc.RpcError, match="a file has more than 100,000 bytes"):
             remote_device_pb2_grpc.RemoteDeviceStub(channel).download(requests, timeout=30)

@@ -17,7 +17,7 @@ from support.recorded_progress import RecordedProgress
 
 from bitstreams.board.driver import REPEATS, Engine
 from bitstreams.board.linking import Layout
-from bitstreams.board.names import KERNEL_FILE
+from bitstreams.board.processor import KERNEL_FILE
 from bitstreams.board.target import Target
 from bitstreams.store.bitstream import Bitstream, Entry
 from bitstreams.store.store import Store
@@ -240,18 +240,18 @@ def test_a_changed_program_is_refused_before_anything_is_reached(run: Run, monke
 
 
 def test_garbage_that_the_board_counts_is_said_and_no_measurement(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    def start(fabric: Fabric, *arguments: object) -> None:
-        started(fabric, *arguments)
-        while not fabric.finished:
-            time.sleep(1e-4)
-        layout = Layout(read_program(run.project), REPEATS)
-        results = max(address for address in boards[-1].memory._buffers)
-        fabric.write(results + layout.counter_offset, b"\xff" * isa.COUNTERS.itemsize)
+    def has_finished(fabric: Fabric) -> bool:
+        done = finished(fabric)
+        if done:
+            layout = Layout(read_program(run.project), REPEATS)
+            memory = boards[-1].memory
+            memory.physical(max(memory.sizes()) + layout.counter_offset, isa.COUNTERS.itemsize)[:] = 0xFF
+        return done
 
     boards: list[TwinBoard] = []
-    started, configured = Fabric.start, TwinBoard._configure
+    finished, configured = Fabric.has_finished, TwinBoard._configure
     monkeypatch.setattr(TwinBoard, "_configure", lambda board, name: (boards.append(board), configured(board, name)))  # type: ignore[func-returns-value]
-    monkeypatch.setattr(Fabric, "start", start)
+    monkeypatch.setattr(Fabric, "has_finished", has_finished)
     with pytest.raises(VerificationError, match=r"counters of layer 0 are \(4294967295"):
         deployed(run)
     record = read_json(run.deployment)
@@ -264,7 +264,7 @@ def test_ctrl_c_keeps_what_ran(run: Run, monkeypatch: pytest.MonkeyPatch) -> Non
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Engine, "time", interrupt)
+    monkeypatch.setattr(Engine, "measure", interrupt)
     with pytest.raises(KeyboardInterrupt):
         deployed(run)
     record = read_json(run.deployment)
@@ -307,7 +307,7 @@ def stored(store: Store, run: Run, folder: Path) -> Entry:
 def test_a_board_gets_the_stored_bitstream_of_its_engine_or_none(run: Run, tmp_path: Path) -> None:
     store = Store(tmp_path / "store")
     server = TwinServer(TwinBoard(run.project, load_coefficients()), port=0)
-    server.board._files[KERNEL_FILE] = b"Linux version 6.1 armv7l\n"  # does not say that it is a twin
+    server.board.files[KERNEL_FILE] = b"Linux version 6.1 armv7l\n"  # does not say that it is a twin
     request = DeployRequest(board=f"pynq-z2@127.0.0.1:{server.port}", via="remote", repetitions=3)
     try:
         with pytest.raises(StorageError, match=r"no bitstream of engine [0-9a-f]{12}; `codesign build .*` makes it"):
@@ -317,7 +317,7 @@ def test_a_board_gets_the_stored_bitstream_of_its_engine_or_none(run: Run, tmp_p
         entry.path("bit").write_bytes(whole[:-8])
         with pytest.raises(StorageError, match=r"\.bit: its content has changed; import or build it again"):
             deploy(run, request, store.folder, Silent())
-        assert server.board.read_file(f"{FPGA_MANAGER}state") == b"unknown\n"
+        assert server.board.files[f"{FPGA_MANAGER}state"] == b"unknown\n"
         entry.path("bit").write_bytes(whole)
         deploy(run, request, store.folder, Silent())
     finally:

@@ -114,7 +114,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
 def check(engine: Engine, layers: tuple[MappedLayer, ...], seed: int = 0) -> None:
     made = random_program(layers, ACCELERATOR, seed)
     engine.load_program(made.program)
-    cycles = engine.time_engine(made.image, 1).cycles
+    cycles = engine.measure(made.image, 1).cycles
     assert engine.result() == made.first_pixel
     assert len(set(made.first_pixel)) > len(made.first_pixel) // 3
     counted = engine.counters()

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.boards.ssh_server import SshServer, ssh_server
+from support.boards.ssh_server import SshServer, logged_in, ssh_server
 from support.boards.twins import ACCELERATOR, twin_process, zynq_project
 from support.json_file import read_json, write_json
 from support.pricing.cutting_proxy import CuttingProxy
@@ -21,9 +21,8 @@ from support.recorded_progress import RecordedProgress
 from typer.testing import CliRunner
 
 from bitstreams.board import bench
-from bitstreams.board.remote_session import RemoteBuffer, RemoteSession
-from bitstreams.board.session import ConnectionLostError
-from bitstreams.board.ssh_session import ssh_session
+from bitstreams.board.remote_session import RemoteSession
+from bitstreams.board.session import Buffer, ConnectionLostError
 from bitstreams.board.target import parse_target
 from bitstreams.twin.fabric import build_fabric
 from codesign.cli.main import app
@@ -236,14 +235,14 @@ def test_a_run_during_which_the_board_is_lost_again_and_again_is_skipped(
 def test_garbage_in_counters_results_and_times_is_refused(
     request_: CampaignRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read, reads = RemoteBuffer.read, iter(range(1000))
+    read, reads = Buffer.read, iter(range(1000))
 
-    def spoilt(buffer: RemoteBuffer, offset: int, size: int) -> bytes:
+    def spoilt(buffer: Buffer, offset: int, size: int) -> bytes:
         content = read(buffer, offset, size)
         # Of each run the counters are read, then the result.
         return content if next(reads) not in (4, 11) else bytes(255 - byte for byte in content)
 
-    monkeypatch.setattr(RemoteBuffer, "read", spoilt)
+    monkeypatch.setattr(Buffer, "read", spoilt)
     lines = lines_of(request_)
     assert re.search(r"counters\.compute_trips: must be \d+ for Layer.*, got \d+; run skipped", lines[1])
     assert re.search(r"result: the engine's first pixel of Layer.* is not the reference's; run skipped", lines[2])
@@ -332,7 +331,7 @@ def test_two_hosts_do_not_measure_on_one_board_over_ssh(
         home_with_keys(server, server.port, tmp_path / "home", monkeypatch)
         with monkeypatch.context() as elsewhere:
             elsewhere.setattr("platform.node", lambda: "elsewhere")
-            other = ssh_session("127.0.0.1", server.port, server.user, server.known_hosts, server.key)
+            other = logged_in(server)
         target = parse_target(f"pynq-z2@root@127.0.0.1:{server.port}", "ssh", insecure_remote=False)
         with pytest.raises(BoardError, match=r"in use by root@elsewhere, process \d+"):
             lines_of(replace(request_, target=target))

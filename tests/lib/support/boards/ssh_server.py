@@ -6,6 +6,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from bitstreams.board.ssh_session import SshSession
 
 ROOT = Path(__file__).parents[4]
 
@@ -77,3 +80,15 @@ def ssh_server(folder: Path, project: Path, python_does: str | None = None) -> I
     finally:
         process.terminate()
         process.wait()
+
+
+def logged_in(server: SshServer, known_hosts: str | None = None, key: Path | None = None) -> SshSession:
+    """A session of a user whose home holds the key and knows the server, or holds and knows something else."""
+    with tempfile.TemporaryDirectory() as home, pytest.MonkeyPatch.context() as environment:
+        keys = Path(home) / ".ssh"
+        keys.mkdir()
+        (keys / "known_hosts").write_text(server.known_hosts.read_text() if known_hosts is None else known_hosts)
+        shutil.copy(key or server.key, keys / "id_ed25519")
+        environment.setenv("HOME", home)
+        environment.delenv("SSH_AUTH_SOCK", raising=False)
+        return SshSession("127.0.0.1", server.port, server.user)

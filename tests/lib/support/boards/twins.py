@@ -133,12 +133,11 @@ def spoil_loaded(engine: Engine, **fields: int) -> None:
 
     Places count words from the lower of the engine's buffers.
     """
-    layout, arena = engine._layout, engine._arena
-    assert layout is not None
-    assert arena is not None
+    assert engine._loaded is not None
+    layout, arena = engine._loaded.layout, engine._loaded.arena
     names = [name for name, _ in isa.FIELDS]
-    tables = [layout.table_offset(0) + copy * layout.program.layer_count * 128 for copy in range(layout.repeats)]
-    for table in (*tables, layout.table_offset(1)):
+    tables = [layout.table_offsets[0] + copy * layout.program.layer_count * 128 for copy in range(layout.repeats)]
+    for table in (*tables, layout.table_offsets[1]):
         for name, value in fields.items():
             arena.write(table + 4 * names.index(name), struct.pack("<i", value))
 

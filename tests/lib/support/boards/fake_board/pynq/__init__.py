@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bitstreams.board.names import NAME_FILE
+from bitstreams.board.processor import NAME_FILE
 from bitstreams.twin.board import FIRMWARE, FPGA_MANAGER, TwinBoard
 from cost_models.coefficients import load_coefficients
 
@@ -16,12 +16,12 @@ __version__ = "3.0.1"
 _board = TwinBoard(Path(os.environ["CODESIGN_TWIN"]), load_coefficients())
 _read_bytes = Path.read_bytes
 if "CODESIGN_TWIN_UNNAMED" in os.environ:
-    del _board._files[NAME_FILE]
+    del _board.files[NAME_FILE]
 
 
 def _board_file(path: Path) -> bytes:
     """Files of the board where it has them, so that the runner reads those."""
-    return _board.read_file(str(path)) if _board.exists(str(path)) else _read_bytes(path)
+    return _board.files[str(path)] if str(path) in _board.files else _read_bytes(path)
 
 
 Path.read_bytes = _board_file  # type: ignore[assignment, method-assign]
@@ -37,25 +37,25 @@ class Overlay:
 
 
 class MMIO:
-    def __init__(self, base: int, length: int) -> None:
+    def __init__(self, base: int, length: int, device: None) -> None:
         self._base = base
 
     def read(self, offset: int) -> int:
-        return _board.read_register(self._base + offset)
+        return _board.read(self._base + offset)
 
     def write(self, offset: int, value: int) -> None:
-        _board.write_register(self._base + offset, value)
+        _board.write(self._base + offset, value)
 
 
 class _Buffer:
     def __init__(self, address: int, start: int, size: int) -> None:
-        self.physical_address, self._start, self._size = address, start, size
+        self.physical_address, self._start, self.nbytes = address, start, size
 
     def __getitem__(self, part: slice) -> "_Buffer":
         return _Buffer(self.physical_address, part.start, part.stop - part.start)
 
     def __setitem__(self, part: slice, content: object) -> None:
-        value = bytes(self._size) if content == 0 else bytes(content)  # type: ignore[call-overload]
+        value = bytes(self.nbytes) if content == 0 else bytes(content)  # type: ignore[call-overload]
         _board.memory.write(self.physical_address, self._start, value)
 
     def flush(self) -> None:
@@ -65,13 +65,13 @@ class _Buffer:
         _board.memory.invalidate(self.physical_address)
 
     def tobytes(self) -> bytes:
-        return _board.memory.read(self.physical_address, self._start, self._size)
+        return _board.memory.read(self.physical_address)[self._start : self._start + self.nbytes]
 
     def freebuffer(self) -> None:
         _board.memory.free(self.physical_address)
 
 
-def allocate(shape: tuple[int], dtype: str) -> _Buffer:
+def allocate(shape: tuple[int], dtype: str, target: None) -> _Buffer:
     return _Buffer(_board.memory.allocate(shape[0]), 0, shape[0])
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bitstreams.board.runner_session import local_session
+from bitstreams.board.session import LocalSession
 from hw_templates.foundation.errors import BoardError
 
 SUPPORT = Path(__file__).parents[2] / "lib/support/boards/fake_board"
@@ -15,7 +15,7 @@ import json
 import sys
 from pathlib import Path
 from bitstreams.board.driver import Engine, Hardware
-from bitstreams.board.runner_session import local_session
+from bitstreams.board.session import LocalSession
 from bitstreams.twin.bitstream import write_twin_bitstream
 from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.board import load_board
@@ -23,7 +23,7 @@ from hw_templates.conv_engine.program import read_program
 project, folder = map(Path, sys.argv[1:])
 digest, board = (project / "hardware.sha256").read_text().strip(), load_board("pynq-z2")
 accelerator = Accelerator(**json.loads((project / "project.json").read_text())["accelerator"])
-session = local_session()
+session = LocalSession()
 engine = Engine(session, Hardware(board, digest, accelerator), write_twin_bitstream(folder, board, digest, 100))
 program = read_program(project)
 engine.load_program(program)
@@ -50,4 +50,4 @@ def test_a_program_runs_bit_exactly_on_the_board_itself(zynq_project: Path, tmp_
 def test_a_machine_without_pynq_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pynq", None)
     with pytest.raises(BoardError, match=r"pynq: cannot be imported .* run this on the board"):
-        local_session()
+        LocalSession()
