@@ -32,9 +32,9 @@ from codesign.supernet.spaces.named import CIFAR10_SMALL
 from codesign.supernet.spaces.space import Space, Subnet
 from codesign.supernet.training.checkpoint import Checkpoint
 from codesign.supernet.training.named import load_schedule
+from codesign.supernet.training.processes import one_thread
 from codesign.supernet.training.schedule import Schedule
 from codesign.supernet.training.shrinking import TrainingProgress, begin_with, train
-from codesign.supernet.training.threads import one_thread
 from hw_templates.foundation.arrays import BoolArray, FloatArray, IntArray
 from hw_templates.foundation.atomic_file import write_text_atomically
 

@@ -18,7 +18,7 @@ from codesign.supernet.published.networks import find_specialised, load_official
 from codesign.supernet.published.specialised import specialised_nets
 from codesign.supernet.spaces.named import load_space, space_names
 from codesign.supernet.spaces.space import Space, Subnet
-from codesign.supernet.training.threads import one_thread
+from codesign.supernet.training.processes import one_thread
 from hw_templates.foundation.errors import InvalidValueError, StorageError, UnknownNameError
 from hw_templates.foundation.json_records import reading
 from hw_templates.project.record import PROJECT_FILE

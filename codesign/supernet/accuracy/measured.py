@@ -17,8 +17,7 @@ from codesign.supernet.network.build import evaluate, recalibrate
 from codesign.supernet.network.supernet import Supernet
 from codesign.supernet.spaces.space import Genes
 from codesign.supernet.training.checkpoint import Checkpoint
-from codesign.supernet.training.processes import best_device
-from codesign.supernet.training.threads import one_thread
+from codesign.supernet.training.processes import best_device, one_thread
 from hw_templates.foundation.arrays import FloatArray
 from hw_templates.foundation.errors import InvalidValueError
 from hw_templates.foundation.json_lines import append_lines

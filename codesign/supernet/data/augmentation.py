@@ -18,48 +18,36 @@ _BRIGHTNESS = (0.299, 0.587, 0.114)
 
 @dataclass(frozen=True, kw_only=True)
 class Changes:
-    """Changes of n images.
+    """Changes of n images; None leaves all of them as they are.
 
     Attributes:
-        affine: [n, 2, 3] from the result's coordinates to the image's, both from -1 to 1; None for no change.
-        crops: [n, 4] draws of 0 to 1 for the crop: area, aspect ratio, left, top; None for whole images.
-        least_area: of the crop, as a part of the image's.
-        mirrored: [n] whether the image is; None for no image.
-        brightness, saturation: [n] factors; None for no change.
+        affine: [n, 2, 3] from the result's coordinates to the image's, both from -1 to 1.
+        crops: float64 [n, 4] of a crop: its part of the area, and draws of 0 to 1 for aspect ratio, left and top.
+        mirrored: [n, 1, 1, 1] whether the image is.
+        brightness, saturation: [n, 1, 1, 1] factors.
     """
 
-    affine: Tensor | None
-    crops: FloatArray | None
-    least_area: float
-    mirrored: Tensor | None
-    brightness: Tensor | None
-    saturation: Tensor | None
+    affine: Tensor | None = None
+    crops: Tensor | None = None
+    mirrored: Tensor | None = None
+    brightness: Tensor | None = None
+    saturation: Tensor | None = None
 
     def part(self, rows: slice) -> "Changes":
         """Return the changes of some of the images."""
-        affine, mirrored, brightness, saturation = (
-            None if values is None else values[rows]
-            for values in (self.affine, self.mirrored, self.brightness, self.saturation)
-        )
-        crops = None if self.crops is None else self.crops[rows]
-        return Changes(
-            affine=affine,
-            crops=crops,
-            least_area=self.least_area,
-            mirrored=mirrored,
-            brightness=brightness,
-            saturation=saturation,
-        )
+        return Changes(**{name: None if values is None else values[rows] for name, values in vars(self).items()})
 
-    def boxes(self, widths: FloatArray, heights: FloatArray) -> FloatArray:
-        """Return [n, 4] left, top, width and height, in pixels, of the crops in images of these sizes [n]."""
+    def boxes(self, width: float, height: float) -> FloatArray:
+        """Return [n, 4] left, top, width and height, in pixels, of the crops in images of one size."""
         assert self.crops is not None
-        area, ratio, left, top = self.crops.T
-        area = (self.least_area + area * (1 - self.least_area)) * widths * heights
+        area, ratio, left, top = self.crops.T.numpy()
+        area = area * width * height
         ratio = np.exp((2 * ratio - 1) * -math.log(_LEAST_RATIO))
-        width = np.minimum(np.sqrt(area * ratio), widths)
-        height = np.minimum(np.sqrt(area / ratio), heights)
-        return np.stack([left * (widths - width), top * (heights - height), width, height], axis=1)
+        widths, heights = np.minimum(np.sqrt(area * ratio), width), np.minimum(np.sqrt(area / ratio), height)
+        return np.stack([left * (width - widths), top * (height - heights), widths, heights], axis=1)
+
+
+UNCHANGED = Changes()
 
 
 def draw_changes(augmentation: Augmentation, count: int, generator: torch.Generator) -> Changes:
@@ -68,24 +56,21 @@ def draw_changes(augmentation: Augmentation, count: int, generator: torch.Genera
     def draws(rows: int) -> Tensor:
         return torch.rand(rows, count, generator=generator)
 
-    affine, crops, mirrored, brightness, saturation = None, None, None, None, None
+    def factors(largest: float) -> Tensor | None:
+        return 1 + largest * (2 * draws(1).view(-1, 1, 1, 1) - 1) if largest else None
+
+    affine = crops = None
     if augmentation.shift or augmentation.degrees or augmentation.scale:
         affine = _draw_affine(augmentation, 2 * draws(4) - 1)
     if augmentation.least_area < 1:
-        crops = draws(4).T.double().numpy()
-    if augmentation.flip:
-        mirrored = draws(1)[0] < 0.5
-    if augmentation.brightness:
-        brightness = 1 + augmentation.brightness * (2 * draws(1)[0] - 1)
-    if augmentation.saturation:
-        saturation = 1 + augmentation.saturation * (2 * draws(1)[0] - 1)
+        crops = draws(4).T.double()
+        crops[:, 0] = augmentation.least_area + crops[:, 0] * (1 - augmentation.least_area)
     return Changes(
         affine=affine,
         crops=crops,
-        least_area=augmentation.least_area,
-        mirrored=mirrored,
-        brightness=brightness,
-        saturation=saturation,
+        mirrored=draws(1).view(-1, 1, 1, 1) < 0.5 if augmentation.flip else None,
+        brightness=factors(augmentation.brightness),
+        saturation=factors(augmentation.saturation),
     )
 
 
@@ -112,34 +97,31 @@ def sample(images: Tensor, affine: Tensor, resolution: int) -> Tensor:
 def recolour(images: Tensor, changes: Changes) -> Tensor:
     """Images [n, C, h, w] of 0 to 1, mirrored and recoloured; grey images have no saturation to change."""
     if changes.mirrored is not None:
-        images = torch.where(changes.mirrored[:, None, None, None], images.flip(3), images)
+        images = torch.where(changes.mirrored, images.flip(3), images)
     if changes.saturation is not None and images.shape[1] == len(_BRIGHTNESS):
         grey = torch.einsum("nchw,c->nhw", images, torch.tensor(_BRIGHTNESS))[:, None]
-        images = grey + changes.saturation[:, None, None, None] * (images - grey)
+        images = grey + changes.saturation * (images - grey)
     if changes.brightness is not None:
-        images = changes.brightness[:, None, None, None] * images
+        images = changes.brightness * images
     return images if changes.saturation is None and changes.brightness is None else images.clamp(0, 1)
 
 
-def change(images: Tensor, changes: Changes, resolution: int) -> Tensor:
+def change(images: Tensor, resolution: int, changes: Changes) -> Tensor:
     """Images [n, C, h, w] of 0 to 1, changed and resized to [n, C, resolution, resolution] by one bilinear sampling."""
-    count, _, height, width = images.shape
+    height, width = images.shape[2:]
     affine = changes.affine
     if changes.crops is not None:
-        box = changes.boxes(np.full(count, float(width)), np.full(count, float(height)))
-        affine = _within(box / [width, height, width, height], affine)
+        affine = _within(changes.boxes(width, height) / [width, height, width, height], affine)
     if affine is not None:
         images = sample(images, affine, resolution)
-    elif images.shape[2:] != (resolution, resolution):
+    elif (height, width) != (resolution, resolution):
         images = functional.interpolate(images, (resolution, resolution), mode="bilinear", align_corners=False)
     return recolour(images, changes)
 
 
 def _within(box: FloatArray, affine: Tensor | None) -> Tensor:
     """Return [n, 2, 3]: an affine map (None for none) followed by that into a box [n, 4] in parts of the image."""
-    corner, size = torch.from_numpy(box[:, :2]).float(), torch.from_numpy(box[:, 2:]).float()
-    if affine is None:
-        affine = torch.eye(2, 3).expand(len(box), 2, 3)
-    inside = size[:, :, None] * affine
+    corner, size = torch.split(torch.from_numpy(box).float(), 2, dim=1)
+    inside = size[:, :, None] * (torch.eye(2, 3) if affine is None else affine)
     inside[:, :, 2] += 2 * corner + size - 1
     return inside

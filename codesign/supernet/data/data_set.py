@@ -1,7 +1,7 @@
 """Images to train and judge on, in three parts; scikit-learn's handwritten digits."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property
 from typing import Protocol
@@ -9,13 +9,10 @@ from typing import Protocol
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional
 
-from codesign.supernet.data.augmentation import Changes, change
+from codesign.supernet.data.augmentation import UNCHANGED, Changes, change
 from hw_templates.foundation.arrays import IntArray
 from hw_templates.foundation.errors import InvalidValueError
-
-Indices = IntArray
 
 
 class Split(StrEnum):
@@ -37,11 +34,8 @@ class Images(Protocol):
     def channels(self) -> int:
         """Channels of every image."""
 
-    def resized(self, rows: Tensor, resolution: int) -> Tensor:
-        """Float32 images [m, channels, resolution, resolution] of 0 to 1: the chosen ones, as squares."""
-
-    def changed(self, rows: Tensor, changes: Changes, resolution: int) -> Tensor:
-        """Return the same, with these random changes."""
+    def resized(self, rows: Tensor, resolution: int, changes: Changes = UNCHANGED) -> Tensor:
+        """Return the chosen images, so changed: float32 [m, channels, resolution, resolution] of 0 to 1."""
 
 
 @dataclass(frozen=True)
@@ -61,18 +55,10 @@ class StoredImages:
         """Channels of every image."""
         return self.pixels.shape[1]
 
-    def _chosen(self, rows: Tensor) -> Tensor:
+    def resized(self, rows: Tensor, resolution: int, changes: Changes = UNCHANGED) -> Tensor:
+        """Return the chosen images as squares with these changes, float32 of 0 to 1, by bilinear interpolation."""
         pixels = self.pixels[rows]
-        return pixels.float() / 255 if pixels.dtype == torch.uint8 else pixels
-
-    def resized(self, rows: Tensor, resolution: int) -> Tensor:
-        """Return the chosen images as squares, float32 of 0 to 1, by bilinear interpolation."""
-        size = (resolution, resolution)
-        return functional.interpolate(self._chosen(rows), size, mode="bilinear", align_corners=False)
-
-    def changed(self, rows: Tensor, changes: Changes, resolution: int) -> Tensor:
-        """Return the chosen images as squares with these random changes, float32 of 0 to 1."""
-        return change(self._chosen(rows), changes, resolution)
+        return change(pixels.float() / 255 if pixels.dtype == torch.uint8 else pixels, resolution, changes)
 
 
 @dataclass(frozen=True)
@@ -97,13 +83,9 @@ class ChosenImages:
         """Channels of every image."""
         return self.images.channels
 
-    def resized(self, rows: Tensor, resolution: int) -> Tensor:
-        """Return the chosen images as squares [m, channels, resolution, resolution], float32 of 0 to 1."""
-        return self.images.resized(self.rows[rows], resolution)
-
-    def changed(self, rows: Tensor, changes: Changes, resolution: int) -> Tensor:
-        """Return the chosen images as squares with these random changes, float32 of 0 to 1."""
-        return self.images.changed(self.rows[rows], changes, resolution)
+    def resized(self, rows: Tensor, resolution: int, changes: Changes = UNCHANGED) -> Tensor:
+        """Return the chosen images as squares with these changes, float32 of 0 to 1."""
+        return self.images.resized(self.rows[rows], resolution, changes)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,23 +128,18 @@ class DataSet:
 
     def first(self, counts: Mapping[Split, int]) -> "DataSet":
         """Return the data set with only the first ``counts`` images of some parts."""
-        images = {
-            split: ChosenImages(part, torch.arange(min(counts.get(split, len(part.labels)), len(part.labels))))
-            for split, part in self.images.items()
-        }
-        return DataSet(name=self.name, images=images, classes=self.classes, mean=self.mean, deviation=self.deviation)
+        rows = {split: torch.arange(len(labels))[: counts.get(split)] for split, labels in self.labels.items()}
+        return replace(self, images={split: ChosenImages(part, rows[split]) for split, part in self.images.items()})
 
 
-def stratified(labels: Indices, fractions: tuple[float, ...], seed: int) -> list[Indices]:
+def stratified(labels: IntArray, fractions: tuple[float, ...], seed: int) -> list[IntArray]:
     """Return indices of as many parts as ``fractions``, each with every class in proportion, in random order."""
-    rng = np.random.default_rng(seed)
-    parts: list[list[Indices]] = [[] for _ in fractions]
+    rng, classes = np.random.default_rng(seed), []
     for label in np.unique(labels):
         members = rng.permutation(np.flatnonzero(labels == label))
         ends = np.rint(np.cumsum(fractions) * len(members)).astype(int)
-        for part, chosen in zip(parts, np.split(members, ends[:-1]), strict=True):
-            part.append(chosen)
-    return [rng.permutation(np.concatenate(part)) for part in parts]
+        classes.append(np.split(members, ends[:-1]))
+    return [rng.permutation(np.concatenate(parts)) for parts in zip(*classes, strict=True)]
 
 
 def load_digits() -> DataSet:

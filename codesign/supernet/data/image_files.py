@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache, cached_property
-from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory, TemporaryFile
 from typing import TYPE_CHECKING, Any
@@ -19,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from codesign.supernet.data.augmentation import Changes, recolour, sample
+from codesign.supernet.data.augmentation import UNCHANGED, Changes, recolour, sample
 from codesign.supernet.data.data_set import ChosenImages, DataSet, Images, Split, StoredImages, stratified
 from hw_templates.foundation.errors import StorageError
 from hw_templates.foundation.json_records import MALFORMED
@@ -30,18 +29,16 @@ if TYPE_CHECKING:
 VALIDATION_SHARE, MOST_VALIDATION_IMAGES = 0.1, 10_000
 _STORED_BYTES = 2**30
 _DECODED_TOGETHER = 1000
+# Mean and deviation are those of the first training images at one size.
+_STATISTICS_IMAGES, _STATISTICS_SIDE = 2000, 64
 _NAMES = {Split.TRAIN: ("train",), Split.VALIDATION: ("validation", "val", "valid"), Split.TEST: ("test",)}
 _MODES = {1: "L", 3: "RGB"}
 Pixels = NDArray[np.uint8]
 
 
-class _OtherSizeError(Exception):
-    """Images turned out not to be of one size."""
-
-
 @dataclass(frozen=True)
-class ImageTable:
-    """Encoded images and their labels.
+class FileImages:
+    """Encoded images of any size and their labels; images are decoded whenever they are asked for.
 
     Attributes:
         path: where they come from, for messages.
@@ -89,80 +86,40 @@ class ImageTable:
             reason = " ".join(str(error).partition(" <")[0].split())
             raise StorageError(f"{where}: image cannot be read ({reason}); replace or remove it") from error
 
+    def resized(self, rows: Tensor, resolution: int, changes: Changes = UNCHANGED) -> Tensor:
+        """Return the chosen images as squares with these changes, float32 of 0 to 1.
 
-@dataclass(frozen=True)
-class FileImages:
-    """Images of any size, decoded whenever they are asked for."""
+        What is not cropped at random is cut to the largest square in its middle; Pillow's bilinear filters by area.
+        """
 
-    table: ImageTable
+        def prepare(place: int, image: Image.Image) -> Image.Image:
+            if changes.crops is None:
+                width = height = min(image.size)
+                left, top = (image.width - width) / 2, (image.height - height) / 2
+            else:
+                left, top, width, height = changes.part(slice(place, place + 1)).boxes(*image.size)[0].tolist()
+            box = (left, top, min(left + width, image.width), min(top + height, image.height))
+            return image.resize((resolution, resolution), Image.Resampling.BILINEAR, box=box)
 
-    @property
-    def labels(self) -> Tensor:
-        """Int64 [n]."""
-        return self.table.labels
-
-    @property
-    def channels(self) -> int:
-        """Channels of every image."""
-        return self.table.channels
-
-    def resized(self, rows: Tensor, resolution: int) -> Tensor:
-        """Return the largest squares in the middle of the chosen images, filtered by area (Pillow's bilinear)."""
-
-        def prepare(_: int, image: Image.Image) -> Image.Image:
-            side = min(image.size)
-            left, top = (image.width - side) / 2, (image.height - side) / 2
-            return _resize(image, (left, top, left + side, top + side), resolution)
-
-        return _stack(self.table.decoded(rows, prepare))
-
-    def changed(self, rows: Tensor, changes: Changes, resolution: int) -> Tensor:
-        """Return the chosen images as squares with these random changes, float32 of 0 to 1."""
-        if changes.crops is None:
-            images = self.resized(rows, resolution)
-        else:
-
-            def prepare(place: int, image: Image.Image) -> Image.Image:
-                size = np.array([[image.width], [image.height]], dtype=np.float64)
-                left, top, width, height = changes.part(slice(place, place + 1)).boxes(*size)[0].tolist()
-                return _resize(image, (left, top, left + width, top + height), resolution)
-
-            images = _stack(self.table.decoded(rows, prepare))
+        pixels = np.stack(list(self.decoded(rows, prepare)))
+        images = torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255
         if changes.affine is not None:
             images = sample(images, changes.affine, resolution)
         return recolour(images, changes)
 
-
-def _resize(image: Image.Image, box: tuple[float, float, float, float], resolution: int) -> Image.Image:
-    box = (box[0], box[1], min(box[2], image.width), min(box[3], image.height))
-    return image.resize((resolution, resolution), Image.Resampling.BILINEAR, box=box)
-
-
-def _stack(pixels: Iterator[Pixels]) -> Tensor:
-    """Float32 [n, C, h, w] of 0 to 1."""
-    return torch.from_numpy(np.stack(list(pixels))).permute(0, 3, 1, 2).float() / 255
-
-
-def _stored(table: ImageTable) -> Images:
-    """Return the images in memory where they are small and of one size."""
-    count = len(table.labels)
-    width, height = table._open(0, table.rows[0]["image"]).size
-    if count * table.channels * width * height > _STORED_BYTES:
-        return FileImages(table)
-
-    def prepare(_: int, image: Image.Image) -> Image.Image:
-        if image.size != (width, height):
-            raise _OtherSizeError
-        return image
-
-    pixels = np.empty((count, height, width, table.channels), dtype=np.uint8)
-    bounds = [*range(0, count, _DECODED_TOGETHER), count]
-    try:
-        for start, end in pairwise(bounds):
-            pixels[start:end] = np.stack(list(table.decoded(torch.arange(start, end), prepare)))
-    except _OtherSizeError:
-        return FileImages(table)
-    return StoredImages(torch.from_numpy(pixels).permute(0, 3, 1, 2).contiguous(), table.labels)
+    def stored(self) -> Images:
+        """Return the images in memory where they are small and of one size; else these."""
+        count = len(self.labels)
+        width, height = self._open(0, self.rows[0]["image"]).size
+        if count * self.channels * width * height > _STORED_BYTES:
+            return self
+        pixels = np.empty((count, height, width, self.channels), dtype=np.uint8)
+        for rows in torch.split(torch.arange(count), _DECODED_TOGETHER):
+            for row, image in zip(rows.tolist(), self.decoded(rows, lambda _, image: image), strict=True):
+                if image.shape != pixels.shape[1:]:
+                    return self
+                pixels[row] = image
+        return StoredImages(torch.from_numpy(pixels).permute(0, 3, 1, 2).contiguous(), self.labels)
 
 
 def _parts(path: Path) -> tuple[str, dict[Split, list[Path]]]:
@@ -174,13 +131,13 @@ def _parts(path: Path) -> tuple[str, dict[Split, list[Path]]]:
     if not path.is_dir():
         raise StorageError(f"{path}: no such folder; name one with training and test images")
     files = sorted([*path.glob("*.parquet"), *path.glob("*/*.parquet")])
-    if files:
-        kind = "parquet"
-        parts = {split: [file for file in files if file.name.startswith(names)] for split, names in _NAMES.items()}
-    else:
-        kind = "imagefolder"
-        parts = {split: [path / name for name in names if (path / name).is_dir()] for split, names in _NAMES.items()}
-    parts = {split: places for split, places in parts.items() if places}
+
+    def places(names: tuple[str, ...]) -> list[Path]:
+        if files:
+            return [file for file in files if file.name.startswith(names)]
+        return [path / name for name in names if (path / name).is_dir()]
+
+    parts = {split: found for split, names in _NAMES.items() if (found := places(names))}
     # Where there is one part beside training, it is for the end, as in ImageNet.
     if Split.TEST not in parts and Split.VALIDATION in parts:
         parts[Split.TEST] = parts.pop(Split.VALIDATION)
@@ -188,7 +145,7 @@ def _parts(path: Path) -> tuple[str, dict[Split, list[Path]]]:
         raise StorageError(
             f"{path}: must hold train.parquet and test.parquet, or folders train and test with a folder for each class"
         )
-    return kind, parts
+    return "parquet" if files else "imagefolder", parts
 
 
 def _classes_of_folders(path: Path, parts: Mapping[Split, list[Path]]) -> None:
@@ -207,7 +164,7 @@ def _classes_of_folders(path: Path, parts: Mapping[Split, list[Path]]) -> None:
             raise StorageError(f"{path}: class {odd[0]!r} is in {other} but not in {where}; both need the same classes")
 
 
-def _read(kind: str, parts: Mapping[Split, list[Path]], channels: int) -> dict[Split, ImageTable]:
+def _read(kind: str, parts: Mapping[Split, list[Path]], channels: int) -> dict[Split, FileImages]:
     """Return the parts' tables.
 
     Raises:
@@ -224,19 +181,14 @@ def _read(kind: str, parts: Mapping[Split, list[Path]], channels: int) -> dict[S
         source = {"data_dir": str(place)} if kind == "imagefolder" else {"data_files": [str(file) for file in places]}
         try:
             rows = datasets.load_dataset(kind, **source, split="train", cache_dir=copies)
-        except (
-            datasets.exceptions.DatasetsError,
-            datasets.exceptions.DatasetGenerationError,
-            OSError,
-            ValueError,
-        ) as error:
+        except (datasets.exceptions.DatasetsError, OSError, ValueError) as error:
             raise StorageError(f"{place}: cannot be read as {kind} (damaged, or without images)") from error
         _check_columns(place, rows.features)
         rows = rows.cast_column("image", datasets.Image(decode=False)).select_columns(["image", "label"])
         labels = np.asarray(rows.with_format("numpy")["label"][:]).astype(np.int64)
         if not len(labels):
             raise StorageError(f"{place}: holds no images")
-        tables[split] = ImageTable(place, rows, torch.from_numpy(labels), channels)
+        tables[split] = FileImages(place, rows, torch.from_numpy(labels), channels)
     return tables
 
 
@@ -293,31 +245,24 @@ def load_images(path: Path, channels: int) -> DataSet:
         what = f"images of the classes 0 to {classes - 1}, holds {len(trained)}"
         raise StorageError(f"{tables[Split.TRAIN].path}: must hold {what}")
     for table in tables.values():
-        missing = sorted(set(range(classes)) - set(table.labels.tolist()))
-        odd = sorted(set(table.labels.tolist()) - set(range(classes)))
+        wanted, held = set(range(classes)), set(table.labels.tolist())
+        missing, odd = sorted(wanted - held), sorted(held - wanted)
         if missing or odd:
             what = f"none of class {missing[0]}" if missing else f"class {odd[0]}, which training has not"
             raise StorageError(f"{table.path}: must hold images of the classes 0 to {classes - 1}, holds {what}")
-    images = {split: _stored(table) for split, table in tables.items()}
+    images = {split: table.stored() for split, table in tables.items()}
     if Split.VALIDATION not in images:
         share = min(VALIDATION_SHARE, MOST_VALIDATION_IMAGES / len(trained))
-        train, validation = map(torch.from_numpy, stratified(trained.numpy(), (1 - share, share), seed=0))
-        if len(validation) < classes:
+        chosen = [torch.from_numpy(rows) for rows in stratified(trained.numpy(), (1 - share, share), seed=0)]
+        if len(chosen[1]) < classes:
             raise StorageError(f"{path}: too few training images to hold out a tenth of them, {len(trained)}")
-        images[Split.VALIDATION] = ChosenImages(images[Split.TRAIN], validation)
-        images[Split.TRAIN] = ChosenImages(images[Split.TRAIN], train)
-    mean, deviation = _statistics(images[Split.TRAIN])
+        images[Split.TRAIN], images[Split.VALIDATION] = (ChosenImages(images[Split.TRAIN], rows) for rows in chosen)
+    train = images[Split.TRAIN]
+    pixels = train.resized(torch.arange(min(_STATISTICS_IMAGES, len(train.labels))), _STATISTICS_SIDE).double()
     return DataSet(
         name=path.resolve().name,
         images={split: images[split] for split in Split},
         classes=classes,
-        mean=mean,
-        deviation=deviation,
+        mean=tuple(pixels.mean((0, 2, 3)).tolist()),
+        deviation=tuple(pixels.std((0, 2, 3)).clamp_min(1e-3).tolist()),
     )
-
-
-def _statistics(images: Images, side: int = 64, count: int = 2000) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and deviation of each channel over the first training images."""
-    pixels = images.resized(torch.arange(min(count, len(images.labels))), side).double()
-    deviation = pixels.std((0, 2, 3)).clamp_min(1e-3)
-    return tuple(pixels.mean((0, 2, 3)).tolist()), tuple(deviation.tolist())

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -21,15 +21,12 @@ from codesign.supernet.spaces.space import Space
 from codesign.supernet.training.schedule import Schedule
 from hw_templates.foundation.atomic_file import write_bytes_atomically
 from hw_templates.foundation.errors import InvalidValueError, StorageError
-from hw_templates.foundation.json_records import parse_json, reading
+from hw_templates.foundation.json_records import check_record, parse_json, reading
 from hw_templates.foundation.regular_file import open_regular
-
-T = TypeVar("T")
 
 FORMAT = 2
 _ADVICE = "not a whole checkpoint (damaged, cut off or no checkpoint): delete it, train anew"
 _MOST_BYTES = 64 << 30
-_FIELDS = {"format", "space", "schedule", "seed", "step", "losses", "weights", "teacher", "optimiser", "scaler"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,11 +48,11 @@ class Checkpoint:
     space: Space
     schedule: Schedule
     seed: int
-    step: int
-    losses: tuple[float, ...]
+    step: int = 0
+    losses: tuple[float, ...] = ()
     weights: Mapping[str, Tensor]
-    teacher: Mapping[str, Tensor]
-    optimiser: Mapping[str, Any]
+    teacher: Mapping[str, Tensor] = field(default_factory=dict)
+    optimiser: Mapping[str, Any] = field(default_factory=dict)
     scaler: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -78,6 +75,21 @@ class Checkpoint:
         return supernet
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Stored:
+    """What a file holds beside its format: a checkpoint whose space and schedule are JSON."""
+
+    space: str
+    schedule: str
+    seed: int
+    step: int
+    losses: Tensor
+    weights: Mapping[str, Tensor]
+    teacher: Mapping[str, Tensor]
+    optimiser: Mapping[str, Any]
+    scaler: Mapping[str, Any]
+
+
 def _space_text(space: Space) -> str:
     return json.dumps(dataclasses.asdict(space), sort_keys=True)
 
@@ -88,20 +100,19 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     Raises:
         StorageError: the folder cannot be written or the disk is full.
     """
-    content = {
-        "format": FORMAT,
-        "space": _space_text(checkpoint.space),
-        "schedule": json.dumps(checkpoint.schedule.as_dict()),
-        "seed": checkpoint.seed,
-        "step": checkpoint.step,
-        "losses": torch.tensor(checkpoint.losses, dtype=torch.float64),
-        "weights": dict(checkpoint.weights),
-        "teacher": dict(checkpoint.teacher),
-        "optimiser": dict(checkpoint.optimiser),
-        "scaler": dict(checkpoint.scaler),
-    }
+    stored = _Stored(
+        space=_space_text(checkpoint.space),
+        schedule=json.dumps(checkpoint.schedule.as_dict()),
+        seed=checkpoint.seed,
+        step=checkpoint.step,
+        losses=torch.tensor(checkpoint.losses, dtype=torch.float64),
+        weights=dict(checkpoint.weights),
+        teacher=dict(checkpoint.teacher),
+        optimiser=dict(checkpoint.optimiser),
+        scaler=dict(checkpoint.scaler),
+    )
     buffer = io.BytesIO()
-    torch.save(content, buffer)
+    torch.save({"format": FORMAT, **vars(stored)}, buffer)
     write_bytes_atomically(path, buffer.getvalue())
 
 
@@ -115,14 +126,12 @@ def read_checkpoint(path: Path, space: Space) -> Checkpoint:
         raise StorageError(f"{path}: no such checkpoint; train a supernet first")
     with reading(path, _ADVICE):
         content = _read_content(path)
-        version = _field(content, "format", int)
+        version = check_record(content.pop("format"), int, "checkpoint.format")
         if version != FORMAT:
             raise StorageError(f"{path}: checkpoint format {version}, this version reads {FORMAT}; train anew")
-        if content.keys() != _FIELDS:
-            held = ", ".join(sorted(ascii(name)[:40] for name in content))
-            raise InvalidValueError("checkpoint", held, f"the fields {', '.join(sorted(_FIELDS))}")
-        _check_space(path, _field(content, "space", str), space)
-        return _parse(content, space)
+        stored = check_record(content, _Stored, "checkpoint")
+        _check_space(path, stored.space, space)
+        return _parse(stored, space)
 
 
 def _read_content(path: Path) -> dict[str, object]:
@@ -141,13 +150,6 @@ def _read_content(path: Path) -> dict[str, object]:
     return content
 
 
-def _field(content: Mapping[str, Any], name: str, kind: type[T]) -> T:
-    value = content[name]
-    if not isinstance(value, kind) or isinstance(value, bool):
-        raise InvalidValueError(f"checkpoint.{name}", type(value).__name__, f"of type {kind.__name__}")
-    return value
-
-
 def _check_space(path: Path, text: str, space: Space) -> None:
     if text == _space_text(space):
         return
@@ -158,36 +160,22 @@ def _check_space(path: Path, text: str, space: Space) -> None:
     raise StorageError(f"{path}: a checkpoint of {other}, wanted {space.name}; choose another file or folder")
 
 
-def _parse(content: Mapping[str, Any], space: Space) -> Checkpoint:
-    schedule = parse_json(_field(content, "schedule", str), Schedule, "checkpoint.schedule")
-    step, losses = _field(content, "step", int), _field(content, "losses", Tensor)
-    if not 0 <= step <= schedule.steps:
-        raise InvalidValueError("checkpoint.step", step, f"in 0..{schedule.steps}")
+def _parse(stored: _Stored, space: Space) -> Checkpoint:
+    schedule = parse_json(stored.schedule, Schedule, "checkpoint.schedule")
+    if not 0 <= stored.step <= schedule.steps:
+        raise InvalidValueError("checkpoint.step", stored.step, f"in 0..{schedule.steps}")
     # An expanded tensor states far more numbers than the file holds.
-    if tuple(losses.shape) != (step,) or not losses.is_contiguous():
-        raise InvalidValueError("checkpoint.losses", tuple(losses.shape), f"of shape ({step},), one a step")
-    checkpoint = Checkpoint(
-        space=space,
-        schedule=schedule,
-        seed=_field(content, "seed", int),
-        step=step,
-        losses=tuple(map(float, losses.tolist())),
-        weights=_field(content, "weights", Mapping),  # type: ignore[type-abstract]
-        teacher=_field(content, "teacher", Mapping),  # type: ignore[type-abstract]
-        optimiser=_field(content, "optimiser", Mapping),  # type: ignore[type-abstract]
-        scaler=_field(content, "scaler", Mapping),  # type: ignore[type-abstract]
-    )
+    if tuple(stored.losses.shape) != (stored.step,) or not stored.losses.is_contiguous():
+        shape = tuple(stored.losses.shape)
+        raise InvalidValueError("checkpoint.losses", shape, f"of shape ({stored.step},), one a step")
     supernet = build_supernet(space)
-    for name, state in (("weights", checkpoint.weights), ("teacher", checkpoint.teacher)):
+    for name, state in (("weights", stored.weights), ("teacher", stored.teacher)):
         if state or name == "weights":
             supernet.load_state_dict(dict(state))
-            _check_numbers(name, state)
-    return checkpoint
-
-
-def _check_numbers(name: str, state: Mapping[str, Tensor]) -> None:
-    for key, tensor in state.items():
-        if tensor.dtype != torch.float32 or tensor.layout != torch.strided:
-            raise InvalidValueError(f"checkpoint.{name}.{key}", str(tensor.dtype), "plain numbers of torch.float32")
-        if not bool(torch.isfinite(tensor).all()):
-            raise InvalidValueError(f"checkpoint.{name}.{key}", "what is no finite number", "of finite numbers")
+        for key, tensor in state.items():
+            if tensor.dtype != torch.float32 or tensor.layout != torch.strided:
+                raise InvalidValueError(f"checkpoint.{name}.{key}", str(tensor.dtype), "plain numbers of torch.float32")
+            if not bool(torch.isfinite(tensor).all()):
+                raise InvalidValueError(f"checkpoint.{name}.{key}", "what is no finite number", "of finite numbers")
+    losses = tuple(map(float, stored.losses.tolist()))
+    return Checkpoint(**{**vars(stored), "space": space, "schedule": schedule, "losses": losses})

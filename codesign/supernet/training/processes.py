@@ -1,4 +1,4 @@
-"""The processes that train together, and what each computes on."""
+"""The processes that train together, and what each computes on and with how many threads."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -29,6 +29,11 @@ class Processes:
     def first(self) -> bool:
         """Whether this is the one that writes and tells."""
         return self.rank == 0
+
+    @property
+    def layout(self) -> torch.memory_format:
+        """How images and weights lie in this device's memory: GPUs compute faster where channels are last."""
+        return torch.preserve_format if self.device.type == "cpu" else torch.channels_last
 
     def sum(self, tensors: Sequence[Tensor]) -> None:
         """Replace tensors, of the same shapes in every process, by their sums over the processes.
@@ -73,3 +78,18 @@ def joined_processes() -> Iterator[Processes]:
         yield Processes(rank, count, device)
     finally:
         distributed.destroy_process_group()
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Compute with one thread meanwhile; also a decorator.
+
+    The layers of small networks are too short to share: threads wait for each other longer than they compute, and
+    many times longer when something else runs too. And sums no longer depend on the number of cores.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -5,26 +5,24 @@ import dataclasses
 import math
 import time
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 from torch.nn.utils import get_total_norm
 
-from codesign.supernet.data.batches import Batches, Group, draw_step, open_batches
+from codesign.supernet.data.batches import Batch, Batches, Group
 from codesign.supernet.data.data_set import DataSet, Split
 from codesign.supernet.network.build import build_supernet
 from codesign.supernet.network.sorting import sort_channels, sort_widths
 from codesign.supernet.network.supernet import Supernet
 from codesign.supernet.spaces.space import Space, Subnet
 from codesign.supernet.training.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
-from codesign.supernet.training.processes import ALONE, Processes
+from codesign.supernet.training.processes import ALONE, Processes, one_thread
 from codesign.supernet.training.schedule import Phase, Schedule
-from codesign.supernet.training.threads import one_thread
 from hw_templates.foundation.errors import InvalidValueError, StorageError
 from hw_templates.foundation.json_records import reading
 
@@ -49,45 +47,36 @@ class TrainingProgress:
     loss: float
 
 
-def _subnets(space: Space, schedule: Schedule, phase: Phase, resolution: int, rng: np.random.Generator) -> list[Subnet]:
+def _subnets(space: Space, schedule: Schedule, phase: Phase, batch: Batch) -> list[Subnet]:
     """What a step trains, all of its resolution: random subnets, some of them replaced by the ends of the phase."""
-    rows = space.sample_genes(rng, phase.subnets_per_step, phase.elastic, dict(phase.open_choices))
-    largest = space.encode(space.largest())
-    smallest = space.lowest_genes(phase.elastic, dict(phase.open_choices))
-    draw = rng.random()
+    freedom = phase.elastic, dict(phase.open_choices)
+    rows = space.sample_genes(batch.rng, phase.subnets_per_step, *freedom)
+    largest, smallest = space.encode(space.largest()), space.lowest_genes(*freedom)
+    draw = batch.rng.random()
     if schedule.sandwich and len(rows) > 1:
         rows[:2] = largest, smallest
     elif draw < schedule.smallest_share:
         rows[0] = smallest
     elif draw < schedule.smallest_share + schedule.largest_share:
         rows[0] = largest
-    return [dataclasses.replace(space.decode(row), resolution=resolution) for row in rows]
-
-
-def _mixed_precision(device: torch.device) -> torch.dtype | None:
-    """What to compute in beside float32: it doubles the speed of GPUs, and nothing here's on CPUs."""
-    if device.type != "cuda":
-        return None
-    return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+    return [dataclasses.replace(space.decode(row), resolution=batch.resolution) for row in rows]
 
 
 class _Training:
     """The moving parts of a training run: networks and optimiser of the current phase."""
 
-    def __init__(self, start: Checkpoint, batches: Batches, processes: Processes) -> None:
-        self.space, self.schedule, self.seed = start.space, start.schedule, start.seed
-        self.batches, self.processes = batches, processes
-        self.step = start.step
+    def __init__(self, start: Checkpoint, processes: Processes, groups: int) -> None:
+        device = processes.device
+        self.start, self.processes, self.groups = start, processes, groups
+        self.space, self.schedule = start.space, start.schedule
         self.losses = list(start.losses)
-        self.supernet = self._placed(start.supernet())
-        self.teacher: Supernet | None = None
-        if start.teacher:
-            teacher = build_supernet(start.space)
-            teacher.load_state_dict(dict(start.teacher))
-            self.teacher = self._placed(teacher)
-        self.dtype = _mixed_precision(processes.device)
+        self.supernet = self._network(start.weights)
+        self.teacher = self._network(start.teacher) if start.teacher else None
+        # Beside float32: it doubles the speed of GPUs, and nothing here's on CPUs.
+        dtype = torch.float16 if device.type == "cuda" and not torch.cuda.is_bf16_supported() else torch.bfloat16
+        self.precision = torch.autocast(device.type, dtype, enabled=device.type == "cuda")
         # Gradients of float16 vanish unless scaled up; without it, the scaler does nothing.
-        self.scaler = torch.amp.GradScaler(processes.device.type, enabled=self.dtype == torch.float16)
+        self.scaler = torch.amp.GradScaler(device.type, enabled=dtype == torch.float16)
         self.optimiser = self._new_optimiser()
         with reading("the checkpoint's optimiser", "delete the checkpoint, train anew"):
             if start.scaler:
@@ -95,11 +84,9 @@ class _Training:
             if start.optimiser:
                 self.optimiser.load_state_dict(dict(start.optimiser))
 
-    def _placed(self, supernet: Supernet) -> Supernet:
-        if self.processes.device.type == "cpu":
-            return supernet
-        on_device: Supernet = supernet.to(self.processes.device)
-        return on_device.to(memory_format=torch.channels_last)  # type: ignore[no-any-return, call-overload]
+    def _network(self, weights: Mapping[str, Tensor]) -> Supernet:
+        network = dataclasses.replace(self.start, weights=weights).supernet()
+        return network.to(self.processes.device, memory_format=self.processes.layout)  # type: ignore[call-overload, no-any-return]
 
     def _new_optimiser(self) -> torch.optim.Optimizer:
         parameters = list(self.supernet.parameters())
@@ -112,80 +99,79 @@ class _Training:
             return torch.optim.SGD(groups, momentum=0.9, nesterov=True, foreach=True)
         return torch.optim.AdamW(groups, fused=True)
 
+    @property
+    def finished(self) -> bool:
+        """Whether the last step is done."""
+        return len(self.losses) == self.schedule.steps
+
     def checkpoint(self) -> Checkpoint:
         """Return the state between two steps; shares its tensors with this run."""
-        finished = self.step == self.schedule.steps
-        return Checkpoint(
-            space=self.space,
-            schedule=self.schedule,
-            seed=self.seed,
-            step=self.step,
+        going_on = not self.finished
+        return dataclasses.replace(
+            self.start,
+            step=len(self.losses),
             losses=tuple(self.losses),
             weights=self.supernet.state_dict(),
-            teacher=self.teacher.state_dict() if self.teacher is not None and not finished else {},
-            optimiser={} if finished else self.optimiser.state_dict(),
-            scaler={} if finished else self.scaler.state_dict(),
+            teacher=self.teacher.state_dict() if self.teacher is not None and going_on else {},
+            optimiser=self.optimiser.state_dict() if going_on else {},
+            scaler=self.scaler.state_dict() if going_on else {},
         )
 
     def _enter(self, index: int) -> None:
         """Prepare a phase at its first step."""
-        phase, before = self.schedule.phases[index], self.schedule.phases[index - 1] if index else None
-        if index == 1 and before is not None and not before.elastic and self.schedule.teacher == "first phase":
-            self.teacher = copy.deepcopy(self.supernet)
-        for kind, sort in (("expand", sort_channels), ("width", sort_widths)):
-            if kind in phase.elastic and before is not None:
+        if index:
+            before, phase = self.schedule.phases[index - 1 : index + 1]
+            if index == 1 and not before.elastic and self.schedule.teacher == "first phase":
+                self.teacher = copy.deepcopy(self.supernet)
+            for kind, sort in (("expand", sort_channels), ("width", sort_widths)):
                 settled = dict(before.open_choices).get(kind) if kind in before.elastic else 1
-                if settled is not None:
+                if kind in phase.elastic and settled is not None:
                     sort(self.supernet, settled)
         self.optimiser = self._new_optimiser()
 
-    def advance(self) -> TrainingProgress:
+    def advance(self, batch: Batch) -> TrainingProgress:
         """Do one step."""
-        index, step_in_phase = self.schedule.locate(self.step)
+        index, step_in_phase = self.schedule.locate(len(self.losses))
         if step_in_phase == 0:
             self._enter(index)
         phase = self.schedule.phases[index]
-        draws = draw_step(self.seed, self.step, self.space.resolutions)
-        groups = self.batches.groups(self.step)
         for group in self.optimiser.param_groups:
             group["lr"] = phase.learning_rate_at(step_in_phase)
         self.optimiser.zero_grad()
-        loss = self._accumulate(groups, _subnets(self.space, self.schedule, phase, draws.resolution, draws.rng))
-        place = f"finite at step {self.step + 1} (phase {phase.name}, batch seed {draws.batch_seed})"
-        if not math.isfinite(loss):
-            raise InvalidValueError("training.loss", loss, f"{place}; lower the learning rate")
+        loss = self._accumulate(batch.groups, _subnets(self.space, self.schedule, phase, batch))
+        found = {"loss": loss}
         if not self.scaler.is_enabled():
-            norm = float(get_total_norm(self._gradients()))
-            if not math.isfinite(norm):
-                raise InvalidValueError("training.gradient", norm, f"{place}; lower the learning rate")
+            found["gradient"] = float(get_total_norm(self._gradients()))
+        for name, value in found.items():
+            if not math.isfinite(value):
+                place = f"step {len(self.losses) + 1} (phase {phase.name}, batch seed {batch.seed})"
+                raise InvalidValueError(f"training.{name}", value, f"finite at {place}; lower the learning rate")
         self.scaler.step(self.optimiser)
         self.scaler.update()
-        self.step += 1
         self.losses.append(loss)
-        return TrainingProgress(self.step, self.schedule.steps, phase.name, loss)
+        return TrainingProgress(len(self.losses), self.schedule.steps, phase.name, loss)
 
     def _gradients(self) -> list[Tensor]:
         return [parameter.grad for parameter in self.supernet.parameters() if parameter.grad is not None]
 
     def _accumulate(self, groups: list[Group], subnets: list[Subnet]) -> float:
         """Add up the gradients of the subnets over all groups and processes; returns their mean loss."""
-        count = self.schedule.groups(self.batches.size)
         total = torch.zeros((), device=self.processes.device)
         for images, labels in groups:
-            total += self._accumulate_group(images, labels, subnets, count)
+            total += self._accumulate_group(images, labels, subnets)
         self.processes.sum([*self._gradients(), total])
         return total.item() / len(subnets)
 
-    def _accumulate_group(self, images: Tensor, labels: Tensor, subnets: list[Subnet], groups: int) -> Tensor:
+    def _accumulate_group(self, images: Tensor, labels: Tensor, subnets: list[Subnet]) -> Tensor:
         """Add up the subnets' gradients of one of the groups; returns the sum of their losses' shares."""
         answer = None
         if self.teacher is not None:
             full = dataclasses.replace(self.space.largest(), resolution=images.shape[-1])
-            with torch.no_grad(), self._precision():
+            with torch.no_grad(), self.precision:
                 answer = self.teacher(images, full).float().softmax(dim=1)
         total = torch.zeros((), device=images.device)
         for subnet in subnets:
-            with self._precision():
+            with self.precision:
                 logits = self.supernet(images, subnet)
             logits = logits.float()
             loss = functional.cross_entropy(logits, labels, label_smoothing=self.schedule.label_smoothing)
@@ -193,19 +179,10 @@ class _Training:
                 loss = loss + self.schedule.distillation * functional.cross_entropy(logits, answer)
             elif self.schedule.teacher == "same step" and len(subnets) > 1:
                 answer = logits.detach().softmax(dim=1)
-            loss = loss / groups
+            loss = loss / self.groups
             self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
             total += loss.detach()
         return total
-
-    def _precision(self) -> AbstractContextManager[object]:
-        return nullcontext() if self.dtype is None else torch.autocast(self.processes.device.type, self.dtype)
-
-
-def _initial(space: Space, schedule: Schedule, seed: int, weights: Mapping[str, Tensor]) -> Checkpoint:
-    return Checkpoint(
-        space=space, schedule=schedule, seed=seed, step=0, losses=(), weights=weights, teacher={}, optimiser={}
-    )
 
 
 def begin_with(
@@ -218,20 +195,20 @@ def begin_with(
     """
     if not path.exists():
         schedule = schedule.in_steps(len(data.labels[Split.TRAIN]))
-        write_checkpoint(path, _initial(space, schedule, seed, weights))
+        write_checkpoint(path, Checkpoint(space=space, schedule=schedule, seed=seed, weights=weights))
 
 
 def _start(path: Path, space: Space, schedule: Schedule, seed: int) -> Checkpoint:
     """Return the checkpoint to go on from."""
-    if path.exists():
-        start = read_checkpoint(path, space)
-        if (start.schedule, start.seed) != (schedule, seed):
-            was = f"schedule {start.schedule.name} and seed {start.seed}"
-            raise StorageError(
-                f"{path}: trained by {was}, wanted {schedule.name} and {seed}; ask for the same or choose another file"
-            )
-        return start
-    return _initial(space, schedule, seed, build_supernet(space, seed).state_dict())
+    if not path.exists():
+        return Checkpoint(space=space, schedule=schedule, seed=seed, weights=build_supernet(space, seed).state_dict())
+    start = read_checkpoint(path, space)
+    if (start.schedule, start.seed) != (schedule, seed):
+        was = f"schedule {start.schedule.name} and seed {start.seed}"
+        raise StorageError(
+            f"{path}: trained by {was}, wanted {schedule.name} and {seed}; ask for the same or choose another file"
+        )
+    return start
 
 
 @one_thread()
@@ -272,19 +249,20 @@ def train(
             do not fit the space, or there are more processes than groups of images.
     """
     check_data(space, data)
-    schedule = schedule.in_steps(len(data.labels[Split.TRAIN]))
-    groups = schedule.groups(min(schedule.batch_size, len(data.labels[Split.TRAIN])))
+    images = len(data.labels[Split.TRAIN])
+    schedule = schedule.in_steps(images)
+    groups = schedule.groups(images)
     if processes.count > groups:
         raise InvalidValueError("processes", processes.count, f"at most {groups}, the groups of images in a step")
     start = _start(path, space, schedule, seed)
-    with open_batches(data, schedule, space.resolutions, seed, processes) as batches:
-        training = _Training(start, batches, processes)
-        least, most = _CHECKPOINT_SECONDS if checkpoint_seconds is None else (checkpoint_seconds, checkpoint_seconds)
-        interval, saved = least, time.monotonic()
-        while training.step < schedule.steps:
-            on_step(training.advance())
+    training = _Training(start, processes, groups)
+    least, most = _CHECKPOINT_SECONDS if checkpoint_seconds is None else (checkpoint_seconds, checkpoint_seconds)
+    interval, saved = least, time.monotonic()
+    with closing(Batches(data, schedule, space.resolutions, seed, processes).since(start.step)) as batches:
+        for batch in batches:
+            on_step(training.advance(batch))
             now = time.monotonic()
-            if now - saved >= interval or training.step == schedule.steps:
+            if now - saved >= interval or training.finished:
                 if processes.first:
                     write_checkpoint(path, training.checkpoint())
                 saved = time.monotonic()
@@ -299,8 +277,9 @@ def check_data(space: Space, data: DataSet) -> None:
     Raises:
         InvalidValueError: their channels or classes differ.
     """
-    channels = data.images[Split.TRAIN].channels
-    if channels != space.image_channels:
-        raise InvalidValueError(f"{data.name}.channels", channels, f"{space.image_channels} as in space {space.name}")
-    if data.classes != space.num_classes:
-        raise InvalidValueError(f"{data.name}.classes", data.classes, f"{space.num_classes} as in space {space.name}")
+    for name, found, wanted in (
+        ("channels", data.images[Split.TRAIN].channels, space.image_channels),
+        ("classes", data.classes, space.num_classes),
+    ):
+        if found != wanted:
+            raise InvalidValueError(f"{data.name}.{name}", found, f"{wanted} as in space {space.name}")

@@ -19,7 +19,7 @@ from codesign.supernet.accuracy.measured import CALIBRATION_IMAGES, MeasuredAccu
 from codesign.supernet.data.data_set import Split
 from codesign.supernet.lowering.workloads import lower
 from codesign.supernet.network.folded_weights import fold
-from codesign.supernet.training.threads import one_thread
+from codesign.supernet.training.processes import one_thread
 from codesign.templates.engine.problem import EngineProblem
 from codesign.templates.template import (
     ChosenPair,

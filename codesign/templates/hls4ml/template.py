@@ -18,7 +18,7 @@ from codesign.supernet.accuracy.measured import CALIBRATION_IMAGES, MeasuredAccu
 from codesign.supernet.data.data_set import Split
 from codesign.supernet.lowering.workloads import lower
 from codesign.supernet.network.folded_weights import fold
-from codesign.supernet.training.threads import one_thread
+from codesign.supernet.training.processes import one_thread
 from codesign.templates.hls4ml.network import FixedPointNetwork, fixed_point, hls4ml_network
 from codesign.templates.hls4ml.problem import Hls4mlProblem, loss_name
 from codesign.templates.hls4ml.project import backend_of, require_hls4ml, simulate, write_hls4ml_project

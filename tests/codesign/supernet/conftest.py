@@ -7,7 +7,7 @@ from torch import nn
 from codesign.supernet.network.build import build_supernet
 from codesign.supernet.spaces.mobile import squeezed_channels
 from codesign.supernet.spaces.named import DIGITS
-from codesign.supernet.training.threads import one_thread
+from codesign.supernet.training.processes import one_thread
 
 ACTIVATIONS = {"relu": nn.ReLU, "hswish": nn.Hardswish}
 

@@ -1,13 +1,10 @@
-import numpy as np
 import pytest
 import torch
 from torch.nn import functional
 
-from codesign.supernet.data.augmentation import Changes, change, draw_changes, recolour
+from codesign.supernet.data.augmentation import UNCHANGED, Changes, change, draw_changes, recolour
 from codesign.supernet.data.data_set import Split, load_digits
 from codesign.supernet.training.schedule import Augmentation
-
-NOTHING = Changes(affine=None, crops=None, least_area=1.0, mirrored=None, brightness=None, saturation=None)
 
 
 @pytest.fixture(scope="module")
@@ -16,7 +13,7 @@ def images():
 
 
 def changed(images, augmentation, resolution, seed=0):
-    return change(images, draw_changes(augmentation, len(images), torch.Generator().manual_seed(seed)), resolution)
+    return change(images, resolution, draw_changes(augmentation, len(images), torch.Generator().manual_seed(seed)))
 
 
 def pictures(count, height, width):
@@ -27,18 +24,7 @@ def pictures(count, height, width):
 def test_changing_nothing_is_resizing(images, resolution):
     resized = functional.interpolate(images, (resolution, resolution), mode="bilinear", align_corners=False)
     torch.testing.assert_close(changed(images, Augmentation(), resolution), resized)
-    by_map = change(
-        images,
-        Changes(
-            affine=torch.eye(2, 3).expand(len(images), 2, 3),
-            crops=None,
-            least_area=1.0,
-            mirrored=None,
-            brightness=None,
-            saturation=None,
-        ),
-        resolution,
-    )
+    by_map = change(images, resolution, Changes(affine=torch.eye(2, 3).expand(len(images), 2, 3)))
     inside = slice(1, -1)  # at the border, sampling fades to the black outside
     torch.testing.assert_close(by_map[:, :, inside, inside], resized[:, :, inside, inside], rtol=1e-4, atol=1e-5)
 
@@ -70,8 +56,8 @@ def test_some_of_the_images_get_what_they_get_among_all(images):
         shift=0.1, degrees=10, scale=0.1, flip=True, least_area=0.3, brightness=0.2, saturation=0.2
     )
     changes = draw_changes(everything, 20, torch.Generator().manual_seed(0))
-    whole = change(images[:20], changes, 12)
-    torch.testing.assert_close(change(images[5:9], changes.part(slice(5, 9)), 12), whole[5:9])
+    whole = change(images[:20], 12, changes)
+    torch.testing.assert_close(change(images[5:9], 12, changes.part(slice(5, 9))), whole[5:9])
 
 
 def test_half_of_the_images_are_mirrored():
@@ -84,7 +70,7 @@ def test_half_of_the_images_are_mirrored():
 
 def test_crops_have_the_area_and_shape_that_they_may():
     changes = draw_changes(Augmentation(least_area=0.2), 2000, torch.Generator().manual_seed(0))
-    left, top, width, height = changes.boxes(np.full(2000, 64.0), np.full(2000, 64.0)).T
+    left, top, width, height = changes.boxes(64, 64).T
     assert min(left.min(), top.min()) >= 0
     assert max((left + width).max(), (top + height).max()) <= 64 + 1e-9
     area, ratio = width * height / 64**2, width / height
@@ -97,48 +83,17 @@ def test_crops_have_the_area_and_shape_that_they_may():
 def test_a_crop_shows_the_pixels_of_its_box():
     """A quarter of the area, square, at the bottom right: sampling at its own size gives its pixels."""
     image = pictures(1, 8, 8)
-    # With a least area of 1/4, a draw of 0 is that; 1/2 is the square, 1 the far end of where it can lie.
-    crop = Changes(
-        affine=None,
-        crops=np.array([[0.0, 0.5, 1.0, 1.0]]),
-        least_area=0.25,
-        mirrored=None,
-        brightness=None,
-        saturation=None,
-    )
-    torch.testing.assert_close(change(image, crop, 4), image[:, :, 4:, 4:], rtol=1e-4, atol=1e-5)
+    # A quarter of the area; a draw of 1/2 is the square, 1 the far end of where it can lie.
+    crop = Changes(crops=torch.tensor([[0.25, 0.5, 1.0, 1.0]], dtype=torch.float64))
+    torch.testing.assert_close(change(image, 4, crop), image[:, :, 4:, 4:], rtol=1e-4, atol=1e-5)
 
 
 def test_colours_change_as_they_are_told():
     image = pictures(1, 2, 2)
     grey = (image * torch.tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)).sum(1, keepdim=True).expand_as(image)
     none, factor = torch.zeros(1), torch.tensor([0.5])
-    torch.testing.assert_close(
-        recolour(
-            image, Changes(affine=None, crops=None, least_area=1.0, mirrored=None, brightness=None, saturation=none)
-        ),
-        grey,
-    )
-    torch.testing.assert_close(
-        recolour(
-            image, Changes(affine=None, crops=None, least_area=1.0, mirrored=None, brightness=factor, saturation=None)
-        ),
-        image / 2,
-    )
-    assert (
-        recolour(
-            image,
-            Changes(
-                affine=None, crops=None, least_area=1.0, mirrored=None, brightness=torch.tensor([9.0]), saturation=None
-            ),
-        ).max()
-        == 1
-    )
-    assert torch.equal(
-        recolour(
-            image[:, :1],
-            Changes(affine=None, crops=None, least_area=1.0, mirrored=None, brightness=None, saturation=none),
-        ),
-        image[:, :1],
-    )
-    assert torch.equal(recolour(image, NOTHING), image)
+    torch.testing.assert_close(recolour(image, Changes(saturation=none)), grey)
+    torch.testing.assert_close(recolour(image, Changes(brightness=factor)), image / 2)
+    assert recolour(image, Changes(brightness=torch.tensor([9.0]))).max() == 1
+    assert torch.equal(recolour(image[:, :1], Changes(saturation=none)), image[:, :1])
+    assert torch.equal(recolour(image, UNCHANGED), image)

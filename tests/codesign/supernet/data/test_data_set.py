@@ -67,8 +67,8 @@ def test_chosen_images_are_those_of_their_rows(digits):
     assert torch.equal(chosen.labels, all_of_them.labels[[7, 3, 3]])
     assert torch.equal(chosen.resized(torch.tensor([2, 0]), 8), all_of_them.pixels[[3, 7]])
     changes = draw_changes(Augmentation(shift=0.1, flip=True), 2, torch.Generator().manual_seed(0))
-    expected = change(all_of_them.pixels[[3, 7]], changes, 12)
-    assert torch.equal(chosen.changed(torch.tensor([2, 0]), changes, 12), expected)
+    expected = change(all_of_them.pixels[[3, 7]], 12, changes)
+    assert torch.equal(chosen.resized(torch.tensor([2, 0]), 12, changes), expected)
 
 
 def test_bytes_and_floats_of_the_same_pixels_are_the_same_images():

@@ -10,7 +10,7 @@ from support.networks.image_folder import picture, write_image_folder
 
 from codesign.supernet.data.augmentation import change, draw_changes
 from codesign.supernet.data.data_set import ChosenImages, Split, StoredImages
-from codesign.supernet.data.image_files import FileImages, ImageTable, load_images
+from codesign.supernet.data.image_files import FileImages, load_images
 from codesign.supernet.training.schedule import Augmentation
 from hw_templates.foundation.errors import StorageError
 
@@ -127,10 +127,10 @@ def test_decoded_images_are_changed_as_stored_ones(tmp_path, monkeypatch):
     decoded = load_images(tmp_path / "pets", 3).images[Split.TEST]
     rows, generator = torch.tensor([4, 40, 41]), torch.Generator().manual_seed(0)
     moved = draw_changes(Augmentation(shift=0.2, flip=True, brightness=0.2, saturation=0.3), 3, generator)
-    torch.testing.assert_close(decoded.changed(rows, moved, 9), stored.changed(rows, moved, 9), rtol=0, atol=1e-5)
+    torch.testing.assert_close(decoded.resized(rows, 9, moved), stored.resized(rows, 9, moved), rtol=0, atol=1e-5)
     # Pillow filters where a crop shrinks; both enlarge alike, but for the border and rounding to bytes.
     cropped = draw_changes(Augmentation(least_area=0.3, flip=True), 3, generator)
-    ours, theirs = decoded.changed(rows, cropped, 18), stored.changed(rows, cropped, 18)
+    ours, theirs = decoded.resized(rows, 18, cropped), stored.resized(rows, 18, cropped)
     inside = slice(3, -3)
     torch.testing.assert_close(ours[:, :, inside, inside], theirs[:, :, inside, inside], rtol=0, atol=0.02)
 
@@ -208,11 +208,11 @@ def test_augmenting_keeps_sizes_and_values_in_bounds(tmp_path):
         shift=0.1, degrees=10, scale=0.1, flip=True, least_area=0.3, brightness=0.4, saturation=0.5
     )
     changes = draw_changes(everything, 60, torch.Generator().manual_seed(0))
-    images = stored.changed(torch.arange(60), changes, 11)
+    images = stored.resized(torch.arange(60), 11, changes)
     assert images.shape == (60, 3, 11, 11)
     assert 0 <= images.min() < images.max() <= 1
     assert isinstance(stored, StoredImages)
-    torch.testing.assert_close(images, change(stored.pixels / 255, changes, 11))
+    torch.testing.assert_close(images, change(stored.pixels / 255, 11, changes))
 
 
 def test_without_a_cache_that_can_be_written_copies_are_temporary(tmp_path, monkeypatch):
@@ -244,7 +244,7 @@ def test_any_image_is_decoded_or_refused_in_one_line(kind, tmp_path):
     buffer = io.BytesIO()
     Image.fromarray(picture(0)).save(buffer, kind)
     rows = OneImage()
-    table = ImageTable(tmp_path / "train.parquet", rows, torch.zeros(1, dtype=torch.int64), 3)
+    table = FileImages(tmp_path / "train.parquet", rows, torch.zeros(1, dtype=torch.int64), 3)
 
     def read(content):
         rows.content = content

@@ -11,7 +11,7 @@ from support.networks.short_training import SHORT, assert_same, environment
 from codesign.supernet.data.data_set import load_digits
 from codesign.supernet.spaces.named import DIGITS
 from codesign.supernet.training.checkpoint import read_checkpoint
-from codesign.supernet.training.processes import ALONE, Processes, joined_processes
+from codesign.supernet.training.processes import ALONE, Processes, joined_processes, one_thread
 from codesign.supernet.training.shrinking import train
 from hw_templates.foundation.errors import InvalidValueError
 
@@ -123,3 +123,39 @@ def test_more_processes_than_groups_are_refused(digits, tmp_path):
     with pytest.raises(InvalidValueError, match=r"processes: must be at most 2, the groups of images in a step, got 3"):
         train(DIGITS, digits, IN_GROUPS, tmp_path / "supernet.pt", processes=Processes(0, 3))
     assert not (tmp_path / "supernet.pt").exists()
+
+
+@pytest.fixture
+def three_threads():
+    """A number that no default has."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("three_threads")
+def test_one_thread_meanwhile_and_as_many_as_before_after():
+    with one_thread():
+        assert torch.get_num_threads() == 1
+        with one_thread():
+            assert torch.get_num_threads() == 1
+        assert torch.get_num_threads() == 1
+    assert torch.get_num_threads() == 3
+
+
+@pytest.mark.usefixtures("three_threads")
+def test_an_error_leaves_the_number_as_it_was():
+    with pytest.raises(ValueError, match="mine"), one_thread():
+        raise ValueError("mine")
+    assert torch.get_num_threads() == 3
+
+
+@pytest.mark.usefixtures("three_threads")
+def test_a_decorated_function_computes_with_one_each_time():
+    @one_thread()
+    def threads(extra):
+        return torch.get_num_threads() + extra
+
+    assert [threads(0), threads(10)] == [1, 11]
+    assert torch.get_num_threads() == 3

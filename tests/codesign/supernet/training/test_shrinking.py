@@ -10,7 +10,8 @@ import torch
 from support.networks.short_training import SHORT, StoppedError, assert_same, environment
 from support.networks.small_families import SMALL_RESNET
 
-from codesign.supernet.data.batches import open_batches
+from codesign.supernet.data.augmentation import UNCHANGED
+from codesign.supernet.data.batches import Batches
 from codesign.supernet.data.data_set import Split, StoredImages, load_digits
 from codesign.supernet.network.build import build_supernet
 from codesign.supernet.network.supernet import Supernet
@@ -251,15 +252,14 @@ def test_sgd_is_that_of_torch_with_nesterovs_momentum(digits, tmp_path):
     network = build_supernet(space, seed=1)
     optimiser = torch.optim.SGD(network.parameters(), momentum=0.9, nesterov=True)
     losses = []
-    with open_batches(digits, schedule, space.resolutions, 1, ALONE) as batches:
-        for step in range(3):
-            images, labels = batches.groups(step)[0]
-            loss = torch.nn.functional.cross_entropy(network(images, space.largest()), labels, label_smoothing=0.1)
-            optimiser.param_groups[0]["lr"] = 0.1 * 0.5 * (1 + np.cos(np.pi * step / 3))
-            optimiser.zero_grad()
-            loss.backward()
-            optimiser.step()
-            losses.append(loss.item())
+    for step, batch in enumerate(Batches(digits, schedule, space.resolutions, 1, ALONE).since(0)):
+        images, labels = batch.groups[0]
+        loss = torch.nn.functional.cross_entropy(network(images, space.largest()), labels, label_smoothing=0.1)
+        optimiser.param_groups[0]["lr"] = 0.1 * 0.5 * (1 + np.cos(np.pi * step / 3))
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        losses.append(loss.item())
     assert losses == pytest.approx(checkpoint.losses, rel=1e-5)
 
 
@@ -301,9 +301,9 @@ class SpoiledImages(StoredImages):
 
     calls: list = dataclasses.field(default_factory=list)
 
-    def changed(self, rows, changes, resolution):
+    def resized(self, rows, resolution, changes=UNCHANGED):
         self.calls.append(changes)
-        images = super().changed(rows, changes, resolution)
+        images = super().resized(rows, resolution, changes)
         return images * float("nan") if len(self.calls) == 5 else images
 
 
