@@ -44,34 +44,17 @@ class _Entry(Record):
             raise InvalidValueError("accuracy", self.accuracy, "in 0..1")
 
 
-class _Cache:
-    """Results of one checkpoint, data set, split and calibration in a file of those of any, one JSON object a line.
+def _recorded(path: Path, key: _Entry) -> Iterator[tuple[tuple[int, ...], float]]:
+    """Yield genes and accuracies that a file holds of the checkpoint, data, split and calibration of ``key``.
 
     A line that is cut off or damaged, or whose accuracy cannot be, is a result to be measured again.
     """
-
-    def __init__(self, path: Path | None, key: _Entry) -> None:
-        self._path = path
-        self._key = key
-        self._results: dict[tuple[int, ...], float] = {}
-        if path is not None and path.exists():
-            with reading(path, "change its permissions"):
-                self._read(path.read_bytes().split(b"\n"))
-
-    def _read(self, lines: Iterable[bytes]) -> None:
-        for line in lines:
+    with reading(path, "change its permissions"):
+        for line in path.read_bytes().split(b"\n"):
             with suppress(InvalidValueError):
                 entry = parse_json(line, _Entry, "accuracy")
-                if replace(entry, genes=(), accuracy=0.0) == self._key:
-                    self._results[entry.genes] = entry.accuracy
-
-    def get(self, genes: tuple[int, ...]) -> float | None:
-        return self._results.get(genes)
-
-    def put(self, genes: tuple[int, ...], accuracy: float) -> None:
-        self._results[genes] = accuracy
-        if self._path is not None:
-            append_lines(self._path, [record_line(replace(self._key, genes=genes, accuracy=accuracy))])
+                if replace(entry, genes=(), accuracy=0.0) == key:
+                    yield entry.genes, entry.accuracy
 
 
 def _name_of(data: DataSet) -> str:
@@ -91,12 +74,9 @@ class MeasuredAccuracy:
         split: the part to judge on.
         cache: JSONL file of results, shared by any number of checkpoints, data sets and processes; None remembers in
             memory only.
-        calibration_images: how many training images the statistics come from; None for 256, or all of fewer.
-        device: where to measure; None for a GPU where there is one.
 
     Raises:
         StorageError: the cache cannot be read (or, on a measurement, written).
-        InvalidValueError: ``calibration_images`` is not in the data.
     """
 
     def __init__(
@@ -105,30 +85,19 @@ class MeasuredAccuracy:
         data: DataSet,
         split: Split = Split.VALIDATION,
         cache: Path | None = None,
-        calibration_images: int | None = None,
-        device: torch.device | None = None,
     ) -> None:
-        available = len(data.labels[Split.TRAIN])
-        if calibration_images is None:
-            calibration_images = min(CALIBRATION_IMAGES, available)
-        if not 2 <= calibration_images <= available:
-            raise InvalidValueError("calibration_images", calibration_images, f"in 2..{available}")
-        self.space = checkpoint.space
-        self.digest = checkpoint.digest
-        self.split = split
-        self._checkpoint, self._data, self._device = checkpoint, data, device or best_device()
-        self._calibration_images = calibration_images
-        self._labels = data.labels[split]
+        self.space, self.digest, self.split = checkpoint.space, checkpoint.digest, split
+        self._checkpoint, self._data, self._path = checkpoint, data, cache
         self._kept: dict[int, list[Tensor]] = {}
-        key = _Entry(
+        self._key = _Entry(
             checkpoint=self.digest,
             data=_name_of(data),
             split=split.value,
-            calibration_images=calibration_images,
+            calibration_images=min(CALIBRATION_IMAGES, len(data.labels[Split.TRAIN])),
             genes=(),
             accuracy=0.0,
         )
-        self._cache = _Cache(cache, key)
+        self._known = dict(_recorded(cache, self._key)) if cache is not None and cache.exists() else {}
 
     @one_thread()
     def accuracy(self, genes: Genes) -> FloatArray:
@@ -137,16 +106,14 @@ class MeasuredAccuracy:
         Raises:
             InvalidValueError: they are not genotypes of the checkpoint's space.
         """
-        self.space.check_genes(genes)
-        accuracies = np.empty(len(genes))
-        for index, row in enumerate(self.space.canonical(genes)):
-            key = tuple(row.tolist())
-            accuracy = self._cache.get(key)
-            if accuracy is None:
-                accuracy = self._measure(row)
-                self._cache.put(key, accuracy)
-            accuracies[index] = accuracy
-        return accuracies
+        subnets = self._subnets(genes)
+        for subnet in subnets:
+            if subnet not in self._known:
+                accuracy = self._measure(np.array(subnet, dtype=np.int64))
+                self._known[subnet] = accuracy
+                if self._path is not None:
+                    append_lines(self._path, [record_line(replace(self._key, genes=subnet, accuracy=accuracy))])
+        return np.array([self._known[subnet] for subnet in subnets], dtype=np.float64)
 
     def recorded(self, genes: Genes) -> FloatArray | None:
         """Return [n] accuracies, 0 to 1, of genotypes [n, G] if all were measured before; else None, measuring none.
@@ -154,38 +121,35 @@ class MeasuredAccuracy:
         Raises:
             InvalidValueError: they are not genotypes of the checkpoint's space.
         """
+        return self.accuracy(genes) if self._known.keys() >= set(self._subnets(genes)) else None
+
+    def _subnets(self, genes: Genes) -> list[tuple[int, ...]]:
+        """Return genotypes [n, G] as equal subnets have them."""
         self.space.check_genes(genes)
-        known = [self._cache.get(tuple(row)) for row in self.space.canonical(genes).tolist()]
-        found = [accuracy for accuracy in known if accuracy is not None]
-        return np.array(found, dtype=np.float64) if len(found) == len(known) else None
+        return [tuple(row) for row in self.space.canonical(genes).tolist()]
 
     @cached_property
     def _supernet(self) -> Supernet:
         """The weights, where they are measured; who only asks for what is recorded need not wait for them."""
-        return self._checkpoint.supernet().to(self._device)
+        return self._checkpoint.supernet().to(best_device())
 
-    def _batches(self, resolution: int) -> Iterator[Tensor]:
-        """Yield calibration images, then those to judge on; kept in memory where all resolutions together are small."""
+    def _batches(self, resolution: int) -> Iterable[Tensor]:
+        """Calibration images, then those to judge on; kept in memory where all resolutions together are small."""
         if resolution in self._kept:
-            yield from self._kept[resolution]
-            return
-        count, batches = len(self._labels), []
-        sides = sum(side**2 for side in self.space.resolutions)
-        keeping = 4 * count * self.space.image_channels * sides <= _KEPT_BYTES
-        parts = [(Split.TRAIN, slice(self._calibration_images))]
+            return self._kept[resolution]
+        count = len(self._data.labels[self.split])
+        parts = [(Split.TRAIN, slice(self._key.calibration_images))]
         parts += [(self.split, slice(start, start + _BATCH_IMAGES)) for start in range(0, count, _BATCH_IMAGES)]
-        for split, rows in parts:
-            batch = self._data.resized(split, resolution, rows).to(self._device)
-            if keeping:
-                batches.append(batch)
-            yield batch
-        if keeping:
-            self._kept[resolution] = batches
+        batches = (self._data.resized(split, resolution, rows).to(best_device()) for split, rows in parts)
+        sides = sum(side**2 for side in self.space.resolutions)
+        if 4 * count * self.space.image_channels * sides > _KEPT_BYTES:
+            return batches
+        return self._kept.setdefault(resolution, list(batches))
 
     @torch.inference_mode()
     def _measure(self, row: Genes) -> float:
         subnet = self.space.decode(row)
-        batches = self._batches(subnet.resolution)
+        batches, labels = iter(self._batches(subnet.resolution)), self._data.labels[self.split]
         statistics = recalibrate(self._supernet, subnet, next(batches))
         answers = [evaluate(self._supernet, subnet, images, statistics).argmax(1).cpu() for images in batches]
-        return int((torch.cat(answers) == self._labels).sum()) / len(self._labels)
+        return int((torch.cat(answers) == labels).sum()) / len(labels)

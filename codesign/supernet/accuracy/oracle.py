@@ -5,7 +5,7 @@ from typing import Protocol
 import numpy as np
 
 from codesign.supernet.spaces.space import Genes
-from hw_templates.foundation.arrays import FloatArray
+from hw_templates.foundation.arrays import BoolArray, FloatArray
 from hw_templates.foundation.errors import InvalidValueError
 
 
@@ -38,10 +38,18 @@ def checked_accuracy(oracle: AccuracyOracle, genes: Genes) -> FloatArray:
         InvalidValueError: the oracle answers anything else, or the genotypes are not of its space.
     """
     accuracy = np.asarray(oracle.accuracy(genes), dtype=np.float64)
-    if accuracy.shape != (len(genes),):
-        raise InvalidValueError("oracle.accuracy", accuracy.shape, f"of shape ({len(genes)},), one a subnet")
-    possible = (accuracy >= 0) & (accuracy <= 1)
-    if not possible.all():
-        row = int(possible.argmin())
-        raise InvalidValueError(f"oracle.accuracy[{row}]", float(accuracy[row]), "in 0..1")
+    check_each_subnet("oracle.accuracy", accuracy, len(genes), (accuracy >= 0) & (accuracy <= 1), "in 0..1")
     return accuracy
+
+
+def check_each_subnet(field: str, values: FloatArray, count: int, sound: BoolArray, expected: str) -> None:
+    """Say whether there is one value for each of ``count`` subnets, and all of them are ``sound``.
+
+    Raises:
+        InvalidValueError: there are others, or one is not as ``expected``.
+    """
+    if values.shape != (count,):
+        raise InvalidValueError(field, values.shape, f"of shape ({count},), one a subnet")
+    if not sound.all():
+        row = int(sound.argmin())
+        raise InvalidValueError(f"{field}[{row}]", float(values[row]), expected)

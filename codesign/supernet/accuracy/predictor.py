@@ -7,27 +7,25 @@ one-hot coded choices of a subnet: k(a, b) = exp(-|a - b|^2 / (2 length^2)).
 import io
 import itertools
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from codesign.supernet.accuracy.oracle import AccuracyOracle, checked_accuracy
+from codesign.supernet.accuracy.oracle import AccuracyOracle, check_each_subnet, checked_accuracy
 from codesign.supernet.spaces.space import Genes, Space
 from hw_templates.foundation.arrays import FloatArray
 from hw_templates.foundation.atomic_file import write_bytes_atomically
 from hw_templates.foundation.errors import InvalidValueError, StorageError
-from hw_templates.foundation.json_records import reading
+from hw_templates.foundation.json_records import check_record, reading
 from hw_templates.foundation.regular_file import read_regular
 
-T = TypeVar("T")
-
 FORMAT = 1
-_LABELS: dict[str, type[int | str]] = {"format": int, "space": str, "checkpoint": str}
+_SCALARS: dict[str, Any] = {"format": int, "space": str, "checkpoint": str, "mean": float, "length": float}
 _MOST_BYTES = 1 << 30
 LEAST_SUBNETS = 20
 _LENGTHS = (2.0, 3.0, 5.0, 8.0)
@@ -37,13 +35,9 @@ _CHUNK = 512  # a chunk's kernel stays in the cache
 
 def features(space: Space, genes: Genes) -> FloatArray:
     """Return [n, F] one-hot codes of the choices in genotypes [n, G]; those of absent blocks are all 0."""
-    relevant = space.relevant(genes)
-    columns = [
-        (genes[:, column, None] == np.arange(len(choices))) & relevant[:, column, None]
-        for column, (_, choices) in enumerate(space.genes)
-    ]
-    # A space of one subnet has no genes.
-    codes: FloatArray = np.concatenate([np.empty((len(genes), 0)), *columns], axis=1)
+    columns = np.repeat(np.arange(len(space.genes)), space.gene_sizes)
+    choices = np.concatenate([[], *map(np.arange, space.gene_sizes)])
+    codes: FloatArray = ((genes[:, columns] == choices) & space.relevant(genes)[:, columns]).astype(np.float64)
     return codes
 
 
@@ -78,13 +72,7 @@ class Predictor:
 
     def __post_init__(self) -> None:
         self.space.check_genes(self.genes)
-        if self.weights.shape != (len(self.genes),):
-            expected = f"of shape ({len(self.genes)},), one a subnet"
-            raise InvalidValueError("predictor.weights", self.weights.shape, expected)
-        finite = np.isfinite(self.weights)
-        if not finite.all():
-            row = int(finite.argmin())
-            raise InvalidValueError(f"predictor.weights[{row}]", float(self.weights[row]), "finite")
+        check_each_subnet("predictor.weights", self.weights, len(self.genes), np.isfinite(self.weights), "finite")
         if not 0 <= self.mean <= 1:
             raise InvalidValueError("predictor.mean", self.mean, "in 0..1")
         if not 0 < self.length < np.inf:
@@ -104,17 +92,6 @@ class Predictor:
         return accuracy
 
 
-def _check_sample(genes: Genes, accuracy: FloatArray) -> None:
-    if len(genes) < LEAST_SUBNETS:
-        raise InvalidValueError("predictor.subnets", len(genes), f"at least {LEAST_SUBNETS}")
-    if accuracy.shape != (len(genes),):
-        raise InvalidValueError("predictor.accuracy", accuracy.shape, f"of shape ({len(genes)},), one a subnet")
-    possible = (accuracy >= 0) & (accuracy <= 1)
-    if not possible.all():
-        row = int(possible.argmin())
-        raise InvalidValueError(f"predictor.accuracy[{row}]", float(accuracy[row]), "in 0..1")
-
-
 def fit_predictor(space: Space, checkpoint: str, genes: Genes, accuracy: FloatArray) -> Predictor:
     """Fit to the measured accuracies [m] of genotypes [m, G].
 
@@ -125,7 +102,9 @@ def fit_predictor(space: Space, checkpoint: str, genes: Genes, accuracy: FloatAr
     Raises:
         InvalidValueError: fewer than 20 subnets, other than one accuracy in 0..1 each, or no genotypes of the space.
     """
-    _check_sample(genes, accuracy)
+    if len(genes) < LEAST_SUBNETS:
+        raise InvalidValueError("predictor.subnets", len(genes), f"at least {LEAST_SUBNETS}")
+    check_each_subnet("predictor.accuracy", accuracy, len(genes), (accuracy >= 0) & (accuracy <= 1), "in 0..1")
     space.check_genes(genes)
     known = features(space, genes)
     mean = float(accuracy.mean())
@@ -212,16 +191,7 @@ def write_predictor(path: Path, predictor: Predictor) -> None:
         StorageError: the folder cannot be written or the disk is full.
     """
     buffer = io.BytesIO()
-    np.savez(
-        buffer,
-        format=FORMAT,
-        space=predictor.space.name,
-        checkpoint=predictor.checkpoint,
-        genes=predictor.genes,
-        weights=predictor.weights,
-        mean=predictor.mean,
-        length=predictor.length,
-    )
+    np.savez(buffer, **{"format": FORMAT, **vars(predictor), "space": predictor.space.name})
     write_bytes_atomically(path, buffer.getvalue())
 
 
@@ -235,7 +205,11 @@ def read_predictor(path: Path, space: Space, checkpoint: str) -> Predictor:
         raise StorageError(f"{path}: no such predictor; fit one first")
     with reading(path, "not a whole predictor; delete it and fit anew"):
         content = _arrays(read_regular(path, _MOST_BYTES))
-        version, name, digest = (_scalar(content, field, kind) for field, kind in _LABELS.items())
+        version, name, digest, mean, length = (
+            check_record(content[field].item(), kind, f"predictor.{field}") for field, kind in _SCALARS.items()
+        )
+        if not (name + digest).isprintable():
+            raise InvalidValueError("predictor.space, checkpoint", (name, digest), "printable")
         if version != FORMAT:
             raise StorageError(f"{path}: predictor format {version}, this version reads {FORMAT}; fit anew")
         if name != space.name:
@@ -244,7 +218,6 @@ def read_predictor(path: Path, space: Space, checkpoint: str) -> Predictor:
             raise StorageError(f"{path}: fitted to checkpoint {digest}, wanted {checkpoint}; fit anew")
         genes = content["genes"].astype(np.int64, casting="same_kind")
         weights = content["weights"].astype(np.float64, casting="same_kind")
-        mean, length = (_scalar(content, field, float) for field in ("mean", "length"))
         return Predictor(space=space, checkpoint=checkpoint, genes=genes, weights=weights, mean=mean, length=length)
 
 
@@ -256,10 +229,3 @@ def _arrays(content: bytes) -> dict[str, NDArray[Any]]:
         raise InvalidValueError("predictor", f"{size:,} bytes unpacked", f"of {_MOST_BYTES:,} at most")
     with np.load(io.BytesIO(content), allow_pickle=False) as archive:
         return {name: archive[name] for name in archive.files}
-
-
-def _scalar(content: Mapping[str, NDArray[Any]], field: str, kind: type[T]) -> T:
-    value = content[field].item()
-    if not isinstance(value, kind) or (isinstance(value, str) and not value.isprintable()):
-        raise InvalidValueError(f"predictor.{field}", type(value).__name__, f"of type {kind.__name__}")
-    return value

@@ -12,7 +12,7 @@ from codesign.supernet.data.data_set import load_digits
 from codesign.supernet.network.build import build_supernet
 from codesign.supernet.spaces.named import DIGITS
 from codesign.supernet.training.checkpoint import Checkpoint
-from codesign.supernet.training.named import load_schedule
+from codesign.supernet.training.schedule import load_schedule
 from hw_templates.foundation.errors import InvalidValueError
 
 
