@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, fields, is_dataclass
 from enum import Enum
 from functools import cache
+from itertools import chain, repeat
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, ClassVar, TypeVar, Union, cast, get_args, get_origin, get_type_hints
@@ -50,11 +51,9 @@ MALFORMED = (
 )
 """What parsers and constructors raise on content that they were not made for."""
 
-# How msgspec words its errors, for example: Expected `int`, got `str` - at `$.runs[3].layer.stride`.
-_PLACE = re.compile(r"(?P<what>.*?)(?: - at `\$(?P<place>[^`]*)`)?", re.DOTALL)
-_WRONG_TYPE = re.compile(r"Expected `(?P<expected>[^`]*)`, got `(?P<got>[^`]*)`")
+# How msgspec words its errors.
+_WRONG_TYPE = re.compile(r"Expected `(?P<expected>[^`]*)`, got `[^`]*`")
 _MISSING = re.compile(r"Object missing required field `(?P<field>[^`]*)`")
-_STEP = re.compile(r"\.(?P<field>[^.\[]+)|\[(?P<index>\d+)\]|\[\.\.\.\]")
 _WORDS = {
     "int": "a whole number",
     "float": "a number",
@@ -137,8 +136,8 @@ def check_record(value: object, kind: type[T], name: str) -> T:
     try:
         record = msgspec.convert(value, kind, dec_hook=_array)
     except (msgspec.ValidationError, RecursionError) as error:
-        raise _refusal(value, kind, name, _one_line(error)) from error
-    for refusal in _unknown_fields(value, record, name):
+        raise _refusal(value, kind, name) from error
+    for refusal in _unknown_fields(value, kind, name):
         raise refusal
     return record
 
@@ -218,16 +217,17 @@ def check_fields(record: object, name: str) -> None:
         InvalidValueError: a field holds a value of another type, or NaN.
     """
     own: Any = type(record)
-    for field, kind in _field_types(own):
+    for field, kind in _field_types(own).items():
         found = _plain(getattr(record, field))
         try:
             converted = msgspec.convert(found, kind)
         except msgspec.ValidationError as error:
-            raise _refusal(found, kind, f"{name}.{field}", _one_line(error)) from error
+            raise _refusal(found, kind, f"{name}.{field}") from error
         # msgspec also converts, for example a list into a tuple or text into an enumeration's member.
         same = type(converted) is type(found) or isinstance(converted, float)
         if not same or converted != found:
-            raise InvalidValueError(f"{name}.{field}", found, _described(kind))
+            word = getattr(kind, "__name__", str(kind))
+            raise InvalidValueError(f"{name}.{field}", found, _limits(kind) or _WORDS.get(word, f"of type {word}"))
 
 
 def _plain(value: Any) -> Any:
@@ -240,36 +240,78 @@ def _plain(value: Any) -> Any:
 
 
 @cache
-def _field_types(record: Any) -> tuple[tuple[str, Any], ...]:
+def _field_types(record: Any) -> dict[str, Any]:
     hints = get_type_hints(record, include_extras=True)
-    return tuple((field.name, hints[field.name]) for field in fields(record))
+    return {field.name: hints[field.name] for field in fields(record)}
 
 
-def _refusal(value: object, kind: Any, name: str, message: str) -> InvalidValueError:
-    """The error for what msgspec says of ``value``."""
-    found = _PLACE.fullmatch(message)
-    what, place = (found["what"], found["place"] or "") if found else (message, "")
-    place, part, part_kind = _at(value, kind, place)
-    if missing := _MISSING.fullmatch(what):
-        return _missing_field(part, part_kind, f"{name}{place}", missing["field"])
-    if wrong := _WRONG_TYPE.fullmatch(what):
-        expected = " or ".join(_WORDS.get(word, word) for word in wrong["expected"].split(" | "))
-        return InvalidValueError(name + place, part, expected)
-    options = get_args(part_kind) if get_origin(part_kind) in (Union, UnionType) else (part_kind,)
-    limits = (meta.description for option in options for meta in getattr(option, "__metadata__", ()))
-    limit = next(filter(None, limits), None)
-    if limit is not None or (isinstance(part_kind, type) and issubclass(part_kind, Enum)):
-        return InvalidValueError(name + place, part, limit or _described(part_kind))
-    return InvalidValueError(name + place, part, f"valid ({what})")
+def _refusal(value: object, kind: Any, name: str) -> InvalidValueError:
+    """The error for a value that msgspec refuses; names the smallest part of it that is at fault."""
+    for place, part, part_kind in _parts(value, kind, name):
+        if _fault(part, part_kind):
+            return _refusal(part, part_kind, place)
+    fault = _fault(value, kind)
+    if missing := _MISSING.fullmatch(fault):
+        field = missing["field"]
+        renamed = (error for error in _unknown_fields(value, kind, name) if error.expected == f"given as {field}")
+        return next(renamed, InvalidValueError(f"{name}.{field}", None, "given"))
+    if wrong := _WRONG_TYPE.fullmatch(fault):
+        words = (_WORDS.get(word, word) for word in wrong["expected"].split(" | "))
+        return InvalidValueError(name, value, " or ".join(words))
+    return InvalidValueError(name, value, _limits(kind) or f"valid ({fault})")
 
 
-def _missing_field(part: object, kind: Any, place: str, field: str) -> InvalidValueError:
-    """The error for a field that is not there, or is there misspelt or in another unit."""
-    known = {known.name for known in fields(kind)} if is_dataclass(kind) else set()
-    for other in part if isinstance(part, Mapping) else ():
-        if other not in known and _alike(str(other), field):
-            return InvalidValueError(f"{place}.{_shown(other)}", part[other], f"given as {field}")  # type: ignore[index]
-    return InvalidValueError(f"{place}.{field}", None, "given")
+def _fault(value: object, kind: Any) -> str:
+    """What msgspec says against a value; nothing where it describes a ``kind``."""
+    try:
+        msgspec.convert(value, kind, dec_hook=_array)
+    except (msgspec.ValidationError, RecursionError) as error:
+        return _one_line(error)
+    return ""
+
+
+def _options(kind: Any) -> tuple[Any, ...]:
+    """The types of a union; of any other type, this one."""
+    return get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
+
+
+def _parts(value: object, kind: Any, name: str) -> Iterator[tuple[str, object, Any]]:
+    """Yield place, value and type of each part of a plain value that is to describe a ``kind``."""
+    for option in _options(kind):
+        origin, inner = get_origin(option), [part for part in get_args(option) if part is not ...]
+        if isinstance(value, Mapping) and is_dataclass(option):
+            known = _field_types(option)
+            yield from ((f"{name}.{field}", value[field], known[field]) for field in known if field in value)
+        elif isinstance(value, Mapping) and origin in (dict, Mapping):
+            yield from ((f"{name}.{_shown(key)}", entry, inner[-1]) for key, entry in value.items())
+        elif isinstance(value, list | tuple) and origin in (list, tuple):
+            kinds = chain(inner, repeat(inner[-1]))
+            yield from ((f"{name}[{index}]", *part) for index, part in enumerate(zip(value, kinds, strict=False)))
+
+
+def _limits(kind: Any) -> str:
+    """What the limits of a type, or the members of an enumeration, let values be; nothing where it has neither."""
+    for option in _options(kind):
+        if isinstance(option, type) and issubclass(option, Enum):
+            return f"one of {', '.join(str(member.value) for member in option)}"
+        for limit in getattr(option, "__metadata__", ()):
+            return limit.description or ""
+    return ""
+
+
+def _unknown_fields(value: object, kind: Any, name: str) -> Iterator[InvalidValueError]:
+    """Yield an error for each entry of ``value`` that a dataclass of a ``kind`` has no field for."""
+    for option in _options(kind):
+        if is_dataclass(option) and isinstance(value, Mapping):
+            # A field that is not given, but misspelt or in another unit, comes first.
+            known = sorted(_field_types(option), key=lambda field: (field in value, field))
+            for key in value.keys() - set(known):
+                near = next((field for field in known if _alike(str(key), field)), None)
+                expected = f"given as {near}" if near else "a known field"
+                yield InvalidValueError(f"{name}.{_shown(key)}", value[key], expected)
+    for place, part, part_kind in _parts(value, kind, name):
+        if isinstance(part, dict | list | tuple):
+            yield from _unknown_fields(part, part_kind, place)
 
 
 def _alike(first: str, second: str) -> bool:
@@ -277,70 +319,6 @@ def _alike(first: str, second: str) -> bool:
     stem = first.rpartition("_")[0]
     same_stem = bool(stem) and stem == second.rpartition("_")[0]
     return same_stem or sorted(first) == sorted(second) or bool(difflib.get_close_matches(first, [second], cutoff=0.8))
-
-
-def _at(value: object, kind: Any, place: str) -> tuple[str, object, Any]:
-    """Return the name, the value and the type of a part at a place as msgspec writes it, as far as they can be told."""
-    name = ""
-    for step in _STEP.finditer(place):
-        kind = _required(kind)
-        if step["field"] is not None:
-            name += step[0]
-            kind = dict(_field_types(cast(Any, kind))).get(step["field"]) if is_dataclass(kind) else None
-            value = value.get(step["field"]) if isinstance(value, Mapping) else None
-            continue
-        kind = next(iter(option for option in reversed(get_args(kind)) if option is not ...), None)
-        if step["index"] is None and isinstance(value, Mapping):
-            # msgspec does not name the entry of a dictionary.
-            key, value = next(((key, entry) for key, entry in value.items() if not _is(entry, kind)), ("[...]", None))
-            name += f".{_shown(key)}"
-        else:
-            known = step["index"] is not None and isinstance(value, list | tuple)
-            value = value[int(step["index"])] if known else "a value of another type"  # type: ignore[index]
-            name += step[0]
-    return name, value, _required(kind)
-
-
-def _is(value: object, kind: Any) -> bool:
-    """Whether a plain value describes a ``kind``."""
-    try:
-        msgspec.convert(value, kind)
-    except (msgspec.ValidationError, CodesignError, RecursionError):
-        return False
-    return True
-
-
-def _required(kind: Any) -> Any:
-    """The type of a field that may be null when it is not."""
-    options = get_args(kind)
-    return next(option for option in options if option is not type(None)) if type(None) in options else kind
-
-
-def _described(kind: Any) -> str:
-    kind = get_args(kind)[0] if hasattr(kind, "__metadata__") else kind
-    if isinstance(kind, type):
-        if issubclass(kind, Enum):
-            return f"one of {', '.join(str(member.value) for member in kind)}"
-        return _WORDS.get(kind.__name__, f"of type {kind.__name__}")
-    return f"of type {getattr(get_origin(kind), '__name__', kind)}"
-
-
-def _unknown_fields(value: object, record: object, name: str) -> Iterator[InvalidValueError]:
-    """Yield an error for each entry of ``value`` that a dataclass in ``record`` has no field for."""
-    if is_dataclass(record) and isinstance(value, Mapping):
-        known = {field.name for field in fields(record)}
-        for key in value.keys() - known:
-            near = next((field for field in sorted(known) if _alike(str(key), field)), None)
-            expected = f"given as {near}" if near else "a known field"
-            yield InvalidValueError(f"{name}.{_shown(key)}", value[key], expected)
-        for key in known & value.keys():
-            yield from _unknown_fields(value[key], getattr(record, key), f"{name}.{key}")
-    elif isinstance(record, Mapping) and isinstance(value, Mapping):
-        for key in record:
-            yield from _unknown_fields(value.get(key), record[key], f"{name}.{_shown(key)}")
-    elif isinstance(record, list | tuple) and isinstance(value, list | tuple):
-        for index, (part, found) in enumerate(zip(value, record, strict=True)):
-            yield from _unknown_fields(part, found, f"{name}[{index}]")
 
 
 def _excerpt(content: bytes | str, message: str) -> bytes | str:
