@@ -29,7 +29,7 @@ from codesign.supernet.accuracy.measured import MeasuredAccuracy
 from codesign.supernet.accuracy.predictor import Predictor, fit_predictor, measure_sample, read_predictor
 from codesign.supernet.data.data_set import load_digits
 from codesign.supernet.spaces.named import DIGITS
-from codesign.supernet.training.named import load_schedule
+from codesign.supernet.training.schedule import load_schedule
 from codesign.supernet.training.shrinking import train
 from codesign.templates.engine.baselines import random_front, reference_point, sequential_front
 from codesign.templates.engine.evolution import evolve

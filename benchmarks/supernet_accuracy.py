@@ -18,7 +18,7 @@ from codesign.supernet.accuracy.predictor import fit_predictor, judge_predictor,
 from codesign.supernet.data.data_set import DataSet, load_digits
 from codesign.supernet.spaces.named import DIGITS
 from codesign.supernet.training.checkpoint import Checkpoint, read_checkpoint
-from codesign.supernet.training.named import load_schedule
+from codesign.supernet.training.schedule import load_schedule
 from codesign.supernet.training.shrinking import train
 
 RANDOM_SUBNETS = 50

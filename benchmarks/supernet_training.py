@@ -31,9 +31,8 @@ from codesign.supernet.spaces.mobile import MobileSubnet
 from codesign.supernet.spaces.named import CIFAR10_SMALL
 from codesign.supernet.spaces.space import Space, Subnet
 from codesign.supernet.training.checkpoint import Checkpoint
-from codesign.supernet.training.named import load_schedule
 from codesign.supernet.training.processes import one_thread
-from codesign.supernet.training.schedule import Schedule
+from codesign.supernet.training.schedule import Schedule, load_schedule
 from codesign.supernet.training.shrinking import TrainingProgress, begin_with, train
 from hw_templates.foundation.arrays import BoolArray, FloatArray, IntArray
 from hw_templates.foundation.atomic_file import write_text_atomically

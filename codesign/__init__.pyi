@@ -16,8 +16,8 @@ from codesign.supernet.spaces.space import Subnet as Subnet
 from codesign.supernet.spaces.named import load_space as load_space
 from codesign.supernet.spaces.named import space_names as space_names
 from codesign.supernet.training.schedule import Schedule as Schedule
-from codesign.supernet.training.named import load_schedule as load_schedule
-from codesign.supernet.training.named import schedule_names as schedule_names
+from codesign.supernet.training.schedule import load_schedule as load_schedule
+from codesign.supernet.training.schedule import schedule_names as schedule_names
 from codesign.api.steps import train as train
 
 # Accuracies

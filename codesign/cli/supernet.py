@@ -68,7 +68,7 @@ def show(
     """
     with session(context) as console:
         from codesign.supernet.spaces.named import SPACES
-        from codesign.supernet.training.named import SCHEDULES
+        from codesign.supernet.training.schedule import SCHEDULES
 
         if preset:
             console.show(SCHEDULES.load(name), lambda _: SCHEDULES.text(name).splitlines())

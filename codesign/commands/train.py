@@ -14,9 +14,8 @@ from codesign.supernet.accuracy.measured import MeasuredAccuracy
 from codesign.supernet.network.specialise import specialised_weights
 from codesign.supernet.spaces.named import load_space
 from codesign.supernet.spaces.space import Space, kind_of
-from codesign.supernet.training.named import SCHEDULES, schedule_names
 from codesign.supernet.training.processes import joined_processes
-from codesign.supernet.training.schedule import Schedule
+from codesign.supernet.training.schedule import SCHEDULES, Schedule, schedule_names
 from codesign.supernet.training.shrinking import begin_with, check_data
 from codesign.supernet.training.shrinking import train as train_supernet
 from hw_templates.foundation.errors import InvalidValueError

@@ -14,8 +14,7 @@ from codesign.supernet.data.data_set import DataSet, load_digits
 from codesign.supernet.spaces.named import SPACES, load_space
 from codesign.supernet.spaces.space import Space
 from codesign.supernet.training.checkpoint import Checkpoint, read_checkpoint
-from codesign.supernet.training.named import SCHEDULES, load_schedule
-from codesign.supernet.training.schedule import Schedule
+from codesign.supernet.training.schedule import SCHEDULES, Schedule, load_schedule
 from hw_templates.board import BOARDS
 from hw_templates.foundation.catalogue import Source
 from hw_templates.foundation.errors import InvalidValueError, StorageError, UnknownNameError

@@ -8,7 +8,7 @@ from support.pricing.shapes import SMALL
 from codesign.supernet.data.data_set import load_digits
 from codesign.supernet.lowering.workloads import lower
 from codesign.supernet.spaces.named import load_space
-from codesign.supernet.training.named import load_schedule, schedule_names
+from codesign.supernet.training.schedule import load_schedule, schedule_names
 from codesign.supernet.training.shrinking import train
 from cost_models.closed_form.estimate import price
 from cost_models.coefficients import load_coefficients

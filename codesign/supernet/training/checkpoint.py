@@ -102,7 +102,7 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     """
     stored = _Stored(
         space=_space_text(checkpoint.space),
-        schedule=json.dumps(checkpoint.schedule.as_dict()),
+        schedule=json.dumps(dataclasses.asdict(checkpoint.schedule)),
         seed=checkpoint.seed,
         step=checkpoint.step,
         losses=torch.tensor(checkpoint.losses, dtype=torch.float64),

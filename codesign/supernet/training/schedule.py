@@ -1,12 +1,13 @@
-"""How a supernet is trained, as a value; :mod:`codesign.supernet.training.named` has those with a name."""
+"""How a supernet is trained, as a value; those with a name come with the package, from others, or in TOML files."""
 
 import dataclasses
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from importlib.resources import files
+from typing import Literal
 
 from codesign.supernet.spaces.space import ELASTIC
+from hw_templates.foundation.catalogue import Catalogue, Source
 from hw_templates.foundation.errors import InvalidValueError
 from hw_templates.foundation.json_records import check_fields, check_record
 
@@ -197,15 +198,37 @@ class Schedule:
             left -= int(phase.length)
         raise InvalidValueError("step", step, f"in 0..{self.steps - 1}")
 
-    def as_dict(self) -> dict[str, object]:
-        """Plain values, fit for JSON."""
-        return dataclasses.asdict(self)
 
-    @staticmethod
-    def from_dict(table: Mapping[str, Any]) -> "Schedule":
-        """Return the inverse of :meth:`as_dict`.
+@dataclass(frozen=True)
+class NamedSchedule:
+    """A schedule and the spaces that it is made for.
 
-        Raises:
-            InvalidValueError: the table has not that form.
-        """
-        return check_record(table, Schedule, "schedule")
+    Attributes:
+        schedule: how to train.
+        spaces: names of spaces.
+    """
+
+    schedule: Schedule
+    spaces: tuple[str, ...] = ()
+
+
+def _parse(name: str, table: dict[str, object]) -> NamedSchedule:
+    fields = {**table, "name": name}
+    spaces = check_record(fields.pop("spaces", []), tuple[str, ...], "schedule.spaces")
+    return NamedSchedule(check_record(fields, Schedule, "schedule"), spaces)
+
+
+SCHEDULES = Catalogue[NamedSchedule](
+    "schedule", files("codesign.supernet.training") / "schedules", "codesign.schedules", _parse
+)
+
+
+def schedule_names(space: str | None = None) -> tuple[str, ...]:
+    """Return the names of the known schedules, sorted: all of them, or those made for the space of that name."""
+    names = SCHEDULES.names()
+    return names if space is None else tuple(name for name in names if space in SCHEDULES.load(name).spaces)
+
+
+def load_schedule(source: Source) -> Schedule:
+    """Return the schedule of a name, the path of a TOML file or a record of one; see :meth:`Catalogue.load`."""
+    return SCHEDULES.load(source).schedule

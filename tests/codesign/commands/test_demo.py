@@ -10,7 +10,7 @@ from codesign.run.folder import Run
 from codesign.run.requests import load_trained
 from codesign.run.searched import load_searched
 from codesign.supernet.accuracy.predictor import read_predictor
-from codesign.supernet.training.named import load_schedule
+from codesign.supernet.training.schedule import load_schedule
 
 
 @pytest.fixture

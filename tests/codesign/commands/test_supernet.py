@@ -7,7 +7,7 @@ from codesign.cli.main import app
 from codesign.cli.text.supernet import description_lines
 from codesign.commands.supernet import describe_space, list_spaces
 from codesign.supernet.spaces.named import DIGITS, SPACES, load_space, space_names
-from codesign.supernet.training.named import SCHEDULES
+from codesign.supernet.training.schedule import SCHEDULES
 from hw_templates.foundation.errors import InvalidValueError
 
 

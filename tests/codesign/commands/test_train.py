@@ -20,7 +20,7 @@ from codesign.supernet.network.build import recalibrate
 from codesign.supernet.spaces.named import DIGITS, SPACES
 from codesign.supernet.spaces.space import Subnet
 from codesign.supernet.training.checkpoint import read_checkpoint, write_checkpoint
-from codesign.supernet.training.named import SCHEDULES, load_schedule
+from codesign.supernet.training.schedule import SCHEDULES, load_schedule
 from hw_templates.foundation.errors import InvalidValueError, StorageError
 
 

@@ -10,8 +10,7 @@ from support.networks.small_space import SMALL
 from codesign.supernet.network.build import build_supernet
 from codesign.supernet.spaces.named import DIGITS
 from codesign.supernet.training.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
-from codesign.supernet.training.named import load_schedule
-from codesign.supernet.training.schedule import Augmentation, Phase, Schedule
+from codesign.supernet.training.schedule import Augmentation, Phase, Schedule, load_schedule
 from hw_templates.foundation.errors import StorageError
 
 
@@ -172,7 +171,7 @@ def test_any_checkpoint_is_read_or_refused_in_one_line(tmp_path):
     accepted, refused = drive(read, mutated_fields(fields, HOSTILE, 600))
     assert accepted > 20
     assert refused > 300
-    schedules = mutated_json(schedule.as_dict(), 400)
+    schedules = mutated_json(dataclasses.asdict(schedule), 400)
     accepted, refused = drive(read, ({**fields, "schedule": text.decode(errors="replace")} for text in schedules))
     assert accepted > 20
     assert refused > 200

@@ -18,9 +18,8 @@ from codesign.supernet.network.supernet import Supernet
 from codesign.supernet.spaces.mobile import BlockChoice, MobileSubnet
 from codesign.supernet.spaces.named import DIGITS
 from codesign.supernet.training.checkpoint import read_checkpoint
-from codesign.supernet.training.named import load_schedule
 from codesign.supernet.training.processes import ALONE
-from codesign.supernet.training.schedule import Phase
+from codesign.supernet.training.schedule import Phase, load_schedule
 from codesign.supernet.training.shrinking import begin_with, train
 from hw_templates.foundation.errors import InvalidValueError, StorageError
 
