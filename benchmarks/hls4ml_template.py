@@ -15,9 +15,9 @@ from codesign.commands.search import search
 from codesign.commands.train import train
 from codesign.emit.quantise import quantise_image
 from codesign.progress import Silent
-from codesign.run.emitted import read_emitted
 from codesign.run.folder import Run
 from codesign.run.requests import EmitRequest, SearchRequest, TrainRequest, load_trained
+from codesign.run.searched import read_emitted
 from codesign.supernet.data.data_set import Split
 from codesign.templates.hls4ml.project import backend_of, simulate, write_hls4ml_project
 from codesign.templates.hls4ml.template import Hls4mlTemplate, quantise_pair

@@ -6,6 +6,7 @@ import math
 import re
 from dataclasses import asdict, dataclass, field
 from importlib.resources import files
+from operator import itemgetter
 from pathlib import Path
 
 from hw_templates.foundation.catalogue import Catalogue, Source
@@ -98,16 +99,15 @@ class ProcessingSystem:
         """
         dividers = {first * second for first in range(1, 64) for second in range(1, 64)}
         reachable = [
-            (pll / divider, name)
+            (name, pll / divider)
             for name, pll in self.plls_mhz.items()
             for divider in dividers
             if pll / divider <= clock_mhz
         ]
         if not reachable:
             raise InvalidValueError("clock_mhz", clock_mhz, f"at least {min(self.plls_mhz.values()) / 63**2:g}")
-        fastest = max(frequency for frequency, _ in reachable)
         # Of PLLs that give the same, the first one of the board file.
-        return next((name, frequency) for frequency, name in reachable if frequency == fastest)
+        return max(reachable, key=itemgetter(1))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,8 +6,7 @@ from pathlib import Path
 
 from codesign.progress import Progress
 from codesign.run.folder import REMAKE, Run, read_json
-from codesign.run.named_subnet import ENDS, named_subnet
-from codesign.run.requests import SearchRequest, TrainRequest, load_trained
+from codesign.run.requests import ENDS, SearchRequest, TrainRequest, load_trained, named_subnet
 from codesign.supernet.accuracy.measured import CALIBRATION_IMAGES
 from codesign.supernet.data.data_set import Split
 from codesign.supernet.network.build import recalibrate

@@ -14,11 +14,10 @@ from codesign.report.figures import Point, front_figure, predictor_figure, resou
 from codesign.report.page import Fact, Section, render_page
 from codesign.report.tables import comparison_section
 from codesign.run.choices import DEFAULT_TEMPLATE
-from codesign.run.emitted import emitted_pair, emitted_record
 from codesign.run.folder import Run, claiming, read_json
 from codesign.run.records import ComparedRecord, CsimRecord, EmittedRecord, FrontsRecord, PredictorRecord
 from codesign.run.requests import SearchRequest, Trained
-from codesign.run.searched import Searched, load_searched, load_weights
+from codesign.run.searched import Searched, emitted_pair, emitted_record, load_searched, load_weights
 from codesign.search.pareto import front_array
 from codesign.search.problem import PairEstimate
 from codesign.templates.registry import load_template, template_names

@@ -8,8 +8,7 @@ from torch import Tensor
 
 from codesign.progress import Progress
 from codesign.run.folder import Run
-from codesign.run.named_subnet import named_subnet
-from codesign.run.requests import TrainRequest, load_trained
+from codesign.run.requests import TrainRequest, load_trained, named_subnet
 from codesign.supernet.accuracy.measured import MeasuredAccuracy
 from codesign.supernet.network.specialise import specialised_weights
 from codesign.supernet.spaces.named import load_space

@@ -130,7 +130,7 @@ def choose(
     def compare(front: PricedPairs) -> Compared:
         if oracle is not None:
             chosen = pairs_to_measure(front, oracle, gene_count)
-            if measuring or oracle.recorded(chosen.rows[:, :gene_count]) is not None:
+            if measuring or oracle.knows(chosen.rows[:, :gene_count]):
                 with (progress if measuring else Silent()).stage("measure the front") as update:
                     update(0.0, f"{len(chosen)} of {len(front)} pairs")
                     return Compared(measure_front(problem, chosen, oracle), "measured")

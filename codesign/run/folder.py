@@ -4,9 +4,9 @@ import functools
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Concatenate, ParamSpec, TypeVar, cast
+from typing import ClassVar, Concatenate, ParamSpec, TypeVar
 
 from codesign.run.choices import DEFAULT_TEMPLATE
 from hw_templates.foundation import json_records
@@ -39,16 +39,15 @@ _MAKERS = {
 """Files, as they lie in their folder RUN, to the commands that make them."""
 
 
+@dataclass(frozen=True)
 class Settings:
     """Base of a dataclass with what a command is asked for, which a run folder records.
 
     Attributes:
-        SECTION: name of its section in ``run.json``.
-        COMMAND: command that records it in the run RUN, where it is not called as the section.
+        SECTION: name of its section in ``run.json``, and of the command.
     """
 
     SECTION: ClassVar[str]
-    COMMAND: ClassVar[str] = ""
 
 
 class _Inside:
@@ -147,10 +146,8 @@ class Run:
         """
         found = self.find(kind)
         if found is None:
-            command = kind.COMMAND or f"{kind.SECTION} RUN"
             raise StorageError(
-                f"{self.folder}: no {command.replace('RUN ', '').removesuffix(' RUN')} in this run yet; "
-                f"run `codesign {command.replace('RUN', self.argument)}` first"
+                f"{self.folder}: no {kind.SECTION} in this run yet; run `codesign {kind.SECTION} {self.argument}` first"
             )
         return found
 
@@ -164,16 +161,13 @@ class Run:
         name, before = settings.SECTION, self.find(type(settings))
         if before == settings:
             return
-        for field in () if before is None or replace else fields(cast(Any, settings)):
-            recorded, value = getattr(before, field.name), getattr(settings, field.name)
+        for field, recorded in () if before is None or replace else vars(before).items():
+            value = getattr(settings, field)
             if recorded != value:
                 was = getattr(recorded, "file", recorded)  # an own file is recorded with its content
-                raise InvalidValueError(
-                    f"{name}.{field.name}",
-                    value,
-                    f"{was!r} as before in {self.folder}; or name another run folder",
-                )
-        sections = {"format": RUN_FORMAT, **self._sections(), name: asdict(cast(Any, settings))}
+                expected = f"{was!r} as before in {self.folder}; or name another run folder"
+                raise InvalidValueError(f"{name}.{field}", value, expected)
+        sections = {"format": RUN_FORMAT, **self._sections(), name: asdict(settings)}
         write_text_atomically(self.configuration, json.dumps(sections, indent=2) + "\n")
 
     def _sections(self) -> dict[str, object]:

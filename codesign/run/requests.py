@@ -1,4 +1,4 @@
-"""What commands read back from a run folder before they begin."""
+"""What users ask commands for, and what these read back from a run folder before they begin."""
 
 import hashlib
 from dataclasses import dataclass
@@ -12,16 +12,20 @@ from codesign.supernet.accuracy.oracle import AccuracyOracle
 from codesign.supernet.accuracy.predictor import LEAST_SUBNETS, read_predictor
 from codesign.supernet.data.data_set import DataSet, load_digits
 from codesign.supernet.spaces.named import SPACES, load_space
-from codesign.supernet.spaces.space import Space
+from codesign.supernet.spaces.space import Space, Subnet
 from codesign.supernet.training.checkpoint import Checkpoint, read_checkpoint
 from codesign.supernet.training.schedule import SCHEDULES, Schedule, load_schedule
 from hw_templates.board import BOARDS
 from hw_templates.foundation.catalogue import Source
 from hw_templates.foundation.errors import InvalidValueError, StorageError, UnknownNameError
-from hw_templates.foundation.json_records import reading
+from hw_templates.foundation.json_records import check_record, read_json, reading
 
 FEW_SUBNETS = 600
 """Largest number of subnets that a search measures itself; a predictor needs accuracies of half of them."""
+
+
+ENDS = ("largest", "smallest")
+_EXPECTED = "largest, smallest, or a JSON file with a subnet, such as winner.json or project.json of a run"
 
 
 @dataclass(frozen=True)
@@ -196,18 +200,21 @@ def load_accuracies(run: Run, source: str, space: Source | None) -> Accuracies:
     if source == "official":
         if asked is None:
             raise InvalidValueError("search.space", None, f"given, as {run.folder} has no supernet to take it from")
-        known = known_space(asked)
-        official = load_official_predictor(known)
-        return Accuracies(space=known, oracle=official, source=source, digest=official.digest)
+        official = load_official_predictor(known_space(asked))
+        return Accuracies(space=official.space, oracle=official, source=source, digest=official.digest)
     trained = load_trained(run)
+    oracle: AccuracyOracle
     if source == "measured":
-        measured = MeasuredAccuracy(trained.checkpoint, trained.data, cache=run.accuracies)
-        return Accuracies(space=trained.space, oracle=measured, source=source, digest=measured.digest, trained=trained)
-    if not run.predictor.exists():
+        oracle, digest = (
+            MeasuredAccuracy(trained.checkpoint, trained.data, cache=run.accuracies),
+            trained.checkpoint.digest,
+        )
+    elif run.predictor.exists():
+        oracle = read_predictor(run.predictor, trained.space, trained.checkpoint.digest)
+        digest = hashlib.sha256(run.predictor.read_bytes()).hexdigest()[:16]
+    else:
         raise StorageError(f"{run.predictor}: no such predictor; {_without_predictor(run, trained.space)}")
-    predictor = read_predictor(run.predictor, trained.space, trained.checkpoint.digest)
-    digest = hashlib.sha256(run.predictor.read_bytes()).hexdigest()[:16]
-    return Accuracies(space=trained.space, oracle=predictor, source=source, digest=digest, trained=trained)
+    return Accuracies(space=trained.space, oracle=oracle, source=source, digest=digest, trained=trained)
 
 
 def _without_predictor(run: Run, space: Space) -> str:
@@ -228,3 +235,29 @@ def own_space(run: Run) -> Space | None:
         return None
     with reading(run.configuration, ANOTHER_RUN):
         return request.load_space()
+
+
+def named_subnet(space: Space, name: str) -> Subnet:
+    """Return the subnet of ``space`` called ``name``.
+
+    Args:
+        space: the subnet must be one of its.
+        name: ``largest``, ``smallest`` or a path. The file holds the subnet alone, or under ``subnet`` as
+            ``winner.json`` does, or so under ``origin`` as ``project.json`` does.
+
+    Raises:
+        InvalidValueError: no such file, or the subnet is not of the space.
+        StorageError: the file holds no subnet.
+    """
+    if name in ENDS:
+        return space.largest() if name == "largest" else space.smallest()
+    path = Path(name)
+    if not path.is_file():
+        raise InvalidValueError("subnet", name, _EXPECTED)
+    record = read_json(path, dict[str, object], f"name {_EXPECTED}")
+    with reading(path, f"name {_EXPECTED}"):
+        for entry in ("origin", "subnet"):
+            record = check_record(record.get(entry, record), dict[str, object], entry)
+        subnet = space.parse_subnet(record)
+    space.check(subnet)
+    return subnet

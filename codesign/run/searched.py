@@ -1,4 +1,4 @@
-"""A search as a run asked for it, with the supernet whose weights its pairs are made of."""
+"""A search as a run asked for it, with the supernet whose weights its pairs are made of, and what was emitted of it."""
 
 from dataclasses import dataclass
 
@@ -6,7 +6,7 @@ import optuna
 
 from codesign.run.choices import DEFAULT_TEMPLATE
 from codesign.run.folder import Run, read_json
-from codesign.run.records import LossesRecord
+from codesign.run.records import EmittedRecord, LossesRecord
 from codesign.run.requests import (
     Accuracies,
     SearchRequest,
@@ -15,14 +15,15 @@ from codesign.run.requests import (
     load_trained,
     own_space,
 )
-from codesign.search.joint_space import JointSpace
+from codesign.search.joint_space import JointSpace, Pair
 from codesign.search.problem import Problem, SearchSettings
 from codesign.search.study import StudyLocation
 from codesign.search.task import SearchTask
 from codesign.templates.registry import load_template
-from codesign.templates.template import Template
+from codesign.templates.template import EmittedPair, Template
 from hw_templates.board import Board, board_label, load_board
 from hw_templates.foundation.errors import StorageError
+from hw_templates.foundation.json_records import check_record, reading
 
 
 @dataclass(frozen=True)
@@ -132,3 +133,49 @@ def load_weights(run: Run, searched: Searched) -> Trained:
             f"`codesign winner {run.folder}` shows the winning pair without them"
         )
     return accuracies.trained or load_trained(run)
+
+
+def read_emitted(run: Run, template: Template) -> EmittedPair:
+    """Return what was emitted with a template last.
+
+    Raises:
+        StorageError: nothing was, or not since the last search, or its record is damaged.
+    """
+    searched = load_searched(run, template=template)
+    return emitted_pair(searched, emitted_record(searched))
+
+
+def emitted_record(searched: Searched) -> EmittedRecord:
+    """Return the record of what was emitted of a search.
+
+    Raises:
+        StorageError: nothing was, or its record is damaged.
+    """
+    results = searched.results
+    record = read_json(results.emitted, EmittedRecord)
+    found = (record.template, record.winner.board, record.winner.study)
+    if found != (searched.template.name, searched.board.name, searched.study):
+        raise StorageError(
+            f"{results.emitted}: of another search than {searched.study}; run `codesign emit {results.argument}` first"
+        )
+    return record
+
+
+def emitted_pair(searched: Searched, record: EmittedRecord) -> EmittedPair:
+    """Return the pair of a record.
+
+    Raises:
+        StorageError: the record is damaged.
+    """
+    results, space = searched.results, searched.problem.joint.space
+    with reading(results.emitted, f"run `codesign emit {results.argument}` again"):
+        subnet = space.parse_subnet(record.winner.subnet)
+        space.check(subnet)
+        accelerator = check_record(record.winner.accelerator, searched.template.accelerator, "emitted.accelerator")
+    return EmittedPair(
+        pair=Pair(subnet, accelerator),
+        problem=searched.problem,
+        precision=record.precision,
+        quantised=record.quantised,
+        results=results,
+    )

@@ -270,7 +270,7 @@ def pairs_to_measure(front: PricedPairs, oracle: RecordingOracle, gene_count: in
     These few are ``MEASURED_PAIRS`` at most, spread over the objectives (:func:`spread`). The first ``gene_count``
     columns of a row describe its subnet.
     """
-    if oracle.recorded(front.rows[:, :gene_count]) is not None:
+    if oracle.knows(front.rows[:, :gene_count]):
         return front
     return front.take(spread(front.values, MEASURED_PAIRS))
 

@@ -4,7 +4,7 @@ import tomllib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint, EntryPoints, entry_points
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -63,12 +63,12 @@ class Catalogue(Generic[T]):
         }
 
     @cached_property
-    def _entry_points(self) -> tuple[EntryPoint, ...]:
-        return tuple(entry_points(group=self._group))
+    def _entry_points(self) -> EntryPoints:
+        return entry_points(group=self._group)
 
     def names(self) -> tuple[str, ...]:
         """Return all names, sorted."""
-        return tuple(sorted({*self._files, *(entry.name for entry in self._entry_points)}))
+        return tuple(sorted({*self._files, *self._entry_points.names}))
 
     def is_built_in(self, name: str) -> bool:
         """Say whether a name is that of a file of the package's own."""
@@ -92,8 +92,7 @@ class Catalogue(Generic[T]):
             return self._load_recorded(source)
         if source.endswith(_SUFFIX):
             return self._load_file(Path(source), self._table(Path(source)))
-        entries = [entry for entry in self._entry_points if entry.name == source]
-        if entries:
+        if entries := self._entry_points.select(name=source):
             return self._load_entry_point(entries)
         if source not in self._files:
             names = self.names()
@@ -149,7 +148,7 @@ class Catalogue(Generic[T]):
             )
         return self._load_file(path, own.content)
 
-    def _load_entry_point(self, entries: list[EntryPoint]) -> T:
+    def _load_entry_point(self, entries: EntryPoints) -> T:
         value, entry = load_entry_point(entries, self._kind, taken=entries[0].name in self._files)
         if isinstance(value, Path | str) and str(value).endswith(_SUFFIX):
             try:

@@ -2,14 +2,13 @@
 
 import fcntl
 import json
+import mmap
 import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO
 
 from hw_templates.foundation.errors import StorageError
-
-_BLOCK_BYTES = 1 << 16
 
 
 def read_lines(path: Path) -> list[str]:
@@ -55,13 +54,11 @@ def append_lines(path: Path, lines: Iterable[str]) -> None:
 
 def _unended_line(file: BinaryIO) -> tuple[int, bytes]:
     """Return where a last line without an end begins, and its content; nothing where the file ends with a line."""
-    start, last = file.seek(0, os.SEEK_END), b""
-    while start and b"\n" not in last:
-        size = min(start, _BLOCK_BYTES)
-        start = file.seek(start - size)
-        last = file.read(size) + last
-    ended = last.rfind(b"\n") + 1
-    return start + ended, last[ended:]
+    if not os.fstat(file.fileno()).st_size:
+        return 0, b""
+    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        start = content.rfind(b"\n") + 1
+        return start, content[start:]
 
 
 def _is_unfinished(line: str | bytes) -> bool:

@@ -11,13 +11,13 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, fields, is_dataclass
+from dataclasses import asdict, dataclass, fields, is_dataclass
 from enum import Enum
 from functools import cache
 from itertools import chain, repeat
 from pathlib import Path
 from types import UnionType
-from typing import Annotated, Any, ClassVar, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, ClassVar, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -64,6 +64,7 @@ _WORDS = {
 }
 
 
+@dataclass(frozen=True)
 class Record:
     """Base of a dataclass that is the content of a JSON file.
 
@@ -169,14 +170,14 @@ def read_json(path: Path, kind: type[T], advice: str) -> T:
 
 def record_line(record: Record, indent: int | None = None) -> str:
     """Return the JSON object that holds a record and begins with its ``format``, in one line without ``indent``."""
-    return json.dumps({"format": record.FORMAT, **asdict(cast(Any, record))}, indent=indent, default=_listed)
+    return json.dumps({"format": record.FORMAT, **asdict(record)}, indent=indent, default=_listed)
 
 
 def record_text(record: Record, *, wide: bool = False) -> str:
     """Return the content of the file that holds a record; ``wide`` writes each of its fields on one line."""
     if not wide:
         return record_line(record, indent=2) + "\n"
-    values = {"format": record.FORMAT, **asdict(cast(Any, record))}
+    values = {"format": record.FORMAT, **asdict(record)}
     lines = (f" {json.dumps(name)}: {json.dumps(value, default=_listed)}" for name, value in values.items())
     return "{\n" + ",\n".join(lines) + "\n}\n"
 

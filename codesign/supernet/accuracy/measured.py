@@ -115,13 +115,13 @@ class MeasuredAccuracy:
                     append_lines(self._path, [record_line(replace(self._key, genes=subnet, accuracy=accuracy))])
         return np.array([self._known[subnet] for subnet in subnets], dtype=np.float64)
 
-    def recorded(self, genes: Genes) -> FloatArray | None:
-        """Return [n] accuracies, 0 to 1, of genotypes [n, G] if all were measured before; else None, measuring none.
+    def knows(self, genes: Genes) -> bool:
+        """Say whether all genotypes [n, G] were measured before; measures none.
 
         Raises:
             InvalidValueError: they are not genotypes of the checkpoint's space.
         """
-        return self.accuracy(genes) if self._known.keys() >= set(self._subnets(genes)) else None
+        return self._known.keys() >= set(self._subnets(genes))
 
     def _subnets(self, genes: Genes) -> list[tuple[int, ...]]:
         """Return genotypes [n, G] as equal subnets have them."""

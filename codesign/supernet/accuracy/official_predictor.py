@@ -14,19 +14,19 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from codesign.supernet.published.artefacts import fetched
 from codesign.supernet.spaces.named import OFA_MBV3_W12, OFA_RESNET50D
-from codesign.supernet.spaces.space import Choice, Genes, Space
-from hw_templates.foundation.arrays import FloatArray, IntArray
+from codesign.supernet.spaces.space import Choice, Genes, Space, kind_of
+from hw_templates.foundation.arrays import Float32Array, FloatArray, IntArray
 from hw_templates.foundation.errors import InvalidValueError, StorageError
-
-Float32Array = NDArray[np.float32]
 
 _HIDDEN = 400
 _CHUNK = 2048  # rows of activations that stay in the cache
 _NEGLIGIBLE = 1e-20  # smaller weights, as decay left thousands, only cost the time of denormal products
+
+Layers = tuple[tuple[Float32Array, Float32Array], ...]
+"""(weight [inputs, outputs], bias [outputs]) of each layer."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,41 +36,40 @@ class _Kind:
     Attributes:
         space: whose subnets it was fitted to.
         file: its published name.
-        inputs: (name of something elastic, its choices in the order of their one-hot inputs), in the order of inputs.
+        inputs: name of something elastic to its choices, in the order of their one-hot inputs.
         known_resolutions: those of its resolution inputs that were trained.
         layers: (weight, bias) names of the state dict's layers.
     """
 
     space: Space
     file: str
-    inputs: tuple[tuple[str, tuple[Choice, ...]], ...]
+    inputs: dict[str, tuple[Choice, ...]]
     known_resolutions: tuple[int, ...]
     layers: tuple[tuple[str, str], ...]
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Shapes of the tensors in the state dict, by their names."""
-        sizes = [sum(len(choices) for _, choices in self.inputs), _HIDDEN, _HIDDEN, _HIDDEN, 1]
+        sizes = [sum(map(len, self.inputs.values())), _HIDDEN, _HIDDEN, _HIDDEN, 1]
         shapes: dict[str, tuple[int, ...]] = {}
         for (weight, bias), (inputs, outputs) in zip(self.layers, itertools.pairwise(sizes), strict=True):
             shapes |= {weight: (outputs, inputs), bias: (outputs,)}
         return shapes
 
 
-def _of_blocks(space: Space, kind: str) -> tuple[tuple[str, tuple[Choice, ...]], ...]:
-    """Inputs for the elastic blocks' choices of one kind."""
-    genes = [(f"{block}.{kind}", space.choices[f"{block}.{kind}"]) for block in space.block_names]
-    return tuple((name, choices) for name, choices in genes if len(choices) > 1)
+def _genes(space: Space, kind: str) -> dict[str, tuple[Choice, ...]]:
+    """Genes of one kind, with their choices."""
+    return {name: choices for name, choices in space.genes if kind_of(name) == kind}
 
 
 _MOBILE = _Kind(
     space=OFA_MBV3_W12,
     file="acc_predictor.pth",
-    inputs=(
-        *_of_blocks(OFA_MBV3_W12, "kernel"),
-        *_of_blocks(OFA_MBV3_W12, "expand"),
-        ("resolution", tuple(range(112, 225, 16))),
-    ),
+    inputs={
+        **_genes(OFA_MBV3_W12, "kernel"),
+        **_genes(OFA_MBV3_W12, "expand"),
+        "resolution": tuple(range(112, 225, 16)),
+    },
     # The network of width 1.2 was trained from 160 pixels on, and so was the predictor: its inputs for 112 to 144
     # rank those above 160.
     known_resolutions=tuple(range(160, 225, 16)),
@@ -81,12 +80,12 @@ _RESNET_RESOLUTIONS = (128, 144, 160, 176, 192, 224, 240, 256)
 _RESNET = _Kind(
     space=OFA_RESNET50D,
     file="ofa_resnet50_acc_predictor.pth",
-    inputs=(
-        ("resolution", _RESNET_RESOLUTIONS),
-        *((name, OFA_RESNET50D.choices[name]) for name in ("stem.depth", "stem.mid_width", "stem.width")),
-        *((f"{stage}.width", OFA_RESNET50D.widths) for stage in OFA_RESNET50D.stage_names),
-        *_of_blocks(OFA_RESNET50D, "expand"),
-    ),
+    inputs={
+        "resolution": _RESNET_RESOLUTIONS,
+        "stem.depth": OFA_RESNET50D.choices["stem.depth"],
+        **_genes(OFA_RESNET50D, "width"),
+        **_genes(OFA_RESNET50D, "expand"),
+    },
     known_resolutions=_RESNET_RESOLUTIONS,
     layers=(
         *((f"layers.{index}.0.weight", f"layers.{index}.0.bias") for index in range(3)),
@@ -123,15 +122,6 @@ def known_space(space: Space) -> Space:
     return replace(space, resolutions=resolutions)
 
 
-def nearest_known_resolution(space: Space, resolution: int) -> int:
-    """Return the resolution nearest to that which the space's official predictor was fitted to; of two the smaller.
-
-    Raises:
-        InvalidValueError: the space has no official predictor.
-    """
-    return min(_kind_of(space).known_resolutions, key=lambda known: (abs(known - resolution), known))
-
-
 @dataclass(frozen=True, eq=False)
 class OfficialPredictor:
     """An accuracy oracle; what it answers for a resolution between those it was fitted to is of the nearest one.
@@ -147,7 +137,7 @@ class OfficialPredictor:
 
     space: Space
     digest: str
-    layers: tuple[tuple[Float32Array, Float32Array], ...]
+    layers: Layers
 
     def __post_init__(self) -> None:
         known = _kind_of(self.space).known_resolutions
@@ -157,14 +147,15 @@ class OfficialPredictor:
 
     @cached_property
     def _resolutions(self) -> IntArray:
-        """What each of the space's resolutions is read as."""
-        return np.array([nearest_known_resolution(self.space, side) for side in self.space.resolutions])
+        """What each of the space's resolutions is read as: the nearest known one, of two the smaller."""
+        known = np.array(_kind_of(self.space).known_resolutions)
+        return known[np.abs(np.subtract.outer(self.space.resolutions, known)).argmin(axis=1)]
 
     def inputs(self, genes: Genes) -> Float32Array:
         """Return [n, inputs] one-hot codes of the choices in genotypes [n, G]; those of absent blocks are all 0."""
         space, present = self.space, dict(zip(self.space.block_names, self.space.present(genes).T, strict=True))
         codes = []
-        for name, choices in _kind_of(space).inputs:
+        for name, choices in _kind_of(space).inputs.items():
             values = space.values_of(genes, name)
             if name == "resolution":
                 values = self._resolutions[np.searchsorted(space.resolutions, values)]
@@ -192,9 +183,7 @@ class OfficialPredictor:
         return np.clip(accuracies, 0, 1)
 
 
-def _layers(
-    kind: _Kind, weights: Mapping[str, Float32Array], path: Path
-) -> tuple[tuple[Float32Array, Float32Array], ...]:
+def _layers(kind: _Kind, weights: Mapping[str, Float32Array], path: Path) -> Layers:
     given = {name: weight.shape for name, weight in weights.items()}
     if given != kind.shapes:
         for other in _KINDS:

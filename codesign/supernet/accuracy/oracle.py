@@ -23,8 +23,8 @@ class AccuracyOracle(Protocol):
 class RecordingOracle(AccuracyOracle, Protocol):
     """Measures how well subnets do, and keeps the answers."""
 
-    def recorded(self, genes: Genes) -> FloatArray | None:
-        """Return [n] accuracies, 0 to 1, of genotypes [n, G] if all are known already; else None, measuring none.
+    def knows(self, genes: Genes) -> bool:
+        """Say whether the accuracies of all genotypes [n, G] are known already; measures none.
 
         Raises:
             InvalidValueError: they are not genotypes of the oracle's space.

@@ -76,13 +76,11 @@ def draw_changes(augmentation: Augmentation, count: int, generator: torch.Genera
 
 def _draw_affine(augmentation: Augmentation, draws: Tensor) -> Tensor:
     """Return [n, 2, 3] from four draws of -1 to 1 for each image [4, n]: angle, size, shifts."""
-    angle = draws[0] * math.radians(augmentation.degrees)
-    scale = 1 + draws[1] * augmentation.scale
+    angle, scale = draws[0] * math.radians(augmentation.degrees), 1 + draws[1] * augmentation.scale
     # grid_sample's image spans -1 to 1, so a shift by a part of the side is twice that.
-    shift_x, shift_y = 2 * augmentation.shift * draws[2], 2 * augmentation.shift * draws[3]
+    shift_x, shift_y = 2 * augmentation.shift * draws[2:]
     cosine, sine = torch.cos(angle) / scale, torch.sin(angle) / scale
-    rows = (torch.stack([cosine, -sine, shift_x], dim=1), torch.stack([sine, cosine, shift_y], dim=1))
-    return torch.stack(rows, dim=1)
+    return torch.stack([cosine, -sine, shift_x, sine, cosine, shift_y], dim=1).view(-1, 2, 3)
 
 
 def sample(images: Tensor, affine: Tensor, resolution: int) -> Tensor:

@@ -58,20 +58,18 @@ class Batches:
         """Return the batch of a step."""
         rng = np.random.default_rng([self.seed, 1, step])
         seed, resolution = int(rng.integers(2**62)), int(rng.choice(self.resolutions))
-        part, rows, processes = self.data.images[Split.TRAIN], self._rows(step), self.processes
-        changes = draw_changes(self.schedule.augmentation, len(rows), torch.Generator().manual_seed(seed))
+        part, processes = self.data.images[Split.TRAIN], self.processes
+        # Each epoch runs through a permutation of its own.
+        count = len(part.labels)
+        size = min(self.schedule.batch_size, count)
+        epoch, batch = divmod(step, count // size)
+        order = torch.from_numpy(np.random.default_rng([self.seed, 0, epoch]).permutation(count))
+        rows = order[batch * size : (batch + 1) * size]
+        changes = draw_changes(self.schedule.augmentation, size, torch.Generator().manual_seed(seed))
         groups = []
-        bounds = np.linspace(0, len(rows), self.schedule.groups(len(rows)) + 1).astype(int).tolist()
+        bounds = np.linspace(0, size, self.schedule.groups(size) + 1).astype(int).tolist()
         for start, end in list(pairwise(bounds))[processes.rank :: processes.count]:
             images = self.data.normalise(part.resized(rows[start:end], resolution, changes.part(slice(start, end))))
             images = images.to(processes.device, memory_format=processes.layout)
             groups.append((images, part.labels[rows[start:end]].to(processes.device)))
         return Batch(seed, resolution, rng, groups)
-
-    def _rows(self, step: int) -> Tensor:
-        """Which images the step sees: each epoch runs through a permutation of its own."""
-        count = len(self.data.labels[Split.TRAIN])
-        size = min(self.schedule.batch_size, count)
-        epoch, batch = divmod(step, count // size)
-        order = np.random.default_rng([self.seed, 0, epoch]).permutation(count)
-        return torch.from_numpy(order[batch * size : (batch + 1) * size])

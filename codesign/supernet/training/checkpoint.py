@@ -24,6 +24,9 @@ from hw_templates.foundation.errors import InvalidValueError, StorageError
 from hw_templates.foundation.json_records import check_record, parse_json, reading
 from hw_templates.foundation.regular_file import open_regular
 
+State = Mapping[str, Tensor]
+"""Weights, biases and statistics of a network by name."""
+
 FORMAT = 2
 _ADVICE = "not a whole checkpoint (damaged, cut off or no checkpoint): delete it, train anew"
 _MOST_BYTES = 64 << 30
@@ -50,8 +53,8 @@ class Checkpoint:
     seed: int
     step: int = 0
     losses: tuple[float, ...] = ()
-    weights: Mapping[str, Tensor]
-    teacher: Mapping[str, Tensor] = field(default_factory=dict)
+    weights: State
+    teacher: State = field(default_factory=dict)
     optimiser: Mapping[str, Any] = field(default_factory=dict)
     scaler: Mapping[str, Any] = field(default_factory=dict)
 
@@ -84,8 +87,8 @@ class _Stored:
     seed: int
     step: int
     losses: Tensor
-    weights: Mapping[str, Tensor]
-    teacher: Mapping[str, Tensor]
+    weights: State
+    teacher: State
     optimiser: Mapping[str, Any]
     scaler: Mapping[str, Any]
 

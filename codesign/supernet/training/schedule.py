@@ -11,10 +11,6 @@ from hw_templates.foundation.catalogue import Catalogue, Source
 from hw_templates.foundation.errors import InvalidValueError
 from hw_templates.foundation.json_records import check_fields, check_record
 
-Unit = Literal["steps", "epochs"]
-OptimiserName = Literal["adamw", "sgd"]
-Teacher = Literal["first phase", "same step"]
-
 
 @dataclass(frozen=True, kw_only=True)
 class Augmentation:
@@ -122,10 +118,10 @@ class Schedule:
     smallest_share: float = 0.0
     largest_share: float = 0.0
     sandwich: bool = False
-    teacher: Teacher = "first phase"
-    optimiser: OptimiserName = "adamw"
+    teacher: Literal["first phase", "same step"] = "first phase"
+    optimiser: Literal["adamw", "sgd"] = "adamw"
     group_size: int | None = None
-    unit: Unit = "steps"
+    unit: Literal["steps", "epochs"] = "steps"
 
     def __post_init__(self) -> None:
         check_fields(self, "schedule")

@@ -4,7 +4,7 @@ import copy
 import dataclasses
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +20,7 @@ from codesign.supernet.network.build import build_supernet
 from codesign.supernet.network.sorting import sort_channels, sort_widths
 from codesign.supernet.network.supernet import Supernet
 from codesign.supernet.spaces.space import Space, Subnet
-from codesign.supernet.training.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from codesign.supernet.training.checkpoint import Checkpoint, State, read_checkpoint, write_checkpoint
 from codesign.supernet.training.processes import ALONE, Processes, one_thread
 from codesign.supernet.training.schedule import Phase, Schedule
 from hw_templates.foundation.errors import InvalidValueError, StorageError
@@ -47,21 +47,6 @@ class TrainingProgress:
     loss: float
 
 
-def _subnets(space: Space, schedule: Schedule, phase: Phase, batch: Batch) -> list[Subnet]:
-    """What a step trains, all of its resolution: random subnets, some of them replaced by the ends of the phase."""
-    freedom = phase.elastic, dict(phase.open_choices)
-    rows = space.sample_genes(batch.rng, phase.subnets_per_step, *freedom)
-    largest, smallest = space.encode(space.largest()), space.lowest_genes(*freedom)
-    draw = batch.rng.random()
-    if schedule.sandwich and len(rows) > 1:
-        rows[:2] = largest, smallest
-    elif draw < schedule.smallest_share:
-        rows[0] = smallest
-    elif draw < schedule.smallest_share + schedule.largest_share:
-        rows[0] = largest
-    return [dataclasses.replace(space.decode(row), resolution=batch.resolution) for row in rows]
-
-
 class _Training:
     """The moving parts of a training run: networks and optimiser of the current phase."""
 
@@ -84,7 +69,7 @@ class _Training:
             if start.optimiser:
                 self.optimiser.load_state_dict(dict(start.optimiser))
 
-    def _network(self, weights: Mapping[str, Tensor]) -> Supernet:
+    def _network(self, weights: State) -> Supernet:
         network = dataclasses.replace(self.start, weights=weights).supernet()
         return network.to(self.processes.device, memory_format=self.processes.layout)  # type: ignore[call-overload, no-any-return]
 
@@ -138,7 +123,7 @@ class _Training:
         for group in self.optimiser.param_groups:
             group["lr"] = phase.learning_rate_at(step_in_phase)
         self.optimiser.zero_grad()
-        loss = self._accumulate(batch.groups, _subnets(self.space, self.schedule, phase, batch))
+        loss = self._accumulate(batch.groups, self._subnets(phase, batch))
         found = {"loss": loss}
         if not self.scaler.is_enabled():
             found["gradient"] = float(get_total_norm(self._gradients()))
@@ -150,6 +135,20 @@ class _Training:
         self.scaler.update()
         self.losses.append(loss)
         return TrainingProgress(len(self.losses), self.schedule.steps, phase.name, loss)
+
+    def _subnets(self, phase: Phase, batch: Batch) -> list[Subnet]:
+        """What a step trains, all of its resolution: random subnets, some of them replaced by the ends of the phase."""
+        space, schedule, freedom = self.space, self.schedule, (phase.elastic, dict(phase.open_choices))
+        rows = space.sample_genes(batch.rng, phase.subnets_per_step, *freedom)
+        largest, smallest = space.encode(space.largest()), space.lowest_genes(*freedom)
+        draw = batch.rng.random()
+        if schedule.sandwich and len(rows) > 1:
+            rows[:2] = largest, smallest
+        elif draw < schedule.smallest_share:
+            rows[0] = smallest
+        elif draw < schedule.smallest_share + schedule.largest_share:
+            rows[0] = largest
+        return [dataclasses.replace(space.decode(row), resolution=batch.resolution) for row in rows]
 
     def _gradients(self) -> list[Tensor]:
         return [parameter.grad for parameter in self.supernet.parameters() if parameter.grad is not None]
@@ -185,9 +184,7 @@ class _Training:
         return total
 
 
-def begin_with(
-    weights: Mapping[str, Tensor], space: Space, data: DataSet, schedule: Schedule, path: Path, seed: int = 0
-) -> None:
+def begin_with(weights: State, space: Space, data: DataSet, schedule: Schedule, path: Path, seed: int = 0) -> None:
     """Let the training of those arguments start from ``weights``, a supernet's state, where it has not begun yet.
 
     Raises:

@@ -9,10 +9,10 @@ import numpy as np
 from codesign.emit.integer_reference import run_integer
 from codesign.emit.quantise import quantise_image
 from codesign.progress import Update
-from codesign.run.emitted import read_emitted
 from codesign.run.folder import Run
 from codesign.run.records import CsimRecord
 from codesign.run.requests import Trained, load_trained
+from codesign.run.searched import read_emitted
 from codesign.search.joint_space import JointSpace, Pair
 from codesign.supernet.accuracy.measured import CALIBRATION_IMAGES, MeasuredAccuracy
 from codesign.supernet.data.data_set import Split

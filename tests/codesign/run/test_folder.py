@@ -22,7 +22,7 @@ class Trained(Settings):
 
 @dataclass(frozen=True)
 class Searched(Settings):
-    SECTION, COMMAND = "deep", "search RUN --deep"
+    SECTION = "search"
     board: str
 
 
@@ -31,7 +31,7 @@ def test_nothing_is_created_by_looking(tmp_path: Path) -> None:
     assert run.find(Trained) is None
     with pytest.raises(StorageError, match=r"no train in this run yet; run `codesign train .*new` first"):
         run.settings(Trained)
-    with pytest.raises(StorageError, match=r"no search --deep in this run yet; run `codesign search .*new --deep`"):
+    with pytest.raises(StorageError, match=r"no search in this run yet; run `codesign search .*new` first"):
         run.settings(Searched)
     assert not run.folder.exists()
 

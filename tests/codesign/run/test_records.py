@@ -13,9 +13,7 @@ from support.mutations import drive, from_file, mutated_json
 from codesign.commands.deploy import _load_emitted
 from codesign.commands.export import _searched_space
 from codesign.commands.report import _read_quality
-from codesign.run.emitted import emitted_pair, emitted_record
 from codesign.run.folder import Run, read_json
-from codesign.run.named_subnet import named_subnet
 from codesign.run.records import (
     BaselineRecord,
     ComparedRecord,
@@ -24,8 +22,8 @@ from codesign.run.records import (
     FrontsRecord,
     PredictorRecord,
 )
-from codesign.run.requests import SearchRequest, TrainRequest
-from codesign.run.searched import load_searched
+from codesign.run.requests import SearchRequest, TrainRequest, named_subnet
+from codesign.run.searched import emitted_pair, emitted_record, load_searched
 from codesign.supernet.spaces.named import DIGITS
 from hw_templates.foundation.errors import StorageError
 from hw_templates.project.record import ProjectRecord

@@ -165,8 +165,8 @@ class Recorded:
     def __init__(self, known):
         self.known = known
 
-    def recorded(self, genes):
-        return self.accuracy(genes) if all(row.tobytes() in self.known for row in genes) else None
+    def knows(self, genes):
+        return all(row.tobytes() in self.known for row in genes)
 
     def accuracy(self, genes):
         self.known |= {row.tobytes() for row in genes}
