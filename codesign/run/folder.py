@@ -25,14 +25,14 @@ T = TypeVar("T")
 S = TypeVar("S", bound="Settings")
 
 _MAKERS = {
+    "baselines/*.json": "search RUN",
+    "project/project.json": "emit RUN",
     "predictor.json": "predictor RUN",
     "fronts.json": "search RUN",
-    "baselines/*.json": "search RUN",
     "winner.json": "winner RUN",
     "front.json": "emit RUN",
     "emitted.json": "emit RUN",
     "losses.json": "search RUN",
-    "project/project.json": "emit RUN",
     "csim.json": "csim RUN",
     "left_out.json": "calibrate fit --measurements FILE --out RUN",
 }
@@ -204,9 +204,7 @@ def read_json(path: Path, kind: type[T]) -> T:
 
 def _maker(path: Path) -> str:
     """Return the command that makes a file of a run folder; nothing where none does."""
-    # Of several places that fit, the most exact one.
-    for place in sorted(_MAKERS, key=len, reverse=True):
+    for place, maker in _MAKERS.items():
         if path.match(place):
-            folder = path.parents[place.count("/")]
-            return f"`codesign {_MAKERS[place].replace('RUN', Run(folder).argument)}`"
+            return f"`codesign {maker.replace('RUN', Run(path.parents[place.count('/')]).argument)}`"
     return ""

@@ -1,8 +1,8 @@
 """Files that are either the old content or the new, never a part of it."""
 
 import os
-import tempfile
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from hw_templates.foundation.errors import StorageError
 
@@ -13,25 +13,17 @@ def write_bytes_atomically(path: Path, content: bytes) -> None:
     Raises:
         StorageError: the folder cannot be written or the disk is full.
     """
-    temporary: str | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        # mkstemp makes private files; these are ordinary ones.
-        umask = os.umask(0)
-        os.umask(umask)
-        Path(temporary).chmod(0o666 & ~umask)
-        Path(temporary).replace(path)
-        temporary = None
+        with TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
+            new = Path(folder, path.name)
+            with new.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            new.replace(path)
     except OSError as error:
         raise StorageError(f"{path}: cannot be written ({error.strerror or error}); free or unlock it") from error
-    finally:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
 
 
 def write_text_atomically(path: Path, text: str) -> None:

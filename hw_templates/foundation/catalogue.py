@@ -89,10 +89,16 @@ class Catalogue(Generic[T]):
                 entry point does, cannot be loaded, or leads to something else.
         """
         if isinstance(source, OwnFile):
-            return self._load_recorded(source)
+            path = Path(source.file)
+            if path.exists() and self._table(path) != source.content:
+                raise StorageError(
+                    f"{path}: differs from the {self._kind} that the run began with; restore it, or give the changed "
+                    "one another name and another run folder"
+                )
+            return self._load_file(path, source.content)
         if source.endswith(_SUFFIX):
             return self._load_file(Path(source), self._table(Path(source)))
-        if entries := self._entry_points.select(name=source):
+        if entries := [*self._entry_points.select(name=source)]:
             return self._load_entry_point(entries)
         if source not in self._files:
             names = self.names()
@@ -139,16 +145,7 @@ class Catalogue(Generic[T]):
                 raise InvalidValueError(f"{self._kind}.name", path.stem, expected)
         return value
 
-    def _load_recorded(self, own: OwnFile) -> T:
-        path = Path(own.file)
-        if path.exists() and self._table(path) != own.content:
-            raise StorageError(
-                f"{path}: differs from the {self._kind} that the run began with; restore it, or give the changed one "
-                "another name and another run folder"
-            )
-        return self._load_file(path, own.content)
-
-    def _load_entry_point(self, entries: EntryPoints) -> T:
+    def _load_entry_point(self, entries: list[EntryPoint]) -> T:
         value, entry = load_entry_point(entries, self._kind, taken=entries[0].name in self._files)
         if isinstance(value, Path | str) and str(value).endswith(_SUFFIX):
             try:

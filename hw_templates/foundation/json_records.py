@@ -241,9 +241,16 @@ def _plain(value: Any) -> Any:
 
 
 @cache
-def _field_types(record: Any) -> dict[str, Any]:
-    hints = get_type_hints(record, include_extras=True)
-    return {field.name: hints[field.name] for field in fields(record)}
+def _field_types(kind: Any) -> dict[str, Any]:
+    """Name to type of a dataclass's fields; nothing for any other type."""
+    if not is_dataclass(kind):
+        return {}
+    hints = get_type_hints(kind, include_extras=True)
+    # What a class puts in the place of the type variables of a generic one, such as int in Parameters[int].
+    bound: dict[Any, Any] = {}
+    for base in getattr(kind, "__orig_bases__", ()):
+        bound |= zip(getattr(get_origin(base), "__parameters__", ()), get_args(base), strict=False)
+    return {field.name: bound.get(hints[field.name], hints[field.name]) for field in fields(kind)}
 
 
 def _refusal(value: object, kind: Any, name: str) -> InvalidValueError:
@@ -280,8 +287,8 @@ def _parts(value: object, kind: Any, name: str) -> Iterator[tuple[str, object, A
     """Yield place, value and type of each part of a plain value that is to describe a ``kind``."""
     for option in _options(kind):
         origin, inner = get_origin(option), [part for part in get_args(option) if part is not ...]
-        if isinstance(value, Mapping) and is_dataclass(option):
-            known = _field_types(option)
+        known = _field_types(option)
+        if isinstance(value, Mapping) and known:
             yield from ((f"{name}.{field}", value[field], known[field]) for field in known if field in value)
         elif isinstance(value, Mapping) and origin in (dict, Mapping):
             yield from ((f"{name}.{_shown(key)}", entry, inner[-1]) for key, entry in value.items())
@@ -303,7 +310,7 @@ def _limits(kind: Any) -> str:
 def _unknown_fields(value: object, kind: Any, name: str) -> Iterator[InvalidValueError]:
     """Yield an error for each entry of ``value`` that a dataclass of a ``kind`` has no field for."""
     for option in _options(kind):
-        if is_dataclass(option) and isinstance(value, Mapping):
+        if _field_types(option) and isinstance(value, Mapping):
             # A field that is not given, but misspelt or in another unit, comes first.
             known = sorted(_field_types(option), key=lambda field: (field in value, field))
             for key in value.keys() - set(known):

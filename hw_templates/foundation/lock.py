@@ -23,10 +23,7 @@ def _open_lock(path: Path) -> int:
     """
     flags = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
-        try:
-            descriptor = os.open(path, os.O_RDWR | flags)
-        except FileNotFoundError:
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | flags, 0o666)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | flags, 0o666)
     except PermissionError:
         # A lock file of another user can only be read, which is enough to lock it on local disks.
         descriptor = os.open(path, os.O_RDONLY | flags)

@@ -149,7 +149,8 @@ class OfficialPredictor:
     def _resolutions(self) -> IntArray:
         """What each of the space's resolutions is read as: the nearest known one, of two the smaller."""
         known = np.array(_kind_of(self.space).known_resolutions)
-        return known[np.abs(np.subtract.outer(self.space.resolutions, known)).argmin(axis=1)]
+        nearest: IntArray = known[np.abs(np.subtract.outer(self.space.resolutions, known)).argmin(axis=1)]
+        return nearest
 
     def inputs(self, genes: Genes) -> Float32Array:
         """Return [n, inputs] one-hot codes of the choices in genotypes [n, G]; those of absent blocks are all 0."""

@@ -9,8 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from codesign.supernet.data.augmentation import draw_changes
-from codesign.supernet.data.data_set import DataSet, Split
+from codesign.supernet.data.data_set import DataSet, Split, draw_changes
 from codesign.supernet.training.processes import Processes
 from codesign.supernet.training.schedule import Schedule
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory, TemporaryFile
 from typing import TYPE_CHECKING, Any
@@ -18,8 +18,18 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from codesign.supernet.data.augmentation import UNCHANGED, Changes, recolour, sample
-from codesign.supernet.data.data_set import ChosenImages, DataSet, Images, Split, StoredImages, stratified
+from codesign.supernet.data.data_set import (
+    UNCHANGED,
+    Changes,
+    ChosenImages,
+    DataSet,
+    Images,
+    Split,
+    StoredImages,
+    recolour,
+    sample,
+    stratified,
+)
 from hw_templates.foundation.errors import StorageError
 from hw_templates.foundation.json_records import MALFORMED
 
@@ -53,7 +63,7 @@ class FileImages:
     channels: int
 
     def decoded(self, rows: Tensor, prepare: Callable[[int, Image.Image], Image.Image]) -> Iterator[Pixels]:
-        """Return [height, width, channels] of some rows; ``prepare`` gets the place in ``rows`` and the image.
+        """Yield [height, width, channels] of some rows; ``prepare`` gets the place in ``rows`` and the image.
 
         Raises:
             StorageError: an image cannot be read; names it.
@@ -64,12 +74,9 @@ class FileImages:
             pixels: Pixels = np.asarray(prepare(place, self._open(int(rows[place]), entries[place])))
             return pixels.reshape(*pixels.shape[:2], self.channels)
 
-        return self._threads.map(decode, range(len(rows)))
-
-    @cached_property
-    def _threads(self) -> ThreadPoolExecutor:
         # Pillow lets other threads run while it decodes and resizes.
-        return ThreadPoolExecutor(min(16, os.cpu_count() or 1), "decode")
+        with ThreadPoolExecutor(min(16, os.cpu_count() or 1), "decode") as threads:
+            yield from threads.map(decode, range(len(rows)))
 
     def _open(self, row: int, entry: Mapping[str, Any] | None) -> Image.Image:
         path = (entry or {}).get("path")
@@ -126,7 +133,7 @@ def _parts(path: Path) -> tuple[str, dict[Split, list[Path]]]:
     """Return whether the folder holds parquet or an image folder, and the files or folders of each part.
 
     Raises:
-        StorageError: it is missing or holds neither.
+        StorageError: it is missing or holds neither, or folders of classes differ; names the first at fault.
     """
     if not path.is_dir():
         raise StorageError(f"{path}: no such folder; name one with training and test images")
@@ -145,27 +152,18 @@ def _parts(path: Path) -> tuple[str, dict[Split, list[Path]]]:
         raise StorageError(
             f"{path}: must hold train.parquet and test.parquet, or folders train and test with a folder for each class"
         )
-    return "parquet" if files else "imagefolder", parts
-
-
-def _classes_of_folders(path: Path, parts: Mapping[Split, list[Path]]) -> None:
-    """Say whether all parts have the same classes.
-
-    Raises:
-        StorageError: they have not; names the first at fault.
-    """
-    classes = {
-        split: {entry.name for entry in places[0].iterdir() if entry.is_dir()} for split, places in parts.items()
-    }
+    if files:
+        return "parquet", parts
+    classes = {split: {entry.name for entry in found[0].iterdir() if entry.is_dir()} for split, found in parts.items()}
     for split, names in classes.items():
-        odd = sorted(names ^ classes[Split.TRAIN])
-        if odd:
+        if odd := sorted(names ^ classes[Split.TRAIN]):
             where, other = (Split.TRAIN, split) if odd[0] in names else (split, Split.TRAIN)
             raise StorageError(f"{path}: class {odd[0]!r} is in {other} but not in {where}; both need the same classes")
+    return "imagefolder", parts
 
 
-def _read(kind: str, parts: Mapping[Split, list[Path]], channels: int) -> dict[Split, FileImages]:
-    """Return the parts' tables.
+def _read(kind: str, places: list[Path], channels: int) -> FileImages:
+    """Return the images of one part.
 
     Raises:
         StorageError: a file is damaged, or has other columns.
@@ -175,21 +173,24 @@ def _read(kind: str, parts: Mapping[Split, list[Path]], channels: int) -> dict[S
     datasets.disable_progress_bars()
     # It logs what is reported here.
     datasets.logging.set_verbosity(datasets.logging.CRITICAL)
-    copies, tables = _copies_folder(str(datasets.config.HF_DATASETS_CACHE)), {}
-    for split, places in parts.items():
-        place = places[0]
-        source = {"data_dir": str(place)} if kind == "imagefolder" else {"data_files": [str(file) for file in places]}
-        try:
-            rows = datasets.load_dataset(kind, **source, split="train", cache_dir=copies)
-        except (datasets.exceptions.DatasetsError, OSError, ValueError) as error:
-            raise StorageError(f"{place}: cannot be read as {kind} (damaged, or without images)") from error
-        _check_columns(place, rows.features)
-        rows = rows.cast_column("image", datasets.Image(decode=False)).select_columns(["image", "label"])
-        labels = np.asarray(rows.with_format("numpy")["label"][:]).astype(np.int64)
-        if not len(labels):
-            raise StorageError(f"{place}: holds no images")
-        tables[split] = FileImages(place, rows, torch.from_numpy(labels), channels)
-    return tables
+    place, copies = places[0], _copies_folder(str(datasets.config.HF_DATASETS_CACHE))
+    source = {"data_dir": str(place)} if kind == "imagefolder" else {"data_files": [str(file) for file in places]}
+    try:
+        rows = datasets.load_dataset(kind, **source, split="train", cache_dir=copies)
+    except (datasets.exceptions.DatasetsError, OSError, ValueError) as error:
+        raise StorageError(f"{place}: cannot be read as {kind} (damaged, or without images)") from error
+    image, label = rows.features.get("image"), rows.features.get("label")
+    sound_image = isinstance(image, datasets.Image) or (isinstance(image, dict) and {"bytes", "path"} <= image.keys())
+    if not sound_image or not (isinstance(label, datasets.ClassLabel) or "int" in str(getattr(label, "dtype", ""))):
+        held = ", ".join(rows.features)
+        raise StorageError(
+            f"{place}: must have columns image (of bytes and path) and label (whole numbers), has {held}"
+        )
+    rows = rows.cast_column("image", datasets.Image(decode=False)).select_columns(["image", "label"])
+    labels = np.asarray(rows.with_format("numpy")["label"][:]).astype(np.int64)
+    if not len(labels):
+        raise StorageError(f"{place}: holds no images")
+    return FileImages(place, rows, torch.from_numpy(labels), channels)
 
 
 @cache
@@ -204,18 +205,6 @@ def _copies_folder(own: str) -> str:
     folder = TemporaryDirectory(prefix="codesign-datasets-")
     atexit.register(folder.cleanup)
     return folder.name
-
-
-def _check_columns(place: Path, features: Mapping[str, Any]) -> None:
-    import datasets
-
-    image, label = features.get("image"), features.get("label")
-    sound_image = isinstance(image, datasets.Image) or (isinstance(image, dict) and {"bytes", "path"} <= image.keys())
-    sound_label = isinstance(label, datasets.ClassLabel) or "int" in str(getattr(label, "dtype", ""))
-    if not (sound_image and sound_label):
-        raise StorageError(
-            f"{place}: must have columns image (of bytes and path) and label (whole numbers), has {', '.join(features)}"
-        )
 
 
 def load_images(path: Path, channels: int) -> DataSet:
@@ -236,19 +225,16 @@ def load_images(path: Path, channels: int) -> DataSet:
         StorageError: the folder or a part is missing, a file is damaged, columns or classes are not as above.
     """
     kind, parts = _parts(path)
-    if kind == "imagefolder":
-        _classes_of_folders(path, parts)
-    tables = _read(kind, parts, channels)
+    tables = {split: _read(kind, places, channels) for split, places in parts.items()}
     trained = tables[Split.TRAIN].labels
     classes = int(trained.max()) + 1
     if classes > len(trained):
         what = f"images of the classes 0 to {classes - 1}, holds {len(trained)}"
         raise StorageError(f"{tables[Split.TRAIN].path}: must hold {what}")
     for table in tables.values():
-        wanted, held = set(range(classes)), set(table.labels.tolist())
-        missing, odd = sorted(wanted - held), sorted(held - wanted)
-        if missing or odd:
-            what = f"none of class {missing[0]}" if missing else f"class {odd[0]}, which training has not"
+        if odd := sorted(set(range(classes)) ^ set(table.labels.tolist())):
+            missing = odd[0] in range(classes)
+            what = f"none of class {odd[0]}" if missing else f"class {odd[0]}, which training has not"
             raise StorageError(f"{table.path}: must hold images of the classes 0 to {classes - 1}, holds {what}")
     images = {split: table.stored() for split, table in tables.items()}
     if Split.VALIDATION not in images:

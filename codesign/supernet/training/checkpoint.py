@@ -133,7 +133,12 @@ def read_checkpoint(path: Path, space: Space) -> Checkpoint:
         if version != FORMAT:
             raise StorageError(f"{path}: checkpoint format {version}, this version reads {FORMAT}; train anew")
         stored = check_record(content, _Stored, "checkpoint")
-        _check_space(path, stored.space, space)
+        if stored.space != _space_text(space):
+            name = parse_json(stored.space, dict[str, object], "checkpoint.space").get("name")
+            if not isinstance(name, str) or not name.isprintable():
+                raise InvalidValueError("checkpoint.space.name", type(name).__name__, "that of a space")
+            other = f"space {name}" if name != space.name else f"another definition of space {name}"
+            raise StorageError(f"{path}: a checkpoint of {other}, wanted {space.name}; choose another file or folder")
         return _parse(stored, space)
 
 
@@ -151,16 +156,6 @@ def _read_content(path: Path) -> dict[str, object]:
     if not isinstance(content, dict) or "format" not in content:
         raise InvalidValueError("checkpoint", type(content).__name__, "a dictionary with a format")
     return content
-
-
-def _check_space(path: Path, text: str, space: Space) -> None:
-    if text == _space_text(space):
-        return
-    name = parse_json(text, dict[str, object], "checkpoint.space").get("name")
-    if not isinstance(name, str) or not name.isprintable():
-        raise InvalidValueError("checkpoint.space.name", type(name).__name__, "that of a space")
-    other = f"space {name}" if name != space.name else f"another definition of space {name}"
-    raise StorageError(f"{path}: a checkpoint of {other}, wanted {space.name}; choose another file or folder")
 
 
 def _parse(stored: _Stored, space: Space) -> Checkpoint:

@@ -275,7 +275,7 @@ def check_data(space: Space, data: DataSet) -> None:
         InvalidValueError: their channels or classes differ.
     """
     for name, found, wanted in (
-        ("channels", data.images[Split.TRAIN].channels, space.image_channels),
+        ("channels", len(data.mean), space.image_channels),
         ("classes", data.classes, space.num_classes),
     ):
         if found != wanted:

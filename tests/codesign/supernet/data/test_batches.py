@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from codesign.supernet.data.augmentation import change, draw_changes
 from codesign.supernet.data.batches import Batches
-from codesign.supernet.data.data_set import Split, load_digits
+from codesign.supernet.data.data_set import Split, change, draw_changes, load_digits
 from codesign.supernet.training.processes import ALONE, Processes
 from codesign.supernet.training.schedule import Augmentation, Phase, Schedule
 

@@ -8,8 +8,7 @@ from PIL import Image
 from support.mutations import drive, from_file, mutated_bytes
 from support.networks.image_folder import picture, write_image_folder
 
-from codesign.supernet.data.augmentation import change, draw_changes
-from codesign.supernet.data.data_set import ChosenImages, Split, StoredImages
+from codesign.supernet.data.data_set import ChosenImages, Split, StoredImages, change, draw_changes
 from codesign.supernet.data.image_files import FileImages, load_images
 from codesign.supernet.training.schedule import Augmentation
 from hw_templates.foundation.errors import StorageError

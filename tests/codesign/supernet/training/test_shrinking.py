@@ -10,9 +10,8 @@ import torch
 from support.networks.short_training import SHORT, StoppedError, assert_same, environment
 from support.networks.small_families import SMALL_RESNET
 
-from codesign.supernet.data.augmentation import UNCHANGED
 from codesign.supernet.data.batches import Batches
-from codesign.supernet.data.data_set import Split, StoredImages, load_digits
+from codesign.supernet.data.data_set import UNCHANGED, Split, StoredImages, load_digits
 from codesign.supernet.network.build import build_supernet
 from codesign.supernet.network.supernet import Supernet
 from codesign.supernet.spaces.mobile import BlockChoice, MobileSubnet
