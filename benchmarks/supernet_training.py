@@ -22,7 +22,7 @@ from torch import Tensor
 
 from codesign.supernet.accuracy.measured import MeasuredAccuracy
 from codesign.supernet.accuracy.predictor import judge_predictor, measure_sample
-from codesign.supernet.data.data_set import DataSet, Split
+from codesign.supernet.data.data_set import ChosenImages, DataSet, Split
 from codesign.supernet.data.image_files import load_images
 from codesign.supernet.lowering.workloads import lower
 from codesign.supernet.network.build import evaluate, recalibrate
@@ -51,6 +51,19 @@ WAYS = {
     "fine_tuned": "supernet, then fine-tuned",
 }
 PARTS = ("supernet", "at-once", "alone", "fine-tuning", "predictor", "report")
+
+
+def at_once(schedule: Schedule) -> Schedule:
+    """Return an equally long schedule without progressive shrinking: all choices are open from the start."""
+    length = sum(phase.length for phase in schedule.phases)
+    return dataclasses.replace(schedule, phases=(dataclasses.replace(schedule.phases[-1], length=length),))
+
+
+def with_training_images(data: DataSet, count: int) -> DataSet:
+    """Return the data set with only the first ``count`` of its training images."""
+    train = data.images[Split.TRAIN]
+    few = ChosenImages(train, torch.arange(len(train.labels))[:count])
+    return dataclasses.replace(data, images={**data.images, Split.TRAIN: few})
 
 
 def figure(name: str, value: float, unit: str) -> None:
@@ -106,7 +119,7 @@ class Work:
 
     def at_once(self, seed: int = 0) -> Checkpoint:
         """The supernet, with everything elastic from the first step."""
-        return self.trained("at-once", CIFAR10_SMALL, SCHEDULE.at_once(), seed=seed)
+        return self.trained("at-once", CIFAR10_SMALL, at_once(SCHEDULE), seed=seed)
 
     def alone(self, name: str, subnet: Subnet) -> Checkpoint:
         """One subnet, from random weights, for as many epochs as the supernet."""
@@ -351,7 +364,7 @@ def main() -> None:
     parser.add_argument("--nets", nargs="+", help="which subnets to train alone or fine-tune (default: all six)")
     parser.add_argument("--page", type=Path, help="Markdown file for the report; its picture lies beside it")
     arguments = parser.parse_args()
-    data = load_images(arguments.data, CIFAR10_SMALL.image_channels).first({Split.TRAIN: TRAINING_IMAGES})
+    data = with_training_images(load_images(arguments.data, CIFAR10_SMALL.image_channels), TRAINING_IMAGES)
     work = Work(arguments.out, data)
     nets = {name: net for name, net in judged_subnets(CIFAR10_SMALL).items() if name in (arguments.nets or (name,))}
     for part in arguments.parts:

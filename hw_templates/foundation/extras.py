@@ -11,6 +11,7 @@ from pathlib import Path
 from hw_templates.foundation.errors import ToolError
 
 _ROOT = Path(__file__).resolve().parents[2]
+_INSTALL = (sys.executable, "-m", "pip", "install")
 EXTRAS = {
     "board": ("asyncssh", "pynq"),
     "hls4ml": ("hls4ml",),
@@ -48,15 +49,11 @@ def install_command(extra: str) -> str:
     >>> install_command("onnx").partition(" -m ")[2].startswith("pip install ")
     True
     """
-    return shlex.join([sys.executable, "-m", "pip", "install", *_what(extra)])
-
-
-def _what(extra: str) -> list[str]:
     if (_ROOT / "pyproject.toml").is_file():
-        return ["--editable", f"{_ROOT}[{extra}]"]
+        return shlex.join([*_INSTALL, "--editable", f"{_ROOT}[{extra}]"])
     try:
         stated = requires("codesign") or []
     except PackageNotFoundError:
         stated = []
     marker = re.compile(rf"(\s*;|\s+and)\s*extra == ['\"]{re.escape(extra)}['\"]")
-    return [marker.sub("", requirement) for requirement in stated if marker.search(requirement)]
+    return shlex.join([*_INSTALL, *(marker.sub("", each) for each in stated if marker.search(each))])

@@ -121,7 +121,10 @@ def parse_json(content: bytes | str, kind: type[T], name: str) -> T:
     try:
         value = msgspec.json.decode(content)
     except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
-        raise InvalidValueError(name, _excerpt(content, str(error)), f"sound JSON ({_one_line(error)})") from error
+        # The part of the text around the byte that msgspec names.
+        byte = re.search(r"byte (\d+)", str(error))
+        begin = max(0, int(byte[1]) - 20) if byte else 0
+        raise InvalidValueError(name, content[begin : begin + 40], f"sound JSON ({_one_line(error)})") from error
     return check_record(value, kind, name)
 
 
@@ -327,13 +330,6 @@ def _alike(first: str, second: str) -> bool:
     stem = first.rpartition("_")[0]
     same_stem = bool(stem) and stem == second.rpartition("_")[0]
     return same_stem or sorted(first) == sorted(second) or bool(difflib.get_close_matches(first, [second], cutoff=0.8))
-
-
-def _excerpt(content: bytes | str, message: str) -> bytes | str:
-    """The part of JSON text around the byte that msgspec names."""
-    byte = re.search(r"byte (\d+)", message)
-    begin = max(0, int(byte[1]) - 20) if byte else 0
-    return content[begin : begin + 40]
 
 
 def _shown(key: object) -> str:

@@ -18,7 +18,7 @@ def open_regular(path: Path, most_bytes: int) -> Iterator[BinaryIO]:
         StorageError: it is missing, cannot be opened, is no regular file, or is larger.
     """
     try:
-        file = open(path, "rb", opener=_open_at_once)  # noqa: SIM115
+        file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK))  # noqa: SIM115
     except (OSError, ValueError) as error:
         raise StorageError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from error
     with file:
@@ -44,7 +44,3 @@ def read_regular(path: Path, most_bytes: int) -> bytes:
     if len(content) > most_bytes:
         raise StorageError(f"{path}: grew beyond {most_bytes:,} bytes while it was read; wait until it is written")
     return content
-
-
-def _open_at_once(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NONBLOCK)

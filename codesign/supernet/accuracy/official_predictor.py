@@ -10,7 +10,6 @@ import hashlib
 import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +17,7 @@ import numpy as np
 from codesign.supernet.published.artefacts import fetched
 from codesign.supernet.spaces.named import OFA_MBV3_W12, OFA_RESNET50D
 from codesign.supernet.spaces.space import Choice, Genes, Space, kind_of
-from hw_templates.foundation.arrays import Float32Array, FloatArray, IntArray
+from hw_templates.foundation.arrays import Float32Array, FloatArray
 from hw_templates.foundation.errors import InvalidValueError, StorageError
 
 _HIDDEN = 400
@@ -110,7 +109,7 @@ def _kind_of(space: Space) -> _Kind:
 
 
 def known_space(space: Space) -> Space:
-    """Return the subnets of a space at the resolutions that its official predictor was fitted to: none is rounded.
+    """Return the subnets of a space at the resolutions that its official predictor was fitted to.
 
     Raises:
         InvalidValueError: it has no official predictor, or none of these resolutions.
@@ -124,10 +123,10 @@ def known_space(space: Space) -> Space:
 
 @dataclass(frozen=True, eq=False)
 class OfficialPredictor:
-    """An accuracy oracle; what it answers for a resolution between those it was fitted to is of the nearest one.
+    """An accuracy oracle for the resolutions that it was fitted to.
 
     Attributes:
-        space: whose subnets; its resolutions lie between the smallest and the largest that the predictor knows.
+        space: whose subnets; :func:`known_space` narrows one to such resolutions.
         digest: 16 hexadecimal digits that name the published weights.
         layers: (weight [inputs, outputs], bias [outputs]), a ReLU after each but the last.
 
@@ -141,26 +140,16 @@ class OfficialPredictor:
 
     def __post_init__(self) -> None:
         known = _kind_of(self.space).known_resolutions
-        if not known[0] <= self.space.resolutions[0] <= self.space.resolutions[-1] <= known[-1]:
-            expected = f"in {known[0]}..{known[-1]}, which the official predictor was fitted to"
+        if not set(self.space.resolutions) <= set(known):
+            expected = f"in {known[0]}..{known[-1]}, of {known}, which the official predictor was fitted to"
             raise InvalidValueError("space.resolutions", self.space.resolutions, expected)
-
-    @cached_property
-    def _resolutions(self) -> IntArray:
-        """What each of the space's resolutions is read as: the nearest known one, of two the smaller."""
-        known = np.array(_kind_of(self.space).known_resolutions)
-        nearest: IntArray = known[np.abs(np.subtract.outer(self.space.resolutions, known)).argmin(axis=1)]
-        return nearest
 
     def inputs(self, genes: Genes) -> Float32Array:
         """Return [n, inputs] one-hot codes of the choices in genotypes [n, G]; those of absent blocks are all 0."""
         space, present = self.space, dict(zip(self.space.block_names, self.space.present(genes).T, strict=True))
         codes = []
         for name, choices in _kind_of(space).inputs.items():
-            values = space.values_of(genes, name)
-            if name == "resolution":
-                values = self._resolutions[np.searchsorted(space.resolutions, values)]
-            code = values == np.array(choices)[:, None]
+            code = space.values_of(genes, name) == np.array(choices)[:, None]
             block = name.rpartition(".")[0]
             codes.append(code & present[block] if block in present else code)
         return np.ascontiguousarray(np.concatenate(codes).T, dtype=np.float32)

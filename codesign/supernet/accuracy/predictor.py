@@ -148,9 +148,9 @@ def judge_predictor(
     for _ in range(splits):
         order = rng.permutation(len(genes))
         out, used = order[:count], order[count:]
-        predicted = fit_predictor(space, "", genes[used], accuracy[used]).accuracy(genes[out])
-        error = float(np.sqrt(np.square(predicted - accuracy[out]).mean()))
-        tau, rho = stats.kendalltau(predicted, accuracy[out]), stats.spearmanr(predicted, accuracy[out])
+        predicted, measured = fit_predictor(space, "", genes[used], accuracy[used]).accuracy(genes[out]), accuracy[out]
+        error = float(np.sqrt(np.square(predicted - measured).mean()))
+        tau, rho = stats.kendalltau(predicted, measured), stats.spearmanr(predicted, measured)
         rows.append((float(tau.statistic), float(rho.statistic), error))
     return PredictorQuality(*zip(*rows, strict=True))
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
 from typing import Protocol
@@ -226,11 +226,6 @@ class DataSet:
             raise InvalidValueError("resolution", resolution, "at least 1")
         images = self.images[split]
         return self.normalise(images.resized(torch.arange(len(images.labels))[rows], resolution))
-
-    def first(self, counts: Mapping[Split, int]) -> "DataSet":
-        """Return the data set with only the first ``counts`` images of some parts."""
-        rows = {split: torch.arange(len(labels))[: counts.get(split)] for split, labels in self.labels.items()}
-        return replace(self, images={split: ChosenImages(part, rows[split]) for split, part in self.images.items()})
 
 
 def stratified(labels: IntArray, fractions: tuple[float, ...], seed: int) -> list[IntArray]:

@@ -172,11 +172,6 @@ class Schedule:
         )
         return dataclasses.replace(self, phases=(alone,))
 
-    def at_once(self) -> "Schedule":
-        """Return an equally long schedule without progressive shrinking: all choices are open from the start."""
-        length = sum(phase.length for phase in self.phases)
-        return dataclasses.replace(self, phases=(dataclasses.replace(self.phases[-1], length=length),))
-
     def groups(self, images: int) -> int:
         """Return how many groups the batches of ``images`` training images fall into."""
         return 1 if self.group_size is None else max(1, min(self.batch_size, images) // self.group_size)

@@ -155,9 +155,8 @@ class _Training:
 
     def _accumulate(self, groups: list[Group], subnets: list[Subnet]) -> float:
         """Add up the gradients of the subnets over all groups and processes; returns their mean loss."""
-        total = torch.zeros((), device=self.processes.device)
-        for images, labels in groups:
-            total += self._accumulate_group(images, labels, subnets)
+        losses = (self._accumulate_group(images, labels, subnets) for images, labels in groups)
+        total = sum(losses, start=torch.zeros((), device=self.processes.device))
         self.processes.sum([*self._gradients(), total])
         return total.item() / len(subnets)
 

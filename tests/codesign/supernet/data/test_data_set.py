@@ -88,12 +88,6 @@ def test_bytes_and_floats_of_the_same_pixels_are_the_same_images():
     assert torch.equal(as_bytes.resized(rows, 6), as_floats.resized(rows, 6))
 
 
-def test_the_first_images_are_a_data_set_too(digits):
-    few = digits.first({Split.TRAIN: 5, Split.TEST: 10_000})
-    assert torch.equal(few.resized(Split.TRAIN, 8), digits.resized(Split.TRAIN, 8, slice(5)))
-    assert [len(few.labels[split]) for split in Split] == [5, 360, 359]
-
-
 def test_impossible_sizes_are_refused(digits):
     with pytest.raises(InvalidValueError, match="resolution"):
         digits.resized(Split.TEST, 0)

@@ -55,13 +55,6 @@ def test_one_subnet_takes_as_long_as_all_of_them():
     assert alone.phases[0].learning_rate == schedule.phases[0].learning_rate
 
 
-def test_at_once_opens_everything_for_as_long():
-    schedule = load_schedule("digits")
-    at_once = schedule.at_once()
-    assert (at_once.steps, len(at_once.phases)) == (schedule.steps, 1)
-    assert at_once.phases[0].elastic == schedule.phases[-1].elastic
-
-
 def test_groups_share_out_the_images_of_a_step():
     schedule = load_schedule("ofa-imagenet")
     assert [schedule.groups(images) for images in (10**6, 2048, 200, 20)] == [32, 32, 3, 1]
