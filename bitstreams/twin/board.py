@@ -51,8 +51,9 @@ class TwinBoard:
         record = read_json(project / PROJECT_FILE, ProjectRecord, "emit the project again")
         self.board, self.accelerator = load_board(record.board), record.accelerator
         self.hardware_sha256 = record.hardware_sha256
+        program = build_fabric(project)
         self.memory = TwinMemory()
-        self._fabric = Fabric(build_fabric(project), self.memory, run_limit_s)
+        self._fabric = Fabric(program, self.memory, run_limit_s)
         self._coefficients = coefficients
         self._simulate = lru_cache(maxsize=4096)(partial(simulate, board=self.board, coefficients=coefficients))
         self._lock = threading.RLock()

@@ -57,7 +57,11 @@ class TwinMemory:
         """
         try:
             self.file = tempfile.TemporaryFile(prefix="codesign-twin-")  # noqa: SIM115
-            os.ftruncate(self.file.fileno(), MEMORY_BYTES)
+            try:
+                os.ftruncate(self.file.fileno(), MEMORY_BYTES)
+            except OSError:
+                self.file.close()
+                raise
         except OSError as error:
             raise _no_room(MEMORY_BYTES, error) from error
         self._fabrics = np.memmap(self.file, np.uint8, shape=MEMORY_BYTES)

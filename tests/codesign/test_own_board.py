@@ -1,6 +1,7 @@
 """A board of the user's own, from its file to a deployment."""
 
 import shutil
+from contextlib import closing
 from importlib.resources import files
 from pathlib import Path
 
@@ -56,7 +57,8 @@ def test_a_run_for_a_board_of_ones_own_needs_its_file_no_longer_once_it_has_sear
     assert "# An accelerator for My board" in (run.project / "README.md").read_text()
     codesign("emit", run.folder)
     codesign("csim", run.folder)
-    assert TwinBoard(run.project, load_coefficients()).board == own
+    with closing(TwinBoard(run.project, load_coefficients())) as twin:
+        assert twin.board == own
 
 
 def test_a_board_s_file_that_changed_is_refused_and_leaves_the_run_as_it_is(run: Run, board: Path) -> None:

@@ -20,7 +20,9 @@ from bitstreams.twin.server import TwinServer
 from cost_models.coefficients import load_coefficients
 from hw_templates.conv_engine import isa
 from hw_templates.conv_engine.program import read_program
-from hw_templates.foundation.errors import BoardError, StorageError
+from hw_templates.foundation.errors import BoardError, StorageError, ToolError
+
+OPEN_FILES = Path("/proc/self/fd")
 
 
 @pytest.fixture
@@ -149,6 +151,16 @@ def test_done_is_read_once(board: TwinBoard, tmp_path: Path) -> None:
 def test_a_folder_that_is_no_project_is_refused(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match=r"project\.json: is missing; emit the project again"):
         TwinBoard(tmp_path, load_coefficients())
+
+
+def test_a_board_that_cannot_be_made_leaves_no_file_open(
+    zynq_project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    before = set(OPEN_FILES.iterdir())
+    with pytest.raises(ToolError, match=r"g\+\+"):
+        TwinBoard(zynq_project, load_coefficients())
+    assert set(OPEN_FILES.iterdir()) == before
 
 
 def test_no_thread_is_left_behind(zynq_project: Path) -> None:
