@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.boards.address_trace import touched
-from support.boards.emitted_projects import emit_fused_project, emit_random_project
+from support.boards.emitted_projects import FUSING, emit_fused_project, emit_random_project
 from support.boards.twins import ACCELERATOR
 
 from bitstreams.board.descriptors import accesses, check_program, descriptor_layer, mapped_layers
@@ -20,24 +20,8 @@ from bitstreams.twin.fabric import RUN_LIMIT_S, Fabric, build_fabric
 from bitstreams.twin.memory import TwinMemory
 from cost_models.workload import Operation
 from hw_templates.conv_engine import isa
-from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.conv_engine.program import Program, read_program
 from hw_templates.foundation.errors import BoardError, CodesignError, InvalidValueError
-
-FUSING = Accelerator(
-    pe_rows=8,
-    pe_cols=4,
-    pe_pixels=2,
-    pack=2,
-    ifmap_kib=16,
-    weight_kib=8,
-    ofmap_kib=4,
-    axi_bits=32,
-    clock_mhz=150,
-    depthwise_lanes=8,
-    map_kib=64,
-    weight_port_words=2,
-)
 
 
 def records_of(program: Program) -> np.ndarray:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.boards.emitted_projects import emit_fused_project, emit_random_project
+from support.boards.emitted_projects import FUSING, emit_fused_project, emit_random_project
 from support.boards.twins import (
     ACCELERATOR,
     IMAGES,
@@ -28,7 +28,6 @@ from bitstreams.twin.server import TwinServer
 from cost_models.coefficients import load_coefficients
 from hw_templates.board import load_board
 from hw_templates.conv_engine import isa
-from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.conv_engine.program import read_program
 from hw_templates.foundation.errors import BoardError, InvalidValueError, StorageError, VerificationError
 
@@ -112,21 +111,7 @@ def test_programs_follow_each_other_on_one_loaded_bitstream(
 
 def test_blocks_that_stay_on_chip_run_and_take_what_is_predicted(tmp_path: Path) -> None:
     project = tmp_path / "project"
-    accelerator = Accelerator(
-        pe_rows=8,
-        pe_cols=4,
-        pe_pixels=2,
-        pack=2,
-        ifmap_kib=16,
-        weight_kib=8,
-        ofmap_kib=4,
-        axi_bits=32,
-        clock_mhz=150,
-        depthwise_lanes=8,
-        map_kib=64,
-        weight_port_words=2,
-    )
-    placements = emit_fused_project(project, accelerator, seed=1, images=IMAGES)
+    placements = emit_fused_project(project, FUSING, seed=1, images=IMAGES)
     assert any(placement.group_layers for placement in placements)
     predicted = json.loads((project / "project.json").read_text())["predicted"]["latency_ms"]
     with served(project) as server, running(server, tmp_path) as engine:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from support.boards.emitted_projects import emit_random_project
+from support.boards.emitted_projects import FUSING, emit_random_project
 from support.boards.twins import running, served
 from support.networks.random_networks import random_mapping
 
@@ -16,23 +16,8 @@ from cost_models.mapping.mapping import LoopOrder, Mapping
 from cost_models.mapping.placement import Placement, band_rows
 from cost_models.workload import Layer, Operation
 from hw_templates.board import load_board
-from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.foundation.errors import InvalidValueError
 
-ACCELERATOR = Accelerator(
-    pe_rows=8,
-    pe_cols=4,
-    pe_pixels=2,
-    pack=2,
-    ifmap_kib=16,
-    weight_kib=8,
-    ofmap_kib=4,
-    axi_bits=32,
-    clock_mhz=150,
-    depthwise_lanes=8,
-    map_kib=64,
-    weight_port_words=2,
-)
 LAYERS = (
     Layer(
         operation=Operation.CONV,
@@ -105,20 +90,20 @@ LAYERS = (
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     pytest.importorskip("pynq", reason="pynq is not installed: pip install --editable '.[board]'")
     folder = tmp_path_factory.mktemp("random")
-    emit_random_project(folder / "project", ACCELERATOR, seed=1, board_name="pynq-z2")
+    emit_random_project(folder / "project", FUSING, seed=1, board_name="pynq-z2")
     with served(folder / "project") as server, running(server, folder) as engine:
         assert server.board.accelerator.clock_mhz == 150
         yield engine
 
 
 def check(engine: Engine, layers: tuple[MappedLayer, ...], seed: int = 0) -> None:
-    made = random_program(layers, ACCELERATOR, seed)
+    made = random_program(layers, FUSING, seed)
     engine.load_program(made.program)
     cycles = engine.measure(made.image, 1).cycles
     assert engine.result() == made.first_pixel
     assert len(set(made.first_pixel)) > len(made.first_pixel) // 3
     counted = engine.counters()
-    stated = stated_counters(layers, ACCELERATOR, load_board("pynq-z2"))
+    stated = stated_counters(layers, FUSING, load_board("pynq-z2"))
     for name, values in stated.items():
         assert counted[name].tolist() == values.tolist(), name
     assert cycles is not None
@@ -128,14 +113,14 @@ def check(engine: Engine, layers: tuple[MappedLayer, ...], seed: int = 0) -> Non
 @pytest.mark.parametrize("layer", LAYERS, ids=lambda layer: f"{layer.operation}{'+' * layer.residual}")
 def test_a_layer_runs_as_stated_alone_and_again_and_again(layer: Layer, engine: Engine) -> None:
     rng = np.random.default_rng(3)
-    first, second = (MappedLayer(layer, random_mapping(layer, ACCELERATOR, rng)) for _ in range(2))
+    first, second = (MappedLayer(layer, random_mapping(layer, FUSING, rng)) for _ in range(2))
     check(engine, (first,))
     check(engine, (first, second, first), seed=1)
 
 
 def test_unlike_layers_run_one_after_the_other(engine: Engine) -> None:
     rng = np.random.default_rng(4)
-    check(engine, tuple(MappedLayer(layer, random_mapping(layer, ACCELERATOR, rng)) for layer in LAYERS))
+    check(engine, tuple(MappedLayer(layer, random_mapping(layer, FUSING, rng)) for layer in LAYERS))
 
 
 def fused_block() -> tuple[MappedLayer, ...]:
@@ -187,19 +172,19 @@ def test_equal_arguments_give_equal_bytes() -> None:
             ),
         ),
     )
-    assert random_program(layers, ACCELERATOR, 7) == random_program(layers, ACCELERATOR, 7)
-    assert random_program(layers, ACCELERATOR, 7).image != random_program(layers, ACCELERATOR, 8).image
+    assert random_program(layers, FUSING, 7) == random_program(layers, FUSING, 7)
+    assert random_program(layers, FUSING, 7).image != random_program(layers, FUSING, 8).image
 
 
 def test_layers_that_are_no_program_are_refused() -> None:
     block = fused_block()
     with pytest.raises(InvalidValueError, match="layers: must be at least one"):
-        random_program((), ACCELERATOR, 0)
+        random_program((), FUSING, 0)
     with pytest.raises(InvalidValueError, match="the last of which writes to memory"):
-        random_program(block[:2], ACCELERATOR, 0)
+        random_program(block[:2], FUSING, 0)
     with pytest.raises(InvalidValueError, match=r"layers\[0\]\.layer: must be one that reads a map of shape None"):
-        random_program(block[1:], ACCELERATOR, 0)
+        random_program(block[1:], FUSING, 0)
     with pytest.raises(
         InvalidValueError, match=r"layers\[1\]\.layer: must be one that reads a map of shape \(16, 8, 8"
     ):
-        random_program((block[0], block[0], block[2]), ACCELERATOR, 0)
+        random_program((block[0], block[0], block[2]), FUSING, 0)

@@ -19,6 +19,22 @@ from cost_models.mapping.placement import IN_MEMORY, Placement
 from hw_templates.board import load_board
 from hw_templates.conv_engine.accelerator import Accelerator
 
+FUSING = Accelerator(
+    pe_rows=8,
+    pe_cols=4,
+    pe_pixels=2,
+    pack=2,
+    ifmap_kib=16,
+    weight_kib=8,
+    ofmap_kib=4,
+    axi_bits=32,
+    clock_mhz=150,
+    depthwise_lanes=8,
+    map_kib=64,
+    weight_port_words=2,
+)
+"""An accelerator that keeps the feature maps of random blocks on chip."""
+
 
 def emit_random_project(
     folder: Path,
