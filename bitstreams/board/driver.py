@@ -49,7 +49,7 @@ class Hardware:
 
 @dataclass(frozen=True)
 class Measured:
-    """What the engine alone did with one image, again and again.
+    """Times, counters and result of one image that the engine ran repeatedly.
 
     Attributes:
         ms: for each repetition; of a twin, simulated cycles over the clock.

@@ -36,7 +36,10 @@ _MAKERS = {
     "csim.json": "csim RUN",
     "left_out.json": "calibrate fit --measurements FILE --out RUN",
 }
-"""Files, as they lie in their folder RUN, to the commands that make them."""
+"""Files, as they lie in their folder RUN, to the commands that make them.
+
+Where several places fit a file, the first one counts.
+"""
 
 
 @dataclass(frozen=True)

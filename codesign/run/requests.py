@@ -205,10 +205,8 @@ def load_accuracies(run: Run, source: str, space: Source | None) -> Accuracies:
     trained = load_trained(run)
     oracle: AccuracyOracle
     if source == "measured":
-        oracle, digest = (
-            MeasuredAccuracy(trained.checkpoint, trained.data, cache=run.accuracies),
-            trained.checkpoint.digest,
-        )
+        oracle = MeasuredAccuracy(trained.checkpoint, trained.data, cache=run.accuracies)
+        digest = trained.checkpoint.digest
     elif run.predictor.exists():
         oracle = read_predictor(run.predictor, trained.space, trained.checkpoint.digest)
         digest = hashlib.sha256(run.predictor.read_bytes()).hexdigest()[:16]

@@ -19,7 +19,7 @@ Group = tuple[Tensor, Tensor]
 
 @dataclass(frozen=True)
 class Batch:
-    """What a step trains on, random and the same in every process but for the groups.
+    """Images, resolution and random draws of one step; only the groups differ from process to process.
 
     Attributes:
         seed: of the generator that the images are changed by.
