@@ -15,17 +15,6 @@ from hw_templates.conv_engine import isa
 from hw_templates.conv_engine.accelerator import (
     Accelerator,
     AnyAccelerator,
-    axi_bytes,
-    ifmap_banks,
-    ifmap_cols,
-    ifmap_depth,
-    map_banks,
-    map_depth,
-    ofmap_banks,
-    ofmap_depth,
-    post_lanes,
-    weight_banks,
-    weight_depth,
 )
 from hw_templates.foundation.arrays import IntArray
 from hw_templates.foundation.errors import InvalidValueError, ResourceError
@@ -90,7 +79,7 @@ def dsp_slices(a: AnyAccelerator) -> Count:
     """
     array = _ceil_div(a.pe_rows, a.pack) * a.pe_cols * a.pe_pixels
     depthwise = a.depthwise_lanes * _ceil_div(a.pe_pixels, a.pack)
-    return array + depthwise + 3 * post_lanes(a) + ADDRESS_DSP
+    return array + depthwise + 3 * a.post_lanes + ADDRESS_DSP
 
 
 def memories(a: AnyAccelerator, board: Board) -> tuple[Count, Count]:
@@ -98,22 +87,22 @@ def memories(a: AnyAccelerator, board: Board) -> tuple[Count, Count]:
 
     Deep ifmap, weight and map banks go to UltraRAM where the board has any.
     """
-    word, word_bits = axi_bytes(a), a.axi_bits
+    word, word_bits = a.axi_bytes, a.axi_bits
     bram: Count = 0
     uram: Count = 0
     deep_memories = (
-        (a.ifmap_buffers, ifmap_banks(a), ifmap_depth(a)),
-        (a.weight_buffers, weight_banks(a), weight_depth(a)),
-        (2, map_banks(a), map_depth(a)),
+        (a.ifmap_buffers, a.ifmap_banks, a.ifmap_depth),
+        (a.weight_buffers, a.weight_banks, a.weight_depth),
+        (2, a.map_banks, a.map_depth),
     )
     for copies, banks, depth in deep_memories:
         deep = np.logical_and(board.uram > 0, np.asarray(depth) >= URAM_LEAST_DEPTH)
         bram = bram + np.where(deep, 0, copies * banks * block_rams(depth, word_bits))
         uram = uram + np.where(deep, copies * banks * ultra_rams(depth, word_bits), 0)
-    bram = bram + a.ofmap_buffers * ofmap_banks(a) * block_rams(ofmap_depth(a), 32)
-    residual_depth = ofmap_banks(a) * ofmap_depth(a) // word
+    bram = bram + a.ofmap_buffers * a.ofmap_banks * block_rams(a.ofmap_depth, 32)
+    residual_depth = a.ofmap_banks * a.ofmap_depth // word
     bram = bram + a.ofmap_buffers * block_rams(residual_depth, word_bits)
-    lanes = post_lanes(a)
+    lanes = a.post_lanes
     bram = bram + lanes * block_rams(_ceil_div(isa.MAX_CHANNELS, lanes), 8 * isa.CHANNEL_PARAMETERS.itemsize)
     bram = bram + block_rams(PORT_FIFO_WORDS, word_bits * a.weight_port_words)
     return bram + (MEMORY_PORTS - 1) * block_rams(PORT_FIFO_WORDS, word_bits), uram
@@ -129,8 +118,8 @@ def logic(a: AnyAccelerator, coefficients: LogicCoefficients) -> tuple[Count, Co
     rows, cols, pixels = a.pe_rows, a.pe_cols, a.pe_pixels
     products = rows * cols * pixels
     sums = rows * pixels
-    rotations = 2 * ifmap_cols(a) * _multiplexer_luts(pixels, 8) * pixels
-    line, lanes = ifmap_cols(a), post_lanes(a)
+    rotations = 2 * a.ifmap_cols * _multiplexer_luts(pixels, 8) * pixels
+    line, lanes = a.ifmap_cols, a.post_lanes
     # A channel of the depthwise unit is one of its line's, and takes its sum or the greater operand.
     lane_inputs = a.depthwise_lanes * pixels * _multiplexer_luts(line // a.depthwise_lanes, 8)
     lane_results = a.depthwise_lanes * pixels * _multiplexer_luts(2, 32)
@@ -139,7 +128,7 @@ def logic(a: AnyAccelerator, coefficients: LogicCoefficients) -> tuple[Count, Co
     # Each weight is a byte of its line, or half a byte of the line's first or second half.
     unpacking = rows * cols * _multiplexer_luts(3, 8)
     per_product = np.where(np.asarray(a.pack) == 2, coefficients.lut_per_packed_product, coefficients.lut_per_product)
-    banks = ifmap_banks(a) + weight_banks(a) + ofmap_banks(a) + np.where(a.map_kib > 0, map_banks(a), 0)
+    banks = a.ifmap_banks + a.weight_banks + a.ofmap_banks + np.where(a.map_kib > 0, a.map_banks, 0)
     port_bits = (MEMORY_PORTS - 1 + a.weight_port_words) * a.axi_bits
     lut = (
         coefficients.lut_base

@@ -17,7 +17,7 @@ from cost_models.coefficients import Coefficients
 from cost_models.mapping.mapped_layer import MappedLayer
 from cost_models.mapping.mapping import LoopOrder
 from hw_templates.board import Board
-from hw_templates.conv_engine.accelerator import Accelerator, axi_bytes, ifmap_cols, weight_port_bytes
+from hw_templates.conv_engine.accelerator import Accelerator
 
 CHUNK_WORDS = 16
 OUTSTANDING_CHUNKS = 16
@@ -92,8 +92,8 @@ class _Simulation:
     def __init__(self, mapped: MappedLayer, accelerator: Accelerator, board: Board, coefficients: Coefficients) -> None:
         self.layer, self.mapping, self.placement = mapped.layer, mapped.mapping, mapped.placement
         self.accelerator = accelerator
-        self.word = axi_bytes(accelerator)
-        self.weight_word = weight_port_bytes(accelerator)
+        self.word = accelerator.axi_bytes
+        self.weight_word = accelerator.weight_port_bytes
         self.dense = self.layer.operation.is_dense
         self.timing = coefficients.latency
         bytes_per_second = board.ddr.plan_gb_s * 1e9 * coefficients.latency.ddr_efficiency
@@ -205,7 +205,7 @@ class _Simulation:
         heights = self._inside(tile.rows, layer.in_height, layer.kernel_height)
         widths = self._inside(tile.cols, layer.in_width, layer.kernel_width)
         if self.placement.ifmap_ring:
-            return self._lines("ifmap", heights * widths, tile.inputs, ifmap_cols(self.accelerator))
+            return self._lines("ifmap", heights * widths, tile.inputs, self.accelerator.ifmap_cols)
         return self._bursts("ifmap", heights, widths, tile.inputs, layer.in_channels, layer.in_width)
 
     def _inside(self, outputs: range, extent: int, kernel: int) -> int:

@@ -17,7 +17,7 @@ from cost_models.mapping.mapping import LoopOrder, Mapping
 from cost_models.mapping.placement import Placement, band_rows
 from cost_models.workload import Layer, Operation
 from hw_templates.conv_engine import isa
-from hw_templates.conv_engine.accelerator import Accelerator, axi_bytes
+from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.conv_engine.program import Program
 from hw_templates.foundation.errors import CodesignError, InvalidValueError
 
@@ -133,7 +133,7 @@ def check_program(program: Program, accelerator: Accelerator) -> list[list[Acces
 
 def _parts(program: Program, accelerator: Accelerator) -> dict[str, range]:
     """Return the words of each part of a program; the parts follow each other."""
-    word = int(axi_bytes(accelerator))
+    word = accelerator.axi_bytes
     content = len(program.arena) // word
     table_words = program.layer_count * isa.DESCRIPTOR.itemsize // word
     counter_words = program.layer_count * isa.COUNTERS.itemsize // word
@@ -209,7 +209,7 @@ def _access_rules(record: np.void, access: Access, parts: dict[str, range], acce
 
 def accesses(record: np.void, layer: Layer, mapping: Mapping, accelerator: Accelerator) -> Iterator[Access]:
     """Yield everything that a layer reads or writes in memory; on-chip feature maps are left out."""
-    word = int(axi_bytes(accelerator))
+    word = accelerator.axi_bytes
     in_words, out_words = math.ceil(layer.in_channels / word), math.ceil(layer.out_channels / word)
     outputs = layer.out_height * layer.out_width * out_words
 
@@ -231,7 +231,7 @@ def accesses(record: np.void, layer: Layer, mapping: Mapping, accelerator: Accel
 def _weight_words(layer: Layer, mapping: Mapping, accelerator: Accelerator) -> int:
     """Return the memory words that all weights of a layer take; see :func:`codesign.emit.program.pack_weights`."""
     taps = layer.kernel_height * layer.kernel_width
-    port_bytes = int(axi_bytes(accelerator)) * accelerator.weight_port_words
+    port_bytes = accelerator.axi_bytes * accelerator.weight_port_words
 
     def words(weights: int) -> int:
         return math.ceil(math.ceil(weights * layer.weight_bits / 8) / port_bytes) * accelerator.weight_port_words

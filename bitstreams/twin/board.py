@@ -16,7 +16,6 @@ from cost_models.coefficients import Coefficients
 from cost_models.simulator import SimulatedLayer, simulate
 from hw_templates.board import FAMILIES, load_board
 from hw_templates.conv_engine import isa, registers
-from hw_templates.conv_engine.accelerator import axi_bytes
 from hw_templates.foundation.errors import BoardError, CodesignError
 from hw_templates.foundation.json_records import read_json
 from hw_templates.project.record import PROJECT_FILE, ProjectRecord
@@ -182,7 +181,7 @@ class TwinBoard:
     def _count(self) -> None:
         """Write the cycles after the iterations that the compiled engine wrote, as it has no clock."""
         records = np.frombuffer(self._started, dtype=isa.DESCRIPTOR)
-        word, base = axi_bytes(self.accelerator), self._value("ofmap_port") + isa.TRIPS.itemsize
+        word, base = self.accelerator.axi_bytes, self._value("ofmap_port") + isa.TRIPS.itemsize
         for record, layer in zip(records, self._simulated(self._started), strict=False):
             cycles = (layer.latency_cycles, layer.compute_cycles, layer.load_wait_cycles, layer.store_wait_cycles)
             place = self.memory.physical(base + int(record["counter_word"]) * word, isa.CYCLES.itemsize)
@@ -216,7 +215,7 @@ class TwinBoard:
     def _start(self) -> None:
         program_word, layer_count = self._value("program_word"), self._value("layer_count")
         size = layer_count * isa.DESCRIPTOR.itemsize
-        start = self._value("weight_port") + program_word * axi_bytes(self.accelerator)
+        start = self._value("weight_port") + program_word * self.accelerator.axi_bytes
         self._started = self.memory.physical(start, size).tobytes() if self.memory.reaches(start, size) else b""
         self._running, self._done = True, False
         self._fabric.start([self._value(port) for port in registers.PORTS], program_word, layer_count)

@@ -14,7 +14,7 @@ from cost_models.mapping.mapping import Mapping
 from cost_models.mapping.placement import check_groups, map_halves
 from cost_models.workload import IMAGE, Layer, Shape
 from hw_templates.conv_engine import isa
-from hw_templates.conv_engine.accelerator import Accelerator, axi_bytes, weight_port_bytes
+from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.conv_engine.program import Program
 from hw_templates.foundation.arrays import Int8Array
 from hw_templates.foundation.errors import InvalidValueError, UnsupportedLayerError
@@ -27,13 +27,13 @@ _SHAPE_FIELDS = (
 
 def map_words(channels: int, height: int, width: int, accelerator: Accelerator) -> int:
     """Return the words of a feature map: each pixel takes whole words of channels."""
-    return int(height * width * -(-channels // axi_bytes(accelerator)))
+    return int(height * width * -(-channels // accelerator.axi_bytes))
 
 
 def pack_map(images: Int8Array, accelerator: Accelerator) -> Int8Array:
     """Return maps [n, C, H, W] as they lie in memory, [n, bytes]: pixel by pixel, channels zero-padded to words."""
     count, channels, height, width = images.shape
-    word = axi_bytes(accelerator)
+    word = accelerator.axi_bytes
     padded = np.zeros((count, height, width, -(-channels // word) * word), dtype=np.int8)
     padded[..., :channels] = images.transpose(0, 2, 3, 1)
     return padded.reshape(count, -1)
@@ -61,7 +61,7 @@ def pack_weights(layer: Layer, weights: Int8Array, mapping: Mapping, accelerator
         for col in range(0, col_groups, col_step)
     ]
     packed = tiles if layer.weight_bits == 8 else [_halves(tile) for tile in tiles]
-    return np.concatenate([_pad_to(tile, weight_port_bytes(accelerator)) for tile in packed])
+    return np.concatenate([_pad_to(tile, accelerator.weight_port_bytes) for tile in packed])
 
 
 def _halves(weights: Int8Array) -> Int8Array:
@@ -72,7 +72,7 @@ def _halves(weights: Int8Array) -> Int8Array:
 
 def pack_parameters(layer: QuantisedLayer, accelerator: Accelerator) -> Int8Array:
     """Return bias, multiplier and shift of each channel, padded to whole words of channels; shape [bytes]."""
-    word = axi_bytes(accelerator)
+    word = accelerator.axi_bytes
     records = np.zeros(-(-layer.node.layer.out_channels // word) * word, dtype=isa.CHANNEL_PARAMETERS)
     records["shift"] = 1  # of padding channels: the engine's rounding needs at least one
     for name in ("bias", "multiplier", "shift"):
@@ -105,7 +105,7 @@ def compile_layers(
     check_groups(nodes, placements)
     halves = map_halves(nodes, placements)
 
-    word = int(axi_bytes(accelerator))
+    word = accelerator.axi_bytes
     descriptors = np.zeros(len(layers), dtype=isa.DESCRIPTOR)
     blocks: list[Int8Array] = []
     end = descriptors.nbytes // word

@@ -17,7 +17,7 @@ from codesign.emit.quantise import weight_shape
 from codesign.emit.quantised_network import QuantisedLayer
 from cost_models.mapping.mapped_layer import MappedLayer
 from cost_models.workload import Node
-from hw_templates.conv_engine.accelerator import Accelerator, axi_bytes
+from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.conv_engine.program import Program
 from hw_templates.foundation.arrays import Int8Array
 from hw_templates.foundation.errors import InvalidValueError
@@ -102,7 +102,7 @@ def _random_layer(node: Node, rng: np.random.Generator) -> QuantisedLayer:
 
 
 def _image(maps: dict[str, Int8Array], program: Program, accelerator: Accelerator) -> bytes:
-    image = np.zeros(program.image_words * int(axi_bytes(accelerator)), np.int8)
+    image = np.zeros(program.image_words * accelerator.axi_bytes, np.int8)
     word = 0
     for values in maps.values():
         word = aligned(word, accelerator.weight_port_words)

@@ -8,12 +8,6 @@ from cost_models.coefficients import LatencyCoefficients
 from hw_templates.board import Board
 from hw_templates.conv_engine.accelerator import (
     AcceleratorColumns,
-    axi_bytes,
-    ifmap_cols,
-    ifmap_depth,
-    ofmap_depth,
-    weight_depth,
-    weight_port_bytes,
 )
 
 
@@ -60,17 +54,17 @@ def engine_records(
 ) -> NDArray[np.void]:
     """Return records [A] of :class:`EngineRecord`."""
     bytes_per_us = board.ddr.plan_gb_s * 1e3 * coefficients.ddr_efficiency
-    words = {"word": axi_bytes(accelerators), "weight_word": weight_port_bytes(accelerators)}
+    words = {"word": accelerators.axi_bytes, "weight_word": accelerators.weight_port_bytes}
     fields = {
         "rows": accelerators.pe_rows,
         "cols": accelerators.pe_cols,
         "pixels": accelerators.pe_pixels,
         "lanes": accelerators.depthwise_lanes,
-        "line": ifmap_cols(accelerators),
+        "line": accelerators.ifmap_cols,
         **words,
-        "ifmap_depth": ifmap_depth(accelerators),
-        "weight_depth": weight_depth(accelerators),
-        "ofmap_depth": ofmap_depth(accelerators),
+        "ifmap_depth": accelerators.ifmap_depth,
+        "weight_depth": accelerators.weight_depth,
+        "ofmap_depth": accelerators.ofmap_depth,
         "ifmap_single": accelerators.ifmap_buffers == 1,
         "weight_single": accelerators.weight_buffers == 1,
         "ofmap_single": accelerators.ofmap_buffers == 1,

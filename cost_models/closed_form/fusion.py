@@ -12,7 +12,7 @@ from cost_models.mapping.block import Block, Option, find_blocks, partitions_of
 from cost_models.mapping.placement import IN_MEMORY, Placement, kept_kib
 from cost_models.workload import Layer, Workload
 from hw_templates.board import Board
-from hw_templates.conv_engine.accelerator import Accelerator, AcceleratorColumns, axi_bytes, map_banks, map_depth
+from hw_templates.conv_engine.accelerator import Accelerator, AcceleratorColumns
 from hw_templates.foundation.arrays import BoolArray, FloatArray, IntArray
 
 Run = tuple[Layer, Placement]
@@ -36,8 +36,8 @@ class BlockTable:
 
 def map_words(channels: IntArray, pixels: IntArray, accelerators: AcceleratorColumns) -> IntArray:
     """Return [n, A] words that maps of these channels and pixels [n] take in each bank of the map memory."""
-    words = -(-channels[:, None] // axi_bytes(accelerators))
-    lines: IntArray = pixels[:, None] * -(-words // map_banks(accelerators))
+    words = -(-channels[:, None] // accelerators.axi_bytes)
+    lines: IntArray = pixels[:, None] * -(-words // accelerators.map_banks)
     return lines
 
 
@@ -182,7 +182,7 @@ class BlockIndex:
             dtype=np.int64,
         ).reshape(-1, 4)
         for channels, pixels in (shapes[:, :2].T, shapes[:, 2:].T):
-            fits &= map_words(channels, pixels, accelerators) <= map_depth(accelerators)
+            fits &= map_words(channels, pixels, accelerators) <= accelerators.map_depth
         return fits
 
 

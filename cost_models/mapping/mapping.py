@@ -8,7 +8,7 @@ import numpy as np
 
 from cost_models.mapping.engine_limits import check_engine_runs
 from cost_models.workload import Layer
-from hw_templates.conv_engine.accelerator import Accelerator, ifmap_cols, ifmap_depth, ofmap_depth, weight_depth
+from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.foundation.errors import InvalidValueError, MappingError
 from hw_templates.foundation.json_records import check_fields
 
@@ -109,7 +109,7 @@ class Mapping:
         out_channels = min(self.tile_out_channels, layer.out_channels)
         in_channels = min(self.tile_in_channels, layer.in_channels)
         out_groups, in_groups = math.ceil(out_channels / rows), math.ceil(in_channels / cols)
-        line = ifmap_cols(accelerator)
+        line = accelerator.ifmap_cols
         taps = layer.kernel_height * layer.kernel_width
         if layer.operation.is_dense:
             weight_words = math.ceil(out_groups * in_groups * taps * layer.weight_bits / 8)
@@ -122,10 +122,10 @@ class Mapping:
         ofmap_words = sums * self.tile_height * math.ceil(self.tile_width / pixels)
         return (
             BufferNeed(
-                "ifmap", math.ceil(in_channels / line) * in_rows * col_slots, ifmap_depth(accelerator), pixels * line
+                "ifmap", math.ceil(in_channels / line) * in_rows * col_slots, accelerator.ifmap_depth, pixels * line
             ),
-            BufferNeed("weight", weight_words, weight_depth(accelerator), rows * cols),
-            BufferNeed("ofmap", ofmap_words, ofmap_depth(accelerator), 4 * rows * pixels),
+            BufferNeed("weight", weight_words, accelerator.weight_depth, rows * cols),
+            BufferNeed("ofmap", ofmap_words, accelerator.ofmap_depth, 4 * rows * pixels),
         )
 
 

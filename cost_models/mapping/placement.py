@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from cost_models.workload import Layer, Node
 from hw_templates.conv_engine import isa
-from hw_templates.conv_engine.accelerator import Accelerator, axi_bytes, map_banks
+from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.foundation.errors import InvalidValueError, MappingError
 from hw_templates.foundation.json_records import check_fields
 
@@ -83,7 +83,7 @@ IN_MEMORY = Placement()
 
 def kept_kib(channels: int, pixels: int, accelerator: Accelerator) -> int:
     """Return the least map memory, in whole KiB of a half, that holds ``pixels`` pixels of ``channels`` channels."""
-    word, banks = int(axi_bytes(accelerator)), int(map_banks(accelerator))
+    word, banks = accelerator.axi_bytes, accelerator.map_banks
     lines = pixels * math.ceil(math.ceil(channels / word) / banks)
     return math.ceil(lines * banks * word / 1024)
 

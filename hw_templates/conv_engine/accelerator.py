@@ -1,7 +1,7 @@
 """The parameters of one convolution engine: one table, what is legal, and the shapes that follow from them.
 
-The same rules stand as ``static_assert`` in ``conv_engine/include/config.h``. The shape functions take one
-:class:`Accelerator` or an :class:`AcceleratorColumns` of many, and return numbers or arrays alike.
+The same rules stand as ``static_assert`` in ``conv_engine/include/config.h``. The shapes are properties of one
+:class:`Accelerator` and of :class:`AcceleratorColumns` of many alike, numbers there and arrays here.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -20,7 +20,6 @@ Number = TypeVar("Number", int, IntArray)
 Table = TypeVar("Table")
 
 ACCUMULATOR_BYTES = 4
-DATA_BITS = 8
 PARAMETER_MAX = 1 << 20
 """No parameter is larger; products of two fit in 64 bits."""
 
@@ -79,6 +78,10 @@ _BUFFERS = (
 )
 
 
+def _greater(first: Number, second: Number) -> Number:
+    return max(first, second) if isinstance(first, int) else np.maximum(first, second)
+
+
 @_table
 class Parameters(Generic[Number]):
     """The table: every parameter of the engine is a field, and the field's metadata are its row.
@@ -119,6 +122,66 @@ class Parameters(Generic[Number]):
     ifmap_buffers: Number = _row(_BUFFERS.format("ifmap loads"), _ONE_OR_TWO, _ONE_OR_TWO, default=2)
     weight_buffers: Number = _row(_BUFFERS.format("weight loads"), _ONE_OR_TWO, _ONE_OR_TWO, default=2)
     ofmap_buffers: Number = _row(_BUFFERS.format("the computation"), _ONE_OR_TWO, _ONE_OR_TWO, default=2)
+
+    @property
+    def axi_bytes(self) -> Number:
+        """Bytes of one AXI word: also the channels of one word of a feature map in memory."""
+        return self.axi_bits // 8
+
+    @property
+    def weight_port_bytes(self) -> Number:
+        """Bytes that the weight port moves a cycle."""
+        return self.axi_bytes * self.weight_port_words
+
+    @property
+    def ifmap_cols(self) -> Number:
+        """Channels of a pixel that the ifmap buffer yields a cycle: enough for PE array and depthwise unit."""
+        return _greater(self.pe_cols, self.depthwise_lanes)
+
+    @property
+    def ifmap_banks(self) -> Number:
+        """Banks of one ifmap buffer; each holds AXI words and is read once a cycle."""
+        return self.pe_pixels * (self.ifmap_cols // self.axi_bytes)
+
+    @property
+    def ifmap_depth(self) -> Number:
+        """Words of each ifmap bank."""
+        return self.ifmap_kib * 1024 // (self.pe_pixels * self.ifmap_cols)
+
+    @property
+    def weight_banks(self) -> Number:
+        """Banks of one weight buffer; each holds AXI words and all are read each cycle."""
+        return self.pe_rows * self.pe_cols // self.axi_bytes
+
+    @property
+    def weight_depth(self) -> Number:
+        """Words of each weight bank."""
+        return self.weight_kib * 1024 // (self.pe_rows * self.pe_cols)
+
+    @property
+    def ofmap_banks(self) -> Number:
+        """Banks of one accumulator buffer; each holds 32-bit sums."""
+        return self.pe_rows * self.pe_pixels
+
+    @property
+    def ofmap_depth(self) -> Number:
+        """Sums of each accumulator bank."""
+        return self.ofmap_kib * 1024 // (self.ofmap_banks * ACCUMULATOR_BYTES)
+
+    @property
+    def post_lanes(self) -> Number:
+        """Results that are post-processed a cycle: all rows of the array where maps stay on chip, else one AXI word."""
+        return _greater(self.axi_bytes, self.pe_rows * (self.map_kib > 0))
+
+    @property
+    def map_banks(self) -> Number:
+        """Banks of one half of the map memory, each of AXI words: it takes lines of results and yields lines of inputs."""
+        return _greater(self.pe_rows, self.ifmap_cols) // self.axi_bytes
+
+    @property
+    def map_depth(self) -> Number:
+        """Words of each bank of the map memory."""
+        return self.map_kib * 1024 // _greater(self.pe_rows, self.ifmap_cols)
 
 
 ROWS: dict[str, Parameter] = {entry.name: entry.metadata["row"] for entry in fields(Parameters)}
@@ -183,7 +246,7 @@ AnyAccelerator = Parameters[Any]
 
 def _rules(a: AnyAccelerator) -> list[tuple[Any, str, str]]:
     """Return (is broken, parameter, what would be legal) of each structural rule, elementwise for columns."""
-    word, port = axi_bytes(a), weight_port_bytes(a)
+    word, port = a.axi_bytes, a.weight_port_bytes
     return [
         *(
             (_is_none_of(getattr(a, name), row.legal), name, _listed(row.legal))
@@ -203,10 +266,10 @@ def _rules(a: AnyAccelerator) -> list[tuple[Any, str, str]]:
             "depthwise_lanes",
             "a divisor of pe_rows, and a divisor or multiple of pe_cols",
         ),
-        (ifmap_depth(a) < 1, "ifmap_kib", "enough for one word in each bank"),
-        (weight_depth(a) < 1, "weight_kib", "enough for one word of pe_rows x pe_cols weights"),
-        (ofmap_depth(a) < 1, "ofmap_kib", "enough for one accumulator in each bank"),
-        ((a.map_kib > 0) & (map_depth(a) < 1), "map_kib", "0, or enough for one word in each bank"),
+        (a.ifmap_depth < 1, "ifmap_kib", "enough for one word in each bank"),
+        (a.weight_depth < 1, "weight_kib", "enough for one word of pe_rows x pe_cols weights"),
+        (a.ofmap_depth < 1, "ofmap_kib", "enough for one accumulator in each bank"),
+        ((a.map_kib > 0) & (a.map_depth < 1), "map_kib", "0, or enough for one word in each bank"),
     ]
 
 
@@ -224,67 +287,3 @@ def is_legal(columns: AcceleratorColumns) -> BoolArray:
     for rule, _, _ in _rules(columns):
         broken |= rule
     return ~broken
-
-
-def axi_bytes(a: Parameters[Number]) -> Number:
-    """Bytes of one AXI word: also the channels of one word of a feature map in memory."""
-    return a.axi_bits // 8
-
-
-def weight_port_bytes(a: Parameters[Number]) -> Number:
-    """Bytes that the weight port moves a cycle."""
-    return axi_bytes(a) * a.weight_port_words
-
-
-def ifmap_cols(a: Parameters[Number]) -> Number:
-    """Channels of a pixel that the ifmap buffer yields a cycle: enough for the PE array and for the depthwise unit."""
-    return _greater(a.pe_cols, a.depthwise_lanes)
-
-
-def ifmap_banks(a: Parameters[Number]) -> Number:
-    """Banks of one ifmap buffer; each holds AXI words and is read once a cycle."""
-    return a.pe_pixels * (ifmap_cols(a) // axi_bytes(a))
-
-
-def ifmap_depth(a: Parameters[Number]) -> Number:
-    """Words of each ifmap bank."""
-    return a.ifmap_kib * 1024 // (a.pe_pixels * ifmap_cols(a))
-
-
-def weight_banks(a: Parameters[Number]) -> Number:
-    """Banks of one weight buffer; each holds AXI words and all are read each cycle."""
-    return a.pe_rows * a.pe_cols // axi_bytes(a)
-
-
-def weight_depth(a: Parameters[Number]) -> Number:
-    """Words of each weight bank."""
-    return a.weight_kib * 1024 // (a.pe_rows * a.pe_cols)
-
-
-def ofmap_banks(a: Parameters[Number]) -> Number:
-    """Banks of one accumulator buffer; each holds 32-bit sums."""
-    return a.pe_rows * a.pe_pixels
-
-
-def ofmap_depth(a: Parameters[Number]) -> Number:
-    """Sums of each accumulator bank."""
-    return a.ofmap_kib * 1024 // (ofmap_banks(a) * ACCUMULATOR_BYTES)
-
-
-def post_lanes(a: Parameters[Number]) -> Number:
-    """Results that are post-processed a cycle: all rows of the array where maps stay on chip, else one AXI word."""
-    return _greater(axi_bytes(a), a.pe_rows * (a.map_kib > 0))
-
-
-def map_banks(a: Parameters[Number]) -> Number:
-    """Banks of one half of the map memory, each of AXI words: it takes a line of results, and yields one of inputs."""
-    return _greater(a.pe_rows, ifmap_cols(a)) // axi_bytes(a)
-
-
-def map_depth(a: Parameters[Number]) -> Number:
-    """Words of each bank of the map memory."""
-    return a.map_kib * 1024 // _greater(a.pe_rows, ifmap_cols(a))
-
-
-def _greater(first: Number, second: Number) -> Number:
-    return max(first, second) if isinstance(first, int) else np.maximum(first, second)

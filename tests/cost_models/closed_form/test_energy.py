@@ -16,7 +16,7 @@ from cost_models.mapping.mapping import LoopOrder, Mapping
 from cost_models.simulator import simulate
 from cost_models.workload import Layer, Operation
 from hw_templates.board import load_board
-from hw_templates.conv_engine.accelerator import Accelerator, axi_bytes
+from hw_templates.conv_engine.accelerator import Accelerator
 
 BOARD = load_board("pynq-z2")
 
@@ -56,7 +56,7 @@ def counted(layer: Layer, mapping: Mapping, accelerator: Accelerator) -> Moved:
             buffer += 4 * sums
         if not dense or step.inputs.stop == layer.in_channels:
             buffer += 4 * len(step.outputs) * len(step.rows) * len(step.cols)
-    word, moved = axi_bytes(accelerator), simulate(MappedLayer(layer, mapping), accelerator, BOARD, PRIOR)
+    word, moved = accelerator.axi_bytes, simulate(MappedLayer(layer, mapping), accelerator, BOARD, PRIOR)
     maps = (moved.ifmap_words + moved.weight_words + moved.ofmap_words) * word
     setup = 32 * 4 + math.ceil(layer.out_channels / word) * word * 8 + 256
     return Moved(buffer + maps, maps + moved.residual_words * word + setup)

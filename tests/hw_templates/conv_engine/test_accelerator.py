@@ -8,12 +8,7 @@ from hw_templates.conv_engine.accelerator import (
     PARAMETERS,
     Accelerator,
     AcceleratorColumns,
-    ifmap_banks,
-    ifmap_depth,
     is_legal,
-    ofmap_depth,
-    weight_banks,
-    weight_depth,
 )
 from hw_templates.conv_engine.space import AcceleratorSpace
 from hw_templates.foundation.errors import InvalidValueError
@@ -35,9 +30,9 @@ GOOD = Accelerator(
 
 def test_shapes_worked_out_by_hand() -> None:
     # 16 KiB over 2 pixels x 8 channels: 1,024 words; over 16 x 8 weights: 128; over 16 x 2 sums of 4 bytes: 128.
-    assert (ifmap_banks(GOOD), ifmap_depth(GOOD)) == (2, 1024)
-    assert (weight_banks(GOOD), weight_depth(GOOD)) == (16, 128)
-    assert ofmap_depth(GOOD) == 128
+    assert (GOOD.ifmap_banks, GOOD.ifmap_depth) == (2, 1024)
+    assert (GOOD.weight_banks, GOOD.weight_depth) == (16, 128)
+    assert GOOD.ofmap_depth == 128
 
 
 @pytest.mark.parametrize(
@@ -95,7 +90,7 @@ def test_columns_and_single_values_share_rules_and_shapes() -> None:
     assert 0 < legal.sum() < len(rows)
     kept = columns.take(legal)
     for index, accelerator in enumerate(kept):
-        assert ifmap_depth(kept)[index] == ifmap_depth(accelerator)
+        assert kept.ifmap_depth[index] == accelerator.ifmap_depth
     assert AcceleratorColumns.of(list(kept))[0] == kept[0]
 
 

@@ -5,12 +5,12 @@ import numpy as np
 from codesign.emit.program import pack_weights
 from cost_models.mapping.mapping import Mapping
 from cost_models.workload import Layer, Operation
-from hw_templates.conv_engine.accelerator import Accelerator, axi_bytes
+from hw_templates.conv_engine.accelerator import Accelerator
 
 
 def touched(record: np.void, layer: Layer, mapping: Mapping, accelerator: Accelerator) -> dict[str, set[int]]:
     """{field of the descriptor: words from the arena's start}; maps in the map memory are left out."""
-    word = int(axi_bytes(accelerator))
+    word = accelerator.axi_bytes
     groups = -(-layer.out_channels // word)
     outputs = {
         (row * layer.out_width + col) * groups + group
