@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from dataflow_designs import call_overhead_ms, read_dataflow_runs
 from scipy.stats import spearmanr
 
 from cost_models.calibration.engines import engine_model
@@ -24,8 +25,7 @@ from cost_models.calibration.fit import fit, group_parts
 from cost_models.calibration.planning import plan
 from cost_models.calibration.posterior import Posterior, predict
 from cost_models.calibration.timing_model import TimingModel, measured_cycles
-from cost_models.hls4ml.streams import call_overhead_ms, stream_cycles
-from cost_models.measurements.importers.mlperf_tiny import read_dataflow_runs
+from cost_models.hls4ml.streams import stream_cycles
 from cost_models.measurements.importers.ofa_dpu import read_ofa_dpu
 from cost_models.measurements.importers.vta_tophub import read_vta_tophub
 from cost_models.measurements.measurement import Measurement

@@ -109,14 +109,3 @@ def stream_cycles(layers: Sequence[StreamLayer]) -> int:
         cycles, order = layer.cycles_per_pixel, np.arange(len(arrived))
         done = np.maximum.accumulate(arrived - order * cycles) + (order + 1) * cycles
     return int(done[-1])
-
-
-def call_overhead_ms(predicted_ms: Sequence[float], measured_ms: Sequence[float]) -> float:
-    """The one constant of a flow: the time of a call that leaves the least sum of |log(predicted / measured)|.
-
-    That sum is least where one of the runs fits exactly, or where the constant is zero.
-    """
-    predicted, measured = np.asarray(predicted_ms, dtype=np.float64), np.asarray(measured_ms, dtype=np.float64)
-    candidates = np.maximum(np.append(measured - predicted, 0.0), 0.0)
-    misfit = [float(np.abs(np.log((predicted + constant) / measured)).sum()) for constant in candidates]
-    return float(candidates[int(np.argmin(misfit))])
