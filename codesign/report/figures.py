@@ -2,9 +2,9 @@
 
 import textwrap
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
@@ -18,26 +18,27 @@ _METHOD_STYLES = {"random": (GREY, "s"), "sequential": (ORANGE, "^"), "joint": (
 _BOUND_COLOURS = {"compute": BLUE, "ddr": ORANGE, "overhead": GREY}
 
 
-@dataclass(frozen=True)
-class Point:
-    """One pair in the space of objectives."""
+def plot(width: float, height: float, xlabel: str, ylabel: str = "") -> tuple[Figure, Axes]:
+    """Return a figure of a size in inches, and the one plot that fills it."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    axes = figure.subplots()
+    axes.set(xlabel=xlabel, ylabel=ylabel)
+    return figure, axes
 
-    accuracy: float
-    latency_ms: float
-    energy_mj: float
 
-
-def front_figure(fronts: Mapping[str, FloatArray], measured: FloatArray, winner: Point, rule: str = "") -> Figure:
+def front_figure(
+    fronts: Mapping[str, FloatArray], measured: FloatArray, winner: tuple[float, float, float], rule: str
+) -> Figure:
     """Pareto fronts, accuracy against latency and against energy.
 
     Args:
         fronts: method to its front [n, 3] of predicted accuracy (0 to 1), latency_ms, energy_mj.
         measured: [n, 3] what is left of the joint front once its accuracies are measured.
-        winner: the pair that was chosen, with its measured accuracy.
+        winner: [3] the pair that was chosen, with its measured accuracy.
         rule: by which it was chosen, for the legend.
     """
     figure = Figure(figsize=(10, 4.2), layout="constrained")
-    star = textwrap.fill(f"winner: {rule}" if rule else "winner", 28)
+    star = textwrap.fill(f"winner: {rule}", 28)
     panels = zip(figure.subplots(1, 2, sharey=True), (1, 2), ("latency / ms", "energy / mJ"), strict=True)
     for axes, column, label in panels:
         for method, front in fronts.items():
@@ -46,8 +47,7 @@ def front_figure(fronts: Mapping[str, FloatArray], measured: FloatArray, winner:
             x, y = staircase(front[:, column], 100 * front[:, 0])
             axes.plot(x, y, "-", color=colour, linewidth=1.4, label=f"{method}, predicted")
         axes.plot(measured[:, column], 100 * measured[:, 0], "D", color=GREEN, markersize=5, label="joint, measured")
-        chosen = (winner.latency_ms, winner.energy_mj)[column - 1]
-        axes.plot(chosen, 100 * winner.accuracy, "*", color=RED, markersize=15, mec="white", label=star, zorder=5)
+        axes.plot(winner[column], 100 * winner[0], "*", color=RED, markersize=15, mec="white", label=star, zorder=5)
         axes.set_xscale("log")
         label_decades(axes.xaxis)
         axes.set_xlabel(f"{label} (predicted by the cost model)")
@@ -99,18 +99,15 @@ def resources_figure(used: Mapping[str, float], available: Mapping[str, float], 
     """Draw the needs of the accelerator for each resource, as shares of what the board has."""
     names = [name for name in used if available[name] > 0]
     shares = [100 * used[name] / available[name] for name in names]
-    figure = Figure(figsize=(7, 0.9 + 0.42 * len(names)), layout="constrained")
-    axes = figure.subplots()
+    figure, axes = plot(7, 0.9 + 0.42 * len(names), f"% of {board} (estimated)")
     axes.barh(names, shares, color=BLUE, height=0.6)
     axes.axvline(100, color=RED, linewidth=1.2)
     for row, (name, share) in enumerate(zip(names, shares, strict=True)):
-        inside = share > 55
+        place, side, colour = (share - 1, "right", "white") if share > 55 else (share + 1, "left", "black")
         text = f"{used[name]:,.0f} of {available[name]:,.0f}"
-        axes.text(share + (-1 if inside else 1), row, text, va="center", ha="right" if inside else "left",
-                  color="white" if inside else "black", fontsize=9)  # fmt: skip
+        axes.text(place, row, text, va="center", ha=side, color=colour, fontsize=9)
     axes.invert_yaxis()
     axes.set_xlim(0, 105)
-    axes.set_xlabel(f"% of {board} (estimated)")
     return figure
 
 
@@ -121,8 +118,7 @@ def training_figure(losses: Sequence[float], phases: Sequence[tuple[str, int]]) 
         losses: one a step.
         phases: (name, first step) in order.
     """
-    figure = Figure(figsize=(8, 3.2), layout="constrained")
-    axes = figure.subplots()
+    figure, axes = plot(8, 3.2, "step", "loss")
     steps = np.arange(1, len(losses) + 1)
     axes.plot(steps, losses, color=BLUE, alpha=0.25, linewidth=0.8)
     window = max(1, len(losses) // 60)
@@ -135,21 +131,16 @@ def training_figure(losses: Sequence[float], phases: Sequence[tuple[str, int]]) 
         # Short phases follow each other closely: every other name stands lower.
         height = 0.97 - 0.07 * (index % 2)
         axes.annotate(f" {name}", (first, height), xycoords=("data", "axes fraction"), fontsize=8, va="top")
-    axes.set_xlabel("step")
-    axes.set_ylabel("loss")
     axes.grid(alpha=0.3)
     return figure
 
 
 def predictor_figure(measured: FloatArray, predicted: FloatArray, kendall_tau: float) -> Figure:
     """Predicted against measured accuracy of subnets that the predictor was not fitted on."""
-    figure = Figure(figsize=(4.2, 4.0), layout="constrained")
-    axes = figure.subplots()
+    figure, axes = plot(4.2, 4, "measured accuracy / %", "predicted accuracy / %")
     axes.plot(100 * measured, 100 * predicted, "o", color=BLUE, markersize=4, alpha=0.6, mew=0)
     low, high = 100 * min(measured.min(), predicted.min()), 100 * max(measured.max(), predicted.max())
     axes.plot([low, high], [low, high], color=GREY, linewidth=1)
-    axes.set_xlabel("measured accuracy / %")
-    axes.set_ylabel("predicted accuracy / %")
     axes.set_title(f"left-out subnets, Kendall tau {kendall_tau:.2f}", fontsize=10)
     axes.grid(alpha=0.3)
     return figure

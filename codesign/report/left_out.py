@@ -3,19 +3,18 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
-from codesign.run.folder import read_json
 from cost_models.calibration.intervals import campaign_weights, interval_width
 from cost_models.measurements.engine_run import EngineRun
 from cost_models.workload import Layer
 from hw_templates.foundation.arrays import BoolArray, FloatArray
 from hw_templates.foundation.errors import InvalidValueError
-from hw_templates.foundation.json_records import Record, write_record
+from hw_templates.foundation.json_records import Record
 
 LEFT_OUT = "left_out.json"
+"""The file of the rows in a calibration's folder."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,21 +87,3 @@ def _kind(layers: Sequence[Layer]) -> str:
         return f"{layers[0].operation} {layers[0].kernel_height}x{layers[0].kernel_width}"
     largest = max(weighted, key=lambda layer: layer.kernel_height * layer.kernel_width)
     return f"block {largest.kernel_height}x{largest.kernel_width}"
-
-
-def write_left_out(folder: Path, rows: LeftOutRows) -> None:
-    """Write the rows into a calibration's folder.
-
-    Raises:
-        StorageError: they cannot be written.
-    """
-    write_record(folder / LEFT_OUT, rows, wide=True)
-
-
-def read_left_out(folder: Path) -> LeftOutRows:
-    """Read the rows of a calibration's folder.
-
-    Raises:
-        StorageError: they are missing, or not as :func:`write_left_out` writes them.
-    """
-    return read_json(folder / LEFT_OUT, LeftOutRows)

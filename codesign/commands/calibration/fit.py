@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from codesign.progress import Progress, Silent
-from codesign.report.left_out import LeftOutRows, run_kind, run_label, write_left_out
+from codesign.report.left_out import LEFT_OUT, LeftOutRows, run_kind, run_label
 from cost_models.calibration.engines import engine_model
 from cost_models.calibration.engines.conv_engine import with_latency
 from cost_models.calibration.fit import Fit, fit
@@ -18,6 +18,7 @@ from cost_models.measurements.engine_run import OWN_ENGINE
 from cost_models.measurements.measurement import Measurement
 from hw_templates.board import board_name
 from hw_templates.foundation.errors import InvalidValueError
+from hw_templates.foundation.json_records import write_record
 
 MAX_ERROR = 0.5
 """Mean error on left-out runs above which a fit predicts nothing, as a share."""
@@ -98,7 +99,7 @@ def write_fit(folder: Path, fitted: Fitted, max_error: float = MAX_ERROR) -> Pat
         expected = f"at most {100 * max_error:g} % (--max-error) for coefficients to be written"
         raise InvalidValueError("mean error of left-out runs", float(f"{100 * error:.4g}"), expected)
     write_calibration(folder, fitted.calibration)
-    write_left_out(folder, fitted.left_out)
+    write_record(folder / LEFT_OUT, fitted.left_out, wide=True)
     if fitted.coefficients is not None:
         write_coefficients(folder, replace(fitted.coefficients, name=str(folder)))
     return folder

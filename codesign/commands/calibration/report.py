@@ -1,6 +1,5 @@
 """``codesign calibrate report``: one page on how well coefficients predict."""
 
-import io
 from collections import Counter
 from pathlib import Path
 
@@ -8,14 +7,12 @@ import numpy as np
 
 from codesign.progress import Progress
 from codesign.report.calibration_figures import bounds_figure, coverage_figure, prediction_figure, residual_figure
-from codesign.report.left_out import LeftOutRows, read_left_out
-from codesign.report.page import Fact, Section, Table, render_page
+from codesign.report.left_out import LEFT_OUT, LeftOutRows
+from codesign.report.page import Section, Table, render_page, write_page
+from codesign.run.folder import read_json
 from cost_models.calibration.engines import engine_model
 from cost_models.calibration.intervals import COVERAGE
 from cost_models.calibration.record import Calibration, load_calibration
-from hw_templates.foundation.atomic_file import write_bytes_atomically, write_text_atomically
-
-_DOTS_PER_INCH = 130
 
 
 def report(name: str, progress: Progress) -> Path:
@@ -27,35 +24,23 @@ def report(name: str, progress: Progress) -> Path:
     """
     with progress.stage("report") as update:
         calibration, folder = load_calibration(name), Path(name)
-        rows = read_left_out(folder)
+        rows, quality = read_json(folder / LEFT_OUT, LeftOutRows), calibration.quality
         pictures = {
-            "prediction.png": prediction_figure(rows, calibration.quality.widths),
+            "prediction.png": prediction_figure(rows, quality.widths),
             "residuals.png": residual_figure(rows),
             "coverage.png": coverage_figure(rows),
             "bounds.png": bounds_figure(rows),
         }
-        for index, (file, figure) in enumerate(pictures.items()):
-            update(index / len(pictures), file)
-            buffer = io.BytesIO()
-            figure.savefig(buffer, format="png", dpi=_DOTS_PER_INCH)
-            write_bytes_atomically(folder / "report" / file, buffer.getvalue())
+        facts = {
+            "mean error, left out": f"{quality.mean_error:.1%}",
+            "median error, left out": f"{quality.median_error:.1%}",
+            "within 10 %, left out": f"{quality.within_10_percent:.0%}",
+            "runs": f"{calibration.measurements}",
+            "campaigns": f"{len(calibration.posterior.campaigns)}",
+        }
         subtitle = f"{calibration.engine} on {', '.join(calibration.boards)}; {'; '.join(calibration.sources)}"
-        page = render_page(
-            f"calibration: {calibration.name}", subtitle, _facts(calibration), _sections(calibration, rows)
-        )
-        write_text_atomically(path := folder / "report" / "index.html", page)
-    return path
-
-
-def _facts(calibration: Calibration) -> list[Fact]:
-    quality = calibration.quality
-    return [
-        Fact("mean error, left out", f"{quality.mean_error:.1%}"),
-        Fact("median error, left out", f"{quality.median_error:.1%}"),
-        Fact("within 10 %, left out", f"{quality.within_10_percent:.0%}"),
-        Fact("runs", f"{calibration.measurements}"),
-        Fact("campaigns", f"{len(calibration.posterior.campaigns)}"),
-    ]
+        page = render_page(f"calibration: {calibration.name}", subtitle, facts, _sections(calibration, rows))
+        return write_page(folder / "report", page, pictures, update)
 
 
 def _sections(calibration: Calibration, rows: LeftOutRows) -> list[Section]:
@@ -115,15 +100,14 @@ def _coverage_table(rows: LeftOutRows) -> Table:
 def _coefficient_table(calibration: Calibration) -> Table:
     posterior = calibration.posterior
     values = np.exp(posterior.theta(posterior.campaigns))
-    deviations = [np.sqrt(np.diag(posterior.uncertainty(campaign))) for campaign in posterior.campaigns]
-    lines = []
-    for index, parameter in enumerate(engine_model(calibration.engine).parameters):
-        cells = [
-            f"{row[index]:.4g} times or over {np.exp(deviation[index]):.2f}"
-            for row, deviation in zip(values, deviations, strict=True)
-        ]
-        lines.append((parameter.name, parameter.meaning, *cells))
-    return Table(("coefficient", "of", *posterior.campaigns), tuple(lines))
+    factors = np.exp([np.sqrt(np.diag(posterior.uncertainty(campaign))) for campaign in posterior.campaigns])
+    lines = tuple(
+        (parameter.name, parameter.meaning, *map("{:.4g} times or over {:.2f}".format, of_campaigns, within))
+        for parameter, of_campaigns, within in zip(
+            engine_model(calibration.engine).parameters, values.T, factors.T, strict=True
+        )
+    )
+    return Table(("coefficient", "of", *posterior.campaigns), lines)
 
 
 def _range_table(calibration: Calibration) -> Table:

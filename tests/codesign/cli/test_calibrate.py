@@ -9,7 +9,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from codesign.cli.main import app
-from codesign.report.left_out import LEFT_OUT, read_left_out
+from codesign.report.left_out import LEFT_OUT, LeftOutRows
+from codesign.run.folder import read_json
 from cost_models.calibration.engines import engine_model
 from cost_models.coefficients import load_coefficients
 from cost_models.mapping.mapping import LoopOrder, Mapping, draw_mapping
@@ -229,7 +230,7 @@ def test_a_report_without_its_left_out_runs(calibration: Path, tmp_path: Path) -
 
 
 def test_left_out_rows_are_those_of_the_measurements(calibration: Path) -> None:
-    rows = read_left_out(calibration)
+    rows = read_json(calibration / LEFT_OUT, LeftOutRows)
     runs = read_measurements([calibration.parent / "board.jsonl"])
     assert rows.measured_ms == pytest.approx([run.latency_ms.p50 for run in runs])
     assert sum(rows.shares.values()) == pytest.approx(np.ones(len(runs)))

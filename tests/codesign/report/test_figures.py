@@ -1,14 +1,14 @@
 import numpy as np
 
-from codesign.report.figures import Point, front_figure, predictor_figure, resources_figure, training_figure
+from codesign.report.figures import front_figure, predictor_figure, resources_figure, training_figure
 
 
 def test_fronts_are_drawn_with_their_best_steps() -> None:
     front = np.array([[0.5, 1.0, 2.0], [0.7, 2.0, 3.0], [0.6, 3.0, 1.0]])
-    figure = front_figure({"joint": front, "random": front}, front[:2], Point(0.7, 2.0, 3.0))
+    figure = front_figure({"joint": front, "random": front}, front[:2], (0.7, 2.0, 3.0), "first")
     latency = figure.axes[0]
     labels = [line.get_label() for line in latency.lines]
-    assert {"joint, predicted", "random, predicted", "joint, measured", "winner"} <= set(labels)
+    assert {"joint, predicted", "random, predicted", "joint, measured", "winner: first"} <= set(labels)
     steps = latency.lines[labels.index("joint, predicted")]
     # Latency 3 brings no better accuracy than latency 2, so the steps end there.
     np.testing.assert_allclose(steps.get_xdata(), [1, 2, 2])
@@ -36,7 +36,7 @@ def test_the_diagonal_of_the_predictor_covers_both_ranges() -> None:
 def test_the_legend_says_by_which_rule_the_winner_was_chosen():
     front = np.array([[0.5, 1.0, 2.0], [0.7, 2.0, 3.0]])
     rule = "fastest within 1 point of the best accuracy"
-    figure = front_figure({"joint": front}, front, Point(0.7, 2.0, 3.0), rule)
+    figure = front_figure({"joint": front}, front, (0.7, 2.0, 3.0), rule)
     labels = [text.get_text().replace("\n", " ") for text in figure.axes[0].get_legend().get_texts()]
     assert f"winner: {rule}" in labels
     assert [axes.get_xlabel().split(" (")[0] for axes in figure.axes] == ["latency / ms", "energy / mJ"]

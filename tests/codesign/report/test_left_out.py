@@ -5,10 +5,12 @@ from pathlib import Path
 import numpy as np
 from support.mutations import drive, from_file, mutated_json
 
-from codesign.report.left_out import LEFT_OUT, LeftOutRows, read_left_out, run_kind, run_label, write_left_out
+from codesign.report.left_out import LEFT_OUT, LeftOutRows, run_kind, run_label
+from codesign.run.folder import read_json
 from cost_models.measurements.engine_run import MeasuredLayer
 from cost_models.measurements.measurement import Measurement, Percentiles
 from cost_models.workload import Layer, Operation
+from hw_templates.foundation.json_records import write_record
 
 RUN = Measurement(
     engine="dpu",
@@ -77,10 +79,10 @@ def test_intervals_take_their_width_from_the_other_runs() -> None:
 
 def test_any_spoilt_file_is_read_or_refused_in_one_line(tmp_path: Path) -> None:
     written = rows(np.array([0.1, -0.2, 0.05]), 1.0)
-    write_left_out(tmp_path, written)
     path = tmp_path / LEFT_OUT
-    np.testing.assert_array_equal(read_left_out(tmp_path).predicted_ms, written.predicted_ms)
-    read = from_file(path, lambda: read_left_out(tmp_path))
+    write_record(path, written, wide=True)
+    np.testing.assert_array_equal(read_json(path, LeftOutRows).predicted_ms, written.predicted_ms)
+    read = from_file(path, lambda: read_json(path, LeftOutRows))
     accepted, refused = drive(read, mutated_json(json.loads(path.read_text()), 2_000))
     assert accepted > 20
     assert refused > 500
