@@ -23,7 +23,7 @@ from bitstreams.twin.server import LOOPBACK, TwinServer
 from codesign.commands.calibration.fit import fit_measurements, write_fit
 from codesign.commands.calibration.measure import CampaignRequest, measure_plan
 from codesign.commands.calibration.plan import plan_runs
-from codesign.commands.winner import found_pairs
+from codesign.commands.pairs import found_pairs
 from codesign.progress import Silent
 from codesign.run.folder import Run, read_json
 from codesign.run.searched import load_searched
@@ -65,7 +65,7 @@ def hidden(seed: int) -> Coefficients:
 def campaign(run: Run, true: Coefficients, budget: int, folder: Path) -> None:
     """Plan, measure and fit; leaves board.jsonl and the folder ``fitted``."""
     record = read_json(run.project / PROJECT_FILE, ProjectRecord)
-    planned = plan_runs(load_board(record.board), budget, accelerator=record.accelerator)
+    planned = plan_runs(load_board(record.board), budget, Silent(), accelerator=record.accelerator)
     write_plan(folder / "plan.json", planned.plan)
     server = TwinServer(TwinBoard(run.project, true), port=0)
     try:
@@ -76,7 +76,7 @@ def campaign(run: Run, true: Coefficients, budget: int, folder: Path) -> None:
         )
     finally:
         server.close()
-    write_fit(folder / "fitted", fit_measurements(read_measurements([folder / "board.jsonl"]), "fitted"))
+    write_fit(folder / "fitted", fit_measurements(read_measurements([folder / "board.jsonl"]), "fitted", Silent()))
 
 
 def compare_parameters(seed: int, true: Coefficients, folder: Path) -> None:

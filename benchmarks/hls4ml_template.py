@@ -8,11 +8,9 @@ import dataclasses
 import tempfile
 from pathlib import Path
 
-from codesign.commands.csim import csim
-from codesign.commands.emit import emit
-from codesign.commands.predictor import fit
+from codesign.commands.pairs import csim, emit
 from codesign.commands.search import search
-from codesign.commands.train import train
+from codesign.commands.training import fit, train
 from codesign.emit.quantise import quantise_image
 from codesign.progress import Silent
 from codesign.run.folder import Run

@@ -30,9 +30,9 @@ from typing import Any
 import numpy as np
 from specialised_page import BoardFindings, Cell, Choice, Costs, Page, write_page
 
-from codesign.cli.text.pairs import search_lines, winner_lines
+from codesign.cli.text.run import search_lines, winner_lines
+from codesign.commands.pairs import winner
 from codesign.commands.search import search
-from codesign.commands.winner import winner
 from codesign.progress import Silent
 from codesign.run.folder import Run, read_json
 from codesign.run.requests import EmitRequest, SearchRequest

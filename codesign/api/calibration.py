@@ -45,7 +45,7 @@ def plan(
         StorageError: a file cannot be read or written.
     """
     engine = None if project is None else read_json(Path(project) / PROJECT_FILE, ProjectRecord).accelerator
-    planned = plan_runs(load_board(board), budget, accelerator=engine, known=known, progress=progress)
+    planned = plan_runs(load_board(board), budget, progress or Silent(), accelerator=engine, known=known)
     write_plan(Path(file), planned.plan)
     return planned.plan
 
@@ -114,7 +114,9 @@ def fit(
         InvalidValueError: the runs are too few or of several engines, or left-out runs are off by more.
         StorageError: a file cannot be read or written.
     """
-    fitted = fit_measurements(read_measurements([Path(file) for file in files]), Path(folder).name, progress)
+    fitted = fit_measurements(
+        read_measurements([Path(file) for file in files]), Path(folder).name, progress or Silent()
+    )
     write_fit(Path(folder), fitted, max_error)
     return fitted.calibration
 

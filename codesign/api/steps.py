@@ -2,17 +2,12 @@
 
 from pathlib import Path
 
-from codesign.commands import csim as csim_command
-from codesign.commands import deploy as deploy_command
-from codesign.commands import emit as emit_command
-from codesign.commands import predictor as predictor_command
+from bitstreams.board.target import parse_target
+from codesign.commands import pairs, training
 from codesign.commands import report as report_command
-from codesign.commands import train as train_command
-from codesign.commands import winner as winner_command
-from codesign.commands.csim import CsimResult
-from codesign.commands.emit import EmitResult
+from codesign.commands.deploy import deploy as deploy_command
+from codesign.commands.pairs import CsimResult, EmitResult, WinnerResult
 from codesign.commands.report import ReportResult
-from codesign.commands.winner import WinnerResult
 from codesign.progress import Progress, Silent
 from codesign.run.folder import Run
 from codesign.run.records import DeployRecord
@@ -30,7 +25,7 @@ def train(
     start_from: str | Path | None = None,
     seed: int = 0,
     progress: Progress | None = None,
-) -> train_command.TrainResult | None:
+) -> training.TrainResult | None:
     """Train a supernet by progressive shrinking, or one subnet alone; a later call resumes.
 
     Args:
@@ -50,7 +45,7 @@ def train(
         InvalidValueError: unknown space, schedule or subnet, or others than the run began with.
         StorageError: a checkpoint is damaged or cannot be written, or another process works in the run.
     """
-    request = train_command.request_training(
+    request = training.request_training(
         space,
         schedule,
         seed,
@@ -58,12 +53,12 @@ def train(
         subnet,
         None if start_from is None else Path(start_from),
     )
-    return train_command.train(Run(Path(run)), request, progress or Silent())
+    return training.train(Run(Path(run)), request, progress or Silent())
 
 
 def fit_predictor(
     run: str | Path, *, samples: int = 300, seed: int = 0, progress: Progress | None = None
-) -> predictor_command.PredictorResult:
+) -> training.PredictorResult:
     """Measure subnets with the weights of a run's supernet, and fit the accuracy predictor.
 
     Args:
@@ -76,7 +71,7 @@ def fit_predictor(
         InvalidValueError: too few samples, or more than half of the space.
         StorageError: the run has no finished supernet, or something cannot be written.
     """
-    return predictor_command.fit(Run(Path(run)), samples, seed, progress or Silent())
+    return training.fit(Run(Path(run)), samples, seed, progress or Silent())
 
 
 def winner(
@@ -106,7 +101,7 @@ def winner(
         StorageError: nothing was searched yet.
     """
     request = EmitRequest(max_latency_ms=max_latency_ms, min_accuracy=min_accuracy, within=within, rule=rule)
-    return winner_command.winner(Run(Path(run)), request, progress or Silent(), template=template)
+    return pairs.winner(Run(Path(run)), request, progress or Silent(), template=template)
 
 
 def emit(
@@ -134,7 +129,7 @@ def emit(
         ToolError: a tool of the template is missing.
     """
     request = EmitRequest(max_latency_ms=max_latency_ms, min_accuracy=min_accuracy, within=within, rule=rule)
-    return emit_command.emit(Run(Path(run)), request, progress or Silent(), template=template)
+    return pairs.emit(Run(Path(run)), request, progress or Silent(), template=template)
 
 
 def csim(
@@ -160,7 +155,7 @@ def csim(
         VerificationError: a result differs, or an iteration count from that of the cost model.
     """
     simulation = Simulation(images=images, sanitize=sanitize)
-    return csim_command.csim(Run(Path(run)), progress or Silent(), simulation, template=template)
+    return pairs.csim(Run(Path(run)), progress or Silent(), simulation, template=template)
 
 
 def report(run: str | Path, *, template: str | None = None, progress: Progress | None = None) -> ReportResult:
@@ -204,7 +199,12 @@ def deploy(
         BoardError: the board cannot be reached, or stops answering.
         VerificationError: the board's results differ from the integer reference.
     """
-    request = deploy_command.DeployRequest(
-        board=board, via=via, power=power, repetitions=repetitions, timeout_s=timeout_s
+    return deploy_command(
+        Run(Path(run)),
+        parse_target(board, via),
+        None,
+        progress or Silent(),
+        power=power,
+        repetitions=repetitions,
+        timeout_s=timeout_s,
     )
-    return deploy_command.deploy(Run(Path(run)), request, None, progress or Silent())

@@ -1,4 +1,4 @@
-"""Commands that reach boards."""
+"""Commands that reach boards, and that build bitstreams and keep them."""
 
 from contextlib import closing
 from pathlib import Path
@@ -6,14 +6,134 @@ from typing import Annotated
 
 import typer
 
-from bitstreams.board.target import Via
-from codesign.cli.console import session
+from bitstreams.board.target import Via, parse_target
+from codesign.cli.console import ConsoleProgress, in_session, session
 from codesign.cli.group import group
 from codesign.cli.options import InsecureRemote, ReachedVia, RunFolder, StartTimeout, StoreFolder, Target
+from codesign.run import choices
 from codesign.run.folder import Run
-from hw_templates.board import BOARDS, load_board
+from hw_templates.board import BOARDS, board_names, load_board
 
 boards_app = group(name="boards", invoke_without_command=True)
+bitstreams_app = group(
+    name="bitstreams", help="The store of bitstreams, which `codesign build` and `codesign import` fill."
+)
+
+Digest = Annotated[
+    str, typer.Argument(metavar="DIGEST", help="First digits of its digest; `codesign bitstreams list` shows them.")
+]
+Made = Annotated[Path, typer.Argument(metavar="FILE", help="results.tar of a build, or a .bit file made elsewhere.")]
+Handoff = Annotated[Path | None, typer.Option(help="Hand-off of a .bit; default: the .hwh next to it.")]
+ForBoard = Annotated[str | None, typer.Option(help="Board that a .bit is for; a results.tar says it itself.")]
+
+
+def build(
+    console: ConsoleProgress,
+    run: RunFolder,
+    tool: Annotated[
+        choices.BuildTool, typer.Option(help="vitis: a bitstream, with Vitis HLS and Vivado; csim: with g++.")
+    ] = choices.BuildTool.VITIS,
+    bundle: Annotated[bool, typer.Option("--bundle", help="Write a tar that builds on another machine.")] = False,
+    cosim: Annotated[bool, typer.Option("--cosim", help="Simulate the RTL on one image as well (hours).")] = False,
+    store: StoreFolder = None,
+) -> None:
+    """Build the emitted project and keep its bitstream.
+
+    The tools are taken from the PATH: vitis_hls 2020.2 to 2023.2, or vitis-run or v++ from 2024.1 on, and vivado.
+    A build that was stopped goes on with the step that was not finished.
+
+    Example: codesign build runs/digits --tool vitis
+    """
+    from codesign.cli.text.bitstreams import build_lines, bundle_lines
+    from codesign.cli.text.run import csim_lines
+    from codesign.commands import bitstreams as commands
+    from codesign.commands.pairs import csim
+
+    commands.check_build_options(tool, bundle, cosim)
+    if tool == choices.BuildTool.CSIM:
+        console.show(csim(Run(run), console), csim_lines)
+    elif bundle:
+        console.show(commands.build_bundle(Run(run)), bundle_lines)
+    else:
+        console.show(commands.build(Run(run), cosim, store, console), build_lines)
+
+
+def import_(
+    console: ConsoleProgress, made: Made, board: ForBoard = None, hwh: Handoff = None, store: StoreFolder = None
+) -> None:
+    """Put what another machine built, or a bitstream made elsewhere, into the store.
+
+    Example: codesign import results.tar
+    """
+    from codesign.cli.text.bitstreams import import_lines
+    from codesign.commands import bitstreams as commands
+
+    console.show(commands.import_made(made, board, hwh, store), import_lines)
+
+
+bitstreams_app.command("import", hidden=True)(in_session(import_))  # an older spelling
+
+
+@bitstreams_app.command("list")
+@in_session
+def list_(console: ConsoleProgress, store: StoreFolder = None) -> None:
+    """List what is in the store.
+
+    Example: codesign bitstreams list
+    """
+    from codesign.cli.text.bitstreams import content_lines
+    from codesign.commands import bitstreams as commands
+
+    console.show(commands.list_all(store), content_lines)
+
+
+@bitstreams_app.command("show")
+@in_session
+def show_bitstream(console: ConsoleProgress, digest: Digest, store: StoreFolder = None) -> None:
+    """Say what a bitstream is, and how it compares with the prediction.
+
+    Example: codesign bitstreams show 0badcafe
+    """
+    from bitstreams.store.store import Store
+    from codesign.cli.text.bitstreams import entry_lines
+
+    console.show(Store(store).find(digest), entry_lines)
+
+
+@bitstreams_app.command()
+@in_session
+def verify(
+    console: ConsoleProgress,
+    digests: Annotated[list[str] | None, typer.Argument(help="First digits of digests; without any, all.")] = None,
+    store: StoreFolder = None,
+) -> None:
+    """Compare files with their digests, and headers with boards and hand-offs.
+
+    Example: codesign bitstreams verify
+    """
+    from codesign.cli.text.bitstreams import verify_lines
+    from codesign.commands import bitstreams as commands
+
+    console.show(commands.verify(digests or [], store), verify_lines).require_sound()
+
+
+@bitstreams_app.command()
+@in_session
+def gc(
+    console: ConsoleProgress,
+    older_than: Annotated[
+        float | None, typer.Option(min=0, help="Also remove what was imported this many days ago.")
+    ] = None,
+    store: StoreFolder = None,
+) -> None:
+    """Remove damaged entries and what interrupted imports left.
+
+    Example: codesign bitstreams gc --older-than 90
+    """
+    from bitstreams.store.store import Store
+    from codesign.cli.text.bitstreams import garbage_lines
+
+    console.show(Store(store).collect_garbage(older_than), garbage_lines)
 
 
 @boards_app.callback()
@@ -25,14 +145,14 @@ def boards(context: typer.Context) -> None:
     if context.invoked_subcommand is None:
         with session(context) as console:
             from codesign.cli.text.boards import board_table
-            from codesign.commands.boards import list_boards
 
-            console.show(list_boards(), board_table)
+            console.show([load_board(name) for name in board_names()], board_table)
 
 
 @boards_app.command()
+@in_session
 def show(
-    context: typer.Context,
+    console: ConsoleProgress,
     board: Annotated[
         str, typer.Argument(metavar="BOARD", help="Name of the board, or its TOML file.", autocompletion=BOARDS.names)
     ],
@@ -41,12 +161,11 @@ def show(
 
     Example: codesign boards show pynq-z2 > my-board.toml
     """
-    with session(context) as console:
-        console.show(load_board(board), lambda _: BOARDS.text(board).splitlines())
+    console.show(load_board(board), lambda _: BOARDS.text(board).splitlines())
 
 
 def twin(
-    context: typer.Context,
+    console: ConsoleProgress,
     project: Annotated[Path, typer.Option(help="Folder of an emitted project, for example runs/digits/project.")],
     port: Annotated[int, typer.Option(min=0, max=65535, help="TCP port on loopback; 0 takes a free one.")] = 7967,
     coefficients: Annotated[str, typer.Option(help="Timing that stands for the true one.")] = "prior",
@@ -57,17 +176,16 @@ def twin(
 
     Example: codesign twin --project runs/digits/project
     """
-    with session(context, quiet=True) as console:
-        from codesign.cli.text.boards import twin_lines
-        from codesign.commands.twin import start_twin
+    from codesign.cli.text.boards import twin_lines
+    from codesign.commands.twin import start_twin
 
-        with closing(start_twin(project, port, coefficients, console)) as server:
-            console.show(server.served, twin_lines)
-            server.wait()
+    with closing(start_twin(project, port, coefficients, console)) as server:
+        console.show(server.served, twin_lines)
+        server.wait()
 
 
 def deploy(
-    context: typer.Context,
+    console: ConsoleProgress,
     run: RunFolder,
     board: Target,
     via: ReachedVia = Via.SSH,
@@ -84,16 +202,9 @@ def deploy(
     Example: codesign deploy runs/digits --board pynq-z2@192.168.2.99
     Example: codesign deploy runs/digits --board pynq-z2 --via twin
     """
-    with session(context) as console:
-        from codesign.cli.text.deploy import deploy_lines
-        from codesign.commands import deploy as commands
+    from codesign.cli.text.deploy import deploy_lines
+    from codesign.commands.deploy import deploy as command
 
-        request = commands.DeployRequest(
-            board=board,
-            via=via,
-            power=power,
-            repetitions=repetitions,
-            timeout_s=timeout,
-            insecure_remote=insecure_remote,
-        )
-        console.show(commands.deploy(Run(run), request, store, console), deploy_lines)
+    target = parse_target(board, via, insecure_remote)
+    deployed = command(Run(run), target, store, console, power=power, repetitions=repetitions, timeout_s=timeout)
+    console.show(deployed, deploy_lines)

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from bitstreams.board.target import Via
-from codesign.cli.console import session
+from codesign.cli.console import ConsoleProgress, in_session
 from codesign.cli.group import group
 from codesign.cli.options import BoardName, InsecureRemote, ReachedVia, StartTimeout, StoreFolder, Target
 from codesign.run import choices
@@ -20,8 +20,9 @@ Out = Annotated[Path, typer.Option(help="Folder for the coefficients; its path i
 
 
 @calibrate_app.command("import")
+@in_session
 def import_(
-    context: typer.Context,
+    console: ConsoleProgress,
     kind: Annotated[choices.PublishedTable, typer.Argument(metavar="KIND", help="Kind of the table.")],
     table: Annotated[Path, typer.Argument(metavar="TABLE", help="The published table, a CSV file.")],
     out: Annotated[Path, typer.Option(help="File of measurements to write.")],
@@ -30,16 +31,16 @@ def import_(
 
     Example: codesign calibrate import vta-tophub vta_tophub_conv.csv --out vta.jsonl
     """
-    with session(context) as console:
-        from codesign.cli.text.calibration import import_lines
-        from codesign.commands.calibration.import_table import import_table
+    from codesign.cli.text.calibration import import_lines
+    from codesign.commands.calibration.fit import import_table
 
-        console.show(import_table(kind, table, out), import_lines)
+    console.show(import_table(kind, table, out), import_lines)
 
 
 @calibrate_app.command()
+@in_session
 def fit(
-    context: typer.Context,
+    console: ConsoleProgress,
     measurements: Measurements,
     out: Out,
     max_error: Annotated[
@@ -50,35 +51,33 @@ def fit(
 
     Example: codesign calibrate fit --measurements vta.jsonl --out calibrations/vta
     """
-    with session(context) as console:
-        from codesign.cli.text.calibration import fit_lines, fitted_lines
-        from codesign.commands.calibration.fit import fit_measurements, write_fit
-        from cost_models.measurements.measurement import read_measurements
+    from codesign.cli.text.calibration import fit_lines, fitted_lines
+    from codesign.commands.calibration.fit import fit_measurements, write_fit
+    from cost_models.measurements.measurement import read_measurements
 
-        fitted = console.show(
-            fit_measurements(read_measurements(measurements), out.name, console), fit_lines, part="fit"
-        )
-        console.show(write_fit(out, fitted, max_error / 100), fitted_lines, part="coefficients")
+    fitted = console.show(fit_measurements(read_measurements(measurements), out.name, console), fit_lines, part="fit")
+    console.show(write_fit(out, fitted, max_error / 100), fitted_lines, part="coefficients")
 
 
 @calibrate_app.command()
+@in_session
 def report(
-    context: typer.Context, name: Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder that fit wrote.")]
+    console: ConsoleProgress, name: Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder that fit wrote.")]
 ) -> None:
     """Draw a calibration as one HTML page with pictures.
 
     Example: codesign calibrate report calibrations/vta
     """
-    with session(context) as console:
-        from codesign.cli.text.calibration import report_lines
-        from codesign.commands.calibration.report import report as command
+    from codesign.cli.text.calibration import report_lines
+    from codesign.commands.calibration.report import report as command
 
-        console.show(command(str(name), console), report_lines)
+    console.show(command(str(name), console), report_lines)
 
 
 @calibrate_app.command()
+@in_session
 def plan(
-    context: typer.Context,
+    console: ConsoleProgress,
     board: BoardName,
     budget: Annotated[int, typer.Option(min=1, help="Number of runs to choose.")],
     out: Annotated[Path, typer.Option(help="File for the chosen layers and mappings.")] = Path("plan.json"),
@@ -94,24 +93,24 @@ def plan(
 
     Example: codesign calibrate plan --board pynq-z2 --budget 60 --project runs/digits/project
     """
-    with session(context) as console:
-        from codesign.cli.text.calibration import plan_lines, planned_lines
-        from codesign.commands.calibration.plan import plan_runs
-        from codesign.run.folder import read_json
-        from cost_models.measurements.plan_file import write_plan
-        from hw_templates.board import load_board
-        from hw_templates.project.record import PROJECT_FILE, ProjectRecord
+    from codesign.cli.text.calibration import plan_lines, planned_lines
+    from codesign.commands.calibration.plan import plan_runs
+    from codesign.run.folder import read_json
+    from cost_models.measurements.plan_file import write_plan
+    from hw_templates.board import load_board
+    from hw_templates.project.record import PROJECT_FILE, ProjectRecord
 
-        accelerator = None if project is None else read_json(project / PROJECT_FILE, ProjectRecord).accelerator
-        planned = plan_runs(load_board(board), budget, accelerator=accelerator, known=known, progress=console)
-        write_plan(out, planned.plan)
-        console.show(planned, plan_lines, part="planned")
-        console.show(out, planned_lines, part="plan")
+    accelerator = None if project is None else read_json(project / PROJECT_FILE, ProjectRecord).accelerator
+    planned = plan_runs(load_board(board), budget, console, accelerator=accelerator, known=known)
+    write_plan(out, planned.plan)
+    console.show(planned, plan_lines, part="planned")
+    console.show(out, planned_lines, part="plan")
 
 
 @calibrate_app.command()
+@in_session
 def run(
-    context: typer.Context,
+    console: ConsoleProgress,
     board: Target,
     plan: Annotated[Path, typer.Option(help="File of `codesign calibrate plan`.")],
     project: Annotated[Path, typer.Option(help="Emitted project of the engine, for example runs/digits/project.")],
@@ -126,18 +125,17 @@ def run(
 
     Example: codesign calibrate run --board pynq-z2@192.168.2.99 --plan plan.json --project my/project --out board.jsonl
     """
-    with session(context) as console:
-        from bitstreams.board.target import parse_target
-        from codesign.cli.text.calibration import measured_lines
-        from codesign.commands.calibration.measure import CampaignRequest, measure_plan
+    from bitstreams.board.target import parse_target
+    from codesign.cli.text.calibration import measured_lines
+    from codesign.commands.calibration.measure import CampaignRequest, measure_plan
 
-        request = CampaignRequest(
-            target=parse_target(board, via, insecure_remote),
-            plan=plan,
-            project=project,
-            out=out,
-            repetitions=repetitions,
-            timeout_s=timeout,
-            store=store,
-        )
-        console.show(measure_plan(request, console, console.say), measured_lines)
+    request = CampaignRequest(
+        target=parse_target(board, via, insecure_remote),
+        plan=plan,
+        project=project,
+        out=out,
+        repetitions=repetitions,
+        timeout_s=timeout,
+        store=store,
+    )
+    console.show(measure_plan(request, console, console.say), measured_lines)

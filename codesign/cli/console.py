@@ -1,10 +1,13 @@
 """The terminal side of every command: results, progress as bars and lines, errors as one line and an exit code."""
 
+import os
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
-from dataclasses import fields, is_dataclass
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, closing, contextmanager, nullcontext
+from dataclasses import asdict, dataclass
+from functools import wraps
+from inspect import Parameter, Signature, signature
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -27,7 +30,7 @@ EXIT_DISAGREES, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 1, 2, 130
 R = TypeVar("R")
 
 
-def _keep_nothing(_line: str) -> None:
+def _keep_nothing(_line: str, /) -> None:
     """Stand for a log where none is kept."""
 
 
@@ -37,6 +40,13 @@ class _Terminal(Console):
     def on_broken_pipe(self) -> None:
         """Let the entry point end the command; rich would end it with code 1."""
         raise BrokenPipeError
+
+
+@dataclass(frozen=True)
+class _Document:
+    """All results of a command."""
+
+    content: Any
 
 
 class ConsoleProgress:
@@ -72,15 +82,17 @@ class ConsoleProgress:
     @contextmanager
     def stage(self, name: str) -> Iterator[Update]:
         """Show how a stage gets on while it lasts."""
-        columns = (
+        bars = Bars(
             TextColumn("{task.description}"),
             BarColumn(),
             TextColumn("{task.percentage:>3.0f}%"),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
             TextColumn("{task.fields[where]}"),
+            console=self._console,
+            transient=True,
+            disable=not self._draws,
         )
-        bars = Bars(*columns, console=self._console, transient=True, disable=not self._draws)
         with bars, self._lines.stage(name) as update_lines:
             task = bars.add_task(name, total=1.0, where="")
 
@@ -98,15 +110,9 @@ class ConsoleProgress:
             lines: makes the text.
             part: key of the result in the JSON document of a command that has several; None for the whole document.
         """
-        if part is None:
-            self._document = result
-        else:
-            self._document = {**(self._document or {}), part: result}
+        self._document = result if part is None else {**(self._document or {}), part: result}
         for line in lines(result):
-            if self._as_json:
-                self._log(line)
-            else:
-                self.say(line)
+            (self._log if self._as_json else self.say)(line)
         return result
 
     @property
@@ -114,7 +120,9 @@ class ConsoleProgress:
         """The results as JSON text, under the names of their fields; None without results."""
         if self._document is None:
             return None
-        return msgspec.json.format(msgspec.json.encode(_plain(self._document)), indent=2).decode()
+        # Left to itself, msgspec leaves out fields of records that were read without them.
+        content = asdict(_Document(self._document))["content"]
+        return msgspec.json.format(msgspec.json.encode(content, enc_hook=_plain), indent=2).decode()
 
     def say(self, text: str) -> None:
         """Print a line."""
@@ -132,17 +140,8 @@ class ConsoleProgress:
 
 
 def _plain(value: Any) -> Any:
-    """Return what JSON can hold: records as objects of all their fields, arrays of numpy as lists, paths as text."""
-    if is_dataclass(value):
-        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
-    if isinstance(value, Mapping):
-        return {str(key): _plain(part) for key, part in value.items()}
-    if isinstance(value, list | tuple):
-        return list(map(_plain, value))
-    if isinstance(value, Path):
-        return str(value)
-    # numpy is not imported for results without arrays.
-    return value.tolist() if hasattr(value, "tolist") else value
+    """Return what JSON can hold in the place of a path, or of an array or a number of numpy."""
+    return str(value) if isinstance(value, Path) else value.tolist()
 
 
 @contextmanager
@@ -170,34 +169,50 @@ def session(context: typer.Context, *, quiet: bool = False) -> Iterator[ConsoleP
 
     Args:
         context: the command's, with the values of ``--log-file`` and ``--json``.
-        quiet: that silence outside of stages is normal: the command serves others, or another process tells of it.
+        quiet: that silence outside of stages is normal, as the command serves others.
     """
-    name, log, as_json = context.command.name or "", None, context.meta.get("as_json", False)
+    # Of several processes that torchrun started, the first tells.
+    quiet = quiet or os.environ.get("RANK", "0") != "0"
+    name, write, as_json = context.command.name or "", _keep_nothing, context.meta.get("as_json", False)
 
     def show_line(text: str) -> None:
         typer.echo(f"codesign: {text}", err=True)
-        if log is not None:
-            log.write(f"codesign: {text}")
+        write(f"codesign: {text}")
 
-    try:
-        path = context.meta.get("log_file")
-        if path is not None:
-            log = LogFile(path)
-            log.write(f"{context.command_path}, version {__version__}")
-        write = _keep_nothing if log is None else log.write
-        console = ConsoleProgress(_Terminal(stderr=as_json), write, as_json=as_json)
-        with _warnings_as_lines(show_line), console.running(None if quiet else name), missing_extras_named():
-            try:
-                yield console
-            finally:
-                if as_json and console.document is not None:
-                    typer.echo(console.document)
-    except CodesignError as error:
-        show_line(explain(error, name, parameter_names(context)))
-        raise typer.Exit(EXIT_DISAGREES if isinstance(error, VerificationError) else EXIT_BAD_INPUT) from error
-    except KeyboardInterrupt:
-        show_line("stopped; the same command goes on from here")
-        raise typer.Exit(EXIT_INTERRUPTED) from None
-    finally:
-        if log is not None:
-            log.close()
+    with ExitStack() as stack:
+        try:
+            if path := context.meta.get("log_file"):
+                write = stack.enter_context(closing(LogFile(path))).write
+                write(f"{context.command_path}, version {__version__}")
+            console = ConsoleProgress(_Terminal(stderr=as_json), write, as_json=as_json)
+            with _warnings_as_lines(show_line), console.running(None if quiet else name), missing_extras_named():
+                try:
+                    yield console
+                finally:
+                    if as_json and console.document is not None:
+                        typer.echo(console.document)
+        except CodesignError as error:
+            show_line(explain(error, name, parameter_names(context)))
+            raise typer.Exit(EXIT_DISAGREES if isinstance(error, VerificationError) else EXIT_BAD_INPUT) from error
+        except KeyboardInterrupt:
+            show_line("stopped; the same command goes on from here")
+            raise typer.Exit(EXIT_INTERRUPTED) from None
+
+
+def in_session(command: Callable[..., None], *, quiet: bool = False) -> Callable[..., None]:
+    """Return a command for typer: a function that is given the console of its session before its options.
+
+    Args:
+        command: the function.
+        quiet: as for :func:`session`.
+    """
+
+    @wraps(command)
+    def run(context: typer.Context, **options: Any) -> None:
+        with session(context, quiet=quiet) as console:
+            command(console, **options)
+
+    _, *options = signature(command).parameters.values()
+    context = Parameter("context", Parameter.KEYWORD_ONLY, annotation=typer.Context)
+    run.__signature__ = Signature([*options, context])  # type: ignore[attr-defined]
+    return run

@@ -3,6 +3,7 @@
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -44,8 +45,5 @@ class LogFile:
 
     def close(self) -> None:
         """Close the file; nothing may be written afterwards."""
-        with self._lock:
-            try:
-                self._file.close()
-            except OSError:
-                self._failed = True
+        with self._lock, suppress(OSError):
+            self._file.close()

@@ -8,10 +8,9 @@ from typing import Annotated
 import typer
 
 from codesign import __version__
-from codesign.cli.bitstreams import bitstreams_app, build, import_
-from codesign.cli.boards import boards_app, deploy, twin
+from codesign.cli.boards import bitstreams_app, boards_app, build, deploy, import_, twin
 from codesign.cli.calibrate import calibrate_app
-from codesign.cli.console import session
+from codesign.cli.console import ConsoleProgress, in_session
 from codesign.cli.group import group, keep
 from codesign.cli.options import TEMPLATES, BoardName, RunFolder, Seed, Storage, Template, Workers
 from codesign.cli.supernet import fetch, supernet_app
@@ -35,7 +34,7 @@ RuleName = Annotated[
 
 
 def train(
-    context: typer.Context,
+    console: ConsoleProgress,
     run: RunFolder,
     space: Annotated[
         str | None, typer.Option(help="Space of subnets, by name or TOML file.  [default: digits, or as --start-from]")
@@ -58,19 +57,17 @@ def train(
     Example: codesign train runs/cifar10 --space cifar10 --data cifar10_jpeg
     Example of 8 GPUs: torchrun --nproc-per-node 8 -m codesign train runs/imagenet --space ofa-mbv3-w1.2 --data images
     """
-    # Of several processes that torchrun started, the first tells.
-    with session(context, quiet=os.environ.get("RANK", "0") != "0") as progress:
-        from codesign.cli.text.training import train_lines
-        from codesign.commands.train import request_training
-        from codesign.commands.train import train as command
+    from codesign.cli.text.run import train_lines
+    from codesign.commands.training import request_training
+    from codesign.commands.training import train as command
 
-        result = command(Run(run), request_training(space, preset, seed, data, subnet, start_from), progress)
-        if result is not None:
-            progress.show(result, train_lines)
+    result = command(Run(run), request_training(space, preset, seed, data, subnet, start_from), console)
+    if result is not None:
+        console.show(result, train_lines)
 
 
 def predictor(
-    context: typer.Context,
+    console: ConsoleProgress,
     run: RunFolder,
     samples: Annotated[int, typer.Option(min=25, help="Subnets to measure, a fifth of them left out.")] = 300,
     seed: Seed = 0,
@@ -79,15 +76,14 @@ def predictor(
 
     Example: codesign predictor runs/digits --samples 300
     """
-    with session(context) as progress:
-        from codesign.cli.text.training import predictor_lines
-        from codesign.commands.predictor import fit as command
+    from codesign.cli.text.run import predictor_lines
+    from codesign.commands.training import fit as command
 
-        progress.show(command(Run(run), samples, seed, progress), predictor_lines)
+    console.show(command(Run(run), samples, seed, console), predictor_lines)
 
 
 def search(
-    context: typer.Context,
+    console: ConsoleProgress,
     run: RunFolder,
     board: BoardName = "pynq-z2",
     pairs: Annotated[int, typer.Option(min=1, help="Pairs of subnet and accelerator to price.")] = 200_000,
@@ -117,26 +113,25 @@ def search(
     Example: codesign search runs/tiny --template hls4ml
     Example: codesign search runs/imagenet --space ofa-mbv3-w1.2 --accuracy official --board zcu104
     """
-    with session(context) as console:
-        from codesign.cli.text.pairs import search_lines
-        from codesign.commands.search import search as command
-        from codesign.run.requests import SearchRequest
+    from codesign.cli.text.run import search_lines
+    from codesign.commands.search import search as command
+    from codesign.run.requests import SearchRequest
 
-        request = SearchRequest(
-            board=board,
-            pairs=pairs,
-            workers=workers,
-            storage=storage,
-            seed=seed,
-            coefficients=coefficients,
-            space=space,
-            accuracy=accuracy,
-        )
-        console.show(command(Run(run), request, console, template=template, baselines=baselines), search_lines)
+    request = SearchRequest(
+        board=board,
+        pairs=pairs,
+        workers=workers,
+        storage=storage,
+        seed=seed,
+        coefficients=coefficients,
+        space=space,
+        accuracy=accuracy,
+    )
+    console.show(command(Run(run), request, console, template=template, baselines=baselines), search_lines)
 
 
 def winner(
-    context: typer.Context,
+    console: ConsoleProgress,
     run: RunFolder,
     max_latency_ms: MaxLatency = None,
     min_accuracy: MinAccuracy = None,
@@ -152,19 +147,18 @@ def winner(
 
     Example: codesign winner runs/imagenet --max-latency-ms 25
     """
-    with session(context) as console:
-        from codesign.cli.text.pairs import winner_lines
-        from codesign.commands.winner import winner as command
-        from codesign.run.requests import EmitRequest
+    from codesign.cli.text.run import winner_lines
+    from codesign.commands.pairs import winner as command
+    from codesign.run.requests import EmitRequest
 
-        wanted = EmitRequest(
-            max_latency_ms=max_latency_ms, min_accuracy=min_accuracy, within=within, rule=rule and rule.value
-        )
-        console.show(command(Run(run), wanted, console, template=template, dry_run=dry_run), winner_lines)
+    wanted = EmitRequest(
+        max_latency_ms=max_latency_ms, min_accuracy=min_accuracy, within=within, rule=rule and rule.value
+    )
+    console.show(command(Run(run), wanted, console, template=template, dry_run=dry_run), winner_lines)
 
 
 def emit(
-    context: typer.Context,
+    console: ConsoleProgress,
     run: RunFolder,
     max_latency_ms: MaxLatency = None,
     min_accuracy: MinAccuracy = None,
@@ -179,19 +173,18 @@ def emit(
     Example: codesign emit runs/digits --max-latency-ms 0.5
     Example: codesign emit runs/tiny --template hls4ml
     """
-    with session(context) as console:
-        from codesign.cli.text.pairs import emit_lines
-        from codesign.commands.emit import emit as command
-        from codesign.run.requests import EmitRequest
+    from codesign.cli.text.run import emit_lines
+    from codesign.commands.pairs import emit as command
+    from codesign.run.requests import EmitRequest
 
-        wanted = EmitRequest(
-            max_latency_ms=max_latency_ms, min_accuracy=min_accuracy, within=within, rule=rule and rule.value
-        )
-        console.show(command(Run(run), wanted, console, template=template), emit_lines)
+    wanted = EmitRequest(
+        max_latency_ms=max_latency_ms, min_accuracy=min_accuracy, within=within, rule=rule and rule.value
+    )
+    console.show(command(Run(run), wanted, console, template=template), emit_lines)
 
 
 def csim(
-    context: typer.Context,
+    console: ConsoleProgress,
     run: RunFolder,
     sanitize: Annotated[bool, typer.Option(help="Under address and undefined-behaviour sanitizers.")] = False,
     images: Annotated[int | None, typer.Option(min=1, help="Only this many test images, the first.")] = None,
@@ -202,29 +195,27 @@ def csim(
     Example: codesign csim runs/digits
     Example: codesign csim runs/tiny --template hls4ml
     """
-    with session(context) as console:
-        from codesign.cli.text.pairs import csim_lines
-        from codesign.commands.csim import csim as command
-        from codesign.templates.template import Simulation
+    from codesign.cli.text.run import csim_lines
+    from codesign.commands.pairs import csim as command
+    from codesign.templates.template import Simulation
 
-        simulation = Simulation(images=images, sanitize=sanitize)
-        console.show(command(Run(run), console, simulation, template=template), csim_lines)
+    simulation = Simulation(images=images, sanitize=sanitize)
+    console.show(command(Run(run), console, simulation, template=template), csim_lines)
 
 
-def report(context: typer.Context, run: RunFolder, template: ReportTemplate = None) -> None:
+def report(console: ConsoleProgress, run: RunFolder, template: ReportTemplate = None) -> None:
     """Draw the run as one HTML page with pictures.
 
     Example: codesign report runs/digits
     """
-    with session(context) as console:
-        from codesign.cli.text.pairs import report_lines
-        from codesign.commands.report import report as command
+    from codesign.cli.text.run import report_lines
+    from codesign.commands.report import report as command
 
-        console.show(command(Run(run), console, template=template), report_lines)
+    console.show(command(Run(run), console, template=template), report_lines)
 
 
 def demo(
-    context: typer.Context,
+    console: ConsoleProgress,
     run: Annotated[Path, typer.Option(help="Folder of the run.")] = Path("runs/demo"),
     board: BoardName = "pynq-z2",
     template: Template = choices.DEFAULT_TEMPLATE,
@@ -236,14 +227,14 @@ def demo(
 
     Example: codesign demo
     """
-    with session(context) as console:
-        from codesign.cli.text.demo import demo_lines
-        from codesign.commands.demo import FULL, SMALL, DemoRequest
-        from codesign.commands.demo import demo as command
+    from codesign.cli.text.run import DEMO_LINES
+    from codesign.commands.demo import FULL, SMALL
+    from codesign.commands.demo import demo as command
 
-        request = DemoRequest(board=board, scale=SMALL if small else FULL, workers=workers, seed=seed)
-        for part, result in command(Run(run), request, console, template=template):
-            console.show(result, demo_lines(part), part)
+    scale = SMALL if small else FULL
+    steps = command(Run(run), console, board=board, scale=scale, workers=workers, seed=seed, template=template)
+    for part, result in steps:
+        console.show(result, DEMO_LINES[part], part)
 
 
 app = group(
@@ -253,7 +244,7 @@ app = group(
 # In the order in which a user meets them.
 _PIPELINE = (train, predictor, search, winner, emit, csim, build, import_, deploy, report)
 for _command in (*_PIPELINE, demo, fetch, twin):
-    app.command(_command.__name__.rstrip("_"))(_command)
+    app.command(_command.__name__.rstrip("_"))(in_session(_command, quiet=_command is twin))
 for _group in (boards_app, calibrate_app, bitstreams_app, supernet_app):
     app.add_typer(_group)
 

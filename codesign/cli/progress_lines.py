@@ -87,11 +87,10 @@ class ProgressLines:
     def run(self, wait: Callable[[float], bool]) -> None:
         """Write lines until ``wait`` returns true; it is called with the seconds to wait."""
         while not wait(max(self._last_s + INTERVAL_S - self._clock(), 0.0)):
-            stages = self._stages[-1:]
             if self._clock() < self._last_s + INTERVAL_S:
                 continue
             self._last_s = self._clock()
-            for stage in stages:
+            for stage in self._stages[-1:]:
                 self._write(stage.line())
 
 

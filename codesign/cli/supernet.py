@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from codesign.cli.console import session
+from codesign.cli.console import ConsoleProgress, in_session
 from codesign.cli.group import group
 from codesign.run import choices
 
@@ -13,7 +13,7 @@ supernet_app = group(name="supernet", help="Spaces of subnets, and networks publ
 
 
 def fetch(
-    context: typer.Context,
+    console: ConsoleProgress,
     names: Annotated[list[str] | None, typer.Argument(help="Files or folders; --list shows them.")] = None,
     list_: Annotated[bool, typer.Option("--list", help="Only list what there is, and what is fetched.")] = False,
     folder: Annotated[
@@ -26,38 +26,38 @@ def fetch(
 
     Example: codesign fetch acc_predictor.pth
     """
-    with session(context) as console:
-        from codesign.cli.text.supernet import fetched_lines, listing_lines
-        from codesign.commands.fetch import fetch_files, list_files
+    from codesign.cli.text.supernet import fetched_lines, listing_lines
+    from codesign.commands.fetch import fetch_files, list_files
 
-        if list_:
-            console.show(list_files(names or [], folder), listing_lines)
-        else:
-            console.show(fetch_files(names or [], folder, console), fetched_lines)
+    if list_:
+        console.show(list_files(names or [], folder), listing_lines)
+    else:
+        console.show(fetch_files(names or [], folder, console), fetched_lines)
 
 
 @supernet_app.command()
+@in_session
 def info(
-    context: typer.Context,
+    console: ConsoleProgress,
     space: Annotated[str | None, typer.Argument(help="Name of a space; without one, all are listed.")] = None,
 ) -> None:
     """Say how many subnets a space holds, what varies in it, and what its smallest and largest subnet cost.
 
     Example: codesign supernet info ofa-mbv3-w1.2
     """
-    with session(context) as console:
-        from codesign.cli.text.supernet import description_lines, space_lines
-        from codesign.commands.supernet import describe_space, list_spaces
+    from codesign.cli.text.supernet import description_lines, space_lines
+    from codesign.commands.supernet import describe_space, list_spaces
 
-        if space is None:
-            console.show(list_spaces(), space_lines)
-        else:
-            console.show(describe_space(space), description_lines)
+    if space is None:
+        console.show(list_spaces(), space_lines)
+    else:
+        console.show(describe_space(space), description_lines)
 
 
 @supernet_app.command()
+@in_session
 def show(
-    context: typer.Context,
+    console: ConsoleProgress,
     name: Annotated[str, typer.Argument(help="Name of a space or, with --preset, of a training schedule.")],
     preset: Annotated[bool, typer.Option("--preset", help="Show a training schedule.")] = False,
 ) -> None:
@@ -66,29 +66,29 @@ def show(
     Example: codesign supernet show digits > my-space.toml
     Example: codesign supernet show digits --preset > my-schedule.toml
     """
-    with session(context) as console:
-        from codesign.supernet.spaces.named import SPACES
-        from codesign.supernet.training.schedule import SCHEDULES
+    from codesign.supernet.spaces.named import SPACES
+    from codesign.supernet.training.schedule import SCHEDULES
 
-        if preset:
-            console.show(SCHEDULES.load(name), lambda _: SCHEDULES.text(name).splitlines())
-        else:
-            console.show(SPACES.load(name), lambda _: SPACES.text(name).splitlines())
+    if preset:
+        console.show(SCHEDULES.load(name), lambda _: SCHEDULES.text(name).splitlines())
+    else:
+        console.show(SPACES.load(name), lambda _: SPACES.text(name).splitlines())
 
 
 @supernet_app.command()
-def specialised(context: typer.Context) -> None:
+@in_session
+def specialised(console: ConsoleProgress) -> None:
     """List the specialised networks that the authors of OFA published, with accuracies as reported."""
-    with session(context) as console:
-        from codesign.cli.text.supernet import specialised_lines
-        from codesign.commands.supernet import list_specialised
+    from codesign.cli.text.supernet import specialised_lines
+    from codesign.commands.supernet import list_specialised
 
-        console.show(list_specialised(), specialised_lines)
+    console.show(list_specialised(), specialised_lines)
 
 
 @supernet_app.command()
+@in_session
 def export(
-    context: typer.Context,
+    console: ConsoleProgress,
     source: Annotated[str, typer.Argument(help="A run folder, a published space, or a published specialised network.")],
     out: Annotated[Path, typer.Option(help="Folder for the files.")],
     file_format: Annotated[
@@ -106,9 +106,7 @@ def export(
 
     Example: codesign supernet export runs/digits --format onnx --out winner
     """
-    with session(context) as console:
-        from codesign.cli.text.supernet import export_lines
-        from codesign.commands.export import ExportRequest
-        from codesign.commands.export import export as command
+    from codesign.cli.text.supernet import export_lines
+    from codesign.commands.export import export as command
 
-        console.show(command(ExportRequest(source, subnet, weights, file_format), out, console), export_lines)
+    console.show(command(source, subnet, weights, file_format, out, console), export_lines)

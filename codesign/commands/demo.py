@@ -4,12 +4,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from codesign.commands.csim import csim
-from codesign.commands.emit import emit
-from codesign.commands.predictor import fit
+from codesign.commands.pairs import csim, emit
 from codesign.commands.report import report
 from codesign.commands.search import search
-from codesign.commands.train import train
+from codesign.commands.training import fit, train
 from codesign.progress import Progress
 from codesign.run.choices import DEFAULT_TEMPLATE
 from codesign.run.folder import Run
@@ -32,26 +30,30 @@ FULL = Scale(None, samples=300, pairs=200_000)
 SMALL = Scale("digits-small", samples=40, pairs=20_000)
 
 
-@dataclass(frozen=True, kw_only=True)
-class DemoRequest:
-    """Settings of a demo."""
-
-    board: str = "pynq-z2"
-    scale: Scale = FULL
-    workers: int = 1
-    seed: int = 0
-
-
 def demo(
-    run: Run, request: DemoRequest, progress: Progress, *, template: str | Template = DEFAULT_TEMPLATE
+    run: Run,
+    progress: Progress,
+    *,
+    board: str = "pynq-z2",
+    scale: Scale = FULL,
+    workers: int = 1,
+    seed: int = 0,
+    template: str | Template = DEFAULT_TEMPLATE,
 ) -> Iterator[tuple[str, Any]]:
     """Do the main job in ``run``, or what of it is not done yet; yield name and result of each command as it comes.
+
+    Args:
+        run: the run.
+        progress: shows progress.
+        board, workers, seed: as in :class:`SearchRequest`.
+        scale: how much to do.
+        template: kind of hardware.
 
     Raises:
         InvalidValueError: the run is a demo of another scale.
         CodesignError: as the commands do.
     """
-    template, scale, seed = load_template(template), request.scale, request.seed
+    template = load_template(template)
     space = template.demo_space
     preset = scale.preset or space
     before = run.find(TrainRequest)
@@ -60,7 +62,7 @@ def demo(
         raise InvalidValueError("small", scale == SMALL, expected)
     yield "train", train(run, TrainRequest(space=space, preset=preset, seed=seed), progress)
     yield "predictor", fit(run, scale.samples, seed, progress)
-    searching = SearchRequest(board=request.board, pairs=scale.pairs, workers=request.workers, seed=seed)
+    searching = SearchRequest(board=board, pairs=scale.pairs, workers=workers, seed=seed)
     yield "search", search(run, searching, progress, template=template)
     yield "emit", emit(run, EmitRequest(), progress, template=template)
     yield "csim", csim(run, progress, template=template)

@@ -1,6 +1,5 @@
 """``codesign supernet export``: a subnet as a network of its own, in files that other tools read."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from codesign.supernet.data.data_set import Split
 from codesign.supernet.network.build import recalibrate
 from codesign.supernet.network.files import NetworkToWrite, check_format, write_network
 from codesign.supernet.network.standalone import Network, extract
-from codesign.supernet.published.net_config import net_config
+from codesign.supernet.published.net_config import Config, net_config
 from codesign.supernet.published.networks import find_specialised, load_official_supernet, load_specialised
 from codesign.supernet.published.specialised import specialised_nets
 from codesign.supernet.spaces.named import load_space, space_names
@@ -21,24 +20,6 @@ from codesign.supernet.training.processes import one_thread
 from hw_templates.foundation.errors import InvalidValueError, StorageError, UnknownNameError
 from hw_templates.foundation.json_records import reading
 from hw_templates.project.record import PROJECT_FILE
-
-
-@dataclass(frozen=True)
-class ExportRequest:
-    """A subnet to export.
-
-    Attributes:
-        source: a run folder, the name of a published space, or that of a published specialised network.
-        subnet: ``largest``, ``smallest``, or a JSON file with a subnet; None for the winner of a run and the largest
-            of a published supernet.
-        weights: a file with a published supernet's state dict; None for the run's supernet, or what was fetched.
-        file_format: one of :data:`codesign.supernet.network.files.FORMATS`.
-    """
-
-    source: str
-    subnet: str | None
-    weights: Path | None
-    file_format: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,8 +41,19 @@ class ExportResult:
     files: tuple[Path, ...]
 
 
-def export(request: ExportRequest, folder: Path, progress: Progress) -> ExportResult:
+def export(
+    source: str, subnet: str | None, weights: Path | None, file_format: str, folder: Path, progress: Progress
+) -> ExportResult:
     """Write the files of a subnet into a folder.
+
+    Args:
+        source: a run folder, the name of a published space, or that of a published specialised network.
+        subnet: ``largest``, ``smallest``, or a JSON file with a subnet; None for the winner of a run and the largest
+            of a published supernet.
+        weights: a file with a published supernet's state dict; None for the run's supernet, or what was fetched.
+        file_format: one of :data:`codesign.supernet.network.files.FORMATS`.
+        folder: for the files.
+        progress: shows progress.
 
     Raises:
         InvalidValueError: no such source, subnet or format.
@@ -69,12 +61,12 @@ def export(request: ExportRequest, folder: Path, progress: Progress) -> ExportRe
         StorageError: the source is unfinished or damaged, or the folder cannot be written.
         ToolError: what makes the format is not installed.
     """
-    check_format(request.file_format)
+    check_format(file_format)
     with progress.stage("export") as update:
         update(0.1, "extracting")
-        net = _find(request)
-        update(0.4, f"writing {request.file_format} files")
-        paths = write_network(folder, net, request.file_format)
+        net = _find(source, subnet, weights)
+        update(0.4, f"writing {file_format} files")
+        paths = write_network(folder, net, file_format)
     return ExportResult(
         subnet=str(net.about["subnet"]),
         parameters=sum(parameter.numel() for parameter in net.network.parameters()),
@@ -84,35 +76,24 @@ def export(request: ExportRequest, folder: Path, progress: Progress) -> ExportRe
     )
 
 
-def _find(request: ExportRequest) -> NetworkToWrite:
-    if Path(request.source).is_dir():
-        return _of_run(Run(Path(request.source)), request)
-    if request.source in space_names() or request.source.endswith(".toml"):
-        space = load_space(request.source)
-        return _of_published(space, *_chosen(space, request.subnet or ENDS[0]), request.weights)
+def _find(source: str, name: str | None, weights: Path | None) -> NetworkToWrite:
+    if Path(source).is_dir():
+        return _of_run(Run(Path(source)), name, weights)
+    if source in space_names() or source.endswith(".toml"):
+        space = load_space(source)
+        return _of_published(space, *_chosen(space, name or ENDS[0]), weights)
     try:
-        net = find_specialised(request.source)
+        net = find_specialised(source)
     except InvalidValueError:
         expected = "a run folder, the name of a space, or that of a specialised network"
         known = [*space_names(), *(net.short for net in specialised_nets())]
-        raise UnknownNameError("source", request.source, known, expected) from None
-    if request.subnet is not None or request.weights is not None:
-        given = "subnet" if request.subnet is not None else "weights"
-        raise InvalidValueError(given, request.subnet or str(request.weights), "left out for a specialised network")
+        raise UnknownNameError("source", source, known, expected) from None
+    for given, value in (("subnet", name), ("weights", weights)):
+        if value is not None:
+            raise InvalidValueError(given, str(value), "left out for a specialised network")
     config, network = load_specialised(net)
-    about = {
-        "subnet": net.name,
-        "space": net.space.name,
-        "top1_reported": net.top1,
-        "statistics": "batch-norm statistics: as published",
-    }
-    return NetworkToWrite(
-        network=network,
-        config=config,
-        resolution=net.subnet.resolution,
-        image_channels=net.space.image_channels,
-        about=about,
-    )
+    statistics = "batch-norm statistics: as published"
+    return _net(network, net.space, net.subnet, net.name, config, top1_reported=net.top1, statistics=statistics)
 
 
 def _chosen(space: Space, name: str) -> tuple[Subnet, str]:
@@ -139,16 +120,16 @@ def _searched_space(run: Run) -> Space:
         return load_space(str(record["space"]))
 
 
-def _of_run(run: Run, request: ExportRequest) -> NetworkToWrite:
+def _of_run(run: Run, name: str | None, weights: Path | None) -> NetworkToWrite:
     trained = None if run.find(TrainRequest) is None else load_trained(run)
-    if trained is not None and request.weights is not None:
-        raise InvalidValueError("weights", str(request.weights), f"left out, as {run.folder} has a supernet of its own")
+    if trained is not None and weights is not None:
+        raise InvalidValueError("weights", str(weights), f"left out, as {run.folder} has a supernet of its own")
     space = trained.space if trained is not None else _searched_space(run)
-    subnet, called = _chosen(space, request.subnet or str(_winner_file(run)))
-    if request.subnet is None:
+    subnet, called = _chosen(space, name or str(_winner_file(run)))
+    if name is None:
         called = f"winner of {run.folder}"
     if trained is None:
-        return _of_published(space, subnet, called, request.weights)
+        return _of_published(space, subnet, called, weights)
     images = trained.data.resized(Split.TRAIN, subnet.resolution, slice(CALIBRATION_IMAGES))
     supernet = trained.checkpoint.supernet()
     with one_thread():
@@ -157,38 +138,28 @@ def _of_run(run: Run, request: ExportRequest) -> NetworkToWrite:
         network,
         space,
         subnet,
-        {
-            "subnet": called,
-            "space": space.name,
-            "choices": subnet.as_dict(),
-            "checkpoint": trained.checkpoint.digest,
-            "statistics": f"batch-norm statistics: of {len(images)} training images",
-            "normalise": {"mean": trained.data.mean, "deviation": trained.data.deviation},
-        },
+        called,
+        choices=subnet.as_dict(),
+        checkpoint=trained.checkpoint.digest,
+        statistics=f"batch-norm statistics: of {len(images)} training images",
+        normalise={"mean": trained.data.mean, "deviation": trained.data.deviation},
     )
 
 
 def _of_published(space: Space, subnet: Subnet, called: str, weights: Path | None) -> NetworkToWrite:
     official = load_official_supernet(space, weights)
     network = extract(official.supernet, subnet, official.statistics)
-    return _net(
-        network,
-        space,
-        subnet,
-        {
-            "subnet": called,
-            "space": space.name,
-            "choices": subnet.as_dict(),
-            "statistics": "batch-norm statistics: of the full net; recalibrate them with training images before use",
-        },
-    )
+    statistics = "batch-norm statistics: of the full net; recalibrate them with training images before use"
+    return _net(network, space, subnet, called, choices=subnet.as_dict(), statistics=statistics)
 
 
-def _net(network: Network, space: Space, subnet: Subnet, about: Mapping[str, object]) -> NetworkToWrite:
+def _net(
+    network: Network, space: Space, subnet: Subnet, called: str, config: Config | None = None, **about: object
+) -> NetworkToWrite:
     return NetworkToWrite(
         network=network,
-        config=net_config(space, subnet),
+        config=config or net_config(space, subnet),
         resolution=subnet.resolution,
         image_channels=space.image_channels,
-        about=dict(about),
+        about={"subnet": called, "space": space.name, **about},
     )

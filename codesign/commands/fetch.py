@@ -34,11 +34,9 @@ class Listing:
 
 
 @dataclass(frozen=True)
-class Fetched:
+class Fetched(Listing):
     """Published files that are in their folder now, and the names of those that were there before."""
 
-    folder: Path
-    files: tuple[PublishedFile, ...]
     were_there: tuple[str, ...]
 
 

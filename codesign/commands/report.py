@@ -17,10 +17,8 @@ from codesign.run.folder import Run, claiming, read_json
 from codesign.run.records import ComparedRecord, CsimRecord, FrontsRecord, PredictorRecord
 from codesign.run.requests import SearchRequest
 from codesign.run.searched import emitted_pair, emitted_record, load_searched, load_weights
-from codesign.search.pareto import front_array
 from codesign.templates.registry import load_template, template_names
 from codesign.templates.template import Template
-from cost_models.resources import RESOURCES
 from hw_templates.foundation.errors import StorageError
 
 
@@ -111,30 +109,26 @@ class _Results:
 
     def pictures(self) -> dict[str, Figure]:
         """Return the pictures by their file names."""
-        board, estimate, winner = self.searched.board, self.estimate, self.record.winner
+        estimate, winner = self.estimate, self.record.winner
         checkpoint, quality = self.trained.checkpoint, self.quality
         phases = checkpoint.schedule.phases
         starts = accumulate((int(phase.length) for phase in phases[:-1]), initial=1)
         pictures = {
             "front.png": front_figure(
-                {name: front_array(rows) for name, rows in self.fronts.fronts.items()},
-                front_array(self.compared.front),
+                self.fronts.fronts,
+                self.compared.front,
                 (winner.accuracy, estimate.latency_ms, estimate.energy_mj),
                 winner.rule,
             ),
             **self.part.pictures,
-            "resources.png": resources_figure(
-                {name: getattr(estimate.resources, name) for name in RESOURCES},
-                {name: getattr(board, name) for name in RESOURCES},
-                board.title,
-            ),
+            "resources.png": resources_figure(estimate.resources, self.searched.board),
             "training.png": training_figure(
                 checkpoint.losses, [(phase.name, start) for phase, start in zip(phases, starts, strict=True)]
             ),
         }
         if quality is not None:
-            measured, predicted = np.array(quality.left_out.measured), np.array(quality.left_out.predicted)
-            pictures["predictor.png"] = predictor_figure(measured, predicted, float(np.mean(quality.kendall_tau)))
+            left_out, kendall_tau = quality.left_out, float(np.mean(quality.kendall_tau))
+            pictures["predictor.png"] = predictor_figure(left_out.measured, left_out.predicted, kendall_tau)
         return pictures
 
     def sections(self) -> Iterator[Section]:

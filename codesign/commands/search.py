@@ -7,11 +7,11 @@ import numpy as np
 from codesign.progress import Progress
 from codesign.run.choices import DEFAULT_TEMPLATE
 from codesign.run.folder import Run, read_json
-from codesign.run.records import BaselineRecord, FrontsRecord, LossesRecord, as_rows
+from codesign.run.records import BaselineRecord, FrontsRecord, LossesRecord
 from codesign.run.requests import SearchRequest, load_trained
 from codesign.run.searched import Searched, load_searched, read_losses
 from codesign.search.joint_search import joint_search
-from codesign.search.pareto import ReferencePoint, front_array
+from codesign.search.pareto import ReferencePoint
 from codesign.search.problem import SearchProgress
 from codesign.templates.registry import load_template
 from codesign.templates.template import Template, refuse
@@ -28,7 +28,7 @@ class SearchResult:
         template: name of the kind of hardware.
         board: title of the board.
         progress: what was priced, by all calls together.
-        front: pairs that none dominates, each (accuracy, latency_ms, energy_mj).
+        front: [n, 3] accuracy, latency_ms and energy_mj of the pairs that none dominates.
         hypervolumes: method to the share of the box below the worst value that its front dominates.
         losses: accuracy (0..1) that the template's arithmetic costs.
         skipped: trials that are no pairs of the search, and why.
@@ -37,7 +37,7 @@ class SearchResult:
     template: str
     board: str
     progress: SearchProgress
-    front: tuple[tuple[float, float, float], ...]
+    front: FloatArray
     hypervolumes: dict[str, float]
     losses: dict[str, float]
     skipped: tuple[str, ...]
@@ -103,13 +103,12 @@ def _search(request: SearchRequest, searched: Searched, baselines: bool, progres
     if baselines:
         fronts = {**_baseline_fronts(searched, found.progress.pairs, progress), **fronts}
     reference, volumes = _compare(fronts)
-    rows = {name: as_rows(values) for name, values in fronts.items()}
-    write_record(results.fronts, FrontsRecord(searched.study, reference, volumes, rows))
+    write_record(results.fronts, FrontsRecord(searched.study, reference, volumes, fronts))
     return SearchResult(
         template=searched.template.name,
         board=searched.board.title,
         progress=found.progress,
-        front=rows["joint"],
+        front=fronts["joint"],
         hypervolumes=volumes,
         losses=dict(searched.problem.losses),
         skipped=found.skipped,
@@ -126,9 +125,9 @@ def _baseline_fronts(searched: Searched, pairs: int, progress: Progress) -> dict
             with progress.stage(f"{name} search") as update:
                 update(0.0, f"{pairs:,} pairs")
                 front = baseline(task.oracle, pairs, task.settings.seed)
-            record = BaselineRecord(searched.study, pairs, as_rows(front.values))
+            record = BaselineRecord(searched.study, pairs, front.values)
             write_record(path, record)
-        found[name] = front_array(record.front)
+        found[name] = record.front
     return found
 
 
@@ -138,6 +137,6 @@ def _compare(fronts: dict[str, FloatArray]) -> tuple[ReferencePoint, dict[str, f
     Where all accuracies are the same, as those of one subnet are, the volume is that of latency and energy.
     """
     union = np.concatenate(list(fronts.values()))
-    accuracy, latency_ms, energy_mj = float(union[:, 0].min()), float(union[:, 1].max()), float(union[:, 2].max())
-    reference = ReferencePoint(accuracy if union[:, 0].max() > accuracy else 0.0, latency_ms, energy_mj)
+    worst, (best, latency_ms, energy_mj) = union[:, 0].min(), union.max(axis=0).tolist()
+    reference = ReferencePoint(float(worst) if best > worst else 0.0, latency_ms, energy_mj)
     return reference, {name: reference.hypervolume(values) for name, values in fronts.items()}

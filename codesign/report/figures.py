@@ -1,21 +1,29 @@
-"""The pictures of a run, each a function from values to a matplotlib figure."""
+"""The pictures of runs and calibrations, each a function from values to a matplotlib figure."""
 
 import textwrap
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+from matplotlib.ticker import LogLocator, NullLocator
 
+from codesign.report.left_out import LeftOutRows
+from cost_models.calibration.intervals import Widths
 from cost_models.closed_form.estimate import Estimate
+from cost_models.resources import RESOURCES, Resources
+from hw_templates.board import Board
 from hw_templates.foundation.arrays import FloatArray
 
 # Colour-blind safe (Okabe and Ito 2008).
 BLUE, ORANGE, GREEN, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#999999"
+_COLOURS = (BLUE, RED, GREEN, ORANGE, "#CC79A7", "#56B4E9", GREY)
 _METHOD_STYLES = {"random": (GREY, "s"), "sequential": (ORANGE, "^"), "joint": (BLUE, "o")}
 _BOUND_COLOURS = {"compute": BLUE, "ddr": ORANGE, "overhead": GREY}
+_OVERHEAD = "#BBBBBB"
+_MOST_ROWS = 70
 
 
 def plot(width: float, height: float, xlabel: str, ylabel: str = "") -> tuple[Figure, Axes]:
@@ -60,7 +68,7 @@ def front_figure(
 def label_decades(axis: Axis) -> None:
     """Plain numbers at 1, 1.5, 2, 3, 5 and 7 of each decade of a logarithmic axis."""
     axis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7)))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_major_formatter("{x:g}")
     axis.set_minor_locator(NullLocator())
 
 
@@ -95,17 +103,16 @@ def layers_figure(estimate: Estimate) -> Figure:
     return figure
 
 
-def resources_figure(used: Mapping[str, float], available: Mapping[str, float], board: str) -> Figure:
+def resources_figure(needs: Resources, board: Board) -> Figure:
     """Draw the needs of the accelerator for each resource, as shares of what the board has."""
-    names = [name for name in used if available[name] > 0]
-    shares = [100 * used[name] / available[name] for name in names]
-    figure, axes = plot(7, 0.9 + 0.42 * len(names), f"% of {board} (estimated)")
-    axes.barh(names, shares, color=BLUE, height=0.6)
+    counts = {name: (getattr(needs, name), available) for name in RESOURCES if (available := getattr(board, name))}
+    shares = [100 * used / available for used, available in counts.values()]
+    figure, axes = plot(7, 0.9 + 0.42 * len(counts), f"% of {board.title} (estimated)")
+    axes.barh(list(counts), shares, color=BLUE, height=0.6)
     axes.axvline(100, color=RED, linewidth=1.2)
-    for row, (name, share) in enumerate(zip(names, shares, strict=True)):
+    for row, ((used, available), share) in enumerate(zip(counts.values(), shares, strict=True)):
         place, side, colour = (share - 1, "right", "white") if share > 55 else (share + 1, "left", "black")
-        text = f"{used[name]:,.0f} of {available[name]:,.0f}"
-        axes.text(place, row, text, va="center", ha=side, color=colour, fontsize=9)
+        axes.text(place, row, f"{used:,.0f} of {available:,.0f}", va="center", ha=side, color=colour, fontsize=9)
     axes.invert_yaxis()
     axes.set_xlim(0, 105)
     return figure
@@ -143,4 +150,74 @@ def predictor_figure(measured: FloatArray, predicted: FloatArray, kendall_tau: f
     axes.plot([low, high], [low, high], color=GREY, linewidth=1)
     axes.set_title(f"left-out subnets, Kendall tau {kendall_tau:.2f}", fontsize=10)
     axes.grid(alpha=0.3)
+    return figure
+
+
+def prediction_figure(rows: LeftOutRows, widths: Widths) -> Figure:
+    """Draw predicted against measured latency of left-out runs; bars are intervals of the campaign's width."""
+    figure, axes = plot(6.4, 5.6, "measured latency / ms", "predicted latency / ms, left out")
+    factor = np.exp(np.array([widths.of(campaign) for campaign in rows.campaigns]) * rows.deviations)
+    campaigns = np.array(rows.campaigns)
+    for colour, campaign in zip(cycle(_COLOURS), dict.fromkeys(rows.campaigns), strict=False):
+        own = campaigns == campaign
+        predicted = rows.predicted_ms[own]
+        bars = np.stack([predicted - predicted / factor[own], predicted * factor[own] - predicted])
+        axes.errorbar(
+            rows.measured_ms[own], predicted, bars, fmt="o", color=colour, markersize=4, elinewidth=1, alpha=0.8,
+            label=f"{campaign} ({own.sum()})",
+        )  # fmt: skip
+    low = 0.85 * min(rows.measured_ms.min(), rows.predicted_ms.min())
+    high = 1.15 * max(rows.measured_ms.max(), rows.predicted_ms.max())
+    axes.plot([low, high], [low, high], color=GREY, linewidth=1)
+    axes.set(xscale="log", yscale="log")
+    for axis in (axes.xaxis, axes.yaxis):
+        label_decades(axis)
+    axes.legend(fontsize=8, loc="upper left")
+    axes.grid(alpha=0.3, which="both")
+    return figure
+
+
+def residual_figure(rows: LeftOutRows) -> Figure:
+    """Draw errors of left-out runs by the kind of layer, each run a dot, with the median of the kind."""
+    kinds = sorted(set(rows.kinds))
+    figure, axes = plot(7, 1.3 + 0.45 * len(kinds), "error of the prediction / % (line: median; band: 10 %)")
+    rng = np.random.default_rng(0)
+    for place, kind in enumerate(kinds):
+        errors = 100 * rows.errors[np.array(rows.kinds) == kind]
+        heights = place + rng.uniform(-0.22, 0.22, len(errors))
+        axes.plot(errors, heights, "o", color=BLUE, markersize=4.5, alpha=0.6, mew=0)
+        axes.plot([np.median(errors)] * 2, [place - 0.33, place + 0.33], color=RED, linewidth=2)
+    axes.axvspan(-10, 10, color=GREY, alpha=0.15, linewidth=0)
+    axes.axvline(0, color=GREY, linewidth=1)
+    axes.set_yticks(range(len(kinds)), [f"{kind} ({rows.kinds.count(kind)})" for kind in kinds])
+    axes.set_ylim(len(kinds) - 0.5, -0.5)
+    axes.grid(alpha=0.3, axis="x")
+    return figure
+
+
+def coverage_figure(rows: LeftOutRows) -> Figure:
+    """Draw the share of left-out runs that intervals cover, against the share that they are made for."""
+    levels = np.arange(0.5, 0.96, 0.05)
+    covered = [rows.inside(level).mean() for level in levels]
+    figure, axes = plot(4.4, 4, "intended coverage / %", "left-out runs inside / %")
+    axes.plot(100 * levels, 100 * levels, color=GREY, linewidth=1)
+    axes.plot(100 * levels, 100 * np.array(covered), "o-", color=BLUE, markersize=4)
+    axes.set_ylim(40, 102)
+    axes.grid(alpha=0.3)
+    return figure
+
+
+def bounds_figure(rows: LeftOutRows) -> Figure:
+    """Draw the shares of each kind of term in the time of runs, the slowest ones where there are many."""
+    order = np.argsort(-rows.measured_ms)[:_MOST_ROWS]
+    figure, axes = plot(9, 1.4 + 0.19 * len(order), "visible share of the predicted time / %")
+    left = np.zeros(len(order))
+    kinds = sorted(rows.shares, key=lambda kind: kind == "overhead")
+    for colour, kind in zip(cycle(_COLOURS), kinds, strict=False):
+        share, colour = rows.shares[kind], _OVERHEAD if kind == "overhead" else colour
+        axes.barh(range(len(order)), 100 * share[order], left=left, color=colour, height=0.8, label=kind)
+        left += 100 * share[order]
+    axes.set_yticks(range(len(order)), [rows.labels[index] for index in order], fontsize=7)
+    axes.set(xlim=(0, 100), ylim=(len(order) - 0.4, -0.6))
+    figure.legend(loc="outside upper center", ncols=len(rows.shares), fontsize=8)
     return figure

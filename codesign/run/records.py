@@ -4,21 +4,12 @@ from dataclasses import dataclass
 
 from bitstreams.board.power import Energy
 from bitstreams.building.toolchain import LayerTrips
-from bitstreams.store.bitstream import Bitstream
 from codesign.search.pareto import ReferencePoint, front_array
 from cost_models.measurements.measurement import Percentiles
 from hw_templates.foundation.arrays import FloatArray
 from hw_templates.foundation.errors import InvalidValueError
 from hw_templates.foundation.json_records import Record
 from hw_templates.project.record import Prediction
-
-Row = tuple[float, float, float]
-"""Accuracy (0..1), latency in milliseconds and energy in millijoules of one pair."""
-
-
-def as_rows(values: FloatArray) -> tuple[Row, ...]:
-    """Return the rows of an array [n, 3] of accuracies, latencies and energies."""
-    return tuple((accuracy, latency_ms, energy_mj) for accuracy, latency_ms, energy_mj in values.tolist())
 
 
 @dataclass(frozen=True)
@@ -29,13 +20,13 @@ class FrontsRecord(Record):
         study: name of the joint search's study.
         reference: corner of the box in which hypervolumes are measured.
         hypervolumes: method to the share of the box that its front dominates.
-        fronts: method to its front.
+        fronts: method to its front [n, 3]: accuracy (0..1), latency_ms and energy_mj.
     """
 
     study: str
     reference: ReferencePoint
     hypervolumes: dict[str, float]
-    fronts: dict[str, tuple[Row, ...]]
+    fronts: dict[str, FloatArray]
 
     def __post_init__(self) -> None:
         if not self.fronts or self.fronts.keys() != self.hypervolumes.keys():
@@ -50,7 +41,7 @@ class BaselineRecord(Record):
 
     study: str
     pairs: int
-    front: tuple[Row, ...]
+    front: FloatArray
 
     def __post_init__(self) -> None:
         front_array(self.front)
@@ -61,7 +52,7 @@ class ComparedRecord(Record):
     """``front.json``: the pairs among which the winner of a study was chosen, with the accuracies compared."""
 
     study: str
-    front: tuple[Row, ...]
+    front: FloatArray
 
     def __post_init__(self) -> None:
         front_array(self.front)
@@ -102,13 +93,6 @@ class WinnerRecord(Record):
     accuracy_source: str
     predicted: PredictedCost
     resources: dict[str, int]
-
-
-@dataclass(frozen=True, kw_only=True)
-class BuildRecord(Bitstream):
-    """``build.json``: the bitstream that was built of the run's project, and the folder of the store that has it."""
-
-    store: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -190,13 +174,13 @@ class LossesRecord(Record):
 
 @dataclass(frozen=True)
 class LeftOutAccuracies:
-    """Accuracies (0..1) of subnets that a predictor was not fitted on, as measured and as predicted."""
+    """Accuracies [n] (0..1) of subnets that a predictor was not fitted on, as measured and as predicted."""
 
-    measured: tuple[float, ...]
-    predicted: tuple[float, ...]
+    measured: FloatArray
+    predicted: FloatArray
 
     def __post_init__(self) -> None:
-        if not self.measured or len(self.measured) != len(self.predicted):
+        if not len(self.measured) or self.measured.ndim != 1 or self.measured.shape != self.predicted.shape:
             raise InvalidValueError("predictor.left_out.predicted", len(self.predicted), "one for each measured")
 
 

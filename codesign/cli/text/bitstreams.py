@@ -1,12 +1,11 @@
 """Text about bitstreams and the store that keeps them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from bitstreams.building.reports import Timing, Utilisation
 from bitstreams.store.bitstream import Entry, Quantity
-from codesign.commands.bitstreams import Imported, StoreContent
-from codesign.commands.build import Built
+from codesign.commands.bitstreams import Built, Imported, StoreContent
 from hw_templates.board import board_name
 
 _DIGITS = 12
@@ -50,7 +49,7 @@ def verify_lines(content: StoreContent) -> Iterator[str]:
             yield f"{digest[:_DIGITS]}  {problem}"
 
 
-def garbage_lines(removed: tuple[str, ...]) -> Iterator[str]:
+def garbage_lines(removed: Sequence[str]) -> Iterator[str]:
     """Yield what was removed."""
     for line in removed:
         yield f"removed {line}"

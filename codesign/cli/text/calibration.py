@@ -3,8 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from codesign.commands.calibration.fit import Fitted
-from codesign.commands.calibration.import_table import ImportedTable
+from codesign.commands.calibration.fit import Fitted, ImportedTable
 from codesign.commands.calibration.measure import MeasuredPlan
 from codesign.commands.calibration.plan import PlannedRuns
 from codesign.report.left_out import layers_label

@@ -4,9 +4,10 @@ The measurements, BOARD.jsonl, have a companion BOARD.failures.jsonl: every conn
 that is not tried again. To have a run tried again, remove its lines.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -46,28 +47,34 @@ class FailedRun(Record):
     layers: tuple[MeasuredLayer, ...]
 
 
-@dataclass(kw_only=True)
 class Campaign:
-    """The runs of a plan on one bitstream.
+    """The runs of a plan on one bitstream, with what an earlier process left of them, however it ended.
 
     Attributes:
         plan: the runs.
         path: file of measurements.
-        measured: its content.
+        failures: file of the failed runs.
+        measured: runs that are measured.
         losses: how often the connection was lost during each run.
         skipped: runs that are not tried again.
+
+    Raises:
+        StorageError: a file cannot be read, or holds something else than runs on the plan's board and engine.
     """
 
-    plan: RunPlan
-    path: Path
-    measured: list[Measurement] = field(default_factory=list)
-    losses: dict[Layers, int] = field(default_factory=dict)
-    skipped: set[Layers] = field(default_factory=set)
-
-    @property
-    def failures(self) -> Path:
-        """File of the failed runs."""
-        return self.path.with_suffix(".failures.jsonl")
+    def __init__(self, plan: RunPlan, path: Path) -> None:
+        self.plan, self.path, self.failures = plan, path, path.with_suffix(".failures.jsonl")
+        self.measured = list(read_measurements([path])) if path.exists() and read_lines(path) else []
+        self.losses, self.skipped = Counter[Layers](), set[Layers]()
+        for run in self.measured:
+            if (run.board, run.accelerator) != (plan.board, plan.accelerator):
+                raise StorageError(
+                    f"{path}: holds runs of another engine or board ({board_name(run.board)}); name another file"
+                )
+        for number, line in enumerate(read_lines(self.failures) if self.failures.exists() else (), start=1):
+            with reading(f"{self.failures}:{number}", "remove the line"):
+                failed = parse_json(line, FailedRun, "failure")
+                self._count(mapped(failed.layers), failed.kind)
 
     @property
     def todo(self) -> list[Layers]:
@@ -126,27 +133,9 @@ class Campaign:
 
     def _count(self, layers: Layers, kind: Failure) -> None:
         if kind == Failure.LOST:
-            self.losses[layers] = self.losses.get(layers, 0) + 1
+            self.losses[layers] += 1
         if kind != Failure.LOST or self.losses[layers] >= LOSSES:
             self.skipped.add(layers)
-
-    def read(self) -> None:
-        """Read the files that an earlier process left, however it ended.
-
-        Raises:
-            StorageError: a file cannot be read, or holds something else than runs on the plan's board and engine.
-        """
-        if self.path.exists() and read_lines(self.path):
-            self.measured = list(read_measurements([self.path]))
-        for run in self.measured:
-            if (run.board, run.accelerator) != (self.plan.board, self.plan.accelerator):
-                raise StorageError(
-                    f"{self.path}: holds runs of another engine or board ({board_name(run.board)}); name another file"
-                )
-        for number, line in enumerate(read_lines(self.failures) if self.failures.exists() else (), start=1):
-            with reading(f"{self.failures}:{number}", "remove the line"):
-                failed = parse_json(line, FailedRun, "failure")
-                self._count(mapped(failed.layers), failed.kind)
 
 
 @contextmanager
@@ -158,6 +147,4 @@ def opened(plan: RunPlan, path: Path) -> Iterator[Campaign]:
     """
     lock = path.with_name(f".{path.name}.lock")
     with exclusive(lock, in_use(lock, f"the campaign of {path.name}")):
-        campaign = Campaign(plan=plan, path=path)
-        campaign.read()
-        yield campaign
+        yield Campaign(plan, path)

@@ -1,29 +1,70 @@
-"""``codesign calibrate fit``: coefficients from measurements."""
+"""``codesign calibrate import`` and ``fit``: measurements from published tables, coefficients from measurements."""
 
 import datetime
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from codesign.progress import Progress, Silent
+from codesign.progress import Progress
 from codesign.report.left_out import LEFT_OUT, LeftOutRows, run_kind, run_label
+from codesign.run.choices import PublishedTable
 from cost_models.calibration.engines import engine_model
 from cost_models.calibration.engines.conv_engine import with_latency
 from cost_models.calibration.fit import Fit, fit
 from cost_models.calibration.record import Calibration, write_calibration
 from cost_models.coefficients import Coefficients, load_coefficients, write_coefficients
 from cost_models.measurements.engine_run import OWN_ENGINE
-from cost_models.measurements.measurement import Measurement
+from cost_models.measurements.importers.chaidnn import read_chaidnn
+from cost_models.measurements.importers.mlperf_tiny import read_mlperf_tiny
+from cost_models.measurements.importers.ofa_dpu import read_ofa_dpu
+from cost_models.measurements.importers.table import Tell
+from cost_models.measurements.importers.vta_tophub import read_vta_tophub
+from cost_models.measurements.measurement import Measurement, append_measurements
 from hw_templates.board import board_name
-from hw_templates.foundation.errors import InvalidValueError
+from hw_templates.foundation.errors import InvalidValueError, StorageError
 from hw_templates.foundation.json_records import write_record
 
 MAX_ERROR = 0.5
 """Mean error on left-out runs above which a fit predicts nothing, as a share."""
 # Wrong units are off by a thousand, and each run pulls the fit of similar runs towards itself.
 _DOUBTED = 30
+IMPORTERS: Mapping[str, Callable[[Path, Tell], tuple[Measurement, ...]]] = {
+    "chaidnn": read_chaidnn,
+    "mlperf-tiny": read_mlperf_tiny,
+    "ofa-dpu": read_ofa_dpu,
+    "vta-tophub": read_vta_tophub,
+}
+
+
+@dataclass(frozen=True)
+class ImportedTable:
+    """A table that was imported.
+
+    Attributes:
+        measurements: the file that was written.
+        runs: how many measurements it holds.
+        left_out: for each reason, how many rows were left out and why.
+    """
+
+    measurements: Path
+    runs: int
+    left_out: tuple[str, ...]
+
+
+def import_table(kind: PublishedTable, table: Path, out: Path) -> ImportedTable:
+    """Write the rows of a published table as measurements.
+
+    Raises:
+        StorageError: the table cannot be read, a row of it is unsound, or ``out`` exists.
+    """
+    if out.exists():
+        raise StorageError(f"{out}: exists; choose another name, or fit to both files")
+    left_out: list[str] = []
+    runs = IMPORTERS[kind](table, left_out.append)
+    append_measurements(out, runs)
+    return ImportedTable(out, len(runs), tuple(left_out))
 
 
 @dataclass(frozen=True)
@@ -58,7 +99,7 @@ class Fitted:
     coefficients: Coefficients | None
 
 
-def fit_measurements(runs: Sequence[Measurement], name: str, progress: Progress | None = None) -> Fitted:
+def fit_measurements(runs: Sequence[Measurement], name: str, progress: Progress) -> Fitted:
     """Fit coefficients to measurements of one engine, and predict every run by a fit without it.
 
     Args:
@@ -71,7 +112,7 @@ def fit_measurements(runs: Sequence[Measurement], name: str, progress: Progress 
             engine can be.
     """
     model = engine_model(runs[0].engine)
-    with (progress or Silent()).stage("fit") as update:
+    with progress.stage("fit") as update:
         result = fit(model, runs, lambda share: update(share, f"{len(runs)} runs of {model.engine}"))
     calibration = Calibration.of(name, result, runs, datetime.datetime.now(datetime.UTC).date().isoformat())
     return Fitted(

@@ -2,11 +2,12 @@
 
 import hashlib
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -22,16 +23,23 @@ from codesign.progress import Progress
 from codesign.report.left_out import layers_label
 from codesign.run.folder import read_json
 from cost_models.calibration.engines.conv_engine import STARTS_PER_IMAGE, stated_counters
+from cost_models.mapping.mapped_layer import MappedLayer
 from cost_models.measurements.engine_run import OWN_ENGINE, MeasuredLayer
 from cost_models.measurements.measurement import Measurement, Percentiles, new_run_id
 from cost_models.measurements.plan_file import RunPlan, read_plan
-from hw_templates.board import board_record, check_same_board, load_board
+from hw_templates.board import BoardRecord, board_record, check_same_board, load_board
+from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.foundation.errors import BoardError, InvalidValueError, VerificationError
 from hw_templates.project.record import PROJECT_FILE, ProjectRecord
 
 TWIN = "twin (simulated)"
 """Source of measurements of a twin."""
 FAILURES_IN_A_ROW = 3
+_FAILURES: dict[type[BoardError | VerificationError], Failure] = {
+    UnfinishedRunError: Failure.HANG,
+    ConnectionLostError: Failure.LOST,
+    VerificationError: Failure.WRONG,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,15 +106,7 @@ def measure_plan(
                 claimed(request.target, request.project, progress.stage("twin")) as target,
                 tempfile.TemporaryDirectory() as folder,
             ):
-                _Measuring(
-                    request=request,
-                    target=target,
-                    hardware=hardware,
-                    campaign=campaign,
-                    folder=Path(folder),
-                    progress=progress,
-                    tell=tell,
-                ).run()
+                _Measuring(request, target, hardware, campaign, Path(folder), progress, tell).run()
         planned, skipped = len(plan.runs), campaign.skipped_of_plan
         measured = planned - len(campaign.todo) - skipped
         return MeasuredPlan(request.out, campaign.failures, planned, measured, skipped)
@@ -133,7 +133,7 @@ def _hardware(request: CampaignRequest, plan: RunPlan) -> Hardware:
     return Hardware(board, project.hardware_sha256, accelerator)
 
 
-@dataclass(kw_only=True)
+@dataclass
 class _Measuring:
     """A running campaign.
 
@@ -161,7 +161,7 @@ class _Measuring:
                 error = self._measure(bench, layers)
                 in_a_row = in_a_row + 1 if error else 0
                 if error and in_a_row == FAILURES_IN_A_ROW:
-                    raise type(error)(
+                    raise (VerificationError if isinstance(error, VerificationError) else BoardError)(
                         f"{in_a_row} runs in a row failed, the last so: {error}; see to the board, and remove their "
                         f"lines from {self.campaign.failures} to try them again"
                     )
@@ -177,7 +177,7 @@ class _Measuring:
             bitstream = hashlib.sha256(bit.read_bytes()).hexdigest()
             self.campaign.check_bitstream(bitstream)
             engine = Engine(session, self.hardware, bit, self.request.timeout_s)
-            self.campaign.check_clock(self._clock_mhz(engine.clock_mhz))
+            self.campaign.check_clock(engine.clock_mhz)
         except BaseException:
             session.close()
             raise
@@ -191,55 +191,66 @@ class _Measuring:
         self.source = TWIN if engine.twin else f"codesign calibrate run, {session.via}"
         return engine
 
-    def _clock_mhz(self, read_back: float) -> float:
-        """Return the clock without the rounding by which the board's value exceeds the routed clock."""
-        return min(read_back, float(self.hardware.accelerator.clock_mhz))
-
     def _measure(self, bench: Bench, layers: Layers) -> BoardError | VerificationError | None:
         """Measure a run, again when the connection is lost; return the error for which it is skipped, if any."""
-        plan = self.campaign.plan
+        plan, repetitions = self.campaign.plan, self.request.repetitions
         what = random_program(layers, plan.accelerator, seed=plan.runs.index(layers))
         while True:
-            error: BoardError | VerificationError
             try:
-                measured = bench.measure(what.program, what.image, self.request.repetitions)
+                measured = bench.measure(what.program, what.image, repetitions)
                 _check(layers, what, measured, plan)
-            except UnfinishedRunError as caught:
-                kind, error = Failure.HANG, BoardError(str(caught))
-            except ConnectionLostError as caught:
-                kind, error = Failure.LOST, caught
-            except VerificationError as caught:
-                kind, error = Failure.WRONG, caught
-            else:
-                self.campaign.add(self._measurement(layers, measured))
-                return None
-            skipped = self.campaign.fail(layers, kind, error)
-            self._say(f"{error}{'; run skipped' if skipped else ''}")
-            if skipped:
-                return error
-
-    def _measurement(self, layers: Layers, measured: Measured) -> Measurement:
+                break
+            except tuple(_FAILURES) as error:
+                skipped = self.campaign.fail(layers, _FAILURES[type(error)], error)
+                self._say(f"{error}{'; run skipped' if skipped else ''}")
+                if skipped:
+                    return error
         latency_ms, counted = Percentiles.of(measured.ms), measured.counters
         simulated = measured.cycles is not None
-        clock_mhz = self._clock_mhz(measured.clock_mhz)
-        return Measurement(
-            engine=OWN_ENGINE,
-            board=board_record(self.hardware.board),
-            campaign=f"{self.source} {self.bitstream[:12]} {clock_mhz:.4g} MHz",
-            source=self.source,
-            clock_mhz=clock_mhz,
-            latency_ms=Percentiles(latency_ms.p50) if simulated else latency_ms,
-            date=datetime.now(UTC).date().isoformat(),
-            bitstream=self.bitstream,
-            layers=tuple(map(MeasuredLayer.of, layers)),
-            accelerator=self.campaign.plan.accelerator,
-            repetitions=1 if simulated else self.request.repetitions,
-            settings={STARTS_PER_IMAGE: measured.starts},
-            counters={name: float(counted[name].sum(dtype=np.float64)) for name in counted.dtype.names or ()},
-            # Mappings of one layer resemble each other.
-            group=layers_label([ran.layer for ran in layers]),
-            run_id=new_run_id(),
+        self.campaign.add(
+            measurement_of(
+                measured,
+                layers,
+                board_record(self.hardware.board),
+                plan.accelerator,
+                self.source,
+                self.bitstream,
+                latency_ms=Percentiles(latency_ms.p50) if simulated else latency_ms,
+                repetitions=1 if simulated else repetitions,
+                counters={name: float(counted[name].sum(dtype=np.float64)) for name in counted.dtype.names or ()},
+                # Mappings of one layer resemble each other.
+                group=layers_label([ran.layer for ran in layers]),
+            )
         )
+        return None
+
+
+def measurement_of(
+    measured: Measured,
+    layers: Sequence[MappedLayer],
+    board: BoardRecord,
+    accelerator: Accelerator,
+    source: str,
+    bitstream: str,
+    **known: Any,
+) -> Measurement:
+    """Return today's measurement of layers on our engine; ``known`` are its other fields."""
+    # The board's value may exceed the routed clock by its rounding.
+    clock_mhz = min(measured.clock_mhz, float(accelerator.clock_mhz))
+    return Measurement(
+        engine=OWN_ENGINE,
+        board=board,
+        campaign=f"{source} {bitstream[:12]} {clock_mhz:.4g} MHz",
+        source=source,
+        clock_mhz=clock_mhz,
+        date=datetime.now(UTC).date().isoformat(),
+        bitstream=bitstream,
+        layers=tuple(map(MeasuredLayer.of, layers)),
+        accelerator=accelerator,
+        settings={STARTS_PER_IMAGE: measured.starts},
+        run_id=new_run_id(),
+        **known,
+    )
 
 
 def _check(layers: Layers, what: RandomProgram, measured: Measured, plan: RunPlan) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from codesign.progress import Progress
-from codesign.report.calibration_figures import bounds_figure, coverage_figure, prediction_figure, residual_figure
+from codesign.report.figures import bounds_figure, coverage_figure, prediction_figure, residual_figure
 from codesign.report.left_out import LEFT_OUT, LeftOutRows
 from codesign.report.page import Section, Table, render_page, write_page
 from codesign.run.folder import read_json

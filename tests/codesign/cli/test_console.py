@@ -15,11 +15,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import typer
 from rich.console import Console
 from typer.testing import CliRunner, Result
 
-from codesign.cli.console import ConsoleProgress, session
+from codesign.cli.console import ConsoleProgress, in_session
 from codesign.cli.group import group
 from codesign.cli.main import _options
 from codesign.cli.main import app as codesign
@@ -41,9 +40,9 @@ def run_command(work: Callable[[ConsoleProgress], None], *arguments: str) -> Res
     app = group()
 
     @app.command()
-    def train(context: typer.Context, seed: Seed = 0) -> None:
-        with session(context) as progress:
-            work(progress)
+    @in_session
+    def train(console: ConsoleProgress, seed: Seed = 0) -> None:
+        work(console)
 
     app.callback()(_options)
 

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from support.json_file import read_json
 
-from codesign.commands.csim import csim
+from codesign.commands.pairs import csim
 from codesign.progress import Silent
 from codesign.run.folder import Run
 from codesign.templates.template import Simulation

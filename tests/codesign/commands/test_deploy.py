@@ -18,7 +18,7 @@ from support.recorded_progress import RecordedProgress
 from bitstreams.board.driver import REPEATS, Engine
 from bitstreams.board.linking import Layout
 from bitstreams.board.processor import KERNEL_FILE
-from bitstreams.board.target import Target
+from bitstreams.board.target import Target, parse_target
 from bitstreams.store.bitstream import Bitstream, Entry
 from bitstreams.store.store import Store
 from bitstreams.twin.bitstream import write_twin_bitstream
@@ -27,7 +27,7 @@ from bitstreams.twin.fabric import Fabric, build_fabric
 from bitstreams.twin.server import TwinServer
 from codesign.cli.text.deploy import deploy_lines
 from codesign.commands import deploy as deploy_module
-from codesign.commands.deploy import DeployRequest, deploy
+from codesign.commands.deploy import deploy
 from codesign.emit.project import PROGRAM_FILES, program_digest
 from codesign.progress import Silent
 from codesign.run.folder import Run
@@ -52,9 +52,8 @@ def run(finished_run: Run, tmp_path: Path) -> Run:
     return Run(Path(shutil.copytree(finished_run.folder, tmp_path / "run")))
 
 
-def deployed(run: Run, **wanted: object) -> list[str]:
-    request = DeployRequest(**{"board": "pynq-z2", "via": "twin", "repetitions": 3, **wanted})  # type: ignore[arg-type]
-    record = deploy(run, request, None, Silent())
+def deployed(run: Run, board: str = "pynq-z2", via: str = "twin", **wanted: object) -> list[str]:
+    record = deploy(run, parse_target(board, via), None, Silent(), **{"repetitions": 3, **wanted})  # type: ignore[arg-type]
     assert record == read_record(run.deployment, DeployRecord)
     return list(deploy_lines(record))
 
@@ -152,9 +151,9 @@ class Killing(RecordedProgress):
 
 def test_a_twin_that_is_killed_in_the_middle_is_one_line_and_what_ran_is_kept(run: Run) -> None:
     with twin_process(run.project) as (process, port):
-        request = DeployRequest(board=f"pynq-z2@127.0.0.1:{port}", via="remote")
+        target = parse_target(f"pynq-z2@127.0.0.1:{port}", "remote")
         with pytest.raises(BoardError, match=r"127\.0\.0\.1:\d+: unavailable .*\(\d+ of 359 images ran, \d+ right\)"):
-            deploy(run, request, None, Killing(process, after=100))
+            deploy(run, target, None, Killing(process, after=100))
         record = read_json(run.deployment)
         assert record["complete"] is False
         assert 100 <= record["images"] < 359
@@ -308,18 +307,18 @@ def test_a_board_gets_the_stored_bitstream_of_its_engine_or_none(run: Run, tmp_p
     store = Store(tmp_path / "store")
     server = TwinServer(TwinBoard(run.project, load_coefficients()), port=0)
     server.board.files[KERNEL_FILE] = b"Linux version 6.1 armv7l\n"  # does not say that it is a twin
-    request = DeployRequest(board=f"pynq-z2@127.0.0.1:{server.port}", via="remote", repetitions=3)
+    target = parse_target(f"pynq-z2@127.0.0.1:{server.port}", "remote")
     try:
         with pytest.raises(StorageError, match=r"no bitstream of engine [0-9a-f]{12}; `codesign build .*` makes it"):
-            deploy(run, request, store.folder, Silent())
+            deploy(run, target, store.folder, Silent(), repetitions=3)
         entry = stored(store, run, tmp_path)
         whole = entry.path("bit").read_bytes()
         entry.path("bit").write_bytes(whole[:-8])
         with pytest.raises(StorageError, match=r"\.bit: its content has changed; import or build it again"):
-            deploy(run, request, store.folder, Silent())
+            deploy(run, target, store.folder, Silent(), repetitions=3)
         assert server.board.files[f"{FPGA_MANAGER}state"] == b"unknown\n"
         entry.path("bit").write_bytes(whole)
-        deploy(run, request, store.folder, Silent())
+        deploy(run, target, store.folder, Silent(), repetitions=3)
     finally:
         server.close()
     record = read_json(run.deployment)

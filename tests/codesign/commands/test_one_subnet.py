@@ -3,13 +3,10 @@
 import pytest
 from support.json_file import read_json
 
-from codesign.commands.csim import csim
-from codesign.commands.emit import emit
-from codesign.commands.predictor import fit
+from codesign.commands.pairs import csim, emit, winner
 from codesign.commands.report import report
 from codesign.commands.search import search
-from codesign.commands.train import request_training, train
-from codesign.commands.winner import winner
+from codesign.commands.training import fit, request_training, train
 from codesign.progress import Silent
 from codesign.run.folder import Run
 from codesign.run.requests import EmitRequest, SearchRequest, load_trained

@@ -8,8 +8,8 @@ from support.json_file import read_json
 from support.recorded_progress import RecordedProgress
 from support.tiny_run import TINY
 
-from codesign.cli.text.training import predictor_lines
-from codesign.commands.predictor import SPLITS, fit
+from codesign.cli.text.run import predictor_lines
+from codesign.commands.training import SPLITS, fit
 from codesign.run.folder import Run
 
 

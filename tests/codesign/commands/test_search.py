@@ -9,9 +9,8 @@ import optuna
 import pytest
 from support.json_file import read_json
 
-from codesign.commands.emit import emit
+from codesign.commands.pairs import emit, winner
 from codesign.commands.search import search
-from codesign.commands.winner import winner
 from codesign.progress import Silent
 from codesign.run.folder import Run
 from codesign.run.requests import EmitRequest, SearchRequest, load_trained

@@ -10,8 +10,8 @@ from support.networks.image_folder import write_image_folder
 from support.recorded_progress import RecordedProgress
 from support.tiny_run import TINY
 
-from codesign.cli.text.training import train_lines
-from codesign.commands.train import request_training, train
+from codesign.cli.text.run import train_lines
+from codesign.commands.training import request_training, train
 from codesign.run.folder import Run
 from codesign.run.requests import TrainRequest, load_trained
 from codesign.supernet.accuracy.measured import CALIBRATION_IMAGES

@@ -9,9 +9,8 @@ from optuna.distributions import CategoricalDistribution
 from optuna.trial import FrozenTrial, create_trial
 from support.json_file import read_json
 
-from codesign.cli.text.pairs import emit_lines, winner_lines
-from codesign.commands.emit import emit
-from codesign.commands.winner import winner
+from codesign.cli.text.run import emit_lines, winner_lines
+from codesign.commands.pairs import emit, winner
 from codesign.progress import Silent
 from codesign.run.folder import Run
 from codesign.run.requests import EmitRequest

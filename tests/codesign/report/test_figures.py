@@ -1,6 +1,8 @@
 import numpy as np
 
 from codesign.report.figures import front_figure, predictor_figure, resources_figure, training_figure
+from cost_models.resources import Resources
+from hw_templates.board import load_board
 
 
 def test_fronts_are_drawn_with_their_best_steps() -> None:
@@ -16,10 +18,12 @@ def test_fronts_are_drawn_with_their_best_steps() -> None:
 
 
 def test_resources_that_the_board_lacks_are_left_out() -> None:
-    figure = resources_figure({"dsp": 110, "uram": 0}, {"dsp": 220, "uram": 0}, "board")
+    board = load_board("pynq-z2")
+    figure = resources_figure(Resources(dsp=110, bram_18k=70, uram=0, lut=26_600, ff=0), board)
     bars = figure.axes[0].patches
-    assert [bar.get_width() for bar in bars] == [50.0]
-    assert [text.get_text() for text in figure.axes[0].texts] == ["110 of 220"]
+    assert board.uram == 0
+    assert [bar.get_width() for bar in bars] == [50.0, 25.0, 50.0, 0.0]
+    assert [text.get_text() for text in figure.axes[0].texts][:2] == ["110 of 220", "70 of 280"]
 
 
 def test_phases_are_marked_at_their_first_steps() -> None:

@@ -12,7 +12,6 @@ from support.mutations import drive, from_file, mutated_json
 
 from codesign.commands.deploy import _load_emitted
 from codesign.commands.export import _searched_space
-from codesign.commands.report import _read_quality
 from codesign.run.folder import Run, read_json
 from codesign.run.records import (
     BaselineRecord,
@@ -85,7 +84,6 @@ def test_records(run: Run, file: str, kind: type[Any]) -> None:
 
 def test_the_winner_as_the_report_shows_it(run: Run) -> None:
     check(run.emitted, read_report(run))
-    check(run.predictor_quality, lambda: _read_quality(run))
 
 
 def test_the_project_as_other_commands_read_it(run: Run) -> None:

@@ -1,6 +1,6 @@
 """How little a run of all the commands may do for tests to read it."""
 
-from codesign.commands.demo import SMALL, DemoRequest, Scale, demo
+from codesign.commands.demo import SMALL, Scale, demo
 from codesign.progress import Silent
 from codesign.run.folder import Run
 
@@ -9,5 +9,5 @@ TINY = Scale(SMALL.preset, samples=25, pairs=5_000)
 
 def make_tiny_run(run: Run) -> None:
     """Make the run, or what of it is missing."""
-    for _ in demo(run, DemoRequest(scale=TINY), Silent()):
+    for _ in demo(run, Silent(), scale=TINY):
         pass

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from codesign.commands.calibration.candidates import candidates
+from codesign.commands.calibration.plan import candidates
 from codesign.emit.random_program import random_program
 from cost_models.measurements.plan_file import RunPlan
 from hw_templates.conv_engine.accelerator import Accelerator

@@ -7,13 +7,10 @@ from importlib.util import find_spec
 import pytest
 from support.json_file import read_json, write_json
 
-from codesign.commands.csim import csim
-from codesign.commands.emit import emit
-from codesign.commands.predictor import fit
+from codesign.commands.pairs import csim, emit, winner
 from codesign.commands.report import report
 from codesign.commands.search import search
-from codesign.commands.train import train
-from codesign.commands.winner import winner
+from codesign.commands.training import fit, train
 from codesign.progress import Silent
 from codesign.run.folder import Run
 from codesign.run.requests import EmitRequest, SearchRequest, TrainRequest

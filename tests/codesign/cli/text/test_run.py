@@ -1,8 +1,7 @@
 from dataclasses import replace
 
-from codesign.cli.text.training import predictor_lines, train_lines
-from codesign.commands.predictor import PredictorResult, Spread
-from codesign.commands.train import TrainResult
+from codesign.cli.text.run import predictor_lines, train_lines
+from codesign.commands.training import PredictorResult, Spread, TrainResult
 
 TRAINED = TrainResult(space="digits", subnets=1_200_000, steps=67, largest_accuracy=0.75, smallest_accuracy=0.5)
 

@@ -1,4 +1,4 @@
-"""``codesign winner``: the winning pair of a search as it stands; nothing is measured for it."""
+"""``codesign winner``, ``emit`` and ``csim``: the winning pair of a search, its project, and that project simulated."""
 
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
@@ -8,10 +8,10 @@ import numpy as np
 
 from codesign.progress import Progress, Silent
 from codesign.run.choices import DEFAULT_TEMPLATE
-from codesign.run.folder import Run
-from codesign.run.records import PredictedCost, WinnerRecord
+from codesign.run.folder import Run, claiming
+from codesign.run.records import ComparedRecord, CsimRecord, EmittedRecord, PredictedCost, WinnerRecord
 from codesign.run.requests import EmitRequest, Trained
-from codesign.run.searched import Searched, find_weights, load_searched
+from codesign.run.searched import Searched, find_weights, load_searched, load_weights
 from codesign.search.pareto import ACCURACY, PricedPairs
 from codesign.search.problem import Problem
 from codesign.search.study import feasible_trials, find_study, read_pairs, storage_errors
@@ -19,10 +19,14 @@ from codesign.search.winner import Compared, Rule, Winner, choose_priced, measur
 from codesign.search.worker import read_progress
 from codesign.supernet.accuracy.measured import MeasuredAccuracy
 from codesign.supernet.lowering.workloads import lower
-from codesign.templates.template import Template
+from codesign.templates.registry import load_template
+from codesign.templates.template import ChosenPair, EmittedProject, Simulation, Template, refuse
 from cost_models.resources import RESOURCES
 from hw_templates.foundation.errors import StorageError
 from hw_templates.foundation.json_records import write_record
+
+WHOLE = Simulation()
+"""Runs all test images, without sanitizers."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -190,3 +194,91 @@ def winner_result(searched: Searched, choice: Choice, file: Path | None = None) 
         skipped=choice.skipped,
         file=file,
     )
+
+
+@dataclass(frozen=True)
+class EmitResult:
+    """A project that was emitted.
+
+    Attributes:
+        winner: the pair.
+        project: how the project does.
+        folder: where the project lies.
+    """
+
+    winner: WinnerResult
+    project: EmittedProject
+    folder: Path
+
+
+@claiming
+def emit(run: Run, rule: EmitRequest, progress: Progress, *, template: str | Template = DEFAULT_TEMPLATE) -> EmitResult:
+    """Choose the winner with measured accuracies, quantise it and write its project.
+
+    Raises:
+        InvalidValueError: two options name different rules, or one is out of range.
+        InfeasibleError: no pair meets the limit; says the nearest.
+        StorageError: an earlier command has not run, or something cannot be read or written.
+        ToolError: a tool of the template is missing or fails.
+    """
+    chosen_by, template = rule_of(**asdict(rule)), load_template(template)
+    template.require_tools()
+    searched = load_searched(run, template=template)
+    trained, results = load_weights(run, searched), searched.results
+    choice = choose(run, searched, trained, chosen_by, progress, measuring=True)
+    with progress.stage("emit") as update:
+        # A simulation of an earlier project stays; its digest tells it apart.
+        results.emitted.unlink(missing_ok=True)
+        chosen = ChosenPair(
+            winner=choice.winner,
+            problem=choice.problem,
+            trained=trained,
+            study=searched.study,
+            folder=results.project,
+        )
+        project = template.emit(chosen, update)
+    result = winner_result(searched, choice)
+    record = EmittedRecord(
+        template=template.name,
+        winner=result.winner,
+        precision=project.precision,
+        float32=project.float32,
+        quantised=project.quantised,
+        digest=project.digest,
+    )
+    write_record(results.measured_front, ComparedRecord(searched.study, choice.compared.front.values))
+    write_record(results.emitted, record)
+    results.configure(rule, replace=True)
+    return EmitResult(result, project, results.project)
+
+
+@dataclass(frozen=True)
+class CsimResult:
+    """How an emitted project compares with the integer reference; ``template`` is the name of its kind of hardware."""
+
+    template: str
+    record: CsimRecord
+
+
+@claiming
+def csim(
+    run: Run,
+    progress: Progress,
+    simulation: Simulation = WHOLE,
+    *,
+    template: str | Template = DEFAULT_TEMPLATE,
+) -> CsimResult:
+    """Compile or simulate the project and run its test images through it.
+
+    Raises:
+        InvalidValueError: an option that the template does not take.
+        StorageError: nothing is emitted yet, its record is corrupt, or a file was changed since.
+        ToolError: a tool is missing, or the code does not compile.
+        VerificationError: a logit or a count differs.
+    """
+    template = load_template(template)
+    refuse(template, simulation)
+    with progress.stage("csim") as update:
+        record = template.simulate(run, simulation, update)
+    write_record(run.of_template(template.name).verification, record)
+    return CsimResult(template.name, record)

@@ -1,15 +1,19 @@
-"""``codesign train``: a supernet by progressive shrinking, or one subnet alone."""
+"""``codesign train`` and ``predictor``: a supernet or one subnet alone, and a predictor of subnets' accuracies."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
+import numpy as np
 from torch import Tensor
 
 from codesign.progress import Progress
-from codesign.run.folder import Run
-from codesign.run.requests import TrainRequest, load_trained, named_subnet
+from codesign.run.folder import Run, claiming
+from codesign.run.records import LeftOutAccuracies, PredictorRecord
+from codesign.run.requests import PredictorRequest, TrainRequest, load_trained, named_subnet
 from codesign.supernet.accuracy.measured import MeasuredAccuracy
+from codesign.supernet.accuracy.predictor import fit_predictor, judge_predictor, measure_sample, write_predictor
 from codesign.supernet.network.specialise import specialised_weights
 from codesign.supernet.spaces.named import load_space
 from codesign.supernet.spaces.space import Space, kind_of
@@ -18,6 +22,10 @@ from codesign.supernet.training.schedule import SCHEDULES, Schedule, schedule_na
 from codesign.supernet.training.shrinking import begin_with, check_data
 from codesign.supernet.training.shrinking import train as train_supernet
 from hw_templates.foundation.errors import InvalidValueError
+from hw_templates.foundation.json_records import write_record
+
+LEFT_OUT = 0.2
+SPLITS = 20
 
 
 def request_training(
@@ -83,8 +91,7 @@ def train(run: Run, request: TrainRequest, progress: Progress) -> TrainResult | 
             choices of the space untrained.
         StorageError: the checkpoint is damaged or cannot be written, or another process is at work in the run.
     """
-    before = run.find(TrainRequest)
-    if before is not None:
+    if before := run.find(TrainRequest):
         # Refuses own files that have changed since.
         before.load_space()
         before.load_schedule()
@@ -94,9 +101,10 @@ def train(run: Run, request: TrainRequest, progress: Progress) -> TrainResult | 
     if weights is None:
         _check_schedule(space, schedule)
     with joined_processes() as processes:
+        learn = partial(train_supernet, space, data, schedule, run.checkpoint, seed=request.seed, processes=processes)
         if not processes.first:
             processes.wait()
-            train_supernet(space, data, schedule, run.checkpoint, seed=request.seed, processes=processes)
+            learn()
             return None
         with run.claim():
             run.configure(request)
@@ -104,19 +112,11 @@ def train(run: Run, request: TrainRequest, progress: Progress) -> TrainResult | 
                 begin_with(weights, space, data, schedule, run.checkpoint, request.seed)
             processes.wait()
             with progress.stage("train") as update:
-                checkpoint = train_supernet(
-                    space,
-                    data,
-                    schedule,
-                    run.checkpoint,
-                    seed=request.seed,
-                    processes=processes,
-                    on_step=lambda done: update(done.step / done.steps, f"{done.phase}, loss {done.loss:.2f}"),
+                checkpoint = learn(
+                    on_step=lambda done: update(done.step / done.steps, f"{done.phase}, loss {done.loss:.2f}")
                 )
-            oracle = MeasuredAccuracy(checkpoint, data, cache=run.accuracies)
-            largest, smallest = (
-                float(oracle.accuracy(space.encode(subnet)[None])[0]) for subnet in (space.largest(), space.smallest())
-            )
+            ends = np.stack([space.encode(subnet) for subnet in (space.largest(), space.smallest())])
+            largest, smallest = MeasuredAccuracy(checkpoint, data, cache=run.accuracies).accuracy(ends).tolist()
     return TrainResult(
         space=space.name,
         subnets=space.size(),
@@ -146,3 +146,74 @@ def _weights(request: TrainRequest) -> Mapping[str, Tensor] | None:
             raise InvalidValueError("start_from", f"{request.start_from} (space {origin.space.name})", expected)
         return origin.checkpoint.weights
     return specialised_weights(origin.checkpoint.supernet(), origin.space.parse_subnet(request.subnet))
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Mean of values, and the interval that holds 95 % of them."""
+
+    mean: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> "Spread":
+        """Return the spread of some values."""
+        low, high = np.quantile(values, (0.025, 0.975))
+        return cls(float(np.mean(values)), float(low), float(high))
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictorResult:
+    """A fitted predictor.
+
+    Attributes:
+        samples: subnets measured.
+        lowest_accuracy, highest_accuracy: of these, 0 to 1.
+        splits: how often some of them were left out.
+        kendall_tau, spearman, rmse: of left-out subnets; see :class:`PredictorQuality`.
+    """
+
+    samples: int
+    lowest_accuracy: float
+    highest_accuracy: float
+    splits: int
+    kendall_tau: Spread
+    spearman: Spread
+    rmse: Spread
+
+
+@claiming
+def fit(run: Run, samples: int, seed: int, progress: Progress) -> PredictorResult:
+    """Measure ``samples`` subnets of the run's supernet and fit its predictor.
+
+    Raises:
+        StorageError: the supernet is missing, unfinished or damaged, or something cannot be written.
+        InvalidValueError: too few samples, or other settings than the run's.
+    """
+    trained = load_trained(run)
+    space, digest = trained.space, trained.checkpoint.digest
+    if samples > space.size() // 2:
+        most = f"at most half of the {space.size()} subnet{'s' if space.size() > 1 else ''} of space {space.name}"
+        advice = f"`codesign search {run.folder} --accuracy measured` needs no predictor"
+        raise InvalidValueError("samples", samples, f"{most}; {advice}")
+    oracle = MeasuredAccuracy(trained.checkpoint, trained.data, cache=run.accuracies)
+    with progress.stage("measure subnets") as update:
+        genes, accuracy = measure_sample(
+            space, oracle, samples, seed=seed, on_measured=lambda done: update(done / samples, f"{done} of {samples}")
+        )
+    with progress.stage("fit the predictor"):
+        quality = judge_predictor(space, genes, accuracy, splits=SPLITS, left_out=LEFT_OUT, seed=seed)
+        used = round((1 - LEFT_OUT) * samples)
+        fitted = fit_predictor(space, digest, genes[:used], accuracy[:used])
+        write_predictor(run.predictor, fit_predictor(space, digest, genes, accuracy))
+    left_out = LeftOutAccuracies(accuracy[used:], fitted.accuracy(genes[used:]))
+    run.configure(PredictorRequest(samples=samples, seed=seed), replace=True)
+    write_record(run.predictor_quality, PredictorRecord(samples=samples, **asdict(quality), left_out=left_out))
+    return PredictorResult(
+        samples=samples,
+        lowest_accuracy=float(accuracy.min()),
+        highest_accuracy=float(accuracy.max()),
+        splits=SPLITS,
+        **{name: Spread.of(values) for name, values in asdict(quality).items()},
+    )
