@@ -104,35 +104,35 @@ def block_of(row: dict[str, str]) -> Block:
         ),
         Layer(operation=Operation.SCALE, in_channels=channels, out_channels=channels, in_height=small, in_width=small),
     )
-    return Block(
-        Layer(operation=Operation.CONV, in_channels=inputs, out_channels=channels, in_height=size, in_width=size)
-        if channels > inputs
-        else None,
+    expand = Layer(operation=Operation.CONV, in_channels=inputs, out_channels=channels, in_height=size, in_width=size)
+    project = Layer(
+        operation=Operation.CONV,
+        in_channels=channels,
+        out_channels=outputs,
+        in_height=small,
+        in_width=small,
+        residual=stride == 1 and inputs == outputs,
+    )
+    return (
+        *((expand,) if channels > inputs else ()),
         depthwise,
-        squeeze if row["se"] == "True" else (),
-        Layer(
-            operation=Operation.CONV,
-            in_channels=channels,
-            out_channels=outputs,
-            in_height=small,
-            in_width=small,
-            residual=stride == 1 and inputs == outputs,
-        ),
+        *(squeeze if row["se"] == "True" else ()),
+        project,
     )
 
 
 def macs(block: Block) -> int:
     """Multiply-accumulates of a block's convolutions."""
-    return sum(layer.macs for layer in block.layers if layer.operation in (Operation.CONV, Operation.DEPTHWISE))
+    return sum(layer.macs for layer in block if layer.operation in (Operation.CONV, Operation.DEPTHWISE))
 
 
 def simulated_cycles(block: Block, way: Option, design: Accelerator) -> float:
     """What the event-driven simulator says of a block that is run in some way, with the mapper's tiles."""
     coefficients = load_coefficients()
-    table = price_layers(block.layers, [design], BOARD, coefficients, placements=way)
+    table = price_layers(block, [design], BOARD, coefficients, placements=way)
     return sum(
         simulate(MappedLayer(layer, table.mapping(row, 0), placement), design, BOARD, coefficients).latency_cycles
-        for row, (layer, placement) in enumerate(zip(block.layers, way, strict=True))
+        for row, (layer, placement) in enumerate(zip(block, way, strict=True))
     )
 
 
@@ -157,7 +157,7 @@ def main() -> None:
         utilisation = work / (cycles * peak) * 100
         print(f"figure {name}_peak {peak} MAC/cycle")
         print(f"figure {name}_predicted_total {latency_ms.sum():.2f} ms")
-        ways = [index.option(row, int(table.chosen[row, column])) for row in range(len(blocks))]
+        ways = [index.option(table, row, column) for row in range(len(blocks))]
         if name == "fusing":
             played = sum(simulated_cycles(block, way, design) for block, way in zip(blocks, ways, strict=True))
             print(f"figure {name}_simulated_total {played / (design.clock_mhz * 1e3):.2f} ms")
@@ -173,7 +173,7 @@ def main() -> None:
         )
         if arguments.each:
             for block, cycle, share, dpu_ms in zip(blocks, cycles, utilisation, measured_ms, strict=True):
-                print(f"{block.project} {cycle:.0f} cycles, {share:.1f} %, DPU {dpu_ms} ms")
+                print(f"{block[-1]} {cycle:.0f} cycles, {share:.1f} %, DPU {dpu_ms} ms")
 
 
 if __name__ == "__main__":

@@ -153,8 +153,8 @@ def _fused(block: Block, accelerator: Accelerator, rng: np.random.Generator) -> 
     ways = [
         (layers, option)
         for partition in partitions_of(block)
-        for part, layers in partition.parts_of(block)
-        for option in part
+        for layers, options in partition
+        for option in options
         if option[0].group_layers and not (option[0].ifmap_ring or option[-1].ofmap_ring)
         if _fits(layers, option, accelerator)
     ]

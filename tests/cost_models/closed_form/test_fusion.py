@@ -87,11 +87,8 @@ def block_of(size: int, kernel: int, stride: int, channels: tuple[int, int, int]
     """A small block; ``rest`` says whether it expands, squeezes and has a residual."""
     inputs, expanded, outputs = channels
     expands, squeezes, adds = (bool(rest >> bit & 1) for bit in range(3))
-    expand = (
-        Layer(operation=Operation.CONV, in_channels=inputs, out_channels=expanded, in_height=size, in_width=size)
-        if expands
-        else None
-    )
+    dense = Layer(operation=Operation.CONV, in_channels=inputs, out_channels=expanded, in_height=size, in_width=size)
+    expand = (dense,) if expands else ()
     depthwise = Layer(
         operation=Operation.DEPTHWISE,
         in_channels=expanded,
@@ -126,7 +123,7 @@ def block_of(size: int, kernel: int, stride: int, channels: tuple[int, int, int]
         in_width=small,
         residual=adds,
     )
-    return Block(expand, depthwise, squeeze if squeezes else (), project)
+    return (*expand, depthwise, *(squeeze if squeezes else ()), project)
 
 
 BLOCKS = st.builds(
@@ -150,7 +147,7 @@ def fits(layer: Layer, placement: Placement, accelerator: Accelerator) -> bool:
 def ways(block: Block) -> Iterator[Option]:
     """Every way to run a block, written out."""
     for partition in partitions_of(block):
-        for options in itertools.product(*partition.parts):
+        for options in itertools.product(*(options for _, options in partition)):
             yield tuple(placement for option in options for placement in option)
 
 
@@ -158,14 +155,14 @@ def ways(block: Block) -> Iterator[Option]:
 @settings(max_examples=12, deadline=None)
 def test_a_block_costs_what_the_best_of_all_ways_costs(block: Block, number: int) -> None:
     accelerator = ACCELERATORS[number]
-    runs = {run for way in ways(block) for run in zip(block.layers, way, strict=True) if fits(*run, accelerator)}
+    runs = {run for way in ways(block) for run in zip(block, way, strict=True) if fits(*run, accelerator)}
     cycles = {run: least_of_all(Case(*run, accelerator, BOARD, PRIOR))[0] for run in runs}
-    best = min(sum(cycles.get(run, np.inf) for run in zip(block.layers, way, strict=True)) for way in ways(block))
+    best = min(sum(cycles.get(run, np.inf) for run in zip(block, way, strict=True)) for way in ways(block))
     index = BlockIndex([block])
     table = index.price(AcceleratorColumns.of([accelerator]), BOARD, PRIOR)
     assert table.latency_cycles[0, 0] == pytest.approx(best, rel=1e-5)
-    chosen = index.option(0, int(table.chosen[0, 0]))
-    alone = price_layers(block.layers, [accelerator], BOARD, PRIOR, placements=chosen)
+    chosen = index.option(table, 0, 0)
+    alone = price_layers(block, [accelerator], BOARD, PRIOR, placements=chosen)
     assert alone.latency_cycles.sum() == pytest.approx(table.latency_cycles[0, 0], rel=1e-12)
     assert alone.energy_mj.sum() == pytest.approx(table.energy_mj[0, 0], rel=1e-12)
 
@@ -176,8 +173,8 @@ def test_the_simulator_counts_the_same_band_by_band(block: Block, seed: int) -> 
     rng = np.random.default_rng(seed)
     accelerator = ACCELERATORS[int(rng.integers(len(ACCELERATORS)))]
     partition = partitions_of(block)[int(rng.integers(len(partitions_of(block))))]
-    chosen = [placement for part in partition.parts for placement in part[int(rng.integers(len(part)))]]
-    for layer, placement in zip(block.layers, chosen, strict=True):
+    chosen = [placement for _, options in partition for placement in options[int(rng.integers(len(options)))]]
+    for layer, placement in zip(block, chosen, strict=True):
         if fits(layer, placement, accelerator):
             mapping = draw_mapping(layer, accelerator, rng)
             assert mapping is not None
@@ -208,7 +205,7 @@ def test_company_changes_nothing() -> None:
 def test_without_map_memory_a_block_is_the_sum_of_its_layers() -> None:
     block = block_of(10, 5, 1, (16, 48, 16), 7)
     table = BlockIndex([block]).price(AcceleratorColumns.of([ACCELERATORS[3]]), BOARD, PRIOR)
-    layers = price_layers(block.layers, [ACCELERATORS[3]], BOARD, PRIOR)
+    layers = price_layers(block, [ACCELERATORS[3]], BOARD, PRIOR)
     assert table.latency_cycles[0, 0] == pytest.approx(layers.latency_cycles.sum(), rel=1e-12)
 
 

@@ -40,9 +40,10 @@ SQUEEZE = (
 def nodes_of(block: Block) -> tuple[Node, ...]:
     """The block as a network."""
     names, nodes = ["expand", "depthwise", "pool", "squeeze", "excite", "scale", "project"], []
-    kinds = [*names[0 if block.expand else 1 : 2], *(names[2:6] if block.squeeze else ()), "project"]
+    depthwise = block.index(DEPTHWISE)
+    kinds = [*names[1 - depthwise : 2], *(names[2:6] if len(block) > 4 else ()), "project"]
     last = IMAGE
-    for kind, layer in zip(kinds, block.layers, strict=True):
+    for kind, layer in zip(kinds, block, strict=True):
         gate = "excite" if kind == "scale" else None
         nodes.append(Node(name=kind, layer=layer, ifmap="depthwise" if kind == "scale" else last, gate=gate))
         last = kind
@@ -50,18 +51,18 @@ def nodes_of(block: Block) -> tuple[Node, ...]:
 
 
 def test_blocks_of_every_kind_are_found() -> None:
-    for expand in (EXPAND, None):
+    for expand in ((EXPAND,), ()):
         for squeeze in ((), SQUEEZE):
-            block = Block(expand, DEPTHWISE, squeeze, PROJECT)
+            block = (*expand, DEPTHWISE, *squeeze, PROJECT)
             nodes = nodes_of(block)
             assert find_blocks(graph_of(nodes)) == [(tuple(node.name for node in nodes), block)]
 
 
 def test_what_another_layer_reads_is_no_block() -> None:
-    nodes = nodes_of(Block(EXPAND, DEPTHWISE, (), PROJECT))
+    nodes = nodes_of((EXPAND, DEPTHWISE, PROJECT))
     again = replace(nodes[2], name="again")
     assert find_blocks(graph_of((*nodes, again))) == []
-    nodes = nodes_of(Block(EXPAND, DEPTHWISE, SQUEEZE, PROJECT))
+    nodes = nodes_of((EXPAND, DEPTHWISE, *SQUEEZE, PROJECT))
     assert find_blocks(graph_of((*nodes[:-1], replace(nodes[-1], ifmap="depthwise")))) == []
 
 
@@ -77,32 +78,33 @@ def test_the_blocks_of_a_network_are_its_stages() -> None:
 
 def test_every_option_of_every_plan_can_run() -> None:
     rng = np.random.default_rng(0)
-    for expand in (EXPAND, None):
+    for expand in ((EXPAND,), ()):
         for squeeze in ((), SQUEEZE):
-            block = Block(expand, DEPTHWISE, squeeze, PROJECT)
+            block = (*expand, DEPTHWISE, *squeeze, PROJECT)
             workload = Workload(nodes_of(block))
             for partition in partitions_of(block):
-                for part, layers in partition.parts_of(block):
-                    assert len(set(part)) == len(part)
-                    assert all(len(option) == len(layers) for option in part)
+                assert [layer for layers, _ in partition for layer in layers] == [*block]
+                for layers, options in partition:
+                    assert len(set(options)) == len(options)
+                    assert all(len(option) == len(layers) for option in options)
                 for _ in range(30):
-                    chosen = [part[int(rng.integers(len(part)))] for part in partition.parts]
+                    chosen = [options[int(rng.integers(len(options)))] for _, options in partition]
                     placements = [placement for some in chosen for placement in some]
                     check_groups(workload.nodes, placements)
                     map_halves(workload.nodes, placements)
 
 
 def test_the_depthwise_map_stays_for_all_readers_or_for_none() -> None:
-    partitions = partitions_of(Block(EXPAND, DEPTHWISE, SQUEEZE, PROJECT))
+    partitions = partitions_of((EXPAND, DEPTHWISE, *SQUEEZE, PROJECT))
     for partition, rows in zip(partitions, (0, 7), strict=True):
-        head, gate, tail = partition.parts
+        head, gate, tail = (options for _, options in partition)
         assert {option[-1].ofmap_ring for option in head} == {rows}
         assert {option[0].ifmap_ring for option in (*gate, *tail)} == {rows}
 
 
 def test_a_layer_before_is_part_of_one_block_alone() -> None:
     # The projection of the first block is all that the second depthwise layer reads.
-    first, narrow = nodes_of(Block(EXPAND, DEPTHWISE, (), PROJECT)), replace(DEPTHWISE, in_channels=8, out_channels=8)
+    first, narrow = nodes_of((EXPAND, DEPTHWISE, PROJECT)), replace(DEPTHWISE, in_channels=8, out_channels=8)
     second = (
         Node(name="again", layer=replace(narrow, in_height=7, in_width=7), ifmap="project"),
         Node(name="end", layer=replace(PROJECT, in_channels=8, in_height=4, in_width=4), ifmap="again"),
@@ -114,7 +116,7 @@ def test_a_layer_before_is_part_of_one_block_alone() -> None:
 
 
 def test_layers_that_do_not_run_one_after_the_other_are_no_block() -> None:
-    expand, depthwise, project = nodes_of(Block(EXPAND, DEPTHWISE, (), PROJECT))
+    expand, depthwise, project = nodes_of((EXPAND, DEPTHWISE, PROJECT))
     between = Node(name="between", layer=EXPAND, ifmap=IMAGE)
     assert find_blocks(graph_of((expand, depthwise, between, project))) == []
     # Both branches are blocks where each runs at a time.

@@ -208,10 +208,10 @@ def random_placements(workload: Workload, accelerator: Accelerator, rng: np.rand
     for names, block in find_blocks(workload.graph):
         partitions = partitions_of(block)
         for _ in range(1000):
-            parts = partitions[int(rng.integers(len(partitions)))].parts
-            chosen = [placement for part in parts for placement in part[int(rng.integers(len(part)))]]
+            partition = partitions[int(rng.integers(len(partitions)))]
+            chosen = [placement for _, options in partition for placement in options[int(rng.integers(len(options)))]]
             try:
-                for layer, placement in zip(block.layers, chosen, strict=True):
+                for layer, placement in zip(block, chosen, strict=True):
                     placement.check(layer, accelerator)
             except MappingError:
                 continue
