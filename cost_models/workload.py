@@ -115,7 +115,7 @@ class Layer:
     def _outputs(self, extent: int, kernel: int) -> int:
         span = extent + 2 * self.padding - kernel
         # The last window of an average may overhang the map.
-        return (-(-span // self.stride) if self.operation.properties.overhangs else span // self.stride) + 1
+        return (-(-span // self.stride) if self.operation.overhangs else span // self.stride) + 1
 
     @property
     def macs(self) -> int:

@@ -2,21 +2,24 @@
 
 import hashlib
 import json
-import math
 import re
 from dataclasses import asdict, dataclass, field
 from importlib.resources import files
 from operator import itemgetter
 from pathlib import Path
+from typing import Annotated
+
+from msgspec import Meta
 
 from hw_templates.foundation.catalogue import Catalogue, Source
 from hw_templates.foundation.errors import InvalidValueError
-from hw_templates.foundation.json_records import check_record
+from hw_templates.foundation.json_records import Positive, PositiveInt, check_fields, check_record
 
-_WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_WORD = r"^[A-Za-z0-9][A-Za-z0-9._-]*\Z"
+Word = Annotated[str, Meta(pattern=_WORD, description="letters, digits, '.', '_' and '-'")]
 
-# Above these a figure is in another unit.
-_MOST_GB_S, _MOST_W = 100, 200
+DIVIDERS = {first * second: (first, second) for first in range(1, 64) for second in range(1, 64)}
+"""Products of the two dividers that lie between a PLL and the logic (AMD UG585, 25.7.1; UG1085, 37) to the dividers."""
 
 
 @dataclass(frozen=True)
@@ -28,15 +31,13 @@ class Ddr:
         plan_gb_s: what long bursts reach in practice.
     """
 
-    peak_gb_s: float
-    plan_gb_s: float
+    # Above the limit, the figure is in another unit; so for the power below.
+    peak_gb_s: Annotated[float, Meta(gt=0, le=100, description="positive and in GB/s, at most 100")]
+    plan_gb_s: Positive
 
     def __post_init__(self) -> None:
-        _require(0 < self.peak_gb_s < math.inf, "ddr.peak_gb_s", self.peak_gb_s, "positive and finite")
-        _require(self.peak_gb_s <= _MOST_GB_S, "ddr.peak_gb_s", self.peak_gb_s, f"in GB/s, at most {_MOST_GB_S}")
-        _require(
-            0 < self.plan_gb_s <= self.peak_gb_s, "ddr.plan_gb_s", self.plan_gb_s, "positive and at most peak_gb_s"
-        )
+        check_fields(self, "board.ddr")
+        _require(self.plan_gb_s <= self.peak_gb_s, "ddr.plan_gb_s", self.plan_gb_s, "at most peak_gb_s")
 
 
 @dataclass(frozen=True)
@@ -78,18 +79,15 @@ class ProcessingSystem:
     """
 
     memory_ports: tuple[str, ...]
-    plls_mhz: dict[str, float] = field(hash=False)
+    plls_mhz: dict[str, Positive] = field(hash=False)
     preset: dict[str, str] = field(hash=False)
     source: str
 
     def __post_init__(self) -> None:
-        for name, frequency in self.plls_mhz.items():
-            _require(0 < frequency < math.inf, f"ps.plls_mhz.{name}", frequency, "positive and finite")
+        check_fields(self, "board.ps")
 
     def fabric_clock(self, clock_mhz: float) -> tuple[str, float]:
         """Return the PLL that comes nearest to a clock from below, and the frequency in MHz that it gives.
-
-        Two dividers of 1 to 63 lie between a PLL and the logic (AMD UG585, 25.7.1; UG1085, 37).
 
         Raises:
             InvalidValueError: no PLL can be divided down to so slow a clock.
@@ -97,15 +95,14 @@ class ProcessingSystem:
         >>> load_board("pynq-z2").ps.fabric_clock(150), load_board("zcu104").ps.fabric_clock(200)
         (('DDR PLL', 150.0), ('RPLL', 187.5))
         """
-        dividers = {first * second for first in range(1, 64) for second in range(1, 64)}
         reachable = [
             (name, pll / divider)
             for name, pll in self.plls_mhz.items()
-            for divider in dividers
+            for divider in DIVIDERS
             if pll / divider <= clock_mhz
         ]
         if not reachable:
-            raise InvalidValueError("clock_mhz", clock_mhz, f"at least {min(self.plls_mhz.values()) / 63**2:g}")
+            raise InvalidValueError("clock_mhz", clock_mhz, f"at least {min(self.plls_mhz.values()) / max(DIVIDERS):g}")
         # Of PLLs that give the same, the first one of the board file.
         return max(reachable, key=itemgetter(1))
 
@@ -130,18 +127,18 @@ class Board:
         power_sensor: name under ``/sys/class/hwmon`` of the sensor of the board's power; empty where there is none.
     """
 
-    name: str
+    name: Word
     title: str
-    part: str
+    part: Word
     family: str
-    dsp: int
-    bram_18k: int
-    uram: int
-    lut: int
-    ff: int
-    clocks_mhz: tuple[int, ...]
+    dsp: PositiveInt
+    bram_18k: PositiveInt
+    uram: Annotated[int, Meta(ge=0, description="zero or more")]
+    lut: PositiveInt
+    ff: PositiveInt
+    clocks_mhz: tuple[PositiveInt, ...]
     axi_bits_max: int
-    idle_power_w: float
+    idle_power_w: Annotated[float, Meta(gt=0, le=200, description="positive and in W, at most 200")]
     ddr: Ddr
     ps: ProcessingSystem
     source: str
@@ -149,14 +146,7 @@ class Board:
     power_sensor: str = ""
 
     def __post_init__(self) -> None:
-        for name in ("name", "part"):
-            text = getattr(self, name)
-            _require(_WORD.fullmatch(text), name, text, "letters, digits, '.', '_' and '-'")
-        for name in ("dsp", "bram_18k", "lut", "ff", "axi_bits_max", "idle_power_w"):
-            value = getattr(self, name)
-            _require(0 < value < math.inf, name, value, "positive and finite")
-        _require(self.idle_power_w <= _MOST_W, "idle_power_w", self.idle_power_w, f"in W, at most {_MOST_W}")
-        _require(self.uram >= 0, "uram", self.uram, "zero or more")
+        check_fields(self, "board")
         _require(self.family in FAMILIES, "family", self.family, " or ".join(FAMILIES))
         family, ports, plls, clocks = FAMILIES[self.family], self.ps.memory_ports, self.ps.plls_mhz, self.clocks_mhz
         known = ", ".join(family.memory_ports)
@@ -169,7 +159,6 @@ class Board:
         _require(self.axi_bits_max in family.axi_bits, "axi_bits_max", self.axi_bits_max, f"one of {family.axi_bits}")
         _require(plls and set(plls) <= set(family.plls), "ps.plls_mhz", list(plls), f"of {' and '.join(family.plls)}")
         _require(clocks and list(clocks) == sorted(set(clocks)), "clocks_mhz", clocks, "ascending and not empty")
-        _require(clocks[0] > 0, "clocks_mhz", clocks, "positive")
         fastest_mhz = max(plls.values())
         _require(clocks[-1] <= fastest_mhz, "clocks_mhz", clocks, f"in MHz, at most {fastest_mhz:g} as the fastest PLL")
         # These become a part of Tcl scripts.
@@ -177,7 +166,7 @@ class Board:
         for name, text in (texts | {f"ps.preset.{name}": text for name, text in self.ps.preset.items()}).items():
             _require(text.isprintable() and not set(text) & set("{}\\"), name, text, "one line without { } and \\")
         for name in self.ps.preset:
-            _require(_WORD.fullmatch(name), "ps.preset", name, "names of letters, digits and '_'")
+            _require(re.match(_WORD, name), "ps.preset", name, "names of letters, digits and '_'")
 
 
 def _require(holds: object, field: str, value: object, expected: str) -> None:

@@ -1,6 +1,5 @@
 """The operations that layers compute, and the one table of their properties that all packages look up."""
 
-from dataclasses import dataclass
 from enum import Enum, StrEnum, auto
 
 
@@ -27,25 +26,6 @@ class Reduction(Enum):
     MAXIMUM = auto()
 
 
-@dataclass(frozen=True, kw_only=True)
-class Properties:
-    """A row of the table.
-
-    Attributes:
-        name: as files and messages write it.
-        code: value of a descriptor's ``operation`` in the program format of ``conv_engine``.
-        weights: what the input map is multiplied by.
-        reduction: how the values under the kernel become one.
-        overhangs: whether the last window along an axis may reach beyond the map; only what is inside then counts.
-    """
-
-    name: str
-    code: int
-    weights: Weights
-    reduction: Reduction = Reduction.SUM
-    overhangs: bool = False
-
-
 class Operation(StrEnum):
     """The operation of a layer; each member is a row of the table.
 
@@ -53,23 +33,34 @@ class Operation(StrEnum):
     at stride 2; a window that overhangs the map averages what is inside. MAX_POOL takes the greatest of 3x3 windows.
     SCALE multiplies each channel of a map by that channel of a 1x1 map, as squeeze-and-excite does.
 
-    >>> Operation("pool").properties.overhangs, Operation.POOL.has_weights
+    Attributes:
+        code: value of a descriptor's ``operation`` in the program format of ``conv_engine``.
+        weights: what the input map is multiplied by.
+        reduction: how the values under the kernel become one result.
+        overhangs: whether the last window along an axis may reach beyond the map; only what is inside then counts.
+
+    >>> Operation("pool").overhangs, Operation.POOL.has_weights
     (True, False)
     """
 
-    properties: Properties
+    code: int
+    weights: Weights
+    reduction: Reduction
+    overhangs: bool
 
-    CONV = Properties(name="conv", code=0, weights=Weights.DENSE)
-    DEPTHWISE = Properties(name="depthwise", code=1, weights=Weights.CHANNELWISE)
-    POOL = Properties(name="pool", code=2, weights=Weights.NONE, reduction=Reduction.MEAN, overhangs=True)
-    MAX_POOL = Properties(name="max_pool", code=4, weights=Weights.NONE, reduction=Reduction.MAXIMUM)
-    SCALE = Properties(name="scale", code=3, weights=Weights.GATE)
+    CONV = "conv", 0, Weights.DENSE
+    DEPTHWISE = "depthwise", 1, Weights.CHANNELWISE
+    POOL = "pool", 2, Weights.NONE, Reduction.MEAN, True
+    MAX_POOL = "max_pool", 4, Weights.NONE, Reduction.MAXIMUM
+    SCALE = "scale", 3, Weights.GATE
 
-    def __new__(cls, properties: Properties) -> "Operation":
-        """Return the member of a row, whose value is the row's name."""
-        member = str.__new__(cls, properties.name)
-        member._value_ = properties.name
-        member.properties = properties
+    def __new__(
+        cls, name: str, code: int, weights: Weights, reduction: Reduction = Reduction.SUM, overhangs: bool = False
+    ) -> "Operation":
+        """Return the member of a row, whose value is its name in files and messages."""
+        member = str.__new__(cls, name)
+        member._value_ = name
+        member.code, member.weights, member.reduction, member.overhangs = code, weights, reduction, overhangs
         return member
 
     @classmethod
@@ -80,36 +71,36 @@ class Operation(StrEnum):
             ValueError: no operation has it.
         """
         for operation in cls:
-            if operation.properties.code == code:
+            if operation.code == code:
                 return operation
         raise ValueError(f"{code} is not the code of an operation")
 
     @property
     def is_dense(self) -> bool:
         """Whether results are summed over all input channels; else output channel c depends on input channel c only."""
-        return self.properties.weights is Weights.DENSE
+        return self.weights is Weights.DENSE
 
     @property
     def has_weights(self) -> bool:
         """Whether it has trained weights."""
-        return self.properties.weights in (Weights.DENSE, Weights.CHANNELWISE)
+        return self.weights in (Weights.DENSE, Weights.CHANNELWISE)
 
     @property
     def reads_gate(self) -> bool:
         """Whether the weight port reads another layer's map."""
-        return self.properties.weights is Weights.GATE
+        return self.weights is Weights.GATE
 
     @property
     def is_weightless(self) -> bool:
         """Whether the weight port loads nothing."""
-        return self.properties.weights is Weights.NONE
+        return self.weights is Weights.NONE
 
     @property
     def averages(self) -> bool:
         """Whether a result is the mean of the values under the kernel."""
-        return self.properties.reduction is Reduction.MEAN
+        return self.reduction is Reduction.MEAN
 
     @property
     def selects(self) -> bool:
         """Whether a result is one of the values under the kernel, so that it needs no rescaling."""
-        return self.properties.reduction is Reduction.MAXIMUM
+        return self.reduction is Reduction.MAXIMUM

@@ -177,7 +177,7 @@ def _decoded(name: str, record: np.void, accelerator: Accelerator) -> tuple[Laye
         mapping.check(layer, accelerator)
         isa.ResidualCode(int(record["residual"]))
     except (CodesignError, ValueError) as error:
-        numbers = list(record.tolist()[: len(isa.FIELDS)])
+        numbers = list(record.tolist())
         raise InvalidValueError(name, numbers, f"a layer that the engine can run ({error})") from error
     return layer, mapping
 

@@ -176,9 +176,9 @@ class Engine:
         arena.write(0, layout.arena(*addresses))
         # What an earlier program left must not pass for a result.
         results.write(0, bytes(layout.result_bytes))
-        size, fields = isa.DESCRIPTOR.itemsize, [name for name, _ in isa.FIELDS]
+        size = isa.DESCRIPTOR.itemsize
         reached = [
-            (offset + index * size + 4 * fields.index(access.field), access.words)
+            (offset + index * size + 4 * isa.FIELDS.index(access.field), access.words)
             for offset, layers in zip(layout.table_offsets, (accesses * REPEATS, accesses), strict=True)
             for index, layer in enumerate(layers)
             for access in layer
@@ -189,7 +189,7 @@ class Engine:
         self._loaded = _Loaded(layout, arena, results)
 
     def _set(self, name: str, value: int) -> None:
-        register = next(register for register in registers.ENGINE if register.name == name)
+        register = registers.ENGINE[name]
         for word in range(register.bits // 32):
             address = self._addresses.engine + register.offset + 4 * word
             self.session.write(address, value >> (32 * word) & 0xFFFFFFFF)

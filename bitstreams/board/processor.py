@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from typing import Protocol
 
-from hw_templates.board import Board, board_names, load_board
+from hw_templates.board import DIVIDERS, Board, board_names, load_board
 from hw_templates.foundation.errors import BoardError
 
 UNKNOWN = "unknown"
@@ -144,12 +144,11 @@ def set_clock_mhz(registers: Registers, family: str, clock_mhz: float) -> float:
     tree = CLOCK_TREES[family]
     # Crystals of 33.333 MHz in tables are 33 1/3: what is a hair above is what was asked for.
     most = clock_mhz * (1 + 1e-4)
-    products = {first * second: (first, second) for first in range(1, 64) for second in range(1, 64)}
     frequencies = {number: _pll_mhz(registers, tree, number) for number in tree.choices}
     reachable = [
         (pll / product, -number, dividers)
         for number, pll in frequencies.items()
-        for product, dividers in products.items()
+        for product, dividers in DIVIDERS.items()
         if pll / product <= most
     ]
     if not reachable:

@@ -219,11 +219,11 @@ def _check_offsets(contents: Contents) -> None:
         return
     found = re.findall(r"_CONTROL_ADDR_(\w+?)_DATA\s+(0x[0-9a-fA-F]{1,16})", header.decode(errors="replace"))
     made = {register.lower(): int(offset, 16) for register, offset in found}
-    for register in registers.ENGINE:
-        if register.name != "control" and made.get(register.name) != register.offset:
+    for register, expected in registers.ENGINE.items():
+        if register != "control" and made.get(register) != expected.offset:
             raise StorageError(
-                f"{name}: register {register.name} must lie at {register.offset:#x}, "
-                f"this Vitis HLS put it at {made.get(register.name, -1):#x}"
+                f"{name}: register {register} must lie at {expected.offset:#x}, "
+                f"this Vitis HLS put it at {made.get(register, -1):#x}"
             )
 
 

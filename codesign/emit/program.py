@@ -181,7 +181,7 @@ def _describe(record: np.void, quantised: QuantisedLayer, mapping: Mapping, maps
         record[name] = getattr(layer, name)
     for name in ("tile_out_channels", "tile_in_channels", "tile_height", "tile_width"):
         record[name] = getattr(mapping, name)
-    record["operation"] = layer.operation.properties.code
+    record["operation"] = layer.operation.code
     record["four_bit_weights"] = layer.weight_bits == 4
     record["loop_order"] = isa.LoopOrderCode[mapping.loop_order.name]
     record["ifmap_word"] = maps[node.ifmap]

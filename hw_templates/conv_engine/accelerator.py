@@ -15,6 +15,7 @@ import numpy as np
 from hw_templates.board import Board
 from hw_templates.foundation.arrays import BoolArray, IntArray
 from hw_templates.foundation.errors import InvalidValueError
+from hw_templates.foundation.json_records import check_fields
 
 Number = TypeVar("Number", int, IntArray)
 Table = TypeVar("Table")
@@ -175,7 +176,7 @@ class Parameters(Generic[Number]):
 
     @property
     def map_banks(self) -> Number:
-        """Banks of one half of the map memory, each of AXI words: it takes lines of results and yields lines of inputs."""
+        """Banks of one half of the map memory, of AXI words; it takes a line of results, and yields one of inputs."""
         return _greater(self.pe_rows, self.ifmap_cols) // self.axi_bytes
 
     @property
@@ -197,14 +198,7 @@ class Accelerator(Parameters[int]):
     """
 
     def __post_init__(self) -> None:
-        for name, row in ROWS.items():
-            value = getattr(self, name)
-            expected = "a positive whole number" if row.least else "a whole number, 0 or more"
-            if type(value) is not int:
-                raise InvalidValueError(f"accelerator.{name}", value, "a whole number")
-            if not row.least <= value <= PARAMETER_MAX:
-                expected = f"at most {PARAMETER_MAX}" if value > PARAMETER_MAX else expected
-                raise InvalidValueError(f"accelerator.{name}", value, expected)
+        check_fields(self, "accelerator")
         for broken, name, expected in _rules(self):
             if broken:
                 raise InvalidValueError(f"accelerator.{name}", getattr(self, name), expected)
@@ -244,41 +238,30 @@ class AcceleratorColumns(Parameters[IntArray]):
 AnyAccelerator = Parameters[Any]
 
 
-def _rules(a: AnyAccelerator) -> list[tuple[Any, str, str]]:
-    """Return (is broken, parameter, what would be legal) of each structural rule, elementwise for columns."""
-    word, port = a.axi_bytes, a.weight_port_bytes
-    return [
-        *(
-            (_is_none_of(getattr(a, name), row.legal), name, _listed(row.legal))
-            for name, row in ROWS.items()
-            if row.legal
-        ),
-        # One bus word fills whole banks, and one bus word of results leaves the array each cycle.
-        (a.pe_rows % word != 0, "pe_rows", "a multiple of the bytes of an AXI word"),
-        (a.pe_cols % word != 0, "pe_cols", "a multiple of the bytes of an AXI word"),
-        (a.axi_bits * a.weight_port_words > 128, "weight_port_words", "1 where axi_bits is 128"),
-        # Weights of a tile, and a gate, begin with a word of that port.
-        (a.pe_rows % port != 0, "pe_rows", "a multiple of the bytes of the weight port"),
-        # A group of depthwise channels lies in one row group of results, and in one line of the ifmap buffer.
-        (
-            (a.pe_rows % a.depthwise_lanes != 0)
-            | ((a.pe_cols % a.depthwise_lanes != 0) & (a.depthwise_lanes % a.pe_cols != 0)),
-            "depthwise_lanes",
-            "a divisor of pe_rows, and a divisor or multiple of pe_cols",
-        ),
-        (a.ifmap_depth < 1, "ifmap_kib", "enough for one word in each bank"),
-        (a.weight_depth < 1, "weight_kib", "enough for one word of pe_rows x pe_cols weights"),
-        (a.ofmap_depth < 1, "ofmap_kib", "enough for one accumulator in each bank"),
-        ((a.map_kib > 0) & (a.map_depth < 1), "map_kib", "0, or enough for one word in each bank"),
-    ]
+def _rules(a: AnyAccelerator) -> Iterator[tuple[Any, str, str]]:
+    """Yield (is broken, parameter, what would be legal) of each rule, elementwise for columns.
 
-
-def _is_none_of(value: Any, legal: Choices) -> Any:
-    return reduce(and_, (value != choice for choice in legal))
-
-
-def _listed(legal: Choices) -> str:
-    return f"{', '.join(map(str, legal[:-1]))} or {legal[-1]}"
+    A rule may divide by what the rules before it have refused.
+    """
+    for name, row in ROWS.items():
+        value = getattr(a, name)
+        yield (value < row.least) | (value > PARAMETER_MAX), name, f"a whole number from {row.least} to {PARAMETER_MAX}"
+        if row.legal:
+            yield reduce(and_, (value != choice for choice in row.legal)), name, f"one of {row.legal}"
+    # One bus word fills whole banks, and one bus word of results leaves the array each cycle.
+    for name in ("pe_rows", "pe_cols"):
+        yield getattr(a, name) % a.axi_bytes != 0, name, "a multiple of the bytes of an AXI word"
+    yield a.axi_bits * a.weight_port_words > 128, "weight_port_words", "1 where axi_bits is 128"
+    # Weights of a tile, and a gate, begin with a word of that port.
+    yield a.pe_rows % a.weight_port_bytes != 0, "pe_rows", "a multiple of the bytes of the weight port"
+    # A group of depthwise channels lies in one row group of results, and in one line of the ifmap buffer.
+    split = (a.pe_cols % a.depthwise_lanes != 0) & (a.depthwise_lanes % a.pe_cols != 0)
+    expected = "a divisor of pe_rows, and a divisor or multiple of pe_cols"
+    yield (a.pe_rows % a.depthwise_lanes != 0) | split, "depthwise_lanes", expected
+    yield a.ifmap_depth < 1, "ifmap_kib", "enough for one word in each bank"
+    yield a.weight_depth < 1, "weight_kib", "enough for one word of pe_rows x pe_cols weights"
+    yield a.ofmap_depth < 1, "ofmap_kib", "enough for one accumulator in each bank"
+    yield (a.map_kib > 0) & (a.map_depth < 1), "map_kib", "0, or enough for one word in each bank"
 
 
 def is_legal(columns: AcceleratorColumns) -> BoolArray:

@@ -26,40 +26,38 @@ START, DONE, IDLE, READY = 1, 2, 4, 8
 class Register:
     """A value of ``bits`` bits at byte ``offset`` of its block; wider than 32 bits, it lies in words, lowest first."""
 
-    name: str
     offset: int
-    bits: int
-    meaning: str
+    bits: int = 32
 
 
-ENGINE = (
-    Register("control", 0x00, 32, "start, done, idle, ready"),
-    Register("ifmap_port", 0x10, 64, "physical address of the arena, as the port that loads feature maps sees it"),
-    Register("weight_port", 0x1C, 64, "the same for weights, parameters and the program"),
-    Register("residual_port", 0x28, 64, "the same for maps that are added"),
-    Register("ofmap_port", 0x34, 64, "the same for results and counters"),
-    Register("program_word", 0x40, 32, "where the program starts, in memory words from the arena's start"),
-    Register("layer_count", 0x48, 32, "descriptors to run"),
-)
+ENGINE = {
+    "control": Register(0x00),  # start, done, idle, ready
+    "ifmap_port": Register(0x10, 64),  # physical address of the arena, as the port that loads feature maps sees it
+    "weight_port": Register(0x1C, 64),  # the same for weights, parameters and the program
+    "residual_port": Register(0x28, 64),  # the same for maps that are added
+    "ofmap_port": Register(0x34, 64),  # the same for results and counters
+    "program_word": Register(0x40),  # where the program starts, in memory words from the arena's start
+    "layer_count": Register(0x48),  # descriptors to run
+}
 
-PORTS = tuple(register.name for register in ENGINE if register.name.endswith("_port"))
+PORTS = tuple(name for name in ENGINE if name.endswith("_port"))
 """Registers that hold the arena's address for each memory port of the engine."""
 
-IDENTITY = (
-    Register("magic", 0x00, 32, "MAGIC in every bitstream of this project"),
-    Register("register_map", 0x04, 32, "REGISTER_MAP that the bitstream was made with"),
-    Register("isa_version", 0x08, 32, "version of the program format that the engine runs"),
-    Register("clock_mhz", 0x0C, 32, "clock that it was built for"),
-    Register("digest", 0x20, 256, "SHA-256 of everything that determines the hardware, its first four bytes lowest"),
-)
+IDENTITY = {
+    "magic": Register(0x00),  # MAGIC in every bitstream of this project
+    "register_map": Register(0x04),  # REGISTER_MAP that the bitstream was made with
+    "isa_version": Register(0x08),  # version of the program format that the engine runs
+    "clock_mhz": Register(0x0C),  # clock that it was built for
+    "digest": Register(0x20, 256),  # SHA-256 of everything that determines the hardware, its first four bytes lowest
+}
 
 TWIN_MAGIC = 0x5457494E
 """ASCII "TWIN"; what ``twin_magic`` reads where the fabric is a simulation."""
 
-TWIN = (
-    Register("twin_magic", 0x80, 32, "TWIN_MAGIC"),
-    Register("cycles", 0x88, 64, "simulated cycles of the last run"),
-)
+TWIN = {
+    "twin_magic": Register(0x80),  # TWIN_MAGIC
+    "cycles": Register(0x88, 64),  # simulated cycles of the last run
+}
 """Behind the identity in a board twin, and in no bitstream: there they read 0."""
 
 
@@ -82,7 +80,7 @@ ADDRESS_MAPS = {
 
 def offset_of(name: str) -> int:
     """Byte offset of a register in its block; every name is used once."""
-    return next(register.offset for register in (*ENGINE, *IDENTITY, *TWIN) if register.name == name)
+    return (ENGINE | IDENTITY | TWIN)[name].offset
 
 
 DIGEST_OFFSET = offset_of("digest")
@@ -91,7 +89,7 @@ DIGEST_OFFSET = offset_of("digest")
 def identity_constants(clock_mhz: int) -> dict[int, int]:
     """{byte offset: 32-bit word} of what the identity answers, but for the digest; everywhere else it answers 0."""
     values = {"magic": MAGIC, "register_map": REGISTER_MAP, "isa_version": isa.VERSION, "clock_mhz": clock_mhz}
-    return {register.offset: values[register.name] for register in IDENTITY if register.name in values}
+    return {IDENTITY[name].offset: value for name, value in values.items()}
 
 
 def digest_words(digest: str) -> dict[int, int]:

@@ -5,15 +5,14 @@ The engine of :mod:`hw_templates.conv_engine` runs any subnet; such an accelerat
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Annotated
+
+from msgspec import Meta
 
 from hw_templates.board import Board
 from hw_templates.foundation.arrays import IntArray
-from hw_templates.foundation.errors import InvalidValueError
-from hw_templates.foundation.json_records import check_fields, check_record
+from hw_templates.foundation.json_records import PositiveInt, check_fields, check_record
 
-PRECISIONS = (4, 5, 6, 7, 8)
-INTERVAL_MIN_CYCLES = 16
-INTERVAL_MAX_CYCLES = 2**20
 # Three quarters of each power of two lie between: no interval is more than 1.5 times the one before.
 _INTERVALS = tuple(sorted(side * 2**power for power in range(8, 16) for side in (2, 3)))
 
@@ -41,20 +40,13 @@ class Hls4mlAccelerator:
         InvalidValueError: a parameter is out of range.
     """
 
-    precision_bits: int
+    precision_bits: Annotated[int, Meta(ge=4, le=8, description="in 4..8")]
     io_type: IoType
-    interval_cycles: int
-    clock_mhz: int
+    interval_cycles: Annotated[int, Meta(ge=16, le=2**20, description="in 16..1048576")]
+    clock_mhz: PositiveInt
 
     def __post_init__(self) -> None:
         check_fields(self, "accelerator")
-        if self.precision_bits not in PRECISIONS:
-            raise InvalidValueError("accelerator.precision_bits", self.precision_bits, f"in 4..{PRECISIONS[-1]}")
-        if not INTERVAL_MIN_CYCLES <= self.interval_cycles <= INTERVAL_MAX_CYCLES:
-            expected = f"in {INTERVAL_MIN_CYCLES}..{INTERVAL_MAX_CYCLES}"
-            raise InvalidValueError("accelerator.interval_cycles", self.interval_cycles, expected)
-        if self.clock_mhz < 1:
-            raise InvalidValueError("accelerator.clock_mhz", self.clock_mhz, "at least 1")
 
 
 @dataclass(frozen=True)

@@ -38,8 +38,8 @@ def test_shapes_worked_out_by_hand() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"pack": 3}, r"accelerator\.pack: must be 1 or 2, got 3"),
-        ({"axi_bits": 48}, r"accelerator\.axi_bits: must be 32, 64 or 128, got 48"),
+        ({"pack": 3}, r"accelerator\.pack: must be one of \(1, 2\), got 3"),
+        ({"axi_bits": 48}, r"accelerator\.axi_bits: must be one of \(32, 64, 128\), got 48"),
         ({"pe_rows": 12}, r"accelerator\.pe_rows: must be a multiple of the bytes of an AXI word, got 12"),
         ({"pe_cols": 4}, r"accelerator\.pe_cols: must be a multiple"),
         ({"depthwise_lanes": 6}, r"accelerator\.depthwise_lanes: must be a divisor of pe_rows, and a divisor or mult"),
@@ -47,7 +47,7 @@ def test_shapes_worked_out_by_hand() -> None:
             {"pe_cols": 24, "depthwise_lanes": 16},
             r"accelerator\.depthwise_lanes: must be a divisor of pe_rows, and a divisor or multiple",
         ),
-        ({"weight_port_words": 3}, r"accelerator\.weight_port_words: must be 1 or 2, got 3"),
+        ({"weight_port_words": 3}, r"accelerator\.weight_port_words: must be one of \(1, 2\), got 3"),
         (
             {"pe_cols": 16, "axi_bits": 128, "weight_port_words": 2},
             r"weight_port_words: must be 1 where axi_bits",
@@ -56,9 +56,11 @@ def test_shapes_worked_out_by_hand() -> None:
             {"pe_rows": 8, "weight_port_words": 2},
             r"accelerator\.pe_rows: must be a multiple of the bytes of the wei",
         ),
-        ({"map_kib": -1}, r"accelerator\.map_kib: must be a whole number, 0 or more, got -1"),
+        ({"map_kib": -1}, r"accelerator\.map_kib: must be a whole number from 0 to 1048576, got -1"),
         ({"pe_rows": 2048, "ofmap_kib": 512, "map_kib": 1}, r"accelerator\.map_kib: must be 0, or enough for one word"),
-        ({"pe_pixels": 0}, r"accelerator\.pe_pixels: must be a positive whole number, got 0"),
+        ({"pe_pixels": 0}, r"accelerator\.pe_pixels: must be a whole number from 1 to 1048576, got 0"),
+        ({"ifmap_kib": 2**20 + 1}, r"accelerator\.ifmap_kib: must be a whole number from 1 to 1048576, got 1048577"),
+        ({"axi_bits": 4}, r"accelerator\.axi_bits: must be one of \(32, 64, 128\), got 4"),
         ({"clock_mhz": 99.5}, r"accelerator\.clock_mhz: must be a whole number"),
         ({"pe_rows": 64, "pe_pixels": 16, "ofmap_kib": 2}, r"accelerator\.ofmap_kib: must be enough"),
         ({"pe_rows": 64, "pe_cols": 64, "weight_kib": 2}, r"accelerator\.weight_kib: must be enough"),

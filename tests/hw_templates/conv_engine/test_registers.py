@@ -32,19 +32,19 @@ ACCELERATOR = Accelerator(
 def test_pragmas_of_the_engine_place_each_argument_where_the_table_does() -> None:
     source = (files("hw_templates") / "conv_engine/src/conv_engine.cpp").read_text()
     placed = re.findall(r"s_axilite port = (\w+) bundle = control offset = (0x[0-9a-f]+)", source)
-    table = {register.name: register.offset for register in registers.ENGINE if register.name != "control"}
+    table = {name: register.offset for name, register in registers.ENGINE.items() if name != "control"}
     assert {name: int(offset, 16) for name, offset in placed} == table
     signature = re.search(r'extern "C" void conv_engine\((.*?)\) \{', source, re.DOTALL)
     assert signature is not None
     arguments = re.findall(r"(Word\*|int) (\w+)", signature.group(1))
-    bits = {register.name: register.bits for register in registers.ENGINE}
-    assert {name: 64 if kind == "Word*" else 32 for kind, name in arguments} == {name: bits[name] for name in table}
+    bits = {name: registers.ENGINE[name].bits for name in table}
+    assert {name: 64 if kind == "Word*" else 32 for kind, name in arguments} == bits
 
 
 @pytest.mark.parametrize("block", [registers.ENGINE, registers.IDENTITY])
-def test_registers_do_not_overlap(block: tuple[registers.Register, ...]) -> None:
+def test_registers_do_not_overlap(block: dict[str, registers.Register]) -> None:
     end = 0
-    for register in block:
+    for register in block.values():
         assert register.offset >= end
         assert register.offset % 4 == 0
         end = register.offset + register.bits // 8

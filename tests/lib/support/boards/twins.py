@@ -135,7 +135,7 @@ def spoil_loaded(engine: Engine, **fields: int) -> None:
     """
     assert engine._loaded is not None
     layout, arena = engine._loaded.layout, engine._loaded.arena
-    names = [name for name, _ in isa.FIELDS]
+    names = isa.FIELDS
     tables = [layout.table_offsets[0] + copy * layout.program.layer_count * 128 for copy in range(layout.repeats)]
     for table in (*tables, layout.table_offsets[1]):
         for name, value in fields.items():
