@@ -1,7 +1,6 @@
 """The sums of a layer, for integers and floats alike, and the walk over a network's layers."""
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -79,27 +78,20 @@ def _convolve(layer: Layer, ifmap: Maps, weight: Maps) -> Maps:
     return np.ascontiguousarray(sums.reshape(shape).transpose(1, 0, 2, 3))
 
 
-def walk(
-    workload: Workload, images: Maps, compute: Callable[[Node, dict[str, Maps]], Maps]
-) -> Iterator[tuple[Node, Maps]]:
-    """Yield each node with the map that ``compute`` makes of it, in order; a map is dropped after its last reader.
+def walk(workload: Workload, images: Maps, compute: Callable[[Node, dict[str, Maps]], Maps]) -> Maps:
+    """Compute each node's map, in order, and return the last: [n, M] where it has one pixel, else [n, M, H, W].
+
+    A map is dropped after its last reader.
 
     Args:
         workload: the network.
         images: [n, C, H, W].
         compute: from a node and the maps it reads, by role ("ifmap", "gate", "residual"), to its own map.
     """
-    graph = workload.graph
+    last_readers = {producer: node.name for node in workload for _, producer in node.reads}
     maps = {IMAGE: images}
     for node in workload:
-        maps[node.name] = compute(node, {role: maps[producer] for role, producer in node.reads})
-        yield node, maps[node.name]
-        for producer in graph.predecessors(node.name):
-            if [*graph.successors(producer)][-1] == node.name:
-                del maps[producer]
-
-
-def last_map(walked: Iterable[tuple[Node, Maps]]) -> Maps:
-    """Return the map of the last node of a walk: [n, M] where it has one pixel, else [n, M, H, W]."""
-    result = deque(walked, maxlen=1).pop()[1]
+        result = maps[node.name] = compute(node, {role: maps[producer] for role, producer in node.reads})
+        for producer in {producer for _, producer in node.reads if last_readers[producer] == node.name}:
+            del maps[producer]
     return result[:, :, 0, 0] if result.shape[2:] == (1, 1) else result

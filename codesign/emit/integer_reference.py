@@ -9,15 +9,12 @@ Every layer is int32 sums, then for each output channel
 A node that adds last adds the residual map to the result instead, and clamps again.
 """
 
-from collections.abc import Iterator
-
 import numpy as np
 
-from codesign.emit.convolve import Maps, last_map, layer_sums, walk
-from codesign.emit.fixed_point import rescale, saturate
-from codesign.emit.quantised_network import QuantisedLayer, QuantisedNetwork, check_images
+from codesign.emit.convolve import Maps, layer_sums, walk
+from codesign.emit.quantised_network import QuantisedLayer, QuantisedNetwork, check_images, rescale, saturate
 from cost_models.workload import Node
-from hw_templates.foundation.arrays import Int8Array, Int32Array
+from hw_templates.foundation.arrays import Int8Array
 from hw_templates.foundation.errors import InvalidValueError
 
 IMAGES_AT_ONCE = 64
@@ -33,38 +30,24 @@ def run_integer(network: QuantisedNetwork, images: Int8Array) -> Int8Array:
     Raises:
         InvalidValueError: the images are not int8 or not of the network's shape.
     """
-    _check_int8_images(network, images)
-    parts = (images[first : first + IMAGES_AT_ONCE] for first in range(0, len(images), IMAGES_AT_ONCE))
-    return np.concatenate([last_map(_walk_integer(network, part)) for part in parts])
-
-
-def integer_maps(network: QuantisedNetwork, images: Int8Array) -> dict[str, Int8Array]:
-    """Return the map [n, M, OH, OW] of every node by name, for a few images; see :func:`run_integer`."""
-    _check_int8_images(network, images)
-    return {node.name: result for node, result in _walk_integer(network, images)}
-
-
-def _check_int8_images(network: QuantisedNetwork, images: Int8Array) -> None:
     if images.dtype != np.int8:
         raise InvalidValueError("images.dtype", str(images.dtype), "int8")
     check_images("images", network.workload, images)
-
-
-def _walk_integer(network: QuantisedNetwork, images: Int8Array) -> Iterator[tuple[Node, Maps]]:
     layers = {layer.node.name: layer for layer in network.layers}
 
     def compute(node: Node, reads: dict[str, Maps]) -> Maps:
         return after_table(layers[node.name], before_table(layers[node.name], reads), reads)
 
-    return walk(network.workload, images, compute)
+    parts = (images[first : first + IMAGES_AT_ONCE] for first in range(0, len(images), IMAGES_AT_ONCE))
+    return np.concatenate([walk(network.workload, part, compute) for part in parts])
 
 
 def before_table(layer: QuantisedLayer, reads: dict[str, Maps]) -> Int8Array:
     """Compute a layer's saturated int8 result [n, M, OH, OW] before its table from the maps it reads, by role."""
     wide = {role: values.astype(np.int32) for role, values in reads.items()}
     weight = None if layer.weight is None else layer.weight.astype(np.int32)
-    value = layer_sums(layer.node.layer, wide["ifmap"], weight, wide.get("gate")) + _per_channel(layer.bias)
-    result = rescale(value, _per_channel(layer.multiplier), _per_channel(layer.shift))
+    value = layer_sums(layer.node.layer, wide["ifmap"], weight, wide.get("gate")) + layer.bias[:, None, None]
+    result = rescale(value, layer.multiplier[:, None, None], layer.shift[:, None, None])
     if "residual" in wide and not layer.node.adds_last:
         result += rescale(wide["residual"], layer.residual_multiplier, layer.residual_shift)
     return saturate(result)
@@ -78,7 +61,3 @@ def after_table(layer: QuantisedLayer, before: Int8Array, reads: dict[str, Maps]
     return saturate(
         looked_up + rescale(reads["residual"].astype(np.int32), layer.residual_multiplier, layer.residual_shift)
     )
-
-
-def _per_channel(values: Int32Array) -> Int32Array:
-    return values[:, None, None]

@@ -5,11 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from codesign.emit.activation_table import SHARED_SCALE, Floats, activate, to_grid
-from codesign.emit.convolve import Maps, walk
-from codesign.emit.float_reference import Weights, activated, before_activation
+from codesign.emit.convolve import Maps, layer_sums, walk
 from cost_models.workload import IMAGE, Activation, Node, Workload
 from hw_templates.foundation.arrays import Float32Array, FloatArray
 from hw_templates.foundation.errors import InvalidValueError
+
+Weights = dict[str, tuple[Float32Array, Float32Array]]
+"""Weight and bias of each convolution by node name: [M, C, k, k] dense, [C, 1, k, k] depthwise; bias [M]."""
 
 BINS = 8191
 """Odd, so that zero, the most common value, is the middle of a bin."""
@@ -92,8 +94,7 @@ def choose_map_scales(
         scales[node.name] = MapScales(step, after, means)
         return result
 
-    for _ in walk(workload, images, compute):
-        pass
+    walk(workload, images, compute)
     return input_scale, scales
 
 
@@ -112,3 +113,19 @@ def best_scales(activation: Activation, before: Maps, clipping: Floats, grid: Gr
     candidates = grid.scales(clipping * largest)
     step = float(min(candidates, key=lambda s: counts @ (activate(activation, to_grid(values, s) * s) - result) ** 2))
     return step, 1 / INT8.steps if activation == Activation.HSIGMOID else after
+
+
+def before_activation(node: Node, weights: Weights, reads: dict[str, Maps]) -> Maps:
+    """Compute the values [n, M, OH, OW] before a node's activation from the maps that it reads, by role."""
+    weight, bias = weights.get(node.name, (None, np.zeros(node.layer.out_channels, np.float32)))
+    sums = layer_sums(node.layer, reads["ifmap"], weight, reads.get("gate"))
+    if node.layer.operation.averages:
+        sums = sums / node.layer.taps
+    before: Maps = sums + bias[:, None, None]
+    return before + reads["residual"] if "residual" in reads and not node.adds_last else before
+
+
+def activated(node: Node, values: Maps, reads: dict[str, Maps]) -> Maps:
+    """Compute a node's map from the values before its activation and the maps that it reads, by role."""
+    after: Maps = activate(node.activation, values)
+    return after + reads["residual"] if node.adds_last else after

@@ -4,11 +4,12 @@ The engine addresses one arena of memory in words of an AXI port's width. The fi
 channel parameters, activation tables and weights. Behind it lie the counters, the image and every layer's map.
 """
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 
-from codesign.emit.quantise import QuantisedLayer, QuantisedNetwork
+from codesign.emit.quantised_network import QuantisedLayer, QuantisedNetwork
 from cost_models.mapping.mapped_layer import MappedLayer
 from cost_models.mapping.mapping import Mapping
 from cost_models.mapping.placement import check_groups, map_halves
@@ -19,24 +20,17 @@ from hw_templates.conv_engine.program import Program
 from hw_templates.foundation.arrays import Int8Array
 from hw_templates.foundation.errors import InvalidValueError, UnsupportedLayerError
 
-_SHAPE_FIELDS = (
-    *("in_height", "in_width", "in_channels", "out_height", "out_width", "out_channels"),
-    *("kernel_height", "kernel_width", "stride", "padding"),
-)
-
 
 def map_words(channels: int, height: int, width: int, accelerator: Accelerator) -> int:
     """Return the words of a feature map: each pixel takes whole words of channels."""
-    return int(height * width * -(-channels // accelerator.axi_bytes))
+    return height * width * math.ceil(channels / accelerator.axi_bytes)
 
 
 def pack_map(images: Int8Array, accelerator: Accelerator) -> Int8Array:
     """Return maps [n, C, H, W] as they lie in memory, [n, bytes]: pixel by pixel, channels zero-padded to words."""
-    count, channels, height, width = images.shape
-    word = accelerator.axi_bytes
-    padded = np.zeros((count, height, width, -(-channels // word) * word), dtype=np.int8)
-    padded[..., :channels] = images.transpose(0, 2, 3, 1)
-    return padded.reshape(count, -1)
+    padding = -images.shape[1] % accelerator.axi_bytes
+    pixels = np.pad(images.transpose(0, 2, 3, 1), ((0, 0), (0, 0), (0, 0), (0, padding)))
+    return pixels.reshape(len(images), -1)
 
 
 def pack_weights(layer: Layer, weights: Int8Array, mapping: Mapping, accelerator: Accelerator) -> Int8Array:
@@ -50,33 +44,27 @@ def pack_weights(layer: Layer, weights: Int8Array, mapping: Mapping, accelerator
     if layer.operation.is_dense:
         rows, cols, tile_inputs = accelerator.pe_rows, accelerator.pe_cols, mapping.tile_in_channels
     outputs, inputs, *kernel = weights.shape
-    row_groups, col_groups = -(-outputs // rows), -(-inputs // cols)
-    padded = np.zeros((row_groups * rows, col_groups * cols, *kernel), dtype=np.int8)
-    padded[:outputs, :inputs] = weights
-    ordered = padded.reshape(row_groups, rows, col_groups, cols, *kernel).transpose(0, 2, 4, 5, 1, 3)
+    padded = np.pad(weights, ((0, -outputs % rows), (0, -inputs % cols), (0, 0), (0, 0)))
+    ordered = padded.reshape(-1, rows, padded.shape[1] // cols, cols, *kernel).transpose(0, 2, 4, 5, 1, 3)
     row_step, col_step = mapping.tile_out_channels // rows, tile_inputs // cols
-    tiles = [
-        ordered[row : row + row_step, col : col + col_step].reshape(-1)
-        for row in range(0, row_groups, row_step)
-        for col in range(0, col_groups, col_step)
-    ]
-    packed = tiles if layer.weight_bits == 8 else [_halves(tile) for tile in tiles]
-    return np.concatenate([_pad_to(tile, accelerator.weight_port_bytes) for tile in packed])
-
-
-def _halves(weights: Int8Array) -> Int8Array:
-    """Return weights in -8..7, two to a byte."""
-    pairs = _pad_to(weights, 2).reshape(-1, 2)
-    return pairs[:, 0] & 15 | pairs[:, 1] << 4
+    tiles = []
+    for row in range(0, len(ordered), row_step):
+        for col in range(0, ordered.shape[1], col_step):
+            tile = ordered[row : row + row_step, col : col + col_step].reshape(-1)
+            if layer.weight_bits == 4:
+                pairs = padded_to(2, tile).reshape(-1, 2)
+                tile = pairs[:, 0] & 15 | pairs[:, 1] << 4
+            tiles.append(padded_to(accelerator.weight_port_bytes, tile))
+    return np.concatenate(tiles)
 
 
 def pack_parameters(layer: QuantisedLayer, accelerator: Accelerator) -> Int8Array:
     """Return bias, multiplier and shift of each channel, padded to whole words of channels; shape [bytes]."""
-    word = accelerator.axi_bytes
-    records = np.zeros(-(-layer.node.layer.out_channels // word) * word, dtype=isa.CHANNEL_PARAMETERS)
+    channels = len(layer.bias)
+    records = np.zeros(aligned(channels, accelerator.axi_bytes), dtype=isa.CHANNEL_PARAMETERS)
     records["shift"] = 1  # of padding channels: the engine's rounding needs at least one
     for name in ("bias", "multiplier", "shift"):
-        records[name][: layer.node.layer.out_channels] = getattr(layer, name)
+        records[name][:channels] = getattr(layer, name)
     return records.view(np.int8)
 
 
@@ -103,10 +91,9 @@ def compile_layers(
     _check_layers(layers, mapped, accelerator)
     nodes, placements = [quantised.node for quantised in layers], [ran.placement for ran in mapped]
     check_groups(nodes, placements)
-    halves = map_halves(nodes, placements)
-
     word = accelerator.axi_bytes
     descriptors = np.zeros(len(layers), dtype=isa.DESCRIPTOR)
+    descriptors["map_half"] = map_halves(nodes, placements)
     blocks: list[Int8Array] = []
     end = descriptors.nbytes // word
 
@@ -122,30 +109,21 @@ def compile_layers(
         if quantised.weight is not None:
             record["weight_word"] = place(pack_weights(ran.layer, quantised.weight, ran.mapping, accelerator))
 
-    counter_word = end
-    end = counter_word + len(layers) * isa.COUNTERS.itemsize // word
-    maps: dict[str, int] = {}
-
-    def place_map(name: str, shape: Shape) -> None:
-        nonlocal end
+    counter_word, counter_words = end, isa.COUNTERS.itemsize // word
+    descriptors["counter_word"] = counter_word + counter_words * np.arange(len(layers))
+    end += counter_words * len(layers)
+    maps: dict[str, range] = {}
+    for name, shape in (given | {node.name: node.layer.out_shape for node in nodes}).items():
         # The weight port reads gates, which are maps.
-        maps[name] = aligned(end, accelerator.weight_port_words)
-        end = maps[name] + map_words(*shape, accelerator)
-
-    for name, shape in given.items():
-        place_map(name, shape)
-    image_word = min(maps.values())
-    image_words = end - image_word
+        first = aligned(end, accelerator.weight_port_words)
+        end = first + map_words(*shape, accelerator)
+        maps[name] = range(first, end)
+    image = [maps[name] for name in given]
     for index, (record, quantised, ran) in enumerate(zip(descriptors, layers, mapped, strict=True)):
-        place_map(quantised.node.name, ran.layer.out_shape)
-        record["counter_word"] = counter_word + index * isa.COUNTERS.itemsize // word
-        _describe(record, quantised, ran.mapping, maps)
-        for name in ("ifmap_ring", "ofmap_ring", "group_layers"):
-            record[name] = getattr(ran.placement, name)
-        record["map_half"] = halves[index]
+        _describe(record, quantised, ran, maps)
         if ran.placement.group_layers:
-            first_band = placements[index + ran.placement.group_layers - 1].bands[0]
-            record["band_height"] = first_band[1] - first_band[0]
+            first_row, end_row = placements[index + ran.placement.group_layers - 1].bands[0]
+            record["band_height"] = end_row - first_row
 
     return Program(
         arena=b"".join([descriptors.tobytes(), *(block.tobytes() for block in blocks)]),
@@ -153,10 +131,10 @@ def compile_layers(
         arena_words=end,
         program_word=0,
         layer_count=len(layers),
-        image_word=image_word,
-        image_words=image_words,
-        logits_word=maps[layers[-1].node.name],
-        logits_count=layers[-1].node.layer.out_channels,
+        image_word=image[0].start,
+        image_words=image[-1].stop - image[0].start,
+        logits_word=maps[nodes[-1].name].start,
+        logits_count=nodes[-1].layer.out_channels,
         counter_word=counter_word,
     )
 
@@ -174,26 +152,31 @@ def _check_layers(layers: Sequence[QuantisedLayer], mapped: Sequence[MappedLayer
         ran.check(accelerator)
 
 
-def _describe(record: np.void, quantised: QuantisedLayer, mapping: Mapping, maps: dict[str, int]) -> None:
-    """Fill a descriptor's shape, tiling and places."""
-    node, layer = quantised.node, quantised.node.layer
-    for name in _SHAPE_FIELDS:
-        record[name] = getattr(layer, name)
-    for name in ("tile_out_channels", "tile_in_channels", "tile_height", "tile_width"):
-        record[name] = getattr(mapping, name)
-    record["operation"] = layer.operation.code
-    record["four_bit_weights"] = layer.weight_bits == 4
-    record["loop_order"] = isa.LoopOrderCode[mapping.loop_order.name]
-    record["ifmap_word"] = maps[node.ifmap]
-    record["ofmap_word"] = maps[node.name]
+def _describe(record: np.void, quantised: QuantisedLayer, ran: MappedLayer, maps: dict[str, range]) -> None:
+    """Fill a descriptor's shape, tiling, rings and places; most fields have the name of what they hold."""
+    node, layer = quantised.node, ran.layer
+    values = {
+        **vars(layer),
+        **vars(ran.mapping),
+        **vars(ran.placement),
+        "out_height": layer.out_height,
+        "out_width": layer.out_width,
+        "operation": layer.operation.code,
+        "four_bit_weights": layer.weight_bits == 4,
+        "loop_order": isa.LoopOrderCode[ran.mapping.loop_order.name],
+        "ifmap_word": maps[node.ifmap].start,
+        "ofmap_word": maps[node.name].start,
+    }
     if node.gate is not None:
-        record["weight_word"] = maps[node.gate]
+        values["weight_word"] = maps[node.gate].start
     if node.residual is not None:
         code = isa.ResidualCode
-        record["residual"] = code.AFTER_ACTIVATION if node.adds_last else code.BEFORE_ACTIVATION
-        record["residual_word"] = maps[node.residual]
-        record["residual_multiplier"] = quantised.residual_multiplier
-        record["residual_shift"] = quantised.residual_shift
+        values["residual"] = code.AFTER_ACTIVATION if node.adds_last else code.BEFORE_ACTIVATION
+        values["residual_word"] = maps[node.residual].start
+        values["residual_multiplier"] = quantised.residual_multiplier
+        values["residual_shift"] = quantised.residual_shift
+    for name in values.keys() & isa.FIELDS:
+        record[name] = values[name]
 
 
 def aligned(place: int, words: int) -> int:
@@ -201,6 +184,6 @@ def aligned(place: int, words: int) -> int:
     return -(-place // words) * words
 
 
-def _pad_to(content: Int8Array, multiple: int) -> Int8Array:
+def padded_to(multiple: int, content: Int8Array) -> Int8Array:
     """Return ``content`` with zeros up to a multiple of ``multiple`` bytes."""
     return np.pad(content, (0, -len(content) % multiple))

@@ -7,16 +7,18 @@ import numpy as np
 
 from codesign.emit.activation_table import activation_table, to_grid
 from codesign.emit.convolve import Maps, walk
-from codesign.emit.fixed_point import multiplier_and_shift
-from codesign.emit.float_reference import Weights
 from codesign.emit.integer_reference import after_table, before_table
-from codesign.emit.map_scales import INT8, Grid, MapScales, choose_map_scales
-from codesign.emit.quantised_network import QuantisedLayer, QuantisedNetwork, check_images
+from codesign.emit.map_scales import INT8, Grid, MapScales, Weights, choose_map_scales
+from codesign.emit.quantised_network import (
+    QuantisedLayer,
+    QuantisedNetwork,
+    check_finite,
+    check_images,
+    multiplier_and_shift,
+)
 from cost_models.workload import IMAGE, Node, Workload
 from hw_templates.foundation.arrays import Float32Array, FloatArray, Int8Array, Int32Array
 from hw_templates.foundation.errors import InvalidValueError
-
-__all__ = ["QuantisedLayer", "QuantisedNetwork", "quantise", "quantise_image"]
 
 BIAS_MAX = 2**28
 """Leaves room in 32 bits for the products, and is far finer than any result needs."""
@@ -73,21 +75,17 @@ def quantise_image(network: QuantisedNetwork, images: Float32Array, bits: int = 
 
 def check_weights(workload: Workload, weights: Weights) -> None:
     """Refuse, with InvalidValueError, weights that are not exactly those of the workload's convolutions."""
-    wanted = {node.name: weight_shape(node) for node in workload}
+    wanted = {node.name: shape for node in workload if (shape := weight_shape(node))}
     for name in weights:
-        if wanted.get(name) is None:
+        if name not in wanted:
             raise InvalidValueError("weights", name, "of a convolution or depthwise node of the workload")
     for name, shape in wanted.items():
-        if shape is None:
-            continue
         if name not in weights:
             raise InvalidValueError(f"weights[{name}]", None, "given")
-        weight, bias = weights[name]
-        for part, values, expected in (("weight", weight, shape), ("bias", bias, shape[:1])):
+        for part, values, expected in zip(("weight", "bias"), weights[name], (shape, shape[:1]), strict=True):
             if values.shape != expected:
                 raise InvalidValueError(f"{name}.{part}.shape", values.shape, str(expected))
-            if not np.isfinite(values).all():
-                raise InvalidValueError(f"{name}.{part}", float(values[~np.isfinite(values)][0]), "finite")
+            check_finite(f"{name}.{part}", values)
 
 
 def weight_shape(node: Node) -> tuple[int, int, int, int] | None:
@@ -156,8 +154,7 @@ def _correct_biases(network: QuantisedNetwork, scales: dict[str, MapScales], ima
         corrected.append(layer)
         return after_table(layer, before, reads)
 
-    for _ in walk(network.workload, images, compute):
-        pass
+    walk(network.workload, images, compute)
     return replace(network, layers=tuple(corrected))
 
 
@@ -176,9 +173,9 @@ def _quantise_weight(
 
 def _check_sums(node: Node, weight: Int8Array | None, bias: Int32Array) -> None:
     """Check that sums of a layer's products and bias fit 32 bits in any order, whatever the input."""
+    largest = 128 * (128 if node.gate is not None else node.layer.taps)
     if weight is not None:
-        largest = np.abs(weight.astype(np.int64)).sum(axis=(1, 2, 3)) * 128 + np.abs(bias.astype(np.int64))
-    else:
-        largest = np.array([128 * (128 if node.gate is not None else node.layer.taps)])
-    if largest.max() > SUM_MAX:
-        raise InvalidValueError(f"{node.name}: largest possible sum", int(largest.max()), f"at most {SUM_MAX}")
+        sums = np.abs(weight.astype(np.int64)).sum(axis=(1, 2, 3)) * 128 + np.abs(bias.astype(np.int64))
+        largest = int(sums.max())
+    if largest > SUM_MAX:
+        raise InvalidValueError(f"{node.name}: largest possible sum", largest, f"at most {SUM_MAX}")

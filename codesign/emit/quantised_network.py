@@ -1,12 +1,17 @@
-"""A network in integers, as a value."""
+"""A network in integers, as a value, and its fixed-point arithmetic as the engine does it."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from cost_models.workload import Node, Workload
-from hw_templates.foundation.arrays import Float32Array, Int8Array, Int32Array
+from hw_templates.foundation.arrays import Float32Array, Int8Array, Int32Array, IntArray
 from hw_templates.foundation.errors import InvalidValueError
+
+MULTIPLIER_BITS = 16
+SHIFT_MAX = 47
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -55,10 +60,56 @@ class QuantisedNetwork:
         return Workload(tuple(layer.node for layer in self.layers))
 
 
+def multiplier_and_shift(factor: npt.ArrayLike, field: str) -> tuple[Int32Array, Int32Array]:
+    """Return the multiplier and rounding shift with factor = multiplier / 2^shift, relative error at most 2^-16.
+
+    The multiplier lies in [2^15, 2^16) and the shift in 1..47. A factor below 2^-32 becomes multiplier 0 and shift 1:
+    it takes every 32-bit value to less than a half, which rounds to 0. A factor above 32767.5 becomes that: either
+    takes every value but 0 far out of int8.
+
+    Args:
+        factor: real numbers of any shape, not negative.
+        field: what the factors belong to, for the error's message.
+
+    Raises:
+        InvalidValueError: a factor is negative or not finite.
+    """
+    wanted = np.asarray(factor, dtype=np.float64)
+    bad = wanted[~((wanted >= 0) & np.isfinite(wanted))]
+    if bad.size:
+        raise InvalidValueError(field, float(bad[0]), "a rescaling factor of at least 0")
+    mantissa, exponent = np.frexp(np.minimum(wanted, (2**MULTIPLIER_BITS - 1) / 2))
+    multiplier = np.floor(mantissa * 2**MULTIPLIER_BITS + 0.5).astype(np.int32)
+    carry = multiplier >> MULTIPLIER_BITS
+    shift = MULTIPLIER_BITS - exponent - carry
+    vanishing = (multiplier == 0) | (shift > SHIFT_MAX)
+    return np.where(vanishing, 0, multiplier >> carry).astype(np.int32), np.where(vanishing, 1, shift).astype(np.int32)
+
+
+def rescale(value: Int32Array, multiplier: Any, shift: Any) -> IntArray:
+    """Return (value * multiplier + 2^(shift-1)) >> shift: value * multiplier / 2^shift, halves rounded up.
+
+    ``multiplier`` and ``shift`` are integers or int32 arrays that broadcast against ``value``.
+    """
+    # One floor after another is the floor of both, so that a half can be added between two shifts.
+    return ((value.astype(np.int64) * multiplier >> (shift - 1)) + 1) >> 1
+
+
+def saturate(value: IntArray) -> Int8Array:
+    """Return the nearest int8 values."""
+    return np.clip(value, -128, 127).astype(np.int8)
+
+
 def check_images(field: str, workload: Workload, images: Float32Array | Int8Array) -> None:
     """Refuse, with InvalidValueError, images that are not finite [n >= 1, C, H, W] of the workload's input."""
     wanted = workload.nodes[0].layer.in_shape
     if images.ndim != 4 or images.shape[1:] != wanted or len(images) == 0:
         raise InvalidValueError(f"{field}.shape", images.shape, f"(n, {', '.join(map(str, wanted))}) with n at least 1")
-    if not np.isfinite(images).all():
-        raise InvalidValueError(field, float(images[~np.isfinite(images)][0]), "finite")
+    check_finite(field, images)
+
+
+def check_finite(field: str, values: npt.NDArray[Any]) -> None:
+    """Refuse, with InvalidValueError, values of which one is not finite."""
+    bad = values[~np.isfinite(values)]
+    if bad.size:
+        raise InvalidValueError(field, float(bad[0]), "finite")

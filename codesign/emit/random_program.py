@@ -12,7 +12,7 @@ import numpy as np
 
 from codesign.emit.convolve import Maps
 from codesign.emit.integer_reference import after_table, before_table
-from codesign.emit.program import aligned, compile_layers, pack_map
+from codesign.emit.program import compile_layers, pack_map, padded_to
 from codesign.emit.quantise import weight_shape
 from codesign.emit.quantised_network import QuantisedLayer
 from cost_models.mapping.mapped_layer import MappedLayer
@@ -55,7 +55,10 @@ def random_program(layers: Sequence[MappedLayer], accelerator: Accelerator, seed
     }
     program = compile_layers(quantised, given, layers, accelerator)
     maps = {name: rng.integers(-128, 128, (1, *shape)).astype(np.int8) for name, shape in given.items()}
-    return RandomProgram(program, _image(maps, program, accelerator), _first_pixel(quantised, maps))
+    # Each map begins where the weight port can read it, and the last one ends the image.
+    packed = [padded_to(accelerator.weight_port_bytes, pack_map(values, accelerator)[0]) for values in maps.values()]
+    image = np.concatenate(packed)[: program.image_words * program.axi_bytes].tobytes()
+    return RandomProgram(program, image, _first_pixel(quantised, maps))
 
 
 def _nodes(layers: Sequence[MappedLayer]) -> list[Node]:
@@ -99,17 +102,6 @@ def _random_layer(node: Node, rng: np.random.Generator) -> QuantisedLayer:
         residual_multiplier=2**15 if layer.residual else 0,
         residual_shift=15 if layer.residual else 1,
     )
-
-
-def _image(maps: dict[str, Int8Array], program: Program, accelerator: Accelerator) -> bytes:
-    image = np.zeros(program.image_words * accelerator.axi_bytes, np.int8)
-    word = 0
-    for values in maps.values():
-        word = aligned(word, accelerator.weight_port_words)
-        packed = pack_map(values, accelerator)[0]
-        image[word * program.axi_bytes :][: len(packed)] = packed
-        word += len(packed) // program.axi_bytes
-    return image.tobytes()
 
 
 def _first_pixel(layers: Sequence[QuantisedLayer], maps: dict[str, Int8Array]) -> bytes:

@@ -14,8 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from codesign.emit.float_reference import Weights
-from codesign.emit.map_scales import Grid
+from codesign.emit.map_scales import Grid, Weights
 from codesign.emit.quantise import quantise_on
 from codesign.emit.quantised_network import QuantisedLayer, QuantisedNetwork
 from cost_models.hls4ml.estimate import RESIDUAL_BITS

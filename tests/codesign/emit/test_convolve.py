@@ -10,7 +10,7 @@ from support.networks.float_networks import channelwise, every_operation
 from torch.nn import functional
 
 from codesign.emit import convolve
-from codesign.emit.convolve import Maps, last_map, layer_sums, walk
+from codesign.emit.convolve import Maps, layer_sums, walk
 from cost_models.workload import IMAGE, Layer, Node, Operation
 
 SHAPES = list(product([Operation.CONV, Operation.DEPTHWISE], [1, 3, 5, 7], [1, 2], [True, False]))
@@ -134,17 +134,15 @@ def test_walk_gives_each_node_its_maps_and_drops_those_read_for_the_last_time() 
     read: dict[str, dict[str, float]] = {}
 
     def compute(node: Node, reads: dict[str, Maps]) -> Maps:
-        read[node.name] = {role: float(values[0]) for role, values in reads.items()}
-        result = np.array([float(len(read))])
+        if read and [*read][-1] == "halve":
+            assert set(alive) == {"halve"}
+        read[node.name] = {role: float(values.flat[0]) for role, values in reads.items()}
+        result = np.full((1, 1, 1, 1), float(len(read)))
         alive[node.name] = result
         return result
 
-    seen = []
-    for node, result in walk(workload, np.zeros(1), compute):
-        seen.append((node.name, float(result[0])))
-        if node.name == "halve":
-            assert set(alive) == {"project", "halve"}
-    index = dict(seen) | {IMAGE: 0.0}
-    assert [name for name, _ in seen] == [node.name for node in workload]
+    assert walk(workload, np.zeros((1, 1)), compute).shape == (1, 1)
+    index = {name: place for place, name in enumerate(read, 1)} | {IMAGE: 0.0}
+    assert [*read] == [node.name for node in workload]
     assert read == {node.name: {role: index[producer] for role, producer in node.reads} for node in workload}
-    assert last_map(walk(workload, np.zeros(1), compute)).shape == (1,)
+    assert walk(workload, np.zeros((1, 1)), lambda node, reads: np.zeros((2, 3, 2, 1))).shape == (2, 3, 2, 1)

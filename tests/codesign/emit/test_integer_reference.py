@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 import torch
 from support.networks.float_networks import channelwise, conv, every_operation, random_weights
+from support.networks.random_networks import integer_maps
 from torch.nn import functional
 
 from codesign.emit import integer_reference
-from codesign.emit.integer_reference import integer_maps, run_integer
-from codesign.emit.quantise import QuantisedLayer, QuantisedNetwork, quantise
+from codesign.emit.integer_reference import run_integer
+from codesign.emit.quantise import quantise
+from codesign.emit.quantised_network import QuantisedLayer, QuantisedNetwork
 from cost_models.workload import IMAGE, Layer, Node, Operation
 from hw_templates.foundation.errors import InvalidValueError
 

@@ -1,4 +1,4 @@
-"""The choice of scales against brute force and known ranges."""
+"""The choice of scales against brute force and known ranges, and the float layers that it runs against torch."""
 
 import numpy as np
 import pytest
@@ -6,10 +6,12 @@ import torch
 from support.networks.float_networks import (
     TORCH_ACTIVATIONS,
     as_torch,
+    bottlenecks,
     channelwise,
     conv,
     every_operation,
     random_weights,
+    run_float,
     run_torch,
 )
 
@@ -106,3 +108,16 @@ def test_map_beyond_float32_is_named() -> None:
     weights = dict.fromkeys(("first", "second"), (np.full((1, 1, 1, 1), 1e30, np.float32), np.zeros(1, np.float32)))
     with pytest.raises(InvalidValueError, match="second: calibrated map: must be finite, got inf"):
         choose_map_scales(workload, weights, np.ones((1, 1, 4, 4), np.float32))
+
+
+@pytest.mark.parametrize("workload", [every_operation(channels=3), bottlenecks()], ids=["every", "bottlenecks"])
+def test_network_of_every_operation_matches_torch(workload: Workload) -> None:
+    rng = np.random.default_rng(0)
+    weights = random_weights(workload, rng)
+    first = workload.layers[0]
+    images = rng.normal(size=(6, 3, first.in_height, first.in_width)).astype(np.float32)
+    wanted = run_torch(workload, as_torch(weights), torch.from_numpy(images)).numpy()
+    got = run_float(workload, weights, images)
+    assert got.dtype == np.float32
+    assert got.shape == (6, 10)
+    np.testing.assert_allclose(got, wanted, rtol=1e-4, atol=1e-5)

@@ -11,12 +11,12 @@ import torch
 from support.boards.emitted_projects import emit_fused_project, emit_random_project
 from support.boards.twins import running, served
 from support.networks.digits_subnets import SUBNETS, random_images
+from support.networks.float_networks import run_float
 from support.networks.random_networks import network_of_every_operation, random_mapped_layers
 from support.networks.small_families import SMALL_FAMILIES
 
 from bitstreams.building.toolchain import run_csim
 from codesign.emit import project as project_module
-from codesign.emit.float_reference import run_float
 from codesign.emit.integer_reference import run_integer
 from codesign.emit.program import pack_map
 from codesign.emit.project import Design, project_files, write_project

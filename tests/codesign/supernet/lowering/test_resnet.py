@@ -4,9 +4,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from support.networks.float_networks import run_float
 from support.networks.small_families import SMALL_RESNET
 
-from codesign.emit.float_reference import run_float
 from codesign.supernet.lowering.workloads import LayerIndex, lower
 from codesign.supernet.network.build import build_supernet, recalibrate
 from codesign.supernet.network.folded_weights import fold

@@ -82,7 +82,7 @@ def test_scales_are_powers_of_two_and_numbers_have_the_bits(bits):
 
 
 def test_more_bits_come_nearer_to_the_float_network():
-    from codesign.emit.float_reference import run_float
+    from support.networks.float_networks import run_float
 
     workload = lower(DIGITS_STREAM, DIGITS_STREAM.smallest())
     weights = random_weights(workload)

@@ -5,7 +5,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from codesign.emit.float_reference import Weights
+from codesign.emit.convolve import walk
+from codesign.emit.map_scales import Weights, activated, before_activation
 from codesign.emit.quantise import weight_shape
 from cost_models.workload import IMAGE, Activation, Layer, Node, Operation, Workload
 
@@ -122,6 +123,24 @@ def random_weights(workload: Workload, rng: np.random.Generator) -> Weights:
             weight = rng.normal(0, deviation, shape).astype(np.float32)
             weights[node.name] = (weight, rng.normal(0, 0.2, shape[0]).astype(np.float32))
     return weights
+
+
+def float_maps(workload: Workload, weights: Weights, images: np.ndarray) -> dict[str, np.ndarray]:
+    """The map [n, M, OH, OW] of every node in float32 by name, as the scales of maps are chosen on it."""
+    maps: dict[str, np.ndarray] = {}
+
+    def compute(node: Node, reads: dict[str, np.ndarray]) -> np.ndarray:
+        maps[node.name] = activated(node, before_activation(node, weights, reads), reads)
+        return maps[node.name]
+
+    walk(workload, images, compute)
+    return maps
+
+
+def run_float(workload: Workload, weights: Weights, images: np.ndarray) -> np.ndarray:
+    """The result [n, M] in float32, or [n, M, OH, OW] where the last map has pixels."""
+    result = float_maps(workload, weights, images)[workload.nodes[-1].name]
+    return result[:, :, 0, 0] if result.shape[2:] == (1, 1) else result
 
 
 def run_torch(workload: Workload, weights: dict[str, tuple[Tensor, Tensor]], images: Tensor) -> Tensor:

@@ -5,7 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 from support.pricing.shapes import layer_of
 
-from codesign.emit.quantise import QuantisedLayer, QuantisedNetwork
+from codesign.emit.convolve import walk
+from codesign.emit.integer_reference import after_table, before_table
+from codesign.emit.quantised_network import QuantisedLayer, QuantisedNetwork
 from cost_models.mapping.block import find_blocks, partitions_of
 from cost_models.mapping.mapped_layer import MappedLayer
 from cost_models.mapping.mapping import LoopOrder, Mapping
@@ -200,6 +202,20 @@ def network_of_blocks(rng: np.random.Generator) -> QuantisedNetwork:
     builder.pool()
     builder.convolution(1, 1)
     return builder.network()
+
+
+def integer_maps(network: QuantisedNetwork, images: np.ndarray) -> dict[str, np.ndarray]:
+    """The int8 map [n, M, OH, OW] of every node by name."""
+    layers = {layer.node.name: layer for layer in network.layers}
+    maps: dict[str, np.ndarray] = {}
+
+    def compute(node: Node, reads: dict[str, np.ndarray]) -> np.ndarray:
+        layer = layers[node.name]
+        maps[node.name] = after_table(layer, before_table(layer, reads), reads)
+        return maps[node.name]
+
+    walk(network.workload, images, compute)
+    return maps
 
 
 def random_placements(workload: Workload, accelerator: Accelerator, rng: np.random.Generator) -> tuple[Placement, ...]:
