@@ -10,11 +10,13 @@ import struct
 from dataclasses import dataclass
 from pathlib import Path
 
+from defusedxml.ElementTree import fromstring
+
 from bitstreams.building.archive import MOST_BYTES
-from bitstreams.building.xml_file import parse_xml
 from hw_templates.board import Board
 from hw_templates.conv_engine import registers
 from hw_templates.foundation.errors import StorageError
+from hw_templates.foundation.json_records import reading
 from hw_templates.foundation.regular_file import read_regular
 
 PREAMBLE = bytes.fromhex("00090ff00ff00ff00ff0000001")
@@ -140,7 +142,8 @@ def parse_handoff(content: bytes, path: Path) -> Handoff:
     Raises:
         StorageError: it is no XML, or no hand-off.
     """
-    root = parse_xml(content, path, "take the .hwh that was written with the .bit")
+    with reading(path, "take the .hwh that was written with the .bit"):
+        root = fromstring(content)
     system = root.find("SYSTEMINFO")
     if system is None or not system.get("NAME"):
         raise StorageError(f"{path}: is no hardware hand-off (SYSTEMINFO is missing)")

@@ -6,13 +6,16 @@ the summaries of timing and utilisation as text. Where a tool knows no number it
 """
 
 import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields
+from typing import TypeVar
 from xml.etree.ElementTree import Element
 
-from bitstreams.building.xml_file import parse_xml
+from defusedxml.ElementTree import fromstring
+
 from hw_templates.foundation.json_records import Finite, ZeroOrMore, check_fields, reading
 
-_REMEDY = "run the build again"
+T = TypeVar("T")
 
 
 class _Report:
@@ -73,31 +76,32 @@ def _lines(content: bytes) -> list[str]:
     return content.decode(errors="replace").splitlines()
 
 
-def parse_csynth(content: bytes, name: str) -> Synthesis:
-    """Read ``csynth.xml`` (``solution/syn/report``) of C synthesis.
+def _tables(content: bytes) -> Iterator[list[str]]:
+    """Yield the cells of each line, of which those of tables lie between bars."""
+    for line in _lines(content):
+        yield [cell.strip() for cell in line.strip().strip("|").split("|")]
+
+
+def read_report(parse: Callable[[bytes], T], content: bytes, name: str) -> T:
+    """Return what one of the functions below finds in a report.
 
     Raises:
-        StorageError: it is no XML, or holds a number that cannot be; ``name`` begins the message.
+        StorageError: it is no XML where it must be, or holds a number that cannot be; ``name`` begins the message.
     """
-    root = parse_xml(content, name, _REMEDY)
-    with reading(name, _REMEDY):
-        return Synthesis(
-            estimated_clock_ns=number(
-                root.findtext("PerformanceEstimates/SummaryOfTimingAnalysis/EstimatedClockPeriod")
-            ),
-            utilisation=_resources(root, "AreaEstimates/Resources", "BRAM_18K"),
-        )
+    with reading(name, "run the build again"):
+        return parse(content)
 
 
-def parse_export(content: bytes, name: str) -> Utilisation:
-    """Read the resources of the engine in ``export_impl.xml`` (``solution/impl/report/verilog``).
+def parse_csynth(content: bytes) -> Synthesis:
+    """Read ``csynth.xml`` (``solution/syn/report``) of C synthesis."""
+    root = fromstring(content)
+    clock_ns = number(root.findtext("PerformanceEstimates/SummaryOfTimingAnalysis/EstimatedClockPeriod"))
+    return Synthesis(estimated_clock_ns=clock_ns, utilisation=_resources(root, "AreaEstimates/Resources", "BRAM_18K"))
 
-    Raises:
-        StorageError: it is no XML, or holds a number that cannot be; ``name`` begins the message.
-    """
-    root = parse_xml(content, name, _REMEDY)
-    with reading(name, _REMEDY):
-        return _resources(root, "AreaReport/Resources", "BRAM")
+
+def parse_export(content: bytes) -> Utilisation:
+    """Read the resources of the engine in ``export_impl.xml`` (``solution/impl/report/verilog``)."""
+    return _resources(fromstring(content), "AreaReport/Resources", "BRAM")
 
 
 def _resources(root: Element, path: str, bram: str) -> Utilisation:
@@ -107,35 +111,25 @@ def _resources(root: Element, path: str, bram: str) -> Utilisation:
     return Utilisation(dsp=number(root.findtext(f"{path}/DSP") or root.findtext(f"{path}/DSP48E")), **found)
 
 
-def parse_cosim(content: bytes, name: str) -> CoSimulation:
+def parse_cosim(content: bytes) -> CoSimulation:
     """Read ``conv_engine_cosim.rpt`` (``solution/sim/report``): a table with one row for each language.
 
     Its columns are language, status, latency (min, avg, max), interval (min, avg, max) and, from 2021.1 on, the total.
-
-    Raises:
-        StorageError: it holds a number that cannot be; ``name`` begins the message.
     """
-    with reading(name, _REMEDY):
-        for line in _lines(content):
-            cells = [cell.strip() for cell in line.strip().strip("|").split("|")]
-            if cells[0] in ("Verilog", "VHDL") and len(cells) >= 5 and number(cells[1]) is None and cells[1] != "NA":
-                return CoSimulation(passed=cells[1].lower() == "pass", latency_cycles=number(cells[3]))
-        return CoSimulation()
+    for cells in _tables(content):
+        if cells[0] in ("Verilog", "VHDL") and len(cells) >= 5 and number(cells[1]) is None and cells[1] != "NA":
+            return CoSimulation(passed=cells[1].lower() == "pass", latency_cycles=number(cells[3]))
+    return CoSimulation()
 
 
-def parse_timing(content: bytes, name: str) -> Timing:
-    """Read the text of ``report_timing_summary``: figures stand under their headings.
-
-    Raises:
-        StorageError: it holds a number that cannot be; ``name`` begins the message.
-    """
+def parse_timing(content: bytes) -> Timing:
+    """Read the text of ``report_timing_summary``: figures stand under their headings."""
     lines = _lines(content)
     for index, line in enumerate(lines[:-2]):
         headings = re.split(r"\s{2,}", line.strip())
         if headings[0] == "WNS(ns)":
             cells = dict(zip(headings, lines[index + 2].split(), strict=False))
-            with reading(name, _REMEDY):
-                return Timing(*(number(cells.get(f"{slack}(ns)")) for slack in ("WNS", "TNS", "WHS", "THS")))
+            return Timing(*(number(cells.get(f"{slack}(ns)")) for slack in ("WNS", "TNS", "WHS", "THS")))
     return Timing()
 
 
@@ -151,22 +145,16 @@ _SITES = {
 }
 
 
-def parse_utilisation(content: bytes, name: str) -> Utilisation:
-    """Read the text of ``report_utilization``: tables whose first columns are the site type and how many are used.
-
-    Raises:
-        StorageError: it holds a number that cannot be; ``name`` begins the message.
-    """
+def parse_utilisation(content: bytes) -> Utilisation:
+    """Read the text of ``report_utilization``: tables whose first columns are the site type and how many are used."""
     found: dict[str, float] = {}
-    for line in _lines(content):
-        cells = [cell.strip() for cell in line.strip().strip("|").split("|")]
+    for cells in _tables(content):
         site = cells[0].rstrip("*").lower()
         used = number(cells[1]) if len(cells) > 2 else None
         if site in _SITES and used is not None:
             resource, count = _SITES[site]
             found.setdefault(resource, count * used)
-    with reading(name, _REMEDY):
-        return Utilisation(**found)
+    return Utilisation(**found)
 
 
 def parse_values(content: bytes) -> dict[str, str]:
@@ -174,12 +162,7 @@ def parse_values(content: bytes) -> dict[str, str]:
     return dict(line.strip().partition(" ")[::2] for line in _lines(content) if line.strip())
 
 
-def parse_implementation(content: bytes, name: str) -> Timing:
-    """Read the slacks of the whole design in ``implementation.txt`` of ``tcl/bitstream.tcl``.
-
-    Raises:
-        StorageError: it holds a number that cannot be; ``name`` begins the message.
-    """
+def parse_implementation(content: bytes) -> Timing:
+    """Read the slacks of the whole design in ``implementation.txt`` of ``tcl/bitstream.tcl``."""
     values = parse_values(content)
-    with reading(name, _REMEDY):
-        return Timing(**{slack.name: number(values.get(slack.name)) for slack in fields(Timing)})
+    return Timing(**{slack.name: number(values.get(slack.name)) for slack in fields(Timing)})

@@ -20,6 +20,7 @@ from bitstreams.building.reports import (
     parse_timing,
     parse_utilisation,
     parse_values,
+    read_report,
 )
 from bitstreams.store.bitstream import Bitstream, Entry, Quantity
 from bitstreams.store.store import Store
@@ -184,9 +185,9 @@ def _member(contents: Contents, name: str) -> bytes:
     return contents[name]
 
 
-def _report(contents: Contents, name: str, parse: Callable[[bytes, str], T]) -> T:
+def _report(contents: Contents, name: str, parse: Callable[[bytes], T]) -> T:
     """Return what a report says, which is nothing where the tools left none."""
-    return parse(contents.get(REPORTS + name, b"<none/>"), name)
+    return read_report(parse, contents.get(REPORTS + name, b"<none/>"), name)
 
 
 def _read_project(contents: Contents) -> tuple[ProjectRecord, Board]:
@@ -230,7 +231,7 @@ def _check_offsets(contents: Contents) -> None:
 def _check_timing(contents: Contents) -> Timing:
     """Return the slacks, which must be known and not negative; the report has what the Tcl did not write."""
     name = "implementation.txt"
-    timing = parse_implementation(_member(contents, REPORTS + name), name)
+    timing = read_report(parse_implementation, _member(contents, REPORTS + name), name)
     if timing.wns_ns is None or timing.whs_ns is None:
         timing = _report(contents, "timing.rpt", parse_timing)
     for kind, slack in (("setup", timing.wns_ns), ("hold", timing.whs_ns)):

@@ -8,7 +8,6 @@
 A folder appears whole, by one rename, or not at all; a second writer of the same digest finds it there.
 """
 
-import errno
 import hashlib
 import re
 import shutil
@@ -20,7 +19,7 @@ from pathlib import Path
 from bitstreams.building.design import read_design
 from bitstreams.store.bitstream import NAME_DIGITS, Bitstream, Entry, StoredBitstream, is_plain
 from hw_templates.board import load_board
-from hw_templates.foundation.atomic_file import write_bytes_atomically
+from hw_templates.foundation.atomic_file import write_bytes_atomically, writing
 from hw_templates.foundation.errors import CodesignError, InvalidValueError, StorageError
 from hw_templates.foundation.json_records import parse_json, reading, write_record
 from hw_templates.foundation.lock import exclusive
@@ -74,18 +73,16 @@ class Store:
             target = self.folder / digest
             if target.exists():
                 return self._read(target), False
-            try:
-                with tempfile.TemporaryDirectory(
-                    dir=self.folder, prefix=_UNFINISHED, ignore_cleanup_errors=True
-                ) as unfinished:
-                    for path, content in contents.items():
-                        write_bytes_atomically(Path(unfinished, path), content)
-                    write_record(Path(unfinished, RECORD), record)
-                    Path(unfinished).chmod(0o755)
-                    Path(unfinished).rename(target)
-            except OSError as error:
-                reason = "the disk is full" if error.errno == errno.ENOSPC else error.strerror or str(error)
-                raise StorageError(f"{target}: cannot be written ({reason}); {_ADVICE}") from error
+            with (
+                writing(target, _ADVICE),
+                tempfile.TemporaryDirectory(dir=self.folder, prefix=_UNFINISHED, ignore_cleanup_errors=True) as folder,
+            ):
+                unfinished = Path(folder)
+                for path, content in contents.items():
+                    write_bytes_atomically(unfinished / path, content)
+                write_record(unfinished / RECORD, record)
+                unfinished.chmod(0o755)
+                unfinished.rename(target)
         return self._read(target), True
 
     def entries(self) -> tuple[Entry, ...]:

@@ -1,6 +1,5 @@
 """The emitted project: a folder that compiles, simulates and synthesises without this package."""
 
-import hashlib
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from hw_templates.foundation.atomic_file import write_bytes_atomically
 from hw_templates.foundation.errors import InvalidValueError, StorageError
 from hw_templates.foundation.json_records import record_text
 from hw_templates.project.record import PROJECT_FILE, Origin, Prediction, ProjectLayer, ProjectRecord
-from hw_templates.project.render import DIGEST_FILE, render
+from hw_templates.project.render import DIGEST_FILE, files_sha256, render
 
 PROGRAM_FILES = tuple(
     f"weights/{name}" for name in ("arena.bin", "images.bin", "golden.bin", "trips.bin", "program.txt")
@@ -65,7 +64,7 @@ def project_files(design: Design, images: Int8Array, origin: Origin | None = Non
         part=design.board.part,
         accelerator=design.accelerator,
         hardware_sha256=hardware[DIGEST_FILE].strip(),
-        program_sha256=program_digest(binary),
+        program_sha256=files_sha256(binary),
         images=len(images),
         input_scale=design.network.input_scale,
         output_scale=design.network.output_scale,
@@ -107,19 +106,11 @@ def check_program_files(folder: Path, program_sha256: str) -> None:
         StorageError: a file is missing, or was changed after the project was emitted.
     """
     try:
-        found = program_digest({path: (folder / path).read_bytes() for path in PROGRAM_FILES})
+        found = files_sha256({path: (folder / path).read_bytes() for path in PROGRAM_FILES})
     except OSError as error:
         raise StorageError(f"{folder}: is no whole project ({error}); emit it again") from error
     if found != program_sha256:
         raise StorageError(f"{folder}/weights: a file was changed after the project was emitted; emit it again")
-
-
-def program_digest(files: dict[str, bytes]) -> str:
-    """Return the digest of :data:`PROGRAM_FILES`, given as {path: content}."""
-    digest = hashlib.sha256()
-    for path in sorted(files):
-        digest.update(f"{path}\0{len(files[path])}\0".encode() + files[path])
-    return digest.hexdigest()
 
 
 def _readme(design: Design, image_count: int) -> str:

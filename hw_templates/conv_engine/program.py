@@ -1,6 +1,6 @@
 """A program as the engine finds it in memory, and as an emitted project keeps it."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,15 +17,16 @@ class Program:
 
     Attributes:
         arena: initial content of the first words; what lies behind needs no initial value.
+        isa_version: of the program format.
         arena_words: length of the whole arena.
         program_word, layer_count: the engine's two arguments.
         image_word, image_words: where the input map goes, pixel by pixel, channels innermost.
         logits_word, logits_count: where the result is found, one int8 a class.
         counter_word: where the engine writes :data:`hw_templates.conv_engine.isa.COUNTERS` for each layer.
-        isa_version: of the program format.
     """
 
     arena: bytes
+    isa_version: int = isa.VERSION
     axi_bytes: int
     arena_words: int
     program_word: int
@@ -35,7 +36,6 @@ class Program:
     logits_word: int
     logits_count: int
     counter_word: int
-    isa_version: int = isa.VERSION
 
     @property
     def descriptors(self) -> npt.NDArray[np.void]:
@@ -44,8 +44,7 @@ class Program:
 
     def layout(self) -> dict[str, int]:
         """Everything but the content, by name."""
-        names = [field.name for field in fields(self) if field.name not in ("arena", "isa_version")]
-        return {"isa_version": self.isa_version, **{name: getattr(self, name) for name in names}}
+        return {name: value for name, value in vars(self).items() if name != "arena"}
 
 
 def read_program(project: Path) -> Program:

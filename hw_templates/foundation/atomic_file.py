@@ -1,10 +1,21 @@
 """Files that are either the old content or the new, never a part of it."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from hw_templates.foundation.errors import StorageError
+
+
+@contextmanager
+def writing(path: Path, advice: str = "free or unlock it") -> Iterator[None]:
+    """Convert an error of the system into the one-line ``StorageError`` that ``path`` cannot be written."""
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(f"{path}: cannot be written ({error.strerror or error}); {advice}") from error
 
 
 def write_bytes_atomically(path: Path, content: bytes) -> None:
@@ -13,7 +24,7 @@ def write_bytes_atomically(path: Path, content: bytes) -> None:
     Raises:
         StorageError: the folder cannot be written or the disk is full.
     """
-    try:
+    with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
             new = Path(folder, path.name)
@@ -22,8 +33,6 @@ def write_bytes_atomically(path: Path, content: bytes) -> None:
                 file.flush()
                 os.fsync(file.fileno())
             new.replace(path)
-    except OSError as error:
-        raise StorageError(f"{path}: cannot be written ({error.strerror or error}); free or unlock it") from error
 
 
 def write_text_atomically(path: Path, text: str) -> None:

@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO
 
-from hw_templates.foundation.errors import StorageError
+from hw_templates.foundation.atomic_file import writing
+from hw_templates.foundation.json_records import reading
 
 
 def read_lines(path: Path) -> list[str]:
@@ -17,10 +18,8 @@ def read_lines(path: Path) -> list[str]:
     Raises:
         StorageError: the file cannot be read.
     """
-    try:
+    with reading(path):
         text = path.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        raise StorageError(f"{path}: cannot be read ({error})") from error
     lines = text.splitlines()
     if lines and not text.endswith("\n") and _is_unfinished(lines[-1]):
         lines.pop()
@@ -36,7 +35,7 @@ def append_lines(path: Path, lines: Iterable[str]) -> None:
         StorageError: the file cannot be written.
     """
     text = "".join(line + "\n" for line in lines).encode()
-    try:
+    with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("a+b") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
@@ -48,8 +47,6 @@ def append_lines(path: Path, lines: Iterable[str]) -> None:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-    except OSError as error:
-        raise StorageError(f"{path}: cannot be written ({error.strerror or error}); free or unlock it") from error
 
 
 def _unended_line(file: BinaryIO) -> tuple[int, bytes]:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from hw_templates.foundation.atomic_file import writing
 from hw_templates.foundation.errors import CodesignError, StorageError
 
 
@@ -46,11 +47,9 @@ def exclusive(path: Path, busy: CodesignError | None = None, advice: str = "free
         StorageError: the file cannot be made, or is a link or no regular file.
         CodesignError: ``busy``, where another process holds the lock.
     """
-    try:
+    with writing(path, advice):
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = _open_lock(path)
-    except OSError as error:
-        raise StorageError(f"{path}: cannot be written ({error.strerror or error}); {advice}") from error
     with os.fdopen(descriptor) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | (fcntl.LOCK_NB if busy else 0))

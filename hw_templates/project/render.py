@@ -39,11 +39,20 @@ def hardware_sha256(project: Mapping[str, str]) -> str:
     These are the C++, Verilog and Tcl, which hold the accelerator's parameters, board, part and clock. The one file
     that holds the digest itself is left out.
     """
+    return files_sha256(
+        {
+            path: text.encode()
+            for path, text in project.items()
+            if path.startswith(_DETERMINES_HARDWARE) and path != _HOLDS_DIGEST
+        }
+    )
+
+
+def files_sha256(files: Mapping[str, bytes]) -> str:
+    """Return the SHA-256 of files, {path: content}, in hexadecimal digits."""
     digest = hashlib.sha256()
-    for path in sorted(project):
-        if path.startswith(_DETERMINES_HARDWARE) and path != _HOLDS_DIGEST:
-            content = project[path].encode()
-            digest.update(f"{path}\0{len(content)}\0".encode() + content)
+    for path, content in sorted(files.items()):
+        digest.update(f"{path}\0{len(content)}\0".encode() + content)
     return digest.hexdigest()
 
 

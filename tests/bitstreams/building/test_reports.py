@@ -18,6 +18,7 @@ from bitstreams.building.reports import (
     parse_implementation,
     parse_timing,
     parse_utilisation,
+    read_report,
 )
 from hw_templates.board import load_board
 from hw_templates.conv_engine.accelerator import Accelerator
@@ -133,7 +134,7 @@ def content(text: str) -> tuple[bytes, str]:
 
 
 def test_csynth() -> None:
-    assert parse_csynth(*content(CSYNTH)) == Synthesis(
+    assert read_report(parse_csynth, *content(CSYNTH)) == Synthesis(
         estimated_clock_ns=5.84,
         utilisation=Utilisation(dsp=150, bram_18k=120, uram=0, lut=38512, ff=40321),
     )
@@ -142,38 +143,40 @@ def test_csynth() -> None:
 def test_csynth_of_other_versions_and_without_sections() -> None:
     # 2020.1 and before write DSP48E; a device without UltraRAM may have no such field.
     older = CSYNTH.replace("<DSP>150</DSP>", "<DSP48E>150</DSP48E>").replace("<URAM>0</URAM>", "")
-    assert parse_csynth(*content(older)).utilisation == Utilisation(
+    assert read_report(parse_csynth, *content(older)).utilisation == Utilisation(
         dsp=150, bram_18k=120, uram=None, lut=38512, ff=40321
     )
-    assert parse_csynth(*content("<profile/>")) == Synthesis()
+    assert read_report(parse_csynth, *content("<profile/>")) == Synthesis()
 
 
 def test_export() -> None:
-    assert parse_export(*content(EXPORT)) == Utilisation(dsp=148, bram_18k=118, uram=0, lut=30111, ff=39000)
-    assert parse_export(*content("<profile><TimingReport/></profile>")) == Utilisation()
+    assert read_report(parse_export, *content(EXPORT)) == Utilisation(
+        dsp=148, bram_18k=118, uram=0, lut=30111, ff=39000
+    )
+    assert read_report(parse_export, *content("<profile><TimingReport/></profile>")) == Utilisation()
 
 
 def test_cosim(tmp_path: Path) -> None:
-    assert parse_cosim(*content(COSIM)) == CoSimulation(passed=True, latency_cycles=12345)
-    assert parse_cosim(*content(COSIM_2020)) == CoSimulation(passed=False, latency_cycles=None)
-    assert parse_cosim(*content("nothing\n")) == CoSimulation()
+    assert read_report(parse_cosim, *content(COSIM)) == CoSimulation(passed=True, latency_cycles=12345)
+    assert read_report(parse_cosim, *content(COSIM_2020)) == CoSimulation(passed=False, latency_cycles=None)
+    assert read_report(parse_cosim, *content("nothing\n")) == CoSimulation()
 
 
 def test_timing(tmp_path: Path) -> None:
-    assert parse_timing(*content(TIMING)) == Timing(-0.31, -4.5, 0.01, 0.0)
+    assert read_report(parse_timing, *content(TIMING)) == Timing(-0.31, -4.5, 0.01, 0.0)
     unknown = TIMING.replace("     -0.310       -4.500", "         NA           NA")
-    assert parse_timing(*content(unknown)) == Timing(None, None, 0.01, 0.0)
-    assert parse_timing(*content(TIMING[: TIMING.index("    -------")])) == Timing()
+    assert read_report(parse_timing, *content(unknown)) == Timing(None, None, 0.01, 0.0)
+    assert read_report(parse_timing, *content(TIMING[: TIMING.index("    -------")])) == Timing()
 
 
 def test_utilisation(tmp_path: Path) -> None:
-    assert parse_utilisation(*content(UTILISATION_7)) == Utilisation(
+    assert read_report(parse_utilisation, *content(UTILISATION_7)) == Utilisation(
         dsp=148, bram_18k=119, uram=None, lut=30111, ff=39000
     )
-    assert parse_utilisation(*content(UTILISATION_US)) == Utilisation(
+    assert read_report(parse_utilisation, *content(UTILISATION_US)) == Utilisation(
         dsp=900, bram_18k=240, uram=16, lut=70111, ff=99000
     )
-    assert parse_utilisation(*content("| Slice LUTs | ? | 0 |\n")) == Utilisation()
+    assert read_report(parse_utilisation, *content("| Slice LUTs | ? | 0 |\n")) == Utilisation()
 
 
 def test_what_the_tcl_writes_is_read_back(tmp_path: Path) -> None:
@@ -197,7 +200,7 @@ def test_what_the_tcl_writes_is_read_back(tmp_path: Path) -> None:
     )
     (tmp_path / "build/hls/solution/impl/ip").mkdir(parents=True)
     run_script(tmp_path, "tcl/bitstream.tcl", WNS="-0.5")
-    found = parse_implementation((tmp_path / "build/results/reports/implementation.txt").read_bytes(), "report")
+    found = parse_implementation((tmp_path / "build/results/reports/implementation.txt").read_bytes())
     assert found == Timing(-0.5, 0.0, 0.021, 0.0)
 
 
@@ -207,10 +210,26 @@ def test_every_way_of_saying_nothing_is_none(text: str | None) -> None:
 
 
 @pytest.mark.parametrize("parse", [parse_csynth, parse_export])
-@pytest.mark.parametrize("text", ["", "<profile>", '<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>'])
-def test_what_is_no_xml_is_refused_with_its_name(parse, text: str) -> None:
-    with pytest.raises(StorageError, match="report: is corrupt"):
-        parse(*content(text))
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"<a>",
+        b"<a>\xff</a>",
+        b'<?xml version="1.0" encoding="foo"?><a/>',
+        b'<?xml version="1.0" encoding="utf-32"?><a/>',
+        b'<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>',
+        b'<!DOCTYPE a [<!ENTITY b SYSTEM "file:///etc/passwd">]><a>&b;</a>',
+    ],
+)
+def test_what_is_no_plain_xml_is_refused_with_its_name_and_the_remedy(parse, content: bytes) -> None:
+    with pytest.raises(StorageError, match=r"^report: is corrupt \(.*\); run the build again$"):
+        read_report(parse, content, "report")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_marked_and_other_encodings_are_read(encoding: str) -> None:
+    assert read_report(parse_export, EXPORT.strip().encode(encoding), "report").lut == 30111
 
 
 IMPLEMENTATION = "vivado v2023.2\npart xczu7ev-ffvc1156-2-e\nwns_ns 0.125\ntns_ns 0.0\nwhs_ns 0.021\nths_ns 0.0\n"
@@ -236,7 +255,7 @@ IMPLEMENTATION = "vivado v2023.2\npart xczu7ev-ffvc1156-2-e\nwns_ns 0.125\ntns_n
 )
 def test_a_number_that_cannot_be_is_refused_with_its_field(parse, text: str, field: str) -> None:
     with pytest.raises(StorageError, match=f"^report: {field}.*; run the build again$"):
-        parse(*content(text))
+        read_report(parse, *content(text))
 
 
 @pytest.mark.parametrize(
@@ -251,6 +270,6 @@ def test_a_number_that_cannot_be_is_refused_with_its_field(parse, text: str, fie
     ],
 )
 def test_any_spoilt_report_is_read_or_refused_in_one_line(parse, text: str) -> None:
-    accepted, refused = drive(lambda spoilt: parse(spoilt, "report"), mutated_text(text, 2_000))
+    accepted, refused = drive(lambda spoilt: read_report(parse, spoilt, "report"), mutated_text(text, 2_000))
     assert accepted > 100
     assert refused > 5

@@ -13,11 +13,12 @@ from support.json_file import read_json, write_json
 from typer.testing import CliRunner, Result
 
 from codesign.cli.main import app
-from codesign.emit.project import PROGRAM_FILES, program_digest
+from codesign.emit.project import PROGRAM_FILES
 from codesign.run.folder import Run
 from codesign.run.searched import load_searched
 from codesign.supernet.spaces.named import load_space
 from codesign.supernet.training.checkpoint import read_checkpoint
+from hw_templates.project.render import files_sha256
 
 VERBS = ("train", "predictor", "search", "winner", "emit", "csim", "report", "boards", "demo")
 
@@ -177,7 +178,7 @@ def test_disagreement_in_csim_has_its_own_exit_code(run: Run) -> None:
     # As if the reference had been wrong from the beginning.
     files = {path: (run.project / path).read_bytes() for path in PROGRAM_FILES}
     record = read_json(run.project / "project.json")
-    write_json(run.project / "project.json", {**record, "program_sha256": program_digest(files)})
+    write_json(run.project / "project.json", {**record, "program_sha256": files_sha256(files)})
     done = codesign("csim", run.folder)
     assert done.exit_code == 1
     assert "logits of 1 of" in done.stderr

@@ -28,7 +28,7 @@ from bitstreams.twin.server import TwinServer
 from codesign.cli.text.deploy import deploy_lines
 from codesign.commands import deploy as deploy_module
 from codesign.commands.deploy import deploy
-from codesign.emit.project import PROGRAM_FILES, program_digest
+from codesign.emit.project import PROGRAM_FILES
 from codesign.progress import Silent
 from codesign.run.folder import Run
 from codesign.run.folder import read_json as read_record
@@ -40,6 +40,7 @@ from hw_templates.board import load_board
 from hw_templates.conv_engine import isa
 from hw_templates.conv_engine.program import Program, read_program
 from hw_templates.foundation.errors import BoardError, InvalidValueError, StorageError, VerificationError
+from hw_templates.project.render import files_sha256
 
 pytest.importorskip("pynq", reason="pynq is not installed: pip install --editable '.[board]'")
 ROOT = Path(__file__).parents[3]
@@ -213,7 +214,7 @@ def seal(run: Run) -> None:
     """Record the digest of the files as they are."""
     files = {path: (run.project / path).read_bytes() for path in PROGRAM_FILES}
     record = read_json(run.project / "project.json")
-    write_json(run.project / "project.json", {**record, "program_sha256": program_digest(files)})
+    write_json(run.project / "project.json", {**record, "program_sha256": files_sha256(files)})
 
 
 def test_a_changed_program_is_refused_before_anything_is_reached(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -208,7 +208,7 @@ def test_a_full_disk_keeps_what_was_measured(tmp_path: Path) -> None:
 
 
 def test_an_empty_or_absent_file(tmp_path: Path) -> None:
-    with pytest.raises(StorageError, match="cannot be read"):
+    with pytest.raises(StorageError, match="is missing"):
         read_measurements([tmp_path / "absent"])
     (tmp_path / "empty").write_text("")
     with pytest.raises(StorageError, match="no measurements"):

@@ -23,7 +23,7 @@ def test_a_line_is_whole_or_gone_wherever_its_writer_was_killed(cut: int, tmp_pa
 def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="cannot be written"):
         append_lines(tmp_path, ["1"])
-    with pytest.raises(StorageError, match="cannot be read"):
+    with pytest.raises(StorageError, match="is missing"):
         read_lines(tmp_path / "absent")
 
 
