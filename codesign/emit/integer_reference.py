@@ -1,4 +1,4 @@
-"""The results of the engine in numpy integers: the definition of bit-exactness.
+"""Networks in integers, and the results of the engine on them: the definition of bit-exactness.
 
 Every layer is int32 sums, then for each output channel
 
@@ -9,15 +9,63 @@ Every layer is int32 sums, then for each output channel
 A node that adds last adds the residual map to the result instead, and clamps again.
 """
 
+from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
 
 from codesign.emit.convolve import Maps, layer_sums, walk
-from codesign.emit.quantised_network import QuantisedLayer, QuantisedNetwork, check_images, rescale, saturate
-from cost_models.workload import Node
-from hw_templates.foundation.arrays import Int8Array
+from cost_models.workload import Node, Workload
+from hw_templates.foundation.arrays import Int8Array, Int32Array, IntArray
 from hw_templates.foundation.errors import InvalidValueError
 
 IMAGES_AT_ONCE = 64
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class QuantisedLayer:
+    """One layer in integers.
+
+    Attributes:
+        node: the layer in its place.
+        weight: int8 in -127..127, or -7..7 where the layer's have 4 bits; [M, C, k, k] for a convolution, [C, 1, k, k]
+            for a depthwise one, otherwise None.
+        bias: int32 [M], in units of one step of the products.
+        multiplier: int32 [M], 0 or in 2^15..2^16-1.
+        shift: int32 [M], 1..47.
+        table: int8 [256], the activation of q at index q + 128.
+        residual_multiplier: of the map that is added; 0 where none is.
+        residual_shift: of the map that is added; 1 where none is.
+    """
+
+    node: Node
+    weight: Int8Array | None
+    bias: Int32Array
+    multiplier: Int32Array
+    shift: Int32Array
+    table: Int8Array
+    residual_multiplier: int
+    residual_shift: int
+
+
+@dataclass(frozen=True, eq=False)
+class QuantisedNetwork:
+    """A network in integers.
+
+    Attributes:
+        layers: in the order they run.
+        input_scale: real value of one step of the input image.
+        output_scale: real value of one step of the result.
+    """
+
+    layers: tuple[QuantisedLayer, ...]
+    input_scale: float
+    output_scale: float
+
+    @property
+    def workload(self) -> Workload:
+        """The network that is priced."""
+        return Workload(tuple(layer.node for layer in self.layers))
 
 
 def run_integer(network: QuantisedNetwork, images: Int8Array) -> Int8Array:
@@ -61,3 +109,32 @@ def after_table(layer: QuantisedLayer, before: Int8Array, reads: dict[str, Maps]
     return saturate(
         looked_up + rescale(reads["residual"].astype(np.int32), layer.residual_multiplier, layer.residual_shift)
     )
+
+
+def rescale(value: Int32Array, multiplier: Any, shift: Any) -> IntArray:
+    """Return (value * multiplier + 2^(shift-1)) >> shift: value * multiplier / 2^shift, halves rounded up.
+
+    ``multiplier`` and ``shift`` are integers or int32 arrays that broadcast against ``value``.
+    """
+    # One floor after another is the floor of both, so that a half can be added between two shifts.
+    return ((value.astype(np.int64) * multiplier >> (shift - 1)) + 1) >> 1
+
+
+def saturate(value: IntArray) -> Int8Array:
+    """Return the nearest int8 values."""
+    return np.clip(value, -128, 127).astype(np.int8)
+
+
+def check_images(field: str, workload: Workload, images: Maps) -> None:
+    """Refuse, with InvalidValueError, images that are not finite [n >= 1, C, H, W] of the workload's input."""
+    wanted = workload.nodes[0].layer.in_shape
+    if images.ndim != 4 or images.shape[1:] != wanted or len(images) == 0:
+        raise InvalidValueError(f"{field}.shape", images.shape, f"(n, {', '.join(map(str, wanted))}) with n at least 1")
+    check_finite(field, images)
+
+
+def check_finite(field: str, values: Maps) -> None:
+    """Refuse, with InvalidValueError, values of which one is not finite."""
+    bad = values[~np.isfinite(values)]
+    if bad.size:
+        raise InvalidValueError(field, float(bad[0]), "finite")

@@ -1,17 +1,32 @@
-"""The scale of every feature map, chosen by running the float network on training images."""
+"""Activations and their tables, and the scale of every feature map, chosen by running the float network on images."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from codesign.emit.activation_table import SHARED_SCALE, Floats, activate, to_grid
 from codesign.emit.convolve import Maps, layer_sums, walk
 from cost_models.workload import IMAGE, Activation, Node, Workload
-from hw_templates.foundation.arrays import Float32Array, FloatArray
+from hw_templates.foundation.arrays import Float32Array, FloatArray, Int8Array
 from hw_templates.foundation.errors import InvalidValueError
 
+Floats = npt.NDArray[np.floating[Any]]
 Weights = dict[str, tuple[Float32Array, Float32Array]]
 """Weight and bias of each convolution by node name: [M, C, k, k] dense, [C, 1, k, k] depthwise; bias [M]."""
+
+SHARED_SCALE = (Activation.IDENTITY, Activation.RELU, Activation.RELU6)
+"""Activations that are the identity between their bends, so one scale serves before and after them."""
+
+
+_FUNCTIONS: dict[Activation, Callable[[Floats], Floats]] = {
+    Activation.IDENTITY: lambda values: values,
+    Activation.RELU: lambda values: values.clip(0),
+    Activation.RELU6: lambda values: values.clip(0, 6),
+    Activation.HSIGMOID: lambda values: (values + 3).clip(0, 6) / 6,
+    Activation.HSWISH: lambda values: values * ((values + 3).clip(0, 6) / 6),
+}
 
 BINS = 8191
 """Odd, so that zero, the most common value, is the middle of a bin."""
@@ -129,3 +144,25 @@ def activated(node: Node, values: Maps, reads: dict[str, Maps]) -> Maps:
     """Compute a node's map from the values before its activation and the maps that it reads, by role."""
     after: Maps = activate(node.activation, values)
     return after + reads["residual"] if node.adds_last else after
+
+
+def activate(activation: Activation, values: Floats) -> Floats:
+    """Apply an activation; h-swish and h-sigmoid as in MobileNetV3 (Howard et al. 2019, section 5.2)."""
+    return _FUNCTIONS[activation](values)
+
+
+def to_grid(values: Floats, scale: float | Floats, bits: int = 8) -> Floats:
+    """Return the nearest multiples of ``scale`` (broadcast) as whole floats of ``bits`` bits; halves go up."""
+    nearest: Floats = np.floor(values / scale + 0.5)
+    return nearest.clip(-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
+
+
+def activation_table(activation: Activation, scale_before: float, scale_after: float, bits: int = 8) -> Int8Array:
+    """Return the int8 [256] table whose entry q + 128 is the activation of q * scale_before in units of scale_after.
+
+    Entries have ``bits`` bits.
+    """
+    before = np.arange(-128, 128, dtype=np.float64)
+    if activation == Activation.IDENTITY and scale_before == scale_after:
+        return to_grid(before, 1.0, bits).astype(np.int8)
+    return to_grid(activate(activation, before * scale_before), scale_after, bits).astype(np.int8)

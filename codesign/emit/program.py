@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from codesign.emit.quantised_network import QuantisedLayer, QuantisedNetwork
+from codesign.emit.integer_reference import QuantisedLayer, QuantisedNetwork
 from cost_models.mapping.mapped_layer import MappedLayer
 from cost_models.mapping.mapping import Mapping
 from cost_models.mapping.placement import check_groups, map_halves

@@ -5,9 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from codesign.emit.integer_reference import run_integer
+from codesign.emit.integer_reference import QuantisedNetwork, run_integer
 from codesign.emit.program import compile_program, pack_map
-from codesign.emit.quantised_network import QuantisedNetwork
 from cost_models.closed_form.estimate import Estimate
 from hw_templates.board import Board, board_record
 from hw_templates.conv_engine import isa

@@ -4,18 +4,18 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from codesign.emit.activation_table import activation_table, to_grid
 from codesign.emit.convolve import Maps, walk
-from codesign.emit.integer_reference import after_table, before_table
-from codesign.emit.map_scales import INT8, Grid, MapScales, Weights, choose_map_scales
-from codesign.emit.quantised_network import (
+from codesign.emit.integer_reference import (
     QuantisedLayer,
     QuantisedNetwork,
+    after_table,
+    before_table,
     check_finite,
     check_images,
-    multiplier_and_shift,
 )
+from codesign.emit.map_scales import INT8, Grid, MapScales, Weights, activation_table, choose_map_scales, to_grid
 from cost_models.workload import IMAGE, Node, Workload
 from hw_templates.foundation.arrays import Float32Array, FloatArray, Int8Array, Int32Array
 from hw_templates.foundation.errors import InvalidValueError
@@ -23,6 +23,8 @@ from hw_templates.foundation.errors import InvalidValueError
 BIAS_MAX = 2**28
 """Leaves room in 32 bits for the products, and is far finer than any result needs."""
 SUM_MAX = 2**31 - 1
+MULTIPLIER_BITS = 16
+SHIFT_MAX = 47
 
 
 def quantise(workload: Workload, weights: Weights, images: Float32Array) -> QuantisedNetwork:
@@ -133,6 +135,32 @@ def _quantise_layer(
         residual_multiplier=int(added[0]),
         residual_shift=int(added[1]),
     )
+
+
+def multiplier_and_shift(factor: npt.ArrayLike, field: str) -> tuple[Int32Array, Int32Array]:
+    """Return the multiplier and rounding shift with factor = multiplier / 2^shift, relative error at most 2^-16.
+
+    The multiplier lies in [2^15, 2^16) and the shift in 1..47. A factor below 2^-32 becomes multiplier 0 and shift 1:
+    it takes every 32-bit value to less than a half, which rounds to 0. A factor above 32767.5 becomes that: either
+    takes every value but 0 far out of int8.
+
+    Args:
+        factor: real numbers of any shape, not negative.
+        field: what the factors belong to, for the error's message.
+
+    Raises:
+        InvalidValueError: a factor is negative or not finite.
+    """
+    wanted = np.asarray(factor, dtype=np.float64)
+    bad = wanted[~((wanted >= 0) & np.isfinite(wanted))]
+    if bad.size:
+        raise InvalidValueError(field, float(bad[0]), "a rescaling factor of at least 0")
+    mantissa, exponent = np.frexp(np.minimum(wanted, (2**MULTIPLIER_BITS - 1) / 2))
+    multiplier = np.floor(mantissa * 2**MULTIPLIER_BITS + 0.5).astype(np.int32)
+    carry = multiplier >> MULTIPLIER_BITS
+    shift = MULTIPLIER_BITS - exponent - carry
+    vanishing = (multiplier == 0) | (shift > SHIFT_MAX)
+    return np.where(vanishing, 0, multiplier >> carry).astype(np.int32), np.where(vanishing, 1, shift).astype(np.int32)
 
 
 def _correct_biases(network: QuantisedNetwork, scales: dict[str, MapScales], images: Int8Array) -> QuantisedNetwork:

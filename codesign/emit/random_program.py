@@ -11,10 +11,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from codesign.emit.convolve import Maps
-from codesign.emit.integer_reference import after_table, before_table
+from codesign.emit.integer_reference import QuantisedLayer, after_table, before_table
 from codesign.emit.program import compile_layers, pack_map, padded_to
 from codesign.emit.quantise import weight_shape
-from codesign.emit.quantised_network import QuantisedLayer
 from cost_models.mapping.mapped_layer import MappedLayer
 from cost_models.workload import Node
 from hw_templates.conv_engine.accelerator import Accelerator

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from codesign.emit.integer_reference import QuantisedLayer, QuantisedNetwork
 from codesign.emit.map_scales import Grid, Weights
 from codesign.emit.quantise import quantise_on
-from codesign.emit.quantised_network import QuantisedLayer, QuantisedNetwork
 from cost_models.hls4ml.estimate import RESIDUAL_BITS
 from cost_models.hls4ml.stages import reuse_factors, stages, vector_readers
 from cost_models.workload import IMAGE, Activation, Layer, Operation, Workload

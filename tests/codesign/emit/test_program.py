@@ -10,8 +10,8 @@ from support.networks.random_networks import (
     random_placements,
 )
 
+from codesign.emit.integer_reference import QuantisedLayer, QuantisedNetwork
 from codesign.emit.program import compile_program, pack_map, pack_parameters, pack_weights
-from codesign.emit.quantised_network import QuantisedLayer, QuantisedNetwork
 from cost_models.mapping.mapped_layer import MappedLayer
 from cost_models.mapping.mapping import LoopOrder, Mapping
 from cost_models.mapping.placement import IN_MEMORY, Placement

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from fractions import Fraction
+from math import floor
 
 import numpy as np
 import pytest
@@ -22,10 +24,9 @@ from support.networks.float_networks import (
 from support.networks.random_networks import integer_maps
 from torch.nn import functional
 
-from codesign.emit.integer_reference import run_integer
+from codesign.emit.integer_reference import QuantisedNetwork, rescale, run_integer, saturate
 from codesign.emit.map_scales import Weights, choose_map_scales
-from codesign.emit.quantise import BIAS_MAX, quantise, quantise_image
-from codesign.emit.quantised_network import QuantisedNetwork
+from codesign.emit.quantise import BIAS_MAX, multiplier_and_shift, quantise, quantise_image
 from codesign.supernet.layers.elastic import fake_quantise
 from cost_models.workload import IMAGE, Activation, Node, Operation, Workload
 from hw_templates.foundation.errors import InvalidValueError
@@ -281,3 +282,46 @@ def test_biases_take_up_the_mean_error_of_every_channel() -> None:
     uncorrected = 0.4 * 31 * images.mean()
     assert uncorrected > 2 * network.output_scale
     assert np.abs(error).max() < 0.1 * network.output_scale
+
+
+FACTORS = st.floats(2.0**-32, 32767.5)
+
+
+@settings(deadline=None)
+@given(FACTORS)
+def test_pair_is_normalised_and_within_two_to_the_minus_16_of_the_factor(factor: float) -> None:
+    multiplier, shift = multiplier_and_shift(factor, "factor")
+    assert 2**15 <= multiplier < 2**16
+    assert 1 <= shift <= 47
+    assert abs(Fraction(int(multiplier), 2 ** int(shift)) / Fraction(factor) - 1) <= Fraction(1, 2**16)
+
+
+@settings(deadline=None)
+@given(st.floats(0, 2.0**-32, exclude_max=True), st.integers(-(2**31), 2**31 - 1))
+def test_vanishing_factor_takes_every_value_where_the_exact_product_rounds(factor: float, value: int) -> None:
+    multiplier, shift = multiplier_and_shift(factor, "factor")
+    got = int(rescale(np.array(value, np.int32), multiplier, shift))
+    assert got == floor(Fraction(value) * Fraction(factor) + Fraction(1, 2)) == 0
+
+
+@settings(deadline=None)
+@given(st.floats(32767.5, 1e30), st.integers(-(2**31), 2**31 - 1))
+def test_excessive_factor_saturates_as_the_exact_product_does(factor: float, value: int) -> None:
+    multiplier, shift = multiplier_and_shift(factor, "factor")
+    exact = max(-128, min(127, floor(Fraction(value) * Fraction(factor) + Fraction(1, 2))))
+    assert saturate(rescale(np.array([value], np.int32), multiplier, shift)).tolist() == [exact]
+
+
+def test_factors_of_many_channels_are_independent() -> None:
+    factors = np.array([0.0, 1e-12, 0.25, 0.999999, 1.0, 100.0])
+    multiplier, shift = multiplier_and_shift(factors, "factor")
+    assert multiplier.dtype == shift.dtype == np.int32
+    for index, factor in enumerate(factors):
+        alone = multiplier_and_shift(factor, "factor")
+        assert (int(alone[0]), int(alone[1])) == (multiplier[index], shift[index])
+
+
+@pytest.mark.parametrize("factor", [-0.1, np.nan, np.inf])
+def test_impossible_factor_is_named(factor: float) -> None:
+    with pytest.raises(InvalidValueError, match=r"project\.multiplier: .* got"):
+        multiplier_and_shift(np.array([0.5, factor]), "project.multiplier")

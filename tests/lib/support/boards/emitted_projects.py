@@ -11,8 +11,8 @@ from support.networks.random_networks import (
     random_placements,
 )
 
+from codesign.emit.integer_reference import QuantisedNetwork
 from codesign.emit.project import Design, project_files, write_project
-from codesign.emit.quantised_network import QuantisedNetwork
 from cost_models.closed_form.estimate import price_mapped
 from cost_models.coefficients import load_coefficients
 from cost_models.mapping.placement import IN_MEMORY, Placement

@@ -6,8 +6,7 @@ import numpy as np
 from support.pricing.shapes import layer_of
 
 from codesign.emit.convolve import walk
-from codesign.emit.integer_reference import after_table, before_table
-from codesign.emit.quantised_network import QuantisedLayer, QuantisedNetwork
+from codesign.emit.integer_reference import QuantisedLayer, QuantisedNetwork, after_table, before_table
 from cost_models.mapping.block import find_blocks, partitions_of
 from cost_models.mapping.mapped_layer import MappedLayer
 from cost_models.mapping.mapping import LoopOrder, Mapping
