@@ -117,7 +117,8 @@ def rescale(value: Int32Array, multiplier: Any, shift: Any) -> IntArray:
     ``multiplier`` and ``shift`` are integers or int32 arrays that broadcast against ``value``.
     """
     # One floor after another is the floor of both, so that a half can be added between two shifts.
-    return ((value.astype(np.int64) * multiplier >> (shift - 1)) + 1) >> 1
+    rescaled: IntArray = ((value.astype(np.int64) * multiplier >> (shift - 1)) + 1) >> 1
+    return rescaled
 
 
 def saturate(value: IntArray) -> Int8Array:
