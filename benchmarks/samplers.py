@@ -23,8 +23,8 @@ from optuna.samplers import BaseSampler, NSGAIIISampler, NSGAIISampler, RandomSa
 from codesign.run.folder import Run
 from codesign.run.requests import load_trained
 from codesign.search.joint_space import JointSpace
-from codesign.search.objective import Objective, joint_objective, suggest_row
 from codesign.search.pareto import ReferencePoint, concatenate, no_pairs
+from codesign.search.problem import Objective, joint_objective
 from codesign.search.study import DIRECTIONS, is_feasible
 from codesign.supernet.accuracy.oracle import AccuracyOracle
 from codesign.supernet.accuracy.predictor import read_predictor
@@ -120,7 +120,7 @@ class PricedSpace:
         plain = joint_objective(EngineProblem(joint, load_coefficients()), oracle)
 
         def objective(trial: optuna.Trial) -> tuple[float, float, float]:
-            known = self._values.get(bytes(suggest_row(joint, trial)))
+            known = self._values.get(bytes(joint.suggest(trial)))
             if known is None:
                 return plain(trial)
             for name in RESOURCES:

@@ -23,8 +23,7 @@ from codesign.run.requests import load_trained
 from codesign.search.joint_search import joint_search
 from codesign.search.joint_space import JointSpace
 from codesign.search.problem import SearchSettings
-from codesign.search.study import StudyLocation
-from codesign.search.task import SearchTask
+from codesign.search.study import SearchTask, StudyLocation
 from codesign.supernet.accuracy.measured import MeasuredAccuracy
 from codesign.supernet.accuracy.predictor import Predictor, fit_predictor, measure_sample, read_predictor
 from codesign.supernet.data.data_set import load_digits

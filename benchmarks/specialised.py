@@ -37,10 +37,10 @@ from codesign.progress import Silent
 from codesign.run.folder import Run, read_json
 from codesign.run.requests import EmitRequest, SearchRequest
 from codesign.run.searched import Searched, load_searched
+from codesign.search.joint_search import read_progress
 from codesign.search.joint_space import JointSpace
 from codesign.search.pareto import PricedPairs, concatenate, no_pairs, nondominated
 from codesign.search.study import read_front
-from codesign.search.worker import read_progress
 from codesign.supernet.accuracy.official_predictor import known_space, load_official_predictor
 from codesign.supernet.lowering.workloads import lower
 from codesign.supernet.published.specialised import specialised_in

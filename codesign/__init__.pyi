@@ -52,7 +52,7 @@ from codesign.api.joint import FoundPair as FoundPair
 from codesign.api.joint import joint_problem as joint_problem
 from codesign.search.joint_space import JointSpace as JointSpace
 from codesign.search.joint_space import Pair as Pair
-from codesign.search.objective import joint_objective as joint_objective
+from codesign.search.problem import joint_objective as joint_objective
 from codesign.templates.engine.sampler import JointSampler as JointSampler
 from codesign.templates.engine.pricing import PairPricer as PairPricer
 from codesign.templates.engine.exact_front import exact_front as exact_front

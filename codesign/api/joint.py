@@ -17,8 +17,7 @@ from codesign.run.searched import load_searched
 from codesign.search.joint_search import joint_search
 from codesign.search.joint_space import JointSpace
 from codesign.search.problem import Problem, SearchSettings
-from codesign.search.study import StudyLocation, read_front
-from codesign.search.task import SearchTask
+from codesign.search.study import SearchTask, StudyLocation, read_front
 from codesign.supernet.accuracy.oracle import AccuracyOracle, checked_accuracy
 from codesign.supernet.spaces.named import load_space
 from codesign.supernet.spaces.space import Space, Subnet

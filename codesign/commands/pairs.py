@@ -12,11 +12,11 @@ from codesign.run.folder import Run, claiming
 from codesign.run.records import ComparedRecord, CsimRecord, EmittedRecord, PredictedCost, WinnerRecord
 from codesign.run.requests import EmitRequest, Trained
 from codesign.run.searched import Searched, find_weights, load_searched, load_weights
+from codesign.search.joint_search import read_progress
 from codesign.search.pareto import ACCURACY, PricedPairs
 from codesign.search.problem import Problem
 from codesign.search.study import feasible_trials, find_study, read_pairs, storage_errors
 from codesign.search.winner import Compared, Rule, Winner, choose_priced, measure_front, pairs_to_measure, rule_of
-from codesign.search.worker import read_progress
 from codesign.supernet.accuracy.measured import MeasuredAccuracy
 from codesign.supernet.lowering.workloads import lower
 from codesign.templates.registry import load_template

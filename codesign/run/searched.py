@@ -17,8 +17,7 @@ from codesign.run.requests import (
 )
 from codesign.search.joint_space import JointSpace, Pair
 from codesign.search.problem import Problem, SearchSettings
-from codesign.search.study import StudyLocation
-from codesign.search.task import SearchTask
+from codesign.search.study import SearchTask, StudyLocation
 from codesign.templates.registry import load_template
 from codesign.templates.template import EmittedPair, Template
 from hw_templates.board import Board, board_label, load_board

@@ -6,21 +6,34 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from multiprocessing.process import BaseProcess
 from multiprocessing.queues import SimpleQueue
 from multiprocessing.synchronize import Event
 
 import optuna
+from optuna.trial import TrialState
 
-from codesign.search.pareto import PricedPairs
-from codesign.search.problem import SearchProgress
-from codesign.search.study import read_front, storage_errors
-from codesign.search.task import SearchTask
-from codesign.search.worker import Worker, read_progress
+from codesign.search.pareto import PricedPairs, concatenate, no_pairs
+from codesign.search.problem import RoundKey, SearchProgress
+from codesign.search.study import (
+    SearchTask,
+    fitting_front,
+    is_feasible,
+    make_trials,
+    read_front,
+    read_pairs,
+    storage_errors,
+)
 from hw_templates.foundation.errors import InfeasibleError, StorageError, ToolError
+from hw_templates.foundation.json_records import check_record, reading
 
 _POLL_S = 0.5
+# At most this much work is lost to a kill, and other workers' trials are read as often.
+_FLUSH_S = 2.0
+_PROGRESS = "progress.worker"
+# Rounds in a row that price nothing: the space is small, and ends.
+_IDLE_ROUNDS = 20
 
 OnProgress = Callable[[SearchProgress], None]
 
@@ -40,7 +53,7 @@ class JointFront:
     skipped: tuple[str, ...]
 
 
-def joint_search(task: SearchTask, on_progress: OnProgress | None = None) -> JointFront:
+def joint_search(task: SearchTask, report: OnProgress = lambda _: None) -> JointFront:
     """Search until the study counts ``task.settings.pairs`` priced pairs, or nothing new is found.
 
     A later call resumes where this one ended.
@@ -49,14 +62,13 @@ def joint_search(task: SearchTask, on_progress: OnProgress | None = None) -> Joi
 
     Args:
         task: what to search.
-        on_progress: called after each round (each half second with several workers).
+        report: called after each round (each half second with several workers).
 
     Raises:
         StorageError: the storage is damaged, holds another study or cannot be written.
         InfeasibleError: no pair fits the board.
     """
     study = task.open_study()
-    report = on_progress or (lambda _: None)
     if task.settings.workers == 1:
         _search_here(task, study, report)
     else:
@@ -76,8 +88,8 @@ def _search_here(task: SearchTask, study: optuna.Study, report: OnProgress) -> N
     worker = Worker(task, study, 0)
     start = worker.done
 
-    def after_round(worker: Worker) -> bool:
-        report(before + worker.done - start)
+    def after_round(done: SearchProgress) -> bool:
+        report(before + done - start)
         return True
 
     worker.run(start.pairs + task.settings.pairs - before.pairs, after_round)
@@ -157,7 +169,7 @@ def _work(
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     parent = multiprocessing.parent_process()
 
-    def after_round(_: Worker) -> bool:
+    def after_round(_: SearchProgress) -> bool:
         return not stop.is_set() and (parent is None or parent.is_alive())
 
     try:
@@ -165,3 +177,88 @@ def _work(
         worker.run(worker.done.pairs + pairs, after_round)
     except (StorageError, InfeasibleError) as error:
         failures.put(error)
+
+
+def read_progress(study: optuna.Study) -> SearchProgress:
+    """Return how far all workers of ``study`` were when they last wrote.
+
+    Raises:
+        StorageError: that is damaged.
+    """
+    done = [_progress(study, key) for key in study.user_attrs if key.startswith(_PROGRESS)]
+    return sum(done, start=SearchProgress())
+
+
+def _progress(study: optuna.Study, key: str) -> SearchProgress:
+    with reading(f"study {study.study_name!r}", "name another study or storage"):
+        return check_record(study.user_attrs.get(key, {}), SearchProgress, key)
+
+
+class Worker:
+    """One worker's side of a search: its archive, what of it is in the study, and where its rounds stand.
+
+    Attributes:
+        archive: every non-dominated pair known to this worker.
+        done: how far this worker is, earlier calls included.
+    """
+
+    def __init__(self, task: SearchTask, study: optuna.Study, number: int) -> None:
+        self._task, self._study, self._number = task, study, number
+        self._problem = task.problem
+        self._evolution = task.problem.evolution(task.oracle, task.settings)
+        self._seen: set[int] = set()
+        self._stored: set[bytes] = set()
+        self.archive = self._misfits = no_pairs(self._problem.joint)
+        self._read_new_trials()
+        self.done = self._written = _progress(study, f"{_PROGRESS}{number}")
+
+    def run(self, pairs: int, after_round: Callable[[SearchProgress], bool]) -> None:
+        """Run rounds until this worker has priced ``pairs`` in all, nothing new is found, or ``after_round`` is False.
+
+        ``after_round`` is given how far this worker is. What was found is written every few seconds and at the end,
+        also at one by Ctrl-C.
+
+        Raises:
+            InfeasibleError: no accelerator fits the board.
+            StorageError: the storage cannot be written.
+        """
+        written, idle = time.monotonic(), 0
+        try:
+            while self.done.pairs < pairs and idle < _IDLE_ROUNDS:
+                key = RoundKey(self._task.settings.seed, self._number, self.done.rounds)
+                found = self._evolution.run_round(self.archive, key)
+                self.archive, self._misfits = found.archive, concatenate([self._misfits, found.misfits])
+                self.done += found.done
+                idle = 0 if found.done.pairs else idle + 1
+                if not after_round(self.done):
+                    break
+                if time.monotonic() - written > _FLUSH_S:
+                    self.write()
+                    self._read_new_trials()
+                    written = time.monotonic()
+        finally:
+            self.write()
+
+    def write(self) -> None:
+        """Add what is not in the study yet: non-dominated pairs, some that do not fit, and how far this is."""
+        if self.done == self._written:
+            return
+        pairs = concatenate([self.archive.without(self._stored), self._misfits])
+        trials = make_trials(self._problem.joint, pairs, self._problem.needs(pairs.rows), self._number)
+        with storage_errors(self._task.location):
+            self._study.add_trials(trials)
+            self._study.set_user_attr(f"{_PROGRESS}{self._number}", asdict(self.done))
+        self._stored.update(pairs.keys)
+        self._misfits = no_pairs(self._problem.joint)
+        self._written = self.done
+
+    def _read_new_trials(self) -> None:
+        """Take what others (or an earlier call) added to the study into the archive."""
+        with storage_errors(self._task.location):
+            trials = self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+        new = [trial for trial in trials if trial.number not in self._seen and is_feasible(trial)]
+        self._seen.update(trial.number for trial in trials)
+        pairs = read_pairs(self._problem.joint, new)
+        fresh = fitting_front(self._problem, pairs.without(self._stored))
+        self._stored.update(pairs.keys)
+        self.archive = concatenate([self.archive, fresh]).front()

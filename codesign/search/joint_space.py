@@ -9,6 +9,7 @@ from itertools import pairwise
 from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
+import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 
 from codesign.supernet.spaces.space import Space, Subnet
@@ -57,6 +58,17 @@ def distribution(choices: tuple[Choice, ...]) -> BaseDistribution:
     return CategoricalDistribution(choices)
 
 
+def choice_index(name: str, value: object, choices: tuple[Choice, ...]) -> int:
+    """Return which of the ``choices`` of a parameter ``value`` is.
+
+    Raises:
+        InvalidValueError: it is none of them.
+    """
+    if value not in choices:
+        raise InvalidValueError(name, value, f"one of {choices}")
+    return choices.index(value)
+
+
 @dataclass(frozen=True)
 class JointSpace(Generic[D]):
     """Pairs of a subnet of ``space`` and an accelerator of ``accelerators``, as rows of choice indices.
@@ -89,6 +101,11 @@ class JointSpace(Generic[D]):
         """Name of every parameter to its Optuna distribution."""
         return {name: distribution(choices) for name, choices in self.parameters}
 
+    @cached_property
+    def sizes(self) -> IntArray:
+        """[G + P] how many choices each parameter has."""
+        return np.array([len(choices) for _, choices in self.parameters], dtype=np.int64)
+
     @property
     def gene_count(self) -> int:
         """Columns of a row that describe the subnet: G."""
@@ -105,12 +122,10 @@ class JointSpace(Generic[D]):
         Raises:
             InvalidValueError: subnet or accelerator is not of this space.
         """
-        indices = []
-        for name, choices in self.accelerators.genes:
-            value = getattr(pair.accelerator, name)
-            if value not in choices:
-                raise InvalidValueError(f"accelerator.{name}", value, f"one of {choices}")
-            indices.append(choices.index(value))
+        indices = [
+            choice_index(f"accelerator.{name}", getattr(pair.accelerator, name), choices)
+            for name, choices in self.accelerators.genes
+        ]
         return np.concatenate([self.space.encode(pair.subnet), np.array(indices, dtype=np.int64)])
 
     def decode(self, row: IntArray) -> Pair:
@@ -134,12 +149,8 @@ class JointSpace(Generic[D]):
     def params(self, rows: IntArray) -> list[dict[str, Choice]]:
         """Return the Optuna parameters of each row."""
         return [
-            {
-                name: choices[index]
-                for (name, choices), index, has in zip(self.parameters, row, mask, strict=True)
-                if has
-            }
-            for row, mask in zip(rows.tolist(), self.present(rows).tolist(), strict=True)
+            {name: choices[row[column]] for column, (name, choices) in enumerate(self.parameters) if has[column]}
+            for row, has in zip(rows, self.present(rows), strict=True)
         ]
 
     def encode_params(self, params: Mapping[str, Any]) -> IntArray:
@@ -154,11 +165,30 @@ class JointSpace(Generic[D]):
         row = np.zeros(len(self.parameters), dtype=np.int64)
         for column, (name, choices) in enumerate(self.parameters):
             if name in params:
-                if params[name] not in choices:
-                    raise InvalidValueError(f"params.{name}", params[name], f"one of {choices}")
-                row[column] = choices.index(params[name])
+                row[column] = choice_index(f"params.{name}", params[name], choices)
         row[: self.gene_count] = self.space.canonical(row[None, : self.gene_count])[0]
         for (name, _), has in zip(self.parameters, self.present(row[None])[0], strict=True):
             if has and name not in params:
                 raise InvalidValueError(f"params.{name}", None, "given")
+        return row
+
+    def suggest(self, trial: optuna.Trial) -> IntArray:
+        """Return the row [G + P] of the pair that ``trial`` suggests, one parameter after the other.
+
+        Raises:
+            InvalidValueError: a value was fixed that is none of the parameter's choices.
+        """
+        row = np.zeros(len(self.parameters), dtype=np.int64)
+        for column, (name, choices) in enumerate(self.parameters):
+            # A stage's depth comes before its blocks, so whether this one is there is known by now.
+            if not self.present(row[None])[0, column]:
+                continue
+            among = self.distributions[name]
+            value = (
+                trial.suggest_int(name, among.low, among.high, step=among.step)
+                if isinstance(among, IntDistribution)
+                else trial.suggest_categorical(name, choices)
+            )
+            # Optuna gives trials what was fixed or enqueued for them, whatever it is.
+            row[column] = choice_index(f"params.{name}", value, choices)
         return row

@@ -1,7 +1,7 @@
 """Priced pairs, which of them no other dominates, and how much of the objective space they cover."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Container, Sequence
+from dataclasses import astuple, dataclass
 from typing import Any
 
 import moocore
@@ -17,45 +17,26 @@ ACCURACY, LATENCY, ENERGY = range(3)
 
 
 def nondominated(values: FloatArray) -> BoolArray:
-    """[n] which rows of ``values`` [n, 3] (in the order of ``OBJECTIVES``) no other row dominates.
+    """[n] which rows of finite ``values`` [n, 3] (in the order of ``OBJECTIVES``) no other row dominates.
 
     Of equal rows the first counts. Kung, Luccio and Preparata 1975 (n log n for three objectives), by moocore.
-
-    Raises:
-        InvalidValueError: a row is not finite; compared with others it would evict or keep any of them.
     """
-    if not len(values):
-        return np.zeros(0, dtype=bool)
-    _check_finite(values)
     mask: BoolArray = np.asarray(moocore.is_nondominated(values, maximise=MAXIMISED), dtype=bool)
     return mask
 
 
-def _check_finite(values: FloatArray) -> None:
-    finite = np.isfinite(values).all(axis=1)
-    if not finite.all():
-        row = int(finite.argmin())
-        raise InvalidValueError(f"values[{row}]", values[row].tolist(), "finite")
-
-
-def are_possible(values: FloatArray) -> BoolArray:
-    """[n] which rows of ``values`` [n, 3] can be: an accuracy in 0..1, a latency and an energy positive and finite."""
-    accuracy, costs = values[:, ACCURACY], values[:, LATENCY:]
-    mask: BoolArray = (accuracy >= 0) & (accuracy <= 1) & ((costs > 0) & (costs < np.inf)).all(axis=1)
-    return mask
-
-
-def check_possible(values: Sequence[float], name: str) -> None:
-    """Refuse an accuracy, a latency and an energy that cannot be.
+def check_possible(values: FloatArray, name: str) -> None:
+    """Refuse rows [n, 3] of an accuracy, a latency and an energy that cannot be.
 
     Raises:
-        InvalidValueError: names the objective as a field of ``name``.
+        InvalidValueError: names the objective as a field of ``name``, in which ``{}`` stands for the row.
     """
-    for objective, value, is_accuracy in zip(OBJECTIVES, values, MAXIMISED, strict=True):
-        if is_accuracy and not 0 <= value <= 1:
-            raise InvalidValueError(f"{name}.{objective}", value, "in 0..1")
-        if not is_accuracy and not 0 < value < np.inf:
-            raise InvalidValueError(f"{name}.{objective}", value, "positive and finite")
+    accuracy, costs = values[:, :LATENCY], values[:, LATENCY:]
+    possible = np.hstack([(accuracy >= 0) & (accuracy <= 1), (costs > 0) & (costs < np.inf)])
+    if not possible.all():
+        row, column = np.argwhere(~possible)[0]
+        expected = "in 0..1" if column == ACCURACY else "positive and finite"
+        raise InvalidValueError(f"{name.format(row)}.{OBJECTIVES[column]}", float(values[row, column]), expected)
 
 
 @dataclass(frozen=True)
@@ -73,10 +54,7 @@ class PricedPairs:
     def __post_init__(self) -> None:
         if len(self.rows) != len(self.values):
             raise InvalidValueError("priced_pairs.values", len(self.values), f"as many as the {len(self.rows)} rows")
-        possible = are_possible(self.values)
-        if not possible.all():
-            row = int(possible.argmin())
-            check_possible(self.values[row].tolist(), f"priced_pairs.values[{row}]")
+        check_possible(self.values, "priced_pairs.values[{}]")
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -95,6 +73,15 @@ class PricedPairs:
     def energy_mj(self) -> FloatArray:
         """[n] of one inference."""
         return self.values[:, ENERGY]
+
+    @property
+    def keys(self) -> list[bytes]:
+        """The bytes of each row: equal pairs have equal keys."""
+        return [row.tobytes() for row in self.rows]
+
+    def without(self, known: Container[bytes]) -> "PricedPairs":
+        """The pairs whose keys are not ``known``."""
+        return self.take(np.array([key not in known for key in self.keys], dtype=bool))
 
     def take(self, selection: BoolArray | IntArray) -> "PricedPairs":
         """The pairs that an index or boolean array selects."""
@@ -116,15 +103,16 @@ def concatenate(parts: Sequence[PricedPairs]) -> PricedPairs:
     return PricedPairs(np.concatenate([p.rows for p in parts]), np.concatenate([p.values for p in parts]))
 
 
-def front_array(rows: object) -> FloatArray:
-    """[n, 3] values of a front from nested lists, as JSON holds them.
+def front_array(rows: Sequence[Sequence[float]]) -> FloatArray:
+    """[n, 3] values of a front from its rows of accuracy, latency and energy, as JSON holds them.
 
     Raises:
-        ValueError: they are not one or more rows of accuracy (0..1), latency and energy (positive and finite).
+        InvalidValueError: there is no row, or one holds what cannot be.
     """
+    if not rows:
+        raise InvalidValueError("front", rows, "one or more rows")
     front = np.array(rows, dtype=np.float64)
-    if front.ndim != 2 or front.shape[1] != len(OBJECTIVES) or not len(front) or not are_possible(front).all():
-        raise ValueError("a front must have rows of an accuracy in 0..1 and a positive, finite latency and energy")
+    check_possible(front, "front[{}]")
     return front
 
 
@@ -140,32 +128,15 @@ class ReferencePoint:
     energy_mj: float
 
     def __post_init__(self) -> None:
-        if not 0 <= self.accuracy < 1:
-            raise InvalidValueError("reference_point.accuracy", self.accuracy, "in 0..1, less than 1")
-        for name in ("latency_ms", "energy_mj"):
-            if not 0 < getattr(self, name) < np.inf:
-                raise InvalidValueError(f"reference_point.{name}", getattr(self, name), "positive and finite")
+        check_possible(np.array([astuple(self)]), "reference_point")
+        if self.accuracy == 1:
+            raise InvalidValueError("reference_point.accuracy", self.accuracy, "less than 1")
 
     def hypervolume(self, values: FloatArray) -> float:
         """Share (0..1) of the box between this point and the best corner that ``values`` [n, 3] dominate.
 
-        Zitzler and Thiele 1998; computed by moocore.
-
-        Raises:
-            InvalidValueError: a row is not finite, or better than the best corner.
+        The values are possible ones. Zitzler and Thiele 1998; computed by moocore.
         """
-        _check_finite(values)
-        beyond = (values[:, ACCURACY] > 1) | (values[:, LATENCY:] < 0).any(axis=1)
-        if beyond.any():
-            row = int(beyond.argmax())
-            raise InvalidValueError(f"values[{row}]", values[row].tolist(), "no better than (1, 0 ms, 0 mJ)")
-        scaled = np.stack(
-            [
-                (1 - values[:, ACCURACY]) / (1 - self.accuracy),
-                values[:, LATENCY] / self.latency_ms,
-                values[:, ENERGY] / self.energy_mj,
-            ],
-            axis=1,
-        )
-        inside = scaled[(scaled < 1).all(axis=1)]
-        return float(moocore.hypervolume(inside, ref=[1.0, 1.0, 1.0])) if len(inside) else 0.0
+        losses = np.column_stack([1 - values[:, ACCURACY], values[:, LATENCY:]])
+        worst = [1 - self.accuracy, self.latency_ms, self.energy_mj]
+        return float(moocore.hypervolume(losses / worst, ref=np.ones(3)))

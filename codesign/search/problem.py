@@ -2,21 +2,28 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import astuple, dataclass, field, replace
-from typing import Any, ClassVar, Protocol
+from operator import add, sub
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
+import optuna
 
 from codesign.search.joint_space import JointSpace, Pair
 from codesign.search.pareto import PricedPairs
-from codesign.supernet.accuracy.oracle import AccuracyOracle
+from codesign.supernet.accuracy.oracle import AccuracyOracle, checked_accuracy
 from codesign.supernet.spaces.space import Space
 from cost_models.resources import RESOURCES, Resources
 from hw_templates.foundation.arrays import BoolArray, FloatArray, IntArray
-from hw_templates.foundation.errors import CodesignError, InvalidValueError
+from hw_templates.foundation.errors import CodesignError, InvalidValueError, MappingError, UnsupportedLayerError
 
 Baseline = Callable[[AccuracyOracle, int, int], PricedPairs]
 """Given accuracies, the pairs to price and a seed, the front that a simpler search finds."""
+
+Objective = Callable[[optuna.Trial], tuple[float, float, float]]
+Costs = tuple[tuple[float, float], list[int]]
+"""Latency in ms and energy in mJ of a pair, and the resources that it needs, in the order of ``RESOURCES``."""
 
 
 @dataclass(frozen=True)
@@ -58,14 +65,13 @@ class SearchProgress:
     accelerators: int = 0
 
     def __add__(self, other: "SearchProgress") -> "SearchProgress":
-        return SearchProgress(*(mine + theirs for mine, theirs in zip(astuple(self), astuple(other), strict=True)))
+        return SearchProgress(*map(add, astuple(self), astuple(other)))
 
     def __sub__(self, other: "SearchProgress") -> "SearchProgress":
-        return SearchProgress(*(mine - theirs for mine, theirs in zip(astuple(self), astuple(other), strict=True)))
+        return SearchProgress(*map(sub, astuple(self), astuple(other)))
 
 
-@dataclass(frozen=True)
-class RoundKey:
+class RoundKey(NamedTuple):
     """Which round: the search's seed, the worker, and its round number. Equal keys draw equal random numbers."""
 
     seed: int
@@ -113,6 +119,11 @@ class PairEstimate(Protocol):
     @property
     def resources(self) -> Resources:
         """Resources that the accelerator takes of the board."""
+
+
+def costs_of(estimate: PairEstimate) -> Costs:
+    """Return an estimate as numbers: latency in ms and energy in mJ, and resources in the order of ``RESOURCES``."""
+    return (estimate.latency_ms, estimate.energy_mj), [getattr(estimate.resources, name) for name in RESOURCES]
 
 
 @dataclass(frozen=True)
@@ -188,13 +199,17 @@ class Problem(ABC):
         prices = np.full((len(rows), 2), np.inf)
         needs = np.zeros((len(rows), len(RESOURCES)), dtype=np.int64)
         for index, row in enumerate(rows):
-            try:
-                estimate = self.estimate(self.joint.decode(row))
-            except CodesignError:
-                continue
-            prices[index] = estimate.latency_ms, estimate.energy_mj
-            needs[index] = [getattr(estimate.resources, name) for name in RESOURCES]
+            with suppress(CodesignError):
+                prices[index], needs[index] = self.costs(row)
         return prices, needs
+
+    def costs(self, row: IntArray) -> Costs:
+        """Return (latency in ms and energy in mJ, needed resources in the order of ``RESOURCES``) of a pair's row.
+
+        Raises:
+            CodesignError: the pair cannot be built or run.
+        """
+        return costs_of(self.estimate(self.joint.decode(row)))
 
     def needs(self, rows: IntArray) -> IntArray:
         """Return [n, 5] the resources that the accelerators of ``rows`` take, in the order of ``RESOURCES``."""
@@ -202,10 +217,40 @@ class Problem(ABC):
 
     def fits(self, rows: IntArray) -> BoolArray:
         """Return [n] which pairs of ``rows`` can be and are within the board's resources."""
-        prices, needs = self.evaluate(rows)
-        return self.within(prices, needs)
+        return self.within(*self.evaluate(rows))
 
     def within(self, prices: FloatArray, needs: IntArray) -> BoolArray:
         """Return [n] which pairs that were evaluated can be and are within the board's resources."""
         fits: BoolArray = np.isfinite(prices).all(axis=1) & (needs <= self.joint.available).all(axis=1)
         return fits
+
+
+def joint_objective(problem: Problem, oracle: AccuracyOracle) -> Objective:
+    """Return an objective with the values (accuracy, latency_ms, energy_mj), for ``study.optimize``.
+
+    It suggests the parameters of the joint space under the names the joint search uses, blocks only where the depth has
+    them, and sets one constraint for each resource of the board. Trials whose accelerator is not legal, or cannot run a
+    layer, are pruned; an accuracy that is no number in 0..1 is an InvalidValueError. The study's directions are
+    maximize, minimize, minimize.
+
+    Example::
+
+        study = optuna.create_study(directions=["maximize", "minimize", "minimize"], sampler=NSGAIISampler())
+        study.optimize(joint_objective(problem, oracle), n_trials=200)
+    """
+    joint = problem.joint
+
+    def objective(trial: optuna.Trial) -> tuple[float, float, float]:
+        row = joint.suggest(trial)
+        try:
+            estimate = problem.estimate(joint.decode(row))
+        except (InvalidValueError, MappingError, UnsupportedLayerError) as error:
+            raise optuna.TrialPruned(str(error)) from error
+        for name in RESOURCES:
+            needed = int(getattr(estimate.resources, name))
+            trial.set_constraint(name, float(needed - getattr(joint.board, name)))
+            trial.set_user_attr(name, needed)
+        accuracy = checked_accuracy(oracle, row[None, : joint.gene_count]) - problem.loss(row[None])
+        return max(float(accuracy[0]), 0.0), estimate.latency_ms, estimate.energy_mj
+
+    return objective

@@ -18,8 +18,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from codesign.search.joint_space import JointSpace
 from codesign.search.journal import open_journal
-from codesign.search.pareto import MAXIMISED, OBJECTIVES, PricedPairs, check_possible
-from codesign.search.problem import Problem
+from codesign.search.pareto import MAXIMISED, OBJECTIVES, PricedPairs, check_possible, concatenate, no_pairs
+from codesign.search.problem import Problem, SearchSettings
+from codesign.supernet.accuracy.oracle import AccuracyOracle
 from cost_models.resources import RESOURCES
 from hw_templates.foundation.arrays import IntArray
 from hw_templates.foundation.errors import CodesignError, InvalidValueError, StorageError
@@ -78,6 +79,42 @@ class StudyLocation:
         for field in ("storage", "name"):
             if not getattr(self, field):
                 raise InvalidValueError(f"study.{field}", getattr(self, field), "not empty")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchTask:
+    """A problem to search, with the place of its study and the settings.
+
+    Attributes:
+        location: of the study.
+        problem: the pairs and their prices.
+        oracle: accuracies; with several workers it is sent to them, so it must be picklable.
+        accuracy_name: where accuracies come from, such as a digest; part of the study's identity.
+        settings: budget, seed, workers.
+    """
+
+    location: StudyLocation
+    problem: Problem
+    oracle: AccuracyOracle
+    accuracy_name: str
+    settings: SearchSettings
+
+    def __post_init__(self) -> None:
+        if self.problem.one_process and self.settings.workers != 1:
+            raise InvalidValueError("search.workers", self.settings.workers, f"1 for template {self.problem.template}")
+
+    @property
+    def identity(self) -> StudyIdentity:
+        """The identity that the task's study must state."""
+        return StudyIdentity.of(self.problem, self.accuracy_name)
+
+    def open_study(self) -> optuna.Study:
+        """Return the task's study, made where missing.
+
+        Raises:
+            StorageError: as :func:`open_study`.
+        """
+        return open_study(self.location, self.identity)
 
 
 def open_study(location: StudyLocation, identity: StudyIdentity) -> optuna.Study:
@@ -242,30 +279,20 @@ def read_pairs(
         on_skipped: hears of each trial that is skipped: its number, and why.
         with_own_parameters: whether trials may have parameters of the user's own in addition to those of ``joint``.
     """
-    rows, values = [], []
+    found = [no_pairs(joint)]
     for trial in trials:
         try:
             params = trial.params
             if with_own_parameters:
                 params = {name: params[name] for name in joint.distributions.keys() & params.keys()}
-            row, reached = joint.encode_params(params), _values(trial)
+            row, reached = joint.encode_params(params), np.array([trial.values], dtype=np.float64)
+            if reached.size != len(OBJECTIVES):
+                raise InvalidValueError("values", trial.values, f"{len(OBJECTIVES)}: {', '.join(OBJECTIVES)}")
+            check_possible(reached, "values")
+            found.append(PricedPairs(row[None], reached))
         except (CodesignError, TypeError, ValueError) as error:
             on_skipped(f"trial {trial.number}: {error}")
-            continue
-        rows.append(row)
-        values.append(reached)
-    return PricedPairs(
-        np.array(rows, dtype=np.int64).reshape(-1, len(joint.parameters)),
-        np.array(values, dtype=np.float64).reshape(-1, len(OBJECTIVES)),
-    )
-
-
-def _values(trial: FrozenTrial) -> list[float]:
-    if len(trial.values) != len(OBJECTIVES):
-        raise InvalidValueError("values", trial.values, f"{len(OBJECTIVES)}: {', '.join(OBJECTIVES)}")
-    values = [float(value) for value in trial.values]
-    check_possible(values, "values")
-    return values
+    return concatenate(found)
 
 
 def read_front(
@@ -288,5 +315,4 @@ def fitting_front(problem: Problem, pairs: PricedPairs) -> PricedPairs:
         if fits.all():
             return front
         # Only what is on a front is looked at: to know whether a pair fits may take as long as to price it.
-        misfits = {row.tobytes() for row in front.rows[~fits]}
-        pairs = pairs.take(np.array([row.tobytes() not in misfits for row in pairs.rows], dtype=bool))
+        pairs = pairs.without(front.take(~fits).keys)

@@ -2,11 +2,10 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
 
 import numpy as np
 
-from codesign.search.joint_space import JointSpace, Pair
+from codesign.search.joint_space import Pair
 from codesign.search.pareto import ACCURACY, ENERGY, LATENCY, PricedPairs
 from codesign.search.problem import Problem
 from codesign.search.study import fitting_front
@@ -23,105 +22,77 @@ _ROUNDING = 1e-9
 _PRICE_TOLERANCE = 1e-6
 
 
-class Rule(Protocol):
-    """How to choose one pair of a front."""
+@dataclass(frozen=True)
+class Rule:
+    """How to choose one pair of a front.
+
+    - ``max_latency_ms``: the most accurate pair of at most ``value`` ms; of equals the fastest, then that of least
+      energy.
+    - ``min_accuracy``: the fastest pair of at least ``value`` (0..1); of equals the most accurate, then that of least
+      energy.
+    - ``within``: the fastest pair whose accuracy is within ``value`` percentage points of the best on the front; of
+      equals that of least energy, then the most accurate.
+    - ``knee``: the pair nearest to the ideal point in accuracy and latency. Compromise programming (Zeleny 1973): the
+      range of each of the two over the front is scaled to 0..1, latency by its logarithm, and the distance is
+      Euclidean. Energy only breaks ties: it follows latency so closely that it would count the cost twice.
+
+    Attributes:
+        option: one of these names.
+        value: the limit that the option sets; not used for the knee.
+
+    Raises:
+        InvalidValueError: the value is out of the option's range.
+    """
+
+    option: str
+    value: float = 1.0
+
+    def __post_init__(self) -> None:
+        sound, expected = {
+            "max_latency_ms": (0 < self.value < np.inf, "positive and finite"),
+            "min_accuracy": (0 <= self.value <= 1, "in 0..1"),
+            "within": (0 <= self.value <= 100, "in 0..100"),
+            "knee": (True, ""),
+        }[self.option]
+        if not sound:
+            raise InvalidValueError(self.option, self.value, expected)
+
+    def __str__(self) -> str:
+        return {
+            "max_latency_ms": f"best accuracy within {self.value:g} ms",
+            "min_accuracy": f"least latency above {self.value:.2%} accuracy",
+            "within": f"fastest within {self.value:g} point{'' if self.value == 1 else 's'} of the best accuracy",
+            "knee": "knee of the front in accuracy and latency",
+        }[self.option]
 
     def choose(self, front: PricedPairs) -> int:
-        """Return the index of the winner in ``front``, which is not empty.
+        """Return the index of the winner in ``front``.
 
         Raises:
-            InfeasibleError: no pair meets the rule's limit.
+            InfeasibleError: the front is empty, or no pair meets the limit; says which limit, and the nearest pair.
         """
-
-
-@dataclass(frozen=True)
-class BestAccuracyWithin:
-    """The most accurate pair of at most ``latency_ms``; of equals the fastest, then that of least energy."""
-
-    latency_ms: float
-
-    def __post_init__(self) -> None:
-        if not 0 < self.latency_ms < np.inf:
-            raise InvalidValueError("rule.latency_ms", self.latency_ms, "positive and finite")
-
-    def __str__(self) -> str:
-        return f"best accuracy within {self.latency_ms:g} ms"
-
-    def choose(self, front: PricedPairs) -> int:
-        """Return the index of the winner in ``front``; see :class:`Rule`."""
-        within = front.latency_ms <= self.latency_ms
-        if not within.any():
-            nearest = int(front.latency_ms.argmin())
+        if not len(front):
+            raise InfeasibleError("the front is empty: no feasible pair was found; search longer or on a larger board")
+        loss, latency_ms, energy_mj = -front.accuracy, front.latency_ms, front.energy_mj
+        # What is limited, by how much, and of what the winner has least: the first counts most.
+        limited, limit, order = loss, np.inf, (latency_ms, energy_mj, loss)
+        if self.option == "max_latency_ms":
+            limited, limit, order = latency_ms, self.value, (loss, latency_ms, energy_mj)
+        elif self.option == "min_accuracy":
+            limit, order = -self.value, (latency_ms, loss, energy_mj)
+        elif self.option == "within":
+            limit = loss.min() + self.value / 100 + _ROUNDING
+        else:
+            distance = (scaled_losses(front.values)[:, :ENERGY] ** 2).sum(axis=1)
+            order = (distance, energy_mj)
+        if not (limited <= limit).any():
+            reached = f"is within {limit:g} ms" if limited is latency_ms else f"reaches {-limit:.2%}"
+            accuracy, latency, energy = front.values[limited.argmin()]
             raise InfeasibleError(
-                f"max_latency_ms: no pair of {len(front)} is within {self.latency_ms:g} ms; "
-                f"the nearest is {_describe(front, nearest)}"
+                f"{self.option}: no pair of {len(front)} {reached}; the nearest is {latency:.4g} ms with "
+                f"{accuracy:.2%} accuracy and {energy:.4g} mJ"
             )
-        return int(np.lexsort((front.energy_mj, front.latency_ms, -front.accuracy, ~within))[0])
-
-
-@dataclass(frozen=True)
-class LeastLatencyAbove:
-    """The fastest pair of at least ``accuracy`` (0..1); of equals the most accurate, then that of least energy."""
-
-    accuracy: float
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.accuracy <= 1:
-            raise InvalidValueError("rule.accuracy", self.accuracy, "in 0..1")
-
-    def __str__(self) -> str:
-        return f"least latency above {self.accuracy:.2%} accuracy"
-
-    def choose(self, front: PricedPairs) -> int:
-        """Return the index of the winner in ``front``; see :class:`Rule`."""
-        above = front.accuracy >= self.accuracy
-        if not above.any():
-            nearest = int(front.accuracy.argmax())
-            raise InfeasibleError(
-                f"min_accuracy: no pair of {len(front)} reaches {self.accuracy:.2%}; "
-                f"the nearest is {_describe(front, nearest)}"
-            )
-        return int(np.lexsort((front.energy_mj, -front.accuracy, front.latency_ms, ~above))[0])
-
-
-@dataclass(frozen=True)
-class FastestWithin:
-    """The fastest pair whose accuracy is within ``points`` (percentage points) of the best on the front.
-
-    Of equally fast pairs it is that of least energy, then the most accurate.
-    """
-
-    points: float = 1.0
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.points <= 100:
-            raise InvalidValueError("rule.points", self.points, "in 0..100")
-
-    def __str__(self) -> str:
-        return f"fastest within {self.points:g} point{'' if self.points == 1 else 's'} of the best accuracy"
-
-    def choose(self, front: PricedPairs) -> int:
-        """Return the index of the winner in ``front``; see :class:`Rule`."""
-        within = front.accuracy >= front.accuracy.max() - self.points / 100 - _ROUNDING
-        return int(np.lexsort((-front.accuracy, front.energy_mj, front.latency_ms, ~within))[0])
-
-
-@dataclass(frozen=True)
-class Knee:
-    """The pair nearest to the ideal point in accuracy and latency.
-
-    Compromise programming (Zeleny 1973): the range of each of the two over the front is scaled to 0..1, latency by its
-    logarithm, and the distance is Euclidean. Energy only breaks ties: it follows latency so closely that it would count
-    the cost twice.
-    """
-
-    def __str__(self) -> str:
-        return "knee of the front in accuracy and latency"
-
-    def choose(self, front: PricedPairs) -> int:
-        """Return the index of the winner in ``front``; see :class:`Rule`."""
-        distance = (scaled_losses(front.values)[:, :ENERGY] ** 2).sum(axis=1)
-        return int(np.lexsort((front.energy_mj, distance))[0])
+        return int(np.lexsort((*reversed(order), limited > limit))[0])
 
 
 def rule_of(
@@ -143,26 +114,16 @@ def rule_of(
     """
     if rule not in (None, "within", "knee"):
         raise InvalidValueError("rule", rule, "within or knee")
-    options: dict[str, float | str | None] = {
-        "max_latency_ms": max_latency_ms,
-        "min_accuracy": min_accuracy,
-        "within": within,
-        "rule": None if rule == "within" and within is not None else rule,
-    }
+    limits = {"max_latency_ms": max_latency_ms, "min_accuracy": min_accuracy, "within": within}
+    options = {**limits, "rule": None if rule == "within" and within is not None else rule}
     given = {name: value for name, value in options.items() if value is not None}
     if len(given) > 1:
         first, second, *_ = given
         raise InvalidValueError(second, given[second], f"left out when --{first.replace('_', '-')} is given")
-    try:
-        if max_latency_ms is not None:
-            return BestAccuracyWithin(max_latency_ms)
-        if min_accuracy is not None:
-            return LeastLatencyAbove(min_accuracy)
-        return Knee() if rule == "knee" else FastestWithin() if within is None else FastestWithin(within)
-    except InvalidValueError as error:
-        # What the user knows is the option, not the rule's field.
-        (option,) = given
-        raise InvalidValueError(option, error.value, error.expected) from error
+    for option, value in limits.items():
+        if value is not None:
+            return Rule(option, value)
+    return Rule(rule or "within")
 
 
 def scaled_losses(values: FloatArray) -> FloatArray:
@@ -173,7 +134,7 @@ def scaled_losses(values: FloatArray) -> FloatArray:
     return scaled
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Winner:
     """The chosen pair and what it reaches.
 
@@ -190,29 +151,6 @@ class Winner:
     latency_ms: float
     energy_mj: float
     rule: str
-
-
-def choose_winner(joint: JointSpace[Any], front: PricedPairs, rule: Rule) -> Winner:
-    """Return the pair of ``front`` that ``rule`` chooses.
-
-    Raises:
-        InfeasibleError: the front is empty, or no pair meets the rule's limit; says which limit, and the nearest pair.
-    """
-    index = _choose(front, rule)
-    accuracy, latency_ms, energy_mj = front.values[index].tolist()
-    return Winner(
-        pair=joint.decode(front.rows[index]),
-        accuracy=accuracy,
-        latency_ms=latency_ms,
-        energy_mj=energy_mj,
-        rule=str(rule),
-    )
-
-
-def _choose(front: PricedPairs, rule: Rule) -> int:
-    if not len(front):
-        raise InfeasibleError("the front is empty: no feasible pair was found; search longer or on a larger board")
-    return rule.choose(front)
 
 
 @dataclass(frozen=True)
@@ -246,15 +184,15 @@ def choose_priced(
         The winner, and the pairs that it was chosen from.
 
     Raises:
-        InfeasibleError: as :func:`choose_winner`.
+        InfeasibleError: as :meth:`Rule.choose`.
     """
     while True:
         compared = compare(fitting_front(problem, pairs))
-        index = _choose(compared.front, rule)
-        row, stated = compared.front.rows[index], compared.front.values[index, LATENCY:]
+        index = rule.choose(compared.front)
+        row, reached = compared.front.rows[index], compared.front.values[index]
         costs = problem.evaluate(row[None])[0][0]
-        if np.allclose(stated, costs, rtol=_PRICE_TOLERANCE, atol=0):
-            return choose_winner(problem.joint, compared.front, rule), compared
+        if np.allclose(reached[LATENCY:], costs, rtol=_PRICE_TOLERANCE, atol=0):
+            return Winner(problem.joint.decode(row), *reached.tolist(), str(rule)), compared
         same = (pairs.rows == row).all(axis=1)
         values = pairs.values.copy()
         if np.isfinite(costs).all():
@@ -275,7 +213,7 @@ def pairs_to_measure(front: PricedPairs, oracle: RecordingOracle, gene_count: in
     return front.take(spread(front.values, MEASURED_PAIRS))
 
 
-def measure_front(problem: Problem, front: PricedPairs, oracle: AccuracyOracle, most: int | None = None) -> PricedPairs:
+def measure_front(problem: Problem, front: PricedPairs, oracle: AccuracyOracle) -> PricedPairs:
     """Return the front of the pairs of ``front``, with accuracies from ``oracle`` instead of their own.
 
     Each different subnet is measured once; what its accelerator takes from its accuracy is subtracted.
@@ -284,22 +222,18 @@ def measure_front(problem: Problem, front: PricedPairs, oracle: AccuracyOracle, 
         problem: knows what accelerators take from accuracies.
         front: the pairs.
         oracle: measures.
-        most: how many of the pairs to measure at most, spread over the objectives (:func:`spread`); None for all.
     """
-    chosen = front if most is None else front.take(spread(front.values, most))
-    genes, places = np.unique(chosen.rows[:, : problem.joint.gene_count], axis=0, return_inverse=True)
-    values = chosen.values.copy()
-    values[:, ACCURACY] = np.maximum(checked_accuracy(oracle, genes)[places.ravel()] - problem.loss(chosen.rows), 0)
-    return replace(chosen, values=values).front()
+    genes, places = np.unique(front.rows[:, : problem.joint.gene_count], axis=0, return_inverse=True)
+    values = front.values.copy()
+    values[:, ACCURACY] = np.maximum(checked_accuracy(oracle, genes)[places.ravel()] - problem.loss(front.rows), 0)
+    return replace(front, values=values).front()
 
 
 def spread(values: FloatArray, count: int) -> IntArray:
     """Indices of at most ``count`` rows of ``values`` [n, 3], far from each other; the best of each objective first.
 
-    Farthest-point sampling (Gonzalez 1985) in :func:`scaled_losses`.
+    ``count`` is at least 3. Farthest-point sampling (Gonzalez 1985) in :func:`scaled_losses`.
     """
-    if count < 3:
-        raise InvalidValueError("spread.count", count, "at least 3, the best of each objective")
     if len(values) <= count:
         return np.arange(len(values))
     losses = scaled_losses(values)
@@ -309,8 +243,3 @@ def spread(values: FloatArray, count: int) -> IntArray:
         chosen.append(int(distances.argmax()))
         distances = np.minimum(distances, ((losses - losses[chosen[-1]]) ** 2).sum(axis=1))
     return np.array(sorted(chosen), dtype=np.int64)
-
-
-def _describe(front: PricedPairs, index: int) -> str:
-    accuracy, latency_ms, energy_mj = front.values[index]
-    return f"{latency_ms:.4g} ms with {accuracy:.2%} accuracy and {energy_mj:.4g} mJ"

@@ -13,8 +13,7 @@ from codesign.run.searched import Searched
 from codesign.search.joint_space import JointSpace
 from codesign.search.pareto import PricedPairs
 from codesign.search.problem import SearchSettings
-from codesign.search.study import StudyLocation
-from codesign.search.task import SearchTask
+from codesign.search.study import SearchTask, StudyLocation
 from codesign.supernet.accuracy.official_predictor import known_space
 from codesign.supernet.published.specialised import specialised_in
 from codesign.supernet.spaces.named import OFA_MBV3_W12

@@ -36,7 +36,7 @@ class _Asked(threading.local):
 
 
 class JointSampler(BaseSampler):
-    """Suggests pairs of subnet and accelerator to a study with :func:`~codesign.search.objective.joint_objective`.
+    """Suggests pairs of subnet and accelerator to a study with :func:`~codesign.search.problem.joint_objective`.
 
     The first trials are the smallest, the largest and random subnets, each on the accelerator that the model finds the
     best compromise for it. Then, every few trials: accuracies of other subnets are predicted from the trials so far,

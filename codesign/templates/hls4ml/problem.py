@@ -2,20 +2,17 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar
 
 import numpy as np
 
 from codesign.search.evolution import PairEvolution
 from codesign.search.joint_space import JointSpace, Pair
-from codesign.search.problem import Problem, SearchSettings
+from codesign.search.problem import Costs, Problem, SearchSettings, costs_of
 from codesign.supernet.accuracy.oracle import AccuracyOracle
 from codesign.supernet.lowering.workloads import lower
 from cost_models.hls4ml.estimate import PRIOR, Hls4mlEstimate, price_clocks, price_hls4ml
 from cost_models.hls4ml.stages import stages
-from cost_models.resources import RESOURCES
 from hw_templates.foundation.arrays import FloatArray, IntArray
-from hw_templates.foundation.errors import UnsupportedLayerError
 from hw_templates.hls4ml.parameters import Hls4mlSpace
 
 _CLOCK = "clock_mhz"
@@ -38,8 +35,8 @@ class Hls4mlProblem(Problem):
 
     joint: JointSpace[Hls4mlSpace]
 
-    template: ClassVar[str] = "hls4ml"
-    one_process: ClassVar[bool] = True
+    template = "hls4ml"
+    one_process = True
 
     def __post_init__(self) -> None:
         stages(lower(self.joint.space, self.joint.space.smallest()))
@@ -59,36 +56,27 @@ class Hls4mlProblem(Problem):
 
     def loss(self, rows: IntArray) -> FloatArray:
         """Return [n] the accuracy that the precisions of ``rows`` take from their subnets'."""
-        return np.array(
-            [self.losses.get(loss_name(a.precision_bits), 0.0) for a in self.joint.designs(rows)], dtype=np.float64
-        )
+        losses = [self.losses.get(loss_name(a.precision_bits), 0.0) for a in self.joint.designs(rows)]
+        return np.array(losses, dtype=np.float64)
 
-    def evaluate(self, rows: IntArray) -> tuple[FloatArray, IntArray]:
-        """Return latency in ms and energy in mJ [n, 2] and needed resources [n, 5] of pairs ``rows`` [n, G + P].
+    def costs(self, row: IntArray) -> Costs:
+        """Return the costs of a pair's row; a design is priced once, at every clock.
 
-        A design is priced once, at every clock.
+        Raises:
+            UnsupportedLayerError: hls4ml cannot convert a layer.
         """
-        prices = np.full((len(rows), 2), np.inf)
-        needs = np.zeros((len(rows), len(RESOURCES)), dtype=np.int64)
-        for index, row in enumerate(rows):
-            priced = self._designs.get(row[:-1].tobytes()) or self._price_at_every_clock(row)
-            prices[index], needs[index] = priced[0][row[-1]], priced[1]
-        return prices, needs
+        design = row[:-1].tobytes()
+        if design not in self._designs:
+            pair, board = self.joint.decode(row), self.joint.board
+            workload = lower(self.joint.space, pair.subnet)
+            estimates = price_clocks(workload, pair.accelerator, board.clocks_mhz, board)
+            self._designs[design] = [costs_of(estimate) for estimate in estimates]
+        return self._designs[design][row[-1]]
 
     @cached_property
-    def _designs(self) -> dict[bytes, tuple[FloatArray, IntArray]]:
-        """Prices [clocks, 2] and needs [5] of the designs priced so far, by their rows without the clock."""
+    def _designs(self) -> dict[bytes, list[Costs]]:
+        """Costs at every clock of the designs priced so far, by their rows without the clock."""
         return {}
-
-    def _price_at_every_clock(self, row: IntArray) -> tuple[FloatArray, IntArray]:
-        pair, clocks = self.joint.decode(row), self.joint.board.clocks_mhz
-        try:
-            estimates = price_clocks(lower(self.joint.space, pair.subnet), pair.accelerator, clocks, self.joint.board)
-            prices = np.array([(estimate.latency_ms, estimate.energy_mj) for estimate in estimates])
-            needs = np.array([getattr(estimates[0].resources, name) for name in RESOURCES], dtype=np.int64)
-        except UnsupportedLayerError:
-            prices, needs = np.full((len(clocks), 2), np.inf), np.zeros(len(RESOURCES), dtype=np.int64)
-        return self._designs.setdefault(row[:-1].tobytes(), (prices, needs))
 
     def evolution(self, oracle: AccuracyOracle, settings: SearchSettings) -> PairEvolution:
         """Return the evolution of pairs; other clocks of a design cost nothing to price."""

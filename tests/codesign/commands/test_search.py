@@ -15,10 +15,10 @@ from codesign.progress import Silent
 from codesign.run.folder import Run
 from codesign.run.requests import EmitRequest, SearchRequest, load_trained
 from codesign.run.searched import load_searched
-from codesign.search.joint_search import SearchTask
+from codesign.search.joint_search import read_progress
 from codesign.search.journal import open_journal
 from codesign.search.pareto import ReferencePoint, nondominated
-from codesign.search.worker import read_progress
+from codesign.search.study import SearchTask
 from cost_models.coefficients import load_coefficients, write_coefficients
 from cost_models.coefficients.fitted_range import range_of
 from hw_templates.conv_engine.accelerator import Accelerator

@@ -16,7 +16,7 @@ from codesign.run.folder import Run
 from codesign.run.requests import EmitRequest
 from codesign.run.searched import load_searched
 from codesign.search.study import is_feasible, read_front, read_pairs
-from codesign.search.winner import choose_winner, rule_of
+from codesign.search.winner import rule_of
 from codesign.supernet.accuracy.measured import MeasuredAccuracy
 from codesign.supernet.lowering.workloads import lower
 from cost_models.closed_form.estimate import price
@@ -55,10 +55,10 @@ def test_the_pair_that_the_rule_chooses_is_recorded_with_its_price(run: Run, ask
     winner(run, EmitRequest(**options), Silent())
     record = read_json(run.winner)
     rule = rule_of(**{name: medians.get(name, value) for name, value in OPTIONS[asked].items()})
-    chosen = choose_winner(joint, front, rule)
+    chosen = joint.decode(front.rows[rule.choose(front)])
     subnet, accelerator = joint.space.parse_subnet(record["subnet"]), Accelerator(**record["accelerator"])
-    assert (subnet, accelerator) == (chosen.pair.subnet, chosen.pair.accelerator)
-    assert record["rule"] == chosen.rule
+    assert (subnet, accelerator) == (chosen.subnet, chosen.accelerator)
+    assert record["rule"] == str(rule)
     predicted = searched.accuracies.oracle.accuracy(joint.space.encode(subnet)[None])[0]
     assert record["accuracy"] == pytest.approx(predicted, rel=1e-12)
     assert record["accuracy_source"] == "predictor"

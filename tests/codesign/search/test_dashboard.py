@@ -13,8 +13,7 @@ import pytest
 
 from codesign.search.joint_search import joint_search
 from codesign.search.problem import SearchSettings
-from codesign.search.study import StudyLocation
-from codesign.search.task import SearchTask
+from codesign.search.study import SearchTask, StudyLocation
 from codesign.templates.engine.breeding import RoundPlan
 from codesign.templates.engine.problem import EngineProblem
 from cost_models.coefficients import load_coefficients

@@ -13,11 +13,10 @@ import pytest
 from support.paused_accuracy import PausedAccuracy
 from support.pricing.capacity_accuracy import TINY
 
-from codesign.search.joint_search import joint_search
+from codesign.search.joint_search import joint_search, read_progress
 from codesign.search.joint_space import JointSpace
 from codesign.search.pareto import nondominated
 from codesign.search.study import StudyLocation
-from codesign.search.worker import read_progress
 from hw_templates.conv_engine.space import AcceleratorSpace
 from hw_templates.foundation.errors import InfeasibleError
 
@@ -74,10 +73,10 @@ def test_ctrl_c_at_any_round_changes_nothing_but_the_time(make_task):
 SCRIPT = """
 import sys
 from support.pricing.capacity_accuracy import TINY, CapacityAccuracy
-from codesign.search import worker
+from codesign.search import joint_search as module
 from codesign.templates.engine.breeding import RoundPlan
 from codesign.templates.engine.problem import EngineProblem
-from codesign.search.task import SearchTask
+from codesign.search.study import SearchTask
 from codesign.search.joint_search import joint_search
 from codesign.search.joint_space import JointSpace
 from codesign.search.study import StudyLocation
@@ -86,7 +85,7 @@ from cost_models.coefficients import load_coefficients
 from hw_templates.conv_engine.space import AcceleratorSpace
 from hw_templates.board import load_board
 
-worker._FLUSH_S = 0.0
+module._FLUSH_S = 0.0
 joint = JointSpace(TINY, AcceleratorSpace(load_board("pynq-z2")))
 settings = SearchSettings(10**9, 0, 1)
 plan = RoundPlan(
@@ -163,7 +162,7 @@ from support.pricing.capacity_accuracy import TINY
 from codesign.cli.console import session
 from codesign.templates.engine.breeding import RoundPlan
 from codesign.templates.engine.problem import EngineProblem
-from codesign.search.task import SearchTask
+from codesign.search.study import SearchTask
 from codesign.search.joint_search import joint_search
 from codesign.search.joint_space import JointSpace
 from codesign.search.study import StudyLocation

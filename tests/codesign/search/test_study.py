@@ -13,6 +13,7 @@ import optuna
 import pytest
 from support.mutations import drive, from_file, mutated_bytes, mutated_json
 
+from codesign.search.joint_search import read_progress
 from codesign.search.journal import open_journal
 from codesign.search.pareto import PricedPairs
 from codesign.search.study import (
@@ -26,7 +27,6 @@ from codesign.search.study import (
     read_pairs,
     storage_errors,
 )
-from codesign.search.worker import read_progress
 from cost_models.resources import RESOURCES, check_fits
 from hw_templates.foundation.errors import InvalidValueError, ResourceError, StorageError
 

@@ -3,12 +3,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from codesign.search import worker
-from codesign.search.joint_search import joint_search
+from codesign.search import joint_search as module
+from codesign.search.joint_search import Worker, joint_search, read_progress
 from codesign.search.pareto import PricedPairs
 from codesign.search.problem import SearchProgress, SearchSettings
 from codesign.search.study import make_trials, read_front, read_pairs
-from codesign.search.worker import Worker, read_progress
 from codesign.templates.engine.evolution import evolve
 from cost_models.resources import RESOURCES, estimate_resources
 from hw_templates.foundation.errors import InvalidValueError, StorageError
@@ -25,15 +24,15 @@ def rounds(count):
     """What stops a worker after so many rounds."""
     seen = []
 
-    def after_round(one):
-        seen.append(one.done)
+    def after_round(done):
+        seen.append(done)
         return len(seen) < count
 
     return after_round
 
 
 def test_a_worker_learns_what_others_found(make_task, monkeypatch):
-    monkeypatch.setattr(worker, "_FLUSH_S", 0.0)
+    monkeypatch.setattr(module, "_FLUSH_S", 0.0)
     found = joint_search(make_task(12 * BATCH)).front
     task = make_task(12 * BATCH, "b")
     study = task.open_study()
@@ -58,7 +57,7 @@ def test_progress_adds_up():
 
 
 def test_a_stopped_worker_has_written_what_it_found(make_task, monkeypatch):
-    monkeypatch.setattr(worker, "_FLUSH_S", np.inf)
+    monkeypatch.setattr(module, "_FLUSH_S", np.inf)
     task = make_task(10**6)
     one = start(task)
     # The fifth round breeds accelerators; some do not fit.

@@ -7,8 +7,7 @@ from support.pricing.capacity_accuracy import TINY, CapacityAccuracy
 from codesign.search.joint_space import JointSpace
 from codesign.search.pareto import no_pairs
 from codesign.search.problem import RoundKey, SearchSettings
-from codesign.search.study import StudyLocation
-from codesign.search.task import SearchTask
+from codesign.search.study import SearchTask, StudyLocation
 from codesign.templates.engine.breeding import RoundPlan
 from codesign.templates.engine.evolution import run_round
 from codesign.templates.engine.pricing import PairPricer

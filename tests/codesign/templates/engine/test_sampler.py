@@ -3,8 +3,8 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from codesign.search.objective import joint_objective
 from codesign.search.pareto import ReferencePoint
+from codesign.search.problem import joint_objective
 from codesign.search.study import is_feasible, read_pairs
 from codesign.supernet.accuracy.predictor import LEAST_SUBNETS
 from codesign.templates.engine.problem import EngineProblem

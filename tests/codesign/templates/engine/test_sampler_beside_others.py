@@ -8,7 +8,7 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from codesign.search.objective import joint_objective, suggest_row
+from codesign.search.problem import joint_objective
 from codesign.search.study import is_feasible
 from codesign.supernet.accuracy.predictor import LEAST_SUBNETS
 from codesign.templates.engine.problem import EngineProblem
@@ -33,7 +33,7 @@ import optuna
 from support.pricing.capacity_accuracy import TINY, CapacityAccuracy
 from codesign.search.joint_space import JointSpace
 from codesign.search.journal import open_journal
-from codesign.search.objective import joint_objective
+from codesign.search.problem import joint_objective
 from codesign.templates.engine.problem import EngineProblem
 from codesign.templates.engine.sampler import JointSampler
 from cost_models.coefficients import load_coefficients
@@ -102,7 +102,7 @@ def test_samplers_of_one_seed_avoid_what_the_other_runs(joint, begun, count):
         # The pair is known to others as soon as it is chosen, before any of its parameters is asked for.
         assert trial.relative_params
         rows.append((trial, number))
-    suggested = [suggest_row(joint, trial) for trial, _ in rows]
+    suggested = [joint.suggest(trial) for trial, _ in rows]
     assert len(np.unique(suggested, axis=0)) == 10
     assert not pairs_of(begun.trials[:count]) & pairs_of(study.get_trials(states=(TrialState.RUNNING,)))
 
@@ -111,7 +111,7 @@ def test_by_default_samplers_draw_differently(joint):
     first = []
     for _ in range(2):
         study = optuna.create_study(directions=DIRECTIONS, sampler=make_sampler(joint))
-        first.append([suggest_row(joint, study.ask()).tolist() for _ in range(4)])
+        first.append([joint.suggest(study.ask()).tolist() for _ in range(4)])
     assert first[0] != first[1]
 
 
@@ -139,10 +139,10 @@ def test_an_enqueued_pair_is_not_suggested_to_another_trial(joint, begun):
     ahead = optuna.create_study(directions=DIRECTIONS, sampler=make_sampler(joint, seed=4))
     ahead.add_trials(begun.trials)
     wanted = ahead.ask()
-    suggest_row(joint, wanted)
+    joint.suggest(wanted)
     study = optuna.create_study(directions=DIRECTIONS, sampler=make_sampler(joint, seed=4))
     study.add_trials(begun.trials)
     first = study.ask()
     study.enqueue_trial(wanted.params)
-    suggest_row(joint, first)
+    joint.suggest(first)
     assert first.params != wanted.params

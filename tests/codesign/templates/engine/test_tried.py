@@ -3,7 +3,6 @@ import pytest
 from optuna.distributions import FloatDistribution
 from optuna.trial import create_trial
 
-from codesign.search.objective import suggest_row
 from codesign.templates.engine.tried import TrialReader
 
 DIRECTIONS = ["maximize", "minimize", "minimize"]
@@ -45,7 +44,7 @@ def test_trials_of_every_state_count_and_running_ones_are_told_apart(joint, read
         distributions = {name: joint.distributions.get(name, FloatDistribution(0, 1)) for name in params}
         study.add_trial(create_trial(params=params, distributions=distributions, values=values, state=state))
     study.enqueue_trial(running)
-    suggest_row(joint, study.ask())
+    joint.suggest(study.ask())
     study.enqueue_trial(enqueued)
     study.enqueue_trial({"pe_rows": 8})
     mine = study.add_trial(create_trial(state=optuna.trial.TrialState.FAIL)) or study.get_trials()[-1]

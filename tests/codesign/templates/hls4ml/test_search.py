@@ -8,8 +8,7 @@ from support.pricing.capacity_accuracy import CapacityAccuracy
 from codesign.search.joint_search import joint_search
 from codesign.search.joint_space import JointSpace
 from codesign.search.problem import SearchSettings
-from codesign.search.study import StudyLocation, is_feasible
-from codesign.search.task import SearchTask
+from codesign.search.study import SearchTask, StudyLocation, is_feasible
 from codesign.supernet.lowering.workloads import lower
 from codesign.supernet.spaces.named import DIGITS, DIGITS_STREAM
 from codesign.templates.hls4ml.problem import Hls4mlProblem

@@ -3,7 +3,7 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from codesign.search.objective import joint_objective
+from codesign.search.problem import joint_objective
 from codesign.search.study import read_pairs
 from codesign.templates.engine.problem import EngineProblem
 from codesign.templates.engine.sampler import JointSampler
