@@ -75,7 +75,8 @@ class Rule:
             raise InfeasibleError("the front is empty: no feasible pair was found; search longer or on a larger board")
         loss, latency_ms, energy_mj = -front.accuracy, front.latency_ms, front.energy_mj
         # What is limited, by how much, and of what the winner has least: the first counts most.
-        limited, limit, order = loss, np.inf, (latency_ms, energy_mj, loss)
+        limited, limit = loss, np.inf
+        order: tuple[FloatArray, ...] = (latency_ms, energy_mj, loss)
         if self.option == "max_latency_ms":
             limited, limit, order = latency_ms, self.value, (loss, latency_ms, energy_mj)
         elif self.option == "min_accuracy":
@@ -192,7 +193,7 @@ def choose_priced(
         row, reached = compared.front.rows[index], compared.front.values[index]
         costs = problem.evaluate(row[None])[0][0]
         if np.allclose(reached[LATENCY:], costs, rtol=_PRICE_TOLERANCE, atol=0):
-            return Winner(problem.joint.decode(row), *reached.tolist(), str(rule)), compared
+            return Winner(problem.joint.decode(row), *reached.tolist(), rule=str(rule)), compared
         same = (pairs.rows == row).all(axis=1)
         values = pairs.values.copy()
         if np.isfinite(costs).all():

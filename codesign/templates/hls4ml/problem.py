@@ -71,7 +71,7 @@ class Hls4mlProblem(Problem):
             workload = lower(self.joint.space, pair.subnet)
             estimates = price_clocks(workload, pair.accelerator, board.clocks_mhz, board)
             self._designs[design] = [costs_of(estimate) for estimate in estimates]
-        return self._designs[design][row[-1]]
+        return self._designs[design][int(row[-1])]
 
     @cached_property
     def _designs(self) -> dict[bytes, list[Costs]]:
