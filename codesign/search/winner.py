@@ -193,7 +193,8 @@ def choose_priced(
         row, reached = compared.front.rows[index], compared.front.values[index]
         costs = problem.evaluate(row[None])[0][0]
         if np.allclose(reached[LATENCY:], costs, rtol=_PRICE_TOLERANCE, atol=0):
-            return Winner(problem.joint.decode(row), *reached.tolist(), rule=str(rule)), compared
+            accuracy, latency_ms, energy_mj = reached.tolist()
+            return Winner(problem.joint.decode(row), accuracy, latency_ms, energy_mj, str(rule)), compared
         same = (pairs.rows == row).all(axis=1)
         values = pairs.values.copy()
         if np.isfinite(costs).all():
