@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from bitstreams.board.power import Energy
 from bitstreams.building.toolchain import LayerTrips
-from codesign.search.pareto import ReferencePoint, front_array
+from codesign.search.pareto import ReferencePoint, check_front
 from cost_models.measurements.measurement import Percentiles
 from hw_templates.foundation.arrays import FloatArray
 from hw_templates.foundation.errors import InvalidValueError
@@ -32,7 +32,7 @@ class FrontsRecord(Record):
         if not self.fronts or self.fronts.keys() != self.hypervolumes.keys():
             raise InvalidValueError("fronts.hypervolumes", list(self.hypervolumes), f"of {', '.join(self.fronts)}")
         for rows in self.fronts.values():
-            front_array(rows)
+            check_front(rows)
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class BaselineRecord(Record):
     front: FloatArray
 
     def __post_init__(self) -> None:
-        front_array(self.front)
+        check_front(self.front)
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class ComparedRecord(Record):
     front: FloatArray
 
     def __post_init__(self) -> None:
-        front_array(self.front)
+        check_front(self.front)
 
 
 @dataclass(frozen=True)

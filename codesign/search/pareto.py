@@ -103,17 +103,15 @@ def concatenate(parts: Sequence[PricedPairs]) -> PricedPairs:
     return PricedPairs(np.concatenate([p.rows for p in parts]), np.concatenate([p.values for p in parts]))
 
 
-def front_array(rows: Sequence[Sequence[float]]) -> FloatArray:
-    """[n, 3] values of a front from its rows of accuracy, latency and energy, as JSON holds them.
+def check_front(values: FloatArray) -> None:
+    """Refuse what are not the values [n, 3] of the pairs of a front.
 
     Raises:
-        InvalidValueError: there is no row, or one holds what cannot be.
+        InvalidValueError: there is no row, rows are not of three values, or one holds what cannot be.
     """
-    if not rows:
-        raise InvalidValueError("front", rows, "one or more rows")
-    front = np.array(rows, dtype=np.float64)
-    check_possible(front, "front[{}]")
-    return front
+    if values.ndim != 2 or values.shape[1] != len(OBJECTIVES) or not len(values):
+        raise InvalidValueError("front", values.shape, f"rows of {', '.join(OBJECTIVES)}")
+    check_possible(values, "front[{}]")
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from codesign.search.pareto import PricedPairs, ReferencePoint, concatenate, front_array, nondominated
+from codesign.search.pareto import PricedPairs, ReferencePoint, check_front, concatenate, nondominated
 from hw_templates.foundation.errors import InvalidValueError
 
 
@@ -95,9 +95,10 @@ REAL = [0.5, 0.5, 0.5]
 NOT_FINITE = [(column, value) for column in range(3) for value in (np.nan, np.inf, -np.inf)]
 
 
-def test_a_front_has_a_row():
-    with pytest.raises(InvalidValueError, match="front: must be one or more rows"):
-        front_array([])
+@pytest.mark.parametrize("values", [[], [[0.5, 0.5]], [0.5, 0.5, 0.5]])
+def test_a_front_has_rows_of_three_values(values):
+    with pytest.raises(InvalidValueError, match="front: must be rows of accuracy, latency_ms, energy_mj, got"):
+        check_front(np.array(values))
 
 
 @pytest.mark.parametrize(
@@ -116,4 +117,4 @@ def test_impossible_values_make_no_pairs(column, value, message):
     with pytest.raises(InvalidValueError, match=r"priced_pairs\.values\[2\]\." + message):
         PricedPairs(np.zeros((3, 4), dtype=np.int64), values)
     with pytest.raises(InvalidValueError, match=r"front\[2\]\." + message):
-        front_array(values.tolist())
+        check_front(values)
