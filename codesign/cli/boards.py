@@ -4,7 +4,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from typer import Argument, Context, Option
 
 from bitstreams.board.target import Via, parse_target
 from codesign.cli.console import ConsoleProgress, in_session, session
@@ -20,21 +20,21 @@ bitstreams_app = group(
 )
 
 Digest = Annotated[
-    str, typer.Argument(metavar="DIGEST", help="First digits of its digest; `codesign bitstreams list` shows them.")
+    str, Argument(metavar="DIGEST", help="First digits of its digest; `codesign bitstreams list` shows them.")
 ]
-Made = Annotated[Path, typer.Argument(metavar="FILE", help="results.tar of a build, or a .bit file made elsewhere.")]
-Handoff = Annotated[Path | None, typer.Option(help="Hand-off of a .bit; default: the .hwh next to it.")]
-ForBoard = Annotated[str | None, typer.Option(help="Board that a .bit is for; a results.tar says it itself.")]
+Made = Annotated[Path, Argument(metavar="FILE", help="results.tar of a build, or a .bit file made elsewhere.")]
+Handoff = Annotated[Path | None, Option(help="Hand-off of a .bit; default: the .hwh next to it.")]
+ForBoard = Annotated[str | None, Option(help="Board that a .bit is for; a results.tar says it itself.")]
 
 
 def build(
     console: ConsoleProgress,
     run: RunFolder,
     tool: Annotated[
-        choices.BuildTool, typer.Option(help="vitis: a bitstream, with Vitis HLS and Vivado; csim: with g++.")
+        choices.BuildTool, Option(help="vitis: a bitstream, with Vitis HLS and Vivado; csim: with g++.")
     ] = choices.BuildTool.VITIS,
-    bundle: Annotated[bool, typer.Option("--bundle", help="Write a tar that builds on another machine.")] = False,
-    cosim: Annotated[bool, typer.Option("--cosim", help="Simulate the RTL on one image as well (hours).")] = False,
+    bundle: Annotated[bool, Option("--bundle", help="Write a tar that builds on another machine.")] = False,
+    cosim: Annotated[bool, Option("--cosim", help="Simulate the RTL on one image as well (hours).")] = False,
     store: StoreFolder = None,
 ) -> None:
     """Build the emitted project and keep its bitstream.
@@ -46,16 +46,16 @@ def build(
     """
     from codesign.cli.text.bitstreams import build_lines, bundle_lines
     from codesign.cli.text.run import csim_lines
-    from codesign.commands import bitstreams as commands
+    from codesign.commands import bitstreams
     from codesign.commands.pairs import csim
 
-    commands.check_build_options(tool, bundle, cosim)
+    bitstreams.check_build_options(tool, bundle, cosim)
     if tool == choices.BuildTool.CSIM:
         console.show(csim(Run(run), console), csim_lines)
     elif bundle:
-        console.show(commands.build_bundle(Run(run)), bundle_lines)
+        console.show(bitstreams.build_bundle(Run(run)), bundle_lines)
     else:
-        console.show(commands.build(Run(run), cosim, store, console), build_lines)
+        console.show(bitstreams.build(Run(run), cosim, store, console), build_lines)
 
 
 def import_(
@@ -66,9 +66,9 @@ def import_(
     Example: codesign import results.tar
     """
     from codesign.cli.text.bitstreams import import_lines
-    from codesign.commands import bitstreams as commands
+    from codesign.commands import bitstreams
 
-    console.show(commands.import_made(made, board, hwh, store), import_lines)
+    console.show(bitstreams.import_made(made, board, hwh, store), import_lines)
 
 
 bitstreams_app.command("import", hidden=True)(in_session(import_))  # an older spelling
@@ -82,9 +82,9 @@ def list_(console: ConsoleProgress, store: StoreFolder = None) -> None:
     Example: codesign bitstreams list
     """
     from codesign.cli.text.bitstreams import content_lines
-    from codesign.commands import bitstreams as commands
+    from codesign.commands import bitstreams
 
-    console.show(commands.list_all(store), content_lines)
+    console.show(bitstreams.list_all(store), content_lines)
 
 
 @bitstreams_app.command("show")
@@ -104,7 +104,7 @@ def show_bitstream(console: ConsoleProgress, digest: Digest, store: StoreFolder 
 @in_session
 def verify(
     console: ConsoleProgress,
-    digests: Annotated[list[str] | None, typer.Argument(help="First digits of digests; without any, all.")] = None,
+    digests: Annotated[list[str] | None, Argument(help="First digits of digests; without any, all.")] = None,
     store: StoreFolder = None,
 ) -> None:
     """Compare files with their digests, and headers with boards and hand-offs.
@@ -112,18 +112,16 @@ def verify(
     Example: codesign bitstreams verify
     """
     from codesign.cli.text.bitstreams import verify_lines
-    from codesign.commands import bitstreams as commands
+    from codesign.commands import bitstreams
 
-    console.show(commands.verify(digests or [], store), verify_lines).require_sound()
+    console.show(bitstreams.verify(digests or [], store), verify_lines).require_sound()
 
 
 @bitstreams_app.command()
 @in_session
 def gc(
     console: ConsoleProgress,
-    older_than: Annotated[
-        float | None, typer.Option(min=0, help="Also remove what was imported this many days ago.")
-    ] = None,
+    older_than: Annotated[float | None, Option(min=0, help="Also remove what was imported this many days ago.")] = None,
     store: StoreFolder = None,
 ) -> None:
     """Remove damaged entries and what interrupted imports left.
@@ -137,7 +135,7 @@ def gc(
 
 
 @boards_app.callback()
-def boards(context: typer.Context) -> None:
+def boards(context: Context) -> None:
     """List the boards and what they hold.
 
     Example: codesign boards
@@ -154,7 +152,7 @@ def boards(context: typer.Context) -> None:
 def show(
     console: ConsoleProgress,
     board: Annotated[
-        str, typer.Argument(metavar="BOARD", help="Name of the board, or its TOML file.", autocompletion=BOARDS.names)
+        str, Argument(metavar="BOARD", help="Name of the board, or its TOML file.", autocompletion=BOARDS.names)
     ],
 ) -> None:
     """Print a board's file, from which a board of your own can start.
@@ -166,9 +164,9 @@ def show(
 
 def twin(
     console: ConsoleProgress,
-    project: Annotated[Path, typer.Option(help="Folder of an emitted project, for example runs/digits/project.")],
-    port: Annotated[int, typer.Option(min=0, max=65535, help="TCP port on loopback; 0 takes a free one.")] = 7967,
-    coefficients: Annotated[str, typer.Option(help="Timing that stands for the true one.")] = "prior",
+    project: Annotated[Path, Option(help="Folder of an emitted project, for example runs/digits/project.")],
+    port: Annotated[int, Option(min=0, max=65535, help="TCP port on loopback; 0 takes a free one.")] = 7967,
+    coefficients: Annotated[str, Option(help="Timing that stands for the true one.")] = "prior",
 ) -> None:
     """Serve a board twin: PYNQ.remote's services with the emitted engine, compiled with g++, in place of the logic.
 
@@ -190,9 +188,9 @@ def deploy(
     board: Target,
     via: ReachedVia = Via.SSH,
     power: Annotated[
-        str | None, typer.Option(help="Measure energy: hwmon, rails, or the CSV that a meter is writing.")
+        str | None, Option(help="Measure energy: hwmon, rails, or the CSV that a meter is writing.")
     ] = None,
-    repetitions: Annotated[int, typer.Option(min=1, help="How often one image is timed.")] = 50,
+    repetitions: Annotated[int, Option(min=1, help="How often one image is timed.")] = 50,
     timeout: StartTimeout = 10.0,
     insecure_remote: InsecureRemote = False,
     store: StoreFolder = None,
@@ -203,8 +201,8 @@ def deploy(
     Example: codesign deploy runs/digits --board pynq-z2 --via twin
     """
     from codesign.cli.text.deploy import deploy_lines
-    from codesign.commands.deploy import deploy as command
+    from codesign.commands import deploy
 
     target = parse_target(board, via, insecure_remote)
-    deployed = command(Run(run), target, store, console, power=power, repetitions=repetitions, timeout_s=timeout)
+    deployed = deploy.deploy(Run(run), target, store, console, power=power, repetitions=repetitions, timeout_s=timeout)
     console.show(deployed, deploy_lines)

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from typer import Argument, Option
 
 from bitstreams.board.target import Via
 from codesign.cli.console import ConsoleProgress, in_session
@@ -14,18 +14,18 @@ from codesign.run import choices
 calibrate_app = group(name="calibrate", help="Fit coefficients to measurements, and show how well they predict.")
 
 Measurements = Annotated[
-    list[Path], typer.Option(help="File of measurements, one JSON object a line; give it again for each file.")
+    list[Path], Option(help="File of measurements, one JSON object a line; give it again for each file.")
 ]
-Out = Annotated[Path, typer.Option(help="Folder for the coefficients; its path is their name.")]
+Out = Annotated[Path, Option(help="Folder for the coefficients; its path is their name.")]
 
 
 @calibrate_app.command("import")
 @in_session
 def import_(
     console: ConsoleProgress,
-    kind: Annotated[choices.PublishedTable, typer.Argument(metavar="KIND", help="Kind of the table.")],
-    table: Annotated[Path, typer.Argument(metavar="TABLE", help="The published table, a CSV file.")],
-    out: Annotated[Path, typer.Option(help="File of measurements to write.")],
+    kind: Annotated[choices.PublishedTable, Argument(metavar="KIND", help="Kind of the table.")],
+    table: Annotated[Path, Argument(metavar="TABLE", help="The published table, a CSV file.")],
+    out: Annotated[Path, Option(help="File of measurements to write.")],
 ) -> None:
     """Turn a published table into measurements.
 
@@ -44,7 +44,7 @@ def fit(
     measurements: Measurements,
     out: Out,
     max_error: Annotated[
-        float, typer.Option(min=0, help="Largest mean error of left-out runs, in %; above it nothing is written.")
+        float, Option(min=0, help="Largest mean error of left-out runs, in %; above it nothing is written.")
     ] = 50.0,
 ) -> None:
     """Fit coefficients to measurements of one engine, and predict every run by a fit without it.
@@ -62,16 +62,16 @@ def fit(
 @calibrate_app.command()
 @in_session
 def report(
-    console: ConsoleProgress, name: Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder that fit wrote.")]
+    console: ConsoleProgress, name: Annotated[Path, Argument(metavar="FOLDER", help="Folder that fit wrote.")]
 ) -> None:
     """Draw a calibration as one HTML page with pictures.
 
     Example: codesign calibrate report calibrations/vta
     """
     from codesign.cli.text.calibration import report_lines
-    from codesign.commands.calibration.report import report as command
+    from codesign.commands.calibration import report
 
-    console.show(command(str(name), console), report_lines)
+    console.show(report.report(str(name), console), report_lines)
 
 
 @calibrate_app.command()
@@ -79,14 +79,12 @@ def report(
 def plan(
     console: ConsoleProgress,
     board: BoardName,
-    budget: Annotated[int, typer.Option(min=1, help="Number of runs to choose.")],
-    out: Annotated[Path, typer.Option(help="File for the chosen layers and mappings.")] = Path("plan.json"),
-    known: Annotated[str | None, typer.Option(help="Calibration to start from; default: the prior.")] = None,
+    budget: Annotated[int, Option(min=1, help="Number of runs to choose.")],
+    out: Annotated[Path, Option(help="File for the chosen layers and mappings.")] = Path("plan.json"),
+    known: Annotated[str | None, Option(help="Calibration to start from; default: the prior.")] = None,
     project: Annotated[
         Path | None,
-        typer.Option(
-            help="Emitted project of the engine to run it on; default: the largest sampled that fits the board."
-        ),
+        Option(help="Emitted project of the engine to run it on; default: the largest sampled that fits the board."),
     ] = None,
 ) -> None:
     """Choose the layers and mappings whose latencies would teach most about the coefficients.
@@ -112,11 +110,11 @@ def plan(
 def run(
     console: ConsoleProgress,
     board: Target,
-    plan: Annotated[Path, typer.Option(help="File of `codesign calibrate plan`.")],
-    project: Annotated[Path, typer.Option(help="Emitted project of the engine, for example runs/digits/project.")],
-    out: Annotated[Path, typer.Option(help="File of measurements; runs are only added to it.")],
+    plan: Annotated[Path, Option(help="File of `codesign calibrate plan`.")],
+    project: Annotated[Path, Option(help="Emitted project of the engine, for example runs/digits/project.")],
+    out: Annotated[Path, Option(help="File of measurements; runs are only added to it.")],
     via: ReachedVia = Via.SSH,
-    repetitions: Annotated[int, typer.Option(min=1, help="Repetitions of each run; a twin simulates it once.")] = 20,
+    repetitions: Annotated[int, Option(min=1, help="Repetitions of each run; a twin simulates it once.")] = 20,
     timeout: StartTimeout = 10.0,
     insecure_remote: InsecureRemote = False,
     store: StoreFolder = None,

@@ -56,7 +56,7 @@ class ConsoleProgress:
         console: where lines and bars are shown.
         log: called with each line as well.
         clock: seconds; never goes back.
-        as_json: keep results for :meth:`document` instead of showing them as lines.
+        as_json: keep results for :meth:`print_document` instead of showing them as lines.
     """
 
     def __init__(
@@ -115,14 +115,12 @@ class ConsoleProgress:
             (self._log if self._as_json else self.say)(line)
         return result
 
-    @property
-    def document(self) -> str | None:
-        """The results as JSON text, under the names of their fields; None without results."""
-        if self._document is None:
-            return None
-        # Left to itself, msgspec leaves out fields of records that were read without them.
-        content = asdict(_Document(self._document))["content"]
-        return msgspec.json.format(msgspec.json.encode(content, enc_hook=_plain), indent=2).decode()
+    def print_document(self) -> None:
+        """Print the results that were kept, if any, as JSON text under the names of their fields."""
+        if self._as_json and self._document is not None:
+            # Left to itself, msgspec leaves out fields of records that were read without them.
+            content = asdict(_Document(self._document))["content"]
+            typer.echo(msgspec.json.format(msgspec.json.encode(content, enc_hook=_plain), indent=2))
 
     def say(self, text: str) -> None:
         """Print a line."""
@@ -189,8 +187,7 @@ def session(context: typer.Context, *, quiet: bool = False) -> Iterator[ConsoleP
                 try:
                     yield console
                 finally:
-                    if as_json and console.document is not None:
-                        typer.echo(console.document)
+                    console.print_document()
         except CodesignError as error:
             show_line(explain(error, name, parameter_names(context)))
             raise typer.Exit(EXIT_DISAGREES if isinstance(error, VerificationError) else EXIT_BAD_INPUT) from error

@@ -20,6 +20,10 @@ def keep(context: typer.Context, parameter: typer.CallbackParam, value: Any) -> 
     return value
 
 
+_shared_app = typer.Typer(add_completion=False)
+
+
+@_shared_app.command()
 def _shared(
     log_file: Annotated[
         Path | None,
@@ -37,13 +41,7 @@ def _shared(
     """Declare the options of every command."""
 
 
-def _parameters_of(function: Any) -> list[Any]:
-    app = typer.Typer(add_completion=False)
-    app.command()(function)
-    return typer.main.get_command(app).params
-
-
-_SHARED = _parameters_of(_shared)
+_SHARED = typer.main.get_command(_shared_app).params
 
 
 class CommandGroup(TyperGroup):
@@ -66,18 +64,14 @@ class CommandGroup(TyperGroup):
             raise typer.Exit(EXIT_USAGE)
         return super().parse_args(ctx, args)
 
-    def format_commands(self, ctx: Any, formatter: Any) -> None:
+    def format_commands(self, _ctx: Any, formatter: Any) -> None:
         """List the commands, each with the whole first sentence of its help."""
-        commands = [(name, self.commands[name]) for name in self.list_commands(ctx)]
+        shown = [(name, command) for name, command in self.commands.items() if not command.hidden]
         with formatter.section("Commands"):
-            formatter.write_dl(
-                [(name, command.get_short_help_str(sys.maxsize)) for name, command in commands if not command.hidden]
-            )
+            formatter.write_dl([(name, command.get_short_help_str(sys.maxsize)) for name, command in shown])
 
     def main(self, *args: Any, **settings: Any) -> Any:
         """Run a command line; one that cannot be understood ends in one line and an exit code."""
-        if not settings.get("standalone_mode", True):
-            return super().main(*args, **settings)
         try:
             code = super().main(*args, **{**settings, "standalone_mode": False})
         except TyperException as error:

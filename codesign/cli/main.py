@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from typer import Exit, Option, echo
 
 from codesign import __version__
 from codesign.cli.boards import bitstreams_app, boards_app, build, deploy, import_, twin
@@ -14,22 +14,22 @@ from codesign.cli.console import ConsoleProgress, in_session
 from codesign.cli.group import group, keep
 from codesign.cli.options import TEMPLATES, BoardName, RunFolder, Seed, Storage, Template, Workers
 from codesign.cli.supernet import fetch, supernet_app
-from codesign.run import choices
+from codesign.run.choices import DEFAULT_TEMPLATE, AccuracySource, WinnerRule
 from codesign.run.folder import Run
 
-MaxLatency = Annotated[float | None, typer.Option(help="Take the most accurate pair within this.")]
-MinAccuracy = Annotated[float | None, typer.Option(help="Take the fastest pair of at least this, 0 to 1.")]
+MaxLatency = Annotated[float | None, Option(help="Take the most accurate pair within this.")]
+MinAccuracy = Annotated[float | None, Option(help="Take the fastest pair of at least this, 0 to 1.")]
 Within = Annotated[
     float | None,
-    typer.Option(help="Take the fastest pair within this many points (%) of the best accuracy.  [default: 1.0]"),
+    Option(help="Take the fastest pair within this many points (%) of the best accuracy.  [default: 1.0]"),
 ]
 ReportTemplate = Annotated[
     str | None,
-    typer.Option("--template", metavar=TEMPLATES, help="Kind of hardware.  [default: the one that was searched]"),
+    Option("--template", metavar=TEMPLATES, help="Kind of hardware.  [default: the one that was searched]"),
 ]
 RuleName = Annotated[
-    choices.WinnerRule | None,
-    typer.Option("--rule", help="within: as --within says; knee: of the front in accuracy and latency."),
+    WinnerRule | None,
+    Option("--rule", help="within: as --within says; knee: of the front in accuracy and latency."),
 ]
 
 
@@ -37,19 +37,19 @@ def train(
     console: ConsoleProgress,
     run: RunFolder,
     space: Annotated[
-        str | None, typer.Option(help="Space of subnets, by name or TOML file.  [default: digits, or as --start-from]")
+        str | None, Option(help="Space of subnets, by name or TOML file.  [default: digits, or as --start-from]")
     ] = None,
     preset: Annotated[
         str | None,
-        typer.Option(help="Training schedule, by name or TOML file.  [default: the one called as the space]"),
+        Option(help="Training schedule, by name or TOML file.  [default: the one called as the space]"),
     ] = None,
     data: Annotated[
-        Path | None, typer.Option(help="Folder of images: train and test, as parquet or a folder for each class.")
+        Path | None, Option(help="Folder of images: train and test, as parquet or a folder for each class.")
     ] = None,
     subnet: Annotated[
-        str | None, typer.Option(help="Train only this one: largest, smallest, or a JSON file such as project.json.")
+        str | None, Option(help="Train only this one: largest, smallest, or a JSON file such as project.json.")
     ] = None,
-    start_from: Annotated[Path | None, typer.Option(help="Run whose supernet to start from.")] = None,
+    start_from: Annotated[Path | None, Option(help="Run whose supernet to start from.")] = None,
     seed: Seed = 0,
 ) -> None:
     """Train a supernet by progressive shrinking, or one subnet alone.
@@ -58,10 +58,9 @@ def train(
     Example of 8 GPUs: torchrun --nproc-per-node 8 -m codesign train runs/imagenet --space ofa-mbv3-w1.2 --data images
     """
     from codesign.cli.text.run import train_lines
-    from codesign.commands.training import request_training
-    from codesign.commands.training import train as command
+    from codesign.commands import training
 
-    result = command(Run(run), request_training(space, preset, seed, data, subnet, start_from), console)
+    result = training.train(Run(run), training.request_training(space, preset, seed, data, subnet, start_from), console)
     if result is not None:
         console.show(result, train_lines)
 
@@ -69,7 +68,7 @@ def train(
 def predictor(
     console: ConsoleProgress,
     run: RunFolder,
-    samples: Annotated[int, typer.Option(min=25, help="Subnets to measure, a fifth of them left out.")] = 300,
+    samples: Annotated[int, Option(min=25, help="Subnets to measure, a fifth of them left out.")] = 300,
     seed: Seed = 0,
 ) -> None:
     """Measure subnets with shared weights and fit the accuracy predictor.
@@ -77,33 +76,33 @@ def predictor(
     Example: codesign predictor runs/digits --samples 300
     """
     from codesign.cli.text.run import predictor_lines
-    from codesign.commands.training import fit as command
+    from codesign.commands import training
 
-    console.show(command(Run(run), samples, seed, console), predictor_lines)
+    console.show(training.fit(Run(run), samples, seed, console), predictor_lines)
 
 
 def search(
     console: ConsoleProgress,
     run: RunFolder,
     board: BoardName = "pynq-z2",
-    pairs: Annotated[int, typer.Option(min=1, help="Pairs of subnet and accelerator to price.")] = 200_000,
+    pairs: Annotated[int, Option(min=1, help="Pairs of subnet and accelerator to price.")] = 200_000,
     workers: Workers = 1,
     storage: Storage = None,
     baselines: Annotated[
-        bool, typer.Option(help="Also search at random and sequentially, at equal budget, where the template can.")
+        bool, Option(help="Also search at random and sequentially, at equal budget, where the template can.")
     ] = True,
     seed: Seed = 0,
     space: Annotated[
-        str | None, typer.Option(help="Space of subnets, by name or TOML file; default: that of the run's supernet.")
+        str | None, Option(help="Space of subnets, by name or TOML file; default: that of the run's supernet.")
     ] = None,
     accuracy: Annotated[
-        choices.AccuracySource,
-        typer.Option(help="Where accuracies come from: the run's predictor, its supernet, or a published predictor."),
-    ] = choices.AccuracySource.PREDICTOR,
+        AccuracySource,
+        Option(help="Where accuracies come from: the run's predictor, its supernet, or a published predictor."),
+    ] = AccuracySource.PREDICTOR,
     coefficients: Annotated[
-        str, typer.Option(help="Coefficients of the cost model: a folder of `codesign calibrate fit`, or prior.")
+        str, Option(help="Coefficients of the cost model: a folder of `codesign calibrate fit`, or prior.")
     ] = "prior",
-    template: Template = choices.DEFAULT_TEMPLATE,
+    template: Template = DEFAULT_TEMPLATE,
 ) -> None:
     """Search subnets and accelerators together for a board.
 
@@ -114,7 +113,7 @@ def search(
     Example: codesign search runs/imagenet --space ofa-mbv3-w1.2 --accuracy official --board zcu104
     """
     from codesign.cli.text.run import search_lines
-    from codesign.commands.search import search as command
+    from codesign.commands import search
     from codesign.run.requests import SearchRequest
 
     request = SearchRequest(
@@ -127,7 +126,7 @@ def search(
         space=space,
         accuracy=accuracy,
     )
-    console.show(command(Run(run), request, console, template=template, baselines=baselines), search_lines)
+    console.show(search.search(Run(run), request, console, template=template, baselines=baselines), search_lines)
 
 
 def winner(
@@ -137,8 +136,8 @@ def winner(
     min_accuracy: MinAccuracy = None,
     within: Within = None,
     rule: RuleName = None,
-    template: Template = choices.DEFAULT_TEMPLATE,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print the winner; write nothing.")] = False,
+    template: Template = DEFAULT_TEMPLATE,
+    dry_run: Annotated[bool, Option("--dry-run", help="Only print the winner; write nothing.")] = False,
 ) -> None:
     """Choose the winning pair of the search as it stands, print it and write it to winner.json in the run folder.
 
@@ -148,13 +147,13 @@ def winner(
     Example: codesign winner runs/imagenet --max-latency-ms 25
     """
     from codesign.cli.text.run import winner_lines
-    from codesign.commands.pairs import winner as command
+    from codesign.commands import pairs
     from codesign.run.requests import EmitRequest
 
     wanted = EmitRequest(
         max_latency_ms=max_latency_ms, min_accuracy=min_accuracy, within=within, rule=rule and rule.value
     )
-    console.show(command(Run(run), wanted, console, template=template, dry_run=dry_run), winner_lines)
+    console.show(pairs.winner(Run(run), wanted, console, template=template, dry_run=dry_run), winner_lines)
 
 
 def emit(
@@ -164,7 +163,7 @@ def emit(
     min_accuracy: MinAccuracy = None,
     within: Within = None,
     rule: RuleName = None,
-    template: Template = choices.DEFAULT_TEMPLATE,
+    template: Template = DEFAULT_TEMPLATE,
 ) -> None:
     """Choose the winning pair, quantise it and write its HLS project.
 
@@ -174,21 +173,21 @@ def emit(
     Example: codesign emit runs/tiny --template hls4ml
     """
     from codesign.cli.text.run import emit_lines
-    from codesign.commands.pairs import emit as command
+    from codesign.commands import pairs
     from codesign.run.requests import EmitRequest
 
     wanted = EmitRequest(
         max_latency_ms=max_latency_ms, min_accuracy=min_accuracy, within=within, rule=rule and rule.value
     )
-    console.show(command(Run(run), wanted, console, template=template), emit_lines)
+    console.show(pairs.emit(Run(run), wanted, console, template=template), emit_lines)
 
 
 def csim(
     console: ConsoleProgress,
     run: RunFolder,
-    sanitize: Annotated[bool, typer.Option(help="Under address and undefined-behaviour sanitizers.")] = False,
-    images: Annotated[int | None, typer.Option(min=1, help="Only this many test images, the first.")] = None,
-    template: Template = choices.DEFAULT_TEMPLATE,
+    sanitize: Annotated[bool, Option(help="Under address and undefined-behaviour sanitizers.")] = False,
+    images: Annotated[int | None, Option(min=1, help="Only this many test images, the first.")] = None,
+    template: Template = DEFAULT_TEMPLATE,
 ) -> None:
     """Simulate the emitted project and compare it with the integer reference and the cost model.
 
@@ -196,11 +195,11 @@ def csim(
     Example: codesign csim runs/tiny --template hls4ml
     """
     from codesign.cli.text.run import csim_lines
-    from codesign.commands.pairs import csim as command
+    from codesign.commands import pairs
     from codesign.templates.template import Simulation
 
     simulation = Simulation(images=images, sanitize=sanitize)
-    console.show(command(Run(run), console, simulation, template=template), csim_lines)
+    console.show(pairs.csim(Run(run), console, simulation, template=template), csim_lines)
 
 
 def report(console: ConsoleProgress, run: RunFolder, template: ReportTemplate = None) -> None:
@@ -209,17 +208,17 @@ def report(console: ConsoleProgress, run: RunFolder, template: ReportTemplate = 
     Example: codesign report runs/digits
     """
     from codesign.cli.text.run import report_lines
-    from codesign.commands.report import report as command
+    from codesign.commands import report
 
-    console.show(command(Run(run), console, template=template), report_lines)
+    console.show(report.report(Run(run), console, template=template), report_lines)
 
 
 def demo(
     console: ConsoleProgress,
-    run: Annotated[Path, typer.Option(help="Folder of the run.")] = Path("runs/demo"),
+    run: Annotated[Path, Option(help="Folder of the run.")] = Path("runs/demo"),
     board: BoardName = "pynq-z2",
-    template: Template = choices.DEFAULT_TEMPLATE,
-    small: Annotated[bool, typer.Option(help="A quick version that trains little and searches little.")] = False,
+    template: Template = DEFAULT_TEMPLATE,
+    small: Annotated[bool, Option(help="A quick version that trains little and searches little.")] = False,
     workers: Workers = 1,
     seed: Seed = 0,
 ) -> None:
@@ -228,11 +227,11 @@ def demo(
     Example: codesign demo
     """
     from codesign.cli.text.run import DEMO_LINES
+    from codesign.commands import demo
     from codesign.commands.demo import FULL, SMALL
-    from codesign.commands.demo import demo as command
 
     scale = SMALL if small else FULL
-    steps = command(Run(run), console, board=board, scale=scale, workers=workers, seed=seed, template=template)
+    steps = demo.demo(Run(run), console, board=board, scale=scale, workers=workers, seed=seed, template=template)
     for part, result in steps:
         console.show(result, DEMO_LINES[part], part)
 
@@ -251,18 +250,18 @@ for _group in (boards_app, calibrate_app, bitstreams_app, supernet_app):
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"codesign {__version__}")
-        raise typer.Exit
+        echo(f"codesign {__version__}")
+        raise Exit
 
 
 @app.callback()
 def _options(
     version: Annotated[
-        bool, typer.Option("--version", help="Show the version and exit.", callback=_show_version, is_eager=True)
+        bool, Option("--version", help="Show the version and exit.", callback=_show_version, is_eager=True)
     ] = False,
     log_file: Annotated[
         Path | None,
-        typer.Option(
+        Option(
             envvar="CODESIGN_LOG_FILE",
             help="Add all output to this file, with the time of day.",
             callback=keep,

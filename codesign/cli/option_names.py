@@ -37,8 +37,8 @@ def explain(error: CodesignError, command: str, names: Mapping[str, str]) -> str
     """
     message = " ".join(str(error).splitlines())
     if isinstance(error, InfeasibleError):
-        limit, colon, rest = message.partition(": ")
-        return f"{names[limit]}: {rest}" if colon and limit in names else message
+        limit, _, rest = message.partition(": ")
+        return f"{names[limit]}: {rest}" if limit in names else message
     if not isinstance(error, InvalidValueError) or not message.startswith(f"{error.field}: "):
         return message
     field, rest = error.field.removeprefix(f"{command}."), message.removeprefix(error.field)

@@ -3,48 +3,46 @@
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from typer import Argument, Option
 
 from bitstreams.board.target import Via
 from codesign.templates.registry import template_names
 from hw_templates.board import board_names
 
-RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of the run, for example runs/digits.")]
-Seed = Annotated[int, typer.Option(min=0, help="Every random choice follows from it.")]
+RunFolder = Annotated[Path, Argument(metavar="RUN", help="Folder of the run, for example runs/digits.")]
+Seed = Annotated[int, Option(min=0, help="Every random choice follows from it.")]
 BoardName = Annotated[
     str,
-    typer.Option(help="Name of the board, as `codesign boards` lists, or its TOML file.", autocompletion=board_names),
+    Option(help="Name of the board, as `codesign boards` lists, or its TOML file.", autocompletion=board_names),
 ]
-Workers = Annotated[int, typer.Option(min=1, help="Processes that search on the one study.")]
+Workers = Annotated[int, Option(min=1, help="Processes that search on the one study.")]
 TEMPLATES = f"<{'|'.join(template_names())}>"
 """The known templates, as help shows them."""
 Template = Annotated[
     str,
-    typer.Option(
+    Option(
         metavar=TEMPLATES,
         help="Kind of hardware: engine runs any subnet, hls4ml makes hardware of a subnet's layers.",
         autocompletion=template_names,
     ),
 ]
-Storage = Annotated[str | None, typer.Option(help="Optuna storage URL; default: a journal file in the run folder.")]
+Storage = Annotated[str | None, Option(help="Optuna storage URL; default: a journal file in the run folder.")]
 StoreFolder = Annotated[
     Path | None,
-    typer.Option(
+    Option(
         "--store",
         help="Folder of bitstreams for all runs; default: CODESIGN_STORE, or in the user's data folder.",
     ),
 ]
 Target = Annotated[
     str,
-    typer.Option(
-        help="BOARD@[USER@]HOST[:PORT], BOARD a name or a TOML file; without a host: this board, or a twin here."
-    ),
+    Option(help="BOARD@[USER@]HOST[:PORT], BOARD a name or a TOML file; without a host: this board, or a twin here."),
 ]
 ReachedVia = Annotated[
     Via,
-    typer.Option(help="ssh: stock PYNQ; remote: PYNQ.remote; local: on the board itself; twin: the engine by g++."),
+    Option(help="ssh: stock PYNQ; remote: PYNQ.remote; local: on the board itself; twin: the engine by g++."),
 ]
-StartTimeout = Annotated[float, typer.Option(min=0.1, help="Seconds that one start may take.")]
+StartTimeout = Annotated[float, Option(min=0.1, help="Seconds that one start may take.")]
 InsecureRemote = Annotated[
-    bool, typer.Option("--insecure-remote", help="Reach PYNQ.remote, which has no password, beyond this machine.")
+    bool, Option("--insecure-remote", help="Reach PYNQ.remote, which has no password, beyond this machine.")
 ]

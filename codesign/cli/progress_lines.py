@@ -1,7 +1,6 @@
 """Progress as lines of text, for output that is no terminal and for log files."""
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -32,17 +31,13 @@ class StageProgress:
 
     def line(self) -> str:
         """Describe the stage in one line: what, how far, for how long, and for how much longer."""
-        now = self._clock()
-        share = "" if self._first is None else f"{self._share:.0%}"
-        parts = (share, self._text, f"{_duration(now - self._begin_s)} elapsed", self._left(now))
-        return f"{self._name}: {', '.join(filter(None, parts))}"
-
-    def _left(self, now: float) -> str:
+        now, share, left = self._clock(), "", "time left unknown"
         if self._first is not None:
-            since, before = self._first
+            (since, before), share = self._first, f"{self._share:.0%}"
             if self._share > before:
-                return f"about {_duration((1 - self._share) * (now - since) / (self._share - before))} left"
-        return "time left unknown"
+                left = f"about {_duration((1 - self._share) * (now - since) / (self._share - before))} left"
+        parts = (share, self._text, f"{_duration(now - self._begin_s)} elapsed", left)
+        return f"{self._name}: {', '.join(filter(None, parts))}"
 
 
 class ProgressLines:
@@ -53,7 +48,7 @@ class ProgressLines:
         clock: seconds; never goes back.
     """
 
-    def __init__(self, write: Callable[[str], None], clock: Clock = time.monotonic) -> None:
+    def __init__(self, write: Callable[[str], None], clock: Clock) -> None:
         self._write, self._clock = write, clock
         self._stages: list[StageProgress] = []
         self._last_s = clock()

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from typer import Argument, Option
 
 from codesign.cli.console import ConsoleProgress, in_session
 from codesign.cli.group import group
@@ -14,10 +14,10 @@ supernet_app = group(name="supernet", help="Spaces of subnets, and networks publ
 
 def fetch(
     console: ConsoleProgress,
-    names: Annotated[list[str] | None, typer.Argument(help="Files or folders; --list shows them.")] = None,
-    list_: Annotated[bool, typer.Option("--list", help="Only list what there is, and what is fetched.")] = False,
+    names: Annotated[list[str] | None, Argument(help="Files or folders; --list shows them.")] = None,
+    list_: Annotated[bool, Option("--list", help="Only list what there is, and what is fetched.")] = False,
     folder: Annotated[
-        Path | None, typer.Option(help="Where files are kept; default: CODESIGN_CACHE, or the user's cache.")
+        Path | None, Option(help="Where files are kept; default: CODESIGN_CACHE, or the user's cache.")
     ] = None,
 ) -> None:
     """Fetch published supernets, accuracy predictors and specialised networks from their public addresses.
@@ -39,7 +39,7 @@ def fetch(
 @in_session
 def info(
     console: ConsoleProgress,
-    space: Annotated[str | None, typer.Argument(help="Name of a space; without one, all are listed.")] = None,
+    space: Annotated[str | None, Argument(help="Name of a space; without one, all are listed.")] = None,
 ) -> None:
     """Say how many subnets a space holds, what varies in it, and what its smallest and largest subnet cost.
 
@@ -58,8 +58,8 @@ def info(
 @in_session
 def show(
     console: ConsoleProgress,
-    name: Annotated[str, typer.Argument(help="Name of a space or, with --preset, of a training schedule.")],
-    preset: Annotated[bool, typer.Option("--preset", help="Show a training schedule.")] = False,
+    name: Annotated[str, Argument(help="Name of a space or, with --preset, of a training schedule.")],
+    preset: Annotated[bool, Option("--preset", help="Show a training schedule.")] = False,
 ) -> None:
     """Print a space or a training schedule as TOML, to begin one of your own with.
 
@@ -89,17 +89,17 @@ def specialised(console: ConsoleProgress) -> None:
 @in_session
 def export(
     console: ConsoleProgress,
-    source: Annotated[str, typer.Argument(help="A run folder, a published space, or a published specialised network.")],
-    out: Annotated[Path, typer.Option(help="Folder for the files.")],
+    source: Annotated[str, Argument(help="A run folder, a published space, or a published specialised network.")],
+    out: Annotated[Path, Option(help="Folder for the files.")],
     file_format: Annotated[
-        choices.NetworkFormat, typer.Option("--format", help="Kind of files; ofa: net.config and weights.")
+        choices.NetworkFormat, Option("--format", help="Kind of files; ofa: net.config and weights.")
     ] = choices.NetworkFormat.TORCH,
     subnet: Annotated[
         str | None,
-        typer.Option(help="largest, smallest, or a JSON file with a subnet; default: the winner of a run."),
+        Option(help="largest, smallest, or a JSON file with a subnet; default: the winner of a run."),
     ] = None,
     weights: Annotated[
-        Path | None, typer.Option(help="State dict of the published supernet; default: what was fetched.")
+        Path | None, Option(help="State dict of the published supernet; default: what was fetched.")
     ] = None,
 ) -> None:
     """Write a subnet as a network of its own: plain torch, ONNX, or as the ofa package reads it.
@@ -107,6 +107,6 @@ def export(
     Example: codesign supernet export runs/digits --format onnx --out winner
     """
     from codesign.cli.text.supernet import export_lines
-    from codesign.commands.export import export as command
+    from codesign.commands import export
 
-    console.show(command(source, subnet, weights, file_format, out, console), export_lines)
+    console.show(export.export(source, subnet, weights, file_format, out, console), export_lines)

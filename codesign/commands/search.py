@@ -73,46 +73,43 @@ def search(
         load_searched(run, request, template)  # a search that cannot be makes no folder
     with run.claim():
         if template.has_losses:
-            _measure_losses(run, request, template, progress)
-        return _search(request, load_searched(run, request, template), baselines, progress)
-
-
-def _measure_losses(run: Run, request: SearchRequest, template: Template, progress: Progress) -> None:
-    """Measure the accuracy that the template's arithmetic costs, once a supernet."""
-    trained = load_trained(run)
-    load_searched(run, request, template)  # what cannot be searched is not measured
-    if not read_losses(run, template):
-        with progress.stage("precisions") as update:
-            update(0.0, "measuring what they cost")
-            losses = template.measure_losses(trained)
-        write_record(run.of_template(template.name).losses, LossesRecord(trained.checkpoint.digest, losses))
-
-
-def _search(request: SearchRequest, searched: Searched, baselines: bool, progress: Progress) -> SearchResult:
-    task, results = searched.task, searched.results
-    if before := results.find(SearchRequest):
-        load_board(before.board)  # refuses a board's own file that has changed since
-    searched.problem.warn()
-    task.open_study()
-    results.configure(request, replace=True)
-    with progress.stage("joint search") as update:
-        found = joint_search(
-            task, lambda done: update(done.pairs / request.pairs, f"{done.pairs:,} pairs in {done.rounds} rounds")
+            trained = load_trained(run)
+            load_searched(run, request, template)  # what cannot be searched is not measured
+            if not read_losses(run, template):
+                with progress.stage("precisions") as update:
+                    update(0.0, "measuring what they cost")
+                    losses = template.measure_losses(trained)
+                record = LossesRecord(trained.checkpoint.digest, losses)
+                write_record(run.of_template(template.name).losses, record)
+        searched = load_searched(run, request, template)
+        task, results = searched.task, searched.results
+        if before := results.find(SearchRequest):
+            load_board(before.board)  # refuses a board's own file that has changed since
+        searched.problem.warn()
+        task.open_study()
+        results.configure(request, replace=True)
+        with progress.stage("joint search") as update:
+            found = joint_search(
+                task, lambda done: update(done.pairs / request.pairs, f"{done.pairs:,} pairs in {done.rounds} rounds")
+            )
+        fronts = {"joint": found.front.values}
+        if baselines:
+            fronts = {**_baseline_fronts(searched, found.progress.pairs, progress), **fronts}
+        union = np.concatenate(list(fronts.values()))
+        worst, (best, latency_ms, energy_mj) = union[:, 0].min(), union.max(axis=0).tolist()
+        # Where all accuracies are the same, as those of one subnet are, the volume is that of latency and energy.
+        reference = ReferencePoint(float(worst) if best > worst else 0.0, latency_ms, energy_mj)
+        volumes = {name: reference.hypervolume(values) for name, values in fronts.items()}
+        write_record(results.fronts, FrontsRecord(searched.study, reference, volumes, fronts))
+        return SearchResult(
+            template=searched.template.name,
+            board=searched.board.title,
+            progress=found.progress,
+            front=fronts["joint"],
+            hypervolumes=volumes,
+            losses=dict(searched.problem.losses),
+            skipped=found.skipped,
         )
-    fronts = {"joint": found.front.values}
-    if baselines:
-        fronts = {**_baseline_fronts(searched, found.progress.pairs, progress), **fronts}
-    reference, volumes = _compare(fronts)
-    write_record(results.fronts, FrontsRecord(searched.study, reference, volumes, fronts))
-    return SearchResult(
-        template=searched.template.name,
-        board=searched.board.title,
-        progress=found.progress,
-        front=fronts["joint"],
-        hypervolumes=volumes,
-        losses=dict(searched.problem.losses),
-        skipped=found.skipped,
-    )
 
 
 def _baseline_fronts(searched: Searched, pairs: int, progress: Progress) -> dict[str, FloatArray]:
@@ -129,14 +126,3 @@ def _baseline_fronts(searched: Searched, pairs: int, progress: Progress) -> dict
             write_record(path, record)
         found[name] = record.front
     return found
-
-
-def _compare(fronts: dict[str, FloatArray]) -> tuple[ReferencePoint, dict[str, float]]:
-    """Return the worst value that any front has, and the hypervolumes of the fronts below it.
-
-    Where all accuracies are the same, as those of one subnet are, the volume is that of latency and energy.
-    """
-    union = np.concatenate(list(fronts.values()))
-    worst, (best, latency_ms, energy_mj) = union[:, 0].min(), union.max(axis=0).tolist()
-    reference = ReferencePoint(float(worst) if best > worst else 0.0, latency_ms, energy_mj)
-    return reference, {name: reference.hypervolume(values) for name, values in fronts.items()}

@@ -16,9 +16,9 @@ from codesign.supernet.accuracy.measured import MeasuredAccuracy
 from codesign.supernet.accuracy.predictor import fit_predictor, judge_predictor, measure_sample, write_predictor
 from codesign.supernet.network.specialise import specialised_weights
 from codesign.supernet.spaces.named import load_space
-from codesign.supernet.spaces.space import Space, kind_of
+from codesign.supernet.spaces.space import kind_of
 from codesign.supernet.training.processes import joined_processes
-from codesign.supernet.training.schedule import SCHEDULES, Schedule, schedule_names
+from codesign.supernet.training.schedule import SCHEDULES, schedule_names
 from codesign.supernet.training.shrinking import begin_with, check_data
 from codesign.supernet.training.shrinking import train as train_supernet
 from hw_templates.foundation.errors import InvalidValueError
@@ -98,8 +98,11 @@ def train(run: Run, request: TrainRequest, progress: Progress) -> TrainResult | 
     space, schedule = request.load_space(), request.load_schedule()
     weights, data = _weights(request), request.load_data()
     check_data(space, data)
-    if weights is None:
-        _check_schedule(space, schedule)
+    trained = {"resolution", *(kind for phase in schedule.phases for kind in phase.elastic)}
+    untrained = sorted({kind_of(name) for name, _ in space.genes} - trained)
+    if weights is None and untrained:
+        wanted = f"one with elastic {' and '.join(untrained)}, as space {space.name} has"
+        raise InvalidValueError("preset", schedule.name, wanted)
     with joined_processes() as processes:
         learn = partial(train_supernet, space, data, schedule, run.checkpoint, seed=request.seed, processes=processes)
         if not processes.first:
@@ -124,15 +127,6 @@ def train(run: Run, request: TrainRequest, progress: Progress) -> TrainResult | 
         largest_accuracy=largest,
         smallest_accuracy=smallest,
     )
-
-
-def _check_schedule(space: Space, schedule: Schedule) -> None:
-    """Refuse to leave choices of the space untrained."""
-    trained = {"resolution", *(kind for phase in schedule.phases for kind in phase.elastic)}
-    missing = sorted({kind_of(name) for name, _ in space.genes} - trained)
-    if missing:
-        wanted = f"one with elastic {' and '.join(missing)}, as space {space.name} has"
-        raise InvalidValueError("preset", schedule.name, wanted)
 
 
 def _weights(request: TrainRequest) -> Mapping[str, Tensor] | None:

@@ -29,9 +29,7 @@ _MOST_ROWS = 70
 def plot(width: float, height: float, xlabel: str, ylabel: str = "") -> tuple[Figure, Axes]:
     """Return a figure of a size in inches, and the one plot that fills it."""
     figure = Figure(figsize=(width, height), layout="constrained")
-    axes = figure.subplots()
-    axes.set(xlabel=xlabel, ylabel=ylabel)
-    return figure, axes
+    return figure, figure.subplots(subplot_kw={"xlabel": xlabel, "ylabel": ylabel})
 
 
 def front_figure(
@@ -56,9 +54,8 @@ def front_figure(
             axes.plot(x, y, "-", color=colour, linewidth=1.4, label=f"{method}, predicted")
         axes.plot(measured[:, column], 100 * measured[:, 0], "D", color=GREEN, markersize=5, label="joint, measured")
         axes.plot(winner[column], 100 * winner[0], "*", color=RED, markersize=15, mec="white", label=star, zorder=5)
-        axes.set_xscale("log")
+        axes.set(xscale="log", xlabel=f"{label} (predicted by the cost model)")
         label_decades(axes.xaxis)
-        axes.set_xlabel(f"{label} (predicted by the cost model)")
         axes.grid(alpha=0.3, which="both")
     figure.axes[0].set_ylabel("validation accuracy / %")
     figure.axes[0].legend(loc="lower right", framealpha=0.9)
@@ -93,8 +90,7 @@ def layers_figure(estimate: Estimate) -> Figure:
     cycles.plot(compute, rows, "|", color="black", markersize=8, label="iterations of the compute loop")
     figure.legend(loc="outside upper center", ncols=4, fontsize=8)
     cycles.set_yticks(rows, [layer.name for layer in layers], fontsize=7)
-    cycles.set_ylim(len(layers) - 0.4, -0.6)
-    cycles.set_xlabel("cycles (predicted)")
+    cycles.set(xlabel="cycles (predicted)", ylim=(len(layers) - 0.4, -0.6))
     data.barh(rows, [layer.ddr_bytes / 1024 for layer in layers], color=GREEN, height=0.75)
     data.set_xlabel("DDR traffic / KiB")
     for axes in (cycles, data):

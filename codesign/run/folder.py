@@ -2,8 +2,8 @@
 
 import functools
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import ClassVar, Concatenate, ParamSpec, TypeVar
@@ -25,18 +25,18 @@ T = TypeVar("T")
 S = TypeVar("S", bound="Settings")
 
 _MAKERS = {
-    "baselines/*.json": "search RUN",
-    "project/project.json": "emit RUN",
-    "predictor.json": "predictor RUN",
-    "fronts.json": "search RUN",
-    "winner.json": "winner RUN",
-    "front.json": "emit RUN",
-    "emitted.json": "emit RUN",
-    "losses.json": "search RUN",
-    "csim.json": "csim RUN",
-    "left_out.json": "calibrate fit --measurements FILE --out RUN",
+    "baselines/*.json": "search",
+    "project/project.json": "emit",
+    "predictor.json": "predictor",
+    "fronts.json": "search",
+    "winner.json": "winner",
+    "front.json": "emit",
+    "emitted.json": "emit",
+    "losses.json": "search",
+    "csim.json": "csim",
+    "left_out.json": "calibrate fit --measurements FILE --out",
 }
-"""Files, as they lie in their folder RUN, to the commands that make them.
+"""Files, as they lie in their folder, to the commands that make them when followed by the folder.
 
 Where several places fit a file, the first one counts.
 """
@@ -116,8 +116,7 @@ class Run:
         whole = self.folder.parent
         return f"{whole} --template {self.folder.name}" if (whole / "run.json").exists() else str(self.folder)
 
-    @contextmanager
-    def claim(self) -> Iterator[None]:
+    def claim(self) -> AbstractContextManager[None]:
         """Keep other processes from writing into the run meanwhile; the folder is made.
 
         The claim ends with the process, however that ends.
@@ -128,8 +127,7 @@ class Run:
         busy = StorageError(
             f"{self.folder}: another process is at work in this run; wait for it, or name another run folder"
         )
-        with exclusive(self.folder / ".claim", busy):
-            yield
+        return exclusive(self.folder / ".claim", busy)
 
     def find(self, kind: type[S]) -> S | None:
         """Return what a command was asked for in this run; None where it has not run here.
@@ -200,14 +198,12 @@ def read_json(path: Path, kind: type[T]) -> T:
     Raises:
         StorageError: missing, unreadable or no ``kind``; the message says what to do.
     """
+    makers = (
+        f"`codesign {command} {Run(path.parents[place.count('/')]).argument}`"
+        for place, command in _MAKERS.items()
+        if path.match(place)
+    )
+    maker = next(makers, "")
     if not path.exists():
-        raise StorageError(f"{path}: is missing" + (f"; run {maker} first" if (maker := _maker(path)) else ""))
-    return json_records.read_json(path, kind, f"delete it and run {_maker(path) or 'the command that makes it'} again")
-
-
-def _maker(path: Path) -> str:
-    """Return the command that makes a file of a run folder; nothing where none does."""
-    for place, maker in _MAKERS.items():
-        if path.match(place):
-            return f"`codesign {maker.replace('RUN', Run(path.parents[place.count('/')]).argument)}`"
-    return ""
+        raise StorageError(f"{path}: is missing" + (f"; run {maker} first" if maker else ""))
+    return json_records.read_json(path, kind, f"delete it and run {maker or 'the command that makes it'} again")

@@ -1,6 +1,6 @@
 """Text about bitstreams and the store that keeps them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from bitstreams.building.reports import Timing, Utilisation
@@ -66,10 +66,10 @@ def entry_lines(entry: Entry) -> Iterator[str]:
         "board": f"{board_name(made.board)}, {made.part}",
         "design": f"{made.design}, {_number(made.clock_mhz)} MHz",
         "hardware": made.hardware_sha256 or unknown,
-        "engine": made.accelerator and ", ".join(f"{name} {value}" for name, value in vars(made.accelerator).items()),
+        "engine": made.accelerator and _listed(vars(made.accelerator)),
         "slack": timing != Timing() and f"setup {_number(timing.wns_ns)} ns, hold {_number(timing.whs_ns)} ns",
-        "used": used != Utilisation() and ", ".join(f"{name} {_number(value)}" for name, value in vars(used).items()),
-        "tools": ", ".join(f"{name} {version}" for name, version in made.tools.items()),
+        "used": used != Utilisation() and _listed({name: _number(value) for name, value in vars(used).items()}),
+        "tools": _listed(made.tools),
         "imported": made.imported,
         "folder": str(entry.folder),
     }
@@ -82,10 +82,12 @@ def _in_one_line(entry: Entry) -> str:
     made = entry.bitstream
     clock = "unknown clock" if made.clock_mhz is None else f"{made.clock_mhz:g} MHz"
     slack = "" if made.timing.wns_ns is None else f", slack {made.timing.wns_ns:g} ns"
-    tools = ", ".join(f"{name} {version}" for name, version in made.tools.items())
-    return (
-        f"{entry.digest[:_DIGITS]}  {board_name(made.board)}: {made.design}, {clock}{slack}; {tools or 'unknown tools'}"
-    )
+    tools = _listed(made.tools) or "unknown tools"
+    return f"{entry.digest[:_DIGITS]}  {board_name(made.board)}: {made.design}, {clock}{slack}; {tools}"
+
+
+def _listed(values: Mapping[str, object]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in values.items())
 
 
 def _quantity_table(quantities: tuple[Quantity, ...]) -> Iterator[str]:

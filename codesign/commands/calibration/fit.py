@@ -115,9 +115,21 @@ def fit_measurements(runs: Sequence[Measurement], name: str, progress: Progress)
     with progress.stage("fit") as update:
         result = fit(model, runs, lambda share: update(share, f"{len(runs)} runs of {model.engine}"))
     calibration = Calibration.of(name, result, runs, datetime.datetime.now(datetime.UTC).date().isoformat())
+    left_out, campaigns = result.left_out, tuple(run.campaign for run in runs)
+    parts = model.bind(runs).parts(result.posterior.theta(campaigns))
+    total, clock = sum(parts.values()), np.array([run.clock_mhz * 1e3 for run in runs])
+    rows = LeftOutRows(
+        labels=tuple(map(run_label, runs)),
+        kinds=tuple(map(run_kind, runs)),
+        campaigns=campaigns,
+        measured_ms=left_out.measured / clock,
+        predicted_ms=left_out.predicted / clock,
+        deviations=left_out.deviation,
+        shares={kind: cycles / total for kind, cycles in parts.items()},
+    )
     return Fitted(
         calibration,
-        _left_out_rows(result, runs),
+        rows,
         tuple(_doubts(result, runs)),
         _own_coefficients(calibration, result, runs) if model.engine == OWN_ENGINE else None,
     )
@@ -153,22 +165,6 @@ def _doubts(result: Fit, runs: Sequence[Measurement]) -> Iterator[Doubt]:
         if far.any():
             first = runs[int(np.flatnonzero(far)[0])]
             yield Doubt(int(far.sum()), float(np.median(ratio[far])), run_label(first))
-
-
-def _left_out_rows(result: Fit, runs: Sequence[Measurement]) -> LeftOutRows:
-    left_out, campaigns = result.left_out, tuple(run.campaign for run in runs)
-    parts = result.model.bind(runs).parts(result.posterior.theta(campaigns))
-    total = sum(parts.values())
-    clock = np.array([run.clock_mhz * 1e3 for run in runs])
-    return LeftOutRows(
-        labels=tuple(map(run_label, runs)),
-        kinds=tuple(map(run_kind, runs)),
-        campaigns=campaigns,
-        measured_ms=left_out.measured / clock,
-        predicted_ms=left_out.predicted / clock,
-        deviations=left_out.deviation,
-        shares={kind: cycles / total for kind, cycles in parts.items()},
-    )
 
 
 def _own_coefficients(calibration: Calibration, result: Fit, runs: Sequence[Measurement]) -> Coefficients:

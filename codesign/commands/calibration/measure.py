@@ -4,7 +4,7 @@ import hashlib
 import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from cost_models.mapping.mapped_layer import MappedLayer
 from cost_models.measurements.engine_run import OWN_ENGINE, MeasuredLayer
 from cost_models.measurements.measurement import Measurement, Percentiles, new_run_id
 from cost_models.measurements.plan_file import RunPlan, read_plan
-from hw_templates.board import BoardRecord, board_record, check_same_board, load_board
+from hw_templates.board import BoardRecord, check_same_board, load_board
 from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.foundation.errors import BoardError, InvalidValueError, VerificationError
 from hw_templates.project.record import PROJECT_FILE, ProjectRecord
@@ -106,7 +106,7 @@ def measure_plan(
                 claimed(request.target, request.project, progress.stage("twin")) as target,
                 tempfile.TemporaryDirectory() as folder,
             ):
-                _Measuring(request, target, hardware, campaign, Path(folder), progress, tell).run()
+                _measure_runs(request, target, hardware, campaign, Path(folder), progress, tell)
         planned, skipped = len(plan.runs), campaign.skipped_of_plan
         measured = planned - len(campaign.todo) - skipped
         return MeasuredPlan(request.out, campaign.failures, planned, measured, skipped)
@@ -133,96 +133,84 @@ def _hardware(request: CampaignRequest, plan: RunPlan) -> Hardware:
     return Hardware(board, project.hardware_sha256, accelerator)
 
 
-@dataclass
-class _Measuring:
-    """A running campaign.
+def _measure_runs(
+    request: CampaignRequest,
+    target: Target,
+    hardware: Hardware,
+    campaign: Campaign,
+    folder: Path,
+    progress: Progress,
+    tell: Callable[[str], None],
+) -> None:
+    """Measure run after run, and skip those that fail, unless several do so in a row."""
+    plan, todo, in_a_row, bitstream, source = campaign.plan, campaign.todo, 0, "", ""
 
-    Attributes:
-        bitstream: sha256 of the loaded bitstream; empty before.
-        source: of the measurements.
-    """
+    def say(text: str) -> None:
+        tell(f"           {text}")
 
-    request: CampaignRequest
-    target: Target
-    hardware: Hardware
-    campaign: Campaign
-    folder: Path
-    progress: Progress
-    tell: Callable[[str], None]
-    bitstream: str = field(default="", init=False)
-    source: str = field(default="", init=False)
-
-    def run(self) -> None:
-        """Measure run after run, and skip those that fail, unless several do so in a row."""
-        todo, in_a_row = self.campaign.todo, 0
-        with closing(Bench(self._connect, self._say)) as bench, self.progress.stage("campaign") as update:
-            for number, layers in enumerate(todo):
-                update(number / len(todo), f"run {number + 1} of {len(todo)}, {self.campaign.skipped_of_plan} skipped")
-                error = self._measure(bench, layers)
-                in_a_row = in_a_row + 1 if error else 0
-                if error and in_a_row == FAILURES_IN_A_ROW:
-                    raise (VerificationError if isinstance(error, VerificationError) else BoardError)(
-                        f"{in_a_row} runs in a row failed, the last so: {error}; see to the board, and remove their "
-                        f"lines from {self.campaign.failures} to try them again"
-                    )
-
-    def _say(self, text: str) -> None:
-        self.tell(f"           {text}")
-
-    def _connect(self) -> Engine:
+    def connect() -> Engine:
         """Return the engine with its bitstream, which must be that of all earlier runs."""
-        session = self.target.open()
+        nonlocal bitstream, source
+        session = target.open()
         try:
-            bit = bitstream_for(session, self.hardware, self.folder, Store(self.request.store))
-            bitstream = hashlib.sha256(bit.read_bytes()).hexdigest()
-            self.campaign.check_bitstream(bitstream)
-            engine = Engine(session, self.hardware, bit, self.request.timeout_s)
-            self.campaign.check_clock(engine.clock_mhz)
+            bit = bitstream_for(session, hardware, folder, Store(request.store))
+            found = hashlib.sha256(bit.read_bytes()).hexdigest()
+            campaign.check_bitstream(found)
+            engine = Engine(session, hardware, bit, request.timeout_s)
+            campaign.check_clock(engine.clock_mhz)
         except BaseException:
             session.close()
             raise
-        if not self.bitstream:
+        if not bitstream:
             where = f"{TWIN}, {session.where}" if engine.twin else session.where
-            self.tell(
-                f"campaign   {self.hardware.board.name} ({where}): engine {self.hardware.hardware_sha256[:12]} at "
-                f"{engine.clock_mhz:.4g} MHz, bitstream {bitstream[:12]}"
+            tell(
+                f"campaign   {hardware.board.name} ({where}): engine {hardware.hardware_sha256[:12]} at "
+                f"{engine.clock_mhz:.4g} MHz, bitstream {found[:12]}"
             )
-        self.bitstream = bitstream
-        self.source = TWIN if engine.twin else f"codesign calibrate run, {session.via}"
+        bitstream, source = found, TWIN if engine.twin else f"codesign calibrate run, {session.via}"
         return engine
 
-    def _measure(self, bench: Bench, layers: Layers) -> BoardError | VerificationError | None:
+    def measure(layers: Layers) -> BoardError | VerificationError | None:
         """Measure a run, again when the connection is lost; return the error for which it is skipped, if any."""
-        plan, repetitions = self.campaign.plan, self.request.repetitions
         what = random_program(layers, plan.accelerator, seed=plan.runs.index(layers))
         while True:
             try:
-                measured = bench.measure(what.program, what.image, repetitions)
+                measured = bench.measure(what.program, what.image, request.repetitions)
                 _check(layers, what, measured, plan)
                 break
             except tuple(_FAILURES) as error:
-                skipped = self.campaign.fail(layers, _FAILURES[type(error)], error)
-                self._say(f"{error}{'; run skipped' if skipped else ''}")
+                skipped = campaign.fail(layers, _FAILURES[type(error)], error)
+                say(f"{error}{'; run skipped' if skipped else ''}")
                 if skipped:
                     return error
         latency_ms, counted = Percentiles.of(measured.ms), measured.counters
         simulated = measured.cycles is not None
-        self.campaign.add(
-            measurement_of(
-                measured,
-                layers,
-                board_record(self.hardware.board),
-                plan.accelerator,
-                self.source,
-                self.bitstream,
-                latency_ms=Percentiles(latency_ms.p50) if simulated else latency_ms,
-                repetitions=1 if simulated else repetitions,
-                counters={name: float(counted[name].sum(dtype=np.float64)) for name in counted.dtype.names or ()},
-                # Mappings of one layer resemble each other.
-                group=layers_label([ran.layer for ran in layers]),
-            )
+        measurement = measurement_of(
+            measured,
+            layers,
+            plan.board,
+            plan.accelerator,
+            source,
+            bitstream,
+            latency_ms=Percentiles(latency_ms.p50) if simulated else latency_ms,
+            repetitions=1 if simulated else request.repetitions,
+            counters={name: float(counted[name].sum(dtype=np.float64)) for name in counted.dtype.names or ()},
+            # Mappings of one layer resemble each other.
+            group=layers_label([ran.layer for ran in layers]),
         )
+        campaign.add(measurement)
         return None
+
+    with closing(Bench(connect, say)) as bench, progress.stage("campaign") as update:
+        for number, layers in enumerate(todo):
+            update(number / len(todo), f"run {number + 1} of {len(todo)}, {campaign.skipped_of_plan} skipped")
+            error = measure(layers)
+            in_a_row = in_a_row + 1 if error else 0
+            if error and in_a_row == FAILURES_IN_A_ROW:
+                raise (VerificationError if isinstance(error, VerificationError) else BoardError)(
+                    f"{in_a_row} runs in a row failed, the last so: {error}; see to the board, and remove their "
+                    f"lines from {campaign.failures} to try them again"
+                )
 
 
 def measurement_of(

@@ -18,7 +18,6 @@ from codesign.supernet.spaces.named import load_space
 from cost_models.calibration.engines import engine_model
 from cost_models.calibration.planning import plan as choose
 from cost_models.calibration.planning import prior_of
-from cost_models.calibration.posterior import Posterior
 from cost_models.calibration.record import load_calibration
 from cost_models.coefficients.fitted_range import range_of, warn_outside
 from cost_models.mapping.block import Block, find_blocks, partitions_of
@@ -79,8 +78,15 @@ def plan_runs(
         InvalidValueError: unknown calibration, or more runs than candidates.
         StorageError: the calibration cannot be read.
     """
-    engine = accelerator or _largest(board)
-    posterior = _posterior(known, engine)
+    model, engine = engine_model(OWN_ENGINE), accelerator or _largest(board)
+    if known is None:
+        posterior = prior_of(model)
+    else:
+        calibration = load_calibration(known)
+        if calibration.engine != OWN_ENGINE:
+            raise InvalidValueError("known", known, f"a calibration of {OWN_ENGINE}, not of {calibration.engine}")
+        warn_outside(calibration.name, calibration.fitted_on, range_of([], [engine]))
+        posterior = calibration.posterior
     with progress.stage("plan") as update:
         layers = candidates(engine)
         update(0.1, f"{len(layers)} candidates")
@@ -94,19 +100,9 @@ def plan_runs(
             )
             for each in layers
         ]
-        chosen = choose(engine_model(OWN_ENGINE), runs, posterior, budget)
+        chosen = choose(model, runs, posterior, budget)
     plan = RunPlan(board_record(board), engine, tuple(layers[index] for index in chosen.chosen), chosen.deviations)
     return PlannedRuns(plan, len(layers), accelerator is None)
-
-
-def _posterior(known: str | None, accelerator: Accelerator) -> Posterior:
-    if known is None:
-        return prior_of(engine_model(OWN_ENGINE))
-    calibration = load_calibration(known)
-    if calibration.engine != OWN_ENGINE:
-        raise InvalidValueError("known", known, f"a calibration of {OWN_ENGINE}, not of {calibration.engine}")
-    warn_outside(calibration.name, calibration.fitted_on, range_of([], [accelerator]))
-    return calibration.posterior
 
 
 def _largest(board: Board) -> Accelerator:

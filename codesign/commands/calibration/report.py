@@ -44,6 +44,13 @@ def report(name: str, progress: Progress) -> Path:
 
 
 def _sections(calibration: Calibration, rows: LeftOutRows) -> list[Section]:
+    inside, campaigns, kinds = rows.inside(COVERAGE), np.array(rows.campaigns), list(rows.shares)
+    coverage = tuple(
+        (campaign, f"{own.sum()}", f"{np.abs(rows.errors[own]).mean():.1%}", f"{inside[own].mean():.0%}")
+        for campaign, own in ((name, campaigns == name) for name in dict.fromkeys(rows.campaigns))
+    )
+    largest = Counter(kinds[index] for index in np.stack(list(rows.shares.values())).argmax(axis=0))
+    bounds = ", ".join(f"{kind} in {count} runs" for kind, count in largest.most_common())
     left_out = "left out a whole group at a time" if calibration.groups else "left out in at most ten parts"
     return [
         Section(
@@ -58,12 +65,12 @@ def _sections(calibration: Calibration, rows: LeftOutRows) -> list[Section]:
             "Share of left-out runs inside intervals made for a given share; the width of each is taken from the "
             "other runs.",
             "coverage.png",
-            _coverage_table(rows),
+            Table(("campaign", "runs", "mean error", f"inside {COVERAGE:.0%} interval"), coverage),
         ),
         Section(
             "Bounds of each run",
             "Visible time of each kind of term in the fit to all runs; time hidden behind something longer does not "
-            f"count. Most of the time goes to: {_bounds(rows)}.",
+            f"count. Most of the time goes to: {bounds}.",
             "bounds.png",
         ),
         Section(
@@ -80,21 +87,6 @@ def _sections(calibration: Calibration, rows: LeftOutRows) -> list[Section]:
             table=_range_table(calibration),
         ),
     ]
-
-
-def _bounds(rows: LeftOutRows) -> str:
-    kinds = list(rows.shares)
-    largest = Counter(kinds[index] for index in np.stack([rows.shares[kind] for kind in kinds]).argmax(axis=0))
-    return ", ".join(f"{kind} in {count} runs" for kind, count in largest.most_common())
-
-
-def _coverage_table(rows: LeftOutRows) -> Table:
-    inside, campaigns = rows.inside(COVERAGE), np.array(rows.campaigns)
-    lines = tuple(
-        (campaign, f"{own.sum()}", f"{np.abs(rows.errors[own]).mean():.1%}", f"{inside[own].mean():.0%}")
-        for campaign, own in ((name, campaigns == name) for name in dict.fromkeys(rows.campaigns))
-    )
-    return Table(("campaign", "runs", "mean error", f"inside {COVERAGE:.0%} interval"), lines)
 
 
 def _coefficient_table(calibration: Calibration) -> Table:
