@@ -160,17 +160,14 @@ def _warnings_as_lines(show_line: Callable[[str], None]) -> Iterator[None]:
 
 
 @contextmanager
-def session(context: typer.Context, *, quiet: bool = False) -> Iterator[ConsoleProgress]:
+def session(context: typer.Context) -> Iterator[ConsoleProgress]:
     """Yield what shows results and progress, and turn errors into one line and an exit code.
 
     With ``--json`` results go to standard output as one document, all else to standard error.
 
     Args:
         context: the command's, with the values of ``--log-file`` and ``--json``.
-        quiet: that silence outside of stages is normal, as the command serves others.
     """
-    # Of several processes that torchrun started, the first tells.
-    quiet = quiet or os.environ.get("RANK", "0") != "0"
     name, write, as_json = context.command.name or "", _keep_nothing, context.meta.get("as_json", False)
 
     def show_line(text: str) -> None:
@@ -183,6 +180,8 @@ def session(context: typer.Context, *, quiet: bool = False) -> Iterator[ConsoleP
                 write = stack.enter_context(closing(LogFile(path))).write
                 write(f"{context.command_path}, version {__version__}")
             console = ConsoleProgress(_Terminal(stderr=as_json), write, as_json=as_json)
+            # A twin may well be silent for long, and of several processes that torchrun started the first tells.
+            quiet = name == "twin" or os.environ.get("RANK", "0") != "0"
             with _warnings_as_lines(show_line), console.running(None if quiet else name), missing_extras_named():
                 try:
                     yield console
@@ -196,17 +195,12 @@ def session(context: typer.Context, *, quiet: bool = False) -> Iterator[ConsoleP
             raise typer.Exit(EXIT_INTERRUPTED) from None
 
 
-def in_session(command: Callable[..., None], *, quiet: bool = False) -> Callable[..., None]:
-    """Return a command for typer: a function that is given the console of its session before its options.
-
-    Args:
-        command: the function.
-        quiet: as for :func:`session`.
-    """
+def in_session(command: Callable[..., None]) -> Callable[..., None]:
+    """Return a command for typer: a function that is given the console of its session before its options."""
 
     @wraps(command)
     def run(context: typer.Context, **options: Any) -> None:
-        with session(context, quiet=quiet) as console:
+        with session(context) as console:
             command(console, **options)
 
     _, *options = signature(command).parameters.values()

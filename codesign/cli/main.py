@@ -243,7 +243,7 @@ app = group(
 # In the order in which a user meets them.
 _PIPELINE = (train, predictor, search, winner, emit, csim, build, import_, deploy, report)
 for _command in (*_PIPELINE, demo, fetch, twin):
-    app.command(_command.__name__.rstrip("_"))(in_session(_command, quiet=_command is twin))
+    app.command(_command.__name__.rstrip("_"))(in_session(_command))
 for _group in (boards_app, calibrate_app, bitstreams_app, supernet_app):
     app.add_typer(_group)
 

@@ -37,8 +37,8 @@ from hw_templates.foundation.errors import BoardError, CodesignError, InvalidVal
 from hw_templates.foundation.json_records import reading, write_record
 from hw_templates.project.record import PROJECT_FILE, ProjectRecord
 
-_RAILS_VIAS = ("ssh", "local")
-"""Ways to a board on which its power rails are read: where pynq runs on the board itself."""
+_PowerReader = Callable[[], Callable[[], PowerTrace]]
+"""Begins to read power, and returns what ends that and returns what was read."""
 WINDOW_S = 2.0
 """How long the engine rests, and then works, while power is measured."""
 
@@ -210,7 +210,8 @@ def _check_power(power: str | None, via: str) -> None:
     if power in (None, "hwmon"):
         return
     if power == "rails":
-        if via not in _RAILS_VIAS:
+        # Rails are read where pynq runs on the board itself.
+        if via not in ("ssh", "local"):
             raise InvalidValueError("power", power, f"hwmon or a meter's file with --via {via}, which has no rails")
     elif not Path(power).exists():
         raise InvalidValueError("power", power, "hwmon, rails, or the CSV that a meter is writing")
@@ -218,8 +219,8 @@ def _check_power(power: str | None, via: str) -> None:
         read_meter(Path(power))
 
 
-def _power_reader(session: Session, power: str | None) -> Callable[[], Callable[[], PowerTrace]] | None:
-    """Return what begins to read power, as a function that ends it and returns what was read; None to read none."""
+def _power_reader(session: Session, power: str | None) -> _PowerReader | None:
+    """Return the reader of what is asked for; None to read none."""
     if power is None:
         return None
     if power == "hwmon":
@@ -234,7 +235,7 @@ def _power_reader(session: Session, power: str | None) -> Callable[[], Callable[
     return partial(log_power, f"rails {', '.join(chosen)}", lambda: sum(map(session.rail_power_w, chosen)))
 
 
-def _measure_energy(engine: Engine, image: bytes, read_power: Callable[[], Callable[[], PowerTrace]]) -> Energy:
+def _measure_energy(engine: Engine, image: bytes, read_power: _PowerReader) -> Energy:
     """Let the engine rest, then work, while power is read."""
     read = read_power()
     idle_begin = time.time()

@@ -42,7 +42,7 @@ def report(run: Run, progress: Progress, *, template: str | Template | None = No
         StorageError: an earlier command has not run since what it depends on, or something cannot be read or written.
     """
     if template is None:
-        found = (name for name in template_names() if run.of_template(name).find(SearchRequest) is not None)
+        found = (name for name in template_names() if run.of_template(name).find(SearchRequest))
         template = next(found, DEFAULT_TEMPLATE)
     template = load_template(template)
     with progress.stage("report") as update:

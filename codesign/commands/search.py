@@ -122,7 +122,7 @@ def _baseline_fronts(searched: Searched, pairs: int, progress: Progress) -> dict
             with progress.stage(f"{name} search") as update:
                 update(0.0, f"{pairs:,} pairs")
                 front = baseline(task.oracle, pairs, task.settings.seed)
-            record = BaselineRecord(searched.study, pairs, front.values)
+            record = BaselineRecord(searched.study, front.values, pairs)
             write_record(path, record)
         found[name] = record.front
     return found

@@ -36,18 +36,6 @@ class FrontsRecord(Record):
 
 
 @dataclass(frozen=True)
-class BaselineRecord(Record):
-    """``baselines/NAME.json``: the front that a baseline found, and for which study at how many pairs."""
-
-    study: str
-    pairs: int
-    front: FloatArray
-
-    def __post_init__(self) -> None:
-        check_front(self.front)
-
-
-@dataclass(frozen=True)
 class ComparedRecord(Record):
     """``front.json``: the pairs among which the winner of a study was chosen, with the accuracies compared."""
 
@@ -56,6 +44,13 @@ class ComparedRecord(Record):
 
     def __post_init__(self) -> None:
         check_front(self.front)
+
+
+@dataclass(frozen=True)
+class BaselineRecord(ComparedRecord):
+    """``baselines/NAME.json``: the front that a baseline found, and for which study at how many pairs."""
+
+    pairs: int
 
 
 @dataclass(frozen=True)

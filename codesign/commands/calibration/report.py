@@ -103,8 +103,8 @@ def _coefficient_table(calibration: Calibration) -> Table:
 
 
 def _range_table(calibration: Calibration) -> Table:
-    lines = []
-    for name, values in calibration.fitted_on.items():
-        numbers = [f"{value:g}" for value in values if not isinstance(value, str)]
-        lines.append((name, *(numbers or (", ".join(map(str, values)), ""))))
-    return Table(("parameter", "from", "to"), tuple(lines))
+    lines = tuple(
+        (name, *([f"{value:g}" for value in values if not isinstance(value, str)] or (", ".join(map(str, values)), "")))
+        for name, values in calibration.fitted_on.items()
+    )
+    return Table(("parameter", "from", "to"), lines)
