@@ -9,8 +9,17 @@ from typer import Argument, Context, Option
 from bitstreams.board.target import Via, parse_target
 from codesign.cli.console import ConsoleProgress, in_session, session
 from codesign.cli.group import group
-from codesign.cli.options import InsecureRemote, ReachedVia, RunFolder, StartTimeout, StoreFolder, Target
-from codesign.run import choices
+from codesign.cli.options import (
+    Count,
+    InsecureRemote,
+    NamedPath,
+    ReachedVia,
+    RunFolder,
+    StartTimeout,
+    StoreFolder,
+    Target,
+)
+from codesign.run.choices import BuildTool
 from codesign.run.folder import Run
 from hw_templates.board import BOARDS, board_names, load_board
 
@@ -19,28 +28,24 @@ bitstreams_app = group(
     name="bitstreams", help="The store of bitstreams, which `codesign build` and `codesign import` fill."
 )
 
-Digest = Annotated[
-    str, Argument(metavar="DIGEST", help="First digits of its digest; `codesign bitstreams list` shows them.")
-]
-Made = Annotated[Path, Argument(metavar="FILE", help="results.tar of a build, or a .bit file made elsewhere.")]
-Handoff = Annotated[Path | None, Option(help="Hand-off of a .bit; default: the .hwh next to it.")]
-ForBoard = Annotated[str | None, Option(help="Board that a .bit is for; a results.tar says it itself.")]
-
 
 def build(
     console: ConsoleProgress,
     run: RunFolder,
-    tool: Annotated[
-        choices.BuildTool, Option(help="vitis: a bitstream, with Vitis HLS and Vivado; csim: with g++.")
-    ] = choices.BuildTool.VITIS,
-    bundle: Annotated[bool, Option("--bundle", help="Write a tar that builds on another machine.")] = False,
-    cosim: Annotated[bool, Option("--cosim", help="Simulate the RTL on one image as well (hours).")] = False,
+    tool: BuildTool = BuildTool.VITIS,
+    bundle: Annotated[bool, Option("--bundle")] = False,
+    cosim: Annotated[bool, Option("--cosim")] = False,
     store: StoreFolder = None,
 ) -> None:
     """Build the emitted project and keep its bitstream.
 
     The tools are taken from the PATH: vitis_hls 2020.2 to 2023.2, or vitis-run or v++ from 2024.1 on, and vivado.
     A build that was stopped goes on with the step that was not finished.
+
+    Args:
+        tool: vitis: a bitstream, with Vitis HLS and Vivado; csim: with g++.
+        bundle: Write a tar that builds on another machine.
+        cosim: Simulate the RTL on one image as well (hours).
 
     Example: codesign build runs/digits --tool vitis
     """
@@ -50,7 +55,7 @@ def build(
     from codesign.commands.pairs import csim
 
     bitstreams.check_build_options(tool, bundle, cosim)
-    if tool == choices.BuildTool.CSIM:
+    if tool == BuildTool.CSIM:
         console.show(csim(Run(run), console), csim_lines)
     elif bundle:
         console.show(bitstreams.build_bundle(Run(run)), bundle_lines)
@@ -59,9 +64,18 @@ def build(
 
 
 def import_(
-    console: ConsoleProgress, made: Made, board: ForBoard = None, hwh: Handoff = None, store: StoreFolder = None
+    console: ConsoleProgress,
+    made: Annotated[Path, Argument(metavar="FILE")],
+    board: str | None = None,
+    hwh: Path | None = None,
+    store: StoreFolder = None,
 ) -> None:
     """Put what another machine built, or a bitstream made elsewhere, into the store.
+
+    Args:
+        made: results.tar of a build, or a .bit file made elsewhere.
+        board: Board that a .bit is for; a results.tar says it itself.
+        hwh: Hand-off of a .bit; default: the .hwh next to it.
 
     Example: codesign import results.tar
     """
@@ -89,8 +103,13 @@ def list_(console: ConsoleProgress, store: StoreFolder = None) -> None:
 
 @bitstreams_app.command("show")
 @in_session
-def show_bitstream(console: ConsoleProgress, digest: Digest, store: StoreFolder = None) -> None:
+def show_bitstream(
+    console: ConsoleProgress, digest: Annotated[str, Argument(metavar="DIGEST")], store: StoreFolder = None
+) -> None:
     """Say what a bitstream is, and how it compares with the prediction.
+
+    Args:
+        digest: First digits of its digest; `codesign bitstreams list` shows them.
 
     Example: codesign bitstreams show 0badcafe
     """
@@ -104,10 +123,13 @@ def show_bitstream(console: ConsoleProgress, digest: Digest, store: StoreFolder 
 @in_session
 def verify(
     console: ConsoleProgress,
-    digests: Annotated[list[str] | None, Argument(help="First digits of digests; without any, all.")] = None,
+    digests: Annotated[list[str] | None, Argument()] = None,
     store: StoreFolder = None,
 ) -> None:
     """Compare files with their digests, and headers with boards and hand-offs.
+
+    Args:
+        digests: First digits of digests; without any, all.
 
     Example: codesign bitstreams verify
     """
@@ -121,10 +143,13 @@ def verify(
 @in_session
 def gc(
     console: ConsoleProgress,
-    older_than: Annotated[float | None, Option(min=0, help="Also remove what was imported this many days ago.")] = None,
+    older_than: Annotated[float | None, Option(min=0)] = None,
     store: StoreFolder = None,
 ) -> None:
     """Remove damaged entries and what interrupted imports left.
+
+    Args:
+        older_than: Also remove what was imported this many days ago.
 
     Example: codesign bitstreams gc --older-than 90
     """
@@ -151,11 +176,12 @@ def boards(context: Context) -> None:
 @in_session
 def show(
     console: ConsoleProgress,
-    board: Annotated[
-        str, Argument(metavar="BOARD", help="Name of the board, or its TOML file.", autocompletion=BOARDS.names)
-    ],
+    board: Annotated[str, Argument(metavar="BOARD", autocompletion=BOARDS.names)],
 ) -> None:
     """Print a board's file, from which a board of your own can start.
+
+    Args:
+        board: Name of the board, or its TOML file.
 
     Example: codesign boards show pynq-z2 > my-board.toml
     """
@@ -164,13 +190,18 @@ def show(
 
 def twin(
     console: ConsoleProgress,
-    project: Annotated[Path, Option(help="Folder of an emitted project, for example runs/digits/project.")],
-    port: Annotated[int, Option(min=0, max=65535, help="TCP port on loopback; 0 takes a free one.")] = 7967,
-    coefficients: Annotated[str, Option(help="Timing that stands for the true one.")] = "prior",
+    project: NamedPath,
+    port: Annotated[int, Option(min=0, max=65535)] = 7967,
+    coefficients: str = "prior",
 ) -> None:
     """Serve a board twin: PYNQ.remote's services with the emitted engine, compiled with g++, in place of the logic.
 
     Any PYNQ client reaches it: PYNQ_REMOTE_DEVICES=127.0.0.1 python my_script.py
+
+    Args:
+        project: Folder of an emitted project, for example runs/digits/project.
+        port: TCP port on loopback; 0 takes a free one.
+        coefficients: Timing that stands for the true one.
 
     Example: codesign twin --project runs/digits/project
     """
@@ -187,15 +218,17 @@ def deploy(
     run: RunFolder,
     board: Target,
     via: ReachedVia = Via.SSH,
-    power: Annotated[
-        str | None, Option(help="Measure energy: hwmon, rails, or the CSV that a meter is writing.")
-    ] = None,
-    repetitions: Annotated[int, Option(min=1, help="How often one image is timed.")] = 50,
+    power: str | None = None,
+    repetitions: Count = 50,
     timeout: StartTimeout = 10.0,
     insecure_remote: InsecureRemote = False,
     store: StoreFolder = None,
 ) -> None:
     """Run the winning pair on a board: accuracy, latency and energy, compared with the prediction.
+
+    Args:
+        power: Measure energy: hwmon, rails, or the CSV that a meter is writing.
+        repetitions: How often one image is timed.
 
     Example: codesign deploy runs/digits --board pynq-z2@192.168.2.99
     Example: codesign deploy runs/digits --board pynq-z2 --via twin

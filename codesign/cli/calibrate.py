@@ -8,26 +8,35 @@ from typer import Argument, Option
 from bitstreams.board.target import Via
 from codesign.cli.console import ConsoleProgress, in_session
 from codesign.cli.group import group
-from codesign.cli.options import BoardName, InsecureRemote, ReachedVia, StartTimeout, StoreFolder, Target
+from codesign.cli.options import (
+    BoardName,
+    Count,
+    InsecureRemote,
+    NamedPath,
+    ReachedVia,
+    StartTimeout,
+    StoreFolder,
+    Target,
+)
 from codesign.run import choices
 
 calibrate_app = group(name="calibrate", help="Fit coefficients to measurements, and show how well they predict.")
-
-Measurements = Annotated[
-    list[Path], Option(help="File of measurements, one JSON object a line; give it again for each file.")
-]
-Out = Annotated[Path, Option(help="Folder for the coefficients; its path is their name.")]
 
 
 @calibrate_app.command("import")
 @in_session
 def import_(
     console: ConsoleProgress,
-    kind: Annotated[choices.PublishedTable, Argument(metavar="KIND", help="Kind of the table.")],
-    table: Annotated[Path, Argument(metavar="TABLE", help="The published table, a CSV file.")],
-    out: Annotated[Path, Option(help="File of measurements to write.")],
+    kind: Annotated[choices.PublishedTable, Argument(metavar="KIND")],
+    table: Annotated[Path, Argument(metavar="TABLE")],
+    out: NamedPath,
 ) -> None:
     """Turn a published table into measurements.
+
+    Args:
+        kind: Kind of the table.
+        table: The published table, a CSV file.
+        out: File of measurements to write.
 
     Example: codesign calibrate import vta-tophub vta_tophub_conv.csv --out vta.jsonl
     """
@@ -41,13 +50,16 @@ def import_(
 @in_session
 def fit(
     console: ConsoleProgress,
-    measurements: Measurements,
-    out: Out,
-    max_error: Annotated[
-        float, Option(min=0, help="Largest mean error of left-out runs, in %; above it nothing is written.")
-    ] = 50.0,
+    measurements: Annotated[list[Path], Option()],
+    out: NamedPath,
+    max_error: Annotated[float, Option(min=0)] = 50.0,
 ) -> None:
     """Fit coefficients to measurements of one engine, and predict every run by a fit without it.
+
+    Args:
+        measurements: File of measurements, one JSON object a line; give it again for each file.
+        out: Folder for the coefficients; its path is their name.
+        max_error: Largest mean error of left-out runs, in %; above it nothing is written.
 
     Example: codesign calibrate fit --measurements vta.jsonl --out calibrations/vta
     """
@@ -61,10 +73,11 @@ def fit(
 
 @calibrate_app.command()
 @in_session
-def report(
-    console: ConsoleProgress, name: Annotated[Path, Argument(metavar="FOLDER", help="Folder that fit wrote.")]
-) -> None:
+def report(console: ConsoleProgress, name: Annotated[Path, Argument(metavar="FOLDER")]) -> None:
     """Draw a calibration as one HTML page with pictures.
+
+    Args:
+        name: Folder that fit wrote.
 
     Example: codesign calibrate report calibrations/vta
     """
@@ -79,15 +92,18 @@ def report(
 def plan(
     console: ConsoleProgress,
     board: BoardName,
-    budget: Annotated[int, Option(min=1, help="Number of runs to choose.")],
-    out: Annotated[Path, Option(help="File for the chosen layers and mappings.")] = Path("plan.json"),
-    known: Annotated[str | None, Option(help="Calibration to start from; default: the prior.")] = None,
-    project: Annotated[
-        Path | None,
-        Option(help="Emitted project of the engine to run it on; default: the largest sampled that fits the board."),
-    ] = None,
+    budget: Count,
+    out: Path = Path("plan.json"),
+    known: str | None = None,
+    project: Path | None = None,
 ) -> None:
     """Choose the layers and mappings whose latencies would teach most about the coefficients.
+
+    Args:
+        budget: Number of runs to choose.
+        out: File for the chosen layers and mappings.
+        known: Calibration to start from; default: the prior.
+        project: Emitted project of the engine to run it on; default: the largest sampled that fits the board.
 
     Example: codesign calibrate plan --board pynq-z2 --budget 60 --project runs/digits/project
     """
@@ -110,16 +126,22 @@ def plan(
 def run(
     console: ConsoleProgress,
     board: Target,
-    plan: Annotated[Path, Option(help="File of `codesign calibrate plan`.")],
-    project: Annotated[Path, Option(help="Emitted project of the engine, for example runs/digits/project.")],
-    out: Annotated[Path, Option(help="File of measurements; runs are only added to it.")],
+    plan: NamedPath,
+    project: NamedPath,
+    out: NamedPath,
     via: ReachedVia = Via.SSH,
-    repetitions: Annotated[int, Option(min=1, help="Repetitions of each run; a twin simulates it once.")] = 20,
+    repetitions: Count = 20,
     timeout: StartTimeout = 10.0,
     insecure_remote: InsecureRemote = False,
     store: StoreFolder = None,
 ) -> None:
     """Measure a plan on one loaded bitstream. It resumes after any interruption.
+
+    Args:
+        plan: File of `codesign calibrate plan`.
+        project: Emitted project of the engine, for example runs/digits/project.
+        out: File of measurements; runs are only added to it.
+        repetitions: Repetitions of each run; a twin simulates it once.
 
     Example: codesign calibrate run --board pynq-z2@192.168.2.99 --plan plan.json --project my/project --out board.jsonl
     """

@@ -1,5 +1,9 @@
-"""Groups of commands: the options that all share, usage errors in one line, examples on lines of their own."""
+"""Groups of commands: the options that all share, usage errors in one line, examples on lines of their own.
 
+The help of a command is its docstring; under ``Args`` stands the help of its own options.
+"""
+
+import re
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -54,8 +58,14 @@ class CommandGroup(TyperGroup):
         for command in self.commands.values():
             if not isinstance(command, CommandGroup):
                 command.params += _SHARED
+            text, _, rest = (command.help or "").partition("\n\nArgs:\n    ")
+            arguments, blank, examples = rest.partition("\n\n")
+            parameters = {parameter.name: parameter for parameter in command.params}
+            for argument in filter(None, re.split(r"\n    (?=\w)", arguments)):
+                name, _, words = argument.partition(": ")
+                parameters[name].help = re.sub("\n +", " ", words)
             # The mark keeps a paragraph's lines as they are: an example that is wrapped cannot be pasted.
-            command.help = (command.help or "").replace("\n\nExample", "\n\n\b\nExample")
+            command.help = f"{text}{blank}{examples}".replace("\n\nExample", "\n\n\b\nExample")
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Read the group's own options."""

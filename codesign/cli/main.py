@@ -12,7 +12,7 @@ from codesign.cli.boards import bitstreams_app, boards_app, build, deploy, impor
 from codesign.cli.calibrate import calibrate_app
 from codesign.cli.console import ConsoleProgress, in_session
 from codesign.cli.group import group, keep
-from codesign.cli.options import TEMPLATES, BoardName, RunFolder, Seed, Storage, Template, Workers
+from codesign.cli.options import TEMPLATES, BoardName, Count, RunFolder, Seed, Template, Workers
 from codesign.cli.supernet import fetch, supernet_app
 from codesign.run.choices import DEFAULT_TEMPLATE, AccuracySource, WinnerRule
 from codesign.run.folder import Run
@@ -23,36 +23,29 @@ Within = Annotated[
     float | None,
     Option(help="Take the fastest pair within this many points (%) of the best accuracy.  [default: 1.0]"),
 ]
-ReportTemplate = Annotated[
-    str | None,
-    Option("--template", metavar=TEMPLATES, help="Kind of hardware.  [default: the one that was searched]"),
-]
 RuleName = Annotated[
-    WinnerRule | None,
-    Option("--rule", help="within: as --within says; knee: of the front in accuracy and latency."),
+    WinnerRule | None, Option(help="within: as --within says; knee: of the front in accuracy and latency.")
 ]
 
 
 def train(
     console: ConsoleProgress,
     run: RunFolder,
-    space: Annotated[
-        str | None, Option(help="Space of subnets, by name or TOML file.  [default: digits, or as --start-from]")
-    ] = None,
-    preset: Annotated[
-        str | None,
-        Option(help="Training schedule, by name or TOML file.  [default: the one called as the space]"),
-    ] = None,
-    data: Annotated[
-        Path | None, Option(help="Folder of images: train and test, as parquet or a folder for each class.")
-    ] = None,
-    subnet: Annotated[
-        str | None, Option(help="Train only this one: largest, smallest, or a JSON file such as project.json.")
-    ] = None,
-    start_from: Annotated[Path | None, Option(help="Run whose supernet to start from.")] = None,
+    space: str | None = None,
+    preset: str | None = None,
+    data: Path | None = None,
+    subnet: str | None = None,
+    start_from: Path | None = None,
     seed: Seed = 0,
 ) -> None:
     """Train a supernet by progressive shrinking, or one subnet alone.
+
+    Args:
+        space: Space of subnets, by name or TOML file.  [default: digits, or as --start-from]
+        preset: Training schedule, by name or TOML file.  [default: the one called as the space]
+        data: Folder of images: train and test, as parquet or a folder for each class.
+        subnet: Train only this one: largest, smallest, or a JSON file such as project.json.
+        start_from: Run whose supernet to start from.
 
     Example: codesign train runs/cifar10 --space cifar10 --data cifar10_jpeg
     Example of 8 GPUs: torchrun --nproc-per-node 8 -m codesign train runs/imagenet --space ofa-mbv3-w1.2 --data images
@@ -68,10 +61,13 @@ def train(
 def predictor(
     console: ConsoleProgress,
     run: RunFolder,
-    samples: Annotated[int, Option(min=25, help="Subnets to measure, a fifth of them left out.")] = 300,
+    samples: Annotated[int, Option(min=25)] = 300,
     seed: Seed = 0,
 ) -> None:
     """Measure subnets with shared weights and fit the accuracy predictor.
+
+    Args:
+        samples: Subnets to measure, a fifth of them left out.
 
     Example: codesign predictor runs/digits --samples 300
     """
@@ -85,28 +81,27 @@ def search(
     console: ConsoleProgress,
     run: RunFolder,
     board: BoardName = "pynq-z2",
-    pairs: Annotated[int, Option(min=1, help="Pairs of subnet and accelerator to price.")] = 200_000,
+    pairs: Count = 200_000,
     workers: Workers = 1,
-    storage: Storage = None,
-    baselines: Annotated[
-        bool, Option(help="Also search at random and sequentially, at equal budget, where the template can.")
-    ] = True,
+    storage: str | None = None,
+    baselines: bool = True,
     seed: Seed = 0,
-    space: Annotated[
-        str | None, Option(help="Space of subnets, by name or TOML file; default: that of the run's supernet.")
-    ] = None,
-    accuracy: Annotated[
-        AccuracySource,
-        Option(help="Where accuracies come from: the run's predictor, its supernet, or a published predictor."),
-    ] = AccuracySource.PREDICTOR,
-    coefficients: Annotated[
-        str, Option(help="Coefficients of the cost model: a folder of `codesign calibrate fit`, or prior.")
-    ] = "prior",
+    space: str | None = None,
+    accuracy: AccuracySource = AccuracySource.PREDICTOR,
+    coefficients: str = "prior",
     template: Template = DEFAULT_TEMPLATE,
 ) -> None:
     """Search subnets and accelerators together for a board.
 
     Official predictors need no supernet: neither `train` nor `predictor` comes first.
+
+    Args:
+        pairs: Pairs of subnet and accelerator to price.
+        storage: Optuna storage URL; default: a journal file in the run folder.
+        baselines: Also search at random and sequentially, at equal budget, where the template can.
+        space: Space of subnets, by name or TOML file; default: that of the run's supernet.
+        accuracy: Where accuracies come from: the run's predictor, its supernet, or a published predictor.
+        coefficients: Coefficients of the cost model: a folder of `codesign calibrate fit`, or prior.
 
     Example: codesign search runs/digits --board pynq-z2 --workers 2
     Example: codesign search runs/tiny --template hls4ml
@@ -137,12 +132,15 @@ def winner(
     within: Within = None,
     rule: RuleName = None,
     template: Template = DEFAULT_TEMPLATE,
-    dry_run: Annotated[bool, Option("--dry-run", help="Only print the winner; write nothing.")] = False,
+    dry_run: Annotated[bool, Option("--dry-run")] = False,
 ) -> None:
     """Choose the winning pair of the search as it stands, print it and write it to winner.json in the run folder.
 
     Without options it is the fastest pair within one point of the best accuracy; energy breaks ties. Nothing is
     measured: accuracies are measured ones where all compared pairs have them already, else predicted ones.
+
+    Args:
+        dry_run: Only print the winner; write nothing.
 
     Example: codesign winner runs/imagenet --max-latency-ms 25
     """
@@ -185,11 +183,15 @@ def emit(
 def csim(
     console: ConsoleProgress,
     run: RunFolder,
-    sanitize: Annotated[bool, Option(help="Under address and undefined-behaviour sanitizers.")] = False,
-    images: Annotated[int | None, Option(min=1, help="Only this many test images, the first.")] = None,
+    sanitize: bool = False,
+    images: Annotated[int | None, Option(min=1)] = None,
     template: Template = DEFAULT_TEMPLATE,
 ) -> None:
     """Simulate the emitted project and compare it with the integer reference and the cost model.
+
+    Args:
+        sanitize: Under address and undefined-behaviour sanitizers.
+        images: Only this many test images, the first.
 
     Example: codesign csim runs/digits
     Example: codesign csim runs/tiny --template hls4ml
@@ -202,8 +204,13 @@ def csim(
     console.show(pairs.csim(Run(run), console, simulation, template=template), csim_lines)
 
 
-def report(console: ConsoleProgress, run: RunFolder, template: ReportTemplate = None) -> None:
+def report(
+    console: ConsoleProgress, run: RunFolder, template: Annotated[str | None, Option(metavar=TEMPLATES)] = None
+) -> None:
     """Draw the run as one HTML page with pictures.
+
+    Args:
+        template: Kind of hardware.  [default: the one that was searched]
 
     Example: codesign report runs/digits
     """
@@ -215,22 +222,25 @@ def report(console: ConsoleProgress, run: RunFolder, template: ReportTemplate = 
 
 def demo(
     console: ConsoleProgress,
-    run: Annotated[Path, Option(help="Folder of the run.")] = Path("runs/demo"),
+    run: Path = Path("runs/demo"),
     board: BoardName = "pynq-z2",
     template: Template = DEFAULT_TEMPLATE,
-    small: Annotated[bool, Option(help="A quick version that trains little and searches little.")] = False,
+    small: bool = False,
     workers: Workers = 1,
     seed: Seed = 0,
 ) -> None:
     """The main job, end to end: train, predict, search, emit, verify, report.
 
+    Args:
+        run: Folder of the run.
+        small: A quick version that trains little and searches little.
+
     Example: codesign demo
     """
     from codesign.cli.text.run import DEMO_LINES
     from codesign.commands import demo
-    from codesign.commands.demo import FULL, SMALL
 
-    scale = SMALL if small else FULL
+    scale = demo.SMALL if small else demo.FULL
     steps = demo.demo(Run(run), console, board=board, scale=scale, workers=workers, seed=seed, template=template)
     for part, result in steps:
         console.show(result, DEMO_LINES[part], part)

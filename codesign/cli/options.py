@@ -9,6 +9,9 @@ from bitstreams.board.target import Via
 from codesign.templates.registry import template_names
 from hw_templates.board import board_names
 
+Count = Annotated[int, Option(min=1)]
+NamedPath = Annotated[Path, Option()]
+"""A path that must be given, as an option."""
 RunFolder = Annotated[Path, Argument(metavar="RUN", help="Folder of the run, for example runs/digits.")]
 Seed = Annotated[int, Option(min=0, help="Every random choice follows from it.")]
 BoardName = Annotated[
@@ -26,7 +29,6 @@ Template = Annotated[
         autocompletion=template_names,
     ),
 ]
-Storage = Annotated[str | None, Option(help="Optuna storage URL; default: a journal file in the run folder.")]
 StoreFolder = Annotated[
     Path | None,
     Option(

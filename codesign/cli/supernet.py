@@ -7,22 +7,26 @@ from typer import Argument, Option
 
 from codesign.cli.console import ConsoleProgress, in_session
 from codesign.cli.group import group
-from codesign.run import choices
+from codesign.cli.options import NamedPath
+from codesign.run.choices import NetworkFormat
 
 supernet_app = group(name="supernet", help="Spaces of subnets, and networks published in them.")
 
 
 def fetch(
     console: ConsoleProgress,
-    names: Annotated[list[str] | None, Argument(help="Files or folders; --list shows them.")] = None,
-    list_: Annotated[bool, Option("--list", help="Only list what there is, and what is fetched.")] = False,
-    folder: Annotated[
-        Path | None, Option(help="Where files are kept; default: CODESIGN_CACHE, or the user's cache.")
-    ] = None,
+    names: Annotated[list[str] | None, Argument()] = None,
+    list_: Annotated[bool, Option("--list")] = False,
+    folder: Path | None = None,
 ) -> None:
     """Fetch published supernets, accuracy predictors and specialised networks from their public addresses.
 
     An interrupted download resumes; every file is compared with its published digest.
+
+    Args:
+        names: Files or folders; --list shows them.
+        list_: Only list what there is, and what is fetched.
+        folder: Where files are kept; default: CODESIGN_CACHE, or the user's cache.
 
     Example: codesign fetch acc_predictor.pth
     """
@@ -39,9 +43,12 @@ def fetch(
 @in_session
 def info(
     console: ConsoleProgress,
-    space: Annotated[str | None, Argument(help="Name of a space; without one, all are listed.")] = None,
+    space: Annotated[str | None, Argument()] = None,
 ) -> None:
     """Say how many subnets a space holds, what varies in it, and what its smallest and largest subnet cost.
+
+    Args:
+        space: Name of a space; without one, all are listed.
 
     Example: codesign supernet info ofa-mbv3-w1.2
     """
@@ -58,10 +65,14 @@ def info(
 @in_session
 def show(
     console: ConsoleProgress,
-    name: Annotated[str, Argument(help="Name of a space or, with --preset, of a training schedule.")],
-    preset: Annotated[bool, Option("--preset", help="Show a training schedule.")] = False,
+    name: str,
+    preset: Annotated[bool, Option("--preset")] = False,
 ) -> None:
     """Print a space or a training schedule as TOML, to begin one of your own with.
+
+    Args:
+        name: Name of a space or, with --preset, of a training schedule.
+        preset: Show a training schedule.
 
     Example: codesign supernet show digits > my-space.toml
     Example: codesign supernet show digits --preset > my-schedule.toml
@@ -89,20 +100,20 @@ def specialised(console: ConsoleProgress) -> None:
 @in_session
 def export(
     console: ConsoleProgress,
-    source: Annotated[str, Argument(help="A run folder, a published space, or a published specialised network.")],
-    out: Annotated[Path, Option(help="Folder for the files.")],
-    file_format: Annotated[
-        choices.NetworkFormat, Option("--format", help="Kind of files; ofa: net.config and weights.")
-    ] = choices.NetworkFormat.TORCH,
-    subnet: Annotated[
-        str | None,
-        Option(help="largest, smallest, or a JSON file with a subnet; default: the winner of a run."),
-    ] = None,
-    weights: Annotated[
-        Path | None, Option(help="State dict of the published supernet; default: what was fetched.")
-    ] = None,
+    source: str,
+    out: NamedPath,
+    file_format: Annotated[NetworkFormat, Option("--format")] = NetworkFormat.TORCH,
+    subnet: str | None = None,
+    weights: Path | None = None,
 ) -> None:
     """Write a subnet as a network of its own: plain torch, ONNX, or as the ofa package reads it.
+
+    Args:
+        source: A run folder, a published space, or a published specialised network.
+        out: Folder for the files.
+        file_format: Kind of files; ofa: net.config and weights.
+        subnet: largest, smallest, or a JSON file with a subnet; default: the winner of a run.
+        weights: State dict of the published supernet; default: what was fetched.
 
     Example: codesign supernet export runs/digits --format onnx --out winner
     """
