@@ -60,7 +60,7 @@ class CommandGroup(TyperGroup):
                 command.params += _SHARED
             text, _, rest = (command.help or "").partition("\n\nArgs:\n    ")
             arguments, blank, examples = rest.partition("\n\n")
-            parameters = {parameter.name: parameter for parameter in command.params}
+            parameters: dict[str | None, Any] = {parameter.name: parameter for parameter in command.params}
             for argument in filter(None, re.split(r"\n    (?=\w)", arguments)):
                 name, _, words = argument.partition(": ")
                 parameters[name].help = re.sub("\n +", " ", words)
