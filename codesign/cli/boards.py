@@ -236,6 +236,13 @@ def deploy(
     from codesign.cli.text.deploy import deploy_lines
     from codesign.commands import deploy
 
-    target = parse_target(board, via, insecure_remote)
-    deployed = deploy.deploy(Run(run), target, store, console, power=power, repetitions=repetitions, timeout_s=timeout)
+    deployed = deploy.deploy(
+        Run(run),
+        parse_target(board, via, insecure_remote),
+        store,
+        console,
+        power=power,
+        repetitions=repetitions,
+        timeout_s=timeout,
+    )
     console.show(deployed, deploy_lines)

@@ -18,7 +18,7 @@ from codesign.cli.options import (
     StoreFolder,
     Target,
 )
-from codesign.run import choices
+from codesign.run.choices import PublishedTable
 
 calibrate_app = group(name="calibrate", help="Fit coefficients to measurements, and show how well they predict.")
 
@@ -27,7 +27,7 @@ calibrate_app = group(name="calibrate", help="Fit coefficients to measurements, 
 @in_session
 def import_(
     console: ConsoleProgress,
-    kind: Annotated[choices.PublishedTable, Argument(metavar="KIND")],
+    kind: Annotated[PublishedTable, Argument(metavar="KIND")],
     table: Annotated[Path, Argument(metavar="TABLE")],
     out: NamedPath,
 ) -> None:

@@ -54,7 +54,7 @@ def train(
     from codesign.commands import training
 
     result = training.train(Run(run), training.request_training(space, preset, seed, data, subnet, start_from), console)
-    if result is not None:
+    if result:
         console.show(result, train_lines)
 
 
@@ -200,8 +200,8 @@ def csim(
     from codesign.commands import pairs
     from codesign.templates.template import Simulation
 
-    simulation = Simulation(images=images, sanitize=sanitize)
-    console.show(pairs.csim(Run(run), console, simulation, template=template), csim_lines)
+    simulated = pairs.csim(Run(run), console, Simulation(images=images, sanitize=sanitize), template=template)
+    console.show(simulated, csim_lines)
 
 
 def report(
@@ -237,13 +237,14 @@ def demo(
 
     Example: codesign demo
     """
-    from codesign.cli.text.run import DEMO_LINES
+    from codesign.cli.text import run as text
     from codesign.commands import demo
 
     scale = demo.SMALL if small else demo.FULL
-    steps = demo.demo(Run(run), console, board=board, scale=scale, workers=workers, seed=seed, template=template)
-    for part, result in steps:
-        console.show(result, DEMO_LINES[part], part)
+    for part, result in demo.demo(
+        Run(run), console, board=board, scale=scale, workers=workers, seed=seed, template=template
+    ):
+        console.show(result, getattr(text, f"{part}_lines"), part)
 
 
 app = group(

@@ -56,14 +56,13 @@ def demo(
     template = load_template(template)
     space = template.demo_space
     preset = scale.preset or space
-    before = run.find(TrainRequest)
-    if before is not None and before.preset != preset:
+    if (before := run.find(TrainRequest)) and before.preset != preset:
         expected = f"{before.preset == SMALL.preset} as before in {run.folder}; or name another run folder"
         raise InvalidValueError("small", scale == SMALL, expected)
     yield "train", train(run, TrainRequest(space=space, preset=preset, seed=seed), progress)
     yield "predictor", fit(run, scale.samples, seed, progress)
-    searching = SearchRequest(board=board, pairs=scale.pairs, workers=workers, seed=seed)
-    yield "search", search(run, searching, progress, template=template)
+    request = SearchRequest(board=board, pairs=scale.pairs, workers=workers, seed=seed)
+    yield "search", search(run, request, progress, template=template)
     yield "emit", emit(run, EmitRequest(), progress, template=template)
     yield "csim", csim(run, progress, template=template)
     yield "report", report(run, progress, template=template)

@@ -87,8 +87,9 @@ def deploy(
     """
     _check_power(power, target.via)
     emitted, board = _load_emitted(run), target.board
-    check_same_board(board, emitted.record.board, "board", "which the project is for")
-    hardware = Hardware(board, emitted.record.hardware_sha256, emitted.record.accelerator)
+    project = emitted.record
+    check_same_board(board, project.board, "board", "which the project is for")
+    hardware = Hardware(board, project.hardware_sha256, project.accelerator)
     with (
         claimed(target, run.project, progress.stage("twin")) as place,
         closing(place.open()) as session,
@@ -107,7 +108,7 @@ def deploy(
             "hardware_sha256": hardware.hardware_sha256,
             "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
             "clock_mhz": engine.clock_mhz,
-            "predicted": emitted.record.predicted,
+            "predicted": project.predicted,
         }
         with _recording(run.deployment, known):
             engine.load_program(emitted.program)
@@ -124,22 +125,22 @@ def deploy(
             }
             energy: Energy | None = None
             try:
-                if read_power is not None:
+                if read_power:
                     known["energy"] = energy = _measure_energy(engine, image, read_power)
             finally:
-                measurement = measurement_of(
+                measured = measurement_of(
                     timed,
                     mapped_layers(emitted.program.descriptors),
-                    emitted.record.board,
-                    emitted.record.accelerator,
+                    project.board,
+                    project.accelerator,
                     source,
                     bitstream,
                     latency_ms=latency_ms,
-                    network=f"program {emitted.record.program_sha256[:12]}",
+                    network=f"program {project.program_sha256[:12]}",
                     repetitions=repetitions,
-                    power_w=None if energy is None else energy.busy_w,
+                    power_w=energy.busy_w if energy else None,
                 )
-                append_measurements(run.measurements, [measurement])
+                append_measurements(run.measurements, [measured])
         engine.close()
     return DeployRecord(complete=True, **known)
 
@@ -156,21 +157,22 @@ def _recording(path: Path, known: dict[str, Any]) -> Iterator[None]:
 
 
 def _load_emitted(run: Run) -> _Emitted:
-    record = read_json(run.project / PROJECT_FILE, ProjectRecord)
-    check_program_files(run.project, record.program_sha256)
-    program = read_program(run.project)
-    with reading(run.project / "weights/arena.bin", "emit it again"):
+    project = run.project
+    record = read_json(project / PROJECT_FILE, ProjectRecord)
+    check_program_files(project, record.program_sha256)
+    program = read_program(project)
+    with reading(project / "weights/arena.bin", "emit it again"):
         check_program(program, record.accelerator)
     labels = run.settings(TrainRequest).load_data().labels[Split.TEST].numpy()
     try:
-        content = (run.project / "weights/images.bin").read_bytes()
-        golden = np.frombuffer((run.project / "weights/golden.bin").read_bytes(), np.int8).reshape(record.images, -1)
-        trips = np.frombuffer((run.project / "weights/trips.bin").read_bytes(), isa.TRIPS)
+        content = (project / "weights/images.bin").read_bytes()
+        golden = np.frombuffer((project / "weights/golden.bin").read_bytes(), np.int8).reshape(record.images, -1)
+        trips = np.frombuffer((project / "weights/trips.bin").read_bytes(), isa.TRIPS)
     except (OSError, ValueError) as error:
-        raise StorageError(f"{run.project}: is no whole project ({error}); emit it again") from error
+        raise StorageError(f"{project}: is no whole project ({error}); emit it again") from error
     size = program.image_words * program.axi_bytes
     if len(content) != record.images * size or len(labels) < record.images or len(trips) != program.layer_count:
-        raise StorageError(f"{run.project}: files do not belong together; emit it again")
+        raise StorageError(f"{project}: files do not belong together; emit it again")
     images = [content[start : start + size] for start in range(0, len(content), size)]
     return _Emitted(record, program, images, golden, trips, labels[: record.images])
 

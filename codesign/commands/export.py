@@ -112,8 +112,8 @@ def _winner_file(run: Run) -> Path:
 
 def _searched_space(run: Run) -> Space:
     """Return the space of a run without a supernet, which was searched with published accuracies."""
-    if (search := run.find(SearchRequest)) is not None and (searched := search.space) is not None:
-        return load_space(searched)
+    if (search := run.find(SearchRequest)) and search.space:
+        return load_space(search.space)
     path = _winner_file(run)
     record = read_json(path, dict[str, object])
     with reading(path, REMAKE):
@@ -121,14 +121,14 @@ def _searched_space(run: Run) -> Space:
 
 
 def _of_run(run: Run, name: str | None, weights: Path | None) -> NetworkToWrite:
-    trained = None if run.find(TrainRequest) is None else load_trained(run)
-    if trained is not None and weights is not None:
+    trained = load_trained(run) if run.find(TrainRequest) else None
+    if trained and weights:
         raise InvalidValueError("weights", str(weights), f"left out, as {run.folder} has a supernet of its own")
-    space = trained.space if trained is not None else _searched_space(run)
+    space = trained.space if trained else _searched_space(run)
     subnet, called = _chosen(space, name or str(_winner_file(run)))
     if name is None:
         called = f"winner of {run.folder}"
-    if trained is None:
+    if not trained:
         return _of_published(space, subnet, called, weights)
     images = trained.data.resized(Split.TRAIN, subnet.resolution, slice(CALIBRATION_IMAGES))
     supernet = trained.checkpoint.supernet()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from codesign.progress import Progress, Silent
+from codesign.progress import Progress
 from codesign.run.choices import DEFAULT_TEMPLATE
 from codesign.run.folder import Run, claiming
 from codesign.run.records import ComparedRecord, CsimRecord, EmittedRecord, PredictedCost, WinnerRecord
@@ -55,7 +55,7 @@ class WinnerResult:
     latency_interval_ms: tuple[float, float] | None
     available: dict[str, int]
     skipped: tuple[str, ...]
-    file: Path | None = None
+    file: Path | None
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ def winner(
         choice = choose(run, searched, find_weights(run, searched), chosen_by, progress)
         file = None if dry_run else searched.results.winner
         result = winner_result(searched, choice, file)
-        if file is not None:
+        if file:
             write_record(file, result.winner)
         return result
 
@@ -123,19 +123,19 @@ def choose(
     """
     pairs, skipped = found_pairs(searched)
     problem = searched.problem
-    if trained is not None and trained.space != problem.joint.space:
+    if trained and trained.space != problem.joint.space:
         # What was searched may lack resolutions of the supernet; trials name choices, so either space reads them.
         problem = problem.of_space(trained.space)
         rows = [problem.joint.encode_params(params) for params in searched.problem.joint.params(pairs.rows)]
         pairs = PricedPairs(np.array(rows, dtype=np.int64).reshape(-1, len(problem.joint.parameters)), pairs.values)
-    oracle = None if trained is None else MeasuredAccuracy(trained.checkpoint, trained.data, cache=run.accuracies)
+    oracle = trained and MeasuredAccuracy(trained.checkpoint, trained.data, cache=run.accuracies)
     gene_count = problem.joint.gene_count
 
     def compare(front: PricedPairs) -> Compared:
-        if oracle is not None:
+        if oracle:
             chosen = pairs_to_measure(front, oracle, gene_count)
             if measuring or oracle.knows(chosen.rows[:, :gene_count]):
-                with (progress if measuring else Silent()).stage("measure the front") as update:
+                with progress.stage("measure the front") as update:
                     update(0.0, f"{len(chosen)} of {len(front)} pairs")
                     return Compared(measure_front(problem, chosen, oracle), "measured")
         return Compared(front, searched.accuracies.source)
@@ -165,7 +165,7 @@ def found_pairs(searched: Searched) -> tuple[PricedPairs, tuple[str, ...]]:
     return pairs, tuple(skipped)
 
 
-def winner_result(searched: Searched, choice: Choice, file: Path | None = None) -> WinnerResult:
+def winner_result(searched: Searched, choice: Choice, file: Path | None) -> WinnerResult:
     """Return what a user is told of a chosen pair."""
     chosen, problem, template = choice.winner, choice.problem, searched.template
     pair, joint = chosen.pair, problem.joint
@@ -229,25 +229,29 @@ def emit(run: Run, rule: EmitRequest, progress: Progress, *, template: str | Tem
     with progress.stage("emit") as update:
         # A simulation of an earlier project stays; its digest tells it apart.
         results.emitted.unlink(missing_ok=True)
-        chosen = ChosenPair(
-            winner=choice.winner,
-            problem=choice.problem,
-            trained=trained,
-            study=searched.study,
-            folder=results.project,
+        project = template.emit(
+            ChosenPair(
+                winner=choice.winner,
+                problem=choice.problem,
+                trained=trained,
+                study=searched.study,
+                folder=results.project,
+            ),
+            update,
         )
-        project = template.emit(chosen, update)
-    result = winner_result(searched, choice)
-    record = EmittedRecord(
-        template=template.name,
-        winner=result.winner,
-        precision=project.precision,
-        float32=project.float32,
-        quantised=project.quantised,
-        digest=project.digest,
-    )
+    result = winner_result(searched, choice, None)
     write_record(results.measured_front, ComparedRecord(searched.study, choice.compared.front.values))
-    write_record(results.emitted, record)
+    write_record(
+        results.emitted,
+        EmittedRecord(
+            template=template.name,
+            winner=result.winner,
+            precision=project.precision,
+            float32=project.float32,
+            quantised=project.quantised,
+            digest=project.digest,
+        ),
+    )
     results.configure(rule, replace=True)
     return EmitResult(result, project, results.project)
 

@@ -77,8 +77,7 @@ def report(run: Run, progress: Progress, *, template: str | Template | None = No
             "energy, predicted": f"{estimate.energy_mj:.4f} mJ",
         }
         if verification.tolerance:
-            alike = f"of {images} test images in the C simulation have the same class"
-            facts[alike] = f"{verification.same_class:.1%}"
+            facts[f"of {images} test images in the C simulation have the same class"] = f"{verification.same_class:.1%}"
         else:
             facts["test images bit-exact in csim"] = f"{images}"
 
@@ -97,7 +96,7 @@ def report(run: Run, progress: Progress, *, template: str | Template | None = No
                 trained.checkpoint.losses, [(phase.name, start) for phase, start in zip(phases, starts, strict=True)]
             ),
         }
-        if quality is not None:
+        if quality:
             left_out, kendall_tau = quality.left_out, float(np.mean(quality.kendall_tau))
             pictures["predictor.png"] = predictor_figure(left_out.measured, left_out.predicted, kendall_tau)
 
@@ -128,7 +127,7 @@ def _sections(
         "the later phases includes the distillation, so it starts anew there.",
         "training.png",
     )
-    if quality is not None:
+    if quality:
         text = f"Fitted on measured subnets, compared on those left out ({quality.samples} in all)."
         yield Section("Accuracy predictor", text, "predictor.png")
 

@@ -6,7 +6,7 @@ from codesign.supernet.lowering.workloads import lower
 from codesign.supernet.network.build import build_supernet, count_parameters
 from codesign.supernet.published.specialised import specialised_nets
 from codesign.supernet.spaces.named import load_space, space_names
-from codesign.supernet.spaces.space import Choice, Space, Subnet, kind_of
+from codesign.supernet.spaces.space import Choice, Subnet, kind_of
 
 
 @dataclass(frozen=True)
@@ -16,11 +16,6 @@ class SpaceSummary:
     name: str
     subnets: int
     resolutions: tuple[int, ...]
-
-    @classmethod
-    def of(cls, space: Space) -> "SpaceSummary":
-        """Summarise a space."""
-        return cls(space.name, space.size(), space.resolutions)
 
 
 @dataclass(frozen=True)
@@ -79,7 +74,8 @@ class SpecialisedRow:
 
 def list_spaces() -> tuple[SpaceSummary, ...]:
     """Return a summary of every space with a name."""
-    return tuple(SpaceSummary.of(load_space(name)) for name in space_names())
+    spaces = map(load_space, space_names())
+    return tuple(SpaceSummary(space.name, space.size(), space.resolutions) for space in spaces)
 
 
 def describe_space(name: str) -> SpaceDescription:
@@ -99,7 +95,7 @@ def describe_space(name: str) -> SpaceDescription:
         return SubnetCost(subnet.resolution, count_parameters(supernet, subnet), lower(space, subnet).macs)
 
     return SpaceDescription(
-        summary=SpaceSummary.of(space),
+        summary=SpaceSummary(space.name, space.size(), space.resolutions),
         elastic=tuple(ElasticKind(kind, tuple(sorted(set().union(*many))), len(many)) for kind, many in kinds.items()),
         shared_weights=sum(parameter.numel() for parameter in supernet.parameters()),
         smallest=cost(space.smallest()),

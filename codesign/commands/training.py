@@ -199,10 +199,10 @@ def fit(run: Run, samples: int, seed: int, progress: Progress) -> PredictorResul
     with progress.stage("fit the predictor"):
         quality = judge_predictor(space, genes, accuracy, splits=SPLITS, left_out=LEFT_OUT, seed=seed)
         used = round((1 - LEFT_OUT) * samples)
-        fitted = fit_predictor(space, digest, genes[:used], accuracy[:used])
+        predicted = fit_predictor(space, digest, genes[:used], accuracy[:used]).accuracy(genes[used:])
         write_predictor(run.predictor, fit_predictor(space, digest, genes, accuracy))
-    left_out = LeftOutAccuracies(accuracy[used:], fitted.accuracy(genes[used:]))
     run.configure(PredictorRequest(samples=samples, seed=seed), replace=True)
+    left_out = LeftOutAccuracies(accuracy[used:], predicted)
     write_record(run.predictor_quality, PredictorRecord(samples=samples, **asdict(quality), left_out=left_out))
     return PredictorResult(
         samples=samples,

@@ -17,7 +17,6 @@ def start_twin(project: Path, port: int, coefficients: str, progress: Progress) 
         ToolError: g++ is missing or refused the code.
         BoardError: the port is taken, or pynq is not installed.
     """
-    timing = load_coefficients(coefficients)
     with progress.stage("twin") as update:
         update(0.0, "compiling the engine")
-        return TwinServer(TwinBoard(project, timing), port)
+        return TwinServer(TwinBoard(project, load_coefficients(coefficients)), port)

@@ -194,10 +194,9 @@ def residual_figure(rows: LeftOutRows) -> Figure:
 def coverage_figure(rows: LeftOutRows) -> Figure:
     """Draw the share of left-out runs that intervals cover, against the share that they are made for."""
     levels = np.arange(0.5, 0.96, 0.05)
-    covered = [rows.inside(level).mean() for level in levels]
     figure, axes = plot(4.4, 4, "intended coverage / %", "left-out runs inside / %")
     axes.plot(100 * levels, 100 * levels, color=GREY, linewidth=1)
-    axes.plot(100 * levels, 100 * np.array(covered), "o-", color=BLUE, markersize=4)
+    axes.plot(100 * levels, [100 * rows.inside(level).mean() for level in levels], "o-", color=BLUE, markersize=4)
     axes.set_ylim(40, 102)
     axes.grid(alpha=0.3)
     return figure

@@ -57,11 +57,14 @@ class LeftOutRows(Record):
         """Return whether each interval holds the measured time, its width taken from the other rows alone."""
         score = np.abs(np.log(self.predicted_ms / self.measured_ms)) / self.deviations
         names = np.array(self.campaigns)
-        inside = [
-            own <= interval_width(np.delete(score, row), np.delete(campaign_weights(names, names[row]), row), coverage)
-            for row, own in enumerate(score)
-        ]
-        return np.array(inside, dtype=np.bool_)
+        return np.array(
+            [
+                own
+                <= interval_width(np.delete(score, row), np.delete(campaign_weights(names, names[row]), row), coverage)
+                for row, own in enumerate(score)
+            ],
+            dtype=np.bool_,
+        )
 
 
 def run_label(run: EngineRun) -> str:

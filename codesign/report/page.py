@@ -39,8 +39,8 @@ class Section:
 def render_page(title: str, subtitle: str, facts: Mapping[str, str], sections: Iterable[Section]) -> str:
     """The page as HTML; every text is escaped. ``facts`` are the figures at its head, by their names."""
     environment = Environment(undefined=StrictUndefined, autoescape=True, keep_trailing_newline=True)
-    template = environment.from_string((files("codesign.report") / "page.html.j2").read_text())
-    return template.render(title=title, subtitle=subtitle, facts=facts, sections=sections)
+    source = (files("codesign.report") / "page.html.j2").read_text()
+    return environment.from_string(source).render(title=title, subtitle=subtitle, facts=facts, sections=sections)
 
 
 def write_page(folder: Path, page: str, pictures: Mapping[str, "Figure"], update: Update) -> Path:

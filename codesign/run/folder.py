@@ -12,7 +12,7 @@ from codesign.run.choices import DEFAULT_TEMPLATE
 from hw_templates.foundation import json_records
 from hw_templates.foundation.atomic_file import write_text_atomically
 from hw_templates.foundation.errors import InvalidValueError, StorageError
-from hw_templates.foundation.json_records import check_record, reading, without_format
+from hw_templates.foundation.json_records import check_record, parse_json, reading, without_format
 from hw_templates.foundation.lock import exclusive
 
 RUN_FORMAT = 1
@@ -124,10 +124,12 @@ class Run:
         Raises:
             StorageError: another process has claimed the run, or the folder cannot be written.
         """
-        busy = StorageError(
-            f"{self.folder}: another process is at work in this run; wait for it, or name another run folder"
+        return exclusive(
+            self.folder / ".claim",
+            StorageError(
+                f"{self.folder}: another process is at work in this run; wait for it, or name another run folder"
+            ),
         )
-        return exclusive(self.folder / ".claim", busy)
 
     def find(self, kind: type[S]) -> S | None:
         """Return what a command was asked for in this run; None where it has not run here.
@@ -175,8 +177,8 @@ class Run:
         """Return the settings by the name of their section; none for a run that has not begun."""
         if not self.configuration.exists():
             return {}
-        record = json_records.read_json(self.configuration, dict[str, object], ANOTHER_RUN)
         with reading(self.configuration, ANOTHER_RUN):
+            record = parse_json(self.configuration.read_bytes(), dict[str, object], "run")
             return without_format(record, RUN_FORMAT, "run")
 
 

@@ -120,13 +120,13 @@ class DeployRecord(Record):
     complete: bool
     error: str | None = None
     right: int | None = None
-    source: str | None = None
+    source: str
     where: str | None = None
-    board: str | None = None
-    bitstream: str | None = None
-    hardware_sha256: str | None = None
-    measured_at: str | None = None
-    clock_mhz: float | None = None
+    board: str
+    bitstream: str
+    hardware_sha256: str
+    measured_at: str
+    clock_mhz: float
     images: int | None = None
     accuracy: float | None = None
     latency_ms: Percentiles | None = None
@@ -135,7 +135,7 @@ class DeployRecord(Record):
     cycles: int | None = None
     cycle_shares: dict[str, float] | None = None
     energy: Energy | None = None
-    predicted: Prediction | None = None
+    predicted: Prediction
 
 
 @dataclass(frozen=True, kw_only=True)

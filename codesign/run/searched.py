@@ -75,8 +75,9 @@ def load_searched(
     board = load_board(request.board)
     accuracies = load_accuracies(run, request.accuracy, request.space)
     space = accuracies.space
-    losses = read_losses(run, template)
-    problem = template.problem(JointSpace(space, template.space(board)), request.coefficients, losses)
+    problem = template.problem(
+        JointSpace(space, template.space(board)), request.coefficients, read_losses(run, template)
+    )
     # Other accuracies or coefficients make another study, for they do not compare; another seed does too.
     prefix = "" if template.name == DEFAULT_TEMPLATE else f"{template.name}-"
     name = f"{prefix}{space.name}-{board_label(board)}-{accuracies.digest[:8]}{problem.variant}-seed{request.seed}"

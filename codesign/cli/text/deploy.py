@@ -9,10 +9,9 @@ from codesign.run.records import DeployRecord
 def deploy_lines(deployed: DeployRecord) -> Iterator[str]:
     """Yield what a board or its twin did, compared with the prediction."""
     d, twin = deployed, deployed.source == "twin"
-    assert d.predicted is not None
-    assert d.latency_ms is not None
+    assert d.latency_ms
     assert d.starts_per_image is not None
-    assert d.cycle_shares is not None
+    assert d.cycle_shares
     yield (
         f"deploy     {d.board} ({'twin, ' if twin else ''}{d.where}): engine {d.hardware_sha256:.12} "
         f"at {d.clock_mhz:.4g} MHz"
@@ -33,8 +32,7 @@ def deploy_lines(deployed: DeployRecord) -> Iterator[str]:
         f"           cycles: {shares['compute']:.0%} computing, {shares['load_wait']:.0%} waiting for loads, "
         f"{shares['store_wait']:.0%} for stores, the rest setting up"
     )
-    if d.inference_ms is not None:
-        whole = d.inference_ms
+    if whole := d.inference_ms:
         yield f"           host: {whole.p50 - latency.p50:.4g} ms more an image, 95 % below {whole.p95:.4g} ms in all"
     if d.energy is None:
         yield f"           energy: not measured; predicted {d.predicted.energy_mj:.4g} mJ an image"

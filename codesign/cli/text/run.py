@@ -1,7 +1,6 @@
 """Text about the commands of a run, from its training to its report."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 from codesign.commands.pairs import CsimResult, EmitResult, WinnerResult
 from codesign.commands.report import ReportResult
@@ -116,14 +115,3 @@ def _skipped(skipped: Sequence[str]) -> Iterator[str]:
         yield f"           left out: {text}"
     if len(skipped) > _SHOWN:
         yield f"           left out: {len(skipped) - _SHOWN:,} trials more"
-
-
-DEMO_LINES: dict[str, Callable[[Any], Iterable[str]]] = {
-    "train": train_lines,
-    "predictor": predictor_lines,
-    "search": search_lines,
-    "emit": emit_lines,
-    "csim": csim_lines,
-    "report": report_lines,
-}
-"""Names of the commands of a demo to what makes the text of their results."""

@@ -153,7 +153,7 @@ def write_fit(folder: Path, fitted: Fitted, max_error: float = MAX_ERROR) -> Pat
         raise InvalidValueError("mean error of left-out runs", float(f"{100 * error:.4g}"), expected)
     write_calibration(folder, fitted.calibration)
     write_record(folder / LEFT_OUT, fitted.left_out, wide=True)
-    if fitted.coefficients is not None:
+    if fitted.coefficients:
         write_coefficients(folder, replace(fitted.coefficients, name=str(folder)))
     return folder
 

@@ -98,8 +98,16 @@ def measure_plan(
         BoardError: the board cannot be reached, is another, or is not found again; what was measured is kept.
         VerificationError: results or counters of several runs in a row are wrong.
     """
-    plan = read_plan(request.plan)
-    hardware = _hardware(request, plan)
+    plan, board = read_plan(request.plan), request.target.board
+    check_same_board(plan.board, board, "plan.board", "the board to measure on; plan for that")
+    project = read_json(request.project / PROJECT_FILE, ProjectRecord)
+    check_same_board(project.board, board, "project.board", "the board to measure on")
+    if plan.accelerator != project.accelerator:
+        mine, other = project.accelerator.as_dict(), plan.accelerator.as_dict()
+        name = next(name for name in mine if mine[name] != other[name])
+        expected = f"{mine[name]}, as the project's; plan with --project"
+        raise InvalidValueError(f"plan.accelerator.{name}", other[name], expected)
+    hardware = Hardware(board, project.hardware_sha256, project.accelerator)
     with opened(plan, request.out) as campaign:
         if campaign.todo:
             with (
@@ -110,27 +118,6 @@ def measure_plan(
         planned, skipped = len(plan.runs), campaign.skipped_of_plan
         measured = planned - len(campaign.todo) - skipped
         return MeasuredPlan(request.out, campaign.failures, planned, measured, skipped)
-
-
-def _hardware(request: CampaignRequest, plan: RunPlan) -> Hardware:
-    """Return the engine that is expected on the board: the plan's, which must be the project's.
-
-    Raises:
-        InvalidValueError: plan, project and board do not agree.
-        StorageError: the project cannot be read.
-    """
-    board = request.target.board
-    check_same_board(plan.board, board, "plan.board", "the board to measure on; plan for that")
-    project = read_json(request.project / PROJECT_FILE, ProjectRecord)
-    accelerator = project.accelerator
-    check_same_board(project.board, board, "project.board", "the board to measure on")
-    if plan.accelerator != accelerator:
-        mine, other = accelerator.as_dict(), plan.accelerator.as_dict()
-        name = next(name for name in mine if mine[name] != other[name])
-        raise InvalidValueError(
-            f"plan.accelerator.{name}", other[name], f"{mine[name]}, as the project's; plan with --project"
-        )
-    return Hardware(board, project.hardware_sha256, accelerator)
 
 
 def _measure_runs(

@@ -51,6 +51,19 @@ def _sections(calibration: Calibration, rows: LeftOutRows) -> list[Section]:
     )
     largest = Counter(kinds[index] for index in np.stack(list(rows.shares.values())).argmax(axis=0))
     bounds = ", ".join(f"{kind} in {count} runs" for kind, count in largest.most_common())
+    posterior = calibration.posterior
+    values = np.exp(posterior.theta(posterior.campaigns))
+    factors = np.exp([np.sqrt(np.diag(posterior.uncertainty(campaign))) for campaign in posterior.campaigns])
+    coefficients = tuple(
+        (parameter.name, parameter.meaning, *map("{:.4g} times or over {:.2f}".format, of_campaigns, within))
+        for parameter, of_campaigns, within in zip(
+            engine_model(calibration.engine).parameters, values.T, factors.T, strict=True
+        )
+    )
+    ranges = tuple(
+        (name, *([f"{value:g}" for value in values if not isinstance(value, str)] or (", ".join(map(str, values)), "")))
+        for name, values in calibration.fitted_on.items()
+    )
     left_out = "left out a whole group at a time" if calibration.groups else "left out in at most ten parts"
     return [
         Section(
@@ -77,34 +90,13 @@ def _sections(calibration: Calibration, rows: LeftOutRows) -> list[Section]:
             "Coefficients",
             "Each with the factor within which it lies with two thirds probability. A factor as wide as before any "
             "measurement means that these runs do not determine it.",
-            table=_coefficient_table(calibration),
+            table=Table(("coefficient", "of", *posterior.campaigns), coefficients),
         ),
         Section(
             "Fitted on",
             f"Least and greatest value of each parameter; predictions beyond it warn. Newest run: {calibration.date}; "
             + ", ".join(f"{tool} {version}" for tool, version in calibration.tool_versions.items())
             + ".",
-            table=_range_table(calibration),
+            table=Table(("parameter", "from", "to"), ranges),
         ),
     ]
-
-
-def _coefficient_table(calibration: Calibration) -> Table:
-    posterior = calibration.posterior
-    values = np.exp(posterior.theta(posterior.campaigns))
-    factors = np.exp([np.sqrt(np.diag(posterior.uncertainty(campaign))) for campaign in posterior.campaigns])
-    lines = tuple(
-        (parameter.name, parameter.meaning, *map("{:.4g} times or over {:.2f}".format, of_campaigns, within))
-        for parameter, of_campaigns, within in zip(
-            engine_model(calibration.engine).parameters, values.T, factors.T, strict=True
-        )
-    )
-    return Table(("coefficient", "of", *posterior.campaigns), lines)
-
-
-def _range_table(calibration: Calibration) -> Table:
-    lines = tuple(
-        (name, *([f"{value:g}" for value in values if not isinstance(value, str)] or (", ".join(map(str, values)), "")))
-        for name, values in calibration.fitted_on.items()
-    )
-    return Table(("parameter", "from", "to"), lines)
