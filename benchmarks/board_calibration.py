@@ -73,6 +73,7 @@ def campaign(run: Run, true: Coefficients, budget: int, folder: Path) -> None:
         measure_plan(
             CampaignRequest(target=target, plan=folder / "plan.json", project=run.project, out=folder / "board.jsonl"),
             Silent(),
+            tell=lambda _: None,
         )
     finally:
         server.close()

@@ -90,7 +90,7 @@ def measure(
         repetitions=repetitions,
         timeout_s=timeout_s,
     )
-    measure_plan(request, progress or Silent())
+    measure_plan(request, progress or Silent(), lambda _: None)
     return read_measurements([Path(file)])
 
 

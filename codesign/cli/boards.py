@@ -206,7 +206,7 @@ def twin(
     Example: codesign twin --project runs/digits/project
     """
     from codesign.cli.text.boards import twin_lines
-    from codesign.commands.twin import start_twin
+    from codesign.commands.bitstreams import start_twin
 
     with closing(start_twin(project, port, coefficients, console)) as server:
         console.show(server.served, twin_lines)

@@ -1,11 +1,14 @@
-"""The terminal side of every command: results, progress as bars and lines, errors as one line and an exit code."""
+"""The terminal side of every command: results, progress as bars and lines, a log, and errors as a line and a code."""
 
 import os
+import sys
+import threading
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, closing, contextmanager, nullcontext
+from contextlib import ExitStack, closing, contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from functools import wraps
 from inspect import Parameter, Signature, signature
 from pathlib import Path
@@ -18,11 +21,10 @@ from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainin
 from rich.progress import Progress as Bars
 
 from codesign import __version__
-from codesign.cli.log_file import LogFile
-from codesign.cli.option_names import explain, parameter_names
+from codesign.cli.group import explain, parameter_names
 from codesign.cli.progress_lines import Clock, ProgressLines
 from codesign.progress import Update
-from hw_templates.foundation.errors import CodesignError, ExtrapolationWarning, VerificationError
+from hw_templates.foundation.errors import CodesignError, ExtrapolationWarning, InvalidValueError, VerificationError
 from hw_templates.foundation.extras import missing_extras_named
 
 EXIT_DISAGREES, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 1, 2, 130
@@ -32,6 +34,45 @@ R = TypeVar("R")
 
 def _keep_nothing(_line: str, /) -> None:
     """Stand for a log where none is kept."""
+
+
+class LogFile:
+    """Lines appended to a file; folders that are missing are made.
+
+    Args:
+        path: the file; what it holds already is kept.
+        now: the time of day.
+
+    Raises:
+        InvalidValueError: it cannot be written.
+    """
+
+    def __init__(self, path: Path, now: Callable[[], datetime] = lambda: datetime.now().astimezone()) -> None:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = path.open("a", encoding="utf-8")
+        except OSError as error:
+            raise InvalidValueError("log_file", str(path), f"a file that can be written ({error.strerror})") from error
+        self._path, self._now = path, now
+        self._lock = threading.Lock()
+        self._failed = False
+
+    def write(self, text: str) -> None:
+        """Append a line. Where that fails, the work goes on without the log, and standard error says so once."""
+        with self._lock:
+            if self._failed:
+                return
+            try:
+                self._file.write(f"{self._now().isoformat(timespec='seconds')} {text}\n")
+                self._file.flush()
+            except OSError as error:
+                self._failed = True
+                print(f"codesign: warning: {self._path}: no more lines are kept ({error.strerror})", file=sys.stderr)
+
+    def close(self) -> None:
+        """Close the file; nothing may be written afterwards."""
+        with self._lock, suppress(OSError):
+            self._file.close()
 
 
 class _Terminal(Console):

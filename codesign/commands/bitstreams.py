@@ -1,4 +1,4 @@
-"""``codesign build``, ``import`` and ``bitstreams``: bitstreams that are built, brought, or in a store."""
+"""``codesign build``, ``import``, ``bitstreams`` and ``twin``: bitstreams that are built, brought or kept; twins."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,9 +7,12 @@ from bitstreams.building.script import build_bitstream, bundle
 from bitstreams.store.bitstream import Bitstream, Entry
 from bitstreams.store.results import import_files, import_results
 from bitstreams.store.store import Store
+from bitstreams.twin.board import TwinBoard
+from bitstreams.twin.server import TwinServer
 from codesign.progress import Progress
 from codesign.run.choices import BuildTool
 from codesign.run.folder import Run, claiming, read_json
+from cost_models.coefficients import load_coefficients
 from hw_templates.board import board_names, load_board
 from hw_templates.foundation.atomic_file import write_bytes_atomically
 from hw_templates.foundation.errors import InvalidValueError, VerificationError
@@ -123,10 +126,8 @@ class StoreContent:
             VerificationError: a bitstream is damaged.
         """
         if self.damaged:
-            checked = len(self.entries) + len(self.damaged)
-            raise VerificationError(
-                f"{self.folder}: {len(self.damaged)} of {checked} bitstreams are damaged; import or build them again"
-            )
+            count = f"{len(self.damaged)} of {len(self.entries) + len(self.damaged)}"
+            raise VerificationError(f"{self.folder}: {count} bitstreams are damaged; import or build them again")
 
 
 def import_made(made: Path, board: str | None, hwh: Path | None, store: Path | None) -> Imported:
@@ -165,3 +166,17 @@ def verify(digests: list[str], store: Path | None) -> StoreContent:
     problems = {entry.digest: tuple(opened.verify(entry)) for entry in entries}
     damaged |= {digest: found for digest, found in problems.items() if found}
     return StoreContent(opened.folder, tuple(entry for entry in entries if not problems[entry.digest]), damaged)
+
+
+def start_twin(project: Path, port: int, coefficients: str, progress: Progress) -> TwinServer:
+    """Serve a twin on loopback until it is closed.
+
+    Raises:
+        StorageError: the project is not whole.
+        InvalidValueError: no such coefficients.
+        ToolError: g++ is missing or refused the code.
+        BoardError: the port is taken, or pynq is not installed.
+    """
+    with progress.stage("twin") as update:
+        update(0.0, "compiling the engine")
+        return TwinServer(TwinBoard(project, load_coefficients(coefficients)), port)

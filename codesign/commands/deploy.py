@@ -192,8 +192,7 @@ def _run_images(engine: Engine, emitted: _Emitted, known: dict[str, Any], progre
     except BoardError as error:
         raise BoardError(f"{error} ({len(results)} of {total} images ran, {right} right)") from error
     logits = np.frombuffer(b"".join(results), np.int8).reshape(total, -1)
-    wrong = int((logits != emitted.golden).any(axis=1).sum())
-    if wrong:
+    if wrong := int((logits != emitted.golden).any(axis=1).sum()):
         raise VerificationError(f"{where}: logits of {wrong} of {total} images differ from csim's")
     counted, expected = engine.trips(), emitted.trips
     if (counted != expected).any():

@@ -22,7 +22,7 @@ from hw_templates.foundation.json_records import reading
 from hw_templates.project.record import PROJECT_FILE
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class ExportResult:
     """A network that was written.
 
@@ -98,8 +98,8 @@ def _find(source: str, name: str | None, weights: Path | None) -> NetworkToWrite
 
 def _chosen(space: Space, name: str) -> tuple[Subnet, str]:
     """Return the subnet that is asked for, and what it is called."""
-    subnet = named_subnet(space, name)
-    return subnet, f"{name} subnet of {space.name}" if name in ENDS else f"subnet of {space.name} in {Path(name).name}"
+    called = f"{name} subnet of {space.name}" if name in ENDS else f"subnet of {space.name} in {Path(name).name}"
+    return named_subnet(space, name), called
 
 
 def _winner_file(run: Run) -> Path:

@@ -83,5 +83,5 @@ def fetch_files(names: list[str], folder: Path | None, progress: Progress) -> Fe
                 update(have / total if total else 0.0, f"{size_text(have)} of {size_text(total)}")
 
             fetch(artefact, before.folder, on_progress)
-    were_there = tuple(file.name for file in before.files if file.complete)
-    return Fetched(before.folder, list_files(names, folder).files, were_there)
+    files = list_files(names, folder).files
+    return Fetched(before.folder, files, tuple(file.name for file in before.files if file.complete))

@@ -20,7 +20,7 @@ from hw_templates.foundation.arrays import FloatArray
 from hw_templates.foundation.json_records import write_record
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class SearchResult:
     """Result of a search.
 
@@ -121,8 +121,8 @@ def _baseline_fronts(searched: Searched, pairs: int, progress: Progress) -> dict
         if record is None or (record.study, record.pairs) != (searched.study, pairs):
             with progress.stage(f"{name} search") as update:
                 update(0.0, f"{pairs:,} pairs")
-                front = baseline(task.oracle, pairs, task.settings.seed)
-            record = BaselineRecord(searched.study, front.values, pairs)
+                front = baseline(task.oracle, pairs, task.settings.seed).values
+            record = BaselineRecord(searched.study, front, pairs)
             write_record(path, record)
         found[name] = record.front
     return found

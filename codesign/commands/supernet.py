@@ -36,7 +36,7 @@ class SubnetCost:
     macs: int
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class SpaceDescription:
     """A space in figures."""
 

@@ -45,8 +45,8 @@ def front_figure(
     """
     figure = Figure(figsize=(10, 4.2), layout="constrained")
     star = textwrap.fill(f"winner: {rule}", 28)
-    panels = zip(figure.subplots(1, 2, sharey=True), (1, 2), ("latency / ms", "energy / mJ"), strict=True)
-    for axes, column, label in panels:
+    labels = "latency / ms", "energy / mJ"
+    for axes, column, label in zip(figure.subplots(1, 2, sharey=True), (1, 2), labels, strict=True):
         for method, front in fronts.items():
             colour, marker = _METHOD_STYLES[method]
             axes.plot(front[:, column], 100 * front[:, 0], marker, color=colour, markersize=4, alpha=0.45, mew=0)
@@ -153,9 +153,8 @@ def prediction_figure(rows: LeftOutRows, widths: Widths) -> Figure:
     """Draw predicted against measured latency of left-out runs; bars are intervals of the campaign's width."""
     figure, axes = plot(6.4, 5.6, "measured latency / ms", "predicted latency / ms, left out")
     factor = np.exp(np.array([widths.of(campaign) for campaign in rows.campaigns]) * rows.deviations)
-    campaigns = np.array(rows.campaigns)
     for colour, campaign in zip(cycle(_COLOURS), dict.fromkeys(rows.campaigns), strict=False):
-        own = campaigns == campaign
+        own = np.array(rows.campaigns) == campaign
         predicted = rows.predicted_ms[own]
         bars = np.stack([predicted - predicted / factor[own], predicted * factor[own] - predicted])
         axes.errorbar(

@@ -23,8 +23,10 @@ def comparison_section(emitted: EmittedPair, sides: dict[str, Datasheet]) -> Sec
     """
     (_, first), (name, second) = sides.items()
     subnet, joint = emitted.pair.subnet, emitted.problem.joint
-    figures = dict.fromkeys(figure for sheet in sides.values() for figure in sheet.figures)
-    rows = tuple((figure, *(sheet.figures.get(figure, "") for sheet in sides.values())) for figure in figures)
+    rows = tuple(
+        (figure, *(sheet.figures.get(figure, "") for sheet in sides.values()))
+        for figure in dict.fromkeys(figure for sheet in sides.values() for figure in sheet.figures)
+    )
     return Section(
         "Two templates",
         f"The subnet that was emitted with {name} (resolution {subnet.resolution}, depths {subnet.depths}, "

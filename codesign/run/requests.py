@@ -221,8 +221,8 @@ def _without_predictor(run: Run, space: Space) -> str:
     size = space.size()
     if size > FEW_SUBNETS:
         return fit
-    measured = f"`codesign search {run.folder} --accuracy measured` needs none, as space {space.name} has "
-    measured += f"{size} subnet{'s' if size > 1 else ''}"
+    subnets = f"{size} subnet{'s' if size > 1 else ''}"
+    measured = f"`codesign search {run.folder} --accuracy measured` needs none, as space {space.name} has {subnets}"
     return measured if size < 2 * LEAST_SUBNETS else f"{fit}, or {measured}"
 
 

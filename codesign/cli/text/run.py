@@ -75,11 +75,8 @@ def csim_lines(result: CsimResult) -> Iterator[str]:
         sanitized = ", sanitizers silent" if record.sanitized else ""
         yield f"csim       {record.images} test images: logits equal the integer reference bit for bit{sanitized}"
     if record.layers:
-        cycles = sum(layer.compute_trips for layer in record.layers)
-        yield (
-            f"           {len(record.layers)} layers: {cycles:,} iterations of the compute loop, "
-            "as the cost model states"
-        )
+        cycles = f"{sum(layer.compute_trips for layer in record.layers):,} iterations of the compute loop"
+        yield f"           {len(record.layers)} layers: {cycles}, as the cost model states"
 
 
 def report_lines(result: ReportResult) -> Iterator[str]:

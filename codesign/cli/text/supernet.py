@@ -43,8 +43,7 @@ def specialised_lines(nets: Sequence[SpecialisedRow]) -> Iterator[str]:
         )
     yield "top-1 and top-5: percent on ImageNet after fine-tuning, as reported by the authors (README of the"
     yield "once-for-all repository); parameters and MACs: as reported, in brackets as counted here."
-    agree = sum(net.agrees for net in nets)
-    yield f"{agree} of {len(nets)} agree in parameters and MACs within the table's rounding"
+    yield f"{sum(net.agrees for net in nets)} of {len(nets)} agree in parameters and MACs within the table's rounding"
 
 
 def export_lines(result: ExportResult) -> Iterator[str]:

@@ -24,7 +24,6 @@ from hw_templates.foundation.lock import exclusive, in_use
 
 LOSSES = 3
 """Connections lost during one run after which the run is skipped."""
-_DIGITS = 12
 
 Layers = tuple[MappedLayer, ...]
 
@@ -95,9 +94,9 @@ class Campaign:
         """
         for run in self.measured:
             if run.bitstream != bitstream:
-                other = "none" if run.bitstream is None else run.bitstream[:_DIGITS]
+                other = "none" if run.bitstream is None else run.bitstream[:12]
                 expected = f"{other}, whose runs {self.path} holds; name another file for this one"
-                raise InvalidValueError("bitstream", bitstream[:_DIGITS], expected)
+                raise InvalidValueError("bitstream", bitstream[:12], expected)
 
     def check_clock(self, clock_mhz: float) -> None:
         """Refuse to mix runs at two clocks.

@@ -82,9 +82,7 @@ class MeasuredPlan:
     skipped: int
 
 
-def measure_plan(
-    request: CampaignRequest, progress: Progress, tell: Callable[[str], None] = lambda _: None
-) -> MeasuredPlan:
+def measure_plan(request: CampaignRequest, progress: Progress, tell: Callable[[str], None]) -> MeasuredPlan:
     """Measure the runs of a plan that are not measured yet, and keep each at once.
 
     Args:

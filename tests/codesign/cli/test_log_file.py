@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from codesign.cli.log_file import LogFile
+from codesign.cli.console import LogFile
 from hw_templates.foundation.errors import InvalidValueError
 
 

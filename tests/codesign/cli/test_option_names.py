@@ -2,7 +2,7 @@
 
 import pytest
 
-from codesign.cli.option_names import explain
+from codesign.cli.group import explain
 from hw_templates.foundation.errors import InfeasibleError, InvalidValueError, StorageError
 
 NAMES = {"run": "RUN", "board": "--board", "preset": "--preset", "seed": "--seed", "budget": "--budget"}

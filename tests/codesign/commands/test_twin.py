@@ -9,7 +9,7 @@ from support.boards.twins import zynq_project
 from support.recorded_progress import RecordedProgress
 
 from codesign.cli.text.boards import twin_lines
-from codesign.commands.twin import start_twin
+from codesign.commands.bitstreams import start_twin
 from hw_templates.foundation.errors import BoardError, InvalidValueError, StorageError
 
 pytest.importorskip("pynq", reason="pynq is not installed: pip install --editable '.[board]'")

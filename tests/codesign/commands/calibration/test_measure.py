@@ -288,7 +288,7 @@ def test_a_second_campaign_on_the_board_is_refused(request_: CampaignRequest) ->
         board_claim("127.0.0.1:7"),
         pytest.raises(StorageError, match=r"the board at 127\.0\.0\.1:7 is in use by another process"),
     ):
-        measure_plan(replace(request_, target=target), RecordedProgress())
+        measure_plan(replace(request_, target=target), RecordedProgress(), print)
 
 
 def test_plans_and_projects_of_something_else_are_refused(request_: CampaignRequest, tmp_path: Path) -> None:
