@@ -288,7 +288,7 @@ def test_bad_input_is_one_line(tmp_path: Path) -> None:
     check_refused(fit("network"), "measurement.engine: must be conv_engine like that of the other runs, got 'dpu'")
     check_refused(fit("foreign"), "measurement.engine: must be one of conv_engine, dpu, vta, got 'hls4ml'")
     check_refused(fit("one", "one"), "the same run as")
-    check_refused(fit("absent"), "absent: cannot be read")
+    check_refused(fit("absent"), "absent: is missing")
     assert not (tmp_path / "out").exists()
     check_refused(codesign("calibrate", "plan", "--board", "abacus", "--budget", "2"), "--board: must be one of")
     check_refused(
