@@ -22,7 +22,6 @@ import numpy as np
 
 from codesign.search.joint_space import JointSpace
 from codesign.supernet.accuracy.official_predictor import OfficialPredictor, known_space, load_official_predictor
-from codesign.supernet.lowering.workloads import segments_of
 from codesign.supernet.spaces.named import OFA_MBV3_W12
 from codesign.supernet.spaces.space import Space
 from codesign.templates.engine.baselines import reference_accelerator
@@ -59,7 +58,7 @@ class BlockPrices:
         per_ms = accelerator.clock_mhz * 1e3
         self._start_ms = network_latency_cycles(0.0, coefficients) / per_ms
         self._blocks = [name for name in space.block_names if len(space.choices[f"{name}.kernel"]) > 1]
-        for number, piece in enumerate(segments_of(space)):
+        for number, piece in enumerate(space.segments):
             choices = [space.choices[name] for name in piece.names]
             grid = np.stack(np.meshgrid(*choices, indexing="ij"), axis=-1).reshape(-1, len(choices)).tolist()
             for values in grid:
@@ -71,7 +70,7 @@ class BlockPrices:
                 elastic = piece.block in self._blocks
                 place = (piece.block, key["resolution"], *chosen) if elastic else (number, key["resolution"])
                 self._ms[place] = float(cycles) / per_ms
-        self._always = [number for number, piece in enumerate(segments_of(space)) if piece.block not in self._blocks]
+        self._always = [number for number, piece in enumerate(space.segments) if piece.block not in self._blocks]
 
     def get_efficiency(self, subnet: dict[str, Any]) -> float:
         """Latency in ms, by the name that the finder calls."""

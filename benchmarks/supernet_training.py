@@ -25,8 +25,7 @@ from codesign.supernet.accuracy.predictor import judge_predictor, measure_sample
 from codesign.supernet.data.data_set import ChosenImages, DataSet, Split
 from codesign.supernet.data.image_files import load_images
 from codesign.supernet.lowering.workloads import lower
-from codesign.supernet.network.build import evaluate, recalibrate
-from codesign.supernet.network.specialise import specialised_weights
+from codesign.supernet.network.subnets import evaluate, recalibrate, specialised_weights
 from codesign.supernet.spaces.mobile import MobileSubnet
 from codesign.supernet.spaces.named import CIFAR10_SMALL
 from codesign.supernet.spaces.space import Space, Subnet

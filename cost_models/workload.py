@@ -145,7 +145,7 @@ class Node:
     def __post_init__(self) -> None:
         check_fields(self, "node")
 
-    @property
+    @cached_property
     def reads(self) -> tuple[tuple[str, str], ...]:
         """(role, producer) of every map that this node reads."""
         roles = (("ifmap", self.ifmap), ("gate", self.gate), ("residual", self.residual))

@@ -8,9 +8,9 @@ from codesign.run.folder import REMAKE, Run, read_json
 from codesign.run.requests import ENDS, SearchRequest, TrainRequest, load_trained, named_subnet
 from codesign.supernet.accuracy.measured import CALIBRATION_IMAGES
 from codesign.supernet.data.data_set import Split
-from codesign.supernet.network.build import recalibrate
 from codesign.supernet.network.files import NetworkToWrite, check_format, write_network
 from codesign.supernet.network.standalone import Network, extract
+from codesign.supernet.network.subnets import recalibrate
 from codesign.supernet.published.net_config import Config, net_config
 from codesign.supernet.published.networks import find_specialised, load_official_supernet, load_specialised
 from codesign.supernet.published.specialised import specialised_nets

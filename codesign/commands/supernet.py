@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from codesign.supernet.lowering.workloads import lower
-from codesign.supernet.network.build import build_supernet, count_parameters
+from codesign.supernet.network.standalone import count_parameters
+from codesign.supernet.network.supernet import Supernet
 from codesign.supernet.published.specialised import specialised_nets
 from codesign.supernet.spaces.named import load_space, space_names
 from codesign.supernet.spaces.space import Choice, Subnet, kind_of
@@ -89,15 +90,14 @@ def describe_space(name: str) -> SpaceDescription:
     kinds: dict[str, list[tuple[Choice, ...]]] = {}
     for gene, choices in space.genes:
         kinds.setdefault(kind_of(gene), []).append(choices)
-    supernet = build_supernet(space)
 
     def cost(subnet: Subnet) -> SubnetCost:
-        return SubnetCost(subnet.resolution, count_parameters(supernet, subnet), lower(space, subnet).macs)
+        return SubnetCost(subnet.resolution, count_parameters(space, subnet), lower(space, subnet).macs)
 
     return SpaceDescription(
         summary=SpaceSummary(space.name, space.size(), space.resolutions),
         elastic=tuple(ElasticKind(kind, tuple(sorted(set().union(*many))), len(many)) for kind, many in kinds.items()),
-        shared_weights=sum(parameter.numel() for parameter in supernet.parameters()),
+        shared_weights=sum(parameter.numel() for parameter in Supernet(space).parameters()),
         smallest=cost(space.smallest()),
         largest=cost(space.largest()),
     )

@@ -14,7 +14,7 @@ from codesign.run.records import LeftOutAccuracies, PredictorRecord
 from codesign.run.requests import PredictorRequest, TrainRequest, load_trained, named_subnet
 from codesign.supernet.accuracy.measured import MeasuredAccuracy
 from codesign.supernet.accuracy.predictor import fit_predictor, judge_predictor, measure_sample, write_predictor
-from codesign.supernet.network.specialise import specialised_weights
+from codesign.supernet.network.subnets import specialised_weights
 from codesign.supernet.spaces.named import load_space
 from codesign.supernet.spaces.space import kind_of
 from codesign.supernet.training.processes import joined_processes

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from codesign.supernet.data.data_set import DataSet, Split
-from codesign.supernet.network.build import evaluate, recalibrate
+from codesign.supernet.network.subnets import evaluate, recalibrate
 from codesign.supernet.network.supernet import Supernet
 from codesign.supernet.spaces.space import Genes
 from codesign.supernet.training.checkpoint import Checkpoint

@@ -3,17 +3,15 @@
 No layer has a state that says which part is in use: every call is told.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from codesign.supernet.layers.depthwise import depthwise_convolution
-from cost_models.workload import Activation
+from cost_models.workload import Activation, Layer
 from hw_templates.foundation.errors import InvalidValueError
 
 
@@ -34,14 +32,9 @@ def activate(features: Tensor, activation: Activation) -> Tensor:
             return functional.hardsigmoid(features)
 
 
-class Normalise(Protocol):
-    """Batch normalisation [n, C, h, w] -> [n, C, h, w] of the layer called ``name``, with scale and offset [C].
-
-    ``epsilon`` is added to the variance.
-    """
-
-    def __call__(self, name: str, features: Tensor, weight: Tensor, bias: Tensor, epsilon: float) -> Tensor:
-        """The normalised features."""
+Normalise = Callable[[str, Tensor, Tensor, Tensor, float], Tensor]
+"""Batch normalisation of the layer of a name: features [n, C, h, w], scale and offset [C], and what is added to the
+variance, to normalised features [n, C, h, w]."""
 
 
 def normalise_by_batch(
@@ -74,30 +67,12 @@ class BatchNormStatistics:
         return functional.batch_norm(features, mean, variance, weight, bias, training=False, eps=epsilon)
 
 
-@dataclass(frozen=True)
-class SharedStatistics:
-    """Running statistics [C] of the full net, of which a subnet takes those of its first channels.
-
-    So the ``ofa`` package evaluates subnets that were not recalibrated, and so the published supernets are meant to be
-    used at full width.
-    """
-
-    mean: Mapping[str, Tensor]
-    variance: Mapping[str, Tensor]
-
-    def __call__(self, name: str, features: Tensor, weight: Tensor, bias: Tensor, epsilon: float) -> Tensor:
-        """Features normalised by the statistics of the first channels."""
-        channels = features.shape[1]
-        mean, variance = self.mean[name][:channels], self.variance[name][:channels]
-        return functional.batch_norm(features, mean, variance, weight, bias, training=False, eps=epsilon)
-
-
 class StatisticsRecorder:
     """Normalises by the batch and keeps the statistics that it used."""
 
     def __init__(self) -> None:
-        self._mean: dict[str, Tensor] = {}
-        self._variance: dict[str, Tensor] = {}
+        self.mean: dict[str, Tensor] = {}
+        self.variance: dict[str, Tensor] = {}
 
     def __call__(self, name: str, features: Tensor, weight: Tensor, bias: Tensor, epsilon: float) -> Tensor:
         """Features normalised by their own statistics."""
@@ -107,12 +82,8 @@ class StatisticsRecorder:
             features, mean, variance, weight, bias, training=True, momentum=1.0, eps=epsilon
         )
         values = features.numel() // features.shape[1]
-        self._mean[name], self._variance[name] = mean, variance * ((values - 1) / values)
+        self.mean[name], self.variance[name] = mean, variance * ((values - 1) / values)
         return normalised
-
-    def statistics(self) -> BatchNormStatistics:
-        """Return the statistics that were recorded."""
-        return BatchNormStatistics(dict(self._mean), dict(self._variance))
 
 
 def fake_quantise(weight: Tensor, bits: int | None) -> Tensor:
@@ -132,88 +103,40 @@ def fake_quantise(weight: Tensor, bits: int | None) -> Tensor:
 
 
 class ElasticConvolution(nn.Module):
-    """A dense convolution of which the first output and input channels can be used alone; padding keeps the size."""
+    """The weights of a dense convolution, of which the first output and input channels can be used alone."""
 
-    def __init__(
-        self, in_channels: int, out_channels: int, kernel: int = 1, stride: int = 1, *, bias: bool = False
-    ) -> None:
+    def __init__(self, layer: Layer, *, bias: bool) -> None:
         super().__init__()
-        self.stride = stride
-        self.weight = nn.Parameter(torch.empty(out_channels, in_channels, kernel, kernel))
-        self.bias = nn.Parameter(torch.empty(out_channels)) if bias else None
+        kernel = layer.kernel_height, layer.kernel_width
+        self.weight = nn.Parameter(torch.empty(layer.out_channels, layer.in_channels, *kernel))
+        self.bias = nn.Parameter(torch.empty(layer.out_channels)) if bias else None
 
-    def part(self, in_channels: int, out_channels: int) -> tuple[Tensor, Tensor | None]:
+    def part(self, layer: Layer) -> tuple[Tensor, Tensor | None]:
         """Return weight [M, N, k, k] and bias [M] of the first channels."""
-        bias = self.bias
-        return self.weight[:out_channels, :in_channels], None if bias is None else bias[:out_channels]
-
-    def forward(self, features: Tensor, out_channels: int, weight_bits: int | None = None) -> Tensor:
-        """[n, N, h, w] -> [n, out_channels, h / stride, w / stride], weights fake-quantised to ``weight_bits`` bits."""
-        weight, bias = self.part(features.shape[1], out_channels)
-        weight = fake_quantise(weight, weight_bits)
-        if features.shape[2:] == weight.shape[2:] == (1, 1):
-            # The same, but without the reordering of weights that oneDNN's convolutions begin with.
-            return functional.linear(features.flatten(1), weight.flatten(1), bias)[:, :, None, None]
-        return functional.conv2d(features, weight, bias, self.stride, weight.shape[-1] // 2)
+        weight = self.weight[: layer.out_channels, : layer.in_channels]
+        return weight, None if self.bias is None else self.bias[: layer.out_channels]
 
 
 class ElasticDepthwise(nn.Module):
-    """A depthwise convolution of elastic width and kernel.
+    """The weights of a depthwise convolution of elastic width and kernel.
 
     The smaller kernel is the centre of the next larger one, seen as a vector and multiplied by a learned matrix that
     all channels share (kernel transformation, section 3.3 of Cai et al. 2020, "Once-for-All").
     """
 
-    def __init__(self, channels: int, kernels: tuple[int, ...], stride: int) -> None:
+    def __init__(self, layer: Layer, kernels: tuple[int, ...]) -> None:
         super().__init__()
-        self.stride = stride
         self.kernels = kernels
-        self.weight = nn.Parameter(torch.empty(channels, 1, kernels[-1], kernels[-1]))
+        self.weight = nn.Parameter(torch.empty(layer.out_channels, 1, kernels[-1], kernels[-1]))
         self.transforms = nn.ParameterDict({f"{big}to{small}": torch.eye(small**2) for small, big in pairwise(kernels)})
 
-    def part(self, channels: int, kernel: int) -> Tensor:
-        """Return weight [channels, 1, kernel, kernel]."""
-        weight = self.weight[:channels]
+    def part(self, layer: Layer) -> tuple[Tensor, None]:
+        """Return weight [C, 1, k, k] of the first channels, and that there is no bias."""
+        weight = self.weight[: layer.out_channels]
         for small, big in reversed(tuple(pairwise(self.kernels))):
-            if kernel <= small:
+            if layer.kernel_height <= small:
                 margin = (big - small) // 2
                 centre = weight[:, :, margin : margin + small, margin : margin + small]
                 matrix = self.transforms[f"{big}to{small}"]
-                weight = functional.linear(centre.flatten(1), matrix).view(channels, 1, small, small)
-        return weight
-
-    def forward(self, features: Tensor, kernel: int, weight_bits: int | None = None) -> Tensor:
-        """[n, C, h, w] -> [n, C, h / stride, w / stride], weights fake-quantised to ``weight_bits`` bits."""
-        channels = features.shape[1]
-        weight = fake_quantise(self.part(channels, kernel), weight_bits)
-        return depthwise_convolution(features, weight, self.stride)
-
-
-class ElasticBatchNorm(nn.Module):
-    """Scale and offset of a batch norm of elastic width; what it normalises by comes with the call."""
-
-    def __init__(self, channels: int, epsilon: float) -> None:
-        super().__init__()
-        self.epsilon = epsilon
-        self.weight = nn.Parameter(torch.ones(channels))
-        self.bias = nn.Parameter(torch.zeros(channels))
-
-    def forward(self, name: str, features: Tensor, normalise: Normalise) -> Tensor:
-        """[n, C, h, w] -> [n, C, h, w]."""
-        channels = features.shape[1]
-        return normalise(name, features, self.weight[:channels], self.bias[:channels], self.epsilon)
-
-
-class ElasticSqueezeExcite(nn.Module):
-    """Gates between 0 and 1 for each channel, computed from the channels' means (Hu et al. 2018)."""
-
-    def __init__(self, channels: int, squeezed: int) -> None:
-        super().__init__()
-        self.squeeze = ElasticConvolution(channels, squeezed, bias=True)
-        self.excite = ElasticConvolution(squeezed, channels, bias=True)
-
-    def forward(self, features: Tensor, squeezed: int) -> Tensor:
-        """[n, C, h, w] -> [n, C, h, w], through ``squeezed`` channels."""
-        means = features.mean((2, 3), keepdim=True)
-        gates = self.excite(functional.relu(self.squeeze(means, squeezed)), features.shape[1])
-        return features * functional.hardsigmoid(gates)
+                weight = functional.linear(centre.flatten(1), matrix).view(-1, 1, small, small)
+        return weight, None

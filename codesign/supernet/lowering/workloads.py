@@ -3,35 +3,36 @@
 import itertools
 import math
 from collections.abc import Iterator
-from functools import cached_property
+from functools import lru_cache
 
 import numpy as np
 from scipy import sparse
 
-from codesign.supernet.lowering.mobile import mobile_segments
-from codesign.supernet.lowering.resnet import resnet_segments
-from codesign.supernet.lowering.segments import Segment, unknown_family
-from codesign.supernet.spaces.mobile import MobileSpace
-from codesign.supernet.spaces.resnet import ResNetSpace
-from codesign.supernet.spaces.space import Genes, Space, Subnet
+from codesign.supernet.spaces.segments import Segment
+from codesign.supernet.spaces.space import Choice, Genes, Space, Subnet
 from cost_models.mapping.block import Block, find_blocks
 from cost_models.workload import IMAGE, Layer, Node, Workload, graph_of
-from hw_templates.foundation.arrays import FloatArray, IntArray
+from hw_templates.foundation.arrays import IntArray
 
 
-def segments_of(space: Space) -> tuple[Segment, ...]:
-    """Return the segments of a space, in the order they run.
+def nodes_of(space: Space, subnet: Subnet) -> Iterator[Node]:
+    """Yield the nodes of :func:`lower`, in less time.
 
     Raises:
-        InvalidValueError: no layers are known for spaces of this kind.
+        InvalidValueError: the subnet is not of this space.
     """
-    match space:
-        case MobileSpace():
-            return mobile_segments(space)
-        case ResNetSpace():
-            return resnet_segments(space)
-        case _:
-            raise unknown_family(space)
+    space.check(subnet)
+    values, last = subnet.values(), IMAGE
+    for segment in space.segments:
+        if all(name in values for name in segment.names):
+            nodes = _segment_nodes(segment, tuple(values[name] for name in segment.names), last)
+            yield from nodes
+            last = nodes[-1].name
+
+
+@lru_cache(maxsize=1 << 14)
+def _segment_nodes(segment: Segment, values: tuple[Choice, ...], ifmap: str) -> tuple[Node, ...]:
+    return tuple(segment.make(dict(zip(segment.names, values, strict=True)), ifmap))
 
 
 def lower(space: Space, subnet: Subnet) -> Workload:
@@ -43,13 +44,7 @@ def lower(space: Space, subnet: Subnet) -> Workload:
     Raises:
         InvalidValueError: the subnet is not of this space.
     """
-    space.check(subnet)
-    values = subnet.values()
-    nodes: list[Node] = []
-    for segment in segments_of(space):
-        if all(name in values for name in segment.names):
-            nodes += segment.nodes(values, nodes[-1].name if nodes else IMAGE)
-    return Workload(tuple(nodes))
+    return Workload(tuple(nodes_of(space, subnet)))
 
 
 class LayerIndex:
@@ -61,7 +56,7 @@ class LayerIndex:
         >>> import numpy as np
         >>> from codesign.supernet.spaces.named import DIGITS
         >>> index = LayerIndex(DIGITS)
-        >>> macs = index.segment_costs(np.array([[layer.macs] for layer in index.layers], dtype=float))[:, 0]
+        >>> macs = index.segment_layers @ np.array([layer.macs for layer in index.layers], dtype=float)
         >>> genes = DIGITS.encode(DIGITS.largest())[None]
         >>> int(macs[index.segments(genes)].sum(axis=1)[0]) == lower(DIGITS, DIGITS.largest()).macs
         True
@@ -76,38 +71,27 @@ class LayerIndex:
 
     def __init__(self, space: Space) -> None:
         self.space = space
-        self._segments = segments_of(space)
-        columns: dict[Layer, int] = {}
-        blocks: dict[Block, int] = {}
-        entries, segment_blocks = [], [-1]
-        for number, nodes in enumerate(self._nodes(), start=1):
-            entries += [(number, columns.setdefault(node.layer, len(columns))) for node in nodes]
-            found = find_blocks(graph_of(nodes))
-            is_block = len(found) == 1 and len(found[0][0]) == len(nodes)
-            segment_blocks.append(blocks.setdefault(found[0][1], len(blocks)) if is_block else -1)
-        self.layers: tuple[Layer, ...] = tuple(columns)
-        self.blocks: tuple[Block, ...] = tuple(blocks)
-        rows, layer_columns = np.array(entries).T
-        block = np.array(segment_blocks)
-        self.segment_layers = _counts(rows, layer_columns, (len(block), len(columns)))
-        alone, whole = block[rows] < 0, np.flatnonzero(block >= 0)
-        self.segment_items = _counts(
-            np.concatenate([rows[alone], whole]),
-            np.concatenate([layer_columns[alone], len(columns) + block[whole]]),
-            (len(block), len(columns) + len(blocks)),
+        every = (
+            segment.make(dict(zip(segment.names, values, strict=True)), IMAGE)
+            for segment in space.segments
+            for values in itertools.product(*(space.choices[name] for name in segment.names))
         )
-
-    def _nodes(self) -> Iterator[list[Node]]:
-        """Nodes of every segment with every choice, in the order of their numbers; :meth:`segments` counts alike."""
-        for segment in self._segments:
-            for values in itertools.product(*(self.space.choices[name] for name in segment.names)):
-                yield segment.nodes(dict(zip(segment.names, values, strict=True)), IMAGE)
-
-    @cached_property
-    def _first_numbers(self) -> tuple[int, ...]:
-        """Number of each segment with its first choices."""
-        sizes = [math.prod(len(self.space.choices[name]) for name in segment.names) for segment in self._segments]
-        return tuple(itertools.accumulate(sizes[:-1], initial=1))
+        layers: dict[Layer, int] = {}
+        blocks: dict[Block, int] = {}
+        all_runs, other_runs, block_runs = [], [], []
+        # :meth:`segments` counts alike.
+        for number, nodes in enumerate(every, start=1):
+            runs = [(number, layers.setdefault(node.layer, len(layers))) for node in nodes]
+            all_runs += runs
+            found = find_blocks(graph_of(nodes))
+            if len(found) == 1 and len(found[0][0]) == len(nodes):
+                block_runs.append((number, blocks.setdefault(found[0][1], len(blocks))))
+            else:
+                other_runs += runs
+        self.layers, self.blocks = tuple(layers), tuple(blocks)
+        self.segment_layers = _counts(all_runs, number + 1, len(layers))
+        others, whole = _counts(other_runs, number + 1, len(layers)), _counts(block_runs, number + 1, len(blocks))
+        self.segment_items = sparse.hstack([others, whole], format="csr")
 
     def segments(self, genes: Genes) -> IntArray:
         """Return [n, segments] numbers of the segments of genotypes [n, G], 0 for absent blocks.
@@ -117,25 +101,22 @@ class LayerIndex:
         """
         space = self.space
         space.check_genes(genes)
-        numbers = np.empty((len(genes), len(self._segments)), dtype=np.int64)
+        numbers = np.empty((len(genes), len(space.segments)), dtype=np.int64)
         present = dict(zip(space.block_names, space.present(genes).T, strict=True))
-        for column, (segment, first) in enumerate(zip(self._segments, self._first_numbers, strict=True)):
-            choice = np.zeros(len(genes), dtype=np.int64)
-            for name in segment.names:
-                choice *= len(space.choices[name])
-                if name in space.columns:
-                    choice += genes[:, space.columns[name]]
-            numbers[:, column] = first + choice
+        # What has no gene has one choice: the last column is that of all such.
+        genes = np.pad(genes, ((0, 0), (0, 1)))
+        first = 1
+        for column, segment in enumerate(space.segments):
+            sizes = [len(space.choices[name]) for name in segment.names]
+            chosen = genes[:, [space.columns.get(name, -1) for name in segment.names]]
+            numbers[:, column] = first + np.ravel_multi_index(tuple(chosen.T), sizes)
             if segment.block is not None:
                 numbers[~present[segment.block], column] = 0
+            first += math.prod(sizes)
         return numbers
 
-    def segment_costs(self, layer_costs: FloatArray) -> FloatArray:
-        """Return [segments, A] costs of the segments, of costs [L, A] of the layers; inf where a layer has inf."""
-        costs: FloatArray = self.segment_layers @ layer_costs
-        return costs
 
-
-def _counts(rows: IntArray, columns: IntArray, shape: tuple[int, int]) -> sparse.csr_array:
-    """Return how often each (row, column) occurs."""
-    return sparse.csr_array((np.ones(len(rows)), (rows, columns)), shape=shape)
+def _counts(runs: list[tuple[int, int]], segments: int, items: int) -> sparse.csr_array:
+    """Return [segments, items]: how often each segment runs each item."""
+    rows, columns = np.reshape(np.array(runs, dtype=np.int64), (-1, 2)).T
+    return sparse.csr_array((np.ones(len(runs)), (rows, columns)), shape=(segments, items))

@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from codesign.supernet.lowering.segments import unknown_family
+from codesign.supernet.lowering.workloads import nodes_of
 from codesign.supernet.spaces.mobile import MobileSpace
-from codesign.supernet.spaces.resnet import ResNetSpace
 from codesign.supernet.spaces.space import Space
+from cost_models.workload import Node
 
 # Role of a block's node: module of the block here, and in the reference implementation (the ``ofa`` package).
 _MOBILE = {
@@ -37,20 +37,12 @@ class Place:
     bias: bool = False
 
 
-def places(space: Space) -> dict[str, Place]:
-    """Return the places of all nodes with weights that subnets of the space may have, by the nodes' names.
-
-    They are in the order of the modules of a supernet, and may name nodes that no subnet of the space has.
-
-    Raises:
-        InvalidValueError: no network is known for spaces of this kind.
-    """
-    match space:
-        case MobileSpace():
-            return dict(_mobile(space))
-        case ResNetSpace():
-            return dict(_resnet(space))
-    raise unknown_family(space)
+def places(space: Space) -> Iterator[tuple[Node, Place]]:
+    """Yield the nodes of the full net that have weights, in the order of a supernet's modules, with their places."""
+    nodes = {node.name: node for node in nodes_of(space, space.largest())}
+    for name, place in _mobile(space) if isinstance(space, MobileSpace) else _resnet(space):
+        if name in nodes:
+            yield nodes[name], place
 
 
 def _mobile(space: MobileSpace) -> Iterator[tuple[str, Place]]:
@@ -70,7 +62,7 @@ def _mobile(space: MobileSpace) -> Iterator[tuple[str, Place]]:
     yield "classifier", Place("classifier", None, "classifier.linear", None, bias=True)
 
 
-def _resnet(space: ResNetSpace) -> Iterator[tuple[str, Place]]:
+def _resnet(space: Space) -> Iterator[tuple[str, Place]]:
     def normalised(name: str, module: str, official: str) -> tuple[str, Place]:
         return name, Place(f"{module}.convolution", f"{module}.norm", f"{official}.conv", f"{official}.bn")
 

@@ -4,12 +4,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
 
-from codesign.supernet.lowering.workloads import lower, segments_of
+from codesign.supernet.lowering.workloads import nodes_of
 from codesign.supernet.network.supernet import Supernet
 from codesign.supernet.spaces.space import Space, kind_of
-from cost_models.workload import IMAGE, Operation
+from cost_models.workload import IMAGE, Node, Operation
 
 
 @dataclass(frozen=True)
@@ -23,19 +22,19 @@ class _Channels:
     """
 
     name: str
-    writers: tuple[str, ...]
-    readers: tuple[str, ...]
+    writers: list[Node]
+    readers: list[Node]
 
     @property
     def block(self) -> str | None:
         """The block that they do not leave, or the stem; None for channels between blocks."""
-        places = {name.rpartition(".")[0] for name in (*self.writers, *self.readers)}
+        places = {node.name.rpartition(".")[0] for node in self.writers + self.readers}
         return places.pop() if len(places) == 1 else None
 
 
 def _channels(supernet: Supernet) -> Iterator[_Channels]:
     """Yield the channels of the full net that something reads, in the order in which they are made."""
-    nodes = {node.name: node for node in lower(supernet.space, supernet.space.largest())}
+    nodes = {node.name: node for node in nodes_of(supernet.space, supernet.space.largest())}
     made_by = {IMAGE: IMAGE}
     for node in nodes.values():
         if node.layer.operation == Operation.CONV:
@@ -44,25 +43,29 @@ def _channels(supernet: Supernet) -> Iterator[_Channels]:
             made_by[node.name] = made_by[node.ifmap]
             if node.gate:
                 made_by[node.gate] = made_by[node.ifmap]
-    dense = [name for name in supernet.layers if nodes[name].layer.operation == Operation.CONV]
+    weighted = [nodes[name] for name in supernet.layers]
+    dense = [node for node in weighted if node.layer.operation == Operation.CONV]
     for maker in dict.fromkeys(made_by.values()):
-        writers = tuple(name for name in supernet.layers if made_by[name] == maker)
-        readers = tuple(name for name in dense if made_by[nodes[name].ifmap] == maker)
+        writers = [node for node in weighted if made_by[node.name] == maker]
+        readers = [node for node in dense if made_by[node.ifmap] == maker]
         if writers and readers:
             yield _Channels(maker, writers, readers)
 
 
-def _bounds(space: Space, channels: _Channels, kind: str, settled: int) -> tuple[int, ...]:
-    """Return how many of the channels the ``settled`` largest choices of a kind have, without the largest of them."""
-    largest = space.largest().values()
-    for segment in segments_of(space):
-        if channels.name in (node.name for node in segment.nodes(largest, IMAGE)):
-            for name in segment.names:
-                variants = [segment.nodes(largest | {name: choice}, IMAGE) for choice in space.choices[name]]
-                counts = [node.layer.out_channels for nodes in variants for node in nodes if node.name == channels.name]
-                if kind_of(name) == kind and len(set(counts)) > 1:
-                    return tuple(counts[-settled:-1])
-    return ()
+def _bounds(space: Space, kind: str, settled: int) -> dict[str, tuple[int, ...]]:
+    """Return how many channels the ``settled`` largest choices of a kind have, without the largest of them.
+
+    They are given for each node of the full net whose channels such a choice decides, by its name.
+    """
+    largest, bounds = space.largest().values(), {}
+    for segment in space.segments:
+        for name in (name for name in segment.names if kind_of(name) == kind):
+            variants = (segment.make(largest | {name: choice}, IMAGE) for choice in space.choices[name])
+            for nodes in zip(*variants, strict=True):
+                counts = [node.layer.out_channels for node in nodes]
+                if len(set(counts)) > 1:
+                    bounds[nodes[0].name] = tuple(counts[-settled:-1])
+    return bounds
 
 
 def _sort(supernet: Supernet, channels: _Channels, bounds: tuple[int, ...] = ()) -> None:
@@ -70,20 +73,15 @@ def _sort(supernet: Supernet, channels: _Channels, bounds: tuple[int, ...] = ())
 
     What a gate of theirs reads does not count.
     """
-    readers = [supernet.layers[name].convolution.weight for name in channels.readers]
-    judges = [w for name, w in zip(channels.readers, readers, strict=True) if not name.endswith(".squeeze")]
+    readers = {node.name: supernet.layers[node.name].convolution.weight for node in channels.readers}
+    judges = [weight for name, weight in readers.items() if not name.endswith(".squeeze")]
     importance = torch.stack([weight.abs().sum((0, 2, 3)) for weight in judges]).sum(0)
     orders = [torch.sort(part, descending=True, stable=True).indices for part in torch.tensor_split(importance, bounds)]
     order = torch.cat([start + part for start, part in zip((0, *bounds), orders, strict=True)])
-    for name in channels.writers:
-        shared = supernet.layers[name]
-        bias = getattr(shared.convolution, "bias", None)
-        written: list[Tensor | None] = [shared.convolution.weight, bias]
-        written += [] if shared.norm is None else [shared.norm.weight, shared.norm.bias]
-        for parameter in written:
-            if parameter is not None:
-                parameter.copy_(parameter[order])
-    for weight in readers:
+    for node in channels.writers:
+        for tensor in supernet.layers[node.name].stored(node).tensors:
+            tensor.copy_(tensor[order])
+    for weight in readers.values():
         weight.copy_(weight[:, order])
 
 
@@ -97,12 +95,13 @@ def sort_channels(supernet: Supernet, settled: int = 1) -> None:
     next has not change places only among themselves.
     """
     space = supernet.space
+    bounds = _bounds(space, "expand", settled)
     # Backwards, as the order of what is read changes how sums are rounded.
     for channels in reversed(tuple(_channels(supernet))):
         if channels.block in space.block_names:
             squeezed = channels.name.endswith(".squeeze")
             if not squeezed:
-                _sort(supernet, channels, _bounds(space, channels, "expand", settled))
+                _sort(supernet, channels, bounds.get(channels.name, ()))
             elif f"{channels.block}.expand" in supernet.layers:
                 _sort(supernet, channels)
 
@@ -118,6 +117,7 @@ def sort_widths(supernet: Supernet, settled: int = 1) -> None:
     """
     space = supernet.space
     if any(kind_of(name) == "width" for name in space.choices):
+        bounds = _bounds(space, "width", settled)
         for channels in _channels(supernet):
             if channels.block not in space.block_names:
-                _sort(supernet, channels, _bounds(space, channels, "width", settled))
+                _sort(supernet, channels, bounds.get(channels.name, ()))

@@ -6,10 +6,10 @@ Their names of weights are those of the reference implementation (``ofa`` packag
 import torch
 from torch import Tensor, nn
 
-from codesign.supernet.layers.elastic import BatchNormStatistics, SharedStatistics
+from codesign.supernet.layers.elastic import BatchNormStatistics
 from codesign.supernet.lowering.workloads import lower
 from codesign.supernet.network.places import places
-from codesign.supernet.network.supernet import Supernet, add_at, run, step_of
+from codesign.supernet.network.supernet import Supernet, add_at, run
 from codesign.supernet.spaces.space import Space, Subnet
 from cost_models.workload import Node, Operation
 
@@ -27,16 +27,12 @@ class Network(nn.Module):
         super().__init__()
         # Alone, the subnet has a space of its own, whose blocks count without those that are absent.
         alone = space.only(subnet)
-        workload = lower(alone, alone.largest())
-        nodes = {node.name: node for node in workload}
-        self._steps = tuple(map(step_of, workload))
+        self._workload = lower(alone, alone.largest())
         self._layers: dict[str, _Layer] = {}
-        for name, place in places(alone).items():
-            if name not in nodes:
-                continue
-            layer, norm = nodes[name].layer, None
+        for node, place in places(alone):
+            layer, norm = node.layer, None
             weighted: nn.Conv2d | nn.Linear
-            if name == "classifier":
+            if node.name == "classifier":
                 weighted = nn.Linear(layer.in_channels, layer.out_channels)
             else:
                 weighted = nn.Conv2d(
@@ -51,12 +47,12 @@ class Network(nn.Module):
             add_at(self, place.official, weighted)
             if place.official_norm is not None:
                 norm = add_at(self, place.official_norm, nn.BatchNorm2d(layer.out_channels, alone.batch_norm_epsilon))
-            self._layers[name] = weighted, norm
+            self._layers[node.name] = weighted, norm
         self.eval()
 
     def forward(self, images: Tensor) -> Tensor:
         """[n, C, r, r] -> [n, classes]."""
-        return run(self._steps, images, self._convolve)
+        return run(self._workload, images, self._convolve)
 
     def _convolve(self, node: Node, features: Tensor) -> Tensor:
         weighted, norm = self._layers[node.name]
@@ -66,17 +62,18 @@ class Network(nn.Module):
     @property
     def layers(self) -> list[_Layer]:
         """All convolutions, each with its batch norm, in the order they run."""
-        return [self._layers[node.name] for node, _ in self._steps if node.name in self._layers]
+        return [self._layers[node.name] for node in self._workload if node.name in self._layers]
 
 
 @torch.no_grad()
-def extract(supernet: Supernet, subnet: Subnet, statistics: BatchNormStatistics | SharedStatistics) -> Network:
+def extract(supernet: Supernet, subnet: Subnet, statistics: BatchNormStatistics) -> Network:
     """Return a subnet as a network of its own, to evaluate; fake-quantised weights of the supernet are so in it.
 
     Args:
         supernet: the shared weights.
         subnet: one of its space.
-        statistics: of the subnet's batch norms.
+        statistics: of the subnet's batch norms, or of the full net's, of which it takes those of its first channels. So
+            the ``ofa`` package evaluates subnets that were not recalibrated.
 
     Raises:
         InvalidValueError: the subnet is not of the space.
@@ -85,12 +82,22 @@ def extract(supernet: Supernet, subnet: Subnet, statistics: BatchNormStatistics 
         network = Network(supernet.space, subnet)
     network.to_empty(device="cpu")
     for (node, part), (weighted, norm) in zip(supernet.parts(subnet).items(), network.layers, strict=True):
-        weighted.weight.copy_(part.weight.view_as(weighted.weight))
-        if part.bias is not None and weighted.bias is not None:
-            weighted.bias.copy_(part.bias)
-        if part.norm is not None and norm is not None:
-            state = part.norm.state_dict()
-            state |= {"running_mean": statistics.mean[node], "running_var": statistics.variance[node]}
-            own = {name: tensor[: norm.num_features] for name, tensor in state.items()}
-            norm.load_state_dict({**own, "num_batches_tracked": torch.tensor(0)})
+        own, given = [*weighted.state_dict().values()], part.tensors
+        if norm is not None:
+            of_node = statistics.mean[node], statistics.variance[node]
+            own += norm.state_dict().values()
+            # Last, how many batches it has seen.
+            given += [*(tensor[: norm.num_features] for tensor in of_node), torch.tensor(0)]
+        for target, tensor in zip(own, given, strict=True):
+            target.copy_(tensor.view_as(target))
     return network
+
+
+def count_parameters(space: Space, subnet: Subnet) -> int:
+    """Return weights, biases, batch-norm scales and offsets of the network of its own that a subnet is.
+
+    Raises:
+        InvalidValueError: the subnet is not of the space.
+    """
+    with torch.device("meta"):
+        return sum(parameter.numel() for parameter in Network(space, subnet).parameters())

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from codesign.supernet.lowering.workloads import nodes_of
 from codesign.supernet.spaces.mobile import MobileSpace, MobileSubnet
 from codesign.supernet.spaces.named import load_space, space_names
-from codesign.supernet.spaces.resnet import ResNetSpace, ResNetSubnet, bottleneck_channels
 from codesign.supernet.spaces.space import Choice, Space, Subnet, round_channels
-from cost_models.workload import Activation
+from cost_models.workload import Activation, Node
 from hw_templates.foundation.errors import InvalidValueError
 from hw_templates.foundation.json_records import parse_json, reading
 
@@ -24,6 +24,7 @@ ACTIVATIONS = {
     Activation.IDENTITY: None,
 }
 _COMMON = {"dropout_rate": 0, "ops_order": "weight_bn_act"}
+_PLAIN = {"use_bn": False, "act_func": None, **_COMMON}
 _OLDER_NAMES = {
     "MobileInvertedResidualBlock": "ResidualBlock",
     "MBInvertedConvLayer": "MBConvLayer",
@@ -40,116 +41,97 @@ def net_config(space: Space, subnet: Subnet) -> Config:
     Raises:
         InvalidValueError: the subnet is not of the space, or the reference implementation has no such network.
     """
-    space.check(subnet)
-    if isinstance(space, ResNetSpace) and isinstance(subnet, ResNetSubnet):
-        return _resnet(space, subnet)
-    assert isinstance(space, MobileSpace)
-    assert isinstance(subnet, MobileSubnet)
-    return _mobile(space, subnet)
+    nodes = {node.name: node for node in nodes_of(space, subnet)}
+    make = _mobile if isinstance(space, MobileSpace) else _resnet
+    name, parts = make(space, subnet, nodes)
+    classifier = nodes["classifier"].layer
+    features = {"in_features": classifier.in_channels, "out_features": classifier.out_channels}
+    return {
+        "name": name,
+        "bn": {"momentum": 0.1, "eps": space.batch_norm_epsilon},
+        **parts,
+        "classifier": {"name": "LinearLayer", **features, "bias": True, **_PLAIN},
+    }
 
 
-def _convolution(in_channels: int, out_channels: int, kernel: int, stride: int, activation: Activation) -> Config:
+def _convolution(node: Node) -> Config:
+    layer = node.layer
     return {
         "name": "ConvLayer",
-        "kernel_size": kernel,
-        "stride": stride,
+        "kernel_size": layer.kernel_height,
+        "stride": layer.stride,
         "dilation": 1,
         "groups": 1,
         "bias": False,
         "has_shuffle": False,
         "use_se": False,
-        "in_channels": in_channels,
-        "out_channels": out_channels,
+        "in_channels": layer.in_channels,
+        "out_channels": layer.out_channels,
         "use_bn": True,
-        "act_func": ACTIVATIONS[activation],
+        "act_func": ACTIVATIONS[node.activation],
         **_COMMON,
     }
 
 
 def _identity(channels: int) -> Config:
-    plain = {"use_bn": False, "act_func": None, **_COMMON}
-    return {"name": "IdentityLayer", "in_channels": channels, "out_channels": channels, **plain}
+    return {"name": "IdentityLayer", "in_channels": channels, "out_channels": channels, **_PLAIN}
 
 
-def _classifier(in_features: int, out_features: int) -> Config:
-    plain = {"bias": True, "use_bn": False, "act_func": None, **_COMMON}
-    return {"name": "LinearLayer", "in_features": in_features, "out_features": out_features, **plain}
-
-
-def _mobile(space: MobileSpace, subnet: MobileSubnet) -> Config:
-    stem, last = space.stem, space.stages[-1].width
-    blocks = []
-    for position in space.positions:
-        stage, present = space.stages[position.stage], subnet.stages[position.stage]
-        if position.block >= len(present):
-            continue
-        block = present[position.block]
+def _mobile(space: Space, subnet: Subnet, nodes: Mapping[str, Node]) -> tuple[str, Config]:
+    """Return the family's name, and the layers before the classifier."""
+    values, blocks = subnet.values(), []
+    for name in (name for name in space.block_names if f"{name}.depthwise" in nodes):
+        depthwise, project = nodes[f"{name}.depthwise"], nodes[f"{name}.project"]
+        expand, expanding = values[f"{name}.expand"], f"{name}.expand" in nodes
+        in_channels = nodes[f"{name}.expand" if expanding else f"{name}.depthwise"].layer.in_channels
         inner = {
             "name": "MBConvLayer",
-            "in_channels": position.in_channels,
-            "out_channels": position.out_channels,
-            "kernel_size": block.kernel,
-            "stride": position.stride,
+            "in_channels": in_channels,
+            "out_channels": project.layer.out_channels,
+            "kernel_size": depthwise.layer.kernel_height,
+            "stride": depthwise.layer.stride,
             # The reference leaves the expansion out where this is 1.
-            "expand_ratio": None if stage.expanding and block.expand == 1 else block.expand,
-            "mid_channels": position.expanded_channels(block.expand) if stage.expanding else None,
-            "act_func": ACTIVATIONS[stage.activation],
-            "use_se": stage.squeeze_excite,
+            "expand_ratio": None if expanding and expand == 1 else expand,
+            "mid_channels": depthwise.layer.out_channels if expanding else None,
+            "act_func": ACTIVATIONS[depthwise.activation],
+            "use_se": f"{name}.scale" in nodes,
             "groups": None,
         }
-        shortcut = _identity(position.in_channels) if position.residual else None
+        shortcut = _identity(in_channels) if project.residual else None
         blocks.append({"name": "ResidualBlock", "conv": inner, "shortcut": shortcut})
-    config = {
-        "name": "ProxylessNASNets" if space.mix_width is None else "MobileNetV3",
-        "bn": {"momentum": 0.1, "eps": space.batch_norm_epsilon},
-        "first_conv": _convolution(space.image_channels, stem.width, stem.kernel, stem.stride, stem.activation),
-        "blocks": blocks,
-    }
-    final = _convolution(last, space.final_width, 1, 1, space.final_activation)
-    if space.mix_width is None:
-        config |= {"feature_mix_layer": final}
-    else:
-        mix = _convolution(space.final_width, space.mix_width, 1, 1, space.final_activation) | {"use_bn": False}
-        config |= {"final_expand_layer": final, "feature_mix_layer": mix}
-    return config | {"classifier": _classifier(space.mix_width or space.final_width, space.num_classes)}
+    layers, final = {"first_conv": _convolution(nodes["stem"]), "blocks": blocks}, _convolution(nodes["final"])
+    if "mix" not in nodes:
+        return "ProxylessNASNets", {**layers, "feature_mix_layer": final}
+    mix = _convolution(nodes["mix"]) | {"use_bn": False}
+    return "MobileNetV3", {**layers, "final_expand_layer": final, "feature_mix_layer": mix}
 
 
-def _resnet(space: ResNetSpace, subnet: ResNetSubnet) -> Config:
-    relu, stem = Activation.RELU, subnet.stem
-    middle, channels = space.stem_mid_channels(stem.mid_width), space.stem_channels(stem.width)
-    layers = [_convolution(space.image_channels, middle, 3, 2, relu)]
-    if stem.depth:
-        residual = _convolution(middle, middle, 3, 1, relu)
-        layers.append({"name": "ResidualBlock", "conv": residual, "shortcut": _identity(middle)})
-    layers.append(_convolution(middle, channels, 3, 1, relu))
-    blocks = []
-    for index, (stage, choice) in enumerate(zip(space.stages, subnet.stages, strict=True)):
-        width = space.stage_channels(index, choice.width)
-        if stage.stride == 1 and channels == width:
+def _resnet(space: Space, subnet: Subnet, nodes: Mapping[str, Node]) -> tuple[str, Config]:
+    """Return the family's name, and the layers before the classifier."""
+    stem = [_convolution(nodes[name]) for name in ("stem.first", "stem.residual", "stem.last") if name in nodes]
+    if len(stem) == 3:
+        stem[1] = {"name": "ResidualBlock", "conv": stem[1], "shortcut": _identity(stem[1]["in_channels"])}
+    values, blocks = subnet.values(), []
+    for name in (name for name in space.block_names if f"{name}.reduce" in nodes):
+        reduce, convolve, project = (nodes[f"{name}.{role}"].layer for role in ("reduce", "convolve", "project"))
+        channels = project.out_channels
+        if f"{name}.shortcut" in nodes and convolve.stride == 1 and reduce.in_channels == channels:
             expected = f"other than the {channels} before it at stride 1, where the ofa package has no shortcut layer"
-            raise InvalidValueError(f"subnet.stage{index + 1}.width", width, expected)
-        for number, expand in enumerate(choice.expands):
-            block = {
-                "name": "ResNetBottleneckBlock",
-                "in_channels": channels,
-                "out_channels": width,
-                "kernel_size": 3,
-                "stride": stage.stride if number == 0 else 1,
-                "expand_ratio": expand,
-                "mid_channels": bottleneck_channels(width, expand),
-                "act_func": ACTIVATIONS[relu],
-                "groups": 1,
-                "downsample_mode": "avgpool_conv",
-            }
-            blocks.append(block)
-            channels = width
-    return {
-        "name": "ResNets",
-        "bn": {"momentum": 0.1, "eps": space.batch_norm_epsilon},
-        "input_stem": layers,
-        "blocks": blocks,
-        "classifier": _classifier(channels, space.num_classes),
-    }
+            raise InvalidValueError(f"subnet.{name.partition('.')[0]}.width", channels, expected)
+        block = {
+            "name": "ResNetBottleneckBlock",
+            "in_channels": reduce.in_channels,
+            "out_channels": channels,
+            "kernel_size": convolve.kernel_height,
+            "stride": convolve.stride,
+            "expand_ratio": values[f"{name}.expand"],
+            "mid_channels": convolve.out_channels,
+            "act_func": ACTIVATIONS[nodes[f"{name}.convolve"].activation],
+            "groups": 1,
+            "downsample_mode": "avgpool_conv",
+        }
+        blocks.append(block)
+    return "ResNets", {"input_stem": stem, "blocks": blocks}
 
 
 def middle_channels(block: Mapping[str, Any]) -> int:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from codesign.supernet.layers.elastic import SharedStatistics
+from codesign.supernet.layers.elastic import BatchNormStatistics
 from codesign.supernet.network.standalone import Network
 from codesign.supernet.network.supernet import Supernet
 from codesign.supernet.spaces.space import Space
@@ -41,10 +41,10 @@ class OfficialSupernet:
     """
 
     supernet: Supernet
-    statistics: SharedStatistics
+    statistics: BatchNormStatistics
 
 
-def _layout(supernet: Supernet) -> tuple[dict[str, Tensor], SharedStatistics]:
+def _layout(supernet: Supernet) -> tuple[dict[str, Tensor], BatchNormStatistics]:
     """Return the tensors that official names, without wrappers, stand for, and which of them are statistics."""
     tensors: dict[str, Tensor] = {}
     mean: dict[str, Tensor] = {}
@@ -60,7 +60,7 @@ def _layout(supernet: Supernet) -> tuple[dict[str, Tensor], SharedStatistics]:
                 "running_var": variance[node],
             }
             tensors |= {f"{shared.place.official_norm}.{name}": tensor for name, tensor in of_norm.items()}
-    return tensors, SharedStatistics(mean, variance)
+    return tensors, BatchNormStatistics(mean, variance)
 
 
 def _plain(name: str) -> str:

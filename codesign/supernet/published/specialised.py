@@ -12,10 +12,8 @@ from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from importlib.resources import files
 
-import torch
-
 from codesign.supernet.lowering.workloads import lower
-from codesign.supernet.network.standalone import Network
+from codesign.supernet.network.standalone import count_parameters
 from codesign.supernet.spaces.mobile import BlockChoice, MobileSpace, MobileSubnet
 from codesign.supernet.spaces.named import load_space
 from codesign.supernet.spaces.space import Space, Subnet
@@ -52,9 +50,7 @@ class SpecialisedNet:
     @cached_property
     def parameters(self) -> int:
         """Weights, biases, batch-norm scales and offsets of the network of its own that it is."""
-        with torch.device("meta"):
-            network = Network(self.space, self.subnet)
-        return sum(parameter.numel() for parameter in network.parameters())
+        return count_parameters(self.space, self.subnet)
 
     @property
     def as_reported(self) -> bool:

@@ -2,40 +2,45 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import ClassVar
 
-from codesign.supernet.spaces.space import Choice, Space, Subnet, check_choices, round_channels
-from cost_models.workload import Activation
+from codesign.supernet.spaces.segments import Chain, Segment, Values, halved
+from codesign.supernet.spaces.space import (
+    Choice,
+    Position,
+    Space,
+    Stage,
+    Stride,
+    Subnet,
+    check_choices,
+    round_channels,
+)
+from cost_models.workload import Activation, Node, Operation
 from hw_templates.foundation.errors import InvalidValueError
+from hw_templates.foundation.json_records import PositiveInt, check_fields
 
 
 @dataclass(frozen=True)
 class Stem:
     """The first convolution, which is the same in every subnet."""
 
-    width: int
+    width: PositiveInt
     kernel: int = 3
-    stride: int = 1
+    stride: Stride = 1
     activation: Activation = Activation.HSWISH
 
     def __post_init__(self) -> None:
-        if self.width < 1:
-            raise InvalidValueError("stem.width", self.width, "at least 1")
+        check_fields(self, "stem")
         if self.kernel not in (1, 3, 5, 7):
             raise InvalidValueError("stem.kernel", self.kernel, "one of (1, 3, 5, 7)")
-        if self.stride not in (1, 2):
-            raise InvalidValueError("stem.stride", self.stride, "1 or 2")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Stage:
+class MobileStage(Stage):
     """Inverted-residual blocks of one width (Sandler et al. 2018); the first of them has the stage's stride.
 
     Attributes:
-        width: output channels of every block.
-        stride: 1 or 2.
-        depths: how many blocks a subnet may have.
         kernels: sizes of the depthwise kernel.
         expands: expanded channels per input channel; blocks that can only be expanded by 1 have no expansion.
         activation: after the expanding and the depthwise convolution.
@@ -45,9 +50,6 @@ class Stage:
         always_expanding: whether blocks that can only be expanded by 1 begin with an expanding convolution too.
     """
 
-    width: int
-    stride: int
-    depths: tuple[int, ...]
     kernels: tuple[int, ...]
     expands: tuple[int, ...]
     activation: Activation
@@ -56,11 +58,7 @@ class Stage:
     always_expanding: bool = False
 
     def __post_init__(self) -> None:
-        if self.width < 1:
-            raise InvalidValueError("stage.width", self.width, "at least 1")
-        if self.stride not in (1, 2):
-            raise InvalidValueError("stage.stride", self.stride, "1 or 2")
-        check_choices("stage.depths", self.depths, 1)
+        super().__post_init__()
         check_choices("stage.kernels", self.kernels, 3)
         check_choices("stage.expands", self.expands, 1)
         check_choices("stage.weight_bits", self.weight_bits, 4)
@@ -105,40 +103,8 @@ class MobileSubnet(Subnet):
             values[f"stage{index + 1}.depth"] = len(blocks)
             for number, block in enumerate(blocks):
                 place = f"stage{index + 1}.block{number + 1}"
-                values |= {f"{place}.{kind}": getattr(block, kind) for kind in _BLOCK_KINDS}
+                values |= {f"{place}.{kind}": choice for kind, choice in vars(block).items()}
         return values
-
-
-@dataclass(frozen=True, kw_only=True)
-class Position:
-    """A place where a subnet may have a block, and what does not depend on the subnet there.
-
-    Attributes:
-        stage, block: counted from 0.
-        in_channels, out_channels, stride: of the whole block.
-        halvings: strides of 2 before it.
-    """
-
-    stage: int
-    block: int
-    in_channels: int
-    out_channels: int
-    stride: int
-    halvings: int
-
-    @property
-    def name(self) -> str:
-        """Name in nodes and genes, counted from 1."""
-        return f"stage{self.stage + 1}.block{self.block + 1}"
-
-    @property
-    def residual(self) -> bool:
-        """Whether the block's input is added to its output."""
-        return self.stride == 1 and self.in_channels == self.out_channels
-
-    def expanded_channels(self, expand: int) -> int:
-        """Return channels of the depthwise convolution."""
-        return round_channels(self.in_channels * expand)
 
 
 def squeezed_channels(channels: int) -> int:
@@ -158,7 +124,7 @@ class MobileSpace(Space):
         True
 
     Attributes:
-        stem, stages: see there.
+        stem: see there.
         final_width: channels of the last 1x1 convolution.
         final_activation: after that convolution, and after the mixing layer.
         mix_width: channels of a 1x1 convolution between pool and classifier, without batch norm (the mixing layer of
@@ -172,20 +138,14 @@ class MobileSpace(Space):
     subnet_kind: ClassVar[type[Subnet]] = MobileSubnet
 
     stem: Stem
-    stages: tuple[Stage, ...]
-    final_width: int
+    stages: tuple[MobileStage, ...]
+    final_width: PositiveInt
     final_activation: Activation = Activation.HSWISH
-    mix_width: int | None = None
+    mix_width: PositiveInt | None = None
     odd_maps: bool = False
 
     def __post_init__(self) -> None:
-        for field in ("image_channels", "num_classes", "final_width"):
-            if getattr(self, field) < 1:
-                raise InvalidValueError(f"space.{field}", getattr(self, field), "at least 1")
-        if self.mix_width is not None and self.mix_width < 1:
-            raise InvalidValueError("space.mix_width", self.mix_width, "at least 1, or None")
-        if not self.stages:
-            raise InvalidValueError("space.stages", (), "at least one stage")
+        super().__post_init__()
         check_choices("space.resolutions", self.resolutions, 1)
         for resolution in self.resolutions:
             if not self.odd_maps and resolution % 2**self.halvings:
@@ -194,30 +154,9 @@ class MobileSpace(Space):
                 )
 
     @property
-    def halvings(self) -> int:
-        """Strides of 2 between the image and the last stage's map."""
-        return (self.stem.stride == 2) + sum(stage.stride == 2 for stage in self.stages)
-
-    @cached_property
-    def positions(self) -> tuple[Position, ...]:
-        """All places of blocks, in the order they run."""
-        positions = []
-        channels, halvings = self.stem.width, int(self.stem.stride == 2)
-        for index, stage in enumerate(self.stages):
-            for block in range(stage.depths[-1]):
-                stride = stage.stride if block == 0 else 1
-                positions.append(
-                    Position(
-                        stage=index,
-                        block=block,
-                        in_channels=channels,
-                        out_channels=stage.width,
-                        stride=stride,
-                        halvings=halvings,
-                    )
-                )
-                channels, halvings = stage.width, halvings + (stride == 2)
-        return tuple(positions)
+    def stem_halvings(self) -> int:
+        """Strides of 2 between the image and the first stage's map."""
+        return int(self.stem.stride == 2)
 
     @cached_property
     def choices(self) -> dict[str, tuple[Choice, ...]]:
@@ -252,10 +191,59 @@ class MobileSpace(Space):
     def build(self, values: Mapping[str, Choice]) -> MobileSubnet:
         """Return the subnet of such values; those of absent blocks are ignored."""
         stages = []
-        for index in range(len(self.stages)):
-            depth = int(values[f"stage{index + 1}.depth"])
-            names = [f"stage{index + 1}.block{block + 1}" for block in range(depth)]
+        for stage in self.stage_names:
+            names = [f"{stage}.block{block + 1}" for block in range(int(values[f"{stage}.depth"]))]
             stages.append(
                 tuple(BlockChoice(*(int(values[f"{name}.{kind}"]) for kind in _BLOCK_KINDS)) for name in names)
             )
         return MobileSubnet(int(values["resolution"]), tuple(stages))
+
+    @cached_property
+    def segments(self) -> tuple[Segment, ...]:
+        """Stem, blocks and head, in the order they run.
+
+        Nodes are named ``stem``, ``stage1.block1.expand`` (``depthwise``, ``pool``, ``squeeze``, ``excite``, ``scale``,
+        ``project``), ``final``, ``pool``, ``mix`` and ``classifier``.
+        """
+        blocks = []
+        for place in self.positions:
+            names = ("resolution", *(f"{place.name}.{kind}" for kind in _BLOCK_KINDS))
+            blocks.append(Segment(names, partial(self._block_nodes, place), place.name))
+        return Segment(("resolution",), self._stem_nodes), *blocks, Segment(("resolution",), self._head_nodes)
+
+    def _stem_nodes(self, values: Values, ifmap: str) -> list[Node]:
+        stem, chain = self.stem, Chain(ifmap, self.image_channels, int(values["resolution"]))
+        chain.add("stem", Operation.CONV, stem.width, stem.kernel, stem.stride, activation=stem.activation)
+        return chain.nodes
+
+    def _block_nodes(self, place: Position, values: Values, ifmap: str) -> list[Node]:
+        stage = self.stages[place.stage]
+        widths = (self.stem.width, *(stage.width for stage in self.stages))
+        in_channels = widths[place.stage + (place.block > 0)]
+        kernel, expand, bits = (int(values[f"{place.name}.{kind}"]) for kind in _BLOCK_KINDS)
+        chain = Chain(ifmap, in_channels, halved(int(values["resolution"]), place.halvings), f"{place.name}.")
+        if stage.expanding:
+            channels = round_channels(in_channels * expand)
+            chain.add("expand", Operation.CONV, channels, bits=bits, activation=stage.activation)
+        strided = {"kernel": kernel, "stride": place.stride, "bits": bits}
+        chain.add("depthwise", Operation.DEPTHWISE, **strided, activation=stage.activation)
+        if stage.squeeze_excite:
+            gated = chain.ifmap, chain.channels, chain.size
+            chain.add("pool", Operation.POOL, kernel=chain.size)
+            chain.add("squeeze", Operation.CONV, squeezed_channels(chain.channels), activation=Activation.RELU)
+            chain.add("excite", Operation.CONV, gated[1], activation=Activation.HSIGMOID)
+            gate = chain.ifmap
+            chain.read(*gated)
+            chain.add("scale", Operation.SCALE, gate=gate)
+        residual = ifmap if place.stride == 1 and in_channels == stage.width else None
+        chain.add("project", Operation.CONV, stage.width, bits=bits, residual=residual)
+        return chain.nodes
+
+    def _head_nodes(self, values: Values, ifmap: str) -> list[Node]:
+        chain = Chain(ifmap, self.stages[-1].width, halved(int(values["resolution"]), self.halvings))
+        chain.add("final", Operation.CONV, self.final_width, activation=self.final_activation)
+        chain.add("pool", Operation.POOL, kernel=chain.size)
+        if self.mix_width is not None:
+            chain.add("mix", Operation.CONV, self.mix_width, activation=self.final_activation)
+        chain.add("classifier", Operation.CONV, self.num_classes)
+        return chain.nodes

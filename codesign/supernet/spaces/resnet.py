@@ -2,33 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import ClassVar
 
-from codesign.supernet.spaces.space import Choice, Space, Subnet, check_choices, round_channels
+from codesign.supernet.spaces.segments import Chain, Segment, Values, halved
+from codesign.supernet.spaces.space import Choice, Position, Space, Subnet, check_choices, round_channels
+from cost_models.workload import Activation, Node, Operation
 from hw_templates.foundation.errors import InvalidValueError
+from hw_templates.foundation.json_records import PositiveInt
 
-
-@dataclass(frozen=True)
-class BottleneckStage:
-    """Bottleneck blocks (He et al. 2016) of one width; the first of them has the stage's stride.
-
-    Attributes:
-        width: output channels of every block, before the width's factor.
-        stride: 1 or 2.
-        depths: how many blocks a subnet may have.
-    """
-
-    width: int
-    stride: int
-    depths: tuple[int, ...]
-
-    def __post_init__(self) -> None:
-        if self.width < 1:
-            raise InvalidValueError("stage.width", self.width, "at least 1")
-        if self.stride not in (1, 2):
-            raise InvalidValueError("stage.stride", self.stride, "1 or 2")
-        check_choices("stage.depths", self.depths, 1)
+_RELU = Activation.RELU
 
 
 @dataclass(frozen=True)
@@ -76,37 +59,6 @@ class ResNetSubnet(Subnet):
         return values
 
 
-@dataclass(frozen=True)
-class BottleneckPosition:
-    """A place where a subnet may have a block, and what does not depend on the subnet there.
-
-    Attributes:
-        stage, block: counted from 0.
-        stride: of the block.
-        halvings: strides of 2 before it.
-    """
-
-    stage: int
-    block: int
-    stride: int
-    halvings: int
-
-    @property
-    def name(self) -> str:
-        """Name in nodes and genes, counted from 1."""
-        return f"stage{self.stage + 1}.block{self.block + 1}"
-
-    @property
-    def downsamples(self) -> bool:
-        """Whether the shortcut has a convolution of its own: in the first block of each stage."""
-        return self.block == 0
-
-
-def bottleneck_channels(out_channels: int, expand: float) -> int:
-    """Return channels of the 3x3 convolution of a block."""
-    return round_channels(round(out_channels * expand))
-
-
 @dataclass(frozen=True, kw_only=True)
 class ResNetSpace(Space):
     """Subnets of a three-convolution stem, max pool, bottleneck stages, average pool and classifier (ResNet-D).
@@ -115,7 +67,6 @@ class ResNetSpace(Space):
 
     Attributes:
         stem_width: channels of the stem's last convolution before the width's factor; its others have half of them.
-        stages: see there.
         widths: factors of the channels, chosen apart for both parts of the stem and for each stage.
         expands: bottleneck channels per output channel, chosen for each block.
         fixed: (name, choice) of what has that one choice only.
@@ -126,18 +77,13 @@ class ResNetSpace(Space):
 
     subnet_kind: ClassVar[type[Subnet]] = ResNetSubnet
 
-    stem_width: int
-    stages: tuple[BottleneckStage, ...]
+    stem_width: PositiveInt
     widths: tuple[float, ...]
     expands: tuple[float, ...]
     fixed: tuple[tuple[str, Choice], ...] = ()
 
     def __post_init__(self) -> None:
-        for field in ("image_channels", "num_classes", "stem_width"):
-            if getattr(self, field) < 1:
-                raise InvalidValueError(f"space.{field}", getattr(self, field), "at least 1")
-        if not self.stages:
-            raise InvalidValueError("space.stages", (), "at least one stage")
+        super().__post_init__()
         check_choices("space.resolutions", self.resolutions, 32)
         check_choices("space.widths", self.widths, 0.01)
         check_choices("space.expands", self.expands, 0.01)
@@ -146,32 +92,18 @@ class ResNetSpace(Space):
                 raise InvalidValueError("space.fixed", (name, choice), "a name and one of its choices")
 
     @property
-    def halvings(self) -> int:
-        """Strides of 2 between the image and the last stage's map: stem and max pool halve it before the stages."""
-        return 2 + sum(stage.stride == 2 for stage in self.stages)
+    def stem_halvings(self) -> int:
+        """Strides of 2 between the image and the first stage's map: of the stem and of its max pool."""
+        return 2
 
     @cached_property
-    def positions(self) -> tuple[BottleneckPosition, ...]:
-        """All places of blocks, in the order they run."""
-        positions, halvings = [], 2
-        for index, stage in enumerate(self.stages):
-            for block in range(stage.depths[-1]):
-                stride = stage.stride if block == 0 else 1
-                positions.append(BottleneckPosition(index, block, stride, halvings))
-                halvings += stride == 2
-        return tuple(positions)
+    def _widths(self) -> dict[str, int]:
+        """Channels that the stem and each stage make, before the width's factor."""
+        return {"stem": self.stem_width, **dict(zip(self.stage_names, (s.width for s in self.stages), strict=True))}
 
-    def stem_channels(self, width: float) -> int:
-        """Return channels of the stem's last convolution."""
-        return round_channels(self.stem_width * width)
-
-    def stem_mid_channels(self, width: float) -> int:
-        """Return channels of the stem's other convolutions."""
-        return round_channels(self.stem_channels(width) // 2)
-
-    def stage_channels(self, stage: int, width: float) -> int:
-        """Output channels of a stage's blocks."""
-        return round_channels(self.stages[stage].width * width)
+    def _channels(self, part: str, values: Values) -> int:
+        """Return the channels that the stem or a stage makes."""
+        return round_channels(self._widths[part] * values[f"{part}.width"])
 
     @cached_property
     def choices(self) -> dict[str, tuple[Choice, ...]]:
@@ -186,8 +118,7 @@ class ResNetSpace(Space):
             "stem.mid_width": self.widths,
             "stem.width": self.widths,
         }
-        for index, stage in enumerate(self.stages):
-            name = f"stage{index + 1}"
+        for name, stage in zip(self.stage_names, self.stages, strict=True):
             choices |= {f"{name}.width": self.widths, f"{name}.depth": stage.depths}
             choices |= {f"{name}.block{block + 1}.expand": self.expands for block in range(stage.depths[-1])}
         return choices
@@ -207,10 +138,63 @@ class ResNetSpace(Space):
     def build(self, values: Mapping[str, Choice]) -> ResNetSubnet:
         """Return the subnet of such values; those of absent blocks are ignored."""
         stages = []
-        for index in range(len(self.stages)):
-            name = f"stage{index + 1}"
+        for name in self.stage_names:
             depth = int(values[f"{name}.depth"])
             expands = tuple(float(values[f"{name}.block{block + 1}.expand"]) for block in range(depth))
             stages.append(StageChoice(float(values[f"{name}.width"]), expands))
         stem = StemChoice(int(values["stem.depth"]), float(values["stem.mid_width"]), float(values["stem.width"]))
         return ResNetSubnet(int(values["resolution"]), stem, tuple(stages))
+
+    @cached_property
+    def segments(self) -> tuple[Segment, ...]:
+        """Stem, blocks and head, in the order they run.
+
+        Nodes are named ``stem.first``, ``stem.residual``, ``stem.last``, ``stem.pool``, ``stage1.block1.reduce``
+        (``convolve``, ``pool``, ``shortcut``, ``project``), ``pool`` and ``classifier``.
+        """
+        # A stage's first block reads what the stage before it, or the stem, has made.
+        widths = [f"{part}.width" for part in self._widths]
+        blocks = []
+        for place in self.positions:
+            read = widths[place.stage : place.stage + 2] if place.block == 0 else [widths[place.stage + 1]]
+            names = ("resolution", *read, f"{place.name}.expand")
+            blocks.append(Segment(names, partial(self._block_nodes, place), place.name))
+        stem = Segment(("resolution", "stem.depth", "stem.mid_width", "stem.width"), self._stem_nodes)
+        return stem, *blocks, Segment(("resolution", widths[-1]), self._head_nodes)
+
+    def _stem_nodes(self, values: Values, ifmap: str) -> list[Node]:
+        middle = round_channels(round_channels(self.stem_width * values["stem.mid_width"]) // 2)
+        chain = Chain(ifmap, self.image_channels, int(values["resolution"]), "stem.")
+        chain.add("first", Operation.CONV, middle, 3, 2, activation=_RELU)
+        if values["stem.depth"]:
+            chain.add("residual", Operation.CONV, middle, 3, activation=_RELU, residual=chain.ifmap, adds_last=True)
+        chain.add("last", Operation.CONV, self._channels("stem", values), 3, activation=_RELU)
+        chain.add("pool", Operation.MAX_POOL, kernel=3, stride=2)
+        return chain.nodes
+
+    def _block_nodes(self, place: Position, values: Values, ifmap: str) -> list[Node]:
+        before, own = [*self._widths][place.stage : place.stage + 2]
+        channels = self._channels(own, values)
+        size, residual = halved(int(values["resolution"]), place.halvings), ifmap
+        chain = Chain(ifmap, channels, size, f"{place.name}.")
+        if place.block == 0:
+            # Its shortcut has a convolution of its own.
+            read = ifmap, self._channels(before, values), size
+            chain.read(*read)
+            if place.stride == 2:
+                chain.add("pool", Operation.POOL, kernel=2, stride=2)
+            chain.add("shortcut", Operation.CONV, channels)
+            residual = chain.ifmap
+            chain.read(*read)
+        middle = round_channels(round(channels * values[f"{place.name}.expand"]))
+        chain.add("reduce", Operation.CONV, middle, activation=_RELU)
+        chain.add("convolve", Operation.CONV, middle, 3, place.stride, activation=_RELU)
+        chain.add("project", Operation.CONV, channels, activation=_RELU, residual=residual)
+        return chain.nodes
+
+    def _head_nodes(self, values: Values, ifmap: str) -> list[Node]:
+        width = self._channels(self.stage_names[-1], values)
+        chain = Chain(ifmap, width, halved(int(values["resolution"]), self.halvings))
+        chain.add("pool", Operation.POOL, kernel=chain.size)
+        chain.add("classifier", Operation.CONV, self.num_classes)
+        return chain.nodes

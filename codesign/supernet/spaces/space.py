@@ -10,18 +10,20 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from codesign.supernet.spaces.segments import Segment
 from hw_templates.foundation.arrays import BoolArray, IntArray
 from hw_templates.foundation.errors import InvalidValueError
-from hw_templates.foundation.json_records import check_record
+from hw_templates.foundation.json_records import PositiveInt, check_fields, check_record
 
 Genes = IntArray
 Choice = int | float
+Stride = Annotated[int, msgspec.Meta(ge=1, le=2, description="1 or 2")]
 
 ELASTIC = ("resolution", "depth", "width", "kernel", "expand", "weight_bits")
 """Kinds of genes: the last part of a gene's name."""
@@ -78,6 +80,49 @@ class Subnet(ABC):
 
 
 @dataclass(frozen=True)
+class Stage:
+    """Blocks of one width; the first of them has the stage's stride.
+
+    Attributes:
+        width: output channels of every block; in a ResNet, before the width's factor.
+        stride: 1 or 2.
+        depths: how many blocks a subnet may have.
+
+    Raises:
+        InvalidValueError: a field breaks a rule.
+    """
+
+    width: PositiveInt
+    stride: Stride
+    depths: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        check_fields(self, "stage")
+        check_choices("stage.depths", self.depths, 1)
+
+
+@dataclass(frozen=True)
+class Position:
+    """A place where a subnet may have a block, and what does not depend on the subnet there.
+
+    Attributes:
+        stage, block: counted from 0.
+        stride: of the block.
+        halvings: strides of 2 before it.
+    """
+
+    stage: int
+    block: int
+    stride: int
+    halvings: int
+
+    @property
+    def name(self) -> str:
+        """Name in nodes and genes, counted from 1."""
+        return f"stage{self.stage + 1}.block{self.block + 1}"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Space(ABC):
     """Every subnet of one supernet.
 
@@ -85,16 +130,36 @@ class Space(ABC):
         name: as on the command line.
         image_channels, num_classes: of the data it is for.
         resolutions: sides of the square images that its subnets take.
+        stages: see there.
         batch_norm_epsilon: added to variances by all batch norms.
+
+    Raises:
+        InvalidValueError: a field breaks a rule.
     """
 
     subnet_kind: ClassVar[type[Subnet]]
 
     name: str
-    image_channels: int
-    num_classes: int
+    image_channels: PositiveInt
+    num_classes: PositiveInt
     resolutions: tuple[int, ...]
+    stages: tuple[Stage, ...]
     batch_norm_epsilon: float = 1e-5
+
+    def __post_init__(self) -> None:
+        check_fields(self, "space")
+        if not self.stages:
+            raise InvalidValueError("space.stages", (), "at least one stage")
+
+    @property
+    @abstractmethod
+    def stem_halvings(self) -> int:
+        """Strides of 2 between the image and the first stage's map."""
+
+    @property
+    @abstractmethod
+    def segments(self) -> tuple[Segment, ...]:
+        """Stem, blocks and head, in the order they run."""
 
     @property
     @abstractmethod
@@ -137,15 +202,30 @@ class Space(ABC):
         return {name: column for column, (name, _) in enumerate(self.genes)}
 
     @cached_property
-    def block_names(self) -> tuple[str, ...]:
-        """Places of blocks in the order they run, named ``stage1.block1``, both counted from 1."""
-        names = (name.rpartition(".")[0] for name in self.choices)
-        return tuple(dict.fromkeys(name for name in names if ".block" in name))
+    def positions(self) -> tuple[Position, ...]:
+        """All places of blocks, in the order they run."""
+        positions, halvings = [], self.stem_halvings
+        for index, stage in enumerate(self.stages):
+            for block in range(stage.depths[-1]):
+                stride = 1 if block else stage.stride
+                positions.append(Position(index, block, stride, halvings))
+                halvings += stride == 2
+        return tuple(positions)
+
+    @property
+    def halvings(self) -> int:
+        """Strides of 2 between the image and the last stage's map."""
+        return self.stem_halvings + sum(stage.stride == 2 for stage in self.stages)
 
     @cached_property
+    def block_names(self) -> tuple[str, ...]:
+        """Places of blocks in the order they run, named ``stage1.block1``, both counted from 1."""
+        return tuple(position.name for position in self.positions)
+
+    @property
     def stage_names(self) -> tuple[str, ...]:
         """The stages that blocks are in, in the order they run."""
-        return tuple(dict.fromkeys(name.partition(".block")[0] for name in self.block_names))
+        return tuple(f"stage{index + 1}" for index in range(len(self.stages)))
 
     def values_of(self, rows: Genes, name: str) -> NDArray[Any]:
         """Return [n] values that genotypes [n, G] give to what has that name, elastic or fixed."""
@@ -157,8 +237,8 @@ class Space(ABC):
 
     def present(self, rows: Genes) -> BoolArray:
         """Return [n, blocks]: which places hold a block in the subnets of genotypes [n, G]."""
-        places = [name.split(".block") for name in self.block_names]
-        return np.stack([self.values_of(rows, f"{stage}.depth") >= int(block) for stage, block in places], axis=1)
+        depths = [self.values_of(rows, f"{stage}.depth") for stage in self.stage_names]
+        return np.stack([depths[place.stage] > place.block for place in self.positions], axis=1)
 
     @cached_property
     def block_of_gene(self) -> IntArray:
@@ -221,8 +301,8 @@ class Space(ABC):
             InvalidValueError: it is not; names the first field at fault.
         """
         values = subnet.values()
-        if len(subnet.depths) != len(self.stage_names):
-            raise InvalidValueError("subnet.stages", len(subnet.depths), f"{len(self.stage_names)} stages")
+        if len(subnet.depths) != len(self.stages):
+            raise InvalidValueError("subnet.stages", len(subnet.depths), f"{len(self.stages)} stages")
         for name, choices in self.choices.items():
             if name in values and values[name] not in choices:
                 raise InvalidValueError(f"subnet.{name}", values[name], f"one of {choices}")
@@ -241,9 +321,9 @@ class Space(ABC):
                 of_block[block] *= len(choices)
             elif name not in of_depth:
                 total *= len(choices)
-        for stage in self.stage_names:
-            depths = map(int, self.choices[f"{stage}.depth"])
-            total *= sum(math.prod(of_block[f"{stage}.block{block + 1}"] for block in range(depth)) for depth in depths)
+        for index, stage in enumerate(self.stages):
+            blocks = [of_block[place.name] for place in self.positions if place.stage == index]
+            total *= sum(math.prod(blocks[:depth]) for depth in stage.depths)
         return total
 
     def lowest_genes(self, elastic: Collection[str] = ELASTIC, open_choices: Mapping[str, int] = _ALL) -> Genes:
@@ -253,11 +333,11 @@ class Space(ABC):
             elastic: kinds of genes.
             open_choices: kind to how many choices, from the largest down, are open; all where it is not named.
         """
-        rows = []
-        for name, choices in self.genes:
-            count = min(open_choices.get(kind_of(name), len(choices)), len(choices))
-            rows.append(len(choices) - (count if kind_of(name) in elastic else 1))
-        return np.array(rows, dtype=np.int64)
+        open_counts = [
+            min(open_choices.get(kind_of(name), len(choices)), len(choices)) if kind_of(name) in elastic else 1
+            for name, choices in self.genes
+        ]
+        return self.gene_sizes - np.array(open_counts, dtype=np.int64)
 
     def sample_genes(
         self,
@@ -270,11 +350,8 @@ class Space(ABC):
 
         ``open_choices`` are as in :meth:`lowest_genes`.
         """
-        largest = self.gene_sizes - 1
-        lowest = self.lowest_genes(open_choices=open_choices)
-        rows = rng.integers(lowest, largest + 1, size=(count, len(largest)))
-        fixed = np.array([kind_of(name) not in elastic for name, _ in self.genes], dtype=bool)
-        return self.canonical(np.where(fixed, largest, rows))
+        rows = rng.integers(self.lowest_genes(open_choices=open_choices), self.gene_sizes, (count, len(self.genes)))
+        return self.canonical(np.maximum(rows, self.lowest_genes(elastic, open_choices)))
 
     def sample(self, rng: np.random.Generator) -> Subnet:
         """Return one subnet, every choice in it drawn uniformly."""

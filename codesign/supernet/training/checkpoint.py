@@ -15,7 +15,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from codesign.supernet.network.build import build_supernet
 from codesign.supernet.network.supernet import Supernet
 from codesign.supernet.spaces.space import Space
 from codesign.supernet.training.schedule import Schedule
@@ -73,7 +72,7 @@ class Checkpoint:
 
     def supernet(self) -> Supernet:
         """Return a supernet with these weights, which later training does not touch."""
-        supernet = build_supernet(self.space)
+        supernet = Supernet(self.space)
         supernet.load_state_dict(dict(self.weights))
         return supernet
 
@@ -166,7 +165,7 @@ def _parse(stored: _Stored, space: Space) -> Checkpoint:
     if tuple(stored.losses.shape) != (stored.step,) or not stored.losses.is_contiguous():
         shape = tuple(stored.losses.shape)
         raise InvalidValueError("checkpoint.losses", shape, f"of shape ({stored.step},), one a step")
-    supernet = build_supernet(space)
+    supernet = Supernet(space)
     for name, state in (("weights", stored.weights), ("teacher", stored.teacher)):
         if state or name == "weights":
             supernet.load_state_dict(dict(state))

@@ -16,7 +16,6 @@ from torch.nn.utils import get_total_norm
 
 from codesign.supernet.data.batches import Batch, Batches, Group
 from codesign.supernet.data.data_set import DataSet, Split
-from codesign.supernet.network.build import build_supernet
 from codesign.supernet.network.sorting import sort_channels, sort_widths
 from codesign.supernet.network.supernet import Supernet
 from codesign.supernet.spaces.space import Space, Subnet
@@ -197,7 +196,7 @@ def begin_with(weights: State, space: Space, data: DataSet, schedule: Schedule, 
 def _start(path: Path, space: Space, schedule: Schedule, seed: int) -> Checkpoint:
     """Return the checkpoint to go on from."""
     if not path.exists():
-        return Checkpoint(space=space, schedule=schedule, seed=seed, weights=build_supernet(space, seed).state_dict())
+        return Checkpoint(space=space, schedule=schedule, seed=seed, weights=Supernet(space, seed).state_dict())
     start = read_checkpoint(path, space)
     if (start.schedule, start.seed) != (schedule, seed):
         was = f"schedule {start.schedule.name} and seed {start.seed}"

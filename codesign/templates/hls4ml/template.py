@@ -17,7 +17,7 @@ from codesign.search.joint_space import JointSpace, Pair
 from codesign.supernet.accuracy.measured import CALIBRATION_IMAGES, MeasuredAccuracy
 from codesign.supernet.data.data_set import Split
 from codesign.supernet.lowering.workloads import lower
-from codesign.supernet.network.folded_weights import fold
+from codesign.supernet.network.subnets import fold
 from codesign.supernet.training.processes import one_thread
 from codesign.templates.hls4ml.network import FixedPointNetwork, fixed_point, hls4ml_network
 from codesign.templates.hls4ml.problem import Hls4mlProblem, loss_name

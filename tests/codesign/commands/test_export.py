@@ -14,8 +14,8 @@ from codesign.run.folder import Run
 from codesign.run.requests import load_trained
 from codesign.supernet.accuracy.measured import CALIBRATION_IMAGES
 from codesign.supernet.data.data_set import Split
-from codesign.supernet.network.build import recalibrate
 from codesign.supernet.network.standalone import Network
+from codesign.supernet.network.subnets import recalibrate
 from codesign.supernet.published.net_config import net_config, subnet_of_config
 from codesign.supernet.published.official_weights import load_weights
 from codesign.supernet.published.specialised import specialised_nets

@@ -16,7 +16,7 @@ from codesign.run.folder import Run
 from codesign.run.requests import TrainRequest, load_trained
 from codesign.supernet.accuracy.measured import CALIBRATION_IMAGES
 from codesign.supernet.data.data_set import Split, load_digits
-from codesign.supernet.network.build import recalibrate
+from codesign.supernet.network.subnets import recalibrate
 from codesign.supernet.spaces.named import DIGITS, SPACES
 from codesign.supernet.spaces.space import Subnet
 from codesign.supernet.training.checkpoint import read_checkpoint, write_checkpoint

@@ -22,8 +22,8 @@ from codesign.emit.program import pack_map
 from codesign.emit.project import Design, project_files, write_project
 from codesign.emit.quantise import quantise, quantise_image
 from codesign.supernet.lowering.workloads import lower
-from codesign.supernet.network.build import build_supernet
-from codesign.supernet.network.folded_weights import fold
+from codesign.supernet.network.subnets import fold
+from codesign.supernet.network.supernet import Supernet
 from codesign.supernet.spaces.named import DIGITS
 from cost_models.closed_form.estimate import price, price_mapped
 from cost_models.coefficients import load_coefficients
@@ -290,7 +290,7 @@ def test_a_subnet_of_every_published_family_runs_bit_exactly(tmp_path: Path) -> 
         shape = (16, space.image_channels, subnet.resolution, subnet.resolution)
         images = torch.randn(shape, generator=torch.Generator().manual_seed(seed))
         workload = lower(space, subnet)
-        weights = fold(build_supernet(space, seed), subnet, images)
+        weights = fold(Supernet(space, seed), subnet, images)
         network = quantise(workload, weights, images.numpy())
         pixels = quantise_image(network, images.numpy())
         exact = run_float(workload, weights, images.numpy())
@@ -398,7 +398,7 @@ def test_subnets_follow_each_other_on_one_loaded_bitstream(tmp_path: Path) -> No
     designs = []
     for seed, subnet in enumerate(SUBNETS[:6]):
         images, workload = random_images(subnet, seed=seed), lower(DIGITS, subnet)
-        network = quantise(workload, fold(build_supernet(DIGITS, seed), subnet, images), images.numpy())
+        network = quantise(workload, fold(Supernet(DIGITS, seed), subnet, images), images.numpy())
         estimate = price(workload, accelerator, board, load_coefficients())
         designs.append((Design(network, accelerator, board, estimate), quantise_image(network, images.numpy())))
     folders = [tmp_path / str(index) for index in range(len(designs))]

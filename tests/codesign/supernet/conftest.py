@@ -4,9 +4,10 @@ import pytest
 import torch
 from torch import nn
 
-from codesign.supernet.network.build import build_supernet
+from codesign.supernet.network.supernet import Supernet
 from codesign.supernet.spaces.mobile import squeezed_channels
 from codesign.supernet.spaces.named import DIGITS
+from codesign.supernet.spaces.space import round_channels
 from codesign.supernet.training.processes import one_thread
 
 ACTIVATIONS = {"relu": nn.ReLU, "hswish": nn.Hardswish}
@@ -16,11 +17,12 @@ class PlainBlock(nn.Module):
     def __init__(self, space, place, elastic, block):
         super().__init__()
         kernel = block.kernel
-        channels = place.expanded_channels(block.expand)
+        in_channels, out_channels = elastic.expand.weight.shape[1], space.stages[place.stage].width
+        channels = round_channels(in_channels * block.expand)
         activation = ACTIVATIONS[space.stages[place.stage].activation.value]
         depthwise = nn.Conv2d(channels, channels, kernel, place.stride, kernel // 2, groups=channels, bias=False)
         layers = [
-            nn.Conv2d(place.in_channels, channels, 1, bias=False),
+            nn.Conv2d(in_channels, channels, 1, bias=False),
             nn.BatchNorm2d(channels, momentum=1.0),
             activation(),
             depthwise,
@@ -39,9 +41,9 @@ class PlainBlock(nn.Module):
                 nn.Hardsigmoid(),
             )
         self.after = nn.Sequential(
-            nn.Conv2d(channels, place.out_channels, 1, bias=False), nn.BatchNorm2d(place.out_channels, momentum=1.0)
+            nn.Conv2d(channels, out_channels, 1, bias=False), nn.BatchNorm2d(out_channels, momentum=1.0)
         )
-        self.residual = place.stride == 1 and place.in_channels == place.out_channels
+        self.residual = place.stride == 1 and in_channels == out_channels
         self._copy(elastic, channels, kernel)
 
     @torch.no_grad()
@@ -113,7 +115,7 @@ def build_plain_network(supernet, subnet):
 @pytest.fixture(scope="session")
 def supernet():
     """A digits supernet of no special structure: biases, norms and kernel transformations are random too."""
-    supernet = build_supernet(DIGITS, seed=1)
+    supernet = Supernet(DIGITS, seed=1)
     generator = torch.Generator().manual_seed(2)
     with torch.no_grad():
         for parameter in supernet.parameters():

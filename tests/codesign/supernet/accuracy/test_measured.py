@@ -9,7 +9,7 @@ from support.mutations import drive, mutated_json
 
 from codesign.supernet.accuracy.measured import CALIBRATION_IMAGES, MeasuredAccuracy, _Entry, _recorded
 from codesign.supernet.data.data_set import Split, load_digits
-from codesign.supernet.network.build import build_supernet
+from codesign.supernet.network.supernet import Supernet
 from codesign.supernet.spaces.named import DIGITS
 from codesign.supernet.training.checkpoint import Checkpoint
 from codesign.supernet.training.schedule import load_schedule
@@ -28,7 +28,7 @@ def untrained(seed):
         seed=seed,
         step=0,
         losses=(),
-        weights=build_supernet(DIGITS, seed).state_dict(),
+        weights=Supernet(DIGITS, seed).state_dict(),
         teacher={},
         optimiser={},
     )

@@ -9,7 +9,7 @@ import pytest
 from codesign.supernet.accuracy.measured import MeasuredAccuracy
 from codesign.supernet.accuracy.predictor import fit_predictor
 from codesign.supernet.data.data_set import load_digits
-from codesign.supernet.network.build import build_supernet
+from codesign.supernet.network.supernet import Supernet
 from codesign.supernet.spaces.named import DIGITS
 from codesign.supernet.training.checkpoint import Checkpoint
 from codesign.supernet.training.schedule import load_schedule
@@ -23,7 +23,7 @@ def measured():
         seed=0,
         step=0,
         losses=(),
-        weights=build_supernet(DIGITS, 0).state_dict(),
+        weights=Supernet(DIGITS, 0).state_dict(),
         teacher={},
         optimiser={},
     )

@@ -8,8 +8,8 @@ from support.networks.float_networks import run_float
 from support.networks.small_families import SMALL_RESNET
 
 from codesign.supernet.lowering.workloads import LayerIndex, lower
-from codesign.supernet.network.build import build_supernet, recalibrate
-from codesign.supernet.network.folded_weights import fold
+from codesign.supernet.network.subnets import fold, recalibrate
+from codesign.supernet.network.supernet import Supernet
 from codesign.supernet.spaces.named import OFA_RESNET50D
 from cost_models.workload import Activation, Operation
 
@@ -52,7 +52,7 @@ def test_a_stem_without_residual_has_three_layers():
 def test_the_lowered_layers_compute_what_the_supernet_does(seed):
     subnet = SMALL_RESNET.sample(np.random.default_rng(seed))
     subnet = replace(subnet, stem=replace(subnet.stem, depth=seed % 2))  # type: ignore[call-arg]
-    supernet = build_supernet(SMALL_RESNET, seed)
+    supernet = Supernet(SMALL_RESNET, seed)
     images = torch.randn(8, 3, 36, 36, generator=torch.Generator().manual_seed(seed))
     with torch.no_grad():
         wanted = supernet(images, subnet, recalibrate(supernet, subnet, images)).numpy()

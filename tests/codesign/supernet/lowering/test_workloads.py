@@ -9,8 +9,9 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from codesign.supernet.lowering.workloads import LayerIndex, lower
-from codesign.supernet.network.build import build_supernet, recalibrate
 from codesign.supernet.network.standalone import extract
+from codesign.supernet.network.subnets import recalibrate
+from codesign.supernet.network.supernet import Supernet
 from codesign.supernet.spaces.mobile import MobileSubnet
 from codesign.supernet.spaces.named import (
     CIFAR10,
@@ -55,7 +56,7 @@ def test_an_absent_block_costs_nothing_and_an_impossible_layer_everything(index)
     costs = np.ones((len(index.layers), 2))
     wide = [layer.operation == Operation.DEPTHWISE and layer.kernel_height == 7 for layer in index.layers]
     costs[wide, 1] = np.inf
-    segments = index.segment_costs(costs)
+    segments = index.segment_layers @ costs
     assert (segments[0] == 0).all()
     smallest, largest = (index.segments(DIGITS.encode(s)[None])[0] for s in (DIGITS.smallest(), DIGITS.largest()))
     assert segments[smallest, 1].sum() == len(lower(DIGITS, DIGITS.smallest()))
@@ -92,7 +93,7 @@ def test_narrow_weights_take_less_time_and_energy():
     "space", [CIFAR10, OFA_MBV3_W10, OFA_MBV3_W12, OFA_PROXYLESS_W13, OFA_RESNET50D], ids=lambda space: space.name
 )
 def test_macs_are_those_that_torch_counts(space):
-    supernet = build_supernet(space)
+    supernet = Supernet(space)
     for row in space.sample_genes(np.random.default_rng(2), 2):
         subnet = replace(space.decode(row), resolution=space.resolutions[0])
         images = torch.zeros(2, space.image_channels, subnet.resolution, subnet.resolution)

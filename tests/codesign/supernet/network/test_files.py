@@ -11,9 +11,10 @@ import torch
 from support.networks.reference_ofa import import_ofa
 
 from codesign.supernet.network import files as network_files
-from codesign.supernet.network.build import build_supernet, recalibrate
 from codesign.supernet.network.files import NetworkToWrite, check_format, write_network
 from codesign.supernet.network.standalone import extract
+from codesign.supernet.network.subnets import recalibrate
+from codesign.supernet.network.supernet import Supernet
 from codesign.supernet.published.net_config import net_config
 from codesign.supernet.spaces.named import CIFAR10
 from hw_templates.foundation.errors import InvalidValueError, StorageError, ToolError
@@ -24,7 +25,7 @@ COUNT = 3
 @pytest.fixture(scope="module")
 def net():
     """A subnet of elastic bits with every kind of layer, its gates and batch norms not the identity."""
-    supernet, subnet = build_supernet(CIFAR10, 5), CIFAR10.sample(np.random.default_rng(3))
+    supernet, subnet = Supernet(CIFAR10, 5), CIFAR10.sample(np.random.default_rng(3))
     images = torch.randn(16, 3, subnet.resolution, subnet.resolution, generator=torch.Generator().manual_seed(0))
     network = extract(supernet, subnet, recalibrate(supernet, subnet, images))
     about = {"space": CIFAR10.name, "choices": subnet.as_dict()}

@@ -8,7 +8,8 @@ from support.networks.digits_subnets import random_images as images
 from torch import nn
 
 from codesign.supernet.layers.elastic import fake_quantise
-from codesign.supernet.network.build import build_supernet, recalibrate
+from codesign.supernet.network.subnets import recalibrate
+from codesign.supernet.network.supernet import Supernet
 from codesign.supernet.spaces.named import CIFAR10, DIGITS
 
 
@@ -53,7 +54,7 @@ def test_gradients_reach_the_shared_weights_as_in_the_plain_network(supernet, pl
 
 
 def test_weights_are_rounded_to_the_bits_of_their_block():
-    supernet = build_supernet(CIFAR10, seed=3)
+    supernet = Supernet(CIFAR10, seed=3)
     wide = CIFAR10.largest()
     narrow = dataclasses.replace(  # type: ignore[call-arg]
         wide, stages=tuple(tuple(dataclasses.replace(b, weight_bits=4) for b in stage) for stage in wide.stages)
@@ -68,7 +69,7 @@ def test_weights_are_rounded_to_the_bits_of_their_block():
         # Stem, classifier and gates are in no block.
         assert torch.equal(parts["stem"].weight, supernet.stem.weight)
     with torch.no_grad():
-        rounded = build_supernet(CIFAR10, seed=3)
+        rounded = Supernet(CIFAR10, seed=3)
         for name, part in supernet.parts(narrow).items():
             if (name.startswith("stage") and name.endswith(("expand", "project"))) or name.endswith("depthwise"):
                 rounded.layers[name].convolution.weight.copy_(part.weight)
@@ -84,7 +85,7 @@ def test_gradients_pass_the_rounding():
 
 
 def test_stages_that_cannot_expand_have_no_expansion():
-    supernet = build_supernet(
+    supernet = Supernet(
         dataclasses.replace(DIGITS, stages=(dataclasses.replace(DIGITS.stages[0], expands=(1,)), *DIGITS.stages[1:]))
     )
     subnet = supernet.space.largest()

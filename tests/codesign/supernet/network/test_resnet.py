@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from codesign.supernet.network.build import build_supernet, recalibrate
-from codesign.supernet.spaces.resnet import BottleneckStage, ResNetSpace
+from codesign.supernet.network.subnets import recalibrate
+from codesign.supernet.network.supernet import Supernet
+from codesign.supernet.spaces.resnet import ResNetSpace
+from codesign.supernet.spaces.space import Stage
 from hw_templates.foundation.errors import InvalidValueError
 
 SPACE = ResNetSpace(
@@ -14,7 +16,7 @@ SPACE = ResNetSpace(
     num_classes=4,
     resolutions=(32, 40),
     stem_width=16,
-    stages=(BottleneckStage(32, 1, (1, 2)), BottleneckStage(64, 2, (1, 2))),
+    stages=(Stage(32, 1, (1, 2)), Stage(64, 2, (1, 2))),
     widths=(0.5, 1.0),
     expands=(0.25, 0.5),
 )
@@ -22,7 +24,7 @@ SPACE = ResNetSpace(
 
 @pytest.fixture(scope="module")
 def supernet():
-    return build_supernet(SPACE, seed=1)
+    return Supernet(SPACE, seed=1)
 
 
 def images(subnet, count=4):
@@ -36,9 +38,9 @@ def test_parts_are_the_weights_that_change_the_logits(supernet):
         subnet = SPACE.sample(rng)
         supernet.zero_grad()
         supernet(images(subnet), subnet).square().sum().backward()
-        used = {id(part.norm): len(part.weight) for part in supernet.parts(subnet).values() if part.norm is not None}
+        used = {id(supernet.layers[name].norm): len(part.weight) for name, part in supernet.parts(subnet).items()}
         for module in supernet.modules():
-            if type(module).__name__ == "ElasticBatchNorm":
+            if isinstance(module, torch.nn.BatchNorm2d):
                 gradient = module.weight.grad
                 touched = 0 if gradient is None else int((gradient != 0).nonzero().max()) + 1
                 assert touched == used.get(id(module), 0)

@@ -6,8 +6,8 @@ import torch
 from support.networks.reference_ofa import reference_supernet
 from support.networks.small_families import SMALL_RESNET
 
-from codesign.supernet.network.build import build_supernet
 from codesign.supernet.network.sorting import sort_channels, sort_widths
+from codesign.supernet.network.supernet import Supernet
 from codesign.supernet.published.official_weights import read_official
 from codesign.supernet.spaces.named import DIGITS, load_space
 
@@ -15,7 +15,7 @@ from codesign.supernet.spaces.named import DIGITS, load_space
 @pytest.fixture(scope="module")
 def supernet():
     """Weights of no special structure: biases, norms and kernel transformations are random too."""
-    supernet = build_supernet(DIGITS, seed=1)
+    supernet = Supernet(DIGITS, seed=1)
     generator = torch.Generator().manual_seed(2)
     with torch.no_grad():
         for parameter in supernet.parameters():
@@ -30,7 +30,7 @@ def images(subnet, count=16, seed=0):
 
 
 def test_sorting_keeps_the_full_net_and_puts_important_channels_first(supernet):
-    sorted_net = build_supernet(DIGITS)
+    sorted_net = Supernet(DIGITS)
     sorted_net.load_state_dict(supernet.state_dict())
     sort_channels(sorted_net)
     full = DIGITS.largest()
@@ -46,7 +46,7 @@ def test_sorting_keeps_the_full_net_and_puts_important_channels_first(supernet):
 
 
 def copy_of(supernet):
-    other = build_supernet(DIGITS)
+    other = Supernet(DIGITS)
     other.load_state_dict(supernet.state_dict())
     return other
 
@@ -83,7 +83,7 @@ def test_the_order_before_does_not_matter(supernet):
 
 def test_importance_by_hand():
     """Sums of absolute weights that read a channel: 3, 6, 0.5, 2 in turn, and the same again."""
-    supernet = build_supernet(DIGITS)
+    supernet = Supernet(DIGITS)
     block = supernet.blocks[0]
     channels = block.project.weight.shape[1]
     with torch.no_grad():
@@ -132,7 +132,7 @@ def test_the_reference_sorts_alike(name):
 @pytest.fixture
 def resnet():
     """As ``supernet``, of bottlenecks."""
-    network = build_supernet(SMALL_RESNET, seed=1)
+    network = Supernet(SMALL_RESNET, seed=1)
     generator = torch.Generator().manual_seed(2)
     with torch.no_grad():
         for parameter in network.parameters():
@@ -152,7 +152,7 @@ def widths_set(subnet, width):
 @pytest.mark.parametrize("settled", [1, 2])
 @torch.no_grad()
 def test_sorting_widths_keeps_what_is_settled(resnet, settled):
-    before = build_supernet(SMALL_RESNET)
+    before = Supernet(SMALL_RESNET)
     before.load_state_dict(resnet.state_dict())
     sort_widths(resnet, settled)
     full = SMALL_RESNET.largest()

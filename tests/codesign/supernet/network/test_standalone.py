@@ -9,8 +9,9 @@ import torch
 from support.networks.reference_ofa import activate, import_ofa, reference_supernet
 from torch import nn
 
-from codesign.supernet.network.build import build_supernet, count_parameters, recalibrate
-from codesign.supernet.network.standalone import extract
+from codesign.supernet.network.standalone import count_parameters, extract
+from codesign.supernet.network.subnets import recalibrate
+from codesign.supernet.network.supernet import Supernet
 from codesign.supernet.published.net_config import net_config
 from codesign.supernet.published.official_weights import read_official
 from codesign.supernet.spaces.named import CIFAR10, DIGITS, OFA_MBV3_W10, load_space
@@ -44,7 +45,7 @@ def test_extracted_subnets_are_those_of_the_reference(name):
 
 @pytest.mark.parametrize("space", [DIGITS, CIFAR10], ids=lambda space: space.name)
 def test_extracted_subnets_answer_as_in_the_supernet(space):
-    supernet, rng = build_supernet(space, 1), np.random.default_rng(0)
+    supernet, rng = Supernet(space, 1), np.random.default_rng(0)
     with torch.no_grad():
         for parameter in supernet.parameters():
             parameter.add_(0.05 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(2)))
@@ -55,11 +56,11 @@ def test_extracted_subnets_answer_as_in_the_supernet(space):
         with torch.inference_mode():
             expected = supernet(images(subnet, space.image_channels), subnet, statistics)
             torch.testing.assert_close(alone(images(subnet, space.image_channels)), expected, atol=1e-5, rtol=1e-5)
-        assert sum(parameter.numel() for parameter in alone.parameters()) == count_parameters(supernet, subnet)
+        assert sum(parameter.numel() for parameter in alone.parameters()) == count_parameters(space, subnet)
 
 
 def test_nothing_elastic_is_left():
-    supernet, subnet = build_supernet(DIGITS), DIGITS.largest()
+    supernet, subnet = Supernet(DIGITS), DIGITS.largest()
     statistics = recalibrate(supernet, subnet, images(subnet, 1))
     alone = extract(supernet, subnet, statistics)
     ours = {type(module) for module in alone.modules()} - PLAIN
@@ -77,7 +78,7 @@ def test_the_reference_builds_the_same_from_configuration_and_weights():
     from ofa.imagenet_classification.networks import MobileNetV3
 
     subnet = dataclasses.replace(OFA_MBV3_W10.smallest(), resolution=128)
-    supernet = build_supernet(OFA_MBV3_W10, 3)
+    supernet = Supernet(OFA_MBV3_W10, 3)
     alone = extract(supernet, subnet, recalibrate(supernet, subnet, images(subnet)))
     theirs = MobileNetV3.build_from_config(copy.deepcopy(net_config(OFA_MBV3_W10, subnet))).eval()
     theirs.load_state_dict(alone.state_dict())

@@ -4,9 +4,11 @@ import inspect
 import pytest
 import torch
 from support.networks.digits_subnets import random_images as images
+from torch.nn import functional
 
-from codesign.supernet.layers.elastic import BatchNormStatistics
-from codesign.supernet.network.build import build_supernet, recalibrate
+from codesign.supernet.layers.elastic import BatchNormStatistics, normalise_by_batch
+from codesign.supernet.network.subnets import recalibrate
+from codesign.supernet.network.supernet import Supernet
 from codesign.supernet.spaces.mobile import MobileSubnet
 from codesign.supernet.spaces.named import DIGITS
 from hw_templates.foundation.errors import InvalidValueError
@@ -54,6 +56,24 @@ def test_wrong_subnets_and_images_are_refused(supernet, subnet, shape, field):
 
 
 def test_initial_weights_follow_from_the_seed():
-    first, same, other = (build_supernet(DIGITS, seed=seed).state_dict() for seed in (0, 0, 1))
+    first, same, other = (Supernet(DIGITS, seed=seed).state_dict() for seed in (0, 0, 1))
     assert all(torch.equal(first[name], same[name]) for name in first)
     assert not torch.equal(first["stem.weight"], other["stem.weight"])
+
+
+@pytest.mark.parametrize("role", ["expand", "depthwise", "squeeze", "project"])
+@pytest.mark.parametrize("stride", [1, 2])
+def test_a_layer_computes_what_torch_does_with_the_part_that_it_lends(supernet, role, stride):
+    name = f"stage2.block{3 - stride}.{role}"
+    subnet = dataclasses.replace(DIGITS.largest(), resolution=12)
+    node, shared = next(found for found in supernet.weighted(subnet) if found[0].name == name)
+    layer, part = node.layer, shared.part(node)
+    features = torch.randn((2, *layer.in_shape), generator=torch.Generator().manual_seed(3))
+    groups = layer.in_channels if role == "depthwise" else 1
+    with torch.no_grad():
+        expected = functional.conv2d(features, part.weight, part.bias, layer.stride, layer.padding, groups=groups)
+        if part.norm is not None:
+            expected = functional.batch_norm(expected, None, None, *part.norm, training=True)
+        torch.testing.assert_close(shared.forward(node, features, normalise_by_batch), expected, rtol=1e-4, atol=1e-5)
+    assert expected.shape == (2, *layer.out_shape)
+    assert layer.stride == (stride if role == "depthwise" else 1)

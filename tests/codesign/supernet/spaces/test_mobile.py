@@ -3,17 +3,21 @@ import dataclasses
 import pytest
 from support.networks.small_space import SMALL
 
+from codesign.supernet.lowering.workloads import lower
 from codesign.supernet.spaces.mobile import Stem, squeezed_channels
 from codesign.supernet.spaces.named import DIGITS, load_space
 from hw_templates.foundation.errors import InvalidValueError
 
 
 def test_positions_describe_the_blocks():
-    first, second, third = SMALL.positions
+    first, _, third = SMALL.positions
     assert [position.name for position in SMALL.positions] == ["stage1.block1", "stage1.block2", "stage2.block1"]
-    assert [position.residual for position in SMALL.positions] == [True, True, False]
-    assert (first.halvings, third.halvings, SMALL.halvings) == (1, 1, 2)
-    assert (second.in_channels, third.in_channels, third.out_channels, third.stride) == (4, 4, 8, 2)
+    assert (first.halvings, third.halvings, third.stride, SMALL.halvings) == (1, 1, 2, 2)
+    nodes = {node.name: node for node in lower(SMALL, SMALL.largest())}
+    blocks = [nodes[f"{position.name}.project"] for position in SMALL.positions]
+    assert [node.residual for node in blocks] == ["stem", "stage1.block1.project", None]
+    assert [nodes[f"{position.name}.expand"].layer.in_channels for position in SMALL.positions] == [4, 4, 4]
+    assert [node.layer.out_channels for node in blocks] == [4, 4, 8]
 
 
 def replace_stage(**changes):

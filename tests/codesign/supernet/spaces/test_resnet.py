@@ -6,15 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from codesign.supernet.lowering.workloads import lower
 from codesign.supernet.spaces.named import DIGITS, OFA_RESNET50D
 from codesign.supernet.spaces.resnet import (
-    BottleneckStage,
     ResNetSpace,
     ResNetSubnet,
     StageChoice,
     StemChoice,
-    bottleneck_channels,
 )
+from codesign.supernet.spaces.space import Stage
 from hw_templates.foundation.errors import InvalidValueError
 
 SMALL = ResNetSpace(
@@ -23,7 +23,7 @@ SMALL = ResNetSpace(
     num_classes=2,
     resolutions=(32, 40),
     stem_width=16,
-    stages=(BottleneckStage(32, 1, (1, 2)), BottleneckStage(64, 2, (1,))),
+    stages=(Stage(32, 1, (1, 2)), Stage(64, 2, (1,))),
     widths=(0.5, 1.0),
     expands=(0.25, 0.5),
 )
@@ -54,18 +54,29 @@ def test_the_published_space_has_the_published_ends():
     assert smallest.stem == StemChoice(0, 0.65, 0.65)
 
 
+def layers_of(subnet):
+    """Channels that each layer of a published ResNet makes."""
+    return {node.name: node.layer.out_channels for node in lower(OFA_RESNET50D, subnet)}
+
+
 @pytest.mark.parametrize(("width", "stem", "middle"), [(0.65, 40, 24), (0.8, 48, 24), (1.0, 64, 32)])
 def test_stem_channels(width, stem, middle):
-    assert (OFA_RESNET50D.stem_channels(width), OFA_RESNET50D.stem_mid_channels(width)) == (stem, middle)
+    channels = layers_of(dataclasses.replace(OFA_RESNET50D.largest(), stem=StemChoice(1, width, width)))
+    assert (channels["stem.last"], channels["stem.first"], channels["stem.residual"]) == (stem, middle, middle)
 
 
-def test_bottlenecks_are_rounded_to_eight():
-    assert [bottleneck_channels(256, expand) for expand in (0.2, 0.25, 0.35)] == [48, 64, 88]
+@pytest.mark.parametrize(("expand", "middle"), [(0.2, 48), (0.25, 64), (0.35, 88)])
+def test_bottlenecks_are_rounded_to_eight(expand, middle):
+    largest = OFA_RESNET50D.largest()
+    first = dataclasses.replace(largest.stages[0], expands=(expand,) * 4)
+    channels = layers_of(dataclasses.replace(largest, stages=(first, *largest.stages[1:])))
+    assert (channels["stage1.block1.reduce"], channels["stage1.block4.convolve"]) == (middle, middle)
 
 
 def test_positions_describe_the_blocks():
     assert [p.name for p in SMALL.positions] == ["stage1.block1", "stage1.block2", "stage2.block1"]
-    assert [p.downsamples for p in SMALL.positions] == [True, False, True]
+    named = {node.name for node in lower(SMALL, SMALL.largest())}
+    assert [f"{p.name}.shortcut" in named for p in SMALL.positions] == [True, False, True]
     assert [(p.stride, p.halvings) for p in SMALL.positions] == [(1, 2), (1, 2), (2, 2)]
 
 
@@ -78,9 +89,9 @@ def test_positions_describe_the_blocks():
         (lambda: dataclasses.replace(SMALL, fixed=(("stage1.width", 0.75),)), "space.fixed"),
         (lambda: dataclasses.replace(SMALL, fixed=(("stage3.width", 1.0),)), "space.fixed"),
         (lambda: dataclasses.replace(SMALL, resolutions=(16,)), "space.resolutions"),
-        (lambda: BottleneckStage(0, 1, (1,)), "stage.width"),
-        (lambda: BottleneckStage(8, 3, (1,)), "stage.stride"),
-        (lambda: BottleneckStage(8, 1, (0,)), "stage.depths"),
+        (lambda: Stage(0, 1, (1,)), "stage.width"),
+        (lambda: Stage(8, 3, (1,)), "stage.stride"),
+        (lambda: Stage(8, 1, (0,)), "stage.depths"),
         (lambda: SMALL.parse_subnet({"resolution": 32}), "subnet.stem"),
         (
             lambda: SMALL.check(dataclasses.replace(SMALL.largest(), stem=StemChoice(1, 0.7, 1.0))),  # type: ignore[call-arg]

@@ -9,7 +9,7 @@ from support.networks.small_space import SMALL
 
 from codesign.supernet.spaces.mobile import BlockChoice, MobileSubnet
 from codesign.supernet.spaces.named import DIGITS, load_space, space_names
-from codesign.supernet.spaces.space import ELASTIC, kind_of, round_channels
+from codesign.supernet.spaces.space import ELASTIC, Space, kind_of, round_channels
 from hw_templates.foundation.errors import InvalidValueError
 
 
@@ -142,3 +142,8 @@ def test_open_choices_are_the_largest_ones():
     largest = {(block.kernel, block.expand) for subnet in subnets for blocks in subnet.stages for block in blocks}
     assert largest == {(7, 4), (5, 4)}
     assert DIGITS.decode(lowest).depths == (1, 2, 2)
+
+
+def test_a_family_says_what_its_layers_are():
+    with pytest.raises(TypeError, match="abstract"):
+        Space(name="none", image_channels=1, num_classes=2, resolutions=(8,), stages=SMALL.stages)

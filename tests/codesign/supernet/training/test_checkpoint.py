@@ -7,7 +7,7 @@ import torch
 from support.mutations import drive, mutated_bytes, mutated_fields, mutated_json
 from support.networks.small_space import SMALL
 
-from codesign.supernet.network.build import build_supernet
+from codesign.supernet.network.supernet import Supernet
 from codesign.supernet.spaces.named import DIGITS
 from codesign.supernet.training.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from codesign.supernet.training.schedule import Augmentation, Phase, Schedule, load_schedule
@@ -16,7 +16,7 @@ from hw_templates.foundation.errors import StorageError
 
 @pytest.fixture(scope="module")
 def checkpoint():
-    supernet = build_supernet(DIGITS)
+    supernet = Supernet(DIGITS)
     optimiser = torch.optim.AdamW(supernet.parameters())
     supernet.stem.weight.sum().backward()
     optimiser.step()
@@ -28,7 +28,7 @@ def checkpoint():
         step=2,
         losses=(1.25, 0.1),
         weights=weights,
-        teacher=build_supernet(DIGITS, 1).state_dict(),
+        teacher=Supernet(DIGITS, 1).state_dict(),
         optimiser=optimiser.state_dict(),
     )
 
@@ -129,7 +129,7 @@ HOSTILE = (
 
 
 def test_any_checkpoint_is_read_or_refused_in_one_line(tmp_path):
-    path, supernet = tmp_path / "supernet.pt", build_supernet(SMALL)
+    path, supernet = tmp_path / "supernet.pt", Supernet(SMALL)
     schedule = Schedule(
         name="short",
         phases=(Phase(name="full", length=3, learning_rate=0.1),),

@@ -12,7 +12,6 @@ from support.networks.small_families import SMALL_RESNET
 
 from codesign.supernet.data.batches import Batches
 from codesign.supernet.data.data_set import UNCHANGED, Split, StoredImages, load_digits
-from codesign.supernet.network.build import build_supernet
 from codesign.supernet.network.supernet import Supernet
 from codesign.supernet.spaces.mobile import BlockChoice, MobileSubnet
 from codesign.supernet.spaces.named import DIGITS
@@ -248,7 +247,7 @@ def test_sgd_is_that_of_torch_with_nesterovs_momentum(digits, tmp_path):
     phase = Phase(name="all", length=3, learning_rate=0.1, warm_up=0)
     schedule = dataclasses.replace(SHORT, phases=(phase,), optimiser="sgd", weight_decay=0.0)
     checkpoint = train(space, digits, schedule, tmp_path / "supernet.pt", seed=1)
-    network = build_supernet(space, seed=1)
+    network = Supernet(space, seed=1)
     optimiser = torch.optim.SGD(network.parameters(), momentum=0.9, nesterov=True)
     losses = []
     for step, batch in enumerate(Batches(digits, schedule, space.resolutions, 1, ALONE).since(0)):
@@ -268,7 +267,7 @@ def test_training_starts_from_given_weights(digits, uninterrupted, tmp_path):
     begin_with(uninterrupted.weights, DIGITS, digits, schedule, path)
     further = train(DIGITS, digits, schedule, path)
     before = path.read_bytes()
-    begin_with(build_supernet(DIGITS).state_dict(), DIGITS, digits, schedule, path)
+    begin_with(Supernet(DIGITS).state_dict(), DIGITS, digits, schedule, path)
     assert path.read_bytes() == before
     for name, tensor in further.weights.items():
         torch.testing.assert_close(tensor, uninterrupted.weights[name], rtol=0, atol=1e-6)
@@ -365,7 +364,7 @@ def test_an_unwritable_folder_is_named(digits, tmp_path):
 
 
 def test_initial_weights_are_those_of_the_seed(uninterrupted):
-    start = build_supernet(DIGITS, seed=1).state_dict()
+    start = Supernet(DIGITS, seed=1).state_dict()
     assert start.keys() == uninterrupted.weights.keys()
     moved = [name for name in start if not torch.equal(start[name], uninterrupted.weights[name])]
     assert "stem.weight" in moved

@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from support.networks.reference_ofa import activate, reference_supernet
 
-from codesign.supernet.network.build import count_parameters
-from codesign.supernet.network.standalone import extract
+from codesign.supernet.layers.elastic import BatchNormStatistics
+from codesign.supernet.network.standalone import count_parameters, extract
 from codesign.supernet.published.official_weights import read_official
 from codesign.supernet.spaces.named import load_space
 
@@ -34,6 +34,16 @@ class Differences:
     smallest_spread: float
 
 
+def of_first_channels(official, subnet):
+    """The full net's statistics of the channels that a subnet has, by which the reference evaluates it."""
+    channels = {name: len(part.weight) for name, part in official.supernet.parts(subnet).items()}
+    shared = official.statistics
+    return BatchNormStatistics(
+        {name: tensor[: channels[name]] for name, tensor in shared.mean.items() if name in channels},
+        {name: tensor[: channels[name]] for name, tensor in shared.variance.items() if name in channels},
+    )
+
+
 @torch.inference_mode()
 def compare_with_reference(name: str, count: int, seed: int = 0) -> Differences:
     """The smallest, the largest and random subnets of a space, ``count`` in all."""
@@ -49,12 +59,12 @@ def compare_with_reference(name: str, count: int, seed: int = 0) -> Differences:
         images = torch.randn(2, 3, subnet.resolution, subnet.resolution, generator=generator)
         activate(reference, subnet)
         theirs, theirs_alone = reference(images), reference.get_active_subnet(preserve_weight=True).eval()
-        ours = official.supernet(images, subnet, official.statistics)
+        ours = official.supernet(images, subnet, of_first_channels(official, subnet))
         ours_alone = extract(official.supernet, subnet, official.statistics)
         shared = max(shared, float((ours - theirs).abs().max()))
         alone = max(alone, float((ours_alone(images) - theirs_alone(images)).abs().max()))
         counted = sum(parameter.numel() for parameter in theirs_alone.parameters())
-        parameters += counted != count_parameters(official.supernet, subnet)
+        parameters += counted != count_parameters(space, subnet)
         parameters += counted != sum(parameter.numel() for parameter in ours_alone.parameters())
         spreads.append(float(theirs.std()))
     return Differences(shared, alone, parameters, min(spreads))

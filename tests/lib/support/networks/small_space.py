@@ -1,6 +1,6 @@
 """A space of which every genotype can be listed."""
 
-from codesign.supernet.spaces.mobile import MobileSpace, Stage, Stem
+from codesign.supernet.spaces.mobile import MobileSpace, MobileStage, Stem
 from cost_models.workload import Activation
 
 SMALL = MobileSpace(
@@ -10,7 +10,7 @@ SMALL = MobileSpace(
     resolutions=(4, 8),
     stem=Stem(width=4, stride=2),
     stages=(
-        Stage(
+        MobileStage(
             width=4,
             stride=1,
             depths=(1, 2),
@@ -19,7 +19,7 @@ SMALL = MobileSpace(
             activation=Activation.RELU,
             squeeze_excite=False,
         ),
-        Stage(
+        MobileStage(
             width=8,
             stride=2,
             depths=(1,),

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from codesign.supernet.spaces.mobile import MobileSpace, Stage, Stem
+from codesign.supernet.spaces.mobile import MobileSpace, MobileStage, Stem
 from codesign.supernet.spaces.space import Space
 from cost_models.workload import Activation
 
@@ -15,7 +15,7 @@ TINY = MobileSpace(
     resolutions=(8,),
     stem=Stem(width=8),
     stages=(
-        Stage(
+        MobileStage(
             width=8,
             stride=1,
             depths=(1, 2),
@@ -24,7 +24,7 @@ TINY = MobileSpace(
             activation=Activation.RELU,
             squeeze_excite=False,
         ),
-        Stage(
+        MobileStage(
             width=16,
             stride=2,
             depths=(1, 2),

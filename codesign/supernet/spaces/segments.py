@@ -4,11 +4,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from codesign.supernet.spaces.space import Choice
 from cost_models.workload import Layer, Node, Operation
-from hw_templates.foundation.errors import InvalidValueError
 
-Values = Mapping[str, Choice]
+Values = Mapping[str, int | float]
+"""Names of what a space has choices of, each with the one that was chosen."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -17,18 +16,13 @@ class Segment:
 
     Attributes:
         names: the elastic and fixed things that its layers depend on.
-        nodes: makes its nodes of the values of those names and the name of the node whose map they read.
+        make: makes its nodes of the values of those names and the name of the node whose map they read.
         block: the place of the block that it is; None for what every subnet has.
     """
 
     names: tuple[str, ...]
-    nodes: Callable[[Values, str], list[Node]]
+    make: Callable[[Values, str], list[Node]]
     block: str | None = None
-
-
-def unknown_family(space: object) -> InvalidValueError:
-    """Return the error for a space of a kind that no network is known for."""
-    return InvalidValueError("space", type(space).__name__, "a MobileSpace or a ResNetSpace")
 
 
 def halved(size: int, halvings: int) -> int:

@@ -6,8 +6,8 @@ import torch
 from torch.nn import functional
 
 from codesign.supernet.lowering.workloads import lower
-from codesign.supernet.network.build import build_supernet, recalibrate
-from codesign.supernet.network.folded_weights import fold
+from codesign.supernet.network.subnets import fold, recalibrate
+from codesign.supernet.network.supernet import Supernet
 from codesign.supernet.spaces.named import DIGITS
 from cost_models.workload import IMAGE, Activation, Operation
 from hw_templates.foundation.errors import InvalidValueError
@@ -42,7 +42,7 @@ def run_workload(workload, layers, images):
 
 @pytest.fixture(scope="module")
 def supernet():
-    supernet = build_supernet(DIGITS, seed=3)
+    supernet = Supernet(DIGITS, seed=3)
     generator = torch.Generator().manual_seed(4)
     with torch.no_grad():
         for parameter in supernet.parameters():

@@ -7,8 +7,9 @@ from support.networks.reference_ofa import activate, reference_supernet
 from support.networks.small_families import SMALL_RESNET
 
 from codesign.supernet.lowering.workloads import lower
-from codesign.supernet.network.build import build_supernet, count_parameters
-from codesign.supernet.network.specialise import specialised_weights
+from codesign.supernet.network.standalone import count_parameters
+from codesign.supernet.network.subnets import specialised_weights
+from codesign.supernet.network.supernet import Supernet
 from codesign.supernet.published.official_weights import read_official
 from codesign.supernet.spaces.named import CIFAR10, DIGITS, OFA_MBV3_W10, OFA_RESNET50D
 from hw_templates.foundation.errors import InvalidValueError
@@ -16,7 +17,7 @@ from hw_templates.foundation.errors import InvalidValueError
 
 def trained_supernet(space):
     """Weights of which no two parts are alike, kernel transformations included."""
-    supernet, generator = build_supernet(space, 1), torch.Generator().manual_seed(2)
+    supernet, generator = Supernet(space, 1), torch.Generator().manual_seed(2)
     with torch.no_grad():
         for parameter in supernet.parameters():
             parameter.add_(0.1 * torch.randn(parameter.shape, generator=generator))
@@ -34,7 +35,7 @@ def test_a_subnet_alone_computes_what_it_did_in_its_supernet(space):
     supernet = trained_supernet(space)
     for subnet in some_subnets(space):
         alone = space.only(subnet)
-        network = build_supernet(alone)
+        network = Supernet(alone)
         network.load_state_dict(dict(specialised_weights(supernet, subnet)))
         images = torch.randn(5, space.image_channels, subnet.resolution, subnet.resolution)
         inside, outside = supernet(images, subnet), network(images, alone.largest())
@@ -54,10 +55,8 @@ def test_the_space_of_one_subnet_holds_that_subnet(space):
         assert alone.sample_genes(np.random.default_rng(0), 3).shape == (3, 0)
         inside, outside = lower(space, subnet), lower(alone, same)
         assert outside.macs == inside.macs
-        assert count_parameters(build_supernet(alone), same) == count_parameters(build_supernet(space), subnet)
-        assert sum(p.numel() for p in build_supernet(alone).parameters()) == count_parameters(
-            build_supernet(alone), same
-        )
+        assert count_parameters(alone, same) == count_parameters(space, subnet)
+        assert sum(p.numel() for p in Supernet(alone).parameters()) == count_parameters(alone, same)
 
 
 @pytest.mark.parametrize("space", [DIGITS, SMALL_RESNET], ids=lambda space: space.name)
@@ -66,7 +65,7 @@ def test_subnets_that_cannot_be_taken_out_are_refused(space):
     with pytest.raises(InvalidValueError, match=r"subnet\.resolution"):
         space.only(other)
     with pytest.raises(InvalidValueError, match=r"subnet\.resolution"):
-        specialised_weights(build_supernet(space), other)
+        specialised_weights(Supernet(space), other)
 
 
 def test_a_subnet_of_another_family_is_refused():
@@ -84,7 +83,7 @@ def test_a_resnet_taken_out_is_that_of_the_reference():
     activate(reference, subnet)
     theirs = reference.get_active_subnet(preserve_weight=True).train()
     alone = space.only(subnet)
-    network = build_supernet(alone)
+    network = Supernet(alone)
     network.load_state_dict(dict(specialised_weights(supernet, subnet)))
     assert sum(p.numel() for p in network.parameters()) == sum(p.numel() for p in theirs.parameters())
     images = torch.randn(8, 3, subnet.resolution, subnet.resolution, generator=torch.Generator().manual_seed(0))

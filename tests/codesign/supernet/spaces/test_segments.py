@@ -1,6 +1,6 @@
 import pytest
 
-from codesign.supernet.lowering.segments import Chain, halved
+from codesign.supernet.spaces.segments import Chain, halved
 from cost_models.workload import Operation
 
 
