@@ -22,7 +22,7 @@ import numpy as np
 
 from codesign.search.joint_space import JointSpace
 from codesign.supernet.accuracy.official_predictor import OfficialPredictor, known_space, load_official_predictor
-from codesign.supernet.spaces.named import OFA_MBV3_W12
+from codesign.supernet.spaces.named import load_space
 from codesign.supernet.spaces.space import Space
 from codesign.templates.engine.baselines import reference_accelerator
 from codesign.templates.engine.pricing import PairPricer
@@ -37,6 +37,7 @@ from hw_templates.conv_engine.space import AcceleratorSpace
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests/lib"))
 
+OFA_MBV3_W12 = load_space("ofa-mbv3-w1.2")
 LIMIT_MS = 40.0
 CANDIDATES = 200_000
 ROUNDS = 5

@@ -13,8 +13,10 @@ from pathlib import Path
 import numpy as np
 
 from codesign.supernet.accuracy.official_predictor import known_space, load_official_predictor
-from codesign.supernet.spaces.named import OFA_MBV3_W12, OFA_RESNET50D
+from codesign.supernet.spaces.named import load_space
 
+OFA_MBV3_W12 = load_space("ofa-mbv3-w1.2")
+OFA_RESNET50D = load_space("ofa-resnet50d")
 SUBNETS = 200_000
 ROUNDS = 5
 

@@ -24,7 +24,7 @@ import torch
 
 from codesign.search.joint_space import JointSpace
 from codesign.supernet.lowering.workloads import LayerIndex
-from codesign.supernet.spaces.named import DIGITS
+from codesign.supernet.spaces.named import load_space
 from codesign.supernet.spaces.space import Genes
 from codesign.templates.engine.exact_front import exact_front
 from codesign.templates.engine.pricing import PairPricer
@@ -36,6 +36,7 @@ from hw_templates.conv_engine.accelerator import AcceleratorColumns
 from hw_templates.conv_engine.space import AcceleratorSpace
 from hw_templates.foundation.arrays import FloatArray
 
+DIGITS = load_space("digits")
 BOARD = load_board("pynq-z2")
 COEFFICIENTS = load_coefficients()
 # Blocks of MobileNetV3-Large (Howard et al. 2019, table 1): input size, input, expanded and output channels, kernel,

@@ -29,7 +29,7 @@ from codesign.search.study import DIRECTIONS, is_feasible
 from codesign.supernet.accuracy.oracle import AccuracyOracle
 from codesign.supernet.accuracy.predictor import read_predictor
 from codesign.supernet.spaces.mobile import MobileSpace
-from codesign.supernet.spaces.named import DIGITS
+from codesign.supernet.spaces.named import load_space
 from codesign.supernet.spaces.space import Genes
 from codesign.templates.engine.evolution import price_pairs
 from codesign.templates.engine.pricing import PairPricer
@@ -42,6 +42,7 @@ from hw_templates.conv_engine.accelerator import is_legal
 from hw_templates.conv_engine.space import AcceleratorSpace
 from hw_templates.foundation.arrays import FloatArray
 
+DIGITS = load_space("digits")
 SHARES = (0.9, 0.95, 0.99)
 LABELS = {"ours": "JointSampler", "nsga2": "NSGA-II", "nsga3": "NSGA-III", "tpe": "TPE", "random": "random"}
 CHECKPOINTS = (50, 100, 200, 300, 500, 1000)

@@ -27,7 +27,7 @@ from codesign.search.study import SearchTask, StudyLocation
 from codesign.supernet.accuracy.measured import MeasuredAccuracy
 from codesign.supernet.accuracy.predictor import Predictor, fit_predictor, measure_sample, read_predictor
 from codesign.supernet.data.data_set import load_digits
-from codesign.supernet.spaces.named import DIGITS
+from codesign.supernet.spaces.named import load_space
 from codesign.supernet.training.schedule import load_schedule
 from codesign.supernet.training.shrinking import train
 from codesign.templates.engine.baselines import random_front, reference_point, sequential_front
@@ -38,6 +38,7 @@ from cost_models.coefficients import load_coefficients
 from hw_templates.board import load_board
 from hw_templates.conv_engine.space import AcceleratorSpace
 
+DIGITS = load_space("digits")
 METHODS = {"joint": evolve, "random": random_front, "sequential": sequential_front}
 PREDICTOR_SUBNETS = 300
 

@@ -21,6 +21,7 @@ A run that was stopped goes on: what was found lies in the run folder. The page 
 import argparse
 import json
 import math
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -43,14 +44,17 @@ from codesign.search.pareto import PricedPairs, concatenate, no_pairs, nondomina
 from codesign.search.study import read_front
 from codesign.supernet.accuracy.official_predictor import known_space, load_official_predictor
 from codesign.supernet.lowering.workloads import lower
-from codesign.supernet.published.specialised import specialised_in
-from codesign.supernet.spaces.named import OFA_MBV3_W12
+from codesign.supernet.spaces.named import load_space
 from codesign.templates.engine.breeding import RoundPlan, breed_accelerators
 from codesign.templates.engine.evolution import price_pairs
 from cost_models.resources import RESOURCES, estimate_resources
 from hw_templates.foundation.arrays import IntArray
 from hw_templates.foundation.atomic_file import write_text_atomically
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests/lib"))
+from support.networks.specialised_subnets import specialised_in
+
+OFA_MBV3_W12 = load_space("ofa-mbv3-w1.2")
 BOARDS = ("pynq-z2", "ultra96-v2", "zcu104", "kv260")
 _TICK_S = 5.0
 

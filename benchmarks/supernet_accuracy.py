@@ -16,11 +16,12 @@ import numpy as np
 from codesign.supernet.accuracy.measured import MeasuredAccuracy
 from codesign.supernet.accuracy.predictor import fit_predictor, judge_predictor, measure_sample
 from codesign.supernet.data.data_set import DataSet, load_digits
-from codesign.supernet.spaces.named import DIGITS
+from codesign.supernet.spaces.named import load_space
 from codesign.supernet.training.checkpoint import Checkpoint, read_checkpoint
 from codesign.supernet.training.schedule import load_schedule
 from codesign.supernet.training.shrinking import train
 
+DIGITS = load_space("digits")
 RANDOM_SUBNETS = 50
 SPLITS = 10
 

@@ -27,7 +27,7 @@ from codesign.supernet.data.image_files import load_images
 from codesign.supernet.lowering.workloads import lower
 from codesign.supernet.network.subnets import evaluate, recalibrate, specialised_weights
 from codesign.supernet.spaces.mobile import MobileSubnet
-from codesign.supernet.spaces.named import CIFAR10_SMALL
+from codesign.supernet.spaces.named import load_space
 from codesign.supernet.spaces.space import Space, Subnet
 from codesign.supernet.training.checkpoint import Checkpoint
 from codesign.supernet.training.processes import one_thread
@@ -36,6 +36,7 @@ from codesign.supernet.training.shrinking import TrainingProgress, begin_with, t
 from hw_templates.foundation.arrays import BoolArray, FloatArray, IntArray
 from hw_templates.foundation.atomic_file import write_text_atomically
 
+CIFAR10_SMALL = load_space("cifar10-small")
 SCHEDULE, FINE_TUNING = load_schedule("cifar10-small"), load_schedule("cifar10-fine-tuning")
 TRAINING_IMAGES = 2000
 CALIBRATION_IMAGES = 1000

@@ -12,7 +12,7 @@ import numpy as np
 
 from codesign.supernet.lowering.workloads import lower
 from codesign.supernet.spaces.mobile import MobileSpace, MobileSubnet
-from codesign.supernet.spaces.named import CIFAR10, OFA_MBV3_W10
+from codesign.supernet.spaces.named import load_space
 from cost_models.closed_form.estimate import Estimate, price
 from cost_models.closed_form.layer_table import price_layers
 from cost_models.coefficients import load_coefficients
@@ -22,6 +22,8 @@ from hw_templates.board import Board, load_board
 from hw_templates.conv_engine.accelerator import AcceleratorColumns
 from hw_templates.conv_engine.space import AcceleratorSpace
 
+CIFAR10 = load_space("cifar10")
+OFA_MBV3_W10 = load_space("ofa-mbv3-w1.0")
 COEFFICIENTS = load_coefficients()
 # The space of the paper has weights of 8 bits alone.
 MOBILENET = replace(

@@ -12,8 +12,8 @@ from codesign.supernet.network.files import NetworkToWrite, check_format, write_
 from codesign.supernet.network.standalone import Network, extract
 from codesign.supernet.network.subnets import recalibrate
 from codesign.supernet.published.net_config import Config, net_config
-from codesign.supernet.published.networks import find_specialised, load_official_supernet, load_specialised
-from codesign.supernet.published.specialised import specialised_nets
+from codesign.supernet.published.official_weights import load_official_supernet
+from codesign.supernet.published.specialised import find_specialised, load_specialised, specialised_nets
 from codesign.supernet.spaces.named import load_space, space_names
 from codesign.supernet.spaces.space import Space, Subnet
 from codesign.supernet.training.processes import one_thread

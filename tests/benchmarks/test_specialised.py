@@ -5,6 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support.networks.named_spaces import OFA_MBV3_W12
+from support.networks.specialised_subnets import specialised_in
 from support.pricing.capacity_accuracy import TINY, CapacityAccuracy
 
 from codesign.run.folder import Run
@@ -15,8 +17,6 @@ from codesign.search.pareto import PricedPairs
 from codesign.search.problem import SearchSettings
 from codesign.search.study import SearchTask, StudyLocation
 from codesign.supernet.accuracy.official_predictor import known_space
-from codesign.supernet.published.specialised import specialised_in
-from codesign.supernet.spaces.named import OFA_MBV3_W12
 from codesign.templates.engine.breeding import draw_fitting
 from codesign.templates.engine.evolution import price_pairs
 from codesign.templates.engine.pricing import PairPricer

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from codesign.supernet.published.artefacts import fetched
-from codesign.supernet.spaces.named import OFA_MBV3_W12, OFA_RESNET50D
+from codesign.supernet.spaces.named import load_space
 from codesign.supernet.spaces.space import Choice, Genes, Space, kind_of
 from hw_templates.foundation.arrays import Float32Array, FloatArray
 from hw_templates.foundation.errors import InvalidValueError, StorageError
@@ -37,58 +37,52 @@ class _Kind:
         file: its published name.
         inputs: name of something elastic to its choices, in the order of their one-hot inputs.
         known_resolutions: those of its resolution inputs that were trained.
-        layers: (weight, bias) names of the state dict's layers.
+        tensors: names in the state dict: weight and bias of one layer after the other.
     """
 
     space: Space
     file: str
     inputs: dict[str, tuple[Choice, ...]]
     known_resolutions: tuple[int, ...]
-    layers: tuple[tuple[str, str], ...]
+    tensors: tuple[str, ...]
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Shapes of the tensors in the state dict, by their names."""
-        sizes = [sum(map(len, self.inputs.values())), _HIDDEN, _HIDDEN, _HIDDEN, 1]
-        shapes: dict[str, tuple[int, ...]] = {}
-        for (weight, bias), (inputs, outputs) in zip(self.layers, itertools.pairwise(sizes), strict=True):
-            shapes |= {weight: (outputs, inputs), bias: (outputs,)}
-        return shapes
+        sizes = itertools.pairwise([sum(map(len, self.inputs.values())), _HIDDEN, _HIDDEN, _HIDDEN, 1])
+        shapes = [shape for inputs, outputs in sizes for shape in ((outputs, inputs), (outputs,))]
+        return dict(zip(self.tensors, shapes, strict=True))
 
 
-def _genes(space: Space, kind: str) -> dict[str, tuple[Choice, ...]]:
-    """Genes of one kind, with their choices."""
-    return {name: choices for name, choices in space.genes if kind_of(name) == kind}
+def _genes(space: Space, *kinds: str) -> dict[str, tuple[Choice, ...]]:
+    """Genes of such kinds, with their choices, one kind after the other."""
+    return {name: choices for kind in kinds for name, choices in space.genes if kind_of(name) == kind}
 
 
+_MOBILE_SPACE, _RESNET_SPACE = load_space("ofa-mbv3-w1.2"), load_space("ofa-resnet50d")
 _MOBILE = _Kind(
-    space=OFA_MBV3_W12,
+    space=_MOBILE_SPACE,
     file="acc_predictor.pth",
-    inputs={
-        **_genes(OFA_MBV3_W12, "kernel"),
-        **_genes(OFA_MBV3_W12, "expand"),
-        "resolution": tuple(range(112, 225, 16)),
-    },
+    inputs=_genes(_MOBILE_SPACE, "kernel", "expand") | {"resolution": tuple(range(112, 225, 16))},
     # The network of width 1.2 was trained from 160 pixels on, and so was the predictor: its inputs for 112 to 144
     # rank those above 160.
     known_resolutions=tuple(range(160, 225, 16)),
-    layers=tuple((f"{index}.weight", f"{index}.bias") for index in (0, 2, 4, 6)),
+    tensors=tuple(f"{index}.{role}" for index in (0, 2, 4, 6) for role in ("weight", "bias")),
 )
 
 _RESNET_RESOLUTIONS = (128, 144, 160, 176, 192, 224, 240, 256)
 _RESNET = _Kind(
-    space=OFA_RESNET50D,
+    space=_RESNET_SPACE,
     file="ofa_resnet50_acc_predictor.pth",
     inputs={
         "resolution": _RESNET_RESOLUTIONS,
-        "stem.depth": OFA_RESNET50D.choices["stem.depth"],
-        **_genes(OFA_RESNET50D, "width"),
-        **_genes(OFA_RESNET50D, "expand"),
+        "stem.depth": _RESNET_SPACE.choices["stem.depth"],
+        **_genes(_RESNET_SPACE, "width", "expand"),
     },
     known_resolutions=_RESNET_RESOLUTIONS,
-    layers=(
-        *((f"layers.{index}.0.weight", f"layers.{index}.0.bias") for index in range(3)),
-        ("layers.3.weight", "base_acc"),
+    tensors=(
+        *(f"layers.{index}.0.{role}" for index in range(3) for role in ("weight", "bias")),
+        *("layers.3.weight", "base_acc"),
     ),
 )
 
@@ -146,13 +140,8 @@ class OfficialPredictor:
 
     def inputs(self, genes: Genes) -> Float32Array:
         """Return [n, inputs] one-hot codes of the choices in genotypes [n, G]; those of absent blocks are all 0."""
-        space, present = self.space, dict(zip(self.space.block_names, self.space.present(genes).T, strict=True))
-        codes = []
-        for name, choices in _kind_of(space).inputs.items():
-            code = space.values_of(genes, name) == np.array(choices)[:, None]
-            block = name.rpartition(".")[0]
-            codes.append(code & present[block] if block in present else code)
-        return np.ascontiguousarray(np.concatenate(codes).T, dtype=np.float32)
+        codes = self.space.one_hot(genes, _kind_of(self.space).inputs)
+        return np.ascontiguousarray(codes, dtype=np.float32)
 
     def accuracy(self, genes: Genes) -> FloatArray:
         """Return [n] predicted accuracies, 0 to 1, of genotypes [n, G]; computed in float32.
@@ -185,8 +174,8 @@ def _layers(kind: _Kind, weights: Mapping[str, Float32Array], path: Path) -> Lay
     for name, array in weights.items():
         if not np.isfinite(array).all():
             raise StorageError(f"{path}: {name} must hold finite numbers; name a file as it was published")
-    kept = {name: np.where(np.abs(array) < _NEGLIGIBLE, np.float32(0), array) for name, array in weights.items()}
-    return tuple((np.ascontiguousarray(kept[weight].T), kept[bias]) for weight, bias in kind.layers)
+    kept = [np.where(np.abs(weights[name]) < _NEGLIGIBLE, np.float32(0), weights[name]) for name in kind.tensors]
+    return tuple((np.ascontiguousarray(weight.T), bias) for weight, bias in zip(kept[::2], kept[1::2], strict=True))
 
 
 def load_official_predictor(space: Space, source: Path | None = None) -> OfficialPredictor:

@@ -35,10 +35,7 @@ _CHUNK = 512  # a chunk's kernel stays in the cache
 
 def features(space: Space, genes: Genes) -> FloatArray:
     """Return [n, F] one-hot codes of the choices in genotypes [n, G]; those of absent blocks are all 0."""
-    columns = np.repeat(np.arange(len(space.genes)), space.gene_sizes)
-    choices = np.concatenate([[], *map(np.arange, space.gene_sizes)])
-    codes: FloatArray = ((genes[:, columns] == choices) & space.relevant(genes)[:, columns]).astype(np.float64)
-    return codes
+    return np.ascontiguousarray(space.one_hot(genes, dict(space.genes)), dtype=np.float64)
 
 
 def _kernel(left: FloatArray, right: FloatArray, length: float) -> FloatArray:

@@ -28,28 +28,39 @@ class _DepthwiseConvolution(torch.autograd.Function):
         return functional.conv2d(features, weight, None, stride, weight.shape[-1] // 2, groups=len(weight))
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor, None]:
         features, weight = ctx.saved_tensors
         gradient = gradient.contiguous(memory_format=torch.channels_last)
-        kernel, stride = weight.shape[-1], ctx.stride
-        of_features = of_weight = None
+        padding = weight.shape[-1] // 2
+        of_features = None
         if ctx.needs_input_grad[0]:
-            padding = (kernel // 2, kernel // 2)
-            of_features = _gradient(gradient, features, weight, stride, padding, of_features=True)
-        if ctx.needs_input_grad[1]:
-            of_weight = _weight_gradient(features, gradient, weight, stride)
-        return of_features, of_weight, None
+            of_features, _ = _gradients(gradient, features, weight, ctx.stride, (padding, padding), (True, False))
+        return of_features, _weight_gradient(features, gradient, weight, ctx.stride), None
 
 
-def _gradient(
-    gradient: Tensor, features: Tensor, weight: Tensor, stride: int, padding: tuple[int, int], *, of_features: bool
-) -> Tensor:
-    """Return the gradient of the features or of the weights of a depthwise convolution."""
-    wanted = (of_features, not of_features, False)
-    gradients: tuple[Tensor, Tensor, Tensor] = torch.ops.aten.convolution_backward(
-        gradient, features, weight, None, (stride, stride), padding, (1, 1), False, (0, 0), len(weight), wanted
+def _gradients(
+    gradient: Tensor,
+    features: Tensor,
+    weight: Tensor,
+    stride: int,
+    padding: tuple[int, int],
+    wanted: tuple[bool, bool] = (False, True),
+) -> tuple[Tensor, Tensor]:
+    """Return the gradients of the features and the weights of a depthwise convolution, of which those are wanted."""
+    of_features, of_weight, _ = torch.ops.aten.convolution_backward(
+        gradient,
+        features,
+        weight,
+        None,
+        (stride, stride),
+        padding,
+        (1, 1),
+        False,
+        (0, 0),
+        len(weight),
+        (*wanted, False),
     )
-    return gradients[0] if of_features else gradients[1]
+    return of_features, of_weight
 
 
 def _weight_gradient(features: Tensor, gradient: Tensor, weight: Tensor, stride: int) -> Tensor:
@@ -65,7 +76,7 @@ def _weight_gradient(features: Tensor, gradient: Tensor, weight: Tensor, stride:
     if height < kernel + reach % stride:
         rows, padding = (reach, (gradient.shape[2] - 1) * stride + kernel - height - reach), 0
     elif kernel <= _COLUMNS:
-        return _gradient(gradient, features, weight, stride, (reach, reach), of_features=False)
+        return _gradients(gradient, features, weight, stride, (reach, reach))[1]
     padded_width = (gradient.shape[3] - 1) * stride + _COLUMNS
     part = max(1, _PART_ELEMENTS // (len(weight) * (height + sum(rows)) * padded_width))
     total = torch.zeros_like(weight)
@@ -73,7 +84,7 @@ def _weight_gradient(features: Tensor, gradient: Tensor, weight: Tensor, stride:
         for column in range(0, kernel - 2, 2):
             left = reach - column
             padded = functional.pad(some_features, (left, padded_width - width - left, *rows))
-            found = _gradient(some_gradient, padded, weight[..., :_COLUMNS], stride, (padding, 0), of_features=False)
+            _, found = _gradients(some_gradient, padded, weight[..., :_COLUMNS], stride, (padding, 0))
             # Neighbouring parts share a column.
             shared = int(column > 0)
             total[..., column + shared : column + _COLUMNS] += found[..., shared:]

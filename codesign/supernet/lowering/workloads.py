@@ -54,11 +54,12 @@ class LayerIndex:
     over layers is, for any number of subnets, a sum of few looked-up numbers:
 
         >>> import numpy as np
-        >>> from codesign.supernet.spaces.named import DIGITS
-        >>> index = LayerIndex(DIGITS)
+        >>> from codesign.supernet.spaces.named import load_space
+        >>> space = load_space("digits")
+        >>> index = LayerIndex(space)
         >>> macs = index.segment_layers @ np.array([layer.macs for layer in index.layers], dtype=float)
-        >>> genes = DIGITS.encode(DIGITS.largest())[None]
-        >>> int(macs[index.segments(genes)].sum(axis=1)[0]) == lower(DIGITS, DIGITS.largest()).macs
+        >>> genes = space.encode(space.largest())[None]
+        >>> int(macs[index.segments(genes)].sum(axis=1)[0]) == lower(space, space.largest()).macs
         True
 
     Attributes:

@@ -9,21 +9,23 @@ file without either is trusted when it is first fetched, and compared with that 
 import csv
 import hashlib
 import json
-import re
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from pathlib import Path, PurePosixPath
+from typing import Annotated
 
-from codesign.supernet.published.download import HTTPS, MOST_BYTES, OnProgress, download
+import msgspec
+
+from codesign.supernet.published.download import MOST_BYTES, OnProgress, download
 from hw_templates.foundation.atomic_file import write_text_atomically
-from hw_templates.foundation.errors import FetchError, InvalidValueError, StorageError, UnknownNameError
-from hw_templates.foundation.json_records import read_json, reading
+from hw_templates.foundation.errors import FetchError, StorageError, UnknownNameError
+from hw_templates.foundation.json_records import read_json
 from hw_templates.foundation.lock import exclusive
 from hw_templates.foundation.user import user_folder
 
 _FIRST_SEEN = "digests.json"
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_Digest = Annotated[str, msgspec.Meta(pattern=r"^sha256:[0-9a-f]{64}\Z", description="a digest of kind sha256")]
 
 
 @dataclass(frozen=True)
@@ -87,22 +89,14 @@ def _digest(path: Path, kind: str) -> str:
     if kind == "git":
         hashed = hashlib.sha1(b"blob %d\0" % path.stat().st_size)
     with path.open("rb") as file:
-        while chunk := file.read(1 << 20):
-            hashed.update(chunk)
-    return f"{kind}:{hashed.hexdigest()}"
+        return f"{kind}:{hashlib.file_digest(file, lambda: hashed).hexdigest()}"
 
 
 def _first_seen(folder: Path) -> dict[str, str]:
     path = folder / _FIRST_SEEN
     if not path.exists():
         return {}
-    advice = "delete it to trust what is fetched next"
-    seen = read_json(path, dict[str, str], advice)
-    with reading(path, advice):
-        for name, digest in seen.items():
-            if not _DIGEST.fullmatch(digest):
-                raise InvalidValueError(f"digests.{ascii(name)[1:61]}", digest[:80], "a digest of kind sha256")
-    return seen
+    return read_json(path, dict[str, _Digest], "delete it to trust what is fetched next")
 
 
 def check(artefact: Artefact, path: Path, folder: Path) -> None:
@@ -121,12 +115,7 @@ def check(artefact: Artefact, path: Path, folder: Path) -> None:
         raise FetchError(f"{path}: has {found}, but {artefact.name} was published with {expected}; delete it")
 
 
-def fetch(
-    artefact: Artefact,
-    folder: Path,
-    on_progress: OnProgress = lambda _have, _total: None,
-    schemes: tuple[str, ...] = HTTPS,
-) -> Path:
+def fetch(artefact: Artefact, folder: Path, on_progress: OnProgress = lambda _have, _total: None) -> Path:
     """Return the file in the cache folder, fetched unless it is there, and compared with what was published.
 
     Raises:
@@ -141,7 +130,7 @@ def fetch(
             check(artefact, path, folder)
             return path
         partial = path.with_name(f"{path.name}.part")
-        download(artefact.address, partial, on_progress, schemes, artefact.size_bytes or MOST_BYTES)
+        download(artefact.address, partial, on_progress, artefact.size_bytes or MOST_BYTES)
         try:
             check(artefact, partial, folder)
         except FetchError:

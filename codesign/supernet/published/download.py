@@ -17,7 +17,7 @@ from hw_templates.foundation.errors import FetchError, StorageError
 OnProgress = Callable[[int, int | None], None]
 """Called with the bytes that are here and, where it is known, how many the file has."""
 
-HTTPS = ("https",)
+SCHEMES = ("https",)
 MOST_BYTES = 4 << 30
 """Of a file whose size is not known."""
 _TIMEOUT_S = 30
@@ -29,19 +29,16 @@ _STRONG_TAG = re.compile(r'"[!#-~]*"')
 class _SameSchemes(urllib.request.HTTPRedirectHandler):
     """Follows redirects to the allowed schemes only."""
 
-    def __init__(self, schemes: tuple[str, ...]) -> None:
-        self._schemes = schemes
-
     def redirect_request(
         self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: Message, newurl: str
     ) -> urllib.request.Request | None:
-        _check_scheme(newurl, self._schemes)
+        _check_scheme(newurl)
         return super().redirect_request(req, fp, code, msg, headers, newurl)  # type: ignore[arg-type]
 
 
-def _check_scheme(address: str, schemes: tuple[str, ...]) -> None:
-    if urlsplit(address).scheme not in schemes:
-        raise FetchError(f"{address}: is no {' or '.join(schemes)} address, and only such are fetched from")
+def _check_scheme(address: str) -> None:
+    if urlsplit(address).scheme not in SCHEMES:
+        raise FetchError(f"{address}: is no {' or '.join(SCHEMES)} address, and only such are fetched from")
 
 
 def _tag(text: str) -> str:
@@ -58,18 +55,18 @@ def _request(address: str, have: int, validator: str) -> urllib.request.Request:
 
 
 @cache
-def _opener(schemes: tuple[str, ...]) -> urllib.request.OpenerDirector:
-    return urllib.request.build_opener(_SameSchemes(schemes))
+def _opener() -> urllib.request.OpenerDirector:
+    return urllib.request.build_opener(_SameSchemes)
 
 
-def _opened(request: urllib.request.Request, schemes: tuple[str, ...]) -> http.client.HTTPResponse:
+def _opened(request: urllib.request.Request) -> http.client.HTTPResponse:
     try:
-        response: http.client.HTTPResponse = _opener(schemes).open(request, timeout=_TIMEOUT_S)
+        response: http.client.HTTPResponse = _opener().open(request, timeout=_TIMEOUT_S)
     except urllib.error.HTTPError as error:
         with error:
             partly = request.has_header("Range")
             if partly and error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
-                return _opened(_request(request.full_url, 0, ""), schemes)
+                return _opened(_request(request.full_url, 0, ""))
             raise FetchError(f"{request.full_url}: the server answered {error.code} {_shown(error.reason)}") from error
     except (OSError, http.client.HTTPException, ValueError) as error:
         reason = _shown(getattr(error, "reason", error))
@@ -126,31 +123,25 @@ def _copy(
         )
 
 
-def download(
-    address: str,
-    partial: Path,
-    on_progress: OnProgress = lambda _have, _total: None,
-    schemes: tuple[str, ...] = HTTPS,
-    most_bytes: int = MOST_BYTES,
-) -> None:
+def download(address: str, partial: Path, on_progress: OnProgress, most_bytes: int) -> None:
     """Complete ``partial`` to the file of that address; it is left as far as it came when anything goes wrong.
 
     A file ``.version`` in the same folder records which version of the file the server began to send (its ETag), so
     that a later call asks for the rest of that version only (RFC 9110, sections 13.1.5 and 14).
 
     Raises:
-        FetchError: the address or one that it leads to is not of ``schemes``, cannot be reached, answers otherwise,
+        FetchError: the address or one that it leads to is not of https, cannot be reached, answers otherwise,
             breaks off, or sends more than ``most_bytes``.
         StorageError: the folder cannot be written or the disk is full.
     """
-    _check_scheme(address, schemes)
+    _check_scheme(address)
     version = partial.with_name(f"{partial.name}.version")
     try:
         partial.parent.mkdir(parents=True, exist_ok=True)
         with partial.open("ab") as file:
             have = file.tell()
             request = _request(address, have, _tag(version.read_text(errors="replace")) if version.exists() else "")
-            with _opened(request, schemes) as response:
+            with _opened(request) as response:
                 rest = (response.headers.get("Content-Range") or "").startswith(f"bytes {have}-")
                 if response.status != http.HTTPStatus.PARTIAL_CONTENT or not rest:
                     have = file.truncate(0)

@@ -4,16 +4,14 @@ A configuration is a dictionary fit for JSON: the network's family by name, and 
 """
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from codesign.supernet.lowering.workloads import nodes_of
-from codesign.supernet.spaces.mobile import MobileSpace, MobileSubnet
+from codesign.supernet.spaces.mobile import BlockChoice, MobileSpace, MobileSubnet
 from codesign.supernet.spaces.named import load_space, space_names
-from codesign.supernet.spaces.space import Choice, Space, Subnet, round_channels
+from codesign.supernet.spaces.space import Space, Subnet, round_channels
 from cost_models.workload import Activation, Node
 from hw_templates.foundation.errors import InvalidValueError
-from hw_templates.foundation.json_records import parse_json, reading
 
 Config = dict[str, Any]
 
@@ -134,47 +132,23 @@ def _resnet(space: Space, subnet: Subnet, nodes: Mapping[str, Node]) -> tuple[st
     return "ResNets", {"input_stem": stem, "blocks": blocks}
 
 
-def middle_channels(block: Mapping[str, Any]) -> int:
-    """Return the channels of a block's depthwise or 3x3 convolution, which configurations need not write down."""
-    return int(block["mid_channels"] or round_channels(round(block["in_channels"] * block["expand_ratio"])))
-
-
-def modernised(config: Any) -> Any:
-    """Return the configuration with the names of the newest version of the reference implementation."""
-    if isinstance(config, Mapping):
-        return {_OLDER_NAMES.get(key, key): modernised(value) for key, value in config.items()}
-    if isinstance(config, list):
-        # Older versions wrote an identity's channels as lists of one number.
-        return config[0] if len(config) == 1 and isinstance(config[0], int) else [modernised(one) for one in config]
-    return _OLDER_NAMES.get(config, config) if isinstance(config, str) else config
-
-
 def _essential(config: Any) -> Any:
-    """What of a configuration decides on the network that is computed."""
+    """Return what of a configuration decides on the network, named as in the newest version of the reference."""
     if isinstance(config, Mapping):
         kept = {
-            name: _essential(value)
+            _OLDER_NAMES.get(name, name): _essential(value)
             for name, value in config.items()
             if name not in _INCIDENTAL and value not in _DEFAULTS.get(name, ())
         }
-        return kept | ({"mid_channels": middle_channels(config)} if "mid_channels" in config else {})
-    return [_essential(one) for one in config] if isinstance(config, list) else config
-
-
-def parse_config(content: bytes, path: Path, resolution: int) -> tuple[Config, Space, Subnet]:
-    """Return the configuration that a ``net.config`` holds, with its space and subnet; see :func:`subnet_of_config`.
-
-    Args:
-        content: of the file.
-        path: its name, for messages.
-        resolution: of the subnet.
-
-    Raises:
-        StorageError: it is no configuration, or that of no subnet of a named space.
-    """
-    with reading(path, "fetch it anew"):
-        config = parse_json(content, dict[str, Any], "net.config")
-        return config, *subnet_of_config(config, resolution)
+        if "mid_channels" in config:
+            # Channels of the depthwise convolution, which need not be written down.
+            expanded = config["mid_channels"] or round_channels(round(config["in_channels"] * config["expand_ratio"]))
+            kept["mid_channels"] = int(expanded)
+        return kept
+    if isinstance(config, list):
+        # Older versions wrote an identity's channels as lists of one number.
+        return config[0] if len(config) == 1 and isinstance(config[0], int) else [_essential(one) for one in config]
+    return _OLDER_NAMES.get(config, config) if isinstance(config, str) else config
 
 
 def subnet_of_config(config: Config, resolution: int) -> tuple[Space, Subnet]:
@@ -185,14 +159,14 @@ def subnet_of_config(config: Config, resolution: int) -> tuple[Space, Subnet]:
     Raises:
         InvalidValueError: it is a subnet of none.
     """
-    modern = modernised(config)
     for name in space_names():
         space = load_space(name)
         if not isinstance(space, MobileSpace):
             continue
         try:
-            subnet = space.build({**_mobile_values(space, modern), "resolution": space.resolutions[0]})
-            same = _essential(net_config(space, subnet)) == _essential(modern)
+            essential = _essential(config)
+            subnet = _subnet(space, essential)
+            same = _essential(net_config(space, subnet)) == essential
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, InvalidValueError):
             continue
         if same:
@@ -200,21 +174,16 @@ def subnet_of_config(config: Config, resolution: int) -> tuple[Space, Subnet]:
     raise InvalidValueError("net.config", config.get("name"), "a subnet of a named MobileNet space")
 
 
-def _mobile_values(space: MobileSpace, config: Config) -> dict[str, Choice]:
+def _subnet(space: MobileSpace, config: Config) -> MobileSubnet:
     """Return the blocks of a configuration, handed out to the space's stages by width and stride."""
-    values: dict[str, Choice] = {}
-    stage = depth = 0
+    stages: list[list[BlockChoice]] = [[]]
     for block in (one["conv"] for one in config["blocks"]):
-        following = stage + 1 < len(space.stages) and (
+        following = len(stages) < len(space.stages) and (
             block["in_channels"] != block["out_channels"]
             or block["stride"] == 2
-            or depth == space.stages[stage].depths[-1]
+            or len(stages[-1]) == space.stages[len(stages) - 1].depths[-1]
         )
-        if depth and following:
-            stage, depth = stage + 1, 0
-        depth += 1
-        name = f"stage{stage + 1}"
-        values[f"{name}.depth"] = depth
-        kinds = {"kernel": block["kernel_size"], "expand": block["expand_ratio"] or 1, "weight_bits": 8}
-        values |= {f"{name}.block{depth}.{kind}": value for kind, value in kinds.items()}
-    return values
+        if stages[-1] and following:
+            stages.append([])
+        stages[-1].append(BlockChoice(int(block["kernel_size"]), int(block["expand_ratio"] or 1)))
+    return MobileSubnet(space.resolutions[0], tuple(map(tuple, stages)))

@@ -7,6 +7,7 @@ two dialects, with the elastic wrappers of its modules (``conv.conv.weight``, ``
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -14,20 +15,26 @@ from torch import Tensor
 from codesign.supernet.layers.elastic import BatchNormStatistics
 from codesign.supernet.network.standalone import Network
 from codesign.supernet.network.supernet import Supernet
+from codesign.supernet.published.artefacts import fetched
+from codesign.supernet.published.weights_file import parse_weights, read_bytes
 from codesign.supernet.spaces.space import Space
 from hw_templates.foundation.errors import InvalidValueError
 
-# Elastic wrappers, and the older name of a residual block's convolutions.
-_PLAIN = (
-    (re.compile(r"\.mobile_inverted_conv\."), ".conv."),
-    (re.compile(r"\.bn\.bn\."), ".bn."),
-    (re.compile(r"\.conv\.conv\.weight$"), ".conv.weight"),
-    (re.compile(r"\.linear\.linear\."), ".linear."),
-)
+# Elastic wrappers, and the older name of a residual block's convolutions beside the present one.
+_WRAPPED = re.compile(r"\.(bn|conv|linear)\.\1\.")
+_RENAMED = ".mobile_inverted_conv.", ".conv."
 # A kernel transform here, and its matrix there.
 _TRANSFORM, _MATRIX = re.compile(r"transforms\.(\w+)"), r"\1_matrix"
 # How many batches a batch norm has seen, which decides nothing.
 _COUNT = ".num_batches_tracked"
+
+SUPERNETS = {
+    "ofa-mbv3-w1.0": "ofa_nets/ofa_mbv3_d234_e346_k357_w1.0",
+    "ofa-mbv3-w1.2": "ofa_nets/ofa_mbv3_d234_e346_k357_w1.2",
+    "ofa-proxyless-w1.3": "ofa_nets/ofa_proxyless_d234_e346_k357_w1.3",
+    "ofa-resnet50d": "ofa_nets/ofa_supernet_resnet50",
+}
+"""Name of a space to the file of its published weights."""
 
 
 @dataclass(frozen=True)
@@ -63,12 +70,6 @@ def _layout(supernet: Supernet) -> tuple[dict[str, Tensor], BatchNormStatistics]
     return tensors, BatchNormStatistics(mean, variance)
 
 
-def _plain(name: str) -> str:
-    for pattern, replacement in _PLAIN:
-        name = pattern.sub(replacement, name)
-    return name
-
-
 @torch.no_grad()
 def read_official(space: Space, state: Mapping[str, Tensor]) -> OfficialSupernet:
     """Return a supernet of the space with the weights of a published state dict.
@@ -78,7 +79,11 @@ def read_official(space: Space, state: Mapping[str, Tensor]) -> OfficialSupernet
     """
     supernet = Supernet(space)
     wanted, statistics = _layout(supernet)
-    given = {_plain(name): tensor for name, tensor in state.items() if not name.endswith(_COUNT)}
+    given = {
+        _WRAPPED.sub(r".\1.", name.replace(*_RENAMED)): tensor
+        for name, tensor in state.items()
+        if not name.endswith(_COUNT)
+    }
     missing = wanted.keys() - given.keys()
     if missing and all(name.endswith("_matrix") for name in missing):
         needed = f"given for space {space.name}; these have no kernel transforms, as networks of one kernel have none"
@@ -99,6 +104,20 @@ def read_official(space: Space, state: Mapping[str, Tensor]) -> OfficialSupernet
     return OfficialSupernet(supernet, statistics)
 
 
+def load_official_supernet(space: Space, weights: Path | None = None) -> OfficialSupernet:
+    """Return a published supernet, from a file of its state dict; default: what was fetched.
+
+    Raises:
+        InvalidValueError: none was published for the space, or the state dict is not of the space.
+        FetchError: it was not fetched yet, or is not what was published.
+        StorageError: the file is missing or damaged.
+    """
+    if weights is None and space.name not in SUPERNETS:
+        raise InvalidValueError("space", space.name, f"one of {', '.join(SUPERNETS)}, whose supernets were published")
+    path = weights or fetched(SUPERNETS[space.name])
+    return read_official(space, parse_weights(read_bytes(path, "name another file"), path))
+
+
 def load_weights(network: Network, state: Mapping[str, Tensor]) -> None:
     """Load a state dict strictly; those of older versions of the reference implementation name a part otherwise.
 
@@ -107,7 +126,7 @@ def load_weights(network: Network, state: Mapping[str, Tensor]) -> None:
     """
     wanted = network.state_dict()
     given = {name: tensor for name, tensor in wanted.items() if name.endswith(_COUNT)}
-    given |= {name.replace(".mobile_inverted_conv.", ".conv."): tensor for name, tensor in state.items()}
+    given |= {name.replace(*_RENAMED): tensor for name, tensor in state.items()}
     _check_names(given, wanted, "this network")
     for name, tensor in given.items():
         if tensor.shape != wanted[name].shape:

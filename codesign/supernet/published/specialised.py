@@ -11,13 +11,19 @@ import csv
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from importlib.resources import files
+from typing import Any
 
 from codesign.supernet.lowering.workloads import lower
-from codesign.supernet.network.standalone import count_parameters
+from codesign.supernet.network.standalone import Network, count_parameters
+from codesign.supernet.published.artefacts import fetched
+from codesign.supernet.published.net_config import Config, subnet_of_config
+from codesign.supernet.published.official_weights import load_weights
+from codesign.supernet.published.weights_file import parse_weights, read_bytes
 from codesign.supernet.spaces.mobile import BlockChoice, MobileSpace, MobileSubnet
 from codesign.supernet.spaces.named import load_space
 from codesign.supernet.spaces.space import Space, Subnet
-from hw_templates.foundation.errors import InvalidValueError
+from hw_templates.foundation.errors import InvalidValueError, UnknownNameError
+from hw_templates.foundation.json_records import parse_json, reading
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,22 +93,33 @@ def _parse(row: dict[str, str]) -> SpecialisedNet:
     )
 
 
-def specialised_in(space: Space) -> tuple[tuple[SpecialisedNet, Subnet], ...]:
-    """Return the specialised networks of the space's family and width, each with the subnet of the space that it is.
-
-    The subnet has the space's resolution nearest to the network's (of two the smaller), as four were specialised for
-    more than the 224 pixels that the supernets were trained with.
+def find_specialised(name: str) -> SpecialisedNet:
+    """Return the published specialised network of that name or short name.
 
     Raises:
-        InvalidValueError: the space is not one that networks were specialised in.
+        InvalidValueError: there is none.
     """
-    found = []
     for net in specialised_nets():
-        if replace(net.space, name=space.name, resolutions=space.resolutions) == space:
-            wanted = net.subnet.resolution
-            _, nearest = min((abs(side - wanted), side) for side in space.resolutions)
-            found.append((net, replace(net.subnet, resolution=nearest)))
-    if not found:
-        names = sorted({net.space.name for net in specialised_nets()})
-        raise InvalidValueError("space", space.name, f"one of {', '.join(names)}, which networks were specialised in")
-    return tuple(found)
+        if name in (net.name, net.short):
+            return net
+    known = [known for net in specialised_nets() for known in (net.name, net.short)]
+    raise UnknownNameError("network", name, known, "one that `codesign supernet specialised` lists")
+
+
+def load_specialised(net: SpecialisedNet) -> tuple[Config, Network]:
+    """Return a published specialised network that was fetched: its configuration, and the network itself, to evaluate.
+
+    Raises:
+        FetchError: it was not fetched yet, or is not what was published.
+        StorageError: a file is missing or damaged.
+        InvalidValueError: the configuration is another network's, or the weights do not fit it.
+    """
+    config_path, weights_path = (fetched(f"ofa_specialized/{net.name}/{file}") for file in ("net.config", "init"))
+    with reading(config_path, "fetch it anew"):
+        config = parse_json(read_bytes(config_path, "fetch it first"), dict[str, Any], "net.config")
+        space, subnet = subnet_of_config(config, net.subnet.resolution)
+    if (space.name, subnet) != (net.space.name, net.subnet):
+        raise InvalidValueError("net.config", str(config_path), f"that of {net.name}")
+    network = Network(space, subnet)
+    load_weights(network, parse_weights(read_bytes(weights_path, "fetch it first"), weights_path))
+    return config, network

@@ -24,7 +24,7 @@ _CONTAINERS = ("state_dict", "model_state_dict", "model", "net", "network", "mod
 # What wrapping modules put before every name: DataParallel and averaged models, Lightning and its like.
 _PREFIXES = ("module.", "model.", "net.", "network.")
 # What torch.compile, FSDP and activation checkpoints put anywhere into a name.
-_SEGMENTS = ("_orig_mod.", "_fsdp_wrapped_module.", "_checkpoint_wrapped_module.")
+_SEGMENTS = re.compile(r"_orig_mod\.|_fsdp_wrapped_module\.|_checkpoint_wrapped_module\.")
 # Beside the weights of an averaged model: of how many it is the mean.
 _AVERAGED = "n_averaged"
 
@@ -57,10 +57,9 @@ def parse_weights(content: bytes, path: Path) -> dict[str, Tensor]:
     if not isinstance(state, Mapping) or not all(
         isinstance(name, str) and isinstance(tensor, Tensor) for name, tensor in state.items()
     ):
-        held = ", ".join(sorted(str(name)[:40] for name in state)[:5]) if isinstance(state, Mapping) else ""
-        raise StorageError(
-            f"{path}: holds something else than weights by name{_quoted(held)}; save model.state_dict() alone"
-        )
+        names = sorted(str(name)[:40] for name in state)[:5] if isinstance(state, Mapping) else []
+        held = f" ({', '.join(names)!a})" if names else ""
+        raise StorageError(f"{path}: holds something else than weights by name{held}; save model.state_dict() alone")
     weights: dict[str, Tensor] = {}
     for name, tensor in _plain_names(state).items():
         if not name.isprintable():
@@ -105,23 +104,16 @@ def _unwrapped(state: Any) -> Any:
 def _plain_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Return the tensors by the names of the network itself."""
     plain = dict(state)
-    averaged = any(name.startswith("module.") for name in plain)
-    if averaged:
+    if any(name.startswith("module.") for name in plain):
         plain.pop(_AVERAGED, None)
     while plain:
         prefix = next((prefix for prefix in _PREFIXES if all(name.startswith(prefix) for name in plain)), "")
-        shorter = {_without_segments(name.removeprefix(prefix)): tensor for name, tensor in plain.items()}
+        shorter = {_SEGMENTS.sub("", name.removeprefix(prefix)): tensor for name, tensor in plain.items()}
         # Names that fall together were no wrappers.
         if len(shorter) < len(plain) or shorter.keys() == plain.keys():
             break
         plain = shorter
     return plain
-
-
-def _without_segments(name: str) -> str:
-    for segment in _SEGMENTS:
-        name = name.replace(segment, "")
-    return name
 
 
 def _checked(tensor: Tensor, name: str, path: Path) -> Tensor:
@@ -138,7 +130,3 @@ def _checked(tensor: Tensor, name: str, path: Path) -> Tensor:
     if not finite:
         raise StorageError(f"{path}: {name} holds what is no finite number")
     return tensor
-
-
-def _quoted(held: str) -> str:
-    return f" ({held!a})" if held else ""

@@ -117,10 +117,11 @@ class MobileSpace(Space):
     """Subnets of a stem, stages, a last 1x1 expansion, average pool, perhaps a mixing layer, and a classifier.
 
     Example:
-        >>> from codesign.supernet.spaces.named import DIGITS
-        >>> DIGITS.largest().depths
+        >>> from codesign.supernet.spaces.named import load_space
+        >>> space = load_space("digits")
+        >>> space.largest().depths
         (2, 3, 3)
-        >>> DIGITS.decode(DIGITS.encode(DIGITS.smallest())) == DIGITS.smallest()
+        >>> space.decode(space.encode(space.smallest())) == space.smallest()
         True
 
     Attributes:

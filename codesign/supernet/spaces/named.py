@@ -23,12 +23,3 @@ def _parse(name: str, table: dict[str, object]) -> Space:
 
 SPACES = Catalogue[Space]("space", files("codesign.supernet.spaces"), "codesign.spaces", _parse)
 space_names, load_space = SPACES.names, SPACES.load
-
-DIGITS = cast(MobileSpace, SPACES.built_in("digits"))
-DIGITS_STREAM = cast(MobileSpace, SPACES.built_in("digits-stream"))
-CIFAR10 = cast(MobileSpace, SPACES.built_in("cifar10"))
-CIFAR10_SMALL = cast(MobileSpace, SPACES.built_in("cifar10-small"))
-OFA_MBV3_W10 = cast(MobileSpace, SPACES.built_in("ofa-mbv3-w1.0"))
-OFA_MBV3_W12 = cast(MobileSpace, SPACES.built_in("ofa-mbv3-w1.2"))
-OFA_PROXYLESS_W13 = cast(MobileSpace, SPACES.built_in("ofa-proxyless-w1.3"))
-OFA_RESNET50D = cast(ResNetSpace, SPACES.built_in("ofa-resnet50d"))

@@ -240,6 +240,14 @@ class Space(ABC):
         depths = [self.values_of(rows, f"{stage}.depth") for stage in self.stage_names]
         return np.stack([depths[place.stage] > place.block for place in self.positions], axis=1)
 
+    def one_hot(self, rows: Genes, choices: Mapping[str, tuple[Choice, ...]]) -> BoolArray:
+        """Return [n, codes] whether genotypes [n, G] have each of these choices by name; absent blocks have none."""
+        present, codes = dict(zip(self.block_names, self.present(rows).T, strict=True)), []
+        for name, known in choices.items():
+            code = self.values_of(rows, name) == np.array(known)[:, None]
+            codes.append(code & present.get(name.rpartition(".")[0], np.True_))
+        return np.concatenate([np.empty((0, len(rows)), dtype=bool), *codes]).T
+
     @cached_property
     def block_of_gene(self) -> IntArray:
         """[G] which of ``block_names`` a gene belongs to; -1 for genes that every subnet has."""

@@ -4,12 +4,14 @@ import dataclasses
 import math
 from dataclasses import dataclass
 from importlib.resources import files
-from typing import Literal
+from typing import Annotated, Literal
+
+from msgspec import Meta
 
 from codesign.supernet.spaces.space import ELASTIC
 from hw_templates.foundation.catalogue import Catalogue, Source
 from hw_templates.foundation.errors import InvalidValueError
-from hw_templates.foundation.json_records import check_fields, check_record
+from hw_templates.foundation.json_records import Positive, PositiveInt, ZeroOrMore, check_fields, check_record
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,21 +28,16 @@ class Augmentation:
         brightness, saturation: largest relative change.
     """
 
-    shift: float = 0.0
-    degrees: float = 0.0
-    scale: float = 0.0
+    shift: ZeroOrMore = 0.0
+    degrees: ZeroOrMore = 0.0
+    scale: ZeroOrMore = 0.0
     flip: bool = False
-    least_area: float = 1.0
-    brightness: float = 0.0
-    saturation: float = 0.0
+    least_area: Annotated[float, Meta(gt=0, le=1, description="above 0, at most 1")] = 1.0
+    brightness: ZeroOrMore = 0.0
+    saturation: ZeroOrMore = 0.0
 
     def __post_init__(self) -> None:
         check_fields(self, "augmentation")
-        for field in ("shift", "degrees", "scale", "brightness", "saturation"):
-            if not getattr(self, field) >= 0:
-                raise InvalidValueError(f"augmentation.{field}", getattr(self, field), "zero or more")
-        if not 0 < self.least_area <= 1:
-            raise InvalidValueError("augmentation.least_area", self.least_area, "above 0, at most 1")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,25 +55,20 @@ class Phase:
     """
 
     name: str
-    length: float
-    learning_rate: float
-    subnets_per_step: int = 1
+    length: Positive
+    learning_rate: Positive
+    subnets_per_step: PositiveInt = 1
     elastic: tuple[str, ...] = ()
-    open_choices: tuple[tuple[str, int], ...] = ()
-    warm_up: float = 0.1
+    open_choices: tuple[tuple[str, PositiveInt], ...] = ()
+    warm_up: Annotated[float, Meta(ge=0, lt=1, description="at least 0, below 1")] = 0.1
 
     def __post_init__(self) -> None:
         check_fields(self, "phase")
-        for field in ("length", "learning_rate", "subnets_per_step"):
-            if not getattr(self, field) > 0:
-                raise InvalidValueError(f"phase.{field}", getattr(self, field), "positive")
         kinds = tuple(kind for kind in ELASTIC if kind != "resolution")
         if not set(self.elastic) <= set(kinds):
             raise InvalidValueError("phase.elastic", self.elastic, f"chosen from {', '.join(kinds)}")
-        if not all(kind in self.elastic and count >= 1 for kind, count in self.open_choices):
-            raise InvalidValueError("phase.open_choices", self.open_choices, "at least 1 of kinds that are elastic")
-        if not 0 <= self.warm_up < 1:
-            raise InvalidValueError("phase.warm_up", self.warm_up, "at least 0, below 1")
+        if not {kind for kind, _ in self.open_choices} <= set(self.elastic):
+            raise InvalidValueError("phase.open_choices", self.open_choices, "of kinds that are elastic")
 
     def learning_rate_at(self, step: int) -> float:
         """Return learning rate of a step counted from the phase's first; its length is in steps."""
@@ -110,13 +102,13 @@ class Schedule:
 
     name: str
     phases: tuple[Phase, ...]
-    batch_size: int
+    batch_size: Annotated[int, Meta(ge=2, description="at least 2, for batch norms")]
     weight_decay: float
     label_smoothing: float
     distillation: float
     augmentation: Augmentation
-    smallest_share: float = 0.0
-    largest_share: float = 0.0
+    smallest_share: ZeroOrMore = 0.0
+    largest_share: ZeroOrMore = 0.0
     sandwich: bool = False
     teacher: Literal["first phase", "same step"] = "first phase"
     optimiser: Literal["adamw", "sgd"] = "adamw"
@@ -127,15 +119,11 @@ class Schedule:
         check_fields(self, "schedule")
         if not self.phases:
             raise InvalidValueError("schedule.phases", self.phases, "one or more")
-        if self.batch_size < 2:
-            raise InvalidValueError("schedule.batch_size", self.batch_size, "at least 2, for batch norms")
         if self.group_size is not None and (self.group_size < 2 or self.batch_size % self.group_size):
             raise InvalidValueError("schedule.group_size", self.group_size, f"a divisor of {self.batch_size} above 1")
-        if not (self.smallest_share >= 0 <= self.largest_share and self.smallest_share + self.largest_share <= 1):
-            shares = (self.smallest_share, self.largest_share)
-            raise InvalidValueError(
-                "schedule.smallest_share, largest_share", shares, "zero or more, together at most 1"
-            )
+        shares = (self.smallest_share, self.largest_share)
+        if sum(shares) > 1:
+            raise InvalidValueError("schedule.smallest_share, largest_share", shares, "together at most 1")
         fewest = min((phase.subnets_per_step for phase in self.phases if phase.elastic), default=2)
         if self.sandwich and fewest < 2:
             raise InvalidValueError("schedule.subnets_per_step", fewest, "at least 2 for a sandwich")

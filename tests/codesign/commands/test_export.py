@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from support.json_file import read_json, write_json
+from support.networks.named_spaces import DIGITS, OFA_MBV3_W10
 from support.networks.reference_ofa import reference_supernet
 from typer.testing import CliRunner
 
@@ -19,7 +20,6 @@ from codesign.supernet.network.subnets import recalibrate
 from codesign.supernet.published.net_config import net_config, subnet_of_config
 from codesign.supernet.published.official_weights import load_weights
 from codesign.supernet.published.specialised import specialised_nets
-from codesign.supernet.spaces.named import DIGITS, OFA_MBV3_W10
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 import dataclasses
 import hashlib
-from functools import partial
 
 import pytest
 from support.file_server import file_server
@@ -8,8 +7,7 @@ from support.nameless import become_nameless
 from typer.testing import CliRunner
 
 from codesign.cli.main import app
-from codesign.commands import fetch as command
-from codesign.supernet.published import artefacts
+from codesign.supernet.published import artefacts, download
 
 CONTENT = b"weights" * 40_000
 
@@ -27,7 +25,7 @@ def server(monkeypatch, tmp_path):
         ]
         server.files = {f"/{one.name}": CONTENT for one in served}
         monkeypatch.setattr(artefacts, "artefacts", lambda: tuple(served))
-        monkeypatch.setattr(command, "fetch", partial(artefacts.fetch, schemes=("http",)))
+        monkeypatch.setattr(download, "SCHEMES", ("http",))
         yield server
 
 

@@ -3,10 +3,10 @@ import struct
 from dataclasses import replace
 
 from support.json_file import read_json
+from support.networks.named_spaces import DIGITS
 
 from codesign.run.folder import Run
 from codesign.supernet.lowering.workloads import lower
-from codesign.supernet.spaces.named import DIGITS
 from codesign.templates.engine.report import on_chip_maps
 from cost_models.closed_form.estimate import price
 from cost_models.coefficients import load_coefficients

@@ -1,12 +1,13 @@
 import json
 
 import pytest
+from support.networks.named_spaces import DIGITS
 from typer.testing import CliRunner
 
 from codesign.cli.main import app
 from codesign.cli.text.supernet import description_lines
 from codesign.commands.supernet import describe_space, list_spaces
-from codesign.supernet.spaces.named import DIGITS, SPACES, load_space, space_names
+from codesign.supernet.spaces.named import SPACES, load_space, space_names
 from codesign.supernet.training.schedule import SCHEDULES
 from hw_templates.foundation.errors import InvalidValueError
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from support.networks.image_folder import write_image_folder
+from support.networks.named_spaces import DIGITS
 from support.recorded_progress import RecordedProgress
 from support.tiny_run import TINY
 
@@ -17,7 +18,7 @@ from codesign.run.requests import TrainRequest, load_trained
 from codesign.supernet.accuracy.measured import CALIBRATION_IMAGES
 from codesign.supernet.data.data_set import Split, load_digits
 from codesign.supernet.network.subnets import recalibrate
-from codesign.supernet.spaces.named import DIGITS, SPACES
+from codesign.supernet.spaces.named import SPACES
 from codesign.supernet.spaces.space import Subnet
 from codesign.supernet.training.checkpoint import read_checkpoint, write_checkpoint
 from codesign.supernet.training.schedule import SCHEDULES, load_schedule

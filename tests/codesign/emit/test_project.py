@@ -12,6 +12,7 @@ from support.boards.emitted_projects import emit_fused_project, emit_random_proj
 from support.boards.twins import running, served
 from support.networks.digits_subnets import SUBNETS, random_images
 from support.networks.float_networks import run_float
+from support.networks.named_spaces import DIGITS
 from support.networks.random_networks import network_of_every_operation, random_mapped_layers
 from support.networks.small_families import SMALL_FAMILIES
 
@@ -24,7 +25,6 @@ from codesign.emit.quantise import quantise, quantise_image
 from codesign.supernet.lowering.workloads import lower
 from codesign.supernet.network.subnets import fold
 from codesign.supernet.network.supernet import Supernet
-from codesign.supernet.spaces.named import DIGITS
 from cost_models.closed_form.estimate import price, price_mapped
 from cost_models.coefficients import load_coefficients
 from cost_models.workload import Operation

@@ -3,12 +3,12 @@
 from pathlib import Path
 
 import numpy as np
+from support.networks.named_spaces import DIGITS_STREAM
 
 from codesign.report.tables import comparison_section
 from codesign.run.folder import Run
 from codesign.search.joint_space import JointSpace, Pair
 from codesign.supernet.lowering.workloads import lower
-from codesign.supernet.spaces.named import DIGITS_STREAM
 from codesign.templates.engine.problem import EngineProblem
 from codesign.templates.engine.template import EngineTemplate
 from codesign.templates.hls4ml.problem import Hls4mlProblem

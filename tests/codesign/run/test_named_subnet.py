@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 from support.mutations import drive, from_file, mutated_json
+from support.networks.named_spaces import DIGITS, OFA_RESNET50D
 
 from codesign.run.requests import named_subnet
-from codesign.supernet.spaces.named import DIGITS, OFA_RESNET50D
 from codesign.supernet.spaces.space import Space
 from hw_templates.foundation.errors import StorageError
 

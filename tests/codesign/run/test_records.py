@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from support.json_file import read_json as plain
 from support.mutations import drive, from_file, mutated_json
+from support.networks.named_spaces import DIGITS
 
 from codesign.commands.deploy import _load_emitted
 from codesign.commands.export import _searched_space
@@ -23,7 +24,6 @@ from codesign.run.records import (
 )
 from codesign.run.requests import SearchRequest, TrainRequest, named_subnet
 from codesign.run.searched import emitted_pair, emitted_record, load_searched
-from codesign.supernet.spaces.named import DIGITS
 from hw_templates.foundation.errors import StorageError
 from hw_templates.project.record import ProjectRecord
 

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from support.json_file import read_json
+from support.networks.named_spaces import DIGITS, OFA_MBV3_W12
 from support.shared_data import shared_data
 
 from codesign.run.folder import Run
@@ -13,7 +14,7 @@ from codesign.run.requests import SearchRequest, TrainRequest, _without_predicto
 from codesign.run.searched import load_searched, load_weights
 from codesign.supernet.accuracy.official_predictor import known_space, load_official_predictor
 from codesign.supernet.accuracy.predictor import LEAST_SUBNETS
-from codesign.supernet.spaces.named import DIGITS, OFA_MBV3_W12, load_space
+from codesign.supernet.spaces.named import load_space
 from codesign.supernet.training.checkpoint import read_checkpoint, write_checkpoint
 from cost_models.calibration.record import load_calibration, write_calibration
 from cost_models.coefficients import load_coefficients, write_coefficients

@@ -2,11 +2,11 @@
 
 import pytest
 import torch
+from support.networks.named_spaces import DIGITS
 from torch import nn
 
 from codesign.supernet.network.supernet import Supernet
 from codesign.supernet.spaces.mobile import squeezed_channels
-from codesign.supernet.spaces.named import DIGITS
 from codesign.supernet.spaces.space import round_channels
 from codesign.supernet.training.processes import one_thread
 

@@ -1,9 +1,9 @@
 from dataclasses import replace
 
 import pytest
+from support.networks.named_spaces import DIGITS_STREAM
 
 from codesign.supernet.lowering.workloads import lower
-from codesign.supernet.spaces.named import DIGITS_STREAM
 from cost_models.hls4ml.estimate import PRIOR, check_hls4ml_fits, price_clocks, price_hls4ml
 from cost_models.resources import block_rams
 from cost_models.workload import IMAGE, Layer, Node, Operation, Workload

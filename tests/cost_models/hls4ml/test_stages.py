@@ -1,8 +1,8 @@
 import pytest
+from support.networks.named_spaces import CIFAR10_SMALL, DIGITS, DIGITS_STREAM, OFA_PROXYLESS_W13, OFA_RESNET50D
 from support.pricing.shapes import layer_of
 
 from codesign.supernet.lowering.workloads import lower
-from codesign.supernet.spaces.named import CIFAR10_SMALL, DIGITS, DIGITS_STREAM, OFA_PROXYLESS_W13, OFA_RESNET50D
 from cost_models.hls4ml.stages import StreamStage, reuse_factors, stages
 from cost_models.workload import IMAGE, Activation, Layer, Node, Operation, Workload
 from hw_templates.foundation.errors import UnsupportedLayerError

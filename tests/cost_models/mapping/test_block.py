@@ -1,9 +1,9 @@
 from dataclasses import replace
 
 import numpy as np
+from support.networks.named_spaces import DIGITS
 
 from codesign.supernet.lowering.workloads import lower
-from codesign.supernet.spaces.named import DIGITS
 from cost_models.mapping.block import Block, find_blocks, partitions_of
 from cost_models.mapping.placement import check_groups, map_halves
 from cost_models.workload import IMAGE, Layer, Node, Operation, Workload, graph_of

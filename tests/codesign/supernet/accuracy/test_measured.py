@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 from support.mutations import drive, mutated_json
+from support.networks.named_spaces import DIGITS
 
 from codesign.supernet.accuracy.measured import CALIBRATION_IMAGES, MeasuredAccuracy, _Entry, _recorded
 from codesign.supernet.data.data_set import Split, load_digits
 from codesign.supernet.network.supernet import Supernet
-from codesign.supernet.spaces.named import DIGITS
 from codesign.supernet.training.checkpoint import Checkpoint
 from codesign.supernet.training.schedule import load_schedule
 from hw_templates.foundation.errors import InvalidValueError, StorageError

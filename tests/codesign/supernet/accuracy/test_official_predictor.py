@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from support.mutations import drive, mutated_bytes, mutated_fields
+from support.networks.named_spaces import DIGITS, OFA_MBV3_W10, OFA_MBV3_W12, OFA_PROXYLESS_W13, OFA_RESNET50D
 from support.networks.reference_ofa import reference_accuracies
 from support.shared_data import shared_data
 
@@ -19,7 +20,6 @@ from codesign.supernet.accuracy.official_predictor import (
     known_space,
     load_official_predictor,
 )
-from codesign.supernet.spaces.named import DIGITS, OFA_MBV3_W10, OFA_MBV3_W12, OFA_PROXYLESS_W13, OFA_RESNET50D
 from hw_templates.foundation.errors import FetchError, InvalidValueError, StorageError
 
 FILES = {"ofa-mbv3-w1.2": "acc_predictor.pth", "ofa-resnet50d": "ofa_resnet50_acc_predictor.pth"}

@@ -5,12 +5,12 @@ import sys
 
 import numpy as np
 import pytest
+from support.networks.named_spaces import DIGITS
 
 from codesign.supernet.accuracy.measured import MeasuredAccuracy
 from codesign.supernet.accuracy.predictor import fit_predictor
 from codesign.supernet.data.data_set import load_digits
 from codesign.supernet.network.supernet import Supernet
-from codesign.supernet.spaces.named import DIGITS
 from codesign.supernet.training.checkpoint import Checkpoint
 from codesign.supernet.training.schedule import load_schedule
 from hw_templates.foundation.errors import InvalidValueError

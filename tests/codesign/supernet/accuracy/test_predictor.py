@@ -6,6 +6,7 @@ import pytest
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF
 from support.mutations import drive, mutated_bytes, mutated_fields
+from support.networks.named_spaces import DIGITS
 from support.networks.small_space import SMALL
 
 from codesign.supernet.accuracy.predictor import (
@@ -17,7 +18,6 @@ from codesign.supernet.accuracy.predictor import (
     read_predictor,
     write_predictor,
 )
-from codesign.supernet.spaces.named import DIGITS
 from hw_templates.foundation.errors import InvalidValueError, StorageError
 
 

@@ -1,8 +1,9 @@
 from dataclasses import replace
 
+from support.networks.named_spaces import CIFAR10, DIGITS
+
 from codesign.supernet.lowering.workloads import lower
 from codesign.supernet.spaces.mobile import BlockChoice, MobileSubnet
-from codesign.supernet.spaces.named import CIFAR10, DIGITS
 from cost_models.workload import Activation
 
 

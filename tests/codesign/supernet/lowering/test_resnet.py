@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 import torch
 from support.networks.float_networks import run_float
+from support.networks.named_spaces import OFA_RESNET50D
 from support.networks.small_families import SMALL_RESNET
 
 from codesign.supernet.lowering.workloads import LayerIndex, lower
 from codesign.supernet.network.subnets import fold, recalibrate
 from codesign.supernet.network.supernet import Supernet
-from codesign.supernet.spaces.named import OFA_RESNET50D
 from cost_models.workload import Activation, Operation
 
 

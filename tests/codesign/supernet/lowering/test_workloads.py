@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from support.networks.named_spaces import CIFAR10, DIGITS, OFA_MBV3_W10, OFA_MBV3_W12, OFA_PROXYLESS_W13, OFA_RESNET50D
 from torch.utils.flop_counter import FlopCounterMode
 
 from codesign.supernet.lowering.workloads import LayerIndex, lower
@@ -13,14 +14,6 @@ from codesign.supernet.network.standalone import extract
 from codesign.supernet.network.subnets import recalibrate
 from codesign.supernet.network.supernet import Supernet
 from codesign.supernet.spaces.mobile import MobileSubnet
-from codesign.supernet.spaces.named import (
-    CIFAR10,
-    DIGITS,
-    OFA_MBV3_W10,
-    OFA_MBV3_W12,
-    OFA_PROXYLESS_W13,
-    OFA_RESNET50D,
-)
 from cost_models.closed_form.estimate import price
 from cost_models.coefficients import load_coefficients
 from cost_models.workload import Operation

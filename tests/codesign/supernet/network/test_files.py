@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 import torch
+from support.networks.named_spaces import CIFAR10
 from support.networks.reference_ofa import import_ofa
 
 from codesign.supernet.network import files as network_files
@@ -16,7 +17,6 @@ from codesign.supernet.network.standalone import extract
 from codesign.supernet.network.subnets import recalibrate
 from codesign.supernet.network.supernet import Supernet
 from codesign.supernet.published.net_config import net_config
-from codesign.supernet.spaces.named import CIFAR10
 from hw_templates.foundation.errors import InvalidValueError, StorageError, ToolError
 
 COUNT = 3

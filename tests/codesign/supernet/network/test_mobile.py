@@ -5,12 +5,12 @@ import pytest
 import torch
 from support.networks.digits_subnets import SUBNETS
 from support.networks.digits_subnets import random_images as images
+from support.networks.named_spaces import CIFAR10, DIGITS
 from torch import nn
 
 from codesign.supernet.layers.elastic import fake_quantise
 from codesign.supernet.network.subnets import recalibrate
 from codesign.supernet.network.supernet import Supernet
-from codesign.supernet.spaces.named import CIFAR10, DIGITS
 
 
 @pytest.mark.parametrize("subnet", SUBNETS)

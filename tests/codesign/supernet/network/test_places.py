@@ -1,8 +1,8 @@
 import pytest
+from support.networks.named_spaces import DIGITS, DIGITS_STREAM, OFA_RESNET50D
 
 from codesign.supernet.network.places import places
 from codesign.supernet.network.supernet import Supernet
-from codesign.supernet.spaces.named import DIGITS, DIGITS_STREAM, OFA_RESNET50D
 
 
 @pytest.mark.parametrize("space", [DIGITS, DIGITS_STREAM, OFA_RESNET50D], ids=lambda space: space.name)

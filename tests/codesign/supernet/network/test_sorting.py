@@ -3,13 +3,14 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from support.networks.named_spaces import DIGITS
 from support.networks.reference_ofa import reference_supernet
 from support.networks.small_families import SMALL_RESNET
 
 from codesign.supernet.network.sorting import sort_channels, sort_widths
 from codesign.supernet.network.supernet import Supernet
 from codesign.supernet.published.official_weights import read_official
-from codesign.supernet.spaces.named import DIGITS, load_space
+from codesign.supernet.spaces.named import load_space
 
 
 @pytest.fixture(scope="module")

@@ -6,6 +6,7 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from support.networks.named_spaces import CIFAR10, DIGITS, OFA_MBV3_W10
 from support.networks.reference_ofa import activate, import_ofa, reference_supernet
 from torch import nn
 
@@ -14,7 +15,7 @@ from codesign.supernet.network.subnets import recalibrate
 from codesign.supernet.network.supernet import Supernet
 from codesign.supernet.published.net_config import net_config
 from codesign.supernet.published.official_weights import read_official
-from codesign.supernet.spaces.named import CIFAR10, DIGITS, OFA_MBV3_W10, load_space
+from codesign.supernet.spaces.named import load_space
 
 FAMILIES = ("ofa-mbv3-w1.0", "ofa-proxyless-w1.3", "ofa-resnet50d")
 PLAIN = {nn.Conv2d, nn.BatchNorm2d, nn.Linear, nn.Module, nn.ModuleList}

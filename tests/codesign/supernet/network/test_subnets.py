@@ -2,13 +2,13 @@ import pytest
 import torch
 from support.networks.digits_subnets import SUBNETS
 from support.networks.digits_subnets import random_images as images
+from support.networks.named_spaces import DIGITS, OFA_RESNET50D
 from torch import nn
 
 from codesign.supernet.lowering.workloads import lower
 from codesign.supernet.network.standalone import count_parameters
 from codesign.supernet.network.subnets import evaluate, recalibrate
 from codesign.supernet.network.supernet import Supernet
-from codesign.supernet.spaces.named import DIGITS, OFA_RESNET50D
 from cost_models.workload import Operation
 from hw_templates.foundation.errors import InvalidValueError
 

@@ -3,12 +3,12 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from support.networks.named_spaces import DIGITS
 from torch.nn import functional
 
 from codesign.supernet.lowering.workloads import lower
 from codesign.supernet.network.subnets import fold, recalibrate
 from codesign.supernet.network.supernet import Supernet
-from codesign.supernet.spaces.named import DIGITS
 from cost_models.workload import IMAGE, Activation, Operation
 from hw_templates.foundation.errors import InvalidValueError
 

@@ -3,6 +3,7 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from support.networks.named_spaces import CIFAR10, DIGITS, OFA_MBV3_W10, OFA_RESNET50D
 from support.networks.reference_ofa import activate, reference_supernet
 from support.networks.small_families import SMALL_RESNET
 
@@ -11,7 +12,6 @@ from codesign.supernet.network.standalone import count_parameters
 from codesign.supernet.network.subnets import specialised_weights
 from codesign.supernet.network.supernet import Supernet
 from codesign.supernet.published.official_weights import read_official
-from codesign.supernet.spaces.named import CIFAR10, DIGITS, OFA_MBV3_W10, OFA_RESNET50D
 from hw_templates.foundation.errors import InvalidValueError
 
 

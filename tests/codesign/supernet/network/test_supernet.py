@@ -4,13 +4,13 @@ import inspect
 import pytest
 import torch
 from support.networks.digits_subnets import random_images as images
+from support.networks.named_spaces import DIGITS
 from torch.nn import functional
 
 from codesign.supernet.layers.elastic import BatchNormStatistics, normalise_by_batch
 from codesign.supernet.network.subnets import recalibrate
 from codesign.supernet.network.supernet import Supernet
 from codesign.supernet.spaces.mobile import MobileSubnet
-from codesign.supernet.spaces.named import DIGITS
 from hw_templates.foundation.errors import InvalidValueError
 
 

@@ -10,6 +10,7 @@ from support.file_server import file_server
 from support.mutations import drive, from_file, mutated_json
 from support.shared_data import shared_data
 
+from codesign.supernet.published import download
 from codesign.supernet.published.artefacts import (
     Artefact,
     _first_seen,
@@ -23,12 +24,12 @@ from codesign.supernet.published.artefacts import (
 from hw_templates.foundation.errors import FetchError, InvalidValueError, StorageError
 
 CONTENT = b"weights" * 1000
-HTTP = ("http",)
 
 
 @pytest.fixture
 def server(monkeypatch):
     monkeypatch.setenv("no_proxy", "127.0.0.1")
+    monkeypatch.setattr(download, "SCHEMES", ("http",))
     with file_server() as server:
         server.files["/weights"] = CONTENT
         yield server
@@ -91,10 +92,10 @@ def test_files_and_folders_are_selected_by_name():
 
 def test_a_file_is_fetched_once(server, tmp_path):
     one = artefact(server, f"sha256:{hashlib.sha256(CONTENT).hexdigest()}")
-    path = fetch(one, tmp_path, schemes=HTTP)
+    path = fetch(one, tmp_path)
     assert path == tmp_path / "nets" / "weights"
     assert path.read_bytes() == CONTENT
-    assert fetch(one, tmp_path, schemes=HTTP) == path
+    assert fetch(one, tmp_path) == path
     assert len(server.requests) == 1
     assert sorted(file.name for file in tmp_path.rglob("*")) == [".lock", "nets", "weights"]
 
@@ -102,47 +103,47 @@ def test_a_file_is_fetched_once(server, tmp_path):
 def test_a_git_blob_id_is_compared_too(server, tmp_path):
     (tmp_path / "content").write_bytes(CONTENT)
     one = artefact(server, f"git:{git_blob_id(tmp_path / 'content')}")
-    assert fetch(one, tmp_path, schemes=HTTP).read_bytes() == CONTENT
+    assert fetch(one, tmp_path).read_bytes() == CONTENT
     other = dataclasses.replace(one, name="other", digest=f"git:{40 * '0'}")
     with pytest.raises(FetchError, match=r"was published with git:0000"):
-        fetch(other, tmp_path, schemes=HTTP)
+        fetch(other, tmp_path)
 
 
 def test_what_is_not_as_published_is_not_kept(server, tmp_path):
     one = artefact(server, f"sha256:{64 * '0'}")
     with pytest.raises(FetchError, match=r"nets/weights was published with sha256:0000"):
-        fetch(one, tmp_path, schemes=HTTP)
+        fetch(one, tmp_path)
     assert {file.name for file in tmp_path.rglob("*")} == {".lock", "nets"}
 
 
 def test_a_changed_file_in_the_cache_is_told(server, tmp_path):
     one = artefact(server, f"sha256:{hashlib.sha256(CONTENT).hexdigest()}")
-    fetch(one, tmp_path, schemes=HTTP).write_bytes(CONTENT + b" ")
+    fetch(one, tmp_path).write_bytes(CONTENT + b" ")
     with pytest.raises(FetchError, match="delete it"):
-        fetch(one, tmp_path, schemes=HTTP)
+        fetch(one, tmp_path)
 
 
 def test_without_a_digest_the_first_content_counts(server, tmp_path):
     one = artefact(server)
-    path = fetch(one, tmp_path, schemes=HTTP)
-    assert fetch(one, tmp_path, schemes=HTTP) == path
+    path = fetch(one, tmp_path)
+    assert fetch(one, tmp_path) == path
     path.unlink()
     server.files["/weights"] = b"other weights"
     with pytest.raises(FetchError, match=f"was published with sha256:{hashlib.sha256(CONTENT).hexdigest()}"):
-        fetch(one, tmp_path, schemes=HTTP)
+        fetch(one, tmp_path)
     (tmp_path / "digests.json").write_text("{")
     with pytest.raises(StorageError, match=r"digests\.json: .* sound JSON .*; delete it to trust what is fetched"):
-        fetch(one, tmp_path, schemes=HTTP)
+        fetch(one, tmp_path)
 
 
 def test_a_cut_off_transfer_goes_on(server, tmp_path):
     one = artefact(server, f"sha256:{hashlib.sha256(CONTENT).hexdigest()}")
     server.cut = 3000
     with pytest.raises(FetchError, match="broke off after 3,000 bytes"):
-        fetch(one, tmp_path, schemes=HTTP)
+        fetch(one, tmp_path)
     assert not (tmp_path / "nets" / "weights").exists()
     server.cut = None
-    assert fetch(one, tmp_path, schemes=HTTP).read_bytes() == CONTENT
+    assert fetch(one, tmp_path).read_bytes() == CONTENT
     assert server.requests[-1] == ("/weights", "bytes=3000-")
 
 
@@ -153,9 +154,9 @@ def test_two_processes_do_not_fetch_into_one_folder(server, tmp_path):
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout.readline() == "held\n"
         with pytest.raises(FetchError, match="another process fetches into this folder"):
-            fetch(artefact(server), tmp_path, schemes=HTTP)
+            fetch(artefact(server), tmp_path)
         process.stdin.close()
-    fetch(artefact(server), tmp_path, schemes=HTTP)
+    fetch(artefact(server), tmp_path)
 
 
 def test_the_lock_of_a_folder_is_no_link_that_is_followed(server, tmp_path):
@@ -164,7 +165,7 @@ def test_the_lock_of_a_folder_is_no_link_that_is_followed(server, tmp_path):
     (tmp_path / "cache").mkdir()
     (tmp_path / "cache/.lock").symlink_to(precious)
     with pytest.raises(StorageError, match="cannot be written"):
-        fetch(artefact(server), tmp_path / "cache", schemes=HTTP)
+        fetch(artefact(server), tmp_path / "cache")
     assert precious.read_text() == "kept"
 
 
@@ -176,7 +177,7 @@ def test_plain_http_needs_more_than_an_address(server, tmp_path):
 def test_an_unwritable_folder_is_named(server, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError, match="cannot be written"):
-        fetch(artefact(server), tmp_path / "file", schemes=HTTP)
+        fetch(artefact(server), tmp_path / "file")
 
 
 def test_what_was_not_fetched_is_told_with_the_command(tmp_path, monkeypatch):

@@ -11,11 +11,22 @@ import pytest
 from support.file_server import file_server
 from support.mutations import drive, mutated_bytes, mutated_text
 
-from codesign.supernet.published.download import download
+from codesign.supernet.published import download as downloads
+from codesign.supernet.published.download import MOST_BYTES, download
 from hw_templates.foundation.errors import FetchError, StorageError
 
-HTTP = ("http",)
 CONTENT = bytes(range(256)) * 5000
+
+
+def ignore(have, total):
+    """Hear how far a file is."""
+
+
+def over_http(address, partial, on_progress=ignore, most_bytes=MOST_BYTES):
+    """As ``download``, from a server of a test."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(downloads, "SCHEMES", ("http",))
+        downloads.download(address, partial, on_progress, most_bytes)
 
 
 @pytest.fixture
@@ -33,7 +44,7 @@ def partial(tmp_path):
 
 def test_a_file_comes_whole_and_tells_how_far_it_is(server, partial):
     told = []
-    download(f"{server.address}/file", partial, lambda have, total: told.append((have, total)), HTTP)
+    over_http(f"{server.address}/file", partial, lambda have, total: told.append((have, total)))
     assert partial.read_bytes() == CONTENT
     assert told[-1] == (len(CONTENT), len(CONTENT))
     assert [have for have, _ in told] == sorted(have for have, _ in told)
@@ -44,10 +55,10 @@ def test_a_file_comes_whole_and_tells_how_far_it_is(server, partial):
 def test_what_broke_off_goes_on_where_it_stopped(server, partial, cut):
     server.cut = cut
     with pytest.raises(FetchError, match=rf"/file: broke off after {cut:,} bytes .*the same command goes on"):
-        download(f"{server.address}/file", partial, schemes=HTTP)
+        over_http(f"{server.address}/file", partial)
     assert partial.read_bytes() == CONTENT[:cut]
     server.cut = None
-    download(f"{server.address}/file", partial, schemes=HTTP)
+    over_http(f"{server.address}/file", partial)
     assert partial.read_bytes() == CONTENT
     assert [wanted for _, wanted in server.requests] == [None, f"bytes={cut}-" if cut else None]
 
@@ -55,9 +66,9 @@ def test_what_broke_off_goes_on_where_it_stopped(server, partial, cut):
 def test_the_rest_of_another_version_is_not_appended(server, partial):
     server.cut = 1000
     with pytest.raises(FetchError, match="broke off"):
-        download(f"{server.address}/file", partial, schemes=HTTP)
+        over_http(f"{server.address}/file", partial)
     server.cut, server.files["/file"] = None, CONTENT[::-1]
-    download(f"{server.address}/file", partial, schemes=HTTP)
+    over_http(f"{server.address}/file", partial)
     assert partial.read_bytes() == CONTENT[::-1]
 
 
@@ -66,7 +77,7 @@ def test_servers_without_ranges_begin_anew(server, partial, lengths):
     server.ranges, server.lengths = False, lengths
     partial.parent.mkdir()
     partial.write_bytes(CONTENT[:1000])
-    download(f"{server.address}/file", partial, schemes=HTTP)
+    over_http(f"{server.address}/file", partial)
     assert partial.read_bytes() == CONTENT
 
 
@@ -74,16 +85,16 @@ def test_a_partial_file_that_is_whole_is_fetched_anew(server, partial):
     """As when a process was killed right before it gave the file its name."""
     server.cut = 10
     with pytest.raises(FetchError, match="broke off"):
-        download(f"{server.address}/file", partial, schemes=HTTP)
+        over_http(f"{server.address}/file", partial)
     partial.write_bytes(CONTENT)
     server.cut = None
-    download(f"{server.address}/file", partial, schemes=HTTP)
+    over_http(f"{server.address}/file", partial)
     assert partial.read_bytes() == CONTENT
 
 
 def test_an_absent_file_is_told_with_the_answer(server, partial):
     with pytest.raises(FetchError, match=r"/other: the server answered 404 Not Found"):
-        download(f"{server.address}/other", partial, schemes=HTTP)
+        over_http(f"{server.address}/other", partial)
 
 
 def test_no_connection_is_told(partial):
@@ -91,9 +102,9 @@ def test_no_connection_is_told(partial):
         free.bind(("127.0.0.1", 0))
         address = f"http://127.0.0.1:{free.getsockname()[1]}/file"
     with pytest.raises(FetchError, match=r"/file: cannot be reached \(.*[Rr]efused.*\); try again"):
-        download(address, partial, schemes=HTTP)
+        over_http(address, partial)
     with pytest.raises(FetchError, match=r"cannot be reached \(.*\); try again"):
-        download("https://name.invalid/file", partial)
+        download("https://name.invalid/file", partial, ignore, MOST_BYTES)
 
 
 def test_redirects_are_followed_to_the_same_scheme_only(server, partial, tmp_path):
@@ -104,35 +115,35 @@ def test_redirects_are_followed_to_the_same_scheme_only(server, partial, tmp_pat
         "/local": f"file://{tmp_path}/secret",
         "/loop": f"{server.address}/loop",
     }
-    download(f"{server.address}/moved", partial, schemes=HTTP)
+    over_http(f"{server.address}/moved", partial)
     assert partial.read_bytes() == CONTENT
     partial.unlink()
     with pytest.raises(FetchError, match=r"^ftp://.* is no http address, and only such are fetched from"):
-        download(f"{server.address}/ftp", partial, schemes=HTTP)
+        over_http(f"{server.address}/ftp", partial)
     for path in ("/local", "/loop"):
         with pytest.raises(FetchError, match=rf"{path}: the server answered 302"):
-            download(f"{server.address}{path}", partial, schemes=HTTP)
+            over_http(f"{server.address}{path}", partial)
     assert partial.read_bytes() == b""
 
 
 @pytest.mark.parametrize("address", ["http://127.0.0.1:1/file", "file:///etc/hostname", "ftp://127.0.0.1/file", "file"])
 def test_only_https_is_fetched_from(address, partial):
     with pytest.raises(FetchError, match=r"is no https address, and only such are fetched from"):
-        download(address, partial)
+        download(address, partial, ignore, MOST_BYTES)
     assert not partial.exists()
 
 
 def test_a_folder_that_cannot_be_written_is_named(server, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError, match="cannot be written"):
-        download(f"{server.address}/file", tmp_path / "file" / "file.part", schemes=HTTP)
+        over_http(f"{server.address}/file", tmp_path / "file" / "file.part")
 
 
 def test_a_full_disk_is_told(server):
     if not Path("/dev/full").exists():
         pytest.skip("there is no /dev/full")
     with pytest.raises(StorageError, match="cannot be written"):
-        download(f"{server.address}/file", Path("/dev/full"), schemes=HTTP)
+        over_http(f"{server.address}/file", Path("/dev/full"))
 
 
 @contextmanager
@@ -175,7 +186,7 @@ def test_a_server_that_always_says_416_is_asked_twice_at_most(raw, partial, begu
     partial.write_bytes(begun)
     partial.with_name("file.part.version").write_text('"abc"')
     with pytest.raises(FetchError, match="/file: the server answered 416 Range Not Satisfiable"):
-        download(f"{raw.address}/file", partial, schemes=HTTP)
+        over_http(f"{raw.address}/file", partial)
     assert len(raw.asked) == (2 if begun else 1)
     assert partial.read_bytes() == begun
 
@@ -184,15 +195,15 @@ def test_a_server_that_always_says_416_is_asked_twice_at_most(raw, partial, begu
 def test_a_length_that_is_no_number_is_told(raw, partial, length):
     raw.answer = ANSWER.replace(b"Length: 11", b"Length: " + length)
     with pytest.raises(FetchError, match=r"/file: the server states a length of .*, which is no number"):
-        download(f"{raw.address}/file", partial, schemes=HTTP)
+        over_http(f"{raw.address}/file", partial)
 
 
 @pytest.mark.parametrize("stated", [True, False])
 def test_a_server_without_end_is_left(raw, partial, stated):
     raw.answer = ANSWER if stated else ANSWER.replace(b"Content-Length: 11\r\n", b"")
     with pytest.raises(FetchError, match="/file: has more than the 10 bytes that the file has"):
-        download(f"{raw.address}/file", partial, schemes=HTTP, most_bytes=10)
-    download(f"{raw.address}/file", partial, schemes=HTTP, most_bytes=11)
+        over_http(f"{raw.address}/file", partial, most_bytes=10)
+    over_http(f"{raw.address}/file", partial, most_bytes=11)
     assert partial.read_bytes() == b"hello world"
 
 
@@ -200,9 +211,9 @@ def test_a_server_without_end_is_left(raw, partial, stated):
 def test_a_tag_that_no_request_may_name_is_forgotten(raw, partial, tag):
     raw.answer = ANSWER.replace(b'"abc"', tag).replace(b"hello world", b"hello")
     with pytest.raises(FetchError, match="broke off after 5 bytes"):
-        download(f"{raw.address}/file", partial, schemes=HTTP)
+        over_http(f"{raw.address}/file", partial)
     raw.answer = ANSWER
-    download(f"{raw.address}/file", partial, schemes=HTTP)
+    over_http(f"{raw.address}/file", partial)
     assert partial.read_bytes() == b"hello world"
     assert b"If-Range" not in raw.asked[-1]
 
@@ -212,7 +223,7 @@ def test_a_damaged_note_of_the_version_begins_anew(raw, partial):
     partial.write_bytes(b"some")
     partial.with_name("file.part.version").write_bytes(b'"\xff\n')
     raw.answer = ANSWER
-    download(f"{raw.address}/file", partial, schemes=HTTP)
+    over_http(f"{raw.address}/file", partial)
     assert partial.read_bytes() == b"hello world"
 
 
@@ -223,7 +234,7 @@ def test_any_spoilt_answer_is_taken_or_refused_in_one_line(raw, partial, monkeyp
         raw.answer = answer
         partial.unlink(missing_ok=True)
         partial.with_name("file.part.version").unlink(missing_ok=True)
-        download(f"{raw.address}/file", partial, schemes=HTTP)
+        over_http(f"{raw.address}/file", partial)
 
     inputs = chain(mutated_bytes(ANSWER, 1_000), mutated_text(ANSWER.decode(), 1_000))
     accepted, refused = drive(read, inputs)

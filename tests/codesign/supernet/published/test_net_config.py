@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support.mutations import drive, mutated_json
+from support.networks.named_spaces import CIFAR10, DIGITS, OFA_MBV3_W10, OFA_MBV3_W12, OFA_RESNET50D
 from support.networks.reference_ofa import activate, import_ofa, reference_supernet
 
 from codesign.supernet.published.net_config import net_config, parse_config, subnet_of_config
 from codesign.supernet.published.specialised import specialised_nets
-from codesign.supernet.spaces.named import CIFAR10, DIGITS, OFA_MBV3_W10, OFA_MBV3_W12, OFA_RESNET50D, load_space
+from codesign.supernet.spaces.named import load_space
 from hw_templates.foundation.errors import InvalidValueError
 
 FAMILIES = ("ofa-mbv3-w1.0", "ofa-proxyless-w1.3", "ofa-resnet50d")

@@ -4,13 +4,15 @@ import json
 
 import pytest
 import torch
+from support.networks.named_spaces import DIGITS, OFA_MBV3_W10, OFA_MBV3_W12, OFA_RESNET50D
 from support.networks.reference_ofa import reference_supernet
 
 from codesign.supernet.network.standalone import Network
+from codesign.supernet.published import specialised
 from codesign.supernet.published.artefacts import select
 from codesign.supernet.published.net_config import net_config
-from codesign.supernet.published.networks import SUPERNETS, find_specialised, load_official_supernet, load_specialised
-from codesign.supernet.spaces.named import DIGITS, OFA_MBV3_W10, OFA_MBV3_W12, OFA_RESNET50D
+from codesign.supernet.published.official_weights import SUPERNETS, load_official_supernet
+from codesign.supernet.published.specialised import find_specialised, load_specialised
 from hw_templates.foundation.errors import FetchError, InvalidValueError, StorageError
 
 SHORT = "ofa-note10-08"
@@ -64,7 +66,9 @@ def test_specialised_networks_are_found_by_both_names():
 
 
 @pytest.fixture
-def folder(tmp_path):
+def folder(tmp_path, monkeypatch):
+    """A folder of files that count as fetched, for any network."""
+    monkeypatch.setattr(specialised, "fetched", lambda name: tmp_path / name.rpartition("/")[2])
     net = find_specialised(SHORT)
     config = net_config(net.space, net.subnet)
     torch.manual_seed(0)
@@ -75,7 +79,7 @@ def folder(tmp_path):
 
 def test_a_specialised_network_is_read_from_its_files(folder):
     net = find_specialised(SHORT)
-    config, network = load_specialised(net, folder)
+    config, network = load_specialised(net)
     state = torch.load(folder / "init", weights_only=True)["state_dict"]
     assert config == net_config(net.space, net.subnet)
     assert all(torch.equal(state[name], tensor) for name, tensor in network.state_dict().items())
@@ -85,17 +89,17 @@ def test_a_specialised_network_is_read_from_its_files(folder):
 
 def test_files_of_another_network_are_refused(folder):
     with pytest.raises(InvalidValueError, match=r"net\.config: must be that of flops-389M"):
-        load_specialised(find_specialised("ofa-389M"), folder)
+        load_specialised(find_specialised("ofa-389M"))
     other = find_specialised("ofa-note10-11")
     torch.save({"state_dict": Network(other.space, other.subnet).state_dict()}, folder / "init")
     with pytest.raises(InvalidValueError, match=r"state_dict\.blocks"):
-        load_specialised(find_specialised(SHORT), folder)
+        load_specialised(find_specialised(SHORT))
 
 
 def test_damaged_and_missing_files_are_named(folder):
     (folder / "net.config").write_text("{")
     with pytest.raises(StorageError, match=r"net\.config: net\.config: must be sound JSON .*; fetch it anew"):
-        load_specialised(find_specialised(SHORT), folder)
+        load_specialised(find_specialised(SHORT))
     (folder / "net.config").unlink()
     with pytest.raises(StorageError, match=r"net\.config: no such file"):
-        load_specialised(find_specialised(SHORT), folder)
+        load_specialised(find_specialised(SHORT))

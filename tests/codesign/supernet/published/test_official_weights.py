@@ -2,12 +2,13 @@
 
 import pytest
 import torch
+from support.networks.named_spaces import DIGITS
 from support.networks.ofa_parity import FAMILIES, compare_with_reference
 from support.networks.reference_ofa import reference_supernet
 
 from codesign.supernet.network.standalone import Network
 from codesign.supernet.published.official_weights import load_weights, read_official
-from codesign.supernet.spaces.named import DIGITS, load_space
+from codesign.supernet.spaces.named import load_space
 from hw_templates.foundation.errors import InvalidValueError
 
 # benchmarks/reference_parity.py compares 200 of each family.

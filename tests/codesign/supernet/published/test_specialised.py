@@ -6,14 +6,15 @@ import dataclasses
 import io
 
 import pytest
+from support.networks.named_spaces import DIGITS, OFA_MBV3_W10, OFA_MBV3_W12, OFA_PROXYLESS_W13, OFA_RESNET50D
 from support.networks.reference_ofa import import_ofa
+from support.networks.specialised_subnets import specialised_in
 from support.shared_data import shared_data
 
 from codesign.supernet.accuracy.official_predictor import known_space
 from codesign.supernet.lowering.workloads import lower
 from codesign.supernet.published.net_config import net_config
-from codesign.supernet.published.specialised import specialised_in, specialised_nets
-from codesign.supernet.spaces.named import DIGITS, OFA_MBV3_W10, OFA_MBV3_W12, OFA_PROXYLESS_W13, OFA_RESNET50D
+from codesign.supernet.published.specialised import specialised_nets
 from hw_templates.foundation.errors import InvalidValueError
 
 NETS = {net.name: net for net in specialised_nets()}

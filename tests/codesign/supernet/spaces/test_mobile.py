@@ -1,11 +1,12 @@
 import dataclasses
 
 import pytest
+from support.networks.named_spaces import DIGITS
 from support.networks.small_space import SMALL
 
 from codesign.supernet.lowering.workloads import lower
 from codesign.supernet.spaces.mobile import Stem, squeezed_channels
-from codesign.supernet.spaces.named import DIGITS, load_space
+from codesign.supernet.spaces.named import load_space
 from hw_templates.foundation.errors import InvalidValueError
 
 

@@ -1,16 +1,9 @@
 import dataclasses
 
 import pytest
+from support.networks.named_spaces import CIFAR10, OFA_MBV3_W10, OFA_MBV3_W12, OFA_PROXYLESS_W13
 
-from codesign.supernet.spaces.named import (
-    CIFAR10,
-    OFA_MBV3_W10,
-    OFA_MBV3_W12,
-    OFA_PROXYLESS_W13,
-    SPACES,
-    load_space,
-    space_names,
-)
+from codesign.supernet.spaces.named import SPACES, load_space, space_names
 from hw_templates.foundation.errors import InvalidValueError, StorageError
 
 
@@ -79,8 +72,8 @@ def test_another_package_adds_a_space(tmp_path, monkeypatch):
     (about / "METADATA").write_text("Metadata-Version: 2.1\nName: toy\nVersion: 1.0\n")
     (about / "entry_points.txt").write_text("[codesign.spaces]\nwide = toy_spaces:WIDE\n")
     (tmp_path / "toy_spaces.py").write_text(
-        "from dataclasses import replace\nfrom codesign.supernet.spaces.named import DIGITS\n"
-        "WIDE = replace(DIGITS, name='wide', final_width=256)\n"
+        "from dataclasses import replace\nfrom codesign.supernet.spaces.named import load_space\n"
+        "WIDE = replace(load_space('digits'), name='wide', final_width=256)\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(vars(SPACES), "_entry_points", raising=False)

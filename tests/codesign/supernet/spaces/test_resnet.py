@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.networks.named_spaces import DIGITS, OFA_RESNET50D
 
 from codesign.supernet.lowering.workloads import lower
-from codesign.supernet.spaces.named import DIGITS, OFA_RESNET50D
 from codesign.supernet.spaces.resnet import (
     ResNetSpace,
     ResNetSubnet,

@@ -5,10 +5,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.networks.named_spaces import DIGITS
 from support.networks.small_space import SMALL
 
 from codesign.supernet.spaces.mobile import BlockChoice, MobileSubnet
-from codesign.supernet.spaces.named import DIGITS, load_space, space_names
+from codesign.supernet.spaces.named import load_space, space_names
 from codesign.supernet.spaces.space import ELASTIC, Space, kind_of, round_channels
 from hw_templates.foundation.errors import InvalidValueError
 

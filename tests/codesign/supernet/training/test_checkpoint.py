@@ -5,10 +5,10 @@ import os
 import pytest
 import torch
 from support.mutations import drive, mutated_bytes, mutated_fields, mutated_json
+from support.networks.named_spaces import DIGITS
 from support.networks.small_space import SMALL
 
 from codesign.supernet.network.supernet import Supernet
-from codesign.supernet.spaces.named import DIGITS
 from codesign.supernet.training.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from codesign.supernet.training.schedule import Augmentation, Phase, Schedule, load_schedule
 from hw_templates.foundation.errors import StorageError

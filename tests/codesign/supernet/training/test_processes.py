@@ -6,10 +6,10 @@ import time
 
 import pytest
 import torch
+from support.networks.named_spaces import DIGITS
 from support.networks.short_training import SHORT, assert_same, environment
 
 from codesign.supernet.data.data_set import load_digits
-from codesign.supernet.spaces.named import DIGITS
 from codesign.supernet.training.checkpoint import read_checkpoint
 from codesign.supernet.training.processes import ALONE, Processes, joined_processes, one_thread
 from codesign.supernet.training.shrinking import train
@@ -81,7 +81,7 @@ from pathlib import Path
 from support.networks.short_training import SHORT
 from codesign.supernet.data.data_set import load_digits
 from codesign.supernet.training.processes import joined_processes
-from codesign.supernet.spaces.named import DIGITS
+from support.networks.named_spaces import DIGITS
 from codesign.supernet.training.shrinking import train
 
 def on_step(progress):

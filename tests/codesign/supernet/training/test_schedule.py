@@ -3,8 +3,9 @@ import itertools
 import json
 
 import pytest
+from support.networks.named_spaces import OFA_RESNET50D
 
-from codesign.supernet.spaces.named import OFA_RESNET50D, load_space, space_names
+from codesign.supernet.spaces.named import load_space, space_names
 from codesign.supernet.spaces.space import kind_of
 from codesign.supernet.training.schedule import (
     SCHEDULES,

@@ -7,6 +7,7 @@ import time
 import numpy as np
 import pytest
 import torch
+from support.networks.named_spaces import DIGITS
 from support.networks.short_training import SHORT, StoppedError, assert_same, environment
 from support.networks.small_families import SMALL_RESNET
 
@@ -14,7 +15,6 @@ from codesign.supernet.data.batches import Batches
 from codesign.supernet.data.data_set import UNCHANGED, Split, StoredImages, load_digits
 from codesign.supernet.network.supernet import Supernet
 from codesign.supernet.spaces.mobile import BlockChoice, MobileSubnet
-from codesign.supernet.spaces.named import DIGITS
 from codesign.supernet.training.checkpoint import read_checkpoint
 from codesign.supernet.training.processes import ALONE
 from codesign.supernet.training.schedule import Phase, load_schedule
@@ -67,7 +67,7 @@ import sys, time
 from pathlib import Path
 from support.networks.short_training import SHORT
 from codesign.supernet.data.data_set import load_digits
-from codesign.supernet.spaces.named import DIGITS
+from support.networks.named_spaces import DIGITS
 from codesign.supernet.training.shrinking import train
 
 def on_step(progress):

@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
+from support.networks.named_spaces import DIGITS
 from support.pricing.capacity_accuracy import CapacityAccuracy
 
 from codesign.search.joint_space import JointSpace
 from codesign.search.pareto import concatenate, nondominated
 from codesign.supernet.lowering.workloads import lower
-from codesign.supernet.spaces.named import DIGITS
 from codesign.templates.engine import baselines
 from codesign.templates.engine.baselines import (
     SEQUENTIAL_NETWORK_SHARE,

@@ -6,6 +6,7 @@ from importlib.util import find_spec
 
 import pytest
 from support.json_file import read_json, write_json
+from support.networks.named_spaces import DIGITS_STREAM
 
 from codesign.commands.pairs import csim, emit, winner
 from codesign.commands.report import report
@@ -15,7 +16,6 @@ from codesign.progress import Silent
 from codesign.run.folder import Run
 from codesign.run.requests import EmitRequest, SearchRequest, TrainRequest
 from codesign.supernet.lowering.workloads import lower
-from codesign.supernet.spaces.named import DIGITS_STREAM
 from codesign.templates.hls4ml import template as hls4ml
 from codesign.templates.hls4ml.project import Agreement
 from codesign.templates.template import Simulation

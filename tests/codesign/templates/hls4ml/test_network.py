@@ -2,11 +2,11 @@ import json
 
 import numpy as np
 import pytest
+from support.networks.named_spaces import DIGITS, DIGITS_STREAM
 from support.networks.stream_networks import random_stream_network, random_weights
 
 from codesign.emit.integer_reference import run_integer
 from codesign.supernet.lowering.workloads import lower
-from codesign.supernet.spaces.named import DIGITS, DIGITS_STREAM
 from codesign.templates.hls4ml.network import fixed_point, hls4ml_network
 from cost_models.workload import IMAGE
 from hw_templates.foundation.errors import UnsupportedLayerError

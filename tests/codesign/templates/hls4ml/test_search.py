@@ -3,6 +3,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from support.networks.named_spaces import DIGITS, DIGITS_STREAM
 from support.pricing.capacity_accuracy import CapacityAccuracy
 
 from codesign.search.joint_search import joint_search
@@ -10,7 +11,6 @@ from codesign.search.joint_space import JointSpace
 from codesign.search.problem import SearchSettings
 from codesign.search.study import SearchTask, StudyLocation, is_feasible
 from codesign.supernet.lowering.workloads import lower
-from codesign.supernet.spaces.named import DIGITS, DIGITS_STREAM
 from codesign.templates.hls4ml.problem import Hls4mlProblem
 from cost_models.hls4ml.estimate import check_hls4ml_fits, price_hls4ml
 from hw_templates.board import load_board

@@ -2,8 +2,7 @@
 
 import numpy as np
 import torch
-
-from codesign.supernet.spaces.named import DIGITS
+from support.networks.named_spaces import DIGITS
 
 SUBNETS = [DIGITS.largest(), DIGITS.smallest(), *(DIGITS.sample(np.random.default_rng(seed)) for seed in range(6))]
 

@@ -2,8 +2,9 @@
 
 from dataclasses import replace
 
+from support.networks.named_spaces import OFA_MBV3_W12, OFA_PROXYLESS_W13, OFA_RESNET50D
+
 from codesign.supernet.spaces.mobile import MobileSpace
-from codesign.supernet.spaces.named import OFA_MBV3_W12, OFA_PROXYLESS_W13, OFA_RESNET50D
 from codesign.supernet.spaces.resnet import ResNetSpace
 from codesign.supernet.spaces.space import round_channels
 

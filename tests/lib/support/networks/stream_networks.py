@@ -1,10 +1,10 @@
 """Subnets of the space that hls4ml converts, with random weights, in fixed point."""
 
 import numpy as np
+from support.networks.named_spaces import DIGITS_STREAM
 
 from codesign.emit.quantise import quantise_image, weight_shape
 from codesign.supernet.lowering.workloads import lower
-from codesign.supernet.spaces.named import DIGITS_STREAM
 from codesign.templates.hls4ml.network import FixedPointNetwork, fixed_point
 
 
