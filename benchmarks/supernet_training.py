@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import torch
@@ -29,6 +30,7 @@ from codesign.supernet.network.subnets import evaluate, recalibrate, specialised
 from codesign.supernet.spaces.mobile import MobileSubnet
 from codesign.supernet.spaces.named import load_space
 from codesign.supernet.spaces.space import Space, Subnet
+from codesign.supernet.training import shrinking
 from codesign.supernet.training.checkpoint import Checkpoint
 from codesign.supernet.training.processes import one_thread
 from codesign.supernet.training.schedule import Schedule, load_schedule
@@ -229,8 +231,9 @@ def phase_core_s(work: Work, space: Space, schedule: Schedule) -> dict[str, list
         times.setdefault(done.phase, []).append(now - last)
         last = now
 
-    with tempfile.TemporaryDirectory() as folder:
-        train(space, work.data, short, Path(folder) / "timed.pt", on_step=on_step, checkpoint_seconds=1e9)
+    never = mock.patch.object(shrinking, "CHECKPOINT_SECONDS", (1e9, 1e9))
+    with tempfile.TemporaryDirectory() as folder, never:
+        train(space, work.data, short, Path(folder) / "timed.pt", on_step=on_step)
     return {phase: values[1:] for phase, values in times.items()}
 
 

@@ -86,11 +86,11 @@ class MeasuredAccuracy:
         split: Split = Split.VALIDATION,
         cache: Path | None = None,
     ) -> None:
-        self.space, self.digest, self.split = checkpoint.space, checkpoint.digest, split
+        self.space, self.split = checkpoint.space, split
         self._checkpoint, self._data, self._path = checkpoint, data, cache
         self._kept: dict[int, list[Tensor]] = {}
         self._key = _Entry(
-            checkpoint=self.digest,
+            checkpoint=checkpoint.digest,
             data=_name_of(data),
             split=split.value,
             calibration_images=min(CALIBRATION_IMAGES, len(data.labels[Split.TRAIN])),

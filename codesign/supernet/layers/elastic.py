@@ -86,14 +86,12 @@ class StatisticsRecorder:
         return normalised
 
 
-def fake_quantise(weight: Tensor, bits: int | None) -> Tensor:
-    """Return weights [M, ...] rounded to integers of ``bits`` bits times a scale an output channel; None: as given.
+def fake_quantise(weight: Tensor, bits: int) -> Tensor:
+    """Return weights [M, ...] rounded to integers of ``bits`` bits times a scale an output channel.
 
     The grid is symmetric and its end is the channel's largest weight, as :mod:`codesign.emit.quantise` has it. The
     gradient passes as if nothing had been rounded (straight-through estimator, Bengio et al. 2013).
     """
-    if bits is None:
-        return weight
     with torch.no_grad():
         largest = 2 ** (bits - 1) - 1
         scale = weight.flatten(1).abs().amax(1).clamp_min(1e-12).view(-1, *[1] * (weight.ndim - 1)) / largest

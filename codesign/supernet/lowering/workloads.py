@@ -103,7 +103,7 @@ class LayerIndex:
         space = self.space
         space.check_genes(genes)
         numbers = np.empty((len(genes), len(space.segments)), dtype=np.int64)
-        present = dict(zip(space.block_names, space.present(genes).T, strict=True))
+        present = space.present(genes)
         # What has no gene has one choice: the last column is that of all such.
         genes = np.pad(genes, ((0, 0), (0, 1)))
         first = 1

@@ -40,36 +40,38 @@ class Place:
 def places(space: Space) -> Iterator[tuple[Node, Place]]:
     """Yield the nodes of the full net that have weights, in the order of a supernet's modules, with their places."""
     nodes = {node.name: node for node in nodes_of(space, space.largest())}
-    for name, place in _mobile(space) if isinstance(space, MobileSpace) else _resnet(space):
+    before = _mobile(space) if isinstance(space, MobileSpace) else _resnet(space)
+    classifier = "classifier", Place("classifier", None, "classifier.linear", None, bias=True)
+    for name, place in (*before, classifier):
         if name in nodes:
             yield nodes[name], place
 
 
 def _mobile(space: MobileSpace) -> Iterator[tuple[str, Place]]:
-    def normalised(name: str, module: str, official: str) -> tuple[str, Place]:
-        return name, Place(module, f"{module}_norm", f"{official}.conv", f"{official}.bn")
-
-    yield normalised("stem", "stem", "first_conv")
-    for index, block in enumerate(space.block_names):
-        for role, (module, official) in _MOBILE.items():
-            module, official = f"blocks.{index}.{module}", f"blocks.{index}.conv.{official}"
-            if role in ("squeeze", "excite"):
-                yield f"{block}.{role}", Place(module, None, official, None, bias=True)
-            else:
-                yield normalised(f"{block}.{role}", module, official)
-    yield normalised("final", "final", "feature_mix_layer" if space.mix_width is None else "final_expand_layer")
+    blocks = (
+        (f"{block}.{role}", f"blocks.{index}.{module}", f"blocks.{index}.conv.{official}")
+        for index, block in enumerate(space.block_names)
+        for role, (module, official) in _MOBILE.items()
+    )
+    final = "feature_mix_layer" if space.mix_width is None else "final_expand_layer"
+    for name, module, official in (("stem", "stem", "first_conv"), *blocks, ("final", "final", final)):
+        if name.endswith((".squeeze", ".excite")):
+            yield name, Place(module, None, official, None, bias=True)
+        else:
+            yield name, Place(module, f"{module}_norm", f"{official}.conv", f"{official}.bn")
     yield "mix", Place("mix", None, "feature_mix_layer.conv", None)
-    yield "classifier", Place("classifier", None, "classifier.linear", None, bias=True)
 
 
 def _resnet(space: Space) -> Iterator[tuple[str, Place]]:
-    def normalised(name: str, module: str, official: str) -> tuple[str, Place]:
-        return name, Place(f"{module}.convolution", f"{module}.norm", f"{official}.conv", f"{official}.bn")
-
-    yield normalised("stem.first", "stem_first", "input_stem.0")
-    yield normalised("stem.residual", "stem_residual", "input_stem.1.conv")
-    yield normalised("stem.last", "stem_last", f"input_stem.{1 + int(space.choices['stem.depth'][-1])}")
-    for index, block in enumerate(space.block_names):
-        for role, official in _RESNET.items():
-            yield normalised(f"{block}.{role}", f"blocks.{index}.{role}", f"blocks.{index}.{official}")
-    yield "classifier", Place("classifier", None, "classifier.linear", None, bias=True)
+    blocks = (
+        (f"{block}.{role}", f"blocks.{index}.{role}", f"blocks.{index}.{official}")
+        for index, block in enumerate(space.block_names)
+        for role, official in _RESNET.items()
+    )
+    stem = (
+        ("stem.first", "stem_first", "input_stem.0"),
+        ("stem.residual", "stem_residual", "input_stem.1.conv"),
+        ("stem.last", "stem_last", f"input_stem.{1 + int(space.choices['stem.depth'][-1])}"),
+    )
+    for name, module, official in (*stem, *blocks):
+        yield name, Place(f"{module}.convolution", f"{module}.norm", f"{official}.conv", f"{official}.bn")

@@ -46,7 +46,8 @@ class Network(nn.Module):
                 )
             add_at(self, place.official, weighted)
             if place.official_norm is not None:
-                norm = add_at(self, place.official_norm, nn.BatchNorm2d(layer.out_channels, alone.batch_norm_epsilon))
+                norm = nn.BatchNorm2d(layer.out_channels, alone.batch_norm_epsilon)
+                add_at(self, place.official_norm, norm)
             self._layers[node.name] = weighted, norm
         self.eval()
 

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -23,8 +22,6 @@ from codesign.supernet.network.places import Place, places
 from codesign.supernet.spaces.space import Space, Subnet
 from cost_models.workload import IMAGE, Node, Operation
 from hw_templates.foundation.errors import InvalidValueError
-
-M = TypeVar("M", bound=nn.Module)
 
 
 @dataclass(frozen=True)
@@ -176,7 +173,7 @@ class Supernet(nn.Module):
         return {node.name: shared.part(node) for node, shared in self.weighted(subnet)}
 
 
-def add_at(root: nn.Module, path: str, module: M) -> M:
+def add_at(root: nn.Module, path: str, module: nn.Module) -> None:
     """Add a module under a dotted name; modules on the way to it are made."""
     *outer, last = path.split(".")
     for name in outer:
@@ -184,7 +181,6 @@ def add_at(root: nn.Module, path: str, module: M) -> M:
             root.add_module(name, nn.ModuleList() if name == "blocks" else nn.Module())
         root = getattr(root, name)
     root.add_module(last, module)
-    return module
 
 
 def run(nodes: Iterable[Node], images: Tensor, convolve: Callable[[Node, Tensor], Tensor]) -> Tensor:

@@ -174,19 +174,19 @@ class MobileSpace(Space):
         """Return the space that holds nothing but this subnet; every block is a stage of its own."""
         self.check(subnet)
         assert isinstance(subnet, MobileSubnet)
-        stages = []
-        for stage, blocks in zip(self.stages, subnet.stages, strict=True):
-            for number, block in enumerate(blocks):
-                one = replace(
-                    stage,
-                    stride=1 if number else stage.stride,
-                    depths=(1,),
-                    kernels=(block.kernel,),
-                    expands=(block.expand,),
-                    weight_bits=(block.weight_bits,),
-                    always_expanding=stage.expanding,
-                )
-                stages.append(one)
+        stages = (
+            replace(
+                stage,
+                stride=1 if number else stage.stride,
+                depths=(1,),
+                kernels=(block.kernel,),
+                expands=(block.expand,),
+                weight_bits=(block.weight_bits,),
+                always_expanding=stage.expanding,
+            )
+            for stage, blocks in zip(self.stages, subnet.stages, strict=True)
+            for number, block in enumerate(blocks)
+        )
         return replace(self, name=f"{self.name}-only", resolutions=(subnet.resolution,), stages=tuple(stages))
 
     def build(self, values: Mapping[str, Choice]) -> MobileSubnet:

@@ -50,7 +50,7 @@ class ResNetSubnet(Subnet):
 
     def values(self) -> dict[str, Choice]:
         """Return everything elastic by its name; nothing of absent blocks."""
-        stem = {f"stem.{kind}": getattr(self.stem, kind) for kind in ("depth", "mid_width", "width")}
+        stem = {f"stem.{kind}": choice for kind, choice in vars(self.stem).items()}
         values: dict[str, Choice] = {"resolution": self.resolution, **stem}
         for index, stage in enumerate(self.stages):
             name = f"stage{index + 1}"

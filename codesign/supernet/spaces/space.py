@@ -235,30 +235,25 @@ class Space(ABC):
         values: NDArray[Any] = choices[rows[:, self.columns[name]]]
         return values
 
-    def present(self, rows: Genes) -> BoolArray:
-        """Return [n, blocks]: which places hold a block in the subnets of genotypes [n, G]."""
+    def present(self, rows: Genes) -> dict[str, BoolArray]:
+        """Return [n] whether the subnets of genotypes [n, G] have a block in each place, by the place's name."""
         depths = [self.values_of(rows, f"{stage}.depth") for stage in self.stage_names]
-        return np.stack([depths[place.stage] > place.block for place in self.positions], axis=1)
+        return {place.name: depths[place.stage] > place.block for place in self.positions}
 
     def one_hot(self, rows: Genes, choices: Mapping[str, tuple[Choice, ...]]) -> BoolArray:
         """Return [n, codes] whether genotypes [n, G] have each of these choices by name; absent blocks have none."""
-        present, codes = dict(zip(self.block_names, self.present(rows).T, strict=True)), []
+        present, parts = self.present(rows), [np.empty((0, len(rows)), dtype=bool)]
         for name, known in choices.items():
-            code = self.values_of(rows, name) == np.array(known)[:, None]
-            codes.append(code & present.get(name.rpartition(".")[0], np.True_))
-        return np.concatenate([np.empty((0, len(rows)), dtype=bool), *codes]).T
-
-    @cached_property
-    def block_of_gene(self) -> IntArray:
-        """[G] which of ``block_names`` a gene belongs to; -1 for genes that every subnet has."""
-        numbers = {name: index for index, name in enumerate(self.block_names)}
-        return np.array([numbers.get(name.rpartition(".")[0], -1) for name, _ in self.genes], dtype=np.int64)
+            chosen = self.values_of(rows, name) == np.array(known)[:, None]
+            parts.append(chosen & present.get(name.rpartition(".")[0], np.True_))
+        codes: BoolArray = np.concatenate(parts)
+        return codes.T
 
     def relevant(self, rows: Genes) -> BoolArray:
         """Return [n, G]: which genes say something about the subnet of their row: not those of absent blocks."""
-        mask = np.ones(rows.shape, dtype=bool)
-        of_block = np.flatnonzero(self.block_of_gene >= 0)
-        mask[:, of_block] = self.present(rows)[:, self.block_of_gene[of_block]]
+        present, mask = self.present(rows), np.ones(rows.shape, dtype=bool)
+        for column, (name, _) in enumerate(self.genes):
+            mask[:, column] = present.get(name.rpartition(".")[0], True)
         return mask
 
     def canonical(self, rows: Genes) -> Genes:

@@ -25,7 +25,8 @@ from codesign.supernet.training.schedule import Phase, Schedule
 from hw_templates.foundation.errors import InvalidValueError, StorageError
 from hw_templates.foundation.json_records import reading
 
-_CHECKPOINT_SECONDS = (5.0, 300.0)
+CHECKPOINT_SECONDS = (5.0, 300.0)
+"""The least and the most between two checkpoints."""
 _WRITING_SHARE = 0.02
 
 
@@ -216,13 +217,13 @@ def train(
     seed: int = 0,
     processes: Processes = ALONE,
     on_step: Callable[[TrainingProgress], None] = lambda _: None,
-    checkpoint_seconds: float | None = None,
 ) -> Checkpoint:
     """Train a supernet by progressive shrinking, going on from the file at ``path`` when there is one.
 
-    The file is replaced every ``checkpoint_seconds`` and at the end. A run that was stopped and started again comes
-    to exactly the weights and losses of one that was not, on the same machine. Several processes call this together
-    with the same arguments. Weights are random at first, unless :func:`begin_with` has set others.
+    The file is replaced every 5 s, or as rarely as keeps writing it below 2 % of the time, but at least every 5
+    minutes, and at the end. A run that was stopped and started again comes to exactly the weights and losses of one
+    that was not, on the same machine. Several processes call this together with the same arguments. Weights are random
+    at first, unless :func:`begin_with` has set others.
 
     Args:
         space: what to train.
@@ -232,8 +233,6 @@ def train(
         seed: of weights and draws.
         processes: this one and those that train with it.
         on_step: called after every step.
-        checkpoint_seconds: time between two checkpoints; None for 5 s, or as much as keeps writing them below 2 % of
-            the time, but at most 5 minutes.
 
     Returns:
         The finished checkpoint.
@@ -251,8 +250,8 @@ def train(
         raise InvalidValueError("processes", processes.count, f"at most {groups}, the groups of images in a step")
     start = _start(path, space, schedule, seed)
     training = _Training(start, processes, groups)
-    least, most = _CHECKPOINT_SECONDS if checkpoint_seconds is None else (checkpoint_seconds, checkpoint_seconds)
-    interval, saved = least, time.monotonic()
+    (least, most), saved = CHECKPOINT_SECONDS, time.monotonic()
+    interval = least
     with closing(Batches(data, schedule, space.resolutions, seed, processes).since(start.step)) as batches:
         for batch in batches:
             on_step(training.advance(batch))

@@ -205,8 +205,7 @@ def test_a_stopped_training_goes_on_to_the_same_weights(
 ) -> None:
     run = Run(tmp_path / "run")
     code = (
-        "import inspect, codesign.supernet.training.shrinking as t;"
-        "inspect.unwrap(t.train).__kwdefaults__['checkpoint_seconds'] = 0.0;"
+        "import codesign.supernet.training.shrinking as t; t.CHECKPOINT_SECONDS = (0.0, 0.0);"
         "from codesign.cli.main import main; main()"
     )
     command = [sys.executable, "-c", code, "train", str(run.folder), "--preset", "digits-small"]

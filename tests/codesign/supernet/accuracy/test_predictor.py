@@ -23,7 +23,7 @@ from hw_templates.foundation.errors import InvalidValueError, StorageError
 
 def true_accuracy(genes):
     """A made-up truth: more of everything helps, resolution most, with diminishing returns of depth."""
-    present = DIGITS.present(genes).sum(axis=1)
+    present = np.sum([*DIGITS.present(genes).values()], axis=0)
     sizes = DIGITS.canonical(genes).sum(axis=1)
     return 0.90 + 0.02 * np.tanh(genes[:, 0]) + 0.01 * np.sqrt(present) + 0.001 * sizes
 
@@ -62,7 +62,7 @@ def test_features_are_one_hot_and_blind_to_absent_blocks():
     codes = features(DIGITS, rows)
     assert (codes == features(DIGITS, DIGITS.canonical(rows))).all()
     # One for the resolution, one for each stage's depth, two for each block.
-    assert (codes.sum(axis=1) == 1 + len(DIGITS.stages) + 2 * DIGITS.present(rows).sum(axis=1)).all()
+    assert (codes.sum(axis=1) == 1 + len(DIGITS.stages) + 2 * np.sum([*DIGITS.present(rows).values()], axis=0)).all()
     distinct = {tuple(row) for row in codes.tolist()}
     assert len(distinct) == len({tuple(row) for row in DIGITS.canonical(rows).tolist()})
 

@@ -78,11 +78,10 @@ IN_GROUPS = dataclasses.replace(SHORT, group_size=8)
 TRAINING = """
 import dataclasses, sys, time
 from pathlib import Path
-from support.networks.short_training import SHORT
+from support.networks.short_training import SHORT, train_in_small_steps
 from codesign.supernet.data.data_set import load_digits
 from codesign.supernet.training.processes import joined_processes
 from support.networks.named_spaces import DIGITS
-from codesign.supernet.training.shrinking import train
 
 def on_step(progress):
     if progress.step == int(sys.argv[2]):
@@ -90,7 +89,7 @@ def on_step(progress):
 
 with joined_processes() as processes:
     path, schedule = Path(sys.argv[1]), dataclasses.replace(SHORT, group_size=8)
-    train(DIGITS, load_digits(), schedule, path, seed=1, processes=processes, on_step=on_step, checkpoint_seconds=0)
+    train_in_small_steps(DIGITS, load_digits(), schedule, path, seed=1, processes=processes, on_step=on_step)
 """
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from support.networks.named_spaces import DIGITS
-from support.networks.short_training import SHORT, StoppedError, assert_same, environment
+from support.networks.short_training import SHORT, StoppedError, assert_same, environment, train_in_small_steps
 from support.networks.small_families import SMALL_RESNET
 
 from codesign.supernet.data.batches import Batches
@@ -41,7 +41,7 @@ def test_a_run_stopped_after_any_step_ends_as_one_that_was_not(digits, uninterru
             raise StoppedError
 
     with pytest.raises(StoppedError):
-        train(DIGITS, digits, SHORT, path, seed=1, on_step=on_step, checkpoint_seconds=0)
+        train_in_small_steps(DIGITS, digits, SHORT, path, seed=1, on_step=on_step)
     assert path.exists() == (stop > 1)
     resumed = []
     assert_same(train(DIGITS, digits, SHORT, path, seed=1, on_step=resumed.append), uninterrupted)
@@ -58,23 +58,22 @@ def test_weights_may_have_their_first_gradient_late_in_a_phase(digits, tmp_path)
             raise StoppedError
 
     with pytest.raises(StoppedError):
-        train(DIGITS, digits, descent, path, on_step=on_step, checkpoint_seconds=0)
+        train_in_small_steps(DIGITS, digits, descent, path, on_step=on_step)
     assert_same(train(DIGITS, digits, descent, path), whole)
 
 
 SCRIPT = """
 import sys, time
 from pathlib import Path
-from support.networks.short_training import SHORT
+from support.networks.short_training import SHORT, train_in_small_steps
 from codesign.supernet.data.data_set import load_digits
 from support.networks.named_spaces import DIGITS
-from codesign.supernet.training.shrinking import train
 
 def on_step(progress):
     if progress.step == 8:
         time.sleep(3600)
 
-train(DIGITS, load_digits(), SHORT, Path(sys.argv[1]), seed=1, checkpoint_seconds=0, on_step=on_step)
+train_in_small_steps(DIGITS, load_digits(), SHORT, Path(sys.argv[1]), seed=1, on_step=on_step)
 """
 
 
@@ -237,7 +236,7 @@ def test_optimisers_go_on_where_they_were(digits, tmp_path, optimiser):
             raise StoppedError
 
     with pytest.raises(StoppedError):
-        train(DIGITS, digits, schedule, tmp_path / "parts.pt", seed=1, on_step=stop, checkpoint_seconds=0)
+        train_in_small_steps(DIGITS, digits, schedule, tmp_path / "parts.pt", seed=1, on_step=stop)
     assert_same(train(DIGITS, digits, schedule, tmp_path / "parts.pt", seed=1), whole)
 
 
@@ -315,7 +314,7 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_checkpoint(digits, t
     with pytest.raises(
         InvalidValueError, match=rf"training\.loss: .*step 5 \(phase kernel, batch seed {batch_seed}\).*got nan"
     ):
-        train(DIGITS, bad, SHORT, path, seed=1, on_step=lambda done: steps.append(done.step), checkpoint_seconds=0)
+        train_in_small_steps(DIGITS, bad, SHORT, path, seed=1, on_step=lambda done: steps.append(done.step))
     assert steps == [1, 2, 3, 4]
     assert read_checkpoint(path, DIGITS).step == 4
 
@@ -332,7 +331,7 @@ def test_a_gradient_that_is_not_finite_stops_before_the_weights_are_spoiled(digi
     with pytest.raises(
         InvalidValueError, match=r"training\.gradient: .*step 3 \(phase full, batch seed \d+\).*got inf"
     ):
-        train(DIGITS, digits, SHORT, path, seed=1, checkpoint_seconds=0)
+        train_in_small_steps(DIGITS, digits, SHORT, path, seed=1)
     kept = read_checkpoint(path, DIGITS)
     assert kept.step == 2
     assert all(tensor.isfinite().all() for tensor in kept.weights.values())

@@ -2,7 +2,9 @@
 
 import os
 from pathlib import Path
+from unittest import mock
 
+from codesign.supernet.training import shrinking
 from codesign.supernet.training.schedule import Augmentation, Phase, Schedule
 
 SHORT = Schedule(
@@ -25,6 +27,12 @@ SHORT = Schedule(
 
 class StoppedError(Exception):
     """Raised after a step, to stop there."""
+
+
+def train_in_small_steps(*arguments, **keywords):
+    """Train, and write a checkpoint after every step."""
+    with mock.patch.object(shrinking, "CHECKPOINT_SECONDS", (0.0, 0.0)):
+        return shrinking.train(*arguments, **keywords)
 
 
 def environment():
