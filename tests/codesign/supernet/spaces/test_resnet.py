@@ -61,7 +61,8 @@ def layers_of(subnet):
 
 @pytest.mark.parametrize(("width", "stem", "middle"), [(0.65, 40, 24), (0.8, 48, 24), (1.0, 64, 32)])
 def test_stem_channels(width, stem, middle):
-    channels = layers_of(dataclasses.replace(OFA_RESNET50D.largest(), stem=StemChoice(1, width, width)))
+    stem_choice = StemChoice(1, width, width)
+    channels = layers_of(dataclasses.replace(OFA_RESNET50D.largest(), stem=stem_choice))  # type: ignore[call-arg]
     assert (channels["stem.last"], channels["stem.first"], channels["stem.residual"]) == (stem, middle, middle)
 
 
@@ -69,7 +70,7 @@ def test_stem_channels(width, stem, middle):
 def test_bottlenecks_are_rounded_to_eight(expand, middle):
     largest = OFA_RESNET50D.largest()
     first = dataclasses.replace(largest.stages[0], expands=(expand,) * 4)
-    channels = layers_of(dataclasses.replace(largest, stages=(first, *largest.stages[1:])))
+    channels = layers_of(dataclasses.replace(largest, stages=(first, *largest.stages[1:])))  # type: ignore[call-arg]
     assert (channels["stage1.block1.reduce"], channels["stage1.block4.convolve"]) == (middle, middle)
 
 
