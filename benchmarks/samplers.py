@@ -14,6 +14,7 @@ import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import optuna
@@ -42,7 +43,7 @@ from hw_templates.conv_engine.accelerator import is_legal
 from hw_templates.conv_engine.space import AcceleratorSpace
 from hw_templates.foundation.arrays import FloatArray
 
-DIGITS = load_space("digits")
+DIGITS = cast(MobileSpace, load_space("digits"))
 SHARES = (0.9, 0.95, 0.99)
 LABELS = {"ours": "JointSampler", "nsga2": "NSGA-II", "nsga3": "NSGA-III", "tpe": "TPE", "random": "random"}
 CHECKPOINTS = (50, 100, 200, 300, 500, 1000)

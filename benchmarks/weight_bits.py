@@ -7,6 +7,7 @@ looked at here.
 
 import argparse
 from dataclasses import replace
+from typing import cast
 
 import numpy as np
 
@@ -22,7 +23,7 @@ from hw_templates.board import Board, load_board
 from hw_templates.conv_engine.accelerator import AcceleratorColumns
 from hw_templates.conv_engine.space import AcceleratorSpace
 
-CIFAR10 = load_space("cifar10")
+CIFAR10 = cast(MobileSpace, load_space("cifar10"))
 OFA_MBV3_W10 = load_space("ofa-mbv3-w1.0")
 COEFFICIENTS = load_coefficients()
 # The space of the paper has weights of 8 bits alone.

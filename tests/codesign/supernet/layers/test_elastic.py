@@ -63,7 +63,8 @@ def test_a_convolution_lends_its_first_channels(kernel, bias):
 
 def test_only_the_part_in_use_learns():
     elastic = random_weights(ElasticConvolution(dense(6, 8), bias=True))
-    functional.conv2d(random_features(2, 4, 5, 5), *elastic.part(dense(4, 5)), padding=1).sum().backward()
+    weight, bias = elastic.part(dense(4, 5))
+    functional.conv2d(random_features(2, 4, 5, 5), weight, bias, padding=1).sum().backward()
     assert (elastic.weight.grad[:5, :4] != 0).all()
     assert not elastic.weight.grad[5:].any()
     assert not elastic.weight.grad[:, 4:].any()
