@@ -2,7 +2,7 @@
 
 import copy
 import json
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,10 +10,11 @@ from support.mutations import drive, mutated_json
 from support.networks.named_spaces import CIFAR10, DIGITS, OFA_MBV3_W10, OFA_MBV3_W12, OFA_RESNET50D
 from support.networks.reference_ofa import activate, import_ofa, reference_supernet
 
-from codesign.supernet.published.net_config import net_config, parse_config, subnet_of_config
+from codesign.supernet.published.net_config import net_config, subnet_of_config
 from codesign.supernet.published.specialised import specialised_nets
 from codesign.supernet.spaces.named import load_space
 from hw_templates.foundation.errors import InvalidValueError
+from hw_templates.foundation.json_records import parse_json, reading
 
 FAMILIES = ("ofa-mbv3-w1.0", "ofa-proxyless-w1.3", "ofa-resnet50d")
 
@@ -124,7 +125,9 @@ def test_any_spoilt_configuration_is_read_or_refused_in_one_line():
     config = net_config(DIGITS, DIGITS.smallest())
 
     def read(content):
-        _, space, subnet = parse_config(content, Path("net.config"), DIGITS.resolutions[0])
+        with reading("net.config"):
+            found = parse_json(content, dict[str, Any], "net.config")
+            space, subnet = subnet_of_config(found, DIGITS.resolutions[0])
         assert net_config(space, subnet)["name"] == config["name"]
 
     accepted, refused = drive(read, mutated_json(config, 2_000))
