@@ -7,9 +7,11 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import torch
+from msgspec import Meta
 from torch import Tensor
 
 from codesign.supernet.data.data_set import DataSet, Split
@@ -37,11 +39,7 @@ class _Entry(Record):
     split: str
     calibration_images: int
     genes: tuple[int, ...]
-    accuracy: float
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.accuracy <= 1:
-            raise InvalidValueError("accuracy", self.accuracy, "in 0..1")
+    accuracy: Annotated[float, Meta(ge=0, le=1)]
 
 
 def _recorded(path: Path, key: _Entry) -> Iterator[tuple[tuple[int, ...], float]]:

@@ -150,7 +150,7 @@ def fetched(name: str) -> Path:
         FetchError: it was not fetched yet, or is not what was published.
         StorageError: it cannot be read.
     """
-    [artefact] = [one for one in artefacts() if one.name == name]
+    [artefact] = select([name])
     path = cache_folder() / name
     if not path.exists():
         raise FetchError(f"{path}: is not there yet; `codesign fetch {name}` brings it")

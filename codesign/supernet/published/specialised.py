@@ -99,11 +99,10 @@ def find_specialised(name: str) -> SpecialisedNet:
     Raises:
         InvalidValueError: there is none.
     """
-    for net in specialised_nets():
-        if name in (net.name, net.short):
-            return net
-    known = [known for net in specialised_nets() for known in (net.name, net.short)]
-    raise UnknownNameError("network", name, known, "one that `codesign supernet specialised` lists")
+    named = {known: net for net in specialised_nets() for known in (net.name, net.short)}
+    if name not in named:
+        raise UnknownNameError("network", name, named, "one that `codesign supernet specialised` lists")
+    return named[name]
 
 
 def load_specialised(net: SpecialisedNet) -> tuple[Config, Network]:

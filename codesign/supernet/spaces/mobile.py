@@ -214,7 +214,7 @@ class MobileSpace(Space):
 
     def _stem_nodes(self, values: Values, ifmap: str) -> list[Node]:
         stem, chain = self.stem, Chain(ifmap, self.image_channels, int(values["resolution"]))
-        chain.add("stem", Operation.CONV, stem.width, stem.kernel, stem.stride, activation=stem.activation)
+        chain.add("stem", stem.width, stem.kernel, stem.stride, activation=stem.activation)
         return chain.nodes
 
     def _block_nodes(self, place: Position, values: Values, ifmap: str) -> list[Node]:
@@ -225,26 +225,26 @@ class MobileSpace(Space):
         chain = Chain(ifmap, in_channels, halved(int(values["resolution"]), place.halvings), f"{place.name}.")
         if stage.expanding:
             channels = round_channels(in_channels * expand)
-            chain.add("expand", Operation.CONV, channels, bits=bits, activation=stage.activation)
-        strided = {"kernel": kernel, "stride": place.stride, "bits": bits}
-        chain.add("depthwise", Operation.DEPTHWISE, **strided, activation=stage.activation)
+            chain.add("expand", channels, bits=bits, activation=stage.activation)
+        depthwise = Operation.DEPTHWISE
+        chain.add("depthwise", None, kernel, place.stride, bits, depthwise, activation=stage.activation)
         if stage.squeeze_excite:
             gated = chain.ifmap, chain.channels, chain.size
-            chain.add("pool", Operation.POOL, kernel=chain.size)
-            chain.add("squeeze", Operation.CONV, squeezed_channels(chain.channels), activation=Activation.RELU)
-            chain.add("excite", Operation.CONV, gated[1], activation=Activation.HSIGMOID)
+            chain.add("pool", kernel=chain.size, operation=Operation.POOL)
+            chain.add("squeeze", squeezed_channels(chain.channels), activation=Activation.RELU)
+            chain.add("excite", gated[1], activation=Activation.HSIGMOID)
             gate = chain.ifmap
             chain.read(*gated)
-            chain.add("scale", Operation.SCALE, gate=gate)
+            chain.add("scale", gate=gate, operation=Operation.SCALE)
         residual = ifmap if place.stride == 1 and in_channels == stage.width else None
-        chain.add("project", Operation.CONV, stage.width, bits=bits, residual=residual)
+        chain.add("project", stage.width, bits=bits, residual=residual)
         return chain.nodes
 
     def _head_nodes(self, values: Values, ifmap: str) -> list[Node]:
         chain = Chain(ifmap, self.stages[-1].width, halved(int(values["resolution"]), self.halvings))
-        chain.add("final", Operation.CONV, self.final_width, activation=self.final_activation)
-        chain.add("pool", Operation.POOL, kernel=chain.size)
+        chain.add("final", self.final_width, activation=self.final_activation)
+        chain.add("pool", kernel=chain.size, operation=Operation.POOL)
         if self.mix_width is not None:
-            chain.add("mix", Operation.CONV, self.mix_width, activation=self.final_activation)
-        chain.add("classifier", Operation.CONV, self.num_classes)
+            chain.add("mix", self.mix_width, activation=self.final_activation)
+        chain.add("classifier", self.num_classes)
         return chain.nodes

@@ -140,9 +140,9 @@ class ResNetSpace(Space):
         stages = []
         for name in self.stage_names:
             depth = int(values[f"{name}.depth"])
-            expands = tuple(float(values[f"{name}.block{block + 1}.expand"]) for block in range(depth))
-            stages.append(StageChoice(float(values[f"{name}.width"]), expands))
-        stem = StemChoice(int(values["stem.depth"]), float(values["stem.mid_width"]), float(values["stem.width"]))
+            expands = tuple(values[f"{name}.block{block + 1}.expand"] for block in range(depth))
+            stages.append(StageChoice(values[f"{name}.width"], expands))
+        stem = StemChoice(int(values["stem.depth"]), values["stem.mid_width"], values["stem.width"])
         return ResNetSubnet(int(values["resolution"]), stem, tuple(stages))
 
     @cached_property
@@ -165,11 +165,11 @@ class ResNetSpace(Space):
     def _stem_nodes(self, values: Values, ifmap: str) -> list[Node]:
         middle = round_channels(round_channels(self.stem_width * values["stem.mid_width"]) // 2)
         chain = Chain(ifmap, self.image_channels, int(values["resolution"]), "stem.")
-        chain.add("first", Operation.CONV, middle, 3, 2, activation=_RELU)
+        chain.add("first", middle, 3, 2, activation=_RELU)
         if values["stem.depth"]:
-            chain.add("residual", Operation.CONV, middle, 3, activation=_RELU, residual=chain.ifmap, adds_last=True)
-        chain.add("last", Operation.CONV, self._channels("stem", values), 3, activation=_RELU)
-        chain.add("pool", Operation.MAX_POOL, kernel=3, stride=2)
+            chain.add("residual", middle, 3, activation=_RELU, residual=chain.ifmap, adds_last=True)
+        chain.add("last", self._channels("stem", values), 3, activation=_RELU)
+        chain.add("pool", kernel=3, stride=2, operation=Operation.MAX_POOL)
         return chain.nodes
 
     def _block_nodes(self, place: Position, values: Values, ifmap: str) -> list[Node]:
@@ -182,19 +182,19 @@ class ResNetSpace(Space):
             read = ifmap, self._channels(before, values), size
             chain.read(*read)
             if place.stride == 2:
-                chain.add("pool", Operation.POOL, kernel=2, stride=2)
-            chain.add("shortcut", Operation.CONV, channels)
+                chain.add("pool", kernel=2, stride=2, operation=Operation.POOL)
+            chain.add("shortcut", channels)
             residual = chain.ifmap
             chain.read(*read)
         middle = round_channels(round(channels * values[f"{place.name}.expand"]))
-        chain.add("reduce", Operation.CONV, middle, activation=_RELU)
-        chain.add("convolve", Operation.CONV, middle, 3, place.stride, activation=_RELU)
-        chain.add("project", Operation.CONV, channels, activation=_RELU, residual=residual)
+        chain.add("reduce", middle, activation=_RELU)
+        chain.add("convolve", middle, 3, place.stride, activation=_RELU)
+        chain.add("project", channels, activation=_RELU, residual=residual)
         return chain.nodes
 
     def _head_nodes(self, values: Values, ifmap: str) -> list[Node]:
         width = self._channels(self.stage_names[-1], values)
         chain = Chain(ifmap, width, halved(int(values["resolution"]), self.halvings))
-        chain.add("pool", Operation.POOL, kernel=chain.size)
-        chain.add("classifier", Operation.CONV, self.num_classes)
+        chain.add("pool", kernel=chain.size, operation=Operation.POOL)
+        chain.add("classifier", self.num_classes)
         return chain.nodes

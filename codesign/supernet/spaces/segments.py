@@ -54,21 +54,21 @@ class Chain:
     def add(
         self,
         name: str,
-        operation: Operation,
         channels: int | None = None,
         kernel: int = 1,
         stride: int = 1,
         bits: int = 8,
+        operation: Operation = Operation.CONV,
         **wiring: Any,
     ) -> None:
         """Add a node; convolutions and the maximum are padded by half their kernel.
 
         Args:
             name: follows the prefix.
-            operation: see :class:`Operation`.
             channels: of its output; those of its input by default.
             kernel, stride: of its square windows.
             bits: of its weights.
+            operation: see :class:`Operation`.
             wiring: fields of :class:`Node`: activation, residual, gate, adds_last.
         """
         pads = operation.has_weights or operation == Operation.MAX_POOL

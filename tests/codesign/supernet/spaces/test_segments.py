@@ -12,16 +12,16 @@ def added(channels, size, *arguments, **keywords):
 
 
 def test_a_convolution_keeps_the_size_or_halves_it():
-    layer, chain = added(8, 10, Operation.CONV, 16, 5)
+    layer, chain = added(8, 10, 16, 5)
     assert (layer.in_channels, layer.out_channels, layer.out_height, layer.out_width) == (8, 16, 10, 10)
     assert layer.macs == 10 * 10 * 16 * 8 * 25
     assert (chain.ifmap, chain.channels, chain.size) == ("node", 16, 10)
-    assert added(8, 10, Operation.CONV, 16, 3, 2)[0].out_height == 5
-    assert added(8, 4, Operation.CONV, residual="image")[0].residual
+    assert added(8, 10, 16, 3, 2)[0].out_height == 5
+    assert added(8, 4, residual="image")[0].residual
 
 
 def test_a_global_pool_leaves_one_pixel():
-    layer, _ = added(24, 7, Operation.POOL, kernel=7)
+    layer, _ = added(24, 7, operation=Operation.POOL, kernel=7)
     assert layer.operation == Operation.POOL
     assert (layer.out_channels, layer.out_height, layer.out_width) == (24, 1, 1)
 
