@@ -163,11 +163,11 @@ class MobileSpace(Space):
     def choices(self) -> dict[str, tuple[Choice, ...]]:
         """Choices of the resolution, then of each stage's depth, and kernel, expand and bits of its blocks."""
         choices: dict[str, tuple[Choice, ...]] = {"resolution": self.resolutions}
-        for index, stage in enumerate(self.stages):
-            choices[f"stage{index + 1}.depth"] = stage.depths
-            for block in range(stage.depths[-1]):
-                of_kind = zip(_BLOCK_KINDS, (stage.kernels, stage.expands, stage.weight_bits), strict=True)
-                choices |= {f"stage{index + 1}.block{block + 1}.{kind}": values for kind, values in of_kind}
+        for place in self.positions:
+            stage = self.stages[place.stage]
+            choices.setdefault(f"stage{place.stage + 1}.depth", stage.depths)
+            for kind, values in zip(_BLOCK_KINDS, (stage.kernels, stage.expands, stage.weight_bits), strict=True):
+                choices[f"{place.name}.{kind}"] = values
         return choices
 
     def only(self, subnet: Subnet) -> "MobileSpace":
