@@ -24,7 +24,7 @@ from hw_templates.conv_engine.accelerator import AcceleratorColumns
 from hw_templates.conv_engine.space import AcceleratorSpace
 
 CIFAR10 = cast(MobileSpace, load_space("cifar10"))
-OFA_MBV3_W10 = load_space("ofa-mbv3-w1.0")
+OFA_MBV3_W10 = cast(MobileSpace, load_space("ofa-mbv3-w1.0"))
 COEFFICIENTS = load_coefficients()
 # The space of the paper has weights of 8 bits alone.
 MOBILENET = replace(
