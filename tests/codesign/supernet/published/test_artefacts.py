@@ -169,7 +169,8 @@ def test_the_lock_of_a_folder_is_no_link_that_is_followed(server, tmp_path):
     assert precious.read_text() == "kept"
 
 
-def test_plain_http_needs_more_than_an_address(server, tmp_path):
+def test_plain_http_needs_more_than_an_address(server, tmp_path, monkeypatch):
+    monkeypatch.undo()
     with pytest.raises(FetchError, match="is no https address"):
         fetch(artefact(server), tmp_path)
 
