@@ -33,13 +33,11 @@ from codesign.search.study import StudyLocation, fitting_front
 from codesign.templates.engine.pricing import PairPricer
 from codesign.templates.engine.problem import EngineProblem
 from cost_models.calibration.engines import engine_model
-from cost_models.calibration.planning import prior_of
+from cost_models.calibration.posterior import prior_of
 from cost_models.calibration.record import load_calibration
 from cost_models.calibration.timing_model import measured_cycles
 from cost_models.coefficients import Coefficients, load_coefficients
-from cost_models.measurements.engine_run import OWN_ENGINE
-from cost_models.measurements.measurement import read_measurements
-from cost_models.measurements.plan_file import write_plan
+from cost_models.measurements.measurement import OWN_ENGINE, read_measurements, write_plan
 from hw_templates.board import load_board
 from hw_templates.project.record import PROJECT_FILE, ProjectRecord
 

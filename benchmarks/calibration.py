@@ -47,12 +47,16 @@ class Scored:
     @classmethod
     def of(cls, model: TimingModel, fitted: Sequence[Measurement], left_out: Sequence[Measurement]) -> "Scored":
         """Score rows by a fit of others."""
-        prediction, measured = fit(model, fitted).predict(left_out), measured_cycles(left_out)
+        found, measured = fit(model, fitted), measured_cycles(left_out)
+        new, known = found.left_out.widths, found.left_out_singly.widths
+        groups = {run.group for run in fitted} - {None}
+        width = np.array([(known if run.group in groups else new).of(run.campaign) for run in left_out])
+        prediction = predict(model, left_out, found.posterior, width)
         inside = (prediction.low <= measured) & (measured <= prediction.high)
         return cls(prediction.cycles / measured - 1, inside.astype(float), prediction.cycles, measured)
 
     @classmethod
-    def of_parts(cls, model: TimingModel, runs: Sequence[Measurement], parts: Sequence[Sequence[int]]) -> "Scored":
+    def of_parts(cls, model: TimingModel, runs: Sequence[Measurement], parts: Sequence[list[int]]) -> "Scored":
         """Score each part by a fit of all others; rows in the order of ``runs``."""
         columns = np.empty((4, len(runs)))
         for part in parts:

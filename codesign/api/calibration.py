@@ -13,9 +13,7 @@ from codesign.commands.calibration.plan import plan_runs
 from codesign.progress import Progress, Silent
 from codesign.run.folder import read_json
 from cost_models.calibration.record import Calibration, load_calibration
-from cost_models.measurements.engine_run import EngineRun
-from cost_models.measurements.measurement import Measurement, read_measurements
-from cost_models.measurements.plan_file import RunPlan, write_plan
+from cost_models.measurements.measurement import EngineRun, Measurement, RunPlan, read_measurements, write_plan
 from hw_templates.board import load_board
 from hw_templates.foundation.arrays import FloatArray
 from hw_templates.project.record import PROJECT_FILE, ProjectRecord

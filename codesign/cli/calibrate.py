@@ -110,7 +110,7 @@ def plan(
     from codesign.cli.text.calibration import plan_lines, planned_lines
     from codesign.commands.calibration.plan import plan_runs
     from codesign.run.folder import read_json
-    from cost_models.measurements.plan_file import write_plan
+    from cost_models.measurements.measurement import write_plan
     from hw_templates.board import load_board
     from hw_templates.project.record import PROJECT_FILE, ProjectRecord
 

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
 from codesign.report.left_out import LeftOutRows
-from cost_models.calibration.intervals import Widths
+from cost_models.calibration.fit import Widths
 from cost_models.closed_form.estimate import Estimate
 from cost_models.resources import RESOURCES, Resources
 from hw_templates.board import Board

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cost_models.calibration.intervals import campaign_weights, interval_width
-from cost_models.measurements.engine_run import EngineRun
+from cost_models.calibration.fit import interval_width
+from cost_models.measurements.measurement import EngineRun
 from cost_models.workload import Layer
 from hw_templates.foundation.arrays import BoolArray, FloatArray
 from hw_templates.foundation.errors import InvalidValueError
@@ -59,8 +59,7 @@ class LeftOutRows(Record):
         names = np.array(self.campaigns)
         return np.array(
             [
-                own
-                <= interval_width(np.delete(score, row), np.delete(campaign_weights(names, names[row]), row), coverage)
+                own <= interval_width(np.delete(score, row), np.delete(names, row), names[row], coverage)
                 for row, own in enumerate(score)
             ],
             dtype=np.bool_,

@@ -10,21 +10,20 @@ is found by Gauss-Newton steps, and the curvature there gives the covariance of 
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
-from cost_models.calibration.posterior import Posterior
-from cost_models.calibration.timing_model import BoundModel, TimingModel, measured_cycles, sensitivity
+from cost_models.calibration.posterior import Posterior, prior_of
+from cost_models.calibration.timing_model import TimingModel, measured_cycles, sensitivity
 from cost_models.measurements.measurement import Measurement
-from hw_templates.foundation.arrays import FloatArray
+from hw_templates.foundation.arrays import FloatArray, IntArray
 
 _FREEDOM = 4.0
 _NOISE_ROUNDS = 3
 _NOISE_RUNS = 2
-_FIRST_NOISE, _LEAST_NOISE = 0.05, 0.01
+_LEAST_NOISE = 0.01
 
 
 def estimate(model: TimingModel, runs: Sequence[Measurement], start: Posterior | None = None) -> Posterior:
@@ -35,17 +34,17 @@ def estimate(model: TimingModel, runs: Sequence[Measurement], start: Posterior |
         runs: measured.
         start: where the search begins; None for the prior.
     """
-    problem = _Estimation.of(model, runs)
-    point = problem.start(start)
-    noise = np.full(len(problem.campaigns), start.common_noise if start else _FIRST_NOISE)
+    problem = _Estimation(model, runs)
+    start = start or problem.prior
+    point = problem.scaled(start)
+    noise = np.full(len(problem.campaigns), start.common_noise)
     for _ in range(_NOISE_ROUNDS):
         point = problem.solve(point, noise)
         noise, common = problem.noise(point, noise)
     shared, differences = problem.unpack(point)
-    return Posterior(
-        parameters=tuple(parameter.name for parameter in model.parameters),
+    return replace(
+        problem.prior,
         campaigns=problem.campaigns,
-        campaign_spread=problem.campaign_spread,
         shared=shared,
         differences=differences,
         covariance=problem.covariance(point, noise),
@@ -54,91 +53,71 @@ def estimate(model: TimingModel, runs: Sequence[Measurement], start: Posterior |
     )
 
 
-@dataclass(frozen=True, kw_only=True)
 class _Estimation:
     """Unknowns are the shared values and the differences, both in units of their prior deviations."""
 
-    model: BoundModel
-    log_measured: FloatArray
-    campaigns: tuple[str, ...]
-    campaign: NDArray[np.intp]
-    median: FloatArray
-    spread: FloatArray
-    campaign_spread: FloatArray
+    def __init__(self, model: TimingModel, runs: Sequence[Measurement]) -> None:
+        self.prior = prior_of(model)
+        self.campaigns = tuple(dict.fromkeys(run.campaign for run in runs))
+        self._model = model.bind(runs)
+        self._log_measured: FloatArray = np.log(measured_cycles(runs))
+        self._campaign: IntArray = np.array([self.campaigns.index(run.campaign) for run in runs])
+        spread = [parameter.spread for parameter in model.parameters]
+        self._deviations: FloatArray = np.vstack([spread, *[self.prior.campaign_spread] * len(self.campaigns)])
 
-    @classmethod
-    def of(cls, model: TimingModel, runs: Sequence[Measurement]) -> "_Estimation":
-        campaigns = tuple(dict.fromkeys(run.campaign for run in runs))
-        numbers = np.array([(p.median, p.spread, p.campaign_spread) for p in model.parameters])
-        return cls(
-            model=model.bind(runs),
-            log_measured=np.log(measured_cycles(runs)),
-            campaigns=campaigns,
-            campaign=np.array([campaigns.index(run.campaign) for run in runs]),
-            median=np.log(numbers[:, 0]),
-            spread=numbers[:, 1],
-            campaign_spread=numbers[:, 2],
-        )
-
-    def start(self, posterior: Posterior | None) -> FloatArray:
-        """Return the unknowns at the prior, or at another fit's result."""
-        if posterior is None:
-            return np.zeros(len(self.median) * (1 + len(self.campaigns)))
+    def scaled(self, posterior: Posterior) -> FloatArray:
+        """Return the unknowns at the coefficients of a posterior."""
         differences = posterior.theta(self.campaigns) - posterior.shared
-        scaled = np.vstack([(posterior.shared - self.median) / self.spread, differences / self.campaign_spread])
-        return scaled.ravel()
+        return (np.vstack([posterior.shared - self.prior.shared, differences]) / self._deviations).ravel()
 
     def unpack(self, point: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return shared values and differences as logarithms."""
-        rows = point.reshape(1 + len(self.campaigns), -1)
-        return self.median + rows[0] * self.spread, rows[1:] * self.campaign_spread
+        rows = point.reshape(self._deviations.shape) * self._deviations
+        return self.prior.shared + rows[0], rows[1:]
 
     def _theta(self, point: FloatArray) -> FloatArray:
         shared, differences = self.unpack(point)
-        return shared + differences[self.campaign]
+        return shared + differences[self._campaign]
 
-    def residuals(self, point: FloatArray) -> FloatArray:
+    def _residuals(self, point: FloatArray) -> FloatArray:
         """Return [runs] log of predicted over measured cycles."""
-        return np.log(self.model.cycles(self._theta(point))) - self.log_measured
+        return np.log(self._model.cycles(self._theta(point))) - self._log_measured
 
-    def slopes(self, point: FloatArray) -> FloatArray:
-        """Return [runs, unknowns] derivatives of :meth:`residuals`."""
-        slopes = sensitivity(self.model, self._theta(point))
-        size, count = len(self.median), len(self.campaigns)
-        full = np.zeros((len(slopes), size * (1 + count)))
-        full[:, :size] = slopes * self.spread
-        for index in range(count):
-            rows = self.campaign == index
-            full[rows, size * (1 + index) : size * (2 + index)] = slopes[rows] * self.campaign_spread
-        return full
+    def _slopes(self, point: FloatArray) -> FloatArray:
+        """Return [runs, unknowns] derivatives of :meth:`_residuals`."""
+        slopes = sensitivity(self._model, self._theta(point))
+        rows = np.arange(len(self._deviations))
+        depends = (rows == 0) | (rows == 1 + self._campaign[:, None])
+        return np.where(depends[..., None], slopes[:, None] * self._deviations, 0.0).reshape(len(slopes), -1)
 
     def solve(self, point: FloatArray, noise: FloatArray) -> FloatArray:
         """Return the most probable unknowns for given noises [campaigns]."""
-        deviation = noise[self.campaign]
+        deviation = noise[self._campaign]
 
         def value(point: FloatArray) -> FloatArray:
-            return np.concatenate([_robust(self.residuals(point) / deviation), point])
+            return np.concatenate([_robust(self._residuals(point) / deviation), point])
 
         def jacobian(point: FloatArray) -> FloatArray:
-            weight = _robust_slope(self.residuals(point) / deviation) / deviation
-            return np.vstack([weight[:, None] * self.slopes(point), np.eye(len(point))])
+            weight = _robust_slope(self._residuals(point) / deviation) / deviation
+            return np.vstack([weight[:, None] * self._slopes(point), np.eye(len(point))])
 
         solution: FloatArray = least_squares(value, point, jacobian, ftol=1e-6, xtol=1e-6, max_nfev=100).x
         return solution
 
-    def _weight(self, point: FloatArray, noise: FloatArray) -> FloatArray:
-        """Return [runs] weights that Student's t gives to the residuals."""
-        return (_FREEDOM + 1) / (_FREEDOM + (self.residuals(point) / noise[self.campaign]) ** 2)
+    def _curvature(self, point: FloatArray, noise: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Return slopes [runs, unknowns] and squared residuals [runs], weighted by Student's t, and the covariance.
 
-    def _curvature(self, point: FloatArray, noise: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Return weighted slopes [runs, unknowns], and the unknowns' covariance in units of their prior deviations."""
-        slopes = self.slopes(point) * (np.sqrt(self._weight(point, noise)) / noise[self.campaign])[:, None]
-        return slopes, np.linalg.inv(slopes.T @ slopes + np.eye(slopes.shape[1]))
+        The covariance is that of the unknowns in units of their prior deviations.
+        """
+        residuals, deviation = self._residuals(point), noise[self._campaign]
+        weight = (_FREEDOM + 1) / (_FREEDOM + (residuals / deviation) ** 2)
+        slopes = self._slopes(point) * (np.sqrt(weight) / deviation)[:, None]
+        return slopes, weight * residuals**2, np.linalg.inv(slopes.T @ slopes + np.eye(len(point)))
 
     def covariance(self, point: FloatArray, noise: FloatArray) -> FloatArray:
         """Return the covariance of shared values and differences, from the curvature at the solution."""
-        deviations = np.concatenate([self.spread, np.tile(self.campaign_spread, len(self.campaigns))])
-        return self._curvature(point, noise)[1] * np.outer(deviations, deviations)
+        deviations = self._deviations.ravel()
+        return self._curvature(point, noise)[-1] * np.outer(deviations, deviations)
 
     def noise(self, point: FloatArray, noise: FloatArray) -> tuple[FloatArray, float]:
         """Return the scale of the residuals' t distribution, after a step of EM, of each campaign and of all runs.
@@ -146,13 +125,11 @@ class _Estimation:
         It is corrected for the degrees of freedom that the fit used, and a campaign's is drawn to that of all runs as
         if it had ``_NOISE_RUNS`` more runs with the latter.
         """
-        slopes, covariance = self._curvature(point, noise)
+        slopes, square, covariance = self._curvature(point, noise)
         used = np.einsum("ru,uv,rv->r", slopes, covariance, slopes)
-        square = self._weight(point, noise) * self.residuals(point) ** 2
         free = 1 - np.minimum(used, 1.0)
         common = float(square.sum() / max(free.sum(), 1.0))
-        count = len(self.campaigns)
-        sums, frees = (np.bincount(self.campaign, values, minlength=count) for values in (square, free))
+        sums, frees = (np.bincount(self._campaign, values) for values in (square, free))
         each = (sums + _NOISE_RUNS * common) / (frees + _NOISE_RUNS)
         return np.maximum(np.sqrt(each), _LEAST_NOISE), max(math.sqrt(common), _LEAST_NOISE)
 
@@ -165,7 +142,7 @@ def _robust(scaled: FloatArray) -> FloatArray:
 
 def _robust_slope(scaled: FloatArray) -> FloatArray:
     """Return the derivative of :func:`_robust`."""
-    at_zero = math.sqrt((_FREEDOM + 1) / _FREEDOM)
     robust = np.abs(_robust(scaled))
-    safe = np.where(robust > 1e-8, robust, 1.0)
-    return np.where(robust > 1e-8, (_FREEDOM + 1) * np.abs(scaled) / ((_FREEDOM + scaled**2) * safe), at_zero)
+    is_zero = robust <= 1e-8
+    slope = (_FREEDOM + 1) * np.abs(scaled) / ((_FREEDOM + scaled**2) * np.where(is_zero, 1.0, robust))
+    return np.where(is_zero, math.sqrt((_FREEDOM + 1) / _FREEDOM), slope)

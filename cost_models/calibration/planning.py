@@ -17,7 +17,7 @@ import numpy as np
 
 from cost_models.calibration.posterior import Posterior
 from cost_models.calibration.timing_model import TimingModel, sensitivity
-from cost_models.measurements.engine_run import EngineRun
+from cost_models.measurements.measurement import EngineRun
 from hw_templates.foundation.arrays import FloatArray
 from hw_templates.foundation.errors import InvalidValueError
 
@@ -37,22 +37,7 @@ class Plan:
     deviations: tuple[float, ...]
 
 
-def prior_of(model: TimingModel, noise: float = 0.05) -> Posterior:
-    """Return the distribution of a model's coefficients before anything is measured."""
-    parameters = model.parameters
-    return Posterior(
-        parameters=tuple(parameter.name for parameter in parameters),
-        campaigns=(),
-        campaign_spread=np.array([parameter.campaign_spread for parameter in parameters]),
-        shared=np.log([parameter.median for parameter in parameters]),
-        differences=np.zeros((0, len(parameters))),
-        covariance=np.diag([parameter.spread**2 for parameter in parameters]),
-        noise=np.zeros(0),
-        common_noise=noise,
-    )
-
-
-def plan(model: TimingModel, candidates: Sequence[EngineRun], known: Posterior, budget: int, seed: int = 0) -> Plan:
+def plan(model: TimingModel, candidates: Sequence[EngineRun], known: Posterior, budget: int) -> Plan:
     """Choose ``budget`` of the candidates: those whose measured times teach most about the coefficients.
 
     Args:
@@ -60,7 +45,6 @@ def plan(model: TimingModel, candidates: Sequence[EngineRun], known: Posterior, 
         candidates: runs that could be measured, all of one campaign.
         known: the coefficients after earlier fits.
         budget: how many to choose.
-        seed: of the draws.
 
     Raises:
         InvalidValueError: there are fewer candidates than that.
@@ -69,31 +53,23 @@ def plan(model: TimingModel, candidates: Sequence[EngineRun], known: Posterior, 
         raise InvalidValueError("plan.budget", budget, f"1 to {len(candidates)}, the number of candidates")
     campaign = candidates[0].campaign
     prior, noise = known.uncertainty(campaign), known.deviation(campaign)
-    slopes = _slopes(model, candidates, known, seed)
+    rng, bound = np.random.default_rng(0), model.bind(candidates)
+    draws = rng.multivariate_normal(known.theta([campaign])[0], prior, _DRAWS, method="cholesky")
+    # [draws, candidates, parameters], each draw with other coefficients.
+    slopes = np.stack([sensitivity(bound, np.tile(theta, (len(candidates), 1))) for theta in draws])
     covariance = np.repeat(prior[None], _DRAWS, axis=0)
     chosen: list[int] = []
-    variance = _variance(slopes, covariance)
-    deviations = [float(np.sqrt(variance).mean())]
+    variances = [_variance(slopes, covariance)]
     for _ in range(budget):
-        gain = np.log1p(variance / noise**2).sum(axis=0)
+        gain = np.log1p(variances[-1] / noise**2).sum(axis=0)
         gain[chosen] = -np.inf
         best = int(gain.argmax())
         spread = np.einsum("dpq,dq->dp", covariance, slopes[:, best])
-        scale = noise**2 + variance[:, best]
+        scale = noise**2 + variances[-1][:, best]
         covariance = covariance - spread[:, :, None] * spread[:, None, :] / scale[:, None, None]
-        variance = _variance(slopes, covariance)
+        variances.append(_variance(slopes, covariance))
         chosen.append(best)
-        deviations.append(float(np.sqrt(variance).mean()))
-    return Plan(tuple(chosen), tuple(deviations))
-
-
-def _slopes(model: TimingModel, candidates: Sequence[EngineRun], known: Posterior, seed: int) -> FloatArray:
-    """Return [draws, candidates, parameters] sensitivities, each draw with other coefficients."""
-    campaign = candidates[0].campaign
-    rng = np.random.default_rng(seed)
-    draws = rng.multivariate_normal(known.theta([campaign])[0], known.uncertainty(campaign), _DRAWS, method="cholesky")
-    bound = model.bind(candidates)
-    return np.stack([sensitivity(bound, np.tile(theta, (len(candidates), 1))) for theta in draws])
+    return Plan(tuple(chosen), tuple(float(np.sqrt(variance).mean()) for variance in variances))
 
 
 def _variance(slopes: FloatArray, covariance: FloatArray) -> FloatArray:

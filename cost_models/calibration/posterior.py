@@ -6,13 +6,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from cost_models.calibration.timing_model import TimingModel, sensitivity
-from cost_models.measurements.engine_run import EngineRun
+from cost_models.measurements.measurement import EngineRun
 from hw_templates.foundation.arrays import FloatArray
 from hw_templates.foundation.errors import InvalidValueError
 
 LOGARITHM_MAX = 50.0
 """No logarithm of a coefficient, and no deviation or covariance of one, is larger."""
 _NEAR_ZERO = 1e-4
+_FIRST_NOISE = 0.05
 _WIDEST = 300.0
 """No interval extends further than by exp of this: a float holds no larger cycles."""
 
@@ -50,24 +51,24 @@ class Posterior:
 
     def deviation(self, campaign: str) -> float:
         """Return the noise of one campaign."""
-        known = campaign in self.campaigns
-        return float(self.noise[self.campaigns.index(campaign)]) if known else self.common_noise
+        known: dict[str, float] = dict(zip(self.campaigns, self.noise.tolist(), strict=True))
+        return known.get(campaign, self.common_noise)
 
     def uncertainty(self, campaign: str) -> FloatArray:
         """Return [P, P] covariance of one campaign's coefficients; an unknown one adds its spread over campaigns."""
         size = len(self.shared)
-        common = self.covariance[:size, :size]
-        covariance: FloatArray = common + np.diag(self.campaign_spread**2)
-        if campaign not in self.campaigns:
-            return covariance
-        start = size * (1 + self.campaigns.index(campaign))
-        own = slice(start, start + size)
-        cross = self.covariance[:size, own]
-        with_own: FloatArray = common + cross + cross.T + self.covariance[own, own]
-        return with_own
+        covariance: FloatArray = self.covariance[:size, :size]
+        if campaign in self.campaigns:
+            start = size * (1 + self.campaigns.index(campaign))
+            own = slice(start, start + size)
+            cross = self.covariance[:size, own]
+            covariance = covariance + cross + cross.T + self.covariance[own, own]
+        else:
+            covariance = covariance + np.diag(self.campaign_spread**2)
+        return covariance
 
-    def check(self, name: str) -> None:
-        """Check the shapes and values of the arrays, as those of a file; messages begin with ``name``.
+    def check(self) -> None:
+        """Check the shapes and values of the arrays, as those of a calibration's file.
 
         Raises:
             InvalidValueError: an array is misshapen, a value is far from zero, or the covariance is none.
@@ -83,18 +84,34 @@ class Posterior:
             "common_noise": (),
         }
         for field, shape in shapes.items():
-            array = np.asarray(getattr(self, field))
+            name, array = f"calibration.posterior.{field}", np.asarray(getattr(self, field))
             if array.shape != shape and (array.size or 0 not in shape):
-                raise InvalidValueError(f"{name}.{field}", array.tolist(), f"of shape {shape}")
+                raise InvalidValueError(name, array.tolist(), f"of shape {shape}")
             least = 0.0 if "noise" in field or "spread" in field else -LOGARITHM_MAX
-            outside = (array < least) | (array > LOGARITHM_MAX)
-            if outside.any():
-                raise InvalidValueError(f"{name}.{field}", float(array[outside][0]), f"in {least:g}..{LOGARITHM_MAX:g}")
-        scale = np.abs(self.covariance).max()
-        if np.abs(self.covariance - self.covariance.T).max() > _NEAR_ZERO * scale:
-            raise InvalidValueError(f"{name}.covariance", self.covariance.tolist(), "symmetric")
-        if np.linalg.eigvalsh(self.covariance).min() < -_NEAR_ZERO * scale:
-            raise InvalidValueError(f"{name}.covariance", self.covariance.tolist(), "positive semidefinite")
+            outside = array[(array < least) | (array > LOGARITHM_MAX)]
+            if outside.size:
+                raise InvalidValueError(name, float(outside[0]), f"in {least:g}..{LOGARITHM_MAX:g}")
+        covariance = self.covariance
+        near = _NEAR_ZERO * np.abs(covariance).max()
+        symmetric = np.abs(covariance - covariance.T).max() <= near
+        if not symmetric or np.linalg.eigvalsh(covariance).min() < -near:
+            expected = "positive semidefinite" if symmetric else "symmetric"
+            raise InvalidValueError("calibration.posterior.covariance", covariance.tolist(), expected)
+
+
+def prior_of(model: TimingModel) -> Posterior:
+    """Return the distribution of a model's coefficients before anything is measured."""
+    parameters = model.parameters
+    return Posterior(
+        parameters=tuple(parameter.name for parameter in parameters),
+        campaigns=(),
+        campaign_spread=np.array([parameter.campaign_spread for parameter in parameters]),
+        shared=np.log([parameter.median for parameter in parameters]),
+        differences=np.zeros((0, len(parameters))),
+        covariance=np.diag([parameter.spread**2 for parameter in parameters]),
+        noise=np.zeros(0),
+        common_noise=_FIRST_NOISE,
+    )
 
 
 @dataclass(frozen=True)
@@ -115,11 +132,9 @@ def predict(
     theta = posterior.theta(campaigns)
     cycles = bound.cycles(theta)
     slopes = sensitivity(bound, theta)
-    variance = np.empty(len(runs))
-    for name in dict.fromkeys(campaigns):
-        rows = np.array([campaign == name for campaign in campaigns])
-        variance[rows] = np.einsum("rp,pq,rq->r", slopes[rows], posterior.uncertainty(name), slopes[rows])
-        variance[rows] += posterior.deviation(name) ** 2
+    covariance = np.stack([posterior.uncertainty(campaign) for campaign in campaigns])
+    variance = np.einsum("rp,rpq,rq->r", slopes, covariance, slopes)
+    variance += [posterior.deviation(campaign) ** 2 for campaign in campaigns]
     # Rounded covariances may make a variance of zero slightly negative.
     deviation = np.sqrt(np.maximum(variance, 0.0))
     factor = np.exp(np.minimum(width * deviation, _WIDEST))

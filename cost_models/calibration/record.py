@@ -10,15 +10,13 @@ from typing import Any, ClassVar
 import numpy as np
 
 from cost_models.calibration.engines import engine_model
-from cost_models.calibration.fit import Fit
-from cost_models.calibration.intervals import Widths
-from cost_models.calibration.posterior import Posterior, Prediction, predict
-from cost_models.coefficients import FOLDER
+from cost_models.calibration.fit import Fit, Widths
+from cost_models.calibration.posterior import Posterior, Prediction, predict, prior_of
+from cost_models.coefficients import FOLDER, file_of
 from cost_models.coefficients.fitted_range import FittedRange, check_range, range_of, span, warn_outside
-from cost_models.measurements.engine_run import EngineRun
-from cost_models.measurements.measurement import Measurement
+from cost_models.measurements.measurement import EngineRun, Measurement
 from hw_templates.board import board_name
-from hw_templates.foundation.errors import InvalidValueError, UnknownNameError
+from hw_templates.foundation.errors import InvalidValueError
 from hw_templates.foundation.json_records import (
     PositiveInt,
     Record,
@@ -31,7 +29,6 @@ from hw_templates.foundation.json_records import (
 )
 
 CALIBRATION_FILE = "calibration.json"
-_PACKAGED = FOLDER / "calibrations"
 _NEAR = 0.1
 
 
@@ -56,19 +53,6 @@ class Quality:
 
     def __post_init__(self) -> None:
         check_fields(self, "calibration.quality")
-
-    @classmethod
-    def of(cls, fit: Fit) -> "Quality":
-        """Return the quality of a fit."""
-        error = np.abs(fit.left_out.error)
-        return cls(
-            runs=len(error),
-            mean_error=float(error.mean()),
-            median_error=float(np.median(error)),
-            within_10_percent=float((error <= _NEAR).mean()),
-            widths=fit.left_out.widths,
-            widths_in_group=(fit.left_out_singly or fit.left_out).widths,
-        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,15 +92,16 @@ class Calibration(Record):
 
     def __post_init__(self) -> None:
         check_range("calibration.fitted_on", self.fitted_on)
-        names = tuple(parameter.name for parameter in engine_model(self.engine).parameters)
+        names = prior_of(engine_model(self.engine)).parameters
         if self.posterior.parameters != names:
             raise InvalidValueError("calibration.posterior.parameters", self.posterior.parameters, f"{list(names)}")
-        self.posterior.check("calibration.posterior")
+        self.posterior.check()
 
     @classmethod
     def of(cls, name: str, fit: Fit, runs: Sequence[Measurement], today: str) -> "Calibration":
         """Return the record of a fit to some runs, made ``today`` (YYYY-MM-DD)."""
-        posterior = fit.posterior
+        posterior, left_out = fit.posterior, fit.left_out
+        error = np.abs(left_out.error)
         values = np.exp(posterior.theta(posterior.campaigns)).tolist()
         tools = {tool: version(tool) for tool in ("codesign", "numpy", "scipy")}
         return cls(
@@ -124,11 +109,18 @@ class Calibration(Record):
             engine=fit.model.engine,
             sources=tuple(dict.fromkeys(run.source for run in runs)),
             boards=tuple(dict.fromkeys(board_name(run.board) for run in runs)),
-            groups=tuple(sorted(fit.groups)),
+            groups=tuple(sorted({run.group for run in runs if run.group is not None})),
             date=max((run.date for run in runs if run.date), default=today),
             measurements=len(runs),
             tool_versions={"python": platform.python_version(), **tools},
-            quality=Quality.of(fit),
+            quality=Quality(
+                runs=len(error),
+                mean_error=float(error.mean()),
+                median_error=float(np.median(error)),
+                within_10_percent=float((error <= _NEAR).mean()),
+                widths=left_out.widths,
+                widths_in_group=fit.left_out_singly.widths,
+            ),
             fitted_on=measured_range(runs),
             coefficients={
                 campaign: dict(zip(posterior.parameters, row, strict=True))
@@ -162,11 +154,6 @@ def measured_range(runs: Sequence[EngineRun]) -> FittedRange:
     return found | {"board": tuple(sorted({board_name(run.board) for run in runs}))}
 
 
-def calibration_names() -> tuple[str, ...]:
-    """Return the names of the calibrations that come with the package, sorted."""
-    return tuple(sorted(path.stem for path in _PACKAGED.glob("*.json")))
-
-
 def write_calibration(folder: Path, calibration: Calibration) -> None:
     """Write a calibration into a folder.
 
@@ -186,17 +173,12 @@ def load_calibration(name: str) -> Calibration:
         UnknownNameError: there is no such calibration.
         StorageError: its file cannot be read or is no whole record.
     """
-    path = Path(name) / CALIBRATION_FILE
-    if name in (names := calibration_names()):
-        path = _PACKAGED / f"{name}.json"
-    elif not path.is_file():
-        expected = f"one of {', '.join(names)}, or a folder that holds {CALIBRATION_FILE}"
-        raise UnknownNameError("calibration", name, names, expected)
+    path = file_of("calibration", name, FOLDER / "calibrations", CALIBRATION_FILE)
     with reading(path, "`codesign calibrate fit` makes one"):
         record = parse_json(path.read_bytes(), dict[str, Any], "calibration")
         if record.pop("schema", None) == 1:
             # Format 1 named the campaigns once and left their spread to the engine's model.
-            record["posterior"]["campaigns"] = list(record["coefficients"])
-            spread = [parameter.campaign_spread for parameter in engine_model(record["engine"]).parameters]
-            record |= {"format": 2, "posterior": {**record["posterior"], "campaign_spread": spread}}
+            spread = prior_of(engine_model(record["engine"])).campaign_spread.tolist()
+            record["posterior"] |= {"campaigns": list(record["coefficients"]), "campaign_spread": spread}
+            record["format"] = 2
         return check_record(record, Calibration, "calibration")

@@ -13,24 +13,16 @@ nothing (``unhidden`` = 1). This is the roofline of Zhang et al. (FPGA 2015) wit
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from enum import Enum
-from functools import cached_property
+from typing import Literal, get_args
 
 import numpy as np
-from numpy.typing import NDArray
 
-from cost_models.calibration.timing_model import Parameter
-from cost_models.measurements.engine_run import EngineRun
-from hw_templates.foundation.arrays import BoolArray, FloatArray
+from cost_models.calibration.timing_model import Parameter, TimingModel
+from cost_models.measurements.measurement import EngineRun
+from hw_templates.foundation.arrays import FloatArray
 
-
-class Role(Enum):
-    """When a term takes its time: in each step, loading, once a tile, or with nothing in parallel."""
-
-    STEP = "step"
-    LOAD = "load"
-    TILE = "tile"
-    ALONE = "alone"
+Role = Literal["step", "load", "tile", "alone"]
+"""When a term takes its time: in each step, loading, once a tile, or with nothing in parallel."""
 
 
 @dataclass(frozen=True)
@@ -41,12 +33,7 @@ class Term(Parameter):
     kind: str
 
 
-def terms(*rows: tuple[str, str, float, float, float, Role, str]) -> tuple[Term, ...]:
-    """Return the terms of a table: name, meaning, median, spread, spread over campaigns, role and kind of each."""
-    return tuple(
-        Term(name=name, meaning=meaning, median=median, spread=spread, campaign_spread=over, role=role, kind=kind)
-        for name, meaning, median, spread, over, role, kind in rows
-    )
+UNHIDDEN = Parameter("unhidden", "share of the shorter of two overlapping times that remains visible", 0.1, 1.0, 0.3)
 
 
 @dataclass(frozen=True)
@@ -64,86 +51,68 @@ class Demand:
     hides: bool = True
 
 
-@dataclass(frozen=True, kw_only=True)
-class StructuralModel:
-    """Terms of an engine, with the share of the shorter of two overlapping times that remains visible.
+def structural_model(
+    engine: str,
+    terms: Sequence[Term],
+    demands: Callable[[EngineRun], Sequence[Demand]],
+    roofline: Callable[[EngineRun], float],
+    unhidden: Parameter = UNHIDDEN,
+) -> TimingModel:
+    """Return the model of an engine whose time is that of its terms.
 
-    ``roofline`` returns the cycles that no run can undercut; its default knows none.
+    Args:
+        engine: its name.
+        terms: its coefficients.
+        demands: returns what each layer of a run demands.
+        roofline: returns the cycles that no run can undercut.
+        unhidden: share of the shorter of two overlapping times that remains visible.
     """
-
-    engine: str
-    terms: tuple[Term, ...]
-    unhidden: Parameter
-    demands: Callable[[EngineRun], Sequence[Demand]]
-    roofline: Callable[[EngineRun], float] = lambda _: 0.0
-
-    def least_cycles(self, runs: Sequence[EngineRun]) -> FloatArray:
-        """Return [runs] cycles, as :class:`cost_models.calibration.timing_model.TimingModel` describes."""
-        return np.array([self.roofline(run) for run in runs], dtype=np.float64)
-
-    @property
-    def parameters(self) -> tuple[Parameter, ...]:
-        """Parameters of the terms, then the unhidden share."""
-        return (*self.terms, self.unhidden)
-
-    def bind(self, runs: Sequence[EngineRun]) -> "BoundStructure":
-        """Return the counts of all layers of the runs."""
-        demands = [self.demands(run) for run in runs]
-        layers = [demand for of_run in demands for demand in of_run]
-        names = [term.name for term in self.terms]
-        return BoundStructure(
-            terms=self.terms,
-            counts=np.array([[layer.counts.get(name, 0.0) for name in names] for layer in layers], dtype=np.float64),
-            steps=np.array([layer.steps for layer in layers], dtype=np.float64),
-            hides=np.array([layer.hides for layer in layers]),
-            run=np.repeat(np.arange(len(runs)), [len(of_run) for of_run in demands]),
-        )
+    return TimingModel(
+        engine,
+        (*terms, unhidden),
+        lambda runs: BoundStructure(terms, [demands(run) for run in runs]),
+        lambda runs: np.array([roofline(run) for run in runs], dtype=np.float64),
+    )
 
 
-@dataclass(frozen=True, kw_only=True)
 class BoundStructure:
-    """Counts of layers: [layers, terms], and the run [layers] that each layer belongs to, ascending."""
+    """Counts of layers [layers, terms], and the run [layers] that each layer belongs to, ascending."""
 
-    terms: tuple[Term, ...]
-    counts: FloatArray
-    steps: FloatArray
-    hides: BoolArray
-    run: NDArray[np.intp]
+    def __init__(self, terms: Sequence[Term], demands: Sequence[Sequence[Demand]]) -> None:
+        layers = [demand for of_run in demands for demand in of_run]
+        counts = [[layer.counts.get(term.name, 0.0) for term in terms] for layer in layers]
+        self._terms, self._counts = terms, np.array(counts, dtype=np.float64)
+        self._steps = np.array([layer.steps for layer in layers], dtype=np.float64)
+        self._hides = np.array([layer.hides for layer in layers])
+        self._run = np.repeat(np.arange(len(demands)), [len(of_run) for of_run in demands])
 
-    @cached_property
-    def _role(self) -> dict[Role, BoolArray]:
-        return {role: np.array([term.role == role for term in self.terms]) for role in Role}
+    def _times(self, theta: FloatArray) -> tuple[FloatArray, FloatArray, list[FloatArray]]:
+        """Return the times of the terms [layers, terms], the unhidden share [layers], and the time of each role."""
+        values = np.exp(theta)[self._run]
+        times = values[:, :-1] * self._counts
+        of_roles = [times[:, [term.role == role for term in self._terms]].sum(axis=-1) for role in get_args(Role)]
+        return times, np.where(self._hides, np.minimum(values[:, -1], 1.0), 1.0), of_roles
 
     def cycles(self, theta: FloatArray) -> FloatArray:
-        """Return [..., runs] cycles, as :class:`cost_models.calibration.timing_model.BoundModel` describes."""
-        times, unhidden = self._times(theta)
-        step, load, tile, alone = (times[..., self._role[role]].sum(axis=-1) for role in Role)
-        n = self.steps
+        """Return [runs] cycles, as :class:`cost_models.calibration.timing_model.BoundModel` describes."""
+        n = self._steps
+        _, unhidden, (step, load, tile, alone) = self._times(theta)
         inner = np.maximum(step, load) + unhidden * np.minimum(step, load)
         outer = np.maximum(tile, load / n) + unhidden * np.minimum(tile, load / n)
         layers = alone + step / n + (1 - 1 / n) * inner + outer
-        starts = np.flatnonzero(np.diff(self.run, prepend=-1))
-        return np.add.reduceat(layers, starts, axis=-1)
-
-    def _times(self, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Return [..., layers, terms] the time of each term, and [..., layers] the unhidden share."""
-        values = np.exp(theta)
-        values = values if values.ndim == 1 else values[..., self.run, :]
-        return values[..., :-1] * self.counts, np.where(self.hides, np.minimum(values[..., -1], 1.0), 1.0)
+        return np.add.reduceat(layers, np.flatnonzero(np.diff(self._run, prepend=-1)))
 
     def parts(self, theta: FloatArray) -> dict[str, FloatArray]:
         """Return [runs] visible cycles by the kind of the terms."""
-        times, unhidden = self._times(theta)
-        step, load, tile = (times[..., self._role[role]].sum(axis=-1) for role in (Role.STEP, Role.LOAD, Role.TILE))
-        n = self.steps
+        n = self._steps
+        times, unhidden, (step, load, tile, alone) = self._times(theta)
         shown = {
-            Role.STEP: 1 / n + (1 - 1 / n) * np.where(step >= load, 1, unhidden),
-            Role.LOAD: (1 - 1 / n) * np.where(step >= load, unhidden, 1) + np.where(tile >= load / n, unhidden, 1) / n,
-            Role.TILE: np.where(tile >= load / n, 1, unhidden),
-            Role.ALONE: np.ones(len(n)),
+            "step": 1 / n + (1 - 1 / n) * np.where(step >= load, 1, unhidden),
+            "load": (1 - 1 / n) * np.where(step >= load, unhidden, 1) + np.where(tile >= load / n, unhidden, 1) / n,
+            "tile": np.where(tile >= load / n, 1, unhidden),
+            "alone": np.ones_like(alone),
         }
         kinds: dict[str, FloatArray] = {}
-        for index, term in enumerate(self.terms):
-            visible = np.bincount(self.run, times[:, index] * shown[term.role], minlength=int(self.run[-1]) + 1)
-            kinds[term.kind] = kinds.get(term.kind, 0.0) + visible
+        for term, time in zip(self._terms, times.T, strict=True):
+            kinds[term.kind] = kinds.get(term.kind, 0.0) + np.bincount(self._run, time * shown[term.role])
         return kinds

@@ -1,18 +1,17 @@
 """The interface between a fit and a model of time: its parameters, and the cycles that they give for runs."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
-from cost_models.measurements.engine_run import EngineRun
-from cost_models.measurements.measurement import Measurement
+from cost_models.measurements.measurement import EngineRun, Measurement
 from hw_templates.foundation.arrays import FloatArray
 from hw_templates.foundation.errors import InvalidValueError
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Parameter:
     """One positive coefficient, with its prior.
 
@@ -35,11 +34,11 @@ class Parameter:
 class BoundModel(Protocol):
     """A model of time with the counts of some runs.
 
-    ``theta`` holds the logarithms of the parameters: [..., runs, parameters], or a shape that broadcasts to it.
+    ``theta`` holds the logarithms of the parameters of each run: [runs, parameters].
     """
 
     def cycles(self, theta: FloatArray) -> FloatArray:
-        """Return [..., runs] cycles of each run."""
+        """Return [runs] cycles of each run."""
         ...
 
     def parts(self, theta: FloatArray) -> dict[str, FloatArray]:
@@ -47,35 +46,22 @@ class BoundModel(Protocol):
         ...
 
 
-class TimingModel(Protocol):
-    """A model of the time that an engine takes."""
+@dataclass(frozen=True)
+class TimingModel:
+    """A model of the time that an engine takes.
 
-    @property
-    def engine(self) -> str:
-        """Name of the engine, as in :attr:`EngineRun.engine`."""
-        ...
+    Attributes:
+        engine: its name, as in :attr:`EngineRun.engine`.
+        parameters: in the order of the last axis of ``theta``.
+        bind: returns the model of some runs. It raises an InvalidValueError where a run lacks what the model needs.
+        least_cycles: returns [runs] cycles that no such engine undercuts, whatever its coefficients: the roofline of
+            its array, and of its memory ports where their width is known. It raises as ``bind`` does.
+    """
 
-    @property
-    def parameters(self) -> tuple[Parameter, ...]:
-        """Parameters in the order of the last axis of ``theta``."""
-        ...
-
-    def bind(self, runs: Sequence[EngineRun]) -> BoundModel:
-        """Return the model of these runs.
-
-        Raises:
-            InvalidValueError: a run lacks what the model needs.
-        """
-        ...
-
-    def least_cycles(self, runs: Sequence[EngineRun]) -> FloatArray:
-        """Return [runs] cycles that no such engine undercuts, whatever its coefficients: the roofline of its array, and
-        of its memory ports where their width is known.
-
-        Raises:
-            InvalidValueError: a run lacks what the model needs.
-        """
-        ...
+    engine: str
+    parameters: tuple[Parameter, ...]
+    bind: Callable[[Sequence[EngineRun]], BoundModel]
+    least_cycles: Callable[[Sequence[EngineRun]], FloatArray]
 
 
 def measured_cycles(runs: Sequence[Measurement]) -> FloatArray:
@@ -83,24 +69,24 @@ def measured_cycles(runs: Sequence[Measurement]) -> FloatArray:
     return np.array([run.latency_ms.p50 * run.clock_mhz * 1e3 for run in runs])
 
 
-def check_attainable(model: TimingModel, runs: Sequence[Measurement], names: Sequence[str]) -> None:
+def check_attainable(model: TimingModel, runs: Mapping[str, Measurement]) -> None:
     """Refuse a run that is faster than its engine can be: its time, its clock or its shape is wrong.
 
     Args:
         model: of the runs' engine.
-        runs: measured.
-        names: of each run's latency, for the message.
+        runs: measured, by what messages call the latency of each.
 
     Raises:
         InvalidValueError: a run is too fast; names the first, and how many there are.
     """
-    least, measured = model.least_cycles(runs), measured_cycles(runs)
-    too_fast = np.flatnonzero(measured < least)
+    measured = list(runs.values())
+    least = model.least_cycles(measured)
+    too_fast = np.flatnonzero(measured_cycles(measured) < least)
     if len(too_fast):
-        first = int(too_fast[0])
-        run, more = runs[first], len(too_fast) - 1
+        first, more = int(too_fast[0]), len(too_fast) - 1
+        run = measured[first]
         raise InvalidValueError(
-            names[first],
+            list(runs)[first],
             run.latency_ms.p50,
             f"at least {least[first] / run.clock_mhz / 1e3:.4g} ms, the roofline of {model.engine} at "
             f"{run.clock_mhz:g} MHz{f' (which {more} more runs break)' if more else ''}",

@@ -146,9 +146,25 @@ class Coefficients(Record):
         warn_outside(self.name, self.fitted_on or {}, used)
 
 
-def coefficient_names() -> tuple[str, ...]:
-    """Return the names of the sets that come with the package, sorted."""
-    return tuple(sorted(path.stem for path in FOLDER.glob("*.json")))
+def file_of(kind: str, name: str, packaged: Path, file: str, origin: str = "") -> Path:
+    """Return the file of a name: one that comes with the package, or ``file`` in the folder of that name.
+
+    Args:
+        kind: what the file holds, as messages call it.
+        name: of the file in the folder ``packaged``, or a folder.
+        packaged: folder of the package.
+        file: name of the file in other folders.
+        origin: says where such a file comes from, for the message.
+
+    Raises:
+        UnknownNameError: there is no such file.
+    """
+    names = sorted(path.stem for path in packaged.glob("*.json"))
+    path = packaged / f"{name}.json" if name in names else Path(name) / file
+    if not path.is_file():
+        expected = f"one of {', '.join(names)}, or a folder that holds {file}{origin}"
+        raise UnknownNameError(kind, name, names, expected)
+    return path
 
 
 def load_coefficients(name: str = "prior") -> Coefficients:
@@ -161,19 +177,15 @@ def load_coefficients(name: str = "prior") -> Coefficients:
         UnknownNameError: there is no such set.
         StorageError: its file cannot be read or breaks a rule.
     """
-    if name in coefficient_names():
-        return _packaged(name)
-    path = Path(name) / COEFFICIENTS
-    if not path.is_file():
-        names = coefficient_names()
-        expected = f"one of {', '.join(names)}, or a folder that holds {COEFFICIENTS}, as a fit to own runs leaves"
-        raise UnknownNameError("coefficients", name, names, expected)
+    path = file_of("coefficients", name, FOLDER, COEFFICIENTS, ", as a fit to own runs leaves")
+    if path.parent == FOLDER:
+        return _packaged(path)
     return read_json(path, Coefficients, "`codesign calibrate fit` makes one")
 
 
 @cache
-def _packaged(name: str) -> Coefficients:
-    return read_json(FOLDER / f"{name}.json", Coefficients, "install the package again")
+def _packaged(path: Path) -> Coefficients:
+    return read_json(path, Coefficients, "install the package again")
 
 
 def write_coefficients(folder: Path, coefficients: Coefficients) -> None:

@@ -1,30 +1,146 @@
-"""Measured runs as records, and append-only files of such records.
+"""Runs of an engine: what it runs, how long that took, and which to measure; with their files.
 
-A file holds one JSON object a line, with the fields of :class:`Measurement`. Their names carry the units, so that a
-value in another unit is an unknown field and not a wrong number.
+A file of measurements holds one JSON object a line, with the fields of :class:`Measurement`. Their names carry the
+units, so that a value in another unit is an unknown field and not a wrong number. A file of a plan holds one object.
 """
 
-import json
 import uuid
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import msgspec
 import numpy as np
 
-from cost_models.measurements.engine_run import OWN_ENGINE, EngineRun, Text
+from cost_models.mapping.mapped_layer import MappedLayer
+from cost_models.mapping.mapping import Mapping
+from cost_models.mapping.placement import IN_MEMORY, Placement
+from cost_models.workload import Activation, Layer
+from hw_templates.board import Board, BoardRecord
+from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.foundation.arrays import FloatArray
 from hw_templates.foundation.errors import InvalidValueError, StorageError
 from hw_templates.foundation.json_lines import append_lines, read_lines
-from hw_templates.foundation.json_records import PositiveInt, Record, check_fields, parse_json, reading
+from hw_templates.foundation.json_records import (
+    PositiveInt,
+    Record,
+    ZeroOrMore,
+    check_fields,
+    check_record,
+    parse_json,
+    reading,
+    record_line,
+    write_record,
+)
 
+OWN_ENGINE = "conv_engine"
+
+ClockMhz = Annotated[float, msgspec.Meta(gt=0, lt=10_000, description="a positive number of megahertz, below 10000")]
+Text = Annotated[str, msgspec.Meta(pattern=r"\S", description="text that is not empty")]
+Sha256 = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$", description="a sha256 in hexadecimal")]
 _MOST = 1e300
 
 Milliseconds = Annotated[float, msgspec.Meta(gt=0, le=_MOST, description="a positive number of milliseconds")]
 Watts = Annotated[float, msgspec.Meta(gt=0, le=_MOST, description="a positive number of watts")]
+
+
+@dataclass(frozen=True)
+class MeasuredLayer:
+    """A layer that ran; its mapping is optional, because published tables seldom state one.
+
+    Raises:
+        InvalidValueError: a field is of another type.
+    """
+
+    layer: Layer
+    activation: Activation = Activation.IDENTITY
+    mapping: Mapping | None = None
+    placement: Placement = IN_MEMORY
+
+    def __post_init__(self) -> None:
+        check_fields(self, "measurement.layers")
+
+    @classmethod
+    def of(cls, ran: MappedLayer) -> "MeasuredLayer":
+        """Return the record of a layer that ran on our engine."""
+        return cls(ran.layer, mapping=ran.mapping, placement=ran.placement)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineRun:
+    """Layers that one start of an engine runs.
+
+    Attributes:
+        engine: ``conv_engine`` or the name of a foreign engine.
+        board: where it runs: the name of a board, or a board of the user's own.
+        clock_mhz: of the programmable logic.
+        layers: in order; empty where only the network's name is known.
+        network: name of what runs, where ``layers`` do not say it.
+        accelerator: parameters of the engine, where it has ours.
+        bitstream: sha256 of the bitstream; None where it is not known.
+        batch: images a run.
+        settings: further numbers that the engine is told.
+        counters: what the engine or its compiler counts, for example ``ddr_bytes``.
+        campaign: runs with the same driver, bitstream and clock share a campaign, and with it all coefficients; empty
+            for a campaign that is not known.
+        group: rows of one group resemble each other and are left out together; without one, a row stands alone.
+
+    Raises:
+        InvalidValueError: a field breaks a rule.
+        MappingError: our engine cannot run a layer as it is mapped.
+    """
+
+    _name: ClassVar[str] = "run"
+
+    engine: Text
+    board: Text | Board
+    clock_mhz: ClockMhz
+    layers: tuple[MeasuredLayer, ...] = ()
+    network: str | None = None
+    accelerator: Accelerator | None = None
+    bitstream: Sha256 | None = None
+    batch: PositiveInt = 1
+    settings: dict[str, ZeroOrMore] = field(default_factory=dict)
+    counters: dict[str, ZeroOrMore] = field(default_factory=dict)
+    campaign: str = field(default_factory=str)
+    group: str | None = None
+
+    def __post_init__(self) -> None:
+        check_fields(self, self._name)
+        if not self.layers and not self.network:
+            raise InvalidValueError(f"{self._name}.layers", (), "at least one layer, or the network named")
+        if self.engine == OWN_ENGINE:
+            if self.accelerator is None:
+                raise InvalidValueError(f"{self._name}.accelerator", None, f"given for {OWN_ENGINE}")
+            if self.accelerator.clock_mhz < self.clock_mhz:
+                raise InvalidValueError(f"{self._name}.clock_mhz", self.clock_mhz, "at most the accelerator's clock")
+            for ran in self.mapped_layers:
+                ran.check(self.accelerator)
+
+    @property
+    def mapped_layers(self) -> tuple[MappedLayer, ...]:
+        """Layers with the mappings and placements that our engine runs.
+
+        Raises:
+            InvalidValueError: a mapping is not known.
+        """
+        return mapped(self.layers, f"{self._name}.layers")
+
+
+def mapped(layers: Sequence[MeasuredLayer], name: str = "layers") -> tuple[MappedLayer, ...]:
+    """Return layers as our engine runs them; ``name`` is what messages call them.
+
+    Raises:
+        InvalidValueError: a mapping is not known.
+    """
+    found = []
+    for index, ran in enumerate(layers):
+        if ran.mapping is None:
+            raise InvalidValueError(f"{name}[{index}].mapping", None, f"given for {OWN_ENGINE}")
+        found.append(MappedLayer(ran.layer, ran.mapping, ran.placement))
+    return tuple(found)
 
 
 @dataclass(frozen=True)
@@ -43,7 +159,7 @@ class Percentiles:
     @classmethod
     def of(cls, times_ms: FloatArray) -> "Percentiles":
         """Return the percentiles of the times of all repetitions."""
-        low, middle, high = (float(value) for value in np.percentile(times_ms, [5, 50, 95]))
+        low, middle, high = np.percentile(times_ms, [5, 50, 95]).tolist()
         return cls(middle, low, high)
 
 
@@ -104,7 +220,7 @@ def read_measurements(paths: Sequence[Path]) -> tuple[Measurement, ...]:
             place = f"{path}:{number}"
             with reading(place):
                 record = parse_json(line, Measurement, "measurement")
-            identity = record.run_id or _line(record)
+            identity = record.run_id or record_line(record)
             if identity in found:
                 raise StorageError(f"{place}: the same run as {found[identity]}; remove one of them")
             found[identity] = place
@@ -112,10 +228,6 @@ def read_measurements(paths: Sequence[Path]) -> tuple[Measurement, ...]:
     if not records:
         raise StorageError(f"{', '.join(map(str, paths))}: no measurements")
     return tuple(records)
-
-
-def _line(record: Measurement) -> str:
-    return json.dumps({"format": Measurement.FORMAT, **asdict(record)}, sort_keys=True, allow_nan=False)
 
 
 def append_measurements(path: Path, records: Iterable[Measurement]) -> None:
@@ -126,4 +238,62 @@ def append_measurements(path: Path, records: Iterable[Measurement]) -> None:
     Raises:
         StorageError: the file cannot be written.
     """
-    append_lines(path, map(_line, records))
+    append_lines(path, map(record_line, records))
+
+
+@dataclass(frozen=True)
+class RunPlan(Record):
+    """Runs to measure, each a few layers that one start runs; see :mod:`codesign.emit.random_program`.
+
+    Attributes:
+        board: the board to measure on.
+        accelerator: the engine on it.
+        runs: in the order in which they were chosen.
+        deviations: uncertainty before the first and after each, as :class:`cost_models.calibration.planning.Plan` has.
+
+    Raises:
+        CodesignError: a run is empty, stands twice, or cannot run on the accelerator.
+    """
+
+    FORMAT: ClassVar[int] = 3
+    FORMAT_KEYS: ClassVar[tuple[str, ...]] = ("format", "plan")
+
+    board: BoardRecord
+    accelerator: Accelerator
+    runs: tuple[tuple[MappedLayer, ...], ...]
+    deviations: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_fields(self, "plan")
+        if not self.runs:
+            raise InvalidValueError("plan.runs", (), "at least one")
+        for index, layers in enumerate(self.runs):
+            if not layers or self.runs.index(layers) < index:
+                raise InvalidValueError(f"plan.runs[{index}]", "a second time" if layers else (), "one that is new")
+            for ran in layers:
+                ran.check(self.accelerator)
+
+
+def write_plan(path: Path, plan: RunPlan) -> None:
+    """Write a plan to a file.
+
+    Raises:
+        StorageError: the file cannot be written.
+    """
+    write_record(path, plan, wide=True)
+
+
+def read_plan(path: Path) -> RunPlan:
+    """Read the plan in a file, of this format or of format 2.
+
+    Raises:
+        StorageError: the file cannot be read or holds no plan.
+    """
+    with reading(path, "`codesign calibrate plan` makes one"):
+        record = parse_json(path.read_bytes(), dict[str, Any], "plan")
+        if record.get("plan") == 2:
+            # Format 2 also named the function applied to the results of each layer.
+            for layer in (layer for layers in record["runs"] for layer in layers):
+                del layer["activation"]
+            record["plan"] = RunPlan.FORMAT
+        return check_record(record, RunPlan, "plan")

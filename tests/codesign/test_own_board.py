@@ -14,7 +14,7 @@ from codesign.cli.main import app
 from codesign.run.folder import Run
 from codesign.run.searched import load_searched
 from cost_models.coefficients import load_coefficients
-from cost_models.measurements.plan_file import read_plan
+from cost_models.measurements.measurement import read_plan
 from hw_templates.board import load_board
 
 SHIPPED = (files("hw_templates") / "boards" / "pynq-z2.toml").read_text()

@@ -13,9 +13,14 @@ from enum import StrEnum
 from pathlib import Path
 
 from cost_models.mapping.mapped_layer import MappedLayer
-from cost_models.measurements.engine_run import MeasuredLayer, mapped
-from cost_models.measurements.measurement import Measurement, append_measurements, read_measurements
-from cost_models.measurements.plan_file import RunPlan
+from cost_models.measurements.measurement import (
+    MeasuredLayer,
+    Measurement,
+    RunPlan,
+    append_measurements,
+    mapped,
+    read_measurements,
+)
 from hw_templates.board import board_name
 from hw_templates.foundation.errors import CodesignError, InvalidValueError, StorageError
 from hw_templates.foundation.json_lines import append_lines, read_lines

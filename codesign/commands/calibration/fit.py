@@ -15,13 +15,12 @@ from cost_models.calibration.engines.conv_engine import with_latency
 from cost_models.calibration.fit import Fit, fit
 from cost_models.calibration.record import Calibration, write_calibration
 from cost_models.coefficients import Coefficients, load_coefficients, write_coefficients
-from cost_models.measurements.engine_run import OWN_ENGINE
 from cost_models.measurements.importers.chaidnn import read_chaidnn
 from cost_models.measurements.importers.mlperf_tiny import read_mlperf_tiny
 from cost_models.measurements.importers.ofa_dpu import read_ofa_dpu
 from cost_models.measurements.importers.table import Tell
 from cost_models.measurements.importers.vta_tophub import read_vta_tophub
-from cost_models.measurements.measurement import Measurement, append_measurements
+from cost_models.measurements.measurement import OWN_ENGINE, Measurement, append_measurements
 from hw_templates.board import board_name
 from hw_templates.foundation.errors import InvalidValueError, StorageError
 from hw_templates.foundation.json_records import write_record

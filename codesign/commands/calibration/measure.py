@@ -24,9 +24,15 @@ from codesign.report.left_out import layers_label
 from codesign.run.folder import read_json
 from cost_models.calibration.engines.conv_engine import STARTS_PER_IMAGE, stated_counters
 from cost_models.mapping.mapped_layer import MappedLayer
-from cost_models.measurements.engine_run import OWN_ENGINE, MeasuredLayer
-from cost_models.measurements.measurement import Measurement, Percentiles, new_run_id
-from cost_models.measurements.plan_file import RunPlan, read_plan
+from cost_models.measurements.measurement import (
+    OWN_ENGINE,
+    MeasuredLayer,
+    Measurement,
+    Percentiles,
+    RunPlan,
+    new_run_id,
+    read_plan,
+)
 from hw_templates.board import BoardRecord, check_same_board, load_board
 from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.foundation.errors import BoardError, InvalidValueError, VerificationError

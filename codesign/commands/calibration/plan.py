@@ -17,15 +17,14 @@ from codesign.supernet.lowering.workloads import lower
 from codesign.supernet.spaces.named import load_space
 from cost_models.calibration.engines import engine_model
 from cost_models.calibration.planning import plan as choose
-from cost_models.calibration.planning import prior_of
+from cost_models.calibration.posterior import prior_of
 from cost_models.calibration.record import load_calibration
 from cost_models.coefficients.fitted_range import range_of, warn_outside
 from cost_models.mapping.block import Block, find_blocks, partitions_of
 from cost_models.mapping.mapped_layer import MappedLayer
 from cost_models.mapping.mapping import draw_mapping
 from cost_models.mapping.placement import IN_MEMORY, Placement
-from cost_models.measurements.engine_run import OWN_ENGINE, EngineRun, MeasuredLayer
-from cost_models.measurements.plan_file import RunPlan
+from cost_models.measurements.measurement import OWN_ENGINE, EngineRun, MeasuredLayer, RunPlan
 from cost_models.resources import estimate_resources, excess
 from cost_models.workload import Layer
 from hw_templates.board import Board, board_record

@@ -11,7 +11,7 @@ from codesign.report.left_out import LEFT_OUT, LeftOutRows
 from codesign.report.page import Section, Table, render_page, write_page
 from codesign.run.folder import read_json
 from cost_models.calibration.engines import engine_model
-from cost_models.calibration.intervals import COVERAGE
+from cost_models.calibration.fit import COVERAGE
 from cost_models.calibration.record import Calibration, load_calibration
 
 

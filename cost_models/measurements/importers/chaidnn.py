@@ -12,7 +12,7 @@ from hw_templates.foundation.csv_table import Row, read_rows
 from hw_templates.foundation.errors import StorageError
 
 _SOURCE = "Xilinx/CHaiDNN ad3be785"
-_CONVOLUTIONS, _WITH_PROCESSOR, _WHOLE = "conv_only", "with_fc_on_cpu", "whole"
+_CONVOLUTIONS = "conv_only"
 
 
 def read_chaidnn(path: Path, tell: Tell = lambda _: None) -> tuple[Measurement, ...]:
@@ -26,14 +26,15 @@ def read_chaidnn(path: Path, tell: Tell = lambda _: None) -> tuple[Measurement, 
         StorageError: the file cannot be read, a row is not as described, or none times convolutions alone.
     """
     rows = read_rows(path)
-    scopes = [row.choice("scope", _CONVOLUTIONS, _WITH_PROCESSOR, _WHOLE) for row in rows]
-    for scope in (_WITH_PROCESSOR, _WHOLE):
-        others = [row for row, found in zip(rows, scopes, strict=True) if found == scope]
+    scopes: dict[str, list[Row]] = {_CONVOLUTIONS: [], "with_fc_on_cpu": [], "whole": []}
+    for row in rows:
+        scopes[row.choice("scope", *scopes)].append(row)
+    chosen = scopes.pop(_CONVOLUTIONS)
+    for scope, others in scopes.items():
         tell_left_out(tell, others, len(rows), f"their scope is {scope}, not convolutions alone")
-    chosen = [row for row, found in zip(rows, scopes, strict=True) if found == _CONVOLUTIONS]
     if not chosen:
         raise StorageError(f"{path}: must hold a row of scope {_CONVOLUTIONS}")
-    return tuple(run for _, run in converted(chosen, _measurement))
+    return tuple(converted(chosen, _measurement).values())
 
 
 def _measurement(row: Row) -> Measurement:

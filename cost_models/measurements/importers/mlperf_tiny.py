@@ -5,10 +5,8 @@ that of the whole board, measured in a second run. The clock of a design is what
 build script where the configuration does not say; a table of other designs must have the column ``clock_mhz``.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from cost_models.measurements.importers.table import Tell, converted, tell_left_out
 from cost_models.measurements.measurement import Measurement, Percentiles
@@ -33,12 +31,12 @@ _ROUNDING = 0.01
 class Configuration:
     """Configuration of one design, as hls4ml reads it, and the file that it comes from."""
 
-    config: dict[str, Any] = field(default_factory=dict)
+    config: dict[str, object] = field(default_factory=dict)
     repo: str = ""
     path: str = ""
 
     @property
-    def conversion(self) -> dict[str, Any]:
+    def conversion(self) -> dict[str, object]:
         """Options of the conversion."""
         found = self.config.get("convert")
         return found if isinstance(found, dict) else {}
@@ -56,10 +54,10 @@ def read_mlperf_tiny(path: Path, tell: Tell = lambda _: None) -> tuple[Measureme
     """
     configurations, rows = read_configurations(path.parent), read_rows(path)
     timed = converted(rows, lambda row: _measurement(row, configurations))
-    unpowered = [row for row, run in timed if run.power_w is None and not row.is_empty("power_W_median")]
+    unpowered = [row for row, run in timed.items() if run.power_w is None and not row.is_empty("power_W_median")]
     why = "it was measured at another rate than the latency (power_run_throughput_inf_s)"
     tell_left_out(tell, unpowered, len(rows), why, "rows' power")
-    return tuple(run for _, run in timed)
+    return tuple(timed.values())
 
 
 def read_configurations(folder: Path) -> dict[str, Configuration]:
@@ -71,7 +69,7 @@ def read_configurations(folder: Path) -> dict[str, Configuration]:
     return read_json(folder / CONFIGURATIONS, dict[str, Configuration], "it comes with the table")
 
 
-def configuration_of(configurations: Mapping[str, Configuration], model: str, board: str) -> Configuration:
+def configuration_of(configurations: dict[str, Configuration], model: str, board: str) -> Configuration:
     """Return the configuration of a model on a board with which latency was measured; an empty one without it."""
     made_for_it = (
         entry
@@ -83,17 +81,26 @@ def configuration_of(configurations: Mapping[str, Configuration], model: str, bo
     return configurations.get(f"{model}@{board}") or next(made_for_it, Configuration())
 
 
-def _measurement(row: Row, configurations: Mapping[str, Configuration]) -> Measurement:
+def _measurement(row: Row, configurations: dict[str, Configuration]) -> Measurement:
     flow, board, model = (row.text(name) for name in ("flow", "board", "model"))
     edition, latency_us = row.choice("round", *_SOURCES), row.positive("latency_us")
     if _deviation(row, "throughput_inf_s_median", latency_us) > _ROUNDING:
         raise StorageError(f"{row.place}: latency_us must be 1e6 over throughput_inf_s_median, got {latency_us:g}")
+    if row.is_empty("clock_mhz"):
+        period_ns = _FINN_PERIODS.get(edition) if flow == "FINN" else _period_ns(configurations, model, board, edition)
+        if period_ns is None:
+            raise StorageError(
+                f"{row.place}: clock_mhz must be given for {model} of {flow} on {board}, as no configuration says it"
+            )
+        clock_mhz = 1e3 / period_ns
+    else:
+        clock_mhz = row.positive("clock_mhz")
     return Measurement(
         engine=flow.lower(),
         board=board,
         campaign=f"{flow}, {edition}",
         source=_SOURCES[edition],
-        clock_mhz=_clock_mhz(row, configurations),
+        clock_mhz=clock_mhz,
         latency_ms=Percentiles(latency_us / 1e3),
         network=model,
         repetitions=row.whole("n_windows") * row.whole("n_inferences_per_window"),
@@ -114,28 +121,13 @@ def _power_w(row: Row, latency_us: float) -> float | None:
     return None if other_rate else row.positive("power_W_median")
 
 
-def _clock_mhz(row: Row, configurations: Mapping[str, Configuration]) -> float:
-    if not row.is_empty("clock_mhz"):
-        return row.positive("clock_mhz")
-    flow, board, model, edition = (row.text(name) for name in ("flow", "board", "model", "round"))
-    if flow == "FINN":
-        period_ns = _FINN_PERIODS.get(edition)
-    else:
-        period_ns = _period_ns(configurations, model, board) or _SCRIPT_PERIODS.get((edition, model, board))
-    if period_ns is None:
-        raise StorageError(
-            f"{row.place}: clock_mhz must be given for {model} of {flow} on {board}, as no configuration says it"
-        )
-    return 1e3 / period_ns
-
-
-def _period_ns(configurations: Mapping[str, Configuration], model: str, board: str) -> float | None:
-    """Return the clock period that a design asks for, in ns; None where its configuration does not state it."""
+def _period_ns(configurations: dict[str, Configuration], model: str, board: str, edition: str) -> float | None:
+    """Return the clock period that a design of hls4ml asks for, in ns; None where nothing states it."""
     options = configuration_of(configurations, model, board).conversion
     for option in _PERIODS:
         if option in options:
             value = options[option]
-            if type(value) not in (int, float) or value <= 0:
+            if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
                 raise InvalidValueError(f"{CONFIGURATIONS}: {model}@{board}.{option}", value, "a positive number of ns")
             return float(value)
-    return None
+    return _SCRIPT_PERIODS.get((edition, model, board))

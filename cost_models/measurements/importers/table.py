@@ -1,6 +1,6 @@
 """Rows of published tables as measurements, and rows that are left out."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from cost_models.calibration.engines import engine_model
 from cost_models.calibration.timing_model import check_attainable
@@ -19,27 +19,26 @@ def tell_left_out(tell: Tell, rows: Sequence[Row], of: int, why: str, what: str 
         tell(f"{len(rows)} of {of} {what}: {why}; the first is {rows[0].place}")
 
 
-def converted(rows: Sequence[Row], convert: Callable[[Row], Measurement]) -> list[tuple[Row, Measurement]]:
+def converted(rows: Iterable[Row], convert: Callable[[Row], Measurement]) -> dict[Row, Measurement]:
     """Return rows with their measurements.
 
     Raises:
         StorageError: a row breaks a rule of measurements; names its line.
     """
-    runs = []
+    runs = {}
     for row in rows:
         with reading(row.place):
-            runs.append((row, convert(row)))
+            runs[row] = convert(row)
     return runs
 
 
-def check_roofline(runs: Sequence[tuple[Row, Measurement]]) -> None:
-    """Check that no run is faster than its engine can be; all are of one engine.
+def check_roofline(engine: str, runs: Mapping[Row, Measurement]) -> None:
+    """Check that no run is faster than its engine can be.
 
     Raises:
         StorageError: names the first such row.
     """
-    names = [f"{row.place}: latency_ms" for row, _ in runs]
     try:
-        check_attainable(engine_model(runs[0][1].engine), [run for _, run in runs], names)
+        check_attainable(engine_model(engine), {f"{row.place}: latency_ms": run for row, run in runs.items()})
     except InvalidValueError as error:
         raise StorageError(f"{error}; correct its time, clock or shape, or take the row out") from error

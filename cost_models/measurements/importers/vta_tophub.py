@@ -17,9 +17,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from cost_models.mapping.mapping import LoopOrder, Mapping
-from cost_models.measurements.engine_run import MeasuredLayer
 from cost_models.measurements.importers.table import Tell, check_roofline, converted, tell_left_out
-from cost_models.measurements.measurement import Measurement, Percentiles
+from cost_models.measurements.measurement import MeasuredLayer, Measurement, Percentiles
 from cost_models.workload import Layer, Operation
 from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.foundation.csv_table import Row, read_rows
@@ -33,8 +32,6 @@ _CLOCKS = {"pynq": (100.0, 64)}
 _EXPECTED = {"groups": 1, "i_bits": 8, "w_bits": 8, "acc_bits": 32}
 # Two halves of a KiB each.
 _BUFFER_BYTES = 2048
-
-_Timed = tuple[Row, Measurement]
 
 
 def read_vta_tophub(path: Path, tell: Tell = lambda _: None) -> tuple[Measurement, ...]:
@@ -51,22 +48,25 @@ def read_vta_tophub(path: Path, tell: Tell = lambda _: None) -> tuple[Measuremen
     rows = read_rows(path)
     failed = [row for row in rows if _is_set(row, "err")]
     tell_left_out(tell, failed, len(rows), "their measurement failed (err)")
-    timed = converted([row for row in rows if not _is_set(row, "err")], _measurement)
+    timed = converted((row for row in rows if row not in failed), _measurement)
     foreign = _foreign_copies(timed)
-    tell_left_out(tell, list(foreign), len(rows), "their time is that of another convolution (copied_cost)")
-    own = [(row, run) for row, run in timed if row not in foreign]
-    first = {repr(run): row for row, run in reversed(own)}
-    repeated = [row for row, run in own if first[repr(run)] is not row]
+    tell_left_out(tell, foreign, len(rows), "their time is that of another convolution (copied_cost)")
+    first: dict[str, Row] = {}
+    own = [row for row in timed if row not in foreign]
+    repeated = [row for row in own if first.setdefault(repr(timed[row]), row) is not row]
     tell_left_out(tell, repeated, len(rows), "they are there twice")
-    once = [(row, run) for row, run in own if first[repr(run)] is row]
+    once = {row: timed[row] for row in first.values()}
     if not once:
         raise StorageError(f"{path}: must hold a row that was measured, and all {len(rows)} failed or are copies")
-    for row, run in once:
+    for row, run in once.items():
         _check_tiling(row, run)
-    check_roofline(once)
-    same_work = Counter(_work(run) for _, run in once)
+    check_roofline("vta", once)
+    same_work = Counter(map(_work, once.values()))
     return tuple(
-        _grouped(run) if _is_set(row, "copied_cost") or same_work[_work(run)] > 1 else run for row, run in once
+        replace(run, group=f"copies of {run.latency_ms.p50:.10g} ms")
+        if _is_set(row, "copied_cost") or same_work[_work(run)] > 1
+        else run
+        for row, run in once.items()
     )
 
 
@@ -80,27 +80,23 @@ def _work(run: Measurement) -> str:
     return repr(replace(run, campaign="any", source="any", date=None))
 
 
-def _grouped(run: Measurement) -> Measurement:
-    return replace(run, group=f"copies of {run.latency_ms.p50:.10g} ms")
-
-
-def _foreign_copies(timed: list[_Timed]) -> dict[Row, None]:
+def _foreign_copies(timed: dict[Row, Measurement]) -> list[Row]:
     """Return the rows whose time is marked as copied, and that no row with their time, layer and tiling gave."""
     originals: dict[float, list[str]] = {}
-    for row, run in timed:
+    for row, run in timed.items():
         if not _is_set(row, "copied_cost"):
             originals.setdefault(run.latency_ms.p50, []).append(_work(run))
     # Where the table lacks the original, the first copy stands for it.
-    return {row: None for row, run in timed if _work(run) not in originals.setdefault(run.latency_ms.p50, [_work(run)])}
+    return [
+        row for row, run in timed.items() if _work(run) not in originals.setdefault(run.latency_ms.p50, [_work(run)])
+    ]
 
 
 def _measurement(row: Row) -> Measurement:
     if not row.is_empty("op"):
         row.choice("op", "conv2d")
-    for column, expected in _EXPECTED.items():
-        _check(row, column, expected)
     accelerator, clock_mhz = _engine(row)
-    splits = _splits(row)
+    splits = {name: sizes[-1] for name, sizes in _splits(row).items()}
     mapping = Mapping(
         tile_out_channels=splits["tile_co"] * accelerator.pe_rows,
         tile_in_channels=splits["tile_ci"] * accelerator.pe_cols,
@@ -119,8 +115,9 @@ def _measurement(row: Row) -> Measurement:
         stride=row.whole("stride"),
         padding=row.whole("pad"),
     )
-    _check(row, "ho", layer.out_height)
-    _check(row, "wo", layer.out_width)
+    for column, expected in {**_EXPECTED, "ho": layer.out_height, "wo": layer.out_width}.items():
+        if not row.is_empty(column) and row.whole(column) != expected:
+            raise StorageError(f"{row.place}: {column} must be {expected}, got {row.text(column)}")
     return Measurement(
         engine="vta",
         board=row.text("board"),
@@ -136,22 +133,19 @@ def _measurement(row: Row) -> Measurement:
     )
 
 
-def _check(row: Row, column: str, expected: int) -> None:
-    """Check the number in an optional column."""
-    if not row.is_empty(column) and row.whole(column) != expected:
-        raise StorageError(f"{row.place}: {column} must be {expected}, got {row.text(column)}")
-
-
 def _engine(row: Row) -> tuple[Accelerator, float]:
     """Return the engine of a row and the clock in MHz at which it ran."""
     board, block = row.text("board"), row.whole("block")
-    if board not in _CLOCKS and (row.is_empty("clock_mhz") or row.is_empty("axi_bits")):
+    clock_mhz, axi_bits = _CLOCKS.get(board, (None, None))
+    if not row.is_empty("clock_mhz"):
+        clock_mhz = row.positive("clock_mhz")
+    if not row.is_empty("axi_bits"):
+        axi_bits = row.whole("axi_bits")
+    if clock_mhz is None or axi_bits is None:
         known = ", ".join(_CLOCKS)
         raise StorageError(
             f"{row.place}: clock_mhz and axi_bits must be given for board {board!r}, as they are known of {known} alone"
         )
-    clock_mhz, axi_bits = _CLOCKS.get(board, (0.0, 0))
-    clock_mhz = clock_mhz if row.is_empty("clock_mhz") else row.positive("clock_mhz")
     return Accelerator(
         pe_rows=block,
         pe_cols=block,
@@ -160,7 +154,7 @@ def _engine(row: Row) -> tuple[Accelerator, float]:
         ifmap_kib=_half_kib(row, "inp_buf_bytes"),
         weight_kib=_half_kib(row, "wgt_buf_bytes"),
         ofmap_kib=_half_kib(row, "acc_buf_bytes"),
-        axi_bits=axi_bits if row.is_empty("axi_bits") else row.whole("axi_bits"),
+        axi_bits=axi_bits,
         clock_mhz=math.ceil(clock_mhz),
         depthwise_lanes=1,
     ), clock_mhz
@@ -173,11 +167,12 @@ def _half_kib(row: Row, column: str) -> int:
     return halves
 
 
-def _splits(row: Row) -> dict[str, int]:
-    """Return the inner size of each split of a row's tiling."""
-    splits = {name: int(inner or outer) for name, outer, inner in _SPLIT.findall(row.text("tiling"))}
+def _splits(row: Row) -> dict[str, list[int]]:
+    """Return the sizes of each split of a row's tiling: the outer one where it is given, and the inner one."""
+    found = _SPLIT.findall(row.text("tiling"))
+    splits = {name: [int(size) for size in sizes if size] for name, *sizes in found}
     for name in ("tile_co", "tile_ci", "tile_h", "tile_w", "oc_nthread", "h_nthread"):
-        if splits.get(name, 0) < 1:
+        if splits.get(name, [0])[-1] < 1:
             raise StorageError(f"{row.place}: tiling must give {name}, above zero, got {row.text('tiling')!r}")
     return splits
 
@@ -192,6 +187,8 @@ def _check_tiling(row: Row, run: Measurement) -> None:
         "tile_ci": -(-layer.in_channels // accelerator.pe_cols),
         "tile_co": -(-layer.out_channels // accelerator.pe_rows),
     }
-    for name, outer, inner in _SPLIT.findall(row.text("tiling")):
-        if inner and name in extents and int(outer) != -(-extents[name] // int(inner)):
-            raise StorageError(f"{row.place}: tiling must cut {extents[name]} into tiles, got {name}=[{outer},{inner}]")
+    splits = _splits(row)
+    for name, extent in extents.items():
+        *tiles, size = splits[name]
+        if tiles and tiles[0] != -(-extent // size):
+            raise StorageError(f"{row.place}: tiling must cut {extent} into tiles, got {name}=[{tiles[0]},{size}]")

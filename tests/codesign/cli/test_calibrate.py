@@ -14,9 +14,15 @@ from codesign.run.folder import read_json
 from cost_models.calibration.engines import engine_model
 from cost_models.coefficients import load_coefficients
 from cost_models.mapping.mapping import LoopOrder, Mapping, draw_mapping
-from cost_models.measurements.engine_run import EngineRun, MeasuredLayer
-from cost_models.measurements.measurement import Measurement, Percentiles, append_measurements, read_measurements
-from cost_models.measurements.plan_file import read_plan
+from cost_models.measurements.measurement import (
+    EngineRun,
+    MeasuredLayer,
+    Measurement,
+    Percentiles,
+    append_measurements,
+    read_measurements,
+    read_plan,
+)
 from cost_models.workload import Layer, Operation
 from hw_templates.conv_engine.accelerator import Accelerator
 

@@ -7,8 +7,7 @@ from support.mutations import drive, from_file, mutated_json
 
 from codesign.report.left_out import LEFT_OUT, LeftOutRows, run_kind, run_label
 from codesign.run.folder import read_json
-from cost_models.measurements.engine_run import MeasuredLayer
-from cost_models.measurements.measurement import Measurement, Percentiles
+from cost_models.measurements.measurement import MeasuredLayer, Measurement, Percentiles
 from cost_models.workload import Layer, Operation
 from hw_templates.foundation.json_records import write_record
 

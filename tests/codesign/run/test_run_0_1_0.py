@@ -10,7 +10,7 @@ from codesign.cli.main import app
 from codesign.commands.calibration.campaign import opened
 from codesign.run.folder import Run, read_json
 from codesign.run.records import DeployRecord, WinnerRecord
-from cost_models.measurements.plan_file import read_plan
+from cost_models.measurements.measurement import read_plan
 
 PACKED = Path(__file__).parents[2] / "fixtures/run_0_1_0/run.tar.xz"
 

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 from cost_models.calibration.estimation import estimate
-from cost_models.calibration.fit import check_runs, fit, group_parts, leave_out, single_parts
-from cost_models.calibration.structural import Demand, Role, StructuralModel, Term
+from cost_models.calibration.fit import Fit, dealt, fit, group_parts, leave_out
+from cost_models.calibration.posterior import Prediction, predict, prior_of
+from cost_models.calibration.structural import Demand, Term, structural_model
 from cost_models.calibration.timing_model import Parameter, measured_cycles
 from cost_models.measurements.measurement import Measurement, Percentiles
 from hw_templates.foundation.errors import InvalidValueError
@@ -20,16 +21,13 @@ def demands(run: Measurement) -> list[Demand]:
     return [Demand(counts, steps=4.0)]
 
 
-TOY = StructuralModel(
-    engine="toy",
-    terms=(
-        Term(name="mac", meaning="", median=1.5, spread=0.7, campaign_spread=0.1, role=Role.STEP, kind="compute"),
-        Term(name="byte", meaning="", median=0.2, spread=1.0, campaign_spread=0.5, role=Role.LOAD, kind="memory"),
-        Term(name="start", meaning="", median=500.0, spread=1.0, campaign_spread=0.5, role=Role.ALONE, kind="overhead"),
-    ),
-    unhidden=Parameter(name="unhidden", meaning="", median=0.1, spread=0.7, campaign_spread=0.2),
-    demands=demands,
+TERMS = (
+    Term("mac", "", 1.5, 0.7, 0.1, "step", "compute"),
+    Term("byte", "", 0.2, 1.0, 0.5, "load", "memory"),
+    Term("start", "", 500.0, 1.0, 0.5, "alone", "overhead"),
 )
+UNHIDDEN = Parameter("unhidden", "", 0.1, 0.7, 0.2)
+TOY = structural_model("toy", TERMS, demands, lambda run: 0.0, UNHIDDEN)
 
 
 @dataclass(frozen=True)
@@ -66,6 +64,12 @@ def measure(campaigns: Sequence[Campaign], seed: int = 0, groups: int = 0) -> li
 
 def with_cycles(run: Measurement, cycles: float) -> Measurement:
     return replace(run, latency_ms=Percentiles(cycles / (CLOCK_MHZ * 1e3)))
+
+
+def predicted_by(result: Fit, runs: Sequence[Measurement]) -> Prediction:
+    """What a fit predicts of runs of no group."""
+    width = np.array([result.left_out.widths.of(run.campaign) for run in runs])
+    return predict(result.model, runs, result.posterior, width)
 
 
 def test_coefficients_are_recovered_within_their_deviations() -> None:
@@ -107,7 +111,7 @@ def test_intervals_cover_nine_in_ten() -> None:
     for seed in range(6):
         runs = measure([Campaign("a", 25), Campaign("b", 25, noise=0.08)], seed)
         new = measure([Campaign("a", 100), Campaign("b", 100, noise=0.08)], seed + 100)
-        prediction, truth = fit(TOY, runs).predict(new), measured_cycles(new)
+        prediction, truth = predicted_by(fit(TOY, runs), new), measured_cycles(new)
         covered.append(np.mean((prediction.low <= truth) & (truth <= prediction.high)))
     assert 0.85 <= np.mean(covered) <= 0.96
 
@@ -115,8 +119,8 @@ def test_intervals_cover_nine_in_ten() -> None:
 def test_an_unknown_campaign_is_less_certain() -> None:
     runs = measure([Campaign("a", 20), Campaign("b", 20)])
     result = fit(TOY, runs)
-    known = result.predict(runs[:1])
-    unknown = result.predict([replace(runs[0], campaign="new")])
+    known = predicted_by(result, runs[:1])
+    unknown = predicted_by(result, [replace(runs[0], campaign="new")])
     assert unknown.high[0] / unknown.low[0] > known.high[0] / known.low[0]
 
 
@@ -124,7 +128,7 @@ def test_what_is_left_out_is_not_looked_at() -> None:
     runs = measure([Campaign("a", 12), Campaign("b", 12)])
     changed = [with_cycles(runs[0], 1e7), *runs[1:]]
     alone = [[index] for index in range(len(runs))]
-    before, after = leave_out(TOY, runs, alone), leave_out(TOY, changed, alone)
+    before, after = (leave_out(TOY, measured, alone, prior_of(TOY)) for measured in (runs, changed))
     assert after.predicted[0] == before.predicted[0]
     assert after.error[0] == pytest.approx(before.predicted[0] / 1e7 - 1)
 
@@ -136,10 +140,9 @@ def test_groups_are_left_out_together() -> None:
     for part in parts:
         assert len({runs[index].group for index in part}) == 1
     assert group_parts(measure([Campaign("a", 20)])) == []
-    assert sorted(index for part in single_parts(runs) for index in part) == list(range(20))
+    assert sorted(index for part in dealt([[index] for index in range(20)]) for index in part) == list(range(20))
     known = fit(TOY, runs)
     assert known.left_out_singly is not known.left_out
-    assert known.groups == {f"group {index}" for index in range(5)}
 
 
 def test_a_fit_tells_how_far_it_is() -> None:
@@ -160,8 +163,8 @@ def test_too_few_runs_or_runs_of_another_engine() -> None:
 
 def test_a_run_that_is_faster_than_its_engine_can_be_is_refused() -> None:
     runs = measure([Campaign("a", 12)])
-    bounded = replace(TOY, roofline=lambda run: 0.5 * run.counters["macs"])
-    check_runs(bounded, runs)
+    bounded = structural_model("toy", TERMS, demands, lambda run: 0.5 * run.counters["macs"], UNHIDDEN)
+    fit(bounded, runs)
     fast = with_cycles(runs[3], 0.49 * runs[3].counters["macs"])
     with pytest.raises(InvalidValueError, match=r"measurements\[3\]\.latency_ms\.p50: must be at least .* of toy at"):
         fit(bounded, [*runs[:3], fast, *runs[4:]])

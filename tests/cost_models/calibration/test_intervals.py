@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from cost_models.calibration.intervals import LeftOut
+from cost_models.calibration.fit import LeftOut
 
 
 def left_out(campaigns: tuple[str, ...], scores: np.ndarray) -> LeftOut:

@@ -2,21 +2,22 @@ import numpy as np
 import pytest
 
 from cost_models.calibration.estimation import estimate
-from cost_models.calibration.planning import plan, prior_of
-from cost_models.calibration.structural import Demand, Role, StructuralModel, Term
+from cost_models.calibration.planning import plan
+from cost_models.calibration.posterior import prior_of
+from cost_models.calibration.structural import Demand, Term, structural_model
 from cost_models.calibration.timing_model import Parameter
-from cost_models.measurements.engine_run import EngineRun
-from cost_models.measurements.measurement import Measurement, Percentiles
+from cost_models.measurements.measurement import EngineRun, Measurement, Percentiles
 from hw_templates.foundation.errors import InvalidValueError
 
-MODEL = StructuralModel(
-    engine="toy",
-    terms=(
-        Term(name="mac", meaning="", median=1.0, spread=1.0, campaign_spread=0.5, role=Role.ALONE, kind="compute"),
-        Term(name="byte", meaning="", median=1.0, spread=1.0, campaign_spread=0.5, role=Role.ALONE, kind="memory"),
+MODEL = structural_model(
+    "toy",
+    (
+        Term("mac", "", 1.0, 1.0, 0.5, "alone", "compute"),
+        Term("byte", "", 1.0, 1.0, 0.5, "alone", "memory"),
     ),
-    unhidden=Parameter(name="unhidden", meaning="", median=0.1, spread=0.5, campaign_spread=0.1),
     demands=lambda run: [Demand({"mac": run.counters["macs"], "byte": run.counters["bytes"]})],
+    roofline=lambda run: 0.0,
+    unhidden=Parameter("unhidden", "", 0.1, 0.5, 0.1),
 )
 
 

@@ -1,27 +1,19 @@
+from typing import get_args
+
 import numpy as np
 import pytest
 
-from cost_models.calibration.structural import Demand, Role, StructuralModel, Term
-from cost_models.calibration.timing_model import Parameter, measured_cycles, sensitivity
+from cost_models.calibration.structural import Demand, Role, Term, structural_model
+from cost_models.calibration.timing_model import Parameter, TimingModel, measured_cycles, sensitivity
 from cost_models.measurements.measurement import Measurement, Percentiles
 
-TERMS = tuple(
-    Term(
-        name=role.value,
-        meaning=role.value,
-        median=1.0,
-        spread=1.0,
-        campaign_spread=0.1,
-        role=role,
-        kind=f"{role.value} time",
-    )
-    for role in Role
-)
-UNHIDDEN = Parameter(name="unhidden", meaning="", median=0.1, spread=1.0, campaign_spread=0.1)
+ROLES: tuple[Role, ...] = get_args(Role)
+TERMS = tuple(Term(role, role, 1.0, 1.0, 0.1, role, f"{role} time") for role in ROLES)
+UNHIDDEN = Parameter("unhidden", "", 0.1, 1.0, 0.1)
 
 
-def model_of(*demands: Demand) -> StructuralModel:
-    return StructuralModel(engine="toy", terms=TERMS, unhidden=UNHIDDEN, demands=lambda run: demands)
+def model_of(*demands: Demand) -> TimingModel:
+    return structural_model("toy", TERMS, lambda run: demands, lambda run: 0.0, UNHIDDEN)
 
 
 def run(latency_ms: float = 1.0) -> Measurement:
@@ -65,7 +57,7 @@ def test_layers_of_a_run_add_up_and_runs_keep_their_own_coefficients() -> None:
 def test_parts_add_up_to_the_cycles() -> None:
     rng = np.random.default_rng(0)
     demands = [
-        Demand({role.value: float(rng.integers(0, 50)) for role in Role}, float(rng.integers(1, 9))) for _ in range(20)
+        Demand({role: float(rng.integers(0, 50)) for role in ROLES}, float(rng.integers(1, 9))) for _ in range(20)
     ]
     bound = model_of(*demands).bind([run(), run()])
     values = np.tile(theta(unhidden=0.3), (2, 1))

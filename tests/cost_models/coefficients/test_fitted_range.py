@@ -5,8 +5,7 @@ import pytest
 
 from cost_models.calibration.record import measured_range
 from cost_models.coefficients.fitted_range import outside, range_of, range_of_space, warn_outside
-from cost_models.measurements.engine_run import MeasuredLayer
-from cost_models.measurements.measurement import Measurement, Percentiles
+from cost_models.measurements.measurement import MeasuredLayer, Measurement, Percentiles
 from cost_models.workload import Layer, Operation
 from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.foundation.errors import ExtrapolationWarning

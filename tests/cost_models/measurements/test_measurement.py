@@ -9,8 +9,8 @@ from support.mutations import drive, from_file, mutated_json
 from support.small_disk import small_disk
 
 from cost_models.mapping.mapping import LoopOrder, Mapping
-from cost_models.measurements.engine_run import MeasuredLayer
 from cost_models.measurements.measurement import (
+    MeasuredLayer,
     Measurement,
     Percentiles,
     append_measurements,

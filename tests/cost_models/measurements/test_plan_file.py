@@ -8,8 +8,7 @@ from support.mutations import drive, from_file, mutated_json
 from cost_models.mapping.mapped_layer import MappedLayer
 from cost_models.mapping.mapping import LoopOrder, Mapping
 from cost_models.mapping.placement import Placement
-from cost_models.measurements.engine_run import MeasuredLayer
-from cost_models.measurements.plan_file import RunPlan, read_plan, write_plan
+from cost_models.measurements.measurement import MeasuredLayer, RunPlan, read_plan, write_plan
 from cost_models.workload import Layer, Operation
 from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.foundation.errors import InvalidValueError, MappingError, StorageError

@@ -9,9 +9,7 @@ from support.mutations import drive, from_file, mutated_json
 from codesign.commands.calibration.campaign import LOSSES, Campaign, Failure, opened
 from cost_models.mapping.mapped_layer import MappedLayer
 from cost_models.mapping.mapping import LoopOrder, Mapping
-from cost_models.measurements.engine_run import MeasuredLayer
-from cost_models.measurements.measurement import Measurement, Percentiles
-from cost_models.measurements.plan_file import RunPlan
+from cost_models.measurements.measurement import MeasuredLayer, Measurement, Percentiles, RunPlan
 from cost_models.workload import Layer, Operation
 from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.foundation.errors import BoardError, InvalidValueError, StorageError

@@ -4,7 +4,7 @@ import pytest
 
 from codesign.commands.calibration.plan import candidates
 from codesign.emit.random_program import random_program
-from cost_models.measurements.plan_file import RunPlan
+from cost_models.measurements.measurement import RunPlan
 from hw_templates.conv_engine.accelerator import Accelerator
 
 ACCELERATOR = Accelerator(

@@ -32,8 +32,7 @@ from codesign.commands.calibration.measure import CampaignRequest, measure_plan
 from cost_models.coefficients import load_coefficients
 from cost_models.mapping.mapped_layer import MappedLayer
 from cost_models.mapping.mapping import draw_mapping
-from cost_models.measurements.measurement import Measurement, read_measurements
-from cost_models.measurements.plan_file import RunPlan, write_plan
+from cost_models.measurements.measurement import Measurement, RunPlan, read_measurements, write_plan
 from cost_models.workload import Layer, Operation
 from hw_templates.conv_engine import registers
 from hw_templates.foundation.errors import BoardError, CodesignError, InvalidValueError, StorageError

@@ -2,9 +2,8 @@ from dataclasses import replace
 
 import pytest
 
-from cost_models.calibration.engines.dpu import DPU
-from cost_models.measurements.engine_run import MeasuredLayer
-from cost_models.measurements.measurement import Measurement, Percentiles
+from cost_models.calibration.engines.dpu import DPU, demands
+from cost_models.measurements.measurement import MeasuredLayer, Measurement, Percentiles
 from cost_models.workload import Activation, Layer, Operation
 from hw_templates.foundation.errors import InvalidValueError
 
@@ -54,7 +53,7 @@ RUN = Measurement(
 
 
 def test_counts_by_hand() -> None:
-    expand, depthwise, pool, project = (demand.counts for demand in DPU.demands(RUN))
+    expand, depthwise, pool, project = (demand.counts for demand in demands(RUN))
     line = 50 * 3 * 9  # groups of 12 channels, of 4 rows, and columns
     assert expand["conv_cycles"] == 2 * 50 * 2 * 9
     assert expand["swish_cycles"] == line
@@ -69,23 +68,23 @@ def test_counts_by_hand() -> None:
 def test_known_traffic_beyond_the_least_is_that_of_maps_between_layers() -> None:
     least = sum(
         demand.counts.get(name, 0.0)
-        for demand in DPU.demands(RUN)
+        for demand in demands(RUN)
         for name in ("feature_cycles_per_byte", "weight_cycles_per_byte")
     )
-    spilt = DPU.demands(replace(RUN, counters={"ddr_bytes": least + 1000}))
+    spilt = demands(replace(RUN, counters={"ddr_bytes": least + 1000}))
     assert spilt[1].counts["feature_cycles_per_byte"] == 1000
-    assert DPU.demands(replace(RUN, counters={"ddr_bytes": 1})) == [
-        *DPU.demands(RUN)[:1],
-        replace(DPU.demands(RUN)[1], counts={**DPU.demands(RUN)[1].counts, "feature_cycles_per_byte": 0.0}),
-        *DPU.demands(RUN)[2:],
+    assert demands(replace(RUN, counters={"ddr_bytes": 1})) == [
+        *demands(RUN)[:1],
+        replace(demands(RUN)[1], counts={**demands(RUN)[1].counts, "feature_cycles_per_byte": 0.0}),
+        *demands(RUN)[2:],
     ]
 
 
 def test_a_missing_setting_is_named() -> None:
     with pytest.raises(InvalidValueError, match=r"settings\.alu_parallel: must be a positive whole number for dpu"):
-        DPU.demands(replace(RUN, settings={"pixel_parallel": 8, "channel_parallel": 12}))
+        demands(replace(RUN, settings={"pixel_parallel": 8, "channel_parallel": 12}))
     with pytest.raises(InvalidValueError, match=r"measurement\.layers: must be given for dpu"):
-        DPU.demands(replace(RUN, layers=(), network="whole"))
+        demands(replace(RUN, layers=(), network="whole"))
 
 
 def test_the_roofline_is_the_convolution_array_at_its_peak() -> None:

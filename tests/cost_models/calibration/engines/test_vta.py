@@ -2,10 +2,9 @@ from dataclasses import replace
 
 import pytest
 
-from cost_models.calibration.engines.vta import VTA
+from cost_models.calibration.engines.vta import VTA, demands
 from cost_models.mapping.mapping import LoopOrder, Mapping
-from cost_models.measurements.engine_run import MeasuredLayer
-from cost_models.measurements.measurement import Measurement, Percentiles
+from cost_models.measurements.measurement import MeasuredLayer, Measurement, Percentiles
 from cost_models.workload import Layer, Operation
 from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.foundation.errors import InvalidValueError
@@ -56,7 +55,7 @@ RUN = Measurement(
 
 
 def test_counts_by_walking_the_tiles() -> None:
-    (demand,) = VTA.demands(RUN)
+    (demand,) = demands(RUN)
     counts = dict.fromkeys(demand.counts, 0)
     for top in (0, 4):
         rows = range(max(top - 1, 0), min(top + 5, 8))
@@ -85,14 +84,14 @@ def test_whole_rows_without_padding_are_one_burst_a_block() -> None:
             tile_out_channels=32, tile_in_channels=32, tile_height=4, tile_width=8, loop_order=LoopOrder.PIXELS_OUTER
         ),
     )
-    (demand,) = VTA.demands(replace(RUN, layers=(ran,)))
+    (demand,) = demands(replace(RUN, layers=(ran,)))
     assert demand.counts["input_burst_cycles"] == 2 * 2 * 2
 
 
 def test_a_batch_fills_the_rows_of_the_core() -> None:
     assert RUN.accelerator is not None
     four = replace(RUN, batch=4, accelerator=replace(RUN.accelerator, pe_pixels=4))
-    (one,), (many,) = VTA.demands(RUN), VTA.demands(four)
+    (one,), (many,) = demands(RUN), demands(four)
     assert many.counts["mac_cycles"] == one.counts["mac_cycles"]
     assert many.counts["input_cycles_per_byte"] == 4 * one.counts["input_cycles_per_byte"]
 
@@ -120,7 +119,7 @@ def test_a_batch_fills_the_rows_of_the_core() -> None:
 )
 def test_what_the_model_needs_is_named(changes: dict[str, object], message: str) -> None:
     with pytest.raises(InvalidValueError) as raised:
-        VTA.demands(replace(RUN, **changes))  # type: ignore[arg-type]
+        demands(replace(RUN, **changes))  # type: ignore[arg-type]
     assert message in str(raised.value)
 
 

@@ -1,4 +1,5 @@
 import csv
+import re
 from pathlib import Path
 
 import pytest
@@ -27,7 +28,6 @@ def test_a_block_becomes_its_layers(tmp_path: Path) -> None:
     assert (expand.out_channels, depthwise.kernel_height, squeeze.out_channels, project.residual) == (120, 5, 32, True)
     assert [ran.activation for ran in run.layers[:2]] == [Activation.HSWISH] * 2
     assert run.counters["ddr_bytes"] == 0.25 * 2**20
-    assert len(read_ofa_dpu(path, repeats=True)) == 2
 
 
 def test_single_layers(tmp_path: Path) -> None:
@@ -97,11 +97,14 @@ def test_channels_are_rounded_as_the_supernet_rounds_them(channels: float, round
     assert rounded_channels(channels) == rounded
 
 
-def test_the_published_table() -> None:
-    path = shared_data("ofa_dpu_ultra96") / "ofa_mbv3_blocks_dpu_b2304_ultra96.csv"
-    runs = read_ofa_dpu(path, repeats=True)
+def test_the_published_table(tmp_path: Path) -> None:
+    published = shared_data("ofa_dpu_ultra96") / "ofa_mbv3_blocks_dpu_b2304_ultra96.csv"
+    path = tmp_path / "table.csv"
+    path.write_text(re.sub(r"\brepeat\b", "all", published.read_text()))
+    runs = read_ofa_dpu(path)
     with path.open() as file:
         rows = list(csv.DictReader(file))
+    assert len(read_ofa_dpu(published)) < len(rows)
     for run, row in zip(runs, rows, strict=True):
         # The table counts two operations a multiply-accumulate, and some more for other operations.
         gop = 2e-9 * sum(ran.layer.macs for ran in run.layers)
