@@ -202,7 +202,7 @@ def load_board(board: Source | Path | Board) -> Board:
 
 def board_record(board: Board) -> BoardRecord:
     """Return what a file keeps of a board, from which :func:`load_board` makes the same one."""
-    return board.name if BOARDS.is_built_in(board.name) else board
+    return board.name if board.name in BOARDS.built_in else board
 
 
 def board_name(board: BoardRecord) -> str:
@@ -212,7 +212,7 @@ def board_name(board: BoardRecord) -> str:
 
 def board_label(board: Board) -> str:
     """Return what tells a board from all others: its name and, unless it is a shipped one, a digest of its figures."""
-    if BOARDS.is_built_in(board.name):
+    if board.name in BOARDS.built_in:
         return board.name
     return f"{board.name}-{hashlib.sha256(json.dumps(asdict(board), sort_keys=True).encode()).hexdigest()[:8]}"
 

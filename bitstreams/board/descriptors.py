@@ -36,25 +36,21 @@ Rule = tuple[str, bool, str]
 """A field of a program or of a descriptor, whether it holds what it may, and what that is."""
 
 
-def _numbers(record: np.void, names: tuple[str, ...]) -> dict[str, int]:
-    return {name: int(record[name]) for name in names}
-
-
 def descriptor_layer(record: np.void) -> tuple[Layer, Mapping]:
     """Return the layer that a descriptor makes the engine compute, and its mapping.
 
     Raises:
         CodesignError, ValueError: no engine could run it.
     """
+    values = dict(zip(isa.FIELDS, record.tolist(), strict=True))
     layer = Layer(
-        operation=Operation.of_code(int(record["operation"])),
-        residual=bool(record["residual"]),
-        weight_bits=4 if record["four_bit_weights"] else 8,
-        **_numbers(record, _SHAPE),
+        operation=Operation.of_code(values["operation"]),
+        residual=bool(values["residual"]),
+        weight_bits=4 if values["four_bit_weights"] else 8,
+        **{name: values[name] for name in _SHAPE},
     )
-    order = LoopOrder[isa.LoopOrderCode(int(record["loop_order"])).name]
-    mapping = Mapping(loop_order=order, **_numbers(record, _TILE))
-    return layer, mapping
+    order = LoopOrder[isa.LoopOrderCode(values["loop_order"]).name]
+    return layer, Mapping(loop_order=order, **{name: values[name] for name in _TILE})
 
 
 def mapped_layers(records: npt.NDArray[np.void]) -> list[MappedLayer]:

@@ -69,7 +69,7 @@ class ClockTree:
     Attributes:
         control: address of its divider register.
         divider_shifts: lowest bits of its two dividers, six bits each.
-        source_shift, source_bits: place of its source's number.
+        source_shift, source_mask: lowest bit of its source's number, and the greatest number.
         sources: number of a source to the address of that PLL's register.
         choices: sources that stay as they are whatever the processor's own clock does.
         feedback_shift: lowest bit of a PLL's multiplier, seven bits.
@@ -81,7 +81,7 @@ class ClockTree:
     control: int
     divider_shifts: tuple[int, int]
     source_shift: int
-    source_bits: int
+    source_mask: int
     sources: dict[int, int]
     choices: tuple[int, ...]
     feedback_shift: int
@@ -95,7 +95,7 @@ CLOCK_TREES = {
         control=0xF8000170,
         divider_shifts=(8, 20),
         source_shift=4,
-        source_bits=2,
+        source_mask=3,
         sources={0: 0xF8000108, 1: 0xF8000108, 2: 0xF8000100, 3: 0xF8000104},
         choices=(0, 3),
         feedback_shift=12,
@@ -107,7 +107,7 @@ CLOCK_TREES = {
         control=0xFF5E00C0,
         divider_shifts=(8, 16),
         source_shift=0,
-        source_bits=3,
+        source_mask=7,
         sources={0: 0xFF5E0020, 2: 0xFF5E0030, 3: 0xFD1A002C},
         choices=(0, 2),
         feedback_shift=8,
@@ -129,7 +129,7 @@ def read_clock_mhz(registers: Registers, family: str) -> float:
     first, second = (control >> shift & 63 for shift in tree.divider_shifts)
     if not first or not second:
         raise BoardError(f"clock: its register reads 0x{control:08X}, which divides by zero; restart the board")
-    number = control >> tree.source_shift & ((1 << tree.source_bits) - 1)
+    number = control >> tree.source_shift & tree.source_mask
     if number not in tree.sources:
         raise BoardError(f"clock: its register reads 0x{control:08X}, an unknown source; restart the board")
     return _pll_mhz(registers, tree, number) / (first * second)
@@ -155,8 +155,7 @@ def set_clock_mhz(registers: Registers, family: str, clock_mhz: float) -> float:
         raise BoardError(f"clock: no PLL of the board can be divided down to {clock_mhz:g} MHz; restart the board")
     _, negative, dividers = max(reachable)
     control = registers.read(tree.control)
-    mask = (1 << tree.source_bits) - 1
-    control = control & ~(mask << tree.source_shift) | -negative << tree.source_shift
+    control = control & ~(tree.source_mask << tree.source_shift) | -negative << tree.source_shift
     for shift, divider in zip(tree.divider_shifts, dividers, strict=True):
         control = control & ~(63 << shift) | divider << shift
     registers.write(tree.control, control | tree.enable)

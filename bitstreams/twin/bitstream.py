@@ -18,6 +18,21 @@ from hw_templates.foundation.atomic_file import write_bytes_atomically
 
 TOOL = "twin"
 _MARKER = b"codesign twin\0\0\0"
+_CLOCK_PARAMETERS = {
+    "zynq-7000": '<PARAMETER NAME="PCW_EN_CLK{index}_PORT" VALUE="{on}"/>'
+    '<PARAMETER NAME="PCW_FPGA_FCLK{index}_ENABLE" VALUE="{on}"/>'
+    '<PARAMETER NAME="PCW_FCLK{index}_PERIPHERAL_DIVISOR0" VALUE="1"/>'
+    '<PARAMETER NAME="PCW_FCLK{index}_PERIPHERAL_DIVISOR1" VALUE="1"/>'
+    '<PARAMETER NAME="PCW_FCLK{index}_PERIPHERAL_CLKSRC" VALUE="IO PLL"/>'
+    '<PARAMETER NAME="PCW_ACT_FPGA{index}_PERIPHERAL_FREQMHZ" VALUE="{mhz}"/>',
+    "zynq-ultrascale+": '<PARAMETER NAME="PSU__FPGA_PL{index}_ENABLE" VALUE="{on}"/>'
+    '<PARAMETER NAME="PSU__CRL_APB__PL{index}_REF_CTRL__DIVISOR0" VALUE="1"/>'
+    '<PARAMETER NAME="PSU__CRL_APB__PL{index}_REF_CTRL__DIVISOR1" VALUE="1"/>'
+    '<PARAMETER NAME="PSU__CRL_APB__PL{index}_REF_CTRL__SRCSEL" VALUE="RPLL"/>'
+    '<PARAMETER NAME="PSU__CRL_APB__PL{index}_REF_CTRL__FREQMHZ" VALUE="{mhz}"/>'
+    '<PARAMETER NAME="PSU__CRL_APB__PL{index}_REF_CTRL__ACT_FREQMHZ" VALUE="{mhz}"/>',
+}
+"""Board family to the parameters of the PS block from which PYNQ learns one of the four clocks of the logic."""
 
 
 def write_twin_bitstream(folder: Path, board: Board, hardware_sha256: str, clock_mhz: float) -> Path:
@@ -71,7 +86,10 @@ def _handoff(board: Board, hardware_sha256: str, clock_mhz: float) -> bytes:
         "engine": ("xilinx.com:hls:conv_engine:1.0", "conv_engine", "s_axi_control", addresses.engine),
         "identity": ("xilinx.com:module_ref:engine_id:1.0", "engine_id", "s_axi", addresses.identity),
     }
-    parameters = _clock_parameters(board.family == "zynq-7000", clock_mhz)
+    parameters = "".join(
+        _CLOCK_PARAMETERS[board.family].format(index=index, on=int(index == 0), mhz=50 if index else clock_mhz)
+        for index in range(4)
+    )
     ranges = "".join(
         f'<MEMRANGE ADDRESSBLOCK="Reg" BASENAME="C_BASEADDR" BASEVALUE="0x{address:08X}" HIGHNAME="C_HIGHADDR" '
         f'HIGHVALUE="0x{address + WINDOW_BYTES - 1:08X}" INSTANCE="{instance}" IS_DATA="TRUE" IS_INSTRUCTION="TRUE" '
@@ -104,29 +122,3 @@ VLNV="xilinx.com:interface:aximm:1.0"><PORTMAPS/></BUSINTERFACE></BUSINTERFACES>
   </MODULES>
 </EDKSYSTEM>
 """.encode()
-
-
-def _clock_parameters(zynq_7000: bool, clock_mhz: float) -> str:
-    """Return the parameters of the PS block from which PYNQ learns the clocks of the logic."""
-    values: dict[str, object] = {}
-    for index in range(4):
-        on, mhz = int(index == 0), clock_mhz if index == 0 else 50
-        if zynq_7000:
-            values |= {
-                f"PCW_EN_CLK{index}_PORT": on,
-                f"PCW_FPGA_FCLK{index}_ENABLE": on,
-                f"PCW_FCLK{index}_PERIPHERAL_DIVISOR0": 1,
-                f"PCW_FCLK{index}_PERIPHERAL_DIVISOR1": 1,
-                f"PCW_FCLK{index}_PERIPHERAL_CLKSRC": "IO PLL",
-                f"PCW_ACT_FPGA{index}_PERIPHERAL_FREQMHZ": mhz,
-            }
-        else:
-            values |= {
-                f"PSU__FPGA_PL{index}_ENABLE": on,
-                f"PSU__CRL_APB__PL{index}_REF_CTRL__DIVISOR0": 1,
-                f"PSU__CRL_APB__PL{index}_REF_CTRL__DIVISOR1": 1,
-                f"PSU__CRL_APB__PL{index}_REF_CTRL__SRCSEL": "RPLL",
-                f"PSU__CRL_APB__PL{index}_REF_CTRL__FREQMHZ": mhz,
-                f"PSU__CRL_APB__PL{index}_REF_CTRL__ACT_FREQMHZ": mhz,
-            }
-    return "".join(f'<PARAMETER NAME="{name}" VALUE="{value}"/>' for name, value in values.items())

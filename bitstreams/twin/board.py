@@ -10,7 +10,7 @@ import numpy as np
 from bitstreams.board.descriptors import mapped_layers
 from bitstreams.board.processor import ARCHITECTURES, CLOCK_TREES, KERNEL_FILE, NAME_FILE, own_name, read_clock_mhz
 from bitstreams.twin.bitstream import hardware_of
-from bitstreams.twin.fabric import RUN_LIMIT_S, Fabric, build_fabric
+from bitstreams.twin.fabric import Fabric, build_fabric
 from bitstreams.twin.memory import TwinMemory
 from cost_models.coefficients import Coefficients
 from cost_models.simulator import SimulatedLayer, simulate
@@ -35,13 +35,12 @@ class TwinBoard:
         files: its files by their path; it shows none of its host's.
     """
 
-    def __init__(self, project: Path, coefficients: Coefficients, run_limit_s: int = RUN_LIMIT_S) -> None:
+    def __init__(self, project: Path, coefficients: Coefficients) -> None:
         """Compile the project's engine and switch the board on, with nothing configured.
 
         Args:
             project: folder of the emitted project.
             coefficients: what its time is simulated with.
-            run_limit_s: how many seconds one start may take.
 
         Raises:
             StorageError: the project is not whole, or there is no folder for temporary files.
@@ -52,7 +51,7 @@ class TwinBoard:
         self.hardware_sha256 = record.hardware_sha256
         program = build_fabric(project)
         self.memory = TwinMemory()
-        self._fabric = Fabric(program, self.memory, run_limit_s)
+        self._fabric = Fabric(program, self.memory)
         self._coefficients = coefficients
         self._simulate = lru_cache(maxsize=4096)(partial(simulate, board=self.board, coefficients=coefficients))
         self._lock = threading.RLock()
@@ -160,10 +159,11 @@ class TwinBoard:
         raise BoardError(f"0x{address:08X}: nothing answers there; a board would hang")
 
     def _identity(self, offset: int) -> int:
-        answers = registers.identity_constants(self.accelerator.clock_mhz)
-        answers |= registers.digest_words(self.hardware_sha256)
         cycles = self.cycles(self._started)
         first = registers.offset_of("cycles")
+        answers = registers.identity_constants(self.accelerator.clock_mhz) | registers.digest_words(
+            self.hardware_sha256
+        )
         answers |= {first: cycles & 0xFFFFFFFF, first + 4: cycles >> 32}
         answers[registers.offset_of("twin_magic")] = registers.TWIN_MAGIC
         return answers.get(offset, 0)

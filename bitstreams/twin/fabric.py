@@ -51,17 +51,15 @@ class Fabric:
     badly never finishes, as in hardware; :meth:`reset` makes the engine usable again.
     """
 
-    def __init__(self, program: Path, memory: TwinMemory, limit_s: int) -> None:
+    def __init__(self, program: Path, memory: TwinMemory) -> None:
         """Keep what :meth:`reset` needs.
 
         Args:
             program: the compiled engine.
             memory: what it reads and writes.
-            limit_s: how many seconds one start may take.
         """
         self._program = program
         self._memory = memory
-        self._limit_s = limit_s
         self._process: subprocess.Popen[bytes] | None = None
 
     def reset(self) -> None:
@@ -69,7 +67,7 @@ class Fabric:
         self.stop()
         path = f"/proc/{os.getpid()}/fd/{self._memory.file.fileno()}"
         self._process = subprocess.Popen(
-            [str(self._program), path, str(MEMORY_BYTES), str(MEMORY_ADDRESS), str(self._limit_s)],
+            [str(self._program), path, str(MEMORY_BYTES), str(MEMORY_ADDRESS), str(RUN_LIMIT_S)],
             bufsize=0,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -111,7 +109,7 @@ class Fabric:
                 f"0x{int(address, 16):08X}: the engine's program reaches it, and no allocated buffer has it"
             )
         if kind == "limit":
-            raise BoardError(f"the engine ran for more than {self._limit_s} s and was ended")
+            raise BoardError(f"the engine ran for more than {RUN_LIMIT_S} s and was ended")
         if kind != "done":
             raise BoardError("the engine crashed on its program")
         return True

@@ -52,13 +52,12 @@ class Served:
 class TwinServer:
     """Serves one board until it is closed."""
 
-    def __init__(self, board: TwinBoard, port: int = PYNQ_REMOTE_PORT, stream_limit_s: float = STREAM_LIMIT_S) -> None:
+    def __init__(self, board: TwinBoard, port: int = PYNQ_REMOTE_PORT) -> None:
         """Listen on loopback.
 
         Args:
             board: what is served; it is closed with the server.
             port: TCP port; 0 takes a free one.
-            stream_limit_s: longest time of a call that sends or takes a stream.
 
         Raises:
             BoardError: the port is taken.
@@ -70,7 +69,7 @@ class TwinServer:
         # Otherwise two servers would share a port, and a client would meet either.
         options = (("grpc.so_reuseport", 0),)
         self._server = grpc.server(ThreadPoolExecutor(_THREADS), options=options)
-        _add_services(self._server, board, _bounding(stream_limit_s))
+        _add_services(self._server, board, _bounding())
         try:
             self.port = int(self._server.add_insecure_port(f"{LOOPBACK}:{port}"))
         except RuntimeError as error:
@@ -94,7 +93,7 @@ class TwinServer:
         self.board.close()
 
 
-def _bounding(limit_s: float) -> _Bounds:
+def _bounding() -> _Bounds:
     """Return what bounds calls that stream: how many there may be at once, and how long each may take.
 
     A stream holds a thread until it ends. Without these bounds, clients that stop in the middle take all threads.
@@ -109,8 +108,8 @@ def _bounding(limit_s: float) -> _Bounds:
             _ExhaustedError: all places are taken.
         """
         if not free.acquire(blocking=False):
-            raise _ExhaustedError(f"{_STREAMS} transfers are in progress; try again in {limit_s:g} s")
-        timer = threading.Timer(limit_s, context.cancel)
+            raise _ExhaustedError(f"{_STREAMS} transfers are in progress; try again in {STREAM_LIMIT_S:g} s")
+        timer = threading.Timer(STREAM_LIMIT_S, context.cancel)
         timer.daemon = True
         timer.start()
         try:

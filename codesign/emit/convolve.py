@@ -41,33 +41,30 @@ def layer_sums(layer: Layer, ifmap: Maps, weight: Maps | None, gate: Maps | None
     )
 
 
-def _windows(layer: Layer, padded: Maps) -> Maps:
-    """Return what each output reads, [n, C, OH, OW, k, k]."""
-    kernel, s = (layer.kernel_height, layer.kernel_width), layer.stride
+def _windows(layer: Layer, ifmap: Maps, padding: Any = 0) -> Maps:
+    """Return what each output reads, [n, C, OH, OW, k, k]; the edge is repeated where a window overhangs the map."""
+    p, s, kernel = layer.padding, layer.stride, (layer.kernel_height, layer.kernel_width)
+    padded = np.pad(ifmap, ((0, 0), (0, 0), (p, p), (p, p)), constant_values=padding)
+    below = (layer.out_height - 1) * s + layer.kernel_height - padded.shape[2]
+    right = (layer.out_width - 1) * s + layer.kernel_width - padded.shape[3]
+    if below > 0 or right > 0:
+        padded = np.pad(padded, ((0, 0), (0, 0), (0, max(0, below)), (0, max(0, right))), mode="edge")
     windows: Maps = np.lib.stride_tricks.sliding_window_view(padded, (1, 1, *kernel))[:, :, ::s, ::s, 0, 0]
     return windows
 
 
 def _pool(layer: Layer, ifmap: Maps) -> Maps:
-    p = layer.padding
     if layer.operation.selects:
         # Every window reads some of the map, so the least of it changes no maximum.
-        padded = np.pad(ifmap, ((0, 0), (0, 0), (p, p), (p, p)), constant_values=ifmap.min())
-        greatest: Maps = _windows(layer, padded).max(axis=(4, 5))
+        greatest: Maps = _windows(layer, ifmap, ifmap.min()).max(axis=(4, 5))
         return greatest
-    padded = np.pad(ifmap, ((0, 0), (0, 0), (p, p), (p, p)))
-    below = (layer.out_height - 1) * layer.stride + layer.kernel_height - padded.shape[2]
-    right = (layer.out_width - 1) * layer.stride + layer.kernel_width - padded.shape[3]
-    padded = np.pad(padded, ((0, 0), (0, 0), (0, max(0, below)), (0, max(0, right))), mode="edge")
-    total: Maps = _windows(layer, padded).sum(axis=(4, 5), dtype=ifmap.dtype)
+    total: Maps = _windows(layer, ifmap).sum(axis=(4, 5), dtype=ifmap.dtype)
     return total
 
 
 def _convolve(layer: Layer, ifmap: Maps, weight: Maps) -> Maps:
     """Compute a dense or depthwise convolution as a product of matrices over the pixels of all images."""
-    p = layer.padding
-    windows = _windows(layer, np.pad(ifmap, ((0, 0), (0, 0), (p, p), (p, p))))
-    columns = windows.transpose(1, 4, 5, 0, 2, 3).reshape(layer.in_channels, layer.taps, -1)
+    columns = _windows(layer, ifmap).transpose(1, 4, 5, 0, 2, 3).reshape(layer.in_channels, layer.taps, -1)
     # einsum and not matmul: for integers it is the one of the two that uses the vector units.
     if not layer.operation.is_dense:
         sums = np.einsum("ck,ckp->cp", weight.reshape(layer.in_channels, -1), columns)

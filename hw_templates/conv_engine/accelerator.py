@@ -5,10 +5,10 @@ The same rules stand as ``static_assert`` in ``conv_engine/include/config.h``. T
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import MISSING, asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass
 from functools import reduce
 from operator import and_
-from typing import Any, Generic, TypeVar, dataclass_transform
+from typing import Annotated, Any, Generic, TypeVar
 
 import numpy as np
 
@@ -18,7 +18,6 @@ from hw_templates.foundation.errors import InvalidValueError
 from hw_templates.foundation.json_records import check_fields
 
 Number = TypeVar("Number", int, IntArray)
-Table = TypeVar("Table")
 
 ACCUMULATOR_BYTES = 4
 PARAMETER_MAX = 1 << 20
@@ -28,7 +27,7 @@ PARAMETER_MAX = 1 << 20
 Choices = tuple[int, ...]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Parameter:
     """A row of the table of parameters.
 
@@ -51,25 +50,6 @@ class Parameter:
         return self.choices(board) if callable(self.choices) else self.choices
 
 
-def _row(
-    meaning: str,
-    choices: Choices | Callable[[Board], Choices],
-    legal: Choices = (),
-    *,
-    default: Any = MISSING,
-    least: int = 1,
-    constant: bool = True,
-) -> Any:
-    """Return a field of the table whose metadata are its row."""
-    row = Parameter(meaning=meaning, choices=choices, legal=legal, least=least, constant=constant)
-    return field(default=default, metadata={"row": row})
-
-
-@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(_row,))
-def _table(kind: type[Table]) -> type[Table]:
-    return dataclass(frozen=True, kw_only=True)(kind)
-
-
 _SIDES = (4, 8, 12, 16, 24, 32, 48, 64)
 _BUFFERS_KIB = (2, 4, 8, 16, 32, 64, 128)
 _PORTS_BITS = (32, 64, 128)
@@ -83,46 +63,59 @@ def _greater(first: Number, second: Number) -> Number:
     return max(first, second) if isinstance(first, int) else np.maximum(first, second)
 
 
-@_table
+@dataclass(frozen=True, kw_only=True)
 class Parameters(Generic[Number]):
-    """The table: every parameter of the engine is a field, and the field's metadata are its row.
+    """The table: every parameter of the engine is a field, and its type holds its row.
 
     Reading and writing, the space of a search and the constants of ``config.h`` follow from it. A parameter that is
-    added needs a default that describes the engines built before, so that their files can still be read.
+    added needs a default that describes the engines built before, so that their files can still be read; it is one of
+    an :class:`Accelerator`, as columns have none.
     """
 
-    pe_rows: Number = _row("output channels computed in parallel", _SIDES)
-    pe_cols: Number = _row("input channels computed in parallel", _SIDES)
-    pe_pixels: Number = _row("output pixels of a row computed in parallel", (1, 2, 3, 4, 6, 7, 8))
-    pack: Number = _row("int8 products that a DSP slice yields a cycle", _ONE_OR_TWO, _ONE_OR_TWO)
-    ifmap_kib: Number = _row("KiB of one input feature-map buffer", _BUFFERS_KIB)
-    weight_kib: Number = _row("KiB of one weight buffer", _BUFFERS_KIB)
-    ofmap_kib: Number = _row("KiB of one accumulator buffer", _BUFFERS_KIB)
-    axi_bits: Number = _row(
-        "bits of each memory port",
-        lambda board: tuple(bits for bits in _PORTS_BITS if bits <= board.axi_bits_max),
-        _PORTS_BITS,
-    )
-    clock_mhz: Number = _row("clock of the programmable logic in MHz", lambda board: board.clocks_mhz, constant=False)
-    depthwise_lanes: Number = _row(
-        "channels that the depthwise unit computes in parallel, for each of pe_pixels", (1, 2, 4, 8, 16, 24, 48)
-    )
-    map_kib: Number = _row(
-        "KiB of one of the two halves of the memory in which feature maps stay on chip between layers, 0 for none; "
-        "with it, results are post-processed pe_rows at a time instead of one AXI word",
-        (0, 8, 32, 128, 256),
-        least=0,
-        default=0,
-    )
-    weight_port_words: Number = _row(
-        "memory words that the weight port moves a cycle",
-        lambda board: tuple(words for words in _ONE_OR_TWO if 64 * words <= board.axi_bits_max),
-        _ONE_OR_TWO,
-        default=1,
-    )
-    ifmap_buffers: Number = _row(_BUFFERS.format("ifmap loads"), _ONE_OR_TWO, _ONE_OR_TWO, default=2)
-    weight_buffers: Number = _row(_BUFFERS.format("weight loads"), _ONE_OR_TWO, _ONE_OR_TWO, default=2)
-    ofmap_buffers: Number = _row(_BUFFERS.format("the computation"), _ONE_OR_TWO, _ONE_OR_TWO, default=2)
+    pe_rows: Annotated[Number, Parameter("output channels computed in parallel", _SIDES)]
+    pe_cols: Annotated[Number, Parameter("input channels computed in parallel", _SIDES)]
+    pe_pixels: Annotated[Number, Parameter("output pixels of a row computed in parallel", (1, 2, 3, 4, 6, 7, 8))]
+    pack: Annotated[Number, Parameter("int8 products that a DSP slice yields a cycle", _ONE_OR_TWO, _ONE_OR_TWO)]
+    ifmap_kib: Annotated[Number, Parameter("KiB of one input feature-map buffer", _BUFFERS_KIB)]
+    weight_kib: Annotated[Number, Parameter("KiB of one weight buffer", _BUFFERS_KIB)]
+    ofmap_kib: Annotated[Number, Parameter("KiB of one accumulator buffer", _BUFFERS_KIB)]
+    axi_bits: Annotated[
+        Number,
+        Parameter(
+            "bits of each memory port",
+            lambda board: tuple(bits for bits in _PORTS_BITS if bits <= board.axi_bits_max),
+            _PORTS_BITS,
+        ),
+    ]
+    clock_mhz: Annotated[
+        Number, Parameter("clock of the programmable logic in MHz", lambda board: board.clocks_mhz, constant=False)
+    ]
+    depthwise_lanes: Annotated[
+        Number,
+        Parameter(
+            "channels that the depthwise unit computes in parallel, for each of pe_pixels", (1, 2, 4, 8, 16, 24, 48)
+        ),
+    ]
+    map_kib: Annotated[
+        Number,
+        Parameter(
+            "KiB of one of the two halves of the memory in which feature maps stay on chip between layers, 0 for none; "
+            "with it, results are post-processed pe_rows at a time instead of one AXI word",
+            (0, 8, 32, 128, 256),
+            least=0,
+        ),
+    ] = 0  # type: ignore[assignment]
+    weight_port_words: Annotated[
+        Number,
+        Parameter(
+            "memory words that the weight port moves a cycle",
+            lambda board: tuple(words for words in _ONE_OR_TWO if 64 * words <= board.axi_bits_max),
+            _ONE_OR_TWO,
+        ),
+    ] = 1  # type: ignore[assignment]
+    ifmap_buffers: Annotated[Number, Parameter(_BUFFERS.format("ifmap loads"), _ONE_OR_TWO, _ONE_OR_TWO)] = 2  # type: ignore[assignment]
+    weight_buffers: Annotated[Number, Parameter(_BUFFERS.format("weight loads"), _ONE_OR_TWO, _ONE_OR_TWO)] = 2  # type: ignore[assignment]
+    ofmap_buffers: Annotated[Number, Parameter(_BUFFERS.format("the computation"), _ONE_OR_TWO, _ONE_OR_TWO)] = 2  # type: ignore[assignment]
 
     @property
     def axi_bytes(self) -> Number:
@@ -185,7 +178,7 @@ class Parameters(Generic[Number]):
         return self.map_kib * 1024 // _greater(self.pe_rows, self.ifmap_cols)
 
 
-ROWS: dict[str, Parameter] = {entry.name: entry.metadata["row"] for entry in fields(Parameters)}
+ROWS: dict[str, Parameter] = {name: hint.__metadata__[0] for name, hint in Parameters.__annotations__.items()}
 PARAMETERS: tuple[str, ...] = tuple(ROWS)
 
 

@@ -54,8 +54,8 @@ class AcceleratorSpace:
 
     def decode(self, rows: IntArray) -> AcceleratorColumns:
         """Accelerators of choice indices [n, P]; not checked for legality."""
-        tables = {name: np.asarray(values, dtype=np.int64) for name, values in self.choices.items()}
-        return AcceleratorColumns(**{name: tables[name][rows[:, i]] for i, name in enumerate(tables)})
+        columns = zip(self.choices.items(), rows.T, strict=True)
+        return AcceleratorColumns(**{name: np.array(values)[indices] for (name, values), indices in columns})
 
     def encode(self, columns: AcceleratorColumns) -> IntArray:
         """[n, P] choice indices of accelerators of this space.

@@ -54,7 +54,6 @@ class Catalogue(Generic[T]):
         self, kind: str, folder: Traversable, group: str, parse: Callable[[str, dict[str, object]], T]
     ) -> None:
         self._kind, self._folder, self._group, self._parse = kind, folder, group, parse
-        self._built_in: dict[str, T] = {}
 
     @cached_property
     def _files(self) -> dict[str, Traversable]:
@@ -70,15 +69,10 @@ class Catalogue(Generic[T]):
         """Return all names, sorted."""
         return tuple(sorted({*self._files, *self._entry_points.names}))
 
-    def is_built_in(self, name: str) -> bool:
-        """Say whether a name is that of a file of the package's own."""
-        return name in self._files
-
-    def built_in(self, name: str) -> T:
-        """Return what the package's own file of that name defines."""
-        if name not in self._built_in:
-            self._built_in[name] = self._parse(name, tomllib.loads(self._files[name].read_text("utf-8")))
-        return self._built_in[name]
+    @cached_property
+    def built_in(self) -> dict[str, T]:
+        """What the package's own files define, by name."""
+        return {name: self._parse(name, tomllib.loads(file.read_text("utf-8"))) for name, file in self._files.items()}
 
     def load(self, source: Source) -> T:
         """Return what a name, the path of a TOML file or a record of one stands for.
@@ -103,7 +97,7 @@ class Catalogue(Generic[T]):
         if source not in self._files:
             names = self.names()
             raise UnknownNameError(self._kind, source, names, f"one of {', '.join(names)}, or a TOML file by its path")
-        return self.built_in(source)
+        return self.built_in[source]
 
     def record(self, source: Source) -> Source:
         """Return what a run records of a source: a name as it is, a TOML file with its content.
@@ -140,7 +134,7 @@ class Catalogue(Generic[T]):
             if "name" in table:
                 raise InvalidValueError(f"{self._kind}.name", table["name"], "left out, as the file's name is the name")
             value = self._parse(path.stem, table)
-            if path.stem in self._files and value != self.built_in(path.stem):
+            if self.built_in.get(path.stem, value) != value:
                 expected = f"another file name, as {path.stem} comes with this package"
                 raise InvalidValueError(f"{self._kind}.name", path.stem, expected)
         return value
@@ -152,7 +146,7 @@ class Catalogue(Generic[T]):
                 return self._parse(entry.name, self._table(Path(value)))
             except CodesignError as error:
                 raise unsound(entry, str(error)) from error
-        kinds = {type(self.built_in(name)) for name in self._files}
+        kinds = set(map(type, self.built_in.values()))
         if type(value) not in kinds:
             expected = " or ".join(sorted(kind.__name__ for kind in kinds))
             raise unsound(entry, f"is of type {type(value).__name__}, not {expected}")

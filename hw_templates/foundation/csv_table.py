@@ -30,8 +30,7 @@ class Row:
         """Return a cell, which must hold one of ``choices``."""
         value = self._cells.get(column, "")
         if value not in choices:
-            known = " or ".join(filter(None, (", ".join(choices[:-1]), choices[-1])))
-            raise StorageError(f"{self.place}: {column} must be {known}, got {value!r}")
+            raise StorageError(f"{self.place}: {column} must be {' or '.join(choices)}, got {value!r}")
         return value
 
     def number(self, column: str) -> float:
@@ -40,7 +39,7 @@ class Row:
         try:
             number = float(value)
         except ValueError:
-            raise StorageError(f"{self.place}: {column} must be a number, got {value!r}") from None
+            number = math.nan
         if not math.isfinite(number):
             raise StorageError(f"{self.place}: {column} must be a finite number, got {value!r}")
         return number

@@ -250,10 +250,9 @@ def _field_types(kind: Any) -> dict[str, Any]:
         return {}
     hints = get_type_hints(kind, include_extras=True)
     # What a class puts in the place of the type variables of a generic one, such as int in Parameters[int].
-    bound: dict[Any, Any] = {}
-    for base in getattr(kind, "__orig_bases__", ()):
-        bound |= zip(getattr(get_origin(base), "__parameters__", ()), get_args(base), strict=False)
-    return {field.name: bound.get(hints[field.name], hints[field.name]) for field in fields(kind)}
+    bound = tuple(part for base in getattr(kind, "__orig_bases__", ()) for part in get_args(base))
+    types = {field.name: hints[field.name] for field in fields(kind)}
+    return {name: hint[bound] if getattr(hint, "__parameters__", ()) else hint for name, hint in types.items()}
 
 
 def _refusal(value: object, kind: Any, name: str) -> InvalidValueError:
@@ -306,7 +305,7 @@ def _limits(kind: Any) -> str:
         if isinstance(option, type) and issubclass(option, Enum):
             return f"one of {', '.join(str(member.value) for member in option)}"
         for limit in getattr(option, "__metadata__", ()):
-            return limit.description or ""
+            return getattr(limit, "description", None) or ""
     return ""
 
 

@@ -16,7 +16,7 @@ from support.boards.twins import ACCELERATOR
 
 from bitstreams.board.descriptors import accesses, check_program, descriptor_layer, mapped_layers
 from bitstreams.board.linking import Layout
-from bitstreams.twin.fabric import RUN_LIMIT_S, Fabric, build_fabric
+from bitstreams.twin.fabric import Fabric, build_fabric
 from bitstreams.twin.memory import TwinMemory
 from cost_models.workload import Operation
 from hw_templates.conv_engine import isa
@@ -81,7 +81,7 @@ class Bench:
 
     def __init__(self, project: Path) -> None:
         self.memory = TwinMemory()
-        self.fabric = Fabric(build_fabric(project), self.memory, RUN_LIMIT_S)
+        self.fabric = Fabric(build_fabric(project), self.memory)
         self.fabric.reset()
 
     def run(self, program: Program) -> str | None:

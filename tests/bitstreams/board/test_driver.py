@@ -22,6 +22,7 @@ from support.boards.twins import (
 from bitstreams.board.driver import Engine, UnfinishedRunError
 from bitstreams.board.remote_session import RemoteSession
 from bitstreams.board.session import Session
+from bitstreams.twin import fabric
 from bitstreams.twin.bitstream import write_twin_bitstream
 from bitstreams.twin.board import TwinBoard
 from bitstreams.twin.server import TwinServer
@@ -173,8 +174,11 @@ def test_the_twin_faults_at_the_first_word_behind_and_before_each_buffer(
                         list(engine.run(images_of(zynq_project)[:1]))
 
 
-def test_a_program_that_runs_beyond_the_twins_limit_is_ended(zynq_project: Path, tmp_path: Path) -> None:
-    server = TwinServer(TwinBoard(zynq_project, load_coefficients(), run_limit_s=1), port=0)
+def test_a_program_that_runs_beyond_the_twins_limit_is_ended(
+    zynq_project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fabric, "RUN_LIMIT_S", 1)
+    server = TwinServer(TwinBoard(zynq_project, load_coefficients()), port=0)
     try:
         with running(server, tmp_path, timeout_s=60) as engine:
             engine.load_program(read_program(zynq_project))

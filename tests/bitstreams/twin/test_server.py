@@ -87,10 +87,13 @@ def test_uploads_that_stall_keep_nobody_else_out(zynq_twin: TwinServer) -> None:
         upload(channel, [b"again"])
 
 
-def test_an_upload_that_stalls_is_ended_and_its_place_is_free(zynq_project: Path) -> None:
+def test_an_upload_that_stalls_is_ended_and_its_place_is_free(
+    zynq_project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import grpc
 
-    server = TwinServer(TwinBoard(zynq_project, load_coefficients()), 0, stream_limit_s=0.3)
+    monkeypatch.setattr(twin_module, "STREAM_LIMIT_S", 0.3)
+    server = TwinServer(TwinBoard(zynq_project, load_coefficients()), 0)
     try:
         with grpc.insecure_channel(f"127.0.0.1:{server.port}") as channel:
             for _ in range(2):
@@ -104,11 +107,12 @@ def test_an_upload_that_stalls_is_ended_and_its_place_is_free(zynq_project: Path
         server.close()
 
 
-def test_readers_that_stall_are_ended_and_keep_nobody_out(zynq_project: Path) -> None:
+def test_readers_that_stall_are_ended_and_keep_nobody_out(zynq_project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import grpc
     from pynq.remote import remote_device_pb2, remote_device_pb2_grpc
 
-    server = TwinServer(TwinBoard(zynq_project, load_coefficients()), 0, stream_limit_s=1.0)
+    monkeypatch.setattr(twin_module, "STREAM_LIMIT_S", 1.0)
+    server = TwinServer(TwinBoard(zynq_project, load_coefficients()), 0)
     server.board.write_file("/lib/firmware/large.bin", bytes(32 << 20))
     request = remote_device_pb2.ReadFileRequest(file_path="/lib/firmware/large.bin")
     try:

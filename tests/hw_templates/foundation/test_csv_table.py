@@ -16,7 +16,7 @@ def test_cells_as_text_and_numbers(tmp_path: Path) -> None:
         second.whole("size")
     with pytest.raises(StorageError, match=r"table\.csv:2: note must be given"):
         first.text("note")
-    with pytest.raises(StorageError, match=r"table\.csv:2: name must be a number, got 'a'"):
+    with pytest.raises(StorageError, match=r"table\.csv:2: name must be a finite number, got 'a'"):
         first.number("name")
 
 
@@ -77,7 +77,7 @@ def test_a_number_is_finite(cell: str, tmp_path: Path) -> None:
     (row,) = read_rows(tmp_path / "table.csv")
     with pytest.raises(StorageError, match=r"table\.csv:2: size must be a finite number, got"):
         row.whole("size")
-    with pytest.raises(StorageError, match=r"table\.csv:2: kind must be a, b or c, got 'pool'"):
+    with pytest.raises(StorageError, match=r"table\.csv:2: kind must be a or b or c, got 'pool'"):
         row.choice("kind", "a", "b", "c")
 
 

@@ -28,7 +28,7 @@ def test_rates_become_times_of_convolutions(tmp_path: Path) -> None:
     [
         ("conv_only,50", "conv_only,0", "fps must be above zero, got 0"),
         ("300,600", "600,300", "dsp_clk_mhz must be twice clk_mhz (1200), got 300"),
-        ("conv_only,50", "convolutions,50", "scope must be conv_only, with_fc_on_cpu or whole, got 'convolutions'"),
+        ("conv_only,50", "convolutions,50", "scope must be conv_only or with_fc_on_cpu or whole, got 'convolutions'"),
     ],
 )
 def test_a_row_that_no_such_engine_gives_is_refused(old: str, new: str, message: str, tmp_path: Path) -> None:

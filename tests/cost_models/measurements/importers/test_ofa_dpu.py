@@ -42,14 +42,14 @@ def test_single_layers(tmp_path: Path) -> None:
 def test_an_unknown_kind_is_named(tmp_path: Path) -> None:
     path = tmp_path / "table.csv"
     path.write_text(HEADER + BLOCK.replace("mbconv", "pool"))
-    with pytest.raises(StorageError, match=r"table\.csv:2: kind must be mbconv, conv or linear, got 'pool'"):
+    with pytest.raises(StorageError, match=r"table\.csv:2: kind must be mbconv or conv or linear, got 'pool'"):
         read_ofa_dpu(path)
 
 
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("h_swish", "gelu", "act must be relu, h_swish or h_swish_shape, got 'gelu'"),
+        ("h_swish", "gelu", "act must be relu or h_swish or h_swish_shape, got 'gelu'"),
         ("True", "yes", "se must be True or False, got 'yes'"),
         ("all", "some", "set must be all or repeat, got 'some'"),
         # 2 x 40 x 120 x 14 x 14 of the 1x1 layers and 2 x 120 x 32 of the gate, over 1,152 products a cycle.
