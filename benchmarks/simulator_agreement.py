@@ -45,7 +45,7 @@ class Case:
 
 def random_layer(rng: np.random.Generator) -> Layer:
     """A layer as mobile and residual networks have them, of up to 28 x 28 pixels and 256 channels."""
-    operation = Operation(str(rng.choice([Operation.CONV, *Operation])))
+    operation = Operation[str(rng.choice([Operation.CONV, *Operation])).upper()]
     size, channels = int(rng.integers(1, 29)), int(rng.integers(1, 257))
     if operation == Operation.POOL:
         kernel, stride = (2, 2) if rng.integers(2) else (size, 1)
