@@ -24,7 +24,7 @@ from codesign.search.joint_space import JointSpace
 from codesign.supernet.accuracy.official_predictor import OfficialPredictor, known_space, load_official_predictor
 from codesign.supernet.spaces.named import load_space
 from codesign.supernet.spaces.space import Space
-from codesign.templates.engine.baselines import reference_accelerator
+from codesign.templates.engine.evolution import reference_accelerator
 from codesign.templates.engine.pricing import PairPricer
 from codesign.templates.engine.specialise import best_subnet_within
 from cost_models.closed_form.estimate import network_latency_cycles

@@ -11,12 +11,10 @@ from pathlib import Path
 from codesign.commands.pairs import csim, emit
 from codesign.commands.search import search
 from codesign.commands.training import fit, train
-from codesign.emit.quantise import quantise_image
 from codesign.progress import Silent
 from codesign.run.folder import Run
 from codesign.run.requests import EmitRequest, SearchRequest, TrainRequest, load_trained
 from codesign.run.searched import read_emitted
-from codesign.supernet.data.data_set import Split
 from codesign.templates.hls4ml.project import backend_of, simulate, write_hls4ml_project
 from codesign.templates.hls4ml.template import Hls4mlTemplate, quantise_pair
 from hw_templates.board import load_board
@@ -27,14 +25,13 @@ def compile_everywhere(run: Run) -> None:
     """Print how the C++ of the emitted subnet agrees, for each backend and each io type."""
     trained = load_trained(run)
     pair = read_emitted(run, Hls4mlTemplate()).pair
-    images = trained.data.resized(Split.TEST, pair.subnet.resolution).numpy()
     for board in map(load_board, ("pynq-z2", "zcu104")):
         for io_type in IoType:
             design = dataclasses.replace(pair.accelerator, io_type=io_type)
-            fixed, _, _ = quantise_pair(trained, dataclasses.replace(pair, accelerator=design), Split.TEST)
+            fixed, subnet = quantise_pair(trained, dataclasses.replace(pair, accelerator=design))
             with tempfile.TemporaryDirectory() as folder:
                 model = write_hls4ml_project(Path(folder), fixed, design, board)
-                agreement = simulate(model, fixed, quantise_image(fixed.network, images, fixed.bits))
+                agreement = simulate(model, fixed, subnet.images, "")
             name = f"hls4ml_{backend_of(board)}_{io_type}"
             print(f"figure {name}_same_class {agreement.same_class} share")
             print(f"figure {name}_largest_difference {agreement.largest_difference} logit", flush=True)

@@ -16,31 +16,74 @@ import tempfile
 import time
 from pathlib import Path
 
+import numpy as np
 import optuna
 
 from codesign.run.folder import Run
 from codesign.run.requests import load_trained
 from codesign.search.joint_search import joint_search
 from codesign.search.joint_space import JointSpace
-from codesign.search.problem import SearchSettings
+from codesign.search.pareto import PricedPairs, ReferencePoint, no_pairs
+from codesign.search.problem import RoundKey, SearchSettings
 from codesign.search.study import SearchTask, StudyLocation
 from codesign.supernet.accuracy.measured import MeasuredAccuracy
+from codesign.supernet.accuracy.oracle import AccuracyOracle, checked_accuracy
 from codesign.supernet.accuracy.predictor import Predictor, fit_predictor, measure_sample, read_predictor
 from codesign.supernet.data.data_set import load_digits
 from codesign.supernet.spaces.named import load_space
 from codesign.supernet.training.schedule import load_schedule
 from codesign.supernet.training.shrinking import train
-from codesign.templates.engine.baselines import random_front, reference_point, sequential_front
-from codesign.templates.engine.evolution import evolve
+from codesign.templates.engine.breeding import RoundPlan
+from codesign.templates.engine.evolution import (
+    EngineEvolution,
+    price_pairs,
+    random_front,
+    reference_accelerator,
+    sequential_front,
+)
 from codesign.templates.engine.pricing import PairPricer
 from codesign.templates.engine.problem import EngineProblem
 from cost_models.coefficients import load_coefficients
 from hw_templates.board import load_board
+from hw_templates.conv_engine.accelerator import AcceleratorColumns
 from hw_templates.conv_engine.space import AcceleratorSpace
 
 DIGITS = load_space("digits")
+REFERENCE_SUBNETS = 256
+
+
+def evolve(
+    pricer: PairPricer, oracle: AccuracyOracle, pairs: int, seed: int, plan: RoundPlan | None = None
+) -> PricedPairs:
+    """The front that the joint search finds in memory, with no study, after at least ``pairs`` priced pairs.
+
+    Raises:
+        InfeasibleError: no accelerator fits the board.
+    """
+    evolution = EngineEvolution(pricer, oracle, plan or RoundPlan.of_budget(pairs))
+    archive, end, number = no_pairs(pricer.joint), pricer.pairs + pairs, 0
+    while pricer.pairs < end:
+        archive = evolution.run_round(archive, RoundKey(seed, 0, number)).archive
+        number += 1
+    return archive
+
+
 METHODS = {"joint": evolve, "random": random_front, "sequential": sequential_front}
 PREDICTOR_SUBNETS = 300
+
+
+def reference_point(pricer: PairPricer, oracle: AccuracyOracle) -> ReferencePoint:
+    """The point that all methods' hypervolumes on one board and space refer to.
+
+    Latency and energy are those of the largest subnet on the reference accelerator; accuracy is the least of
+    ``REFERENCE_SUBNETS`` random subnets. It depends on no search.
+    """
+    space = pricer.joint.accelerators
+    fixed = space.encode(AcceleratorColumns.of([reference_accelerator(space)]))
+    subnets = pricer.joint.space
+    _, latency_ms, energy_mj = price_pairs(pricer, oracle, subnets.encode(subnets.largest())[None], fixed).values[0]
+    sample = subnets.sample_genes(np.random.default_rng(0), REFERENCE_SUBNETS)
+    return ReferencePoint(float(checked_accuracy(oracle, sample).min()), float(latency_ms), float(energy_mj))
 
 
 def figure(name: str, value: float, unit: str) -> None:

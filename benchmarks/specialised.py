@@ -126,7 +126,8 @@ def suit_accelerators(
 
     best = no_pairs(pricer.joint)
     while pricer.accelerators < least:
-        best = merge(best, breed_accelerators(pricer, best, rng, plan)[0])
+        count = plan.new_accelerators if len(best) else plan.first_accelerators
+        best = merge(best, breed_accelerators(pricer, best, rng, plan, count)[0])
     best = merge(best, np.unique(joint_front.rows[:, genes:], axis=0))
     return best, pricer.accelerators
 

@@ -42,6 +42,21 @@ class Resources:
     ff: Count
 
 
+@dataclass(frozen=True)
+class PairEstimate:
+    """Cost of a network and hardware that runs it.
+
+    Attributes:
+        latency_ms: of one inference.
+        energy_mj: of one inference.
+        resources: of the board that the hardware takes.
+    """
+
+    latency_ms: float
+    energy_mj: float
+    resources: Resources
+
+
 def _ceil_div(a: Count, b: Count) -> Count:
     return -(-a // b)
 

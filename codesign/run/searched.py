@@ -175,7 +175,6 @@ def emitted_pair(searched: Searched, record: EmittedRecord) -> EmittedPair:
     return EmittedPair(
         pair=Pair(subnet, accelerator),
         problem=searched.problem,
-        precision=record.precision,
         quantised=record.quantised,
         results=results,
     )

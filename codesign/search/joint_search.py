@@ -69,10 +69,12 @@ def joint_search(task: SearchTask, report: OnProgress = lambda _: None) -> Joint
         InfeasibleError: no pair fits the board.
     """
     study = task.open_study()
-    if task.settings.workers == 1:
-        _search_here(task, study, report)
-    else:
-        _search_in_processes(task, study, report)
+    before = read_progress(study)
+    missing = task.settings.pairs - before.pairs
+    if missing > 0 and task.settings.workers == 1:
+        Worker(task, study, 0).run(missing, lambda new: report(before + new))
+    elif missing > 0:
+        _search_in_processes(task, study, missing, report)
     with storage_errors(task.location):
         progress = read_progress(study)
         skipped = list[str]()
@@ -83,22 +85,7 @@ def joint_search(task: SearchTask, report: OnProgress = lambda _: None) -> Joint
     return JointFront(front, progress, tuple(skipped))
 
 
-def _search_here(task: SearchTask, study: optuna.Study, report: OnProgress) -> None:
-    before = read_progress(study)
-    worker = Worker(task, study, 0)
-    start = worker.done
-
-    def after_round(done: SearchProgress) -> bool:
-        report(before + done - start)
-        return True
-
-    worker.run(start.pairs + task.settings.pairs - before.pairs, after_round)
-
-
-def _search_in_processes(task: SearchTask, study: optuna.Study, report: OnProgress) -> None:
-    missing = task.settings.pairs - read_progress(study).pairs
-    if missing <= 0:
-        return
+def _search_in_processes(task: SearchTask, study: optuna.Study, missing: int, report: OnProgress) -> None:
     # Spawned, not forked: threads of numerical libraries do not survive a fork.
     context = multiprocessing.get_context("spawn")
     stop, failures = context.Event(), context.SimpleQueue()
@@ -169,12 +156,11 @@ def _work(
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     parent = multiprocessing.parent_process()
 
-    def after_round(_: SearchProgress) -> bool:
-        return not stop.is_set() and (parent is None or parent.is_alive())
+    def to_stop(_: SearchProgress) -> bool:
+        return stop.is_set() or (parent is not None and not parent.is_alive())
 
     try:
-        worker = Worker(task, task.open_study(), number)
-        worker.run(worker.done.pairs + pairs, after_round)
+        Worker(task, task.open_study(), number).run(pairs, to_stop)
     except (StorageError, InfeasibleError) as error:
         failures.put(error)
 
@@ -212,25 +198,25 @@ class Worker:
         self._read_new_trials()
         self.done = self._written = _progress(study, f"{_PROGRESS}{number}")
 
-    def run(self, pairs: int, after_round: Callable[[SearchProgress], bool]) -> None:
-        """Run rounds until this worker has priced ``pairs`` in all, nothing new is found, or ``after_round`` is False.
+    def run(self, pairs: int, to_stop: Callable[[SearchProgress], bool | None]) -> None:
+        """Run rounds until this worker has priced ``pairs`` more, nothing new is found, or ``to_stop`` says True.
 
-        ``after_round`` is given how far this worker is. What was found is written every few seconds and at the end,
-        also at one by Ctrl-C.
+        ``to_stop`` is asked after each round and given what this call has done. What was found is written every few
+        seconds and at the end, also at one by Ctrl-C.
 
         Raises:
             InfeasibleError: no accelerator fits the board.
             StorageError: the storage cannot be written.
         """
-        written, idle = time.monotonic(), 0
+        written, idle, before = time.monotonic(), 0, self.done
         try:
-            while self.done.pairs < pairs and idle < _IDLE_ROUNDS:
+            while self.done.pairs < before.pairs + pairs and idle < _IDLE_ROUNDS:
                 key = RoundKey(self._task.settings.seed, self._number, self.done.rounds)
                 found = self._evolution.run_round(self.archive, key)
                 self.archive, self._misfits = found.archive, concatenate([self._misfits, found.misfits])
                 self.done += found.done
                 idle = 0 if found.done.pairs else idle + 1
-                if not after_round(self.done):
+                if to_stop(self.done - before):
                     break
                 if time.monotonic() - written > _FLUSH_S:
                     self.write()

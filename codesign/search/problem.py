@@ -14,7 +14,7 @@ from codesign.search.joint_space import JointSpace, Pair
 from codesign.search.pareto import PricedPairs
 from codesign.supernet.accuracy.oracle import AccuracyOracle, checked_accuracy
 from codesign.supernet.spaces.space import Space
-from cost_models.resources import RESOURCES, Resources
+from cost_models.resources import RESOURCES, PairEstimate
 from hw_templates.foundation.arrays import BoolArray, FloatArray, IntArray
 from hw_templates.foundation.errors import CodesignError, InvalidValueError, MappingError, UnsupportedLayerError
 
@@ -41,11 +41,9 @@ class SearchSettings:
     workers: int = 1
 
     def __post_init__(self) -> None:
-        for name in ("pairs", "workers"):
-            if getattr(self, name) < 1:
-                raise InvalidValueError(f"search.{name}", getattr(self, name), "at least 1")
-        if self.seed < 0:
-            raise InvalidValueError("search.seed", self.seed, "0 or more")
+        for name, least in (("pairs", 1), ("seed", 0), ("workers", 1)):
+            if getattr(self, name) < least:
+                raise InvalidValueError(f"search.{name}", getattr(self, name), f"at least {least}")
 
 
 @dataclass(frozen=True)
@@ -103,22 +101,6 @@ class Evolution(Protocol):
         Raises:
             InfeasibleError: no accelerator fits the board.
         """
-
-
-class PairEstimate(Protocol):
-    """Cost of a pair: latency and energy of one inference, and resources of the board."""
-
-    @property
-    def latency_ms(self) -> float:
-        """Latency of one inference."""
-
-    @property
-    def energy_mj(self) -> float:
-        """Energy of one inference."""
-
-    @property
-    def resources(self) -> Resources:
-        """Resources that the accelerator takes of the board."""
 
 
 def costs_of(estimate: PairEstimate) -> Costs:
@@ -243,14 +225,13 @@ def joint_objective(problem: Problem, oracle: AccuracyOracle) -> Objective:
     def objective(trial: optuna.Trial) -> tuple[float, float, float]:
         row = joint.suggest(trial)
         try:
-            estimate = problem.estimate(joint.decode(row))
+            (latency_ms, energy_mj), needs = problem.costs(row)
         except (InvalidValueError, MappingError, UnsupportedLayerError) as error:
             raise optuna.TrialPruned(str(error)) from error
-        for name in RESOURCES:
-            needed = int(getattr(estimate.resources, name))
+        for name, needed in zip(RESOURCES, needs, strict=True):
             trial.set_constraint(name, float(needed - getattr(joint.board, name)))
             trial.set_user_attr(name, needed)
         accuracy = checked_accuracy(oracle, row[None, : joint.gene_count]) - problem.loss(row[None])
-        return max(float(accuracy[0]), 0.0), estimate.latency_ms, estimate.energy_mj
+        return max(float(accuracy[0]), 0.0), latency_ms, energy_mj
 
     return objective

@@ -1,9 +1,9 @@
 """Optuna studies of the joint space: opening one that fits, and pairs as its trials."""
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,38 +29,8 @@ FORMAT_VERSION = 1
 DIRECTIONS = [StudyDirection.MAXIMIZE if maximised else StudyDirection.MINIMIZE for maximised in MAXIMISED]
 
 
-@dataclass(frozen=True, kw_only=True)
-class StudyIdentity:
-    """Everything that the numbers of a study depend on; kept in its user attributes.
-
-    Attributes:
-        space: name of the space of subnets.
-        parameters: digest of the names and choices of all parameters.
-        board: name of the board.
-        coefficients: name of the cost model's coefficients.
-        accuracy: where accuracies come from, such as the digest of a checkpoint or predictor.
-        format_version: of what the trials hold.
-    """
-
-    space: str
-    parameters: str
-    board: str
-    coefficients: str
-    accuracy: str
-    format_version: int = FORMAT_VERSION
-
-    @classmethod
-    def of(cls, problem: Problem, accuracy: str) -> "StudyIdentity":
-        """Return the identity of a study of ``problem`` with the accuracies called ``accuracy``."""
-        joint = problem.joint
-        losses = ", ".join(f"{what} -{loss:.4f}" for what, loss in sorted(problem.losses.items()))
-        return cls(
-            space=joint.space.name,
-            parameters=joint.digest,
-            board=joint.board.name,
-            coefficients=problem.model,
-            accuracy=f"{accuracy}; {losses}" if losses else accuracy,
-        )
+Identity = Mapping[str, str | int]
+"""Everything that the numbers of a study depend on, by the names of its user attributes."""
 
 
 @dataclass(frozen=True)
@@ -74,11 +44,6 @@ class StudyLocation:
 
     storage: str
     name: str
-
-    def __post_init__(self) -> None:
-        for field in ("storage", "name"):
-            if not getattr(self, field):
-                raise InvalidValueError(f"study.{field}", getattr(self, field), "not empty")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,9 +69,18 @@ class SearchTask:
             raise InvalidValueError("search.workers", self.settings.workers, f"1 for template {self.problem.template}")
 
     @property
-    def identity(self) -> StudyIdentity:
+    def identity(self) -> Identity:
         """The identity that the task's study must state."""
-        return StudyIdentity.of(self.problem, self.accuracy_name)
+        joint = self.problem.joint
+        losses = ", ".join(f"{what} -{loss:.4f}" for what, loss in sorted(self.problem.losses.items()))
+        return {
+            "space": joint.space.name,
+            "parameters": joint.digest,
+            "board": joint.board.name,
+            "coefficients": self.problem.model,
+            "accuracy": f"{self.accuracy_name}; {losses}" if losses else self.accuracy_name,
+            "format_version": FORMAT_VERSION,
+        }
 
     def open_study(self) -> optuna.Study:
         """Return the task's study, made where missing.
@@ -117,7 +91,7 @@ class SearchTask:
         return open_study(self.location, self.identity)
 
 
-def open_study(location: StudyLocation, identity: StudyIdentity) -> optuna.Study:
+def open_study(location: StudyLocation, identity: Identity) -> optuna.Study:
     """The study at ``location``, made where missing. Nothing in the storage is ever deleted or overwritten.
 
     A study whose maker was killed before it was complete is completed.
@@ -135,12 +109,16 @@ def open_study(location: StudyLocation, identity: StudyIdentity) -> optuna.Study
                 storage=storage, study_name=location.name, directions=DIRECTIONS, load_if_exists=True
             )
         if _is_unfinished(study, identity):
-            _write_identity(study, identity)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ExperimentalWarning)
+                study.set_metric_names(list(OBJECTIVES))
+            for key, value in identity.items():
+                study.set_user_attr(key, value)
         _check_identity(study, location, identity)
     return study
 
 
-def find_study(location: StudyLocation, identity: StudyIdentity) -> optuna.Study | None:
+def find_study(location: StudyLocation, identity: Identity) -> optuna.Study | None:
     """The study at ``location``, or None where there is none with an identity yet; none is made.
 
     Raises:
@@ -175,23 +153,15 @@ def _storage_exists(location: StudyLocation) -> bool:
     return url.get_backend_name() != "sqlite" or database.startswith("file:") or Path(database).exists()
 
 
-def _is_unfinished(study: optuna.Study, identity: StudyIdentity) -> bool:
+def _is_unfinished(study: optuna.Study, identity: Identity) -> bool:
     """Whether the maker of a study was killed before its identity and the names of its values were all written.
 
     Nothing but a part of ``identity`` is there then; trials come later.
     """
-    written, whole = study.user_attrs, asdict(identity)
-    if study.directions != DIRECTIONS or not written.items() <= whole.items() or study.get_trials(deepcopy=False):
+    written = study.user_attrs
+    if study.directions != DIRECTIONS or not written.items() <= identity.items() or study.get_trials(deepcopy=False):
         return False
-    return written != whole or study.metric_names is None
-
-
-def _write_identity(study: optuna.Study, identity: StudyIdentity) -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ExperimentalWarning)
-        study.set_metric_names(list(OBJECTIVES))
-    for key, value in asdict(identity).items():
-        study.set_user_attr(key, value)
+    return written != identity or study.metric_names is None
 
 
 @contextmanager
@@ -204,7 +174,7 @@ def storage_errors(location: StudyLocation) -> Iterator[None]:
         raise StorageError(f"study {location.name!r} in {location.storage}: {reason}") from error
 
 
-def _check_identity(study: optuna.Study, location: StudyLocation, identity: StudyIdentity) -> None:
+def _check_identity(study: optuna.Study, location: StudyLocation, identity: Identity) -> None:
     if study.directions != DIRECTIONS:
         raise StorageError(
             f"study {location.name!r} in {location.storage}: not a study of the joint space "
@@ -212,7 +182,7 @@ def _check_identity(study: optuna.Study, location: StudyLocation, identity: Stud
         )
     attributes = study.user_attrs
     # What differs says more than what is missing.
-    for key, wanted in sorted(asdict(identity).items(), key=lambda item: item[0] not in attributes):
+    for key, wanted in sorted(identity.items(), key=lambda item: item[0] not in attributes):
         if attributes.get(key) != wanted:
             found = repr(attributes[key]) if key in attributes else "nothing"
             raise StorageError(

@@ -129,7 +129,7 @@ def rule_of(
 
 def scaled_losses(values: FloatArray) -> FloatArray:
     """[n, 3] objectives as losses: 0 at the best and 1 at the worst value among ``values``; latency, energy as logs."""
-    losses = np.stack([-values[:, 0], np.log(values[:, 1]), np.log(values[:, 2])], axis=1)
+    losses = np.column_stack([-values[:, ACCURACY], np.log(values[:, LATENCY:])])
     spread = np.ptp(losses, axis=0)
     scaled: FloatArray = (losses - losses.min(axis=0)) / np.where(spread > 0, spread, 1.0)
     return scaled

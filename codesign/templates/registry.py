@@ -1,7 +1,6 @@
 """Templates by name: those of this package, and those that other packages register as entry points."""
 
-from importlib import import_module
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING
 
 from hw_templates.foundation.catalogue import load_entry_point, unsound
@@ -37,9 +36,11 @@ def load_template(template: "str | Template") -> "Template":
         return template
     points = [point for point in entry_points(group=GROUP) if point.name == template]
     if points:
+        from codesign.templates.template import Template
+
         found, point = load_entry_point(points, "template", taken=template in (*_BUILT_IN, *_RUN_FOLDERS))
-        missing = [name for name in _members() if not hasattr(found, name)]
-        if missing:
+        names = {*vars(Template), *Template.__annotations__}
+        if missing := sorted(name for name in names if not (name.startswith("_") or hasattr(found, name))):
             raise unsound(point, f"lacks {', '.join(missing)} of codesign.templates.template.Template")
         try:
             loaded: Template = found() if isinstance(found, type) else found
@@ -50,13 +51,5 @@ def load_template(template: "str | Template") -> "Template":
         return loaded
     if template not in _BUILT_IN:
         raise UnknownNameError("template", template, template_names())
-    module, _, attribute = _BUILT_IN[template].partition(":")
-    built_in: Template = getattr(import_module(module), attribute)()
+    built_in: Template = EntryPoint(template, _BUILT_IN[template], GROUP).load()()
     return built_in
-
-
-def _members() -> list[str]:
-    """Names that a template has."""
-    from codesign.templates.template import Template
-
-    return sorted(name for name in {*vars(Template), *Template.__annotations__} if not name.startswith("_"))

@@ -10,6 +10,9 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from codesign.emit.integer_reference import QuantisedNetwork, run_integer
+from codesign.emit.map_scales import INT8, Grid
+from codesign.emit.quantise import quantise_image, quantise_on
 from codesign.progress import Update
 from codesign.report.page import Section
 from codesign.run.folder import Run
@@ -18,8 +21,14 @@ from codesign.run.requests import Trained
 from codesign.search.joint_space import DesignSpace, JointSpace, Pair
 from codesign.search.problem import Problem
 from codesign.search.winner import Winner
-from cost_models.resources import RESOURCES
+from codesign.supernet.accuracy.measured import CALIBRATION_IMAGES, MeasuredAccuracy
+from codesign.supernet.data.data_set import Split
+from codesign.supernet.lowering.workloads import lower
+from codesign.supernet.network.subnets import fold
+from codesign.supernet.spaces.space import Subnet
+from codesign.supernet.training.processes import one_thread
 from hw_templates.board import Board
+from hw_templates.foundation.arrays import Int8Array
 from hw_templates.foundation.errors import InvalidValueError
 
 if TYPE_CHECKING:
@@ -73,16 +82,33 @@ class EmittedPair:
     Attributes:
         pair: subnet and accelerator.
         problem: prices the pair; of the template's own type.
-        precision: the arithmetic of the project.
         quantised: accuracy (0..1) on the test part in that arithmetic.
         results: the folder of the project and the other results.
     """
 
     pair: Pair
     problem: Any
-    precision: str
     quantised: float
     results: Run
+
+
+@dataclass(frozen=True, eq=False)
+class QuantisedSubnet:
+    """A subnet in integers, and how it does on a part of the data.
+
+    Attributes:
+        network: the integers.
+        steps: real value of one step of each map, as :func:`~codesign.emit.quantise.quantise_on` returns them.
+        images: int8 [n, C, H, W], those of the part as the network reads them.
+        float32: accuracy (0..1) in floating point.
+        quantised: the same in integers.
+    """
+
+    network: QuantisedNetwork
+    steps: dict[str, float]
+    images: Int8Array
+    float32: float
+    quantised: float
 
 
 @dataclass(frozen=True)
@@ -199,6 +225,43 @@ class Template(Protocol):
         return Datasheet(self.describe(emitted.pair.accelerator), price_figures(emitted.problem, emitted.pair))
 
 
+@one_thread()
+def quantise_subnet(trained: Trained, subnet: Subnet, split: Split, grid: Grid = INT8) -> QuantisedSubnet:
+    """Return a subnet of a trained supernet in the numbers of ``grid``, with its accuracies on a part of the data."""
+    calibration = trained.data.resized(Split.TRAIN, subnet.resolution)[:CALIBRATION_IMAGES]
+    weights = fold(trained.checkpoint.supernet(), subnet, calibration)
+    network, steps = quantise_on(grid, lower(trained.space, subnet), weights, calibration.numpy())
+    images = quantise_image(network, trained.data.resized(split, subnet.resolution).numpy(), grid.bits)
+    right = run_integer(network, images).argmax(axis=1) == trained.data.labels[split].numpy()
+    measured = MeasuredAccuracy(trained.checkpoint, trained.data, split=split)
+    float32 = measured.accuracy(trained.space.encode(subnet)[None])
+    return QuantisedSubnet(network, steps, images, float(float32[0]), float(right.mean()))
+
+
+def datasheet(emitted: EmittedPair, description: str, *, bits: int, interval_ms: float, subnets: str) -> Datasheet:
+    """Return the comparison's side of a pair, whose accelerator has a clock.
+
+    Args:
+        emitted: the pair.
+        description: of the accelerator, to follow "on".
+        bits: of weights and maps.
+        interval_ms: predicted time between images that follow each other.
+        subnets: which ones a bitstream runs.
+    """
+    figures = price_figures(emitted.problem, emitted.pair)
+    return Datasheet(
+        description,
+        {
+            "clock": f"{emitted.pair.accelerator.clock_mhz} MHz",
+            "weights and maps": f"{bits} bits",
+            "latency, predicted": figures["latency, predicted"],
+            "between images, predicted": f"{interval_ms:.4f} ms",
+            **figures,
+            "subnets a bitstream runs": subnets,
+        },
+    )
+
+
 def price_figures(problem: Problem, pair: Pair) -> dict[str, str]:
     """Return predicted latency, energy and resources of a pair as text, by the names that a datasheet shows."""
     estimate, board = problem.estimate(pair), problem.joint.board
@@ -206,8 +269,8 @@ def price_figures(problem: Problem, pair: Pair) -> dict[str, str]:
         "latency, predicted": f"{estimate.latency_ms:.4f} ms",
         "energy, predicted": f"{estimate.energy_mj:.4f} mJ",
         **{
-            f"{RESOURCE_NAMES[name]}, predicted": f"{getattr(estimate.resources, name):,}"
-            for name in RESOURCES
+            f"{title}, predicted": f"{getattr(estimate.resources, name):,}"
+            for name, title in RESOURCE_NAMES.items()
             if getattr(board, name)
         },
     }

@@ -20,7 +20,7 @@ from cost_models.closed_form.estimate import network_energy_mj
 from cost_models.coefficients import load_coefficients
 from cost_models.hls4ml.stages import StreamStage, reuse_factors, stages
 from cost_models.hls4ml.streams import stream_cycles
-from cost_models.resources import RESOURCES, Resources, block_rams
+from cost_models.resources import RESOURCES, PairEstimate, Resources, block_rams
 from cost_models.workload import Activation, Node, Operation, Workload
 from hw_templates.board import Board
 from hw_templates.foundation.errors import ResourceError
@@ -84,21 +84,15 @@ class StreamStageEstimate:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Hls4mlEstimate:
-    """The price of a network in hardware of its own.
+class Hls4mlEstimate(PairEstimate):
+    """The price of a network in hardware of its own; latency from call to result, energy with idle power.
 
     Attributes:
-        latency_ms: of one image, from call to result.
         interval_ms: between images that follow each other.
-        energy_mj: of one image, idle power included.
-        resources: of the whole design.
         layers: in the order they run.
     """
 
-    latency_ms: float
     interval_ms: float
-    energy_mj: float
-    resources: Resources
     layers: tuple[StreamStageEstimate, ...]
 
 

@@ -1,16 +1,22 @@
-"""Batches of subnets and accelerators, drawn or bred from pairs already found; vectorised over the batch."""
+"""Batches of subnets and accelerators, drawn or bred from pairs already found; vectorised over the batch.
 
-from dataclasses import dataclass, replace
+They may be limited to a part of the joint space, where somebody has fixed or narrowed some of its parameters.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
+from optuna.distributions import BaseDistribution
 
-from codesign.search.genetics import breed, unique_rows
+from codesign.search.evolution import breed, unique_rows
+from codesign.search.joint_space import JointSpace, choice_index
 from codesign.search.pareto import MAXIMISED, PricedPairs
-from codesign.templates.engine.limits import EVERYTHING, Limits
 from codesign.templates.engine.pricing import PairPricer
 from cost_models.resources import RESOURCES
 from hw_templates.conv_engine.accelerator import is_legal
-from hw_templates.foundation.arrays import IntArray
+from hw_templates.foundation.arrays import BoolArray, IntArray
 from hw_templates.foundation.errors import InfeasibleError, InvalidValueError
 
 _DRAWS = 200
@@ -20,6 +26,7 @@ _END_PAIRS = 8
 _SCREENING_SUBNETS = 4
 # Random pairs of the first round are better spent on what is bred, unless they are a small part of all.
 _PAIRS_PER_FIRST_ACCELERATOR = 1000
+_SHARES = ("immigrants", "mutation_rate")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,12 +55,10 @@ class RoundPlan:
     screened: int = 8
 
     def __post_init__(self) -> None:
-        for name in ("subnets", "accelerators", "new_accelerators", "new_period", "first_accelerators", "screened"):
-            if getattr(self, name) < 1:
-                raise InvalidValueError(f"round_plan.{name}", getattr(self, name), "at least 1")
-        for name in ("immigrants", "mutation_rate"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise InvalidValueError(f"round_plan.{name}", getattr(self, name), "in 0..1")
+        for name, value in asdict(self).items():
+            least, most, expected = (0, 1, "in 0..1") if name in _SHARES else (1, np.inf, "at least 1")
+            if not least <= value <= most:
+                raise InvalidValueError(f"round_plan.{name}", value, expected)
 
     @classmethod
     def of_budget(cls, pairs: int) -> "RoundPlan":
@@ -66,6 +71,86 @@ class RoundPlan:
         """Pairs priced for each new accelerator over ``new_period`` rounds, less those of the screening."""
         pairs = self.subnets * (self.new_accelerators + (self.new_period - 1) * self.accelerators)
         return -(-pairs // self.new_accelerators)
+
+
+def allows(distribution: BaseDistribution, value: Any) -> bool:
+    """Whether ``value`` is one that ``distribution`` may give."""
+    try:
+        return distribution._contains(distribution.to_internal_repr(value))
+    except ValueError:
+        return False
+
+
+class NarrowedColumn(NamedTuple):
+    """A column of which not every choice is open.
+
+    Attributes:
+        column: of a gene, counted from the first one; of a parameter of the accelerator, from the last one: -1.
+        open: indices of the choices that are open, ascending; one or more.
+        text: the parameter and these choices in words.
+    """
+
+    column: int
+    open: tuple[int, ...]
+    text: str
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The part of a joint space in which some parameters have only some of their choices.
+
+    Attributes:
+        genes: columns of genotypes [n, G] that are narrowed, for :func:`moved`.
+        template: columns of accelerators [n, P] that are narrowed, for the same.
+    """
+
+    genes: tuple[NarrowedColumn, ...] = ()
+    template: tuple[NarrowedColumn, ...] = ()
+
+    @classmethod
+    def of(
+        cls, joint: JointSpace[Any], search_space: Mapping[str, BaseDistribution], fixed: Mapping[str, Any]
+    ) -> "Limits":
+        """Those of ``fixed`` values, and else of the distributions of ``search_space``; both may leave names out.
+
+        Raises:
+            InvalidValueError: a fixed value is none of the parameter's choices.
+        """
+        narrowed: tuple[list[NarrowedColumn], list[NarrowedColumn]] = [], []
+        for column, (name, choices) in enumerate(joint.parameters):
+            if name in fixed:
+                indices = [choice_index(f"params.{name}", fixed[name], choices)]
+            else:
+                among = search_space.get(name, joint.distributions[name])
+                indices = [index for index, choice in enumerate(choices) if allows(among, choice)]
+            if 0 < len(indices) < len(choices):
+                in_template = column >= joint.gene_count
+                text = f"{name} {' or '.join(str(choices[index]) for index in indices)}"
+                place = column - len(joint.parameters) * in_template
+                narrowed[in_template].append(NarrowedColumn(place, tuple(indices), text))
+        return cls(tuple(narrowed[0]), tuple(narrowed[1]))
+
+    def __str__(self) -> str:
+        return ", ".join(each.text for each in (*self.genes, *self.template))
+
+    def hold(self, joint: JointSpace[Any], rows: IntArray) -> BoolArray:
+        """[n] which pairs of ``rows`` [n, G + P] have only open choices; those of absent blocks do not count."""
+        present, inside = joint.present(rows), np.ones(len(rows), dtype=bool)
+        for each in (*self.genes, *self.template):
+            inside &= np.isin(rows[:, each.column], each.open) | ~present[:, each.column]
+        return inside
+
+
+EVERYTHING = Limits()
+
+
+def moved(rows: IntArray, columns: Iterable[NarrowedColumn], rng: np.random.Generator) -> IntArray:
+    """Rows with each choice that is not open replaced by a random one that is; not canonical, legal or not."""
+    found = rows.copy()
+    for each in columns:
+        closed = ~np.isin(found[:, each.column], each.open)
+        found[closed, each.column] = rng.choice(each.open, size=int(closed.sum()))
+    return found
 
 
 def breed_subnets(
@@ -81,20 +166,18 @@ def breed_subnets(
     All are within the limits. From an empty archive they are all drawn, but for the smallest and the largest subnet,
     which anchor the front.
     """
-    joint, space = pricer.joint, pricer.joint.space
-    if not len(archive):
-        ends = np.stack([space.encode(space.smallest()), space.encode(space.largest())])
-        first = np.concatenate([ends, space.sample_genes(rng, count)])
-        return unique_rows(space.canonical(limits.move_genes(first, rng)))[:count]
-    immigrants = max(1, round(plan.immigrants * count))
-    parents = _pick_parents(rng, archive, 2 * count)
-    sizes = space.gene_sizes
-    genes = parents[:, : joint.gene_count]
-    # Genes of absent blocks say nothing: random ones keep crossover from favouring choice 0.
-    free = ~joint.present(parents)[:, : joint.gene_count]
-    children = breed(np.where(free, rng.integers(sizes, size=genes.shape), genes), sizes, rng, plan.mutation_rate)
-    bred = np.concatenate([space.sample_genes(rng, immigrants), children])
-    return unique_rows(space.canonical(limits.move_genes(bred, rng)))[:count]
+    joint, space, sizes = pricer.joint, pricer.joint.space, pricer.joint.space.gene_sizes
+    if len(archive):
+        immigrants = max(1, round(plan.immigrants * count))
+        parents = _pick_parents(rng, archive, 2 * count)
+        genes = parents[:, : joint.gene_count]
+        # Genes of absent blocks say nothing: random ones keep crossover from favouring choice 0.
+        free = ~joint.present(parents)[:, : joint.gene_count]
+        children = breed(np.where(free, rng.integers(sizes, size=genes.shape), genes), sizes, rng, plan.mutation_rate)
+        rows = np.concatenate([space.sample_genes(rng, immigrants), children])
+    else:
+        rows = np.concatenate([np.outer([0, 1], sizes - 1), space.sample_genes(rng, count)])
+    return unique_rows(space.canonical(moved(rows, limits.genes, rng)))[:count]
 
 
 def veteran_accelerators(
@@ -107,32 +190,35 @@ def veteran_accelerators(
 
 
 def breed_accelerators(
-    pricer: PairPricer, archive: PricedPairs, rng: np.random.Generator, plan: RoundPlan, limits: Limits = EVERYTHING
+    pricer: PairPricer,
+    archive: PricedPairs,
+    rng: np.random.Generator,
+    plan: RoundPlan,
+    count: int,
+    limits: Limits = EVERYTHING,
 ) -> tuple[IntArray, IntArray]:
     """(accelerators that are legal, fit and are not in the archive [A, P], legal children that do not fit [m, P]).
 
-    All are within the limits. There are ``plan.new_accelerators`` of the former, or fewer where breeding repeats
-    itself; from an empty archive ``plan.first_accelerators`` are drawn.
+    All are within the limits. There are ``count`` of the former, or fewer where breeding repeats itself; from an empty
+    archive they are drawn.
 
     Raises:
         InfeasibleError: no accelerator fits the board.
     """
     space = pricer.joint.accelerators
     if not len(archive):
-        return draw_fitting(pricer, rng, plan.first_accelerators, limits), np.zeros(
-            (0, len(space.genes)), dtype=np.int64
-        )
-    parents = _pick_parents(rng, archive, 2 * _CHILDREN_PER_ACCELERATOR * plan.new_accelerators)
-    sizes = np.array([len(choices) for _, choices in space.genes])
-    bred = breed(parents[:, pricer.joint.gene_count :], sizes, rng, 2 * plan.mutation_rate)
-    children = unique_rows(limits.move_accelerators(bred, rng))
+        return draw_fitting(pricer, rng, count, limits), archive.rows[:, pricer.joint.gene_count :]
+    parents = _pick_parents(rng, archive, 2 * _CHILDREN_PER_ACCELERATOR * count)
+    genes = pricer.joint.gene_count
+    bred = breed(parents[:, genes:], pricer.joint.sizes[genes:], rng, 2 * plan.mutation_rate)
+    children = unique_rows(moved(bred, limits.template, rng))
     children = children[is_legal(space.decode(children))]
     fits = (pricer.excess(space.decode(children)) <= 0).all(axis=1)
-    immigrants = draw_fitting(pricer, rng, rng.binomial(plan.new_accelerators, plan.immigrants), limits)
+    immigrants = draw_fitting(pricer, rng, rng.binomial(count, plan.immigrants), limits)
     candidates = unique_rows(np.concatenate([immigrants, rng.permutation(children[fits])]))
-    known = unique_rows(archive.rows[:, pricer.joint.gene_count :])
+    known = unique_rows(archive.rows[:, genes:])
     is_new = ~(candidates[:, None] == known[None]).all(axis=2).any(axis=1)
-    return candidates[is_new][: plan.new_accelerators], children[~fits]
+    return candidates[is_new][:count], children[~fits]
 
 
 def promising_accelerators(
@@ -144,8 +230,7 @@ def promising_accelerators(
     promising as it comes near to the best of the others in latency, energy or their product, for any of the subnets.
     """
     wanted = plan.new_accelerators if len(archive) else plan.first_accelerators
-    many = {name: plan.screened * getattr(plan, name) for name in ("new_accelerators", "first_accelerators")}
-    fitting, misfits = breed_accelerators(pricer, archive, rng, replace(plan, **many), limits)
+    fitting, misfits = breed_accelerators(pricer, archive, rng, plan, plan.screened * wanted, limits)
     if plan.screened == 1 or not len(fitting):
         return fitting, misfits
     if len(archive):
@@ -167,31 +252,25 @@ def draw_fitting(pricer: PairPricer, rng: np.random.Generator, count: int, limit
     Raises:
         InfeasibleError: of many, none fits; says which resource binds and what the nearest one needs.
     """
-    space = pricer.joint.accelerators
+    space, available = pricer.joint.accelerators, pricer.joint.available
     fitting = np.zeros((0, len(space.genes)), dtype=np.int64)
     nearest = (np.inf, "none is legal")
     for _ in range(_DRAWS):
         if len(fitting) >= count:
             return fitting[:count]
-        drawn = limits.move_accelerators(space.encode(space.sample(rng, 8 * count + 64)), rng)
+        drawn = moved(space.encode(space.sample(rng, 8 * count + 64)), limits.template, rng)
         drawn = drawn[is_legal(space.decode(drawn))]
         if not len(drawn):
             continue
         excess = pricer.excess(space.decode(drawn))
         fitting = np.concatenate([fitting, drawn[(excess <= 0).all(axis=1)]])
-        nearest = min(nearest, _nearest_misfit(pricer, excess))
+        shares = excess / np.maximum(available, 1)
+        row = int(shares.max(axis=1).argmin())
+        binding = int(shares[row].argmax())
+        needs = f"{excess[row, binding] + available[binding]} {RESOURCES[binding]} of {available[binding]}"
+        nearest = min(nearest, (float(shares[row, binding]), f"the nearest needs {needs}"))
     within = f" with {limits}" if limits.template else ""
     raise InfeasibleError(f"no accelerator found that fits {space.board.name}{within}: {nearest[1]}")
-
-
-def _nearest_misfit(pricer: PairPricer, excess: IntArray) -> tuple[float, str]:
-    """Of accelerators that exceed the board by ``excess`` [n, 5]: least share too much, and that in words."""
-    available = np.array([getattr(pricer.joint.accelerators.board, name) for name in RESOURCES])
-    shares = excess / np.maximum(available, 1)
-    nearest = int(shares.max(axis=1).argmin())
-    binding = int(shares[nearest].argmax())
-    needs = int(excess[nearest, binding] + available[binding])
-    return float(shares[nearest, binding]), f"the nearest needs {needs} {RESOURCES[binding]} of {available[binding]}"
 
 
 def _pick_parents(rng: np.random.Generator, archive: PricedPairs, count: int) -> IntArray:

@@ -12,7 +12,7 @@ from cost_models.closed_form.estimate import network_energy_mj, network_latency_
 from cost_models.closed_form.fusion import BlockIndex
 from cost_models.closed_form.layer_table import price_layers
 from cost_models.coefficients import Coefficients
-from cost_models.resources import RESOURCES, estimate_resources, excess
+from cost_models.resources import RESOURCES, estimate_resources
 from hw_templates.conv_engine.accelerator import AcceleratorColumns, is_legal
 from hw_templates.conv_engine.space import AcceleratorSpace
 from hw_templates.foundation.arrays import BoolArray, FloatArray, IntArray
@@ -59,12 +59,11 @@ class PairPricer:
         Both are choice indices; the accelerators must be legal. Both results are inf where a layer has no legal
         mapping.
         """
-        places, (cycles, energy_mj) = self.segment_table(genes, accelerators)
-        layer_cycles = np.zeros((len(genes), len(accelerators)))
-        dynamic_mj = np.zeros((len(genes), len(accelerators)))
+        places, costs = self.segment_table(genes, accelerators)
+        sums = np.zeros((2, len(genes), len(accelerators)))
         for column in places.T:
-            layer_cycles += cycles[column]
-            dynamic_mj += energy_mj[column]
+            sums += costs[:, column]
+        layer_cycles, dynamic_mj = sums
         self.pairs += layer_cycles.size
         board, coefficients = self.joint.board, self.coefficients
         clock_mhz = self.joint.accelerators.decode(accelerators).clock_mhz
@@ -78,19 +77,13 @@ class PairPricer:
         """
         segments = self._index.segments(genes)
         used = np.flatnonzero(np.bincount(segments.ravel()))
-        return np.searchsorted(used, segments), self._segment_costs(used, accelerators)
-
-    def _segment_costs(self, segments: IntArray, accelerators: IntArray) -> FloatArray:
-        """Return [2, p, A] latency in cycles and dynamic energy in mJ of the segments of these numbers [p].
-
-        Where maps can stay on chip, an inverted residual is priced as one; elsewhere it is the sum of its layers.
-        """
-        costs = np.empty((2, len(segments), len(accelerators)))
+        costs = np.empty((2, len(used), len(accelerators)))
+        # Where maps can stay on chip, an inverted residual is priced as one; elsewhere it is the sum of its layers.
         keeps = self.joint.accelerators.decode(accelerators).map_kib > 0
         for chosen, items in ((~keeps, self._index.segment_layers), (keeps, self._index.segment_items)):
             if chosen.any():
-                costs[:, :, chosen] = self._sums(items[segments], accelerators[chosen])
-        return costs
+                costs[:, :, chosen] = self._sums(items[used], accelerators[chosen])
+        return np.searchsorted(used, segments), costs
 
     def _sums(self, items: sparse.csr_array, accelerators: IntArray) -> FloatArray:
         """Return [2, p, A] costs of sums of items, each a layer or a block."""
@@ -125,9 +118,8 @@ class PairPricer:
 
     def excess(self, accelerators: AcceleratorColumns) -> IntArray:
         """Return [A, 5] the excess of each accelerator over the board, as ``RESOURCES`` orders it; 0 or less fits."""
-        board = self.joint.board
-        beyond = excess(estimate_resources(accelerators, board), board)
-        return np.stack([beyond[name] for name in RESOURCES], axis=1)
+        needs = estimate_resources(accelerators, self.joint.board)
+        return np.stack([getattr(needs, name) for name in RESOURCES], axis=1) - self.joint.available
 
     def fits(self, rows: IntArray) -> BoolArray:
         """Return [n] which pairs of rows [n, G + P] are legal and within the board's resources."""

@@ -2,33 +2,21 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-
-import numpy as np
+from functools import partial
 
 from codesign.search.joint_space import JointSpace, Pair
 from codesign.search.problem import Baseline, Problem, SearchSettings
 from codesign.supernet.accuracy.oracle import AccuracyOracle
 from codesign.supernet.lowering.workloads import lower
-from codesign.templates.engine.baselines import random_front, sequential_front
 from codesign.templates.engine.breeding import RoundPlan
-from codesign.templates.engine.evolution import EngineEvolution
+from codesign.templates.engine.evolution import EngineEvolution, random_front, sequential_front
 from codesign.templates.engine.pricing import PairPricer
 from cost_models.closed_form.estimate import price
 from cost_models.coefficients import Coefficients
 from cost_models.coefficients.fitted_range import range_of_space
-from cost_models.resources import RESOURCES, Resources, estimate_resources
-from hw_templates.conv_engine.accelerator import is_legal
+from cost_models.resources import PairEstimate, estimate_resources
 from hw_templates.conv_engine.space import AcceleratorSpace
 from hw_templates.foundation.arrays import BoolArray, IntArray
-
-
-@dataclass(frozen=True)
-class EngineEstimate:
-    """Cost of a pair; see :class:`~codesign.search.problem.PairEstimate`."""
-
-    latency_ms: float
-    energy_mj: float
-    resources: Resources
 
 
 @dataclass(frozen=True)
@@ -57,7 +45,7 @@ class EngineProblem(Problem):
         """Addition to the name of a study with fitted coefficients."""
         return f"-{self.coefficients.digest[:8]}" if self.coefficients.measurements else ""
 
-    def estimate(self, pair: Pair) -> EngineEstimate:
+    def estimate(self, pair: Pair) -> PairEstimate:
         """Price a pair, whether it fits the board or not.
 
         Raises:
@@ -65,18 +53,15 @@ class EngineProblem(Problem):
         """
         board = self.joint.board
         whole = price(lower(self.joint.space, pair.subnet), pair.accelerator, board, self.coefficients)
-        return EngineEstimate(whole.latency_ms, whole.energy_mj, estimate_resources(pair.accelerator, board))
+        return PairEstimate(whole.latency_ms, whole.energy_mj, estimate_resources(pair.accelerator, board))
 
     def needs(self, rows: IntArray) -> IntArray:
         """Return [n, 5] the resources that the accelerators of ``rows`` take, in the order of ``RESOURCES``."""
-        needs = estimate_resources(self.joint.designs(rows), self.joint.board)
-        return np.stack([getattr(needs, name) for name in RESOURCES], axis=1)
+        return self.pricer().excess(self.joint.designs(rows)) + self.joint.available
 
     def fits(self, rows: IntArray) -> BoolArray:
         """Return [n] which accelerators of ``rows`` are legal and within the board's resources."""
-        fits = is_legal(self.joint.designs(rows))
-        fits[fits] = (self.needs(rows[fits]) <= self.joint.available).all(axis=1)
-        return fits
+        return self.pricer().fits(rows)
 
     def pricer(self) -> PairPricer:
         """Return what prices many subnets on many engines at once."""
@@ -93,8 +78,8 @@ class EngineProblem(Problem):
     def baselines(self) -> Mapping[str, Baseline]:
         """Random and sequential search."""
         return {
-            "random": lambda oracle, pairs, seed: random_front(self.pricer(), oracle, pairs, seed),
-            "sequential": lambda oracle, pairs, seed: sequential_front(self.pricer(), oracle, pairs, seed),
+            "random": partial(random_front, self.pricer()),
+            "sequential": partial(sequential_front, self.pricer()),
         }
 
     def warn(self) -> None:

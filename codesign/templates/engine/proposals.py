@@ -5,17 +5,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from codesign.search.genetics import unique_rows
-from codesign.search.pareto import ACCURACY, PricedPairs, ReferencePoint, concatenate, no_pairs
+from codesign.search.evolution import unique_rows
+from codesign.search.pareto import ACCURACY, LATENCY, PricedPairs, ReferencePoint, concatenate, no_pairs
 from codesign.search.problem import RoundKey
 from codesign.search.winner import spread
 from codesign.supernet.accuracy.predictor import LEAST_SUBNETS, Predictor, fit_predictor
 from codesign.supernet.spaces.space import Genes
-from codesign.templates.engine.breeding import RoundPlan, draw_fitting
-from codesign.templates.engine.evolution import run_round
-from codesign.templates.engine.limits import Limits
+from codesign.templates.engine.breeding import Limits, RoundPlan, draw_fitting, moved
+from codesign.templates.engine.evolution import EngineEvolution
 from codesign.templates.engine.pricing import PairPricer
-from codesign.templates.engine.tried import TriedPairs
 from hw_templates.foundation.arrays import FloatArray, IntArray
 
 _BATCH = 4
@@ -28,6 +26,21 @@ _MOST_CANDIDATES = 96
 _PLAN = RoundPlan(subnets=48, accelerators=12, new_accelerators=32, new_period=4, first_accelerators=96, screened=1)
 
 
+@dataclass(frozen=True)
+class TriedPairs:
+    """The pairs that the trials of a study have tried, whatever the state of the trials.
+
+    Attributes:
+        rows: every pair, as the bytes of its row.
+        subnets: their subnets, as the bytes of their genes.
+        running: [r, G + P] the pairs of trials that have not ended.
+    """
+
+    rows: frozenset[bytes]
+    subnets: frozenset[bytes]
+    running: IntArray
+
+
 class _LearnedAccuracy:
     """What trials say of accuracy: the mean of a subnet's own trials, and for others a prediction.
 
@@ -38,9 +51,8 @@ class _LearnedAccuracy:
         space, gene_count = pricer.joint.space, pricer.joint.gene_count
         genes, places = np.unique(found.rows[:, :gene_count], axis=0, return_inverse=True)
         accuracy = np.bincount(places.ravel(), found.accuracy) / np.bincount(places.ravel())
-        self._space = space
+        self._space, self._mean = space, float(accuracy.mean())
         self._known = {row.tobytes(): value for row, value in zip(genes, accuracy, strict=True)}
-        self._mean = float(accuracy.mean())
         self._predictor: Predictor | None = None
         if len(genes) >= LEAST_SUBNETS:
             last = np.zeros(len(genes), dtype=np.int64)
@@ -56,14 +68,6 @@ class _LearnedAccuracy:
         return predicted
 
 
-@dataclass(frozen=True)
-class Draw:
-    """Which random numbers a batch draws; equal ones draw equal numbers."""
-
-    seed: int
-    batch: int
-
-
 class Proposer:
     """Proposes batches of pairs within ``limits``; what it predicted to be best serves the next batch.
 
@@ -77,30 +81,27 @@ class Proposer:
         self._limits = limits
         self._pool = no_pairs(pricer.joint)
 
-    def propose(self, found: PricedPairs, tried: TriedPairs, draw: Draw) -> None:
-        """Queue the next pairs, given the trials so far: one or more, and new ones as long as some are found.
+    def propose(self, found: PricedPairs, tried: TriedPairs, seed: int, batch: int) -> list[IntArray]:
+        """Return the next pairs, given the trials so far: one or more, and new ones as long as some are found.
+
+        Equal seeds and numbers of the batch draw equal random numbers.
 
         Raises:
             InfeasibleError: no accelerator within the limits fits the board.
         """
-        self.queue += self._next_pairs(found, tried, draw)
-
-    def _next_pairs(self, found: PricedPairs, tried: TriedPairs, draw: Draw) -> list[IntArray]:
-        rng = np.random.default_rng([draw.seed, draw.batch])
+        rng = np.random.default_rng([seed, batch])
         subnets = len(np.unique(found.rows[:, : self._pricer.joint.gene_count], axis=0))
         if subnets < LEAST_SUBNETS:
             genes = self._draw_subnets(rng, with_ends=not tried.rows)
-            fresh = np.array([row.tobytes() not in tried.subnets for row in genes], dtype=bool)
-            if fresh.any() or not subnets:
-                genes = genes[fresh] if fresh.any() else genes
+            fresh = genes[[row.tobytes() not in tried.subnets for row in genes]]
+            if len(fresh) or not subnets:
+                genes = fresh if len(fresh) else genes
                 return self._on_good_accelerators(rng, genes[: max(1, LEAST_SUBNETS - len(tried.subnets))], tried)
         learned = _LearnedAccuracy(self._pricer, found)
         inside = found.take(self._limits.hold(self._pricer.joint, found.rows))
-        self._pool = self._evolve(inside, learned, draw)
-        fresh = np.array([row.tobytes() not in tried.rows for row in self._pool.rows], dtype=bool)
-        candidates = self._pool.take(fresh)
+        self._pool = self._evolve(inside, learned, seed, batch)
         reached = concatenate([inside.front(), self._believed(tried.running, learned)])
-        chosen = [candidates.rows[index] for index in _most_gain(reached, candidates)]
+        chosen = list(_most_gain(reached, self._pool.without(tried.rows)))
         return chosen or self._on_good_accelerators(rng, self._draw_subnets(rng)[:_BATCH], tried)
 
     def _draw_subnets(self, rng: np.random.Generator, with_ends: bool = False) -> Genes:
@@ -108,8 +109,8 @@ class Proposer:
         space = self._pricer.joint.space
         genes = space.sample_genes(rng, _FIRST_SUBNETS)
         if with_ends:
-            genes = np.concatenate([[space.encode(space.smallest()), space.encode(space.largest())], genes])
-        return unique_rows(space.canonical(self._limits.move_genes(genes, rng)))
+            genes = np.concatenate([np.outer([0, 1], space.gene_sizes - 1), genes])
+        return unique_rows(space.canonical(moved(genes, self._limits.genes, rng)))
 
     def _on_good_accelerators(self, rng: np.random.Generator, genes: Genes, tried: TriedPairs) -> list[IntArray]:
         """Each subnet [n, G] on the accelerator that is the best compromise for it, of some with which it is new."""
@@ -122,15 +123,15 @@ class Proposer:
             rows.append(next((pair for pair in pairs if pair.tobytes() not in tried.rows), pairs[0]))
         return rows
 
-    def _evolve(self, found: PricedPairs, learned: _LearnedAccuracy, draw: Draw) -> PricedPairs:
+    def _evolve(self, found: PricedPairs, learned: _LearnedAccuracy, seed: int, batch: int) -> PricedPairs:
         """The front predicted after some rounds of evolution from the pairs found and those of earlier batches."""
         values = self._pool.values.copy()
         if len(values):
             values[:, ACCURACY] = learned.accuracy(self._pool.rows[:, : self._pricer.joint.gene_count])
         archive = concatenate([found, replace(self._pool, values=values)]).front()
-        for number in range(_ROUNDS):
-            key = RoundKey(draw.seed, 0, draw.batch * _ROUNDS + number)
-            archive = run_round(self._pricer, learned, archive, key, _PLAN, self._limits).archive
+        evolution = EngineEvolution(self._pricer, learned, _PLAN, self._limits)
+        for number in range(batch * _ROUNDS, (batch + 1) * _ROUNDS):
+            archive = evolution.run_round(archive, RoundKey(seed, 0, number)).archive
         return archive
 
     def _believed(self, running: IntArray, learned: _LearnedAccuracy) -> PricedPairs:
@@ -142,7 +143,7 @@ class Proposer:
         joint = self._pricer.joint
         rows = running[self._pricer.fits(running) & self._limits.hold(joint, running)]
         if not len(rows):
-            return no_pairs(self._pricer.joint)
+            return no_pairs(joint)
         genes, accelerators = np.split(rows, [joint.gene_count], axis=1)
         costs = [np.diagonal(values) for values in self._pricer.price(genes, accelerators)]
         values = np.stack([learned.accuracy(genes), *costs], axis=1)
@@ -150,21 +151,19 @@ class Proposer:
         return PricedPairs(rows[mapped], values[mapped])
 
 
-def _most_gain(reached: PricedPairs, candidates: PricedPairs) -> Iterator[int]:
-    """Indices of at most ``_BATCH`` candidates, each adding most hypervolume to ``reached`` and those before it."""
+def _most_gain(reached: PricedPairs, candidates: PricedPairs) -> Iterator[IntArray]:
+    """Rows of at most ``_BATCH`` candidates, each adding most hypervolume to ``reached`` and those before it."""
     if not len(candidates):
         return
-    kept = spread(candidates.values, _MOST_CANDIDATES)
-    both = np.concatenate([reached.values, candidates.values])
-    worst = ReferencePoint(
-        float(max(both[:, 0].min() - 1e-3, 0)), 1.05 * float(both[:, 1].max()), 1.05 * float(both[:, 2].max())
-    )
-    values = reached.values
-    for _ in range(min(_BATCH, len(kept))):
+    values, every = reached.values, np.concatenate([reached.values, candidates.values])
+    costs = 1.05 * every[:, LATENCY:].max(axis=0)
+    worst = ReferencePoint(max(float(every[:, ACCURACY].min()) - 1e-3, 0), *costs.tolist())
+    candidates = candidates.take(spread(candidates.values, _MOST_CANDIDATES))
+    for _ in range(min(_BATCH, len(candidates))):
         volume = worst.hypervolume(values)
-        gains = [worst.hypervolume(np.vstack([values, candidates.values[index]])) - volume for index in kept]
+        gains = [worst.hypervolume(np.vstack([values, value])) - volume for value in candidates.values]
         best = int(np.argmax(gains))
         if gains[best] <= 0:
             return
-        yield int(kept[best])
-        values = np.vstack([values, candidates.values[kept[best]]])
+        yield candidates.rows[best]
+        values = np.vstack([values, candidates.values[best]])

@@ -7,32 +7,98 @@ subnets are moved by evolution, and the accelerators for them are solved in batc
 
 import threading
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler, RandomSampler
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState
 
-from codesign.search.joint_space import Choice
-from codesign.search.study import DIRECTIONS
-from codesign.templates.engine.limits import Limits, allows
+from codesign.search.pareto import PricedPairs
+from codesign.search.study import DIRECTIONS, feasible_trials, read_pairs
+from codesign.templates.engine.breeding import Limits, allows
 from codesign.templates.engine.problem import EngineProblem
-from codesign.templates.engine.proposals import Draw, Proposer
-from codesign.templates.engine.tried import TrialReader
+from codesign.templates.engine.proposals import Proposer, TriedPairs
 from hw_templates.foundation.arrays import IntArray
 from hw_templates.foundation.errors import InfeasibleError, InvalidValueError
 
 # After this many batches in a row without a new pair, none is left.
 _ATTEMPTS = 4
+_CLAIM = "codesign:pair"
+_ENQUEUED = "fixed_params"
 
 
-class _Asked(threading.local):
-    """Whether this sampler was asked for the last independent value of this thread."""
+class TrialReader:
+    """Reads trials as pairs, and claims pairs for trials.
 
-    here = False
+    A trial has its parameters one after the other, once its objective asks for them. So that others know at once which
+    pair it will try, the pair is written to its system attributes first.
+    """
+
+    def __init__(self, problem: EngineProblem) -> None:
+        self._problem = problem
+        self._joint = problem.joint
+        self._known: dict[frozenset[tuple[str, Any]], IntArray | None] = {}
+
+    def tried(self, study: optuna.Study, trial: FrozenTrial) -> TriedPairs:
+        """Return the pairs that all trials but ``trial`` have tried, failed ones too: they would fail again."""
+        others = [other for other in study.get_trials(deepcopy=False) if other.number != trial.number]
+        pairs = [(other, row) for other in others if (row := self._pair(other)) is not None]
+        rows, running = [row for _, row in pairs], [row for other, row in pairs if not other.state.is_finished()]
+        gene_count = self._joint.gene_count
+        return TriedPairs(
+            rows=frozenset(row.tobytes() for row in rows),
+            subnets=frozenset(row[:gene_count].tobytes() for row in rows),
+            running=np.array(running, dtype=np.int64).reshape(-1, len(self._joint.sizes)),
+        )
+
+    def found(self, study: optuna.Study, on_skipped: Callable[[str], None]) -> PricedPairs:
+        """The pairs of complete trials that fit the board; ``on_skipped`` hears of trials that cannot be pairs."""
+        pairs = read_pairs(self._joint, feasible_trials(study), on_skipped, with_own_parameters=True)
+        return pairs.take(self._problem.fits(pairs.rows))
+
+    def enqueued(self, trial: FrozenTrial) -> dict[str, Any]:
+        """Parameters that were given to ``trial`` when it was enqueued, and that the joint space has."""
+        given = {**trial.system_attrs.get(_ENQUEUED, {}), **trial.params}
+        return {name: given[name] for name, choices in self._joint.parameters if given.get(name) in choices}
+
+    def claim(self, study: optuna.Study, trial: FrozenTrial, row: IntArray) -> bool:
+        """Claim a pair for ``trial``; whether no other trial has it.
+
+        Of two that claim the same pair at once the later one sees the other's claim; both may.
+        """
+        study._storage.set_trial_system_attr(trial._trial_id, _CLAIM, row.tolist())
+        return row.tobytes() not in self.tried(study, trial).rows
+
+    def claimed(self, trial: FrozenTrial) -> IntArray | None:
+        """The row of the pair that was claimed for ``trial``, if any."""
+        row = trial.system_attrs.get(_CLAIM)
+        if not isinstance(row, list) or len(row) != len(self._joint.sizes):
+            return None
+        sound = all(
+            type(index) is int and 0 <= index < size for index, size in zip(row, self._joint.sizes, strict=True)
+        )
+        return np.array(row, dtype=np.int64) if sound else None
+
+    def _pair(self, trial: FrozenTrial) -> IntArray | None:
+        """Return the pair of ``trial``, by its parameters or else by its claim; None where neither names a pair."""
+        params = trial.params
+        if trial.state == TrialState.WAITING:
+            params = trial.system_attrs.get(_ENQUEUED, {})
+        whole = self._encode(params)
+        return self.claimed(trial) if whole is None else whole
+
+    def _encode(self, params: dict[str, Any]) -> IntArray | None:
+        ours = {name: params[name] for name in self._joint.distributions.keys() & params.keys()}
+        key = frozenset(ours.items())
+        if key not in self._known:
+            try:
+                self._known[key] = self._joint.encode_params(ours)
+            except InvalidValueError:
+                self._known[key] = None
+        return self._known[key]
 
 
 class JointSampler(BaseSampler):
@@ -72,7 +138,8 @@ class JointSampler(BaseSampler):
         self._seed = _new_seed() if seed is None else seed
         self._independent = RandomSampler(seed=seed)
         self._lock = threading.Lock()
-        self._asked = _Asked()
+        # Whether this sampler was asked for the last independent value of this thread.
+        self._asked = threading.local()
         self._proposers: dict[Limits, Proposer] = {}
         self._batches = 0
         self._skipped: set[str] = set()
@@ -118,7 +185,7 @@ class JointSampler(BaseSampler):
         self._seed = _new_seed()
         self._independent.reseed_rng()
 
-    def _params(self, row: IntArray) -> dict[str, Choice]:
+    def _params(self, row: IntArray) -> dict[str, Any]:
         return self._joint.params(row[None])[0]
 
     def _fixed(
@@ -145,7 +212,7 @@ class JointSampler(BaseSampler):
             for _ in range(_ATTEMPTS):
                 if not proposer.queue:
                     tried, found = self._trials.tried(study, trial), self._trials.found(study, self._warn_once)
-                    proposer.propose(found, tried, Draw(self._seed, self._batches))
+                    proposer.queue = proposer.propose(found, tried, self._seed, self._batches)
                     self._batches += 1
                 while proposer.queue:
                     row = proposer.queue.pop(0)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from codesign.search.genetics import breed, first_of_equal_rows
+from codesign.search.evolution import breed, first_of_equal_rows
 from codesign.supernet.accuracy.oracle import AccuracyOracle, checked_accuracy
 from codesign.supernet.spaces.space import Genes
 from codesign.templates.engine.pricing import PairPricer
@@ -38,33 +38,6 @@ class SpecialisedSubnet:
     candidates: int
 
 
-class _Population:
-    """Subnets within the limit and their accuracies; the best come first."""
-
-    def __init__(self, pricer: PairPricer, oracle: AccuracyOracle, accelerator: IntArray, limit_ms: float) -> None:
-        self._pricer, self._oracle, self._accelerator, self._limit_ms = pricer, oracle, accelerator, limit_ms
-        self.genes = np.zeros((0, pricer.joint.gene_count), dtype=np.int64)
-        self.accuracy: FloatArray = np.zeros(0)
-        self.latency_ms: FloatArray = np.zeros(0)
-        self.candidates = 0
-        self.nearest_ms = np.inf
-
-    def add(self, genes: Genes) -> None:
-        """Judge those within the limit and keep the best of all as parents."""
-        genes = genes[first_of_equal_rows(genes)]
-        latency_ms = self._pricer.price(genes, self._accelerator[None])[0][:, 0]
-        self.nearest_ms = min(self.nearest_ms, float(latency_ms.min()))
-        within = latency_ms <= self._limit_ms
-        accuracy = checked_accuracy(self._oracle, genes[within])
-        self.candidates += len(accuracy)
-        every = np.concatenate([self.genes, genes[within]])
-        judged = np.concatenate([self.accuracy, accuracy])
-        latencies = np.concatenate([self.latency_ms, latency_ms[within]])
-        best = np.argsort(-judged, kind="stable")[: 2 * _PARENTS]
-        best = best[first_of_equal_rows(every[best])][:_PARENTS]
-        self.genes, self.accuracy, self.latency_ms = every[best], judged[best], latencies[best]
-
-
 def best_subnet_within(
     pricer: PairPricer,
     oracle: AccuracyOracle,
@@ -90,25 +63,36 @@ def best_subnet_within(
         raise InvalidValueError("max_latency_ms", max_latency_ms, "positive")
     if candidates < 1:
         raise InvalidValueError("candidates", candidates, "at least 1")
-    space = pricer.joint.space
-    rng = np.random.default_rng(seed)
-    population = _Population(pricer, oracle, accelerator, max_latency_ms)
-    population.add(space.encode(space.smallest())[None])
-    for _ in range(_DRAWS):
-        if len(population.genes) >= _PARENTS // 2 or population.candidates >= candidates:
-            break
-        population.add(space.sample_genes(rng, _CHILDREN))
-    if not len(population.genes):
-        raise InfeasibleError(
-            f"latency_ms: no subnet of {space.name} within {max_latency_ms:g} ms on this accelerator; "
-            f"the least seen takes {population.nearest_ms:.4g} ms"
-        )
-    generations = max(1, 4 * candidates // _CHILDREN)
-    for _ in range(generations):
-        if population.candidates >= candidates:
-            break
-        parents = population.genes[rng.integers(len(population.genes), size=2 * _CHILDREN)]
-        population.add(space.canonical(breed(parents, space.gene_sizes, rng, _MUTATION_RATE)))
-    return SpecialisedSubnet(
-        population.genes[0], float(population.accuracy[0]), float(population.latency_ms[0]), population.candidates
-    )
+    space, rng = pricer.joint.space, np.random.default_rng(seed)
+    # Subnets within the limit, the accuracy and the latency that each reaches; the best come first.
+    population = np.zeros((0, pricer.joint.gene_count), dtype=np.int64)
+    reached: FloatArray = np.zeros((0, 2))
+    judged, nearest_ms = 0, np.inf
+    draws, generations = _DRAWS, max(1, 4 * candidates // _CHILDREN)
+    genes = space.encode(space.smallest())[None]
+    while True:
+        genes = genes[first_of_equal_rows(genes)]
+        latency_ms = pricer.price(genes, accelerator[None])[0][:, 0]
+        nearest_ms = min(nearest_ms, float(latency_ms.min()))
+        within = latency_ms <= max_latency_ms
+        accuracy = checked_accuracy(oracle, genes[within])
+        judged += len(accuracy)
+        population = np.concatenate([population, genes[within]])
+        reached = np.concatenate([reached, np.stack([accuracy, latency_ms[within]], axis=1)])
+        best = np.argsort(-reached[:, 0], kind="stable")[: 2 * _PARENTS]
+        best = best[first_of_equal_rows(population[best])][:_PARENTS]
+        population, reached = population[best], reached[best]
+        if judged < candidates and draws and len(population) < _PARENTS // 2:
+            draws -= 1
+            genes = space.sample_genes(rng, _CHILDREN)
+        elif not len(population):
+            raise InfeasibleError(
+                f"latency_ms: no subnet of {space.name} within {max_latency_ms:g} ms on this accelerator; "
+                f"the least seen takes {nearest_ms:.4g} ms"
+            )
+        elif judged < candidates and generations:
+            generations -= 1
+            parents = population[rng.integers(len(population), size=2 * _CHILDREN)]
+            genes = space.canonical(breed(parents, space.gene_sizes, rng, _MUTATION_RATE))
+        else:
+            return SpecialisedSubnet(population[0], float(reached[0, 0]), float(reached[0, 1]), judged)

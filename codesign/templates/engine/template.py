@@ -3,37 +3,36 @@
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
 from bitstreams.building.toolchain import run_csim
-from codesign.emit.integer_reference import run_integer
 from codesign.emit.project import Design, check_program_files, project_files, write_project
-from codesign.emit.quantise import quantise, quantise_image
 from codesign.progress import Update
+from codesign.report.page import Section, Table
+from codesign.report.tables import layer_shape
 from codesign.run.folder import Run, read_json
 from codesign.run.records import CsimRecord
 from codesign.run.requests import Trained
 from codesign.search.joint_space import JointSpace, Pair
-from codesign.supernet.accuracy.measured import CALIBRATION_IMAGES, MeasuredAccuracy
 from codesign.supernet.data.data_set import Split
 from codesign.supernet.lowering.workloads import lower
-from codesign.supernet.network.subnets import fold
-from codesign.supernet.training.processes import one_thread
 from codesign.templates.engine.problem import EngineProblem
 from codesign.templates.template import (
     ChosenPair,
     Datasheet,
     EmittedPair,
     EmittedProject,
+    QuantisedSubnet,
     ReportPart,
     Simulation,
     Template,
-    price_figures,
+    datasheet,
+    quantise_subnet,
 )
-from cost_models.closed_form.estimate import price
+from cost_models.closed_form.estimate import Estimate, price
+from cost_models.closed_form.fusion import fallbacks
 from cost_models.coefficients import load_coefficients
+from cost_models.mapping.placement import Placement
 from cost_models.resources import check_fits
+from cost_models.workload import Workload
 from hw_templates.board import Board
 from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.conv_engine.space import AcceleratorSpace
@@ -80,7 +79,7 @@ class EngineTemplate(Template):
         """
         update(0.1, "quantising")
         winner, trained = chosen.winner, chosen.trained
-        design, images, accuracy = quantised_design(trained, chosen.problem, winner.pair)
+        design, subnet = quantised_design(trained, chosen.problem, winner.pair)
         update(0.7, "writing the project")
         origin = Origin(
             study=chosen.study,
@@ -89,12 +88,12 @@ class EngineTemplate(Template):
             subnet=winner.pair.subnet.as_dict(),
             rule=winner.rule,
             validation_accuracy=winner.accuracy,
-            test_accuracy=accuracy,
+            test_accuracy=ProjectAccuracy(float32=subnet.float32, int8=subnet.quantised),
         )
-        write_project(chosen.folder, project_files(design, images, origin))
+        write_project(chosen.folder, project_files(design, subnet.images, origin))
         record = read_json(chosen.folder / PROJECT_FILE, ProjectRecord)
         return EmittedProject(
-            precision="int8", float32=accuracy.float32, quantised=accuracy.int8, digest=record.program_sha256
+            precision="int8", float32=subnet.float32, quantised=subnet.quantised, digest=record.program_sha256
         )
 
     def simulate(self, run: Run, simulation: Simulation, update: Update) -> CsimRecord:
@@ -115,43 +114,76 @@ class EngineTemplate(Template):
 
     def report(self, emitted: EmittedPair) -> ReportPart:
         """Return sections on the layers and the resources."""
-        from codesign.templates.engine.report import report_part
+        from codesign.report.figures import layers_figure
 
-        return report_part(emitted)
+        problem, a = emitted.problem, emitted.pair.accelerator
+        workload = lower(problem.joint.space, emitted.pair.subnet)
+        estimate = price(workload, a, problem.joint.board, problem.coefficients)
+        sections = (
+            Section(
+                "The winner's layers",
+                "Cycles that the cost model predicts for each layer, by what bounds it; the compute iterations are "
+                "exact and equal those that csim counted. " + on_chip_maps(workload, estimate, a),
+                "layers.png",
+                _layer_table(workload, estimate),
+            ),
+            Section(
+                "Resources",
+                f"PE array {a.pe_rows} x {a.pe_cols} x {a.pe_pixels}, {a.pack} products a DSP slice, "
+                f"{a.depthwise_lanes} depthwise lanes, buffers of {a.ifmap_buffers} x {a.ifmap_kib}, "
+                f"{a.weight_buffers} x {a.weight_kib} and {a.ofmap_buffers} x {a.ofmap_kib} KiB, 2 x {a.map_kib} KiB "
+                f"for maps that stay on chip, {a.axi_bits}-bit ports, {a.clock_mhz} MHz. DSP slices and block memories "
+                "follow from the C++; LUT and FF are estimates.",
+                "resources.png",
+            ),
+        )
+        return ReportPart(sections, {"layers.png": layers_figure(estimate)})
 
     def datasheet(self, emitted: EmittedPair) -> Datasheet:
         """Return what a comparison with another template shows."""
-        clock_mhz, figures = emitted.pair.accelerator.clock_mhz, price_figures(emitted.problem, emitted.pair)
-        return Datasheet(
-            "the engine that won",
-            {
-                "clock": f"{clock_mhz} MHz",
-                "weights and maps": "8 bits",
-                "latency, predicted": figures["latency, predicted"],
-                "between images, predicted": figures["latency, predicted"],
-                **figures,
-                "subnets a bitstream runs": "any",
-            },
-        )
+        latency_ms = emitted.problem.estimate(emitted.pair).latency_ms
+        return datasheet(emitted, "the engine that won", bits=8, interval_ms=latency_ms, subnets="any")
 
 
-@one_thread()
-def quantised_design(
-    trained: Trained, problem: EngineProblem, pair: Pair
-) -> tuple[Design, npt.NDArray[np.int8], ProjectAccuracy]:
-    """Return a pair as a design, the test images as it reads them, and its accuracies on them."""
+def quantised_design(trained: Trained, problem: EngineProblem, pair: Pair) -> tuple[Design, QuantisedSubnet]:
+    """Return a pair as a design, and its subnet in int8 with the accuracies on the test part."""
     board = problem.joint.board
     check_fits(pair.accelerator, board)
-    workload = lower(trained.space, pair.subnet)
-    estimate = price(workload, pair.accelerator, board, problem.coefficients)
-    calibration = trained.data.resized(Split.TRAIN, pair.subnet.resolution)[:CALIBRATION_IMAGES]
-    supernet = trained.checkpoint.supernet()
-    network = quantise(workload, fold(supernet, pair.subnet, calibration), calibration.numpy())
-    test = trained.data.resized(Split.TEST, pair.subnet.resolution)
-    labels = trained.data.labels[Split.TEST].numpy()
-    images = quantise_image(network, test.numpy())
-    right = run_integer(network, images).argmax(axis=1) == labels
-    measured = MeasuredAccuracy(trained.checkpoint, trained.data, split=Split.TEST)
-    float32 = measured.accuracy(trained.space.encode(pair.subnet)[None])
-    accuracy = ProjectAccuracy(float32=float(float32[0]), int8=float(right.mean()))
-    return Design(network, pair.accelerator, board, estimate), images, accuracy
+    estimate = price(lower(trained.space, pair.subnet), pair.accelerator, board, problem.coefficients)
+    subnet = quantise_subnet(trained, pair.subnet, Split.TEST)
+    return Design(subnet.network, pair.accelerator, board, estimate), subnet
+
+
+def on_chip_maps(workload: Workload, estimate: Estimate, accelerator: Accelerator) -> str:
+    """Say how many feature maps stay on chip, and why the others do not."""
+    placements = {layer.name: layer.mapped.placement for layer in estimate.layers}
+    kept = sum(placement.ofmap_ring > 0 for placement in placements.values())
+    reasons = "".join(f" {sentence}." for sentence in fallbacks(workload, placements, accelerator))
+    return f"{kept} of {len(placements)} maps never leave the chip." + reasons
+
+
+def _placed(placement: Placement) -> str:
+    """Say where the input and the output map are, and in how many bands the layer runs."""
+    places = (f"{ring} rows on chip" if ring else "DDR" for ring in (placement.ifmap_ring, placement.ofmap_ring))
+    return " → ".join(places) + (f", {len(placement.bands)} bands" if len(placement.bands) > 1 else "")
+
+
+def _layer_table(workload: Workload, estimate: Estimate) -> Table:
+    headings = ("layer", "shape", "tile", "maps", "cycles", "compute iterations", "DDR bytes", "bound by")
+    rows = []
+    for node, layer in zip(workload, estimate.layers, strict=True):
+        shape, mapping = node.layer, layer.mapped.mapping
+        rows.append(
+            (
+                layer.name,
+                layer_shape(shape),
+                f"{mapping.tile_out_channels}, {mapping.tile_in_channels}, "
+                f"{mapping.tile_height}x{mapping.tile_width}, {mapping.loop_order.replace('_', ' ')}",
+                _placed(layer.mapped.placement),
+                f"{layer.latency_cycles:,.0f}",
+                f"{layer.compute_cycles:,}",
+                f"{layer.ddr_bytes:,}",
+                layer.bound,
+            )
+        )
+    return Table(headings, tuple(rows))

@@ -9,7 +9,6 @@ import os
 import tempfile
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import IO, Any
@@ -18,7 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from codesign.emit.integer_reference import run_integer
-from codesign.templates.hls4ml.network import FixedPointNetwork, Hls4mlNetwork, hls4ml_network
+from codesign.run.records import CsimRecord
+from codesign.templates.hls4ml.network import FixedPointNetwork, Hls4mlNetwork
 from cost_models.workload import IMAGE
 from hw_templates.board import Board
 from hw_templates.foundation.errors import ToolError, VerificationError
@@ -29,23 +29,6 @@ HLS4ML = "1.3.0"
 PROJECT_NAME = "network"
 MODEL, WEIGHTS = "model.json", "model.h5"
 _ACCELERATOR_BOARDS = ("pynq-z2",)
-
-
-@dataclass(frozen=True)
-class Agreement:
-    """How the compiled C++ compares with the network in fixed point.
-
-    Attributes:
-        images: how many were compared.
-        same_class: share of them whose largest logit is the same one.
-        largest_difference: of any logit, in real numbers.
-        tolerance: half a step of the logits: what exact arithmetic that is rounded once may differ by.
-    """
-
-    images: int
-    same_class: float
-    largest_difference: float
-    tolerance: float
 
 
 def backend_of(board: Board) -> str:
@@ -78,11 +61,16 @@ def write_hls4ml_project(folder: Path, fixed: FixedPointNetwork, design: Hls4mlA
         ToolError: hls4ml is missing, of another version, or fails.
         UnsupportedLayerError: hls4ml cannot convert a layer; names it and says why.
     """
-    network = hls4ml_network(fixed, design)
+    network = Hls4mlNetwork(fixed, design)
     require_hls4ml()
     folder.mkdir(parents=True, exist_ok=True)
     (folder / MODEL).write_text(json.dumps(network.model, indent=1) + "\n")
-    _write_weights(folder / WEIGHTS, network)
+    import h5py
+
+    with h5py.File(folder / WEIGHTS, "w", track_order=True) as file:
+        for layer, variables in network.weights.items():
+            for variable, values in variables.items():
+                file.create_dataset(f"model_weights/{layer}/{layer}/{variable}:0", data=values)
     with _hls4ml_says() as said:
         from hls4ml.backends import get_backend
         from hls4ml.converters.keras_v2_to_hls import keras_v2_to_hls
@@ -108,36 +96,38 @@ def write_hls4ml_project(folder: Path, fixed: FixedPointNetwork, design: Hls4mlA
     return model
 
 
-def simulate(model: Any, fixed: FixedPointNetwork, images: npt.NDArray[np.int8]) -> Agreement:
+def simulate(model: Any, fixed: FixedPointNetwork, images: npt.NDArray[np.int8], digest: str) -> CsimRecord:
     """Compile the project with hls4ml and compare its logits with the integer reference's.
 
     Args:
         model: of :func:`write_hls4ml_project`.
         fixed: the network that it was made of.
         images: int8 [n, C, H, W], as the network reads them.
+        digest: of what the project computes.
 
     Raises:
         ToolError: the C++ does not compile, or ends itself.
         VerificationError: a logit differs by more than the precision allows.
     """
-    step = 2.0 ** -fixed.fractions[IMAGE]
-    real = np.ascontiguousarray(images.transpose(0, 2, 3, 1).astype(np.float32) * np.float32(step))
+    real = np.ascontiguousarray(images.transpose(0, 2, 3, 1).astype(np.float32) * np.float32(fixed.steps[IMAGE]))
     with _hls4ml_says():
         model.compile()
         simulated = predict_apart(model, real).astype(np.float64).reshape(len(images), -1)
     expected = run_integer(fixed.network, images).astype(np.float64) * fixed.network.output_scale
-    agreement = Agreement(
-        len(images),
-        float((simulated.argmax(axis=1) == expected.argmax(axis=1)).mean()),
-        float(np.abs(simulated - expected).max()),
-        fixed.network.output_scale / 2,
+    record = CsimRecord(
+        program_sha256=digest,
+        images=len(images),
+        same_class=float((simulated.argmax(axis=1) == expected.argmax(axis=1)).mean()),
+        largest_difference=float(np.abs(simulated - expected).max()),
+        # Half a step of the logits: what exact arithmetic that is rounded once may differ by.
+        tolerance=fixed.network.output_scale / 2,
     )
-    if agreement.largest_difference > agreement.tolerance:
+    if record.largest_difference > record.tolerance:
         raise VerificationError(
-            f"hls4ml's C++ differs from the fixed-point network by {agreement.largest_difference:g} in a logit, "
-            f"more than half a step, {agreement.tolerance:g}"
+            f"hls4ml's C++ differs from the fixed-point network by {record.largest_difference:g} in a logit, "
+            f"more than half a step, {record.tolerance:g}"
         )
-    return agreement
+    return record
 
 
 def predict_apart(model: Any, images: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
@@ -161,15 +151,6 @@ def _send_logits(model: Any, images: npt.NDArray[np.float32], sender: Connection
     os.dup2(errors.fileno(), 2)
     faulthandler.disable()  # its dump would stand behind the assertion's line
     sender.send(np.asarray(model.predict(images)))
-
-
-def _write_weights(path: Path, network: Hls4mlNetwork) -> None:
-    import h5py
-
-    with h5py.File(path, "w", track_order=True) as file:
-        for layer, variables in network.weights.items():
-            for name, values in variables.items():
-                file.create_dataset(f"model_weights/{layer}/{layer}/{name}:0", data=values)
 
 
 @contextlib.contextmanager

@@ -1,42 +1,47 @@
 """hls4ml as a template: how its projects are written, simulated and reported."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from codesign.emit.integer_reference import run_integer
-from codesign.emit.quantise import quantise_image
+from codesign.emit.map_scales import Grid
 from codesign.progress import Update
+from codesign.report.page import Section, Table
+from codesign.report.tables import comparison_section, layer_shape
 from codesign.run.folder import Run
 from codesign.run.records import CsimRecord
 from codesign.run.requests import Trained, load_trained
 from codesign.run.searched import read_emitted
 from codesign.search.joint_space import JointSpace, Pair
-from codesign.supernet.accuracy.measured import CALIBRATION_IMAGES, MeasuredAccuracy
 from codesign.supernet.data.data_set import Split
 from codesign.supernet.lowering.workloads import lower
-from codesign.supernet.network.subnets import fold
-from codesign.supernet.training.processes import one_thread
-from codesign.templates.hls4ml.network import FixedPointNetwork, fixed_point, hls4ml_network
+from codesign.templates.engine.breeding import draw_fitting
+from codesign.templates.engine.problem import EngineProblem
+from codesign.templates.engine.template import EngineTemplate
+from codesign.templates.hls4ml.network import FixedPointNetwork, Hls4mlNetwork
 from codesign.templates.hls4ml.problem import Hls4mlProblem, loss_name
 from codesign.templates.hls4ml.project import backend_of, require_hls4ml, simulate, write_hls4ml_project
 from codesign.templates.template import (
+    RESOURCE_NAMES,
     ChosenPair,
     Datasheet,
     EmittedPair,
     EmittedProject,
+    QuantisedSubnet,
     ReportPart,
     Simulation,
     Template,
-    price_figures,
+    datasheet,
+    quantise_subnet,
 )
+from cost_models.coefficients import load_coefficients
 from cost_models.hls4ml.estimate import check_hls4ml_fits
-from cost_models.hls4ml.stages import reuse_factors, stages
 from hw_templates.board import Board
+from hw_templates.conv_engine.space import AcceleratorSpace
 from hw_templates.foundation.json_records import Record, write_record
-from hw_templates.hls4ml.parameters import Hls4mlAccelerator, Hls4mlSpace, IoType
+from hw_templates.hls4ml.parameters import Hls4mlAccelerator, Hls4mlSpace
 
 DESIGN_FILE = "design.json"
 _REFUSED = {
@@ -45,6 +50,7 @@ _REFUSED = {
     "coefficients": "its cost model has coefficients of its own",
     "sanitize": "hls4ml compiles its own way",
 }
+_ENGINES = 512
 LOSS_SUBNETS = 6
 """Subnets on which the cost of a precision is measured."""
 
@@ -109,10 +115,10 @@ class Hls4mlTemplate(Template):
         genes = trained.space.sample_genes(np.random.default_rng(0), LOSS_SUBNETS)
         losses = {}
         for bits in (6, 8):
-            design = Hls4mlAccelerator(bits, IoType.STREAM, interval_cycles=4096, clock_mhz=100)
-            pairs = [Pair(trained.space.decode(row), design) for row in genes]
-            results = [quantise_pair(trained, pair, Split.VALIDATION) for pair in pairs]
-            losses[loss_name(bits)] = max(0.0, float(np.mean([before - after for _, before, after in results])))
+            grid = Grid(bits, powers_of_two=True)
+            results = [quantise_subnet(trained, trained.space.decode(row), Split.VALIDATION, grid) for row in genes]
+            lost = float(np.mean([result.float32 - result.quantised for result in results]))
+            losses[loss_name(bits)] = max(0.0, lost)
         return losses
 
     def emit(self, chosen: ChosenPair, update: Update) -> EmittedProject:
@@ -126,11 +132,10 @@ class Hls4mlTemplate(Template):
         estimate = chosen.problem.estimate(pair)
         check_hls4ml_fits(estimate, board)
         update(0.1, "quantising")
-        fixed, float32, quantised = quantise_pair(chosen.trained, pair, Split.TEST)
+        fixed, subnet = quantise_pair(chosen.trained, pair)
         update(0.6, "hls4ml writes the project")
         write_hls4ml_project(chosen.folder, fixed, pair.accelerator, board)
-        network = stages(lower(chosen.trained.space, pair.subnet), pair.accelerator.io_type)
-        factors = dict(zip((s.name for s in network), reuse_factors(network, pair.accelerator), strict=True))
+        factors = {layer.name: layer.reuse_factor for layer in estimate.layers}
         design = Hls4mlDesignRecord(
             board=board.name, backend=backend_of(board), accelerator=pair.accelerator, reuse_factors=factors
         )
@@ -138,9 +143,9 @@ class Hls4mlTemplate(Template):
         needs = estimate.resources
         return EmittedProject(
             precision=f"{fixed.bits}-bit fixed point",
-            float32=float32,
-            quantised=quantised,
-            digest=hls4ml_network(fixed, pair.accelerator).digest,
+            float32=subnet.float32,
+            quantised=subnet.quantised,
+            digest=Hls4mlNetwork(fixed, pair.accelerator).digest,
             notes=(
                 f"for hls4ml's backend {backend_of(board)}: {needs.dsp} DSP, {needs.bram_18k} BRAM18, {needs.lut:,} "
                 f"LUT, {needs.ff:,} FF",
@@ -156,56 +161,70 @@ class Hls4mlTemplate(Template):
             VerificationError: a logit differs by more than the precision allows.
         """
         require_hls4ml()
-        emitted, trained = read_emitted(run, self), load_trained(run)
-        pair = emitted.pair
-        fixed, _, _ = quantise_pair(trained, pair, Split.TEST)
-        test = trained.data.resized(Split.TEST, pair.subnet.resolution).numpy()[: simulation.images]
+        emitted = read_emitted(run, self)
+        design = emitted.pair.accelerator
+        fixed, subnet = quantise_pair(load_trained(run), emitted.pair)
         update(0.0, "hls4ml compiles and runs")
-        board = emitted.problem.joint.board
-        model = write_hls4ml_project(emitted.results.project, fixed, pair.accelerator, board)
-        agreement = simulate(model, fixed, quantise_image(fixed.network, test, fixed.bits))
-        return CsimRecord(
-            program_sha256=hls4ml_network(fixed, pair.accelerator).digest,
-            images=agreement.images,
-            same_class=agreement.same_class,
-            largest_difference=agreement.largest_difference,
-            tolerance=agreement.tolerance,
-        )
+        model = write_hls4ml_project(emitted.results.project, fixed, design, emitted.problem.joint.board)
+        return simulate(model, fixed, subnet.images[: simulation.images], Hls4mlNetwork(fixed, design).digest)
 
     def report(self, emitted: EmittedPair) -> ReportPart:
         """Return sections on the layers and the resources."""
-        from codesign.templates.hls4ml.report import report_part
-
-        return report_part(emitted, self.datasheet(emitted))
+        problem, design = emitted.problem, emitted.pair.accelerator
+        workload, estimate = lower(problem.joint.space, emitted.pair.subnet), problem.estimate(emitted.pair)
+        shown = {name: title for name, title in RESOURCE_NAMES.items() if name != "uram"}
+        rows = tuple(
+            (
+                layer.name,
+                layer_shape(node.layer),
+                f"{layer.reuse_factor:,}",
+                f"{layer.busy_cycles:,}",
+                *(f"{getattr(layer.resources, name):,}" for name in shown),
+            )
+            for node, layer in zip(workload, estimate.layers, strict=True)
+        )
+        layers = Section(
+            "The winner's layers",
+            f"Each is hardware of its own that passes its map on ({design.io_type}), in {design.precision_bits}-bit "
+            f"fixed point at {design.clock_mhz} MHz; its reuse factor, how many products share a multiplier, is the "
+            f"largest that keeps it to {design.interval_cycles:,} cycles an image. All of this is predicted.",
+            table=Table(("layer", "shape", "reuse factor", "busy cycles", *shown.values()), rows),
+        )
+        text = "Predicted from hls4ml's C++; no vendor tool has synthesised it."
+        return ReportPart(
+            (layers, Section("Resources", text, "resources.png"), _comparison(emitted, self.datasheet(emitted)))
+        )
 
     def datasheet(self, emitted: EmittedPair) -> Datasheet:
         """Return what a comparison with another template shows."""
-        a, figures = emitted.pair.accelerator, price_figures(emitted.problem, emitted.pair)
-        interval_ms = emitted.problem.estimate(emitted.pair).interval_ms
-        return Datasheet(
+        a = emitted.pair.accelerator
+        return datasheet(
+            emitted,
             f"with each layer as hardware of its own ({a.io_type}, at most {a.interval_cycles:,} cycles a layer and "
             f"image; test accuracy {emitted.quantised:.2%} at {a.precision_bits} bits), whose latency alone includes "
             "the time of a call",
-            {
-                "clock": f"{a.clock_mhz} MHz",
-                "weights and maps": f"{a.precision_bits} bits",
-                "latency, predicted": figures["latency, predicted"],
-                "between images, predicted": f"{interval_ms:.4f} ms",
-                **figures,
-                "subnets a bitstream runs": "this one",
-            },
+            bits=a.precision_bits,
+            interval_ms=emitted.problem.estimate(emitted.pair).interval_ms,
+            subnets="this one",
         )
 
 
-@one_thread()
-def quantise_pair(trained: Trained, pair: Pair, split: Split) -> tuple[FixedPointNetwork, float, float]:
-    """Return the subnet in fixed point, and its accuracies on a part of the data in floating and in fixed point."""
-    workload = lower(trained.space, pair.subnet)
-    calibration = trained.data.resized(Split.TRAIN, pair.subnet.resolution)[:CALIBRATION_IMAGES]
-    weights = fold(trained.checkpoint.supernet(), pair.subnet, calibration)
-    fixed = fixed_point(workload, weights, calibration.numpy(), pair.accelerator.precision_bits)
-    images = quantise_image(fixed.network, trained.data.resized(split, pair.subnet.resolution).numpy(), fixed.bits)
-    right = run_integer(fixed.network, images).argmax(axis=1) == trained.data.labels[split].numpy()
-    measured = MeasuredAccuracy(trained.checkpoint, trained.data, split=split)
-    before = float(measured.accuracy(trained.space.encode(pair.subnet)[None])[0])
-    return fixed, before, float(right.mean())
+def quantise_pair(trained: Trained, pair: Pair) -> tuple[FixedPointNetwork, QuantisedSubnet]:
+    """Return the subnet in fixed point, and how it does on the test part."""
+    bits = pair.accelerator.precision_bits
+    subnet = quantise_subnet(trained, pair.subnet, Split.TEST, Grid(bits, powers_of_two=True))
+    return FixedPointNetwork(subnet.network, subnet.steps, bits), subnet
+
+
+def _comparison(emitted: EmittedPair, sheet: Datasheet) -> Section:
+    """The same subnet on the engine that is fastest for it among some that fit the board."""
+    joint, subnet = emitted.problem.joint, emitted.pair.subnet
+    engines = EngineProblem(JointSpace(joint.space, AcceleratorSpace(joint.board)), load_coefficients())
+    pricer = engines.pricer()
+    drawn = draw_fitting(pricer, np.random.default_rng(0), _ENGINES)
+    latency_ms, _ = pricer.price(joint.space.encode(subnet)[None], drawn)
+    engine = engines.joint.accelerators.decode(drawn[latency_ms.argmin(axis=1)])[0]
+    of_engine = EngineTemplate().datasheet(replace(emitted, pair=Pair(subnet, engine), problem=engines))
+    which = f"the fastest for it of {_ENGINES} engines drawn at random that fit"
+    sides = {"engine": replace(of_engine, description=which), "hls4ml": sheet}
+    return comparison_section(emitted, sides)

@@ -54,9 +54,9 @@ def test_three_pairs_of_different_shape_are_bit_exact_and_priced_exactly(finishe
     searched = load_searched(finished_run)
     test_images = len(searched.accuracies.trained.data.labels[Split.TEST])
     for index, winner in enumerate(different_pairs(searched, 3)):
-        design, images, _ = quantised_design(searched.accuracies.trained, searched.problem, winner.pair)
+        design, subnet = quantised_design(searched.accuracies.trained, searched.problem, winner.pair)
         folder = tmp_path / str(index)
-        write_project(folder, project_files(design, images))
+        write_project(folder, project_files(design, subnet.images))
         result = run_csim(folder)
         assert result.images == test_images
         stated = [layer.compute_cycles for layer in design.estimate.layers]

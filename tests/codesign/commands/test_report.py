@@ -7,7 +7,7 @@ from support.networks.named_spaces import DIGITS
 
 from codesign.run.folder import Run
 from codesign.supernet.lowering.workloads import lower
-from codesign.templates.engine.report import on_chip_maps
+from codesign.templates.engine.template import on_chip_maps
 from cost_models.closed_form.estimate import price
 from cost_models.coefficients import load_coefficients
 from hw_templates.board import load_board

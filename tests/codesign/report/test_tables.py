@@ -31,7 +31,7 @@ def test_both_templates_are_priced_for_the_same_subnet():
     engines = EngineProblem(JointSpace(DIGITS_STREAM, AcceleratorSpace(BOARD)), load_coefficients())
     streams = Hls4mlProblem(JointSpace(DIGITS_STREAM, Hls4mlSpace(BOARD)))
     on_engine, emitted = (
-        EmittedPair(pair=Pair(subnet, accelerator), problem=problem, precision="", quantised=0.9, results=Run(Path()))
+        EmittedPair(pair=Pair(subnet, accelerator), problem=problem, quantised=0.9, results=Run(Path()))
         for accelerator, problem in ((engine, engines), (DESIGN, streams))
     )
     sides = {"engine": EngineTemplate().datasheet(on_engine), "hls4ml": Hls4mlTemplate().datasheet(emitted)}

@@ -5,10 +5,10 @@ import pytest
 
 from codesign.search import joint_search as module
 from codesign.search.joint_search import Worker, joint_search, read_progress
-from codesign.search.pareto import PricedPairs
-from codesign.search.problem import SearchProgress, SearchSettings
+from codesign.search.pareto import PricedPairs, no_pairs
+from codesign.search.problem import RoundKey, SearchProgress, SearchSettings
 from codesign.search.study import make_trials, read_front, read_pairs
-from codesign.templates.engine.evolution import evolve
+from codesign.templates.engine.evolution import EngineEvolution
 from cost_models.resources import RESOURCES, estimate_resources
 from hw_templates.foundation.errors import InvalidValueError, StorageError
 
@@ -24,11 +24,11 @@ def rounds(count):
     """What stops a worker after so many rounds."""
     seen = []
 
-    def after_round(done):
+    def to_stop(done):
         seen.append(done)
-        return len(seen) < count
+        return len(seen) >= count
 
-    return after_round
+    return to_stop
 
 
 def test_a_worker_learns_what_others_found(make_task, monkeypatch):
@@ -96,8 +96,11 @@ def test_a_worker_goes_on_where_its_number_was(make_task, pricer, oracle, plan):
     straight = start(make_task(10**6, "straight"))
     straight.run(10**6, rounds(6))
     # The first worker alone is the evolution in memory.
-    front = evolve(pricer, oracle, straight.done.pairs, 0, plan)
-    assert np.array_equal(straight.archive.rows, front.rows)
+    evolution, found = EngineEvolution(pricer, oracle, plan), no_pairs(pricer.joint)
+    for number in range(6):
+        found = evolution.run_round(found, RoundKey(0, 0, number)).archive
+    assert pricer.pairs == straight.done.pairs
+    assert np.array_equal(straight.archive.rows, found.rows)
     task = make_task(10**6)
     start(task).run(10**6, rounds(4))
     other = start(task, number=1)

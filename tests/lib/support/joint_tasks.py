@@ -9,7 +9,7 @@ from codesign.search.pareto import no_pairs
 from codesign.search.problem import RoundKey, SearchSettings
 from codesign.search.study import SearchTask, StudyLocation
 from codesign.templates.engine.breeding import RoundPlan
-from codesign.templates.engine.evolution import run_round
+from codesign.templates.engine.evolution import EngineEvolution
 from codesign.templates.engine.pricing import PairPricer
 from codesign.templates.engine.problem import EngineProblem
 from cost_models.coefficients import load_coefficients
@@ -41,7 +41,7 @@ def plan():
 @pytest.fixture
 def archive(pricer, oracle, plan):
     """What a first round finds."""
-    return run_round(pricer, oracle, no_pairs(pricer.joint), RoundKey(0, 0, 0), plan).archive
+    return EngineEvolution(pricer, oracle, plan).run_round(no_pairs(pricer.joint), RoundKey(0, 0, 0)).archive
 
 
 @pytest.fixture(scope="session")

@@ -39,7 +39,7 @@ def test_the_first_batch_holds_both_ends_of_the_space(pricer, plan):
 
 def test_bred_accelerators_are_legal_fit_and_are_new(pricer, archive, plan):
     joint = pricer.joint
-    fitting, misfits = breed_accelerators(pricer, archive, np.random.default_rng(0), plan)
+    fitting, misfits = breed_accelerators(pricer, archive, np.random.default_rng(0), plan, plan.new_accelerators)
     known = {row.tobytes() for row in archive.rows[:, joint.gene_count :]}
     assert 0 < len(fitting) <= plan.new_accelerators
     assert not known & {row.tobytes() for row in fitting}
@@ -144,7 +144,7 @@ def test_children_that_are_known_are_not_bred_again(pricer, plan):
     space = pricer.joint.space
     archive = pairs_of(pricer, space.encode(space.largest())[None])
     unchanged = replace(plan, mutation_rate=0.0, immigrants=0.0)
-    fitting, misfits = breed_accelerators(pricer, archive, np.random.default_rng(0), unchanged)
+    fitting, misfits = breed_accelerators(pricer, archive, np.random.default_rng(0), unchanged, plan.new_accelerators)
     assert (len(fitting), len(misfits)) == (0, 0)
 
 
@@ -164,21 +164,22 @@ def test_promising_accelerators_do_better_than_what_they_were_chosen_from(pricer
             assert is_legal(columns).all()
             assert (pricer.excess(columns) <= 0).all()
             promising.append(np.median(best_latencies(chosen)))
-            plain.append(
-                np.median(best_latencies(breed_accelerators(pricer, found, np.random.default_rng(seed), plan)[0]))
-            )
+            bred, _ = breed_accelerators(pricer, found, np.random.default_rng(seed), plan, wanted)
+            plain.append(np.median(best_latencies(bred)))
         assert np.mean(promising) < np.mean(plain)
 
 
 def test_without_screening_accelerators_are_just_bred(pricer, archive, plan):
     assert plan.screened == 1
     chosen = promising_accelerators(pricer, archive, np.random.default_rng(3), plan)
-    bred = breed_accelerators(pricer, archive, np.random.default_rng(3), plan)
+    bred = breed_accelerators(pricer, archive, np.random.default_rng(3), plan, plan.new_accelerators)
     assert all(np.array_equal(one, other) for one, other in zip(chosen, bred, strict=True))
 
 
 def test_from_nothing_the_first_accelerators_are_drawn(pricer, plan):
-    fitting, misfits = breed_accelerators(pricer, no_pairs(pricer.joint), np.random.default_rng(0), plan)
+    fitting, misfits = breed_accelerators(
+        pricer, no_pairs(pricer.joint), np.random.default_rng(0), plan, plan.first_accelerators
+    )
     assert len(fitting) == plan.first_accelerators
     assert len(misfits) == 0
 

@@ -4,9 +4,17 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 
 from codesign.search.pareto import no_pairs
 from codesign.search.problem import RoundKey
-from codesign.templates.engine.breeding import breed_accelerators, breed_subnets, draw_fitting, promising_accelerators
-from codesign.templates.engine.evolution import run_round
-from codesign.templates.engine.limits import EVERYTHING, Limits, allows
+from codesign.templates.engine.breeding import (
+    EVERYTHING,
+    Limits,
+    allows,
+    breed_accelerators,
+    breed_subnets,
+    draw_fitting,
+    moved,
+    promising_accelerators,
+)
+from codesign.templates.engine.evolution import EngineEvolution
 from hw_templates.foundation.errors import InfeasibleError, InvalidValueError
 
 FIXED = {"stage1.block1.kernel": 5, "stage2.depth": 2, "pe_rows": 12, "pack": 1}
@@ -21,21 +29,21 @@ def values(joint, rows, name):
 def test_the_whole_search_space_narrows_nothing(joint, pricer):
     assert Limits.of(joint, joint.distributions, {}) == Limits.of(joint, {}, {}) == EVERYTHING
     rows = joint.space.sample_genes(np.random.default_rng(0), 20)
-    assert np.array_equal(EVERYTHING.move_genes(rows, np.random.default_rng(0)), rows)
+    assert np.array_equal(moved(rows, EVERYTHING.genes, np.random.default_rng(0)), rows)
 
 
 def test_rows_are_moved_to_open_choices_alone(joint):
     narrowed = {"stage1.block1.kernel": IntDistribution(5, 7, step=2)}
     limits = Limits.of(joint, narrowed, {"stage2.depth": 2})
     genes = joint.space.sample_genes(np.random.default_rng(0), 300)
-    moved = limits.move_genes(genes, np.random.default_rng(1))
+    found = moved(genes, limits.genes, np.random.default_rng(1))
     kernel, depth = (joint.space.columns[name] for name in ("stage1.block1.kernel", "stage2.depth"))
-    assert set(moved[:, kernel]) == {1, 2}
-    assert set(moved[:, depth]) == {1}
+    assert set(found[:, kernel]) == {1, 2}
+    assert set(found[:, depth]) == {1}
     # What was open stays as it was, and so do other genes.
-    assert (moved[:, kernel] == genes[:, kernel])[genes[:, kernel] > 0].all()
+    assert (found[:, kernel] == genes[:, kernel])[genes[:, kernel] > 0].all()
     others = [column for column in range(genes.shape[1]) if column not in (kernel, depth)]
-    assert np.array_equal(moved[:, others], genes[:, others])
+    assert np.array_equal(found[:, others], genes[:, others])
 
 
 def test_choices_of_absent_blocks_do_not_count(joint):
@@ -53,12 +61,12 @@ def test_what_is_bred_and_drawn_is_within(joint, pricer, oracle, plan):
     limits, rng = Limits.of(joint, {}, FIXED), np.random.default_rng(2)
     archive = no_pairs(pricer.joint)
     for number in range(3):
-        archive = run_round(pricer, oracle, archive, RoundKey(0, 0, 4 * number), plan, limits).archive
+        archive = EngineEvolution(pricer, oracle, plan, limits).run_round(archive, RoundKey(0, 0, 4 * number)).archive
         assert limits.hold(joint, archive.rows).all()
     assert all(values(joint, archive.rows, name) == {value} for name, value in FIXED.items())
     accelerators = [
         draw_fitting(pricer, rng, 20, limits),
-        *breed_accelerators(pricer, archive, rng, plan, limits),
+        *breed_accelerators(pricer, archive, rng, plan, plan.new_accelerators, limits),
         *promising_accelerators(pricer, archive, rng, plan, limits),
     ]
     for rows in accelerators:
@@ -75,7 +83,7 @@ def test_a_round_goes_on_where_every_accelerator_is_known(joint, pricer, oracle,
     limits = Limits.of(joint, {}, fixed)
     found = no_pairs(pricer.joint)
     for number in range(4):
-        found = run_round(pricer, oracle, found, RoundKey(0, 0, 4 * number), plan, limits).archive
+        found = EngineEvolution(pricer, oracle, plan, limits).run_round(found, RoundKey(0, 0, 4 * number)).archive
     assert len(found) > 1
     assert {joint.designs(row[None])[0] for row in found.rows} == {accelerator}
 

@@ -2,11 +2,9 @@ import numpy as np
 import pytest
 
 from codesign.search.pareto import PricedPairs
-from codesign.templates.engine.breeding import draw_fitting
+from codesign.templates.engine.breeding import EVERYTHING, Limits, draw_fitting
 from codesign.templates.engine.evolution import price_pairs
-from codesign.templates.engine.limits import EVERYTHING, Limits
-from codesign.templates.engine.proposals import Draw, Proposer
-from codesign.templates.engine.tried import TriedPairs
+from codesign.templates.engine.proposals import Proposer, TriedPairs
 
 
 def tried_pairs(joint, rows, running=()):
@@ -25,9 +23,7 @@ def found(pricer, oracle):
 
 
 def proposed(pricer, found, tried, limits=EVERYTHING):
-    proposer = Proposer(pricer, limits)
-    proposer.propose(found, tried, Draw(7, 3))
-    return np.array(proposer.queue)
+    return np.array(Proposer(pricer, limits).propose(found, tried, 7, 3))
 
 
 def test_a_running_pair_counts_as_if_it_had_come_to_what_is_predicted(pricer, found):

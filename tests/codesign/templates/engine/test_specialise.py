@@ -3,7 +3,7 @@ import itertools
 import numpy as np
 import pytest
 
-from codesign.templates.engine.baselines import reference_accelerator
+from codesign.templates.engine.evolution import reference_accelerator
 from codesign.templates.engine.specialise import best_subnet_within
 from hw_templates.conv_engine.accelerator import AcceleratorColumns
 from hw_templates.foundation.errors import InfeasibleError, InvalidValueError

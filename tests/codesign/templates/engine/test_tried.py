@@ -3,7 +3,7 @@ import pytest
 from optuna.distributions import FloatDistribution
 from optuna.trial import create_trial
 
-from codesign.templates.engine.tried import TrialReader
+from codesign.templates.engine.sampler import TrialReader
 
 DIRECTIONS = ["maximize", "minimize", "minimize"]
 

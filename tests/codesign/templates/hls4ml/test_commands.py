@@ -14,10 +14,10 @@ from codesign.commands.search import search
 from codesign.commands.training import fit, train
 from codesign.progress import Silent
 from codesign.run.folder import Run
+from codesign.run.records import CsimRecord
 from codesign.run.requests import EmitRequest, SearchRequest, TrainRequest
 from codesign.supernet.lowering.workloads import lower
 from codesign.templates.hls4ml import template as hls4ml
-from codesign.templates.hls4ml.project import Agreement
 from codesign.templates.template import Simulation
 from cost_models.hls4ml.estimate import price_hls4ml
 from hw_templates.board import load_board
@@ -100,9 +100,9 @@ def test_the_record_says_what_was_emitted(emitted_run):
 def test_csim_records_how_the_test_images_agree(emitted_run, monkeypatch):
     seen = []
 
-    def simulate(_model, fixed, images):
+    def simulate(_model, fixed, images, digest):
         seen.append((fixed.bits, images.shape))
-        return Agreement(len(images), 1.0, 0.0, fixed.network.output_scale / 2)
+        return CsimRecord(program_sha256=digest, images=len(images), tolerance=fixed.network.output_scale / 2)
 
     monkeypatch.setattr(hls4ml, "simulate", simulate)
     csim(emitted_run, Silent(), Simulation(images=20), template="hls4ml")

@@ -3,11 +3,11 @@ import json
 import numpy as np
 import pytest
 from support.networks.named_spaces import DIGITS, DIGITS_STREAM
-from support.networks.stream_networks import random_stream_network, random_weights
+from support.networks.stream_networks import fixed_point, random_stream_network, random_weights
 
 from codesign.emit.integer_reference import run_integer
 from codesign.supernet.lowering.workloads import lower
-from codesign.templates.hls4ml.network import fixed_point, hls4ml_network
+from codesign.templates.hls4ml.network import Hls4mlNetwork
 from cost_models.workload import IMAGE
 from hw_templates.foundation.errors import UnsupportedLayerError
 from hw_templates.hls4ml.parameters import Hls4mlAccelerator, IoType
@@ -62,7 +62,7 @@ def convolve(kind, source, config, variables):
 def test_the_description_computes_what_the_integer_reference_does(bits, seed):
     subnet = DIGITS_STREAM.sample(np.random.default_rng(seed))
     fixed, images = random_stream_network(bits, subnet, count=16)
-    given = hls4ml_network(fixed, Hls4mlAccelerator(bits, IoType.STREAM, 4096, 100))
+    given = Hls4mlNetwork(fixed, Hls4mlAccelerator(bits, IoType.STREAM, 4096, 100))
     real = images.transpose(0, 2, 3, 1) * 2.0 ** -fixed.fractions[IMAGE]
     expected = run_integer(fixed.network, images) * fixed.network.output_scale
     assert np.array_equal(walk_keras(given, real), expected)
@@ -97,7 +97,7 @@ def test_more_bits_come_nearer_to_the_float_network():
 
 def test_weights_are_exact_in_their_types_and_everything_is_json():
     fixed, _ = random_stream_network(8)
-    given = hls4ml_network(fixed, Hls4mlAccelerator(8, IoType.STREAM, 1024, 100))
+    given = Hls4mlNetwork(fixed, Hls4mlAccelerator(8, IoType.STREAM, 1024, 100))
     json.dumps([given.model, given.layers])
     for name, variables in given.weights.items():
         bits, whole = map(int, given.layers[name]["Precision"]["weight"][6:-1].split(","))
@@ -109,7 +109,7 @@ def test_weights_are_exact_in_their_types_and_everything_is_json():
 
 def test_depthwise_layers_with_maps_in_registers_have_the_only_strategy_there_is():
     fixed, _ = random_stream_network(8)
-    given = hls4ml_network(fixed, Hls4mlAccelerator(8, IoType.PARALLEL, 1024, 100))
+    given = Hls4mlNetwork(fixed, Hls4mlAccelerator(8, IoType.PARALLEL, 1024, 100))
     kinds = {entry["name"]: entry["class_name"] for entry in given.model["config"]["layers"]}
     for name, settings in given.layers.items():
         assert settings["Strategy"] == ("latency" if kinds[name] == "DepthwiseConv2D" else "resource")
@@ -120,4 +120,4 @@ def test_a_subnet_that_hls4ml_cannot_convert():
     images = np.random.default_rng(1).normal(0, 1, (16, 1, 8, 8)).astype(np.float32)
     fixed = fixed_point(workload, random_weights(workload), images, 8)
     with pytest.raises(UnsupportedLayerError, match="stem: not for template hls4ml: hswish"):
-        hls4ml_network(fixed, Hls4mlAccelerator(8, IoType.STREAM, 1024, 100))
+        Hls4mlNetwork(fixed, Hls4mlAccelerator(8, IoType.STREAM, 1024, 100))

@@ -25,8 +25,8 @@ def test_the_compiled_project_agrees_with_the_fixed_point_network(tmp_path, boar
     fixed, images = random_stream_network(8)
     design = Hls4mlAccelerator(8, io_type, interval_cycles, 100)
     model = write_hls4ml_project(tmp_path, fixed, design, load_board(board))
-    agreement = simulate(model, fixed, images)
-    assert agreement.images == len(images)
+    agreement = simulate(model, fixed, images, "digest")
+    assert (agreement.program_sha256, agreement.images) == ("digest", len(images))
     assert agreement.same_class == 1
     assert agreement.largest_difference == 0
     assert agreement.tolerance == fixed.network.output_scale / 2
@@ -84,7 +84,7 @@ class StandIn:
 def test_other_logits_are_a_failure():
     fixed, images = random_stream_network(8)
     with pytest.raises(VerificationError, match=r"differs from the fixed-point network by .* in a logit"):
-        simulate(StandIn(), fixed, images)
+        simulate(StandIn(), fixed, images, "digest")
 
 
 def test_an_assertion_of_the_compiled_code_is_one_line():
@@ -96,7 +96,7 @@ def test_an_assertion_of_the_compiled_code_is_one_line():
     model = StandIn()
     model.predict = dies
     with pytest.raises(ToolError, match=r"^hls4ml: its C\+\+ ended before the last image: .*reuse_factor <= inputs"):
-        simulate(model, fixed, images)
+        simulate(model, fixed, images, "digest")
 
 
 def test_what_fails_in_hls4ml_is_one_line():
@@ -107,5 +107,5 @@ def test_what_fails_in_hls4ml_is_one_line():
     model = StandIn()
     model.compile = broken
     with pytest.raises(ToolError, match=r"^hls4ml: Failed to compile$"):
-        simulate(model, fixed, images)
+        simulate(model, fixed, images, "digest")
     assert HLS4ML == "1.3.0"

@@ -3,9 +3,10 @@
 import numpy as np
 from support.networks.named_spaces import DIGITS_STREAM
 
-from codesign.emit.quantise import quantise_image, weight_shape
+from codesign.emit.map_scales import Grid
+from codesign.emit.quantise import quantise_image, quantise_on, weight_shape
 from codesign.supernet.lowering.workloads import lower
-from codesign.templates.hls4ml.network import FixedPointNetwork, fixed_point
+from codesign.templates.hls4ml.network import FixedPointNetwork
 
 
 def random_weights(workload, seed=0):
@@ -19,6 +20,11 @@ def random_weights(workload, seed=0):
         for name, shape in shapes.items()
         if shape is not None
     }
+
+
+def fixed_point(workload, weights, images, bits) -> FixedPointNetwork:
+    """The network in fixed point."""
+    return FixedPointNetwork(*quantise_on(Grid(bits, powers_of_two=True), workload, weights, images), bits)
 
 
 def random_stream_network(bits: int, subnet=None, count=48) -> tuple[FixedPointNetwork, np.ndarray]:
