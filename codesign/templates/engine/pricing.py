@@ -119,7 +119,8 @@ class PairPricer:
     def excess(self, accelerators: AcceleratorColumns) -> IntArray:
         """Return [A, 5] the excess of each accelerator over the board, as ``RESOURCES`` orders it; 0 or less fits."""
         needs = estimate_resources(accelerators, self.joint.board)
-        return np.stack([getattr(needs, name) for name in RESOURCES], axis=1) - self.joint.available
+        wanted: IntArray = np.stack([getattr(needs, name) for name in RESOURCES], axis=1)
+        return wanted - self.joint.available
 
     def fits(self, rows: IntArray) -> BoolArray:
         """Return [n] which pairs of rows [n, G + P] are legal and within the board's resources."""
