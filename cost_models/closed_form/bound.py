@@ -10,9 +10,8 @@ from typing import NamedTuple
 import numpy as np
 
 from cost_models.closed_form.compiled import compiled
-from cost_models.closed_form.engine_records import EngineRecord
 from cost_models.closed_form.latency import has_pixels_inside
-from cost_models.closed_form.layer_records import LayerRecord
+from cost_models.closed_form.records import EngineRecord, LayerRecord
 from cost_models.closed_form.slots import (
     Tiling,
     computation,
@@ -65,16 +64,24 @@ class Phases(NamedTuple):
 def ifmap_cycles(layer: LayerRecord, engine: EngineRecord, moved: Traffic) -> float:
     """Return the cycles of all loads of the ifmap."""
     if layer.reads_map:
-        return moved.ifmap_words + engine.pipeline * moved.ifmap_loads
-    return moved.ifmap_words + engine.access * moved.ifmap_loads + engine.burst * moved.ifmap_bursts
+        return moved.ifmap_words + engine.pipeline_depth_cycles * moved.ifmap_loads
+    return (
+        moved.ifmap_words
+        + engine.access_latency_cycles * moved.ifmap_loads
+        + engine.burst_overhead_cycles * moved.ifmap_bursts
+    )
 
 
 @compiled
 def store_cycles(layer: LayerRecord, engine: EngineRecord, moved: Traffic) -> float:
     """Return the cycles of all stores."""
     if layer.writes_map:
-        return moved.ofmap_words + engine.pipeline * moved.stores
-    return moved.ofmap_words + engine.access * moved.stores + engine.burst * moved.store_bursts
+        return moved.ofmap_words + engine.pipeline_depth_cycles * moved.stores
+    return (
+        moved.ofmap_words
+        + engine.access_latency_cycles * moved.stores
+        + engine.burst_overhead_cycles * moved.store_bursts
+    )
 
 
 @compiled
@@ -82,25 +89,25 @@ def phases_of(layer: LayerRecord, engine: EngineRecord, moved: Traffic, runs: fl
     """Return the least cycles of ``runs`` runs that have these totals together."""
     stored, stored_ddr = store_cycles(layer, engine, moved), 0.0
     if not layer.writes_map:
-        stored_ddr = moved.ofmap_words * engine.ddr_cycles_per_word + engine.access * moved.stores
+        stored_ddr = moved.ofmap_words * engine.ddr_cycles_per_word + engine.access_latency_cycles * moved.stores
     ifmap, ifmap_ddr = ifmap_cycles(layer, engine, moved), 0.0
     if not layer.reads_map:
         ifmap_ddr = moved.ifmap_words * engine.ddr_cycles_per_word
-    weights = moved.weight_words + (engine.access + engine.burst) * moved.weight_loads
+    weights = moved.weight_words + (engine.access_latency_cycles + engine.burst_overhead_cycles) * moved.weight_loads
     weight_ddr = moved.weight_words * engine.ddr_cycles_per_weight_word
-    iterations = moved.iterations + engine.pipeline * moved.steps
+    iterations = moved.iterations + engine.pipeline_depth_cycles * moved.steps
     computed, ddr = iterations, 0.0
     if layer.residual:
         computed = max(iterations, moved.residual_words if layer.writes_map else stored)
         ddr = moved.residual_words * engine.ddr_cycles_per_word
-    outside, late_ifmap, late_weights, late_ddr = (moved.steps + 2 * runs) * engine.slot, 0.0, 0.0, 0.0
-    if engine.ofmap_single:
+    outside, late_ifmap, late_weights, late_ddr = (moved.steps + 2 * runs) * engine.slot_overhead_cycles, 0.0, 0.0, 0.0
+    if engine.ofmap_buffers == 1:
         outside += max(stored, stored_ddr)
         stored = stored_ddr = 0.0
-    if engine.ifmap_single:
+    if engine.ifmap_buffers == 1:
         late_ifmap, late_ddr = ifmap, ifmap_ddr
         ifmap = ifmap_ddr = 0.0
-    if engine.weight_single:
+    if engine.weight_buffers == 1:
         late_weights, late_ddr = weights, late_ddr + weight_ddr
         weights = weight_ddr = 0.0
     ddr += stored_ddr + ifmap_ddr + weight_ddr
@@ -156,15 +163,19 @@ def overlap_of(layer: LayerRecord, engine: EngineRecord, outputs: Outputs, input
         second = inputs.words.last if inputs.tiles == 2 else inputs.words.full
         words = sum_of(inputs.tiles, inputs.words)
         store_iterations, store_ifmap = first_in, max(second / words, 1 / inputs.tiles)
-    weight_load = np.ceil(outputs.weights.full * inputs.groups.full / engine.weight_word) + engine.access + engine.burst
-    most_iterations = outputs.groups.full * inputs.groups.full * layer.kernel_height * layer.kernel_width
+    weight_load = (
+        np.ceil(outputs.weights.full * inputs.groups.full / engine.weight_port_bytes)
+        + engine.access_latency_cycles
+        + engine.burst_overhead_cycles
+    )
+    most_iterations = outputs.groups.full * inputs.groups.full * layer.taps
     return Overlap(ifmap_iterations, store_iterations, store_ifmap, weight_load, most_iterations, apart)
 
 
 @compiled
 def least_with_overlap(engine: EngineRecord, overlap: Overlap, moved: Traffic, phases: Phases, groups: float) -> float:
     """Return the bound that also counts what overlaps with nothing; the largest tile has ``groups`` of pixels."""
-    pipeline, loads, stores = engine.pipeline, moved.ifmap_loads, moved.stores
+    pipeline, loads, stores = engine.pipeline_depth_cycles, moved.ifmap_loads, moved.stores
     ifmap = stored = weights = both = late = 0.0
     free = phases.weights - loads * overlap.weight_load
     if phases.ifmap > 0:
@@ -202,10 +213,15 @@ def least_at_ends(tiling: Tiling, phases: Phases) -> float:
     first, last = pixels_of(tiling, first_row, first_col), pixels_of(tiling, LAST, LAST)
     load = together(ifmap_load(tiling, BODY, BODY, first), weight_load(tiling, BODY, BODY))
     drain = store(tiling, LAST, last)
-    filled, drained = middle_of(load, engine.access), middle_of(drain, engine.access)
+    filled, drained = middle_of(load, engine.access_latency_cycles), middle_of(drain, engine.access_latency_cycles)
     loaded = max(phases.ifmap, phases.weights) + computation(tiling, LAST, LAST, last, True).middle
     stored = phases.stored + computation(tiling, BODY, BODY, first, False).middle
-    ddr = phases.ddr - load.middle_ddr - drain.middle_ddr - (engine.access if drain.middle_ddr > 0 else 0.0)
+    ddr = (
+        phases.ddr
+        - load.middle_ddr
+        - drain.middle_ddr
+        - (engine.access_latency_cycles if drain.middle_ddr > 0 else 0.0)
+    )
     return phases.outside + max(filled + max(phases.computed, ddr) + drained, loaded + drained, filled + stored)
 
 
@@ -229,7 +245,7 @@ def least_of_steps(
         for col in (BODY, LAST):
             count = (1.0 if row == LAST else rows.tiles - 1) * (1.0 if col == LAST else cols.tiles - 1)
             positions = size_of(rows.sizes, row) * size_of(cols.groups, col)
-            iterations = channels.sums.iterations * positions + engine.pipeline * channels.steps
+            iterations = channels.sums.iterations * positions + engine.pipeline_depth_cycles * channels.steps
             least += count * max(weights, iterations)
     return phases.outside + least - weight_load
 
@@ -254,16 +270,16 @@ def least_across(tiling: Tiling, channels: ChannelTraffic, phases: Phases) -> fl
         out_bursts=height,
     )
     narrow = moved_by(layer, channels, totals)
-    wide = narrow.iterations + engine.pipeline * narrow.steps
+    wide = narrow.iterations + engine.pipeline_depth_cycles * narrow.steps
     across = 0.0
     if phases.ifmap > 0:
         load = ifmap_cycles(layer, engine, narrow)
         across = max(phases.ifmap - load, phases.iterations - wide) + max(load, wide)
     if phases.stored > 0:
         # Nothing is computed while the very last tile is stored.
-        taps = layer.kernel_height * layer.kernel_width
+        taps = layer.taps
         last_groups = outputs.groups.last * tiling.inputs.groups.last
-        wide -= taps * rows.sizes.full * cols.groups.full * last_groups + engine.pipeline
+        wide -= taps * rows.sizes.full * cols.groups.full * last_groups + engine.pipeline_depth_cycles
         kept = store_cycles(layer, engine, narrow)
         across = max(across, max(phases.stored - kept, phases.iterations - wide) + max(kept, wide))
     return phases.outside + across

@@ -1,8 +1,7 @@
 """Formulas as plain functions of numbers, which numba turns into machine code when they are first called.
 
 A kernel is a loop that Python calls; its machine code is kept on disk. numba keeps it by the kernel's own file and by
-what the kernel closes over, so every kernel closes over :data:`SOURCES`, or it would outlive a change of a formula that
-it calls.
+its qualified name, of which :data:`SOURCES` becomes a part, or it would outlive a change of a formula that it calls.
 """
 
 import hashlib
@@ -16,7 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
-import numpy as np
+from numba.misc.appdirs import user_cache_dir
 
 import hw_templates
 
@@ -27,38 +26,41 @@ _njit: Callable[..., Callable[[Any], Any]] = numba.njit
 _numba_config: Any = numba.config
 
 
-def digest_of(packages: Iterable[Path]) -> int:
-    """A number that stands for the name and content of every module in these folders, and in the folders in them."""
-    digest = hashlib.sha256()
-    for package in packages:
-        for path in sorted(package.rglob("*.py")):
-            content = path.read_bytes()
-            digest.update(f"{package.name}/{path.relative_to(package).as_posix()} {len(content)}\n".encode())
-            digest.update(content)
-    return int.from_bytes(digest.digest()[:7])
+def digest_of(packages: Iterable[Path]) -> str:
+    """Sixteen digits for the name and content of every module in these folders, and in the folders in them."""
+    content = [
+        (path.relative_to(package.parent).as_posix(), path.read_bytes())
+        for package in packages
+        for path in sorted(package.rglob("*.py"))
+    ]
+    return hashlib.sha256(repr(content).encode()).hexdigest()[:16]
 
 
 SOURCES = digest_of([Path(__file__).parents[1], Path(hw_templates.__file__).parent])
 """Stands for all modules whose constants and formulas kernels may hold: of this package, and of all it imports."""
 
 
+def _jit(function: Function, **options: bool) -> Function:
+    return cast(Function, _njit(nogil=True, error_model="numpy", **options)(function))
+
+
 def compiled(function: Function) -> Function:
     """Compile a formula that other formulas and kernels call; those that it calls must be compiled too."""
     # Python does not call it, and compiling takes half the time without what that would need.
-    return cast(
-        Function, _njit(nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)
-    )
+    return _jit(function, no_cpython_wrapper=True, no_cfunc_wrapper=True)
 
 
 def kernel(function: Function) -> Function:
-    """Compile a loop that Python calls, and keep its machine code; it must close over :data:`SOURCES`.
+    """Compile a loop that Python calls, and keep its machine code.
 
     Where neither ``NUMBA_CACHE_DIR``, the package's folder nor the user's cache can be written, the machine code is
     kept in a temporary folder, or else not at all: then it is compiled anew in each process, with a warning.
     """
-    if _numba_config.CACHE_DIR or _has_user_cache():
+    function.__qualname__ += SOURCES
+    # Where the user has no cache, numba takes the folder ``~`` where the program was started.
+    if _numba_config.CACHE_DIR or Path(user_cache_dir("numba", False)).is_absolute():
         with suppress(RuntimeError):  # numba: no locator available
-            return _kept(function)
+            return _jit(function, cache=True)
     folder = _temporary_cache()
     if folder is None:
         warnings.warn(
@@ -66,27 +68,13 @@ def kernel(function: Function) -> Function:
             "written",
             stacklevel=2,
         )
-        return cast(Function, _njit(nogil=True, error_model="numpy")(function))
+        return _jit(function)
     before = _numba_config.CACHE_DIR
     _numba_config.CACHE_DIR = str(folder)
     try:
-        return _kept(function)
+        return _jit(function, cache=True)
     finally:
         _numba_config.CACHE_DIR = before
-
-
-def _kept(function: Function) -> Function:
-    return cast(Function, _njit(nogil=True, error_model="numpy", cache=True)(function))
-
-
-def _has_user_cache() -> bool:
-    """Whether there is a user's cache, for which numba else takes the folder ``~`` where the program was started."""
-    if (own := os.environ.get("XDG_CACHE_HOME")) is not None:
-        return Path(own).is_absolute()
-    try:
-        return Path.home().is_absolute()
-    except RuntimeError:
-        return False
 
 
 def _temporary_cache() -> Path | None:
@@ -99,12 +87,3 @@ def _temporary_cache() -> Path | None:
         return None
     is_private = stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not found.st_mode & 0o077
     return folder if is_private and os.access(folder, os.W_OK) else None
-
-
-def record_dtype(record: type) -> np.dtype[np.void]:
-    """The numpy type of an array of records, of a class that annotates their fields as ``float``, ``int`` or ``bool``.
-
-    Kernels take a record of such an array where a formula asks for the class.
-    """
-    kinds = {float: np.float64, int: np.int64, bool: np.bool_}
-    return np.dtype([(name, kinds[kind]) for name, kind in record.__annotations__.items()])

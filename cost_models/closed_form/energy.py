@@ -5,9 +5,8 @@ with two levels of memory. :func:`cost_models.closed_form.estimate.network_energ
 """
 
 from cost_models.closed_form.compiled import compiled
-from cost_models.closed_form.engine_records import EngineRecord
 from cost_models.closed_form.latency import setup_words
-from cost_models.closed_form.layer_records import LayerRecord
+from cost_models.closed_form.records import EngineRecord, LayerRecord
 from cost_models.closed_form.tiling import Inputs, sum_of
 from cost_models.closed_form.traffic import Traffic
 from hw_templates.conv_engine.accelerator import ACCUMULATOR_BYTES
@@ -22,7 +21,7 @@ def ddr_bytes(layer: LayerRecord, engine: EngineRecord, moved: Traffic, runs: fl
     if not layer.writes_map:
         map_words += moved.ofmap_words
     weight_port_words = moved.weight_words + setup_words(layer, engine, runs)
-    return map_words * engine.word + weight_port_words * engine.weight_word
+    return map_words * engine.axi_bytes + weight_port_words * engine.weight_port_bytes
 
 
 @compiled
@@ -32,19 +31,19 @@ def buffer_bytes(layer: LayerRecord, engine: EngineRecord, inputs: Inputs, moved
     An iteration reads one line of the ifmap and one of the weight buffer; sums stay in registers for all taps and input
     channels of a tile, are then written, and read again by the next tile of input channels or by the store stage.
     """
-    taps = layer.kernel_height * layer.kernel_width
+    taps = layer.taps
     if layer.dense:
-        line = engine.cols * (engine.pixels + engine.rows)
+        line = engine.pe_cols * (engine.pe_pixels + engine.pe_rows)
         in_groups = sum_of(inputs.tiles, inputs.groups)
-        sums = engine.rows * engine.pixels * moved.iterations / (in_groups * taps)
+        sums = engine.pe_rows * engine.pe_pixels * moved.iterations / (in_groups * taps)
     else:
-        line = engine.lanes * (engine.pixels + 1)
-        sums = engine.lanes * engine.pixels * moved.iterations / taps
+        line = engine.depthwise_lanes * (engine.pe_pixels + 1)
+        sums = engine.depthwise_lanes * engine.pe_pixels * moved.iterations / taps
     # Lines of the map memory are read there and written to the ifmap buffer, or written.
-    ifmap_bytes = 2 * engine.line if layer.reads_map else engine.word
-    ofmap_bytes = engine.rows if layer.writes_map else engine.word
+    ifmap_bytes = 2 * engine.ifmap_cols if layer.reads_map else engine.axi_bytes
+    ofmap_bytes = engine.pe_rows if layer.writes_map else engine.axi_bytes
     filled = moved.ifmap_words * ifmap_bytes + moved.ofmap_words * ofmap_bytes
-    filled += moved.weight_words * engine.weight_word
+    filled += moved.weight_words * engine.weight_port_bytes
     accumulators = (2 * inputs.tiles - 1) * sums + layer.out_channels * layer.out_height * layer.out_width
     return moved.iterations * line + filled + ACCUMULATOR_BYTES * accumulators
 

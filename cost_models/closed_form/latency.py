@@ -18,8 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from cost_models.closed_form.compiled import compiled
-from cost_models.closed_form.engine_records import EngineRecord
-from cost_models.closed_form.layer_records import LayerRecord
+from cost_models.closed_form.records import EngineRecord, LayerRecord
 from cost_models.closed_form.slots import (
     NOTHING,
     Busy,
@@ -106,9 +105,13 @@ def _single_step(tiling: Tiling) -> float:
     """Return the cycles of a layer that is one tile."""
     tile = pixels_of(tiling, LAST, LAST)
     load = together(ifmap_load(tiling, LAST, LAST, tile), weight_load(tiling, LAST, LAST))
-    cycles = slot_of(load, tiling.engine.access)
-    cycles += slot_of(computation(tiling, LAST, LAST, tile, True), tiling.engine.access)
-    return cycles + slot_of(store(tiling, LAST, tile), tiling.engine.access) + 3 * tiling.engine.slot
+    cycles = slot_of(load, tiling.engine.access_latency_cycles)
+    cycles += slot_of(computation(tiling, LAST, LAST, tile, True), tiling.engine.access_latency_cycles)
+    return (
+        cycles
+        + slot_of(store(tiling, LAST, tile), tiling.engine.access_latency_cycles)
+        + 3 * tiling.engine.slot_overhead_cycles
+    )
 
 
 @compiled
@@ -207,13 +210,13 @@ def _over_pixels(tiling: Tiling, m: int, row: int, by_rows: bool) -> Pass:
 def _pixel_lines(tiling: Tiling, m: int, before: PipelineState) -> PipelineState:
     """Return the state after all pixels for output channels of class m."""
     if tiling.cols.tiles == 1:
-        return _run(_over_pixels(tiling, m, FIRST, True), 1.0, before, tiling.engine.access)
-    done = _run(_over_pixels(tiling, m, FIRST, False), 1.0, before, tiling.engine.access)
+        return _run(_over_pixels(tiling, m, FIRST, True), 1.0, before, tiling.engine.access_latency_cycles)
+    done = _run(_over_pixels(tiling, m, FIRST, False), 1.0, before, tiling.engine.access_latency_cycles)
     down = tiling.rows.tiles
     if down > 2:
-        done = _run(_over_pixels(tiling, m, MIDDLE, False), down - 2, done, tiling.engine.access)
+        done = _run(_over_pixels(tiling, m, MIDDLE, False), down - 2, done, tiling.engine.access_latency_cycles)
     if down > 1:
-        done = _run(_over_pixels(tiling, m, LAST, False), 1.0, done, tiling.engine.access)
+        done = _run(_over_pixels(tiling, m, LAST, False), 1.0, done, tiling.engine.access_latency_cycles)
     return done
 
 
@@ -236,7 +239,7 @@ def _channel_passes(
     before: PipelineState,
 ) -> PipelineState:
     """Return the state after ``repeats`` tiles of pixels, each with all channels."""
-    access = tiling.engine.access
+    access = tiling.engine.access_latency_cycles
     if tiling.order == INPUTS_OUTER and tiling.outputs.tiles > 1:
         last = _over_kept_sums(tiling, LAST, tile)
         if tiling.inputs.tiles == 1:
@@ -294,20 +297,24 @@ def slot_cycles(tiling: Tiling) -> float:
         return _single_step(tiling)
     start = PipelineState(0.0, 0.0, NOTHING, NOTHING)
     done = _pixels_inside(tiling, start) if has_pixels_inside(tiling) else _channels_inside(tiling, start)
-    drained = slot_of(done.computed, tiling.engine.access) + slot_of(done.stored, tiling.engine.access)
-    return done.cycles + drained + (done.steps + 2) * tiling.engine.slot
+    drained = slot_of(done.computed, tiling.engine.access_latency_cycles) + slot_of(
+        done.stored, tiling.engine.access_latency_cycles
+    )
+    return done.cycles + drained + (done.steps + 2) * tiling.engine.slot_overhead_cycles
 
 
 @compiled
 def setup_words(layer: LayerRecord, engine: EngineRecord, runs: float) -> float:
     """Return the words of the weight port at setup: the descriptor, and parameters and table for each run."""
-    parameters: float = np.ceil(layer.out_channels / engine.word) * engine.word * _PARAMETER_BYTES
-    return (runs * (parameters + isa.TABLE_BYTES) + _DESCRIPTOR_BYTES) / engine.weight_word
+    parameters: float = np.ceil(layer.out_channels / engine.axi_bytes) * engine.axi_bytes * _PARAMETER_BYTES
+    return (runs * (parameters + isa.TABLE_BYTES) + _DESCRIPTOR_BYTES) / engine.weight_port_bytes
 
 
 @compiled
 def setup_cycles(layer: LayerRecord, engine: EngineRecord, runs: float) -> float:
     """Return the cycles a layer takes before the first slots of its runs."""
     bursts = runs * RUN_BURSTS + 1
-    overhead = runs * engine.setup + bursts * (engine.access + engine.burst)
+    overhead = runs * engine.layer_overhead_cycles + bursts * (
+        engine.access_latency_cycles + engine.burst_overhead_cycles
+    )
     return setup_words(layer, engine, runs) * max(1.0, engine.ddr_cycles_per_weight_word) + overhead

@@ -2,17 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cost_models.closed_form.compiled import SOURCES, compiled, kernel
+from cost_models.closed_form.compiled import compiled, kernel
 from cost_models.closed_form.energy import buffer_bytes, ddr_bytes, dynamic_energy_mj
-from cost_models.closed_form.engine_records import EngineRecord, engine_records
 from cost_models.closed_form.latency import setup_cycles, slot_cycles
-from cost_models.closed_form.layer_records import LayerRecord, LayerRecords
 from cost_models.closed_form.mapper import HEIGHT, IN_CHANNELS, ORDER, OUT_CHANNELS, WIDTH
+from cost_models.closed_form.records import EngineRecord, LayerRecord, LayerRecords, engine_records
 from cost_models.closed_form.slots import Tiling
 from cost_models.closed_form.tiling import ORDERS, cols_of, inputs_of, outputs_of, rows_of
 from cost_models.closed_form.traffic import Traffic, traffic_of
@@ -82,17 +80,11 @@ class MappedLayers:
             board,
         )
 
-    def __len__(self) -> int:
-        return len(self.layers)
-
-    def take(self, index: IntArray) -> "MappedLayers":
-        """Return the layers that an index array selects."""
-        return MappedLayers(self.layers.take(index), self.accelerators.take(index), self.mappings[index], self.board)
-
-    def price(self, coefficients: Coefficients) -> LayerPrices:
-        """Return the price of each layer."""
-        engines, cases = engine_records(self.accelerators, self.board, coefficients.latency), np.arange(len(self))
-        return price_cases(self.layers, engines, cases, cases, self.mappings, coefficients)
+    def price(self, coefficients: Coefficients, rows: IntArray | None = None) -> LayerPrices:
+        """Return the price of each layer, or of the layers in these rows."""
+        engines = engine_records(self.accelerators, self.board, coefficients.latency)
+        rows = np.arange(len(self.mappings)) if rows is None else rows
+        return price_cases(self.layers, engines, rows, rows, self.mappings[rows], coefficients)
 
 
 def price_cases(
@@ -139,26 +131,19 @@ def _price_case(
     buffers = buffer_bytes(layer, engine, inputs, total)
     energy = dynamic_energy_mj(layer.macs, buffers, ddr, picojoules[0], picojoules[1], picojoules[2])
     prices[0], prices[1], prices[2] = cycles + setup, energy, setup
-    prices[3], prices[4] = ddr, ddr / engine.word * engine.ddr_cycles_per_word
+    prices[3], prices[4] = ddr, ddr / engine.axi_bytes * engine.ddr_cycles_per_word
 
 
-def _price_all_with(sources: int) -> Any:
-    @kernel
-    def price_all(
-        layers: NDArray[np.void],
-        runs: NDArray[np.void],
-        engines: NDArray[np.void],
-        rows: IntArray,
-        columns: IntArray,
-        mappings: IntArray,
-        picojoules: tuple[float, float, float],
-        prices: FloatArray,
-    ) -> None:
-        assert sources
-        for case in range(len(rows)):
-            _price_case(layers[rows[case]], runs, engines[columns[case]], mappings[case], picojoules, prices[:, case])
-
-    return price_all
-
-
-_price_all = _price_all_with(SOURCES)
+@kernel
+def _price_all(
+    layers: NDArray[np.void],
+    runs: NDArray[np.void],
+    engines: NDArray[np.void],
+    rows: IntArray,
+    columns: IntArray,
+    mappings: IntArray,
+    picojoules: tuple[float, float, float],
+    prices: FloatArray,
+) -> None:
+    for case in range(len(rows)):
+        _price_case(layers[rows[case]], runs, engines[columns[case]], mappings[case], picojoules, prices[:, case])

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cost_models.closed_form.engine_records import engine_records
 from cost_models.closed_form.layer_prices import price_cases
-from cost_models.closed_form.layer_records import LayerRecords
 from cost_models.closed_form.mapper import CALCULATED, CANDIDATES, ORDER, OUT_CHANNELS, best_mappings
+from cost_models.closed_form.records import LayerRecords, engine_records
 from cost_models.closed_form.tiling import ORDERS
 from cost_models.coefficients import Coefficients
 from cost_models.mapping.mapping import Mapping

@@ -7,7 +7,7 @@ out (:mod:`cost_models.closed_form.bound`).
 """
 
 from math import gcd
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,43 +23,28 @@ from cost_models.closed_form.bound import (
     overlap_of,
     phases_of,
 )
-from cost_models.closed_form.compiled import SOURCES, compiled, kernel
-from cost_models.closed_form.engine_records import EngineRecord
+from cost_models.closed_form.compiled import compiled, kernel
 from cost_models.closed_form.latency import slot_cycles
-from cost_models.closed_form.layer_records import LayerRecord, LayerRecords
-from cost_models.closed_form.pixel_tables import (
-    FULL_GROUPS,
-    Heights,
-    Widths,
-    count_fitting,
-    heights_of,
-    least_totals,
-    totals_of,
-    widest,
-    widths_of,
-)
+from cost_models.closed_form.records import EngineRecord, LayerRecord, LayerRecords
 from cost_models.closed_form.slots import Tiling
-from cost_models.closed_form.tiling import (
-    CHANNELS_OUTER,
-    INPUTS_OUTER,
-    ORDERS,
-    Cols,
-    Inputs,
-    Outputs,
-    Rows,
-    inputs_of,
-    outputs_of,
-)
+from cost_models.closed_form.tiling import CHANNELS_OUTER, INPUTS_OUTER, ORDERS, Inputs, Outputs, inputs_of, outputs_of
 from cost_models.closed_form.traffic import (
     ChannelSums,
     ChannelTraffic,
+    Height,
     PixelTotals,
+    Width,
     channel_sums,
     channel_traffic,
+    down_of,
+    heights_of,
+    least_totals,
     moved_by,
     pixel_totals,
+    widest,
+    widths_of,
 )
-from hw_templates.foundation.arrays import FloatArray, IntArray
+from hw_templates.foundation.arrays import IntArray
 
 _ORDERS = len(ORDERS)
 # Rounding may make a bound this much larger than the cycles that it bounds.
@@ -94,21 +79,21 @@ def best_mappings(layers: LayerRecords, engines: NDArray[np.void], rows: IntArra
     """
     found = np.zeros((len(rows), 7), dtype=np.int64)
     # Cases of one layer, and of them those of as many pixels, share what tiles of pixels imply.
-    cases = np.lexsort((engines["pixels"][columns], rows))
+    cases = np.lexsort((engines["pe_pixels"][columns], rows))
     _search_all(layers.layers, layers.runs, engines, rows, columns, cases, found)
     return found
 
 
 @compiled
 def _cycles_of(
-    layer: LayerRecord, engine: EngineRecord, channels: Channels, rows: list[Rows], cols: Cols, least: float
+    layer: LayerRecord, engine: EngineRecord, channels: Channels, height: Height, width: Width, least: float
 ) -> float:
     """Return the cycles of all runs with rows cut as given; inf where a lower bound shows ``least`` or more."""
     first = second = 0.0
-    order = channels.order
-    for run in rows:
+    cols, order = width.cols, channels.order
+    for run in height.rows:
         tiling = Tiling(layer, engine, channels.outputs, channels.inputs, run, cols, order)
-        moved = moved_by(layer, channels.traffic, pixel_totals(layer, run, cols))
+        moved = moved_by(layer, channels.traffic, pixel_totals(layer, down_of(run), width.sums))
         phases = phases_of(layer, engine, moved, 1.0)
         bound = max(
             least_with_overlap(engine, channels.overlap, moved, phases, run.sizes.full * cols.groups.full),
@@ -122,7 +107,7 @@ def _cycles_of(
         if second * (1 - _ROUNDING) >= least:
             return np.inf
     cycles = 0.0
-    for run in rows:
+    for run in height.rows:
         tiling = Tiling(layer, engine, channels.outputs, channels.inputs, run, cols, order)
         cycles += run.repeats * slot_cycles(tiling)
     return cycles
@@ -142,47 +127,45 @@ def _search_pixels(
     layer: LayerRecord,
     engine: EngineRecord,
     channels: Channels,
-    heights: Heights,
-    widths: Widths,
+    heights: list[Height],
+    widths: list[Width],
     least: float,
     found: IntArray,
 ) -> float:
     """Search tiles of pixels that take less than ``least``; write the best to ``found`` and return its cycles."""
-    across, traffic = widths.table, channels.traffic
-    apart = channels.overlap.apart
-    highest = heights.table.shape[1]
-    bounds, widest_of = np.empty(highest), np.empty(highest, dtype=np.int64)
-    for index in range(highest):
-        width = widest(layer, engine, across, channels.words, channels.sums, index + 1)
-        if channels.order == CHANNELS_OUTER and index + 1 == highest and width == across.shape[1]:
-            width -= 1
-        widest_of[index], bounds[index] = width, np.inf
+    traffic, apart = channels.traffic, channels.overlap.apart
+    fitting = widest(layer, engine, widths, channels.words, channels.sums)
+    if channels.order == CHANNELS_OUTER and fitting[-1] == len(widths):
+        fitting[-1] -= 1
+    bounds = np.full(len(heights), np.inf)
+    for index, width in enumerate(fitting):
         if width > 0:
-            totals = totals_of(layer, heights, across, index + 1, width, True)
+            totals = pixel_totals(layer, heights[index].sums, widths[width - 1].least)
             bounds[index] = _bound(layer, engine, traffic, totals, apart)
     best = int(bounds.argmin())
     while bounds[best] < least:
-        height, below = best + 1, False
-        for tried in range(int(widest_of[best]), 0, -1):
+        height, below = heights[best], False
+        for tried in range(int(fitting[best]), 0, -1):
+            width = widths[tried - 1]
             if below:
-                totals = totals_of(layer, heights, across, height, tried, True)
+                totals = pixel_totals(layer, height.sums, width.least)
                 if _bound(layer, engine, traffic, totals, apart) >= least:
                     break
-            totals = totals_of(layer, heights, across, height, tried, False)
+            totals = pixel_totals(layer, height.sums, width.sums)
             moved = moved_by(layer, traffic, totals)
             phases = phases_of(layer, engine, moved, totals.runs)
-            groups = height * across[FULL_GROUPS, tried - 1]
+            groups = (best + 1) * width.cols.groups.full
             bound = least_with_overlap(engine, channels.overlap, moved, phases, groups)
             below = bound * (1 - _ROUNDING) >= least
             if below:
                 continue
-            cycles = _cycles_of(layer, engine, channels, heights.rows[height - 1], widths.cols[tried - 1], least)
+            cycles = _cycles_of(layer, engine, channels, height, width, least)
             found[CALCULATED] += cycles < np.inf
             if cycles < least:
                 least = cycles
                 found[OUT_CHANNELS] = int(channels.outputs.tile)
                 found[IN_CHANNELS] = int(channels.inputs.tile if layer.dense else channels.outputs.tile)
-                found[HEIGHT], found[WIDTH], found[ORDER] = height, tried, channels.order
+                found[HEIGHT], found[WIDTH], found[ORDER] = best + 1, tried, channels.order
         bounds[best] = np.inf
         best = int(bounds.argmin())
     return least
@@ -215,7 +198,7 @@ def _is_considered(order: int, is_dense: bool, outputs: float, inputs: float) ->
 @compiled
 def _weights_fit(engine: EngineRecord, weights: float, groups: float) -> bool:
     """Return whether ``weights`` bytes for each of ``groups`` groups of input channels fit the weight buffer."""
-    return bool(np.ceil(weights * groups / (engine.rows * engine.cols)) <= engine.weight_depth)
+    return bool(np.ceil(weights * groups / (engine.pe_rows * engine.pe_cols)) <= engine.weight_depth)
 
 
 @compiled
@@ -233,8 +216,8 @@ def _least_sizes(units: int) -> list[tuple[int, int]]:
 def _families(
     layer: LayerRecord,
     engine: EngineRecord,
-    heights: Heights,
-    across: FloatArray,
+    heights: list[Height],
+    widths: list[Width],
     all_outputs: list[Outputs],
     all_inputs: list[Inputs],
 ) -> tuple[list[float], list[tuple[tuple[int, int], tuple[int, int], int]]]:
@@ -253,7 +236,8 @@ def _families(
                 if not _is_considered(order, layer.dense, outputs.tiles, inputs.tiles):
                     continue
                 need = outputs.whole_need if order == INPUTS_OUTER else outputs.need
-                totals = least_totals(layer, engine, heights, across, outputs.lines + inputs.lines, need)
+                fitting = widest(layer, engine, widths, outputs.lines + inputs.lines, need)
+                totals = least_totals(layer, heights, widths, fitting)
                 if totals.tiles < np.inf:
                     traffic = _traffic_of(layer, sums, outputs.tiles, inputs.tiles, order)
                     bounds.append(_bound(layer, engine, traffic, totals, are_apart(outputs.tiles, order)))
@@ -265,48 +249,48 @@ def _families(
 def _count_legal(
     layer: LayerRecord,
     engine: EngineRecord,
-    across: FloatArray,
+    widths: list[Width],
     all_outputs: list[Outputs],
     all_inputs: list[Inputs],
 ) -> int:
     """Return the number of legal mappings."""
     legal = 0
-    lines = np.array([inputs.lines for inputs in all_inputs])
-    groups = np.array([inputs.groups.full for inputs in all_inputs])
-    last, whole_need = len(all_inputs) - 1, all_outputs[-1].need
     kept = np.zeros(len(all_inputs), dtype=np.int64)
     if layer.dense and len(all_outputs) > 1:
-        for n in range(len(all_inputs)):
-            kept[n] = count_fitting(layer, engine, across, lines[n], whole_need)[0]
+        for n, inputs in enumerate(all_inputs):
+            kept[n] = widest(layer, engine, widths, inputs.lines, all_outputs[-1].need).sum()
     for outputs in all_outputs:
         words, fitting, whole = -1.0, 0, False
-        for n in range(len(all_inputs)):
-            if not _weights_fit(engine, outputs.weights.full, groups[n]):
+        for n, inputs in enumerate(all_inputs):
+            if not _weights_fit(engine, outputs.weights.full, inputs.groups.full):
                 break
-            if outputs.lines + lines[n] != words:
-                words = outputs.lines + lines[n]
-                fitting, whole = count_fitting(layer, engine, across, words, outputs.need)
+            if outputs.lines + inputs.lines != words:
+                words = outputs.lines + inputs.lines
+                fits = widest(layer, engine, widths, words, outputs.need)
+                fitting, whole = fits.sum(), fits[-1] == len(widths)
             legal += fitting
             if outputs.tiles > 1:
                 legal += kept[n]
-                if n == last:
+                if inputs.tiles == 1:
                     legal += fitting - whole
     return legal
 
 
 @compiled
-def _search(layer: LayerRecord, engine: EngineRecord, heights: Heights, widths: Widths, found: IntArray) -> None:
+def _search(
+    layer: LayerRecord, engine: EngineRecord, heights: list[Height], widths: list[Width], found: IntArray
+) -> None:
     """Write the best mapping of a layer on an accelerator to ``found`` [7], as :func:`best_mappings` returns it."""
-    out_unit, in_units = engine.rows, 1
+    out_unit, in_units = engine.pe_rows, 1
     if layer.dense:
-        in_units = int(np.ceil(layer.in_channels / engine.cols))
+        in_units = int(np.ceil(layer.in_channels / engine.pe_cols))
     else:
-        out_unit = engine.rows * engine.cols / gcd(int(engine.rows), int(engine.cols))
+        out_unit = engine.pe_rows * engine.pe_cols / gcd(int(engine.pe_rows), int(engine.pe_cols))
     out_units = int(np.ceil(layer.out_channels / out_unit))
     all_outputs = [outputs_of(layer, engine, out_unit * size) for size in range(1, out_units + 1)]
-    all_inputs = [inputs_of(layer, engine, engine.cols * size) for size in range(1, in_units + 1)]
-    found[CANDIDATES] = _count_legal(layer, engine, widths.table, all_outputs, all_inputs)
-    found_bounds, families = _families(layer, engine, heights, widths.table, all_outputs, all_inputs)
+    all_inputs = [inputs_of(layer, engine, engine.pe_cols * size) for size in range(1, in_units + 1)]
+    found[CANDIDATES] = _count_legal(layer, engine, widths, all_outputs, all_inputs)
+    found_bounds, families = _families(layer, engine, heights, widths, all_outputs, all_inputs)
     least, bounds = np.inf, np.array(found_bounds)
     best = bounds.argmin()
     while bounds[best] < least:
@@ -322,33 +306,26 @@ def _search(layer: LayerRecord, engine: EngineRecord, heights: Heights, widths: 
         best = bounds.argmin()
 
 
-def _search_all_with(sources: int) -> Any:
-    @kernel
-    def search_all(
-        layers: NDArray[np.void],
-        runs: NDArray[np.void],
-        engines: NDArray[np.void],
-        rows: IntArray,
-        columns: IntArray,
-        cases: IntArray,
-        found: IntArray,
-    ) -> None:
-        assert sources
-        if len(cases) == 0:
-            return
-        before = cases[0]
-        heights = heights_of(layers[rows[before]], runs)
-        widths = widths_of(layers[rows[before]], engines[columns[before]])
-        for case in cases:
-            layer, engine = layers[rows[case]], engines[columns[case]]
-            if rows[case] != rows[before]:
-                heights = heights_of(layer, runs)
-            if rows[case] != rows[before] or engine.pixels != engines[columns[before]].pixels:
-                widths = widths_of(layer, engine)
-            _search(layer, engine, heights, widths, found[case])
-            before = case
-
-    return search_all
-
-
-_search_all = _search_all_with(SOURCES)
+@kernel
+def _search_all(
+    layers: NDArray[np.void],
+    runs: NDArray[np.void],
+    engines: NDArray[np.void],
+    rows: IntArray,
+    columns: IntArray,
+    cases: IntArray,
+    found: IntArray,
+) -> None:
+    if len(cases) == 0:
+        return
+    before = cases[0]
+    heights = heights_of(layers[rows[before]], runs)
+    widths = widths_of(layers[rows[before]], engines[columns[before]])
+    for case in cases:
+        layer, engine = layers[rows[case]], engines[columns[case]]
+        if rows[case] != rows[before]:
+            heights = heights_of(layer, runs)
+        if rows[case] != rows[before] or engine.pe_pixels != engines[columns[before]].pe_pixels:
+            widths = widths_of(layer, engine)
+        _search(layer, engine, heights, widths, found[case])
+        before = case

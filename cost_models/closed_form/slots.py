@@ -11,8 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from cost_models.closed_form.compiled import compiled
-from cost_models.closed_form.engine_records import EngineRecord
-from cost_models.closed_form.layer_records import LayerRecord
+from cost_models.closed_form.records import EngineRecord, LayerRecord
 from cost_models.closed_form.tiling import INPUTS_OUTER, Cols, Inputs, Outputs, Rows, size_of, sum_of
 
 
@@ -121,7 +120,7 @@ def pixels_of(tiling: Tiling, row: int, col: int) -> Pixels:
     return Pixels(
         area=area,
         in_bursts=covering + (1 - covering) * in_rows if whole_in else area,
-        iterations=layer.kernel_height * layer.kernel_width * out_rows * size_of(cols.groups, col),
+        iterations=layer.taps * out_rows * size_of(cols.groups, col),
         outputs=outputs,
         out_bursts=out_bursts,
     )
@@ -130,7 +129,7 @@ def pixels_of(tiling: Tiling, row: int, col: int) -> Pixels:
 @compiled
 def port_cycles(engine: EngineRecord, words: float, bursts: float) -> float:
     """Return the cycles a port needs to move ``words`` words in ``bursts`` bursts."""
-    return engine.access + words + engine.burst * bursts
+    return engine.access_latency_cycles + words + engine.burst_overhead_cycles * bursts
 
 
 @compiled
@@ -140,7 +139,7 @@ def _map_cycles(engine: EngineRecord, words: float, bursts: float, on_chip: bool
     The map memory moves a line a cycle once the loop is filled, and leaves the DDR alone.
     """
     if on_chip:
-        return words + engine.pipeline, 0.0
+        return words + engine.pipeline_depth_cycles, 0.0
     return port_cycles(engine, words, bursts), words * engine.ddr_cycles_per_word
 
 
@@ -158,13 +157,13 @@ def ifmap_load(tiling: Tiling, m: int, n: int, pixels: Pixels) -> Busy:
     layer, engine = tiling.layer, tiling.engine
     channel_words = size_of(tiling.inputs.words, n) if layer.dense else size_of(tiling.outputs.inputs, m)
     busy, ddr = _map_cycles(engine, channel_words * pixels.area, pixels.in_bursts, layer.reads_map)
-    return _load(busy, ddr, engine.ifmap_single)
+    return _load(busy, ddr, engine.ifmap_buffers == 1)
 
 
 @compiled
 def weight_words(engine: EngineRecord, outputs: Outputs, inputs: Inputs, m: int, n: int) -> float:
     """Return the words of the weight port of the weights of channels of the classes m and n."""
-    words: float = np.ceil(size_of(outputs.weights, m) * size_of(inputs.groups, n) / engine.weight_word)
+    words: float = np.ceil(size_of(outputs.weights, m) * size_of(inputs.groups, n) / engine.weight_port_bytes)
     return words
 
 
@@ -175,7 +174,7 @@ def weight_load(tiling: Tiling, m: int, n: int) -> Busy:
     if layer.weightless:
         return NOTHING
     words = weight_words(engine, tiling.outputs, tiling.inputs, m, n)
-    return _load(port_cycles(engine, words, 1.0), words * engine.ddr_cycles_per_weight_word, engine.weight_single)
+    return _load(port_cycles(engine, words, 1.0), words * engine.ddr_cycles_per_weight_word, engine.weight_buffers == 1)
 
 
 @compiled
@@ -186,7 +185,7 @@ def computation(tiling: Tiling, m: int, n: int, pixels: Pixels, finishes: bool) 
     """
     layer, engine = tiling.layer, tiling.engine
     iterations = size_of(tiling.outputs.groups, m) * size_of(tiling.inputs.groups, n) * pixels.iterations
-    busy, ddr = iterations + engine.pipeline, 0.0
+    busy, ddr = iterations + engine.pipeline_depth_cycles, 0.0
     if layer.residual and finishes:
         words = result_words(tiling, m) * pixels.outputs
         busy = max(busy, port_cycles(engine, words, pixels.out_bursts))
@@ -208,6 +207,6 @@ def store(tiling: Tiling, m: int, pixels: Pixels) -> Busy:
     layer, engine = tiling.layer, tiling.engine
     words = result_words(tiling, m) * pixels.outputs
     busy, ddr = _map_cycles(engine, words, pixels.out_bursts, layer.writes_map)
-    if engine.ofmap_single:
+    if engine.ofmap_buffers == 1:
         return Busy(busy, ddr, 0.0, 0.0, 0.0, 0.0)
     return Busy(0.0, 0.0, busy, ddr, 0.0, 0.0)

@@ -10,8 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from cost_models.closed_form.compiled import compiled
-from cost_models.closed_form.engine_records import EngineRecord
-from cost_models.closed_form.layer_records import LayerRecord, RunRecord
+from cost_models.closed_form.records import EngineRecord, LayerRecord, RunRecord
 from cost_models.mapping.mapping import LoopOrder
 
 FIRST, MIDDLE, BODY, LAST = range(4)
@@ -19,9 +18,6 @@ FIRST, MIDDLE, BODY, LAST = range(4)
 ORDERS = tuple(LoopOrder)
 """Kernels know a loop order by its place here."""
 PIXELS_OUTER, CHANNELS_OUTER, INPUTS_OUTER = range(3)
-
-# At most 3 rows of padding: no tile but the first and last three along an axis touches it.
-_BORDER_TILES = 3
 
 
 class Sizes(NamedTuple):
@@ -98,12 +94,11 @@ class Halo(NamedTuple):
 
 
 class Rows(NamedTuple):
-    """Output rows of one run cut into tiles; ``need`` is the input rows that a full tile takes in the buffer."""
+    """Output rows of one run cut into tiles, and how many such runs there are."""
 
     tiles: float
     sizes: Sizes
     halo: Halo
-    need: float
     repeats: float
 
 
@@ -146,19 +141,19 @@ def grouped(sizes: Sizes, unit: float) -> Sizes:
 def outputs_of(layer: LayerRecord, engine: EngineRecord, tile: float) -> Outputs:
     """Return output channels in tiles of that size."""
     tiles, sizes = split(layer.out_channels, tile)
-    words = grouped(sizes, engine.rows if layer.writes_map else engine.word)
-    group_bytes = layer.kernel_height * layer.kernel_width * layer.weight_bytes
+    words = grouped(sizes, engine.pe_rows if layer.writes_map else engine.axi_bytes)
+    group_bytes = layer.taps * layer.weight_bits / 8
     inputs, lines = Sizes(0.0, 0.0), 0.0
     if layer.dense:
-        groups = grouped(sizes, engine.rows)
-        group_bytes *= engine.rows * engine.cols
+        groups = grouped(sizes, engine.pe_rows)
+        group_bytes *= engine.pe_rows * engine.pe_cols
     else:
-        groups = grouped(sizes, engine.lanes)
-        group_bytes *= 0.0 if layer.weightless else engine.lanes
-        inputs = grouped(sizes, engine.line if layer.reads_map else engine.word)
-        lines = np.ceil(sizes.full / engine.line)
+        groups = grouped(sizes, engine.depthwise_lanes)
+        group_bytes *= 0.0 if layer.weightless else engine.depthwise_lanes
+        inputs = grouped(sizes, engine.ifmap_cols if layer.reads_map else engine.axi_bytes)
+        lines = np.ceil(sizes.full / engine.ifmap_cols)
     weights = sizes if layer.gate else Sizes(groups.full * group_bytes, groups.last * group_bytes)
-    need, whole_need = np.ceil(sizes.full / engine.rows), np.ceil(layer.out_channels / engine.rows)
+    need, whole_need = np.ceil(sizes.full / engine.pe_rows), np.ceil(layer.out_channels / engine.pe_rows)
     return Outputs(tile, tiles, groups, words, inputs, weights, need, whole_need, lines)
 
 
@@ -168,73 +163,49 @@ def inputs_of(layer: LayerRecord, engine: EngineRecord, tile: float) -> Inputs:
     if not layer.dense:
         return Inputs(tile, 1.0, Sizes(1.0, 1.0), Sizes(0.0, 0.0), 0.0)
     tiles, sizes = split(layer.in_channels, tile)
-    words = grouped(sizes, engine.line if layer.reads_map else engine.word)
-    return Inputs(tile, tiles, grouped(sizes, engine.cols), words, np.ceil(sizes.full / engine.line))
+    words = grouped(sizes, engine.ifmap_cols if layer.reads_map else engine.axi_bytes)
+    return Inputs(tile, tiles, grouped(sizes, engine.pe_cols), words, np.ceil(sizes.full / engine.ifmap_cols))
 
 
 @compiled
 def rows_of(layer: LayerRecord, run: RunRecord, tile: float) -> Rows:
     """Return output rows of a run in tiles of that size."""
     cut = split(run.out_height, tile)
-    halo = halo_of(cut, run.out_height, run.in_height, layer.kernel_height, layer.stride, run.top_padding)
-    need = (cut.sizes.full - 1) * layer.stride + layer.kernel_height
-    return Rows(cut.tiles, cut.sizes, halo, need, run.repeats)
+    halo = halo_of(cut, run.in_height, layer.kernel_height, layer.stride, run.top_padding)
+    return Rows(cut.tiles, cut.sizes, halo, run.repeats)
 
 
 @compiled
 def cols_of(layer: LayerRecord, engine: EngineRecord, tile: float) -> Cols:
     """Return output columns in tiles of that size."""
     cut = split(layer.out_width, tile)
-    halo = halo_of(cut, layer.out_width, layer.in_width, layer.kernel_width, layer.stride, layer.padding)
+    halo = halo_of(cut, layer.in_width, layer.kernel_width, layer.stride, layer.padding)
     in_cols = (cut.sizes.full - 1) * layer.stride + layer.kernel_width
-    need = layer.stride * np.ceil(np.ceil(in_cols / layer.stride) / engine.pixels)
-    return Cols(cut.tiles, cut.sizes, grouped(cut.sizes, engine.pixels), halo, need)
+    need = layer.stride * np.ceil(np.ceil(in_cols / layer.stride) / engine.pe_pixels)
+    return Cols(cut.tiles, cut.sizes, grouped(cut.sizes, engine.pe_pixels), halo, need)
 
 
 @compiled
-def halo_of(cut: Split, out_extent: float, in_extent: float, kernel: float, stride: float, padding: float) -> Halo:
+def halo_of(cut: Split, in_extent: float, kernel: float, stride: float, padding: float) -> Halo:
     """Return what the tiles of an axis read.
 
     Tile i of T outputs reads (T - 1) * stride + kernel inputs from i * T * stride - padding on, within the map.
     """
-    count, step = cut.tiles, cut.sizes.full * stride
-    total = (out_extent - count) * stride + count * kernel
-    for tile in range(int(min(_BORDER_TILES, count))):
-        total -= _outside_before(tile * step, padding)
-        total -= _outside_beyond(cut, count - 1 - tile, out_extent, in_extent, kernel, stride, padding)
-    covering = covering_first = covering_last = 0.0
-    for tile in range(int(min(_BORDER_TILES + 1, count))):
-        beyond = _end(cut, tile, out_extent, kernel, stride, padding) >= in_extent
-        covers = 1.0 if beyond and tile * step <= padding else 0.0
-        covering += covers
-        covering_first = covers if tile == 0 else covering_first
-    if _end(cut, count - 1, out_extent, kernel, stride, padding) >= in_extent and (count - 1) * step <= padding:
-        covering_last = 1.0
-    first_size = cut.sizes.last if count == 1 else cut.sizes.full
-    first = (first_size - 1) * stride + kernel - _outside_before(0.0, padding)
-    first -= _outside_beyond(cut, 0.0, out_extent, in_extent, kernel, stride, padding)
-    last = (cut.sizes.last - 1) * stride + kernel - _outside_before((count - 1) * step, padding)
-    last -= _outside_beyond(cut, count - 1, out_extent, in_extent, kernel, stride, padding)
-    middle = (total - first - last) / (count - 2) if count > 2 else last
-    body = (total - last) / (count - 1) if count > 1 else last
-    covering_middle = (covering - covering_first - covering_last) / (count - 2) if count > 2 else covering_last
-    covering_body = (covering - covering_last) / (count - 1) if count > 1 else covering_last
-    read = (first, middle, body, last)
-    return Halo(read, (covering_first, covering_middle, covering_body, covering_last), total)
+    first = last = total = covering = 0.0
+    for tile in range(int(cut.tiles)):
+        begin = tile * cut.sizes.full * stride - padding
+        size = cut.sizes.full if tile < cut.tiles - 1 else cut.sizes.last
+        last = min(begin + (size - 1) * stride + kernel, in_extent) - max(begin, 0.0)
+        first = last if tile == 0 else first
+        total += last
+        covering += 1.0 * (last == in_extent)
+    shares = _means(cut.tiles, 1.0 * (first == in_extent), 1.0 * (last == in_extent), covering)
+    return Halo(_means(cut.tiles, first, last, total), shares, total)
 
 
 @compiled
-def _outside_before(start: float, padding: float) -> float:
-    return max(padding - start, 0.0)
-
-
-@compiled
-def _end(cut: Split, tile: float, out_extent: float, kernel: float, stride: float, padding: float) -> float:
-    return (min((tile + 1) * cut.sizes.full, out_extent) - 1) * stride - padding + kernel
-
-
-@compiled
-def _outside_beyond(
-    cut: Split, tile: float, out_extent: float, in_extent: float, kernel: float, stride: float, padding: float
-) -> float:
-    return max(_end(cut, tile, out_extent, kernel, stride, padding) - in_extent, 0.0)
+def _means(tiles: float, first: float, last: float, total: float) -> Classes:
+    """Return the mean of a quantity over the tiles of each class, from that of the first, the last and all tiles."""
+    middle = (total - first - last) / (tiles - 2) if tiles > 2 else last
+    body = (total - last) / (tiles - 1) if tiles > 1 else last
+    return first, middle, body, last

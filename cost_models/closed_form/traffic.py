@@ -1,16 +1,32 @@
 """Exact totals of a layer: the words that its ports move, and the iterations of its array.
 
-They are products of what the tiles of channels take and of totals over all tiles of pixels.
+They are products of what the tiles of channels take and of totals over all tiles of pixels; these, of totals over all
+tiles of rows and of columns.
 """
 
 from typing import NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from cost_models.closed_form.compiled import compiled
-from cost_models.closed_form.engine_records import EngineRecord
 from cost_models.closed_form.latency import has_pixels_inside
-from cost_models.closed_form.layer_records import LayerRecord
+from cost_models.closed_form.records import EngineRecord, LayerRecord
 from cost_models.closed_form.slots import Tiling, weight_words, whole_tiles
-from cost_models.closed_form.tiling import BODY, INPUTS_OUTER, LAST, Cols, Inputs, Outputs, Rows, sum_of
+from cost_models.closed_form.tiling import (
+    BODY,
+    INPUTS_OUTER,
+    LAST,
+    Cols,
+    Inputs,
+    Outputs,
+    Rows,
+    Sizes,
+    cols_of,
+    rows_of,
+    sum_of,
+)
+from hw_templates.foundation.arrays import IntArray
 
 
 class Traffic(NamedTuple):
@@ -37,6 +53,36 @@ class Traffic(NamedTuple):
     store_bursts: float
 
 
+class Down(NamedTuple):
+    """Sums over all tiles of rows, of one run or of all runs of a layer.
+
+    Attributes:
+        runs, tiles: how many there are.
+        read, made: input rows that they read, and output rows.
+    """
+
+    runs: float
+    tiles: float
+    read: float
+    made: float
+
+
+class Across(NamedTuple):
+    """Sums over all tiles of columns.
+
+    Attributes:
+        tiles: how many there are.
+        read: input columns that they read.
+        covering: tiles that read whole rows.
+        groups: groups of ``pe_pixels`` output columns.
+    """
+
+    tiles: float
+    read: float
+    covering: float
+    groups: float
+
+
 class PixelTotals(NamedTuple):
     """Sums over all tiles of output pixels of a layer.
 
@@ -57,6 +103,21 @@ class PixelTotals(NamedTuple):
     groups: float
     outputs: float
     out_bursts: float
+
+
+class Height(NamedTuple):
+    """A height of a tile: the rows of each run cut into such tiles, and the sums over those of all runs."""
+
+    rows: list[Rows]
+    sums: Down
+
+
+class Width(NamedTuple):
+    """A width of a tile: the columns cut into such tiles, the sums over these, and the least for any smaller width."""
+
+    cols: Cols
+    sums: Across
+    least: Across
 
 
 class ChannelSums(NamedTuple):
@@ -99,31 +160,105 @@ class ChannelTraffic(NamedTuple):
 
 
 @compiled
-def pixel_totals(layer: LayerRecord, rows: Rows, cols: Cols) -> PixelTotals:
-    """Return the totals of one run."""
-    height = sum_of(rows.tiles, rows.sizes)
-    covering = (cols.tiles - 1) * cols.halo.covering[BODY] + cols.halo.covering[LAST]
+def heights_of(layer: LayerRecord, runs: NDArray[np.void]) -> list[Height]:
+    """Return the heights 1, 2, ... up to that of the run of a layer that makes most rows."""
+    heights = []
+    for height in range(1, int(layer.most_rows) + 1):
+        rows = [rows_of(layer, runs[run], float(height)) for run in range(layer.first_run, layer.end_run)]
+        repeats = tiles = read = made = 0.0
+        for run in rows:
+            sums = down_of(run)
+            repeats += run.repeats
+            tiles += run.repeats * sums.tiles
+            read += run.repeats * sums.read
+            made += run.repeats * sums.made
+        heights.append(Height(rows, Down(repeats, tiles, read, made)))
+    return heights
+
+
+@compiled
+def widths_of(layer: LayerRecord, engine: EngineRecord) -> list[Width]:
+    """Return the widths 1, 2, ... for a layer on an accelerator, of which only ``pe_pixels`` matters."""
+    widths, read, groups = [], np.inf, np.inf
+    for width in range(1, int(layer.out_width) + 1):
+        cols = cols_of(layer, engine, float(width))
+        sums = across_of(cols)
+        read, groups = min(read, sums.read), min(groups, sums.groups)
+        widths.append(Width(cols, sums, Across(sums.tiles, read, sums.tiles, groups)))
+    return widths
+
+
+@compiled
+def widest(layer: LayerRecord, engine: EngineRecord, widths: list[Width], words: float, sums: float) -> IntArray:
+    """Return [heights] the greatest width that fits, or 0.
+
+    A position takes ``words`` of the ifmap buffer, and a group of pixels ``sums`` of the ofmap buffer.
+    """
+    found, width = np.zeros(int(layer.most_rows), dtype=np.int64), len(widths)
+    for height in range(1, len(found) + 1):
+        lines, positions = words * ((height - 1) * layer.stride + layer.kernel_height), sums * height
+        while width > 0:
+            cols = widths[width - 1].cols
+            if lines * cols.need <= engine.ifmap_depth and positions * cols.groups.full <= engine.ofmap_depth:
+                break
+            width -= 1
+        found[height - 1] = width
+    return found
+
+
+@compiled
+def least_totals(layer: LayerRecord, heights: list[Height], widths: list[Width], fitting: IntArray) -> PixelTotals:
+    """Return the least of each total over all tiles of pixels, each as wide as fits; inf where none does."""
+    tiles = area = groups = bursts = np.inf
+    outputs = heights[0].sums.made
+    if fitting[0] > 0:
+        groups = outputs * widths[fitting[0] - 1].least.groups
+    for height, width in enumerate(fitting):
+        if width > 0:
+            down, across = heights[height].sums, widths[width - 1].least
+            tiles, area = min(tiles, down.tiles * across.tiles), min(area, down.read * across.read)
+            bursts = min(bursts, down.tiles if across.tiles == 1 else outputs * across.tiles)
+    return PixelTotals(heights[0].sums.runs, tiles, area, tiles, groups, outputs * layer.out_width, bursts)
+
+
+@compiled
+def down_of(rows: Rows) -> Down:
+    """Return the sums of one run."""
+    return Down(1.0, rows.tiles, rows.halo.total, sum_of(rows.tiles, rows.sizes))
+
+
+@compiled
+def across_of(cols: Cols) -> Across:
+    """Return the sums of columns."""
+    covering = sum_of(cols.tiles, Sizes(cols.halo.covering[BODY], cols.halo.covering[LAST]))
+    return Across(cols.tiles, cols.halo.total, covering, sum_of(cols.tiles, cols.groups))
+
+
+@compiled
+def pixel_totals(layer: LayerRecord, down: Down, across: Across) -> PixelTotals:
+    """Return the totals of tiles of such rows and columns."""
     return PixelTotals(
-        runs=1.0,
-        tiles=rows.tiles * cols.tiles,
-        area=rows.halo.total * cols.halo.total,
-        in_bursts=rows.tiles * covering + rows.halo.total * (cols.tiles - covering),
-        groups=height * sum_of(cols.tiles, cols.groups),
-        outputs=height * layer.out_width,
-        out_bursts=rows.tiles if cols.tiles == 1 else height * cols.tiles,
+        runs=down.runs,
+        tiles=down.tiles * across.tiles,
+        area=down.read * across.read,
+        in_bursts=down.tiles * across.covering + down.read * (across.tiles - across.covering),
+        groups=down.made * across.groups,
+        outputs=down.made * layer.out_width,
+        out_bursts=down.tiles if across.tiles == 1 else down.made * across.tiles,
     )
 
 
 @compiled
 def channel_sums(layer: LayerRecord, engine: EngineRecord, outputs: Outputs, inputs: Inputs) -> ChannelSums:
     """Return the sums over these tiles; no other cut has less than a single tile."""
-    in_words = sum_of(inputs.tiles, inputs.words) if layer.dense else sum_of(outputs.tiles, outputs.inputs)
-    out_groups = sum_of(outputs.tiles, outputs.groups)
-    in_groups = sum_of(inputs.tiles, inputs.groups)
+    m, n = outputs.tiles - 1, inputs.tiles - 1
+    words = weight_words(engine, outputs, inputs, LAST, LAST) + m * weight_words(engine, outputs, inputs, BODY, LAST)
+    words += n * weight_words(engine, outputs, inputs, LAST, BODY)
+    words += m * n * weight_words(engine, outputs, inputs, BODY, BODY)
     return ChannelSums(
-        iterations=out_groups * in_groups * layer.kernel_height * layer.kernel_width,
-        in_words=in_words,
-        weight_words=_all_weight_words(engine, outputs, inputs),
+        iterations=sum_of(outputs.tiles, outputs.groups) * sum_of(inputs.tiles, inputs.groups) * layer.taps,
+        in_words=sum_of(inputs.tiles, inputs.words) + sum_of(outputs.tiles, outputs.inputs),
+        weight_words=words,
         out_words=sum_of(outputs.tiles, outputs.words),
     )
 
@@ -154,18 +289,6 @@ def channel_traffic(
 
 
 @compiled
-def _all_weight_words(engine: EngineRecord, outputs: Outputs, inputs: Inputs) -> float:
-    m, n = outputs.tiles, inputs.tiles
-    words = weight_words(engine, outputs, inputs, LAST, LAST)
-    if m > 1:
-        words += (m - 1) * weight_words(engine, outputs, inputs, BODY, LAST)
-    if n > 1:
-        words += (n - 1) * weight_words(engine, outputs, inputs, LAST, BODY)
-        words += (m - 1) * (n - 1) * weight_words(engine, outputs, inputs, BODY, BODY)
-    return words
-
-
-@compiled
 def moved_by(layer: LayerRecord, channels: ChannelTraffic, pixels: PixelTotals) -> Traffic:
     """Return the totals of tiles of these channels over all these tiles of pixels."""
     sums, weight_passes = channels.sums, pixels.runs if channels.stays else pixels.tiles
@@ -191,4 +314,4 @@ def traffic_of(tiling: Tiling) -> Traffic:
     layer, outputs, inputs, stays = tiling.layer, tiling.outputs, tiling.inputs, has_pixels_inside(tiling)
     sums = channel_sums(layer, tiling.engine, outputs, inputs)
     channels = channel_traffic(layer, sums, outputs.tiles, inputs.tiles, tiling.order, stays, stays)
-    return moved_by(layer, channels, pixel_totals(layer, tiling.rows, tiling.cols))
+    return moved_by(layer, channels, pixel_totals(layer, down_of(tiling.rows), across_of(tiling.cols)))

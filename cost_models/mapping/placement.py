@@ -43,16 +43,10 @@ class Placement:
         if any(row < 0 for band in self.bands for row in band):
             raise InvalidValueError("placement.bands", self.bands, "pairs of rows, first and end, from 0 on")
 
-    def runs(self, layer: Layer) -> tuple[tuple[RowRange, int], ...]:
-        """Return the runs of the layer that differ, each as one band of its kind, with their number."""
-        kinds: dict[tuple[int, int, int], RowRange] = {}
-        counts: Counter[tuple[int, int, int]] = Counter()
-        for begin, end in self.bands or ((0, layer.out_height),):
-            if begin < end:
-                top, in_rows = input_rows(layer, (begin, end))
-                kinds.setdefault((end - begin, top, in_rows), (begin, end))
-                counts[end - begin, top, in_rows] += 1
-        return tuple((kinds[kind], count) for kind, count in counts.items())
+    def runs(self, layer: Layer) -> Counter[tuple[int, int, int]]:
+        """Return how many runs of the layer make as many output rows, read as much padding above and input rows."""
+        bands = self.bands or ((0, layer.out_height),)
+        return Counter((end - begin, *input_rows(layer, (begin, end))) for begin, end in bands if begin < end)
 
     def check(self, layer: Layer, accelerator: Accelerator) -> None:
         """Check that the map memory holds the on-chip feature maps.

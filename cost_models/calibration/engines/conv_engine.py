@@ -66,7 +66,7 @@ class BoundConvEngine:
             for index, values in enumerate(unique):
                 rows = np.flatnonzero(which.ravel()[of_run] == index)
                 if len(rows):
-                    yield of_run[rows], layers.take(rows).price(with_latency(_PRIOR, values))
+                    yield of_run[rows], layers.price(with_latency(_PRIOR, values), rows)
 
     def least_cycles(self) -> FloatArray:
         """Return [runs] iterations of the array, or words of the busiest port; both are exact."""

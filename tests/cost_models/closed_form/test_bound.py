@@ -16,12 +16,11 @@ from cost_models.closed_form.bound import (
     overlap_of,
     phases_of,
 )
-from cost_models.closed_form.engine_records import engine_records
 from cost_models.closed_form.latency import has_pixels_inside, slot_cycles
-from cost_models.closed_form.layer_records import LayerRecords
+from cost_models.closed_form.records import LayerRecords, engine_records
 from cost_models.closed_form.slots import Tiling
 from cost_models.closed_form.tiling import ORDERS, cols_of, inputs_of, outputs_of, rows_of
-from cost_models.closed_form.traffic import channel_sums, channel_traffic, moved_by, pixel_totals
+from cost_models.closed_form.traffic import across_of, channel_sums, channel_traffic, down_of, moved_by, pixel_totals
 from cost_models.mapping.mapping import draw_mapping
 from hw_templates.conv_engine.accelerator import AcceleratorColumns
 
@@ -36,7 +35,7 @@ def bounds_of(layers: Any, runs: Any, engines: Any, sizes: Any, order: int) -> t
     stays = has_pixels_inside(tiling)
     sums = channel_sums(layer, engine, outputs, inputs)
     channels = channel_traffic(layer, sums, outputs.tiles, inputs.tiles, order, stays, stays)
-    moved = moved_by(layer, channels, pixel_totals(layer, rows, cols))
+    moved = moved_by(layer, channels, pixel_totals(layer, down_of(rows), across_of(cols)))
     phases, overlap = phases_of(layer, engine, moved, 1.0), overlap_of(layer, engine, outputs, inputs, order)
     return (
         least_cycles(phases, are_apart(outputs.tiles, order)),

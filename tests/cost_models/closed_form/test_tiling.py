@@ -11,8 +11,7 @@ from support.pricing.priced_cases import PRIOR, PYNQ_Z2
 from support.pricing.random_layers import cut, random_case, random_layers
 
 from cost_models.closed_form import slots, tiling
-from cost_models.closed_form.engine_records import engine_records
-from cost_models.closed_form.layer_records import LayerRecords
+from cost_models.closed_form.records import LayerRecords, engine_records
 from cost_models.closed_form.slots import Pixels, Tiling
 from cost_models.closed_form.tiling import (
     BODY,

@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 from support.pricing.priced_cases import PRIOR, PYNQ_Z2
 from support.pricing.random_layers import random_case, random_layers, walk_steps
 
-from cost_models.closed_form.engine_records import engine_records
-from cost_models.closed_form.layer_records import LayerRecords
+from cost_models.closed_form.records import LayerRecords, engine_records
 from cost_models.closed_form.slots import Tiling
 from cost_models.closed_form.tiling import ORDERS, cols_of, inputs_of, outputs_of, rows_of
 from cost_models.closed_form.traffic import Traffic, traffic_of

@@ -64,9 +64,9 @@ def test_runs_that_are_priced_once_are_alike(height: int, kernel: int, stride: i
         runs = Placement(bands=bands).runs(layer)
         # At most the bands at either border differ from the rest.
         assert len(runs) <= kernel + 2
-        assert sum(count for _, count in runs) == sum(begin < end for begin, end in bands)
-        assert sum(count * (end - begin) for (begin, end), count in runs) == bands[-1][1]
-    assert IN_MEMORY.runs(layers[0]) == (((0, height), 1),)
+        assert runs.total() == sum(begin < end for begin, end in bands)
+        assert sum(count * rows for (rows, _, _), count in runs.items()) == bands[-1][1]
+    assert IN_MEMORY.runs(layers[0]) == {(height, 0, height): 1}
 
 
 def test_what_stays_takes_whole_lines() -> None:

@@ -1,17 +1,15 @@
 """The best of all legal mappings, by pricing each of them, and random cases to search."""
 
 from dataclasses import dataclass, fields, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from support.pricing.priced_cases import PRIOR
 from support.pricing.shapes import layer_of
 
-from cost_models.closed_form.compiled import SOURCES, kernel
-from cost_models.closed_form.engine_records import engine_records
+from cost_models.closed_form.compiled import kernel
 from cost_models.closed_form.latency import setup_cycles, slot_cycles
-from cost_models.closed_form.layer_records import LayerRecords
+from cost_models.closed_form.records import LayerRecords, engine_records
 from cost_models.closed_form.slots import Tiling
 from cost_models.closed_form.tiling import cols_of, inputs_of, outputs_of, rows_of
 from cost_models.coefficients import Coefficients, LatencyCoefficients
@@ -114,64 +112,57 @@ def least_of_all(case: Case) -> tuple[float, int]:
     )
 
 
-def _least_with(sources: int) -> Any:
-    @kernel
-    def least(
-        layers: NDArray[np.void],
-        runs: NDArray[np.void],
-        engines: NDArray[np.void],
-        units: tuple[int, int],
-        weights: tuple[int, bool],
-    ) -> tuple[float, int]:
-        assert sources
-        layer, engine, best, legal = layers[0], engines[0], np.inf, 0
-        taps, cell = layer.kernel_height * layer.kernel_width, engine.rows * engine.cols
-        repeats = 0.0
-        for run in range(layer.first_run, layer.end_run):
-            repeats += runs[run].repeats
-        outs, ins = int(np.ceil(layer.out_channels / units[0])), int(np.ceil(layer.in_channels / units[1]))
-        for out, into in [(m, n) for m in range(1, outs + 1) for n in range(1, ins + 1)]:
-            if not layer.dense and out != into:
-                continue
-            # Needs as they are documented, in words of a bank.
-            out_channels = min(out * units[0], layer.out_channels)
-            in_channels = min(into * units[1], layer.in_channels)
-            groups = np.ceil(out_channels / engine.rows)
-            if layer.dense:
-                weight_need = np.ceil(groups * np.ceil(in_channels / engine.cols) * taps * weights[0] / 8)
-            elif layer.weightless:
-                weight_need = 0.0
-            elif weights[1]:
-                weight_need = np.ceil(out_channels / cell)
-            else:
-                lanes = np.ceil(out_channels / engine.lanes) * engine.lanes
-                weight_need = np.ceil(np.ceil(lanes * taps * weights[0] / 8) / cell)
-            if weight_need > engine.weight_depth:
-                continue
-            outputs = outputs_of(layer, engine, float(out * units[0]))
-            inputs = inputs_of(layer, engine, float(into * units[1]))
-            for height in range(1, layer.most_rows + 1):
-                in_rows = (height - 1) * layer.stride + layer.kernel_height
-                rows = [rows_of(layer, runs[run], float(height)) for run in range(layer.first_run, layer.end_run)]
-                for width in range(1, int(layer.out_width) + 1):
-                    in_cols = (width - 1) * layer.stride + layer.kernel_width
-                    slots = layer.stride * np.ceil(np.ceil(in_cols / layer.stride) / engine.pixels)
-                    if np.ceil(in_channels / engine.line) * in_rows * slots > engine.ifmap_depth:
-                        break
-                    cols = cols_of(layer, engine, float(width))
-                    for order in range(3 if layer.dense else 2):
-                        kept = np.ceil(layer.out_channels / engine.rows) if order == 2 else groups
-                        if kept * height * np.ceil(width / engine.pixels) > engine.ofmap_depth:
-                            continue
-                        legal += 1
-                        cycles = 0.0
-                        for part in rows:
-                            tiling = Tiling(layer, engine, outputs, inputs, part, cols, order)
-                            cycles += part.repeats * slot_cycles(tiling)
-                        best = min(best, cycles + setup_cycles(layer, engine, repeats))
-        return best, legal
-
-    return least
-
-
-_least_of_all = _least_with(SOURCES)
+@kernel
+def _least_of_all(
+    layers: NDArray[np.void],
+    runs: NDArray[np.void],
+    engines: NDArray[np.void],
+    units: tuple[int, int],
+    weights: tuple[int, bool],
+) -> tuple[float, int]:
+    layer, engine, best, legal = layers[0], engines[0], np.inf, 0
+    taps, cell = layer.kernel_height * layer.kernel_width, engine.pe_rows * engine.pe_cols
+    repeats = 0.0
+    for run in range(layer.first_run, layer.end_run):
+        repeats += runs[run].repeats
+    outs, ins = int(np.ceil(layer.out_channels / units[0])), int(np.ceil(layer.in_channels / units[1]))
+    for out, into in [(m, n) for m in range(1, outs + 1) for n in range(1, ins + 1)]:
+        if not layer.dense and out != into:
+            continue
+        # Needs as they are documented, in words of a bank.
+        out_channels = min(out * units[0], layer.out_channels)
+        in_channels = min(into * units[1], layer.in_channels)
+        groups = np.ceil(out_channels / engine.pe_rows)
+        if layer.dense:
+            weight_need = np.ceil(groups * np.ceil(in_channels / engine.pe_cols) * taps * weights[0] / 8)
+        elif layer.weightless:
+            weight_need = 0.0
+        elif weights[1]:
+            weight_need = np.ceil(out_channels / cell)
+        else:
+            lanes = np.ceil(out_channels / engine.depthwise_lanes) * engine.depthwise_lanes
+            weight_need = np.ceil(np.ceil(lanes * taps * weights[0] / 8) / cell)
+        if weight_need > engine.weight_depth:
+            continue
+        outputs = outputs_of(layer, engine, float(out * units[0]))
+        inputs = inputs_of(layer, engine, float(into * units[1]))
+        for height in range(1, layer.most_rows + 1):
+            in_rows = (height - 1) * layer.stride + layer.kernel_height
+            rows = [rows_of(layer, runs[run], float(height)) for run in range(layer.first_run, layer.end_run)]
+            for width in range(1, int(layer.out_width) + 1):
+                in_cols = (width - 1) * layer.stride + layer.kernel_width
+                slots = layer.stride * np.ceil(np.ceil(in_cols / layer.stride) / engine.pe_pixels)
+                if np.ceil(in_channels / engine.ifmap_cols) * in_rows * slots > engine.ifmap_depth:
+                    break
+                cols = cols_of(layer, engine, float(width))
+                for order in range(3 if layer.dense else 2):
+                    kept = np.ceil(layer.out_channels / engine.pe_rows) if order == 2 else groups
+                    if kept * height * np.ceil(width / engine.pe_pixels) > engine.ofmap_depth:
+                        continue
+                    legal += 1
+                    cycles = 0.0
+                    for part in rows:
+                        tiling = Tiling(layer, engine, outputs, inputs, part, cols, order)
+                        cycles += part.repeats * slot_cycles(tiling)
+                    best = min(best, cycles + setup_cycles(layer, engine, repeats))
+    return best, legal

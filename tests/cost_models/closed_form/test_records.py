@@ -1,6 +1,6 @@
 import numpy as np
 
-from cost_models.closed_form.layer_records import LayerRecords
+from cost_models.closed_form.records import LAYER, LayerRecord, LayerRecords, record_dtype
 from cost_models.mapping.placement import Placement
 from cost_models.workload import Layer, Operation
 
@@ -45,9 +45,8 @@ NUMBERS = ("in_channels", "out_channels", "in_width", "out_height", "out_width",
 
 def test_records_hold_every_number_of_every_layer() -> None:
     records = LayerRecords.of(LAYERS).layers
-    for name in (*NUMBERS, "stride", "padding", "residual", "macs"):
+    for name in (*NUMBERS, "stride", "padding", "residual", "weight_bits", "macs"):
         assert records[name].tolist() == [getattr(layer, name) for layer in LAYERS]
-    assert records["weight_bytes"].tolist() == [1, 0.5, 1, 1]
 
 
 def test_operations_are_told_by_what_they_read() -> None:
@@ -93,8 +92,11 @@ def test_bands_that_read_alike_are_one_run() -> None:
     assert records.layers["most_rows"].tolist() == [4, 2]
 
 
-def test_taking_selects_layers_with_their_runs() -> None:
-    records = LayerRecords.of(LAYERS).take(np.array([2, 0, 0]))
-    assert len(records) == 3
-    assert records.layers["macs"].tolist() == [LAYERS[2].macs, LAYERS[0].macs, LAYERS[0].macs]
-    assert [records.runs[row]["out_height"] for row in records.layers["first_run"]] == [1, 4, 4]
+def test_a_record_has_the_fields_that_its_class_annotates() -> None:
+    class Record:
+        size: float
+        first: int
+        is_last: bool
+
+    assert record_dtype(Record) == np.dtype([("size", np.float64), ("first", np.int64), ("is_last", np.bool_)])
+    assert LAYER.names == tuple(LayerRecord.__annotations__)
