@@ -13,14 +13,15 @@ from cost_models.closed_form.compiled import compiled
 from cost_models.closed_form.latency import has_pixels_inside
 from cost_models.closed_form.records import EngineRecord, LayerRecord
 from cost_models.closed_form.slots import (
+    Phase,
     Tiling,
     computation,
-    ifmap_load,
-    middle_of,
+    cycles_of,
+    load,
+    map_phase,
     pixels_of,
+    port_cycles,
     store,
-    together,
-    weight_load,
 )
 from cost_models.closed_form.tiling import (
     BODY,
@@ -30,7 +31,6 @@ from cost_models.closed_form.tiling import (
     LAST,
     Inputs,
     Outputs,
-    size_of,
     sum_of,
 )
 from cost_models.closed_form.traffic import ChannelTraffic, PixelTotals, Traffic, moved_by
@@ -61,39 +61,25 @@ class Phases(NamedTuple):
 
 
 @compiled
-def ifmap_cycles(layer: LayerRecord, engine: EngineRecord, moved: Traffic) -> float:
+def _ifmap_phase(layer: LayerRecord, engine: EngineRecord, moved: Traffic) -> Phase:
     """Return the cycles of all loads of the ifmap."""
-    if layer.reads_map:
-        return moved.ifmap_words + engine.pipeline_depth_cycles * moved.ifmap_loads
-    return (
-        moved.ifmap_words
-        + engine.access_latency_cycles * moved.ifmap_loads
-        + engine.burst_overhead_cycles * moved.ifmap_bursts
-    )
+    return map_phase(engine, moved.ifmap_words, moved.ifmap_loads, moved.ifmap_bursts, layer.reads_map)
 
 
 @compiled
-def store_cycles(layer: LayerRecord, engine: EngineRecord, moved: Traffic) -> float:
+def _store_phase(layer: LayerRecord, engine: EngineRecord, moved: Traffic) -> Phase:
     """Return the cycles of all stores."""
-    if layer.writes_map:
-        return moved.ofmap_words + engine.pipeline_depth_cycles * moved.stores
-    return (
-        moved.ofmap_words
-        + engine.access_latency_cycles * moved.stores
-        + engine.burst_overhead_cycles * moved.store_bursts
-    )
+    return map_phase(engine, moved.ofmap_words, moved.stores, moved.store_bursts, layer.writes_map)
 
 
 @compiled
 def phases_of(layer: LayerRecord, engine: EngineRecord, moved: Traffic, runs: float) -> Phases:
     """Return the least cycles of ``runs`` runs that have these totals together."""
-    stored, stored_ddr = store_cycles(layer, engine, moved), 0.0
+    stored, stored_ddr = _store_phase(layer, engine, moved)
     if not layer.writes_map:
-        stored_ddr = moved.ofmap_words * engine.ddr_cycles_per_word + engine.access_latency_cycles * moved.stores
-    ifmap, ifmap_ddr = ifmap_cycles(layer, engine, moved), 0.0
-    if not layer.reads_map:
-        ifmap_ddr = moved.ifmap_words * engine.ddr_cycles_per_word
-    weights = moved.weight_words + (engine.access_latency_cycles + engine.burst_overhead_cycles) * moved.weight_loads
+        stored_ddr += engine.access_latency_cycles * moved.stores
+    ifmap, ifmap_ddr = _ifmap_phase(layer, engine, moved)
+    weights = port_cycles(engine, moved.weight_words, moved.weight_loads, moved.weight_loads)
     weight_ddr = moved.weight_words * engine.ddr_cycles_per_weight_word
     iterations = moved.iterations + engine.pipeline_depth_cycles * moved.steps
     computed, ddr = iterations, 0.0
@@ -211,43 +197,12 @@ def least_at_ends(tiling: Tiling, phases: Phases) -> float:
     if has_pixels_inside(tiling):
         first_row, first_col = FIRST, FIRST if tiling.cols.tiles > 1 else LAST
     first, last = pixels_of(tiling, first_row, first_col), pixels_of(tiling, LAST, LAST)
-    load = together(ifmap_load(tiling, BODY, BODY, first), weight_load(tiling, BODY, BODY))
-    drain = store(tiling, LAST, last)
-    filled, drained = middle_of(load, engine.access_latency_cycles), middle_of(drain, engine.access_latency_cycles)
-    loaded = max(phases.ifmap, phases.weights) + computation(tiling, LAST, LAST, last, True).middle
-    stored = phases.stored + computation(tiling, BODY, BODY, first, False).middle
-    ddr = (
-        phases.ddr
-        - load.middle_ddr
-        - drain.middle_ddr
-        - (engine.access_latency_cycles if drain.middle_ddr > 0 else 0.0)
-    )
+    fill, drain = load(tiling, BODY, BODY, first).middle, store(tiling, LAST, last).middle
+    filled, drained = cycles_of(fill, engine), cycles_of(drain, engine)
+    loaded = max(phases.ifmap, phases.weights) + computation(tiling, LAST, LAST, last, True).middle.busy
+    stored = phases.stored + computation(tiling, BODY, BODY, first, False).middle.busy
+    ddr = phases.ddr - fill.ddr - drain.ddr - (engine.access_latency_cycles if drain.ddr > 0 else 0.0)
     return phases.outside + max(filled + max(phases.computed, ddr) + drained, loaded + drained, filled + stored)
-
-
-@compiled
-def least_of_steps(
-    tiling: Tiling,
-    channels: ChannelTraffic,
-    phases: Phases,
-    weight_load: float,
-) -> float:
-    """Return the bound of one run that loads all weights for each tile of pixels, small or large; 0 for any other.
-
-    While a tile of pixels is computed all weights are loaded once: while the last one is, all but ``weight_load``.
-    """
-    engine, rows, cols = tiling.engine, tiling.rows, tiling.cols
-    if channels.stays or phases.weights == 0:
-        return 0.0
-    weights = phases.weights / (rows.tiles * cols.tiles)
-    least = 0.0
-    for row in (BODY, LAST):
-        for col in (BODY, LAST):
-            count = (1.0 if row == LAST else rows.tiles - 1) * (1.0 if col == LAST else cols.tiles - 1)
-            positions = size_of(rows.sizes, row) * size_of(cols.groups, col)
-            iterations = channels.sums.iterations * positions + engine.pipeline_depth_cycles * channels.steps
-            least += count * max(weights, iterations)
-    return phases.outside + least - weight_load
 
 
 @compiled
@@ -273,13 +228,12 @@ def least_across(tiling: Tiling, channels: ChannelTraffic, phases: Phases) -> fl
     wide = narrow.iterations + engine.pipeline_depth_cycles * narrow.steps
     across = 0.0
     if phases.ifmap > 0:
-        load = ifmap_cycles(layer, engine, narrow)
-        across = max(phases.ifmap - load, phases.iterations - wide) + max(load, wide)
+        loaded = _ifmap_phase(layer, engine, narrow).busy
+        across = max(phases.ifmap - loaded, phases.iterations - wide) + max(loaded, wide)
     if phases.stored > 0:
         # Nothing is computed while the very last tile is stored.
-        taps = layer.taps
         last_groups = outputs.groups.last * tiling.inputs.groups.last
-        wide -= taps * rows.sizes.full * cols.groups.full * last_groups + engine.pipeline_depth_cycles
-        kept = store_cycles(layer, engine, narrow)
+        wide -= layer.taps * rows.sizes.full * cols.groups.full * last_groups + engine.pipeline_depth_cycles
+        kept = _store_phase(layer, engine, narrow).busy
         across = max(across, max(phases.stored - kept, phases.iterations - wide) + max(kept, wide))
     return phases.outside + across

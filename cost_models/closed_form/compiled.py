@@ -24,6 +24,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 # numba's own types do not know of all its options.
 _njit: Callable[..., Callable[[Any], Any]] = numba.njit
 _numba_config: Any = numba.config
+_cache_dir: Callable[[str, bool], str] = user_cache_dir
 
 
 def digest_of(packages: Iterable[Path]) -> str:
@@ -58,7 +59,7 @@ def kernel(function: Function) -> Function:
     """
     function.__qualname__ += SOURCES
     # Where the user has no cache, numba takes the folder ``~`` where the program was started.
-    if _numba_config.CACHE_DIR or Path(user_cache_dir("numba", False)).is_absolute():
+    if _numba_config.CACHE_DIR or Path(_cache_dir("numba", False)).is_absolute():
         with suppress(RuntimeError):  # numba: no locator available
             return _jit(function, cache=True)
     folder = _temporary_cache()

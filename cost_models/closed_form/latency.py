@@ -26,6 +26,7 @@ from cost_models.closed_form.slots import (
     Tiling,
     computation,
     ifmap_load,
+    load,
     pixels_of,
     slot_of,
     store,
@@ -46,9 +47,8 @@ class Pass(NamedTuple):
     Attributes:
         steps: number of steps, two or more.
         first, middle, last: loads of the first, a middle and the last step.
-        compute: computation of a step that is not the last.
-        others: what is computed and stored in each slot after the second.
-        computed, stored: what is left of the pass in the two slots that follow it.
+        compute, stored: computation of a step that is not the last, and what is stored of it in the slot behind.
+        last_compute, last_stored: the same of the last step, left for the two slots that follow the pass.
     """
 
     steps: float
@@ -56,9 +56,9 @@ class Pass(NamedTuple):
     middle: Busy
     last: Busy
     compute: Busy
-    others: Busy
-    computed: Busy
     stored: Busy
+    last_compute: Busy
+    last_stored: Busy
 
 
 class PipelineState(NamedTuple):
@@ -77,19 +77,20 @@ class PipelineState(NamedTuple):
 
 
 @compiled
-def _run(one: Pass, repeats: float, before: PipelineState, access: float) -> PipelineState:
+def _run(engine: EngineRecord, one: Pass, repeats: float, before: PipelineState) -> PipelineState:
     """Return the state after ``repeats`` equal passes."""
     second = together(one.last if one.steps == 2 else one.middle, one.compute)
+    others, computed = together(one.compute, one.stored), together(one.last_compute, one.stored)
     rest = 0.0
     if one.steps > 2:
-        rest = (one.steps - 3) * slot_of(together(one.middle, one.others), access)
-        rest += slot_of(together(one.last, one.others), access)
+        rest = (one.steps - 3) * slot_of(together(one.middle, others), engine)
+        rest += slot_of(together(one.last, others), engine)
     cycles = before.cycles + rest
-    cycles += slot_of(together(one.first, before.computed), access) + slot_of(together(second, before.stored), access)
+    cycles += slot_of(together(one.first, before.computed), engine) + slot_of(together(second, before.stored), engine)
     if repeats > 1:
-        again = slot_of(together(one.first, one.computed), access) + slot_of(together(second, one.stored), access)
+        again = slot_of(together(one.first, computed), engine) + slot_of(together(second, one.last_stored), engine)
         cycles += (repeats - 1) * (again + rest)
-    return PipelineState(cycles, before.steps + repeats * one.steps, one.computed, one.stored)
+    return PipelineState(cycles, before.steps + repeats * one.steps, computed, one.last_stored)
 
 
 @compiled
@@ -103,105 +104,70 @@ def _repeat(once: PipelineState, twice: PipelineState, times: float) -> Pipeline
 @compiled
 def _single_step(tiling: Tiling) -> float:
     """Return the cycles of a layer that is one tile."""
-    tile = pixels_of(tiling, LAST, LAST)
-    load = together(ifmap_load(tiling, LAST, LAST, tile), weight_load(tiling, LAST, LAST))
-    cycles = slot_of(load, tiling.engine.access_latency_cycles)
-    cycles += slot_of(computation(tiling, LAST, LAST, tile, True), tiling.engine.access_latency_cycles)
-    return (
-        cycles
-        + slot_of(store(tiling, LAST, tile), tiling.engine.access_latency_cycles)
-        + 3 * tiling.engine.slot_overhead_cycles
-    )
+    engine, tile = tiling.engine, pixels_of(tiling, LAST, LAST)
+    cycles = slot_of(load(tiling, LAST, LAST, tile), engine)
+    cycles += slot_of(computation(tiling, LAST, LAST, tile, True), engine)
+    return cycles + slot_of(store(tiling, LAST, tile), engine) + 3 * engine.slot_overhead_cycles
 
 
 @compiled
-def _over_channels(tiling: Tiling, tile: Pixels) -> Pass:
-    """Return a pass over output channels with one tile of input channels.
+def _over_outputs(tiling: Tiling, n: int, tile: Pixels) -> Pass:
+    """Return a pass over output channels inside a tile of input channels of class n.
 
-    Weights change in every step, a dense ifmap does not.
+    Weights change in every step, a dense ifmap does not. Where the sums of all output channels stay, these are stored
+    after the very last.
     """
-    kept = NOTHING if tiling.layer.dense else ifmap_load(tiling, BODY, LAST, tile)
-    last_kept = NOTHING if tiling.layer.dense else ifmap_load(tiling, LAST, LAST, tile)
-    weights = weight_load(tiling, BODY, LAST)
-    compute = computation(tiling, BODY, LAST, tile, True)
-    stored = store(tiling, BODY, tile)
+    stay = tiling.order == INPUTS_OUTER
+    first, middle, last = load(tiling, BODY, n, tile), weight_load(tiling, BODY, n), weight_load(tiling, LAST, n)
+    if not tiling.layer.dense:
+        middle, last = first, load(tiling, LAST, n, tile)
     return Pass(
         tiling.outputs.tiles,
-        together(ifmap_load(tiling, BODY, LAST, tile), weights),
-        together(kept, weights),
-        together(last_kept, weight_load(tiling, LAST, LAST)),
-        compute,
-        together(compute, stored),
-        together(computation(tiling, LAST, LAST, tile, True), stored),
-        store(tiling, LAST, tile),
-    )
-
-
-@compiled
-def _over_inputs(tiling: Tiling, m: int, tile: Pixels) -> Pass:
-    """Return a pass over input channels: both tiles change in every step; results are stored after the last."""
-    load = together(ifmap_load(tiling, m, BODY, tile), weight_load(tiling, m, BODY))
-    last = together(ifmap_load(tiling, m, LAST, tile), weight_load(tiling, m, LAST))
-    compute = computation(tiling, m, BODY, tile, False)
-    return Pass(
-        tiling.inputs.tiles,
-        load,
-        load,
+        first,
+        middle,
         last,
-        compute,
-        compute,
-        computation(tiling, m, LAST, tile, True),
-        store(tiling, m, tile),
-    )
-
-
-@compiled
-def _over_kept_sums(tiling: Tiling, n: int, tile: Pixels) -> Pass:
-    """Return a pass over output channels inside a tile of input channels.
-
-    The sums of all of them stay, and are stored after the very last.
-    """
-    weights = weight_load(tiling, BODY, n)
-    compute = computation(tiling, BODY, n, tile, False)
-    return Pass(
-        tiling.outputs.tiles,
-        together(ifmap_load(tiling, BODY, n, tile), weights),
-        weights,
-        weight_load(tiling, LAST, n),
-        compute,
-        compute,
+        computation(tiling, BODY, n, tile, not stay),
+        NOTHING if stay else store(tiling, BODY, tile),
         computation(tiling, LAST, n, tile, n == LAST),
         store(tiling, LAST, tile) if n == LAST else NOTHING,
     )
 
 
 @compiled
-def _over_pixels(tiling: Tiling, m: int, row: int, by_rows: bool) -> Pass:
-    """Return a pass over pixels, for output channels of class m: a column of tiles, or a row of them.
+def _over_inputs(tiling: Tiling, m: int, tile: Pixels) -> Pass:
+    """Return a pass over input channels: both tiles change in every step; results are stored after the last."""
+    body = load(tiling, m, BODY, tile)
+    return Pass(
+        tiling.inputs.tiles,
+        body,
+        body,
+        load(tiling, m, LAST, tile),
+        computation(tiling, m, BODY, tile, False),
+        NOTHING,
+        computation(tiling, m, LAST, tile, True),
+        store(tiling, m, tile),
+    )
+
+
+@compiled
+def _over_pixels(tiling: Tiling, m: int, row: int) -> Pass:
+    """Return a pass over a row of tiles of pixels, or over all tiles where a row is one, for channels of class m.
 
     Weights are loaded when the first line of tiles begins.
     """
-    if by_rows:
-        count = tiling.rows.tiles
-        first, middle = pixels_of(tiling, FIRST, LAST), pixels_of(tiling, MIDDLE, LAST)
-        last = pixels_of(tiling, LAST, LAST)
-    else:
-        count = tiling.cols.tiles
-        first, middle = pixels_of(tiling, row, FIRST), pixels_of(tiling, row, MIDDLE)
-        last = pixels_of(tiling, row, LAST)
-    first_load = ifmap_load(tiling, m, LAST, first)
-    if row == FIRST:
-        first_load = together(first_load, weight_load(tiling, m, LAST))
-    compute = computation(tiling, m, LAST, middle, True)
-    stored = store(tiling, m, middle)
+    count, middle_row, last_row = tiling.cols.tiles, row, row
+    if count == 1:
+        count, middle_row, last_row = tiling.rows.tiles, MIDDLE, LAST
+    first, middle = pixels_of(tiling, row, FIRST), pixels_of(tiling, middle_row, MIDDLE)
+    last = pixels_of(tiling, last_row, LAST)
     return Pass(
         count,
-        first_load,
+        load(tiling, m, LAST, first) if row == FIRST else ifmap_load(tiling, m, LAST, first),
         ifmap_load(tiling, m, LAST, middle),
         ifmap_load(tiling, m, LAST, last),
-        compute,
-        together(compute, stored),
-        together(computation(tiling, m, LAST, last, True), stored),
+        computation(tiling, m, LAST, middle, True),
+        store(tiling, m, middle),
+        computation(tiling, m, LAST, last, True),
         store(tiling, m, last),
     )
 
@@ -209,14 +175,12 @@ def _over_pixels(tiling: Tiling, m: int, row: int, by_rows: bool) -> Pass:
 @compiled
 def _pixel_lines(tiling: Tiling, m: int, before: PipelineState) -> PipelineState:
     """Return the state after all pixels for output channels of class m."""
-    if tiling.cols.tiles == 1:
-        return _run(_over_pixels(tiling, m, FIRST, True), 1.0, before, tiling.engine.access_latency_cycles)
-    done = _run(_over_pixels(tiling, m, FIRST, False), 1.0, before, tiling.engine.access_latency_cycles)
-    down = tiling.rows.tiles
-    if down > 2:
-        done = _run(_over_pixels(tiling, m, MIDDLE, False), down - 2, done, tiling.engine.access_latency_cycles)
-    if down > 1:
-        done = _run(_over_pixels(tiling, m, LAST, False), 1.0, done, tiling.engine.access_latency_cycles)
+    engine, lines = tiling.engine, 1.0 if tiling.cols.tiles == 1 else tiling.rows.tiles
+    done = _run(engine, _over_pixels(tiling, m, FIRST), 1.0, before)
+    if lines > 2:
+        done = _run(engine, _over_pixels(tiling, m, MIDDLE), lines - 2, done)
+    if lines > 1:
+        done = _run(engine, _over_pixels(tiling, m, LAST), 1.0, done)
     return done
 
 
@@ -232,31 +196,21 @@ def _pixels_inside(tiling: Tiling, start: PipelineState) -> PipelineState:
 
 
 @compiled
-def _channel_passes(
-    tiling: Tiling,
-    tile: Pixels,
-    repeats: float,
-    before: PipelineState,
-) -> PipelineState:
+def _channel_passes(tiling: Tiling, tile: Pixels, repeats: float, before: PipelineState) -> PipelineState:
     """Return the state after ``repeats`` tiles of pixels, each with all channels."""
-    access = tiling.engine.access_latency_cycles
+    engine, ins = tiling.engine, tiling.inputs.tiles
+    if ins == 1:
+        return _run(engine, _over_outputs(tiling, LAST, tile), repeats, before)
     if tiling.order == INPUTS_OUTER and tiling.outputs.tiles > 1:
-        last = _over_kept_sums(tiling, LAST, tile)
-        if tiling.inputs.tiles == 1:
-            return _run(last, repeats, before, access)
-        body = _over_kept_sums(tiling, BODY, tile)
-        once = _run(last, 1.0, _run(body, tiling.inputs.tiles - 1, before, access), access)
+        body, last = _over_outputs(tiling, BODY, tile), _over_outputs(tiling, LAST, tile)
+        once = _run(engine, last, 1.0, _run(engine, body, ins - 1, before))
         if repeats == 1:
             return once
-        twice = _run(last, 1.0, _run(body, tiling.inputs.tiles - 1, once, access), access)
-        return _repeat(once, twice, repeats)
-    if tiling.inputs.tiles == 1:
-        return _run(_over_channels(tiling, tile), repeats, before, access)
+        return _repeat(once, _run(engine, last, 1.0, _run(engine, body, ins - 1, once)), repeats)
     done = before
     if tiling.outputs.tiles > 1:
-        again = (tiling.outputs.tiles - 1) * repeats
-        done = _run(_over_inputs(tiling, BODY, tile), again, done, access)
-    return _run(_over_inputs(tiling, LAST, tile), repeats, done, access)
+        done = _run(engine, _over_inputs(tiling, BODY, tile), (tiling.outputs.tiles - 1) * repeats, done)
+    return _run(engine, _over_inputs(tiling, LAST, tile), repeats, done)
 
 
 @compiled
@@ -285,22 +239,20 @@ def _channels_inside(tiling: Tiling, start: PipelineState) -> PipelineState:
 @compiled
 def has_pixels_inside(tiling: Tiling) -> bool:
     """Return whether the innermost loop with more than one tile is that over pixels, which keeps the weights."""
-    many_pixels = tiling.rows.tiles > 1 or tiling.cols.tiles > 1
+    many_pixels = tiling.rows.tiles * tiling.cols.tiles > 1
     return many_pixels and tiling.inputs.tiles == 1 and (tiling.outputs.tiles == 1 or tiling.order == CHANNELS_OUTER)
 
 
 @compiled
 def slot_cycles(tiling: Tiling) -> float:
     """Return the cycles of one run of a layer without its setup."""
-    many_out, many_in = tiling.outputs.tiles > 1, tiling.inputs.tiles > 1
-    if not (many_out or many_in or tiling.rows.tiles > 1 or tiling.cols.tiles > 1):
+    engine = tiling.engine
+    if tiling.outputs.tiles * tiling.inputs.tiles * tiling.rows.tiles * tiling.cols.tiles == 1:
         return _single_step(tiling)
     start = PipelineState(0.0, 0.0, NOTHING, NOTHING)
     done = _pixels_inside(tiling, start) if has_pixels_inside(tiling) else _channels_inside(tiling, start)
-    drained = slot_of(done.computed, tiling.engine.access_latency_cycles) + slot_of(
-        done.stored, tiling.engine.access_latency_cycles
-    )
-    return done.cycles + drained + (done.steps + 2) * tiling.engine.slot_overhead_cycles
+    drained = slot_of(done.computed, engine) + slot_of(done.stored, engine)
+    return done.cycles + drained + (done.steps + 2) * engine.slot_overhead_cycles
 
 
 @compiled

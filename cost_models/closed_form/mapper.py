@@ -18,7 +18,6 @@ from cost_models.closed_form.bound import (
     least_across,
     least_at_ends,
     least_cycles,
-    least_of_steps,
     least_with_overlap,
     overlap_of,
     phases_of,
@@ -98,7 +97,6 @@ def _cycles_of(
         bound = max(
             least_with_overlap(engine, channels.overlap, moved, phases, run.sizes.full * cols.groups.full),
             least_across(tiling, channels.traffic, phases),
-            least_of_steps(tiling, channels.traffic, phases, channels.overlap.weight_load),
         )
         first += run.repeats * bound
         if first * (1 - _ROUNDING) >= least:
@@ -134,10 +132,10 @@ def _search_pixels(
 ) -> float:
     """Search tiles of pixels that take less than ``least``; write the best to ``found`` and return its cycles."""
     traffic, apart = channels.traffic, channels.overlap.apart
-    fitting = widest(layer, engine, widths, channels.words, channels.sums)
+    bounds, fitting = np.full(len(heights), np.inf), np.zeros(len(heights), dtype=np.int64)
+    widest(layer, engine, widths, channels.words, channels.sums, fitting)
     if channels.order == CHANNELS_OUTER and fitting[-1] == len(widths):
         fitting[-1] -= 1
-    bounds = np.full(len(heights), np.inf)
     for index, width in enumerate(fitting):
         if width > 0:
             totals = pixel_totals(layer, heights[index].sums, widths[width - 1].least)
@@ -226,6 +224,7 @@ def _families(
     A family has as many tiles of either channels, in one order. What fits its smallest tiles bounds what fits any.
     """
     bounds, families = [np.inf], [((0, 0), (0, 0), 0)]
+    fitting = np.zeros(len(heights), dtype=np.int64)
     sums = channel_sums(layer, engine, all_outputs[-1], all_inputs[-1])
     for outs in _least_sizes(len(all_outputs)):
         for ins in _least_sizes(len(all_inputs)):
@@ -236,7 +235,7 @@ def _families(
                 if not _is_considered(order, layer.dense, outputs.tiles, inputs.tiles):
                     continue
                 need = outputs.whole_need if order == INPUTS_OUTER else outputs.need
-                fitting = widest(layer, engine, widths, outputs.lines + inputs.lines, need)
+                widest(layer, engine, widths, outputs.lines + inputs.lines, need, fitting)
                 totals = least_totals(layer, heights, widths, fitting)
                 if totals.tiles < np.inf:
                     traffic = _traffic_of(layer, sums, outputs.tiles, inputs.tiles, order)
@@ -254,11 +253,11 @@ def _count_legal(
     all_inputs: list[Inputs],
 ) -> int:
     """Return the number of legal mappings."""
-    legal = 0
+    legal, fits = 0, np.zeros(int(layer.most_rows), dtype=np.int64)
     kept = np.zeros(len(all_inputs), dtype=np.int64)
     if layer.dense and len(all_outputs) > 1:
         for n, inputs in enumerate(all_inputs):
-            kept[n] = widest(layer, engine, widths, inputs.lines, all_outputs[-1].need).sum()
+            kept[n] = widest(layer, engine, widths, inputs.lines, all_outputs[-1].need, fits)
     for outputs in all_outputs:
         words, fitting, whole = -1.0, 0, False
         for n, inputs in enumerate(all_inputs):
@@ -266,8 +265,8 @@ def _count_legal(
                 break
             if outputs.lines + inputs.lines != words:
                 words = outputs.lines + inputs.lines
-                fits = widest(layer, engine, widths, words, outputs.need)
-                fitting, whole = fits.sum(), fits[-1] == len(widths)
+                fitting = widest(layer, engine, widths, words, outputs.need, fits)
+                whole = fits[-1] == len(widths)
             legal += fitting
             if outputs.tiles > 1:
                 legal += kept[n]

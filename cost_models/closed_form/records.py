@@ -143,7 +143,8 @@ class LayerRecords:
         Raises:
             UnsupportedLayerError: the engine cannot run a layer.
         """
-        records, runs = [], []
+        records = []
+        runs: list[tuple[int, ...]] = []
         for layer, placement in zip(layers, placements or [IN_MEMORY] * len(layers), strict=True):
             check_engine_runs(layer)
             kinds = placement.runs(layer)

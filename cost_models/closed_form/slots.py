@@ -15,18 +15,23 @@ from cost_models.closed_form.records import EngineRecord, LayerRecord
 from cost_models.closed_form.tiling import INPUTS_OUTER, Cols, Inputs, Outputs, Rows, size_of, sum_of
 
 
+class Phase(NamedTuple):
+    """Cycles of the slowest stage in a phase of a slot, and those of the DDR without its access latency."""
+
+    busy: float
+    ddr: float
+
+
 class Busy(NamedTuple):
-    """Cycles of the slowest stage in each phase of a slot, and those of the DDR without its access latency."""
+    """What is done in each phase of a slot."""
 
-    early: float
-    early_ddr: float
-    middle: float
-    middle_ddr: float
-    late: float
-    late_ddr: float
+    early: Phase
+    middle: Phase
+    late: Phase
 
 
-NOTHING = Busy(0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+IDLE = Phase(0.0, 0.0)
+NOTHING = Busy(IDLE, IDLE, IDLE)
 
 
 class Pixels(NamedTuple):
@@ -66,33 +71,24 @@ class Tiling(NamedTuple):
 @compiled
 def together(first: Busy, second: Busy) -> Busy:
     """Return two transfers or computations of different ports in the same slot."""
-    return Busy(
-        max(first.early, second.early),
-        first.early_ddr + second.early_ddr,
-        max(first.middle, second.middle),
-        first.middle_ddr + second.middle_ddr,
-        max(first.late, second.late),
-        first.late_ddr + second.late_ddr,
-    )
+    return Busy(_both(first.early, second.early), _both(first.middle, second.middle), _both(first.late, second.late))
 
 
 @compiled
-def _phase(busy: float, ddr: float, access: float) -> float:
+def _both(first: Phase, second: Phase) -> Phase:
+    return Phase(max(first.busy, second.busy), first.ddr + second.ddr)
+
+
+@compiled
+def cycles_of(phase: Phase, engine: EngineRecord) -> float:
     """Return the cycles of a phase: the DDR adds its access latency where it takes part."""
-    return max(busy, access + ddr) if ddr > 0 else busy
+    return max(phase.busy, engine.access_latency_cycles + phase.ddr) if phase.ddr > 0 else phase.busy
 
 
 @compiled
-def middle_of(busy: Busy, access: float) -> float:
-    """Return the cycles of the middle phase."""
-    return _phase(busy.middle, busy.middle_ddr, access)
-
-
-@compiled
-def slot_of(busy: Busy, access: float) -> float:
+def slot_of(busy: Busy, engine: EngineRecord) -> float:
     """Return the cycles of a slot that holds just this, without the overhead of each slot."""
-    early, late = _phase(busy.early, busy.early_ddr, access), _phase(busy.late, busy.late_ddr, access)
-    return early + middle_of(busy, access) + late
+    return cycles_of(busy.early, engine) + cycles_of(busy.middle, engine) + cycles_of(busy.late, engine)
 
 
 @compiled
@@ -127,37 +123,34 @@ def pixels_of(tiling: Tiling, row: int, col: int) -> Pixels:
 
 
 @compiled
-def port_cycles(engine: EngineRecord, words: float, bursts: float) -> float:
-    """Return the cycles a port needs to move ``words`` words in ``bursts`` bursts."""
-    return engine.access_latency_cycles + words + engine.burst_overhead_cycles * bursts
+def port_cycles(engine: EngineRecord, words: float, tiles: float, bursts: float) -> float:
+    """Return the cycles a port needs to move ``words`` words of some tiles, in ``bursts`` bursts together."""
+    return engine.access_latency_cycles * tiles + words + engine.burst_overhead_cycles * bursts
 
 
 @compiled
-def _map_cycles(engine: EngineRecord, words: float, bursts: float, on_chip: bool) -> tuple[float, float]:
+def map_phase(engine: EngineRecord, words: float, tiles: float, bursts: float, on_chip: bool) -> Phase:
     """Return the cycles that moving words of a map takes a port and the DDR.
 
     The map memory moves a line a cycle once the loop is filled, and leaves the DDR alone.
     """
     if on_chip:
-        return words + engine.pipeline_depth_cycles, 0.0
-    return port_cycles(engine, words, bursts), words * engine.ddr_cycles_per_word
+        return Phase(words + engine.pipeline_depth_cycles * tiles, 0.0)
+    return Phase(port_cycles(engine, words, tiles, bursts), words * engine.ddr_cycles_per_word)
 
 
 @compiled
-def _load(busy: float, ddr: float, single: bool) -> Busy:
+def _load(moved: Phase, buffers: int) -> Busy:
     """Return a load: late where there is a single buffer, else at the same time as the computation."""
-    if single:
-        return Busy(0.0, 0.0, 0.0, 0.0, busy, ddr)
-    return Busy(0.0, 0.0, busy, ddr, 0.0, 0.0)
+    return Busy(IDLE, IDLE, moved) if buffers == 1 else Busy(IDLE, moved, IDLE)
 
 
 @compiled
 def ifmap_load(tiling: Tiling, m: int, n: int, pixels: Pixels) -> Busy:
     """Return the load of the ifmap tile of channels of the classes m and n."""
-    layer, engine = tiling.layer, tiling.engine
-    channel_words = size_of(tiling.inputs.words, n) if layer.dense else size_of(tiling.outputs.inputs, m)
-    busy, ddr = _map_cycles(engine, channel_words * pixels.area, pixels.in_bursts, layer.reads_map)
-    return _load(busy, ddr, engine.ifmap_buffers == 1)
+    engine = tiling.engine
+    words = (size_of(tiling.inputs.words, n) + size_of(tiling.outputs.inputs, m)) * pixels.area
+    return _load(map_phase(engine, words, 1.0, pixels.in_bursts, tiling.layer.reads_map), engine.ifmap_buffers)
 
 
 @compiled
@@ -174,7 +167,14 @@ def weight_load(tiling: Tiling, m: int, n: int) -> Busy:
     if layer.weightless:
         return NOTHING
     words = weight_words(engine, tiling.outputs, tiling.inputs, m, n)
-    return _load(port_cycles(engine, words, 1.0), words * engine.ddr_cycles_per_weight_word, engine.weight_buffers == 1)
+    moved = Phase(port_cycles(engine, words, 1.0, 1.0), words * engine.ddr_cycles_per_weight_word)
+    return _load(moved, engine.weight_buffers)
+
+
+@compiled
+def load(tiling: Tiling, m: int, n: int, pixels: Pixels) -> Busy:
+    """Return the load of both."""
+    return together(ifmap_load(tiling, m, n, pixels), weight_load(tiling, m, n))
 
 
 @compiled
@@ -188,9 +188,9 @@ def computation(tiling: Tiling, m: int, n: int, pixels: Pixels, finishes: bool) 
     busy, ddr = iterations + engine.pipeline_depth_cycles, 0.0
     if layer.residual and finishes:
         words = result_words(tiling, m) * pixels.outputs
-        busy = max(busy, port_cycles(engine, words, pixels.out_bursts))
+        busy = max(busy, port_cycles(engine, words, 1.0, pixels.out_bursts))
         ddr = words * engine.ddr_cycles_per_word
-    return Busy(0.0, 0.0, busy, ddr, 0.0, 0.0)
+    return Busy(IDLE, Phase(busy, ddr), IDLE)
 
 
 @compiled
@@ -204,9 +204,6 @@ def result_words(tiling: Tiling, m: int) -> float:
 @compiled
 def store(tiling: Tiling, m: int, pixels: Pixels) -> Busy:
     """Return the store of results of channels of the class m."""
-    layer, engine = tiling.layer, tiling.engine
     words = result_words(tiling, m) * pixels.outputs
-    busy, ddr = _map_cycles(engine, words, pixels.out_bursts, layer.writes_map)
-    if engine.ofmap_buffers == 1:
-        return Busy(busy, ddr, 0.0, 0.0, 0.0, 0.0)
-    return Busy(0.0, 0.0, busy, ddr, 0.0, 0.0)
+    moved = map_phase(tiling.engine, words, 1.0, pixels.out_bursts, tiling.layer.writes_map)
+    return Busy(moved, IDLE, IDLE) if tiling.engine.ofmap_buffers == 1 else Busy(IDLE, moved, IDLE)

@@ -189,21 +189,24 @@ def widths_of(layer: LayerRecord, engine: EngineRecord) -> list[Width]:
 
 
 @compiled
-def widest(layer: LayerRecord, engine: EngineRecord, widths: list[Width], words: float, sums: float) -> IntArray:
-    """Return [heights] the greatest width that fits, or 0.
+def widest(
+    layer: LayerRecord, engine: EngineRecord, widths: list[Width], words: float, sums: float, found: IntArray
+) -> int:
+    """Write the greatest width that fits, or 0, for each height to ``found``; return how many tiles of pixels fit.
 
     A position takes ``words`` of the ifmap buffer, and a group of pixels ``sums`` of the ofmap buffer.
     """
-    found, width = np.zeros(int(layer.most_rows), dtype=np.int64), len(widths)
-    for height in range(1, len(found) + 1):
-        lines, positions = words * ((height - 1) * layer.stride + layer.kernel_height), sums * height
+    count, width = 0, len(widths)
+    for index in range(len(found)):
+        lines, positions = words * (index * layer.stride + layer.kernel_height), sums * (index + 1)
         while width > 0:
             cols = widths[width - 1].cols
             if lines * cols.need <= engine.ifmap_depth and positions * cols.groups.full <= engine.ofmap_depth:
                 break
             width -= 1
-        found[height - 1] = width
-    return found
+        found[index] = width
+        count += width
+    return count
 
 
 @compiled

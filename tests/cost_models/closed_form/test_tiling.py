@@ -75,7 +75,7 @@ def weight_words(engines: Any, outputs: Outputs, inputs: Inputs, m: int, n: int)
 
 @numba.njit
 def halo_of(extents: tuple[float, float], tile: float, kernel: float, stride: float, padding: float) -> Halo:
-    return tiling.halo_of(tiling.split(extents[1], tile), extents[1], extents[0], kernel, stride, padding)
+    return tiling.halo_of(tiling.split(extents[1], tile), extents[0], kernel, stride, padding)
 
 
 @numba.njit
@@ -138,7 +138,9 @@ def test_needs_are_those_of_the_mapping(layer: Layer, seed: int) -> None:
     outputs, inputs, rows, cols = tiling_for(layer, sizes, accelerator)
     cell = accelerator.pe_rows * accelerator.pe_cols
     ifmap, weights, ofmap = (need.words for need in mapping.needs(layer, accelerator))
-    assert (outputs.lines + inputs.lines) * rows.need * cols.need == ifmap
+    assert (outputs.lines + inputs.lines) * (
+        (rows.sizes.full - 1) * layer.stride + layer.kernel_height
+    ) * cols.need == ifmap
     assert np.ceil(outputs.weights.full * inputs.groups.full / cell) == weights
     need = outputs.whole_need if mapping.loop_order == "inputs_outer" else outputs.need
     assert need * rows.sizes.full * cols.groups.full == ofmap
