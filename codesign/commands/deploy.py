@@ -5,7 +5,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -55,6 +55,29 @@ class _Emitted:
     labels: IntArray
 
 
+@dataclass
+class _Deployment:
+    """What is known of a deployment while it goes on."""
+
+    record: DeployRecord
+
+    def learn(self, **known: Any) -> None:
+        """Take in values of the record by name."""
+        self.record = replace(self.record, **known)
+
+    @contextmanager
+    def written_to(self, path: Path) -> Iterator[None]:
+        """Write the record when the deployment ends, with the reason where it failed."""
+        try:
+            yield
+            self.learn(complete=True)
+        except (CodesignError, KeyboardInterrupt) as error:
+            self.learn(error=str(error) or "interrupted")
+            raise
+        finally:
+            write_record(path, self.record)
+
+
 @claiming
 def deploy(
     run: Run,
@@ -100,33 +123,37 @@ def deploy(
         engine = Engine(session, hardware, bit, timeout_s)
         source = "twin" if engine.twin else f"codesign deploy, {session.via}"
         bitstream = hashlib.sha256(bit.read_bytes()).hexdigest()
-        known: dict[str, Any] = {
-            "source": source,
-            "where": session.where,
-            "board": board.name,
-            "bitstream": bitstream,
-            "hardware_sha256": hardware.hardware_sha256,
-            "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
-            "clock_mhz": engine.clock_mhz,
-            "predicted": project.predicted,
-        }
-        with _recording(run.deployment, known):
+        deployment = _Deployment(
+            DeployRecord(
+                complete=False,
+                source=source,
+                where=session.where,
+                board=board.name,
+                bitstream=bitstream,
+                hardware_sha256=hardware.hardware_sha256,
+                measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
+                clock_mhz=engine.clock_mhz,
+                predicted=project.predicted,
+            )
+        )
+        with deployment.written_to(run.deployment):
             engine.load_program(emitted.program)
-            _run_images(engine, emitted, known, progress)
+            _run_images(engine, emitted, deployment, progress)
             image = emitted.images[0]
             timed = engine.measure(image, repetitions)
             latency_ms = Percentiles.of(timed.ms)
-            known |= {
-                "inference_ms": None if engine.twin else Percentiles.of(engine.time_inferences(image, repetitions)),
-                "latency_ms": latency_ms,
-                "starts_per_image": timed.starts,
-                "cycles": timed.cycles,
-                "cycle_shares": _cycle_shares(timed.counters),
-            }
+            deployment.learn(
+                inference_ms=None if engine.twin else Percentiles.of(engine.time_inferences(image, repetitions)),
+                latency_ms=latency_ms,
+                starts_per_image=timed.starts,
+                cycles=timed.cycles,
+                cycle_shares=_cycle_shares(timed.counters),
+            )
             energy: Energy | None = None
             try:
                 if read_power:
-                    known["energy"] = energy = _measure_energy(engine, image, read_power)
+                    energy = _measure_energy(engine, image, read_power)
+                    deployment.learn(energy=energy)
             finally:
                 measured = measurement_of(
                     timed,
@@ -142,18 +169,7 @@ def deploy(
                 )
                 append_measurements(run.measurements, [measured])
         engine.close()
-    return DeployRecord(complete=True, **known)
-
-
-@contextmanager
-def _recording(path: Path, known: dict[str, Any]) -> Iterator[None]:
-    """Write what is known of a deployment to a file when the deployment ends, and why it failed if it did."""
-    try:
-        yield
-    except (CodesignError, KeyboardInterrupt) as error:
-        write_record(path, DeployRecord(complete=False, error=str(error) or "interrupted", **known))
-        raise
-    write_record(path, DeployRecord(complete=True, **known))
+    return deployment.record
 
 
 def _load_emitted(run: Run) -> _Emitted:
@@ -177,17 +193,17 @@ def _load_emitted(run: Run) -> _Emitted:
     return _Emitted(record, program, images, golden, trips, labels[: record.images])
 
 
-def _run_images(engine: Engine, emitted: _Emitted, known: dict[str, Any], progress: Progress) -> None:
+def _run_images(engine: Engine, emitted: _Emitted, deployment: _Deployment, progress: Progress) -> None:
     """Run all test images and compare logits and counters with the reference; note how many ran and are right."""
     results: list[bytes] = []
     right, total, where = 0, len(emitted.images), engine.session.where
-    known |= {"images": 0, "right": 0}
+    deployment.learn(images=0, right=0)
     try:
         with progress.stage("test images") as update:
             for label, result in zip(emitted.labels, engine.run(emitted.images), strict=True):
                 results.append(result)
                 right += int(np.frombuffer(result, np.int8).argmax() == label)
-                known |= {"images": len(results), "right": right}
+                deployment.learn(images=len(results), right=right)
                 update(len(results) / total, f"{len(results)} of {total}")
     except BoardError as error:
         raise BoardError(f"{error} ({len(results)} of {total} images ran, {right} right)") from error
@@ -198,7 +214,7 @@ def _run_images(engine: Engine, emitted: _Emitted, known: dict[str, Any], progre
     if (counted != expected).any():
         layer = int(np.flatnonzero(counted != expected)[0])
         raise VerificationError(f"{where}: counters of layer {layer} are {counted[layer]}, must be {expected[layer]}")
-    known["accuracy"] = right / total
+    deployment.learn(accuracy=right / total)
 
 
 def _check_power(power: str | None, via: str) -> None:

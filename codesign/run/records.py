@@ -99,7 +99,6 @@ class DeployRecord(Record):
     Attributes:
         complete: whether the deployment reached its end.
         error: what went wrong.
-        right: test images of the right class, where the deployment failed.
         source: ``twin``, or how the board was reached.
         where: address of the board.
         board: name of the board.
@@ -107,6 +106,7 @@ class DeployRecord(Record):
         measured_at: time, ISO 8601.
         clock_mhz: clock of the logic as read back.
         images: test images that ran.
+        right: those of them whose class was right.
         accuracy: accuracy (0..1) on these images.
         latency_ms: latency of the engine alone.
         starts_per_image: share of a start that this latency contains.

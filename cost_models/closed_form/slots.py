@@ -23,7 +23,7 @@ class Phase(NamedTuple):
 
 
 class Busy(NamedTuple):
-    """What is done in each phase of a slot."""
+    """Work of each phase of a slot: before, beside and after the computation."""
 
     early: Phase
     middle: Phase

@@ -71,7 +71,7 @@ class Catalogue(Generic[T]):
 
     @cached_property
     def built_in(self) -> dict[str, T]:
-        """What the package's own files define, by name."""
+        """Values of the package's own files, by name."""
         return {name: self._parse(name, tomllib.loads(file.read_text("utf-8"))) for name, file in self._files.items()}
 
     def load(self, source: Source) -> T:
