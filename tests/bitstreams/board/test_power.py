@@ -51,7 +51,7 @@ def test_a_meters_file_is_read_in_either_form(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("seconds,power_w\n", "must have columns time and power_w"),
-        ("time,power_w\n0,much\n", r"meter\.csv:2: power_w must be a number, got 'much'"),
+        ("time,power_w\n0,much\n", r"meter\.csv:2: power_w must be a finite number, got 'much'"),
         ("time,power_w\n0,1\n\n0,1\n", r"meter\.csv:4: times must ascend, got 0\.0 after 0\.0"),
         ("time,power_w\n0,nan\n", "power_w must be a finite number, got 'nan'"),
         ("time,power_w\nnan,1\n", r"meter\.csv:2: time must be finite"),
