@@ -1,0 +1,181 @@
+// A memory behind AXI ports, for simulations of the engine's Verilog: latency, jitter, shared bandwidth, pauses, errors.
+//
+// A cycle has three parts: `drive` sets what the ports show the engine, the caller lets the engine's wires settle, `sample`
+// looks at the handshakes, and then the clock rises. What is shown stays until it is taken, as AXI asks. Requests are checked:
+// they must lie in the memory, be whole words, and not cross 4 KiB.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <deque>
+#include <random>
+#include <vector>
+
+struct AxiSettings {
+    int latency = 60;           // cycles from an address to its first word, or from the last word to the response
+    int jitter = 0;             // and up to this many more, at random
+    int bytes_a_cycle = 0;      // that all ports share; 0: no limit
+    int pauses = 0;             // of 256 cycles, those in which a ready or valid that could be set is not
+    int errors = 0;             // of 65,536 answers, those that are SLVERR
+    unsigned seed = 1;
+};
+
+struct AxiMemory {
+    AxiMemory(size_t size, uint64_t base, const AxiSettings& settings)
+        : bytes(size), base(base), settings(settings), random(settings.seed) {}
+
+    // Begins a cycle: what the ports share is there again.
+    void tick() {
+        ++cycle;
+        budget = settings.bytes_a_cycle > 0 ? std::min(budget, 0L) + settings.bytes_a_cycle : 1L << 40;
+    }
+    bool pauses() { return settings.pauses > 0 && static_cast<int>(random() & 255) < settings.pauses; }
+    bool fails() { return settings.errors > 0 && static_cast<int>(random() & 65535) < settings.errors; }
+    uint64_t due() {
+        return cycle + settings.latency + (settings.jitter > 0 ? random() % (settings.jitter + 1) : 0);
+    }
+    // Takes the bytes of a word from the share; what a word takes too much, the next cycles lack.
+    bool spend(int count) {
+        if (budget <= 0) return false;
+        budget -= count;
+        return true;
+    }
+    // Where a burst lies in `bytes`; a request that breaks the protocol, or leaves the memory, ends the simulation.
+    size_t place(uint64_t address, int beats, int word_bytes) const {
+        const uint64_t end = address + static_cast<uint64_t>(beats) * word_bytes;
+        if (address % word_bytes != 0 || address / 4096 != (end - 1) / 4096 || address < base ||
+            end > base + bytes.size()) {
+            std::fprintf(stderr, "illegal AXI request: address 0x%llx, %d beats of %d bytes\n",
+                         static_cast<unsigned long long>(address), beats, word_bytes);
+            std::exit(2);
+        }
+        return address - base;
+    }
+
+    std::vector<uint8_t> bytes;
+    uint64_t base;
+    AxiSettings settings;
+    std::mt19937 random;
+    uint64_t cycle = 0;
+    long budget = 0;
+};
+
+// One AXI read channel pair. `Port` has arvalid, arready, araddr, arlen, rvalid, rready, rdata, rresp and rlast as pointers.
+template <typename Port, int BYTES>
+class AxiReader {
+public:
+    AxiReader(AxiMemory& memory, Port port) : memory(memory), port(port) {}
+
+    void drive() {
+        *port.arready = bursts.size() < 64 && !memory.pauses();
+        if (!offering && !bursts.empty() && bursts.front().due <= memory.cycle && !memory.pauses() &&
+            memory.spend(BYTES)) {
+            offering = true;
+            response = memory.fails() ? 2 : 0;
+        }
+        *port.rvalid = offering;
+        if (offering) {
+            const Burst& burst = bursts.front();
+            std::memcpy(port.rdata, &memory.bytes[burst.at], BYTES);
+            *port.rlast = burst.beats == 1;
+            *port.rresp = response;
+        }
+    }
+
+    void sample() {
+        if (offering && *port.rready) {
+            offering = false;
+            ++words;
+            Burst& burst = bursts.front();
+            burst.at += BYTES;
+            if (--burst.beats == 0) bursts.pop_front();
+        }
+        if (*port.arvalid && *port.arready) {
+            const int beats = *port.arlen + 1;
+            bursts.push_back({memory.place(*port.araddr, beats, BYTES), beats, memory.due()});
+            ++requests;
+        }
+    }
+    bool quiet() const { return bursts.empty(); }
+
+    uint64_t words = 0, requests = 0;
+
+private:
+    struct Burst {
+        size_t at;
+        int beats;
+        uint64_t due;
+    };
+    AxiMemory& memory;
+    Port port;
+    std::deque<Burst> bursts;
+    bool offering = false;
+    uint8_t response = 0;
+};
+
+// One AXI write channel triple. `Port` has awvalid, awready, awaddr, awlen, wvalid, wready, wdata, wstrb, wlast, bvalid, bready
+// and bresp as pointers.
+template <typename Port, int BYTES>
+class AxiWriter {
+public:
+    AxiWriter(AxiMemory& memory, Port port) : memory(memory), port(port) {}
+
+    void drive() {
+        *port.awready = bursts.size() < 64 && !memory.pauses();
+        // A memory may wait for the address, and for the word itself, before it is ready.
+        *port.wready = *port.wvalid && !bursts.empty() && !memory.pauses() && memory.spend(BYTES);
+        if (!offering && !responses.empty() && responses.front() <= memory.cycle && !memory.pauses()) {
+            offering = true;
+            *port.bresp = memory.fails() ? 2 : 0;
+        }
+        *port.bvalid = offering;
+    }
+
+    void sample() {
+        if (offering && *port.bready) {
+            offering = false;
+            responses.pop_front();
+        }
+        if (*port.wvalid && *port.wready) {
+            Burst& burst = bursts.front();
+            uint8_t word[BYTES];
+            std::memcpy(word, port.wdata, BYTES);
+            for (int b = 0; b < BYTES; ++b) {
+                if ((*port.wstrb >> b) & 1) memory.bytes[burst.at + b] = word[b];
+            }
+            if (*port.wstrb) ++words;
+            burst.at += BYTES;
+            --burst.beats;
+            if ((burst.beats == 0) != (*port.wlast != 0)) {
+                std::fprintf(stderr, "wlast does not end its burst\n");
+                std::exit(2);
+            }
+            if (burst.beats == 0) {
+                bursts.pop_front();
+                responses.push_back(memory.due());
+            }
+        }
+        if (*port.awvalid && *port.awready) {
+            const int beats = *port.awlen + 1;
+            bursts.push_back({memory.place(*port.awaddr, beats, BYTES), beats});
+            ++requests;
+        }
+    }
+    bool quiet() const { return bursts.empty() && responses.empty(); }
+
+    uint64_t words = 0, requests = 0;
+
+private:
+    struct Burst {
+        size_t at;
+        int beats;
+    };
+    AxiMemory& memory;
+    Port port;
+    std::deque<Burst> bursts;
+    std::deque<uint64_t> responses;
+    bool offering = false;
+};
