@@ -30,13 +30,13 @@ module burst_generator #(
     input wire command_odd_col,
     output reg burst_valid,
     input wire burst_ready,
-    output reg [AW-1:0] burst_word,
+    output wire [AW-1:0] burst_word,
     output reg [$clog2(MAXB):0] burst_beats,
-    output reg burst_last         // the command's last burst
+    output wire burst_last        // the command's last burst
 );
     localparam LB = $clog2(MAXB);
 
-    // Runs, one a cycle. A step is added after the second copy alone where runs are repeated.
+    // Runs: one adder makes the next run of a row, and the next row. A repeated run or row is made twice before it steps.
     reg busy, repeated, odd_col, second_row, second_col;
     reg [AW-1:0] at, row_at, col_step, row_step;
     reg [CW-1:0] cols, cols_left, rows_left;
@@ -47,87 +47,78 @@ module burst_generator #(
     wire step = busy && (!run_valid || run_take);
     wire last_col = cols_left == 1;
     wire last_row = rows_left == 1;
-    wire next_row = !repeated || second_row;
-    wire next_col = !repeated || second_col;
-    wire [AW-1:0] following_row = row_at + (next_row ? row_step : {AW{1'b0}});
+    wire moves = !repeated || (last_col ? second_row : second_col);
+    wire [AW-1:0] from = last_col ? row_at : at;
+    wire [AW-1:0] by = !moves ? {AW{1'b0}} : last_col ? row_step : col_step;
+    wire [AW-1:0] next_at = from + by;
 
     assign command_ready = !busy && !run_valid;
+    wire take = command_valid && command_ready;
 
     always @(posedge clk) begin
         if (!resetn || stop) begin
             busy <= 1'b0;
             run_valid <= 1'b0;
         end else begin
-            if (command_valid && command_ready) begin
-                busy <= 1'b1;
-                at <= command_word;
-                row_at <= command_word;
-                cols <= command_cols;
-                cols_left <= command_cols;
-                rows_left <= command_rows;
-                beats <= command_beats;
-                col_step <= command_col_step;
-                row_step <= command_row_step;
-                repeated <= command_repeat;
-                odd_col <= command_odd_col;
-                second_col <= command_odd_col;
-                second_row <= command_odd_row;
-            end
-            if (step) begin
-                run_valid <= 1'b1;
-                run_word <= at;
-                run_last <= last_col && last_row;
-                if (last_col) begin
-                    cols_left <= cols;
-                    rows_left <= rows_left - 1'b1;
-                    second_row <= ~second_row;
-                    second_col <= odd_col;
-                    row_at <= following_row;
-                    at <= following_row;
-                    if (last_row) busy <= 1'b0;
-                end else begin
-                    cols_left <= cols_left - 1'b1;
-                    second_col <= ~second_col;
-                    if (next_col) at <= at + col_step;
-                end
-            end else if (run_take) begin
-                run_valid <= 1'b0;
-            end
+            if (take) busy <= 1'b1;
+            else if (step && last_col && last_row) busy <= 1'b0;
+            if (step) run_valid <= 1'b1;
+            else if (run_take) run_valid <= 1'b0;
+        end
+        if (take) begin
+            cols <= command_cols;
+            beats <= command_beats;
+            col_step <= command_col_step;
+            row_step <= command_row_step;
+            repeated <= command_repeat;
+            odd_col <= command_odd_col;
+        end
+        if (take || step) begin
+            at <= take ? command_word : next_at;
+            cols_left <= take ? command_cols : last_col ? cols : cols_left - 1'b1;
+            second_col <= take ? command_odd_col : last_col ? odd_col : !second_col;
+        end
+        if (take || (step && last_col)) begin
+            row_at <= take ? command_word : next_at;
+            rows_left <= take ? command_rows : rows_left - 1'b1;
+            second_row <= take ? command_odd_row : !second_row;
+        end
+        if (step) begin
+            run_word <= at;
+            run_last <= last_col && last_row;
         end
     end
 
     // Bursts of a run: first the length, then what is left of the run.
-    reg in_run, last_run;
+    reg in_run, last_run, ends;
     reg [AW-1:0] word;
     reg [BEATS-1:0] rest;
     wire [LB:0] room = MAXB[LB:0] - {1'b0, word[LB-1:0]};
-    wire short = rest < {{BEATS-LB-1{1'b0}}, room};
+    wire fits = rest <= {{BEATS-LB-1{1'b0}}, room};
     wire sent = burst_valid && burst_ready;
-    wire ends = rest == {{BEATS-LB-1{1'b0}}, burst_beats};
 
     assign run_take = run_valid && (!in_run || (sent && ends));
     assign idle = !busy && !run_valid && !in_run;
+    assign burst_word = word;
+    assign burst_last = ends && last_run;
 
     always @(posedge clk) begin
         if (!resetn || stop) begin
             in_run <= 1'b0;
             burst_valid <= 1'b0;
-        end else if (run_take) begin
-            in_run <= 1'b1;
-            last_run <= run_last;
-            word <= run_word;
-            rest <= beats;
-            burst_valid <= 1'b0;
-        end else if (in_run && !burst_valid) begin
-            burst_valid <= 1'b1;
-            burst_word <= word;
-            burst_beats <= short ? rest[LB:0] : room;
-            burst_last <= last_run && (short || rest == {{BEATS-LB-1{1'b0}}, room});
-        end else if (sent) begin
-            burst_valid <= 1'b0;
-            word <= word + {{AW-LB-1{1'b0}}, burst_beats};
-            rest <= rest - {{BEATS-LB-1{1'b0}}, burst_beats};
-            if (ends) in_run <= 1'b0;
+        end else begin
+            if (run_take) in_run <= 1'b1;
+            else if (sent && ends) in_run <= 1'b0;
+            burst_valid <= in_run && !sent;
+        end
+        if (run_take) last_run <= run_last;
+        if (run_take || sent) begin
+            word <= run_take ? run_word : word + {{AW-LB-1{1'b0}}, burst_beats};
+            rest <= run_take ? beats : rest - {{BEATS-LB-1{1'b0}}, burst_beats};
+        end
+        if (!burst_valid) begin
+            ends <= fits;
+            burst_beats <= fits ? rest[LB:0] : room;
         end
     end
 endmodule

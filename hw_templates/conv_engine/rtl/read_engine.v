@@ -104,9 +104,8 @@ module read_engine #(
 
     // Room in the FIFO is promised when a burst is sent; a burst of slack gives each comparison a cycle of its own.
     reg [LF:0] credits;
-    reg [LF:0] due;               // words asked for that have not arrived
     reg [LO:0] flying;            // bursts asked for that have not ended
-    wire accept = rvalid && due != 0;
+    wire accept = rvalid && flying != 0;
     wire ended = accept && rlast;
     wire leave = out_valid && (out_ready || stop);
     wire [LF:0] sent_words = send ? {{LF-LB{1'b0}}, burst_beats} : {LF+1{1'b0}};
@@ -114,13 +113,11 @@ module read_engine #(
     always @(posedge clk) begin
         if (!resetn) begin
             credits <= FIFO[LF:0];
-            due <= 0;
             flying <= 0;
             credit_ok <= 1'b0;
             slot_ok <= 1'b0;
         end else begin
             credits <= credits - sent_words + {{LF{1'b0}}, leave};
-            due <= due + sent_words - {{LF{1'b0}}, accept};
             flying <= flying + {{LO{1'b0}}, send} - {{LO{1'b0}}, ended};
             credit_ok <= credits >= 2 * MAXB[LF:0];
             slot_ok <= flying < OUTSTANDING[LO:0] - 1'b1;
@@ -128,7 +125,7 @@ module read_engine #(
     end
 
     // Which of the bursts under way ends its command.
-    reg [OUTSTANDING-1:0] lasts;
+    (* ram_style = "distributed" *) reg lasts [0:OUTSTANDING-1];
     reg [LO-1:0] first_burst, next_burst;
     always @(posedge clk) begin
         if (send) lasts[next_burst] <= burst_last;
@@ -152,7 +149,7 @@ module read_engine #(
     end
 
     assign rready = 1'b1;
-    assign idle = generator_idle && due == 0 && !out_valid && credits == FIFO[LF:0];
+    assign idle = generator_idle && flying == 0 && credits == FIFO[LF:0];
 
     fifo #(.WIDTH(8 * BYTES + 1), .DEPTH(FIFO), .STYLE("block")) queue (
         .clk(clk), .clear(!resetn), .in_valid(accept), .in_data({lasts[first_burst] && rlast, rdata}),
