@@ -1,0 +1,118 @@
+// Takes what comes over the weight port to where it belongs: descriptors, parameters, the activation table, weights.
+//
+// `kind` says what the stream holds until its last word: DESCRIPTOR units go out on the configuration bus, unit by unit;
+// PARAMETERS fill the lines of the parameter memory, LANES of them a line, from line 0; TABLE fills the table, whose 256
+// entries then leave one a cycle; WEIGHTS fill lines of the weight buffer from weight_base.
+//
+// Handshake: `start` for one cycle with the command, which stays until `done`; `done` is level until the next start and waits
+// for the last entry of a table. `empty` commands are done at once. `count` counts the beats.
+module weight_loader #(
+    parameter BYTES = 8,          // of a beat
+    parameter LINE = 64,          // bytes of a line of the weight buffer, a multiple of BYTES
+    parameter WA = 11,            // bits of a line's address
+    parameter LANES = 8,          // of post-processing
+    parameter PA = 8              // bits of a line of the parameter memory
+) (
+    input wire clk,
+    input wire resetn,
+    input wire start,
+    output wire done,
+    input wire [1:0] kind,
+    input wire empty,
+    input wire [WA-1:0] weight_base,
+    output reg [31:0] count,
+    input wire in_valid,
+    output wire in_ready,
+    input wire [8*BYTES-1:0] in_data,
+    input wire in_last,
+    output wire config_write,
+    output reg [5:0] config_unit,
+    output wire [63:0] config_data,
+    output wire [LANES-1:0] parameter_write,
+    output reg [PA-1:0] parameter_line,
+    output wire [55:0] parameter_data,
+    output wire table_write,
+    output wire [7:0] table_address,
+    output wire [7:0] table_data,
+    output reg [LINE/BYTES-1:0] weight_write,
+    output reg [WA-1:0] weight_address,
+    output reg [8*BYTES-1:0] weight_data
+);
+    localparam [1:0] DESCRIPTOR = 0, PARAMETERS = 1, TABLE = 2, WEIGHTS = 3;
+    localparam GROUPS = LINE / BYTES;
+    localparam LL = LANES > 1 ? $clog2(LANES) : 1;
+
+    reg running;
+    wire units = kind == DESCRIPTOR || kind == PARAMETERS;
+    wire unit_ready, unit_valid;
+    wire table_free;
+    wire take = in_valid && in_ready;
+    assign in_ready = running && (units ? unit_ready : kind == TABLE ? table_free : 1'b1);
+
+    unit_stream #(.BYTES(BYTES)) to_units (
+        .clk(clk), .resetn(resetn), .in_valid(in_valid && running && units), .in_ready(unit_ready), .in_data(in_data),
+        .unit_valid(unit_valid), .unit(config_data));
+
+    // Units: the configuration bus, and a parameter line's lanes one after the other.
+    reg [LL-1:0] lane;
+    wire last_lane = {{32-LL{1'b0}}, lane} == LANES - 1;
+    assign config_write = unit_valid && kind == DESCRIPTOR;
+    assign parameter_data = config_data[55:0];
+    genvar l;
+    generate
+        for (l = 0; l < LANES; l = l + 1) begin : lanes
+            assign parameter_write[l] = unit_valid && kind == PARAMETERS && {{32-LL{1'b0}}, lane} == l;
+        end
+    endgenerate
+
+    // The table: a beat is kept, and leaves byte by byte.
+    reg [8*BYTES-1:0] beat;
+    reg [$clog2(BYTES):0] bytes_left;
+    reg [7:0] entry;
+    assign table_free = bytes_left <= 1;
+    assign table_write = bytes_left != 0;
+    assign table_address = entry;
+    assign table_data = beat[7:0];
+
+    reg [GROUPS-1:0] group;       // of the weight line, one-hot
+    reg [WA-1:0] line;
+    assign done = !running && bytes_left == 0 && !unit_valid && weight_write == 0;
+
+    always @(posedge clk) begin
+        if (!resetn) running <= 1'b0;
+        else if (start) running <= !empty;
+        else if (take && in_last) running <= 1'b0;
+
+        if (start) count <= 32'd0;
+        else if (take) count <= count + 32'd1;
+
+        if (start) begin
+            config_unit <= 6'd0;
+            lane <= 0;
+            parameter_line <= 0;
+        end else if (unit_valid) begin
+            config_unit <= config_unit + 1'b1;
+            lane <= last_lane ? {LL{1'b0}} : lane + 1'b1;
+            if (last_lane) parameter_line <= parameter_line + 1'b1;
+        end
+
+        if (!resetn) bytes_left <= 0;
+        else if (take && kind == TABLE) bytes_left <= BYTES[$clog2(BYTES):0];
+        else if (table_write) bytes_left <= bytes_left - 1'b1;
+        if (take && kind == TABLE) beat <= in_data;
+        else beat <= beat >> 8;
+        if (start) entry <= 8'd0;
+        else if (table_write) entry <= entry + 1'b1;
+
+        if (start) begin
+            group <= 1;
+            line <= weight_base;
+        end else if (take) begin
+            group <= GROUPS == 1 ? group : {group[GROUPS-2:0], group[GROUPS-1]};
+            if (group[GROUPS-1]) line <= line + 1'b1;
+        end
+        weight_write <= take && kind == WEIGHTS ? group : {GROUPS{1'b0}};
+        weight_address <= line;
+        weight_data <= in_data;
+    end
+endmodule
