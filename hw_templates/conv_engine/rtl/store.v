@@ -57,7 +57,8 @@ module store #(
     input wire [8*LANES-1:0] residual_data,
     output wire out_valid,
     output wire [8*LANES-1:0] out_data,
-    input wire taken              // the write engine passed a word on
+    input wire taken,             // the write engine passed a word on
+    input wire borrowed           // somebody else gave it one
 );
     localparam WORDS = ROWS / LANES;
     localparam GW = WORDS > 1 ? $clog2(WORDS) : 1;
@@ -92,7 +93,8 @@ module store #(
             credits <= ROOM[CREDITS-1:0];
         end else begin
             running <= starting[1] || (running && !ends);
-            credits <= credits - {{CREDITS-1{1'b0}}, issue} + {{CREDITS-1{1'b0}}, taken};
+            credits <= credits - {{CREDITS-1{1'b0}}, issue} - {{CREDITS-1{1'b0}}, borrowed} +
+                       {{CREDITS-1{1'b0}}, taken};
         end
         if (start) begin
             last_word_at <= words - 1'b1;
@@ -126,17 +128,17 @@ module store #(
     /* verilator lint_on UNUSED */
 
     // Border classes: the start waits two cycles for them.
-    reg [2:0] starting;
+    reg [1:0] starting;
     wire [PA-1:0] parameters_at;
-    always @(posedge clk) starting <= resetn ? {starting[1:0], start} : 3'd0;
+    always @(posedge clk) starting <= resetn ? {starting[0], start} : 2'd0;
     generate
         if (EDGES != 0) begin : border
             wire [3:0] row_class, col_class;
             border_class #(.CW(CW)) of_row (
-                .clk(clk), .start(start), .step(next_row), .from(first_row), .extent(out_height), .low(edges[3:0]),
+                .clk(clk), .start(start), .step(next_row), .again(1'b0), .from(first_row), .extent(out_height), .low(edges[3:0]),
                 .high(edges[7:4]), .number(row_class));
             border_class #(.CW(CW)) of_col (
-                .clk(clk), .start(start || (next_row && !ends)), .step(next_col && !last_col), .from(first_col),
+                .clk(clk), .start(start), .step(next_col && !last_col), .again(next_row), .from(first_col),
                 .extent(out_width), .low(edges[11:8]), .high(edges[15:12]), .number(col_class));
             /* verilator lint_off UNUSED */
             wire [10:0] class_line = ({7'd0, row_class} << edges[18:16]) + {7'd0, col_class};

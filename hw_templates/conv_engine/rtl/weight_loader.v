@@ -1,11 +1,12 @@
 // Takes what comes over the weight port to where it belongs: descriptors, parameters, the activation table, weights.
 //
 // `kind` says what the stream holds until its last word: DESCRIPTOR units go out on the configuration bus, unit by unit;
-// PARAMETERS fill the lines of the parameter memory, LANES of them a line, from line 0; TABLE fills the table, whose 256
-// entries then leave one a cycle; WEIGHTS fill lines of the weight buffer from weight_base.
+// PARAMETERS fill the lines of the parameter memory, LANES of them a line, from line 0; TABLE fills a buffer of 256 bytes,
+// whose entries then leave one a cycle, while the port goes on with other things (`table_busy`); WEIGHTS fill lines of the
+// weight buffer from weight_base.
 //
-// Handshake: `start` for one cycle with the command, which stays until `done`; `done` is level until the next start and waits
-// for the last entry of a table. `empty` commands are done at once. `count` counts the beats.
+// Handshake: `start` for one cycle with the command, which stays until `done`; `done` is level until the next start. `empty`
+// commands are done at once. `count` counts the beats.
 module weight_loader #(
     parameter BYTES = 8,          // of a beat
     parameter LINE = 64,          // bytes of a line of the weight buffer, a multiple of BYTES
@@ -31,6 +32,7 @@ module weight_loader #(
     output wire [LANES-1:0] parameter_write,
     output reg [PA-1:0] parameter_line,
     output wire [55:0] parameter_data,
+    output wire table_busy,
     output wire table_write,
     output wire [7:0] table_address,
     output wire [7:0] table_data,
@@ -45,9 +47,8 @@ module weight_loader #(
     reg running;
     wire units = kind == DESCRIPTOR || kind == PARAMETERS;
     wire unit_ready, unit_valid;
-    wire table_free;
     wire take = in_valid && in_ready;
-    assign in_ready = running && (units ? unit_ready : kind == TABLE ? table_free : 1'b1);
+    assign in_ready = running && (!units || unit_ready);
 
     unit_stream #(.BYTES(BYTES)) to_units (
         .clk(clk), .resetn(resetn), .in_valid(in_valid && running && units), .in_ready(unit_ready), .in_data(in_data),
@@ -65,18 +66,37 @@ module weight_loader #(
         end
     endgenerate
 
-    // The table: a beat is kept, and leaves byte by byte.
+    // The table: its beats are kept, and leave byte by byte.
+    localparam BEATS = 256 / BYTES;
+    localparam LB = $clog2(BYTES);
+    (* ram_style = "distributed" *) reg [8*BYTES-1:0] beats [0:BEATS-1];
     reg [8*BYTES-1:0] beat;
-    reg [$clog2(BYTES):0] bytes_left;
+    reg [7-LB:0] fill;
     reg [7:0] entry;
-    assign table_free = bytes_left <= 1;
-    assign table_write = bytes_left != 0;
-    assign table_address = entry;
+    reg copying, leaving;
+    reg [7:0] leaving_entry;
+    wire table_take = take && kind == TABLE;
+    assign table_busy = copying || leaving;
+    assign table_write = leaving;
+    assign table_address = leaving_entry;
     assign table_data = beat[7:0];
+
+    always @(posedge clk) begin
+        if (table_take) beats[fill] <= in_data;
+        if (start) fill <= 0;
+        else if (table_take) fill <= fill + 1'b1;
+        if (!resetn) copying <= 1'b0;
+        else if (table_take && in_last) copying <= 1'b1;
+        else if (entry == 8'd255) copying <= 1'b0;
+        entry <= copying ? entry + 1'b1 : 8'd0;
+        leaving <= copying && resetn;
+        leaving_entry <= entry;
+        beat <= entry[LB-1:0] == 0 ? beats[entry[7:LB]] : beat >> 8;
+    end
 
     reg [GROUPS-1:0] group;       // of the weight line, one-hot
     reg [WA-1:0] line;
-    assign done = !running && bytes_left == 0 && !unit_valid && weight_write == 0;
+    assign done = !running && !unit_valid && weight_write == 0;
 
     always @(posedge clk) begin
         if (!resetn) running <= 1'b0;
@@ -95,14 +115,6 @@ module weight_loader #(
             lane <= last_lane ? {LL{1'b0}} : lane + 1'b1;
             if (last_lane) parameter_line <= parameter_line + 1'b1;
         end
-
-        if (!resetn) bytes_left <= 0;
-        else if (take && kind == TABLE) bytes_left <= BYTES[$clog2(BYTES):0];
-        else if (table_write) bytes_left <= bytes_left - 1'b1;
-        if (take && kind == TABLE) beat <= in_data;
-        else beat <= beat >> 8;
-        if (start) entry <= 8'd0;
-        else if (table_write) entry <= entry + 1'b1;
 
         if (start) begin
             group <= 1;

@@ -1,0 +1,132 @@
+// The engine's registers behind AXI-Lite: version 2 of the register map.
+//
+//     0x00 control      bit 0 start, 1 done (cleared by reading), 2 idle, 3 ready; bit 7 is not used
+//     0x04 0x08 0x0c    interrupt: global enable, enable (bit 0: done), status (cleared by writing 1)
+//     0x10 0x1c 0x28 0x34   physical address of the arena, as the ifmap, weight, residual and ofmap port see it (64 bits)
+//     0x40 program_word, 0x48 layer_count, 0x50 arena_words, 0x58 protected_words
+//     0x60 status       bits 0-3 error code, 8 running, 16-31 layer
+//     0x68 cycles       of the last run (64 bits)
+//
+// A word is written where address and data have come; strobes are obeyed by whole words only (all or none).
+module control_regs #(
+    parameter AW = 26,
+    parameter ADDRESS = 40
+) (
+    input wire clk,
+    input wire resetn,
+    input wire [6:0] s_awaddr,
+    input wire s_awvalid,
+    output wire s_awready,
+    input wire [31:0] s_wdata,
+    input wire [3:0] s_wstrb,
+    input wire s_wvalid,
+    output wire s_wready,
+    output wire [1:0] s_bresp,
+    output reg s_bvalid,
+    input wire s_bready,
+    input wire [6:0] s_araddr,
+    input wire s_arvalid,
+    output wire s_arready,
+    output reg [31:0] s_rdata,
+    output wire [1:0] s_rresp,
+    output reg s_rvalid,
+    input wire s_rready,
+    output wire done_interrupt,
+    output reg begin_program,
+    output wire [ADDRESS-1:0] ifmap_port,
+    output wire [ADDRESS-1:0] weight_port,
+    output wire [ADDRESS-1:0] residual_port,
+    output wire [ADDRESS-1:0] ofmap_port,
+    output reg [AW-1:0] program_word,
+    output reg [15:0] layer_count,
+    output reg [AW-1:0] arena_words,
+    output reg [AW-1:0] protected_words,
+    input wire finished,
+    input wire running,
+    input wire [3:0] error_code,
+    input wire [15:0] layer
+);
+    reg done, global_enable, done_enable, done_status;
+    reg [63:0] ports [0:3];
+    reg [63:0] cycles;
+    wire write = s_awvalid && s_wvalid && !s_bvalid;
+    wire read = s_arvalid && !s_rvalid;
+    wire whole = s_wstrb == 4'hf;
+
+    assign s_awready = write;
+    assign s_wready = write;
+    assign s_arready = read;
+    assign s_bresp = 2'b00;
+    assign s_rresp = 2'b00;
+    assign done_interrupt = global_enable && done_status;
+    assign ifmap_port = ports[0][ADDRESS-1:0];
+    assign weight_port = ports[1][ADDRESS-1:0];
+    assign residual_port = ports[2][ADDRESS-1:0];
+    assign ofmap_port = ports[3][ADDRESS-1:0];
+    /* verilator lint_off UNUSED */
+    wire [1:0] byte_of_word = s_awaddr[1:0] | s_araddr[1:0];
+    /* verilator lint_on UNUSED */
+
+    always @(posedge clk) begin
+        begin_program <= 1'b0;
+        if (running) cycles <= cycles + 64'd1;
+        if (write && whole) begin
+            case (s_awaddr[6:2])
+                5'h00: if (s_wdata[0] && !running) begin
+                    begin_program <= 1'b1;
+                    cycles <= 64'd0;
+                end
+                5'h01: global_enable <= s_wdata[0];
+                5'h02: done_enable <= s_wdata[0];
+                5'h04: ports[0][31:0] <= s_wdata;
+                5'h05: ports[0][63:32] <= s_wdata;
+                5'h07: ports[1][31:0] <= s_wdata;
+                5'h08: ports[1][63:32] <= s_wdata;
+                5'h0a: ports[2][31:0] <= s_wdata;
+                5'h0b: ports[2][63:32] <= s_wdata;
+                5'h0d: ports[3][31:0] <= s_wdata;
+                5'h0e: ports[3][63:32] <= s_wdata;
+                5'h10: program_word <= s_wdata[AW-1:0];
+                5'h12: layer_count <= s_wdata[15:0];
+                5'h14: arena_words <= s_wdata[AW-1:0];
+                5'h16: protected_words <= s_wdata[AW-1:0];
+                default: ;
+            endcase
+        end
+        if (read) begin
+            case (s_araddr[6:2])
+                5'h00: s_rdata <= {28'd0, !running, !running, done, running};
+                5'h01: s_rdata <= {31'd0, global_enable};
+                5'h02: s_rdata <= {31'd0, done_enable};
+                5'h03: s_rdata <= {31'd0, done_status};
+                5'h04: s_rdata <= ports[0][31:0];
+                5'h05: s_rdata <= ports[0][63:32];
+                5'h07: s_rdata <= ports[1][31:0];
+                5'h08: s_rdata <= ports[1][63:32];
+                5'h0a: s_rdata <= ports[2][31:0];
+                5'h0b: s_rdata <= ports[2][63:32];
+                5'h0d: s_rdata <= ports[3][31:0];
+                5'h0e: s_rdata <= ports[3][63:32];
+                5'h10: s_rdata <= {{32-AW{1'b0}}, program_word};
+                5'h12: s_rdata <= {16'd0, layer_count};
+                5'h14: s_rdata <= {{32-AW{1'b0}}, arena_words};
+                5'h16: s_rdata <= {{32-AW{1'b0}}, protected_words};
+                5'h18: s_rdata <= {layer, 7'd0, running, 4'd0, error_code};
+                5'h1a: s_rdata <= cycles[31:0];
+                5'h1b: s_rdata <= cycles[63:32];
+                default: s_rdata <= 32'd0;
+            endcase
+        end
+        s_bvalid <= write || (s_bvalid && !s_bready);
+        s_rvalid <= read || (s_rvalid && !s_rready);
+        if (finished) done <= 1'b1;
+        else if (read && s_araddr[6:2] == 5'h00) done <= 1'b0;
+        if (finished && done_enable) done_status <= 1'b1;
+        else if (write && whole && s_awaddr[6:2] == 5'h03 && s_wdata[0]) done_status <= 1'b0;
+        if (!resetn) begin
+            {s_bvalid, s_rvalid, done, global_enable, done_enable, done_status} <= 6'd0;
+            begin_program <= 1'b0;
+            layer_count <= 16'd0;
+        end
+    end
+endmodule
