@@ -165,6 +165,10 @@ module engine_top (
     end
 
     // The sequencer's commands.
+    /* verilator lint_off UNUSED */
+    wire ifmap_idle, weight_idle, residual_idle;
+    wire [WA-1:0] weight_address, weight_base;   // their lowest bits count half lines
+    /* verilator lint_on UNUSED */
     wire ifmap_request, ifmap_taken, ifmap_odd_row, ifmap_odd_col, ifmap_start, ifmap_empty, ifmap_done;
     wire [AW-1:0] ifmap_word, weight_beat, residual_word, store_word;
     wire [CW-1:0] ifmap_rows, ifmap_runs, ifmap_cols, ifmap_words, residual_rows, residual_runs, store_rows, store_runs;
@@ -175,7 +179,7 @@ module engine_top (
     wire [31:0] ifmap_count, weight_count, compute_iterations, store_count;
     wire weight_request, weight_taken, weight_start, weight_empty, weight_done, table_busy;
     wire [1:0] weight_kind;
-    wire [WA-1:0] weight_base, compute_weight_base;
+    wire [WA-1:0] compute_weight_base;
     wire compute_start, compute_follows, compute_zero, compute_done;
     wire [CW-1:0] col_groups, pixel_groups, rows, row_groups;
     wire signed [CW:0] left, top;
@@ -228,10 +232,6 @@ module engine_top (
     wire [IA-1:0] ifmap_write_address;
     wire [PIXELS*IA-1:0] ifmap_address;
     wire [PIXELS*COLS*8-1:0] ifmap_data;
-    /* verilator lint_off UNUSED */
-    wire ifmap_idle, weight_idle, residual_idle;
-    wire [WA-1:0] weight_address;
-    /* verilator lint_on UNUSED */
     assign ifmap_taken = ifmap_request && ifmap_command_ready;
     read_engine #(
         .BYTES(BYTES), .AW(AW), .CW(CW), .BEATS(BEATS), .ADDRESS(ADDRESS), .MAXB(MAXB), .FIFO(READ_FIFO)

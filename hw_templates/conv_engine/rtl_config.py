@@ -1,0 +1,157 @@
+"""The parameters of the engine's Verilog that follow from an accelerator: ``engine_config.vh`` and ``engine_sizes.h``."""
+
+import math
+from dataclasses import dataclass
+
+from hw_templates.conv_engine.accelerator import Accelerator
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What layers an engine can run beside the accelerator's parameters: compile-time parameters of its Verilog.
+
+    Attributes:
+        max_kernel: greatest kernel rows and columns, 1 to 11.
+        max_stride, max_dilation: greatest stride and dilation, 1 to 4.
+        zero_point: whether maps may be padded with other values than 0.
+        edges: whether average pools may have border classes.
+    """
+
+    max_kernel: int = 7
+    max_stride: int = 2
+    max_dilation: int = 1
+    zero_point: bool = False
+    edges: bool = True
+
+
+def bits_for(greatest: int) -> int:
+    """Return the bits of an unsigned number up to ``greatest``, at least 1."""
+    return max(1, greatest.bit_length())
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineShape:
+    """Sizes and widths of one engine in Verilog.
+
+    Channel-wise layers run on the diagonal of the PE array, ``lanes`` channels a cycle, so the accelerator's
+    ``depthwise_lanes`` are not looked at, and a line of the ifmap buffer has ``pe_cols`` channels.
+    """
+
+    accelerator: Accelerator
+    limits: Limits = Limits()
+    family: str = "zynq-7000"
+
+    @property
+    def word_bytes(self) -> int:
+        """Bytes of a memory word."""
+        return self.accelerator.axi_bits // 8
+
+    @property
+    def port_bytes(self) -> int:
+        """Bytes of a beat of the weight port."""
+        return self.word_bytes * self.accelerator.weight_port_words
+
+    @property
+    def lanes(self) -> int:
+        """Channels of a channel-wise layer that are computed in parallel."""
+        return math.gcd(self.accelerator.pe_rows, self.accelerator.pe_cols)
+
+    @property
+    def ifmap_depth(self) -> int:
+        """Words of an ifmap bank, in one half."""
+        a = self.accelerator
+        return a.ifmap_kib * 1024 // (a.pe_pixels * a.pe_cols)
+
+    @property
+    def weight_depth(self) -> int:
+        """Lines of the weight buffer, in one half."""
+        a = self.accelerator
+        return a.weight_kib * 1024 // (a.pe_rows * a.pe_cols)
+
+    @property
+    def sum_depth(self) -> int:
+        """Sums of a bank, in one half."""
+        a = self.accelerator
+        return a.ofmap_kib * 1024 // (4 * a.pe_rows * a.pe_pixels)
+
+    @property
+    def residual_depth(self) -> int:
+        """Words of the residual buffer, in one half: what all sums become."""
+        return self.sum_depth * self.accelerator.pe_pixels * self.accelerator.pe_rows // self.word_bytes
+
+    @property
+    def parameter_depth(self) -> int:
+        """Lines of the parameter memory."""
+        return 2048 // self.word_bytes
+
+    @property
+    def field_bits(self) -> int:
+        """Bits of the lower field of a packed product: what the family's pre-adder leaves."""
+        return 17 if self.family == "zynq-7000" else 18
+
+    @property
+    def chain(self) -> int:
+        """Slices of a chain: the greatest divisor of the columns for which packed sums are exact."""
+        most = 4 if self.field_bits == 17 else 8
+        return max(n for n in range(1, most + 1) if self.accelerator.pe_cols % n == 0)
+
+    @property
+    def part_count(self) -> int:
+        """Channel-wise iterations that share a line of weights."""
+        return self.accelerator.pe_rows * self.accelerator.pe_cols // self.lanes
+
+    def constants(self) -> dict[str, int | str]:
+        """Return the macros of ``engine_config.vh`` by name, without the prefix ``ENGINE_``."""
+        a = self.accelerator
+        ifmap_words = self.ifmap_depth * a.ifmap_buffers
+        return {
+            "BYTES": self.word_bytes,
+            "PORT_WORDS": a.weight_port_words,
+            "ROWS": a.pe_rows,
+            "COLS": a.pe_cols,
+            "PIXELS": a.pe_pixels,
+            "LANES": self.lanes,
+            "PACK": a.pack,
+            "FIELD": self.field_bits,
+            "CHAIN": self.chain,
+            "ZERO_POINT": int(self.limits.zero_point),
+            "EDGES": int(self.limits.edges),
+            "IFMAP_DEPTH": self.ifmap_depth,
+            "WEIGHT_DEPTH": self.weight_depth,
+            "SUM_DEPTH": self.sum_depth,
+            "RESIDUAL_DEPTH": self.residual_depth,
+            "PARAMETER_DEPTH": self.parameter_depth,
+            "IFMAP_BUFFERS": a.ifmap_buffers,
+            "WEIGHT_BUFFERS": a.weight_buffers,
+            "OFMAP_BUFFERS": a.ofmap_buffers,
+            "IFMAP_STYLE": '"block"',
+            "WEIGHT_STYLE": '"block"',
+            "SUM_STYLE": '"distributed"' if self.sum_depth * a.ofmap_buffers <= 64 else '"block"',
+            "PARAMETER_STYLE": '"block"',
+            "IA": bits_for(ifmap_words - 1),
+            "WA": bits_for(self.weight_depth * a.weight_buffers - 1) + 1,
+            "OA": bits_for(self.sum_depth * a.ofmap_buffers - 1),
+            "RA": bits_for(self.residual_depth * a.ofmap_buffers - 1),
+            "PA": bits_for(self.parameter_depth - 1),
+            "KW": bits_for(self.limits.max_kernel),
+            "DW": bits_for(max(self.limits.max_stride, self.limits.max_dilation)),
+            "RW": bits_for(a.pe_pixels - 1),
+            "PW": bits_for(self.part_count - 1),
+            "ADDRESS": 40,
+            "MAX_BURST": 16,
+            "READ_FIFO": 256,
+            "WRITE_FIFO": 64,
+        }
+
+    def verilog(self) -> str:
+        """Return ``engine_config.vh``."""
+        lines = [f"`define ENGINE_{name} {value}" for name, value in self.constants().items()]
+        return "\n".join(["// The parameters of this engine, made from its accelerator.", *lines, ""])
+
+    def cpp(self) -> str:
+        """Return ``engine_sizes.h``, what the simulation's harness needs."""
+        return (
+            "// The port widths of this engine, made from its accelerator.\n#pragma once\n\n"
+            f"constexpr int ENGINE_BYTES = {self.word_bytes};\n"
+            f"constexpr int ENGINE_PORT_WORDS = {self.accelerator.weight_port_words};\n"
+        )
