@@ -118,7 +118,7 @@ FIELDS: tuple[tuple[str, str, str], ...] = (
     ("load_table", "1", "0: the activation table in place stays"),
     ("residual", "2", "whether a map is added, before or after the activation table"),
     ("residual_multiplier", "24", "its scale, of 2^16"),
-    ("edges", "16", "border classes of an average pool: top, bottom, left, right rows or columns, 4 bits each"),
+    ("edges", "19", "border classes of an average pool: top, bottom, left, right, 4 bits each; shift of the row class"),
     ("group_layers", "3", "layers from this one on that run together, band by band; 0 where it runs alone"),
     ("band_first", "CW", "rows that the layer makes in the first band"),
     ("band_step", "CW", "rows that it makes in each later one"),

@@ -118,7 +118,7 @@
 `define AT_LOAD_TABLE              109  // 0: the activation table in place stays
 `define AT_RESIDUAL                110  // whether a map is added, before or after the activation table
 `define AT_RESIDUAL_MULTIPLIER     111  // its scale, of 2^16
-`define AT_EDGES                   112  // border classes of an average pool: top, bottom, left, right rows or columns, 4 bits each
+`define AT_EDGES                   112  // border classes of an average pool: top, bottom, left, right, 4 bits each; shift of the row class
 `define AT_GROUP_LAYERS            113  // layers from this one on that run together, band by band; 0 where it runs alone
 `define AT_BAND_FIRST              114  // rows that the layer makes in the first band
 `define AT_BAND_STEP               115  // rows that it makes in each later one

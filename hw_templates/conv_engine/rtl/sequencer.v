@@ -222,7 +222,7 @@ module sequencer #(
     reg [31:0] iterations, ifmap_total, weight_total, store_total, cycles, compute_cycles, load_wait, store_wait;
     reg ran_ifmap, ran_weights, ran_compute, ran_store;
     reg [255:0] counters;
-    assign counter_valid = state == COUNTERS && counter_left != 0;
+    assign counter_valid = state == COUNTERS && counter_left != 0 && !starting;
     assign counter_data = counters[8*BYTES-1:0];
 
     always @(posedge clk) begin

@@ -1,6 +1,6 @@
 // Takes what comes over the weight port to where it belongs: descriptors, parameters, the activation table, weights.
 //
-// `kind` says what the stream holds until its last word: DESCRIPTOR units go out on the configuration bus, unit by unit;
+// `kind` says what the stream holds until its last word: DESCRIPTOR units go out on the configuration bus, one every other cycle;
 // PARAMETERS fill the lines of the parameter memory, LANES of them a line, from line 0; TABLE fills a buffer of 256 bytes,
 // whose entries then leave one a cycle, while the port goes on with other things (`table_busy`); WEIGHTS fill lines of the
 // weight buffer from weight_base.
@@ -51,7 +51,7 @@ module weight_loader #(
     assign in_ready = running && (!units || unit_ready);
 
     unit_stream #(.BYTES(BYTES)) to_units (
-        .clk(clk), .resetn(resetn), .in_valid(in_valid && running && units), .in_ready(unit_ready), .in_data(in_data),
+        .clk(clk), .resetn(resetn), .pauses(kind == DESCRIPTOR), .in_valid(in_valid && running && units), .in_ready(unit_ready), .in_data(in_data),
         .unit_valid(unit_valid), .unit(config_data));
 
     // Units: the configuration bus, and a parameter line's lanes one after the other.

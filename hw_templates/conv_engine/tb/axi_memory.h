@@ -143,10 +143,12 @@ public:
             Burst& burst = bursts.front();
             uint8_t word[BYTES];
             std::memcpy(word, port.wdata, BYTES);
+            uint32_t strobes = 0;
+            std::memcpy(&strobes, port.wstrb, (BYTES + 7) / 8);
             for (int b = 0; b < BYTES; ++b) {
-                if ((*port.wstrb >> b) & 1) memory.bytes[burst.at + b] = word[b];
+                if ((strobes >> b) & 1) memory.bytes[burst.at + b] = word[b];
             }
-            if (*port.wstrb) ++words;
+            if (strobes) ++words;
             burst.at += BYTES;
             --burst.beats;
             if ((burst.beats == 0) != (*port.wlast != 0)) {

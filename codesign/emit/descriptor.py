@@ -1,0 +1,346 @@
+"""The fields of a layer's descriptor, and its weights in the order in which the engine fetches them."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from codesign.emit.engine_layer import EngineLayer
+from cost_models.mapping.mapping import LoopOrder, Mapping
+from hw_templates.conv_engine import isa5
+from hw_templates.conv_engine.isa import LoopOrderCode
+from hw_templates.conv_engine.rtl_config import EngineShape
+from hw_templates.foundation.arrays import Int8Array
+from hw_templates.operations import Operation, Weights
+
+
+@dataclass(frozen=True, kw_only=True)
+class MapPlace:
+    """Where a map lies in memory: its first word, and the words from pixel to pixel.
+
+    A part of a wider map, as a concatenation makes it, begins at its first word of the first pixel.
+    """
+
+    word: int
+    pixel_words: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Places:
+    """Where everything of a layer lies, in memory words; ``residual`` is None where none is added."""
+
+    ifmap: MapPlace
+    ofmap: MapPlace
+    residual: MapPlace | None = None
+    weight_word: int = 0
+    parameter_word: int = 0
+    table_word: int = 0
+    counter_word: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Axis:
+    """Tiles along rows or columns."""
+
+    size: int
+    tile: int
+    stride: int
+    dilation: int
+    kernel: int
+    padding: int
+
+    @property
+    def tiles(self) -> int:
+        return math.ceil(self.size / self.tile)
+
+    @property
+    def last(self) -> int:
+        return self.size - (self.tiles - 1) * self.tile
+
+    def extent(self, outputs: int) -> int:
+        """Return the inputs that so many outputs read."""
+        return (outputs - 1) * self.stride + (self.kernel - 1) * self.dilation + 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class TiledLayer:
+    """A layer cut into tiles for one engine: everything that its descriptor and its weights follow from."""
+
+    layer: EngineLayer
+    mapping: Mapping
+    shape: EngineShape
+
+    @property
+    def dense(self) -> bool:
+        """Whether results are summed over all input channels."""
+        return self.layer.operation.is_dense
+
+    @property
+    def rows(self) -> _Axis:
+        """Tiles along rows."""
+        return self._axis(0, self.layer.out_height, self.mapping.tile_height)
+
+    @property
+    def cols(self) -> _Axis:
+        """Tiles along columns."""
+        return self._axis(1, self.layer.out_width, self.mapping.tile_width)
+
+    def _axis(self, index: int, size: int, tile: int) -> _Axis:
+        layer = self.layer
+        return _Axis(
+            size=size,
+            tile=tile,
+            stride=layer.stride[index],
+            dilation=layer.dilation[index],
+            kernel=layer.kernel[index],
+            padding=layer.padding[index],
+        )
+
+    @property
+    def out_tiles(self) -> list[int]:
+        """Output channels of each tile."""
+        return _parts(self.layer.out_channels, self.mapping.tile_out_channels)
+
+    @property
+    def in_tiles(self) -> list[int]:
+        """Input channels of each tile; those of a channel-wise layer are one, as they follow its output channels."""
+        return _parts(self.layer.in_channels, self.mapping.tile_in_channels if self.dense else self.layer.in_channels)
+
+    @property
+    def keeps_sums(self) -> bool:
+        """Whether the sums of all output channels stay, and are stored together."""
+        return self.mapping.loop_order is LoopOrder.INPUTS_OUTER
+
+    @property
+    def slots(self) -> int:
+        """Words of an ifmap bank that one phase of a row takes."""
+        full = self.cols.extent(self.mapping.tile_width)
+        return math.ceil(math.ceil(full / self.cols.stride) / self.shape.accelerator.pe_pixels)
+
+    @property
+    def line_words(self) -> int:
+        """Words of an ifmap bank that a row takes."""
+        return self.cols.stride * self.slots
+
+    def groups_of(self, out_channels: int) -> int:
+        """Return the groups of output channels that are computed one after the other."""
+        return math.ceil(out_channels / (self.shape.accelerator.pe_rows if self.dense else self.shape.lanes))
+
+    def steps_of(self, out_channels: int, in_channels: int) -> int:
+        """Return the lines of weights, of 8 bits each, that a tile takes."""
+        groups, taps = self.groups_of(out_channels), self.layer.taps
+        if self.dense:
+            return groups * math.ceil(in_channels / self.shape.accelerator.pe_cols) * taps
+        return math.ceil(groups * taps / self.shape.part_count)
+
+    def weight_bytes(self, out_channels: int, in_channels: int) -> int:
+        """Return the bytes of a tile's weights, whole beats of the weight port."""
+        if self.layer.operation.is_weightless:
+            return 0
+        if self.layer.operation.reads_gate:
+            return _up(out_channels, self.shape.port_bytes)
+        line = self.shape.accelerator.pe_rows * self.shape.accelerator.pe_cols
+        steps = self.steps_of(out_channels, in_channels)
+        if self.layer.weight_bits == 4:
+            return math.ceil(steps / 2) * line
+        if self.dense:
+            return steps * line
+        return _up(self.groups_of(out_channels) * self.layer.taps * self.shape.lanes, self.shape.port_bytes)
+
+    def fetch_order(self) -> list[tuple[int, int]]:
+        """Return (tile of output channels, tile of input channels) as their weights lie in memory."""
+        outs, ins = range(len(self.out_tiles)), range(len(self.in_tiles))
+        if self.keeps_sums:
+            return [(out, each) for each in ins for out in outs]
+        return [(out, each) for out in outs for each in ins]
+
+
+def _parts(size: int, part: int) -> list[int]:
+    return [min(part, size - first) for first in range(0, size, part)]
+
+
+def _up(size: int, multiple: int) -> int:
+    return -(-size // multiple) * multiple
+
+
+def pack_weights(tiled: TiledLayer, weights: Int8Array) -> Int8Array:
+    """Return weights [M, C or 1, kh, kw] as bytes in the order of fetching.
+
+    A dense line holds [row, column] of one tap and one group of input channels; lines follow each other by row group,
+    column group, tap row, tap column. A channel-wise layer's weights are [group, tap, lane]. Weights of 4 bits lie two
+    lines to a line: the even one in the lower half of each byte.
+    """
+    shape, (first, second) = tiled.shape, (tiled.shape.accelerator.pe_rows, tiled.shape.accelerator.pe_cols)
+    if not tiled.dense:
+        first, second = shape.lanes, 1
+    outputs, inputs, *kernel = weights.shape
+    blocks = []
+    for out, each in tiled.fetch_order():
+        out_first = out * tiled.mapping.tile_out_channels
+        in_first = each * tiled.mapping.tile_in_channels if tiled.dense else 0
+        part = weights[out_first : out_first + tiled.out_tiles[out]]
+        part = part[:, in_first : in_first + (tiled.in_tiles[each] if tiled.dense else 1)]
+        padded = np.zeros((_up(part.shape[0], first), _up(part.shape[1], second), *kernel), np.int8)
+        padded[: part.shape[0], : part.shape[1]] = part
+        lines = padded.reshape(-1, first, padded.shape[1] // second, second, *kernel).transpose(0, 2, 4, 5, 1, 3)
+        content = np.zeros(tiled.weight_bytes(tiled.out_tiles[out], tiled.in_tiles[each]), np.int8)
+        flat = lines.reshape(-1)
+        if tiled.layer.weight_bits == 4:
+            line = shape.accelerator.pe_rows * shape.accelerator.pe_cols
+            pairs = np.zeros((len(content) // line, 2, line), np.int8)
+            pairs.reshape(-1)[: len(flat)] = flat
+            content[:] = (pairs[:, 0] & 15 | pairs[:, 1] << 4).reshape(-1)
+        else:
+            content[: len(flat)] = flat
+        blocks.append(content)
+    return np.concatenate(blocks)
+
+
+def describe(tiled: TiledLayer, places: Places, *, residual_multiplier: int = 0, edges: int = 0) -> np.void:
+    """Return a layer's descriptor, a record of :data:`isa5.DESCRIPTOR`.
+
+    Args:
+        tiled: the layer in its tiles.
+        places: where everything lies.
+        residual_multiplier: scale of the map that is added, of 2^16.
+        edges: border classes of an average pool.
+    """
+    layer, mapping, shape, rows, cols = tiled.layer, tiled.mapping, tiled.shape, tiled.rows, tiled.cols
+    accelerator, word = shape.accelerator, shape.word_bytes
+    halves = 2 if layer.repeat else 1
+    pixels, line = accelerator.pe_pixels, tiled.line_words
+    out_tiles, in_tiles = tiled.out_tiles, tiled.in_tiles
+    in_rows = rows.extent(mapping.tile_height)
+    memory_width = layer.in_width // halves
+    in_words, out_words = places.ifmap.pixel_words, places.ofmap.pixel_words
+    residual = places.residual or MapPlace(word=0, pixel_words=0)
+    run_in = math.ceil(layer.in_channels / word)
+    run_out = math.ceil(layer.out_channels / word)
+    one_out = len(out_tiles) == 1 or tiled.keeps_sums
+    one_in = len(in_tiles) == 1 if tiled.dense else len(out_tiles) == 1
+    tap = [t * cols.dilation % cols.stride * tiled.slots + t * cols.dilation // cols.stride // pixels for t in range(12)]
+    column = cols.padding // cols.stride
+    beats = {
+        (last_out, last_in): tiled.weight_bytes(out_tiles[-1 if last_out else 0], in_tiles[-1 if last_in else 0])
+        // shape.port_bytes
+        for last_out in (False, True)
+        for last_in in (False, True)
+    }
+    groups = [math.ceil(channels / accelerator.pe_cols) if tiled.dense else 1 for channels in in_tiles]
+    parameter_lines = run_out if layer.operation is not Operation.POOL else _classes(edges)
+    fields = {
+        "size": isa5.DESCRIPTOR_BYTES,
+        "version": isa5.VERSION,
+        "operation": layer.operation.properties.code,
+        "loop_order": LoopOrderCode[mapping.loop_order.name],
+        "in_height": layer.in_height,
+        "in_width": layer.in_width,
+        "in_channels": layer.in_channels,
+        "out_height": layer.out_height,
+        "out_width": layer.out_width,
+        "out_channels": layer.out_channels,
+        "kernel_height": layer.kernel[0],
+        "kernel_width": layer.kernel[1],
+        "stride_height": layer.stride[0],
+        "stride_width": layer.stride[1],
+        "dilation_height": layer.dilation[0],
+        "dilation_width": layer.dilation[1],
+        "pad_top": layer.padding[0],
+        "pad_left": layer.padding[1],
+        "pad_bottom": layer.padding[2],
+        "pad_right": layer.padding[3],
+        "pad_value": layer.pad_value,
+        "repeat": layer.repeat,
+        "four_bit_weights": layer.weight_bits == 4 and layer.operation.properties.weights is not Weights.GATE,
+        "tile_out_channels": mapping.tile_out_channels,
+        "tile_in_channels": mapping.tile_in_channels,
+        "tile_height": mapping.tile_height,
+        "tile_width": mapping.tile_width,
+        "tiles_out": len(out_tiles),
+        "tiles_in": len(in_tiles),
+        "tiles_rows": rows.tiles,
+        "tiles_cols": cols.tiles,
+        "last_out_words": math.ceil(out_tiles[-1] / word),
+        "last_in_words": math.ceil(in_tiles[-1] / word),
+        "last_rows": rows.last,
+        "last_cols": cols.last,
+        "full_out_words": math.ceil(out_tiles[0] / word),
+        "full_in_words": math.ceil(in_tiles[0] / word),
+        "row_groups_full": tiled.groups_of(out_tiles[0]),
+        "row_groups_last": tiled.groups_of(out_tiles[-1]),
+        "col_groups_full": groups[0],
+        "col_groups_last": groups[-1],
+        "pixel_groups_full": math.ceil(mapping.tile_width / pixels),
+        "pixel_groups_last": math.ceil(cols.last / pixels),
+        "ifmap_word": places.ifmap.word,
+        "weight_word": places.weight_word,
+        "ofmap_word": places.ofmap.word,
+        "residual_word": residual.word,
+        "parameter_word": places.parameter_word,
+        "table_word": places.table_word,
+        "counter_word": places.counter_word,
+        "in_words": in_words,
+        "out_words": out_words,
+        "res_words": residual.pixel_words,
+        "out_run_words": run_out,
+        "in_col_step": in_words,
+        "in_row_step": memory_width * in_words,
+        "in_tile_col_step": mapping.tile_width * cols.stride // halves * in_words,
+        "in_tile_row_step": mapping.tile_height * rows.stride // halves * memory_width * in_words,
+        "in_col_begin": -cols.padding // halves * in_words,
+        "in_row_begin": -rows.padding // halves * memory_width * in_words,
+        "in_col_end": memory_width * in_words,
+        "in_full_words": cols.extent(mapping.tile_width) * in_words,
+        "in_last_words": cols.extent(cols.last) * in_words,
+        "in_tile_rows": mapping.tile_height * rows.stride,
+        "in_tile_cols": mapping.tile_width * cols.stride,
+        "in_full_rows": in_rows,
+        "in_full_cols": cols.extent(mapping.tile_width),
+        "in_last_rows": rows.extent(rows.last),
+        "in_last_cols": cols.extent(cols.last),
+        "whole_in": one_in and in_words == run_in and not layer.repeat,
+        "whole_out": one_out and out_words == run_out,
+        "whole_res": one_out and residual.pixel_words == run_out,
+        "d_slots": tiled.slots,
+        "d_line": line,
+        "d_row": rows.dilation * line,
+        "d_group": in_rows * line,
+        "d_out_row": rows.stride * line,
+        "x_pixel": pixels * cols.stride,
+        "in_place": cols.padding % cols.stride * tiled.slots + column // pixels,
+        "in_place_lane": column % pixels,
+        "in_place_phase": cols.padding % cols.stride,
+        "in_place_row": rows.padding * line,
+        **{
+            f"tap_col_{t}": (tap[t + 1] - tap[t]) << 8 | t * cols.dilation // cols.stride % pixels
+            for t in range(isa5.TAPS)
+        },
+        "weight_beats_full_full": beats[False, False],
+        "weight_beats_full_last": beats[False, True],
+        "weight_beats_last_full": beats[True, False],
+        "weight_beats_last_last": beats[True, True],
+        "parameter_beats": parameter_lines * word * isa5.PARAMETERS.itemsize // shape.port_bytes,
+        "load_table": 1,
+        "residual": layer.residual,
+        "residual_multiplier": residual_multiplier,
+        "edges": edges,
+    }
+    for prefix, place in (("out", places.ofmap), ("res", residual)):
+        step = place.pixel_words
+        fields |= {
+            f"{prefix}_col_step": step,
+            f"{prefix}_row_step": layer.out_width * step,
+            f"{prefix}_tile_col_step": mapping.tile_width * step,
+            f"{prefix}_tile_row_step": mapping.tile_height * layer.out_width * step,
+            f"{prefix}_col_end": layer.out_width * step,
+        }
+    record = np.zeros(1, dtype=isa5.DESCRIPTOR)
+    for name, value in fields.items():
+        record[name] = value
+    return record[0]
+
+
+def _classes(edges: int) -> int:
+    """Return the parameter lines of an average pool's border classes; those of a row's classes are a power of two."""
+    top, bottom = edges & 15, edges >> 4 & 15
+    return (top + bottom + 1) << (edges >> 16)

@@ -1,0 +1,74 @@
+"""A layer as version 2 of the engine runs it: more general than the layers of supernets, so that imported ones fit too."""
+
+import math
+from dataclasses import dataclass
+
+from cost_models.workload import Layer
+from hw_templates.operations import Operation
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineLayer:
+    """One layer's shape.
+
+    Attributes:
+        operation: what it computes.
+        in_channels, in_height, in_width: the map that it reads; with ``repeat`` as it is after repeating.
+        out_channels: channels of its result.
+        kernel, stride, dilation: (rows, columns).
+        padding: rows above, columns left, rows below, columns right.
+        pad_value: what lies outside the map.
+        repeat: whether the map in memory has half the rows and columns, each of which is read twice.
+        weight_bits: 8 or 4.
+        residual: 0 without, 1 where a map is added before the activation table, 2 behind it.
+    """
+
+    operation: Operation
+    in_channels: int
+    in_height: int
+    in_width: int
+    out_channels: int
+    kernel: tuple[int, int] = (1, 1)
+    stride: tuple[int, int] = (1, 1)
+    dilation: tuple[int, int] = (1, 1)
+    padding: tuple[int, int, int, int] = (0, 0, 0, 0)
+    pad_value: int = 0
+    repeat: bool = False
+    weight_bits: int = 8
+    residual: int = 0
+    out_height: int = 0
+    out_width: int = 0
+
+    def __post_init__(self) -> None:
+        if self.out_height == 0:
+            object.__setattr__(self, "out_height", self._extent(0))
+            object.__setattr__(self, "out_width", self._extent(1))
+
+    def _extent(self, axis: int) -> int:
+        size = (self.in_height, self.in_width)[axis] + self.padding[axis] + self.padding[axis + 2]
+        return (size - (self.kernel[axis] - 1) * self.dilation[axis] - 1) // self.stride[axis] + 1
+
+    @property
+    def taps(self) -> int:
+        """Values under the kernel."""
+        return math.prod(self.kernel)
+
+
+def engine_layer(layer: Layer, residual: int = 0) -> EngineLayer:
+    """Return a workload's layer as the engine runs it; ``residual`` as in :class:`EngineLayer`."""
+    selects = layer.operation.selects
+    return EngineLayer(
+        operation=layer.operation,
+        in_channels=layer.in_channels,
+        in_height=layer.in_height,
+        in_width=layer.in_width,
+        out_channels=layer.out_channels,
+        kernel=(layer.kernel_height, layer.kernel_width),
+        stride=(layer.stride, layer.stride),
+        padding=4 * (layer.padding,),
+        pad_value=-128 if selects else 0,
+        weight_bits=layer.weight_bits,
+        residual=residual,
+        out_height=layer.out_height,
+        out_width=layer.out_width,
+    )
