@@ -325,7 +325,7 @@ module engine_top (
         .SUM_DEPTH(SUM_DEPTH * OFMAP_BUFFERS), .SUM_STYLE(`ENGINE_SUM_STYLE), .CW(CW), .KW(KW), .DW(DW), .RW(RW),
         .PW(PW)
     ) array (
-        .clk(clk), .resetn(resetn), .tap_write(tap_write), .tap_index(tap_number[KW-1:0]), .tap_rotate(tap[RW-1:0]),
+        .clk(clk), .resetn(resetn), .tap_write(tap_write && tap_number >> KW == 0), .tap_index(tap_number[KW-1:0]), .tap_rotate(tap[RW-1:0]),
         .tap_step(tap[8+:IA]), .channel_wise(channel_wise), .averages(averages), .maximum(maximum),
         .four_bit(four_bit), .pad_value(pad_value), .kernel_rows(kernel_rows), .kernel_cols(kernel_cols),
         .d_row(d_row), .d_group(d_group), .d_out_row(d_out_row), .stride_rows(stride_rows),
