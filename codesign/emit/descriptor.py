@@ -173,7 +173,7 @@ def pack_weights(tiled: TiledLayer, weights: Int8Array) -> Int8Array:
     shape, (first, second) = tiled.shape, (tiled.shape.accelerator.pe_rows, tiled.shape.accelerator.pe_cols)
     if not tiled.dense:
         first, second = shape.lanes, 1
-    outputs, inputs, *kernel = weights.shape
+    kernel = weights.shape[2:]
     blocks = []
     for out, each in tiled.fetch_order():
         out_first = out * tiled.mapping.tile_out_channels
@@ -218,7 +218,9 @@ def describe(tiled: TiledLayer, places: Places, *, residual_multiplier: int = 0,
     run_out = math.ceil(layer.out_channels / word)
     one_out = len(out_tiles) == 1 or tiled.keeps_sums
     one_in = len(in_tiles) == 1 if tiled.dense else len(out_tiles) == 1
-    tap = [t * cols.dilation % cols.stride * tiled.slots + t * cols.dilation // cols.stride // pixels for t in range(12)]
+    tap = [
+        t * cols.dilation % cols.stride * tiled.slots + t * cols.dilation // cols.stride // pixels for t in range(12)
+    ]
     column = cols.padding // cols.stride
     beats = {
         (last_out, last_in): tiled.weight_bytes(out_tiles[-1 if last_out else 0], in_tiles[-1 if last_in else 0])

@@ -1,6 +1,7 @@
 """The results of version 2 of the engine in numpy integers: the definition of bit-exactness for its program format.
 
-Every layer is int32 sums, then for each output channel (in an average pool for each border class), with shift = code + 12,
+Every layer is int32 sums, then for each output channel (in an average pool for each border class), where shift is
+code + 12,
 
     v     = sat25(sum + bias)                                    sat_n: saturation to n signed bits
     r     = (v * multiplier + 2^(shift-1)) >> shift

@@ -1,8 +1,8 @@
 """Version 5 of the program format: one table from which the numpy record and the Verilog header are both made.
 
-A program is an array of layer descriptors in memory, each of :data:`DESCRIPTOR_FIELDS` little-endian int32 values. The
-engine computes nothing that the host can: steps of addresses, clipped extents and sizes of last tiles are fields. Places
-count memory words (``axi_bits``) from the arena's start.
+A program is an array of layer descriptors in memory, each of :data:`DESCRIPTOR_FIELDS` little-endian int32 values.
+The engine computes nothing that the host can: steps of addresses, clipped extents and sizes of last tiles are fields.
+Places count memory words (``axi_bits``) from the arena's start.
 """
 
 import numpy as np
@@ -109,7 +109,10 @@ FIELDS: tuple[tuple[str, str, str], ...] = (
     ("in_place_lane", "LW", "its pixel lane"),
     ("in_place_phase", "DW", "its phase"),
     ("in_place_row", "IA", "where the first row of the first tile lies"),
-    *((f"tap_col_{tap}", "32", "rotation in bits 0-3, step to the next tap column in bits 8-31") for tap in range(TAPS)),
+    *(
+        (f"tap_col_{tap}", "32", "rotation in bits 0-3, step to the next tap column in bits 8-31")
+        for tap in range(TAPS)
+    ),
     ("weight_beats_full_full", "BW", "beats of the weight port of a tile, full in output and in input channels"),
     ("weight_beats_full_last", "BW", "full in output channels, last of input channels"),
     ("weight_beats_last_full", "BW", "last of output channels, full in input channels"),
@@ -136,7 +139,9 @@ FIELDS: tuple[tuple[str, str, str], ...] = (
 )
 """(name, width in bits or the name of a width, meaning) of each field, in order."""
 
-DESCRIPTOR = np.dtype([(name, "<i4") for name, _, _ in FIELDS] + [("reserved", "<i4", (DESCRIPTOR_FIELDS - len(FIELDS),))])
+DESCRIPTOR = np.dtype(
+    [(name, "<i4") for name, _, _ in FIELDS] + [("reserved", "<i4", (DESCRIPTOR_FIELDS - len(FIELDS),))]
+)
 """One descriptor as a numpy record."""
 
 PARAMETERS = np.dtype([("bias", "<i4"), ("multiplier", "<u2"), ("code", "u1"), ("reserved", "u1")])
@@ -148,14 +153,17 @@ def verilog_header() -> str:
     width = max(len(name) for name, _, _ in FIELDS) + 1
     return "\n".join(
         [
-            "// The program format, made from hw_templates/conv_engine/isa5.py: index and bits of each field of a descriptor.",
+            "// The program format: where each field of a descriptor is. Made from hw_templates/conv_engine/isa5.py.",
             f"`define ISA_VERSION {VERSION}",
             f"`define DESCRIPTOR_BYTES {DESCRIPTOR_BYTES}",
             *(
                 f"`define OPERATION_{operation.name} {operation.properties.code}"
                 for operation in sorted(Operation, key=lambda operation: operation.properties.code)
             ),
-            *(f"`define AT_{name.upper():<{width}} {index:<3}  // {meaning}" for index, (name, _, meaning) in enumerate(FIELDS)),
+            *(
+                f"`define AT_{name.upper():<{width}} {index:<3}  // {meaning}"
+                for index, (name, _, meaning) in enumerate(FIELDS)
+            ),
             "",
         ]
     )

@@ -1,4 +1,4 @@
-"""The parameters of the engine's Verilog that follow from an accelerator: ``engine_config.vh`` and ``engine_sizes.h``."""
+"""The parameters of the engine's Verilog that follow from an accelerator: ``engine_config.vh``, ``engine_sizes.h``."""
 
 import math
 from dataclasses import dataclass

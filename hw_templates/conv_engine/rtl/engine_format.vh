@@ -1,4 +1,4 @@
-// The program format, made from hw_templates/conv_engine/isa5.py: index and bits of each field of a descriptor.
+// The program format: where each field of a descriptor is. Made from hw_templates/conv_engine/isa5.py.
 `define ISA_VERSION 5
 `define DESCRIPTOR_BYTES 512
 `define OPERATION_CONV 0

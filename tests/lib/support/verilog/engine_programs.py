@@ -1,0 +1,148 @@
+"""Programs of random layers for the engine's Verilog, and what their results must be."""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from support.verilog.random_engine_layers import random_data, random_tiled_layer
+from support.verilog.simulated import run
+
+from codesign.emit.descriptor import MapPlace, Places, TiledLayer, describe, pack_weights
+from codesign.emit.engine_reference import EngineData, engine_result
+from hw_templates.conv_engine import isa5
+from hw_templates.conv_engine.isa import COUNTERS
+from hw_templates.conv_engine.rtl_config import EngineShape
+from hw_templates.foundation.arrays import Int8Array
+
+DESCRIPTOR_ALIGNMENT = 512
+ALIGNMENT = 64
+
+
+class Arena:
+    """Content that is placed one behind the other."""
+
+    def __init__(self, word: int) -> None:
+        self.word, self.content = word, bytearray()
+
+    def place(self, content: bytes, alignment: int = ALIGNMENT) -> int:
+        """Return the memory word at which the content begins."""
+        self.content += bytes(-len(self.content) % alignment)
+        begin = len(self.content)
+        self.content += content + bytes(-len(content) % self.word)
+        return begin // self.word
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ExpectedLayer:
+    """A layer of a program, where its result lies and what it must be."""
+
+    tiled: TiledLayer
+    data: EngineData
+    place: MapPlace
+    result: Int8Array
+
+
+@dataclass(frozen=True, kw_only=True)
+class RandomEngineProgram:
+    """A program on disk, as the simulation reads it; results begin at ``results_word``."""
+
+    folder: Path
+    layers: list[ExpectedLayer]
+    results_word: int
+    word: int
+
+    def differing(self, simulation: Path, *options: str) -> list[ExpectedLayer]:
+        """Return the layers whose results in a simulation are not what they must be."""
+        run(simulation, str(self.folder), *options)
+        memory = np.frombuffer((self.folder / "results.bin").read_bytes(), np.int8)
+        return [layer for layer in self.layers if not np.array_equal(self._result(memory, layer), layer.result)]
+
+    def counters(self) -> np.ndarray:
+        """Return what the engine counted of each layer in the last run."""
+        return np.frombuffer((self.folder / "results.bin").read_bytes(), COUNTERS, len(self.layers))
+
+    def _result(self, memory: Int8Array, layer: ExpectedLayer) -> Int8Array:
+        channels, height, width = layer.result.shape
+        begin = (layer.place.word - self.results_word) * self.word
+        row = layer.place.pixel_words * self.word
+        return (
+            memory[begin : begin + height * width * row].reshape(height, width, row)[..., :channels].transpose(2, 0, 1)
+        )
+
+
+def random_engine_program(folder: Path, shape: EngineShape, layers: int, seed: int) -> RandomEngineProgram:
+    """Write a program of layers that each read maps of their own, some of them parts of wider maps."""
+    rng = np.random.default_rng(seed)
+    arena = Arena(shape.word_bytes)
+    program_word = arena.place(bytes(layers * isa5.DESCRIPTOR_BYTES), DESCRIPTOR_ALIGNMENT)
+    made = [_place_layer(rng, shape, arena) for _ in range(layers)]
+    results_word = arena.place(bytes(layers * COUNTERS.itemsize))
+    expected, descriptors = [], []
+    for index, (tiled, data, places, result, edges) in enumerate(made):
+        words = math.ceil(len(result) / shape.word_bytes) + int(rng.integers(0, 2))
+        place = MapPlace(word=arena.place(bytes(result[0].size * words * shape.word_bytes)), pixel_words=words)
+        expected.append(ExpectedLayer(tiled=tiled, data=data, place=place, result=result))
+        counter_word = results_word + index * COUNTERS.itemsize // shape.word_bytes
+        all_places = Places(**places, ofmap=place, counter_word=counter_word)
+        descriptors.append(
+            describe(tiled, all_places, residual_multiplier=data.residual_multiplier, edges=edges).tobytes()
+        )
+    begin = program_word * shape.word_bytes
+    arena.content[begin : begin + layers * isa5.DESCRIPTOR_BYTES] = b"".join(descriptors)
+    folder.mkdir(parents=True)
+    (folder / "arena.bin").write_bytes(arena.content)
+    layout = {
+        "arena_words": len(arena.content) // shape.word_bytes + ALIGNMENT,
+        "program_word": program_word,
+        "layer_count": layers,
+        "most_cycles": 20_000_000,
+        "results_word": results_word,
+    }
+    (folder / "layout.txt").write_text("".join(f"{name} {value}\n" for name, value in layout.items()))
+    return RandomEngineProgram(folder=folder, layers=expected, results_word=results_word, word=shape.word_bytes)
+
+
+def _place_layer(
+    rng: np.random.Generator, shape: EngineShape, arena: Arena
+) -> tuple[TiledLayer, EngineData, dict[str, object], Int8Array, int]:
+    """Return a layer, its data, the places of what it reads, its result, and its border classes as a field."""
+    tiled = random_tiled_layer(rng, shape)
+    layer, data = tiled.layer, random_data(rng, tiled.layer)
+    halves = 2 if layer.repeat else 1
+
+    def random_map(channels: int, height: int, width: int) -> tuple[Int8Array, MapPlace]:
+        values = rng.integers(-128, 128, (channels, height, width)).astype(np.int8)
+        words = math.ceil(channels / shape.word_bytes) + int(rng.integers(0, 2))
+        packed = rng.integers(-128, 128, (height, width, words * shape.word_bytes)).astype(np.int8)
+        packed[..., :channels] = values.transpose(1, 2, 0)
+        return values, MapPlace(word=arena.place(packed.tobytes()), pixel_words=words)
+
+    ifmap, ifmap_place = random_map(layer.in_channels, layer.in_height // halves, layer.in_width // halves)
+    places: dict[str, object] = {"ifmap": ifmap_place}
+    residual = gate = None
+    if layer.residual:
+        residual, places["residual"] = random_map(layer.out_channels, layer.out_height, layer.out_width)
+    if data.weight is not None:
+        places["weight_word"] = arena.place(pack_weights(tiled, data.weight).tobytes())
+    elif layer.operation.reads_gate:
+        gate = rng.integers(-128, 128, layer.in_channels).astype(np.int8)
+        places["weight_word"] = arena.place(gate.tobytes() + bytes(ALIGNMENT))
+    top, bottom, left, right = data.edges
+    shift = (left + right).bit_length()
+    parameters = np.zeros(_up(layer.out_channels, shape.word_bytes), isa5.PARAMETERS)
+    columns: tuple[object, ...] = (slice(layer.out_channels),)
+    if layer.operation.averages:
+        parameters = np.zeros(((top + bottom + 1) << shift, shape.word_bytes), isa5.PARAMETERS)
+        columns = (np.add.outer(np.arange(top + bottom + 1) << shift, np.arange(left + right + 1)),)
+    for name in ("bias", "multiplier", "code"):
+        values = getattr(data, name)
+        parameters[name][columns] = values[..., None] if layer.operation.averages else values
+    places["parameter_word"] = arena.place(parameters.tobytes())
+    places["table_word"] = arena.place(data.table.tobytes())
+    result = engine_result(layer, data, ifmap, gate, residual)
+    return tiled, data, places, result, top | bottom << 4 | left << 8 | right << 12 | shift << 16
+
+
+def _up(size: int, multiple: int) -> int:
+    return -(-size // multiple) * multiple

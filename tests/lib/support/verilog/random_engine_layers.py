@@ -1,0 +1,130 @@
+"""Random layers, tilings and data for version 2 of the engine: everything that its program format can describe."""
+
+import math
+
+import numpy as np
+
+from codesign.emit.descriptor import TiledLayer
+from codesign.emit.engine_layer import EngineLayer
+from codesign.emit.engine_reference import EngineData
+from cost_models.mapping.mapping import LoopOrder, Mapping
+from hw_templates.conv_engine.rtl_config import EngineShape
+from hw_templates.operations import Operation
+
+_OPERATIONS = [Operation.CONV, Operation.CONV, Operation.DEPTHWISE, Operation.POOL, Operation.MAX_POOL, Operation.SCALE]
+
+
+def random_tiled_layer(rng: np.random.Generator, shape: EngineShape) -> TiledLayer:
+    """Return a layer that the engine can run, in tiles that fit its buffers."""
+    while True:
+        layer = _random_layer(rng, shape)
+        for _ in range(50):
+            tiled = TiledLayer(layer=layer, mapping=_random_mapping(rng, layer, shape), shape=shape)
+            if _runs(tiled):
+                return tiled
+
+
+def _random_layer(rng: np.random.Generator, shape: EngineShape) -> EngineLayer:
+    limits = shape.limits
+    operation = _OPERATIONS[rng.integers(len(_OPERATIONS))]
+
+    def pair(most: int) -> tuple[int, int]:
+        return int(rng.integers(1, most + 1)), int(rng.integers(1, most + 1))
+
+    kernel, stride, dilation = pair(limits.max_kernel), pair(limits.max_stride), pair(limits.max_dilation)
+    if operation is Operation.SCALE:
+        kernel = stride = dilation = (1, 1)
+    reach = [(kernel[axis] - 1) * dilation[axis] for axis in (0, 1)]
+    padding = tuple(int(rng.integers(0, min(5, reach[side % 2]) + 1)) for side in range(4))
+    repeat = rng.random() < 0.15
+    size = [max(1, int(rng.integers(1, 14)), reach[axis] + 1 - padding[axis] - padding[axis + 2]) for axis in (0, 1)]
+    if repeat:
+        size = [length + length % 2 for length in size]
+    in_channels = int(rng.integers(1, 40))
+    pad_value = -128 if operation is Operation.MAX_POOL else int(rng.integers(-128, 128)) * limits.zero_point
+    return EngineLayer(
+        operation=operation,
+        in_channels=in_channels,
+        in_height=size[0],
+        in_width=size[1],
+        out_channels=int(rng.integers(1, 40)) if operation.is_dense else in_channels,
+        kernel=kernel,
+        stride=stride,
+        dilation=dilation,
+        padding=(padding[0], padding[1], padding[2], padding[3]),
+        pad_value=pad_value,
+        repeat=repeat,
+        weight_bits=4 if operation.has_weights and rng.random() < 0.3 else 8,
+        residual=int(rng.choice([0, 0, 1, 2])),
+    )
+
+
+def _random_mapping(rng: np.random.Generator, layer: EngineLayer, shape: EngineShape) -> Mapping:
+    rows, cols = shape.accelerator.pe_rows, shape.accelerator.pe_cols
+    orders = list(LoopOrder)
+    if not layer.operation.is_dense:
+        rows = cols = math.lcm(rows, cols)
+        orders.remove(LoopOrder.INPUTS_OUTER)
+    tile_out = rows * int(rng.integers(1, math.ceil(layer.out_channels / rows) + 1))
+    tile_in = cols * int(rng.integers(1, math.ceil(layer.in_channels / cols) + 1))
+    return Mapping(
+        tile_out_channels=tile_out,
+        tile_in_channels=tile_in if layer.operation.is_dense else tile_out,
+        tile_height=int(rng.integers(1, layer.out_height + 1)),
+        tile_width=int(rng.integers(1, layer.out_width + 1)),
+        loop_order=orders[rng.integers(len(orders))],
+    )
+
+
+def _runs(tiled: TiledLayer) -> bool:
+    """Return whether a tiling keeps the rules of the format and fits the buffers."""
+    layer, shape, accelerator = tiled.layer, tiled.shape, tiled.shape.accelerator
+    for axis in (tiled.rows, tiled.cols):
+        step = axis.tile * axis.stride
+        if axis.tiles > 1 and (step < axis.padding or (layer.repeat and step % 2)):
+            return False
+    in_channels = (tiled.in_tiles if tiled.dense else tiled.out_tiles)[0]
+    in_rows = tiled.rows.extent(tiled.mapping.tile_height)
+    ifmap = math.ceil(in_channels / accelerator.pe_cols) * in_rows * tiled.line_words
+    steps = tiled.steps_of(tiled.out_tiles[0], tiled.in_tiles[0])
+    weights = 0 if layer.operation.is_weightless else math.ceil(steps / (2 if layer.weight_bits == 4 else 1))
+    kept = layer.out_channels if tiled.keeps_sums else tiled.out_tiles[0]
+    pixels = tiled.mapping.tile_height * math.ceil(tiled.mapping.tile_width / accelerator.pe_pixels)
+    results = math.ceil(kept / shape.word_bytes) * tiled.mapping.tile_height * tiled.mapping.tile_width
+    return (
+        ifmap <= shape.ifmap_depth
+        and weights <= shape.weight_depth
+        and math.ceil(kept / accelerator.pe_rows) * pixels <= shape.sum_depth
+        and results <= shape.residual_depth
+    )
+
+
+def random_data(rng: np.random.Generator, layer: EngineLayer) -> EngineData:
+    """Return weights and parameters with which most results fit int8."""
+    weight = None
+    if layer.operation.has_weights:
+        most = 7 if layer.weight_bits == 4 else 127
+        inputs = layer.in_channels if layer.operation.is_dense else 1
+        weight = rng.integers(-most, most + 1, (layer.out_channels, inputs, *layer.kernel)).astype(np.int8)
+    edges, size = (0, 0, 0, 0), (layer.out_channels,)
+    if layer.operation.averages:
+        top, left = int(rng.integers(0, min(4, layer.out_height))), int(rng.integers(0, min(4, layer.out_width)))
+        bottom = int(rng.integers(0, min(4, layer.out_height - top)))
+        right = int(rng.integers(0, min(4, layer.out_width - left)))
+        edges, size = (top, bottom, left, right), (top + bottom + 1, left + right + 1)
+    factor = (
+        2.0 ** (layer.weight_bits - 2) if layer.operation.has_weights else 64.0 if layer.operation.reads_gate else 1.0
+    )
+    spread = 64 * factor * math.sqrt(layer.taps * (layer.in_channels if layer.operation.is_dense else 1))
+    code = int(16 + math.log2(spread / 64)) - 12
+    return EngineData(
+        weight=weight,
+        bias=rng.integers(-int(spread), int(spread) + 1, size),
+        multiplier=rng.integers(2**15, 2**16, size),
+        code=np.clip(code + rng.integers(-2, 2, size), 0, 31),
+        table=rng.integers(-128, 128, 256).astype(np.int8)
+        if rng.random() < 0.5
+        else np.arange(-128, 128, dtype=np.int8),
+        edges=edges,
+        residual_multiplier=int(2**16 * rng.uniform(0, 2)) if layer.residual else 0,
+    )
