@@ -11,7 +11,7 @@ from hw_templates.conv_engine import isa5
 from hw_templates.conv_engine.isa import LoopOrderCode
 from hw_templates.conv_engine.rtl_config import EngineShape
 from hw_templates.foundation.arrays import Int8Array
-from hw_templates.operations import Operation, Weights
+from hw_templates.operations import Operation
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -233,7 +233,7 @@ def describe(tiled: TiledLayer, places: Places, *, residual_multiplier: int = 0,
     fields = {
         "size": isa5.DESCRIPTOR_BYTES,
         "version": isa5.VERSION,
-        "operation": layer.operation.properties.code,
+        "operation": layer.operation.code,
         "loop_order": LoopOrderCode[mapping.loop_order.name],
         "in_height": layer.in_height,
         "in_width": layer.in_width,
@@ -253,7 +253,7 @@ def describe(tiled: TiledLayer, places: Places, *, residual_multiplier: int = 0,
         "pad_right": layer.padding[3],
         "pad_value": layer.pad_value,
         "repeat": layer.repeat,
-        "four_bit_weights": layer.weight_bits == 4 and layer.operation.properties.weights is not Weights.GATE,
+        "four_bit_weights": layer.weight_bits == 4 and not layer.operation.reads_gate,
         "tile_out_channels": mapping.tile_out_channels,
         "tile_in_channels": mapping.tile_in_channels,
         "tile_height": mapping.tile_height,
@@ -339,7 +339,8 @@ def describe(tiled: TiledLayer, places: Places, *, residual_multiplier: int = 0,
     record = np.zeros(1, dtype=isa5.DESCRIPTOR)
     for name, value in fields.items():
         record[name] = value
-    return record[0]
+    described: np.void = record[0]
+    return described
 
 
 def _classes(edges: int) -> int:

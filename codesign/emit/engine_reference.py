@@ -72,33 +72,39 @@ def engine_sums(layer: EngineLayer, data: EngineData, ifmap: Int8Array, gate: In
         for c in range(kw)
     ]
     windows = np.stack(views, axis=1)
-    if layer.operation.is_dense:
-        assert data.weight is not None
-        flat = data.weight.reshape(layer.out_channels, layer.in_channels, -1).astype(np.int64)
-        return np.einsum("mct,cthw->mhw", flat, windows, optimize=True)
-    if layer.operation.has_weights:
-        assert data.weight is not None
-        flat = data.weight.reshape(layer.in_channels, -1).astype(np.int64)
-        return np.einsum("ct,cthw->chw", flat, windows)
+    sums: IntArray
     if layer.operation.reads_gate:
         assert gate is not None
-        return windows[:, 0] * gate.astype(np.int64)[:, None, None]
-    return windows.max(axis=1) if layer.operation.selects else windows.sum(axis=1)
+        sums = windows[:, 0] * gate.astype(np.int64)[:, None, None]
+    elif layer.operation.selects:
+        sums = windows.max(axis=1)
+    elif data.weight is None:
+        sums = windows.sum(axis=1)
+    else:
+        weight = data.weight.reshape(*data.weight.shape[:2], -1).astype(np.int64)
+        if layer.operation.is_dense:
+            sums = np.einsum("mct,cthw->mhw", weight, windows, optimize=True)
+        else:
+            sums = np.einsum("ct,cthw->chw", weight[:, 0], windows)
+    return sums
 
 
 def border_classes(size: int, low: int, high: int) -> IntArray:
     """Return the class of each of ``size`` rows (columns) of which ``low`` first and ``high`` last are their own."""
     at = np.arange(size)
-    return np.where(at <= low, at, np.where(at < size - high, low, low + 1 + at - (size - high)))
+    classes: IntArray = np.where(at <= low, at, np.where(at < size - high, low, low + 1 + at - (size - high)))
+    return classes
 
 
 def _of_results(layer: EngineLayer, data: EngineData, values: IntArray) -> IntArray:
     """Return parameters [M] or [row class, column class] so that they broadcast against results [M, OH, OW]."""
-    wide = values.astype(np.int64)
-    if not layer.operation.averages:
-        return wide[:, None, None]
-    top, bottom, left, right = data.edges
-    return wide[np.ix_(border_classes(layer.out_height, top, bottom), border_classes(layer.out_width, left, right))]
+    wide: IntArray = values.astype(np.int64)
+    if layer.operation.averages:
+        top, bottom, left, right = data.edges
+        rows, columns = border_classes(layer.out_height, top, bottom), border_classes(layer.out_width, left, right)
+        of_classes: IntArray = wide[np.ix_(rows, columns)]
+        return of_classes
+    return wide[:, None, None]
 
 
 def _saturate(values: IntArray, bits: int) -> IntArray:

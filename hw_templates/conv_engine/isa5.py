@@ -1,4 +1,4 @@
-"""Version 5 of the program format: one table from which the numpy record and the Verilog header are both made.
+"""Version 5 of the program format: one table from which the numpy record and ``rtl/engine_format.vh`` are both made.
 
 A program is an array of layer descriptors in memory, each of :data:`DESCRIPTOR_FIELDS` little-endian int32 values.
 The engine computes nothing that the host can: steps of addresses, clipped extents and sizes of last tiles are fields.
@@ -6,8 +6,6 @@ Places count memory words (``axi_bits``) from the arena's start.
 """
 
 import numpy as np
-
-from hw_templates.operations import Operation
 
 VERSION = 5
 DESCRIPTOR_FIELDS = 128
@@ -146,24 +144,3 @@ DESCRIPTOR = np.dtype(
 
 PARAMETERS = np.dtype([("bias", "<i4"), ("multiplier", "<u2"), ("code", "u1"), ("reserved", "u1")])
 """Post-processing of a channel or a border class; the shift is ``code + 12``."""
-
-
-def verilog_header() -> str:
-    """Return ``engine_format.vh``: the place of each field in a descriptor, and the codes of its values."""
-    width = max(len(name) for name, _, _ in FIELDS) + 1
-    return "\n".join(
-        [
-            "// The program format: where each field of a descriptor is. Made from hw_templates/conv_engine/isa5.py.",
-            f"`define ISA_VERSION {VERSION}",
-            f"`define DESCRIPTOR_BYTES {DESCRIPTOR_BYTES}",
-            *(
-                f"`define OPERATION_{operation.name} {operation.properties.code}"
-                for operation in sorted(Operation, key=lambda operation: operation.properties.code)
-            ),
-            *(
-                f"`define AT_{name.upper():<{width}} {index:<3}  // {meaning}"
-                for index, (name, _, meaning) in enumerate(FIELDS)
-            ),
-            "",
-        ]
-    )

@@ -1,4 +1,4 @@
-"""The parameters of the engine's Verilog that follow from an accelerator: ``engine_config.vh``, ``engine_sizes.h``."""
+"""The parameters of the engine's Verilog that follow from an accelerator: ``rtl/engine_config.vh``."""
 
 import math
 from dataclasses import dataclass
@@ -24,6 +24,10 @@ class Limits:
     edges: bool = True
 
 
+SUPERNETS = Limits()
+"""What the layers of supernets need."""
+
+
 def bits_for(greatest: int) -> int:
     """Return the bits of an unsigned number up to ``greatest``, at least 1."""
     return max(1, greatest.bit_length())
@@ -38,7 +42,7 @@ class EngineShape:
     """
 
     accelerator: Accelerator
-    limits: Limits = Limits()
+    limits: Limits = SUPERNETS
     family: str = "zynq-7000"
 
     @property
@@ -142,16 +146,3 @@ class EngineShape:
             "READ_FIFO": 256,
             "WRITE_FIFO": 64,
         }
-
-    def verilog(self) -> str:
-        """Return ``engine_config.vh``."""
-        lines = [f"`define ENGINE_{name} {value}" for name, value in self.constants().items()]
-        return "\n".join(["// The parameters of this engine, made from its accelerator.", *lines, ""])
-
-    def cpp(self) -> str:
-        """Return ``engine_sizes.h``, what the simulation's harness needs."""
-        return (
-            "// The port widths of this engine, made from its accelerator.\n#pragma once\n\n"
-            f"constexpr int ENGINE_BYTES = {self.word_bytes};\n"
-            f"constexpr int ENGINE_PORT_WORDS = {self.accelerator.weight_port_words};\n"
-        )

@@ -8,8 +8,9 @@ from pathlib import Path
 from jinja2 import Environment, StrictUndefined
 
 from hw_templates.board import FAMILIES, Board
-from hw_templates.conv_engine import isa, registers
+from hw_templates.conv_engine import isa, isa5, registers
 from hw_templates.conv_engine.accelerator import ROWS, Accelerator
+from hw_templates.conv_engine.rtl_config import SUPERNETS, EngineShape, Limits
 from hw_templates.operations import Operation
 
 _DETERMINES_HARDWARE = ("include/", "src/", "rtl/", "tcl/")
@@ -56,11 +57,12 @@ def files_sha256(files: Mapping[str, bytes]) -> str:
     return digest.hexdigest()
 
 
-def render(accelerator: Accelerator, board: Board) -> dict[str, str]:
+def render(accelerator: Accelerator, board: Board, limits: Limits = SUPERNETS) -> dict[str, str]:
     """Return {path in the project: text} of everything that depends on the hardware and not on a network.
 
-    ``include/config.h``, ``rtl/``, ``tcl/hardware.tcl`` and ``tcl/hls.cfg`` carry the parameters, ``include/isa.h`` the
-    program format, ``hardware.sha256`` the digest of it all; all other files are copied as they are.
+    ``include/config.h``, ``rtl/``, ``tcl/hardware.tcl`` and ``tcl/hls.cfg`` carry the parameters, ``include/isa.h``
+    and ``rtl/engine_format.vh`` the program formats, ``hardware.sha256`` the digest of it all; all other files are
+    copied as they are.
     """
     environment = Environment(undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False)
     sources = _sources()
@@ -70,6 +72,8 @@ def render(accelerator: Accelerator, board: Board) -> dict[str, str]:
         "board": board,
         "family": FAMILIES[board.family],
         "isa": isa,
+        "isa5": isa5,
+        "engine": EngineShape(accelerator=accelerator, limits=limits, family=board.family),
         "operations": Operation,
         "registers": registers,
         "addresses": registers.ADDRESS_MAPS[board.family],
