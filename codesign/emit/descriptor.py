@@ -147,6 +147,22 @@ class TiledLayer:
             return steps * line
         return _up(self.groups_of(out_channels) * self.layer.taps * self.shape.lanes, self.shape.port_bytes)
 
+    def needs(self) -> tuple[tuple[str, int, int], ...]:
+        """Return (buffer, words of a bank that a full tile needs, words that a half has) of each buffer."""
+        layer, accelerator, shape = self.layer, self.shape.accelerator, self.shape
+        in_channels = (self.in_tiles if self.dense else self.out_tiles)[0]
+        in_rows = self.rows.extent(self.mapping.tile_height)
+        steps = 0 if layer.operation.is_weightless else self.steps_of(self.out_tiles[0], self.in_tiles[0])
+        kept = layer.out_channels if self.keeps_sums else self.out_tiles[0]
+        pixels = self.mapping.tile_height * math.ceil(self.mapping.tile_width / accelerator.pe_pixels)
+        results = math.ceil(kept / shape.word_bytes) * self.mapping.tile_height * self.mapping.tile_width
+        return (
+            ("ifmap", math.ceil(in_channels / accelerator.pe_cols) * in_rows * self.line_words, shape.ifmap_depth),
+            ("weight", math.ceil(steps * layer.weight_bits / 8), shape.weight_depth),
+            ("ofmap", math.ceil(kept / accelerator.pe_rows) * pixels, shape.sum_depth),
+            ("residual", results if layer.residual else 0, shape.residual_depth),
+        )
+
     def fetch_order(self) -> list[tuple[int, int]]:
         """Return (tile of output channels, tile of input channels) as their weights lie in memory."""
         outs, ins = range(len(self.out_tiles)), range(len(self.in_tiles))

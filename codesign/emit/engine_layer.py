@@ -45,8 +45,16 @@ class EngineLayer:
             object.__setattr__(self, "out_width", self._extent(1))
 
     def _extent(self, axis: int) -> int:
-        size = (self.in_height, self.in_width)[axis] + self.padding[axis] + self.padding[axis + 2]
+        size = self.in_size(axis) + self.padding[axis] + self.padding[axis + 2]
         return (size - (self.kernel[axis] - 1) * self.dilation[axis] - 1) // self.stride[axis] + 1
+
+    def in_size(self, axis: int) -> int:
+        """Return the rows (axis 0) or columns (axis 1) of the map that is read."""
+        return (self.in_height, self.in_width)[axis]
+
+    def out_size(self, axis: int) -> int:
+        """Return the rows (axis 0) or columns (axis 1) of the result."""
+        return (self.out_height, self.out_width)[axis]
 
     @property
     def taps(self) -> int:
@@ -57,6 +65,8 @@ class EngineLayer:
 def engine_layer(layer: Layer, residual: int = 0) -> EngineLayer:
     """Return a workload's layer as the engine runs it; ``residual`` as in :class:`EngineLayer`."""
     selects = layer.operation.selects
+    # A pool of a whole map makes one pixel: its stride is never used.
+    stride = 1 if (layer.out_height, layer.out_width) == (1, 1) and layer.operation.averages else layer.stride
     return EngineLayer(
         operation=layer.operation,
         in_channels=layer.in_channels,
@@ -64,7 +74,7 @@ def engine_layer(layer: Layer, residual: int = 0) -> EngineLayer:
         in_width=layer.in_width,
         out_channels=layer.out_channels,
         kernel=(layer.kernel_height, layer.kernel_width),
-        stride=(layer.stride, layer.stride),
+        stride=(stride, stride),
         padding=4 * (layer.padding,),
         pad_value=-128 if selects else 0,
         weight_bits=layer.weight_bits,

@@ -12,10 +12,12 @@ code + 12,
 where a map may be added before or after the activation table.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from codesign.emit.descriptor import TiledLayer
 from codesign.emit.engine_layer import EngineLayer
 from hw_templates.foundation.arrays import Int8Array, IntArray
 
@@ -39,6 +41,28 @@ class EngineData:
     table: Int8Array
     edges: tuple[int, int, int, int] = (0, 0, 0, 0)
     residual_multiplier: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class EngineNode:
+    """A layer in its tiles with its data, and the names of the maps that it reads."""
+
+    name: str
+    tiled: TiledLayer
+    data: EngineData
+    ifmap: str
+    gate: str | None = None
+    residual: str | None = None
+
+
+def run_engine_nodes(nodes: Sequence[EngineNode], given: Mapping[str, Int8Array]) -> dict[str, Int8Array]:
+    """Return the maps [C, H, W] of all layers by name, and those given, of one image."""
+    maps = dict(given)
+    for node in nodes:
+        gate = None if node.gate is None else maps[node.gate][:, 0, 0]
+        residual = None if node.residual is None else maps[node.residual]
+        maps[node.name] = engine_result(node.tiled.layer, node.data, maps[node.ifmap], gate, residual)
+    return maps
 
 
 def engine_result(

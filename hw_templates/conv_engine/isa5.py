@@ -111,11 +111,11 @@ FIELDS: tuple[tuple[str, str, str], ...] = (
         (f"tap_col_{tap}", "32", "rotation in bits 0-3, step to the next tap column in bits 8-31")
         for tap in range(TAPS)
     ),
-    ("weight_beats_full_full", "BW", "beats of the weight port of a tile, full in output and in input channels"),
-    ("weight_beats_full_last", "BW", "full in output channels, last of input channels"),
-    ("weight_beats_last_full", "BW", "last of output channels, full in input channels"),
-    ("weight_beats_last_last", "BW", "last of both"),
-    ("parameter_beats", "BW", "beats of the weight port of all parameters"),
+    ("weight_beats_full_full", "16", "beats of the weight port of a tile, full in output and in input channels"),
+    ("weight_beats_full_last", "16", "full in output channels, last of input channels"),
+    ("weight_beats_last_full", "16", "last of output channels, full in input channels"),
+    ("weight_beats_last_last", "16", "last of both"),
+    ("parameter_beats", "16", "beats of the weight port of all parameters"),
     ("load_table", "1", "0: the activation table in place stays"),
     ("residual", "2", "whether a map is added, before or after the activation table"),
     ("residual_multiplier", "24", "its scale, of 2^16"),
@@ -136,6 +136,9 @@ FIELDS: tuple[tuple[str, str, str], ...] = (
     ("map_out_ring", "MA", "lines of its ring"),
 )
 """(name, width in bits or the name of a width, meaning) of each field, in order."""
+
+SIGNED = {"pad_value", "in_col_begin", "in_row_begin", *(f"tap_col_{tap}" for tap in range(TAPS))}
+"""Fields whose values may be negative."""
 
 DESCRIPTOR = np.dtype(
     [(name, "<i4") for name, _, _ in FIELDS] + [("reserved", "<i4", (DESCRIPTOR_FIELDS - len(FIELDS),))]

@@ -12,12 +12,14 @@ class Limits:
 
     Attributes:
         max_kernel: greatest kernel rows and columns, 1 to 11.
+        max_pool: greatest rows and columns of a pool of stride and dilation 1, as one of a whole map is.
         max_stride, max_dilation: greatest stride and dilation, 1 to 4.
         zero_point: whether maps may be padded with other values than 0.
         edges: whether average pools may have border classes.
     """
 
     max_kernel: int = 7
+    max_pool: int = 127
     max_stride: int = 2
     max_dilation: int = 1
     zero_point: bool = False
@@ -104,6 +106,12 @@ class EngineShape:
         """Channel-wise iterations that share a line of weights."""
         return self.accelerator.pe_rows * self.accelerator.pe_cols // self.lanes
 
+    def widths(self) -> dict[str, int]:
+        """Return the bits of the widths that :data:`hw_templates.conv_engine.isa5.FIELDS` names."""
+        constants = self.constants()
+        named = {name: constants[name] for name in ("IA", "KW", "DW")} | {"LW": constants["RW"]}
+        return {"AW": 26, "CW": 12, "MA": 16} | {name: int(value) for name, value in named.items()}
+
     def constants(self) -> dict[str, int | str]:
         """Return the macros of ``engine_config.vh`` by name, without the prefix ``ENGINE_``."""
         a = self.accelerator
@@ -137,7 +145,8 @@ class EngineShape:
             "OA": bits_for(self.sum_depth * a.ofmap_buffers - 1),
             "RA": bits_for(self.residual_depth * a.ofmap_buffers - 1),
             "PA": bits_for(self.parameter_depth - 1),
-            "KW": bits_for(self.limits.max_kernel),
+            "KW": bits_for(max(self.limits.max_kernel, self.limits.max_pool)),
+            "TW": bits_for(max(self.limits.max_kernel, a.pe_pixels) - 1),
             "DW": bits_for(max(self.limits.max_stride, self.limits.max_dilation)),
             "RW": bits_for(a.pe_pixels - 1),
             "PW": bits_for(self.part_count - 1),

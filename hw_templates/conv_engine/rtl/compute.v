@@ -23,7 +23,8 @@ module compute #(
     parameter SUM_DEPTH = 512,    // sums of a bank, of all halves
     parameter SUM_STYLE = "block",
     parameter CW = 12,
-    parameter KW = 3,
+    parameter KW = 7,
+    parameter TW = 3,
     parameter DW = 2,
     parameter RW = 2,
     parameter PW = 3
@@ -31,7 +32,7 @@ module compute #(
     input wire clk,
     input wire resetn,
     input wire tap_write,
-    input wire [KW-1:0] tap_index,
+    input wire [TW-1:0] tap_index,
     input wire [RW-1:0] tap_rotate,
     input wire [IA-1:0] tap_step,
     // What the layer is.
@@ -90,7 +91,7 @@ module compute #(
     wire [OA-1:0] first_sum = sum_follows ? next_sum : sum_base;
 
     window #(
-        .PIXELS(PIXELS), .IA(IA), .WA(WA), .OA(OA), .CW(CW), .KW(KW), .DW(DW), .LINE_PARTS(COLS / LANES),
+        .PIXELS(PIXELS), .IA(IA), .WA(WA), .OA(OA), .CW(CW), .KW(KW), .TW(TW), .DW(DW), .LINE_PARTS(COLS / LANES),
         .ROW_PARTS(ROWS / LANES), .WEIGHT_PARTS(ROWS * COLS / LANES), .RW(RW), .PW(PW)
     ) addresses (
         .clk(clk), .resetn(resetn), .tap_write(tap_write), .tap_index(tap_index), .tap_rotate(tap_rotate),

@@ -75,7 +75,7 @@ module engine_top (
     localparam RESIDUAL_DEPTH = `ENGINE_RESIDUAL_DEPTH, PARAMETER_DEPTH = `ENGINE_PARAMETER_DEPTH;
     localparam AW = 26, CW = 12, BEATS = 16, ACC = 32, ADDRESS = `ENGINE_ADDRESS;
     localparam IA = `ENGINE_IA, WA = `ENGINE_WA, OA = `ENGINE_OA, RA = `ENGINE_RA, PA = `ENGINE_PA;
-    localparam KW = `ENGINE_KW, DW = `ENGINE_DW, RW = `ENGINE_RW, PW = `ENGINE_PW, LW = RW;
+    localparam KW = `ENGINE_KW, TW = `ENGINE_TW, DW = `ENGINE_DW, RW = `ENGINE_RW, PW = `ENGINE_PW, LW = RW;
     localparam CHAIN = `ENGINE_CHAIN, FIELD_BITS = `ENGINE_FIELD, LATENCY = 4 + CHAIN + $clog2(COLS / CHAIN);
     localparam MAXB = `ENGINE_MAX_BURST, READ_FIFO = `ENGINE_READ_FIFO, WRITE_FIFO = `ENGINE_WRITE_FIFO;
     localparam SHIFT = PORT_WORDS == 2 ? 1 : 0;
@@ -322,10 +322,10 @@ module engine_top (
     compute #(
         .ROWS(ROWS), .COLS(COLS), .PIXELS(PIXELS), .LANES(LANES), .PACK(`ENGINE_PACK), .FIELD(FIELD_BITS), .CHAIN(CHAIN),
         .ACC(ACC), .LATENCY(LATENCY), .ZERO_POINT(`ENGINE_ZERO_POINT), .IA(IA), .WA(WA), .OA(OA),
-        .SUM_DEPTH(SUM_DEPTH * OFMAP_BUFFERS), .SUM_STYLE(`ENGINE_SUM_STYLE), .CW(CW), .KW(KW), .DW(DW), .RW(RW),
+        .SUM_DEPTH(SUM_DEPTH * OFMAP_BUFFERS), .SUM_STYLE(`ENGINE_SUM_STYLE), .CW(CW), .KW(KW), .TW(TW), .DW(DW), .RW(RW),
         .PW(PW)
     ) array (
-        .clk(clk), .resetn(resetn), .tap_write(tap_write && tap_number >> KW == 0), .tap_index(tap_number[KW-1:0]), .tap_rotate(tap[RW-1:0]),
+        .clk(clk), .resetn(resetn), .tap_write(tap_write && tap_number >> TW == 0), .tap_index(tap_number[TW-1:0]), .tap_rotate(tap[RW-1:0]),
         .tap_step(tap[8+:IA]), .channel_wise(channel_wise), .averages(averages), .maximum(maximum),
         .four_bit(four_bit), .pad_value(pad_value), .kernel_rows(kernel_rows), .kernel_cols(kernel_cols),
         .d_row(d_row), .d_group(d_group), .d_out_row(d_out_row), .stride_rows(stride_rows),

@@ -3,7 +3,8 @@
 // The loops, innermost first: tap column, tap row, group of COLS input channels; then pixel group, output row, and row group
 // (ROWS output channels; in a channel-wise layer LANES channels). Column j of a tile lies in bank (j div stride) mod PIXELS,
 // so tap column t needs one rotation of the banks onto the pixel lanes and one step of the address, whatever the pixel: the
-// program gives both, and they are written into a table (tap_write). Bank b is read at `address` or one
+// program gives both, and they are written into a table (tap_write). With stride and dilation 1 they repeat after PIXELS
+// columns, so that a pool may be as wide as KW bits say. Bank b is read at `address` or one
 // word on (b < rotate); pixel lane l takes bank (l + rotate) mod PIXELS, and is on if its column and row lie in the map.
 //
 // Weights follow each other in the order of the iterations of one pixel; they begin again with each pixel group. A
@@ -19,7 +20,8 @@ module window #(
     parameter WA = 11,            // bits of a step of the weight buffer
     parameter OA = 9,             // bits of an address in a bank of sums
     parameter CW = 12,            // bits of rows, columns and groups
-    parameter KW = 3,             // bits of kernel rows and columns, and of a line of the table
+    parameter KW = 7,             // bits of kernel rows and columns
+    parameter TW = 3,             // bits of a line of the table of tap columns
     parameter DW = 3,             // bits of a stride and of a dilation
     parameter LINE_PARTS = 1,     // channel-wise groups in a line of the ifmap buffer: COLS / LANES
     parameter ROW_PARTS = 1,      // and in a row group: ROWS / LANES
@@ -30,7 +32,7 @@ module window #(
     input wire clk,
     input wire resetn,
     input wire tap_write,
-    input wire [KW-1:0] tap_index,
+    input wire [TW-1:0] tap_index,
     input wire [RW-1:0] tap_rotate,
     input wire [IA-1:0] tap_step, // from this tap column to the next, modulo 2^IA
     input wire start,
@@ -92,12 +94,15 @@ module window #(
                                  .last(last_row_group));
 
     // The table of tap columns, read an iteration before its step is added.
-    (* ram_style = "distributed" *) reg [RW+IA-1:0] taps [0:(1<<KW)-1];
-    reg [KW-1:0] tap;
+    (* ram_style = "distributed" *) reg [RW+IA-1:0] taps [0:(1<<TW)-1];
+    reg [TW-1:0] tap;
+    reg regular;
+    wire repeats = regular && {{32-TW{1'b0}}, tap} == PIXELS - 1;
     always @(posedge clk) begin
         if (tap_write) taps[tap_index] <= {tap_rotate, tap_step};
         if (!resetn || start) tap <= 0;
-        else if (busy) tap <= last_col ? {KW{1'b0}} : tap + 1'b1;
+        else if (busy) tap <= last_col || repeats ? {TW{1'b0}} : tap + 1'b1;
+        regular <= stride_cols == 1 && dilation_cols == 1;
         if (!resetn) busy <= 1'b0;
         else busy <= start || (busy && !ends);
     end

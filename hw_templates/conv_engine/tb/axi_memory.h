@@ -15,11 +15,11 @@
 #include <vector>
 
 struct AxiSettings {
-    int latency = 60;           // cycles from an address to its first word, or from the last word to the response
-    int jitter = 0;             // and up to this many more, at random
-    int bytes_a_cycle = 0;      // that all ports share; 0: no limit
-    int pauses = 0;             // of 256 cycles, those in which a ready or valid that could be set is not
-    int errors = 0;             // of 65,536 answers, those that are SLVERR
+    int latency = 60;       // cycles from an address to its first word, or from the last word to the response
+    int jitter = 0;         // and up to this many more, at random
+    int bytes_a_cycle = 0;  // that all ports share; 0: no limit
+    int pauses = 0;         // of 256 cycles, those in which a ready or valid that could be set is not
+    int errors = 0;         // of 65,536 answers, those that are SLVERR
     unsigned seed = 1;
 };
 
@@ -34,9 +34,7 @@ struct AxiMemory {
     }
     bool pauses() { return settings.pauses > 0 && static_cast<int>(random() & 255) < settings.pauses; }
     bool fails() { return settings.errors > 0 && static_cast<int>(random() & 65535) < settings.errors; }
-    uint64_t due() {
-        return cycle + settings.latency + (settings.jitter > 0 ? random() % (settings.jitter + 1) : 0);
-    }
+    uint64_t due() { return cycle + settings.latency + (settings.jitter > 0 ? random() % (settings.jitter + 1) : 0); }
     // Takes the bytes of a word from the share; what a word takes too much, the next cycles lack.
     bool spend(int count) {
         if (budget <= 0) return false;

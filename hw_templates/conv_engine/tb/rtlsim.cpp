@@ -57,10 +57,10 @@ public:
           residual(memory, {&top.m_axi_residual_arvalid, &top.m_axi_residual_arready, &top.m_axi_residual_araddr,
                             &top.m_axi_residual_arlen, &top.m_axi_residual_rvalid, &top.m_axi_residual_rready,
                             &top.m_axi_residual_rdata, &top.m_axi_residual_rresp, &top.m_axi_residual_rlast}),
-          ofmap(memory, {&top.m_axi_ofmap_awvalid, &top.m_axi_ofmap_awready, &top.m_axi_ofmap_awaddr,
-                         &top.m_axi_ofmap_awlen, &top.m_axi_ofmap_wvalid, &top.m_axi_ofmap_wready,
-                         &top.m_axi_ofmap_wdata, &top.m_axi_ofmap_wstrb, &top.m_axi_ofmap_wlast,
-                         &top.m_axi_ofmap_bvalid, &top.m_axi_ofmap_bready, &top.m_axi_ofmap_bresp}) {
+          ofmap(memory,
+                {&top.m_axi_ofmap_awvalid, &top.m_axi_ofmap_awready, &top.m_axi_ofmap_awaddr, &top.m_axi_ofmap_awlen,
+                 &top.m_axi_ofmap_wvalid, &top.m_axi_ofmap_wready, &top.m_axi_ofmap_wdata, &top.m_axi_ofmap_wstrb,
+                 &top.m_axi_ofmap_wlast, &top.m_axi_ofmap_bvalid, &top.m_axi_ofmap_bready, &top.m_axi_ofmap_bresp}) {
         top.clk = 0;
         top.resetn = 0;
         top.eval();
@@ -187,12 +187,13 @@ int main(int argc, char** argv) {
         }
         const bool ended = simulation.run(layout["program_word"], layout["layer_count"], layout["most_cycles"]);
         const uint32_t status = simulation.read(0x60);
-        std::printf("run %ld cycles %u status 0x%08x ifmap %llu %llu weights %llu %llu residual %llu %llu ofmap %llu %llu\n", run,
-                    simulation.read(0x68), status, (unsigned long long)simulation.ifmap.words,
-                    (unsigned long long)simulation.ifmap.requests, (unsigned long long)simulation.weights.words,
-                    (unsigned long long)simulation.weights.requests, (unsigned long long)simulation.residual.words,
-                    (unsigned long long)simulation.residual.requests, (unsigned long long)simulation.ofmap.words,
-                    (unsigned long long)simulation.ofmap.requests);
+        std::printf(
+            "run %ld cycles %u status 0x%08x ifmap %llu %llu weights %llu %llu residual %llu %llu ofmap %llu %llu\n",
+            run, simulation.read(0x68), status, (unsigned long long)simulation.ifmap.words,
+            (unsigned long long)simulation.ifmap.requests, (unsigned long long)simulation.weights.words,
+            (unsigned long long)simulation.weights.requests, (unsigned long long)simulation.residual.words,
+            (unsigned long long)simulation.residual.requests, (unsigned long long)simulation.ofmap.words,
+            (unsigned long long)simulation.ofmap.requests);
         if (!ended) {
             std::fprintf(stderr, "rtlsim: run %ld does not end within %ld cycles\n", run, layout["most_cycles"]);
             return 3;

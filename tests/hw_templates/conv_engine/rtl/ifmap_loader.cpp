@@ -61,7 +61,8 @@ int main() {
                 ++seen;
             }
         }
-        if (top.count != static_cast<unsigned>(total)) return std::printf("trial %d: counted %u\n", trial, top.count), 1;
+        if (top.count != static_cast<unsigned>(total))
+            return std::printf("trial %d: counted %u\n", trial, top.count), 1;
         compared += total;
     }
     std::printf("words %llu\n", static_cast<unsigned long long>(compared));

@@ -36,7 +36,8 @@ int main() {
                 for (int c = 0; c < COLS; ++c) {
                     int8_t& weight = weights[r * COLS + c];
                     weight = extreme ? (below(2) ? 127 : -127) : below(255) - 127;
-                    if (diagonal) weight = r % LANES == c % LANES && r / LANES == 0 && c / LANES == 0 ? below(256) - 128 : 0;
+                    if (diagonal)
+                        weight = r % LANES == c % LANES && r / LANES == 0 && c / LANES == 0 ? below(256) - 128 : 0;
                 }
             }
             for (auto& x : activations) x = extreme ? (below(2) ? 127 : -128) : below(256) - 128;
@@ -51,8 +52,9 @@ int main() {
             for (int r = 0; r < ROWS; ++r) {
                 for (int p = 0; p < PIXELS; ++p) {
                     for (int c = 0; c < COLS; ++c) {
-                        expected[r * PIXELS + p] = static_cast<uint32_t>(expected[r * PIXELS + p]) +
-                                                   static_cast<uint32_t>(weights[r * COLS + c] * activations[p * COLS + c]);
+                        expected[r * PIXELS + p] =
+                            static_cast<uint32_t>(expected[r * PIXELS + p]) +
+                            static_cast<uint32_t>(weights[r * COLS + c] * activations[p * COLS + c]);
                     }
                 }
             }

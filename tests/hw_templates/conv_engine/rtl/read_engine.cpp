@@ -33,8 +33,8 @@ int main() {
         const uint64_t base = 0x340000000;
         AxiMemory memory(static_cast<size_t>(words) * WORD_BYTES, base, settings);
         for (auto& byte : memory.bytes) byte = random();
-        AxiReader<Port, WORD_BYTES> reader(memory, Port{&top.arvalid, &top.arready, &top.araddr, &top.arlen, &top.rvalid,
-                                                   &top.rready, &top.rdata, &top.rresp, &top.rlast});
+        AxiReader<Port, WORD_BYTES> reader(memory, Port{&top.arvalid, &top.arready, &top.araddr, &top.arlen,
+                                                        &top.rvalid, &top.rready, &top.rdata, &top.rresp, &top.rlast});
         const bool tight = trial % 4 == 3;  // part of what is asked for lies beyond the limit
         const unsigned limit = tight ? words / 2 : words;
         std::deque<Command> commands;
@@ -98,7 +98,8 @@ int main() {
                     if (places.empty()) return std::printf("a word too many\n"), 1;
                     uint8_t word[WORD_BYTES];
                     std::memcpy(word, &top.out_data, WORD_BYTES);
-                    if (std::memcmp(word, &memory.bytes[static_cast<size_t>(places.front()) * WORD_BYTES], WORD_BYTES) != 0 ||
+                    if (std::memcmp(word, &memory.bytes[static_cast<size_t>(places.front()) * WORD_BYTES],
+                                    WORD_BYTES) != 0 ||
                         ends.front() != top.out_last) {
                         return std::printf("trial %d: word %u differs\n", trial, places.front()), 1;
                     }
@@ -113,7 +114,8 @@ int main() {
         }
         if (!top.idle || top.error_response || top.error_bounds != !starts_beyond.empty()) {
             return std::printf("trial %d: idle %d, errors %d %d\n", trial, top.idle, top.error_bounds,
-                               top.error_response), 1;
+                               top.error_response),
+                   1;
         }
     }
     std::printf("words %llu beyond %llu\n", static_cast<unsigned long long>(compared),

@@ -70,7 +70,8 @@ int main() {
                 const int64_t out = d.after ? saturate(y + added, 8) : y;
                 if (static_cast<int8_t>(top.out) != out) {
                     return std::printf("sum %d bias %d multiplier %u code %u: %d instead of %d\n", d.sum, d.bias,
-                                       d.multiplier, d.code, static_cast<int8_t>(top.out), static_cast<int>(out)), 1;
+                                       d.multiplier, d.code, static_cast<int8_t>(top.out), static_cast<int>(out)),
+                           1;
                 }
                 flying.pop_front();
                 ++compared;

@@ -41,7 +41,7 @@ def test_the_window_reads_what_each_tap_needs(
     tmp_path: Path, pixels: int, kernel: int, line_parts: int, row_parts: int, weight_parts: int
 ) -> None:
     parts = {"LINE_PARTS": line_parts, "ROW_PARTS": row_parts, "WEIGHT_PARTS": weight_parts}
-    widths = {"IA": 14, "WA": 14, "OA": 12, "DW": 3, "PW": 5, "RW": 3, "KW": kernel.bit_length()}
+    widths = {"IA": 14, "WA": 14, "OA": 12, "DW": 3, "PW": 5, "RW": 3, "TW": (max(kernel, pixels) - 1).bit_length()}
     parameters = {"PIXELS": pixels, **parts, **widths}
     macros: dict[str, int | str] = {"PIXELS": pixels, "IA": 14, "MAX_KERNEL": kernel, **parts}
     assert compared(tmp_path, "window", parameters, macros) > 20_000

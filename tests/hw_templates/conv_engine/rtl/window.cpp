@@ -1,4 +1,5 @@
 // Random tiles: every address, lane and place that `window` makes beside what the layout of the buffers says.
+#include <algorithm>
 #include <cstdio>
 #include <cstring>
 #include <random>
@@ -29,8 +30,10 @@ int main() {
     for (int i = 0; i < 4; ++i) clock();
     top.resetn = 1;
     for (int trial = 0; trial < 300; ++trial) {
-        const int kh = range(1, MAX_KERNEL), kw = range(1, MAX_KERNEL), sh = range(1, 4), sw = range(1, 4);
-        const int eh = range(1, 3), ew = range(1, 3), th = range(1, 5), tw = range(1, 3 * PIXELS + 2);
+        const bool wide = range(0, 4) == 0;  // a pool as of a whole map: taps repeat after PIXELS columns
+        const int kh = range(1, wide ? 20 : MAX_KERNEL), kw = range(1, wide ? 20 : MAX_KERNEL), sh = range(1, 4);
+        const int sw = wide ? 1 : range(1, 4), eh = range(1, 3), ew = wide ? 1 : range(1, 3);
+        const int th = range(1, 5), tw = range(1, 3 * PIXELS + 2);
         const bool channel_wise = range(0, 1);
         const int col_groups = channel_wise ? 1 : range(1, 3), row_groups = range(1, channel_wise ? 6 : 3);
         const int pixel_groups = (tw + PIXELS - 1) / PIXELS;
@@ -38,7 +41,7 @@ int main() {
         const int d_line = sw * spp, in_rows = (th - 1) * sh + (kh - 1) * eh + 1;
         const int left = range(-5, 40), up = range(-5, 40), width = range(1, 60), height = range(1, 60);
         const unsigned base = range(0, 200), weight_base = range(0, 50), sum_base = range(0, 50);
-        for (int t = 0; t < kw; ++t) {
+        for (int t = 0; t < std::min(kw, std::max(MAX_KERNEL, PIXELS)); ++t) {
             auto phase = [&](int tap) { return tap * ew % sw * spp + tap * ew / sw / PIXELS; };
             top.tap_write = 1, top.tap_index = t, top.tap_rotate = t * ew / sw % PIXELS;
             top.tap_step = (phase(t + 1) - phase(t)) & mask;
@@ -93,8 +96,10 @@ int main() {
             wrong |= top.last != (cg == col_groups - 1 && tr == kh - 1 && tc == kw - 1);
             wrong |= top.done != (n == total);
             if (wrong) {
-                return std::printf("trial %d: iteration %d differs (row group %d, row %d, pixels %d, group %d, tap %d %d)\n",
-                                   trial, n, rg, orow, pg, cg, tr, tc), 1;
+                return std::printf(
+                           "trial %d: iteration %d differs (row group %d, row %d, pixels %d, group %d, tap %d %d)\n",
+                           trial, n, rg, orow, pg, cg, tr, tc),
+                       1;
             }
         }
         const int groups = channel_wise ? (row_groups + ROW_PARTS - 1) / ROW_PARTS : row_groups;

@@ -32,9 +32,9 @@ int main() {
         const unsigned words = 1 << 16;
         const uint64_t base = 0x340000000;
         AxiMemory memory(static_cast<size_t>(words) * WORD_BYTES, base, settings);
-        AxiWriter<Port, WORD_BYTES> writer(memory, Port{&top.awvalid, &top.awready, &top.awaddr, &top.awlen, &top.wvalid,
-                                                   &top.wready, &top.wdata, &top.wstrb, &top.wlast, &top.bvalid,
-                                                   &top.bready, &top.bresp});
+        AxiWriter<Port, WORD_BYTES> writer(
+            memory, Port{&top.awvalid, &top.awready, &top.awaddr, &top.awlen, &top.wvalid, &top.wready, &top.wdata,
+                         &top.wstrb, &top.wlast, &top.bvalid, &top.bready, &top.bresp});
         const bool tight = trial % 4 == 3;
         const unsigned limit = tight ? words / 2 : words, spared = tight ? 500 : 0;
         std::vector<uint8_t> expected(memory.bytes);
@@ -59,7 +59,9 @@ int main() {
                         for (unsigned i = 0; i < burst; ++i) {
                             std::vector<uint8_t> word(WORD_BYTES);
                             for (auto& byte : word) byte = random();
-                            if (!outside) std::memcpy(&expected[(static_cast<size_t>(at) + i) * WORD_BYTES], &word[0], WORD_BYTES);
+                            if (!outside)
+                                std::memcpy(&expected[(static_cast<size_t>(at) + i) * WORD_BYTES], &word[0],
+                                            WORD_BYTES);
                             data.push_back(word);
                             ++compared;
                             masked += outside;
@@ -101,7 +103,8 @@ int main() {
         }
         if (!writer.quiet() || memory.bytes != expected || top.error_response || top.error_bounds != outside_any) {
             return std::printf("trial %d: memory differs, or errors %d %d\n", trial, top.error_bounds,
-                               top.error_response), 1;
+                               top.error_response),
+                   1;
         }
     }
     std::printf("words %llu masked %llu\n", static_cast<unsigned long long>(compared),

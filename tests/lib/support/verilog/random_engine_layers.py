@@ -17,11 +17,18 @@ _OPERATIONS = [Operation.CONV, Operation.CONV, Operation.DEPTHWISE, Operation.PO
 def random_tiled_layer(rng: np.random.Generator, shape: EngineShape) -> TiledLayer:
     """Return a layer that the engine can run, in tiles that fit its buffers."""
     while True:
-        layer = _random_layer(rng, shape)
-        for _ in range(50):
-            tiled = TiledLayer(layer=layer, mapping=_random_mapping(rng, layer, shape), shape=shape)
-            if _runs(tiled):
-                return tiled
+        tiled = randomly_tiled(rng, _random_layer(rng, shape), shape)
+        if tiled is not None:
+            return tiled
+
+
+def randomly_tiled(rng: np.random.Generator, layer: EngineLayer, shape: EngineShape) -> TiledLayer | None:
+    """Return a layer in random tiles that the engine can run; None if 200 tries find none."""
+    for _ in range(200):
+        tiled = TiledLayer(layer=layer, mapping=_random_mapping(rng, layer, shape), shape=shape)
+        if _runs(tiled):
+            return tiled
+    return None
 
 
 def _random_layer(rng: np.random.Generator, shape: EngineShape) -> EngineLayer:
@@ -34,6 +41,8 @@ def _random_layer(rng: np.random.Generator, shape: EngineShape) -> EngineLayer:
     kernel, stride, dilation = pair(limits.max_kernel), pair(limits.max_stride), pair(limits.max_dilation)
     if operation is Operation.SCALE:
         kernel = stride = dilation = (1, 1)
+    elif operation in (Operation.POOL, Operation.MAX_POOL) and rng.random() < 0.3:
+        kernel, stride, dilation = pair(13), (1, 1), (1, 1)
     reach = [(kernel[axis] - 1) * dilation[axis] for axis in (0, 1)]
     padding = tuple(int(rng.integers(0, min(5, reach[side % 2]) + 1)) for side in range(4))
     repeat = rng.random() < 0.15
@@ -78,25 +87,12 @@ def _random_mapping(rng: np.random.Generator, layer: EngineLayer, shape: EngineS
 
 def _runs(tiled: TiledLayer) -> bool:
     """Return whether a tiling keeps the rules of the format and fits the buffers."""
-    layer, shape, accelerator = tiled.layer, tiled.shape, tiled.shape.accelerator
+    layer = tiled.layer
     for axis in (tiled.rows, tiled.cols):
         step = axis.tile * axis.stride
         if axis.tiles > 1 and (step < axis.padding or (layer.repeat and step % 2)):
             return False
-    in_channels = (tiled.in_tiles if tiled.dense else tiled.out_tiles)[0]
-    in_rows = tiled.rows.extent(tiled.mapping.tile_height)
-    ifmap = math.ceil(in_channels / accelerator.pe_cols) * in_rows * tiled.line_words
-    steps = tiled.steps_of(tiled.out_tiles[0], tiled.in_tiles[0])
-    weights = 0 if layer.operation.is_weightless else math.ceil(steps / (2 if layer.weight_bits == 4 else 1))
-    kept = layer.out_channels if tiled.keeps_sums else tiled.out_tiles[0]
-    pixels = tiled.mapping.tile_height * math.ceil(tiled.mapping.tile_width / accelerator.pe_pixels)
-    results = math.ceil(kept / shape.word_bytes) * tiled.mapping.tile_height * tiled.mapping.tile_width
-    return (
-        ifmap <= shape.ifmap_depth
-        and weights <= shape.weight_depth
-        and math.ceil(kept / accelerator.pe_rows) * pixels <= shape.sum_depth
-        and results <= shape.residual_depth
-    )
+    return all(needed <= there for _, needed, there in tiled.needs())
 
 
 def random_data(rng: np.random.Generator, layer: EngineLayer) -> EngineData:

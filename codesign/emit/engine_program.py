@@ -1,0 +1,231 @@
+"""Networks and other layers compiled into programs of version 5 of the format, which the engine's Verilog runs."""
+
+import math
+from collections.abc import Mapping as Names
+from collections.abc import Sequence
+
+import numpy as np
+
+from codesign.emit.descriptor import MapPlace, Places, TiledLayer, describe, pack_weights
+from codesign.emit.engine_layer import engine_layer
+from codesign.emit.engine_reference import EngineData, EngineNode
+from codesign.emit.integer_reference import QuantisedLayer
+from cost_models.mapping.mapping import Mapping
+from cost_models.workload import Shape
+from hw_templates.conv_engine import isa, isa5
+from hw_templates.conv_engine.program import Program
+from hw_templates.conv_engine.rtl_config import EngineShape
+from hw_templates.foundation.arrays import Int8Array, IntArray
+from hw_templates.foundation.errors import InvalidValueError, MappingError, UnsupportedLayerError
+
+CODE_MAX = 31
+"""Shifts are 12 to 43: a code of 5 bits above 12."""
+RESIDUAL_MAX = 2**24 - 1
+PAGE_BYTES = 4096
+"""Where an arena begins: descriptors are aligned in it, and no burst crosses such a multiple."""
+
+
+def engine_node(quantised: QuantisedLayer, mapping: Mapping, shape: EngineShape) -> EngineNode:
+    """Return a quantised layer in its tiles as the engine runs it.
+
+    Raises:
+        UnsupportedLayerError: a weight is the least of its bits, a factor is 16 or more, an average pool has a bias or
+            channels that differ, or the scale of a map that is added does not fit 24 bits.
+    """
+    node = quantised.node
+    residual = 0 if node.residual is None else 2 if node.adds_last else 1
+    layer = engine_layer(node.layer, residual)
+    multiplier, shift = quantised.multiplier.astype(np.int64), quantised.shift.astype(np.int64)
+    vanishing = (multiplier == 0) | (shift > CODE_MAX + 12)
+    multiplier, shift = np.where(vanishing, 0, multiplier), np.where(vanishing, CODE_MAX + 12, shift)
+    least = 1 - (1 << (layer.weight_bits - 1))
+    if quantised.weight is not None and quantised.weight.min() < least:
+        raise UnsupportedLayerError(f"{node.name}.weight: must be at least {least}, got {quantised.weight.min()}")
+    edges = (0, 0, 0, 0)
+    bias: IntArray = quantised.bias.astype(np.int64)
+    if layer.operation.averages:
+        if bias.any() or len({*zip(multiplier, shift, strict=True)}) > 1:
+            raise UnsupportedLayerError(
+                f"{node.name}: an average pool has no bias, and one multiplier for all channels"
+            )
+        # The last row and column of windows may lie half outside the map: then half as many values are averaged.
+        below, right = (
+            int((layer.out_size(axis) - 1) * layer.stride[axis] + layer.kernel[axis] > layer.in_size(axis))
+            for axis in (0, 1)
+        )
+        edges = (0, below, 0, right)
+        halved = np.add.outer(np.arange(below + 1), np.arange(right + 1))
+        shift, multiplier = shift[0] - halved, np.full_like(halved, multiplier[0])
+        bias = np.zeros_like(halved)
+    if (shift < 12).any():
+        raise UnsupportedLayerError(f"{node.name}.multiplier: the engine's shifts are at least 12, got {shift.min()}")
+    added = 0
+    if node.residual is not None:
+        added = math.floor(quantised.residual_multiplier * 2.0 ** (16 - quantised.residual_shift) + 0.5)
+        if added > RESIDUAL_MAX:
+            raise UnsupportedLayerError(
+                f"{node.name}.residual_multiplier: the engine has at most {RESIDUAL_MAX} of 2^16, got {added}"
+            )
+    return EngineNode(
+        name=node.name,
+        tiled=TiledLayer(layer=layer, mapping=mapping, shape=shape),
+        data=EngineData(
+            weight=quantised.weight,
+            bias=bias,
+            multiplier=multiplier,
+            code=shift - 12,
+            table=quantised.table,
+            edges=edges,
+            residual_multiplier=added,
+        ),
+        ifmap=node.ifmap,
+        gate=node.gate,
+        residual=node.residual,
+    )
+
+
+def compile_engine_program(nodes: Sequence[EngineNode], given: Names[str, Shape], shape: EngineShape) -> Program:
+    """Compile layers that read each other's maps and those given, which together are the program's image.
+
+    Raises:
+        UnsupportedLayerError: a layer needs more than a field of the format, or than the engine, holds.
+        MappingError: a tile does not fit a buffer, or begins where the format cannot say it.
+    """
+    word = shape.word_bytes
+    content = bytearray(len(nodes) * isa5.DESCRIPTOR_BYTES)
+
+    def place(part: bytes) -> int:
+        content.extend(bytes(-len(content) % shape.port_bytes))
+        begin = len(content) // word
+        content.extend(part + bytes(-len(part) % shape.port_bytes))
+        return begin
+
+    fixed = []
+    for node in nodes:
+        check_tiles(node)
+        weights = b"" if node.data.weight is None else pack_weights(node.tiled, node.data.weight).tobytes()
+        parameters, edges = pack_parameters(node, shape)
+        fixed.append((place(weights), place(parameters.tobytes()), place(node.data.table.tobytes()), edges))
+    counter_word = place(bytes(len(nodes) * isa.COUNTERS.itemsize))
+    arena, maps = len(content), {}
+    end = arena // word
+    image_word = end
+    for name, (channels, height, width) in given.items():
+        words = math.ceil(channels / word)
+        maps[name] = MapPlace(word=end, pixel_words=words)
+        end += _up(height * width * words, shape.accelerator.weight_port_words)
+    image_words = end - image_word
+    records = []
+    for index, (node, (weight_word, parameter_word, table_word, edges)) in enumerate(zip(nodes, fixed, strict=True)):
+        layer = node.tiled.layer
+        words = math.ceil(layer.out_channels / word)
+        maps[node.name] = MapPlace(word=end, pixel_words=words)
+        end += _up(layer.out_height * layer.out_width * words, shape.accelerator.weight_port_words)
+        places = Places(
+            ifmap=maps[node.ifmap],
+            ofmap=maps[node.name],
+            residual=None if node.residual is None else maps[node.residual],
+            weight_word=weight_word if node.gate is None else maps[node.gate].word,
+            parameter_word=parameter_word,
+            table_word=table_word,
+            counter_word=counter_word + index * isa.COUNTERS.itemsize // word,
+        )
+        record = describe(node.tiled, places, residual_multiplier=node.data.residual_multiplier, edges=edges)
+        check_fields_fit(node.name, record, shape)
+        records.append(record)
+    content[: len(nodes) * isa5.DESCRIPTOR_BYTES] = np.array(records, isa5.DESCRIPTOR).tobytes()
+    last = nodes[-1]
+    return Program(
+        arena=bytes(content),
+        axi_bytes=word,
+        arena_words=end,
+        program_word=0,
+        layer_count=len(nodes),
+        image_word=image_word,
+        image_words=image_words,
+        logits_word=maps[last.name].word,
+        logits_count=last.tiled.layer.out_channels,
+        counter_word=counter_word,
+        isa_version=isa5.VERSION,
+    )
+
+
+def pack_parameters(node: EngineNode, shape: EngineShape) -> tuple[Int8Array, int]:
+    """Return the parameters as they lie in memory, [bytes], and the descriptor's field ``edges``.
+
+    A channel's lie in the order of channels; those of a border class fill a line for all channels, and the classes of a
+    row of classes take a power of two of lines.
+    """
+    data, word = node.data, shape.word_bytes
+    top, bottom, left, right = data.edges
+    shift = (left + right).bit_length()
+    lines: tuple[int, ...] = (_up(node.tiled.layer.out_channels, word),)
+    if node.tiled.layer.operation.averages:
+        lines = (top + bottom + 1, 1 << shift, word)
+    records = np.zeros(lines, isa5.PARAMETERS)
+    for name in ("bias", "multiplier", "code"):
+        values = getattr(data, name)
+        if values.ndim == 2:
+            records[name][:, : left + right + 1] = values[..., None]
+        else:
+            records[name][: len(values)] = values
+    return records.reshape(-1).view(np.int8), top | bottom << 4 | left << 8 | right << 12 | shift << 16
+
+
+def check_tiles(node: EngineNode) -> None:
+    """Check that the tiles of a layer fit the engine's buffers and keep the rules of the format.
+
+    Raises:
+        UnsupportedLayerError: a kernel, stride or dilation is above the engine's.
+        MappingError: a tile does not fit a buffer, or a tile after the first begins in the padding.
+    """
+    tiled, shape, layer = node.tiled, node.tiled.shape, node.tiled.layer
+    regular_pool = layer.operation.is_weightless and layer.stride == layer.dilation == (1, 1)
+    limits = (
+        ("kernel", layer.kernel, shape.limits.max_pool if regular_pool else shape.limits.max_kernel),
+        ("stride", layer.stride, shape.limits.max_stride),
+        ("dilation", layer.dilation, shape.limits.max_dilation),
+    )
+    for name, values, most in limits:
+        if max(values) > most:
+            raise UnsupportedLayerError(f"{node.name}.{name}: the engine has at most {most}, got {max(values)}")
+    for name, axis in (("tile_height", tiled.rows), ("tile_width", tiled.cols)):
+        step = axis.tile * axis.stride
+        if axis.tiles > 1 and step < axis.padding:
+            raise MappingError(f"{node.name}.{name}: a second tile would begin in the padding of {axis.padding}")
+        if axis.tiles > 1 and layer.repeat and step % 2:
+            raise MappingError(f"{node.name}.{name}: must be even where the map is repeated, got {axis.tile}")
+    for name, needed, there in tiled.needs():
+        if needed > there:
+            raise MappingError(
+                f"{node.name}: a tile needs {needed} words of a bank of the {name} buffer, it has {there}"
+            )
+
+
+def check_fields_fit(name: str, record: np.void, shape: EngineShape) -> None:
+    """Check that every field of a descriptor fits the bits that the engine keeps of it.
+
+    Raises:
+        UnsupportedLayerError: one does not; names layer, field, value and limit.
+    """
+    widths = shape.widths()
+    for field, width, _ in isa5.FIELDS:
+        bits, value = widths.get(width) or int(width), int(record[field])
+        signed = field in isa5.SIGNED
+        least, most = (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) if signed else (0, (1 << bits) - 1)
+        if not least <= value <= most:
+            raise UnsupportedLayerError(f"{name}.{field}: the engine has {least} to {most}, got {value}")
+
+
+def check_same_isa(program: Program) -> None:
+    """Refuse a program of another format than the Verilog's.
+
+    Raises:
+        InvalidValueError: it is one.
+    """
+    if program.isa_version != isa5.VERSION:
+        raise InvalidValueError("program.isa_version", program.isa_version, f"{isa5.VERSION}, the Verilog's")
+
+
+def _up(size: int, multiple: int) -> int:
+    return -(-size // multiple) * multiple

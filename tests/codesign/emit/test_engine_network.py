@@ -1,0 +1,125 @@
+"""Whole networks in version 5 of the program format: beside version 4's reference, and on the engine's Verilog."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support.networks.random_networks import integer_maps, network_of_every_operation
+from support.verilog.random_engine_layers import randomly_tiled
+from support.verilog.simulated import build_engine, need_verilator, run
+
+from codesign.emit.engine_layer import engine_layer
+from codesign.emit.engine_program import compile_engine_program, engine_node
+from codesign.emit.engine_reference import EngineNode, run_engine_nodes
+from codesign.emit.integer_reference import QuantisedLayer, QuantisedNetwork
+from codesign.emit.program import pack_map
+from cost_models.workload import IMAGE
+from hw_templates.conv_engine.accelerator import Accelerator
+from hw_templates.conv_engine.rtl_config import EngineShape, Limits
+from hw_templates.foundation.errors import MappingError, UnsupportedLayerError
+
+ACCELERATOR = Accelerator(
+    pe_rows=8,
+    pe_cols=8,
+    pe_pixels=2,
+    pack=2,
+    ifmap_kib=16,
+    weight_kib=16,
+    ofmap_kib=16,
+    axi_bits=64,
+    clock_mhz=100,
+    depthwise_lanes=8,
+)
+SHAPE = EngineShape(accelerator=ACCELERATOR)
+
+
+SIMULATED_NETWORKS = 3
+
+
+def nodes_of(network: QuantisedNetwork, rng: np.random.Generator) -> list[EngineNode]:
+    """The layers of a network in random tiles."""
+    nodes = []
+    for quantised in network.layers:
+        tiled = randomly_tiled(rng, engine_layer(quantised.node.layer), SHAPE)
+        assert tiled is not None, quantised.node.layer
+        nodes.append(engine_node(quantised, tiled.mapping, SHAPE))
+    return nodes
+
+
+def _as_quantisation_makes_it(network: QuantisedNetwork) -> QuantisedNetwork:
+    """A network with weights symmetric around 0, and average pools without bias and with one multiplier."""
+
+    def as_quantised(layer: QuantisedLayer) -> QuantisedLayer:
+        if layer.weight is not None:
+            return replace(layer, weight=np.maximum(layer.weight, 1 - 2 ** (layer.node.layer.weight_bits - 1)))
+        if not layer.node.layer.operation.averages:
+            return layer
+        first = {name: np.full_like(getattr(layer, name), getattr(layer, name)[0]) for name in ("multiplier", "shift")}
+        return replace(layer, **first, bias=np.zeros_like(layer.bias))
+
+    return replace(network, layers=tuple(map(as_quantised, network.layers)))
+
+
+def random_network(seed: int) -> tuple[list[EngineNode], QuantisedNetwork, np.ndarray]:
+    """Nodes of a network that uses every operation, the network, and an image for it."""
+    rng = np.random.default_rng(seed)
+    network = _as_quantisation_makes_it(network_of_every_operation(rng))
+    image = rng.integers(-128, 128, network.workload.nodes[0].layer.in_shape).astype(np.int8)
+    return nodes_of(network, rng), network, image
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_maps_equal_those_of_version_4_but_where_a_map_is_added(seed: int) -> None:
+    nodes, network, image = random_network(seed)
+    before = integer_maps(network, image[None])
+    for node in nodes:
+        # Each layer reads what version 4 made, so that differences do not add up.
+        result = run_engine_nodes([node], {IMAGE: image} | {name: one[0] for name, one in before.items()})[node.name]
+        off = np.abs(result.astype(int) - before[node.name][0])
+        if node.residual is None:
+            assert not off.any(), node.tiled.layer
+        else:
+            # The added map is rounded by itself: one step, which a steep table may widen.
+            assert (off != 0).mean() < 0.05, node.tiled.layer
+
+
+def test_whole_networks_are_bit_exact_on_verilog(tmp_path: Path) -> None:
+    need_verilator()
+    simulation = build_engine(tmp_path / "engine", SHAPE)
+    for seed in range(SIMULATED_NETWORKS):
+        nodes, _, image = random_network(seed)
+        program = compile_engine_program(nodes, {IMAGE: image.shape}, SHAPE)
+        folder = tmp_path / f"network{seed}"
+        folder.mkdir()
+        (folder / "arena.bin").write_bytes(program.arena)
+        (folder / "images.bin").write_bytes(pack_map(image[None], ACCELERATOR).tobytes())
+        layout = program.layout() | {"results_word": program.logits_word, "most_cycles": 20_000_000}
+        (folder / "layout.txt").write_text("".join(f"{name} {value}\n" for name, value in layout.items()))
+        run(simulation, str(folder), "--images", "1")
+        expected = run_engine_nodes(nodes, {IMAGE: image})[nodes[-1].name]
+        got = np.frombuffer((folder / "results.bin").read_bytes(), np.int8)
+        assert np.array_equal(got[: expected.size], expected.reshape(-1)), f"seed {seed}"
+
+
+def test_what_the_engine_cannot_run_is_refused_with_layer_field_and_limit() -> None:
+    nodes, _, image = random_network(0)
+    first = nodes[0]
+    small = EngineShape(accelerator=ACCELERATOR, limits=Limits(max_kernel=1, max_stride=1))
+    cut = replace(first, tiled=replace(first.tiled, shape=small))
+    with pytest.raises(
+        UnsupportedLayerError, match=rf"^{first.name}\.(kernel|stride): the engine has at most 1, got \d"
+    ):
+        compile_engine_program([cut], {IMAGE: image.shape}, SHAPE)
+    wide = {IMAGE: (image.shape[0], 4096, 4096)}
+    far = replace(first, tiled=replace(first.tiled, layer=replace(first.tiled.layer, in_width=5000)))
+    with pytest.raises(UnsupportedLayerError, match=rf"^{first.name}\.in_width: the engine has 0 to 4095, got 5000$"):
+        compile_engine_program([far], wide, SHAPE)
+    tall = replace(first.tiled.mapping, tile_out_channels=8 * 1024, tile_height=1)
+    big = replace(first.tiled.layer, out_channels=2048, residual=0)
+    with pytest.raises(
+        MappingError, match=rf"^{first.name}: a tile needs \d+ words of a bank of the \w+ buffer, it has \d+$"
+    ):
+        compile_engine_program(
+            [replace(first, tiled=replace(first.tiled, layer=big, mapping=tall))], {IMAGE: image.shape}, SHAPE
+        )
