@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-CPP := $(shell find hw_templates bitstreams -name '*.h' -o -name '*.cpp')
+CPP := $(shell find hw_templates bitstreams tests -name "*.h" -o -name "*.cpp")
 
 .PHONY: demo demo-small test lint unit zigzag clean
 demo: $(READY)
