@@ -35,7 +35,7 @@ def test_rendering_is_deterministic_and_names_no_place_or_time() -> None:
     assert files == render(ACCELERATOR, BOARD)
     for path, text in files.items():
         assert not path.startswith("/")
-        assert "{{" not in text
+        assert "{{ " not in text, path
         assert not re.search(r"/(home|root|tmp|work|usr)/|20\d\d-\d\d-\d\d", text), path
 
 
