@@ -14,7 +14,7 @@ from codesign.emit.engine_program import compile_engine_program, engine_node
 from codesign.emit.engine_reference import EngineNode, run_engine_nodes
 from codesign.emit.integer_reference import QuantisedLayer, QuantisedNetwork
 from codesign.emit.program import pack_map
-from cost_models.workload import IMAGE
+from cost_models.workload import IMAGE, Shape
 from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.conv_engine.rtl_config import EngineShape, Limits
 from hw_templates.foundation.errors import MappingError, UnsupportedLayerError
@@ -61,6 +61,12 @@ def _as_quantisation_makes_it(network: QuantisedNetwork) -> QuantisedNetwork:
     return replace(network, layers=tuple(map(as_quantised, network.layers)))
 
 
+def given_of(image: np.ndarray) -> dict[str, Shape]:
+    """The shape of the image by its name."""
+    channels, height, width = image.shape
+    return {IMAGE: (channels, height, width)}
+
+
 def random_network(seed: int) -> tuple[list[EngineNode], QuantisedNetwork, np.ndarray]:
     """Nodes of a network that uses every operation, the network, and an image for it."""
     rng = np.random.default_rng(seed)
@@ -89,7 +95,7 @@ def test_whole_networks_are_bit_exact_on_verilog(tmp_path: Path) -> None:
     simulation = build_engine(tmp_path / "engine", SHAPE)
     for seed in range(SIMULATED_NETWORKS):
         nodes, _, image = random_network(seed)
-        program = compile_engine_program(nodes, {IMAGE: image.shape}, SHAPE)
+        program = compile_engine_program(nodes, given_of(image), SHAPE)
         folder = tmp_path / f"network{seed}"
         folder.mkdir()
         (folder / "arena.bin").write_bytes(program.arena)
@@ -110,7 +116,7 @@ def test_what_the_engine_cannot_run_is_refused_with_layer_field_and_limit() -> N
     with pytest.raises(
         UnsupportedLayerError, match=rf"^{first.name}\.(kernel|stride): the engine has at most 1, got \d"
     ):
-        compile_engine_program([cut], {IMAGE: image.shape}, SHAPE)
+        compile_engine_program([cut], given_of(image), SHAPE)
     wide = {IMAGE: (image.shape[0], 4096, 4096)}
     far = replace(first, tiled=replace(first.tiled, layer=replace(first.tiled.layer, in_width=5000)))
     with pytest.raises(UnsupportedLayerError, match=rf"^{first.name}\.in_width: the engine has 0 to 4095, got 5000$"):
@@ -121,5 +127,5 @@ def test_what_the_engine_cannot_run_is_refused_with_layer_field_and_limit() -> N
         MappingError, match=rf"^{first.name}: a tile needs \d+ words of a bank of the \w+ buffer, it has \d+$"
     ):
         compile_engine_program(
-            [replace(first, tiled=replace(first.tiled, layer=big, mapping=tall))], {IMAGE: image.shape}, SHAPE
+            [replace(first, tiled=replace(first.tiled, layer=big, mapping=tall))], given_of(image), SHAPE
         )

@@ -102,7 +102,8 @@ def random_data(rng: np.random.Generator, layer: EngineLayer) -> EngineData:
         most = 7 if layer.weight_bits == 4 else 127
         inputs = layer.in_channels if layer.operation.is_dense else 1
         weight = rng.integers(-most, most + 1, (layer.out_channels, inputs, *layer.kernel)).astype(np.int8)
-    edges, size = (0, 0, 0, 0), (layer.out_channels,)
+    edges = (0, 0, 0, 0)
+    size: tuple[int, ...] = (layer.out_channels,)
     if layer.operation.averages:
         top, left = int(rng.integers(0, min(4, layer.out_height))), int(rng.integers(0, min(4, layer.out_width)))
         bottom = int(rng.integers(0, min(4, layer.out_height - top)))
