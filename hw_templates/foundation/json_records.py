@@ -205,8 +205,8 @@ def _array(kind: Any, values: Any) -> Any:
     # Most commands read no arrays and start faster without numpy.
     import numpy as np
 
-    array = np.array(values)
-    if array.size and array.dtype.kind not in "iuf":
+    array = np.array(values, dtype=object)
+    if not {*map(type, array.flat)} <= {int, float}:
         raise ValueError("a list of numbers")
     return array.astype(get_args(get_args(kind)[1])[0])
 

@@ -97,7 +97,7 @@ def test_arrays_are_written_and_read_as_lists():
         read = parse_json(text, Columns, "columns")
         assert (read.times.dtype, read.times.tolist(), read.more) == (np.float64, [1.0, 2.5], [1])
     assert record_text(columns, wide=True).count("\n") == 6
-    for times in ('"x"', '["1"]', "[[1], 2]", "[true]", "null"):
+    for times in ('"x"', '["1"]', "[[1], 2]", "[true]", "[1.5, true]", "[[1], [2, 3]]", "null"):
         with pytest.raises(InvalidValueError, match=r"columns\.times"):
             parse_json(f'{{"times": {times}, "shares": {{}}}}', Columns, "columns")
 
