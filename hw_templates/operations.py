@@ -19,7 +19,7 @@ class Weights(Enum):
 
 
 class Reduction(Enum):
-    """How the values under a kernel become one result."""
+    """Way in which the values under a kernel become one result."""
 
     SUM = auto()
     MEAN = auto()
@@ -77,30 +77,30 @@ class Operation(StrEnum):
 
     @property
     def is_dense(self) -> bool:
-        """Whether results are summed over all input channels; else output channel c depends on input channel c only."""
+        """Say whether results are summed over all input channels; else channel c depends on input channel c only."""
         return self.weights is Weights.DENSE
 
     @property
     def has_weights(self) -> bool:
-        """Whether it has trained weights."""
+        """Say whether it has trained weights."""
         return self.weights in (Weights.DENSE, Weights.CHANNELWISE)
 
     @property
     def reads_gate(self) -> bool:
-        """Whether the weight port reads another layer's map."""
+        """Say whether the weight port reads another layer's map."""
         return self.weights is Weights.GATE
 
     @property
     def is_weightless(self) -> bool:
-        """Whether the weight port loads nothing."""
+        """Say whether the weight port loads nothing."""
         return self.weights is Weights.NONE
 
     @property
     def averages(self) -> bool:
-        """Whether a result is the mean of the values under the kernel."""
+        """Say whether a result is the mean of the values under the kernel."""
         return self.reduction is Reduction.MEAN
 
     @property
     def selects(self) -> bool:
-        """Whether a result is one of the values under the kernel, so that it needs no rescaling."""
+        """Say whether a result is one of the values under the kernel, so that it needs no rescaling."""
         return self.reduction is Reduction.MAXIMUM

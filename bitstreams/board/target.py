@@ -15,7 +15,7 @@ _TARGET = re.compile(
 
 
 class Via(StrEnum):
-    """How a board is reached; a twin stands for one on this machine."""
+    """Way in which a board is reached; a twin stands for one on this machine."""
 
     SSH = "ssh"
     REMOTE = "remote"

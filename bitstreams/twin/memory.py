@@ -40,7 +40,7 @@ def _no_room(size: int, error: OSError) -> StorageError:
 
 @dataclass(frozen=True)
 class _Buffer:
-    """What the cache holds of a buffer, and which of its bytes were written and not flushed."""
+    """Cached content of a buffer, and which of its bytes were written and not flushed."""
 
     cache: npt.NDArray[np.uint8]
     dirty: npt.NDArray[np.bool_]

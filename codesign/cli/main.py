@@ -280,7 +280,7 @@ def _options(
         ),
     ] = None,
 ) -> None:
-    """What all commands share."""
+    """Take the options that all commands share."""
 
 
 def main() -> None:

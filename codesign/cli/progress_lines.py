@@ -14,7 +14,7 @@ Clock = Callable[[], float]
 
 
 class StageProgress:
-    """How far one stage is, and an estimate of the time it still takes."""
+    """Progress of one stage, and an estimate of the time that it still takes."""
 
     def __init__(self, name: str, clock: Clock) -> None:
         self._name, self._clock = name, clock

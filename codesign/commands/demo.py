@@ -19,7 +19,7 @@ from hw_templates.foundation.errors import InvalidValueError
 
 @dataclass(frozen=True)
 class Scale:
-    """How much a demo does; without a preset it trains by the one called as the space."""
+    """Amount of work of a demo; without a preset it trains by the one called as the space."""
 
     preset: str | None
     samples: int

@@ -57,7 +57,7 @@ class _Emitted:
 
 @dataclass
 class _Deployment:
-    """What is known of a deployment while it goes on."""
+    """Record of a deployment that goes on."""
 
     record: DeployRecord
 

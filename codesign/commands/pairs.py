@@ -258,7 +258,7 @@ def emit(run: Run, rule: EmitRequest, progress: Progress, *, template: str | Tem
 
 @dataclass(frozen=True)
 class CsimResult:
-    """How an emitted project compares with the integer reference; ``template`` is the name of its kind of hardware."""
+    """Agreement of an emitted project with the integer reference; ``template`` is the name of its kind of hardware."""
 
     template: str
     record: CsimRecord

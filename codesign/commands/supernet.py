@@ -12,7 +12,7 @@ from codesign.supernet.spaces.space import Choice, Subnet, kind_of
 
 @dataclass(frozen=True)
 class SpaceSummary:
-    """How many subnets a space holds, and the sides of their images in pixels."""
+    """Number of subnets of a space, and the sides of their images in pixels."""
 
     name: str
     subnets: int

@@ -16,7 +16,7 @@ from hw_templates.operations import Operation
 
 @dataclass(frozen=True, kw_only=True)
 class MapPlace:
-    """Where a map lies in memory: its first word, and the words from pixel to pixel.
+    """Place of a map in memory: its first word, and the words from pixel to pixel.
 
     A part of a wider map, as a concatenation makes it, begins at its first word of the first pixel.
     """
@@ -27,7 +27,7 @@ class MapPlace:
 
 @dataclass(frozen=True, kw_only=True)
 class Places:
-    """Where everything of a layer lies, in memory words; ``residual`` is None where none is added."""
+    """Places of everything of a layer, in memory words; ``residual`` is None where no map is added."""
 
     ifmap: MapPlace
     ofmap: MapPlace
@@ -72,7 +72,7 @@ class TiledLayer:
 
     @property
     def dense(self) -> bool:
-        """Whether results are summed over all input channels."""
+        """Say whether results are summed over all input channels."""
         return self.layer.operation.is_dense
 
     @property
@@ -108,7 +108,7 @@ class TiledLayer:
 
     @property
     def keeps_sums(self) -> bool:
-        """Whether the sums of all output channels stay, and are stored together."""
+        """Say whether the sums of all output channels stay, and are stored together."""
         return self.mapping.loop_order is LoopOrder.INPUTS_OUTER
 
     @property

@@ -24,7 +24,7 @@ from hw_templates.foundation.arrays import Int8Array, IntArray
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class EngineData:
-    """What a layer computes with.
+    """Weights and parameters that a layer computes with.
 
     Attributes:
         weight: int8 [M, C, kh, kw] of a convolution, [C, 1, kh, kw] of a depthwise one; None without weights.

@@ -7,7 +7,7 @@ DEFAULT_TEMPLATE = "engine"
 
 
 class AccuracySource(StrEnum):
-    """Where a search takes accuracies from: the run's predictor, its supernet, or the published predictor."""
+    """Source of a search's accuracies: the run's predictor, its supernet, or the published predictor."""
 
     PREDICTOR = "predictor"
     MEASURED = "measured"
@@ -15,7 +15,7 @@ class AccuracySource(StrEnum):
 
 
 class WinnerRule(StrEnum):
-    """How the winner is chosen where neither its latency nor its accuracy is limited."""
+    """Rule that chooses the winner where neither its latency nor its accuracy is limited."""
 
     WITHIN = "within"
     KNEE = "knee"
@@ -29,7 +29,7 @@ class BuildTool(StrEnum):
 
 
 class NetworkFormat(StrEnum):
-    """How a subnet is written as a network of its own."""
+    """Format in which a subnet is written as a network of its own."""
 
     TORCH = "torch"
     ONNX = "onnx"

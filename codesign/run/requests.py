@@ -167,7 +167,7 @@ class EmitRequest(Settings):
 
 @dataclass(frozen=True, kw_only=True)
 class Accuracies:
-    """Where a search takes accuracies from.
+    """Source of a search's accuracies.
 
     Attributes:
         space: the subnets whose accuracies the oracle knows.

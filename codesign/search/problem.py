@@ -48,7 +48,7 @@ class SearchSettings:
 
 @dataclass(frozen=True)
 class SearchProgress:
-    """How far a search is.
+    """State of a search that goes on.
 
     Attributes:
         rounds: done by all workers.
@@ -70,7 +70,7 @@ class SearchProgress:
 
 
 class RoundKey(NamedTuple):
-    """Which round: the search's seed, the worker, and its round number. Equal keys draw equal random numbers."""
+    """Key of a round: the search's seed, the worker, and the round's number. Equal keys draw equal random numbers."""
 
     seed: int
     worker: int

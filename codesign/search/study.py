@@ -35,7 +35,7 @@ Identity = Mapping[str, str | int]
 
 @dataclass(frozen=True)
 class StudyLocation:
-    """Where a study is.
+    """Place of a study.
 
     Attributes:
         storage: a URL that Optuna takes (``sqlite:///x.db``, ``postgresql://...``), or the path of a journal file.
@@ -144,7 +144,7 @@ def _open_storage(location: StudyLocation) -> BaseStorage:
 
 
 def _storage_exists(location: StudyLocation) -> bool:
-    """Whether there is a storage to look into; to open a file that is missing would make it."""
+    """Say whether there is a storage to look into; to open a file that is missing would make it."""
     if "://" not in location.storage:
         return Path(location.storage).exists()
     with storage_errors(location):
@@ -154,7 +154,7 @@ def _storage_exists(location: StudyLocation) -> bool:
 
 
 def _is_unfinished(study: optuna.Study, identity: Identity) -> bool:
-    """Whether the maker of a study was killed before its identity and the names of its values were all written.
+    """Say whether the maker of a study was killed before its identity and the names of its values were all written.
 
     Nothing but a part of ``identity`` is there then; trials come later.
     """
@@ -220,7 +220,7 @@ def make_trials(joint: JointSpace[Any], pairs: PricedPairs, needs: IntArray, wor
 
 
 def is_feasible(trial: FrozenTrial) -> bool:
-    """Whether a trial is complete and meets the constraints that it states; it need not state any.
+    """Say whether a trial is complete and meets the constraints that it states; it need not state any.
 
     Whether it fits the board follows from its parameters: :meth:`~.problem.Problem.fits`.
     """

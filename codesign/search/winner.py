@@ -24,7 +24,7 @@ _PRICE_TOLERANCE = 1e-6
 
 @dataclass(frozen=True)
 class Rule:
-    """How to choose one pair of a front.
+    """Rule that chooses one pair of a front.
 
     - ``max_latency_ms``: the most accurate pair of at most ``value`` ms; of equals the fastest, then that of least
       energy.

@@ -134,7 +134,7 @@ class Datasheet:
 
 @dataclass(frozen=True)
 class Simulation:
-    """How a project is simulated.
+    """Simulation of an emitted project.
 
     Attributes:
         images: the first test images alone; None for all.

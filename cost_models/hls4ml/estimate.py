@@ -167,7 +167,7 @@ def check_hls4ml_fits(estimate: Hls4mlEstimate, board: Board) -> None:
 
 
 def _dynamic_mj(workload: Workload, design: Hls4mlAccelerator) -> float:
-    """Of the products, of a weight and a map value read for each on chip, and of image and result through the DDR."""
+    """Return the energy of products, of the values read for each on chip, and of image and result in the DDR."""
     energy = load_coefficients().energy
     first, last = workload.nodes[0].layer, workload.nodes[-1].layer
     on_chip = 2 * workload.macs * design.precision_bits / 8

@@ -14,7 +14,7 @@ from hw_templates.foundation.json_records import check_fields
 
 
 class LoopOrder(StrEnum):
-    """How the loops over tiles are nested, which settles what stays in the buffers.
+    """Nesting of the loops over tiles, which settles what stays in the buffers.
 
     PIXELS_OUTER: pixels, output channels, input channels. Sums stay while the input channels go by (output-stationary);
         where these are one tile, the ifmap stays while the output channels do (input-stationary).

@@ -16,7 +16,7 @@ RowRange = tuple[int, int]
 
 @dataclass(frozen=True)
 class Placement:
-    """How a layer runs together with its neighbours; by default alone, from memory to memory.
+    """Way in which a layer runs together with its neighbours; by default alone, from memory to memory.
 
     A map in the map memory is a ring of rows: row r of the map lies in row r mod the ring's.
 

@@ -63,7 +63,7 @@ TWIN = {
 
 @dataclass(frozen=True)
 class AddressMap:
-    """Where the two blocks lie in the processor's address space; each has a window of :data:`WINDOW_BYTES`."""
+    """Places of the two blocks in the processor's address space; each has a window of :data:`WINDOW_BYTES`."""
 
     engine: int
     identity: int

@@ -272,7 +272,7 @@ def _refusal(value: object, kind: Any, name: str) -> InvalidValueError:
 
 
 def _fault(value: object, kind: Any) -> str:
-    """What msgspec says against a value; nothing where it describes a ``kind``."""
+    """Return msgspec's words against a value; nothing where it describes a ``kind``."""
     try:
         msgspec.convert(value, kind, dec_hook=_array)
     except (msgspec.ValidationError, RecursionError) as error:
@@ -300,7 +300,7 @@ def _parts(value: object, kind: Any, name: str) -> Iterator[tuple[str, object, A
 
 
 def _limits(kind: Any) -> str:
-    """What the limits of a type, or the members of an enumeration, let values be; nothing where it has neither."""
+    """Return what the limits of a type, or the members of an enumeration, allow; nothing where it has neither."""
     for option in _options(kind):
         if isinstance(option, type) and issubclass(option, Enum):
             return f"one of {', '.join(str(member.value) for member in option)}"
@@ -325,7 +325,7 @@ def _unknown_fields(value: object, kind: Any, name: str) -> Iterator[InvalidValu
 
 
 def _alike(first: str, second: str) -> bool:
-    """Whether two names differ only in their unit, as latency_ms and latency_us do, or in a few letters."""
+    """Say whether two names differ only in their unit, as latency_ms and latency_us do, or in a few letters."""
     stem = first.rpartition("_")[0]
     same_stem = bool(stem) and stem == second.rpartition("_")[0]
     return same_stem or sorted(first) == sorted(second) or bool(difflib.get_close_matches(first, [second], cutoff=0.8))

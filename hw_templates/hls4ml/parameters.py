@@ -18,7 +18,7 @@ _INTERVALS = tuple(sorted(side * 2**power for power in range(8, 16) for side in 
 
 
 class IoType(StrEnum):
-    """How feature maps pass between layers: as streams of pixels through FIFOs, or whole in registers."""
+    """Way in which feature maps pass between layers: as streams of pixels through FIFOs, or whole in registers."""
 
     STREAM = "io_stream"
     PARALLEL = "io_parallel"

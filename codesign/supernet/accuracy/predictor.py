@@ -117,7 +117,7 @@ def fit_predictor(space: Space, checkpoint: str, genes: Genes, accuracy: FloatAr
 
 @dataclass(frozen=True)
 class PredictorQuality:
-    """How predictions for left-out subnets compare with their measured accuracies, one value a split.
+    """Agreement of predictions for left-out subnets with their measured accuracies, one value a split.
 
     Attributes:
         kendall_tau, spearman: rank correlations; ties of equal accuracy count as scipy counts them (tau-b).

@@ -77,7 +77,7 @@ def _opened(request: urllib.request.Request) -> http.client.HTTPResponse:
 
 
 def _shown(words: object) -> str:
-    """What a server said, on one line and without what a terminal would obey."""
+    """Return a server's words on one line, without characters that a terminal would obey."""
     return "".join(letter if letter.isprintable() else "?" for letter in str(words))[:200]
 
 

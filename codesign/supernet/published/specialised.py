@@ -60,7 +60,7 @@ class SpecialisedNet:
 
     @property
     def as_reported(self) -> bool:
-        """Whether its parameters and MACs are the reported ones, within the table's rounding.
+        """Say whether its parameters and MACs are the reported ones, within the table's rounding.
 
         That is to 0.1 M of parameters and to 1 M of MACs, of some after rounding them to 0.1 M: 73.47 M stand as 74 M.
         """

@@ -92,7 +92,7 @@ def _ends_within(content: bytes, name: str) -> bool:
 
 
 def _unwrapped(state: Any) -> Any:
-    """What a checkpoint keeps its weights in, however deep; anything else as it is."""
+    """Return the weights that a checkpoint wraps, however deep; anything else as it is."""
     while isinstance(state, Mapping):
         inner = next((state[name] for name in _CONTAINERS if isinstance(state.get(name), Mapping)), None)
         if inner is None:

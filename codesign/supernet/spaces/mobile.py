@@ -69,7 +69,7 @@ class MobileStage(Stage):
 
     @property
     def expanding(self) -> bool:
-        """Whether its blocks begin with an expanding convolution."""
+        """Say whether its blocks begin with an expanding convolution."""
         return self.always_expanding or self.expands != (1,)
 
 

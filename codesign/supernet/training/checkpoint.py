@@ -59,7 +59,7 @@ class Checkpoint:
 
     @property
     def finished(self) -> bool:
-        """Whether the schedule has come to its end."""
+        """Say whether the schedule has come to its end."""
         return self.step == self.schedule.steps
 
     @cached_property
@@ -79,7 +79,7 @@ class Checkpoint:
 
 @dataclass(frozen=True, kw_only=True)
 class _Stored:
-    """What a file holds beside its format: a checkpoint whose space and schedule are JSON."""
+    """Content of a file beside its format: a checkpoint whose space and schedule are JSON."""
 
     space: str
     schedule: str

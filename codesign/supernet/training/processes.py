@@ -27,12 +27,12 @@ class Processes:
 
     @property
     def first(self) -> bool:
-        """Whether this is the one that writes and tells."""
+        """Say whether this is the one that writes and tells."""
         return self.rank == 0
 
     @property
     def layout(self) -> torch.memory_format:
-        """How images and weights lie in this device's memory: GPUs compute faster where channels are last."""
+        """Return the layout of images and weights in the device's memory: GPUs are faster where channels are last."""
         return torch.preserve_format if self.device.type == "cpu" else torch.channels_last
 
     def sum(self, tensors: Sequence[Tensor]) -> None:

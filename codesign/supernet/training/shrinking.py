@@ -86,7 +86,7 @@ class _Training:
 
     @property
     def finished(self) -> bool:
-        """Whether the last step is done."""
+        """Say whether the last step is done."""
         return len(self.losses) == self.schedule.steps
 
     def checkpoint(self) -> Checkpoint:
@@ -137,7 +137,7 @@ class _Training:
         return TrainingProgress(len(self.losses), self.schedule.steps, phase.name, loss)
 
     def _subnets(self, phase: Phase, batch: Batch) -> list[Subnet]:
-        """What a step trains, all of its resolution: random subnets, some of them replaced by the ends of the phase."""
+        """Return the subnets that a step trains, of its resolution: random ones, some replaced by the phase's ends."""
         space, schedule, freedom = self.space, self.schedule, (phase.elastic, dict(phase.open_choices))
         rows = space.sample_genes(batch.rng, phase.subnets_per_step, *freedom)
         largest, smallest = space.encode(space.largest()), space.lowest_genes(*freedom)

@@ -31,7 +31,7 @@ _SHARES = ("immigrants", "mutation_rate")
 
 @dataclass(frozen=True, kw_only=True)
 class RoundPlan:
-    """How the batches of a round are made up.
+    """Shares of the batches of a round.
 
     Attributes:
         subnets: in a batch; more where there are fewer accelerators.
@@ -74,7 +74,7 @@ class RoundPlan:
 
 
 def allows(distribution: BaseDistribution, value: Any) -> bool:
-    """Whether ``value`` is one that ``distribution`` may give."""
+    """Say whether ``value`` is one that ``distribution`` may give."""
     try:
         return distribution._contains(distribution.to_internal_repr(value))
     except ValueError:

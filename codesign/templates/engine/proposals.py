@@ -42,7 +42,7 @@ class TriedPairs:
 
 
 class _LearnedAccuracy:
-    """What trials say of accuracy: the mean of a subnet's own trials, and for others a prediction.
+    """Accuracies learned from trials: the mean of a subnet's own trials, and a prediction for others.
 
     It is that of a fitted predictor, or the mean of all where there are too few subnets to fit one.
     """
