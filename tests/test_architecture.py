@@ -98,6 +98,39 @@ def test_imports_have_no_cycle() -> None:
     assert list(nx.simple_cycles(graph)) == []
 
 
+def test_values_of_more_than_four_fields_are_made_by_name() -> None:
+    positional = [
+        f"{module}.{node.name}"
+        for module, path in MODULES.items()
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ClassDef)
+        for decorator in map(ast.unparse, node.decorator_list)
+        if decorator.startswith("dataclass(") and "kw_only" not in decorator
+        if sum(isinstance(part, ast.AnnAssign) and "ClassVar" not in ast.unparse(part) for part in node.body) > 4
+    ]
+    # Rows of tables.
+    assert sorted(positional) == [
+        "cost_models.calibration.timing_model.Parameter",
+        "hw_templates.conv_engine.accelerator.Parameter",
+    ]
+
+
+def test_no_function_has_more_than_eight_parameters() -> None:
+    def parameters(function: ast.FunctionDef) -> list[str]:
+        arguments = function.args
+        names = [each.arg for each in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)]
+        return [name for name in names if name not in ("self", "cls")]
+
+    many = [
+        f"{module}.{node.name}"
+        for module, path in MODULES.items()
+        if not module.startswith("codesign.cli.")  # typer makes an option of each
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef) and len(parameters(node)) > 8
+    ]
+    assert many == []
+
+
 def test_every_folder_of_modules_is_a_package_that_is_installed() -> None:
     folders = {".".join(path.parent.relative_to(ROOT).parts) for path in MODULES.values()}
     found = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]["find"]

@@ -47,7 +47,7 @@ class Hardware:
     accelerator: Accelerator
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Measured:
     """Times, counters and result of one image that the engine ran repeatedly.
 
@@ -278,7 +278,14 @@ class Engine:
         else:
             starts = 0.0
             ms = np.array([self._counted_cycles() for _ in range(repetitions)]) / self.clock_mhz / 1e3
-        return Measured(ms, starts, cycles, self.clock_mhz, self.counters().copy(), self.result())
+        return Measured(
+            ms=ms,
+            starts=starts,
+            cycles=cycles,
+            clock_mhz=self.clock_mhz,
+            counters=self.counters().copy(),
+            first_pixel=self.result(),
+        )
 
     def _counted_cycles(self) -> float:
         """Return the cycles that the engine counts for the image in its first slot."""

@@ -23,7 +23,7 @@ class Via(StrEnum):
     TWIN = "twin"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Target:
     """A board, its place in the network where it has one, and how it is reached.
 
@@ -90,4 +90,11 @@ def parse_target(text: str, via: str = "ssh", insecure_remote: bool = False) -> 
         raise InvalidValueError("board", text, "BOARD or BOARD@[USER@]HOST[:PORT]")
     host = found["host"].strip("[]") if found["host"] else None
     port = int(found["port"]) if found["port"] else None
-    return Target(load_board(found["board"]), host, port, found["user"], via, insecure_remote)
+    return Target(
+        board=load_board(found["board"]),
+        host=host,
+        port=port,
+        user=found["user"],
+        via=via,
+        insecure_remote=insecure_remote,
+    )

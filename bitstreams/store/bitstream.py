@@ -17,7 +17,7 @@ NAME_DIGITS = 16
 """Digits of the digest that name a bitstream's files."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Quantity:
     """One quantity as predicted and as built; what a tool did not report is None.
 

@@ -168,14 +168,28 @@ def compare(
     fastest_mhz = None
     if clock_mhz is not None and timing.wns_ns is not None and timing.wns_ns < 1000 / clock_mhz:
         fastest_mhz = 1000 / (1000 / clock_mhz - timing.wns_ns)
-    reported = synthesis.utilisation, utilisation
     return (
         *(
-            Quantity(name, float(getattr(needed, name)), *(getattr(used, name) for used in reported))
+            Quantity(
+                name=name,
+                predicted=float(getattr(needed, name)),
+                synthesis=getattr(synthesis.utilisation, name),
+                implementation=getattr(utilisation, name),
+            )
             for name in RESOURCES
         ),
-        Quantity("clock_mhz", float(accelerator.clock_mhz), expected_mhz, fastest_mhz),
-        Quantity("latency_cycles", latency_cycles, None, cosim.latency_cycles),
+        Quantity(
+            name="clock_mhz",
+            predicted=float(accelerator.clock_mhz),
+            synthesis=expected_mhz,
+            implementation=fastest_mhz,
+        ),
+        Quantity(
+            name="latency_cycles",
+            predicted=latency_cycles,
+            synthesis=None,
+            implementation=cosim.latency_cycles,
+        ),
     )
 
 

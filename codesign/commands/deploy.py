@@ -43,7 +43,7 @@ WINDOW_S = 2.0
 """How long the engine rests, and then works, while power is measured."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Emitted:
     """An emitted project, ready to be deployed."""
 
@@ -190,7 +190,14 @@ def _load_emitted(run: Run) -> _Emitted:
     if len(content) != record.images * size or len(labels) < record.images or len(trips) != program.layer_count:
         raise StorageError(f"{project}: files do not belong together; emit it again")
     images = [content[start : start + size] for start in range(0, len(content), size)]
-    return _Emitted(record, program, images, golden, trips, labels[: record.images])
+    return _Emitted(
+        record=record,
+        program=program,
+        images=images,
+        golden=golden,
+        trips=trips,
+        labels=labels[: record.images],
+    )
 
 
 def _run_images(engine: Engine, emitted: _Emitted, deployment: _Deployment, progress: Progress) -> None:

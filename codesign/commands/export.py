@@ -22,7 +22,7 @@ from hw_templates.foundation.json_records import reading
 from hw_templates.project.record import PROJECT_FILE
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ExportResult:
     """A network that was written.
 

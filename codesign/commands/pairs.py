@@ -29,7 +29,7 @@ WHOLE = Simulation()
 """Runs all test images, without sanitizers."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class WinnerResult:
     """The winning pair of a search.
 

@@ -20,7 +20,7 @@ from hw_templates.foundation.arrays import FloatArray
 from hw_templates.foundation.json_records import write_record
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SearchResult:
     """Result of a search.
 

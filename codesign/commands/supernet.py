@@ -37,7 +37,7 @@ class SubnetCost:
     macs: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SpaceDescription:
     """A space in figures."""
 

@@ -65,7 +65,7 @@ def request_training(
     return TrainRequest(space=source, preset=preset, seed=seed, data=folder, subnet=table, start_from=origin)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TrainResult:
     """A finished training.
 
@@ -157,7 +157,7 @@ class Spread:
         return cls(float(np.mean(values)), float(low), float(high))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PredictorResult:
     """A fitted predictor.
 

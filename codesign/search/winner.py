@@ -135,7 +135,7 @@ def scaled_losses(values: FloatArray) -> FloatArray:
     return scaled
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Winner:
     """The chosen pair and what it reaches.
 
@@ -194,7 +194,14 @@ def choose_priced(
         costs = problem.evaluate(row[None])[0][0]
         if np.allclose(reached[LATENCY:], costs, rtol=_PRICE_TOLERANCE, atol=0):
             accuracy, latency_ms, energy_mj = reached.tolist()
-            return Winner(problem.joint.decode(row), accuracy, latency_ms, energy_mj, str(rule)), compared
+            winner = Winner(
+                pair=problem.joint.decode(row),
+                accuracy=accuracy,
+                latency_ms=latency_ms,
+                energy_mj=energy_mj,
+                rule=str(rule),
+            )
+            return winner, compared
         same = (pairs.rows == row).all(axis=1)
         values = pairs.values.copy()
         if np.isfinite(costs).all():

@@ -92,7 +92,7 @@ class EmittedPair:
     results: Run
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class QuantisedSubnet:
     """A subnet in integers, and how it does on a part of the data.
 
@@ -235,7 +235,9 @@ def quantise_subnet(trained: Trained, subnet: Subnet, split: Split, grid: Grid =
     right = run_integer(network, images).argmax(axis=1) == trained.data.labels[split].numpy()
     measured = MeasuredAccuracy(trained.checkpoint, trained.data, split=split)
     float32 = measured.accuracy(trained.space.encode(subnet)[None])
-    return QuantisedSubnet(network, steps, images, float(float32[0]), float(right.mean()))
+    return QuantisedSubnet(
+        network=network, steps=steps, images=images, float32=float(float32[0]), quantised=float(right.mean())
+    )
 
 
 def datasheet(emitted: EmittedPair, description: str, *, bits: int, interval_ms: float, subnets: str) -> Datasheet:

@@ -18,7 +18,7 @@ from hw_templates.foundation.arrays import BoolArray, FloatArray, IntArray
 Run = tuple[Layer, Placement]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class BlockTable:
     """Blocks priced on accelerators, each run in the way of least latency.
 
@@ -117,7 +117,13 @@ class BlockIndex:
         partitions = of_partitions[0].argmin(axis=1)
         latency_cycles, energy_mj = np.take_along_axis(of_partitions, partitions[None, :, None], axis=2)[:, :, 0]
         options = np.stack([grouping, np.take_along_axis(bands, grouping[:, None], axis=1)[:, 0]])
-        return BlockTable(latency_cycles, energy_mj, table.candidates, partitions, options)
+        return BlockTable(
+            latency_cycles=latency_cycles,
+            energy_mj=energy_mj,
+            candidates=table.candidates,
+            partitions=partitions,
+            options=options,
+        )
 
     def option(self, table: BlockTable, block: int, accelerator: int) -> Option:
         """Return the placements of the layers of a block as a table of this index has it run on an accelerator."""

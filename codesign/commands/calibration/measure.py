@@ -71,7 +71,7 @@ class CampaignRequest:
     store: Path | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class MeasuredPlan:
     """A plan after a campaign.
 
@@ -121,7 +121,13 @@ def measure_plan(request: CampaignRequest, progress: Progress, tell: Callable[[s
                 _measure_runs(request, target, hardware, campaign, Path(folder), progress, tell)
         planned, skipped = len(plan.runs), campaign.skipped_of_plan
         measured = planned - len(campaign.todo) - skipped
-        return MeasuredPlan(request.out, campaign.failures, planned, measured, skipped)
+        return MeasuredPlan(
+            measurements=request.out,
+            failures=campaign.failures,
+            planned=planned,
+            measured=measured,
+            skipped=skipped,
+        )
 
 
 def _measure_runs(

@@ -34,7 +34,7 @@ class Batch:
     groups: list[Group]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Batches:
     """Makes the batches of a training in the steps of ``schedule``, for this one of some processes."""
 

@@ -19,7 +19,7 @@ _MOBILE = {
 _RESNET = {"reduce": "conv1", "convolve": "conv2", "project": "conv3", "shortcut": "downsample"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Place:
     """The modules that hold the weights of one node of a workload.
 
@@ -37,11 +37,21 @@ class Place:
     bias: bool = False
 
 
+def _place(convolution: str, official: str, *, bias: bool = False) -> Place:
+    """Return the place of a node without batch norm."""
+    return Place(convolution=convolution, norm=None, official=official, official_norm=None, bias=bias)
+
+
+def _normed(convolution: str, norm: str, official: str) -> Place:
+    """Return the place of a node with batch norm, whose module in the published nets is ``official``."""
+    return Place(convolution=convolution, norm=norm, official=f"{official}.conv", official_norm=f"{official}.bn")
+
+
 def places(space: Space) -> Iterator[tuple[Node, Place]]:
     """Yield the nodes of the full net that have weights, in the order of a supernet's modules, with their places."""
     nodes = {node.name: node for node in nodes_of(space, space.largest())}
     before = _mobile(space) if isinstance(space, MobileSpace) else _resnet(space)
-    classifier = "classifier", Place("classifier", None, "classifier.linear", None, bias=True)
+    classifier = "classifier", _place("classifier", "classifier.linear", bias=True)
     for name, place in (*before, classifier):
         if name in nodes:
             yield nodes[name], place
@@ -56,10 +66,10 @@ def _mobile(space: MobileSpace) -> Iterator[tuple[str, Place]]:
     final = "feature_mix_layer" if space.mix_width is None else "final_expand_layer"
     for name, module, official in (("stem", "stem", "first_conv"), *blocks, ("final", "final", final)):
         if name.endswith((".squeeze", ".excite")):
-            yield name, Place(module, None, official, None, bias=True)
+            yield name, _place(module, official, bias=True)
         else:
-            yield name, Place(module, f"{module}_norm", f"{official}.conv", f"{official}.bn")
-    yield "mix", Place("mix", None, "feature_mix_layer.conv", None)
+            yield name, _normed(module, f"{module}_norm", official)
+    yield "mix", _place("mix", "feature_mix_layer.conv")
 
 
 def _resnet(space: Space) -> Iterator[tuple[str, Place]]:
@@ -74,4 +84,4 @@ def _resnet(space: Space) -> Iterator[tuple[str, Place]]:
         ("stem.last", "stem_last", f"input_stem.{1 + int(space.choices['stem.depth'][-1])}"),
     )
     for name, module, official in (*stem, *blocks):
-        yield name, Place(f"{module}.convolution", f"{module}.norm", f"{official}.conv", f"{official}.bn")
+        yield name, _normed(f"{module}.convolution", f"{module}.norm", official)

@@ -252,7 +252,8 @@ def train(
     training = _Training(start, processes, groups)
     (least, most), saved = CHECKPOINT_SECONDS, time.monotonic()
     interval = least
-    with closing(Batches(data, schedule, space.resolutions, seed, processes).since(start.step)) as batches:
+    stream = Batches(data=data, schedule=schedule, resolutions=space.resolutions, seed=seed, processes=processes)
+    with closing(stream.since(start.step)) as batches:
         for batch in batches:
             on_step(training.advance(batch))
             now = time.monotonic()
