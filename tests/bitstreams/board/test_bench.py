@@ -33,7 +33,14 @@ class FakeEngine:
         error = self.errors.pop(0)
         if error:
             raise error
-        return Measured(np.ones(repetitions), 1.0, None, 100.0, np.zeros(1, isa.COUNTERS), b"\1")
+        return Measured(
+            ms=np.ones(repetitions),
+            starts=1.0,
+            cycles=None,
+            clock_mhz=100.0,
+            counters=np.zeros(1, isa.COUNTERS),
+            first_pixel=b"\1",
+        )
 
     def close(self) -> None:
         self.closed += 1

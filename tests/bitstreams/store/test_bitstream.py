@@ -34,7 +34,7 @@ MADE = Bitstream(
     tools={"vivado": "2023.2"},
     timing=Timing(0.1, 0.0, None, 0.0),
     utilisation=Utilisation(lut=1000),
-    figures=(Quantity("lut", 900.0, None, 1000.0),),
+    figures=(Quantity(name="lut", predicted=900.0, synthesis=None, implementation=1000.0),),
 )
 FILES = {"reports/timing.rpt": "0" * 64}
 IMPORTED = "2026-01-31T12:00:00+00:00"
@@ -111,11 +111,11 @@ def test_a_clock_that_cannot_be_is_refused(clock_mhz: float) -> None:
 @pytest.mark.parametrize(
     ("figure", "deviation"),
     [
-        (Quantity("lut", 100.0, None, None), None),
-        (Quantity("lut", 100.0, 150.0, None), 0.5),
-        (Quantity("lut", 100.0, 150.0, 80.0), -0.2),
-        (Quantity("uram", 0.0, 0.0, 0.0), 0.0),
-        (Quantity("uram", 0.0, None, 2.0), None),
+        (Quantity(name="lut", predicted=100.0, synthesis=None, implementation=None), None),
+        (Quantity(name="lut", predicted=100.0, synthesis=150.0, implementation=None), 0.5),
+        (Quantity(name="lut", predicted=100.0, synthesis=150.0, implementation=80.0), -0.2),
+        (Quantity(name="uram", predicted=0.0, synthesis=0.0, implementation=0.0), 0.0),
+        (Quantity(name="uram", predicted=0.0, synthesis=None, implementation=2.0), None),
     ],
 )
 def test_the_deviation_is_that_of_what_came_last(figure: Quantity, deviation: float | None) -> None:

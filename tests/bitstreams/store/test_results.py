@@ -365,6 +365,8 @@ def test_slack_says_how_fast_the_design_could_run() -> None:
     slack, periods = Timing(wns_ns=2.0), Synthesis(estimated_clock_ns=8.0)
     figures = compare(ACCELERATOR, BOARD, 1.0, 100.0, periods, CoSimulation(True, 50.0), slack, Utilisation(dsp=3))
     by_name = {figure.name: figure for figure in figures}
-    assert by_name["clock_mhz"] == Quantity("clock_mhz", 100.0, 125.0, 125.0)
-    assert by_name["latency_cycles"] == Quantity("latency_cycles", 1.0, None, 50.0)
+    assert by_name["clock_mhz"] == Quantity(name="clock_mhz", predicted=100.0, synthesis=125.0, implementation=125.0)
+    assert by_name["latency_cycles"] == Quantity(
+        name="latency_cycles", predicted=1.0, synthesis=None, implementation=50.0
+    )
     assert by_name["dsp"].implementation == 3

@@ -27,7 +27,8 @@ def digits():
 
 
 def made(digits, schedule, first=0, processes=ALONE, resolutions=(8, 12)):
-    return list(Batches(digits, schedule, resolutions, 3, processes).since(first))
+    stream = Batches(data=digits, schedule=schedule, resolutions=resolutions, seed=3, processes=processes)
+    return list(stream.since(first))
 
 
 def test_a_batch_is_made_of_what_its_step_draws(digits):

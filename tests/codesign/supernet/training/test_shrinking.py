@@ -249,7 +249,8 @@ def test_sgd_is_that_of_torch_with_nesterovs_momentum(digits, tmp_path):
     network = Supernet(space, seed=1)
     optimiser = torch.optim.SGD(network.parameters(), momentum=0.9, nesterov=True)
     losses = []
-    for step, batch in enumerate(Batches(digits, schedule, space.resolutions, 1, ALONE).since(0)):
+    stream = Batches(data=digits, schedule=schedule, resolutions=space.resolutions, seed=1, processes=ALONE)
+    for step, batch in enumerate(stream.since(0)):
         images, labels = batch.groups[0]
         loss = torch.nn.functional.cross_entropy(network(images, space.largest()), labels, label_smoothing=0.1)
         optimiser.param_groups[0]["lr"] = 0.1 * 0.5 * (1 + np.cos(np.pi * step / 3))
