@@ -11,7 +11,7 @@ from codesign.progress import Progress
 from codesign.report.figures import front_figure, predictor_figure, resources_figure, training_figure
 from codesign.report.page import Section, render_page, write_page
 from codesign.report.tables import comparison_section
-from codesign.run.choices import DEFAULT_TEMPLATE
+from codesign.run.choices import DEFAULT_TEMPLATE, FORMER_RESULTS
 from codesign.run.folder import Run, claiming, read_json
 from codesign.run.records import ComparedRecord, CsimRecord, FrontsRecord, PredictorRecord
 from codesign.run.requests import SearchRequest
@@ -42,8 +42,9 @@ def report(run: Run, progress: Progress, *, template: str | Template | None = No
         StorageError: an earlier command has not run since what it depends on, or something cannot be read or written.
     """
     if template is None:
-        found = (name for name in template_names() if run.of_template(name).find(SearchRequest))
-        template = next(found, DEFAULT_TEMPLATE)
+        found = [name for name in template_names() if run.of_template(name).find(SearchRequest)]
+        found += [name for former, name in FORMER_RESULTS.items() if (run.folder / former).is_dir()]
+        template = next(iter(found), DEFAULT_TEMPLATE)
     template = load_template(template)
     with progress.stage("report") as update:
         searched = load_searched(run, template=template)

@@ -58,7 +58,7 @@ class _Axis:
         return self.size - (self.tiles - 1) * self.tile
 
     def extent(self, outputs: int) -> int:
-        """Return the inputs that so many outputs read."""
+        """Return the inputs that ``outputs`` outputs read."""
         return (outputs - 1) * self.stride + (self.kernel - 1) * self.dilation + 1
 
 

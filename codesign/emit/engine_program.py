@@ -16,13 +16,11 @@ from hw_templates.conv_engine import isa, isa5
 from hw_templates.conv_engine.program import Program
 from hw_templates.conv_engine.rtl_config import EngineShape
 from hw_templates.foundation.arrays import Int8Array, IntArray
-from hw_templates.foundation.errors import InvalidValueError, MappingError, UnsupportedLayerError
+from hw_templates.foundation.errors import MappingError, UnsupportedLayerError
 
 CODE_MAX = 31
 """Shifts are 12 to 43: a code of 5 bits above 12."""
 RESIDUAL_MAX = 2**24 - 1
-PAGE_BYTES = 4096
-"""Where an arena begins: descriptors are aligned in it, and no burst crosses such a multiple."""
 
 
 def engine_node(quantised: QuantisedLayer, mapping: Mapping, shape: EngineShape) -> EngineNode:
@@ -107,9 +105,8 @@ def compile_engine_program(nodes: Sequence[EngineNode], given: Names[str, Shape]
         parameters, edges = pack_parameters(node, shape)
         fixed.append((place(weights), place(parameters.tobytes()), place(node.data.table.tobytes()), edges))
     counter_word = place(bytes(len(nodes) * isa.COUNTERS.itemsize))
-    arena, maps = len(content), {}
-    end = arena // word
-    image_word = end
+    maps: dict[str, MapPlace] = {}
+    image_word = end = len(content) // word
     for name, (channels, height, width) in given.items():
         words = math.ceil(channels / word)
         maps[name] = MapPlace(word=end, pixel_words=words)
@@ -215,16 +212,6 @@ def check_fields_fit(name: str, record: np.void, shape: EngineShape) -> None:
         least, most = (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) if signed else (0, (1 << bits) - 1)
         if not least <= value <= most:
             raise UnsupportedLayerError(f"{name}.{field}: the engine has {least} to {most}, got {value}")
-
-
-def check_same_isa(program: Program) -> None:
-    """Refuse a program of another format than the Verilog's.
-
-    Raises:
-        InvalidValueError: it is one.
-    """
-    if program.isa_version != isa5.VERSION:
-        raise InvalidValueError("program.isa_version", program.isa_version, f"{isa5.VERSION}, the Verilog's")
 
 
 def _up(size: int, multiple: int) -> int:

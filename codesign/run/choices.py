@@ -3,6 +3,8 @@
 from enum import StrEnum
 
 DEFAULT_TEMPLATE = "engine"
+FORMER_RESULTS = {"dataflow": "hls4ml"}
+"""Folders of results in a run of version 0.1.0 that are no longer read, and the templates that they are of."""
 """Name of the template whose results lie in the run folder itself; other templates have a folder in it."""
 
 

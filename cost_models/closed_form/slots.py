@@ -23,7 +23,7 @@ class Phase(NamedTuple):
 
 
 class Busy(NamedTuple):
-    """Work of each phase of a slot: before, beside and after the computation."""
+    """Work of each phase of a slot: before, during and after the computation."""
 
     early: Phase
     middle: Phase

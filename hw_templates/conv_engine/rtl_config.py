@@ -8,7 +8,7 @@ from hw_templates.conv_engine.accelerator import Accelerator
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """Limits of the layers that an engine can run: compile-time parameters of its Verilog beside the accelerator's.
+    """Limits of the layers that an engine can run: compile-time parameters of its Verilog that no accelerator has.
 
     Attributes:
         max_kernel: greatest kernel rows and columns, 1 to 11.

@@ -16,6 +16,7 @@ from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler, RandomSampler
 from optuna.trial import FrozenTrial, TrialState
 
+from codesign.search.joint_space import Choice
 from codesign.search.pareto import PricedPairs
 from codesign.search.study import DIRECTIONS, feasible_trials, read_pairs
 from codesign.templates.engine.breeding import Limits, allows
@@ -40,7 +41,7 @@ class TrialReader:
     def __init__(self, problem: EngineProblem) -> None:
         self._problem = problem
         self._joint = problem.joint
-        self._known: dict[frozenset[tuple[str, Any]], IntArray | None] = {}
+        self._known: dict[frozenset[tuple[str, Choice]], IntArray | None] = {}
 
     def tried(self, study: optuna.Study, trial: FrozenTrial) -> TriedPairs:
         """Return the pairs that all trials but ``trial`` have tried, failed ones too: they would fail again."""
@@ -59,7 +60,7 @@ class TrialReader:
         pairs = read_pairs(self._joint, feasible_trials(study), on_skipped, with_own_parameters=True)
         return pairs.take(self._problem.fits(pairs.rows))
 
-    def enqueued(self, trial: FrozenTrial) -> dict[str, Any]:
+    def enqueued(self, trial: FrozenTrial) -> dict[str, Choice]:
         """Parameters that were given to ``trial`` when it was enqueued, and that the joint space has."""
         given = {**trial.system_attrs.get(_ENQUEUED, {}), **trial.params}
         return {name: given[name] for name, choices in self._joint.parameters if given.get(name) in choices}
@@ -90,7 +91,7 @@ class TrialReader:
         whole = self._encode(params)
         return self.claimed(trial) if whole is None else whole
 
-    def _encode(self, params: dict[str, Any]) -> IntArray | None:
+    def _encode(self, params: dict[str, Choice]) -> IntArray | None:
         ours = {name: params[name] for name in self._joint.distributions.keys() & params.keys()}
         key = frozenset(ours.items())
         if key not in self._known:
@@ -157,7 +158,7 @@ class JointSampler(BaseSampler):
 
     def sample_relative(
         self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
-    ) -> dict[str, Any]:
+    ) -> dict[str, Choice]:
         """Parameters of the next pair, those of ``search_space``; the pair has the values fixed for the others."""
         fixed, given = self._fixed(study, trial, search_space), self._trials.enqueued(trial)
         try:
@@ -185,12 +186,12 @@ class JointSampler(BaseSampler):
         self._seed = _new_seed()
         self._independent.reseed_rng()
 
-    def _params(self, row: IntArray) -> dict[str, Any]:
+    def _params(self, row: IntArray) -> dict[str, Choice]:
         return self._joint.params(row[None])[0]
 
     def _fixed(
         self, study: optuna.Study, trial: FrozenTrial, search_space: Mapping[str, BaseDistribution]
-    ) -> dict[str, Any]:
+    ) -> dict[str, Choice]:
         """The values that the study's sampler, which this one is a part of, has for what it left out.
 
         Optuna asks the study's sampler for such values one by one, once this one has chosen the others. Those for which

@@ -88,7 +88,7 @@ class Hls4mlNetwork:
             self._add(layer, factor)
 
     @property
-    def model(self) -> dict[str, Any]:
+    def model(self) -> dict[str, object]:
         """The Keras description, fit for JSON."""
         ends = {"input_layers": [[IMAGE, 0, 0]], "output_layers": [[list(self._ends.values())[-1], 0, 0]]}
         return {"class_name": "Functional", "config": {"name": "network", "layers": self._entries, **ends}}

@@ -75,6 +75,12 @@ def test_what_version_0_1_0_wrote_is_read_and_not_changed(folder: Path, command:
         assert "codesign" in line.removeprefix("codesign: "), line
 
 
+def test_a_run_of_streams_alone_is_reported_on_after_a_search_of_that_template(folder: Path):
+    code, complaint = run("report stream")
+    assert code == 2
+    assert "codesign search stream --template hls4ml" in complaint
+
+
 @pytest.mark.parametrize("command", RESUMING)
 def test_commands_resume_what_version_0_1_0_began(folder: Path, command: str):
     before = contents(folder)

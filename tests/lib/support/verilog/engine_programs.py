@@ -9,7 +9,8 @@ from support.verilog.random_engine_layers import random_data, random_tiled_layer
 from support.verilog.simulated import run
 
 from codesign.emit.descriptor import MapPlace, Places, TiledLayer, describe, pack_weights
-from codesign.emit.engine_reference import EngineData, engine_result
+from codesign.emit.engine_program import pack_parameters
+from codesign.emit.engine_reference import EngineData, EngineNode, engine_result
 from hw_templates.conv_engine import isa5
 from hw_templates.conv_engine.isa import COUNTERS
 from hw_templates.conv_engine.rtl_config import EngineShape
@@ -128,21 +129,9 @@ def _place_layer(
     elif layer.operation.reads_gate:
         gate = rng.integers(-128, 128, layer.in_channels).astype(np.int8)
         places["weight_word"] = arena.place(gate.tobytes() + bytes(ALIGNMENT))
-    top, bottom, left, right = data.edges
-    shift = (left + right).bit_length()
-    parameters = np.zeros(_up(layer.out_channels, shape.word_bytes), isa5.PARAMETERS)
-    columns: tuple[object, ...] = (slice(layer.out_channels),)
-    if layer.operation.averages:
-        parameters = np.zeros(((top + bottom + 1) << shift, shape.word_bytes), isa5.PARAMETERS)
-        columns = (np.add.outer(np.arange(top + bottom + 1) << shift, np.arange(left + right + 1)),)
-    for name in ("bias", "multiplier", "code"):
-        values = getattr(data, name)
-        parameters[name][columns] = values[..., None] if layer.operation.averages else values
+    node = EngineNode(name="layer", tiled=tiled, data=data, ifmap="ifmap")
+    parameters, edges = pack_parameters(node, shape)
     places["parameter_word"] = arena.place(parameters.tobytes())
     places["table_word"] = arena.place(data.table.tobytes())
     result = engine_result(layer, data, ifmap, gate, residual)
-    return tiled, data, places, result, top | bottom << 4 | left << 8 | right << 12 | shift << 16
-
-
-def _up(size: int, multiple: int) -> int:
-    return -(-size // multiple) * multiple
+    return tiled, data, places, result, edges

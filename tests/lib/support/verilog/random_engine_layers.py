@@ -6,9 +6,11 @@ import numpy as np
 
 from codesign.emit.descriptor import TiledLayer
 from codesign.emit.engine_layer import EngineLayer
-from codesign.emit.engine_reference import EngineData
+from codesign.emit.engine_program import check_tiles
+from codesign.emit.engine_reference import EngineData, EngineNode
 from cost_models.mapping.mapping import LoopOrder, Mapping
 from hw_templates.conv_engine.rtl_config import EngineShape
+from hw_templates.foundation.errors import MappingError
 from hw_templates.operations import Operation
 
 _OPERATIONS = [Operation.CONV, Operation.CONV, Operation.DEPTHWISE, Operation.POOL, Operation.MAX_POOL, Operation.SCALE]
@@ -86,13 +88,14 @@ def _random_mapping(rng: np.random.Generator, layer: EngineLayer, shape: EngineS
 
 
 def _runs(tiled: TiledLayer) -> bool:
-    """Return whether a tiling keeps the rules of the format and fits the buffers."""
-    layer = tiled.layer
-    for axis in (tiled.rows, tiled.cols):
-        step = axis.tile * axis.stride
-        if axis.tiles > 1 and (step < axis.padding or (layer.repeat and step % 2)):
-            return False
-    return all(needed <= there for _, needed, there in tiled.needs())
+    """Return whether the engine can run a layer in these tiles."""
+    nothing = np.zeros(0, np.int64)
+    data = EngineData(weight=None, bias=nothing, multiplier=nothing, code=nothing, table=np.zeros(256, np.int8))
+    try:
+        check_tiles(EngineNode(name="layer", tiled=tiled, data=data, ifmap="ifmap"))
+    except MappingError:
+        return False
+    return True
 
 
 def random_data(rng: np.random.Generator, layer: EngineLayer) -> EngineData:
