@@ -138,14 +138,16 @@ class TiledLayer:
         if self.layer.operation.is_weightless:
             return 0
         if self.layer.operation.reads_gate:
-            return _up(out_channels, self.shape.port_bytes)
+            return _up(out_channels, self.shape.accelerator.weight_port_bytes)
         line = self.shape.accelerator.pe_rows * self.shape.accelerator.pe_cols
         steps = self.steps_of(out_channels, in_channels)
         if self.layer.weight_bits == 4:
             return math.ceil(steps / 2) * line
         if self.dense:
             return steps * line
-        return _up(self.groups_of(out_channels) * self.layer.taps * self.shape.lanes, self.shape.port_bytes)
+        return _up(
+            self.groups_of(out_channels) * self.layer.taps * self.shape.lanes, self.shape.accelerator.weight_port_bytes
+        )
 
     def needs(self) -> tuple[tuple[str, int, int], ...]:
         """Return (buffer, words of a bank that a full tile needs, words that a half has) of each buffer."""
@@ -155,11 +157,11 @@ class TiledLayer:
         steps = 0 if layer.operation.is_weightless else self.steps_of(self.out_tiles[0], self.in_tiles[0])
         kept = layer.out_channels if self.keeps_sums else self.out_tiles[0]
         pixels = self.mapping.tile_height * math.ceil(self.mapping.tile_width / accelerator.pe_pixels)
-        results = math.ceil(kept / shape.word_bytes) * self.mapping.tile_height * self.mapping.tile_width
+        results = math.ceil(kept / shape.accelerator.axi_bytes) * self.mapping.tile_height * self.mapping.tile_width
         return (
             ("ifmap", math.ceil(in_channels / accelerator.pe_cols) * in_rows * self.line_words, shape.ifmap_depth),
-            ("weight", math.ceil(steps * layer.weight_bits / 8), shape.weight_depth),
-            ("ofmap", math.ceil(kept / accelerator.pe_rows) * pixels, shape.sum_depth),
+            ("weight", math.ceil(steps * layer.weight_bits / 8), shape.accelerator.weight_depth),
+            ("ofmap", math.ceil(kept / accelerator.pe_rows) * pixels, shape.accelerator.ofmap_depth),
             ("residual", results if layer.residual else 0, shape.residual_depth),
         )
 
@@ -222,7 +224,7 @@ def describe(tiled: TiledLayer, places: Places, *, residual_multiplier: int = 0,
         edges: border classes of an average pool.
     """
     layer, mapping, shape, rows, cols = tiled.layer, tiled.mapping, tiled.shape, tiled.rows, tiled.cols
-    accelerator, word = shape.accelerator, shape.word_bytes
+    accelerator, word = shape.accelerator, shape.accelerator.axi_bytes
     halves = 2 if layer.repeat else 1
     pixels, line = accelerator.pe_pixels, tiled.line_words
     out_tiles, in_tiles = tiled.out_tiles, tiled.in_tiles
@@ -240,7 +242,7 @@ def describe(tiled: TiledLayer, places: Places, *, residual_multiplier: int = 0,
     column = cols.padding // cols.stride
     beats = {
         (last_out, last_in): tiled.weight_bytes(out_tiles[-1 if last_out else 0], in_tiles[-1 if last_in else 0])
-        // shape.port_bytes
+        // shape.accelerator.weight_port_bytes
         for last_out in (False, True)
         for last_in in (False, True)
     }
@@ -337,7 +339,7 @@ def describe(tiled: TiledLayer, places: Places, *, residual_multiplier: int = 0,
         "weight_beats_full_last": beats[False, True],
         "weight_beats_last_full": beats[True, False],
         "weight_beats_last_last": beats[True, True],
-        "parameter_beats": parameter_lines * word * isa5.PARAMETERS.itemsize // shape.port_bytes,
+        "parameter_beats": parameter_lines * word * isa5.PARAMETERS.itemsize // shape.accelerator.weight_port_bytes,
         "load_table": 1,
         "residual": layer.residual,
         "residual_multiplier": residual_multiplier,

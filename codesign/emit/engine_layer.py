@@ -36,17 +36,16 @@ class EngineLayer:
     repeat: bool = False
     weight_bits: int = 8
     residual: int = 0
-    out_height: int = 0
-    out_width: int = 0
 
-    def __post_init__(self) -> None:
-        if self.out_height == 0:
-            object.__setattr__(self, "out_height", self._extent(0))
-            object.__setattr__(self, "out_width", self._extent(1))
+    @property
+    def out_height(self) -> int:
+        """Rows of the result."""
+        return self.out_size(0)
 
-    def _extent(self, axis: int) -> int:
-        size = self.in_size(axis) + self.padding[axis] + self.padding[axis + 2]
-        return (size - (self.kernel[axis] - 1) * self.dilation[axis] - 1) // self.stride[axis] + 1
+    @property
+    def out_width(self) -> int:
+        """Columns of the result."""
+        return self.out_size(1)
 
     def in_size(self, axis: int) -> int:
         """Return the rows (axis 0) or columns (axis 1) of the map that is read."""
@@ -54,7 +53,8 @@ class EngineLayer:
 
     def out_size(self, axis: int) -> int:
         """Return the rows (axis 0) or columns (axis 1) of the result."""
-        return (self.out_height, self.out_width)[axis]
+        size = self.in_size(axis) + self.padding[axis] + self.padding[axis + 2]
+        return (size - (self.kernel[axis] - 1) * self.dilation[axis] - 1) // self.stride[axis] + 1
 
     @property
     def taps(self) -> int:
@@ -67,6 +67,10 @@ def engine_layer(layer: Layer, residual: int = 0) -> EngineLayer:
     selects = layer.operation.selects
     # A pool of a whole map makes one pixel: its stride is never used.
     stride = 1 if (layer.out_height, layer.out_width) == (1, 1) and layer.operation.averages else layer.stride
+    # The last windows of an average may hang over the map, as if it were padded there.
+    reach = [(size - 1) * layer.stride for size in (layer.out_height, layer.out_width)]
+    below = max(layer.padding, reach[0] + layer.kernel_height - layer.in_height - layer.padding)
+    right = max(layer.padding, reach[1] + layer.kernel_width - layer.in_width - layer.padding)
     return EngineLayer(
         operation=layer.operation,
         in_channels=layer.in_channels,
@@ -75,10 +79,8 @@ def engine_layer(layer: Layer, residual: int = 0) -> EngineLayer:
         out_channels=layer.out_channels,
         kernel=(layer.kernel_height, layer.kernel_width),
         stride=(stride, stride),
-        padding=4 * (layer.padding,),
+        padding=(layer.padding, layer.padding, below, right),
         pad_value=-128 if selects else 0,
         weight_bits=layer.weight_bits,
         residual=residual,
-        out_height=layer.out_height,
-        out_width=layer.out_width,
     )

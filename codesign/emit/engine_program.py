@@ -89,13 +89,13 @@ def compile_engine_program(nodes: Sequence[EngineNode], given: Names[str, Shape]
         UnsupportedLayerError: a layer needs more than a field of the format, or than the engine, holds.
         MappingError: a tile does not fit a buffer, or begins where the format cannot say it.
     """
-    word = shape.word_bytes
+    word = shape.accelerator.axi_bytes
     content = bytearray(len(nodes) * isa5.DESCRIPTOR_BYTES)
 
     def place(part: bytes) -> int:
-        content.extend(bytes(-len(content) % shape.port_bytes))
+        content.extend(bytes(-len(content) % shape.accelerator.weight_port_bytes))
         begin = len(content) // word
-        content.extend(part + bytes(-len(part) % shape.port_bytes))
+        content.extend(part + bytes(-len(part) % shape.accelerator.weight_port_bytes))
         return begin
 
     fixed = []
@@ -153,7 +153,7 @@ def pack_parameters(node: EngineNode, shape: EngineShape) -> tuple[Int8Array, in
     A channel's lie in the order of channels; those of a border class fill a line for all channels, and the classes of a
     row of classes take a power of two of lines.
     """
-    data, word = node.data, shape.word_bytes
+    data, word = node.data, shape.accelerator.axi_bytes
     top, bottom, left, right = data.edges
     shift = (left + right).bit_length()
     lines: tuple[int, ...] = (_up(node.tiled.layer.out_channels, word),)

@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 
 from hw_templates.conv_engine.accelerator import Accelerator
+from hw_templates.conv_engine.isa import MAX_CHANNELS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,16 +49,6 @@ class EngineShape:
     family: str = "zynq-7000"
 
     @property
-    def word_bytes(self) -> int:
-        """Bytes of a memory word."""
-        return self.accelerator.axi_bits // 8
-
-    @property
-    def port_bytes(self) -> int:
-        """Bytes of a beat of the weight port."""
-        return self.word_bytes * self.accelerator.weight_port_words
-
-    @property
     def lanes(self) -> int:
         """Channels of a channel-wise layer that are computed in parallel."""
         return math.gcd(self.accelerator.pe_rows, self.accelerator.pe_cols)
@@ -69,26 +60,14 @@ class EngineShape:
         return a.ifmap_kib * 1024 // (a.pe_pixels * a.pe_cols)
 
     @property
-    def weight_depth(self) -> int:
-        """Lines of the weight buffer, in one half."""
-        a = self.accelerator
-        return a.weight_kib * 1024 // (a.pe_rows * a.pe_cols)
-
-    @property
-    def sum_depth(self) -> int:
-        """Sums of a bank, in one half."""
-        a = self.accelerator
-        return a.ofmap_kib * 1024 // (4 * a.pe_rows * a.pe_pixels)
-
-    @property
     def residual_depth(self) -> int:
         """Words of the residual buffer, in one half: what all sums become."""
-        return self.sum_depth * self.accelerator.pe_pixels * self.accelerator.pe_rows // self.word_bytes
+        return self.accelerator.ofmap_depth * self.accelerator.ofmap_banks // self.accelerator.axi_bytes
 
     @property
     def parameter_depth(self) -> int:
         """Lines of the parameter memory."""
-        return 2048 // self.word_bytes
+        return MAX_CHANNELS // self.accelerator.axi_bytes
 
     @property
     def field_bits(self) -> int:
@@ -117,7 +96,7 @@ class EngineShape:
         a = self.accelerator
         ifmap_words = self.ifmap_depth * a.ifmap_buffers
         return {
-            "BYTES": self.word_bytes,
+            "BYTES": a.axi_bytes,
             "PORT_WORDS": a.weight_port_words,
             "ROWS": a.pe_rows,
             "COLS": a.pe_cols,
@@ -129,8 +108,8 @@ class EngineShape:
             "ZERO_POINT": int(self.limits.zero_point),
             "EDGES": int(self.limits.edges),
             "IFMAP_DEPTH": self.ifmap_depth,
-            "WEIGHT_DEPTH": self.weight_depth,
-            "SUM_DEPTH": self.sum_depth,
+            "WEIGHT_DEPTH": a.weight_depth,
+            "SUM_DEPTH": a.ofmap_depth,
             "RESIDUAL_DEPTH": self.residual_depth,
             "PARAMETER_DEPTH": self.parameter_depth,
             "IFMAP_BUFFERS": a.ifmap_buffers,
@@ -138,11 +117,11 @@ class EngineShape:
             "OFMAP_BUFFERS": a.ofmap_buffers,
             "IFMAP_STYLE": '"block"',
             "WEIGHT_STYLE": '"block"',
-            "SUM_STYLE": '"distributed"' if self.sum_depth * a.ofmap_buffers <= 64 else '"block"',
+            "SUM_STYLE": '"distributed"' if a.ofmap_depth * a.ofmap_buffers <= 64 else '"block"',
             "PARAMETER_STYLE": '"block"',
             "IA": bits_for(ifmap_words - 1),
-            "WA": bits_for(self.weight_depth * a.weight_buffers - 1) + 1,
-            "OA": bits_for(self.sum_depth * a.ofmap_buffers - 1),
+            "WA": bits_for(a.weight_depth * a.weight_buffers - 1) + 1,
+            "OA": bits_for(a.ofmap_depth * a.ofmap_buffers - 1),
             "RA": bits_for(self.residual_depth * a.ofmap_buffers - 1),
             "PA": bits_for(self.parameter_depth - 1),
             "KW": bits_for(max(self.limits.max_kernel, self.limits.max_pool)),

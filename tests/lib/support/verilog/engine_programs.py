@@ -75,33 +75,37 @@ class RandomEngineProgram:
 def random_engine_program(folder: Path, shape: EngineShape, layers: int, seed: int) -> RandomEngineProgram:
     """Write a program of layers that each read maps of their own, some of them parts of wider maps."""
     rng = np.random.default_rng(seed)
-    arena = Arena(shape.word_bytes)
+    arena = Arena(shape.accelerator.axi_bytes)
     program_word = arena.place(bytes(layers * isa5.DESCRIPTOR_BYTES), DESCRIPTOR_ALIGNMENT)
     made = [_place_layer(rng, shape, arena) for _ in range(layers)]
     results_word = arena.place(bytes(layers * COUNTERS.itemsize))
     expected, descriptors = [], []
     for index, (tiled, data, places, result, edges) in enumerate(made):
-        words = math.ceil(len(result) / shape.word_bytes) + int(rng.integers(0, 2))
-        place = MapPlace(word=arena.place(bytes(result[0].size * words * shape.word_bytes)), pixel_words=words)
+        words = math.ceil(len(result) / shape.accelerator.axi_bytes) + int(rng.integers(0, 2))
+        place = MapPlace(
+            word=arena.place(bytes(result[0].size * words * shape.accelerator.axi_bytes)), pixel_words=words
+        )
         expected.append(ExpectedLayer(tiled=tiled, data=data, place=place, result=result))
-        counter_word = results_word + index * COUNTERS.itemsize // shape.word_bytes
+        counter_word = results_word + index * COUNTERS.itemsize // shape.accelerator.axi_bytes
         all_places = Places(**places, ofmap=place, counter_word=counter_word)
         descriptors.append(
             describe(tiled, all_places, residual_multiplier=data.residual_multiplier, edges=edges).tobytes()
         )
-    begin = program_word * shape.word_bytes
+    begin = program_word * shape.accelerator.axi_bytes
     arena.content[begin : begin + layers * isa5.DESCRIPTOR_BYTES] = b"".join(descriptors)
     folder.mkdir(parents=True)
     (folder / "arena.bin").write_bytes(arena.content)
     layout = {
-        "arena_words": len(arena.content) // shape.word_bytes + ALIGNMENT,
+        "arena_words": len(arena.content) // shape.accelerator.axi_bytes + ALIGNMENT,
         "program_word": program_word,
         "layer_count": layers,
         "most_cycles": 20_000_000,
         "results_word": results_word,
     }
     (folder / "layout.txt").write_text("".join(f"{name} {value}\n" for name, value in layout.items()))
-    return RandomEngineProgram(folder=folder, layers=expected, results_word=results_word, word=shape.word_bytes)
+    return RandomEngineProgram(
+        folder=folder, layers=expected, results_word=results_word, word=shape.accelerator.axi_bytes
+    )
 
 
 def _place_layer(
@@ -114,8 +118,8 @@ def _place_layer(
 
     def random_map(channels: int, height: int, width: int) -> tuple[Int8Array, MapPlace]:
         values = rng.integers(-128, 128, (channels, height, width)).astype(np.int8)
-        words = math.ceil(channels / shape.word_bytes) + int(rng.integers(0, 2))
-        packed = rng.integers(-128, 128, (height, width, words * shape.word_bytes)).astype(np.int8)
+        words = math.ceil(channels / shape.accelerator.axi_bytes) + int(rng.integers(0, 2))
+        packed = rng.integers(-128, 128, (height, width, words * shape.accelerator.axi_bytes)).astype(np.int8)
         packed[..., :channels] = values.transpose(1, 2, 0)
         return values, MapPlace(word=arena.place(packed.tobytes()), pixel_words=words)
 
