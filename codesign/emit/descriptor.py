@@ -112,6 +112,11 @@ class TiledLayer:
         return self.mapping.loop_order is LoopOrder.INPUTS_OUTER
 
     @property
+    def out_words(self) -> int:
+        """Memory words of the channels of a pixel that the layer makes."""
+        return math.ceil(self.layer.out_channels / self.shape.accelerator.axi_bytes)
+
+    @property
     def slots(self) -> int:
         """Words of an ifmap bank that one phase of a row takes."""
         full = self.cols.extent(self.mapping.tile_width)
@@ -223,36 +228,42 @@ def describe(tiled: TiledLayer, places: Places, *, residual_multiplier: int = 0,
         residual_multiplier: scale of the map that is added, of 2^16.
         edges: border classes of an average pool.
     """
-    layer, mapping, shape, rows, cols = tiled.layer, tiled.mapping, tiled.shape, tiled.rows, tiled.cols
-    accelerator, word = shape.accelerator, shape.accelerator.axi_bytes
-    halves = 2 if layer.repeat else 1
-    pixels, line = accelerator.pe_pixels, tiled.line_words
-    out_tiles, in_tiles = tiled.out_tiles, tiled.in_tiles
-    in_rows = rows.extent(mapping.tile_height)
-    memory_width = layer.in_width // halves
-    in_words, out_words = places.ifmap.pixel_words, places.ofmap.pixel_words
-    residual = places.residual or MapPlace(word=0, pixel_words=0)
-    run_in = math.ceil(layer.in_channels / word)
-    run_out = math.ceil(layer.out_channels / word)
-    one_out = len(out_tiles) == 1 or tiled.keeps_sums
-    one_in = len(in_tiles) == 1 if tiled.dense else len(out_tiles) == 1
-    tap = [
-        t * cols.dilation % cols.stride * tiled.slots + t * cols.dilation // cols.stride // pixels for t in range(12)
-    ]
-    column = cols.padding // cols.stride
-    beats = {
-        (last_out, last_in): tiled.weight_bytes(out_tiles[-1 if last_out else 0], in_tiles[-1 if last_in else 0])
-        // shape.accelerator.weight_port_bytes
-        for last_out in (False, True)
-        for last_in in (False, True)
-    }
-    groups = [math.ceil(channels / accelerator.pe_cols) if tiled.dense else 1 for channels in in_tiles]
-    parameter_lines = run_out if layer.operation is not Operation.POOL else _classes(edges)
     fields = {
+        **_shape_fields(tiled),
+        **_tile_fields(tiled),
+        **_input_fields(tiled, places.ifmap),
+        **_buffer_fields(tiled),
+        **_result_fields("out", tiled, places.ofmap),
+        **_result_fields("res", tiled, places.residual or MapPlace(word=0, pixel_words=0)),
+        **_weight_fields(tiled, edges),
+        "ifmap_word": places.ifmap.word,
+        "weight_word": places.weight_word,
+        "ofmap_word": places.ofmap.word,
+        "residual_word": 0 if places.residual is None else places.residual.word,
+        "parameter_word": places.parameter_word,
+        "table_word": places.table_word,
+        "counter_word": places.counter_word,
+        "out_run_words": tiled.out_words,
+        "load_table": 1,
+        "residual": tiled.layer.residual,
+        "residual_multiplier": residual_multiplier,
+        "edges": edges,
+    }
+    record = np.zeros(1, dtype=isa5.DESCRIPTOR)
+    for name, value in fields.items():
+        record[name] = value
+    described: np.void = record[0]
+    return described
+
+
+def _shape_fields(tiled: TiledLayer) -> dict[str, int]:
+    """Return what the layer computes, whatever its tiles."""
+    layer = tiled.layer
+    return {
         "size": isa5.DESCRIPTOR_BYTES,
         "version": isa5.VERSION,
         "operation": layer.operation.code,
-        "loop_order": LoopOrderCode[mapping.loop_order.name],
+        "loop_order": LoopOrderCode[tiled.mapping.loop_order.name],
         "in_height": layer.in_height,
         "in_width": layer.in_width,
         "in_channels": layer.in_channels,
@@ -272,6 +283,16 @@ def describe(tiled: TiledLayer, places: Places, *, residual_multiplier: int = 0,
         "pad_value": layer.pad_value,
         "repeat": layer.repeat,
         "four_bit_weights": layer.weight_bits == 4 and not layer.operation.reads_gate,
+    }
+
+
+def _tile_fields(tiled: TiledLayer) -> dict[str, int]:
+    """Return the numbers and sizes of tiles, and the groups that are computed of each."""
+    mapping, accelerator, rows, cols = tiled.mapping, tiled.shape.accelerator, tiled.rows, tiled.cols
+    out_tiles, in_tiles = tiled.out_tiles, tiled.in_tiles
+    word, pixels = accelerator.axi_bytes, accelerator.pe_pixels
+    groups = [math.ceil(channels / accelerator.pe_cols) if tiled.dense else 1 for channels in in_tiles]
+    return {
         "tile_out_channels": mapping.tile_out_channels,
         "tile_in_channels": mapping.tile_in_channels,
         "tile_height": mapping.tile_height,
@@ -292,17 +313,18 @@ def describe(tiled: TiledLayer, places: Places, *, residual_multiplier: int = 0,
         "col_groups_last": groups[-1],
         "pixel_groups_full": math.ceil(mapping.tile_width / pixels),
         "pixel_groups_last": math.ceil(cols.last / pixels),
-        "ifmap_word": places.ifmap.word,
-        "weight_word": places.weight_word,
-        "ofmap_word": places.ofmap.word,
-        "residual_word": residual.word,
-        "parameter_word": places.parameter_word,
-        "table_word": places.table_word,
-        "counter_word": places.counter_word,
+    }
+
+
+def _input_fields(tiled: TiledLayer, place: MapPlace) -> dict[str, int]:
+    """Return the steps from part to part of the input map in memory, in words and in positions."""
+    layer, mapping, rows, cols = tiled.layer, tiled.mapping, tiled.rows, tiled.cols
+    halves = 2 if layer.repeat else 1
+    memory_width, in_words = layer.in_width // halves, place.pixel_words
+    whole_pixels = len(tiled.in_tiles if tiled.dense else tiled.out_tiles) == 1
+    run_words = math.ceil(layer.in_channels / tiled.shape.accelerator.axi_bytes)
+    return {
         "in_words": in_words,
-        "out_words": out_words,
-        "res_words": residual.pixel_words,
-        "out_run_words": run_out,
         "in_col_step": in_words,
         "in_row_step": memory_width * in_words,
         "in_tile_col_step": mapping.tile_width * cols.stride // halves * in_words,
@@ -314,13 +336,38 @@ def describe(tiled: TiledLayer, places: Places, *, residual_multiplier: int = 0,
         "in_last_words": cols.extent(cols.last) * in_words,
         "in_tile_rows": mapping.tile_height * rows.stride,
         "in_tile_cols": mapping.tile_width * cols.stride,
-        "in_full_rows": in_rows,
+        "in_full_rows": rows.extent(mapping.tile_height),
         "in_full_cols": cols.extent(mapping.tile_width),
         "in_last_rows": rows.extent(rows.last),
         "in_last_cols": cols.extent(cols.last),
-        "whole_in": one_in and in_words == run_in and not layer.repeat,
-        "whole_out": one_out and out_words == run_out,
-        "whole_res": one_out and residual.pixel_words == run_out,
+        "whole_in": whole_pixels and in_words == run_words and not layer.repeat,
+    }
+
+
+def _result_fields(prefix: str, tiled: TiledLayer, place: MapPlace) -> dict[str, int]:
+    """Return the steps from part to part of a map of the result's shape in memory, in words."""
+    layer, mapping, step = tiled.layer, tiled.mapping, place.pixel_words
+    whole_pixels = len(tiled.out_tiles) == 1 or tiled.keeps_sums
+    return {
+        f"{prefix}_words": step,
+        f"{prefix}_col_step": step,
+        f"{prefix}_row_step": layer.out_width * step,
+        f"{prefix}_tile_col_step": mapping.tile_width * step,
+        f"{prefix}_tile_row_step": mapping.tile_height * layer.out_width * step,
+        f"{prefix}_col_end": layer.out_width * step,
+        f"whole_{prefix}": whole_pixels and step == tiled.out_words,
+    }
+
+
+def _buffer_fields(tiled: TiledLayer) -> dict[str, int]:
+    """Return the steps in a bank of the ifmap buffer, of its loader and of the window."""
+    rows, cols, line, pixels = tiled.rows, tiled.cols, tiled.line_words, tiled.shape.accelerator.pe_pixels
+    in_rows, column = rows.extent(tiled.mapping.tile_height), cols.padding // cols.stride
+    tap = [
+        t * cols.dilation % cols.stride * tiled.slots + t * cols.dilation // cols.stride // pixels
+        for t in range(isa5.TAPS + 1)
+    ]
+    return {
         "d_slots": tiled.slots,
         "d_line": line,
         "d_row": rows.dilation * line,
@@ -335,30 +382,20 @@ def describe(tiled: TiledLayer, places: Places, *, residual_multiplier: int = 0,
             f"tap_col_{t}": (tap[t + 1] - tap[t]) << 8 | t * cols.dilation // cols.stride % pixels
             for t in range(isa5.TAPS)
         },
-        "weight_beats_full_full": beats[False, False],
-        "weight_beats_full_last": beats[False, True],
-        "weight_beats_last_full": beats[True, False],
-        "weight_beats_last_last": beats[True, True],
-        "parameter_beats": parameter_lines * word * isa5.PARAMETERS.itemsize // shape.accelerator.weight_port_bytes,
-        "load_table": 1,
-        "residual": layer.residual,
-        "residual_multiplier": residual_multiplier,
-        "edges": edges,
     }
-    for prefix, place in (("out", places.ofmap), ("res", residual)):
-        step = place.pixel_words
-        fields |= {
-            f"{prefix}_col_step": step,
-            f"{prefix}_row_step": layer.out_width * step,
-            f"{prefix}_tile_col_step": mapping.tile_width * step,
-            f"{prefix}_tile_row_step": mapping.tile_height * layer.out_width * step,
-            f"{prefix}_col_end": layer.out_width * step,
-        }
-    record = np.zeros(1, dtype=isa5.DESCRIPTOR)
-    for name, value in fields.items():
-        record[name] = value
-    described: np.void = record[0]
-    return described
+
+
+def _weight_fields(tiled: TiledLayer, edges: int) -> dict[str, int]:
+    """Return the beats of the weight port that tiles of weights and the parameters take."""
+    accelerator = tiled.shape.accelerator
+    lines = _classes(edges) if tiled.layer.operation is Operation.POOL else tiled.out_words
+    beats = {
+        f"weight_beats_{of_outputs}_{of_inputs}": tiled.weight_bytes(outputs, inputs) // accelerator.weight_port_bytes
+        for of_outputs, outputs in (("full", tiled.out_tiles[0]), ("last", tiled.out_tiles[-1]))
+        for of_inputs, inputs in (("full", tiled.in_tiles[0]), ("last", tiled.in_tiles[-1]))
+    }
+    parameter_bytes = lines * accelerator.axi_bytes * isa5.PARAMETERS.itemsize
+    return {**beats, "parameter_beats": parameter_bytes // accelerator.weight_port_bytes}
 
 
 def _classes(edges: int) -> int:
