@@ -17,12 +17,23 @@ ACCURACY, LATENCY, ENERGY = range(3)
 
 
 def nondominated(values: FloatArray) -> BoolArray:
-    """[n] which rows of finite ``values`` [n, 3] (in the order of ``OBJECTIVES``) no other row dominates.
+    """[n] which rows of ``values`` [n, 3] (in the order of ``OBJECTIVES``) no other row dominates.
 
     Of equal rows the first counts. Kung, Luccio and Preparata 1975 (n log n for three objectives), by moocore.
+
+    Raises:
+        InvalidValueError: a row is not finite; compared with others it would evict or keep any of them.
     """
+    _check_rows(np.isfinite(values), values, "finite")
     mask: BoolArray = np.asarray(moocore.is_nondominated(values, maximise=MAXIMISED), dtype=bool)
     return mask
+
+
+def _check_rows(sound: BoolArray, values: FloatArray, expected: str) -> None:
+    """Refuse rows [n, 3] of which a value is not sound."""
+    if not sound.all():
+        row = int(np.argwhere(~sound)[0, 0])
+        raise InvalidValueError(f"values[{row}]", values[row].tolist(), expected)
 
 
 def check_possible(values: FloatArray, name: str) -> None:
@@ -133,8 +144,14 @@ class ReferencePoint:
     def hypervolume(self, values: FloatArray) -> float:
         """Share (0..1) of the box between this point and the best corner that ``values`` [n, 3] dominate.
 
-        The values are possible ones. Zitzler and Thiele 1998; computed by moocore.
+        Zitzler and Thiele 1998; computed by moocore.
+
+        Raises:
+            InvalidValueError: a row is not finite, or better than the best corner.
         """
+        _check_rows(np.isfinite(values), values, "finite")
+        at_best = np.column_stack([values[:, ACCURACY] <= 1, values[:, LATENCY:] >= 0])
+        _check_rows(at_best, values, "no better than (1, 0 ms, 0 mJ)")
         losses = np.column_stack([1 - values[:, ACCURACY], values[:, LATENCY:]])
         worst = [1 - self.accuracy, self.latency_ms, self.energy_mj]
         return float(moocore.hypervolume(losses / worst, ref=np.ones(3)))

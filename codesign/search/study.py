@@ -45,6 +45,11 @@ class StudyLocation:
     storage: str
     name: str
 
+    def __post_init__(self) -> None:
+        for field in ("storage", "name"):
+            if not getattr(self, field):
+                raise InvalidValueError(f"study.{field}", getattr(self, field), "not empty")
+
 
 @dataclass(frozen=True, kw_only=True)
 class SearchTask:

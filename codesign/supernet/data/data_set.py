@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from codesign.supernet.training.schedule import Augmentation
 from hw_templates.foundation.arrays import FloatArray, IntArray
+from hw_templates.foundation.errors import InvalidValueError
 
 _LEAST_RATIO = 3 / 4
 # Weights of red, green and blue in a pixel's brightness (ITU-R BT.601).
@@ -216,7 +217,13 @@ class DataSet:
         return (images - torch.tensor(self.mean).view(shape)) / torch.tensor(self.deviation).view(shape)
 
     def resized(self, split: Split, resolution: int, rows: slice = slice(None)) -> Tensor:
-        """Normalised images [n, channels, resolution, resolution] of a part, or of some rows of it."""
+        """Normalised images [n, channels, resolution, resolution] of a part, or of some rows of it.
+
+        Raises:
+            InvalidValueError: the resolution is not positive.
+        """
+        if resolution < 1:
+            raise InvalidValueError("resolution", resolution, "at least 1")
         images = self.images[split]
         return self.normalise(images.resized(torch.arange(len(images.labels))[rows], resolution))
 

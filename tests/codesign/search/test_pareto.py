@@ -95,6 +95,24 @@ REAL = [0.5, 0.5, 0.5]
 NOT_FINITE = [(column, value) for column in range(3) for value in (np.nan, np.inf, -np.inf)]
 
 
+@pytest.mark.parametrize(("column", "value"), NOT_FINITE)
+def test_what_is_not_finite_has_no_front_and_no_volume(column, value):
+    values = np.array([REAL, REAL, REAL])
+    values[1, column] = value
+    with pytest.raises(InvalidValueError, match=r"values\[1\]: must be finite, got \["):
+        ReferencePoint(0.0, 1.0, 1.0).hypervolume(values)
+    with pytest.raises(InvalidValueError, match=r"values\[1\]: must be finite, got \["):
+        nondominated(values)
+    with pytest.raises(InvalidValueError, match=r"front\[1\]\."):
+        check_front(values)
+
+
+@pytest.mark.parametrize("row", [[1.5, 0.5, 0.5], [0.5, -1.0, 0.5], [0.5, 0.5, -1.0]])
+def test_what_is_better_than_the_best_corner_has_no_volume(row):
+    with pytest.raises(InvalidValueError, match=r"values\[1\]: must be no better than \(1, 0 ms, 0 mJ\)"):
+        ReferencePoint(0.0, 1.0, 1.0).hypervolume(np.array([REAL, row]))
+
+
 @pytest.mark.parametrize("values", [[], [[0.5, 0.5]], [0.5, 0.5, 0.5]])
 def test_a_front_has_rows_of_three_values(values):
     with pytest.raises(InvalidValueError, match="front: must be rows of accuracy, latency_ms, energy_mj, got"):

@@ -389,3 +389,9 @@ def test_any_spoilt_journal_is_read_or_refused_in_one_line(tmp_path, identity, j
     accepted, refused = drive(from_file(path, read), spoilt_journals(path, 2_000))
     assert accepted > 100
     assert refused > 500
+
+
+@pytest.mark.parametrize("field", ["storage", "name"])
+def test_locations_are_not_empty(field):
+    with pytest.raises(InvalidValueError, match=rf"study\.{field}"):
+        StudyLocation(**{"storage": "a", "name": "b", field: ""})

@@ -16,6 +16,7 @@ from codesign.supernet.data.data_set import (
     recolour,
 )
 from codesign.supernet.training.schedule import Augmentation
+from hw_templates.foundation.errors import InvalidValueError
 
 
 @pytest.fixture(scope="module")
@@ -177,3 +178,8 @@ def test_colours_change_as_they_are_told():
     assert recolour(image, Changes(brightness=torch.tensor([9.0]))).max() == 1
     assert torch.equal(recolour(image[:, :1], Changes(saturation=none)), image[:, :1])
     assert torch.equal(recolour(image, UNCHANGED), image)
+
+
+def test_impossible_sizes_are_refused(digits):
+    with pytest.raises(InvalidValueError, match="resolution"):
+        digits.resized(Split.TEST, 0)
