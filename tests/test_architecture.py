@@ -17,7 +17,7 @@ INNER_FLOORS: dict[str, list[tuple[str, ...]]] = {
     "cost_models": [
         ("workload",),
         ("mapping", "coefficients"),
-        ("closed_form", "resources", "simulator"),
+        ("closed_form", "engine", "resources", "simulator"),
         ("hls4ml",),
         ("measurements",),
         ("calibration",),
@@ -86,7 +86,7 @@ def test_the_cost_model_imports_nothing_of_measuring() -> None:
         return module.startswith(("cost_models.measurements", "cost_models.calibration"))
 
     graph = nx.DiGraph((module, target) for module, path in MODULES.items() for target in imported_modules(path))
-    for entry in ("workload", "mapping", "coefficients", "closed_form", "resources", "simulator", "hls4ml"):
+    for entry in ("workload", "mapping", "coefficients", "closed_form", "engine", "resources", "simulator", "hls4ml"):
         for module in [name for name in graph if f"{name}.".startswith(f"cost_models.{entry}.")]:
             assert not list(filter(measures, nx.descendants(graph, module))), module
 

@@ -6,10 +6,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from codesign.emit.descriptor import MapPlace, Places, TiledLayer, describe, pack_weights
-from codesign.emit.engine_layer import engine_layer
+from codesign.emit.descriptor import describe, pack_weights
 from codesign.emit.engine_reference import EngineData, EngineNode
 from codesign.emit.integer_reference import QuantisedLayer
+from cost_models.engine.layer import engine_layer
+from cost_models.engine.places import MapPlace, Places
+from cost_models.engine.tiles import TiledLayer, round_up
 from cost_models.mapping.mapping import Mapping
 from cost_models.workload import Shape
 from hw_templates.conv_engine import isa, isa5
@@ -110,14 +112,14 @@ def compile_engine_program(nodes: Sequence[EngineNode], given: Names[str, Shape]
     for name, (channels, height, width) in given.items():
         words = math.ceil(channels / word)
         maps[name] = MapPlace(word=end, pixel_words=words)
-        end += _up(height * width * words, shape.accelerator.weight_port_words)
+        end += round_up(height * width * words, shape.accelerator.weight_port_words)
     image_words = end - image_word
     records = []
     for index, (node, (weight_word, parameter_word, table_word, edges)) in enumerate(zip(nodes, fixed, strict=True)):
         layer = node.tiled.layer
         words = math.ceil(layer.out_channels / word)
         maps[node.name] = MapPlace(word=end, pixel_words=words)
-        end += _up(layer.out_height * layer.out_width * words, shape.accelerator.weight_port_words)
+        end += round_up(layer.out_height * layer.out_width * words, shape.accelerator.weight_port_words)
         places = Places(
             ifmap=maps[node.ifmap],
             ofmap=maps[node.name],
@@ -156,7 +158,7 @@ def pack_parameters(node: EngineNode, shape: EngineShape) -> tuple[Int8Array, in
     data, word = node.data, shape.accelerator.axi_bytes
     top, bottom, left, right = data.edges
     shift = (left + right).bit_length()
-    lines: tuple[int, ...] = (_up(node.tiled.layer.out_channels, word),)
+    lines: tuple[int, ...] = (round_up(node.tiled.layer.out_channels, word),)
     if node.tiled.layer.operation.averages:
         lines = (top + bottom + 1, 1 << shift, word)
     records = np.zeros(lines, isa5.PARAMETERS)
@@ -212,7 +214,3 @@ def check_fields_fit(name: str, record: np.void, shape: EngineShape) -> None:
         least, most = (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) if signed else (0, (1 << bits) - 1)
         if not least <= value <= most:
             raise UnsupportedLayerError(f"{name}.{field}: the engine has {least} to {most}, got {value}")
-
-
-def _up(size: int, multiple: int) -> int:
-    return -(-size // multiple) * multiple

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from codesign.emit.descriptor import TiledLayer
-from codesign.emit.engine_layer import EngineLayer
+from cost_models.engine.layer import EngineLayer
+from cost_models.engine.tiles import TiledLayer
 from hw_templates.foundation.arrays import Int8Array, IntArray
 
 

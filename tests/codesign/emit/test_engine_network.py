@@ -9,11 +9,11 @@ from support.networks.random_networks import integer_maps, network_of_every_oper
 from support.verilog.random_engine_layers import randomly_tiled
 from support.verilog.simulated import build_engine, need_verilator, run
 
-from codesign.emit.engine_layer import engine_layer
 from codesign.emit.engine_program import compile_engine_program, engine_node
 from codesign.emit.engine_reference import EngineNode, run_engine_nodes
 from codesign.emit.integer_reference import QuantisedLayer, QuantisedNetwork
 from codesign.emit.program import pack_map
+from cost_models.engine.layer import engine_layer
 from cost_models.workload import IMAGE, Shape
 from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.conv_engine.rtl_config import EngineShape, Limits

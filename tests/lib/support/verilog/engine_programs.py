@@ -8,9 +8,11 @@ import numpy as np
 from support.verilog.random_engine_layers import random_data, random_tiled_layer
 from support.verilog.simulated import run
 
-from codesign.emit.descriptor import MapPlace, Places, TiledLayer, describe, pack_weights
+from codesign.emit.descriptor import describe, pack_weights
 from codesign.emit.engine_program import pack_parameters
 from codesign.emit.engine_reference import EngineData, EngineNode, engine_result
+from cost_models.engine.places import MapPlace, Places
+from cost_models.engine.tiles import TiledLayer
 from hw_templates.conv_engine import isa5
 from hw_templates.conv_engine.isa import COUNTERS
 from hw_templates.conv_engine.rtl_config import EngineShape

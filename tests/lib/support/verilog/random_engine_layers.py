@@ -4,10 +4,10 @@ import math
 
 import numpy as np
 
-from codesign.emit.descriptor import TiledLayer
-from codesign.emit.engine_layer import EngineLayer
 from codesign.emit.engine_program import check_tiles
 from codesign.emit.engine_reference import EngineData, EngineNode
+from cost_models.engine.layer import EngineLayer
+from cost_models.engine.tiles import TiledLayer
 from cost_models.mapping.mapping import LoopOrder, Mapping
 from hw_templates.conv_engine.rtl_config import EngineShape
 from hw_templates.foundation.errors import MappingError
