@@ -93,7 +93,7 @@ def random_layer(rng: np.random.Generator) -> Layer:
 
 def random_mapping(layer: Layer, accelerator: Accelerator, rng: np.random.Generator) -> Mapping | None:
     """A legal mapping of any tile sizes, or None if none turns up in 200 draws."""
-    out_unit, in_unit = channel_units(layer, accelerator)
+    out_unit, in_unit = channel_units(layer.operation, accelerator)
     orders = [o for o in LoopOrder if layer.operation == Operation.CONV or o != LoopOrder.INPUTS_OUTER]
     for _ in range(200):
         tile_out = out_unit * int(rng.integers(1, math.ceil(layer.out_channels / out_unit) + 1))

@@ -49,7 +49,20 @@ def build_csim(project: Path, sanitize: bool = False) -> Path:
         ToolError: make or g++ is missing, or the compiler refused the code.
     """
     require_tools("make", "g++")
-    target = "build/csim_sanitized" if sanitize else "build/csim"
+    return _make(project, "build/csim_sanitized" if sanitize else "build/csim")
+
+
+def build_rtlsim(project: Path) -> Path:
+    """Make the project's Verilog and its test bench into a program with Verilator; returns the program.
+
+    Raises:
+        ToolError: make, g++ or Verilator is missing, or Verilator warns of the code.
+    """
+    require_tools("make", "g++", "verilator")
+    return _make(project, "build/rtlsim")
+
+
+def _make(project: Path, target: str) -> Path:
     done = subprocess.run(["make", "--silent", target], cwd=project, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise ToolError(f"{project}: make {target} failed: {first_complaint(done.stderr)}")

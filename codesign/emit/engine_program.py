@@ -3,6 +3,8 @@
 import math
 from collections.abc import Mapping as Names
 from collections.abc import Sequence
+from dataclasses import replace
+from itertools import product
 
 import numpy as np
 
@@ -12,7 +14,7 @@ from codesign.emit.integer_reference import QuantisedLayer
 from cost_models.engine.layer import engine_layer
 from cost_models.engine.places import MapPlace, Places
 from cost_models.engine.tiles import TiledLayer, round_up
-from cost_models.mapping.mapping import Mapping
+from cost_models.mapping.mapping import LoopOrder, Mapping, channel_units
 from cost_models.workload import Shape
 from hw_templates.conv_engine import isa, isa5
 from hw_templates.conv_engine.program import Program
@@ -68,7 +70,7 @@ def engine_node(quantised: QuantisedLayer, mapping: Mapping, shape: EngineShape)
             )
     return EngineNode(
         name=node.name,
-        tiled=TiledLayer(layer=layer, mapping=mapping, shape=shape),
+        tiled=legal_tiles(TiledLayer(layer=layer, mapping=mapping, shape=shape)),
         data=EngineData(
             weight=quantised.weight,
             bias=bias,
@@ -82,6 +84,34 @@ def engine_node(quantised: QuantisedLayer, mapping: Mapping, shape: EngineShape)
         gate=node.gate,
         residual=node.residual,
     )
+
+
+def legal_tiles(tiled: TiledLayer) -> TiledLayer:
+    """Return a layer in tiles of which no second one begins in the padding, as the format asks.
+
+    A tile that moves by less than the padding grows until it does not, and has fewer channels where a buffer is too
+    small for it then.
+    """
+    mapping = tiled.mapping
+    least = {
+        name: min(axis.size, max(axis.tile, math.ceil(axis.padding / axis.stride)))
+        for name, axis in (("tile_height", tiled.rows), ("tile_width", tiled.cols))
+    }
+    if least == {name: getattr(mapping, name) for name in least}:
+        return tiled
+    unit = channel_units(tiled.layer.operation, tiled.shape.accelerator)
+    outs = _descending(mapping.tile_out_channels, tiled.layer.out_channels, unit[0])
+    ins = _descending(mapping.tile_in_channels, tiled.layer.in_channels, unit[1]) if tiled.dense else (0,)
+    for out, each, order in product(outs, ins, (mapping.loop_order, LoopOrder.PIXELS_OUTER)):
+        channels = {"tile_out_channels": out, "tile_in_channels": each or out}
+        fitting = replace(tiled, mapping=replace(mapping, **least, **channels, loop_order=order))
+        if all(needed <= there for _, needed, there in fitting.needs()):
+            return fitting
+    return tiled
+
+
+def _descending(tile: int, channels: int, unit: int) -> range:
+    return range(round_up(min(tile, channels), unit), 0, -unit)
 
 
 def compile_engine_program(nodes: Sequence[EngineNode], given: Names[str, Shape], shape: EngineShape) -> Program:
@@ -207,9 +237,8 @@ def check_fields_fit(name: str, record: np.void, shape: EngineShape) -> None:
     Raises:
         UnsupportedLayerError: one does not; names layer, field, value and limit.
     """
-    widths = shape.widths()
     for field, width, _ in isa5.FIELDS:
-        bits, value = widths.get(width) or int(width), int(record[field])
+        bits, value = shape.field_bits_of(width), int(record[field])
         signed = field in isa5.SIGNED
         least, most = (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) if signed else (0, (1 << bits) - 1)
         if not least <= value <= most:

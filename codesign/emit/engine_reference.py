@@ -12,13 +12,16 @@ code + 12,
 where a map may be added before or after the activation table.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from codesign.emit.convolve import Maps, walk
+from codesign.emit.integer_reference import IMAGES_AT_ONCE
 from cost_models.engine.layer import EngineLayer
 from cost_models.engine.tiles import TiledLayer
+from cost_models.workload import Node, Workload
 from hw_templates.foundation.arrays import Int8Array, IntArray
 
 
@@ -55,20 +58,29 @@ class EngineNode:
     residual: str | None = None
 
 
-def run_engine_nodes(nodes: Sequence[EngineNode], given: Mapping[str, Int8Array]) -> dict[str, Int8Array]:
-    """Return the maps [C, H, W] of all layers by name, and those given, of one image."""
-    maps = dict(given)
-    for node in nodes:
-        gate = None if node.gate is None else maps[node.gate][:, 0, 0]
-        residual = None if node.residual is None else maps[node.residual]
-        maps[node.name] = engine_result(node.tiled.layer, node.data, maps[node.ifmap], gate, residual)
-    return maps
+def run_engine(workload: Workload, nodes: Sequence[EngineNode], images: Int8Array) -> Int8Array:
+    """Return a network's result for each image, as :func:`codesign.emit.integer_reference.run_integer` does.
+
+    Args:
+        workload: the network.
+        nodes: its layers, in any order.
+        images: int8 [n, C, H, W] in units of the network's input scale.
+    """
+    by_name = {node.name: node for node in nodes}
+
+    def compute(node: Node, reads: dict[str, Maps]) -> Int8Array:
+        engine = by_name[node.name]
+        gate = reads["gate"][:, :, 0, 0] if node.gate else None
+        return engine_result(engine.tiled.layer, engine.data, reads["ifmap"], gate, reads.get("residual"))
+
+    parts = (images[first : first + IMAGES_AT_ONCE] for first in range(0, len(images), IMAGES_AT_ONCE))
+    return np.concatenate([walk(workload, part, compute) for part in parts])
 
 
 def engine_result(
     layer: EngineLayer, data: EngineData, ifmap: Int8Array, gate: Int8Array | None, residual: Int8Array | None
 ) -> Int8Array:
-    """Return the map [M, OH, OW] that a layer makes of the map [C, H, W] in memory, a gate [C] and a map to add."""
+    """Return the maps [n, M, OH, OW] of a layer from maps [n, C, H, W] in memory, gates [n, C], and maps to add."""
     v = _saturate(engine_sums(layer, data, ifmap, gate) + _of_results(layer, data, data.bias), 25)
     shift = _of_results(layer, data, data.code) + 12
     result = (v * _of_results(layer, data, data.multiplier) + (1 << (shift - 1))) >> shift
@@ -80,37 +92,38 @@ def engine_result(
 
 
 def engine_sums(layer: EngineLayer, data: EngineData, ifmap: Int8Array, gate: Int8Array | None) -> IntArray:
-    """Return the sums [M, OH, OW] of a layer before its bias; those of a maximum are the greatest values."""
-    wide = ifmap.astype(np.int64)
+    """Return the sums [n, M, OH, OW] of a layer before its bias; those of a maximum are the greatest values.
+
+    They are made in float64, which holds every integer below 2^53, as matrix products of floats are far the faster.
+    """
+    wide = ifmap.astype(np.float64)
     if layer.repeat:
-        wide = wide.repeat(2, axis=1).repeat(2, axis=2)
+        wide = wide.repeat(2, axis=2).repeat(2, axis=3)
     (kh, kw), (sh, sw), (eh, ew) = layer.kernel, layer.stride, layer.dilation
     top, left = layer.padding[:2]
     height = max(top + layer.in_height, (layer.out_height - 1) * sh + (kh - 1) * eh + 1)
     width = max(left + layer.in_width, (layer.out_width - 1) * sw + (kw - 1) * ew + 1)
-    padded = np.full((layer.in_channels, height, width), layer.pad_value, np.int64)
-    padded[:, top : top + layer.in_height, left : left + layer.in_width] = wide
-    views = [
-        padded[:, r * eh :: sh, c * ew :: sw][:, : layer.out_height, : layer.out_width]
-        for r in range(kh)
-        for c in range(kw)
-    ]
-    windows = np.stack(views, axis=1)
-    sums: IntArray
-    if layer.operation.reads_gate:
-        assert gate is not None
-        sums = windows[:, 0] * gate.astype(np.int64)[:, None, None]
-    elif layer.operation.selects:
-        sums = windows.max(axis=1)
-    elif data.weight is None:
-        sums = windows.sum(axis=1)
-    else:
-        weight = data.weight.reshape(*data.weight.shape[:2], -1).astype(np.int64)
-        if layer.operation.is_dense:
-            sums = np.einsum("mct,cthw->mhw", weight, windows, optimize=True)
-        else:
-            sums = np.einsum("ct,cthw->chw", weight[:, 0], windows)
-    return sums
+    padded = np.full((len(ifmap), layer.in_channels, height, width), layer.pad_value, np.float64)
+    padded[:, :, top : top + layer.in_height, left : left + layer.in_width] = wide
+    sums = np.full((len(ifmap), layer.out_channels, layer.out_height, layer.out_width), 0.0)
+    if layer.operation.selects:
+        sums -= 128
+    for row in range(kh):
+        for col in range(kw):
+            seen = padded[:, :, row * eh :: sh, col * ew :: sw][:, :, : layer.out_height, : layer.out_width]
+            if layer.operation.selects:
+                np.maximum(sums, seen, out=sums)
+            elif layer.operation.reads_gate:
+                assert gate is not None
+                sums += seen * gate[:, :, None, None]
+            elif data.weight is None:
+                sums += seen
+            elif layer.operation.is_dense:
+                weight = data.weight[:, :, row, col].astype(np.float64)
+                sums += (weight @ seen.reshape(*seen.shape[:2], -1)).reshape(sums.shape)
+            else:
+                sums += seen * data.weight[:, 0, row, col, None, None]
+    return sums.astype(np.int64)
 
 
 def border_classes(size: int, low: int, high: int) -> IntArray:
@@ -121,7 +134,7 @@ def border_classes(size: int, low: int, high: int) -> IntArray:
 
 
 def _of_results(layer: EngineLayer, data: EngineData, values: IntArray) -> IntArray:
-    """Return parameters [M] or [row class, column class] so that they broadcast against results [M, OH, OW]."""
+    """Return parameters [M] or [row class, column class] so that they broadcast against results [n, M, OH, OW]."""
     wide: IntArray = values.astype(np.int64)
     if layer.operation.averages:
         top, bottom, left, right = data.edges

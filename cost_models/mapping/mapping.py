@@ -11,6 +11,7 @@ from cost_models.workload import Layer
 from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.foundation.errors import InvalidValueError, MappingError
 from hw_templates.foundation.json_records import check_fields
+from hw_templates.operations import Operation
 
 
 class LoopOrder(StrEnum):
@@ -77,7 +78,7 @@ class Mapping:
             MappingError: a tile does not fit a buffer; names the buffer and the least size that would do.
         """
         check_engine_runs(layer)
-        out_unit, in_unit = channel_units(layer, accelerator)
+        out_unit, in_unit = channel_units(layer.operation, accelerator)
         sizes = (
             ("tile_out_channels", self.tile_out_channels, out_unit, None),
             ("tile_in_channels", self.tile_in_channels, in_unit, None),
@@ -140,9 +141,9 @@ def channelwise_weight_bytes(layer: Layer, channels: int, accelerator: Accelerat
     return math.ceil(weights * layer.weight_bits / 8)
 
 
-def channel_units(layer: Layer, accelerator: Accelerator) -> tuple[int, int]:
+def channel_units(operation: Operation, accelerator: Accelerator) -> tuple[int, int]:
     """Return the units that the output and input channels of a tile must be multiples of."""
-    if layer.operation.is_dense:
+    if operation.is_dense:
         return accelerator.pe_rows, accelerator.pe_cols
     unit = math.lcm(accelerator.pe_rows, accelerator.pe_cols)
     return unit, unit
@@ -168,7 +169,7 @@ def draw_mapping(layer: Layer, accelerator: Accelerator, rng: np.random.Generato
 
     One axis after the other is cut, in random order, as evenly as that number of tiles allows.
     """
-    out_unit, in_unit = channel_units(layer, accelerator)
+    out_unit, in_unit = channel_units(layer.operation, accelerator)
     is_dense = layer.operation.is_dense
     smallest = (
         Mapping(tile_out_channels=out_unit, tile_in_channels=in_unit, tile_height=1, tile_width=1, loop_order=order)
@@ -204,7 +205,7 @@ def draw_mapping(layer: Layer, accelerator: Accelerator, rng: np.random.Generato
 
 def no_mapping_error(name: str, layer: Layer, accelerator: Accelerator) -> MappingError:
     """Return the error for a layer of which not even the smallest tile fits; it names the buffers that must grow."""
-    out_unit, in_unit = channel_units(layer, accelerator)
+    out_unit, in_unit = channel_units(layer.operation, accelerator)
     smallest = Mapping(
         tile_out_channels=out_unit,
         tile_in_channels=in_unit,

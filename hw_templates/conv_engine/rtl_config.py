@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass
 
+from hw_templates.conv_engine import isa5
 from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.conv_engine.isa import MAX_CHANNELS
 
@@ -90,6 +91,26 @@ class EngineShape:
         constants = self.constants()
         named = {name: constants[name] for name in ("IA", "KW", "DW")} | {"LW": constants["RW"]}
         return {"AW": 26, "CW": 12, "MA": 16} | {name: int(value) for name, value in named.items()}
+
+    def field_bits_of(self, width: str) -> int:
+        """Return the bits of a field whose width :data:`hw_templates.conv_engine.isa5.FIELDS` names or gives."""
+        return self.widths().get(width) or int(width)
+
+    def program_sizes(self) -> dict[str, int]:
+        """Return what a program is made for, by name: it runs only on an engine for which all of it is the same."""
+        a = self.accelerator
+        return {
+            "isa_version": isa5.VERSION,
+            "axi_bytes": a.axi_bytes,
+            "weight_port_words": a.weight_port_words,
+            "pe_rows": a.pe_rows,
+            "pe_cols": a.pe_cols,
+            "pe_pixels": a.pe_pixels,
+            "ifmap_depth": self.ifmap_depth,
+            "weight_depth": a.weight_depth,
+            "ofmap_depth": a.ofmap_depth,
+            **{name: int(value) for name, value in vars(self.limits).items()},
+        }
 
     def constants(self) -> dict[str, int | str]:
         """Return the macros of ``engine_config.vh`` by name, without the prefix ``ENGINE_``."""

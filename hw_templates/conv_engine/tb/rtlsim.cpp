@@ -1,209 +1,191 @@
-// Runs programs on the engine's Verilog, which Verilator has made into C++, over a memory behind its AXI ports.
+// Runs a program on the engine's Verilog, over a memory behind its AXI ports, and compares what comes out with what must.
 //
-//     rtlsim PROJECT [--images N] [--latency CYCLES] [--jitter CYCLES] [--bytes-a-cycle N] [--pauses N] [--errors N] [--seed N]
+//     rtlsim FOLDER [--images FILE] [--count N] [--results FILE] [--latency CYCLES] [--jitter CYCLES] [--bytes-a-cycle N]
+//            [--pauses N] [--errors N] [--seed N]
 //
-// PROJECT holds arena.bin and layout.txt (lines `name value`). Without --images the program runs once on the arena as it is;
-// else images.bin holds one image after the other, each put in its place before a run. After a run the memory from
-// `results_word` on is appended to results.bin. Prints a line a run: cycles, words and bursts of the ports.
-#include <cstdio>
-#include <cstdlib>
-#include <fstream>
-#include <iterator>
-#include <map>
-#include <string>
+// FOLDER holds a program (see rtl_program.h). With --images each image of FILE, or the first N, is put in its place before a
+// run; its logits must be those of FOLDER/golden.bin, and what each layer and each port counts in a run must be what
+// FOLDER/stated.txt says. Without it the program runs once on the arena as it is. --results writes the arena from the counters
+// on, as the last run leaves it. The memory's options are those of axi_memory.h. Prints a line a run, one a layer, and a summary.
+#include <ctime>
+#include <memory>
 
-#include "Vengine_top.h"
-#include "axi_memory.h"
-#include "engine_sizes.h"
-#include "verilated.h"
+#include "rtl_engine.h"
+#include "rtl_program.h"
 
 namespace {
 
-struct ReadPort {
-    CData *arvalid, *arready;
-    QData* araddr;
-    CData *arlen, *rvalid, *rready;
-    void* rdata;
-    CData *rresp, *rlast;
+// Nothing at any port for so long is a hang: no tile computes for longer.
+constexpr uint64_t MOST_IDLE_CYCLES = 50000000;
+
+struct Counters {
+    LayerCounts counts;
+    uint32_t cycles, compute_cycles, load_wait, store_wait;
 };
 
-struct WritePort {
-    CData *awvalid, *awready;
-    QData* awaddr;
-    CData *awlen, *wvalid, *wready;
-    void *wdata, *wstrb;
-    CData *wlast, *bvalid, *bready, *bresp;
-};
+struct Options {
+    std::map<std::string, std::string> files = {{"--images", ""}, {"--results", ""}};
+    std::map<std::string, long> numbers = {{"--count", 0},  {"--latency", 60}, {"--jitter", 0}, {"--bytes-a-cycle", 0},
+                                           {"--pauses", 0}, {"--errors", 0},   {"--seed", 1}};
 
-std::vector<uint8_t> content_of(const std::string& path) {
-    std::ifstream file(path, std::ios::binary);
-    if (!file) {
-        std::fprintf(stderr, "rtlsim: cannot read %s\n", path.c_str());
-        std::exit(2);
+    Options(int argc, char** argv) {
+        for (int i = 2; i < argc; i += 2) {
+            const std::string name = argv[i];
+            if (i + 1 == argc) refuse(name + ": its value is missing");
+            char* end = nullptr;
+            if (files.count(name)) {
+                files[name] = argv[i + 1];
+            } else if (numbers.count(name)) {
+                numbers[name] = std::strtol(argv[i + 1], &end, 10);
+                if (*end != 0 || end == argv[i + 1] || numbers[name] < 0) {
+                    refuse(name + ": a whole number from 0 on, got " + argv[i + 1]);
+                }
+            } else {
+                refuse("no option " + name);
+            }
+        }
     }
-    return {std::istreambuf_iterator<char>(file), {}};
+    AxiSettings memory() const {
+        AxiSettings settings;
+        settings.latency = numbers.at("--latency");
+        settings.jitter = numbers.at("--jitter");
+        settings.bytes_a_cycle = numbers.at("--bytes-a-cycle");
+        settings.pauses = numbers.at("--pauses");
+        settings.errors = numbers.at("--errors");
+        settings.seed = numbers.at("--seed");
+        return settings;
+    }
+};
+
+std::map<std::string, PortCounts> port_counts(const RtlEngine& engine) {
+    return {{"ifmap", {engine.ifmap.words, engine.ifmap.requests}},
+            {"weights", {engine.weights.words, engine.weights.requests}},
+            {"residual", {engine.residual.words, engine.residual.requests}},
+            {"ofmap", {engine.ofmap.words, engine.ofmap.requests}}};
 }
 
-class Simulation {
+// Runs the program once; ends the simulation where the engine does not end well.
+uint64_t run_once(RtlEngine& engine, const RtlProgram& program, long run) {
+    const bool ended = engine.run(program.value_of("program_word"), program.value_of("layer_count"), MOST_IDLE_CYCLES);
+    const uint32_t status = engine.read(0x60), error = status & 15;
+    const std::string at = "run " + std::to_string(run) + ", " + program.name_of(status >> 16);
+    if (!ended) refuse(at + ": the engine hangs");
+    if (error != 0) refuse(at + ": the engine stops with error " + std::to_string(error));
+    return engine.read(0x68) | static_cast<uint64_t>(engine.read(0x6c)) << 32;
+}
+
+class Comparison {
 public:
-    Simulation(size_t arena_bytes, const AxiSettings& settings)
-        : memory(arena_bytes, BASE, settings),
-          ifmap(memory, {&top.m_axi_ifmap_arvalid, &top.m_axi_ifmap_arready, &top.m_axi_ifmap_araddr,
-                         &top.m_axi_ifmap_arlen, &top.m_axi_ifmap_rvalid, &top.m_axi_ifmap_rready,
-                         &top.m_axi_ifmap_rdata, &top.m_axi_ifmap_rresp, &top.m_axi_ifmap_rlast}),
-          weights(memory, {&top.m_axi_weights_arvalid, &top.m_axi_weights_arready, &top.m_axi_weights_araddr,
-                           &top.m_axi_weights_arlen, &top.m_axi_weights_rvalid, &top.m_axi_weights_rready,
-                           &top.m_axi_weights_rdata, &top.m_axi_weights_rresp, &top.m_axi_weights_rlast}),
-          residual(memory, {&top.m_axi_residual_arvalid, &top.m_axi_residual_arready, &top.m_axi_residual_araddr,
-                            &top.m_axi_residual_arlen, &top.m_axi_residual_rvalid, &top.m_axi_residual_rready,
-                            &top.m_axi_residual_rdata, &top.m_axi_residual_rresp, &top.m_axi_residual_rlast}),
-          ofmap(memory,
-                {&top.m_axi_ofmap_awvalid, &top.m_axi_ofmap_awready, &top.m_axi_ofmap_awaddr, &top.m_axi_ofmap_awlen,
-                 &top.m_axi_ofmap_wvalid, &top.m_axi_ofmap_wready, &top.m_axi_ofmap_wdata, &top.m_axi_ofmap_wstrb,
-                 &top.m_axi_ofmap_wlast, &top.m_axi_ofmap_bvalid, &top.m_axi_ofmap_bready, &top.m_axi_ofmap_bresp}) {
-        top.clk = 0;
-        top.resetn = 0;
-        top.eval();
-        for (int i = 0; i < 10; ++i) clock();
-        top.resetn = 1;
-    }
-
-    void clock() {
-        memory.tick();
-        ifmap.drive();
-        weights.drive();
-        residual.drive();
-        ofmap.drive();
-        top.eval();
-        if (top.resetn) {
-            ifmap.sample();
-            weights.sample();
-            residual.sample();
-            ofmap.sample();
+    Comparison(const std::string& folder, const RtlProgram& program)
+        : program(program), stated(read_stated(folder + "/stated.txt")), golden(content_of(folder + "/golden.bin")) {
+        if (stated.layers.size() != static_cast<size_t>(program.value_of("layer_count")) || stated.ports.size() != 4) {
+            refuse(folder + "/stated.txt: is not of this program");
         }
-        top.clk = 1;
-        top.eval();
-        top.clk = 0;
-        top.eval();
     }
-
-    void write(unsigned address, uint32_t value) {
-        top.s_axi_control_awaddr = address, top.s_axi_control_awvalid = 1;
-        top.s_axi_control_wdata = value, top.s_axi_control_wstrb = 15, top.s_axi_control_wvalid = 1;
-        top.s_axi_control_bready = 1;
-        top.eval();
-        while (!top.s_axi_control_awready) clock();
-        clock();
-        top.s_axi_control_awvalid = top.s_axi_control_wvalid = 0;
-        while (!top.s_axi_control_bvalid) clock();
-        clock();
+    bool logits(long run, const std::vector<uint8_t>& bytes) const {
+        const size_t count = program.value_of("logits_count");
+        if (golden.size() < (run + 1) * count) refuse("golden.bin: has no logits of image " + std::to_string(run));
+        return std::memcmp(&bytes[program.byte_of("logits_word")], &golden[run * count], count) == 0;
     }
-
-    uint32_t read(unsigned address) {
-        top.s_axi_control_araddr = address, top.s_axi_control_arvalid = 1, top.s_axi_control_rready = 1;
-        top.eval();
-        while (!top.s_axi_control_arready) clock();
-        clock();
-        top.s_axi_control_arvalid = 0;
-        while (!top.s_axi_control_rvalid) clock();
-        const uint32_t value = top.s_axi_control_rdata;
-        clock();
-        return value;
-    }
-
-    // Runs the program; false if it does not end within so many cycles.
-    bool run(uint32_t program_word, uint32_t layers, uint64_t most_cycles) {
-        for (unsigned port : {0x10, 0x1c, 0x28, 0x34}) {
-            write(port, static_cast<uint32_t>(BASE));
-            write(port + 4, static_cast<uint32_t>(BASE >> 32));
+    long layers_that_agree(const Counters* counters) const {
+        long agree = 0;
+        for (size_t layer = 0; layer < stated.layers.size(); ++layer) {
+            const LayerCounts &got = counters[layer].counts, &said = stated.layers[layer];
+            std::printf("layer %zu %u %u %u %u %u\n", layer, got.iterations, got.ifmap_words, got.weight_words,
+                        got.ofmap_words, counters[layer].cycles);
+            if (got == said)
+                ++agree;
+            else
+                std::printf("%s differs from what the emitter states: %u %u %u %u\n", program.name_of(layer).c_str(),
+                            said.iterations, said.ifmap_words, said.weight_words, said.ofmap_words);
         }
-        write(0x40, program_word);
-        write(0x48, layers);
-        write(0x50, static_cast<uint32_t>(memory.bytes.size() / ENGINE_BYTES));
-        write(0x58, 0);
-        write(0x04, 1);
-        write(0x08, 1);
-        write(0x0c, 1);
-        write(0x00, 1);
-        const uint64_t begin = memory.cycle;
-        while (!top.done_interrupt) {
-            clock();
-            if (memory.cycle - begin > most_cycles) return false;
+        return agree;
+    }
+    long ports_that_agree(const std::map<std::string, PortCounts>& counted) const {
+        long agree = 0;
+        for (const auto& [name, got] : counted) {
+            const PortCounts said = stated.ports.at(name);
+            if (got == said)
+                ++agree;
+            else
+                std::printf("port %s differs from what the emitter states: %llu words in %llu bursts\n", name.c_str(),
+                            static_cast<unsigned long long>(said.words), static_cast<unsigned long long>(said.bursts));
         }
-        return true;
+        return agree;
     }
 
-    static constexpr uint64_t BASE = 0x340000000;
-    Vengine_top top;
-    AxiMemory memory;
-    AxiReader<ReadPort, ENGINE_BYTES> ifmap;
-    AxiReader<ReadPort, ENGINE_BYTES * ENGINE_PORT_WORDS> weights;
-    AxiReader<ReadPort, ENGINE_BYTES> residual;
-    AxiWriter<WritePort, ENGINE_BYTES> ofmap;
+    const RtlProgram& program;
+    const Stated stated;
+    const std::vector<uint8_t> golden;
 };
 
 }  // namespace
 
 int main(int argc, char** argv) {
-    if (argc < 2) {
-        std::fprintf(stderr, "usage: rtlsim PROJECT [--option value ...]\n");
-        return 2;
-    }
-    const std::string project = argv[1];
-    std::map<std::string, long> options = {{"--images", 0}, {"--latency", 60}, {"--jitter", 0}, {"--bytes-a-cycle", 0},
-                                           {"--pauses", 0}, {"--errors", 0},   {"--seed", 1}};
-    for (int i = 2; i + 1 < argc; i += 2) {
-        if (!options.count(argv[i])) {
-            std::fprintf(stderr, "rtlsim: no option %s\n", argv[i]);
-            return 2;
-        }
-        options[argv[i]] = std::strtol(argv[i + 1], nullptr, 10);
-    }
-    std::map<std::string, long> layout;
-    std::ifstream lines(project + "/layout.txt");
-    std::string name;
-    for (long value; lines >> name >> value;) layout[name] = value;
+    if (argc < 2) refuse("usage: rtlsim FOLDER [--option value ...]");
+    const std::string folder = argv[1];
+    const Options options(argc, argv);
+    const RtlProgram program(folder);
+    RtlEngine engine(program.byte_of("arena_words"), options.memory());
+    auto& bytes = engine.memory.bytes;
+    std::copy(program.arena.begin(), program.arena.end(), bytes.begin());
 
-    AxiSettings settings;
-    settings.latency = options["--latency"];
-    settings.jitter = options["--jitter"];
-    settings.bytes_a_cycle = options["--bytes-a-cycle"];
-    settings.pauses = options["--pauses"];
-    settings.errors = options["--errors"];
-    settings.seed = options["--seed"];
-    Simulation simulation(layout["arena_words"] * ENGINE_BYTES, settings);
-    auto& bytes = simulation.memory.bytes;
-    const std::vector<uint8_t> arena = content_of(project + "/arena.bin");
-    std::copy(arena.begin(), arena.end(), bytes.begin());
-    const size_t image_bytes = layout["image_words"] * ENGINE_BYTES;
-    const std::vector<uint8_t> images =
-        options["--images"] > 0 ? content_of(project + "/images.bin") : std::vector<uint8_t>();
-    std::ofstream results(project + "/results.bin", std::ios::binary);
-    const long runs = options["--images"] > 0 ? options["--images"] : 1;
-    for (long run = 0; run < runs; ++run) {
-        if (!images.empty()) {
-            std::copy_n(images.begin() + run * image_bytes, image_bytes,
-                        bytes.begin() + layout["image_word"] * ENGINE_BYTES);
+    const bool compares = !options.files.at("--images").empty();
+    const size_t image_bytes = compares ? program.byte_of("image_words") : 0;
+    const std::vector<uint8_t> images = compares ? content_of(options.files.at("--images")) : std::vector<uint8_t>();
+    std::unique_ptr<const Comparison> comparison;
+    long runs = 1;
+    if (compares) {
+        comparison.reset(new Comparison(folder, program));
+        const long there = images.size() / image_bytes, wanted = options.numbers.at("--count");
+        runs = wanted > 0 ? wanted : there;
+        if (there == 0 || runs > there || images.size() % image_bytes != 0) {
+            refuse(options.files.at("--images") + ": holds " + std::to_string(there) + " images of this program, " +
+                   std::to_string(runs) + " are wanted");
         }
-        const bool ended = simulation.run(layout["program_word"], layout["layer_count"], layout["most_cycles"]);
-        const uint32_t status = simulation.read(0x60);
-        std::printf(
-            "run %ld cycles %u status 0x%08x ifmap %llu %llu weights %llu %llu residual %llu %llu ofmap %llu %llu\n",
-            run, simulation.read(0x68), status, (unsigned long long)simulation.ifmap.words,
-            (unsigned long long)simulation.ifmap.requests, (unsigned long long)simulation.weights.words,
-            (unsigned long long)simulation.weights.requests, (unsigned long long)simulation.residual.words,
-            (unsigned long long)simulation.residual.requests, (unsigned long long)simulation.ofmap.words,
-            (unsigned long long)simulation.ofmap.requests);
-        if (!ended) {
-            std::fprintf(stderr, "rtlsim: run %ld does not end within %ld cycles\n", run, layout["most_cycles"]);
-            return 3;
-        }
-        if ((status & 15) != 0) {
-            std::fprintf(stderr, "rtlsim: run %ld ends with error %u in layer %u\n", run, status & 15, status >> 16);
-            return 4;
-        }
-        const size_t from = layout["results_word"] * ENGINE_BYTES;
-        results.write(reinterpret_cast<const char*>(&bytes[from]), bytes.size() - from);
     }
-    return 0;
+
+    long equal_images = 0, equal_layers = 0, equal_ports = 0;
+    const std::clock_t begun = std::clock();
+    for (long run = 0; run < runs; ++run) {
+        if (compares) {
+            std::copy_n(images.begin() + run * image_bytes, image_bytes, bytes.begin() + program.byte_of("image_word"));
+        }
+        const auto before = port_counts(engine);
+        const uint64_t cycles = run_once(engine, program, run);
+        auto counted = port_counts(engine);
+        std::printf("run %ld cycles %llu", run, static_cast<unsigned long long>(cycles));
+        for (auto& [name, port] : counted) {
+            port.words -= before.at(name).words, port.bursts -= before.at(name).bursts;
+            std::printf(" %s %llu %llu", name.c_str(), static_cast<unsigned long long>(port.words),
+                        static_cast<unsigned long long>(port.bursts));
+        }
+        std::printf("\n");
+        if (compares) {
+            if (comparison->logits(run, bytes))
+                ++equal_images;
+            else
+                std::printf("image %ld differs from the integer reference\n", run);
+            if (run + 1 == runs) {
+                equal_layers = comparison->layers_that_agree(
+                    reinterpret_cast<const Counters*>(&bytes[program.byte_of("counter_word")]));
+                equal_ports = comparison->ports_that_agree(counted);
+            }
+        }
+        std::fflush(stdout);
+    }
+    const double seconds = static_cast<double>(std::clock() - begun) / CLOCKS_PER_SEC;
+    std::printf("simulated %llu cycles, %.0f a processor second\n",
+                static_cast<unsigned long long>(engine.memory.cycle), engine.memory.cycle / std::max(seconds, 1e-6));
+    if (!options.files.at("--results").empty()) {
+        std::ofstream results(options.files.at("--results"), std::ios::binary);
+        const size_t from = program.byte_of("counter_word");
+        results.write(reinterpret_cast<const char*>(&bytes[from]), bytes.size() - from);
+        if (!results.flush()) refuse(options.files.at("--results") + ": cannot be written");
+    }
+    if (!compares) return 0;
+    const long layers = program.value_of("layer_count");
+    std::printf("%ld of %ld images, %ld of %ld layers and %ld of 4 ports agree\n", equal_images, runs, equal_layers,
+                layers, equal_ports);
+    return equal_images == runs && equal_layers == layers && equal_ports == 4 ? 0 : 1;
 }

@@ -10,8 +10,8 @@ from support.verilog.random_engine_layers import randomly_tiled
 from support.verilog.simulated import build_engine, need_verilator, run
 
 from codesign.emit.engine_program import compile_engine_program, engine_node
-from codesign.emit.engine_reference import EngineNode, run_engine_nodes
-from codesign.emit.integer_reference import QuantisedLayer, QuantisedNetwork
+from codesign.emit.engine_reference import EngineNode, engine_result, run_engine
+from codesign.emit.integer_reference import QuantisedNetwork
 from codesign.emit.program import pack_map
 from cost_models.engine.layer import engine_layer
 from cost_models.workload import IMAGE, Shape
@@ -47,20 +47,6 @@ def nodes_of(network: QuantisedNetwork, rng: np.random.Generator) -> list[Engine
     return nodes
 
 
-def _as_quantisation_makes_it(network: QuantisedNetwork) -> QuantisedNetwork:
-    """A network with weights symmetric around 0, and average pools without bias and with one multiplier."""
-
-    def as_quantised(layer: QuantisedLayer) -> QuantisedLayer:
-        if layer.weight is not None:
-            return replace(layer, weight=np.maximum(layer.weight, 1 - 2 ** (layer.node.layer.weight_bits - 1)))
-        if not layer.node.layer.operation.averages:
-            return layer
-        first = {name: np.full_like(getattr(layer, name), getattr(layer, name)[0]) for name in ("multiplier", "shift")}
-        return replace(layer, **first, bias=np.zeros_like(layer.bias))
-
-    return replace(network, layers=tuple(map(as_quantised, network.layers)))
-
-
 def given_of(image: np.ndarray) -> dict[str, Shape]:
     """The shape of the image by its name."""
     channels, height, width = image.shape
@@ -70,7 +56,7 @@ def given_of(image: np.ndarray) -> dict[str, Shape]:
 def random_network(seed: int) -> tuple[list[EngineNode], QuantisedNetwork, np.ndarray]:
     """Nodes of a network that uses every operation, the network, and an image for it."""
     rng = np.random.default_rng(seed)
-    network = _as_quantisation_makes_it(network_of_every_operation(rng))
+    network = network_of_every_operation(rng)
     image = rng.integers(-128, 128, network.workload.nodes[0].layer.in_shape).astype(np.int8)
     return nodes_of(network, rng), network, image
 
@@ -81,8 +67,12 @@ def test_maps_equal_those_of_version_4_but_where_a_map_is_added(seed: int) -> No
     before = integer_maps(network, image[None])
     for node in nodes:
         # Each layer reads what version 4 made, so that differences do not add up.
-        result = run_engine_nodes([node], {IMAGE: image} | {name: one[0] for name, one in before.items()})[node.name]
-        off = np.abs(result.astype(int) - before[node.name][0])
+        maps = {IMAGE: image[None]} | before
+        gate, residual = (None if name is None else maps[name] for name in (node.gate, node.residual))
+        result = engine_result(
+            node.tiled.layer, node.data, maps[node.ifmap], None if gate is None else gate[:, :, 0, 0], residual
+        )
+        off = np.abs(result.astype(int) - before[node.name])
         if node.residual is None:
             assert not off.any(), node.tiled.layer
         else:
@@ -94,18 +84,18 @@ def test_whole_networks_are_bit_exact_on_verilog(tmp_path: Path) -> None:
     need_verilator()
     simulation = build_engine(tmp_path / "engine", SHAPE)
     for seed in range(SIMULATED_NETWORKS):
-        nodes, _, image = random_network(seed)
+        nodes, network, image = random_network(seed)
         program = compile_engine_program(nodes, given_of(image), SHAPE)
         folder = tmp_path / f"network{seed}"
         folder.mkdir()
-        (folder / "arena.bin").write_bytes(program.arena)
-        (folder / "images.bin").write_bytes(pack_map(image[None], ACCELERATOR).tobytes())
-        layout = program.layout() | {"results_word": program.logits_word, "most_cycles": 20_000_000}
-        (folder / "layout.txt").write_text("".join(f"{name} {value}\n" for name, value in layout.items()))
-        run(simulation, str(folder), "--images", "1")
-        expected = run_engine_nodes(nodes, {IMAGE: image})[nodes[-1].name]
-        got = np.frombuffer((folder / "results.bin").read_bytes(), np.int8)
-        assert np.array_equal(got[: expected.size], expected.reshape(-1)), f"seed {seed}"
+        (folder / "arena.bin").write_bytes(program.arena + pack_map(image[None], ACCELERATOR).tobytes())
+        layout = program.layout() | SHAPE.program_sizes()
+        (folder / "program.txt").write_text("".join(f"{name} {value}\n" for name, value in layout.items()))
+        run(simulation, str(folder), "--results", str(folder / "results.bin"))
+        expected = run_engine(network.workload, nodes, image[None])
+        results = np.frombuffer((folder / "results.bin").read_bytes(), np.int8)
+        got = results[(program.logits_word - program.counter_word) * program.axi_bytes :][: expected.size]
+        assert np.array_equal(got, expected.reshape(-1)), f"seed {seed}"
 
 
 def test_what_the_engine_cannot_run_is_refused_with_layer_field_and_limit() -> None:

@@ -122,7 +122,8 @@ def test_a_drawn_mapping_is_legal(layer: Layer, seed: int) -> None:
     accelerator = AcceleratorSpace(load_board("pynq-z2")).sample(rng, 1)[0]
     mapping = draw_mapping(layer, accelerator, rng)
     smallest = Mapping(
-        **dict(zip(AXES, (*channel_units(layer, accelerator), 1, 1), strict=True)), loop_order=LoopOrder.PIXELS_OUTER
+        **dict(zip(AXES, (*channel_units(layer.operation, accelerator), 1, 1), strict=True)),
+        loop_order=LoopOrder.PIXELS_OUTER,
     )
     assert (mapping is None) == (not smallest.fits(layer, accelerator))
     if mapping is not None:

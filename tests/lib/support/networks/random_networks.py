@@ -117,8 +117,8 @@ class NetworkBuilder:
         if fan_in is None:
             return None
         shape = (layer.out_channels, fan_in, layer.kernel_height, layer.kernel_width)
-        end = 2 ** (layer.weight_bits - 1)
-        drawn = self._rng.choice([-end, end - 1], shape) if self._extreme else self._rng.integers(-end, end, shape)
+        end = 2 ** (layer.weight_bits - 1) - 1
+        drawn = self._rng.choice([-end, end], shape) if self._extreme else self._rng.integers(-end, end + 1, shape)
         return drawn.astype(np.int8)
 
     def inverted_residual(
@@ -152,13 +152,16 @@ class NetworkBuilder:
         # Shifts that bring typical sums into int8, some too small so that saturation is met.
         product = 70 if layer.operation.is_weightless else 5000 * 2.0 ** (layer.weight_bits - 8)
         spread = np.log2(max(2.0, product * np.sqrt(layer.macs / (layer.out_height * layer.out_width * count))))
-        shift = rng.integers(int(spread) + 7, int(spread) + 11, count)
+        # An average pool has one multiplier for all channels, and no bias.
+        factors, biased = (1, 0) if layer.operation.averages else (count, 1)
+        shift = np.broadcast_to(rng.integers(int(spread) + 7, int(spread) + 11, factors), count)
+        multiplier = np.broadcast_to(rng.integers(2**15, 2**16, factors), count)
         self._layers.append(
             QuantisedLayer(
                 node=node,
                 weight=self._weight(layer),
-                bias=np.floor(product * rng.uniform(-1, 1, count)).astype(np.int32),
-                multiplier=rng.integers(2**15, 2**16, count).astype(np.int32),
+                bias=biased * np.floor(product * rng.uniform(-1, 1, count)).astype(np.int32),
+                multiplier=multiplier.astype(np.int32),
                 shift=shift.astype(np.int32),
                 table=rng.permutation(np.arange(-128, 128)).astype(np.int8),
                 residual_multiplier=int(rng.integers(2**15, 2**16)) if layer.residual else 0,

@@ -13,7 +13,7 @@ def enumerate_mappings(layer: Layer, accelerator: Accelerator) -> list[Mapping]:
     Sizes beyond the end of an axis, and loop orders that load and store the same tiles in each step, are considered
     once.
     """
-    out_unit, in_unit = channel_units(layer, accelerator)
+    out_unit, in_unit = channel_units(layer.operation, accelerator)
     out_tiles = range(out_unit, layer.out_channels + out_unit, out_unit)
     if layer.operation.is_dense:
         in_tiles = range(in_unit, layer.in_channels + in_unit, in_unit)

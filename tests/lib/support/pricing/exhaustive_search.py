@@ -106,7 +106,7 @@ def least_of_all(case: Case) -> tuple[float, int]:
     layer = case.layer
     records = LayerRecords.of([layer], [case.placement])
     engines = engine_records(AcceleratorColumns.of([case.accelerator]), case.board, case.coefficients.latency)
-    units = channel_units(layer, case.accelerator)
+    units = channel_units(layer.operation, case.accelerator)
     return _least_of_all(
         records.layers, records.runs, engines, units, (layer.weight_bits, layer.operation.value == "scale")
     )

@@ -48,16 +48,16 @@ class ExpectedLayer:
 
 @dataclass(frozen=True, kw_only=True)
 class RandomEngineProgram:
-    """A program on disk, as the simulation reads it; results begin at ``results_word``."""
+    """A program on disk, as the simulation reads it; what it leaves in memory begins at ``counters_word``."""
 
     folder: Path
     layers: list[ExpectedLayer]
-    results_word: int
+    counters_word: int
     word: int
 
     def differing(self, simulation: Path, *options: str) -> list[ExpectedLayer]:
         """Return the layers whose results in a simulation are not what they must be."""
-        run(simulation, str(self.folder), *options)
+        run(simulation, str(self.folder), "--results", str(self.folder / "results.bin"), *options)
         memory = np.frombuffer((self.folder / "results.bin").read_bytes(), np.int8)
         return [layer for layer in self.layers if not np.array_equal(self._result(memory, layer), layer.result)]
 
@@ -67,7 +67,7 @@ class RandomEngineProgram:
 
     def _result(self, memory: Int8Array, layer: ExpectedLayer) -> Int8Array:
         channels, height, width = layer.result.shape
-        begin = (layer.place.word - self.results_word) * self.word
+        begin = (layer.place.word - self.counters_word) * self.word
         row = layer.place.pixel_words * self.word
         return (
             memory[begin : begin + height * width * row].reshape(height, width, row)[..., :channels].transpose(2, 0, 1)
@@ -80,7 +80,7 @@ def random_engine_program(folder: Path, shape: EngineShape, layers: int, seed: i
     arena = Arena(shape.accelerator.axi_bytes)
     program_word = arena.place(bytes(layers * isa5.DESCRIPTOR_BYTES), DESCRIPTOR_ALIGNMENT)
     made = [_place_layer(rng, shape, arena) for _ in range(layers)]
-    results_word = arena.place(bytes(layers * COUNTERS.itemsize))
+    counters_word = arena.place(bytes(layers * COUNTERS.itemsize))
     expected, descriptors = [], []
     for index, (tiled, data, places, result, edges) in enumerate(made):
         words = math.ceil(len(result) / shape.accelerator.axi_bytes) + int(rng.integers(0, 2))
@@ -88,7 +88,7 @@ def random_engine_program(folder: Path, shape: EngineShape, layers: int, seed: i
             word=arena.place(bytes(result[0].size * words * shape.accelerator.axi_bytes)), pixel_words=words
         )
         expected.append(ExpectedLayer(tiled=tiled, data=data, place=place, result=result))
-        counter_word = results_word + index * COUNTERS.itemsize // shape.accelerator.axi_bytes
+        counter_word = counters_word + index * COUNTERS.itemsize // shape.accelerator.axi_bytes
         all_places = Places(**places, ofmap=place, counter_word=counter_word)
         descriptors.append(
             describe(tiled, all_places, residual_multiplier=data.residual_multiplier, edges=edges).tobytes()
@@ -101,12 +101,12 @@ def random_engine_program(folder: Path, shape: EngineShape, layers: int, seed: i
         "arena_words": len(arena.content) // shape.accelerator.axi_bytes + ALIGNMENT,
         "program_word": program_word,
         "layer_count": layers,
-        "most_cycles": 20_000_000,
-        "results_word": results_word,
+        "counter_word": counters_word,
+        **shape.program_sizes(),
     }
-    (folder / "layout.txt").write_text("".join(f"{name} {value}\n" for name, value in layout.items()))
+    (folder / "program.txt").write_text("".join(f"{name} {value}\n" for name, value in layout.items()))
     return RandomEngineProgram(
-        folder=folder, layers=expected, results_word=results_word, word=shape.accelerator.axi_bytes
+        folder=folder, layers=expected, counters_word=counters_word, word=shape.accelerator.axi_bytes
     )
 
 
@@ -139,5 +139,6 @@ def _place_layer(
     parameters, edges = pack_parameters(node, shape)
     places["parameter_word"] = arena.place(parameters.tobytes())
     places["table_word"] = arena.place(data.table.tobytes())
-    result = engine_result(layer, data, ifmap, gate, residual)
+    gates, residuals = (None if values is None else values[None] for values in (gate, residual))
+    result = engine_result(layer, data, ifmap[None], gates, residuals)[0]
     return tiled, data, places, result, edges

@@ -1,0 +1,123 @@
+// The engine's Verilog, which Verilator has made into C++, with a memory behind its ports and its registers to write and read.
+#pragma once
+
+#include "Vengine_top.h"
+#include "axi_memory.h"
+#include "engine_sizes.h"
+#include "verilated.h"
+
+struct ReadPort {
+    CData *arvalid, *arready;
+    QData* araddr;
+    CData *arlen, *rvalid, *rready;
+    void* rdata;
+    CData *rresp, *rlast;
+};
+
+struct WritePort {
+    CData *awvalid, *awready;
+    QData* awaddr;
+    CData *awlen, *wvalid, *wready;
+    void *wdata, *wstrb;
+    CData *wlast, *bvalid, *bready, *bresp;
+};
+
+class RtlEngine {
+public:
+    RtlEngine(size_t arena_bytes, const AxiSettings& settings)
+        : memory(arena_bytes, BASE, settings),
+          ifmap(memory, {&top.m_axi_ifmap_arvalid, &top.m_axi_ifmap_arready, &top.m_axi_ifmap_araddr,
+                         &top.m_axi_ifmap_arlen, &top.m_axi_ifmap_rvalid, &top.m_axi_ifmap_rready,
+                         &top.m_axi_ifmap_rdata, &top.m_axi_ifmap_rresp, &top.m_axi_ifmap_rlast}),
+          weights(memory, {&top.m_axi_weights_arvalid, &top.m_axi_weights_arready, &top.m_axi_weights_araddr,
+                           &top.m_axi_weights_arlen, &top.m_axi_weights_rvalid, &top.m_axi_weights_rready,
+                           &top.m_axi_weights_rdata, &top.m_axi_weights_rresp, &top.m_axi_weights_rlast}),
+          residual(memory, {&top.m_axi_residual_arvalid, &top.m_axi_residual_arready, &top.m_axi_residual_araddr,
+                            &top.m_axi_residual_arlen, &top.m_axi_residual_rvalid, &top.m_axi_residual_rready,
+                            &top.m_axi_residual_rdata, &top.m_axi_residual_rresp, &top.m_axi_residual_rlast}),
+          ofmap(memory,
+                {&top.m_axi_ofmap_awvalid, &top.m_axi_ofmap_awready, &top.m_axi_ofmap_awaddr, &top.m_axi_ofmap_awlen,
+                 &top.m_axi_ofmap_wvalid, &top.m_axi_ofmap_wready, &top.m_axi_ofmap_wdata, &top.m_axi_ofmap_wstrb,
+                 &top.m_axi_ofmap_wlast, &top.m_axi_ofmap_bvalid, &top.m_axi_ofmap_bready, &top.m_axi_ofmap_bresp}) {
+        top.clk = 0;
+        top.resetn = 0;
+        top.eval();
+        for (int i = 0; i < 10; ++i) clock();
+        top.resetn = 1;
+    }
+
+    void clock() {
+        memory.tick();
+        ifmap.drive();
+        weights.drive();
+        residual.drive();
+        ofmap.drive();
+        top.eval();
+        if (top.resetn) {
+            ifmap.sample();
+            weights.sample();
+            residual.sample();
+            ofmap.sample();
+        }
+        top.clk = 1;
+        top.eval();
+        top.clk = 0;
+        top.eval();
+    }
+
+    void write(unsigned address, uint32_t value) {
+        top.s_axi_control_awaddr = address, top.s_axi_control_awvalid = 1;
+        top.s_axi_control_wdata = value, top.s_axi_control_wstrb = 15, top.s_axi_control_wvalid = 1;
+        top.s_axi_control_bready = 1;
+        top.eval();
+        while (!top.s_axi_control_awready) clock();
+        clock();
+        top.s_axi_control_awvalid = top.s_axi_control_wvalid = 0;
+        while (!top.s_axi_control_bvalid) clock();
+        clock();
+    }
+
+    uint32_t read(unsigned address) {
+        top.s_axi_control_araddr = address, top.s_axi_control_arvalid = 1, top.s_axi_control_rready = 1;
+        top.eval();
+        while (!top.s_axi_control_arready) clock();
+        clock();
+        top.s_axi_control_arvalid = 0;
+        while (!top.s_axi_control_rvalid) clock();
+        const uint32_t value = top.s_axi_control_rdata;
+        clock();
+        return value;
+    }
+
+    // Runs a program; false where nothing moves at any port for so many cycles before it has ended.
+    bool run(uint32_t program_word, uint32_t layers, uint64_t most_idle_cycles) {
+        for (unsigned port : {0x10, 0x1c, 0x28, 0x34}) {
+            write(port, static_cast<uint32_t>(BASE));
+            write(port + 4, static_cast<uint32_t>(BASE >> 32));
+        }
+        write(0x40, program_word);
+        write(0x48, layers);
+        write(0x50, static_cast<uint32_t>(memory.bytes.size() / ENGINE_BYTES));
+        write(0x58, 0);
+        write(0x04, 1);
+        write(0x08, 1);
+        write(0x0c, 1);
+        write(0x00, 1);
+        uint64_t moved_at = memory.cycle, moved = 0;
+        while (!top.done_interrupt) {
+            clock();
+            const uint64_t now = ifmap.words + weights.words + residual.words + ofmap.words;
+            if (now != moved) moved = now, moved_at = memory.cycle;
+            if (memory.cycle - moved_at > most_idle_cycles) return false;
+        }
+        return true;
+    }
+
+    static constexpr uint64_t BASE = 0x340000000;
+    Vengine_top top;
+    AxiMemory memory;
+    AxiReader<ReadPort, ENGINE_BYTES> ifmap;
+    AxiReader<ReadPort, ENGINE_BYTES * ENGINE_PORT_WORDS> weights;
+    AxiReader<ReadPort, ENGINE_BYTES> residual;
+    AxiWriter<WritePort, ENGINE_BYTES> ofmap;
+};
