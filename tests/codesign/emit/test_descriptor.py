@@ -1,0 +1,434 @@
+"""Descriptors beside plain geometry: every field that the engine reads, by a walk over all tiles."""
+
+import math
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+import pytest
+from support.verilog.descriptor_walk import TABLE_BYTES, UNIT_BYTES, DescriptorWalk, Memory, Numbers, WalkError
+from support.verilog.random_engine_layers import random_data, random_tiled_layer
+from support.verilog.simulated import RTL
+
+from codesign.emit.descriptor import describe, pack_weights
+from codesign.emit.engine_program import check_fields_fit, pack_parameters
+from codesign.emit.engine_reference import EngineData, EngineNode, border_classes
+from cost_models.engine.layer import EngineLayer
+from cost_models.engine.places import MapPlace, Places
+from cost_models.engine.tiles import TiledLayer
+from cost_models.mapping.mapping import LoopOrder, Mapping
+from hw_templates.conv_engine import isa5
+from hw_templates.conv_engine.accelerator import Accelerator
+from hw_templates.conv_engine.rtl_config import SUPERNETS, EngineShape, Limits
+from hw_templates.operations import Operation
+
+BASE = {
+    "pe_rows": 8, "pe_cols": 8, "pe_pixels": 4, "pack": 2, "ifmap_kib": 16, "weight_kib": 16, "ofmap_kib": 16,
+    "axi_bits": 64, "clock_mhz": 100, "depthwise_lanes": 8,
+}  # fmt: skip
+SMALL = {"pe_rows": 4, "pe_cols": 4, "axi_bits": 32, "depthwise_lanes": 4, "ifmap_kib": 2}
+
+
+def shape_of(limits: Limits = SUPERNETS, **changes: int) -> EngineShape:
+    """An engine that differs from the base in these parameters."""
+    return EngineShape(accelerator=Accelerator(**(BASE | changes)), limits=limits)
+
+
+SHAPES = {
+    "double buffers": shape_of(),
+    "single buffers, 3 pixels": shape_of(ifmap_buffers=1, weight_buffers=1, ofmap_buffers=1, pe_pixels=3),
+    "7 pixels, kernels to 11": shape_of(
+        Limits(max_kernel=11, max_stride=4, max_dilation=3, zero_point=True), pe_pixels=7, ifmap_kib=32
+    ),
+    "lines of 3 words": shape_of(
+        Limits(max_stride=4), pe_pixels=1, axi_bits=32, pe_rows=4, pe_cols=12, depthwise_lanes=4
+    ),
+    "weight port of two words": shape_of(Limits(zero_point=True), weight_port_words=2, pe_rows=16, ofmap_buffers=1),
+    "12 rows, 6 pixels": shape_of(
+        Limits(max_stride=3, max_dilation=4, max_kernel=5),
+        pe_rows=12,
+        axi_bits=32,
+        depthwise_lanes=4,
+        pe_pixels=6,
+        weight_buffers=1,
+    ),
+}
+LAYERS = 40
+MUTATED_LAYERS = 60
+NOT_READ = {
+    "what the host knows a layer by": {"in_channels", "out_channels", "tile_out_channels", "tile_in_channels"},
+    "its steps between pixels are fields of their own": {"in_words", "out_words", "res_words"},
+    "clipped at the map's end": {"pad_bottom", "pad_right"},
+    "reserved for layers that overlap": {"early"},
+    "reserved for groups of layers": {"group_layers", "band_first", "band_step", "band_end"},
+    "reserved for the map memory": {
+        "ifmap_ring", "ofmap_ring", "map_half", "map_in_col", "map_in_row", "map_in_tile_row", "map_in_ring",
+        "map_out_col", "map_out_row", "map_out_ring",
+    },
+}  # fmt: skip
+"""Fields that the Verilog does not read, so that no change of them can be noticed, by reason."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Case:
+    """A descriptor, the memory that it finds, and what the engine must do with both."""
+
+    tiled: TiledLayer
+    record: np.void
+    memory: Memory
+    check: Callable[[DescriptorWalk], None]
+
+    def run(self, record: np.void | None = None) -> DescriptorWalk:
+        """Walk over all tiles.
+
+        Raises:
+            WalkError: the engine would not come to the end.
+            AssertionError: it does what it must not, or does not what it must.
+        """
+        walk = DescriptorWalk(self.record if record is None else record, self.tiled.shape, self.memory)
+        walk.run()
+        self.check(walk)
+        return walk
+
+
+class _Arena:
+    """Places one behind the other, and the numbers in them."""
+
+    def __init__(self, rng: np.random.Generator, shape: EngineShape) -> None:
+        self.rng, self.shape, self.numbers = rng, shape, np.zeros((3, 0), np.uint64)
+
+    def place(self, count: int) -> int:
+        """Return the first byte of room for so many bytes with random numbers, some bytes behind the last place."""
+        unit = self.shape.accelerator.weight_port_bytes
+        gap = unit * int(self.rng.integers(0, 3))
+        begin = self.numbers.shape[1] + gap
+        size = begin + -(-count // unit) * unit - self.numbers.shape[1]
+        more = self.rng.integers(0, 1 << 63, (3, size), dtype=np.uint64)
+        self.numbers = np.concatenate([self.numbers, more], axis=1)
+        return begin
+
+    def map_place(self, channels: int, height: int, width: int) -> MapPlace:
+        """Return the place of a map, which may be part of a wider one."""
+        word = self.shape.accelerator.axi_bytes
+        words = math.ceil(channels / word) + int(self.rng.integers(0, 2))
+        return MapPlace(word=self.place(height * width * words * word) // word, pixel_words=words)
+
+    def map_numbers(self, place: MapPlace, channels: int, height: int, width: int) -> Numbers:
+        """Return the numbers [C, H, W] of a map."""
+        word = self.shape.accelerator.axi_bytes
+        begin, step = place.word * word, place.pixel_words * word
+        flat = self.numbers[0, begin : begin + height * width * step]
+        return flat.reshape(height, width, step)[..., :channels].transpose(2, 0, 1)
+
+
+def make_case(rng: np.random.Generator, tiled: TiledLayer) -> Case:
+    """Return a layer in its tiles with places of its own."""
+    layer, shape = tiled.layer, tiled.shape
+    word, arena = shape.accelerator.axi_bytes, _Arena(rng, shape)
+    halves = 2 if layer.repeat else 1
+    size = (layer.in_height // halves, layer.in_width // halves)
+    ifmap = arena.map_place(layer.in_channels, *size)
+    ofmap = arena.map_place(layer.out_channels, layer.out_height, layer.out_width)
+    residual = arena.map_place(layer.out_channels, layer.out_height, layer.out_width) if layer.residual else None
+    edges = random_data(rng, layer).edges
+    weight_byte, weight_bytes, weights = _place_weights(arena, tiled)
+    parameter_byte, parameter_bytes, parameters, edge_field = _place_parameters(arena, tiled, edges)
+    table_byte, counter_byte = arena.place(TABLE_BYTES), arena.place(32)
+    multiplier = int(rng.integers(1, 1 << 23)) if layer.residual else 0
+    places = Places(
+        ifmap=ifmap,
+        ofmap=ofmap,
+        residual=residual,
+        weight_word=weight_byte // word,
+        parameter_word=parameter_byte // word,
+        table_word=table_byte // word,
+        counter_word=counter_byte // word,
+    )
+    record = describe(tiled, places, residual_multiplier=multiplier, edges=edge_field)
+    check_fields_fit("layer", record, shape)
+    arena_words = arena.numbers.shape[1] // word
+    arena.numbers = np.concatenate([arena.numbers, rng.integers(0, 1 << 63, (3, word), dtype=np.uint64)], axis=1)
+    expected = plain_sums(layer, arena.map_numbers(ifmap, layer.in_channels, *size), weights) + parameters
+    if residual is not None:
+        added = arena.map_numbers(residual, layer.out_channels, layer.out_height, layer.out_width)
+        expected = expected + added * np.uint64(multiplier * (3 if layer.residual == 1 else 5))
+    port = shape.accelerator.weight_port_bytes
+
+    def check(walk: DescriptorWalk) -> None:
+        before = [_beats(parameter_byte, parameter_bytes, port), _beats(table_byte, TABLE_BYTES, port)]
+        assert [list(each) for each in walk.beats_before] == before
+        assert list(walk.counter_words) == [counter_byte // word + index for index in range(32 // word)]
+        tiles = list(plain_tiles(tiled))
+        assert len(walk.fetched) == len(tiles)
+        weights_fetched: set[int] = set()
+        for tile, (ifmap_words, weight_beats) in zip(tiles, walk.fetched, strict=True):
+            if ifmap_words is not None:
+                assert np.array_equal(np.sort(ifmap_words), plain_words(tiled, ifmap, tile))
+            weights_fetched |= set() if weight_beats is None else set(weight_beats)
+        assert sorted(weights_fetched) == _beats(weight_byte, weight_bytes, port)
+        check_results(walk, ofmap, expected, word)
+
+    return Case(tiled=tiled, record=record, memory=Memory(numbers=arena.numbers, arena_words=arena_words), check=check)
+
+
+def _beats(begin: int, count: int, port: int) -> list[int]:
+    return list(range(begin // port, -(-(begin + count) // port)))
+
+
+def _place_weights(arena: _Arena, tiled: TiledLayer) -> tuple[int, int, Numbers | None]:
+    """Return the first byte of weights in the order of fetching, their bytes, and the numbers [M, C or 1, kh, kw]."""
+    layer = tiled.layer
+    if layer.operation.is_weightless:
+        return 0, 0, None
+    if layer.operation.reads_gate:
+        begin = arena.place(layer.in_channels)
+        return begin, layer.in_channels, arena.numbers[0, begin : begin + layer.in_channels].reshape(-1, 1, 1, 1)
+    inputs = layer.in_channels if layer.operation.is_dense else 1
+    index = 1 + np.arange(layer.out_channels * inputs * layer.taps).reshape(layer.out_channels, inputs, *layer.kernel)
+    numbers = arena.rng.integers(0, 1 << 63, index.size + 1, dtype=np.uint64)
+    numbers[0] = 0
+    # Weights hold few bits: each byte of memory tells its index by one digit after the other.
+    digits = [pack_weights(tiled, (index >> shift & 15).astype(np.int8)) for shift in (0, 4, 8, 12, 16)]
+    begin, count = arena.place(len(digits[0])), len(digits[0])
+    if layer.weight_bits == 4:
+        for plane, at in ((1, 0), (2, 4)):
+            found = sum((digit.astype(np.int64) >> at & 15) << 4 * place for place, digit in enumerate(digits))
+            arena.numbers[plane, begin : begin + count] = numbers[found]
+    else:
+        found = sum(digit.astype(np.int64) << 4 * place for place, digit in enumerate(digits))
+        arena.numbers[0, begin : begin + count] = numbers[found]
+    return begin, count, numbers[index]
+
+
+def _place_parameters(
+    arena: _Arena, tiled: TiledLayer, edges: tuple[int, int, int, int]
+) -> tuple[int, int, Numbers, int]:
+    """Return the first byte of the parameters, their bytes, the number of each result, and the field ``edges``."""
+    layer = tiled.layer
+    averages = layer.operation.averages
+    count = (edges[0] + edges[1] + 1, edges[2] + edges[3] + 1) if averages else (layer.out_channels,)
+    index = 1 + np.arange(math.prod(count)).reshape(count)
+    data = EngineData(
+        weight=None, bias=index, multiplier=index * 0, code=index * 0, table=np.zeros(256, np.int8), edges=edges
+    )
+    packed, field = pack_parameters(EngineNode(name="layer", tiled=tiled, data=data, ifmap="ifmap"), tiled.shape)
+    begin = arena.place(packed.size)
+    numbers = arena.rng.integers(0, 1 << 63, index.size + 1, dtype=np.uint64)
+    units = begin + UNIT_BYTES * np.arange(packed.size // UNIT_BYTES)
+    arena.numbers[0, units] = numbers[packed.view(isa5.PARAMETERS)["bias"]]
+    if averages:
+        rows = border_classes(layer.out_height, edges[0], edges[1])
+        cols = border_classes(layer.out_width, edges[2], edges[3])
+        return begin, packed.size, numbers[index[np.ix_(rows, cols)]], field
+    return begin, packed.size, numbers[index][:, None, None], field
+
+
+def plain_sums(layer: EngineLayer, ifmap: Numbers, weights: Numbers | None) -> Numbers:
+    """Return sums [M, OH, OW] modulo 2^64: of the values under each window, whatever the operation."""
+    padding = np.int64(layer.pad_value).astype(np.uint64)
+    halves = 2 if layer.repeat else 1
+    sums = np.zeros((layer.out_channels, layer.out_height, layer.out_width), np.uint64)
+    for r, c in product(*map(range, layer.kernel)):
+        rows = np.arange(layer.out_height) * layer.stride[0] + r * layer.dilation[0] - layer.padding[0]
+        cols = np.arange(layer.out_width) * layer.stride[1] + c * layer.dilation[1] - layer.padding[1]
+        inside = np.logical_and.outer((rows >= 0) & (rows < layer.in_height), (cols >= 0) & (cols < layer.in_width))
+        at = np.ix_(np.clip(rows, 0, layer.in_height - 1) // halves, np.clip(cols, 0, layer.in_width - 1) // halves)
+        values = np.where(inside, ifmap[:, at[0], at[1]], padding)
+        if weights is None:
+            sums += values
+        elif layer.operation.is_dense:
+            sums += (weights[:, :, r, c] @ values.reshape(layer.in_channels, -1)).reshape(sums.shape)
+        else:
+            sums += weights[:, 0, r, c, None, None] * values
+    return sums
+
+
+def plain_tiles(tiled: TiledLayer) -> Iterator[tuple[int, int, int, int]]:
+    """Return (output channels, input channels, row, column), each the number of a tile, in order."""
+    layer, mapping = tiled.layer, tiled.mapping
+    outs = range(math.ceil(layer.out_channels / mapping.tile_out_channels))
+    ins = range(math.ceil(layer.in_channels / mapping.tile_in_channels) if layer.operation.is_dense else 1)
+    pixels = list(
+        product(
+            range(math.ceil(layer.out_height / mapping.tile_height)),
+            range(math.ceil(layer.out_width / mapping.tile_width)),
+        )
+    )
+    if mapping.loop_order is LoopOrder.PIXELS_OUTER:
+        yield from ((out, each, *pixel) for pixel in pixels for out in outs for each in ins)
+    elif mapping.loop_order is LoopOrder.CHANNELS_OUTER:
+        yield from ((out, each, *pixel) for out in outs for pixel in pixels for each in ins)
+    else:
+        yield from ((out, each, *pixel) for pixel in pixels for each in ins for out in outs)
+
+
+def plain_words(tiled: TiledLayer, place: MapPlace, tile: tuple[int, int, int, int]) -> np.ndarray:
+    """Return the words of the input map under all windows of a tile, ascending; of a repeated map each as often."""
+    layer, mapping, word = tiled.layer, tiled.mapping, tiled.shape.accelerator.axi_bytes
+    out, each, *pixel = tile
+    channels, part, at = layer.in_channels, mapping.tile_in_channels, each
+    if not layer.operation.is_dense:
+        part, at = mapping.tile_out_channels, out
+    words = np.arange(at * part // word, math.ceil(min(channels, (at + 1) * part) / word))
+    positions = []
+    for axis, size in enumerate((mapping.tile_height, mapping.tile_width)):
+        outputs = range(pixel[axis] * size, min((pixel[axis] + 1) * size, layer.out_size(axis)))
+        first = outputs[0] * layer.stride[axis] - layer.padding[axis]
+        last = outputs[-1] * layer.stride[axis] - layer.padding[axis] + (layer.kernel[axis] - 1) * layer.dilation[axis]
+        positions.append(np.array([p for p in range(first, last + 1) if 0 <= p < layer.in_size(axis)], int))
+    halves = 2 if layer.repeat else 1
+    rows, cols = positions[0] // halves, positions[1] // halves
+    pixels = rows[:, None] * (layer.in_width // halves) + cols
+    return np.sort((place.word + pixels[..., None] * place.pixel_words + words).reshape(-1))
+
+
+def check_results(walk: DescriptorWalk, place: MapPlace, expected: Numbers, word: int) -> None:
+    """Check that every word of the result is written once, with the results that belong there."""
+    channels, height, width = expected.shape
+    words = math.ceil(channels / word)
+    pixels = np.arange(height * width)[:, None] * place.pixel_words
+    there = (place.word + pixels + np.arange(words)).reshape(-1)
+    written = np.concatenate(walk.result_words)
+    order = np.argsort(written)
+    assert np.array_equal(written[order], there)
+    results = np.concatenate(walk.results)[order].reshape(height, width, words * word)[..., :channels]
+    assert np.array_equal(results.transpose(2, 0, 1), expected)
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_every_input_weight_and_result_of_random_layers_is_in_its_place(name: str) -> None:
+    rng = np.random.default_rng(31)
+    for _ in range(LAYERS):
+        case = make_case(rng, random_tiled_layer(rng, SHAPES[name]))
+        case.run()
+
+
+def axis_cases() -> list[tuple[int, ...]]:
+    """Return (size, kernel, stride, dilation, padding before, behind, tile) of small axes, dilated ones alike."""
+    cases: list[tuple[int, ...]] = []
+    for size, kernel, stride, dilation in product(range(1, 6), range(1, 4), range(1, 4), (1, 2)):
+        for before, behind in product(range(3), repeat=2):
+            outputs = (size + before + behind - (kernel - 1) * dilation - 1) // stride + 1
+            told = dilation == 1 or (kernel > 1 and before == behind)
+            for tile in range(1, outputs + 1) if told else ():
+                if tile == outputs or tile * stride >= before:
+                    cases.append((size, kernel, stride, dilation, before, behind, tile))
+    return cases
+
+
+@pytest.mark.parametrize("pixels", [1, 2, 3])
+def test_every_small_map_kernel_and_tile_reads_and_writes_what_it_must(pixels: int) -> None:
+    shape = shape_of(Limits(max_stride=3, max_dilation=2), **SMALL, pe_pixels=pixels)
+    rng = np.random.default_rng(pixels)
+    cols = axis_cases()
+    operations = [Operation.CONV, Operation.DEPTHWISE, Operation.POOL, Operation.MAX_POOL]
+    # Rows and columns do not touch each other: each case is that of one layer's rows, and of another's columns.
+    for index, (row, col) in enumerate(zip(rng.permutation(cols).tolist(), cols, strict=True)):
+        channels = int(rng.integers(1, 9))
+        layer = EngineLayer(
+            operation=operations[index % 4],
+            in_channels=channels,
+            in_height=row[0],
+            in_width=col[0],
+            out_channels=channels,
+            kernel=(row[1], col[1]),
+            stride=(row[2], col[2]),
+            dilation=(row[3], col[3]),
+            padding=(row[4], col[4], row[5], col[5]),
+            pad_value=-128 if operations[index % 4] is Operation.MAX_POOL else 0,
+        )
+        mapping = Mapping(
+            tile_out_channels=4,
+            tile_in_channels=4,
+            tile_height=row[6],
+            tile_width=col[6],
+            loop_order=LoopOrder.PIXELS_OUTER if index % 3 else LoopOrder.CHANNELS_OUTER,
+        )
+        make_case(rng, TiledLayer(layer=layer, mapping=mapping, shape=shape)).run()
+
+
+def changes_of(name: str, width: str) -> list[int]:
+    """Return the changes that a field must not suffer unnoticed: flipped, or one more and one less."""
+    if width == "1":
+        return [1]
+    if name.startswith("tap_col_"):
+        return [1, -1, 1 << 8, -1 << 8]
+    return [1, -1]
+
+
+UNNOTICED = {
+    ("d_group", 1): "loader and window step by it alike: lines of channels then only lie further apart",
+    ("tap_col_10", 1 << 8): "no tap follows the eleventh",
+    ("tap_col_10", -1 << 8): "no tap follows the eleventh",
+}
+"""Changes of fields that are read which change no result, by reason."""
+
+
+def telling_cases() -> Iterator[Case]:
+    """Random layers of all engines, and layers for fields that few of those use."""
+    wide = SHAPES["7 pixels, kernels to 11"]
+    rng = np.random.default_rng(8)
+    layer = EngineLayer(
+        operation=Operation.CONV,
+        in_channels=20,
+        in_height=3,
+        in_width=40,
+        out_channels=9,
+        kernel=(2, 11),
+        stride=(1, 2),
+        dilation=(1, 3),
+    )
+    mapping = Mapping(
+        tile_out_channels=8, tile_in_channels=8, tile_height=1, tile_width=2, loop_order=LoopOrder.INPUTS_OUTER
+    )
+    yield make_case(rng, TiledLayer(layer=layer, mapping=mapping, shape=wide))
+    for _ in range(MUTATED_LAYERS):
+        for shape in SHAPES.values():
+            yield make_case(rng, random_tiled_layer(rng, shape))
+
+
+def test_a_change_of_any_field_that_the_engine_reads_is_noticed() -> None:
+    missed = {(name, change) for name, width, _ in isa5.FIELDS for change in changes_of(name, width)}
+    missed = {(name, change) for name, change in missed if name in fields_read()}
+    asked: set[str] = set()
+    for case in telling_cases():
+        used = case.run().fields.asked
+        asked |= used
+        for name, change in sorted(missed):
+            if name not in used or (name, change) in UNNOTICED:
+                continue
+            changed = case.record.copy()
+            changed[name] = 1 - changed[name] if dict(WIDTHS)[name] == "1" else changed[name] + change
+            try:
+                case.run(changed)
+            except (AssertionError, WalkError):
+                missed.remove((name, change))
+        if missed == UNNOTICED.keys():
+            break
+    assert missed == UNNOTICED.keys()
+    assert asked == fields_read()
+
+
+WIDTHS = [(name, width) for name, width, _ in isa5.FIELDS]
+
+
+def fields_read() -> set[str]:
+    """The fields that the Verilog names."""
+    named = {name.lower() for path in RTL.glob("*.v") for name in re.findall(r"`AT_(\w+)", path.read_text())}
+    return named | {f"tap_col_{tap}" for tap in range(isa5.TAPS)}
+
+
+def test_the_fields_that_the_verilog_does_not_read_are_known_and_why() -> None:
+    assert {name for name, _ in WIDTHS} - fields_read() == set().union(*NOT_READ.values())
+
+
+def test_the_verilog_keeps_as_many_bits_of_a_field_as_the_table_says() -> None:
+    found = {
+        (name.lower(), {"BEATS": "16"}.get(width, width))
+        for path in RTL.glob("*.v")
+        for width, name in re.findall(r"`FIELD\(\w+, (\w+), `AT_(\w+)\)", path.read_text())
+    }
+    assert len(found) > 80
+    assert found <= set(WIDTHS)
