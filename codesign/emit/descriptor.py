@@ -9,7 +9,6 @@ from cost_models.engine.tiles import TiledLayer, round_up
 from hw_templates.conv_engine import isa5
 from hw_templates.conv_engine.isa import LoopOrderCode
 from hw_templates.foundation.arrays import Int8Array
-from hw_templates.operations import Operation
 
 
 def pack_weights(tiled: TiledLayer, weights: Int8Array) -> Int8Array:
@@ -213,18 +212,9 @@ def _buffer_fields(tiled: TiledLayer) -> dict[str, int]:
 
 def _weight_fields(tiled: TiledLayer, edges: int) -> dict[str, int]:
     """Return the beats of the weight port that tiles of weights and the parameters take."""
-    accelerator = tiled.shape.accelerator
-    lines = _classes(edges) if tiled.layer.operation is Operation.POOL else tiled.out_words
     beats = {
-        f"weight_beats_{of_outputs}_{of_inputs}": tiled.weight_bytes(outputs, inputs) // accelerator.weight_port_bytes
+        f"weight_beats_{of_outputs}_{of_inputs}": tiled.weight_beats(outputs, inputs)
         for of_outputs, outputs in (("full", tiled.out_tiles[0]), ("last", tiled.out_tiles[-1]))
         for of_inputs, inputs in (("full", tiled.in_tiles[0]), ("last", tiled.in_tiles[-1]))
     }
-    parameter_bytes = lines * accelerator.axi_bytes * isa5.PARAMETERS.itemsize
-    return {**beats, "parameter_beats": parameter_bytes // accelerator.weight_port_bytes}
-
-
-def _classes(edges: int) -> int:
-    """Return the parameter lines of an average pool's border classes; those of a row's classes are a power of two."""
-    top, bottom = edges & 15, edges >> 4 & 15
-    return (top + bottom + 1) << (edges >> 16)
+    return {**beats, "parameter_beats": tiled.parameter_beats(edges)}

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 
 from cost_models.engine.layer import EngineLayer
 from cost_models.mapping.mapping import LoopOrder, Mapping
+from hw_templates.conv_engine import isa5
 from hw_templates.conv_engine.rtl_config import EngineShape
+from hw_templates.operations import Operation
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,6 +127,22 @@ class TiledLayer:
         return round_up(
             self.groups_of(out_channels) * self.layer.taps * self.shape.lanes, self.shape.accelerator.weight_port_bytes
         )
+
+    def weight_beats(self, out_channels: int, in_channels: int) -> int:
+        """Return the beats of the weight port that a tile's weights take."""
+        return self.weight_bytes(out_channels, in_channels) // self.shape.accelerator.weight_port_bytes
+
+    def parameter_beats(self, edges: int) -> int:
+        """Return the beats of the weight port that all parameters take; ``edges`` is the descriptor's field.
+
+        A line holds a memory word's channels, or a border class of an average pool, of which those of a row take a
+        power of two.
+        """
+        lines = self.out_words
+        if self.layer.operation is Operation.POOL:
+            lines = ((edges & 15) + (edges >> 4 & 15) + 1) << (edges >> 16)
+        accelerator = self.shape.accelerator
+        return lines * accelerator.axi_bytes * isa5.PARAMETERS.itemsize // accelerator.weight_port_bytes
 
     def needs(self) -> tuple[tuple[str, int, int], ...]:
         """Return (buffer, words of a bank that a full tile needs, words that a half has) of each buffer."""

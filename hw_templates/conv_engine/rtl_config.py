@@ -31,6 +31,13 @@ class Limits:
 SUPERNETS = Limits()
 """What the layers of supernets need."""
 
+MAX_BURST = 16
+"""Most words of a burst; bursts are cut at multiples of as many words."""
+
+READ_FIFO = 256
+WRITE_FIFO = 64
+"""Words that wait behind a port that reads, and in front of the one that writes."""
+
 
 def bits_for(greatest: int) -> int:
     """Return the bits of an unsigned number up to ``greatest``, at least 1."""
@@ -151,7 +158,7 @@ class EngineShape:
             "RW": bits_for(a.pe_pixels - 1),
             "PW": bits_for(self.part_count - 1),
             "ADDRESS": 40,
-            "MAX_BURST": 16,
-            "READ_FIFO": 256,
-            "WRITE_FIFO": 64,
+            "MAX_BURST": MAX_BURST,
+            "READ_FIFO": READ_FIFO,
+            "WRITE_FIFO": WRITE_FIFO,
         }

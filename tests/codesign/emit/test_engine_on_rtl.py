@@ -1,4 +1,4 @@
-"""Random layers on the Verilog of engines of clearly different shape, beside the integer reference."""
+"""Random layers on the Verilog of engines of clearly different shape, beside the integer reference and the counts."""
 
 from pathlib import Path
 
@@ -6,7 +6,9 @@ import pytest
 from support.verilog.engine_programs import random_engine_program
 from support.verilog.simulated import build_engine, need_verilator
 
+from cost_models.engine.counts import count_program
 from hw_templates.conv_engine.accelerator import Accelerator
+from hw_templates.conv_engine.isa import TRIPS
 from hw_templates.conv_engine.rtl_config import EngineShape, Limits
 
 BASE = {
@@ -49,12 +51,16 @@ LAYERS = 15
 
 
 @pytest.mark.parametrize("name", ENGINES)
-def test_random_layers_are_bit_exact(name: str, tmp_path: Path) -> None:
+def test_random_layers_are_bit_exact_and_counted_exactly(name: str, tmp_path: Path) -> None:
     need_verilator()
     changes, limits = ENGINES[name]
     shape = EngineShape(accelerator=Accelerator(**(BASE | changes)), limits=limits)
     simulation = build_engine(tmp_path / "engine", shape)
     for seed, memory in enumerate(MEMORIES):
         program = random_engine_program(tmp_path / f"program{seed}", shape, LAYERS, seed)
-        differing = program.differing(simulation, *memory)
-        assert not differing, f"seed {seed}: {differing[0].tiled}"
+        run = program.simulate(simulation, *memory)
+        assert not run.differing, f"seed {seed}: {run.differing[0].placed.tiled}"
+        counts, ports = count_program(program.placed)
+        stated = [(count.iterations, count.ifmap_words, count.weight_words, count.ofmap_words) for count in counts]
+        assert run.counters[list(TRIPS.names)].tolist() == stated, f"seed {seed}"
+        assert run.ports == ports, f"seed {seed}"

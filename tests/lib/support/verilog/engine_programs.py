@@ -5,13 +5,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 from support.verilog.random_engine_layers import random_data, random_tiled_layer
 from support.verilog.simulated import run
 
 from codesign.emit.descriptor import describe, pack_weights
 from codesign.emit.engine_program import pack_parameters
 from codesign.emit.engine_reference import EngineData, EngineNode, engine_result
-from cost_models.engine.places import MapPlace, Places
+from cost_models.engine.counts import PortCount, PortCounts
+from cost_models.engine.places import MapPlace, PlacedLayer, Places
 from cost_models.engine.tiles import TiledLayer
 from hw_templates.conv_engine import isa5
 from hw_templates.conv_engine.isa import COUNTERS
@@ -38,12 +40,27 @@ class Arena:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ExpectedLayer:
-    """A layer of a program, where its result lies and what it must be."""
+    """A layer of a program in memory, and what its result must be."""
 
-    tiled: TiledLayer
-    data: EngineData
-    place: MapPlace
+    placed: PlacedLayer
     result: Int8Array
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SimulatedRun:
+    """What a simulation makes of a program.
+
+    Attributes:
+        differing: layers whose results are not what they must be.
+        counters: what the engine wrote of each layer, [layers] of COUNTERS.
+        cycles: of the whole program.
+        ports: words and bursts that passed the ports.
+    """
+
+    differing: list[ExpectedLayer]
+    counters: npt.NDArray[np.void]
+    cycles: int
+    ports: PortCounts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,20 +72,34 @@ class RandomEngineProgram:
     counters_word: int
     word: int
 
-    def differing(self, simulation: Path, *options: str) -> list[ExpectedLayer]:
-        """Return the layers whose results in a simulation are not what they must be."""
-        run(simulation, str(self.folder), "--results", str(self.folder / "results.bin"), *options)
-        memory = np.frombuffer((self.folder / "results.bin").read_bytes(), np.int8)
-        return [layer for layer in self.layers if not np.array_equal(self._result(memory, layer), layer.result)]
+    @property
+    def placed(self) -> list[PlacedLayer]:
+        """The layers where they lie in memory."""
+        return [layer.placed for layer in self.layers]
 
-    def counters(self) -> np.ndarray:
-        """Return what the engine counted of each layer in the last run."""
-        return np.frombuffer((self.folder / "results.bin").read_bytes(), COUNTERS, len(self.layers))
+    def simulate(self, simulation: Path, *options: str) -> SimulatedRun:
+        """Run the program once."""
+        results = self.folder / "results.bin"
+        printed = run(simulation, str(self.folder), "--results", str(results), *options).split()
+        content = results.read_bytes()
+        memory = np.frombuffer(content, np.int8)
+        return SimulatedRun(
+            differing=[layer for layer in self.layers if not np.array_equal(self._result(memory, layer), layer.result)],
+            counters=np.frombuffer(content, COUNTERS, len(self.layers)),
+            cycles=int(printed[printed.index("cycles") + 1]),
+            ports=PortCounts(
+                **{
+                    name: PortCount(*map(int, printed[printed.index(name) + 1 : printed.index(name) + 3]))
+                    for name in ("ifmap", "weights", "residual", "ofmap")
+                }
+            ),
+        )
 
     def _result(self, memory: Int8Array, layer: ExpectedLayer) -> Int8Array:
         channels, height, width = layer.result.shape
-        begin = (layer.place.word - self.counters_word) * self.word
-        row = layer.place.pixel_words * self.word
+        place = layer.placed.places.ofmap
+        begin = (place.word - self.counters_word) * self.word
+        row = place.pixel_words * self.word
         return (
             memory[begin : begin + height * width * row].reshape(height, width, row)[..., :channels].transpose(2, 0, 1)
         )
@@ -87,9 +118,11 @@ def random_engine_program(folder: Path, shape: EngineShape, layers: int, seed: i
         place = MapPlace(
             word=arena.place(bytes(result[0].size * words * shape.accelerator.axi_bytes)), pixel_words=words
         )
-        expected.append(ExpectedLayer(tiled=tiled, data=data, place=place, result=result))
         counter_word = counters_word + index * COUNTERS.itemsize // shape.accelerator.axi_bytes
         all_places = Places(**places, ofmap=place, counter_word=counter_word)
+        descriptor_word = program_word + index * isa5.DESCRIPTOR_BYTES // shape.accelerator.axi_bytes
+        placed = PlacedLayer(tiled=tiled, places=all_places, descriptor_word=descriptor_word, edges=edges)
+        expected.append(ExpectedLayer(placed=placed, result=result))
         descriptors.append(
             describe(tiled, all_places, residual_multiplier=data.residual_multiplier, edges=edges).tobytes()
         )

@@ -1,0 +1,172 @@
+"""Words, bursts and iterations beside a walk over every tile, row and run, one by one."""
+
+import math
+
+import numpy as np
+import pytest
+from support.verilog.random_engine_layers import random_tiled_layer
+
+from codesign.emit.descriptor import describe
+from cost_models.engine.counts import PortCount, count_layer, count_program
+from cost_models.engine.places import MapPlace, PlacedLayer, Places, placed_layers
+from cost_models.mapping.mapping import LoopOrder
+from hw_templates.conv_engine.accelerator import Accelerator
+from hw_templates.conv_engine.rtl_config import EngineShape, Limits
+
+SHAPES = [
+    EngineShape(
+        accelerator=Accelerator(
+            pe_rows=rows, pe_cols=cols, pe_pixels=pixels, pack=1, ifmap_kib=16, weight_kib=32, ofmap_kib=16,
+            axi_bits=bits, clock_mhz=100, depthwise_lanes=bits // 8, weight_port_words=port,
+        ),
+        limits=Limits(max_stride=3, max_dilation=2, zero_point=True),
+    )
+    for rows, cols, pixels, bits, port in ((8, 8, 4, 64, 1), (4, 12, 3, 32, 1), (16, 8, 2, 64, 2))
+]  # fmt: skip
+
+
+def random_placed_layer(rng: np.random.Generator, shape: EngineShape) -> PlacedLayer:
+    """A layer that the engine can run, anywhere in memory."""
+    tiled = random_tiled_layer(rng, shape)
+    port = shape.accelerator.weight_port_words
+
+    def place(channels: int) -> MapPlace:
+        words = math.ceil(channels / shape.accelerator.axi_bytes)
+        return MapPlace(word=int(rng.integers(10**5)), pixel_words=words + int(rng.integers(0, 3)))
+
+    return PlacedLayer(
+        tiled=tiled,
+        places=Places(
+            ifmap=place(tiled.layer.in_channels),
+            ofmap=place(tiled.layer.out_channels),
+            residual=place(tiled.layer.out_channels) if tiled.layer.residual else None,
+            **{
+                name: port * int(rng.integers(10**4))
+                for name in ("weight_word", "parameter_word", "table_word", "counter_word")
+            },
+        ),
+        descriptor_word=port * int(rng.integers(10**4)),
+    )
+
+
+def bursts(begin: int, words: int) -> int:
+    """Spans of 16 words that a run touches."""
+    return len({word // 16 for word in range(begin, begin + words)})
+
+
+def positions(axis: object, tile: int, limit: int) -> range:
+    """Inputs inside the map that a tile of an axis reads."""
+    outputs = min(axis.tile, axis.size - tile * axis.tile)
+    begin = tile * axis.tile * axis.stride - axis.padding
+    return range(max(begin, 0), min(begin + axis.extent(outputs), limit))
+
+
+def walked(layer: PlacedLayer) -> tuple[int, dict[str, PortCount]]:
+    """Iterations of all tiles, and what passes the ports of maps and weights in them, one tile and run at a time."""
+    tiled, places = layer.tiled, layer.places
+    shape, accelerator, one = tiled.shape, tiled.shape.accelerator, tiled.layer
+    word, halves = accelerator.axi_bytes, 2 if tiled.layer.repeat else 1
+    outs, ins = tiled.out_tiles, tiled.in_tiles
+    pixels = [(row, col) for row in range(tiled.rows.tiles) for col in range(tiled.cols.tiles)]
+    order = tiled.mapping.loop_order
+    if order is LoopOrder.CHANNELS_OUTER:
+        tiles = [(out, each, *pixel) for out in range(len(outs)) for pixel in pixels for each in range(len(ins))]
+    elif order is LoopOrder.PIXELS_OUTER:
+        tiles = [(out, each, *pixel) for pixel in pixels for out in range(len(outs)) for each in range(len(ins))]
+    else:
+        tiles = [(out, each, *pixel) for pixel in pixels for each in range(len(ins)) for out in range(len(outs))]
+    weight_begin, at = {}, places.weight_word // accelerator.weight_port_words
+    for out, each in tiled.fetch_order():
+        weight_begin[out, each] = at
+        at += tiled.weight_beats(outs[out], ins[each])
+    totals = {name: [0, 0] for name in ("ifmap", "weights", "residual", "ofmap")}
+    iterations, held_map, held_weights = 0, None, None
+
+    def pass_run(port: str, begin: int, words: int) -> None:
+        totals[port][0] += words
+        totals[port][1] += bursts(begin, words)
+
+    def pass_results(port: str, place: MapPlace, out: int, row: int, col: int) -> None:
+        sizes = [one.out_channels] if tiled.keeps_sums else outs
+        first = 0 if tiled.keeps_sums else out * math.ceil(outs[0] / word)
+        words = math.ceil(sizes[0 if tiled.keeps_sums else out] / word)
+        columns = range(col * tiled.cols.tile, min((col + 1) * tiled.cols.tile, one.out_width))
+        for y in range(row * tiled.rows.tile, min((row + 1) * tiled.rows.tile, one.out_height)):
+            begins = [place.word + (y * one.out_width + x) * place.pixel_words + first for x in columns]
+            if len(sizes) == 1 and place.pixel_words == words:
+                pass_run(port, begins[0], len(columns) * words)
+            else:
+                for begin in begins:
+                    pass_run(port, begin, words)
+
+    for out, each, row, col in tiles:
+        ys = positions(tiled.rows, row, one.in_height)
+        xs = positions(tiled.cols, col, one.in_width)
+        sizes = ins if tiled.dense else outs
+        part = each if tiled.dense else out
+        words, first = math.ceil(sizes[part] / word), part * math.ceil(sizes[0] / word)
+        if (part, row, col) != held_map:
+            held_map = (part, row, col)
+            place, width = places.ifmap, one.in_width // halves
+            for y in ys if xs else ():
+                begins = [place.word + (y // halves * width + x // halves) * place.pixel_words + first for x in xs]
+                if len(sizes) == 1 and place.pixel_words == words and halves == 1:
+                    pass_run("ifmap", begins[0], len(xs) * words)
+                else:
+                    for begin in begins:
+                        pass_run("ifmap", begin, words)
+        if (out, each) != held_weights:
+            held_weights = (out, each)
+            pass_run("weights", weight_begin[out, each], tiled.weight_beats(outs[out], ins[each]))
+        height = min(tiled.rows.tile, one.out_height - row * tiled.rows.tile)
+        width = min(tiled.cols.tile, one.out_width - col * tiled.cols.tile)
+        groups = math.ceil(outs[out] / (accelerator.pe_rows if tiled.dense else shape.lanes))
+        groups *= math.ceil(ins[each] / accelerator.pe_cols) if tiled.dense else 1
+        iterations += groups * height * math.ceil(width / accelerator.pe_pixels) * one.taps
+        if each == len(ins) - 1 and (out == len(outs) - 1 or not tiled.keeps_sums):
+            pass_results("ofmap", places.ofmap, out, row, col)
+            if places.residual is not None:
+                pass_results("residual", places.residual, out, row, col)
+    return iterations, {name: PortCount(*total) for name, total in totals.items()}
+
+
+@pytest.mark.parametrize("number", range(len(SHAPES)))
+def test_counts_equal_a_walk_over_every_run(number: int) -> None:
+    shape, rng = SHAPES[number], np.random.default_rng(number)
+    port = shape.accelerator.weight_port_words
+    for _ in range(60):
+        layer = random_placed_layer(rng, shape)
+        count = count_layer(layer)
+        iterations, ports = walked(layer)
+        assert count.iterations == iterations, layer.tiled
+        assert count.ports.ifmap == ports["ifmap"], layer
+        assert count.ifmap_words == ports["ifmap"].words
+        assert count.ports.residual == ports["residual"], layer
+        assert count.weight_words == ports["weights"].words * port
+        assert count.ofmap_words == ports["ofmap"].words
+        # Descriptor of 512 bytes, parameters of 8 bytes a channel of whole words, table of 256; counters of 32 bytes.
+        channels = layer.tiled.out_words * shape.accelerator.axi_bytes
+        if layer.tiled.layer.operation.averages:
+            channels = shape.accelerator.axi_bytes
+        setup = PortCount()
+        for word, size in (
+            (layer.descriptor_word, 512), (layer.places.parameter_word, 8 * channels), (layer.places.table_word, 256),
+        ):  # fmt: skip
+            beats = size // shape.accelerator.weight_port_bytes
+            setup += PortCount(beats, bursts(word // port, beats))
+        assert count.ports.weights == ports["weights"] + setup, layer
+        words = 32 // shape.accelerator.axi_bytes
+        assert count.ports.ofmap == ports["ofmap"] + PortCount(words, bursts(layer.places.counter_word, words)), layer
+
+
+def test_a_program_counts_the_sum_of_its_layers_where_its_descriptors_say() -> None:
+    rng = np.random.default_rng(3)
+    layers = [random_placed_layer(rng, SHAPES[0]) for _ in range(8)]
+    records = np.array([describe(layer.tiled, layer.places, edges=layer.edges) for layer in layers])
+    read = placed_layers([layer.tiled for layer in layers], records, program_word=640)
+    assert [layer.places for layer in read] == [layer.places for layer in layers]
+    assert [layer.descriptor_word for layer in read] == [640 + 64 * index for index in range(8)]
+    counts, ports = count_program(read)
+    assert counts == [count_layer(layer) for layer in read]
+    assert ports.weights == sum((count.ports.weights for count in counts), PortCount())
+    assert ports.residual.words == sum(count.ports.residual.words for count in counts) > 0
