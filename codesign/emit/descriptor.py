@@ -76,7 +76,7 @@ def describe(tiled: TiledLayer, places: Places, *, residual_multiplier: int = 0,
     }
     record = np.zeros(1, dtype=isa5.DESCRIPTOR)
     for name, value in fields.items():
-        record[name] = value
+        record[name] = min(value, 2**31 - 1)  # which no field but those of taps has the bits for
     described: np.void = record[0]
     return described
 
@@ -185,24 +185,31 @@ def _result_fields(prefix: str, tiled: TiledLayer, place: MapPlace) -> dict[str,
 
 
 def _buffer_fields(tiled: TiledLayer) -> dict[str, int]:
-    """Return the steps in a bank of the ifmap buffer, of its loader and of the window."""
+    """Return the steps in a bank of the ifmap buffer, of its loader and of the window.
+
+    Addresses wrap at the bits that they have, and so do steps: one that a tile never takes may be longer than a bank.
+    """
     rows, cols, line, pixels = tiled.rows, tiled.cols, tiled.line_words, tiled.shape.accelerator.pe_pixels
     in_rows, column = rows.extent(tiled.mapping.tile_height), cols.padding // cols.stride
     tap = [
         t * cols.dilation % cols.stride * tiled.slots + t * cols.dilation // cols.stride // pixels
         for t in range(isa5.TAPS + 1)
     ]
-    return {
+    steps = {
         "d_slots": tiled.slots,
         "d_line": line,
         "d_row": rows.dilation * line,
         "d_group": in_rows * line,
         "d_out_row": rows.stride * line,
-        "x_pixel": pixels * cols.stride,
         "in_place": cols.padding % cols.stride * tiled.slots + column // pixels,
+        "in_place_row": rows.padding * line,
+    }
+    wrap = 1 << tiled.shape.field_bits_of("IA")
+    return {
+        **{name: step % wrap for name, step in steps.items()},
+        "x_pixel": pixels * cols.stride,
         "in_place_lane": column % pixels,
         "in_place_phase": cols.padding % cols.stride,
-        "in_place_row": rows.padding * line,
         **{
             f"tap_col_{t}": (tap[t + 1] - tap[t]) << 8 | t * cols.dilation // cols.stride % pixels
             for t in range(isa5.TAPS)

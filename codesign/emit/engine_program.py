@@ -9,9 +9,10 @@ from itertools import product
 import numpy as np
 
 from codesign.emit.descriptor import describe, pack_weights
+from codesign.emit.engine_limits import Requantisation, check_fields_fit, check_program, check_sums, check_tiles
 from codesign.emit.engine_reference import EngineData, EngineNode
 from codesign.emit.integer_reference import QuantisedLayer
-from cost_models.engine.layer import engine_layer
+from cost_models.engine.layer import EngineLayer, engine_layer
 from cost_models.engine.places import MapPlace, Places
 from cost_models.engine.tiles import TiledLayer, round_up
 from cost_models.mapping.mapping import LoopOrder, Mapping, channel_units
@@ -20,7 +21,7 @@ from hw_templates.conv_engine import isa, isa5
 from hw_templates.conv_engine.program import Program
 from hw_templates.conv_engine.rtl_config import EngineShape
 from hw_templates.foundation.arrays import Int8Array, IntArray
-from hw_templates.foundation.errors import MappingError, UnsupportedLayerError
+from hw_templates.foundation.errors import UnsupportedLayerError
 
 CODE_MAX = 31
 """Shifts are 12 to 43: a code of 5 bits above 12."""
@@ -32,31 +33,30 @@ def engine_node(quantised: QuantisedLayer, mapping: Mapping, shape: EngineShape)
 
     Raises:
         UnsupportedLayerError: a weight is the least of its bits, a factor is 16 or more, an average pool has a bias or
-            channels that differ, or the scale of a map that is added does not fit 24 bits.
+            channels that differ, the scale of a map that is added does not fit 24 bits, or sums are as in
+            :func:`codesign.emit.engine_limits.check_sums`.
     """
     node = quantised.node
     residual = 0 if node.residual is None else 2 if node.adds_last else 1
     layer = engine_layer(node.layer, residual)
     multiplier, shift = quantised.multiplier.astype(np.int64), quantised.shift.astype(np.int64)
-    vanishing = (multiplier == 0) | (shift > CODE_MAX + 12)
-    multiplier, shift = np.where(vanishing, 0, multiplier), np.where(vanishing, CODE_MAX + 12, shift)
     least = 1 - (1 << (layer.weight_bits - 1))
     if quantised.weight is not None and quantised.weight.min() < least:
         raise UnsupportedLayerError(f"{node.name}.weight: must be at least {least}, got {quantised.weight.min()}")
     edges = (0, 0, 0, 0)
     bias: IntArray = quantised.bias.astype(np.int64)
+    check_sums(node.name, layer, quantised.weight, Requantisation(bias=bias, multiplier=multiplier, shift=shift))
+    vanishing = (multiplier == 0) | (shift > CODE_MAX + 12)
+    multiplier, shift = np.where(vanishing, 0, multiplier), np.where(vanishing, CODE_MAX + 12, shift)
     if layer.operation.averages:
         if bias.any() or len({*zip(multiplier, shift, strict=True)}) > 1:
             raise UnsupportedLayerError(
                 f"{node.name}: an average pool has no bias, and one multiplier for all channels"
             )
         # The last row and column of windows may lie half outside the map: then half as many values are averaged.
-        below, right = (
-            int((layer.out_size(axis) - 1) * layer.stride[axis] + layer.kernel[axis] > layer.in_size(axis))
-            for axis in (0, 1)
-        )
-        edges = (0, below, 0, right)
-        halved = np.add.outer(np.arange(below + 1), np.arange(right + 1))
+        halvings = [_halvings(layer, axis) for axis in (0, 1)]
+        edges = (0, len(halvings[0]) - 1, 0, len(halvings[1]) - 1)
+        halved = np.add.outer(*halvings)
         shift, multiplier = shift[0] - halved, np.full_like(halved, multiplier[0])
         bias = np.zeros_like(halved)
     if (shift < 12).any():
@@ -84,6 +84,13 @@ def engine_node(quantised: QuantisedLayer, mapping: Mapping, shape: EngineShape)
         gate=node.gate,
         residual=node.residual,
     )
+
+
+def _halvings(layer: EngineLayer, axis: int) -> IntArray:
+    """Return by how many halves the windows of each class of rows (columns) lie outside the map."""
+    hangs = (layer.out_size(axis) - 1) * layer.stride[axis] + layer.kernel[axis] > layer.in_size(axis)
+    # A single row of windows is in the middle, which is a class of its own: at the edge there is none.
+    return np.arange(2 if hangs and layer.out_size(axis) > 1 else 1) + (hangs and layer.out_size(axis) == 1)
 
 
 def legal_tiles(tiled: TiledLayer) -> TiledLayer:
@@ -119,7 +126,7 @@ def compile_engine_program(nodes: Sequence[EngineNode], given: Names[str, Shape]
 
     Raises:
         UnsupportedLayerError: a layer needs more than a field of the format, or than the engine, holds.
-        MappingError: a tile does not fit a buffer, or begins where the format cannot say it.
+        MappingError: a tile does not fit a buffer, or breaks a rule of the format.
     """
     word = shape.accelerator.axi_bytes
     content = bytearray(len(nodes) * isa5.DESCRIPTOR_BYTES)
@@ -133,6 +140,9 @@ def compile_engine_program(nodes: Sequence[EngineNode], given: Names[str, Shape]
     fixed = []
     for node in nodes:
         check_tiles(node)
+        data = node.data
+        requantisation = Requantisation(bias=data.bias, multiplier=data.multiplier, shift=data.code + 12)
+        check_sums(node.name, node.tiled.layer, data.weight, requantisation)
         weights = b"" if node.data.weight is None else pack_weights(node.tiled, node.data.weight).tobytes()
         parameters, edges = pack_parameters(node, shape)
         fixed.append((place(weights), place(parameters.tobytes()), place(node.data.table.tobytes()), edges))
@@ -162,6 +172,7 @@ def compile_engine_program(nodes: Sequence[EngineNode], given: Names[str, Shape]
         record = describe(node.tiled, places, residual_multiplier=node.data.residual_multiplier, edges=edges)
         check_fields_fit(node.name, record, shape)
         records.append(record)
+    check_program(len(nodes), end)
     content[: len(nodes) * isa5.DESCRIPTOR_BYTES] = np.array(records, isa5.DESCRIPTOR).tobytes()
     last = nodes[-1]
     return Program(
@@ -199,47 +210,3 @@ def pack_parameters(node: EngineNode, shape: EngineShape) -> tuple[Int8Array, in
         else:
             records[name][: len(values)] = values
     return records.reshape(-1).view(np.int8), top | bottom << 4 | left << 8 | right << 12 | shift << 16
-
-
-def check_tiles(node: EngineNode) -> None:
-    """Check that the tiles of a layer fit the engine's buffers and keep the rules of the format.
-
-    Raises:
-        UnsupportedLayerError: a kernel, stride or dilation is above the engine's.
-        MappingError: a tile does not fit a buffer, or a tile after the first begins in the padding.
-    """
-    tiled, shape, layer = node.tiled, node.tiled.shape, node.tiled.layer
-    regular_pool = layer.operation.is_weightless and layer.stride == layer.dilation == (1, 1)
-    limits = (
-        ("kernel", layer.kernel, shape.limits.max_pool if regular_pool else shape.limits.max_kernel),
-        ("stride", layer.stride, shape.limits.max_stride),
-        ("dilation", layer.dilation, shape.limits.max_dilation),
-    )
-    for name, values, most in limits:
-        if max(values) > most:
-            raise UnsupportedLayerError(f"{node.name}.{name}: the engine has at most {most}, got {max(values)}")
-    for name, axis in (("tile_height", tiled.rows), ("tile_width", tiled.cols)):
-        step = axis.tile * axis.stride
-        if axis.tiles > 1 and step < axis.padding:
-            raise MappingError(f"{node.name}.{name}: a second tile would begin in the padding of {axis.padding}")
-        if axis.tiles > 1 and layer.repeat and step % 2:
-            raise MappingError(f"{node.name}.{name}: must be even where the map is repeated, got {axis.tile}")
-    for name, needed, there in tiled.needs():
-        if needed > there:
-            raise MappingError(
-                f"{node.name}: a tile needs {needed} words of a bank of the {name} buffer, it has {there}"
-            )
-
-
-def check_fields_fit(name: str, record: np.void, shape: EngineShape) -> None:
-    """Check that every field of a descriptor fits the bits that the engine keeps of it.
-
-    Raises:
-        UnsupportedLayerError: one does not; names layer, field, value and limit.
-    """
-    for field, width, _ in isa5.FIELDS:
-        bits, value = shape.field_bits_of(width), int(record[field])
-        signed = field in isa5.SIGNED
-        least, most = (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) if signed else (0, (1 << bits) - 1)
-        if not least <= value <= most:
-            raise UnsupportedLayerError(f"{name}.{field}: the engine has {least} to {most}, got {value}")

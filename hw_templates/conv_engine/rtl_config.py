@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from hw_templates.conv_engine import isa5
 from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.conv_engine.isa import MAX_CHANNELS
+from hw_templates.foundation.errors import InvalidValueError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -14,10 +15,13 @@ class Limits:
 
     Attributes:
         max_kernel: greatest kernel rows and columns, 1 to 11.
-        max_pool: greatest rows and columns of a pool of stride and dilation 1, as one of a whole map is.
+        max_pool: greatest rows and columns of a pool of stride and dilation 1, as one of a whole map is; 1 to 4095.
         max_stride, max_dilation: greatest stride and dilation, 1 to 4.
         zero_point: whether maps may be padded with other values than 0.
         edges: whether average pools may have border classes.
+
+    Raises:
+        InvalidValueError: a limit is outside its range.
     """
 
     max_kernel: int = 7
@@ -26,6 +30,12 @@ class Limits:
     max_dilation: int = 1
     zero_point: bool = False
     edges: bool = True
+
+    def __post_init__(self) -> None:
+        for name, most in (("max_kernel", isa5.TAPS), ("max_pool", 4095), ("max_stride", 4), ("max_dilation", 4)):
+            value = getattr(self, name)
+            if not 1 <= value <= most:
+                raise InvalidValueError(f"limits.{name}", value, f"a whole number from 1 to {most}")
 
 
 SUPERNETS = Limits()
@@ -152,7 +162,7 @@ class EngineShape:
             "OA": bits_for(a.ofmap_depth * a.ofmap_buffers - 1),
             "RA": bits_for(self.residual_depth * a.ofmap_buffers - 1),
             "PA": bits_for(self.parameter_depth - 1),
-            "KW": bits_for(max(self.limits.max_kernel, self.limits.max_pool)),
+            "KW": max(2, bits_for(max(self.limits.max_kernel, self.limits.max_pool))),  # loop_level needs two
             "TW": bits_for(max(self.limits.max_kernel, a.pe_pixels) - 1),
             "DW": bits_for(max(self.limits.max_stride, self.limits.max_dilation)),
             "RW": bits_for(a.pe_pixels - 1),

@@ -8,12 +8,15 @@ from itertools import product
 
 import numpy as np
 import pytest
+from hypothesis import assume, given, reject, settings
+from hypothesis import strategies as st
 from support.verilog.descriptor_walk import TABLE_BYTES, UNIT_BYTES, DescriptorWalk, Memory, Numbers, WalkError
-from support.verilog.random_engine_layers import random_data, random_tiled_layer
+from support.verilog.random_engine_layers import random_data, random_layer, random_tiled_layer, randomly_tiled
 from support.verilog.simulated import RTL
 
 from codesign.emit.descriptor import describe, pack_weights
-from codesign.emit.engine_program import check_fields_fit, pack_parameters
+from codesign.emit.engine_limits import check_fields_fit
+from codesign.emit.engine_program import pack_parameters
 from codesign.emit.engine_reference import EngineData, EngineNode, border_classes
 from cost_models.engine.layer import EngineLayer
 from cost_models.engine.places import MapPlace, Places
@@ -22,6 +25,7 @@ from cost_models.mapping.mapping import LoopOrder, Mapping
 from hw_templates.conv_engine import isa5
 from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.conv_engine.rtl_config import SUPERNETS, EngineShape, Limits
+from hw_templates.foundation.errors import InvalidValueError
 from hw_templates.operations import Operation
 
 BASE = {
@@ -347,6 +351,96 @@ def test_every_small_map_kernel_and_tile_reads_and_writes_what_it_must(pixels: i
             loop_order=LoopOrder.PIXELS_OUTER if index % 3 else LoopOrder.CHANNELS_OUTER,
         )
         make_case(rng, TiledLayer(layer=layer, mapping=mapping, shape=shape)).run()
+
+
+SIDES, PIXELS, KIB = st.sampled_from([4, 8, 12, 16, 24]), st.integers(1, 8), st.sampled_from([1, 2, 4, 8])
+
+
+@st.composite
+def engines(draw: st.DrawFn) -> EngineShape:
+    """Any legal engine with small buffers, which tiles fill to the last word."""
+    limits = Limits(
+        max_kernel=draw(st.integers(1, 11)),
+        max_pool=draw(st.integers(13, 200)),
+        max_stride=draw(st.integers(1, 4)),
+        max_dilation=draw(st.integers(1, 4)),
+        zero_point=draw(st.booleans()),
+    )
+    parameters = {
+        **{name: draw(SIDES) for name in ("pe_rows", "pe_cols")},
+        **{name: draw(KIB) for name in ("ifmap_kib", "weight_kib", "ofmap_kib")},
+        **{name: draw(st.sampled_from([1, 2])) for name in ("ifmap_buffers", "weight_buffers", "ofmap_buffers")},
+        "pe_pixels": draw(PIXELS),
+        "axi_bits": draw(st.sampled_from([32, 64, 128])),
+        "weight_port_words": draw(st.sampled_from([1, 2])),
+        "depthwise_lanes": 1,
+    }
+    try:
+        return shape_of(limits, **parameters)
+    except InvalidValueError:
+        reject()
+
+
+@given(shape=engines(), seed=st.integers(0, 1 << 32))
+@settings(max_examples=60, deadline=None)
+def test_all_that_a_legal_engine_is_given_fits_its_registers(shape: EngineShape, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    tiled = None
+    for _ in range(20):
+        tiled = tiled or randomly_tiled(rng, random_layer(rng, shape), shape)
+    assume(tiled is not None)
+    make_case(rng, tiled).run()
+
+
+@given(shape=engines())
+@settings(max_examples=200, deadline=None)
+def test_the_width_of_each_register_holds_the_greatest_value_that_occurs(shape: EngineShape) -> None:
+    a, limits, widths = shape.accelerator, shape.limits, shape.constants()
+    greatest = {
+        "IA": a.ifmap_kib * 1024 // (a.pe_pixels * a.pe_cols) * a.ifmap_buffers - 1,
+        # A step is half a line, in which 4-bit weights lie.
+        "WA": 2 * (a.weight_kib * 1024 // (a.pe_rows * a.pe_cols)) * a.weight_buffers - 1,
+        "OA": a.ofmap_kib * 1024 // (4 * a.pe_rows * a.pe_pixels) * a.ofmap_buffers - 1,
+        # All sums of a half become a byte each.
+        "RA": a.ofmap_kib * 1024 // (4 * a.pe_rows * a.pe_pixels) * a.pe_rows * a.pe_pixels // a.axi_bytes
+        * a.ofmap_buffers - 1,
+        "PA": 2048 // a.axi_bytes - 1,
+        "KW": max(limits.max_kernel, limits.max_pool),
+        "TW": max(limits.max_kernel, a.pe_pixels) - 1,
+        "DW": max(limits.max_stride, limits.max_dilation),
+        "RW": a.pe_pixels - 1,
+        "PW": a.pe_rows * a.pe_cols // math.gcd(a.pe_rows, a.pe_cols) - 1,
+    }  # fmt: skip
+    for name, value in greatest.items():
+        assert value < 1 << int(widths[name]), name
+        assert value >= 1 << (int(widths[name]) - 1) or value < 2, name
+
+
+@pytest.mark.parametrize(("size", "stride", "tile_height"), [((16, 32), 1, 16), ((3, 300), 2, 1)])
+def test_a_step_that_no_tile_takes_may_be_longer_than_a_bank(
+    size: tuple[int, int], stride: int, tile_height: int
+) -> None:
+    shape = shape_of(**SMALL, ifmap_buffers=1, pe_pixels=1)
+    layer = EngineLayer(
+        operation=Operation.CONV,
+        in_channels=4,
+        in_height=size[0],
+        in_width=size[1],
+        out_channels=4,
+        stride=(stride, 1),
+    )
+    mapping = Mapping(
+        tile_out_channels=4,
+        tile_in_channels=4,
+        tile_height=tile_height,
+        tile_width=size[1],
+        loop_order=LoopOrder.PIXELS_OUTER,
+    )
+    case = make_case(np.random.default_rng(1), TiledLayer(layer=layer, mapping=mapping, shape=shape))
+    depth = shape.ifmap_depth
+    assert depth == 1 << shape.field_bits_of("IA") == 512
+    assert depth in (size[0] * size[1], *range(stride * size[1]))
+    case.run()
 
 
 def changes_of(name: str, width: str) -> list[int]:

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from codesign.emit.engine_program import check_tiles
+from codesign.emit.engine_limits import check_tiles
 from codesign.emit.engine_reference import EngineData, EngineNode
 from cost_models.engine.layer import EngineLayer
 from cost_models.engine.tiles import TiledLayer
@@ -19,7 +19,7 @@ _OPERATIONS = [Operation.CONV, Operation.CONV, Operation.DEPTHWISE, Operation.PO
 def random_tiled_layer(rng: np.random.Generator, shape: EngineShape) -> TiledLayer:
     """Return a layer that the engine can run, in tiles that fit its buffers."""
     while True:
-        tiled = randomly_tiled(rng, _random_layer(rng, shape), shape)
+        tiled = randomly_tiled(rng, random_layer(rng, shape), shape)
         if tiled is not None:
             return tiled
 
@@ -33,7 +33,8 @@ def randomly_tiled(rng: np.random.Generator, layer: EngineLayer, shape: EngineSh
     return None
 
 
-def _random_layer(rng: np.random.Generator, shape: EngineShape) -> EngineLayer:
+def random_layer(rng: np.random.Generator, shape: EngineShape) -> EngineLayer:
+    """Return a layer within the limits of an engine."""
     limits = shape.limits
     operation = _OPERATIONS[rng.integers(len(_OPERATIONS))]
 
