@@ -5,7 +5,7 @@
 // the same port, in slots in which sums begin at 0 (`store_reads`).
 //
 // Handshake: `start` for one cycle with the command, which stays until `done`; `done` is level until the next start.
-// Latency: iterations + 8 + LATENCY cycles from start to done, LATENCY as in `pe_array`. `iterations` counts the tile's.
+// Latency: iterations + 11 + LATENCY cycles from start to done, LATENCY as in `pe_array`. `iterations` counts the tile's.
 module compute #(
     parameter ROWS = 8,
     parameter COLS = 8,

@@ -5,8 +5,8 @@
 // with its descriptor, parameters and activation table, and ends when all its results are in memory.
 //
 // Handshake with a stage: `start` is set for one cycle, with a command that stays until `done`. A layer whose descriptor is not
-// of this format is not run (code 5); after an error of a memory port (codes 1 to 4) the layer ends with the slot. `finished`
-// is set for one cycle at the end; error_code and layer stay until the next begin.
+// of this format is not run (code 5); after an error of a memory port (codes 1 to 4) the layer ends with the slot, or with its
+// last write, and no other follows. `finished` is set for one cycle at the end; error_code and layer stay until the next begin.
 `include "engine_format.vh"
 module sequencer #(
     parameter BYTES = 8,          // of a memory word
@@ -358,7 +358,11 @@ module sequencer #(
                     state <= DRAIN;
                 end
             end
-            DRAIN: if (drained && !store_request) state <= NEXT_LAYER;
+            DRAIN: if (drained && !store_request) begin
+                // Of the last writes of a layer only now all answers are there.
+                if (error_code == 4'd0 && stage_error) error_code <= port_error;
+                state <= NEXT_LAYER;
+            end
             NEXT_LAYER: begin
                 if (error_code != 4'd0 || layer + 16'd1 == layer_count) begin
                     state <= IDLE;

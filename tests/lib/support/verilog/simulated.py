@@ -2,7 +2,7 @@
 
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 
@@ -27,25 +27,40 @@ def build_block(
     folder: Path, top: str, test: Path, parameters: Mapping[str, int], macros: Mapping[str, int | str]
 ) -> Path:
     """Return the program of a test in C++ of one module; any warning of Verilator fails."""
-    need_verilator()
-    flags = " ".join(["-std=c++17", "-O1", f"-I{TB}", *(f"-D{name}={value}" for name, value in macros.items())])
+    flags = [f"-I{TB}", *(f"-D{name}={value}" for name, value in macros.items())]
     arguments = [f"-G{name}={value}" for name, value in parameters.items()]
-    command = ["verilator", "--cc", "--exe", "--build", "-Wall", "-O3", "--x-assign", "fast", "--noassert", f"-I{RTL}"]
-    command += [*arguments, "--top-module", top, str(RTL / f"{top}.v"), str(test), "-Mdir", str(folder / "built")]
-    command += ["-o", "simulation", "-CFLAGS", flags, "-MAKEFLAGS", "OPT_FAST=-O1 OPT_SLOW=-O0"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return folder / "built/simulation"
+    return _build_test(folder, top, test, RTL, arguments, flags)
 
 
 def build_engine(folder: Path, shape: EngineShape) -> Path:
     """Return the simulation of a whole engine, as an emitted project makes it; any warning of Verilator fails."""
     need_verilator()
+    _render_engine(folder, shape)
+    return build_rtlsim(folder)
+
+
+def build_engine_test(folder: Path, shape: EngineShape, test: Path) -> Path:
+    """Return the program of a test in C++ of a whole engine; any warning of Verilator fails."""
+    _render_engine(folder, shape)
+    return _build_test(folder, "engine_top", test, folder / "rtl", [], [f"-I{folder / 'tb'}"])
+
+
+def _render_engine(folder: Path, shape: EngineShape) -> None:
     board = next(board for board in map(load_board, ("pynq-z2", "zcu104")) if board.family == shape.family)
     for path, text in render(shape.accelerator, board, shape.limits).items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_text(text)
-    return build_rtlsim(folder)
+
+
+def _build_test(folder: Path, top: str, test: Path, rtl: Path, arguments: Sequence[str], flags: Sequence[str]) -> Path:
+    need_verilator()
+    command = ["verilator", "--cc", "--exe", "--build", "-Wall", "-O3", "--x-assign", "fast", "--noassert", f"-I{rtl}"]
+    command += [*arguments, "--top-module", top, str(rtl / f"{top}.v"), str(test), "-Mdir", str(folder / "built")]
+    command += ["-o", "simulation", "-CFLAGS", " ".join(["-std=c++17", "-O1", *flags])]
+    command += ["-MAKEFLAGS", "OPT_FAST=-O1 OPT_SLOW=-O0"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder / "built/simulation"
 
 
 def run(program: Path, *arguments: str) -> str:
