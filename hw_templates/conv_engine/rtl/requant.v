@@ -6,8 +6,9 @@
 //     y     = table[sat8(r + (add_before ? added : 0)) + 128]
 //     out   = add_after ? sat8(y + added) : y
 //
-// The product is shifted by shift - 1 in three steps, saturated on the way, and its lowest bit rounds. The residual comes
-// four cycles behind the sum, with its mode and its multiplier. table_write puts a byte at table_address in the
+// The product is shifted by shift - 1 in three steps and saturated behind the last of them, which also looks whether the
+// second step lost anything; its lowest bit rounds. The residual comes four cycles behind the sum, with its mode and its
+// multiplier. table_write puts a byte at table_address in the
 // place of a result. Latency: 13 cycles from the sum, 9 from the residual.
 module requant #(
     parameter ACC = 32
@@ -33,7 +34,7 @@ module requant #(
     reg signed [16:0] multiplier3;
     reg [4:0] code1, code2, code3, code4, code5;
     reg [2:0] code6;
-    reg code7;
+    reg code7, fits7, negative7;
     wire fits25 = (&biased[ACC-1:24]) || !(|biased[ACC-1:24]);
 
     // Product (registers of the slice), and its bits from 2^11 on: shift is at least 12, and one bit is for rounding.
@@ -48,7 +49,7 @@ module requant #(
     wire fits18 = (&coarse6[30:17]) || !(|coarse6[30:17]);
     wire signed [17:0] fine = $signed(coarse6[17:0]) >>> {code6[2:1], 1'b0};
     wire signed [17:0] finest = fine7 >>> code7;
-    wire fits11 = (&finest[17:10]) || !(|finest[17:10]);
+    wire fits11 = fits7 && ((&finest[17:10]) || !(|finest[17:10]));
 
     // The residual, scaled, meets the result in stage 8 or behind the table.
     reg signed [7:0] residual5;
@@ -88,9 +89,11 @@ module requant #(
         code5 <= code4;
         coarse6 <= coarse;
         code6 <= code5[2:0];
-        fine7 <= fits18 ? fine : {coarse6[30], {17{!coarse6[30]}}};
+        fine7 <= fine;
+        fits7 <= fits18;
+        negative7 <= coarse6[30];
         code7 <= code6[0];
-        twice8 <= fits11 ? finest[10:0] : {fine7[17], {10{!fine7[17]}}};
+        twice8 <= fits11 ? finest[10:0] : {negative7, {10{!negative7}}};
 
         residual5 <= residual;
         scale5 <= residual_multiplier;
