@@ -32,5 +32,5 @@ module pick #(
             assign words[(1<<GW)*LANES*ACC-1:ROWS*ACC] = 0;
         end
     endgenerate
-    always @(posedge clk) sums <= words[word*LANES*ACC+:LANES*ACC];
+    always @(posedge clk) sums <= WORDS == 1 ? words[LANES*ACC-1:0] : words[word*LANES*ACC+:LANES*ACC];
 endmodule

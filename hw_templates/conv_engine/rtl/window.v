@@ -221,7 +221,7 @@ module window #(
 
     // What leaves: bank addresses and lanes take two stages, the rest waits for them.
     reg valid1, valid2, first1, first2, last1, last2, done1, done2, above1, below1, row2;
-    reg [IA-1:0] at1, after1;
+    reg [IA-1:0] at1;
     reg [RW-1:0] rotate1, rotate2;
     reg signed [CW:0] x1;
     reg [WA-1:0] weight1, weight2;
@@ -237,7 +237,6 @@ module window #(
         done2 <= done1 && resetn;
         done <= done2 && resetn;
         at1 <= at;
-        after1 <= at + 1'b1;
         rotate1 <= rotate_b;
         rotate2 <= rotate1;
         rotate <= rotate2;
@@ -263,6 +262,7 @@ module window #(
         for (lane = 0; lane < PIXELS; lane = lane + 1) begin : lanes
             localparam [4:0] ONE = lane, TWO = 2 * lane, THREE = 3 * lane, FOUR = 4 * lane;
             reg [4:0] offset;
+            reg after1;           // whether the lane's bank is read one word on
             wire signed [CW+1:0] column = {x1[CW], x1} + {{CW-3{1'b0}}, offset};
             always @(posedge clk) begin
                 case (stride_cols)
@@ -272,7 +272,8 @@ module window #(
                     default: offset <= FOUR;
                 endcase
                 inside2[lane] <= !column[CW+1] && column[CW:0] < {1'b0, width};
-                address2[lane*IA+:IA] <= {{32-RW{1'b0}}, rotate1} > lane ? after1 : at1;
+                after1 <= {{32-RW{1'b0}}, rotate_b} > lane;
+                address2[lane*IA+:IA] <= at1 + {{IA-1{1'b0}}, after1};
             end
         end
     endgenerate
