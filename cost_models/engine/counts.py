@@ -15,7 +15,7 @@ from cost_models.engine.transfers import (
     setup_transfers,
     weight_transfers,
 )
-from cost_models.engine.walk import BoolArray, TileWalk, walk_tiles
+from cost_models.engine.walk import TileWalk, walk_tiles
 from hw_templates.foundation.arrays import IntArray
 
 
@@ -79,10 +79,10 @@ def slot_work(layer: PlacedLayer) -> SlotWork:
     return SlotWork(
         walk=walk,
         iterations=tile_iterations(layer.tiled, walk),
-        ifmap=_only(walk.fetches_ifmap, input_transfers(layer, walk)),
-        weights=_only(walk.fetches_weights, weight_transfers(layer, walk)),
-        residual=_only(residual, result_transfers(layer, walk, added)),
-        ofmap=_only(walk.finishes, result_transfers(layer, walk, layer.places.ofmap)),
+        ifmap=input_transfers(layer, walk).only(walk.fetches_ifmap),
+        weights=weight_transfers(layer, walk).only(walk.fetches_weights),
+        residual=result_transfers(layer, walk, added).only(residual),
+        ofmap=result_transfers(layer, walk, layer.places.ofmap).only(walk.finishes),
     )
 
 
@@ -121,14 +121,6 @@ def count_program(layers: Sequence[PlacedLayer]) -> tuple[list[LayerCount], Port
     counts = [count_layer(layer) for layer in layers]
     nothing = PortCounts(ifmap=PortCount(), weights=PortCount(), residual=PortCount(), ofmap=PortCount())
     return counts, sum((count.ports for count in counts), nothing)
-
-
-def _only(made: BoolArray, transfers: Transfers) -> Transfers:
-    return Transfers(
-        words=np.where(made, transfers.words, 0),
-        bursts=np.where(made, transfers.bursts, 0),
-        last_words=np.where(made, transfers.last_words, 0),
-    )
 
 
 def _sum(transfers: Transfers) -> PortCount:

@@ -1,13 +1,14 @@
 """What a tile's commands move over the memory ports: words and AXI bursts, cut at multiples of MAX_BURST words."""
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from cost_models.engine.places import MapPlace, PlacedLayer
 from cost_models.engine.tiles import Axis, TiledLayer
-from cost_models.engine.walk import TileWalk
+from cost_models.engine.walk import BoolArray, TileWalk
 from hw_templates.conv_engine import isa, isa5
 from hw_templates.conv_engine.rtl_config import MAX_BURST
 from hw_templates.foundation.arrays import IntArray
@@ -21,22 +22,59 @@ class Transfers:
         words: words of the port's width.
         bursts: AXI bursts.
         last_words: words of the last burst.
+        last_bursts: bursts of the last run.
+        pattern: index of the command's pattern in ``patterns``.
+        patterns: what differs between commands, [patterns, 8]: first word within a burst's span, rows, words from row
+            to row, runs of a row, words from run to run, words of a run, copies of the first row and run not read.
+        copies: how often each row and each run is read.
     """
 
     words: IntArray
     bursts: IntArray
     last_words: IntArray
+    last_bursts: IntArray
+    pattern: IntArray
+    patterns: IntArray
+    copies: int = 1
 
     def take(self, index: IntArray) -> "Transfers":
         """Return the commands at an index, [n]."""
-        return Transfers(words=self.words[index], bursts=self.bursts[index], last_words=self.last_words[index])
+        return self._of_commands(lambda values: values[index])
+
+    def only(self, made: BoolArray) -> "Transfers":
+        """Return the commands with those away that are not made, [commands]."""
+        return self._of_commands(lambda values: np.where(made, values, 0))
+
+    def later(self, slots: int) -> "Transfers":
+        """Return the commands of a layer's tiles in its slots, [commands + 2], ``slots`` after the tile is fetched."""
+        index = np.arange(len(self.words) + 2) - slots
+        made = (index >= 0) & (index < len(self.words))
+        return self.take(np.clip(index, 0, len(self.words) - 1)).only(made)
+
+    def _of_commands(self, change: Callable[[IntArray], IntArray]) -> "Transfers":
+        return replace(
+            self,
+            words=change(self.words),
+            bursts=change(self.bursts),
+            last_words=change(self.last_words),
+            last_bursts=change(self.last_bursts),
+            pattern=change(self.pattern),
+        )
 
 
 def run_transfers(begin: IntArray, words: IntArray) -> Transfers:
     """Return commands of one run each, of ``words`` [n] words from word ``begin`` [n] on."""
     end = begin + words
     bursts = np.where(words > 0, -(-end // MAX_BURST) - begin // MAX_BURST, 0)
-    return Transfers(words=words, bursts=bursts, last_words=np.minimum(words, (end - 1) % MAX_BURST + 1))
+    one, none = np.ones_like(words), np.zeros_like(words)
+    return Transfers(
+        words=words,
+        bursts=bursts,
+        last_words=np.minimum(words, (end - 1) % MAX_BURST + 1),
+        last_bursts=bursts,
+        pattern=np.arange(len(words)),
+        patterns=np.stack((begin % MAX_BURST, one, none, one, none, words, none, none), 1),
+    )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -199,6 +237,22 @@ def _map_transfers(
         words=total,
         bursts=np.where(total > 0, bursts, 0),
         last_words=np.minimum(run, (last + run - 1) % MAX_BURST + 1),
+        last_bursts=-(-(last % MAX_BURST + run) // MAX_BURST),
+        pattern=np.arange(len(begin)),
+        patterns=np.stack(
+            (
+                begin,
+                row_count,
+                np.full_like(begin, row_step),
+                col_count,
+                np.full_like(begin, place.pixel_words),
+                run,
+                row_skipped,
+                col_skipped,
+            ),
+            1,
+        ),
+        copies=copies,
     ).take(of_kind.reshape(-1)[back])
 
 

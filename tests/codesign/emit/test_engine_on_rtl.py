@@ -1,12 +1,14 @@
-"""Random layers on the Verilog of engines of clearly different shape, beside the integer reference and the counts."""
+"""Random layers on the Verilog of engines of clearly different shape, beside results and counts."""
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from support.verilog.engine_programs import random_engine_program
 from support.verilog.simulated import build_engine, need_verilator
 
 from cost_models.engine.counts import count_program
+from cost_models.engine.cycles import MemoryTiming, program_cycles
 from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.conv_engine.isa import TRIPS
 from hw_templates.conv_engine.rtl_config import EngineShape, Limits
@@ -48,15 +50,17 @@ MEMORIES = (
     ("--bytes-a-cycle", "6"),
 )
 LAYERS = 15
+FIRST_SEED = 2000
+"""No constant of the stated cycles was fitted to these programs."""
 
 
 @pytest.mark.parametrize("name", ENGINES)
-def test_random_layers_are_bit_exact_and_counted_exactly(name: str, tmp_path: Path) -> None:
+def test_random_layers_are_bit_exact_and_take_what_is_stated(name: str, tmp_path: Path) -> None:
     need_verilator()
     changes, limits = ENGINES[name]
     shape = EngineShape(accelerator=Accelerator(**(BASE | changes)), limits=limits)
     simulation = build_engine(tmp_path / "engine", shape)
-    for seed, memory in enumerate(MEMORIES):
+    for seed, memory in enumerate(MEMORIES, FIRST_SEED):
         program = random_engine_program(tmp_path / f"program{seed}", shape, LAYERS, seed)
         run = program.simulate(simulation, *memory)
         assert not run.differing, f"seed {seed}: {run.differing[0].placed.tiled}"
@@ -64,3 +68,13 @@ def test_random_layers_are_bit_exact_and_counted_exactly(name: str, tmp_path: Pa
         stated = [(count.iterations, count.ifmap_words, count.weight_words, count.ofmap_words) for count in counts]
         assert run.counters[list(TRIPS.names)].tolist() == stated, f"seed {seed}"
         assert run.ports == ports, f"seed {seed}"
+        if "--jitter" not in memory:
+            asked = dict(zip(memory[::2], map(int, memory[1::2]), strict=True))
+            timing = MemoryTiming(
+                latency_cycles=asked.get("--latency", 60), bytes_a_cycle=asked.get("--bytes-a-cycle", 0)
+            )
+            layers, total = program_cycles(program.placed, timing)
+            assert total == pytest.approx(run.cycles, rel=0.02), f"seed {seed}"
+            counted = np.array([each.counted for each in layers])
+            deviations = counted / run.counters["total_cycles"] - 1
+            assert np.quantile(np.abs(deviations), 0.9) < 0.02, f"seed {seed}: {deviations}"

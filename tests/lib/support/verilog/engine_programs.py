@@ -1,6 +1,7 @@
 """Programs of random layers for the engine's Verilog, and what their results must be."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,7 +65,7 @@ class SimulatedRun:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RandomEngineProgram:
+class EngineProgram:
     """A program on disk, as the simulation reads it; what it leaves in memory begins at ``counters_word``."""
 
     folder: Path
@@ -109,15 +110,21 @@ class RandomEngineProgram:
         )
 
 
-def random_engine_program(folder: Path, shape: EngineShape, layers: int, seed: int) -> RandomEngineProgram:
-    """Write a program of layers that each read maps of their own, some of them parts of wider maps."""
+def random_engine_program(folder: Path, shape: EngineShape, layers: int, seed: int) -> EngineProgram:
+    """Write a program of random layers."""
     rng = np.random.default_rng(seed)
+    return engine_program(folder, [random_tiled_layer(rng, shape) for _ in range(layers)], rng)
+
+
+def engine_program(folder: Path, tiled_layers: Sequence[TiledLayer], rng: np.random.Generator) -> EngineProgram:
+    """Write a program of layers that each read maps of their own, some of them parts of wider maps."""
+    shape, layers = tiled_layers[0].shape, len(tiled_layers)
     arena = Arena(shape.accelerator.axi_bytes)
     program_word = arena.place(bytes(layers * isa5.DESCRIPTOR_BYTES), DESCRIPTOR_ALIGNMENT)
-    made = [_place_layer(rng, shape, arena) for _ in range(layers)]
+    made = [_place_layer(rng, tiled, arena) for tiled in tiled_layers]
     counters_word = arena.place(bytes(layers * COUNTERS.itemsize))
     expected, descriptors = [], []
-    for index, (tiled, data, places, result, edges) in enumerate(made):
+    for index, (tiled, (data, places, result, edges)) in enumerate(zip(tiled_layers, made, strict=True)):
         words = math.ceil(len(result) / shape.accelerator.axi_bytes) + int(rng.integers(0, 2))
         place = MapPlace(
             word=arena.place(bytes(result[0].size * words * shape.accelerator.axi_bytes)), pixel_words=words
@@ -142,17 +149,14 @@ def random_engine_program(folder: Path, shape: EngineShape, layers: int, seed: i
         **shape.program_sizes(),
     }
     (folder / "program.txt").write_text("".join(f"{name} {value}\n" for name, value in layout.items()))
-    return RandomEngineProgram(
-        folder=folder, layers=expected, counters_word=counters_word, word=shape.accelerator.axi_bytes
-    )
+    return EngineProgram(folder=folder, layers=expected, counters_word=counters_word, word=shape.accelerator.axi_bytes)
 
 
 def _place_layer(
-    rng: np.random.Generator, shape: EngineShape, arena: Arena
-) -> tuple[TiledLayer, EngineData, dict[str, object], Int8Array, int]:
-    """Return a layer, its data, the places of what it reads, its result, and its border classes as a field."""
-    tiled = random_tiled_layer(rng, shape)
-    layer, data = tiled.layer, random_data(rng, tiled.layer)
+    rng: np.random.Generator, tiled: TiledLayer, arena: Arena
+) -> tuple[EngineData, dict[str, object], Int8Array, int]:
+    """Return a layer's data, the places of what it reads, its result, and its border classes as a field."""
+    shape, layer, data = tiled.shape, tiled.layer, random_data(rng, tiled.layer)
     halves = 2 if layer.repeat else 1
 
     def random_map(channels: int, height: int, width: int) -> tuple[Int8Array, MapPlace]:
@@ -178,4 +182,4 @@ def _place_layer(
     places["table_word"] = arena.place(data.table.tobytes())
     gates, residuals = (None if values is None else values[None] for values in (gate, residual))
     result = engine_result(layer, data, ifmap[None], gates, residuals)[0]
-    return tiled, data, places, result, edges
+    return data, places, result, edges
