@@ -162,9 +162,10 @@ class EngineShape:
             "OA": bits_for(a.ofmap_depth * a.ofmap_buffers - 1),
             "RA": bits_for(self.residual_depth * a.ofmap_buffers - 1),
             "PA": bits_for(self.parameter_depth - 1),
-            "KW": max(2, bits_for(max(self.limits.max_kernel, self.limits.max_pool))),  # loop_level needs two
+            # Two bits at least, as loops and choices by them are written.
+            "KW": max(2, bits_for(max(self.limits.max_kernel, self.limits.max_pool))),
             "TW": bits_for(max(self.limits.max_kernel, a.pe_pixels) - 1),
-            "DW": bits_for(max(self.limits.max_stride, self.limits.max_dilation)),
+            "DW": max(2, bits_for(max(self.limits.max_stride, self.limits.max_dilation))),
             "RW": bits_for(a.pe_pixels - 1),
             "PW": bits_for(self.part_count - 1),
             "ADDRESS": 40,

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.verilog.engine_programs import RandomEngineProgram, random_engine_program
+from support.verilog.engine_programs import EngineProgram, random_engine_program
 from support.verilog.simulated import build_engine_test, need_verilator, run
 
 from hw_templates.conv_engine import isa5
@@ -72,7 +72,7 @@ class Bench:
 
     def __init__(self, simulation: Path, folder: Path, seed: int) -> None:
         self.simulation, self.folder = simulation, folder
-        self.program: RandomEngineProgram = random_engine_program(folder / "program", SHAPE, LAYERS, seed)
+        self.program: EngineProgram = random_engine_program(folder / "program", SHAPE, LAYERS, seed)
         layout = dict(line.split() for line in (folder / "program/program.txt").read_text().splitlines())
         content = (folder / "program/arena.bin").read_bytes()
         arena_words = int(layout["arena_words"])

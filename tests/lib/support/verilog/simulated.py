@@ -35,17 +35,18 @@ def build_block(
 def build_engine(folder: Path, shape: EngineShape) -> Path:
     """Return the simulation of a whole engine, as an emitted project makes it; any warning of Verilator fails."""
     need_verilator()
-    _render_engine(folder, shape)
+    render_engine(folder, shape)
     return build_rtlsim(folder)
 
 
 def build_engine_test(folder: Path, shape: EngineShape, test: Path) -> Path:
     """Return the program of a test in C++ of a whole engine; any warning of Verilator fails."""
-    _render_engine(folder, shape)
+    render_engine(folder, shape)
     return _build_test(folder, "engine_top", test, folder / "rtl", [], [f"-I{folder / 'tb'}"])
 
 
-def _render_engine(folder: Path, shape: EngineShape) -> None:
+def render_engine(folder: Path, shape: EngineShape) -> None:
+    """Write the project of an engine, its Verilog among it."""
     board = next(board for board in map(load_board, ("pynq-z2", "zcu104")) if board.family == shape.family)
     for path, text in render(shape.accelerator, board, shape.limits).items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
