@@ -1,0 +1,60 @@
+"""The Verilog of whole engines as yosys reads it, before anything is mapped."""
+
+import pytest
+from support.verilog.synthesised import need_yosys
+
+from bitstreams.building.synthesis import check_structure
+from hw_templates.board import load_board
+from hw_templates.conv_engine.accelerator import Accelerator
+from hw_templates.conv_engine.rtl_config import SUPERNETS, Limits
+from hw_templates.foundation.errors import ToolError
+from hw_templates.project.render import render
+
+DOUBLE = Accelerator(
+    pe_rows=8,
+    pe_cols=8,
+    pe_pixels=3,
+    pack=2,
+    ifmap_kib=16,
+    weight_kib=16,
+    ofmap_kib=8,
+    axi_bits=64,
+    clock_mhz=100,
+    depthwise_lanes=4,
+)
+SINGLE = Accelerator(
+    pe_rows=12,
+    pe_cols=4,
+    pe_pixels=1,
+    pack=1,
+    ifmap_kib=8,
+    weight_kib=8,
+    ofmap_kib=2,
+    axi_bits=32,
+    clock_mhz=100,
+    depthwise_lanes=4,
+    ifmap_buffers=1,
+    weight_buffers=1,
+    ofmap_buffers=1,
+)
+IMPORTED = Limits(max_kernel=11, max_stride=4, max_dilation=4, zero_point=True, edges=False)
+
+
+@pytest.mark.parametrize(
+    ("accelerator", "board", "limits"), [(DOUBLE, "pynq-z2", SUPERNETS), (SINGLE, "zcu104", IMPORTED)]
+)
+def test_every_wire_of_an_engine_has_one_driver_and_nothing_is_a_latch(
+    accelerator: Accelerator, board: str, limits: Limits
+) -> None:
+    need_yosys()
+    check_structure(render(accelerator, load_board(board), limits))
+
+
+def test_a_port_that_is_left_open_is_found() -> None:
+    need_yosys()
+    project = render(SINGLE, load_board("pynq-z2"))
+    whole = project["rtl/engine_top.v"]
+    project["rtl/engine_top.v"] = whole.replace(".stride(stride_cols), ", "", 1)
+    assert project["rtl/engine_top.v"] != whole
+    with pytest.raises(ToolError):
+        check_structure(project)
