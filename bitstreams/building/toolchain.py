@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,10 @@ from hw_templates.foundation.errors import ToolError, VerificationError
 
 _LAYER = re.compile(r"layer (\d+) (\d+) (\d+) (\d+) (\d+)")
 _SUMMARY = re.compile(r"(\d+) of (\d+) images and (\d+) of (\d+) layers agree")
+
+_RTL_SUMMARY = re.compile(r"(\d+) of (\d+) images, (\d+) of (\d+) layers and (\d+) of 4 ports agree")
+_RUN = re.compile(r"^run (\d+) cycles (\d+)", re.MULTILINE)
+_SPEED = re.compile(r"^simulated \d+ cycles, (\d+) a processor second", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -93,8 +98,73 @@ def run_csim(project: Path, sanitize: bool = False, images: int | None = None) -
             f"{project}: csim disagrees: logits of {total - agreeing} of {total} images differ from the integer "
             f"reference, trip counts of {layers - layers_agreeing} of {layers} layers from the cost model"
         )
-    counted = [LayerTrips(*map(int, match.groups()[1:])) for match in _LAYER.finditer(done.stdout)]
-    return CsimResult(images=total, layers=tuple(counted))
+    return CsimResult(images=total, layers=_counted(done.stdout))
+
+
+@dataclass(frozen=True)
+class RtlsimResult:
+    """Outcome of a simulation of the Verilog in which everything agreed.
+
+    Attributes:
+        images: images whose logits equal the integer reference bit for bit.
+        layers: the engine's counters, which equal the emitter's statement, in program order.
+        cycles: cycles of the last image, from start to interrupt.
+        cycles_per_second: cycles that were simulated in a second of processor time.
+    """
+
+    images: int
+    layers: tuple[LayerTrips, ...]
+    cycles: int
+    cycles_per_second: float
+
+
+def run_rtlsim(project: Path, images: int | None, progress: Callable[[int], None]) -> RtlsimResult:
+    """Run the project's test images through its Verilog, clock by clock.
+
+    Args:
+        project: folder of an emitted project.
+        images: number of images to run; None for all.
+        progress: is told how many images have run, after each.
+
+    Raises:
+        ToolError: a tool is missing, or the simulation did not run to its end.
+        VerificationError: logits or counts differ; the message says how many.
+    """
+    program = build_rtlsim(project)
+    command = [str(program.resolve()), "isa5", "--images", "weights/images.bin"]
+    command += [] if images is None else ["--count", str(images)]
+    printed = ""
+    with subprocess.Popen(
+        command, cwd=project, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as simulation:
+        assert simulation.stdout is not None
+        for line in simulation.stdout:
+            printed += line
+            if run := _RUN.match(line):
+                progress(int(run[1]) + 1)
+    summary = _RTL_SUMMARY.search(printed)
+    if summary is None:
+        raise ToolError(f"{project}: rtlsim stopped with code {simulation.returncode}: {first_complaint(printed)}")
+    agreeing, total, layers_agreeing, layers, ports = map(int, summary.groups())
+    if simulation.returncode != 0:
+        raise VerificationError(
+            f"{project}: rtlsim disagrees: logits of {total - agreeing} of {total} images differ from the integer "
+            f"reference, counts of {layers - layers_agreeing} of {layers} layers and of {4 - ports} of 4 ports from "
+            "what the emitter states"
+        )
+    speed = _SPEED.search(printed)
+    runs = _RUN.findall(printed)
+    assert speed is not None
+    return RtlsimResult(
+        images=total,
+        layers=_counted(printed),
+        cycles=int(runs[-1][1]),
+        cycles_per_second=float(speed[1]),
+    )
+
+
+def _counted(printed: str) -> tuple[LayerTrips, ...]:
+    return tuple(LayerTrips(*map(int, match.groups()[1:])) for match in _LAYER.finditer(printed))
 
 
 def first_complaint(text: str) -> str:

@@ -137,24 +137,27 @@ def csim(
     *,
     images: int | None = None,
     sanitize: bool = False,
+    implementation: str = "hls",
     template: str = "engine",
     progress: Progress | None = None,
 ) -> CsimResult:
-    """Compile the emitted project, and prove that its results equal the integer reference's bit for bit.
+    """Simulate the emitted project, and prove that its results equal the integer reference's bit for bit.
 
     Args:
         run: folder of a run with an emitted project.
         images: number of test images; by default all.
         sanitize: whether to run under sanitizers for addresses and undefined behaviour.
+        implementation: ``hls``, the engine's C++ compiled, or ``rtl``, its Verilog simulated clock by clock.
         template: name of the kind of hardware.
         progress: shows progress.
 
     Raises:
         StorageError: nothing is emitted yet, or it was changed since.
-        ToolError: make or g++ is missing, or the code does not compile.
+        InvalidValueError: no such implementation, or sanitizers with ``rtl``.
+        ToolError: make, g++ or Verilator is missing, or the code does not compile.
         VerificationError: a result differs, or an iteration count from that of the cost model.
     """
-    simulation = Simulation(images=images, sanitize=sanitize)
+    simulation = Simulation(images=images, sanitize=sanitize, implementation=implementation)
     return pairs.csim(Run(Path(run)), progress or Silent(), simulation, template=template)
 
 

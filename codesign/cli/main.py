@@ -14,7 +14,7 @@ from codesign.cli.console import ConsoleProgress, in_session
 from codesign.cli.group import group, keep
 from codesign.cli.options import TEMPLATES, BoardName, Count, RunFolder, Seed, Template, Workers
 from codesign.cli.supernet import fetch, supernet_app
-from codesign.run.choices import DEFAULT_TEMPLATE, AccuracySource, WinnerRule
+from codesign.run.choices import DEFAULT_TEMPLATE, AccuracySource, Implementation, WinnerRule
 from codesign.run.folder import Run
 
 MaxLatency = Annotated[float | None, Option(help="Take the most accurate pair within this.")]
@@ -185,6 +185,9 @@ def csim(
     run: RunFolder,
     sanitize: bool = False,
     images: Annotated[int | None, Option(min=1)] = None,
+    implementation: Annotated[
+        Implementation, Option(help="hls: the C++, compiled by g++; rtl: the Verilog, clock by clock, by Verilator.")
+    ] = Implementation.HLS,
     template: Template = DEFAULT_TEMPLATE,
 ) -> None:
     """Simulate the emitted project and compare it with the integer reference and the cost model.
@@ -194,13 +197,15 @@ def csim(
         images: Only this many test images, the first.
 
     Example: codesign csim runs/digits
+    Example: codesign csim runs/digits --implementation rtl --images 2
     Example: codesign csim runs/tiny --template hls4ml
     """
     from codesign.cli.text.run import csim_lines
     from codesign.commands import pairs
     from codesign.templates.template import Simulation
 
-    simulated = pairs.csim(Run(run), console, Simulation(images=images, sanitize=sanitize), template=template)
+    simulation = Simulation(images=images, sanitize=sanitize, implementation=implementation)
+    simulated = pairs.csim(Run(run), console, simulation, template=template)
     console.show(simulated, csim_lines)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from codesign.progress import Progress
-from codesign.run.choices import DEFAULT_TEMPLATE
+from codesign.run.choices import DEFAULT_TEMPLATE, Implementation
 from codesign.run.folder import Run, claiming
 from codesign.run.records import ComparedRecord, CsimRecord, EmittedRecord, PredictedCost, WinnerRecord
 from codesign.run.requests import EmitRequest, Trained
@@ -272,7 +272,7 @@ def csim(
     *,
     template: str | Template = DEFAULT_TEMPLATE,
 ) -> CsimResult:
-    """Compile or simulate the project and run its test images through it.
+    """Compile or simulate the project, in one implementation, and run its test images through it.
 
     Raises:
         InvalidValueError: an option that the template does not take.
@@ -284,5 +284,7 @@ def csim(
     refuse(template, simulation)
     with progress.stage("csim") as update:
         record = template.simulate(run, simulation, update)
-    write_record(run.of_template(template.name).verification, record)
+    results = run.of_template(template.name)
+    hls = simulation.implementation == Implementation.HLS
+    write_record(results.verification if hls else results.rtl_verification, record)
     return CsimResult(template.name, record)

@@ -5,12 +5,14 @@ from pathlib import Path
 
 import numpy as np
 
+from codesign.emit.engine_project import ISA5_FILES, isa5_files
 from codesign.emit.integer_reference import QuantisedNetwork, run_integer
 from codesign.emit.program import compile_program, pack_map
 from cost_models.closed_form.estimate import Estimate
 from hw_templates.board import Board, board_record
 from hw_templates.conv_engine import isa
 from hw_templates.conv_engine.accelerator import Accelerator
+from hw_templates.conv_engine.rtl_config import EngineShape
 from hw_templates.foundation.arrays import Int8Array
 from hw_templates.foundation.atomic_file import write_bytes_atomically
 from hw_templates.foundation.errors import InvalidValueError, StorageError
@@ -18,8 +20,11 @@ from hw_templates.foundation.json_records import record_text
 from hw_templates.project.record import PROJECT_FILE, Origin, Prediction, ProjectLayer, ProjectRecord
 from hw_templates.project.render import DIGEST_FILE, files_sha256, render
 
-PROGRAM_FILES = tuple(
-    f"weights/{name}" for name in ("arena.bin", "images.bin", "golden.bin", "trips.bin", "program.txt")
+IMAGES_FILE = "weights/images.bin"
+PROGRAM_FILES = (
+    "weights/arena.bin",
+    IMAGES_FILE,
+    *(f"weights/{n}" for n in ("golden.bin", "trips.bin", "program.txt")),
 )
 """The files whose digest is ``program_sha256`` of the record."""
 
@@ -58,12 +63,16 @@ def project_files(design: Design, images: Int8Array, origin: Origin | None = Non
     packed = pack_map(images, design.accelerator).tobytes()
     contents = (program.arena, packed, golden.tobytes(), trips.tobytes(), layout.encode())
     binary = dict(zip(PROGRAM_FILES, contents, strict=True))
+    mapped = [layer.mapped for layer in estimate.layers]
+    shape = EngineShape(accelerator=design.accelerator, family=design.board.family)
+    isa5 = isa5_files(design.network, mapped, shape, images)
     record = ProjectRecord(
         board=board_record(design.board),
         part=design.board.part,
         accelerator=design.accelerator,
         hardware_sha256=hardware[DIGEST_FILE].strip(),
         program_sha256=files_sha256(binary),
+        isa5_sha256=files_sha256(isa5 | {IMAGES_FILE: packed}),
         images=len(images),
         input_scale=design.network.input_scale,
         output_scale=design.network.output_scale,
@@ -74,7 +83,7 @@ def project_files(design: Design, images: Int8Array, origin: Origin | None = Non
         origin=origin,
     )
     texts = {**hardware, PROJECT_FILE: record_text(record), "README.md": _readme(design, len(images))}
-    return {**{path: text.encode() for path, text in texts.items()}, **binary}
+    return {**{path: text.encode() for path, text in texts.items()}, **binary, **isa5}
 
 
 def write_project(folder: Path, files: dict[str, bytes]) -> None:
@@ -104,12 +113,28 @@ def check_program_files(folder: Path, program_sha256: str) -> None:
     Raises:
         StorageError: a file is missing, or was changed after the project was emitted.
     """
+    _check_files(folder, "weights", PROGRAM_FILES, program_sha256)
+
+
+def check_isa5_files(folder: Path, record: ProjectRecord) -> str:
+    """Compare the program that the Verilog runs with the digest in its project's record, and return the digest.
+
+    Raises:
+        StorageError: the project holds none, a file is missing, or one was changed after the project was emitted.
+    """
+    if record.isa5_sha256 is None:
+        raise StorageError(f"{folder}: holds no program for the Verilog, which is newer; emit it again")
+    _check_files(folder, "isa5", (*ISA5_FILES, IMAGES_FILE), record.isa5_sha256)
+    return record.isa5_sha256
+
+
+def _check_files(folder: Path, part: str, paths: tuple[str, ...], sha256: str) -> None:
     try:
-        found = files_sha256({path: (folder / path).read_bytes() for path in PROGRAM_FILES})
+        found = files_sha256({path: (folder / path).read_bytes() for path in paths})
     except OSError as error:
         raise StorageError(f"{folder}: is no whole project ({error}); emit it again") from error
-    if found != program_sha256:
-        raise StorageError(f"{folder}/weights: a file was changed after the project was emitted; emit it again")
+    if found != sha256:
+        raise StorageError(f"{folder}/{part}: a file was changed after the project was emitted; emit it again")
 
 
 def _readme(design: Design, image_count: int) -> str:
@@ -131,6 +156,9 @@ sums {a.ofmap_buffers} x {a.ofmap_kib} KiB, maps that stay on chip 2 x {a.map_ki
 - `make csim` compiles the engine with g++ and runs {image_count} test images through it: logits must equal the integer
   reference bit for bit, and trip counts the cost model's cycles.
 - `make sanitize` does so under the address and undefined-behaviour sanitizers.
+- `make rtlsim` makes the engine's second version, the Verilog in `rtl/`, into a program with Verilator and runs the
+  same images through it, clock by clock; `isa5/` is its program. Logits must equal its integer reference bit for bit,
+  and iterations, words and bursts what `isa5/stated.txt` says.
 - `make bitstream` (or `sh build.sh`) makes a bitstream with Vitis HLS and Vivado 2020.2 or newer; `codesign import
   results.tar` then takes it into a store.
 

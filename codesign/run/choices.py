@@ -3,9 +3,9 @@
 from enum import StrEnum
 
 DEFAULT_TEMPLATE = "engine"
+"""Name of the template whose results lie in the run folder itself; other templates have a folder in it."""
 FORMER_RESULTS = {"dataflow": "hls4ml"}
 """Folders of results in a run of version 0.1.0 that are no longer read, and the templates that they are of."""
-"""Name of the template whose results lie in the run folder itself; other templates have a folder in it."""
 
 
 class AccuracySource(StrEnum):
@@ -21,6 +21,13 @@ class WinnerRule(StrEnum):
 
     WITHIN = "within"
     KNEE = "knee"
+
+
+class Implementation(StrEnum):
+    """Implementation of the engine: version 1 in HLS C++, or version 2 in Verilog."""
+
+    HLS = "hls"
+    RTL = "rtl"
 
 
 class BuildTool(StrEnum):

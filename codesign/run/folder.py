@@ -91,6 +91,8 @@ class Run:
     """Emitted HLS project."""
     verification = _Inside("csim.json")
     """Outcome of the C simulation."""
+    rtl_verification = _Inside("csim_rtl.json")
+    """Outcome of the simulation of the engine's Verilog."""
     emitted = _Inside("emitted.json")
     """Pair that was emitted, and the accuracy of its project."""
     losses = _Inside("losses.json")

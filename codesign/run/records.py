@@ -202,7 +202,7 @@ class PredictorRecord(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class CsimRecord(Record):
-    """``csim.json``: what the simulation of a project compared and counted.
+    """``csim.json`` and ``csim_rtl.json``: what the simulation of a project compared and counted.
 
     Attributes:
         program_sha256: digest of what the project computes.
@@ -212,6 +212,8 @@ class CsimRecord(Record):
         largest_difference: largest difference of a logit, in real numbers.
         tolerance: largest difference that the project's arithmetic allows; 0 where it must be bit-exact.
         layers: iterations and words of each layer; none where they are not counted.
+        cycles: cycles of the last image as the Verilog takes them, simulated clock by clock; None where no clock is.
+        cycles_per_second: cycles that were simulated in a second of processor time.
     """
 
     program_sha256: str
@@ -221,3 +223,5 @@ class CsimRecord(Record):
     largest_difference: float = 0.0
     tolerance: float = 0.0
     layers: tuple[LayerTrips, ...] = ()
+    cycles: int | None = None
+    cycles_per_second: float | None = None

@@ -15,6 +15,7 @@ from codesign.emit.map_scales import INT8, Grid
 from codesign.emit.quantise import quantise_image, quantise_on
 from codesign.progress import Update
 from codesign.report.page import Section
+from codesign.run.choices import Implementation
 from codesign.run.folder import Run
 from codesign.run.records import CsimRecord
 from codesign.run.requests import Trained
@@ -139,10 +140,22 @@ class Simulation:
     Attributes:
         images: the first test images alone; None for all.
         sanitize: whether under sanitizers for addresses and undefined behaviour.
+        implementation: which of the engine's implementations, a value of
+            :class:`~codesign.run.choices.Implementation`.
+
+    Raises:
+        InvalidValueError: no such implementation, or sanitizers are asked for where no C++ is run.
     """
 
     images: int | None = None
     sanitize: bool = False
+    implementation: str = Implementation.HLS
+
+    def __post_init__(self) -> None:
+        if self.implementation not in set(Implementation):
+            raise InvalidValueError("implementation", self.implementation, f"one of {', '.join(Implementation)}")
+        if self.sanitize and self.implementation != Implementation.HLS:
+            raise InvalidValueError("sanitize", self.sanitize, "left out with implementation rtl, which is no C++")
 
 
 class Template(Protocol):

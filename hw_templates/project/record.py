@@ -82,7 +82,9 @@ class ProjectRecord(Record):
         part: device of the target board.
         accelerator: parameters of the engine.
         hardware_sha256: digest of the sources.
-        program_sha256: digest of the program and its images.
+        program_sha256: digest of the program of version 4 of the format, which the C++ runs, and of its images.
+        isa5_sha256: digest of the program of version 5, which the Verilog runs, and of its images; None in projects
+            that are older than the Verilog.
         images: number of test images with golden vectors.
         input_scale, output_scale: value of one step of the quantised input and output.
         predicted: predicted cost.
@@ -101,6 +103,7 @@ class ProjectRecord(Record):
     predicted: Prediction
     layers: tuple[ProjectLayer, ...]
     origin: Origin | None = None
+    isa5_sha256: str | None = None
 
     def __post_init__(self) -> None:
         check_fields(self, "project")

@@ -76,7 +76,13 @@ def csim_lines(result: CsimResult) -> Iterator[str]:
         yield f"csim       {record.images} test images: logits equal the integer reference bit for bit{sanitized}"
     if record.layers:
         cycles = f"{sum(layer.compute_trips for layer in record.layers):,} iterations of the compute loop"
-        yield f"           {len(record.layers)} layers: {cycles}, as the cost model states"
+        stated = "cost model" if record.cycles is None else "emitter"
+        yield f"           {len(record.layers)} layers: {cycles}, as the {stated} states"
+    if record.cycles is not None:
+        yield (
+            f"           {record.cycles:,} cycles an image, simulated clock by clock "
+            f"({record.cycles_per_second:,.0f} cycles a second)"
+        )
 
 
 def report_lines(result: ReportResult) -> Iterator[str]:

@@ -1,13 +1,15 @@
 """The engine as a template: how its projects are written, simulated and reported."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-from bitstreams.building.toolchain import run_csim
-from codesign.emit.project import Design, check_program_files, project_files, write_project
+from bitstreams.building.toolchain import run_csim, run_rtlsim
+from codesign.emit.project import Design, check_isa5_files, check_program_files, project_files, write_project
 from codesign.progress import Update
 from codesign.report.page import Section, Table
 from codesign.report.tables import layer_shape
+from codesign.run.choices import Implementation
 from codesign.run.folder import Run, read_json
 from codesign.run.records import CsimRecord
 from codesign.run.requests import Trained
@@ -97,19 +99,35 @@ class EngineTemplate(Template):
         )
 
     def simulate(self, run: Run, simulation: Simulation, update: Update) -> CsimRecord:
-        """Compile the project with g++ and compare logits bit by bit, and iterations one by one.
+        """Make the project's C++ or Verilog into a program, and compare logits bit by bit, and counts one by one.
 
         Raises:
             StorageError: nothing is emitted yet, its record is corrupt, or a file was changed since.
-            ToolError: make or g++ is missing, or the code does not compile.
-            VerificationError: a logit or an iteration count differs.
+            ToolError: make, g++ or Verilator is missing, or the code does not compile.
+            VerificationError: a logit or a count differs.
         """
-        program = read_json(run.project / PROJECT_FILE, ProjectRecord).program_sha256
+        record = read_json(run.project / PROJECT_FILE, ProjectRecord)
+        if simulation.implementation == Implementation.RTL:
+            return self._simulate_rtl(run.project, record, simulation.images, update)
+        program = record.program_sha256
         check_program_files(run.project, program)
         update(0.0, "compiling and running")
         result = run_csim(run.project, simulation.sanitize, simulation.images)
         return CsimRecord(
             program_sha256=program, sanitized=simulation.sanitize, images=result.images, layers=result.layers
+        )
+
+    def _simulate_rtl(self, project: Path, record: ProjectRecord, images: int | None, update: Update) -> CsimRecord:
+        program = check_isa5_files(project, record)
+        update(0.0, "Verilator makes a program of the Verilog")
+        wanted = min(images or record.images, record.images)
+        result = run_rtlsim(project, images, lambda done: update(done / wanted, f"{done} of {wanted} images"))
+        return CsimRecord(
+            program_sha256=program,
+            images=result.images,
+            layers=result.layers,
+            cycles=result.cycles,
+            cycles_per_second=result.cycles_per_second,
         )
 
     def report(self, emitted: EmittedPair) -> ReportPart:

@@ -49,6 +49,7 @@ _REFUSED = {
     "space": "it needs the run's own supernet, whose accuracies at fewer bits it measures",
     "coefficients": "its cost model has coefficients of its own",
     "sanitize": "hls4ml compiles its own way",
+    "implementation": "hls4ml has one",
 }
 _ENGINES = 512
 LOSS_SUBNETS = 6

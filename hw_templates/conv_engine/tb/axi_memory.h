@@ -46,7 +46,7 @@ struct AxiMemory {
         const uint64_t end = address + static_cast<uint64_t>(beats) * word_bytes;
         if (address % word_bytes != 0 || address / 4096 != (end - 1) / 4096 || address < base ||
             end > base + bytes.size()) {
-            std::fprintf(stderr, "illegal AXI request: address 0x%llx, %d beats of %d bytes\n",
+            std::fprintf(stderr, "rtlsim: error: illegal AXI request: address 0x%llx, %d beats of %d bytes\n",
                          static_cast<unsigned long long>(address), beats, word_bytes);
             std::exit(2);
         }
@@ -150,7 +150,7 @@ public:
             burst.at += BYTES;
             --burst.beats;
             if ((burst.beats == 0) != (*port.wlast != 0)) {
-                std::fprintf(stderr, "wlast does not end its burst\n");
+                std::fprintf(stderr, "rtlsim: error: wlast does not end its burst\n");
                 std::exit(2);
             }
             if (burst.beats == 0) {

@@ -19,7 +19,7 @@
 #include "engine_sizes.h"
 
 [[noreturn]] inline void refuse(const std::string& reason) {
-    std::fprintf(stderr, "rtlsim: %s\n", reason.c_str());
+    std::fprintf(stderr, "rtlsim: error: %s\n", reason.c_str());
     std::exit(2);
 }
 

@@ -1,14 +1,16 @@
 import os
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
 from support.boards.emitted_projects import emit_random_project
+from support.verilog.engines import ENGINES, simulation_of
 
-from bitstreams.building.toolchain import build_csim, require_tools, run_csim
-from hw_templates.conv_engine import isa
+from bitstreams.building.toolchain import build_csim, require_tools, run_csim, run_rtlsim
+from hw_templates.conv_engine import isa, isa5
 from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.foundation.errors import ToolError, VerificationError
 
@@ -129,3 +131,123 @@ def test_the_arena_of_co_simulation_is_as_large_as_the_ports_say(project: Path, 
     depths = re.findall(r"depth = \\?\s*(\d+)", (project / "src/conv_engine.cpp").read_text())
     assert depths == [str(1 << 20)] * 4
     assert "-DARENA_LEAST_WORDS=1048576" in (project / "tcl/csynth.tcl").read_text()
+
+
+def silent(images: int) -> None:
+    """Take note of nothing."""
+
+
+@pytest.fixture(scope="module")
+def verilog_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("verilog_project")
+    simulation = simulation_of("double buffers", tmp_path_factory)
+    emit_random_project(folder, ENGINES["double buffers"].accelerator, seed=1, board_name="pynq-z2")
+    (folder / "build").mkdir()
+    # Newer than the sources, so that make leaves it as it is.
+    shutil.copy(simulation, folder / "build/rtlsim")
+    return folder
+
+
+def test_verilog_that_agrees_passes_and_reports_what_was_counted(verilog_project: Path) -> None:
+    told: list[int] = []
+    result = run_rtlsim(verilog_project, None, told.append)
+    assert told == [1, 2]
+    assert result.images == 2
+    stated = [line.split() for line in (verilog_project / "isa5/stated.txt").read_text().splitlines()]
+    counted = [(t.compute_trips, t.ifmap_words, t.weight_words, t.ofmap_words) for t in result.layers]
+    assert counted == [tuple(map(int, words[1:5])) for words in stated if words[0] == "layer"]
+    assert result.cycles > sum(t.compute_trips for t in result.layers)
+    assert result.cycles_per_second > 0
+    assert run_rtlsim(verilog_project, 1, silent).images == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "complaint"),
+    [
+        ("program.txt", "isa_version 5", "isa_version 4", "isa_version: this engine has 5, the program is made for 4"),
+        ("program.txt", "pe_pixels 4", "pe_pixels 3", "pe_pixels: this engine has 4, the program is made for 3"),
+        ("program.txt", "logits_count ", "logits ", "program.txt: logits_count is missing"),
+        ("stated.txt", "port ofmap", "port other", "stated.txt: is not of this program"),
+        ("stated.txt", "layer ", "layer x", "stated.txt: cannot read the line: layer x"),
+    ],
+)
+def test_files_of_another_program_are_refused_before_the_engine_starts(
+    verilog_project: Path, name: str, old: str, new: str, complaint: str
+) -> None:
+    path = verilog_project / "isa5" / name
+    text = path.read_text()
+    path.write_text(text.replace(old, new, 1))
+    with pytest.raises(ToolError, match=f"rtlsim stopped with code 2: .*{complaint}"):
+        run_rtlsim(verilog_project, None, silent)
+    path.write_text(text)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "complaint"),
+    [
+        (
+            isa5.DESCRIPTOR.fields["in_height"][1],
+            4096,
+            r"layer 0 \(layer0\)\.in_height: the engine has 0 to 4095, got 4096",
+        ),
+        (
+            isa5.DESCRIPTOR.fields["pad_value"][1],
+            -129,
+            r"layer 0 \(layer0\)\.pad_value: the engine has -128 to 127, got -129",
+        ),
+        (
+            isa5.DESCRIPTOR.fields["ofmap_word"][1],
+            -1,
+            r"layer 0 \(layer0\)\.ofmap_word: the engine has 0 to 67108863, got -1",
+        ),
+    ],
+)
+def test_a_field_that_the_engine_cannot_hold_is_refused_before_it_starts(
+    verilog_project: Path, field: int, value: int, complaint: str
+) -> None:
+    path = verilog_project / "isa5/arena.bin"
+    content = path.read_bytes()
+    path.write_bytes(content[:field] + value.to_bytes(4, "little", signed=True) + content[field + 4 :])
+    with pytest.raises(ToolError, match=complaint):
+        run_rtlsim(verilog_project, None, silent)
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("name", "kept", "complaint"),
+    [
+        ("isa5/arena.bin", 0.5, r"arena\.bin: has \d+ bytes where isa5/program\.txt says \d+ to \d+"),
+        ("isa5/golden.bin", 0.5, r"golden\.bin: has no logits of image 1"),
+        ("weights/images.bin", 0.4, r"images\.bin: holds 0 images of this program"),
+    ],
+)
+def test_truncated_files_do_not_pass_the_simulation(
+    verilog_project: Path, name: str, kept: float, complaint: str
+) -> None:
+    path = verilog_project / name
+    content = path.read_bytes()
+    path.write_bytes(content[: int(kept * len(content))])
+    with pytest.raises(ToolError, match=complaint):
+        run_rtlsim(verilog_project, None, silent)
+    path.write_bytes(content)
+
+
+def test_a_wrong_logit_and_a_wrong_statement_are_found_on_verilog(verilog_project: Path) -> None:
+    golden, stated = verilog_project / "isa5/golden.bin", verilog_project / "isa5/stated.txt"
+    old, text = corrupt(golden, 0), stated.read_text()
+    stated.write_text(re.sub(r"port ofmap (\d+)", r"port ofmap \g<1>1", re.sub(r"layer \d+", "layer 1", text, count=1)))
+    with pytest.raises(
+        VerificationError,
+        match=r"logits of 1 of 2 .*counts of 1 of \d+ layers and of 1 of 4 ports from what the emitter",
+    ):
+        run_rtlsim(verilog_project, None, silent)
+    golden.write_bytes(old)
+    stated.write_text(text)
+
+
+def test_a_missing_verilator_is_named(verilog_project: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for tool in ("make", "g++"):
+        (tmp_path / tool).symlink_to(str(shutil.which(tool)))
+    monkeypatch.setitem(os.environ, "PATH", str(tmp_path))
+    with pytest.raises(ToolError, match=r"verilator: not found on the PATH; install it"):
+        run_rtlsim(verilog_project, None, silent)

@@ -2,13 +2,14 @@ import shutil
 from pathlib import Path
 
 import pytest
-from support.json_file import read_json
+from support.json_file import read_json, write_json
+from support.verilog.simulated import need_verilator
 
 from codesign.commands.pairs import csim
 from codesign.progress import Silent
 from codesign.run.folder import Run
 from codesign.templates.template import Simulation
-from hw_templates.foundation.errors import StorageError
+from hw_templates.foundation.errors import InvalidValueError, StorageError
 
 
 def test_the_record_is_of_the_project_and_holds_what_was_counted(finished_run: Run) -> None:
@@ -36,3 +37,38 @@ def test_a_program_that_was_changed_is_not_recorded_as_verified(finished_run: Ru
     with pytest.raises(StorageError, match="weights: a file was changed after the project was emitted; emit it again"):
         csim(run, Silent(), Simulation(sanitize=False, images=2))
     assert not run.verification.exists()
+
+
+def test_the_verilog_of_the_winner_agrees_and_is_recorded_beside_the_c_simulation(
+    finished_run: Run, tmp_path: Path
+) -> None:
+    need_verilator()
+    run = Run(tmp_path)
+    shutil.copytree(finished_run.project, run.project)
+    csim(run, Silent(), Simulation(images=2, implementation="rtl"))
+    assert not run.verification.exists()
+    record, project = read_json(run.rtl_verification), read_json(run.project / "project.json")
+    assert record["program_sha256"] == project["isa5_sha256"] != project["program_sha256"]
+    assert record["images"] == 2
+    assert record["cycles"] > sum(layer["compute_trips"] for layer in record["layers"])
+    arena = run.project / "isa5/arena.bin"
+    arena.write_bytes(arena.read_bytes() + bytes(16))
+    with pytest.raises(StorageError, match="isa5: a file was changed after the project was emitted; emit it again"):
+        csim(run, Silent(), Simulation(images=2, implementation="rtl"))
+
+
+def test_a_project_that_is_older_than_the_verilog_must_be_emitted_again(finished_run: Run, tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    shutil.copytree(finished_run.project, run.project)
+    record = read_json(run.project / "project.json")
+    del record["isa5_sha256"]
+    write_json(run.project / "project.json", record)
+    with pytest.raises(StorageError, match="holds no program for the Verilog, which is newer; emit it again"):
+        csim(run, Silent(), Simulation(implementation="rtl"))
+
+
+def test_implementations_are_known_and_sanitizers_are_for_cpp() -> None:
+    with pytest.raises(InvalidValueError, match="implementation: must be one of hls, rtl, got 'vhdl'"):
+        Simulation(implementation="vhdl")
+    with pytest.raises(InvalidValueError, match="sanitize: must be left out with implementation rtl"):
+        Simulation(implementation="rtl", sanitize=True)

@@ -1,0 +1,128 @@
+"""Subnets trained on digits, in version 5 of the program format: their accuracies, and their logits on Verilog."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support.verilog.engines import ENGINES, simulation_of
+from support.verilog.simulated import run as simulate
+
+from codesign.emit.engine_program import engine_node
+from codesign.emit.engine_project import isa5_files
+from codesign.emit.engine_reference import run_engine
+from codesign.emit.integer_reference import QuantisedNetwork, run_integer
+from codesign.emit.program import pack_map
+from codesign.emit.quantise import quantise, quantise_image
+from codesign.run.folder import Run
+from codesign.run.searched import load_trained
+from codesign.supernet.accuracy.measured import CALIBRATION_IMAGES
+from codesign.supernet.data.data_set import Split
+from codesign.supernet.lowering.workloads import lower
+from codesign.supernet.network.subnets import fold
+from codesign.supernet.spaces.space import Subnet
+from cost_models.closed_form.estimate import price
+from cost_models.coefficients import load_coefficients
+from cost_models.workload import Workload
+from hw_templates.board import load_board
+from hw_templates.conv_engine.rtl_config import EngineShape
+from hw_templates.foundation.arrays import Int8Array
+
+IMAGES = 32
+BOARD = load_board("zcu104")
+
+
+class Digits:
+    """Subnets of a trained run in integers, and all images for them."""
+
+    def __init__(self, run: Run) -> None:
+        self.trained = load_trained(run)
+        space = self.trained.space
+        rng = np.random.default_rng(0)
+        self.subnets = [space.largest(), space.smallest(), space.sample(rng), space.sample(rng)]
+
+    def quantised(self, subnet: Subnet, weight_bits: int) -> QuantisedNetwork:
+        """The subnet in integers; with 4 bits the weights of all convolutions but the last have them."""
+        calibration = self.trained.data.resized(Split.TRAIN, subnet.resolution)[:CALIBRATION_IMAGES]
+        nodes = lower(self.trained.space, subnet).nodes
+        changed = [
+            replace(node, layer=replace(node.layer, weight_bits=weight_bits))
+            if node.layer.operation.has_weights and node is not nodes[-1]
+            else node
+            for node in nodes
+        ]
+        weights = fold(self.trained.checkpoint.supernet(), subnet, calibration)
+        return quantise(Workload(tuple(changed)), weights, calibration.numpy())
+
+    def images(self, network: QuantisedNetwork, split: Split) -> Int8Array:
+        """The images of a part as the network reads them."""
+        resolution = network.layers[0].node.layer.in_height
+        return quantise_image(network, self.trained.data.resized(split, resolution).numpy())
+
+
+@pytest.fixture(scope="module")
+def digits(finished_run: Run) -> Digits:
+    return Digits(finished_run)
+
+
+def on_engine(network: QuantisedNetwork, shape: EngineShape, images: Int8Array) -> dict[str, bytes]:
+    """The files of the network's program for an engine, in the tiles that the mapper chooses."""
+    estimate = price(network.workload, shape.accelerator, BOARD, load_coefficients("prior"))
+    return isa5_files(network, [layer.mapped for layer in estimate.layers], shape, images)
+
+
+@pytest.mark.parametrize("bits", [8, 4])
+def test_accuracies_are_those_of_version_4_within_a_tenth_of_a_point(digits: Digits, bits: int) -> None:
+    shape = ENGINES["double buffers"]
+    for subnet in digits.subnets:
+        network = digits.quantised(subnet, bits)
+        estimate = price(network.workload, shape.accelerator, BOARD, load_coefficients("prior"))
+        nodes = [
+            engine_node(layer, priced.mapped.mapping, shape)
+            for layer, priced in zip(network.layers, estimate.layers, strict=True)
+        ]
+        right = {4: 0, 5: 0}
+        count = 0
+        for split in Split:
+            images, labels = digits.images(network, split), digits.trained.data.labels[split].numpy()
+            right[4] += (run_integer(network, images).argmax(axis=1) == labels).sum()
+            right[5] += (run_engine(network.workload, nodes, images).argmax(axis=1) == labels).sum()
+            count += len(labels)
+        assert right[4] > 0.3 * count
+        assert abs(right[5] - right[4]) <= 0.001 * count, subnet
+
+
+def simulated(folder: Path, digits: Digits, name: str, factory: pytest.TempPathFactory, count: int | None) -> list[str]:
+    """What the simulation of an engine says of each subnet on the first test images, or on all."""
+    summaries = []
+    for index, subnet in enumerate(digits.subnets):
+        network = digits.quantised(subnet, 4 if index % 2 else 8)
+        images = digits.images(network, Split.TEST)[:count]
+        project = folder / str(index)
+        packed = pack_map(images, ENGINES[name].accelerator).tobytes()
+        for path, content in (on_engine(network, ENGINES[name], images) | {"images.bin": packed}).items():
+            (project / path).parent.mkdir(parents=True, exist_ok=True)
+            (project / path).write_bytes(content)
+        printed = simulate(simulation_of(name, factory), str(project / "isa5"), "--images", str(project / "images.bin"))
+        layers = len(network.layers)
+        assert printed.splitlines()[-1] == (
+            f"{len(images)} of {len(images)} images, {layers} of {layers} layers and 4 of 4 ports agree"
+        )
+        assert len({*np.frombuffer((project / "isa5/golden.bin").read_bytes(), np.int8)}) > 5
+        summaries.append(printed)
+    return summaries
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_logits_are_bit_exact_on_verilog(
+    digits: Digits, name: str, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    assert len(simulated(tmp_path, digits, name, tmp_path_factory, IMAGES)) == len(digits.subnets)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", ENGINES)
+def test_logits_of_the_whole_test_set_are_bit_exact_on_verilog(
+    digits: Digits, name: str, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    assert len(simulated(tmp_path, digits, name, tmp_path_factory, None)) == len(digits.subnets)
