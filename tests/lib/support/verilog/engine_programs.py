@@ -56,12 +56,14 @@ class SimulatedRun:
         counters: what the engine wrote of each layer, [layers] of COUNTERS.
         cycles: of the whole program.
         ports: words and bursts that passed the ports.
+        cycles_a_second: that were simulated in a processor second.
     """
 
     differing: list[ExpectedLayer]
     counters: npt.NDArray[np.void]
     cycles: int
     ports: PortCounts
+    cycles_a_second: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,6 +100,7 @@ class EngineProgram:
                     for name in ("ifmap", "weights", "residual", "ofmap")
                 }
             ),
+            cycles_a_second=float(printed[printed.index("processor") - 2]),
         )
 
     def _result(self, memory: Int8Array, layer: ExpectedLayer) -> Int8Array:

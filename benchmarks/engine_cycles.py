@@ -1,0 +1,198 @@
+"""How far stated cycles of the engine are from those of its Verilog, simulated, and how fast that simulates.
+
+    python benchmarks/engine_cycles.py
+
+Nothing was fitted to these accelerators and seeds: formulas and constants were fixed in a commit before these programs
+were first run. Each accelerator runs programs of random layers, and the different layers of a MobileNetV3-Large with
+half of its rows and columns, each in the tiles that take the fewest stated cycles of some random ones (so tiles of
+which too little is stated are preferred). The memory answers after 20, 60 or 150 cycles, as fast as the ports take it,
+or with a word a cycle that all ports share. A layer's cycles are what the engine counts of it, a program's those of its
+register; deviations are shares of the simulated ones. Needs verilator.
+"""
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests/lib"))
+from pricing import mobilenet_layers
+from support.verilog.engine_programs import EngineProgram, engine_program, random_engine_program
+from support.verilog.random_engine_layers import randomly_tiled
+from support.verilog.simulated import build_engine
+
+from cost_models.engine.cycles import MemoryTiming, layer_cycles, program_cycles
+from cost_models.engine.layer import engine_layer
+from cost_models.engine.places import MapPlace, PlacedLayer, Places
+from cost_models.engine.tiles import TiledLayer
+from cost_models.workload import Layer
+from hw_templates.conv_engine.accelerator import Accelerator
+from hw_templates.conv_engine.rtl_config import EngineShape, Limits
+from hw_templates.foundation.arrays import FloatArray
+
+ENGINES = {
+    "16x8x4": EngineShape(
+        accelerator=Accelerator(
+            pe_rows=16, pe_cols=8, pe_pixels=4, pack=2, ifmap_kib=32, weight_kib=32, ofmap_kib=16,
+            axi_bits=64, clock_mhz=100, depthwise_lanes=8,
+        ),
+        limits=Limits(max_dilation=2),
+    ),
+    "32x16x1": EngineShape(
+        accelerator=Accelerator(
+            pe_rows=32, pe_cols=16, pe_pixels=1, pack=2, ifmap_kib=32, weight_kib=64, ofmap_kib=32,
+            axi_bits=128, clock_mhz=200, depthwise_lanes=16, ifmap_buffers=1,
+        ),
+        family="zynq-ultrascale+",
+    ),
+    "8x4x8": EngineShape(
+        accelerator=Accelerator(
+            pe_rows=8, pe_cols=4, pe_pixels=8, pack=1, ifmap_kib=32, weight_kib=16, ofmap_kib=32,
+            axi_bits=32, clock_mhz=100, depthwise_lanes=4, weight_port_words=2, weight_buffers=1, ofmap_buffers=1,
+        ),
+        limits=Limits(max_stride=3, zero_point=True),
+    ),
+}  # fmt: skip
+LATENCIES = (20, 60, 150)
+FIRST_SEED = 1000
+LAYERS = 20
+TILINGS = 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Agreement:
+    """Stated and simulated cycles of layers and of programs, and simulated cycles a processor second, [programs]."""
+
+    stated_layers: FloatArray
+    layers: FloatArray
+    stated_programs: FloatArray
+    programs: FloatArray
+    cycles_a_second: FloatArray
+
+
+def figure(name: str, value: float, unit: str) -> None:
+    """Print one figure."""
+    print(f"figure {name} {value:.3g} {unit}", flush=True)
+
+
+def network_layers() -> list[Layer]:
+    """The different layers of a MobileNetV3-Large with half of its rows and columns."""
+
+    def half(size: int) -> int:
+        return max(1, size // 2)
+
+    return [
+        replace(
+            layer,
+            in_height=half(layer.in_height),
+            in_width=half(layer.in_width),
+            kernel_height=half(layer.kernel_height) if layer.operation.averages else layer.kernel_height,
+            kernel_width=half(layer.kernel_width) if layer.operation.averages else layer.kernel_width,
+        )
+        for layer in mobilenet_layers()
+    ]
+
+
+def tiled_network(shape: EngineShape, rng: np.random.Generator) -> list[TiledLayer]:
+    """Return the layers in tiles of few stated cycles."""
+    memory = MemoryTiming(latency_cycles=60)
+    chosen = []
+    for layer in network_layers():
+        one = engine_layer(layer, residual=int(layer.residual))
+        found = [randomly_tiled(rng, one, shape) for _ in range(TILINGS)]
+        tiled = [each for each in found if each is not None]
+        chosen.append(min(tiled, key=lambda each: layer_cycles(_anywhere(each), memory).counted))
+    return chosen
+
+
+def _anywhere(tiled: TiledLayer) -> PlacedLayer:
+    word = tiled.shape.accelerator.axi_bytes
+    place = MapPlace(word=0, pixel_words=-(-tiled.layer.out_channels // word))
+    return PlacedLayer(
+        tiled=tiled,
+        places=Places(
+            ifmap=MapPlace(word=0, pixel_words=-(-tiled.layer.in_channels // word)),
+            ofmap=place,
+            residual=place if tiled.layer.residual else None,
+        ),
+        descriptor_word=0,
+    )
+
+
+def compare(simulation: Path, programs: Iterable[EngineProgram], memory: MemoryTiming) -> Agreement:
+    """Run programs with a memory, and return what was stated of them beside what came out."""
+    stated_layers, layers, stated_programs, cycles, speeds = [], [], [], [], []
+    for program in programs:
+        options = {"--latency": memory.latency_cycles, "--bytes-a-cycle": memory.bytes_a_cycle}
+        run = program.simulate(simulation, *(str(part) for option in options.items() for part in option))
+        if run.differing:
+            raise SystemExit(f"{run.differing[0].placed.tiled}: the result is wrong")
+        stated, total = program_cycles(program.placed, memory)
+        stated_layers += [each.counted for each in stated]
+        layers += run.counters["total_cycles"].tolist()
+        stated_programs.append(total)
+        cycles.append(run.cycles)
+        speeds.append(run.cycles_a_second)
+    return Agreement(
+        stated_layers=np.array(stated_layers, float),
+        layers=np.array(layers, float),
+        stated_programs=np.array(stated_programs, float),
+        programs=np.array(cycles, float),
+        cycles_a_second=np.array(speeds),
+    )
+
+
+def report(name: str, parts: list[Agreement]) -> None:
+    """Print how far all of them together are off."""
+    stated, simulated = (
+        np.concatenate([getattr(part, field) for part in parts]) for field in ("stated_layers", "layers")
+    )
+    totals = [sum(getattr(part, field).sum() for part in parts) for field in ("stated_programs", "programs")]
+    worst_program = np.concatenate([part.stated_programs / part.programs - 1 for part in parts])
+    deviation = 100 * np.abs(stated / simulated - 1)
+    print(f"{name}: {len(stated)} layers, {int(totals[1])} cycles", flush=True)
+    figure(f"{name}_total", 100 * (totals[0] / totals[1] - 1), "%")
+    figure(f"{name}_program_worst", 100 * np.abs(worst_program).max(), "%")
+    figure(f"{name}_layer_median", np.median(deviation), "%")
+    figure(f"{name}_layer_95th_percentile", np.quantile(deviation, 0.95), "%")
+    figure(f"{name}_layer_worst", deviation.max(), "%")
+
+
+def main() -> None:
+    """Print every figure."""
+    options = argparse.ArgumentParser(description="Stated cycles beside the Verilog's.")
+    options.add_argument("--programs", type=int, default=10, help="programs of random layers for each accelerator")
+    options.add_argument("--folder", type=Path, help="where simulations are kept from run to run")
+    asked = options.parse_args()
+    kinds: dict[str, list[Agreement]] = {}
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = asked.folder or Path(temporary)
+        for name, shape in ENGINES.items():
+            simulation = folder / name / "build/rtlsim"
+            if not simulation.exists():
+                simulation = build_engine(folder / name, shape)
+            programs = Path(temporary) / name
+            seeds = range(FIRST_SEED, FIRST_SEED + asked.programs)
+            random = [random_engine_program(programs / str(seed), shape, LAYERS, seed) for seed in seeds]
+            rng = np.random.default_rng(FIRST_SEED)
+            network = engine_program(programs / "network", tiled_network(shape, rng), rng)
+            for latency in LATENCIES:
+                for kind, limit in (("ample", 0), ("shared", shape.accelerator.axi_bytes)):
+                    memory = MemoryTiming(latency_cycles=latency, bytes_a_cycle=limit)
+                    for what, run in (("random", random), ("mobilenet", [network])):
+                        part = compare(simulation, run, memory)
+                        kinds.setdefault(f"{what}_{kind}", []).append(part)
+                        report(f"{name}_{what}_{kind}_{latency}", [part])
+            speed = np.median([part.cycles_a_second[-1] for part in kinds["mobilenet_ample"][-len(LATENCIES) :]])
+            figure(f"{name}_simulated_cycles_per_processor_second", float(speed), "1/s")
+    for name, parts in kinds.items():
+        report(name, parts)
+    report("all", [part for parts in kinds.values() for part in parts])
+
+
+if __name__ == "__main__":
+    main()
