@@ -47,6 +47,7 @@ public:
     }
 
     void clock() {
+        top.clk = 0;
         memory.tick();
         ifmap.drive();
         weights.drive();
@@ -60,8 +61,6 @@ public:
             ofmap.sample();
         }
         top.clk = 1;
-        top.eval();
-        top.clk = 0;
         top.eval();
     }
 
