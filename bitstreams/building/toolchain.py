@@ -138,10 +138,14 @@ def run_rtlsim(project: Path, images: int | None, progress: Callable[[int], None
         command, cwd=project, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as simulation:
         assert simulation.stdout is not None
-        for line in simulation.stdout:
-            printed += line
-            if run := _RUN.match(line):
-                progress(int(run[1]) + 1)
+        try:
+            for line in simulation.stdout:
+                printed += line
+                if run := _RUN.match(line):
+                    progress(int(run[1]) + 1)
+        except BaseException:  # KeyboardInterrupt among them: what nobody waits for would run on for hours
+            simulation.kill()
+            raise
     summary = _RTL_SUMMARY.search(printed)
     if summary is None:
         raise ToolError(f"{project}: rtlsim stopped with code {simulation.returncode}: {first_complaint(printed)}")
@@ -168,6 +172,7 @@ def _counted(printed: str) -> tuple[LayerTrips, ...]:
 
 
 def first_complaint(text: str) -> str:
-    """Return the first line that says what went wrong."""
+    """Return the first line that says what went wrong: an error, or a warning of Verilator, which ends it as well."""
     lines = [line for line in text.splitlines() if line.strip()]
-    return next((line for line in lines if "error" in line.lower()), lines[0] if lines else "no output")
+    wrong = (line for line in lines if "error" in line.lower() or line.startswith("%Warning"))
+    return next(wrong, lines[0] if lines else "no output")

@@ -2,6 +2,7 @@ import os
 import re
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,14 @@ import pytest
 from support.boards.emitted_projects import emit_random_project
 from support.verilog.engines import ENGINES, simulation_of
 
-from bitstreams.building.toolchain import build_csim, require_tools, run_csim, run_rtlsim
+from bitstreams.building.toolchain import (
+    build_csim,
+    build_rtlsim,
+    first_complaint,
+    require_tools,
+    run_csim,
+    run_rtlsim,
+)
 from hw_templates.conv_engine import isa, isa5
 from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.foundation.errors import ToolError, VerificationError
@@ -251,3 +259,58 @@ def test_a_missing_verilator_is_named(verilog_project: Path, monkeypatch: pytest
     monkeypatch.setitem(os.environ, "PATH", str(tmp_path))
     with pytest.raises(ToolError, match=r"verilator: not found on the PATH; install it"):
         run_rtlsim(verilog_project, None, silent)
+
+
+@pytest.fixture
+def endless_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project, and a Verilator whose program says that an image has run, and then never ends."""
+    tools, folder = tmp_path / "tools", tmp_path / "project"
+    tools.mkdir()
+    (tools / "verilator").write_text(
+        "#!/bin/sh\n"
+        "mkdir -p build/verilated\n"
+        "printf '#!/bin/sh\\necho $$ > pid.txt\\necho run 0 cycles 7\\nexec sleep 600\\n' > build/verilated/rtlsim\n"
+        "chmod +x build/verilated/rtlsim\n"
+    )
+    (tools / "verilator").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tools}:{os.environ['PATH']}")
+    emit_random_project(folder, ENGINES["double buffers"].accelerator, seed=1, board_name="pynq-z2")
+    return folder
+
+
+def test_a_simulation_that_is_interrupted_does_not_run_on(endless_project: Path) -> None:
+    def interrupt(images: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_rtlsim(endless_project, None, interrupt)
+    number = int((endless_project / "pid.txt").read_text())
+    deadline = time.monotonic() + 10
+    while is_running(number):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def is_running(process: int) -> bool:
+    """Say whether a process has not ended, be it waited for or not."""
+    status = Path(f"/proc/{process}/stat")
+    return status.is_file() and status.read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+def test_a_folder_that_verilator_cannot_build_in_is_named(endless_project: Path) -> None:
+    spaced = endless_project.rename(endless_project.parent / "a project")
+    with pytest.raises(
+        ToolError,
+        match=r"make build/rtlsim failed: error: .* no folder of the path has a space in its name: .*/a project",
+    ):
+        build_rtlsim(spaced)
+
+
+def test_the_first_complaint_is_what_a_tool_ended_for() -> None:
+    assert (
+        first_complaint("a.cpp: In function:\na.cpp:1: error: no x\nb.cpp:2: error: no y\n") == "a.cpp:1: error: no x"
+    )
+    printed = "%Warning-WIDTH: rtl/a.v:3: 5 bits\n    : ... In instance\n%Error: Exiting due to 1 warning(s)\n"
+    assert first_complaint(printed) == "%Warning-WIDTH: rtl/a.v:3: 5 bits"
+    assert first_complaint("\nkilled\n") == "killed"
+    assert first_complaint("") == "no output"
