@@ -53,19 +53,17 @@ def project_files(design: Design, images: Int8Array, origin: Origin | None = Non
     """
     if len(images) == 0:
         raise InvalidValueError("images", 0, "at least one test image")
-    hardware = render(design.accelerator, design.board)
-    program = compile_program(design.network, design.estimate.mapped, design.accelerator)
+    hardware, estimate = render(design.accelerator, design.board), design.estimate
+    program = compile_program(design.network, estimate.mapped, design.accelerator)
     golden = run_integer(design.network, images)
-    estimate = design.estimate
     counts = [(one.compute_cycles, one.ifmap_words, one.weight_words, one.ofmap_words) for one in estimate.layers]
     trips = np.array(counts, dtype=isa.TRIPS)
     layout = "".join(f"{name} {value}\n" for name, value in program.layout().items())
     packed = pack_map(images, design.accelerator).tobytes()
     contents = (program.arena, packed, golden.tobytes(), trips.tobytes(), layout.encode())
     binary = dict(zip(PROGRAM_FILES, contents, strict=True))
-    mapped = [layer.mapped for layer in estimate.layers]
     shape = EngineShape(accelerator=design.accelerator, family=design.board.family)
-    isa5 = isa5_files(design.network, mapped, shape, images)
+    isa5 = isa5_files(design.network, estimate.mapped, shape, images)
     record = ProjectRecord(
         board=board_record(design.board),
         part=design.board.part,

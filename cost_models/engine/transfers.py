@@ -8,10 +8,10 @@ import numpy as np
 
 from cost_models.engine.places import MapPlace, PlacedLayer
 from cost_models.engine.tiles import Axis, TiledLayer
-from cost_models.engine.walk import BoolArray, TileWalk
+from cost_models.engine.walk import TileWalk
 from hw_templates.conv_engine import isa, isa5
 from hw_templates.conv_engine.rtl_config import MAX_BURST
-from hw_templates.foundation.arrays import IntArray
+from hw_templates.foundation.arrays import BoolArray, IntArray
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

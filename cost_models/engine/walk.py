@@ -3,13 +3,10 @@
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from cost_models.engine.tiles import TiledLayer
 from cost_models.mapping.mapping import LoopOrder
-from hw_templates.foundation.arrays import IntArray
-
-BoolArray = npt.NDArray[np.bool_]
+from hw_templates.foundation.arrays import BoolArray, IntArray
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
