@@ -299,17 +299,13 @@ def is_running(process: int) -> bool:
 
 def test_a_folder_that_verilator_cannot_build_in_is_named(endless_project: Path) -> None:
     spaced = endless_project.rename(endless_project.parent / "a project")
-    with pytest.raises(
-        ToolError,
-        match=r"make build/rtlsim failed: error: .* no folder of the path has a space in its name: .*/a project",
-    ):
+    with pytest.raises(ToolError, match=r"build/rtlsim failed: error: .* path has a space in its name: .*/a project"):
         build_rtlsim(spaced)
 
 
 def test_the_first_complaint_is_what_a_tool_ended_for() -> None:
-    assert (
-        first_complaint("a.cpp: In function:\na.cpp:1: error: no x\nb.cpp:2: error: no y\n") == "a.cpp:1: error: no x"
-    )
+    compiled = "a.cpp: In function:\na.cpp:1: error: no x\nb.cpp:2: error: no y\n"
+    assert first_complaint(compiled) == "a.cpp:1: error: no x"
     printed = "%Warning-WIDTH: rtl/a.v:3: 5 bits\n    : ... In instance\n%Error: Exiting due to 1 warning(s)\n"
     assert first_complaint(printed) == "%Warning-WIDTH: rtl/a.v:3: 5 bits"
     assert first_complaint("\nkilled\n") == "killed"
