@@ -145,7 +145,7 @@ def csim(
 
     Args:
         run: folder of a run with an emitted project.
-        images: number of test images; by default all.
+        images: number of test images, at least 1; by default all.
         sanitize: whether to run under sanitizers for addresses and undefined behaviour.
         implementation: ``hls``, the engine's C++ compiled, or ``rtl``, its Verilog simulated clock by clock.
         template: name of the kind of hardware.
@@ -153,7 +153,7 @@ def csim(
 
     Raises:
         StorageError: nothing is emitted yet, or it was changed since.
-        InvalidValueError: no such implementation, or sanitizers with ``rtl``.
+        InvalidValueError: no image, no such implementation, or sanitizers with ``rtl``.
         ToolError: make, g++ or Verilator is missing, or the code does not compile.
         VerificationError: a result differs, or an iteration count from that of the cost model.
     """

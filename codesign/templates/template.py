@@ -138,13 +138,13 @@ class Simulation:
     """Simulation of an emitted project.
 
     Attributes:
-        images: the first test images alone; None for all.
+        images: number of test images, the first ones, at least 1; None, or more than there are, for all.
         sanitize: whether under sanitizers for addresses and undefined behaviour.
         implementation: which of the engine's implementations, a value of
             :class:`~codesign.run.choices.Implementation`.
 
     Raises:
-        InvalidValueError: no such implementation, or sanitizers are asked for where no C++ is run.
+        InvalidValueError: no image, no such implementation, or sanitizers are asked for where no C++ is run.
     """
 
     images: int | None = None
@@ -152,6 +152,8 @@ class Simulation:
     implementation: str = Implementation.HLS
 
     def __post_init__(self) -> None:
+        if self.images is not None and self.images < 1:
+            raise InvalidValueError("images", self.images, "at least 1, or None for all")
         if self.implementation not in set(Implementation):
             raise InvalidValueError("implementation", self.implementation, f"one of {', '.join(Implementation)}")
         if self.sanitize and self.implementation != Implementation.HLS:

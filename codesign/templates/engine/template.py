@@ -120,8 +120,8 @@ class EngineTemplate(Template):
     def _simulate_rtl(self, project: Path, record: ProjectRecord, images: int | None, update: Update) -> CsimRecord:
         program = check_isa5_files(project, record)
         update(0.0, "Verilator makes a program of the Verilog")
-        wanted = min(images or record.images, record.images)
-        result = run_rtlsim(project, images, lambda done: update(done / wanted, f"{done} of {wanted} images"))
+        wanted = record.images if images is None else min(images, record.images)
+        result = run_rtlsim(project, wanted, lambda done: update(done / wanted, f"{done} of {wanted} images"))
         return CsimRecord(
             program_sha256=program,
             images=result.images,

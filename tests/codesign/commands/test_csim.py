@@ -1,13 +1,18 @@
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from support.boards.emitted_projects import emit_random_project
 from support.json_file import read_json, write_json
+from support.verilog.engines import ENGINES
 from support.verilog.simulated import need_verilator
 
+from bitstreams.building.toolchain import RtlsimResult
 from codesign.commands.pairs import csim
 from codesign.progress import Silent
 from codesign.run.folder import Run
+from codesign.templates.engine import template
 from codesign.templates.template import Simulation
 from hw_templates.foundation.errors import InvalidValueError, StorageError
 
@@ -67,7 +72,23 @@ def test_a_project_that_is_older_than_the_verilog_must_be_emitted_again(finished
         csim(run, Silent(), Simulation(implementation="rtl"))
 
 
-def test_implementations_are_known_and_sanitizers_are_for_cpp() -> None:
+@pytest.mark.parametrize(("images", "run_images"), [(None, 2), (1, 1), (9, 2)])
+def test_more_images_than_there_are_are_all_of_them_on_verilog(
+    images: int | None, run_images: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def simulated(project: Path, count: int, progress: Callable[[int], None]) -> RtlsimResult:
+        progress(count)
+        return RtlsimResult(images=count, layers=(), cycles=1, cycles_per_second=1.0)
+
+    monkeypatch.setattr(template, "run_rtlsim", simulated)
+    run = Run(tmp_path)
+    emit_random_project(run.project, ENGINES["double buffers"].accelerator, seed=1, board_name="pynq-z2")
+    assert csim(run, Silent(), Simulation(images=images, implementation="rtl")).record.images == run_images
+
+
+def test_there_is_an_image_implementations_are_known_and_sanitizers_are_for_cpp() -> None:
+    with pytest.raises(InvalidValueError, match="images: must be at least 1, or None for all, got 0"):
+        Simulation(images=0)
     with pytest.raises(InvalidValueError, match="implementation: must be one of hls, rtl, got 'vhdl'"):
         Simulation(implementation="vhdl")
     with pytest.raises(InvalidValueError, match="sanitize: must be left out with implementation rtl"):
