@@ -1,5 +1,6 @@
 """What version 2 of the engine can run: limits of layers, tiles and sums that a program is checked against."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -117,7 +118,10 @@ def check_tiles(node: EngineNode) -> None:
             raise MappingError(f"{node.name}.{name}: must be 1 to {axis.size}, got {axis.tile}")
         step = axis.tile * axis.stride
         if axis.tiles > 1 and step < axis.padding:
-            raise MappingError(f"{node.name}.{name}: a second tile would begin in the padding of {axis.padding}")
+            least = min(axis.size, math.ceil(axis.padding / axis.stride))
+            raise MappingError(
+                f"{node.name}.{name}: must be at least {least}, got {axis.tile}, or a second tile begins in the padding"
+            )
         if axis.tiles > 1 and layer.repeat and step % 2:
             raise MappingError(f"{node.name}.{name}: must be even where the map is repeated, got {axis.tile}")
     for name, needed, there in tiled.needs():
@@ -172,7 +176,7 @@ def _check_classes(node: EngineNode) -> None:
             raise UnsupportedLayerError(
                 f"{node.name}.edges: at most {min(CLASSES, size)} classes of {size} {name} with the middle, got {count}"
             )
-    lines = counts[0] << (counts[1] - 1).bit_length()
+    lines = node.tiled.parameter_lines(node.data.edges_field)
     if lines > shape.parameter_depth:
         raise UnsupportedLayerError(
             f"{node.name}.edges: the engine has {shape.parameter_depth} lines of parameters, got {lines} for "
@@ -204,12 +208,12 @@ def check_fields_fit(name: str, record: np.void, shape: EngineShape) -> None:
         "res_tile_col_step": given["whole_res"] * given["res_tile_col_step"],
     }
     for field, value, most, meaning in (
-        *((field, value, POSITIONS, "the last window ends at") for field, value in tiles.items()),
-        ("in_row_step", words, MAP_WORDS, "words of the map are"),
-        *((field, value, RUN_WORDS, "words of a run are") for field, value in runs.items()),
+        *((field, value, POSITIONS, "the last window's end") for field, value in tiles.items()),
+        ("in_row_step", words, MAP_WORDS, "words of the map"),
+        *((field, value, RUN_WORDS, "words of a run") for field, value in runs.items()),
     ):
         if value > most:
-            raise UnsupportedLayerError(f"{name}.{field}: {meaning} at most {most}, got {value}")
+            raise UnsupportedLayerError(f"{name}.{field}: {meaning} must be at most {most}, got {value}")
 
 
 def check_program(layers: int, arena_words: int) -> None:

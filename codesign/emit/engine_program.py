@@ -193,20 +193,16 @@ def compile_engine_program(nodes: Sequence[EngineNode], given: Names[str, Shape]
 def pack_parameters(node: EngineNode, shape: EngineShape) -> tuple[Int8Array, int]:
     """Return the parameters as they lie in memory, [bytes], and the descriptor's field ``edges``.
 
-    A channel's lie in the order of channels; those of a border class fill a line for all channels, and the classes of a
-    row of classes take a power of two of lines.
+    A channel's lie in the order of channels; those of a border class fill a line for all channels, see
+    :meth:`cost_models.engine.tiles.TiledLayer.parameter_lines`.
     """
     data, word = node.data, shape.accelerator.axi_bytes
-    top, bottom, left, right = data.edges
-    shift = (left + right).bit_length()
-    lines: tuple[int, ...] = (round_up(node.tiled.layer.out_channels, word),)
-    if node.tiled.layer.operation.averages:
-        lines = (top + bottom + 1, 1 << shift, word)
-    records = np.zeros(lines, isa5.PARAMETERS)
+    records = np.zeros(node.tiled.parameter_lines(data.edges_field) * word, isa5.PARAMETERS)
     for name in ("bias", "multiplier", "code"):
         values = getattr(data, name)
         if values.ndim == 2:
-            records[name][:, : left + right + 1] = values[..., None]
+            rows, columns = values.shape
+            records[name].reshape(rows, -1, word)[:, :columns] = values[..., None]
         else:
             records[name][: len(values)] = values
-    return records.reshape(-1).view(np.int8), top | bottom << 4 | left << 8 | right << 12 | shift << 16
+    return records.view(np.int8), data.edges_field

@@ -45,6 +45,12 @@ class EngineData:
     edges: tuple[int, int, int, int] = (0, 0, 0, 0)
     residual_multiplier: int = 0
 
+    @property
+    def edges_field(self) -> int:
+        """The descriptor's field ``edges``."""
+        top, bottom, left, right = self.edges
+        return top | bottom << 4 | left << 8 | right << 12 | (left + right).bit_length() << 16
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class EngineNode:

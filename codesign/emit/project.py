@@ -121,7 +121,7 @@ def check_isa5_files(folder: Path, record: ProjectRecord) -> str:
         StorageError: the project holds none, a file is missing, or one was changed after the project was emitted.
     """
     if record.isa5_sha256 is None:
-        raise StorageError(f"{folder}: holds no program for the Verilog, which is newer; emit it again")
+        raise StorageError(f"{folder}: is older than programs for the Verilog (isa5/); emit it again")
     _check_files(folder, "isa5", (*ISA5_FILES, IMAGES_FILE), record.isa5_sha256)
     return record.isa5_sha256
 

@@ -7,7 +7,6 @@ from cost_models.engine.layer import EngineLayer
 from cost_models.mapping.mapping import LoopOrder, Mapping
 from hw_templates.conv_engine import isa5
 from hw_templates.conv_engine.rtl_config import EngineShape
-from hw_templates.operations import Operation
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,17 +131,21 @@ class TiledLayer:
         """Return the beats of the weight port that a tile's weights take."""
         return self.weight_bytes(out_channels, in_channels) // self.shape.accelerator.weight_port_bytes
 
-    def parameter_beats(self, edges: int) -> int:
-        """Return the beats of the weight port that all parameters take; ``edges`` is the descriptor's field.
+    def parameter_lines(self, edges: int) -> int:
+        """Return the lines of all parameters; ``edges`` is the descriptor's field.
 
         A line holds a memory word's channels, or a border class of an average pool, of which those of a row take a
         power of two.
         """
-        lines = self.out_words
-        if self.layer.operation is Operation.POOL:
-            lines = ((edges & 15) + (edges >> 4 & 15) + 1) << (edges >> 16)
+        if self.layer.operation.averages:
+            return ((edges & 15) + (edges >> 4 & 15) + 1) << (edges >> 16)
+        return self.out_words
+
+    def parameter_beats(self, edges: int) -> int:
+        """Return the beats of the weight port that all parameters take; ``edges`` is the descriptor's field."""
         accelerator = self.shape.accelerator
-        return lines * accelerator.axi_bytes * isa5.PARAMETERS.itemsize // accelerator.weight_port_bytes
+        line_bytes = accelerator.axi_bytes * isa5.PARAMETERS.itemsize
+        return self.parameter_lines(edges) * line_bytes // accelerator.weight_port_bytes
 
     def needs(self) -> tuple[tuple[str, int, int], ...]:
         """Return (buffer, words of a bank that a full tile needs, words that a half has) of each buffer."""

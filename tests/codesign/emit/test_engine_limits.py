@@ -81,7 +81,11 @@ def test_layers_within_the_limits_pass() -> None:
         (POOL, {"loop_order": LoopOrder.INPUTS_OUTER}, r"loop_order: inputs_outer is for layers that sum .*"),
         (LAYER, {"tile_height": 8}, r"tile_height: must be 1 to 7, got 8"),
         (LAYER, {"tile_width": 0}, r"tile_width: must be 1 to 7, got 0"),
-        (replace(LAYER, padding=(4, 0, 0, 0)), {}, r"tile_height: a second tile would begin in the padding of 4"),
+        (
+            replace(LAYER, padding=(4, 0, 0, 0)),
+            {},
+            r"tile_height: must be at least 4, got 3, or a second tile begins in the padding",
+        ),
         (replace(LAYER, in_width=10, in_height=10, repeat=True), {}, r"tile_height: must be even .*, got 3"),
     ],
 )
@@ -164,7 +168,9 @@ def test_pixels_beyond_the_table_of_taps_and_the_lanes_limit_kernels_and_strides
         check_tiles(node_of(replace(LAYER, stride=(2, 2)), shape=wider))
 
 
-@pytest.mark.parametrize(("name", "most"), [("max_kernel", 11), ("max_stride", 4), ("max_dilation", 4)])
+@pytest.mark.parametrize(
+    ("name", "most"), [("max_kernel", 11), ("max_pool", 4095), ("max_stride", 4), ("max_dilation", 4)]
+)
 def test_limits_beyond_the_format_are_refused(name: str, most: int) -> None:
     Limits(**{name: most})
     for value in (0, most + 1):
@@ -197,16 +203,18 @@ def test_what_the_engine_makes_of_fields_must_fit_too() -> None:
 
     far = replace(LAYER, in_width=4095, padding=(0, 0, 0, 1), residual=0)
     with pytest.raises(
-        UnsupportedLayerError, match=r"^layer.in_width: the last window ends at at most 4095, got 4096$"
+        UnsupportedLayerError, match=r"^layer.in_width: the last window's end must be at most 4095, got 4096$"
     ):
         check_fields_fit("layer", record_of(far, 3, MAPPING), SHAPE)
     large = replace(LAYER, in_width=4000, in_height=4000, residual=0)
-    with pytest.raises(UnsupportedLayerError, match=r"^layer.in_row_step: words of the map are at most 33554432, got"):
+    with pytest.raises(
+        UnsupportedLayerError, match=r"^layer.in_row_step: words of the map must be at most 33554432, got"
+    ):
         check_fields_fit("layer", record_of(large, 3, MAPPING), SHAPE)
     long = replace(LAYER, in_width=4000, in_channels=160, residual=0)
     whole = replace(MAPPING, tile_in_channels=160, tile_width=3998)
     with pytest.raises(
-        UnsupportedLayerError, match=r"^layer.in_full_words: words of a run are at most 65535, got 80000$"
+        UnsupportedLayerError, match=r"^layer.in_full_words: words of a run must be at most 65535, got 80000$"
     ):
         check_fields_fit("layer", record_of(long, 20, whole), SHAPE)
     with pytest.raises(UnsupportedLayerError, match=r"^layer.in_tile_row_step: the engine has 0 to 67108863, got 2147"):

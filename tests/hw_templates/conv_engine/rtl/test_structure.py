@@ -56,5 +56,5 @@ def test_a_port_that_is_left_open_is_found() -> None:
     whole = project["rtl/engine_top.v"]
     project["rtl/engine_top.v"] = whole.replace(".stride(stride_cols), ", "", 1)
     assert project["rtl/engine_top.v"] != whole
-    with pytest.raises(ToolError):
+    with pytest.raises(ToolError, match="problems in 'check -assert'"):
         check_structure(project)
