@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from hw_templates.conv_engine.isa import LayerTrips
 from hw_templates.foundation.errors import ToolError, VerificationError
 
 _LAYER = re.compile(r"layer (\d+) (\d+) (\d+) (\d+) (\d+)")
@@ -15,16 +16,6 @@ _SUMMARY = re.compile(r"(\d+) of (\d+) images and (\d+) of (\d+) layers agree")
 _RTL_SUMMARY = re.compile(r"(\d+) of (\d+) images, (\d+) of (\d+) layers and (\d+) of 4 ports agree")
 _RUN = re.compile(r"^run (\d+) cycles (\d+)", re.MULTILINE)
 _SPEED = re.compile(r"^simulated \d+ cycles, (\d+) a processor second", re.MULTILINE)
-
-
-@dataclass(frozen=True)
-class LayerTrips:
-    """Iterations and words that the engine counted in one layer."""
-
-    compute_trips: int
-    ifmap_words: int
-    weight_words: int
-    ofmap_words: int
 
 
 @dataclass(frozen=True)
@@ -148,7 +139,8 @@ def run_rtlsim(project: Path, images: int | None, progress: Callable[[int], None
             raise
     summary = _RTL_SUMMARY.search(printed)
     if summary is None:
-        raise ToolError(f"{project}: rtlsim stopped with code {simulation.returncode}: {first_complaint(printed)}")
+        ended = f"signal {-simulation.returncode}" if simulation.returncode < 0 else f"code {simulation.returncode}"
+        raise ToolError(f"{project}: rtlsim stopped with {ended}: {first_complaint(printed)}")
     agreeing, total, layers_agreeing, layers, ports = map(int, summary.groups())
     if simulation.returncode != 0:
         raise VerificationError(

@@ -1,7 +1,7 @@
 """The files of an emitted project that its Verilog is simulated with: the network as a program of version 5."""
 
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import astuple, fields
 
 import numpy as np
 
@@ -52,8 +52,7 @@ def _stated(names: Sequence[str], placed: Sequence[PlacedLayer]) -> str:
     """Return what a run counts: a line a layer and one a port, as ``tb/rtl_program.h`` reads them."""
     counts, ports = count_program(placed)
     layers = (
-        f"layer {count.iterations} {count.ifmap_words} {count.weight_words} {count.ofmap_words} {name}\n"
-        for name, count in zip(names, counts, strict=True)
+        f"layer {' '.join(map(str, astuple(count.trips)))} {name}\n" for name, count in zip(names, counts, strict=True)
     )
     of_ports = (
         f"port {port.name} {getattr(ports, port.name).words} {getattr(ports, port.name).bursts}\n"

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 
 from bitstreams.board.power import Energy
-from bitstreams.building.toolchain import LayerTrips
 from codesign.search.pareto import ReferencePoint, check_front
 from cost_models.measurements.measurement import Percentiles
+from hw_templates.conv_engine.isa import LayerTrips
 from hw_templates.foundation.arrays import FloatArray
 from hw_templates.foundation.errors import InvalidValueError
 from hw_templates.foundation.json_records import Record

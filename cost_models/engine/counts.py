@@ -16,6 +16,7 @@ from cost_models.engine.transfers import (
     weight_transfers,
 )
 from cost_models.engine.walk import TileWalk, walk_tiles
+from hw_templates.conv_engine.isa import LayerTrips
 from hw_templates.foundation.arrays import IntArray
 
 
@@ -47,15 +48,9 @@ class PortCounts:
 
 @dataclass(frozen=True, kw_only=True)
 class LayerCount:
-    """What the engine writes of a layer into :data:`hw_templates.conv_engine.isa.COUNTERS`, and what passes its ports.
+    """What the engine counts of a layer and writes to memory, and what passes its ports."""
 
-    Words are memory words.
-    """
-
-    iterations: int
-    ifmap_words: int
-    weight_words: int
-    ofmap_words: int
+    trips: LayerTrips
     ports: PortCounts
 
 
@@ -103,10 +98,12 @@ def count_layer(layer: PlacedLayer) -> LayerCount:
     """Return what the engine counts of one layer."""
     work, accelerator = slot_work(layer), layer.tiled.shape.accelerator
     return LayerCount(
-        iterations=int(work.iterations.sum()),
-        ifmap_words=int(work.ifmap.words.sum()),
-        weight_words=int(work.weights.words.sum()) * accelerator.weight_port_words,
-        ofmap_words=int(work.ofmap.words.sum()),
+        trips=LayerTrips(
+            compute_trips=int(work.iterations.sum()),
+            ifmap_words=int(work.ifmap.words.sum()),
+            weight_words=int(work.weights.words.sum()) * accelerator.weight_port_words,
+            ofmap_words=int(work.ofmap.words.sum()),
+        ),
         ports=PortCounts(
             ifmap=_sum(work.ifmap),
             weights=_sum(work.weights) + _sum(setup_transfers(layer)),

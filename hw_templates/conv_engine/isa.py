@@ -6,6 +6,7 @@ so that programs written before keep their meaning.
 """
 
 import re
+from dataclasses import dataclass, fields
 from enum import IntEnum
 from pathlib import Path
 
@@ -50,8 +51,19 @@ DESCRIPTOR = np.dtype({"names": FIELDS, "formats": ["<i4"] * len(FIELDS), "items
 CHANNEL_PARAMETERS = np.dtype([("bias", "<i4"), ("multiplier", "<u2"), ("shift", "u1"), ("reserved", "u1")])
 """Post-processing of one output channel as it lies in memory."""
 
-TRIPS = np.dtype([(name, "<u4") for name in ("compute_trips", "ifmap_words", "weight_words", "ofmap_words")])
-"""What a program makes the engine count of each layer, however long that takes."""
+
+@dataclass(frozen=True)
+class LayerTrips:
+    """Iterations and memory words that the engine counts in one layer, however long that takes."""
+
+    compute_trips: int
+    ifmap_words: int
+    weight_words: int
+    ofmap_words: int
+
+
+TRIPS = np.dtype([(field.name, "<u4") for field in fields(LayerTrips)])
+"""The same as a numpy record, which the engine writes."""
 
 CYCLES = np.dtype(
     [(name, "<u4") for name in ("total_cycles", "compute_cycles", "load_wait_cycles", "store_wait_cycles")]

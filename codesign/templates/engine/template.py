@@ -154,6 +154,7 @@ class EngineTemplate(Template):
                 "follow from the C++; LUT and FF are estimates.",
                 "resources.png",
             ),
+            *_verilog_section(emitted.results, a.clock_mhz),
         )
         return ReportPart(sections, {"layers.png": layers_figure(estimate)})
 
@@ -170,6 +171,25 @@ def quantised_design(trained: Trained, problem: EngineProblem, pair: Pair) -> tu
     estimate = price(lower(trained.space, pair.subnet), pair.accelerator, board, problem.coefficients)
     subnet = quantise_subnet(trained, pair.subnet, Split.TEST)
     return Design(subnet.network, pair.accelerator, board, estimate), subnet
+
+
+def _verilog_section(results: Run, clock_mhz: int) -> tuple[Section, ...]:
+    """Return what the simulation of the project's Verilog found; nothing where it was not simulated."""
+    if not results.rtl_verification.exists():
+        return ()
+    record = read_json(results.rtl_verification, CsimRecord)
+    project = read_json(results.project / PROJECT_FILE, ProjectRecord)
+    if record.cycles is None or record.program_sha256 != project.isa5_sha256:
+        return ()  # of an earlier project
+    return (
+        Section(
+            "The engine in Verilog",
+            f"{record.images} test images ran through the second version of the engine, simulated clock by clock: "
+            "logits equal its integer reference bit for bit, and iterations, words and bursts are those that the "
+            f"emitter states. An image takes {record.cycles:,} cycles, {record.cycles / clock_mhz / 1000:.4f} ms at "
+            f"{clock_mhz} MHz, all maps in memory. The cost model above prices the first version.",
+        ),
+    )
 
 
 def on_chip_maps(workload: Workload, estimate: Estimate, accelerator: Accelerator) -> str:

@@ -132,6 +132,7 @@ int main(int argc, char** argv) {
 
     const bool compares = !options.files.at("--images").empty();
     const size_t image_bytes = compares ? program.byte_of("image_words") : 0;
+    if (compares && image_bytes == 0) refuse(folder + "/program.txt: image_words: at least 1, got 0");
     const std::vector<uint8_t> images = compares ? content_of(options.files.at("--images")) : std::vector<uint8_t>();
     std::unique_ptr<const Comparison> comparison;
     long runs = 1;

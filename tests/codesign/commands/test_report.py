@@ -1,17 +1,23 @@
 import re
+import shutil
 import struct
 from dataclasses import replace
+from pathlib import Path
 
 from support.json_file import read_json
 from support.networks.named_spaces import DIGITS
 
+from codesign.commands.report import report
+from codesign.progress import Silent
 from codesign.run.folder import Run
+from codesign.run.records import CsimRecord
 from codesign.supernet.lowering.workloads import lower
 from codesign.templates.engine.template import on_chip_maps
 from cost_models.closed_form.estimate import price
 from cost_models.coefficients import load_coefficients
 from hw_templates.board import load_board
 from hw_templates.conv_engine.accelerator import Accelerator
+from hw_templates.foundation.json_records import write_record
 
 
 def png_size(content: bytes) -> tuple[int, int]:
@@ -69,3 +75,14 @@ def test_blocks_that_do_not_fit_the_chip_are_named_with_what_would_hold_them() -
     for first, last, least_kib in short[1]:
         assert {first, last} <= {node.name for node in workload.nodes}
         assert 1 <= int(least_kib) <= 32
+
+
+def test_the_page_shows_a_simulation_of_the_verilog_of_this_project_alone(finished_run: Run, tmp_path: Path) -> None:
+    run = Run(Path(shutil.copytree(finished_run.folder, tmp_path / "run")))
+    digest = read_json(run.project / "project.json")["isa5_sha256"]
+    for program, shown in ((digest, True), ("of an earlier project", False)):
+        record = CsimRecord(program_sha256=program, images=7, cycles=12_345, cycles_per_second=1e5)
+        write_record(run.rtl_verification, record)
+        page = report(run, Silent()).page.read_text()
+        assert ("7 test images ran through the second version" in page) == shown
+        assert ("An image takes 12,345 cycles" in page) == shown

@@ -1,5 +1,6 @@
 """Random programs on the Verilog of engines of clearly different shape: their bits, and all that is stated of them."""
 
+from dataclasses import astuple
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +35,7 @@ def run_programs(name: str, seeds: range, folder: Path, factory: pytest.TempPath
         run = program.simulate(simulation, *options)
         assert not run.differing, f"seed {seed}: {run.differing[0].placed.tiled}"
         counts, ports = count_program(program.placed)
-        stated = [(count.iterations, count.ifmap_words, count.weight_words, count.ofmap_words) for count in counts]
+        stated = [astuple(count.trips) for count in counts]
         assert run.counters[list(TRIPS.names)].tolist() == stated, f"seed {seed}"
         assert run.ports == ports, f"seed {seed}"
         if timing is not None:

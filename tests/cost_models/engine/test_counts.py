@@ -138,12 +138,12 @@ def test_counts_equal_a_walk_over_every_run(number: int) -> None:
         layer = random_placed_layer(rng, shape)
         count = count_layer(layer)
         iterations, ports = walked(layer)
-        assert count.iterations == iterations, layer.tiled
+        assert count.trips.compute_trips == iterations, layer.tiled
         assert count.ports.ifmap == ports["ifmap"], layer
-        assert count.ifmap_words == ports["ifmap"].words
+        assert count.trips.ifmap_words == ports["ifmap"].words
         assert count.ports.residual == ports["residual"], layer
-        assert count.weight_words == ports["weights"].words * port
-        assert count.ofmap_words == ports["ofmap"].words
+        assert count.trips.weight_words == ports["weights"].words * port
+        assert count.trips.ofmap_words == ports["ofmap"].words
         # Descriptor of 512 bytes, parameters of 8 bytes a channel of whole words, table of 256; counters of 32 bytes.
         channels = layer.tiled.out_words * shape.accelerator.axi_bytes
         if layer.tiled.layer.operation.averages:
