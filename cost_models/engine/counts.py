@@ -33,7 +33,10 @@ class PortCount:
 
 @dataclass(frozen=True, kw_only=True)
 class PortCounts:
-    """What passes each port: the weight port also takes descriptors, parameters and tables, the ofmap port counters."""
+    """Words and bursts of each memory port.
+
+    The weight port also takes descriptors, parameters and tables; the ofmap port also takes the counters.
+    """
 
     ifmap: PortCount
     weights: PortCount
@@ -48,7 +51,7 @@ class PortCounts:
 
 @dataclass(frozen=True, kw_only=True)
 class LayerCount:
-    """What the engine counts of a layer and writes to memory, and what passes its ports."""
+    """The counts of one layer: those that the engine writes to memory, and words and bursts of its ports."""
 
     trips: LayerTrips
     ports: PortCounts
@@ -56,7 +59,7 @@ class LayerCount:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SlotWork:
-    """What each slot's tile takes, arrays and commands [slots]; commands that are not made have no words."""
+    """The work of each slot's tile: arrays and commands [slots]; a command that is not made has no words."""
 
     walk: TileWalk
     iterations: IntArray

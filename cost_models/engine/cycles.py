@@ -43,7 +43,7 @@ class LayerCycles:
 
     @property
     def counted(self) -> int:
-        """What the engine writes as ``total_cycles``: all but the drain."""
+        """Cycles that the engine writes as ``total_cycles``: all but the drain."""
         return round(self.setup + float(self.slots.sum()))
 
     @property

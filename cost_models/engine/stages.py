@@ -117,7 +117,7 @@ def array_latency(shape: EngineShape) -> int:
 
 
 def compute_cycles(shape: EngineShape, iterations: IntArray) -> IntArray:
-    """Return the cycles in which tiles of so many iterations are computed."""
+    """Return the cycles that tiles of ``iterations`` [tiles] take to compute, [tiles]."""
     return iterations + COMPUTE_CYCLES + array_latency(shape)
 
 

@@ -30,7 +30,7 @@ DRAIN_CYCLES = 4
 
 
 class SlotTimes(NamedTuple):
-    """What a slot takes besides its store, arrays [slots].
+    """The cycles of each slot besides its store, arrays [slots].
 
     Attributes:
         before: cycles before the phase in which the store runs.
@@ -47,7 +47,10 @@ class SlotTimes(NamedTuple):
 
 
 class Stores(NamedTuple):
-    """What is stored in each slot, arrays [slots]; see :class:`cost_models.engine.transfers.Transfers`."""
+    """The words and bursts that each slot stores, arrays [slots].
+
+    The fields are those of :class:`cost_models.engine.transfers.Transfers`.
+    """
 
     words: FloatArray
     bursts: FloatArray
@@ -56,7 +59,7 @@ class Stores(NamedTuple):
 
 
 class PortFree(NamedTuple):
-    """When the port takes another command, and when the last word of those before is out."""
+    """The cycles at which the port takes another command, and at which the last word of those before is out."""
 
     generator: float
     words: float
@@ -86,7 +89,7 @@ class Loads(NamedTuple):
 
 @compiled
 def _pass_words(port: WritePort, begin: float, words: float, pace: float, loads: Loads) -> float:
-    """Return when so many words have passed, ``pace`` cycles or more apart, where loads come first."""
+    """Return when ``words`` have passed, ``pace`` cycles or more apart, where loads come first."""
     if port.bytes_a_cycle == 0.0:
         return begin + words * pace
     free = min(1.0 / pace, port.bytes_a_cycle / port.word_bytes)
