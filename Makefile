@@ -16,7 +16,7 @@ demo-small: $(READY)
 test: lint unit
 
 unit: $(READY)
-	$(BIN)/pytest -n auto
+	$(BIN)/pytest -n auto --durations=25
 
 lint: $(READY)
 	$(BIN)/ruff check .

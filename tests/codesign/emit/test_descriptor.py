@@ -59,7 +59,7 @@ SHAPES = {
         weight_buffers=1,
     ),
 }
-LAYERS = 40
+LAYERS = 25
 MUTATED_LAYERS = 60
 NOT_READ = {
     "what the host knows a layer by": {"in_channels", "out_channels", "tile_out_channels", "tile_in_channels"},

@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support.networks.random_networks import integer_maps, network_of_every_operation
+from support.verilog.engines import ENGINES, simulation_of
 from support.verilog.random_engine_layers import randomly_tiled
-from support.verilog.simulated import build_engine, need_verilator, run
+from support.verilog.simulated import run
 
 from codesign.emit.engine_program import compile_engine_program, engine_node
 from codesign.emit.engine_reference import EngineNode, engine_result, run_engine
@@ -15,25 +16,12 @@ from codesign.emit.integer_reference import QuantisedNetwork
 from codesign.emit.program import pack_map
 from cost_models.engine.layer import engine_layer
 from cost_models.workload import IMAGE, Shape
-from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.conv_engine.rtl_config import EngineShape, Limits
 from hw_templates.foundation.errors import MappingError, UnsupportedLayerError
 
-ACCELERATOR = Accelerator(
-    pe_rows=8,
-    pe_cols=8,
-    pe_pixels=2,
-    pack=2,
-    ifmap_kib=16,
-    weight_kib=16,
-    ofmap_kib=16,
-    axi_bits=64,
-    clock_mhz=100,
-    depthwise_lanes=8,
-)
-SHAPE = EngineShape(accelerator=ACCELERATOR)
-
-
+ENGINE = "double buffers"
+SHAPE = ENGINES[ENGINE]
+ACCELERATOR = SHAPE.accelerator
 SIMULATED_NETWORKS = 3
 
 
@@ -80,9 +68,8 @@ def test_maps_equal_those_of_version_4_but_where_a_map_is_added(seed: int) -> No
             assert (off != 0).mean() < 0.05, node.tiled.layer
 
 
-def test_whole_networks_are_bit_exact_on_verilog(tmp_path: Path) -> None:
-    need_verilator()
-    simulation = build_engine(tmp_path / "engine", SHAPE)
+def test_whole_networks_are_bit_exact_on_verilog(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    simulation = simulation_of(ENGINE, tmp_path_factory)
     for seed in range(SIMULATED_NETWORKS):
         nodes, network, image = random_network(seed)
         program = compile_engine_program(nodes, given_of(image), SHAPE)
