@@ -73,31 +73,47 @@ def count_cells(project: Mapping[str, str], top: str = "engine_top", parameters:
     Raises:
         ToolError: yosys is not on the PATH, refuses the Verilog, or makes a cell that is not known here.
     """
-    chosen = " ".join(f"-chparam {name} {value}" for name, value in parameters.items())
-    commands = [
-        f"hierarchy -check -top {top} {chosen}",
-        f"synth_xilinx -family xc7 -flatten -noiopad -noclkbuf -top {top}",
-        "tee -o counted.json stat -json",
-    ]
-    cells = json.loads(_run_yosys(project, commands, "counted.json"))
-    counted: dict[str, int] = cells["design"]["num_cells_by_type"]
+    counted = _mapped(project, top, parameters)
     kinds = (_LUTS, _SHIFT_REGISTERS, _MEMORY_LUTS, _REGISTERS, _DSPS, _HALF_BLOCKS, _BLOCKS)
     unknown = counted.keys() - _NO_RESOURCE - {name for kind in kinds for name in kind}
     if unknown:
         raise ToolError(f"{top}: yosys made cells of unknown kinds: {', '.join(sorted(unknown))}")
-
-    def total(kind: Mapping[str, int]) -> int:
-        return sum(weight * counted.get(name, 0) for name, weight in kind.items())
-
     return CellCounts(
-        lut=total(_LUTS),
-        memory_lut=total(_MEMORY_LUTS),
-        shift_lut=total(_SHIFT_REGISTERS),
-        ff=total(_REGISTERS),
-        dsp=total(_DSPS),
-        ramb18=total(_HALF_BLOCKS),
-        ramb36=total(_BLOCKS),
+        lut=_total(_LUTS, counted),
+        memory_lut=_total(_MEMORY_LUTS, counted),
+        shift_lut=_total(_SHIFT_REGISTERS, counted),
+        ff=_total(_REGISTERS, counted),
+        dsp=_total(_DSPS, counted),
+        ramb18=_total(_HALF_BLOCKS, counted),
+        ramb36=_total(_BLOCKS, counted),
     )
+
+
+def count_blocks(project: Mapping[str, str], top: str = "engine_top") -> tuple[int, int, int]:
+    """Return the DSP slices and the block memories of 18 and of 36 Kib of a module, in half the time of all cells.
+
+    Args and errors are those of :func:`count_cells`, but that cells of unknown kinds are not looked at: yosys stops
+    before it maps logic.
+    """
+    counted = _mapped(project, top, {}, "-run begin:map_ffram")
+    dsp, ramb18, ramb36 = (_total(kind, counted) for kind in (_DSPS, _HALF_BLOCKS, _BLOCKS))
+    return dsp, ramb18, ramb36
+
+
+def _mapped(project: Mapping[str, str], top: str, parameters: Mapping[str, int], steps: str = "") -> dict[str, int]:
+    """Return {kind of cell: number} of a module after some steps of yosys, or all."""
+    chosen = " ".join(f"-chparam {name} {value}" for name, value in parameters.items())
+    commands = [
+        f"hierarchy -check -top {top} {chosen}",
+        f"synth_xilinx -family xc7 -flatten -noiopad -noclkbuf -top {top} {steps}",
+        "tee -o counted.json stat -json",
+    ]
+    cells: dict[str, int] = json.loads(_run_yosys(project, commands, "counted.json"))["design"]["num_cells_by_type"]
+    return cells
+
+
+def _total(kind: Mapping[str, int], counted: Mapping[str, int]) -> int:
+    return sum(weight * counted.get(name, 0) for name, weight in kind.items())
 
 
 def check_structure(project: Mapping[str, str], top: str = "engine_top") -> None:
