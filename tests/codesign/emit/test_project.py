@@ -216,7 +216,7 @@ def test_the_compiled_engine_equals_the_integer_reference_and_the_cost_model(
     for seed in range(4):
         emit_random_project(tmp_path, accelerator, seed, extreme=seed == 3)
         golden = np.frombuffer((tmp_path / "weights/golden.bin").read_bytes(), dtype=np.int8)
-        assert len(np.unique(golden)) > min(5, len(golden) // 2)
+        assert len(np.unique(golden)) > 5
         assert run_csim(tmp_path).images == 2
 
 
@@ -227,7 +227,7 @@ def test_fused_blocks_equal_the_integer_reference_and_the_cost_model(tmp_path: P
         placements = emit_fused_project(tmp_path, accelerator, seed)
         kept += sum(placement.group_layers > 0 and len(placement.bands) > 1 for placement in placements)
         golden = np.frombuffer((tmp_path / "weights/golden.bin").read_bytes(), dtype=np.int8)
-        assert len(np.unique(golden)) > min(5, len(golden) // 2)
+        assert len(np.unique(golden)) > 5
         assert run_csim(tmp_path).images == 2
     assert kept > 3
 

@@ -117,9 +117,9 @@ class NetworkBuilder:
         if fan_in is None:
             return None
         shape = (layer.out_channels, fan_in, layer.kernel_height, layer.kernel_width)
-        end = 2 ** (layer.weight_bits - 1) - 1
-        drawn = self._rng.choice([-end, end], shape) if self._extreme else self._rng.integers(-end, end + 1, shape)
-        return drawn.astype(np.int8)
+        end = 2 ** (layer.weight_bits - 1)
+        drawn = self._rng.choice([-end, end - 1], shape) if self._extreme else self._rng.integers(-end, end, shape)
+        return np.maximum(drawn, 1 - end).astype(np.int8)
 
     def inverted_residual(
         self, kernel: int, stride: int, expands: bool = True, squeezes: bool = False, residual: bool = False
@@ -152,15 +152,18 @@ class NetworkBuilder:
         # Shifts that bring typical sums into int8, some too small so that saturation is met.
         product = 70 if layer.operation.is_weightless else 5000 * 2.0 ** (layer.weight_bits - 8)
         spread = np.log2(max(2.0, product * np.sqrt(layer.macs / (layer.out_height * layer.out_width * count))))
-        # An average pool has one multiplier for all channels, and no bias.
-        factors, biased = (1, 0) if layer.operation.averages else (count, 1)
-        shift = np.broadcast_to(rng.integers(int(spread) + 7, int(spread) + 11, factors), count)
-        multiplier = np.broadcast_to(rng.integers(2**15, 2**16, factors), count)
+        shift = rng.integers(int(spread) + 7, int(spread) + 11, count)
+        weight = self._weight(layer)
+        bias = np.floor(product * rng.uniform(-1, 1, count))
+        multiplier = rng.integers(2**15, 2**16, count)
+        if layer.operation.averages:
+            # One multiplier for all channels, and no bias.
+            shift, multiplier, bias = np.full_like(shift, shift[0]), np.full_like(multiplier, multiplier[0]), 0 * bias
         self._layers.append(
             QuantisedLayer(
                 node=node,
-                weight=self._weight(layer),
-                bias=biased * np.floor(product * rng.uniform(-1, 1, count)).astype(np.int32),
+                weight=weight,
+                bias=bias.astype(np.int32),
                 multiplier=multiplier.astype(np.int32),
                 shift=shift.astype(np.int32),
                 table=rng.permutation(np.arange(-128, 128)).astype(np.int8),
