@@ -36,7 +36,7 @@ class SlotTimes(NamedTuple):
         before: cycles before the phase in which the store runs.
         beside: cycles of the other stages in that phase, at least 2.
         behind: cycles after it.
-        reads, read_bytes: cycles in which loads use the memory beside the store, and what they read.
+        reads, read_bytes: cycles in which loads use the memory at the same time as the store, and the bytes they read.
     """
 
     before: FloatArray

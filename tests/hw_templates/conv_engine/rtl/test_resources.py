@@ -1,6 +1,6 @@
 """Cells of the modules of the engine's Verilog, beside the table of what they took when they were last changed."""
 
-import csv
+import runpy
 from functools import cache
 from pathlib import Path
 
@@ -8,37 +8,12 @@ import pytest
 from support.verilog.synthesised import need_yosys_version
 
 from bitstreams.building.synthesis import CellCounts, count_cells
-from hw_templates.board import load_board
-from hw_templates.conv_engine.accelerator import Accelerator
-from hw_templates.project.render import render
 
-TABLE = Path(__file__).parent / "block_counts.csv"
+SCRIPT = runpy.run_path(str(Path(__file__).parents[4] / "benchmarks/engine_modules.py"))
+rows, parameters_of, project = SCRIPT["rows"], SCRIPT["parameters_of"], cache(SCRIPT["project"])
 VERSION = "Yosys 0.23"
-ACCELERATOR = Accelerator(
-    pe_rows=8,
-    pe_cols=8,
-    pe_pixels=4,
-    pack=2,
-    ifmap_kib=64,
-    weight_kib=64,
-    ofmap_kib=32,
-    axi_bits=64,
-    clock_mhz=150,
-    depthwise_lanes=4,
-)
-"""Gives the headers that modules include; their sizes come from the table."""
 LARGE, MOST_LUT = ("pe_array", "operands"), 600
 """Larger ones of these modules are counted on demand; the smaller ones show the same."""
-
-
-def rows() -> list[dict[str, str]]:
-    with TABLE.open(newline="") as file:
-        return list(csv.DictReader(file))
-
-
-@cache
-def project() -> dict[str, str]:
-    return render(ACCELERATOR, load_board("pynq-z2"))
 
 
 def name(row: dict[str, str]) -> str:
@@ -57,8 +32,7 @@ def counted_rows(large: bool) -> list[dict[str, str]]:
 )
 def test_a_module_takes_what_the_table_says(row: dict[str, str]) -> None:
     need_yosys_version(VERSION)
-    parameters = {key: int(value) for key, _, value in (part.partition("=") for part in row["parameters"].split())}
-    counted = count_cells(project(), row["module"], parameters)
+    counted = count_cells(project(), row["module"], parameters_of(row))
     expected = CellCounts(**{field: int(row[field]) for field in CellCounts.__dataclass_fields__})
     assert counted.lut == pytest.approx(expected.lut, rel=0.05, abs=2), counted
     assert counted.ff == pytest.approx(expected.ff, rel=0.05, abs=2), counted
