@@ -10,14 +10,17 @@ from support.verilog.engines import ENGINES, simulation_of
 from support.verilog.random_engine_layers import randomly_tiled
 from support.verilog.simulated import run
 
-from codesign.emit.engine_program import compile_engine_program, engine_node
+from codesign.emit.engine_program import compile_engine_program, engine_node, legal_tiles
 from codesign.emit.engine_reference import EngineNode, engine_result, run_engine
 from codesign.emit.integer_reference import QuantisedNetwork
 from codesign.emit.program import pack_map
 from cost_models.engine.layer import engine_layer
-from cost_models.workload import IMAGE, Shape
+from cost_models.engine.tiles import TiledLayer
+from cost_models.mapping.mapping import draw_mapping
+from cost_models.workload import IMAGE, Layer, Shape
 from hw_templates.conv_engine.rtl_config import EngineShape, Limits
 from hw_templates.foundation.errors import MappingError, UnsupportedLayerError
+from hw_templates.operations import Operation
 
 ENGINE = "double buffers"
 SHAPE = ENGINES[ENGINE]
@@ -106,3 +109,35 @@ def test_what_the_engine_cannot_run_is_refused_with_layer_field_and_limit() -> N
         compile_engine_program(
             [replace(first, tiled=replace(first.tiled, layer=big, mapping=tall))], given_of(image), SHAPE
         )
+
+
+def test_tiles_that_would_begin_in_the_padding_grow_and_others_stay() -> None:
+    rng, grown = np.random.default_rng(0), 0
+    for _ in range(400):
+        kernel = int(rng.choice([3, 5, 7]))
+        layer = Layer(
+            operation=Operation.CONV if rng.random() < 0.5 else Operation.DEPTHWISE,
+            in_channels=(channels := int(rng.integers(1, 200))),
+            out_channels=channels,
+            in_height=int(rng.integers(1, 20)),
+            in_width=int(rng.integers(1, 20)),
+            kernel_height=kernel,
+            kernel_width=kernel,
+            stride=int(rng.choice([1, 2])),
+            padding=kernel // 2,
+        )
+        mapping = draw_mapping(layer, ACCELERATOR, rng)
+        if mapping is None:
+            continue
+        tiled = TiledLayer(layer=engine_layer(layer), mapping=mapping, shape=SHAPE)
+        legal = legal_tiles(tiled)
+        begins = [axis.tiles > 1 and axis.tile * axis.stride < axis.padding for axis in (tiled.rows, tiled.cols)]
+        if not any(begins):
+            assert legal == tiled
+            continue
+        grown += 1
+        for axis, before in ((legal.rows, tiled.rows), (legal.cols, tiled.cols)):
+            assert axis.tiles == 1 or axis.tile * axis.stride >= axis.padding
+            assert axis.tile >= before.tile
+        assert all(needed <= there for _, needed, there in legal.needs())
+    assert grown > 20
