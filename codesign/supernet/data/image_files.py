@@ -173,6 +173,8 @@ def _read(kind: str, places: list[Path], channels: int) -> FileImages:
     datasets.disable_progress_bars()
     # It logs what is reported here.
     datasets.logging.set_verbosity(datasets.logging.CRITICAL)
+    # It asks the hub to count each use, and waits for the answer.
+    datasets.config.HF_UPDATE_DOWNLOAD_COUNTS = False
     place, copies = places[0], _copies_folder(str(datasets.config.HF_DATASETS_CACHE))
     source = {"data_dir": str(place)} if kind == "imagefolder" else {"data_files": [str(file) for file in places]}
     try:

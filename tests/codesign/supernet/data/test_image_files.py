@@ -1,4 +1,5 @@
 import io
+import socket
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,6 +55,14 @@ def expected(start, images_of_class=20):
         for index in range(3)
         for number in range(images_of_class)
     }
+
+
+@pytest.mark.parametrize("write", [write_image_folder, write_parquet])
+def test_files_of_this_machine_are_read_without_a_word_to_others(write, tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(socket, "getaddrinfo", lambda host, *_, **__: asked.append(host))
+    load_images(write(tmp_path / "pets"), 3)
+    assert not asked
 
 
 @pytest.mark.parametrize("write", [write_image_folder, write_parquet])
@@ -261,7 +270,7 @@ def test_any_parquet_is_read_or_refused_in_one_line(tmp_path):
     whole = (path / "train.parquet").read_bytes()
 
     read = from_file(path / "train.parquet", lambda: load_images(path, 3))
-    # Each costs some 50 ms, for datasets keeps a copy of what it can read.
+    # Each costs some 15 ms, for datasets keeps a copy of what it can read.
     accepted, refused = drive(read, mutated_bytes(whole, 2_000))
     assert accepted
     assert refused > 100
