@@ -30,7 +30,7 @@ class FrontsRecord(Record):
 
     def __post_init__(self) -> None:
         if not self.fronts or self.fronts.keys() != self.hypervolumes.keys():
-            raise InvalidValueError("fronts.hypervolumes", list(self.hypervolumes), f"of {', '.join(self.fronts)}")
+            raise InvalidValueError("fronts.hypervolumes", list(self.hypervolumes), f"of {list(self.fronts)}")
         for rows in self.fronts.values():
             check_front(rows)
 

@@ -111,7 +111,12 @@ def test_a_file_of_another_kind_is_named_with_its_field(run: Run) -> None:
     values = plain(run.fronts)
     path = run.folder / "other.json"
     path.write_text(json.dumps({**values, "hypervolumes": {"joint": 0.5}}))
-    with pytest.raises(StorageError, match=r"other\.json: fronts\.hypervolumes: must be of random, sequential, joint"):
+    with pytest.raises(
+        StorageError, match=r"other\.json: fronts\.hypervolumes: must be of \['random', 'sequential', 'joint'\]"
+    ):
+        read_json(path, FrontsRecord)
+    path.write_text(json.dumps({**values, "fronts": {"of two\u2028lines": values["fronts"]["joint"]}}))
+    with pytest.raises(StorageError, match=r"other\.json: fronts\.hypervolumes: must be of \['of two\\u2028lines'\]"):
         read_json(path, FrontsRecord)
     path.write_text(json.dumps({**values, "fronts": {**values["fronts"], "joint": [[2.0, 1.0, 1.0]]}}))
     with pytest.raises(StorageError, match=r"other\.json: front\[0\]\.accuracy: must be in 0\.\.1, got 2\.0"):
