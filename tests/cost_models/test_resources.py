@@ -1,6 +1,7 @@
 import re
 import subprocess
 from dataclasses import replace
+from itertools import accumulate
 from pathlib import Path
 
 import numpy as np
@@ -248,7 +249,7 @@ def test_logic_is_of_the_size_of_published_engines(pixels: int, inputs: int, out
 def test_a_hundred_thousand_legal_points_fit_a_small_board() -> None:
     # Every point with two products a DSP and narrow ports at the first clock; the other clocks have as many.
     points = fitting_points(Z2, {"pack": 2, "axi_bits": 32, "clock_mhz": Z2.clocks_mhz[0]})
-    assert sum(len(columns) for columns in points) * len(Z2.clocks_mhz) >= 10**5
+    assert any(count * len(Z2.clocks_mhz) >= 10**5 for count in accumulate(map(len, points)))
 
 
 def test_resources_do_not_depend_on_the_clock() -> None:

@@ -15,9 +15,10 @@ def fitting_points(board: Board, fixed: dict[str, int]) -> Iterator[AcceleratorC
     """The points with these parameters that are legal and fit the board, for one PE array after the other."""
     choices = AcceleratorSpace(board).choices
     grid = [[fixed[name]] if name in fixed else values for name, values in choices.items()]
-    for rows, cols in itertools.product(*grid[:2]):
-        values = np.stack(np.meshgrid([rows], [cols], *grid[2:], indexing="ij"), axis=-1).reshape(-1, len(PARAMETERS))
-        columns = AcceleratorColumns(**dict(zip(PARAMETERS, values.T, strict=True)))
+    # Arrays of one shape and size at a time stay in the processor's cache.
+    for array in itertools.product(*grid[:3]):
+        values = np.meshgrid(*([size] for size in array), *grid[3:], indexing="ij")
+        columns = AcceleratorColumns(**dict(zip(PARAMETERS, map(np.ravel, values), strict=True)))
         legal = columns.take(is_legal(columns))
         beyond = excess(estimate_resources(legal, board), board)
         yield legal.take(np.all([over <= 0 for over in beyond.values()], axis=0))
