@@ -100,18 +100,21 @@ def engine_result(
 def engine_sums(layer: EngineLayer, data: EngineData, ifmap: Int8Array, gate: Int8Array | None) -> IntArray:
     """Return the sums [n, M, OH, OW] of a layer before its bias; those of a maximum are the greatest values.
 
-    They are made in float64, which holds every integer below 2^53, as matrix products of floats are far the faster.
+    They are made of floats, whose matrix products are far the faster: of float32, which holds every integer up to
+    2^24, where no sum of products of two bytes exceeds that, else of float64, which holds those up to 2^53.
     """
-    wide = ifmap.astype(np.float64)
+    terms = layer.taps * (layer.in_channels if layer.operation.is_dense else 1)
+    kind = np.float32 if terms << 14 <= 1 << 24 else np.float64
+    wide: Maps = ifmap.astype(kind)
     if layer.repeat:
         wide = wide.repeat(2, axis=2).repeat(2, axis=3)
     (kh, kw), (sh, sw), (eh, ew) = layer.kernel, layer.stride, layer.dilation
     top, left = layer.padding[:2]
     height = max(top + layer.in_height, (layer.out_height - 1) * sh + (kh - 1) * eh + 1)
     width = max(left + layer.in_width, (layer.out_width - 1) * sw + (kw - 1) * ew + 1)
-    padded = np.full((len(ifmap), layer.in_channels, height, width), layer.pad_value, np.float64)
+    padded: Maps = np.full((len(ifmap), layer.in_channels, height, width), layer.pad_value, kind)
     padded[:, :, top : top + layer.in_height, left : left + layer.in_width] = wide
-    sums = np.full((len(ifmap), layer.out_channels, layer.out_height, layer.out_width), 0.0)
+    sums: Maps = np.full((len(ifmap), layer.out_channels, layer.out_height, layer.out_width), 0, kind)
     if layer.operation.selects:
         sums -= 128
     for row in range(kh):
@@ -121,14 +124,14 @@ def engine_sums(layer: EngineLayer, data: EngineData, ifmap: Int8Array, gate: In
                 np.maximum(sums, seen, out=sums)
             elif layer.operation.reads_gate:
                 assert gate is not None
-                sums += seen * gate[:, :, None, None]
+                sums += seen * gate[:, :, None, None].astype(kind)
             elif data.weight is None:
                 sums += seen
             elif layer.operation.is_dense:
-                weight = data.weight[:, :, row, col].astype(np.float64)
+                weight = data.weight[:, :, row, col].astype(kind)
                 sums += (weight @ seen.reshape(*seen.shape[:2], -1)).reshape(sums.shape)
             else:
-                sums += seen * data.weight[:, 0, row, col, None, None]
+                sums += seen * data.weight[:, 0, row, col, None, None].astype(kind)
     return sums.astype(np.int64)
 
 
