@@ -55,10 +55,10 @@ def render_engine(folder: Path, shape: EngineShape) -> None:
 
 def _build_test(folder: Path, top: str, test: Path, rtl: Path, arguments: Sequence[str], flags: Sequence[str]) -> Path:
     need_verilator()
-    command = ["verilator", "--cc", "--exe", "--build", "-Wall", "-O3", "--x-assign", "fast", "--noassert", f"-I{rtl}"]
-    command += [*arguments, "--top-module", top, str(rtl / f"{top}.v"), str(test), "-Mdir", str(folder / "built")]
-    command += ["-o", "simulation", "-CFLAGS", " ".join(["-std=c++17", "-O1", *flags])]
-    command += ["-MAKEFLAGS", "OPT_FAST=-O1 OPT_SLOW=-O0"]
+    command = ["verilator", "--cc", "--exe", "--build", "-Wall", "-O3", "--x-assign", "fast", "--noassert"]
+    command += ["--output-split", "0", f"-I{rtl}", *arguments, "--top-module", top, str(rtl / f"{top}.v"), str(test)]
+    command += ["-Mdir", str(folder / "built"), "-o", "simulation", "-CFLAGS", " ".join(["-std=c++17", "-O1", *flags])]
+    command += ["-MAKEFLAGS", "OPT_FAST=-O1"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return folder / "built/simulation"
