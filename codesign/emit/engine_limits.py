@@ -190,11 +190,8 @@ def check_fields_fit(name: str, record: np.void, shape: EngineShape) -> None:
     Raises:
         UnsupportedLayerError: one does not; names layer, field, value and limit.
     """
-    for field, width, _ in isa5.FIELDS:
-        bits, value = shape.field_bits_of(width), int(record[field])
-        signed = field in isa5.SIGNED
-        least, most = (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) if signed else (0, (1 << bits) - 1)
-        if not least <= value <= most:
+    for field, (least, most) in shape.field_ranges().items():
+        if not least <= (value := int(record[field])) <= most:
             raise UnsupportedLayerError(f"{name}.{field}: the engine has {least} to {most}, got {value}")
     given = {field: int(record[field]) for field, _, _ in isa5.FIELDS}
     tiles = {

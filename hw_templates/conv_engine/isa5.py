@@ -7,6 +7,8 @@ Places count memory words (``axi_bits``) from the arena's start.
 
 import numpy as np
 
+from hw_templates.operations import Operation
+
 VERSION = 5
 DESCRIPTOR_FIELDS = 128
 DESCRIPTOR_BYTES = 4 * DESCRIPTOR_FIELDS
@@ -139,6 +141,29 @@ FIELDS: tuple[tuple[str, str, str], ...] = (
 
 SIGNED = {"pad_value", "in_col_begin", "in_row_begin", *(f"tap_col_{tap}" for tap in range(TAPS))}
 """Fields whose values may be negative."""
+
+LEAST = {"size": DESCRIPTOR_BYTES, "version": VERSION} | dict.fromkeys(
+    (
+        *("in_height", "in_width", "in_channels", "out_height", "out_width", "out_channels"),
+        *("kernel_height", "kernel_width", "stride_height", "stride_width", "dilation_height", "dilation_width"),
+        *("tile_out_channels", "tile_in_channels", "tile_height", "tile_width"),
+        *("tiles_out", "tiles_in", "tiles_rows", "tiles_cols"),
+        *("last_out_words", "last_in_words", "last_rows", "last_cols", "full_out_words", "full_in_words"),
+        *("row_groups_full", "row_groups_last", "col_groups_full", "col_groups_last"),
+        *("pixel_groups_full", "pixel_groups_last", "out_run_words", "parameter_beats"),
+    ),
+    1,
+)
+"""Least values of fields whose least value is not that of their width."""
+
+GREATEST = {
+    "size": DESCRIPTOR_BYTES,
+    "version": VERSION,
+    "operation": max(operation.code for operation in Operation),
+    "loop_order": 2,
+    "residual": 2,
+}
+"""Greatest values of fields that are below the greatest of their width in every engine."""
 
 DESCRIPTOR = np.dtype(
     [(name, "<i4") for name, _, _ in FIELDS] + [("reserved", "<i4", (DESCRIPTOR_FIELDS - len(FIELDS),))]

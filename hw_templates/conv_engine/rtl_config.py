@@ -113,6 +113,28 @@ class EngineShape:
         """Return the bits of a field whose width :data:`hw_templates.conv_engine.isa5.FIELDS` names or gives."""
         return self.widths().get(width) or int(width)
 
+    def field_ranges(self) -> dict[str, tuple[int, int]]:
+        """Return the least and the greatest value that the engine takes of each field of a descriptor."""
+        greatest = {
+            "kernel_height": max(self.limits.max_kernel, self.limits.max_pool),
+            "stride_height": self.limits.max_stride,
+            "dilation_height": self.limits.max_dilation,
+        }
+        greatest |= {name.replace("height", "width"): value for name, value in greatest.items()} | isa5.GREATEST
+        ranges = {}
+        for name, width, _ in isa5.FIELDS:
+            bits = self.field_bits_of(width)
+            least, most = (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) if name in isa5.SIGNED else (0, (1 << bits) - 1)
+            ranges[name] = isa5.LEAST.get(name, least), greatest.get(name, most)
+        return ranges
+
+    def unit_ranges(self) -> list[tuple[int, int, int, int]]:
+        """Return (least, greatest - least) as unsigned int32 of the upper, then the lower field of each 64-bit unit."""
+        ranges = [(least % (1 << 32), most - least) for least, most in self.field_ranges().values()]
+        # What is reserved is 0.
+        ranges += [(0, 0)] * (isa5.DESCRIPTOR_FIELDS - len(ranges))
+        return [(*upper, *lower) for lower, upper in zip(ranges[::2], ranges[1::2], strict=True)]
+
     def program_sizes(self) -> dict[str, int]:
         """Return what a program is made for, by name: it runs only on an engine for which all of it is the same."""
         a = self.accelerator

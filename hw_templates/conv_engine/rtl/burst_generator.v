@@ -4,8 +4,8 @@
 // MAXB words and ends at a multiple of MAXB words, so that none crosses 4 KiB. With `repeat` rows and columns are counted
 // twice over: each row is made twice, and each run of a row twice; `odd_row` (`odd_col`) begins with the second copy.
 //
-// Handshake: a command is taken where command_valid and command_ready are set; its rows, cols and beats are at least 1. A
-// burst leaves where burst_valid and burst_ready are set. Latency: five cycles from a command to its first burst, then two
+// Handshake: a command is taken where command_valid and command_ready are set; rows and columns of 0 count as 2^CW, beats of 0
+// as 1. A burst leaves where burst_valid and burst_ready are set. Latency: five cycles from a command to its first burst, then two
 // cycles a burst. `stop` drops what has not left. `idle`: nothing is held.
 module burst_generator #(
     parameter AW = 26,            // bits of a place in memory, in words
@@ -67,7 +67,8 @@ module burst_generator #(
         end
         if (take) begin
             cols <= command_cols;
-            beats <= command_beats;
+            // A burst of no words would be one of 256 on the bus.
+            beats <= command_beats | {{BEATS-1{1'b0}}, command_beats == 0};
             col_step <= command_col_step;
             row_step <= command_row_step;
             repeated <= command_repeat;

@@ -4,13 +4,21 @@
 //     0x04 0x08 0x0c    interrupt: global enable, enable (bit 0: done), status (cleared by writing 1)
 //     0x10 0x1c 0x28 0x34   physical address of the arena, as the ifmap, weight, residual and ofmap port see it (64 bits)
 //     0x40 program_word, 0x48 layer_count, 0x50 arena_words, 0x58 protected_words
-//     0x60 status       bits 0-3 error code, 8 running, 16-31 layer
+//     0x60 status       bits 0-3 error code, 8 running, 9 ended without having drained, 16-31 layer
 //     0x68 cycles       of the last run (64 bits)
+//     0x70 watchdog     cycles without progress that end a run, 0: none
+//     0x74 abort        bit 0 ends a run
+//     0x78 cycle_limit  cycles that end a run, 0: none (64 bits)
 //
-// A word is written where address and data have come; strobes are obeyed by whole words only (all or none).
+// A word is written where address and data have come; strobes are obeyed by whole words only (all or none). While a program
+// runs only control, interrupt and abort can be written. `unsound`: a place is wider than the engine's, a port does not begin
+// at a multiple of 4 KiB, the arena has not the words of a burst, or the program does not lie in it; it is right two cycles after
+// a register was written.
 module control_regs #(
     parameter AW = 26,
-    parameter ADDRESS = 40
+    parameter ADDRESS = 40,
+    parameter LEAST_WORDS = 16,   // of an arena
+    parameter DESCRIPTOR_SHIFT = 6 // a descriptor has 2^DESCRIPTOR_SHIFT words
 ) (
     input wire clk,
     input wire resetn,
@@ -41,17 +49,23 @@ module control_regs #(
     output reg [15:0] layer_count,
     output reg [AW-1:0] arena_words,
     output reg [AW-1:0] protected_words,
+    output reg [31:0] watchdog,
+    output reg [63:0] cycle_limit,
+    output reg abort,
+    output reg unsound,
     input wire finished,
     input wire running,
+    input wire undrained,
     input wire [3:0] error_code,
-    input wire [15:0] layer
+    input wire [15:0] layer,
+    input wire [63:0] cycles
 );
     reg done, global_enable, done_enable, done_status;
     reg [63:0] ports [0:3];
-    reg [63:0] cycles;
     wire write = s_awvalid && s_wvalid && !s_bvalid;
     wire read = s_arvalid && !s_rvalid;
     wire whole = s_wstrb == 4'hf;
+    wire writable = !running || s_awaddr[6:2] < 5'h04 || s_awaddr[6:2] == 5'h1d;
 
     assign s_awready = write;
     assign s_wready = write;
@@ -69,13 +83,10 @@ module control_regs #(
 
     always @(posedge clk) begin
         begin_program <= 1'b0;
-        if (running) cycles <= cycles + 64'd1;
-        if (write && whole) begin
+        abort <= 1'b0;
+        if (write && whole && writable) begin
             case (s_awaddr[6:2])
-                5'h00: if (s_wdata[0] && !running) begin
-                    begin_program <= 1'b1;
-                    cycles <= 64'd0;
-                end
+                5'h00: begin_program <= s_wdata[0] && !running && !begin_program;
                 5'h01: global_enable <= s_wdata[0];
                 5'h02: done_enable <= s_wdata[0];
                 5'h04: ports[0][31:0] <= s_wdata;
@@ -86,10 +97,14 @@ module control_regs #(
                 5'h0b: ports[2][63:32] <= s_wdata;
                 5'h0d: ports[3][31:0] <= s_wdata;
                 5'h0e: ports[3][63:32] <= s_wdata;
-                5'h10: program_word <= s_wdata[AW-1:0];
-                5'h12: layer_count <= s_wdata[15:0];
-                5'h14: arena_words <= s_wdata[AW-1:0];
-                5'h16: protected_words <= s_wdata[AW-1:0];
+                5'h10: {program_wide, program_word} <= {s_wdata[31:AW] != 0, s_wdata[AW-1:0]};
+                5'h12: {layers_wide, layer_count} <= {s_wdata[31:16] != 0, s_wdata[15:0]};
+                5'h14: {arena_wide, arena_words} <= {s_wdata[31:AW] != 0, s_wdata[AW-1:0]};
+                5'h16: {protected_wide, protected_words} <= {s_wdata[31:AW] != 0, s_wdata[AW-1:0]};
+                5'h1c: watchdog <= s_wdata;
+                5'h1d: abort <= s_wdata[0];
+                5'h1e: cycle_limit[31:0] <= s_wdata;
+                5'h1f: cycle_limit[63:32] <= s_wdata;
                 default: ;
             endcase
         end
@@ -111,9 +126,12 @@ module control_regs #(
                 5'h12: s_rdata <= {16'd0, layer_count};
                 5'h14: s_rdata <= {{32-AW{1'b0}}, arena_words};
                 5'h16: s_rdata <= {{32-AW{1'b0}}, protected_words};
-                5'h18: s_rdata <= {layer, 7'd0, running, 4'd0, error_code};
+                5'h18: s_rdata <= {layer, 6'd0, undrained, running, 4'd0, error_code};
                 5'h1a: s_rdata <= cycles[31:0];
                 5'h1b: s_rdata <= cycles[63:32];
+                5'h1c: s_rdata <= watchdog;
+                5'h1e: s_rdata <= cycle_limit[31:0];
+                5'h1f: s_rdata <= cycle_limit[63:32];
                 default: s_rdata <= 32'd0;
             endcase
         end
@@ -125,8 +143,21 @@ module control_regs #(
         else if (write && whole && s_awaddr[6:2] == 5'h03 && s_wdata[0]) done_status <= 1'b0;
         if (!resetn) begin
             {s_bvalid, s_rvalid, done, global_enable, done_enable, done_status} <= 6'd0;
-            begin_program <= 1'b0;
+            {begin_program, abort} <= 2'd0;
             layer_count <= 16'd0;
+            watchdog <= 32'd0;
+            cycle_limit <= 64'd0;
         end
+    end
+
+    // What a run is refused for, a sum and a comparison a cycle.
+    reg program_wide, layers_wide, arena_wide, protected_wide, unaligned, port_wide;
+    reg [AW:0] program_end;
+    always @(posedge clk) begin
+        program_end <= {1'b0, program_word} + ({{AW-15{1'b0}}, layer_count} << DESCRIPTOR_SHIFT);
+        unaligned <= {ports[0][11:0], ports[1][11:0], ports[2][11:0], ports[3][11:0]} != 48'd0;
+        port_wide <= {ports[0][63:ADDRESS], ports[1][63:ADDRESS], ports[2][63:ADDRESS], ports[3][63:ADDRESS]} != 0;
+        unsound <= program_wide || layers_wide || arena_wide || protected_wide || unaligned || port_wide ||
+                   layer_count == 16'd0 || arena_words < LEAST_WORDS[AW-1:0] || program_end > {1'b0, arena_words};
     end
 endmodule

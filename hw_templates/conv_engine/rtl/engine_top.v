@@ -85,8 +85,14 @@ module engine_top (
     wire [ADDRESS-1:0] ifmap_base_address, weight_base_address, residual_base_address, ofmap_base_address;
     wire [AW-1:0] program_word, arena_words, protected_words;
     wire [15:0] layer_count, layer;
-    wire [3:0] error_code;
-    control_regs #(.AW(AW), .ADDRESS(ADDRESS)) registers (
+    wire [3:0] error_code, guard_code;
+    wire unsound, abort, halt, undrained;
+    wire [31:0] watchdog;
+    wire [63:0] cycle_limit, cycles;
+    localparam DESCRIPTOR_WORDS = `DESCRIPTOR_BYTES / BYTES;
+    control_regs #(
+        .AW(AW), .ADDRESS(ADDRESS), .LEAST_WORDS(MAXB * PORT_WORDS), .DESCRIPTOR_SHIFT($clog2(DESCRIPTOR_WORDS))
+    ) registers (
         .clk(clk), .resetn(resetn), .s_awaddr(s_axi_control_awaddr), .s_awvalid(s_axi_control_awvalid),
         .s_awready(s_axi_control_awready), .s_wdata(s_axi_control_wdata), .s_wstrb(s_axi_control_wstrb),
         .s_wvalid(s_axi_control_wvalid), .s_wready(s_axi_control_wready), .s_bresp(s_axi_control_bresp),
@@ -96,8 +102,20 @@ module engine_top (
         .done_interrupt(done_interrupt), .begin_program(begin_program), .ifmap_port(ifmap_base_address),
         .weight_port(weight_base_address), .residual_port(residual_base_address), .ofmap_port(ofmap_base_address),
         .program_word(program_word), .layer_count(layer_count), .arena_words(arena_words),
-        .protected_words(protected_words), .finished(finished), .running(running), .error_code(error_code),
-        .layer(layer));
+        .protected_words(protected_words), .watchdog(watchdog), .cycle_limit(cycle_limit), .abort(abort),
+        .unsound(unsound), .finished(finished), .running(running), .undrained(undrained), .error_code(error_code),
+        .layer(layer), .cycles(cycles));
+    wire compute_done;
+    wire ifmap_moves = (m_axi_ifmap_arvalid && m_axi_ifmap_arready) || m_axi_ifmap_rvalid;
+    wire weights_move = (m_axi_weights_arvalid && m_axi_weights_arready) || m_axi_weights_rvalid;
+    wire residual_moves = (m_axi_residual_arvalid && m_axi_residual_arready) || m_axi_residual_rvalid;
+    wire ofmap_moves = (m_axi_ofmap_awvalid && m_axi_ofmap_awready) || (m_axi_ofmap_wvalid && m_axi_ofmap_wready) ||
+                       m_axi_ofmap_bvalid;
+    guard of_run (
+        .clk(clk), .resetn(resetn), .begin_program(begin_program), .running(running), .abort(abort),
+        .progress(ifmap_moves || weights_move || residual_moves || ofmap_moves || !compute_done), .watchdog(watchdog),
+        .cycle_limit(cycle_limit), .cycles(cycles), .code(guard_code));
+    wire stages_resetn = resetn && !halt;
 
     // The layer's constants, from the configuration bus.
     wire config_write;
@@ -165,8 +183,8 @@ module engine_top (
     end
 
     // The sequencer's commands.
-    /* verilator lint_off UNUSED */
     wire ifmap_idle, weight_idle, residual_idle;
+    /* verilator lint_off UNUSED */
     wire [WA-1:0] weight_address, weight_base;   // their lowest bits count half lines
     /* verilator lint_on UNUSED */
     wire ifmap_request, ifmap_taken, ifmap_odd_row, ifmap_odd_col, ifmap_start, ifmap_empty, ifmap_done;
@@ -180,14 +198,14 @@ module engine_top (
     wire weight_request, weight_taken, weight_start, weight_empty, weight_done, table_busy;
     wire [1:0] weight_kind;
     wire [WA-1:0] compute_weight_base;
-    wire compute_start, compute_follows, compute_zero, compute_done;
+    wire compute_start, compute_follows, compute_zero;
     wire [CW-1:0] col_groups, pixel_groups, rows, row_groups;
     wire signed [CW:0] left, top;
     wire [OA-1:0] compute_sum_base, group_sums, store_sum_base, store_group_sums;
     wire residual_request, residual_taken, residual_start, residual_done, store_request, store_taken, store_start;
     wire [RA-1:0] residual_base, store_residual_base;
     wire [CW-1:0] store_cols, store_words, store_first_word, store_first_row, store_first_col;
-    wire store_done, drained, counter_valid, counter_ready;
+    wire store_done, drained, empty, counter_valid, counter_ready;
     wire [8*BYTES-1:0] counter_data;
     wire [2:0] read_bounds, read_response;
     wire write_bounds, write_response;
@@ -198,8 +216,9 @@ module engine_top (
         .OFMAP_BUFFERS(OFMAP_BUFFERS)
     ) layers (
         .clk(clk), .resetn(resetn), .config_write(config_write), .config_unit(config_unit), .config_data(config_data),
-        .begin_program(begin_program), .program_word(program_word), .layer_count(layer_count), .finished(finished),
-        .running(running), .error_code(error_code), .layer(layer),
+        .begin_program(begin_program), .program_word(program_word), .layer_count(layer_count), .unsound(unsound),
+        .guard_code(guard_code), .finished(finished), .running(running), .halt(halt), .undrained(undrained),
+        .error_code(error_code), .layer(layer),
         .port_errors({write_response, |read_response, write_bounds, |read_bounds}), .ifmap_request(ifmap_request),
         .ifmap_taken(ifmap_taken), .ifmap_word(ifmap_word), .ifmap_rows(ifmap_rows), .ifmap_runs(ifmap_runs),
         .ifmap_beats(ifmap_beats), .ifmap_odd_row(ifmap_odd_row), .ifmap_odd_col(ifmap_odd_col),
@@ -222,7 +241,7 @@ module engine_top (
         .store_words(store_words), .store_first_word(store_first_word), .store_first_row(store_first_row),
         .store_first_col(store_first_col), .store_sum_base(store_sum_base), .store_group_sums(store_group_sums),
         .store_residual_base(store_residual_base), .store_done(store_done), .store_count(store_count),
-        .drained(drained), .counter_valid(counter_valid), .counter_ready(counter_ready),
+        .drained(drained), .empty(empty), .reads_idle(ifmap_idle && weight_idle && residual_idle), .counter_valid(counter_valid), .counter_ready(counter_ready),
         .counter_data(counter_data));
 
     // The ifmap port, its loader and the banks.
@@ -236,7 +255,7 @@ module engine_top (
     read_engine #(
         .BYTES(BYTES), .AW(AW), .CW(CW), .BEATS(BEATS), .ADDRESS(ADDRESS), .MAXB(MAXB), .FIFO(READ_FIFO)
     ) ifmap_reader (
-        .clk(clk), .resetn(resetn), .stop(1'b0), .clear(begin_program), .idle(ifmap_idle),
+        .clk(clk), .resetn(resetn), .stop(halt), .clear(begin_program), .idle(ifmap_idle),
         .error_bounds(read_bounds[0]), .error_response(read_response[0]), .base(ifmap_base_address),
         .limit(arena_words), .command_valid(ifmap_request), .command_ready(ifmap_command_ready),
         .command_word(ifmap_word), .command_rows(ifmap_rows), .command_cols(ifmap_runs), .command_beats(ifmap_beats),
@@ -249,7 +268,7 @@ module engine_top (
     ifmap_loader #(
         .BYTES(BYTES), .PIXELS(PIXELS), .WORDS(WORDS), .IA(IA), .CW(CW), .DW(DW), .LW(LW)
     ) load_ifmap (
-        .clk(clk), .resetn(resetn), .start(ifmap_start), .done(ifmap_done), .empty(ifmap_empty), .cols(ifmap_cols),
+        .clk(clk), .resetn(stages_resetn), .start(ifmap_start), .done(ifmap_done), .empty(ifmap_empty), .cols(ifmap_cols),
         .words(ifmap_words), .stride(stride_cols), .slots(d_slots), .d_line(d_line), .d_group(d_group),
         .place(ifmap_place), .place_lane(ifmap_lane), .place_phase(ifmap_phase), .count(ifmap_count),
         .in_valid(ifmap_valid), .in_ready(ifmap_ready), .in_data(ifmap_stream), .in_last(ifmap_last),
@@ -283,7 +302,7 @@ module engine_top (
     read_engine #(
         .BYTES(PORT_BYTES), .AW(AW), .CW(CW), .BEATS(BEATS), .ADDRESS(ADDRESS), .MAXB(MAXB), .FIFO(READ_FIFO)
     ) weight_reader (
-        .clk(clk), .resetn(resetn), .stop(1'b0), .clear(begin_program), .idle(weight_idle),
+        .clk(clk), .resetn(resetn), .stop(halt), .clear(begin_program), .idle(weight_idle),
         .error_bounds(read_bounds[1]), .error_response(read_response[1]), .base(weight_base_address),
         .limit(arena_words >> SHIFT), .command_valid(weight_request), .command_ready(weight_command_ready),
         .command_word(weight_beat), .command_rows({{CW-1{1'b0}}, 1'b1}), .command_cols({{CW-1{1'b0}}, 1'b1}),
@@ -296,7 +315,7 @@ module engine_top (
     weight_loader #(
         .BYTES(PORT_BYTES), .LINE(ROWS * COLS), .WA(WA - 1), .LANES(BYTES), .PA(PA)
     ) load_weights (
-        .clk(clk), .resetn(resetn), .start(weight_start), .done(weight_done), .kind(weight_kind),
+        .clk(clk), .resetn(stages_resetn), .start(weight_start), .done(weight_done), .kind(weight_kind),
         .empty(weight_empty), .weight_base(weight_base[WA-1:1]), .count(weight_count), .in_valid(weight_valid),
         .in_ready(weight_ready), .in_data(weight_stream), .in_last(weight_last), .config_write(config_write),
         .config_unit(config_unit), .config_data(config_data), .parameter_write(parameter_write),
@@ -325,7 +344,7 @@ module engine_top (
         .SUM_DEPTH(SUM_DEPTH * OFMAP_BUFFERS), .SUM_STYLE(`ENGINE_SUM_STYLE), .CW(CW), .KW(KW), .TW(TW), .DW(DW), .RW(RW),
         .PW(PW)
     ) array (
-        .clk(clk), .resetn(resetn), .tap_write(tap_write && tap_number >> TW == 0), .tap_index(tap_number[TW-1:0]), .tap_rotate(tap[RW-1:0]),
+        .clk(clk), .resetn(stages_resetn), .tap_write(tap_write && tap_number >> TW == 0), .tap_index(tap_number[TW-1:0]), .tap_rotate(tap[RW-1:0]),
         .tap_step(tap[8+:IA]), .channel_wise(channel_wise), .averages(averages), .maximum(maximum),
         .four_bit(four_bit), .pad_value(pad_value), .kernel_rows(kernel_rows), .kernel_cols(kernel_cols),
         .d_row(d_row), .d_group(d_group), .d_out_row(d_out_row), .stride_rows(stride_rows),
@@ -346,7 +365,7 @@ module engine_top (
     read_engine #(
         .BYTES(BYTES), .AW(AW), .CW(CW), .BEATS(BEATS), .ADDRESS(ADDRESS), .MAXB(MAXB), .FIFO(READ_FIFO)
     ) residual_reader (
-        .clk(clk), .resetn(resetn), .stop(1'b0), .clear(begin_program), .idle(residual_idle),
+        .clk(clk), .resetn(resetn), .stop(halt), .clear(begin_program), .idle(residual_idle),
         .error_bounds(read_bounds[2]), .error_response(read_response[2]), .base(residual_base_address),
         .limit(arena_words), .command_valid(residual_request), .command_ready(residual_command_ready),
         .command_word(residual_word), .command_rows(residual_rows), .command_cols(residual_runs),
@@ -357,7 +376,7 @@ module engine_top (
         .rresp(m_axi_residual_rresp), .rlast(m_axi_residual_rlast), .out_valid(residual_valid),
         .out_ready(residual_ready), .out_data(residual_stream), .out_last(residual_last));
     residual_loader #(.BYTES(BYTES), .RA(RA)) load_residual (
-        .clk(clk), .resetn(resetn), .start(residual_start), .done(residual_done), .base(residual_base),
+        .clk(clk), .resetn(stages_resetn), .start(residual_start), .done(residual_done), .base(residual_base),
         .in_valid(residual_valid), .in_ready(residual_ready), .in_data(residual_stream), .in_last(residual_last),
         .write(residual_write), .write_address(residual_write_address), .write_data(residual_write_data));
     bank #(
@@ -375,7 +394,7 @@ module engine_top (
         .ROWS(ROWS), .PIXELS(PIXELS), .LANES(BYTES), .ACC(ACC), .OA(OA), .PA(PA), .PARAMETER_DEPTH(PARAMETER_DEPTH),
         .PARAMETER_STYLE(`ENGINE_PARAMETER_STYLE), .RA(RA), .CW(CW), .LW(LW), .ROOM(WRITE_FIFO), .EDGES(`ENGINE_EDGES)
     ) put_away (
-        .clk(clk), .resetn(resetn), .averages(averages), .residual(residual),
+        .clk(clk), .resetn(stages_resetn), .averages(averages), .residual(residual),
         .residual_multiplier(residual_multiplier), .edges(edges), .out_height(out_height), .out_width(out_width),
         .start(store_start), .done(store_done), .rows(store_rows), .cols(store_cols), .words(store_words),
         .first_word(store_first_word), .first_row(store_first_row), .first_col(store_first_col),
@@ -388,7 +407,7 @@ module engine_top (
     write_engine #(
         .BYTES(BYTES), .AW(AW), .CW(CW), .BEATS(BEATS), .ADDRESS(ADDRESS), .MAXB(MAXB), .FIFO(WRITE_FIFO)
     ) writer (
-        .clk(clk), .resetn(resetn), .stop(1'b0), .clear(begin_program), .drained(drained),
+        .clk(clk), .resetn(resetn), .stop(halt), .clear(begin_program), .drained(drained), .empty(empty),
         .error_bounds(write_bounds), .error_response(write_response), .base(ofmap_base_address), .limit(arena_words),
         .protected_words(protected_words), .command_valid(store_request), .command_ready(write_command_ready),
         .command_word(store_word), .command_rows(store_rows), .command_cols(store_runs),

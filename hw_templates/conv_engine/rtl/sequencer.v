@@ -4,9 +4,14 @@
 // finished. Where a buffer is single, its slot has a phase more: the store goes first, or the loads come last. A layer begins
 // with its descriptor, parameters and activation table, and ends when all its results are in memory.
 //
-// Handshake with a stage: `start` is set for one cycle, with a command that stays until `done`. A layer whose descriptor is not
-// of this format is not run (code 5); after an error of a memory port (codes 1 to 4) the layer ends with the slot, or with its
-// last write, and no other follows. `finished` is set for one cycle at the end; error_code and layer stay until the next begin.
+// Handshake with a stage: `start` is set for one cycle, with a command that stays until `done`. A program whose registers are
+// `unsound`, and a layer of whose descriptor a field is out of range, are not run (code 5); after an error of a memory port (codes 1 to 4)
+// the layer ends with the slot, or with its last write, and no other follows. `finished` is set for one cycle at the end;
+// error_code and layer stay until the next begin.
+//
+// A code of the guard halts: `halt` resets the stages and stops the ports, until all that they asked for has been answered. Where
+// that takes more than STOP_CYCLES, `finished` comes before, and `undrained` stays until it has; no program begins until then. A
+// layer whose results are not as many words as its descriptor says halts too (code 5), so that nothing stays for the next.
 `include "engine_format.vh"
 module sequencer #(
     parameter BYTES = 8,          // of a memory word
@@ -26,7 +31,8 @@ module sequencer #(
     parameter RESIDUAL_DEPTH = 1024,
     parameter IFMAP_BUFFERS = 2,
     parameter WEIGHT_BUFFERS = 2,
-    parameter OFMAP_BUFFERS = 2
+    parameter OFMAP_BUFFERS = 2,
+    parameter STOP_CYCLES = 4000
 ) (
     input wire clk,
     input wire resetn,
@@ -37,8 +43,12 @@ module sequencer #(
     input wire begin_program,
     input wire [AW-1:0] program_word,
     input wire [15:0] layer_count,
+    input wire unsound,
+    input wire [3:0] guard_code,
     output reg finished,
     output reg running,
+    output reg halt,
+    output reg undrained,
     output reg [3:0] error_code,
     output reg [15:0] layer,
     input wire [3:0] port_errors, // bounds of reads, of writes; responses of reads, of writes
@@ -117,6 +127,8 @@ module sequencer #(
     input wire store_done,
     input wire [31:0] store_count,
     input wire drained,
+    input wire empty,             // no word waits to be stored
+    input wire reads_idle,
     // The counters, as words behind the store's.
     output wire counter_valid,
     input wire counter_ready,
@@ -126,9 +138,6 @@ module sequencer #(
         wire [BITS-1:0] NAME; \
         field #(.WIDTH(BITS), .INDEX(AT)) of_``NAME ( \
             .clk(clk), .config_write(config_write), .config_unit(config_unit), .config_data(config_data), .value(NAME));
-    `FIELD(size, 16, `AT_SIZE)
-    `FIELD(version, 8, `AT_VERSION)
-    `FIELD(operation, 3, `AT_OPERATION)
     `FIELD(weight_word, AW, `AT_WEIGHT_WORD)
     `FIELD(parameter_word, AW, `AT_PARAMETER_WORD)
     `FIELD(parameter_beats, BEATS, `AT_PARAMETER_BEATS)
@@ -146,6 +155,17 @@ module sequencer #(
     localparam [AW-1:0] DESCRIPTOR_STEP = `DESCRIPTOR_BYTES / PORT_BYTES;
     localparam COUNTER_WORDS = 32 / BYTES;
     localparam [1:0] DESCRIPTOR = 0, PARAMETERS = 1, TABLE = 2, WEIGHTS = 3;
+
+    // States. A phase is a cycle of starts and a wait for all that were started.
+    localparam [3:0] IDLE = 0, DESCRIBE = 1, DESCRIBED = 2, CHECK = 3, LOAD_PARAMETERS = 4, LOAD_TABLE = 5, WALK = 6,
+                     SLOT = 7, STORE_PHASE = 8, MAIN_PHASE = 9, LOAD_PHASE = 10, SHIFT_TILES = 11, COUNTERS = 12,
+                     DRAIN = 13, NEXT_LAYER = 14, STOP = 15;
+    reg [3:0] state;
+
+    wire described;
+    descriptor_check of_descriptor (
+        .clk(clk), .clear(state == DESCRIBE), .config_write(config_write), .config_unit(config_unit),
+        .config_data(config_data), .sound(described));
 
     // The tile that is fetched.
     wire walk_ready, walk_ended, fetch_ifmap, fetch_weights, first_in, sum_follows, finishes;
@@ -192,14 +212,11 @@ module sequencer #(
     wire [RA-1:0] compute_residual_base = compute_half ? RESIDUAL_DEPTH[RA-1:0] : {RA{1'b0}};
     assign residual_base = compute_residual_base;
 
-    // States. A phase is a cycle of starts and a wait for all that were started.
-    localparam [3:0] IDLE = 0, DESCRIBE = 1, DESCRIBED = 2, CHECK = 3, LOAD_PARAMETERS = 4, LOAD_TABLE = 5, WALK = 6,
-                     SLOT = 7, STORE_PHASE = 8, MAIN_PHASE = 9, LOAD_PHASE = 10, SHIFT_TILES = 11, COUNTERS = 12,
-                     DRAIN = 13, NEXT_LAYER = 14;
-    reg [3:0] state;
     reg starting;                 // the first cycle of a phase
     reg [AW-1:0] descriptor_beat;
     reg [3:0] counter_left;
+    reg [12:0] stop_cycles;
+    localparam FLUSH_CYCLES = 64; // more than any pipeline of a stage is deep
     wire fetches = !walk_ended;
     wire store_first = OFMAP_BUFFERS == 1;
     wire loads_done = ifmap_done && weight_done && !ifmap_request && !weight_request;
@@ -255,12 +272,12 @@ module sequencer #(
                     state <= DESCRIBE;
                     running <= 1'b1;
                     layer <= 16'd0;
-                    error_code <= layer_count == 0 ? 4'd5 : 4'd0;
+                    error_code <= unsound ? 4'd5 : 4'd0;
                     descriptor_beat <= program_word >> SHIFT;
                     ifmap_half <= 1'b0;
                     weight_half <= 1'b0;
                     sum_half <= 1'b0;
-                    if (layer_count == 0) state <= DRAIN;
+                    if (unsound) state <= DRAIN;
                 end
             end
             DESCRIBE: begin
@@ -280,7 +297,7 @@ module sequencer #(
                 {compute_cycles, load_wait, store_wait} <= 96'd0;
                 computes <= 1'b0;
                 stores <= 1'b0;
-                if (stage_error || size != `DESCRIPTOR_BYTES || version != `ISA_VERSION || operation > 3'd4) begin
+                if (stage_error || !described) begin
                     error_code <= stage_error ? port_error : 4'd5;
                     state <= DRAIN;
                 end else begin
@@ -364,7 +381,11 @@ module sequencer #(
                 state <= NEXT_LAYER;
             end
             NEXT_LAYER: begin
-                if (error_code != 4'd0 || layer + 16'd1 == layer_count) begin
+                if (!empty) begin
+                    halt <= 1'b1;
+                    state <= STOP;
+                    if (error_code == 4'd0) error_code <= 4'd5;
+                end else if (error_code != 4'd0 || layer + 16'd1 == layer_count) begin
                     state <= IDLE;
                     running <= 1'b0;
                     finished <= 1'b1;
@@ -373,8 +394,30 @@ module sequencer #(
                     state <= DESCRIBE;
                 end
             end
+            STOP: begin
+                if (!stop_cycles[12]) stop_cycles <= stop_cycles + 13'd1;
+                if (stop_cycles >= FLUSH_CYCLES && reads_idle && drained && empty) begin
+                    halt <= 1'b0;
+                    state <= IDLE;
+                    running <= 1'b0;
+                    finished <= !undrained;
+                    undrained <= 1'b0;
+                end else if (stop_cycles == STOP_CYCLES[12:0]) begin
+                    finished <= 1'b1;
+                    undrained <= 1'b1;
+                end
+            end
             default: state <= IDLE;
         endcase
+
+        if (!halt) stop_cycles <= 13'd0;
+        if (guard_code != 4'd0 && running && !halt && state != NEXT_LAYER) begin
+            halt <= 1'b1;
+            state <= STOP;
+            error_code <= guard_code;
+            {ifmap_request, weight_request, residual_request, store_request} <= 4'd0;
+            {weight_start, walk_restart, walk_next} <= 3'd0;
+        end
 
         if (load_ifmap) ran_ifmap <= 1'b1;
         if (load_weights) ran_weights <= 1'b1;
@@ -437,6 +480,7 @@ module sequencer #(
             state <= IDLE;
             running <= 1'b0;
             error_code <= 4'd0;
+            {halt, undrained} <= 2'd0;
             {ifmap_request, weight_request, residual_request, store_request} <= 4'd0;
             {computes, stores} <= 2'd0;
         end

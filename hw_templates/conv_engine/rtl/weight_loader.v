@@ -51,7 +51,7 @@ module weight_loader #(
     assign in_ready = running && (!units || unit_ready);
 
     unit_stream #(.BYTES(BYTES)) to_units (
-        .clk(clk), .resetn(resetn), .pauses(kind == DESCRIPTOR), .in_valid(in_valid && running && units), .in_ready(unit_ready), .in_data(in_data),
+        .clk(clk), .resetn(resetn && !start), .pauses(kind == DESCRIPTOR), .in_valid(in_valid && running && units), .in_ready(unit_ready), .in_data(in_data),
         .unit_valid(unit_valid), .unit(config_data));
 
     // Units: the configuration bus, and a parameter line's lanes one after the other.

@@ -7,7 +7,7 @@
 // one to no burst, set `error_response`. `clear` resets both errors.
 //
 // Latency: eight cycles from a burst's last word to awvalid; W follows its address without a pause. `stop` drops what no
-// address promises yet; `drained`: no burst is asked for or without its response.
+// address promises yet; `drained`: no burst is asked for or without its response; `empty`: no word is held.
 module write_engine #(
     parameter BYTES = 8,          // of a word
     parameter AW = 26,            // bits of a place in memory, in words
@@ -23,6 +23,7 @@ module write_engine #(
     input wire stop,
     input wire clear,
     output reg drained,
+    output reg empty,
     output reg error_bounds,
     output reg error_response,
     input wire [ADDRESS-1:0] base,
@@ -193,7 +194,9 @@ module write_engine #(
         if (!resetn) begin
             room_used <= 0;
             dropping <= 0;
+            empty <= 1'b1;
         end else begin
+            empty <= room_used == 0 && !push;
             room_used <= room_used + {{LF{1'b0}}, push} - {{LF{1'b0}}, taken};
             if (stop) dropping <= dropping + held + {{LF{1'b0}}, push} - {{LF{1'b0}}, drop};
             else dropping <= dropping - {{LF{1'b0}}, drop};

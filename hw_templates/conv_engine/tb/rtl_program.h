@@ -122,12 +122,10 @@ private:
                 int32_t value;
                 std::memcpy(&value, descriptor, sizeof value);
                 descriptor += sizeof value;
-                const bool wide = field.bits == 32;
-                const long least = field.is_signed ? -(1L << (field.bits - 1)) : wide ? INT32_MIN : 0;
-                const long most = field.is_signed || wide ? (1L << (field.bits - 1)) - 1 : (1L << field.bits) - 1;
-                if (value < least || value > most) {
+                if (value < field.least || value > field.most) {
                     refuse(path + ": " + name_of(layer) + "." + field.name + ": the engine has " +
-                           std::to_string(least) + " to " + std::to_string(most) + ", got " + std::to_string(value));
+                           std::to_string(field.least) + " to " + std::to_string(field.most) + ", got " +
+                           std::to_string(value));
                 }
             }
         }

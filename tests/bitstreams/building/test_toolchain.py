@@ -196,7 +196,7 @@ def test_files_of_another_program_are_refused_before_the_engine_starts(
         (
             isa5.DESCRIPTOR.fields["in_height"][1],
             4096,
-            r"layer 0 \(layer0\)\.in_height: the engine has 0 to 4095, got 4096",
+            r"layer 0 \(layer0\)\.in_height: the engine has 1 to 4095, got 4096",
         ),
         (
             isa5.DESCRIPTOR.fields["pad_value"][1],

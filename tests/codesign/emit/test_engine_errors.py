@@ -30,23 +30,42 @@ SHAPE = EngineShape(
 )
 WORD = SHAPE.accelerator.axi_bytes
 LAYERS = 4
-READ_OUTSIDE, WRITE_OUTSIDE, READ_RESPONSE, WRITE_RESPONSE, DESCRIPTOR = 1, 2, 3, 4, 5
+READ_OUTSIDE, WRITE_OUTSIDE, READ_RESPONSE, WRITE_RESPONSE, DESCRIPTOR, WATCHDOG, CYCLE_LIMIT, ABORT = range(1, 9)
 """Error codes of the engine's status."""
+STOP_CYCLES = 4096
+"""Most cycles that the engine takes to stop, behind the cycle in which it must."""
 SEED = 2
 COUNTED = [(name, np.int64) for name in COUNTERS.names or ()]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """A run: its memory and registers, and how many of 65,536 answers are errors once so many words were written."""
+    """A run: its memory and registers, and what happens to it.
+
+    Attributes:
+        memory: before the run.
+        registered_words: words of the arena as the engine is told, where they are others than ``arena_words``.
+        port, base_offset: register of a port's base, and how many bytes it is off.
+        errors, errors_from: of 65,536 answers, those that are errors once so many words were written.
+        abort_at, silent_from, silent_until: cycles behind the start; in between the last two the memory does nothing.
+    """
 
     memory: bytes
     arena_words: int
+    registered_words: int = 0
+    program_word: int = 0
     protected_words: int = 0
     layers: int = LAYERS
+    port: int = 0
+    base_offset: int = 0
     errors: int = 0
     errors_from: int = 0
     latency: int = 20
+    watchdog: int = 0
+    cycle_limit: int = 0
+    abort_at: int = 0
+    silent_from: int = 0
+    silent_until: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +76,7 @@ class Outcome:
     layer: int
     cycles: int
     words_written: int
+    undrained: bool
     memory: Int8Array
 
 
@@ -87,6 +107,12 @@ class Bench:
             records[name][layer] = value
         return replace(self.good, memory=memory.tobytes())
 
+    def moved(self, word: int) -> bytes:
+        """Return the memory with the first descriptor at another place too."""
+        memory = bytearray(self.good.memory)
+        memory[word * WORD : word * WORD + isa5.DESCRIPTOR_BYTES] = memory[: isa5.DESCRIPTOR_BYTES]
+        return bytes(memory)
+
     def field(self, layer: int, name: str) -> int:
         """Return a field of a layer's descriptor."""
         return int(self.before[: LAYERS * isa5.DESCRIPTOR_BYTES].view(isa5.DESCRIPTOR)[name][layer])
@@ -97,14 +123,23 @@ class Bench:
         paths = [self.folder / f"run{index}.bin" for index in range(len(runs))]
         for path, each in zip(paths, runs, strict=True):
             path.write_bytes(each.memory)
-            numbers = (each.arena_words, each.protected_words, each.layers, each.errors, each.errors_from, each.latency)
-            arguments += [str(path), *map(str, numbers)]
+            values = vars(each).items() - {("memory", each.memory)}
+            arguments += [str(path), *(f"{name}={value}" for name, value in values)]
         lines = run(self.simulation, *arguments).splitlines()
         outcomes = []
         for path, line in zip(paths, lines, strict=True):
-            code, layer, cycles, words = map(int, line.split())
+            code, layer, cycles, words, undrained = map(int, line.split())
             memory = np.fromfile(f"{path}.after", np.int8)
-            outcomes.append(Outcome(code=code, layer=layer, cycles=cycles, words_written=words, memory=memory))
+            outcomes.append(
+                Outcome(
+                    code=code,
+                    layer=layer,
+                    cycles=cycles,
+                    words_written=words,
+                    undrained=bool(undrained),
+                    memory=memory,
+                )
+            )
         return outcomes
 
     def right(self, memory: Int8Array, layer: int) -> bool:
@@ -165,10 +200,37 @@ def test_a_descriptor_of_another_format_is_not_run(bench: Bench, layer: int, fie
     bench.check_whole(after)
 
 
-def test_a_program_without_layers_is_an_error(bench: Bench) -> None:
-    bad = replace(bench.good, layers=0)
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"layers": 0},
+        {"layers": 2**16},
+        {"program_word": 2**26},
+        {"protected_words": 2**26},
+        {"registered_words": 2**26},
+        {"registered_words": 15},
+        {"registered_words": LAYERS * isa5.DESCRIPTOR_BYTES // WORD - 1},
+        *({"port": port, "base_offset": offset} for port in (0x10, 0x1C, 0x28, 0x34) for offset in (64, 2**40)),
+    ],
+    ids=str,
+)
+def test_registers_that_no_program_can_run_with_are_an_error(bench: Bench, changes: dict[str, int]) -> None:
+    bad = replace(bench.good, **changes)
     outcome, after = bench.outcomes(bad, bench.good)
     bench.check_stop(bad, outcome, DESCRIPTOR, 0, ran=False)
+    bench.check_whole(after)
+
+
+def test_a_program_that_ends_with_the_arena_runs(bench: Bench) -> None:
+    # The second descriptor is beyond the arena of the second run.
+    words = isa5.DESCRIPTOR_BYTES // WORD
+    good = replace(bench.good, layers=1)
+    moved = replace(
+        good, program_word=bench.good.arena_words - words, memory=bench.moved(bench.good.arena_words - words)
+    )
+    ended, beyond, after = bench.outcomes(moved, replace(moved, program_word=moved.program_word + 1), bench.good)
+    assert ended.code == 0
+    bench.check_stop(moved, beyond, DESCRIPTOR, 0, ran=False)
     bench.check_whole(after)
 
 
@@ -179,13 +241,6 @@ def test_a_read_outside_the_arena_stops_the_layer(bench: Bench, name: str) -> No
     bad = bench.changed(layer, **{name: bench.good.arena_words})
     outcome, after = bench.outcomes(bad, bench.good)
     bench.check_stop(bad, outcome, READ_OUTSIDE, layer)
-    bench.check_whole(after)
-
-
-def test_a_descriptor_outside_the_arena_is_not_run(bench: Bench) -> None:
-    bad = replace(bench.good, arena_words=isa5.DESCRIPTOR_BYTES // WORD - 1)
-    outcome, after = bench.outcomes(bad, bench.good)
-    bench.check_stop(bad, outcome, READ_OUTSIDE, 0, ran=False)
     bench.check_whole(after)
 
 
@@ -210,7 +265,7 @@ def test_a_write_to_protected_words_is_masked_and_stops_the_layer(bench: Bench, 
 
 
 def test_error_answers_stop_the_layer_and_the_next_run_is_right(bench: Bench) -> None:
-    bad = [replace(bench.good, errors=errors) for errors in (1, 3, 10, 40, 100, 65536) for _ in range(6)]
+    bad = [replace(bench.good, errors=errors) for errors in (1, 3, 10, 40, 100, 65536) for _ in range(10)]
     outcomes = bench.outcomes(*(each for one in bad for each in (one, bench.good)))
     for one, outcome, after in zip(bad, outcomes[::2], outcomes[1::2], strict=True):
         if outcome.code == 0:
@@ -221,7 +276,7 @@ def test_error_answers_stop_the_layer_and_the_next_run_is_right(bench: Bench) ->
             bench.check_stop(one, outcome, outcome.code, outcome.layer, ran=ran)
         bench.check_whole(after)
     assert {outcome.code for outcome in outcomes[::2]} == {0, READ_RESPONSE, WRITE_RESPONSE}
-    assert all((outcome.code, outcome.layer) == (READ_RESPONSE, 0) for outcome in outcomes[-12::2])
+    assert all((outcome.code, outcome.layer) == (READ_RESPONSE, 0) for outcome in outcomes[-20::2])
 
 
 def test_an_error_answer_to_any_write_is_that_of_its_layer(bench: Bench) -> None:
@@ -237,6 +292,72 @@ def test_an_error_answer_to_any_write_is_that_of_its_layer(bench: Bench) -> None
             outcome, after = bench.outcomes(bad, bench.good)
             bench.check_stop(bad, outcome, WRITE_RESPONSE, layer)
             bench.check_whole(after)
+
+
+@pytest.mark.parametrize("share", [0.02, 0.3, 0.6, 0.97])
+def test_a_run_ends_at_its_limit_of_cycles(bench: Bench, share: float) -> None:
+    [good] = bench.outcomes(bench.good)
+    limit = int(share * good.cycles)
+    bad = replace(bench.good, cycle_limit=limit)
+    outcome, after = bench.outcomes(bad, bench.good)
+    bench.check_stop(bad, outcome, CYCLE_LIMIT, outcome.layer)
+    assert limit < outcome.cycles <= limit + STOP_CYCLES
+    bench.check_whole(after)
+
+
+def test_a_limit_that_is_not_reached_changes_nothing(bench: Bench) -> None:
+    [good] = bench.outcomes(bench.good)
+    limited = replace(bench.good, cycle_limit=2 * good.cycles, watchdog=1000)
+    [outcome] = bench.outcomes(limited)
+    bench.check_whole(outcome)
+
+
+@pytest.mark.parametrize("share", [0.01, 0.25, 0.5, 0.9])
+def test_a_run_can_be_aborted_at_any_time(bench: Bench, share: float) -> None:
+    [good] = bench.outcomes(bench.good)
+    at = int(share * good.cycles)
+    bad = replace(bench.good, abort_at=at)
+    outcome, after = bench.outcomes(bad, bench.good)
+    bench.check_stop(bad, outcome, ABORT, outcome.layer)
+    assert at <= outcome.cycles <= at + STOP_CYCLES
+    bench.check_whole(after)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.8])
+def test_a_memory_that_is_silent_for_long_sets_off_the_watchdog(bench: Bench, share: float) -> None:
+    [good] = bench.outcomes(bench.good)
+    begin = int(share * good.cycles)
+    bad = replace(bench.good, watchdog=900, silent_from=begin, silent_until=begin + 2000)
+    outcome, after = bench.outcomes(bad, bench.good)
+    bench.check_stop(bad, outcome, WATCHDOG, outcome.layer)
+    assert not outcome.undrained
+    assert begin + 900 < outcome.cycles <= begin + 900 + STOP_CYCLES
+    bench.check_whole(after)
+
+
+def test_a_memory_that_does_not_answer_is_said_and_nothing_begins_before_it_has(bench: Bench) -> None:
+    [good] = bench.outcomes(bench.good)
+    begin = good.cycles // 2
+    bad = replace(bench.good, watchdog=900, silent_from=begin, silent_until=begin + 20_000)
+    outcome, after = bench.outcomes(bad, bench.good)
+    bench.check_stop(bad, outcome, WATCHDOG, outcome.layer)
+    assert outcome.undrained
+    assert outcome.cycles < begin + 900 + STOP_CYCLES + 200
+    bench.check_whole(after)
+
+
+@pytest.mark.parametrize("name", ["last_rows", "out_run_words", "last_out_words"])
+@pytest.mark.parametrize("change", [-1, 1])
+def test_results_of_another_number_than_is_stored_end_with_an_error(bench: Bench, name: str, change: int) -> None:
+    for layer in range(LAYERS):
+        if bench.field(layer, name) + change < 1:
+            continue
+        bad = replace(
+            bench.changed(layer, **{name: bench.field(layer, name) + change}), cycle_limit=200_000, watchdog=900
+        )
+        outcome, after = bench.outcomes(bad, bench.good)
+        assert outcome.code in {0, WRITE_OUTSIDE, DESCRIPTOR, WATCHDOG}
+        bench.check_whole(after)
 
 
 def result_pixels(bench: Bench, layer: int) -> int:

@@ -99,7 +99,7 @@ def test_what_the_engine_cannot_run_is_refused_with_layer_field_and_limit() -> N
         compile_engine_program([cut], given_of(image), SHAPE)
     wide = {IMAGE: (image.shape[0], 4096, 4096)}
     far = replace(first, tiled=replace(first.tiled, layer=replace(first.tiled.layer, in_width=5000)))
-    with pytest.raises(UnsupportedLayerError, match=rf"^{first.name}\.in_width: the engine has 0 to 4095, got 5000$"):
+    with pytest.raises(UnsupportedLayerError, match=rf"^{first.name}\.in_width: the engine has 1 to 4095, got 5000$"):
         compile_engine_program([far], wide, SHAPE)
     tall = replace(first.tiled.mapping, tile_out_channels=8 * 1024, tile_height=1)
     big = replace(first.tiled.layer, out_channels=2048, residual=0)

@@ -57,7 +57,7 @@ def test_only_parameters_differ_between_accelerators() -> None:
         BOARD,
     )
     parameters = {"include/config.h", "tcl/hardware.tcl", "tcl/hls.cfg", "rtl/engine_id.v"}
-    parameters |= {"rtl/engine_config.vh", "tb/engine_sizes.h"}
+    parameters |= {"rtl/engine_config.vh", "rtl/engine_ranges.vh", "tb/engine_sizes.h"}
     digest = {"rtl/digest.v", "hardware.sha256"}
     assert {path for path in mine if mine[path] != other[path]} == parameters | digest
     assert "constexpr int PE_PIXELS = 3;" in mine["include/config.h"]
