@@ -20,7 +20,7 @@ proc plug {from to} {
 }
 
 # Each of these makes the cell ps with its preset and answers a dictionary: names of its clock and reset, of its control
-# port's clock, and of the interfaces and clocks of its memory ports, in the order of $memory_ports.
+# port's clock, of its interrupt input, and of the interfaces and clocks of its memory ports, in the order of $memory_ports.
 
 proc make_zynq_7000 {preset clock_source clock_mhz memory_ports memory_bits} {
     set settings [concat $preset [list \
@@ -28,6 +28,8 @@ proc make_zynq_7000 {preset clock_source clock_mhz memory_ports memory_bits} {
         CONFIG.PCW_FPGA_FCLK0_ENABLE 1 \
         CONFIG.PCW_EN_CLK0_PORT 1 \
         CONFIG.PCW_EN_RST0_PORT 1 \
+        CONFIG.PCW_USE_FABRIC_INTERRUPT 1 \
+        CONFIG.PCW_IRQ_F2P_INTR 1 \
         CONFIG.PCW_FCLK0_PERIPHERAL_CLKSRC $clock_source \
         CONFIG.PCW_FPGA0_PERIPHERAL_FREQMHZ $clock_mhz]]
     set interfaces {}
@@ -47,7 +49,7 @@ proc make_zynq_7000 {preset clock_source clock_mhz memory_ports memory_bits} {
         connect_bd_intf_net [get_bd_intf_ports $name] [get_bd_intf_pins ps/$name]
     }
     return [dict create clock ps/FCLK_CLK0 reset ps/FCLK_RESET0_N control_clock ps/M_AXI_GP0_ACLK \
-        interfaces $interfaces clocks $clocks]
+        interrupt ps/IRQ_F2P interfaces $interfaces clocks $clocks]
 }
 
 proc make_zynq_ultrascale {preset clock_source clock_mhz memory_ports memory_bits} {
@@ -59,6 +61,7 @@ proc make_zynq_ultrascale {preset clock_source clock_mhz memory_ports memory_bit
         CONFIG.PSU__USE__M_AXI_GP2 0 \
         CONFIG.PSU__MAXIGP0__DATA_WIDTH 32 \
         CONFIG.PSU__USE__FABRIC__RST 1 \
+        CONFIG.PSU__USE__IRQ0 1 \
         CONFIG.PSU__FPGA_PL0_ENABLE 1 \
         CONFIG.PSU__CRL_APB__PL0_REF_CTRL__SRCSEL $clock_source \
         CONFIG.PSU__CRL_APB__PL0_REF_CTRL__FREQMHZ $clock_mhz]]
@@ -73,7 +76,7 @@ proc make_zynq_ultrascale {preset clock_source clock_mhz memory_ports memory_bit
     set ps [create_bd_cell -type ip -vlnv [newest zynq_ultra_ps_e] ps]
     set_property -dict $settings $ps
     return [dict create clock ps/pl_clk0 reset ps/pl_resetn0 control_clock ps/maxihpm0_fpd_aclk \
-        interfaces $interfaces clocks $clocks]
+        interrupt ps/pl_ps_irq0 interfaces $interfaces clocks $clocks]
 }
 
 # A port of the engine sees the DDR behind its memory port, and nothing else that lies there.
@@ -115,6 +118,7 @@ proc build_block_design {design hardware} {
     foreach stage {0 1 2 3 4 5} {
         wire counter/cycles engine/clocks_$stage
     }
+    wire engine/interrupt [dict get $ps interrupt]
     plug ps/$control_port control/S00_AXI
     plug control/M00_AXI engine/s_axi_control
     plug control/M01_AXI identity/s_axi

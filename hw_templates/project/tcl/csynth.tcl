@@ -20,6 +20,7 @@ set_top conv_engine
 open_solution -reset solution -flow_target vivado
 set_part $part
 create_clock -period $clock_period_ns
+set_clock_uncertainty $clock_uncertainty
 # Two words a port's address, whatever the release's default: the register map counts on it.
 config_interface -m_axi_addr64=true
 csynth_design

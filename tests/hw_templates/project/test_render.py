@@ -63,7 +63,7 @@ def test_only_parameters_differ_between_accelerators() -> None:
     assert "constexpr int PE_PIXELS = 3;" in mine["include/config.h"]
     assert "set clock_period_ns 8.000\n" in mine["tcl/hardware.tcl"]
     assert "set part xc7z020clg400-1\n" in mine["tcl/hardware.tcl"]
-    assert "\nclock=8.000ns\n" in mine["tcl/hls.cfg"]
+    assert "\nclock=8.000ns\nclock_uncertainty=27%\n" in mine["tcl/hls.cfg"]
 
 
 def test_the_digest_is_of_what_determines_the_hardware_and_of_nothing_else() -> None:

@@ -25,7 +25,7 @@ ACCELERATOR = Accelerator(
 
 SMARTCONNECT = {"aclk", "aresetn", "S00_AXI", "M00_AXI"}
 ENGINE = {"ap_clk", "ap_rst_n", "s_axi_control", "m_axi_ifmap", "m_axi_weights", "m_axi_residual", "m_axi_ofmap"}
-ENGINE |= {f"clocks_{stage}" for stage in range(6)}
+ENGINE |= {"interrupt", *(f"clocks_{stage}" for stage in range(6))}
 
 
 def project(folder: Path, board: Board) -> str:
@@ -63,6 +63,10 @@ def pins_of_processor(settings: dict[str, str]) -> set[str]:
         pins |= {"M_AXI_GP0", "M_AXI_GP0_ACLK", "FCLK_CLK0", "FCLK_RESET0_N", "DDR", "FIXED_IO"}
     if settings.get("CONFIG.PSU__USE__M_AXI_GP0") == "1":
         pins |= {"M_AXI_HPM0_FPD", "maxihpm0_fpd_aclk", "pl_clk0", "pl_resetn0"}
+    if settings.get("CONFIG.PCW_USE_FABRIC_INTERRUPT") == settings.get("CONFIG.PCW_IRQ_F2P_INTR") == "1":
+        pins |= {"IRQ_F2P"}
+    if settings.get("CONFIG.PSU__USE__IRQ0") == "1":
+        pins |= {"pl_ps_irq0"}
     for number in range(4):
         if settings.get(f"CONFIG.PCW_USE_S_AXI_HP{number}") == "1":
             pins |= {f"S_AXI_HP{number}", f"S_AXI_HP{number}_ACLK"}
@@ -87,7 +91,7 @@ def test_every_pin_exists_and_is_connected(tmp_path: Path, name: str) -> None:
         "control": SMARTCONNECT | {"M01_AXI"},
         **{f"memory_{port}": SMARTCONNECT for port in ("ifmap", "weights", "residual", "ofmap")},
     }
-    assert len(expected["ps"]) == (14 if board.family == "zynq-7000" else 12)
+    assert len(expected["ps"]) == (15 if board.family == "zynq-7000" else 13)
     touched: dict[str, set[str]] = {}
     for call in recorded.of("connect_bd_net", "connect_bd_intf_net"):
         for end in call[1:]:
@@ -263,6 +267,7 @@ def test_csynth_synthesises_the_engine_for_the_part_and_clock(tmp_path: Path, co
         ("open_solution", "-reset", "solution", "-flow_target", "vivado"),
         ("set_part", "xc7z020clg400-1"),
         ("create_clock", "-period", "8.000"),
+        ("set_clock_uncertainty", "27%"),
         ("config_interface", "-m_axi_addr64=true"),
         ("csynth_design",),
         *([("cosim_design", "-argv", f"{tmp_path}/weights 1")] if cosim else []),

@@ -78,6 +78,7 @@ vendor add_files {-cflags -fileset} {-tb -norecurse} 1 1 {
 vendor set_top {} {} 1 1 {}
 vendor set_part {} {} 1 1 {}
 vendor create_clock {-period -name} {} 0 1 {}
+vendor set_clock_uncertainty {} {} 1 1 {}
 vendor config_interface {-m_axi_addr64} {} 0 0 {}
 vendor csynth_design {} {} 0 0 { touch hls/$::solution/syn/report/csynth.xml }
 vendor cosim_design {-argv} {} 0 0 { touch hls/$::solution/sim/report/conv_engine_cosim.rpt }
