@@ -40,6 +40,20 @@ ENGINE = {
     "layer_count": Register(0x48),  # descriptors to run
 }
 
+RTL_ENGINE = ENGINE | {
+    "global_interrupt": Register(0x04),  # bit 0: the interrupt may rise
+    "interrupt_enable": Register(0x08),  # bit 0: by done
+    "interrupt_status": Register(0x0C),  # bit 0: it rose; cleared by writing 1
+    "arena_words": Register(0x50),  # memory words of the arena, beyond which no request reaches
+    "protected_words": Register(0x58),  # words from the arena's start that the engine does not write
+    "status": Register(0x60),  # error code, running, undrained, layer
+    "cycles": Register(0x68, 64),  # of the last run
+    "watchdog": Register(0x70),  # cycles without progress that end a run; 0: none
+    "abort": Register(0x74),  # bit 0 ends a run
+    "cycle_limit": Register(0x78, 64),  # cycles that end a run; 0: none
+}
+"""Registers of the engine in Verilog."""
+
 PORTS = tuple(name for name in ENGINE if name.endswith("_port"))
 """Registers that hold the arena's address for each memory port of the engine."""
 

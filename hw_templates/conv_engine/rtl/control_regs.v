@@ -14,6 +14,7 @@
 // runs only control, interrupt and abort can be written. `unsound`: a place is wider than the engine's, a port does not begin
 // at a multiple of 4 KiB, the arena has not the words of a burst, or the program does not lie in it; it is right two cycles after
 // a register was written.
+`include "engine_format.vh"
 module control_regs #(
     parameter AW = 26,
     parameter ADDRESS = 40,
@@ -65,7 +66,7 @@ module control_regs #(
     wire write = s_awvalid && s_wvalid && !s_bvalid;
     wire read = s_arvalid && !s_rvalid;
     wire whole = s_wstrb == 4'hf;
-    wire writable = !running || s_awaddr[6:2] < 5'h04 || s_awaddr[6:2] == 5'h1d;
+    wire writable = !running || s_awaddr[6:2] <= `REGISTER_INTERRUPT_STATUS || s_awaddr[6:2] == `REGISTER_ABORT;
 
     assign s_awready = write;
     assign s_wready = write;
@@ -86,61 +87,61 @@ module control_regs #(
         abort <= 1'b0;
         if (write && whole && writable) begin
             case (s_awaddr[6:2])
-                5'h00: begin_program <= s_wdata[0] && !running && !begin_program;
-                5'h01: global_enable <= s_wdata[0];
-                5'h02: done_enable <= s_wdata[0];
-                5'h04: ports[0][31:0] <= s_wdata;
-                5'h05: ports[0][63:32] <= s_wdata;
-                5'h07: ports[1][31:0] <= s_wdata;
-                5'h08: ports[1][63:32] <= s_wdata;
-                5'h0a: ports[2][31:0] <= s_wdata;
-                5'h0b: ports[2][63:32] <= s_wdata;
-                5'h0d: ports[3][31:0] <= s_wdata;
-                5'h0e: ports[3][63:32] <= s_wdata;
-                5'h10: {program_wide, program_word} <= {s_wdata[31:AW] != 0, s_wdata[AW-1:0]};
-                5'h12: {layers_wide, layer_count} <= {s_wdata[31:16] != 0, s_wdata[15:0]};
-                5'h14: {arena_wide, arena_words} <= {s_wdata[31:AW] != 0, s_wdata[AW-1:0]};
-                5'h16: {protected_wide, protected_words} <= {s_wdata[31:AW] != 0, s_wdata[AW-1:0]};
-                5'h1c: watchdog <= s_wdata;
-                5'h1d: abort <= s_wdata[0];
-                5'h1e: cycle_limit[31:0] <= s_wdata;
-                5'h1f: cycle_limit[63:32] <= s_wdata;
+                `REGISTER_CONTROL: begin_program <= s_wdata[0] && !running && !begin_program;
+                `REGISTER_GLOBAL_INTERRUPT: global_enable <= s_wdata[0];
+                `REGISTER_INTERRUPT_ENABLE: done_enable <= s_wdata[0];
+                `REGISTER_IFMAP_PORT: ports[0][31:0] <= s_wdata;
+                `REGISTER_IFMAP_PORT + 5'd1: ports[0][63:32] <= s_wdata;
+                `REGISTER_WEIGHT_PORT: ports[1][31:0] <= s_wdata;
+                `REGISTER_WEIGHT_PORT + 5'd1: ports[1][63:32] <= s_wdata;
+                `REGISTER_RESIDUAL_PORT: ports[2][31:0] <= s_wdata;
+                `REGISTER_RESIDUAL_PORT + 5'd1: ports[2][63:32] <= s_wdata;
+                `REGISTER_OFMAP_PORT: ports[3][31:0] <= s_wdata;
+                `REGISTER_OFMAP_PORT + 5'd1: ports[3][63:32] <= s_wdata;
+                `REGISTER_PROGRAM_WORD: {program_wide, program_word} <= {s_wdata[31:AW] != 0, s_wdata[AW-1:0]};
+                `REGISTER_LAYER_COUNT: {layers_wide, layer_count} <= {s_wdata[31:16] != 0, s_wdata[15:0]};
+                `REGISTER_ARENA_WORDS: {arena_wide, arena_words} <= {s_wdata[31:AW] != 0, s_wdata[AW-1:0]};
+                `REGISTER_PROTECTED_WORDS: {protected_wide, protected_words} <= {s_wdata[31:AW] != 0, s_wdata[AW-1:0]};
+                `REGISTER_WATCHDOG: watchdog <= s_wdata;
+                `REGISTER_ABORT: abort <= s_wdata[0];
+                `REGISTER_CYCLE_LIMIT: cycle_limit[31:0] <= s_wdata;
+                `REGISTER_CYCLE_LIMIT + 5'd1: cycle_limit[63:32] <= s_wdata;
                 default: ;
             endcase
         end
         if (read) begin
             case (s_araddr[6:2])
-                5'h00: s_rdata <= {28'd0, !running, !running, done, running};
-                5'h01: s_rdata <= {31'd0, global_enable};
-                5'h02: s_rdata <= {31'd0, done_enable};
-                5'h03: s_rdata <= {31'd0, done_status};
-                5'h04: s_rdata <= ports[0][31:0];
-                5'h05: s_rdata <= ports[0][63:32];
-                5'h07: s_rdata <= ports[1][31:0];
-                5'h08: s_rdata <= ports[1][63:32];
-                5'h0a: s_rdata <= ports[2][31:0];
-                5'h0b: s_rdata <= ports[2][63:32];
-                5'h0d: s_rdata <= ports[3][31:0];
-                5'h0e: s_rdata <= ports[3][63:32];
-                5'h10: s_rdata <= {{32-AW{1'b0}}, program_word};
-                5'h12: s_rdata <= {16'd0, layer_count};
-                5'h14: s_rdata <= {{32-AW{1'b0}}, arena_words};
-                5'h16: s_rdata <= {{32-AW{1'b0}}, protected_words};
-                5'h18: s_rdata <= {layer, 6'd0, undrained, running, 4'd0, error_code};
-                5'h1a: s_rdata <= cycles[31:0];
-                5'h1b: s_rdata <= cycles[63:32];
-                5'h1c: s_rdata <= watchdog;
-                5'h1e: s_rdata <= cycle_limit[31:0];
-                5'h1f: s_rdata <= cycle_limit[63:32];
+                `REGISTER_CONTROL: s_rdata <= {28'd0, !running, !running, done, running};
+                `REGISTER_GLOBAL_INTERRUPT: s_rdata <= {31'd0, global_enable};
+                `REGISTER_INTERRUPT_ENABLE: s_rdata <= {31'd0, done_enable};
+                `REGISTER_INTERRUPT_STATUS: s_rdata <= {31'd0, done_status};
+                `REGISTER_IFMAP_PORT: s_rdata <= ports[0][31:0];
+                `REGISTER_IFMAP_PORT + 5'd1: s_rdata <= ports[0][63:32];
+                `REGISTER_WEIGHT_PORT: s_rdata <= ports[1][31:0];
+                `REGISTER_WEIGHT_PORT + 5'd1: s_rdata <= ports[1][63:32];
+                `REGISTER_RESIDUAL_PORT: s_rdata <= ports[2][31:0];
+                `REGISTER_RESIDUAL_PORT + 5'd1: s_rdata <= ports[2][63:32];
+                `REGISTER_OFMAP_PORT: s_rdata <= ports[3][31:0];
+                `REGISTER_OFMAP_PORT + 5'd1: s_rdata <= ports[3][63:32];
+                `REGISTER_PROGRAM_WORD: s_rdata <= {{32-AW{1'b0}}, program_word};
+                `REGISTER_LAYER_COUNT: s_rdata <= {16'd0, layer_count};
+                `REGISTER_ARENA_WORDS: s_rdata <= {{32-AW{1'b0}}, arena_words};
+                `REGISTER_PROTECTED_WORDS: s_rdata <= {{32-AW{1'b0}}, protected_words};
+                `REGISTER_STATUS: s_rdata <= {layer, 6'd0, undrained, running, 4'd0, error_code};
+                `REGISTER_CYCLES: s_rdata <= cycles[31:0];
+                `REGISTER_CYCLES + 5'd1: s_rdata <= cycles[63:32];
+                `REGISTER_WATCHDOG: s_rdata <= watchdog;
+                `REGISTER_CYCLE_LIMIT: s_rdata <= cycle_limit[31:0];
+                `REGISTER_CYCLE_LIMIT + 5'd1: s_rdata <= cycle_limit[63:32];
                 default: s_rdata <= 32'd0;
             endcase
         end
         s_bvalid <= write || (s_bvalid && !s_bready);
         s_rvalid <= read || (s_rvalid && !s_rready);
         if (finished) done <= 1'b1;
-        else if (read && s_araddr[6:2] == 5'h00) done <= 1'b0;
+        else if (read && s_araddr[6:2] == `REGISTER_CONTROL) done <= 1'b0;
         if (finished && done_enable) done_status <= 1'b1;
-        else if (write && whole && s_awaddr[6:2] == 5'h03 && s_wdata[0]) done_status <= 1'b0;
+        else if (write && whole && s_awaddr[6:2] == `REGISTER_INTERRUPT_STATUS && s_wdata[0]) done_status <= 1'b0;
         if (!resetn) begin
             {s_bvalid, s_rvalid, done, global_enable, done_enable, done_status} <= 6'd0;
             {begin_program, abort} <= 2'd0;

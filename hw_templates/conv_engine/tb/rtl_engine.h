@@ -19,6 +19,10 @@ constexpr const char* ENGINE_ERRORS[] = {
     "an abort",
 };
 
+// Registers that hold the arena's address, as each port sees it.
+constexpr unsigned ENGINE_PORTS[] = {REGISTER_IFMAP_PORT, REGISTER_WEIGHT_PORT, REGISTER_RESIDUAL_PORT,
+                                     REGISTER_OFMAP_PORT};
+
 struct ReadPort {
     CData *arvalid, *arready;
     QData* araddr;
@@ -101,21 +105,30 @@ public:
         return value;
     }
 
+    void write_wide(unsigned address, uint64_t value) {
+        write(address, static_cast<uint32_t>(value));
+        write(address + 4, static_cast<uint32_t>(value >> 32));
+    }
+
+    uint64_t read_wide(unsigned address) {
+        const uint64_t low = read(address);
+        return low | static_cast<uint64_t>(read(address + 4)) << 32;
+    }
+
     // Runs a program to its end; the watchdog ends it where no stage moves for so many cycles.
     void run(uint32_t program_word, uint32_t layers, uint32_t watchdog_cycles) {
-        for (unsigned port : {0x10, 0x1c, 0x28, 0x34}) {
-            write(port, static_cast<uint32_t>(BASE));
-            write(port + 4, static_cast<uint32_t>(BASE >> 32));
+        for (unsigned port : ENGINE_PORTS) {
+            write_wide(port, BASE);
         }
-        write(0x40, program_word);
-        write(0x48, layers);
-        write(0x50, static_cast<uint32_t>(memory.bytes.size() / ENGINE_BYTES));
-        write(0x58, 0);
-        write(0x70, watchdog_cycles);
-        write(0x04, 1);
-        write(0x08, 1);
-        write(0x0c, 1);
-        write(0x00, 1);
+        write(REGISTER_PROGRAM_WORD, program_word);
+        write(REGISTER_LAYER_COUNT, layers);
+        write(REGISTER_ARENA_WORDS, static_cast<uint32_t>(memory.bytes.size() / ENGINE_BYTES));
+        write(REGISTER_PROTECTED_WORDS, 0);
+        write(REGISTER_WATCHDOG, watchdog_cycles);
+        write(REGISTER_GLOBAL_INTERRUPT, 1);
+        write(REGISTER_INTERRUPT_ENABLE, 1);
+        write(REGISTER_INTERRUPT_STATUS, 1);
+        write(REGISTER_CONTROL, 1);
         while (!top.done_interrupt) clock();
     }
 

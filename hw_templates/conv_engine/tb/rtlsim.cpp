@@ -67,10 +67,10 @@ std::map<std::string, PortCounts> port_counts(const RtlEngine& engine) {
 // Runs the program once; ends the simulation where the engine does not end well.
 uint64_t run_once(RtlEngine& engine, const RtlProgram& program, long run) {
     engine.run(program.value_of("program_word"), program.value_of("layer_count"), WATCHDOG_CYCLES);
-    const uint32_t status = engine.read(0x60), error = status & 15;
+    const uint32_t status = engine.read(REGISTER_STATUS), error = status & 15;
     const std::string at = "run " + std::to_string(run) + ", " + program.name_of(status >> 16);
     if (error != 0) refuse(at + ": the engine ends with error " + std::to_string(error) + ", " + ENGINE_ERRORS[error]);
-    return engine.read(0x68) | static_cast<uint64_t>(engine.read(0x6c)) << 32;
+    return engine.read_wide(REGISTER_CYCLES);
 }
 
 class Comparison {

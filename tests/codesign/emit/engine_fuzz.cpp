@@ -28,15 +28,14 @@ public:
           most_cycles(most_cycles),
           layers(program.value_of("layer_count")),
           inputs(program.byte_of("counter_word")) {
-        for (unsigned port : {0x10, 0x1c, 0x28, 0x34}) {
-            engine.write(port, static_cast<uint32_t>(engine.BASE));
-            engine.write(port + 4, static_cast<uint32_t>(engine.BASE >> 32));
+        for (unsigned port : ENGINE_PORTS) {
+            engine.write_wide(port, engine.BASE);
         }
-        engine.write(0x40, program.value_of("program_word"));
-        engine.write(0x48, layers);
-        engine.write(0x50, program.value_of("arena_words"));
-        engine.write(0x58, program.value_of("counter_word"));
-        for (unsigned enable : {0x04, 0x08}) engine.write(enable, 1);
+        engine.write(REGISTER_PROGRAM_WORD, program.value_of("program_word"));
+        engine.write(REGISTER_LAYER_COUNT, layers);
+        engine.write(REGISTER_ARENA_WORDS, program.value_of("arena_words"));
+        engine.write(REGISTER_PROTECTED_WORDS, program.value_of("counter_word"));
+        for (unsigned enable : {REGISTER_GLOBAL_INTERRUPT, REGISTER_INTERRUPT_ENABLE}) engine.write(enable, 1);
         sound = run_sound();
     }
 
@@ -46,7 +45,7 @@ public:
         for (int faults = 1 + random() % 3; faults > 0; --faults) corrupt(layer);
         const std::vector<uint8_t> before = engine.memory.bytes;
         const uint64_t limit = most_cycles / 4 + random() % most_cycles, requests = engine.weights.requests;
-        engine.write(0x70, random() % 2 ? 0 : 100 + random() % 400);
+        engine.write(REGISTER_WATCHDOG, random() % 2 ? 0 : 100 + random() % 400);
         const uint32_t status = run(limit, random() % 8 ? 0 : 1 + random() % limit);
         const std::string what = "run " + std::to_string(number);
         if (!std::equal(before.begin(), before.begin() + inputs, engine.memory.bytes.begin())) {
@@ -77,7 +76,7 @@ private:
     }
     std::vector<uint8_t> run_sound() {
         fill();
-        engine.write(0x70, 0);
+        engine.write(REGISTER_WATCHDOG, 0);
         const uint32_t status = run(0, 0);
         if ((status & 15) != 0) refuse("the sound program ends with code " + std::to_string(status & 15));
         // Counters of cycles depend on when the memory pauses.
@@ -119,12 +118,12 @@ private:
     // Returns the status of a run that ended in time; aborts it behind so many cycles, unless they are 0.
     uint32_t run(uint64_t limit, uint64_t abort_at) {
         engine.memory.settings.latency = std::vector<int>{2, 10, 30, 150}[random() % 4];
-        engine.write(0x78, static_cast<uint32_t>(limit));
-        engine.write(0x0c, 1);
-        engine.write(0x00, 1);
+        engine.write_wide(REGISTER_CYCLE_LIMIT, limit);
+        engine.write(REGISTER_INTERRUPT_STATUS, 1);
+        engine.write(REGISTER_CONTROL, 1);
         const uint64_t begun = engine.memory.cycle, most = limit == 0 ? 10'000'000 : limit + STOP_CYCLES;
         while (!engine.top.done_interrupt) {
-            if (abort_at != 0 && engine.memory.cycle - begun >= abort_at) engine.write(0x74, 1), abort_at = 0;
+            if (abort_at != 0 && engine.memory.cycle - begun >= abort_at) engine.write(REGISTER_ABORT, 1), abort_at = 0;
             engine.clock();
             if (engine.memory.cycle - begun > most)
                 refuse("a run of at most " + std::to_string(limit) + " cycles does not end");
@@ -132,7 +131,7 @@ private:
         if (!engine.ifmap.quiet() || !engine.weights.quiet() || !engine.residual.quiet() || !engine.ofmap.quiet()) {
             refuse("answers are still due behind a run");
         }
-        return engine.read(0x60);
+        return engine.read(REGISTER_STATUS);
     }
 
     const RtlProgram program;

@@ -44,22 +44,20 @@ int carry_out(RtlEngine& engine, const Run& run) {
     const AxiSettings usual = memory;
     memory.latency = run["latency"];
     const uint64_t before = engine.ofmap.words;
-    for (unsigned port : {0x10, 0x1c, 0x28, 0x34}) {
+    for (unsigned port : ENGINE_PORTS) {
         const uint64_t base = engine.BASE + (run["port"] == port ? run["base_offset"] : 0);
-        engine.write(port, static_cast<uint32_t>(base));
-        engine.write(port + 4, static_cast<uint32_t>(base >> 32));
+        engine.write_wide(port, base);
     }
-    engine.write(0x40, run["program_word"]);
-    engine.write(0x48, run["layers"]);
-    engine.write(0x50, run["registered_words"] ? run["registered_words"] : run["arena_words"]);
-    engine.write(0x58, run["protected_words"]);
-    engine.write(0x70, run["watchdog"]);
-    engine.write(0x78, static_cast<uint32_t>(run["cycle_limit"]));
-    engine.write(0x7c, static_cast<uint32_t>(run["cycle_limit"] >> 32));
-    engine.write(0x04, 1);
-    engine.write(0x08, 1);
-    engine.write(0x0c, 1);
-    engine.write(0x00, 1);
+    engine.write(REGISTER_PROGRAM_WORD, run["program_word"]);
+    engine.write(REGISTER_LAYER_COUNT, run["layers"]);
+    engine.write(REGISTER_ARENA_WORDS, run["registered_words"] ? run["registered_words"] : run["arena_words"]);
+    engine.write(REGISTER_PROTECTED_WORDS, run["protected_words"]);
+    engine.write(REGISTER_WATCHDOG, run["watchdog"]);
+    engine.write_wide(REGISTER_CYCLE_LIMIT, run["cycle_limit"]);
+    engine.write(REGISTER_GLOBAL_INTERRUPT, 1);
+    engine.write(REGISTER_INTERRUPT_ENABLE, 1);
+    engine.write(REGISTER_INTERRUPT_STATUS, 1);
+    engine.write(REGISTER_CONTROL, 1);
     const uint64_t begun = engine.memory.cycle;
     auto age = [&] { return engine.memory.cycle - begun; };
     auto clock = [&] {
@@ -71,24 +69,25 @@ int carry_out(RtlEngine& engine, const Run& run) {
     bool aborted = run["abort_at"] == 0;
     while (!engine.top.done_interrupt) {
         if (!aborted && age() >= run["abort_at"]) {
-            engine.write(0x74, 1);
+            engine.write(REGISTER_ABORT, 1);
             aborted = true;
         }
         clock();
         if (age() > 5'000'000) return complain(run, "does not end");
     }
     memory.errors = 0;
-    const uint32_t status = engine.read(0x60);
-    const unsigned long long cycles = engine.read(0x68);
+    const uint32_t status = engine.read(REGISTER_STATUS);
+    const unsigned long long cycles = engine.read_wide(REGISTER_CYCLES);
     const bool undrained = (status >> 9) & 1;
     if (undrained) {
         // A start is not heeded before all that was asked for has been answered.
-        engine.write(0x00, 1);
-        while (engine.read(0x60) >> 8 & 1) {
+        engine.write(REGISTER_CONTROL, 1);
+        while (engine.read(REGISTER_STATUS) >> 8 & 1) {
             clock();
             if (age() > 5'000'000) return complain(run, "does not drain");
         }
-        if ((engine.read(0x60) & 0xffff00ff) != (status & 0xffff00ff)) return complain(run, "began again undrained");
+        if ((engine.read(REGISTER_STATUS) & 0xffff00ff) != (status & 0xffff00ff))
+            return complain(run, "began again undrained");
     }
     memory = usual;
     std::printf("%u %u %llu %llu %d\n", status & 15, status >> 16, cycles,

@@ -8,7 +8,7 @@ import pytest
 from support.verilog.engine_programs import EngineProgram, random_engine_program
 from support.verilog.simulated import build_engine_test, need_verilator, run
 
-from hw_templates.conv_engine import isa5
+from hw_templates.conv_engine import isa5, registers
 from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.conv_engine.isa import COUNTERS
 from hw_templates.conv_engine.rtl_config import EngineShape
@@ -35,6 +35,7 @@ READ_OUTSIDE, WRITE_OUTSIDE, READ_RESPONSE, WRITE_RESPONSE, DESCRIPTOR, WATCHDOG
 STOP_CYCLES = 4096
 """Most cycles that the engine takes to stop, behind the cycle in which it must."""
 SEED = 2
+PORTS = [registers.RTL_ENGINE[name].offset for name in registers.PORTS]
 COUNTED = [(name, np.int64) for name in COUNTERS.names or ()]
 
 
@@ -210,7 +211,7 @@ def test_a_descriptor_of_another_format_is_not_run(bench: Bench, layer: int, fie
         {"registered_words": 2**26},
         {"registered_words": 15},
         {"registered_words": LAYERS * isa5.DESCRIPTOR_BYTES // WORD - 1},
-        *({"port": port, "base_offset": offset} for port in (0x10, 0x1C, 0x28, 0x34) for offset in (64, 2**40)),
+        *({"port": port, "base_offset": offset} for port in PORTS for offset in (64, 2**40)),
     ],
     ids=str,
 )

@@ -27,9 +27,10 @@ from cocotbext.axi import (
 )
 from support.verilog.protocol_program import ENGINE, protocol_program
 
+from hw_templates.conv_engine import registers
+
 BASE = 0x3_4000_0000
-PORTS = {"ifmap": 0x10, "weights": 0x1C, "residual": 0x28, "ofmap": 0x34}
-CONTROL, STATUS, WATCHDOG, ABORT, CYCLE_LIMIT = 0x00, 0x60, 0x70, 0x74, 0x78
+REGISTERS = {name: register.offset for name, register in registers.RTL_ENGINE.items()}
 READ_RESPONSE, WRITE_RESPONSE, RESET_CYCLES = 3, 4, 20
 
 
@@ -125,18 +126,20 @@ class Bench:
 
     async def start(self) -> None:
         """Write the registers, and start."""
-        for offset in PORTS.values():
-            await self.control.write_qword(offset, BASE)
-        values = {0x40: 0, 0x48: self.layers, 0x50: self.words, 0x58: 0, WATCHDOG: 100_000, CYCLE_LIMIT: 0}
-        for offset, value in (values | {CYCLE_LIMIT + 4: 0, 0x04: 1, 0x08: 1, 0x0C: 1, CONTROL: 1}).items():
-            await self.control.write_dword(offset, value)
+        for name in registers.PORTS:
+            await self.control.write_qword(REGISTERS[name], BASE)
+        await self.control.write_qword(REGISTERS["cycle_limit"], 0)
+        values = {"program_word": 0, "layer_count": self.layers, "arena_words": self.words, "protected_words": 0}
+        values |= {"watchdog": 100_000, "global_interrupt": 1, "interrupt_enable": 1, "interrupt_status": 1}
+        for name, value in (values | {"control": 1}).items():
+            await self.control.write_dword(REGISTERS[name], value)
 
     async def run(self) -> tuple[int, int]:
         """Run the program; returns the error code and the layer of its end."""
         await self.start()
         if not self.dut.done_interrupt.value:
             await with_timeout(RisingEdge(self.dut.done_interrupt), 10, "ms")
-        status = await self.control.read_dword(STATUS)
+        status = await self.control.read_dword(REGISTERS["status"])
         return status & 15, status >> 16
 
     def is_right(self) -> bool:
@@ -207,10 +210,10 @@ async def an_abort_in_flight_answers_every_request(dut: Dut) -> None:
     for cycles in (150, 700, 1500, 2500):
         await bench.start()
         await ClockCycles(dut.clk, cycles)
-        await bench.control.write_dword(ABORT, 1)
+        await bench.control.write_dword(REGISTERS["abort"], 1)
         if not dut.done_interrupt.value:
             await with_timeout(RisingEdge(dut.done_interrupt), 1, "ms")
-        assert await bench.control.read_dword(STATUS) & 15 == 8
+        assert await bench.control.read_dword(REGISTERS["status"]) & 15 == 8
         bench.wipe()
         assert await bench.run() == (0, bench.layers - 1)
         assert bench.is_right()
