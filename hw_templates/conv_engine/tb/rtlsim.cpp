@@ -15,7 +15,7 @@
 
 namespace {
 
-// Nothing at any port for so long is a hang: no tile computes for longer.
+// No word at any port for so long, while nothing is computed, is a hang.
 constexpr uint32_t WATCHDOG_CYCLES = 50000000;
 
 struct Counters {

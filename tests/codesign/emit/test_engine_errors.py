@@ -349,7 +349,9 @@ def test_a_memory_that_does_not_answer_is_said_and_nothing_begins_before_it_has(
 
 @pytest.mark.parametrize("name", ["last_rows", "out_run_words", "last_out_words"])
 @pytest.mark.parametrize("change", [-1, 1])
-def test_results_of_another_number_than_is_stored_end_with_an_error(bench: Bench, name: str, change: int) -> None:
+def test_results_of_another_number_than_is_stored_leave_nothing_for_the_next_run(
+    bench: Bench, name: str, change: int
+) -> None:
     for layer in range(LAYERS):
         if bench.field(layer, name) + change < 1:
             continue

@@ -5,28 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support.verilog.engine_programs import engine_program
-from support.verilog.engines import ENGINES
+from support.verilog.engines import ENGINES, SMALLEST
 from support.verilog.random_engine_layers import random_tiled_layer
 from support.verilog.simulated import build_engine_test, need_verilator, run
 
 from cost_models.engine.tiles import TiledLayer
-from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.conv_engine.rtl_config import EngineShape
 
-SMALL = EngineShape(
-    accelerator=Accelerator(
-        pe_rows=4,
-        pe_cols=4,
-        pe_pixels=1,
-        pack=2,
-        ifmap_kib=4,
-        weight_kib=4,
-        ofmap_kib=2,
-        axi_bits=32,
-        clock_mhz=100,
-        depthwise_lanes=4,
-    )
-)
 LARGE = ENGINES["double buffers"]
 MOST_CYCLES = {1: 800, 3: 8_000}
 """Of a limit of cycles, by layers: some runs reach their end."""
@@ -54,7 +39,7 @@ def built(factory: pytest.TempPathFactory, shape: EngineShape) -> Path:
 
 @pytest.fixture(scope="module")
 def small_engine(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return built(tmp_path_factory, SMALL)
+    return built(tmp_path_factory, SMALLEST)
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +68,7 @@ def fuzz(simulation: Path, folder: Path, runs: int, *, shape: EngineShape, layer
 @pytest.mark.parametrize("seeds", [range(0, 5), range(5, 10), range(10, 15), range(15, 20)], ids=str)
 def test_a_hundred_thousand_corrupted_descriptors_do_no_harm(small_engine: Path, tmp_path: Path, seeds: range) -> None:
     """On a small engine, whose sequencer and memory ports are most of it, and with few cycles each."""
-    codes = fuzz(small_engine, tmp_path, 25_000, shape=SMALL, layers=1, seeds=seeds)
+    codes = fuzz(small_engine, tmp_path, 25_000, shape=SMALLEST, layers=1, seeds=seeds)
     assert (codes[[ENDED, READ_OUTSIDE, WRITE_OUTSIDE, DESCRIPTOR, WATCHDOG, CYCLE_LIMIT, ABORT]] > 50).all(), codes
 
 
@@ -94,7 +79,7 @@ def test_corrupted_programs_do_no_harm_on_a_whole_engine(large_engine: Path, tmp
 
 @pytest.mark.long
 def test_a_million_corrupted_descriptors_do_no_harm(small_engine: Path, tmp_path: Path) -> None:
-    fuzz(small_engine, tmp_path, 1_000_000, shape=SMALL, layers=1, seeds=range(100, 200))
+    fuzz(small_engine, tmp_path, 1_000_000, shape=SMALLEST, layers=1, seeds=range(100, 200))
 
 
 @pytest.mark.long

@@ -25,7 +25,8 @@ from cocotbext.axi import (
     AxiSlaveWrite,
     AxiWriteBus,
 )
-from support.verilog.protocol_program import ENGINE, protocol_program
+from support.verilog.engines import SMALLEST
+from support.verilog.protocol_program import protocol_program
 
 from hw_templates.conv_engine import registers
 
@@ -98,7 +99,7 @@ class Bench:
         layout = dict(line.split() for line in (self.program.folder / "program.txt").read_text().splitlines())
         self.words, self.layers = int(layout["arena_words"]), int(layout["layer_count"])
         content = (self.program.folder / "arena.bin").read_bytes()
-        size = self.words * ENGINE.accelerator.axi_bytes
+        size = self.words * SMALLEST.accelerator.axi_bytes
         self.memory = Memory(content + bytes(size - len(content)), self.chance)
         cocotb.start_soon(Clock(dut.clk, 10, unit="ns").start())
         self.control = AxiLiteMaster(
@@ -149,12 +150,12 @@ class Bench:
     def is_right(self) -> bool:
         """Say whether all results are in their places."""
         memory = np.frombuffer(bytes(self.memory.content), np.int8)
-        results = memory[self.program.counters_word * ENGINE.accelerator.axi_bytes :]
+        results = memory[self.program.counters_word * SMALLEST.accelerator.axi_bytes :]
         return all(self.program.is_right(results, layer) for layer in self.program.layers)
 
     def wipe(self) -> None:
         """Take the results away."""
-        begin = self.program.counters_word * ENGINE.accelerator.axi_bytes
+        begin = self.program.counters_word * SMALLEST.accelerator.axi_bytes
         self.memory.content[begin:] = bytes(len(self.memory.content) - begin)
 
 

@@ -52,6 +52,11 @@ ENGINES = {
     ),
 }
 
+SMALLEST = _engine(
+    pe_rows=4, pe_cols=4, pe_pixels=1, ifmap_kib=4, weight_kib=4, ofmap_kib=2, axi_bits=32, depthwise_lanes=4
+)
+"""The engine of tests that run very often, or in a slow simulator."""
+
 
 def simulation_of(name: str, factory: pytest.TempPathFactory) -> Path:
     """Return the simulation of one of :data:`ENGINES`, which the first test that asks builds for all processes."""

@@ -4,28 +4,12 @@ from pathlib import Path
 
 import numpy as np
 from support.verilog.engine_programs import EngineProgram, engine_program
+from support.verilog.engines import SMALLEST
 
 from cost_models.engine.layer import EngineLayer
 from cost_models.engine.tiles import TiledLayer
 from cost_models.mapping.mapping import LoopOrder, Mapping
-from hw_templates.conv_engine.accelerator import Accelerator
-from hw_templates.conv_engine.rtl_config import EngineShape
 from hw_templates.operations import Operation
-
-ENGINE = EngineShape(
-    accelerator=Accelerator(
-        pe_rows=4,
-        pe_cols=4,
-        pe_pixels=1,
-        pack=2,
-        ifmap_kib=4,
-        weight_kib=4,
-        ofmap_kib=2,
-        axi_bits=32,
-        clock_mhz=100,
-        depthwise_lanes=4,
-    )
-)
 
 
 def protocol_program(folder: Path) -> EngineProgram:
@@ -46,5 +30,5 @@ def protocol_program(folder: Path) -> EngineProgram:
     mapping = Mapping(
         tile_out_channels=4, tile_in_channels=4, tile_height=3, tile_width=3, loop_order=LoopOrder.PIXELS_OUTER
     )
-    tiled = [TiledLayer(layer=layer, mapping=mapping, shape=ENGINE) for layer in (dense, depthwise)]
+    tiled = [TiledLayer(layer=layer, mapping=mapping, shape=SMALLEST) for layer in (dense, depthwise)]
     return engine_program(folder, tiled, np.random.default_rng(0))
