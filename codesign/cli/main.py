@@ -14,8 +14,9 @@ from codesign.cli.console import ConsoleProgress, in_session
 from codesign.cli.group import group, keep
 from codesign.cli.options import TEMPLATES, BoardName, Count, RunFolder, Seed, Template, Workers
 from codesign.cli.supernet import fetch, supernet_app
-from codesign.run.choices import DEFAULT_TEMPLATE, AccuracySource, Implementation, WinnerRule
+from codesign.run.choices import DEFAULT_TEMPLATE, AccuracySource, WinnerRule
 from codesign.run.folder import Run
+from hw_templates.conv_engine.implementation import Implementation
 
 MaxLatency = Annotated[float | None, Option(help="Take the most accurate pair within this.")]
 MinAccuracy = Annotated[float | None, Option(help="Take the fastest pair of at least this, 0 to 1.")]

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from codesign.progress import Progress
-from codesign.run.choices import DEFAULT_TEMPLATE, Implementation
+from codesign.run.choices import DEFAULT_TEMPLATE
 from codesign.run.folder import Run, claiming
 from codesign.run.records import ComparedRecord, CsimRecord, EmittedRecord, PredictedCost, WinnerRecord
 from codesign.run.requests import EmitRequest, Trained
@@ -22,6 +22,7 @@ from codesign.supernet.lowering.workloads import lower
 from codesign.templates.registry import load_template
 from codesign.templates.template import ChosenPair, EmittedProject, Simulation, Template, refuse
 from cost_models.resources import RESOURCES
+from hw_templates.conv_engine.implementation import Implementation
 from hw_templates.foundation.errors import StorageError
 from hw_templates.foundation.json_records import write_record
 

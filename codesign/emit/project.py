@@ -12,6 +12,7 @@ from cost_models.closed_form.estimate import Estimate
 from hw_templates.board import Board, board_record
 from hw_templates.conv_engine import isa
 from hw_templates.conv_engine.accelerator import Accelerator
+from hw_templates.conv_engine.implementation import Implementation
 from hw_templates.conv_engine.rtl_config import EngineShape
 from hw_templates.foundation.arrays import Int8Array
 from hw_templates.foundation.atomic_file import write_bytes_atomically
@@ -70,6 +71,7 @@ def project_files(design: Design, images: Int8Array, origin: Origin | None = Non
         accelerator=design.accelerator,
         hardware_sha256=hardware[DIGEST_FILE].strip(),
         program_sha256=files_sha256(binary),
+        implementation=Implementation.HLS,
         isa5_sha256=files_sha256(isa5 | {IMAGES_FILE: packed}),
         images=len(images),
         input_scale=design.network.input_scale,

@@ -23,13 +23,6 @@ class WinnerRule(StrEnum):
     KNEE = "knee"
 
 
-class Implementation(StrEnum):
-    """Implementation of the engine: version 1 in HLS C++, or version 2 in Verilog."""
-
-    HLS = "hls"
-    RTL = "rtl"
-
-
 class BuildTool(StrEnum):
     """The tools that build an emitted project: Vitis HLS and Vivado, or g++."""
 

@@ -15,7 +15,6 @@ from codesign.emit.map_scales import INT8, Grid
 from codesign.emit.quantise import quantise_image, quantise_on
 from codesign.progress import Update
 from codesign.report.page import Section
-from codesign.run.choices import Implementation
 from codesign.run.folder import Run
 from codesign.run.records import CsimRecord
 from codesign.run.requests import Trained
@@ -29,6 +28,7 @@ from codesign.supernet.network.subnets import fold
 from codesign.supernet.spaces.space import Subnet
 from codesign.supernet.training.processes import one_thread
 from hw_templates.board import Board
+from hw_templates.conv_engine.implementation import Implementation
 from hw_templates.foundation.arrays import Int8Array
 from hw_templates.foundation.errors import InvalidValueError
 
@@ -141,7 +141,7 @@ class Simulation:
         images: number of test images, the first ones, at least 1; None, or more than there are, for all.
         sanitize: whether under sanitizers for addresses and undefined behaviour.
         implementation: which of the engine's implementations, a value of
-            :class:`~codesign.run.choices.Implementation`.
+            :class:`~hw_templates.conv_engine.implementation.Implementation`.
 
     Raises:
         InvalidValueError: no image, no such implementation, or sanitizers are asked for where no C++ is run.

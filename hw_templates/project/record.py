@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from hw_templates.board import BoardRecord
 from hw_templates.conv_engine.accelerator import Accelerator
+from hw_templates.conv_engine.implementation import Implementation
 from hw_templates.foundation.json_records import Positive, PositiveInt, Record, ZeroOrMore, check_fields
 
 PROJECT_FILE = "project.json"
@@ -83,6 +84,8 @@ class ProjectRecord(Record):
         accelerator: parameters of the engine.
         hardware_sha256: digest of the sources.
         program_sha256: digest of the program of version 4 of the format, which the C++ runs, and of its images.
+        implementation: implementation of the engine that the pair was searched for, and that is built; projects that
+            are older than the choice are of the C++.
         isa5_sha256: digest of the program of version 5, which the Verilog runs, and of its images; None in projects
             that are older than the Verilog.
         images: number of test images with golden vectors.
@@ -103,6 +106,7 @@ class ProjectRecord(Record):
     predicted: Prediction
     layers: tuple[ProjectLayer, ...]
     origin: Origin | None = None
+    implementation: Implementation = Implementation.HLS
     isa5_sha256: str | None = None
 
     def __post_init__(self) -> None:

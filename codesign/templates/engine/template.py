@@ -9,7 +9,6 @@ from codesign.emit.project import Design, check_isa5_files, check_program_files,
 from codesign.progress import Update
 from codesign.report.page import Section, Table
 from codesign.report.tables import layer_shape
-from codesign.run.choices import Implementation
 from codesign.run.folder import Run, read_json
 from codesign.run.records import CsimRecord
 from codesign.run.requests import Trained
@@ -37,6 +36,7 @@ from cost_models.resources import check_fits
 from cost_models.workload import Workload
 from hw_templates.board import Board
 from hw_templates.conv_engine.accelerator import Accelerator
+from hw_templates.conv_engine.implementation import Implementation
 from hw_templates.conv_engine.space import AcceleratorSpace
 from hw_templates.project.record import PROJECT_FILE, Origin, ProjectAccuracy, ProjectRecord
 

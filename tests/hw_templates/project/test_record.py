@@ -1,0 +1,56 @@
+from dataclasses import asdict
+from typing import Any
+
+import pytest
+
+from hw_templates.board import board_record, load_board
+from hw_templates.conv_engine.accelerator import Accelerator
+from hw_templates.conv_engine.implementation import Implementation
+from hw_templates.foundation.errors import InvalidValueError
+from hw_templates.foundation.json_records import check_record, parse_json, record_line
+from hw_templates.project.record import Prediction, ProjectRecord
+
+
+@pytest.fixture
+def record() -> ProjectRecord:
+    board = load_board("pynq-z2")
+    accelerator = Accelerator(
+        pe_rows=8,
+        pe_cols=8,
+        pe_pixels=1,
+        pack=1,
+        ifmap_kib=8,
+        weight_kib=8,
+        ofmap_kib=8,
+        axi_bits=64,
+        clock_mhz=100,
+        depthwise_lanes=8,
+    )
+    return ProjectRecord(
+        board=board_record(board),
+        part=board.part,
+        accelerator=accelerator,
+        hardware_sha256="0",
+        program_sha256="0",
+        implementation=Implementation.RTL,
+        images=1,
+        input_scale=1.0,
+        output_scale=1.0,
+        predicted=Prediction(1.0, 0.1, 1.0),
+        layers=(),
+    )
+
+
+def test_a_record_says_which_implementation_is_built(record: ProjectRecord) -> None:
+    assert parse_json(record_line(record), ProjectRecord, "project") == record
+
+
+def test_a_record_without_an_implementation_is_of_the_cpp(record: ProjectRecord) -> None:
+    values: dict[str, Any] = {"format": record.FORMAT, **asdict(record)}
+    del values["implementation"]
+    assert check_record(values, ProjectRecord, "project").implementation == Implementation.HLS
+
+
+def test_an_unknown_implementation_is_refused(record: ProjectRecord) -> None:
+    with pytest.raises(InvalidValueError, match=r"project\.implementation: must be one of hls, rtl, got 'vhdl'"):
+        check_record(asdict(record) | {"implementation": "vhdl"}, ProjectRecord, "project")
