@@ -18,6 +18,7 @@ from bitstreams.building.design import check_blocks, read_design
 from hw_templates.board import Board
 from hw_templates.conv_engine import isa, registers
 from hw_templates.conv_engine.accelerator import Accelerator
+from hw_templates.conv_engine.implementation import Implementation
 from hw_templates.conv_engine.program import Program
 from hw_templates.foundation.arrays import FloatArray
 from hw_templates.foundation.errors import BoardError, InvalidValueError, VerificationError
@@ -40,11 +41,12 @@ class UnfinishedRunError(BoardError):
 
 @dataclass(frozen=True)
 class Hardware:
-    """The engine that is expected: its board, the digest of its sources, and its parameters."""
+    """The engine that is expected: its board, the digest of its sources, its parameters and its implementation."""
 
     board: Board
     hardware_sha256: str
     accelerator: Accelerator
+    implementation: Implementation
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,11 +142,13 @@ class Engine:
         magic = self._identity("magic")
         if magic != registers.MAGIC:
             raise BoardError(f"{where}: the logic answers 0x{magic:08X} and is none of this project's; load it again")
-        map_version = self._identity("register_map")
-        if map_version != registers.REGISTER_MAP:
+        found, mine = self._identity("register_map"), expected.implementation
+        versions = {map_.version: other for other, map_ in registers.REGISTER_MAPS.items()}
+        if versions.get(found) != mine:
+            other = versions.get(found, "none that this version drives")
             raise BoardError(
-                f"{where}: the engine has register map {map_version}, this version drives {registers.REGISTER_MAP}; "
-                "build it again"
+                f"{where}: the engine's implementation is {other} (register map {found}), expected {mine} "
+                f"({registers.REGISTER_MAPS[mine].version}); load or build that one"
             )
         digest = "".join(f"{self._identity('digest', word):08x}" for word in range(8))
         if digest != expected.hardware_sha256:

@@ -30,7 +30,7 @@ class TwinBoard:
     """Everything that a PYNQ server on the board would reach.
 
     Attributes:
-        board, accelerator, hardware_sha256: what it is a twin of.
+        board, accelerator, hardware_sha256, implementation: what it is a twin of.
         memory: its buffers.
         files: its files by their path; it shows none of its host's.
     """
@@ -48,7 +48,7 @@ class TwinBoard:
         """
         record = read_json(project / PROJECT_FILE, ProjectRecord, "emit the project again")
         self.board, self.accelerator = load_board(record.board), record.accelerator
-        self.hardware_sha256 = record.hardware_sha256
+        self.hardware_sha256, self.implementation = record.hardware_sha256, record.implementation
         program = build_fabric(project)
         self.memory = TwinMemory()
         self._fabric = Fabric(program, self.memory)
@@ -161,9 +161,8 @@ class TwinBoard:
     def _identity(self, offset: int) -> int:
         cycles = self.cycles(self._started)
         first = registers.offset_of("cycles")
-        answers = registers.identity_constants(self.accelerator.clock_mhz) | registers.digest_words(
-            self.hardware_sha256
-        )
+        answers = registers.identity_constants(self.implementation, self.accelerator.clock_mhz)
+        answers |= registers.digest_words(self.hardware_sha256)
         answers |= {first: cycles & 0xFFFFFFFF, first + 4: cycles >> 32}
         answers[registers.offset_of("twin_magic")] = registers.TWIN_MAGIC
         return answers.get(offset, 0)

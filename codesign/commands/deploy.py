@@ -112,7 +112,7 @@ def deploy(
     emitted, board = _load_emitted(run), target.board
     project = emitted.record
     check_same_board(board, project.board, "board", "which the project is for")
-    hardware = Hardware(board, project.hardware_sha256, project.accelerator)
+    hardware = Hardware(board, project.hardware_sha256, project.accelerator, project.implementation)
     with (
         claimed(target, run.project, progress.stage("twin")) as place,
         closing(place.open()) as session,

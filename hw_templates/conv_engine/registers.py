@@ -1,19 +1,18 @@
 """Every register that a driver reads or writes, and where it lies: one table for C++, Verilog, Tcl and Python.
 
-The engine's are those of an HLS kernel behind ``s_axilite`` (AMD UG1399, "S_AXILITE Control Register Map"); their
-offsets stand as literals in the pragmas of ``conv_engine.cpp``, where HLS takes no names, and a test keeps them equal.
-The identity is a read-only block of its own beside the engine, because registers that HLS makes hold nothing before the
-first run, and a driver must know the bitstream before it starts anything.
+Those of the engine in C++ are those of an HLS kernel behind ``s_axilite`` (AMD UG1399, "S_AXILITE Control Register
+Map"); their offsets stand as literals in the pragmas of ``conv_engine.cpp``, where HLS takes no names, and a test keeps
+them equal. The engine in Verilog has these and more. The identity is a read-only block of its own beside the engine,
+because registers that HLS makes hold nothing before the first run, and a driver must know the bitstream before it
+starts anything.
 """
 
 import re
 from dataclasses import dataclass
 
-from hw_templates.conv_engine import isa
+from hw_templates.conv_engine import isa, isa5
+from hw_templates.conv_engine.implementation import Implementation
 from hw_templates.foundation.errors import InvalidValueError
-
-REGISTER_MAP = 1
-"""Version of this table; the identity's ``register_map`` says which one a bitstream has."""
 
 MAGIC = 0x43445347
 """ASCII "CDSG"; what the identity's ``magic`` reads."""
@@ -54,12 +53,49 @@ RTL_ENGINE = ENGINE | {
 }
 """Registers of the engine in Verilog."""
 
+ENGINE_ERRORS = {
+    0: "none",
+    1: "a read outside the arena",
+    2: "a write outside the arena, or to protected words",
+    3: "an error response to a read",
+    4: "an error response to a write",
+    5: "registers or a descriptor that it cannot run",
+    6: "the watchdog: nothing moved at any port",
+    7: "the limit of cycles",
+    8: "an abort",
+}
+"""What the error codes in the status of the engine in Verilog say."""
+
+STATUS_CODE, STATUS_UNDRAINED, STATUS_LAYER_SHIFT = 15, 1 << 9, 16
+"""Its ``status``: bits of the error code, the bit that says that the memory owes answers, the layer's lowest bit."""
+
+
+@dataclass(frozen=True)
+class RegisterMap:
+    """Registers of one implementation of the engine.
+
+    Attributes:
+        version: what the identity's ``register_map`` reads.
+        isa_version: version of the program format that the engine runs.
+        engine: its registers.
+    """
+
+    version: int
+    isa_version: int
+    engine: dict[str, Register]
+
+
+REGISTER_MAPS = {
+    Implementation.HLS: RegisterMap(1, isa.VERSION, ENGINE),
+    Implementation.RTL: RegisterMap(2, isa5.VERSION, RTL_ENGINE),
+}
+
 PORTS = tuple(name for name in ENGINE if name.endswith("_port"))
 """Registers that hold the arena's address for each memory port of the engine."""
 
 IDENTITY = {
     "magic": Register(0x00),  # MAGIC in every bitstream of this project
-    "register_map": Register(0x04),  # REGISTER_MAP that the bitstream was made with
+    "register_map": Register(0x04),  # version of the engine's register map
     "isa_version": Register(0x08),  # version of the program format that the engine runs
     "clock_mhz": Register(0x0C),  # clock that it was built for
     "digest": Register(0x20, 256),  # SHA-256 of everything that determines the hardware, its first four bytes lowest
@@ -100,9 +136,15 @@ def offset_of(name: str) -> int:
 DIGEST_OFFSET = offset_of("digest")
 
 
-def identity_constants(clock_mhz: int) -> dict[int, int]:
+def identity_constants(implementation: Implementation, clock_mhz: int) -> dict[int, int]:
     """{byte offset: 32-bit word} of what the identity answers, but for the digest; everywhere else it answers 0."""
-    values = {"magic": MAGIC, "register_map": REGISTER_MAP, "isa_version": isa.VERSION, "clock_mhz": clock_mhz}
+    map_ = REGISTER_MAPS[implementation]
+    values = {
+        "magic": MAGIC,
+        "register_map": map_.version,
+        "isa_version": map_.isa_version,
+        "clock_mhz": clock_mhz,
+    }
     return {IDENTITY[name].offset: value for name, value in values.items()}
 
 

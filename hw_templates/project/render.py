@@ -10,6 +10,7 @@ from jinja2 import Environment, StrictUndefined
 from hw_templates.board import FAMILIES, Board
 from hw_templates.conv_engine import isa, isa5, registers
 from hw_templates.conv_engine.accelerator import ROWS, Accelerator
+from hw_templates.conv_engine.implementation import Implementation
 from hw_templates.conv_engine.rtl_config import SUPERNETS, EngineShape, Limits
 from hw_templates.operations import Operation
 
@@ -57,12 +58,17 @@ def files_sha256(files: Mapping[str, bytes]) -> str:
     return digest.hexdigest()
 
 
-def render(accelerator: Accelerator, board: Board, limits: Limits = SUPERNETS) -> dict[str, str]:
+def render(
+    accelerator: Accelerator,
+    board: Board,
+    limits: Limits = SUPERNETS,
+    implementation: Implementation = Implementation.HLS,
+) -> dict[str, str]:
     """Return {path in the project: text} of everything that depends on the hardware and not on a network.
 
     ``include/config.h``, ``rtl/``, ``tcl/hardware.tcl`` and ``tcl/hls.cfg`` carry the parameters, ``include/isa.h``
     and ``rtl/engine_format.vh`` the program formats, ``hardware.sha256`` the digest of it all; all other files are
-    copied as they are.
+    copied as they are. A project holds both implementations of the engine; ``rtl/engine_id.v`` says which one is built.
     """
     environment = Environment(undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False)
     sources = _sources()
@@ -70,6 +76,7 @@ def render(accelerator: Accelerator, board: Board, limits: Limits = SUPERNETS) -
     values = {
         "accelerator": accelerator,
         "board": board,
+        "implementation": implementation,
         "family": FAMILIES[board.family],
         "isa": isa,
         "isa5": isa5,

@@ -111,7 +111,7 @@ def measure_plan(request: CampaignRequest, progress: Progress, tell: Callable[[s
         name = next(name for name in mine if mine[name] != other[name])
         expected = f"{mine[name]}, as the project's; plan with --project"
         raise InvalidValueError(f"plan.accelerator.{name}", other[name], expected)
-    hardware = Hardware(board, project.hardware_sha256, project.accelerator)
+    hardware = Hardware(board, project.hardware_sha256, project.accelerator, project.implementation)
     with opened(plan, request.out) as campaign:
         if campaign.todo:
             with (

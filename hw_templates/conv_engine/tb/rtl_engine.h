@@ -6,19 +6,6 @@
 #include "engine_sizes.h"
 #include "verilated.h"
 
-// What the error codes of the engine's status say.
-constexpr const char* ENGINE_ERRORS[] = {
-    "none",
-    "a read outside the arena",
-    "a write outside the arena, or to protected words",
-    "an error response to a read",
-    "an error response to a write",
-    "registers or a descriptor that it cannot run",
-    "the watchdog: no stage moved",
-    "the limit of cycles",
-    "an abort",
-};
-
 // Registers that hold the arena's address, as each port sees it.
 constexpr unsigned ENGINE_PORTS[] = {REGISTER_IFMAP_PORT, REGISTER_WEIGHT_PORT, REGISTER_RESIDUAL_PORT,
                                      REGISTER_OFMAP_PORT};

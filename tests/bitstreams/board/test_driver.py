@@ -29,6 +29,7 @@ from bitstreams.twin.server import TwinServer
 from cost_models.coefficients import load_coefficients
 from hw_templates.board import load_board
 from hw_templates.conv_engine import isa
+from hw_templates.conv_engine.implementation import Implementation
 from hw_templates.conv_engine.program import read_program
 from hw_templates.foundation.errors import BoardError, InvalidValueError, StorageError, VerificationError
 
@@ -269,9 +270,15 @@ def test_an_engine_that_is_not_the_expected_one_is_refused(zynq_twin: TwinServer
             Engine(session, replace(hardware(here), hardware_sha256="f" * 64), bit)
         with pytest.raises(BoardError, match="was routed for 100 MHz, expected 125"):
             Engine(session, replace(hardware(here), accelerator=replace(ACCELERATOR, clock_mhz=125)), bit)
-        for register, message in ((0x00, "none of this project's"), (0x04, "register map 7")):
+        for register, message in (
+            (0x00, "none of this project's"),
+            (0x04, r"implementation is none that this version drives \(register map 7\), expected hls \(1\); load"),
+        ):
             with pytest.raises(BoardError, match=message):
                 Engine(Lying(session, 0x43C10000 + register, 7), hardware(here), bit)
+        other = replace(hardware(here), implementation=Implementation.RTL)
+        with pytest.raises(BoardError, match=r"implementation is hls \(register map 1\), expected rtl \(2\); load or"):
+            Engine(session, other, bit)
 
 
 class Lying:

@@ -18,13 +18,15 @@ from bitstreams.board.driver import Engine, Hardware
 from bitstreams.board.session import LocalSession
 from bitstreams.twin.bitstream import write_twin_bitstream
 from hw_templates.conv_engine.accelerator import Accelerator
+from hw_templates.conv_engine.implementation import Implementation
 from hw_templates.board import load_board
 from hw_templates.conv_engine.program import read_program
 project, folder = map(Path, sys.argv[1:])
 digest, board = (project / "hardware.sha256").read_text().strip(), load_board("pynq-z2")
 accelerator = Accelerator(**json.loads((project / "project.json").read_text())["accelerator"])
 session = LocalSession()
-engine = Engine(session, Hardware(board, digest, accelerator), write_twin_bitstream(folder, board, digest, 100))
+hardware = Hardware(board, digest, accelerator, Implementation.HLS)
+engine = Engine(session, hardware, write_twin_bitstream(folder, board, digest, 100))
 program = read_program(project)
 engine.load_program(program)
 images = (project / "weights/images.bin").read_bytes()

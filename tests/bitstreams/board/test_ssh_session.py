@@ -14,6 +14,7 @@ from bitstreams.board.session import ConnectionLostError
 from bitstreams.board.ssh_session import SshSession, parse_answer
 from bitstreams.twin.bitstream import write_twin_bitstream
 from hw_templates.board import load_board
+from hw_templates.conv_engine.implementation import Implementation
 from hw_templates.conv_engine.program import read_program
 from hw_templates.foundation.errors import BoardError
 
@@ -35,7 +36,7 @@ def engine_on(session: SshSession, project: Path, folder: Path) -> Engine:
     digest = (project / "hardware.sha256").read_text().strip()
     board = load_board("pynq-z2")
     bit = write_twin_bitstream(folder, board, digest, ACCELERATOR.clock_mhz)
-    return Engine(session, Hardware(board, digest, ACCELERATOR), bit)
+    return Engine(session, Hardware(board, digest, ACCELERATOR, Implementation.HLS), bit)
 
 
 def test_a_program_runs_bit_exactly_over_ssh_and_a_start_that_hangs_is_survived(

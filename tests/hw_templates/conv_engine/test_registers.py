@@ -10,8 +10,9 @@ import pytest
 from support.boards.vendor_tcl import write_rendered
 
 from hw_templates.board import load_board
-from hw_templates.conv_engine import isa, registers
+from hw_templates.conv_engine import isa, isa5, registers
 from hw_templates.conv_engine.accelerator import Accelerator
+from hw_templates.conv_engine.implementation import Implementation
 from hw_templates.foundation.errors import InvalidValueError
 from hw_templates.project.render import DIGEST_FILE, render
 
@@ -41,10 +42,10 @@ def test_pragmas_of_the_engine_place_each_argument_where_the_table_does() -> Non
     assert {name: 64 if kind == "Word*" else 32 for kind, name in arguments} == bits
 
 
-@pytest.mark.parametrize("block", [registers.ENGINE, registers.IDENTITY])
+@pytest.mark.parametrize("block", [registers.ENGINE, registers.RTL_ENGINE, registers.IDENTITY])
 def test_registers_do_not_overlap(block: dict[str, registers.Register]) -> None:
     end = 0
-    for register in block.values():
+    for register in sorted(block.values(), key=lambda register: register.offset):
         assert register.offset >= end
         assert register.offset % 4 == 0
         end = register.offset + register.bits // 8
@@ -125,10 +126,13 @@ endmodule
 """
 
 
-def test_the_identity_block_answers_the_table_and_zero_elsewhere(tmp_path: Path) -> None:
+@pytest.mark.parametrize("implementation", Implementation)
+def test_the_identity_block_answers_the_table_and_zero_elsewhere(
+    implementation: Implementation, tmp_path: Path
+) -> None:
     if shutil.which("iverilog") is None:
         pytest.skip("iverilog is not on the PATH (Debian: apt-get install iverilog)")
-    rendered = render(ACCELERATOR, load_board("pynq-z2"))
+    rendered = render(ACCELERATOR, load_board("pynq-z2"), implementation=implementation)
     write_rendered(rendered, tmp_path)
     (tmp_path / "bench.v").write_text(BENCH)
     sources = ["rtl/engine_id.v", "rtl/digest.v", "bench.v"]
@@ -141,7 +145,16 @@ def test_the_identity_block_answers_the_table_and_zero_elsewhere(tmp_path: Path)
         int(offset, 16): int(word, 16) for offset, word in re.findall(r"^(\w{4}) (\w{8})$", shown, re.MULTILINE)
     }
     assert len(answered) == len(shown.split("\n")) - 1, shown
-    constants = registers.identity_constants(clock_mhz=125)
+    constants = registers.identity_constants(implementation, clock_mhz=125)
     assert answered == constants | registers.digest_words(rendered[DIGEST_FILE].strip())
     assert constants[0] == int.from_bytes(b"CDSG", "big")
-    assert constants[8] == isa.VERSION
+    versions = {Implementation.HLS: (1, isa.VERSION), Implementation.RTL: (2, isa5.VERSION)}
+    assert (constants[4], constants[8]) == versions[implementation]
+
+
+def test_error_codes_count_up_from_none_as_the_simulation_looks_them_up() -> None:
+    assert list(registers.ENGINE_ERRORS) == list(range(9))
+    sizes = render(ACCELERATOR, load_board("pynq-z2"))["tb/engine_sizes.h"]
+    table = re.search(r"ENGINE_ERRORS\[\] = \{(.*?)\};", sizes, re.DOTALL)
+    assert table is not None
+    assert re.findall('"(.*)"', table[1]) == list(registers.ENGINE_ERRORS.values())

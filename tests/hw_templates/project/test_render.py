@@ -7,6 +7,7 @@ import pytest
 
 from hw_templates.board import load_board
 from hw_templates.conv_engine.accelerator import Accelerator
+from hw_templates.conv_engine.implementation import Implementation
 from hw_templates.project.render import hardware_sha256, render
 
 ACCELERATOR = Accelerator(
@@ -64,6 +65,11 @@ def test_only_parameters_differ_between_accelerators() -> None:
     assert "set clock_period_ns 8.000\n" in mine["tcl/hardware.tcl"]
     assert "set part xc7z020clg400-1\n" in mine["tcl/hardware.tcl"]
     assert "\nclock=8.000ns\nclock_uncertainty=27%\n" in mine["tcl/hls.cfg"]
+
+
+def test_the_identity_alone_says_which_implementation_is_built() -> None:
+    hls, rtl = (render(ACCELERATOR, BOARD, implementation=each) for each in Implementation)
+    assert {path for path in hls if hls[path] != rtl[path]} == {"rtl/engine_id.v", "rtl/digest.v", "hardware.sha256"}
 
 
 def test_the_digest_is_of_what_determines_the_hardware_and_of_nothing_else() -> None:

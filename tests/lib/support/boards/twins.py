@@ -95,7 +95,7 @@ def connected(server: TwinServer) -> Iterator[RemoteSession]:
 
 def hardware(board: TwinBoard) -> Hardware:
     """What a twin is."""
-    return Hardware(board.board, board.hardware_sha256, board.accelerator)
+    return Hardware(board.board, board.hardware_sha256, board.accelerator, board.implementation)
 
 
 def bitstream(board: TwinBoard, folder: Path) -> Path:
