@@ -53,5 +53,7 @@ def bitstream_for(session: Session, hardware: Hardware, folder: Path, store: Sto
     """
     if b"codesign twin" in (session.read_file("/proc/version") or b""):
         clock_mhz = hardware.board.ps.fabric_clock(hardware.accelerator.clock_mhz)[1]
-        return write_twin_bitstream(folder, hardware.board, hardware.hardware_sha256, clock_mhz)
+        return write_twin_bitstream(
+            folder, hardware.board, hardware.hardware_sha256, clock_mhz, hardware.implementation
+        )
     return store.find_engine(hardware.hardware_sha256)

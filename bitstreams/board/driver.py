@@ -115,7 +115,7 @@ class Engine:
         # The processor may give a clock below the one asked for, and timing was met at that.
         self._routed_mhz = min(clock_mhz, handoff.clock_mhz or clock_mhz)
         # A write to an address where nothing answers hangs the processor.
-        check_blocks(bit.with_suffix(".hwh"), handoff, board)
+        check_blocks(bit.with_suffix(".hwh"), handoff, board, hardware.implementation)
         check_own_name(board, session.own_name, session.where)
         expected = ARCHITECTURES[board.family]
         if session.architecture != expected:

@@ -15,6 +15,7 @@ from defusedxml.ElementTree import fromstring
 from bitstreams.building.archive import MOST_BYTES
 from hw_templates.board import Board
 from hw_templates.conv_engine import registers
+from hw_templates.conv_engine.implementation import Implementation
 from hw_templates.foundation.errors import StorageError
 from hw_templates.foundation.json_records import reading
 from hw_templates.foundation.regular_file import read_regular
@@ -24,6 +25,9 @@ SYNC = bytes.fromhex("aa995566")
 
 PROCESSORS = {"zynq-7000": ("processing_system7", "FCLK_CLK0"), "zynq-ultrascale+": ("zynq_ultra_ps_e", "pl_clk0")}
 """Board families to the kind of their processor's block and its first clock to the logic."""
+
+ENGINES = {Implementation.HLS: "conv_engine", Implementation.RTL: "engine_axi"}
+"""Implementations of the engine to the kind of its block."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -200,14 +204,21 @@ def check_board(path: Path, bit: BitFile, board: Board) -> None:
         raise StorageError(f"{path}: is for part {bit.part}, {board.name} has {board.part}; build it for that board")
 
 
-def check_blocks(path: Path, handoff: Handoff, board: Board) -> None:
+def check_blocks(path: Path, handoff: Handoff, board: Board, implementation: Implementation) -> None:
     """Make sure that the engine and its identity lie where drivers expect them.
 
     Raises:
-        StorageError: a block is missing or has other addresses; ``path`` is the hand-off's.
+        StorageError: a block is missing or has other addresses, or the engine is the other implementation; ``path`` is
+            the hand-off's.
     """
+    for other, kind in ENGINES.items():
+        if other != implementation and kind in handoff.addresses:
+            raise StorageError(
+                f"{path}: holds the engine of implementation {other} ({kind}), expected {implementation} "
+                f"({ENGINES[implementation]}); build the project's own bitstream"
+            )
     places = registers.ADDRESS_MAPS[board.family]
-    for kind, address in (("conv_engine", places.engine), ("engine_id", places.identity)):
+    for kind, address in ((ENGINES[implementation], places.engine), ("engine_id", places.identity)):
         found = handoff.addresses.get(kind)
         if found != [address]:
             there = "no such block" if found is None else ", ".join(map(hex, found)) or "no address"

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from bitstreams.building.toolchain import require_tools
 from hw_templates.foundation.errors import StorageError, ToolError
-from hw_templates.foundation.json_records import reading
+from hw_templates.foundation.json_records import read_json, reading
 from hw_templates.foundation.lock import exclusive, in_use
+from hw_templates.project.record import PROJECT_FILE, ProjectRecord
 from hw_templates.project.render import BUILD_SCRIPT, DIGEST_FILE, hardware_sha256
 
 RESULTS = "results.tar"
@@ -21,16 +22,18 @@ def check_sources(project: Path) -> str:
     """Return the digest of a project's hardware, whose sources must be as they were emitted.
 
     Raises:
-        StorageError: a file is missing, or a source was changed since.
+        StorageError: a file is missing or corrupt, or a source was changed since.
     """
+    record = read_json(project / PROJECT_FILE, ProjectRecord, "emit the project again")
     folders = ("include", "src", "rtl", "tcl")
     paths = [path for folder in folders for path in (project / folder).rglob("*") if path.is_file()]
     try:
-        digest = (project / DIGEST_FILE).read_text().strip()
+        stated = (project / DIGEST_FILE).read_text().strip()
         texts = {str(path.relative_to(project)): path.read_text() for path in paths}
     except (OSError, ValueError) as error:
         raise StorageError(f"{project}: is no whole project ({error}); emit it again") from error
-    if hardware_sha256(texts) != digest:
+    digest = hardware_sha256(texts, record.implementation)
+    if not digest == stated == record.hardware_sha256:
         raise StorageError(f"{project}: a source was changed after it was emitted; emit it again, or build by hand")
     return digest
 

@@ -104,7 +104,7 @@ def check_build(contents: Contents) -> Bitstream:
     header, handoff = parse_design(bit_path, bit, hwh_path, hwh, board)
     if handoff.design != design or header.user_id != int(digest[:8], 16):
         raise StorageError(f"{bit_path}: is of design {header.design}, its sources make {design}; build them again")
-    check_blocks(hwh_path, handoff, board)
+    check_blocks(hwh_path, handoff, board, project.implementation)
     _check_offsets(contents)
     synthesis = _report(contents, "csynth.xml", parse_csynth)
     cosim = _report(contents, "conv_engine_cosim.rpt", parse_cosim)
@@ -213,7 +213,11 @@ def _read_project(contents: Contents) -> tuple[ProjectRecord, Board]:
     with reading(SOURCES.rstrip("/"), "build again"):
         sources = {name: content.decode() for name, content in contents.items() if name.startswith(SOURCES)}
         texts = {name.removeprefix(SOURCES): text for name, text in sources.items()}
-    if not hardware_sha256(texts).encode() == stated.strip() == project.hardware_sha256.encode():
+    if (
+        not hardware_sha256(texts, project.implementation).encode()
+        == stated.strip()
+        == project.hardware_sha256.encode()
+    ):
         raise StorageError(f"{SOURCES}: a source was changed after it was emitted; emit and build again")
     return project, board
 

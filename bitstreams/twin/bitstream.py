@@ -10,9 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from bitstreams.building.design import PREAMBLE, PROCESSORS, SYNC
+from bitstreams.building.design import ENGINES, PREAMBLE, PROCESSORS, SYNC
 from bitstreams.store.bitstream import NAME_DIGITS
 from hw_templates.board import FAMILIES, Board
+from hw_templates.conv_engine.implementation import Implementation
 from hw_templates.conv_engine.registers import ADDRESS_MAPS, WINDOW_BYTES
 from hw_templates.foundation.atomic_file import write_bytes_atomically
 
@@ -35,14 +36,20 @@ _CLOCK_PARAMETERS = {
 """Board family to the parameters of the PS block from which PYNQ learns one of the four clocks of the logic."""
 
 
-def write_twin_bitstream(folder: Path, board: Board, hardware_sha256: str, clock_mhz: float) -> Path:
+def write_twin_bitstream(
+    folder: Path,
+    board: Board,
+    hardware_sha256: str,
+    clock_mhz: float,
+    implementation: Implementation = Implementation.HLS,
+) -> Path:
     """Write the pair that stands for a bitstream; return the path of the .bit, next to which the .hwh lies.
 
     Raises:
         StorageError: the folder cannot be written.
     """
     path = folder / f"{TOOL}_{hardware_sha256[:NAME_DIGITS]}.bit"
-    write_bytes_atomically(path.with_suffix(".hwh"), _handoff(board, hardware_sha256, clock_mhz))
+    write_bytes_atomically(path.with_suffix(".hwh"), _handoff(board, hardware_sha256, clock_mhz, implementation))
     write_bytes_atomically(path, _bit_file(board, hardware_sha256))
     return path
 
@@ -77,13 +84,15 @@ def _bit_file(board: Board, hardware_sha256: str) -> bytes:
     return content + b"e" + struct.pack(">I", len(payload)) + payload
 
 
-def _handoff(board: Board, hardware_sha256: str, clock_mhz: float) -> bytes:
+def _handoff(board: Board, hardware_sha256: str, clock_mhz: float, implementation: Implementation) -> bytes:
     device, package = _device_and_package(board)
     addresses = ADDRESS_MAPS[board.family]
     kind, clock = PROCESSORS[board.family]
     interface = FAMILIES[board.family].control_port
+    engine = ENGINES[implementation]
+    library = "hls" if implementation == Implementation.HLS else "module_ref"
     blocks = {
-        "engine": ("xilinx.com:hls:conv_engine:1.0", "conv_engine", "s_axi_control", addresses.engine),
+        "engine": (f"xilinx.com:{library}:{engine}:1.0", engine, "s_axi_control", addresses.engine),
         "identity": ("xilinx.com:module_ref:engine_id:1.0", "engine_id", "s_axi", addresses.identity),
     }
     parameters = "".join(

@@ -14,16 +14,24 @@ from hw_templates.conv_engine.implementation import Implementation
 from hw_templates.conv_engine.rtl_config import SUPERNETS, EngineShape, Limits
 from hw_templates.operations import Operation
 
-_DETERMINES_HARDWARE = ("include/", "src/", "rtl/", "tcl/")
+_BUILT_FROM = {
+    Implementation.HLS: ("include/", "src/", "tcl/", "rtl/engine_id.v", "rtl/cycle_counter.v"),
+    Implementation.RTL: ("rtl/", "tcl/"),
+}
+"""Sources of each implementation's bitstream: a change of one does not make the other's old."""
 _HOLDS_DIGEST = "rtl/digest.v"
 
 DIGEST_FILE = "hardware.sha256"
 BUILD_SCRIPT = "build.sh"
 
 
-def _sources() -> dict[str, str]:
-    """Return {path in the project: text} of the files of this package; those that end with ``.in`` are templates."""
-    folders = [Path(__file__).parents[1] / name for name in ("conv_engine", "project")]
+def _sources(implementation: Implementation) -> dict[str, str]:
+    """Return {path in the project: text} of the files of this package; those that end with ``.in`` are templates.
+
+    What only the other implementation is built with is left out.
+    """
+    package = Path(__file__).parents[1]
+    folders = [package / "conv_engine", package / "project/all", package / "project" / implementation]
     sources = {
         path.relative_to(folder).as_posix(): path.read_text()
         for folder in folders
@@ -35,17 +43,17 @@ def _sources() -> dict[str, str]:
     return sources
 
 
-def hardware_sha256(project: Mapping[str, str]) -> str:
+def hardware_sha256(project: Mapping[str, str], implementation: Implementation) -> str:
     """Return the SHA-256 of every file of a project, {path: text}, that determines its hardware, in hexadecimal digits.
 
-    These are the C++, Verilog and Tcl, which hold the accelerator's parameters, board, part and clock. The one file
-    that holds the digest itself is left out.
+    These are the C++ or Verilog and the Tcl that the implementation is built from; they hold the accelerator's
+    parameters, board, part and clock. The one file that holds the digest itself is left out.
     """
     return files_sha256(
         {
             path: text.encode()
             for path, text in project.items()
-            if path.startswith(_DETERMINES_HARDWARE) and path != _HOLDS_DIGEST
+            if path.startswith(_BUILT_FROM[implementation]) and path != _HOLDS_DIGEST
         }
     )
 
@@ -68,10 +76,11 @@ def render(
 
     ``include/config.h``, ``rtl/``, ``tcl/hardware.tcl`` and ``tcl/hls.cfg`` carry the parameters, ``include/isa.h``
     and ``rtl/engine_format.vh`` the program formats, ``hardware.sha256`` the digest of it all; all other files are
-    copied as they are. A project holds both implementations of the engine; ``rtl/engine_id.v`` says which one is built.
+    copied as they are. A project holds the sources of both implementations of the engine; ``tcl/`` and ``build.sh`` build
+    the one that is named, and ``rtl/engine_id.v`` says which one it is.
     """
     environment = Environment(undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False)
-    sources = _sources()
+    sources = _sources(implementation)
     placed = re.findall(r"accelerator\.(\w+)", sources["include/config.h.in"])
     values = {
         "accelerator": accelerator,
@@ -96,5 +105,5 @@ def render(
             for path, text in sources.items()
         }
 
-    digest = hardware_sha256(filled(""))
+    digest = hardware_sha256(filled(""), implementation)
     return dict(sorted({**filled(digest), DIGEST_FILE: digest + "\n"}.items()))

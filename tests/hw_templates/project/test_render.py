@@ -58,35 +58,45 @@ def test_only_parameters_differ_between_accelerators() -> None:
         BOARD,
     )
     parameters = {"include/config.h", "tcl/hardware.tcl", "tcl/hls.cfg", "rtl/engine_id.v"}
-    parameters |= {"rtl/engine_config.vh", "rtl/engine_ranges.vh", "tb/engine_sizes.h"}
+    parameters |= {"rtl/engine_config.vh", "rtl/engine_ranges.vh", "rtl/engine_axi.v", "tb/engine_sizes.h"}
     digest = {"rtl/digest.v", "hardware.sha256"}
     assert {path for path in mine if mine[path] != other[path]} == parameters | digest
     assert "constexpr int PE_PIXELS = 3;" in mine["include/config.h"]
-    assert "set clock_period_ns 8.000\n" in mine["tcl/hardware.tcl"]
+    assert "set clock_mhz 125\n" in mine["tcl/hardware.tcl"]
     assert "set part xc7z020clg400-1\n" in mine["tcl/hardware.tcl"]
     assert "\nclock=8.000ns\nclock_uncertainty=27%\n" in mine["tcl/hls.cfg"]
 
 
-def test_the_identity_alone_says_which_implementation_is_built() -> None:
-    hls, rtl = (render(ACCELERATOR, BOARD, implementation=each) for each in Implementation)
-    assert {path for path in hls if hls[path] != rtl[path]} == {"rtl/engine_id.v", "rtl/digest.v", "hardware.sha256"}
-
-
-def test_the_digest_is_of_what_determines_the_hardware_and_of_nothing_else() -> None:
-    files = render(ACCELERATOR, BOARD)
+@pytest.mark.parametrize("implementation", Implementation)
+def test_the_digest_is_of_what_determines_the_hardware_and_of_nothing_else(implementation: Implementation) -> None:
+    files = render(ACCELERATOR, BOARD, implementation=implementation)
     digest = files["hardware.sha256"].strip()
-    assert hardware_sha256(files) == digest
+    assert hardware_sha256(files, implementation) == digest
     assert f"256'h{digest};" in files["rtl/digest.v"]
+    folders = {Implementation.HLS: ("include/", "src/", "tcl/"), Implementation.RTL: ("rtl/", "tcl/")}[implementation]
     for path in files:
-        changed = hardware_sha256({**files, path: files[path] + " "})
-        determines = path.split("/")[0] in ("include", "src", "rtl", "tcl") and path != "rtl/digest.v"
-        assert (changed != digest) == determines, path
+        changed = hardware_sha256({**files, path: files[path] + " "}, implementation)
+        determines = path.startswith(folders) or path in ("rtl/engine_id.v", "rtl/cycle_counter.v")
+        assert (changed != digest) == (determines and path != "rtl/digest.v"), path
+
+
+def test_hardware_that_differs_has_another_digest() -> None:
     digests = {
-        render(accelerator, board)["hardware.sha256"]
+        render(accelerator, board, implementation=implementation)["hardware.sha256"]
         for accelerator in (ACCELERATOR, replace(ACCELERATOR, clock_mhz=100), replace(ACCELERATOR, pack=1))
         for board in (BOARD, load_board("zcu104"))
+        for implementation in Implementation
     }
-    assert len(digests) == 6
+    assert len(digests) == 12
+
+
+def test_projects_differ_only_in_what_builds_the_implementation() -> None:
+    hls, rtl = (render(ACCELERATOR, BOARD, implementation=implementation) for implementation in Implementation)
+    assert hls.keys() - rtl.keys() == {"tcl/csynth.tcl", "tcl/hls.cfg"}
+    assert rtl.keys() <= hls.keys()
+    differing = {path for path in rtl if hls[path] != rtl[path]}
+    assert differing == {"tcl/engine.tcl", "build.sh", "rtl/engine_id.v", "rtl/digest.v", "hardware.sha256"}
+    assert not re.search("hls", rtl["build.sh"] + rtl["tcl/engine.tcl"] + rtl["tcl/bitstream.tcl"], re.IGNORECASE)
 
 
 def test_illegal_parameters_do_not_compile(tmp_path: Path) -> None:

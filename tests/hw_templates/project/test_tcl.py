@@ -1,5 +1,6 @@
 """The Tcl scripts, run in tclsh: commands, ports and addresses as the vendor's tools would see them."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from support.boards.vendor_tcl import Recorded, run_script, write_rendered
 from hw_templates.board import Board, board_names, load_board
 from hw_templates.conv_engine import registers
 from hw_templates.conv_engine.accelerator import Accelerator
+from hw_templates.conv_engine.implementation import Implementation
 from hw_templates.project.render import DIGEST_FILE, render
 
 ACCELERATOR = Accelerator(
@@ -24,15 +26,21 @@ ACCELERATOR = Accelerator(
 )
 
 SMARTCONNECT = {"aclk", "aresetn", "S00_AXI", "M00_AXI"}
-ENGINE = {"ap_clk", "ap_rst_n", "s_axi_control", "m_axi_ifmap", "m_axi_weights", "m_axi_residual", "m_axi_ofmap"}
-ENGINE |= {"interrupt", *(f"clocks_{stage}" for stage in range(6))}
+INTERFACES = {"s_axi_control", "m_axi_ifmap", "m_axi_weights", "m_axi_residual", "m_axi_ofmap", "interrupt"}
+ENGINE = {
+    Implementation.HLS: INTERFACES | {"ap_clk", "ap_rst_n", *(f"clocks_{stage}" for stage in range(6))},
+    Implementation.RTL: INTERFACES | {"aclk", "aresetn"},
+}
+
+both = pytest.mark.parametrize("implementation", Implementation)
 
 
-def project(folder: Path, board: Board) -> str:
-    """Write the rendered files and an IP; returns the design's name."""
-    files = render(ACCELERATOR, board)
+def project(folder: Path, board: Board, implementation: Implementation = Implementation.HLS) -> str:
+    """Write the rendered files, and what C synthesis leaves; returns the design's name."""
+    files = render(ACCELERATOR, board, implementation=implementation)
     write_rendered(files, folder)
-    (folder / "build/hls/solution/impl/ip").mkdir(parents=True)
+    if implementation == Implementation.HLS:
+        (folder / "build/hls/solution/impl/ip").mkdir(parents=True)
     return f"engine_{files[DIGEST_FILE][:8]}"
 
 
@@ -76,21 +84,23 @@ def pins_of_processor(settings: dict[str, str]) -> set[str]:
     return pins
 
 
+@both
 @pytest.mark.parametrize("name", board_names())
-def test_every_pin_exists_and_is_connected(tmp_path: Path, name: str) -> None:
+def test_every_pin_exists_and_is_connected(tmp_path: Path, name: str, implementation: Implementation) -> None:
     board = load_board(name)
-    project(tmp_path, board)
+    project(tmp_path, board, implementation)
     recorded = run_script(tmp_path, "tcl/bitstream.tcl")
     assert recorded.code == 0, recorded.output
     expected = {
         "ps": pins_of_processor(settings_of(recorded, "ps")),
-        "engine": ENGINE,
+        "engine": ENGINE[implementation],
         "identity": {"aclk", "aresetn", "s_axi"},
-        "counter": {"aclk", "aresetn", "cycles"},
         "reset": {"slowest_sync_clk", "ext_reset_in", "peripheral_aresetn"},
         "control": SMARTCONNECT | {"M01_AXI"},
         **{f"memory_{port}": SMARTCONNECT for port in ("ifmap", "weights", "residual", "ofmap")},
     }
+    if implementation == Implementation.HLS:
+        expected["counter"] = {"aclk", "aresetn", "cycles"}
     assert len(expected["ps"]) == (15 if board.family == "zynq-7000" else 13)
     touched: dict[str, set[str]] = {}
     for call in recorded.of("connect_bd_net", "connect_bd_intf_net"):
@@ -103,17 +113,35 @@ def test_every_pin_exists_and_is_connected(tmp_path: Path, name: str) -> None:
     assert sorted(cells) == sorted(expected)
 
 
+def test_every_port_of_the_module_says_which_interface_it_belongs_to() -> None:
+    text = render(ACCELERATOR, load_board("zcu104"), implementation=Implementation.RTL)["rtl/engine_axi.v"]
+    said = dict.fromkeys(re.findall(r'X_INTERFACE_INFO = "\S+ (\S+) (\S+)" \*\)', text))
+    interfaces = {interface for interface, _ in said}
+    assert interfaces == ENGINE[Implementation.RTL]
+    ports = re.findall(r"^    (?:in|out)put wire (?:\[\d+:0\] )?(\w+),?$", text, re.MULTILINE)
+    busses = [f"{interface}_{signal.lower()}" for interface, signal in said if interface.startswith(("s_", "m_"))]
+    assert ports == ["aclk", "aresetn", *busses, "interrupt"]
+    (associated,) = re.findall(r"ASSOCIATED_BUSIF ([\w:]+), ASSOCIATED_RESET aresetn", text)
+    assert set(associated.split(":")) == INTERFACES - {"interrupt"}
+    for interface in INTERFACES - {"interrupt"}:
+        (width,) = re.findall(rf"XIL_INTERFACENAME {interface}, .*DATA_WIDTH (\d+)", text)
+        assert re.search(rf"wire \[{int(width) - 1}:0\] {interface}_[rw]data,", text)
+
+
+@both
 @pytest.mark.parametrize("name", board_names())
-def test_each_engine_port_reaches_its_memory_port_and_sees_ddr_only(tmp_path: Path, name: str) -> None:
+def test_each_engine_port_reaches_its_memory_port_and_sees_ddr_only(
+    tmp_path: Path, name: str, implementation: Implementation
+) -> None:
     board = load_board(name)
-    project(tmp_path, board)
+    project(tmp_path, board, implementation)
     recorded = run_script(tmp_path, "tcl/bitstream.tcl")
     joined = {call[1]: call[2] for call in recorded.of("connect_bd_intf_net")}
     suffix = "" if board.family == "zynq-7000" else "_FPD"
     for engine_port, memory_port in zip(("ifmap", "weights", "residual", "ofmap"), board.ps.memory_ports, strict=True):
         assert joined[f"/engine/m_axi_{engine_port}"] == f"/memory_{engine_port}/S00_AXI"
         assert joined[f"/memory_{engine_port}/M00_AXI"] == f"/ps/S_AXI_{memory_port}{suffix}"
-        space = f"/engine/Data_m_axi_{engine_port}"
+        space = f"/engine/{'Data_' if implementation == Implementation.HLS else ''}m_axi_{engine_port}"
         mapped = [call[-1] for call in recorded.of("assign_bd_address") if space in call]
         hidden = [call[-1] for call in recorded.of("exclude_bd_addr_seg") if space in call]
         assert mapped
@@ -162,10 +190,11 @@ def test_the_processor_gets_the_board_file_s_preset_and_the_clock(tmp_path: Path
     assert source == {"pynq-z2": "IO PLL", "ultra96-v2": "IOPLL", "zcu104": "RPLL", "kv260": "RPLL"}[name]
 
 
+@both
 @pytest.mark.parametrize("name", ["pynq-z2", "zcu104"])
-def test_registers_lie_where_the_table_says(tmp_path: Path, name: str) -> None:
+def test_registers_lie_where_the_table_says(tmp_path: Path, name: str, implementation: Implementation) -> None:
     board = load_board(name)
-    project(tmp_path, board)
+    project(tmp_path, board, implementation)
     recorded = run_script(tmp_path, "tcl/bitstream.tcl")
     places = {}
     for call in recorded.of("assign_bd_address"):
@@ -175,17 +204,21 @@ def test_registers_lie_where_the_table_says(tmp_path: Path, name: str) -> None:
             assert options["-target_address_space"] == "/ps/Data"
     addresses = registers.ADDRESS_MAPS[board.family]
     assert places == {
-        "/engine/s_axi_control/Reg": (addresses.engine, registers.WINDOW_BYTES),
+        f"/engine/s_axi_control/{'Reg' if implementation == Implementation.HLS else 'reg0'}": (
+            addresses.engine,
+            registers.WINDOW_BYTES,
+        ),
         "/identity/s_axi/reg0": (addresses.identity, registers.WINDOW_BYTES),
     }
 
 
-def test_steps_come_in_order_and_leave_the_results(tmp_path: Path) -> None:
-    design = project(tmp_path, load_board("zcu104"))
+@both
+def test_steps_come_in_order_and_leave_the_results(tmp_path: Path, implementation: Implementation) -> None:
+    design = project(tmp_path, load_board("zcu104"), implementation)
     recorded = run_script(tmp_path, "tcl/bitstream.tcl")
     order = [
         "create_project",
-        "update_ip_catalog",
+        "add_files",
         "create_bd_design",
         "validate_bd_design",
         "save_bd_design",
@@ -216,6 +249,24 @@ def test_steps_come_in_order_and_leave_the_results(tmp_path: Path) -> None:
     assert f"0x{design.removeprefix('engine_')}" in (tmp_path / "build/identity.xdc").read_text()
 
 
+def test_the_verilog_is_synthesised_with_its_headers_and_without_hls(tmp_path: Path) -> None:
+    project(tmp_path, load_board("zcu104"), Implementation.RTL)
+    recorded = run_script(tmp_path, "tcl/bitstream.tcl")
+    added = {path for call in recorded.of("add_files") for path in call[-1].split()}
+    sources = {str(path.relative_to(tmp_path)) for path in (tmp_path / "rtl").iterdir()}
+    assert sources <= added
+    properties = [call[1:3] for call in recorded.of("set_property")]
+    assert ("include_dirs", str(tmp_path / "rtl")) in properties
+    assert ("synth_checkpoint_mode", "None") in properties
+    assert not recorded.of("update_ip_catalog")
+    assert {path.name for path in (tmp_path / "tcl").iterdir()} == {
+        "bitstream.tcl",
+        "block_design.tcl",
+        "engine.tcl",
+        "hardware.tcl",
+    }
+
+
 def test_the_newest_ip_is_taken_and_no_version_is_named(tmp_path: Path) -> None:
     project(tmp_path, load_board("zcu104"))
     cells = run_script(tmp_path, "tcl/bitstream.tcl").of("create_bd_cell")
@@ -234,8 +285,11 @@ def test_the_newest_ip_is_taken_and_no_version_is_named(tmp_path: Path) -> None:
         ({"STATUS": "synth_design ERROR"}, "ERROR: synth_1: synth_design did not finish (synth_design ERROR)"),
     ],
 )
-def test_a_failed_implementation_writes_no_bitstream(tmp_path: Path, settings: dict[str, str], message: str) -> None:
-    project(tmp_path, load_board("pynq-z2"))
+@both
+def test_a_failed_implementation_writes_no_bitstream(
+    tmp_path: Path, settings: dict[str, str], message: str, implementation: Implementation
+) -> None:
+    project(tmp_path, load_board("pynq-z2"), implementation)
     recorded = run_script(tmp_path, "tcl/bitstream.tcl", **settings)
     assert recorded.code == 1
     assert message in recorded.output

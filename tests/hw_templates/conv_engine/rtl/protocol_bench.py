@@ -38,9 +38,9 @@ READ_RESPONSE, WRITE_RESPONSE, RESET_CYCLES = 3, 4, 20
 class Dut(Protocol):
     """The pins of ``engine_axi`` that are not a bus."""
 
-    clk: LogicObject
-    resetn: LogicObject
-    done_interrupt: LogicObject
+    aclk: LogicObject
+    aresetn: LogicObject
+    interrupt: LogicObject
 
 
 class Memory:
@@ -68,7 +68,7 @@ class ReadPort(AxiSlaveRead):
 
     def __init__(self, memory: Memory, dut: Dut, name: str) -> None:
         self.memory = memory
-        super().__init__(AxiReadBus.from_prefix(dut, f"m_axi_{name}"), dut.clk, dut.resetn, reset_active_level=False)
+        super().__init__(AxiReadBus.from_prefix(dut, f"m_axi_{name}"), dut.aclk, dut.aresetn, reset_active_level=False)
 
     async def _read(self, address: int, length: int) -> bytes:
         at = self.memory.place(address, length)
@@ -82,7 +82,7 @@ class WritePort(AxiSlaveWrite):
 
     def __init__(self, memory: Memory, dut: Dut, name: str) -> None:
         self.memory = memory
-        super().__init__(AxiWriteBus.from_prefix(dut, f"m_axi_{name}"), dut.clk, dut.resetn, reset_active_level=False)
+        super().__init__(AxiWriteBus.from_prefix(dut, f"m_axi_{name}"), dut.aclk, dut.aresetn, reset_active_level=False)
 
     async def _write(self, address: int, data: bytes) -> None:
         self.memory.content[self.memory.place(address, len(data))] = data
@@ -101,19 +101,19 @@ class Bench:
         content = (self.program.folder / "arena.bin").read_bytes()
         size = self.words * SMALLEST.accelerator.axi_bytes
         self.memory = Memory(content + bytes(size - len(content)), self.chance)
-        cocotb.start_soon(Clock(dut.clk, 10, unit="ns").start())
+        cocotb.start_soon(Clock(dut.aclk, 10, unit="ns").start())
         self.control = AxiLiteMaster(
-            AxiLiteBus.from_prefix(dut, "s_axi_control"), dut.clk, dut.resetn, reset_active_level=False
+            AxiLiteBus.from_prefix(dut, "s_axi_control"), dut.aclk, dut.aresetn, reset_active_level=False
         )
         self.reads = [ReadPort(self.memory, dut, name) for name in ("ifmap", "weights", "residual")]
         self.write = WritePort(self.memory, dut, "ofmap")
 
     async def reset(self) -> None:
         """Reset engine and models, as the reset of an interconnect does."""
-        self.dut.resetn.value = 0
-        await ClockCycles(self.dut.clk, RESET_CYCLES)
-        self.dut.resetn.value = 1
-        await ClockCycles(self.dut.clk, 2)
+        self.dut.aresetn.value = 0
+        await ClockCycles(self.dut.aclk, RESET_CYCLES)
+        self.dut.aresetn.value = 1
+        await ClockCycles(self.dut.aclk, 2)
 
     def press_back(self, share: float) -> None:
         """Let every channel pause in this share of the cycles, each by chance of its own."""
@@ -142,8 +142,8 @@ class Bench:
     async def run(self) -> tuple[int, int]:
         """Run the program; returns the error code and the layer of its end."""
         await self.start()
-        if not self.dut.done_interrupt.value:
-            await with_timeout(RisingEdge(self.dut.done_interrupt), 10, "ms")
+        if not self.dut.interrupt.value:
+            await with_timeout(RisingEdge(self.dut.interrupt), 10, "ms")
         status = await self.control.read_dword(REGISTERS["status"])
         return status & 15, status >> 16
 
@@ -202,7 +202,7 @@ async def a_reset_in_flight_leaves_an_engine_that_runs(dut: Dut) -> None:
     bench.press_back(0.2)
     for cycles in (150, 400, 900, 1700, 2600):
         await bench.start()
-        await ClockCycles(dut.clk, cycles)
+        await ClockCycles(dut.aclk, cycles)
         await bench.reset()
         bench.wipe()
         assert await bench.run() == (0, bench.layers - 1)
@@ -217,11 +217,26 @@ async def an_abort_in_flight_answers_every_request(dut: Dut) -> None:
     bench.press_back(0.5)
     for cycles in (150, 700, 1500, 2500):
         await bench.start()
-        await ClockCycles(dut.clk, cycles)
+        await ClockCycles(dut.aclk, cycles)
         await bench.control.write_dword(REGISTERS["abort"], 1)
-        if not dut.done_interrupt.value:
-            await with_timeout(RisingEdge(dut.done_interrupt), 1, "ms")
+        if not dut.interrupt.value:
+            await with_timeout(RisingEdge(dut.interrupt), 1, "ms")
         assert await bench.control.read_dword(REGISTERS["status"]) & 15 == 8
         bench.wipe()
         assert await bench.run() == (0, bench.layers - 1)
         assert bench.is_right()
+
+
+@cocotb.test()
+async def beyond_the_registers_nothing_is_read_or_written(dut: Dut) -> None:
+    """Access the window beyond the registers, where a block that decodes too little shows them again."""
+    bench = Bench(dut)
+    await bench.reset()
+    assert await bench.run() == (0, bench.layers - 1)
+    for beyond in (0x80, 0x1000, 0xFF80):
+        for name, offset in REGISTERS.items():
+            assert await bench.control.read_dword(beyond + offset) == 0, name
+            await bench.control.write_dword(beyond + offset, 1)
+    assert await bench.control.read_dword(REGISTERS["arena_words"]) == bench.words
+    # Neither was done cleared by reading, nor has anything been started.
+    assert await bench.control.read_dword(REGISTERS["control"]) & (registers.DONE | registers.IDLE) == 6

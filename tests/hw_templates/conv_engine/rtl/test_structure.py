@@ -47,7 +47,7 @@ def test_every_wire_of_an_engine_has_one_driver_and_nothing_is_a_latch(
     accelerator: Accelerator, board: str, limits: Limits
 ) -> None:
     need_yosys()
-    check_structure(render(accelerator, load_board(board), limits))
+    check_structure(render(accelerator, load_board(board), limits), "engine_axi")
 
 
 def test_a_port_that_is_left_open_is_found() -> None:

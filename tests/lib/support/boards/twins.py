@@ -100,7 +100,9 @@ def hardware(board: TwinBoard) -> Hardware:
 
 def bitstream(board: TwinBoard, folder: Path) -> Path:
     """The twin's own bitstream."""
-    return write_twin_bitstream(folder, board.board, board.hardware_sha256, board.accelerator.clock_mhz)
+    return write_twin_bitstream(
+        folder, board.board, board.hardware_sha256, board.accelerator.clock_mhz, board.implementation
+    )
 
 
 @contextmanager

@@ -73,7 +73,9 @@ vendor open_solution {-flow_target} {-reset} 1 1 { set ::solution [lindex $words
 vendor add_files {-cflags -fileset} {-tb -norecurse} 1 1 {
     foreach path [lindex $words 0] {
         if {![file exists $path]} { error "add_files: no $path" }
+        set ::file_type($path) Verilog
     }
+    return [lindex $words 0]
 }
 vendor set_top {} {} 1 1 {}
 vendor set_part {} {} 1 1 {}
@@ -96,7 +98,11 @@ vendor update_compile_order {-fileset} {} 0 0 {}
 vendor version {} {-short} 0 0 { return 2023.2 }
 vendor get_files {} {} 1 1 { return [lindex $words 0] }
 vendor get_runs {} {} 1 1 { return [lindex $words 0] }
-vendor set_property {} {-dict} 2 3 {}
+vendor set_property {} {-dict} 2 3 {
+    if {[lindex $words 0] eq "file_type"} {
+        foreach path [lindex $words 2] { set ::file_type($path) [lindex $words 1] }
+    }
+}
 vendor get_property {} {} 2 2 {
     switch -- [lindex $words 0] {
         STATUS { return [setting STATUS "$::reached Complete!"] }
@@ -138,7 +144,19 @@ vendor get_ipdefs {} {-all} 1 1 {
     return $found
 }
 vendor create_bd_design {} {} 1 1 { set ::design_name [lindex $words 0] }
-vendor create_bd_cell {-type -vlnv -reference} {} 1 1 { return /[lindex $words 0] }
+# A module is found in the files that were added, none of them SystemVerilog; its segments have other names than an IP's.
+vendor create_bd_cell {-type -vlnv -reference} {} 1 1 {
+    set cell /[lindex $words 0]
+    set ::is_module($cell) [expr {$option(-type) eq "module"}]
+    if {$::is_module($cell)} {
+        set file rtl/$option(-reference).v
+        if {![info exists ::file_type($file)] || $::file_type($file) ne "Verilog"} {
+            error "create_bd_cell: no Verilog module $option(-reference)"
+        }
+    }
+    return $cell
+}
+proc of_module {pin} { return $::is_module([file dirname $pin]) }
 vendor create_bd_intf_port {-mode -vlnv} {} 1 1 {}
 vendor get_bd_pins {} {} 1 1 { return /[lindex $words 0] }
 vendor get_bd_intf_pins {} {} 1 1 { return /[lindex $words 0] }
@@ -147,7 +165,7 @@ vendor connect_bd_net {} {} 2 2 {}
 vendor connect_bd_intf_net {} {} 2 2 {}
 vendor get_bd_addr_spaces {-of_objects} {} 0 0 {
     regsub {/(ps)/M_AXI.*} $option(-of_objects) {/\1/Data} space
-    regsub {/engine/m_axi} $space {/engine/Data_m_axi} space
+    if {![of_module $option(-of_objects)]} { regsub {/engine/m_axi} $space {/engine/Data_m_axi} space }
     return $space
 }
 vendor get_bd_addr_segs {-of_objects} {} 0 0 {
@@ -156,8 +174,7 @@ vendor get_bd_addr_segs {-of_objects} {} 0 0 {
         return [list /ps/$port/${port}_DDR_LOW /ps/$port/${port}_DDR_HIGH /ps/$port/${port}_LPS_OCM /ps/$port/${port}_QSPI]
     }
     if {[regexp {^/ps/S_AXI_(HP\d)$} $pin -> port]} { return $pin/${port}_DDR_LOWOCM }
-    if {$pin eq "/identity/s_axi"} { return $pin/reg0 }
-    return $pin/Reg
+    return $pin/[expr {[of_module $pin] ? "reg0" : "Reg"}]
 }
 vendor assign_bd_address {-offset -range -target_address_space} {} 1 1 {}
 vendor exclude_bd_addr_seg {-target_address_space} {} 1 1 {}

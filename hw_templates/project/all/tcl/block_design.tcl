@@ -1,5 +1,5 @@
-# The block design: the processor, the engine on four memory ports, a counter of cycles, and the identity registers. No version of an IP is
-# named, the newest in the catalogue is taken, so that every Vivado from 2020.2 on builds it.
+# The block design: the processor, the engine on four memory ports, as engine.tcl makes it, and the identity registers. No
+# version of an IP is named, the newest in the catalogue is taken, so that every Vivado from 2020.2 on builds it.
 
 proc newest {name} {
     set found [lsort -dictionary [get_ipdefs -all "*:*:$name:*"]]
@@ -103,21 +103,16 @@ proc build_block_design {design hardware} {
     create_bd_design $design
     set maker [expr {$family eq "zynq-7000" ? "make_zynq_7000" : "make_zynq_ultrascale"}]
     set ps [$maker $preset $clock_source $clock_mhz $memory_ports $memory_bits]
-    create_bd_cell -type ip -vlnv [newest conv_engine] engine
+    set engine [make_engine]
     create_bd_cell -type module -reference engine_id identity
-    create_bd_cell -type module -reference cycle_counter counter
     create_bd_cell -type ip -vlnv [newest proc_sys_reset] reset
     set control [create_bd_cell -type ip -vlnv [newest smartconnect] control]
     set_property -dict {CONFIG.NUM_SI 1 CONFIG.NUM_MI 2} $control
 
-    wire [dict get $ps clock] [dict get $ps control_clock] reset/slowest_sync_clk control/aclk engine/ap_clk identity/aclk \
-        counter/aclk
+    wire [dict get $ps clock] [dict get $ps control_clock] reset/slowest_sync_clk control/aclk identity/aclk \
+        {*}[dict get $engine clocks]
     wire [dict get $ps reset] reset/ext_reset_in
-    wire reset/peripheral_aresetn control/aresetn engine/ap_rst_n identity/aresetn counter/aresetn
-    # Who reads which: enum Clock of include/types.h.
-    foreach stage {0 1 2 3 4 5} {
-        wire counter/cycles engine/clocks_$stage
-    }
+    wire reset/peripheral_aresetn control/aresetn identity/aresetn {*}[dict get $engine resets]
     wire engine/interrupt [dict get $ps interrupt]
     plug ps/$control_port control/S00_AXI
     plug control/M00_AXI engine/s_axi_control

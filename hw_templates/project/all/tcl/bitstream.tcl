@@ -1,6 +1,7 @@
-# From the engine's IP to a bitstream: vivado -mode batch -source tcl/bitstream.tcl, from the project folder. What comes
+# From the engine, as engine.tcl adds it, to a bitstream: vivado -mode batch -source tcl/bitstream.tcl, from the project folder. What comes
 # out lies in build/results, named by the digest of what it is made from. Fails, and says why, on negative slack.
 source tcl/hardware.tcl
+source tcl/engine.tcl
 source tcl/block_design.tcl
 
 proc fail {text} {
@@ -53,14 +54,8 @@ set design engine_[string range $digest 0 7]
 set results build/results
 file mkdir $results/reports
 
-set ip [glob -nocomplain build/hls/solution/impl/ip build/hls/hls/impl/ip]
-if {[llength $ip] == 0} {
-    fail "build/hls: no IP of the engine; run csynth first"
-}
 create_project -force vivado build/vivado -part $part
-set_property ip_repo_paths $ip [current_project]
-update_ip_catalog
-add_files -norecurse {rtl/engine_id.v rtl/digest.v rtl/cycle_counter.v}
+add_engine
 update_compile_order -fileset sources_1
 
 set hardware {}
@@ -71,6 +66,7 @@ foreach name {
     dict set hardware $name [set $name]
 }
 build_block_design $design $hardware
+set_property synth_checkpoint_mode $synth_checkpoint_mode [get_files $design.bd]
 generate_target all [get_files $design.bd]
 make_wrapper -files [get_files $design.bd] -import -top
 set_property top ${design}_wrapper [current_fileset]

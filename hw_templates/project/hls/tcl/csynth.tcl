@@ -19,8 +19,9 @@ add_files -tb $project/tb/csim.cpp -cflags "$flags -DARENA_LEAST_WORDS=1048576"
 set_top conv_engine
 open_solution -reset solution -flow_target vivado
 set_part $part
-create_clock -period $clock_period_ns
-set_clock_uncertainty $clock_uncertainty
+create_clock -period [format %.3f [expr {1000.0 / $clock_mhz}]]
+# Of a period, what HLS leaves for routing.
+set_clock_uncertainty 27%
 # Two words a port's address, whatever the release's default: the register map counts on it.
 config_interface -m_axi_addr64=true
 csynth_design
