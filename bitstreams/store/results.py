@@ -213,11 +213,8 @@ def _read_project(contents: Contents) -> tuple[ProjectRecord, Board]:
     with reading(SOURCES.rstrip("/"), "build again"):
         sources = {name: content.decode() for name, content in contents.items() if name.startswith(SOURCES)}
         texts = {name.removeprefix(SOURCES): text for name, text in sources.items()}
-    if (
-        not hardware_sha256(texts, project.implementation).encode()
-        == stated.strip()
-        == project.hardware_sha256.encode()
-    ):
+    digest = hardware_sha256(texts, project.implementation)
+    if not digest.encode() == stated.strip() == project.hardware_sha256.encode():
         raise StorageError(f"{SOURCES}: a source was changed after it was emitted; emit and build again")
     return project, board
 

@@ -76,8 +76,8 @@ def render(
 
     ``include/config.h``, ``rtl/``, ``tcl/hardware.tcl`` and ``tcl/hls.cfg`` carry the parameters, ``include/isa.h``
     and ``rtl/engine_format.vh`` the program formats, ``hardware.sha256`` the digest of it all; all other files are
-    copied as they are. A project holds the sources of both implementations of the engine; ``tcl/`` and ``build.sh`` build
-    the one that is named, and ``rtl/engine_id.v`` says which one it is.
+    copied as they are. A project holds the sources of both implementations of the engine; ``tcl/`` and ``build.sh``
+    build the one that is named, and ``rtl/engine_id.v`` says which one it is.
     """
     environment = Environment(undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False)
     sources = _sources(implementation)

@@ -203,11 +203,9 @@ def test_registers_lie_where_the_table_says(tmp_path: Path, name: str, implement
             places[call[-1]] = (int(options["-offset"], 16), int(options["-range"], 16))
             assert options["-target_address_space"] == "/ps/Data"
     addresses = registers.ADDRESS_MAPS[board.family]
+    segment = {Implementation.HLS: "Reg", Implementation.RTL: "reg0"}[implementation]
     assert places == {
-        f"/engine/s_axi_control/{'Reg' if implementation == Implementation.HLS else 'reg0'}": (
-            addresses.engine,
-            registers.WINDOW_BYTES,
-        ),
+        f"/engine/s_axi_control/{segment}": (addresses.engine, registers.WINDOW_BYTES),
         "/identity/s_axi/reg0": (addresses.identity, registers.WINDOW_BYTES),
     }
 
