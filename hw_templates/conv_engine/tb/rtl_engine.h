@@ -1,6 +1,8 @@
 // The engine's Verilog, which Verilator has made into C++, with a memory behind its ports and its registers to write and read.
 #pragma once
 
+#include <memory>
+
 #include "Vengine_top.h"
 #include "axi_memory.h"
 #include "engine_sizes.h"
@@ -12,15 +14,15 @@ constexpr unsigned ENGINE_PORTS[] = {REGISTER_IFMAP_PORT, REGISTER_WEIGHT_PORT, 
 
 struct ReadPort {
     CData *arvalid, *arready;
-    QData* araddr;
+    QData *araddr;
     CData *arlen, *rvalid, *rready;
-    void* rdata;
+    void *rdata;
     CData *rresp, *rlast;
 };
 
 struct WritePort {
     CData *awvalid, *awready;
-    QData* awaddr;
+    QData *awaddr;
     CData *awlen, *wvalid, *wready;
     void *wdata, *wstrb;
     CData *wlast, *bvalid, *bready, *bresp;
@@ -28,8 +30,12 @@ struct WritePort {
 
 class RtlEngine {
 public:
-    RtlEngine(size_t arena_bytes, const AxiSettings& settings)
-        : memory(arena_bytes, BASE, settings),
+    RtlEngine(size_t arena_bytes, const AxiSettings &settings)
+        : RtlEngine(std::make_unique<AxiMemory>(arena_bytes, BASE, settings)) {}
+
+    explicit RtlEngine(std::unique_ptr<AxiMemory> behind)
+        : owned(std::move(behind)),
+          memory(*owned),
           ifmap(memory, {&top.m_axi_ifmap_arvalid, &top.m_axi_ifmap_arready, &top.m_axi_ifmap_araddr,
                          &top.m_axi_ifmap_arlen, &top.m_axi_ifmap_rvalid, &top.m_axi_ifmap_rready,
                          &top.m_axi_ifmap_rdata, &top.m_axi_ifmap_rresp, &top.m_axi_ifmap_rlast}),
@@ -119,9 +125,13 @@ public:
         while (!top.done_interrupt) clock();
     }
 
+    // Whether the memory owes no answer.
+    bool quiet() const { return ifmap.quiet() && weights.quiet() && residual.quiet() && ofmap.quiet(); }
+
     static constexpr uint64_t BASE = 0x340000000;
     Vengine_top top;
-    AxiMemory memory;
+    const std::unique_ptr<AxiMemory> owned;
+    AxiMemory &memory;
     AxiReader<ReadPort, ENGINE_BYTES> ifmap;
     AxiReader<ReadPort, ENGINE_BYTES * ENGINE_PORT_WORDS> weights;
     AxiReader<ReadPort, ENGINE_BYTES> residual;

@@ -261,6 +261,18 @@ def test_a_missing_verilator_is_named(verilog_project: Path, monkeypatch: pytest
         run_rtlsim(verilog_project, None, silent)
 
 
+@pytest.mark.parametrize("said", ["Verilator 4.038 2020-07-11 rev v4.036-114-g0cd4a57ad", "Verilator 5.004", "", "no"])
+def test_a_verilator_that_is_not_supported_is_named(
+    verilog_project: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, said: str
+) -> None:
+    (tmp_path / "verilator").write_text(f"#!/bin/sh\necho '{said}'\n")
+    (tmp_path / "verilator").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    got = said or "no version"
+    with pytest.raises(ToolError, match=rf"verilator: must be 5\.006 or newer, got '{got}' from verilator on the PATH"):
+        run_rtlsim(verilog_project, None, silent)
+
+
 @pytest.fixture
 def endless_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project, and a Verilator whose program says that an image has run, and then never ends."""
@@ -268,9 +280,11 @@ def endless_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     tools.mkdir()
     (tools / "verilator").write_text(
         "#!/bin/sh\n"
-        "mkdir -p build/verilated\n"
-        "printf '#!/bin/sh\\necho $$ > pid.txt\\necho run 0 cycles 7\\nexec sleep 600\\n' > build/verilated/rtlsim\n"
-        "chmod +x build/verilated/rtlsim\n"
+        'if [ "$1" = --version ]; then echo Verilator 5.006; exit; fi\n'
+        "folder=build/verilated_rtlsim\n"
+        "mkdir -p $folder\n"
+        "printf '#!/bin/sh\\necho $$ > pid.txt\\necho run 0 cycles 7\\nexec sleep 600\\n' > $folder/rtlsim\n"
+        "chmod +x $folder/rtlsim\n"
     )
     (tools / "verilator").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tools}:{os.environ['PATH']}")

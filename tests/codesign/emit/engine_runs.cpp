@@ -32,10 +32,6 @@ struct Run {
 
 int complain(const Run& run, const char* what) { return std::printf("%s: %s\n", run.path.c_str(), what), 1; }
 
-bool quiet(const RtlEngine& engine) {
-    return engine.ifmap.quiet() && engine.weights.quiet() && engine.residual.quiet() && engine.ofmap.quiet();
-}
-
 int carry_out(RtlEngine& engine, const Run& run) {
     std::ifstream file(run.path, std::ios::binary);
     engine.memory.bytes.assign(std::istreambuf_iterator<char>(file), {});
@@ -92,7 +88,7 @@ int carry_out(RtlEngine& engine, const Run& run) {
     memory = usual;
     std::printf("%u %u %llu %llu %d\n", status & 15, status >> 16, cycles,
                 static_cast<unsigned long long>(engine.ofmap.words - before), undrained);
-    if (!quiet(engine)) return complain(run, "answers are still due");
+    if (!engine.quiet()) return complain(run, "answers are still due");
     std::ofstream after(run.path + ".after", std::ios::binary);
     after.write(reinterpret_cast<const char*>(engine.memory.bytes.data()), engine.memory.bytes.size());
     return 0;

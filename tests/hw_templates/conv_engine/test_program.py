@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 from support.mutations import drive, from_file, mutated_text
 
-from hw_templates.conv_engine import isa
+from hw_templates.conv_engine import isa, isa5
+from hw_templates.conv_engine.implementation import Implementation
 from hw_templates.conv_engine.program import Program, read_program
 from hw_templates.foundation.errors import StorageError
 
@@ -35,6 +36,21 @@ def test_a_program_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert read_program(write(tmp_path, PROGRAM)) == PROGRAM
     older = replace(PROGRAM, isa_version=isa.OLDEST)
     assert read_program(write(tmp_path, older)) == older
+
+
+def test_a_program_for_the_verilog_lies_beside_the_other_with_the_sizes_of_its_engine(tmp_path: Path) -> None:
+    program = replace(PROGRAM, arena=bytes(512), arena_words=100, isa_version=isa5.VERSION)
+    (tmp_path / "isa5").mkdir()
+    (tmp_path / "isa5/arena.bin").write_bytes(program.arena)
+    lines = "".join(f"{name} {value}\n" for name, value in {**program.layout(), "pe_rows": 4}.items())
+    (tmp_path / "isa5/program.txt").write_text(lines)
+    assert read_program(tmp_path, Implementation.RTL) == program
+    assert (program.descriptors.dtype, PROGRAM.format.descriptor) == (isa5.DESCRIPTOR, isa.DESCRIPTOR)
+    assert "ofmap_word" in program.format.places
+    assert "in_words" not in program.format.places
+    (tmp_path / "isa5/program.txt").write_text(lines.replace("isa_version 5", "isa_version 4"))
+    with pytest.raises(StorageError, match=r"isa5/program\.txt: a program of format 4, this version knows 5 to 5; "):
+        read_program(tmp_path, Implementation.RTL)
 
 
 def test_missing_newer_and_corrupt_programs_are_refused(tmp_path: Path) -> None:
