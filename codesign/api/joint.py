@@ -12,6 +12,7 @@ import optuna
 from codesign.commands import search as search_command
 from codesign.progress import Progress, Silent
 from codesign.run.folder import Run
+from codesign.run.implementation import parse_implementation
 from codesign.run.requests import SearchRequest
 from codesign.run.searched import load_searched
 from codesign.search.joint_search import joint_search
@@ -23,7 +24,9 @@ from codesign.supernet.spaces.named import load_space
 from codesign.supernet.spaces.space import Space, Subnet
 from codesign.templates.engine.problem import EngineProblem
 from codesign.templates.registry import load_template
+from codesign.templates.template import refuse_option
 from hw_templates.board import Board, load_board
+from hw_templates.conv_engine.implementation import Implementation
 from hw_templates.foundation.errors import InvalidValueError
 
 _PROBES = 16
@@ -52,6 +55,7 @@ class SearchOptions:
         workers: processes.
         storage: URL of an Optuna storage; None for a journal in the run folder.
         seed: of the draws.
+        implementation: of the engine: ``hls``, its C++, or ``rtl``, its Verilog.
     """
 
     template: str = "engine"
@@ -59,6 +63,7 @@ class SearchOptions:
     workers: int = 1
     storage: str | None = None
     seed: int = 0
+    implementation: str = "hls"
 
 
 @dataclass(frozen=True)
@@ -76,7 +81,12 @@ class SearchOutcome:
 
 @overload
 def joint_problem(
-    space: str | Path | Space, board: str | Path | Board, *, coefficients: str = ..., template: Literal["engine"] = ...
+    space: str | Path | Space,
+    board: str | Path | Board,
+    *,
+    coefficients: str = ...,
+    implementation: str = ...,
+    template: Literal["engine"] = ...,
 ) -> EngineProblem: ...
 @overload
 def joint_problem(
@@ -84,6 +94,7 @@ def joint_problem(
     board: str | Path | Board,
     *,
     coefficients: str = ...,
+    implementation: str = ...,
     template: str,
     losses: Mapping[str, float] | None = ...,
 ) -> Problem: ...
@@ -92,6 +103,7 @@ def joint_problem(
     board: str | Path | Board,
     *,
     coefficients: str = "prior",
+    implementation: str = "hls",
     template: str = "engine",
     losses: Mapping[str, float] | None = None,
 ) -> Problem:
@@ -104,6 +116,7 @@ def joint_problem(
         space: a space, its name, or the path of its TOML file.
         board: a board, its name, or the path of its TOML file.
         coefficients: of the cost model: ``prior``, or the folder of a calibration.
+        implementation: of the engine: ``hls``, its C++, or ``rtl``, its Verilog.
         template: name of the kind of hardware.
         losses: accuracy (0..1) that the template's arithmetic costs, by the template's names such as ``8 bits``; a
             template whose arithmetic costs accuracy needs it.
@@ -118,6 +131,9 @@ def joint_problem(
     ('pynq-z2', (1, 2))
     """
     found, kind = load_template(template), space if isinstance(space, Space) else load_space(str(space))
+    if implementation != Implementation.HLS:
+        refuse_option(found, "implementation")
+    found = found.of_implementation(parse_implementation(implementation))
     if found.has_losses and losses is None:
         raise InvalidValueError("losses", None, f"given, as the arithmetic of template {template} costs accuracy")
     return found.problem(JointSpace(kind, found.space(load_board(board))), coefficients, losses or {})
@@ -147,7 +163,7 @@ def search(
             predictor, or an oracle of your own, for which ``space`` must be given.
         pairs: pairs to price in all.
         coefficients: of the cost model: ``prior``, or the folder of a calibration.
-        options: template, baselines, workers, storage and seed.
+        options: template, baselines, workers, storage, seed and implementation.
         progress: shows progress.
 
     Raises:
@@ -167,6 +183,7 @@ def search(
             coefficients=str(coefficients),
             space=None if space is None else str(space),
             accuracy=accuracy,
+            implementation=parse_implementation(chosen.implementation),
         )
         search_command.search(folder, request, shown, template=chosen.template, baselines=chosen.baselines)
         return _outcome(load_searched(folder, template=chosen.template).task)
@@ -178,7 +195,9 @@ def search(
         expected = f"predictor or measured, as template {chosen.template} measures what its arithmetic costs"
         raise InvalidValueError("accuracy", "an oracle of your own", expected)
     optuna.logging.set_verbosity(optuna.logging.WARNING)  # as for searches with the accuracies of a run
-    problem = joint_problem(space, board, coefficients=str(coefficients), template=chosen.template)
+    problem = joint_problem(
+        space, board, coefficients=str(coefficients), implementation=chosen.implementation, template=chosen.template
+    )
     name = _name_of(accuracy, problem.joint.space)
     study = f"{problem.joint.space.name}-{problem.joint.board.name}-{name}{problem.variant}-seed{chosen.seed}"
     task = SearchTask(

@@ -111,14 +111,16 @@ def emit(
     min_accuracy: float | None = None,
     within: float | None = None,
     rule: str | None = None,
+    implementation: str | None = None,
     template: str = "engine",
     progress: Progress | None = None,
 ) -> EmitResult:
-    """Measure the front, choose the winning pair as :func:`codesign.winner` does, and write its HLS project.
+    """Measure the front, choose the winning pair as :func:`codesign.winner` does, and write its project.
 
     Args:
         run: folder of a run that was searched.
         max_latency_ms, min_accuracy, within, rule: as for :func:`codesign.winner`.
+        implementation: of the engine, ``hls`` or ``rtl``, if only what was searched for it is to be emitted.
         template: name of the kind of hardware.
         progress: shows progress.
 
@@ -129,7 +131,7 @@ def emit(
         ToolError: a tool of the template is missing.
     """
     request = EmitRequest(max_latency_ms=max_latency_ms, min_accuracy=min_accuracy, within=within, rule=rule)
-    return pairs.emit(Run(Path(run)), request, progress or Silent(), template=template)
+    return pairs.emit(Run(Path(run)), request, progress or Silent(), template=template, implementation=implementation)
 
 
 def csim(
@@ -137,23 +139,25 @@ def csim(
     *,
     images: int | None = None,
     sanitize: bool = False,
-    implementation: str = "hls",
+    implementation: str | None = None,
     template: str = "engine",
     progress: Progress | None = None,
 ) -> CsimResult:
     """Simulate the emitted project, and prove that its results equal the integer reference's bit for bit.
 
+    An engine in C++ is compiled by g++; one in Verilog is simulated clock by clock by Verilator.
+
     Args:
         run: folder of a run with an emitted project.
         images: number of test images, at least 1; by default all.
         sanitize: whether to run under sanitizers for addresses and undefined behaviour.
-        implementation: ``hls``, the engine's C++ compiled, or ``rtl``, its Verilog simulated clock by clock.
+        implementation: of the engine, ``hls`` or ``rtl``, if only a project of it is to be simulated.
         template: name of the kind of hardware.
         progress: shows progress.
 
     Raises:
         StorageError: nothing is emitted yet, or it was changed since.
-        InvalidValueError: no image, no such implementation, or sanitizers with ``rtl``.
+        InvalidValueError: no image, the project is of another implementation, or sanitizers where it is ``rtl``.
         ToolError: make, g++ or Verilator is missing, or the code does not compile.
         VerificationError: a result differs, or an iteration count from that of the cost model.
     """
@@ -183,6 +187,7 @@ def deploy(
     power: str | None = None,
     repetitions: int = 50,
     timeout_s: float = 10.0,
+    implementation: str | None = None,
     progress: Progress | None = None,
 ) -> DeployRecord:
     """Run the emitted project on a board, and return accuracy, latency and energy with the prediction.
@@ -194,10 +199,12 @@ def deploy(
         power: where power is read: ``hwmon``, ``rails``, or the path of a meter's CSV; by default nowhere.
         repetitions: how often the timed image is run.
         timeout_s: limit for one start of the engine.
+        implementation: of the engine, ``hls`` or ``rtl``, if only a project of it is to be run.
         progress: shows progress.
 
     Raises:
-        InvalidValueError: the board is another than the project's, or cannot be reached in that way.
+        InvalidValueError: the board or the implementation is another than the project's, or the board cannot be
+            reached in that way.
         StorageError: nothing is emitted yet, or it was changed since.
         BoardError: the board cannot be reached, or stops answering.
         VerificationError: the board's results differ from the integer reference.
@@ -210,4 +217,5 @@ def deploy(
         power=power,
         repetitions=repetitions,
         timeout_s=timeout_s,
+        implementation=implementation,
     )

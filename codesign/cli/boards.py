@@ -11,6 +11,7 @@ from codesign.cli.console import ConsoleProgress, in_session, session
 from codesign.cli.group import group
 from codesign.cli.options import (
     Count,
+    GivenImplementation,
     InsecureRemote,
     NamedPath,
     ReachedVia,
@@ -35,6 +36,7 @@ def build(
     tool: BuildTool = BuildTool.VITIS,
     bundle: Annotated[bool, Option("--bundle")] = False,
     cosim: Annotated[bool, Option("--cosim")] = False,
+    implementation: GivenImplementation = None,
     store: StoreFolder = None,
 ) -> None:
     """Build the emitted project and keep its bitstream.
@@ -53,14 +55,16 @@ def build(
     from codesign.cli.text.run import csim_lines
     from codesign.commands import bitstreams
     from codesign.commands.pairs import csim
+    from codesign.templates.template import Simulation
 
     bitstreams.check_build_options(tool, bundle, cosim)
     if tool == BuildTool.CSIM:
-        console.show(csim(Run(run), console), csim_lines)
+        console.show(csim(Run(run), console, Simulation(implementation=implementation)), csim_lines)
     elif bundle:
-        console.show(bitstreams.build_bundle(Run(run)), bundle_lines)
+        console.show(bitstreams.build_bundle(Run(run), implementation), bundle_lines)
     else:
-        console.show(bitstreams.build(Run(run), cosim, store, console), build_lines)
+        built = bitstreams.build(Run(run), cosim, store, console, implementation=implementation)
+        console.show(built, build_lines)
 
 
 def import_(
@@ -193,6 +197,7 @@ def twin(
     project: NamedPath,
     port: Annotated[int, Option(min=0, max=65535)] = 7967,
     coefficients: str = "prior",
+    implementation: GivenImplementation = None,
 ) -> None:
     """Serve a board twin: PYNQ.remote's services with the emitted engine, compiled with g++, in place of the logic.
 
@@ -208,7 +213,7 @@ def twin(
     from codesign.cli.text.boards import twin_lines
     from codesign.commands.bitstreams import start_twin
 
-    with closing(start_twin(project, port, coefficients, console)) as server:
+    with closing(start_twin(project, port, coefficients, console, implementation=implementation)) as server:
         console.show(server.served, twin_lines)
         server.wait()
 
@@ -222,6 +227,7 @@ def deploy(
     repetitions: Count = 50,
     timeout: StartTimeout = 10.0,
     insecure_remote: InsecureRemote = False,
+    implementation: GivenImplementation = None,
     store: StoreFolder = None,
 ) -> None:
     """Run the winning pair on a board: accuracy, latency and energy, compared with the prediction.
@@ -244,5 +250,6 @@ def deploy(
         power=power,
         repetitions=repetitions,
         timeout_s=timeout,
+        implementation=implementation,
     )
     console.show(deployed, deploy_lines)

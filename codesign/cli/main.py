@@ -12,7 +12,17 @@ from codesign.cli.boards import bitstreams_app, boards_app, build, deploy, impor
 from codesign.cli.calibrate import calibrate_app
 from codesign.cli.console import ConsoleProgress, in_session
 from codesign.cli.group import group, keep
-from codesign.cli.options import TEMPLATES, BoardName, Count, RunFolder, Seed, Template, Workers
+from codesign.cli.options import (
+    TEMPLATES,
+    BoardName,
+    Count,
+    GivenImplementation,
+    RunFolder,
+    SearchedImplementation,
+    Seed,
+    Template,
+    Workers,
+)
 from codesign.cli.supernet import fetch, supernet_app
 from codesign.run.choices import DEFAULT_TEMPLATE, AccuracySource, WinnerRule
 from codesign.run.folder import Run
@@ -90,6 +100,7 @@ def search(
     space: str | None = None,
     accuracy: AccuracySource = AccuracySource.PREDICTOR,
     coefficients: str = "prior",
+    implementation: SearchedImplementation = Implementation.HLS,
     template: Template = DEFAULT_TEMPLATE,
 ) -> None:
     """Search subnets and accelerators together for a board.
@@ -105,6 +116,7 @@ def search(
         coefficients: Coefficients of the cost model: a folder of `codesign calibrate fit`, or prior.
 
     Example: codesign search runs/digits --board pynq-z2 --workers 2
+    Example: codesign search runs/digits --implementation rtl
     Example: codesign search runs/tiny --template hls4ml
     Example: codesign search runs/imagenet --space ofa-mbv3-w1.2 --accuracy official --board zcu104
     """
@@ -121,6 +133,7 @@ def search(
         coefficients=coefficients,
         space=space,
         accuracy=accuracy,
+        implementation=implementation,
     )
     console.show(search.search(Run(run), request, console, template=template, baselines=baselines), search_lines)
 
@@ -162,9 +175,10 @@ def emit(
     min_accuracy: MinAccuracy = None,
     within: Within = None,
     rule: RuleName = None,
+    implementation: GivenImplementation = None,
     template: Template = DEFAULT_TEMPLATE,
 ) -> None:
-    """Choose the winning pair, quantise it and write its HLS project.
+    """Choose the winning pair, quantise it and write its project.
 
     Without options the winner is the fastest pair within one point of the best accuracy; energy breaks ties.
 
@@ -178,7 +192,8 @@ def emit(
     wanted = EmitRequest(
         max_latency_ms=max_latency_ms, min_accuracy=min_accuracy, within=within, rule=rule and rule.value
     )
-    console.show(pairs.emit(Run(run), wanted, console, template=template), emit_lines)
+    emitted = pairs.emit(Run(run), wanted, console, template=template, implementation=implementation)
+    console.show(emitted, emit_lines)
 
 
 def csim(
@@ -186,19 +201,18 @@ def csim(
     run: RunFolder,
     sanitize: bool = False,
     images: Annotated[int | None, Option(min=1)] = None,
-    implementation: Annotated[
-        Implementation, Option(help="hls: the C++, compiled by g++; rtl: the Verilog, clock by clock, by Verilator.")
-    ] = Implementation.HLS,
+    implementation: GivenImplementation = None,
     template: Template = DEFAULT_TEMPLATE,
 ) -> None:
-    """Simulate the emitted project and compare it with the integer reference and the cost model.
+    """Simulate the emitted project and compare it with the integer reference and the stated counts.
+
+    An engine in C++ is compiled by g++; one in Verilog is simulated clock by clock by Verilator.
 
     Args:
-        sanitize: Under address and undefined-behaviour sanitizers.
+        sanitize: Under address and undefined-behaviour sanitizers, where the engine is C++.
         images: Only this many test images, the first.
 
     Example: codesign csim runs/digits
-    Example: codesign csim runs/digits --implementation rtl --images 2
     Example: codesign csim runs/tiny --template hls4ml
     """
     from codesign.cli.text.run import csim_lines
@@ -255,7 +269,7 @@ def demo(
 
 app = group(
     name="codesign",
-    help="Search once-for-all subnets and FPGA accelerators together, and emit the winning pair as an HLS project.",
+    help="Search once-for-all subnets and FPGA accelerators together, and emit the winning pair as an FPGA project.",
 )
 # In the order in which a user meets them.
 _PIPELINE = (train, predictor, search, winner, emit, csim, build, import_, deploy, report)

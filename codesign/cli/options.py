@@ -8,6 +8,7 @@ from typer import Argument, Option
 from bitstreams.board.target import Via
 from codesign.templates.registry import template_names
 from hw_templates.board import board_names
+from hw_templates.conv_engine.implementation import Implementation
 
 Count = Annotated[int, Option(min=1)]
 NamedPath = Annotated[Path, Option()]
@@ -28,6 +29,13 @@ Template = Annotated[
         help="Kind of hardware: engine runs any subnet, hls4ml makes hardware of a subnet's layers.",
         autocompletion=template_names,
     ),
+]
+SearchedImplementation = Annotated[
+    Implementation, Option(help="Of the engine: hls is its C++, for Vitis HLS; rtl is its Verilog, for Vivado alone.")
+]
+GivenImplementation = Annotated[
+    Implementation | None,
+    Option(help="Of the engine: hls or rtl; another one than was searched for is refused.  [default: that one]"),
 ]
 StoreFolder = Annotated[
     Path | None,

@@ -11,13 +11,13 @@ from bitstreams.twin.board import TwinBoard
 from bitstreams.twin.server import TwinServer
 from codesign.progress import Progress
 from codesign.run.choices import BuildTool
-from codesign.run.folder import Run, claiming, read_json
+from codesign.run.folder import Run, claiming
+from codesign.run.implementation import read_project
 from cost_models.coefficients import load_coefficients
 from hw_templates.board import board_names, load_board
 from hw_templates.foundation.atomic_file import write_bytes_atomically
 from hw_templates.foundation.errors import InvalidValueError, VerificationError
 from hw_templates.foundation.json_records import write_record
-from hw_templates.project.record import PROJECT_FILE, ProjectRecord
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,19 +54,24 @@ def check_build_options(tool: str, bundled: bool, cosim: bool) -> None:
 
 
 @claiming
-def build_bundle(run: Run) -> Path:
+def build_bundle(run: Run, implementation: str | None = None) -> Path:
     """Write the run's project as a tar that builds on another machine; return the tar's path.
 
+    Args:
+        run: run with an emitted project.
+        implementation: name of the engine's, which must be the project's; None for that one.
+
     Raises:
+        InvalidValueError: the project is of another implementation.
         StorageError: nothing is emitted yet, or the project was changed.
     """
-    read_json(run.project / PROJECT_FILE, ProjectRecord)
+    read_project(run.project, implementation)
     write_bytes_atomically(run.bundle, bundle(run.project))
     return run.bundle
 
 
 @claiming
-def build(run: Run, cosim: bool, store: Path | None, progress: Progress) -> Built:
+def build(run: Run, cosim: bool, store: Path | None, progress: Progress, *, implementation: str | None = None) -> Built:
     """Build the run's project with the vendor's tools, and put the bitstream into a store.
 
     Args:
@@ -74,12 +79,14 @@ def build(run: Run, cosim: bool, store: Path | None, progress: Progress) -> Buil
         cosim: whether to simulate the RTL on one image as well.
         store: folder of bitstreams; None for the user's.
         progress: shows the steps.
+        implementation: name of the engine's, which must be the project's; None for that one.
 
     Raises:
+        InvalidValueError: the project is of another implementation.
         StorageError: nothing is emitted yet, the project was changed, or the store cannot be written.
         ToolError: a tool is missing, too old or failed.
     """
-    read_json(run.project / PROJECT_FILE, ProjectRecord)
+    read_project(run.project, implementation)
     steps: list[str] = []
     with progress.stage("build") as update:
         update(0.0, "looking for the tools")
@@ -168,15 +175,26 @@ def verify(digests: list[str], store: Path | None) -> StoreContent:
     return StoreContent(opened.folder, tuple(entry for entry in entries if not problems[entry.digest]), damaged)
 
 
-def start_twin(project: Path, port: int, coefficients: str, progress: Progress) -> TwinServer:
+def start_twin(
+    project: Path, port: int, coefficients: str, progress: Progress, *, implementation: str | None = None
+) -> TwinServer:
     """Serve a twin on loopback until it is closed.
+
+    Args:
+        project: folder of an emitted project.
+        port: TCP port; 0 takes a free one.
+        coefficients: timing that stands for the true one.
+        progress: shows progress.
+        implementation: name of the engine's, which must be the project's; None for that one.
 
     Raises:
         StorageError: the project is not whole.
-        InvalidValueError: no such coefficients.
+        InvalidValueError: no such coefficients, or the project is of another implementation.
         ToolError: g++ is missing or refused the code.
         BoardError: the port is taken, or pynq is not installed.
     """
+    timing = load_coefficients(coefficients)
+    read_project(project, implementation)
     with progress.stage("twin") as update:
         update(0.0, "compiling the engine")
-        return TwinServer(TwinBoard(project, load_coefficients(coefficients)), port)
+        return TwinServer(TwinBoard(project, timing), port)

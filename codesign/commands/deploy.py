@@ -25,6 +25,7 @@ from codesign.commands.calibration.measure import measurement_of
 from codesign.emit.project import check_program_files
 from codesign.progress import Progress
 from codesign.run.folder import Run, claiming, read_json
+from codesign.run.implementation import read_project
 from codesign.run.records import DeployRecord
 from codesign.run.requests import TrainRequest
 from codesign.supernet.data.data_set import Split
@@ -88,6 +89,7 @@ def deploy(
     power: str | None = None,
     repetitions: int = 50,
     timeout_s: float = 10.0,
+    implementation: str | None = None,
 ) -> DeployRecord:
     """Run all test images on the board, measure latency and energy, and record them in the run.
 
@@ -101,6 +103,7 @@ def deploy(
         power: ``hwmon``, ``rails``, or the path of a meter's CSV; None to measure none.
         repetitions: of the timed image.
         timeout_s: for one start.
+        implementation: name of the engine's, which must be the project's; None for that one.
 
     Raises:
         InvalidValueError, StorageError: an option is wrong, or the project is missing or was changed since it was
@@ -109,6 +112,7 @@ def deploy(
         VerificationError: logits or counters differ from the reference.
     """
     _check_power(power, target.via)
+    read_project(run.project, implementation)
     emitted, board = _load_emitted(run), target.board
     project = emitted.record
     check_same_board(board, project.board, "board", "which the project is for")

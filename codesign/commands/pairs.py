@@ -9,6 +9,7 @@ import numpy as np
 from codesign.progress import Progress
 from codesign.run.choices import DEFAULT_TEMPLATE
 from codesign.run.folder import Run, claiming
+from codesign.run.implementation import check_implementation
 from codesign.run.records import ComparedRecord, CsimRecord, EmittedRecord, PredictedCost, WinnerRecord
 from codesign.run.requests import EmitRequest, Trained
 from codesign.run.searched import Searched, find_weights, load_searched, load_weights
@@ -20,9 +21,8 @@ from codesign.search.winner import Compared, Rule, Winner, choose_priced, measur
 from codesign.supernet.accuracy.measured import MeasuredAccuracy
 from codesign.supernet.lowering.workloads import lower
 from codesign.templates.registry import load_template
-from codesign.templates.template import ChosenPair, EmittedProject, Simulation, Template, refuse
+from codesign.templates.template import ChosenPair, EmittedProject, Simulation, Template, refuse, refuse_option
 from cost_models.resources import RESOURCES
-from hw_templates.conv_engine.implementation import Implementation
 from hw_templates.foundation.errors import StorageError
 from hw_templates.foundation.json_records import write_record
 
@@ -213,24 +213,47 @@ class EmitResult:
 
 
 @claiming
-def emit(run: Run, rule: EmitRequest, progress: Progress, *, template: str | Template = DEFAULT_TEMPLATE) -> EmitResult:
+def emit(
+    run: Run,
+    rule: EmitRequest,
+    progress: Progress,
+    *,
+    template: str | Template = DEFAULT_TEMPLATE,
+    implementation: str | None = None,
+) -> EmitResult:
     """Choose the winner with measured accuracies, quantise it and write its project.
 
+    Args:
+        run: the run.
+        rule: to choose by.
+        progress: shows progress.
+        template: kind of hardware that was searched.
+        implementation: name of the engine's implementation, which must be the one searched for; None for that one.
+
     Raises:
-        InvalidValueError: two options name different rules, or one is out of range.
+        InvalidValueError: two options name different rules, one is out of range, or the search was for another
+            implementation.
         InfeasibleError: no pair meets the limit; says the nearest.
         StorageError: an earlier command has not run, or something cannot be read or written.
         ToolError: a tool of the template is missing or fails.
     """
     chosen_by, template = rule_of(**asdict(rule)), load_template(template)
+    if implementation is not None:
+        refuse_option(template, "implementation")
     template.require_tools()
     searched = load_searched(run, template=template)
+    check_implementation(
+        implementation,
+        searched.problem.implementation,
+        f"which {searched.results.argument} was searched for",
+        f"search with --implementation {implementation}",
+    )
     trained, results = load_weights(run, searched), searched.results
     choice = choose(run, searched, trained, chosen_by, progress, measuring=True)
     with progress.stage("emit") as update:
         # A simulation of an earlier project stays; its digest tells it apart.
         results.emitted.unlink(missing_ok=True)
-        project = template.emit(
+        project = searched.template.emit(
             ChosenPair(
                 winner=choice.winner,
                 problem=choice.problem,
@@ -273,10 +296,10 @@ def csim(
     *,
     template: str | Template = DEFAULT_TEMPLATE,
 ) -> CsimResult:
-    """Compile or simulate the project, in one implementation, and run its test images through it.
+    """Compile or simulate the project in its implementation, and run its test images through it.
 
     Raises:
-        InvalidValueError: an option that the template does not take.
+        InvalidValueError: an option that the template does not take, or another implementation than the project's.
         StorageError: nothing is emitted yet, its record is corrupt, or a file was changed since.
         ToolError: a tool is missing, or the code does not compile.
         VerificationError: a logit or a count differs.
@@ -286,6 +309,5 @@ def csim(
     with progress.stage("csim") as update:
         record = template.simulate(run, simulation, update)
     results = run.of_template(template.name)
-    hls = simulation.implementation == Implementation.HLS
-    write_record(results.verification if hls else results.rtl_verification, record)
+    write_record(results.verification, record)
     return CsimResult(template.name, record)

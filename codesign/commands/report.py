@@ -67,7 +67,7 @@ def report(run: Run, progress: Progress, *, template: str | Template | None = No
         # Of the run's own predictor; accuracies may come from elsewhere.
         quality = read_json(run.predictor_quality, PredictorRecord) if source == "predictor" else None
         emitted, winner = emitted_pair(searched, record), record.winner
-        estimate, part = searched.problem.estimate(emitted.pair), template.report(emitted)
+        estimate, part = searched.problem.estimate(emitted.pair), searched.template.report(emitted)
 
         interval, images = searched.problem.latency_interval(estimate.latency_ms), verification.images
         sure = "" if interval is None else f", {interval[0]:.4f} to {interval[1]:.4f} in 9 of 10"

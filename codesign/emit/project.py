@@ -40,13 +40,20 @@ class Design:
     estimate: Estimate
 
 
-def project_files(design: Design, images: Int8Array, origin: Origin | None = None) -> dict[str, bytes]:
+def project_files(
+    design: Design,
+    images: Int8Array,
+    origin: Origin | None = None,
+    *,
+    implementation: Implementation = Implementation.HLS,
+) -> dict[str, bytes]:
     """Return the whole project as {path: content}; equal arguments give equal bytes.
 
     Args:
         design: what is emitted.
         images: quantised test images [n, C, H, W] whose logits become the golden vectors.
         origin: where the subnet comes from; None where it was not searched for.
+        implementation: of the engine that is to be built; the project holds a program for each.
 
     Raises:
         InvalidValueError: no test image.
@@ -71,7 +78,7 @@ def project_files(design: Design, images: Int8Array, origin: Origin | None = Non
         accelerator=design.accelerator,
         hardware_sha256=hardware[DIGEST_FILE].strip(),
         program_sha256=files_sha256(binary),
-        implementation=Implementation.HLS,
+        implementation=implementation,
         isa5_sha256=files_sha256(isa5 | {IMAGES_FILE: packed}),
         images=len(images),
         input_scale=design.network.input_scale,

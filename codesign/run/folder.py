@@ -88,11 +88,9 @@ class Run:
     measured_front = _Inside("front.json")
     """Pairs that the winner was chosen from."""
     project = _Inside("project")
-    """Emitted HLS project."""
+    """Emitted project."""
     verification = _Inside("csim.json")
-    """Outcome of the C simulation."""
-    rtl_verification = _Inside("csim_rtl.json")
-    """Outcome of the simulation of the engine's Verilog."""
+    """Outcome of the simulation of the project."""
     emitted = _Inside("emitted.json")
     """Pair that was emitted, and the accuracy of its project."""
     losses = _Inside("losses.json")

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from bitstreams.board.power import Energy
 from codesign.search.pareto import ReferencePoint, check_front
 from cost_models.measurements.measurement import Percentiles
+from hw_templates.conv_engine.implementation import Implementation
 from hw_templates.conv_engine.isa import LayerTrips
 from hw_templates.foundation.arrays import FloatArray
 from hw_templates.foundation.errors import InvalidValueError
@@ -202,10 +203,11 @@ class PredictorRecord(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class CsimRecord(Record):
-    """``csim.json`` and ``csim_rtl.json``: what the simulation of a project compared and counted.
+    """``csim.json``: what the simulation of a project compared and counted.
 
     Attributes:
         program_sha256: digest of what the project computes.
+        implementation: of the engine that was simulated.
         images: images whose logits were compared with the integer reference.
         sanitized: whether it ran under sanitizers.
         same_class: share (0..1) of images with the same class.
@@ -218,6 +220,7 @@ class CsimRecord(Record):
 
     program_sha256: str
     images: int
+    implementation: Implementation = Implementation.HLS
     sanitized: bool = False
     same_class: float = 1.0
     largest_difference: float = 0.0

@@ -16,6 +16,7 @@ from codesign.supernet.spaces.space import Space, Subnet
 from codesign.supernet.training.checkpoint import Checkpoint, read_checkpoint
 from codesign.supernet.training.schedule import SCHEDULES, Schedule, load_schedule
 from hw_templates.board import BOARDS
+from hw_templates.conv_engine.implementation import Implementation
 from hw_templates.foundation.catalogue import Source
 from hw_templates.foundation.errors import InvalidValueError, StorageError, UnknownNameError
 from hw_templates.foundation.json_records import check_record, read_json, reading
@@ -124,6 +125,7 @@ class SearchRequest(Settings):
         storage: an Optuna storage URL; None for the journal in the run folder.
         space: as in :class:`TrainRequest`; None for that of the run's supernet.
         accuracy: where accuracies come from, one of :class:`AccuracySource`.
+        implementation: of the engine.
     """
 
     SECTION = "search"
@@ -136,6 +138,7 @@ class SearchRequest(Settings):
     coefficients: str = "prior"
     space: Source | None = None
     accuracy: str = "predictor"
+    implementation: Implementation = Implementation.HLS
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "board", BOARDS.record(self.board))

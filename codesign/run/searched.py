@@ -63,7 +63,8 @@ def load_searched(
     """Return the run's search with a template, or the one requested; nothing is written.
 
     Raises:
-        InvalidValueError: unknown template, board or coefficients, these of another board, or a number out of range.
+        InvalidValueError: unknown template, board or coefficients, these of another board or implementation, or a
+            number out of range.
         StorageError: an earlier command has not run, or its result is damaged.
         UnsupportedLayerError: the template cannot run the subnets of the run's space; names a layer and says why.
     """
@@ -72,13 +73,14 @@ def load_searched(
     template = load_template(template)
     results = run.of_template(template.name)
     request = request or results.settings(SearchRequest)
+    template = template.of_implementation(request.implementation)
     board = load_board(request.board)
     accuracies = load_accuracies(run, request.accuracy, request.space)
     space = accuracies.space
     problem = template.problem(
         JointSpace(space, template.space(board)), request.coefficients, read_losses(run, template)
     )
-    # Other accuracies or coefficients make another study, for they do not compare; another seed does too.
+    # Other accuracies, coefficients or implementations make another study, for they do not compare; so do other seeds.
     prefix = "" if template.name == DEFAULT_TEMPLATE else f"{template.name}-"
     name = f"{prefix}{space.name}-{board_label(board)}-{accuracies.digest[:8]}{problem.variant}-seed{request.seed}"
     task = SearchTask(

@@ -15,6 +15,7 @@ from codesign.search.pareto import PricedPairs
 from codesign.supernet.accuracy.oracle import AccuracyOracle, checked_accuracy
 from codesign.supernet.spaces.space import Space
 from cost_models.resources import RESOURCES, PairEstimate
+from hw_templates.conv_engine.implementation import Implementation
 from hw_templates.foundation.arrays import BoolArray, FloatArray, IntArray
 from hw_templates.foundation.errors import CodesignError, InvalidValueError, MappingError, UnsupportedLayerError
 
@@ -133,6 +134,11 @@ class Problem(ABC):
     @abstractmethod
     def model(self) -> str:
         """Name of the coefficients that prices follow from; part of a study's identity."""
+
+    @property
+    def implementation(self) -> Implementation:
+        """Implementation of the engine; part of a study's identity. Other templates have C++ alone."""
+        return Implementation.HLS
 
     @abstractmethod
     def estimate(self, pair: Pair) -> PairEstimate:

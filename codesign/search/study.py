@@ -31,6 +31,8 @@ DIRECTIONS = [StudyDirection.MAXIMIZE if maximised else StudyDirection.MINIMIZE 
 
 Identity = Mapping[str, str | int]
 """Everything that the numbers of a study depend on, by the names of its user attributes."""
+_OLDER = {"implementation": "hls"}
+"""Attributes that studies lack which are older than a choice of them."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,7 @@ class SearchTask:
             "parameters": joint.digest,
             "board": joint.board.name,
             "coefficients": self.problem.model,
+            "implementation": self.problem.implementation.value,
             "accuracy": f"{self.accuracy_name}; {losses}" if losses else self.accuracy_name,
             "format_version": FORMAT_VERSION,
         }
@@ -185,8 +188,8 @@ def _check_identity(study: optuna.Study, location: StudyLocation, identity: Iden
             f"study {location.name!r} in {location.storage}: not a study of the joint space "
             f"(it must maximise accuracy and minimise latency and energy); name another study"
         )
-    attributes = study.user_attrs
     # What differs says more than what is missing.
+    attributes = {**_OLDER, **study.user_attrs}
     for key, wanted in sorted(identity.items(), key=lambda item: item[0] not in attributes):
         if attributes.get(key) != wanted:
             found = repr(attributes[key]) if key in attributes else "nothing"
@@ -265,7 +268,7 @@ def read_pairs(
                 raise InvalidValueError("values", trial.values, f"{len(OBJECTIVES)}: {', '.join(OBJECTIVES)}")
             check_possible(reached, "values")
             found.append(PricedPairs(row[None], reached))
-        except (CodesignError, TypeError, ValueError) as error:
+        except (CodesignError, OverflowError, TypeError, ValueError) as error:
             on_skipped(f"trial {trial.number}: {error}")
     return concatenate(found)
 

@@ -140,24 +140,19 @@ class Simulation:
     Attributes:
         images: number of test images, the first ones, at least 1; None, or more than there are, for all.
         sanitize: whether under sanitizers for addresses and undefined behaviour.
-        implementation: which of the engine's implementations, a value of
-            :class:`~hw_templates.conv_engine.implementation.Implementation`.
+        implementation: name of the engine's implementation, which must be the project's; None for that one.
 
     Raises:
-        InvalidValueError: no image, no such implementation, or sanitizers are asked for where no C++ is run.
+        InvalidValueError: no image.
     """
 
     images: int | None = None
     sanitize: bool = False
-    implementation: str = Implementation.HLS
+    implementation: str | None = None
 
     def __post_init__(self) -> None:
         if self.images is not None and self.images < 1:
             raise InvalidValueError("images", self.images, "at least 1, or None for all")
-        if self.implementation not in set(Implementation):
-            raise InvalidValueError("implementation", self.implementation, f"one of {', '.join(Implementation)}")
-        if self.sanitize and self.implementation != Implementation.HLS:
-            raise InvalidValueError("sanitize", self.sanitize, "left out with implementation rtl, which is no C++")
 
 
 class Template(Protocol):
@@ -176,6 +171,11 @@ class Template(Protocol):
     refused: Mapping[str, str] = {}
     demo_space: str = "digits"
     has_losses: bool = False
+
+    def of_implementation(self, implementation: Implementation) -> "Template":
+        """Return the template for an implementation of the engine; one that is not of the engine stays as it is."""
+        del implementation
+        return self
 
     @abstractmethod
     def space(self, board: Board) -> DesignSpace:
@@ -300,6 +300,16 @@ def refuse(template: Template, request: Any) -> None:
         InvalidValueError: names the option and says why.
     """
     for option in fields(request):
-        if option.name in template.refused and getattr(request, option.name) != option.default:
-            reason = template.refused[option.name]
-            raise InvalidValueError(option.name, "given", f"left out with --template {template.name}: {reason}")
+        if getattr(request, option.name) != option.default:
+            refuse_option(template, option.name)
+
+
+def refuse_option(template: Template, option: str) -> None:
+    """Refuse an option that is given where a template does not take it.
+
+    Raises:
+        InvalidValueError: names the option and says why.
+    """
+    if option in template.refused:
+        reason = template.refused[option]
+        raise InvalidValueError(option, "given", f"left out with --template {template.name}: {reason}")

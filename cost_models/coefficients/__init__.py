@@ -14,6 +14,7 @@ import msgspec
 from cost_models.coefficients.fitted_range import FittedRange, check_range, range_of, warn_outside
 from cost_models.workload import Layer
 from hw_templates.conv_engine.accelerator import Accelerator
+from hw_templates.conv_engine.implementation import Implementation
 from hw_templates.foundation.errors import InvalidValueError, UnknownNameError
 from hw_templates.foundation.json_records import Record, ZeroOrMore, check_fields, read_json, write_record
 
@@ -98,6 +99,7 @@ class Coefficients(Record):
         tool_versions: tool to version behind the measured designs.
         measurements: how many runs they were fitted on; 0 for a prior.
         latency, energy, logic: the values.
+        implementation: of the engine that they are of.
         left_out_error: mean absolute error on runs left out of the fit, as a share; None for a prior.
         latency_factor: factor within which nine in ten left-out runs were of their prediction; None for a prior.
         fitted_on: range of the runs; None for a prior.
@@ -113,6 +115,7 @@ class Coefficients(Record):
     latency: LatencyCoefficients
     energy: EnergyCoefficients
     logic: LogicCoefficients
+    implementation: Implementation = Implementation.HLS
     left_out_error: ZeroOrMore | None = None
     latency_factor: Annotated[float, msgspec.Meta(ge=1, le=sys.float_info.max, description="1 or more")] | None = None
     fitted_on: FittedRange | None = None
@@ -128,8 +131,10 @@ class Coefficients(Record):
 
     @property
     def digest(self) -> str:
-        """Sixteen hexadecimal digits that tell sets of other values apart."""
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:16]
+        """Sixteen hexadecimal digits that tell sets of other values of an implementation apart."""
+        values = asdict(self)
+        del values["implementation"]  # sets that are older than the choice keep their digest
+        return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
 
     def check_use(self, board: str, layers: Sequence[Layer] = (), accelerators: Sequence[Accelerator] = ()) -> None:
         """Check that the set is for a board, and warn of layers and accelerators beyond what it was fitted on.
@@ -167,20 +172,27 @@ def file_of(kind: str, name: str, packaged: Path, file: str, origin: str = "") -
     return path
 
 
-def load_coefficients(name: str = "prior") -> Coefficients:
+def load_coefficients(name: str = "prior", implementation: Implementation = Implementation.HLS) -> Coefficients:
     """Load a set of coefficients.
 
     Args:
         name: of a set that comes with the package, or the folder of a fit to the project's own engine.
+        implementation: of the engine that is priced; each has a prior of its own.
 
     Raises:
         UnknownNameError: there is no such set.
+        InvalidValueError: the set is of another implementation.
         StorageError: its file cannot be read or breaks a rule.
     """
-    path = file_of("coefficients", name, FOLDER, COEFFICIENTS, ", as a fit to own runs leaves")
-    if path.parent == FOLDER:
+    packaged = FOLDER / implementation
+    path = file_of("coefficients", name, packaged, COEFFICIENTS, ", as a fit to own runs leaves")
+    if path.parent == packaged:
         return _packaged(path)
-    return read_json(path, Coefficients, "`codesign calibrate fit` makes one")
+    found = read_json(path, Coefficients, "`codesign calibrate fit` makes one")
+    if found.implementation != implementation:
+        expected = f"{implementation}, which is priced; name a fit to measurements of it, or none for its prior"
+        raise InvalidValueError("coefficients.implementation", str(found.implementation), expected)
+    return found
 
 
 @cache

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from hw_templates.board import BoardRecord
 from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.conv_engine.implementation import Implementation
+from hw_templates.foundation.errors import InvalidValueError
 from hw_templates.foundation.json_records import Positive, PositiveInt, Record, ZeroOrMore, check_fields
 
 PROJECT_FILE = "project.json"
@@ -109,5 +110,12 @@ class ProjectRecord(Record):
     implementation: Implementation = Implementation.HLS
     isa5_sha256: str | None = None
 
+    @property
+    def digest(self) -> str:
+        """Digest of the program that the project's implementation runs, and of its images."""
+        return (self.isa5_sha256 or "") if self.implementation == Implementation.RTL else self.program_sha256
+
     def __post_init__(self) -> None:
         check_fields(self, "project")
+        if self.implementation == Implementation.RTL and self.isa5_sha256 is None:
+            raise InvalidValueError("project.isa5_sha256", None, "given where the implementation is rtl")

@@ -15,6 +15,7 @@ from cost_models.closed_form.estimate import price
 from cost_models.coefficients import Coefficients
 from cost_models.coefficients.fitted_range import range_of_space
 from cost_models.resources import PairEstimate, estimate_resources
+from hw_templates.conv_engine.implementation import Implementation
 from hw_templates.conv_engine.space import AcceleratorSpace
 from hw_templates.foundation.arrays import BoolArray, IntArray
 
@@ -42,8 +43,14 @@ class EngineProblem(Problem):
 
     @property
     def variant(self) -> str:
-        """Addition to the name of a study with fitted coefficients."""
-        return f"-{self.coefficients.digest[:8]}" if self.coefficients.measurements else ""
+        """Addition to the name of a study of the Verilog, and of one with fitted coefficients."""
+        of_verilog = "-rtl" if self.implementation == Implementation.RTL else ""
+        return of_verilog + (f"-{self.coefficients.digest[:8]}" if self.coefficients.measurements else "")
+
+    @property
+    def implementation(self) -> Implementation:
+        """Implementation of the engine, whose times the coefficients are."""
+        return self.coefficients.implementation
 
     def estimate(self, pair: Pair) -> PairEstimate:
         """Price a pair, whether it fits the board or not.

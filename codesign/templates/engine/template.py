@@ -1,6 +1,7 @@
 """The engine as a template: how its projects are written, simulated and reported."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from codesign.progress import Update
 from codesign.report.page import Section, Table
 from codesign.report.tables import layer_shape
 from codesign.run.folder import Run, read_json
+from codesign.run.implementation import read_project
 from codesign.run.records import CsimRecord
 from codesign.run.requests import Trained
 from codesign.search.joint_space import JointSpace, Pair
@@ -38,27 +40,39 @@ from hw_templates.board import Board
 from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.conv_engine.implementation import Implementation
 from hw_templates.conv_engine.space import AcceleratorSpace
+from hw_templates.foundation.errors import InvalidValueError
 from hw_templates.project.record import PROJECT_FILE, Origin, ProjectAccuracy, ProjectRecord
 
 
+@dataclass(frozen=True)
 class EngineTemplate(Template):
-    """One programmable convolution engine that runs any subnet."""
+    """One programmable convolution engine that runs any subnet.
+
+    Attributes:
+        implementation: of the engine.
+    """
+
+    implementation: Implementation = Implementation.HLS
 
     name = "engine"
     accelerator = Accelerator
 
+    def of_implementation(self, implementation: Implementation) -> "EngineTemplate":
+        """Return the template for an implementation of the engine."""
+        return replace(self, implementation=implementation)
+
     def space(self, board: Board) -> AcceleratorSpace:
         """Return the engines that a search may choose from on ``board``."""
-        return AcceleratorSpace(board)
+        return AcceleratorSpace(board, implementation=self.implementation)
 
     def problem(self, joint: JointSpace[Any], coefficients: str, losses: Mapping[str, float]) -> EngineProblem:
         """Return the prices of pairs by the closed-form model; int8 takes nothing from accuracies.
 
         Raises:
-            InvalidValueError: no such coefficients, or of another board.
+            InvalidValueError: no such coefficients, or of another board or implementation.
         """
         del losses
-        loaded = load_coefficients(coefficients)
+        loaded = load_coefficients(coefficients, self.implementation)
         loaded.check_use(joint.board.name)
         return EngineProblem(joint, loaded)
 
@@ -92,22 +106,26 @@ class EngineTemplate(Template):
             validation_accuracy=winner.accuracy,
             test_accuracy=ProjectAccuracy(float32=subnet.float32, int8=subnet.quantised),
         )
-        write_project(chosen.folder, project_files(design, subnet.images, origin))
+        files = project_files(design, subnet.images, origin, implementation=self.implementation)
+        write_project(chosen.folder, files)
         record = read_json(chosen.folder / PROJECT_FILE, ProjectRecord)
         return EmittedProject(
-            precision="int8", float32=subnet.float32, quantised=subnet.quantised, digest=record.program_sha256
+            precision="int8", float32=subnet.float32, quantised=subnet.quantised, digest=record.digest
         )
 
     def simulate(self, run: Run, simulation: Simulation, update: Update) -> CsimRecord:
         """Make the project's C++ or Verilog into a program, and compare logits bit by bit, and counts one by one.
 
         Raises:
+            InvalidValueError: the project is of another implementation, or sanitizers are asked for where no C++ runs.
             StorageError: nothing is emitted yet, its record is corrupt, or a file was changed since.
             ToolError: make, g++ or Verilator is missing, or the code does not compile.
             VerificationError: a logit or a count differs.
         """
-        record = read_json(run.project / PROJECT_FILE, ProjectRecord)
-        if simulation.implementation == Implementation.RTL:
+        record = read_project(run.project, simulation.implementation)
+        if record.implementation == Implementation.RTL:
+            if simulation.sanitize:
+                raise InvalidValueError("sanitize", True, f"left out, as {run.project} is of Verilog, which is no C++")
             return self._simulate_rtl(run.project, record, simulation.images, update)
         program = record.program_sha256
         check_program_files(run.project, program)
@@ -124,6 +142,7 @@ class EngineTemplate(Template):
         result = run_rtlsim(project, wanted, lambda done: update(done / wanted, f"{done} of {wanted} images"))
         return CsimRecord(
             program_sha256=program,
+            implementation=Implementation.RTL,
             images=result.images,
             layers=result.layers,
             cycles=result.cycles,
@@ -174,20 +193,18 @@ def quantised_design(trained: Trained, problem: EngineProblem, pair: Pair) -> tu
 
 
 def _verilog_section(results: Run, clock_mhz: int) -> tuple[Section, ...]:
-    """Return what the simulation of the project's Verilog found; nothing where it was not simulated."""
-    if not results.rtl_verification.exists():
+    """Return what the simulation of the project found where its engine is Verilog."""
+    record = read_json(results.verification, CsimRecord)
+    if record.cycles is None:
         return ()
-    record = read_json(results.rtl_verification, CsimRecord)
-    project = read_json(results.project / PROJECT_FILE, ProjectRecord)
-    if record.cycles is None or record.program_sha256 != project.isa5_sha256:
-        return ()  # of an earlier project
+    predicted_ms = read_project(results.project).predicted.latency_ms
     return (
         Section(
             "The engine in Verilog",
-            f"{record.images} test images ran through the second version of the engine, simulated clock by clock: "
-            "logits equal its integer reference bit for bit, and iterations, words and bursts are those that the "
-            f"emitter states. An image takes {record.cycles:,} cycles, {record.cycles / clock_mhz / 1000:.4f} ms at "
-            f"{clock_mhz} MHz, all maps in memory. The cost model above prices the first version.",
+            f"{record.images} test images ran through the engine, simulated clock by clock: logits equal the integer "
+            "reference bit for bit, and iterations, words and bursts are those that the emitter states. An image takes "
+            f"{record.cycles:,} cycles, {record.cycles / clock_mhz / 1000:.4f} ms at {clock_mhz} MHz (simulated); "
+            f"the formulas for this program, slot by slot, predict {predicted_ms:.4f} ms.",
         ),
     )
 

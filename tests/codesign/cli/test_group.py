@@ -37,7 +37,7 @@ def test_help_is_as_wide_as_the_terminal(columns: int, least: int) -> None:
 def test_each_example_stands_on_one_line() -> None:
     lines = codesign("search", "--help").stdout.splitlines()
     examples = [line.strip() for line in lines if "Example" in line]
-    assert len(examples) == 3
+    assert len(examples) == 4
     assert all(line.startswith("Example: codesign search runs/") for line in examples)
     assert examples[-1].endswith("--space ofa-mbv3-w1.2 --accuracy official --board zcu104")
 

@@ -41,8 +41,8 @@ OF_A_RUN: dict[tuple[str, ...], dict[str, str]] = {
     ("emit", "RUN"): {"": "winner project folder", "project": "precision float32 quantised digest notes"},
     ("csim", "RUN", "--images", "2"): {
         "": "template record",
-        "record": "program_sha256 images sanitized same_class largest_difference tolerance layers cycles "
-        "cycles_per_second",
+        "record": "program_sha256 images implementation sanitized same_class largest_difference tolerance layers "
+        "cycles cycles_per_second",
     },
     ("report", "RUN"): {"": "page facts"},
 }

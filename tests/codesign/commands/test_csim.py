@@ -1,3 +1,4 @@
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,7 @@ from codesign.progress import Silent
 from codesign.run.folder import Run
 from codesign.templates.engine import template
 from codesign.templates.template import Simulation
+from hw_templates.conv_engine.implementation import Implementation
 from hw_templates.foundation.errors import InvalidValueError, StorageError
 
 
@@ -44,15 +46,21 @@ def test_a_program_that_was_changed_is_not_recorded_as_verified(finished_run: Ru
     assert not run.verification.exists()
 
 
-def test_the_verilog_of_the_winner_agrees_and_is_recorded_beside_the_c_simulation(
-    finished_run: Run, tmp_path: Path
-) -> None:
-    need_verilator()
+@pytest.fixture
+def rtl_run(finished_run: Run, tmp_path: Path) -> Run:
+    """A run that holds the winner's project alone, as if it had been searched for the Verilog."""
     run = Run(tmp_path)
     shutil.copytree(finished_run.project, run.project)
-    csim(run, Silent(), Simulation(images=2, implementation="rtl"))
-    assert not run.verification.exists()
-    record, project = read_json(run.rtl_verification), read_json(run.project / "project.json")
+    write_json(run.project / "project.json", {**read_json(run.project / "project.json"), "implementation": "rtl"})
+    return run
+
+
+def test_a_project_of_the_verilog_is_simulated_clock_by_clock(rtl_run: Run) -> None:
+    need_verilator()
+    run = rtl_run
+    csim(run, Silent(), Simulation(images=2))
+    record, project = read_json(run.verification), read_json(run.project / "project.json")
+    assert record["implementation"] == "rtl"
     assert record["program_sha256"] == project["isa5_sha256"] != project["program_sha256"]
     assert record["images"] == 2
     assert record["cycles"] > sum(layer["compute_trips"] for layer in record["layers"])
@@ -62,14 +70,31 @@ def test_the_verilog_of_the_winner_agrees_and_is_recorded_beside_the_c_simulatio
         csim(run, Silent(), Simulation(images=2, implementation="rtl"))
 
 
-def test_a_project_that_is_older_than_the_verilog_must_be_emitted_again(finished_run: Run, tmp_path: Path) -> None:
-    run = Run(tmp_path)
-    shutil.copytree(finished_run.project, run.project)
-    record = read_json(run.project / "project.json")
-    del record["isa5_sha256"]
-    write_json(run.project / "project.json", record)
-    with pytest.raises(StorageError, match=r"is older than programs for the Verilog \(isa5/\); emit it again"):
-        csim(run, Silent(), Simulation(implementation="rtl"))
+def test_another_implementation_than_the_projects_is_refused(finished_run: Run, rtl_run: Run) -> None:
+    again = "leave it out, or search with --implementation {} and emit again, got '{}'"
+    for run, own, other in ((finished_run, "hls", "rtl"), (rtl_run, "rtl", "hls")):
+        words = re.escape(f"must be {own}, which {run.project} was emitted for; {again.format(other, other)}")
+        with pytest.raises(InvalidValueError, match=f"^implementation: {words}$"):
+            csim(run, Silent(), Simulation(images=2, implementation=other))
+    with pytest.raises(InvalidValueError, match="implementation: must be one of hls, rtl, got 'vhdl'"):
+        csim(finished_run, Silent(), Simulation(images=2, implementation="vhdl"))
+
+
+def test_sanitizers_are_for_cpp(rtl_run: Run) -> None:
+    with pytest.raises(InvalidValueError, match=r"sanitize: must be left out, as .* is of Verilog, which is no C"):
+        csim(rtl_run, Silent(), Simulation(sanitize=True))
+
+
+@pytest.mark.parametrize("missing", [("isa5_sha256",), ("isa5_sha256", "implementation")])
+def test_a_project_that_is_older_than_the_verilog_is_no_project_of_it(rtl_run: Run, missing: tuple[str, ...]) -> None:
+    record = read_json(rtl_run.project / "project.json")
+    write_json(rtl_run.project / "project.json", {key: value for key, value in record.items() if key not in missing})
+    expected = {
+        1: r"project\.isa5_sha256: must be given where the implementation is rtl, got None",
+        2: "implementation: must be hls, which .* was emitted for",
+    }
+    with pytest.raises((StorageError, InvalidValueError), match=expected[len(missing)]):
+        csim(rtl_run, Silent(), Simulation(implementation="rtl"))
 
 
 @pytest.mark.parametrize(("images", "run_images"), [(None, 2), (1, 1), (9, 2)])
@@ -82,14 +107,11 @@ def test_more_images_than_there_are_are_all_of_them_on_verilog(
 
     monkeypatch.setattr(template, "run_rtlsim", simulated)
     run = Run(tmp_path)
-    emit_random_project(run.project, ENGINES["double buffers"].accelerator, seed=1, board_name="pynq-z2")
-    assert csim(run, Silent(), Simulation(images=images, implementation="rtl")).record.images == run_images
+    accelerator = ENGINES["double buffers"].accelerator
+    emit_random_project(run.project, accelerator, seed=1, board_name="pynq-z2", implementation=Implementation.RTL)
+    assert csim(run, Silent(), Simulation(images=images)).record.images == run_images
 
 
-def test_there_is_an_image_implementations_are_known_and_sanitizers_are_for_cpp() -> None:
+def test_there_is_an_image() -> None:
     with pytest.raises(InvalidValueError, match="images: must be at least 1, or None for all, got 0"):
         Simulation(images=0)
-    with pytest.raises(InvalidValueError, match="implementation: must be one of hls, rtl, got 'vhdl'"):
-        Simulation(implementation="vhdl")
-    with pytest.raises(InvalidValueError, match="sanitize: must be left out with implementation rtl"):
-        Simulation(implementation="rtl", sanitize=True)

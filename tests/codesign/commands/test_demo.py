@@ -27,7 +27,13 @@ def test_every_command_is_asked_for_what_the_scale_says(finished_run: Run) -> No
     assert record["train"] == {"space": "digits", "preset": TINY.preset, "seed": 0, **from_scratch}
     assert record["predictor"] == {"samples": TINY.samples, "seed": 0}
     search = {"board": "pynq-z2", "pairs": TINY.pairs, "workers": 1, "storage": None, "seed": 0}
-    assert record["search"] == {**search, "coefficients": "prior", "space": None, "accuracy": "predictor"}
+    assert record["search"] == {
+        **search,
+        "coefficients": "prior",
+        "space": None,
+        "accuracy": "predictor",
+        "implementation": "hls",
+    }
     assert record["emit"] == dict.fromkeys(("max_latency_ms", "min_accuracy", "within", "rule"))
 
 

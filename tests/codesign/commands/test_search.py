@@ -1,3 +1,4 @@
+import re
 import shutil
 import subprocess
 import sys
@@ -18,10 +19,11 @@ from codesign.run.searched import load_searched
 from codesign.search.joint_search import read_progress
 from codesign.search.journal import open_journal
 from codesign.search.pareto import ReferencePoint, nondominated
-from codesign.search.study import SearchTask
+from codesign.search.study import SearchTask, StudyLocation, open_study
 from cost_models.coefficients import load_coefficients, write_coefficients
 from cost_models.coefficients.fitted_range import range_of
 from hw_templates.conv_engine.accelerator import Accelerator
+from hw_templates.conv_engine.implementation import Implementation
 from hw_templates.foundation.errors import ExtrapolationWarning, InvalidValueError, StorageError
 
 ROOT = Path(__file__).parents[3]
@@ -192,3 +194,44 @@ def test_a_pair_with_official_accuracies_is_made_of_the_runs_weights(
     assert origin["checkpoint"] == load_trained(run).checkpoint.digest
     # The search knew two of the supernet's three resolutions.
     assert origin["subnet"]["resolution"] in (12, 16)
+
+
+def test_each_implementation_has_a_study_of_its_own_in_a_run(official_stand_in: None, tmp_path: Path) -> None:
+    run, found = Run(tmp_path), {}
+    for implementation in Implementation:
+        request = SearchRequest(
+            board="pynq-z2", pairs=1_000, space="digits", accuracy="official", implementation=implementation
+        )
+        search(run, request, Silent(), baselines=True)
+        searched = load_searched(run)
+        assert searched.problem.implementation == implementation
+        found[searched.study] = searched.task.open_study()
+    hls, rtl = found
+    assert rtl.replace("-rtl", "") == hls
+    assert found[rtl].user_attrs["implementation"] == "rtl"
+    assert "depthwise_lanes" not in found[rtl].trials[0].params
+    with pytest.raises(StorageError, match=r"its .* is .*, this search has"):
+        open_study(StudyLocation(str(run.study), hls), searched.task.identity)
+
+
+def test_coefficients_of_another_implementation_are_refused_before_anything_is_made(
+    official_stand_in: None, tmp_path: Path
+) -> None:
+    write_coefficients(tmp_path / "fitted", replace(load_coefficients(), name="fitted", measurements=3))
+    request = SearchRequest(
+        space="digits",
+        accuracy="official",
+        coefficients=str(tmp_path / "fitted"),
+        implementation=Implementation.RTL,
+    )
+    with pytest.raises(InvalidValueError, match=r"coefficients\.implementation: must be rtl, which is priced; .*'hls'"):
+        search(Run(tmp_path / "run"), request, Silent(), baselines=False)
+    assert not (tmp_path / "run").exists()
+
+
+def test_what_was_searched_for_one_implementation_is_not_emitted_for_the_other(finished_run: Run) -> None:
+    before = (finished_run.project / "project.json").read_bytes()
+    expected = f"must be hls, which {finished_run.folder} was searched for; leave it out, or search with"
+    with pytest.raises(InvalidValueError, match=f"implementation: {re.escape(expected)} --implementation rtl"):
+        emit(finished_run, EmitRequest(), Silent(), implementation="rtl")
+    assert (finished_run.project / "project.json").read_bytes() == before

@@ -33,5 +33,10 @@ def test_a_twin_serves_until_it_is_closed(zynq_project: Path) -> None:
 def test_what_cannot_be_served_is_named(tmp_path: Path) -> None:
     with pytest.raises(InvalidValueError, match="coefficients: must be one of prior"):
         start_twin(tmp_path, 0, "nothing", RecordedProgress())
-    with pytest.raises(StorageError, match=r"project\.json: is missing; emit the project again"):
+    with pytest.raises(StorageError, match=r"project\.json: is missing"):
         start_twin(tmp_path, 0, "prior", RecordedProgress())
+
+
+def test_a_twin_of_another_implementation_is_refused(zynq_project: Path) -> None:
+    with pytest.raises(InvalidValueError, match=r"implementation: must be hls, which .* was emitted for; leave it out"):
+        start_twin(zynq_project, 0, "prior", RecordedProgress(), implementation="rtl")

@@ -66,6 +66,7 @@ def test_a_new_study_is_ready_for_anyone(location, identity):
         "parameters": identity["parameters"],
         "board": "pynq-z2",
         "coefficients": "prior",
+        "implementation": "hls",
         "accuracy": "digest-1",
         "format_version": 1,
     }
@@ -103,6 +104,7 @@ def test_best_trials_are_the_feasible_front(location, identity, joint):
         ("parameters", "0123"),
         ("board", "zcu104"),
         ("coefficients", "fitted"),
+        ("implementation", "rtl"),
         ("accuracy", "digest-2"),
         ("format_version", 2),
     ],
@@ -116,6 +118,14 @@ def test_a_study_of_something_else_is_refused_and_kept(tmp_path, identity, joint
         open_study(location, other)
     assert len(open_study(location, identity).trials) == 2
     assert (tmp_path / "study.journal").read_bytes() == before
+
+
+def test_a_study_that_is_older_than_the_choice_of_an_implementation_is_of_the_cpp(location, identity, joint):
+    older = {name: value for name, value in identity.items() if name != "implementation"}
+    open_study(location, older).add_trials(trials_of(joint, some_pairs(joint, 2), np.full((2, 5), -1)))
+    assert len(open_study(location, identity).trials) == 2
+    with pytest.raises(StorageError, match="its implementation is 'hls', this search has 'rtl'"):
+        open_study(location, {**identity, "implementation": "rtl"})
 
 
 def test_studies_share_a_storage(location, identity, joint):
@@ -240,7 +250,7 @@ def test_a_study_killed_at_any_line_of_its_birth_is_completed(tmp_path, identity
     location = StudyLocation(str(path), "search")
     open_study(location, identity)
     lines = path.read_bytes().splitlines(keepends=True)
-    assert len(lines) == 8
+    assert len(lines) == 9
     for kept in range(len(lines)):
         path.write_bytes(b"".join(lines[:kept]))
         assert find_study(location, identity) is None
@@ -250,12 +260,12 @@ def test_a_study_killed_at_any_line_of_its_birth_is_completed(tmp_path, identity
         assert len(find_study(location, identity).trials) == 2
 
 
-@pytest.mark.parametrize("order", [list(range(6)), [5, 4, 3, 2, 1, 0]], ids=["first", "last"])
+@pytest.mark.parametrize("order", [list(range(7)), [6, 5, 4, 3, 2, 1, 0]], ids=["first", "last"])
 def test_a_part_of_an_identity_belongs_to_the_first_that_agrees(location, identity, order):
     items = list(identity.items())
     other = {**identity, items[order[0]][0]: "another"}
-    for count in range(1, 6):
-        place = replace(location, name=f"{count} of six")
+    for count in range(1, 7):
+        place = replace(location, name=f"{count} of seven")
         study = optuna.create_study(
             study_name=place.name, storage=open_storage(place), directions=["maximize", "minimize", "minimize"]
         )
@@ -291,7 +301,7 @@ from codesign.search.study import StudyLocation, open_study
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 folder, *identity = sys.argv[1:]
-NAMES = ("space", "parameters", "board", "coefficients", "accuracy")
+NAMES = ("space", "parameters", "board", "coefficients", "implementation", "accuracy")
 
 
 def make(number):

@@ -1,5 +1,6 @@
+import hashlib
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from importlib.resources import files
 from pathlib import Path
 
@@ -17,12 +18,13 @@ from cost_models.coefficients import (
 from cost_models.workload import Layer, Node, Operation, Workload
 from hw_templates.board import load_board
 from hw_templates.conv_engine.accelerator import Accelerator
+from hw_templates.conv_engine.implementation import Implementation
 from hw_templates.foundation.errors import ExtrapolationWarning, InvalidValueError, StorageError
-from hw_templates.foundation.json_records import check_record
+from hw_templates.foundation.json_records import check_record, record_line
 
 
 def prior() -> dict[str, object]:
-    values: dict[str, object] = json.loads((files("cost_models") / "coefficients" / "prior.json").read_text())
+    values: dict[str, object] = json.loads((files("cost_models") / "coefficients" / "hls/prior.json").read_text())
     return values
 
 
@@ -36,10 +38,12 @@ def test_the_prior_says_what_it_is() -> None:
 
 
 def test_every_set_of_the_package_loads() -> None:
-    names = [path.stem for path in FOLDER.glob("*.json")]
-    assert "prior" in names
-    for name in names:
-        assert load_coefficients(name).name == name
+    for implementation in Implementation:
+        names = [path.stem for path in (FOLDER / implementation).glob("*.json")]
+        assert "prior" in names
+        for name in names:
+            loaded = load_coefficients(name, implementation)
+            assert (loaded.name, loaded.implementation) == (name, implementation)
 
 
 def test_an_unknown_set() -> None:
@@ -93,6 +97,27 @@ def test_a_damaged_file_is_named(tmp_path: Path) -> None:
         (tmp_path / COEFFICIENTS).write_text(text)
         with pytest.raises((StorageError, InvalidValueError)):
             load_coefficients(str(tmp_path))
+
+
+def test_a_set_of_another_implementation_is_refused(tmp_path: Path) -> None:
+    write_coefficients(tmp_path / "cpp", FITTED)
+    write_coefficients(tmp_path / "verilog", replace(FITTED, implementation=Implementation.RTL))
+    assert load_coefficients(str(tmp_path / "verilog"), Implementation.RTL).name == "fitted"
+    for own, other in ((Implementation.HLS, "verilog"), (Implementation.RTL, "cpp")):
+        with pytest.raises(InvalidValueError, match=rf"coefficients\.implementation: must be {own}, which is priced"):
+            load_coefficients(str(tmp_path / other), own)
+
+
+def test_a_set_that_is_older_than_the_choice_is_of_the_cpp_and_keeps_its_digest() -> None:
+    values = json.loads(record_line(FITTED))
+    del values["implementation"]
+    older = check_record(values, Coefficients, "coefficients")
+    assert older == FITTED
+    assert older.digest == hashlib.sha256(_sorted(asdict(FITTED), "implementation")).hexdigest()[:16]
+
+
+def _sorted(values: dict[str, object], less: str) -> bytes:
+    return json.dumps({name: value for name, value in values.items() if name != less}, sort_keys=True).encode()
 
 
 def test_a_set_of_another_board_is_refused() -> None:

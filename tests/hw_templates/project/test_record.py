@@ -32,6 +32,7 @@ def record() -> ProjectRecord:
         accelerator=accelerator,
         hardware_sha256="0",
         program_sha256="0",
+        isa5_sha256="0",
         implementation=Implementation.RTL,
         images=1,
         input_scale=1.0,

@@ -18,6 +18,7 @@ from cost_models.coefficients import load_coefficients
 from cost_models.mapping.placement import IN_MEMORY, Placement
 from hw_templates.board import load_board
 from hw_templates.conv_engine.accelerator import Accelerator
+from hw_templates.conv_engine.implementation import Implementation
 
 FUSING = Accelerator(
     pe_rows=8,
@@ -43,6 +44,7 @@ def emit_random_project(
     images: int = 2,
     extreme: bool = False,
     board_name: str = "zcu104",
+    implementation: Implementation = Implementation.HLS,
 ) -> None:
     """Write a project of a network that uses every operation, tiled at random; int8 images are random too.
 
@@ -52,7 +54,9 @@ def emit_random_project(
     network = network_of_every_operation(rng, extreme)
     shape = (images, *_image_shape(network))
     pixels = rng.choice([-128, 127], shape) if extreme else rng.integers(-128, 128, shape)
-    _write(folder, network, [IN_MEMORY] * len(network.layers), accelerator, pixels, rng, board_name)
+    placements = [IN_MEMORY] * len(network.layers)
+    design = _design(network, placements, accelerator, rng, board_name)
+    write_project(folder, project_files(design, pixels.astype(np.int8), implementation=implementation))
 
 
 def emit_fused_project(folder: Path, accelerator: Accelerator, seed: int, images: int = 2) -> tuple[Placement, ...]:
@@ -60,7 +64,9 @@ def emit_fused_project(folder: Path, accelerator: Accelerator, seed: int, images
     rng = np.random.default_rng(seed)
     network = network_of_blocks(rng)
     placements = random_placements(network.workload, accelerator, rng)
-    _write(folder, network, placements, accelerator, rng.integers(-128, 128, (images, *_image_shape(network))), rng)
+    pixels = rng.integers(-128, 128, (images, *_image_shape(network)))
+    design = _design(network, placements, accelerator, rng, "zcu104")
+    write_project(folder, project_files(design, pixels.astype(np.int8)))
     return placements
 
 
@@ -69,17 +75,14 @@ def _image_shape(network: QuantisedNetwork) -> tuple[int, int, int]:
     return first.in_channels, first.in_height, first.in_width
 
 
-def _write(
-    folder: Path,
+def _design(
     network: QuantisedNetwork,
     placements: Sequence[Placement],
     accelerator: Accelerator,
-    pixels: np.ndarray,
     rng: np.random.Generator,
-    board_name: str = "zcu104",
-) -> None:
+    board_name: str,
+) -> Design:
     mapped = random_mapped_layers(network, accelerator, rng, placements)
     board = load_board(board_name)
     estimate = price_mapped(network.workload, mapped, accelerator, board, load_coefficients())
-    design = Design(network, accelerator, board, estimate)
-    write_project(folder, project_files(design, pixels.astype(np.int8)))
+    return Design(network, accelerator, board, estimate)
