@@ -61,7 +61,7 @@ def project_files(
     """
     if len(images) == 0:
         raise InvalidValueError("images", 0, "at least one test image")
-    hardware, estimate = render(design.accelerator, design.board), design.estimate
+    hardware, estimate = render(design.accelerator, design.board, implementation=implementation), design.estimate
     program = compile_program(design.network, estimate.mapped, design.accelerator)
     golden = run_integer(design.network, images)
     counts = [(one.compute_cycles, one.ifmap_words, one.weight_words, one.ofmap_words) for one in estimate.layers]
