@@ -20,7 +20,7 @@ FIELDS: tuple[tuple[str, str, str], ...] = (
     ("version", "8", "VERSION; checked first"),
     ("operation", "3", "what the layer computes"),
     ("loop_order", "2", "how the loops over tiles are nested"),
-    ("early", "2", "1: weights and parameters, 2: the ifmap too, may be fetched while the layer before drains"),
+    ("early", "2", "what of the first tile is fetched beside the last store of the layer before: 1: weights, 2: ifmap too"),
     ("in_height", "CW", "rows of the input map"),
     ("in_width", "CW", "columns of the input map"),
     ("in_channels", "CW", "channels of the input map"),
@@ -122,20 +122,17 @@ FIELDS: tuple[tuple[str, str, str], ...] = (
     ("residual", "2", "whether a map is added, before or after the activation table"),
     ("residual_multiplier", "24", "its scale, of 2^16"),
     ("edges", "19", "border classes of an average pool: top, bottom, left, right, 4 bits each; shift of the row class"),
-    ("group_layers", "3", "layers from this one on that run together, band by band; 0 where it runs alone"),
-    ("band_first", "CW", "rows that the layer makes in the first band"),
-    ("band_step", "CW", "rows that it makes in each later one"),
-    ("band_end", "CW", "rows that it makes in all"),
-    ("ifmap_ring", "CW", "rows of the input map that the map memory holds; 0 where the map lies in memory"),
-    ("ofmap_ring", "CW", "rows of the output map that the map memory holds; 0 where the map goes to memory"),
-    ("map_half", "1", "half of the map memory that is read; what stays on chip goes to the other"),
-    ("map_in_col", "MA", "lines of the map memory to the next pixel of the input map"),
-    ("map_in_row", "MA", "and to its next row"),
-    ("map_in_tile_row", "MA", "and to its next tile along rows"),
-    ("map_in_ring", "MA", "lines of its ring, where the address returns"),
-    ("map_out_col", "MA", "lines to the next pixel of the output map"),
-    ("map_out_row", "MA", "and to its next row"),
-    ("map_out_ring", "MA", "lines of its ring"),
+    ("map_in", "1", "1: the input map lies in the map memory, where its places and steps count lines"),
+    ("map_in_ring", "MA", "lines of its ring of rows, where the address returns"),
+    ("map_in_end", "MA", "line behind the ring"),
+    ("in_tile_lines", "CW", "lines of the map memory from tile to tile of input channels"),
+    ("in_tile_banks", "BW", "and banks"),
+    ("map_out", "1", "1: the output map goes to the map memory, where its places and steps count lines"),
+    ("map_out_ring", "MA", "lines of its ring of rows"),
+    ("map_out_end", "MA", "line behind the ring"),
+    ("out_tile_lines", "CW", "lines of the map memory from tile to tile of output channels"),
+    ("out_tile_banks", "BW", "and banks"),
+    ("out_tile_groups", "CW", "lines of parameters from tile to tile of output channels"),
 )
 """(name, width in bits or the name of a width, meaning) of each field, in order."""
 
@@ -162,6 +159,7 @@ GREATEST = {
     "operation": max(operation.code for operation in Operation),
     "loop_order": 2,
     "residual": 2,
+    "early": 2,
 }
 """Greatest values of fields that are below the greatest of their width in every engine."""
 

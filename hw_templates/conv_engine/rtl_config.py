@@ -84,8 +84,8 @@ class EngineShape:
 
     @property
     def parameter_depth(self) -> int:
-        """Lines of the parameter memory."""
-        return MAX_CHANNELS // self.accelerator.axi_bytes
+        """Lines of the parameter memory, in one half: a line holds the channels that are post-processed together."""
+        return -(-MAX_CHANNELS // self.accelerator.post_lanes)
 
     @property
     def field_bits(self) -> int:
@@ -106,8 +106,8 @@ class EngineShape:
     def widths(self) -> dict[str, int]:
         """Return the bits of the widths that :data:`hw_templates.conv_engine.isa5.FIELDS` names."""
         constants = self.constants()
-        named = {name: constants[name] for name in ("IA", "KW", "DW")} | {"LW": constants["RW"]}
-        return {"AW": 26, "CW": 12, "MA": 16} | {name: int(value) for name, value in named.items()}
+        named = {name: constants[name] for name in ("IA", "KW", "DW", "MA", "BW")} | {"LW": constants["RW"]}
+        return {"AW": 26, "CW": 12} | {name: int(value) for name, value in named.items()}
 
     def field_bits_of(self, width: str) -> int:
         """Return the bits of a field whose width :data:`hw_templates.conv_engine.isa5.FIELDS` names or gives."""
@@ -120,6 +120,9 @@ class EngineShape:
             "stride_height": self.limits.max_stride,
             "dilation_height": self.limits.max_dilation,
         }
+        if not self.accelerator.map_kib:
+            greatest |= {"map_in": 0, "map_out": 0}
+        greatest |= dict.fromkeys(("in_tile_banks", "out_tile_banks"), self.accelerator.map_banks - 1)
         greatest |= {name.replace("height", "width"): value for name, value in greatest.items()} | isa5.GREATEST
         ranges = {}
         for name, width, _ in isa5.FIELDS:
@@ -148,6 +151,7 @@ class EngineShape:
             "ifmap_depth": self.ifmap_depth,
             "weight_depth": a.weight_depth,
             "ofmap_depth": a.ofmap_depth,
+            "map_depth": a.map_depth,
             **{name: int(value) for name, value in vars(self.limits).items()},
         }
 
@@ -172,6 +176,9 @@ class EngineShape:
             "SUM_DEPTH": a.ofmap_depth,
             "RESIDUAL_DEPTH": self.residual_depth,
             "PARAMETER_DEPTH": self.parameter_depth,
+            "POST_LANES": a.post_lanes,
+            "MAP_BANKS": a.map_banks,
+            "MAP_DEPTH": a.map_depth,
             "IFMAP_BUFFERS": a.ifmap_buffers,
             "WEIGHT_BUFFERS": a.weight_buffers,
             "OFMAP_BUFFERS": a.ofmap_buffers,
@@ -179,11 +186,14 @@ class EngineShape:
             "WEIGHT_STYLE": '"block"',
             "SUM_STYLE": '"distributed"' if a.ofmap_depth * a.ofmap_buffers <= 64 else '"block"',
             "PARAMETER_STYLE": '"block"',
+            "MAP_STYLE": '"block"',
             "IA": bits_for(ifmap_words - 1),
             "WA": bits_for(a.weight_depth * a.weight_buffers - 1) + 1,
             "OA": bits_for(a.ofmap_depth * a.ofmap_buffers - 1),
             "RA": bits_for(self.residual_depth * a.ofmap_buffers - 1),
-            "PA": bits_for(self.parameter_depth - 1),
+            "PA": bits_for(2 * self.parameter_depth - 1),
+            "MA": bits_for(2 * a.map_depth),
+            "BW": bits_for(a.map_banks - 1),
             # Two bits at least, as loops and choices by them are written.
             "KW": max(2, bits_for(max(self.limits.max_kernel, self.limits.max_pool))),
             "TW": bits_for(max(self.limits.max_kernel, a.pe_pixels) - 1),
