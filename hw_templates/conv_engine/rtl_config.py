@@ -84,8 +84,8 @@ class EngineShape:
 
     @property
     def parameter_depth(self) -> int:
-        """Lines of the parameter memory, in one half: a line holds the channels that are post-processed together."""
-        return -(-MAX_CHANNELS // self.accelerator.post_lanes)
+        """Lines of one half of the parameter memory, of channels that are post-processed together; a power of two."""
+        return 1 << bits_for(-(-MAX_CHANNELS // self.accelerator.post_lanes) - 1)
 
     @property
     def field_bits(self) -> int:

@@ -32,6 +32,7 @@ module compute #(
     input wire clk,
     input wire resetn,
     input wire tap_write,
+    input wire tap_half,
     input wire [TW-1:0] tap_index,
     input wire [RW-1:0] tap_rotate,
     input wire [IA-1:0] tap_step,
@@ -94,7 +95,7 @@ module compute #(
         .PIXELS(PIXELS), .IA(IA), .WA(WA), .OA(OA), .CW(CW), .KW(KW), .TW(TW), .DW(DW), .LINE_PARTS(COLS / LANES),
         .ROW_PARTS(ROWS / LANES), .WEIGHT_PARTS(ROWS * COLS / LANES), .RW(RW), .PW(PW)
     ) addresses (
-        .clk(clk), .resetn(resetn), .tap_write(tap_write), .tap_index(tap_index), .tap_rotate(tap_rotate),
+        .clk(clk), .resetn(resetn), .tap_write(tap_write), .tap_half(tap_half), .tap_index(tap_index), .tap_rotate(tap_rotate),
         .tap_step(tap_step), .start(start), .channel_wise(channel_wise), .kernel_rows(kernel_rows),
         .kernel_cols(kernel_cols), .col_groups(col_groups), .pixel_groups(pixel_groups), .rows(rows),
         .row_groups(row_groups), .d_row(d_row), .d_group(d_group), .d_out_row(d_out_row), .stride_rows(stride_rows),

@@ -1,4 +1,4 @@
-// A field of the layer's descriptor, kept as its lowest WIDTH bits.
+// A field of a layer's descriptor as it was fetched last, kept as its lowest WIDTH bits.
 //
 // The descriptor comes as 64-bit units of two fields, on a bus that all fields share: config_write, config_unit, config_data.
 // Latency: one cycle.

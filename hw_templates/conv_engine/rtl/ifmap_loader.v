@@ -1,4 +1,5 @@
-// Places the words of a part of the input map into the banks of the ifmap buffer, one a cycle.
+// Places the words of a part of the input map into the banks of the ifmap buffer: one a cycle, or a line of WORDS of them a cycle
+// where they come from the map memory (`by_line`).
 //
 // Words come row by row, column by column, the channel words of a column together; WORDS of them fill a line. Column j of a
 // tile belongs to pixel lane (j div stride) mod PIXELS and to slot (j mod stride) * slots + (j div stride) div PIXELS of its
@@ -6,8 +7,8 @@
 // phase, and each row begins there again: what lies outside the map is left as it was, for the window masks it.
 //
 // Handshake: `start` for one cycle with the command, which stays until `done` (stride, slots and d_line are there a cycle
-// earlier); `done` is level until the next start. The last word is the one that the stream says is last. `empty` commands are done at once. Latency: a word is written two cycles
-// after it is taken.
+// earlier); `done` is level until the next start. The last word or line is the one that the stream says is last. `empty` commands
+// are done at once. Latency: a word is written two cycles after it is taken.
 module ifmap_loader #(
     parameter BYTES = 8,
     parameter PIXELS = 4,
@@ -22,6 +23,7 @@ module ifmap_loader #(
     input wire start,
     output wire done,
     input wire empty,
+    input wire by_line,
     input wire [CW-1:0] cols,     // columns of the part, and channel words of each
     input wire [CW-1:0] words,
     input wire [DW-1:0] stride,
@@ -31,14 +33,14 @@ module ifmap_loader #(
     input wire [IA-1:0] place,    // of the part's first word
     input wire [LW-1:0] place_lane,
     input wire [DW-1:0] place_phase,
-    output reg [31:0] count,      // words of the part
+    output reg [31:0] count,      // words, or lines, of the part
     input wire in_valid,
     output wire in_ready,
-    input wire [8*BYTES-1:0] in_data,
+    input wire [8*BYTES*WORDS-1:0] in_data, // one word for all, or a line
     input wire in_last,
     output reg [PIXELS*WORDS-1:0] write,
     output reg [IA-1:0] write_address,
-    output reg [8*BYTES-1:0] write_data
+    output reg [8*BYTES*WORDS-1:0] write_data
 );
     localparam WW = WORDS > 1 ? $clog2(WORDS) : 1;
 
@@ -47,15 +49,15 @@ module ifmap_loader #(
     assign in_ready = running;
     assign done = !running && write == 0;
 
-    // The present word: its place in the pixel and in the line, and the column's lane and phase.
-    reg [CW-1:0] word, col;
+    // The present word: how many of the pixel are left, its place in the line, and the column's lane and phase.
+    reg [CW-1:0] words_left, all_words, col;
     reg [WW-1:0] bank;
     reg [LW-1:0] lane;
     reg [DW-1:0] phase, last_phase;
-    reg [CW-1:0] last_word_at, last_col_at;
-    wire last_word = word == last_word_at;
+    reg [CW-1:0] last_col_at;
+    wire last_word = words_left <= (by_line ? WORDS[CW-1:0] : {{CW-1{1'b0}}, 1'b1});
     wire last_col = col == last_col_at;
-    wire last_bank = WORDS == 1 || bank == WORDS[WW-1:0] - 1'b1;
+    wire last_bank = WORDS == 1 || by_line || bank == WORDS[WW-1:0] - 1'b1;
     wire phase_wraps = phase == last_phase;
     wire lane_wraps = PIXELS == 1 || lane == PIXELS[LW-1:0] - 1'b1;
 
@@ -76,10 +78,10 @@ module ifmap_loader #(
         else if (take && in_last) running <= 1'b0;
 
         if (start) begin
-            last_word_at <= words - 1'b1;
+            all_words <= words;
+            words_left <= words;
             last_col_at <= cols - 1'b1;
             last_phase <= stride - 1'b1;
-            word <= 0;
             col <= 0;
             bank <= 0;
             lane <= place_lane;
@@ -91,7 +93,7 @@ module ifmap_loader #(
         end else if (take) begin
             count <= count + 32'd1;
             at <= next_at;
-            word <= last_word ? {CW{1'b0}} : word + 1'b1;
+            words_left <= last_word ? all_words : words_left - (by_line ? WORDS[CW-1:0] : {{CW-1{1'b0}}, 1'b1});
             bank <= last_word || last_bank ? {WW{1'b0}} : bank + 1'b1;
             if (last_word) begin
                 col <= last_col ? {CW{1'b0}} : col + 1'b1;
@@ -110,6 +112,7 @@ module ifmap_loader #(
         write_address <= at;
         write_data <= in_data;
         for (i = 0; i < PIXELS * WORDS; i = i + 1)
-            write[i] <= take && {{32-LW{1'b0}}, lane} == i / WORDS && (WORDS == 1 || {{32-WW{1'b0}}, bank} == i % WORDS);
+            write[i] <= take && {{32-LW{1'b0}}, lane} == i / WORDS &&
+                        (WORDS == 1 || by_line || {{32-WW{1'b0}}, bank} == i % WORDS);
     end
 endmodule

@@ -1,8 +1,13 @@
-// Runs a program: layer after layer, slot after slot, stage beside stage.
+// Runs a program: layer after layer, slot after slot, stage beside stage. A layer here is a descriptor: a whole one, or a band of rows.
 //
 // In a slot the loaders fetch one tile, the array works on the tile before, and the store puts away what the tile before that
-// finished. Where a buffer is single, its slot has a phase more: the store goes first, or the loads come last. A layer begins
-// with its descriptor, parameters and activation table, and ends when all its results are in memory.
+// finished. Where a buffer is single, its slot has a phase more: the store goes first, or the loads come last. In the first slot
+// that leaves the weight port free, descriptor, parameters and table of the next layer are fetched; only the program's first layer
+// waits for its own.
+//
+// The last two slots of a layer fetch nothing of it. In the last one, beside the store, goes what the next layer may fetch `early`: the
+// weights of its first tile, or its part of the map too. Then the counters are written and the next layer goes on. It waits until all
+// results have been answered (`drained`) before it reads a map from memory, or a gate, that a layer before may just have made.
 //
 // Handshake with a stage: `start` is set for one cycle, with a command that stays until `done`. A program whose registers are
 // `unsound`, and a layer of whose descriptor a field is out of range, are not run (code 5); after an error of a memory port (codes 1 to 4)
@@ -10,8 +15,8 @@
 // error_code and layer stay until the next begin.
 //
 // A code of the guard halts: `halt` resets the stages and stops the ports, until all that they asked for has been answered. Where
-// that takes more than STOP_CYCLES, `finished` comes before, and `undrained` stays until it has; no program begins until then. A
-// layer whose results are not as many words as its descriptor says halts too (code 5), so that nothing stays for the next.
+// that takes more than STOP_CYCLES, `finished` comes before, and `undrained` stays until it has; no program begins until then. Results
+// that are not as many words as their descriptor says halt too (code 5) where they are noticed: at a wait, or at the end.
 `include "engine_format.vh"
 module sequencer #(
     parameter BYTES = 8,          // of a memory word
@@ -32,6 +37,9 @@ module sequencer #(
     parameter IFMAP_BUFFERS = 2,
     parameter WEIGHT_BUFFERS = 2,
     parameter OFMAP_BUFFERS = 2,
+    parameter BANKS = 1,          // of the map memory
+    parameter MA = 1,
+    parameter BW = 1,
     parameter STOP_CYCLES = 4000
 ) (
     input wire clk,
@@ -39,6 +47,8 @@ module sequencer #(
     input wire config_write,
     input wire [5:0] config_unit,
     input wire [63:0] config_data,
+    output wire turn_fetch,       // loaders and array take the fields of the next layer
+    output wire turn_store,       // and so does the store
     // The program.
     input wire begin_program,
     input wire [AW-1:0] program_word,
@@ -70,6 +80,12 @@ module sequencer #(
     output wire [DW-1:0] ifmap_phase,
     input wire ifmap_done,
     input wire [31:0] ifmap_count,
+    output wire ifmap_on_chip,    // the part comes from the map memory
+    output wire map_start,
+    output wire [MA-1:0] ifmap_line,
+    output wire [BW-1:0] ifmap_bank,
+    output wire [MA-1:0] ifmap_ring,
+    output wire [MA-1:0] ifmap_ring_end,
     // The weight port and its loader; places count beats of the port.
     output reg weight_request,
     input wire weight_taken,
@@ -81,6 +97,8 @@ module sequencer #(
     output wire [WA-1:0] weight_base,
     input wire weight_done,
     input wire [31:0] weight_count,
+    output reg parameter_half,    // that the store reads
+    output reg table_copy,
     input wire table_busy,
     // The compute stage.
     output wire compute_start,
@@ -118,7 +136,10 @@ module sequencer #(
     output wire store_start,
     output reg [CW-1:0] store_cols,
     output reg [CW-1:0] store_words,
-    output reg [CW-1:0] store_first_word,
+    input wire store_on_chip,
+    output reg [CW-1:0] store_first_group,
+    output reg [MA-1:0] store_line,
+    output reg [BW-1:0] store_bank,
     output reg [CW-1:0] store_first_row,
     output reg [CW-1:0] store_first_col,
     output reg [OA-1:0] store_sum_base,
@@ -134,60 +155,71 @@ module sequencer #(
     input wire counter_ready,
     output wire [8*BYTES-1:0] counter_data
 );
-    `define FIELD(NAME, BITS, AT) \
+    `define FIELD(NAME, BITS, AT, TURN) \
         wire [BITS-1:0] NAME; \
-        field #(.WIDTH(BITS), .INDEX(AT)) of_``NAME ( \
-            .clk(clk), .config_write(config_write), .config_unit(config_unit), .config_data(config_data), .value(NAME));
-    `FIELD(weight_word, AW, `AT_WEIGHT_WORD)
-    `FIELD(parameter_word, AW, `AT_PARAMETER_WORD)
-    `FIELD(parameter_beats, BEATS, `AT_PARAMETER_BEATS)
-    `FIELD(table_word, AW, `AT_TABLE_WORD)
-    `FIELD(load_table, 1, `AT_LOAD_TABLE)
-    `FIELD(counter_word, AW, `AT_COUNTER_WORD)
-    `FIELD(residual, 2, `AT_RESIDUAL)
-    `FIELD(whole_out, 1, `AT_WHOLE_OUT)
-    `FIELD(whole_res, 1, `AT_WHOLE_RES)
+        layer_field #(.WIDTH(BITS), .INDEX(AT)) of_``NAME ( \
+            .clk(clk), .config_write(config_write), .config_unit(config_unit), .config_data(config_data), .turn(TURN), \
+            .value(NAME));
+    `FIELD(weight_word, AW, `AT_WEIGHT_WORD, turn_fetch)
+    `FIELD(operation, 3, `AT_OPERATION, turn_fetch)
+    `FIELD(early, 2, `AT_EARLY, turn_fetch)
+    `FIELD(counter_word, AW, `AT_COUNTER_WORD, turn_store)
+    `FIELD(residual, 2, `AT_RESIDUAL, turn_store)
+    `FIELD(whole_out, 1, `AT_WHOLE_OUT, turn_store)
+    `FIELD(whole_res, 1, `AT_WHOLE_RES, turn_store)
     `undef FIELD
 
     localparam SHIFT = PORT_WORDS == 2 ? 1 : 0;
-    localparam PORT_BYTES = BYTES * PORT_WORDS;
-    localparam [BEATS-1:0] DESCRIPTOR_BEATS = `DESCRIPTOR_BYTES / PORT_BYTES, TABLE_BEATS = 256 / PORT_BYTES;
-    localparam [AW-1:0] DESCRIPTOR_STEP = `DESCRIPTOR_BYTES / PORT_BYTES;
     localparam COUNTER_WORDS = 32 / BYTES;
-    localparam [1:0] DESCRIPTOR = 0, PARAMETERS = 1, TABLE = 2, WEIGHTS = 3;
+    localparam [1:0] WEIGHTS = 3;
 
     // States. A phase is a cycle of starts and a wait for all that were started.
-    localparam [3:0] IDLE = 0, DESCRIBE = 1, DESCRIBED = 2, CHECK = 3, LOAD_PARAMETERS = 4, LOAD_TABLE = 5, WALK = 6,
-                     SLOT = 7, STORE_PHASE = 8, MAIN_PHASE = 9, LOAD_PHASE = 10, SHIFT_TILES = 11, COUNTERS = 12,
-                     DRAIN = 13, NEXT_LAYER = 14, STOP = 15;
+    localparam [3:0] IDLE = 0, FIRST = 1, TURN = 2, WALK = 3, SLOT = 4, STORE_PHASE = 5, MAIN_PHASE = 6,
+                     LOAD_PHASE = 7, SHIFT_TILES = 8, COUNTERS = 9, DRAIN = 10, END = 11, STOP = 12;
     reg [3:0] state;
 
-    wire described;
-    descriptor_check of_descriptor (
-        .clk(clk), .clear(state == DESCRIBE), .config_write(config_write), .config_unit(config_unit),
-        .config_data(config_data), .sound(described));
+    // The next layer: fetched once, in a slot of the present one.
+    reg next_fetched;
+    wire has_next = layer + 16'd1 != layer_count;
+    wire fetch_go, fetch_busy, fetch_sound, fetch_command, has_table;
+    wire [1:0] fetch_kind;
+    wire [AW-1:0] fetch_beat;
+    wire [BEATS-1:0] fetch_beats;
+    layer_fetch #(
+        .AW(AW), .BEATS(BEATS), .PORT_BYTES(BYTES * PORT_WORDS), .SHIFT(SHIFT)
+    ) of_next (
+        .clk(clk), .resetn(resetn && !halt), .config_write(config_write), .config_unit(config_unit),
+        .config_data(config_data), .clear(begin_program), .program_word(program_word), .go(fetch_go), .busy(fetch_busy),
+        .sound(fetch_sound), .has_table(has_table), .command(fetch_command), .kind(fetch_kind), .beat(fetch_beat),
+        .beats(fetch_beats), .command_done(!weight_start && !weight_request && weight_done));
 
     // The tile that is fetched.
     wire walk_ready, walk_ended, fetch_ifmap, fetch_weights, first_in, sum_follows, finishes;
     wire [AW-1:0] weight_offset, result_word, walk_residual_word;
     wire [BEATS-1:0] tile_weight_beats, result_beats, walk_residual_beats;
-    wire [CW-1:0] col_groups, pixel_groups, row_groups, rows, cols, result_words, result_first, result_row, result_col;
+    wire [CW-1:0] col_groups, pixel_groups, row_groups, rows, cols, result_words, result_group, result_row, result_col;
+    wire [MA-1:0] result_line;
+    wire [BW-1:0] result_bank;
     wire signed [CW:0] left, top;
     wire walk_empty;
     reg walk_restart, walk_next;
     wire [IA-1:0] walk_place;
-    tile_walk #(.AW(AW), .CW(CW), .IA(IA), .LW(LW), .DW(DW), .BEATS(BEATS)) walk (
+    tile_walk #(
+        .AW(AW), .CW(CW), .IA(IA), .LW(LW), .DW(DW), .BEATS(BEATS), .BANKS(BANKS), .MA(MA), .BW(BW)
+    ) walk (
         .clk(clk), .resetn(resetn), .config_write(config_write), .config_unit(config_unit), .config_data(config_data),
-        .restart(walk_restart), .next(walk_next), .ready(walk_ready), .ended(walk_ended), .fetch_ifmap(fetch_ifmap),
+        .turn(turn_fetch), .restart(walk_restart), .next(walk_next), .ready(walk_ready), .ended(walk_ended), .fetch_ifmap(fetch_ifmap),
         .fetch_weights(fetch_weights), .ifmap_word(ifmap_word), .ifmap_rows(ifmap_rows), .ifmap_runs(ifmap_runs),
         .ifmap_beats(ifmap_beats), .ifmap_empty(walk_empty), .ifmap_odd_row(ifmap_odd_row),
         .ifmap_odd_col(ifmap_odd_col), .ifmap_cols(ifmap_cols), .ifmap_words(ifmap_words), .ifmap_place(walk_place),
-        .ifmap_lane(ifmap_lane), .ifmap_phase(ifmap_phase), .weight_offset(weight_offset),
+        .ifmap_lane(ifmap_lane), .ifmap_phase(ifmap_phase), .ifmap_on_chip(ifmap_on_chip),
+        .ifmap_line(ifmap_line), .ifmap_bank(ifmap_bank), .ifmap_ring(ifmap_ring), .ifmap_ring_end(ifmap_ring_end),
+        .weight_offset(weight_offset),
         .weight_beats(tile_weight_beats), .first_in(first_in), .sum_follows(sum_follows), .col_groups(col_groups),
         .pixel_groups(pixel_groups), .row_groups(row_groups), .rows(rows), .cols(cols), .left(left), .top(top),
         .finishes(finishes), .result_word(result_word), .result_beats(result_beats),
         .residual_word(walk_residual_word), .residual_beats(walk_residual_beats), .result_words(result_words),
-        .result_first(result_first), .result_row(result_row), .result_col(result_col));
+        .result_group(result_group), .result_line(result_line), .result_bank(result_bank), .result_row(result_row), .result_col(result_col));
 
     // Halves: what is fetched goes to the other half, if there is one; sums change theirs behind a tile that finishes.
     reg ifmap_half, weight_half, sum_half;
@@ -200,7 +232,9 @@ module sequencer #(
     reg computes, compute_finishes, stores;
     reg [AW-1:0] c_word;
     reg [BEATS-1:0] c_beats;
-    reg [CW-1:0] c_cols, c_words, c_first_word, c_first_row, c_first_col;
+    reg [CW-1:0] c_cols, c_words, c_group, c_first_row, c_first_col;
+    reg [MA-1:0] c_line;
+    reg [BW-1:0] c_bank;
     reg compute_half;
     reg [AW-1:0] c_residual_word;
     reg [BEATS-1:0] c_residual_beats;
@@ -213,29 +247,46 @@ module sequencer #(
     assign residual_base = compute_residual_base;
 
     reg starting;                 // the first cycle of a phase
-    reg [AW-1:0] descriptor_beat;
     reg [3:0] counter_left;
     reg [12:0] stop_cycles;
     localparam FLUSH_CYCLES = 64; // more than any pipeline of a stage is deep
     wire fetches = !walk_ended;
     wire store_first = OFMAP_BUFFERS == 1;
-    wire loads_done = ifmap_done && weight_done && !ifmap_request && !weight_request;
+
+    // A slot may be the last of one layer and fetch, early, of the next; what it leaves out of the first tile follows in a slot of
+    // its own. What may just have been made is read only once it is in memory: the first two parts of a map, the first residual, a gate.
+    reg beside, weights_there, first_tile;
+    wire takes_ifmap = fetches && fetch_ifmap && (!beside || early == 2'd2);
+    wire takes_weights = fetches && fetch_weights && (beside ? early != 2'd0 : !weights_there);
+    wire from_memory = fetches && fetch_ifmap && !ifmap_on_chip;
+    wire gated = operation == `OPERATION_SCALE;
+    wire waits = beside ? (early == 2'd2 && from_memory) || (early != 2'd0 && gated) :
+                 first_tile && (from_memory || (computes ? has_residual : early == 2'd0));
+
+    wire loads_done = ifmap_done && weight_done && !ifmap_request && !weight_request && !weight_start && !fetch_busy;
     wire all_done = loads_done && compute_done && residual_done && store_done && !residual_request && !store_request &&
-                    !weight_start && !starting;
+                    !starting;
     wire in_main = state == MAIN_PHASE && starting;
     wire in_loads = state == LOAD_PHASE && starting;
     wire in_store = state == STORE_PHASE && starting;
-    wire load_ifmap = fetches && fetch_ifmap && (IFMAP_BUFFERS == 2 ? in_main : in_loads);
-    wire load_weights = fetches && fetch_weights && (WEIGHT_BUFFERS == 2 ? in_main : in_loads);
+    wire load_ifmap = takes_ifmap && (IFMAP_BUFFERS == 2 ? in_main : in_loads);
+    wire load_weights = takes_weights && (WEIGHT_BUFFERS == 2 ? in_main : in_loads);
+    wire fetch_next = in_main && computes && has_next && !next_fetched && !load_weights;
+    assign fetch_go = fetch_next || (state == FIRST && starting);
+    assign turn_fetch = state == TURN;
+    assign turn_store = table_copies;
+    reg table_copies;             // the cycle in which the store turns to the next layer
     assign ifmap_start = load_ifmap;
     assign ifmap_empty = walk_empty;
+    assign map_start = load_ifmap && ifmap_on_chip && !walk_empty;
     assign compute_start = in_main && computes;
     assign residual_start = in_main && computes && compute_finishes && has_residual;
     assign store_start = stores && (store_first ? in_store : in_main);
+    wire moves = fetches && (!beside || early == 2'd2);   // the fetched tile is complete
     wire stage_error = port_errors != 4'd0;
     wire [3:0] port_error = port_errors[0] ? 4'd1 : port_errors[1] ? 4'd2 : port_errors[2] ? 4'd3 : 4'd4;
 
-    // What the layer counts.
+    // What the layer counts. Loads of the next layer's first tile are counted for it.
     reg [31:0] iterations, ifmap_total, weight_total, store_total, cycles, compute_cycles, load_wait, store_wait;
     reg ran_ifmap, ran_weights, ran_compute, ran_store;
     reg [255:0] counters;
@@ -248,85 +299,59 @@ module sequencer #(
         weight_start <= 1'b0;
         finished <= 1'b0;
         starting <= 1'b0;
+        table_copies <= 1'b0;
+        table_copy <= 1'b0;
         if (ifmap_taken) ifmap_request <= 1'b0;
         if (weight_taken) weight_request <= 1'b0;
         if (residual_taken) residual_request <= 1'b0;
         if (store_taken) store_request <= 1'b0;
         cycles <= cycles + 32'd1;
 
-        if (load_ifmap && !walk_empty) ifmap_request <= 1'b1;
+        if (load_ifmap && !walk_empty && !ifmap_on_chip) ifmap_request <= 1'b1;
         if (residual_start) residual_request <= 1'b1;
-        if (store_start) store_request <= 1'b1;
-        if (load_weights) begin
-            weight_request <= tile_weight_beats != 0;
+        if (store_start && !store_on_chip) store_request <= 1'b1;
+        if (fetch_command || load_weights) begin
+            weight_request <= fetch_command || tile_weight_beats != 0;
             weight_start <= 1'b1;
-            weight_empty <= tile_weight_beats == 0;
-            weight_kind <= WEIGHTS;
-            weight_beat <= (weight_word >> SHIFT) + weight_offset;
-            weight_beats <= tile_weight_beats;
+            weight_empty <= !fetch_command && tile_weight_beats == 0;
+            weight_kind <= fetch_command ? fetch_kind : WEIGHTS;
+            weight_beat <= fetch_command ? fetch_beat : (weight_word >> SHIFT) + weight_offset;
+            weight_beats <= fetch_command ? fetch_beats : tile_weight_beats;
         end
+        if (fetch_next) next_fetched <= 1'b1;
 
         case (state)
-            IDLE: begin
-                if (begin_program) begin
-                    state <= DESCRIBE;
-                    running <= 1'b1;
-                    layer <= 16'd0;
-                    error_code <= unsound ? 4'd5 : 4'd0;
-                    descriptor_beat <= program_word >> SHIFT;
-                    ifmap_half <= 1'b0;
-                    weight_half <= 1'b0;
-                    sum_half <= 1'b0;
-                    if (unsound) state <= DRAIN;
-                end
-            end
-            DESCRIBE: begin
+            IDLE: if (begin_program) begin
+                state <= unsound ? DRAIN : FIRST;
+                starting <= 1'b1;
+                running <= 1'b1;
+                layer <= 16'd0;
+                error_code <= unsound ? 4'd5 : 4'd0;
+                {ifmap_half, weight_half, sum_half, parameter_half} <= 4'd0;
+                {computes, stores, beside, weights_there, next_fetched} <= 5'd0;
                 cycles <= 32'd0;
-                weight_request <= 1'b1;
-                weight_start <= 1'b1;
-                weight_empty <= 1'b0;
-                weight_kind <= DESCRIPTOR;
-                weight_beat <= descriptor_beat;
-                weight_beats <= DESCRIPTOR_BEATS;
-                descriptor_beat <= descriptor_beat + DESCRIPTOR_STEP;
-                state <= DESCRIBED;
+                {ifmap_total, weight_total} <= 64'd0;
+                {iterations, store_total, compute_cycles, load_wait, store_wait} <= 160'd0;
             end
-            DESCRIBED: if (!weight_start && !weight_request && weight_done) state <= CHECK;
-            CHECK: begin
-                {iterations, ifmap_total, weight_total, store_total} <= 128'd0;
-                {compute_cycles, load_wait, store_wait} <= 96'd0;
-                computes <= 1'b0;
-                stores <= 1'b0;
-                if (stage_error || !described) begin
-                    error_code <= stage_error ? port_error : 4'd5;
-                    state <= DRAIN;
-                end else begin
-                    walk_restart <= 1'b1;
-                    weight_request <= 1'b1;
-                    weight_start <= 1'b1;
-                    weight_empty <= 1'b0;
-                    weight_kind <= PARAMETERS;
-                    weight_beat <= parameter_word >> SHIFT;
-                    weight_beats <= parameter_beats;
-                    state <= LOAD_PARAMETERS;
-                end
+            FIRST: if (!starting && !fetch_busy) begin
+                state <= stage_error || !fetch_sound ? DRAIN : TURN;
+                if (stage_error || !fetch_sound) error_code <= stage_error ? port_error : 4'd5;
             end
-            LOAD_PARAMETERS: if (!weight_start && !weight_request && weight_done) begin
-                state <= load_table ? LOAD_TABLE : WALK;
-                if (load_table) begin
-                    weight_request <= 1'b1;
-                    weight_start <= 1'b1;
-                    weight_empty <= 1'b0;
-                    weight_kind <= TABLE;
-                    weight_beat <= table_word >> SHIFT;
-                    weight_beats <= TABLE_BEATS;
-                end
+            // Loaders and array turn to the layer that was fetched.
+            TURN: begin
+                walk_restart <= 1'b1;
+                state <= WALK;
+                table_copies <= !beside;
             end
-            LOAD_TABLE: if (!weight_start && !weight_request && weight_done) state <= WALK;
-            WALK: if (walk_ready && !walk_next && !walk_restart) begin
+            WALK: if (walk_ready && !walk_next && !walk_restart && (!waits || drained)) begin
                 state <= SLOT;
-                if (fetches && fetch_ifmap) ifmap_half <= IFMAP_BUFFERS == 2 && !ifmap_half;
-                if (fetches && fetch_weights) weight_half <= WEIGHT_BUFFERS == 2 && !weight_half;
+                if (takes_ifmap) ifmap_half <= IFMAP_BUFFERS == 2 && !ifmap_half;
+                if (takes_weights) weight_half <= WEIGHT_BUFFERS == 2 && !weight_half;
+                if (waits && !empty) begin
+                    halt <= 1'b1;
+                    state <= STOP;
+                    error_code <= 4'd5;
+                end
             end
             SLOT: begin
                 {ran_ifmap, ran_weights, ran_compute, ran_store} <= 4'd0;
@@ -350,48 +375,68 @@ module sequencer #(
                 if (ran_compute) iterations <= iterations + compute_iterations;
                 if (ran_store) store_total <= store_total + store_count;
                 stores <= computes && compute_finishes;
-                computes <= fetches;
-                if (fetches) walk_next <= 1'b1;
-                if (stage_error) begin
-                    error_code <= port_error;
-                    state <= COUNTERS;
-                end else if (!fetches && !(computes && compute_finishes)) begin
-                    state <= COUNTERS;
-                end else begin
-                    state <= fetches ? WALK : SLOT;
-                end
+                computes <= moves;
+                if (moves) walk_next <= 1'b1;
+                if (computes) first_tile <= 1'b0;
+                weights_there <= beside && early == 2'd1;
                 counter_left <= COUNTER_WORDS[3:0];
                 starting <= 1'b1;
+                if (stage_error) begin
+                    error_code <= port_error;
+                    beside <= 1'b0;
+                    counters[32+:64] <= {weight_total, ifmap_total};
+                    state <= COUNTERS;
+                end else if (beside) begin
+                    state <= COUNTERS;
+                end else if (fetches) begin
+                    state <= WALK;
+                end else if (computes) begin
+                    // The layer's last slot is left.
+                    beside <= has_next && fetch_sound;
+                    state <= has_next && fetch_sound ? TURN : WALK;
+                    counters[32+:64] <= {weight_total, ifmap_total};
+                    {ifmap_total, weight_total} <= 64'd0;
+                end else begin
+                    state <= COUNTERS;
+                end
             end
             COUNTERS: begin
                 if (starting) begin
-                    counters <= {store_wait, load_wait, compute_cycles, cycles, store_total, weight_total, ifmap_total,
-                                 iterations};
+                    counters <= {store_wait, load_wait, compute_cycles, cycles, store_total, counters[32+:64], iterations};
                     store_request <= 1'b1;
+                    cycles <= 32'd0;
+                    {iterations, store_total, compute_cycles, load_wait, store_wait} <= 160'd0;
                 end else if (counter_ready && counter_left != 0) begin
                     counters <= counters >> (8 * BYTES);
                     counter_left <= counter_left - 1'b1;
                 end else if (counter_left == 0 && !store_request) begin
-                    state <= DRAIN;
+                    state <= beside ? WALK : DRAIN;
+                    beside <= 1'b0;
+                    if (beside) begin
+                        layer <= layer + 16'd1;
+                        table_copies <= 1'b1;
+                    end
                 end
             end
             DRAIN: if (drained && !store_request) begin
                 // Of the last writes of a layer only now all answers are there.
                 if (error_code == 4'd0 && stage_error) error_code <= port_error;
-                state <= NEXT_LAYER;
+                state <= END;
             end
-            NEXT_LAYER: begin
+            END: begin
                 if (!empty) begin
                     halt <= 1'b1;
                     state <= STOP;
                     if (error_code == 4'd0) error_code <= 4'd5;
-                end else if (error_code != 4'd0 || layer + 16'd1 == layer_count) begin
+                end else begin
                     state <= IDLE;
                     running <= 1'b0;
                     finished <= 1'b1;
-                end else begin
-                    layer <= layer + 16'd1;
-                    state <= DESCRIBE;
+                    if (error_code == 4'd0 && has_next) begin
+                        // The next layer's descriptor was not sound.
+                        layer <= layer + 16'd1;
+                        error_code <= 4'd5;
+                    end
                 end
             end
             STOP: begin
@@ -410,13 +455,21 @@ module sequencer #(
             default: state <= IDLE;
         endcase
 
+        // The store turns to a layer's fields; the table goes to its lanes beside the slots in which no store runs.
+        if (table_copies) begin
+            parameter_half <= !parameter_half;
+            table_copy <= has_table;
+            next_fetched <= 1'b0;
+            first_tile <= 1'b1;
+        end
+
         if (!halt) stop_cycles <= 13'd0;
-        if (guard_code != 4'd0 && running && !halt && state != NEXT_LAYER) begin
+        if (guard_code != 4'd0 && running && !halt && state != END) begin
             halt <= 1'b1;
             state <= STOP;
             error_code <= guard_code;
             {ifmap_request, weight_request, residual_request, store_request} <= 4'd0;
-            {weight_start, walk_restart, walk_next} <= 3'd0;
+            {weight_start, walk_restart, walk_next, table_copy} <= 4'd0;
         end
 
         if (load_ifmap) ran_ifmap <= 1'b1;
@@ -439,7 +492,9 @@ module sequencer #(
             store_beats <= c_beats;
             store_cols <= c_cols;
             store_words <= c_words;
-            store_first_word <= c_first_word;
+            store_first_group <= c_group;
+            store_line <= c_line;
+            store_bank <= c_bank;
             store_first_row <= c_first_row;
             store_first_col <= c_first_col;
             store_sum_base <= compute_half ? SUM_DEPTH[OA-1:0] : {OA{1'b0}};
@@ -463,12 +518,14 @@ module sequencer #(
             c_beats <= result_beats;
             c_cols <= cols;
             c_words <= result_words;
-            c_first_word <= result_first;
+            c_group <= result_group;
+            c_line <= result_line;
+            c_bank <= result_bank;
             c_first_row <= result_row;
             c_first_col <= result_col;
             c_residual_word <= walk_residual_word;
             c_residual_beats <= walk_residual_beats;
-            if (fetches && finishes) sum_half <= OFMAP_BUFFERS == 2 && !sum_half;
+            if (moves && finishes) sum_half <= OFMAP_BUFFERS == 2 && !sum_half;
         end
         if (state == COUNTERS && starting) begin
             store_word <= counter_word;
@@ -482,7 +539,7 @@ module sequencer #(
             error_code <= 4'd0;
             {halt, undrained} <= 2'd0;
             {ifmap_request, weight_request, residual_request, store_request} <= 4'd0;
-            {computes, stores} <= 2'd0;
+            {computes, stores, beside} <= 3'd0;
         end
     end
 endmodule

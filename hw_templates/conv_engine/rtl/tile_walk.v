@@ -14,13 +14,17 @@ module tile_walk #(
     parameter IA = 11,
     parameter LW = 2,
     parameter DW = 2,
-    parameter BEATS = 16
+    parameter BEATS = 16,
+    parameter BANKS = 1,          // of the map memory
+    parameter MA = 1,
+    parameter BW = 1
 ) (
     input wire clk,
     input wire resetn,
     input wire config_write,
     input wire [5:0] config_unit,
     input wire [63:0] config_data,
+    input wire turn,
     input wire restart,
     input wire next,
     output reg ready,
@@ -40,6 +44,11 @@ module tile_walk #(
     output wire [IA-1:0] ifmap_place,
     output wire [LW-1:0] ifmap_lane,
     output wire [DW-1:0] ifmap_phase,
+    output wire ifmap_on_chip,
+    output wire [MA-1:0] ifmap_line, // where the part begins in the map memory, and how rows of it follow each other
+    output wire [BW-1:0] ifmap_bank,
+    output wire [MA-1:0] ifmap_ring,
+    output wire [MA-1:0] ifmap_ring_end,
     output wire [AW-1:0] weight_offset, // beats of the weight port behind the layer's first
     output wire [BEATS-1:0] weight_beats,
     // What is computed.
@@ -59,14 +68,17 @@ module tile_walk #(
     output wire [AW-1:0] residual_word,
     output wire [BEATS-1:0] residual_beats,
     output wire [CW-1:0] result_words,
-    output wire [CW-1:0] result_first, // its first channel word
+    output wire [CW-1:0] result_group, // its first line of parameters
+    output wire [MA-1:0] result_line, // where it begins in the map memory
+    output wire [BW-1:0] result_bank,
     output wire [CW-1:0] result_row,
     output wire [CW-1:0] result_col
 );
     `define FIELD(NAME, BITS, AT) \
         wire [BITS-1:0] NAME; \
-        field #(.WIDTH(BITS), .INDEX(AT)) of_``NAME ( \
-            .clk(clk), .config_write(config_write), .config_unit(config_unit), .config_data(config_data), .value(NAME));
+        layer_field #(.WIDTH(BITS), .INDEX(AT)) of_``NAME ( \
+            .clk(clk), .config_write(config_write), .config_unit(config_unit), .config_data(config_data), .turn(turn), \
+            .value(NAME));
 
     `FIELD(operation, 3, `AT_OPERATION)
     `FIELD(loop_order, 2, `AT_LOOP_ORDER)
@@ -127,6 +139,16 @@ module tile_walk #(
     `FIELD(beats_full_last, BEATS, `AT_WEIGHT_BEATS_FULL_LAST)
     `FIELD(beats_last_full, BEATS, `AT_WEIGHT_BEATS_LAST_FULL)
     `FIELD(beats_last_last, BEATS, `AT_WEIGHT_BEATS_LAST_LAST)
+    `FIELD(map_in, 1, `AT_MAP_IN)
+    `FIELD(map_in_ring, MA, `AT_MAP_IN_RING)
+    `FIELD(map_in_end, MA, `AT_MAP_IN_END)
+    `FIELD(in_tile_lines, MA, `AT_IN_TILE_LINES)
+    `FIELD(in_tile_banks, BW, `AT_IN_TILE_BANKS)
+    `FIELD(map_out_ring, MA, `AT_MAP_OUT_RING)
+    `FIELD(map_out_end, MA, `AT_MAP_OUT_END)
+    `FIELD(out_tile_lines, MA, `AT_OUT_TILE_LINES)
+    `FIELD(out_tile_banks, BW, `AT_OUT_TILE_BANKS)
+    `FIELD(out_tile_groups, CW, `AT_OUT_TILE_GROUPS)
     `undef FIELD
 
     localparam [1:0] CHANNELS_OUTER = 1, INPUTS_OUTER = 2;
@@ -135,7 +157,7 @@ module tile_walk #(
     wire pixels_inside = loop_order == CHANNELS_OUTER;
 
     // Channels: index and first word of the tile; a channel-wise layer's input channels are its output channels.
-    reg [CW-1:0] out_index, in_index, out_first, in_first;
+    reg [CW-1:0] out_index, in_index, out_first, in_first, out_group;
     wire out_last = out_index == tiles_out - 1'b1;
     wire in_last = in_index == tiles_in - 1'b1;
     wire rows_first, rows_last, cols_first, cols_last;
@@ -185,6 +207,7 @@ module tile_walk #(
             in_index <= 0;
             out_first <= 0;
             in_first <= 0;
+            out_group <= 0;
             fetch_ifmap <= 1'b1;
             fetch_weights <= 1'b1;
             weight_at <= 0;
@@ -200,9 +223,11 @@ module tile_walk #(
             if (step_out) begin
                 out_index <= out_index + 1'b1;
                 out_first <= out_first + full_out_words;
+                out_group <= out_group + out_tile_groups;
             end else if (keeps_sums || (step_pixels && !pixels_inside)) begin
                 out_index <= 0;
                 out_first <= 0;
+                out_group <= 0;
             end
             fetch_ifmap <= step_pixels || step_in || (restart_pixels && several_pixels) ||
                            (step_out && (!dense || (tiles_in != 1 && !keeps_sums)));
@@ -211,6 +236,18 @@ module tile_walk #(
             if (step_out && pixels_inside) weight_begin <= weight_end;
         end
     end
+
+    // The same in the map memory: lines and banks.
+    wire [MA-1:0] in_line, out_line;
+    wire [BW-1:0] in_bank, out_bank;
+    bank_steps #(.BANKS(BANKS), .MA(MA), .BW(BW)) of_inputs (
+        .clk(clk), .restart(restart || (move && !ends && !step_in && (!keeps_sums || step_pixels))),
+        .step(move && !ends && step_in), .lines(in_tile_lines), .banks(in_tile_banks), .line(in_line),
+        .bank(in_bank));
+    bank_steps #(.BANKS(BANKS), .MA(MA), .BW(BW)) of_outputs (
+        .clk(clk), .restart(restart || (move && !ends && !step_out && (keeps_sums || (step_pixels && !pixels_inside)))),
+        .step(move && !ends && step_out), .lines(out_tile_lines), .banks(out_tile_banks), .line(out_line),
+        .bank(out_bank));
 
     wire odd_row, odd_col;
     wire [AW-1:0] row_in, row_out, row_res, col_in, col_out, col_res, col_begin, out_begin, res_begin;
@@ -245,7 +282,7 @@ module tile_walk #(
     wire [CW-1:0] in_words = dense ? (in_last ? last_in_words : full_in_words) :
                                      (out_last ? last_out_words : full_out_words);
     wire [CW-1:0] stored_words = keeps_sums ? out_run_words : out_last ? last_out_words : full_out_words;
-    assign result_first = keeps_sums ? {CW{1'b0}} : out_first;
+    wire [CW-1:0] result_first = keeps_sums ? {CW{1'b0}} : out_first;
     reg [IA-1:0] place;
     always @(posedge clk) begin
         in_pixel <= (row_in[AW-1] ? {AW{1'b0}} : row_in) + col_begin;
@@ -256,6 +293,19 @@ module tile_walk #(
         res_word <= res_pixel + {{AW-CW{1'b0}}, result_first} + residual_begin;
         place <= (rows_first ? in_place_row : {IA{1'b0}}) + (cols_first ? in_place : {IA{1'b0}});
     end
+    // In the map memory rows go round a ring; a tile begins at most one turn behind its map's first row.
+    ring_line #(.MA(MA)) of_ifmap (
+        .clk(clk), .begin_at(ifmap_begin[MA-1:0]), .row(row_in[AW-1] ? {MA{1'b0}} : row_in[MA-1:0]), .ring(map_in_ring),
+        .ring_end(map_in_end), .col(col_begin[MA-1:0]), .part(dense ? in_line : out_line), .line(ifmap_line));
+    ring_line #(.MA(MA)) of_ofmap (
+        .clk(clk), .begin_at(ofmap_begin[MA-1:0]), .row(row_out[MA-1:0]), .ring(map_out_ring), .ring_end(map_out_end),
+        .col(out_begin[MA-1:0]), .part(keeps_sums ? {MA{1'b0}} : out_line), .line(result_line));
+    assign ifmap_on_chip = map_in;
+    assign ifmap_bank = dense ? in_bank : out_bank;
+    assign ifmap_ring = map_in_ring;
+    assign ifmap_ring_end = map_in_end;
+    assign result_bank = keeps_sums ? {BW{1'b0}} : out_bank;
+    assign result_group = keeps_sums ? {CW{1'b0}} : out_group;
     assign ifmap_word = in_word;
     assign ifmap_runs = whole_in ? {{CW-1{1'b0}}, 1'b1} : ifmap_cols;
     assign ifmap_beats = whole_in ? in_beats : {{BEATS-CW{1'b0}}, in_words};

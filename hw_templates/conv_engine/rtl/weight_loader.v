@@ -1,9 +1,9 @@
 // Takes what comes over the weight port to where it belongs: descriptors, parameters, the activation table, weights.
 //
 // `kind` says what the stream holds until its last word: DESCRIPTOR units go out on the configuration bus, one every other cycle;
-// PARAMETERS fill the lines of the parameter memory, LANES of them a line, from line 0; TABLE fills a buffer of 256 bytes,
-// whose entries then leave one a cycle, while the port goes on with other things (`table_busy`); WEIGHTS fill lines of the
-// weight buffer from weight_base.
+// PARAMETERS fill the lines of a half of the parameter memory, LANES of them a line, from its first line; TABLE fills a buffer of
+// 256 bytes, whose entries leave one a cycle once `copy` is set, while the port goes on with other things (`table_busy`); WEIGHTS
+// fill lines of the weight buffer from weight_base.
 //
 // Handshake: `start` for one cycle with the command, which stays until `done`; `done` is level until the next start. `empty`
 // commands are done at once. `count` counts the beats.
@@ -21,6 +21,8 @@ module weight_loader #(
     input wire [1:0] kind,
     input wire empty,
     input wire [WA-1:0] weight_base,
+    input wire parameter_half,    // that is filled
+    input wire copy,
     output reg [31:0] count,
     input wire in_valid,
     output wire in_ready,
@@ -30,7 +32,7 @@ module weight_loader #(
     output reg [5:0] config_unit,
     output wire [63:0] config_data,
     output wire [LANES-1:0] parameter_write,
-    output reg [PA-1:0] parameter_line,
+    output wire [PA-1:0] parameter_line,
     output wire [55:0] parameter_data,
     output wire table_busy,
     output wire table_write,
@@ -48,7 +50,8 @@ module weight_loader #(
     wire units = kind == DESCRIPTOR || kind == PARAMETERS;
     wire unit_ready, unit_valid;
     wire take = in_valid && in_ready;
-    assign in_ready = running && (!units || unit_ready);
+    // A table waits until the one before it has left.
+    assign in_ready = running && (!units || unit_ready) && !(kind == TABLE && table_busy);
 
     unit_stream #(.BYTES(BYTES)) to_units (
         .clk(clk), .resetn(resetn && !start), .pauses(kind == DESCRIPTOR), .in_valid(in_valid && running && units), .in_ready(unit_ready), .in_data(in_data),
@@ -56,6 +59,8 @@ module weight_loader #(
 
     // Units: the configuration bus, and a parameter line's lanes one after the other.
     reg [LL-1:0] lane;
+    reg [PA-2:0] line_of_half;
+    assign parameter_line = {parameter_half, line_of_half};
     wire last_lane = {{32-LL{1'b0}}, lane} == LANES - 1;
     assign config_write = unit_valid && kind == DESCRIPTOR;
     assign parameter_data = config_data[55:0];
@@ -86,7 +91,7 @@ module weight_loader #(
         if (start) fill <= 0;
         else if (table_take) fill <= fill + 1'b1;
         if (!resetn) copying <= 1'b0;
-        else if (table_take && in_last) copying <= 1'b1;
+        else if (copy) copying <= 1'b1;
         else if (entry == 8'd255) copying <= 1'b0;
         entry <= copying ? entry + 1'b1 : 8'd0;
         leaving <= copying && resetn;
@@ -109,11 +114,11 @@ module weight_loader #(
         if (start) begin
             config_unit <= 6'd0;
             lane <= 0;
-            parameter_line <= 0;
+            line_of_half <= 0;
         end else if (unit_valid) begin
             config_unit <= config_unit + 1'b1;
             lane <= last_lane ? {LL{1'b0}} : lane + 1'b1;
-            if (last_lane) parameter_line <= parameter_line + 1'b1;
+            if (last_lane) line_of_half <= line_of_half + 1'b1;
         end
 
         if (start) begin

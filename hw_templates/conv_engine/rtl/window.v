@@ -32,6 +32,7 @@ module window #(
     input wire clk,
     input wire resetn,
     input wire tap_write,
+    input wire tap_half,          // of the table, that tiles read; the other one is written
     input wire [TW-1:0] tap_index,
     input wire [RW-1:0] tap_rotate,
     input wire [IA-1:0] tap_step, // from this tap column to the next, modulo 2^IA
@@ -94,12 +95,12 @@ module window #(
                                  .last(last_row_group));
 
     // The table of tap columns, read an iteration before its step is added.
-    (* ram_style = "distributed" *) reg [RW+IA-1:0] taps [0:(1<<TW)-1];
+    (* ram_style = "distributed" *) reg [RW+IA-1:0] taps [0:(2<<TW)-1];
     reg [TW-1:0] tap;
     reg regular;
     wire repeats = regular && {{32-TW{1'b0}}, tap} == PIXELS - 1;
     always @(posedge clk) begin
-        if (tap_write) taps[tap_index] <= {tap_rotate, tap_step};
+        if (tap_write) taps[{!tap_half, tap_index}] <= {tap_rotate, tap_step};
         if (!resetn || start) tap <= 0;
         else if (busy) tap <= last_col || repeats ? {TW{1'b0}} : tap + 1'b1;
         regular <= stride_cols == 1 && dilation_cols == 1;
@@ -121,7 +122,7 @@ module window #(
         kind_b <= kind_a;
         end_a <= ends;
         end_b <= end_a;
-        {rotate_a, step_a} <= taps[tap];
+        {rotate_a, step_a} <= taps[{tap_half, tap}];
         rotate_b <= rotate_a;
     end
 
