@@ -7,7 +7,7 @@
 //
 // The last two slots of a layer fetch nothing of it. In the last one, beside the store, goes what the next layer may fetch `early`: the
 // weights of its first tile, or its part of the map too. Then the counters are written and the next layer goes on. It waits until all
-// results have been answered (`drained`) before it reads a map from memory, or a gate, that a layer before may just have made.
+// results have been answered (`drained`) before it reads what its descriptor says may just have been made.
 //
 // Handshake with a stage: `start` is set for one cycle, with a command that stays until `done`. A program whose registers are
 // `unsound`, and a layer of whose descriptor a field is out of range, are not run (code 5); after an error of a memory port (codes 1 to 4)
@@ -161,7 +161,7 @@ module sequencer #(
             .clk(clk), .config_write(config_write), .config_unit(config_unit), .config_data(config_data), .turn(TURN), \
             .value(NAME));
     `FIELD(weight_word, AW, `AT_WEIGHT_WORD, turn_fetch)
-    `FIELD(operation, 3, `AT_OPERATION, turn_fetch)
+    `FIELD(results_wanted, 3, `AT_WAITS, turn_fetch)
     `FIELD(early, 2, `AT_EARLY, turn_fetch)
     `FIELD(counter_word, AW, `AT_COUNTER_WORD, turn_store)
     `FIELD(residual, 2, `AT_RESIDUAL, turn_store)
@@ -254,14 +254,14 @@ module sequencer #(
     wire store_first = OFMAP_BUFFERS == 1;
 
     // A slot may be the last of one layer and fetch, early, of the next; what it leaves out of the first tile follows in a slot of
-    // its own. What may just have been made is read only once it is in memory: the first two parts of a map, the first residual, a gate.
+    // its own. What the descriptor says may just have been made is read only once it is in memory: the first two parts of the map, the
+    // first residual, a gate.
     reg beside, weights_there, first_tile;
     wire takes_ifmap = fetches && fetch_ifmap && (!beside || early == 2'd2);
     wire takes_weights = fetches && fetch_weights && (beside ? early != 2'd0 : !weights_there);
-    wire from_memory = fetches && fetch_ifmap && !ifmap_on_chip;
-    wire gated = operation == `OPERATION_SCALE;
-    wire waits = beside ? (early == 2'd2 && from_memory) || (early != 2'd0 && gated) :
-                 first_tile && (from_memory || (computes ? has_residual : early == 2'd0));
+    wire wants_map = results_wanted[0] && fetches && fetch_ifmap;
+    wire waits = beside ? (early == 2'd2 && wants_map) || (early != 2'd0 && results_wanted[2]) :
+                 first_tile && (wants_map || (computes ? results_wanted[1] : results_wanted[2]));
 
     wire loads_done = ifmap_done && weight_done && !ifmap_request && !weight_request && !weight_start && !fetch_busy;
     wire all_done = loads_done && compute_done && residual_done && store_done && !residual_request && !store_request &&
