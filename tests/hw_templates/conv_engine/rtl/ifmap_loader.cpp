@@ -1,4 +1,4 @@
-// Random parts of a map: every word in the bank and at the address that the layout of the buffer says.
+// Random parts of a map, word by word or line by line: every word in the bank and at the address that the layout of the buffer says.
 #include <cstdio>
 #include <cstring>
 #include <random>
@@ -34,30 +34,39 @@ int main() {
         top.cols = cols, top.words = words, top.stride = stride, top.slots = slots, top.d_line = d_line;
         top.d_group = d_group, top.place = address(0, 0, 0), top.place_lane = bank(0, 0) / WORDS;
         top.place_phase = pad_left % stride;
-        const bool empty = range(0, 9) == 0;
+        auto content = [&](int number, int word) { return (number * WORDS + word) * 0x9E3779B97F4A7C15ull + trial; };
+        const bool empty = range(0, 9) == 0, by_line = range(0, 1) == 0;
+        const int step = by_line ? WORDS : 1, steps = (words + step - 1) / step;
         clock();  // what the layer fixes stands a cycle before the start
-        top.empty = empty, top.start = 1;
+        top.empty = empty, top.by_line = by_line, top.start = 1;
         clock();
         top.start = 0;
-        const int total = empty ? 0 : rows * cols * words;
+        const int total = empty ? 0 : rows * cols * steps;
         int sent = 0, seen = 0;
         for (int cycle = 0; seen < total || !top.done; ++cycle) {
             if (cycle > 4 * total + 50) return std::printf("trial %d: %d of %d words\n", trial, seen, total), 1;
             top.in_valid = sent < total && range(0, 3) != 0;
-            const uint64_t word = sent * 0x9E3779B97F4A7C15ull + trial;
-            std::memcpy(&top.in_data, &word, sizeof word < BYTES ? sizeof word : BYTES);
+            for (int w = 0; w < WORDS; ++w) {
+                const uint64_t word = content(sent, by_line ? w : 0);
+                std::memcpy(reinterpret_cast<char*>(&top.in_data) + w * BYTES, &word, BYTES);
+            }
             top.in_last = sent + 1 == total;
             top.eval();
             sent += top.in_valid && top.in_ready;
             clock();
             if (top.write) {
-                const int word = seen % words, col = seen / words % cols, row = seen / words / cols;
-                const uint64_t data = seen * 0x9E3779B97F4A7C15ull + trial;
-                if (top.write != (uint64_t{1} << bank(col, word)) ||
-                    top.write_address != static_cast<unsigned>(address(row, col, word)) ||
-                    std::memcmp(&top.write_data, &data, sizeof data < BYTES ? sizeof data : BYTES) != 0) {
-                    return std::printf("trial %d: word %d of column %d, row %d differs\n", trial, word, col, row), 1;
+                const int word = seen % steps * step, col = seen / steps % cols, row = seen / steps / cols;
+                const uint64_t banks = by_line ? (uint64_t{1} << WORDS) - 1 : 1;
+                bool equal = top.write == banks << bank(col, word) &&
+                             top.write_address == static_cast<unsigned>(address(row, col, word));
+                for (int w = 0; w < step; ++w) {
+                    const uint64_t data = content(seen, w);
+                    const int place = bank(col, word) % WORDS + w;
+                    equal = equal &&
+                            std::memcmp(reinterpret_cast<char*>(&top.write_data) + place * BYTES, &data, BYTES) == 0;
                 }
+                if (!equal)
+                    return std::printf("trial %d: word %d of column %d, row %d differs\n", trial, word, col, row), 1;
                 ++seen;
             }
         }

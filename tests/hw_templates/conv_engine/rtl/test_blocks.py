@@ -54,6 +54,19 @@ def test_the_loader_of_maps_puts_every_word_in_its_bank(tmp_path: Path, pixels: 
     assert compared(tmp_path, "ifmap_loader", parameters, {**sizes, "BYTES": 8}) > 10_000
 
 
+@pytest.mark.parametrize(("banks", "words"), [(1, 1), (2, 1), (4, 2), (3, 2), (6, 4)])
+def test_the_reader_of_the_map_memory_goes_round_banks_and_rings(tmp_path: Path, banks: int, words: int) -> None:
+    sizes = {"BANKS": banks, "WORDS": words}
+    parameters = {**sizes, "MA": 10, "BW": max(1, (banks - 1).bit_length())}
+    assert compared(tmp_path, "map_reader", parameters, sizes) > 20_000
+
+
+@pytest.mark.parametrize(("banks", "ins", "outs"), [(1, 1, 1), (2, 2, 1), (4, 1, 4), (3, 3, 2), (3, 2, 3)])
+def test_the_map_memory_turns_lines_to_their_banks_and_back(tmp_path: Path, banks: int, ins: int, outs: int) -> None:
+    sizes = {"BANKS": banks, "IN_WORDS": ins, "OUT_WORDS": outs, "DEPTH": 32, "BYTES": 4}
+    assert compared(tmp_path, "map_memory", {**sizes, "MA": 6, "BW": max(1, (banks - 1).bit_length())}, sizes) > 100_000
+
+
 @pytest.mark.parametrize(
     ("rows", "cols", "pixels", "pack", "chain", "field", "latency"),
     [(8, 8, 4, 2, 4, 17, 9), (12, 8, 3, 2, 4, 17, 9), (4, 12, 1, 1, 4, 17, 10), (8, 16, 2, 2, 8, 18, 13)],

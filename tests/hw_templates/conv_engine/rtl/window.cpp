@@ -41,6 +41,7 @@ int main() {
         const int d_line = sw * spp, in_rows = (th - 1) * sh + (kh - 1) * eh + 1;
         const int left = range(-5, 40), up = range(-5, 40), width = range(1, 60), height = range(1, 60);
         const unsigned base = range(0, 200), weight_base = range(0, 50), sum_base = range(0, 50);
+        // Taps are written into the half of the table that no tile reads, and the tile after them reads it.
         for (int t = 0; t < std::min(kw, std::max(MAX_KERNEL, PIXELS)); ++t) {
             auto phase = [&](int tap) { return tap * ew % sw * spp + tap * ew / sw / PIXELS; };
             top.tap_write = 1, top.tap_index = t, top.tap_rotate = t * ew / sw % PIXELS;
@@ -48,6 +49,7 @@ int main() {
             clock();
         }
         top.tap_write = 0;
+        top.tap_half = !top.tap_half;
         top.channel_wise = channel_wise, top.kernel_rows = kh, top.kernel_cols = kw, top.col_groups = col_groups;
         top.pixel_groups = pixel_groups, top.rows = th, top.row_groups = row_groups;
         top.d_row = eh * d_line, top.d_group = in_rows * d_line, top.d_out_row = sh * d_line;
