@@ -234,7 +234,9 @@ module engine_top (
         .layer_count(layer_count), .unsound(unsound),
         .guard_code(guard_code), .finished(finished), .running(running), .halt(halt), .undrained(undrained),
         .error_code(error_code), .layer(layer),
-        .port_errors({write_response, |read_response, write_bounds, |read_bounds}), .ifmap_request(ifmap_request),
+        .port_errors({
+            write_response, read_response[0] || read_response[2], write_bounds, read_bounds[0] || read_bounds[2]}),
+        .weight_errors({read_response[1], read_bounds[1]}), .ifmap_request(ifmap_request),
         .ifmap_taken(ifmap_taken), .ifmap_word(ifmap_word), .ifmap_rows(ifmap_rows), .ifmap_runs(ifmap_runs),
         .ifmap_beats(ifmap_beats), .ifmap_odd_row(ifmap_odd_row), .ifmap_odd_col(ifmap_odd_col),
         .ifmap_start(ifmap_start), .ifmap_empty(ifmap_empty), .ifmap_cols(ifmap_cols), .ifmap_words(ifmap_words),

@@ -11,8 +11,8 @@
 //
 // Handshake with a stage: `start` is set for one cycle, with a command that stays until `done`. A program whose registers are
 // `unsound`, and a layer of whose descriptor a field is out of range, are not run (code 5); after an error of a memory port (codes 1 to 4)
-// the layer ends with the slot, or with its last write, and no other follows. `finished` is set for one cycle at the end;
-// error_code and layer stay until the next begin.
+// the program ends with the slot. `finished` is set for one cycle at the end; error_code and layer stay until the next begin. The
+// layer is the one that ran when the error was noticed: of a write, the one that made it or one behind it.
 //
 // A code of the guard halts: `halt` resets the stages and stops the ports, until all that they asked for has been answered. Where
 // that takes more than STOP_CYCLES, `finished` comes before, and `undrained` stays until it has; no program begins until then. Results
@@ -61,7 +61,8 @@ module sequencer #(
     output reg undrained,
     output reg [3:0] error_code,
     output reg [15:0] layer,
-    input wire [3:0] port_errors, // bounds of reads, of writes; responses of reads, of writes
+    input wire [3:0] port_errors, // bounds of reads, of writes; responses of reads, of writes; the weight port's are apart
+    input wire [1:0] weight_errors, // bounds, responses
     // The ifmap port and its loader.
     output reg ifmap_request,
     input wire ifmap_taken,
@@ -181,7 +182,9 @@ module sequencer #(
     // The next layer: fetched once, in a slot of the present one.
     reg next_fetched;
     wire has_next = layer + 16'd1 != layer_count;
+    reg next_failed;              // what was read of it brought an error
     wire fetch_go, fetch_busy, fetch_sound, fetch_command, has_table;
+    wire goes_on = has_next && fetch_sound && !next_failed;
     wire [1:0] fetch_kind;
     wire [AW-1:0] fetch_beat;
     wire [BEATS-1:0] fetch_beats;
@@ -283,8 +286,11 @@ module sequencer #(
     assign residual_start = in_main && computes && compute_finishes && has_residual;
     assign store_start = stores && (store_first ? in_store : in_main);
     wire moves = fetches && (!beside || early == 2'd2);   // the fetched tile is complete
-    wire stage_error = port_errors != 4'd0;
-    wire [3:0] port_error = port_errors[0] ? 4'd1 : port_errors[1] ? 4'd2 : port_errors[2] ? 4'd3 : 4'd4;
+    // An error of the next layer's fetch is its own; those of what is fetched early are, too.
+    wire [3:0] errors = port_errors | {1'b0, weight_errors[1] && !next_failed, 1'b0, weight_errors[0] && !next_failed};
+    wire stage_error = errors != 4'd0;
+    wire [3:0] port_error = errors[0] ? 4'd1 : errors[1] ? 4'd2 : errors[2] ? 4'd3 : 4'd4;
+    wire [3:0] next_error = !next_failed ? 4'd5 : weight_errors[0] ? 4'd1 : 4'd3;
 
     // What the layer counts. Loads of the next layer's first tile are counted for it.
     reg [31:0] iterations, ifmap_total, weight_total, store_total, cycles, compute_cycles, load_wait, store_wait;
@@ -319,6 +325,7 @@ module sequencer #(
             weight_beats <= fetch_command ? fetch_beats : tile_weight_beats;
         end
         if (fetch_next) next_fetched <= 1'b1;
+        if (fetch_busy && weight_errors != 2'd0) next_failed <= 1'b1;
 
         case (state)
             IDLE: if (begin_program) begin
@@ -328,14 +335,14 @@ module sequencer #(
                 layer <= 16'd0;
                 error_code <= unsound ? 4'd5 : 4'd0;
                 {ifmap_half, weight_half, sum_half, parameter_half} <= 4'd0;
-                {computes, stores, beside, weights_there, next_fetched} <= 5'd0;
+                {computes, stores, beside, weights_there, next_fetched, next_failed} <= 6'd0;
                 cycles <= 32'd0;
                 {ifmap_total, weight_total} <= 64'd0;
                 {iterations, store_total, compute_cycles, load_wait, store_wait} <= 160'd0;
             end
             FIRST: if (!starting && !fetch_busy) begin
-                state <= stage_error || !fetch_sound ? DRAIN : TURN;
-                if (stage_error || !fetch_sound) error_code <= stage_error ? port_error : 4'd5;
+                state <= next_failed || !fetch_sound ? DRAIN : TURN;
+                if (next_failed || !fetch_sound) error_code <= next_error;
             end
             // Loaders and array turn to the layer that was fetched.
             TURN: begin
@@ -383,6 +390,7 @@ module sequencer #(
                 starting <= 1'b1;
                 if (stage_error) begin
                     error_code <= port_error;
+                    if (beside && (errors[0] || (errors[2] && !errors[1]))) layer <= layer + 16'd1;
                     beside <= 1'b0;
                     counters[32+:64] <= {weight_total, ifmap_total};
                     state <= COUNTERS;
@@ -392,8 +400,8 @@ module sequencer #(
                     state <= WALK;
                 end else if (computes) begin
                     // The layer's last slot is left.
-                    beside <= has_next && fetch_sound;
-                    state <= has_next && fetch_sound ? TURN : WALK;
+                    beside <= goes_on;
+                    state <= goes_on ? TURN : WALK;
                     counters[32+:64] <= {weight_total, ifmap_total};
                     {ifmap_total, weight_total} <= 64'd0;
                 end else begin
@@ -433,9 +441,9 @@ module sequencer #(
                     running <= 1'b0;
                     finished <= 1'b1;
                     if (error_code == 4'd0 && has_next) begin
-                        // The next layer's descriptor was not sound.
+                        // The next layer could not be fetched, or is not sound.
                         layer <= layer + 16'd1;
-                        error_code <= 4'd5;
+                        error_code <= next_error;
                     end
                 end
             end
