@@ -205,7 +205,8 @@ module sequencer #(
     wire [BW-1:0] result_bank;
     wire signed [CW:0] left, top;
     wire walk_empty;
-    reg walk_restart, walk_next;
+    reg walk_restart, wants_tile;
+    wire walk_next = state == WALK && wants_tile && walk_ready && !walk_restart;
     wire [IA-1:0] walk_place;
     tile_walk #(
         .AW(AW), .CW(CW), .IA(IA), .LW(LW), .DW(DW), .BEATS(BEATS), .BANKS(BANKS), .MA(MA), .BW(BW)
@@ -301,7 +302,6 @@ module sequencer #(
 
     always @(posedge clk) begin
         walk_restart <= 1'b0;
-        walk_next <= 1'b0;
         weight_start <= 1'b0;
         finished <= 1'b0;
         starting <= 1'b0;
@@ -347,10 +347,13 @@ module sequencer #(
             // Loaders and array turn to the layer that was fetched.
             TURN: begin
                 walk_restart <= 1'b1;
+                wants_tile <= 1'b1;
                 state <= WALK;
                 table_copies <= !beside;
             end
-            WALK: if (walk_ready && !walk_next && !walk_restart && (!waits || drained)) begin
+            WALK: if (walk_next) begin
+                wants_tile <= 1'b0;
+            end else if (!wants_tile && (!waits || drained)) begin
                 state <= SLOT;
                 if (takes_ifmap) ifmap_half <= IFMAP_BUFFERS == 2 && !ifmap_half;
                 if (takes_weights) weight_half <= WEIGHT_BUFFERS == 2 && !weight_half;
@@ -383,7 +386,7 @@ module sequencer #(
                 if (ran_store) store_total <= store_total + store_count;
                 stores <= computes && compute_finishes;
                 computes <= moves;
-                if (moves) walk_next <= 1'b1;
+                wants_tile <= moves;
                 if (computes) first_tile <= 1'b0;
                 weights_there <= beside && early == 2'd1;
                 counter_left <= COUNTER_WORDS[3:0];
@@ -477,7 +480,7 @@ module sequencer #(
             state <= STOP;
             error_code <= guard_code;
             {ifmap_request, weight_request, residual_request, store_request} <= 4'd0;
-            {weight_start, walk_restart, walk_next, table_copy} <= 4'd0;
+            {weight_start, walk_restart, table_copy} <= 3'd0;
         end
 
         if (load_ifmap) ran_ifmap <= 1'b1;

@@ -5,8 +5,9 @@
 // then input channels (inputs_outer, which keeps the sums of all output channels of its pixels). A tile that a buffer holds
 // already is not fetched again.
 //
-// Handshake: `restart` begins the layer whose fields are in place; `next` goes to the next tile; `ready` is set when the tile's
-// commands are there, ten cycles later, or when there is none (`ended`).
+// Handshake: `restart` begins the layer whose fields are in place; `ready` is set when its first tile's commands are made, ten cycles later.
+// `next`, where it is ready, puts them out, where they stay until the next one, and goes on to the tile behind; where there is
+// none left `ended` is put out.
 `include "engine_format.vh"
 module tile_walk #(
     parameter AW = 26,
@@ -32,48 +33,47 @@ module tile_walk #(
     // What is fetched.
     output reg fetch_ifmap,
     output reg fetch_weights,
-    output wire [AW-1:0] ifmap_word,
-    output wire [CW-1:0] ifmap_rows,
-    output wire [CW-1:0] ifmap_runs,
-    output wire [BEATS-1:0] ifmap_beats,
-    output wire ifmap_empty,
-    output wire ifmap_odd_row,
-    output wire ifmap_odd_col,
-    output wire [CW-1:0] ifmap_cols,
-    output wire [CW-1:0] ifmap_words,
-    output wire [IA-1:0] ifmap_place,
-    output wire [LW-1:0] ifmap_lane,
-    output wire [DW-1:0] ifmap_phase,
+    output reg [AW-1:0] ifmap_word,
+    output reg [CW-1:0] ifmap_rows,
+    output reg [CW-1:0] ifmap_runs,
+    output reg [BEATS-1:0] ifmap_beats,
+    output reg ifmap_empty,
+    output reg ifmap_odd_row,
+    output reg ifmap_odd_col,
+    output reg [CW-1:0] ifmap_cols,
+    output reg [CW-1:0] ifmap_words,
+    output reg [IA-1:0] ifmap_place,
+    output reg [LW-1:0] ifmap_lane,
+    output reg [DW-1:0] ifmap_phase,
     output wire ifmap_on_chip,
-    output wire [MA-1:0] ifmap_line, // where the part begins in the map memory, and how rows of it follow each other
-    output wire [BW-1:0] ifmap_bank,
+    output reg [MA-1:0] ifmap_line, // where the part begins in the map memory, and how rows of it follow each other
+    output reg [BW-1:0] ifmap_bank,
     output wire [MA-1:0] ifmap_ring,
     output wire [MA-1:0] ifmap_ring_end,
-    output wire [AW-1:0] weight_offset, // beats of the weight port behind the layer's first
-    output wire [BEATS-1:0] weight_beats,
+    output reg [AW-1:0] weight_offset, // beats of the weight port behind the layer's first
+    output reg [BEATS-1:0] weight_beats,
     // What is computed.
-    output wire first_in,         // sums begin with this tile
-    output wire sum_follows,      // sums lie behind those of the tile before
-    output wire [CW-1:0] col_groups,
-    output wire [CW-1:0] pixel_groups,
-    output wire [CW-1:0] row_groups,
-    output wire [CW-1:0] rows,
-    output wire [CW-1:0] cols,
-    output wire signed [CW:0] left,
-    output wire signed [CW:0] top,
+    output reg first_in,         // sums begin with this tile
+    output reg sum_follows,      // sums lie behind those of the tile before
+    output reg [CW-1:0] col_groups,
+    output reg [CW-1:0] pixel_groups,
+    output reg [CW-1:0] row_groups,
+    output reg [CW-1:0] rows,
+    output reg [CW-1:0] cols,
+    output reg signed [CW:0] left,
+    output reg signed [CW:0] top,
     // What is stored behind it.
-    output wire finishes,
-    output wire [AW-1:0] result_word, // from the output map's start
-    output wire [BEATS-1:0] result_beats,
-    output wire [AW-1:0] residual_word,
-    output wire [BEATS-1:0] residual_beats,
-    output wire [CW-1:0] result_words,
-    output wire [CW-1:0] result_group, // its first line of parameters
-    output wire [MA-1:0] result_line, // where it begins in the map memory
-    output wire [BW-1:0] result_bank,
-    output wire [CW-1:0] result_row,
-    output wire [CW-1:0] result_col
-);
+    output reg finishes,
+    output reg [AW-1:0] result_word, // from the output map's start
+    output reg [BEATS-1:0] result_beats,
+    output reg [AW-1:0] residual_word,
+    output reg [BEATS-1:0] residual_beats,
+    output reg [CW-1:0] result_words,
+    output reg [CW-1:0] result_group, // its first line of parameters
+    output reg [MA-1:0] result_line, // where it begins in the map memory
+    output reg [BW-1:0] result_bank,
+    output reg [CW-1:0] result_row,
+    output reg [CW-1:0] result_col);
     `define FIELD(NAME, BITS, AT) \
         wire [BITS-1:0] NAME; \
         layer_field #(.WIDTH(BITS), .INDEX(AT)) of_``NAME ( \
@@ -157,6 +157,10 @@ module tile_walk #(
     wire pixels_inside = loop_order == CHANNELS_OUTER;
 
     // Channels: index and first word of the tile; a channel-wise layer's input channels are its output channels.
+    reg next_fetch_ifmap, next_fetch_weights;
+    wire [CW-1:0] next_ifmap_rows, next_ifmap_cols;
+    wire signed [CW:0] next_left, next_top;
+    wire [MA-1:0] next_ifmap_line, next_result_line;
     reg [CW-1:0] out_index, in_index, out_first, in_first, out_group;
     wire out_last = out_index == tiles_out - 1'b1;
     wire in_last = in_index == tiles_in - 1'b1;
@@ -169,14 +173,15 @@ module tile_walk #(
     wire step_pixels = !step_in && !step_out;
     wire several_pixels = tiles_rows != 1 || tiles_cols != 1;
     wire ends = in_last && out_last && pixels_last;
-    wire move = next && ready && !ended;
+    reg exhausted;                // no tile is left
+    wire move = next && ready && !exhausted;
     wire restart_pixels = move && step_out && pixels_inside && !ends;
 
     // Weights lie in the order in which they are fetched; with the pixels inside, those of a tile of output channels begin again
     // with each tile of pixels, else all of them do.
     reg [AW-1:0] weight_at, weight_begin;
-    assign weight_offset = weight_at;
-    assign weight_beats = out_last ? (in_last ? beats_last_last : beats_last_full) :
+    wire [AW-1:0] next_weight_offset = weight_at;
+    wire [BEATS-1:0] next_weight_beats = out_last ? (in_last ? beats_last_last : beats_last_full) :
                                      (in_last ? beats_full_last : beats_full_full);
     reg [AW-1:0] weight_end;
 
@@ -185,31 +190,33 @@ module tile_walk #(
     wire next_row_of_tiles = move && step_pixels && !ends && cols_last;
 
     always @(posedge clk) begin
-        weight_end <= weight_at + {{AW-BEATS{1'b0}}, weight_beats};
+        weight_end <= weight_at + {{AW-BEATS{1'b0}}, next_weight_beats};
         if (!resetn) begin
             ready <= 1'b0;
+            exhausted <= 1'b1;
             ended <= 1'b1;
             settle <= 0;
         end else if (restart) begin
             ready <= 1'b0;
-            ended <= 1'b0;
+            exhausted <= 1'b0;
             settle <= 4'd10;
         end else if (move) begin
             ready <= ends;
-            ended <= ends;
+            exhausted <= ends;
             settle <= ends ? 4'd0 : 4'd10;
         end else if (settle != 0) begin
             settle <= settle - 1'b1;
             ready <= settle == 1;
         end
+        if (resetn && next && ready) ended <= exhausted;
         if (restart) begin
             out_index <= 0;
             in_index <= 0;
             out_first <= 0;
             in_first <= 0;
             out_group <= 0;
-            fetch_ifmap <= 1'b1;
-            fetch_weights <= 1'b1;
+            next_fetch_ifmap <= 1'b1;
+            next_fetch_weights <= 1'b1;
             weight_at <= 0;
             weight_begin <= 0;
         end else if (move && !ends) begin
@@ -229,9 +236,9 @@ module tile_walk #(
                 out_first <= 0;
                 out_group <= 0;
             end
-            fetch_ifmap <= step_pixels || step_in || (restart_pixels && several_pixels) ||
+            next_fetch_ifmap <= step_pixels || step_in || (restart_pixels && several_pixels) ||
                            (step_out && (!dense || (tiles_in != 1 && !keeps_sums)));
-            fetch_weights <= step_in || step_out || tiles_in != 1 || (tiles_out != 1 && !pixels_inside);
+            next_fetch_weights <= step_in || step_out || tiles_in != 1 || (tiles_out != 1 && !pixels_inside);
             weight_at <= !step_pixels ? weight_end : pixels_inside ? weight_begin : {AW{1'b0}};
             if (step_out && pixels_inside) weight_begin <= weight_end;
         end
@@ -257,14 +264,14 @@ module tile_walk #(
         .padding(pad_top), .limit(in_height), .tile_extent(in_tile_rows), .full_extent(in_full_rows),
         .last_extent(in_last_rows), .in_begin(in_row_begin), .in_step(in_tile_row_step),
         .out_step(out_tile_row_step), .res_step(res_tile_row_step), .first(rows_first), .last(rows_last),
-        .position(top), .count(ifmap_rows), .odd(odd_row), .in_offset(row_in), .out_offset(row_out),
+        .position(next_top), .count(next_ifmap_rows), .odd(odd_row), .in_offset(row_in), .out_offset(row_out),
         .res_offset(row_res));
     axis #(.AW(AW), .CW(CW)) col_axis (
         .clk(clk), .restart(restart || restart_pixels || next_row_of_tiles), .step(axis_step_cols), .tiles(tiles_cols),
         .padding(pad_left), .limit(in_width), .tile_extent(in_tile_cols), .full_extent(in_full_cols),
         .last_extent(in_last_cols), .in_begin(in_col_begin), .in_step(in_tile_col_step),
         .out_step(out_tile_col_step), .res_step(res_tile_col_step), .first(cols_first), .last(cols_last),
-        .position(left), .count(ifmap_cols), .odd(odd_col), .in_offset(col_in), .out_offset(col_out),
+        .position(next_left), .count(next_ifmap_cols), .odd(odd_col), .in_offset(col_in), .out_offset(col_out),
         .res_offset(col_res));
     run_words #(.AW(AW), .BEATS(BEATS)) of_input (
         .clk(clk), .offset(col_in), .extent(cols_last ? in_last_extent : in_full_extent), .row_end(in_col_end),
@@ -296,48 +303,69 @@ module tile_walk #(
     // In the map memory rows go round a ring; a tile begins at most one turn behind its map's first row.
     ring_line #(.MA(MA)) of_ifmap (
         .clk(clk), .begin_at(ifmap_begin[MA-1:0]), .row(row_in[AW-1] ? {MA{1'b0}} : row_in[MA-1:0]), .ring(map_in_ring),
-        .ring_end(map_in_end), .col(col_begin[MA-1:0]), .part(dense ? in_line : out_line), .line(ifmap_line));
+        .ring_end(map_in_end), .col(col_begin[MA-1:0]), .part(dense ? in_line : out_line), .line(next_ifmap_line));
     ring_line #(.MA(MA)) of_ofmap (
         .clk(clk), .begin_at(ofmap_begin[MA-1:0]), .row(row_out[MA-1:0]), .ring(map_out_ring), .ring_end(map_out_end),
-        .col(out_begin[MA-1:0]), .part(keeps_sums ? {MA{1'b0}} : out_line), .line(result_line));
+        .col(out_begin[MA-1:0]), .part(keeps_sums ? {MA{1'b0}} : out_line), .line(next_result_line));
     assign ifmap_on_chip = map_in;
-    assign ifmap_bank = dense ? in_bank : out_bank;
+    wire [BW-1:0] next_ifmap_bank = dense ? in_bank : out_bank;
     assign ifmap_ring = map_in_ring;
     assign ifmap_ring_end = map_in_end;
-    assign result_bank = keeps_sums ? {BW{1'b0}} : out_bank;
-    assign result_group = keeps_sums ? {CW{1'b0}} : out_group;
-    assign ifmap_word = in_word;
-    assign ifmap_runs = whole_in ? {{CW-1{1'b0}}, 1'b1} : ifmap_cols;
-    assign ifmap_beats = whole_in ? in_beats : {{BEATS-CW{1'b0}}, in_words};
-    assign ifmap_empty = ifmap_rows == 0 || ifmap_cols == 0;
-    assign ifmap_odd_row = repeated && odd_row;
-    assign ifmap_odd_col = repeated && odd_col;
-    assign ifmap_words = in_words;
-    assign ifmap_place = place;
-    assign ifmap_lane = cols_first ? in_place_lane : {LW{1'b0}};
-    assign ifmap_phase = cols_first ? in_place_phase : {DW{1'b0}};
-    assign first_in = in_index == 0;
-    assign sum_follows = keeps_sums && out_index != 0;
-    assign col_groups = in_last ? col_groups_last : col_groups_full;
-    assign pixel_groups = cols_last ? pixel_groups_last : pixel_groups_full;
-    assign row_groups = out_last ? row_groups_last : row_groups_full;
-    assign rows = rows_last ? last_rows : tile_height;
-    assign cols = cols_last ? last_cols : tile_width;
-    assign finishes = in_last && (out_last || !keeps_sums);
-    assign result_word = out_word;
-    assign result_beats = whole_out ? out_beats : {{BEATS-CW{1'b0}}, stored_words};
-    assign residual_word = res_word;
-    assign residual_beats = whole_res ? res_beats : {{BEATS-CW{1'b0}}, stored_words};
-    assign result_words = stored_words;
+    wire [BW-1:0] next_result_bank = keeps_sums ? {BW{1'b0}} : out_bank;
+    wire [CW-1:0] next_result_group = keeps_sums ? {CW{1'b0}} : out_group;
+    wire [AW-1:0] next_ifmap_word = in_word;
+    wire [CW-1:0] next_ifmap_runs = whole_in ? {{CW-1{1'b0}}, 1'b1} : next_ifmap_cols;
+    wire [BEATS-1:0] next_ifmap_beats = whole_in ? in_beats : {{BEATS-CW{1'b0}}, in_words};
+    wire next_ifmap_empty = next_ifmap_rows == 0 || next_ifmap_cols == 0;
+    wire next_ifmap_odd_row = repeated && odd_row;
+    wire next_ifmap_odd_col = repeated && odd_col;
+    wire [CW-1:0] next_ifmap_words = in_words;
+    wire [IA-1:0] next_ifmap_place = place;
+    wire [LW-1:0] next_ifmap_lane = cols_first ? in_place_lane : {LW{1'b0}};
+    wire [DW-1:0] next_ifmap_phase = cols_first ? in_place_phase : {DW{1'b0}};
+    wire next_first_in = in_index == 0;
+    wire next_sum_follows = keeps_sums && out_index != 0;
+    wire [CW-1:0] next_col_groups = in_last ? col_groups_last : col_groups_full;
+    wire [CW-1:0] next_pixel_groups = cols_last ? pixel_groups_last : pixel_groups_full;
+    wire [CW-1:0] next_row_groups = out_last ? row_groups_last : row_groups_full;
+    wire [CW-1:0] next_rows = rows_last ? last_rows : tile_height;
+    wire [CW-1:0] next_cols = cols_last ? last_cols : tile_width;
+    wire next_finishes = in_last && (out_last || !keeps_sums);
+    wire [AW-1:0] next_result_word = out_word;
+    wire [BEATS-1:0] next_result_beats = whole_out ? out_beats : {{BEATS-CW{1'b0}}, stored_words};
+    wire [AW-1:0] next_residual_word = res_word;
+    wire [BEATS-1:0] next_residual_beats = whole_res ? res_beats : {{BEATS-CW{1'b0}}, stored_words};
+    wire [CW-1:0] next_result_words = stored_words;
 
     // Where the tile lies among the output's rows and columns, for the border classes of a pool.
     reg [CW-1:0] row_at, col_at;
-    assign result_row = row_at;
-    assign result_col = col_at;
+    wire [CW-1:0] next_result_row = row_at;
+    wire [CW-1:0] next_result_col = col_at;
     always @(posedge clk) begin
         if (restart || restart_pixels) row_at <= 0;
         else if (next_row_of_tiles) row_at <= row_at + tile_height;
         if (restart || restart_pixels || next_row_of_tiles) col_at <= 0;
         else if (axis_step_cols) col_at <= col_at + tile_width;
     end
+
+    // The commands stand while their slot lasts, and those of the tile behind are made.
+    always @(posedge clk)
+        if (move)
+            {
+                fetch_ifmap, fetch_weights, ifmap_word, ifmap_rows, ifmap_runs, ifmap_beats, ifmap_empty,
+                ifmap_odd_row, ifmap_odd_col, ifmap_cols, ifmap_words, ifmap_place, ifmap_lane, ifmap_phase,
+                ifmap_line, ifmap_bank, weight_offset, weight_beats, first_in, sum_follows, col_groups,
+                pixel_groups, row_groups, rows, cols, left, top, finishes, result_word, result_beats,
+                residual_word, residual_beats, result_words, result_group, result_line, result_bank, result_row,
+                result_col
+            } <= {
+                next_fetch_ifmap, next_fetch_weights, next_ifmap_word, next_ifmap_rows, next_ifmap_runs,
+                next_ifmap_beats, next_ifmap_empty, next_ifmap_odd_row, next_ifmap_odd_col, next_ifmap_cols,
+                next_ifmap_words, next_ifmap_place, next_ifmap_lane, next_ifmap_phase, next_ifmap_line,
+                next_ifmap_bank, next_weight_offset, next_weight_beats, next_first_in, next_sum_follows,
+                next_col_groups, next_pixel_groups, next_row_groups, next_rows, next_cols, next_left, next_top,
+                next_finishes, next_result_word, next_result_beats, next_residual_word, next_residual_beats,
+                next_result_words, next_result_group, next_result_line, next_result_bank, next_result_row,
+                next_result_col
+            };
 endmodule
