@@ -2,7 +2,8 @@
 //
 // A cycle has three parts: `drive` sets what the ports show the engine, the caller lets the engine's wires settle, `sample`
 // looks at the handshakes, and then the clock rises. What is shown stays until it is taken, as AXI asks. Requests are checked:
-// they must lie where the memory lets them, be whole words, and not cross 4 KiB.
+// they must lie where the memory lets them, be whole words, and not cross 4 KiB. Of what AXI allows the memory does the worst:
+// a read brings what was there when it was asked for, and what is written is there when its response is.
 #pragma once
 
 #include <algorithm>
@@ -80,12 +81,13 @@ public:
         if (!offering && !bursts.empty() && bursts.front().due <= memory.cycle && !memory.pauses() &&
             memory.spend(BYTES)) {
             offering = true;
-            response = bursts.front().at == nullptr ? DECERR : memory.fails() ? SLVERR : OKAY;
+            response = bursts.front().content.empty() ? DECERR : memory.fails() ? SLVERR : OKAY;
         }
         *port.rvalid = offering;
         if (offering) {
             const Burst& burst = bursts.front();
-            if (burst.at) std::memcpy(port.rdata, burst.at, BYTES);
+            const size_t left = static_cast<size_t>(burst.beats) * BYTES;
+            if (!burst.content.empty()) std::memcpy(port.rdata, &burst.content[burst.content.size() - left], BYTES);
             *port.rlast = burst.beats == 1;
             *port.rresp = response;
         }
@@ -96,12 +98,12 @@ public:
             offering = false;
             ++words;
             Burst& burst = bursts.front();
-            if (burst.at) burst.at += BYTES;
             if (--burst.beats == 0) bursts.pop_front();
         }
         if (*port.arvalid && *port.arready) {
             const int beats = *port.arlen + 1;
-            bursts.push_back({memory.place(*port.araddr, beats, BYTES), beats, memory.due()});
+            const uint8_t* from = memory.place(*port.araddr, beats, BYTES);
+            bursts.push_back({{from, from ? from + beats * BYTES : from}, beats, memory.due()});
             ++requests;
         }
     }
@@ -111,7 +113,7 @@ public:
 
 private:
     struct Burst {
-        uint8_t* at;
+        std::vector<uint8_t> content;
         int beats;
         uint64_t due;
     };
@@ -133,9 +135,16 @@ public:
         *port.awready = bursts.size() < 64 && !memory.pauses();
         // A memory may wait for the address, and for the word itself, before it is ready.
         *port.wready = *port.wvalid && !bursts.empty() && !memory.pauses() && memory.spend(BYTES);
-        if (!offering && !responses.empty() && responses.front().due <= memory.cycle && !memory.pauses()) {
+        if (!offering && !written.empty() && written.front().due <= memory.cycle && !memory.pauses()) {
             offering = true;
-            *port.bresp = responses.front().nowhere ? DECERR : memory.fails() ? SLVERR : OKAY;
+            bool there = true;
+            for (const Word& word : written.front().words) {
+                there = there && word.at;
+                for (int b = 0; b < BYTES; ++b) {
+                    if (word.at && ((word.strobes >> b) & 1)) word.at[b] = word.bytes[b];
+                }
+            }
+            *port.bresp = !there ? DECERR : memory.fails() ? SLVERR : OKAY;
         }
         *port.bvalid = offering;
     }
@@ -143,19 +152,15 @@ public:
     void sample() {
         if (offering && *port.bready) {
             offering = false;
-            responses.pop_front();
+            written.pop_front();
         }
         if (*port.wvalid && *port.wready) {
             Burst& burst = bursts.front();
-            uint8_t word[BYTES];
-            std::memcpy(word, port.wdata, BYTES);
-            uint32_t strobes = 0;
-            std::memcpy(&strobes, port.wstrb, (BYTES + 7) / 8);
-            for (int b = 0; b < BYTES; ++b) {
-                if (burst.at && ((strobes >> b) & 1)) burst.at[b] = word[b];
-            }
-            if (strobes) ++words;
-            const bool nowhere = burst.at == nullptr;
+            Word word = {burst.at, 0, {}};
+            std::memcpy(word.bytes, port.wdata, BYTES);
+            std::memcpy(&word.strobes, port.wstrb, (BYTES + 7) / 8);
+            if (word.strobes) ++words;
+            burst.words.push_back(word);
             if (burst.at) burst.at += BYTES;
             --burst.beats;
             if ((burst.beats == 0) != (*port.wlast != 0)) {
@@ -163,32 +168,35 @@ public:
                 std::exit(2);
             }
             if (burst.beats == 0) {
+                burst.due = memory.due();
+                written.push_back(std::move(burst));
                 bursts.pop_front();
-                responses.push_back({memory.due(), nowhere});
             }
         }
         if (*port.awvalid && *port.awready) {
             const int beats = *port.awlen + 1;
-            bursts.push_back({memory.place(*port.awaddr, beats, BYTES), beats});
+            bursts.push_back({memory.place(*port.awaddr, beats, BYTES), beats, 0, {}});
             ++requests;
         }
     }
-    bool quiet() const { return bursts.empty() && responses.empty(); }
+    bool quiet() const { return bursts.empty() && written.empty(); }
 
     uint64_t words = 0, requests = 0;
 
 private:
+    struct Word {
+        uint8_t* at;
+        uint32_t strobes;
+        uint8_t bytes[BYTES];
+    };
     struct Burst {
         uint8_t* at;
         int beats;
-    };
-    struct Response {
         uint64_t due;
-        bool nowhere;
+        std::vector<Word> words;
     };
     AxiMemory& memory;
     Port port;
-    std::deque<Burst> bursts;
-    std::deque<Response> responses;
+    std::deque<Burst> bursts, written;
     bool offering = false;
 };

@@ -1,5 +1,7 @@
 """The Verilog of whole engines as yosys reads it, before anything is mapped."""
 
+from dataclasses import replace
+
 import pytest
 from support.verilog.synthesised import need_yosys
 
@@ -37,11 +39,13 @@ SINGLE = Accelerator(
     weight_buffers=1,
     ofmap_buffers=1,
 )
+MAPS = replace(DOUBLE, pe_rows=16, map_kib=8)
 IMPORTED = Limits(max_kernel=11, max_stride=4, max_dilation=4, zero_point=True, edges=False)
 
 
 @pytest.mark.parametrize(
-    ("accelerator", "board", "limits"), [(DOUBLE, "pynq-z2", SUPERNETS), (SINGLE, "zcu104", IMPORTED)]
+    ("accelerator", "board", "limits"),
+    [(DOUBLE, "pynq-z2", SUPERNETS), (SINGLE, "zcu104", IMPORTED), (MAPS, "pynq-z2", SUPERNETS)],
 )
 def test_every_wire_of_an_engine_has_one_driver_and_nothing_is_a_latch(
     accelerator: Accelerator, board: str, limits: Limits
