@@ -175,8 +175,8 @@ module sequencer #(
     localparam [1:0] WEIGHTS = 3;
 
     // States. A phase is a cycle of starts and a wait for all that were started.
-    localparam [3:0] IDLE = 0, FIRST = 1, TURN = 2, WALK = 3, SLOT = 4, STORE_PHASE = 5, MAIN_PHASE = 6,
-                     LOAD_PHASE = 7, SHIFT_TILES = 8, COUNTERS = 9, DRAIN = 10, END = 11, STOP = 12;
+    localparam [3:0] IDLE = 0, FIRST = 1, TURN = 2, WALK = 3, STORE_PHASE = 4, MAIN_PHASE = 5,
+                     LOAD_PHASE = 6, SHIFT_TILES = 7, COUNTERS = 8, DRAIN = 9, END = 10, STOP = 11;
     reg [3:0] state;
 
     // The next layer: fetched once, in a slot of the present one.
@@ -353,21 +353,16 @@ module sequencer #(
             end
             WALK: if (walk_next) begin
                 wants_tile <= 1'b0;
-            end else if (!wants_tile && (!waits || drained)) begin
-                state <= SLOT;
+            end else if (!wants_tile && (!waits || drained) && !(stores && table_busy)) begin
+                state <= store_first && stores ? STORE_PHASE : MAIN_PHASE;
+                starting <= 1'b1;
+                {ran_ifmap, ran_weights, ran_compute, ran_store} <= 4'd0;
                 if (takes_ifmap) ifmap_half <= IFMAP_BUFFERS == 2 && !ifmap_half;
                 if (takes_weights) weight_half <= WEIGHT_BUFFERS == 2 && !weight_half;
                 if (waits && !empty) begin
                     halt <= 1'b1;
                     state <= STOP;
                     error_code <= 4'd5;
-                end
-            end
-            SLOT: begin
-                {ran_ifmap, ran_weights, ran_compute, ran_store} <= 4'd0;
-                if (!(stores && table_busy)) begin
-                    state <= store_first && stores ? STORE_PHASE : MAIN_PHASE;
-                    starting <= 1'b1;
                 end
             end
             STORE_PHASE: if (all_done) begin

@@ -1,0 +1,71 @@
+"""A subnet of OFA-MobileNetV3 at 224 pixels on the engine's Verilog, simulated clock by clock from its image to its logits.
+
+    python benchmarks/engine_imagenet.py
+
+Takes several minutes. Weights are random, as nothing is learnt by the cycles; logits must equal the integer reference bit for
+bit, and iterations, words and bursts what is stated. The accelerator keeps maps on chip, and blocks run in bands.
+"""
+
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from bitstreams.building.toolchain import build_rtlsim, run_rtlsim
+from codesign.emit.project import Design, project_files, write_project
+from codesign.emit.quantise import quantise, quantise_image
+from codesign.supernet.lowering.workloads import lower
+from codesign.supernet.network.subnets import fold
+from codesign.supernet.network.supernet import Supernet
+from codesign.supernet.spaces.named import load_space
+from cost_models.closed_form.estimate import price
+from cost_models.coefficients import load_coefficients
+from hw_templates.board import load_board
+from hw_templates.conv_engine.accelerator import Accelerator
+
+SPACE, BOARD, RESOLUTION, SEED = "ofa-mbv3-w1.0", "zcu104", 224, 0
+IMAGES = 2
+"""The scales of maps are chosen on as many."""
+ACCELERATOR = Accelerator(
+    pe_rows=16,
+    pe_cols=16,
+    pe_pixels=4,
+    pack=2,
+    ifmap_kib=64,
+    weight_kib=64,
+    ofmap_kib=64,
+    axi_bits=64,
+    clock_mhz=250,
+    depthwise_lanes=16,
+    map_kib=128,
+)
+
+
+def main() -> None:
+    """Print every figure."""
+    torch.manual_seed(SEED)
+    space = load_space(SPACE)
+    rng = np.random.default_rng(SEED)
+    subnet = next(s for s in iter(lambda: space.sample(rng), None) if s.resolution == RESOLUTION)
+    images = torch.rand(IMAGES, space.image_channels, RESOLUTION, RESOLUTION)
+    workload, board = lower(space, subnet), load_board(BOARD)
+    network = quantise(workload, fold(Supernet(space), subnet, images), images.numpy())
+    estimate = price(workload, ACCELERATOR, board, load_coefficients("prior"))
+    design = Design(network, ACCELERATOR, board, estimate)
+    with tempfile.TemporaryDirectory() as folder:
+        project = Path(folder)
+        write_project(project, project_files(design, quantise_image(network, images[:1].numpy())))
+        build_rtlsim(project)
+        begun = time.process_time()
+        result = run_rtlsim(project, 1, lambda _: None)
+    print(f"figure imagenet_layers {result.layers} layers")
+    print(f"figure imagenet_cycles {result.cycles} cycles simulated at RTL")
+    print(f"figure imagenet_latency {result.cycles / ACCELERATOR.clock_mhz / 1000:.3f} ms at {ACCELERATOR.clock_mhz} MHz")
+    print(f"figure imagenet_speed {result.cycles_per_second:.0f} cycles a processor second")
+    print(f"figure imagenet_wall {time.process_time() - begun:.1f} s")
+
+
+if __name__ == "__main__":
+    main()
