@@ -1,10 +1,10 @@
-"""The fields of a layer's descriptor, and its weights in the order in which the engine fetches them."""
+"""The fields of a step's descriptor, and a layer's weights in the order in which the engine fetches them."""
 
 import math
 
 import numpy as np
 
-from cost_models.engine.places import MapPlace, Places
+from cost_models.engine.places import MapPlace, ProgramStep, Ring
 from cost_models.engine.tiles import TiledLayer, round_up
 from hw_templates.conv_engine import isa5
 from hw_templates.conv_engine.isa import LoopOrderCode
@@ -44,15 +44,14 @@ def pack_weights(tiled: TiledLayer, weights: Int8Array) -> Int8Array:
     return np.concatenate(blocks)
 
 
-def describe(tiled: TiledLayer, places: Places, *, residual_multiplier: int = 0, edges: int = 0) -> np.void:
-    """Return a layer's descriptor, a record of :data:`isa5.DESCRIPTOR`.
+def describe(step: ProgramStep, residual_multiplier: int = 0) -> np.void:
+    """Return a step's descriptor, a record of :data:`isa5.DESCRIPTOR`.
 
     Args:
-        tiled: the layer in its tiles.
-        places: where everything lies.
+        step: the layer, or a band of it, in its tiles and where everything lies.
         residual_multiplier: scale of the map that is added, of 2^16.
-        edges: border classes of an average pool.
     """
+    tiled, places = step.tiled, step.places
     fields = {
         **_shape_fields(tiled),
         **_tile_fields(tiled),
@@ -60,7 +59,9 @@ def describe(tiled: TiledLayer, places: Places, *, residual_multiplier: int = 0,
         **_buffer_fields(tiled),
         **_result_fields("out", tiled, places.ofmap),
         **_result_fields("res", tiled, places.residual or MapPlace(word=0, pixel_words=0)),
-        **_weight_fields(tiled, edges),
+        **_weight_fields(tiled, step.edges),
+        **_map_fields(tiled, places.ifmap.ring, places.ofmap.ring),
+        "early": step.early,
         "ifmap_word": places.ifmap.word,
         "weight_word": places.weight_word,
         "ofmap_word": places.ofmap.word,
@@ -69,11 +70,10 @@ def describe(tiled: TiledLayer, places: Places, *, residual_multiplier: int = 0,
         "table_word": places.table_word,
         "counter_word": places.counter_word,
         "out_run_words": tiled.out_words,
-        "out_tile_groups": -(-tiled.mapping.tile_out_channels // tiled.shape.accelerator.post_lanes),
-        "load_table": 1,
+        "load_table": step.load_table,
         "residual": tiled.layer.residual,
         "residual_multiplier": residual_multiplier,
-        "edges": edges,
+        "edges": step.edges,
     }
     record = np.zeros(1, dtype=isa5.DESCRIPTOR)
     for name, value in fields.items():
@@ -143,7 +143,7 @@ def _tile_fields(tiled: TiledLayer) -> dict[str, int]:
 
 
 def _input_fields(tiled: TiledLayer, place: MapPlace) -> dict[str, int]:
-    """Return the steps from part to part of the input map in memory, in words and in positions."""
+    """Return the steps from part to part of the input map, in words or lines of where it lies, and in positions."""
     layer, mapping, rows, cols = tiled.layer, tiled.mapping, tiled.rows, tiled.cols
     halves = 2 if layer.repeat else 1
     memory_width, in_words = layer.in_width // halves, place.pixel_words
@@ -166,12 +166,12 @@ def _input_fields(tiled: TiledLayer, place: MapPlace) -> dict[str, int]:
         "in_full_cols": cols.extent(mapping.tile_width),
         "in_last_rows": rows.extent(rows.last),
         "in_last_cols": cols.extent(cols.last),
-        "whole_in": whole_pixels and in_words == run_words and not layer.repeat,
+        "whole_in": whole_pixels and in_words == run_words and not layer.repeat and place.ring is None,
     }
 
 
 def _result_fields(prefix: str, tiled: TiledLayer, place: MapPlace) -> dict[str, int]:
-    """Return the steps from part to part of a map of the result's shape in memory, in words."""
+    """Return the steps from part to part of a map of the result's shape, in words or lines of where it lies."""
     layer, mapping, step = tiled.layer, tiled.mapping, place.pixel_words
     whole_pixels = len(tiled.out_tiles) == 1 or tiled.keeps_sums
     return {
@@ -181,7 +181,28 @@ def _result_fields(prefix: str, tiled: TiledLayer, place: MapPlace) -> dict[str,
         f"{prefix}_tile_col_step": mapping.tile_width * step,
         f"{prefix}_tile_row_step": mapping.tile_height * layer.out_width * step,
         f"{prefix}_col_end": layer.out_width * step,
-        f"whole_{prefix}": whole_pixels and step == tiled.out_words,
+        f"whole_{prefix}": whole_pixels and step == tiled.out_words and place.ring is None,
+    }
+
+
+def _map_fields(tiled: TiledLayer, read: Ring | None, made: Ring | None) -> dict[str, int]:
+    """Return where in the map memory maps lie, and the lines and banks from tile to tile of their channels."""
+    accelerator, nowhere = tiled.shape.accelerator, Ring(lines=0, end=0)
+    word, banks = accelerator.axi_bytes, accelerator.map_banks
+    in_words = math.ceil(tiled.in_tiles[0] / word) if accelerator.map_kib else 0
+    out_words = math.ceil(tiled.out_tiles[0] / word) if accelerator.map_kib else 0
+    return {
+        "map_in": read is not None,
+        "map_in_ring": (read or nowhere).lines,
+        "map_in_end": (read or nowhere).end,
+        "in_tile_lines": in_words // banks,
+        "in_tile_banks": in_words % banks,
+        "map_out": made is not None,
+        "map_out_ring": (made or nowhere).lines,
+        "map_out_end": (made or nowhere).end,
+        "out_tile_lines": out_words // banks,
+        "out_tile_banks": out_words % banks,
+        "out_tile_groups": math.ceil(tiled.mapping.tile_out_channels / accelerator.post_lanes),
     }
 
 

@@ -8,17 +8,18 @@ import numpy as np
 from codesign.emit.engine_reference import EngineNode
 from cost_models.engine.layer import EngineLayer
 from cost_models.mapping.mapping import LoopOrder, channel_units
+from cost_models.mapping.placement import kept_kib
 from hw_templates.conv_engine import isa5
 from hw_templates.conv_engine.rtl_config import EngineShape
 from hw_templates.foundation.arrays import Int8Array, IntArray
-from hw_templates.foundation.errors import MappingError, UnsupportedLayerError
+from hw_templates.foundation.errors import InvalidValueError, MappingError, UnsupportedLayerError
 
 POSITIONS = 4095
 """Most rows or columns of a map with its padding: positions are signed numbers of 13 bits."""
 MAP_WORDS = 2**25
 """Most words of a map that is read: offsets in it are signed numbers of 26 bits."""
 ARENA_WORDS = 2**26 - 1
-LAYERS = 2**16 - 1
+STEPS = 2**16 - 1
 RUN_WORDS = 2**16 - 1
 LANE_REACH = 31
 """Most columns from the first pixel lane to the last."""
@@ -131,6 +132,33 @@ def check_tiles(node: EngineNode) -> None:
             )
 
 
+def check_maps(node: EngineNode) -> None:
+    """Check that the map memory holds what of a layer's maps stays there.
+
+    Raises:
+        InvalidValueError: a ring is none of the map, or must stay in memory.
+        MappingError: a ring does not fit; says the least size that would do.
+    """
+    layer, placement, accelerator = node.tiled.layer, node.placement, node.tiled.shape.accelerator
+    maps = (
+        ("ifmap_ring", placement.ifmap_ring, layer.in_height, layer.in_width, layer.in_channels),
+        ("ofmap_ring", placement.ofmap_ring, layer.out_height, layer.out_width, layer.out_channels),
+    )
+    for name, ring, height, width, channels in maps:
+        if not 0 <= ring <= height:
+            raise InvalidValueError(f"{node.name}.{name}", ring, f"at most the {height} rows of the map")
+        least_kib = kept_kib(channels, ring * width, accelerator)
+        if least_kib > accelerator.map_kib:
+            raise MappingError(
+                f"{node.name}.{name}: {ring} rows on chip take a map_kib of {least_kib}, the engine has "
+                f"{accelerator.map_kib}"
+            )
+    if layer.repeat and placement.ifmap_ring:
+        raise InvalidValueError(f"{node.name}.ifmap_ring", placement.ifmap_ring, "0 where the map is repeated")
+    if layer.residual and placement.ofmap_ring:
+        raise InvalidValueError(f"{node.name}.ofmap_ring", placement.ofmap_ring, "0 where a map is added")
+
+
 def _check_layer(node: EngineNode) -> None:
     """Check what holds for a layer in any tiles."""
     layer, shape = node.tiled.layer, node.tiled.shape
@@ -153,7 +181,7 @@ def _check_layer(node: EngineNode) -> None:
     if layer.repeat and (layer.in_height % 2 or layer.in_width % 2):
         sizes = (layer.in_height, layer.in_width)
         raise UnsupportedLayerError(f"{node.name}.repeat: needs even rows and columns, got {sizes}")
-    most_channels = shape.parameter_depth * shape.accelerator.axi_bytes
+    most_channels = shape.parameter_depth * shape.accelerator.post_lanes
     if not layer.operation.averages and layer.out_channels > most_channels:
         raise UnsupportedLayerError(
             f"{node.name}.out_channels: the engine has parameters of {most_channels}, got {layer.out_channels}"
@@ -213,12 +241,12 @@ def check_fields_fit(name: str, record: np.void, shape: EngineShape) -> None:
             raise UnsupportedLayerError(f"{name}.{field}: {meaning} must be at most {most}, got {value}")
 
 
-def check_program(layers: int, arena_words: int) -> None:
-    """Check that the engine's registers hold how many layers and words a program has.
+def check_program(steps: int, arena_words: int) -> None:
+    """Check that the engine's registers hold how many steps and words a program has.
 
     Raises:
         UnsupportedLayerError: one of them does not.
     """
-    for name, value, most in (("layers", layers, LAYERS), ("arena_words", arena_words, ARENA_WORDS)):
+    for name, value, most in (("steps", steps, STEPS), ("arena_words", arena_words, ARENA_WORDS)):
         if value > most:
             raise UnsupportedLayerError(f"program.{name}: the engine has at most {most}, got {value}")

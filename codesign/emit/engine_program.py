@@ -3,33 +3,37 @@
 import math
 from collections.abc import Mapping as Names
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import product
 
 import numpy as np
 
 from codesign.emit.descriptor import describe, pack_weights
 from codesign.emit.engine_limits import Requantisation, check_fields_fit, check_program, check_sums, check_tiles
+from codesign.emit.engine_plan import PlannedStep, plan_steps
 from codesign.emit.engine_reference import EngineData, EngineNode
 from codesign.emit.integer_reference import QuantisedLayer
 from cost_models.engine.layer import EngineLayer, engine_layer
-from cost_models.engine.places import MapPlace, Places
+from cost_models.engine.places import MapPlace, Places, ProgramStep, Ring
 from cost_models.engine.tiles import TiledLayer, round_up
 from cost_models.mapping.mapping import LoopOrder, Mapping, channel_units
+from cost_models.mapping.placement import IN_MEMORY, Placement
 from cost_models.workload import Shape
 from hw_templates.conv_engine import isa, isa5
 from hw_templates.conv_engine.program import Program
 from hw_templates.conv_engine.rtl_config import EngineShape
 from hw_templates.foundation.arrays import Int8Array, IntArray
-from hw_templates.foundation.errors import UnsupportedLayerError
+from hw_templates.foundation.errors import InvalidValueError, UnsupportedLayerError
 
 CODE_MAX = 31
 """Shifts are 12 to 43: a code of 5 bits above 12."""
 RESIDUAL_MAX = 2**24 - 1
 
 
-def engine_node(quantised: QuantisedLayer, mapping: Mapping, shape: EngineShape) -> EngineNode:
-    """Return a quantised layer in its tiles as the engine runs it.
+def engine_node(
+    quantised: QuantisedLayer, mapping: Mapping, shape: EngineShape, placement: Placement = IN_MEMORY
+) -> EngineNode:
+    """Return a quantised layer in its tiles, and where its maps stay, as the engine runs it.
 
     Raises:
         UnsupportedLayerError: a weight is the least of its bits, a factor is 16 or more, an average pool has a bias or
@@ -83,6 +87,7 @@ def engine_node(quantised: QuantisedLayer, mapping: Mapping, shape: EngineShape)
         ifmap=node.ifmap,
         gate=node.gate,
         residual=node.residual,
+        placement=placement,
     )
 
 
@@ -121,72 +126,159 @@ def _descending(tile: int, channels: int, unit: int) -> range:
     return range(round_up(min(tile, channels), unit), 0, -unit)
 
 
-def compile_engine_program(nodes: Sequence[EngineNode], given: Names[str, Shape], shape: EngineShape) -> Program:
+@dataclass(frozen=True, kw_only=True)
+class _Content:
+    """Where what all steps of a layer share lies, in memory words, and the descriptor's field of its border classes."""
+
+    weight_word: int
+    parameter_word: int
+    table_word: int
+    edges: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompiledProgram:
+    """A program in memory, and the steps that its descriptors say."""
+
+    program: Program
+    steps: tuple[ProgramStep, ...]
+
+
+def compile_engine_program(
+    nodes: Sequence[EngineNode], given: Names[str, Shape], shape: EngineShape
+) -> CompiledProgram:
     """Compile layers that read each other's maps and those given, which together are the program's image.
+
+    Layers run in steps: bands of a group one after the other, and in each its layers. Maps that stay on chip take no
+    room in memory.
 
     Raises:
         UnsupportedLayerError: a layer needs more than a field of the format, or than the engine, holds.
-        MappingError: a tile does not fit a buffer, or breaks a rule of the format.
+        InvalidValueError: rings, groups or bands do not go together, or the last map stays on chip.
+        MappingError: a tile or a ring does not fit its memory, a row is not there when it is read, or a tile breaks a
+            rule of the format.
     """
-    word = shape.accelerator.axi_bytes
-    content = bytearray(len(nodes) * isa5.DESCRIPTOR_BYTES)
-
-    def place(part: bytes) -> int:
-        content.extend(bytes(-len(content) % shape.accelerator.weight_port_bytes))
-        begin = len(content) // word
-        content.extend(part + bytes(-len(part) % shape.accelerator.weight_port_bytes))
-        return begin
-
-    fixed = []
+    word, port_bytes = shape.accelerator.axi_bytes, shape.accelerator.weight_port_bytes
     for node in nodes:
         check_tiles(node)
+    if nodes[-1].placement.ofmap_ring:
+        raise InvalidValueError(
+            f"{nodes[-1].name}.ofmap_ring", nodes[-1].placement.ofmap_ring, "0 for the last layer of a program"
+        )
+    planned = plan_steps(nodes, given)
+    content = bytearray(len(planned) * isa5.DESCRIPTOR_BYTES)
+
+    def place(part: bytes) -> int:
+        content.extend(bytes(-len(content) % port_bytes))
+        begin = len(content) // word
+        content.extend(part + bytes(-len(part) % port_bytes))
+        return begin
+
+    contents = []
+    for node in nodes:
         data = node.data
         requantisation = Requantisation(bias=data.bias, multiplier=data.multiplier, shift=data.code + 12)
         check_sums(node.name, node.tiled.layer, data.weight, requantisation)
-        weights = b"" if node.data.weight is None else pack_weights(node.tiled, node.data.weight).tobytes()
+        weights = b"" if data.weight is None else pack_weights(node.tiled, data.weight).tobytes()
         parameters, edges = pack_parameters(node, shape)
-        fixed.append((place(weights), place(parameters.tobytes()), place(node.data.table.tobytes()), edges))
-    counter_word = place(bytes(len(nodes) * isa.COUNTERS.itemsize))
+        contents.append(
+            _Content(
+                weight_word=place(weights),
+                parameter_word=place(parameters.tobytes()),
+                table_word=place(data.table.tobytes()),
+                edges=edges,
+            )
+        )
+    counter_word = place(bytes(len(planned) * isa.COUNTERS.itemsize))
     maps: dict[str, MapPlace] = {}
     image_word = end = len(content) // word
     for name, (channels, height, width) in given.items():
-        words = math.ceil(channels / word)
-        maps[name] = MapPlace(word=end, pixel_words=words)
-        end += round_up(height * width * words, shape.accelerator.weight_port_words)
+        maps[name] = MapPlace(word=end, pixel_words=math.ceil(channels / word))
+        end += round_up(height * width * maps[name].pixel_words, shape.accelerator.weight_port_words)
     image_words = end - image_word
-    records = []
-    for index, (node, (weight_word, parameter_word, table_word, edges)) in enumerate(zip(nodes, fixed, strict=True)):
+    for node in nodes:
         layer = node.tiled.layer
-        words = math.ceil(layer.out_channels / word)
-        maps[node.name] = MapPlace(word=end, pixel_words=words)
-        end += round_up(layer.out_height * layer.out_width * words, shape.accelerator.weight_port_words)
-        places = Places(
-            ifmap=maps[node.ifmap],
-            ofmap=maps[node.name],
-            residual=None if node.residual is None else maps[node.residual],
-            weight_word=weight_word if node.gate is None else maps[node.gate].word,
-            parameter_word=parameter_word,
-            table_word=table_word,
-            counter_word=counter_word + index * isa.COUNTERS.itemsize // word,
+        if not node.placement.ofmap_ring:
+            maps[node.name] = MapPlace(word=end, pixel_words=math.ceil(layer.out_channels / word))
+            size = layer.out_height * layer.out_width * maps[node.name].pixel_words
+            end += round_up(size, shape.accelerator.weight_port_words)
+    check_program(len(planned), end)
+    steps, records = [], []
+    for index, step in enumerate(planned):
+        node, shared = step.node, contents[step.layer]
+        steps.append(
+            ProgramStep(
+                layer=step.layer,
+                tiled=step.tiled,
+                places=_places(step, shared, maps, counter_word + index * isa.COUNTERS.itemsize // word),
+                descriptor_word=index * isa5.DESCRIPTOR_BYTES // word,
+                edges=shared.edges,
+                early=step.early,
+                load_table=step.load_table,
+            )
         )
-        record = describe(node.tiled, places, residual_multiplier=node.data.residual_multiplier, edges=edges)
+        record = describe(steps[-1], node.data.residual_multiplier)
         check_fields_fit(node.name, record, shape)
         records.append(record)
-    check_program(len(nodes), end)
-    content[: len(nodes) * isa5.DESCRIPTOR_BYTES] = np.array(records, isa5.DESCRIPTOR).tobytes()
-    last = nodes[-1]
-    return Program(
+    content[: len(planned) * isa5.DESCRIPTOR_BYTES] = np.array(records, isa5.DESCRIPTOR).tobytes()
+    program = Program(
         arena=bytes(content),
         axi_bytes=word,
         arena_words=end,
         program_word=0,
-        layer_count=len(nodes),
+        layer_count=len(planned),
         image_word=image_word,
         image_words=image_words,
-        logits_word=maps[last.name].word,
-        logits_count=last.tiled.layer.out_channels,
+        logits_word=maps[nodes[-1].name].word,
+        logits_count=nodes[-1].tiled.layer.out_channels,
         counter_word=counter_word,
         isa_version=isa5.VERSION,
+    )
+    return CompiledProgram(program=program, steps=tuple(steps))
+
+
+def _places(step: PlannedStep, content: _Content, maps: Names[str, MapPlace], counter_word: int) -> Places:
+    """Return the places of everything of a step; those of maps are where its rows begin."""
+    node, layer, placement = step.node, step.node.tiled.layer, step.node.placement
+    first_read, first_made = step.rows_read[0], step.rows[0]
+    inputs, results = (layer.in_channels, layer.in_width), (layer.out_channels, layer.out_width)
+    return Places(
+        ifmap=_ring_place(step.tiled.shape, step.half, placement.ifmap_ring, first_read, inputs)
+        if placement.ifmap_ring
+        else _rows_place(maps[node.ifmap], first_read, layer.in_width),
+        ofmap=_ring_place(step.tiled.shape, 1 - step.half, placement.ofmap_ring, first_made, results)
+        if placement.ofmap_ring
+        else _rows_place(maps[node.name], first_made, layer.out_width),
+        residual=None if node.residual is None else _rows_place(maps[node.residual], first_made, layer.out_width),
+        weight_word=content.weight_word if node.gate is None else maps[node.gate].word,
+        parameter_word=content.parameter_word,
+        table_word=content.table_word,
+        counter_word=counter_word,
+    )
+
+
+def _rows_place(place: MapPlace, row: int, width: int) -> MapPlace:
+    """Return where a row of a map in memory begins, of which each has ``width`` pixels."""
+    return replace(place, word=place.word + row * width * place.pixel_words)
+
+
+def _ring_place(shape: EngineShape, half: int, ring: int, row: int, size: tuple[int, int]) -> MapPlace:
+    """Return where a row of a map on chip begins.
+
+    Args:
+        shape: the engine.
+        half: half of the map memory, which begins with the map's ring.
+        ring: rows that stay there.
+        row: of the map.
+        size: the map's channels and columns.
+    """
+    accelerator, (channels, width) = shape.accelerator, size
+    pixel_lines = math.ceil(math.ceil(channels / accelerator.axi_bytes) / accelerator.map_banks)
+    begin, row_lines = half * accelerator.map_depth, width * pixel_lines
+    return MapPlace(
+        word=begin + row % ring * row_lines,
+        pixel_words=pixel_lines,
+        ring=Ring(lines=ring * row_lines, end=begin + ring * row_lines),
     )
 
 
@@ -196,13 +288,13 @@ def pack_parameters(node: EngineNode, shape: EngineShape) -> tuple[Int8Array, in
     A channel's lie in the order of channels; those of a border class fill a line for all channels, see
     :meth:`cost_models.engine.tiles.TiledLayer.parameter_lines`.
     """
-    data, word = node.data, shape.accelerator.axi_bytes
-    records = np.zeros(node.tiled.parameter_lines(data.edges_field) * word, isa5.PARAMETERS)
+    data, lanes = node.data, shape.accelerator.post_lanes
+    records = np.zeros(node.tiled.parameter_lines(data.edges_field) * lanes, isa5.PARAMETERS)
     for name in ("bias", "multiplier", "code"):
         values = getattr(data, name)
         if values.ndim == 2:
             rows, columns = values.shape
-            records[name].reshape(rows, -1, word)[:, :columns] = values[..., None]
+            records[name].reshape(rows, -1, lanes)[:, :columns] = values[..., None]
         else:
             records[name][: len(values)] = values
     return records.view(np.int8), data.edges_field

@@ -3,16 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import astuple, fields
 
-import numpy as np
-
 from codesign.emit.engine_program import compile_engine_program, engine_node
 from codesign.emit.engine_reference import run_engine
 from codesign.emit.integer_reference import QuantisedNetwork
 from cost_models.engine.counts import count_program
-from cost_models.engine.places import PlacedLayer, placed_layers
+from cost_models.engine.places import ProgramStep
 from cost_models.mapping.mapped_layer import MappedLayer
 from cost_models.workload import IMAGE
-from hw_templates.conv_engine import isa5
 from hw_templates.conv_engine.rtl_config import EngineShape
 from hw_templates.foundation.arrays import Int8Array
 
@@ -27,35 +24,37 @@ def isa5_files(
 
     Args:
         network: what is compiled.
-        mapped: its layers in their tiles; where version 1 keeps their maps is not looked at, as all go to memory here.
+        mapped: its layers in their tiles, and where their maps stay.
         shape: the engine.
         images: quantised test images [n, C, H, W].
 
     Raises:
-        MappingError, UnsupportedLayerError: the engine cannot run a layer.
+        InvalidValueError, MappingError, UnsupportedLayerError: the engine cannot run a layer.
     """
-    nodes = [engine_node(quantised, ran.mapping, shape) for quantised, ran in zip(network.layers, mapped, strict=True)]
-    program = compile_engine_program(nodes, {IMAGE: network.layers[0].node.layer.in_shape}, shape)
-    records = np.frombuffer(program.arena, isa5.DESCRIPTOR, len(nodes))
-    placed = placed_layers([node.tiled for node in nodes], records)
-    layout = program.layout() | shape.program_sizes()
+    nodes = [
+        engine_node(quantised, ran.mapping, shape, ran.placement)
+        for quantised, ran in zip(network.layers, mapped, strict=True)
+    ]
+    compiled = compile_engine_program(nodes, {IMAGE: network.layers[0].node.layer.in_shape}, shape)
+    layout = compiled.program.layout() | shape.program_sizes()
     contents = (
-        program.arena,
+        compiled.program.arena,
         run_engine(network.workload, nodes, images).tobytes(),
-        _stated([node.name for node in nodes], placed).encode(),
+        _stated([node.name for node in nodes], compiled.steps).encode(),
         "".join(f"{name} {value}\n" for name, value in layout.items()).encode(),
     )
     return dict(zip(ISA5_FILES, contents, strict=True))
 
 
-def _stated(names: Sequence[str], placed: Sequence[PlacedLayer]) -> str:
-    """Return what a run counts: a line a layer and one a port, as ``tb/rtl_program.h`` reads them."""
-    counts, ports = count_program(placed)
-    layers = (
-        f"layer {' '.join(map(str, astuple(count.trips)))} {name}\n" for name, count in zip(names, counts, strict=True)
+def _stated(names: Sequence[str], steps: Sequence[ProgramStep]) -> str:
+    """Return what a run counts, as ``tb/rtl_program.h`` reads it: a line a step, with its layer's name, and one a port."""
+    counts, ports = count_program(steps)
+    lines = (
+        f"layer {' '.join(map(str, astuple(count.trips)))} {names[step.layer]}\n"
+        for step, count in zip(steps, counts, strict=True)
     )
     of_ports = (
         f"port {port.name} {getattr(ports, port.name).words} {getattr(ports, port.name).bursts}\n"
         for port in fields(ports)
     )
-    return "".join((*layers, *of_ports))
+    return "".join((*lines, *of_ports))

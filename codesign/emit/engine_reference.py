@@ -21,6 +21,7 @@ from codesign.emit.convolve import Maps, walk
 from codesign.emit.integer_reference import IMAGES_AT_ONCE
 from cost_models.engine.layer import EngineLayer
 from cost_models.engine.tiles import TiledLayer
+from cost_models.mapping.placement import IN_MEMORY, Placement
 from cost_models.workload import Node, Workload
 from hw_templates.foundation.arrays import Int8Array, IntArray
 
@@ -54,7 +55,7 @@ class EngineData:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class EngineNode:
-    """A layer in its tiles with its data, and the names of the maps that it reads."""
+    """A layer in its tiles with its data, the names of the maps that it reads, and where its maps stay."""
 
     name: str
     tiled: TiledLayer
@@ -62,6 +63,7 @@ class EngineNode:
     ifmap: str
     gate: str | None = None
     residual: str | None = None
+    placement: Placement = IN_MEMORY
 
 
 def run_engine(workload: Workload, nodes: Sequence[EngineNode], images: Int8Array) -> Int8Array:

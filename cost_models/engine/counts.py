@@ -1,16 +1,19 @@
 """What the engine counts of a program: iterations, words and bursts, each exactly as its Verilog does."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import astuple, dataclass, fields
 
 import numpy as np
 
-from cost_models.engine.places import PlacedLayer
+from cost_models.engine.places import ProgramStep
 from cost_models.engine.tiles import TiledLayer
 from cost_models.engine.transfers import (
     Transfers,
     counter_transfers,
+    input_lines,
     input_transfers,
+    no_transfers,
+    result_lines,
     result_transfers,
     setup_transfers,
     weight_transfers,
@@ -50,8 +53,11 @@ class PortCounts:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LayerCount:
-    """The counts of one layer: those that the engine writes to memory, and words and bursts of its ports."""
+class StepCount:
+    """The counts of one step: those that the engine writes to memory, and words and bursts of the ports.
+
+    What of a step is fetched while the one before runs counts as the step's own.
+    """
 
     trips: LayerTrips
     ports: PortCounts
@@ -59,7 +65,14 @@ class LayerCount:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SlotWork:
-    """The work of each slot's tile: arrays and commands [slots]; a command that is not made has no words."""
+    """The work of each slot's tile: arrays and commands [slots]; a command that is not made has no words.
+
+    Attributes:
+        walk: which tile it is.
+        iterations: in which it is computed.
+        ifmap, weights, residual, ofmap: commands to the memory ports.
+        loaded_lines, stored_lines: lines from and to the map memory.
+    """
 
     walk: TileWalk
     iterations: IntArray
@@ -67,20 +80,24 @@ class SlotWork:
     weights: Transfers
     residual: Transfers
     ofmap: Transfers
+    loaded_lines: IntArray
+    stored_lines: IntArray
 
 
-def slot_work(layer: PlacedLayer) -> SlotWork:
+def slot_work(step: ProgramStep) -> SlotWork:
     """Return what each slot's tile takes."""
-    walk = walk_tiles(layer.tiled)
-    residual = np.zeros_like(walk.rows, bool) if layer.places.residual is None else walk.finishes
-    added = layer.places.residual or layer.places.ofmap
+    walk, places = walk_tiles(step.tiled), step.places
     return SlotWork(
         walk=walk,
-        iterations=tile_iterations(layer.tiled, walk),
-        ifmap=input_transfers(layer, walk).only(walk.fetches_ifmap),
-        weights=weight_transfers(layer, walk).only(walk.fetches_weights),
-        residual=result_transfers(layer, walk, added).only(residual),
-        ofmap=result_transfers(layer, walk, layer.places.ofmap).only(walk.finishes),
+        iterations=tile_iterations(step.tiled, walk),
+        ifmap=input_transfers(step, walk).only(walk.fetches_ifmap),
+        weights=weight_transfers(step, walk).only(walk.fetches_weights),
+        residual=no_transfers(len(walk.rows))
+        if places.residual is None
+        else result_transfers(step, walk, places.residual).only(walk.finishes),
+        ofmap=result_transfers(step, walk, places.ofmap).only(walk.finishes),
+        loaded_lines=np.where(walk.fetches_ifmap, input_lines(step, walk), 0),
+        stored_lines=np.where(walk.finishes, result_lines(step, walk), 0),
     )
 
 
@@ -97,30 +114,38 @@ def tile_iterations(tiled: TiledLayer, walk: TileWalk) -> IntArray:
     return of_tile * tiled.layer.taps
 
 
-def count_layer(layer: PlacedLayer) -> LayerCount:
-    """Return what the engine counts of one layer."""
-    work, accelerator = slot_work(layer), layer.tiled.shape.accelerator
-    return LayerCount(
+def count_step(step: ProgramStep) -> StepCount:
+    """Return what the engine counts of one step."""
+    work, accelerator = slot_work(step), step.tiled.shape.accelerator
+    return StepCount(
         trips=LayerTrips(
             compute_trips=int(work.iterations.sum()),
-            ifmap_words=int(work.ifmap.words.sum()),
+            ifmap_words=int(work.ifmap.words.sum() + work.loaded_lines.sum()),
             weight_words=int(work.weights.words.sum()) * accelerator.weight_port_words,
-            ofmap_words=int(work.ofmap.words.sum()),
+            ofmap_words=int(work.ofmap.words.sum() + work.stored_lines.sum()),
         ),
         ports=PortCounts(
             ifmap=_sum(work.ifmap),
-            weights=_sum(work.weights) + _sum(setup_transfers(layer)),
+            weights=_sum(work.weights) + _sum(setup_transfers(step)),
             residual=_sum(work.residual),
-            ofmap=_sum(work.ofmap) + _sum(counter_transfers(layer)),
+            ofmap=_sum(work.ofmap) + _sum(counter_transfers(step)),
         ),
     )
 
 
-def count_program(layers: Sequence[PlacedLayer]) -> tuple[list[LayerCount], PortCounts]:
-    """Return the counts of each layer of a program, and what passes the ports in a run of it."""
-    counts = [count_layer(layer) for layer in layers]
+def count_program(steps: Sequence[ProgramStep]) -> tuple[list[StepCount], PortCounts]:
+    """Return the counts of each step of a program, and what passes the ports in a run of it."""
+    counts = [count_step(step) for step in steps]
     nothing = PortCounts(ifmap=PortCount(), weights=PortCount(), residual=PortCount(), ofmap=PortCount())
     return counts, sum((count.ports for count in counts), nothing)
+
+
+def layer_trips(steps: Sequence[ProgramStep], counts: Sequence[StepCount]) -> list[LayerTrips]:
+    """Return what the engine counts of each layer of a program: the sums over its steps."""
+    totals = np.zeros((1 + max(step.layer for step in steps), len(fields(LayerTrips))), np.int64)
+    for step, count in zip(steps, counts, strict=True):
+        totals[step.layer] += astuple(count.trips)
+    return [LayerTrips(*map(int, total)) for total in totals]
 
 
 def _sum(transfers: Transfers) -> PortCount:

@@ -1,21 +1,33 @@
-"""Cycles of each layer of a program of version 5: what the engine's Verilog takes, slot by slot, without running it.
+"""Cycles of each step of a program of version 5: what the engine's Verilog takes, slot by slot, without running it.
 
-A layer is its setup (descriptor, parameters and activation table, one after the other), a slot for each tile, two more
-in which the last tile is computed and stored, and its end (counters, and the last response). In a slot the stages run
-side by side; where a buffer is single, the store comes first, or the loads last. The constants are read from the
-Verilog; ``benchmarks/engine_cycles.py`` compares what comes out with it.
+A step has a slot for each tile, and two more in which the last tile is computed and stored. In a slot the stages run
+side by side; where a buffer is single, the store comes first, or the loads last. Descriptor, parameters and table of
+the next step are fetched as one more stage of a slot, and its first tile beside the last store (``early``), so the
+first step alone has a setup. Between two steps the counters are written; behind the last one the engine waits for the
+last response. The constants are read from the Verilog; ``benchmarks/engine_cycles.py`` compares what comes out with it.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 
 from cost_models.engine.counts import SlotWork, slot_work
-from cost_models.engine.places import PlacedLayer
-from cost_models.engine.stages import MemoryTiming, compute_cycles, read_cycles, setup_cycles
-from cost_models.engine.stores import SlotTimes, WritePort, drain_cycles, store_scan, stores_of
-from cost_models.engine.transfers import counter_transfers
+from cost_models.engine.places import ProgramStep
+from cost_models.engine.stages import (
+    LOAD_CYCLES,
+    MemoryTiming,
+    PortLoads,
+    compute_cycles,
+    map_load_cycles,
+    map_store_cycles,
+    read_cycles,
+    setup_cycles,
+    stream_cycles,
+)
+from cost_models.engine.stores import DRAIN_CYCLES, SlotTimes, Stores, WritePort, store_scan, stores_of
+from cost_models.engine.transfers import Transfers, counter_transfers, setup_transfers
 from hw_templates.conv_engine.rtl_config import EngineShape
 from hw_templates.foundation.arrays import FloatArray
 
@@ -25,16 +37,20 @@ SLOT_CYCLES = 2
 """Of a slot outside its phases: one before them, one behind (``sequencer.v``)."""
 LEAST_PHASE = 2
 """A phase in which nothing runs."""
+TABLE_CYCLES = 256
+"""From a step's begin until its activation table is in the lanes."""
+FIRST_WORD, FIRST_COUNTER = 20, 3
+"""From a store's start to its first word: start (3) and the way through the lanes (17); of counters, the start."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class LayerCycles:
-    """Cycles of a layer.
+class StepCycles:
+    """Cycles of a step.
 
     Attributes:
-        setup: before the first slot.
-        slots: of each slot, [tiles + 2].
-        drain: behind the last slot: until the counters are written and all results are in memory.
+        setup: before the first slot of the first step.
+        slots: of each slot of its own, [tiles + 2], or one fewer where the first tile is fetched in the step before.
+        drain: behind the last slot: until the counters are on their way, and in the last step until all is in memory.
     """
 
     setup: float
@@ -52,49 +68,147 @@ class LayerCycles:
         return round(self.setup + float(self.slots.sum()) + self.drain)
 
 
-def layer_cycles(layer: PlacedLayer, memory: MemoryTiming) -> LayerCycles:
-    """Return the cycles of one layer."""
-    work = slot_work(layer)
-    setup, table_end = setup_cycles(layer, memory)
+_PORTS = ("ifmap", "weights", "next", "residual")
+_SLOT = np.dtype(
+    [
+        (name, np.float64)
+        for name in (
+            *("before", "compute", "map_load", "map_store", *Stores._fields),
+            *(f"{port}_{what}" for port in _PORTS for what in PortLoads._fields),
+            *("fetches", "waits", "copies", "counts"),
+        )
+    ]
+)
+"""A slot: cycles before its first phase, of its computation, and of its load from and store to the map memory; what
+goes to memory; bytes and cycles of what comes over each port, with descriptor, parameters and table of the next step
+apart; whether a tile is fetched, whether all responses are waited for, whether a table is copied into the lanes from
+its begin on, and whether it is that in which counters are written."""
+_Slots = npt.NDArray[np.void]
+
+
+def program_cycles(steps: Sequence[ProgramStep], memory: MemoryTiming) -> tuple[list[StepCycles], int]:
+    """Return the cycles of each step of a program, and those of a run of it, as the engine's register says."""
+    shape = steps[0].tiled.shape
+    work = [slot_work(step) for step in steps]
+    parts = [_slots_of(steps, work, index, memory) for index in range(len(steps))]
     port = WritePort(
         latency=float(memory.latency_cycles),
-        word_bytes=float(layer.tiled.shape.accelerator.axi_bytes),
+        word_bytes=float(shape.accelerator.axi_bytes),
         bytes_a_cycle=float(memory.bytes_a_cycle),
     )
-    slots = slot_times(layer.tiled.shape, work, memory)
-    slot_ends, port_free = store_scan(slots, stores_of(work.ofmap.later(2)), port, table_end - setup)
-    return LayerCycles(
-        setup=setup,
-        slots=np.diff(slot_ends, prepend=0.0),
-        drain=drain_cycles(stores_of(counter_transfers(layer)), port, slot_ends[-1], port_free),
-    )
+    slots = np.concatenate(parts)
+    stores = Stores(*(np.ascontiguousarray(slots[name]) for name in Stores._fields))
+    ends, free = store_scan(_slot_times(shape, slots, memory), stores, port)
+    durations = np.split(np.diff(ends, prepend=0.0), np.cumsum([len(part) for part in parts])[:-1])
+    cycles = [StepCycles(setup=0.0, slots=each[:-1], drain=float(each[-1])) for each in durations]
+    last = durations[-1]
+    drain = free.words + port.latency + DRAIN_CYCLES - float(ends[-1] - last[-1])
+    cycles[-1] = replace(cycles[-1], drain=drain)
+    cycles[0] = replace(cycles[0], setup=setup_cycles(steps[0], memory))
+    return cycles, sum(each.total for each in cycles)
 
 
-def slot_times(shape: EngineShape, work: SlotWork, memory: MemoryTiming) -> SlotTimes:
-    """Return what each slot takes besides its store, [tiles + 2]."""
-    accelerator, tiles = shape.accelerator, len(work.iterations)
-    ports = (
-        (work.ifmap.later(0), accelerator.axi_bytes, accelerator.ifmap_buffers == 1),
-        (work.weights.later(0), accelerator.weight_port_bytes, accelerator.weight_buffers == 1),
-        (work.residual.later(1), accelerator.axi_bytes, False),
+def step_cycles(step: ProgramStep, memory: MemoryTiming) -> StepCycles:
+    """Return the cycles of a step that is a program of its own."""
+    return program_cycles([step], memory)[0][0]
+
+
+def _slots_of(steps: Sequence[ProgramStep], work: Sequence[SlotWork], index: int, memory: MemoryTiming) -> _Slots:
+    """Return the slots of one step of a program, with that in which its counters are written; [slots]."""
+    step, mine = steps[index], work[index]
+    accelerator, tiles = step.tiled.shape.accelerator, len(mine.iterations)
+    slots = np.zeros(tiles + 3, _SLOT)
+    storing, counting = tiles + 1, tiles + 2
+    slots["before"][:storing] = WALK_CYCLES + 1
+    slots["before"][[0, tiles, storing]] = 2, 3, 1
+    slots["compute"][1:storing] = compute_cycles(step.tiled.shape, mine.iterations)
+    slots["map_load"][:tiles] = map_load_cycles(mine.loaded_lines)
+    slots["map_store"][2:counting] = map_store_cycles(mine.stored_lines)
+    for part, transfers in (
+        (slice(0, counting), mine.ofmap.later(2)),
+        (slice(counting, None), counter_transfers(step)),
+    ):
+        for name, values in zip(Stores._fields, stores_of(transfers), strict=True):
+            slots[name][part] = values
+    sizes = {"ifmap": accelerator.axi_bytes, "weights": accelerator.weight_port_bytes}
+    for port, size in sizes.items():
+        _load(slots[:tiles], port, getattr(mine, port), size, memory)
+    _load(slots[:counting], "residual", mine.residual.later(1), accelerator.axi_bytes, memory)
+    slots["fetches"][:tiles] = 1
+    slots["waits"][0] = index > 0 and (step.early == 0 or step.places.ifmap.ring is None)
+    slots["waits"][1] = index > 0 and step.places.residual is not None
+    slots["counts"][counting] = 1
+    if index + 1 < len(steps):
+        _fetch_next(slots, steps[index + 1], work[index + 1], mine, memory)
+    # What is early of this step was fetched in the last slot of the one before.
+    kept = slots[1:] if step.early == 2 else slots
+    if step.early == 1:
+        kept["weights_bytes"][0] = kept["weights_cycles"][0] = 0
+    kept["copies"][0] = step.load_table
+    return kept
+
+
+def _fetch_next(slots: _Slots, step: ProgramStep, work: SlotWork, before: SlotWork, memory: MemoryTiming) -> None:
+    """Add what is fetched of the next step to the slots of the step before it."""
+    accelerator, storing = step.tiled.shape.accelerator, len(slots) - 2
+    # Descriptor, parameters and table come in the first slot whose tile loads no weights beside its computation.
+    loads_weights = np.zeros(storing, bool)
+    loads_weights[: storing - 1] = (before.weights.words > 0) & (accelerator.weight_buffers == 2)
+    slot = 1 + int(np.argmin(loads_weights[1:]))
+    slots["next_bytes"][slot] = setup_transfers(step).words.sum() * accelerator.weight_port_bytes
+    slots["next_cycles"][slot] = setup_cycles(step, memory) - memory.latency_cycles - LOAD_CYCLES
+    if not step.early:
+        return
+    last, only = slots[storing : storing + 1], np.zeros(1, np.int64)
+    last["before"], last["fetches"] = WALK_CYCLES + 1, 1
+    _load(last, "weights", work.weights.take(only), accelerator.weight_port_bytes, memory)
+    if step.early == 2:
+        _load(last, "ifmap", work.ifmap.take(only), accelerator.axi_bytes, memory)
+        last["map_load"] = map_load_cycles(work.loaded_lines[:1])
+        last["waits"] = step.places.ifmap.ring is None
+
+
+def _load(slots: _Slots, port: str, transfers: Transfers, word_bytes: int, memory: MemoryTiming) -> None:
+    """Let a port of slots make commands, [slots]."""
+    slots[f"{port}_bytes"] = transfers.words * float(word_bytes)
+    slots[f"{port}_cycles"] = stream_cycles(transfers, memory, memory.word_cycles(word_bytes))
+
+
+def _slot_times(shape: EngineShape, slots: _Slots, memory: MemoryTiming) -> SlotTimes:
+    """Return what each slot takes besides its store to memory, [slots]."""
+    accelerator, counts = shape.accelerator, slots["counts"] > 0
+    single = {"ifmap": accelerator.ifmap_buffers == 1, "weights": accelerator.weight_buffers == 1}
+    word_bytes = dict.fromkeys(_PORTS, accelerator.axi_bytes) | dict.fromkeys(
+        ("weights", "next"), accelerator.weight_port_bytes
     )
-    beside = read_cycles([(commands, word) for commands, word, single in ports if not single], memory)
-    late = [(commands, word) for commands, word, single in ports if single]
-    compute = np.zeros(tiles + 2)
-    compute[1:-1] = compute_cycles(shape, work.iterations)
-    main = np.maximum(np.maximum(compute, beside.cycles), LEAST_PHASE)
-    before, behind = np.full(tiles + 2, WALK_CYCLES + 1.0), np.ones(tiles + 2)
-    before[[0, tiles, tiles + 1]] = 2.0, 3.0, 1.0
-    if late:
-        behind[:tiles] += np.maximum(read_cycles(late, memory).cycles, LEAST_PHASE)[:tiles]
+    loads = {
+        port: (PortLoads(bytes=slots[f"{port}_bytes"], cycles=slots[f"{port}_cycles"]), word_bytes[port])
+        for port in _PORTS
+    }
+    beside = read_cycles([loads[port] for port in _PORTS if not single.get(port)], memory)
+    late = read_cycles([loads[port] for port in _PORTS if single.get(port)], memory).cycles
+    main = np.maximum(np.maximum(slots["compute"], beside.cycles), LEAST_PHASE)
+    if single["ifmap"]:
+        late = np.maximum(late, slots["map_load"])
+    else:
+        main = np.maximum(main, slots["map_load"])
+    main = np.where(counts, 0.0, main)
+    behind = np.where(counts, 0.0, 1.0)
+    if any(single.values()):
+        behind += np.where(slots["fetches"] > 0, np.maximum(late, LEAST_PHASE), 0.0)
+    reads, read_bytes, first_phase = beside.cycles, beside.bytes, np.maximum(main, slots["map_store"])
     if accelerator.ofmap_buffers == 1:
         # The store has a phase of its own, before all others.
-        nothing = np.zeros(tiles + 2)
-        return SlotTimes(before=before, beside=nothing, behind=behind + main, reads=nothing, read_bytes=nothing)
-    return SlotTimes(before=before, beside=main, behind=behind, reads=beside.cycles, read_bytes=beside.bytes)
-
-
-def program_cycles(layers: Sequence[PlacedLayer], memory: MemoryTiming) -> tuple[list[LayerCycles], int]:
-    """Return the cycles of each layer of a program, and those of a run of it, as the engine's register says."""
-    cycles = [layer_cycles(layer, memory) for layer in layers]
-    return cycles, sum(each.total for each in cycles)
+        reads = read_bytes = np.zeros(len(main))
+        first_phase, behind = np.ascontiguousarray(slots["map_store"]), behind + main
+    return SlotTimes(
+        before=np.ascontiguousarray(slots["before"]),
+        beside=first_phase,
+        behind=behind,
+        reads=reads,
+        read_bytes=read_bytes,
+        first_word=np.where(counts, float(FIRST_COUNTER), float(FIRST_WORD)),
+        table=np.where(slots["copies"] > 0, float(TABLE_CYCLES), 0.0),
+        waits_table=((slots["map_store"] > 0) | (slots["words"] > 0)) & ~counts,
+        waits_responses=slots["waits"] > 0,
+    )

@@ -1,28 +1,38 @@
-"""Where a layer's maps, weights and parameters lie in memory."""
+"""Where a layer's maps, weights and parameters lie, and the steps of a program that use them."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-
-import numpy as np
-import numpy.typing as npt
 
 from cost_models.engine.tiles import TiledLayer
 
 
 @dataclass(frozen=True, kw_only=True)
+class Ring:
+    """A ring of whole rows in the map memory: ``lines`` of it, of which the last lies before line ``end``."""
+
+    lines: int
+    end: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class MapPlace:
-    """Place of a map in memory: its first word, and the words from pixel to pixel.
+    """Place of a map, or of the rows of it that a step reads or makes.
 
     A part of a wider map, as a concatenation makes it, begins at its first word of the first pixel.
+
+    Attributes:
+        word: the memory word of the first pixel; with a ring, its line of the map memory.
+        pixel_words: memory words from pixel to pixel; with a ring, lines.
+        ring: where in the map memory the map lies; None where it lies in memory.
     """
 
     word: int
     pixel_words: int
+    ring: Ring | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Places:
-    """Places of everything of a layer, in memory words; ``residual`` is None where no map is added."""
+    """Places of everything of a step, in memory words; ``residual`` is None where no map is added."""
 
     ifmap: MapPlace
     ofmap: MapPlace
@@ -34,46 +44,23 @@ class Places:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PlacedLayer:
-    """A layer in its tiles and in memory.
+class ProgramStep:
+    """A step of a program: a layer, or a band of its rows, in its tiles and in memory; one descriptor.
 
     Attributes:
+        layer: which layer of the program it belongs to, from 0 on.
+        tiled: the layer, or the smaller one that a band is.
         descriptor_word: where its descriptor lies.
         edges: the descriptor's field of the border classes of an average pool.
+        early: what of the first tile is fetched beside the last store of the step before: 0 nothing, 1 its weights,
+            2 weights and ifmap.
+        load_table: whether its activation table is fetched; else that of the step before stays.
     """
 
+    layer: int = 0
     tiled: TiledLayer
     places: Places
     descriptor_word: int
     edges: int = 0
-
-
-def placed_layers(
-    layers: Sequence[TiledLayer], records: npt.NDArray[np.void], program_word: int = 0
-) -> list[PlacedLayer]:
-    """Return the layers of a program where their descriptors say.
-
-    Args:
-        layers: the program's layers in their tiles.
-        records: their descriptors, [layers] of :data:`hw_templates.conv_engine.isa5.DESCRIPTOR`.
-        program_word: where the first descriptor lies.
-    """
-    return [
-        PlacedLayer(
-            tiled=tiled,
-            places=Places(
-                ifmap=MapPlace(word=int(record["ifmap_word"]), pixel_words=int(record["in_words"])),
-                ofmap=MapPlace(word=int(record["ofmap_word"]), pixel_words=int(record["out_words"])),
-                residual=MapPlace(word=int(record["residual_word"]), pixel_words=int(record["res_words"]))
-                if tiled.layer.residual
-                else None,
-                weight_word=int(record["weight_word"]),
-                parameter_word=int(record["parameter_word"]),
-                table_word=int(record["table_word"]),
-                counter_word=int(record["counter_word"]),
-            ),
-            descriptor_word=program_word + index * records.itemsize // tiled.shape.accelerator.axi_bytes,
-            edges=int(record["edges"]),
-        )
-        for index, (tiled, record) in enumerate(zip(layers, records, strict=True))
-    ]
+    early: int = 0
+    load_table: bool = True

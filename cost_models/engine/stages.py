@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from cost_models.closed_form.compiled import kernel
-from cost_models.engine.places import PlacedLayer
+from cost_models.engine.places import ProgramStep
 from cost_models.engine.transfers import Transfers, setup_transfers
 from hw_templates.conv_engine.rtl_config import MAX_BURST, EngineShape
 from hw_templates.foundation.arrays import FloatArray, IntArray
@@ -25,6 +25,8 @@ REQUEST_CYCLES = 4
 """From the end of a burst to the request that it makes room for (``read_engine.v``: flying, slot_ok, send)."""
 LOAD_CYCLES = 12
 """A load besides latency and words: request, command to address (9), queue and write (``read_engine.v``)."""
+MAP_LOAD_CYCLES, MAP_STORE_CYCLES = 6, 19
+"""A load from the map memory, and a store to it, besides its lines."""
 COMPUTE_CYCLES = 12
 """Of a tile besides its iterations and the latency of the PE array (``compute.v``)."""
 
@@ -92,23 +94,31 @@ def stream_cycles(transfers: Transfers, memory: MemoryTiming, word_cycles: float
     return of_commands
 
 
-def setup_cycles(layer: PlacedLayer, memory: MemoryTiming) -> tuple[float, float]:
-    """Return the cycles from a layer's begin to its first slot, and to the end of the table's copy.
-
-    Descriptor, parameters and table come one after the other.
-    """
-    port_bytes = layer.tiled.shape.accelerator.weight_port_bytes
+def setup_cycles(step: ProgramStep, memory: MemoryTiming) -> float:
+    """Return the cycles in which descriptor, parameters and perhaps a table come, one after the other."""
+    port_bytes = step.tiled.shape.accelerator.weight_port_bytes
     least = memory.word_cycles(port_bytes)
-    transfers = setup_transfers(layer)
+    transfers = setup_transfers(step)
     # Units of 8 bytes: a descriptor's every other cycle, of parameters one a cycle (``unit_stream.v``).
     takes = ({4: 1.5, 8: 2.0, 16: 4.0}[port_bytes], {4: 1.0, 8: 1.0, 16: 2.0}[port_bytes], 1.0)
     loads = [
         float(stream_cycles(transfers.take(np.array([index])), memory, max(least, word))[0])
-        for index, word in enumerate(takes)
+        for index, word in enumerate(takes[: len(transfers.words)])
     ]
     # From request to request; halves of a wide beat, and the pause behind two narrow ones, come on top.
-    cycles = 3 * memory.latency_cycles + sum(loads) + {4: 32.5, 8: 33.0, 16: 36.0}[port_bytes]
-    return cycles, cycles + 256
+    return sum(loads) + len(loads) * (memory.latency_cycles + {4: 32.5, 8: 33.0, 16: 36.0}[port_bytes] / 3)
+
+
+def map_load_cycles(lines: IntArray) -> FloatArray:
+    """Return the cycles of loads of so many lines of the map memory, [slots]."""
+    cycles: FloatArray = np.where(lines > 0, lines + float(MAP_LOAD_CYCLES), 0.0)
+    return cycles
+
+
+def map_store_cycles(lines: IntArray) -> FloatArray:
+    """Return the cycles of stores of so many lines to the map memory, [slots]."""
+    cycles: FloatArray = np.where(lines > 0, lines + float(MAP_STORE_CYCLES), 0.0)
+    return cycles
 
 
 def array_latency(shape: EngineShape) -> int:
@@ -121,31 +131,29 @@ def compute_cycles(shape: EngineShape, iterations: IntArray) -> IntArray:
     return iterations + COMPUTE_CYCLES + array_latency(shape)
 
 
-class ReadCycles(NamedTuple):
-    """Cycles until all loads of a phase are done, and the bytes that they read, [slots]."""
+class PortLoads(NamedTuple):
+    """Bytes that come over ports, and cycles from the first word to the last or until all are done, [slots]."""
 
-    cycles: FloatArray
     bytes: FloatArray
+    cycles: FloatArray
 
 
-def read_cycles(ports: Sequence[tuple[Transfers, int]], memory: MemoryTiming) -> ReadCycles:
-    """Return what the loads of a phase take together.
+def read_cycles(ports: Sequence[tuple[PortLoads, int]], memory: MemoryTiming) -> PortLoads:
+    """Return what the loads of a phase take together, from their start until all are done.
 
     Args:
-        ports: commands [slots] and bytes of a word of each port, in the order in which a memory of limited bandwidth
-            serves them (ifmap, weights, residual: the order of the simulation's memory).
+        ports: what comes over each port, from the first word to the last, and bytes of its word, in the order in which
+            a memory of limited bandwidth serves them (ifmap, weights, residual: the order of the simulation's memory).
         memory: how it answers.
     """
     last, used = np.zeros(1), np.zeros(1)
-    for transfers, word_bytes in ports:
-        cycles = stream_cycles(transfers, memory, memory.word_cycles(word_bytes))
-        wanted = transfers.words * float(word_bytes)
+    for (wanted, cycles), word_bytes in ports:
         if memory.bytes_a_cycle:
             cycles = np.where(
                 wanted > 0, np.maximum(cycles, shared_cycles(wanted, word_bytes, used, last, memory)), 0.0
             )
         used, last = used + wanted, np.maximum(last, cycles)
-    return ReadCycles(cycles=np.where(used > 0, last + memory.latency_cycles + LOAD_CYCLES, 0.0), bytes=used)
+    return PortLoads(bytes=used, cycles=np.where(used > 0, last + memory.latency_cycles + LOAD_CYCLES, 0.0))
 
 
 def shared_cycles(

@@ -1,6 +1,6 @@
 """The store's way to memory: it runs on behind the slots, so what one slot leaves undone the next ones feel.
 
-Times are cycles from the layer's first slot on. Constants are read from ``store.v``, ``write_engine.v`` and
+Times are cycles from the program's first slot on. Constants are read from ``store.v``, ``write_engine.v`` and
 ``burst_generator.v``.
 """
 
@@ -11,14 +11,12 @@ import numpy as np
 from cost_models.closed_form.compiled import compiled, kernel
 from cost_models.engine.transfers import Transfers
 from hw_templates.conv_engine.rtl_config import WRITE_FIFO
-from hw_templates.foundation.arrays import FloatArray
+from hw_templates.foundation.arrays import BoolArray, FloatArray
 
 MAX_WRITES = 15
 """Bursts without a response at most (``write_engine.v``: slot_ok)."""
 WRITE_CYCLES = 3
 """Cycles from burst to burst at least: each waits for its words anew."""
-FIRST_WORD = 20
-"""Cycles from a store's start to its first word: start (3) and the way through the lanes (17)."""
 TO_DATA = 4
 """Cycles from a burst that leaves the generator to its first word on W."""
 TO_RESPONSE = 6
@@ -26,7 +24,7 @@ TO_RESPONSE = 6
 FIRST_READ = 10
 """Cycles from a load's start to its address, behind which its words come after the latency."""
 DRAIN_CYCLES = 4
-"""From the last response to the next layer's begin (``sequencer.v``)."""
+"""From the last response to the program's end, or to the slot that waits for it (``sequencer.v``)."""
 
 
 class SlotTimes(NamedTuple):
@@ -37,6 +35,10 @@ class SlotTimes(NamedTuple):
         beside: cycles of the other stages in that phase, at least 2.
         behind: cycles after it.
         reads, read_bytes: cycles in which loads use the memory at the same time as the store, and the bytes they read.
+        first_word: cycles from the store's start to its first word.
+        table: cycles from the slot's begin until a table is in the lanes, which stores wait for; 0 where none comes.
+        waits_table: whether the slot stores results.
+        waits_responses: whether the slot waits for the responses of all that was stored.
     """
 
     before: FloatArray
@@ -44,6 +46,10 @@ class SlotTimes(NamedTuple):
     behind: FloatArray
     reads: FloatArray
     read_bytes: FloatArray
+    first_word: FloatArray
+    table: FloatArray
+    waits_table: BoolArray
+    waits_responses: BoolArray
 
 
 class Stores(NamedTuple):
@@ -104,15 +110,20 @@ def _pass_words(port: WritePort, begin: float, words: float, pace: float, loads:
 
 
 @kernel
-def store_scan(slots: SlotTimes, stores: Stores, port: WritePort, table_end: float) -> tuple[FloatArray, PortFree]:
+def store_scan(slots: SlotTimes, stores: Stores, port: WritePort) -> tuple[FloatArray, PortFree]:
     """Return the end of each slot, [slots], and when the port is free behind the last one."""
     ends = np.zeros(len(slots.before))
-    now = generator_free = words_out = allowance = 0.0
+    now = generator_free = words_out = allowance = table_end = 0.0
     for slot in range(len(slots.before)):
+        if slots.table[slot] > 0.0:
+            table_end = now + slots.table[slot]
         begin = now + slots.before[slot]
         words, bursts = stores.words[slot], stores.bursts[slot]
-        if words > 0.0:
+        if slots.waits_table[slot]:
             begin = max(begin, table_end)
+        if slots.waits_responses[slot] and words_out > 0.0:
+            begin = max(begin, words_out + port.latency + DRAIN_CYCLES)
+        way = slots.first_word[slot]
         wait = min(port.latency + FIRST_READ, slots.reads[slot])
         rate = slots.read_bytes[slot] / max(slots.reads[slot] - wait, 1.0)
         loads = Loads(begin + wait, begin + slots.reads[slot], rate)
@@ -126,12 +137,12 @@ def store_scan(slots: SlotTimes, stores: Stores, port: WritePort, table_end: flo
             taken = max(begin + 1.0, generator_free)
             mean = words / bursts
             first_words = min(mean, words)
-            sent = max(taken + 6.0, begin + FIRST_WORD + first_words + 1.0)
+            sent = max(taken + 6.0, begin + way + first_words + 1.0)
             # Bursts without a response: a store by itself goes in rounds of MAX_WRITES, many short ones at the rate.
             round_trip = port.latency + mean + TO_RESPONSE
             rounds = (bursts - 1.0) // MAX_WRITES
             rest = bursts - 1.0 - rounds * MAX_WRITES
-            last_sent = max(sent + WRITE_CYCLES * (bursts - 1.0), begin + FIRST_WORD + words + 1.0)
+            last_sent = max(sent + WRITE_CYCLES * (bursts - 1.0), begin + way + words + 1.0)
             last_sent = max(last_sent, sent + rounds * round_trip + max(WRITE_CYCLES * rest, rest * mean))
             allowance = max(allowance, sent) + bursts * round_trip / MAX_WRITES
             last_sent = max(last_sent, allowance - round_trip)
@@ -154,7 +165,7 @@ def store_scan(slots: SlotTimes, stores: Stores, port: WritePort, table_end: flo
                 issued = max(issued, out, last_sent + TO_DATA + stores.last_words[slot] - pace * WRITE_FIFO)
             elif pending > WRITE_FIFO - words:
                 issued = max(issued, _pass_words(port, begin, pending - WRITE_FIFO + words, 1.0, loads))
-            done = issued + 18.0
+            done = issued + way - 2.0
             last = stores.last_bursts[slot]
             if last >= bursts:
                 generator_free = taken + 3.0
@@ -174,14 +185,3 @@ def stores_of(transfers: Transfers) -> Stores:
         last_words=transfers.last_words.astype(np.float64),
         last_bursts=transfers.last_bursts.astype(np.float64),
     )
-
-
-def drain_cycles(counters: Stores, port: WritePort, end: float, free: PortFree) -> float:
-    """Return the cycles from the last slot's end until the counters are written and all words have their responses."""
-    words = float(counters.words[0])
-    taken = max(end + 1.0, free.generator)
-    sent = max(taken + 6.0, end + words + 4.0)
-    written = max(sent + TO_DATA, free.words) + words * (
-        max(1.0, port.word_bytes / port.bytes_a_cycle) if port.bytes_a_cycle else 1.0
-    )
-    return written + port.latency + DRAIN_CYCLES - end

@@ -134,17 +134,17 @@ class TiledLayer:
     def parameter_lines(self, edges: int) -> int:
         """Return the lines of all parameters; ``edges`` is the descriptor's field.
 
-        A line holds a memory word's channels, or a border class of an average pool, of which those of a row take a
-        power of two.
+        A line holds the channels that are post-processed together, or a border class of an average pool, of which
+        those of a row take a power of two.
         """
         if self.layer.operation.averages:
             return ((edges & 15) + (edges >> 4 & 15) + 1) << (edges >> 16)
-        return self.out_words
+        return math.ceil(self.layer.out_channels / self.shape.accelerator.post_lanes)
 
     def parameter_beats(self, edges: int) -> int:
         """Return the beats of the weight port that all parameters take; ``edges`` is the descriptor's field."""
         accelerator = self.shape.accelerator
-        line_bytes = accelerator.axi_bytes * isa5.PARAMETERS.itemsize
+        line_bytes = accelerator.post_lanes * isa5.PARAMETERS.itemsize
         return self.parameter_lines(edges) * line_bytes // accelerator.weight_port_bytes
 
     def needs(self) -> tuple[tuple[str, int, int], ...]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from cost_models.engine.places import MapPlace, PlacedLayer
+from cost_models.engine.places import MapPlace, ProgramStep
 from cost_models.engine.tiles import Axis, TiledLayer
 from cost_models.engine.walk import TileWalk
 from hw_templates.conv_engine import isa, isa5
@@ -92,11 +92,19 @@ class _Stretch:
     skipped: IntArray
 
 
-def input_transfers(layer: PlacedLayer, walk: TileWalk) -> Transfers:
-    """Return what each slot would fetch of the input map, [slots]."""
-    tiled, place = layer.tiled, layer.places.ifmap
+def no_transfers(commands: int) -> Transfers:
+    """Return so many commands that are not made."""
+    none = np.zeros(1, np.int64)
+    return run_transfers(none, none).take(np.zeros(commands, np.int64))
+
+
+def input_transfers(step: ProgramStep, walk: TileWalk) -> Transfers:
+    """Return what each slot would fetch of the input map from memory, [slots]."""
+    tiled, place = step.tiled, step.places.ifmap
+    if place.ring is not None:
+        return no_transfers(len(walk.rows))
     halves = 2 if tiled.layer.repeat else 1
-    sizes = tiled.in_tiles if tiled.dense else tiled.out_tiles
+    sizes = _input_sizes(tiled)
     words = math.ceil(tiled.layer.in_channels / tiled.shape.accelerator.axi_bytes)
     return _map_transfers(
         place,
@@ -112,10 +120,12 @@ def input_transfers(layer: PlacedLayer, walk: TileWalk) -> Transfers:
     )
 
 
-def result_transfers(layer: PlacedLayer, walk: TileWalk, place: MapPlace) -> Transfers:
-    """Return what each slot would store, or fetch of a map of the result's shape, [slots]."""
-    tiled = layer.tiled
-    sizes = [tiled.layer.out_channels] if tiled.keeps_sums else tiled.out_tiles
+def result_transfers(step: ProgramStep, walk: TileWalk, place: MapPlace) -> Transfers:
+    """Return what each slot would store to memory, or fetch of a map of the result's shape, [slots]."""
+    tiled = step.tiled
+    if place.ring is not None:
+        return no_transfers(len(walk.rows))
+    sizes = _result_sizes(tiled)
     return _map_transfers(
         place,
         width=tiled.layer.out_width,
@@ -127,35 +137,58 @@ def result_transfers(layer: PlacedLayer, walk: TileWalk, place: MapPlace) -> Tra
     )
 
 
-def weight_transfers(layer: PlacedLayer, walk: TileWalk) -> Transfers:
+def input_lines(step: ProgramStep, walk: TileWalk) -> IntArray:
+    """Return the lines of PE_COLS channels that each slot would load from the map memory, [slots]."""
+    tiled = step.tiled
+    if step.places.ifmap.ring is None:
+        return np.zeros_like(walk.rows)
+    rows, cols = _inputs(tiled.rows, tiled.layer.in_height, 1), _inputs(tiled.cols, tiled.layer.in_width, 1)
+    lines = _lines(_input_sizes(tiled), tiled.shape.accelerator.pe_cols)
+    of_tile: IntArray = lines[walk.inputs if tiled.dense else walk.outputs]
+    return rows.count[walk.rows] * cols.count[walk.cols] * of_tile
+
+
+def result_lines(step: ProgramStep, walk: TileWalk) -> IntArray:
+    """Return the lines of PE_ROWS channels that each slot would store to the map memory, [slots]."""
+    tiled = step.tiled
+    if step.places.ofmap.ring is None:
+        return np.zeros_like(walk.rows)
+    rows, cols = _outputs(tiled.rows), _outputs(tiled.cols)
+    lines = _lines(_result_sizes(tiled), tiled.shape.accelerator.pe_rows)
+    of_tile: IntArray = lines[np.zeros_like(walk.outputs) if tiled.keeps_sums else walk.outputs]
+    return rows.count[walk.rows] * cols.count[walk.cols] * of_tile
+
+
+def weight_transfers(step: ProgramStep, walk: TileWalk) -> Transfers:
     """Return what each slot would fetch of the weights, [slots], in beats of the weight port."""
-    tiled = layer.tiled
+    tiled = step.tiled
     order = np.array(tiled.fetch_order())
     tiles = [tiled.weight_beats(tiled.out_tiles[out], tiled.in_tiles[each]) for out, each in tiled.fetch_order()]
     beats = np.array(tiles, np.int64)
-    begin = layer.places.weight_word // tiled.shape.accelerator.weight_port_words + np.cumsum(beats) - beats
+    begin = step.places.weight_word // tiled.shape.accelerator.weight_port_words + np.cumsum(beats) - beats
     at = np.zeros((len(tiled.out_tiles), len(tiled.in_tiles)), np.int64)
     at[order[:, 0], order[:, 1]] = np.arange(len(order))
     return run_transfers(begin, beats).take(at[walk.outputs, walk.inputs])
 
 
-def setup_transfers(layer: PlacedLayer) -> Transfers:
-    """Return the weight port's commands before the first slot: descriptor, parameters, activation table, in beats."""
-    accelerator, places = layer.tiled.shape.accelerator, layer.places
+def setup_transfers(step: ProgramStep) -> Transfers:
+    """Return the weight port's commands before a step: descriptor, parameters and perhaps its table, in beats."""
+    accelerator, places = step.tiled.shape.accelerator, step.places
     port_bytes = accelerator.weight_port_bytes
-    begin = np.array([layer.descriptor_word, places.parameter_word, places.table_word]) // accelerator.weight_port_words
+    begin = np.array([step.descriptor_word, places.parameter_word, places.table_word]) // accelerator.weight_port_words
     beats = (
         isa5.DESCRIPTOR_BYTES // port_bytes,
-        layer.tiled.parameter_beats(layer.edges),
+        step.tiled.parameter_beats(step.edges),
         isa.TABLE_BYTES // port_bytes,
     )
-    return run_transfers(begin, np.array(beats, np.int64))
+    made = 3 if step.load_table else 2
+    return run_transfers(begin[:made], np.array(beats[:made], np.int64))
 
 
-def counter_transfers(layer: PlacedLayer) -> Transfers:
-    """Return the store's command that writes the layer's counters."""
-    words = isa.COUNTERS.itemsize // layer.tiled.shape.accelerator.axi_bytes
-    return run_transfers(np.array([layer.places.counter_word]), np.array([words]))
+def counter_transfers(step: ProgramStep) -> Transfers:
+    """Return the store's command that writes a step's counters."""
+    words = isa.COUNTERS.itemsize // step.tiled.shape.accelerator.axi_bytes
+    return run_transfers(np.array([step.places.counter_word]), np.array([words]))
 
 
 def _inputs(axis: Axis, limit: int, halves: int) -> _Stretch:
@@ -173,6 +206,22 @@ def _outputs(axis: Axis) -> _Stretch:
     begin = np.arange(axis.tiles) * axis.tile
     count = np.minimum(axis.size - begin, axis.tile)
     return _Stretch(begin=begin, count=count, skipped=np.zeros_like(begin))
+
+
+def _input_sizes(tiled: TiledLayer) -> list[int]:
+    """Return the input channels of each tile; a channel-wise layer reads the channels that it makes."""
+    return tiled.in_tiles if tiled.dense else tiled.out_tiles
+
+
+def _result_sizes(tiled: TiledLayer) -> list[int]:
+    """Return the output channels that are stored together."""
+    return [tiled.layer.out_channels] if tiled.keeps_sums else tiled.out_tiles
+
+
+def _lines(sizes: list[int], channels: int) -> IntArray:
+    """Return the lines of so many channels that a pixel of each tile takes."""
+    lines: IntArray = -(-np.array(sizes, np.int64) // channels)
+    return lines
 
 
 def _channel_words(sizes: list[int], tiled: TiledLayer) -> tuple[IntArray, IntArray]:

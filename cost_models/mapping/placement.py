@@ -4,6 +4,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from cost_models.workload import Layer, Node
 from hw_templates.conv_engine import isa
@@ -140,7 +141,19 @@ def check_groups(nodes: Sequence[Node], placements: Sequence[Placement]) -> None
         first += size
 
 
-def map_halves(nodes: Sequence[Node], placements: Sequence[Placement]) -> tuple[int, ...]:
+class Reader(Protocol):
+    """A layer of a program by its name, which reads a map that has another one."""
+
+    @property
+    def name(self) -> str:
+        """Name of the layer and of the map that it makes."""
+
+    @property
+    def ifmap(self) -> str:
+        """Name of the map that it reads."""
+
+
+def map_halves(nodes: Sequence[Reader], placements: Sequence[Placement]) -> tuple[int, ...]:
     """Return the half of the map memory that each layer reads; its result goes to the other.
 
     Raises:

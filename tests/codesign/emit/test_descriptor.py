@@ -3,14 +3,22 @@
 import math
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 import numpy as np
 import pytest
 from hypothesis import assume, given, reject, settings
 from hypothesis import strategies as st
-from support.verilog.descriptor_walk import TABLE_BYTES, UNIT_BYTES, DescriptorWalk, Memory, Numbers, WalkError
+from support.verilog.descriptor_walk import (
+    TABLE_BYTES,
+    UNIT_BYTES,
+    DescriptorWalk,
+    Memory,
+    Numbers,
+    WalkError,
+    table_number,
+)
 from support.verilog.random_engine_layers import random_data, random_layer, random_tiled_layer, randomly_tiled
 from support.verilog.simulated import RTL
 
@@ -18,8 +26,10 @@ from codesign.emit.descriptor import describe, pack_weights
 from codesign.emit.engine_limits import check_fields_fit
 from codesign.emit.engine_program import pack_parameters
 from codesign.emit.engine_reference import EngineData, EngineNode, border_classes
+from cost_models.engine.bands import band_of, rows_read
+from cost_models.engine.counts import count_step
 from cost_models.engine.layer import EngineLayer
-from cost_models.engine.places import MapPlace, Places
+from cost_models.engine.places import MapPlace, Places, ProgramStep, Ring
 from cost_models.engine.tiles import TiledLayer
 from cost_models.mapping.mapping import LoopOrder, Mapping
 from hw_templates.conv_engine import isa5
@@ -58,6 +68,11 @@ SHAPES = {
         pe_pixels=6,
         weight_buffers=1,
     ),
+    "maps on chip, more rows": shape_of(pe_rows=16, pe_pixels=2, map_kib=8, ofmap_buffers=1),
+    "maps on chip, 3 banks": shape_of(
+        Limits(max_dilation=2), pe_cols=12, axi_bits=32, depthwise_lanes=4, pe_pixels=2, map_kib=8
+    ),
+    "maps on chip, single ifmap": shape_of(Limits(max_stride=3), **SMALL, pe_pixels=3, map_kib=16, ifmap_buffers=1),
 }
 LAYERS = 25
 MUTATED_LAYERS = 60
@@ -65,13 +80,7 @@ NOT_READ = {
     "what the host knows a layer by": {"in_channels", "out_channels", "tile_out_channels", "tile_in_channels"},
     "its steps between pixels are fields of their own": {"in_words", "out_words", "res_words"},
     "clipped at the map's end": {"pad_bottom", "pad_right"},
-    "reserved for layers that overlap": {"early"},
-    "reserved for groups of layers": {"group_layers", "band_first", "band_step", "band_end"},
-    "reserved for the map memory": {
-        "ifmap_ring", "ofmap_ring", "map_half", "map_in_col", "map_in_row", "map_in_tile_row", "map_in_ring",
-        "map_out_col", "map_out_row", "map_out_ring",
-    },
-}  # fmt: skip
+}
 """Fields that the Verilog does not read, so that no change of them can be noticed, by reason."""
 
 
@@ -91,7 +100,9 @@ class Case:
             WalkError: the engine would not come to the end.
             AssertionError: it does what it must not, or does not what it must.
         """
-        walk = DescriptorWalk(self.record if record is None else record, self.tiled.shape, self.memory)
+        numbers = self.memory.numbers.copy()
+        memory = Memory(numbers, self.memory.arena_words, self.tiled.shape.accelerator.axi_bytes)
+        walk = DescriptorWalk(self.record if record is None else record, self.tiled.shape, memory)
         walk.run()
         self.check(walk)
         return walk
@@ -113,51 +124,115 @@ class _Arena:
         self.numbers = np.concatenate([self.numbers, more], axis=1)
         return begin
 
-    def map_place(self, channels: int, height: int, width: int) -> MapPlace:
-        """Return the place of a map, which may be part of a wider one."""
+    def map_spot(self, channels: int, height: int, width: int) -> "Spot":
+        """Return the place of a map in memory, which may be part of a wider one."""
         word = self.shape.accelerator.axi_bytes
         words = math.ceil(channels / word) + int(self.rng.integers(0, 2))
-        return MapPlace(word=self.place(height * width * words * word) // word, pixel_words=words)
+        place = self.place(height * width * words * word) // word
+        return Spot(begin=place, pixel=words, width=width, banks=1)
 
-    def map_numbers(self, place: MapPlace, channels: int, height: int, width: int) -> Numbers:
-        """Return the numbers [C, H, W] of a map."""
-        word = self.shape.accelerator.axi_bytes
-        begin, step = place.word * word, place.pixel_words * word
-        flat = self.numbers[0, begin : begin + height * width * step]
-        return flat.reshape(height, width, step)[..., :channels].transpose(2, 0, 1)
+    def ring_spot(self, size: tuple[int, int, int], rows: int, half: int) -> "Spot | None":
+        """Return the place of a map of which at least ``rows`` rows stay in a half; None where there is no room."""
+        a, (channels, height, width) = self.shape.accelerator, size
+        lines = math.ceil(math.ceil(channels / a.axi_bytes) / a.map_banks)
+        most = min(height, a.map_depth // (width * lines))
+        if most < rows:
+            return None
+        ring = int(self.rng.integers(rows, most + 1))
+        return Spot(begin=half * a.map_depth, pixel=lines, width=width, banks=a.map_banks, ring=ring)
 
 
-def make_case(rng: np.random.Generator, tiled: TiledLayer) -> Case:
-    """Return a layer in its tiles with places of its own."""
-    layer, shape = tiled.layer, tiled.shape
+@dataclass(frozen=True, kw_only=True)
+class Spot:
+    """A map in memory, or a ring of its rows on chip.
+
+    Attributes:
+        begin: first word, or line of the map memory.
+        pixel: words, or lines, from pixel to pixel.
+        width: columns.
+        banks: words of a line.
+        ring: rows that stay; 0 in memory.
+    """
+
+    begin: int
+    pixel: int
+    width: int
+    banks: int
+    ring: int = 0
+
+    def place(self, row: int) -> MapPlace:
+        """Where a row of the map is, as a program says it."""
+        if not self.ring:
+            return MapPlace(word=self.begin + row * self.width * self.pixel, pixel_words=self.pixel)
+        lines = self.width * self.pixel
+        return MapPlace(
+            word=self.begin + row % self.ring * lines,
+            pixel_words=self.pixel,
+            ring=Ring(lines=self.ring * lines, end=self.begin + self.ring * lines),
+        )
+
+    def words(self, rows: np.ndarray, cols: np.ndarray, words: np.ndarray, arena_words: int) -> np.ndarray:
+        """Where channel words of pixels lie, [rows, columns, words]; words of the map memory follow the arena's."""
+        in_ring = rows % self.ring if self.ring else rows
+        pixel = (self.begin + (in_ring[:, None] * self.width + cols) * self.pixel)[..., None]
+        if not self.ring:
+            return pixel + words
+        return arena_words + (pixel + words // self.banks) * self.banks + words % self.banks
+
+
+def make_case(rng: np.random.Generator, whole: TiledLayer) -> Case:
+    """Return a layer in its tiles, or a band of it, with places of its own."""
+    layer, shape = whole.layer, whole.shape
     word, arena = shape.accelerator.axi_bytes, _Arena(rng, shape)
     halves = 2 if layer.repeat else 1
-    size = (layer.in_height // halves, layer.in_width // halves)
-    ifmap = arena.map_place(layer.in_channels, *size)
-    ofmap = arena.map_place(layer.out_channels, layer.out_height, layer.out_width)
-    residual = arena.map_place(layer.out_channels, layer.out_height, layer.out_width) if layer.residual else None
     edges = random_data(rng, layer).edges
-    weight_byte, weight_bytes, weights = _place_weights(arena, tiled)
-    parameter_byte, parameter_bytes, parameters, edge_field = _place_parameters(arena, tiled, edges)
+    rows = (0, layer.out_height)
+    if shape.accelerator.map_kib and not layer.repeat:
+        first = int(rng.integers(0, layer.out_height))
+        band = (first, int(rng.integers(first + 1, layer.out_height + 1)))
+        read = rows_read(layer, band)
+        if rng.random() < 0.7 and read[0] < read[1]:
+            rows, edges = band, (0, 0, 0, 0)
+    tiled = band_of(whole, rows)
+    sizes = (layer.in_channels, layer.in_height // halves, layer.in_width // halves)
+    results = (layer.out_channels, layer.out_height, layer.out_width)
+    ifmap, ofmap, half = arena.map_spot(*sizes), arena.map_spot(*results), int(rng.integers(0, 2))
+    if shape.accelerator.map_kib and not layer.repeat and rng.random() < 0.7:
+        ifmap = arena.ring_spot(sizes, tiled.layer.in_height, half) or ifmap
+    if shape.accelerator.map_kib and not layer.residual and rng.random() < 0.7:
+        ofmap = arena.ring_spot(results, tiled.layer.out_height, 1 - half) or ofmap
+    residual = arena.map_spot(*results) if layer.residual else None
+    weight_byte, weight_bytes, weights = _place_weights(arena, whole)
+    parameter_byte, parameter_bytes, parameters, edge_field = _place_parameters(arena, whole, edges)
     table_byte, counter_byte = arena.place(TABLE_BYTES), arena.place(32)
     multiplier = int(rng.integers(1, 1 << 23)) if layer.residual else 0
     places = Places(
-        ifmap=ifmap,
-        ofmap=ofmap,
-        residual=residual,
+        ifmap=ifmap.place(rows_read(layer, rows)[0]),
+        ofmap=ofmap.place(rows[0]),
+        residual=None if residual is None else residual.place(rows[0]),
         weight_word=weight_byte // word,
         parameter_word=parameter_byte // word,
         table_word=table_byte // word,
         counter_word=counter_byte // word,
     )
-    record = describe(tiled, places, residual_multiplier=multiplier, edges=edge_field)
+    step = ProgramStep(tiled=tiled, places=places, descriptor_word=0, edges=edge_field)
+    record = describe(step, multiplier)
     check_fields_fit("layer", record, shape)
     arena_words = arena.numbers.shape[1] // word
-    arena.numbers = np.concatenate([arena.numbers, rng.integers(0, 1 << 63, (3, word), dtype=np.uint64)], axis=1)
-    expected = plain_sums(layer, arena.map_numbers(ifmap, layer.in_channels, *size), weights) + parameters
+    # The map memory, and a word for what is not there.
+    more = 2 * shape.accelerator.map_depth * shape.accelerator.map_banks + 1
+    more_numbers = rng.integers(0, 1 << 63, (3, more * word), dtype=np.uint64)
+    arena.numbers = np.concatenate([arena.numbers, more_numbers], axis=1)
+
+    def map_numbers(spot: Spot, size: tuple[int, int, int]) -> Numbers:
+        at = spot.words(*map(np.arange, (size[1], size[2], math.ceil(size[0] / word))), arena_words)
+        return arena.numbers[0].reshape(-1, word)[at].reshape(*size[1:], -1)[..., : size[0]].transpose(2, 0, 1)
+
+    expected = plain_sums(layer, map_numbers(ifmap, sizes), weights) + parameters
     if residual is not None:
-        added = arena.map_numbers(residual, layer.out_channels, layer.out_height, layer.out_width)
+        added = map_numbers(residual, results)
         expected = expected + added * np.uint64(multiplier * (3 if layer.residual == 1 else 5))
+    expected = expected + table_number(arena.numbers[0, table_byte : table_byte + TABLE_BYTES])
     port = shape.accelerator.weight_port_bytes
 
     def check(walk: DescriptorWalk) -> None:
@@ -169,12 +244,19 @@ def make_case(rng: np.random.Generator, tiled: TiledLayer) -> Case:
         weights_fetched: set[int] = set()
         for tile, (ifmap_words, weight_beats) in zip(tiles, walk.fetched, strict=True):
             if ifmap_words is not None:
-                assert np.array_equal(np.sort(ifmap_words), plain_words(tiled, ifmap, tile))
+                positions = plain_positions(whole, tiled, rows, tile)
+                assert np.array_equal(np.sort(ifmap_words), np.sort(ifmap.words(*positions, arena_words).reshape(-1)))
             weights_fetched |= set() if weight_beats is None else set(weight_beats)
         assert sorted(weights_fetched) == _beats(weight_byte, weight_bytes, port)
-        check_results(walk, ofmap, expected, word)
+        check_results(walk, ofmap, expected, rows)
+        trips = count_step(step).trips
+        if ifmap.ring:
+            assert walk.loaded_lines == trips.ifmap_words
+        if ofmap.ring:
+            assert walk.stored_lines == trips.ofmap_words
 
-    return Case(tiled=tiled, record=record, memory=Memory(numbers=arena.numbers, arena_words=arena_words), check=check)
+    memory = Memory(arena.numbers, arena_words, word)
+    return Case(tiled=tiled, record=record, memory=memory, check=check)
 
 
 def _beats(begin: int, count: int, port: int) -> list[int]:
@@ -268,37 +350,44 @@ def plain_tiles(tiled: TiledLayer) -> Iterator[tuple[int, int, int, int]]:
         yield from ((out, each, *pixel) for pixel in pixels for each in ins for out in outs)
 
 
-def plain_words(tiled: TiledLayer, place: MapPlace, tile: tuple[int, int, int, int]) -> np.ndarray:
-    """Return the words of the input map under all windows of a tile, ascending; of a repeated map each as often."""
-    layer, mapping, word = tiled.layer, tiled.mapping, tiled.shape.accelerator.axi_bytes
+def plain_positions(
+    whole: TiledLayer, tiled: TiledLayer, rows: tuple[int, int], tile: tuple[int, int, int, int]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return rows, columns and channel words of the whole input map under all windows of a tile of some output rows.
+
+    Of a repeated map each as often.
+    """
+    layer, mapping, word = whole.layer, tiled.mapping, whole.shape.accelerator.axi_bytes
     out, each, *pixel = tile
     channels, part, at = layer.in_channels, mapping.tile_in_channels, each
     if not layer.operation.is_dense:
         part, at = mapping.tile_out_channels, out
     words = np.arange(at * part // word, math.ceil(min(channels, (at + 1) * part) / word))
     positions = []
+    spans = (rows, (0, layer.out_width))
     for axis, size in enumerate((mapping.tile_height, mapping.tile_width)):
-        outputs = range(pixel[axis] * size, min((pixel[axis] + 1) * size, layer.out_size(axis)))
+        begin, end = spans[axis]
+        outputs = range(begin + pixel[axis] * size, min(begin + (pixel[axis] + 1) * size, end))
         first = outputs[0] * layer.stride[axis] - layer.padding[axis]
         last = outputs[-1] * layer.stride[axis] - layer.padding[axis] + (layer.kernel[axis] - 1) * layer.dilation[axis]
         positions.append(np.array([p for p in range(first, last + 1) if 0 <= p < layer.in_size(axis)], int))
     halves = 2 if layer.repeat else 1
-    rows, cols = positions[0] // halves, positions[1] // halves
-    pixels = rows[:, None] * (layer.in_width // halves) + cols
-    return np.sort((place.word + pixels[..., None] * place.pixel_words + words).reshape(-1))
+    return positions[0] // halves, positions[1] // halves, words
 
 
-def check_results(walk: DescriptorWalk, place: MapPlace, expected: Numbers, word: int) -> None:
-    """Check that every word of the result is written once, with the results that belong there."""
-    channels, height, width = expected.shape
+def check_results(walk: DescriptorWalk, spot: Spot, expected: Numbers, rows: tuple[int, int]) -> None:
+    """Check that every word of some rows of the result is written once, with the results that belong there."""
+    channels, _, width = expected.shape
+    word = walk.c["BYTES"]
     words = math.ceil(channels / word)
-    pixels = np.arange(height * width)[:, None] * place.pixel_words
-    there = (place.word + pixels + np.arange(words)).reshape(-1)
+    there = spot.words(np.arange(*rows), np.arange(width), np.arange(words), walk.memory.arena_words)
     written = np.concatenate(walk.result_words)
-    order = np.argsort(written)
-    assert np.array_equal(written[order], there)
-    results = np.concatenate(walk.results)[order].reshape(height, width, words * word)[..., :channels]
-    assert np.array_equal(results.transpose(2, 0, 1), expected)
+    order, expected_order = np.argsort(written), np.argsort(there.reshape(-1))
+    assert np.array_equal(written[order], there.reshape(-1)[expected_order])
+    results = np.zeros((there.size, word), np.uint64)
+    results[expected_order] = np.concatenate(walk.results)[order]
+    results = results.reshape(rows[1] - rows[0], width, words * word)[..., :channels]
+    assert np.array_equal(results.transpose(2, 0, 1), expected[:, slice(*rows)])
 
 
 @pytest.mark.parametrize("name", SHAPES)
@@ -374,6 +463,7 @@ def engines(draw: st.DrawFn) -> EngineShape:
         "axi_bits": draw(st.sampled_from([32, 64, 128])),
         "weight_port_words": draw(st.sampled_from([1, 2])),
         "depthwise_lanes": 1,
+        "map_kib": draw(st.sampled_from([0, 1, 2, 8])),
     }
     try:
         return shape_of(limits, **parameters)
@@ -404,7 +494,9 @@ def test_the_width_of_each_register_holds_the_greatest_value_that_occurs(shape: 
         # All sums of a half become a byte each.
         "RA": a.ofmap_kib * 1024 // (4 * a.pe_rows * a.pe_pixels) * a.pe_rows * a.pe_pixels // a.axi_bytes
         * a.ofmap_buffers - 1,
-        "PA": 2048 // a.axi_bytes - 1,
+        "PA": 2 * math.ceil(2048 / a.post_lanes) - 1,
+        "MA": 2 * a.map_depth,
+        "BW": max(a.pe_rows, a.pe_cols) // a.axi_bytes - 1,
         "KW": max(limits.max_kernel, limits.max_pool),
         "TW": max(limits.max_kernel, a.pe_pixels) - 1,
         "DW": max(limits.max_stride, limits.max_dilation),
@@ -478,6 +570,13 @@ def telling_cases() -> Iterator[Case]:
         tile_out_channels=8, tile_in_channels=8, tile_height=1, tile_width=2, loop_order=LoopOrder.INPUTS_OUTER
     )
     yield make_case(rng, TiledLayer(layer=layer, mapping=mapping, shape=wide))
+    # Rows of a single line, which begin in every line of a ring.
+    narrow = EngineLayer(
+        operation=Operation.CONV, in_channels=8, in_height=9, in_width=1, out_channels=8, kernel=(3, 1)
+    )
+    mapping = replace(mapping, tile_out_channels=16, tile_height=2, tile_width=1)
+    for _ in range(10):
+        yield make_case(rng, TiledLayer(layer=narrow, mapping=mapping, shape=SHAPES["maps on chip, more rows"]))
     for _ in range(MUTATED_LAYERS):
         for shape in SHAPES.values():
             yield make_case(rng, random_tiled_layer(rng, shape))

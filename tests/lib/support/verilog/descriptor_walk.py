@@ -25,6 +25,12 @@ ADDED = (0, 3, 5, 0)
 """What a map that is added is multiplied by, besides its scale, for each value of the field ``residual``."""
 
 
+def table_number(numbers: Numbers) -> np.uint64:
+    """Return what an activation table of so many numbers adds to each result, so that each of them matters."""
+    number: np.uint64 = (numbers * (1 + 2 * np.arange(len(numbers), dtype=np.uint64))).sum(dtype=np.uint64)
+    return number
+
+
 class WalkError(Exception):
     """The engine would leave a buffer or the arena, wait for ever, or refuse the layer."""
 
@@ -39,15 +45,49 @@ def _signed(value: int, bits: int) -> int:
     return value - (1 << bits) if value >> (bits - 1) else value
 
 
-@dataclass(frozen=True, kw_only=True)
 class Memory:
-    """A number for each byte of the arena: of the whole byte, of its lower half and of its upper one, [3, bytes].
+    """A number for each byte of the arena, of the map memory, and of a last word that is read for what is not there.
 
-    A word more than ``arena_words`` lies at the end: what was never loaded reads it.
+    Attributes:
+        numbers: of the whole byte, of its lower half and of its upper one, [3, bytes].
+        arena_words: words of the arena; those of the map memory follow, line by line and bank by bank.
+        unanswered: words of the arena that were written, and the response did not come yet, [words].
     """
 
-    numbers: Numbers
-    arena_words: int
+    def __init__(self, numbers: Numbers, arena_words: int, word_bytes: int) -> None:
+        self.numbers, self.arena_words, self._word_bytes = numbers, arena_words, word_bytes
+        self.unanswered = np.zeros(numbers.shape[1] // word_bytes, bool)
+
+    def write(self, words: Words, numbers: Numbers) -> None:
+        """Write numbers [words, bytes of a word]; those of the arena cannot be read before :meth:`drain`."""
+        self.numbers[0].reshape(-1, self._word_bytes)[words] = numbers
+        self.unanswered[words] = words < self.arena_words
+
+    def check_read(self, words: Words) -> None:
+        """Check that words that are read were written in time.
+
+        Raises:
+            WalkError: the response to a write of one is due.
+        """
+        _need(not self.unanswered[words].any(), "a word is read before its write is answered")
+
+    def drain(self) -> None:
+        """Wait for all responses."""
+        self.unanswered[:] = False
+
+
+class Buffers:
+    """What stays in an engine from step to step: its buffers, and the half of each that was filled last."""
+
+    def __init__(self, shape: EngineShape, nothing: np.uint64) -> None:
+        c: dict[str, Any] = shape.constants()
+        lines = c["PIXELS"], c["COLS"] // c["BYTES"], c["IFMAP_DEPTH"] * c["IFMAP_BUFFERS"]
+        self.banks = np.full((*lines, c["BYTES"]), nothing)
+        self.weights = np.full((3, c["WEIGHT_DEPTH"] * c["WEIGHT_BUFFERS"], c["ROWS"] * c["COLS"]), nothing)
+        self.sums = np.full((c["SUM_DEPTH"] * c["OFMAP_BUFFERS"], c["ROWS"], c["PIXELS"]), nothing)
+        self.residual = np.full((c["RESIDUAL_DEPTH"] * c["OFMAP_BUFFERS"], c["BYTES"]), nothing)
+        self.halves = {"ifmap": 0, "weight": 0, "sum": 0}
+        self.table = np.uint64(0)
 
 
 class Fields:
@@ -70,6 +110,7 @@ class Fields:
 class Tile:
     """A tile's commands."""
 
+    index: int
     ifmap: dict[str, int] | None
     weights: tuple[int, int] | None
     compute: dict[str, int]
@@ -91,83 +132,117 @@ class _Position:
 
 
 class DescriptorWalk:
-    """One layer on the engine.
+    """One step on the engine.
 
     Attributes:
         fetched: for each tile in order, the words of the input map and the beats of weights that it fetches, or None.
         results: result numbers [words, bytes of a word] and, beside them, the word that each was written to.
         beats_before: beats of parameters, and of the activation table, fetched before the first tile.
         counter_words: where the counters are written.
+        loaded_lines, stored_lines: lines that it takes from the map memory, and puts there.
     """
 
-    def __init__(self, record: np.void, shape: EngineShape, memory: Memory) -> None:
+    def __init__(self, record: np.void, shape: EngineShape, memory: Memory, buffers: Buffers | None = None) -> None:
         self.fields, self.shape, self.memory = Fields(record, shape), shape, memory
         c: dict[str, Any] = shape.constants()
         self.c = c
-        self.fetched: list[tuple[Words | None, Words | None]] = []
         self.result_words: list[Words] = []
         self.results: list[Numbers] = []
         self.beats_before: list[Words] = []
         self.port_bytes = c["BYTES"] * c["PORT_WORDS"]
         self.line_words = c["COLS"] // c["BYTES"]
-        self.banks = np.full((c["PIXELS"], self.line_words, c["IFMAP_DEPTH"] * c["IFMAP_BUFFERS"]), -1)
-        self.weights = np.full((c["WEIGHT_DEPTH"] * c["WEIGHT_BUFFERS"], c["ROWS"] * c["COLS"]), -1)
-        depth = c["SUM_DEPTH"] * c["OFMAP_BUFFERS"]
-        self.sums = np.full((depth, c["ROWS"], c["PIXELS"]), memory.numbers[0, -1])
-        self.residual = np.full(c["RESIDUAL_DEPTH"] * c["OFMAP_BUFFERS"], -1)
-        self.next_sum = self.group_sums = 0
+        self.buffers = buffers or Buffers(shape, memory.numbers[0, -1])
+        self.next_sum = self.group_sums = self.loaded_lines = self.stored_lines = 0
 
     def run(self) -> None:
-        """Run the layer.
+        """Run the step as a program of its own.
 
         Raises:
             WalkError: the engine would not run it to its end, or leave a buffer.
         """
-        f, c = self.fields, self.c
+        self.begin()
+        self.run_slots(None, alone=True)
+
+    def begin(self) -> None:
+        """Fetch what comes before the first tile."""
+        f = self.fields
         _need(f.size == isa5.DESCRIPTOR_BYTES and f.version == isa5.VERSION and f.operation <= MAX_POOL, "refused")
         self._load_parameters()
+        self.table = self.buffers.table
         if f.load_table:
-            self.beats_before.append(self._beats(f.table_word // c["PORT_WORDS"], TABLE_BYTES // self.port_bytes))
-        halves = {"ifmap": 0, "weight": 0, "sum": 0}
-        tiles = self._tiles()
-        computing: Tile | None = None
-        storing: Tile | None = None
-        tile = next(tiles, None)
-        while tile or computing or storing:
-            # A slot. What may happen at any time beside a stage happens before it, where that does more harm.
+            beats = self._beats(f.table_word // self.c["PORT_WORDS"], TABLE_BYTES // self.port_bytes)
+            self.beats_before.append(beats)
+            self.table = table_number(self.memory.numbers[0, self._bytes(beats)])
+        self.buffers.table = self.table
+        self.tiles = list(self._tiles())
+        self.fetched: list[tuple[Words | None, Words | None]] = [(None, None)] * len(self.tiles)
+
+    def run_slots(self, following: "DescriptorWalk | None", alone: bool = False) -> None:
+        """Run all slots, what the next step fetches in them included, and write the counters.
+
+        What may happen at any time in a slot happens where it does most harm: memory is read at its begin and written
+        at its end, and no write is answered before the engine waits for it.
+        """
+        f, c, early = self.fields, self.c, self.fields.early
+        _need(not alone or not early, "nothing runs beside which it could be early")
+        count, single = len(self.tiles), {name: c[f"{name.upper()}_BUFFERS"] == 1 for name in ("ifmap", "weight")}
+        prefetch = next(
+            slot
+            for slot in range(1, count + 1)
+            if slot == count or single["weight"] or not (self.tiles[slot].weights or (0, 0))[1]
+        )
+        for slot in range(1 if early == 2 else 0, count + 2):
+            tile = self.tiles[slot] if slot < count else None
+            computing = self.tiles[slot - 1] if 0 < slot <= count else None
+            storing = self.tiles[slot - 2] if slot > 1 and self.tiles[slot - 2].finishes else None
+            if not alone and ((slot == 0 and (early == 0 or not f.map_in)) or (slot == 1 and f.residual)):
+                self.memory.drain()
+            fetches = [(self, tile, name) for name in single if tile and not (slot == 0 and early > (name == "ifmap"))]
+            if slot == count + 1 and following and following.fields.early:
+                if following.fields.early == 2 and not following.fields.map_in:
+                    self.memory.drain()
+                fetches = [(following, following.tiles[0], "weight")]
+                if following.fields.early == 2:
+                    fetches.append((following, following.tiles[0], "ifmap"))
             if storing and c["OFMAP_BUFFERS"] == 1:
                 self._store(storing)
-            if tile:
-                for name, fetches in (("ifmap", tile.ifmap), ("weight", tile.weights)):
-                    if fetches is not None:
-                        halves[name] ^= c[f"{name.upper()}_BUFFERS"] == 2
-            for name in ("ifmap", "weight"):
-                if tile and c[f"{name.upper()}_BUFFERS"] == 2:
-                    self._load(name, tile, halves)
+            for walk, each, name in fetches:
+                walk.turn(name, each)
+                if not single[name]:
+                    walk.load(name, each)
+            if slot == prefetch and following:
+                following.begin()
             if computing:
                 if computing.finishes and f.residual:
                     self._load_residual(computing)
                 self._compute(computing)
             if storing and c["OFMAP_BUFFERS"] == 2:
                 self._store(storing)
-            for name in ("ifmap", "weight"):
-                if tile and c[f"{name.upper()}_BUFFERS"] == 1:
-                    self._load(name, tile, halves)
-            storing = computing if computing and computing.finishes else None
-            if storing:
-                storing.bases["group_sums"] = self.group_sums
-            computing = tile
+            for walk, each, name in fetches:
+                if single[name]:
+                    walk.load(name, each)
+            if computing and computing.finishes:
+                computing.bases["group_sums"] = self.group_sums
             if tile:
-                tile.bases |= {
-                    "ifmap": halves["ifmap"] * c["IFMAP_DEPTH"],
-                    "weight": halves["weight"] * c["WEIGHT_DEPTH"],
-                    "sum": halves["sum"] * c["SUM_DEPTH"],
-                    "residual": halves["sum"] * c["RESIDUAL_DEPTH"],
-                }
-                halves["sum"] ^= tile.finishes and c["OFMAP_BUFFERS"] == 2
-                tile = next(tiles, None)
+                self.place_sums(tile)
+            if slot == count + 1 and following and following.fields.early == 2:
+                following.place_sums(following.tiles[0])
         begin, words = f.counter_word, COUNTER_BYTES // c["BYTES"]
         self.counter_words = self._words(self._runs(begin, 1, 1, 0, 0), words)
+        self.memory.unanswered[self.counter_words] = True
+
+    def turn(self, name: str, tile: Tile) -> None:
+        """Go to the half of a buffer that a tile is fetched to, if it is."""
+        halves = self.buffers.halves
+        if (tile.ifmap if name == "ifmap" else tile.weights) is not None:
+            halves[name] ^= self.c[f"{name.upper()}_BUFFERS"] == 2
+        tile.bases[name] = halves[name] * self.c[f"{name.upper()}_DEPTH"]
+
+    def place_sums(self, tile: Tile) -> None:
+        """Choose where a tile's sums and the map that is added lie."""
+        c, halves = self.c, self.buffers.halves
+        tile.bases |= {"sum": halves["sum"] * c["SUM_DEPTH"], "residual": halves["sum"] * c["RESIDUAL_DEPTH"]}
+        halves["sum"] ^= tile.finishes and c["OFMAP_BUFFERS"] == 2
 
     # What is fetched.
 
@@ -188,6 +263,32 @@ class DescriptorWalk:
         _need(words.max() < self.memory.arena_words, "the arena is left")
         return words
 
+    def _map_words(self, name: str, command: dict[str, int]) -> Words:
+        """Return the words of the map memory that the channel words of a tile's pixels take."""
+        f, banks = self.fields, self.c["MAP_BANKS"]
+        row_step, col_step, ring, end = (
+            getattr(f, field)
+            for field in (f"{name}_row_step", f"{name}_col_step", f"map_{name}_ring", f"map_{name}_end")
+        )
+        rows = (command[f"{name}_line"] + np.arange(command["rows"]) * row_step) % (1 << AW)
+        rows = rows - ring * (rows >= end)
+        bank = command[f"{name}_bank"] + np.arange(command["words"])
+        lines = (
+            rows[:, None, None]
+            + command[f"{name}_col"]
+            + np.arange(command["cols"])[:, None] * col_step
+            + bank // banks
+        )
+        _need((lines >= 0).all() and (lines < 2 * self.c["MAP_DEPTH"]).all(), "the map memory is left")
+        words: Words = (self.memory.arena_words + lines * banks + bank % banks).reshape(-1)
+        return words
+
+    def _channel_lines(self, name: str, index: int) -> tuple[int, int]:
+        """Return the line and the bank at which the channels of a tile begin, from those of its pixel."""
+        bank = index * getattr(self.fields, f"{name}_tile_banks")
+        lines = index * getattr(self.fields, f"{name}_tile_lines")
+        return lines + bank // self.c["MAP_BANKS"], bank % self.c["MAP_BANKS"]
+
     def _beats(self, begin: int, count: int) -> Words:
         beats = begin + np.arange(count)
         _need(count and beats[-1] < self.memory.arena_words // self.c["PORT_WORDS"], "the arena is left")
@@ -199,7 +300,7 @@ class DescriptorWalk:
         return places
 
     def _load_parameters(self) -> None:
-        f, lanes = self.fields, self.c["BYTES"]
+        f, lanes = self.fields, self.c["POST_LANES"]
         beats = self._beats(f.parameter_word // self.c["PORT_WORDS"], f.parameter_beats)
         self.beats_before.append(beats)
         units = self._bytes(beats)[::UNIT_BYTES]
@@ -208,20 +309,26 @@ class DescriptorWalk:
         self.parameters = np.full((self.c["PARAMETER_DEPTH"], lanes), self.memory.numbers[0, -1])
         self.parameters[lines, np.arange(len(units)) % lanes] = self.memory.numbers[0, units]
 
-    def _load(self, name: str, tile: Tile, halves: dict[str, int]) -> None:
+    def load(self, name: str, tile: Tile) -> None:
+        """Fetch what of a tile is not in its buffer yet."""
         if name == "ifmap" and tile.ifmap is not None:
-            self._load_ifmap(tile.ifmap, halves["ifmap"] * self.c["IFMAP_DEPTH"])
+            self._load_ifmap(tile.index, tile.ifmap, tile.bases[name])
         if name == "weight" and tile.weights is not None:
-            self._load_weights(*tile.weights, halves["weight"] * self.c["WEIGHT_DEPTH"])
+            self._load_weights(tile.index, tile.weights, tile.bases[name])
 
-    def _load_ifmap(self, command: dict[str, int], base: int) -> None:
-        f, c = self.fields, self.c
+    def _load_ifmap(self, tile: int, command: dict[str, int], base: int) -> None:
+        f, c, banks = self.fields, self.c, self.buffers.banks
         words = np.zeros(0, np.int64)
-        if command["rows"] and command["cols"]:
+        if command["rows"] and command["cols"] and f.map_in:
+            _need(not f.repeat, "a map on chip is repeated")
+            words = self._map_words("in", command)
+            self.loaded_lines += command["rows"] * command["cols"] * -(-command["words"] // self.line_words)
+        elif command["rows"] and command["cols"]:
             odd = (command["odd_row"], command["odd_col"]) if f.repeat else None
             runs = self._runs(command["word"], command["rows"], command["runs"], f.in_col_step, f.in_row_step, odd)
             words = self._words(runs, command["beats"])
-        self._note(0, words)
+            self.memory.check_read(words)
+        self._note(tile, 0, words)
         if not len(words):
             return
         _need(command["words"], "no channel words")
@@ -234,32 +341,40 @@ class DescriptorWalk:
         at = base + command["place"] + row * f.d_line + column * f.d_slots - lanes_on * f.d_line + slots_on
         at = (at + word // self.line_words * f.d_group) % (1 << c["IA"])
         _need(((at >= base) & (at < base + c["IFMAP_DEPTH"])).all(), "the ifmap buffer is left")
-        self.banks[lane, word % self.line_words, at] = words
+        banks[lane, word % self.line_words, at] = self._numbers(words)
 
-    def _load_weights(self, offset: int, count: int, base: int) -> None:
+    def _numbers(self, words: Words) -> Numbers:
+        """Return the numbers of words, [words, bytes of a word]."""
+        of_words: Numbers = self.memory.numbers[0].reshape(-1, self.c["BYTES"])[words]
+        return of_words
+
+    def _load_weights(self, tile: int, command: tuple[int, int], base: int) -> None:
         f, c = self.fields, self.c
+        offset, count = command
         if not count:
-            self._note(1, np.zeros(0, np.int64))
+            self._note(tile, 1, np.zeros(0, np.int64))
             return
         beats = self._beats((f.weight_word // c["PORT_WORDS"] + offset) % (1 << AW), count)
-        self._note(1, beats)
+        self._note(tile, 1, beats)
+        self.memory.check_read((beats[:, None] * c["PORT_WORDS"] + np.arange(c["PORT_WORDS"])).reshape(-1))
         index = base * c["ROWS"] * c["COLS"] + np.arange(count * self.port_bytes)
         end = (base + c["WEIGHT_DEPTH"]) * c["ROWS"] * c["COLS"]
         _need(index[-1] < end, "the weight buffer is left")
-        self.weights.reshape(-1)[index] = self._bytes(beats)
+        self.buffers.weights.reshape(3, -1)[:, index] = self.memory.numbers[:, self._bytes(beats)]
 
-    def _note(self, which: int, places: Words) -> None:
-        last = list(self.fetched[-1])
-        last[which] = places
-        self.fetched[-1] = (last[0], last[1])
+    def _note(self, tile: int, which: int, places: Words) -> None:
+        fetched = list(self.fetched[tile])
+        fetched[which] = places
+        self.fetched[tile] = (fetched[0], fetched[1])
 
     def _load_residual(self, tile: Tile) -> None:
         f, command, base = self.fields, tile.store, tile.bases["residual"]
         cols = 1 if f.whole_res else command["cols"]
         runs = self._runs(command["residual_word"], command["rows"], cols, f.res_col_step, f.res_row_step)
         words = self._words(runs, command["residual_beats"])
+        self.memory.check_read(words)
         _need(len(words) <= self.c["RESIDUAL_DEPTH"], "the residual buffer is left")
-        self.residual[base : base + len(words)] = words
+        self.buffers.residual[base : base + len(words)] = self._numbers(words)
 
     # Which tile comes next, and its commands.
 
@@ -267,21 +382,22 @@ class DescriptorWalk:
         f = self.fields
         keeps, inside = f.loop_order == INPUTS_OUTER, f.loop_order == CHANNELS_OUTER
         dense = f.operation == CONV
-        out = ins = row = col = weight_at = weight_begin = 0
+        index = out = ins = row = col = weight_at = weight_begin = 0
         fetch_ifmap = fetch_weights = True
         _need(f.tiles_out and f.tiles_in and f.tiles_rows and f.tiles_cols, "no tiles")
         while True:
             out_last, in_last = out == f.tiles_out - 1, ins == f.tiles_in - 1
             rows, cols = self._axis(row, "row"), self._axis(col, "col")
             beats = getattr(f, f"weight_beats_{'last' if out_last else 'full'}_{'last' if in_last else 'full'}")
-            self.fetched.append((None, None))
             yield Tile(
+                index=index,
                 ifmap=self._ifmap_command(out, ins, rows, cols) if fetch_ifmap else None,
                 weights=(weight_at, beats) if fetch_weights else None,
                 compute=self._compute_command(out, ins, rows, cols),
                 store=self._store_command(out, row, col, rows, cols),
                 finishes=in_last and (out_last or not keeps),
             )
+            index += 1
             pixels_last = rows.last and cols.last
             if in_last and out_last and pixels_last:
                 return
@@ -353,7 +469,12 @@ class DescriptorWalk:
         begin, beats = self._run_words(cols.offsets["in"], extent, f.in_col_end)
         row = max(_signed(rows.offsets["in"], AW), 0)
         place = (f.in_place_row if rows.first else 0) + (f.in_place if cols.first else 0)
-        return {
+        on_chip = {}
+        if f.map_in:
+            dense = f.operation == CONV
+            lines, bank = self._channel_lines("in" if dense else "out", ins if dense else out)
+            on_chip = {"in_line": (row + f.ifmap_word) % (1 << AW), "in_col": begin + lines, "in_bank": bank}
+        return on_chip | {
             "word": (row + begin + first + f.ifmap_word) % (1 << AW),
             "rows": rows.count,
             "cols": cols.count,
@@ -388,7 +509,7 @@ class DescriptorWalk:
             "rows": f.last_rows if rows.last else f.tile_height,
             "cols": f.last_cols if cols.last else f.tile_width,
             "words": words,
-            "first": first,
+            "line": 0 if keeps else out * f.out_tile_groups,
             "first_row": row * f.tile_height % (1 << CW) if row else 0,
             "first_col": col * f.tile_width % (1 << CW) if col else 0,
         }
@@ -399,6 +520,10 @@ class DescriptorWalk:
             begin, beats = self._run_words(cols.offsets[name], extent, end)
             command[f"{key}_word"] = (rows.offsets[name] + begin + first + begin_of_map) % (1 << AW)
             command[f"{key}_beats"] = beats if getattr(f, f"whole_{name}") else words
+            if name == "out" and f.map_out:
+                lines, command["out_bank"] = self._channel_lines("out", 0 if keeps else out)
+                command["out_line"] = (rows.offsets["out"] + f.ofmap_word) % (1 << AW)
+                command["out_col"] = begin + lines
         return command
 
     # What is computed and stored.
@@ -445,9 +570,9 @@ class DescriptorWalk:
         on = (column >= 0) & (column < f.in_width) & ((row >= 0) & (row < f.in_height))[..., None]
         at, bank, on = np.broadcast_arrays(at, bank, on)
         # Lanes beyond the tile may read beyond the buffer: nobody wants their results.
-        there = np.minimum(at, self.banks.shape[2] - 1)
-        words = np.where((at == there)[..., None], self.banks[bank, :, there], -1)
-        values = self.memory.numbers[0][words[..., None] * c["BYTES"] + np.arange(c["BYTES"])]
+        there = np.minimum(at, self.buffers.banks.shape[2] - 1)
+        values = self.buffers.banks[bank, :, there]
+        values = np.where((at == there)[..., None, None], values, self.memory.numbers[0, -1])
         padding = _signed(f.pad_value, 8) if c["ZERO_POINT"] else -128 if f.operation == MAX_POOL else 0
         lines = np.where(on[..., None], values.reshape(*on.shape, -1), np.int64(padding).astype(np.uint64))
         return lines.reshape(shape[0] * shape[1], shape[2] * shape[3] * shape[4], c["PIXELS"], c["COLS"])
@@ -459,7 +584,7 @@ class DescriptorWalk:
         if self.fields.four_bit_weights:
             lines, planes = base + steps // 2, 1 + steps % 2
         _need((lines < base + self.c["WEIGHT_DEPTH"]).all(), "the weight buffer is left")
-        weights: Numbers = self.memory.numbers[planes[..., None], self.weights[lines]]
+        weights: Numbers = self.buffers.weights[planes, lines]
         return weights
 
     def _compute(self, tile: Tile) -> None:
@@ -500,15 +625,20 @@ class DescriptorWalk:
         """Add sums [places, rows, PIXELS] to those in place, or begin them."""
         base, depth = tile.bases["sum"], self.c["SUM_DEPTH"]
         _need(base <= place and place + len(sums) <= base + depth, "the buffer of sums is left")
-        there = self.sums[place : place + len(sums), rows]
-        self.sums[place : place + len(sums), rows] = sums if tile.compute["zero"] else there + sums
+        there = self.buffers.sums[place : place + len(sums), rows]
+        self.buffers.sums[place : place + len(sums), rows] = sums if tile.compute["zero"] else there + sums
 
     def _store(self, tile: Tile) -> None:
         f, c, command = self.fields, self.c, tile.store
-        cols = 1 if f.whole_out else command["cols"]
-        runs = self._runs(command["result_word"], command["rows"], cols, f.out_col_step, f.out_row_step)
-        words = self._words(runs, command["result_beats"])
         shape = (command["rows"], command["cols"], command["words"])
+        if f.map_out:
+            _need(not f.whole_out, "pixels on chip do not follow each other")
+            words = self._map_words("out", command)
+            self.stored_lines += command["rows"] * command["cols"] * -(-command["words"] * c["BYTES"] // c["ROWS"])
+        else:
+            cols = 1 if f.whole_out else command["cols"]
+            runs = self._runs(command["result_word"], command["rows"], cols, f.out_col_step, f.out_row_step)
+            words = self._words(runs, command["result_beats"])
         _need(all(shape) and len(words) == np.prod(shape), "the store and its write engine wait for each other")
         row, col, word = (index.reshape(-1) for index in np.indices(shape))
         groups = -(-shape[1] // c["PIXELS"])
@@ -516,15 +646,19 @@ class DescriptorWalk:
         at = tile.bases["sum"] + row * groups + col // c["PIXELS"] + word // parts * tile.bases["group_sums"]
         _need(at.max() < tile.bases["sum"] + c["SUM_DEPTH"], "the buffer of sums is left")
         rows = (word % parts * c["BYTES"])[:, None] + np.arange(c["BYTES"])
-        results = self.sums[at[:, None], rows, (col % c["PIXELS"])[:, None]]
-        line = (command["first"] + word) % (1 << c["PA"])
+        results = self.buffers.sums[at[:, None], rows, (col % c["PIXELS"])[:, None]]
+        # A line of parameters is of one word or of all rows.
+        line_words = c["POST_LANES"] // c["BYTES"]
+        line, in_line = command["line"] + word // line_words, word % line_words
         if f.operation == POOL:
             line = self._class_lines(command, row, col)
-        results = results + self.parameters[line]
+        _need(line.max() < c["PARAMETER_DEPTH"], "parameters are not there")
+        results = results + self.parameters[line[:, None], in_line[:, None] * c["BYTES"] + np.arange(c["BYTES"])]
         if f.residual:
-            added = self.residual[tile.bases["residual"] + np.arange(len(words))]
-            values = self.memory.numbers[0][added[:, None] * c["BYTES"] + np.arange(c["BYTES"])]
-            results = results + values * np.uint64(f.residual_multiplier * ADDED[f.residual])
+            added = self.buffers.residual[tile.bases["residual"] + np.arange(len(words))]
+            results = results + added * np.uint64(f.residual_multiplier * ADDED[f.residual])
+        results = results + self.table
+        self.memory.write(words, results)
         self.result_words.append(words)
         self.results.append(results)
 
