@@ -25,9 +25,10 @@ from support.verilog.engine_programs import EngineProgram, engine_program, rando
 from support.verilog.random_engine_layers import randomly_tiled
 from support.verilog.simulated import build_engine
 
-from cost_models.engine.cycles import MemoryTiming, layer_cycles, program_cycles
+from cost_models.engine.cycles import program_cycles, step_cycles
 from cost_models.engine.layer import engine_layer
-from cost_models.engine.places import MapPlace, PlacedLayer, Places
+from cost_models.engine.places import MapPlace, Places, ProgramStep
+from cost_models.engine.stages import MemoryTiming
 from cost_models.engine.tiles import TiledLayer
 from cost_models.workload import Layer
 from hw_templates.conv_engine.accelerator import Accelerator
@@ -105,14 +106,14 @@ def tiled_network(shape: EngineShape, rng: np.random.Generator) -> list[TiledLay
         one = engine_layer(layer, residual=int(layer.residual))
         found = [randomly_tiled(rng, one, shape) for _ in range(TILINGS)]
         tiled = [each for each in found if each is not None]
-        chosen.append(min(tiled, key=lambda each: layer_cycles(_anywhere(each), memory).counted))
+        chosen.append(min(tiled, key=lambda each: step_cycles(_anywhere(each), memory).counted))
     return chosen
 
 
-def _anywhere(tiled: TiledLayer) -> PlacedLayer:
+def _anywhere(tiled: TiledLayer) -> ProgramStep:
     word = tiled.shape.accelerator.axi_bytes
     place = MapPlace(word=0, pixel_words=-(-tiled.layer.out_channels // word))
-    return PlacedLayer(
+    return ProgramStep(
         tiled=tiled,
         places=Places(
             ifmap=MapPlace(word=0, pixel_words=-(-tiled.layer.in_channels // word)),
@@ -130,8 +131,8 @@ def compare(simulation: Path, programs: Iterable[EngineProgram], memory: MemoryT
         options = {"--latency": memory.latency_cycles, "--bytes-a-cycle": memory.bytes_a_cycle}
         run = program.simulate(simulation, *(str(part) for option in options.items() for part in option))
         if run.differing:
-            raise SystemExit(f"{run.differing[0].placed.tiled}: the result is wrong")
-        stated, total = program_cycles(program.placed, memory)
+            raise SystemExit(f"{run.differing[0].tiled}: the result is wrong")
+        stated, total = program_cycles(program.steps, memory)
         stated_layers += [each.counted for each in stated]
         layers += run.counters["total_cycles"].tolist()
         stated_programs.append(total)

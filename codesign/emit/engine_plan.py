@@ -196,16 +196,37 @@ def _overlapped(steps: Sequence[PlannedStep]) -> tuple[PlannedStep, ...]:
 
 
 def _ifmap_is_there(step: PlannedStep, before: PlannedStep) -> bool:
-    """Return whether the first tile's part of the input map is there before the last store of the step before."""
-    if step.half_read is not None:
-        return step.half_read != before.half_made
+    """Return whether the first tile's part of the input map is there before the last store of the step before.
+
+    All that this step reads is there but what the step before made, and that but for its last tile: on chip, or in
+    memory, as the engine waits for it. Tiles behind the first come after that store. On chip its results are there
+    then; in memory they may not be, but where the engine waits for them, as it is about to fetch a map that is added.
+    """
     if step.node.ifmap != before.node.name:
-        return True
-    # All but the last tile of the step before is in memory by then: the engine waits for it.
-    axis = step.tiled.rows
-    end = min(axis.extent(min(axis.tile, axis.size)) - axis.padding, step.tiled.layer.in_height)
-    end_row = step.rows_read[0] + end
+        return step.half_read is None or step.half_read != before.half_made
+    accelerator = step.tiled.shape.accelerator
+    if step.half_read is not None and 1 in (accelerator.ifmap_buffers, accelerator.ofmap_buffers):
+        return True  # a store has a phase before the loads, or these have one behind it
+    waits = step.half_read is not None or step.node.residual is not None
+    read = (
+        _first_tile_reads(step)
+        if waits
+        else (step.rows_read[1], step.tiled.layer.in_width, step.tiled.layer.in_channels)
+    )
     if step.node.tiled.layer.repeat:
-        end_row = -(-end_row // 2)
-    last_stored = before.rows[0] + (before.tiled.rows.tiles - 1) * before.tiled.rows.tile
-    return end_row <= last_stored
+        read = (-(-read[0] // 2), -(-read[1] // 2), read[2])
+    return any(end <= begin for end, begin in zip(read, _last_tile_makes(before), strict=True))
+
+
+def _first_tile_reads(step: PlannedStep) -> tuple[int, int, int]:
+    """Return the ends of the rows, columns and channels of the input map that the first tile reads."""
+    tiled = step.tiled
+    rows, cols = (axis.extent(axis.tile) - axis.padding for axis in (tiled.rows, tiled.cols))
+    return step.rows_read[0] + rows, cols, (tiled.in_tiles if tiled.dense else tiled.out_tiles)[0]
+
+
+def _last_tile_makes(step: PlannedStep) -> tuple[int, int, int]:
+    """Return the first row, column and channel that the last tile makes, which makes all behind them."""
+    tiled = step.tiled
+    rows, cols = ((axis.tiles - 1) * axis.tile for axis in (tiled.rows, tiled.cols))
+    return step.rows[0] + rows, cols, 0 if tiled.keeps_sums else tiled.layer.out_channels - tiled.out_tiles[-1]

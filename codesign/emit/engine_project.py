@@ -47,7 +47,7 @@ def isa5_files(
 
 
 def _stated(names: Sequence[str], steps: Sequence[ProgramStep]) -> str:
-    """Return what a run counts, as ``tb/rtl_program.h`` reads it: a line a step, with its layer's name, and one a port."""
+    """Return what a run counts: a line a step, with its layer's name, and one a port, as ``tb/rtl_program.h`` reads."""
     counts, ports = count_program(steps)
     lines = (
         f"layer {' '.join(map(str, astuple(count.trips)))} {names[step.layer]}\n"

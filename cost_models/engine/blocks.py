@@ -56,7 +56,9 @@ def block_memories(shape: EngineShape) -> tuple[Memory, ...]:
         if shape.constants()["SUM_STYLE"] == '"block"':
             yield Memory("sums", a.pe_rows * a.pe_pixels, a.ofmap_depth * a.ofmap_buffers, _SUM_BITS)
         yield Memory("residual", 1, shape.residual_depth * a.ofmap_buffers, a.axi_bits)
-        yield Memory("parameters", a.axi_bytes, shape.parameter_depth, _PARAMETER_BITS)
+        yield Memory("parameters", a.post_lanes, 2 * shape.parameter_depth, _PARAMETER_BITS)
+        if a.map_kib:
+            yield Memory("maps", a.map_banks, 2 * a.map_depth, a.axi_bits)
         # A word of a queue has one bit more, its last mark; ifmap and residual port are alike.
         yield Memory("queues of narrow ports", 2, READ_FIFO, a.axi_bits + 1)
         yield Memory("queue of the weight port", 1, READ_FIFO, 8 * port_bytes + 1)
@@ -100,4 +102,4 @@ def engine_blocks(shape: EngineShape) -> Blocks:
         halves, wholes = blocks_of(memory.depth, memory.width)
         ramb18 += memory.banks * halves
         ramb36 += memory.banks * wholes
-    return Blocks(array_slices(shape) + _LANE_SLICES * shape.accelerator.axi_bytes, ramb18, ramb36)
+    return Blocks(array_slices(shape) + _LANE_SLICES * shape.accelerator.post_lanes, ramb18, ramb36)

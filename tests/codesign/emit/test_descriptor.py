@@ -19,6 +19,7 @@ from support.verilog.descriptor_walk import (
     WalkError,
     table_number,
 )
+from support.verilog.plain_layers import plain_sums
 from support.verilog.random_engine_layers import random_data, random_layer, random_tiled_layer, randomly_tiled
 from support.verilog.simulated import RTL
 
@@ -225,7 +226,8 @@ def make_case(rng: np.random.Generator, whole: TiledLayer) -> Case:
     arena.numbers = np.concatenate([arena.numbers, more_numbers], axis=1)
 
     def map_numbers(spot: Spot, size: tuple[int, int, int]) -> Numbers:
-        at = spot.words(*map(np.arange, (size[1], size[2], math.ceil(size[0] / word))), arena_words)
+        rows, cols, words = (np.arange(count) for count in (size[1], size[2], math.ceil(size[0] / word)))
+        at = spot.words(rows, cols, words, arena_words)
         return arena.numbers[0].reshape(-1, word)[at].reshape(*size[1:], -1)[..., : size[0]].transpose(2, 0, 1)
 
     expected = plain_sums(layer, map_numbers(ifmap, sizes), weights) + parameters
@@ -309,26 +311,6 @@ def _place_parameters(
         cols = border_classes(layer.out_width, edges[2], edges[3])
         return begin, packed.size, numbers[index[np.ix_(rows, cols)]], field
     return begin, packed.size, numbers[index][:, None, None], field
-
-
-def plain_sums(layer: EngineLayer, ifmap: Numbers, weights: Numbers | None) -> Numbers:
-    """Return sums [M, OH, OW] modulo 2^64: of the values under each window, whatever the operation."""
-    padding = np.int64(layer.pad_value).astype(np.uint64)
-    halves = 2 if layer.repeat else 1
-    sums = np.zeros((layer.out_channels, layer.out_height, layer.out_width), np.uint64)
-    for r, c in product(*map(range, layer.kernel)):
-        rows = np.arange(layer.out_height) * layer.stride[0] + r * layer.dilation[0] - layer.padding[0]
-        cols = np.arange(layer.out_width) * layer.stride[1] + c * layer.dilation[1] - layer.padding[1]
-        inside = np.logical_and.outer((rows >= 0) & (rows < layer.in_height), (cols >= 0) & (cols < layer.in_width))
-        at = np.ix_(np.clip(rows, 0, layer.in_height - 1) // halves, np.clip(cols, 0, layer.in_width - 1) // halves)
-        values = np.where(inside, ifmap[:, at[0], at[1]], padding)
-        if weights is None:
-            sums += values
-        elif layer.operation.is_dense:
-            sums += (weights[:, :, r, c] @ values.reshape(layer.in_channels, -1)).reshape(sums.shape)
-        else:
-            sums += weights[:, 0, r, c, None, None] * values
-    return sums
 
 
 def plain_tiles(tiled: TiledLayer) -> Iterator[tuple[int, int, int, int]]:

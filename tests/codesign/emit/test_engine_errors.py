@@ -145,7 +145,7 @@ class Bench:
 
     def right(self, memory: Int8Array, layer: int) -> bool:
         """Say whether a layer's result is in its place."""
-        return self.program.is_right(memory[self.program.counters_word * WORD :], self.program.layers[layer])
+        return self.program.is_right(memory[self.program.counters_word * WORD :], self.program.maps[layer])
 
     def counters(self, memory: Int8Array) -> np.ndarray:
         """Return the counters of all layers."""
@@ -391,8 +391,8 @@ def test_counters_mean_what_is_said_of_them(simulation: Path, tmp_path: Path, se
         waits = counted["load_wait_cycles"] + counted["store_wait_cycles"]
         assert (counted["total_cycles"] > counted["compute_cycles"] + waits).all()
         assert counted["total_cycles"].sum() < outcome.cycles
-        for layer, expected in enumerate(bench.program.layers):
-            one, tiled = counted[layer], expected.placed.tiled
+        for layer, step in enumerate(bench.program.steps):
+            one, tiled = counted[layer], step.tiled
             tiles = len(tiled.fetch_order()) * tiled.rows.tiles * tiled.cols.tiles
             # The window takes 6 cycles to a tile's first iteration, and the last one 5 more than the array to its sum.
             assert one["compute_cycles"] == one["compute_trips"] + tiles * (6 + latency + 5)

@@ -15,7 +15,7 @@ from codesign.emit.engine_program import engine_node
 from codesign.emit.engine_reference import EngineData, EngineNode, engine_result, engine_sums, run_engine
 from codesign.emit.integer_reference import QuantisedLayer, QuantisedNetwork, run_integer
 from cost_models.engine.layer import EngineLayer
-from cost_models.engine.places import MapPlace, Places
+from cost_models.engine.places import MapPlace, Places, ProgramStep
 from cost_models.engine.tiles import TiledLayer
 from cost_models.mapping.mapping import LoopOrder, Mapping
 from cost_models.workload import IMAGE, Layer, Node
@@ -179,7 +179,11 @@ def test_limits_beyond_the_format_are_refused(name: str, most: int) -> None:
 
 
 RECORD = describe(
-    node_of().tiled, Places(ifmap=MapPlace(word=0, pixel_words=3), ofmap=MapPlace(word=512, pixel_words=3))
+    ProgramStep(
+        tiled=node_of().tiled,
+        places=Places(ifmap=MapPlace(word=0, pixel_words=3), ofmap=MapPlace(word=512, pixel_words=3)),
+        descriptor_word=0,
+    )
 )
 
 
@@ -197,7 +201,7 @@ def test_ranges_of_fields_by_hand() -> None:
         "ifmap_word": (0, 2**26 - 1),
         "in_row_begin": (-(2**25), 2**25 - 1),
         "tap_col_10": (-(2**31), 2**31 - 1),
-        "early": (0, 3),
+        "early": (0, 2),
     }
     assert {name: ranges[name] for name in expected} == expected
 
@@ -217,7 +221,7 @@ def test_a_field_out_of_its_range_is_refused_with_its_limit(name: str) -> None:
 def test_what_the_engine_makes_of_fields_must_fit_too() -> None:
     def record_of(layer: EngineLayer, words: int, mapping: Mapping) -> np.void:
         places = Places(ifmap=MapPlace(word=0, pixel_words=words), ofmap=MapPlace(word=0, pixel_words=3))
-        return describe(node_of(layer, mapping).tiled, places)
+        return describe(ProgramStep(tiled=node_of(layer, mapping).tiled, places=places, descriptor_word=0))
 
     far = replace(LAYER, in_width=4095, padding=(0, 0, 0, 1), residual=0)
     with pytest.raises(
@@ -241,7 +245,7 @@ def test_what_the_engine_makes_of_fields_must_fit_too() -> None:
 
 def test_programs_of_more_than_the_registers_hold_are_refused() -> None:
     check_program(2**16 - 1, 2**26 - 1)
-    with pytest.raises(UnsupportedLayerError, match=r"^program.layers: the engine has at most 65535, got 65536$"):
+    with pytest.raises(UnsupportedLayerError, match=r"^program.steps: the engine has at most 65535, got 65536$"):
         check_program(2**16, 1)
     with pytest.raises(UnsupportedLayerError, match=r"^program.arena_words: the engine has at most 67108863, got"):
         check_program(1, 2**26)

@@ -33,15 +33,15 @@ def run_programs(name: str, seeds: range, folder: Path, factory: pytest.TempPath
         program = random_engine_program(folder / f"program{seed}", ENGINES[name], 1 + seed % 3, seed)
         options, timing = MEMORIES[seed // 3 % len(MEMORIES)]
         run = program.simulate(simulation, *options)
-        assert not run.differing, f"seed {seed}: {run.differing[0].placed.tiled}"
-        counts, ports = count_program(program.placed)
+        assert not run.differing, f"seed {seed}: {run.differing[0].tiled}"
+        counts, ports = count_program(program.steps)
         stated = [astuple(count.trips) for count in counts]
         assert run.counters[list(TRIPS.names)].tolist() == stated, f"seed {seed}"
         assert run.ports == ports, f"seed {seed}"
         if timing is not None:
-            layers, total = program_cycles(program.placed, timing)
+            steps, total = program_cycles(program.steps, timing)
             stated_cycles, counted_cycles = stated_cycles + total, counted_cycles + run.cycles
-            deviations += list(np.array([each.counted for each in layers]) / run.counters["total_cycles"] - 1)
+            deviations += list(np.array([each.counted for each in steps]) / run.counters["total_cycles"] - 1)
     assert stated_cycles == pytest.approx(counted_cycles, rel=0.02)
     assert np.quantile(np.abs(deviations), 0.9) < 0.02, deviations
 

@@ -75,7 +75,7 @@ def test_whole_networks_are_bit_exact_on_verilog(tmp_path: Path, tmp_path_factor
     simulation = simulation_of(ENGINE, tmp_path_factory)
     for seed in range(SIMULATED_NETWORKS):
         nodes, network, image = random_network(seed)
-        program = compile_engine_program(nodes, given_of(image), SHAPE)
+        program = compile_engine_program(nodes, given_of(image), SHAPE).program
         folder = tmp_path / f"network{seed}"
         folder.mkdir()
         (folder / "arena.bin").write_bytes(program.arena + pack_map(image[None], ACCELERATOR).tobytes())

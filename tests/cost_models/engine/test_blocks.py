@@ -1,5 +1,7 @@
 """Block memories and DSP slices of the engine's Verilog: by hand, by what a memory must hold, and beside yosys."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -73,9 +75,21 @@ def test_an_engine_is_the_sum_of_its_parts() -> None:
         "weights": (8, 512, 128),
         # Sums lie in memories of LUTs, as two halves of a bank have 32.
         "residual": (1, 128, 64),
-        "parameters": (8, 256, 56),
+        "parameters": (8, 512, 56),
         "queues of narrow ports": (2, 256, 65),
         "queue of the weight port": (1, 256, 129),
     }
     slices = 8 * 8 * 2 + 2 * 8
     assert engine_blocks(shape) == Blocks(dsp=slices, ramb18=0, ramb36=2 * 8 + 8 * 2 + 1 + 8 + 2 + 2)
+
+
+def test_an_engine_that_keeps_maps_has_their_memory_and_more_lanes() -> None:
+    shape = EngineShape(accelerator=replace(ACCELERATOR, map_kib=32), family="zynq-ultrascale+")
+    memories = {memory.name: (memory.banks, memory.depth, memory.width) for memory in block_memories(shape)}
+    # Two halves of 32 KiB in 16 / 8 banks of 8 bytes; 16 channels are post-processed together, of 2,048.
+    assert memories["maps"] == (2, 2 * 2048, 64)
+    assert memories["parameters"] == (16, 2 * 128, 56)
+    without = engine_blocks(EngineShape(accelerator=ACCELERATOR, family="zynq-ultrascale+"))
+    # A bank of 4096 x 64 takes eight blocks, one of parameters less than one of before.
+    assert engine_blocks(shape).ramb36 == without.ramb36 + 2 * 8 + 16 - 8
+    assert engine_blocks(shape).dsp == without.dsp + 2 * 8

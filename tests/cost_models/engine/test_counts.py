@@ -1,14 +1,14 @@
 """Words, bursts and iterations beside a walk over every tile, row and run, one by one."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from support.verilog.random_engine_layers import random_tiled_layer
 
-from codesign.emit.descriptor import describe
-from cost_models.engine.counts import PortCount, count_layer, count_program
-from cost_models.engine.places import MapPlace, PlacedLayer, Places, placed_layers
+from cost_models.engine.counts import PortCount, count_program, count_step, layer_trips
+from cost_models.engine.places import MapPlace, Places, ProgramStep
 from cost_models.mapping.mapping import LoopOrder
 from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.conv_engine.rtl_config import EngineShape, Limits
@@ -25,7 +25,7 @@ SHAPES = [
 ]  # fmt: skip
 
 
-def random_placed_layer(rng: np.random.Generator, shape: EngineShape) -> PlacedLayer:
+def random_step(rng: np.random.Generator, shape: EngineShape) -> ProgramStep:
     """A layer that the engine can run, anywhere in memory."""
     tiled = random_tiled_layer(rng, shape)
     port = shape.accelerator.weight_port_words
@@ -34,7 +34,7 @@ def random_placed_layer(rng: np.random.Generator, shape: EngineShape) -> PlacedL
         words = math.ceil(channels / shape.accelerator.axi_bytes)
         return MapPlace(word=int(rng.integers(10**5)), pixel_words=words + int(rng.integers(0, 3)))
 
-    return PlacedLayer(
+    return ProgramStep(
         tiled=tiled,
         places=Places(
             ifmap=place(tiled.layer.in_channels),
@@ -61,7 +61,7 @@ def positions(axis: object, tile: int, limit: int) -> range:
     return range(max(begin, 0), min(begin + axis.extent(outputs), limit))
 
 
-def walked(layer: PlacedLayer) -> tuple[int, dict[str, PortCount]]:
+def walked(layer: ProgramStep) -> tuple[int, dict[str, PortCount]]:
     """Iterations of all tiles, and what passes the ports of maps and weights in them, one tile and run at a time."""
     tiled, places = layer.tiled, layer.places
     shape, accelerator, one = tiled.shape, tiled.shape.accelerator, tiled.layer
@@ -135,8 +135,8 @@ def test_counts_equal_a_walk_over_every_run(number: int) -> None:
     shape, rng = SHAPES[number], np.random.default_rng(number)
     port = shape.accelerator.weight_port_words
     for _ in range(60):
-        layer = random_placed_layer(rng, shape)
-        count = count_layer(layer)
+        layer = random_step(rng, shape)
+        count = count_step(layer)
         iterations, ports = walked(layer)
         assert count.trips.compute_trips == iterations, layer.tiled
         assert count.ports.ifmap == ports["ifmap"], layer
@@ -145,9 +145,10 @@ def test_counts_equal_a_walk_over_every_run(number: int) -> None:
         assert count.trips.weight_words == ports["weights"].words * port
         assert count.trips.ofmap_words == ports["ofmap"].words
         # Descriptor of 512 bytes, parameters of 8 bytes a channel of whole words, table of 256; counters of 32 bytes.
-        channels = layer.tiled.out_words * shape.accelerator.axi_bytes
+        lanes = shape.accelerator.post_lanes
+        channels = lanes * math.ceil(layer.tiled.layer.out_channels / lanes)
         if layer.tiled.layer.operation.averages:
-            channels = shape.accelerator.axi_bytes
+            channels = lanes
         setup = PortCount()
         for word, size in (
             (layer.descriptor_word, 512), (layer.places.parameter_word, 8 * channels), (layer.places.table_word, 256),
@@ -159,14 +160,22 @@ def test_counts_equal_a_walk_over_every_run(number: int) -> None:
         assert count.ports.ofmap == ports["ofmap"] + PortCount(words, bursts(layer.places.counter_word, words)), layer
 
 
-def test_a_program_counts_the_sum_of_its_layers_where_its_descriptors_say() -> None:
+def test_a_program_counts_the_sum_of_its_steps_and_a_layer_that_of_its_bands() -> None:
     rng = np.random.default_rng(3)
-    layers = [random_placed_layer(rng, SHAPES[0]) for _ in range(8)]
-    records = np.array([describe(layer.tiled, layer.places, edges=layer.edges) for layer in layers])
-    read = placed_layers([layer.tiled for layer in layers], records, program_word=640)
-    assert [layer.places for layer in read] == [layer.places for layer in layers]
-    assert [layer.descriptor_word for layer in read] == [640 + 64 * index for index in range(8)]
-    counts, ports = count_program(read)
-    assert counts == [count_layer(layer) for layer in read]
+    steps = [replace(random_step(rng, SHAPES[0]), layer=index // 3) for index in range(8)]
+    counts, ports = count_program(steps)
+    assert counts == [count_step(step) for step in steps]
     assert ports.weights == sum((count.ports.weights for count in counts), PortCount())
     assert ports.residual.words == sum(count.ports.residual.words for count in counts) > 0
+    layers = layer_trips(steps, counts)
+    assert [each.compute_trips for each in layers] == [
+        sum(count.trips.compute_trips for count in counts[first : first + 3]) for first in (0, 3, 6)
+    ]
+    assert sum(each.ofmap_words for each in layers) == sum(count.trips.ofmap_words for count in counts)
+
+
+def test_a_table_that_stays_is_not_fetched() -> None:
+    step = random_step(np.random.default_rng(4), SHAPES[0])
+    with_table, without = (count_step(replace(step, load_table=loads)).ports.weights for loads in (True, False))
+    assert with_table.words - without.words == 256 // 8
+    assert with_table.bursts > without.bursts

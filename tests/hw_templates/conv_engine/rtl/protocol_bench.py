@@ -151,7 +151,7 @@ class Bench:
         """Say whether all results are in their places."""
         memory = np.frombuffer(bytes(self.memory.content), np.int8)
         results = memory[self.program.counters_word * SMALLEST.accelerator.axi_bytes :]
-        return all(self.program.is_right(results, layer) for layer in self.program.layers)
+        return all(self.program.is_right(results, expected) for expected in self.program.maps)
 
     def wipe(self) -> None:
         """Take the results away."""

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,7 @@ from codesign.emit.descriptor import describe, pack_weights
 from codesign.emit.engine_program import pack_parameters
 from codesign.emit.engine_reference import EngineData, EngineNode, engine_result
 from cost_models.engine.counts import PortCount, PortCounts
-from cost_models.engine.places import MapPlace, PlacedLayer, Places
+from cost_models.engine.places import MapPlace, Places, ProgramStep
 from cost_models.engine.tiles import TiledLayer
 from hw_templates.conv_engine import isa5
 from hw_templates.conv_engine.isa import COUNTERS
@@ -40,10 +40,11 @@ class Arena:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class ExpectedLayer:
-    """A layer of a program in memory, and what its result must be."""
+class ExpectedMap:
+    """A map that a layer leaves in memory."""
 
-    placed: PlacedLayer
+    tiled: TiledLayer
+    place: MapPlace
     result: Int8Array
 
 
@@ -52,14 +53,14 @@ class SimulatedRun:
     """What a simulation makes of a program.
 
     Attributes:
-        differing: layers whose results are not what they must be.
-        counters: what the engine wrote of each layer, [layers] of COUNTERS.
+        differing: maps that are not what they must be.
+        counters: what the engine wrote of each step, [steps] of COUNTERS.
         cycles: of the whole program.
         ports: words and bursts that passed the ports.
         cycles_a_second: that were simulated in a processor second.
     """
 
-    differing: list[ExpectedLayer]
+    differing: list[ExpectedMap]
     counters: npt.NDArray[np.void]
     cycles: int
     ports: PortCounts
@@ -71,18 +72,14 @@ class EngineProgram:
     """A program on disk, as the simulation reads it; what it leaves in memory begins at ``counters_word``."""
 
     folder: Path
-    layers: list[ExpectedLayer]
+    steps: list[ProgramStep]
+    maps: list[ExpectedMap]
     counters_word: int
     word: int
 
-    @property
-    def placed(self) -> list[PlacedLayer]:
-        """The layers where they lie in memory."""
-        return [layer.placed for layer in self.layers]
-
-    def is_right(self, memory: Int8Array, layer: ExpectedLayer) -> bool:
-        """Say whether a layer's result is what it must be, in memory from the counters on."""
-        return np.array_equal(self._result(memory, layer), layer.result)
+    def is_right(self, memory: Int8Array, expected: ExpectedMap) -> bool:
+        """Say whether a map is what it must be, in memory from the counters on."""
+        return np.array_equal(self._result(memory, expected), expected.result)
 
     def simulate(self, simulation: Path, *options: str) -> SimulatedRun:
         """Run the program once."""
@@ -91,8 +88,8 @@ class EngineProgram:
         content = results.read_bytes()
         memory = np.frombuffer(content, np.int8)
         return SimulatedRun(
-            differing=[layer for layer in self.layers if not self.is_right(memory, layer)],
-            counters=np.frombuffer(content, COUNTERS, len(self.layers)),
+            differing=[expected for expected in self.maps if not self.is_right(memory, expected)],
+            counters=np.frombuffer(content, COUNTERS, len(self.steps)),
             cycles=int(printed[printed.index("cycles") + 1]),
             ports=PortCounts(
                 **{
@@ -103,9 +100,9 @@ class EngineProgram:
             cycles_a_second=float(printed[printed.index("processor") - 2]),
         )
 
-    def _result(self, memory: Int8Array, layer: ExpectedLayer) -> Int8Array:
-        channels, height, width = layer.result.shape
-        place = layer.placed.places.ofmap
+    def _result(self, memory: Int8Array, expected: ExpectedMap) -> Int8Array:
+        channels, height, width = expected.result.shape
+        place = expected.place
         begin = (place.word - self.counters_word) * self.word
         row = place.pixel_words * self.word
         return (
@@ -120,14 +117,17 @@ def random_engine_program(folder: Path, shape: EngineShape, layers: int, seed: i
 
 
 def engine_program(folder: Path, tiled_layers: Sequence[TiledLayer], rng: np.random.Generator) -> EngineProgram:
-    """Write a program of layers that each read maps of their own, some of them parts of wider maps."""
+    """Write a program of layers that each read maps of their own, some of them parts of wider maps.
+
+    As no layer reads what another one makes, each may begin as early as it likes.
+    """
     shape, layers = tiled_layers[0].shape, len(tiled_layers)
     arena = Arena(shape.accelerator.axi_bytes)
     program_word = arena.place(bytes(layers * isa5.DESCRIPTOR_BYTES), DESCRIPTOR_ALIGNMENT)
     made = [_place_layer(rng, tiled, arena) for tiled in tiled_layers]
     counters_word = arena.place(bytes(layers * COUNTERS.itemsize))
-    expected, descriptors = [], []
-    for index, (tiled, (data, places, result, edges)) in enumerate(zip(tiled_layers, made, strict=True)):
+    steps, expected = [], []
+    for index, (tiled, (_, places, result, edges)) in enumerate(zip(tiled_layers, made, strict=True)):
         words = math.ceil(len(result) / shape.accelerator.axi_bytes) + int(rng.integers(0, 2))
         place = MapPlace(
             word=arena.place(bytes(result[0].size * words * shape.accelerator.axi_bytes)), pixel_words=words
@@ -135,11 +135,17 @@ def engine_program(folder: Path, tiled_layers: Sequence[TiledLayer], rng: np.ran
         counter_word = counters_word + index * COUNTERS.itemsize // shape.accelerator.axi_bytes
         all_places = Places(**places, ofmap=place, counter_word=counter_word)
         descriptor_word = program_word + index * isa5.DESCRIPTOR_BYTES // shape.accelerator.axi_bytes
-        placed = PlacedLayer(tiled=tiled, places=all_places, descriptor_word=descriptor_word, edges=edges)
-        expected.append(ExpectedLayer(placed=placed, result=result))
-        descriptors.append(
-            describe(tiled, all_places, residual_multiplier=data.residual_multiplier, edges=edges).tobytes()
+        steps.append(
+            ProgramStep(layer=index, tiled=tiled, places=all_places, descriptor_word=descriptor_word, edges=edges)
         )
+        expected.append(ExpectedMap(tiled=tiled, place=place, result=result))
+    tables = [data.table for data, _, _, _ in made]
+    for index in range(1, layers):
+        early, load_table = int(rng.integers(0, 3)), not np.array_equal(tables[index], tables[index - 1])
+        steps[index] = replace(steps[index], early=early, load_table=load_table)
+    descriptors = [
+        describe(step, data.residual_multiplier).tobytes() for step, (data, _, _, _) in zip(steps, made, strict=True)
+    ]
     begin = program_word * shape.accelerator.axi_bytes
     arena.content[begin : begin + layers * isa5.DESCRIPTOR_BYTES] = b"".join(descriptors)
     folder.mkdir(parents=True)
@@ -152,7 +158,9 @@ def engine_program(folder: Path, tiled_layers: Sequence[TiledLayer], rng: np.ran
         **shape.program_sizes(),
     }
     (folder / "program.txt").write_text("".join(f"{name} {value}\n" for name, value in layout.items()))
-    return EngineProgram(folder=folder, layers=expected, counters_word=counters_word, word=shape.accelerator.axi_bytes)
+    return EngineProgram(
+        folder=folder, steps=steps, maps=expected, counters_word=counters_word, word=shape.accelerator.axi_bytes
+    )
 
 
 def _place_layer(

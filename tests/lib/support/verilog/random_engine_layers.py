@@ -99,8 +99,8 @@ def _runs(tiled: TiledLayer) -> bool:
     return True
 
 
-def random_data(rng: np.random.Generator, layer: EngineLayer) -> EngineData:
-    """Return weights and parameters with which most results fit int8."""
+def random_data(rng: np.random.Generator, layer: EngineLayer, borders: bool = True) -> EngineData:
+    """Return weights and parameters with which most results fit int8; ``borders``: an average pool may have classes."""
     weight = None
     if layer.operation.has_weights:
         most = 7 if layer.weight_bits == 4 else 127
@@ -108,7 +108,9 @@ def random_data(rng: np.random.Generator, layer: EngineLayer) -> EngineData:
         weight = rng.integers(-most, most + 1, (layer.out_channels, inputs, *layer.kernel)).astype(np.int8)
     edges = (0, 0, 0, 0)
     size: tuple[int, ...] = (layer.out_channels,)
-    if layer.operation.averages:
+    if layer.operation.averages and not borders:
+        size = (1, 1)
+    elif layer.operation.averages:
         top, left = int(rng.integers(0, min(4, layer.out_height))), int(rng.integers(0, min(4, layer.out_width)))
         bottom = int(rng.integers(0, min(4, layer.out_height - top)))
         right = int(rng.integers(0, min(4, layer.out_width - left)))
