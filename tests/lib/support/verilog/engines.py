@@ -50,9 +50,16 @@ ENGINES = {
         pe_pixels=6,
         weight_buffers=1,
     ),
-    "maps on chip, more rows": _engine(Limits(max_stride=3), pe_rows=16, pe_pixels=2, map_kib=16, weight_buffers=1),
-    "maps on chip, 3 banks, lines of 2": _engine(
-        Limits(max_dilation=2), pe_cols=12, pe_pixels=2, axi_bits=32, depthwise_lanes=4, map_kib=8, ofmap_buffers=1
+    "maps on chip, more rows": _engine(Limits(max_stride=3), pe_rows=16, pe_pixels=2, map_kib=16),
+    "maps on chip, 3 banks, single weights and sums": _engine(
+        Limits(max_dilation=2),
+        pe_cols=12,
+        pe_pixels=2,
+        axi_bits=32,
+        depthwise_lanes=4,
+        map_kib=8,
+        weight_buffers=1,
+        ofmap_buffers=1,
     ),
 }
 
