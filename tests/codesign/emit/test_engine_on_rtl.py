@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from support.verilog.engine_programs import random_engine_program
 from support.verilog.engines import ENGINES, simulation_of
+from support.verilog.random_engine_chains import random_chain_program
 
 from cost_models.engine.counts import count_program
 from cost_models.engine.cycles import program_cycles
@@ -26,11 +27,15 @@ FIRST_SEED = 2000
 
 
 def run_programs(name: str, seeds: range, folder: Path, factory: pytest.TempPathFactory) -> None:
-    """Compare programs of one to three layers with what they must make, and with what is stated of them."""
+    """Compare programs with what they must make, and with what is stated of them.
+
+    Layers by themselves, one to three, and as many groups of layers that read each other's maps take turns.
+    """
     simulation = simulation_of(name, factory)
     stated_cycles, counted_cycles, deviations = 0.0, 0, list[float]()
     for seed in seeds:
-        program = random_engine_program(folder / f"program{seed}", ENGINES[name], 1 + seed % 3, seed)
+        made = random_chain_program if seed % 2 else random_engine_program
+        program = made(folder / f"program{seed}", ENGINES[name], 1 + seed % 3, seed)
         options, timing = MEMORIES[seed // 3 % len(MEMORIES)]
         run = program.simulate(simulation, *options)
         assert not run.differing, f"seed {seed}: {run.differing[0].tiled}"

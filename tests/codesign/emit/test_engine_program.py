@@ -5,8 +5,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.networks.random_networks import integer_maps, network_of_every_operation
+from support.networks.random_networks import (
+    integer_maps,
+    network_of_blocks,
+    network_of_every_operation,
+    random_mapped_layers,
+    random_placements,
+)
 from support.verilog.engines import ENGINES, simulation_of
+from support.verilog.program_walk import walk_program
+from support.verilog.random_engine_chains import Chain
 from support.verilog.random_engine_layers import randomly_tiled
 from support.verilog.simulated import run
 
@@ -22,7 +30,8 @@ from hw_templates.conv_engine.rtl_config import EngineShape, Limits
 from hw_templates.foundation.errors import MappingError, UnsupportedLayerError
 from hw_templates.operations import Operation
 
-ENGINE = "double buffers"
+ENGINE, ENGINE_WITH_MAPS = "double buffers", "maps on chip, more rows"
+WITH_MAPS = [name for name, shape in ENGINES.items() if shape.accelerator.map_kib]
 SHAPE = ENGINES[ENGINE]
 ACCELERATOR = SHAPE.accelerator
 SIMULATED_NETWORKS = 3
@@ -71,15 +80,45 @@ def test_maps_equal_those_of_version_4_but_where_a_map_is_added(seed: int) -> No
             assert (off != 0).mean() < 0.05, node.tiled.layer
 
 
-def test_whole_networks_are_bit_exact_on_verilog(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
-    simulation = simulation_of(ENGINE, tmp_path_factory)
+def placed_network(seed: int, shape: EngineShape) -> tuple[list[EngineNode], QuantisedNetwork, np.ndarray]:
+    """Nodes of a network of inverted residuals, whose maps stay on chip in ways that the mapper knows, and an image."""
+    rng = np.random.default_rng(seed)
+    network = network_of_blocks(rng)
+    placements = random_placements(network.workload, shape.accelerator, rng)
+    mapped = random_mapped_layers(network, shape.accelerator, rng, placements)
+    nodes = [
+        engine_node(quantised, ran.mapping, shape, ran.placement)
+        for quantised, ran in zip(network.layers, mapped, strict=True)
+    ]
+    return nodes, network, rng.integers(-128, 128, network.workload.nodes[0].layer.in_shape).astype(np.int8)
+
+
+@pytest.mark.parametrize("name", WITH_MAPS)
+def test_networks_run_in_every_way_that_the_mapper_knows(name: str) -> None:
+    rings = bands = 0
+    for seed in range(10):
+        nodes, _, image = placed_network(seed, ENGINES[name])
+        chain = Chain(shape=ENGINES[name], nodes=tuple(nodes), given=given_of(image))
+        compiled = chain.compiled()
+        walk_program(chain, compiled)
+        rings += sum(step.places.ofmap.ring is not None for step in compiled.steps)
+        bands += len(compiled.steps) - len(nodes)
+    assert rings > 50
+    assert bands > 50
+
+
+@pytest.mark.parametrize("name", [ENGINE, ENGINE_WITH_MAPS])
+def test_whole_networks_are_bit_exact_on_verilog(
+    name: str, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    simulation, shape = simulation_of(name, tmp_path_factory), ENGINES[name]
     for seed in range(SIMULATED_NETWORKS):
-        nodes, network, image = random_network(seed)
-        program = compile_engine_program(nodes, given_of(image), SHAPE).program
+        nodes, network, image = random_network(seed) if name == ENGINE else placed_network(seed, shape)
+        program = compile_engine_program(nodes, given_of(image), shape).program
         folder = tmp_path / f"network{seed}"
         folder.mkdir()
-        (folder / "arena.bin").write_bytes(program.arena + pack_map(image[None], ACCELERATOR).tobytes())
-        layout = program.layout() | SHAPE.program_sizes()
+        (folder / "arena.bin").write_bytes(program.arena + pack_map(image[None], shape.accelerator).tobytes())
+        layout = program.layout() | shape.program_sizes()
         (folder / "program.txt").write_text("".join(f"{name} {value}\n" for name, value in layout.items()))
         run(simulation, str(folder), "--results", str(folder / "results.bin"))
         expected = run_engine(network.workload, nodes, image[None])
