@@ -353,7 +353,7 @@ module sequencer #(
             end
             WALK: if (walk_next) begin
                 wants_tile <= 1'b0;
-            end else if (!wants_tile && (!waits || drained) && !(stores && table_busy)) begin
+            end else if (!wants_tile && !table_copies && (!waits || drained) && !(stores && table_busy)) begin
                 state <= store_first && stores ? STORE_PHASE : MAIN_PHASE;
                 starting <= 1'b1;
                 {ran_ifmap, ran_weights, ran_compute, ran_store} <= 4'd0;
