@@ -62,6 +62,7 @@ def describe(step: ProgramStep, residual_multiplier: int = 0) -> np.void:
         **_weight_fields(tiled, step.edges),
         **_map_fields(tiled, places.ifmap.ring, places.ofmap.ring),
         "early": step.early,
+        "waits": step.waits,
         "ifmap_word": places.ifmap.word,
         "weight_word": places.weight_word,
         "ofmap_word": places.ofmap.word,
@@ -189,8 +190,10 @@ def _map_fields(tiled: TiledLayer, read: Ring | None, made: Ring | None) -> dict
     """Return where in the map memory maps lie, and the lines and banks from tile to tile of their channels."""
     accelerator, nowhere = tiled.shape.accelerator, Ring(lines=0, end=0)
     word, banks = accelerator.axi_bytes, accelerator.map_banks
-    in_words = math.ceil(tiled.in_tiles[0] / word) if accelerator.map_kib else 0
-    out_words = math.ceil(tiled.out_tiles[0] / word) if accelerator.map_kib else 0
+    # A channel-wise layer reads by the tiles of its output channels.
+    steps_out = made is not None or (read is not None and not tiled.dense)
+    in_words = math.ceil(tiled.in_tiles[0] / word) if read is not None else 0
+    out_words = math.ceil(tiled.out_tiles[0] / word) if steps_out else 0
     return {
         "map_in": read is not None,
         "map_in_ring": (read or nowhere).lines,

@@ -1,14 +1,11 @@
-"""The steps in which a program's layers run: bands of groups one after the other, and what of each may begin early.
+"""The steps in which a program's layers run: the bands of groups, one after the other.
 
 The engine knows no groups: a step is a layer, or a band of its rows, and the steps of a program run in their order. A
-row that stays on chip lies in its ring until another one takes its place; what goes to memory can be read once the
-engine has waited for the responses of its writes.
+row that stays on chip lies in its ring until another one takes its place.
 """
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, replace
-
-import numpy as np
+from dataclasses import dataclass
 
 from codesign.emit.engine_limits import check_maps
 from codesign.emit.engine_reference import EngineNode
@@ -16,9 +13,6 @@ from cost_models.engine.bands import band_of, rows_read
 from cost_models.engine.tiles import TiledLayer
 from cost_models.mapping.placement import RowRange, map_halves
 from hw_templates.foundation.errors import InvalidValueError, MappingError, UnsupportedLayerError
-
-EARLY_WEIGHTS, EARLY_IFMAP = 1, 2
-"""Values of the descriptor's field ``early``: what of the first tile is fetched beside the last store before it."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -31,7 +25,6 @@ class PlannedStep:
         tiled: the layer, or the smaller one that its band is.
         rows: output rows that it makes.
         half: half of the map memory that is read; what stays on chip goes to the other.
-        early, load_table: as in :class:`cost_models.engine.places.ProgramStep`.
     """
 
     layer: int
@@ -39,8 +32,6 @@ class PlannedStep:
     tiled: TiledLayer
     rows: RowRange
     half: int
-    early: int = 0
-    load_table: bool = True
 
     @property
     def rows_read(self) -> RowRange:
@@ -81,7 +72,7 @@ def plan_steps(nodes: Sequence[EngineNode], given: Collection[str]) -> tuple[Pla
         for layer, rows in _order(nodes)
     ]
     _check_rows(steps, given)
-    return _overlapped(steps)
+    return tuple(steps)
 
 
 def _order(nodes: Sequence[EngineNode]) -> Iterator[tuple[int, RowRange]]:
@@ -167,66 +158,3 @@ def _check_rows(steps: Sequence[PlannedStep], given: Collection[str]) -> None:
             held[half].update({row % placement.ofmap_ring: (node.name, row) for row in range(*step.rows)})
         else:
             made[node.name] = step.rows[1]
-
-
-def _overlapped(steps: Sequence[PlannedStep]) -> tuple[PlannedStep, ...]:
-    """Return the steps with what of each is fetched while the one before still stores."""
-    chosen: list[PlannedStep] = []
-    last_made: dict[str, int] = {}
-    settled = 0  # results of the steps before this one are all in memory when the last step so far stores its last tile
-    for index, step in enumerate(steps):
-        node, early, loads_table = step.node, 0, True
-        if chosen:
-            loads_table = not np.array_equal(node.data.table, chosen[-1].node.data.table)
-            gate_made = -1 if node.gate is None else last_made.get(node.gate, -1)
-            from_memory = not node.placement.ifmap_ring
-            if _ifmap_is_there(step, chosen[-1]) and gate_made < (index - 1 if from_memory else settled):
-                early = EARLY_IFMAP
-            elif gate_made < settled:
-                early = EARLY_WEIGHTS
-            # The engine waits for all responses where a map is fetched from memory: before the first tile of this step,
-            # or before the last store of the step before.
-            if early == 0 or node.residual is not None or (from_memory and early == EARLY_WEIGHTS):
-                settled = index
-            elif from_memory:
-                settled = max(settled, index - 1)
-        last_made[node.name] = index
-        chosen.append(replace(step, early=early, load_table=loads_table))
-    return tuple(chosen)
-
-
-def _ifmap_is_there(step: PlannedStep, before: PlannedStep) -> bool:
-    """Return whether the first tile's part of the input map is there before the last store of the step before.
-
-    All that this step reads is there but what the step before made, and that but for its last tile: on chip, or in
-    memory, as the engine waits for it. Tiles behind the first come after that store. On chip its results are there
-    then; in memory they may not be, but where the engine waits for them, as it is about to fetch a map that is added.
-    """
-    if step.node.ifmap != before.node.name:
-        return step.half_read is None or step.half_read != before.half_made
-    accelerator = step.tiled.shape.accelerator
-    if step.half_read is not None and 1 in (accelerator.ifmap_buffers, accelerator.ofmap_buffers):
-        return True  # a store has a phase before the loads, or these have one behind it
-    waits = step.half_read is not None or step.node.residual is not None
-    read = (
-        _first_tile_reads(step)
-        if waits
-        else (step.rows_read[1], step.tiled.layer.in_width, step.tiled.layer.in_channels)
-    )
-    if step.node.tiled.layer.repeat:
-        read = (-(-read[0] // 2), -(-read[1] // 2), read[2])
-    return any(end <= begin for end, begin in zip(read, _last_tile_makes(before), strict=True))
-
-
-def _first_tile_reads(step: PlannedStep) -> tuple[int, int, int]:
-    """Return the ends of the rows, columns and channels of the input map that the first tile reads."""
-    tiled = step.tiled
-    rows, cols = (axis.extent(axis.tile) - axis.padding for axis in (tiled.rows, tiled.cols))
-    return step.rows_read[0] + rows, cols, (tiled.in_tiles if tiled.dense else tiled.out_tiles)[0]
-
-
-def _last_tile_makes(step: PlannedStep) -> tuple[int, int, int]:
-    """Return the first row, column and channel that the last tile makes, which makes all behind them."""
-    tiled = step.tiled
-    rows, cols = ((axis.tiles - 1) * axis.tile for axis in (tiled.rows, tiled.cols))
-    return step.rows[0] + rows, cols, 0 if tiled.keeps_sums else tiled.layer.out_channels - tiled.out_tiles[-1]

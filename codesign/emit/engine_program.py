@@ -10,13 +10,12 @@ import numpy as np
 
 from codesign.emit.descriptor import describe, pack_weights
 from codesign.emit.engine_limits import Requantisation, check_fields_fit, check_program, check_sums, check_tiles
-from codesign.emit.engine_plan import EARLY_WEIGHTS, PlannedStep, plan_steps
+from codesign.emit.engine_overlap import overlapped
+from codesign.emit.engine_plan import PlannedStep, plan_steps
 from codesign.emit.engine_reference import EngineData, EngineNode
 from codesign.emit.integer_reference import QuantisedLayer
-from cost_models.engine.cycles import program_cycles
 from cost_models.engine.layer import EngineLayer, engine_layer
 from cost_models.engine.places import MapPlace, Places, ProgramStep, Ring
-from cost_models.engine.stages import MemoryTiming
 from cost_models.engine.tiles import TiledLayer, round_up
 from cost_models.mapping.mapping import LoopOrder, Mapping, channel_units
 from cost_models.mapping.placement import IN_MEMORY, Placement
@@ -30,8 +29,6 @@ from hw_templates.foundation.errors import InvalidValueError, UnsupportedLayerEr
 CODE_MAX = 31
 """Shifts are 12 to 43: a code of 5 bits above 12."""
 RESIDUAL_MAX = 2**24 - 1
-TYPICAL_MEMORY = MemoryTiming(latency_cycles=60)
-"""For which it is decided what is worth fetching early."""
 
 
 def engine_node(
@@ -207,25 +204,22 @@ def compile_engine_program(
             size = layer.out_height * layer.out_width * maps[node.name].pixel_words
             end += round_up(size, shape.accelerator.weight_port_words)
     check_program(len(planned), end)
-    steps: list[ProgramStep] = []
-    for index, step in enumerate(planned):
-        shared = contents[step.layer]
-        steps.append(
+    placed: list[ProgramStep] = []
+    for index, each in enumerate(planned):
+        shared = contents[each.layer]
+        placed.append(
             ProgramStep(
-                layer=step.layer,
-                tiled=step.tiled,
-                places=_places(step, shared, maps, counter_word + index * isa.COUNTERS.itemsize // word),
+                layer=each.layer,
+                tiled=each.tiled,
+                places=_places(each, shared, maps, counter_word + index * isa.COUNTERS.itemsize // word),
                 descriptor_word=index * isa5.DESCRIPTOR_BYTES // word,
                 edges=shared.edges,
-                early=step.early,
-                load_table=step.load_table,
             )
         )
-    steps = _worthwhile(steps)
-    records = []
-    for placed in steps:
-        node = nodes[placed.layer]
-        records.append(describe(placed, node.data.residual_multiplier))
+    steps, records = overlapped(planned, placed), []
+    for step in steps:
+        node = nodes[step.layer]
+        records.append(describe(step, node.data.residual_multiplier))
         check_fields_fit(node.name, records[-1], shape)
     content[: len(planned) * isa5.DESCRIPTOR_BYTES] = np.array(records, isa5.DESCRIPTOR).tobytes()
     program = Program(
@@ -241,23 +235,7 @@ def compile_engine_program(
         counter_word=counter_word,
         isa_version=isa5.VERSION,
     )
-    return CompiledProgram(program=program, steps=tuple(steps))
-
-
-def _worthwhile(steps: Sequence[ProgramStep]) -> list[ProgramStep]:
-    """Return the steps with weights fetched early only where that takes fewer cycles.
-
-    The ifmap then comes behind them, and not beside: two accesses to memory one after the other.
-    """
-    kept = list(steps)
-    for index in range(1, len(steps)):
-        if steps[index].early == EARLY_WEIGHTS:
-            late = replace(steps[index], early=0)
-            before = replace(steps[index - 1], early=0)
-            cycles = [program_cycles([before, each], TYPICAL_MEMORY)[1] for each in (steps[index], late)]
-            if cycles[0] > cycles[1]:
-                kept[index] = late
-    return kept
+    return CompiledProgram(program=program, steps=steps)
 
 
 def _places(step: PlannedStep, content: _Content, maps: Names[str, MapPlace], counter_word: int) -> Places:

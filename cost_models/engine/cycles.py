@@ -8,7 +8,7 @@ last response. The constants are read from the Verilog; ``benchmarks/engine_cycl
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -31,10 +31,10 @@ from cost_models.engine.transfers import Transfers, counter_transfers, setup_tra
 from hw_templates.conv_engine.rtl_config import EngineShape
 from hw_templates.foundation.arrays import FloatArray
 
-WALK_CYCLES = 12
-"""From the end of a slot to the next tile's command (``tile_walk.v``)."""
-SLOT_CYCLES = 2
-"""Of a slot outside its phases: one before them, one behind (``sequencer.v``)."""
+TAKE_CYCLES, DECIDE_CYCLES, SHIFT_CYCLES = 1, 1, 1
+"""Of a slot outside its phases: to take the tile that is fetched, to decide before them, and behind (``sequencer.v``)."""
+TURN_CYCLES = 14
+"""In place of taking a tile: to turn to the next step and walk to its first tile (``tile_walk.v``)."""
 LEAST_PHASE = 2
 """A phase in which nothing runs."""
 TABLE_CYCLES = 256
@@ -48,9 +48,9 @@ class StepCycles:
     """Cycles of a step.
 
     Attributes:
-        setup: before the first slot of the first step.
+        setup: before its first slot: in the first step until it is described, in others while counters are written.
         slots: of each slot of its own, [tiles + 2], or one fewer where the first tile is fetched in the step before.
-        drain: behind the last slot: until the counters are on their way, and in the last step until all is in memory.
+        drain: behind the last slot of the program: until its counters are written and all is in memory.
     """
 
     setup: float
@@ -100,11 +100,12 @@ def program_cycles(steps: Sequence[ProgramStep], memory: MemoryTiming) -> tuple[
     stores = Stores(*(np.ascontiguousarray(slots[name]) for name in Stores._fields))
     ends, free = store_scan(_slot_times(shape, slots, memory), stores, port)
     durations = np.split(np.diff(ends, prepend=0.0), np.cumsum([len(part) for part in parts])[:-1])
-    cycles = [StepCycles(setup=0.0, slots=each[:-1], drain=float(each[-1])) for each in durations]
-    last = durations[-1]
-    drain = free.words + port.latency + DRAIN_CYCLES - float(ends[-1] - last[-1])
-    cycles[-1] = replace(cycles[-1], drain=drain)
-    cycles[0] = replace(cycles[0], setup=setup_cycles(steps[0], memory))
+    setups = [setup_cycles(steps[0], memory), *(float(each[-1]) for each in durations)]
+    drain = free.words + port.latency + DRAIN_CYCLES - float(ends[-1] - durations[-1][-1])
+    cycles = [
+        StepCycles(setup=setup, slots=each[:-1], drain=drain if index == len(steps) - 1 else 0.0)
+        for index, (setup, each) in enumerate(zip(setups, durations, strict=False))
+    ]
     return cycles, sum(each.total for each in cycles)
 
 
@@ -119,8 +120,8 @@ def _slots_of(steps: Sequence[ProgramStep], work: Sequence[SlotWork], index: int
     accelerator, tiles = step.tiled.shape.accelerator, len(mine.iterations)
     slots = np.zeros(tiles + 3, _SLOT)
     storing, counting = tiles + 1, tiles + 2
-    slots["before"][:storing] = WALK_CYCLES + 1
-    slots["before"][[0, tiles, storing]] = 2, 3, 1
+    slots["before"][:tiles] = TAKE_CYCLES + DECIDE_CYCLES
+    slots["before"][[0, tiles, storing]] = DECIDE_CYCLES if index else TURN_CYCLES, DECIDE_CYCLES, DECIDE_CYCLES
     slots["compute"][1:storing] = compute_cycles(step.tiled.shape, mine.iterations)
     slots["map_load"][:tiles] = map_load_cycles(mine.loaded_lines)
     slots["map_store"][2:counting] = map_store_cycles(mine.stored_lines)
@@ -135,8 +136,8 @@ def _slots_of(steps: Sequence[ProgramStep], work: Sequence[SlotWork], index: int
         _load(slots[:tiles], port, getattr(mine, port), size, memory)
     _load(slots[:counting], "residual", mine.residual.later(1), accelerator.axi_bytes, memory)
     slots["fetches"][:tiles] = 1
-    slots["waits"][0] = index > 0 and (step.early == 0 or step.places.ifmap.ring is None)
-    slots["waits"][1] = index > 0 and step.places.residual is not None
+    slots["waits"][0] = (step.waits & 5) > 0
+    slots["waits"][1] = step.waits & 2 or (step.waits & 1 and mine.walk.fetches_ifmap[1:2].any())
     slots["counts"][counting] = 1
     if index + 1 < len(steps):
         _fetch_next(slots, steps[index + 1], work[index + 1], mine, memory)
@@ -153,19 +154,19 @@ def _fetch_next(slots: _Slots, step: ProgramStep, work: SlotWork, before: SlotWo
     accelerator, storing = step.tiled.shape.accelerator, len(slots) - 2
     # Descriptor, parameters and table come in the first slot whose tile loads no weights beside its computation.
     loads_weights = np.zeros(storing, bool)
-    loads_weights[: storing - 1] = (before.weights.words > 0) & (accelerator.weight_buffers == 2)
+    loads_weights[: storing - 1] = before.walk.fetches_weights & (accelerator.weight_buffers == 2)
     slot = 1 + int(np.argmin(loads_weights[1:]))
     slots["next_bytes"][slot] = setup_transfers(step).words.sum() * accelerator.weight_port_bytes
     slots["next_cycles"][slot] = setup_cycles(step, memory) - memory.latency_cycles - LOAD_CYCLES
+    last, only = slots[storing : storing + 1], np.zeros(1, np.int64)
+    last["before"], last["fetches"] = TURN_CYCLES, 1
     if not step.early:
         return
-    last, only = slots[storing : storing + 1], np.zeros(1, np.int64)
-    last["before"], last["fetches"] = WALK_CYCLES + 1, 1
+    last["waits"] = step.waits & 4 or (step.waits & 1 and step.early == 2)
     _load(last, "weights", work.weights.take(only), accelerator.weight_port_bytes, memory)
     if step.early == 2:
         _load(last, "ifmap", work.ifmap.take(only), accelerator.axi_bytes, memory)
         last["map_load"] = map_load_cycles(work.loaded_lines[:1])
-        last["waits"] = step.places.ifmap.ring is None
 
 
 def _load(slots: _Slots, port: str, transfers: Transfers, word_bytes: int, memory: MemoryTiming) -> None:
@@ -193,7 +194,7 @@ def _slot_times(shape: EngineShape, slots: _Slots, memory: MemoryTiming) -> Slot
     else:
         main = np.maximum(main, slots["map_load"])
     main = np.where(counts, 0.0, main)
-    behind = np.where(counts, 0.0, 1.0)
+    behind = np.where(counts, 0.0, float(SHIFT_CYCLES))
     if any(single.values()):
         behind += np.where(slots["fetches"] > 0, np.maximum(late, LEAST_PHASE), 0.0)
     reads, read_bytes, first_phase = beside.cycles, beside.bytes, np.maximum(main, slots["map_store"])

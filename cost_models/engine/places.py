@@ -54,6 +54,8 @@ class ProgramStep:
         edges: the descriptor's field of the border classes of an average pool.
         early: what of the first tile is fetched beside the last store of the step before: 0 nothing, 1 its weights,
             2 weights and ifmap.
+        waits: what of it waits until all results before are in memory: bit 0 the ifmap, bit 1 the map that is added,
+            bit 2 the gate.
         load_table: whether its activation table is fetched; else that of the step before stays.
     """
 
@@ -63,4 +65,5 @@ class ProgramStep:
     descriptor_word: int
     edges: int = 0
     early: int = 0
+    waits: int = 0
     load_table: bool = True

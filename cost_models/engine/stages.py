@@ -25,7 +25,7 @@ REQUEST_CYCLES = 4
 """From the end of a burst to the request that it makes room for (``read_engine.v``: flying, slot_ok, send)."""
 LOAD_CYCLES = 12
 """A load besides latency and words: request, command to address (9), queue and write (``read_engine.v``)."""
-MAP_LOAD_CYCLES, MAP_STORE_CYCLES = 6, 19
+MAP_LOAD_CYCLES, MAP_STORE_CYCLES = 10, 20
 """A load from the map memory, and a store to it, besides its lines."""
 COMPUTE_CYCLES = 12
 """Of a tile besides its iterations and the latency of the PE array (``compute.v``)."""

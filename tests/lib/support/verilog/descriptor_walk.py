@@ -189,20 +189,22 @@ class DescriptorWalk:
         prefetch = next(
             slot
             for slot in range(1, count + 1)
-            if slot == count or single["weight"] or not (self.tiles[slot].weights or (0, 0))[1]
+            if slot == count or single["weight"] or self.tiles[slot].weights is None
         )
         for slot in range(1 if early == 2 else 0, count + 2):
             tile = self.tiles[slot] if slot < count else None
             computing = self.tiles[slot - 1] if 0 < slot <= count else None
             storing = self.tiles[slot - 2] if slot > 1 and self.tiles[slot - 2].finishes else None
-            if not alone and ((slot == 0 and (early == 0 or not f.map_in)) or (slot == 1 and f.residual)):
+            wants_map = f.waits & 1 and tile is not None and tile.ifmap is not None
+            if slot < 2 and (wants_map or f.waits & (2 if computing else 4)):
                 self.memory.drain()
             fetches = [(self, tile, name) for name in single if tile and not (slot == 0 and early > (name == "ifmap"))]
             if slot == count + 1 and following and following.fields.early:
-                if following.fields.early == 2 and not following.fields.map_in:
+                wanted = following.fields
+                if wanted.waits & 4 or (wanted.early == 2 and wanted.waits & 1):
                     self.memory.drain()
                 fetches = [(following, following.tiles[0], "weight")]
-                if following.fields.early == 2:
+                if wanted.early == 2:
                     fetches.append((following, following.tiles[0], "ifmap"))
             if storing and c["OFMAP_BUFFERS"] == 1:
                 self._store(storing)

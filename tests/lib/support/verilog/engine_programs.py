@@ -142,7 +142,8 @@ def engine_program(folder: Path, tiled_layers: Sequence[TiledLayer], rng: np.ran
     tables = [data.table for data, _, _, _ in made]
     for index in range(1, layers):
         early, load_table = int(rng.integers(0, 3)), not np.array_equal(tables[index], tables[index - 1])
-        steps[index] = replace(steps[index], early=early, load_table=load_table)
+        waits = int(rng.integers(0, 8))
+        steps[index] = replace(steps[index], early=early, waits=waits, load_table=load_table)
     descriptors = [
         describe(step, data.residual_multiplier).tobytes() for step, (data, _, _, _) in zip(steps, made, strict=True)
     ]

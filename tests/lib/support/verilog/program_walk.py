@@ -9,7 +9,7 @@ from codesign.emit.engine_program import CompiledProgram
 from hw_templates.conv_engine import isa5
 
 
-def walk_program(chain: Chain, compiled: CompiledProgram, early: dict[int, int] | None = None) -> None:
+def walk_program(chain: Chain, compiled: CompiledProgram, changes: dict[int, dict[str, int]] | None = None) -> None:
     """Run a chain's program on numbers and compare each map that it leaves in memory with plain geometry.
 
     Memory is read as early as the engine may, and what is written is seen as late as it may be; see
@@ -18,7 +18,7 @@ def walk_program(chain: Chain, compiled: CompiledProgram, early: dict[int, int] 
     Args:
         chain: the layers.
         compiled: their program.
-        early: other values of the field ``early`` of some steps.
+        changes: other values of fields of some steps.
 
     Raises:
         WalkError: the engine would leave a buffer, or read what is not there yet; or a map is not what it must be.
@@ -33,8 +33,9 @@ def walk_program(chain: Chain, compiled: CompiledProgram, early: dict[int, int] 
     numbers[:, : len(content)] = np.stack([content, *halves]).astype(np.uint64)
     maps = _given_maps(chain, program.image_word, numbers)
     records = np.frombuffer(program.arena, isa5.DESCRIPTOR, program.layer_count).copy()
-    for index, value in (early or {}).items():
-        records["early"][index] = value
+    for index, fields in (changes or {}).items():
+        for name, value in fields.items():
+            records[name][index] = value
     memory = Memory(numbers, program.arena_words, word)
     buffers = Buffers(shape, numbers[0, -1])
     walks = [DescriptorWalk(record, shape, memory, buffers) for record in records]
