@@ -2,8 +2,8 @@
 
 The first tile of a step may be fetched beside the last store of the step before (``early``). What was written to memory
 can be read once all writes before have their responses, for which the engine waits where a step says so (``waits``):
-for the ifmap before it fetches its first two tiles, for the map that is added before slot 1, for a gate before it is
-fetched.
+before it fetches the first two parts of the ifmap, before slot 1, from which on a map that is added is fetched, and
+before it fetches a gate.
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,8 +19,8 @@ from cost_models.engine.walk import walk_tiles
 
 EARLY_WEIGHTS, EARLY_IFMAP = 1, 2
 """Values of ``early`` besides 0: what of the first tile is fetched early."""
-IFMAP_WAITS, RESIDUAL_WAITS, GATE_WAITS = 1, 2, 4
-"""Bits of ``waits``."""
+IFMAP_WAITS, SLOT_WAITS, GATE_WAITS = 1, 2, 4
+"""Bits of ``waits``: the first two parts of the ifmap, slot 1, a gate."""
 TYPICAL_MEMORY = MemoryTiming(latency_cycles=60)
 """For which it is decided what is worth fetching early."""
 
@@ -77,12 +77,11 @@ def _choices(planned: Sequence[PlannedStep], index: int, settled: int, last_made
     gate_made = -1 if node.gate is None else last_made.get(node.gate, -1)
     residual_made = -1 if node.residual is None else last_made.get(node.residual, -1)
     fetches = walk_tiles(step.tiled).fetches_ifmap
-    second_fetches = len(fetches) > 1 and bool(fetches[1])
     for early in (EARLY_IFMAP, EARLY_WEIGHTS, 0):
         there, waits = settled, 0
         if early and gate_made == index - 1:
             continue
-        if early == EARLY_IFMAP and not _is_there(step, before, _first_tile_reads(step)):
+        if early == EARLY_IFMAP and not _is_there(step, before):
             continue
         # What is fetched beside the last store waits before it, for all but what that makes.
         if early and gate_made >= there:
@@ -98,37 +97,22 @@ def _choices(planned: Sequence[PlannedStep], index: int, settled: int, last_made
             waits |= GATE_WAITS
         if early < EARLY_IFMAP and waits:
             there = index
-        # And before slot 1.
-        if waits & IFMAP_WAITS and second_fetches:
+        # And before slot 1: for the second part of the map if it comes then, or whatever comes behind it.
+        if waits & IFMAP_WAITS and fetches[1:2].any():
             there = index
-        if residual_made >= there:
-            waits, there = waits | RESIDUAL_WAITS, index
-        if early == EARLY_IFMAP and ifmap_made >= there and not _is_there(step, before, _all_reads(step)):
-            continue  # a later tile would be fetched without a wait
+        if residual_made >= there or (fetches[1:].any() and ifmap_made >= there):
+            waits, there = waits | SLOT_WAITS, index
         yield _Choice(early=early, waits=waits, settled=there)
 
 
-def _is_there(step: PlannedStep, before: PlannedStep, reads: tuple[int, int, int]) -> bool:
-    """Return whether a part of the input map is made before the last store of the step before, or beside it on chip.
-
-    Args:
-        step: the step.
-        before: the step before it.
-        reads: ends of the rows, columns and channels of the part.
-    """
+def _is_there(step: PlannedStep, before: PlannedStep) -> bool:
+    """Return whether the first tile's part of the input map is made before the step before stores its last tile."""
     if step.node.ifmap != before.node.name:
         return step.half_read is None or step.half_read != before.half_made
     accelerator = step.tiled.shape.accelerator
     if step.half_read is not None and 1 in (accelerator.ifmap_buffers, accelerator.ofmap_buffers):
         return True  # a store has a phase before the loads, or these have one behind it
-    return any(end <= begin for end, begin in zip(reads, _last_tile_makes(before), strict=True))
-
-
-def _all_reads(step: PlannedStep) -> tuple[int, int, int]:
-    """Return the ends of the rows, columns and channels of the input map that a step reads."""
-    layer = step.node.tiled.layer
-    halves = 2 if layer.repeat else 1
-    return -(-step.rows_read[1] // halves), -(-layer.in_width // halves), layer.in_channels
+    return any(end <= begin for end, begin in zip(_first_tile_reads(step), _last_tile_makes(before), strict=True))
 
 
 def _first_tile_reads(step: PlannedStep) -> tuple[int, int, int]:

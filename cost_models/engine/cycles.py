@@ -32,7 +32,7 @@ from hw_templates.conv_engine.rtl_config import EngineShape
 from hw_templates.foundation.arrays import FloatArray
 
 TAKE_CYCLES, DECIDE_CYCLES, SHIFT_CYCLES = 1, 1, 1
-"""Of a slot outside its phases: to take the tile that is fetched, to decide before them, and behind (``sequencer.v``)."""
+"""Of a slot outside its phases: to take the tile that is fetched, to decide, and behind them (``sequencer.v``)."""
 TURN_CYCLES = 14
 """In place of taking a tile: to turn to the next step and walk to its first tile (``tile_walk.v``)."""
 LEAST_PHASE = 2
