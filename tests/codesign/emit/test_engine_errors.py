@@ -245,7 +245,9 @@ def test_a_program_that_ends_with_the_arena_runs(bench: Bench) -> None:
 
 @pytest.mark.parametrize("name", ["ifmap_word", "residual_word", "weight_word", "parameter_word", "table_word"])
 def test_a_read_outside_the_arena_stops_the_layer(bench: Bench, name: str) -> None:
-    used = {"residual_word": "residual", "weight_word": "weight_beats_last_last"}.get(name, "size")
+    used = {"residual_word": "residual", "weight_word": "weight_beats_last_last", "table_word": "load_table"}.get(
+        name, "size"
+    )
     layer = max(layer for layer in range(LAYERS) if bench.field(layer, used))
     bad = bench.changed(layer, **{name: bench.good.arena_words})
     outcome, after = bench.outcomes(bad, bench.good)
