@@ -41,6 +41,8 @@ TABLE_CYCLES = 256
 """From a step's begin until its activation table is in the lanes."""
 FIRST_WORD, FIRST_COUNTER = 20, 3
 """From a store's start to its first word: start (3) and the way through the lanes (17); of counters, the start."""
+LAST_WORD, LAST_COUNTER = 18, -1
+"""From the issue of a store's last word until it is done; that of counters is done a cycle behind its words."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -59,8 +61,8 @@ class StepCycles:
 
     @property
     def counted(self) -> int:
-        """Cycles that the engine writes as ``total_cycles``: all but the drain."""
-        return round(self.setup + float(self.slots.sum()))
+        """Cycles that the engine writes as ``total_cycles``: all but the drain, from the cycle behind its begin on."""
+        return round(self.setup + float(self.slots.sum())) - 1
 
     @property
     def total(self) -> int:
@@ -209,6 +211,7 @@ def _slot_times(shape: EngineShape, slots: _Slots, memory: MemoryTiming) -> Slot
         reads=reads,
         read_bytes=read_bytes,
         first_word=np.where(counts, float(FIRST_COUNTER), float(FIRST_WORD)),
+        last_word=np.where(counts, float(LAST_COUNTER), float(LAST_WORD)),
         table=np.where(slots["copies"] > 0, float(TABLE_CYCLES), 0.0),
         waits_table=((slots["map_store"] > 0) | (slots["words"] > 0)) & ~counts,
         waits_responses=slots["waits"] > 0,

@@ -106,7 +106,7 @@ def setup_cycles(step: ProgramStep, memory: MemoryTiming) -> float:
         for index, word in enumerate(takes[: len(transfers.words)])
     ]
     # From request to request; halves of a wide beat, and the pause behind two narrow ones, come on top.
-    return sum(loads) + len(loads) * (memory.latency_cycles + {4: 39.5, 8: 40.0, 16: 43.0}[port_bytes] / 3)
+    return sum(loads) + len(loads) * (memory.latency_cycles + {4: 40.5, 8: 42.0, 16: 45.0}[port_bytes] / 3)
 
 
 def map_load_cycles(lines: IntArray) -> FloatArray:

@@ -23,8 +23,8 @@ TO_RESPONSE = 6
 """Cycles from a burst to the one whose way is free by its response, besides its words and the latency."""
 FIRST_READ = 10
 """Cycles from a load's start to its address, behind which its words come after the latency."""
-DRAIN_CYCLES = 4
-"""From the last response to the program's end, or to the slot that waits for it (``sequencer.v``)."""
+DRAIN_CYCLES, WAIT_CYCLES = 4, 1
+"""From the last response to the program's end, and to the slot that waits for it (``sequencer.v``)."""
 
 
 class SlotTimes(NamedTuple):
@@ -36,6 +36,7 @@ class SlotTimes(NamedTuple):
         behind: cycles after it.
         reads, read_bytes: cycles in which loads use the memory at the same time as the store, and the bytes they read.
         first_word: cycles from the store's start to its first word.
+        last_word: cycles from the last word's issue until the store is done.
         table: cycles from the slot's begin until a table is in the lanes, which stores wait for; 0 where none comes.
         waits_table: whether the slot stores results.
         waits_responses: whether the slot waits for the responses of all that was stored.
@@ -47,6 +48,7 @@ class SlotTimes(NamedTuple):
     reads: FloatArray
     read_bytes: FloatArray
     first_word: FloatArray
+    last_word: FloatArray
     table: FloatArray
     waits_table: BoolArray
     waits_responses: BoolArray
@@ -122,7 +124,7 @@ def store_scan(slots: SlotTimes, stores: Stores, port: WritePort) -> tuple[Float
         if slots.waits_table[slot]:
             begin = max(begin, table_end)
         if slots.waits_responses[slot] and words_out > 0.0:
-            begin = max(begin, words_out + port.latency + DRAIN_CYCLES)
+            begin = max(begin, words_out + port.latency + WAIT_CYCLES)
         way = slots.first_word[slot]
         wait = min(port.latency + FIRST_READ, slots.reads[slot])
         rate = slots.read_bytes[slot] / max(slots.reads[slot] - wait, 1.0)
@@ -165,7 +167,7 @@ def store_scan(slots: SlotTimes, stores: Stores, port: WritePort) -> tuple[Float
                 issued = max(issued, out, last_sent + TO_DATA + stores.last_words[slot] - pace * WRITE_FIFO)
             elif pending > WRITE_FIFO - words:
                 issued = max(issued, _pass_words(port, begin, pending - WRITE_FIFO + words, 1.0, loads))
-            done = issued + way - 2.0
+            done = issued + slots.last_word[slot]
             last = stores.last_bursts[slot]
             if last >= bursts:
                 generator_free = taken + 3.0
