@@ -92,7 +92,8 @@ def test_a_program_takes_the_sum_of_its_steps_and_hides_what_it_fetches_early() 
         steps = [replace(step, early=early if index else 0) for index, step in enumerate(alone)]
         cycles, total = program_cycles(steps, memory)
         assert total == sum(each.total for each in cycles) > sum(each.counted for each in cycles)
-        assert cycles[0].setup > 0 == sum(each.setup for each in cycles[1:])
+        # Between two steps there are only the counters of the first.
+        assert cycles[0].setup > 200 > 60 > max(each.setup for each in cycles[1:])
         slots = [len(slot_work(step).iterations) + 2 - (early == 2) for step in steps[1:]]
         assert [len(each.slots) for each in cycles[1:]] == slots
     totals = [
@@ -140,7 +141,7 @@ def test_maps_on_chip_take_their_lines_and_leave_the_memory_alone() -> None:
     assert (count.trips.ifmap_words, count.trips.ofmap_words) == (768, 512)
     assert (count.ports.ifmap.words, count.ports.ofmap.words) == (0, 32 // 8)
     cycles = {latency: step_cycles(step, MemoryTiming(latency_cycles=latency)).slots for latency in (20, 2000)}
-    assert cycles[20][3] == cycles[2000][3] == 1 + 256 + 19 + 1
+    assert cycles[20][3] == cycles[2000][3] == 1 + 256 + 20 + 1
     compute = 2 * 3 * 8 * 4
     assert compute < 384
-    assert cycles[20][1] == 13 + 384 + 6 + 1
+    assert cycles[20][1] == 2 + 384 + 10 + 1
