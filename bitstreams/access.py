@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from bitstreams.board.driver import Hardware
+from bitstreams.board.hardware import Hardware
 from bitstreams.board.session import Session
 from bitstreams.board.target import Target
 from bitstreams.store.store import Store

@@ -16,7 +16,8 @@ import numpy.typing as npt
 
 from bitstreams.access import bitstream_for, claimed
 from bitstreams.board.descriptors import check_program, mapped_layers
-from bitstreams.board.driver import Engine, Hardware
+from bitstreams.board.driver import Engine
+from bitstreams.board.hardware import Hardware
 from bitstreams.board.power import INTERVAL_S, Energy, PowerTrace, energy_of, hwmon_reader, log_power, read_meter
 from bitstreams.board.session import Session
 from bitstreams.board.target import Target
@@ -125,7 +126,7 @@ def deploy(
         read_power = _power_reader(session, power)
         bit = bitstream_for(session, hardware, Path(folder), Store(store))
         engine = Engine(session, hardware, bit, timeout_s)
-        source = "twin" if engine.twin else f"codesign deploy, {session.via}"
+        source = engine.twin.source if engine.twin else f"codesign deploy, {session.via}"
         bitstream = hashlib.sha256(bit.read_bytes()).hexdigest()
         deployment = _Deployment(
             DeployRecord(

@@ -13,7 +13,9 @@ import numpy as np
 
 from bitstreams.access import bitstream_for, claimed
 from bitstreams.board.bench import Bench
-from bitstreams.board.driver import Engine, Hardware, Measured, UnfinishedRunError
+from bitstreams.board.control import UnfinishedRunError
+from bitstreams.board.driver import Engine, Measured
+from bitstreams.board.hardware import Hardware
 from bitstreams.board.session import ConnectionLostError
 from bitstreams.board.target import Target
 from bitstreams.store.store import Store
@@ -38,8 +40,6 @@ from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.foundation.errors import BoardError, InvalidValueError, VerificationError
 from hw_templates.project.record import PROJECT_FILE, ProjectRecord
 
-TWIN = "twin (simulated)"
-"""Source of measurements of a twin."""
 FAILURES_IN_A_ROW = 3
 _FAILURES: dict[type[BoardError | VerificationError], Failure] = {
     UnfinishedRunError: Failure.HANG,
@@ -159,12 +159,13 @@ def _measure_runs(
             session.close()
             raise
         if not bitstream:
-            where = f"{TWIN}, {session.where}" if engine.twin else session.where
+            where = f"{engine.twin.source}, {session.where}" if engine.twin else session.where
             tell(
                 f"campaign   {hardware.board.name} ({where}): engine {hardware.hardware_sha256[:12]} at "
                 f"{engine.clock_mhz:.4g} MHz, bitstream {found[:12]}"
             )
-        bitstream, source = found, TWIN if engine.twin else f"codesign calibrate run, {session.via}"
+        bitstream = found
+        source = engine.twin.source if engine.twin else f"codesign calibrate run, {session.via}"
         return engine
 
     def measure(layers: Layers) -> BoardError | VerificationError | None:

@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 from support.boards.emitted_projects import emit_random_project
 
-from bitstreams.board.driver import Engine, Hardware
+from bitstreams.board.driver import Engine
+from bitstreams.board.hardware import Hardware
 from bitstreams.board.remote_session import RemoteSession
 from bitstreams.twin.bitstream import write_twin_bitstream
 from bitstreams.twin.board import TwinBoard
