@@ -11,6 +11,7 @@ from bitstreams.building.script import check_sources
 from bitstreams.building.toolchain import build_rtl_twin
 from bitstreams.twin.memory import MEMORY_ADDRESS, MEMORY_BYTES, TwinMemory
 from cost_models.coefficients import LatencyCoefficients
+from cost_models.engine.stages import LOAD_CYCLES
 from hw_templates.board import Board
 from hw_templates.conv_engine import registers
 from hw_templates.foundation.errors import BoardError
@@ -61,7 +62,8 @@ class SimulatedEngine:
             clock_mhz: returns the present clock of the logic.
         """
         self._program, self._memory = program, memory
-        self._latency_cycles = round(latency.access_latency_cycles)
+        # Of what an access takes, the engine's own part is not the memory's.
+        self._latency_cycles = max(0, round(latency.access_latency_cycles) - LOAD_CYCLES)
         self._bytes_per_us = board.ddr.plan_gb_s * 1e3 * latency.ddr_efficiency
         self._clock_mhz = clock_mhz
         self._process: subprocess.Popen[str] | None = None

@@ -7,6 +7,7 @@ from typing import Annotated
 from typer import Argument, Context, Option
 
 from bitstreams.board.target import Via, parse_target
+from bitstreams.board.timing import Timing
 from codesign.cli.console import ConsoleProgress, in_session, session
 from codesign.cli.group import group
 from codesign.cli.options import (
@@ -198,22 +199,32 @@ def twin(
     port: Annotated[int, Option(min=0, max=65535)] = 7967,
     coefficients: str = "prior",
     implementation: GivenImplementation = None,
+    timing: Annotated[
+        Timing | None,
+        Option(
+            help="What cycles come from: model for an engine in C++, rtl for one in Verilog, clock by clock.  "
+            "[default: by the project's implementation]"
+        ),
+    ] = None,
 ) -> None:
-    """Serve a board twin: PYNQ.remote's services with the emitted engine, compiled with g++, in place of the logic.
+    """Serve a board twin: PYNQ.remote's services with the emitted engine in place of the logic.
+
+    An engine in C++ is compiled with g++ and timed by a model; one in Verilog is simulated with Verilator.
 
     Any PYNQ client reaches it: PYNQ_REMOTE_DEVICES=127.0.0.1 python my_script.py
 
     Args:
         project: Folder of an emitted project, for example runs/digits/project.
         port: TCP port on loopback; 0 takes a free one.
-        coefficients: Timing that stands for the true one.
+        coefficients: Timing that stands for the true one; behind an engine in Verilog, that of the memory.
 
     Example: codesign twin --project runs/digits/project
     """
     from codesign.cli.text.boards import twin_lines
     from codesign.commands.bitstreams import start_twin
 
-    with closing(start_twin(project, port, coefficients, console, implementation=implementation)) as server:
+    twin = start_twin(project, port, coefficients, console, implementation=implementation, timing=timing)
+    with closing(twin) as server:
         console.show(server.served, twin_lines)
         server.wait()
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from bitstreams.board.timing import Timing
 from bitstreams.building.script import build_bitstream, bundle
 from bitstreams.store.bitstream import Bitstream, Entry
 from bitstreams.store.results import import_files, import_results
@@ -16,7 +17,7 @@ from codesign.run.implementation import read_project
 from cost_models.coefficients import load_coefficients
 from hw_templates.board import board_names, load_board
 from hw_templates.foundation.atomic_file import write_bytes_atomically
-from hw_templates.foundation.errors import InvalidValueError, VerificationError
+from hw_templates.foundation.errors import InvalidValueError, UnknownNameError, VerificationError
 from hw_templates.foundation.json_records import write_record
 
 
@@ -176,25 +177,35 @@ def verify(digests: list[str], store: Path | None) -> StoreContent:
 
 
 def start_twin(
-    project: Path, port: int, coefficients: str, progress: Progress, *, implementation: str | None = None
+    project: Path,
+    port: int,
+    coefficients: str,
+    progress: Progress,
+    *,
+    implementation: str | None = None,
+    timing: str | None = None,
 ) -> TwinServer:
     """Serve a twin on loopback until it is closed.
 
     Args:
         project: folder of an emitted project.
         port: TCP port; 0 takes a free one.
-        coefficients: timing that stands for the true one.
+        coefficients: timing that stands for the true one; of an engine in Verilog, that of the memory behind it.
         progress: shows progress.
         implementation: name of the engine's, which must be the project's; None for that one.
+        timing: what cycles come from, ``model`` or ``rtl``; None for what the project's implementation has.
 
     Raises:
         StorageError: the project is not whole.
-        InvalidValueError: no such coefficients, or the project is of another implementation.
-        ToolError: g++ is missing or refused the code.
+        InvalidValueError: no such coefficients or timing, the project is of another implementation, or its
+            implementation has not that timing.
+        ToolError: g++ or Verilator is missing or refused the code.
         BoardError: the port is taken, or pynq is not installed.
     """
-    timing = load_coefficients(coefficients)
-    read_project(project, implementation)
+    if timing is not None and timing not in set(Timing):
+        raise UnknownNameError("timing", timing, Timing)
+    record = read_project(project, implementation)
+    values = load_coefficients(coefficients, record.implementation)
     with progress.stage("twin") as update:
         update(0.0, "compiling the engine")
-        return TwinServer(TwinBoard(project, timing), port)
+        return TwinServer(TwinBoard(project, values, None if timing is None else Timing(timing)), port)
