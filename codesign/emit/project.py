@@ -15,7 +15,7 @@ from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.conv_engine.implementation import Implementation
 from hw_templates.conv_engine.rtl_config import EngineShape
 from hw_templates.foundation.arrays import Int8Array
-from hw_templates.foundation.atomic_file import write_bytes_atomically
+from hw_templates.foundation.atomic_file import write_bytes_atomically, writing
 from hw_templates.foundation.errors import InvalidValueError, StorageError
 from hw_templates.foundation.json_records import record_text
 from hw_templates.project.record import PROJECT_FILE, Origin, Prediction, ProjectLayer, ProjectRecord
@@ -89,25 +89,33 @@ def project_files(
         ),
         origin=origin,
     )
-    texts = {**hardware, PROJECT_FILE: record_text(record), "README.md": _readme(design, len(images))}
+    texts = {**hardware, PROJECT_FILE: record_text(record), "README.md": _readme(design, len(images), implementation)}
     return {**{path: text.encode() for path, text in texts.items()}, **binary, **isa5}
 
 
 def write_project(folder: Path, files: dict[str, bytes]) -> None:
     """Write ``files`` below ``folder``; what already stands there unchanged keeps its time stamp.
 
-    The record is taken away first where anything changes and written last: a folder with a record is whole.
+    What an earlier project left in the same folders goes. The record is taken away first where anything changes and
+    written last: a folder with a record is whole.
 
     Raises:
-        StorageError: a file cannot be written.
+        StorageError: a file cannot be written or taken away.
     """
     changed = {
         path
         for path, content in files.items()
         if not ((folder / path).is_file() and (folder / path).read_bytes() == content)
     }
-    if changed:
+    parts = {path.split("/")[0] for path in files if "/" in path}
+    there = (path for part in parts for path in (folder / part).rglob("*") if path.is_file())
+    stale = [path for path in there if path.relative_to(folder).as_posix() not in files]
+    if changed or stale:
         (folder / PROJECT_FILE).unlink(missing_ok=True)
+        changed.add(PROJECT_FILE)
+    for file in stale:
+        with writing(file):
+            file.unlink()
     for path in sorted(changed - {PROJECT_FILE}):
         write_bytes_atomically(folder / path, files[path])
     if changed:
@@ -144,11 +152,15 @@ def _check_files(folder: Path, part: str, paths: tuple[str, ...], sha256: str) -
         raise StorageError(f"{folder}/{part}: a file was changed after the project was emitted; emit it again")
 
 
-def _readme(design: Design, image_count: int) -> str:
+def _readme(design: Design, image_count: int, implementation: Implementation) -> str:
     a = design.accelerator
+    language, tools = {
+        Implementation.HLS: ("HLS C++", "Vitis HLS and Vivado"),
+        Implementation.RTL: ("Verilog", "Vivado alone"),
+    }[implementation]
     return f"""# An accelerator for {design.board.title}
 
-Emitted by codesign: a convolution engine as HLS C++ and a quantised network as its program.
+Emitted by codesign: a convolution engine, to be built in {language}, and a quantised network as its program.
 
 | | |
 |---|---|
@@ -166,8 +178,8 @@ sums {a.ofmap_buffers} x {a.ofmap_kib} KiB, maps that stay on chip 2 x {a.map_ki
 - `make rtlsim` makes the engine's second version, the Verilog in `rtl/`, into a program with Verilator and runs the
   same images through it, clock by clock; `isa5/` is its program. Logits must equal its integer reference bit for bit,
   and iterations, words and bursts what `isa5/stated.txt` says.
-- `make bitstream` (or `sh build.sh`) makes a bitstream with Vitis HLS and Vivado 2020.2 or newer; `codesign import
-  results.tar` then takes it into a store.
+- `make bitstream` (or `sh build.sh`) makes a bitstream of the engine in {language} with {tools}, 2020.2 or newer;
+  `codesign import results.tar` then takes it into a store.
 
 `ENGINE.md` explains the hardware, `project.json` records parameters and digests, `weights/` holds the program, the
 test images and the golden vectors.

@@ -10,9 +10,9 @@ import time
 from pathlib import Path
 
 import pytest
-from support.boards.fake_vendor import FakeVendor
+from support.boards.fake_vendor import FakeVendor, use
 
-from bitstreams.building.script import build_bitstream, bundle, check_sources
+from bitstreams.building.script import TimingError, build_bitstream, bundle, check_sources
 from hw_templates.foundation.errors import StorageError, ToolError
 from hw_templates.foundation.lock import exclusive
 
@@ -38,6 +38,51 @@ def test_a_build_leaves_everything_in_one_archive(project: Path, vendor: FakeVen
         f"reports/{name}" for name in ("csynth.xml", "timing.rpt", "utilization.rpt", "implementation.txt")
     } <= names
     assert {"hardware/src/compute.cpp", "hardware/rtl/engine_id.v", "hardware/project.json"} <= names
+
+
+def test_an_engine_in_verilog_needs_vivado_alone(rtl_project: Path, rtl_vendor: FakeVendor) -> None:
+    design = f"engine_{check_sources(rtl_project)[:8]}"
+    archive, steps = build(rtl_project)
+    assert steps == ["vivado: 2023.2"]
+    assert build(rtl_project) == (archive, [])
+    assert rtl_vendor.ran == ["vivado"]
+    sources = {f"rtl/{path.name}" for path in (rtl_project / "rtl").iterdir()}
+    sources |= {f"tcl/{path.name}" for path in (rtl_project / "tcl").iterdir()}
+    assert names_in(archive) == {
+        *(f"{design}.{suffix}" for suffix in ("bit", "hwh", "xsa")),
+        "tools.txt",
+        *(f"reports/{name}.rpt" for name in ("timing", "utilization", "utilization_engine")),
+        "reports/implementation.txt",
+        *(f"hardware/{name}" for name in {*sources, "hardware.sha256", "project.json"}),
+    }
+    with tarfile.open(archive) as tar:
+        tools = tar.extractfile("./tools.txt")
+        assert tools is not None
+        assert tools.read() == b"vivado 2023.2\n"
+
+
+def test_a_change_of_the_other_implementation_s_sources_changes_no_bitstream(
+    project: Path, rtl_project: Path, vendor: FakeVendor, rtl_vendor: FakeVendor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for mine, theirs, tools, folder in (
+        ("src/compute.cpp", "rtl/store.v", vendor, project),
+        ("rtl/store.v", "src/compute.cpp", rtl_vendor, rtl_project),
+    ):
+        use(monkeypatch, tools)
+        build(folder)
+        with (folder / theirs).open("a") as file:
+            file.write("// changed\n")
+        assert build(folder)[1] == []
+        with (folder / mine).open("a") as file:
+            file.write("// changed\n")
+        with pytest.raises(StorageError, match="a source was changed after it was emitted"):
+            build(folder)
+
+
+def test_cosimulation_is_of_the_cpp(rtl_project: Path, rtl_vendor: FakeVendor) -> None:
+    with pytest.raises(ToolError, match=r"project: --cosim: no options are known; logs are in"):
+        build(rtl_project, cosim=True)
+    assert rtl_vendor.ran == []
 
 
 @pytest.mark.parametrize(
@@ -121,12 +166,18 @@ def test_a_failed_rebuild_does_not_leave_an_older_archive(project: Path, vendor:
     assert not (project / "results.tar").exists()
 
 
-def test_negative_slack_fails_the_build(project: Path, vendor: FakeVendor) -> None:
+@pytest.mark.parametrize("name", ["project", "rtl_project"])
+def test_negative_slack_fails_the_build(name: str, request: pytest.FixtureRequest) -> None:
+    vendor = request.getfixturevalue("rtl_vendor" if name == "rtl_project" else "vendor")
+    project = request.getfixturevalue(name)
     vendor.install("vivado", "2023.2", fault="export WNS=-0.75")
-    with pytest.raises(
-        ToolError, match=r"vivado: stopped with code 1: ERROR: timing: setup slack is -0\.75 ns at 100 MHz"
-    ):
+    with pytest.raises(TimingError, match=r"project: timing: setup slack is -0\.75 ns at 100 MHz \(build/results/"):
         build(project)
+    vendor.install("vivado", "2023.2", fault="export WHS=-0.02")
+    with pytest.raises(ToolError, match=r"timing: hold slack is -0\.02 ns at 100 MHz, which no slower clock") as failed:
+        build(project)
+    assert not isinstance(failed.value, TimingError)
+    assert not (project / "results.tar").exists()
 
 
 @pytest.mark.parametrize("tool", ["vitis_hls", "vivado"])
