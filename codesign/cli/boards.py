@@ -37,18 +37,21 @@ def build(
     tool: BuildTool = BuildTool.VITIS,
     bundle: Annotated[bool, Option("--bundle")] = False,
     cosim: Annotated[bool, Option("--cosim")] = False,
+    clock_mhz: Annotated[int | None, Option(min=1)] = None,
     implementation: GivenImplementation = None,
     store: StoreFolder = None,
 ) -> None:
     """Build the emitted project and keep its bitstream.
 
-    The tools are taken from the PATH: vitis_hls 2020.2 to 2023.2, or vitis-run or v++ from 2024.1 on, and vivado.
-    A build that was stopped goes on with the step that was not finished.
+    The tools are taken from the PATH: vivado 2020.2 or newer; for an engine in C++ also vitis_hls 2020.2 to 2023.2, or
+    vitis-run or v++ from 2024.1 on. A build that was stopped goes on with the step that was not finished. One that
+    misses its timing says the command for the board's next slower clock.
 
     Args:
-        tool: vitis: a bitstream, with Vitis HLS and Vivado; csim: with g++.
+        tool: vitis: a bitstream, with the vendor's tools; csim: the simulation of `codesign csim`.
         bundle: Write a tar that builds on another machine.
-        cosim: Simulate the RTL on one image as well (hours).
+        cosim: Simulate the RTL that Vitis HLS makes on one image as well (hours).
+        clock_mhz: Emit the same pair for another clock of the board first.
 
     Example: codesign build runs/digits --tool vitis
     """
@@ -58,13 +61,14 @@ def build(
     from codesign.commands.pairs import csim
     from codesign.templates.template import Simulation
 
-    bitstreams.check_build_options(tool, bundle, cosim)
+    bitstreams.check_build_options(tool, bundle, cosim, clock_mhz)
     if tool == BuildTool.CSIM:
         console.show(csim(Run(run), console, Simulation(implementation=implementation)), csim_lines)
     elif bundle:
-        console.show(bitstreams.build_bundle(Run(run), implementation), bundle_lines)
+        made = bitstreams.build_bundle(Run(run), console, implementation=implementation, clock_mhz=clock_mhz)
+        console.show(made, bundle_lines)
     else:
-        built = bitstreams.build(Run(run), cosim, store, console, implementation=implementation)
+        built = bitstreams.build(Run(run), cosim, store, console, implementation=implementation, clock_mhz=clock_mhz)
         console.show(built, build_lines)
 
 
