@@ -108,6 +108,20 @@ def test_a_build_of_the_verilog_has_no_figures_of_hls(rtl_archive: Path, store: 
     assert figures["latency_cycles"].deviation is None
 
 
+def test_where_an_engine_is_not_stored_the_newest_one_is_named(
+    archive: Path, rtl_archive: Path, rtl_emitted: Path, store: Store
+) -> None:
+    wanted = (rtl_emitted / "hardware.sha256").read_text().strip()
+    with pytest.raises(StorageError, match=f"no bitstream of engine {wanted[:12]}; `codesign build RUN`"):
+        store.find_engine(wanted)
+    hls = import_results(store, archive)[0].bitstream.hardware_sha256
+    assert hls is not None
+    with pytest.raises(StorageError, match=rf"{wanted[:12]} \(the newest one is of {hls[:12]}, hls for zcu104\); `"):
+        store.find_engine(wanted)
+    entry, _ = import_results(store, rtl_archive)
+    assert store.find_engine(wanted) == entry.path("bit")
+
+
 def test_the_store_s_digest_follows_hardware_and_tools(
     project: Path, archive: Path, vendor: FakeVendor, store: Store
 ) -> None:
