@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
-from codesign.emit.engine_project import ISA5_FILES, isa5_files
+from codesign.emit.engine_project import ISA5_FILES, CompiledNetwork, compile_network, isa5_files
 from codesign.emit.integer_reference import QuantisedNetwork, run_integer
 from codesign.emit.program import compile_program, pack_map
-from cost_models.closed_form.estimate import Estimate
+from cost_models.closed_form.estimate import Estimate, network_energy_mj
 from hw_templates.board import Board, board_record
 from hw_templates.conv_engine import isa
 from hw_templates.conv_engine.accelerator import Accelerator
@@ -71,7 +71,13 @@ def project_files(
     contents = (program.arena, packed, golden.tobytes(), trips.tobytes(), layout.encode())
     binary = dict(zip(PROGRAM_FILES, contents, strict=True))
     shape = EngineShape(accelerator=design.accelerator, family=design.board.family)
-    isa5 = isa5_files(design.network, estimate.mapped, shape, images)
+    compiled = compile_network(design.network, estimate.mapped, shape)
+    isa5 = isa5_files(compiled, images)
+    layers = [(layer.name, layer.mapped.mapping, layer.compute_cycles) for layer in estimate.layers]
+    predicted = Prediction(estimate.latency_ms, estimate.start_ms, estimate.energy_mj)
+    if implementation == Implementation.RTL:
+        layers = compiled.tiled_layers()
+        predicted = _predict_verilog(design, compiled)
     record = ProjectRecord(
         board=board_record(design.board),
         part=design.board.part,
@@ -83,14 +89,20 @@ def project_files(
         images=len(images),
         input_scale=design.network.input_scale,
         output_scale=design.network.output_scale,
-        predicted=Prediction(estimate.latency_ms, estimate.start_ms, estimate.energy_mj),
-        layers=tuple(
-            ProjectLayer(layer.name, asdict(layer.mapped.mapping), layer.compute_cycles) for layer in estimate.layers
-        ),
+        predicted=predicted,
+        layers=tuple(ProjectLayer(name, asdict(mapping), iterations) for name, mapping, iterations in layers),
         origin=origin,
     )
     texts = {**hardware, PROJECT_FILE: record_text(record), "README.md": _readme(design, len(images), implementation)}
     return {**{path: text.encode() for path, text in texts.items()}, **binary, **isa5}
+
+
+def _predict_verilog(design: Design, compiled: CompiledNetwork) -> Prediction:
+    """Return the cost of an image by the formulas for the program, which state each slot, in place of the search's."""
+    estimate, board = design.estimate, design.board
+    latency_ms = compiled.cycles(board) / (design.accelerator.clock_mhz * 1e3)
+    dynamic_mj = estimate.energy_mj - network_energy_mj(0.0, estimate.latency_ms, board)
+    return Prediction(latency_ms, 0.0, network_energy_mj(dynamic_mj, latency_ms, board))
 
 
 def write_project(folder: Path, files: dict[str, bytes]) -> None:
