@@ -132,10 +132,11 @@ class VerilogControl(EngineControl):
     def wait(self, timeout_s: float) -> float | None:
         """Wait for the end of a run, which is aborted once its time is over."""
         seconds = self._done_by(timeout_s)
+        late = "" if seconds is not None else f" (not done within {timeout_s:g} s)"
         if seconds is None:
             seconds = self._abort()
         if seconds is not None:
-            self._check_status()
+            self._check_status(late)
         return seconds
 
     def stop(self, timeout_s: float) -> None:  # noqa: ARG002  an abort does not wait for the program
@@ -160,8 +161,8 @@ class VerilogControl(EngineControl):
             if seconds is not None or waited >= timeout_s:
                 return seconds
 
-    def _check_status(self) -> None:
-        """Make sure that the run ended as its program does.
+    def _check_status(self, aborted: str) -> None:
+        """Make sure that the run ended as its program does; ``aborted`` says why it was aborted, if it was.
 
         Raises:
             UnfinishedRunError: it did not; the engine takes the next program.
@@ -171,10 +172,10 @@ class VerilogControl(EngineControl):
         code = status & registers.STATUS_CODE
         if code == 0:
             return
-        limits = {6: f" for {WATCHDOG_CYCLES:,} cycles", 7: f", {self._most_cycles:,}"}
+        details = {6: f" for {WATCHDOG_CYCLES:,} cycles", 7: f", {self._most_cycles:,}", 8: aborted}
         reason = (
             f"{self._session.where}: layer {(status >> registers.STATUS_LAYER_SHIFT) % self._layers} of the program "
-            f"ended with error {code}, {registers.ENGINE_ERRORS.get(code, 'an unknown one')}{limits.get(code, '')}"
+            f"ended with error {code}, {registers.ENGINE_ERRORS.get(code, 'an unknown one')}{details.get(code, '')}"
         )
         deadline = time.perf_counter() + STOP_S
         while self._get("status") & registers.STATUS_UNDRAINED:

@@ -10,7 +10,7 @@ from support.boards.built_projects import (
     rtl_vendor,
     vendor,
 )
-from support.boards.twins import twin, ultrascale_project, zynq_project, zynq_twin
+from support.boards.twins import twin, ultrascale_project, verilog_project, zynq_project, zynq_twin
 
 __all__ = [
     "archive",
@@ -23,6 +23,7 @@ __all__ = [
     "twin",
     "ultrascale_project",
     "vendor",
+    "verilog_project",
     "zynq_project",
     "zynq_twin",
 ]
