@@ -93,7 +93,7 @@ def project_files(
         layers=tuple(ProjectLayer(name, asdict(mapping), iterations) for name, mapping, iterations in layers),
         origin=origin,
     )
-    texts = {**hardware, PROJECT_FILE: record_text(record), "README.md": _readme(design, len(images), implementation)}
+    texts = {**hardware, PROJECT_FILE: record_text(record), "README.md": _readme(design, record)}
     return {**{path: text.encode() for path, text in texts.items()}, **binary, **isa5}
 
 
@@ -164,12 +164,13 @@ def _check_files(folder: Path, part: str, paths: tuple[str, ...], sha256: str) -
         raise StorageError(f"{folder}/{part}: a file was changed after the project was emitted; emit it again")
 
 
-def _readme(design: Design, image_count: int, implementation: Implementation) -> str:
+def _readme(design: Design, record: ProjectRecord) -> str:
     a = design.accelerator
-    language, tools = {
-        Implementation.HLS: ("HLS C++", "Vitis HLS and Vivado"),
-        Implementation.RTL: ("Verilog", "Vivado alone"),
-    }[implementation]
+    lanes = EngineShape(accelerator=a, family=design.board.family).lanes
+    language, tools, channel_wise = {
+        Implementation.HLS: ("HLS C++", "Vitis HLS and Vivado", f"{a.depthwise_lanes} channels"),
+        Implementation.RTL: ("Verilog", "Vivado alone", f"diagonal of the PE array, {lanes} channels"),
+    }[record.implementation]
     return f"""# An accelerator for {design.board.title}
 
 Emitted by codesign: a convolution engine, to be built in {language}, and a quantised network as its program.
@@ -177,15 +178,15 @@ Emitted by codesign: a convolution engine, to be built in {language}, and a quan
 | | |
 |---|---|
 | PE array | {a.pe_rows} output channels x {a.pe_cols} input channels x {a.pe_pixels} pixels, {a.pack} products a DSP |
-| depthwise unit | {a.depthwise_lanes} channels x {a.pe_pixels} pixels |
+| depthwise unit | {channel_wise} x {a.pe_pixels} pixels |
 | buffers | ifmap {a.ifmap_buffers} x {a.ifmap_kib} KiB, weights {a.weight_buffers} x {a.weight_kib} KiB, \
 sums {a.ofmap_buffers} x {a.ofmap_kib} KiB, maps that stay on chip 2 x {a.map_kib} KiB |
 | memory ports | {a.axi_bits} bits at {a.clock_mhz} MHz |
 | network | {len(design.network.layers)} layers |
-| predicted latency | {design.estimate.latency_ms:.4f} ms (analytical model, not measured) |
+| predicted latency | {record.predicted.latency_ms:.4f} ms (analytical model, not measured) |
 
-- `make csim` compiles the engine with g++ and runs {image_count} test images through it: logits must equal the integer
-  reference bit for bit, and trip counts the cost model's cycles.
+- `make csim` compiles the engine's C++ with g++ and runs {record.images} test images through it: logits must equal the
+  integer reference bit for bit, and trip counts the cost model's cycles.
 - `make sanitize` does so under the address and undefined-behaviour sanitizers.
 - `make rtlsim` makes the engine's second version, the Verilog in `rtl/`, into a program with Verilator and runs the
   same images through it, clock by clock; `isa5/` is its program. Logits must equal its integer reference bit for bit,

@@ -27,6 +27,12 @@ def names_in(archive: Path) -> set[str]:
         return {member.name.removeprefix("./") for member in tar if member.isreg()}
 
 
+@pytest.fixture(params=["", "rtl_"])
+def either(request: pytest.FixtureRequest) -> tuple[Path, FakeVendor]:
+    """A project of either implementation, and the tools that build it."""
+    return request.getfixturevalue(f"{request.param}project"), request.getfixturevalue(f"{request.param}vendor")
+
+
 def test_a_build_leaves_everything_in_one_archive(project: Path, vendor: FakeVendor) -> None:
     design = f"engine_{check_sources(project)[:8]}"
     archive, steps = build(project)
@@ -166,10 +172,8 @@ def test_a_failed_rebuild_does_not_leave_an_older_archive(project: Path, vendor:
     assert not (project / "results.tar").exists()
 
 
-@pytest.mark.parametrize("name", ["project", "rtl_project"])
-def test_negative_slack_fails_the_build(name: str, request: pytest.FixtureRequest) -> None:
-    vendor = request.getfixturevalue("rtl_vendor" if name == "rtl_project" else "vendor")
-    project = request.getfixturevalue(name)
+def test_negative_slack_fails_the_build(either: tuple[Path, FakeVendor]) -> None:
+    project, vendor = either
     vendor.install("vivado", "2023.2", fault="export WNS=-0.75")
     with pytest.raises(TimingError, match=r"project: timing: setup slack is -0\.75 ns at 100 MHz \(build/results/"):
         build(project)
@@ -178,6 +182,17 @@ def test_negative_slack_fails_the_build(name: str, request: pytest.FixtureReques
         build(project)
     assert not isinstance(failed.value, TimingError)
     assert not (project / "results.tar").exists()
+
+
+def test_a_missing_or_old_vivado_is_named_for_either_implementation(either: tuple[Path, FakeVendor]) -> None:
+    project, vendor = either
+    vendor.install("vivado", "2020.1")
+    with pytest.raises(ToolError, match=r"project: vivado 2020\.1 is too old; 2020\.2 is the oldest; logs"):
+        build(project)
+    vendor.remove("vivado")
+    with pytest.raises(ToolError, match=r"project: vivado: not on the PATH; source its settings64\.sh first; logs"):
+        build(project)
+    assert vendor.ran == []
 
 
 @pytest.mark.parametrize("tool", ["vitis_hls", "vivado"])
@@ -239,9 +254,8 @@ def test_an_interrupted_build_stops_the_tools_and_can_go_on(
     build(project)
 
 
-def test_a_bundle_builds_elsewhere_with_nothing_but_the_tools(
-    project: Path, vendor: FakeVendor, tmp_path: Path
-) -> None:
+def test_a_bundle_builds_elsewhere_with_nothing_but_the_tools(either: tuple[Path, FakeVendor], tmp_path: Path) -> None:
+    project, vendor = either
     (project / "build").mkdir()
     (project / "build/csim").write_text("a program that is of no use elsewhere")
     content = bundle(project)
@@ -262,8 +276,10 @@ def test_a_bundle_builds_elsewhere_with_nothing_but_the_tools(
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines() == ["step hls: vitis_hls 2023.2", "step vivado: 2023.2", "results.tar"]
-    assert names_in(unpacked / "results.tar") == names_in(build(project)[0])
+    archive, steps = build(project)
+    assert done.stdout.splitlines() == [*(f"step {step}" for step in steps), "results.tar"]
+    assert steps[-1] == "vivado: 2023.2"
+    assert names_in(unpacked / "results.tar") == names_in(archive)
 
 
 def test_a_folder_that_cannot_be_written_is_named(project: Path, vendor: FakeVendor) -> None:

@@ -99,7 +99,10 @@ def test_the_command_that_is_said_builds_for_the_next_slower_clock(
     assert (after.origin, after.implementation) == (before.origin, before.implementation)
     emitted = read_emitted(run, load_template("engine"))
     assert emitted.pair.accelerator == after.accelerator
-    assert emitted.problem.estimate(emitted.pair).latency_ms == pytest.approx(after.predicted.latency_ms)
+    # A project of the Verilog is predicted by the formulas for its program, nearer than the search.
+    near = 1e-9 if after.implementation == Implementation.HLS else 0.1
+    assert emitted.problem.estimate(emitted.pair).latency_ms == pytest.approx(after.predicted.latency_ms, rel=near)
+    assert f"| {after.predicted.latency_ms:.4f} ms (" in (run.project / "README.md").read_text()
     # The same command again finds all of it done.
     assert codesign(*shlex.split(said[1])).exit_code == 0
     assert vendor.ran[-1:] == ["vivado"]

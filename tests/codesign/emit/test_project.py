@@ -376,6 +376,7 @@ def test_a_project_of_the_other_implementation_leaves_nothing_of_the_first(tmp_p
         assert {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()} == set(files)
         assert check_sources(tmp_path) == json.loads(files["project.json"])["hardware_sha256"]
         assert f"to be built in {'HLS C++' if implementation == 'hls' else 'Verilog'}," in files["README.md"].decode()
+        assert ("| diagonal of the PE array, " in files["README.md"].decode()) == (implementation == Implementation.RTL)
 
 
 def test_the_hardware_digest_ignores_the_network() -> None:
