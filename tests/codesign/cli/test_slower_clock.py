@@ -41,15 +41,22 @@ def project_of(run: Run) -> ProjectRecord:
     return read_json(run.project / PROJECT_FILE, ProjectRecord)
 
 
-@pytest.fixture(params=Implementation)
-def run(request: pytest.FixtureRequest, finished_run: Run, tmp_path: Path) -> Run:
-    """A run with an emitted project, in a folder whose name a shell would not leave as it is."""
-    run = Run(Path(shutil.copytree(finished_run.folder, tmp_path / "run(1)")))
-    if request.param == Implementation.RTL:
-        wanted = SearchRequest(board=BOARD.name, pairs=1_000, implementation=request.param)
-        search(run, wanted, Silent(), baselines=False)
-        emit(run, EmitRequest(), Silent())
+@pytest.fixture(scope="module", params=Implementation)
+def emitted(request: pytest.FixtureRequest, finished_run: Run, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A run whose project is of either implementation."""
+    if request.param == Implementation.HLS:
+        return finished_run
+    run = Run(Path(shutil.copytree(finished_run.folder, tmp_path_factory.mktemp("rtl") / "run")))
+    wanted = SearchRequest(board=BOARD.name, pairs=1_000, implementation=request.param)
+    search(run, wanted, Silent(), baselines=False)
+    emit(run, EmitRequest(), Silent())
     return run
+
+
+@pytest.fixture
+def run(emitted: Run, tmp_path: Path) -> Run:
+    """A copy of it, in a folder whose name a shell would not leave as it is."""
+    return Run(Path(shutil.copytree(emitted.folder, tmp_path / "run(1)")))
 
 
 @pytest.fixture
