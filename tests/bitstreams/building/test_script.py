@@ -1,7 +1,9 @@
 """build.sh with vendor tools that are there, missing, old, failing or silent."""
 
 import io
+import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +17,7 @@ from support.boards.fake_vendor import FakeVendor, use
 from bitstreams.building.script import TimingError, build_bitstream, bundle, check_sources
 from hw_templates.foundation.errors import StorageError, ToolError
 from hw_templates.foundation.lock import exclusive
+from hw_templates.project.render import files_sha256
 
 
 def build(project: Path, cosim: bool = False) -> tuple[Path, list[str]]:
@@ -65,6 +68,30 @@ def test_an_engine_in_verilog_needs_vivado_alone(rtl_project: Path, rtl_vendor: 
         tools = tar.extractfile("./tools.txt")
         assert tools is not None
         assert tools.read() == b"vivado 2023.2\n"
+
+
+def test_a_project_that_is_older_than_the_verilog_is_built_as_before(project: Path, vendor: FakeVendor) -> None:
+    record = json.loads((project / "project.json").read_text())
+    del record["implementation"], record["isa5_sha256"]
+    (project / "project.json").write_text(json.dumps(record))
+    shutil.rmtree(project / "isa5")
+    for path in (project / "rtl").iterdir():
+        if path.name not in ("engine_id.v", "digest.v", "cycle_counter.v"):
+            path.unlink()
+    folders = ("include", "src", "rtl", "tcl")
+    sources = [path for folder in folders for path in (project / folder).iterdir() if path.name != "digest.v"]
+    # What its digest was of: every source there was.
+    whole = files_sha256({path.relative_to(project).as_posix(): path.read_bytes() for path in sources})
+    assert check_sources(project) == whole
+    assert build(project)[1] == ["hls: vitis_hls 2023.2", "vivado: 2023.2"]
+
+
+def test_make_builds_either_implementation(either: tuple[Path, FakeVendor]) -> None:
+    project, _ = either
+    done = subprocess.run(["make", "bitstream"], cwd=project, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "results.tar"
+    assert build(project)[1] == []
 
 
 def test_a_change_of_the_other_implementation_s_sources_changes_no_bitstream(

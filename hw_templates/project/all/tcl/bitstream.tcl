@@ -36,7 +36,7 @@ proc write_implementation {path design part} {
 
 proc check_timing {clock_mhz} {
     foreach {name kind remedy} {
-        WNS setup "; take a slower clock or a smaller array"
+        WNS setup "; take a slower clock (codesign build --clock-mhz) or a smaller array"
         WHS hold ", which no slower clock mends; take a smaller array or another release of Vivado"
     } {
         set slack [get_property STATS.$name [get_runs impl_1]]
