@@ -163,7 +163,7 @@ def deploy(
                     timed,
                     layers_of(emitted.program),
                     project.board,
-                    project.accelerator,
+                    hardware,
                     source,
                     bitstream,
                     latency_ms=latency_ms,

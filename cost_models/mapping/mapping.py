@@ -160,8 +160,13 @@ def is_considered(mapping: Mapping, layer: Layer) -> bool:
     The loop order must load or store other tiles than those before it do, and no second tile may begin in the padding,
     where the engine's Verilog cannot begin one.
     """
+    return begins_in_map(mapping, layer) and _has_own_order(mapping, layer)
+
+
+def begins_in_map(mapping: Mapping, layer: Layer) -> bool:
+    """Return whether no second tile begins in the padding."""
     least = least_size(layer, layer.out_height), least_size(layer, layer.out_width)
-    return mapping.tile_height >= least[0] and mapping.tile_width >= least[1] and _has_own_order(mapping, layer)
+    return mapping.tile_height >= least[0] and mapping.tile_width >= least[1]
 
 
 def least_size(layer: Layer, extent: int) -> int:

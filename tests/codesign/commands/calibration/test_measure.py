@@ -78,7 +78,7 @@ def request_(zynq_project: Path, tmp_path: Path) -> CampaignRequest:
     for layer in SHAPES:
         drawn = dict.fromkeys(draw_mapping(layer, ACCELERATOR, rng) for _ in range(20))
         runs += [(MappedLayer(layer, mapping),) for mapping in [*drawn][:3]]
-    write_plan(tmp_path / "plan.json", RunPlan("pynq-z2", ACCELERATOR, tuple(runs)))
+    write_plan(tmp_path / "plan.json", RunPlan(board="pynq-z2", accelerator=ACCELERATOR, runs=tuple(runs)))
     target = parse_target("pynq-z2", "twin", insecure_remote=False)
     return CampaignRequest(
         target=target, plan=tmp_path / "plan.json", project=zynq_project, out=tmp_path / "board.jsonl"
