@@ -37,6 +37,11 @@ class Hardware:
     accelerator: Accelerator
     implementation: Implementation
 
+    @property
+    def shape(self) -> EngineShape:
+        """Return the sizes of the engine in Verilog."""
+        return EngineShape(accelerator=self.accelerator, family=self.board.family)
+
     def check(self, program: Program) -> CheckedProgram:
         """Refuse a program that the engine cannot run, or that reads or writes outside of its own memory.
 
@@ -48,8 +53,7 @@ class Hardware:
             raise InvalidValueError("program.isa_version", program.isa_version, expected)
         if self.implementation is Implementation.HLS:
             return CheckedProgram(descriptors.check_program(program, self.accelerator))
-        shape = EngineShape(accelerator=self.accelerator, family=self.board.family)
-        work = descriptors5.check_program(program, shape)
+        work = descriptors5.check_program(program, self.shape)
         return CheckedProgram(
             [layer.accesses for layer in work],
             sum(layer.iterations for layer in work),

@@ -64,7 +64,7 @@ class TwinBoard:
                 fabric, self.memory, self.board, self.accelerator, coefficients, self._clock_mhz
             )
         else:
-            self.engine = SimulatedEngine(program, self.memory, self.board, coefficients.latency, self._clock_mhz)
+            self.engine = SimulatedEngine(program, self.memory, self.board, coefficients, self._clock_mhz)
         self._lock = threading.RLock()
         self._configured = False
         self._processor = self._boot_registers()

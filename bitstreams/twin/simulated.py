@@ -10,8 +10,7 @@ from bitstreams.board.timing import Timing
 from bitstreams.building.script import check_sources
 from bitstreams.building.toolchain import build_rtl_twin
 from bitstreams.twin.memory import MEMORY_ADDRESS, MEMORY_BYTES, TwinMemory
-from cost_models.coefficients import LatencyCoefficients
-from cost_models.engine.stages import LOAD_CYCLES
+from cost_models.coefficients import Coefficients
 from hw_templates.board import Board
 from hw_templates.conv_engine import registers
 from hw_templates.foundation.errors import BoardError
@@ -50,7 +49,7 @@ class SimulatedEngine:
         program: Path,
         memory: TwinMemory,
         board: Board,
-        latency: LatencyCoefficients,
+        coefficients: Coefficients,
         clock_mhz: Callable[[], float],
     ) -> None:
         """Keep what runs take.
@@ -58,13 +57,12 @@ class SimulatedEngine:
         Args:
             program: from :func:`build_verilog`.
             memory: what the engine reads and writes.
-            board, latency: the memory's latency in cycles, and the bandwidth that its ports share.
+            board, coefficients: give the memory's latency, and the bandwidth that all ports share.
             clock_mhz: returns the present clock of the logic.
         """
         self._program, self._memory = program, memory
-        # Of what an access takes, the engine's own part is not the memory's.
-        self._latency_cycles = max(0, round(latency.access_latency_cycles) - LOAD_CYCLES)
-        self._bytes_per_us = board.ddr.plan_gb_s * 1e3 * latency.ddr_efficiency
+        self._latency_cycles = round(coefficients.memory_latency_cycles)
+        self._bytes_per_us = board.ddr.plan_gb_s * 1e3 * coefficients.latency.ddr_efficiency
         self._clock_mhz = clock_mhz
         self._process: subprocess.Popen[str] | None = None
 

@@ -8,6 +8,7 @@ import numpy as np
 from codesign.emit.engine_program import compile_engine_program, engine_node
 from codesign.emit.engine_reference import EngineNode, run_engine
 from codesign.emit.integer_reference import QuantisedNetwork
+from cost_models.coefficients import MEMORY_LATENCY_CYCLES
 from cost_models.engine.counts import count_program
 from cost_models.engine.cycles import program_cycles
 from cost_models.engine.places import PlacedLayer, placed_layers
@@ -21,8 +22,6 @@ from hw_templates.conv_engine.program import Program
 from hw_templates.conv_engine.rtl_config import EngineShape
 from hw_templates.foundation.arrays import Int8Array
 
-MEMORY_LATENCY_CYCLES = 60
-"""Of the memory that predictions assume, as that behind ``make rtlsim`` answers."""
 ISA5_FILES = tuple(f"isa5/{name}" for name in ("arena.bin", "golden.bin", "stated.txt", "program.txt"))
 """The files whose digest, with that of the test images, is ``isa5_sha256`` of the project's record."""
 

@@ -37,7 +37,6 @@ from cost_models.measurements.measurement import (
 )
 from hw_templates.board import BoardRecord, check_same_board, load_board
 from hw_templates.conv_engine.implementation import Implementation
-from hw_templates.conv_engine.rtl_config import EngineShape
 from hw_templates.foundation.errors import BoardError, InvalidValueError, VerificationError
 
 FAILURES_IN_A_ROW = 3
@@ -219,8 +218,7 @@ def _measure_runs(
 def _random_program(layers: Layers, hardware: Hardware, seed: int) -> RandomProgram:
     """Return layers with random data as a program for the engine's implementation."""
     if hardware.implementation == Implementation.RTL:
-        shape = EngineShape(accelerator=hardware.accelerator, family=hardware.board.family)
-        return random_engine_program(layers, shape, seed)
+        return random_engine_program(layers, hardware.shape, seed)
     return random_program(layers, hardware.accelerator, seed)
 
 

@@ -155,7 +155,7 @@ def test_memory_that_owes_answers_keeps_everything_from_being_started_or_loaded(
     verilog_project: Path, program: Program, images: list[bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     prior = load_coefficients(implementation=Implementation.RTL)
-    silent = replace(prior, latency=replace(prior.latency, access_latency_cycles=1e9))
+    silent = replace(prior, memory_latency_cycles=1e9)
     monkeypatch.setattr(control, "STOP_S", 0.3)
     with served(verilog_project, silent) as server, running(server, tmp_path) as engine:
         engine.load_program(program)

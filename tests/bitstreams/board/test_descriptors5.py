@@ -57,9 +57,9 @@ class Bench:
 
     def __init__(self, project: Path) -> None:
         self.memory = TwinMemory()
-        latency = load_coefficients(implementation=Implementation.RTL).latency
+        coefficients = load_coefficients(implementation=Implementation.RTL)
         program = build_verilog(project)
-        self.engine = SimulatedEngine(program, self.memory, load_board("pynq-z2"), latency, lambda: 100.0)
+        self.engine = SimulatedEngine(program, self.memory, load_board("pynq-z2"), coefficients, lambda: 100.0)
         self.engine.reset()
 
     def _set(self, name: str, value: int) -> None:
