@@ -37,8 +37,9 @@ from cost_models.calibration.posterior import prior_of
 from cost_models.calibration.record import load_calibration
 from cost_models.calibration.timing_model import measured_cycles
 from cost_models.coefficients import Coefficients, load_coefficients
-from cost_models.measurements.measurement import OWN_ENGINE, read_measurements, write_plan
+from cost_models.measurements.measurement import OWN_ENGINES, read_measurements, write_plan
 from hw_templates.board import load_board
+from hw_templates.conv_engine.implementation import Implementation
 from hw_templates.project.record import PROJECT_FILE, ProjectRecord
 
 SPREAD = 0.5
@@ -80,7 +81,7 @@ def campaign(run: Run, true: Coefficients, budget: int, folder: Path) -> None:
 
 def compare_parameters(seed: int, true: Coefficients, folder: Path) -> None:
     """Errors before and after, and every parameter with its interval beside the true one."""
-    runs, model = read_measurements([folder / "board.jsonl"]), engine_model(OWN_ENGINE)
+    runs, model = read_measurements([folder / "board.jsonl"]), engine_model(OWN_ENGINES[Implementation.HLS])
     before = model.bind(runs).cycles(np.tile(prior_of(model).shared, (len(runs), 1)))
     calibration = load_calibration(str(folder / "fitted"))
     figure(seed, "runs", len(runs), "1")

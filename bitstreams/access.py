@@ -5,13 +5,15 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from bitstreams.board.driver import Hardware
+from bitstreams.board.hardware import Hardware
 from bitstreams.board.session import Session
 from bitstreams.board.target import Target
 from bitstreams.store.store import Store
 from bitstreams.twin.bitstream import write_twin_bitstream
 from cost_models.coefficients import load_coefficients
+from hw_templates.foundation.json_records import read_json
 from hw_templates.foundation.lock import board_claim
+from hw_templates.project.record import PROJECT_FILE, ProjectRecord
 
 
 @contextmanager
@@ -36,9 +38,11 @@ def claimed(
                 from bitstreams.twin.board import TwinBoard
                 from bitstreams.twin.server import LOOPBACK, TwinServer
 
+                record = read_json(project / PROJECT_FILE, ProjectRecord, "emit the project again")
+                coefficients = load_coefficients(implementation=record.implementation)
                 with compiling as update:
                     update(0.0, "compiling the engine")
-                    server = TwinServer(TwinBoard(project, load_coefficients()), port=0)
+                    server = TwinServer(TwinBoard(project, coefficients), port=0)
                 stack.callback(server.close)
                 target = replace(target, host=LOOPBACK, port=server.port)
         stack.enter_context(board_claim(target.address))

@@ -168,6 +168,14 @@ class Board:
         for name in self.ps.preset:
             _require(re.match(_WORD, name), "ps.preset", name, "names of letters, digits and '_'")
 
+    def slower_clock(self, clock_mhz: int) -> int | None:
+        """Return the fastest clock of the board that is slower than one; None where there is none.
+
+        >>> load_board("pynq-z2").slower_clock(125), load_board("pynq-z2").slower_clock(75)
+        (100, None)
+        """
+        return max((mhz for mhz in self.clocks_mhz if mhz < clock_mhz), default=None)
+
 
 def _require(holds: object, field: str, value: object, expected: str) -> None:
     if not holds:

@@ -3,7 +3,8 @@
 import time
 from collections.abc import Callable
 
-from bitstreams.board.driver import Engine, Measured, UnfinishedRunError
+from bitstreams.board.control import UnfinishedRunError
+from bitstreams.board.driver import Engine, Measured
 from bitstreams.board.session import ConnectionLostError
 from hw_templates.conv_engine.program import Program
 from hw_templates.foundation.errors import BoardError

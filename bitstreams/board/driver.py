@@ -1,6 +1,6 @@
 """Running programs on a loaded engine: identity, memory, start, wait, results and times."""
 
-import contextlib
+import math
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -10,43 +10,20 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from bitstreams.board.descriptors import check_program
+from bitstreams.board.control import CONTROLS, UndrainedError, UnfinishedRunError, VerilogControl
+from bitstreams.board.hardware import Hardware
 from bitstreams.board.linking import Layout
 from bitstreams.board.processor import ARCHITECTURES, check_own_name, set_clock_mhz
 from bitstreams.board.session import Buffer, ConnectionLostError, Session
+from bitstreams.board.timing import Timing
 from bitstreams.building.design import check_blocks, read_design
-from hw_templates.board import Board
 from hw_templates.conv_engine import isa, registers
-from hw_templates.conv_engine.accelerator import Accelerator
-from hw_templates.conv_engine.implementation import Implementation
 from hw_templates.conv_engine.program import Program
 from hw_templates.foundation.arrays import FloatArray
 from hw_templates.foundation.errors import BoardError, InvalidValueError, VerificationError
 
 REPEATS = 16
 """Images that one start runs when the engine is timed, so that what the host adds is spread over all of them."""
-
-
-class UnfinishedRunError(BoardError):
-    """The engine did not finish in time, or cannot finish any more.
-
-    Attributes:
-        is_usable: whether the board has been configured again and takes another program.
-    """
-
-    def __init__(self, message: str, is_usable: bool) -> None:
-        super().__init__(message)
-        self.is_usable = is_usable
-
-
-@dataclass(frozen=True)
-class Hardware:
-    """The engine that is expected: its board, the digest of its sources, its parameters and its implementation."""
-
-    board: Board
-    hardware_sha256: str
-    accelerator: Accelerator
-    implementation: Implementation
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +55,7 @@ class _Loaded:
     layout: Layout
     arena: Buffer
     results: Buffer
+    most_cycles: int
 
     def free(self) -> None:
         """Give the memory back."""
@@ -98,7 +76,7 @@ class Engine:
             session: the board.
             hardware: what is expected.
             bit: the .bit file, next to its .hwh.
-            timeout_s: longest time of one start.
+            timeout_s: longest time of one start; a twin at RTL counts it in the cycles that it simulates.
 
         Raises:
             StorageError: the files are damaged, of different designs, or of another part.
@@ -110,6 +88,7 @@ class Engine:
         self.timeout_s = timeout_s
         self._bit = bit
         self._addresses = registers.ADDRESS_MAPS[board.family]
+        self._control = CONTROLS[hardware.implementation](session, self._addresses.engine)
         self._loaded: _Loaded | None = None
         _, handoff = read_design(bit, board)
         # The processor may give a clock below the one asked for, and timing was met at that.
@@ -158,7 +137,10 @@ class Engine:
         clock_mhz, expected_mhz = self._identity("clock_mhz"), expected.accelerator.clock_mhz
         if clock_mhz != expected_mhz:
             raise BoardError(f"{where}: the engine was routed for {clock_mhz} MHz, expected {expected_mhz}")
-        self.twin = self._identity("twin_magic") == registers.TWIN_MAGIC
+        self.twin: Timing | None = None
+        if self._identity("twin_magic") == registers.TWIN_MAGIC:
+            code = self._identity("timing")
+            self.twin = next((timing for timing in Timing if timing.code == code), Timing.MODEL)
 
     def load_program(self, program: Program) -> None:
         """Put a program into the board's memory; the bitstream stays.
@@ -171,7 +153,12 @@ class Engine:
         version = self._identity("isa_version")
         if program.isa_version > version:
             raise InvalidValueError("program.isa_version", program.isa_version, f"at most {version}, the engine's")
-        accesses = check_program(program, self.hardware.accelerator)
+        checked = self.hardware.check(program)
+        limit = self._limit_cycles()
+        if checked.least_cycles > limit:
+            expected = f"at most {limit}, the cycles of {self.timeout_s:g} s at {self.clock_mhz:g} MHz (--timeout)"
+            raise InvalidValueError("program.iterations", checked.least_cycles, expected)
+        self._control.check_idle()
         self.close()
         layout = Layout(program, REPEATS)
         arena, results = map(self.session.allocate, (layout.arena_bytes, layout.result_bytes))
@@ -180,23 +167,20 @@ class Engine:
         arena.write(0, layout.arena(*addresses))
         # What an earlier program left must not pass for a result.
         results.write(0, bytes(layout.result_bytes))
-        size = isa.DESCRIPTOR.itemsize
+        record = program.format.descriptor
         reached = [
-            (offset + index * size + 4 * isa.FIELDS.index(access.field), access.words)
-            for offset, layers in zip(layout.table_offsets, (accesses * REPEATS, accesses), strict=True)
+            (offset + index * record.itemsize + layout.field_offset(access.field), access.words)
+            for offset, layers in zip(layout.table_offsets, (checked.accesses * REPEATS, checked.accesses), strict=True)
             for index, layer in enumerate(layers)
             for access in layer
         ]
         self.session.check_places(arena.address, layout.content_offset, base, program.axi_bytes, reached)
-        for port in registers.PORTS:
-            self._set(port, base)
-        self._loaded = _Loaded(layout, arena, results)
+        self._control.prepare(base, layout.arena_words(*addresses), layout.protected_words(*addresses))
+        self._loaded = _Loaded(layout, arena, results, checked.most_cycles)
 
-    def _set(self, name: str, value: int) -> None:
-        register = registers.ENGINE[name]
-        for word in range(register.bits // 32):
-            address = self._addresses.engine + register.offset + 4 * word
-            self.session.write(address, value >> (32 * word) & 0xFFFFFFFF)
+    def _limit_cycles(self) -> int:
+        """Return the cycles that a start may take in its longest time."""
+        return int(self.timeout_s * self.clock_mhz * 1e6)
 
     def _program(self) -> _Loaded:
         if self._loaded is None:
@@ -227,13 +211,12 @@ class Engine:
                     running = slot
                 if last is not None:
                     yield self.result(last)
-        except UnfinishedRunError:
-            running = None  # the engine was configured again, and nothing runs
+        except (UnfinishedRunError, UndrainedError):
+            running = None  # nothing runs any more
             raise
         finally:
             if running is not None:
-                with contextlib.suppress(BoardError):
-                    self._wait()
+                self._control.stop(self.timeout_s)
 
     def counters(self) -> npt.NDArray[np.void]:
         """Return what the engine counted in the last run, one record of :data:`isa.COUNTERS` a layer."""
@@ -263,8 +246,9 @@ class Engine:
     def measure(self, image: bytes, repetitions: int) -> Measured:
         """Take the engine's time for an image, by the clock that is nearest to it.
 
-        On the board that is the processor's, over many images a start. Behind a network it is the engine's own counter.
-        A twin runs the image once: its cycles are the same every time.
+        The engine in Verilog counts the cycles of a run. For the one in C++ it is the processor's clock on the board,
+        over many images a start, and behind a network the engine's counters of its layers. A twin runs the image once:
+        its cycles are the same every time.
 
         Raises:
             VerificationError: the engine's counter shows fewer cycles than it must have taken.
@@ -273,9 +257,11 @@ class Engine:
         self._write_image(0, image)
         cycles = None
         if self.twin:
-            self._run_once(1)
-            cycles, starts = self._identity("cycles", 0) | self._identity("cycles", 1) << 32, 1.0
+            cycles, starts = self._run_cycles(), 1.0
             ms = np.full(repetitions, cycles / self.clock_mhz / 1e3)
+        elif isinstance(self._control, VerilogControl):
+            starts = 1.0
+            ms = np.array([self._run_cycles() for _ in range(repetitions)]) / self.clock_mhz / 1e3
         elif self.session.on_board:
             starts = 1 / REPEATS
             ms = np.array([self._run_once(REPEATS) for _ in range(repetitions)]) * 1e3 / REPEATS
@@ -290,6 +276,13 @@ class Engine:
             counters=self.counters().copy(),
             first_pixel=self.result(),
         )
+
+    def _run_cycles(self) -> int:
+        """Run the image in the first slot, and return the cycles from start to end."""
+        self._run_once(1)
+        if isinstance(self._control, VerilogControl):
+            return self._control.cycles()
+        return self._identity("cycles", 0) | self._identity("cycles", 1) << 32
 
     def _counted_cycles(self) -> float:
         """Return the cycles that the engine counts for the image in its first slot."""
@@ -306,13 +299,12 @@ class Engine:
         return float(counted["total_cycles"].sum(dtype=np.int64))
 
     def _run_once(self, repeats: int) -> float:
-        """Start the engine and return the seconds it took; interruptions wait, as a running engine writes to memory."""
+        """Start the engine and return the seconds it took; when interrupted, it rests before anything else happens."""
         self._start(0, repeats)
         try:
             return self._wait()
         except KeyboardInterrupt:
-            with contextlib.suppress(BoardError):
-                self._wait()
+            self._control.stop(self.timeout_s)
             raise
 
     def result(self, slot: int = 0) -> bytes:
@@ -350,18 +342,20 @@ class Engine:
     def _start(self, slot: int, repeats: int) -> None:
         loaded = self._program()
         layout = loaded.layout
-        self._set("program_word", layout.table_word(slot, loaded.arena.address, loaded.results.address))
-        self._set("layer_count", layout.program.layer_count * repeats)
-        self.session.start(self._addresses.engine)
+        table_word = layout.table_word(slot, loaded.arena.address, loaded.results.address)
+        most_cycles = min(loaded.most_cycles * repeats, self._limit_cycles())
+        self._control.start(table_word, layout.program.layer_count, repeats, most_cycles)
 
     def _wait(self) -> float:
         """Wait for the end of a run, and return the seconds that it took."""
         reason = f"{self.session.where}: the engine did not finish within {self.timeout_s:g} s"
+        # The engine itself ends a run that takes too many simulated cycles.
+        timeout_s = math.inf if self.twin is Timing.RTL else self.timeout_s
         try:
-            seconds = self.session.wait(self._addresses.engine, self.timeout_s)
+            seconds = self._control.wait(timeout_s)
             if seconds is not None:
                 return seconds
-        except ConnectionLostError:
+        except (ConnectionLostError, UnfinishedRunError, UndrainedError):
             raise
         except BoardError as error:
             reason = str(error)

@@ -73,6 +73,12 @@ class Layout:
             content[start : start + table.nbytes] = table.tobytes()
         return bytes(content) + self.program.arena
 
+    def field_offset(self, name: str) -> int:
+        """Return where a field lies in a descriptor, in bytes."""
+        fields = self.program.format.descriptor.fields
+        assert fields is not None
+        return int(fields[name][1])
+
     def arena_words(self, arena_address: int, result_address: int) -> int:
         """Return the words from the lower of the two buffers to the end of the higher one."""
         end = max(arena_address + self.arena_bytes, result_address + self.result_bytes)

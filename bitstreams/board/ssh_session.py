@@ -78,7 +78,13 @@ class SshSession(Session):
             raise lost(self.where, "the session is closed")
         future = asyncio.run_coroutine_threadsafe(asyncio.wait_for(coroutine, timeout_s), self._loop)
         try:
-            return future.result()
+            try:
+                return future.result()
+            except KeyboardInterrupt:
+                # What is under way comes to its end first, or its answer would be taken for that of the next call.
+                with contextlib.suppress(Exception):
+                    future.result()
+                raise
         except asyncssh.HostKeyNotVerifiable as error:
             raise BoardError(
                 f"{self.where}: its host key is unknown or has changed ({error.reason}); check it, connect once by ssh"

@@ -24,15 +24,14 @@ MOST_BYTES = {"bit": 128 * _MIB, "hwh": 32 * _MIB, "xsa": 256 * _MIB, "report": 
 # The largest archive there can be: all of it is in memory while it is checked.
 _MOST_IN_ALL = 512 * _MIB
 
-_REPORT_NAMES = (
-    "csynth.xml", "export_impl.xml", "conv_engine_cosim.rpt", "xconv_engine_hw.h",
-    "timing.rpt", "utilization.rpt", "utilization_engine.rpt", "implementation.txt",
-)  # fmt: skip
+HLS_REPORTS = ("csynth.xml", "export_impl.xml", "conv_engine_cosim.rpt", "xconv_engine_hw.h")
+"""Reports of Vitis HLS."""
+_VIVADO_REPORTS = ("timing.rpt", "utilization.rpt", "utilization_engine.rpt", "implementation.txt")
 _PLAIN_NAME = r"[A-Za-z0-9_][A-Za-z0-9_.-]*"
 _KNOWN = (
     *((rf"engine_[0-9a-f]{{8}}\.{suffix}", suffix) for suffix in MAIN),
     (r"tools\.txt", "report"),
-    (REPORTS + "(" + "|".join(map(re.escape, _REPORT_NAMES)) + ")", "report"),
+    (REPORTS + "(" + "|".join(map(re.escape, (*HLS_REPORTS, *_VIVADO_REPORTS))) + ")", "report"),
     (rf"{SOURCES}(hardware\.sha256|project\.json|(include|src|rtl|tcl)/{_PLAIN_NAME})", "source"),
 )
 # Records of an extended header that change which member follows, or how its content is laid out.

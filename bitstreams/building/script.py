@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import signal
 import subprocess
 import tarfile
@@ -16,6 +17,12 @@ from hw_templates.project.record import PROJECT_FILE, ProjectRecord
 from hw_templates.project.render import BUILD_SCRIPT, DIGEST_FILE, hardware_sha256
 
 RESULTS = "results.tar"
+
+_MISSED = re.compile(r"timing: setup slack is \S+ ns at \d+ MHz")
+
+
+class TimingError(ToolError):
+    """The routed design is too slow for its clock."""
 
 
 def check_sources(project: Path) -> str:
@@ -52,6 +59,7 @@ def build_bitstream(project: Path, cosim: bool, on_step: Callable[[str], None]) 
     Raises:
         StorageError: the project is not as it was emitted, or is being built by another process.
         ToolError: a tool is missing, too old or failed; the first line that says why, and where the log is.
+        TimingError: the design is too slow for its clock.
     """
     check_sources(project)
     require_tools("sh")
@@ -75,6 +83,8 @@ def build_bitstream(project: Path, cosim: bool, on_step: Callable[[str], None]) 
     lines = complaint.strip().splitlines()
     if process.returncode != 0:
         reason = lines[-1].removeprefix(f"{BUILD_SCRIPT}: ") if lines else f"code {process.returncode}"
+        if missed := _MISSED.search(reason):
+            raise TimingError(f"{project}: {missed[0]} (build/results/reports/timing.rpt)")
         raise ToolError(f"{project}: {reason}; logs are in {project / 'build'}")
     archive = project / RESULTS
     if not archive.is_file():

@@ -10,6 +10,7 @@ from pathlib import Path
 from bitstreams.building.reports import Timing, Utilisation
 from hw_templates.board import BoardRecord
 from hw_templates.conv_engine.accelerator import Accelerator
+from hw_templates.conv_engine.implementation import Implementation
 from hw_templates.foundation.errors import InvalidValueError
 from hw_templates.foundation.json_records import Positive, Record, ZeroOrMore, check_fields
 
@@ -24,8 +25,8 @@ class Quantity:
     Attributes:
         name: as in :class:`hw_templates.board.Board` or :class:`cost_models.closed_form.estimate.Estimate`.
         predicted: value that the cost model predicts.
-        synthesis: value that C synthesis expects.
-        implementation: value of the routed engine; cycles are those of RTL co-simulation.
+        synthesis: value that C synthesis expects, where there is one.
+        implementation: value of the routed engine; cycles are those of RTL co-simulation, and None without it.
         deviation: relative deviation from the prediction of the implementation, or else of the synthesis; it is always
             computed.
     """
@@ -55,6 +56,7 @@ class Bitstream(Record):
         design: name of the block design.
         clock_mhz: actual clock of the logic; None where the hand-off does not state it.
         hardware_sha256: digest of the sources, which the identity registers hold as well.
+        implementation: of the engine; None as well in records that are older than the choice, which are of the C++.
         accelerator: parameters of the engine.
         tools: version of each tool.
         timing, utilisation: reports on the routed design.
@@ -68,6 +70,7 @@ class Bitstream(Record):
     design: str
     clock_mhz: Positive | None
     hardware_sha256: str | None = None
+    implementation: Implementation | None = None
     accelerator: Accelerator | None = None
     tools: dict[str, str] = field(default_factory=dict)
     timing: Timing = field(default_factory=Timing)

@@ -3,10 +3,11 @@
 import hashlib
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
-from bitstreams.building.archive import MAIN, MOST_BYTES, REPORTS, SOURCES, read_archive
+from bitstreams.building.archive import HLS_REPORTS, MAIN, MOST_BYTES, REPORTS, SOURCES, read_archive
 from bitstreams.building.design import check_blocks, parse_bit, parse_design
 from bitstreams.building.reports import (
     CoSimulation,
@@ -24,15 +25,18 @@ from bitstreams.building.reports import (
 )
 from bitstreams.store.bitstream import Bitstream, Entry, Quantity
 from bitstreams.store.store import Store
-from cost_models.resources import RESOURCES, estimate_resources
+from cost_models.engine.blocks import engine_blocks
+from cost_models.resources import RESOURCES, Resources, estimate_resources
 from hw_templates.board import Board, board_record, load_board
 from hw_templates.conv_engine import registers
 from hw_templates.conv_engine.accelerator import Accelerator
+from hw_templates.conv_engine.implementation import Implementation
+from hw_templates.conv_engine.rtl_config import EngineShape
 from hw_templates.foundation.errors import CodesignError, StorageError
 from hw_templates.foundation.json_records import parse_json, reading
 from hw_templates.foundation.regular_file import read_regular
 from hw_templates.project.record import PROJECT_FILE, ProjectRecord
-from hw_templates.project.render import DIGEST_FILE, hardware_sha256
+from hw_templates.project.render import DIGEST_FILE, hardware_sha256, is_source
 
 T = TypeVar("T")
 Contents = Mapping[str, bytes]
@@ -95,11 +99,14 @@ def check_build(contents: Contents) -> Bitstream:
     """
     project, board = _read_project(contents)
     digest, accelerator = project.hardware_sha256, project.accelerator
+    hls = project.implementation == Implementation.HLS
     design = f"engine_{digest[:8]}"
     bit_path, hwh_path, xsa_path = (Path(f"{design}.{suffix}") for suffix in MAIN)
     for name in contents:
         if name.startswith("engine_") and Path(name).stem != design:
             raise StorageError(f"{name}: is of another design, the sources make {design}; build them again")
+    if not hls and (foreign := [name for name in HLS_REPORTS if REPORTS + name in contents]):
+        raise StorageError(f"{REPORTS}{foreign[0]}: is of Vitis HLS, which does not build the engine in Verilog")
     bit, hwh, _ = (_member(contents, path.name) for path in (bit_path, hwh_path, xsa_path))
     header, handoff = parse_design(bit_path, bit, hwh_path, hwh, board)
     if handoff.design != design or header.user_id != int(digest[:8], 16):
@@ -113,11 +120,11 @@ def check_build(contents: Contents) -> Bitstream:
     timing = _check_timing(contents)
     export = _report(contents, "export_impl.xml", parse_export)
     engine = _report(contents, "utilization_engine.rpt", parse_utilisation)
-    tools = _read_tools(contents)
+    tools = _read_tools(contents, hls)
     with reading(SOURCES + PROJECT_FILE, "emit and build again"):
         figures = compare(
-            accelerator,
-            board,
+            predict_resources(accelerator, board, project.implementation),
+            accelerator.clock_mhz,
             project.predicted.latency_ms * accelerator.clock_mhz * 1e3,
             handoff.clock_mhz,
             synthesis,
@@ -132,6 +139,7 @@ def check_build(contents: Contents) -> Bitstream:
         design=design,
         clock_mhz=handoff.clock_mhz,
         hardware_sha256=digest,
+        implementation=project.implementation,
         accelerator=accelerator,
         tools=tools,
         timing=timing,
@@ -140,9 +148,21 @@ def check_build(contents: Contents) -> Bitstream:
     )
 
 
+def predict_resources(accelerator: Accelerator, board: Board, implementation: Implementation) -> Resources:
+    """Return the resources that an engine takes: exact DSP slices and block memories, and estimates of LUT and FF.
+
+    Those estimates are from the structure of the C++, for the Verilog as well.
+    """
+    needed = estimate_resources(accelerator, board)
+    if implementation == Implementation.HLS:
+        return needed
+    blocks = engine_blocks(EngineShape(accelerator=accelerator, family=board.family))
+    return replace(needed, dsp=blocks.dsp, bram_18k=blocks.ramb18 + 2 * blocks.ramb36, uram=0)
+
+
 def compare(
-    accelerator: Accelerator,
-    board: Board,
+    needed: Resources,
+    asked_mhz: float,
     latency_cycles: float,
     clock_mhz: float | None,
     synthesis: Synthesis,
@@ -156,14 +176,14 @@ def compare(
     it is left out.
 
     Args:
-        accelerator, board: what was built.
+        needed: resources as predicted.
+        asked_mhz: clock that the engine was emitted for.
         latency_cycles: of one image, as the cost model predicts it.
         clock_mhz: that the design was routed for, or None.
-        synthesis, cosim: of Vitis HLS.
+        synthesis, cosim: of Vitis HLS, if it took part.
         timing: of the routed design.
         utilisation: of the routed engine alone.
     """
-    needed = estimate_resources(accelerator, board)
     expected_mhz = 1000 / synthesis.estimated_clock_ns if synthesis.estimated_clock_ns else None
     fastest_mhz = None
     if clock_mhz is not None and timing.wns_ns is not None and timing.wns_ns < 1000 / clock_mhz:
@@ -180,7 +200,7 @@ def compare(
         ),
         Quantity(
             name="clock_mhz",
-            predicted=float(accelerator.clock_mhz),
+            predicted=float(asked_mhz),
             synthesis=expected_mhz,
             implementation=fastest_mhz,
         ),
@@ -213,17 +233,21 @@ def _read_project(contents: Contents) -> tuple[ProjectRecord, Board]:
     with reading(SOURCES.rstrip("/"), "build again"):
         sources = {name: content.decode() for name, content in contents.items() if name.startswith(SOURCES)}
         texts = {name.removeprefix(SOURCES): text for name, text in sources.items()}
+    for path in sorted(texts.keys() - {PROJECT_FILE, DIGEST_FILE}):
+        if not is_source(path, project.implementation):
+            raise StorageError(f"{SOURCES}{path}: is no source of an engine of implementation {project.implementation}")
     digest = hardware_sha256(texts, project.implementation)
     if not digest.encode() == stated.strip() == project.hardware_sha256.encode():
         raise StorageError(f"{SOURCES}: a source was changed after it was emitted; emit and build again")
     return project, board
 
 
-def _read_tools(contents: Contents) -> dict[str, str]:
-    """Return the version of each tool; both determine the hardware."""
+def _read_tools(contents: Contents, hls: bool) -> dict[str, str]:
+    """Return the version of each tool; all determine the hardware."""
     tools = parse_values(_member(contents, "tools.txt"))
-    if tools.keys() != {"hls", "vivado"} or not all(re.fullmatch("[ -~]{1,60}", said) for said in tools.values()):
-        raise StorageError("tools.txt: must hold a version of hls and one of vivado; build again")
+    expected = ("hls", "vivado") if hls else ("vivado",)
+    if tools.keys() != set(expected) or not all(re.fullmatch("[ -~]{1,60}", said) for said in tools.values()):
+        raise StorageError(f"tools.txt: must hold a version of {' and one of '.join(expected)}; build again")
     return tools
 
 

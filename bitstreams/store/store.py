@@ -18,7 +18,8 @@ from pathlib import Path
 
 from bitstreams.building.design import read_design
 from bitstreams.store.bitstream import NAME_DIGITS, Bitstream, Entry, StoredBitstream, is_plain
-from hw_templates.board import load_board
+from hw_templates.board import board_name, load_board
+from hw_templates.conv_engine.implementation import Implementation
 from hw_templates.foundation.atomic_file import write_bytes_atomically, writing
 from hw_templates.foundation.errors import CodesignError, InvalidValueError, StorageError
 from hw_templates.foundation.json_records import parse_json, reading, write_record
@@ -120,14 +121,15 @@ class Store:
         Raises:
             StorageError: there is none, or it is damaged.
         """
-        for entry in reversed(self.entries()):
+        entries = self.entries()
+        for entry in reversed(entries):
             if entry.bitstream.hardware_sha256 == hardware_sha256:
                 if problems := self.verify(entry):
                     raise StorageError(f"{entry.folder}: {problems[0]}; import or build it again")
                 return entry.path("bit")
         raise StorageError(
-            f"{self.folder}: no bitstream of engine {hardware_sha256[:12]}; `codesign build RUN` makes it, "
-            "`codesign import` brings one"
+            f"{self.folder}: no bitstream of engine {hardware_sha256[:12]}{_newest(entries)}; "
+            "`codesign build RUN` makes it, `codesign import` brings one"
         )
 
     def verify(self, entry: Entry) -> list[str]:
@@ -198,3 +200,13 @@ class Store:
         path = folder / RECORD
         with reading(path, "import it again"):
             return Entry(folder, parse_json(read_regular(path, _MOST_RECORD_BYTES), StoredBitstream, "build"))
+
+
+def _newest(entries: tuple[Entry, ...]) -> str:
+    """Say which engine came in last, of another project than the one that is looked for."""
+    made = [entry.bitstream for entry in entries if entry.bitstream.hardware_sha256]
+    if not made:
+        return ""
+    last = made[-1]
+    what = last.implementation or Implementation.HLS
+    return f" (the newest one is of {last.hardware_sha256:.12}, {what} for {board_name(last.board)})"

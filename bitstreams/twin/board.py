@@ -1,27 +1,27 @@
 """A board twin without its network: processor registers, files, memory, and the programmable logic."""
 
 import threading
-from dataclasses import replace
-from functools import lru_cache, partial
 from pathlib import Path
 
-import numpy as np
-
-from bitstreams.board.descriptors import mapped_layers
 from bitstreams.board.processor import ARCHITECTURES, CLOCK_TREES, KERNEL_FILE, NAME_FILE, own_name, read_clock_mhz
+from bitstreams.board.timing import Timing
 from bitstreams.twin.bitstream import hardware_of
 from bitstreams.twin.fabric import Fabric, build_fabric
 from bitstreams.twin.memory import TwinMemory
+from bitstreams.twin.modelled import ModelledEngine
+from bitstreams.twin.simulated import SimulatedEngine, build_verilog
 from cost_models.coefficients import Coefficients
-from cost_models.simulator import SimulatedLayer, simulate
 from hw_templates.board import FAMILIES, load_board
-from hw_templates.conv_engine import isa, registers
-from hw_templates.foundation.errors import BoardError, CodesignError
+from hw_templates.conv_engine import registers
+from hw_templates.conv_engine.implementation import Implementation
+from hw_templates.foundation.errors import BoardError, InvalidValueError
 from hw_templates.foundation.json_records import read_json
 from hw_templates.project.record import PROJECT_FILE, ProjectRecord
 
 FIRMWARE = "/lib/firmware/"
 FPGA_MANAGER = "/sys/class/fpga_manager/fpga0/"
+TIMINGS = {Implementation.HLS: Timing.MODEL, Implementation.RTL: Timing.RTL}
+"""The timing of a twin of each implementation: C++ has no clock, and no model runs programs of the Verilog's format."""
 _FILES_BYTES = 256 << 20
 _PROCESSOR_REGISTERS = {"zynq-7000": 0xE0000000, "zynq-ultrascale+": 0xF9000000}
 
@@ -31,41 +31,49 @@ class TwinBoard:
 
     Attributes:
         board, accelerator, hardware_sha256, implementation: what it is a twin of.
+        engine: its programmable logic.
         memory: its buffers.
         files: its files by their path; it shows none of its host's.
     """
 
-    def __init__(self, project: Path, coefficients: Coefficients) -> None:
+    def __init__(self, project: Path, coefficients: Coefficients, timing: Timing | None = None) -> None:
         """Compile the project's engine and switch the board on, with nothing configured.
 
         Args:
             project: folder of the emitted project.
-            coefficients: what its time is simulated with.
+            coefficients: what its time, or the memory behind its Verilog, is simulated with.
+            timing: what its cycles come from; None for what the project's implementation has.
 
         Raises:
+            InvalidValueError: the implementation has no such timing.
             StorageError: the project is not whole, or there is no folder for temporary files.
-            ToolError: g++ is missing or refused the code.
+            ToolError: a compiler is missing or refused the code.
         """
         record = read_json(project / PROJECT_FILE, ProjectRecord, "emit the project again")
         self.board, self.accelerator = load_board(record.board), record.accelerator
         self.hardware_sha256, self.implementation = record.hardware_sha256, record.implementation
-        program = build_fabric(project)
+        if timing not in (None, TIMINGS[self.implementation]):
+            expected = f"{TIMINGS[self.implementation]} for a project whose implementation is {self.implementation}"
+            raise InvalidValueError("timing", str(timing), expected)
+        program = (build_fabric if self.implementation is Implementation.HLS else build_verilog)(project)
         self.memory = TwinMemory()
-        self._fabric = Fabric(program, self.memory)
-        self._coefficients = coefficients
-        self._simulate = lru_cache(maxsize=4096)(partial(simulate, board=self.board, coefficients=coefficients))
+        self.engine: ModelledEngine | SimulatedEngine
+        if self.implementation is Implementation.HLS:
+            fabric = Fabric(program, self.memory)
+            self.engine = ModelledEngine(
+                fabric, self.memory, self.board, self.accelerator, coefficients, self._clock_mhz
+            )
+        else:
+            self.engine = SimulatedEngine(program, self.memory, self.board, coefficients, self._clock_mhz)
         self._lock = threading.RLock()
         self._configured = False
-        self._running = self._done = False
-        self._engine: dict[int, int] = {}
-        self._started: bytes = b""
         self._processor = self._boot_registers()
         self.files = self._first_files()
 
     def close(self) -> None:
         """Switch it off."""
         with self._lock:
-            self._fabric.stop()
+            self.engine.stop()
             self.memory.close()
 
     def _boot_registers(self) -> dict[int, int]:
@@ -113,11 +121,8 @@ class TwinBoard:
     def _configure(self, name: str) -> None:
         content = self.files.get(FIRMWARE + name)
         self._configured = content is not None and hardware_of(content) == self.hardware_sha256
-        self._running = self._done = False
-        self._engine = {}
-        self._started = b""
         if self._configured:
-            self._fabric.reset()
+            self.engine.reset()
         self.files[f"{FPGA_MANAGER}state"] = b"operating\n" if self._configured else b"write error\n"
 
     def read(self, address: int) -> int:
@@ -132,7 +137,7 @@ class TwinBoard:
                 return self._processor.get(address, 0)
             if block == "identity":
                 return self._identity(offset)
-            return self._engine.get(offset, 0) if offset else self._control()
+            return self.engine.read(offset)
 
     def write(self, address: int, value: int) -> None:
         """Set a register of 32 bits.
@@ -144,10 +149,8 @@ class TwinBoard:
             block, offset = self._located(address)
             if block == "processor":
                 self._processor[address] = value
-            elif block == "engine" and offset:
-                self._engine[offset] = value
-            elif block == "engine" and value & registers.START and not self._running:
-                self._start()
+            elif block == "engine":
+                self.engine.write(offset, value)
 
     def _located(self, address: int) -> tuple[str, int]:
         """Return the block that has an address (processor, engine or identity), and the offset in it."""
@@ -159,62 +162,14 @@ class TwinBoard:
         raise BoardError(f"0x{address:08X}: nothing answers there; a board would hang")
 
     def _identity(self, offset: int) -> int:
-        cycles = self.cycles(self._started)
-        first = registers.offset_of("cycles")
         answers = registers.identity_constants(self.implementation, self.accelerator.clock_mhz)
         answers |= registers.digest_words(self.hardware_sha256)
-        answers |= {first: cycles & 0xFFFFFFFF, first + 4: cycles >> 32}
         answers[registers.offset_of("twin_magic")] = registers.TWIN_MAGIC
+        answers[registers.offset_of("timing")] = self.engine.timing.code
+        first = registers.offset_of("cycles")
+        if offset in (first, first + 4):
+            return self.engine.cycles() >> (8 * (offset - first)) & 0xFFFFFFFF
         return answers.get(offset, 0)
 
-    def _control(self) -> int:
-        if self._running and self._fabric.has_finished():
-            self._running, self._done = False, True
-            self._count()
-        if self._running:
-            return registers.START
-        answer = registers.IDLE | (registers.DONE | registers.READY if self._done else 0)
-        self._done = False
-        return answer
-
-    def _count(self) -> None:
-        """Write the cycles after the iterations that the compiled engine wrote, as it has no clock."""
-        records = np.frombuffer(self._started, dtype=isa.DESCRIPTOR)
-        word, base = self.accelerator.axi_bytes, self._value("ofmap_port") + isa.TRIPS.itemsize
-        for record, layer in zip(records, self._simulated(self._started), strict=False):
-            cycles = (layer.latency_cycles, layer.compute_cycles, layer.load_wait_cycles, layer.store_wait_cycles)
-            place = self.memory.physical(base + int(record["counter_word"]) * word, isa.CYCLES.itemsize)
-            place[:] = np.rint(cycles).astype(np.uint32).view(np.uint8)
-
-    def cycles(self, descriptors: bytes) -> int:
-        """Return how many cycles a program takes from the start bit to done; 0 where no engine could run a descriptor.
-
-        Args:
-            descriptors: the program's, as they lie in memory.
-        """
-        layers = self._simulated(descriptors)
-        if not layers:
-            return 0
-        return round(self._coefficients.latency.start_cycles + sum(layer.latency_cycles for layer in layers))
-
-    def _simulated(self, descriptors: bytes) -> list[SimulatedLayer]:
-        """Return the layers of a program at the clock of the logic: memory takes more cycles the faster that is."""
-        clock_mhz = max(1, round(read_clock_mhz(self, self.board.family)))
-        try:
-            accelerator = replace(self.accelerator, clock_mhz=clock_mhz)
-            layers = mapped_layers(np.frombuffer(descriptors, dtype=isa.DESCRIPTOR))
-            return [self._simulate(layer, accelerator) for layer in layers]
-        except (CodesignError, ValueError, ZeroDivisionError):
-            return []
-
-    def _value(self, name: str) -> int:
-        offset = registers.offset_of(name)
-        return self._engine.get(offset, 0) | self._engine.get(offset + 4, 0) << 32
-
-    def _start(self) -> None:
-        program_word, layer_count = self._value("program_word"), self._value("layer_count")
-        size = layer_count * isa.DESCRIPTOR.itemsize
-        start = self._value("weight_port") + program_word * self.accelerator.axi_bytes
-        self._started = self.memory.physical(start, size).tobytes() if self.memory.reaches(start, size) else b""
-        self._running, self._done = True, False
-        self._fabric.start([self._value(port) for port in registers.PORTS], program_word, layer_count)
+    def _clock_mhz(self) -> float:
+        return read_clock_mhz(self, self.board.family)

@@ -9,14 +9,12 @@ import numpy as np
 from bitstreams.board.target import parse_target
 from codesign.commands.calibration.fit import MAX_ERROR, fit_measurements, write_fit
 from codesign.commands.calibration.measure import CampaignRequest, measure_plan
-from codesign.commands.calibration.plan import plan_runs
+from codesign.commands.calibration.plan import plan_for
 from codesign.progress import Progress, Silent
-from codesign.run.folder import read_json
 from cost_models.calibration.record import Calibration, load_calibration
 from cost_models.measurements.measurement import EngineRun, Measurement, RunPlan, read_measurements, write_plan
 from hw_templates.board import load_board
 from hw_templates.foundation.arrays import FloatArray
-from hw_templates.project.record import PROJECT_FILE, ProjectRecord
 
 
 def plan(
@@ -26,6 +24,7 @@ def plan(
     *,
     project: str | Path | None = None,
     known: str | None = None,
+    implementation: str | None = None,
     progress: Progress | None = None,
 ) -> RunPlan:
     """Choose the layers and mappings whose latencies would teach most about the coefficients, and write them.
@@ -36,14 +35,22 @@ def plan(
         file: where the plan is written.
         project: emitted project whose engine is on the board; by default the largest engine sampled that fits it.
         known: folder or name of a calibration to start from; by default the prior.
+        implementation: of the engine, ``hls`` or ``rtl``; by default that of the project, or ``hls`` without one.
         progress: shows progress.
 
     Raises:
-        InvalidValueError: unknown board or calibration, or more runs than candidates.
+        InvalidValueError: unknown board or calibration, a project of another implementation, or more runs than
+            candidates.
         StorageError: a file cannot be read or written.
     """
-    engine = None if project is None else read_json(Path(project) / PROJECT_FILE, ProjectRecord).accelerator
-    planned = plan_runs(load_board(board), budget, progress or Silent(), accelerator=engine, known=known)
+    planned = plan_for(
+        load_board(board),
+        budget,
+        progress or Silent(),
+        project=None if project is None else Path(project),
+        known=known,
+        implementation=implementation,
+    )
     write_plan(Path(file), planned.plan)
     return planned.plan
 

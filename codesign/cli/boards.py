@@ -7,6 +7,7 @@ from typing import Annotated
 from typer import Argument, Context, Option
 
 from bitstreams.board.target import Via, parse_target
+from bitstreams.board.timing import Timing
 from codesign.cli.console import ConsoleProgress, in_session, session
 from codesign.cli.group import group
 from codesign.cli.options import (
@@ -36,18 +37,21 @@ def build(
     tool: BuildTool = BuildTool.VITIS,
     bundle: Annotated[bool, Option("--bundle")] = False,
     cosim: Annotated[bool, Option("--cosim")] = False,
+    clock_mhz: Annotated[int | None, Option(min=1)] = None,
     implementation: GivenImplementation = None,
     store: StoreFolder = None,
 ) -> None:
     """Build the emitted project and keep its bitstream.
 
-    The tools are taken from the PATH: vitis_hls 2020.2 to 2023.2, or vitis-run or v++ from 2024.1 on, and vivado.
-    A build that was stopped goes on with the step that was not finished.
+    The tools are taken from the PATH: vivado 2020.2 or newer; for an engine in C++ also vitis_hls 2020.2 to 2023.2, or
+    vitis-run or v++ from 2024.1 on. A build that was stopped goes on with the step that was not finished. One that
+    misses its timing says the command for the board's next slower clock.
 
     Args:
-        tool: vitis: a bitstream, with Vitis HLS and Vivado; csim: with g++.
+        tool: vitis: a bitstream, with the vendor's tools; csim: the simulation of `codesign csim`.
         bundle: Write a tar that builds on another machine.
-        cosim: Simulate the RTL on one image as well (hours).
+        cosim: Simulate the RTL that Vitis HLS makes on one image as well (hours).
+        clock_mhz: Emit the same pair for another clock of the board first.
 
     Example: codesign build runs/digits --tool vitis
     """
@@ -57,13 +61,14 @@ def build(
     from codesign.commands.pairs import csim
     from codesign.templates.template import Simulation
 
-    bitstreams.check_build_options(tool, bundle, cosim)
+    bitstreams.check_build_options(tool, bundle, cosim, clock_mhz)
     if tool == BuildTool.CSIM:
         console.show(csim(Run(run), console, Simulation(implementation=implementation)), csim_lines)
     elif bundle:
-        console.show(bitstreams.build_bundle(Run(run), implementation), bundle_lines)
+        made = bitstreams.build_bundle(Run(run), console, implementation=implementation, clock_mhz=clock_mhz)
+        console.show(made, bundle_lines)
     else:
-        built = bitstreams.build(Run(run), cosim, store, console, implementation=implementation)
+        built = bitstreams.build(Run(run), cosim, store, console, implementation=implementation, clock_mhz=clock_mhz)
         console.show(built, build_lines)
 
 
@@ -198,22 +203,32 @@ def twin(
     port: Annotated[int, Option(min=0, max=65535)] = 7967,
     coefficients: str = "prior",
     implementation: GivenImplementation = None,
+    timing: Annotated[
+        Timing | None,
+        Option(
+            help="What cycles come from: model for an engine in C++, rtl for one in Verilog, clock by clock.  "
+            "[default: by the project's implementation]"
+        ),
+    ] = None,
 ) -> None:
-    """Serve a board twin: PYNQ.remote's services with the emitted engine, compiled with g++, in place of the logic.
+    """Serve a board twin: PYNQ.remote's services with the emitted engine in place of the logic.
+
+    An engine in C++ is compiled with g++ and timed by a model; one in Verilog is simulated with Verilator.
 
     Any PYNQ client reaches it: PYNQ_REMOTE_DEVICES=127.0.0.1 python my_script.py
 
     Args:
         project: Folder of an emitted project, for example runs/digits/project.
         port: TCP port on loopback; 0 takes a free one.
-        coefficients: Timing that stands for the true one.
+        coefficients: Timing that stands for the true one; behind an engine in Verilog, that of the memory.
 
     Example: codesign twin --project runs/digits/project
     """
     from codesign.cli.text.boards import twin_lines
     from codesign.commands.bitstreams import start_twin
 
-    with closing(start_twin(project, port, coefficients, console, implementation=implementation)) as server:
+    twin = start_twin(project, port, coefficients, console, implementation=implementation, timing=timing)
+    with closing(twin) as server:
         console.show(server.served, twin_lines)
         server.wait()
 

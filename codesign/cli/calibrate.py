@@ -11,6 +11,7 @@ from codesign.cli.group import group
 from codesign.cli.options import (
     BoardName,
     Count,
+    GivenImplementation,
     InsecureRemote,
     NamedPath,
     ReachedVia,
@@ -53,6 +54,7 @@ def fit(
     measurements: Annotated[list[Path], Option()],
     out: NamedPath,
     max_error: Annotated[float, Option(min=0)] = 50.0,
+    implementation: GivenImplementation = None,
 ) -> None:
     """Fit coefficients to measurements of one engine, and predict every run by a fit without it.
 
@@ -67,7 +69,9 @@ def fit(
     from codesign.commands.calibration.fit import fit_measurements, write_fit
     from cost_models.measurements.measurement import read_measurements
 
-    fitted = console.show(fit_measurements(read_measurements(measurements), out.name, console), fit_lines, part="fit")
+    runs = read_measurements(measurements)
+    result = fit_measurements(runs, out.name, console, implementation=implementation)
+    fitted = console.show(result, fit_lines, part="fit")
     console.show(write_fit(out, fitted, max_error / 100), fitted_lines, part="coefficients")
 
 
@@ -96,6 +100,7 @@ def plan(
     out: Path = Path("plan.json"),
     known: str | None = None,
     project: Path | None = None,
+    implementation: GivenImplementation = None,
 ) -> None:
     """Choose the layers and mappings whose latencies would teach most about the coefficients.
 
@@ -108,14 +113,11 @@ def plan(
     Example: codesign calibrate plan --board pynq-z2 --budget 60 --project runs/digits/project
     """
     from codesign.cli.text.calibration import plan_lines, planned_lines
-    from codesign.commands.calibration.plan import plan_runs
-    from codesign.run.folder import read_json
+    from codesign.commands.calibration.plan import plan_for
     from cost_models.measurements.measurement import write_plan
     from hw_templates.board import load_board
-    from hw_templates.project.record import PROJECT_FILE, ProjectRecord
 
-    accelerator = None if project is None else read_json(project / PROJECT_FILE, ProjectRecord).accelerator
-    planned = plan_runs(load_board(board), budget, console, accelerator=accelerator, known=known)
+    planned = plan_for(load_board(board), budget, console, project=project, known=known, implementation=implementation)
     write_plan(out, planned.plan)
     console.show(planned, plan_lines, part="planned")
     console.show(out, planned_lines, part="plan")
@@ -133,6 +135,7 @@ def run(
     repetitions: Count = 20,
     timeout: StartTimeout = 10.0,
     insecure_remote: InsecureRemote = False,
+    implementation: GivenImplementation = None,
     store: StoreFolder = None,
 ) -> None:
     """Measure a plan on one loaded bitstream. It resumes after any interruption.
@@ -157,5 +160,6 @@ def run(
         repetitions=repetitions,
         timeout_s=timeout,
         store=store,
+        implementation=implementation,
     )
     console.show(measure_plan(request, console, console.say), measured_lines)

@@ -15,28 +15,29 @@ import numpy as np
 import numpy.typing as npt
 
 from bitstreams.access import bitstream_for, claimed
-from bitstreams.board.descriptors import check_program, mapped_layers
-from bitstreams.board.driver import Engine, Hardware
+from bitstreams.board.driver import Engine
+from bitstreams.board.hardware import Hardware, layers_of
 from bitstreams.board.power import INTERVAL_S, Energy, PowerTrace, energy_of, hwmon_reader, log_power, read_meter
 from bitstreams.board.session import Session
 from bitstreams.board.target import Target
 from bitstreams.store.store import Store
 from codesign.commands.calibration.measure import measurement_of
-from codesign.emit.project import check_program_files
+from codesign.emit.project import IMAGES_FILE, check_isa5_files, check_program_files
 from codesign.progress import Progress
-from codesign.run.folder import Run, claiming, read_json
+from codesign.run.folder import Run, claiming
 from codesign.run.implementation import read_project
 from codesign.run.records import DeployRecord
 from codesign.run.requests import TrainRequest
 from codesign.supernet.data.data_set import Split
 from cost_models.measurements.measurement import Percentiles, append_measurements
-from hw_templates.board import check_same_board
+from hw_templates.board import check_same_board, load_board
 from hw_templates.conv_engine import isa
+from hw_templates.conv_engine.implementation import Implementation
 from hw_templates.conv_engine.program import Program, read_program
 from hw_templates.foundation.arrays import IntArray
 from hw_templates.foundation.errors import BoardError, CodesignError, InvalidValueError, StorageError, VerificationError
 from hw_templates.foundation.json_records import reading, write_record
-from hw_templates.project.record import PROJECT_FILE, ProjectRecord
+from hw_templates.project.record import ProjectRecord
 
 _PowerReader = Callable[[], Callable[[], PowerTrace]]
 """Begins to read power, and returns what ends that and returns what was read."""
@@ -49,6 +50,7 @@ class _Emitted:
     """An emitted project, ready to be deployed."""
 
     record: ProjectRecord
+    hardware: Hardware
     program: Program
     images: list[bytes]
     golden: npt.NDArray[np.int8]
@@ -112,11 +114,9 @@ def deploy(
         VerificationError: logits or counters differ from the reference.
     """
     _check_power(power, target.via)
-    read_project(run.project, implementation)
-    emitted, board = _load_emitted(run), target.board
-    project = emitted.record
+    emitted, board = _load_emitted(run, implementation), target.board
+    project, hardware = emitted.record, emitted.hardware
     check_same_board(board, project.board, "board", "which the project is for")
-    hardware = Hardware(board, project.hardware_sha256, project.accelerator, project.implementation)
     with (
         claimed(target, run.project, progress.stage("twin")) as place,
         closing(place.open()) as session,
@@ -125,7 +125,7 @@ def deploy(
         read_power = _power_reader(session, power)
         bit = bitstream_for(session, hardware, Path(folder), Store(store))
         engine = Engine(session, hardware, bit, timeout_s)
-        source = "twin" if engine.twin else f"codesign deploy, {session.via}"
+        source = engine.twin.source if engine.twin else f"codesign deploy, {session.via}"
         bitstream = hashlib.sha256(bit.read_bytes()).hexdigest()
         deployment = _Deployment(
             DeployRecord(
@@ -161,9 +161,9 @@ def deploy(
             finally:
                 measured = measurement_of(
                     timed,
-                    mapped_layers(emitted.program.descriptors),
+                    layers_of(emitted.program),
                     project.board,
-                    project.accelerator,
+                    hardware,
                     source,
                     bitstream,
                     latency_ms=latency_ms,
@@ -176,18 +176,24 @@ def deploy(
     return deployment.record
 
 
-def _load_emitted(run: Run) -> _Emitted:
+def _load_emitted(run: Run, asked: str | None = None) -> _Emitted:
     project = run.project
-    record = read_json(project / PROJECT_FILE, ProjectRecord)
-    check_program_files(project, record.program_sha256)
-    program = read_program(project)
-    with reading(project / "weights/arena.bin", "emit it again"):
-        check_program(program, record.accelerator)
+    record = read_project(project, asked)
+    implementation = record.implementation
+    hardware = Hardware(load_board(record.board), record.hardware_sha256, record.accelerator, implementation)
+    if implementation is Implementation.RTL:
+        check_isa5_files(project, record)
+    else:
+        check_program_files(project, record.program_sha256)
+    program = read_program(project, implementation)
+    folder = project / program.format.folder
+    with reading(folder / "arena.bin", "emit it again"):
+        hardware.check(program)
     labels = run.settings(TrainRequest).load_data().labels[Split.TEST].numpy()
     try:
-        content = (project / "weights/images.bin").read_bytes()
-        golden = np.frombuffer((project / "weights/golden.bin").read_bytes(), np.int8).reshape(record.images, -1)
-        trips = np.frombuffer((project / "weights/trips.bin").read_bytes(), isa.TRIPS)
+        content = (project / IMAGES_FILE).read_bytes()
+        golden = np.frombuffer((folder / "golden.bin").read_bytes(), np.int8).reshape(record.images, -1)
+        trips = _stated_trips(folder) if implementation is Implementation.RTL else _trips(folder)
     except (OSError, ValueError) as error:
         raise StorageError(f"{project}: is no whole project ({error}); emit it again") from error
     size = program.image_words * program.axi_bytes
@@ -196,12 +202,23 @@ def _load_emitted(run: Run) -> _Emitted:
     images = [content[start : start + size] for start in range(0, len(content), size)]
     return _Emitted(
         record=record,
+        hardware=hardware,
         program=program,
         images=images,
         golden=golden,
         trips=trips,
         labels=labels[: record.images],
     )
+
+
+def _trips(folder: Path) -> npt.NDArray[np.void]:
+    return np.frombuffer((folder / "trips.bin").read_bytes(), isa.TRIPS)
+
+
+def _stated_trips(folder: Path) -> npt.NDArray[np.void]:
+    """Return what the emitter states of each layer, from the lines ``layer ITERATIONS IFMAP WEIGHT OFMAP NAME``."""
+    lines = [line.split() for line in (folder / "stated.txt").read_text().splitlines()]
+    return np.array([tuple(map(int, words[1:5])) for words in lines if words[0] == "layer"], isa.TRIPS)
 
 
 def _run_images(engine: Engine, emitted: _Emitted, deployment: _Deployment, progress: Progress) -> None:

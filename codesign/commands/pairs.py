@@ -1,7 +1,7 @@
 """``codesign winner``, ``emit`` and ``csim``: the winning pair of a search, its project, and that project simulated."""
 
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,7 @@ from codesign.run.folder import Run, claiming
 from codesign.run.implementation import check_implementation
 from codesign.run.records import ComparedRecord, CsimRecord, EmittedRecord, PredictedCost, WinnerRecord
 from codesign.run.requests import EmitRequest, Trained
-from codesign.run.searched import Searched, find_weights, load_searched, load_weights
+from codesign.run.searched import Searched, emitted_pair, emitted_record, find_weights, load_searched, load_weights
 from codesign.search.joint_search import read_progress
 from codesign.search.pareto import ACCURACY, PricedPairs
 from codesign.search.problem import Problem
@@ -23,7 +23,7 @@ from codesign.supernet.lowering.workloads import lower
 from codesign.templates.registry import load_template
 from codesign.templates.template import ChosenPair, EmittedProject, Simulation, Template, refuse, refuse_option
 from cost_models.resources import RESOURCES
-from hw_templates.foundation.errors import StorageError
+from hw_templates.foundation.errors import InvalidValueError, StorageError
 from hw_templates.foundation.json_records import write_record
 
 WHOLE = Simulation()
@@ -250,34 +250,70 @@ def emit(
     )
     trained, results = load_weights(run, searched), searched.results
     choice = choose(run, searched, trained, chosen_by, progress, measuring=True)
+    project = _write_project(searched, trained, choice.winner, choice.problem, progress)
+    result = winner_result(searched, choice, None)
+    write_record(results.measured_front, ComparedRecord(searched.study, choice.compared.front.values))
+    write_record(results.emitted, _record(searched, result.winner, project))
+    results.configure(rule, replace=True)
+    return EmitResult(result, project, results.project)
+
+
+def emit_at_clock(run: Run, clock_mhz: int, progress: Progress) -> None:
+    """Emit the engine that was emitted last once more, for another clock of its board.
+
+    The run is the caller's, who has claimed it.
+
+    Raises:
+        InvalidValueError: the board has no such clock.
+        StorageError: nothing was emitted since the last search, or something cannot be read or written.
+    """
+    searched = load_searched(run)
+    board, clocks = searched.board, searched.board.clocks_mhz
+    if clock_mhz not in clocks:
+        raise InvalidValueError("clock_mhz", clock_mhz, f"one of {', '.join(map(str, clocks))}, those of {board.name}")
+    record = emitted_record(searched)
+    pair = emitted_pair(searched, record).pair
+    pair = replace(pair, accelerator=replace(pair.accelerator, clock_mhz=clock_mhz))
+    cost, chosen = searched.problem.estimate(pair), record.winner
+    winner = Winner(
+        pair=pair,
+        accuracy=chosen.accuracy,
+        latency_ms=cost.latency_ms,
+        energy_mj=cost.energy_mj,
+        rule=chosen.rule,
+    )
+    project = _write_project(searched, load_weights(run, searched), winner, searched.problem, progress)
+    chosen = replace(
+        chosen,
+        accelerator=asdict(pair.accelerator),
+        predicted=PredictedCost(cost.latency_ms, cost.energy_mj),
+        resources={name: getattr(cost.resources, name) for name in RESOURCES},
+    )
+    write_record(searched.results.emitted, _record(searched, chosen, project))
+
+
+def _write_project(
+    searched: Searched, trained: Trained, winner: Winner, problem: Problem, progress: Progress
+) -> EmittedProject:
+    results = searched.results
     with progress.stage("emit") as update:
         # A simulation of an earlier project stays; its digest tells it apart.
         results.emitted.unlink(missing_ok=True)
-        project = searched.template.emit(
-            ChosenPair(
-                winner=choice.winner,
-                problem=choice.problem,
-                trained=trained,
-                study=searched.study,
-                folder=results.project,
-            ),
-            update,
+        chosen = ChosenPair(
+            winner=winner, problem=problem, trained=trained, study=searched.study, folder=results.project
         )
-    result = winner_result(searched, choice, None)
-    write_record(results.measured_front, ComparedRecord(searched.study, choice.compared.front.values))
-    write_record(
-        results.emitted,
-        EmittedRecord(
-            template=template.name,
-            winner=result.winner,
-            precision=project.precision,
-            float32=project.float32,
-            quantised=project.quantised,
-            digest=project.digest,
-        ),
+        return searched.template.emit(chosen, update)
+
+
+def _record(searched: Searched, winner: WinnerRecord, project: EmittedProject) -> EmittedRecord:
+    return EmittedRecord(
+        template=searched.template.name,
+        winner=winner,
+        precision=project.precision,
+        float32=project.float32,
+        quantised=project.quantised,
+        digest=project.digest,
     )
-    results.configure(rule, replace=True)
-    return EmitResult(result, project, results.project)
 
 
 @dataclass(frozen=True)

@@ -1,15 +1,22 @@
 """The files of an emitted project that its Verilog is simulated with: the network as a program of version 5."""
 
 from collections.abc import Sequence
-from dataclasses import astuple, fields
+from dataclasses import astuple, dataclass, fields
 
-from codesign.emit.engine_program import compile_engine_program, engine_node
-from codesign.emit.engine_reference import run_engine
+import numpy as np
+
+from codesign.emit.engine_program import CompiledProgram, compile_engine_program, engine_node
+from codesign.emit.engine_reference import EngineNode, run_engine
 from codesign.emit.integer_reference import QuantisedNetwork
+from cost_models.coefficients import MEMORY_LATENCY_CYCLES
 from cost_models.engine.counts import count_program
+from cost_models.engine.cycles import program_cycles
 from cost_models.engine.places import ProgramStep
+from cost_models.engine.stages import MemoryTiming
 from cost_models.mapping.mapped_layer import MappedLayer
+from cost_models.mapping.mapping import Mapping
 from cost_models.workload import IMAGE
+from hw_templates.board import Board
 from hw_templates.conv_engine.rtl_config import EngineShape
 from hw_templates.foundation.arrays import Int8Array
 
@@ -17,30 +24,70 @@ ISA5_FILES = tuple(f"isa5/{name}" for name in ("arena.bin", "golden.bin", "state
 """The files whose digest, with that of the test images, is ``isa5_sha256`` of the project's record."""
 
 
-def isa5_files(
-    network: QuantisedNetwork, mapped: Sequence[MappedLayer], shape: EngineShape, images: Int8Array
-) -> dict[str, bytes]:
-    """Return {path in the project: content} of a network's program, its results, and what a run of it counts.
+@dataclass(frozen=True, kw_only=True, eq=False)
+class CompiledNetwork:
+    """A network as a program of version 5.
+
+    Attributes:
+        network: what was compiled.
+        shape: the engine.
+        nodes: its layers in their tiles, as the engine runs them.
+        compiled: the program, and its steps.
+    """
+
+    network: QuantisedNetwork
+    shape: EngineShape
+    nodes: tuple[EngineNode, ...]
+    compiled: CompiledProgram
+
+    def tiled_layers(self) -> list[tuple[str, Mapping, int]]:
+        """Return the name of each layer, its tiles, which may be others than were asked for, and its iterations."""
+        iterations = np.zeros(len(self.nodes), np.int64)
+        for step, count in zip(self.compiled.steps, count_program(self.compiled.steps)[0], strict=True):
+            iterations[step.layer] += count.trips.compute_trips
+        return [
+            (node.name, node.tiled.mapping, int(count)) for node, count in zip(self.nodes, iterations, strict=True)
+        ]
+
+    def cycles(self, board: Board) -> int:
+        """Return the cycles of an image, stated slot by slot; all ports share the bandwidth planned for a board."""
+        bytes_a_cycle = board.ddr.plan_gb_s * 1e3 / self.shape.accelerator.clock_mhz
+        memory = MemoryTiming(latency_cycles=MEMORY_LATENCY_CYCLES, bytes_a_cycle=bytes_a_cycle)
+        return program_cycles(self.compiled.steps, memory)[1]
+
+
+def compile_network(network: QuantisedNetwork, mapped: Sequence[MappedLayer], shape: EngineShape) -> CompiledNetwork:
+    """Return a network as a program of version 5.
 
     Args:
         network: what is compiled.
         mapped: its layers in their tiles, and where their maps stay.
         shape: the engine.
-        images: quantised test images [n, C, H, W].
 
     Raises:
         InvalidValueError, MappingError, UnsupportedLayerError: the engine cannot run a layer.
     """
-    nodes = [
+    nodes = tuple(
         engine_node(quantised, ran.mapping, shape, ran.placement)
         for quantised, ran in zip(network.layers, mapped, strict=True)
-    ]
+    )
     compiled = compile_engine_program(nodes, {IMAGE: network.layers[0].node.layer.in_shape}, shape)
-    layout = compiled.program.layout() | shape.program_sizes()
+    return CompiledNetwork(network=network, shape=shape, nodes=nodes, compiled=compiled)
+
+
+def isa5_files(compiled: CompiledNetwork, images: Int8Array) -> dict[str, bytes]:
+    """Return {path in the project: content} of a network's program, its results, and what a run of it counts.
+
+    Args:
+        compiled: the network.
+        images: quantised test images [n, C, H, W].
+    """
+    program, nodes = compiled.compiled.program, compiled.nodes
+    layout = program.layout() | compiled.shape.program_sizes()
     contents = (
-        compiled.program.arena,
-        run_engine(network.workload, nodes, images).tobytes(),
-        _stated([node.name for node in nodes], compiled.steps).encode(),
+        program.arena,
+        run_engine(compiled.network.workload, nodes, images).tobytes(),
+        _stated([node.name for node in nodes], compiled.compiled.steps).encode(),
         "".join(f"{name} {value}\n" for name, value in layout.items()).encode(),
     )
     return dict(zip(ISA5_FILES, contents, strict=True))

@@ -5,17 +5,17 @@ from pathlib import Path
 
 import numpy as np
 
-from codesign.emit.engine_project import ISA5_FILES, isa5_files
+from codesign.emit.engine_project import ISA5_FILES, CompiledNetwork, compile_network, isa5_files
 from codesign.emit.integer_reference import QuantisedNetwork, run_integer
 from codesign.emit.program import compile_program, pack_map
-from cost_models.closed_form.estimate import Estimate
+from cost_models.closed_form.estimate import Estimate, network_energy_mj
 from hw_templates.board import Board, board_record
 from hw_templates.conv_engine import isa
 from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.conv_engine.implementation import Implementation
 from hw_templates.conv_engine.rtl_config import EngineShape
 from hw_templates.foundation.arrays import Int8Array
-from hw_templates.foundation.atomic_file import write_bytes_atomically
+from hw_templates.foundation.atomic_file import write_bytes_atomically, writing
 from hw_templates.foundation.errors import InvalidValueError, StorageError
 from hw_templates.foundation.json_records import record_text
 from hw_templates.project.record import PROJECT_FILE, Origin, Prediction, ProjectLayer, ProjectRecord
@@ -71,7 +71,13 @@ def project_files(
     contents = (program.arena, packed, golden.tobytes(), trips.tobytes(), layout.encode())
     binary = dict(zip(PROGRAM_FILES, contents, strict=True))
     shape = EngineShape(accelerator=design.accelerator, family=design.board.family)
-    isa5 = isa5_files(design.network, estimate.mapped, shape, images)
+    compiled = compile_network(design.network, estimate.mapped, shape)
+    isa5 = isa5_files(compiled, images)
+    layers = [(layer.name, layer.mapped.mapping, layer.compute_cycles) for layer in estimate.layers]
+    predicted = Prediction(estimate.latency_ms, estimate.start_ms, estimate.energy_mj)
+    if implementation == Implementation.RTL:
+        layers = compiled.tiled_layers()
+        predicted = _predict_verilog(design, compiled)
     record = ProjectRecord(
         board=board_record(design.board),
         part=design.board.part,
@@ -83,31 +89,45 @@ def project_files(
         images=len(images),
         input_scale=design.network.input_scale,
         output_scale=design.network.output_scale,
-        predicted=Prediction(estimate.latency_ms, estimate.start_ms, estimate.energy_mj),
-        layers=tuple(
-            ProjectLayer(layer.name, asdict(layer.mapped.mapping), layer.compute_cycles) for layer in estimate.layers
-        ),
+        predicted=predicted,
+        layers=tuple(ProjectLayer(name, asdict(mapping), iterations) for name, mapping, iterations in layers),
         origin=origin,
     )
-    texts = {**hardware, PROJECT_FILE: record_text(record), "README.md": _readme(design, len(images))}
+    texts = {**hardware, PROJECT_FILE: record_text(record), "README.md": _readme(design, record)}
     return {**{path: text.encode() for path, text in texts.items()}, **binary, **isa5}
+
+
+def _predict_verilog(design: Design, compiled: CompiledNetwork) -> Prediction:
+    """Return the cost of an image by the formulas for the program, which state each slot, in place of the search's."""
+    estimate, board = design.estimate, design.board
+    latency_ms = compiled.cycles(board) / (design.accelerator.clock_mhz * 1e3)
+    dynamic_mj = estimate.energy_mj - network_energy_mj(0.0, estimate.latency_ms, board)
+    return Prediction(latency_ms, 0.0, network_energy_mj(dynamic_mj, latency_ms, board))
 
 
 def write_project(folder: Path, files: dict[str, bytes]) -> None:
     """Write ``files`` below ``folder``; what already stands there unchanged keeps its time stamp.
 
-    The record is taken away first where anything changes and written last: a folder with a record is whole.
+    What an earlier project left in the same folders goes. The record is taken away first where anything changes and
+    written last: a folder with a record is whole.
 
     Raises:
-        StorageError: a file cannot be written.
+        StorageError: a file cannot be written or taken away.
     """
     changed = {
         path
         for path, content in files.items()
         if not ((folder / path).is_file() and (folder / path).read_bytes() == content)
     }
-    if changed:
+    parts = {path.split("/")[0] for path in files if "/" in path}
+    there = (path for part in parts for path in (folder / part).rglob("*") if path.is_file())
+    stale = [path for path in there if path.relative_to(folder).as_posix() not in files]
+    if changed or stale:
         (folder / PROJECT_FILE).unlink(missing_ok=True)
+        changed.add(PROJECT_FILE)
+    for file in stale:
+        with writing(file):
+            file.unlink()
     for path in sorted(changed - {PROJECT_FILE}):
         write_bytes_atomically(folder / path, files[path])
     if changed:
@@ -144,30 +164,35 @@ def _check_files(folder: Path, part: str, paths: tuple[str, ...], sha256: str) -
         raise StorageError(f"{folder}/{part}: a file was changed after the project was emitted; emit it again")
 
 
-def _readme(design: Design, image_count: int) -> str:
+def _readme(design: Design, record: ProjectRecord) -> str:
     a = design.accelerator
+    lanes = EngineShape(accelerator=a, family=design.board.family).lanes
+    language, tools, channel_wise = {
+        Implementation.HLS: ("HLS C++", "Vitis HLS and Vivado", f"{a.depthwise_lanes} channels"),
+        Implementation.RTL: ("Verilog", "Vivado alone", f"diagonal of the PE array, {lanes} channels"),
+    }[record.implementation]
     return f"""# An accelerator for {design.board.title}
 
-Emitted by codesign: a convolution engine as HLS C++ and a quantised network as its program.
+Emitted by codesign: a convolution engine, to be built in {language}, and a quantised network as its program.
 
 | | |
 |---|---|
 | PE array | {a.pe_rows} output channels x {a.pe_cols} input channels x {a.pe_pixels} pixels, {a.pack} products a DSP |
-| depthwise unit | {a.depthwise_lanes} channels x {a.pe_pixels} pixels |
+| depthwise unit | {channel_wise} x {a.pe_pixels} pixels |
 | buffers | ifmap {a.ifmap_buffers} x {a.ifmap_kib} KiB, weights {a.weight_buffers} x {a.weight_kib} KiB, \
 sums {a.ofmap_buffers} x {a.ofmap_kib} KiB, maps that stay on chip 2 x {a.map_kib} KiB |
 | memory ports | {a.axi_bits} bits at {a.clock_mhz} MHz |
 | network | {len(design.network.layers)} layers |
-| predicted latency | {design.estimate.latency_ms:.4f} ms (analytical model, not measured) |
+| predicted latency | {record.predicted.latency_ms:.4f} ms (analytical model, not measured) |
 
-- `make csim` compiles the engine with g++ and runs {image_count} test images through it: logits must equal the integer
-  reference bit for bit, and trip counts the cost model's cycles.
+- `make csim` compiles the engine's C++ with g++ and runs {record.images} test images through it: logits must equal the
+  integer reference bit for bit, and trip counts the cost model's cycles.
 - `make sanitize` does so under the address and undefined-behaviour sanitizers.
 - `make rtlsim` makes the engine's second version, the Verilog in `rtl/`, into a program with Verilator and runs the
   same images through it, clock by clock; `isa5/` is its program. Logits must equal its integer reference bit for bit,
   and iterations, words and bursts what `isa5/stated.txt` says.
-- `make bitstream` (or `sh build.sh`) makes a bitstream with Vitis HLS and Vivado 2020.2 or newer; `codesign import
-  results.tar` then takes it into a store.
+- `make bitstream` (or `sh build.sh`) makes a bitstream of the engine in {language} with {tools}, 2020.2 or newer;
+  `codesign import results.tar` then takes it into a store.
 
 `ENGINE.md` explains the hardware, `project.json` records parameters and digests, `weights/` holds the program, the
 test images and the golden vectors.

@@ -5,19 +5,22 @@ own, which the program's image holds together with gates and maps that are added
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from codesign.emit.convolve import Maps
+from codesign.emit.engine_program import compile_engine_program, engine_node
+from codesign.emit.engine_reference import engine_result
 from codesign.emit.integer_reference import QuantisedLayer, after_table, before_table
 from codesign.emit.program import compile_layers, pack_map, padded_to
 from codesign.emit.quantise import weight_shape
 from cost_models.mapping.mapped_layer import MappedLayer
-from cost_models.workload import Node
+from cost_models.workload import Node, Shape
 from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.conv_engine.program import Program
+from hw_templates.conv_engine.rtl_config import EngineShape
 from hw_templates.foundation.arrays import Int8Array
 from hw_templates.foundation.errors import InvalidValueError
 
@@ -42,6 +45,51 @@ def random_program(layers: Sequence[MappedLayer], accelerator: Accelerator, seed
         InvalidValueError: no layer, or placements that do not go together.
         UnsupportedLayerError, MappingError: the engine cannot run them.
     """
+    drawn = _draw(layers, seed)
+    program = compile_layers(drawn.layers, drawn.shapes, layers, accelerator)
+
+    def compute(layer: QuantisedLayer, reads: dict[str, Maps]) -> Maps:
+        return after_table(layer, before_table(layer, reads), reads)
+
+    return RandomProgram(program, _image(drawn, program, accelerator), _first_pixel(drawn, compute))
+
+
+def random_engine_program(layers: Sequence[MappedLayer], shape: EngineShape, seed: int) -> RandomProgram:
+    """Compile layers for the engine's Verilog as :func:`random_program` does for its C++, with the same data.
+
+    Raises:
+        InvalidValueError: no layer, or placements that do not go together.
+        UnsupportedLayerError, MappingError: the engine cannot run them.
+    """
+    drawn = _draw(layers, seed)
+    nodes = {
+        layer.node.name: engine_node(layer, ran.mapping, shape, ran.placement)
+        for layer, ran in zip(drawn.layers, layers, strict=True)
+    }
+    program = compile_engine_program(tuple(nodes.values()), drawn.shapes, shape).program
+
+    def compute(layer: QuantisedLayer, reads: dict[str, Maps]) -> Maps:
+        node = nodes[layer.node.name]
+        gate = reads["gate"][:, :, 0, 0] if node.gate else None
+        return engine_result(node.tiled.layer, node.data, reads["ifmap"], gate, reads.get("residual"))
+
+    return RandomProgram(program, _image(drawn, program, shape.accelerator), _first_pixel(drawn, compute))
+
+
+@dataclass(frozen=True)
+class _Drawn:
+    """Layers with random weights, and random maps [1, C, H, W] that they read of none before them."""
+
+    layers: list[QuantisedLayer]
+    maps: dict[str, Int8Array]
+
+    @property
+    def shapes(self) -> dict[str, Shape]:
+        """Shapes of the maps."""
+        return {name: (values.shape[1], values.shape[2], values.shape[3]) for name, values in self.maps.items()}
+
+
+def _draw(layers: Sequence[MappedLayer], seed: int) -> _Drawn:
     if not layers or layers[-1].placement.ofmap_ring:
         raise InvalidValueError("layers", len(layers), "at least one, the last of which writes to memory")
     rng = np.random.default_rng(seed)
@@ -52,12 +100,16 @@ def random_program(layers: Sequence[MappedLayer], accelerator: Accelerator, seed
         for role, producer in layer.node.reads
         if producer not in {other.node.name for other in quantised}
     }
-    program = compile_layers(quantised, given, layers, accelerator)
     maps = {name: rng.integers(-128, 128, (1, *shape)).astype(np.int8) for name, shape in given.items()}
-    # Each map begins where the weight port can read it, and the last one ends the image.
-    packed = [padded_to(accelerator.weight_port_bytes, pack_map(values, accelerator)[0]) for values in maps.values()]
-    image = np.concatenate(packed)[: program.image_words * program.axi_bytes].tobytes()
-    return RandomProgram(program, image, _first_pixel(quantised, maps))
+    return _Drawn(quantised, maps)
+
+
+def _image(drawn: _Drawn, program: Program, accelerator: Accelerator) -> bytes:
+    """Return the maps as the program reads them: each begins where the weight port can, and the last one ends it."""
+    maps = drawn.maps.values()
+    packed = [padded_to(accelerator.weight_port_bytes, pack_map(values, accelerator)[0]) for values in maps]
+    image: bytes = np.concatenate(packed)[: program.image_words * program.axi_bytes].tobytes()
+    return image
 
 
 def _nodes(layers: Sequence[MappedLayer]) -> list[Node]:
@@ -103,8 +155,9 @@ def _random_layer(node: Node, rng: np.random.Generator) -> QuantisedLayer:
     )
 
 
-def _first_pixel(layers: Sequence[QuantisedLayer], maps: dict[str, Int8Array]) -> bytes:
+def _first_pixel(drawn: _Drawn, compute: Callable[[QuantisedLayer, dict[str, Maps]], Maps]) -> bytes:
     """Compute the first pixel of the last layer with all layers that it depends on."""
+    layers, maps = drawn.layers, drawn.maps
     first = len(layers) - 1
     while layers[first].node.ifmap not in maps:
         first -= 1
@@ -113,7 +166,7 @@ def _first_pixel(layers: Sequence[QuantisedLayer], maps: dict[str, Int8Array]) -
         chain = [_cropped(chain[0], known)]
     for layer in chain:
         reads = {role: known[producer] for role, producer in layer.node.reads}
-        known[layer.node.name] = after_table(layer, before_table(layer, reads), reads)
+        known[layer.node.name] = compute(layer, reads)
     pixel: bytes = known[layers[-1].node.name][0, :, 0, 0].tobytes()
     return pixel
 

@@ -24,7 +24,7 @@ class WinnerRule(StrEnum):
 
 
 class BuildTool(StrEnum):
-    """The tools that build an emitted project: Vitis HLS and Vivado, or g++."""
+    """The tools that build an emitted project: the vendor's, with or without Vitis HLS, or those that simulate it."""
 
     VITIS = "vitis"
     CSIM = "csim"

@@ -100,7 +100,8 @@ class DeployRecord(Record):
     Attributes:
         complete: whether the deployment reached its end.
         error: what went wrong.
-        source: ``twin``, or how the board was reached.
+        source: what a twin's results come from, as :class:`bitstreams.board.timing.Timing` says, or how the board was
+            reached.
         where: address of the board.
         board: name of the board.
         bitstream, hardware_sha256: digests of the bitstream and of the sources of the engine in it.

@@ -37,6 +37,7 @@ from cost_models.closed_form.traffic import (
     channel_traffic,
     down_of,
     heights_of,
+    least_size,
     least_totals,
     moved_by,
     pixel_totals,
@@ -143,7 +144,7 @@ def _search_pixels(
     best = int(bounds.argmin())
     while bounds[best] < least:
         height, below = heights[best], False
-        for tried in range(int(fitting[best]), 0, -1):
+        for tried in range(int(fitting[best]), least_size(layer, len(widths)) - 1, -1):
             width = widths[tried - 1]
             if below:
                 totals = pixel_totals(layer, height.sums, width.least)
@@ -252,7 +253,7 @@ def _count_legal(
     all_outputs: list[Outputs],
     all_inputs: list[Inputs],
 ) -> int:
-    """Return the number of legal mappings."""
+    """Return the number of mappings that are considered."""
     legal, fits = 0, np.zeros(int(layer.most_rows), dtype=np.int64)
     kept = np.zeros(len(all_inputs), dtype=np.int64)
     if layer.dense and len(all_outputs) > 1:

@@ -189,23 +189,34 @@ def widths_of(layer: LayerRecord, engine: EngineRecord) -> list[Width]:
 
 
 @compiled
+def least_size(layer: LayerRecord, extent: int) -> int:
+    """Return the least rows or columns of a tile, of ``extent``, whose second one does not begin in the padding."""
+    return max(1, min(extent, int(np.ceil(layer.padding / layer.stride))))
+
+
+@compiled
 def widest(
     layer: LayerRecord, engine: EngineRecord, widths: list[Width], words: float, sums: float, found: IntArray
 ) -> int:
     """Write the greatest width that fits, or 0, for each height to ``found``; return how many tiles of pixels fit.
 
-    A position takes ``words`` of the ifmap buffer, and a group of pixels ``sums`` of the ofmap buffer.
+    A position takes ``words`` of the ifmap buffer, and a group of pixels ``sums`` of the ofmap buffer. Tiles so small
+    that a second one would begin in the padding are left out.
     """
     count, width = 0, len(widths)
-    for index in range(len(found)):
+    least_height, least_width = least_size(layer, len(found)), least_size(layer, width)
+    found[: least_height - 1] = 0
+    for index in range(least_height - 1, len(found)):
         lines, positions = words * (index * layer.stride + layer.kernel_height), sums * (index + 1)
         while width > 0:
             cols = widths[width - 1].cols
             if lines * cols.need <= engine.ifmap_depth and positions * cols.groups.full <= engine.ofmap_depth:
                 break
             width -= 1
+        if width < least_width:
+            width = 0
         found[index] = width
-        count += width
+        count += max(0, width - least_width + 1)
     return count
 
 
@@ -214,10 +225,10 @@ def least_totals(layer: LayerRecord, heights: list[Height], widths: list[Width],
     """Return the least of each total over all tiles of pixels, each as wide as fits; inf where none does."""
     tiles = area = groups = bursts = np.inf
     outputs = heights[0].sums.made
-    if fitting[0] > 0:
-        groups = outputs * widths[fitting[0] - 1].least.groups
     for height, width in enumerate(fitting):
         if width > 0:
+            # The least height that fits is as wide as any.
+            groups = min(groups, outputs * widths[width - 1].least.groups)
             down, across = heights[height].sums, widths[width - 1].least
             tiles, area = min(tiles, down.tiles * across.tiles), min(area, down.read * across.read)
             bursts = min(bursts, down.tiles if across.tiles == 1 else outputs * across.tiles)

@@ -49,6 +49,10 @@ class LatencyCoefficients:
         check_fields(self, "coefficients.latency")
 
 
+MEMORY_LATENCY_CYCLES = 60
+"""Latency of the memory that predictions of the engine in Verilog, and simulations of it, assume."""
+
+
 @dataclass(frozen=True)
 class EnergyCoefficients:
     """Dynamic energy of one multiply-accumulate, and of a byte read or written on chip and in DDR."""
@@ -100,6 +104,8 @@ class Coefficients(Record):
         measurements: how many runs they were fitted on; 0 for a prior.
         latency, energy, logic: the values.
         implementation: of the engine that they are of.
+        memory_latency_cycles: from an address to its first word, and from a burst's last word to its response, of the
+            memory that the engine in Verilog is simulated with.
         left_out_error: mean absolute error on runs left out of the fit, as a share; None for a prior.
         latency_factor: factor within which nine in ten left-out runs were of their prediction; None for a prior.
         fitted_on: range of the runs; None for a prior.
@@ -116,6 +122,7 @@ class Coefficients(Record):
     energy: EnergyCoefficients
     logic: LogicCoefficients
     implementation: Implementation = Implementation.HLS
+    memory_latency_cycles: ZeroOrMore = MEMORY_LATENCY_CYCLES
     left_out_error: ZeroOrMore | None = None
     latency_factor: Annotated[float, msgspec.Meta(ge=1, le=sys.float_info.max, description="1 or more")] | None = None
     fitted_on: FittedRange | None = None
@@ -133,7 +140,8 @@ class Coefficients(Record):
     def digest(self) -> str:
         """Sixteen hexadecimal digits that tell sets of other values of an implementation apart."""
         values = asdict(self)
-        del values["implementation"]  # sets that are older than the choice keep their digest
+        # Sets that are older than these keep their digest; neither is a price.
+        del values["implementation"], values["memory_latency_cycles"]
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
 
     def check_use(self, board: str, layers: Sequence[Layer] = (), accelerators: Sequence[Accelerator] = ()) -> None:

@@ -155,6 +155,26 @@ def even_sizes(extent: int) -> tuple[int, ...]:
 
 
 def is_considered(mapping: Mapping, layer: Layer) -> bool:
+    """Return whether the mapper considers a legal mapping.
+
+    The loop order must load or store other tiles than those before it do, and no second tile may begin in the padding,
+    where the engine's Verilog cannot begin one.
+    """
+    return begins_in_map(mapping, layer) and _has_own_order(mapping, layer)
+
+
+def begins_in_map(mapping: Mapping, layer: Layer) -> bool:
+    """Return whether no second tile begins in the padding."""
+    least = least_size(layer, layer.out_height), least_size(layer, layer.out_width)
+    return mapping.tile_height >= least[0] and mapping.tile_width >= least[1]
+
+
+def least_size(layer: Layer, extent: int) -> int:
+    """Return the least rows or columns of a tile, of ``extent``, whose second one does not begin in the padding."""
+    return max(1, min(extent, math.ceil(layer.padding / layer.stride)))
+
+
+def _has_own_order(mapping: Mapping, layer: Layer) -> bool:
     """Return whether the loop order loads or stores other tiles than those before it do."""
     is_dense, single_out = layer.operation.is_dense, mapping.tile_out_channels >= layer.out_channels
     if mapping.loop_order == LoopOrder.CHANNELS_OUTER:
@@ -200,7 +220,7 @@ def draw_mapping(layer: Layer, accelerator: Accelerator, rng: np.random.Generato
         cut = [replace(drawn, **dict.fromkeys(names, size)) for size in sizes]
         fitting = [mapping for mapping in cut if mapping.fits(layer, accelerator)]
         drawn = fitting[rng.integers(len(fitting))]
-    return drawn if is_considered(drawn, layer) else replace(drawn, loop_order=LoopOrder.PIXELS_OUTER)
+    return drawn if _has_own_order(drawn, layer) else replace(drawn, loop_order=LoopOrder.PIXELS_OUTER)
 
 
 def no_mapping_error(name: str, layer: Layer, accelerator: Accelerator) -> MappingError:
@@ -209,8 +229,8 @@ def no_mapping_error(name: str, layer: Layer, accelerator: Accelerator) -> Mappi
     smallest = Mapping(
         tile_out_channels=out_unit,
         tile_in_channels=in_unit,
-        tile_height=1,
-        tile_width=1,
+        tile_height=least_size(layer, layer.out_height),
+        tile_width=least_size(layer, layer.out_width),
         loop_order=LoopOrder.PIXELS_OUTER,
     )
     short = [need for need in smallest.needs(layer, accelerator) if need.words > need.depth]

@@ -20,6 +20,7 @@ from cost_models.mapping.placement import IN_MEMORY, Placement
 from cost_models.workload import Activation, Layer
 from hw_templates.board import Board, BoardRecord
 from hw_templates.conv_engine.accelerator import Accelerator
+from hw_templates.conv_engine.implementation import Implementation
 from hw_templates.foundation.arrays import FloatArray
 from hw_templates.foundation.errors import InvalidValueError, StorageError
 from hw_templates.foundation.json_lines import append_lines, read_lines
@@ -35,7 +36,8 @@ from hw_templates.foundation.json_records import (
     write_record,
 )
 
-OWN_ENGINE = "conv_engine"
+OWN_ENGINES = {Implementation.HLS: "conv_engine", Implementation.RTL: "conv_engine_rtl"}
+"""Names of this project's engine by its implementation: measurements of one say nothing about the other."""
 
 ClockMhz = Annotated[float, msgspec.Meta(gt=0, lt=10_000, description="a positive number of megahertz, below 10000")]
 Text = Annotated[str, msgspec.Meta(pattern=r"\S", description="text that is not empty")]
@@ -73,7 +75,7 @@ class EngineRun:
     """Layers that one start of an engine runs.
 
     Attributes:
-        engine: ``conv_engine`` or the name of a foreign engine.
+        engine: one of :data:`OWN_ENGINES`, or the name of a foreign engine.
         board: where it runs: the name of a board, or a board of the user's own.
         clock_mhz: of the programmable logic.
         layers: in order; empty where only the network's name is known.
@@ -111,13 +113,18 @@ class EngineRun:
         check_fields(self, self._name)
         if not self.layers and not self.network:
             raise InvalidValueError(f"{self._name}.layers", (), "at least one layer, or the network named")
-        if self.engine == OWN_ENGINE:
+        if self.is_own:
             if self.accelerator is None:
-                raise InvalidValueError(f"{self._name}.accelerator", None, f"given for {OWN_ENGINE}")
+                raise InvalidValueError(f"{self._name}.accelerator", None, f"given for {self.engine}")
             if self.accelerator.clock_mhz < self.clock_mhz:
                 raise InvalidValueError(f"{self._name}.clock_mhz", self.clock_mhz, "at most the accelerator's clock")
             for ran in self.mapped_layers:
                 ran.check(self.accelerator)
+
+    @property
+    def is_own(self) -> bool:
+        """Say whether the engine is this project's, in either implementation."""
+        return self.engine in OWN_ENGINES.values()
 
     @property
     def mapped_layers(self) -> tuple[MappedLayer, ...]:
@@ -138,7 +145,7 @@ def mapped(layers: Sequence[MeasuredLayer], name: str = "layers") -> tuple[Mappe
     found = []
     for index, ran in enumerate(layers):
         if ran.mapping is None:
-            raise InvalidValueError(f"{name}[{index}].mapping", None, f"given for {OWN_ENGINE}")
+            raise InvalidValueError(f"{name}[{index}].mapping", None, "given for this project's engine")
         found.append(MappedLayer(ran.layer, ran.mapping, ran.placement))
     return tuple(found)
 
@@ -198,8 +205,8 @@ class Measurement(EngineRun, Record):
             datetime.strptime(self.date or "2000-01-01", "%Y-%m-%d")
         except ValueError:
             raise InvalidValueError("measurement.date", self.date, "a day as YYYY-MM-DD") from None
-        if self.engine == OWN_ENGINE and self.date is None:
-            raise InvalidValueError("measurement.date", None, f"given for {OWN_ENGINE}")
+        if self.is_own and self.date is None:
+            raise InvalidValueError("measurement.date", None, f"given for {self.engine}")
 
 
 def new_run_id() -> str:
@@ -241,13 +248,14 @@ def append_measurements(path: Path, records: Iterable[Measurement]) -> None:
     append_lines(path, map(record_line, records))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RunPlan(Record):
     """Runs to measure, each a few layers that one start runs; see :mod:`codesign.emit.random_program`.
 
     Attributes:
         board: the board to measure on.
         accelerator: the engine on it.
+        implementation: of that engine.
         runs: in the order in which they were chosen.
         deviations: uncertainty before the first and after each, as :class:`cost_models.calibration.planning.Plan` has.
 
@@ -261,6 +269,7 @@ class RunPlan(Record):
     board: BoardRecord
     accelerator: Accelerator
     runs: tuple[tuple[MappedLayer, ...], ...]
+    implementation: Implementation = Implementation.HLS
     deviations: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:

@@ -106,6 +106,7 @@ TWIN_MAGIC = 0x5457494E
 
 TWIN = {
     "twin_magic": Register(0x80),  # TWIN_MAGIC
+    "timing": Register(0x84),  # what its cycles come from, a code of bitstreams.board.timing.Timing
     "cycles": Register(0x88, 64),  # simulated cycles of the last run
 }
 """Behind the identity in a board twin, and in no bitstream: there they read 0."""

@@ -43,6 +43,11 @@ def _sources(implementation: Implementation) -> dict[str, str]:
     return sources
 
 
+def is_source(path: str, implementation: Implementation) -> bool:
+    """Return whether an implementation's bitstream is built from a file of a project."""
+    return path == _HOLDS_DIGEST or path.startswith(_BUILT_FROM[implementation])
+
+
 def hardware_sha256(project: Mapping[str, str], implementation: Implementation) -> str:
     """Return the SHA-256 of every file of a project, {path: text}, that determines its hardware, in hexadecimal digits.
 
@@ -53,7 +58,7 @@ def hardware_sha256(project: Mapping[str, str], implementation: Implementation) 
         {
             path: text.encode()
             for path, text in project.items()
-            if path.startswith(_BUILT_FROM[implementation]) and path != _HOLDS_DIGEST
+            if is_source(path, implementation) and path != _HOLDS_DIGEST
         }
     )
 

@@ -1,6 +1,29 @@
 """Fixtures that tests of the bitstreams share."""
 
-from support.boards.built_projects import archive, emitted, project, vendor
-from support.boards.twins import twin, ultrascale_project, zynq_project, zynq_twin
+from support.boards.built_projects import (
+    archive,
+    emitted,
+    project,
+    rtl_archive,
+    rtl_emitted,
+    rtl_project,
+    rtl_vendor,
+    vendor,
+)
+from support.boards.twins import twin, ultrascale_project, verilog_project, zynq_project, zynq_twin
 
-__all__ = ["archive", "emitted", "project", "twin", "ultrascale_project", "vendor", "zynq_project", "zynq_twin"]
+__all__ = [
+    "archive",
+    "emitted",
+    "project",
+    "rtl_archive",
+    "rtl_emitted",
+    "rtl_project",
+    "rtl_vendor",
+    "twin",
+    "ultrascale_project",
+    "vendor",
+    "verilog_project",
+    "zynq_project",
+    "zynq_twin",
+]

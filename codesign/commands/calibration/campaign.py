@@ -14,6 +14,7 @@ from pathlib import Path
 
 from cost_models.mapping.mapped_layer import MappedLayer
 from cost_models.measurements.measurement import (
+    OWN_ENGINES,
     MeasuredLayer,
     Measurement,
     RunPlan,
@@ -71,7 +72,8 @@ class Campaign:
         self.measured = list(read_measurements([path])) if path.exists() and read_lines(path) else []
         self.losses, self.skipped = Counter[Layers](), set[Layers]()
         for run in self.measured:
-            if (run.board, run.accelerator) != (plan.board, plan.accelerator):
+            found = run.board, run.accelerator, run.engine
+            if found != (plan.board, plan.accelerator, OWN_ENGINES[plan.implementation]):
                 raise StorageError(
                     f"{path}: holds runs of another engine or board ({board_name(run.board)}); name another file"
                 )

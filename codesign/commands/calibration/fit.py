@@ -10,6 +10,7 @@ import numpy as np
 from codesign.progress import Progress
 from codesign.report.left_out import LEFT_OUT, LeftOutRows, run_kind, run_label
 from codesign.run.choices import PublishedTable
+from codesign.run.implementation import parse_implementation
 from cost_models.calibration.engines import engine_model
 from cost_models.calibration.engines.conv_engine import with_latency
 from cost_models.calibration.fit import Fit, fit
@@ -20,8 +21,9 @@ from cost_models.measurements.importers.mlperf_tiny import read_mlperf_tiny
 from cost_models.measurements.importers.ofa_dpu import read_ofa_dpu
 from cost_models.measurements.importers.table import Tell
 from cost_models.measurements.importers.vta_tophub import read_vta_tophub
-from cost_models.measurements.measurement import OWN_ENGINE, Measurement, append_measurements
+from cost_models.measurements.measurement import OWN_ENGINES, Measurement, append_measurements
 from hw_templates.board import board_name
+from hw_templates.conv_engine.implementation import Implementation
 from hw_templates.foundation.errors import InvalidValueError, StorageError
 from hw_templates.foundation.json_records import write_record
 
@@ -98,18 +100,23 @@ class Fitted:
     coefficients: Coefficients | None
 
 
-def fit_measurements(runs: Sequence[Measurement], name: str, progress: Progress) -> Fitted:
+def fit_measurements(
+    runs: Sequence[Measurement], name: str, progress: Progress, *, implementation: str | None = None
+) -> Fitted:
     """Fit coefficients to measurements of one engine, and predict every run by a fit without it.
 
     Args:
         runs: measured.
         name: of the calibration.
         progress: shows how the fit gets on.
+        implementation: name of the engine's, which must be that of the runs; None for that one.
 
     Raises:
-        InvalidValueError: runs of several engines or of one without a model, too few, or one that is faster than its
-            engine can be.
+        InvalidValueError: runs of another implementation, of several engines or of one without a model, too few, or one
+            that is faster than its engine can be.
     """
+    if implementation is not None:
+        _check_engine(runs, parse_implementation(implementation))
     model = engine_model(runs[0].engine)
     with progress.stage("fit") as update:
         result = fit(model, runs, lambda share: update(share, f"{len(runs)} runs of {model.engine}"))
@@ -130,8 +137,16 @@ def fit_measurements(runs: Sequence[Measurement], name: str, progress: Progress)
         calibration,
         rows,
         tuple(_doubts(result, runs)),
-        _own_coefficients(calibration, result, runs) if model.engine == OWN_ENGINE else None,
+        _own_coefficients(calibration, result, runs) if runs[0].is_own else None,
     )
+
+
+def _check_engine(runs: Sequence[Measurement], implementation: Implementation) -> None:
+    for run in runs:
+        if run.engine != OWN_ENGINES[implementation]:
+            own = [asked for asked, engine in OWN_ENGINES.items() if engine == run.engine]
+            expected = f"{own[0] if own else 'left out'}, as runs of {run.engine} are given"
+            raise InvalidValueError("implementation", str(implementation), expected)
 
 
 def write_fit(folder: Path, fitted: Fitted, max_error: float = MAX_ERROR) -> Path:
@@ -169,9 +184,10 @@ def _doubts(result: Fit, runs: Sequence[Measurement]) -> Iterator[Doubt]:
 def _own_coefficients(calibration: Calibration, result: Fit, runs: Sequence[Measurement]) -> Coefficients:
     """Return our engine's set in its newest campaign; energy and logic stay those of the prior."""
     newest = max(runs, key=lambda run: run.date or "")
+    implementation = next(own for own, engine in OWN_ENGINES.items() if engine == newest.engine)
     what = f"Latency fitted to {len(runs)} runs, as of the campaign {newest.campaign}; all else the prior."
     return replace(
-        with_latency(load_coefficients(), result.posterior.theta([newest.campaign])[0]),
+        with_latency(load_coefficients("prior", implementation), result.posterior.theta([newest.campaign])[0]),
         name=calibration.name,
         what=what,
         source="; ".join(calibration.sources),

@@ -13,19 +13,21 @@ import numpy as np
 
 from bitstreams.access import bitstream_for, claimed
 from bitstreams.board.bench import Bench
-from bitstreams.board.driver import Engine, Hardware, Measured, UnfinishedRunError
+from bitstreams.board.control import UnfinishedRunError
+from bitstreams.board.driver import Engine, Measured
+from bitstreams.board.hardware import Hardware
 from bitstreams.board.session import ConnectionLostError
 from bitstreams.board.target import Target
 from bitstreams.store.store import Store
 from codesign.commands.calibration.campaign import Campaign, Failure, Layers, opened
-from codesign.emit.random_program import RandomProgram, random_program
+from codesign.emit.random_program import RandomProgram, random_engine_program, random_program
 from codesign.progress import Progress
 from codesign.report.left_out import layers_label
-from codesign.run.folder import read_json
+from codesign.run.implementation import read_project
 from cost_models.calibration.engines.conv_engine import STARTS_PER_IMAGE, stated_counters
 from cost_models.mapping.mapped_layer import MappedLayer
 from cost_models.measurements.measurement import (
-    OWN_ENGINE,
+    OWN_ENGINES,
     MeasuredLayer,
     Measurement,
     Percentiles,
@@ -34,12 +36,9 @@ from cost_models.measurements.measurement import (
     read_plan,
 )
 from hw_templates.board import BoardRecord, check_same_board, load_board
-from hw_templates.conv_engine.accelerator import Accelerator
+from hw_templates.conv_engine.implementation import Implementation
 from hw_templates.foundation.errors import BoardError, InvalidValueError, VerificationError
-from hw_templates.project.record import PROJECT_FILE, ProjectRecord
 
-TWIN = "twin (simulated)"
-"""Source of measurements of a twin."""
 FAILURES_IN_A_ROW = 3
 _FAILURES: dict[type[BoardError | VerificationError], Failure] = {
     UnfinishedRunError: Failure.HANG,
@@ -60,6 +59,7 @@ class CampaignRequest:
         repetitions: of each run.
         timeout_s: for one start.
         store: folder of bitstreams; None for the user's.
+        implementation: name of the engine's, which must be the project's; None for that one.
     """
 
     target: Target
@@ -69,6 +69,7 @@ class CampaignRequest:
     repetitions: int = 20
     timeout_s: float = 10.0
     store: Path | None = None
+    implementation: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,13 +105,16 @@ def measure_plan(request: CampaignRequest, progress: Progress, tell: Callable[[s
     """
     plan, board = read_plan(request.plan), request.target.board
     check_same_board(plan.board, board, "plan.board", "the board to measure on; plan for that")
-    project = read_json(request.project / PROJECT_FILE, ProjectRecord)
+    project = read_project(request.project, request.implementation)
     check_same_board(project.board, board, "project.board", "the board to measure on")
     if plan.accelerator != project.accelerator:
         mine, other = project.accelerator.as_dict(), plan.accelerator.as_dict()
         name = next(name for name in mine if mine[name] != other[name])
         expected = f"{mine[name]}, as the project's; plan with --project"
         raise InvalidValueError(f"plan.accelerator.{name}", other[name], expected)
+    if plan.implementation != project.implementation:
+        expected = f"{project.implementation}, as the project's; plan with --project"
+        raise InvalidValueError("plan.implementation", str(plan.implementation), expected)
     hardware = Hardware(board, project.hardware_sha256, project.accelerator, project.implementation)
     with opened(plan, request.out) as campaign:
         if campaign.todo:
@@ -159,17 +163,18 @@ def _measure_runs(
             session.close()
             raise
         if not bitstream:
-            where = f"{TWIN}, {session.where}" if engine.twin else session.where
+            where = f"{engine.twin.source}, {session.where}" if engine.twin else session.where
             tell(
                 f"campaign   {hardware.board.name} ({where}): engine {hardware.hardware_sha256[:12]} at "
                 f"{engine.clock_mhz:.4g} MHz, bitstream {found[:12]}"
             )
-        bitstream, source = found, TWIN if engine.twin else f"codesign calibrate run, {session.via}"
+        bitstream = found
+        source = engine.twin.source if engine.twin else f"codesign calibrate run, {session.via}"
         return engine
 
     def measure(layers: Layers) -> BoardError | VerificationError | None:
         """Measure a run, again when the connection is lost; return the error for which it is skipped, if any."""
-        what = random_program(layers, plan.accelerator, seed=plan.runs.index(layers))
+        what = _random_program(layers, hardware, seed=plan.runs.index(layers))
         while True:
             try:
                 measured = bench.measure(what.program, what.image, request.repetitions)
@@ -186,7 +191,7 @@ def _measure_runs(
             measured,
             layers,
             plan.board,
-            plan.accelerator,
+            hardware,
             source,
             bitstream,
             latency_ms=Percentiles(latency_ms.p50) if simulated else latency_ms,
@@ -210,20 +215,28 @@ def _measure_runs(
                 )
 
 
+def _random_program(layers: Layers, hardware: Hardware, seed: int) -> RandomProgram:
+    """Return layers with random data as a program for the engine's implementation."""
+    if hardware.implementation == Implementation.RTL:
+        return random_engine_program(layers, hardware.shape, seed)
+    return random_program(layers, hardware.accelerator, seed)
+
+
 def measurement_of(
     measured: Measured,
     layers: Sequence[MappedLayer],
     board: BoardRecord,
-    accelerator: Accelerator,
+    hardware: Hardware,
     source: str,
     bitstream: str,
     **known: Any,
 ) -> Measurement:
     """Return today's measurement of layers on our engine; ``known`` are its other fields."""
+    accelerator = hardware.accelerator
     # The board's value may exceed the routed clock by its rounding.
     clock_mhz = min(measured.clock_mhz, float(accelerator.clock_mhz))
     return Measurement(
-        engine=OWN_ENGINE,
+        engine=OWN_ENGINES[hardware.implementation],
         board=board,
         campaign=f"{source} {bitstream[:12]} {clock_mhz:.4g} MHz",
         source=source,
@@ -247,7 +260,8 @@ def _check(layers: Layers, what: RandomProgram, measured: Measured, plan: RunPla
     if measured.first_pixel != what.first_pixel:
         raise VerificationError(f"result: the engine's first pixel of {layers[-1].layer} is not the reference's")
     counted = measured.counters
-    for name, stated in stated_counters(layers, plan.accelerator, load_board(plan.board)).items():
+    board = load_board(plan.board)
+    for name, stated in stated_counters(layers, plan.accelerator, board, plan.implementation).items():
         if name in (counted.dtype.names or ()):
             wrong = np.flatnonzero(counted[name] != stated)
             if len(wrong):

@@ -9,10 +9,12 @@ the costs paid once, large ones those paid a word.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from codesign.progress import Progress
+from codesign.run.implementation import parse_implementation, read_project
 from codesign.supernet.lowering.workloads import lower
 from codesign.supernet.spaces.named import load_space
 from cost_models.calibration.engines import engine_model
@@ -22,13 +24,14 @@ from cost_models.calibration.record import load_calibration
 from cost_models.coefficients.fitted_range import range_of, warn_outside
 from cost_models.mapping.block import Block, find_blocks, partitions_of
 from cost_models.mapping.mapped_layer import MappedLayer
-from cost_models.mapping.mapping import draw_mapping
+from cost_models.mapping.mapping import begins_in_map, draw_mapping
 from cost_models.mapping.placement import IN_MEMORY, Placement
-from cost_models.measurements.measurement import OWN_ENGINE, EngineRun, MeasuredLayer, RunPlan
+from cost_models.measurements.measurement import OWN_ENGINES, EngineRun, MeasuredLayer, RunPlan
 from cost_models.resources import estimate_resources, excess
 from cost_models.workload import Layer
 from hw_templates.board import Board, board_record
 from hw_templates.conv_engine.accelerator import Accelerator
+from hw_templates.conv_engine.implementation import Implementation
 from hw_templates.conv_engine.space import AcceleratorSpace
 from hw_templates.foundation.errors import InvalidValueError, MappingError
 
@@ -56,6 +59,43 @@ class PlannedRuns:
     sampled: bool
 
 
+def plan_for(
+    board: Board,
+    budget: int,
+    progress: Progress,
+    *,
+    project: Path | None = None,
+    known: str | None = None,
+    implementation: str | None = None,
+) -> PlannedRuns:
+    """Choose runs as :func:`plan_runs` does, for the engine of an emitted project where there is one.
+
+    Args:
+        board: where they are to run.
+        budget: how many to choose.
+        progress: shows how the choice gets on.
+        project: folder of the project; None for the largest engine sampled that fits the board.
+        known: calibration of the engine to start from; None for the prior.
+        implementation: name of the engine's, which must be the project's; None for that one, or for ``hls``.
+
+    Raises:
+        InvalidValueError: the project is of another implementation, and as :func:`plan_runs`.
+        StorageError: the project or the calibration cannot be read.
+    """
+    if project is None:
+        own = parse_implementation(implementation or Implementation.HLS)
+        return plan_runs(board, budget, progress, known=known, implementation=own)
+    record = read_project(project, implementation)
+    return plan_runs(
+        board,
+        budget,
+        progress,
+        accelerator=record.accelerator,
+        known=known,
+        implementation=record.implementation,
+    )
+
+
 def plan_runs(
     board: Board,
     budget: int,
@@ -63,6 +103,7 @@ def plan_runs(
     *,
     accelerator: Accelerator | None = None,
     known: str | None = None,
+    implementation: Implementation = Implementation.HLS,
 ) -> PlannedRuns:
     """Choose the runs whose latencies would teach most about the coefficients.
 
@@ -72,26 +113,28 @@ def plan_runs(
         progress: shows how the choice gets on.
         accelerator: the engine on the board; None for the largest engine sampled that fits it.
         known: calibration of the engine to start from; None for the prior.
+        implementation: of the engine.
 
     Raises:
         InvalidValueError: unknown calibration, or more runs than candidates.
         StorageError: the calibration cannot be read.
     """
-    model, engine = engine_model(OWN_ENGINE), accelerator or _largest(board)
+    own = OWN_ENGINES[implementation]
+    model, engine = engine_model(own), accelerator or _largest(board, implementation)
     if known is None:
         posterior = prior_of(model)
     else:
         calibration = load_calibration(known)
-        if calibration.engine != OWN_ENGINE:
-            raise InvalidValueError("known", known, f"a calibration of {OWN_ENGINE}, not of {calibration.engine}")
+        if calibration.engine != own:
+            raise InvalidValueError("known", known, f"a calibration of {own}, not of {calibration.engine}")
         warn_outside(calibration.name, calibration.fitted_on, range_of([], [engine]))
         posterior = calibration.posterior
     with progress.stage("plan") as update:
-        layers = candidates(engine)
+        layers = candidates(engine, implementation)
         update(0.1, f"{len(layers)} candidates")
         runs = [
             EngineRun(
-                engine=OWN_ENGINE,
+                engine=own,
                 board=board_record(board),
                 clock_mhz=engine.clock_mhz,
                 layers=tuple(map(MeasuredLayer.of, each)),
@@ -100,23 +143,29 @@ def plan_runs(
             for each in layers
         ]
         chosen = choose(model, runs, posterior, budget)
-    plan = RunPlan(board_record(board), engine, tuple(layers[index] for index in chosen.chosen), chosen.deviations)
+    plan = RunPlan(
+        board=board_record(board),
+        accelerator=engine,
+        implementation=implementation,
+        runs=tuple(layers[index] for index in chosen.chosen),
+        deviations=chosen.deviations,
+    )
     return PlannedRuns(plan, len(layers), accelerator is None)
 
 
-def _largest(board: Board) -> Accelerator:
+def _largest(board: Board, implementation: Implementation) -> Accelerator:
     """Return the sampled engine that fits the board and multiplies most a second."""
-    columns = AcceleratorSpace(board).sample(np.random.default_rng(0), _ACCELERATORS)
+    columns = AcceleratorSpace(board, implementation=implementation).sample(np.random.default_rng(0), _ACCELERATORS)
     over = excess(estimate_resources(columns, board), board).values()
     fits = np.all([np.asarray(count) <= 0 for count in over], axis=0)
     rate = columns.pe_rows * columns.pe_cols * columns.pe_pixels * columns.clock_mhz
     return columns[int(np.where(fits, rate, -1).argmax())]
 
 
-def candidates(accelerator: Accelerator) -> list[Layers]:
+def candidates(accelerator: Accelerator, implementation: Implementation = Implementation.HLS) -> list[Layers]:
     """Return runs of layers and blocks of random subnets with random mappings, each once.
 
-    Equal arguments give equal runs.
+    Equal arguments give equal runs. For the Verilog, no second tile begins in the padding.
     """
     rng = np.random.default_rng(0)
     found: dict[Layers, None] = {}
@@ -133,6 +182,8 @@ def candidates(accelerator: Accelerator) -> list[Layers]:
         if accelerator.map_kib:
             for index in rng.permutation(len(blocks))[:_BLOCKS]:
                 found |= dict.fromkeys(_fused(blocks[index], accelerator, rng))
+    if implementation == Implementation.RTL:
+        return [layers for layers in found if all(begins_in_map(ran.mapping, ran.layer) for ran in layers)]
     return list(found)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,9 +11,10 @@ from cost_models.calibration.timing_model import Parameter, TimingModel
 from cost_models.closed_form.layer_prices import LayerPrices, MappedLayers
 from cost_models.coefficients import Coefficients, LatencyCoefficients, load_coefficients
 from cost_models.mapping.mapped_layer import MappedLayer
-from cost_models.measurements.measurement import OWN_ENGINE, EngineRun
+from cost_models.measurements.measurement import OWN_ENGINES, EngineRun
 from hw_templates.board import Board, BoardRecord, load_board
 from hw_templates.conv_engine.accelerator import Accelerator
+from hw_templates.conv_engine.implementation import Implementation
 from hw_templates.foundation.arrays import FloatArray
 from hw_templates.foundation.errors import InvalidValueError
 
@@ -30,26 +32,29 @@ _MEANINGS = {
 }
 _NAMES = tuple(_MEANINGS)
 _START = _NAMES.index("start_cycles")
-_PRIOR = load_coefficients()
-_SPREADS = {"ddr_efficiency": (0.85, 0.3, 0.1), "start_cycles": (500.0, 1.0, 0.5)}
+_EFFICIENCY = (0.85, 0.3, 0.1)
+_SPREADS = {"start_cycles": (1.0, 0.5)}
 
 
 class BoundConvEngine:
     """Layers, accelerators and mappings of some runs as columns, by board, and the share of a start in each run.
+
+    What is not fitted is the prior's of the engine's implementation.
 
     Raises:
         InvalidValueError: a run is of another engine, lists no layers, ran on an unknown board, or holds more than
             one start.
     """
 
-    def __init__(self, runs: Sequence[EngineRun]) -> None:
+    def __init__(self, implementation: Implementation, runs: Sequence[EngineRun]) -> None:
+        self._prior = load_coefficients("prior", implementation)
         self._starts = np.array([run.settings.get(STARTS_PER_IMAGE, 1.0) for run in runs])
         layers: dict[BoardRecord, list[tuple[int, Accelerator, MappedLayer]]] = {}
         for index, run in enumerate(runs):
             if run.accelerator is None:
-                raise InvalidValueError("measurement.engine", run.engine, OWN_ENGINE)
+                raise InvalidValueError("measurement.engine", run.engine, OWN_ENGINES[implementation])
             if not run.layers:
-                raise InvalidValueError(f"measurements[{index}].layers", (), f"given for {OWN_ENGINE}")
+                raise InvalidValueError(f"measurements[{index}].layers", (), f"given for {OWN_ENGINES[implementation]}")
             if self._starts[index] > 1:
                 name = f"measurements[{index}].settings.{STARTS_PER_IMAGE}"
                 raise InvalidValueError(name, run.settings[STARTS_PER_IMAGE], "0 to 1")
@@ -66,13 +71,13 @@ class BoundConvEngine:
             for index, values in enumerate(unique):
                 rows = np.flatnonzero(which.ravel()[of_run] == index)
                 if len(rows):
-                    yield of_run[rows], layers.price(with_latency(_PRIOR, values), rows)
+                    yield of_run[rows], layers.price(with_latency(self._prior, values), rows)
 
     def least_cycles(self) -> FloatArray:
         """Return [runs] iterations of the array, or words of the busiest port; both are exact."""
         busy = np.zeros((4, len(self._starts)))
         for of_run, layers in self._groups:
-            counters = _counters(layers.price(_PRIOR))
+            counters = _counters(layers.price(self._prior))
             busy += [np.bincount(of_run, count, minlength=len(self._starts)) for count in counters.values()]
         least: FloatArray = busy.max(axis=0)
         return least
@@ -95,21 +100,37 @@ class BoundConvEngine:
         return {**kinds, "overhead": self.cycles(theta) - sum(kinds.values())}
 
 
-CONV_ENGINE = TimingModel(
-    OWN_ENGINE,
-    tuple(
-        Parameter(name, meaning, *_SPREADS.get(name, (getattr(_PRIOR.latency, name), 1.0, 0.1)))
-        for name, meaning in _MEANINGS.items()
-    ),
-    BoundConvEngine,
-    lambda runs: BoundConvEngine(runs).least_cycles(),
-)
-"""Coefficients of :class:`LatencyCoefficients` as parameters; their prior is the set ``prior``."""
+def _model(implementation: Implementation) -> TimingModel:
+    """Return the model of an implementation, whose parameters are around its prior."""
+    prior = load_coefficients("prior", implementation).latency
+
+    def parameter(name: str, meaning: str) -> Parameter:
+        if name == "ddr_efficiency":
+            return Parameter(name, meaning, *_EFFICIENCY)
+        return Parameter(name, meaning, getattr(prior, name), *_SPREADS.get(name, (1.0, 0.1)))
+
+    bind = partial(BoundConvEngine, implementation)
+    parameters = tuple(parameter(name, meaning) for name, meaning in _MEANINGS.items())
+    return TimingModel(OWN_ENGINES[implementation], parameters, bind, lambda runs: bind(runs).least_cycles())
 
 
-def stated_counters(layers: Sequence[MappedLayer], accelerator: Accelerator, board: Board) -> dict[str, FloatArray]:
+CONV_ENGINES = {implementation: _model(implementation) for implementation in Implementation}
+"""Coefficients of :class:`LatencyCoefficients` as parameters, by implementation; around the sets ``prior``."""
+
+
+def stated_counters(
+    layers: Sequence[MappedLayer],
+    accelerator: Accelerator,
+    board: Board,
+    implementation: Implementation = Implementation.HLS,
+) -> dict[str, FloatArray]:
     """Return [layers] of each counter that the shapes alone determine, by its name in the program format."""
-    return _counters(MappedLayers.of(layers, [accelerator] * len(layers), board).price(_PRIOR))
+    prior = load_coefficients("prior", implementation)
+    counters = _counters(MappedLayers.of(layers, [accelerator] * len(layers), board).price(prior))
+    if implementation == Implementation.RTL:
+        # The Verilog counts words of memory; the C++ counts those of the port, which may have two.
+        counters["weight_words"] = counters["weight_words"] * accelerator.weight_port_words
+    return counters
 
 
 def _counters(priced: LayerPrices) -> dict[str, FloatArray]:

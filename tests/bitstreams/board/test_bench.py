@@ -8,7 +8,8 @@ from support.boards.twins import images_of
 
 from bitstreams.board import bench as bench_module
 from bitstreams.board.bench import Bench
-from bitstreams.board.driver import Engine, Measured, UnfinishedRunError
+from bitstreams.board.control import UnfinishedRunError
+from bitstreams.board.driver import Engine, Measured
 from bitstreams.board.session import ConnectionLostError
 from hw_templates.conv_engine import isa
 from hw_templates.conv_engine.program import Program, read_program

@@ -19,9 +19,11 @@ from support.boards.twins import (
     spoil_loaded,
 )
 
-from bitstreams.board.driver import Engine, UnfinishedRunError
+from bitstreams.board.control import UnfinishedRunError
+from bitstreams.board.driver import Engine
 from bitstreams.board.remote_session import RemoteSession
 from bitstreams.board.session import Session
+from bitstreams.board.timing import Timing
 from bitstreams.twin import fabric
 from bitstreams.twin.bitstream import write_twin_bitstream
 from bitstreams.twin.board import TwinBoard
@@ -29,7 +31,6 @@ from bitstreams.twin.server import TwinServer
 from cost_models.coefficients import load_coefficients
 from hw_templates.board import load_board
 from hw_templates.conv_engine import isa
-from hw_templates.conv_engine.implementation import Implementation
 from hw_templates.conv_engine.program import read_program
 from hw_templates.foundation.errors import BoardError, InvalidValueError, StorageError, VerificationError
 
@@ -46,7 +47,7 @@ def test_logits_and_counters_are_those_of_the_reference_and_the_cost_model(
         engine.load_program(read_program(project))
         assert list(engine.run(images_of(project))) == golden_of(project)
         assert engine.trips().tobytes() == (project / "weights/trips.bin").read_bytes()
-        assert engine.twin
+        assert engine.twin is Timing.MODEL
         assert engine.clock_mhz == pytest.approx(100)
         timing = engine.measure(images_of(project)[0], 2)
         assert engine.result() == golden_of(project)[0]
@@ -73,7 +74,7 @@ def test_an_engine_behind_a_network_is_timed_by_its_own_counters(
         engine.load_program(read_program(zynq_project))
         image = images_of(zynq_project)[0]
         simulated = engine.measure(image, 1)
-        engine.twin = False
+        engine.twin = None
         counted = engine.measure(image, 2)
         start_ms = load_coefficients().latency.start_cycles / engine.clock_mhz / 1e3
         assert (counted.starts, counted.cycles) == (0, None)
@@ -220,7 +221,7 @@ def test_results_that_were_had_stay_when_a_later_run_hangs(
         results = engine.run(images_of(zynq_project))
         had.append(next(results))
         # The engine stops answering, as one does whose clock has died.
-        zynq_twin.board._fabric.stop()
+        zynq_twin.board.engine.stop()
         engine.timeout_s = 0.3
         with pytest.raises(BoardError):
             had.extend(results)
@@ -270,15 +271,13 @@ def test_an_engine_that_is_not_the_expected_one_is_refused(zynq_twin: TwinServer
             Engine(session, replace(hardware(here), hardware_sha256="f" * 64), bit)
         with pytest.raises(BoardError, match="was routed for 100 MHz, expected 125"):
             Engine(session, replace(hardware(here), accelerator=replace(ACCELERATOR, clock_mhz=125)), bit)
-        for register, message in (
-            (0x00, "none of this project's"),
-            (0x04, r"implementation is none that this version drives \(register map 7\), expected hls \(1\); load"),
+        for register, value, message in (
+            (0x00, 7, "none of this project's"),
+            (0x04, 7, r"implementation is none that this version drives \(register map 7\), expected hls \(1\); load"),
+            (0x04, 2, r"implementation is rtl \(register map 2\), expected hls \(1\); load or build that one"),
         ):
             with pytest.raises(BoardError, match=message):
-                Engine(Lying(session, 0x43C10000 + register, 7), hardware(here), bit)
-        other = replace(hardware(here), implementation=Implementation.RTL)
-        with pytest.raises(BoardError, match=r"implementation is hls \(register map 1\), expected rtl \(2\); load or"):
-            Engine(session, other, bit)
+                Engine(Lying(session, 0x43C10000 + register, value), hardware(here), bit)
 
 
 class Lying:

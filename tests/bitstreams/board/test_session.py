@@ -14,7 +14,8 @@ SCRIPT = """
 import json
 import sys
 from pathlib import Path
-from bitstreams.board.driver import Engine, Hardware
+from bitstreams.board.driver import Engine
+from bitstreams.board.hardware import Hardware
 from bitstreams.board.session import LocalSession
 from bitstreams.twin.bitstream import write_twin_bitstream
 from hw_templates.conv_engine.accelerator import Accelerator

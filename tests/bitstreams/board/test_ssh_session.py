@@ -9,7 +9,9 @@ from support.boards.twins import ACCELERATOR, golden_of, images_of, spoil_loaded
 from support.mutations import drive, mutated_json
 from support.nameless import become_nameless
 
-from bitstreams.board.driver import REPEATS, Engine, Hardware, UnfinishedRunError
+from bitstreams.board.control import UnfinishedRunError
+from bitstreams.board.driver import REPEATS, Engine
+from bitstreams.board.hardware import Hardware
 from bitstreams.board.session import ConnectionLostError
 from bitstreams.board.ssh_session import SshSession, parse_answer
 from bitstreams.twin.bitstream import write_twin_bitstream
@@ -49,7 +51,7 @@ def test_a_program_runs_bit_exactly_over_ssh_and_a_start_that_hangs_is_survived(
     assert list(engine.run(images_of(zynq_project))) == golden_of(zynq_project)
     assert engine.trips().tobytes() == (zynq_project / "weights/trips.bin").read_bytes()
     assert (session.rails(), session.rail_power_w("12V")) == (["12V"], 3.5)
-    engine.twin = False
+    engine.twin = None
     timed = engine.measure(images_of(zynq_project)[0], 2)
     assert (timed.starts, timed.cycles) == (1 / REPEATS, None)
     assert (timed.ms > 0).all()

@@ -1,7 +1,9 @@
 """build.sh with vendor tools that are there, missing, old, failing or silent."""
 
 import io
+import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,11 +12,12 @@ import time
 from pathlib import Path
 
 import pytest
-from support.boards.fake_vendor import FakeVendor
+from support.boards.fake_vendor import FakeVendor, use
 
-from bitstreams.building.script import build_bitstream, bundle, check_sources
+from bitstreams.building.script import TimingError, build_bitstream, bundle, check_sources
 from hw_templates.foundation.errors import StorageError, ToolError
 from hw_templates.foundation.lock import exclusive
+from hw_templates.project.render import files_sha256
 
 
 def build(project: Path, cosim: bool = False) -> tuple[Path, list[str]]:
@@ -25,6 +28,12 @@ def build(project: Path, cosim: bool = False) -> tuple[Path, list[str]]:
 def names_in(archive: Path) -> set[str]:
     with tarfile.open(archive) as tar:
         return {member.name.removeprefix("./") for member in tar if member.isreg()}
+
+
+@pytest.fixture(params=["", "rtl_"])
+def either(request: pytest.FixtureRequest) -> tuple[Path, FakeVendor]:
+    """A project of either implementation, and the tools that build it."""
+    return request.getfixturevalue(f"{request.param}project"), request.getfixturevalue(f"{request.param}vendor")
 
 
 def test_a_build_leaves_everything_in_one_archive(project: Path, vendor: FakeVendor) -> None:
@@ -38,6 +47,75 @@ def test_a_build_leaves_everything_in_one_archive(project: Path, vendor: FakeVen
         f"reports/{name}" for name in ("csynth.xml", "timing.rpt", "utilization.rpt", "implementation.txt")
     } <= names
     assert {"hardware/src/compute.cpp", "hardware/rtl/engine_id.v", "hardware/project.json"} <= names
+
+
+def test_an_engine_in_verilog_needs_vivado_alone(rtl_project: Path, rtl_vendor: FakeVendor) -> None:
+    design = f"engine_{check_sources(rtl_project)[:8]}"
+    archive, steps = build(rtl_project)
+    assert steps == ["vivado: 2023.2"]
+    assert build(rtl_project) == (archive, [])
+    assert rtl_vendor.ran == ["vivado"]
+    sources = {f"rtl/{path.name}" for path in (rtl_project / "rtl").iterdir()}
+    sources |= {f"tcl/{path.name}" for path in (rtl_project / "tcl").iterdir()}
+    assert names_in(archive) == {
+        *(f"{design}.{suffix}" for suffix in ("bit", "hwh", "xsa")),
+        "tools.txt",
+        *(f"reports/{name}.rpt" for name in ("timing", "utilization", "utilization_engine")),
+        "reports/implementation.txt",
+        *(f"hardware/{name}" for name in {*sources, "hardware.sha256", "project.json"}),
+    }
+    with tarfile.open(archive) as tar:
+        tools = tar.extractfile("./tools.txt")
+        assert tools is not None
+        assert tools.read() == b"vivado 2023.2\n"
+
+
+def test_a_project_that_is_older_than_the_verilog_is_built_as_before(project: Path, vendor: FakeVendor) -> None:
+    record = json.loads((project / "project.json").read_text())
+    del record["implementation"], record["isa5_sha256"]
+    (project / "project.json").write_text(json.dumps(record))
+    shutil.rmtree(project / "isa5")
+    for path in (project / "rtl").iterdir():
+        if path.name not in ("engine_id.v", "digest.v", "cycle_counter.v"):
+            path.unlink()
+    folders = ("include", "src", "rtl", "tcl")
+    sources = [path for folder in folders for path in (project / folder).iterdir() if path.name != "digest.v"]
+    # What its digest was of: every source there was.
+    whole = files_sha256({path.relative_to(project).as_posix(): path.read_bytes() for path in sources})
+    assert check_sources(project) == whole
+    assert build(project)[1] == ["hls: vitis_hls 2023.2", "vivado: 2023.2"]
+
+
+def test_make_builds_either_implementation(either: tuple[Path, FakeVendor]) -> None:
+    project, _ = either
+    done = subprocess.run(["make", "bitstream"], cwd=project, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "results.tar"
+    assert build(project)[1] == []
+
+
+def test_a_change_of_the_other_implementation_s_sources_changes_no_bitstream(
+    project: Path, rtl_project: Path, vendor: FakeVendor, rtl_vendor: FakeVendor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for mine, theirs, tools, folder in (
+        ("src/compute.cpp", "rtl/store.v", vendor, project),
+        ("rtl/store.v", "src/compute.cpp", rtl_vendor, rtl_project),
+    ):
+        use(monkeypatch, tools)
+        build(folder)
+        with (folder / theirs).open("a") as file:
+            file.write("// changed\n")
+        assert build(folder)[1] == []
+        with (folder / mine).open("a") as file:
+            file.write("// changed\n")
+        with pytest.raises(StorageError, match="a source was changed after it was emitted"):
+            build(folder)
+
+
+def test_cosimulation_is_of_the_cpp(rtl_project: Path, rtl_vendor: FakeVendor) -> None:
+    with pytest.raises(ToolError, match=r"project: --cosim: no options are known; logs are in"):
+        build(rtl_project, cosim=True)
+    assert rtl_vendor.ran == []
 
 
 @pytest.mark.parametrize(
@@ -121,12 +199,27 @@ def test_a_failed_rebuild_does_not_leave_an_older_archive(project: Path, vendor:
     assert not (project / "results.tar").exists()
 
 
-def test_negative_slack_fails_the_build(project: Path, vendor: FakeVendor) -> None:
+def test_negative_slack_fails_the_build(either: tuple[Path, FakeVendor]) -> None:
+    project, vendor = either
     vendor.install("vivado", "2023.2", fault="export WNS=-0.75")
-    with pytest.raises(
-        ToolError, match=r"vivado: stopped with code 1: ERROR: timing: setup slack is -0\.75 ns at 100 MHz"
-    ):
+    with pytest.raises(TimingError, match=r"project: timing: setup slack is -0\.75 ns at 100 MHz \(build/results/"):
         build(project)
+    vendor.install("vivado", "2023.2", fault="export WHS=-0.02")
+    with pytest.raises(ToolError, match=r"timing: hold slack is -0\.02 ns at 100 MHz, which no slower clock") as failed:
+        build(project)
+    assert not isinstance(failed.value, TimingError)
+    assert not (project / "results.tar").exists()
+
+
+def test_a_missing_or_old_vivado_is_named_for_either_implementation(either: tuple[Path, FakeVendor]) -> None:
+    project, vendor = either
+    vendor.install("vivado", "2020.1")
+    with pytest.raises(ToolError, match=r"project: vivado 2020\.1 is too old; 2020\.2 is the oldest; logs"):
+        build(project)
+    vendor.remove("vivado")
+    with pytest.raises(ToolError, match=r"project: vivado: not on the PATH; source its settings64\.sh first; logs"):
+        build(project)
+    assert vendor.ran == []
 
 
 @pytest.mark.parametrize("tool", ["vitis_hls", "vivado"])
@@ -188,9 +281,8 @@ def test_an_interrupted_build_stops_the_tools_and_can_go_on(
     build(project)
 
 
-def test_a_bundle_builds_elsewhere_with_nothing_but_the_tools(
-    project: Path, vendor: FakeVendor, tmp_path: Path
-) -> None:
+def test_a_bundle_builds_elsewhere_with_nothing_but_the_tools(either: tuple[Path, FakeVendor], tmp_path: Path) -> None:
+    project, vendor = either
     (project / "build").mkdir()
     (project / "build/csim").write_text("a program that is of no use elsewhere")
     content = bundle(project)
@@ -211,8 +303,10 @@ def test_a_bundle_builds_elsewhere_with_nothing_but_the_tools(
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines() == ["step hls: vitis_hls 2023.2", "step vivado: 2023.2", "results.tar"]
-    assert names_in(unpacked / "results.tar") == names_in(build(project)[0])
+    archive, steps = build(project)
+    assert done.stdout.splitlines() == [*(f"step {step}" for step in steps), "results.tar"]
+    assert steps[-1] == "vivado: 2023.2"
+    assert names_in(unpacked / "results.tar") == names_in(archive)
 
 
 def test_a_folder_that_cannot_be_written_is_named(project: Path, vendor: FakeVendor) -> None:

@@ -18,11 +18,14 @@ from bitstreams.building.design import parse_design
 from bitstreams.building.reports import CoSimulation, Synthesis, Timing, Utilisation
 from bitstreams.building.script import build_bitstream
 from bitstreams.store.bitstream import Bitstream, Quantity
-from bitstreams.store.results import check_build, compare, import_files, import_results
+from bitstreams.store.results import check_build, compare, import_files, import_results, predict_resources
 from bitstreams.store.store import Store
+from cost_models.engine.blocks import engine_blocks
 from cost_models.resources import estimate_resources
 from hw_templates.board import Board, load_board
 from hw_templates.conv_engine.accelerator import Accelerator
+from hw_templates.conv_engine.implementation import Implementation
+from hw_templates.conv_engine.rtl_config import EngineShape
 from hw_templates.foundation.errors import StorageError
 
 FIXTURES = Path(__file__).parents[4] / "shared/fixtures/pynq_z2_ad08"
@@ -86,6 +89,39 @@ def test_each_figure_stands_beside_the_prediction(project: Path, archive: Path, 
     assert (latency.synthesis, latency.implementation) == (None, 9900)
 
 
+def test_a_build_of_the_verilog_has_no_figures_of_hls(rtl_archive: Path, store: Store) -> None:
+    entry, _ = import_results(store, rtl_archive)
+    made = entry.bitstream
+    assert store.verify(entry) == []
+    assert (made.implementation, made.tools) == (Implementation.RTL, {"vivado": "2023.2"})
+    assert (made.timing.wns_ns, made.timing.whs_ns) == (0.125, 0.021)
+    figures = {figure.name: figure for figure in made.figures}
+    assert made.accelerator is not None
+    blocks = engine_blocks(EngineShape(accelerator=made.accelerator, family=ZCU104.family))
+    assert (figures["dsp"].predicted, figures["dsp"].implementation) == (blocks.dsp, 135)
+    assert figures["bram_18k"].predicted == blocks.ramb18 + 2 * blocks.ramb36
+    assert figures["lut"].implementation == 25000
+    assert figures["clock_mhz"].implementation == pytest.approx(1000 / (10 - 0.125))
+    assert all(figure.synthesis is None for figure in made.figures)
+    # Nothing of a build states cycles.
+    assert figures["latency_cycles"].implementation is None
+    assert figures["latency_cycles"].deviation is None
+
+
+def test_where_an_engine_is_not_stored_the_newest_one_is_named(
+    archive: Path, rtl_archive: Path, rtl_emitted: Path, store: Store
+) -> None:
+    wanted = (rtl_emitted / "hardware.sha256").read_text().strip()
+    with pytest.raises(StorageError, match=f"no bitstream of engine {wanted[:12]}; `codesign build RUN`"):
+        store.find_engine(wanted)
+    hls = import_results(store, archive)[0].bitstream.hardware_sha256
+    assert hls is not None
+    with pytest.raises(StorageError, match=rf"{wanted[:12]} \(the newest one is of {hls[:12]}, hls for zcu104\); `"):
+        store.find_engine(wanted)
+    entry, _ = import_results(store, rtl_archive)
+    assert store.find_engine(wanted) == entry.path("bit")
+
+
 def test_the_store_s_digest_follows_hardware_and_tools(
     project: Path, archive: Path, vendor: FakeVendor, store: Store
 ) -> None:
@@ -135,6 +171,10 @@ def recording(name: str, value: object) -> Callable[[dict[str, bytes]], None]:
     return changed(lambda record: record.update({name: value}))
 
 
+def named_for(implementation: str) -> Callable[[dict[str, bytes]], None]:
+    return recording("implementation", implementation)
+
+
 def predicting(values: dict[str, object]) -> Callable[[dict[str, bytes]], None]:
     return changed(lambda record: record["predicted"].update(values))
 
@@ -171,6 +211,7 @@ def other_user_id(contents: dict[str, bytes]) -> None:
         (truncated(".bit"), r"\.bit: is truncated"),
         (truncated(".hwh"), r"\.hwh: is corrupt"),
         (truncated("project.json"), r"hardware/project\.json: project: must be sound JSON"),
+        (named_for("rtl"), r"hardware/(src|include)/\S+: is no source of an engine of implementation rtl"),
         (other_bit, r"is of design engine_cafecafe_wrapper, its hand-off of"),
         (other_part, r"is for part 7z020clg400, zcu104 has xczu7ev"),
         (other_user_id, r"its sources make engine_"),
@@ -222,6 +263,30 @@ def test_spoilt_results_are_refused_and_leave_nothing(
         import_results(store, packed(contents, tmp_path / "spoilt.tar"))
     assert str(refused.value).startswith(f"{tmp_path / 'spoilt.tar'}: ")
     assert "codesign-" not in str(refused.value)
+    assert store.entries() == ()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (named_for("hls"), "hardware/rtl/.*: is no source of an engine of implementation hls"),
+        (with_file("hardware/src/load.cpp", b"x"), "hardware/src/load.cpp: is no source of .* implementation rtl"),
+        (
+            replaced(".hwh", b"engine_axi", b"conv_engine"),
+            "implementation hls .conv_engine., expected rtl .engine_axi.",
+        ),
+        (with_file("reports/csynth.xml", b"<a/>"), "reports/csynth.xml: is of Vitis HLS, which does not build"),
+        (with_file("tools.txt", b"hls vitis_hls 2023.2\nvivado 2023.2\n"), "tools.txt: must hold a version of vivado;"),
+        (replaced("rtl/store.v", b";", b" ;"), "a source was changed after it was emitted"),
+    ],
+)
+def test_results_that_mix_the_implementations_are_refused(
+    rtl_archive: Path, store: Store, tmp_path: Path, spoil: Callable[[dict[str, bytes]], None], message: str
+) -> None:
+    contents = members(rtl_archive)
+    spoil(contents)
+    with pytest.raises(StorageError, match=message):
+        import_results(store, packed(contents, tmp_path / "mixed.tar"))
     assert store.entries() == ()
 
 
@@ -345,8 +410,8 @@ BOARD = load_board("pynq-z2")
 
 
 def test_unknown_reports_leave_the_prediction_alone() -> None:
-    figures = compare(ACCELERATOR, BOARD, 1234.0, None, Synthesis(), CoSimulation(), Timing(), Utilisation())
-    needed = estimate_resources(ACCELERATOR, BOARD)
+    needed = predict_resources(ACCELERATOR, BOARD, Implementation.HLS)
+    figures = compare(needed, 100, 1234.0, None, Synthesis(), CoSimulation(), Timing(), Utilisation())
     assert [figure.name for figure in figures] == [
         "dsp",
         "bram_18k",
@@ -363,7 +428,8 @@ def test_unknown_reports_leave_the_prediction_alone() -> None:
 
 def test_slack_says_how_fast_the_design_could_run() -> None:
     slack, periods = Timing(wns_ns=2.0), Synthesis(estimated_clock_ns=8.0)
-    figures = compare(ACCELERATOR, BOARD, 1.0, 100.0, periods, CoSimulation(True, 50.0), slack, Utilisation(dsp=3))
+    needed = predict_resources(ACCELERATOR, BOARD, Implementation.RTL)
+    figures = compare(needed, 100, 1.0, 100.0, periods, CoSimulation(True, 50.0), slack, Utilisation(dsp=3))
     by_name = {figure.name: figure for figure in figures}
     assert by_name["clock_mhz"] == Quantity(name="clock_mhz", predicted=100.0, synthesis=125.0, implementation=125.0)
     assert by_name["latency_cycles"] == Quantity(

@@ -167,7 +167,7 @@ def test_no_thread_is_left_behind(zynq_project: Path) -> None:
     # Threads of servers that other tests stopped may end meanwhile.
     before = set(threading.enumerate())
     made = TwinBoard(zynq_project, load_coefficients())
-    made._fabric.reset()
+    made.engine.reset()
     made.close()
     assert set(threading.enumerate()) <= before
 
@@ -177,14 +177,14 @@ def test_a_program_takes_what_the_price_of_its_network_says(zynq_project: Path, 
     table = program.arena[: program.layer_count * isa.DESCRIPTOR.itemsize]
     predicted = json.loads((zynq_project / "project.json").read_text())["predicted"]["latency_ms"]
     set_clock_mhz(board, "zynq-7000", ACCELERATOR.clock_mhz)
-    cycles = board.cycles(table)
+    cycles = board.engine.cycles_of(table)
     # The closed form and the simulator differ by a few percent at most.
     assert abs(cycles / ACCELERATOR.clock_mhz / 1e3 / predicted - 1) < 0.1
-    twice = board.cycles(table * 2)
+    twice = board.engine.cycles_of(table * 2)
     assert abs(twice - 2 * cycles + load_coefficients().latency.start_cycles) <= 1
 
 
 def test_what_no_engine_runs_takes_no_cycles(board: TwinBoard) -> None:
-    assert board.cycles(np.zeros(1, isa.DESCRIPTOR).tobytes()) == 0
-    assert board.cycles(b"\xff" * isa.DESCRIPTOR.itemsize) == 0
-    assert board.cycles(b"") == 0
+    assert board.engine.cycles_of(np.zeros(1, isa.DESCRIPTOR).tobytes()) == 0
+    assert board.engine.cycles_of(b"\xff" * isa.DESCRIPTOR.itemsize) == 0
+    assert board.engine.cycles_of(b"") == 0

@@ -6,7 +6,16 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from support.boards.built_projects import archive, emitted, project, vendor
+from support.boards.built_projects import (
+    archive,
+    emitted,
+    project,
+    rtl_archive,
+    rtl_emitted,
+    rtl_project,
+    rtl_vendor,
+    vendor,
+)
 from support.boards.fake_vendor import FakeVendor
 from support.boards.vendor_files import bit_file, handoff
 from support.nameless import become_nameless
@@ -16,7 +25,16 @@ from typer.testing import CliRunner, Result
 from bitstreams.store.store import Store
 from codesign.cli.main import app
 
-__all__ = ["archive", "emitted", "project", "vendor"]
+__all__ = [
+    "archive",
+    "emitted",
+    "project",
+    "rtl_archive",
+    "rtl_emitted",
+    "rtl_project",
+    "rtl_vendor",
+    "vendor",
+]
 
 FIXTURES = Path(__file__).parents[4] / "shared/fixtures/pynq_z2_ad08"
 
@@ -69,6 +87,33 @@ def test_a_build_ends_in_the_store_beside_the_prediction(project: Path, vendor: 
     assert len(store.entries()) == 1
 
 
+def test_an_engine_in_verilog_is_built_and_shown(rtl_project: Path, rtl_vendor: FakeVendor, store: Store) -> None:
+    done = codesign("build", rtl_project.parent)
+    assert done.exit_code == 0, done.stderr
+    assert rtl_vendor.ran == ["vivado"]
+    assert "latency_cycles" in done.stdout
+    (entry,) = store.entries()
+    shown = codesign("bitstreams", "show", entry.digest[:8]).stdout
+    for text in ("engine    rtl, pe_rows 8", "tools     vivado 2023.2", "setup 0.125 ns"):
+        assert text in shown
+    check_refused(codesign("build", rtl_project.parent, "--cosim"), "--cosim: must be left out, as", "is of Verilog")
+    assert codesign("build", rtl_project.parent, "--bundle").exit_code == 0
+
+
+def test_results_of_another_project_are_not_taken_for_the_build_s(
+    project: Path, vendor: FakeVendor, rtl_archive: Path, store: Store
+) -> None:
+    assert codesign("build", project.parent).exit_code == 0
+    record = (project.parent / "build.json").read_bytes()
+    (project / "results.tar").write_bytes(rtl_archive.read_bytes())
+    check_refused(
+        codesign("build", project.parent), "results.tar: is of engine", "(rtl), the project of", "(hls); delete"
+    )
+    assert (project.parent / "build.json").read_bytes() == record
+    (project / "results.tar").unlink()
+    assert codesign("build", project.parent).exit_code == 0
+
+
 def test_a_bundle_is_built_elsewhere_and_imported(
     project: Path, archive: Path, vendor: FakeVendor, store: Store, tmp_path: Path
 ) -> None:
@@ -91,8 +136,8 @@ def test_a_bundle_is_built_elsewhere_and_imported(
 
 
 BITSTREAM = (
-    "determined_by board part design clock_mhz hardware_sha256 accelerator tools timing utilisation figures digest "
-    "imported files"
+    "determined_by board part design clock_mhz hardware_sha256 implementation accelerator tools timing utilisation "
+    "figures digest imported files"
 )
 
 
@@ -135,6 +180,7 @@ def test_csim_builds_with_the_compiler(project: Path) -> None:
         (("--tool", "quartus"), ("--tool", "vitis, csim", "quartus")),
         (("--tool", "csim", "--bundle"), ("--bundle: must be left out with --tool csim",)),
         (("--tool", "csim", "--cosim"), ("--cosim: must be left out with --tool csim",)),
+        (("--tool", "csim", "--clock-mhz", "75"), ("--clock-mhz: must be left out with --tool csim",)),
         (("--bundle", "--cosim"), ("--cosim: ", "build.sh")),
     ],
 )

@@ -292,7 +292,9 @@ def test_bad_input_is_one_line(tmp_path: Path) -> None:
 
     check_refused(fit("one"), "--measurements: must be at least 3 runs of conv_engine to fit, got 1")
     check_refused(fit("network"), "measurement.engine: must be conv_engine like that of the other runs, got 'dpu'")
-    check_refused(fit("foreign"), "measurement.engine: must be one of conv_engine, dpu, vta, got 'hls4ml'")
+    check_refused(
+        fit("foreign"), "measurement.engine: must be one of conv_engine, conv_engine_rtl, dpu, vta, got 'hls4ml'"
+    )
     check_refused(fit("one", "one"), "the same run as")
     check_refused(fit("absent"), "absent: is missing")
     assert not (tmp_path / "out").exists()

@@ -44,6 +44,7 @@ from hw_templates.project.render import files_sha256
 
 pytest.importorskip("pynq", reason="pynq is not installed: pip install --editable '.[board]'")
 ROOT = Path(__file__).parents[3]
+MODELLED = "twin simulated by a model"
 
 
 @pytest.fixture
@@ -62,7 +63,7 @@ def deployed(run: Run, board: str = "pynq-z2", via: str = "twin", **wanted: obje
 def test_all_test_images_run_on_the_twin_as_the_integer_reference_has_them(run: Run) -> None:
     lines = deployed(run)
     project, record = read_json(run.project / "project.json"), read_json(run.deployment)
-    assert (record["complete"], record["source"], record["images"]) == (True, "twin", 359)
+    assert (record["complete"], record["source"], record["images"]) == (True, MODELLED, 359)
     assert record["accuracy"] == project["origin"]["test_accuracy"]["int8"]
     assert record["latency_ms"]["p50"] == pytest.approx(project["predicted"]["latency_ms"], rel=0.1)
     assert record["energy"] is None
@@ -70,15 +71,15 @@ def test_all_test_images_run_on_the_twin_as_the_integer_reference_has_them(run: 
         "format complete error right source where board bitstream hardware_sha256 measured_at clock_mhz images "
         "accuracy latency_ms starts_per_image inference_ms cycles cycle_shares energy predicted"
     )
-    assert lines[0].startswith("deploy     pynq-z2 (twin, 127.0.0.1:")
-    assert "simulated by the twin" in lines[2]
+    assert lines[0].startswith(f"deploy     pynq-z2 ({MODELLED}, 127.0.0.1:")
+    assert "simulated by a model" in lines[2]
     shares = record["cycle_shares"]
     assert 0.1 < shares["compute"] < shares["compute"] + shares["load_wait"] + shares["store_wait"] < 1
     assert f"{shares['compute']:.0%} computing" in lines[3]
     assert "not measured" in lines[4]
     deployed(run)
     first, second = read_measurements([run.measurements])
-    assert first.source == "twin"
+    assert first.source == MODELLED
     # The twin repeats itself exactly; only the identity tells the runs apart.
     assert first.run_id is not None
     assert second == replace(first, run_id=second.run_id, date=second.date)
@@ -103,7 +104,7 @@ def test_a_board_is_reached_over_ssh_with_the_users_own_keys(
         monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
         monkeypatch.setattr(deploy_module, "WINDOW_S", 0.4)
         lines = deployed(run, board=f"pynq-z2@root@127.0.0.1:{server.port}", via="ssh", power="rails")
-    assert f"(twin, root@127.0.0.1:{server.port})" in lines[0]
+    assert f"({MODELLED}, root@127.0.0.1:{server.port})" in lines[0]
     record = read_json(run.deployment)
     assert record["accuracy"] == read_json(run.project / "project.json")["origin"]["test_accuracy"]["int8"]
     assert record["energy"]["busy_w"] == pytest.approx(3.5)
@@ -117,7 +118,7 @@ def test_what_is_no_twin_is_compared_without_the_start_that_its_counters_miss(
 
     def as_a_board(engine: Engine) -> None:
         check(engine)
-        engine.twin = False
+        engine.twin = None
 
     monkeypatch.setattr(Engine, "_check_identity", as_a_board)
     with twin_process(run.project) as (_, port):

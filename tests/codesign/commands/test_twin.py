@@ -30,9 +30,13 @@ def test_a_twin_serves_until_it_is_closed(zynq_project: Path) -> None:
         socket.create_connection((served.host, served.port), timeout=5)
 
 
-def test_what_cannot_be_served_is_named(tmp_path: Path) -> None:
+def test_what_cannot_be_served_is_named(zynq_project: Path, tmp_path: Path) -> None:
     with pytest.raises(InvalidValueError, match="coefficients: must be one of prior"):
-        start_twin(tmp_path, 0, "nothing", RecordedProgress())
+        start_twin(zynq_project, 0, "nothing", RecordedProgress())
+    with pytest.raises(InvalidValueError, match="timing: must be one of model, rtl, got 'real'"):
+        start_twin(zynq_project, 0, "prior", RecordedProgress(), timing="real")
+    with pytest.raises(InvalidValueError, match="timing: must be model for a project whose implementation is hls, got"):
+        start_twin(zynq_project, 0, "prior", RecordedProgress(), timing="rtl")
     with pytest.raises(StorageError, match=r"project\.json: is missing"):
         start_twin(tmp_path, 0, "prior", RecordedProgress())
 

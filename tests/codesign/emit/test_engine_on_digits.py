@@ -10,7 +10,7 @@ from support.verilog.engines import ENGINES, simulation_of
 from support.verilog.simulated import run as simulate
 
 from codesign.emit.engine_program import engine_node
-from codesign.emit.engine_project import isa5_files
+from codesign.emit.engine_project import compile_network, isa5_files
 from codesign.emit.engine_reference import run_engine
 from codesign.emit.integer_reference import QuantisedNetwork, run_integer
 from codesign.emit.program import pack_map
@@ -69,7 +69,7 @@ def digits(finished_run: Run) -> Digits:
 def on_engine(network: QuantisedNetwork, shape: EngineShape, images: Int8Array) -> dict[str, bytes]:
     """The files of the network's program for an engine, in the tiles that the mapper chooses."""
     estimate = price(network.workload, shape.accelerator, BOARD, load_coefficients("prior"))
-    return isa5_files(network, [layer.mapped for layer in estimate.layers], shape, images)
+    return isa5_files(compile_network(network, estimate.mapped, shape), images)
 
 
 @pytest.mark.parametrize("bits", [8, 4])

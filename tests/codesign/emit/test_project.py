@@ -16,6 +16,7 @@ from support.networks.named_spaces import DIGITS
 from support.networks.random_networks import network_of_every_operation, random_mapped_layers
 from support.networks.small_families import SMALL_FAMILIES
 
+from bitstreams.building.script import check_sources
 from bitstreams.building.toolchain import run_csim
 from codesign.emit import project as project_module
 from codesign.emit.integer_reference import run_integer
@@ -30,6 +31,7 @@ from cost_models.coefficients import load_coefficients
 from cost_models.workload import Operation
 from hw_templates.board import load_board
 from hw_templates.conv_engine.accelerator import Accelerator
+from hw_templates.conv_engine.implementation import Implementation
 from hw_templates.conv_engine.program import read_program
 from hw_templates.foundation.errors import InvalidValueError, StorageError
 from hw_templates.project.record import Origin, ProjectAccuracy
@@ -364,6 +366,17 @@ def test_a_project_that_was_cut_off_has_no_record(tmp_path: Path, monkeypatch) -
     monkeypatch.undo()
     write_project(tmp_path, files)
     assert {path: (tmp_path / path).read_bytes() for path in files} == files
+
+
+def test_a_project_of_the_other_implementation_leaves_nothing_of_the_first(tmp_path: Path) -> None:
+    made, images = design(3)
+    for implementation in (*Implementation, Implementation.HLS):
+        files = project_files(made, images, implementation=implementation)
+        write_project(tmp_path, files)
+        assert {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()} == set(files)
+        assert check_sources(tmp_path) == json.loads(files["project.json"])["hardware_sha256"]
+        assert f"to be built in {'HLS C++' if implementation == 'hls' else 'Verilog'}," in files["README.md"].decode()
+        assert ("| diagonal of the PE array, " in files["README.md"].decode()) == (implementation == Implementation.RTL)
 
 
 def test_the_hardware_digest_ignores_the_network() -> None:

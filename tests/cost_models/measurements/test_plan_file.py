@@ -48,13 +48,16 @@ RUNS = (
 
 
 def test_a_plan_is_read_as_it_was_written(tmp_path: Path) -> None:
-    plan = RunPlan("pynq-z2", ACCELERATOR, RUNS, (0.5, 0.1, 0.05))
+    plan = RunPlan(board="pynq-z2", accelerator=ACCELERATOR, runs=RUNS, deviations=(0.5, 0.1, 0.05))
     write_plan(tmp_path / "plan.json", plan)
     assert read_plan(tmp_path / "plan.json") == plan
 
 
 def test_a_plan_of_format_2_is_read_as_it_was_written(tmp_path: Path) -> None:
-    path, plan = tmp_path / "plan.json", RunPlan("pynq-z2", ACCELERATOR, RUNS, (0.5, 0.1, 0.05))
+    path, plan = (
+        tmp_path / "plan.json",
+        RunPlan(board="pynq-z2", accelerator=ACCELERATOR, runs=RUNS, deviations=(0.5, 0.1, 0.05)),
+    )
     runs = [[asdict(MeasuredLayer.of(ran)) for ran in layers] for layers in RUNS]
     old = {"plan": 2, "board": "pynq-z2", "accelerator": asdict(ACCELERATOR), "deviations": [0.5, 0.1, 0.05]}
     path.write_text(json.dumps({**old, "runs": runs}))
@@ -69,11 +72,11 @@ def test_a_plan_of_format_2_is_read_as_it_was_written(tmp_path: Path) -> None:
 
 def test_a_plan_that_nothing_could_run_is_refused() -> None:
     with pytest.raises(InvalidValueError, match=r"plan\.runs: must be at least one"):
-        RunPlan("pynq-z2", ACCELERATOR, ())
+        RunPlan(board="pynq-z2", accelerator=ACCELERATOR, runs=())
     with pytest.raises(InvalidValueError, match=r"plan\.runs\[1\]: must be one that is new"):
-        RunPlan("pynq-z2", ACCELERATOR, (RUNS[0], RUNS[0]))
+        RunPlan(board="pynq-z2", accelerator=ACCELERATOR, runs=(RUNS[0], RUNS[0]))
     with pytest.raises(MappingError, match="map_kib"):
-        RunPlan("pynq-z2", replace(ACCELERATOR, map_kib=0), RUNS)
+        RunPlan(board="pynq-z2", accelerator=replace(ACCELERATOR, map_kib=0), runs=RUNS)
 
 
 @pytest.mark.parametrize(
@@ -89,7 +92,7 @@ def test_a_plan_that_nothing_could_run_is_refused() -> None:
 )
 def test_a_spoilt_file_is_named_with_its_fault(change: dict[str, object], message: str, tmp_path: Path) -> None:
     path = tmp_path / "plan.json"
-    write_plan(path, RunPlan("pynq-z2", ACCELERATOR, RUNS))
+    write_plan(path, RunPlan(board="pynq-z2", accelerator=ACCELERATOR, runs=RUNS))
     path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
     with pytest.raises(StorageError, match=message) as raised:
         read_plan(path)
@@ -110,7 +113,7 @@ def test_what_is_no_plan_is_named(tmp_path: Path) -> None:
 
 def test_any_spoilt_plan_is_read_or_refused_in_one_line(tmp_path: Path) -> None:
     path = tmp_path / "plan.json"
-    write_plan(path, RunPlan("pynq-z2", ACCELERATOR, RUNS, (0.5, 0.1, 0.05)))
+    write_plan(path, RunPlan(board="pynq-z2", accelerator=ACCELERATOR, runs=RUNS, deviations=(0.5, 0.1, 0.05)))
 
     accepted, refused = drive(
         from_file(path, lambda: read_plan(path)), mutated_json(json.loads(path.read_text()), 3_000)

@@ -15,7 +15,7 @@ proc add_engine {} {
     add_files -norecurse $modules
     set_property file_type SystemVerilog [add_files -norecurse $others]
     add_files -norecurse [lsort [glob rtl/*.vh]]
-    set_property include_dirs [file normalize rtl] [current_fileset]
+    set_property include_dirs [list [file normalize rtl]] [current_fileset]
 }
 
 # Makes the cell engine and answers a dictionary: names of its clocks and of its resets.

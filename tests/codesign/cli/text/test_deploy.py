@@ -8,7 +8,7 @@ from hw_templates.project.record import Prediction
 
 ON_TWIN = DeployRecord(
     complete=True,
-    source="twin",
+    source="twin simulated at RTL",
     where="127.0.0.1:7967",
     board="pynq-z2",
     bitstream="89abcdef" * 8,
@@ -38,9 +38,9 @@ ON_BOARD = replace(
 
 def test_a_twin_is_compared_with_the_prediction_as_it_is() -> None:
     assert list(deploy_lines(ON_TWIN)) == [
-        "deploy     pynq-z2 (twin, 127.0.0.1:7967): engine 0123456789ab at 150 MHz",
+        "deploy     pynq-z2 (twin simulated at RTL, 127.0.0.1:7967): engine 0123456789ab at 150 MHz",
         "           accuracy: 98.05% of 359 test images, bit for bit as the integer reference",
-        "           latency: 0.22 ms an image (simulated by the twin); predicted 0.2 ms, +10.0%",
+        "           latency: 0.22 ms an image (simulated at RTL); predicted 0.2 ms, +10.0%",
         "           cycles: 25% computing, 50% waiting for loads, 12% for stores, the rest setting up",
         "           energy: not measured; predicted 0.35 mJ an image",
     ]

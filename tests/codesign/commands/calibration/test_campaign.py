@@ -37,7 +37,7 @@ RUNS = tuple(
     )
     for size in range(4, 8)
 )
-PLAN = RunPlan("pynq-z2", ACCELERATOR, RUNS)
+PLAN = RunPlan(board="pynq-z2", accelerator=ACCELERATOR, runs=RUNS)
 
 
 def measured(run: int, bitstream: str = "ab" * 32) -> Measurement:

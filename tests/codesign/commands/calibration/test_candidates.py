@@ -26,7 +26,7 @@ ACCELERATOR = Accelerator(
 def test_candidates_are_runs_that_an_engine_takes(map_kib: int) -> None:
     accelerator = replace(ACCELERATOR, map_kib=map_kib)
     runs = candidates(accelerator)
-    assert RunPlan("pynq-z2", accelerator, tuple(runs)).runs == tuple(candidates(accelerator))
+    assert RunPlan(board="pynq-z2", accelerator=accelerator, runs=tuple(runs)).runs == tuple(candidates(accelerator))
     stacks = [run for run in runs if len(run) > 1 and len(set(run)) == 1]
     kept = [run for run in runs if run[0].placement.group_layers]
     assert len(stacks) > 20

@@ -78,7 +78,7 @@ def request_(zynq_project: Path, tmp_path: Path) -> CampaignRequest:
     for layer in SHAPES:
         drawn = dict.fromkeys(draw_mapping(layer, ACCELERATOR, rng) for _ in range(20))
         runs += [(MappedLayer(layer, mapping),) for mapping in [*drawn][:3]]
-    write_plan(tmp_path / "plan.json", RunPlan("pynq-z2", ACCELERATOR, tuple(runs)))
+    write_plan(tmp_path / "plan.json", RunPlan(board="pynq-z2", accelerator=ACCELERATOR, runs=tuple(runs)))
     target = parse_target("pynq-z2", "twin", insecure_remote=False)
     return CampaignRequest(
         target=target, plan=tmp_path / "plan.json", project=zynq_project, out=tmp_path / "board.jsonl"
@@ -130,13 +130,13 @@ def after_third_run(monkeypatch: pytest.MonkeyPatch, act: Callable[[], None]) ->
 def test_a_plan_is_measured_once_and_says_what_it_is(request_: CampaignRequest) -> None:
     lines = lines_of(request_)
     assert re.match(
-        r"campaign   pynq-z2 \(twin \(simulated\), 127\.0\.0\.1:\d+\): engine \w{12} at 100 MHz, bitst", lines[0]
+        r"campaign   pynq-z2 \(twin simulated by a model, 127\.0\.0\.1:\d+\): engine \w{12} at 100 MHz, bitst", lines[0]
     )
     assert lines[1:] == ["           12 of 12 runs are measured", f"measurements  {request_.out}"]
     runs = read_measurements([request_.out])
     for run in runs:
-        assert run.source == "twin (simulated)"
-        assert run.campaign.startswith("twin (simulated) ")
+        assert run.source == "twin simulated by a model"
+        assert run.campaign.startswith("twin simulated by a model ")
         assert (run.accelerator, run.clock_mhz, run.repetitions) == (ACCELERATOR, 100, 1)
         assert run.bitstream is not None
         assert run.counters["compute_trips"] < run.latency_ms.p50 * 1e5
@@ -320,7 +320,7 @@ def test_a_campaign_over_ssh_whose_connection_is_cut_goes_on(
     assert "           the board is looked for again in 0.2 s" in lines
     assert lines[-2] == "           12 of 12 runs are measured"
     assert runs_of(request_) == 12
-    assert {run.source for run in read_measurements([request_.out])} == {"twin (simulated)"}
+    assert {run.source for run in read_measurements([request_.out])} == {"twin simulated by a model"}
 
 
 def test_two_hosts_do_not_measure_on_one_board_over_ssh(
@@ -348,5 +348,9 @@ def test_what_was_measured_becomes_coefficients_and_a_report(request_: CampaignR
         done = CliRunner().invoke(app, ["calibrate", *map(str, command)])
         assert done.exit_code == 0, done.output
     coefficients = load_coefficients(str(tmp_path / "fitted"))
-    assert (coefficients.board, coefficients.measurements, coefficients.source) == ("pynq-z2", 12, "twin (simulated)")
-    assert "twin (simulated)" in (tmp_path / "fitted/report/index.html").read_text()
+    assert (coefficients.board, coefficients.measurements, coefficients.source) == (
+        "pynq-z2",
+        12,
+        "twin simulated by a model",
+    )
+    assert "twin simulated by a model" in (tmp_path / "fitted/report/index.html").read_text()

@@ -12,10 +12,10 @@ from hw_templates.foundation.errors import MappingError, ResourceError
 def test_prices_are_those_of_each_network_on_its_own(pricer):
     joint = pricer.joint
     rng = np.random.default_rng(0)
-    accelerators = joint.accelerators.encode(joint.accelerators.sample(rng, 6))
+    accelerators = joint.accelerators.encode(joint.accelerators.sample(rng, 9))
     genes = joint.space.sample_genes(rng, 5)
     latency_ms, energy_mj = pricer.price(genes, accelerators)
-    assert latency_ms.shape == energy_mj.shape == (5, 6)
+    assert latency_ms.shape == energy_mj.shape == (5, 9)
     mapped = 0
     for n, row in enumerate(genes):
         workload = lower(joint.space, joint.space.decode(row))

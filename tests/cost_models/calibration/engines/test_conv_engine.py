@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from support.pricing.every_mapping import enumerate_mappings
 
-from cost_models.calibration.engines.conv_engine import CONV_ENGINE, stated_counters, with_latency
+from cost_models.calibration.engines.conv_engine import CONV_ENGINES, stated_counters, with_latency
 from cost_models.calibration.estimation import estimate
 from cost_models.calibration.timing_model import measured_cycles
 from cost_models.closed_form.estimate import price_mapped
@@ -17,10 +17,12 @@ from cost_models.simulator import simulate
 from cost_models.workload import Layer, Node, Operation, Workload
 from hw_templates.board import load_board
 from hw_templates.conv_engine.accelerator import Accelerator
+from hw_templates.conv_engine.implementation import Implementation
 from hw_templates.foundation.errors import InvalidValueError
 
 BOARD = load_board("pynq-z2")
 PRIOR = load_coefficients()
+CPP = CONV_ENGINES[Implementation.HLS]
 TRUTH = replace(
     PRIOR,
     latency=LatencyCoefficients(
@@ -92,8 +94,8 @@ def simulated_runs(count: int, seed: int, layers: int = 1) -> list[Measurement]:
 
 def test_the_prior_prices_as_the_cost_model_does() -> None:
     runs = simulated_runs(4, 1, layers=3)
-    theta = np.log([getattr(PRIOR.latency, parameter.name) for parameter in CONV_ENGINE.parameters])
-    cycles = CONV_ENGINE.bind(runs).cycles(np.tile(theta, (4, 1)))
+    theta = np.log([getattr(PRIOR.latency, parameter.name) for parameter in CPP.parameters])
+    cycles = CPP.bind(runs).cycles(np.tile(theta, (4, 1)))
     for run, predicted in zip(runs, cycles, strict=True):
         for ran in run.mapped_layers:
             predicted -= layer_cycles(ran)
@@ -107,8 +109,8 @@ def layer_cycles(mapped: MappedLayer) -> float:
 
 def test_parts_add_up_to_the_cycles() -> None:
     runs = simulated_runs(5, 2, layers=2)
-    theta = np.log([[getattr(TRUTH.latency, parameter.name) for parameter in CONV_ENGINE.parameters]] * 5)
-    bound = CONV_ENGINE.bind(runs)
+    theta = np.log([[getattr(TRUTH.latency, parameter.name) for parameter in CPP.parameters]] * 5)
+    bound = CPP.bind(runs)
     parts = bound.parts(theta)
     assert set(parts) == {"compute", "input", "weights", "output", "ddr", "overhead"}
     assert sum(parts.values()) == pytest.approx(bound.cycles(theta))
@@ -116,19 +118,19 @@ def test_parts_add_up_to_the_cycles() -> None:
 
 def test_a_fit_recovers_the_coefficients_that_made_the_runs() -> None:
     runs = simulated_runs(40, 3)
-    posterior = estimate(CONV_ENGINE, runs)
+    posterior = estimate(CPP, runs)
     values, covariance = posterior.theta(["simulated"])[0], posterior.uncertainty("simulated")
-    for index, parameter in enumerate(CONV_ENGINE.parameters):
+    for index, parameter in enumerate(CPP.parameters):
         truth = np.log(getattr(TRUTH.latency, parameter.name))
         # The closed form and the simulator share no formula: where ports compete they differ by some percent.
         assert abs(values[index] - truth) < 3 * np.sqrt(covariance[index, index]) + 0.1, parameter.name
-    found = dict(zip((parameter.name for parameter in CONV_ENGINE.parameters), np.exp(values), strict=True))
+    found = dict(zip((parameter.name for parameter in CPP.parameters), np.exp(values), strict=True))
     assert found["burst_overhead_cycles"] == pytest.approx(9, rel=0.15)
     # Each slot pays both, so that only their sum shows.
     assert found["access_latency_cycles"] + found["slot_overhead_cycles"] == pytest.approx(85, rel=0.1)
     fresh = simulated_runs(30, 4)
-    predicted = CONV_ENGINE.bind(fresh).cycles(posterior.theta(["simulated"] * 30))
-    prior = CONV_ENGINE.bind(fresh).cycles(np.tile(np.log([p.median for p in CONV_ENGINE.parameters]), (30, 1)))
+    predicted = CPP.bind(fresh).cycles(posterior.theta(["simulated"] * 30))
+    prior = CPP.bind(fresh).cycles(np.tile(np.log([p.median for p in CPP.parameters]), (30, 1)))
     error, before = (np.mean(np.abs(cycles / measured_cycles(fresh) - 1)) for cycles in (predicted, prior))
     assert error < 0.03
     assert error < before / 4
@@ -144,20 +146,20 @@ def test_coefficients_of_logarithms() -> None:
 def test_a_run_that_lists_no_layers() -> None:
     whole = replace(simulated_runs(1, 5)[0], layers=(), network="all of it")
     with pytest.raises(InvalidValueError, match=r"measurements\[0\]\.layers: must be given for conv_engine"):
-        CONV_ENGINE.bind([whole])
+        CPP.bind([whole])
 
 
 def test_a_run_counts_as_much_of_a_start_as_was_timed_with_it() -> None:
     whole = simulated_runs(1, 5)[0]
     runs = [whole, *(replace(whole, settings={"starts_per_image": share}) for share in (1, 0.25, 0))]
-    theta = np.log([getattr(TRUTH.latency, parameter.name) for parameter in CONV_ENGINE.parameters])
-    cycles = CONV_ENGINE.bind(runs).cycles(np.tile(theta, (4, 1)))
+    theta = np.log([getattr(TRUTH.latency, parameter.name) for parameter in CPP.parameters])
+    cycles = CPP.bind(runs).cycles(np.tile(theta, (4, 1)))
     assert cycles[0] - cycles == pytest.approx([0, 0, 900, 1200])
     twice = replace(whole, settings={"starts_per_image": 2})
     with pytest.raises(
         InvalidValueError, match=r"measurements\[1\]\.settings\.starts_per_image: must be 0 to 1, got 2"
     ):
-        CONV_ENGINE.bind([whole, twice])
+        CPP.bind([whole, twice])
 
 
 def test_layers_that_stay_on_chip_take_what_the_simulator_says() -> None:
@@ -184,18 +186,18 @@ def test_layers_that_stay_on_chip_take_what_the_simulator_says() -> None:
     ]
     mapped = [MappedLayer(*each) for each in zip(layers, mappings, placements, strict=True)]
     run = replace(simulated_runs(1, 6)[0], accelerator=accelerator, layers=tuple(map(MeasuredLayer.of, mapped)))
-    theta = np.log([[getattr(PRIOR.latency, parameter.name) for parameter in CONV_ENGINE.parameters]])
+    theta = np.log([[getattr(PRIOR.latency, parameter.name) for parameter in CPP.parameters]])
     simulated = [simulate(each, accelerator, BOARD, PRIOR).latency_cycles for each in mapped]
     start = PRIOR.latency.start_cycles
-    assert CONV_ENGINE.bind([run]).cycles(theta)[0] - start == pytest.approx(sum(simulated), rel=0.02)
+    assert CPP.bind([run]).cycles(theta)[0] - start == pytest.approx(sum(simulated), rel=0.02)
     alone = replace(run, layers=tuple(replace(each, placement=IN_MEMORY) for each in run.layers))
     # Each band is set up anew.
-    assert CONV_ENGINE.bind([alone]).cycles(theta)[0] - start < 0.8 * sum(simulated)
+    assert CPP.bind([alone]).cycles(theta)[0] - start < 0.8 * sum(simulated)
 
 
 def test_the_roofline_is_the_busiest_of_array_and_ports() -> None:
     runs = simulated_runs(30, 9, layers=2)
-    least = CONV_ENGINE.least_cycles(runs)
+    least = CPP.least_cycles(runs)
     for run, cycles in zip(runs, least, strict=True):
         counters = stated_counters(run.mapped_layers, ACCELERATOR, BOARD)
         assert cycles == max(counts.sum() for counts in counters.values())

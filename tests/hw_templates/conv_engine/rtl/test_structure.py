@@ -1,8 +1,14 @@
-"""The Verilog of whole engines as yosys reads it, before anything is mapped."""
+"""The Verilog of whole engines as yosys and Verilator read it, before anything is mapped."""
+
+import re
+import subprocess
+from pathlib import Path
 
 from dataclasses import replace
 
 import pytest
+from support.verilog.engines import ENGINES
+from support.verilog.simulated import need_verilator, render_engine
 from support.verilog.synthesised import need_yosys
 
 from bitstreams.building.synthesis import check_structure
@@ -52,6 +58,21 @@ def test_every_wire_of_an_engine_has_one_driver_and_nothing_is_a_latch(
 ) -> None:
     need_yosys()
     check_structure(render(accelerator, load_board(board), limits), "engine_axi")
+
+
+@pytest.mark.parametrize("name", ["1 pixel, 32-bit ports", "128-bit ports", "weight port of two words"])
+def test_the_module_of_the_block_design_is_as_wide_as_the_engine(tmp_path: Path, name: str) -> None:
+    need_verilator()
+    render_engine(tmp_path, ENGINES[name])
+    # The identity of an answer is not looked at, and a wire is named after what it is.
+    command = ["verilator", "--lint-only", "-Wall", "-Wno-UNUSED", "-Wno-SYMRSVDWORD", "-Irtl"]
+    command += ["--top-module", "engine_axi"]
+    module = tmp_path / "rtl/engine_axi.v"
+    whole = module.read_text()
+    for text in (whole, re.sub(r"wire \[\d+:0\] m_axi_weights_rdata", "wire [15:0] m_axi_weights_rdata", whole)):
+        module.write_text(text)
+        done = subprocess.run([*command, "rtl/engine_axi.v"], cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert (done.returncode == 0) == (text == whole), done.stderr
 
 
 def test_a_port_that_is_left_open_is_found() -> None:

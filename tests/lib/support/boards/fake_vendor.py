@@ -8,8 +8,10 @@ import pytest
 from support.boards.vendor_files import bit_file, handoff
 from support.boards.vendor_tcl import RECORDER
 
+from bitstreams.building.design import ENGINES
 from hw_templates.board import Board
 from hw_templates.conv_engine import registers
+from hw_templates.conv_engine.implementation import Implementation
 
 BANNERS = {
     "vitis_hls": "****** Vitis HLS - High-Level Synthesis from C, C++ and OpenCL v{} (64-bit)",
@@ -94,11 +96,20 @@ class FakeVendor:
         """Take a tool away."""
         (self.folder / "bin" / name).unlink()
 
-    def prepare(self, digest: str, board: Board, clock_hz: int = 100_000_000) -> None:
+    def prepare(
+        self,
+        digest: str,
+        board: Board,
+        clock_hz: int = 100_000_000,
+        implementation: Implementation = Implementation.HLS,
+    ) -> None:
         """What the tools will write for the hardware of that digest."""
         design, short = f"engine_{digest[:8]}", int(digest[:8], 16)
         addresses = registers.ADDRESS_MAPS[board.family]
-        blocks = {"conv_engine": ("s_axi_control", addresses.engine), "engine_id": ("s_axi", addresses.identity)}
+        blocks = {
+            ENGINES[implementation]: ("s_axi_control", addresses.engine),
+            "engine_id": ("s_axi", addresses.identity),
+        }
         pieces = board.part.split("-")
         device, package = pieces[:2] if board.family != "zynq-7000" else (pieces[0][2:7], pieces[0][7:])
         processor = "processing_system7" if board.family == "zynq-7000" else "zynq_ultra_ps_e"

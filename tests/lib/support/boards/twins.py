@@ -13,15 +13,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support.boards.emitted_projects import emit_random_project
+from support.verilog.engines import SMALLEST
+from support.verilog.simulated import need_verilator
 
-from bitstreams.board.driver import Engine, Hardware
+from bitstreams.board.driver import Engine
+from bitstreams.board.hardware import Hardware
 from bitstreams.board.remote_session import RemoteSession
 from bitstreams.twin.bitstream import write_twin_bitstream
 from bitstreams.twin.board import TwinBoard
 from bitstreams.twin.server import TwinServer
-from cost_models.coefficients import load_coefficients
-from hw_templates.conv_engine import isa
+from bitstreams.twin.simulated import build_verilog
+from cost_models.coefficients import Coefficients, load_coefficients
 from hw_templates.conv_engine.accelerator import Accelerator
+from hw_templates.conv_engine.implementation import Implementation
+from hw_templates.foundation.json_records import read_json
+from hw_templates.project.record import PROJECT_FILE, ProjectRecord
 
 _ROOT = Path(__file__).parents[4]
 ACCELERATOR = Accelerator(
@@ -58,10 +64,24 @@ def ultrascale_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return _project(tmp_path_factory, "zcu104")
 
 
+@pytest.fixture(scope="session")
+def verilog_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project for pynq-z2 whose engine is Verilog, made into a twin's process; tests do not change it."""
+    pytest.importorskip("pynq", reason="pynq is not installed: pip install --editable '.[board]'")
+    need_verilator()
+    folder = tmp_path_factory.mktemp("twin") / "verilog"
+    accelerator, rtl = SMALLEST.accelerator, Implementation.RTL
+    emit_random_project(folder, accelerator, seed=1, images=IMAGES, board_name="pynq-z2", implementation=rtl)
+    build_verilog(folder)
+    return folder
+
+
 @contextmanager
-def served(project: Path) -> Iterator[TwinServer]:
+def served(project: Path, coefficients: Coefficients | None = None) -> Iterator[TwinServer]:
     """A twin of the project, on a free port."""
-    server = TwinServer(TwinBoard(project, load_coefficients()), port=0)
+    implementation = read_json(project / PROJECT_FILE, ProjectRecord, "emit it again").implementation
+    coefficients = coefficients or load_coefficients(implementation=implementation)
+    server = TwinServer(TwinBoard(project, coefficients), port=0)
     try:
         yield server
     finally:
@@ -137,11 +157,11 @@ def spoil_loaded(engine: Engine, **fields: int) -> None:
     """
     assert engine._loaded is not None
     layout, arena = engine._loaded.layout, engine._loaded.arena
-    names = isa.FIELDS
-    tables = [layout.table_offsets[0] + copy * layout.program.layer_count * 128 for copy in range(layout.repeats)]
+    size = layout.program.layer_count * layout.program.format.descriptor.itemsize
+    tables = [layout.table_offsets[0] + copy * size for copy in range(layout.repeats)]
     for table in (*tables, layout.table_offsets[1]):
         for name, value in fields.items():
-            arena.write(table + 4 * names.index(name), struct.pack("<i", value))
+            arena.write(table + layout.field_offset(name), struct.pack("<i", value))
 
 
 def images_of(project: Path) -> list[bytes]:
@@ -151,9 +171,7 @@ def images_of(project: Path) -> list[bytes]:
     return [content[start : start + size] for start in range(0, len(content), size)]
 
 
-def golden_of(project: Path) -> list[bytes]:
-    """The integer reference's logits."""
-    return [
-        row.tobytes()
-        for row in np.frombuffer((project / "weights/golden.bin").read_bytes(), np.int8).reshape(IMAGES, -1)
-    ]
+def golden_of(project: Path, folder: str = "weights") -> list[bytes]:
+    """The integer reference's logits; those of the Verilog lie in the folder ``isa5``."""
+    golden = np.frombuffer((project / folder / "golden.bin").read_bytes(), np.int8)
+    return [row.tobytes() for row in golden.reshape(IMAGES, -1)]

@@ -146,10 +146,12 @@ def _least_of_all(
             continue
         outputs = outputs_of(layer, engine, float(out * units[0]))
         inputs = inputs_of(layer, engine, float(into * units[1]))
-        for height in range(1, layer.most_rows + 1):
+        # No second tile begins in the padding.
+        least = np.ceil(layer.padding / layer.stride)
+        for height in range(max(1, min(least, layer.most_rows)), layer.most_rows + 1):
             in_rows = (height - 1) * layer.stride + layer.kernel_height
             rows = [rows_of(layer, runs[run], float(height)) for run in range(layer.first_run, layer.end_run)]
-            for width in range(1, int(layer.out_width) + 1):
+            for width in range(max(1, min(least, layer.out_width)), int(layer.out_width) + 1):
                 in_cols = (width - 1) * layer.stride + layer.kernel_width
                 slots = layer.stride * np.ceil(np.ceil(in_cols / layer.stride) / engine.pe_pixels)
                 if np.ceil(in_channels / engine.ifmap_cols) * in_rows * slots > engine.ifmap_depth:

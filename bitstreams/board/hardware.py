@@ -1,0 +1,72 @@
+"""The engine that a driver expects on a board, and the check of programs against it."""
+
+from dataclasses import dataclass
+
+from bitstreams.board import descriptors, descriptors5
+from bitstreams.board.parts import Access
+from cost_models.mapping.mapped_layer import MappedLayer
+from hw_templates.board import Board
+from hw_templates.conv_engine.accelerator import Accelerator
+from hw_templates.conv_engine.implementation import Implementation
+from hw_templates.conv_engine.program import FORMATS, Program
+from hw_templates.conv_engine.rtl_config import EngineShape
+from hw_templates.foundation.errors import InvalidValueError
+
+
+@dataclass(frozen=True)
+class CheckedProgram:
+    """A program that the engine can run.
+
+    Attributes:
+        accesses: what each layer reads and writes.
+        least_cycles, most_cycles: cycles that a run takes at least, and at most where memory answers as it should; 0
+            where the format does not say.
+    """
+
+    accesses: list[list[Access]]
+    least_cycles: int = 0
+    most_cycles: int = 0
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """The engine that is expected: its board, the digest of its sources, its parameters and its implementation."""
+
+    board: Board
+    hardware_sha256: str
+    accelerator: Accelerator
+    implementation: Implementation
+
+    @property
+    def shape(self) -> EngineShape:
+        """Return the sizes of the engine in Verilog."""
+        return EngineShape(accelerator=self.accelerator, family=self.board.family)
+
+    def check(self, program: Program) -> CheckedProgram:
+        """Refuse a program that the engine cannot run, or that reads or writes outside of its own memory.
+
+        Raises:
+            InvalidValueError: it is for the other implementation, or names the field that is wrong.
+        """
+        if program.format is not FORMATS[self.implementation]:
+            expected = f"{FORMATS[self.implementation].newest}, which the engine in {self.implementation} runs"
+            raise InvalidValueError("program.isa_version", program.isa_version, expected)
+        if self.implementation is Implementation.HLS:
+            return CheckedProgram(descriptors.check_program(program, self.accelerator))
+        work = descriptors5.check_program(program, self.shape)
+        return CheckedProgram(
+            [layer.accesses for layer in work],
+            sum(layer.iterations for layer in work),
+            sum(layer.most_cycles for layer in work),
+        )
+
+
+def layers_of(program: Program) -> list[MappedLayer]:
+    """Return the layers of a program as its descriptors tell the engine to run them.
+
+    Raises:
+        CodesignError, ValueError: no engine could run them.
+    """
+    if program.format is FORMATS[Implementation.HLS]:
+        return descriptors.mapped_layers(program.descriptors)
+    return descriptors5.mapped_layers(program.descriptors)

@@ -1,0 +1,236 @@
+"""What is said of programs of format 5, beside what they were made of, and what the Verilog does with changed ones."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support.verilog.engines import SMALLEST
+
+from bitstreams.board.descriptors5 import LayerWork, check_program
+from bitstreams.board.hardware import layers_of
+from bitstreams.board.linking import Layout
+from bitstreams.board.parts import MAPS, parts_of
+from bitstreams.twin.memory import TwinMemory
+from bitstreams.twin.simulated import SimulatedEngine, build_verilog
+from cost_models.coefficients import load_coefficients
+from hw_templates.board import load_board
+from hw_templates.conv_engine import isa, isa5, registers
+from hw_templates.conv_engine.implementation import Implementation
+from hw_templates.conv_engine.program import Program, read_program
+from hw_templates.foundation.errors import InvalidValueError
+from hw_templates.operations import Operation
+
+WORD = SMALLEST.accelerator.axi_bytes
+SEED, CHANGES, MOST_CYCLES = 3, 500, 200_000
+"""Changes that are made, and cycles of the longest program that is run of them."""
+
+
+@pytest.fixture(scope="module")
+def program(verilog_project: Path) -> Program:
+    return read_program(verilog_project, Implementation.RTL)
+
+
+def with_fields(program: Program, layer: int, **fields: int) -> Program:
+    """The program with fields of one descriptor changed."""
+    records = program.descriptors.copy()
+    for field, value in fields.items():
+        records[field][layer] = value
+    start = program.program_word * WORD
+    return replace(program, arena=program.arena[:start] + records.tobytes() + program.arena[start + records.nbytes :])
+
+
+def alone(program: Program, layer: int) -> Program:
+    """The program of one layer of a program."""
+    return replace(
+        program,
+        program_word=program.program_word + layer * isa5.DESCRIPTOR_BYTES // WORD,
+        layer_count=1,
+        counter_word=program.counter_word + layer * isa.COUNTERS.itemsize // WORD,
+    )
+
+
+class Bench:
+    """An engine in Verilog, and the memory that it shares with nobody."""
+
+    def __init__(self, project: Path) -> None:
+        self.memory = TwinMemory()
+        coefficients = load_coefficients(implementation=Implementation.RTL)
+        program = build_verilog(project)
+        self.engine = SimulatedEngine(program, self.memory, load_board("pynq-z2"), coefficients, lambda: 100.0)
+        self.engine.reset()
+
+    def _set(self, name: str, value: int) -> None:
+        register = registers.RTL_ENGINE[name]
+        for word in range(register.bits // 32):
+            self.engine.write(register.offset + 4 * word, value >> (32 * word) & 0xFFFFFFFF)
+
+    def run(self, program: Program) -> tuple[int, int, int]:
+        """Return error code, iterations and cycles of a run, which wrote nothing but maps, logits and counters."""
+        layout = Layout(program, 1)
+        for address in self.memory.sizes():
+            self.memory.free(address)
+        arena, results = self.memory.allocate(layout.arena_bytes), self.memory.allocate(layout.result_bytes)
+        content = np.frombuffer(layout.arena(arena, results), np.uint8)
+        self.memory.physical(arena, len(content))[:] = content
+        before = {address: self.memory.physical(address, size).copy() for address, size in self.memory.sizes().items()}
+        for port in registers.PORTS:
+            self._set(port, arena)
+        self._set("program_word", layout.table_word(0, arena, results))
+        self._set("layer_count", program.layer_count)
+        self._set("arena_words", layout.arena_words(arena, results))
+        self._set("protected_words", 0)
+        self._set("cycle_limit", 10 * MOST_CYCLES)
+        self._set("watchdog", 5_000)
+        self._set("control", registers.START)
+        while self.engine.read(0) & registers.DONE == 0:
+            pass
+        maps = parts_of(program, SMALLEST.accelerator)[MAPS]
+        counters = layout.counter_offset, program.layer_count * isa.COUNTERS.itemsize
+        writable = {
+            arena: [(layout.content_offset + maps.start * WORD, len(maps) * WORD)],
+            results: [counters, (layout.logits_offsets[0], (program.arena_words - program.logits_word) * WORD)],
+        }
+        for address, size in self.memory.sizes().items():
+            after = self.memory.physical(address, size).copy()
+            for first, count in writable[address]:
+                after[first : first + count] = before[address][first : first + count]
+            assert (after == before[address]).all()
+        counted = self.memory.physical(results + counters[0], counters[1]).view(isa.COUNTERS)
+        status = self.engine.read(registers.RTL_ENGINE["status"].offset)
+        iterations = int(counted["compute_trips"].sum(dtype=np.int64))
+        return status & registers.STATUS_CODE, iterations, self.engine.cycles()
+
+
+@pytest.fixture(scope="module")
+def bench(verilog_project: Path) -> Iterator[Bench]:
+    made = Bench(verilog_project)
+    yield made
+    made.engine.stop()
+    made.memory.close()
+
+
+def test_a_program_as_it_is_emitted_passes_with_all_that_its_layers_touch(program: Program) -> None:
+    for record, work in zip(program.descriptors, check_program(program, SMALLEST), strict=True):
+        words = {access.field: access.words for access in work.accesses}
+        channels = {name: math.ceil(int(record[f"{name}_channels"]) / WORD) for name in ("in", "out")}
+        result = int(record["out_height"]) * int(record["out_width"]) * channels["out"]
+        assert words.pop("ofmap_word") == result
+        assert words.pop("residual_word", 0) == (result if record["residual"] else 0)
+        ifmap = int(record["in_height"]) * int(record["in_width"]) * channels["in"]
+        # A stride may pass over the last row or column of a map.
+        assert 0 <= ifmap - words.pop("ifmap_word") < (int(record["in_width"]) + 1) * channels["in"]
+        operation = Operation.of_code(int(record["operation"]))
+        assert ("weight_word" in words) == (not operation.is_weightless)
+        if operation.reads_gate:
+            assert words["weight_word"] == channels["out"]
+        elif operation.has_weights:
+            assert int(record["weight_word"]) + words["weight_word"] == record["parameter_word"]
+        assert {"parameter_word", "table_word", "counter_word"} <= words.keys()
+
+
+def test_a_program_says_again_what_it_was_compiled_from(program: Program, verilog_project: Path) -> None:
+    other, same_tiles = layers_of(read_program(verilog_project)), 0
+    for ran, expected in zip(layers_of(program), other, strict=True):
+        # A pool of a whole map has no stride.
+        stride = ran.layer.stride if expected.layer.out_shape[1:] == (1, 1) else expected.layer.stride
+        assert ran.layer == replace(expected.layer, stride=stride)
+        same_tiles += ran.mapping == expected.mapping
+    # Some tiles are no longer those of the other format, which allows more.
+    assert same_tiles > program.layer_count / 2
+
+
+def test_a_place_may_be_moved_to_the_ends_of_its_part_and_not_one_word_further(program: Program) -> None:
+    parts = parts_of(program, SMALLEST.accelerator)
+    for index, work in enumerate(check_program(program, SMALLEST)):
+        for access in work.accesses:
+            allowed = [parts[part] for part in access.parts]
+            for part in allowed:
+                last = part.stop - access.words
+                if last < part.start:
+                    continue
+                for place in (part.start, last):
+                    check_program(with_fields(program, index, **{access.field: place}), SMALLEST)
+                for place in (part.start - 1, last + 1):
+                    if any(place in other and place + access.words - 1 in other for other in allowed):
+                        continue  # all of it is in the part beside
+                    moved = with_fields(program, index, **{access.field: place})
+                    field = rf"program\.layers\[{index}\]\.{access.field}"
+                    with pytest.raises(InvalidValueError, match=f"{field}: must be"):
+                        check_program(moved, SMALLEST)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"version": 4}, r"version: must be in 5 to 5, as the engine has, got 4"),
+        ({"kernel_height": 0}, r"kernel_height: must be in 1 to 127, as the engine has, got 0"),
+        ({"operation": 7}, r"operation: must be in 0 to 4, as the engine has, got 7"),
+        ({"in_tile_rows": 4095, "tiles_rows": 3}, r"in_tile_rows: must be such that the last window ends below 4096"),
+        (
+            {"tiles_rows": 2, "out_tile_row_step": 2**25},
+            r"out_tile_row_step: must be such that no tile begins 2\^25 off",
+        ),
+        ({"out_row_step": 10**6}, r"ofmap_word: must be such that its \d+ words lie in the maps .* or the logits"),
+        ({"in_row_step": 10**6}, r"ifmap_word: must be such that its \d+ words lie in the image .* or the maps"),
+        ({"weight_beats_last_last": 60_000}, r"weight_word: must be such that its \d+ words lie in the content"),
+        ({"counter_word": 0}, r"counter_word: must be such that its 8 words lie in the counters"),
+    ],
+    ids=lambda value: list(value)[-1] if isinstance(value, dict) else "",
+)
+def test_a_field_that_leads_astray_is_named(program: Program, fields: dict[str, int], message: str) -> None:
+    with pytest.raises(InvalidValueError, match=rf"^program\.layers\[1\]\.{message}"):
+        check_program(with_fields(program, 1, **fields), SMALLEST)
+
+
+def test_reserved_fields_must_be_zero(program: Program) -> None:
+    records = program.descriptors.copy()
+    records["reserved"][2, -1] = 1
+    with pytest.raises(InvalidValueError, match=r"^program\.layers\[2\]\.reserved: must be 0, got \[.*1\]$"):
+        check_program(replace(program, arena=records.tobytes() + program.arena[records.nbytes :]), SMALLEST)
+
+
+def changes(program: Program, rng: np.random.Generator) -> Iterator[tuple[Program, LayerWork | None]]:
+    """Yield programs of one layer with a field or two changed, and what they do where they are not refused."""
+    names = [name for name, _, _ in isa5.FIELDS]
+    for _ in range(CHANGES):
+        layer = int(rng.integers(program.layer_count))
+        fields = {}
+        for name in rng.choice(names, int(rng.integers(1, 3))):
+            old = int(program.descriptors[name][layer])
+            near, far = old + int(rng.integers(-3, 4)), int(rng.integers(-(2**31), 2**31))
+            fields[str(name)] = int(rng.choice([near, near, 0, 1, old // 2, min(2 * old, 2**31 - 1), far]))
+        changed = alone(with_fields(program, layer, **fields), layer)
+        try:
+            (work,) = check_program(changed, SMALLEST)
+        except InvalidValueError as error:
+            assert str(error).startswith("program.layers[0].")  # noqa: PT017
+            assert "\n" not in str(error)  # noqa: PT017
+            yield changed, None
+        else:
+            yield changed, work
+
+
+def test_what_passes_the_check_stays_inside_on_the_verilog_and_ends_in_the_cycles_that_it_may_take(
+    program: Program, bench: Bench
+) -> None:
+    codes = []
+    for changed, work in changes(program, np.random.default_rng(SEED)):
+        if work is None or work.most_cycles > MOST_CYCLES:
+            continue
+        code, iterations, cycles = bench.run(changed)
+        codes.append(code)
+        if code == 0:
+            assert iterations == work.iterations
+            assert cycles < work.most_cycles
+        else:
+            # The descriptor stores more or fewer words than it computes.
+            assert code in (5, 6)
+    assert len(codes) > CHANGES / 6
+    assert codes.count(0) > len(codes) / 2
+    whole = check_program(program, SMALLEST)
+    code, iterations, cycles = bench.run(program)
+    assert (code, iterations) == (0, sum(work.iterations for work in whole))
+    assert cycles < sum(work.most_cycles for work in whole)

@@ -1,0 +1,181 @@
+"""Calibration of the engine in Verilog: planned, measured on a twin that simulates it, and fitted."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support.boards.emitted_projects import emit_random_project
+from support.recorded_progress import RecordedProgress
+from support.verilog.engines import ENGINES
+from support.verilog.simulated import need_verilator
+
+from bitstreams.board.target import parse_target
+from codesign.commands.calibration.campaign import opened
+from codesign.commands.calibration.fit import fit_measurements, write_fit
+from codesign.commands.calibration.measure import CampaignRequest, measure_plan
+from codesign.commands.calibration.plan import candidates, plan_for
+from codesign.emit.random_program import random_engine_program
+from codesign.progress import Silent
+from cost_models.calibration.engines.conv_engine import stated_counters
+from cost_models.coefficients import load_coefficients
+from cost_models.engine.counts import count_program
+from cost_models.engine.layer import engine_layer
+from cost_models.engine.places import placed_layers
+from cost_models.engine.tiles import TiledLayer
+from cost_models.mapping.mapped_layer import MappedLayer
+from cost_models.mapping.mapping import begins_in_map, draw_mapping
+from cost_models.measurements.measurement import (
+    OWN_ENGINES,
+    MeasuredLayer,
+    Measurement,
+    Percentiles,
+    RunPlan,
+    read_measurements,
+    write_plan,
+)
+from cost_models.workload import Layer, Operation
+from hw_templates.board import load_board
+from hw_templates.conv_engine import isa5
+from hw_templates.conv_engine.implementation import Implementation
+from hw_templates.conv_engine.rtl_config import EngineShape
+from hw_templates.foundation.errors import InvalidValueError, StorageError
+
+BOARD = load_board("pynq-z2")
+SHAPE = ENGINES["weight port of two words"]
+ACCELERATOR = ENGINES["double buffers"].accelerator
+
+
+def layer(operation: Operation, channels: int = 24, size: int = 9, **fields: int | bool) -> Layer:
+    shape = {"in_channels": channels, "out_channels": channels, "in_height": size, "in_width": size}
+    return Layer(operation=operation, **{**shape, **fields})  # type: ignore[arg-type]
+
+
+LAYERS = (
+    layer(Operation.CONV, out_channels=16, kernel_height=3, kernel_width=3, padding=1),
+    layer(Operation.CONV, residual=True),
+    layer(Operation.DEPTHWISE, kernel_height=5, kernel_width=5, stride=2, padding=2),
+    layer(Operation.MAX_POOL, kernel_height=3, kernel_width=3, stride=2, padding=1),
+    layer(Operation.POOL, kernel_height=9, kernel_width=9),
+    layer(Operation.SCALE),
+)
+
+
+def runs_of(seed: int) -> tuple[tuple[MappedLayer, ...], ...]:
+    """Each layer alone, and all of them in one start."""
+    rng, runs = np.random.default_rng(seed), []
+    for one in LAYERS:
+        drawn = (draw_mapping(one, ACCELERATOR, rng) for _ in range(50))
+        runs.append(MappedLayer(one, next(each for each in drawn if each and begins_in_map(each, one))))
+    return (*((ran,) for ran in runs), tuple(runs))
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    need_verilator()
+    pytest.importorskip("pynq", reason="pynq is not installed: pip install --editable '.[board]'")
+    folder = tmp_path_factory.mktemp("verilog") / "project"
+    emit_random_project(folder, ACCELERATOR, seed=1, board_name="pynq-z2", implementation=Implementation.RTL)
+    return folder
+
+
+def measure(project: Path, plan: RunPlan, folder: Path) -> tuple[Measurement, ...]:
+    write_plan(folder / "plan.json", plan)
+    request = CampaignRequest(
+        target=parse_target("pynq-z2", "twin", insecure_remote=False),
+        plan=folder / "plan.json",
+        project=project,
+        out=folder / "board.jsonl",
+    )
+    result = measure_plan(request, RecordedProgress(), lambda _: None)
+    assert (result.measured, result.skipped) == (len(plan.runs), 0)
+    return read_measurements([request.out])
+
+
+def test_layers_of_every_operation_are_measured_with_the_references_results_and_counts(
+    project: Path, tmp_path: Path
+) -> None:
+    # A wrong pixel or count would skip the run.
+    plan = RunPlan(board="pynq-z2", accelerator=ACCELERATOR, runs=runs_of(0), implementation=Implementation.RTL)
+    measured = measure(project, plan, tmp_path)
+    assert {run.engine for run in measured} == {"conv_engine_rtl"}
+    assert {run.source for run in measured} == {"twin simulated at RTL"}
+    with opened(plan, tmp_path / "board.jsonl") as campaign:
+        assert campaign.todo == []
+    with (
+        pytest.raises(StorageError, match="holds runs of another engine or board"),
+        opened(replace(plan, implementation=Implementation.HLS), tmp_path / "board.jsonl"),
+    ):
+        pass
+
+
+def test_a_planned_campaign_is_fitted_to_coefficients_of_the_verilog(project: Path, tmp_path: Path) -> None:
+    planned = plan_for(BOARD, 12, Silent(), project=project)
+    assert planned.plan.implementation == Implementation.RTL
+    runs = measure(project, planned.plan, tmp_path)
+    fitted = fit_measurements(runs, "mine", Silent(), implementation="rtl")
+    assert fitted.calibration.engine == "conv_engine_rtl"
+    assert fitted.calibration.quality.mean_error < 0.25
+    write_fit(tmp_path / "mine", fitted)
+    assert load_coefficients(str(tmp_path / "mine"), Implementation.RTL).measurements == 12
+    with pytest.raises(InvalidValueError, match=r"coefficients\.implementation: must be hls, which is priced"):
+        load_coefficients(str(tmp_path / "mine"))
+    with pytest.raises(InvalidValueError, match="known: must be a calibration of conv_engine, not of conv_engine_rtl"):
+        plan_for(BOARD, 3, Silent(), known=str(tmp_path / "mine"))
+
+
+def test_a_plan_of_the_other_implementation_is_refused_before_anything_is_measured(
+    project: Path, tmp_path: Path
+) -> None:
+    plan = RunPlan(board="pynq-z2", accelerator=ACCELERATOR, runs=runs_of(0))
+    with pytest.raises(InvalidValueError, match=r"plan\.implementation: must be rtl, as the project's; plan with"):
+        measure(project, plan, tmp_path)
+    with pytest.raises(InvalidValueError, match=r"implementation: must be rtl, which .* was emitted for"):
+        plan_for(BOARD, 3, Silent(), project=project, implementation="hls")
+    assert not (tmp_path / "board.jsonl").exists()
+
+
+def test_a_plan_without_a_project_is_for_an_engine_of_the_implementation_named() -> None:
+    plan = plan_for(BOARD, 3, Silent(), implementation="rtl").plan
+    assert plan.implementation == Implementation.RTL
+    assert plan.accelerator.depthwise_lanes == EngineShape(accelerator=plan.accelerator).lanes
+    assert plan_for(BOARD, 3, Silent()).plan.implementation == Implementation.HLS
+
+
+def run_of(engine: str) -> Measurement:
+    return Measurement(
+        engine=engine,
+        board="pynq-z2",
+        campaign="one",
+        source="one",
+        clock_mhz=100.0,
+        date="2026-01-31",
+        layers=tuple(map(MeasuredLayer.of, runs_of(1)[0])),
+        accelerator=ACCELERATOR,
+        latency_ms=Percentiles(10.0),
+    )
+
+
+def test_measurements_of_both_implementations_are_not_fitted_together() -> None:
+    both = [run_of(engine) for engine in OWN_ENGINES.values()] * 3
+    with pytest.raises(InvalidValueError, match=r"measurement\.engine: must be conv_engine like that of the other"):
+        fit_measurements(both, "mixed", Silent())
+    with pytest.raises(InvalidValueError, match="implementation: must be hls, as runs of conv_engine are given, got"):
+        fit_measurements(both, "mixed", Silent(), implementation="rtl")
+
+
+def test_candidates_run_on_the_verilog_and_are_counted_as_stated() -> None:
+    accelerator = SHAPE.accelerator
+    shape = EngineShape(accelerator=accelerator)
+    runs = candidates(accelerator, Implementation.RTL)
+    assert len(runs) > 100
+    for layers in runs[:: len(runs) // 12]:
+        program = random_engine_program(layers, shape, 0).program
+        records = np.frombuffer(program.arena, isa5.DESCRIPTOR, len(layers))
+        tiled = [
+            TiledLayer(layer=engine_layer(ran.layer, int(ran.layer.residual)), mapping=ran.mapping, shape=shape)
+            for ran in layers
+        ]
+        counts = count_program(placed_layers(tiled, records))[0]
+        for name, stated in stated_counters(layers, accelerator, BOARD, Implementation.RTL).items():
+            assert [getattr(count.trips, name) for count in counts] == stated.tolist(), name
