@@ -1,9 +1,9 @@
-"""A subnet of OFA-MobileNetV3 at 224 pixels on the engine's Verilog, simulated clock by clock from its image to its logits.
+"""A subnet of OFA-MobileNetV3 at 224 pixels on the engine's Verilog, simulated clock by clock from image to logits.
 
     python benchmarks/engine_imagenet.py
 
-Takes several minutes. Weights are random, as nothing is learnt by the cycles; logits must equal the integer reference bit for
-bit, and iterations, words and bursts what is stated. The accelerator keeps maps on chip, and blocks run in bands.
+Takes minutes. Weights are random, as cycles do not depend on them; logits must equal the integer reference bit for bit,
+and iterations, words and bursts what is stated. The accelerator keeps maps on chip, and blocks run in bands.
 """
 
 import tempfile
@@ -62,7 +62,9 @@ def main() -> None:
         result = run_rtlsim(project, 1, lambda _: None)
     print(f"figure imagenet_layers {result.layers} layers")
     print(f"figure imagenet_cycles {result.cycles} cycles simulated at RTL")
-    print(f"figure imagenet_latency {result.cycles / ACCELERATOR.clock_mhz / 1000:.3f} ms at {ACCELERATOR.clock_mhz} MHz")
+    print(
+        f"figure imagenet_latency {result.cycles / ACCELERATOR.clock_mhz / 1000:.3f} ms at {ACCELERATOR.clock_mhz} MHz"
+    )
     print(f"figure imagenet_speed {result.cycles_per_second:.0f} cycles a processor second")
     print(f"figure imagenet_wall {time.process_time() - begun:.1f} s")
 

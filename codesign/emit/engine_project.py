@@ -45,9 +45,7 @@ class CompiledNetwork:
         iterations = np.zeros(len(self.nodes), np.int64)
         for step, count in zip(self.compiled.steps, count_program(self.compiled.steps)[0], strict=True):
             iterations[step.layer] += count.trips.compute_trips
-        return [
-            (node.name, node.tiled.mapping, int(count)) for node, count in zip(self.nodes, iterations, strict=True)
-        ]
+        return [(node.name, node.tiled.mapping, int(count)) for node, count in zip(self.nodes, iterations, strict=True)]
 
     def cycles(self, board: Board) -> int:
         """Return the cycles of an image, stated slot by slot; all ports share the bandwidth planned for a board."""

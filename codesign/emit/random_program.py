@@ -31,11 +31,19 @@ _SPREAD_PIXEL = 2.0**6
 
 @dataclass(frozen=True)
 class RandomProgram:
-    """A program, the image that it reads, and the first pixel of its result, int8 as bytes."""
+    """A program of layers with random data.
+
+    Attributes:
+        program: the program.
+        image: the image that it reads.
+        first_pixel: the first pixel of its result, int8 as bytes.
+        layer_of: which layer each of its descriptors belongs to.
+    """
 
     program: Program
     image: bytes
     first_pixel: bytes
+    layer_of: tuple[int, ...]
 
 
 def random_program(layers: Sequence[MappedLayer], accelerator: Accelerator, seed: int) -> RandomProgram:
@@ -51,7 +59,8 @@ def random_program(layers: Sequence[MappedLayer], accelerator: Accelerator, seed
     def compute(layer: QuantisedLayer, reads: dict[str, Maps]) -> Maps:
         return after_table(layer, before_table(layer, reads), reads)
 
-    return RandomProgram(program, _image(drawn, program, accelerator), _first_pixel(drawn, compute))
+    image = _image(drawn, program, accelerator)
+    return RandomProgram(program, image, _first_pixel(drawn, compute), tuple(range(len(layers))))
 
 
 def random_engine_program(layers: Sequence[MappedLayer], shape: EngineShape, seed: int) -> RandomProgram:
@@ -66,14 +75,16 @@ def random_engine_program(layers: Sequence[MappedLayer], shape: EngineShape, see
         layer.node.name: engine_node(layer, ran.mapping, shape, ran.placement)
         for layer, ran in zip(drawn.layers, layers, strict=True)
     }
-    program = compile_engine_program(tuple(nodes.values()), drawn.shapes, shape).program
+    compiled = compile_engine_program(tuple(nodes.values()), drawn.shapes, shape)
 
     def compute(layer: QuantisedLayer, reads: dict[str, Maps]) -> Maps:
         node = nodes[layer.node.name]
         gate = reads["gate"][:, :, 0, 0] if node.gate else None
         return engine_result(node.tiled.layer, node.data, reads["ifmap"], gate, reads.get("residual"))
 
-    return RandomProgram(program, _image(drawn, program, shape.accelerator), _first_pixel(drawn, compute))
+    image = _image(drawn, compiled.program, shape.accelerator)
+    layer_of = tuple(step.layer for step in compiled.steps)
+    return RandomProgram(compiled.program, image, _first_pixel(drawn, compute), layer_of)
 
 
 @dataclass(frozen=True)

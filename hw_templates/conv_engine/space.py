@@ -11,9 +11,6 @@ from hw_templates.conv_engine.implementation import Implementation
 from hw_templates.foundation.arrays import IntArray
 from hw_templates.foundation.errors import InvalidValueError
 
-RTL_MAP_KIB = (0,)
-"""Sizes of the map memory that a search chooses from for the Verilog, which keeps no maps on chip yet."""
-
 
 @dataclass(frozen=True)
 class AcceleratorSpace:
@@ -36,7 +33,6 @@ class AcceleratorSpace:
         choices = {name: row.choices_on(self.board) for name, row in ROWS.items()}
         if self.implementation == Implementation.RTL:
             del choices["depthwise_lanes"]
-            choices["map_kib"] = RTL_MAP_KIB
         return choices | dict(self.narrowed)
 
     def narrow(self, **choices: tuple[int, ...]) -> "AcceleratorSpace":

@@ -263,11 +263,13 @@ def _check(layers: Layers, what: RandomProgram, measured: Measured, plan: RunPla
     board = load_board(plan.board)
     for name, stated in stated_counters(layers, plan.accelerator, board, plan.implementation).items():
         if name in (counted.dtype.names or ()):
-            wrong = np.flatnonzero(counted[name] != stated)
+            # A layer in bands has a descriptor, and counters, for each.
+            of_layers = np.bincount(what.layer_of, counted[name], len(layers))
+            wrong = np.flatnonzero(of_layers != stated)
             if len(wrong):
                 at = int(wrong[0])
                 raise VerificationError(
-                    f"counters.{name}: must be {stated[at]:.0f} for {layers[at].layer}, got {counted[name][at]}"
+                    f"counters.{name}: must be {stated[at]:.0f} for {layers[at].layer}, got {of_layers[at]:.0f}"
                 )
     least, cycles = counted["compute_trips"].sum(dtype=np.float64), measured.ms * measured.clock_mhz * 1e3
     if not (cycles > least).all():

@@ -296,7 +296,7 @@ def test_an_error_answer_to_any_write_ends_its_layer_or_the_one_behind_it(bench:
     counters = COUNTERS.itemsize // WORD
     assert good.words_written == sum(words) + LAYERS * counters
     for layer in range(LAYERS):
-        # All answers are errors from the layer's last result, or its last counter, on: also those to what the next one reads.
+        # All answers are errors from the layer's last result, or its last counter, on, also those to reads.
         end = sum(words[: layer + 1]) + layer * counters
         for begin in (end, end + counters):
             bad = replace(bench.good, errors=65536, errors_from=begin)

@@ -2,9 +2,8 @@
 
 import re
 import subprocess
-from pathlib import Path
-
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from support.verilog.engines import ENGINES
