@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -212,13 +213,18 @@ def _check_classes(node: EngineNode) -> None:
         )
 
 
+@lru_cache(maxsize=16)
+def _field_ranges(shape: EngineShape) -> dict[str, tuple[int, int]]:
+    return shape.field_ranges()
+
+
 def check_fields_fit(name: str, record: np.void, shape: EngineShape) -> None:
     """Check that a descriptor's fields, and what the engine makes of them, fit the bits that it has.
 
     Raises:
         UnsupportedLayerError: one does not; names layer, field, value and limit.
     """
-    for field, (least, most) in shape.field_ranges().items():
+    for field, (least, most) in _field_ranges(shape).items():
         if not least <= (value := int(record[field])) <= most:
             raise UnsupportedLayerError(f"{name}.{field}: the engine has {least} to {most}, got {value}")
     given = {field: int(record[field]) for field, _, _ in isa5.FIELDS}
