@@ -21,7 +21,7 @@ from cost_models.calibration.engines.conv_engine import stated_counters
 from cost_models.coefficients import load_coefficients
 from cost_models.engine.counts import count_program
 from cost_models.engine.layer import engine_layer
-from cost_models.engine.places import placed_layers
+from cost_models.engine.places import MapPlace, Places, ProgramStep
 from cost_models.engine.tiles import TiledLayer
 from cost_models.mapping.mapped_layer import MappedLayer
 from cost_models.mapping.mapping import begins_in_map, draw_mapping
@@ -36,7 +36,6 @@ from cost_models.measurements.measurement import (
 )
 from cost_models.workload import Layer, Operation
 from hw_templates.board import load_board
-from hw_templates.conv_engine import isa5
 from hw_templates.conv_engine.implementation import Implementation
 from hw_templates.conv_engine.rtl_config import EngineShape
 from hw_templates.foundation.errors import InvalidValueError, StorageError
@@ -164,18 +163,23 @@ def test_measurements_of_both_implementations_are_not_fitted_together() -> None:
         fit_measurements(both, "mixed", Silent(), implementation="rtl")
 
 
+def step_of(ran: MappedLayer, shape: EngineShape) -> ProgramStep:
+    """The layer as a step; what it counts does not depend on where its maps lie."""
+    tiled = TiledLayer(layer=engine_layer(ran.layer, int(ran.layer.residual)), mapping=ran.mapping, shape=shape)
+    ifmap, ofmap = (
+        MapPlace(word=0, pixel_words=-(-channels // shape.accelerator.axi_bytes))
+        for channels in (ran.layer.in_channels, ran.layer.out_channels)
+    )
+    return ProgramStep(tiled=tiled, places=Places(ifmap=ifmap, ofmap=ofmap), descriptor_word=0)
+
+
 def test_candidates_run_on_the_verilog_and_are_counted_as_stated() -> None:
     accelerator = SHAPE.accelerator
     shape = EngineShape(accelerator=accelerator)
     runs = candidates(accelerator, Implementation.RTL)
     assert len(runs) > 100
     for layers in runs[:: len(runs) // 12]:
-        program = random_engine_program(layers, shape, 0).program
-        records = np.frombuffer(program.arena, isa5.DESCRIPTOR, len(layers))
-        tiled = [
-            TiledLayer(layer=engine_layer(ran.layer, int(ran.layer.residual)), mapping=ran.mapping, shape=shape)
-            for ran in layers
-        ]
-        counts = count_program(placed_layers(tiled, records))[0]
+        assert random_engine_program(layers, shape, 0).layer_of == tuple(range(len(layers)))
+        counts = count_program([step_of(ran, shape) for ran in layers])[0]
         for name, stated in stated_counters(layers, accelerator, BOARD, Implementation.RTL).items():
             assert [getattr(count.trips, name) for count in counts] == stated.tolist(), name
