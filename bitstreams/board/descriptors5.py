@@ -11,12 +11,8 @@ from dataclasses import dataclass
 from itertools import chain
 
 import numpy as np
-import numpy.typing as npt
 
 from bitstreams.board.parts import CONTENT, COUNTERS, IMAGE, LOGITS, MAPS, Access, Rule, access_rules, parts_of
-from cost_models.mapping.mapped_layer import MappedLayer
-from cost_models.mapping.mapping import LoopOrder, Mapping
-from cost_models.workload import Layer
 from hw_templates.conv_engine import isa, isa5
 from hw_templates.conv_engine.program import Program
 from hw_templates.conv_engine.rtl_config import EngineShape
@@ -228,31 +224,3 @@ def _iterations(values: dict[str, int]) -> int:
         (values["tiles_cols"] - 1) * values["pixel_groups_full"] + values["pixel_groups_last"],
     )
     return math.prod(groups) * values["kernel_height"] * values["kernel_width"]
-
-
-def mapped_layers(records: npt.NDArray[np.void]) -> list[MappedLayer]:
-    """Return the layers of a program as its descriptors tell the engine to run them.
-
-    Raises:
-        CodesignError, ValueError: they are no layers of a workload.
-    """
-    return [_mapped_layer({name: int(record[name]) for name, _, _ in isa5.FIELDS}) for record in records]
-
-
-def _mapped_layer(values: dict[str, int]) -> MappedLayer:
-    layer = Layer(
-        operation=Operation.of_code(values["operation"]),
-        stride=values["stride_height"],
-        padding=values["pad_top"],
-        residual=bool(values["residual"]),
-        weight_bits=4 if values["four_bit_weights"] else 8,
-        **{
-            name: values[name]
-            for name in ("in_channels", "out_channels", "in_height", "in_width", "kernel_height", "kernel_width")
-        },
-    )
-    mapping = Mapping(
-        loop_order=LoopOrder[isa.LoopOrderCode(values["loop_order"]).name],
-        **{name: values[name] for name in ("tile_out_channels", "tile_in_channels", "tile_height", "tile_width")},
-    )
-    return MappedLayer(layer, mapping)
