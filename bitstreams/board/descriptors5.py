@@ -11,13 +11,8 @@ from dataclasses import dataclass
 from itertools import chain
 
 import numpy as np
-import numpy.typing as npt
 
 from bitstreams.board.parts import CONTENT, COUNTERS, IMAGE, LOGITS, MAPS, Access, Rule, access_rules, parts_of
-from cost_models.mapping.mapped_layer import MappedLayer
-from cost_models.mapping.mapping import LoopOrder, Mapping
-from cost_models.mapping.placement import Placement, RowRange
-from cost_models.workload import Layer
 from hw_templates.conv_engine import isa, isa5
 from hw_templates.conv_engine.program import Program
 from hw_templates.conv_engine.rtl_config import EngineShape
@@ -230,68 +225,3 @@ def _iterations(values: dict[str, int]) -> int:
         (values["tiles_cols"] - 1) * values["pixel_groups_full"] + values["pixel_groups_last"],
     )
     return math.prod(groups) * values["kernel_height"] * values["kernel_width"]
-
-
-def mapped_layers(records: npt.NDArray[np.void]) -> list[MappedLayer]:
-    """Return the layers of a program as its descriptors tell the engine to run them; bands are put together again.
-
-    Raises:
-        CodesignError, ValueError: they are no layers of a workload.
-    """
-    # Descriptors of one layer share its parameters. Layers whose bands take turns are a group.
-    steps: dict[int, list[int]] = {}
-    for index, record in enumerate(records):
-        steps.setdefault(int(record["parameter_word"]), []).append(index)
-    layers, mapped = list(steps.values()), []
-    first = 0
-    while first < len(layers):
-        end = first + 1
-        while end < len(layers) and layers[end][0] < layers[end - 1][-1]:
-            end += 1
-        for member in range(first, end):
-            bands = _bands(records, layers[member], layers[end - 1]) if end - first > 1 else ()
-            size = end - first if end - first > 1 and member == first else 0
-            mapped.append(_mapped_layer(records[layers[member]], bands, size))
-        first = end
-    return mapped
-
-
-def _bands(records: npt.NDArray[np.void], own: list[int], of_last: list[int]) -> tuple[RowRange, ...]:
-    """Return the rows that a layer of a group makes in each band, which ends with a step of the group's last layer."""
-    ends, made, bands = iter(own), 0, list[RowRange]()
-    step = next(ends, None)
-    for last in of_last:
-        begin = made
-        while step is not None and step <= last:
-            made += int(records[step]["out_height"])
-            step = next(ends, None)
-        bands.append((begin, made))
-    return tuple(bands)
-
-
-def _mapped_layer(steps: npt.NDArray[np.void], bands: tuple[RowRange, ...], group_layers: int) -> MappedLayer:
-    """Return the layer that descriptors of its bands, or the one of all of it, make."""
-    values = {name: int(steps[0][name]) for name, _, _ in isa5.FIELDS}
-    padding, made = values["pad_top"], int(steps["out_height"].sum())
-    last_first = (made - int(steps[-1]["out_height"])) * values["stride_height"] - padding
-    layer = Layer(
-        operation=Operation.of_code(values["operation"]),
-        stride=values["stride_height"],
-        padding=padding,
-        residual=bool(values["residual"]),
-        weight_bits=4 if values["four_bit_weights"] else 8,
-        in_height=max(0, last_first) + int(steps[-1]["in_height"]),
-        **{name: values[name] for name in ("in_channels", "out_channels", "in_width", "kernel_height", "kernel_width")},
-    )
-    mapping = Mapping(
-        loop_order=LoopOrder[isa.LoopOrderCode(values["loop_order"]).name],
-        tile_height=int(steps["tile_height"].max()),
-        **{name: values[name] for name in ("tile_out_channels", "tile_in_channels", "tile_width")},
-    )
-    placement = Placement(
-        ifmap_ring=values["map_in_ring"] // values["in_row_step"] if values["map_in"] else 0,
-        ofmap_ring=values["map_out_ring"] // values["out_row_step"] if values["map_out"] else 0,
-        bands=bands,
-        group_layers=group_layers,
-    )
-    return MappedLayer(layer, mapping, placement)

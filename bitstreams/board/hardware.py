@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 from bitstreams.board import descriptors, descriptors5
 from bitstreams.board.parts import Access
-from cost_models.mapping.mapped_layer import MappedLayer
 from hw_templates.board import Board
 from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.conv_engine.implementation import Implementation
@@ -59,14 +58,3 @@ class Hardware:
             sum(layer.iterations for layer in work),
             sum(layer.most_cycles for layer in work),
         )
-
-
-def layers_of(program: Program) -> list[MappedLayer]:
-    """Return the layers of a program as its descriptors tell the engine to run them.
-
-    Raises:
-        CodesignError, ValueError: no engine could run them.
-    """
-    if program.format is FORMATS[Implementation.HLS]:
-        return descriptors.mapped_layers(program.descriptors)
-    return descriptors5.mapped_layers(program.descriptors)

@@ -15,8 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from bitstreams.access import bitstream_for, claimed
+from bitstreams.board.descriptors import mapped_layers
 from bitstreams.board.driver import Engine
-from bitstreams.board.hardware import Hardware, layers_of
+from bitstreams.board.hardware import Hardware
 from bitstreams.board.power import INTERVAL_S, Energy, PowerTrace, energy_of, hwmon_reader, log_power, read_meter
 from bitstreams.board.session import Session
 from bitstreams.board.target import Target
@@ -29,6 +30,8 @@ from codesign.run.implementation import read_project
 from codesign.run.records import DeployRecord
 from codesign.run.requests import TrainRequest
 from codesign.supernet.data.data_set import Split
+from cost_models.mapping.mapped_layer import MappedLayer
+from cost_models.mapping.mapping import Mapping
 from cost_models.measurements.measurement import Percentiles, append_measurements
 from hw_templates.board import check_same_board, load_board
 from hw_templates.conv_engine import isa
@@ -36,7 +39,7 @@ from hw_templates.conv_engine.implementation import Implementation
 from hw_templates.conv_engine.program import Program, read_program
 from hw_templates.foundation.arrays import IntArray
 from hw_templates.foundation.errors import BoardError, CodesignError, InvalidValueError, StorageError, VerificationError
-from hw_templates.foundation.json_records import reading, write_record
+from hw_templates.foundation.json_records import check_record, reading, write_record
 from hw_templates.project.record import ProjectRecord
 
 _PowerReader = Callable[[], Callable[[], PowerTrace]]
@@ -51,6 +54,7 @@ class _Emitted:
 
     record: ProjectRecord
     hardware: Hardware
+    layers: tuple[MappedLayer, ...]
     program: Program
     images: list[bytes]
     golden: npt.NDArray[np.int8]
@@ -161,7 +165,7 @@ def deploy(
             finally:
                 measured = measurement_of(
                     timed,
-                    layers_of(emitted.program),
+                    emitted.layers,
                     project.board,
                     hardware,
                     source,
@@ -181,14 +185,14 @@ def _load_emitted(run: Run, asked: str | None = None) -> _Emitted:
     record = read_project(project, asked)
     implementation = record.implementation
     hardware = Hardware(load_board(record.board), record.hardware_sha256, record.accelerator, implementation)
+    check_program_files(project, record.program_sha256)
     if implementation is Implementation.RTL:
         check_isa5_files(project, record)
-    else:
-        check_program_files(project, record.program_sha256)
     program = read_program(project, implementation)
     folder = project / program.format.folder
     with reading(folder / "arena.bin", "emit it again"):
         hardware.check(program)
+        layers = _mapped_layers(project, record)
     labels = run.settings(TrainRequest).load_data().labels[Split.TEST].numpy()
     try:
         content = (project / IMAGES_FILE).read_bytes()
@@ -203,12 +207,20 @@ def _load_emitted(run: Run, asked: str | None = None) -> _Emitted:
     return _Emitted(
         record=record,
         hardware=hardware,
+        layers=layers,
         program=program,
         images=images,
         golden=golden,
         trips=trips,
         labels=labels[: record.images],
     )
+
+
+def _mapped_layers(project: Path, record: ProjectRecord) -> tuple[MappedLayer, ...]:
+    """Return the layers that the project's engine runs: as the program for the C++ says, in the record's tiles."""
+    layers = mapped_layers(read_program(project).descriptors)
+    tiles = (check_record(layer.mapping, Mapping, "project.layers") for layer in record.layers)
+    return tuple(replace(ran, mapping=mapping) for ran, mapping in zip(layers, tiles, strict=True))
 
 
 def _trips(folder: Path) -> npt.NDArray[np.void]:

@@ -1,11 +1,14 @@
+import os
 import re
+import signal
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from support.boards.ssh_server import SshServer, logged_in, ssh_server
-from support.boards.twins import ACCELERATOR, golden_of, images_of, spoil_loaded
+from support.boards.twins import golden_of, images_of, spoil_loaded
 from support.mutations import drive, mutated_json
 from support.nameless import become_nameless
 
@@ -16,9 +19,12 @@ from bitstreams.board.session import ConnectionLostError
 from bitstreams.board.ssh_session import SshSession, parse_answer
 from bitstreams.twin.bitstream import write_twin_bitstream
 from hw_templates.board import load_board
+from hw_templates.conv_engine import registers
 from hw_templates.conv_engine.implementation import Implementation
 from hw_templates.conv_engine.program import read_program
 from hw_templates.foundation.errors import BoardError
+from hw_templates.foundation.json_records import read_json
+from hw_templates.project.record import PROJECT_FILE, ProjectRecord
 
 
 @pytest.fixture(scope="module")
@@ -35,10 +41,10 @@ def session(server: SshServer) -> Iterator[SshSession]:
 
 
 def engine_on(session: SshSession, project: Path, folder: Path) -> Engine:
-    digest = (project / "hardware.sha256").read_text().strip()
-    board = load_board("pynq-z2")
-    bit = write_twin_bitstream(folder, board, digest, ACCELERATOR.clock_mhz)
-    return Engine(session, Hardware(board, digest, ACCELERATOR, Implementation.HLS), bit)
+    record = read_json(project / PROJECT_FILE, ProjectRecord, "emit it again")
+    board, digest, implementation = load_board("pynq-z2"), record.hardware_sha256, record.implementation
+    bit = write_twin_bitstream(folder, board, digest, record.accelerator.clock_mhz, implementation)
+    return Engine(session, Hardware(board, digest, record.accelerator, implementation), bit)
 
 
 def test_a_program_runs_bit_exactly_over_ssh_and_a_start_that_hangs_is_survived(
@@ -160,3 +166,21 @@ def test_any_answer_is_read_or_refused_in_one_line() -> None:
     accepted, refused = drive(read, mutated_json({"value": {"name": "pynq-z2", "clock_mhz": 100.0}}, 2_000))
     assert accepted > 100
     assert refused > 500
+
+
+def test_ctrl_c_aborts_a_run_on_the_board_and_the_next_answer_is_that_of_the_next_call(
+    tmp_path: Path, verilog_project: Path
+) -> None:
+    program, images = read_program(verilog_project, Implementation.RTL), images_of(verilog_project)
+    with ssh_server(tmp_path / "server", verilog_project) as server:
+        session = logged_in(server)
+        engine = engine_on(session, verilog_project, tmp_path)
+        engine.load_program(program)
+        interruption = threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT))
+        interruption.start()
+        # As many images as one start runs take longer than that.
+        with pytest.raises(KeyboardInterrupt):
+            engine.repeat(images[0])
+        assert engine._control._get("status") & registers.STATUS_CODE == 8
+        assert list(engine.run(images)) == golden_of(verilog_project, "isa5")
+        session.close()

@@ -1,7 +1,9 @@
 """A winner whose engine is Verilog, on a twin that simulates it clock by clock."""
 
+import json
 import shutil
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -93,7 +95,10 @@ def test_logits_counts_and_cycles_come_from_the_verilog(run: Run) -> None:
     assert "ms an image (simulated at RTL); predicted" in lines[2]
     (measured,) = read_measurements([run.measurements])
     assert measured.source == RTL
-    assert len(measured.layers) == read_program(run.project, Implementation.RTL).layer_count
+    layers = read_json(run.project / "project.json")["layers"]
+    assert [json.loads(json.dumps(asdict(ran.mapping))) for ran in measured.layers if ran.mapping] == [
+        layer["mapping"] for layer in layers
+    ]
 
 
 @pytest.mark.parametrize("code", FAULTS)
