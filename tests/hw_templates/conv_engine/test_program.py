@@ -1,12 +1,13 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from support.mutations import drive, from_file, mutated_text
 
 from hw_templates.conv_engine import isa, isa5
 from hw_templates.conv_engine.implementation import Implementation
-from hw_templates.conv_engine.program import Program, read_program
+from hw_templates.conv_engine.program import FORMATS, Program, read_program
 from hw_templates.foundation.errors import StorageError
 
 PROGRAM = Program(
@@ -51,6 +52,16 @@ def test_a_program_for_the_verilog_lies_beside_the_other_with_the_sizes_of_its_e
     (tmp_path / "isa5/program.txt").write_text(lines.replace("isa_version 5", "isa_version 4"))
     with pytest.raises(StorageError, match=r"isa5/program\.txt: a program of format 4, this version knows 5 to 5; "):
         read_program(tmp_path, Implementation.RTL)
+
+
+def test_a_place_of_a_map_that_stays_on_chip_is_none_in_memory() -> None:
+    names = ("ifmap_word", "ofmap_word", "counter_word", "map_in", "map_out")
+    newer = replace(FORMATS[Implementation.RTL], descriptor=np.dtype([(name, "<i4") for name in names]))
+    records = np.array([(1, 2, 3, 0, 0), (1, 2, 3, 1, 0), (1, 2, 3, 0, 1)], newer.descriptor)
+    assert newer.in_memory(records, "ifmap_word").tolist() == [True, False, True]
+    assert newer.in_memory(records, "ofmap_word").tolist() == [True, True, False]
+    assert newer.in_memory(records, "counter_word").tolist() == [True, True, True]
+    assert PROGRAM.format.in_memory(np.zeros(2, isa.DESCRIPTOR), "ifmap_word").tolist() == [True, True]
 
 
 def test_missing_newer_and_corrupt_programs_are_refused(tmp_path: Path) -> None:
