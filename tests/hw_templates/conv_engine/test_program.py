@@ -82,9 +82,14 @@ def test_missing_newer_and_corrupt_programs_are_refused(tmp_path: Path) -> None:
         read_program(tmp_path)
 
 
-def test_any_spoilt_layout_is_read_or_refused_in_one_line(tmp_path: Path) -> None:
-    path = write(tmp_path, PROGRAM) / "weights/program.txt"
+@pytest.mark.parametrize("implementation", Implementation)
+def test_any_spoilt_layout_is_read_or_refused_in_one_line(implementation: Implementation, tmp_path: Path) -> None:
+    known = FORMATS[implementation]
+    folder = write(tmp_path, replace(PROGRAM, isa_version=known.newest)) / "weights"
+    path = folder.rename(tmp_path / known.folder) / "program.txt"
     text = path.read_text()
-    accepted, refused = drive(from_file(path, lambda: read_program(tmp_path)), mutated_text(text, 2_000))
+    accepted, refused = drive(
+        from_file(path, lambda: read_program(tmp_path, implementation)), mutated_text(text, 2_000)
+    )
     assert accepted > 20
     assert refused > 500
