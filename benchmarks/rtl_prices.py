@@ -42,7 +42,7 @@ COMPARED_SEED, FITTED_SEED = 1, 0
 FITTED = {
     "pipeline_depth_cycles": 22.0,
     "access_latency_cycles": 72.0,
-    "burst_overhead_cycles": 0.3,
+    "burst_overhead_cycles": 2.0,
     "slot_overhead_cycles": 14.0,
     "layer_overhead_cycles": 150.0,
 }
@@ -68,7 +68,7 @@ def figure(name: str, value: float, unit: str) -> None:
 def fitting_engines(rng: np.random.Generator, count: int) -> AcceleratorColumns:
     """Return the engines of ``count`` random ones that fit the board."""
     columns = AcceleratorSpace(BOARD, implementation=Implementation.RTL).sample(rng, count)
-    over = excess(estimate_resources(columns, BOARD), BOARD).values()
+    over = excess(estimate_resources(columns, BOARD, Implementation.RTL), BOARD).values()
     return columns.take(np.all([np.asarray(each) <= 0 for each in over], axis=0))
 
 

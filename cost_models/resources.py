@@ -1,21 +1,28 @@
 """Resources of a device that accelerators need, in closed form, for one accelerator or columns of many.
 
-DSP slices and block memories are exact by construction of ``conv_engine``. LUT and FF are an estimate from structure
-(adder trees, accumulators, crossbars, requantisers) with a base and a factor fitted on another engine's sizes.
+DSP slices and block memories are exact by construction of ``conv_engine``; those of the Verilog are in
+:mod:`cost_models.engine.blocks`. LUT and FF are an estimate from the structure of the C++ (adder trees, accumulators,
+crossbars, requantisers) with a base and a factor fitted on another engine's sizes; for the Verilog it is about twice
+what yosys counts (``docs/resources.md``).
 """
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
 
 from cost_models.coefficients import LogicCoefficients, load_coefficients
+from cost_models.engine.blocks import engine_blocks
 from hw_templates.board import Board
 from hw_templates.conv_engine import isa
 from hw_templates.conv_engine.accelerator import (
     Accelerator,
+    AcceleratorColumns,
     AnyAccelerator,
 )
+from hw_templates.conv_engine.implementation import Implementation
+from hw_templates.conv_engine.rtl_config import EngineShape
 from hw_templates.foundation.arrays import IntArray
 from hw_templates.foundation.errors import InvalidValueError, ResourceError
 
@@ -172,8 +179,15 @@ def logic(a: AnyAccelerator, coefficients: LogicCoefficients) -> tuple[Count, Co
     return np.ceil(lut).astype(np.int64), np.ceil(ff).astype(np.int64)
 
 
-def estimate_resources(accelerators: AnyAccelerator, board: Board) -> Resources:
+def estimate_resources(
+    accelerators: AnyAccelerator, board: Board, implementation: Implementation = Implementation.HLS
+) -> Resources:
     """Return the resources that accelerators need on a board, with the prior coefficients for LUT and FF.
+
+    Args:
+        accelerators: one, or columns of many.
+        board: where they are to be built.
+        implementation: of the engine.
 
     >>> from hw_templates.board import load_board
     >>> accelerator = Accelerator(
@@ -183,13 +197,31 @@ def estimate_resources(accelerators: AnyAccelerator, board: Board) -> Resources:
     >>> estimate_resources(accelerator, load_board("pynq-z2")).dsp
     102
     """
-    bram, uram = memories(accelerators, board)
-    lut, ff = logic(accelerators, load_coefficients("prior").logic)
-    values = dict(zip(RESOURCES, (dsp_slices(accelerators), bram, uram, lut, ff), strict=True))
+    lut, ff = logic(accelerators, load_coefficients("prior", implementation).logic)
+    if implementation == Implementation.RTL:
+        dsp, bram, uram = _verilog_blocks(accelerators, board.family)
+    else:
+        dsp, (bram, uram) = dsp_slices(accelerators), memories(accelerators, board)
+    values = dict(zip(RESOURCES, (dsp, bram, uram, lut, ff), strict=True))
     if isinstance(accelerators, Accelerator):
         return Resources(**{name: int(value) for name, value in values.items()})
     shape = accelerators.pe_rows.shape
     return Resources(**{name: np.broadcast_to(value, shape).astype(np.int64) for name, value in values.items()})
+
+
+def _verilog_blocks(accelerators: AnyAccelerator, family: str) -> tuple[Count, Count, Count]:
+    """Return (DSP slices, 18 Kib block RAMs, UltraRAMs) of engines in Verilog, whose every bank is block RAM."""
+    if isinstance(accelerators, AcceleratorColumns):
+        counted = [_blocks_of_one(each, family) for each in accelerators]
+        dsp, bram = np.array(counted, dtype=np.int64).reshape(-1, 2).T
+        return dsp, bram, np.zeros_like(dsp)
+    return *_blocks_of_one(accelerators, family), 0
+
+
+@cache
+def _blocks_of_one(accelerator: Accelerator, family: str) -> tuple[int, int]:
+    blocks = engine_blocks(EngineShape(accelerator=accelerator, family=family))
+    return blocks.dsp, blocks.ramb18 + 2 * blocks.ramb36
 
 
 def excess(resources: Resources, board: Board) -> dict[str, Count]:
@@ -197,8 +229,13 @@ def excess(resources: Resources, board: Board) -> dict[str, Count]:
     return {name: getattr(resources, name) - getattr(board, name) for name in RESOURCES}
 
 
-def check_fits(accelerator: Accelerator, board: Board) -> None:
+def check_fits(accelerator: Accelerator, board: Board, implementation: Implementation = Implementation.HLS) -> None:
     """Check that an accelerator can be built for a board.
+
+    Args:
+        accelerator: its parameters.
+        board: the board.
+        implementation: of the engine.
 
     Raises:
         InvalidValueError: the board lacks the clock or the width of the ports.
@@ -214,7 +251,7 @@ def check_fits(accelerator: Accelerator, board: Board) -> None:
             accelerator.weight_port_words,
             f"1, as ports have at most {board.axi_bits_max} bits",
         )
-    needed = estimate_resources(accelerator, board)
+    needed = estimate_resources(accelerator, board, implementation)
     short = [
         f"{name}: needs {getattr(needed, name)} of {getattr(board, name)} on {board.name}, {over} too many"
         for name, over in excess(needed, board).items()

@@ -107,13 +107,13 @@ class Layout:
             (program.logits_word, program.arena_words, in_results + self.logits_offsets[slot]),
         )
         for name in program.format.places:
-            place = table[name].astype(np.int64)
-            outside = np.flatnonzero((place < 0) | (place >= program.arena_words))
+            place, linking = table[name].astype(np.int64), program.format.in_memory(table, name)
+            outside = np.flatnonzero(linking & ((place < 0) | (place >= program.arena_words)))
             if len(outside):
                 field, value = f"program.layers[{outside[0]}].{name}", int(place[outside[0]])
                 raise InvalidValueError(field, value, f"in 0 to {program.arena_words - 1}, within the arena")
             linked = place + (in_arena + self.content_offset) // word
             for first, end, target in parts:
                 linked = np.where((place >= first) & (place < end), place - first + target // word, linked)
-            table[name] = linked
+            table[name] = np.where(linking, linked, place)
         return table

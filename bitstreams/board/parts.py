@@ -97,4 +97,6 @@ def access_rules(
             multiple = accelerator.weight_port_words
             yield access.field, first % multiple == 0, f"a multiple of {multiple}"
     for field in program.format.places:
+        if not program.format.in_memory(np.array([record]), field)[0]:
+            continue
         yield field, 0 <= record[field] < program.arena_words, f"in 0 to {program.arena_words - 1}"

@@ -3,7 +3,6 @@
 import hashlib
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -25,13 +24,10 @@ from bitstreams.building.reports import (
 )
 from bitstreams.store.bitstream import Bitstream, Entry, Quantity
 from bitstreams.store.store import Store
-from cost_models.engine.blocks import engine_blocks
 from cost_models.resources import RESOURCES, Resources, estimate_resources
 from hw_templates.board import Board, board_record, load_board
 from hw_templates.conv_engine import registers
-from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.conv_engine.implementation import Implementation
-from hw_templates.conv_engine.rtl_config import EngineShape
 from hw_templates.foundation.errors import CodesignError, StorageError
 from hw_templates.foundation.json_records import parse_json, reading
 from hw_templates.foundation.regular_file import read_regular
@@ -123,7 +119,7 @@ def check_build(contents: Contents) -> Bitstream:
     tools = _read_tools(contents, hls)
     with reading(SOURCES + PROJECT_FILE, "emit and build again"):
         figures = compare(
-            predict_resources(accelerator, board, project.implementation),
+            estimate_resources(accelerator, board, project.implementation),
             accelerator.clock_mhz,
             project.predicted.latency_ms * accelerator.clock_mhz * 1e3,
             handoff.clock_mhz,
@@ -146,18 +142,6 @@ def check_build(contents: Contents) -> Bitstream:
         utilisation=_report(contents, "utilization.rpt", parse_utilisation),
         figures=figures,
     )
-
-
-def predict_resources(accelerator: Accelerator, board: Board, implementation: Implementation) -> Resources:
-    """Return the resources that an engine takes: exact DSP slices and block memories, and estimates of LUT and FF.
-
-    Those estimates are from the structure of the C++, for the Verilog as well.
-    """
-    needed = estimate_resources(accelerator, board)
-    if implementation == Implementation.HLS:
-        return needed
-    blocks = engine_blocks(EngineShape(accelerator=accelerator, family=board.family))
-    return replace(needed, dsp=blocks.dsp, bram_18k=blocks.ramb18 + 2 * blocks.ramb36, uram=0)
 
 
 def compare(

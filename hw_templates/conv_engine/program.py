@@ -11,6 +11,9 @@ from hw_templates.conv_engine.implementation import Implementation
 from hw_templates.foundation.errors import StorageError
 from hw_templates.foundation.json_records import reading
 
+_ON_CHIP = {"ifmap_word": "map_in", "ofmap_word": "map_out"}
+"""Places of maps to the fields of newer formats that say that the map stays on chip."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ProgramFormat:
@@ -33,6 +36,14 @@ class ProgramFormat:
     def places(self) -> tuple[str, ...]:
         """Return the fields that say where something lies in memory."""
         return tuple(name for name in self.descriptor.names or () if name.endswith("_word"))
+
+    def in_memory(self, records: npt.NDArray[np.void], place: str) -> npt.NDArray[np.bool_]:
+        """Return for which descriptors, [layers], a place lies in memory; the others count lines of the map memory."""
+        flag = _ON_CHIP.get(place)
+        if flag not in (self.descriptor.names or ()):
+            return np.ones(len(records), np.bool_)
+        on_chip: npt.NDArray[np.bool_] = records[flag] != 0
+        return ~on_chip
 
 
 FORMATS = {

@@ -9,6 +9,7 @@ import pytest
 from support.pricing.accelerator_grid import fitting_points
 
 from cost_models.coefficients import load_coefficients
+from cost_models.engine.blocks import engine_blocks
 from cost_models.resources import (
     RESOURCES,
     block_rams,
@@ -22,6 +23,8 @@ from cost_models.resources import (
 )
 from hw_templates.board import load_board
 from hw_templates.conv_engine.accelerator import Accelerator
+from hw_templates.conv_engine.implementation import Implementation
+from hw_templates.conv_engine.rtl_config import EngineShape
 from hw_templates.conv_engine.space import AcceleratorSpace
 from hw_templates.foundation.errors import InvalidValueError, ResourceError
 from hw_templates.project.render import render
@@ -397,3 +400,35 @@ def test_slices_and_memories_are_those_that_the_engine_declares(tmp_path: Path, 
     store = files["src/store.cpp"]
     assert store.count("rescale(sum") == store.count("rescale(addend") == 1
     assert dsp_slices(accelerator) == sum(numbers["products"]) + 3 * numbers["lanes"][0] + 10
+
+
+@pytest.mark.parametrize("board", ["pynq-z2", "zcu104"])
+def test_engines_in_verilog_take_the_blocks_of_their_own_memories(board: str) -> None:
+    on = load_board(board)
+    columns = AcceleratorSpace(on, implementation=Implementation.RTL).sample(np.random.default_rng(0), 40)
+    needs = estimate_resources(columns, on, Implementation.RTL)
+    cpp = estimate_resources(columns, on)
+    for index, accelerator in enumerate(columns):
+        blocks = engine_blocks(EngineShape(accelerator=accelerator, family=on.family))
+        assert (needs.dsp[index], needs.bram_18k[index]) == (blocks.dsp, blocks.ramb18 + 2 * blocks.ramb36)
+        alone = estimate_resources(accelerator, on, Implementation.RTL)
+        assert all(getattr(alone, name) == getattr(needs, name)[index] for name in RESOURCES)
+    assert not needs.uram.any()
+    # Halves of a buffer are one memory, and no depthwise unit stands beside the array.
+    assert (needs.dsp < cpp.dsp).all()
+    assert needs.bram_18k.sum() < cpp.bram_18k.sum() or board == "zcu104"
+
+
+def test_what_fits_a_board_depends_on_the_implementation() -> None:
+    board = load_board("pynq-z2")
+    columns = AcceleratorSpace(board, implementation=Implementation.RTL).sample(np.random.default_rng(1), 300)
+
+    def fits(accelerator: Accelerator, implementation: Implementation) -> bool:
+        try:
+            check_fits(accelerator, board, implementation)
+        except ResourceError:
+            return False
+        return True
+
+    found = [tuple(fits(accelerator, kind) for kind in Implementation) for accelerator in columns]
+    assert found.count((False, True)) > 3

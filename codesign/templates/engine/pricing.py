@@ -118,7 +118,7 @@ class PairPricer:
 
     def excess(self, accelerators: AcceleratorColumns) -> IntArray:
         """Return [A, 5] the excess of each accelerator over the board, as ``RESOURCES`` orders it; 0 or less fits."""
-        needs = estimate_resources(accelerators, self.joint.board)
+        needs = estimate_resources(accelerators, self.joint.board, self.coefficients.implementation)
         wanted: IntArray = np.stack([getattr(needs, name) for name in RESOURCES], axis=1)
         return wanted - self.joint.available
 

@@ -60,7 +60,8 @@ class EngineProblem(Problem):
         """
         board = self.joint.board
         whole = price(lower(self.joint.space, pair.subnet), pair.accelerator, board, self.coefficients)
-        return PairEstimate(whole.latency_ms, whole.energy_mj, estimate_resources(pair.accelerator, board))
+        needs = estimate_resources(pair.accelerator, board, self.implementation)
+        return PairEstimate(whole.latency_ms, whole.energy_mj, needs)
 
     def needs(self, rows: IntArray) -> IntArray:
         """Return [n, 5] the resources that the accelerators of ``rows`` take, in the order of ``RESOURCES``."""

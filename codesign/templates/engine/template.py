@@ -84,6 +84,7 @@ class EngineTemplate(Template):
             f"{a.clock_mhz} MHz, buffers {a.ifmap_buffers} x {a.ifmap_kib}, {a.weight_buffers} x {a.weight_kib}, "
             f"{a.ofmap_buffers} x {a.ofmap_kib} KiB"
             + (f", 2 x {a.map_kib} KiB for maps that stay on chip" if a.map_kib else "")
+            + (", in Verilog" if self.implementation == Implementation.RTL else "")
         )
 
     def emit(self, chosen: ChosenPair, update: Update) -> EmittedProject:
@@ -109,8 +110,13 @@ class EngineTemplate(Template):
         files = project_files(design, subnet.images, origin, implementation=self.implementation)
         write_project(chosen.folder, files)
         record = read_json(chosen.folder / PROJECT_FILE, ProjectRecord)
+        notes = (f"predicted for this program, slot by slot: {record.predicted.latency_ms:.4f} ms",)
         return EmittedProject(
-            precision="int8", float32=subnet.float32, quantised=subnet.quantised, digest=record.digest
+            precision="int8",
+            float32=subnet.float32,
+            quantised=subnet.quantised,
+            digest=record.digest,
+            notes=notes if self.implementation == Implementation.RTL else (),
         )
 
     def simulate(self, run: Run, simulation: Simulation, update: Update) -> CsimRecord:
@@ -156,21 +162,27 @@ class EngineTemplate(Template):
         problem, a = emitted.problem, emitted.pair.accelerator
         workload = lower(problem.joint.space, emitted.pair.subnet)
         estimate = price(workload, a, problem.joint.board, problem.coefficients)
+        places = "All maps go to memory, as its Verilog keeps none on chip."
+        if any(self.space(problem.joint.board).choices["map_kib"]):
+            places = on_chip_maps(workload, estimate, a)
+        hls = self.implementation == Implementation.HLS
+        lanes = f"{a.depthwise_lanes} depthwise lanes" + ("" if hls else " on its diagonal")
+        counted = "C++" if hls else "sizes of the Verilog's memories and arrays"
         sections = (
             Section(
                 "The winner's layers",
                 "Cycles that the cost model predicts for each layer, by what bounds it; the compute iterations are "
-                "exact and equal those that csim counted. " + on_chip_maps(workload, estimate, a),
+                "exact and equal those that csim counted. " + places,
                 "layers.png",
                 _layer_table(workload, estimate),
             ),
             Section(
                 "Resources",
                 f"PE array {a.pe_rows} x {a.pe_cols} x {a.pe_pixels}, {a.pack} products a DSP slice, "
-                f"{a.depthwise_lanes} depthwise lanes, buffers of {a.ifmap_buffers} x {a.ifmap_kib}, "
+                f"{lanes}, buffers of {a.ifmap_buffers} x {a.ifmap_kib}, "
                 f"{a.weight_buffers} x {a.weight_kib} and {a.ofmap_buffers} x {a.ofmap_kib} KiB, 2 x {a.map_kib} KiB "
                 f"for maps that stay on chip, {a.axi_bits}-bit ports, {a.clock_mhz} MHz. DSP slices and block memories "
-                "follow from the C++; LUT and FF are estimates.",
+                f"follow from the {counted}; LUT and FF are estimates from the structure of the C++.",
                 "resources.png",
             ),
             *_verilog_section(emitted.results, a.clock_mhz),
@@ -186,7 +198,7 @@ class EngineTemplate(Template):
 def quantised_design(trained: Trained, problem: EngineProblem, pair: Pair) -> tuple[Design, QuantisedSubnet]:
     """Return a pair as a design, and its subnet in int8 with the accuracies on the test part."""
     board = problem.joint.board
-    check_fits(pair.accelerator, board)
+    check_fits(pair.accelerator, board, problem.implementation)
     estimate = price(lower(trained.space, pair.subnet), pair.accelerator, board, problem.coefficients)
     subnet = quantise_subnet(trained, pair.subnet, Split.TEST)
     return Design(subnet.network, pair.accelerator, board, estimate), subnet

@@ -72,6 +72,17 @@ def test_logits_counters_and_cycles_are_those_of_the_verilog(
     assert first.first_pixel == golden[0]
 
 
+def test_what_is_no_twin_is_timed_by_the_cycles_that_the_engine_counts(
+    engine: Engine, program: Program, images: list[bytes]
+) -> None:
+    engine.load_program(program)
+    simulated = engine.measure(images[0], 1)
+    engine.twin = None
+    counted = engine.measure(images[0], 3)
+    assert (counted.cycles, counted.starts) == (None, 1)
+    assert counted.ms == pytest.approx([simulated.ms[0]] * 3)
+
+
 @pytest.mark.parametrize("code", FAULTS)
 def test_a_run_that_ends_with_an_error_is_said_and_the_next_one_is_right(
     code: int,

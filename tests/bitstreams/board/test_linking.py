@@ -8,7 +8,7 @@ from support.boards.emitted_projects import emit_random_project
 from bitstreams.board.linking import Layout
 from hw_templates.conv_engine import isa
 from hw_templates.conv_engine.accelerator import Accelerator
-from hw_templates.conv_engine.program import Program, read_program
+from hw_templates.conv_engine.program import Program, ProgramFormat, read_program
 from hw_templates.foundation.errors import InvalidValueError
 
 
@@ -59,6 +59,18 @@ def test_every_place_of_either_slot_is_where_its_part_lies(program: Program, add
             if last:
                 assert address("ofmap_word") == addresses[1] + layout.logits_offsets[slot]
     assert content[layout.content_offset :] == program.arena
+
+
+def test_a_place_on_chip_stays_as_it_is(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    def in_memory(_: ProgramFormat, records: np.ndarray, place: str) -> np.ndarray:
+        return (np.arange(len(records)) != 1) | (place != "ifmap_word")
+
+    monkeypatch.setattr(ProgramFormat, "in_memory", in_memory)
+    layout = Layout(program, repeats=1)
+    content = layout.arena(0x10000000, 0x10100000)
+    table = np.frombuffer(content, isa.DESCRIPTOR, program.layer_count, layout.table_offsets[0])
+    kept = table["ifmap_word"] == program.descriptors["ifmap_word"]
+    assert kept.tolist() == [index == 1 for index in range(program.layer_count)]
 
 
 def test_parts_do_not_overlap(program: Program) -> None:

@@ -18,7 +18,7 @@ from bitstreams.building.design import parse_design
 from bitstreams.building.reports import CoSimulation, Synthesis, Timing, Utilisation
 from bitstreams.building.script import build_bitstream
 from bitstreams.store.bitstream import Bitstream, Quantity
-from bitstreams.store.results import check_build, compare, import_files, import_results, predict_resources
+from bitstreams.store.results import check_build, compare, import_files, import_results
 from bitstreams.store.store import Store
 from cost_models.engine.blocks import engine_blocks
 from cost_models.resources import estimate_resources
@@ -410,7 +410,7 @@ BOARD = load_board("pynq-z2")
 
 
 def test_unknown_reports_leave_the_prediction_alone() -> None:
-    needed = predict_resources(ACCELERATOR, BOARD, Implementation.HLS)
+    needed = estimate_resources(ACCELERATOR, BOARD, Implementation.HLS)
     figures = compare(needed, 100, 1234.0, None, Synthesis(), CoSimulation(), Timing(), Utilisation())
     assert [figure.name for figure in figures] == [
         "dsp",
@@ -428,7 +428,7 @@ def test_unknown_reports_leave_the_prediction_alone() -> None:
 
 def test_slack_says_how_fast_the_design_could_run() -> None:
     slack, periods = Timing(wns_ns=2.0), Synthesis(estimated_clock_ns=8.0)
-    needed = predict_resources(ACCELERATOR, BOARD, Implementation.RTL)
+    needed = estimate_resources(ACCELERATOR, BOARD, Implementation.RTL)
     figures = compare(needed, 100, 1.0, 100.0, periods, CoSimulation(True, 50.0), slack, Utilisation(dsp=3))
     by_name = {figure.name: figure for figure in figures}
     assert by_name["clock_mhz"] == Quantity(name="clock_mhz", predicted=100.0, synthesis=125.0, implementation=125.0)

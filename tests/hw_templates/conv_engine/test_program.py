@@ -1,12 +1,13 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from support.mutations import drive, from_file, mutated_text
 
 from hw_templates.conv_engine import isa, isa5
 from hw_templates.conv_engine.implementation import Implementation
-from hw_templates.conv_engine.program import Program, read_program
+from hw_templates.conv_engine.program import FORMATS, Program, read_program
 from hw_templates.foundation.errors import StorageError
 
 PROGRAM = Program(
@@ -53,6 +54,16 @@ def test_a_program_for_the_verilog_lies_beside_the_other_with_the_sizes_of_its_e
         read_program(tmp_path, Implementation.RTL)
 
 
+def test_a_place_of_a_map_that_stays_on_chip_is_none_in_memory() -> None:
+    names = ("ifmap_word", "ofmap_word", "counter_word", "map_in", "map_out")
+    newer = replace(FORMATS[Implementation.RTL], descriptor=np.dtype([(name, "<i4") for name in names]))
+    records = np.array([(1, 2, 3, 0, 0), (1, 2, 3, 1, 0), (1, 2, 3, 0, 1)], newer.descriptor)
+    assert newer.in_memory(records, "ifmap_word").tolist() == [True, False, True]
+    assert newer.in_memory(records, "ofmap_word").tolist() == [True, True, False]
+    assert newer.in_memory(records, "counter_word").tolist() == [True, True, True]
+    assert PROGRAM.format.in_memory(np.zeros(2, isa.DESCRIPTOR), "ifmap_word").tolist() == [True, True]
+
+
 def test_missing_newer_and_corrupt_programs_are_refused(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match=r"program\.txt: is missing; emit it again"):
         read_program(tmp_path)
@@ -71,9 +82,14 @@ def test_missing_newer_and_corrupt_programs_are_refused(tmp_path: Path) -> None:
         read_program(tmp_path)
 
 
-def test_any_spoilt_layout_is_read_or_refused_in_one_line(tmp_path: Path) -> None:
-    path = write(tmp_path, PROGRAM) / "weights/program.txt"
+@pytest.mark.parametrize("implementation", Implementation)
+def test_any_spoilt_layout_is_read_or_refused_in_one_line(implementation: Implementation, tmp_path: Path) -> None:
+    known = FORMATS[implementation]
+    folder = write(tmp_path, replace(PROGRAM, isa_version=known.newest)) / "weights"
+    path = folder.rename(tmp_path / known.folder) / "program.txt"
     text = path.read_text()
-    accepted, refused = drive(from_file(path, lambda: read_program(tmp_path)), mutated_text(text, 2_000))
+    accepted, refused = drive(
+        from_file(path, lambda: read_program(tmp_path, implementation)), mutated_text(text, 2_000)
+    )
     assert accepted > 20
     assert refused > 500
