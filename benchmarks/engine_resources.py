@@ -58,6 +58,7 @@ ENGINES: dict[str, tuple[str, Accelerator]] = {
     "4x4x7": ("pynq-z2", engine(4, 4, 7, ifmap_kib=32, ofmap_kib=16)),
     "12x4x2-pack1": ("pynq-z2", engine(12, 4, 2, pack=1, ifmap_kib=16, weight_kib=8, ofmap_kib=2)),
     "8x12x1": ("pynq-z2", engine(8, 12, 1, weight_kib=32, ofmap_buffers=1)),
+    "12x8x1-maps": ("pynq-z2", engine(12, 8, 1, map_kib=8)),
     "8x8x3-64bit": ("pynq-z2", engine(8, 8, 3, axi_bits=64, ifmap_kib=64, weight_kib=32, ofmap_kib=16)),
     "16x8x1-64bit-wide": (
         "zcu104",
@@ -67,6 +68,10 @@ ENGINES: dict[str, tuple[str, Accelerator]] = {
     "24x8x2-64bit-single": (
         "pynq-z2",
         engine(24, 8, 2, axi_bits=64, ifmap_kib=32, weight_kib=32, ofmap_kib=32, depthwise_lanes=8, **_SINGLE),
+    ),
+    "16x8x2-64bit-maps": (
+        "pynq-z2",
+        engine(16, 8, 2, axi_bits=64, ifmap_kib=32, weight_kib=32, ofmap_kib=16, map_kib=32),
     ),
     "16x16x1-128bit": (
         "zcu104",
@@ -109,7 +114,7 @@ def page_text(rows: dict[str, dict[str, str]]) -> str:
         + ", ".join(
             f"{key} {value}"
             for key, value in accelerator.as_dict().items()
-            if key not in ("depthwise_lanes", "map_kib")
+            if key != "depthwise_lanes" and (key != "map_kib" or value)
         )
         for name, (_, accelerator) in ENGINES.items()
         if name in rows

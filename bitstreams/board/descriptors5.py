@@ -109,6 +109,7 @@ def _layer_work(values: dict[str, int], shape: EngineShape) -> LayerWork:
         Access("counter_word", counters, (COUNTERS,)),
     ]
     rules = [*ifmap.rules, *ofmap.rules, *(residual.rules if values["residual"] else [])]
+    rules += [*_ring_rules(values, "in", accelerator.map_depth), *_ring_rules(values, "out", accelerator.map_depth)]
     pixels = values["tiles_rows"] * values["tiles_cols"]
     slots = values["tiles_out"] * values["tiles_in"] * pixels
     iterations = _iterations(values)
@@ -121,6 +122,15 @@ def _layer_work(values: dict[str, int], shape: EngineShape) -> LayerWork:
         iterations=iterations,
         most_cycles=most,
     )
+
+
+def _ring_rules(values: dict[str, int], side: str, map_depth: int) -> Iterator[Rule]:
+    """Yield the rules of a map that stays on chip: its ring lies in the map memory, and the map begins in the ring."""
+    if values[f"map_{side}"]:
+        end, ring, lines = values[f"map_{side}_end"], values[f"map_{side}_ring"], 2 * map_depth
+        yield f"map_{side}_end", 0 < ring <= end <= lines, f"behind a ring of {ring} lines, at most {lines}"
+        word = {"in": "ifmap_word", "out": "ofmap_word"}[side]
+        yield word, end - ring <= values[word] < end, f"a line of its ring, {end - ring} to {end - 1}"
 
 
 def _per_tile(tiles: int, full: int, last: int) -> IntArray:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
 import pytest
 from support.boards.engine_faults import FAULTS
 from support.boards.twins import served
@@ -156,13 +157,15 @@ def test_a_program_that_was_changed_is_refused_before_anything_is_reached(
 ) -> None:
     path, program = run.project / "isa5/arena.bin", read_program(run.project, Implementation.RTL)
     records = program.descriptors.copy()
-    records["ofmap_word"][1] = 0
+    inside = int(np.flatnonzero(records["map_out"] == 0)[1])
+    records["ofmap_word"][inside] = 0
     path.write_bytes(records.tobytes() + program.arena[records.nbytes :])
     with pytest.raises(StorageError, match="isa5: a file was changed after the project was emitted; emit it again"):
         deployed(run, server)
     seal(run.project)
     with pytest.raises(
-        StorageError, match=r"arena\.bin: program\.layers\[1\]\.ofmap_word: must be .* lie in the maps.*; emit it again"
+        StorageError,
+        match=rf"arena\.bin: program\.layers\[{inside}\]\.ofmap_word: must be .* lie in the maps.*; emit it again",
     ):
         deployed(run, server)
 
