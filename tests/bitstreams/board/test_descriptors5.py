@@ -14,13 +14,21 @@ from bitstreams.board.linking import Layout
 from bitstreams.board.parts import MAPS, parts_of
 from bitstreams.twin.memory import TwinMemory
 from bitstreams.twin.simulated import SimulatedEngine, build_verilog
+from codesign.emit.random_program import random_engine_program
 from cost_models.coefficients import load_coefficients
+from cost_models.mapping.mapped_layer import MappedLayer
+from cost_models.mapping.mapping import LoopOrder, Mapping
+from cost_models.mapping.placement import Placement
+from cost_models.workload import Layer
 from hw_templates.board import load_board
 from hw_templates.conv_engine import isa, isa5, registers
 from hw_templates.conv_engine.implementation import Implementation
 from hw_templates.conv_engine.program import Program, read_program
+from hw_templates.conv_engine.rtl_config import EngineShape
 from hw_templates.foundation.errors import InvalidValueError
 from hw_templates.operations import Operation
+
+PIXELS_OUTER = LoopOrder.PIXELS_OUTER
 
 WORD = SMALLEST.accelerator.axi_bytes
 SEED, CHANGES, MOST_CYCLES = 3, 500, 200_000
@@ -178,6 +186,34 @@ def test_reserved_fields_must_be_zero(program: Program) -> None:
     records["reserved"][2, -1] = 1
     with pytest.raises(InvalidValueError, match=r"^program\.layers\[2\]\.reserved: must be 0, got \[.*1\]$"):
         check_program(replace(program, arena=records.tobytes() + program.arena[records.nbytes :]), SMALLEST)
+
+
+def test_a_ring_lies_in_the_map_memory_and_its_map_begins_in_it() -> None:
+    shape = EngineShape(accelerator=replace(SMALLEST.accelerator, map_kib=1))
+    mapping = Mapping(tile_out_channels=8, tile_in_channels=8, tile_height=2, tile_width=5, loop_order=PIXELS_OUTER)
+    sizes = {"in_channels": 8, "out_channels": 8, "in_height": 6, "in_width": 5}
+    layers = (
+        MappedLayer(
+            Layer(operation=Operation.CONV, kernel_height=1, kernel_width=1, **sizes), mapping, Placement(ofmap_ring=6)
+        ),
+        MappedLayer(
+            Layer(operation=Operation.DEPTHWISE, kernel_height=3, kernel_width=3, padding=1, **sizes),
+            mapping,
+            Placement(ifmap_ring=6),
+        ),
+    )
+    program = random_engine_program(layers, shape, 0).program
+    assert [len(work.accesses) for work in check_program(program, shape)] == [5, 4]  # the table stays
+    depth, ring = shape.accelerator.map_depth, 6 * 5 * 2
+    # The first layer's results go to the upper half.
+    for layer, fields, message in (
+        (0, {"ofmap_word": depth - 1}, rf"layers\[0\].ofmap_word: must be a line of its ring, {depth} to"),
+        (0, {"map_out_end": 2 * depth + 1}, r"layers\[0\].map_out_end: must be behind a ring of 60 lines, at most"),
+        (1, {"ifmap_word": depth + ring}, rf"layers\[1\].ifmap_word: must be a line of its ring, {depth} to"),
+        (1, {"map_in_ring": depth + ring + 1}, r"layers\[1\].map_in_end: must be behind a ring"),
+    ):
+        with pytest.raises(InvalidValueError, match=message):
+            check_program(with_fields(program, layer, **fields), shape)
 
 
 def changes(program: Program, rng: np.random.Generator) -> Iterator[tuple[Program, LayerWork | None]]:
