@@ -8,6 +8,10 @@ from support.pricing.capacity_accuracy import CapacityAccuracy
 
 from codesign.api.joint import SearchOptions, joint_problem, search
 from codesign.supernet.spaces.named import load_space
+from cost_models.coefficients import load_coefficients
+from cost_models.resources import check_fits
+from hw_templates.board import load_board
+from hw_templates.conv_engine.implementation import Implementation
 from hw_templates.foundation.errors import InvalidValueError
 
 DIGITS = load_space("digits")
@@ -53,6 +57,31 @@ def test_what_does_not_go_with_an_oracle_of_ones_own_is_refused_before_anything_
     with pytest.raises(InvalidValueError, match=message):
         search(tmp_path / "run", space=space, accuracy=CapacityAccuracy(DIGITS), options=options)
     assert not (tmp_path / "run").exists()
+
+
+def test_pairs_of_the_verilog_have_a_space_prices_and_a_study_of_their_own(tmp_path: Path) -> None:
+    cpp, verilog = (joint_problem("digits", "pynq-z2", implementation=name) for name in ("hls", "rtl"))
+    assert "depthwise_lanes" in dict(cpp.joint.parameters)
+    assert "depthwise_lanes" not in dict(verilog.joint.parameters)
+    assert verilog.coefficients == load_coefficients(implementation=Implementation.RTL)
+    found = search(
+        tmp_path,
+        space="digits",
+        accuracy=CapacityAccuracy(DIGITS),
+        pairs=500,
+        options=SearchOptions(implementation="rtl"),
+    )
+    assert found.study.user_attrs["implementation"] == "rtl"
+    assert found.study.study_name.endswith("-rtl-seed0")
+    for pair in found.front:
+        check_fits(pair.accelerator, load_board("pynq-z2"), Implementation.RTL)
+
+
+def test_an_unknown_implementation_and_one_of_a_template_that_has_one_are_refused() -> None:
+    with pytest.raises(InvalidValueError, match="implementation: must be one of hls, rtl, got 'verilog'"):
+        joint_problem("digits", "pynq-z2", implementation="verilog")
+    with pytest.raises(InvalidValueError, match="implementation: must be left out with --template hls4ml"):
+        joint_problem("digits-stream", "pynq-z2", implementation="rtl", template="hls4ml", losses={"8 bits": 0.01})
 
 
 def test_a_template_whose_arithmetic_costs_accuracy_needs_to_know_how_much() -> None:

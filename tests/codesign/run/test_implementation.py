@@ -40,6 +40,7 @@ def files(folder: Path) -> dict[Path, bytes]:
         ("build", "RUN", "--tool", "csim"),
         ("deploy", "RUN", "--board", "pynq-z2", "--via", "twin"),
         ("twin", "--project", "RUN/project"),
+        ("calibrate", "plan", "--project", "RUN/project", "--board", "pynq-z2", "--budget", "3", "--out", "RUN/plan"),
     ],
     ids=" ".join,
 )

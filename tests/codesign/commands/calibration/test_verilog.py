@@ -78,13 +78,14 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def measure(project: Path, plan: RunPlan, folder: Path) -> tuple[Measurement, ...]:
+def measure(project: Path, plan: RunPlan, folder: Path, implementation: str | None = None) -> tuple[Measurement, ...]:
     write_plan(folder / "plan.json", plan)
     request = CampaignRequest(
         target=parse_target("pynq-z2", "twin", insecure_remote=False),
         plan=folder / "plan.json",
         project=project,
         out=folder / "board.jsonl",
+        implementation=implementation,
     )
     result = measure_plan(request, RecordedProgress(), lambda _: None)
     assert (result.measured, result.skipped) == (len(plan.runs), 0)
@@ -131,6 +132,8 @@ def test_a_plan_of_the_other_implementation_is_refused_before_anything_is_measur
         measure(project, plan, tmp_path)
     with pytest.raises(InvalidValueError, match=r"implementation: must be rtl, which .* was emitted for"):
         plan_for(BOARD, 3, Silent(), project=project, implementation="hls")
+    with pytest.raises(InvalidValueError, match=r"implementation: must be rtl, which .* was emitted for"):
+        measure(project, replace(plan, implementation=Implementation.RTL), tmp_path, implementation="hls")
     assert not (tmp_path / "board.jsonl").exists()
 
 
