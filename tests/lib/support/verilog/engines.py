@@ -63,6 +63,17 @@ ENGINES = {
     ),
 }
 
+MORE_WITH_MAPS = {
+    "maps on chip, square": _engine(map_kib=32),
+    "maps on chip, 128-bit ports, more columns": _engine(
+        axi_bits=128, pe_rows=16, pe_cols=32, pe_pixels=1, weight_kib=32, ifmap_kib=32, depthwise_lanes=16, map_kib=64
+    ),
+    "maps on chip, all buffers single": _engine(
+        pe_rows=24, pe_pixels=3, ifmap_buffers=1, weight_buffers=1, ofmap_buffers=1, map_kib=8
+    ),
+}
+"""Engines of tests on demand, which keep maps on chip, as two of :data:`ENGINES` do."""
+
 SMALLEST = _engine(
     pe_rows=4, pe_cols=4, pe_pixels=1, ifmap_kib=4, weight_kib=4, ofmap_kib=2, axi_bits=32, depthwise_lanes=4
 )
@@ -70,7 +81,7 @@ SMALLEST = _engine(
 
 
 def simulation_of(name: str, factory: pytest.TempPathFactory) -> Path:
-    """Return the simulation of one of :data:`ENGINES`, which the first test that asks builds for all processes."""
+    """Return the simulation of an engine by its name, which the first test that asks builds for all processes."""
     need_verilator()
     session = factory.getbasetemp()
     if session.name.startswith("popen-"):  # of one of several processes
@@ -79,4 +90,4 @@ def simulation_of(name: str, factory: pytest.TempPathFactory) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     with exclusive(folder / "lock"):
         program = folder / "build/rtlsim"
-        return program if program.is_file() else build_engine(folder, ENGINES[name])
+        return program if program.is_file() else build_engine(folder, (ENGINES | MORE_WITH_MAPS)[name])
