@@ -21,7 +21,7 @@ FIELDS: tuple[tuple[str, str, str], ...] = (
     ("operation", "3", "what the layer computes"),
     ("loop_order", "2", "how the loops over tiles are nested"),
     ("early", "2", "what of the first tile is fetched beside the last store before: 1: weights, 2: the ifmap too"),
-    ("waits", "3", "what waits until all results before are in memory: bit 0 the ifmap, 1 the residual, 2 the gate"),
+    ("waits", "3", "what waits until all results before are in memory: bit 0 the ifmap, 1 slot 1, 2 the gate"),
     ("in_height", "CW", "rows of the input map"),
     ("in_width", "CW", "columns of the input map"),
     ("in_channels", "CW", "channels of the input map"),
