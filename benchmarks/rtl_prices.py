@@ -53,7 +53,7 @@ _HELD = 0.01
 
 @dataclass(frozen=True)
 class Pair:
-    """A subnet on an engine: its layers in the tiles that are compiled, and the stated cycles of an image."""
+    """A subnet on an engine: its layers as they are compiled, and the stated cycles of an image."""
 
     layers: tuple[MappedLayer, ...]
     accelerator: Accelerator
@@ -89,8 +89,8 @@ def draw_pairs(seed: int, subnets: int, engines: int, coefficients: Coefficients
             except MappingError:
                 continue  # a buffer is too small
             compiled = compile_network(network, mapped, EngineShape(accelerator=accelerator, family=BOARD.family))
-            tiled = zip(workload.layers, compiled.tiled_layers(), strict=True)
-            layers = tuple(MappedLayer(layer, mapping) for layer, (_, mapping, _) in tiled)
+            tiled = zip(mapped, compiled.tiled_layers(), strict=True)
+            layers = tuple(replace(ran, mapping=mapping) for ran, (_, mapping, _) in tiled)
             pairs.append(Pair(layers, accelerator, compiled.cycles(BOARD)))
     return pairs
 

@@ -16,6 +16,7 @@ from codesign.emit.engine_reference import engine_result
 from codesign.emit.integer_reference import QuantisedLayer, after_table, before_table
 from codesign.emit.program import compile_layers, pack_map, padded_to
 from codesign.emit.quantise import weight_shape
+from cost_models.engine.layer import engine_layer
 from cost_models.mapping.mapped_layer import MappedLayer
 from cost_models.workload import Node, Shape
 from hw_templates.conv_engine.accelerator import Accelerator
@@ -80,7 +81,9 @@ def random_engine_program(layers: Sequence[MappedLayer], shape: EngineShape, see
     def compute(layer: QuantisedLayer, reads: dict[str, Maps]) -> Maps:
         node = nodes[layer.node.name]
         gate = reads["gate"][:, :, 0, 0] if node.gate else None
-        return engine_result(node.tiled.layer, node.data, reads["ifmap"], gate, reads.get("residual"))
+        # Of a layer alone only the corner of its maps is computed.
+        corner = engine_layer(layer.node.layer, node.tiled.layer.residual)
+        return engine_result(corner, node.data, reads["ifmap"], gate, reads.get("residual"))
 
     image = _image(drawn, compiled.program, shape.accelerator)
     layer_of = tuple(step.layer for step in compiled.steps)

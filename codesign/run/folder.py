@@ -14,6 +14,7 @@ from hw_templates.foundation.atomic_file import write_text_atomically
 from hw_templates.foundation.errors import InvalidValueError, StorageError
 from hw_templates.foundation.json_records import check_record, parse_json, reading, without_format
 from hw_templates.foundation.lock import exclusive
+from hw_templates.project.record import PROJECT_FILE
 
 RUN_FORMAT = 1
 REMAKE = "delete it and run the command that makes it again"
@@ -205,7 +206,7 @@ def read_json(path: Path, kind: type[T]) -> T:
         for place, command in _MAKERS.items()
         if path.match(place)
     )
-    maker = next(makers, "")
+    maker = next(makers, "`codesign emit`" if path.name == PROJECT_FILE else "")
     if not path.exists():
         raise StorageError(f"{path}: is missing" + (f"; run {maker} first" if maker else ""))
     return json_records.read_json(path, kind, f"delete it and run {maker or 'the command that makes it'} again")

@@ -162,9 +162,6 @@ class EngineTemplate(Template):
         problem, a = emitted.problem, emitted.pair.accelerator
         workload = lower(problem.joint.space, emitted.pair.subnet)
         estimate = price(workload, a, problem.joint.board, problem.coefficients)
-        places = "All maps go to memory, as its Verilog keeps none on chip."
-        if any(self.space(problem.joint.board).choices["map_kib"]):
-            places = on_chip_maps(workload, estimate, a)
         hls = self.implementation == Implementation.HLS
         lanes = f"{a.depthwise_lanes} depthwise lanes" + ("" if hls else " on its diagonal")
         counted = "C++" if hls else "sizes of the Verilog's memories and arrays"
@@ -172,7 +169,7 @@ class EngineTemplate(Template):
             Section(
                 "The winner's layers",
                 "Cycles that the cost model predicts for each layer, by what bounds it; the compute iterations are "
-                "exact and equal those that csim counted. " + places,
+                "exact and equal those that csim counted. " + on_chip_maps(workload, estimate, a),
                 "layers.png",
                 _layer_table(workload, estimate),
             ),

@@ -6,8 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from support.boards.emitted_projects import FUSING, emit_fused_project
 from support.boards.engine_faults import FAULTS
-from support.boards.twins import golden_of, images_of, running, served, spoil_loaded
+from support.boards.twins import IMAGES, golden_of, images_of, running, served, spoil_loaded
+from support.verilog.simulated import need_verilator
 
 from bitstreams.board import control
 from bitstreams.board.control import UndrainedError, UnfinishedRunError
@@ -70,6 +72,22 @@ def test_logits_counters_and_cycles_are_those_of_the_verilog(
     assert layers < first.cycles < layers + 100 * program.layer_count
     assert (first.counters["compute_cycles"] > first.counters["compute_trips"]).all()
     assert first.first_pixel == golden[0]
+
+
+def test_maps_that_stay_on_chip_band_by_band_are_run_as_those_in_memory(tmp_path: Path) -> None:
+    need_verilator()
+    project = tmp_path / "project"
+    emit_fused_project(project, FUSING, seed=3, images=IMAGES, implementation=Implementation.RTL)
+    program = read_program(project, Implementation.RTL)
+    assert program.descriptors["map_in"].any()
+    assert program.descriptors["map_out"].any()
+    with served(project) as server, running(server, tmp_path) as engine:
+        engine.load_program(program)
+        assert list(engine.run(images_of(project))) == golden_of(project, "isa5")
+        checked, measured = engine.hardware.check(program), engine.measure(images_of(project)[0], 1)
+    assert measured.cycles is not None
+    assert checked.least_cycles == measured.counters["compute_trips"].sum()
+    assert checked.least_cycles < measured.cycles < checked.most_cycles
 
 
 def test_what_is_no_twin_is_timed_by_the_cycles_that_the_engine_counts(

@@ -16,7 +16,7 @@ def test_errors_of_boards_are_one_line_and_exit_code_2(tmp_path: Path) -> None:
             "codesign: --via: must be one of ssh, remote, local, twin, got 'telnet'",
         ),
         (["deploy", str(tmp_path), "--board", "pynq-z2", "--via", "twin"], "is missing; run `codesign emit "),
-        (["twin", "--project", str(tmp_path)], "project.json: is missing; emit the project again"),
+        (["twin", "--project", str(tmp_path)], "project.json: is missing; run `codesign emit` first"),
     ):
         result = CliRunner().invoke(app, arguments)
         assert result.exit_code == 2

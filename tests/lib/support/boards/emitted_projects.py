@@ -59,14 +59,20 @@ def emit_random_project(
     write_project(folder, project_files(design, pixels.astype(np.int8), implementation=implementation))
 
 
-def emit_fused_project(folder: Path, accelerator: Accelerator, seed: int, images: int = 2) -> tuple[Placement, ...]:
+def emit_fused_project(
+    folder: Path,
+    accelerator: Accelerator,
+    seed: int,
+    images: int = 2,
+    implementation: Implementation = Implementation.HLS,
+) -> tuple[Placement, ...]:
     """Write a project of inverted residuals, run in ways and tiled at random; returns the ways."""
     rng = np.random.default_rng(seed)
     network = network_of_blocks(rng)
     placements = random_placements(network.workload, accelerator, rng)
     pixels = rng.integers(-128, 128, (images, *_image_shape(network)))
     design = _design(network, placements, accelerator, rng, "zcu104")
-    write_project(folder, project_files(design, pixels.astype(np.int8)))
+    write_project(folder, project_files(design, pixels.astype(np.int8), implementation=implementation))
     return placements
 
 
