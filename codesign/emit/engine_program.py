@@ -193,10 +193,12 @@ def compile_engine_program(
     counter_word = place(bytes(len(planned) * isa.COUNTERS.itemsize))
     maps: dict[str, MapPlace] = {}
     image_word = end = len(content) // word
+    image_words = 0
     for name, (channels, height, width) in given.items():
         maps[name] = MapPlace(word=end, pixel_words=math.ceil(channels / word))
-        end += round_up(height * width * maps[name].pixel_words, shape.accelerator.weight_port_words)
-    image_words = end - image_word
+        # Each map begins where the weight port can read it, and the last one ends the image.
+        image_words = end + height * width * maps[name].pixel_words - image_word
+        end = image_word + round_up(image_words, shape.accelerator.weight_port_words)
     for node in nodes:
         layer = node.tiled.layer
         if not node.placement.ofmap_ring:

@@ -15,16 +15,16 @@ from support.networks.random_networks import (
 from support.verilog.engines import ENGINES, simulation_of
 from support.verilog.program_walk import walk_program
 from support.verilog.random_engine_chains import Chain
-from support.verilog.random_engine_layers import randomly_tiled
+from support.verilog.random_engine_layers import random_data, randomly_tiled
 from support.verilog.simulated import run
 
 from codesign.emit.engine_program import compile_engine_program, engine_node, legal_tiles
 from codesign.emit.engine_reference import EngineNode, engine_result, run_engine
 from codesign.emit.integer_reference import QuantisedNetwork
 from codesign.emit.program import pack_map
-from cost_models.engine.layer import engine_layer
+from cost_models.engine.layer import EngineLayer, engine_layer
 from cost_models.engine.tiles import TiledLayer
-from cost_models.mapping.mapping import draw_mapping
+from cost_models.mapping.mapping import LoopOrder, Mapping, draw_mapping
 from cost_models.workload import IMAGE, Layer, Shape
 from hw_templates.conv_engine.rtl_config import EngineShape, Limits
 from hw_templates.foundation.errors import MappingError, UnsupportedLayerError
@@ -180,3 +180,15 @@ def test_tiles_that_would_begin_in_the_padding_grow_and_others_stay() -> None:
             assert axis.tile >= before.tile
         assert all(needed <= there for _, needed, there in legal.needs())
     assert grown > 20
+
+
+def test_an_image_ends_with_its_last_map_whatever_the_weight_port_can_read() -> None:
+    wide = EngineShape(accelerator=replace(ACCELERATOR, weight_port_words=2, pe_rows=16))
+    layer = EngineLayer(operation=Operation.CONV, in_channels=8, in_height=3, in_width=3, out_channels=16)
+    order = LoopOrder.PIXELS_OUTER
+    mapping = Mapping(tile_out_channels=16, tile_in_channels=8, tile_height=3, tile_width=3, loop_order=order)
+    tiled = TiledLayer(layer=layer, mapping=mapping, shape=wide)
+    node = EngineNode(name="layer", tiled=tiled, data=random_data(np.random.default_rng(0), layer), ifmap="image")
+    program = compile_engine_program([node], {"image": (8, 3, 3)}, wide).program
+    assert program.image_words == 9
+    assert program.logits_word == program.image_word + 10
