@@ -14,15 +14,15 @@ constexpr unsigned ENGINE_PORTS[] = {REGISTER_IFMAP_PORT, REGISTER_WEIGHT_PORT, 
 
 struct ReadPort {
     CData *arvalid, *arready;
-    QData *araddr;
+    QData* araddr;
     CData *arlen, *rvalid, *rready;
-    void *rdata;
+    void* rdata;
     CData *rresp, *rlast;
 };
 
 struct WritePort {
     CData *awvalid, *awready;
-    QData *awaddr;
+    QData* awaddr;
     CData *awlen, *wvalid, *wready;
     void *wdata, *wstrb;
     CData *wlast, *bvalid, *bready, *bresp;
@@ -30,7 +30,7 @@ struct WritePort {
 
 class RtlEngine {
 public:
-    RtlEngine(size_t arena_bytes, const AxiSettings &settings)
+    RtlEngine(size_t arena_bytes, const AxiSettings& settings)
         : RtlEngine(std::make_unique<AxiMemory>(arena_bytes, BASE, settings)) {}
 
     explicit RtlEngine(std::unique_ptr<AxiMemory> behind)
@@ -131,7 +131,7 @@ public:
     static constexpr uint64_t BASE = 0x340000000;
     Vengine_top top;
     const std::unique_ptr<AxiMemory> owned;
-    AxiMemory &memory;
+    AxiMemory& memory;
     AxiReader<ReadPort, ENGINE_BYTES> ifmap;
     AxiReader<ReadPort, ENGINE_BYTES * ENGINE_PORT_WORDS> weights;
     AxiReader<ReadPort, ENGINE_BYTES> residual;

@@ -27,7 +27,7 @@
 namespace {
 
 constexpr int CLOCKS_A_TURN = 8000;  // between two looks at the input
-constexpr int IDLE_MS = 200;        // between two looks whether the twin still lives
+constexpr int IDLE_MS = 200;         // between two looks whether the twin still lives
 constexpr uint32_t RUNNING = 1 << 8, UNDRAINED = 1 << 9;
 
 class SharedMemory : public AxiMemory {
