@@ -48,7 +48,7 @@ module sequencer #(
     input wire [5:0] config_unit,
     input wire [63:0] config_data,
     output wire turn_fetch,       // loaders and array take the fields of the next layer
-    output wire turn_store,       // and so does the store
+    output reg turn_store,        // and so does the store
     // The program.
     input wire begin_program,
     input wire [AW-1:0] program_word,
@@ -212,18 +212,18 @@ module sequencer #(
         .AW(AW), .CW(CW), .IA(IA), .LW(LW), .DW(DW), .BEATS(BEATS), .BANKS(BANKS), .MA(MA), .BW(BW)
     ) walk (
         .clk(clk), .resetn(resetn), .config_write(config_write), .config_unit(config_unit), .config_data(config_data),
-        .turn(turn_fetch), .restart(walk_restart), .next(walk_next), .ready(walk_ready), .ended(walk_ended), .fetch_ifmap(fetch_ifmap),
-        .fetch_weights(fetch_weights), .ifmap_word(ifmap_word), .ifmap_rows(ifmap_rows), .ifmap_runs(ifmap_runs),
+        .turn(turn_fetch), .restart(walk_restart), .next(walk_next), .ready(walk_ready), .ended(walk_ended),
+        .fetch_ifmap(fetch_ifmap), .fetch_weights(fetch_weights), .ifmap_word(ifmap_word), .ifmap_rows(ifmap_rows), .ifmap_runs(ifmap_runs),
         .ifmap_beats(ifmap_beats), .ifmap_empty(walk_empty), .ifmap_odd_row(ifmap_odd_row),
         .ifmap_odd_col(ifmap_odd_col), .ifmap_cols(ifmap_cols), .ifmap_words(ifmap_words), .ifmap_place(walk_place),
         .ifmap_lane(ifmap_lane), .ifmap_phase(ifmap_phase), .ifmap_on_chip(ifmap_on_chip),
         .ifmap_line(ifmap_line), .ifmap_bank(ifmap_bank), .ifmap_ring(ifmap_ring), .ifmap_ring_end(ifmap_ring_end),
-        .weight_offset(weight_offset),
-        .weight_beats(tile_weight_beats), .first_in(first_in), .sum_follows(sum_follows), .col_groups(col_groups),
+        .weight_offset(weight_offset), .weight_beats(tile_weight_beats), .first_in(first_in), .sum_follows(sum_follows), .col_groups(col_groups),
         .pixel_groups(pixel_groups), .row_groups(row_groups), .rows(rows), .cols(cols), .left(left), .top(top),
         .finishes(finishes), .result_word(result_word), .result_beats(result_beats),
         .residual_word(walk_residual_word), .residual_beats(walk_residual_beats), .result_words(result_words),
-        .result_group(result_group), .result_line(result_line), .result_bank(result_bank), .result_row(result_row), .result_col(result_col));
+        .result_group(result_group), .result_line(result_line), .result_bank(result_bank), .result_row(result_row),
+        .result_col(result_col));
 
     // Halves: what is fetched goes to the other half, if there is one; sums change theirs behind a tile that finishes.
     reg ifmap_half, weight_half, sum_half;
@@ -257,9 +257,8 @@ module sequencer #(
     wire fetches = !walk_ended;
     wire store_first = OFMAP_BUFFERS == 1;
 
-    // A slot may be the last of one layer and fetch, early, of the next; what it leaves out of the first tile follows in a slot of
-    // its own. What the descriptor says may just have been made is read only once it is in memory: the first two parts of the map, the
-    // first residual, a gate.
+    // A slot may be the last of one layer and fetch, early, of the next (`beside`); what it leaves out of the first tile follows
+    // in a slot of its own. What the descriptor says may just have been made is read only once it is in memory.
     reg beside, weights_there, first_tile;
     wire takes_ifmap = fetches && fetch_ifmap && (!beside || early == 2'd2);
     wire takes_weights = fetches && fetch_weights && (beside ? early != 2'd0 : !weights_there);
@@ -278,8 +277,6 @@ module sequencer #(
     wire fetch_next = in_main && computes && has_next && !next_fetched && !load_weights;
     assign fetch_go = fetch_next || (state == FIRST && starting);
     assign turn_fetch = state == TURN;
-    assign turn_store = table_copies;
-    reg table_copies;             // the cycle in which the store turns to the next layer
     assign ifmap_start = load_ifmap;
     assign ifmap_empty = walk_empty;
     assign map_start = load_ifmap && ifmap_on_chip && !walk_empty;
@@ -305,7 +302,7 @@ module sequencer #(
         weight_start <= 1'b0;
         finished <= 1'b0;
         starting <= 1'b0;
-        table_copies <= 1'b0;
+        turn_store <= 1'b0;
         table_copy <= 1'b0;
         if (ifmap_taken) ifmap_request <= 1'b0;
         if (weight_taken) weight_request <= 1'b0;
@@ -349,11 +346,11 @@ module sequencer #(
                 walk_restart <= 1'b1;
                 wants_tile <= 1'b1;
                 state <= WALK;
-                table_copies <= !beside;
+                turn_store <= !beside;
             end
             WALK: if (walk_next) begin
                 wants_tile <= 1'b0;
-            end else if (!wants_tile && !table_copies && (!waits || drained) && !(stores && table_busy)) begin
+            end else if (!wants_tile && !turn_store && (!waits || drained) && !(stores && table_busy)) begin
                 state <= store_first && stores ? STORE_PHASE : MAIN_PHASE;
                 starting <= 1'b1;
                 {ran_ifmap, ran_weights, ran_compute, ran_store} <= 4'd0;
@@ -420,7 +417,7 @@ module sequencer #(
                     beside <= 1'b0;
                     if (beside) begin
                         layer <= layer + 16'd1;
-                        table_copies <= 1'b1;
+                        turn_store <= 1'b1;
                     end
                 end
             end
@@ -462,7 +459,7 @@ module sequencer #(
         endcase
 
         // The store turns to a layer's fields; the table goes to its lanes beside the slots in which no store runs.
-        if (table_copies) begin
+        if (turn_store) begin
             parameter_half <= !parameter_half;
             table_copy <= has_table;
             next_fetched <= 1'b0;
