@@ -29,7 +29,7 @@ _POSITIONS, _OFFSETS, _RUN_WORDS, _CHANNEL_WORDS = 2**12, 2**25, 2**16, 2**12
 
 @dataclass(frozen=True, kw_only=True)
 class LayerWork:
-    """What a descriptor makes the engine do.
+    """The work that one descriptor gives the engine.
 
     Attributes:
         accesses: what it reads and writes.

@@ -4,7 +4,7 @@ from enum import StrEnum
 
 
 class Timing(StrEnum):
-    """What the cycles of a twin come from: the cost model, or the engine's Verilog, simulated clock by clock."""
+    """The source of a twin's cycles: the cost model, or the engine's Verilog, simulated clock by clock."""
 
     MODEL = "model"
     RTL = "rtl"

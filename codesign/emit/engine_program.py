@@ -191,20 +191,8 @@ def compile_engine_program(
             )
         )
     counter_word = place(bytes(len(planned) * isa.COUNTERS.itemsize))
-    maps: dict[str, MapPlace] = {}
-    image_word = end = len(content) // word
-    image_words = 0
-    for name, (channels, height, width) in given.items():
-        maps[name] = MapPlace(word=end, pixel_words=math.ceil(channels / word))
-        # Each map begins where the weight port can read it, and the last one ends the image.
-        image_words = end + height * width * maps[name].pixel_words - image_word
-        end = image_word + round_up(image_words, shape.accelerator.weight_port_words)
-    for node in nodes:
-        layer = node.tiled.layer
-        if not node.placement.ofmap_ring:
-            maps[node.name] = MapPlace(word=end, pixel_words=math.ceil(layer.out_channels / word))
-            size = layer.out_height * layer.out_width * maps[node.name].pixel_words
-            end += round_up(size, shape.accelerator.weight_port_words)
+    image_word = len(content) // word
+    maps, image_words, end = _place_maps(nodes, given, image_word, shape)
     check_program(len(planned), end)
     placed: list[ProgramStep] = []
     for index, each in enumerate(planned):
@@ -238,6 +226,28 @@ def compile_engine_program(
         isa_version=isa5.VERSION,
     )
     return CompiledProgram(program=program, steps=steps)
+
+
+def _place_maps(
+    nodes: Sequence[EngineNode], given: Names[str, Shape], image_word: int, shape: EngineShape
+) -> tuple[dict[str, MapPlace], int, int]:
+    """Return the place of each map in memory, the words of the image, and the word behind the last map.
+
+    Each map begins where the weight port can read it; the last one that is given ends the image.
+    """
+    word, port_words = shape.accelerator.axi_bytes, shape.accelerator.weight_port_words
+    maps: dict[str, MapPlace] = {}
+    end, image_words = image_word, 0
+    for name, (channels, height, width) in given.items():
+        maps[name] = MapPlace(word=end, pixel_words=math.ceil(channels / word))
+        image_words = end + height * width * maps[name].pixel_words - image_word
+        end = image_word + round_up(image_words, port_words)
+    for node in nodes:
+        layer = node.tiled.layer
+        if not node.placement.ofmap_ring:
+            maps[node.name] = MapPlace(word=end, pixel_words=math.ceil(layer.out_channels / word))
+            end += round_up(layer.out_height * layer.out_width * maps[node.name].pixel_words, port_words)
+    return maps, image_words, end
 
 
 def _places(step: PlannedStep, content: _Content, maps: Names[str, MapPlace], counter_word: int) -> Places:

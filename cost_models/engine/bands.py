@@ -17,7 +17,7 @@ def rows_read(layer: EngineLayer, rows: RowRange) -> RowRange:
 def band_of(tiled: TiledLayer, rows: RowRange) -> TiledLayer:
     """Return the layer that makes some output rows of a layer alone, in the same tiles.
 
-    It reads only the rows of the map that these need, and has only what of the padding lies beside them. The rows must
+    It reads only the rows of the map that these need, and has only the padding that their windows reach. The rows must
     be within the map, at least one.
     """
     layer = tiled.layer

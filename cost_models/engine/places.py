@@ -52,7 +52,7 @@ class ProgramStep:
         tiled: the layer, or the smaller one that a band is.
         descriptor_word: where its descriptor lies.
         edges: the descriptor's field of the border classes of an average pool.
-        early: what of the first tile is fetched beside the last store of the step before: 0 nothing, 1 its weights,
+        early: what of the first tile is fetched during the last store of the step before: 0 nothing, 1 its weights,
             2 weights and ifmap.
         waits: what of it waits until all results before are in memory: bit 0 the ifmap, bit 1 the map that is added,
             bit 2 the gate.

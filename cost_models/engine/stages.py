@@ -110,13 +110,13 @@ def setup_cycles(step: ProgramStep, memory: MemoryTiming) -> float:
 
 
 def map_load_cycles(lines: IntArray) -> FloatArray:
-    """Return the cycles of loads of so many lines of the map memory, [slots]."""
+    """Return the cycles of a load of ``lines`` [slots] lines from the map memory, [slots]; 0 for none."""
     cycles: FloatArray = np.where(lines > 0, lines + float(MAP_LOAD_CYCLES), 0.0)
     return cycles
 
 
 def map_store_cycles(lines: IntArray) -> FloatArray:
-    """Return the cycles of stores of so many lines to the map memory, [slots]."""
+    """Return the cycles of a store of ``lines`` [slots] lines to the map memory, [slots]; 0 for none."""
     cycles: FloatArray = np.where(lines > 0, lines + float(MAP_STORE_CYCLES), 0.0)
     return cycles
 

@@ -93,7 +93,7 @@ class _Stretch:
 
 
 def no_transfers(commands: int) -> Transfers:
-    """Return so many commands that are not made."""
+    """Return ``commands`` commands without words, which are not made."""
     none = np.zeros(1, np.int64)
     return run_transfers(none, none).take(np.zeros(commands, np.int64))
 
@@ -219,7 +219,7 @@ def _result_sizes(tiled: TiledLayer) -> list[int]:
 
 
 def _lines(sizes: list[int], channels: int) -> IntArray:
-    """Return the lines of so many channels that a pixel of each tile takes."""
+    """Return the lines that a pixel takes of each tile of channels (``sizes``), ``channels`` of them a line, [tiles]."""
     lines: IntArray = -(-np.array(sizes, np.int64) // channels)
     return lines
 
