@@ -219,7 +219,7 @@ def _result_sizes(tiled: TiledLayer) -> list[int]:
 
 
 def _lines(sizes: list[int], channels: int) -> IntArray:
-    """Return the lines that a pixel takes of each tile of channels (``sizes``), ``channels`` of them a line, [tiles]."""
+    """Return the lines of ``channels`` channels that a pixel takes in each tile of channels, [tiles]."""
     lines: IntArray = -(-np.array(sizes, np.int64) // channels)
     return lines
 
