@@ -90,7 +90,7 @@ def test_the_study_of_a_changed_board_in_a_new_place_is_another_one(run: Run, bo
 def test_a_board_of_ones_own_is_deployed_to_and_calibrated(run: Run, board: Path, tmp_path: Path) -> None:
     pytest.importorskip("pynq", reason="pynq is not installed: pip install --editable '.[board]'")
     deployed = codesign("deploy", run.folder, "--board", board, "--via", "twin", "--repetitions", "2")
-    assert "my-board (twin, 127.0.0.1:" in deployed
+    assert "my-board (twin simulated by a model, 127.0.0.1:" in deployed
     plan, runs = tmp_path / "plan.json", tmp_path / "runs.jsonl"
     codesign("calibrate", "plan", "--board", board, "--budget", "4", "--project", run.project, "--out", plan)
     assert load_board(read_plan(plan).board) == load_board(board)

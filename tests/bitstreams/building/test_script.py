@@ -88,7 +88,8 @@ def test_a_project_that_is_older_than_the_verilog_is_built_as_before(project: Pa
 
 def test_make_builds_either_implementation(either: tuple[Path, FakeVendor]) -> None:
     project, _ = either
-    done = subprocess.run(["make", "bitstream"], cwd=project, capture_output=True, text=True, check=False)
+    command = ["make", "--no-print-directory", "bitstream"]
+    done = subprocess.run(command, cwd=project, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "results.tar"
     assert build(project)[1] == []
