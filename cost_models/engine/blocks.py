@@ -7,10 +7,6 @@ from hw_templates.conv_engine.rtl_config import READ_FIFO, EngineShape
 
 _PARAMETER_BITS = 56
 _SUM_BITS = 32
-_LANE_SLICES = 2
-"""Of a lane of post-processing: the product that requantises, and the one that scales a residual."""
-
-
 @dataclass(frozen=True)
 class Memory:
     """Equal memories of one write and one read port, made of block memories.
@@ -102,4 +98,7 @@ def engine_blocks(shape: EngineShape) -> Blocks:
         halves, wholes = blocks_of(memory.depth, memory.width)
         ramb18 += memory.banks * halves
         ramb36 += memory.banks * wholes
-    return Blocks(array_slices(shape) + _LANE_SLICES * shape.accelerator.post_lanes, ramb18, ramb36)
+    # Each lane of post-processing has a product that requantises. A residual comes by memory words: lanes of the same
+    # byte share the product that scales it.
+    lane_slices = shape.accelerator.post_lanes + shape.accelerator.axi_bytes
+    return Blocks(array_slices(shape) + lane_slices, ramb18, ramb36)
