@@ -7,6 +7,8 @@ from hw_templates.conv_engine.rtl_config import READ_FIFO, EngineShape
 
 _PARAMETER_BITS = 56
 _SUM_BITS = 32
+
+
 @dataclass(frozen=True)
 class Memory:
     """Equal memories of one write and one read port, made of block memories.
