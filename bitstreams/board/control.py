@@ -173,8 +173,10 @@ class VerilogControl(EngineControl):
         if code == 0:
             return
         details = {6: f" for {WATCHDOG_CYCLES:,} cycles", 7: f", {self._most_cycles:,}", 8: aborted}
+        # A program that follows itself counts on; a layer in bands has a descriptor for each.
+        descriptor = (status >> registers.STATUS_LAYER_SHIFT) % self._layers
         reason = (
-            f"{self._session.where}: layer {(status >> registers.STATUS_LAYER_SHIFT) % self._layers} of the program "
+            f"{self._session.where}: descriptor {descriptor} of the program "
             f"ended with error {code}, {registers.ENGINE_ERRORS.get(code, 'an unknown one')}{details.get(code, '')}"
         )
         deadline = time.perf_counter() + STOP_S

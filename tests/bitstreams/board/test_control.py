@@ -116,7 +116,9 @@ def test_a_run_that_ends_with_an_error_is_said_and_the_next_one_is_right(
     with monkeypatch.context() as patch:
         patch.setattr(RemoteSession, "load", configured)
         fault.cause(engine, patch)
-        reason = rf"layer {layer} of the program ended with error {code}, {fault.message}; the board takes the next"
+        reason = (
+            rf"descriptor {layer} of the program ended with error {code}, {fault.message}; the board takes the next"
+        )
         with pytest.raises(UnfinishedRunError, match=rf"^127\.0\.0\.1:\d+: {reason} program$") as raised:
             list(engine.run(images))
         assert raised.value.is_usable
