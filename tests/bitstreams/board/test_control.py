@@ -192,7 +192,9 @@ def test_memory_that_owes_answers_keeps_everything_from_being_started_or_loaded(
         engine.load_program(program)
         monkeypatch.setattr(RemoteSession, "load", configured)
         owed = "the memory owes the engine answers of an earlier run: start, reset and load nothing, and restart"
-        with pytest.raises(UndrainedError, match=f"descriptor 0 .* error 6, the watchdog: .* for 100,000 cycles; {owed}"):
+        with pytest.raises(
+            UndrainedError, match=f"descriptor 0 .* error 6, the watchdog: .* for 100,000 cycles; {owed}"
+        ):
             list(engine.run(images))
         for again in (lambda: list(engine.run(images)), lambda: engine.load_program(program)):
             with pytest.raises(UndrainedError, match=rf"^127\.0\.0\.1:\d+: {owed} the board$"):
