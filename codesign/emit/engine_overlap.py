@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from codesign.emit.engine_plan import PlannedStep
+from cost_models.coefficients import MEMORY_LATENCY_CYCLES
 from cost_models.engine.cycles import program_cycles
 from cost_models.engine.places import ProgramStep
 from cost_models.engine.stages import MemoryTiming
@@ -21,7 +22,7 @@ EARLY_WEIGHTS, EARLY_IFMAP = 1, 2
 """Values of ``early`` besides 0: what of the first tile is fetched early."""
 IFMAP_WAITS, SLOT_WAITS, GATE_WAITS = 1, 2, 4
 """Bits of ``waits``: the first two parts of the ifmap, slot 1, a gate."""
-TYPICAL_MEMORY = MemoryTiming(latency_cycles=60)
+TYPICAL_MEMORY = MemoryTiming(latency_cycles=MEMORY_LATENCY_CYCLES)
 """For which it is decided what is worth fetching early."""
 
 
