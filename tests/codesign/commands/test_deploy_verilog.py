@@ -116,7 +116,7 @@ def test_each_error_of_the_engine_is_one_line_and_the_next_deployment_succeeds(
         patch.setattr(Engine, "load_program", spoiling)
         ended = rf"of the program ended with error {code}, {FAULTS[code].message}; the board takes the next program"
         with pytest.raises(
-            BoardError, match=rf"^127\.0\.0\.1:\d+: layer \d+ {ended} \(0 of {IMAGES} images ran, 0 right"
+            BoardError, match=rf"^127\.0\.0\.1:\d+: descriptor \d+ {ended} \(0 of {IMAGES} images ran, 0 right"
         ):
             deployed(run, server)
     monkeypatch.undo()
