@@ -15,21 +15,12 @@ import numpy.typing as npt
 
 from cost_models.engine.counts import SlotWork, slot_work
 from cost_models.engine.places import ProgramStep
-from cost_models.engine.stages import (
-    LOAD_CYCLES,
-    MemoryTiming,
-    PortLoads,
-    compute_cycles,
-    map_load_cycles,
-    map_store_cycles,
-    read_cycles,
-    setup_cycles,
-    stream_cycles,
-)
+from cost_models.engine.reads import NO_STREAM, PORTS, Stream, phase_loads, setup_cycles, setup_stream, streams_of
+from cost_models.engine.stages import MemoryTiming, compute_cycles, map_load_cycles, map_store_cycles
 from cost_models.engine.stores import DRAIN_CYCLES, SlotTimes, Stores, WritePort, store_scan, stores_of
-from cost_models.engine.transfers import Transfers, counter_transfers, setup_transfers
+from cost_models.engine.transfers import Transfers, counter_transfers
 from hw_templates.conv_engine.rtl_config import EngineShape
-from hw_templates.foundation.arrays import FloatArray
+from hw_templates.foundation.arrays import FloatArray, IntArray
 
 TAKE_CYCLES, DECIDE_CYCLES, SHIFT_CYCLES = 1, 1, 1
 """Of a slot outside its phases: to take the tile that is fetched, to decide, and behind them (``sequencer.v``)."""
@@ -70,21 +61,17 @@ class StepCycles:
         return round(self.setup + float(self.slots.sum()) + self.drain)
 
 
-_PORTS = ("ifmap", "weights", "next", "residual")
 _SLOT = np.dtype(
     [
-        (name, np.float64)
-        for name in (
-            *("before", "compute", "map_load", "map_store", *Stores._fields),
-            *(f"{port}_{what}" for port in _PORTS for what in PortLoads._fields),
-            *("fetches", "waits", "copies", "counts"),
-        )
+        *((name, np.float64) for name in ("before", "compute", "map_load", "map_store", *Stores._fields)),
+        *((port, np.int64) for port in PORTS),
+        *((name, np.bool_) for name in ("fetches", "waits", "copies", "counts")),
     ]
 )
 """A slot: cycles before its first phase, of its computation, and of its load from and store to the map memory; what
-goes to memory; bytes and cycles of what comes over each port, with descriptor, parameters and table of the next step
-apart; whether a tile is fetched, whether all responses are waited for, whether a table is copied into the lanes from
-its begin on, and whether it is that in which counters are written."""
+goes to memory; which stream comes over each port, 0 for none; whether a tile is fetched, whether all responses are
+waited for, whether a table is copied into the lanes from its begin on, and whether it is that in which counters are
+written."""
 _Slots = npt.NDArray[np.void]
 
 
@@ -92,7 +79,8 @@ def program_cycles(steps: Sequence[ProgramStep], memory: MemoryTiming) -> tuple[
     """Return the cycles of each step of a program, and those of a run of it, as the engine's register says."""
     shape = steps[0].tiled.shape
     work = [slot_work(step) for step in steps]
-    parts = [_slots_of(steps, work, index, memory) for index in range(len(steps))]
+    streams = [NO_STREAM]
+    parts = [_slots_of(steps, work, index, streams) for index in range(len(steps))]
     port = WritePort(
         latency=float(memory.latency_cycles),
         word_bytes=float(shape.accelerator.axi_bytes),
@@ -100,7 +88,7 @@ def program_cycles(steps: Sequence[ProgramStep], memory: MemoryTiming) -> tuple[
     )
     slots = np.concatenate(parts)
     stores = Stores(*(np.ascontiguousarray(slots[name]) for name in Stores._fields))
-    ends, free = store_scan(_slot_times(shape, slots, memory), stores, port)
+    ends, free = store_scan(_slot_times(shape, slots, streams, memory), stores, port)
     durations = np.split(np.diff(ends, prepend=0.0), np.cumsum([len(part) for part in parts])[:-1])
     setups = [setup_cycles(steps[0], memory), *(float(each[-1]) for each in durations)]
     drain = free.words + port.latency + DRAIN_CYCLES - float(ends[-1] - durations[-1][-1])
@@ -116,10 +104,13 @@ def step_cycles(step: ProgramStep, memory: MemoryTiming) -> StepCycles:
     return program_cycles([step], memory)[0][0]
 
 
-def _slots_of(steps: Sequence[ProgramStep], work: Sequence[SlotWork], index: int, memory: MemoryTiming) -> _Slots:
-    """Return the slots of one step of a program, with that in which its counters are written; [slots]."""
+def _slots_of(steps: Sequence[ProgramStep], work: Sequence[SlotWork], index: int, streams: list[Stream]) -> _Slots:
+    """Return the slots of one step of a program, with that in which its counters are written; [slots].
+
+    What they load is added to ``streams``.
+    """
     step, mine = steps[index], work[index]
-    accelerator, tiles = step.tiled.shape.accelerator, len(mine.iterations)
+    tiles = len(mine.iterations)
     slots = np.zeros(tiles + 3, _SLOT)
     storing, counting = tiles + 1, tiles + 2
     slots["before"][:tiles] = TAKE_CYCLES + DECIDE_CYCLES
@@ -133,63 +124,59 @@ def _slots_of(steps: Sequence[ProgramStep], work: Sequence[SlotWork], index: int
     ):
         for name, values in zip(Stores._fields, stores_of(transfers), strict=True):
             slots[name][part] = values
-    sizes = {"ifmap": accelerator.axi_bytes, "weights": accelerator.weight_port_bytes}
-    for port, size in sizes.items():
-        _load(slots[:tiles], port, getattr(mine, port), size, memory)
-    _load(slots[:counting], "residual", mine.residual.later(1), accelerator.axi_bytes, memory)
-    slots["fetches"][:tiles] = 1
+    slots["ifmap"][:tiles] = _load(mine.ifmap, streams)
+    slots["weights"][:tiles] = _load(mine.weights, streams)
+    slots["residual"][:counting] = _load(mine.residual.later(1), streams)
+    slots["fetches"][:tiles] = True
     slots["waits"][0] = (step.waits & 5) > 0
     slots["waits"][1] = step.waits & 2 or (step.waits & 1 and mine.walk.fetches_ifmap[1:2].any())
-    slots["counts"][counting] = 1
+    slots["counts"][counting] = True
     if index + 1 < len(steps):
-        _fetch_next(slots, steps[index + 1], work[index + 1], mine, memory)
+        _fetch_next(slots, steps[index + 1], work[index + 1], mine, streams)
     # What is early of this step was fetched in the last slot of the one before.
     kept = slots[1:] if step.early == 2 else slots
     if step.early == 1:
-        kept["weights_bytes"][0] = kept["weights_cycles"][0] = 0
+        kept["weights"][0] = 0
     kept["copies"][0] = step.load_table
     return kept
 
 
-def _fetch_next(slots: _Slots, step: ProgramStep, work: SlotWork, before: SlotWork, memory: MemoryTiming) -> None:
-    """Add what is fetched of the next step to the slots of the step before it."""
+def _fetch_next(slots: _Slots, step: ProgramStep, work: SlotWork, before: SlotWork, streams: list[Stream]) -> None:
+    """Add what is fetched of the next step to the slots of the step before it, and to ``streams``."""
     accelerator, storing = step.tiled.shape.accelerator, len(slots) - 2
     # Descriptor, parameters and table come in the first slot whose tile loads no weights beside its computation.
     loads_weights = np.zeros(storing, bool)
     loads_weights[: storing - 1] = before.walk.fetches_weights & (accelerator.weight_buffers == 2)
     slot = 1 + int(np.argmin(loads_weights[1:]))
-    slots["next_bytes"][slot] = setup_transfers(step).words.sum() * accelerator.weight_port_bytes
-    slots["next_cycles"][slot] = setup_cycles(step, memory) - memory.latency_cycles - LOAD_CYCLES
+    slots["next"][slot] = len(streams)
+    streams.append(setup_stream(step))
     last, only = slots[storing : storing + 1], np.zeros(1, np.int64)
-    last["before"], last["fetches"] = TURN_CYCLES, 1
+    last["before"], last["fetches"] = TURN_CYCLES, True
     if not step.early:
         return
     last["waits"] = step.waits & 4 or (step.waits & 1 and step.early == 2)
-    _load(last, "weights", work.weights.take(only), accelerator.weight_port_bytes, memory)
+    last["weights"] = _load(work.weights.take(only), streams)
     if step.early == 2:
-        _load(last, "ifmap", work.ifmap.take(only), accelerator.axi_bytes, memory)
+        last["ifmap"] = _load(work.ifmap.take(only), streams)
         last["map_load"] = map_load_cycles(work.loaded_lines[:1])
 
 
-def _load(slots: _Slots, port: str, transfers: Transfers, word_bytes: int, memory: MemoryTiming) -> None:
-    """Let a port of slots make commands, [slots]."""
-    slots[f"{port}_bytes"] = transfers.words * float(word_bytes)
-    slots[f"{port}_cycles"] = stream_cycles(transfers, memory, memory.word_cycles(word_bytes))
+def _load(transfers: Transfers, streams: list[Stream]) -> IntArray:
+    """Return the index of the stream of each command, [commands]; the streams are added to ``streams``."""
+    first = len(streams)
+    streams += streams_of(transfers)
+    of_commands: IntArray = np.where(transfers.words > 0, first + transfers.pattern, 0)
+    return of_commands
 
 
-def _slot_times(shape: EngineShape, slots: _Slots, memory: MemoryTiming) -> SlotTimes:
+def _slot_times(shape: EngineShape, slots: _Slots, streams: Sequence[Stream], memory: MemoryTiming) -> SlotTimes:
     """Return what each slot takes besides its store to memory, [slots]."""
-    accelerator, counts = shape.accelerator, slots["counts"] > 0
+    accelerator, counts = shape.accelerator, slots["counts"]
     single = {"ifmap": accelerator.ifmap_buffers == 1, "weights": accelerator.weight_buffers == 1}
-    word_bytes = dict.fromkeys(_PORTS, accelerator.axi_bytes) | dict.fromkeys(
-        ("weights", "next"), accelerator.weight_port_bytes
-    )
-    loads = {
-        port: (PortLoads(bytes=slots[f"{port}_bytes"], cycles=slots[f"{port}_cycles"]), word_bytes[port])
-        for port in _PORTS
-    }
-    beside = read_cycles([loads[port] for port in _PORTS if not single.get(port)], memory)
-    late = read_cycles([loads[port] for port in _PORTS if single.get(port)], memory).cycles
+    loads = np.stack([slots[port] for port in PORTS], 1)
+    is_late = np.array([single.get(port, False) for port in PORTS])
+    beside = phase_loads(shape, np.where(is_late, 0, loads), streams, memory)
+    late = phase_loads(shape, np.where(is_late, loads, 0), streams, memory).cycles
     main = np.maximum(np.maximum(slots["compute"], beside.cycles), LEAST_PHASE)
     if single["ifmap"]:
         late = np.maximum(late, slots["map_load"])
@@ -198,7 +185,7 @@ def _slot_times(shape: EngineShape, slots: _Slots, memory: MemoryTiming) -> Slot
     main = np.where(counts, 0.0, main)
     behind = np.where(counts, 0.0, float(SHIFT_CYCLES))
     if any(single.values()):
-        behind += np.where(slots["fetches"] > 0, np.maximum(late, LEAST_PHASE), 0.0)
+        behind += np.where(slots["fetches"], np.maximum(late, LEAST_PHASE), 0.0)
     reads, read_bytes, first_phase = beside.cycles, beside.bytes, np.maximum(main, slots["map_store"])
     if accelerator.ofmap_buffers == 1:
         # The store has a phase of its own, before all others.
@@ -212,7 +199,7 @@ def _slot_times(shape: EngineShape, slots: _Slots, memory: MemoryTiming) -> Slot
         read_bytes=read_bytes,
         first_word=np.where(counts, float(FIRST_COUNTER), float(FIRST_WORD)),
         last_word=np.where(counts, float(LAST_COUNTER), float(LAST_WORD)),
-        table=np.where(slots["copies"] > 0, float(TABLE_CYCLES), 0.0),
+        table=np.where(slots["copies"], float(TABLE_CYCLES), 0.0),
         waits_table=((slots["map_store"] > 0) | (slots["words"] > 0)) & ~counts,
-        waits_responses=slots["waits"] > 0,
+        waits_responses=np.ascontiguousarray(slots["waits"]),
     )

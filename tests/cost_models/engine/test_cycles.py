@@ -10,7 +10,7 @@ from cost_models.engine.counts import count_step, slot_work
 from cost_models.engine.cycles import program_cycles, step_cycles
 from cost_models.engine.layer import EngineLayer
 from cost_models.engine.places import MapPlace, Places, ProgramStep, Ring
-from cost_models.engine.stages import MemoryTiming, compute_cycles, pattern_cycles
+from cost_models.engine.stages import MemoryTiming, compute_cycles
 from cost_models.engine.tiles import TiledLayer
 from cost_models.mapping.mapping import LoopOrder, Mapping
 from hw_templates.conv_engine.accelerator import Accelerator
@@ -45,16 +45,6 @@ def random_steps(shape: EngineShape, count: int, seed: int) -> list[ProgramStep]
         places = Places(ifmap=ifmap, ofmap=ofmap, residual=ofmap if tiled.layer.residual else None)
         layers.append(ProgramStep(tiled=tiled, places=places, descriptor_word=0))
     return layers
-
-
-@pytest.mark.parametrize(
-    ("rows", "runs", "words", "measured"),
-    [(1, 1, 1024, 1093), (14, 14, 8, 1637), (14, 14, 2, 929)],
-)
-def test_reads_take_what_was_measured_of_the_read_engine(rows: int, runs: int, words: int, measured: int) -> None:
-    # Measured: bursts of 16, a latency of 60, from the command (9 cycles to its address) to the last word.
-    pattern = np.array([[0, rows, runs * 16, runs, 16, words, 0, 0]])
-    assert pattern_cycles(pattern, 1, 60.0, 1.0)[0] == measured - 60 - 9
 
 
 def test_a_tile_is_computed_in_its_iterations_and_the_way_through_the_array() -> None:
