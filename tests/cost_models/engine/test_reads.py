@@ -152,7 +152,7 @@ def test_what_is_requested_behind_a_pause_waits_for_all_before_it() -> None:
 
 
 def test_a_phase_says_how_many_bytes_come_over_ports_of_different_width() -> None:
-    shape = replace(SHAPE, accelerator=replace(SHAPE.accelerator, weight_port_words=2))
+    shape = replace(SHAPE, accelerator=replace(SHAPE.accelerator, pe_rows=16, weight_port_words=2))
     phases = np.array([[1, 0, 0, 0], [1, 2, 0, 0], [0, 0, 0, 0]])
     loads = phase_loads(shape, phases, [NO_STREAM, stream([4, 3]), stream([2])], MemoryTiming(latency_cycles=20))
     assert loads.bytes.tolist() == [7 * 8, 7 * 8 + 2 * 16, 0]
