@@ -42,9 +42,10 @@ def stream(words: Sequence[int], pause: int = 0, at: int = 0) -> Stream:
 
 
 def load_cycles(streams: Sequence[Stream], memory: MemoryTiming) -> float:
-    """Return the cycles of a phase with a stream at each of the first ports."""
+    """Return the cycles of a phase with streams of ifmap, weights and residual."""
     phase = np.zeros((1, len(PORTS)), np.int64)
-    phase[0, : len(streams)] = 1 + np.arange(len(streams))
+    ports = [PORTS.index(port) for port in ("ifmap", "weights", "residual")]
+    phase[0, ports[: len(streams)]] = 1 + np.arange(len(streams))
     return float(phase_loads(SHAPE, phase, [NO_STREAM, *streams], memory).cycles[0])
 
 
