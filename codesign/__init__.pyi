@@ -62,6 +62,7 @@ from codesign.templates.engine.specialise import best_subnet_within as best_subn
 from codesign.api.steps import winner as winner
 from codesign.api.steps import emit as emit
 from codesign.api.steps import csim as csim
+from codesign.api.steps import check as check
 from codesign.api.steps import report as report
 
 # On a board

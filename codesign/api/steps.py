@@ -5,6 +5,8 @@ from pathlib import Path
 from bitstreams.board.target import parse_target
 from codesign.commands import pairs, training
 from codesign.commands import report as report_command
+from codesign.commands.check import CheckResult
+from codesign.commands.check import check as check_command
 from codesign.commands.deploy import deploy as deploy_command
 from codesign.commands.pairs import CsimResult, EmitResult, WinnerResult
 from codesign.commands.report import ReportResult
@@ -163,6 +165,23 @@ def csim(
     """
     simulation = Simulation(images=images, sanitize=sanitize, implementation=implementation)
     return pairs.csim(Run(Path(run)), progress or Silent(), simulation, template=template)
+
+
+def check(run: str | Path, *, template: str = "engine", progress: Progress | None = None) -> CheckResult:
+    """Check the emitted project as far as that can be done without a board or a vendor's tools.
+
+    A check that fails, or whose tool is not installed, is part of the result; ``require()`` raises where one failed.
+    What passed is not checked again until the project changes.
+
+    Args:
+        run: folder of a run with an emitted project.
+        template: name of the kind of hardware.
+        progress: shows progress.
+
+    Raises:
+        StorageError: nothing is emitted yet, or it was changed since.
+    """
+    return check_command(Run(Path(run)), progress or Silent(), template=template)
 
 
 def report(run: str | Path, *, template: str | None = None, progress: Progress | None = None) -> ReportResult:

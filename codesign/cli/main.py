@@ -224,6 +224,22 @@ def csim(
     console.show(simulated, csim_lines)
 
 
+def check(console: ConsoleProgress, run: RunFolder, template: Template = DEFAULT_TEMPLATE) -> None:
+    """Check the emitted project as far as that can be done without a board or a vendor's tools.
+
+    A check whose tool is not installed is reported as not checked. What passed is not checked again until the project
+    changes. The command fails where a check does.
+
+    Example: codesign check runs/digits
+    """
+    from codesign.cli.text.run import check_lines
+    from codesign.commands import check
+
+    result = check.check(Run(run), console, template=template)
+    console.show(result, check_lines)
+    result.require()
+
+
 def report(
     console: ConsoleProgress, run: RunFolder, template: Annotated[str | None, Option(metavar=TEMPLATES)] = None
 ) -> None:
@@ -272,7 +288,7 @@ app = group(
     help="Search once-for-all subnets and FPGA accelerators together, and emit the winning pair as an FPGA project.",
 )
 # In the order in which a user meets them.
-_PIPELINE = (train, predictor, search, winner, emit, csim, build, import_, deploy, report)
+_PIPELINE = (train, predictor, search, winner, emit, csim, check, build, import_, deploy, report)
 for _command in (*_PIPELINE, demo, fetch, twin):
     app.command(_command.__name__.rstrip("_"))(in_session(_command))
 for _group in (boards_app, calibrate_app, bitstreams_app, supernet_app):

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from codesign.commands.check import check
 from codesign.commands.pairs import csim, emit
 from codesign.commands.report import report
 from codesign.commands.search import search
@@ -51,6 +52,7 @@ def demo(
 
     Raises:
         InvalidValueError: the run is a demo of another scale.
+        VerificationError: a check of the project failed.
         CodesignError: as the commands do.
     """
     template = load_template(template)
@@ -65,4 +67,7 @@ def demo(
     yield "search", search(run, request, progress, template=template)
     yield "emit", emit(run, EmitRequest(), progress, template=template)
     yield "csim", csim(run, progress, template=template)
+    checked = check(run, progress, template=template)
+    yield "check", checked
     yield "report", report(run, progress, template=template)
+    checked.require()

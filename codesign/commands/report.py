@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from codesign.commands.check import checks_section
 from codesign.progress import Progress
 from codesign.report.figures import front_figure, predictor_figure, resources_figure, training_figure
 from codesign.report.page import Section, render_page, write_page
@@ -103,7 +104,11 @@ def report(run: Run, progress: Progress, *, template: str | Template | None = No
 
         kind = "" if template.name == DEFAULT_TEMPLATE else f", template {template.name}"
         subtitle = f"{trained.space.name} on {searched.board.title}{kind}; winner: {winner.rule}"
-        sections = (*_sections(fronts, source, part, quality), *_comparisons(run, searched, emitted))
+        sections = (
+            *_sections(fronts, source, part, quality),
+            *checks_section(results),
+            *_comparisons(run, searched, emitted),
+        )
         page = render_page(f"codesign: {run.folder.resolve().name}", subtitle, facts, sections)
         return ReportResult(write_page(results.report, page, pictures, update), facts)
 

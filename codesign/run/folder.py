@@ -35,6 +35,7 @@ _MAKERS = {
     "emitted.json": "emit",
     "losses.json": "search",
     "csim.json": "csim",
+    "check.json": "check",
     "left_out.json": "calibrate fit --measurements FILE --out",
 }
 """Files, as they lie in their folder, to the commands that make them when followed by the folder.
@@ -92,6 +93,8 @@ class Run:
     """Emitted project."""
     verification = _Inside("csim.json")
     """Outcome of the simulation of the project."""
+    checks = _Inside("check.json")
+    """What was checked of the project, and what came out."""
     emitted = _Inside("emitted.json")
     """Pair that was emitted, and the accuracy of its project."""
     losses = _Inside("losses.json")

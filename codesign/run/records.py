@@ -1,6 +1,7 @@
 """The files of a run folder: one frozen dataclass for each; :func:`codesign.run.folder.read_json` decodes them."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 from bitstreams.board.power import Energy
 from codesign.search.pareto import ReferencePoint, check_front
@@ -229,3 +230,43 @@ class CsimRecord(Record):
     layers: tuple[LayerTrips, ...] = ()
     cycles: int | None = None
     cycles_per_second: float | None = None
+
+
+class Outcome(StrEnum):
+    """How a check of a project ended."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    NOT_CHECKED = "not checked"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckedRecord:
+    """One check of a project.
+
+    Attributes:
+        name: what was checked.
+        how: how it is checked.
+        outcome: how it ended.
+        text: what was found, or why it was not checked.
+        figures: numbers that were found, by name with their unit.
+    """
+
+    name: str
+    how: str
+    outcome: Outcome
+    text: str
+    figures: dict[str, float]
+
+
+@dataclass(frozen=True)
+class ChecksRecord(Record):
+    """``check.json``: what was checked of a project, and what came out.
+
+    Attributes:
+        project_sha256: digest of the project's record.
+        checks: those that have ended, in their order.
+    """
+
+    project_sha256: str
+    checks: tuple[CheckedRecord, ...]

@@ -5,7 +5,7 @@ asks for its :class:`~codesign.search.problem.Problem`, the others for the proje
 """
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -110,6 +110,37 @@ class QuantisedSubnet:
     images: Int8Array
     float32: float
     quantised: float
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a check found.
+
+    Attributes:
+        passed: whether all is as it must be.
+        text: what was found, in a sentence.
+        figures: the numbers in it, by name with their unit.
+    """
+
+    passed: bool
+    text: str
+    figures: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Check:
+    """A check of an emitted project.
+
+    Attributes:
+        name: what is checked.
+        how: how it is checked, to follow the name.
+        find: does it; raises :class:`~hw_templates.foundation.errors.MissingToolError` where a tool is not there, and
+            :class:`~hw_templates.foundation.errors.VerificationError` where results differ.
+    """
+
+    name: str
+    how: str
+    find: Callable[[Update], Finding]
 
 
 @dataclass(frozen=True)
@@ -221,6 +252,24 @@ class Template(Protocol):
     @abstractmethod
     def report(self, emitted: EmittedPair) -> ReportPart:
         """Return sections and pictures on the layers and the resources of an emitted pair."""
+
+    def checks(self, run: Run) -> Sequence[Check]:
+        """Return what can be checked of the run's project without a board or a vendor's tools; here, its simulation.
+
+        Raises:
+            StorageError: nothing is emitted yet, or the project is not as it was emitted.
+        """
+
+        def find(update: Update) -> Finding:
+            record = self.simulate(run, Simulation(), update)
+            text = f"{record.images} test images: {record.same_class:.1%} of equal class, largest difference of a logit"
+            return Finding(
+                True,
+                f"{text} {record.largest_difference:g} (allowed: {record.tolerance:g})",
+                {"images": record.images, "largest_difference": record.largest_difference},
+            )
+
+        return (Check("simulation", "all test images run through the project, beside the integer reference", find),)
 
     def require_tools(self) -> None:
         """Check that what :meth:`emit` needs is installed.

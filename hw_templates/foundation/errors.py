@@ -10,7 +10,8 @@ CodesignError
 ├── FetchError            a published file cannot be brought, or is not what was published
 ├── StorageError          a file or study is missing, corrupt, foreign or cannot be written
 ├── VerificationError     emitted hardware disagrees with its reference
-├── ToolError             an external tool is missing or failed
+├── ToolError             an external tool failed
+│   └── MissingToolError  an external tool is not installed, or of a version that does not serve
 └── BoardError            a board cannot be reached, does not answer, or is not the one expected
 """
 
@@ -87,7 +88,11 @@ class VerificationError(CodesignError):
 
 
 class ToolError(CodesignError):
-    """An external tool is missing or failed."""
+    """An external tool failed, or is missing."""
+
+
+class MissingToolError(ToolError):
+    """An external tool is not installed, or of a version that does not serve."""
 
 
 class BoardError(CodesignError):

@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator, Sequence
 
+from codesign.commands.check import CheckResult
 from codesign.commands.pairs import CsimResult, EmitResult, WinnerResult
 from codesign.commands.report import ReportResult
 from codesign.commands.search import SearchResult
 from codesign.commands.training import PredictorResult, Spread, TrainResult
 from codesign.run.choices import DEFAULT_TEMPLATE
+from codesign.run.records import Outcome
 
 _SHOWN = 3
 
@@ -83,6 +85,13 @@ def csim_lines(result: CsimResult) -> Iterator[str]:
             f"           {record.cycles:,} cycles an image, simulated clock by clock "
             f"({record.cycles_per_second:,.0f} cycles a second)"
         )
+
+
+def check_lines(result: CheckResult) -> Iterator[str]:
+    """Yield how each check ended, and what it found."""
+    for index, each in enumerate(result.checks):
+        outcome = "" if each.outcome == Outcome.PASSED else f"{each.outcome}: "
+        yield f"{'' if index else 'check':<11}{each.name}: {outcome}{each.text}"
 
 
 def report_lines(result: ReportResult) -> Iterator[str]:

@@ -1,6 +1,6 @@
 """The engine as a template: how its projects are written, simulated and reported."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,11 +14,14 @@ from codesign.run.folder import Run, read_json
 from codesign.run.implementation import read_project
 from codesign.run.records import CsimRecord
 from codesign.run.requests import Trained
+from codesign.run.searched import emitted_pair, emitted_record, load_searched, load_weights
 from codesign.search.joint_space import JointSpace, Pair
 from codesign.supernet.data.data_set import Split
 from codesign.supernet.lowering.workloads import lower
+from codesign.templates.engine.checks import engine_checks
 from codesign.templates.engine.problem import EngineProblem
 from codesign.templates.template import (
+    Check,
     ChosenPair,
     Datasheet,
     EmittedPair,
@@ -154,6 +157,17 @@ class EngineTemplate(Template):
             cycles=result.cycles,
             cycles_per_second=result.cycles_per_second,
         )
+
+    def checks(self, run: Run) -> Sequence[Check]:
+        """Return the checks of the run's engine.
+
+        Raises:
+            StorageError: nothing is emitted yet, or the project is not as it was emitted.
+        """
+        searched = load_searched(run, template=self)
+        emitted = emitted_pair(searched, emitted_record(searched))
+        trained = load_weights(run, searched)
+        return engine_checks(emitted, quantise_subnet(trained, emitted.pair.subnet, Split.TEST))
 
     def report(self, emitted: EmittedPair) -> ReportPart:
         """Return sections on the layers and the resources."""

@@ -1,0 +1,100 @@
+"""``codesign check``: what can be checked of an emitted project without a board or a vendor's tools."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from codesign.progress import Progress, Update
+from codesign.report.page import Section, Table
+from codesign.run.choices import DEFAULT_TEMPLATE
+from codesign.run.folder import Run, claiming, read_json
+from codesign.run.records import CheckedRecord, ChecksRecord, Outcome
+from codesign.templates.registry import load_template
+from codesign.templates.template import Check, Template
+from hw_templates.foundation.errors import MissingToolError, ToolError, VerificationError
+from hw_templates.foundation.json_records import write_record
+from hw_templates.project.record import PROJECT_FILE
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """What was checked of a project; ``file`` keeps it."""
+
+    checks: tuple[CheckedRecord, ...]
+    file: Path
+
+    def require(self) -> None:
+        """Raise :class:`VerificationError` where a check failed; the message has the first one."""
+        failed = [check for check in self.checks if check.outcome == Outcome.FAILED]
+        if failed:
+            raise VerificationError(
+                f"{self.file}: {len(failed)} of {len(self.checks)} checks failed: {failed[0].name}: {failed[0].text}"
+            )
+
+
+@claiming
+def check(run: Run, progress: Progress, *, template: str | Template = DEFAULT_TEMPLATE) -> CheckResult:
+    """Check the project that was emitted last; what passed before is not checked again.
+
+    Each check is recorded as it ends, so an interruption loses no more than the one that runs. A check that fails is
+    part of the result; a missing tool is, too, and never passes.
+
+    Raises:
+        StorageError: nothing is emitted yet, the project is not as it was emitted, or something cannot be written.
+    """
+    template = load_template(template)
+    results = run.of_template(template.name)
+    with progress.stage("check") as update:
+        update(0.0, "reading the project")
+        checks = template.checks(run)
+        sha256 = hashlib.sha256((results.project / PROJECT_FILE).read_bytes()).hexdigest()
+        passed = {each.name: each for each in _checked(results, sha256) if each.outcome == Outcome.PASSED}
+        done: list[CheckedRecord] = []
+        for index, each in enumerate(checks):
+            done.append(passed.get(each.name) or _ended(each, _part_of(update, index, len(checks), each.name)))
+            write_record(results.checks, ChecksRecord(sha256, tuple(done)))
+    return CheckResult(tuple(done), results.checks)
+
+
+def checks_section(results: Run) -> Iterator[Section]:
+    """Yield the section of a report on what was checked of the project, if anything was."""
+    if not (results.project / PROJECT_FILE).exists():
+        return
+    checked = _checked(results, hashlib.sha256((results.project / PROJECT_FILE).read_bytes()).hexdigest())
+    if checked:
+        yield Section(
+            "What was checked, and how",
+            "What `codesign check` found of the emitted project, without a board or a vendor's tools.",
+            table=Table(
+                ("check", "outcome", "found", "how"),
+                tuple((each.name, each.outcome.value, each.text, each.how) for each in checked),
+            ),
+        )
+
+
+def _checked(results: Run, sha256: str) -> Sequence[CheckedRecord]:
+    """Return what was checked of the project with a digest; nothing of an earlier one."""
+    if not results.checks.exists():
+        return ()
+    record = read_json(results.checks, ChecksRecord)
+    return record.checks if record.project_sha256 == sha256 else ()
+
+
+def _ended(check: Check, update: Update) -> CheckedRecord:
+    """Do a check, and return how it ended."""
+    update(0.0, "")
+    figures: dict[str, float] = {}
+    try:
+        found = check.find(update)
+        outcome, text, figures = Outcome.PASSED if found.passed else Outcome.FAILED, found.text, dict(found.figures)
+    except MissingToolError as error:
+        outcome, text = Outcome.NOT_CHECKED, str(error)
+    except (ToolError, VerificationError) as error:
+        outcome, text = Outcome.FAILED, str(error)
+    return CheckedRecord(name=check.name, how=check.how, outcome=outcome, text=text, figures=figures)
+
+
+def _part_of(update: Update, index: int, count: int, name: str) -> Update:
+    """Return the progress of one check as that of them all."""
+    return lambda share, text: update((index + share) / count, ", ".join(part for part in (name, text) if part))
