@@ -72,8 +72,10 @@ assert specialised.latency_ms <= 10
 chosen = codesign.winner("runs/example", rule="knee")
 emitted = codesign.emit("runs/example", rule="knee")
 simulated = codesign.csim("runs/example", images=2)
+checked = codesign.check("runs/example")
 drawn = codesign.report("runs/example")
 print(chosen.accelerator, emitted.folder, simulated.record.images, drawn.page)
+print(*(f"{each.name}: {each.outcome}" for each in checked.checks), sep=", ")
 
 # %% On a board
 deployed = codesign.deploy("runs/example", "pynq-z2", via="twin", repetitions=1)
