@@ -1,0 +1,73 @@
+// Integers of a stated number of bits: U<N> from 0 on, S<N> with a sign.
+//
+// Vitis HLS makes hardware of that width. Under a compiler of the host each value is checked: one that leaves its range ends the
+// program, so a simulation proves the widths. With ENGINE_EXACT_BITS, clang makes LLVM integers of that width, for what is read
+// from its IR. Sums and products are those of int64_t; what should wrap says so (`wrapped`).
+#pragma once
+
+#include <cstdint>
+
+#if defined(__SYNTHESIS__)
+
+#include <ap_int.h>
+template <int BITS>
+using U = ap_uint<BITS>;
+template <int BITS>
+using S = ap_int<BITS>;
+template <int BITS, typename Value>
+U<BITS> wrapped(Value value) {
+    return U<BITS>(value);
+}
+
+#elif defined(ENGINE_EXACT_BITS)
+
+template <int BITS>
+using U = unsigned _BitInt(BITS);
+template <int BITS>
+using S = _BitInt(BITS);
+template <int BITS, typename Value>
+U<BITS> wrapped(Value value) {
+    return static_cast<U<BITS> >(value);
+}
+
+#else
+
+#include <cstdio>
+#include <cstdlib>
+
+[[noreturn]] inline void leaves_its_range(int bits, bool has_sign, int64_t value) {
+    std::fprintf(stderr, "conv_engine: error: %lld does not fit %s<%d>\n", static_cast<long long>(value),
+                 has_sign ? "S" : "U", bits);
+    std::abort();
+}
+
+template <int BITS, bool SIGN>
+class Checked {
+    static_assert(BITS >= 1 && BITS <= 62, "sums of values must fit int64_t");
+
+public:
+    constexpr Checked() : value(0) {}
+    constexpr Checked(int64_t from) : value(from) {
+        if (from < LEAST || from > MOST) leaves_its_range(BITS, SIGN, from);
+    }
+    constexpr operator int64_t() const { return value; }
+    Checked& operator+=(int64_t other) { return *this = value + other; }
+    Checked& operator-=(int64_t other) { return *this = value - other; }
+    Checked& operator++() { return *this += 1; }
+    Checked& operator--() { return *this -= 1; }
+
+private:
+    static constexpr int64_t LEAST = SIGN ? -(static_cast<int64_t>(1) << (BITS - 1)) : 0;
+    static constexpr int64_t MOST = (static_cast<int64_t>(1) << (SIGN ? BITS - 1 : BITS)) - 1;
+    int64_t value;
+};
+template <int BITS>
+using U = Checked<BITS, false>;
+template <int BITS>
+using S = Checked<BITS, true>;
+template <int BITS, typename Value>
+U<BITS> wrapped(Value value) {
+    return static_cast<int64_t>(value) & ((static_cast<int64_t>(1) << BITS) - 1);
+}
+
+#endif
