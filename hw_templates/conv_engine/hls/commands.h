@@ -45,13 +45,27 @@ constexpr int SUM_BANKS = ROWS * PIXELS;           // one for each PE
 constexpr int TAP_LINES = 1 << TW;                 // of the table of tap columns
 constexpr int POST_WORDS = POST_LANES / BYTES;     // memory words that are post-processed a cycle
 
+constexpr int COUNTERS = 8;  // of a step, each of 32 bits
+
 typedef Word IfmapBuffer[IFMAP_BANKS][IFMAP_DEPTH];
 typedef Word WeightBuffer[WEIGHT_BANKS][WEIGHT_DEPTH];
 typedef int32_t SumBuffer[SUM_BANKS][SUM_DEPTH];
 typedef Word ResidualBuffer[RESIDUAL_DEPTH];
-typedef Word MapMemory[MAP_BANKS][MAP_DEPTH];                   // the channel words of a pixel go round the banks
+typedef Word MapMemory[MAP_BANKS]
+                      [MAP_DEPTH == 0 ? 1 : MAP_DEPTH];         // a half; a pixel's channel words go round the banks
 typedef uint64_t ParameterMemory[POST_LANES][PARAMETER_DEPTH];  // bias 31:0, multiplier 47:32, shift - 12 in 52:48
 typedef int8_t TableMemory[POST_LANES][256];
+
+// A counter of cycles outside, of which each stage has a copy of its own. A stage reads it before its first loop and after its
+// last, for loops are states of their own.
+typedef const volatile uint32_t CycleClock;
+
+// What a stage did in a slot.
+struct Spent {
+    uint32_t count;   // iterations, words, lines of the map memory, or beats
+    uint32_t cycles;  // by its clock
+    bool beyond;      // it reached outside the arena (ports.h)
+};
 
 // A part of a map in memory, in runs of words (rtl/burst_generator.v).
 struct Part {
@@ -115,6 +129,8 @@ struct ComputeCommand {
 struct StoreCommand {
     bool runs;
     bool drains;  // waits for all responses, and does nothing else
+    bool counts;  // writes `counters` to `part`, and does nothing else
+    uint32_t counters[COUNTERS];
     bool averages;
     U<2> residual;  // 1: added before the activation table, 2: behind it
     U<24> residual_multiplier;
