@@ -38,12 +38,13 @@ int8_t byte_of(Wide word, int index) {
     return static_cast<int8_t>(static_cast<uint8_t>(word >> (8 * index)));
 }
 
-constexpr int LINE_WORDS = COLS / BYTES;           // memory words of a line of the ifmap buffer
-constexpr int IFMAP_BANKS = PIXELS * LINE_WORDS;   // a line of each pixel lane is read a cycle
-constexpr int WEIGHT_BANKS = ROWS * COLS / BYTES;  // a weight of each PE is read a cycle
-constexpr int SUM_BANKS = ROWS * PIXELS;           // one for each PE
-constexpr int TAP_LINES = 1 << TW;                 // of the table of tap columns
-constexpr int POST_WORDS = POST_LANES / BYTES;     // memory words that are post-processed a cycle
+constexpr int LINE_WORDS = COLS / BYTES;                  // memory words of a line of the ifmap buffer
+constexpr int IFMAP_BANKS = PIXELS * LINE_WORDS;          // a line of each pixel lane is read a cycle
+constexpr int WEIGHT_BANKS = ROWS * COLS / BYTES;         // a weight of each PE is read a cycle
+constexpr int SUM_BANKS = ROWS * PIXELS;                  // one for each PE
+constexpr int TAP_LINES = 1 << TW;                        // of the table of tap columns
+constexpr int MAP_LINES = MAP_DEPTH > 0 ? MAP_DEPTH : 1;  // of a half; without a map memory its array has one
+constexpr int POST_WORDS = POST_LANES / BYTES;            // memory words that are post-processed a cycle
 
 constexpr int COUNTERS = 8;  // of a step, each of 32 bits
 

@@ -2,7 +2,9 @@
 //
 // Vitis HLS makes hardware of that width. Under a compiler of the host each value is checked: one that leaves its range ends the
 // program, so a simulation proves the widths. With ENGINE_EXACT_BITS, clang makes LLVM integers of that width, for what is read
-// from its IR. Sums and products are those of int64_t; what should wrap says so (`wrapped`).
+// from its IR. Sums and products are those of int64_t; what should wrap says so (`wrapped`). `product` has the bits of both
+// factors. An index of a memory goes through `place_in`, which a simulation checks, or through `any_place_in` where what is
+// read beyond the memory's end does not matter: hardware reads some word.
 #pragma once
 
 #include <cstdint>
@@ -18,6 +20,25 @@ template <int BITS, typename Value>
 U<BITS> wrapped(Value value) {
     return U<BITS>(value);
 }
+template <int BITS, typename Value>
+S<BITS> wrapped_signed(Value value) {
+    return S<BITS>(value);
+}
+template <int A, int B>
+S<A + B> product(S<A> a, S<B> b) {
+#pragma HLS INLINE
+    return a * b;
+}
+template <int WORDS, typename Value>
+Value place_in(Value place) {
+#pragma HLS INLINE
+    return place;
+}
+template <int WORDS, typename Value>
+Value any_place_in(Value place) {
+#pragma HLS INLINE
+    return place;
+}
 
 #elif defined(ENGINE_EXACT_BITS)
 
@@ -28,6 +49,22 @@ using S = _BitInt(BITS);
 template <int BITS, typename Value>
 U<BITS> wrapped(Value value) {
     return static_cast<U<BITS> >(value);
+}
+template <int BITS, typename Value>
+S<BITS> wrapped_signed(Value value) {
+    return static_cast<S<BITS> >(value);
+}
+template <int A, int B>
+S<A + B> product(S<A> a, S<B> b) {
+    return static_cast<S<A + B> >(a) * static_cast<S<A + B> >(b);
+}
+template <int WORDS, typename Value>
+Value place_in(Value place) {
+    return place;
+}
+template <int WORDS, typename Value>
+Value any_place_in(Value place) {
+    return place;
 }
 
 #else
@@ -68,6 +105,27 @@ using S = Checked<BITS, true>;
 template <int BITS, typename Value>
 U<BITS> wrapped(Value value) {
     return static_cast<int64_t>(value) & ((static_cast<int64_t>(1) << BITS) - 1);
+}
+template <int BITS, typename Value>
+S<BITS> wrapped_signed(Value value) {
+    const int64_t half = static_cast<int64_t>(1) << (BITS - 1);
+    return (static_cast<int64_t>(wrapped<BITS>(value)) ^ half) - half;
+}
+template <int A, int B>
+S<A + B> product(S<A> a, S<B> b) {
+    return static_cast<int64_t>(a) * static_cast<int64_t>(b);
+}
+template <int WORDS, typename Value>
+int64_t place_in(Value place) {
+    if (place < 0 || place >= WORDS) {
+        std::fprintf(stderr, "conv_engine: error: place %lld of %d words\n", static_cast<long long>(place), WORDS);
+        std::abort();
+    }
+    return place;
+}
+template <int WORDS, typename Value>
+int64_t any_place_in(Value place) {
+    return place < WORDS ? static_cast<int64_t>(place) : WORDS - 1;
 }
 
 #endif
