@@ -52,8 +52,7 @@ typedef Word IfmapBuffer[IFMAP_BANKS][IFMAP_DEPTH];
 typedef Word WeightBuffer[WEIGHT_BANKS][WEIGHT_DEPTH];
 typedef int32_t SumBuffer[SUM_BANKS][SUM_DEPTH];
 typedef Word ResidualBuffer[RESIDUAL_DEPTH];
-typedef Word MapMemory[MAP_BANKS]
-                      [MAP_DEPTH == 0 ? 1 : MAP_DEPTH];         // a half; a pixel's channel words go round the banks
+typedef Word MapMemory[MAP_BANKS][MAP_LINES];                   // a half; a pixel's channel words go round the banks
 typedef uint64_t ParameterMemory[POST_LANES][PARAMETER_DEPTH];  // bias 31:0, multiplier 47:32, shift - 12 in 52:48
 typedef int8_t TableMemory[POST_LANES][256];
 
