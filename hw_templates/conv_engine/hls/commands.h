@@ -67,6 +67,11 @@ struct Spent {
     bool beyond;      // it reached outside the arena (ports.h)
 };
 
+// What of memory a program may reach, in memory words.
+struct Arena {
+    U<AW> words, protected_words;  // the first ones are not written
+};
+
 // A part of a map in memory, in runs of words (rtl/burst_generator.v).
 struct Part {
     U<AW> word;
