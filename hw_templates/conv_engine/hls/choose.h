@@ -3,6 +3,9 @@
 
 #include "widths.h"
 
+// Levels of a tree over so many values: the bits of an index of one of them.
+constexpr int levels(int count) { return count <= 1 ? 0 : 1 + levels((count + 1) / 2); }
+
 // The value at `index`: a tree of selections by its bits, from the lowest one on. An array with a variable index would be a memory
 // to what reads the LLVM IR.
 template <int COUNT, int BITS, typename Value>

@@ -2,6 +2,10 @@
 //
 // A stage whose command does not run does nothing and has done nothing (`Spent` is 0 all over). Every memory that is filled is
 // another one than any that is read. Ports count from the arena's start.
+//
+// What the arrays of memories need where they are declared: ifmap and weight buffer, sums, map memory, parameters and table are
+// partitioned completely along their first dimension, so that each bank is a memory of its own; a trip reads one word of a bank
+// and writes one at most (ram_s2p). All but the table take two cycles to read, with a register behind the memory (latency 2).
 #pragma once
 
 #include "ports.h"

@@ -16,36 +16,11 @@
 #pragma once
 
 #include "commands.h"
+#include "level.h"
 
 constexpr int LINE_PARTS = COLS / LANES;           // channel-wise groups in a line of the ifmap buffer
 constexpr int ROW_PARTS = ROWS / LANES;            // and in a row group
 constexpr int WEIGHT_PARTS = ROWS * COLS / LANES;  // channel-wise iterations that share a line of weights
-
-// A counter of the nest, which says whether its present iteration is the last.
-template <int BITS>
-class Level {
-public:
-    bool last;
-
-    void begin(U<BITS> count) {
-#pragma HLS INLINE
-        at = 0;
-        last_but_one = wrapped<BITS>(count - 2);
-        once = count == 1;
-        last = once;
-    }
-
-    void step(bool steps) {
-#pragma HLS INLINE
-        const bool ends = last ? once : at == last_but_one;
-        at = !steps ? at : last ? U<BITS>(0) : U<BITS>(at + U<BITS>(1));
-        last = steps ? ends : last;
-    }
-
-private:
-    U<BITS> at, last_but_one;
-    bool once;
-};
 
 // Which loops go on behind an iteration: each of them where all inside it are at their last iteration, and so go on too.
 struct Steps {

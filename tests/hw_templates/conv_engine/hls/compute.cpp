@@ -1,23 +1,17 @@
 // Sums of random tiles beside sums of products in 64 bits: all operations, continued sums, sums behind those of a tile before.
-#include "compute.h"
-
 #include <cstring>
 #include <map>
 #include <memory>
 #include <utility>
 
 #include "random_tile.h"
+#include "stages.h"
 
 struct Buffers {
     IfmapBuffer ifmap;
     WeightBuffer weights;
     SumBuffer sums;
 };
-
-static void fill(void* memory, size_t size) {
-    uint8_t* bytes = static_cast<uint8_t*>(memory);
-    for (size_t i = 0; i < size; ++i) bytes[i] = static_cast<uint8_t>(random_bits());
-}
 
 // What a weight of an iteration is: row of the array, channel of the line.
 static int weight_of(const Buffers& buffers, const RandomTile& tile, const Iteration& at, int row, int col) {
@@ -47,9 +41,9 @@ int main() {
     long compared = 0, iterations = 0;
     int behind = 0;  // where the sums of the latest tile end
     for (int trial = 0; iterations < 40000 || trial < 100; ++trial) {
-        fill(buffers->ifmap, sizeof buffers->ifmap);
+        fill(buffers->ifmap);
         RandomTile tile = random_tile(trial % 5);
-        fill(buffers->weights, sizeof buffers->weights);
+        fill(buffers->weights);
         // Weights of 8 bits are not -128, but for a gate's. Extremes: all with one sign, or mixed.
         const int extreme = range(0, 5);
         if (tile.operation != OPERATION_SCALE && !tile.command.four_bit) {
@@ -73,7 +67,7 @@ int main() {
         }
         Spent spent;
         U<OA> group_sums;
-        compute(clock, tile.command, buffers->ifmap, buffers->weights, buffers->sums, spent, group_sums);
+        compute(tile.command, clock, buffers->ifmap, buffers->weights, buffers->sums, spent, group_sums);
         behind = first_sum + tile.sum_groups() * tile.group_sums();
         if (static_cast<int>(spent.count) != tile.iterations() || group_sums != (tile.group_sums() & ((1 << OA) - 1))) {
             return std::printf("trial %d: %u iterations\n", trial, spent.count), 1;
@@ -117,7 +111,7 @@ int main() {
     ComputeCommand idle = {};
     Spent spent;
     U<OA> group_sums;
-    compute(clock, idle, buffers->ifmap, buffers->weights, buffers->sums, spent, group_sums);
+    compute(idle, clock, buffers->ifmap, buffers->weights, buffers->sums, spent, group_sums);
     if (spent.count != 0) return std::printf("an idle stage computes\n"), 1;
     std::printf("compared %ld\n", compared);
 }

@@ -2,14 +2,9 @@
 #pragma once
 
 #include <algorithm>
-#include <cstdio>
-#include <random>
 
+#include "random_bits.h"
 #include "window.h"
-
-static std::mt19937 random_bits(PIXELS);
-
-static int range(int from, int to) { return from + static_cast<int>(random_bits() % (to - from + 1)); }
 
 struct RandomTile {
     int operation, kh, kw, sh, sw, eh, ew, th, tw, col_groups, row_groups, pixel_groups, spp, d_line, in_rows, lines;
