@@ -82,7 +82,7 @@ public:
             const bool fits = rest <= MAX_BURST;
             word = wrapped<AW>((word | (MAX_BURST - 1)) + 1);
             words = fits ? wrapped<BURST_BITS>(rest) : U<BURST_BITS>(MAX_BURST);
-            rest = fits ? U<BEATS>(0) : U<BEATS>(rest - MAX_BURST);
+            rest = wrapped<BEATS>(rest - MAX_BURST);  // anything behind a run's last burst
             ends_run = fits;
         }
         last = ends_run && last_run;
@@ -157,6 +157,7 @@ public:
             if (!asked_all) ask(port);
         }
         next_burst();
+        next_burst();
     }
 
     template <typename Wide>
@@ -177,6 +178,7 @@ public:
 private:
     struct Asked {
         U<BURST_BITS> words;
+        bool one;  // word
         bool last;
     };
 
@@ -185,26 +187,28 @@ private:
 #pragma HLS INLINE
         const bool outside = ends_beyond(bursts.word, bursts.words, arena_words);
         port.read_request(outside ? U<AW>(0) : bursts.word, bursts.words);
-        asked[newest] = {bursts.words, bursts.last};
+        asked[newest] = {bursts.words, bursts.words == 1, bursts.last};
         newest = wrapped<BURST_BITS - 1>(newest + 1);
         beyond = beyond || outside;
         asked_all = bursts.last;
         bursts.step();
     }
 
+    // The burst behind the one that begins waits in a register, as its place in the ring is known a trip ahead.
     void next_burst() {
 #pragma HLS INLINE
-        const Asked burst = asked[oldest];
-        oldest = wrapped<BURST_BITS - 1>(oldest + 1);
-        left = burst.words;
-        one_left = burst.words == 1;
-        in_last = burst.last;
+        left = upcoming.words;
+        one_left = upcoming.one;
+        in_last = upcoming.last;
         last = one_left && in_last;
+        upcoming = asked[oldest];
+        oldest = wrapped<BURST_BITS - 1>(oldest + 1);
     }
 
     Bursts bursts;
     U<AW> arena_words;
     Asked asked[MOST_BURSTS] = {};  // bursts under way, in a ring
+    Asked upcoming = {};
     U<BURST_BITS - 1> newest, oldest;
     U<BURST_BITS> left;  // words of the burst that is taken
     bool one_left, in_last, asked_all;
