@@ -29,28 +29,30 @@ private:
     bool once;
 };
 
-// The words of a pixel, STEP of them a trip, the last time maybe fewer; then those of the next pixel.
-template <int BITS, int STEP>
+// The words of a pixel, some of them a trip, the last time maybe fewer; then those of the next pixel.
+template <int BITS>
 class PixelWords {
 public:
     U<BITS> left;
     bool last;
 
-    void begin(U<BITS> words) {
+    void begin(U<BITS> words, U<BITS> of_trip) {
 #pragma HLS INLINE
         left = all = words;
-        once = words <= STEP;
+        step_by = of_trip;
+        last_but_one = of_trip + of_trip;
+        once = words <= of_trip;
         last = once;
     }
 
     void step() {
 #pragma HLS INLINE
-        const bool ends = last ? once : left <= U<BITS>(2 * STEP);
-        left = last ? all : U<BITS>(left - U<BITS>(STEP));
+        const bool ends = last ? once : left <= last_but_one;
+        left = last ? all : U<BITS>(left - step_by);
         last = ends;
     }
 
 private:
-    U<BITS> all;
+    U<BITS> all, step_by, last_but_one;
     bool once;
 };

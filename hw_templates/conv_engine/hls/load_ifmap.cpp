@@ -19,12 +19,12 @@ public:
     U<IA> at;
     U<RW> lane;
     U<LINE_BITS> word;  // of the line
-    PixelWords<CW, STEP> words;
+    PixelWords<CW> words;
     Level<CW> cols;
 
     void begin(const IfmapCommand& command) {
 #pragma HLS INLINE
-        words.begin(command.words);
+        words.begin(command.words, STEP);
         cols.begin(command.cols);
         at = col_at = row_at = command.place;
         lane = first_lane = command.lane;

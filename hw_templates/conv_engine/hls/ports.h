@@ -227,24 +227,25 @@ public:
         next_burst();
     }
 
-    // `pending` counts bursts without a response.
+    // `pending` counts bursts without a response. One that does not write only steps: a condition around all of it would lengthen
+    // the recurrences of what steps here.
     template <typename Wide>
-    void put(WritePort<Wide> port, U<BURST_BITS>& pending, Wide word) {
+    void put(WritePort<Wide> port, U<BURST_BITS>& pending, Wide word, bool writes = true) {
 #pragma HLS INLINE  // request, word and response belong to the loop of the caller
         if (begins) {
             // The oldest response came long ago, as a rule: this waits only where memory is slower than 16 bursts.
-            if (pending == MOST_BURSTS) {
+            if (writes && pending == MOST_BURSTS) {
                 port.write_response();
-            } else {
+            } else if (writes) {
                 pending = pending + 1;
             }
             masked = ends_beyond(bursts.word, bursts.words, arena_words) || bursts.word < first_word;
             beyond = beyond || masked;
-            port.write_request(masked ? U<AW>(0) : bursts.word, bursts.words);
+            if (writes) port.write_request(masked ? U<AW>(0) : bursts.word, bursts.words);
             in_last = bursts.last;
             bursts.step();
         }
-        port.write(word, masked ? 0 : -1);
+        if (writes) port.write(word, masked ? 0 : -1);
         if (one_left) {
             next_burst();
         } else {

@@ -40,3 +40,7 @@ def test_the_loader_of_maps_puts_every_word_in_its_bank(tmp_path: Path, shape: E
 
 def test_the_loader_of_residuals_keeps_the_order_of_words(tmp_path: Path, shape: EngineShape) -> None:
     assert run_bench(tmp_path, shape, HERE / "load_residual.cpp", ["load_residual"]) >= 100_000
+
+
+def test_the_store_requantises_and_puts_results_in_their_places(tmp_path: Path, shape: EngineShape) -> None:
+    assert run_bench(tmp_path, shape, HERE / "store.cpp", ["store"]) >= 200_000
