@@ -65,6 +65,7 @@ struct Spent {
     uint32_t count;   // iterations, words, lines of the map memory, or beats
     uint32_t cycles;  // by its clock
     bool beyond;      // it reached outside the arena (ports.h)
+    bool uneven;      // a store: its part in memory has another number of words than the tile has results
 };
 
 // What of memory a program may reach, in memory words.

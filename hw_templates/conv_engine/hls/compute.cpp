@@ -252,6 +252,6 @@ iterations:
     }
     group_sums = latest_group_sums;
     spent.count = iterations;
-    spent.beyond = false;
+    spent.beyond = spent.uneven = false;
     spent.cycles = command.runs ? clock - begin : 0;
 }

@@ -42,7 +42,7 @@ public:
     void step() {
 #pragma HLS INLINE
         const bool last_of_line = STEP == LINE_WORDS || word == LINE_WORDS - 1;
-        const bool phase_wraps = phase == last_phase, lane_wraps = lane == PIXELS - 1;
+        const bool phase_wraps = phase == last_phase, lane_wraps = PIXELS == 1 || lane == PIXELS - 1;
         const bool last_word = words.last, ends_row = last_word & cols.last;
         const U<IA> in_pixel = last_of_line ? d_group : U<IA>(0);
         const U<IA> in_row = !phase_wraps ? slots : lane_wraps ? to_slot : to_lane;
@@ -162,7 +162,7 @@ void load_ifmap(ReadPort<Word> port, const Arena arena, const IfmapCommand comma
     const uint32_t begin = clock;
     const bool runs = command.runs && !command.empty;
     spent.count = 0;
-    spent.beyond = false;
+    spent.beyond = spent.uneven = false;
     if (runs && MAP_DEPTH > 0 && command.on_chip) {
         spent.count = load_from_map(map, command, filled);
     } else if (runs) {

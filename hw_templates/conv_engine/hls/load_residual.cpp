@@ -5,7 +5,7 @@ void load_residual(ReadPort<Word> port, const Arena arena, const ResidualCommand
                    ResidualBuffer& filled, Spent& spent) {
     const uint32_t begin = clock;
     spent.count = 0;
-    spent.beyond = false;
+    spent.beyond = spent.uneven = false;
     if (command.runs) {
         Reading reading;
         reading.begin(port, arena.words, command.part);

@@ -59,7 +59,7 @@ public:
 #pragma HLS INLINE
         const bool last_word = words.last, last_col = cols.last;
         const bool last_part = ROW_WORDS == 1 || by_line || part == ROW_WORDS - 1;
-        const bool next_group = last_col || lane == PIXELS - 1;
+        const bool next_group = last_col || PIXELS == 1 || lane == PIXELS - 1;
         const U<OA> of_word = last_part ? group_sums : U<OA>(0);
         // The place behind the last sum of a full bank is the first one.
         at = wrapped<OA>((last_word ? pixel_at : at) + (last_word ? U<OA>(next_group) : of_word));
@@ -97,7 +97,8 @@ private:
 void post_process(const StoreCommand& command, const Results& from, const SumBuffer& sums, Word added,
                   const ParameterMemory& parameters, const TableMemory& table, Word (&results)[POST_WORDS]) {
 #pragma HLS INLINE
-    const uint32_t at = static_cast<uint32_t>(place_in<SUM_DEPTH>(from.at));
+    // Only a part with more words than there are results (`uneven`) reads behind the sums.
+    const uint32_t at = static_cast<uint32_t>(any_place_in<SUM_DEPTH>(from.at));
     const uint32_t line = static_cast<uint32_t>(from.parameter_line());
     int32_t rows[ROWS];
 #pragma HLS ARRAY_PARTITION variable = rows complete  // registers
@@ -190,7 +191,7 @@ void store(WritePort<Word> port, const Arena arena, const StoreCommand command, 
     const uint32_t begin = clock;
     spent.count = 0;
     spent.cycles = 0;
-    spent.beyond = false;
+    spent.beyond = spent.uneven = false;
     if (command.drains) {
         drain(port, pending);
     } else if (command.counts) {
@@ -204,26 +205,29 @@ void store(WritePort<Word> port, const Arena arena, const StoreCommand command, 
         place.begin(command);
         writing.begin(arena.words, arena.protected_words, command.part);
         U<RA> residual_at = 0;
-        uint32_t count = 0;
+        uint32_t iterations = 0;  // words, or lines
+        bool uneven = false;
         // One loop for both destinations, so that the lanes are there once.
     results:
         for (bool more = true; more;) {
 #pragma HLS LOOP_TRIPCOUNT min = 1 max = RESIDUAL_DEPTH
 #pragma HLS PIPELINE II = 1  // a word of results a cycle, or those of all rows
             more = on_chip ? !from.ends : !writing.last;
+            uneven = uneven || from.ends != writing.last;
             Word results[POST_WORDS];
 #pragma HLS ARRAY_PARTITION variable = results complete  // registers
-            const Word added = residual[static_cast<uint32_t>(place_in<RESIDUAL_DEPTH>(residual_at))];
+            const Word added = residual[static_cast<uint32_t>(any_place_in<RESIDUAL_DEPTH>(residual_at))];
             post_process(command, from, sums, added, parameters, table, results);
             if (on_chip) keep(place, from.words.left, results, filled);
             writing.put(port, pending, POST_WORDS == 1 ? results[0] : chosen(results, from.part), !on_chip);
             place.step(from.words.last, from.cols.last);
             from.step();
             residual_at = wrapped<RA>(residual_at + U<RA>(1));
-            ++count;
+            ++iterations;
         }
-        spent.count = count;
+        spent.count = iterations;
         spent.beyond = !on_chip && writing.beyond;
+        spent.uneven = !on_chip && uneven;
         spent.cycles = clock - begin;
     }
 }

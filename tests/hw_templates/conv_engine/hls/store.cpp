@@ -207,7 +207,7 @@ int main() {
             tile.command.on_chip ? place_in_ring(tile, *buffers) : place_in_memory(tile, expected, *buffers);
         if (count == 0) continue;
         run(tile.command, arena);
-        if (static_cast<int>(spent.count) != count || spent.beyond) {
+        if (static_cast<int>(spent.count) != count || spent.beyond || spent.uneven) {
             return std::printf("trial %d: %u words or lines, not %d\n", trial, spent.count, count), 1;
         }
         run(drains, arena);
@@ -233,6 +233,22 @@ int main() {
         run(drains, arena);
         if (memory != expected) return std::printf("a masked word is written\n"), 1;
     }
+
+    // A part that has more or fewer words than there are results is written to its end, and the stage says so.
+    for (const int more : {-1, 1}) {
+        ResultTile tile(false);
+        tile.words += tile.rows * tile.cols * tile.words == 1 ? 1 : 0;
+        tile.command.words = tile.words;
+        std::vector<Word> ignored = memory;
+        place_in_memory(tile, ignored, *buffers);
+        Part& part = tile.command.part;
+        part.word = 64, part.beats = tile.rows * tile.cols * tile.words + more, part.rows = part.runs = 1;
+        run(tile.command, arena);
+        if (!spent.uneven || static_cast<int64_t>(spent.count) != part.beats)
+            return std::printf("an uneven part passes\n"), 1;
+        run(drains, arena);
+    }
+    expected = memory;
 
     // Counters, little-endian, and a stage that does not run.
     StoreCommand counts = {};
