@@ -234,12 +234,12 @@ iterations:
             const bool here = !kind.channel_wise || window.row_part == row / LANES;
             for (int pixel = 0; pixel < PIXELS; ++pixel) {
 #pragma HLS UNROLL
-                int32_t& sum = accumulators[row][pixel];
-                int32_t (&bank)[SUM_DEPTH] = sums[row * PIXELS + pixel];
+                const int bank = row * PIXELS + pixel;
                 const uint32_t place = static_cast<uint32_t>(place_in<SUM_DEPTH>(window.sum));
-                const int32_t kept = command.zero ? 0 : bank[place];
-                sum = plus(window.first ? kept : sum, totals[row][pixel]);
-                if (window.last && here) bank[place] = sum;
+                const int32_t kept = command.zero ? 0 : sums[bank][place];
+                const int32_t sum = plus(window.first ? kept : accumulators[row][pixel], totals[row][pixel]);
+                accumulators[row][pixel] = sum;
+                if (window.last && here) sums[bank][place] = sum;
             }
         }
         more = !window.ends;
