@@ -51,7 +51,8 @@ class Bursts {
 public:
     U<AW> word;  // of the present burst
     U<BURST_BITS> words;
-    bool last;
+    bool one;   // word
+    bool last;  // of the part
 
     void begin(const Part& part, bool repeat, bool odd_row, bool odd_col) {
         at = row_at = part.word;
@@ -60,6 +61,8 @@ public:
         runs = runs_left = part.runs;
         rows_left = part.rows;
         beats = part.beats == 0 ? U<BEATS>(1) : part.beats;
+        is_long = beats > MAX_BURST;
+        few_beats = is_long ? U<BURST_BITS>(MAX_BURST) : wrapped<BURST_BITS>(beats);
         repeats = repeat;
         second_row = odd_row;
         second_col = begins_odd = odd_col;
@@ -73,6 +76,7 @@ public:
         if (ends_run) {
             word = next.word;
             words = next.head;
+            one = next.one;
             rest = next.rest;
             ends_run = next.whole;
             last_run = next.last;
@@ -80,6 +84,7 @@ public:
             waiting = next_run();
         } else {
             const bool fits = rest <= MAX_BURST;
+            one = rest == 1;
             word = wrapped<AW>((word | (MAX_BURST - 1)) + 1);
             words = fits ? wrapped<BURST_BITS>(rest) : U<BURST_BITS>(MAX_BURST);
             rest = wrapped<BEATS>(rest - MAX_BURST);  // anything behind a run's last burst
@@ -91,12 +96,13 @@ public:
 private:
     struct Run {
         U<AW> word;
+        U<BURST_BITS> room;  // words to the next multiple of MAX_BURST
         bool last;
     };
     struct CutRun {
         U<AW> word;
         U<BURST_BITS> head;  // words of its first burst
-        bool whole;          // it is the only one
+        bool one, whole;     // it has one word; it is the only burst
         U<BEATS> rest;
         bool last;
     };
@@ -104,7 +110,8 @@ private:
     // One adder makes the next run of a row, and the next row. A repeated run or row is made twice before it steps.
     Run next_run() {
         const bool last_col = runs_left == 1, last_row = rows_left == 1;
-        const Run run = {at, last_col && last_row};
+        const U<BURST_BITS> room = MAX_BURST - wrapped<BURST_BITS - 1>(at);
+        const Run run = {at, room, last_col && last_row};
         const bool moves = !repeats || (last_col ? second_row : second_col);
         const U<AW> from = last_col ? row_at : at;
         const U<AW> by = !moves ? U<AW>(0) : last_col ? row_step : run_step;
@@ -118,15 +125,17 @@ private:
     }
 
     CutRun cut(const Run& run) const {
-        const U<BURST_BITS> room = MAX_BURST - wrapped<BURST_BITS - 1>(run.word);
-        const bool whole = beats <= room;
-        const U<BURST_BITS> head = whole ? wrapped<BURST_BITS>(beats) : room;
-        return {run.word, head, whole, U<BEATS>(beats - head), run.last};
+        const bool whole = !is_long && few_beats <= run.room;
+        const U<BURST_BITS> head = whole ? few_beats : run.room;
+        const bool one = few_beats == 1 || run.room == 1;
+        return {run.word, head, one, whole, U<BEATS>(beats - head), run.last};
     }
 
     U<AW> at, row_at, run_step, row_step;
     U<CW> runs, runs_left, rows_left;
     U<BEATS> beats, rest;
+    U<BURST_BITS> few_beats;  // of a run, at most MAX_BURST
+    bool is_long;             // a run has more
     bool repeats, second_row, second_col, begins_odd, ends_run, last_run;
     Run waiting;
     CutRun next;
@@ -187,7 +196,7 @@ private:
 #pragma HLS INLINE
         const bool outside = ends_beyond(bursts.word, bursts.words, arena_words);
         port.read_request(outside ? U<AW>(0) : bursts.word, bursts.words);
-        asked[newest] = {bursts.words, bursts.words == 1, bursts.last};
+        asked[newest] = {bursts.words, bursts.one, bursts.last};
         newest = wrapped<BURST_BITS - 1>(newest + 1);
         beyond = beyond || outside;
         asked_all = bursts.last;
@@ -261,8 +270,8 @@ private:
 #pragma HLS INLINE
         begins = true;
         left = bursts.words;
-        one_left = bursts.words == 1;
-        last = one_left && bursts.last;
+        one_left = bursts.one;
+        last = bursts.one && bursts.last;
     }
 
     Bursts bursts;
