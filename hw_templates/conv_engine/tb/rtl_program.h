@@ -18,8 +18,13 @@
 
 #include "engine_sizes.h"
 
+// Who complains.
+#ifndef SIMULATION_NAME
+#define SIMULATION_NAME "rtlsim"
+#endif
+
 [[noreturn]] inline void refuse(const std::string& reason) {
-    std::fprintf(stderr, "rtlsim: error: %s\n", reason.c_str());
+    std::fprintf(stderr, SIMULATION_NAME ": error: %s\n", reason.c_str());
     std::exit(2);
 }
 
