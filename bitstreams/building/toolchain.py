@@ -61,6 +61,16 @@ def build_rtlsim(project: Path) -> Path:
     return _make(project, "build/rtlsim")
 
 
+def build_hlsim(project: Path, sanitize: bool = False) -> Path:
+    """Compile the project's C++ of version 2 and its test bench with g++, warnings being errors; returns the program.
+
+    Raises:
+        ToolError: make or g++ is missing, or the compiler refused the code.
+    """
+    require_tools("make", "g++")
+    return _make(project, "build/hlsim_sanitized" if sanitize else "build/hlsim")
+
+
 def build_rtl_twin(project: Path) -> Path:
     """Make the project's Verilog into the process that a twin drives; returns the program.
 

@@ -141,10 +141,12 @@ void choose(ReadPort<Word> ifmap_port, ReadPort<WeightWord> weight_port, ReadPor
             WritePort<Word> ofmap_port, CycleClock clocks[CLOCKS], const Slot& slot, SlotSpent& spent, Half& first,
             Half& second, Others&... others) {
 #pragma HLS INLINE off
+// What is called for one half and for the other one is one circuit.
+#pragma HLS ALLOCATION function instances = choose limit = 1
+#pragma HLS ALLOCATION function instances = run_slot limit = 1
     if constexpr (MEMORY == MEMORIES) {
         run_slot(ifmap_port, weight_port, residual_port, ofmap_port, clocks, slot, spent, first, second, others...);
     } else if (slot.fills[MEMORY]) {
-#pragma HLS ALLOCATION function instances = choose limit = 1  // the two calls are one circuit
         choose<MEMORY + 1>(ifmap_port, weight_port, residual_port, ofmap_port, clocks, slot, spent, others..., second,
                            first);
     } else {
@@ -205,14 +207,15 @@ extern "C" void conv_engine(ReadPort<Word> ifmap_port, ReadPort<WeightWord> weig
 #pragma HLS ARRAY_PARTITION variable = parameters complete dim = 2
 #pragma HLS ARRAY_PARTITION variable = tables complete dim = 1
 #pragma HLS ARRAY_PARTITION variable = tables complete dim = 2
-// One write and one read port with a registered output, as rtl/bank.v has them. A table's 256 bytes would waste a block RAM.
+// One write and one read port with a registered output, as rtl/bank.v has them. A table's 256 bytes would waste a block RAM, and need
+// no register behind them.
 #pragma HLS BIND_STORAGE variable = maps type = ram_s2p impl = bram latency = 2
 #pragma HLS BIND_STORAGE variable = ifmap type = ram_s2p impl = bram latency = 2
 #pragma HLS BIND_STORAGE variable = weights type = ram_s2p impl = bram latency = 2
 #pragma HLS BIND_STORAGE variable = sums type = ram_s2p impl = bram latency = 2
 #pragma HLS BIND_STORAGE variable = residual type = ram_s2p impl = bram latency = 2
 #pragma HLS BIND_STORAGE variable = parameters type = ram_s2p impl = bram latency = 2
-#pragma HLS BIND_STORAGE variable = tables type = ram_s2p impl = lutram latency = 2
+#pragma HLS BIND_STORAGE variable = tables type = ram_s2p impl = lutram latency = 1
 
     Sequencer sequencer{};
     sequencer.begin({program_word, layer_count, arena_words, protected_words}, clocks[PROGRAM_CLOCK]);

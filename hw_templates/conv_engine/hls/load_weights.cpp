@@ -51,6 +51,7 @@ void load_parameters(ReadPort<WeightWord> port, U<AW> limit, const Part part, Pa
     U<PA - 1> line = 0;
 units:
     for (bool more = true; more;) {
+#pragma HLS LOOP_TRIPCOUNT min = 8 max = 4096
 #pragma HLS PIPELINE II = 1
         if (!TWO_UNITS || !second) {
             last_beat = reading.last;
@@ -135,6 +136,7 @@ void fetch_weights(ReadPort<WeightWord> port, const Arena arena, const WeightCom
         U<WA> line = 0;
     beats:
         for (bool more = true; more;) {
+#pragma HLS LOOP_TRIPCOUNT min = 1 max = 65536
 #pragma HLS PIPELINE II = 1
             more = !reading.last;
             const WeightWord beat = reading.take(port);

@@ -23,9 +23,14 @@ def run_bench(folder: Path, shape: EngineShape, bench: Path, stages: Sequence[st
     """
     render_engine(folder, shape)
     limits = [f"-D{name.upper()}={int(value)}" for name, value in vars(shape.limits).items() if name.startswith("max")]
-    sources = [str(folder / f"hls/{stage}.cpp") for stage in stages]
-    program = folder / bench.stem
-    command = ["g++", *FLAGS, *limits, f"-I{folder / 'hls'}", f"-I{bench.parent}", str(bench), *sources]
-    done = subprocess.run([*command, "-o", str(program)], capture_output=True, text=True, check=False)
+    sources = [folder / f"hls/{stage}.cpp" for stage in stages]
+    flags = [*FLAGS, *limits, f"-I{folder / 'hls'}", f"-I{bench.parent}"]
+    return int(run(compiled(folder / bench.stem, [bench, *sources], flags)).split()[1])
+
+
+def compiled(program: Path, sources: Sequence[Path], flags: Sequence[str]) -> Path:
+    """Return a program that is made of its sources; fail with what the compiler says where it refuses them."""
+    command = ["g++", *flags, *map(str, sources), "-o", str(program)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    return int(run(program).split()[1])
+    return program

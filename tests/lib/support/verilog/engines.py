@@ -3,8 +3,9 @@
 from pathlib import Path
 
 import pytest
-from support.verilog.simulated import build_engine, need_verilator
+from support.verilog.simulated import build_engine, need_verilator, render_engine
 
+from bitstreams.building.toolchain import build_hlsim
 from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.conv_engine.rtl_config import EngineShape, Limits
 from hw_templates.foundation.lock import exclusive
@@ -83,11 +84,27 @@ SMALLEST = _engine(
 def simulation_of(name: str, factory: pytest.TempPathFactory) -> Path:
     """Return the simulation of an engine by its name, which the first test that asks builds for all processes."""
     need_verilator()
+    folder = _folder_of(name, factory)
+    with exclusive(folder / "lock"):
+        program = folder / "build/rtlsim"
+        return program if program.is_file() else build_engine(folder, (ENGINES | MORE_WITH_MAPS)[name])
+
+
+def cpp_simulation_of(name: str, factory: pytest.TempPathFactory, sanitize: bool = False) -> Path:
+    """Return the same of the engine in C++, as an emitted project makes it, also with sanitizers."""
+    folder = _folder_of(f"{name} in C++", factory)
+    with exclusive(folder / "lock"):
+        program = folder / ("build/hlsim_sanitized" if sanitize else "build/hlsim")
+        if program.is_file():
+            return program
+        render_engine(folder, (ENGINES | MORE_WITH_MAPS)[name])
+        return build_hlsim(folder, sanitize)
+
+
+def _folder_of(name: str, factory: pytest.TempPathFactory) -> Path:
     session = factory.getbasetemp()
     if session.name.startswith("popen-"):  # of one of several processes
         session = session.parent
     folder = session / "engines" / name.replace(" ", "_")
     folder.mkdir(parents=True, exist_ok=True)
-    with exclusive(folder / "lock"):
-        program = folder / "build/rtlsim"
-        return program if program.is_file() else build_engine(folder, (ENGINES | MORE_WITH_MAPS)[name])
+    return folder
