@@ -28,11 +28,12 @@ void load_descriptor(ReadPort<WeightWord> port, U<AW> limit, U<AW> first_beat, N
     WeightWord beat = 0;
     next.sound = true;
 fields:
-    for (int index = 0; index < DESCRIPTOR_FIELDS; ++index) {
+    for (U<8> index = 0; index != DESCRIPTOR_FIELDS; ++index) {
 #pragma HLS PIPELINE II = 1
-        if (index % FIELDS_A_BEAT == 0) beat = reading.take(port);
-        const uint32_t value = static_cast<uint32_t>(beat >> (32 * (index % FIELDS_A_BEAT)));
-        next.sound = take_field(next.descriptor, index, value) && next.sound;
+        const int part = static_cast<int>(index & (FIELDS_A_BEAT - 1));
+        if (part == 0) beat = reading.take(port);
+        next.sound = take_field(next.descriptor, static_cast<int>(index), static_cast<uint32_t>(beat >> (32 * part))) &&
+                     next.sound;
     }
     next.beyond = reading.beyond;
 }
@@ -81,14 +82,15 @@ void load_table(ReadPort<WeightWord> port, U<AW> limit, U<AW> first_beat, TableM
     reading.begin(port, limit, run_of(first_beat, TABLE_ENTRIES / PORT_BYTES));
     WeightWord beat = 0;
 entries:
-    for (int entry = 0; entry < TABLE_ENTRIES; ++entry) {
+    for (U<9> entry = 0; entry != TABLE_ENTRIES; ++entry) {
 #pragma HLS PIPELINE II = 1
-        if (entry % PORT_BYTES == 0) beat = reading.take(port);
-        const int8_t value = byte_of(beat, entry % PORT_BYTES);
+        const int part = static_cast<int>(entry & (PORT_BYTES - 1));
+        if (part == 0) beat = reading.take(port);
+        const int8_t value = byte_of(beat, part);
     lanes:
         for (int lane = 0; lane < POST_LANES; ++lane) {
 #pragma HLS UNROLL  // each lane has a memory
-            table[lane][entry] = value;
+            table[lane][place_in<TABLE_ENTRIES>(entry)] = value;
         }
     }
     beyond = beyond || reading.beyond;
