@@ -1,4 +1,4 @@
-"""Subnets trained on digits, in version 5 of the program format: their accuracies, and their logits on Verilog."""
+"""Subnets trained on digits, in version 5 of the program format: their accuracies, and their logits on both engines."""
 
 import re
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.verilog.engines import ENGINES, MORE_WITH_MAPS, simulation_of
+from support.verilog.engines import ENGINES, MORE_WITH_MAPS, cpp_simulation_of, simulation_of
 from support.verilog.simulated import run as simulate
 
 from codesign.emit.engine_program import engine_node
@@ -94,9 +94,7 @@ def test_accuracies_are_those_of_version_4_within_a_tenth_of_a_point(digits: Dig
         assert abs(right[5] - right[4]) <= 0.001 * count, subnet
 
 
-def simulated(
-    folder: Path, digits: Digits, name: str, factory: pytest.TempPathFactory, parts: Sequence[slice]
-) -> list[int]:
+def simulated(folder: Path, digits: Digits, name: str, simulation: Path, parts: Sequence[slice]) -> list[int]:
     """How many images the simulation of an engine runs of each subnet's part of the test images; all must agree."""
     counts = []
     shape = (ENGINES | MORE_WITH_MAPS)[name]
@@ -108,7 +106,7 @@ def simulated(
         for path, content in (on_engine(network, shape, images) | {"images.bin": packed}).items():
             (project / path).parent.mkdir(parents=True, exist_ok=True)
             (project / path).write_bytes(content)
-        printed = simulate(simulation_of(name, factory), str(project / "isa5"), "--images", str(project / "images.bin"))
+        printed = simulate(simulation, str(project / "isa5"), "--images", str(project / "images.bin"))
         # A layer that runs in bands is counted band by band.
         agreed = rf"{len(images)} of {len(images)} images, (\d+) of \1 layers and 4 of 4 ports agree"
         found = re.fullmatch(agreed, printed.splitlines()[-1])
@@ -119,14 +117,26 @@ def simulated(
     return counts
 
 
+def parts_of(digits: Digits) -> list[slice]:
+    """The parts of the test images that the subnets run."""
+    share = IMAGES // len(digits.subnets)
+    return [slice(share * index, share * (index + 1)) for index in range(len(digits.subnets))]
+
+
 @pytest.mark.parametrize("name", ENGINES)
 def test_logits_are_bit_exact_on_verilog(
     digits: Digits, name: str, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     """Each subnet runs other images, for its layers are what is new to the engine."""
-    share = IMAGES // len(digits.subnets)
-    parts = [slice(share * index, share * (index + 1)) for index in range(len(digits.subnets))]
-    assert sum(simulated(tmp_path, digits, name, tmp_path_factory, parts)) == IMAGES
+    assert sum(simulated(tmp_path, digits, name, simulation_of(name, tmp_path_factory), parts_of(digits))) == IMAGES
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_logits_are_bit_exact_in_cpp(
+    digits: Digits, name: str, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    simulation = cpp_simulation_of(name, tmp_path_factory)
+    assert sum(simulated(tmp_path, digits, name, simulation, parts_of(digits))) == IMAGES
 
 
 @pytest.mark.long
@@ -135,5 +145,5 @@ def test_logits_of_the_whole_test_set_are_bit_exact_on_verilog(
     digits: Digits, name: str, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     whole = [slice(None)] * len(digits.subnets)
-    counts = simulated(tmp_path, digits, name, tmp_path_factory, whole)
+    counts = simulated(tmp_path, digits, name, simulation_of(name, tmp_path_factory), whole)
     assert counts == [len(digits.trained.data.labels[Split.TEST])] * len(digits.subnets)
