@@ -1,9 +1,11 @@
-"""The rules of HLS that can be read off the frame of the engine in C++."""
+"""The frame of the engine in C++: the rules of HLS that can be read off it, and how it counts cycles."""
 
 import re
 from pathlib import Path
 
 import pytest
+from support.engine_cpp import run_bench
+from support.verilog.engines import ENGINES
 
 HLS = Path(__file__).parents[4] / "hw_templates/conv_engine/hls"
 SOURCES = sorted(path for path in HLS.iterdir() if path.suffix in {".cpp", ".h"} and path.name != "host_hls.h")
@@ -75,3 +77,8 @@ def test_memories_are_banks_of_a_write_and_a_read_port() -> None:
         assert re.search(rf"ARRAY_PARTITION variable = {name} complete dim = 1\b", text)
         assert name == "residual" or re.search(rf"ARRAY_PARTITION variable = {name} complete dim = 2\b", text)
         assert re.search(rf"BIND_STORAGE variable = {name} type = ram_s2p impl = (bram|lutram) latency = [12]\b", text)
+
+
+@pytest.mark.parametrize("name", ["double buffers", "single buffers, 3 pixels", "weight port of two words"])
+def test_cycles_count_for_the_stage_that_is_waited_for(tmp_path: Path, name: str) -> None:
+    assert run_bench(tmp_path, ENGINES[name], Path(__file__).parent / "sequencer.cpp", ["sequencer"]) == 8
