@@ -46,7 +46,7 @@ void load_parameters(ReadPort<WeightWord> port, U<AW> limit, const Part part, Pa
     Reading reading;
     reading.begin(port, limit, part);
     WeightWord beat = 0;
-    uint64_t unit = 0;
+    uint64_t lower = 0;  // half of a unit that has come
     bool second = false, last_beat = false;
     U<PA> lane = 0;
     U<PA - 1> line = 0;
@@ -59,7 +59,8 @@ units:
             beat = reading.take(port);
         }
         const uint64_t low = static_cast<uint64_t>(beat), high = static_cast<uint64_t>(beat >> UPPER);
-        unit = HALF_UNITS ? low << 32 | unit >> 32 : second ? high : low;
+        const uint64_t unit = HALF_UNITS ? low << 32 | lower : second ? high : low;
+        lower = low;
         if (!HALF_UNITS || second) {
         lanes:
             for (int l = 0; l < POST_LANES; ++l) {
