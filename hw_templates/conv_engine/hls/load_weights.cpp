@@ -120,6 +120,7 @@ void describe_next(ReadPort<WeightWord> port, const Arena arena, const WeightCom
     spent.count = 0;
     spent.cycles = clock - begin;
     spent.beyond = beyond;
+    spent.uneven = false;
 }
 
 void fetch_weights(ReadPort<WeightWord> port, const Arena arena, const WeightCommand command, CycleClock& clock,
@@ -165,6 +166,7 @@ void fetch_weights(ReadPort<WeightWord> port, const Arena arena, const WeightCom
     spent.count = count;
     spent.cycles = clock - begin;
     spent.beyond = beyond;
+    spent.uneven = false;
 }
 
 void load_weights(ReadPort<WeightWord> port, const Arena arena, const WeightCommand command, CycleClock& clock,
@@ -175,4 +177,5 @@ void load_weights(ReadPort<WeightWord> port, const Arena arena, const WeightComm
     spent.count = fetched.count;
     spent.cycles = described.cycles + fetched.cycles;
     spent.beyond = fetched.beyond;
+    spent.uneven = false;
 }

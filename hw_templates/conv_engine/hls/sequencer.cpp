@@ -38,7 +38,7 @@ void Sequencer::begin(const Program& program, uint32_t now) {
     fetched.there = computed.runs = stored.runs = stored_already = false;
     ifmap_half = weight_half = parameter_half = table_half = sum_half = false;
     computed.sum_half = stored.sum_half = false;
-    read_beyond = weights_beyond = write_beyond = false;
+    read_beyond = weights_beyond = write_beyond = uneven = false;
     iterations = ifmap_words = weight_words = result_words = compute_cycles = load_wait = store_wait = 0;
     step_began = program_began = now;
     program_cycles = 0;
@@ -47,6 +47,11 @@ void Sequencer::begin(const Program& program, uint32_t now) {
 bool Sequencer::has_next() const {
     const U<17> behind = U<17>(step) + 1;
     return behind != step_count;
+}
+
+// What ends the program with the slot.
+uint32_t Sequencer::stage_error() const {
+    return read_failed() ? READ_BEYOND : write_beyond ? WRITE_BEYOND : uneven ? UNSOUND : 0;
 }
 
 // The rest of a first tile whose weights were fetched early has none.
@@ -123,6 +128,7 @@ void Sequencer::take(const SlotSpent& spent, uint32_t now) {
     read_beyond = read_beyond || spent.ifmap.beyond || spent.residual.beyond;
     weights_beyond = weights_beyond || spent.weights.beyond;
     write_beyond = write_beyond || spent.store.beyond;
+    uneven = uneven || spent.store.uneven;
     next_failed = next_failed || spent.next.beyond;
     count(spent);
     switch (phase) {
@@ -208,8 +214,8 @@ void Sequencer::end_slot(const SlotSpent& spent, uint32_t now) {
     if (computes) first_tile = false;
     weights_there = beside && descriptor.early == 1;
 
-    if (read_failed() || write_beyond) {
-        error = read_failed() ? READ_BEYOND : WRITE_BEYOND;
+    if (stage_error() != 0) {
+        error = stage_error();
         // What is fetched early belongs to the next step.
         if (beside && read_failed()) step = step + 1;
         if (!beside) {
@@ -253,9 +259,8 @@ void Sequencer::end_step(uint32_t now) {
 }
 
 void Sequencer::end_program(uint32_t now) {
-    if (error == 0 && (read_failed() || write_beyond)) {
-        error = read_failed() ? READ_BEYOND : WRITE_BEYOND;
-    } else if (error == 0 && has_next()) {
+    if (error == 0) error = stage_error();
+    if (error == 0 && has_next()) {
         // The next step could not be fetched, or is not sound.
         step = step + 1;
         error = next_failed ? READ_BEYOND : UNSOUND;

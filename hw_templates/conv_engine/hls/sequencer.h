@@ -8,10 +8,10 @@
 // Some slots do one thing alone: fetch the first step, make the first tile of a step, wait for all responses, write counters. So
 // the whole engine has one call of its stages.
 //
-// Errors are those of the Verilog as far as HLS can see them: 1 and 2 for bounds, 5 for registers and descriptors. There is no
-// watchdog, no limit of cycles and no abort (codes 6 to 8), for a stage cannot be stopped: whoever drives the engine must not
-// start a program that was not checked. Error responses (3, 4) are not shown by the adapters of the ports, and results that are
-// not as many words as their descriptor says are not noticed: the store makes the words that its part has.
+// Errors are those of the Verilog as far as HLS can see them: 1 and 2 for bounds, 5 for registers, for descriptors, and for results
+// that are not as many words as their descriptor stores. There is no watchdog, no limit of cycles and no abort (codes 6 to 8), for
+// a stage cannot be stopped: whoever drives the engine must not start a program that was not checked. Error responses (3, 4) are
+// not shown by the adapters of the ports.
 #pragma once
 
 #include "load_weights.h"
@@ -85,6 +85,7 @@ private:
     void count(const SlotSpent& spent);
     bool has_next() const;
     bool read_failed() const { return read_beyond || (weights_beyond && !next_failed); }
+    uint32_t stage_error() const;
     bool takes_ifmap() const { return fetched.there && fetched.ifmap.runs && moves(); }
     bool takes_weights() const;
     bool moves() const { return fetched.there && (!beside || descriptor.early == 2); }
@@ -107,7 +108,7 @@ private:
     bool stored_already;                                       // in a slot of its own
     bool ifmap_half, weight_half, parameter_half, table_half;  // that are read
     bool sum_half;                                             // to which the fetched tile's sums go
-    bool read_beyond, weights_beyond, write_beyond;
+    bool read_beyond, weights_beyond, write_beyond, uneven;
     U<AW> counter_word;  // of the step that is stored
     uint32_t iterations, ifmap_words, weight_words, result_words, compute_cycles, load_wait, store_wait;
     uint32_t step_ifmap_words, step_weight_words;  // of the step that ends, while those of the next are counted

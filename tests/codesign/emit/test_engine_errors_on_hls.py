@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from support.engine_cpp import FLAGS, compiled
-from support.verilog.engine_bench import DESCRIPTOR, LAYERS, READ_OUTSIDE, SHAPE, WORD, Bench
+from support.verilog.engine_bench import DESCRIPTOR, LAYERS, READ_OUTSIDE, SHAPE, WORD, WRITE_OUTSIDE, Bench
 from support.verilog.simulated import render_engine
 
 from hw_templates.conv_engine import isa5
@@ -104,3 +104,18 @@ def test_a_write_to_protected_words_is_masked_and_stops_the_layer(bench: Bench, 
     bench.check_late_stop(bad, outcome, layer)
     assert bench.right(outcome.memory, layer) == (name == "counter_word")
     bench.check_whole(after)
+
+
+@pytest.mark.parametrize("name", ["last_rows", "out_run_words", "last_out_words"])
+@pytest.mark.parametrize("change", [-1, 1])
+def test_results_of_another_number_than_is_stored_end_the_program(bench: Bench, name: str, change: int) -> None:
+    codes = set()
+    for layer in range(LAYERS):
+        if bench.field(layer, name) + change < 1:
+            continue
+        bad = bench.changed(layer, **{name: bench.field(layer, name) + change})
+        outcome, after = bench.outcomes(bad, bench.good)
+        codes.add(outcome.code)
+        bench.check_whole(after)
+    assert codes <= {0, WRITE_OUTSIDE, DESCRIPTOR}
+    assert name == "last_rows" or DESCRIPTOR in codes

@@ -30,14 +30,14 @@ int main() {
         spent.planned.ifmap.runs = spent.planned.weights.runs = spent.planned.residual.runs = true;
     });
     const Slot fetches = run(sequencer, now, [](SlotSpent& spent) {
-        spent.ifmap = {11, 100, false};
-        spent.weights = {13, 70, false};
+        spent.ifmap = {11, 100, false, false};
+        spent.weights = {13, 70, false, false};
     });
     const Slot computes = run(sequencer, now, [](SlotSpent& spent) {
-        spent.compute = {17, 50, false};
-        spent.residual = {0, 80, false};
+        spent.compute = {17, 50, false, false};
+        spent.residual = {0, 80, false, false};
     });
-    const Slot stores = run(sequencer, now, [](SlotSpent& spent) { spent.store = {19, 40, false}; });
+    const Slot stores = run(sequencer, now, [](SlotSpent& spent) { spent.store = {19, 40, false, false}; });
     const Slot counts = run(sequencer, now, [](SlotSpent&) {});
     run(sequencer, now, [](SlotSpent&) {});
     const bool order = fetches.ifmap.runs && fetches.weights.runs && !fetches.compute.runs && computes.compute.runs &&
