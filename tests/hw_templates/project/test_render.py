@@ -59,6 +59,7 @@ def test_only_parameters_differ_between_accelerators() -> None:
     )
     parameters = {"include/config.h", "tcl/hardware.tcl", "tcl/hls.cfg", "rtl/engine_id.v"}
     parameters |= {"rtl/engine_config.vh", "rtl/engine_ranges.vh", "rtl/engine_axi.v", "tb/engine_sizes.h"}
+    parameters |= {"hls/engine_config.h", "hls/descriptor.cpp"}
     digest = {"rtl/digest.v", "hardware.sha256"}
     assert {path for path in mine if mine[path] != other[path]} == parameters | digest
     assert "constexpr int PE_PIXELS = 3;" in mine["include/config.h"]
