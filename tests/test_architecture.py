@@ -16,7 +16,7 @@ INNER_FLOORS: dict[str, list[tuple[str, ...]]] = {
     "hw_templates": [("foundation",), ("board",), ("conv_engine", "hls4ml"), ("project",)],
     "cost_models": [
         ("workload",),
-        ("mapping", "coefficients"),
+        ("mapping", "coefficients", "hls_operators"),
         ("closed_form", "engine", "resources", "simulator"),
         ("hls4ml",),
         ("measurements",),
