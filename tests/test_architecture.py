@@ -23,7 +23,7 @@ INNER_FLOORS: dict[str, list[tuple[str, ...]]] = {
         ("calibration",),
         ("measurements.importers",),
     ],
-    "bitstreams": [("building",), ("store",), ("board", "twin")],
+    "bitstreams": [("hls_checks",), ("building",), ("store",), ("board", "twin")],
     "codesign": [("supernet",), ("search",), ("run",), ("commands",), ("cli",)],
 }
 """The floors within each package, lowest first; modules that are not named may be imported from all of them."""
