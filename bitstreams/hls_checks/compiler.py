@@ -2,8 +2,9 @@
 
 clang 14 alone is taken: other versions name and shape the IR otherwise, and what is read from it would have to be
 checked anew. Its passes are chosen so that loops inside a pipelined one are unrolled, as HLS does; that conditions
-become selections (``simplifycfg`` with a high threshold); and that no jump threading turns selections into branches,
-which would hide what recurs.
+become selections (``simplifycfg`` with a high threshold); that a loop decides on its next iteration in the one before
+(``loop-rotate``), as hardware must; and that no jump threading turns selections into branches, which would hide what
+recurs.
 """
 
 import re
@@ -39,6 +40,7 @@ _THRESHOLDS = (
     "-two-entry-phi-node-folding-threshold=1000",
     "-inline-threshold=1000000",
     "-unroll-threshold=100000000",
+    "-rotation-max-header-size=1000000",
 )
 
 
