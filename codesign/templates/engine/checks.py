@@ -138,9 +138,8 @@ def _cycles(emitted: EmittedPair, subnet: QuantisedSubnet, implementation: Imple
     deviation = stated / simulated - 1
     return Finding(
         abs(deviation) <= MOST_CYCLES_OFF,
-        f"{simulated:,} simulated, {stated:,} stated slot by slot ({deviation:+.2%}); the search's price for the "
-        f"{implementation} engine on {board.title} is {estimate.latency_cycles:,.0f}, with an event-driven simulation "
-        f"of its layers {events:,.0f}",
+        f"{simulated:,} simulated, {stated:,} stated slot by slot ({deviation:+.2%}); the {implementation} engine on "
+        f"{board.title} is priced at {estimate.latency_cycles:,.0f}, its layers played event by event at {events:,.0f}",
         {
             "simulated_cycles": simulated,
             "stated_cycles": stated,
