@@ -69,6 +69,7 @@ def checks_section(results: Run) -> Iterator[Section]:
             table=Table(
                 ("check", "outcome", "found", "how"),
                 tuple((each.name, each.outcome.value, each.text, each.how) for each in checked),
+                prose=True,
             ),
         )
 

@@ -20,10 +20,11 @@ DOTS_PER_INCH = 130
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of text under headings."""
+    """Rows of text under headings; in ``prose`` the cells are sentences, else numbers behind a name."""
 
     headings: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
+    prose: bool = False
 
 
 @dataclass(frozen=True)

@@ -63,8 +63,8 @@ def engine_checks(emitted: EmittedPair, subnet: QuantisedSubnet) -> Sequence[Che
         ),
         Check(
             "cycles",
-            "an image through the Verilog, whose memory answers at any width, beside the formulas for its program, "
-            f"which may be {MOST_CYCLES_OFF:.0%} off, and the prices of the search",
+            f"an image through the Verilog, whose ports share no bandwidth, within {MOST_CYCLES_OFF:.0%} of the "
+            "formulas for its program; beside them the prices of the search",
             lambda _: _cycles(emitted, subnet, record.implementation),
         ),
         Check(

@@ -90,6 +90,7 @@ def test_an_emitted_engine_passes_all_checks(
     assert list(check_lines(result))[1].startswith("           C++: 359 test images bit-exact")
     page = report(run, Silent()).page.read_text()
     assert "What was checked, and how" in page
+    assert '<table class="prose">' in page
     assert f"{counted[0]} DSP slices ({counted[0]} derived)" in page
 
 
