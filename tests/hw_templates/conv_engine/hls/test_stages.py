@@ -19,9 +19,18 @@ ROUND = {
     for rows, cols in ((24, 16), (16, 24))
 }
 SHAPES = ENGINES | MORE_WITH_MAPS | ROUND | {"smallest": SMALLEST}
+EVERY_RUN = (
+    "7 pixels, unpacked, kernels to 11",
+    "1 pixel, 32-bit ports",
+    "weight port of two words",
+    "maps on chip, 3 banks, single weights and sums",
+    "24 rows, 16 columns",
+)
 
 
-@pytest.fixture(params=list(SHAPES))
+@pytest.fixture(
+    params=[*EVERY_RUN, *(pytest.param(name, marks=pytest.mark.long) for name in SHAPES if name not in EVERY_RUN)]
+)
 def shape(request: pytest.FixtureRequest) -> EngineShape:
     return SHAPES[request.param]
 
