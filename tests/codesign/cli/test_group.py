@@ -11,7 +11,7 @@ from typer.testing import CliRunner, Result
 from codesign import __version__
 from codesign.cli.main import app
 
-PIPELINE = ["train", "predictor", "search", "winner", "emit", "csim", "build", "import", "deploy", "report"]
+PIPELINE = ["train", "predictor", "search", "winner", "emit", "csim", "check", "build", "import", "deploy", "report"]
 LATER = ["demo", "fetch", "twin", "boards", "calibrate", "bitstreams", "supernet"]
 
 
