@@ -57,8 +57,31 @@ typedef uint64_t ParameterMemory[POST_LANES][PARAMETER_DEPTH];  // bias 31:0, mu
 typedef int8_t TableMemory[POST_LANES][256];
 
 // A counter of cycles outside, of which each stage has a copy of its own. A stage reads it before its first loop and after its
-// last, for loops are states of their own.
+// last, for loops are states of their own, and in each iteration for its deadline.
+#if defined(__SYNTHESIS__) || defined(ENGINE_EXACT_BITS)
 typedef const volatile uint32_t CycleClock;
+#else
+// On the host the counter goes on by `step` when a stage reads its copy; with the usual step of 0 it stands still.
+class HostClock {
+public:
+    static inline uint32_t now = 0, step = 0;
+
+    operator uint32_t() const { return now += step; }
+};
+typedef const HostClock CycleClock;
+#endif
+
+// When a stage stops before its end: a damaged descriptor that is in range may ask for 2^60 iterations. A loop keeps whether it
+// has passed in a register and ends a trip later, so that the comparison is in no recurrence.
+struct Deadline {
+    bool is_set = false;
+    uint32_t clock = 0;  // less than 2^31 cycles ahead, as the counter wraps
+
+    bool has_passed(uint32_t now) const {
+#pragma HLS INLINE
+        return is_set && static_cast<int32_t>(now - clock) >= 0;
+    }
+};
 
 // What a stage did in a slot.
 struct Spent {
@@ -83,6 +106,7 @@ struct Part {
 
 // Of the loader of the input map (rtl/ifmap_loader.v, rtl/map_reader.v).
 struct IfmapCommand {
+    Deadline deadline;
     bool runs;     // else nothing is fetched
     bool empty;    // the part lies wholly in the padding
     bool on_chip;  // it comes from the map memory
@@ -100,6 +124,7 @@ struct IfmapCommand {
 
 // Of the loader of weights; places count beats of the weight port.
 struct WeightCommand {
+    Deadline deadline;
     bool runs;  // else no weights are fetched
     U<AW> beat;
     U<BEATS> beats;  // may be 0
@@ -109,12 +134,14 @@ struct WeightCommand {
 
 // Of the loader of the map that is added.
 struct ResidualCommand {
+    Deadline deadline;
     bool runs;
     Part part;
 };
 
 // Of the array (rtl/compute.v).
 struct ComputeCommand {
+    Deadline deadline;
     bool runs;
     U<3> operation;
     bool four_bit;
@@ -133,6 +160,7 @@ struct ComputeCommand {
 
 // Of the store (rtl/store.v).
 struct StoreCommand {
+    Deadline deadline;
     bool runs;
     bool drains;  // waits for all responses, and does nothing else
     bool counts;  // writes `counters` to `part`, and does nothing else

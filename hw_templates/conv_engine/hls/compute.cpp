@@ -210,7 +210,7 @@ void compute(const ComputeCommand command, CycleClock& clock, const IfmapBuffer&
     Window window;
     window.begin(command, command.follows ? next_sum : U<OA>(0));
     uint32_t iterations = 0;
-    bool more = command.runs;
+    bool more = command.runs, late = false;
 iterations:
     while (more) {
 #pragma HLS LOOP_TRIPCOUNT min = 1 max = WEIGHT_DEPTH * SUM_DEPTH
@@ -242,7 +242,8 @@ iterations:
                 if (window.last && here) sums[bank][place] = sum;
             }
         }
-        more = !window.ends;
+        more = !window.ends && !late;
+        late = command.deadline.has_passed(clock);
         window.next(command);
         ++iterations;
     }

@@ -158,9 +158,8 @@ void choose(ReadPort<Word> ifmap_port, ReadPort<WeightWord> weight_port, ReadPor
 }  // namespace
 
 extern "C" void conv_engine(ReadPort<Word> ifmap_port, ReadPort<WeightWord> weight_port, ReadPort<Word> residual_port,
-                            WritePort<Word> ofmap_port, uint32_t program_word, uint32_t layer_count,
-                            uint32_t arena_words, uint32_t protected_words, Outcome& outcome,
-                            CycleClock clocks[CLOCKS]) {
+                            WritePort<Word> ofmap_port, ProgramRegisters registers, uint32_t cycle_limit,
+                            Outcome& outcome, CycleClock clocks[CLOCKS]) {
 // Four ports, so that the loads, the residual and the results do not wait for each other. An adapter holds 16 bursts of as many
 // words, which ports.h asks for at most. Depth is for co-simulation.
 #pragma HLS INTERFACE m_axi port = ifmap_port bundle = ifmap offset = slave num_read_outstanding = \
@@ -176,11 +175,9 @@ extern "C" void conv_engine(ReadPort<Word> ifmap_port, ReadPort<WeightWord> weig
 #pragma HLS INTERFACE s_axilite port = weight_port bundle = control offset = 0x1c
 #pragma HLS INTERFACE s_axilite port = residual_port bundle = control offset = 0x28
 #pragma HLS INTERFACE s_axilite port = ofmap_port bundle = control offset = 0x34
-#pragma HLS INTERFACE s_axilite port = program_word bundle = control offset = 0x40
-#pragma HLS INTERFACE s_axilite port = layer_count bundle = control offset = 0x48
-#pragma HLS INTERFACE s_axilite port = arena_words bundle = control offset = 0x50
-#pragma HLS INTERFACE s_axilite port = protected_words bundle = control offset = 0x58
+#pragma HLS INTERFACE s_axilite port = registers bundle = control offset = 0x40
 #pragma HLS INTERFACE s_axilite port = outcome bundle = control offset = 0x60
+#pragma HLS INTERFACE s_axilite port = cycle_limit bundle = control offset = 0x78
 #pragma HLS INTERFACE s_axilite port = return bundle = control
 // A wire for each stage that looks at the time.
 #pragma HLS ARRAY_PARTITION variable = clocks complete
@@ -218,7 +215,9 @@ extern "C" void conv_engine(ReadPort<Word> ifmap_port, ReadPort<WeightWord> weig
 #pragma HLS BIND_STORAGE variable = tables type = ram_s2p impl = lutram latency = 1
 
     Sequencer sequencer{};
-    sequencer.begin({program_word, layer_count, arena_words, protected_words}, clocks[PROGRAM_CLOCK]);
+    const Program program = {registers.program_word, registers.layer_count, registers.arena_words,
+                             registers.protected_words, cycle_limit};
+    sequencer.begin(program, clocks[PROGRAM_CLOCK]);
     slots:
     while (sequencer.runs()) {
 #pragma HLS LOOP_TRIPCOUNT min = 8 max = 65536

@@ -85,20 +85,22 @@ void write(const IfmapPlace<STEP>& place, const Word (&words)[LINE_WORDS], Ifmap
 }
 
 // Words of a memory port, in the order in which they come.
-uint32_t load_from_memory(ReadPort<Word> port, const Arena& arena, const IfmapCommand& command, IfmapBuffer& filled,
-                          bool& beyond) {
+uint32_t load_from_memory(ReadPort<Word> port, const Arena& arena, const IfmapCommand& command, CycleClock& clock,
+                          IfmapBuffer& filled, bool& beyond) {
 #pragma HLS INLINE
     Reading reading;
     IfmapPlace<1> place;
     place.begin(command);
     reading.begin(port, arena.words, command.part, command.repeat, command.odd_row, command.odd_col);
     uint32_t count = 0;
+    bool late = false;
 words:
     for (bool more = true; more;) {
 #pragma HLS LOOP_TRIPCOUNT min = 1 max = IFMAP_BANKS * IFMAP_DEPTH
 #pragma HLS PIPELINE II = 1  // a word a cycle
         more = !reading.last;
-        const Word taken = reading.take(port);
+        const Word taken = reading.take(port, late);
+        late = command.deadline.has_passed(clock);
         Word words[LINE_WORDS];
 #pragma HLS ARRAY_PARTITION variable = words complete  // wires
         for (int word = 0; word < LINE_WORDS; ++word) {
@@ -114,7 +116,7 @@ words:
 }
 
 // Lines of channels of the map memory: each bank is read once, and its word turned into its place.
-uint32_t load_from_map(const MapMemory& map, const IfmapCommand& command, IfmapBuffer& filled) {
+uint32_t load_from_map(const MapMemory& map, const IfmapCommand& command, CycleClock& clock, IfmapBuffer& filled) {
 #pragma HLS INLINE
     MapPlace<LINE_WORDS> from;
     IfmapPlace<LINE_WORDS> place;
@@ -123,6 +125,7 @@ uint32_t load_from_map(const MapMemory& map, const IfmapCommand& command, IfmapB
     place.begin(command);
     rows.begin(command.rows);
     uint32_t count = 0;
+    bool late = false;
 lines:
     for (bool more = true; more;) {
 #pragma HLS LOOP_TRIPCOUNT min = 1 max = IFMAP_DEPTH * PIXELS
@@ -146,7 +149,8 @@ lines:
         }
         write(place, words, filled);
         const bool last_word = place.words.last, last_col = place.cols.last;
-        more = !(last_word & last_col & rows.last);
+        more = !(last_word & last_col & rows.last) && !late;
+        late = command.deadline.has_passed(clock);
         from.step(last_word, last_col);
         rows.step(last_word & last_col);
         place.step();
@@ -164,9 +168,9 @@ void load_ifmap(ReadPort<Word> port, const Arena arena, const IfmapCommand comma
     spent.count = 0;
     spent.beyond = spent.uneven = false;
     if (runs && MAP_DEPTH > 0 && command.on_chip) {
-        spent.count = load_from_map(map, command, filled);
+        spent.count = load_from_map(map, command, clock, filled);
     } else if (runs) {
-        spent.count = load_from_memory(port, arena, command, filled, spent.beyond);
+        spent.count = load_from_memory(port, arena, command, clock, filled, spent.beyond);
     }
     spent.cycles = runs ? clock - begin : 0;
 }

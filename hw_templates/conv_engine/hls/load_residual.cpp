@@ -10,12 +10,14 @@ void load_residual(ReadPort<Word> port, const Arena arena, const ResidualCommand
         Reading reading;
         reading.begin(port, arena.words, command.part);
         U<RA> at = 0;
+        bool late = false;
     words:
         for (bool more = true; more;) {
 #pragma HLS LOOP_TRIPCOUNT min = 1 max = RESIDUAL_DEPTH
 #pragma HLS PIPELINE II = 1  // a word a cycle
             more = !reading.last;
-            filled[static_cast<uint32_t>(place_in<RESIDUAL_DEPTH>(at))] = reading.take(port);
+            filled[static_cast<uint32_t>(place_in<RESIDUAL_DEPTH>(at))] = reading.take(port, late);
+            late = command.deadline.has_passed(clock);
             at = wrapped<RA>(at + U<RA>(1));  // behind a full buffer comes its first word, which is not written
         }
         spent.beyond = reading.beyond;

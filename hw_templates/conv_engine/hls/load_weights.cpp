@@ -39,15 +39,15 @@ fields:
 }
 
 // Units of 8 bytes, one a channel: a beat is half a unit, one, or two. They go to the lanes one after the other, line by line.
-void load_parameters(ReadPort<WeightWord> port, U<AW> limit, const Part part, ParameterMemory& parameters,
-                     bool& beyond) {
+void load_parameters(ReadPort<WeightWord> port, U<AW> limit, const Part part, const Deadline& deadline,
+                     CycleClock& clock, ParameterMemory& parameters, bool& beyond) {
     constexpr bool HALF_UNITS = PORT_BYTES == 4, TWO_UNITS = PORT_BYTES == 16;
     constexpr int UPPER = TWO_UNITS ? 64 : 0;
     Reading reading;
     reading.begin(port, limit, part);
     WeightWord beat = 0;
     uint64_t lower = 0;  // half of a unit that has come
-    bool second = false, last_beat = false;
+    bool second = false, last_beat = false, late = false;
     U<PA> lane = 0;
     U<PA - 1> line = 0;
 units:
@@ -56,7 +56,7 @@ units:
 #pragma HLS PIPELINE II = 1
         if (!TWO_UNITS || !second) {
             last_beat = reading.last;
-            beat = reading.take(port);
+            beat = reading.take(port, late);
         }
         const uint64_t low = static_cast<uint64_t>(beat), high = static_cast<uint64_t>(beat >> UPPER);
         const uint64_t unit = HALF_UNITS ? low << 32 | lower : second ? high : low;
@@ -72,6 +72,7 @@ units:
             lane = last_lane ? U<PA>(0) : U<PA>(lane + 1);
         }
         more = !last_beat || (TWO_UNITS && !second);
+        late = deadline.has_passed(clock);
         second = !second;
     }
     beyond = beyond || reading.beyond;
@@ -110,8 +111,8 @@ void describe_next(ReadPort<WeightWord> port, const Arena arena, const WeightCom
         load_descriptor(port, limit, command.descriptor_beat, kept);
         if (kept.sound) {
             const Descriptor& d = kept.descriptor;
-            load_parameters(port, limit, run_of(d.parameter_word >> PORT_SHIFT, d.parameter_beats), parameters,
-                            kept.beyond);
+            load_parameters(port, limit, run_of(d.parameter_word >> PORT_SHIFT, d.parameter_beats), command.deadline,
+                            clock, parameters, kept.beyond);
             if (d.load_table) load_table(port, limit, d.table_word >> PORT_SHIFT, table, kept.beyond);
         }
         beyond = kept.beyond;
@@ -138,12 +139,14 @@ void fetch_weights(ReadPort<WeightWord> port, const Arena arena, const WeightCom
             here[group] = group == 0;
         }
         U<WA> line = 0;
+        bool late = false;
     beats:
         for (bool more = true; more;) {
 #pragma HLS LOOP_TRIPCOUNT min = 1 max = 65536
 #pragma HLS PIPELINE II = 1
             more = !reading.last;
-            const WeightWord beat = reading.take(port);
+            const WeightWord beat = reading.take(port, late);
+            late = command.deadline.has_passed(clock);
         banks:
             for (int bank = 0; bank < WEIGHT_BANKS; ++bank) {
 #pragma HLS UNROLL  // each is a memory

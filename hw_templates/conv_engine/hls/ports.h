@@ -23,7 +23,8 @@
 //
 // A consumer ends with `last` and not on a count of its own, so fields of a descriptor that disagree leave no word behind and
 // starve nobody. A burst that would end beyond `limit` words is made at the arena's start instead, a written one with no byte
-// enabled, as one is that begins before `protected_words`; `beyond` says so. Should a tool not schedule request and word in one
+// enabled, as one is that begins before `protected_words`; `beyond` says so. A stage that stops early asks for one more burst, the
+// last one, and takes what was asked for; or it fills the burst that it writes. Should a tool not schedule request and word in one
 // loop at an interval of one, this header alone changes. Responses that are errors, the adapter does not show.
 #pragma once
 
@@ -163,18 +164,19 @@ public:
     first_bursts:
         for (int count = 0; count < MOST_BURSTS; ++count) {
 #pragma HLS PIPELINE II = 1  // a request a cycle
-            if (!asked_all) ask(port);
+            if (!asked_all) ask(port, false);
         }
         next_burst();
         next_burst();
     }
 
+    // With `stops` a burst that is asked for is the last one.
     template <typename Wide>
-    Wide take(ReadPort<Wide> port) {
+    Wide take(ReadPort<Wide> port, bool stops = false) {
 #pragma HLS INLINE  // request and word belong to the loop of the caller
         const Wide word = port.read();
         if (one_left) {
-            if (!asked_all) ask(port);
+            if (!asked_all) ask(port, stops);
             next_burst();
         } else {
             left = left - 1;
@@ -192,14 +194,14 @@ private:
     };
 
     template <typename Wide>
-    void ask(ReadPort<Wide> port) {
+    void ask(ReadPort<Wide> port, bool stops) {
 #pragma HLS INLINE
         const bool outside = ends_beyond(bursts.word, bursts.words, arena_words);
         port.read_request(outside ? U<AW>(0) : bursts.word, bursts.words);
-        asked[newest] = {bursts.words, bursts.one, bursts.last};
+        asked_all = bursts.last || stops;
+        asked[newest] = {bursts.words, bursts.one, asked_all};
         newest = wrapped<BURST_BITS - 1>(newest + 1);
         beyond = beyond || outside;
-        asked_all = bursts.last;
         bursts.step();
     }
 
@@ -225,8 +227,9 @@ private:
 
 class Writing {
 public:
-    bool last;    // the next word is the last one
-    bool beyond;  // a burst was masked
+    bool last;      // the next word is the last one
+    bool one_left;  // it is the last one of its burst
+    bool beyond;    // a burst was masked
 
     void begin(U<AW> limit, U<AW> protected_words, const Part& part) {
         bursts.begin(part, false, false, false);
@@ -277,7 +280,7 @@ private:
     Bursts bursts;
     U<AW> arena_words, first_word;
     U<BURST_BITS> left;  // words of the burst that is written
-    bool begins, one_left, in_last, masked;
+    bool begins, in_last, masked;
 };
 
 // Waits until all that was written is in memory.

@@ -7,14 +7,16 @@ constexpr int DESCRIPTOR_WORDS = 4 * DESCRIPTOR_FIELDS / BYTES, DESCRIPTOR_BEATS
 constexpr int IFMAP_WAITS = 1, SLOT_WAITS = 2, GATE_WAITS = 4;  // bits of what a step waits for
 constexpr int EARLY_IFMAP = 2;
 constexpr int COUNTER_WORDS = 4 * COUNTERS / BYTES;
-constexpr uint32_t READ_BEYOND = 1, WRITE_BEYOND = 2, UNSOUND = 5;  // error codes
+constexpr uint32_t READ_BEYOND = 1, WRITE_BEYOND = 2, UNSOUND = 5, CYCLE_LIMIT = 7;  // error codes
+constexpr uint32_t MOST_CYCLES = 1u << 31;                                           // of a limit
 
 // Whether a program is refused for its registers (rtl/control_regs.v). Where the ports' bases lie, HLS does not show: they must be
 // at multiples of 4 KiB.
 bool is_unsound(const Program& program) {
     constexpr uint32_t PLACES = static_cast<uint32_t>(1) << AW;
     const bool wide = program.program_word >= PLACES || program.layer_count >= 1 << 16 ||
-                      program.arena_words >= PLACES || program.protected_words >= PLACES;
+                      program.arena_words >= PLACES || program.protected_words >= PLACES ||
+                      program.cycle_limit >= MOST_CYCLES;
     const uint64_t end =
         static_cast<uint64_t>(program.program_word) + static_cast<uint64_t>(program.layer_count) * DESCRIPTOR_WORDS;
     return wide || program.layer_count == 0 || program.arena_words < MAX_BURST * PORT_WORDS ||
@@ -29,6 +31,7 @@ void Sequencer::begin(const Program& program, uint32_t now) {
     const bool unsound = is_unsound(program);
     phase = unsound ? DRAINS : DESCRIBES;
     error = unsound ? UNSOUND : 0;
+    deadline = {program.cycle_limit != 0, now + program.cycle_limit};
     arena.words = wrapped<AW>(program.arena_words);
     arena.protected_words = wrapped<AW>(program.protected_words);
     step = 0;
@@ -93,6 +96,8 @@ void Sequencer::next(Slot& slot) {
     slot.store.drains = phase == WAITS || phase == DRAINS;
     slot.store.counts = phase == COUNTS;
     slot.store.runs = slot.store.drains || slot.store.counts || ((phase == STORES || phase == RUNS) && stores);
+    slot.ifmap.deadline = slot.weights.deadline = slot.residual.deadline = deadline;
+    slot.compute.deadline = slot.store.deadline = deadline;
     slot.plan.begins = phase == TURNS;
     slot.plan.goes_on = phase == RUNS && moves();
 
@@ -131,6 +136,12 @@ void Sequencer::take(const SlotSpent& spent, uint32_t now) {
     uneven = uneven || spent.store.uneven;
     next_failed = next_failed || spent.next.beyond;
     count(spent);
+    if (error == 0 && deadline.has_passed(now)) {
+        // Stages may have stopped, so nothing of the slot counts.
+        error = CYCLE_LIMIT;
+        phase = DRAINS;
+        return;
+    }
     switch (phase) {
         case DESCRIBES:
             if (next_failed || !spent.next.sound) {

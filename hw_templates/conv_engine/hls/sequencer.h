@@ -9,9 +9,9 @@
 // the whole engine has one call of its stages.
 //
 // Errors are those of the Verilog as far as HLS can see them: 1 and 2 for bounds, 5 for registers, for descriptors, and for results
-// that are not as many words as their descriptor stores. There is no watchdog, no limit of cycles and no abort (codes 6 to 8), for
-// a stage cannot be stopped: whoever drives the engine must not start a program that was not checked. Error responses (3, 4) are
-// not shown by the adapters of the ports.
+// that are not as many words as their descriptor stores, 7 for the limit of cycles. Stages stop at it by themselves, once what was
+// asked for has come, and the program ends with the slot. There is no watchdog and no abort (codes 6 and 8), for a stage that
+// waits for memory cannot be stopped. Error responses (3, 4) are not shown by the adapters of the ports.
 #pragma once
 
 #include "load_weights.h"
@@ -43,6 +43,7 @@ struct SlotSpent {
 // Registers that a program starts with, as they were written.
 struct Program {
     uint32_t program_word, layer_count, arena_words, protected_words;
+    uint32_t cycle_limit;  // less than 2^31; 0: none
 };
 
 // The engine's registers `status` and `cycles`, where the Verilog has them.
@@ -96,6 +97,7 @@ private:
     Arena arena;
     U<16> step, step_count;
     uint32_t error;
+    Deadline deadline;
     U<AW> descriptor_beat;
     Descriptor descriptor;  // of the step that is fetched and computed
     bool next_fetched, next_failed;

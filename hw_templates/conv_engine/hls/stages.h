@@ -1,7 +1,8 @@
 // The stages of a slot: processes of a DATAFLOW region, each with a command, a clock and what it did.
 //
 // A stage whose command does not run does nothing and has done nothing (`Spent` is 0 all over). Every memory that is filled is
-// another one than any that is read. Ports count from the arena's start.
+// another one than any that is read. Ports count from the arena's start. Behind its deadline a stage ends once it has taken what
+// it asked for, or has filled the burst that it writes; what it leaves in memories is of no use.
 //
 // What the arrays of memories need where they are declared: ifmap and weight buffer, sums, map memory, parameters and table are
 // partitioned completely along their first dimension, so that each bank is a memory of its own; a trip reads one word of a bank

@@ -206,13 +206,14 @@ void store(WritePort<Word> port, const Arena arena, const StoreCommand command, 
         writing.begin(arena.words, arena.protected_words, command.part);
         U<RA> residual_at = 0;
         uint32_t iterations = 0;  // words, or lines
-        bool uneven = false;
+        bool uneven = false, late = false;
         // One loop for both destinations, so that the lanes are there once.
     results:
         for (bool more = true; more;) {
 #pragma HLS LOOP_TRIPCOUNT min = 1 max = RESIDUAL_DEPTH
 #pragma HLS PIPELINE II = 1  // a word of results a cycle, or those of all rows
-            more = on_chip ? !from.ends : !writing.last;
+            more = on_chip ? !from.ends && !late : !writing.last && !(late && writing.one_left);
+            late = command.deadline.has_passed(clock);
             uneven = uneven || from.ends != writing.last;
             Word results[POST_WORDS];
 #pragma HLS ARRAY_PARTITION variable = results complete  // registers

@@ -5,6 +5,9 @@
 // from its IR. Sums and products are those of int64_t; what should wrap says so (`wrapped`). `product` has the bits of both
 // factors. An index of a memory goes through `place_in`, which a simulation checks, or through `any_place_in` where what is
 // read beyond the memory's end does not matter: hardware reads some word.
+//
+// Programs whose descriptors are damaged run with ENGINE_WRAPS, with which nothing is checked: as in hardware a value keeps its
+// lowest bits, and a place beyond a memory's end is some word of it.
 #pragma once
 
 #include <cstdint>
@@ -79,29 +82,36 @@ Value any_place_in(Value place) {
 }
 
 template <int BITS, bool SIGN>
-class Checked {
+class HostInteger {
     static_assert(BITS >= 1 && BITS <= 62, "sums of values must fit int64_t");
 
 public:
-    constexpr Checked() : value(0) {}
-    constexpr Checked(int64_t from) : value(from) {
-        if (from < LEAST || from > MOST) leaves_its_range(BITS, SIGN, from);
-    }
+    constexpr HostInteger() : value(0) {}
+    constexpr HostInteger(int64_t from) : value(kept(from)) {}
     constexpr operator int64_t() const { return value; }
-    Checked& operator+=(int64_t other) { return *this = value + other; }
-    Checked& operator-=(int64_t other) { return *this = value - other; }
-    Checked& operator++() { return *this += 1; }
-    Checked& operator--() { return *this -= 1; }
+    HostInteger& operator+=(int64_t other) { return *this = value + other; }
+    HostInteger& operator-=(int64_t other) { return *this = value - other; }
+    HostInteger& operator++() { return *this += 1; }
+    HostInteger& operator--() { return *this -= 1; }
 
 private:
     static constexpr int64_t LEAST = SIGN ? -(static_cast<int64_t>(1) << (BITS - 1)) : 0;
     static constexpr int64_t MOST = (static_cast<int64_t>(1) << (SIGN ? BITS - 1 : BITS)) - 1;
+
+    static constexpr int64_t kept(int64_t from) {
+        if (from >= LEAST && from <= MOST) return from;
+#if !defined(ENGINE_WRAPS)
+        leaves_its_range(BITS, SIGN, from);
+#endif
+        return ((from - LEAST) & (MOST - LEAST)) + LEAST;
+    }
+
     int64_t value;
 };
 template <int BITS>
-using U = Checked<BITS, false>;
+using U = HostInteger<BITS, false>;
 template <int BITS>
-using S = Checked<BITS, true>;
+using S = HostInteger<BITS, true>;
 template <int BITS, typename Value>
 U<BITS> wrapped(Value value) {
     return static_cast<int64_t>(value) & ((static_cast<int64_t>(1) << BITS) - 1);
@@ -116,16 +126,20 @@ S<A + B> product(S<A> a, S<B> b) {
     return static_cast<int64_t>(a) * static_cast<int64_t>(b);
 }
 template <int WORDS, typename Value>
+int64_t any_place_in(Value place) {
+    return place < WORDS ? static_cast<int64_t>(place) : WORDS - 1;
+}
+template <int WORDS, typename Value>
 int64_t place_in(Value place) {
+#if defined(ENGINE_WRAPS)
+    return any_place_in<WORDS>(place);
+#else
     if (place < 0 || place >= WORDS) {
         std::fprintf(stderr, "conv_engine: error: place %lld of %d words\n", static_cast<long long>(place), WORDS);
         std::abort();
     }
     return place;
-}
-template <int WORDS, typename Value>
-int64_t any_place_in(Value place) {
-    return place < WORDS ? static_cast<int64_t>(place) : WORDS - 1;
+#endif
 }
 
 #endif

@@ -21,11 +21,14 @@ public:
     std::vector<uint8_t>& bytes() { return memory; }
     uint64_t cycles() const { return 0; }
     Ended run(const RtlProgram& program) {
+        ProgramRegisters registers = {};
+        registers.program_word = program.value_of("program_word");
+        registers.layer_count = program.value_of("layer_count");
+        registers.arena_words = program.value_of("arena_words");
         Outcome outcome;
         CycleClock clocks[CLOCKS] = {};
         conv_engine(ReadPort<Word>(ifmap), ReadPort<WeightWord>(weights), ReadPort<Word>(residual),
-                    WritePort<Word>(ofmap), program.value_of("program_word"), program.value_of("layer_count"),
-                    program.value_of("arena_words"), 0, outcome, clocks);
+                    WritePort<Word>(ofmap), registers, 0, outcome, clocks);
         if (!ifmap.is_quiet() || !weights.is_quiet() || !residual.is_quiet() || !ofmap.is_quiet()) {
             refuse("the engine ends with requests that are not answered");
         }

@@ -11,6 +11,7 @@
 #include <random>
 #include <string>
 
+#include "corrupt.h"
 #include "rtl_engine.h"
 #include "rtl_program.h"
 
@@ -42,7 +43,8 @@ public:
     void run_corrupted(long number) {
         fill();
         const uint32_t layer = random() % layers;
-        for (int faults = 1 + random() % 3; faults > 0; --faults) corrupt(layer);
+        uint8_t* descriptor = &engine.memory.bytes[program.byte_of("program_word") + layer * ENGINE_DESCRIPTOR_BYTES];
+        for (int faults = 1 + random() % 3; faults > 0; --faults) corrupt(descriptor, random);
         const std::vector<uint8_t> before = engine.memory.bytes;
         const uint64_t limit = most_cycles / 4 + random() % most_cycles, requests = engine.weights.requests;
         engine.write(REGISTER_WATCHDOG, random() % 2 ? 0 : 100 + random() % 400);
@@ -82,38 +84,6 @@ private:
         // Counters of cycles depend on when the memory pauses.
         const size_t results = inputs + layers * 32;
         return {engine.memory.bytes.begin() + results, engine.memory.bytes.end()};
-    }
-    void corrupt(size_t layer) {
-        const size_t fields = sizeof ENGINE_FIELDS / sizeof *ENGINE_FIELDS, index = random() % fields;
-        const EngineField& field = ENGINE_FIELDS[index];
-        uint8_t* at =
-            &engine.memory.bytes[program.byte_of("program_word") + layer * ENGINE_DESCRIPTOR_BYTES + 4 * index];
-        int32_t value;
-        std::memcpy(&value, at, sizeof value);
-        const long span = field.most - field.least + 1;
-        switch (random() % 8) {
-            case 0:
-                value = static_cast<int32_t>(random());
-                break;
-            case 1:
-                value ^= 1u << random() % 32;
-                break;
-            case 2:
-                value = static_cast<int32_t>(field.most);
-                break;
-            case 3:
-                value = static_cast<int32_t>(field.least);
-                break;
-            case 4:
-                value = static_cast<int32_t>(std::min(value + 1L, field.most));
-                break;
-            case 5:
-                value = static_cast<int32_t>(std::max(value - 1L, field.least));
-                break;
-            default:
-                value = static_cast<int32_t>(field.least + static_cast<long>(random()) % span);
-        }
-        std::memcpy(at, &value, sizeof value);
     }
     // Returns the status of a run that ended in time; aborts it behind so many cycles, unless they are 0.
     uint32_t run(uint64_t limit, uint64_t abort_at) {

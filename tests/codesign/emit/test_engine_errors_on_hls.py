@@ -4,13 +4,24 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from support.engine_cpp import FLAGS, compiled
-from support.verilog.engine_bench import DESCRIPTOR, LAYERS, READ_OUTSIDE, SHAPE, WORD, WRITE_OUTSIDE, Bench
+from support.engine_cpp import FLAGS, SANITIZERS, compiled
+from support.verilog.engine_bench import (
+    CYCLE_LIMIT,
+    DESCRIPTOR,
+    LAYERS,
+    READ_OUTSIDE,
+    SHAPE,
+    WORD,
+    WRITE_OUTSIDE,
+    Bench,
+)
 from support.verilog.simulated import render_engine
 
 from hw_templates.conv_engine import isa5
 
 SEED = 2
+STOP_CYCLES = 2048
+"""More than the words of 17 bursts of each loader, which it still takes once the limit is reached."""
 
 
 @pytest.fixture(scope="module")
@@ -19,8 +30,7 @@ def simulation(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("engine")
     render_engine(folder, SHAPE)
     sources = sorted((folder / "hls").glob("*.cpp"))
-    sanitizers = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
-    flags = [*FLAGS, *sanitizers, f"-I{folder / 'hls'}"]
+    flags = [*FLAGS, *SANITIZERS, f"-I{folder / 'hls'}"]
     return compiled(folder / "hls_runs", [Path(__file__).parent / "hls_runs.cpp", *sources], flags)
 
 
@@ -50,6 +60,7 @@ def test_a_descriptor_that_it_cannot_run_is_not_run(bench: Bench, layer: int, fi
         {"layers": 2**16},
         {"program_word": 2**26},
         {"protected_words": 2**26},
+        {"cycle_limit": 2**31},
         {"registered_words": 2**26},
         {"registered_words": 15},
         {"registered_words": LAYERS * isa5.DESCRIPTOR_BYTES // WORD - 1},
@@ -104,6 +115,23 @@ def test_a_write_to_protected_words_is_masked_and_stops_the_layer(bench: Bench, 
     bench.check_late_stop(bad, outcome, layer)
     assert bench.right(outcome.memory, layer) == (name == "counter_word")
     bench.check_whole(after)
+
+
+@pytest.mark.parametrize("share", [0.02, 0.3, 0.6, 0.97])
+def test_a_run_ends_at_its_limit_of_cycles(bench: Bench, share: float) -> None:
+    [good] = bench.outcomes(bench.good)
+    limit = int(share * good.cycles)
+    bad = replace(bench.good, cycle_limit=limit)
+    outcome, after = bench.outcomes(bad, bench.good)
+    bench.check_stop(bad, outcome, CYCLE_LIMIT, outcome.layer)
+    assert limit < outcome.cycles <= limit + STOP_CYCLES
+    bench.check_whole(after)
+
+
+def test_a_limit_that_is_not_reached_changes_nothing(bench: Bench) -> None:
+    [good] = bench.outcomes(bench.good)
+    [outcome] = bench.outcomes(replace(bench.good, cycle_limit=2 * good.cycles))
+    bench.check_whole(outcome)
 
 
 def test_results_of_another_number_than_is_stored_end_the_program(simulation: Path, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from hw_templates.conv_engine.rtl_config import EngineShape
 
 # HLS pragmas mean nothing to g++, and labels are there to name loops in HLS reports.
 FLAGS = ["-std=c++17", "-O1", "-Wall", "-Wextra", "-Werror", "-Wno-unknown-pragmas", "-Wno-unused-label"]
+SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 
 
 def run_bench(folder: Path, shape: EngineShape, bench: Path, stages: Sequence[str]) -> int:

@@ -37,7 +37,7 @@ static int activation_of(const Buffers& buffers, const RandomTile& tile, const I
 
 int main() {
     const auto buffers = std::make_unique<Buffers>();
-    const uint32_t clock = 0;
+    CycleClock clock = {};
     long compared = 0, iterations = 0;
     int behind = 0;  // where the sums of the latest tile end
     for (int trial = 0; iterations < 40000 || trial < 100; ++trial) {

@@ -16,7 +16,7 @@ int main() {
     for (Word& word : memory) fill(word);
     hls::HostMemory<Word> behind(reinterpret_cast<uint8_t*>(memory.data()), memory.size() * sizeof(Word));
     const ReadPort<Word> port(behind);
-    const uint32_t clock = 0;
+    CycleClock clock = {};
     long compared = 0;
     fill(buffers->filled);
     for (int trial = 0; compared < 100000; ++trial) {

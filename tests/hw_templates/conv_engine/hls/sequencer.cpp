@@ -23,7 +23,7 @@ Slot run(Sequencer& sequencer, uint32_t& now, Set set) {
 int main() {
     Sequencer sequencer{};
     uint32_t now = 7;
-    sequencer.begin({0, 1, 4096, 0}, now);
+    sequencer.begin({0, 1, 4096, 0, 0}, now);
     run(sequencer, now, [](SlotSpent&) {});
     run(sequencer, now, [](SlotSpent& spent) {
         spent.planned.there = spent.planned.finishes = true;

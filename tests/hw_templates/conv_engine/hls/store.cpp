@@ -179,7 +179,7 @@ int main() {
     for (Word& word : memory) fill(word);
     hls::HostMemory<Word> behind(reinterpret_cast<uint8_t*>(memory.data()), memory.size() * sizeof(Word));
     const WritePort<Word> port(behind);
-    const uint32_t clock = 0;
+    CycleClock clock = {};
     long compared = 0;
     fill(buffers->filled);
     Spent spent;
