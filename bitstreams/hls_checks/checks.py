@@ -32,7 +32,7 @@ _TEMPLATE = re.compile(r"<.*>$")
 
 @dataclass(frozen=True, kw_only=True)
 class LoopLimits:
-    """What a pipelined loop may hold.
+    """The limits of a pipelined loop.
 
     Attributes:
         products: multiplications by a variable in an iteration, exactly.
@@ -84,7 +84,7 @@ class Finding:
 
 @dataclass(frozen=True, kw_only=True)
 class HlsView:
-    """What an HLS tool will see of C++ sources, and the rules that they break.
+    """The pipelined loops of C++ sources as an HLS tool will see them, and the rules that they break.
 
     Attributes:
         target: part and clock.

@@ -29,8 +29,8 @@ def with_choices(texts: Sequence[str]) -> Chosen:
 
     A function with a pipelined loop is a process and not inlined, unless its pragma says so; what it calls is; all
     other functions are left as they are, as nothing is looked at in them. A loop is not unrolled where it is pipelined,
-    or beside or around such a one without a pragma that unrolls it. The target's native widths are taken out, since
-    values would be widened to them.
+    nor where it is outside of a pipelined loop and no pragma unrolls it. The target's native widths are taken out,
+    since values would be widened to them.
 
     Raises:
         ToolError: a text is no IR.

@@ -20,7 +20,7 @@ from bitstreams.hls_checks.operators import Operator, Operators
 
 @dataclass(frozen=True)
 class Node:
-    """What makes a value: its delay, its operators as text, its line, and whether it adds."""
+    """The operation that makes a value: its delay, its operators as text, its line, and whether it adds."""
 
     delay_ns: float = 0.0
     text: str = ""

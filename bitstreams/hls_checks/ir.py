@@ -126,20 +126,10 @@ def split_commas(text: str) -> list[str]:
     >>> split_commas("[4 x i8]* %a, i64 0, { i8, i8 } %b")
     ['[4 x i8]* %a', 'i64 0', '{ i8, i8 } %b']
     """
-    parts, depth, begin, quoted = [], 0, 0, False
-    for position, character in enumerate(text):
-        if character == '"':
-            quoted = not quoted
-        elif quoted:
-            continue
-        elif character in _OPENING:
-            depth += 1
-        elif character in _CLOSING:
-            depth -= 1
-        elif character == "," and not depth:
-            parts.append(text[begin:position].strip())
-            begin = position + 1
-    return [*parts, text[begin:].strip()] if text[begin:].strip() else parts
+    ends = [position for position, character in _outside_brackets(text) if character == ","]
+    begins = [0, *(end + 1 for end in ends)]
+    parts = [text[begin:end].strip() for begin, end in zip(begins, [*ends, len(text)], strict=True)]
+    return parts if parts[-1] else parts[:-1]
 
 
 def split_type(text: str) -> tuple[str, str]:
@@ -148,6 +138,14 @@ def split_type(text: str) -> tuple[str, str]:
     >>> split_type("[256 x i64]* %in")
     ('[256 x i64]*', '%in')
     """
+    for position, character in _outside_brackets(text):
+        if character == " " and not text.startswith("(", position + 1):
+            return text[:position], text[position + 1 :].strip()
+    return text, ""
+
+
+def _outside_brackets(text: str) -> Iterator[tuple[int, str]]:
+    """Yield place and character of what is in no brackets and in no quotation marks."""
     depth, quoted = 0, False
     for position, character in enumerate(text):
         if character == '"':
@@ -158,9 +156,8 @@ def split_type(text: str) -> tuple[str, str]:
             depth += 1
         elif character in _CLOSING:
             depth -= 1
-        elif character == " " and not depth and not text.startswith("(", position + 1):
-            return text[:position], text[position + 1 :].strip()
-    return text, ""
+        elif not depth:
+            yield position, character
 
 
 class _Metadata:

@@ -30,7 +30,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Reference:
-    """What a pointer points to: an object of the function, and the steps into it.
+    """The place that a pointer points to: an object of the function, and the steps into it.
 
     Attributes:
         base: value of the object: ``%`` a parameter or local array, ``@`` a global one.

@@ -19,7 +19,7 @@ PERIOD_SHARE = 0.73
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """What the hardware is made for.
+    """The part and the clock that hardware is made for.
 
     Attributes:
         part: device, package and speed grade.
@@ -36,13 +36,13 @@ class Target:
 
     @property
     def usable_ns(self) -> float:
-        """What of a period operators may take."""
+        """The time that operators may take in a period."""
         return PERIOD_SHARE * self.period_ns
 
 
 @dataclass(frozen=True, kw_only=True)
 class LoopView:
-    """What an HLS tool will see of one pipelined loop.
+    """A pipelined loop as an HLS tool will see it.
 
     Attributes:
         name: function and label.

@@ -19,7 +19,7 @@ from hw_templates.project.record import PROJECT_FILE
 
 @dataclass(frozen=True)
 class CheckResult:
-    """What was checked of a project; ``file`` keeps it."""
+    """The checks of a project with their outcomes, and the file that keeps them."""
 
     checks: tuple[CheckedRecord, ...]
     file: Path
@@ -48,7 +48,7 @@ def check(run: Run, progress: Progress, *, template: str | Template = DEFAULT_TE
     with progress.stage("check") as update:
         update(0.0, "reading the project")
         checks = template.checks(run)
-        sha256 = hashlib.sha256((results.project / PROJECT_FILE).read_bytes()).hexdigest()
+        sha256 = _project_sha256(results)
         passed = {each.name: each for each in _checked(results, sha256) if each.outcome == Outcome.PASSED}
         done: list[CheckedRecord] = []
         for index, each in enumerate(checks):
@@ -61,7 +61,7 @@ def checks_section(results: Run) -> Iterator[Section]:
     """Yield the section of a report on what was checked of the project, if anything was."""
     if not (results.project / PROJECT_FILE).exists():
         return
-    checked = _checked(results, hashlib.sha256((results.project / PROJECT_FILE).read_bytes()).hexdigest())
+    checked = _checked(results, _project_sha256(results))
     if checked:
         yield Section(
             "What was checked, and how",
@@ -72,6 +72,11 @@ def checks_section(results: Run) -> Iterator[Section]:
                 prose=True,
             ),
         )
+
+
+def _project_sha256(results: Run) -> str:
+    """Return the digest of the project's record, which holds those of its sources and programs."""
+    return hashlib.sha256((results.project / PROJECT_FILE).read_bytes()).hexdigest()
 
 
 def _checked(results: Run, sha256: str) -> Sequence[CheckedRecord]:

@@ -114,7 +114,7 @@ class QuantisedSubnet:
 
 @dataclass(frozen=True)
 class Finding:
-    """What a check found.
+    """The finding of a check.
 
     Attributes:
         passed: whether all is as it must be.

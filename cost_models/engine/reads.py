@@ -84,7 +84,7 @@ def setup_stream(step: ProgramStep) -> Stream:
 
 
 def setup_cycles(step: ProgramStep, memory: MemoryTiming) -> float:
-    """Return the cycles in which descriptor, parameters and perhaps a table come, with nothing beside them."""
+    """Return the cycles in which descriptor, parameters and perhaps a table come, and nothing else is loaded."""
     phase = np.zeros((1, len(PORTS)), np.int64)
     phase[0, PORTS.index("next")] = 1
     return float(phase_loads(step.tiled.shape, phase, [NO_STREAM, setup_stream(step)], memory).cycles[0])

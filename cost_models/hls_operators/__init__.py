@@ -79,7 +79,7 @@ class Multiplier:
 
 @dataclass(frozen=True, kw_only=True)
 class Costs:
-    """What operators of a series take, by operator: LUT as a line over the width; FF only where there are registers."""
+    """The costs of a series' operators, by operator: LUT as a line over the width, FF only of registers."""
 
     lut: dict[str, Fit]
     ff: dict[str, Fit]

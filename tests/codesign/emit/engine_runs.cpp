@@ -3,39 +3,15 @@
 //     engine_runs (ARENA [NAME=VALUE ...]) ...
 //
 // ARENA is the memory before a run, cut or filled to its arena_words, so that a request beyond the arena ends the simulation.
-// The names are those of `Run` below. Writes the memory behind a run to ARENA.after and prints a line: error code, layer,
-// cycles, words written, and whether the run ended undrained.
-#include <fstream>
-#include <iterator>
-#include <map>
-#include <string>
-
+// The names are those of `Run` in tests/lib/support/verilog/engine_bench.py. Writes the memory behind a run to ARENA.after and prints
+// a line: error code, layer, cycles, words written, and whether the run ended undrained.
 #include "rtl_engine.h"
+#include "runs.h"
 
 namespace {
 
-struct Run {
-    explicit Run(const std::string& path) : path(path) {}
-    uint64_t operator[](const std::string& name) const { return values.at(name); }
-
-    std::string path;
-    std::map<std::string, uint64_t> values = {
-        {"arena_words", 0}, {"protected_words", 0}, {"layers", 1},
-        {"errors", 0},  // of 65,536 answers, once so many words were written:
-        {"errors_from", 0}, {"latency", 20},        {"watchdog", 0},
-        {"cycle_limit", 0}, {"program_word", 0},    {"registered_words", 0},  // the arena's, where they are others
-        {"port", 0},                                                          // whose base is `base_offset` bytes off
-        {"base_offset", 0}, {"abort_at", 0},      // cycles behind the start, as the next two are
-        {"silent_from", 0}, {"silent_until", 0},  // in between the memory does nothing
-    };
-};
-
-int complain(const Run& run, const char* what) { return std::printf("%s: %s\n", run.path.c_str(), what), 1; }
-
 int carry_out(RtlEngine& engine, const Run& run) {
-    std::ifstream file(run.path, std::ios::binary);
-    engine.memory.bytes.assign(std::istreambuf_iterator<char>(file), {});
-    engine.memory.bytes.resize(run["arena_words"] * ENGINE_BYTES);
+    engine.memory.bytes = memory_before(run, run["arena_words"] * ENGINE_BYTES);
     AxiSettings& memory = engine.memory.settings;
     const AxiSettings usual = memory;
     memory.latency = run["latency"];
@@ -89,8 +65,7 @@ int carry_out(RtlEngine& engine, const Run& run) {
     std::printf("%u %u %llu %llu %d\n", status & 15, status >> 16, cycles,
                 static_cast<unsigned long long>(engine.ofmap.words - before), undrained);
     if (!engine.quiet()) return complain(run, "answers are still due");
-    std::ofstream after(run.path + ".after", std::ios::binary);
-    after.write(reinterpret_cast<const char*>(engine.memory.bytes.data()), engine.memory.bytes.size());
+    keep_memory_behind(run, engine.memory.bytes);
     return 0;
 }
 
@@ -101,16 +76,7 @@ int main(int argc, char** argv) {
     settings.jitter = 15;
     settings.pauses = 20;
     RtlEngine engine(0, settings);
-    std::vector<Run> runs;
-    for (int i = 1; i < argc; ++i) {
-        const std::string word = argv[i];
-        const size_t equals = word.find('=');
-        if (equals == std::string::npos)
-            runs.emplace_back(word);
-        else
-            runs.back().values.at(word.substr(0, equals)) = std::stoull(word.substr(equals + 1));
-    }
-    for (const Run& run : runs) {
+    for (const Run& run : runs_of(argc, argv)) {
         if (const int failed = carry_out(engine, run)) return failed;
     }
     return 0;

@@ -4,28 +4,13 @@
 //
 // As engine_runs.cpp does it on the Verilog, but for what a program in C++ has not: of the names only the registers of a program
 // mean anything, and a cycle is an iteration of a loop of a stage, one stage after the other.
-#include <fstream>
-#include <iterator>
-#include <map>
-#include <string>
-#include <vector>
-
 #include "conv_engine.h"
+#include "runs.h"
 
 namespace {
 
-struct Run {
-    explicit Run(const std::string& path) : path(path) {}
-    uint64_t operator[](const std::string& name) const { return values.at(name); }
-
-    std::string path;
-    std::map<std::string, uint64_t> values;
-};
-
 int carry_out(const Run& run) {
-    std::ifstream file(run.path, std::ios::binary);
-    std::vector<uint8_t> bytes(std::istreambuf_iterator<char>(file), {});
-    bytes.resize(run["arena_words"] * BYTES);
+    std::vector<uint8_t> bytes = memory_before(run, run["arena_words"] * BYTES);
     hls::HostMemory<Word> ifmap(bytes.data(), bytes.size());
     hls::HostMemory<WeightWord> weights(bytes.data(), bytes.size());
     hls::HostMemory<Word> residual = ifmap, ofmap = ifmap;
@@ -42,26 +27,16 @@ int carry_out(const Run& run) {
     std::printf("%u %u %llu %llu 0\n", outcome.status & 15, outcome.status >> 16,
                 static_cast<unsigned long long>(outcome.cycles), static_cast<unsigned long long>(ofmap.words_passed));
     if (!ifmap.is_quiet() || !weights.is_quiet() || !residual.is_quiet() || !ofmap.is_quiet()) {
-        return std::printf("%s: answers are still due\n", run.path.c_str()), 1;
+        return complain(run, "answers are still due");
     }
-    std::ofstream after(run.path + ".after", std::ios::binary);
-    after.write(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+    keep_memory_behind(run, bytes);
     return 0;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-    std::vector<Run> runs;
-    for (int i = 1; i < argc; ++i) {
-        const std::string word = argv[i];
-        const size_t equals = word.find('=');
-        if (equals == std::string::npos)
-            runs.emplace_back(word);
-        else
-            runs.back().values[word.substr(0, equals)] = std::stoull(word.substr(equals + 1));
-    }
-    for (const Run& run : runs) {
+    for (const Run& run : runs_of(argc, argv)) {
         if (const int failed = carry_out(run)) return failed;
     }
     return 0;

@@ -63,7 +63,7 @@ def test_every_command_works_with_a_template_of_another_package(install, finishe
     [
         ("toy = toy_template:Missing", "toy", r"cannot be loaded \(AttributeError: .*\); repair or uninstall"),
         ("toy = no_such_module:Toy", "toy", r"cannot be loaded \(ModuleNotFoundError: .*\); repair or uninstall"),
-        ("toy = toy_template:INCOMPLETE", "toy", r"lacks accelerator, datasheet, .* of codesign\.templates"),
+        ("toy = toy_template:INCOMPLETE", "toy", r"lacks accelerator, checks, datasheet, .* of codesign\.templates"),
         ("toy = toy_template:Other", "toy", r"leads to a template called 'other'; repair or uninstall"),
         ("toy = codesign.templates.template:Template", "toy", r"lacks accelerator, name of codesign\.templates"),
         ("engine = toy_template:ToyTemplate", "engine", r"takes a name that another template has; rename it or"),
