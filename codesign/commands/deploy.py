@@ -23,7 +23,8 @@ from bitstreams.board.session import Session
 from bitstreams.board.target import Target
 from bitstreams.store.store import Store
 from codesign.commands.calibration.measure import measurement_of
-from codesign.emit.project import IMAGES_FILE, check_isa5_files, check_program_files
+from codesign.emit.engine_project import IMAGES_FILE
+from codesign.emit.project import check_program_files
 from codesign.progress import Progress
 from codesign.run.folder import Run, claiming
 from codesign.run.implementation import read_project
@@ -186,8 +187,6 @@ def _load_emitted(run: Run, asked: str | None = None) -> _Emitted:
     implementation = record.implementation
     hardware = Hardware(load_board(record.board), record.hardware_sha256, record.accelerator, implementation)
     check_program_files(project, record.program_sha256)
-    if implementation is Implementation.RTL:
-        check_isa5_files(project, record)
     program = read_program(project, implementation)
     folder = project / program.format.folder
     with reading(folder / "arena.bin", "emit it again"):

@@ -31,27 +31,37 @@ class Register:
 
 ENGINE = {
     "control": Register(0x00),  # start, done, idle, ready
+    "global_interrupt": Register(0x04),  # bit 0: the interrupt may rise
+    "interrupt_enable": Register(0x08),  # bit 0: by done
+    "interrupt_status": Register(0x0C),  # bit 0: it rose; cleared by writing 1
     "ifmap_port": Register(0x10, 64),  # physical address of the arena, as the port that loads feature maps sees it
     "weight_port": Register(0x1C, 64),  # the same for weights, parameters and the program
     "residual_port": Register(0x28, 64),  # the same for maps that are added
     "ofmap_port": Register(0x34, 64),  # the same for results and counters
     "program_word": Register(0x40),  # where the program starts, in memory words from the arena's start
     "layer_count": Register(0x48),  # descriptors to run
-}
-
-RTL_ENGINE = ENGINE | {
-    "global_interrupt": Register(0x04),  # bit 0: the interrupt may rise
-    "interrupt_enable": Register(0x08),  # bit 0: by done
-    "interrupt_status": Register(0x0C),  # bit 0: it rose; cleared by writing 1
     "arena_words": Register(0x50),  # memory words of the arena, beyond which no request reaches
     "protected_words": Register(0x58),  # words from the arena's start that the engine does not write
-    "status": Register(0x60),  # error code, running, undrained, layer
+    "status": Register(0x60),  # error code, layer of the last run; the Verilog says, too, whether one goes on or owes answers
     "cycles": Register(0x68, 64),  # of the last run
+    "cycle_limit": Register(0x78),  # cycles that end a run, less than 2^31; 0: none
+}
+"""Registers of both implementations."""
+
+RTL_ENGINE = ENGINE | {
     "watchdog": Register(0x70),  # cycles without progress that end a run; 0: none
     "abort": Register(0x74),  # bit 0 ends a run
     "cycle_limit": Register(0x78, 64),  # cycles that end a run; 0: none
 }
 """Registers of the engine in Verilog."""
+
+HLS_ARGUMENTS = {
+    **{name: (name,) for name in ENGINE if name.endswith("_port")},
+    "registers": ("program_word", "layer_count", "arena_words", "protected_words"),
+    "outcome": ("status", "cycles"),
+    "cycle_limit": ("cycle_limit",),
+}
+"""Arguments of the engine's C++ behind ``s_axilite``, and the registers that each holds, in order."""
 
 ENGINE_ERRORS = {
     0: "none",
