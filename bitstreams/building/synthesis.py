@@ -20,10 +20,7 @@ TRIED_YOSYS = "Yosys 0.23"
 
 _LUTS = {f"LUT{inputs}": 1 for inputs in range(1, 7)}
 _SHIFT_REGISTERS = {"SRL16E": 1, "SRLC32E": 1}
-_MEMORYTRIED_YOSYS = "Yosys 0.23"
-"""Debian 12's; another one may map otherwise than the counts that tests and checks expect."""
-
-_LUTS = {
+_MEMORY_LUTS = {
     **{f"RAM{depth}X1S": depth // 64 or 1 for depth in (16, 32, 64, 128, 256)},
     **{f"RAM{depth}X1D": 2 * (depth // 64 or 1) for depth in (32, 64, 128)},
     **{"RAM32M": 4, "RAM64M": 4},

@@ -113,7 +113,7 @@ def _make(project: Path, target: str) -> Path:
 def run_csim(
     project: Path,
     images: int | None = None,
-    progress: Callable[[int], None] = lambda done: None,
+    progress: Callable[[int], None] = lambda _: None,
     *,
     sanitize: bool = False,
 ) -> SimulationResult:
@@ -133,7 +133,7 @@ def run_csim(
 
 
 def run_rtlsim(
-    project: Path, images: int | None = None, progress: Callable[[int], None] = lambda done: None
+    project: Path, images: int | None = None, progress: Callable[[int], None] = lambda _: None
 ) -> SimulationResult:
     """Run the project's test images through its Verilog, clock by clock.
 

@@ -11,11 +11,23 @@ import numpy as np
 
 from hw_templates.conv_engine.isa5 import (
     COUNTERS as COUNTERS,
+)
+from hw_templates.conv_engine.isa5 import (
     CYCLES as CYCLES,
+)
+from hw_templates.conv_engine.isa5 import (
     MAX_CHANNELS as MAX_CHANNELS,
+)
+from hw_templates.conv_engine.isa5 import (
     TABLE_BYTES as TABLE_BYTES,
+)
+from hw_templates.conv_engine.isa5 import (
     TRIPS as TRIPS,
+)
+from hw_templates.conv_engine.isa5 import (
     LayerTrips as LayerTrips,
+)
+from hw_templates.conv_engine.isa5 import (
     LoopOrderCode as LoopOrderCode,
 )
 
@@ -35,12 +47,40 @@ class ResidualCode(IntEnum):
 
 
 FIELDS: tuple[str, ...] = tuple(
-    (
-        "operation loop_order in_height in_width in_channels out_height out_width out_channels kernel_height "
-        "kernel_width stride padding tile_out_channels tile_in_channels tile_height tile_width ifmap_word weight_word "
-        "ofmap_word residual_word parameter_word table_word counter_word residual residual_multiplier residual_shift "
-        "four_bit_weights group_layers band_height ifmap_ring ofmap_ring map_half "
-    ).split()
+    [
+        "operation",
+        "loop_order",
+        "in_height",
+        "in_width",
+        "in_channels",
+        "out_height",
+        "out_width",
+        "out_channels",
+        "kernel_height",
+        "kernel_width",
+        "stride",
+        "padding",
+        "tile_out_channels",
+        "tile_in_channels",
+        "tile_height",
+        "tile_width",
+        "ifmap_word",
+        "weight_word",
+        "ofmap_word",
+        "residual_word",
+        "parameter_word",
+        "table_word",
+        "counter_word",
+        "residual",
+        "residual_multiplier",
+        "residual_shift",
+        "four_bit_weights",
+        "group_layers",
+        "band_height",
+        "ifmap_ring",
+        "ofmap_ring",
+        "map_half",
+    ]
 )
 """Names of a descriptor's fields, in order."""
 

@@ -42,7 +42,9 @@ ENGINE = {
     "layer_count": Register(0x48),  # descriptors to run
     "arena_words": Register(0x50),  # memory words of the arena, beyond which no request reaches
     "protected_words": Register(0x58),  # words from the arena's start that the engine does not write
-    "status": Register(0x60),  # error code, layer of the last run; the Verilog says, too, whether one goes on or owes answers
+    "status": Register(
+        0x60
+    ),  # error code, layer of the last run; the Verilog says, too, whether one goes on or owes answers
     "cycles": Register(0x68, 64),  # of the last run
     "cycle_limit": Register(0x78),  # cycles that end a run, less than 2^31; 0: none
 }

@@ -35,7 +35,7 @@ class ProjectLayer:
 
     Attributes:
         name: name of the layer in the workload.
-        mapped: the layer, its tiles and the place of its maps as it runs: the fields of a mapped layer of the cost model.
+        mapped: the layer, its tiles and the place of its maps, as it runs: fields of a mapped layer of the cost model.
         compute_cycles: iterations of the compute loop, one a cycle.
     """
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from bitstreams.building.toolchain import run_csim, run_rtlsim
@@ -50,8 +49,8 @@ from hw_templates.foundation.errors import InvalidValueError
 from hw_templates.project.record import PROJECT_FILE, Origin, ProjectAccuracy, ProjectRecord
 
 PROVISIONAL = (
-    "Prices of the engine in C++ are provisional: its iterations, words and bursts are exact, what each costs in cycles "
-    "is not measured yet."
+    "Prices of the engine in C++ are provisional: its iterations, words and bursts are exact, what each costs in "
+    "cycles is not measured yet."
 )
 
 
@@ -189,7 +188,8 @@ class EngineTemplate(Template):
             Section(
                 "The winner's layers",
                 "Cycles that the cost model predicts for each layer, by what bounds it; the compute iterations are "
-                "exact and equal those that csim counted. " + (PROVISIONAL + " " if provisional else "")
+                "exact and equal those that csim counted. "
+                + (PROVISIONAL + " " if provisional else "")
                 + on_chip_maps(workload, estimate, a),
                 "layers.png",
                 _layer_table(workload, estimate),
@@ -215,7 +215,7 @@ class EngineTemplate(Template):
 
 
 def quantised_design(trained: Trained, problem: EngineProblem, pair: Pair) -> tuple[Design, QuantisedSubnet]:
-    """Return a pair as a design, and its subnet in int8 with the accuracies on the test part, as the engine computes."""
+    """Return a pair as a design, and its subnet in int8 with the engine's accuracies on the test part."""
     board = problem.joint.board
     check_fits(pair.accelerator, board, problem.implementation)
     estimate = price(lower(trained.space, pair.subnet), pair.accelerator, board, problem.coefficients)
