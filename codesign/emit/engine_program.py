@@ -95,6 +95,8 @@ def engine_node(
 
 def _halvings(layer: EngineLayer, axis: int) -> IntArray:
     """Return by how many halves the windows of each class of rows (columns) lie outside the map."""
+    if not layer.operation.overhangs:
+        return np.zeros(1, np.int64)
     hangs = (layer.out_size(axis) - 1) * layer.stride[axis] + layer.kernel[axis] > layer.in_size(axis)
     # A single row of windows is in the middle, which is a class of its own: at the edge there is none.
     return np.arange(2 if hangs and layer.out_size(axis) > 1 else 1) + (hangs and layer.out_size(axis) == 1)
