@@ -13,7 +13,10 @@ from itertools import chain
 import numpy as np
 
 from bitstreams.board.parts import CONTENT, COUNTERS, IMAGE, LOGITS, MAPS, Access, Rule, access_rules, parts_of
-from hw_templates.conv_engine import isa, isa5
+from cost_models.engine.layer import EngineLayer
+from cost_models.engine.tiles import TiledLayer
+from cost_models.mapping.mapping import LoopOrder, Mapping
+from hw_templates.conv_engine import isa5
 from hw_templates.conv_engine.program import Program
 from hw_templates.conv_engine.rtl_config import EngineShape
 from hw_templates.foundation.arrays import IntArray
@@ -51,6 +54,33 @@ class _Reach:
     words: int
     tile_words: int
     rules: list[Rule]
+
+
+def tiled_layer(record: np.void, shape: EngineShape) -> TiledLayer:
+    """Return the layer that a descriptor makes an engine compute, in its tiles; a band is a smaller layer.
+
+    Raises:
+        CodesignError, ValueError: no engine could run it.
+    """
+    values = {name: int(record[name]) for name, _, _ in isa5.FIELDS}
+    pairs = {
+        name: (values[f"{name}_height"], values[f"{name}_width"]) for name in ("kernel", "stride", "dilation")
+    }
+    layer = EngineLayer(
+        operation=Operation.of_code(values["operation"]),
+        padding=(values["pad_top"], values["pad_left"], values["pad_bottom"], values["pad_right"]),
+        pad_value=values["pad_value"],
+        repeat=bool(values["repeat"]),
+        weight_bits=4 if values["four_bit_weights"] else 8,
+        residual=values["residual"],
+        **{name: values[name] for name in ("in_channels", "in_height", "in_width", "out_channels")},
+        **pairs,
+    )
+    mapping = Mapping(
+        loop_order=LoopOrder[isa5.LoopOrderCode(values["loop_order"]).name],
+        **{name: values[name] for name in ("tile_out_channels", "tile_in_channels", "tile_height", "tile_width")},
+    )
+    return TiledLayer(layer=layer, mapping=mapping, shape=shape)
 
 
 def check_program(program: Program, shape: EngineShape) -> list[LayerWork]:
@@ -97,7 +127,7 @@ def _layer_work(values: dict[str, int], shape: EngineShape) -> LayerWork:
     ifmap, ofmap, residual = _ifmap(values), _result(values, "out"), _result(values, "res")
     weights = _weight_beats(values) * accelerator.weight_port_words
     parameters = values["parameter_beats"] * accelerator.weight_port_words
-    table, counters = isa.TABLE_BYTES // accelerator.axi_bytes, isa.COUNTERS.itemsize // accelerator.axi_bytes
+    table, counters = isa5.TABLE_BYTES // accelerator.axi_bytes, isa5.COUNTERS.itemsize // accelerator.axi_bytes
     accesses = [
         # What stays on chip takes no place in memory.
         Access("ifmap_word", 0 if values["map_in"] else ifmap.words, (IMAGE, MAPS)),
@@ -196,7 +226,7 @@ def _runs(offsets: IntArray, extents: IntArray, row_end: int, field: str) -> tup
 
 def _result(values: dict[str, int], prefix: str) -> _Reach:
     """Return what is written of the output map, or read of the map that is added."""
-    keeps = values["loop_order"] == isa.LoopOrderCode.INPUTS_OUTER
+    keeps = values["loop_order"] == isa5.LoopOrderCode.INPUTS_OUTER
     first, words = _channels(values, "out")
     if keeps:
         first, words = np.zeros(1, np.int64), np.array([values["out_run_words"]])

@@ -243,11 +243,12 @@ def _check_offsets(contents: Contents) -> None:
         return
     found = re.findall(r"_CONTROL_ADDR_(\w+?)_DATA\s+(0x[0-9a-fA-F]{1,16})", header.decode(errors="replace"))
     made = {register.lower(): int(offset, 16) for register, offset in found}
-    for register, expected in registers.ENGINE.items():
-        if register != "control" and made.get(register) != expected.offset:
+    for argument, (first, *_) in registers.HLS_ARGUMENTS.items():
+        expected = registers.ENGINE[first].offset
+        if made.get(argument) != expected:
             raise StorageError(
-                f"{name}: register {register} must lie at {expected.offset:#x}, "
-                f"this Vitis HLS put it at {made.get(register, -1):#x}"
+                f"{name}: register {argument} must lie at {expected:#x}, "
+                f"this Vitis HLS put it at {made.get(argument, -1):#x}"
             )
 
 

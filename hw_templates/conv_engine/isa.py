@@ -1,4 +1,4 @@
-"""The program format: values that the C++ header is filled with, and the records that numpy writes and reads.
+"""Version 4 of the program format: values that the C++ header is filled with, and the records that numpy writes and reads.
 
 A program is an array of layer descriptors in memory. Each is :data:`DESCRIPTOR_FIELDS` little-endian int32 values, the
 members of ``Descriptor`` in ``include/isa.h.in`` and reserved ones, which are zero; new fields take the place of these,
@@ -6,11 +6,20 @@ so that programs written before keep their meaning.
 """
 
 import re
-from dataclasses import dataclass, fields
 from enum import IntEnum
 from pathlib import Path
 
 import numpy as np
+
+from hw_templates.conv_engine.isa5 import (
+    COUNTERS as COUNTERS,
+    CYCLES as CYCLES,
+    MAX_CHANNELS as MAX_CHANNELS,
+    TABLE_BYTES as TABLE_BYTES,
+    TRIPS as TRIPS,
+    LayerTrips as LayerTrips,
+    LoopOrderCode as LoopOrderCode,
+)
 
 VERSION = 4
 """Of the newest fields and values: an engine runs programs of its own version and of those from ``OLDEST`` on."""
@@ -25,14 +34,6 @@ class ResidualCode(IntEnum):
     NONE = 0
     BEFORE_ACTIVATION = 1
     AFTER_ACTIVATION = 2
-
-
-class LoopOrderCode(IntEnum):
-    """Value of a descriptor's ``loop_order``; see :class:`cost_models.mapping.mapping.LoopOrder`."""
-
-    PIXELS_OUTER = 0
-    CHANNELS_OUTER = 1
-    INPUTS_OUTER = 2
 
 
 FIELDS: tuple[str, ...] = tuple(
@@ -51,30 +52,4 @@ DESCRIPTOR = np.dtype({"names": FIELDS, "formats": ["<i4"] * len(FIELDS), "items
 CHANNEL_PARAMETERS = np.dtype([("bias", "<i4"), ("multiplier", "<u2"), ("shift", "u1"), ("reserved", "u1")])
 """Post-processing of one output channel as it lies in memory."""
 
-
-@dataclass(frozen=True)
-class LayerTrips:
-    """Iterations and memory words that the engine counts in one layer, however long that takes."""
-
-    compute_trips: int
-    ifmap_words: int
-    weight_words: int
-    ofmap_words: int
-
-
-TRIPS = np.dtype([(field.name, "<u4") for field in fields(LayerTrips)])
-"""The same as a numpy record, which the engine writes."""
-
-CYCLES = np.dtype(
-    [(name, "<u4") for name in ("total_cycles", "compute_cycles", "load_wait_cycles", "store_wait_cycles")]
-)
-"""How long it takes: the whole layer with its setup, the computation, and by how much slots last longer than that
-because of what is loaded, and because of what is stored. 0 where nothing counts cycles, as in csim."""
-
-COUNTERS = np.dtype([*TRIPS.descr, *CYCLES.descr])
-"""What the engine writes back after each layer: both."""
-
-TABLE_BYTES = 256
 MAX_GROUP_LAYERS = 4
-"""Layers that the engine can run together."""
-MAX_CHANNELS = 2048

@@ -114,9 +114,8 @@ class FakeVendor:
         device, package = pieces[:2] if board.family != "zynq-7000" else (pieces[0][2:7], pieces[0][7:])
         processor = "processing_system7" if board.family == "zynq-7000" else "zynq_ultra_ps_e"
         offsets = "".join(
-            f"#define XCONV_ENGINE_CONTROL_ADDR_{name.upper()}_DATA {register.offset:#x}\n"
-            for name, register in registers.ENGINE.items()
-            if name != "control"
+            f"#define XCONV_ENGINE_CONTROL_ADDR_{name.upper()}_DATA {registers.ENGINE[first].offset:#x}\n"
+            for name, (first, *_) in registers.HLS_ARGUMENTS.items()
         )
         contents: dict[str, bytes | str] = {
             "any.bit": bit_file(design, board.part, short),
