@@ -63,9 +63,7 @@ def tiled_layer(record: np.void, shape: EngineShape) -> TiledLayer:
         CodesignError, ValueError: no engine could run it.
     """
     values = {name: int(record[name]) for name, _, _ in isa5.FIELDS}
-    pairs = {
-        name: (values[f"{name}_height"], values[f"{name}_width"]) for name in ("kernel", "stride", "dilation")
-    }
+    pairs = {name: (values[f"{name}_height"], values[f"{name}_width"]) for name in ("kernel", "stride", "dilation")}
     layer = EngineLayer(
         operation=Operation.of_code(values["operation"]),
         padding=(values["pad_top"], values["pad_left"], values["pad_bottom"], values["pad_right"]),

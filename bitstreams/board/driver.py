@@ -128,7 +128,9 @@ class Engine:
                 "build it again"
             )
         if other != mine:
-            raise BoardError(f"{where}: the engine's implementation is {other}, expected {mine}; load or build that one")
+            raise BoardError(
+                f"{where}: the engine's implementation is {other}, expected {mine}; load or build that one"
+            )
         digest = "".join(f"{self._identity('digest', word):08x}" for word in range(8))
         if digest != expected.hardware_sha256:
             raise BoardError(

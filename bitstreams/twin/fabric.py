@@ -74,8 +74,8 @@ class Outcome:
 class Fabric:
     """The engine, which shares its memory with the processor.
 
-    The engine reaches the buffers that are allocated when it starts, in whole pages, and nothing else. A run that reaches
-    beside them never finishes; :meth:`reset` makes the engine usable again.
+    The engine reaches the buffers that are allocated when it starts, in whole pages, and nothing else. A run that
+    reaches beside them never finishes; :meth:`reset` makes the engine usable again.
     """
 
     def __init__(self, program: Path, memory: TwinMemory) -> None:

@@ -1,4 +1,4 @@
-"""Version 4 of the program format: values that the C++ header is filled with, and the records that numpy writes and reads.
+"""Version 4 of the program format: values that the C++ header is filled with, and records that numpy writes.
 
 A program is an array of layer descriptors in memory. Each is :data:`DESCRIPTOR_FIELDS` little-endian int32 values, the
 members of ``Descriptor`` in ``include/isa.h.in`` and reserved ones, which are zero; new fields take the place of these,
@@ -12,20 +12,33 @@ from pathlib import Path
 import numpy as np
 
 from hw_templates.conv_engine.isa5 import (
-    COUNTERS as COUNTERS,
-    CYCLES as CYCLES,
-    MAX_CHANNELS as MAX_CHANNELS,
-    TABLE_BYTES as TABLE_BYTES,
-    TRIPS as TRIPS,
-    LayerTrips as LayerTrips,
-    LoopOrderCode as LoopOrderCode,
+    COUNTERS,
+    CYCLES,
+    MAX_CHANNELS,
+    TABLE_BYTES,
+    TRIPS,
+    LayerTrips,
+    LoopOrderCode,
 )
 
-VERSION = 4
-"""Of the newest fields and values: an engine runs programs of its own version and of those from ``OLDEST`` on."""
+__all__ = [
+    "CHANNEL_PARAMETERS",
+    "COUNTERS",
+    "CYCLES",
+    "DESCRIPTOR",
+    "DESCRIPTOR_FIELDS",
+    "FIELDS",
+    "MAX_CHANNELS",
+    "MAX_GROUP_LAYERS",
+    "TABLE_BYTES",
+    "TRIPS",
+    "VERSION",
+    "LayerTrips",
+    "LoopOrderCode",
+    "ResidualCode",
+]
 
-OLDEST = 4
-"""First version with the counters of today, which take more memory than those before."""
+VERSION = 4
 
 
 class ResidualCode(IntEnum):
@@ -40,9 +53,6 @@ FIELDS: tuple[str, ...] = tuple(
     re.findall(r"^    int32_t (\w+);", (Path(__file__).parent / "include/isa.h.in").read_text(), re.MULTILINE)
 )
 """Names of a descriptor's fields, in order: the members of ``Descriptor`` in the header, which says what each means."""
-
-PLACES = tuple(name for name in FIELDS if name.endswith("_word"))
-"""Fields that say where something lies in memory."""
 
 DESCRIPTOR_FIELDS = 32
 

@@ -2,9 +2,9 @@
 
 Both implementations of the engine have the registers of an HLS kernel behind ``s_axilite`` (AMD UG1399, "S_AXILITE
 Control Register Map"). Their offsets stand as literals in the pragmas of ``hls/conv_engine.cpp``, where HLS takes no
-names, and a test keeps them equal. The Verilog has more. The identity is a read-only block of its own beside the engine,
-because registers that HLS makes hold nothing before the first run, and a driver must know the bitstream before it
-starts anything.
+names, and a test keeps them equal. The Verilog has more. The identity is a read-only block of its own beside the
+engine, because registers that HLS makes hold nothing before the first run, and a driver must know the bitstream before
+it starts anything.
 """
 
 import re
@@ -42,7 +42,7 @@ ENGINE = {
     "layer_count": Register(0x48),  # descriptors to run
     "arena_words": Register(0x50),  # memory words of the arena, beyond which no request reaches
     "protected_words": Register(0x58),  # words from the arena's start that the engine does not write
-    "status": Register(0x60),  # error code, layer of the last run; the Verilog says, too, whether one goes on or owes answers
+    "status": Register(0x60),  # error code and layer of the last run; in the Verilog also running, undrained
     "cycles": Register(0x68, 64),  # of the last run
     "cycle_limit": Register(0x78),  # cycles that end a run, less than 2^31; 0: none
 }
