@@ -63,20 +63,27 @@ def tiled_layer(record: np.void, shape: EngineShape) -> TiledLayer:
         CodesignError, ValueError: no engine could run it.
     """
     values = {name: int(record[name]) for name, _, _ in isa5.FIELDS}
-    pairs = {name: (values[f"{name}_height"], values[f"{name}_width"]) for name in ("kernel", "stride", "dilation")}
     layer = EngineLayer(
         operation=Operation.of_code(values["operation"]),
+        in_channels=values["in_channels"],
+        in_height=values["in_height"],
+        in_width=values["in_width"],
+        out_channels=values["out_channels"],
+        kernel=(values["kernel_height"], values["kernel_width"]),
+        stride=(values["stride_height"], values["stride_width"]),
+        dilation=(values["dilation_height"], values["dilation_width"]),
         padding=(values["pad_top"], values["pad_left"], values["pad_bottom"], values["pad_right"]),
         pad_value=values["pad_value"],
         repeat=bool(values["repeat"]),
         weight_bits=4 if values["four_bit_weights"] else 8,
         residual=values["residual"],
-        **{name: values[name] for name in ("in_channels", "in_height", "in_width", "out_channels")},
-        **pairs,
     )
     mapping = Mapping(
         loop_order=LoopOrder[isa5.LoopOrderCode(values["loop_order"]).name],
-        **{name: values[name] for name in ("tile_out_channels", "tile_in_channels", "tile_height", "tile_width")},
+        tile_out_channels=values["tile_out_channels"],
+        tile_in_channels=values["tile_in_channels"],
+        tile_height=values["tile_height"],
+        tile_width=values["tile_width"],
     )
     return TiledLayer(layer=layer, mapping=mapping, shape=shape)
 
