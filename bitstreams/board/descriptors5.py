@@ -60,7 +60,7 @@ def tiled_layer(record: np.void, shape: EngineShape) -> TiledLayer:
     """Return the layer that a descriptor makes an engine compute, in its tiles; a band is a smaller layer.
 
     Raises:
-        CodesignError, ValueError: no engine could run it.
+        CodesignError, ValueError, ZeroDivisionError: its sizes and tiles are those of no layer.
     """
     values = {name: int(record[name]) for name, _, _ in isa5.FIELDS}
     layer = EngineLayer(
@@ -85,7 +85,19 @@ def tiled_layer(record: np.void, shape: EngineShape) -> TiledLayer:
         tile_height=values["tile_height"],
         tile_width=values["tile_width"],
     )
-    return TiledLayer(layer=layer, mapping=mapping, shape=shape)
+    tiled = TiledLayer(layer=layer, mapping=mapping, shape=shape)
+    sizes = {
+        "out_height": layer.out_height,
+        "out_width": layer.out_width,
+        "tiles_out": len(tiled.out_tiles),
+        "tiles_in": len(tiled.in_tiles),
+        "tiles_rows": tiled.rows.tiles,
+        "tiles_cols": tiled.cols.tiles,
+    }
+    for name, size in sizes.items():
+        if values[name] != size:
+            raise InvalidValueError(f"descriptor.{name}", values[name], f"{size}, as of its layer")
+    return tiled
 
 
 def check_program(program: Program, shape: EngineShape) -> list[LayerWork]:

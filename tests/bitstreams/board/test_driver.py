@@ -20,6 +20,7 @@ from support.boards.twins import (
     stated_of,
 )
 
+from bitstreams.board import control
 from bitstreams.board.control import UnfinishedRunError
 from bitstreams.board.driver import Engine
 from bitstreams.board.session import Session
@@ -144,8 +145,9 @@ def test_a_program_that_runs_beyond_the_twins_limit_is_ended(
 
 
 def test_results_that_were_had_stay_when_a_later_run_hangs(
-    zynq_twin: TwinServer, zynq_project: Path, tmp_path: Path
+    zynq_twin: TwinServer, zynq_project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(control, "STOP_S", 0.3)
     had = []
     with running(zynq_twin, tmp_path) as engine:
         engine.load_program(read_program(zynq_project))
