@@ -22,7 +22,8 @@ from bitstreams.board.session import Session
 from bitstreams.board.target import Target
 from bitstreams.store.store import Store
 from codesign.commands.calibration.measure import measurement_of
-from codesign.emit.project import IMAGES_FILE, check_program_files
+from codesign.emit.engine_project import IMAGES_FILE
+from codesign.emit.project import check_program_files
 from codesign.progress import Progress
 from codesign.run.folder import Run, claiming
 from codesign.run.implementation import read_project

@@ -24,7 +24,7 @@ from bitstreams.twin.bitstream import write_twin_bitstream
 from bitstreams.twin.board import TwinBoard
 from bitstreams.twin.server import TwinServer
 from bitstreams.twin.simulated import build_verilog
-from codesign.emit.project import IMAGES_FILE
+from codesign.emit.engine_project import IMAGES_FILE
 from cost_models.coefficients import Coefficients, load_coefficients
 from hw_templates.conv_engine import isa5
 from hw_templates.conv_engine.accelerator import Accelerator
