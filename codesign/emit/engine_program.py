@@ -226,7 +226,6 @@ def compile_engine_program(
         logits_word=maps[nodes[-1].name].word,
         logits_count=nodes[-1].tiled.layer.out_channels,
         counter_word=counter_word,
-        isa_version=isa5.VERSION,
     )
     return CompiledProgram(program=program, steps=steps)
 
