@@ -205,7 +205,7 @@ class _Simulation:
         heights = self._inside(tile.rows, layer.in_height, layer.kernel_height)
         widths = self._inside(tile.cols, layer.in_width, layer.kernel_width)
         if self.placement.ifmap_ring:
-            return self._lines("ifmap", heights * widths, tile.inputs, self.accelerator.ifmap_cols)
+            return self._lines("ifmap", heights * widths, tile.inputs, self.accelerator.pe_cols)
         return self._bursts("ifmap", heights, widths, tile.inputs, layer.in_channels, layer.in_width)
 
     def _inside(self, outputs: range, extent: int, kernel: int) -> int:
@@ -237,7 +237,7 @@ class _Simulation:
             return self._weight_burst(0)
         if layer.operation.reads_gate:
             return self._weight_burst(len(tile.outputs))
-        group = accelerator.pe_rows * accelerator.pe_cols if self.dense else accelerator.depthwise_lanes
+        group = accelerator.pe_rows * accelerator.pe_cols if self.dense else accelerator.lanes
         weights = self._groups(tile) * group * layer.kernel_height * layer.kernel_width
         return self._weight_burst(math.ceil(weights * layer.weight_bits / 8))
 
@@ -246,7 +246,7 @@ class _Simulation:
         a = self.accelerator
         if self.dense:
             return len(tile.outputs[:: a.pe_rows]) * len(tile.inputs[:: a.pe_cols])
-        return len(tile.outputs[:: a.depthwise_lanes])
+        return len(tile.outputs[:: a.lanes])
 
     def _iterations(self, tile: _Tile) -> int:
         """Return the iterations of the compute loop, counted group by group."""

@@ -166,6 +166,6 @@ def _weight_words(layer: Layer, mapping: Mapping, accelerator: Accelerator) -> i
     if layer.operation.is_dense:
         rows, cols = accelerator.pe_rows, accelerator.pe_cols
         return words(taps * math.ceil(layer.out_channels / rows) * math.ceil(layer.in_channels / cols) * rows * cols)
-    lanes = accelerator.depthwise_lanes
+    lanes = accelerator.lanes
     full, rest = divmod(layer.out_channels, mapping.tile_out_channels)
     return full * words(taps * mapping.tile_out_channels) + words(taps * math.ceil(rest / lanes) * lanes)

@@ -40,7 +40,7 @@ def pack_weights(layer: Layer, weights: Int8Array, mapping: Mapping, accelerator
     tile [lane group, kernel row, kernel column, lane]; each begins with a word of the weight port. Weights of 4 bits
     lie two to a byte, the first in its lower half.
     """
-    rows, cols, tile_inputs = accelerator.depthwise_lanes, 1, 1
+    rows, cols, tile_inputs = accelerator.lanes, 1, 1
     if layer.operation.is_dense:
         rows, cols, tile_inputs = accelerator.pe_rows, accelerator.pe_cols, mapping.tile_in_channels
     outputs, inputs, *kernel = weights.shape

@@ -168,7 +168,7 @@ def _readme(design: Design, record: ProjectRecord) -> str:
     a = design.accelerator
     lanes = EngineShape(accelerator=a, family=design.board.family).lanes
     language, tools, channel_wise = {
-        Implementation.HLS: ("HLS C++", "Vitis HLS and Vivado", f"{a.depthwise_lanes} channels"),
+        Implementation.HLS: ("HLS C++", "Vitis HLS and Vivado", f"{a.lanes} channels"),
         Implementation.RTL: ("Verilog", "Vivado alone", f"diagonal of the PE array, {lanes} channels"),
     }[record.implementation]
     return f"""# An accelerator for {design.board.title}

@@ -35,8 +35,7 @@ class EngineRecord:
     pe_rows: float
     pe_cols: float
     pe_pixels: float
-    depthwise_lanes: float
-    ifmap_cols: float
+    lanes: float
     axi_bytes: float
     weight_port_bytes: float
     ifmap_depth: float

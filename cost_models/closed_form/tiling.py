@@ -40,7 +40,7 @@ class Outputs(NamedTuple):
     Attributes:
         tile: size of a full tile.
         tiles: number of tiles.
-        groups: groups of channels computed at a time: of ``pe_rows``, or of ``depthwise_lanes``.
+        groups: groups of channels computed at a time: of ``pe_rows``, or of ``lanes``.
         words: bus words of one pixel of the results, or lines where they go to the map memory.
         inputs: the same of the ifmap, which is cut alike in channel-wise layers; else 0.
         weights: bytes of their weights in channel-wise layers; else for one group of ``pe_cols``.
@@ -148,10 +148,10 @@ def outputs_of(layer: LayerRecord, engine: EngineRecord, tile: float) -> Outputs
         groups = grouped(sizes, engine.pe_rows)
         group_bytes *= engine.pe_rows * engine.pe_cols
     else:
-        groups = grouped(sizes, engine.depthwise_lanes)
-        group_bytes *= 0.0 if layer.weightless else engine.depthwise_lanes
-        inputs = grouped(sizes, engine.ifmap_cols if layer.reads_map else engine.axi_bytes)
-        lines = np.ceil(sizes.full / engine.ifmap_cols)
+        groups = grouped(sizes, engine.lanes)
+        group_bytes *= 0.0 if layer.weightless else engine.lanes
+        inputs = grouped(sizes, engine.pe_cols if layer.reads_map else engine.axi_bytes)
+        lines = np.ceil(sizes.full / engine.pe_cols)
     weights = sizes if layer.gate else Sizes(groups.full * group_bytes, groups.last * group_bytes)
     need, whole_need = np.ceil(sizes.full / engine.pe_rows), np.ceil(layer.out_channels / engine.pe_rows)
     return Outputs(tile, tiles, groups, words, inputs, weights, need, whole_need, lines)
@@ -163,8 +163,8 @@ def inputs_of(layer: LayerRecord, engine: EngineRecord, tile: float) -> Inputs:
     if not layer.dense:
         return Inputs(tile, 1.0, Sizes(1.0, 1.0), Sizes(0.0, 0.0), 0.0)
     tiles, sizes = split(layer.in_channels, tile)
-    words = grouped(sizes, engine.ifmap_cols if layer.reads_map else engine.axi_bytes)
-    return Inputs(tile, tiles, grouped(sizes, engine.pe_cols), words, np.ceil(sizes.full / engine.ifmap_cols))
+    words = grouped(sizes, engine.pe_cols if layer.reads_map else engine.axi_bytes)
+    return Inputs(tile, tiles, grouped(sizes, engine.pe_cols), words, np.ceil(sizes.full / engine.pe_cols))
 
 
 @compiled

@@ -157,7 +157,11 @@ class TiledLayer:
         pixels = self.mapping.tile_height * math.ceil(self.mapping.tile_width / accelerator.pe_pixels)
         results = math.ceil(kept / shape.accelerator.axi_bytes) * self.mapping.tile_height * self.mapping.tile_width
         return (
-            ("ifmap", math.ceil(in_channels / accelerator.pe_cols) * in_rows * self.line_words, shape.ifmap_depth),
+            (
+                "ifmap",
+                math.ceil(in_channels / accelerator.pe_cols) * in_rows * self.line_words,
+                accelerator.ifmap_depth,
+            ),
             ("weight", math.ceil(steps * layer.weight_bits / 8), shape.accelerator.weight_depth),
             ("ofmap", math.ceil(kept / accelerator.pe_rows) * pixels, shape.accelerator.ofmap_depth),
             ("residual", results if layer.residual else 0, shape.residual_depth),

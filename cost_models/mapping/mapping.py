@@ -110,7 +110,7 @@ class Mapping:
         out_channels = min(self.tile_out_channels, layer.out_channels)
         in_channels = min(self.tile_in_channels, layer.in_channels)
         out_groups, in_groups = math.ceil(out_channels / rows), math.ceil(in_channels / cols)
-        line = accelerator.ifmap_cols
+        line = accelerator.pe_cols
         taps = layer.kernel_height * layer.kernel_width
         if layer.operation.is_dense:
             weight_words = math.ceil(out_groups * in_groups * taps * layer.weight_bits / 8)
@@ -136,7 +136,7 @@ def channelwise_weight_bytes(layer: Layer, channels: int, accelerator: Accelerat
         return 0
     if layer.operation.reads_gate:
         return channels
-    lanes = accelerator.depthwise_lanes
+    lanes = accelerator.lanes
     weights = layer.kernel_height * layer.kernel_width * math.ceil(channels / lanes) * lanes
     return math.ceil(weights * layer.weight_bits / 8)
 

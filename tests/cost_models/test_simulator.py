@@ -104,7 +104,6 @@ def test_a_mapping_that_does_not_fit_is_refused() -> None:
         ofmap_kib=2,
         axi_bits=64,
         clock_mhz=100,
-        depthwise_lanes=8,
     )
     tiles = Mapping(
         tile_out_channels=64, tile_in_channels=16, tile_height=1, tile_width=1, loop_order=LoopOrder.PIXELS_OUTER
@@ -125,7 +124,7 @@ def test_a_mapping_that_does_not_fit_is_refused() -> None:
 def test_cycles_are_split_by_what_was_waited_for(buffers: tuple[int, int, int], split: tuple[int, int, int]) -> None:
     board = replace(BOARD, ddr=Ddr(peak_gb_s=100.0, plan_gb_s=100.0))
     timing = replace(PRIOR.latency, access_latency_cycles=40, burst_overhead_cycles=4, pipeline_depth_cycles=16)
-    accelerator = accelerator_of(8, 8, 1, 1, 16, 16, 16, 64, 100, 8, 0, 1, *buffers)
+    accelerator = accelerator_of(8, 8, 1, 1, 16, 16, 16, 64, 100, 0, 1, *buffers)
     mapping = Mapping(
         tile_out_channels=8, tile_in_channels=8, tile_height=4, tile_width=4, loop_order=LoopOrder.PIXELS_OUTER
     )
@@ -163,7 +162,6 @@ def test_a_single_buffer_is_filled_after_what_reads_it() -> None:
         ofmap_kib=64,
         axi_bits=64,
         clock_mhz=100,
-        depthwise_lanes=8,
     )
     cycles = {}
     for name in ("ifmap_buffers", "ofmap_buffers"):

@@ -155,7 +155,7 @@ def plan_runs(
 
 def _largest(board: Board, implementation: Implementation) -> Accelerator:
     """Return the sampled engine that fits the board and multiplies most a second."""
-    columns = AcceleratorSpace(board, implementation=implementation).sample(np.random.default_rng(0), _ACCELERATORS)
+    columns = AcceleratorSpace(board).sample(np.random.default_rng(0), _ACCELERATORS)
     over = excess(estimate_resources(columns, board, implementation), board).values()
     fits = np.all([np.asarray(count) <= 0 for count in over], axis=0)
     rate = columns.pe_rows * columns.pe_cols * columns.pe_pixels * columns.clock_mhz

@@ -66,7 +66,7 @@ class EngineTemplate(Template):
 
     def space(self, board: Board) -> AcceleratorSpace:
         """Return the engines that a search may choose from on ``board``."""
-        return AcceleratorSpace(board, implementation=self.implementation)
+        return AcceleratorSpace(board)
 
     def problem(self, joint: JointSpace[Any], coefficients: str, losses: Mapping[str, float]) -> EngineProblem:
         """Return the prices of pairs by the closed-form model; int8 takes nothing from accuracies.
@@ -177,7 +177,7 @@ class EngineTemplate(Template):
         workload = lower(problem.joint.space, emitted.pair.subnet)
         estimate = price(workload, a, problem.joint.board, problem.coefficients)
         hls = self.implementation == Implementation.HLS
-        lanes = f"{a.depthwise_lanes} depthwise lanes" + ("" if hls else " on its diagonal")
+        lanes = f"{a.lanes} depthwise lanes on its diagonal"
         counted = "C++" if hls else "sizes of the Verilog's memories and arrays"
         sections = (
             Section(

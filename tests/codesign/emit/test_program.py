@@ -30,7 +30,6 @@ ACCELERATOR = Accelerator(
     ofmap_kib=16,
     axi_bits=64,
     clock_mhz=100,
-    depthwise_lanes=4,
 )
 
 
@@ -232,7 +231,7 @@ def test_what_the_engine_cannot_run_is_refused() -> None:
     with pytest.raises(UnsupportedLayerError, match=r"wide\.out_channels: the engine has at most 2048, got 2049"):
         compile_program(one_layer(2049), [MappedLayer(layer, mapping)], ACCELERATOR)
     with pytest.raises(MappingError, match="ofmap_kib"):
-        compile_program(one_layer(2048), [MappedLayer(one_layer(2048).layers[0].node.layer, replace(mapping, tile_out_channels=2048))], Accelerator(pe_rows=8, pe_cols=16, pe_pixels=2, pack=1, ifmap_kib=16, weight_kib=32, ofmap_kib=2, axi_bits=64, clock_mhz=100, depthwise_lanes=4))  # fmt: skip  # noqa: E501
+        compile_program(one_layer(2048), [MappedLayer(one_layer(2048).layers[0].node.layer, replace(mapping, tile_out_channels=2048))], Accelerator(pe_rows=8, pe_cols=16, pe_pixels=2, pack=1, ifmap_kib=16, weight_kib=32, ofmap_kib=2, axi_bits=64, clock_mhz=100))  # fmt: skip  # noqa: E501
 
 
 def records(network: QuantisedNetwork, accelerator: Accelerator, placements: tuple[Placement, ...]) -> np.ndarray:

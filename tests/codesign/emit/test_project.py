@@ -48,7 +48,6 @@ ACCELERATORS = [
         ofmap_kib=16,
         axi_bits=64,
         clock_mhz=100,
-        depthwise_lanes=8,
     ),
     Accelerator(
         pe_rows=8,
@@ -60,7 +59,6 @@ ACCELERATORS = [
         ofmap_kib=8,
         axi_bits=64,
         clock_mhz=100,
-        depthwise_lanes=2,
     ),
     Accelerator(
         pe_rows=4,
@@ -72,7 +70,6 @@ ACCELERATORS = [
         ofmap_kib=2,
         axi_bits=32,
         clock_mhz=100,
-        depthwise_lanes=1,
     ),
     Accelerator(
         pe_rows=16,
@@ -84,7 +81,6 @@ ACCELERATORS = [
         ofmap_kib=8,
         axi_bits=128,
         clock_mhz=200,
-        depthwise_lanes=16,
     ),
     Accelerator(
         pe_rows=24,
@@ -96,7 +92,6 @@ ACCELERATORS = [
         ofmap_kib=8,
         axi_bits=64,
         clock_mhz=150,
-        depthwise_lanes=24,
     ),
     Accelerator(
         pe_rows=8,
@@ -108,7 +103,6 @@ ACCELERATORS = [
         ofmap_kib=4,
         axi_bits=32,
         clock_mhz=150,
-        depthwise_lanes=8,
         map_kib=0,
         weight_port_words=2,
     ),
@@ -122,7 +116,6 @@ ACCELERATORS = [
         ofmap_kib=16,
         axi_bits=64,
         clock_mhz=100,
-        depthwise_lanes=8,
         map_kib=0,
         weight_port_words=1,
         ifmap_buffers=1,
@@ -139,7 +132,6 @@ ACCELERATORS = [
         ofmap_kib=16,
         axi_bits=64,
         clock_mhz=100,
-        depthwise_lanes=8,
         map_kib=0,
         weight_port_words=1,
         ifmap_buffers=2,
@@ -161,7 +153,6 @@ FUSING = [
         ofmap_kib=16,
         axi_bits=64,
         clock_mhz=200,
-        depthwise_lanes=24,
         map_kib=8,
         weight_port_words=2,
     ),
@@ -175,7 +166,6 @@ FUSING = [
         ofmap_kib=16,
         axi_bits=64,
         clock_mhz=100,
-        depthwise_lanes=8,
         map_kib=4,
     ),
     Accelerator(
@@ -188,7 +178,6 @@ FUSING = [
         ofmap_kib=8,
         axi_bits=64,
         clock_mhz=100,
-        depthwise_lanes=2,
         map_kib=2,
         weight_port_words=2,
         ifmap_buffers=1,
@@ -205,7 +194,6 @@ FUSING = [
         ofmap_kib=8,
         axi_bits=32,
         clock_mhz=100,
-        depthwise_lanes=4,
         map_kib=4,
     ),
 ]
@@ -258,7 +246,6 @@ def test_the_engine_is_clean_under_sanitizers(tmp_path: Path) -> None:
             ofmap_kib=4,
             axi_bits=64,
             clock_mhz=100,
-            depthwise_lanes=4,
         ),
         seed=5,
     )
@@ -277,7 +264,6 @@ def test_the_engine_is_clean_under_sanitizers(tmp_path: Path) -> None:
             ofmap_kib=4,
             axi_bits=64,
             clock_mhz=100,
-            depthwise_lanes=4,
         ),
         seed=6,
         extreme=True,
@@ -405,7 +391,6 @@ def test_subnets_follow_each_other_on_one_loaded_bitstream(tmp_path: Path) -> No
             ofmap_kib=16,
             axi_bits=64,
             clock_mhz=150,
-            depthwise_lanes=8,
         ),
     )
     designs = []

@@ -41,7 +41,7 @@ def counted(layer: Layer, mapping: Mapping, accelerator: Accelerator) -> Moved:
         accelerator.pe_rows,
         accelerator.pe_cols,
         accelerator.pe_pixels,
-        accelerator.depthwise_lanes,
+        accelerator.lanes,
     )
     buffer = 0
     for step in walk_steps(layer, mapping):
@@ -86,7 +86,6 @@ def test_tiles_of_input_channels_read_the_sums_again() -> None:
             ofmap_kib=64,
             axi_bits=64,
             clock_mhz=100,
-            depthwise_lanes=8,
         ),
     )
     whole = stated(
@@ -124,7 +123,6 @@ def test_energy_counts_every_access() -> None:
                 ofmap_kib=64,
                 axi_bits=64,
                 clock_mhz=100,
-                depthwise_lanes=8,
             )
         ],
         BOARD,

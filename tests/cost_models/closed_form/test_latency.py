@@ -29,7 +29,6 @@ ACCELERATOR = Accelerator(
     ofmap_kib=16,
     axi_bits=64,
     clock_mhz=100,
-    depthwise_lanes=8,
 )
 
 
@@ -320,9 +319,5 @@ def test_never_faster_than_compute_and_memory_allow(layer: Layer, seed: int) -> 
     ddr_cycles = result.ddr_bytes[0] / (BOARD.ddr.plan_gb_s * 1e3 / accelerator.clock_mhz)
     assert result.latency_cycles[0] >= result.iterations[0]
     assert result.latency_cycles[0] >= ddr_cycles * (1 - 1e-9)
-    parallel = (
-        accelerator.pe_rows * accelerator.pe_cols
-        if layer.operation == Operation.CONV
-        else (accelerator.depthwise_lanes)
-    )
+    parallel = accelerator.pe_rows * accelerator.pe_cols if layer.operation == Operation.CONV else accelerator.lanes
     assert result.iterations[0] * parallel * accelerator.pe_pixels >= layer.macs

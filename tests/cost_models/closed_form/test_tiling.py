@@ -40,7 +40,6 @@ ACCELERATOR = Accelerator(
     ofmap_kib=8,
     axi_bits=64,
     clock_mhz=100,
-    depthwise_lanes=8,
 )
 CLASSES = {FIRST: slice(1), MIDDLE: slice(1, -1), BODY: slice(-1), LAST: slice(-1, None)}
 

@@ -141,7 +141,6 @@ def test_use_beyond_what_it_was_fitted_on_warns() -> None:
         ofmap_kib=8,
         axi_bits=64,
         clock_mhz=100,
-        depthwise_lanes=8,
     )
     with pytest.warns(
         ExtrapolationWarning, match=r"coefficients fitted.*layer\.in_channels 128 is outside of 16 to 64"

@@ -17,7 +17,7 @@ SHAPES = [
     EngineShape(
         accelerator=Accelerator(
             pe_rows=rows, pe_cols=cols, pe_pixels=pixels, pack=1, ifmap_kib=16, weight_kib=32, ofmap_kib=16,
-            axi_bits=bits, clock_mhz=100, depthwise_lanes=bits // 8, weight_port_words=port,
+            axi_bits=bits, clock_mhz=100, weight_port_words=port,
         ),
         limits=Limits(max_stride=3, max_dilation=2, zero_point=True),
     )

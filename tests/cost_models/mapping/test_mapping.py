@@ -27,7 +27,6 @@ ACCELERATOR = Accelerator(
     ofmap_kib=4,
     axi_bits=64,
     clock_mhz=100,
-    depthwise_lanes=8,
 )
 LAYER = Layer(
     operation=Operation.CONV,

@@ -20,7 +20,6 @@ ACCELERATOR = Accelerator(
     ofmap_kib=4,
     axi_bits=64,
     clock_mhz=125,
-    depthwise_lanes=4,
 )
 BOARD = load_board("pynq-z2")
 
@@ -53,7 +52,6 @@ def test_only_parameters_differ_between_accelerators() -> None:
             ofmap_kib=8,
             axi_bits=32,
             clock_mhz=100,
-            depthwise_lanes=1,
         ),
         BOARD,
     )
@@ -148,7 +146,6 @@ def test_two_products_of_one_multiplication_are_exact_for_all_operands(tmp_path:
                 ofmap_kib=8,
                 axi_bits=64,
                 clock_mhz=100,
-                depthwise_lanes=8,
             ),
             BOARD,
         ),

@@ -140,7 +140,6 @@ def test_a_plan_of_the_other_implementation_is_refused_before_anything_is_measur
 def test_a_plan_without_a_project_is_for_an_engine_of_the_implementation_named() -> None:
     plan = plan_for(BOARD, 3, Silent(), implementation="rtl").plan
     assert plan.implementation == Implementation.RTL
-    assert plan.accelerator.depthwise_lanes == EngineShape(accelerator=plan.accelerator).lanes
     assert plan_for(BOARD, 3, Silent()).plan.implementation == Implementation.HLS
 
 

@@ -70,7 +70,6 @@ def test_narrow_weights_take_less_time_and_energy():
             ofmap_kib=16,
             axi_bits=64,
             clock_mhz=100,
-            depthwise_lanes=8,
         ),
         load_board("pynq-z2"),
     )

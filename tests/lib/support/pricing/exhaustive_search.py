@@ -140,7 +140,7 @@ def _least_of_all(
         elif weights[1]:
             weight_need = np.ceil(out_channels / cell)
         else:
-            lanes = np.ceil(out_channels / engine.depthwise_lanes) * engine.depthwise_lanes
+            lanes = np.ceil(out_channels / engine.lanes) * engine.lanes
             weight_need = np.ceil(np.ceil(lanes * taps * weights[0] / 8) / cell)
         if weight_need > engine.weight_depth:
             continue
@@ -154,7 +154,7 @@ def _least_of_all(
             for width in range(max(1, min(least, layer.out_width)), int(layer.out_width) + 1):
                 in_cols = (width - 1) * layer.stride + layer.kernel_width
                 slots = layer.stride * np.ceil(np.ceil(in_cols / layer.stride) / engine.pe_pixels)
-                if np.ceil(in_channels / engine.ifmap_cols) * in_rows * slots > engine.ifmap_depth:
+                if np.ceil(in_channels / engine.pe_cols) * in_rows * slots > engine.ifmap_depth:
                     break
                 cols = cols_of(layer, engine, float(width))
                 for order in range(3 if layer.dense else 2):
