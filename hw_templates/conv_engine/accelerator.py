@@ -23,6 +23,8 @@ Number = TypeVar("Number", int, IntArray)
 ACCUMULATOR_BYTES = 4
 PARAMETER_MAX = 1 << 20
 """No parameter is larger; products of two fit in 64 bits."""
+TILE_WORDS = 1 << 16
+"""A tile in a buffer has fewer memory words."""
 
 
 Choices = tuple[int, ...]
@@ -131,6 +133,11 @@ class Parameters(Generic[Number]):
     def lanes(self) -> Number:
         """Channels of a channel-wise layer computed in parallel, for each of ``pe_pixels``: the array's diagonal."""
         return _common(self.pe_rows, self.pe_cols)
+
+    @property
+    def channelwise_steps(self) -> Number:
+        """Steps of a channel-wise layer that share a line of ``pe_rows`` x ``pe_cols`` weights."""
+        return self.pe_rows * self.pe_cols // self.lanes
 
     @property
     def ifmap_banks(self) -> Number:
@@ -247,6 +254,10 @@ def _rules(a: AnyAccelerator) -> Iterator[tuple[Any, str, str]]:
     yield a.axi_bits * a.weight_port_words > 128, "weight_port_words", "1 where axi_bits is 128"
     # Weights of a tile, and a gate, begin with a word of that port.
     yield a.pe_rows % a.weight_port_bytes != 0, "pe_rows", "a multiple of the bytes of the weight port"
+    # The program format counts the words of a tile in 16 bits; results are a byte of each sum.
+    for name, bytes_per_kib in (("ifmap_kib", 1024), ("weight_kib", 1024), ("ofmap_kib", 1024 // ACCUMULATOR_BYTES)):
+        too_many = getattr(a, name) * bytes_per_kib >= TILE_WORDS * a.axi_bytes
+        yield too_many, name, f"less than {TILE_WORDS} words of a memory port"
     yield a.ifmap_depth < 1, "ifmap_kib", "enough for one word in each bank"
     yield a.weight_depth < 1, "weight_kib", "enough for one word of pe_rows x pe_cols weights"
     yield a.ofmap_depth < 1, "ofmap_kib", "enough for one accumulator in each bank"

@@ -87,11 +87,6 @@ class EngineShape:
         most = 4 if self.field_bits == 17 else 8
         return max(n for n in range(1, most + 1) if self.accelerator.pe_cols % n == 0)
 
-    @property
-    def part_count(self) -> int:
-        """Channel-wise iterations that share a line of weights."""
-        return self.accelerator.pe_rows * self.accelerator.pe_cols // self.lanes
-
     def widths(self) -> dict[str, int]:
         """Return the bits of the widths that :data:`hw_templates.conv_engine.isa5.FIELDS` names."""
         constants = self.constants()
@@ -188,7 +183,7 @@ class EngineShape:
             "TW": bits_for(max(self.limits.max_kernel, a.pe_pixels) - 1),
             "DW": max(2, bits_for(max(self.limits.max_stride, self.limits.max_dilation))),
             "RW": bits_for(a.pe_pixels - 1),
-            "PW": bits_for(self.part_count - 1),
+            "PW": bits_for(a.channelwise_steps - 1),
             "ADDRESS": 40,
             "MAX_BURST": MAX_BURST,
             "READ_FIFO": READ_FIFO,

@@ -129,7 +129,7 @@ def _least_of_all(
     for out, into in [(m, n) for m in range(1, outs + 1) for n in range(1, ins + 1)]:
         if not layer.dense and out != into:
             continue
-        # Needs as they are documented, in words of a bank.
+        # Needs as they are documented, in words of a bank; two lines of weights of 4 bits lie in one.
         out_channels = min(out * units[0], layer.out_channels)
         in_channels = min(into * units[1], layer.in_channels)
         groups = np.ceil(out_channels / engine.pe_rows)
@@ -141,7 +141,7 @@ def _least_of_all(
             weight_need = np.ceil(out_channels / cell)
         else:
             lanes = np.ceil(out_channels / engine.lanes) * engine.lanes
-            weight_need = np.ceil(np.ceil(lanes * taps * weights[0] / 8) / cell)
+            weight_need = np.ceil(np.ceil(lanes * taps / cell) * weights[0] / 8)
         if weight_need > engine.weight_depth:
             continue
         outputs = outputs_of(layer, engine, float(out * units[0]))
