@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from cost_models.coefficients import LatencyCoefficients
 from cost_models.engine.layer import engine_layer
 from cost_models.mapping.engine_limits import check_engine_runs
+from cost_models.mapping.mapping import least_size
 from cost_models.mapping.placement import IN_MEMORY, Placement
 from cost_models.workload import Layer
 from hw_templates.board import Board
@@ -66,7 +67,7 @@ class LayerRecord:
         weightless: whether there are no weights: a pool.
         reads_map, writes_map: whether the input and the output map are in the map memory.
         first_run, end_run: its rows of the run records.
-        most_rows: output rows of the run that makes most.
+        most_rows: output rows of the run that makes most, and of the smallest tile.
         classes: border classes, each with a line of parameters; 0 where each channel has its own.
         tables: how often its activation table is loaded.
     """
@@ -157,7 +158,8 @@ class LayerRecords:
             kinds, engine = placement.runs(layer), engine_layer(layer)
             shape = (engine.stride[0], layer.padding, layer.weight_bits, layer.macs)
             on_chip, end_run = (placement.ifmap_ring > 0, placement.ofmap_ring > 0), len(runs) + len(kinds)
+            most_rows = max(max(kinds)[0], least_size(layer, layer.out_height))
             setup = (math.prod(engine.border_classes), placement.tables(layer))
-            records.append((*_of_layer(layer), *shape, *on_chip, len(runs), end_run, max(kinds)[0], *setup))
+            records.append((*_of_layer(layer), *shape, *on_chip, len(runs), end_run, most_rows, *setup))
             runs += [(*kind, count) for kind, count in kinds.items()]
         return cls(np.array(records, dtype=LAYER), np.array(runs, dtype=RUN))

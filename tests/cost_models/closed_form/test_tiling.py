@@ -243,7 +243,7 @@ def test_weights_of_four_bits_take_half_the_words_and_the_buffer() -> None:
             ),
             (50, 25),
         ),
-        # Of 4 bits: each tile begins with a word of its own.
+        # Of 4 bits: 50 steps of 8 lanes are 4 lines of 16 steps, which lie in 2 of 16 words; 25 are 2, which lie in 1.
         (
             Layer(
                 operation=Operation.DEPTHWISE,
@@ -257,7 +257,7 @@ def test_weights_of_four_bits_take_half_the_words_and_the_buffer() -> None:
                 padding=2,
                 weight_bits=4,
             ),
-            (25, 13),
+            (32, 16),
         ),
         # A word of the gate for 8 channels.
         (Layer(operation=Operation.SCALE, in_channels=36, out_channels=36, in_height=8, in_width=8), (2, 1)),

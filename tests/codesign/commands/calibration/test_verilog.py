@@ -184,5 +184,5 @@ def test_candidates_run_on_the_verilog_and_are_counted_as_stated() -> None:
     for layers in runs[:: len(runs) // 12]:
         assert random_engine_program(layers, shape, 0).layer_of == tuple(range(len(layers)))
         counts = count_program([step_of(ran, shape) for ran in layers])[0]
-        for name, stated in stated_counters(layers, accelerator, BOARD, Implementation.RTL).items():
+        for name, stated in stated_counters(layers, accelerator, BOARD).items():
             assert [getattr(count.trips, name) for count in counts] == stated.tolist(), name
