@@ -137,7 +137,6 @@ def check_program_files(folder: Path, program_sha256: str) -> None:
 
 def _readme(design: Design, record: ProjectRecord) -> str:
     a = design.accelerator
-    lanes = EngineShape(accelerator=a, family=design.board.family).lanes
     language, tools = {
         Implementation.HLS: ("HLS C++ (`hls/`)", "Vitis HLS 2021.2 or newer and Vivado 2020.2 or newer"),
         Implementation.RTL: ("Verilog (`rtl/`)", "Vivado 2020.2 or newer"),
@@ -149,7 +148,7 @@ Emitted by codesign: a convolution engine, to be built from {language}, and a qu
 | | |
 |---|---|
 | PE array | {a.pe_rows} output channels x {a.pe_cols} input channels x {a.pe_pixels} pixels, {a.pack} products a DSP |
-| channel-wise layers | diagonal of the PE array, {lanes} channels x {a.pe_pixels} pixels |
+| channel-wise layers | diagonal of the PE array, {a.lanes} channels x {a.pe_pixels} pixels |
 | buffers | ifmap {a.ifmap_buffers} x {a.ifmap_kib} KiB, weights {a.weight_buffers} x {a.weight_kib} KiB, \
 sums {a.ofmap_buffers} x {a.ofmap_kib} KiB, maps that stay on chip 2 x {a.map_kib} KiB |
 | memory ports | {a.axi_bits} bits at {a.clock_mhz} MHz |

@@ -252,7 +252,7 @@ def _check(layers: Layers, what: RandomProgram, measured: Measured, plan: RunPla
         raise VerificationError(f"result: the engine's first pixel of {layers[-1].layer} is not the reference's")
     counted = measured.counters
     board = load_board(plan.board)
-    for name, stated in stated_counters(layers, plan.accelerator, board, plan.implementation).items():
+    for name, stated in stated_counters(layers, plan.accelerator, board).items():
         if name in (counted.dtype.names or ()):
             # A layer in bands has a descriptor, and counters, for each.
             of_layers = np.bincount(what.layer_of, counted[name], len(layers))

@@ -42,7 +42,6 @@ from cost_models.workload import Workload
 from hw_templates.board import Board
 from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.conv_engine.implementation import Implementation
-from hw_templates.conv_engine.rtl_config import EngineShape
 from hw_templates.conv_engine.space import AcceleratorSpace
 from hw_templates.foundation.arrays import Int8Array
 from hw_templates.foundation.errors import InvalidValueError
@@ -73,7 +72,7 @@ class EngineTemplate(Template):
 
     def space(self, board: Board) -> AcceleratorSpace:
         """Return the engines that a search may choose from on ``board``."""
-        return AcceleratorSpace(board, implementation=self.implementation)
+        return AcceleratorSpace(board)
 
     def problem(self, joint: JointSpace[Any], coefficients: str, losses: Mapping[str, float]) -> EngineProblem:
         """Return the prices of pairs by the closed-form model; int8 takes nothing from accuracies.
@@ -172,6 +171,7 @@ class EngineTemplate(Template):
         searched = load_searched(run, template=self)
         emitted = emitted_pair(searched, emitted_record(searched))
         trained = load_weights(run, searched)
+        assert isinstance(searched.problem, EngineProblem)
         design, _ = quantised_design(trained, searched.problem, emitted.pair)
         return engine_checks(emitted, design)
 
@@ -182,7 +182,6 @@ class EngineTemplate(Template):
         problem, a = emitted.problem, emitted.pair.accelerator
         workload = lower(problem.joint.space, emitted.pair.subnet)
         estimate = price(workload, a, problem.joint.board, problem.coefficients)
-        lanes = EngineShape(accelerator=a, family=problem.joint.board.family).lanes
         provisional = self.implementation == Implementation.HLS
         sections = (
             Section(
@@ -197,7 +196,7 @@ class EngineTemplate(Template):
             Section(
                 "Resources",
                 f"PE array {a.pe_rows} x {a.pe_cols} x {a.pe_pixels}, {a.pack} products a DSP slice, "
-                f"{lanes} channels a cycle of channel-wise layers on its diagonal, "
+                f"{a.lanes} channels a cycle of channel-wise layers on its diagonal, "
                 f"buffers of {a.ifmap_buffers} x {a.ifmap_kib}, "
                 f"{a.weight_buffers} x {a.weight_kib} and {a.ofmap_buffers} x {a.ofmap_kib} KiB, 2 x {a.map_kib} KiB "
                 f"for maps that stay on chip, {a.axi_bits}-bit ports, {a.clock_mhz} MHz. DSP slices and block memories "

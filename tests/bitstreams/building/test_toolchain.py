@@ -20,7 +20,6 @@ from bitstreams.building.toolchain import (
 )
 from hw_templates.conv_engine import isa5
 from hw_templates.conv_engine.accelerator import Accelerator
-from hw_templates.conv_engine.implementation import Implementation
 from hw_templates.conv_engine.program import read_program
 from hw_templates.foundation.errors import ToolError, VerificationError
 
@@ -34,7 +33,6 @@ ACCELERATOR = Accelerator(
     ofmap_kib=8,
     axi_bits=64,
     clock_mhz=100,
-    depthwise_lanes=8,
 )
 
 
@@ -76,7 +74,7 @@ def stated(project: Path) -> list[tuple[int, ...]]:
 def test_wrong_weights_are_found(project: Path) -> None:
     arena = project / "isa5/arena.bin"
     old = arena.read_bytes()
-    begin = read_program(project, Implementation.RTL).layer_count * isa5.DESCRIPTOR_BYTES
+    begin = read_program(project).layer_count * isa5.DESCRIPTOR_BYTES
     arena.write_bytes(old[:begin] + bytes(byte ^ 1 for byte in old[begin:]))
     with pytest.raises(VerificationError, match=r"csim disagrees: logits of 2 of 2 images .* counts of 0 of"):
         run_csim(project)

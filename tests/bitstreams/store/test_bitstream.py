@@ -29,7 +29,6 @@ MADE = Bitstream(
         ofmap_kib=8,
         axi_bits=64,
         clock_mhz=100,
-        depthwise_lanes=8,
     ),
     tools={"vivado": "2023.2"},
     timing=Timing(0.1, 0.0, None, 0.0),

@@ -23,7 +23,6 @@ def record() -> ProjectRecord:
         ofmap_kib=8,
         axi_bits=64,
         clock_mhz=100,
-        depthwise_lanes=8,
     )
     return ProjectRecord(
         board=board_record(board),

@@ -19,7 +19,6 @@ ACCELERATOR = Accelerator(
     ofmap_kib=4,
     axi_bits=64,
     clock_mhz=125,
-    depthwise_lanes=4,
 )
 BOARD = load_board("pynq-z2")
 
@@ -52,7 +51,6 @@ def test_only_parameters_differ_between_accelerators() -> None:
             ofmap_kib=8,
             axi_bits=32,
             clock_mhz=100,
-            depthwise_lanes=1,
         ),
         BOARD,
     )

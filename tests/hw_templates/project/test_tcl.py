@@ -22,7 +22,6 @@ ACCELERATOR = Accelerator(
     ofmap_kib=4,
     axi_bits=64,
     clock_mhz=125,
-    depthwise_lanes=4,
 )
 
 SMARTCONNECT = {"aclk", "aresetn", "S00_AXI", "M00_AXI"}
@@ -160,7 +159,6 @@ def test_memory_ports_of_zynq_7000_stay_64_bits_wide_and_others_follow_the_engin
         ofmap_kib=4,
         axi_bits=32,
         clock_mhz=125,
-        depthwise_lanes=4,
     )
     for name, expected in (("pynq-z2", "64"), ("zcu104", "32")):
         folder = tmp_path / name

@@ -24,7 +24,6 @@ SHAPE = EngineShape(
         ofmap_kib=4,
         axi_bits=32,
         clock_mhz=100,
-        depthwise_lanes=4,
     )
 )
 WORD = SHAPE.accelerator.axi_bytes
