@@ -63,8 +63,8 @@ ACCELERATORS = [
         clock_mhz=100,
     ),
     Accelerator(
-        pe_rows=24,
-        pe_cols=16,
+        pe_rows=48,
+        pe_cols=8,
         pe_pixels=1,
         pack=2,
         ifmap_kib=16,
