@@ -15,7 +15,7 @@ import numpy as np
 from cost_models.coefficients import LogicCoefficients, load_coefficients
 from cost_models.engine.blocks import engine_blocks
 from hw_templates.board import Board
-from hw_templates.conv_engine import isa
+from hw_templates.conv_engine import isa5
 from hw_templates.conv_engine.accelerator import (
     Accelerator,
     AcceleratorColumns,
@@ -100,7 +100,7 @@ def dsp_slices(a: AnyAccelerator) -> Count:
     residuals (1).
     """
     array = _ceil_div(a.pe_rows, a.pack) * a.pe_cols * a.pe_pixels
-    depthwise = a.depthwise_lanes * _ceil_div(a.pe_pixels, a.pack)
+    depthwise = a.lanes * _ceil_div(a.pe_pixels, a.pack)
     return array + depthwise + 3 * a.post_lanes + ADDRESS_DSP
 
 
@@ -125,7 +125,7 @@ def memories(a: AnyAccelerator, board: Board) -> tuple[Count, Count]:
     residual_depth = a.ofmap_banks * a.ofmap_depth // word
     bram = bram + a.ofmap_buffers * block_rams(residual_depth, word_bits)
     lanes = a.post_lanes
-    bram = bram + lanes * block_rams(_ceil_div(isa.MAX_CHANNELS, lanes), 8 * isa.CHANNEL_PARAMETERS.itemsize)
+    bram = bram + lanes * block_rams(_ceil_div(isa5.MAX_CHANNELS, lanes), 8 * isa5.PARAMETERS.itemsize)
     bram = bram + block_rams(PORT_FIFO_WORDS, word_bits * a.weight_port_words)
     return bram + (MEMORY_PORTS - 1) * block_rams(PORT_FIFO_WORDS, word_bits), uram
 
@@ -140,11 +140,11 @@ def logic(a: AnyAccelerator, coefficients: LogicCoefficients) -> tuple[Count, Co
     rows, cols, pixels = a.pe_rows, a.pe_cols, a.pe_pixels
     products = rows * cols * pixels
     sums = rows * pixels
-    rotations = 2 * a.ifmap_cols * _multiplexer_luts(pixels, 8) * pixels
-    line, lanes = a.ifmap_cols, a.post_lanes
+    rotations = 2 * a.pe_cols * _multiplexer_luts(pixels, 8) * pixels
+    line, lanes = a.pe_cols, a.post_lanes
     # A channel of the depthwise unit is one of its line's, and takes its sum or the greater operand.
-    lane_inputs = a.depthwise_lanes * pixels * _multiplexer_luts(line // a.depthwise_lanes, 8)
-    lane_results = a.depthwise_lanes * pixels * _multiplexer_luts(2, 32)
+    lane_inputs = a.lanes * pixels * _multiplexer_luts(line // a.lanes, 8)
+    lane_results = a.lanes * pixels * _multiplexer_luts(2, 32)
     array_inputs = cols * pixels * _multiplexer_luts(line // cols, 8)
     results = lanes * _multiplexer_luts(rows // lanes * pixels, 32)
     # Each weight is a byte of its line, or half a byte of the line's first or second half.
@@ -157,7 +157,7 @@ def logic(a: AnyAccelerator, coefficients: LogicCoefficients) -> tuple[Count, Co
         + MEMORY_PORTS * coefficients.lut_per_port
         + port_bits * coefficients.lut_per_port_bit
         + products * per_product
-        + (sums + a.depthwise_lanes * pixels) * coefficients.lut_per_sum
+        + (sums + a.lanes * pixels) * coefficients.lut_per_sum
         + rotations
         + lane_inputs
         + lane_results
@@ -172,7 +172,7 @@ def logic(a: AnyAccelerator, coefficients: LogicCoefficients) -> tuple[Count, Co
         + MEMORY_PORTS * coefficients.ff_per_port
         + port_bits * coefficients.ff_per_port_bit
         + products * coefficients.ff_per_product
-        + (sums + a.depthwise_lanes * pixels) * coefficients.ff_per_sum
+        + (sums + a.lanes * pixels) * coefficients.ff_per_sum
         + lanes * coefficients.ff_per_requantiser
         + banks * coefficients.ff_per_bank
     )
@@ -192,7 +192,7 @@ def estimate_resources(
     >>> from hw_templates.board import load_board
     >>> accelerator = Accelerator(
     ...     pe_rows=8, pe_cols=8, pe_pixels=2, pack=2, ifmap_kib=8, weight_kib=8, ofmap_kib=8,
-    ...     axi_bits=64, clock_mhz=100, depthwise_lanes=4,
+    ...     axi_bits=64, clock_mhz=100,
     ... )
     >>> estimate_resources(accelerator, load_board("pynq-z2")).dsp
     102

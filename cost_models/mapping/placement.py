@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from cost_models.workload import Layer, Node
-from hw_templates.conv_engine import isa
 from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.foundation.errors import InvalidValueError, MappingError
 from hw_templates.foundation.json_records import check_fields
 
 RowRange = tuple[int, int]
+
+MAX_GROUP_LAYERS = 4
+"""Layers that run together band by band at most."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,15 @@ class Placement:
         """Return how many runs of the layer make as many output rows, read as much padding above and input rows."""
         bands = self.bands or ((0, layer.out_height),)
         return Counter((end - begin, *input_rows(layer, (begin, end))) for begin, end in bands if begin < end)
+
+    def tables(self, layer: Layer) -> int:
+        """Return how often the layer's activation table is loaded where the layers around it have other tables.
+
+        Those of a group take turns, so each band loads its own; the bands of a layer alone share one. In a program, a
+        table that the step before had is not loaded, which a layer by itself cannot know.
+        """
+        takes_turns = self.group_layers != 1
+        return self.runs(layer).total() if takes_turns else 1
 
     def check(self, layer: Layer, accelerator: Accelerator) -> None:
         """Check that the map memory holds the on-chip feature maps.
@@ -121,11 +132,11 @@ def check_groups(nodes: Sequence[Node], placements: Sequence[Placement]) -> None
     while first < len(nodes):
         size = max(1, placements[first].group_layers)
         members = range(first, first + size)
-        if members.stop > len(nodes) or size > isa.MAX_GROUP_LAYERS:
+        if members.stop > len(nodes) or size > MAX_GROUP_LAYERS:
             raise InvalidValueError(
                 f"{nodes[first].name}.group_layers",
                 size,
-                f"at most {isa.MAX_GROUP_LAYERS}, and no more than there are",
+                f"at most {MAX_GROUP_LAYERS}, and no more than there are",
             )
         expected: tuple[tuple[RowRange, ...], ...] = ((),)
         if placements[first].group_layers:

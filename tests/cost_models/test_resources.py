@@ -40,7 +40,6 @@ SMALL = Accelerator(
     ofmap_kib=8,
     axi_bits=64,
     clock_mhz=100,
-    depthwise_lanes=4,
 )
 # DPUCZDX8G with low DSP usage, from AMD PG338 (v1.2): pixel, input and output parallelism, LUTs, FFs.
 DPU = ((4, 8, 8, 20759, 33572), (8, 8, 8, 29155, 49823), (8, 12, 12, 37055, 72850), (8, 16, 16, 44583, 99791))
@@ -78,7 +77,7 @@ def test_ultra_rams() -> None:
 @pytest.mark.parametrize(
     ("accelerator", "count"),
     [
-        # PE array 8 * 8 * 2, depthwise 4 * 2, 3 for each of 8 lanes, 10 for addresses.
+        # PE array 8 * 8 * 2, depthwise 8 * 2, 3 for each of 8 lanes, 10 for addresses.
         (
             Accelerator(
                 pe_rows=8,
@@ -90,9 +89,8 @@ def test_ultra_rams() -> None:
                 ofmap_kib=8,
                 axi_bits=64,
                 clock_mhz=100,
-                depthwise_lanes=4,
             ),
-            128 + 8 + 24 + 10,
+            128 + 16 + 24 + 10,
         ),
         # Packing halves the rows of the array and the pixels of the depthwise unit, rounded up.
         (
@@ -106,9 +104,8 @@ def test_ultra_rams() -> None:
                 ofmap_kib=8,
                 axi_bits=64,
                 clock_mhz=100,
-                depthwise_lanes=4,
             ),
-            96 + 8 + 24 + 10,
+            96 + 16 + 24 + 10,
         ),
         (
             Accelerator(
@@ -121,7 +118,6 @@ def test_ultra_rams() -> None:
                 ofmap_kib=8,
                 axi_bits=128,
                 clock_mhz=100,
-                depthwise_lanes=16,
             ),
             128 + 16 + 48 + 10,
         ),
@@ -150,7 +146,6 @@ def test_deep_banks_go_to_ultra_ram_where_there_is_any() -> None:
         ofmap_kib=8,
         axi_bits=64,
         clock_mhz=150,
-        depthwise_lanes=4,
     )  # ifmap banks of 4096 x 64
     assert memories(deep, ZCU104)[1] == 2
     assert memories(deep, Z2)[1] == 0
@@ -186,11 +181,10 @@ def test_every_resource_that_is_short_is_named() -> None:
                 ofmap_kib=8,
                 axi_bits=64,
                 clock_mhz=100,
-                depthwise_lanes=8,
             ),
             Z2,
         )
-    assert str(raised.value).startswith("dsp: needs 4138 of 220 on pynq-z2, 3918 too many; bram_18k: needs ")
+    assert str(raised.value).startswith("dsp: needs 4194 of 220 on pynq-z2, 3974 too many; bram_18k: needs ")
     assert "uram" not in str(raised.value)
 
 
@@ -207,7 +201,6 @@ def test_clock_and_ports_are_checked() -> None:
                 ofmap_kib=8,
                 axi_bits=64,
                 clock_mhz=90,
-                depthwise_lanes=4,
             ),
             Z2,
         )
@@ -223,7 +216,6 @@ def test_clock_and_ports_are_checked() -> None:
                 ofmap_kib=8,
                 axi_bits=128,
                 clock_mhz=100,
-                depthwise_lanes=4,
             ),
             Z2,
         )
@@ -242,7 +234,6 @@ def test_logic_is_of_the_size_of_published_engines(pixels: int, inputs: int, out
         ofmap_kib=32,
         axi_bits=32,
         clock_mhz=150,
-        depthwise_lanes=4,
     )
     estimated_lut, estimated_ff = logic(size, load_coefficients().logic)
     assert 0.5 < estimated_lut / lut < 1.5
@@ -299,7 +290,6 @@ DECLARING = (
         ofmap_kib=64,
         axi_bits=64,
         clock_mhz=200,
-        depthwise_lanes=48,
         map_kib=256,
         weight_port_words=2,
     ),
@@ -313,7 +303,6 @@ DECLARING = (
         ofmap_kib=8,
         axi_bits=128,
         clock_mhz=200,
-        depthwise_lanes=16,
     ),
     Accelerator(
         pe_rows=8,
@@ -325,7 +314,6 @@ DECLARING = (
         ofmap_kib=16,
         axi_bits=64,
         clock_mhz=100,
-        depthwise_lanes=8,
         map_kib=4,
     ),
     Accelerator(
@@ -338,7 +326,6 @@ DECLARING = (
         ofmap_kib=64,
         axi_bits=64,
         clock_mhz=100,
-        depthwise_lanes=8,
         map_kib=0,
         weight_port_words=1,
         ifmap_buffers=1,
@@ -355,7 +342,6 @@ DECLARING = (
         ofmap_kib=16,
         axi_bits=64,
         clock_mhz=100,
-        depthwise_lanes=8,
         map_kib=0,
         weight_port_words=1,
         ifmap_buffers=2,
@@ -405,7 +391,7 @@ def test_slices_and_memories_are_those_that_the_engine_declares(tmp_path: Path, 
 @pytest.mark.parametrize("board", ["pynq-z2", "zcu104"])
 def test_engines_in_verilog_take_the_blocks_of_their_own_memories(board: str) -> None:
     on = load_board(board)
-    columns = AcceleratorSpace(on, implementation=Implementation.RTL).sample(np.random.default_rng(0), 40)
+    columns = AcceleratorSpace(on).sample(np.random.default_rng(0), 40)
     needs = estimate_resources(columns, on, Implementation.RTL)
     cpp = estimate_resources(columns, on)
     for index, accelerator in enumerate(columns):
@@ -421,7 +407,7 @@ def test_engines_in_verilog_take_the_blocks_of_their_own_memories(board: str) ->
 
 def test_what_fits_a_board_depends_on_the_implementation() -> None:
     board = load_board("pynq-z2")
-    columns = AcceleratorSpace(board, implementation=Implementation.RTL).sample(np.random.default_rng(1), 300)
+    columns = AcceleratorSpace(board).sample(np.random.default_rng(1), 300)
 
     def fits(accelerator: Accelerator, implementation: Implementation) -> bool:
         try:

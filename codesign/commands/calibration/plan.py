@@ -24,7 +24,7 @@ from cost_models.calibration.record import load_calibration
 from cost_models.coefficients.fitted_range import range_of, warn_outside
 from cost_models.mapping.block import Block, find_blocks, partitions_of
 from cost_models.mapping.mapped_layer import MappedLayer
-from cost_models.mapping.mapping import begins_in_map, draw_mapping
+from cost_models.mapping.mapping import draw_mapping
 from cost_models.mapping.placement import IN_MEMORY, Placement
 from cost_models.measurements.measurement import OWN_ENGINES, EngineRun, MeasuredLayer, RunPlan
 from cost_models.resources import estimate_resources, excess
@@ -130,7 +130,7 @@ def plan_runs(
         warn_outside(calibration.name, calibration.fitted_on, range_of([], [engine]))
         posterior = calibration.posterior
     with progress.stage("plan") as update:
-        layers = candidates(engine, implementation)
+        layers = candidates(engine)
         update(0.1, f"{len(layers)} candidates")
         runs = [
             EngineRun(
@@ -155,17 +155,17 @@ def plan_runs(
 
 def _largest(board: Board, implementation: Implementation) -> Accelerator:
     """Return the sampled engine that fits the board and multiplies most a second."""
-    columns = AcceleratorSpace(board, implementation=implementation).sample(np.random.default_rng(0), _ACCELERATORS)
+    columns = AcceleratorSpace(board).sample(np.random.default_rng(0), _ACCELERATORS)
     over = excess(estimate_resources(columns, board, implementation), board).values()
     fits = np.all([np.asarray(count) <= 0 for count in over], axis=0)
     rate = columns.pe_rows * columns.pe_cols * columns.pe_pixels * columns.clock_mhz
     return columns[int(np.where(fits, rate, -1).argmax())]
 
 
-def candidates(accelerator: Accelerator, implementation: Implementation = Implementation.HLS) -> list[Layers]:
+def candidates(accelerator: Accelerator) -> list[Layers]:
     """Return runs of layers and blocks of random subnets with random mappings, each once.
 
-    Equal arguments give equal runs. For the Verilog, no second tile begins in the padding.
+    Equal arguments give equal runs.
     """
     rng = np.random.default_rng(0)
     found: dict[Layers, None] = {}
@@ -182,8 +182,6 @@ def candidates(accelerator: Accelerator, implementation: Implementation = Implem
         if accelerator.map_kib:
             for index in rng.permutation(len(blocks))[:_BLOCKS]:
                 found |= dict.fromkeys(_fused(blocks[index], accelerator, rng))
-    if implementation == Implementation.RTL:
-        return [layers for layers in found if all(begins_in_map(ran.mapping, ran.layer) for ran in layers)]
     return list(found)
 
 
