@@ -178,9 +178,7 @@ def test_measurements_of_both_implementations_are_not_fitted_together() -> None:
     both = [run_of(engine) for engine in OWN_ENGINES.values()] * 3
     with pytest.raises(InvalidValueError, match=r"measurement\.engine: must be conv_engine_hls like that of the other"):
         fit_measurements(both, "mixed", Silent())
-    with pytest.raises(
-        InvalidValueError, match="implementation: must be hls, as runs of conv_engine_hls are given"
-    ):
+    with pytest.raises(InvalidValueError, match="implementation: must be hls, as runs of conv_engine_hls are given"):
         fit_measurements(both, "mixed", Silent(), implementation="rtl")
 
 
