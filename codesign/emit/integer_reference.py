@@ -1,4 +1,4 @@
-"""Networks in integers, and their results where a map that is added is not rounded by itself, as the engine does.
+"""Networks in integers, and their results, each rounded once; the engine rounds a map that is added by itself.
 
 Every layer is int32 sums, then for each output channel
 
