@@ -252,24 +252,25 @@ class Engine:
         """
         self._write_image(0, image)
         cycles = np.array([self._run_cycles() for _ in range(1 if self.twin else repetitions)])
+        counters = self.counters().copy()
+        iterations = int(counters["compute_trips"].sum(dtype=np.int64))
+        if cycles.min() <= iterations:
+            raise VerificationError(
+                f"{self.session.where}: a run must take more cycles than its {iterations} iterations, "
+                f"the engine counts {cycles.min()}"
+            )
         return Measured(
             ms=np.broadcast_to(cycles / self.clock_mhz / 1e3, repetitions),
             cycles=int(cycles[0]) if self.twin else None,
             clock_mhz=self.clock_mhz,
-            counters=self.counters().copy(),
+            counters=counters,
             first_pixel=self.result(),
         )
 
     def _run_cycles(self) -> int:
         """Run the image in the first slot, and return the cycles from start to end."""
         self._run_once(1)
-        cycles, iterations = self._control.cycles(), int(self.counters()["compute_trips"].sum(dtype=np.int64))
-        if cycles <= iterations:
-            raise VerificationError(
-                f"{self.session.where}: a run must take more cycles than its {iterations} iterations, "
-                f"the engine counts {cycles}"
-            )
-        return cycles
+        return self._control.cycles()
 
     def _run_once(self, repeats: int) -> float:
         """Start the engine and return the seconds it took; when interrupted, it rests before anything else happens."""

@@ -59,7 +59,7 @@ def check_refused(done: Result, *words: str) -> None:
 def own_runs(count: int) -> list[Measurement]:
     """Runs of the project's engine, timed by the closed form with other coefficients than the prior's."""
     rng = np.random.default_rng(0)
-    model = engine_model("conv_engine")
+    model = engine_model("conv_engine_hls")
     theta = np.log([20.0, 60, 8, 12, 100, 900, 0.8])
     runs = []
     while len(runs) < count:
@@ -77,7 +77,7 @@ def own_runs(count: int) -> list[Measurement]:
         )
         ran = MeasuredLayer(layer, mapping=draw_mapping(layer, ACCELERATOR, rng))
         values = {
-            "engine": "conv_engine",
+            "engine": "conv_engine_hls",
             "board": "pynq-z2",
             "campaign": "first",
             "source": "the closed form",
