@@ -82,8 +82,8 @@ class SearchTask:
         joint = self.problem.joint
         losses = ", ".join(f"{what} -{loss:.4f}" for what, loss in sorted(self.problem.losses.items()))
         return {
-            "format_version": FORMAT_VERSION,
             "space": joint.space.name,
+            "format_version": FORMAT_VERSION,
             "parameters": joint.digest,
             "board": joint.board.name,
             "coefficients": self.problem.model,
