@@ -42,16 +42,13 @@ FUSING = Accelerator(
     ofmap_kib=64,
     axi_bits=64,
     clock_mhz=200,
-    depthwise_lanes=48,
     map_kib=256,
     weight_port_words=2,
 )
 DESIGNS = {
     "fusing": FUSING,
     "layer_by_layer": replace(FUSING, map_kib=0),
-    "fitting": replace(
-        FUSING, pe_rows=16, pe_pixels=4, depthwise_lanes=16, ifmap_kib=16, weight_kib=32, ofmap_kib=16, map_kib=128
-    ),
+    "fitting": replace(FUSING, pe_rows=16, pe_pixels=4, ifmap_kib=16, weight_kib=32, ofmap_kib=16, map_kib=128),
 }
 
 

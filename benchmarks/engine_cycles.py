@@ -47,34 +47,34 @@ HELD_OUT = {
     "16x8x4": EngineShape(
         accelerator=Accelerator(
             pe_rows=16, pe_cols=8, pe_pixels=4, pack=2, ifmap_kib=32, weight_kib=32, ofmap_kib=16,
-            axi_bits=64, clock_mhz=100, depthwise_lanes=8,
+            axi_bits=64, clock_mhz=100,
         ),
         limits=Limits(max_dilation=2),
     ),
     "32x16x1": EngineShape(
         accelerator=Accelerator(
             pe_rows=32, pe_cols=16, pe_pixels=1, pack=2, ifmap_kib=32, weight_kib=64, ofmap_kib=32,
-            axi_bits=128, clock_mhz=200, depthwise_lanes=16, ifmap_buffers=1,
+            axi_bits=128, clock_mhz=200, ifmap_buffers=1,
         ),
         family="zynq-ultrascale+",
     ),
     "8x4x8": EngineShape(
         accelerator=Accelerator(
             pe_rows=8, pe_cols=4, pe_pixels=8, pack=1, ifmap_kib=32, weight_kib=16, ofmap_kib=32,
-            axi_bits=32, clock_mhz=100, depthwise_lanes=4, weight_port_words=2, weight_buffers=1, ofmap_buffers=1,
+            axi_bits=32, clock_mhz=100, weight_port_words=2, weight_buffers=1, ofmap_buffers=1,
         ),
         limits=Limits(max_stride=3, zero_point=True),
     ),
     "24x8x2-maps": EngineShape(
         accelerator=Accelerator(
             pe_rows=24, pe_cols=8, pe_pixels=2, pack=2, ifmap_kib=32, weight_kib=32, ofmap_kib=16,
-            axi_bits=64, clock_mhz=100, depthwise_lanes=8, map_kib=32,
+            axi_bits=64, clock_mhz=100, map_kib=32,
         ),
     ),
     "16x24x1-maps": EngineShape(
         accelerator=Accelerator(
             pe_rows=16, pe_cols=24, pe_pixels=1, pack=1, ifmap_kib=32, weight_kib=64, ofmap_kib=16,
-            axi_bits=64, clock_mhz=100, depthwise_lanes=8, map_kib=64, weight_port_words=2, ifmap_buffers=1,
+            axi_bits=64, clock_mhz=100, map_kib=64, weight_port_words=2, ifmap_buffers=1,
         ),
         limits=Limits(max_dilation=2),
     ),

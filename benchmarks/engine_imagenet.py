@@ -38,7 +38,6 @@ ACCELERATOR = Accelerator(
     ofmap_kib=64,
     axi_bits=64,
     clock_mhz=250,
-    depthwise_lanes=16,
     map_kib=128,
 )
 

@@ -25,7 +25,6 @@ ACCELERATOR = Accelerator(
     ofmap_kib=32,
     axi_bits=64,
     clock_mhz=150,
-    depthwise_lanes=4,
 )
 
 

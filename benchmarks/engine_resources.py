@@ -39,7 +39,6 @@ _SMALL = Accelerator(
     ofmap_kib=4,
     axi_bits=32,
     clock_mhz=100,
-    depthwise_lanes=4,
 )
 
 
@@ -67,7 +66,7 @@ ENGINES: dict[str, tuple[str, Accelerator]] = {
     "8x8x4-64bit": ("pynq-z2", engine(8, 8, 4, axi_bits=64, ifmap_kib=64, weight_kib=64, ofmap_kib=32)),
     "24x8x2-64bit-single": (
         "pynq-z2",
-        engine(24, 8, 2, axi_bits=64, ifmap_kib=32, weight_kib=32, ofmap_kib=32, depthwise_lanes=8, **_SINGLE),
+        engine(24, 8, 2, axi_bits=64, ifmap_kib=32, weight_kib=32, ofmap_kib=32, **_SINGLE),
     ),
     "16x8x2-64bit-maps": (
         "pynq-z2",
@@ -111,11 +110,7 @@ def page_text(rows: dict[str, dict[str, str]]) -> str:
     versions = ", ".join(sorted({row["yosys"] for row in rows.values()}))
     described = "\n".join(
         f"- `{name}`: "
-        + ", ".join(
-            f"{key} {value}"
-            for key, value in accelerator.as_dict().items()
-            if key != "depthwise_lanes" and (key != "map_kib" or value)
-        )
+        + ", ".join(f"{key} {value}" for key, value in accelerator.as_dict().items() if key != "map_kib" or value)
         for name, (_, accelerator) in ENGINES.items()
         if name in rows
     )

@@ -45,7 +45,6 @@ def counted(coefficients: LogicCoefficients) -> FloatArray:
                     ofmap_kib=32,
                     axi_bits=32,
                     clock_mhz=300,
-                    depthwise_lanes=4,
                 ),
                 coefficients,
             )

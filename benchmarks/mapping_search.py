@@ -26,7 +26,7 @@ from hw_templates.conv_engine.accelerator import Accelerator
 NETWORKS = ("mobilenetv2", "resnet18")
 ACCELERATOR = Accelerator(
     pe_rows=16, pe_cols=16, pe_pixels=1, pack=2, ifmap_kib=32, weight_kib=32, ofmap_kib=16,
-    axi_bits=64, clock_mhz=100, depthwise_lanes=8,
+    axi_bits=64, clock_mhz=100,
 )  # fmt: skip
 REPETITIONS = 15
 

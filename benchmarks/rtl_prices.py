@@ -67,7 +67,7 @@ def figure(name: str, value: float, unit: str) -> None:
 
 def fitting_engines(rng: np.random.Generator, count: int) -> AcceleratorColumns:
     """Return the engines of ``count`` random ones that fit the board."""
-    columns = AcceleratorSpace(BOARD, implementation=Implementation.RTL).sample(rng, count)
+    columns = AcceleratorSpace(BOARD).sample(rng, count)
     over = excess(estimate_resources(columns, BOARD, Implementation.RTL), BOARD).values()
     return columns.take(np.all([np.asarray(each) <= 0 for each in over], axis=0))
 

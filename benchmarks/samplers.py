@@ -179,7 +179,7 @@ def main() -> None:
     oracle = WiderSpaceAccuracy(space, predictor)
     accelerators = AcceleratorSpace(load_board("pynq-z2")).narrow(
         pe_rows=(8, 16), pe_cols=(4, 8, 16), pe_pixels=(1, 2, 4, 8), ifmap_kib=(8, 16, 32), weight_kib=(8, 16, 32),
-        ofmap_kib=(8, 32), axi_bits=(64,), clock_mhz=(75, 100, 150), depthwise_lanes=(8,), map_kib=(0, 8),
+        ofmap_kib=(8, 32), axi_bits=(64,), clock_mhz=(75, 100, 150), map_kib=(0, 8),
         ifmap_buffers=(2,), weight_buffers=(2,), ofmap_buffers=(2,),
     )  # fmt: skip
     joint = JointSpace(space, accelerators)

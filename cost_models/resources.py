@@ -1,11 +1,13 @@
 """Resources of a device that accelerators need, in closed form, for one accelerator or columns of many.
 
-DSP slices and block memories are exact by construction of ``conv_engine``; those of the Verilog are in
-:mod:`cost_models.engine.blocks`. LUT and FF are an estimate from the structure of the C++ (adder trees, accumulators,
-crossbars, requantisers) with a base and a factor fitted on another engine's sizes; for the Verilog it is about twice
-what yosys counts (``docs/resources.md``).
+Products, and the number, depth and width of memories, are those of the engine's C++: tests compare them with what
+compilers make of it. How many block RAMs a memory takes is a rule; that a product takes one DSP slice, no vendor's tool
+has confirmed. Those of the Verilog are in :mod:`cost_models.engine.blocks`. LUT and FF are an estimate from the
+structure of the engine (adder trees, accumulators, crossbars, requantisers) with a base and a factor fitted on another
+engine's sizes; for the Verilog it is about twice what yosys counts (``docs/resources.md``).
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -15,8 +17,9 @@ import numpy as np
 from cost_models.coefficients import LogicCoefficients, load_coefficients
 from cost_models.engine.blocks import engine_blocks
 from hw_templates.board import Board
-from hw_templates.conv_engine import isa
+from hw_templates.conv_engine import isa5
 from hw_templates.conv_engine.accelerator import (
+    ACCUMULATOR_BYTES,
     Accelerator,
     AcceleratorColumns,
     AnyAccelerator,
@@ -28,11 +31,9 @@ from hw_templates.foundation.errors import InvalidValueError, ResourceError
 
 RESOURCES = ("dsp", "bram_18k", "uram", "lut", "ff")
 
-ADDRESS_DSP = 10
 MEMORY_PORTS = 4
-# Vitis HLS sizes an adapter's FIFO for all outstanding bursts: 16 by default, of 64 words each here.
-PORT_FIFO_WORDS = 16 * 64
-URAM_LEAST_DEPTH = 2048
+PORT_QUEUE_WORDS = 16 * 16
+"""An adapter of a port holds 16 bursts of 16 words, as the pragmas of ``hls/conv_engine.cpp`` ask."""
 
 # An int, or an integer array [A] for columns.
 Count = Any
@@ -87,47 +88,52 @@ def block_rams(depth: Count, width: Count) -> IntArray:
     )
 
 
-def ultra_rams(depth: Count, width: Count) -> Count:
-    """Return the UltraRAMs of a memory of ``depth`` words of ``width`` bits; each is 4096 x 72 (AMD UG573)."""
-    return _ceil_div(width, 72) * _ceil_div(depth, 4096)
+@dataclass(frozen=True)
+class Banks:
+    """Equal memories of one write and one read port of the engine in C++, numbers or arrays [A].
+
+    Attributes:
+        name: the variable that they are banks of.
+        count: how many there are, of all halves; 0 where there are none.
+        depth: words of each.
+        width: bits of a word.
+        is_block: whether they are block RAMs; else LUTs.
+    """
+
+    name: str
+    count: Count
+    depth: Count
+    width: Count
+    is_block: bool = True
 
 
 def dsp_slices(a: AnyAccelerator) -> Count:
-    """Return the DSP slices of PE array, depthwise unit, post-processing and addresses.
+    """Return the DSP slices of the PE array and of post-processing in C++; nothing else multiplies by a variable.
 
-    A slice yields ``pack`` products that share an operand: two output channels in the PE array, two pixels in the
-    depthwise unit. Each lane of the post-processing has a 32 x 16 bit requantiser (2) and an 8 x 16 bit one for
-    residuals (1).
+    A slice of the array yields ``pack`` products that share an operand. A lane of post-processing multiplies a sum by
+    its factor, and a value that is added by another.
     """
-    array = _ceil_div(a.pe_rows, a.pack) * a.pe_cols * a.pe_pixels
-    depthwise = a.depthwise_lanes * _ceil_div(a.pe_pixels, a.pack)
-    return array + depthwise + 3 * a.post_lanes + ADDRESS_DSP
+    return a.pe_rows * a.pe_cols * a.pe_pixels // a.pack + 2 * a.post_lanes
 
 
-def memories(a: AnyAccelerator, board: Board) -> tuple[Count, Count]:
-    """Return (18 Kib block RAMs, UltraRAMs) of buffers, both halves of the map memory, parameters and port FIFOs.
-
-    Deep ifmap, weight and map banks go to UltraRAM where the board has any.
-    """
-    word, word_bits = a.axi_bytes, a.axi_bits
-    bram: Count = 0
-    uram: Count = 0
-    deep_memories = (
-        (a.ifmap_buffers, a.ifmap_banks, a.ifmap_depth),
-        (a.weight_buffers, a.weight_banks, a.weight_depth),
-        (2, a.map_banks, a.map_depth),
-    )
-    for copies, banks, depth in deep_memories:
-        deep = np.logical_and(board.uram > 0, np.asarray(depth) >= URAM_LEAST_DEPTH)
-        bram = bram + np.where(deep, 0, copies * banks * block_rams(depth, word_bits))
-        uram = uram + np.where(deep, copies * banks * ultra_rams(depth, word_bits), 0)
-    bram = bram + a.ofmap_buffers * a.ofmap_banks * block_rams(a.ofmap_depth, 32)
-    residual_depth = a.ofmap_banks * a.ofmap_depth // word
-    bram = bram + a.ofmap_buffers * block_rams(residual_depth, word_bits)
+def banks_of(a: AnyAccelerator) -> Iterator[Banks]:
+    """Yield the memories that ``hls/conv_engine.cpp`` declares, each half of a double buffer an array of its own."""
     lanes = a.post_lanes
-    bram = bram + lanes * block_rams(_ceil_div(isa.MAX_CHANNELS, lanes), 8 * isa.CHANNEL_PARAMETERS.itemsize)
-    bram = bram + block_rams(PORT_FIFO_WORDS, word_bits * a.weight_port_words)
-    return bram + (MEMORY_PORTS - 1) * block_rams(PORT_FIFO_WORDS, word_bits), uram
+    yield Banks("maps", np.where(np.asarray(a.map_kib) > 0, 2 * a.map_banks, 0), a.map_depth, a.axi_bits)
+    yield Banks("ifmap", a.ifmap_buffers * a.ifmap_banks, a.ifmap_depth, a.axi_bits)
+    yield Banks("weights", a.weight_buffers * a.weight_banks, a.weight_depth, a.axi_bits)
+    yield Banks("sums", a.ofmap_buffers * a.ofmap_banks, a.ofmap_depth, 8 * ACCUMULATOR_BYTES)
+    yield Banks("residual", a.ofmap_buffers, a.ofmap_banks * a.ofmap_depth // a.axi_bytes, a.axi_bits)
+    lines = 2 ** np.ceil(np.log2(_ceil_div(isa5.MAX_CHANNELS, lanes))).astype(np.int64)
+    yield Banks("parameters", 2 * lanes, lines, 8 * isa5.PARAMETERS.itemsize)
+    yield Banks("tables", 2 * lanes, isa5.TABLE_BYTES, 8, is_block=False)
+
+
+def block_memories(a: AnyAccelerator) -> Count:
+    """Return the 18 Kib block RAMs of the engine in C++: its memories, and the queues of its ports' adapters."""
+    blocks: Count = sum(bank.count * block_rams(bank.depth, bank.width) for bank in banks_of(a) if bank.is_block)
+    blocks = blocks + block_rams(PORT_QUEUE_WORDS, a.axi_bits * a.weight_port_words)
+    return blocks + (MEMORY_PORTS - 1) * block_rams(PORT_QUEUE_WORDS, a.axi_bits)
 
 
 def _multiplexer_luts(ways: Count, bits: Count) -> Count:
@@ -140,12 +146,11 @@ def logic(a: AnyAccelerator, coefficients: LogicCoefficients) -> tuple[Count, Co
     rows, cols, pixels = a.pe_rows, a.pe_cols, a.pe_pixels
     products = rows * cols * pixels
     sums = rows * pixels
-    rotations = 2 * a.ifmap_cols * _multiplexer_luts(pixels, 8) * pixels
-    line, lanes = a.ifmap_cols, a.post_lanes
-    # A channel of the depthwise unit is one of its line's, and takes its sum or the greater operand.
-    lane_inputs = a.depthwise_lanes * pixels * _multiplexer_luts(line // a.depthwise_lanes, 8)
-    lane_results = a.depthwise_lanes * pixels * _multiplexer_luts(2, 32)
-    array_inputs = cols * pixels * _multiplexer_luts(line // cols, 8)
+    lanes = a.post_lanes
+    rotations = 2 * cols * _multiplexer_luts(pixels, 8) * pixels
+    # On the diagonal of the array, a channel is one of its line's; a maximum takes its sum or the greater operand.
+    lane_inputs = a.lanes * pixels * _multiplexer_luts(cols // a.lanes, 8)
+    lane_results = a.lanes * pixels * _multiplexer_luts(2, 32)
     results = lanes * _multiplexer_luts(rows // lanes * pixels, 32)
     # Each weight is a byte of its line, or half a byte of the line's first or second half.
     unpacking = rows * cols * _multiplexer_luts(3, 8)
@@ -157,11 +162,10 @@ def logic(a: AnyAccelerator, coefficients: LogicCoefficients) -> tuple[Count, Co
         + MEMORY_PORTS * coefficients.lut_per_port
         + port_bits * coefficients.lut_per_port_bit
         + products * per_product
-        + (sums + a.depthwise_lanes * pixels) * coefficients.lut_per_sum
+        + sums * coefficients.lut_per_sum
         + rotations
         + lane_inputs
         + lane_results
-        + array_inputs
         + results
         + unpacking
         + lanes * coefficients.lut_per_requantiser
@@ -172,7 +176,7 @@ def logic(a: AnyAccelerator, coefficients: LogicCoefficients) -> tuple[Count, Co
         + MEMORY_PORTS * coefficients.ff_per_port
         + port_bits * coefficients.ff_per_port_bit
         + products * coefficients.ff_per_product
-        + (sums + a.depthwise_lanes * pixels) * coefficients.ff_per_sum
+        + sums * coefficients.ff_per_sum
         + lanes * coefficients.ff_per_requantiser
         + banks * coefficients.ff_per_bank
     )
@@ -192,30 +196,31 @@ def estimate_resources(
     >>> from hw_templates.board import load_board
     >>> accelerator = Accelerator(
     ...     pe_rows=8, pe_cols=8, pe_pixels=2, pack=2, ifmap_kib=8, weight_kib=8, ofmap_kib=8,
-    ...     axi_bits=64, clock_mhz=100, depthwise_lanes=4,
+    ...     axi_bits=64, clock_mhz=100,
     ... )
     >>> estimate_resources(accelerator, load_board("pynq-z2")).dsp
-    102
+    80
     """
     lut, ff = logic(accelerators, load_coefficients("prior", implementation).logic)
     if implementation == Implementation.RTL:
-        dsp, bram, uram = _verilog_blocks(accelerators, board.family)
+        dsp, bram = _verilog_blocks(accelerators, board.family)
     else:
-        dsp, (bram, uram) = dsp_slices(accelerators), memories(accelerators, board)
-    values = dict(zip(RESOURCES, (dsp, bram, uram, lut, ff), strict=True))
+        dsp, bram = dsp_slices(accelerators), block_memories(accelerators)
+    # Every bank is block RAM in either; none is UltraRAM.
+    values = dict(zip(RESOURCES, (dsp, bram, 0, lut, ff), strict=True))
     if isinstance(accelerators, Accelerator):
         return Resources(**{name: int(value) for name, value in values.items()})
     shape = accelerators.pe_rows.shape
     return Resources(**{name: np.broadcast_to(value, shape).astype(np.int64) for name, value in values.items()})
 
 
-def _verilog_blocks(accelerators: AnyAccelerator, family: str) -> tuple[Count, Count, Count]:
-    """Return (DSP slices, 18 Kib block RAMs, UltraRAMs) of engines in Verilog, whose every bank is block RAM."""
+def _verilog_blocks(accelerators: AnyAccelerator, family: str) -> tuple[Count, Count]:
+    """Return (DSP slices, 18 Kib block RAMs) of engines in Verilog."""
     if isinstance(accelerators, AcceleratorColumns):
         counted = [_blocks_of_one(each, family) for each in accelerators]
         dsp, bram = np.array(counted, dtype=np.int64).reshape(-1, 2).T
-        return dsp, bram, np.zeros_like(dsp)
-    return *_blocks_of_one(accelerators, family), 0
+        return dsp, bram
+    return _blocks_of_one(accelerators, family)
 
 
 @cache

@@ -1,10 +1,10 @@
-"""Event-driven timing of one layer: a second opinion that shares no formula with the closed form.
+"""Event-driven timing of a layer: a second opinion that shares no formula with the closed form.
 
-It walks every tile of a layer in loop order, keeps what the buffers hold, and plays each phase of each slot of the
+It walks every tile of a step in loop order, keeps what the buffers hold, and plays each phase of each slot of the
 pipeline: four ports (ifmap, weights, residual, ofmap) ask one DDR channel for bursts, cut into chunks as the AXI bus
 does. The channel serves one chunk at a time, ports in turn; a port moves at most a word a cycle and has as many chunks
 outstanding as its FIFO holds. Maps in the map memory move at the same time, a line a cycle. What fills or empties a
-buffer that there is one of has a phase of its own. A layer that runs band by band is walked band by band.
+buffer that there is one of has a phase of its own. A layer that runs band by band is a step for each band.
 """
 
 import itertools
@@ -14,10 +14,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from cost_models.coefficients import Coefficients
+from cost_models.engine.bands import band_of
+from cost_models.engine.layer import engine_layer
+from cost_models.engine.tiles import TiledLayer
 from cost_models.mapping.mapped_layer import MappedLayer
 from cost_models.mapping.mapping import LoopOrder
 from hw_templates.board import Board
+from hw_templates.conv_engine import isa5
 from hw_templates.conv_engine.accelerator import Accelerator
+from hw_templates.conv_engine.isa5 import TABLE_BYTES
+from hw_templates.conv_engine.rtl_config import EngineShape
 
 CHUNK_WORDS = 16
 OUTSTANDING_CHUNKS = 16
@@ -25,12 +31,14 @@ OUTSTANDING_CHUNKS = 16
 
 @dataclass(frozen=True, kw_only=True)
 class SimulatedLayer:
-    """The cycles and pipeline iterations of one layer, and the words that each port moved, or lines of the map memory.
+    """The cycles and pipeline iterations of a layer, and the words that each port moved, or lines of the map memory.
+
+    Words are each port's own; without those of setup.
 
     Attributes:
-        compute_cycles: in which the array or the depthwise unit worked.
+        compute_cycles: in which the array worked.
         load_wait_cycles, store_wait_cycles: by how much slots lasted longer because of what was loaded, and stored; as
-            :data:`hw_templates.conv_engine.isa.CYCLES` has them.
+            :data:`hw_templates.conv_engine.isa5.CYCLES` has them.
     """
 
     latency_cycles: float
@@ -42,6 +50,9 @@ class SimulatedLayer:
     weight_words: int
     ofmap_words: int
     residual_words: int
+
+    def __add__(self, other: "SimulatedLayer") -> "SimulatedLayer":
+        return SimulatedLayer(**{name: value + getattr(other, name) for name, value in vars(self).items()})
 
 
 @dataclass(frozen=True)
@@ -73,13 +84,53 @@ class _Burst:
 
 
 def simulate(mapped: MappedLayer, accelerator: Accelerator, board: Board, coefficients: Coefficients) -> SimulatedLayer:
-    """Run a layer whose mapping is legal on the accelerator.
+    """Run a layer whose mapping is legal on the accelerator: a step, or one for each of its bands.
+
+    In each band of a group the layers around it have loaded other activation tables.
 
     Raises:
         UnsupportedLayerError, InvalidValueError, MappingError: it is not legal; see :meth:`Mapping.check`.
     """
     mapped.mapping.check(mapped.layer, accelerator)
-    return _Simulation(mapped, accelerator, board, coefficients).run()
+    placement = mapped.placement
+    tiled = TiledLayer(
+        layer=engine_layer(mapped.layer, int(mapped.layer.residual)),
+        mapping=mapped.mapping,
+        shape=EngineShape(accelerator=accelerator),
+    )
+    total: SimulatedLayer | None = None
+    # Most bands are alike.
+    known: dict[tuple[TiledLayer, bool], SimulatedLayer] = {}
+    for rows in placement.bands or ((0, mapped.layer.out_height),):
+        if rows[0] < rows[1]:
+            step = band_of(tiled, rows), total is None or placement.group_layers != 1
+            if step not in known:
+                known[step] = simulate_step(
+                    step[0],
+                    map_in=placement.ifmap_ring > 0,
+                    map_out=placement.ofmap_ring > 0,
+                    loads_table=step[1],
+                    board=board,
+                    coefficients=coefficients,
+                )
+            total = known[step] if total is None else total + known[step]
+    assert total is not None
+    return total
+
+
+def simulate_step(
+    tiled: TiledLayer, *, map_in: bool, map_out: bool, loads_table: bool, board: Board, coefficients: Coefficients
+) -> SimulatedLayer:
+    """Run one step of a program, alone: fetch what describes it, then run its slots.
+
+    Args:
+        tiled: the layer, or the smaller one that a band is, in tiles that the engine can run.
+        map_in, map_out: whether the input and the output map lie in the map memory.
+        loads_table: whether the activation table is loaded; else that of the step before stays.
+        board: whose DDR the ports share.
+        coefficients: timing of the ports and the pipeline.
+    """
+    return _Simulation(tiled, map_in, map_out, board, coefficients).run(loads_table)
 
 
 def _cuts(axis: range, tile: int) -> list[range]:
@@ -87,11 +138,13 @@ def _cuts(axis: range, tile: int) -> list[range]:
 
 
 class _Simulation:
-    """The state of one run: what the buffers hold and what was moved so far."""
+    """The state of one step: what the buffers hold and what was moved so far."""
 
-    def __init__(self, mapped: MappedLayer, accelerator: Accelerator, board: Board, coefficients: Coefficients) -> None:
-        self.layer, self.mapping, self.placement = mapped.layer, mapped.mapping, mapped.placement
-        self.accelerator = accelerator
+    def __init__(
+        self, tiled: TiledLayer, map_in: bool, map_out: bool, board: Board, coefficients: Coefficients
+    ) -> None:
+        self.layer, self.mapping, self.map_in, self.map_out = tiled.layer, tiled.mapping, map_in, map_out
+        self.accelerator = accelerator = tiled.shape.accelerator
         self.word = accelerator.axi_bytes
         self.weight_word = accelerator.weight_port_bytes
         self.dense = self.layer.operation.is_dense
@@ -102,35 +155,14 @@ class _Simulation:
         self.spent = {"compute": 0.0, "load_wait": 0.0, "store_wait": 0.0}
         self.known_phases: dict[tuple[_Burst, ...], dict[str, float]] = {}
 
-    def run(self) -> SimulatedLayer:
-        """Fetch the descriptor, then run all rows or band after band."""
-        cycles = self._fetch(32 * 4)
-        iterations = 0
-        for first, end in self.placement.bands or ((0, self.layer.out_height),):
-            if first < end:
-                band_cycles, band_iterations = self._run_band(range(first, end))
-                cycles += band_cycles
-                iterations += band_iterations
-        return SimulatedLayer(
-            latency_cycles=cycles,
-            compute_cycles=self.spent["compute"],
-            load_wait_cycles=self.spent["load_wait"],
-            store_wait_cycles=self.spent["store_wait"],
-            compute_iterations=iterations,
-            **{f"{port}_words": words for port, words in self.moved.items()},
-        )
-
-    def _run_band(self, band: range) -> tuple[float, int]:
-        """Return (cycles, iterations) of the slots of a band.
-
-        Slot i loads step i, computes step i - 1 and stores what step i - 2 finished.
-        """
-        cycles = self._setup()
+    def run(self, loads_table: bool) -> SimulatedLayer:
+        """Fetch what describes the step; then slot i loads tile i, computes i - 1 and stores what i - 2 finished."""
+        cycles = self._setup(loads_table)
         held: dict[str, tuple[range, ...] | None] = {"ifmap": None, "weight": None}
         iterations = 0
-        steps: list[_Tile | None] = [*self._steps(band), None, None]
+        tiles: list[_Tile | None] = [*self._tiles(), None, None]
         computing = storing = None
-        for loading in steps:
+        for loading in tiles:
             transfers, computed = [], 0
             if loading is not None:
                 transfers += self._loads(loading, held)
@@ -144,7 +176,14 @@ class _Simulation:
             busy = math.ceil(computed + self.timing.pipeline_depth_cycles) if computing is not None else 0
             cycles += self._slot(transfers, busy) + self.timing.slot_overhead_cycles
             computing, storing = loading, computing
-        return cycles, iterations
+        return SimulatedLayer(
+            latency_cycles=cycles,
+            compute_cycles=self.spent["compute"],
+            load_wait_cycles=self.spent["load_wait"],
+            store_wait_cycles=self.spent["store_wait"],
+            compute_iterations=iterations,
+            **{f"{port}_words": words for port, words in self.moved.items()},
+        )
 
     def _slot(self, transfers: list[_Burst], busy: int) -> float:
         """Return the cycles of a slot: an early store, the computation with all that it hides, late loads."""
@@ -159,9 +198,10 @@ class _Simulation:
         self.spent["store_wait"] += max(stored - loaded, 0.0) + early.get("ofmap", 0.0)
         return max(loaded, stored) + sum(max(phase.values(), default=0.0) for phase in (early, late))
 
-    def _steps(self, band: range) -> Iterator[_Tile]:
+    def _tiles(self) -> Iterator[_Tile]:
         layer, mapping = self.layer, self.mapping
-        rows, cols = _cuts(band, mapping.tile_height), _cuts(range(layer.out_width), mapping.tile_width)
+        rows = _cuts(range(layer.out_height), mapping.tile_height)
+        cols = _cuts(range(layer.out_width), mapping.tile_width)
         outputs = _cuts(range(layer.out_channels), mapping.tile_out_channels)
         inputs = _cuts(range(layer.in_channels), mapping.tile_in_channels)
         if mapping.loop_order == LoopOrder.INPUTS_OUTER:
@@ -202,16 +242,18 @@ class _Simulation:
 
     def _ifmap(self, tile: _Tile) -> _Burst:
         layer = self.layer
-        heights = self._inside(tile.rows, layer.in_height, layer.kernel_height)
-        widths = self._inside(tile.cols, layer.in_width, layer.kernel_width)
-        if self.placement.ifmap_ring:
-            return self._lines("ifmap", heights * widths, tile.inputs, self.accelerator.ifmap_cols)
-        return self._bursts("ifmap", heights, widths, tile.inputs, layer.in_channels, layer.in_width)
+        heights, widths = self._inside(tile.rows, 0), self._inside(tile.cols, 1)
+        if self.map_in:
+            return self._lines("ifmap", heights * widths, tile.inputs, self.accelerator.pe_cols)
+        together = 0 if layer.repeat else layer.in_channels  # each pixel of a repeated map is read twice
+        return self._bursts("ifmap", heights, widths, tile.inputs, together, layer.in_width)
 
-    def _inside(self, outputs: range, extent: int, kernel: int) -> int:
-        """Return the number of positions of the map that the outputs read, by looking at each."""
-        first, last = (output * self.layer.stride - self.layer.padding for output in (outputs[0], outputs[-1]))
-        return sum(0 <= position < extent for position in range(first, last + kernel))
+    def _inside(self, outputs: range, axis: int) -> int:
+        """Return the number of positions of the map between those that the outputs read, by looking at each."""
+        layer = self.layer
+        first, last = (output * layer.stride[axis] - layer.padding[axis] for output in (outputs[0], outputs[-1]))
+        reach = (layer.kernel[axis] - 1) * layer.dilation[axis]
+        return sum(0 <= position < layer.in_size(axis) for position in range(first, last + reach + 1))
 
     def _lines(self, port: str, pixels: int, channels: range, channels_a_line: int) -> _Burst:
         return _Burst(port=port, count=1, words=pixels * len(channels[::channels_a_line]), is_kept=True)
@@ -221,15 +263,15 @@ class _Simulation:
         channels, rows, cols = tile.outputs, len(tile.rows), len(tile.cols)
         if self._keeps_sums:
             channels = range(layer.out_channels)
-        if self.placement.ofmap_ring:
+        if self.map_out:
             return self._lines(port, rows * cols, channels, self.accelerator.pe_rows)
         return self._bursts(port, rows, cols, channels, layer.out_channels, layer.out_width)
 
     def _bursts(self, port: str, rows: int, cols: int, channels: range, all_channels: int, width: int) -> _Burst:
         """Return the bursts of a tile: what lies together in memory, channels innermost, is one."""
         words, pixels = math.ceil(channels.stop / self.word) - channels.start // self.word, rows * cols
-        count = pixels if len(channels) < all_channels else rows if cols < width else 1
-        return _Burst(port=port, count=count, words=pixels // count * words)
+        count = pixels if len(channels) != all_channels else rows if cols < width else min(rows, 1)
+        return _Burst(port=port, count=count, words=pixels // max(count, 1) * words)
 
     def _weights(self, tile: _Tile) -> _Burst:
         layer, accelerator = self.layer, self.accelerator
@@ -237,26 +279,44 @@ class _Simulation:
             return self._weight_burst(0)
         if layer.operation.reads_gate:
             return self._weight_burst(len(tile.outputs))
-        group = accelerator.pe_rows * accelerator.pe_cols if self.dense else accelerator.depthwise_lanes
-        weights = self._groups(tile) * group * layer.kernel_height * layer.kernel_width
-        return self._weight_burst(math.ceil(weights * layer.weight_bits / 8))
+        line = accelerator.pe_rows * accelerator.pe_cols
+        weights = self._groups(tile) * (line if self.dense else accelerator.lanes) * layer.taps
+        if layer.weight_bits == 4:
+            # Two lines of the weight buffer lie in one.
+            return self._weight_burst(len(range(0, len(range(0, weights, line)), 2)) * line)
+        return self._weight_burst(weights)
 
     def _groups(self, tile: _Tile) -> int:
         """Return the groups of channels that are computed one after the other."""
         a = self.accelerator
         if self.dense:
             return len(tile.outputs[:: a.pe_rows]) * len(tile.inputs[:: a.pe_cols])
-        return len(tile.outputs[:: a.depthwise_lanes])
+        return len(tile.outputs[:: a.lanes])
 
     def _iterations(self, tile: _Tile) -> int:
         """Return the iterations of the compute loop, counted group by group."""
         pixels = len(tile.rows) * len(tile.cols[:: self.accelerator.pe_pixels])
-        return self._groups(tile) * pixels * self.layer.kernel_height * self.layer.kernel_width
+        return self._groups(tile) * pixels * self.layer.taps
 
-    def _setup(self) -> float:
-        """Return the cycles of loading parameters and table one after the other, by one port."""
-        parameters = math.ceil(self.layer.out_channels / self.word) * self.word * 8
-        return self.timing.layer_overhead_cycles + self._fetch(parameters) + self._fetch(256)
+    def _setup(self, loads_table: bool) -> float:
+        """Return the cycles of loading descriptor, parameters and table one after the other, by one port."""
+        parameters = self._parameter_lines() * self.accelerator.post_lanes * isa5.PARAMETERS.itemsize
+        cycles = self.timing.layer_overhead_cycles + self._fetch(isa5.DESCRIPTOR_BYTES) + self._fetch(parameters)
+        return cycles + (self._fetch(TABLE_BYTES) if loads_table else 0)
+
+    def _parameter_lines(self) -> int:
+        """Return the lines of parameters: of channels that are post-processed together, or of windows that are alike.
+
+        Windows of an average are alike that have as much of the map. Those of a row take a power of two of lines.
+        """
+        layer = self.layer
+        if not layer.operation.averages:
+            return len(range(0, layer.out_channels, self.accelerator.post_lanes))
+        rows, cols = (
+            len({self._inside(range(output, output + 1), axis) for output in range(layer.out_size(axis))})
+            for axis in (0, 1)
+        )
+        return rows << (cols - 1).bit_length()
 
     def _fetch(self, size: int) -> float:
         return self._phase((self._weight_burst(size),))["weight"]

@@ -30,7 +30,7 @@ except codesign.InvalidValueError as error:  # published for ofa-mbv3-w1.2 and o
 # %% Workloads, accelerators and prices
 accelerator = codesign.Accelerator(
     pe_rows=8, pe_cols=8, pe_pixels=4, pack=2, ifmap_kib=16, weight_kib=16, ofmap_kib=16,
-    axi_bits=64, clock_mhz=150, depthwise_lanes=8,
+    axi_bits=64, clock_mhz=150,
 )  # fmt: skip
 accelerators = codesign.AcceleratorSpace(board).narrow(clock_mhz=(100, 150))
 codesign.check_fits(accelerator, board)  # raises ResourceError where it does not

@@ -23,7 +23,6 @@ layer = codesign.Layer(operation=codesign.Operation.CONV, in_channels=16, out_ch
 workload = codesign.Workload((codesign.Node(name="layer", layer=layer, ifmap="image"),))
 accelerator = codesign.Accelerator(
     pe_rows=8, pe_cols=8, pe_pixels=2, pack=1, ifmap_kib=2, weight_kib=2, ofmap_kib=2, axi_bits=64, clock_mhz=100,
-    depthwise_lanes=8,
 )
 print(codesign.price(workload, accelerator, codesign.load_board("pynq-z2")).latency_ms)
 try:

@@ -26,7 +26,7 @@ def price(
     >>> board, space = codesign.load_board("pynq-z2"), codesign.load_space("digits")
     >>> accelerator = codesign.Accelerator(
     ...     pe_rows=8, pe_cols=8, pe_pixels=4, pack=2, ifmap_kib=16, weight_kib=16, ofmap_kib=16,
-    ...     axi_bits=64, clock_mhz=150, depthwise_lanes=8,
+    ...     axi_bits=64, clock_mhz=150,
     ... )
     >>> estimate = codesign.price(codesign.lower(space, space.largest()), accelerator, board)
     >>> f"{estimate.latency_ms:.3f} ms, {len(estimate.layers)} layers"

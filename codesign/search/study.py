@@ -25,7 +25,8 @@ from cost_models.resources import RESOURCES
 from hw_templates.foundation.arrays import IntArray
 from hw_templates.foundation.errors import CodesignError, InvalidValueError, StorageError
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+"""Of a study; another version has other parameters, or its prices mean something else."""
 DIRECTIONS = [StudyDirection.MAXIMIZE if maximised else StudyDirection.MINIMIZE for maximised in MAXIMISED]
 
 
@@ -82,12 +83,12 @@ class SearchTask:
         losses = ", ".join(f"{what} -{loss:.4f}" for what, loss in sorted(self.problem.losses.items()))
         return {
             "space": joint.space.name,
+            "format_version": FORMAT_VERSION,
             "parameters": joint.digest,
             "board": joint.board.name,
             "coefficients": self.problem.model,
             "implementation": self.problem.implementation.value,
             "accuracy": f"{self.accuracy_name}; {losses}" if losses else self.accuracy_name,
-            "format_version": FORMAT_VERSION,
         }
 
     def open_study(self) -> optuna.Study:

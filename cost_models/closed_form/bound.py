@@ -7,8 +7,6 @@ more is known: what overlaps in its slots.
 
 from typing import NamedTuple
 
-import numpy as np
-
 from cost_models.closed_form.compiled import compiled
 from cost_models.closed_form.latency import has_pixels_inside
 from cost_models.closed_form.records import EngineRecord, LayerRecord
@@ -22,6 +20,7 @@ from cost_models.closed_form.slots import (
     pixels_of,
     port_cycles,
     store,
+    weight_words,
 )
 from cost_models.closed_form.tiling import (
     BODY,
@@ -149,11 +148,7 @@ def overlap_of(layer: LayerRecord, engine: EngineRecord, outputs: Outputs, input
         second = inputs.words.last if inputs.tiles == 2 else inputs.words.full
         words = sum_of(inputs.tiles, inputs.words)
         store_iterations, store_ifmap = first_in, max(second / words, 1 / inputs.tiles)
-    weight_load = (
-        np.ceil(outputs.weights.full * inputs.groups.full / engine.weight_port_bytes)
-        + engine.access_latency_cycles
-        + engine.burst_overhead_cycles
-    )
+    weight_load = port_cycles(engine, weight_words(layer, engine, outputs, inputs, BODY, BODY), 1.0, 1.0)
     most_iterations = outputs.groups.full * inputs.groups.full * layer.taps
     return Overlap(ifmap_iterations, store_iterations, store_ifmap, weight_load, most_iterations, apart)
 

@@ -37,10 +37,10 @@ def buffer_bytes(layer: LayerRecord, engine: EngineRecord, inputs: Inputs, moved
         in_groups = sum_of(inputs.tiles, inputs.groups)
         sums = engine.pe_rows * engine.pe_pixels * moved.iterations / (in_groups * taps)
     else:
-        line = engine.depthwise_lanes * (engine.pe_pixels + 1)
-        sums = engine.depthwise_lanes * engine.pe_pixels * moved.iterations / taps
+        line = engine.lanes * (engine.pe_pixels + 1)
+        sums = engine.lanes * engine.pe_pixels * moved.iterations / taps
     # Lines of the map memory are read there and written to the ifmap buffer, or written.
-    ifmap_bytes = 2 * engine.ifmap_cols if layer.reads_map else engine.axi_bytes
+    ifmap_bytes = 2 * engine.pe_cols if layer.reads_map else engine.axi_bytes
     ofmap_bytes = engine.pe_rows if layer.writes_map else engine.axi_bytes
     filled = moved.ifmap_words * ifmap_bytes + moved.ofmap_words * ofmap_bytes
     filled += moved.weight_words * engine.weight_port_bytes

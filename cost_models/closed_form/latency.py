@@ -34,11 +34,11 @@ from cost_models.closed_form.slots import (
     weight_load,
 )
 from cost_models.closed_form.tiling import BODY, CHANNELS_OUTER, FIRST, INPUTS_OUTER, LAST, MIDDLE
-from hw_templates.conv_engine import isa
+from hw_templates.conv_engine import isa5
 
 RUN_BURSTS = 2
-"""Parameters and table."""
-_PARAMETER_BYTES, _DESCRIPTOR_BYTES = float(isa.CHANNEL_PARAMETERS.itemsize), float(isa.DESCRIPTOR.itemsize)
+"""Descriptor and parameters."""
+_PARAMETER_BYTES, _DESCRIPTOR_BYTES = float(isa5.PARAMETERS.itemsize), float(isa5.DESCRIPTOR_BYTES)
 
 
 class Pass(NamedTuple):
@@ -257,15 +257,16 @@ def slot_cycles(tiling: Tiling) -> float:
 
 @compiled
 def setup_words(layer: LayerRecord, engine: EngineRecord, runs: float) -> float:
-    """Return the words of the weight port at setup: the descriptor, and parameters and table for each run."""
-    parameters: float = np.ceil(layer.out_channels / engine.axi_bytes) * engine.axi_bytes * _PARAMETER_BYTES
-    return (runs * (parameters + isa.TABLE_BYTES) + _DESCRIPTOR_BYTES) / engine.weight_port_bytes
+    """Return the words of the weight port at setup: descriptor and parameters for each run, and the tables."""
+    lines: float = layer.classes if layer.classes > 0 else np.ceil(layer.out_channels / engine.post_lanes)
+    run_bytes = _DESCRIPTOR_BYTES + lines * engine.post_lanes * _PARAMETER_BYTES
+    return (runs * run_bytes + layer.tables * isa5.TABLE_BYTES) / engine.weight_port_bytes
 
 
 @compiled
 def setup_cycles(layer: LayerRecord, engine: EngineRecord, runs: float) -> float:
     """Return the cycles a layer takes before the first slots of its runs."""
-    bursts = runs * RUN_BURSTS + 1
+    bursts = runs * RUN_BURSTS + layer.tables
     overhead = runs * engine.layer_overhead_cycles + bursts * (
         engine.access_latency_cycles + engine.burst_overhead_cycles
     )

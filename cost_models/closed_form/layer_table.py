@@ -83,7 +83,7 @@ def price_layers(
     ... )
     >>> accelerator = Accelerator(
     ...     pe_rows=16, pe_cols=16, pe_pixels=1, pack=2, ifmap_kib=8, weight_kib=16, ofmap_kib=8,
-    ...     axi_bits=64, clock_mhz=100, depthwise_lanes=8,
+    ...     axi_bits=64, clock_mhz=100,
     ... )
     >>> table = price_layers([layer], [accelerator], load_board("pynq-z2"), load_coefficients())
     >>> table.latency_cycles.shape

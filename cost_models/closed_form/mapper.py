@@ -6,7 +6,6 @@ widths, the largest first. Where a bound shows that nothing is better than what 
 out (:mod:`cost_models.closed_form.bound`).
 """
 
-from math import gcd
 from typing import NamedTuple
 
 import numpy as np
@@ -44,6 +43,7 @@ from cost_models.closed_form.traffic import (
     widest,
     widths_of,
 )
+from cost_models.mapping.mapping import CHANNELS_MAX
 from hw_templates.foundation.arrays import IntArray
 
 _ORDERS = len(ORDERS)
@@ -195,9 +195,11 @@ def _is_considered(order: int, is_dense: bool, outputs: float, inputs: float) ->
 
 
 @compiled
-def _weights_fit(engine: EngineRecord, weights: float, groups: float) -> bool:
-    """Return whether ``weights`` bytes for each of ``groups`` groups of input channels fit the weight buffer."""
-    return bool(np.ceil(weights * groups / (engine.pe_rows * engine.pe_cols)) <= engine.weight_depth)
+def _channels_fit(layer: LayerRecord, engine: EngineRecord, outputs: Outputs, inputs: Inputs) -> bool:
+    """Return whether such tiles fit a descriptor, and their weights the weight buffer."""
+    lines = outputs.weight_lines * inputs.groups.full
+    fits = np.ceil(lines * layer.weight_bits / 8) <= engine.weight_depth
+    return bool(fits and outputs.tile <= CHANNELS_MAX and inputs.tile <= CHANNELS_MAX)
 
 
 @compiled
@@ -230,7 +232,7 @@ def _families(
     for outs in _least_sizes(len(all_outputs)):
         for ins in _least_sizes(len(all_inputs)):
             outputs, inputs = all_outputs[outs[0] - 1], all_inputs[ins[0] - 1]
-            if not _weights_fit(engine, outputs.weights.full, inputs.groups.full):
+            if not _channels_fit(layer, engine, outputs, inputs):
                 continue
             for order in range(_ORDERS):
                 if not _is_considered(order, layer.dense, outputs.tiles, inputs.tiles):
@@ -262,7 +264,7 @@ def _count_legal(
     for outputs in all_outputs:
         words, fitting, whole = -1.0, 0, False
         for n, inputs in enumerate(all_inputs):
-            if not _weights_fit(engine, outputs.weights.full, inputs.groups.full):
+            if not _channels_fit(layer, engine, outputs, inputs):
                 break
             if outputs.lines + inputs.lines != words:
                 words = outputs.lines + inputs.lines
@@ -285,7 +287,7 @@ def _search(
     if layer.dense:
         in_units = int(np.ceil(layer.in_channels / engine.pe_cols))
     else:
-        out_unit = engine.pe_rows * engine.pe_cols / gcd(int(engine.pe_rows), int(engine.pe_cols))
+        out_unit = engine.channelwise_steps
     out_units = int(np.ceil(layer.out_channels / out_unit))
     all_outputs = [outputs_of(layer, engine, out_unit * size) for size in range(1, out_units + 1)]
     all_inputs = [inputs_of(layer, engine, engine.pe_cols * size) for size in range(1, in_units + 1)]
@@ -298,7 +300,7 @@ def _search(
         for out in range(outs[0], outs[1] + 1):
             for into in range(ins[0], ins[1] + 1):
                 outputs, inputs = all_outputs[out - 1], all_inputs[into - 1]
-                if not _weights_fit(engine, outputs.weights.full, inputs.groups.full):
+                if not _channels_fit(layer, engine, outputs, inputs):
                     break
                 channels = _channels_of(layer, engine, outputs, inputs, order)
                 least = _search_pixels(layer, engine, channels, heights, widths, least, found)

@@ -1,5 +1,6 @@
 """Accelerators on a board, and layers, as arrays of records, for prices that kernels calculate."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from operator import attrgetter
@@ -8,7 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cost_models.coefficients import LatencyCoefficients
+from cost_models.engine.layer import engine_layer
 from cost_models.mapping.engine_limits import check_engine_runs
+from cost_models.mapping.mapping import least_size
 from cost_models.mapping.placement import IN_MEMORY, Placement
 from cost_models.workload import Layer
 from hw_templates.board import Board
@@ -35,8 +38,9 @@ class EngineRecord:
     pe_rows: float
     pe_cols: float
     pe_pixels: float
-    depthwise_lanes: float
-    ifmap_cols: float
+    lanes: float
+    channelwise_steps: float
+    post_lanes: float
     axi_bytes: float
     weight_port_bytes: float
     ifmap_depth: float
@@ -63,7 +67,9 @@ class LayerRecord:
         weightless: whether there are no weights: a pool.
         reads_map, writes_map: whether the input and the output map are in the map memory.
         first_run, end_run: its rows of the run records.
-        most_rows: output rows of the run that makes most.
+        most_rows: output rows of the run that makes most, and of the smallest tile.
+        classes: border classes, each with a line of parameters; 0 where each channel has its own.
+        tables: how often its activation table is loaded.
     """
 
     dense: bool
@@ -87,6 +93,8 @@ class LayerRecord:
     first_run: int
     end_run: int
     most_rows: int
+    classes: float
+    tables: float
 
 
 class RunRecord:
@@ -109,7 +117,7 @@ ENGINE, LAYER, RUN = map(record_dtype, (EngineRecord, LayerRecord, RunRecord))
 _of_layer = attrgetter(
     *("operation.is_dense", "operation.reads_gate", "operation.is_weightless", "residual"),
     *("in_channels", "out_channels", "in_width", "out_height", "out_width"),
-    *("kernel_height", "kernel_width", "taps", "stride", "padding", "weight_bits", "macs"),
+    *("kernel_height", "kernel_width", "taps"),
 )
 """The first fields of a :class:`LayerRecord`."""
 
@@ -147,8 +155,11 @@ class LayerRecords:
         runs: list[tuple[int, ...]] = []
         for layer, placement in zip(layers, placements or [IN_MEMORY] * len(layers), strict=True):
             check_engine_runs(layer)
-            kinds = placement.runs(layer)
+            kinds, engine = placement.runs(layer), engine_layer(layer)
+            shape = (engine.stride[0], layer.padding, layer.weight_bits, layer.macs)
             on_chip, end_run = (placement.ifmap_ring > 0, placement.ofmap_ring > 0), len(runs) + len(kinds)
-            records.append((*_of_layer(layer), *on_chip, len(runs), end_run, max(kinds)[0]))
+            most_rows = max(max(kinds)[0], least_size(layer, layer.out_height))
+            setup = (math.prod(engine.border_classes), placement.tables(layer))
+            records.append((*_of_layer(layer), *shape, *on_chip, len(runs), end_run, most_rows, *setup))
             runs += [(*kind, count) for kind, count in kinds.items()]
         return cls(np.array(records, dtype=LAYER), np.array(runs, dtype=RUN))

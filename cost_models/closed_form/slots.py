@@ -154,9 +154,15 @@ def ifmap_load(tiling: Tiling, m: int, n: int, pixels: Pixels) -> Busy:
 
 
 @compiled
-def weight_words(engine: EngineRecord, outputs: Outputs, inputs: Inputs, m: int, n: int) -> float:
-    """Return the words of the weight port of the weights of channels of the classes m and n."""
-    words: float = np.ceil(size_of(outputs.weights, m) * size_of(inputs.groups, n) / engine.weight_port_bytes)
+def weight_words(layer: LayerRecord, engine: EngineRecord, outputs: Outputs, inputs: Inputs, m: int, n: int) -> float:
+    """Return the words of the weight port of the weights of channels of the classes m and n.
+
+    Those of 4 bits lie two lines of the weight buffer to a line.
+    """
+    words = size_of(outputs.weights, m) * size_of(inputs.groups, n)
+    if layer.weight_bits == 4:
+        line_words = engine.pe_rows * engine.pe_cols / engine.weight_port_bytes
+        words = np.ceil(words / line_words / 2) * line_words
     return words
 
 
@@ -166,7 +172,7 @@ def weight_load(tiling: Tiling, m: int, n: int) -> Busy:
     layer, engine = tiling.layer, tiling.engine
     if layer.weightless:
         return NOTHING
-    words = weight_words(engine, tiling.outputs, tiling.inputs, m, n)
+    words = weight_words(layer, engine, tiling.outputs, tiling.inputs, m, n)
     moved = Phase(port_cycles(engine, words, 1.0, 1.0), words * engine.ddr_cycles_per_weight_word)
     return _load(moved, engine.weight_buffers)
 

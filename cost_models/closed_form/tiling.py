@@ -40,10 +40,12 @@ class Outputs(NamedTuple):
     Attributes:
         tile: size of a full tile.
         tiles: number of tiles.
-        groups: groups of channels computed at a time: of ``pe_rows``, or of ``depthwise_lanes``.
+        groups: groups of channels computed at a time: of ``pe_rows``, or of ``lanes``.
         words: bus words of one pixel of the results, or lines where they go to the map memory.
         inputs: the same of the ifmap, which is cut alike in channel-wise layers; else 0.
-        weights: bytes of their weights in channel-wise layers; else for one group of ``pe_cols``.
+        weights: words of the weight port that weights of 8 bits take: those of a channel-wise layer, or for one group
+            of ``pe_cols`` input channels. Of 4 bits they are in whole lines of the weight buffer.
+        weight_lines: lines of the weight buffer that these take in a full tile.
         need: sums a bank for one group of pixels; ``whole_need`` those of all channels.
         lines: words a bank of the ifmap buffer for one position, in channel-wise layers.
     """
@@ -54,6 +56,7 @@ class Outputs(NamedTuple):
     words: Sizes
     inputs: Sizes
     weights: Sizes
+    weight_lines: float
     need: float
     whole_need: float
     lines: float
@@ -142,19 +145,29 @@ def outputs_of(layer: LayerRecord, engine: EngineRecord, tile: float) -> Outputs
     """Return output channels in tiles of that size."""
     tiles, sizes = split(layer.out_channels, tile)
     words = grouped(sizes, engine.pe_rows if layer.writes_map else engine.axi_bytes)
-    group_bytes = layer.taps * layer.weight_bits / 8
+    line_words = engine.pe_rows * engine.pe_cols / engine.weight_port_bytes
     inputs, lines = Sizes(0.0, 0.0), 0.0
     if layer.dense:
         groups = grouped(sizes, engine.pe_rows)
-        group_bytes *= engine.pe_rows * engine.pe_cols
+        steps = Sizes(groups.full * layer.taps, groups.last * layer.taps)
+        weights = Sizes(steps.full * line_words, steps.last * line_words)
     else:
-        groups = grouped(sizes, engine.depthwise_lanes)
-        group_bytes *= 0.0 if layer.weightless else engine.depthwise_lanes
-        inputs = grouped(sizes, engine.ifmap_cols if layer.reads_map else engine.axi_bytes)
-        lines = np.ceil(sizes.full / engine.ifmap_cols)
-    weights = sizes if layer.gate else Sizes(groups.full * group_bytes, groups.last * group_bytes)
+        groups = grouped(sizes, engine.lanes)
+        steps = grouped(Sizes(groups.full * layer.taps, groups.last * layer.taps), engine.channelwise_steps)
+        inputs = grouped(sizes, engine.pe_cols if layer.reads_map else engine.axi_bytes)
+        lines = np.ceil(sizes.full / engine.pe_cols)
+        if layer.weightless:
+            steps = weights = Sizes(0.0, 0.0)
+        elif layer.gate:
+            weights = grouped(sizes, engine.weight_port_bytes)
+        elif layer.weight_bits == 4:
+            weights = Sizes(steps.full * line_words, steps.last * line_words)
+        else:
+            weights_of_group = layer.taps * engine.lanes
+            of_tile = Sizes(groups.full * weights_of_group, groups.last * weights_of_group)
+            weights = grouped(of_tile, engine.weight_port_bytes)
     need, whole_need = np.ceil(sizes.full / engine.pe_rows), np.ceil(layer.out_channels / engine.pe_rows)
-    return Outputs(tile, tiles, groups, words, inputs, weights, need, whole_need, lines)
+    return Outputs(tile, tiles, groups, words, inputs, weights, steps.full, need, whole_need, lines)
 
 
 @compiled
@@ -163,8 +176,8 @@ def inputs_of(layer: LayerRecord, engine: EngineRecord, tile: float) -> Inputs:
     if not layer.dense:
         return Inputs(tile, 1.0, Sizes(1.0, 1.0), Sizes(0.0, 0.0), 0.0)
     tiles, sizes = split(layer.in_channels, tile)
-    words = grouped(sizes, engine.ifmap_cols if layer.reads_map else engine.axi_bytes)
-    return Inputs(tile, tiles, grouped(sizes, engine.pe_cols), words, np.ceil(sizes.full / engine.ifmap_cols))
+    words = grouped(sizes, engine.pe_cols if layer.reads_map else engine.axi_bytes)
+    return Inputs(tile, tiles, grouped(sizes, engine.pe_cols), words, np.ceil(sizes.full / engine.pe_cols))
 
 
 @compiled

@@ -266,9 +266,10 @@ def pixel_totals(layer: LayerRecord, down: Down, across: Across) -> PixelTotals:
 def channel_sums(layer: LayerRecord, engine: EngineRecord, outputs: Outputs, inputs: Inputs) -> ChannelSums:
     """Return the sums over these tiles; no other cut has less than a single tile."""
     m, n = outputs.tiles - 1, inputs.tiles - 1
-    words = weight_words(engine, outputs, inputs, LAST, LAST) + m * weight_words(engine, outputs, inputs, BODY, LAST)
-    words += n * weight_words(engine, outputs, inputs, LAST, BODY)
-    words += m * n * weight_words(engine, outputs, inputs, BODY, BODY)
+    words = weight_words(layer, engine, outputs, inputs, LAST, LAST)
+    words += m * weight_words(layer, engine, outputs, inputs, BODY, LAST)
+    words += n * weight_words(layer, engine, outputs, inputs, LAST, BODY)
+    words += m * n * weight_words(layer, engine, outputs, inputs, BODY, BODY)
     return ChannelSums(
         iterations=sum_of(outputs.tiles, outputs.groups) * sum_of(inputs.tiles, inputs.groups) * layer.taps,
         in_words=sum_of(inputs.tiles, inputs.words) + sum_of(outputs.tiles, outputs.inputs),

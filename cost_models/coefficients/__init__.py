@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import msgspec
 
@@ -111,6 +111,8 @@ class Coefficients(Record):
         fitted_on: range of the runs; None for a prior.
     """
 
+    FORMAT: ClassVar[int] = 2
+
     name: str
     what: str
     source: str
@@ -196,7 +198,7 @@ def load_coefficients(name: str = "prior", implementation: Implementation = Impl
     path = file_of("coefficients", name, packaged, COEFFICIENTS, ", as a fit to own runs leaves")
     if path.parent == packaged:
         return _packaged(path)
-    found = read_json(path, Coefficients, "`codesign calibrate fit` makes one")
+    found = read_json(path, Coefficients, "measure the engine and fit again: `codesign calibrate`")
     if found.implementation != implementation:
         expected = f"{implementation}, which is priced; name a fit to measurements of it, or none for its prior"
         raise InvalidValueError("coefficients.implementation", str(found.implementation), expected)

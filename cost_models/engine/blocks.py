@@ -48,7 +48,7 @@ def block_memories(shape: EngineShape) -> tuple[Memory, ...]:
 
     def of_engine() -> Iterator[Memory]:
         ifmap_banks = a.pe_pixels * a.pe_cols // a.axi_bytes
-        yield Memory("ifmap", ifmap_banks, shape.ifmap_depth * a.ifmap_buffers, a.axi_bits)
+        yield Memory("ifmap", ifmap_banks, a.ifmap_depth * a.ifmap_buffers, a.axi_bits)
         weight_banks = a.pe_rows * a.pe_cols // port_bytes
         yield Memory("weights", weight_banks, a.weight_depth * a.weight_buffers, 8 * port_bytes)
         if shape.constants()["SUM_STYLE"] == '"block"':

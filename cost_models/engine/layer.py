@@ -57,6 +57,20 @@ class EngineLayer:
         return (size - (self.kernel[axis] - 1) * self.dilation[axis] - 1) // self.stride[axis] + 1
 
     @property
+    def border_classes(self) -> tuple[int, int]:
+        """Classes of rows and of columns that an average pool of a workload has parameters for; 0 for other layers.
+
+        The last windows may lie half outside the map: then half as many values are averaged.
+        """
+        if not self.operation.averages:
+            return 0, 0
+        hang = (
+            (self.out_size(axis) - 1) * self.stride[axis] + self.kernel[axis] > self.in_size(axis) for axis in (0, 1)
+        )
+        rows, cols = (1 + (hangs and self.out_size(axis) > 1) for axis, hangs in enumerate(hang))
+        return rows, cols
+
+    @property
     def taps(self) -> int:
         """Values under the kernel."""
         return math.prod(self.kernel)

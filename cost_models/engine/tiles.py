@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 
 from cost_models.engine.layer import EngineLayer
-from cost_models.mapping.mapping import LoopOrder, Mapping
+from cost_models.mapping.mapping import LoopOrder, Mapping, buffer_needs, weight_lines
 from hw_templates.conv_engine import isa5
 from hw_templates.conv_engine.rtl_config import EngineShape
 
@@ -104,13 +104,6 @@ class TiledLayer:
         """Return the groups of output channels that are computed one after the other."""
         return math.ceil(out_channels / (self.shape.accelerator.pe_rows if self.dense else self.shape.lanes))
 
-    def steps_of(self, out_channels: int, in_channels: int) -> int:
-        """Return the lines of weights, of 8 bits each, that a tile takes."""
-        groups, taps = self.groups_of(out_channels), self.layer.taps
-        if self.dense:
-            return groups * math.ceil(in_channels / self.shape.accelerator.pe_cols) * taps
-        return math.ceil(groups * taps / self.shape.part_count)
-
     def weight_bytes(self, out_channels: int, in_channels: int) -> int:
         """Return the bytes of a tile's weights, whole beats of the weight port."""
         if self.layer.operation.is_weightless:
@@ -118,11 +111,11 @@ class TiledLayer:
         if self.layer.operation.reads_gate:
             return round_up(out_channels, self.shape.accelerator.weight_port_bytes)
         line = self.shape.accelerator.pe_rows * self.shape.accelerator.pe_cols
-        steps = self.steps_of(out_channels, in_channels)
+        lines = weight_lines(self.layer, out_channels, in_channels, self.shape.accelerator)
         if self.layer.weight_bits == 4:
-            return math.ceil(steps / 2) * line
+            return math.ceil(lines / 2) * line
         if self.dense:
-            return steps * line
+            return lines * line
         return round_up(
             self.groups_of(out_channels) * self.layer.taps * self.shape.lanes, self.shape.accelerator.weight_port_bytes
         )
@@ -149,19 +142,8 @@ class TiledLayer:
 
     def needs(self) -> tuple[tuple[str, int, int], ...]:
         """Return (buffer, words of a bank that a full tile needs, words that a half has) of each buffer."""
-        layer, accelerator, shape = self.layer, self.shape.accelerator, self.shape
-        in_channels = (self.in_tiles if self.dense else self.out_tiles)[0]
-        in_rows = self.rows.extent(self.mapping.tile_height)
-        steps = 0 if layer.operation.is_weightless else self.steps_of(self.out_tiles[0], self.in_tiles[0])
-        kept = layer.out_channels if self.keeps_sums else self.out_tiles[0]
-        pixels = self.mapping.tile_height * math.ceil(self.mapping.tile_width / accelerator.pe_pixels)
-        results = math.ceil(kept / shape.accelerator.axi_bytes) * self.mapping.tile_height * self.mapping.tile_width
-        return (
-            ("ifmap", math.ceil(in_channels / accelerator.pe_cols) * in_rows * self.line_words, shape.ifmap_depth),
-            ("weight", math.ceil(steps * layer.weight_bits / 8), shape.accelerator.weight_depth),
-            ("ofmap", math.ceil(kept / accelerator.pe_rows) * pixels, shape.accelerator.ofmap_depth),
-            ("residual", results if layer.residual else 0, shape.residual_depth),
-        )
+        needs = buffer_needs(self.layer, self.mapping, self.shape.accelerator)
+        return tuple((need.buffer, need.words, need.depth) for need in needs)
 
     def fetch_order(self) -> list[tuple[int, int]]:
         """Return (tile of output channels, tile of input channels) as their weights lie in memory."""

@@ -6,12 +6,16 @@ from enum import StrEnum
 
 import numpy as np
 
+from cost_models.engine.layer import EngineLayer, engine_layer
 from cost_models.mapping.engine_limits import check_engine_runs
 from cost_models.workload import Layer
 from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.foundation.errors import InvalidValueError, MappingError
 from hw_templates.foundation.json_records import check_fields
 from hw_templates.operations import Operation
+
+CHANNELS_MAX = 4095
+"""Most channels of a tile: a field of a descriptor has 12 bits."""
 
 
 class LoopOrder(StrEnum):
@@ -75,20 +79,24 @@ class Mapping:
         Raises:
             UnsupportedLayerError: the engine cannot run the layer.
             InvalidValueError: a tile size breaks a rule of shape.
-            MappingError: a tile does not fit a buffer; names the buffer and the least size that would do.
+            MappingError: a second tile begins in the padding, or a tile does not fit a buffer; says what would do.
         """
         check_engine_runs(layer)
         out_unit, in_unit = channel_units(layer.operation, accelerator)
         sizes = (
-            ("tile_out_channels", self.tile_out_channels, out_unit, None),
-            ("tile_in_channels", self.tile_in_channels, in_unit, None),
+            ("tile_out_channels", self.tile_out_channels, out_unit, CHANNELS_MAX),
+            ("tile_in_channels", self.tile_in_channels, in_unit, CHANNELS_MAX),
             ("tile_height", self.tile_height, 1, layer.out_height),
             ("tile_width", self.tile_width, 1, layer.out_width),
         )
         for name, size, unit, most in sizes:
-            if size < 1 or size % unit or (most is not None and size > most):
-                expected = f"a positive multiple of {unit}" + (f", at most {most}" if most is not None else "")
-                raise InvalidValueError(f"mapping.{name}", size, expected)
+            if size < 1 or size % unit or size > most:
+                raise InvalidValueError(f"mapping.{name}", size, f"a positive multiple of {unit}, at most {most}")
+        for name, size, _, extent in sizes[2:]:
+            if size < (least := least_size(layer, extent)):
+                raise MappingError(
+                    f"mapping.{name}: must be at least {least}, got {size}, or a second tile begins in the padding"
+                )
         if not layer.operation.is_dense and self.tile_in_channels != self.tile_out_channels:
             raise InvalidValueError("mapping.tile_in_channels", self.tile_in_channels, "equal to tile_out_channels")
         if not layer.operation.is_dense and self.loop_order == LoopOrder.INPUTS_OUTER:
@@ -104,41 +112,43 @@ class Mapping:
         """Return whether each tile fits its buffer."""
         return all(need.words <= need.depth for need in self.needs(layer, accelerator))
 
-    def needs(self, layer: Layer, accelerator: Accelerator) -> tuple[BufferNeed, BufferNeed, BufferNeed]:
-        """Return the needs of a full tile, and of the sums that stay, in the ifmap, weight and ofmap buffers."""
-        rows, cols, pixels = accelerator.pe_rows, accelerator.pe_cols, accelerator.pe_pixels
-        out_channels = min(self.tile_out_channels, layer.out_channels)
-        in_channels = min(self.tile_in_channels, layer.in_channels)
-        out_groups, in_groups = math.ceil(out_channels / rows), math.ceil(in_channels / cols)
-        line = accelerator.ifmap_cols
-        taps = layer.kernel_height * layer.kernel_width
-        if layer.operation.is_dense:
-            weight_words = math.ceil(out_groups * in_groups * taps * layer.weight_bits / 8)
-        else:
-            weight_words = math.ceil(channelwise_weight_bytes(layer, out_channels, accelerator) / (rows * cols))
-        in_rows = (self.tile_height - 1) * layer.stride + layer.kernel_height
-        in_cols = (self.tile_width - 1) * layer.stride + layer.kernel_width
-        col_slots = layer.stride * math.ceil(math.ceil(in_cols / layer.stride) / pixels)
-        sums = math.ceil(layer.out_channels / rows) if self.loop_order == LoopOrder.INPUTS_OUTER else out_groups
-        ofmap_words = sums * self.tile_height * math.ceil(self.tile_width / pixels)
-        return (
-            BufferNeed(
-                "ifmap", math.ceil(in_channels / line) * in_rows * col_slots, accelerator.ifmap_depth, pixels * line
-            ),
-            BufferNeed("weight", weight_words, accelerator.weight_depth, rows * cols),
-            BufferNeed("ofmap", ofmap_words, accelerator.ofmap_depth, 4 * rows * pixels),
-        )
+    def needs(self, layer: Layer, accelerator: Accelerator) -> tuple[BufferNeed, ...]:
+        """Return the needs of a full tile, and of the sums that stay, in each buffer."""
+        return buffer_needs(engine_layer(layer), self, accelerator)
 
 
-def channelwise_weight_bytes(layer: Layer, channels: int, accelerator: Accelerator) -> int:
-    """Return the bytes of weights that ``channels`` of a channel-wise layer load: none for pools, SCALE its gate."""
-    if layer.operation.is_weightless:
-        return 0
-    if layer.operation.reads_gate:
-        return channels
-    lanes = accelerator.depthwise_lanes
-    weights = layer.kernel_height * layer.kernel_width * math.ceil(channels / lanes) * lanes
-    return math.ceil(weights * layer.weight_bits / 8)
+def buffer_needs(layer: EngineLayer, mapping: Mapping, accelerator: Accelerator) -> tuple[BufferNeed, ...]:
+    """Return the needs of a full tile, and of the sums that stay, in the ifmap, weight and ofmap buffers.
+
+    The map that is added needs no more than its results: its buffer holds a word for each sum that the ofmap buffer
+    holds.
+    """
+    rows, cols, pixels = accelerator.pe_rows, accelerator.pe_cols, accelerator.pe_pixels
+    out_channels = min(mapping.tile_out_channels, layer.out_channels)
+    in_channels = min(mapping.tile_in_channels, layer.in_channels)
+    in_rows, in_cols = (
+        (tile - 1) * layer.stride[axis] + (layer.kernel[axis] - 1) * layer.dilation[axis] + 1
+        for axis, tile in enumerate((mapping.tile_height, mapping.tile_width))
+    )
+    # Columns lie in the phases of the stride, each of them in slots of as many columns as there are banks.
+    line_words = layer.stride[1] * math.ceil(math.ceil(in_cols / layer.stride[1]) / pixels)
+    lines = 0 if layer.operation.is_weightless else weight_lines(layer, out_channels, in_channels, accelerator)
+    kept = layer.out_channels if mapping.loop_order == LoopOrder.INPUTS_OUTER else out_channels
+    sums = math.ceil(kept / rows) * mapping.tile_height * math.ceil(mapping.tile_width / pixels)
+    ifmap_words = math.ceil(in_channels / cols) * in_rows * line_words
+    return (
+        BufferNeed("ifmap", ifmap_words, accelerator.ifmap_depth, pixels * cols),
+        BufferNeed("weight", math.ceil(lines * layer.weight_bits / 8), accelerator.weight_depth, rows * cols),
+        BufferNeed("ofmap", sums, accelerator.ofmap_depth, 4 * rows * pixels),
+    )
+
+
+def weight_lines(layer: EngineLayer, out_channels: int, in_channels: int, accelerator: Accelerator) -> int:
+    """Return the lines of ``pe_rows`` x ``pe_cols`` weights, of 8 bits each, of a tile of a layer that has weights."""
+    if layer.operation.is_dense:
+        groups = math.ceil(out_channels / accelerator.pe_rows) * math.ceil(in_channels / accelerator.pe_cols)
+        return groups * layer.taps
+    return math.ceil(math.ceil(out_channels / accelerator.lanes) * layer.taps / accelerator.channelwise_steps)
 
 
 def channel_units(operation: Operation, accelerator: Accelerator) -> tuple[int, int]:
@@ -154,28 +164,13 @@ def even_sizes(extent: int) -> tuple[int, ...]:
     return tuple(sorted({math.ceil(extent / count) for count in range(1, extent + 1)}, reverse=True))
 
 
-def is_considered(mapping: Mapping, layer: Layer) -> bool:
-    """Return whether the mapper considers a legal mapping.
-
-    The loop order must load or store other tiles than those before it do, and no second tile may begin in the padding,
-    where the engine's Verilog cannot begin one.
-    """
-    return begins_in_map(mapping, layer) and _has_own_order(mapping, layer)
-
-
-def begins_in_map(mapping: Mapping, layer: Layer) -> bool:
-    """Return whether no second tile begins in the padding."""
-    least = least_size(layer, layer.out_height), least_size(layer, layer.out_width)
-    return mapping.tile_height >= least[0] and mapping.tile_width >= least[1]
-
-
 def least_size(layer: Layer, extent: int) -> int:
     """Return the least rows or columns of a tile, of ``extent``, whose second one does not begin in the padding."""
     return max(1, min(extent, math.ceil(layer.padding / layer.stride)))
 
 
-def _has_own_order(mapping: Mapping, layer: Layer) -> bool:
-    """Return whether the loop order loads or stores other tiles than those before it do."""
+def has_own_order(mapping: Mapping, layer: Layer) -> bool:
+    """Return whether the loop order loads or stores other tiles than those before it do; else the mapper skips it."""
     is_dense, single_out = layer.operation.is_dense, mapping.tile_out_channels >= layer.out_channels
     if mapping.loop_order == LoopOrder.CHANNELS_OUTER:
         single_in = not is_dense or mapping.tile_in_channels >= layer.in_channels
@@ -190,16 +185,10 @@ def draw_mapping(layer: Layer, accelerator: Accelerator, rng: np.random.Generato
     One axis after the other is cut, in random order, as evenly as that number of tiles allows.
     """
     out_unit, in_unit = channel_units(layer.operation, accelerator)
-    is_dense = layer.operation.is_dense
-    smallest = (
-        Mapping(tile_out_channels=out_unit, tile_in_channels=in_unit, tile_height=1, tile_width=1, loop_order=order)
-        for order in LoopOrder
-    )
-    started = [
-        tile
-        for tile in smallest
-        if (is_dense or tile.loop_order != LoopOrder.INPUTS_OUTER) and tile.fits(layer, accelerator)
-    ]
+    is_dense, smallest = layer.operation.is_dense, smallest_mapping(layer, accelerator)
+    orders = LoopOrder if is_dense else (LoopOrder.PIXELS_OUTER, LoopOrder.CHANNELS_OUTER)
+    tiles = (replace(smallest, loop_order=order) for order in orders)
+    started = [tile for tile in tiles if tile.fits(layer, accelerator)]
     if not started:
         return None
     drawn = started[rng.integers(len(started))]
@@ -208,32 +197,39 @@ def draw_mapping(layer: Layer, accelerator: Accelerator, rng: np.random.Generato
             ("tile_out_channels",) if is_dense else ("tile_out_channels", "tile_in_channels"),
             layer.out_channels,
             out_unit,
+            CHANNELS_MAX,
         ),
-        (("tile_height",), layer.out_height, 1),
-        (("tile_width",), layer.out_width, 1),
+        (("tile_height",), layer.out_height, 1, layer.out_height),
+        (("tile_width",), layer.out_width, 1, layer.out_width),
     ]
     if is_dense:
-        axes.append((("tile_in_channels",), layer.in_channels, in_unit))
+        axes.append((("tile_in_channels",), layer.in_channels, in_unit, CHANNELS_MAX))
     for axis in rng.permutation(len(axes)):
-        names, extent, unit = axes[axis]
+        names, extent, unit, most = axes[axis]
+        least = getattr(smallest, names[0])
         sizes = (unit * size for size in even_sizes(math.ceil(extent / unit)))
-        cut = [replace(drawn, **dict.fromkeys(names, size)) for size in sizes]
+        cut = [replace(drawn, **dict.fromkeys(names, size)) for size in sizes if least <= size <= most]
         fitting = [mapping for mapping in cut if mapping.fits(layer, accelerator)]
         drawn = fitting[rng.integers(len(fitting))]
-    return drawn if _has_own_order(drawn, layer) else replace(drawn, loop_order=LoopOrder.PIXELS_OUTER)
+    return drawn if has_own_order(drawn, layer) else replace(drawn, loop_order=LoopOrder.PIXELS_OUTER)
 
 
-def no_mapping_error(name: str, layer: Layer, accelerator: Accelerator) -> MappingError:
-    """Return the error for a layer of which not even the smallest tile fits; it names the buffers that must grow."""
+def smallest_mapping(layer: Layer, accelerator: Accelerator) -> Mapping:
+    """Return the mapping of the smallest tiles; where it does not fit the buffers, no mapping does."""
     out_unit, in_unit = channel_units(layer.operation, accelerator)
-    smallest = Mapping(
+    return Mapping(
         tile_out_channels=out_unit,
         tile_in_channels=in_unit,
         tile_height=least_size(layer, layer.out_height),
         tile_width=least_size(layer, layer.out_width),
         loop_order=LoopOrder.PIXELS_OUTER,
     )
-    short = [need for need in smallest.needs(layer, accelerator) if need.words > need.depth]
+
+
+def no_mapping_error(name: str, layer: Layer, accelerator: Accelerator) -> MappingError:
+    """Return the error for a layer of which not even the smallest tile fits; it names the buffers that must grow."""
+    needs = smallest_mapping(layer, accelerator).needs(layer, accelerator)
+    short = [need for need in needs if need.words > need.depth]
     wanted = ", ".join(
         f"{need.buffer}_kib at least {need.least_kib} (has {getattr(accelerator, f'{need.buffer}_kib')})"
         for need in short

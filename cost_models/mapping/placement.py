@@ -51,6 +51,15 @@ class Placement:
         bands = self.bands or ((0, layer.out_height),)
         return Counter((end - begin, *input_rows(layer, (begin, end))) for begin, end in bands if begin < end)
 
+    def tables(self, layer: Layer) -> int:
+        """Return how often the layer's activation table is loaded where the layers around it have other tables.
+
+        Those of a group take turns, so each band loads its own; the bands of a layer alone share one. In a program, a
+        table that the step before had is not loaded, which a layer by itself cannot know.
+        """
+        takes_turns = self.group_layers != 1
+        return self.runs(layer).total() if takes_turns else 1
+
     def check(self, layer: Layer, accelerator: Accelerator) -> None:
         """Check that the map memory holds the on-chip feature maps.
 

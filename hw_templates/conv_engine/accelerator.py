@@ -4,6 +4,7 @@ The same rules stand as ``static_assert`` in ``conv_engine/include/config.h``. T
 :class:`Accelerator` and of :class:`AcceleratorColumns` of many alike, numbers there and arrays here.
 """
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import reduce
@@ -22,6 +23,8 @@ Number = TypeVar("Number", int, IntArray)
 ACCUMULATOR_BYTES = 4
 PARAMETER_MAX = 1 << 20
 """No parameter is larger; products of two fit in 64 bits."""
+TILE_WORDS = 1 << 16
+"""A tile in a buffer has fewer memory words."""
 
 
 Choices = tuple[int, ...]
@@ -63,6 +66,11 @@ def _greater(first: Number, second: Number) -> Number:
     return max(first, second) if isinstance(first, int) else np.maximum(first, second)
 
 
+def _common(first: Number, second: Number) -> Number:
+    """Return the greatest common divisor."""
+    return math.gcd(first, second) if isinstance(first, int) else np.gcd(first, second)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Parameters(Generic[Number]):
     """The table: every parameter of the engine is a field, and its type holds its row.
@@ -89,12 +97,6 @@ class Parameters(Generic[Number]):
     ]
     clock_mhz: Annotated[
         Number, Parameter("clock of the programmable logic in MHz", lambda board: board.clocks_mhz, constant=False)
-    ]
-    depthwise_lanes: Annotated[
-        Number,
-        Parameter(
-            "channels that the depthwise unit computes in parallel, for each of pe_pixels", (1, 2, 4, 8, 16, 24, 48)
-        ),
     ]
     map_kib: Annotated[
         Number,
@@ -128,19 +130,24 @@ class Parameters(Generic[Number]):
         return self.axi_bytes * self.weight_port_words
 
     @property
-    def ifmap_cols(self) -> Number:
-        """Channels of a pixel that the ifmap buffer yields a cycle: enough for PE array and depthwise unit."""
-        return _greater(self.pe_cols, self.depthwise_lanes)
+    def lanes(self) -> Number:
+        """Channels of a channel-wise layer computed in parallel, for each of ``pe_pixels``: the array's diagonal."""
+        return _common(self.pe_rows, self.pe_cols)
+
+    @property
+    def channelwise_steps(self) -> Number:
+        """Steps of a channel-wise layer that share a line of ``pe_rows`` x ``pe_cols`` weights."""
+        return self.pe_rows * self.pe_cols // self.lanes
 
     @property
     def ifmap_banks(self) -> Number:
         """Banks of one ifmap buffer; each holds AXI words and is read once a cycle."""
-        return self.pe_pixels * (self.ifmap_cols // self.axi_bytes)
+        return self.pe_pixels * (self.pe_cols // self.axi_bytes)
 
     @property
     def ifmap_depth(self) -> Number:
         """Words of each ifmap bank."""
-        return self.ifmap_kib * 1024 // (self.pe_pixels * self.ifmap_cols)
+        return self.ifmap_kib * 1024 // (self.pe_pixels * self.pe_cols)
 
     @property
     def weight_banks(self) -> Number:
@@ -170,12 +177,12 @@ class Parameters(Generic[Number]):
     @property
     def map_banks(self) -> Number:
         """Banks of one half of the map memory, of AXI words; it takes a line of results, and yields one of inputs."""
-        return _greater(self.pe_rows, self.ifmap_cols) // self.axi_bytes
+        return _greater(self.pe_rows, self.pe_cols) // self.axi_bytes
 
     @property
     def map_depth(self) -> Number:
         """Words of each bank of the map memory."""
-        return self.map_kib * 1024 // _greater(self.pe_rows, self.ifmap_cols)
+        return self.map_kib * 1024 // _greater(self.pe_rows, self.pe_cols)
 
 
 ROWS: dict[str, Parameter] = {name: hint.__metadata__[0] for name, hint in Parameters.__annotations__.items()}
@@ -247,10 +254,10 @@ def _rules(a: AnyAccelerator) -> Iterator[tuple[Any, str, str]]:
     yield a.axi_bits * a.weight_port_words > 128, "weight_port_words", "1 where axi_bits is 128"
     # Weights of a tile, and a gate, begin with a word of that port.
     yield a.pe_rows % a.weight_port_bytes != 0, "pe_rows", "a multiple of the bytes of the weight port"
-    # A group of depthwise channels lies in one row group of results, and in one line of the ifmap buffer.
-    split = (a.pe_cols % a.depthwise_lanes != 0) & (a.depthwise_lanes % a.pe_cols != 0)
-    expected = "a divisor of pe_rows, and a divisor or multiple of pe_cols"
-    yield (a.pe_rows % a.depthwise_lanes != 0) | split, "depthwise_lanes", expected
+    # The program format counts the words of a tile in 16 bits; results are a byte of each sum.
+    for name, bytes_per_kib in (("ifmap_kib", 1024), ("weight_kib", 1024), ("ofmap_kib", 1024 // ACCUMULATOR_BYTES)):
+        too_many = getattr(a, name) * bytes_per_kib >= TILE_WORDS * a.axi_bytes
+        yield too_many, name, f"less than {TILE_WORDS} words of a memory port"
     yield a.ifmap_depth < 1, "ifmap_kib", "enough for one word in each bank"
     yield a.weight_depth < 1, "weight_kib", "enough for one word of pe_rows x pe_cols weights"
     yield a.ofmap_depth < 1, "ofmap_kib", "enough for one accumulator in each bank"

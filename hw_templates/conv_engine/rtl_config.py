@@ -1,11 +1,10 @@
 """The parameters of the engine's Verilog that follow from an accelerator: ``rtl/engine_config.vh``."""
 
-import math
 from dataclasses import dataclass
 
 from hw_templates.conv_engine import isa5
 from hw_templates.conv_engine.accelerator import Accelerator
-from hw_templates.conv_engine.isa import MAX_CHANNELS
+from hw_templates.conv_engine.isa5 import MAX_CHANNELS
 from hw_templates.foundation.errors import InvalidValueError
 
 
@@ -56,11 +55,7 @@ def bits_for(greatest: int) -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class EngineShape:
-    """Sizes and widths of one engine in Verilog.
-
-    Channel-wise layers run on the diagonal of the PE array, ``lanes`` channels a cycle, so the accelerator's
-    ``depthwise_lanes`` are not looked at, and a line of the ifmap buffer has ``pe_cols`` channels.
-    """
+    """Sizes and widths of one engine for the layers within its limits, on a family of devices."""
 
     accelerator: Accelerator
     limits: Limits = SUPERNETS
@@ -69,13 +64,7 @@ class EngineShape:
     @property
     def lanes(self) -> int:
         """Channels of a channel-wise layer that are computed in parallel."""
-        return math.gcd(self.accelerator.pe_rows, self.accelerator.pe_cols)
-
-    @property
-    def ifmap_depth(self) -> int:
-        """Words of an ifmap bank, in one half."""
-        a = self.accelerator
-        return a.ifmap_kib * 1024 // (a.pe_pixels * a.pe_cols)
+        return self.accelerator.lanes
 
     @property
     def residual_depth(self) -> int:
@@ -97,11 +86,6 @@ class EngineShape:
         """Slices of a chain: the greatest divisor of the columns for which packed sums are exact."""
         most = 4 if self.field_bits == 17 else 8
         return max(n for n in range(1, most + 1) if self.accelerator.pe_cols % n == 0)
-
-    @property
-    def part_count(self) -> int:
-        """Channel-wise iterations that share a line of weights."""
-        return self.accelerator.pe_rows * self.accelerator.pe_cols // self.lanes
 
     def widths(self) -> dict[str, int]:
         """Return the bits of the widths that :data:`hw_templates.conv_engine.isa5.FIELDS` names."""
@@ -148,7 +132,7 @@ class EngineShape:
             "pe_rows": a.pe_rows,
             "pe_cols": a.pe_cols,
             "pe_pixels": a.pe_pixels,
-            "ifmap_depth": self.ifmap_depth,
+            "ifmap_depth": a.ifmap_depth,
             "weight_depth": a.weight_depth,
             "ofmap_depth": a.ofmap_depth,
             "map_depth": a.map_depth,
@@ -158,7 +142,7 @@ class EngineShape:
     def constants(self) -> dict[str, int | str]:
         """Return the macros of ``engine_config.vh`` by name, without the prefix ``ENGINE_``."""
         a = self.accelerator
-        ifmap_words = self.ifmap_depth * a.ifmap_buffers
+        ifmap_words = a.ifmap_depth * a.ifmap_buffers
         return {
             "BYTES": a.axi_bytes,
             "PORT_WORDS": a.weight_port_words,
@@ -171,7 +155,7 @@ class EngineShape:
             "CHAIN": self.chain,
             "ZERO_POINT": int(self.limits.zero_point),
             "EDGES": int(self.limits.edges),
-            "IFMAP_DEPTH": self.ifmap_depth,
+            "IFMAP_DEPTH": a.ifmap_depth,
             "WEIGHT_DEPTH": a.weight_depth,
             "SUM_DEPTH": a.ofmap_depth,
             "RESIDUAL_DEPTH": self.residual_depth,
@@ -199,7 +183,7 @@ class EngineShape:
             "TW": bits_for(max(self.limits.max_kernel, a.pe_pixels) - 1),
             "DW": max(2, bits_for(max(self.limits.max_stride, self.limits.max_dilation))),
             "RW": bits_for(a.pe_pixels - 1),
-            "PW": bits_for(self.part_count - 1),
+            "PW": bits_for(a.channelwise_steps - 1),
             "ADDRESS": 40,
             "MAX_BURST": MAX_BURST,
             "READ_FIFO": READ_FIFO,

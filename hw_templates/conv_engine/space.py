@@ -7,7 +7,6 @@ import numpy as np
 
 from hw_templates.board import Board
 from hw_templates.conv_engine.accelerator import ROWS, AcceleratorColumns, is_legal
-from hw_templates.conv_engine.implementation import Implementation
 from hw_templates.foundation.arrays import IntArray
 from hw_templates.foundation.errors import InvalidValueError
 
@@ -16,8 +15,7 @@ from hw_templates.foundation.errors import InvalidValueError
 class AcceleratorSpace:
     """The choices for each parameter on ``board``; clock and port width end where the board's do.
 
-    ``narrowed`` holds (parameter, choices) where fewer are wanted; :meth:`narrow` makes it. Engines in Verilog have no
-    depthwise unit: ``depthwise_lanes`` is no choice there, but the channels that the diagonal of the PE array takes.
+    ``narrowed`` holds (parameter, choices) where fewer are wanted; :meth:`narrow` makes it.
 
     A point of the space is legal when :func:`hw_templates.conv_engine.accelerator.is_legal` says so. The cost model
     decides whether it fits the board's resources.
@@ -25,15 +23,11 @@ class AcceleratorSpace:
 
     board: Board
     narrowed: tuple[tuple[str, tuple[int, ...]], ...] = ()
-    implementation: Implementation = Implementation.HLS
 
     @cached_property
     def choices(self) -> dict[str, tuple[int, ...]]:
         """Parameter to its choices, in the order of the parameters."""
-        choices = {name: row.choices_on(self.board) for name, row in ROWS.items()}
-        if self.implementation == Implementation.RTL:
-            del choices["depthwise_lanes"]
-        return choices | dict(self.narrowed)
+        return {name: row.choices_on(self.board) for name, row in ROWS.items()} | dict(self.narrowed)
 
     def narrow(self, **choices: tuple[int, ...]) -> "AcceleratorSpace":
         """The part of this space in which the named parameters have only these choices.
@@ -61,10 +55,7 @@ class AcceleratorSpace:
     def decode(self, rows: IntArray) -> AcceleratorColumns:
         """Accelerators of choice indices [n, P]; not checked for legality."""
         genes = zip(self.choices.items(), rows.T, strict=True)
-        columns = {name: np.array(values)[indices] for (name, values), indices in genes}
-        if self.implementation == Implementation.RTL:
-            columns["depthwise_lanes"] = np.gcd(columns["pe_rows"], columns["pe_cols"])
-        return AcceleratorColumns(**columns)
+        return AcceleratorColumns(**{name: np.array(values)[indices] for (name, values), indices in genes})
 
     def encode(self, columns: AcceleratorColumns) -> IntArray:
         """[n, P] choice indices of accelerators of this space.

@@ -11,15 +11,17 @@ from support.pricing.accelerator_grid import fitting_points
 from cost_models.coefficients import load_coefficients
 from cost_models.engine.blocks import engine_blocks
 from cost_models.resources import (
+    MEMORY_PORTS,
+    PORT_QUEUE_WORDS,
     RESOURCES,
+    banks_of,
+    block_memories,
     block_rams,
     check_fits,
     dsp_slices,
     estimate_resources,
     excess,
     logic,
-    memories,
-    ultra_rams,
 )
 from hw_templates.board import load_board
 from hw_templates.conv_engine.accelerator import Accelerator
@@ -40,7 +42,6 @@ SMALL = Accelerator(
     ofmap_kib=8,
     axi_bits=64,
     clock_mhz=100,
-    depthwise_lanes=4,
 )
 # DPUCZDX8G with low DSP usage, from AMD PG338 (v1.2): pixel, input and output parallelism, LUTs, FFs.
 DPU = ((4, 8, 8, 20759, 33572), (8, 8, 8, 29155, 49823), (8, 12, 12, 37055, 72850), (8, 16, 16, 44583, 99791))
@@ -71,14 +72,10 @@ def test_block_rams(depth: int, width: int, count: int) -> None:
     assert block_rams(depth, width) == count
 
 
-def test_ultra_rams() -> None:
-    assert (ultra_rams(4096, 64), ultra_rams(4097, 64), ultra_rams(2048, 128)) == (1, 2, 2)
-
-
 @pytest.mark.parametrize(
     ("accelerator", "count"),
     [
-        # PE array 8 * 8 * 2, depthwise 4 * 2, 3 for each of 8 lanes, 10 for addresses.
+        # PE array 8 * 8 * 2, two products for each of 8 lanes of post-processing.
         (
             Accelerator(
                 pe_rows=8,
@@ -90,11 +87,10 @@ def test_ultra_rams() -> None:
                 ofmap_kib=8,
                 axi_bits=64,
                 clock_mhz=100,
-                depthwise_lanes=4,
             ),
-            128 + 8 + 24 + 10,
+            128 + 16,
         ),
-        # Packing halves the rows of the array and the pixels of the depthwise unit, rounded up.
+        # Packing halves the rows of the array.
         (
             Accelerator(
                 pe_rows=8,
@@ -106,9 +102,8 @@ def test_ultra_rams() -> None:
                 ofmap_kib=8,
                 axi_bits=64,
                 clock_mhz=100,
-                depthwise_lanes=4,
             ),
-            96 + 8 + 24 + 10,
+            96 + 16,
         ),
         (
             Accelerator(
@@ -121,9 +116,8 @@ def test_ultra_rams() -> None:
                 ofmap_kib=8,
                 axi_bits=128,
                 clock_mhz=100,
-                depthwise_lanes=16,
             ),
-            128 + 16 + 48 + 10,
+            128 + 32,
         ),
     ],
 )
@@ -131,30 +125,17 @@ def test_dsp_slices(accelerator: Accelerator, count: int) -> None:
     assert dsp_slices(accelerator) == count
 
 
-def test_memories_by_hand() -> None:
+def test_block_memories_by_hand() -> None:
     # ifmap 2 halves * 2 banks of 512 x 64 (2 each), weights 2 * 8 banks of 128 x 64 (2 each), sums 2 * 16 banks of
-    # 128 x 32 (1 each), residual 2 of 256 x 64 (2 each), parameters 8 of 256 x 64 (2 each), FIFOs 4 of 1024 x 64 (4).
-    bram, uram = memories(SMALL, Z2)
-    assert bram == 2 * 2 * 2 + 2 * 8 * 2 + 2 * 16 * 1 + 2 * 2 + 8 * 2 + 4 * 4
-    assert uram == 0
+    # 128 x 32 (1 each), residual 2 of 256 x 64 (2 each), parameters 2 * 8 of 256 x 64 (2 each), queues 4 of 256 x 64.
+    assert block_memories(SMALL) == 2 * 2 * 2 + 2 * 8 * 2 + 2 * 16 * 1 + 2 * 2 + 2 * 8 * 2 + 4 * 2
 
 
-def test_deep_banks_go_to_ultra_ram_where_there_is_any() -> None:
-    deep = Accelerator(
-        pe_rows=8,
-        pe_cols=8,
-        pe_pixels=1,
-        pack=1,
-        ifmap_kib=32,
-        weight_kib=8,
-        ofmap_kib=8,
-        axi_bits=64,
-        clock_mhz=150,
-        depthwise_lanes=4,
-    )  # ifmap banks of 4096 x 64
-    assert memories(deep, ZCU104)[1] == 2
-    assert memories(deep, Z2)[1] == 0
-    assert memories(deep, Z2)[0] - memories(deep, ZCU104)[0] == 2 * 16
+def test_deep_banks_stay_block_rams_where_there_is_ultra_ram() -> None:
+    deep = replace(SMALL, pe_pixels=1, ifmap_kib=32)  # ifmap banks of 4096 x 64
+    shallow = replace(deep, ifmap_kib=4)  # of 512 x 64
+    assert estimate_resources(deep, ZCU104).uram == 0
+    assert block_memories(deep) - block_memories(shallow) == 2 * (4 * 4 - 2)
 
 
 def test_columns_equal_single_accelerators() -> None:
@@ -186,11 +167,10 @@ def test_every_resource_that_is_short_is_named() -> None:
                 ofmap_kib=8,
                 axi_bits=64,
                 clock_mhz=100,
-                depthwise_lanes=8,
             ),
             Z2,
         )
-    assert str(raised.value).startswith("dsp: needs 4138 of 220 on pynq-z2, 3918 too many; bram_18k: needs ")
+    assert str(raised.value).startswith("dsp: needs 4112 of 220 on pynq-z2, 3892 too many; bram_18k: needs ")
     assert "uram" not in str(raised.value)
 
 
@@ -207,7 +187,6 @@ def test_clock_and_ports_are_checked() -> None:
                 ofmap_kib=8,
                 axi_bits=64,
                 clock_mhz=90,
-                depthwise_lanes=4,
             ),
             Z2,
         )
@@ -223,7 +202,6 @@ def test_clock_and_ports_are_checked() -> None:
                 ofmap_kib=8,
                 axi_bits=128,
                 clock_mhz=100,
-                depthwise_lanes=4,
             ),
             Z2,
         )
@@ -242,7 +220,6 @@ def test_logic_is_of_the_size_of_published_engines(pixels: int, inputs: int, out
         ofmap_kib=32,
         axi_bits=32,
         clock_mhz=150,
-        depthwise_lanes=4,
     )
     estimated_lut, estimated_ff = logic(size, load_coefficients().logic)
     assert 0.5 < estimated_lut / lut < 1.5
@@ -265,28 +242,22 @@ def test_resources_do_not_depend_on_the_clock() -> None:
             np.testing.assert_array_equal(getattr(other, name), getattr(needed[0], name))
 
 
-# Prints every memory that the engine declares: how many, banks, words of a bank, and bits of a word.
+# Prints every memory that the engine declares: how many of a half, words of each, and bits of a word.
 DECLARED = """
 #include <cstdio>
 #include <type_traits>
-#include "types.h"
-template <class Banked> void banks(const char* name, int copies, int bits) {
-    std::printf("%s %d %d %d %d\\n", name, copies, int(std::extent<Banked, 0>::value),
+#include "commands.h"
+typedef ResidualBuffer OneBank[1];
+template <class Banked> void banks(const char* name, int halves, int bits) {
+    std::printf("%s %d %d %d\\n", name, halves * int(std::extent<Banked, 0>::value),
                 int(std::extent<Banked, 1>::value), bits);
 }
 int main() {
-    banks<IfmapBuffer>("ifmap", COPIES_ifmap, 8 * sizeof(Word));
-    banks<WeightBuffer>("weights", COPIES_weights, 8 * sizeof(Word));
-    banks<OfmapBuffer>("ofmap", COPIES_ofmap, 32);
-    banks<MapBuffer>("maps", COPIES_maps, 8 * sizeof(Word));
-    banks<ResidualBuffer[1]>("residual", COPIES_residual, 8 * sizeof(Word));
-    banks<ParameterMemory>("parameters", 1, 8 * (4 + 2 + 1));
-    std::printf("products %d %d\\n", (PE_ROWS + PACK - 1) / PACK * PE_COLS * PE_PIXELS,
-                DEPTHWISE_LANES * ((PE_PIXELS + PACK - 1) / PACK));
-    std::printf("lanes %d\\n", POST_LANES);
-    std::printf("ports %d %d\\n", 8 * int(sizeof(Word)), 8 * int(sizeof(WeightWord)));
+STATEMENTS
 }
 """
+STATIC = re.compile(r"static (\w+) (\w+)\[(\w+)\];")
+STORAGE = re.compile(r"#pragma HLS BIND_STORAGE variable = (\w+) type = ram_s2p impl = (\w+)")
 DECLARING = (
     SMALL,
     Accelerator(
@@ -299,7 +270,6 @@ DECLARING = (
         ofmap_kib=64,
         axi_bits=64,
         clock_mhz=200,
-        depthwise_lanes=48,
         map_kib=256,
         weight_port_words=2,
     ),
@@ -313,7 +283,6 @@ DECLARING = (
         ofmap_kib=8,
         axi_bits=128,
         clock_mhz=200,
-        depthwise_lanes=16,
     ),
     Accelerator(
         pe_rows=8,
@@ -325,7 +294,6 @@ DECLARING = (
         ofmap_kib=16,
         axi_bits=64,
         clock_mhz=100,
-        depthwise_lanes=8,
         map_kib=4,
     ),
     Accelerator(
@@ -338,7 +306,6 @@ DECLARING = (
         ofmap_kib=64,
         axi_bits=64,
         clock_mhz=100,
-        depthwise_lanes=8,
         map_kib=0,
         weight_port_words=1,
         ifmap_buffers=1,
@@ -350,12 +317,11 @@ DECLARING = (
         pe_cols=16,
         pe_pixels=2,
         pack=2,
-        ifmap_kib=512,
-        weight_kib=1024,
+        ifmap_kib=256,
+        weight_kib=256,
         ofmap_kib=16,
         axi_bits=64,
         clock_mhz=100,
-        depthwise_lanes=8,
         map_kib=0,
         weight_port_words=1,
         ifmap_buffers=2,
@@ -366,46 +332,37 @@ DECLARING = (
 
 
 @pytest.mark.parametrize("accelerator", DECLARING, ids=lambda a: f"{a.pe_rows}x{a.pe_cols}x{a.pe_pixels}")
-def test_slices_and_memories_are_those_that_the_engine_declares(tmp_path: Path, accelerator: Accelerator) -> None:
-    files = render(accelerator, ZCU104)
-    for name in ("config.h", "types.h", "isa.h"):
-        (tmp_path / name).write_text(files[f"include/{name}"])
-    engine = files["src/conv_engine.cpp"]
-    kinds = {"ifmap": "Ifmap", "weights": "Weight", "ofmap": "Ofmap", "maps": "Map", "residual": "Residual"}
-    declared = {name: re.findall(rf"static {kind}Buffer {name}\[(\w+)\];", engine) for name, kind in kinds.items()}
-    text = DECLARED
-    for name, counts in declared.items():
-        (count,) = counts
-        text = text.replace(f"COPIES_{name}", count)
+def test_memories_are_those_that_the_engine_declares(tmp_path: Path, accelerator: Accelerator) -> None:
+    for path, text in render(accelerator, ZCU104).items():
+        if path.startswith("hls/") and path.endswith(".h"):
+            (tmp_path / path.removeprefix("hls/")).write_text(text)
+    engine = render(accelerator, ZCU104)["hls/conv_engine.cpp"]
+    statements = []
+    for kind, name, halves in STATIC.findall(engine):
+        bits = {"SumBuffer": "32", "ParameterMemory": "64", "TableMemory": "8"}.get(kind, "8 * sizeof(Word)")
+        banked = "OneBank" if kind == "ResidualBuffer" else kind
+        statements.append(f'    banks<{banked}>("{name}", {halves}, {bits});')
+    text = DECLARED.replace("STATEMENTS", "\n".join(statements))
     (tmp_path / "declared.cpp").write_text(text)
-    subprocess.run(["g++", "-std=c++14", "declared.cpp", "-o", "declared"], cwd=tmp_path, check=True)
+    subprocess.run(["g++", "-std=c++17", "declared.cpp", "-o", "declared"], cwd=tmp_path, check=True)
     printed = subprocess.run([tmp_path / "declared"], capture_output=True, text=True, check=True).stdout
-    rows = [line.split() for line in printed.splitlines()]
-    numbers = {name: [int(value) for value in values] for name, *values in rows[6:]}
-    bram = uram = 0
-    for name, *values in rows[:6]:
-        copies, banks, depth, bits = (int(value) for value in values)
-        if name == "maps" and not accelerator.map_kib:
-            continue  # a single word that nothing is written to
-        if name in ("ifmap", "weights", "maps") and depth >= 2048:
-            uram += copies * banks * ultra_rams(depth, bits)
-        else:
-            bram += copies * banks * int(block_rams(depth, bits))
-    port_bits, weight_bits = numbers["ports"]
-    ports = engine.count("#pragma HLS INTERFACE m_axi")
-    assert ports == 4
-    bram += (ports - 1) * int(block_rams(16 * 64, port_bits)) + int(block_rams(16 * 64, weight_bits))
-    assert memories(accelerator, ZCU104) == (bram, uram)
-    # Two slices for a 32 x 16 bit product, one for the 8 x 16 bits of a residual, ten for addresses.
-    store = files["src/store.cpp"]
-    assert store.count("rescale(sum") == store.count("rescale(addend") == 1
-    assert dsp_slices(accelerator) == sum(numbers["products"]) + 3 * numbers["lanes"][0] + 10
+    storage = dict(STORAGE.findall(engine))
+    declared = {
+        name: (*map(int, sizes), storage[name] == "bram") for name, *sizes in map(str.split, printed.splitlines())
+    }
+    stated = {bank.name: (bank.count, bank.depth, bank.width, bank.is_block) for bank in banks_of(accelerator)}
+    if not accelerator.map_kib:
+        # A word that nothing is written to.
+        assert (stated.pop("maps")[0], declared.pop("maps")[1]) == (0, 1)
+    assert stated == declared
+    ports = re.findall(r"m_axi port = \w+ .*?(\d+) max_\w+_burst_length = (\d+)", engine, re.DOTALL)
+    assert [int(bursts) * int(words) for bursts, words in ports] == [PORT_QUEUE_WORDS] * MEMORY_PORTS
 
 
 @pytest.mark.parametrize("board", ["pynq-z2", "zcu104"])
 def test_engines_in_verilog_take_the_blocks_of_their_own_memories(board: str) -> None:
     on = load_board(board)
-    columns = AcceleratorSpace(on, implementation=Implementation.RTL).sample(np.random.default_rng(0), 40)
+    columns = AcceleratorSpace(on).sample(np.random.default_rng(0), 40)
     needs = estimate_resources(columns, on, Implementation.RTL)
     cpp = estimate_resources(columns, on)
     for index, accelerator in enumerate(columns):
@@ -414,14 +371,14 @@ def test_engines_in_verilog_take_the_blocks_of_their_own_memories(board: str) ->
         alone = estimate_resources(accelerator, on, Implementation.RTL)
         assert all(getattr(alone, name) == getattr(needs, name)[index] for name in RESOURCES)
     assert not needs.uram.any()
-    # Halves of a buffer are one memory, and no depthwise unit stands beside the array.
-    assert (needs.dsp < cpp.dsp).all()
-    assert needs.bram_18k.sum() < cpp.bram_18k.sum() or board == "zcu104"
+    # Lanes share the products that scale what is added, and halves of a buffer are one memory.
+    assert (needs.dsp <= cpp.dsp).all()
+    assert needs.bram_18k.sum() < cpp.bram_18k.sum()
 
 
 def test_what_fits_a_board_depends_on_the_implementation() -> None:
     board = load_board("pynq-z2")
-    columns = AcceleratorSpace(board, implementation=Implementation.RTL).sample(np.random.default_rng(1), 300)
+    columns = AcceleratorSpace(board).sample(np.random.default_rng(1), 300)
 
     def fits(accelerator: Accelerator, implementation: Implementation) -> bool:
         try:

@@ -8,11 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.pricing.priced_cases import PRIOR, price_each
 from support.pricing.random_layers import random_case, random_layers
+from support.pricing.random_steps import SHAPES, random_step
 from support.pricing.shapes import accelerator_of
 
+from cost_models.engine.counts import count_step
 from cost_models.mapping.mapped_layer import MappedLayer
 from cost_models.mapping.mapping import LoopOrder, Mapping
-from cost_models.simulator import simulate
+from cost_models.simulator import simulate, simulate_step
 from cost_models.workload import Layer, Operation
 from hw_templates.board import Board, Ddr, load_board
 from hw_templates.conv_engine.accelerator import Accelerator
@@ -37,6 +39,31 @@ def test_counts_agree_exactly(layer: Layer, seed: int) -> None:
     simulated = simulate(MappedLayer(layer, mapping), accelerator, BOARD, PRIOR)
     words = (simulated.ifmap_words, simulated.weight_words, simulated.ofmap_words, simulated.residual_words)
     assert closed_form(layer, mapping, accelerator, BOARD)[1] == [simulated.compute_iterations, *words]
+
+
+@pytest.mark.parametrize("number", range(len(SHAPES)))
+def test_a_step_moves_what_the_engine_counts_of_any_layer(number: int) -> None:
+    rng, shape = np.random.default_rng(number), SHAPES[number]
+    for _ in range(60):
+        step = random_step(rng, shape)
+        ran = simulate_step(step.tiled, map_in=False, map_out=False, loads_table=True, board=BOARD, coefficients=PRIOR)
+        count = count_step(step)
+        weight_words = ran.weight_words * shape.accelerator.weight_port_words
+        assert (ran.compute_iterations, weight_words) == (count.trips.compute_trips, count.trips.weight_words), step
+        assert (ran.ifmap_words, ran.ofmap_words) == (count.trips.ifmap_words, count.trips.ofmap_words), step
+        assert ran.residual_words == count.ports.residual.words, step
+
+
+def test_a_table_that_stays_is_not_loaded() -> None:
+    step = random_step(np.random.default_rng(1), SHAPES[0])
+    loads, stays = (
+        simulate_step(step.tiled, map_in=False, map_out=False, loads_table=table, board=BOARD, coefficients=PRIOR)
+        for table in (True, False)
+    )
+    # 256 bytes are 32 words of 8 bytes, of which two take one cycle and the DDR's bandwidth another.
+    timing = PRIOR.latency
+    fetched = timing.access_latency_cycles + timing.burst_overhead_cycles + 32
+    assert loads.latency_cycles - stays.latency_cycles == fetched
 
 
 def test_cycles_agree_where_the_ddr_has_bandwidth_to_spare() -> None:
@@ -104,7 +131,6 @@ def test_a_mapping_that_does_not_fit_is_refused() -> None:
         ofmap_kib=2,
         axi_bits=64,
         clock_mhz=100,
-        depthwise_lanes=8,
     )
     tiles = Mapping(
         tile_out_channels=64, tile_in_channels=16, tile_height=1, tile_width=1, loop_order=LoopOrder.PIXELS_OUTER
@@ -125,7 +151,7 @@ def test_a_mapping_that_does_not_fit_is_refused() -> None:
 def test_cycles_are_split_by_what_was_waited_for(buffers: tuple[int, int, int], split: tuple[int, int, int]) -> None:
     board = replace(BOARD, ddr=Ddr(peak_gb_s=100.0, plan_gb_s=100.0))
     timing = replace(PRIOR.latency, access_latency_cycles=40, burst_overhead_cycles=4, pipeline_depth_cycles=16)
-    accelerator = accelerator_of(8, 8, 1, 1, 16, 16, 16, 64, 100, 8, 0, 1, *buffers)
+    accelerator = accelerator_of(8, 8, 1, 1, 16, 16, 16, 64, 100, 0, 1, *buffers)
     mapping = Mapping(
         tile_out_channels=8, tile_in_channels=8, tile_height=4, tile_width=4, loop_order=LoopOrder.PIXELS_OUTER
     )
@@ -163,7 +189,6 @@ def test_a_single_buffer_is_filled_after_what_reads_it() -> None:
         ofmap_kib=64,
         axi_bits=64,
         clock_mhz=100,
-        depthwise_lanes=8,
     )
     cycles = {}
     for name in ("ifmap_buffers", "ofmap_buffers"):

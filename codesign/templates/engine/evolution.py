@@ -116,7 +116,6 @@ def reference_accelerator(space: AcceleratorSpace) -> Accelerator:
         ofmap_kib=32,
         axi_bits=min(64, space.board.axi_bits_max),
         clock_mhz=space.board.clocks_mhz[0],
-        depthwise_lanes=8,
     )
 
 

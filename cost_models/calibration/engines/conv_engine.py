@@ -118,18 +118,13 @@ CONV_ENGINES = {implementation: _model(implementation) for implementation in Imp
 """Coefficients of :class:`LatencyCoefficients` as parameters, by implementation; around the sets ``prior``."""
 
 
-def stated_counters(
-    layers: Sequence[MappedLayer],
-    accelerator: Accelerator,
-    board: Board,
-    implementation: Implementation = Implementation.HLS,
-) -> dict[str, FloatArray]:
-    """Return [layers] of each counter that the shapes alone determine, by its name in the program format."""
-    prior = load_coefficients("prior", implementation)
-    counters = _counters(MappedLayers.of(layers, [accelerator] * len(layers), board).price(prior))
-    if implementation == Implementation.RTL:
-        # The Verilog counts words of memory; the C++ counts those of the port, which may have two.
-        counters["weight_words"] = counters["weight_words"] * accelerator.weight_port_words
+def stated_counters(layers: Sequence[MappedLayer], accelerator: Accelerator, board: Board) -> dict[str, FloatArray]:
+    """Return [layers] of each counter that the shapes alone determine, by its name in the program format.
+
+    The engine counts words of memory, of which the weight port may move two at a time.
+    """
+    counters = _counters(MappedLayers.of(layers, [accelerator] * len(layers), board).price(load_coefficients()))
+    counters["weight_words"] = counters["weight_words"] * accelerator.weight_port_words
     return counters
 
 

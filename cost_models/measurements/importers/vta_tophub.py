@@ -156,7 +156,6 @@ def _engine(row: Row) -> tuple[Accelerator, float]:
         ofmap_kib=_half_kib(row, "acc_buf_bytes"),
         axi_bits=axi_bits,
         clock_mhz=math.ceil(clock_mhz),
-        depthwise_lanes=1,
     ), clock_mhz
 
 

@@ -28,7 +28,6 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Program:
             ofmap_kib=8,
             axi_bits=64,
             clock_mhz=100,
-            depthwise_lanes=8,
         ),
         seed=0,
     )

@@ -192,7 +192,6 @@ def test_what_the_tcl_writes_is_read_back(tmp_path: Path) -> None:
                 ofmap_kib=4,
                 axi_bits=64,
                 clock_mhz=125,
-                depthwise_lanes=4,
             ),
             load_board("zcu104"),
         ),

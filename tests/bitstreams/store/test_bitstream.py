@@ -29,7 +29,6 @@ MADE = Bitstream(
         ofmap_kib=8,
         axi_bits=64,
         clock_mhz=100,
-        depthwise_lanes=8,
     ),
     tools={"vivado": "2023.2"},
     timing=Timing(0.1, 0.0, None, 0.0),
@@ -70,7 +69,7 @@ def test_what_follows_from_other_fields_is_computed_and_not_believed() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ('"format": 1', '"format": 9', "build.format: must be 1, which this version reads, got 9"),
+        ('"format": 2', '"format": 1', "build.format: must be 2, which this version reads, got 1"),
         ('"pe_rows"', '"sparse": 1, "pe_rows"', r"build\.accelerator\.sparse"),
         ('"wns_ns": 0.1', '"wns_ns": "0.1"', r"build\.timing\.wns_ns: must be"),
         ('"lut": 1000', '"lut": -1', r"utilisation\.lut: must be a number, zero or more, got -1"),

@@ -41,7 +41,6 @@ ACCELERATOR = Accelerator(
     ofmap_kib=16,
     axi_bits=64,
     clock_mhz=100,
-    depthwise_lanes=8,
 )
 
 

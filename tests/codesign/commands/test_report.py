@@ -60,7 +60,6 @@ def test_blocks_that_do_not_fit_the_chip_are_named_with_what_would_hold_them() -
         ofmap_kib=8,
         axi_bits=64,
         clock_mhz=150,
-        depthwise_lanes=8,
         map_kib=32,
     )
     said = []

@@ -60,7 +60,6 @@ def test_coefficients_of_another_engine_are_warned_of_before_a_study_is_made(
         ofmap_kib=8,
         axi_bits=64,
         clock_mhz=100,
-        depthwise_lanes=8,
     )
     prior = load_coefficients()
     fitted = replace(prior, name="fitted", measurements=3, fitted_on=range_of([], [engine]))
@@ -209,7 +208,6 @@ def test_each_implementation_has_a_study_of_its_own_in_a_run(official_stand_in: 
     hls, rtl = found
     assert rtl.replace("-rtl", "") == hls
     assert found[rtl].user_attrs["implementation"] == "rtl"
-    assert "depthwise_lanes" not in found[rtl].trials[0].params
     with pytest.raises(StorageError, match=r"its .* is .*, this search has"):
         open_study(StudyLocation(str(run.study), hls), searched.task.identity)
 

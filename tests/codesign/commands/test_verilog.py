@@ -19,7 +19,6 @@ from cost_models.resources import check_fits
 from hw_templates.board import load_board
 from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.conv_engine.implementation import Implementation
-from hw_templates.conv_engine.rtl_config import EngineShape
 from hw_templates.foundation.errors import InvalidValueError, StorageError
 
 
@@ -38,7 +37,6 @@ def test_what_is_searched_for_the_verilog_is_emitted_simulated_and_reported_as_s
     project = read_json(run.project / "project.json")
     assert project["implementation"] == "rtl"
     accelerator = Accelerator(**project["accelerator"])
-    assert accelerator.depthwise_lanes == EngineShape(accelerator=accelerator).lanes
     check_fits(accelerator, load_board("pynq-z2"), Implementation.RTL)
 
     simulated = csim(run, Silent(), Simulation(images=2))
@@ -48,7 +46,7 @@ def test_what_is_searched_for_the_verilog_is_emitted_simulated_and_reported_as_s
     page = report(run, Silent()).page.read_text()
     assert "2 test images ran through the engine, simulated clock by clock" in page
     assert f"predict {project['predicted']['latency_ms']:.4f} ms" in page
-    assert "lanes on its diagonal" in page
+    assert "of channel-wise layers on its diagonal" in page
 
     search(run, SearchRequest(pairs=5_000), Silent(), baselines=False)
     with pytest.raises(InvalidValueError, match=r"implementation: must be hls, which .* was searched for; leave"):

@@ -41,9 +41,9 @@ from hw_templates.operations import Operation
 
 BASE = {
     "pe_rows": 8, "pe_cols": 8, "pe_pixels": 4, "pack": 2, "ifmap_kib": 16, "weight_kib": 16, "ofmap_kib": 16,
-    "axi_bits": 64, "clock_mhz": 100, "depthwise_lanes": 8,
+    "axi_bits": 64, "clock_mhz": 100,
 }  # fmt: skip
-SMALL = {"pe_rows": 4, "pe_cols": 4, "axi_bits": 32, "depthwise_lanes": 4, "ifmap_kib": 2}
+SMALL = {"pe_rows": 4, "pe_cols": 4, "axi_bits": 32, "ifmap_kib": 2}
 
 
 def shape_of(limits: Limits = SUPERNETS, **changes: int) -> EngineShape:
@@ -57,22 +57,17 @@ SHAPES = {
     "7 pixels, kernels to 11": shape_of(
         Limits(max_kernel=11, max_stride=4, max_dilation=3, zero_point=True), pe_pixels=7, ifmap_kib=32
     ),
-    "lines of 3 words": shape_of(
-        Limits(max_stride=4), pe_pixels=1, axi_bits=32, pe_rows=4, pe_cols=12, depthwise_lanes=4
-    ),
+    "lines of 3 words": shape_of(Limits(max_stride=4), pe_pixels=1, axi_bits=32, pe_rows=4, pe_cols=12),
     "weight port of two words": shape_of(Limits(zero_point=True), weight_port_words=2, pe_rows=16, ofmap_buffers=1),
     "12 rows, 6 pixels": shape_of(
         Limits(max_stride=3, max_dilation=4, max_kernel=5),
         pe_rows=12,
         axi_bits=32,
-        depthwise_lanes=4,
         pe_pixels=6,
         weight_buffers=1,
     ),
     "maps on chip, more rows": shape_of(pe_rows=16, pe_pixels=2, map_kib=8, ofmap_buffers=1),
-    "maps on chip, 3 banks": shape_of(
-        Limits(max_dilation=2), pe_cols=12, axi_bits=32, depthwise_lanes=4, pe_pixels=2, map_kib=8
-    ),
+    "maps on chip, 3 banks": shape_of(Limits(max_dilation=2), pe_cols=12, axi_bits=32, pe_pixels=2, map_kib=8),
     "maps on chip, single ifmap": shape_of(Limits(max_stride=3), **SMALL, pe_pixels=3, map_kib=16, ifmap_buffers=1),
 }
 LAYERS = 25
@@ -444,7 +439,6 @@ def engines(draw: st.DrawFn) -> EngineShape:
         "pe_pixels": draw(PIXELS),
         "axi_bits": draw(st.sampled_from([32, 64, 128])),
         "weight_port_words": draw(st.sampled_from([1, 2])),
-        "depthwise_lanes": 1,
         "map_kib": draw(st.sampled_from([0, 1, 2, 8])),
     }
     try:
@@ -511,7 +505,7 @@ def test_a_step_that_no_tile_takes_may_be_longer_than_a_bank(
         loop_order=LoopOrder.PIXELS_OUTER,
     )
     case = make_case(np.random.default_rng(1), TiledLayer(layer=layer, mapping=mapping, shape=shape))
-    depth = shape.ifmap_depth
+    depth = shape.accelerator.ifmap_depth
     assert depth == 1 << shape.field_bits_of("IA") == 512
     assert depth in (size[0] * size[1], *range(stride * size[1]))
     case.run()

@@ -23,7 +23,6 @@ PAIR = Pair(
         ofmap_kib=8,
         axi_bits=64,
         clock_mhz=100,
-        depthwise_lanes=8,
     ),
 )
 

@@ -56,7 +56,7 @@ def test_a_fixed_trial_suggests_only_blocks_that_are_there(joint, oracle):
 
     row = joint.space.encode(joint.space.smallest())
     accelerator = {"pe_rows": 8, "pe_cols": 8, "pe_pixels": 2, "pack": 2, "ifmap_kib": 16, "weight_kib": 16}
-    accelerator |= {"ofmap_kib": 8, "axi_bits": 64, "clock_mhz": 100, "depthwise_lanes": 8, "map_kib": 8}
+    accelerator |= {"ofmap_kib": 8, "axi_bits": 64, "clock_mhz": 100, "map_kib": 8}
     accelerator |= {"weight_port_words": 1, "ifmap_buffers": 2, "weight_buffers": 1, "ofmap_buffers": 2}
     params = {name: choices[index] for (name, choices), index in zip(joint.space.genes, row, strict=True)}
     trial = Recording(params | accelerator)
@@ -72,7 +72,7 @@ def test_a_fixed_trial_suggests_only_blocks_that_are_there(joint, oracle):
 def test_illegal_accelerators_are_pruned_with_the_reason(joint, oracle):
     study = optuna.create_study(directions=DIRECTIONS)
     params = {"pe_rows": 4, "pe_cols": 8, "pe_pixels": 1, "pack": 1, "ifmap_kib": 8, "weight_kib": 8}
-    params |= {"ofmap_kib": 8, "axi_bits": 64, "clock_mhz": 100, "depthwise_lanes": 1, "map_kib": 0}
+    params |= {"ofmap_kib": 8, "axi_bits": 64, "clock_mhz": 100, "map_kib": 0}
     params |= {"weight_port_words": 1, "ifmap_buffers": 2, "weight_buffers": 1, "ofmap_buffers": 2}
     study.enqueue_trial(params)
     study.optimize(joint_objective(EngineProblem(joint, load_coefficients()), oracle), n_trials=1)

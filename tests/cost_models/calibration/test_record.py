@@ -63,7 +63,6 @@ def made_up_runs(count: int) -> list[Measurement]:
                 ofmap_kib=64,
                 axi_bits=64,
                 clock_mhz=100,
-                depthwise_lanes=1,
             ),
             settings={"threads": 2},
         )

@@ -32,7 +32,7 @@ from hw_templates.conv_engine.accelerator import Accelerator, AcceleratorColumns
 from hw_templates.board import load_board
 columns = AcceleratorColumns.of([Accelerator(
     pe_rows=16, pe_cols=8, pe_pixels=2, pack=1, ifmap_kib=8, weight_kib=8, ofmap_kib=8,
-    axi_bits=32, clock_mhz=100, depthwise_lanes=8,
+    axi_bits=32, clock_mhz=100,
 )])
 engines = engine_records(columns, load_board("pynq-z2"), load_coefficients().latency)
 layer = Layer(operation=Operation.CONV, in_channels=8, out_channels=16, in_height=4, in_width=4)
@@ -65,7 +65,7 @@ def test_a_constant_of_another_package_is_not_priced_from_a_warm_cache(tmp_path:
     before, _, hits = price_in(packages, **cache)
     assert hits == 0
     assert price_in(packages, **cache)[::2] == (before, 1)
-    isa = packages / "hw_templates/conv_engine/isa.py"
+    isa = packages / "hw_templates/conv_engine/isa5.py"
     isa.write_text(isa.read_text().replace("TABLE_BYTES = 256", "TABLE_BYTES = 512"))
     # 256 bytes more, by a port of 4 bytes.
     assert price_in(packages, **cache)[::2] == (before + 64, 0)

@@ -41,7 +41,7 @@ def counted(layer: Layer, mapping: Mapping, accelerator: Accelerator) -> Moved:
         accelerator.pe_rows,
         accelerator.pe_cols,
         accelerator.pe_pixels,
-        accelerator.depthwise_lanes,
+        accelerator.lanes,
     )
     buffer = 0
     for step in walk_steps(layer, mapping):
@@ -58,7 +58,16 @@ def counted(layer: Layer, mapping: Mapping, accelerator: Accelerator) -> Moved:
             buffer += 4 * len(step.outputs) * len(step.rows) * len(step.cols)
     word, moved = accelerator.axi_bytes, simulate(MappedLayer(layer, mapping), accelerator, BOARD, PRIOR)
     maps = (moved.ifmap_words + moved.weight_words + moved.ofmap_words) * word
-    setup = 32 * 4 + math.ceil(layer.out_channels / word) * word * 8 + 256
+    lanes = accelerator.post_lanes
+    channels = lanes * math.ceil(layer.out_channels / lanes)
+    if layer.operation.averages:
+        # A line for each class of rows and columns, of which the last may overhang the map.
+        rows, cols = (
+            1 + (size > 1 and size % 2) * (kernel == 2)
+            for size, kernel in ((layer.in_height, layer.kernel_height), (layer.in_width, layer.kernel_width))
+        )
+        channels = lanes * rows * cols
+    setup = 512 + channels * 8 + 256
     return Moved(buffer + maps, maps + moved.residual_words * word + setup)
 
 
@@ -86,7 +95,6 @@ def test_tiles_of_input_channels_read_the_sums_again() -> None:
             ofmap_kib=64,
             axi_bits=64,
             clock_mhz=100,
-            depthwise_lanes=8,
         ),
     )
     whole = stated(
@@ -124,13 +132,12 @@ def test_energy_counts_every_access() -> None:
                 ofmap_kib=64,
                 axi_bits=64,
                 clock_mhz=100,
-                depthwise_lanes=8,
             )
         ],
         BOARD,
         PRIOR,
     )
-    maps, weights, setup = 64 * 16, 16 * 16, 32 * 4 + 16 * 8 + 256
+    maps, weights, setup = 64 * 16, 16 * 16, 512 + 16 * 8 + 256
     buffers = 64 * (16 + 256) + 2 * 64 * 16 * 4 + 2 * maps + weights
     expected = 64 * 256 * 3.6 + buffers * 15.0 + (2 * maps + weights + setup) * 162.5
     assert table.energy_mj[0, 0] == pytest.approx(expected * 1e-9)

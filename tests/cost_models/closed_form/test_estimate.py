@@ -22,7 +22,6 @@ ACCELERATOR = Accelerator(
     ofmap_kib=8,
     axi_bits=64,
     clock_mhz=100,
-    depthwise_lanes=8,
 )
 CONV = Layer(
     operation=Operation.CONV,
@@ -116,8 +115,8 @@ def test_network_prices_equal_the_table(estimate: Estimate) -> None:
 
 def test_layers_say_what_they_are(estimate: Estimate) -> None:
     assert [layer.name for layer in estimate.layers] == list("abcdef")
-    # 9 taps * 2 groups of outputs * 64 pixels; 49 taps * 4 groups of lanes * 64; 2 * 2 * 64.
-    assert [layer.compute_cycles for layer in estimate.layers[:3]] == [9 * 2 * 64, 49 * 4 * 64, 2 * 2 * 64]
+    # 9 taps * 2 groups of outputs * 64 pixels; 49 taps * 2 groups of lanes * 64; 2 * 2 * 64.
+    assert [layer.compute_cycles for layer in estimate.layers[:3]] == [9 * 2 * 64, 49 * 2 * 64, 2 * 2 * 64]
     assert estimate.layers[1].bound == "compute"
     assert estimate.layers[2].latency_cycles == estimate.layers[5].latency_cycles
     assert all(layer.ofmap_words == 64 * 4 for layer in estimate.layers if layer.name != "d")
@@ -197,7 +196,6 @@ def test_a_layer_that_fits_nowhere_is_named_with_the_least_buffers() -> None:
         ofmap_kib=2,
         axi_bits=64,
         clock_mhz=100,
-        depthwise_lanes=8,
     )
     network = Workload(
         (

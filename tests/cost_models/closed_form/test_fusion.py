@@ -37,7 +37,6 @@ ACCELERATORS = [
         ofmap_kib=4,
         axi_bits=64,
         clock_mhz=200,
-        depthwise_lanes=8,
         map_kib=8,
     ),
     Accelerator(
@@ -50,7 +49,6 @@ ACCELERATORS = [
         ofmap_kib=4,
         axi_bits=64,
         clock_mhz=200,
-        depthwise_lanes=16,
         map_kib=2,
         weight_port_words=2,
     ),
@@ -64,7 +62,6 @@ ACCELERATORS = [
         ofmap_kib=4,
         axi_bits=64,
         clock_mhz=200,
-        depthwise_lanes=4,
         map_kib=64,
     ),
     Accelerator(
@@ -77,7 +74,6 @@ ACCELERATORS = [
         ofmap_kib=4,
         axi_bits=64,
         clock_mhz=200,
-        depthwise_lanes=8,
         map_kib=0,
     ),
 ]
@@ -214,7 +210,7 @@ def test_more_map_memory_is_never_slower_and_keeps_more() -> None:
     sizes = [
         Accelerator(
             pe_rows=24,
-            pe_cols=8,
+            pe_cols=24,
             pe_pixels=4,
             pack=2,
             ifmap_kib=32,
@@ -222,7 +218,6 @@ def test_more_map_memory_is_never_slower_and_keeps_more() -> None:
             ofmap_kib=24,
             axi_bits=64,
             clock_mhz=200,
-            depthwise_lanes=24,
             map_kib=kib,
         )
         for kib in (0, 2, 4, 8, 16, 64)
@@ -273,7 +268,6 @@ def test_blocks_that_run_layer_by_layer_are_named_with_the_reason() -> None:
         ofmap_kib=24,
         axi_bits=64,
         clock_mhz=200,
-        depthwise_lanes=24,
         map_kib=1,
     )
     alone = best_placements(workload, accelerator, BOARD, PRIOR)

@@ -29,7 +29,6 @@ ACCELERATOR = Accelerator(
     ofmap_kib=16,
     axi_bits=64,
     clock_mhz=100,
-    depthwise_lanes=8,
 )
 
 
@@ -57,7 +56,7 @@ def test_one_tile_by_hand() -> None:
     # compute  9 taps * 4 rows * 1 pixel group = 36 iterations, + 16                                       ->  52
     # store    16 words + 1 burst = 20, after 40                                                      ->  60
     # three slots of 8                                                                                ->  24
-    # setup    descriptor 16, parameters 8, table 32 words, 3 * (40 + 4), 64                          -> 252
+    # setup    descriptor 64, parameters 8, table 32 words, 3 * (40 + 4), 64                          -> 300
     result = priced(
         Layer(
             operation=Operation.CONV,
@@ -74,19 +73,19 @@ def test_one_tile_by_hand() -> None:
             tile_out_channels=8, tile_in_channels=8, tile_height=4, tile_width=4, loop_order=LoopOrder.PIXELS_OUTER
         ),
     )
-    assert result.setup_cycles[0] == 252
-    assert result.latency_cycles[0] == 116 + 52 + 60 + 24 + 252
+    assert result.setup_cycles[0] == 300
+    assert result.latency_cycles[0] == 116 + 52 + 60 + 24 + 300
     assert (result.iterations[0], result.ifmap_words[0], result.weight_words[0], result.ofmap_words[0]) == (
         36,
         16,
         72,
         16,
     )
-    assert result.ddr_bytes[0] == (16 + 72 + 16 + 16 + 8 + 32) * 8
+    assert result.ddr_bytes[0] == (16 + 72 + 16 + 64 + 8 + 32) * 8
 
 
 def test_weights_of_four_bits_take_half_the_time_to_load() -> None:
-    # As above but 36 words of weights: the load is 40 + 36 + 4, no longer 116.
+    # As above but 9 lines of weights lie in 5, which are 40 words: the load is 40 + 40 + 4, no longer 116.
     layer = Layer(
         operation=Operation.CONV,
         in_channels=8,
@@ -105,9 +104,9 @@ def test_weights_of_four_bits_take_half_the_time_to_load() -> None:
             tile_out_channels=8, tile_in_channels=8, tile_height=4, tile_width=4, loop_order=LoopOrder.PIXELS_OUTER
         ),
     )
-    assert result.latency_cycles[0] == 80 + 52 + 60 + 24 + 252
+    assert result.latency_cycles[0] == 84 + 52 + 60 + 24 + 300
     assert result.iterations[0] == 36
-    assert result.ddr_bytes[0] == (16 + 36 + 16 + 16 + 8 + 32) * 8
+    assert result.ddr_bytes[0] == (16 + 40 + 16 + 64 + 8 + 32) * 8
 
 
 def test_output_channels_inside_by_hand() -> None:
@@ -133,7 +132,7 @@ def test_output_channels_inside_by_hand() -> None:
             tile_out_channels=8, tile_in_channels=8, tile_height=2, tile_width=4, loop_order=LoopOrder.PIXELS_OUTER
         ),
     )
-    assert result.latency_cycles[0] == 4 * 116 + 2 * 80 + 6 * 8 + (16 + 16 + 32 + 132 + 64)
+    assert result.latency_cycles[0] == 4 * 116 + 2 * 80 + 6 * 8 + (64 + 16 + 32 + 132 + 64)
     # The ifmap is loaded once a tile of rows, weights in every step.
     assert result.ifmap_words[0] == 2 * 12
     assert result.weight_words[0] == 4 * 72
@@ -160,7 +159,7 @@ def test_pixels_inside_by_hand() -> None:
             tile_out_channels=8, tile_in_channels=8, tile_height=2, tile_width=4, loop_order=LoopOrder.CHANNELS_OUTER
         ),
     )
-    assert result.latency_cycles[0] == 116 + 56 + 116 + 3 * 80 + 6 * 8 + (16 + 16 + 32 + 132 + 64)
+    assert result.latency_cycles[0] == 116 + 56 + 116 + 3 * 80 + 6 * 8 + (64 + 16 + 32 + 132 + 64)
     assert result.ifmap_words[0] == 4 * 12
     assert result.weight_words[0] == 2 * 72
 
@@ -185,7 +184,7 @@ def test_input_channels_inside_by_hand() -> None:
             tile_out_channels=8, tile_in_channels=8, tile_height=4, tile_width=4, loop_order=LoopOrder.PIXELS_OUTER
         ),
     )
-    assert result.latency_cycles[0] == 120 + 120 + 52 + 60 + 4 * 8 + 252
+    assert result.latency_cycles[0] == 120 + 120 + 52 + 60 + 4 * 8 + 300
 
 
 def test_sums_of_all_output_channels_stay_by_hand() -> None:
@@ -209,7 +208,7 @@ def test_sums_of_all_output_channels_stay_by_hand() -> None:
             tile_out_channels=8, tile_in_channels=8, tile_height=4, tile_width=4, loop_order=LoopOrder.INPUTS_OUTER
         ),
     )
-    assert result.latency_cycles[0] == 2 * 120 + 2 * 116 + 52 + 76 + 6 * 8 + (16 + 16 + 32 + 132 + 64)
+    assert result.latency_cycles[0] == 2 * 120 + 2 * 116 + 52 + 76 + 6 * 8 + (64 + 16 + 32 + 132 + 64)
     assert (result.ifmap_words[0], result.weight_words[0], result.ofmap_words[0]) == (2 * 16, 4 * 72, 32)
 
 
@@ -242,7 +241,7 @@ def test_single_buffers_by_hand(name: str, cycles: int) -> None:
         ),
         accelerator,
     )
-    assert result.latency_cycles[0] == cycles + 6 * 8 + (16 + 16 + 32 + 132 + 64)
+    assert result.latency_cycles[0] == cycles + 6 * 8 + (64 + 16 + 32 + 132 + 64)
 
 
 def test_a_residual_is_read_during_the_computation() -> None:
@@ -320,9 +319,5 @@ def test_never_faster_than_compute_and_memory_allow(layer: Layer, seed: int) -> 
     ddr_cycles = result.ddr_bytes[0] / (BOARD.ddr.plan_gb_s * 1e3 / accelerator.clock_mhz)
     assert result.latency_cycles[0] >= result.iterations[0]
     assert result.latency_cycles[0] >= ddr_cycles * (1 - 1e-9)
-    parallel = (
-        accelerator.pe_rows * accelerator.pe_cols
-        if layer.operation == Operation.CONV
-        else (accelerator.depthwise_lanes)
-    )
+    parallel = accelerator.pe_rows * accelerator.pe_cols if layer.operation == Operation.CONV else accelerator.lanes
     assert result.iterations[0] * parallel * accelerator.pe_pixels >= layer.macs

@@ -40,7 +40,6 @@ ACCELERATOR = Accelerator(
     ofmap_kib=8,
     axi_bits=64,
     clock_mhz=100,
-    depthwise_lanes=8,
 )
 CLASSES = {FIRST: slice(1), MIDDLE: slice(1, -1), BODY: slice(-1), LAST: slice(-1, None)}
 
@@ -69,8 +68,8 @@ def pixels_of(layers: Any, engines: Any, axes: Axes, row: int, col: int) -> Pixe
 
 
 @numba.njit
-def weight_words(engines: Any, outputs: Outputs, inputs: Inputs, m: int, n: int) -> float:
-    return slots.weight_words(engines[0], outputs, inputs, m, n)
+def weight_words(layers: Any, engines: Any, outputs: Outputs, inputs: Inputs, m: int, n: int) -> float:
+    return slots.weight_words(layers[0], engines[0], outputs, inputs, m, n)
 
 
 @numba.njit
@@ -136,12 +135,11 @@ def test_needs_are_those_of_the_mapping(layer: Layer, seed: int) -> None:
     mapping, accelerator = case
     sizes = (mapping.tile_out_channels, mapping.tile_in_channels, mapping.tile_height, mapping.tile_width)
     outputs, inputs, rows, cols = tiling_for(layer, sizes, accelerator)
-    cell = accelerator.pe_rows * accelerator.pe_cols
     ifmap, weights, ofmap = (need.words for need in mapping.needs(layer, accelerator))
     assert (outputs.lines + inputs.lines) * (
         (rows.sizes.full - 1) * layer.stride + layer.kernel_height
     ) * cols.need == ifmap
-    assert np.ceil(outputs.weights.full * inputs.groups.full / cell) == weights
+    assert np.ceil(outputs.weight_lines * inputs.groups.full * layer.weight_bits / 8) == weights
     need = outputs.whole_need if mapping.loop_order == "inputs_outer" else outputs.need
     assert need * rows.sizes.full * cols.groups.full == ofmap
 
@@ -181,8 +179,8 @@ def test_classes_of_pixel_tiles_are_means_of_the_tiles(layer: Layer, height: int
 
 
 def weights_of(layer: Layer, axes: Axes) -> dict[tuple[int, int], float]:
-    engines = records(layer, ACCELERATOR)[2]
-    return {(m, n): weight_words(engines, *axes[:2], m, n) for m in (BODY, LAST) for n in (BODY, LAST)}
+    layers, _, engines = records(layer, ACCELERATOR)
+    return {(m, n): weight_words(layers, engines, *axes[:2], m, n) for m in (BODY, LAST) for n in (BODY, LAST)}
 
 
 def test_dense_channels_by_hand() -> None:
@@ -222,9 +220,9 @@ def test_weights_of_four_bits_take_half_the_words_and_the_buffer() -> None:
         weight_bits=4,
     )
     tiles = tiling_for(layer, (16, 8, 8, 8))
-    # 3 * 3 tiles of 9 taps: 72 words each, and 4.5 lines of the buffer.
-    assert set(weights_of(layer, tiles).values()) == {72}
-    assert tiles[0].weights.full * tiles[1].groups.full / (16 * 8) == 4.5
+    # 3 * 3 tiles of 9 taps: two lines of 16 words share one, so 5 lines each, 80 words.
+    assert set(weights_of(layer, tiles).values()) == {80}
+    assert tiles[0].weight_lines * tiles[1].groups.full == 9
 
 
 @pytest.mark.parametrize(
@@ -245,7 +243,7 @@ def test_weights_of_four_bits_take_half_the_words_and_the_buffer() -> None:
             ),
             (50, 25),
         ),
-        # Of 4 bits: each tile begins with a word of its own.
+        # Of 4 bits: 50 steps of 8 lanes are 4 lines of 16 steps, which lie in 2 of 16 words; 25 are 2, which lie in 1.
         (
             Layer(
                 operation=Operation.DEPTHWISE,
@@ -259,7 +257,7 @@ def test_weights_of_four_bits_take_half_the_words_and_the_buffer() -> None:
                 padding=2,
                 weight_bits=4,
             ),
-            (25, 13),
+            (32, 16),
         ),
         # A word of the gate for 8 channels.
         (Layer(operation=Operation.SCALE, in_channels=36, out_channels=36, in_height=8, in_width=8), (2, 1)),

@@ -73,7 +73,6 @@ def test_traffic_by_hand() -> None:
         ofmap_kib=8,
         axi_bits=64,
         clock_mhz=100,
-        depthwise_lanes=8,
     )
     moved = state(
         layer,
@@ -100,7 +99,6 @@ def test_a_single_tile_moves_the_same_in_any_order(order: Any) -> None:
         ofmap_kib=8,
         axi_bits=64,
         clock_mhz=100,
-        depthwise_lanes=8,
     )
     moved = state(
         layer,

@@ -141,7 +141,6 @@ def test_use_beyond_what_it_was_fitted_on_warns() -> None:
         ofmap_kib=8,
         axi_bits=64,
         clock_mhz=100,
-        depthwise_lanes=8,
     )
     with pytest.warns(
         ExtrapolationWarning, match=r"coefficients fitted.*layer\.in_channels 128 is outside of 16 to 64"
@@ -173,3 +172,12 @@ def test_any_spoilt_set_is_read_or_refused_in_one_line(tmp_path: Path) -> None:
 def test_a_group_that_is_a_number_is_named() -> None:
     with pytest.raises(InvalidValueError, match=r"coefficients\.latency: must be an object, got 1\.0"):
         check_record({**prior(), "latency": 1.0}, Coefficients, "coefficients")
+
+
+def test_a_set_fitted_to_the_engine_before_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    write_coefficients(tmp_path, replace(load_coefficients(), name="fitted"))
+    path = tmp_path / COEFFICIENTS
+    path.write_text(path.read_text().replace('"format": 2', '"format": 1'))
+    message = r"coefficients\.format: must be 2, which this version reads, got 1; measure the engine and fit again"
+    with pytest.raises(StorageError, match=message):
+        load_coefficients(str(tmp_path))

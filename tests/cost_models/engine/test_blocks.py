@@ -24,7 +24,6 @@ ACCELERATOR = Accelerator(
     ofmap_kib=2,
     axi_bits=64,
     clock_mhz=100,
-    depthwise_lanes=8,
     weight_port_words=2,
 )
 

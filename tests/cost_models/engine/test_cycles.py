@@ -19,14 +19,14 @@ from hw_templates.operations import Operation
 
 BASE = {
     "pe_rows": 8, "pe_cols": 8, "pe_pixels": 4, "pack": 2, "ifmap_kib": 16, "weight_kib": 16, "ofmap_kib": 16,
-    "axi_bits": 64, "clock_mhz": 100, "depthwise_lanes": 8,
+    "axi_bits": 64, "clock_mhz": 100,
 }  # fmt: skip
 SHAPES = [
     EngineShape(accelerator=Accelerator(**(BASE | changes)), limits=Limits(max_stride=3))
     for changes in (
         {},
         {"ifmap_buffers": 1, "weight_buffers": 1, "ofmap_buffers": 1},
-        {"axi_bits": 32, "depthwise_lanes": 4},
+        {"axi_bits": 32},
         {"weight_port_words": 2, "pe_rows": 16, "ofmap_buffers": 1},
     )
 ]
@@ -114,7 +114,7 @@ def test_the_next_step_is_described_beside_the_first_tile_that_loads_no_weights(
 
 
 def test_maps_on_chip_take_their_lines_and_leave_the_memory_alone() -> None:
-    accelerator = Accelerator(**(BASE | {"map_kib": 32, "pe_rows": 16, "depthwise_lanes": 8}))
+    accelerator = Accelerator(**(BASE | {"map_kib": 32, "pe_rows": 16}))
     shape = EngineShape(accelerator=accelerator)
     layer = EngineLayer(operation=Operation.CONV, in_channels=24, in_height=16, in_width=16, out_channels=32)
     mapping = Mapping(

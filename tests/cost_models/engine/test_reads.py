@@ -27,7 +27,7 @@ from hw_templates.conv_engine.rtl_config import MAX_BURST, EngineShape
 SHAPE = EngineShape(
     accelerator=Accelerator(
         pe_rows=8, pe_cols=8, pe_pixels=4, pack=2, ifmap_kib=16, weight_kib=16, ofmap_kib=16, axi_bits=64,
-        clock_mhz=100, depthwise_lanes=8,
+        clock_mhz=100,
     )
 )  # fmt: skip
 WORD = 8

@@ -57,7 +57,7 @@ def test_what_the_engine_lacks_is_refused(arguments: tuple[object, ...], message
 
 
 def test_a_layer_is_checked_where_it_is_mapped_and_where_it_is_priced() -> None:
-    layer, accelerator = layer_of(Operation.CONV, 8, 8, 16, 16, 11, 11), accelerator_of(8, 8, 2, 1, 8, 8, 8, 64, 100, 8)
+    layer, accelerator = layer_of(Operation.CONV, 8, 8, 16, 16, 11, 11), accelerator_of(8, 8, 2, 1, 8, 8, 8, 64, 100)
     mapping = Mapping(
         tile_out_channels=8, tile_in_channels=8, tile_height=1, tile_width=1, loop_order=LoopOrder.PIXELS_OUTER
     )

@@ -17,7 +17,6 @@ ACCELERATOR = Accelerator(
     ofmap_kib=8,
     axi_bits=64,
     clock_mhz=100,
-    depthwise_lanes=8,
     map_kib=1,
 )
 LAYER = Layer(operation=Operation.CONV, in_channels=16, out_channels=16, in_height=8, in_width=8)

@@ -1,3 +1,4 @@
+import math
 from dataclasses import fields, replace
 
 import numpy as np
@@ -27,7 +28,6 @@ ACCELERATOR = Accelerator(
     ofmap_kib=4,
     axi_bits=64,
     clock_mhz=100,
-    depthwise_lanes=8,
 )
 LAYER = Layer(
     operation=Operation.CONV,
@@ -54,8 +54,8 @@ def test_even_sizes_are_the_least_of_each_number_of_parts() -> None:
 @pytest.mark.parametrize(
     ("mapping", "message"),
     [
-        ((8, 8, 1, 1), "mapping.tile_out_channels: must be a positive multiple of 16, got 8"),
-        ((16, 12, 1, 1), "mapping.tile_in_channels: must be a positive multiple of 8, got 12"),
+        ((8, 8, 1, 1), "mapping.tile_out_channels: must be a positive multiple of 16, at most 4095, got 8"),
+        ((16, 12, 1, 1), "mapping.tile_in_channels: must be a positive multiple of 8, at most 4095, got 12"),
         ((16, 8, 15, 1), "mapping.tile_height: must be a positive multiple of 1, at most 14, got 15"),
         ((16, 8, 1, 0), "mapping.tile_width: must be a positive multiple of 1, at most 14, got 0"),
     ],
@@ -121,13 +121,36 @@ def test_a_drawn_mapping_is_legal(layer: Layer, seed: int) -> None:
     rng = np.random.default_rng(seed)
     accelerator = AcceleratorSpace(load_board("pynq-z2")).sample(rng, 1)[0]
     mapping = draw_mapping(layer, accelerator, rng)
+    least = math.ceil(layer.padding / layer.stride)
+    pixels = (max(1, min(least, extent)) for extent in (layer.out_height, layer.out_width))
     smallest = Mapping(
-        **dict(zip(AXES, (*channel_units(layer.operation, accelerator), 1, 1), strict=True)),
+        **dict(zip(AXES, (*channel_units(layer.operation, accelerator), *pixels), strict=True)),
         loop_order=LoopOrder.PIXELS_OUTER,
     )
     assert (mapping is None) == (not smallest.fits(layer, accelerator))
     if mapping is not None:
         mapping.check(layer, accelerator)
+
+
+@pytest.mark.parametrize(("tile", "legal"), [((2, 14), True), ((1, 14), False), ((14, 1), False), ((7, 2), True)])
+def test_no_second_tile_begins_in_the_padding(tile: tuple[int, int], legal: bool) -> None:
+    # 5x5 at stride 1 with a padding of 2: tiles move by two rows and columns at least.
+    layer = replace(LAYER, in_channels=8, out_channels=16, kernel_height=5, kernel_width=5, padding=2)
+    mapping = Mapping(**dict(zip(AXES, (16, 8, *tile), strict=True)), loop_order=LoopOrder.PIXELS_OUTER)
+    if legal:
+        mapping.check(layer, replace(ACCELERATOR, ifmap_kib=16, ofmap_kib=16))
+        return
+    name = "tile_height" if tile[0] == 1 else "tile_width"
+    with pytest.raises(MappingError, match=rf"mapping.{name}: must be at least 2, got 1, or a second tile begins in"):
+        mapping.check(layer, ACCELERATOR)
+
+
+def test_channels_of_a_tile_are_those_that_a_field_holds() -> None:
+    wide = replace(ACCELERATOR, pe_rows=64, pe_cols=64, weight_kib=256, ofmap_kib=128)
+    layer = replace(LAYER, in_channels=4090, out_channels=64, kernel_height=1, kernel_width=1, padding=0)
+    whole = Mapping(**dict(zip(AXES, (64, 4096, 1, 1), strict=True)), loop_order=LoopOrder.PIXELS_OUTER)
+    with pytest.raises(InvalidValueError, match=r"tile_in_channels: must be a positive multiple of 64, at most 4095"):
+        whole.check(layer, wide)
 
 
 def test_drawn_mappings_differ_along_every_axis_and_in_order() -> None:

@@ -65,7 +65,6 @@ OWN = Measurement(
         ofmap_kib=8,
         axi_bits=64,
         clock_mhz=100,
-        depthwise_lanes=8,
     ),
     repetitions=100,
     counters={"compute_cycles": 40_000},

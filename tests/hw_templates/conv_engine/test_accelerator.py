@@ -24,7 +24,6 @@ GOOD = Accelerator(
     ofmap_kib=16,
     axi_bits=64,
     clock_mhz=100,
-    depthwise_lanes=8,
 )
 
 
@@ -33,6 +32,8 @@ def test_shapes_worked_out_by_hand() -> None:
     assert (GOOD.ifmap_banks, GOOD.ifmap_depth) == (2, 1024)
     assert (GOOD.weight_banks, GOOD.weight_depth) == (16, 128)
     assert GOOD.ofmap_depth == 128
+    # The diagonal of 12 rows and 8 columns has 4 channels.
+    assert replace(GOOD, pe_rows=12, axi_bits=32).lanes == 4
 
 
 @pytest.mark.parametrize(
@@ -42,11 +43,6 @@ def test_shapes_worked_out_by_hand() -> None:
         ({"axi_bits": 48}, r"accelerator\.axi_bits: must be one of \(32, 64, 128\), got 48"),
         ({"pe_rows": 12}, r"accelerator\.pe_rows: must be a multiple of the bytes of an AXI word, got 12"),
         ({"pe_cols": 4}, r"accelerator\.pe_cols: must be a multiple"),
-        ({"depthwise_lanes": 6}, r"accelerator\.depthwise_lanes: must be a divisor of pe_rows, and a divisor or mult"),
-        (
-            {"pe_cols": 24, "depthwise_lanes": 16},
-            r"accelerator\.depthwise_lanes: must be a divisor of pe_rows, and a divisor or multiple",
-        ),
         ({"weight_port_words": 3}, r"accelerator\.weight_port_words: must be one of \(1, 2\), got 3"),
         (
             {"pe_cols": 16, "axi_bits": 128, "weight_port_words": 2},
@@ -76,7 +72,7 @@ def test_columns_and_single_values_share_rules_and_shapes() -> None:
     mixed = {
         "pe_rows": (4, 8, 12, 16), "pe_cols": (4, 8, 16), "pe_pixels": (1, 3),
         "ifmap_kib": (1, 2), "weight_kib": (1, 2), "ofmap_kib": (1, 2), "axi_bits": (32, 64, 128), "clock_mhz": (100,),
-        "depthwise_lanes": (1, 4, 8, 16), "map_kib": (0, 2), "ofmap_buffers": (2, 3),
+        "map_kib": (0, 2), "ofmap_buffers": (2, 3),
     }  # fmt: skip
     choices = {**AcceleratorSpace(load_board("zcu104")).choices, **mixed}
     rows = [{name: int(rng.choice(values)) for name, values in choices.items()} for _ in range(300)]
@@ -93,6 +89,7 @@ def test_columns_and_single_values_share_rules_and_shapes() -> None:
     kept = columns.take(legal)
     for index, accelerator in enumerate(kept):
         assert kept.ifmap_depth[index] == accelerator.ifmap_depth
+        assert kept.lanes[index] == accelerator.lanes
     assert AcceleratorColumns.of(list(kept))[0] == kept[0]
 
 
@@ -107,7 +104,7 @@ def test_dictionaries_round_trip_and_reject_other_fields() -> None:
         )
 
 
-@pytest.mark.parametrize("values", [[], [1] * 15, None, "x", 3, {"pe_rows": 8}, {1: 2}])
+@pytest.mark.parametrize("values", [[], [1] * 14, None, "x", 3, {"pe_rows": 8}, {1: 2}])
 def test_what_is_no_accelerator_is_refused(values: object) -> None:
     with pytest.raises(InvalidValueError, match=r"^accelerator"):
         check_record(values, Accelerator, "accelerator")

@@ -26,7 +26,6 @@ ACCELERATOR = Accelerator(
     ofmap_kib=4,
     axi_bits=64,
     clock_mhz=125,
-    depthwise_lanes=4,
 )
 
 

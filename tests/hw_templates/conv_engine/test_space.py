@@ -5,8 +5,6 @@ import pytest
 
 from hw_templates.board import board_names, load_board
 from hw_templates.conv_engine.accelerator import PARAMETERS, is_legal
-from hw_templates.conv_engine.implementation import Implementation
-from hw_templates.conv_engine.rtl_config import EngineShape
 from hw_templates.conv_engine.space import AcceleratorSpace
 from hw_templates.foundation.errors import InvalidValueError
 
@@ -44,19 +42,6 @@ def test_a_narrowed_space_holds_only_the_choices_given() -> None:
     assert set(columns.clock_mhz) == {100, 150}
     assert set(columns.pack) == {2}
     np.testing.assert_array_equal(space.decode(space.encode(columns)).clock_mhz, columns.clock_mhz)
-
-
-def test_engines_in_verilog_are_legal_and_have_no_depthwise_unit() -> None:
-    space = AcceleratorSpace(load_board("zcu104"), implementation=Implementation.RTL)
-    assert "depthwise_lanes" not in space.choices
-    columns = space.sample(np.random.default_rng(5), 500)
-    assert is_legal(columns).all()
-    np.testing.assert_array_equal(columns.depthwise_lanes, np.gcd(columns.pe_rows, columns.pe_cols))
-    for accelerator in columns:
-        shape = EngineShape(accelerator=accelerator, family="zynq-ultrascale+")
-        assert accelerator.depthwise_lanes == shape.lanes
-        assert accelerator.ifmap_depth == shape.ifmap_depth
-        assert shape.constants()["PIXELS"] == accelerator.pe_pixels
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,6 @@ ACCELERATOR = Accelerator(
     ofmap_kib=8,
     axi_bits=64,
     clock_mhz=100,
-    depthwise_lanes=8,
 )
 MAPPING = Mapping(
     tile_out_channels=8, tile_in_channels=8, tile_height=2, tile_width=2, loop_order=LoopOrder.PIXELS_OUTER

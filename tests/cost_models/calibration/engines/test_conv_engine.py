@@ -45,7 +45,6 @@ ACCELERATOR = Accelerator(
     ofmap_kib=16,
     axi_bits=64,
     clock_mhz=150,
-    depthwise_lanes=8,
 )
 
 

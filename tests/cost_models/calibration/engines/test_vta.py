@@ -48,7 +48,6 @@ RUN = Measurement(
         ofmap_kib=64,
         axi_bits=64,
         clock_mhz=100,
-        depthwise_lanes=1,
     ),
     settings={"threads": 2},
 )

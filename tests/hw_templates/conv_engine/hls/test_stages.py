@@ -14,7 +14,7 @@ SIZES = {"pe_pixels": 1, "pack": 2, "ifmap_kib": 16, "weight_kib": 32, "ofmap_ki
 # Lines of two words go round three banks, those that are read or those that are written.
 ROUND = {
     f"{rows} rows, {cols} columns": EngineShape(
-        accelerator=Accelerator(pe_rows=rows, pe_cols=cols, clock_mhz=100, depthwise_lanes=8, **SIZES)
+        accelerator=Accelerator(pe_rows=rows, pe_cols=cols, clock_mhz=100, **SIZES)
     )
     for rows, cols in ((24, 16), (16, 24))
 }

@@ -12,13 +12,13 @@ from hw_templates.conv_engine.rtl_config import EngineShape, Limits
 SIZES = {
     "least": (
         Limits(max_kernel=1, max_pool=1, max_stride=1, max_dilation=1, edges=False),
-        {"pe_rows": 4, "pe_cols": 4, "pe_pixels": 1, "pack": 1, "axi_bits": 32, "depthwise_lanes": 4},
+        {"pe_rows": 4, "pe_cols": 4, "pe_pixels": 1, "pack": 1, "axi_bits": 32},
         {"ifmap_kib": 1, "weight_kib": 1, "ofmap_kib": 1},
         {"ifmap_buffers": 1, "weight_buffers": 1, "ofmap_buffers": 1},
     ),
     "large": (
         Limits(max_kernel=11, max_pool=4095, max_stride=4, max_dilation=4, zero_point=True),
-        {"pe_rows": 16, "pe_cols": 16, "pe_pixels": 8, "pack": 2, "axi_bits": 128, "depthwise_lanes": 16},
+        {"pe_rows": 16, "pe_cols": 16, "pe_pixels": 8, "pack": 2, "axi_bits": 128},
         {"ifmap_kib": 4096, "weight_kib": 4096, "ofmap_kib": 4096},
         {},
     ),

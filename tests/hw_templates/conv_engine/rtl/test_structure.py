@@ -27,7 +27,6 @@ DOUBLE = Accelerator(
     ofmap_kib=8,
     axi_bits=64,
     clock_mhz=100,
-    depthwise_lanes=4,
 )
 SINGLE = Accelerator(
     pe_rows=12,
@@ -39,7 +38,6 @@ SINGLE = Accelerator(
     ofmap_kib=2,
     axi_bits=32,
     clock_mhz=100,
-    depthwise_lanes=4,
     ifmap_buffers=1,
     weight_buffers=1,
     ofmap_buffers=1,

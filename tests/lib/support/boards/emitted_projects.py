@@ -30,7 +30,6 @@ FUSING = Accelerator(
     ofmap_kib=4,
     axi_bits=32,
     clock_mhz=150,
-    depthwise_lanes=8,
     map_kib=64,
     weight_port_words=2,
 )

@@ -1,8 +1,9 @@
 """All legal mappings of a layer one by one, of which the mapper must find the best."""
 
 import itertools
+import math
 
-from cost_models.mapping.mapping import LoopOrder, Mapping, channel_units, is_considered
+from cost_models.mapping.mapping import LoopOrder, Mapping, channel_units, has_own_order
 from cost_models.workload import Layer
 from hw_templates.conv_engine.accelerator import Accelerator
 
@@ -21,8 +22,11 @@ def enumerate_mappings(layer: Layer, accelerator: Accelerator) -> list[Mapping]:
     else:
         channels = [(tile, tile) for tile in out_tiles]
     mappings: list[Mapping] = []
-    for (tile_out, tile_in), height in itertools.product(channels, range(1, layer.out_height + 1)):
-        for width in range(1, layer.out_width + 1):
+    # No second tile begins in the padding.
+    least = math.ceil(layer.padding / layer.stride)
+    heights, widths = (range(max(1, min(least, extent)), extent + 1) for extent in (layer.out_height, layer.out_width))
+    for (tile_out, tile_in), height in itertools.product(channels, heights):
+        for width in widths:
             tiles = [
                 Mapping(
                     tile_out_channels=tile_out,
@@ -35,5 +39,5 @@ def enumerate_mappings(layer: Layer, accelerator: Accelerator) -> list[Mapping]:
             ]
             if not tiles[0].fits(layer, accelerator):
                 break  # nor does any other order, or any that is wider
-            mappings += [tile for tile in tiles if is_considered(tile, layer) and tile.fits(layer, accelerator)]
+            mappings += [tile for tile in tiles if has_own_order(tile, layer) and tile.fits(layer, accelerator)]
     return mappings

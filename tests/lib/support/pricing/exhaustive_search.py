@@ -129,7 +129,7 @@ def _least_of_all(
     for out, into in [(m, n) for m in range(1, outs + 1) for n in range(1, ins + 1)]:
         if not layer.dense and out != into:
             continue
-        # Needs as they are documented, in words of a bank.
+        # Needs as they are documented, in words of a bank; two lines of weights of 4 bits lie in one.
         out_channels = min(out * units[0], layer.out_channels)
         in_channels = min(into * units[1], layer.in_channels)
         groups = np.ceil(out_channels / engine.pe_rows)
@@ -140,8 +140,8 @@ def _least_of_all(
         elif weights[1]:
             weight_need = np.ceil(out_channels / cell)
         else:
-            lanes = np.ceil(out_channels / engine.depthwise_lanes) * engine.depthwise_lanes
-            weight_need = np.ceil(np.ceil(lanes * taps * weights[0] / 8) / cell)
+            lanes = np.ceil(out_channels / engine.lanes) * engine.lanes
+            weight_need = np.ceil(np.ceil(lanes * taps / cell) * weights[0] / 8)
         if weight_need > engine.weight_depth:
             continue
         outputs = outputs_of(layer, engine, float(out * units[0]))
@@ -154,7 +154,7 @@ def _least_of_all(
             for width in range(max(1, min(least, layer.out_width)), int(layer.out_width) + 1):
                 in_cols = (width - 1) * layer.stride + layer.kernel_width
                 slots = layer.stride * np.ceil(np.ceil(in_cols / layer.stride) / engine.pe_pixels)
-                if np.ceil(in_channels / engine.ifmap_cols) * in_rows * slots > engine.ifmap_depth:
+                if np.ceil(in_channels / engine.pe_cols) * in_rows * slots > engine.ifmap_depth:
                     break
                 cols = cols_of(layer, engine, float(width))
                 for order in range(3 if layer.dense else 2):

@@ -15,7 +15,6 @@ SMALL = Accelerator(
     ofmap_kib=8,
     axi_bits=64,
     clock_mhz=125,
-    depthwise_lanes=4,
 )
 """An accelerator that fits any board."""
 _SHAPE = tuple(field.name for field in fields(Layer))[1:]

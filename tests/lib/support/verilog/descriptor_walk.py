@@ -605,7 +605,7 @@ class DescriptorWalk:
                 self._add(tile, first_sum + group * pixels, slice(None), sums[group])
             self.next_sum = (first_sum + groups * pixels) % (1 << c["OA"])
         else:
-            parts, line_parts, row_parts = self.shape.part_count, cols // lanes, rows // lanes
+            parts, line_parts, row_parts = self.shape.accelerator.channelwise_steps, cols // lanes, rows // lanes
             for group in range(groups):
                 line_at = group // line_parts * f.d_group if group >= line_parts else 0
                 lane = group % line_parts * lanes + np.arange(lanes)

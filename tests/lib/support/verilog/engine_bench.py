@@ -9,7 +9,7 @@ from support.verilog.simulated import run
 
 from hw_templates.conv_engine import isa5
 from hw_templates.conv_engine.accelerator import Accelerator
-from hw_templates.conv_engine.isa import COUNTERS
+from hw_templates.conv_engine.isa5 import COUNTERS
 from hw_templates.conv_engine.rtl_config import EngineShape
 from hw_templates.foundation.arrays import Int8Array
 
@@ -24,7 +24,6 @@ SHAPE = EngineShape(
         ofmap_kib=4,
         axi_bits=32,
         clock_mhz=100,
-        depthwise_lanes=4,
     )
 )
 WORD = SHAPE.accelerator.axi_bytes

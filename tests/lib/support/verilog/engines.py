@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from support.verilog.simulated import build_engine, need_verilator, render_engine
 
-from bitstreams.building.toolchain import build_hlsim
+from bitstreams.building.toolchain import build_csim
 from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.conv_engine.rtl_config import EngineShape, Limits
 from hw_templates.foundation.lock import exclusive
@@ -20,7 +20,6 @@ _BASE = {
     "ofmap_kib": 16,
     "axi_bits": 64,
     "clock_mhz": 100,
-    "depthwise_lanes": 8,
 }
 
 
@@ -34,12 +33,8 @@ ENGINES = {
     "7 pixels, unpacked, kernels to 11": _engine(
         Limits(max_kernel=11, max_stride=4, max_dilation=3, zero_point=True), pe_pixels=7, pack=1, ifmap_kib=32
     ),
-    "1 pixel, 32-bit ports": _engine(
-        Limits(max_stride=4), pe_pixels=1, axi_bits=32, pe_rows=4, pe_cols=12, depthwise_lanes=4
-    ),
-    "128-bit ports": _engine(
-        Limits(max_dilation=2), axi_bits=128, pe_rows=16, pe_cols=16, pe_pixels=2, weight_kib=32, depthwise_lanes=16
-    ),
+    "1 pixel, 32-bit ports": _engine(Limits(max_stride=4), pe_pixels=1, axi_bits=32, pe_rows=4, pe_cols=12),
+    "128-bit ports": _engine(Limits(max_dilation=2), axi_bits=128, pe_rows=16, pe_cols=16, pe_pixels=2, weight_kib=32),
     "weight port of two words": _engine(
         Limits(zero_point=True), weight_port_words=2, pe_rows=16, pe_pixels=2, ofmap_buffers=1
     ),
@@ -47,7 +42,6 @@ ENGINES = {
         Limits(max_stride=3, max_dilation=4, max_kernel=7),
         pe_rows=12,
         axi_bits=32,
-        depthwise_lanes=4,
         pe_pixels=6,
         weight_buffers=1,
     ),
@@ -57,7 +51,6 @@ ENGINES = {
         pe_cols=12,
         pe_pixels=2,
         axi_bits=32,
-        depthwise_lanes=4,
         map_kib=8,
         weight_buffers=1,
         ofmap_buffers=1,
@@ -67,7 +60,7 @@ ENGINES = {
 MORE_WITH_MAPS = {
     "maps on chip, square": _engine(map_kib=32),
     "maps on chip, 128-bit ports, more columns": _engine(
-        axi_bits=128, pe_rows=16, pe_cols=32, pe_pixels=1, weight_kib=32, ifmap_kib=32, depthwise_lanes=16, map_kib=64
+        axi_bits=128, pe_rows=16, pe_cols=32, pe_pixels=1, weight_kib=32, ifmap_kib=32, map_kib=64
     ),
     "maps on chip, all buffers single": _engine(
         pe_rows=24, pe_pixels=3, ifmap_buffers=1, weight_buffers=1, ofmap_buffers=1, map_kib=8
@@ -75,9 +68,7 @@ MORE_WITH_MAPS = {
 }
 """Engines of tests on demand, which keep maps on chip, as two of :data:`ENGINES` do."""
 
-SMALLEST = _engine(
-    pe_rows=4, pe_cols=4, pe_pixels=1, ifmap_kib=4, weight_kib=4, ofmap_kib=2, axi_bits=32, depthwise_lanes=4
-)
+SMALLEST = _engine(pe_rows=4, pe_cols=4, pe_pixels=1, ifmap_kib=4, weight_kib=4, ofmap_kib=2, axi_bits=32)
 """The engine of tests that run very often, or in a slow simulator."""
 
 
@@ -94,11 +85,11 @@ def cpp_simulation_of(name: str, factory: pytest.TempPathFactory, sanitize: bool
     """Return the same of the engine in C++, as an emitted project makes it, also with sanitizers."""
     folder = _folder_of(f"{name} in C++", factory)
     with exclusive(folder / "lock"):
-        program = folder / ("build/hlsim_sanitized" if sanitize else "build/hlsim")
+        program = folder / ("build/csim_sanitized" if sanitize else "build/csim")
         if program.is_file():
             return program
         render_engine(folder, (ENGINES | MORE_WITH_MAPS)[name])
-        return build_hlsim(folder, sanitize)
+        return build_csim(folder, sanitize)
 
 
 def _folder_of(name: str, factory: pytest.TempPathFactory) -> Path:
