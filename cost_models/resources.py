@@ -17,7 +17,7 @@ import numpy as np
 from cost_models.coefficients import LogicCoefficients, load_coefficients
 from cost_models.engine.blocks import engine_blocks
 from hw_templates.board import Board
-from hw_templates.conv_engine import isa, isa5
+from hw_templates.conv_engine import isa5
 from hw_templates.conv_engine.accelerator import (
     ACCUMULATOR_BYTES,
     Accelerator,
@@ -124,9 +124,9 @@ def banks_of(a: AnyAccelerator) -> Iterator[Banks]:
     yield Banks("weights", a.weight_buffers * a.weight_banks, a.weight_depth, a.axi_bits)
     yield Banks("sums", a.ofmap_buffers * a.ofmap_banks, a.ofmap_depth, 8 * ACCUMULATOR_BYTES)
     yield Banks("residual", a.ofmap_buffers, a.ofmap_banks * a.ofmap_depth // a.axi_bytes, a.axi_bits)
-    lines = 2 ** np.ceil(np.log2(_ceil_div(isa.MAX_CHANNELS, lanes))).astype(np.int64)
+    lines = 2 ** np.ceil(np.log2(_ceil_div(isa5.MAX_CHANNELS, lanes))).astype(np.int64)
     yield Banks("parameters", 2 * lanes, lines, 8 * isa5.PARAMETERS.itemsize)
-    yield Banks("tables", 2 * lanes, isa.TABLE_BYTES, 8, is_block=False)
+    yield Banks("tables", 2 * lanes, isa5.TABLE_BYTES, 8, is_block=False)
 
 
 def block_memories(a: AnyAccelerator) -> Count:

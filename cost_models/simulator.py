@@ -22,7 +22,7 @@ from cost_models.mapping.mapping import LoopOrder
 from hw_templates.board import Board
 from hw_templates.conv_engine import isa5
 from hw_templates.conv_engine.accelerator import Accelerator
-from hw_templates.conv_engine.isa import TABLE_BYTES
+from hw_templates.conv_engine.isa5 import TABLE_BYTES
 from hw_templates.conv_engine.rtl_config import EngineShape
 
 CHUNK_WORDS = 16
@@ -38,7 +38,7 @@ class SimulatedLayer:
     Attributes:
         compute_cycles: in which the array worked.
         load_wait_cycles, store_wait_cycles: by how much slots lasted longer because of what was loaded, and stored; as
-            :data:`hw_templates.conv_engine.isa.CYCLES` has them.
+            :data:`hw_templates.conv_engine.isa5.CYCLES` has them.
     """
 
     latency_cycles: float

@@ -15,8 +15,7 @@ TURN_S = 1.0
 """Longest time that the board is waited for without an interruption being seen."""
 
 STOP_S = 5.0
-"""Longest time that an aborted run may take to end, and the memory to answer what was asked for."""
-
+"""Longest time that a run may take to end once its time is over, and the memory to answer what was asked for."""
 
 _OWED = "the memory owes the engine answers of an earlier run: start, reset and load nothing, and restart the board"
 
@@ -38,7 +37,7 @@ class UndrainedError(BoardError):
 
 
 class EngineControl:
-    """Control of the engine in C++, which says nothing but that it is done."""
+    """Control of the engine in C++, which ends a run by itself at its limit of cycles, and at none before."""
 
     implementation = Implementation.HLS
 
@@ -46,15 +45,15 @@ class EngineControl:
         """Take the session and the physical address of the engine's registers; nothing is written yet."""
         self._session = session
         self._address = address
-        self._registers = registers.REGISTER_MAPS[self.implementation].engine
+        self._map = registers.REGISTER_MAPS[self.implementation]
 
     def _set(self, name: str, value: int) -> None:
-        register = self._registers[name]
+        register = self._map.engine[name]
         for word in range(register.bits // 32):
             self._session.write(self._address + register.offset + 4 * word, value >> (32 * word) & 0xFFFFFFFF)
 
     def _get(self, name: str) -> int:
-        register = self._registers[name]
+        register = self._map.engine[name]
         words = range(register.bits // 32)
         return sum(self._session.read(self._address + register.offset + 4 * word) << (32 * word) for word in words)
 
@@ -65,7 +64,7 @@ class EngineControl:
             UndrainedError: the memory owes answers.
         """
 
-    def prepare(self, base: int, arena_words: int, protected_words: int) -> None:  # noqa: ARG002  others use them
+    def prepare(self, base: int, arena_words: int, protected_words: int) -> None:
         """Tell the engine of its memory.
 
         Args:
@@ -75,81 +74,56 @@ class EngineControl:
         """
         for port in registers.PORTS:
             self._set(port, base)
+        self._set("arena_words", arena_words)
+        self._set("protected_words", protected_words)
 
-    def start(self, program_word: int, layers: int, repeats: int, most_cycles: int) -> None:  # noqa: ARG002  others use it
-        """Start the engine.
+    def start(self, program_word: int, layers: int, repeats: int, most_cycles: int) -> None:
+        """Start the engine, which ends the run once it has taken ``most_cycles``.
 
         Args:
             program_word: where the first descriptor lies.
             layers: of the program.
             repeats: how often the program follows itself.
-            most_cycles: cycles after which the run may be ended.
+            most_cycles: cycles that the run may take.
         """
+        self.check_idle()
+        self._layers = layers
+        self._most_cycles = min(most_cycles, self._map.most_cycles)
+        self._set("cycle_limit", self._most_cycles)
         self._set("program_word", program_word)
         self._set("layer_count", layers * repeats)
         self._session.start(self._address)
+        self._started = time.perf_counter()
 
     def wait(self, timeout_s: float) -> float | None:
-        """Wait for the end of a run, and return the seconds that it took; None where it did not end in time.
+        """Wait for the end of a run, and return the seconds that it took; None where it does not end.
+
+        A run whose time is over is brought to its end.
 
         Raises:
             UnfinishedRunError, UndrainedError: it ended otherwise than its program does.
             BoardError: no answer.
         """
-        return self._session.wait(self._address, timeout_s)
-
-    def stop(self, timeout_s: float) -> None:
-        """Bring the engine to rest, however its run goes on; silent where that fails."""
-        with contextlib.suppress(BoardError):
-            self._session.wait(self._address, timeout_s)
-
-
-class VerilogControl(EngineControl):
-    """Control of the engine in Verilog, which ends every run by itself and says why."""
-
-    implementation = Implementation.RTL
-
-    def check_idle(self) -> None:
-        """Make sure that nothing of an earlier run is due."""
-        if self._get("status") & registers.STATUS_UNDRAINED:
-            raise UndrainedError(f"{self._session.where}: {_OWED}")
-
-    def prepare(self, base: int, arena_words: int, protected_words: int) -> None:
-        """Tell the engine of its memory, and let its watchdog end a run in which nothing moves."""
-        super().prepare(base, arena_words, protected_words)
-        self._set("arena_words", arena_words)
-        self._set("protected_words", protected_words)
-        self._set("watchdog", WATCHDOG_CYCLES)
-
-    def start(self, program_word: int, layers: int, repeats: int, most_cycles: int) -> None:
-        """Start the engine, which ends the run once it has taken ``most_cycles``."""
-        self.check_idle()
-        self._layers, self._most_cycles = layers, most_cycles
-        self._set("cycle_limit", most_cycles)
-        super().start(program_word, layers, repeats, most_cycles)
-        self._started = time.perf_counter()
-
-    def wait(self, timeout_s: float) -> float | None:
-        """Wait for the end of a run, which is aborted once its time is over."""
         seconds = self._done_by(timeout_s)
         late = "" if seconds is not None else f" (not done within {timeout_s:g} s)"
         if seconds is None:
-            seconds = self._abort()
+            seconds = self._end()
         if seconds is not None:
             self._check_status(late)
         return seconds
 
-    def stop(self, timeout_s: float) -> None:  # noqa: ARG002  an abort does not wait for the program
-        """Abort the run; silent where that fails."""
+    def stop(self) -> None:
+        """Bring the engine to rest, however its run goes on; silent where that fails."""
         with contextlib.suppress(BoardError):
-            self._abort()
+            self._end()
 
     def cycles(self) -> int:
         """Return the cycles of the last run, from its start to its end."""
         return self._get("cycles")
 
-    def _abort(self) -> float | None:
-        self._set("abort", 1)
+    def _end(self) -> float | None:
+        """Bring a run to its end, and return the seconds that it took; None where it does not end."""
+        # What must end by its limit of cycles has little time left.
         return self._done_by(time.perf_counter() - self._started + STOP_S)
 
     def _done_by(self, timeout_s: float) -> float | None:
@@ -161,8 +135,8 @@ class VerilogControl(EngineControl):
             if seconds is not None or waited >= timeout_s:
                 return seconds
 
-    def _check_status(self, aborted: str) -> None:
-        """Make sure that the run ended as its program does; ``aborted`` says why it was aborted, if it was.
+    def _check_status(self, late: str) -> None:
+        """Make sure that the run ended as its program does; ``late`` says that its time was over, if it was.
 
         Raises:
             UnfinishedRunError: it did not; the engine takes the next program.
@@ -172,18 +146,44 @@ class VerilogControl(EngineControl):
         code = status & registers.STATUS_CODE
         if code == 0:
             return
-        details = {6: f" for {WATCHDOG_CYCLES:,} cycles", 7: f", {self._most_cycles:,}", 8: aborted}
+        details = {6: f" for {WATCHDOG_CYCLES:,} cycles", 7: f", {self._most_cycles:,}", 8: late}
         # A program that follows itself counts on; a layer in bands has a descriptor for each.
         descriptor = (status >> registers.STATUS_LAYER_SHIFT) % self._layers
         reason = (
             f"{self._session.where}: descriptor {descriptor} of the program "
             f"ended with error {code}, {registers.ENGINE_ERRORS.get(code, 'an unknown one')}{details.get(code, '')}"
         )
+        self._drain(reason)
+        raise UnfinishedRunError(f"{reason}; the board takes the next program", True)
+
+    def _drain(self, reason: str) -> None:
+        """Wait for what the memory owes behind a run that ended early; the C++ ends with all of it."""
+
+
+class VerilogControl(EngineControl):
+    """Control of the engine in Verilog, which has a watchdog, ends a run when it is told to, and shows what is due."""
+
+    implementation = Implementation.RTL
+
+    def check_idle(self) -> None:
+        """Make sure that nothing of an earlier run is due."""
+        if self._get("status") & registers.STATUS_UNDRAINED:
+            raise UndrainedError(f"{self._session.where}: {_OWED}")
+
+    def prepare(self, base: int, arena_words: int, protected_words: int) -> None:
+        """Tell the engine of its memory, and let its watchdog end a run in which nothing moves."""
+        super().prepare(base, arena_words, protected_words)
+        self._set("watchdog", WATCHDOG_CYCLES)
+
+    def _end(self) -> float | None:
+        self._set("abort", 1)
+        return super()._end()
+
+    def _drain(self, reason: str) -> None:
         deadline = time.perf_counter() + STOP_S
         while self._get("status") & registers.STATUS_UNDRAINED:
             if time.perf_counter() > deadline:
                 raise UndrainedError(f"{reason}; {_OWED}")
-        raise UnfinishedRunError(f"{reason}; the board takes the next program", True)
 
 
 CONTROLS: dict[Implementation, type[EngineControl]] = {

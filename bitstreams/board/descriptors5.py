@@ -13,7 +13,10 @@ from itertools import chain
 import numpy as np
 
 from bitstreams.board.parts import CONTENT, COUNTERS, IMAGE, LOGITS, MAPS, Access, Rule, access_rules, parts_of
-from hw_templates.conv_engine import isa, isa5
+from cost_models.engine.layer import EngineLayer
+from cost_models.engine.tiles import TiledLayer
+from cost_models.mapping.mapping import LoopOrder, Mapping
+from hw_templates.conv_engine import isa5
 from hw_templates.conv_engine.program import Program
 from hw_templates.conv_engine.rtl_config import EngineShape
 from hw_templates.foundation.arrays import IntArray
@@ -51,6 +54,50 @@ class _Reach:
     words: int
     tile_words: int
     rules: list[Rule]
+
+
+def tiled_layer(record: np.void, shape: EngineShape) -> TiledLayer:
+    """Return the layer that a descriptor makes an engine compute, in its tiles; a band is a smaller layer.
+
+    Raises:
+        CodesignError, ValueError, ZeroDivisionError: its sizes and tiles are those of no layer.
+    """
+    values = {name: int(record[name]) for name, _, _ in isa5.FIELDS}
+    layer = EngineLayer(
+        operation=Operation.of_code(values["operation"]),
+        in_channels=values["in_channels"],
+        in_height=values["in_height"],
+        in_width=values["in_width"],
+        out_channels=values["out_channels"],
+        kernel=(values["kernel_height"], values["kernel_width"]),
+        stride=(values["stride_height"], values["stride_width"]),
+        dilation=(values["dilation_height"], values["dilation_width"]),
+        padding=(values["pad_top"], values["pad_left"], values["pad_bottom"], values["pad_right"]),
+        pad_value=values["pad_value"],
+        repeat=bool(values["repeat"]),
+        weight_bits=4 if values["four_bit_weights"] else 8,
+        residual=values["residual"],
+    )
+    mapping = Mapping(
+        loop_order=LoopOrder[isa5.LoopOrderCode(values["loop_order"]).name],
+        tile_out_channels=values["tile_out_channels"],
+        tile_in_channels=values["tile_in_channels"],
+        tile_height=values["tile_height"],
+        tile_width=values["tile_width"],
+    )
+    tiled = TiledLayer(layer=layer, mapping=mapping, shape=shape)
+    sizes = {
+        "out_height": layer.out_height,
+        "out_width": layer.out_width,
+        "tiles_out": len(tiled.out_tiles),
+        "tiles_in": len(tiled.in_tiles),
+        "tiles_rows": tiled.rows.tiles,
+        "tiles_cols": tiled.cols.tiles,
+    }
+    for name, size in sizes.items():
+        if values[name] != size:
+            raise InvalidValueError(f"descriptor.{name}", values[name], f"{size}, as of its layer")
+    return tiled
 
 
 def check_program(program: Program, shape: EngineShape) -> list[LayerWork]:
@@ -97,7 +144,7 @@ def _layer_work(values: dict[str, int], shape: EngineShape) -> LayerWork:
     ifmap, ofmap, residual = _ifmap(values), _result(values, "out"), _result(values, "res")
     weights = _weight_beats(values) * accelerator.weight_port_words
     parameters = values["parameter_beats"] * accelerator.weight_port_words
-    table, counters = isa.TABLE_BYTES // accelerator.axi_bytes, isa.COUNTERS.itemsize // accelerator.axi_bytes
+    table, counters = isa5.TABLE_BYTES // accelerator.axi_bytes, isa5.COUNTERS.itemsize // accelerator.axi_bytes
     accesses = [
         # What stays on chip takes no place in memory.
         Access("ifmap_word", 0 if values["map_in"] else ifmap.words, (IMAGE, MAPS)),
@@ -113,9 +160,10 @@ def _layer_work(values: dict[str, int], shape: EngineShape) -> LayerWork:
     pixels = values["tiles_rows"] * values["tiles_cols"]
     slots = values["tiles_out"] * values["tiles_in"] * pixels
     iterations = _iterations(values)
-    # As if nothing ran beside anything else, and each word were a request of its own, 15 of which are under way.
+    # As if nothing ran beside anything else, and each word were a request of its own, 15 of which are under way. A
+    # layer has two slots more than tiles, and in C++ others to turn to the next one, to wait, to store and to count.
     words = slots * (ifmap.tile_words + ofmap.tile_words + residual.tile_words) + weights * pixels + parameters + table
-    most = iterations + words * (2 + ANSWER_CYCLES // 15) + (slots + 4) * (64 + 4 * ANSWER_CYCLES)
+    most = iterations + words * (2 + ANSWER_CYCLES // 15) + (slots + 8) * (64 + 4 * ANSWER_CYCLES)
     return LayerWork(
         accesses=[access for access in accesses if access.words],
         rules=rules,
@@ -196,7 +244,7 @@ def _runs(offsets: IntArray, extents: IntArray, row_end: int, field: str) -> tup
 
 def _result(values: dict[str, int], prefix: str) -> _Reach:
     """Return what is written of the output map, or read of the map that is added."""
-    keeps = values["loop_order"] == isa.LoopOrderCode.INPUTS_OUTER
+    keeps = values["loop_order"] == isa5.LoopOrderCode.INPUTS_OUTER
     first, words = _channels(values, "out")
     if keeps:
         first, words = np.zeros(1, np.int64), np.array([values["out_run_words"]])

@@ -10,20 +10,20 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from bitstreams.board.control import CONTROLS, UndrainedError, UnfinishedRunError, VerilogControl
+from bitstreams.board.control import CONTROLS, UndrainedError, UnfinishedRunError
 from bitstreams.board.hardware import Hardware
 from bitstreams.board.linking import Layout
 from bitstreams.board.processor import ARCHITECTURES, check_own_name, set_clock_mhz
 from bitstreams.board.session import Buffer, ConnectionLostError, Session
 from bitstreams.board.timing import Timing
 from bitstreams.building.design import check_blocks, read_design
-from hw_templates.conv_engine import isa, registers
+from hw_templates.conv_engine import isa5, registers
 from hw_templates.conv_engine.program import Program
 from hw_templates.foundation.arrays import FloatArray
 from hw_templates.foundation.errors import BoardError, InvalidValueError, VerificationError
 
 REPEATS = 16
-"""Images that one start runs when the engine is timed, so that what the host adds is spread over all of them."""
+"""Images that one start runs while power is measured, so that what the host adds is spread over all of them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,17 +31,14 @@ class Measured:
     """Times, counters and result of one image that the engine ran repeatedly.
 
     Attributes:
-        ms: for each repetition; of a twin, simulated cycles over the clock.
-        starts: how much of a start is in it, 0 to 1: images that follow each other in one start share it, and the
-            engine's own counters begin after it.
+        ms: for each repetition, from start to end; of a twin, simulated cycles over the clock.
         cycles: that a twin simulated; None on a board.
         clock_mhz: of the logic, as read back.
-        counters: :data:`hw_templates.conv_engine.isa.COUNTERS`, one record a layer.
+        counters: :data:`hw_templates.conv_engine.isa5.COUNTERS`, one record a layer.
         first_pixel: of the last layer's map, int8 as bytes.
     """
 
     ms: FloatArray
-    starts: float
     cycles: int | None
     clock_mhz: float
     counters: npt.NDArray[np.void]
@@ -122,12 +119,17 @@ class Engine:
         if magic != registers.MAGIC:
             raise BoardError(f"{where}: the logic answers 0x{magic:08X} and is none of this project's; load it again")
         found, mine = self._identity("register_map"), expected.implementation
-        versions = {map_.version: other for other, map_ in registers.REGISTER_MAPS.items()}
-        if versions.get(found) != mine:
-            other = versions.get(found, "none that this version drives")
+        other = {map_.version: name for name, map_ in registers.REGISTER_MAPS.items()}.get(found)
+        version = self._identity("isa_version")
+        if other is None or version != isa5.VERSION:
             raise BoardError(
-                f"{where}: the engine's implementation is {other} (register map {found}), expected {mine} "
-                f"({registers.REGISTER_MAPS[mine].version}); load or build that one"
+                f"{where}: the engine has register map {found} and runs programs of format {version}, which this "
+                f"version does not drive (expected {registers.REGISTER_MAPS[mine].version} and {isa5.VERSION}); "
+                "build it again"
+            )
+        if other != mine:
+            raise BoardError(
+                f"{where}: the engine's implementation is {other}, expected {mine}; load or build that one"
             )
         digest = "".join(f"{self._identity('digest', word):08x}" for word in range(8))
         if digest != expected.hardware_sha256:
@@ -146,13 +148,10 @@ class Engine:
         """Put a program into the board's memory; the bitstream stays.
 
         Raises:
-            InvalidValueError: the engine is older than the program's format, or the program reads or writes outside of
-                its own memory; nothing was allocated.
+            InvalidValueError: the program reads or writes outside of its own memory, or takes too long; nothing was
+                allocated.
             BoardError: too little memory, or no answer.
         """
-        version = self._identity("isa_version")
-        if program.isa_version > version:
-            raise InvalidValueError("program.isa_version", program.isa_version, f"at most {version}, the engine's")
         checked = self.hardware.check(program)
         limit = self._limit_cycles()
         if checked.least_cycles > limit:
@@ -167,9 +166,8 @@ class Engine:
         arena.write(0, layout.arena(*addresses))
         # What an earlier program left must not pass for a result.
         results.write(0, bytes(layout.result_bytes))
-        record = program.format.descriptor
         reached = [
-            (offset + index * record.itemsize + layout.field_offset(access.field), access.words)
+            (offset + index * isa5.DESCRIPTOR_BYTES + layout.field_offset(access.field), access.words)
             for offset, layers in zip(layout.table_offsets, (checked.accesses * REPEATS, checked.accesses), strict=True)
             for index, layer in enumerate(layers)
             for access in layer
@@ -216,17 +214,17 @@ class Engine:
             raise
         finally:
             if running is not None:
-                self._control.stop(self.timeout_s)
+                self._control.stop()
 
     def counters(self) -> npt.NDArray[np.void]:
-        """Return what the engine counted in the last run, one record of :data:`isa.COUNTERS` a layer."""
+        """Return what the engine counted in the last run, one record of :data:`isa5.COUNTERS` a layer."""
         loaded = self._program()
-        size = loaded.layout.program.layer_count * isa.COUNTERS.itemsize
-        return np.frombuffer(loaded.results.read(loaded.layout.counter_offset, size), dtype=isa.COUNTERS)
+        size = loaded.layout.program.layer_count * isa5.COUNTERS.itemsize
+        return np.frombuffer(loaded.results.read(loaded.layout.counter_offset, size), dtype=isa5.COUNTERS)
 
     def trips(self) -> npt.NDArray[np.void]:
-        """Return the part of the counters that the program alone determines, records of :data:`isa.TRIPS`."""
-        return self.counters().getfield(isa.TRIPS)
+        """Return the part of the counters that the program alone determines, records of :data:`isa5.TRIPS`."""
+        return self.counters().getfield(isa5.TRIPS)
 
     def time_inferences(self, image: bytes, repetitions: int) -> FloatArray:
         """Take the time in ms from writing an image to having read its logits, again and again.
@@ -244,59 +242,35 @@ class Engine:
         return np.array(inference_ms)
 
     def measure(self, image: bytes, repetitions: int) -> Measured:
-        """Take the engine's time for an image, by the clock that is nearest to it.
+        """Take the cycles that the engine counts for an image, from start to end, over its clock.
 
-        The engine in Verilog counts the cycles of a run. For the one in C++ it is the processor's clock on the board,
-        over many images a start, and behind a network the engine's counters of its layers. A twin runs the image once:
-        its cycles are the same every time.
+        A twin runs the image once: its cycles are the same every time.
 
         Raises:
-            VerificationError: the engine's counter shows fewer cycles than it must have taken.
+            VerificationError: the engine counts fewer cycles than it must have taken.
             As :meth:`run`.
         """
         self._write_image(0, image)
-        cycles = None
-        if self.twin:
-            cycles, starts = self._run_cycles(), 1.0
-            ms = np.full(repetitions, cycles / self.clock_mhz / 1e3)
-        elif isinstance(self._control, VerilogControl):
-            starts = 1.0
-            ms = np.array([self._run_cycles() for _ in range(repetitions)]) / self.clock_mhz / 1e3
-        elif self.session.on_board:
-            starts = 1 / REPEATS
-            ms = np.array([self._run_once(REPEATS) for _ in range(repetitions)]) * 1e3 / REPEATS
-        else:
-            starts = 0.0
-            ms = np.array([self._counted_cycles() for _ in range(repetitions)]) / self.clock_mhz / 1e3
+        cycles = np.array([self._run_cycles() for _ in range(1 if self.twin else repetitions)])
+        counters = self.counters().copy()
+        iterations = int(counters["compute_trips"].sum(dtype=np.int64))
+        if cycles.min() <= iterations:
+            raise VerificationError(
+                f"{self.session.where}: a run must take more cycles than its {iterations} iterations, "
+                f"the engine counts {cycles.min()}"
+            )
         return Measured(
-            ms=ms,
-            starts=starts,
-            cycles=cycles,
+            ms=np.broadcast_to(cycles / self.clock_mhz / 1e3, repetitions),
+            cycles=int(cycles[0]) if self.twin else None,
             clock_mhz=self.clock_mhz,
-            counters=self.counters().copy(),
+            counters=counters,
             first_pixel=self.result(),
         )
 
     def _run_cycles(self) -> int:
         """Run the image in the first slot, and return the cycles from start to end."""
         self._run_once(1)
-        if isinstance(self._control, VerilogControl):
-            return self._control.cycles()
-        return self._identity("cycles", 0) | self._identity("cycles", 1) << 32
-
-    def _counted_cycles(self) -> float:
-        """Return the cycles that the engine counts for the image in its first slot."""
-        self._run_once(1)
-        counted = self.counters()
-        slow = counted["total_cycles"] <= counted["compute_trips"]
-        if slow.any():
-            layer = int(np.flatnonzero(slow)[0])
-            raise VerificationError(
-                f"{self.session.where}: layer {layer} must take more cycles than its "
-                f"{counted['compute_trips'][layer]} iterations, its counter shows "
-                f"{counted['total_cycles'][layer]}; measure over SSH, by the board's clock"
-            )
-        return float(counted["total_cycles"].sum(dtype=np.int64))
+        return self._control.cycles()
 
     def _run_once(self, repeats: int) -> float:
         """Start the engine and return the seconds it took; when interrupted, it rests before anything else happens."""
@@ -304,7 +278,7 @@ class Engine:
         try:
             return self._wait()
         except KeyboardInterrupt:
-            self._control.stop(self.timeout_s)
+            self._control.stop()
             raise
 
     def result(self, slot: int = 0) -> bytes:

@@ -2,14 +2,13 @@
 
 from dataclasses import dataclass
 
-from bitstreams.board import descriptors, descriptors5
+from bitstreams.board.descriptors5 import check_program
 from bitstreams.board.parts import Access
 from hw_templates.board import Board
 from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.conv_engine.implementation import Implementation
-from hw_templates.conv_engine.program import FORMATS, Program
+from hw_templates.conv_engine.program import Program
 from hw_templates.conv_engine.rtl_config import EngineShape
-from hw_templates.foundation.errors import InvalidValueError
 
 
 @dataclass(frozen=True)
@@ -18,13 +17,12 @@ class CheckedProgram:
 
     Attributes:
         accesses: what each layer reads and writes.
-        least_cycles, most_cycles: cycles that a run takes at least, and at most where memory answers as it should; 0
-            where the format does not say.
+        least_cycles, most_cycles: cycles that a run takes at least, and at most where memory answers as it should.
     """
 
     accesses: list[list[Access]]
-    least_cycles: int = 0
-    most_cycles: int = 0
+    least_cycles: int
+    most_cycles: int
 
 
 @dataclass(frozen=True)
@@ -38,21 +36,16 @@ class Hardware:
 
     @property
     def shape(self) -> EngineShape:
-        """Return the sizes of the engine in Verilog."""
+        """Return the sizes of the engine, which both implementations have."""
         return EngineShape(accelerator=self.accelerator, family=self.board.family)
 
     def check(self, program: Program) -> CheckedProgram:
         """Refuse a program that the engine cannot run, or that reads or writes outside of its own memory.
 
         Raises:
-            InvalidValueError: it is for the other implementation, or names the field that is wrong.
+            InvalidValueError: names the field that is wrong.
         """
-        if program.format is not FORMATS[self.implementation]:
-            expected = f"{FORMATS[self.implementation].newest}, which the engine in {self.implementation} runs"
-            raise InvalidValueError("program.isa_version", program.isa_version, expected)
-        if self.implementation is Implementation.HLS:
-            return CheckedProgram(descriptors.check_program(program, self.accelerator))
-        work = descriptors5.check_program(program, self.shape)
+        work = check_program(program, self.shape)
         return CheckedProgram(
             [layer.accesses for layer in work],
             sum(layer.iterations for layer in work),

@@ -11,8 +11,8 @@ from itertools import accumulate
 import numpy as np
 import numpy.typing as npt
 
-from hw_templates.conv_engine import isa
-from hw_templates.conv_engine.program import Program
+from hw_templates.conv_engine import isa5
+from hw_templates.conv_engine.program import GREATEST_PLACE, PLACES, Program, in_memory
 from hw_templates.foundation.errors import InvalidValueError
 
 _PAGE = 4096
@@ -44,13 +44,13 @@ class Layout:
         self.repeats = repeats
         word, layers = program.axi_bytes, program.layer_count
         self.image_bytes = program.image_words * word
-        table_bytes = layers * program.format.descriptor.itemsize
+        table_bytes = layers * isa5.DESCRIPTOR_BYTES
         images = self.image_bytes, self.image_bytes
         tables = repeats * table_bytes, table_bytes
         *offsets, self.content_offset, self.arena_bytes = _offsets(*images, *tables, program.arena_words * word)
         self.image_offsets, self.table_offsets = offsets[:2], offsets[2:]
         logits_bytes = (program.arena_words - program.logits_word) * word
-        counter_bytes = layers * isa.COUNTERS.itemsize
+        counter_bytes = layers * isa5.COUNTERS.itemsize
         *self.logits_offsets, self.counter_offset, self.result_bytes = _offsets(
             logits_bytes, logits_bytes, counter_bytes
         )
@@ -64,7 +64,7 @@ class Layout:
         """
         base = min(arena_address, result_address)
         in_arena, in_results = arena_address - base, result_address - base
-        if self.arena_words(arena_address, result_address) > self.program.format.greatest_place:
+        if self.arena_words(arena_address, result_address) > GREATEST_PLACE:
             raise InvalidValueError("arena.address", hex(arena_address), f"nearer to {result_address:#x}")
         content = bytearray(self.content_offset)
         for slot, copies in enumerate((self.repeats, 1)):
@@ -75,7 +75,7 @@ class Layout:
 
     def field_offset(self, name: str) -> int:
         """Return where a field lies in a descriptor, in bytes."""
-        fields = self.program.format.descriptor.fields
+        fields = isa5.DESCRIPTOR.fields
         assert fields is not None
         return int(fields[name][1])
 
@@ -106,8 +106,8 @@ class Layout:
             (program.image_word, program.image_word + program.image_words, in_arena + self.image_offsets[slot]),
             (program.logits_word, program.arena_words, in_results + self.logits_offsets[slot]),
         )
-        for name in program.format.places:
-            place, linking = table[name].astype(np.int64), program.format.in_memory(table, name)
+        for name in PLACES:
+            place, linking = table[name].astype(np.int64), in_memory(table, name)
             outside = np.flatnonzero(linking & ((place < 0) | (place >= program.arena_words)))
             if len(outside):
                 field, value = f"program.layers[{outside[0]}].{name}", int(place[outside[0]])

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hw_templates.conv_engine import isa
+from hw_templates.conv_engine import isa5
 from hw_templates.conv_engine.accelerator import Accelerator
-from hw_templates.conv_engine.program import Program
+from hw_templates.conv_engine.program import GREATEST_PLACE, PLACES, Program, in_memory
 from hw_templates.foundation.errors import InvalidValueError
 
 CONTENT, COUNTERS, IMAGE, MAPS, LOGITS = "content", "counters", "image", "maps", "logits"
@@ -45,14 +45,14 @@ def parts_of(program: Program, accelerator: Accelerator) -> dict[str, range]:
     Raises:
         InvalidValueError: they do not, or the program is of another accelerator.
     """
-    word, descriptor = accelerator.axi_bytes, program.format.descriptor
-    # The arena of newer programs holds the counters, too.
+    word = accelerator.axi_bytes
+    # The arena holds the counters, too.
     content = min(len(program.arena) // word, max(0, program.counter_word))
-    table_words = program.layer_count * descriptor.itemsize // word
-    counter_words = program.layer_count * isa.COUNTERS.itemsize // word
+    table_words = program.layer_count * isa5.DESCRIPTOR_BYTES // word
+    counter_words = program.layer_count * isa5.COUNTERS.itemsize // word
     image_end = program.image_word + program.image_words
     logits_end = program.logits_word + math.ceil(program.logits_count / word)
-    port, last, most = accelerator.weight_port_words, content - table_words, program.format.greatest_place
+    port, last, most = accelerator.weight_port_words, content - table_words, GREATEST_PLACE
     least = {
         "counter_word": content,
         "image_word": program.counter_word + counter_words,
@@ -96,7 +96,6 @@ def access_rules(
         if access.field in _ON_WEIGHT_PORT:
             multiple = accelerator.weight_port_words
             yield access.field, first % multiple == 0, f"a multiple of {multiple}"
-    for field in program.format.places:
-        if not program.format.in_memory(np.array([record]), field)[0]:
-            continue
-        yield field, 0 <= record[field] < program.arena_words, f"in 0 to {program.arena_words - 1}"
+    for field in PLACES:
+        if in_memory(np.array([record]), field)[0]:
+            yield field, 0 <= record[field] < program.arena_words, f"in 0 to {program.arena_words - 1}"

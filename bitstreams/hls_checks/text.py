@@ -6,7 +6,7 @@ from bitstreams.hls_checks.checks import CHECKS, HlsView, NotChecked
 from bitstreams.hls_checks.views import LoopView
 from cost_models.hls_operators import source
 
-_HEADINGS = (
+HEADINGS = (
     "loop",
     "longest recurrence",
     "ns",
@@ -27,9 +27,9 @@ def table(view: HlsView | NotChecked) -> str:
         f"Delays are HLS tools' own estimates for {view.device} in public reports ({origin.rows:,} rows of "
         f"{origin.repositories} repositories); no HLS tool has run.",
         "",
-        f"| {' | '.join(_HEADINGS)} |",
-        f"|{'---|' * len(_HEADINGS)}",
-        *(f"| {' | '.join(_cells(loop))} |" for loop in view.loops),
+        f"| {' | '.join(HEADINGS)} |",
+        f"|{'---|' * len(HEADINGS)}",
+        *(f"| {' | '.join(row)} |" for row in loop_rows(view)),
         "",
     ]
     broken = defaultdict(list)
@@ -41,6 +41,11 @@ def table(view: HlsView | NotChecked) -> str:
     if view.unseen:
         lines.append(f"- not in what was compiled: the pipelined loops at {', '.join(map(str, view.unseen))}")
     return "\n".join(lines) + "\n"
+
+
+def loop_rows(view: HlsView) -> list[tuple[str, ...]]:
+    """Return a row for each pipelined loop, its cells in the order of :data:`HEADINGS`."""
+    return [_cells(loop) for loop in view.loops]
 
 
 def _cells(loop: LoopView) -> tuple[str, ...]:

@@ -50,19 +50,23 @@ class Quantity:
 class Bitstream(Record):
     """Everything that is known of one bitstream; what is not known of one made elsewhere is None or empty.
 
+    Those of format 1 may hold version 1 of the engine.
+
     Attributes:
         determined_by: digest or version of everything that determines the hardware, by its name.
         board, part: the target board and its device.
         design: name of the block design.
         clock_mhz: actual clock of the logic; None where the hand-off does not state it.
         hardware_sha256: digest of the sources, which the identity registers hold as well.
-        implementation: of the engine; None as well in records that are older than the choice, which are of the C++.
+        implementation: of the engine.
         accelerator: parameters of the engine.
         tools: version of each tool.
         timing, utilisation: reports on the routed design.
         figures: quantities as predicted and as built.
         digest: SHA-256 of ``determined_by``, in hexadecimal digits; it is always computed.
     """
+
+    FORMAT = 2
 
     determined_by: dict[str, str]
     board: BoardRecord

@@ -243,12 +243,11 @@ def _check_offsets(contents: Contents) -> None:
         return
     found = re.findall(r"_CONTROL_ADDR_(\w+?)_DATA\s+(0x[0-9a-fA-F]{1,16})", header.decode(errors="replace"))
     made = {register.lower(): int(offset, 16) for register, offset in found}
-    for register, expected in registers.ENGINE.items():
-        if register != "control" and made.get(register) != expected.offset:
-            raise StorageError(
-                f"{name}: register {register} must lie at {expected.offset:#x}, "
-                f"this Vitis HLS put it at {made.get(register, -1):#x}"
-            )
+    for argument, held in registers.HLS_ARGUMENTS.items():
+        expected = registers.ENGINE[held[0]].offset
+        if made.get(argument) != expected:
+            there = "nowhere" if argument not in made else f"at {made[argument]:#x}"
+            raise StorageError(f"{name}: {argument} must lie at {expected:#x}, this Vitis HLS put it {there}")
 
 
 def _check_timing(contents: Contents) -> Timing:

@@ -19,7 +19,6 @@ from pathlib import Path
 from bitstreams.building.design import read_design
 from bitstreams.store.bitstream import NAME_DIGITS, Bitstream, Entry, StoredBitstream, is_plain
 from hw_templates.board import board_name, load_board
-from hw_templates.conv_engine.implementation import Implementation
 from hw_templates.foundation.atomic_file import write_bytes_atomically, writing
 from hw_templates.foundation.errors import CodesignError, InvalidValueError, StorageError
 from hw_templates.foundation.json_records import parse_json, reading, write_record
@@ -198,7 +197,7 @@ class Store:
 
     def _read(self, folder: Path) -> Entry:
         path = folder / RECORD
-        with reading(path, "import it again"):
+        with reading(path, "build or import it again"):
             return Entry(folder, parse_json(read_regular(path, _MOST_RECORD_BYTES), StoredBitstream, "build"))
 
 
@@ -208,5 +207,4 @@ def _newest(entries: tuple[Entry, ...]) -> str:
     if not made:
         return ""
     last = made[-1]
-    what = last.implementation or Implementation.HLS
-    return f" (the newest one is of {last.hardware_sha256:.12}, {what} for {board_name(last.board)})"
+    return f" (the newest one is of {last.hardware_sha256:.12}, {last.implementation} for {board_name(last.board)})"

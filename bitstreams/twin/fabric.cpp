@@ -2,10 +2,11 @@
 // ends this process and nothing else. Compiled with an emitted project's sources.
 // Usage: fabric MEMORY_FILE BYTES ADDRESS LIMIT_S
 //
-// Reads lines "IFMAP WEIGHTS RESIDUAL OFMAP PROGRAM_WORD LAYER_COUNT BUFFERS [ADDRESS SIZE]...": physical addresses, and
-// the buffers that the engine may touch, in whole pages. Writes "done" once the engine has run; before it ends early,
-// "fault ADDRESS" for an access outside of the buffers, "limit" after LIMIT_S seconds, or "crash". The file is the
-// board's memory, of BYTES bytes from ADDRESS on.
+// Reads lines "IFMAP WEIGHTS RESIDUAL OFMAP PROGRAM_WORD LAYER_COUNT ARENA_WORDS PROTECTED_WORDS CYCLE_LIMIT BUFFERS
+// [ADDRESS SIZE]...": physical addresses, the other registers, and the buffers that the engine may touch, in whole pages.
+// Writes "done STATUS CYCLES" once the engine has run, where a cycle is an iteration of a loop of a stage; before it ends
+// early, "fault ADDRESS" for an access outside of the buffers, "limit" after LIMIT_S seconds, or "crash". The file is the
+// board's memory, of BYTES bytes from ADDRESS on. Integers wrap as in hardware, for programs that are damaged.
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -74,12 +75,22 @@ bool open_buffers() {
     return true;
 }
 
-// Nothing counts cycles here; the twin knows how many there would have been.
-void run(char* const (&ports)[4], int program_word, int layer_count) {
+// The memory behind a port, of which a program reaches as much as a place can count.
+template <typename Wide>
+hls::HostMemory<Wide> behind(char* port) {
+    return {reinterpret_cast<uint8_t*>(port), (size_t(1) << AW) * BYTES};
+}
+
+Outcome run(char* const (&ports)[4], const ProgramRegisters& registers, uint32_t cycle_limit) {
+    hls::HostMemory<Word> ifmap = behind<Word>(ports[0]), residual = behind<Word>(ports[2]),
+                          ofmap = behind<Word>(ports[3]);
+    hls::HostMemory<WeightWord> weights = behind<WeightWord>(ports[1]);
+    Outcome outcome;
     CycleClock clocks[CLOCKS] = {};
-    conv_engine(reinterpret_cast<const Word*>(ports[0]), reinterpret_cast<const WeightWord*>(ports[1]),
-                reinterpret_cast<const Word*>(ports[2]), reinterpret_cast<Word*>(ports[3]), program_word, layer_count,
-                clocks);
+    HostClock::step = 1;
+    conv_engine(ReadPort<Word>(ifmap), ReadPort<WeightWord>(weights), ReadPort<Word>(residual), WritePort<Word>(ofmap),
+                registers, cycle_limit, outcome, clocks);
+    return outcome;
 }
 
 }  // namespace
@@ -114,9 +125,12 @@ int main(int argc, char** argv) {
     }).detach();
 
     uint64_t addresses[4];
-    int program_word, layer_count;
-    while (std::scanf("%" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64 " %d %d", &addresses[0], &addresses[1],
-                      &addresses[2], &addresses[3], &program_word, &layer_count) == 6 &&
+    ProgramRegisters registers = {};
+    uint32_t cycle_limit;
+    while (std::scanf("%" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu32 " %" SCNu32 " %" SCNu32 " %" SCNu32
+                      " %" SCNu32,
+                      &addresses[0], &addresses[1], &addresses[2], &addresses[3], &registers.program_word,
+                      &registers.layer_count, &registers.arena_words, &registers.protected_words, &cycle_limit) == 9 &&
            open_buffers()) {
         char* ports[4];
         for (int i = 0; i < 4; ++i) {
@@ -126,9 +140,9 @@ int main(int argc, char** argv) {
             ports[i] = near ? memory + static_cast<int64_t>(addresses[i] - first_address) : space + GUARD / 2;
         }
         alarm(limit_s);
-        run(ports, program_word, layer_count);
+        const Outcome outcome = run(ports, registers, cycle_limit);
         alarm(0);
-        std::printf("done\n");
+        std::printf("done %" PRIu32 " %" PRIu64 "\n", outcome.status, outcome.cycles);
         std::fflush(stdout);
     }
     _exit(0);

@@ -4,7 +4,7 @@ import contextlib
 import hashlib
 import os
 import subprocess
-from collections.abc import Sequence
+from dataclasses import astuple, dataclass
 from importlib.resources import files
 from pathlib import Path
 
@@ -34,8 +34,9 @@ def build_fabric(project: Path) -> Path:
         if program.exists():
             return program
         unfinished = program.with_suffix(".part")
-        sources = sorted(str(path) for path in (project / "src").resolve().glob("*.cpp"))
-        flags = ["-std=c++14", "-O3", "-Wno-unknown-pragmas", f"-I{(project / 'include').resolve()}", "-pthread"]
+        folder = (project / "hls").resolve()
+        flags = ["-std=c++17", "-O3", "-DENGINE_WRAPS", "-Wno-unknown-pragmas", f"-I{folder}", "-pthread"]
+        sources = sorted(map(str, folder.glob("*.cpp")))
         command = ["g++", *flags, *sources, "-x", "c++", "-", "-o", str(unfinished)]
         done = subprocess.run(command, input=source, capture_output=True, check=False)
         if done.returncode != 0:
@@ -44,11 +45,37 @@ def build_fabric(project: Path) -> Path:
     return program
 
 
+@dataclass(frozen=True, kw_only=True)
+class Start:
+    """The registers that a run begins with.
+
+    Attributes:
+        ports: physical addresses of the arena: ifmap, weights, residual, ofmap.
+        program_word, layer_count, arena_words, protected_words: as the engine's registers of these names.
+        cycle_limit: iterations of all loops that end the run; 0 for none.
+    """
+
+    ports: tuple[int, ...]
+    program_word: int
+    layer_count: int
+    arena_words: int
+    protected_words: int
+    cycle_limit: int
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The registers that a run leaves; its cycles are iterations of the loops of all stages."""
+
+    status: int
+    cycles: int
+
+
 class Fabric:
     """The engine, which shares its memory with the processor.
 
-    The engine reaches the buffers that are allocated when it starts, in whole pages, and nothing else. A run that ends
-    badly never finishes, as in hardware; :meth:`reset` makes the engine usable again.
+    The engine reaches the buffers that are allocated when it starts, in whole pages, and nothing else. A run that
+    reaches beside them never finishes; :meth:`reset` makes the engine usable again.
     """
 
     def __init__(self, program: Path, memory: TwinMemory) -> None:
@@ -76,43 +103,39 @@ class Fabric:
         assert self._process.stdout is not None
         os.set_blocking(self._process.stdout.fileno(), False)
 
-    def start(self, ports: Sequence[int], program_word: int, layer_count: int) -> None:
-        """Run the engine once.
-
-        Args:
-            ports: physical addresses: ifmap, weights, residual, ofmap.
-            program_word, layer_count: the engine's arguments.
-        """
+    def start(self, start: Start) -> None:
+        """Run the engine once."""
         assert self._process is not None
         assert self._process.stdin is not None
         sizes = self._memory.sizes()
         buffers = [number for buffer in sizes.items() for number in buffer]
-        values = (*ports, program_word, layer_count, len(sizes), *buffers)
+        ports, *others = astuple(start)
+        values = (*ports, *others, len(sizes), *buffers)
         # If it died in an earlier run, this one does not finish either.
         with contextlib.suppress(OSError):
             self._process.stdin.write(f"{' '.join(map(str, values))}\n".encode())
 
-    def has_finished(self) -> bool:
-        """Return whether the last start has finished; it is told once.
+    def finished(self) -> Outcome | None:
+        """Return what the last start left, once it has finished; it is told once.
 
         Raises:
             BoardError: it cannot finish any more; says why.
         """
         if self._process is None or self._process.stdout is None:
-            return False
+            return None
         said = self._process.stdout.read(64)
         if said is None:
-            return False
-        kind, _, address = said.decode().strip().partition(" ")
-        if kind == "fault":
-            raise BoardError(
-                f"0x{int(address, 16):08X}: the engine's program reaches it, and no allocated buffer has it"
-            )
-        if kind == "limit":
-            raise BoardError(f"the engine ran for more than {RUN_LIMIT_S} s and was ended")
-        if kind != "done":
-            raise BoardError("the engine crashed on its program")
-        return True
+            return None
+        match said.decode().split():
+            case ["done", status, cycles]:
+                return Outcome(int(status), int(cycles))
+            case ["fault", address]:
+                raise BoardError(
+                    f"0x{int(address, 16):08X}: the engine's program reaches it, and no allocated buffer has it"
+                )
+            case ["limit"]:
+                raise BoardError(f"the engine ran for more than {RUN_LIMIT_S} s and was ended")
+        raise BoardError("the engine crashed on its program")
 
     def stop(self) -> None:
         """End the engine."""

@@ -3,23 +3,37 @@
 from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache, partial
+from itertools import accumulate
 
 import numpy as np
+import numpy.typing as npt
 
-from bitstreams.board.descriptors import mapped_layers
+from bitstreams.board.descriptors5 import tiled_layer
 from bitstreams.board.timing import Timing
-from bitstreams.twin.fabric import Fabric
+from bitstreams.twin.fabric import Fabric, Outcome, Start
 from bitstreams.twin.memory import TwinMemory
 from cost_models.coefficients import Coefficients
-from cost_models.simulator import SimulatedLayer, simulate
+from cost_models.simulator import SimulatedLayer, simulate_step
 from hw_templates.board import Board
-from hw_templates.conv_engine import isa, registers
+from hw_templates.conv_engine import isa5, registers
 from hw_templates.conv_engine.accelerator import Accelerator
+from hw_templates.conv_engine.implementation import Implementation
+from hw_templates.conv_engine.rtl_config import EngineShape
 from hw_templates.foundation.errors import CodesignError
+
+_STAGES = 8
+"""More than there are stages in the C++: with one after the other, it counts at most so many times the cycles."""
+
+_MAP = registers.REGISTER_MAPS[Implementation.HLS]
+_LIMIT_REACHED = 7
 
 
 class ModelledEngine:
     """Registers of the engine in C++, in front of the compiled program.
+
+    The program counts iterations of loops. A run that ends well takes the cycles that the simulator gives its
+    descriptors, and its counters have them; where these exceed the limit, it ends with that error. Any other run, or a
+    damaged one that no model knows, takes as many cycles as iterations.
 
     Attributes:
         timing: what its cycles come from.
@@ -44,9 +58,9 @@ class ModelledEngine:
             board, accelerator, coefficients: what its time is simulated with.
             clock_mhz: returns the present clock of the logic.
         """
-        self._fabric, self._memory = fabric, memory
+        self._fabric, self._memory, self._family = fabric, memory, board.family
         self._accelerator, self._coefficients, self._clock_mhz = accelerator, coefficients, clock_mhz
-        self._simulate = lru_cache(maxsize=4096)(partial(simulate, board=board, coefficients=coefficients))
+        self._simulate = lru_cache(maxsize=4096)(partial(simulate_step, board=board, coefficients=coefficients))
         self._forget()
 
     def _forget(self) -> None:
@@ -78,58 +92,86 @@ class ModelledEngine:
         elif value & registers.START and not self._running:
             self._start()
 
-    def cycles(self) -> int:
-        """Return the simulated cycles of the last run."""
-        return self.cycles_of(self._started)
-
-    def cycles_of(self, descriptors: bytes) -> int:
-        """Return how many cycles a program takes from the start bit to done; 0 where no engine could run a descriptor.
-
-        Args:
-            descriptors: the program's, as they lie in memory.
-        """
-        layers = self._simulated(descriptors)
-        if not layers:
-            return 0
-        return round(self._coefficients.latency.start_cycles + sum(layer.latency_cycles for layer in layers))
+    def _ends(self, layers: list[SimulatedLayer]) -> list[int]:
+        """Return the cycles from the start bit to the end of each layer."""
+        start = self._coefficients.latency.start_cycles
+        return [round(end) for end in accumulate((layer.latency_cycles for layer in layers), initial=start)][1:]
 
     def _control(self) -> int:
-        if self._running and self._fabric.has_finished():
+        if self._running and (outcome := self._fabric.finished()) is not None:
             self._running, self._done = False, True
-            self._count()
+            self._finish(outcome)
         if self._running:
             return registers.START
         answer = registers.IDLE | (registers.DONE | registers.READY if self._done else 0)
         self._done = False
         return answer
 
-    def _count(self) -> None:
-        """Write the cycles after the iterations that the compiled engine wrote, as it has no clock."""
-        records = np.frombuffer(self._started, dtype=isa.DESCRIPTOR)
-        word, base = self._accelerator.axi_bytes, self._value("ofmap_port") + isa.TRIPS.itemsize
-        for record, layer in zip(records, self._simulated(self._started), strict=False):
+    def _finish(self, outcome: Outcome) -> None:
+        """Say how a run ended, and write the cycles of one that ended well behind what the program counted."""
+        status, cycles, limit = outcome.status, outcome.cycles, self._value("cycle_limit")
+        records = np.frombuffer(self._started, isa5.DESCRIPTOR)
+        layers = [] if status & registers.STATUS_CODE else self._simulated(records)
+        if layers:
+            ends = self._ends(layers)
+            cycles = ends[-1]
+            if limit and cycles > limit:
+                layer = next(index for index, end in enumerate(ends) if end > limit)
+                status = layer << registers.STATUS_LAYER_SHIFT | _LIMIT_REACHED
+            else:
+                self._count(records, layers)
+        self._set("status", status)
+        self._set("cycles", min(cycles, limit) if limit else cycles)
+
+    def _count(self, records: npt.NDArray[np.void], layers: list[SimulatedLayer]) -> None:
+        word, base = self._accelerator.axi_bytes, self._value("ofmap_port") + isa5.TRIPS.itemsize
+        for record, layer in zip(records, layers, strict=True):
             cycles = (layer.latency_cycles, layer.compute_cycles, layer.load_wait_cycles, layer.store_wait_cycles)
-            place = self._memory.physical(base + int(record["counter_word"]) * word, isa.CYCLES.itemsize)
+            place = self._memory.physical(base + int(record["counter_word"]) * word, isa5.CYCLES.itemsize)
             place[:] = np.rint(cycles).astype(np.uint32).view(np.uint8)
 
-    def _simulated(self, descriptors: bytes) -> list[SimulatedLayer]:
+    def _simulated(self, records: npt.NDArray[np.void]) -> list[SimulatedLayer]:
         """Return the layers of a program at the clock of the logic: memory takes more cycles the faster that is."""
-        clock_mhz = max(1, round(self._clock_mhz()))
+        accelerator = replace(self._accelerator, clock_mhz=max(1, round(self._clock_mhz())))
+        shape = EngineShape(accelerator=accelerator, family=self._family)
         try:
-            accelerator = replace(self._accelerator, clock_mhz=clock_mhz)
-            layers = mapped_layers(np.frombuffer(descriptors, dtype=isa.DESCRIPTOR))
-            return [self._simulate(layer, accelerator) for layer in layers]
+            return [
+                self._simulate(
+                    tiled_layer(record, shape),
+                    map_in=bool(record["map_in"]),
+                    map_out=bool(record["map_out"]),
+                    loads_table=bool(record["load_table"]),
+                )
+                for record in records
+            ]
         except (CodesignError, ValueError, ZeroDivisionError):
             return []
 
     def _value(self, name: str) -> int:
-        offset = registers.offset_of(name)
-        return self._registers.get(offset, 0) | self._registers.get(offset + 4, 0) << 32
+        register = _MAP.engine[name]
+        words = range(register.bits // 32)
+        return sum(self._registers.get(register.offset + 4 * word, 0) << (32 * word) for word in words)
+
+    def _set(self, name: str, value: int) -> None:
+        register = _MAP.engine[name]
+        for word in range(register.bits // 32):
+            self._registers[register.offset + 4 * word] = value >> (32 * word) & 0xFFFFFFFF
 
     def _start(self) -> None:
         program_word, layer_count = self._value("program_word"), self._value("layer_count")
-        size = layer_count * isa.DESCRIPTOR.itemsize
+        size = layer_count * isa5.DESCRIPTOR_BYTES
         start = self._value("weight_port") + program_word * self._accelerator.axi_bytes
         self._started = self._memory.physical(start, size).tobytes() if self._memory.reaches(start, size) else b""
         self._running, self._done = True, False
-        self._fabric.start([self._value(port) for port in registers.PORTS], program_word, layer_count)
+        limit = self._value("cycle_limit")
+        self._fabric.start(
+            Start(
+                ports=tuple(map(self._value, registers.PORTS)),
+                program_word=program_word,
+                layer_count=layer_count,
+                arena_words=self._value("arena_words"),
+                protected_words=self._value("protected_words"),
+                # One beyond what the register takes is an error.
+                cycle_limit=limit if limit > _MAP.most_cycles else min(_STAGES * limit, _MAP.most_cycles),
+            )
+        )

@@ -114,11 +114,6 @@ class SimulatedEngine:
             self._say(f"memory {self._latency_cycles} {bytes_a_cycle}")
         self._say(f"write {offset % _WINDOW} {value}")
 
-    def cycles(self) -> int:
-        """Return the simulated cycles of the last run."""
-        offset = registers.RTL_ENGINE["cycles"].offset
-        return self.read(offset) | self.read(offset + 4) << 32
-
     def _say(self, line: str) -> None:
         if self._process is None or self._process.stdin is None:
             return

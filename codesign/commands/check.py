@@ -11,7 +11,7 @@ from codesign.run.choices import DEFAULT_TEMPLATE
 from codesign.run.folder import Run, claiming, read_json
 from codesign.run.records import CheckedRecord, ChecksRecord, Outcome
 from codesign.templates.registry import load_template
-from codesign.templates.template import Check, Template
+from codesign.templates.template import Check, Finding, Template
 from hw_templates.foundation.errors import MissingToolError, ToolError, VerificationError
 from hw_templates.foundation.json_records import write_record
 from hw_templates.project.record import PROJECT_FILE
@@ -58,7 +58,7 @@ def check(run: Run, progress: Progress, *, template: str | Template = DEFAULT_TE
 
 
 def checks_section(results: Run) -> Iterator[Section]:
-    """Yield the section of a report on what was checked of the project, if anything was."""
+    """Yield the sections of a report on what was checked of the project, if anything was."""
     if not (results.project / PROJECT_FILE).exists():
         return
     checked = _checked(results, _project_sha256(results))
@@ -72,6 +72,11 @@ def checks_section(results: Run) -> Iterator[Section]:
                 prose=True,
             ),
         )
+    for each in checked:
+        if each.table:
+            yield Section(
+                each.name[:1].upper() + each.name[1:], f"{each.how}.", table=Table(each.table[0], each.table[1:])
+            )
 
 
 def _project_sha256(results: Run) -> str:
@@ -90,15 +95,21 @@ def _checked(results: Run, sha256: str) -> Sequence[CheckedRecord]:
 def _ended(check: Check, update: Update) -> CheckedRecord:
     """Do a check, and return how it ended."""
     update(0.0, "")
-    figures: dict[str, float] = {}
     try:
         found = check.find(update)
-        outcome, text, figures = Outcome.PASSED if found.passed else Outcome.FAILED, found.text, dict(found.figures)
+        outcome = Outcome.PASSED if found.passed else Outcome.FAILED
     except MissingToolError as error:
-        outcome, text = Outcome.NOT_CHECKED, str(error)
+        outcome, found = Outcome.NOT_CHECKED, Finding(False, str(error))
     except (ToolError, VerificationError) as error:
-        outcome, text = Outcome.FAILED, str(error)
-    return CheckedRecord(name=check.name, how=check.how, outcome=outcome, text=text, figures=figures)
+        outcome, found = Outcome.FAILED, Finding(False, str(error))
+    return CheckedRecord(
+        name=check.name,
+        how=check.how,
+        outcome=outcome,
+        text=found.text,
+        figures=dict(found.figures),
+        table=found.table,
+    )
 
 
 def _part_of(update: Update, index: int, count: int, name: str) -> Update:

@@ -15,7 +15,6 @@ import numpy as np
 import numpy.typing as npt
 
 from bitstreams.access import bitstream_for, claimed
-from bitstreams.board.descriptors import mapped_layers
 from bitstreams.board.driver import Engine
 from bitstreams.board.hardware import Hardware
 from bitstreams.board.power import INTERVAL_S, Energy, PowerTrace, energy_of, hwmon_reader, log_power, read_meter
@@ -23,7 +22,8 @@ from bitstreams.board.session import Session
 from bitstreams.board.target import Target
 from bitstreams.store.store import Store
 from codesign.commands.calibration.measure import measurement_of
-from codesign.emit.project import IMAGES_FILE, check_isa5_files, check_program_files
+from codesign.emit.engine_project import IMAGES_FILE
+from codesign.emit.project import check_program_files
 from codesign.progress import Progress
 from codesign.run.folder import Run, claiming
 from codesign.run.implementation import read_project
@@ -31,16 +31,14 @@ from codesign.run.records import DeployRecord
 from codesign.run.requests import TrainRequest
 from codesign.supernet.data.data_set import Split
 from cost_models.mapping.mapped_layer import MappedLayer
-from cost_models.mapping.mapping import Mapping
 from cost_models.measurements.measurement import Percentiles, append_measurements
 from hw_templates.board import check_same_board, load_board
-from hw_templates.conv_engine import isa
-from hw_templates.conv_engine.implementation import Implementation
-from hw_templates.conv_engine.program import Program, read_program
+from hw_templates.conv_engine import isa5
+from hw_templates.conv_engine.program import FOLDER, Program, read_program
 from hw_templates.foundation.arrays import IntArray
 from hw_templates.foundation.errors import BoardError, CodesignError, InvalidValueError, StorageError, VerificationError
 from hw_templates.foundation.json_records import check_record, reading, write_record
-from hw_templates.project.record import ProjectRecord
+from hw_templates.project.record import PROJECT_FILE, ProjectRecord
 
 _PowerReader = Callable[[], Callable[[], PowerTrace]]
 """Begins to read power, and returns what ends that and returns what was read."""
@@ -153,7 +151,7 @@ def deploy(
             deployment.learn(
                 inference_ms=None if engine.twin else Percentiles.of(engine.time_inferences(image, repetitions)),
                 latency_ms=latency_ms,
-                starts_per_image=timed.starts,
+                starts_per_image=1.0,
                 cycles=timed.cycles,
                 cycle_shares=_cycle_shares(timed.counters),
             )
@@ -183,21 +181,18 @@ def deploy(
 def _load_emitted(run: Run, asked: str | None = None) -> _Emitted:
     project = run.project
     record = read_project(project, asked)
-    implementation = record.implementation
-    hardware = Hardware(load_board(record.board), record.hardware_sha256, record.accelerator, implementation)
+    hardware = Hardware(load_board(record.board), record.hardware_sha256, record.accelerator, record.implementation)
     check_program_files(project, record.program_sha256)
-    if implementation is Implementation.RTL:
-        check_isa5_files(project, record)
-    program = read_program(project, implementation)
-    folder = project / program.format.folder
+    program, folder = read_program(project), project / FOLDER
     with reading(folder / "arena.bin", "emit it again"):
         hardware.check(program)
-        layers = _mapped_layers(project, record)
+    with reading(project / PROJECT_FILE, "emit it again"):
+        layers = tuple(check_record(layer.mapped, MappedLayer, "project.layers") for layer in record.layers)
     labels = run.settings(TrainRequest).load_data().labels[Split.TEST].numpy()
     try:
         content = (project / IMAGES_FILE).read_bytes()
         golden = np.frombuffer((folder / "golden.bin").read_bytes(), np.int8).reshape(record.images, -1)
-        trips = _stated_trips(folder) if implementation is Implementation.RTL else _trips(folder)
+        trips = _stated_trips(folder)
     except (OSError, ValueError) as error:
         raise StorageError(f"{project}: is no whole project ({error}); emit it again") from error
     size = program.image_words * program.axi_bytes
@@ -216,21 +211,10 @@ def _load_emitted(run: Run, asked: str | None = None) -> _Emitted:
     )
 
 
-def _mapped_layers(project: Path, record: ProjectRecord) -> tuple[MappedLayer, ...]:
-    """Return the layers that the project's engine runs: as the program for the C++ says, in the record's tiles."""
-    layers = mapped_layers(read_program(project).descriptors)
-    tiles = (check_record(layer.mapping, Mapping, "project.layers") for layer in record.layers)
-    return tuple(replace(ran, mapping=mapping) for ran, mapping in zip(layers, tiles, strict=True))
-
-
-def _trips(folder: Path) -> npt.NDArray[np.void]:
-    return np.frombuffer((folder / "trips.bin").read_bytes(), isa.TRIPS)
-
-
 def _stated_trips(folder: Path) -> npt.NDArray[np.void]:
     """Return what the emitter states of each layer, from the lines ``layer ITERATIONS IFMAP WEIGHT OFMAP NAME``."""
     lines = [line.split() for line in (folder / "stated.txt").read_text().splitlines()]
-    return np.array([tuple(map(int, words[1:5])) for words in lines if words[0] == "layer"], isa.TRIPS)
+    return np.array([tuple(map(int, words[1:5])) for words in lines if words[0] == "layer"], isa5.TRIPS)
 
 
 def _run_images(engine: Engine, emitted: _Emitted, deployment: _Deployment, progress: Progress) -> None:
@@ -249,7 +233,7 @@ def _run_images(engine: Engine, emitted: _Emitted, deployment: _Deployment, prog
         raise BoardError(f"{error} ({len(results)} of {total} images ran, {right} right)") from error
     logits = np.frombuffer(b"".join(results), np.int8).reshape(total, -1)
     if wrong := int((logits != emitted.golden).any(axis=1).sum()):
-        raise VerificationError(f"{where}: logits of {wrong} of {total} images differ from csim's")
+        raise VerificationError(f"{where}: logits of {wrong} of {total} images differ from the reference")
     counted, expected = engine.trips(), emitted.trips
     if (counted != expected).any():
         layer = int(np.flatnonzero(counted != expected)[0])

@@ -7,7 +7,6 @@ import numpy as np
 from cost_models.engine.places import MapPlace, ProgramStep, Ring
 from cost_models.engine.tiles import TiledLayer, round_up
 from hw_templates.conv_engine import isa5
-from hw_templates.conv_engine.isa import LoopOrderCode
 from hw_templates.foundation.arrays import Int8Array
 
 
@@ -90,7 +89,7 @@ def _shape_fields(tiled: TiledLayer) -> dict[str, int]:
         "size": isa5.DESCRIPTOR_BYTES,
         "version": isa5.VERSION,
         "operation": layer.operation.code,
-        "loop_order": LoopOrderCode[tiled.mapping.loop_order.name],
+        "loop_order": isa5.LoopOrderCode[tiled.mapping.loop_order.name],
         "in_height": layer.in_height,
         "in_width": layer.in_width,
         "in_channels": layer.in_channels,

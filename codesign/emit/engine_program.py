@@ -1,4 +1,4 @@
-"""Networks and other layers compiled into programs of version 5 of the format, which the engine's Verilog runs."""
+"""Networks and other layers compiled into programs of version 5 of the format, which the engine runs."""
 
 import math
 from collections.abc import Mapping as Names
@@ -20,7 +20,8 @@ from cost_models.engine.tiles import TiledLayer, round_up
 from cost_models.mapping.mapping import LoopOrder, Mapping, channel_units
 from cost_models.mapping.placement import IN_MEMORY, Placement
 from cost_models.workload import Shape
-from hw_templates.conv_engine import isa, isa5
+from hw_templates.conv_engine import isa5
+from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.conv_engine.program import Program
 from hw_templates.conv_engine.rtl_config import EngineShape
 from hw_templates.foundation.arrays import Int8Array, IntArray
@@ -94,6 +95,8 @@ def engine_node(
 
 def _halvings(layer: EngineLayer, axis: int) -> IntArray:
     """Return by how many halves the windows of each class of rows (columns) lie outside the map."""
+    if not layer.operation.overhangs:
+        return np.zeros(1, np.int64)
     hangs = (layer.out_size(axis) - 1) * layer.stride[axis] + layer.kernel[axis] > layer.in_size(axis)
     # A single row of windows is in the middle, which is a class of its own: at the edge there is none.
     return np.arange(2 if hangs and layer.out_size(axis) > 1 else 1) + (hangs and layer.out_size(axis) == 1)
@@ -190,7 +193,7 @@ def compile_engine_program(
                 edges=edges,
             )
         )
-    counter_word = place(bytes(len(planned) * isa.COUNTERS.itemsize))
+    counter_word = place(bytes(len(planned) * isa5.COUNTERS.itemsize))
     image_word = len(content) // word
     maps, image_words, end = _place_maps(nodes, given, image_word, shape)
     check_program(len(planned), end)
@@ -201,7 +204,7 @@ def compile_engine_program(
             ProgramStep(
                 layer=each.layer,
                 tiled=each.tiled,
-                places=_places(each, shared, maps, counter_word + index * isa.COUNTERS.itemsize // word),
+                places=_places(each, shared, maps, counter_word + index * isa5.COUNTERS.itemsize // word),
                 descriptor_word=index * isa5.DESCRIPTOR_BYTES // word,
                 edges=shared.edges,
             )
@@ -223,7 +226,6 @@ def compile_engine_program(
         logits_word=maps[nodes[-1].name].word,
         logits_count=nodes[-1].tiled.layer.out_channels,
         counter_word=counter_word,
-        isa_version=isa5.VERSION,
     )
     return CompiledProgram(program=program, steps=steps)
 
@@ -293,6 +295,13 @@ def _ring_place(shape: EngineShape, half: int, ring: int, row: int, size: tuple[
         pixel_words=pixel_lines,
         ring=Ring(lines=ring * row_lines, end=begin + ring * row_lines),
     )
+
+
+def pack_map(images: Int8Array, accelerator: Accelerator) -> Int8Array:
+    """Return maps [n, C, H, W] as they lie in memory, [n, bytes]: pixel by pixel, channels zero-padded to words."""
+    padding = -images.shape[1] % accelerator.axi_bytes
+    pixels = np.pad(images.transpose(0, 2, 3, 1), ((0, 0), (0, 0), (0, 0), (0, padding)))
+    return pixels.reshape(len(images), -1)
 
 
 def pack_parameters(node: EngineNode, shape: EngineShape) -> tuple[Int8Array, int]:

@@ -1,11 +1,11 @@
-"""The files of an emitted project that its Verilog is simulated with: the network as a program of version 5."""
+"""The network of an emitted project as a program of version 5, and the files that hold it."""
 
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass, fields
+from dataclasses import astuple, dataclass, fields, replace
 
 import numpy as np
 
-from codesign.emit.engine_program import CompiledProgram, compile_engine_program, engine_node
+from codesign.emit.engine_program import CompiledProgram, compile_engine_program, engine_node, pack_map
 from codesign.emit.engine_reference import EngineNode, run_engine
 from codesign.emit.integer_reference import QuantisedNetwork
 from cost_models.coefficients import MEMORY_LATENCY_CYCLES
@@ -14,14 +14,21 @@ from cost_models.engine.cycles import program_cycles
 from cost_models.engine.places import ProgramStep
 from cost_models.engine.stages import MemoryTiming
 from cost_models.mapping.mapped_layer import MappedLayer
-from cost_models.mapping.mapping import Mapping
 from cost_models.workload import IMAGE
 from hw_templates.board import Board
 from hw_templates.conv_engine.rtl_config import EngineShape
 from hw_templates.foundation.arrays import Int8Array
 
-ISA5_FILES = tuple(f"isa5/{name}" for name in ("arena.bin", "golden.bin", "stated.txt", "program.txt"))
-"""The files whose digest, with that of the test images, is ``isa5_sha256`` of the project's record."""
+IMAGES_FILE = "isa5/images.bin"
+ISA5_FILES = (
+    "isa5/arena.bin",
+    IMAGES_FILE,
+    "isa5/golden.bin",
+    "isa5/stated.txt",
+    "isa5/program.txt",
+)
+"""The program, the test images with their results, and what a run counts; ``program_sha256`` of the project's record is
+their digest."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -31,21 +38,28 @@ class CompiledNetwork:
     Attributes:
         network: what was compiled.
         shape: the engine.
-        nodes: its layers in their tiles, as the engine runs them.
+        mapped: its layers in the tiles that they run in, which may be others than were asked for.
+        nodes: the same with their data, as the engine runs them.
         compiled: the program, and its steps.
     """
 
     network: QuantisedNetwork
     shape: EngineShape
+    mapped: tuple[MappedLayer, ...]
     nodes: tuple[EngineNode, ...]
     compiled: CompiledProgram
 
-    def tiled_layers(self) -> list[tuple[str, Mapping, int]]:
-        """Return the name of each layer, its tiles, which may be others than were asked for, and its iterations."""
+    def tiled_layers(self) -> list[tuple[str, MappedLayer, int]]:
+        """Return the name of each layer, how it runs, and its iterations."""
         iterations = np.zeros(len(self.nodes), np.int64)
         for step, count in zip(self.compiled.steps, count_program(self.compiled.steps)[0], strict=True):
             iterations[step.layer] += count.trips.compute_trips
-        return [(node.name, node.tiled.mapping, int(count)) for node, count in zip(self.nodes, iterations, strict=True)]
+        names = (node.name for node in self.nodes)
+        return list(zip(names, self.mapped, map(int, iterations), strict=True))
+
+    def results(self, images: Int8Array) -> Int8Array:
+        """Return the engine's result for each quantised image, as :func:`run_engine` does."""
+        return run_engine(self.network.workload, self.nodes, images)
 
     def cycles(self, board: Board) -> int:
         """Return the cycles of an image, stated slot by slot; all ports share the bandwidth planned for a board."""
@@ -70,7 +84,8 @@ def compile_network(network: QuantisedNetwork, mapped: Sequence[MappedLayer], sh
         for quantised, ran in zip(network.layers, mapped, strict=True)
     )
     compiled = compile_engine_program(nodes, {IMAGE: network.layers[0].node.layer.in_shape}, shape)
-    return CompiledNetwork(network=network, shape=shape, nodes=nodes, compiled=compiled)
+    tiled = tuple(replace(ran, mapping=node.tiled.mapping) for ran, node in zip(mapped, nodes, strict=True))
+    return CompiledNetwork(network=network, shape=shape, mapped=tiled, nodes=nodes, compiled=compiled)
 
 
 def isa5_files(compiled: CompiledNetwork, images: Int8Array) -> dict[str, bytes]:
@@ -80,12 +95,13 @@ def isa5_files(compiled: CompiledNetwork, images: Int8Array) -> dict[str, bytes]
         compiled: the network.
         images: quantised test images [n, C, H, W].
     """
-    program, nodes = compiled.compiled.program, compiled.nodes
+    program = compiled.compiled.program
     layout = program.layout() | compiled.shape.program_sizes()
     contents = (
         program.arena,
-        run_engine(compiled.network.workload, nodes, images).tobytes(),
-        _stated([node.name for node in nodes], compiled.compiled.steps).encode(),
+        pack_map(images, compiled.shape.accelerator).tobytes(),
+        compiled.results(images).tobytes(),
+        _stated([node.name for node in compiled.nodes], compiled.compiled.steps).encode(),
         "".join(f"{name} {value}\n" for name, value in layout.items()).encode(),
     )
     return dict(zip(ISA5_FILES, contents, strict=True))

@@ -11,10 +11,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from codesign.emit.convolve import Maps
-from codesign.emit.engine_program import compile_engine_program, engine_node
+from codesign.emit.engine_program import compile_engine_program, engine_node, pack_map
 from codesign.emit.engine_reference import engine_result
-from codesign.emit.integer_reference import QuantisedLayer, after_table, before_table
-from codesign.emit.program import compile_layers, pack_map, padded_to
+from codesign.emit.integer_reference import QuantisedLayer
 from codesign.emit.quantise import weight_shape
 from cost_models.engine.layer import engine_layer
 from cost_models.mapping.mapped_layer import MappedLayer
@@ -47,25 +46,8 @@ class RandomProgram:
     layer_of: tuple[int, ...]
 
 
-def random_program(layers: Sequence[MappedLayer], accelerator: Accelerator, seed: int) -> RandomProgram:
-    """Compile layers with random weights and maps; equal arguments give equal bytes.
-
-    Raises:
-        InvalidValueError: no layer, or placements that do not go together.
-        UnsupportedLayerError, MappingError: the engine cannot run them.
-    """
-    drawn = _draw(layers, seed)
-    program = compile_layers(drawn.layers, drawn.shapes, layers, accelerator)
-
-    def compute(layer: QuantisedLayer, reads: dict[str, Maps]) -> Maps:
-        return after_table(layer, before_table(layer, reads), reads)
-
-    image = _image(drawn, program, accelerator)
-    return RandomProgram(program, image, _first_pixel(drawn, compute), tuple(range(len(layers))))
-
-
 def random_engine_program(layers: Sequence[MappedLayer], shape: EngineShape, seed: int) -> RandomProgram:
-    """Compile layers for the engine's Verilog as :func:`random_program` does for its C++, with the same data.
+    """Compile layers with random weights and maps; equal arguments give equal bytes.
 
     Raises:
         InvalidValueError: no layer, or placements that do not go together.
@@ -85,7 +67,7 @@ def random_engine_program(layers: Sequence[MappedLayer], shape: EngineShape, see
         corner = engine_layer(layer.node.layer, node.tiled.layer.residual)
         return engine_result(corner, node.data, reads["ifmap"], gate, reads.get("residual"))
 
-    image = _image(drawn, compiled.program, shape.accelerator)
+    image = _image(drawn, shape.accelerator)
     layer_of = tuple(step.layer for step in compiled.steps)
     return RandomProgram(compiled.program, image, _first_pixel(drawn, compute), layer_of)
 
@@ -118,12 +100,13 @@ def _draw(layers: Sequence[MappedLayer], seed: int) -> _Drawn:
     return _Drawn(quantised, maps)
 
 
-def _image(drawn: _Drawn, program: Program, accelerator: Accelerator) -> bytes:
+def _image(drawn: _Drawn, accelerator: Accelerator) -> bytes:
     """Return the maps as the program reads them: each begins where the weight port can, and the last one ends it."""
     maps = drawn.maps.values()
-    packed = [padded_to(accelerator.weight_port_bytes, pack_map(values, accelerator)[0]) for values in maps]
-    image: bytes = np.concatenate(packed)[: program.image_words * program.axi_bytes].tobytes()
-    return image
+    port_bytes, image = accelerator.weight_port_bytes, bytearray()
+    for values in maps:
+        image += bytes(-len(image) % port_bytes) + pack_map(values, accelerator)[0].tobytes()
+    return bytes(image)
 
 
 def _nodes(layers: Sequence[MappedLayer]) -> list[Node]:

@@ -7,7 +7,7 @@ from bitstreams.board.power import Energy
 from codesign.search.pareto import ReferencePoint, check_front
 from cost_models.measurements.measurement import Percentiles
 from hw_templates.conv_engine.implementation import Implementation
-from hw_templates.conv_engine.isa import LayerTrips
+from hw_templates.conv_engine.isa5 import LayerTrips
 from hw_templates.foundation.arrays import FloatArray
 from hw_templates.foundation.errors import InvalidValueError
 from hw_templates.foundation.json_records import Record
@@ -250,6 +250,7 @@ class CheckedRecord:
         outcome: how it ended.
         text: what was found, or why it was not checked.
         figures: numbers that were found, by name with their unit.
+        table: rows of text, the first of which are headings; none where there is no table.
     """
 
     name: str
@@ -257,6 +258,7 @@ class CheckedRecord:
     outcome: Outcome
     text: str
     figures: dict[str, float]
+    table: tuple[tuple[str, ...], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -120,11 +120,13 @@ class Finding:
         passed: whether all is as it must be.
         text: what was found, in a sentence.
         figures: the numbers in it, by name with their unit.
+        table: rows of text, the first of which are headings; none where there is no table.
     """
 
     passed: bool
     text: str
     figures: Mapping[str, float] = field(default_factory=dict)
+    table: tuple[tuple[str, ...], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -290,13 +292,27 @@ class Template(Protocol):
 
 
 @one_thread()
-def quantise_subnet(trained: Trained, subnet: Subnet, split: Split, grid: Grid = INT8) -> QuantisedSubnet:
-    """Return a subnet of a trained supernet in the numbers of ``grid``, with its accuracies on a part of the data."""
+def quantise_subnet(
+    trained: Trained,
+    subnet: Subnet,
+    split: Split,
+    grid: Grid = INT8,
+    compute: Callable[[QuantisedNetwork, Int8Array], Int8Array] = run_integer,
+) -> QuantisedSubnet:
+    """Return a subnet of a trained supernet in the numbers of ``grid``, with its accuracies on a part of the data.
+
+    Args:
+        trained: the supernet.
+        subnet: the subnet.
+        split: the part of the data.
+        grid: the numbers.
+        compute: the hardware's results for a network and images, as :func:`run_integer` takes and returns them.
+    """
     calibration = trained.data.resized(Split.TRAIN, subnet.resolution)[:CALIBRATION_IMAGES]
     weights = fold(trained.checkpoint.supernet(), subnet, calibration)
     network, steps = quantise_on(grid, lower(trained.space, subnet), weights, calibration.numpy())
     images = quantise_image(network, trained.data.resized(split, subnet.resolution).numpy(), grid.bits)
-    right = run_integer(network, images).argmax(axis=1) == trained.data.labels[split].numpy()
+    right = compute(network, images).argmax(axis=1) == trained.data.labels[split].numpy()
     measured = MeasuredAccuracy(trained.checkpoint, trained.data, split=split)
     float32 = measured.accuracy(trained.space.encode(subnet)[None])
     return QuantisedSubnet(

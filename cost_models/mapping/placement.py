@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from cost_models.workload import Layer, Node
-from hw_templates.conv_engine import isa
 from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.foundation.errors import InvalidValueError, MappingError
 from hw_templates.foundation.json_records import check_fields
 
 RowRange = tuple[int, int]
+
+MAX_GROUP_LAYERS = 4
+"""Layers that run together band by band at most."""
 
 
 @dataclass(frozen=True)
@@ -130,11 +132,11 @@ def check_groups(nodes: Sequence[Node], placements: Sequence[Placement]) -> None
     while first < len(nodes):
         size = max(1, placements[first].group_layers)
         members = range(first, first + size)
-        if members.stop > len(nodes) or size > isa.MAX_GROUP_LAYERS:
+        if members.stop > len(nodes) or size > MAX_GROUP_LAYERS:
             raise InvalidValueError(
                 f"{nodes[first].name}.group_layers",
                 size,
-                f"at most {isa.MAX_GROUP_LAYERS}, and no more than there are",
+                f"at most {MAX_GROUP_LAYERS}, and no more than there are",
             )
         expected: tuple[tuple[RowRange, ...], ...] = ((),)
         if placements[first].group_layers:

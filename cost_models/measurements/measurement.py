@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 import msgspec
 import numpy as np
@@ -29,15 +29,17 @@ from hw_templates.foundation.json_records import (
     Record,
     ZeroOrMore,
     check_fields,
-    check_record,
     parse_json,
     reading,
     record_line,
     write_record,
 )
 
-OWN_ENGINES = {Implementation.HLS: "conv_engine", Implementation.RTL: "conv_engine_rtl"}
+OWN_ENGINES = {Implementation.HLS: "conv_engine_hls", Implementation.RTL: "conv_engine_rtl"}
 """Names of this project's engine by its implementation: measurements of one say nothing about the other."""
+
+_OLDER_ENGINE = "conv_engine"
+"""Name of an engine that this project had before; it ran layers otherwise."""
 
 ClockMhz = Annotated[float, msgspec.Meta(gt=0, lt=10_000, description="a positive number of megahertz, below 10000")]
 Text = Annotated[str, msgspec.Meta(pattern=r"\S", description="text that is not empty")]
@@ -111,6 +113,9 @@ class EngineRun:
 
     def __post_init__(self) -> None:
         check_fields(self, self._name)
+        if self.engine == _OLDER_ENGINE:
+            expected = f"{' or '.join(OWN_ENGINES.values())}; measure again, as that engine is no more"
+            raise InvalidValueError(f"{self._name}.engine", self.engine, expected)
         if not self.layers and not self.network:
             raise InvalidValueError(f"{self._name}.layers", (), "at least one layer, or the network named")
         if self.is_own:
@@ -263,7 +268,7 @@ class RunPlan(Record):
         CodesignError: a run is empty, stands twice, or cannot run on the accelerator.
     """
 
-    FORMAT: ClassVar[int] = 3
+    FORMAT: ClassVar[int] = 4
     FORMAT_KEYS: ClassVar[tuple[str, ...]] = ("format", "plan")
 
     board: BoardRecord
@@ -293,16 +298,10 @@ def write_plan(path: Path, plan: RunPlan) -> None:
 
 
 def read_plan(path: Path) -> RunPlan:
-    """Read the plan in a file, of this format or of format 2.
+    """Read the plan in a file.
 
     Raises:
         StorageError: the file cannot be read or holds no plan.
     """
     with reading(path, "`codesign calibrate plan` makes one"):
-        record = parse_json(path.read_bytes(), dict[str, Any], "plan")
-        if record.get("plan") == 2:
-            # Format 2 also named the function applied to the results of each layer.
-            for layer in (layer for layers in record["runs"] for layer in layers):
-                del layer["activation"]
-            record["plan"] = RunPlan.FORMAT
-        return check_record(record, RunPlan, "plan")
+        return parse_json(path.read_bytes(), RunPlan, "plan")

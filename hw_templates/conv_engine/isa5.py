@@ -5,6 +5,9 @@ The engine computes nothing that the host can: steps of addresses, clipped exten
 Places count memory words (``axi_bits``) from the arena's start.
 """
 
+from dataclasses import dataclass, fields
+from enum import IntEnum
+
 import numpy as np
 
 from hw_templates.operations import Operation
@@ -14,6 +17,18 @@ DESCRIPTOR_FIELDS = 128
 DESCRIPTOR_BYTES = 4 * DESCRIPTOR_FIELDS
 TAPS = 11
 """Most columns of a kernel that the format has room for."""
+TABLE_BYTES = 256
+MAX_CHANNELS = 2048
+"""Channels of a layer's result: the parameter memory holds so many."""
+
+
+class LoopOrderCode(IntEnum):
+    """Value of a descriptor's ``loop_order``; see :class:`cost_models.mapping.mapping.LoopOrder`."""
+
+    PIXELS_OUTER = 0
+    CHANNELS_OUTER = 1
+    INPUTS_OUTER = 2
+
 
 FIELDS: tuple[tuple[str, str, str], ...] = (
     ("size", "16", "DESCRIPTOR_BYTES; checked first"),
@@ -171,3 +186,26 @@ DESCRIPTOR = np.dtype(
 
 PARAMETERS = np.dtype([("bias", "<i4"), ("multiplier", "<u2"), ("code", "u1"), ("reserved", "u1")])
 """Post-processing of a channel or a border class; the shift is ``code + 12``."""
+
+
+@dataclass(frozen=True)
+class LayerTrips:
+    """Iterations and memory words that the engine counts in one layer, however long that takes."""
+
+    compute_trips: int
+    ifmap_words: int
+    weight_words: int
+    ofmap_words: int
+
+
+TRIPS = np.dtype([(field.name, "<u4") for field in fields(LayerTrips)])
+"""The same as a numpy record, which the engine writes."""
+
+CYCLES = np.dtype(
+    [(name, "<u4") for name in ("total_cycles", "compute_cycles", "load_wait_cycles", "store_wait_cycles")]
+)
+"""How long it takes: the whole layer with its setup, the computation, and by how much slots last longer than that
+because of what is loaded, and because of what is stored. 0 where nothing counts cycles, as in csim."""
+
+COUNTERS = np.dtype([*TRIPS.descr, *CYCLES.descr])
+"""What the engine writes back after each layer: both."""

@@ -1,16 +1,16 @@
 """Every register that a driver reads or writes, and where it lies: one table for C++, Verilog, Tcl and Python.
 
-Those of the engine in C++ are those of an HLS kernel behind ``s_axilite`` (AMD UG1399, "S_AXILITE Control Register
-Map"); their offsets stand as literals in the pragmas of ``conv_engine.cpp``, where HLS takes no names, and a test keeps
-them equal. The engine in Verilog has these and more. The identity is a read-only block of its own beside the engine,
-because registers that HLS makes hold nothing before the first run, and a driver must know the bitstream before it
-starts anything.
+Both implementations of the engine have the registers of an HLS kernel behind ``s_axilite`` (AMD UG1399, "S_AXILITE
+Control Register Map"). Their offsets stand as literals in the pragmas of ``hls/conv_engine.cpp``, where HLS takes no
+names, and a test keeps them equal. The Verilog has more. The identity is a read-only block of its own beside the
+engine, because registers that HLS makes hold nothing before the first run, and a driver must know the bitstream before
+it starts anything.
 """
 
 import re
 from dataclasses import dataclass
 
-from hw_templates.conv_engine import isa, isa5
+from hw_templates.conv_engine import isa5
 from hw_templates.conv_engine.implementation import Implementation
 from hw_templates.foundation.errors import InvalidValueError
 
@@ -31,27 +31,37 @@ class Register:
 
 ENGINE = {
     "control": Register(0x00),  # start, done, idle, ready
+    "global_interrupt": Register(0x04),  # bit 0: the interrupt may rise
+    "interrupt_enable": Register(0x08),  # bit 0: by done
+    "interrupt_status": Register(0x0C),  # bit 0: it rose; cleared by writing 1
     "ifmap_port": Register(0x10, 64),  # physical address of the arena, as the port that loads feature maps sees it
     "weight_port": Register(0x1C, 64),  # the same for weights, parameters and the program
     "residual_port": Register(0x28, 64),  # the same for maps that are added
     "ofmap_port": Register(0x34, 64),  # the same for results and counters
     "program_word": Register(0x40),  # where the program starts, in memory words from the arena's start
     "layer_count": Register(0x48),  # descriptors to run
-}
-
-RTL_ENGINE = ENGINE | {
-    "global_interrupt": Register(0x04),  # bit 0: the interrupt may rise
-    "interrupt_enable": Register(0x08),  # bit 0: by done
-    "interrupt_status": Register(0x0C),  # bit 0: it rose; cleared by writing 1
     "arena_words": Register(0x50),  # memory words of the arena, beyond which no request reaches
     "protected_words": Register(0x58),  # words from the arena's start that the engine does not write
-    "status": Register(0x60),  # error code, running, undrained, layer
+    "status": Register(0x60),  # error code and layer of the last run; in the Verilog also running, undrained
     "cycles": Register(0x68, 64),  # of the last run
+    "cycle_limit": Register(0x78),  # cycles that end a run, less than 2^31; 0: none
+}
+"""Registers of both implementations."""
+
+RTL_ENGINE = ENGINE | {
     "watchdog": Register(0x70),  # cycles without progress that end a run; 0: none
     "abort": Register(0x74),  # bit 0 ends a run
     "cycle_limit": Register(0x78, 64),  # cycles that end a run; 0: none
 }
 """Registers of the engine in Verilog."""
+
+HLS_ARGUMENTS = {
+    **{name: (name,) for name in ENGINE if name.endswith("_port")},
+    "registers": ("program_word", "layer_count", "arena_words", "protected_words"),
+    "outcome": ("status", "cycles"),
+    "cycle_limit": ("cycle_limit",),
+}
+"""Arguments of the engine's C++ behind ``s_axilite``, and the registers that each holds, in order."""
 
 ENGINE_ERRORS = {
     0: "none",
@@ -64,7 +74,7 @@ ENGINE_ERRORS = {
     7: "the limit of cycles",
     8: "an abort",
 }
-"""What the error codes in the status of the engine in Verilog say."""
+"""What the error codes in the engine's status say; the C++ sees none of 3, 4, 6 and 8."""
 
 STATUS_CODE, STATUS_UNDRAINED, STATUS_LAYER_SHIFT = 15, 1 << 9, 16
 """Its ``status``: bits of the error code, the bit that says that the memory owes answers, the layer's lowest bit."""
@@ -75,19 +85,19 @@ class RegisterMap:
     """Registers of one implementation of the engine.
 
     Attributes:
-        version: what the identity's ``register_map`` reads.
-        isa_version: version of the program format that the engine runs.
+        version: what the identity's ``register_map`` reads; 1 is that of engines of an older program format.
         engine: its registers.
+        most_cycles: greatest ``cycle_limit``.
     """
 
     version: int
-    isa_version: int
     engine: dict[str, Register]
+    most_cycles: int
 
 
 REGISTER_MAPS = {
-    Implementation.HLS: RegisterMap(1, isa.VERSION, ENGINE),
-    Implementation.RTL: RegisterMap(2, isa5.VERSION, RTL_ENGINE),
+    Implementation.HLS: RegisterMap(3, ENGINE, 2**31 - 1),
+    Implementation.RTL: RegisterMap(2, RTL_ENGINE, 2**64 - 1),
 }
 
 PORTS = tuple(name for name in ENGINE if name.endswith("_port"))
@@ -107,7 +117,6 @@ TWIN_MAGIC = 0x5457494E
 TWIN = {
     "twin_magic": Register(0x80),  # TWIN_MAGIC
     "timing": Register(0x84),  # what its cycles come from, a code of bitstreams.board.timing.Timing
-    "cycles": Register(0x88, 64),  # simulated cycles of the last run
 }
 """Behind the identity in a board twin, and in no bitstream: there they read 0."""
 
@@ -130,8 +139,8 @@ ADDRESS_MAPS = {
 
 
 def offset_of(name: str) -> int:
-    """Byte offset of a register in its block; every name is used once."""
-    return (ENGINE | IDENTITY | TWIN)[name].offset
+    """Byte offset of a register of the identity, or of what lies behind it in a twin; every name is used once."""
+    return (IDENTITY | TWIN)[name].offset
 
 
 DIGEST_OFFSET = offset_of("digest")
@@ -139,11 +148,10 @@ DIGEST_OFFSET = offset_of("digest")
 
 def identity_constants(implementation: Implementation, clock_mhz: int) -> dict[int, int]:
     """{byte offset: 32-bit word} of what the identity answers, but for the digest; everywhere else it answers 0."""
-    map_ = REGISTER_MAPS[implementation]
     values = {
         "magic": MAGIC,
-        "register_map": map_.version,
-        "isa_version": map_.isa_version,
+        "register_map": REGISTER_MAPS[implementation].version,
+        "isa_version": isa5.VERSION,
         "clock_mhz": clock_mhz,
     }
     return {IDENTITY[name].offset: value for name, value in values.items()}

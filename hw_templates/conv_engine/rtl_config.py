@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from hw_templates.conv_engine import isa5
 from hw_templates.conv_engine.accelerator import Accelerator
-from hw_templates.conv_engine.isa import MAX_CHANNELS
+from hw_templates.conv_engine.isa5 import MAX_CHANNELS
 from hw_templates.foundation.errors import InvalidValueError
 
 

@@ -1,11 +1,11 @@
 """``project.json``: the record of an emitted project."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from hw_templates.board import BoardRecord
 from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.conv_engine.implementation import Implementation
-from hw_templates.foundation.errors import InvalidValueError
 from hw_templates.foundation.json_records import Positive, PositiveInt, Record, ZeroOrMore, check_fields
 
 PROJECT_FILE = "project.json"
@@ -35,12 +35,12 @@ class ProjectLayer:
 
     Attributes:
         name: name of the layer in the workload.
-        mapping: tile sizes and loop order, as the fields of a mapping of the cost model.
-        compute_cycles: cycles of the compute loop that the cost model states.
+        mapped: the layer, its tiles and the place of its maps, as it runs: fields of a mapped layer of the cost model.
+        compute_cycles: iterations of the compute loop, one a cycle.
     """
 
     name: str
-    mapping: dict[str, int | str]
+    mapped: dict[str, Any]
     compute_cycles: int
 
 
@@ -77,18 +77,15 @@ class Origin:
 
 @dataclass(frozen=True, kw_only=True)
 class ProjectRecord(Record):
-    """The content of ``project.json``.
+    """The content of ``project.json``; format 1 was of projects that held version 1 of the engine.
 
     Attributes:
         board: the target board.
         part: device of the target board.
         accelerator: parameters of the engine.
         hardware_sha256: digest of the sources.
-        program_sha256: digest of the program of version 4 of the format, which the C++ runs, and of its images.
-        implementation: implementation of the engine that the pair was searched for, and that is built; projects that
-            are older than the choice are of the C++.
-        isa5_sha256: digest of the program of version 5, which the Verilog runs, and of its images; None in projects
-            that are older than the Verilog.
+        program_sha256: digest of the program, of the test images and of their results.
+        implementation: implementation of the engine that the pair was searched for, and that is built.
         images: number of test images with golden vectors.
         input_scale, output_scale: value of one step of the quantised input and output.
         predicted: predicted cost.
@@ -96,26 +93,20 @@ class ProjectRecord(Record):
         origin: search that the subnet was chosen from; None where there was none.
     """
 
+    FORMAT = 2
+
     board: BoardRecord
     part: str
     accelerator: Accelerator
     hardware_sha256: str
     program_sha256: str
+    implementation: Implementation
     images: PositiveInt
     input_scale: float
     output_scale: float
     predicted: Prediction
     layers: tuple[ProjectLayer, ...]
     origin: Origin | None = None
-    implementation: Implementation = Implementation.HLS
-    isa5_sha256: str | None = None
-
-    @property
-    def digest(self) -> str:
-        """Digest of the program that the project's implementation runs, and of its images."""
-        return (self.isa5_sha256 or "") if self.implementation == Implementation.RTL else self.program_sha256
 
     def __post_init__(self) -> None:
         check_fields(self, "project")
-        if self.implementation == Implementation.RTL and self.isa5_sha256 is None:
-            raise InvalidValueError("project.isa5_sha256", None, "given where the implementation is rtl")

@@ -1,21 +1,20 @@
 """An accelerator on a board as C++, Verilog, Tcl and scripts: the same text for the same values, always."""
 
 import hashlib
-import re
 from collections.abc import Mapping
 from pathlib import Path
 
 from jinja2 import Environment, StrictUndefined
 
 from hw_templates.board import FAMILIES, Board
-from hw_templates.conv_engine import isa, isa5, registers
-from hw_templates.conv_engine.accelerator import ROWS, Accelerator
+from hw_templates.conv_engine import isa5, registers
+from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.conv_engine.implementation import Implementation
 from hw_templates.conv_engine.rtl_config import SUPERNETS, EngineShape, Limits
 from hw_templates.operations import Operation
 
 _BUILT_FROM = {
-    Implementation.HLS: ("include/", "src/", "tcl/", "rtl/engine_id.v", "rtl/cycle_counter.v"),
+    Implementation.HLS: ("hls/", "tcl/", "rtl/engine_id.v", "rtl/cycle_counter.v"),
     Implementation.RTL: ("rtl/", "tcl/"),
 }
 """Sources of each implementation's bitstream: a change of one does not make the other's old."""
@@ -79,27 +78,26 @@ def render(
 ) -> dict[str, str]:
     """Return {path in the project: text} of everything that depends on the hardware and not on a network.
 
-    ``include/config.h``, ``rtl/``, ``tcl/hardware.tcl`` and ``tcl/hls.cfg`` carry the parameters, ``include/isa.h``
-    and ``rtl/engine_format.vh`` the program formats, ``hardware.sha256`` the digest of it all; all other files are
-    copied as they are. A project holds the sources of both implementations of the engine; ``tcl/`` and ``build.sh``
+    ``hls/``, ``rtl/``, ``tcl/hardware.tcl`` and ``tcl/hls.cfg`` carry the parameters, ``hls/engine_format.h`` and
+    ``rtl/engine_format.vh`` the program format, ``hardware.sha256`` the digest of it all; all other files are copied as
+    they are. A project holds the sources of both implementations of the engine; ``tcl/`` and ``build.sh``
     build the one that is named, and ``rtl/engine_id.v`` says which one it is.
     """
     environment = Environment(undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False)
     sources = _sources(implementation)
-    placed = re.findall(r"accelerator\.(\w+)", sources["include/config.h.in"])
+    hls_sources = sorted(path.removesuffix(".in") for path in sources if path.startswith("hls/") and ".cpp" in path)
     values = {
         "accelerator": accelerator,
         "board": board,
         "implementation": implementation,
         "family": FAMILIES[board.family],
-        "isa": isa,
         "isa5": isa5,
         "engine": EngineShape(accelerator=accelerator, limits=limits, family=board.family),
         "operations": Operation,
         "registers": registers,
         "addresses": registers.ADDRESS_MAPS[board.family],
         "clock_source": board.ps.fabric_clock(accelerator.clock_mhz)[0],
-        "further_constants": [(name, row.meaning) for name, row in ROWS.items() if row.constant and name not in placed],
+        "hls_sources": hls_sources,
     }
 
     def filled(digest: str) -> dict[str, str]:

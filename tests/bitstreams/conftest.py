@@ -10,16 +10,32 @@ from support.boards.built_projects import (
     rtl_vendor,
     vendor,
 )
-from support.boards.twins import twin, ultrascale_project, verilog_project, zynq_project, zynq_twin
+from support.boards.twins import (
+    engine,
+    implementation,
+    on_twin,
+    served_cpp,
+    served_verilog,
+    twin,
+    ultrascale_project,
+    verilog_project,
+    zynq_project,
+    zynq_twin,
+)
 
 __all__ = [
     "archive",
     "emitted",
+    "engine",
+    "implementation",
+    "on_twin",
     "project",
     "rtl_archive",
     "rtl_emitted",
     "rtl_project",
     "rtl_vendor",
+    "served_cpp",
+    "served_verilog",
     "twin",
     "ultrascale_project",
     "vendor",

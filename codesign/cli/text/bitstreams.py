@@ -7,8 +7,6 @@ from bitstreams.building.reports import Timing, Utilisation
 from bitstreams.store.bitstream import Entry, Quantity
 from codesign.commands.bitstreams import Built, Imported, StoreContent
 from hw_templates.board import board_name
-from hw_templates.conv_engine.accelerator import Accelerator
-from hw_templates.conv_engine.implementation import Implementation
 
 _DIGITS = 12
 
@@ -68,7 +66,7 @@ def entry_lines(entry: Entry) -> Iterator[str]:
         "board": f"{board_name(made.board)}, {made.part}",
         "design": f"{made.design}, {_number(made.clock_mhz)} MHz",
         "hardware": made.hardware_sha256 or unknown,
-        "engine": made.accelerator and _engine(made.implementation or Implementation.HLS, made.accelerator),
+        "engine": made.accelerator and f"{made.implementation}, {_listed(vars(made.accelerator))}",
         "slack": timing != Timing() and f"setup {_number(timing.wns_ns)} ns, hold {_number(timing.whs_ns)} ns",
         "used": used != Utilisation() and _listed({name: _number(value) for name, value in vars(used).items()}),
         "tools": _listed(made.tools),
@@ -78,10 +76,6 @@ def entry_lines(entry: Entry) -> Iterator[str]:
     yield from (f"{name:<9} {text}" for name, text in lines.items() if text)
     yield from _quantity_table(made.figures)
     yield from (f"{sha256[:_DIGITS]}  {path}" for path, sha256 in made.files.items() if "/" not in path)
-
-
-def _engine(implementation: Implementation, accelerator: Accelerator) -> str:
-    return f"{implementation}, {_listed(vars(accelerator))}"
 
 
 def _in_one_line(entry: Entry) -> str:

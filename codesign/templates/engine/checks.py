@@ -3,16 +3,17 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from bitstreams.building.synthesis import count_blocks
+from bitstreams.building.synthesis import TRIED_YOSYS, count_blocks, yosys_version
 from bitstreams.building.toolchain import run_csim, run_rtlsim
-from codesign.emit.engine_project import compile_network
-from codesign.emit.project import check_isa5_files, check_program_files
+from bitstreams.hls_checks.checks import CHECKS, NotChecked
+from bitstreams.hls_checks.compiler import LLVM_VERSION
+from bitstreams.hls_checks.engine import check_engine
+from bitstreams.hls_checks.text import HEADINGS, loop_rows
+from codesign.emit.project import Design, check_program_files
 from codesign.progress import Update
 from codesign.run.implementation import read_project
-from codesign.supernet.lowering.workloads import lower
 from codesign.templates.engine.problem import EngineProblem
-from codesign.templates.template import RESOURCE_NAMES, Check, EmittedPair, Finding, QuantisedSubnet
-from cost_models.closed_form.estimate import price
+from codesign.templates.template import RESOURCE_NAMES, Check, EmittedPair, Finding
 from cost_models.coefficients import MEMORY_LATENCY_CYCLES
 from cost_models.engine.blocks import array_slices, engine_blocks
 from cost_models.engine.cycles import program_cycles
@@ -23,7 +24,7 @@ from hw_templates.board import Board
 from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.conv_engine.implementation import Implementation
 from hw_templates.conv_engine.rtl_config import EngineShape
-from hw_templates.foundation.errors import StorageError
+from hw_templates.foundation.errors import MissingToolError, StorageError
 from hw_templates.project.record import ProjectRecord
 from hw_templates.project.render import render
 
@@ -31,12 +32,12 @@ MOST_CYCLES_OFF = 0.03
 """Largest share by which the stated cycles of a program may differ from those of its simulation."""
 
 
-def engine_checks(emitted: EmittedPair, subnet: QuantisedSubnet) -> Sequence[Check]:
+def engine_checks(emitted: EmittedPair, design: Design) -> Sequence[Check]:
     """Return the checks of an emitted engine.
 
     Args:
         emitted: the pair, whose problem is an :class:`EngineProblem`.
-        subnet: the pair's subnet in integers.
+        design: the pair, quantised.
 
     Raises:
         StorageError: the project is not as it was emitted; names the file.
@@ -44,6 +45,11 @@ def engine_checks(emitted: EmittedPair, subnet: QuantisedSubnet) -> Sequence[Che
     project, problem, accelerator = emitted.results.project, emitted.problem, emitted.pair.accelerator
     record = read_project(project)
     _check_unchanged(project, record, problem.joint.board)
+    hls_view = Check(
+        "what an HLS tool will see",
+        f"LLVM IR of the C++ by clang {LLVM_VERSION}: " + "; ".join(CHECKS.values()),
+        lambda _: _view(accelerator, problem.joint.board),
+    )
     return (
         Check(
             "board",
@@ -53,7 +59,7 @@ def engine_checks(emitted: EmittedPair, subnet: QuantisedSubnet) -> Sequence[Che
         Check(
             "C++",
             "g++ compiles it; all test images run through it, beside the integer reference and the stated counts",
-            lambda _: _run_cpp(project),
+            lambda update: _run_cpp(project, record.images, update),
         ),
         Check(
             "Verilog",
@@ -65,7 +71,7 @@ def engine_checks(emitted: EmittedPair, subnet: QuantisedSubnet) -> Sequence[Che
             "cycles",
             f"an image through the Verilog, whose ports share no bandwidth, within {MOST_CYCLES_OFF:.0%} of the "
             "formulas for its program; beside them the prices of the search",
-            lambda _: _cycles(emitted, subnet, record.implementation),
+            lambda _: _cycles(emitted, design, record.implementation),
         ),
         Check(
             "yosys",
@@ -73,6 +79,7 @@ def engine_checks(emitted: EmittedPair, subnet: QuantisedSubnet) -> Sequence[Che
             "routed, which must be those that the cost model derives",
             lambda _: _count(accelerator, problem.joint.board),
         ),
+        *((hls_view,) if record.implementation == Implementation.HLS else ()),
     )
 
 
@@ -92,7 +99,6 @@ def _check_unchanged(project: Path, record: ProjectRecord, board: Board) -> None
                 "emit it again"
             )
     check_program_files(project, record.program_sha256)
-    check_isa5_files(project, record)
 
 
 def _fits(accelerator: Accelerator, board: Board, implementation: Implementation) -> Finding:
@@ -107,13 +113,14 @@ def _fits(accelerator: Accelerator, board: Board, implementation: Implementation
     return Finding(not beyond, f"{board.title}: {', '.join(used)}, predicted", figures)
 
 
-def _run_cpp(project: Path) -> Finding:
-    result = run_csim(project)
+def _run_cpp(project: Path, images: int, update: Update) -> Finding:
+    result = run_csim(project, None, lambda done: update(done / images, f"{done} of {images} images"))
     return Finding(True, _agreement(result.images, len(result.layers)), {"images": result.images})
 
 
 def _run_verilog(project: Path, images: int, update: Update) -> Finding:
     result = run_rtlsim(project, None, lambda done: update(done / images, f"{done} of {images} images"))
+    assert result.cycles is not None
     return Finding(
         True,
         f"{_agreement(result.images, len(result.layers))}; {result.cycles:,} cycles an image",
@@ -122,18 +129,16 @@ def _run_verilog(project: Path, images: int, update: Update) -> Finding:
 
 
 def _agreement(images: int, layers: int) -> str:
-    return f"{images} test images bit-exact, iterations and words of {layers} layers as stated"
+    return f"{images} test images bit-exact, iterations, words and bursts of {layers} steps as stated"
 
 
-def _cycles(emitted: EmittedPair, subnet: QuantisedSubnet, implementation: Implementation) -> Finding:
-    problem, accelerator = emitted.problem, emitted.pair.accelerator
+def _cycles(emitted: EmittedPair, design: Design, implementation: Implementation) -> Finding:
+    problem, accelerator, estimate = emitted.problem, design.accelerator, design.estimate
     assert isinstance(problem, EngineProblem)
     board, coefficients = problem.joint.board, problem.coefficients
-    estimate = price(lower(problem.joint.space, emitted.pair.subnet), accelerator, board, coefficients)
-    shape = EngineShape(accelerator=accelerator, family=board.family)
-    steps = compile_network(subnet.network, estimate.mapped, shape).compiled.steps
-    stated = program_cycles(steps, MemoryTiming(latency_cycles=MEMORY_LATENCY_CYCLES))[1]
-    simulated = run_rtlsim(emitted.results.project, 1, lambda _: None).cycles
+    stated = program_cycles(design.compiled().compiled.steps, MemoryTiming(latency_cycles=MEMORY_LATENCY_CYCLES))[1]
+    simulated = run_rtlsim(emitted.results.project, 1).cycles
+    assert simulated is not None
     events = sum(simulate(layer, accelerator, board, coefficients).latency_cycles for layer in estimate.mapped)
     deviation = stated / simulated - 1
     return Finding(
@@ -156,7 +161,28 @@ def _count(accelerator: Accelerator, board: Board) -> Finding:
     twice = accelerator.pack == 2 and shape.field_bits == 18
     expected = (predicted.dsp + (array_slices(shape) if twice else 0), predicted.ramb18, predicted.ramb36)
     counted = count_blocks(render(accelerator, board))
+    version = yosys_version()
+    if counted != expected and version != TRIED_YOSYS:
+        raise MissingToolError(
+            f"{version} counts {counted} DSP slices and block memories in place of {expected}; what is derived was "
+            f"tried with {TRIED_YOSYS} alone"
+        )
     names = ("DSP slices", "block memories of 18 Kib", "block memories of 36 Kib")
     of_each = zip(counted, names, expected, strict=True)
     text = ", ".join(f"{found:,} {what} ({derived:,} derived)" for found, what, derived in of_each)
     return Finding(counted == expected, text, dict(zip(("dsp", "ramb18", "ramb36"), map(float, counted), strict=True)))
+
+
+def _view(accelerator: Accelerator, board: Board) -> Finding:
+    view = check_engine(EngineShape(accelerator=accelerator, family=board.family), board)
+    if isinstance(view, NotChecked):
+        raise MissingToolError(view.reason.removeprefix("not checked: "))
+    slowest = max(loop.longest_ns for loop in view.loops)
+    found = f"{len(view.findings)} found, the first: {view.findings[0]}" if view.findings else "all rules hold"
+    return Finding(
+        view.passed,
+        f"{len(view.loops)} pipelined loops: {found}; the longest recurrence takes {slowest:.2f} of "
+        f"{view.target.usable_ns:.2f} ns",
+        {"loops": len(view.loops), "longest_recurrence_ns": slowest},
+        (HEADINGS, *loop_rows(view)),
+    )

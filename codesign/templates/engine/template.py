@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from bitstreams.building.toolchain import run_csim, run_rtlsim
-from codesign.emit.project import Design, check_isa5_files, check_program_files, project_files, write_project
+from codesign.emit.integer_reference import QuantisedNetwork
+from codesign.emit.project import Design, check_program_files, project_files, write_project
 from codesign.progress import Update
 from codesign.report.page import Section, Table
 from codesign.report.tables import layer_shape
@@ -43,8 +43,14 @@ from hw_templates.board import Board
 from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.conv_engine.implementation import Implementation
 from hw_templates.conv_engine.space import AcceleratorSpace
+from hw_templates.foundation.arrays import Int8Array
 from hw_templates.foundation.errors import InvalidValueError
 from hw_templates.project.record import PROJECT_FILE, Origin, ProjectAccuracy, ProjectRecord
+
+PROVISIONAL = (
+    "Prices of the engine in C++ are provisional: its iterations, words and bursts are exact, what each costs in "
+    "cycles is not measured yet."
+)
 
 
 @dataclass(frozen=True)
@@ -118,7 +124,7 @@ class EngineTemplate(Template):
             precision="int8",
             float32=subnet.float32,
             quantised=subnet.quantised,
-            digest=record.digest,
+            digest=record.program_sha256,
             notes=notes if self.implementation == Implementation.RTL else (),
         )
 
@@ -132,26 +138,24 @@ class EngineTemplate(Template):
             VerificationError: a logit or a count differs.
         """
         record = read_project(run.project, simulation.implementation)
-        if record.implementation == Implementation.RTL:
-            if simulation.sanitize:
-                raise InvalidValueError("sanitize", True, f"left out, as {run.project} is of Verilog, which is no C++")
-            return self._simulate_rtl(run.project, record, simulation.images, update)
-        program = record.program_sha256
-        check_program_files(run.project, program)
-        update(0.0, "compiling and running")
-        result = run_csim(run.project, simulation.sanitize, simulation.images)
-        return CsimRecord(
-            program_sha256=program, sanitized=simulation.sanitize, images=result.images, layers=result.layers
-        )
+        verilog = record.implementation == Implementation.RTL
+        if verilog and simulation.sanitize:
+            raise InvalidValueError("sanitize", True, f"left out, as {run.project} is of Verilog, which is no C++")
+        check_program_files(run.project, record.program_sha256)
+        update(0.0, "Verilator makes a program of the Verilog" if verilog else "compiling")
+        wanted = record.images if simulation.images is None else min(simulation.images, record.images)
 
-    def _simulate_rtl(self, project: Path, record: ProjectRecord, images: int | None, update: Update) -> CsimRecord:
-        program = check_isa5_files(project, record)
-        update(0.0, "Verilator makes a program of the Verilog")
-        wanted = record.images if images is None else min(images, record.images)
-        result = run_rtlsim(project, wanted, lambda done: update(done / wanted, f"{done} of {wanted} images"))
+        def done(images: int) -> None:
+            update(images / wanted, f"{images} of {wanted} images")
+
+        if verilog:
+            result = run_rtlsim(run.project, wanted, done)
+        else:
+            result = run_csim(run.project, wanted, done, sanitize=simulation.sanitize)
         return CsimRecord(
-            program_sha256=program,
-            implementation=Implementation.RTL,
+            program_sha256=record.program_sha256,
+            implementation=record.implementation,
+            sanitized=simulation.sanitize,
             images=result.images,
             layers=result.layers,
             cycles=result.cycles,
@@ -167,7 +171,9 @@ class EngineTemplate(Template):
         searched = load_searched(run, template=self)
         emitted = emitted_pair(searched, emitted_record(searched))
         trained = load_weights(run, searched)
-        return engine_checks(emitted, quantise_subnet(trained, emitted.pair.subnet, Split.TEST))
+        assert isinstance(searched.problem, EngineProblem)
+        design, _ = quantised_design(trained, searched.problem, emitted.pair)
+        return engine_checks(emitted, design)
 
     def report(self, emitted: EmittedPair) -> ReportPart:
         """Return sections on the layers and the resources."""
@@ -176,24 +182,25 @@ class EngineTemplate(Template):
         problem, a = emitted.problem, emitted.pair.accelerator
         workload = lower(problem.joint.space, emitted.pair.subnet)
         estimate = price(workload, a, problem.joint.board, problem.coefficients)
-        hls = self.implementation == Implementation.HLS
-        lanes = f"{a.lanes} depthwise lanes on its diagonal"
-        counted = "C++" if hls else "sizes of the Verilog's memories and arrays"
+        provisional = self.implementation == Implementation.HLS
         sections = (
             Section(
                 "The winner's layers",
                 "Cycles that the cost model predicts for each layer, by what bounds it; the compute iterations are "
-                "exact and equal those that csim counted. " + on_chip_maps(workload, estimate, a),
+                "exact and equal those that csim counted. "
+                + (PROVISIONAL + " " if provisional else "")
+                + on_chip_maps(workload, estimate, a),
                 "layers.png",
                 _layer_table(workload, estimate),
             ),
             Section(
                 "Resources",
                 f"PE array {a.pe_rows} x {a.pe_cols} x {a.pe_pixels}, {a.pack} products a DSP slice, "
-                f"{lanes}, buffers of {a.ifmap_buffers} x {a.ifmap_kib}, "
+                f"{a.lanes} channels a cycle of channel-wise layers on its diagonal, "
+                f"buffers of {a.ifmap_buffers} x {a.ifmap_kib}, "
                 f"{a.weight_buffers} x {a.weight_kib} and {a.ofmap_buffers} x {a.ofmap_kib} KiB, 2 x {a.map_kib} KiB "
                 f"for maps that stay on chip, {a.axi_bits}-bit ports, {a.clock_mhz} MHz. DSP slices and block memories "
-                f"follow from the {counted}; LUT and FF are estimates from the structure of the C++.",
+                "follow from the sizes of memories and arrays; LUT and FF are estimates from the structure of the C++.",
                 "resources.png",
             ),
             *_verilog_section(emitted.results, a.clock_mhz),
@@ -207,11 +214,15 @@ class EngineTemplate(Template):
 
 
 def quantised_design(trained: Trained, problem: EngineProblem, pair: Pair) -> tuple[Design, QuantisedSubnet]:
-    """Return a pair as a design, and its subnet in int8 with the accuracies on the test part."""
+    """Return a pair as a design, and its subnet in int8 with the engine's accuracies on the test part."""
     board = problem.joint.board
     check_fits(pair.accelerator, board, problem.implementation)
     estimate = price(lower(trained.space, pair.subnet), pair.accelerator, board, problem.coefficients)
-    subnet = quantise_subnet(trained, pair.subnet, Split.TEST)
+
+    def compute(network: QuantisedNetwork, images: Int8Array) -> Int8Array:
+        return Design(network, pair.accelerator, board, estimate).compiled().results(images)
+
+    subnet = quantise_subnet(trained, pair.subnet, Split.TEST, compute=compute)
     return Design(subnet.network, pair.accelerator, board, estimate), subnet
 
 

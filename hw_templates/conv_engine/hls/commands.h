@@ -11,7 +11,7 @@
 // A word of memory, and of the weight port. All their values are legal, so the host's own integers stand for them.
 template <int BITS>
 struct WordOf;
-#if defined(__SYNTHESIS__)
+#if defined(VENDOR_HEADERS)
 template <int BITS>
 struct WordOf {
     typedef ap_uint<BITS> type;
@@ -58,7 +58,7 @@ typedef int8_t TableMemory[POST_LANES][256];
 
 // A counter of cycles outside, of which each stage has a copy of its own. A stage reads it before its first loop and after its
 // last, for loops are states of their own, and in each iteration for its deadline.
-#if defined(__SYNTHESIS__) || defined(ENGINE_EXACT_BITS)
+#if defined(VENDOR_HEADERS) || defined(ENGINE_EXACT_BITS)
 typedef const volatile uint32_t CycleClock;
 #else
 // On the host the counter goes on by `step` when a stage reads its copy; with the usual step of 0 it stands still.

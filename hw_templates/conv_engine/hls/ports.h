@@ -30,7 +30,7 @@
 
 #include "commands.h"
 
-#if defined(__SYNTHESIS__)
+#if defined(VENDOR_HEADERS)
 #include <hls_burst_maxi.h>
 #else
 #include "host_hls.h"

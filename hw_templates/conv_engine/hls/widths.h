@@ -1,6 +1,6 @@
 // Integers of a stated number of bits: U<N> from 0 on, S<N> with a sign.
 //
-// Vitis HLS makes hardware of that width. Under a compiler of the host each value is checked: one that leaves its range ends the
+// With VENDOR_HEADERS they are those of Vitis HLS, which makes hardware of that width. Under a compiler of the host each value is checked: one that leaves its range ends the
 // program, so a simulation proves the widths. With ENGINE_EXACT_BITS, clang makes LLVM integers of that width, for what is read
 // from its IR. Sums and products are those of int64_t; what should wrap says so (`wrapped`). `product` has the bits of both
 // factors. An index of a memory goes through `place_in`, which a simulation checks, or through `any_place_in` where what is
@@ -12,7 +12,7 @@
 
 #include <cstdint>
 
-#if defined(__SYNTHESIS__)
+#if defined(VENDOR_HEADERS)
 
 #include <ap_int.h>
 template <int BITS>

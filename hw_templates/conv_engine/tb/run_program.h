@@ -135,6 +135,7 @@ int run_program(int argc, char** argv, const Numbers& further) {
     }
 
     long equal_images = 0, equal_layers = 0, equal_ports = 0;
+    const long ports = engine.port_counts().size();
     const std::clock_t begun = std::clock();
     for (long run = 0; run < runs; ++run) {
         if (compares) {
@@ -174,7 +175,7 @@ int run_program(int argc, char** argv, const Numbers& further) {
     }
     if (!compares) return 0;
     const long layers = program.value_of("layer_count");
-    std::printf("%ld of %ld images, %ld of %ld layers and %ld of 4 ports agree\n", equal_images, runs, equal_layers,
-                layers, equal_ports);
-    return equal_images == runs && equal_layers == layers && equal_ports == 4 ? 0 : 1;
+    std::printf("%ld of %ld images, %ld of %ld layers and %ld of %ld ports agree\n", equal_images, runs, equal_layers,
+                layers, equal_ports, ports);
+    return equal_images == runs && equal_layers == layers && equal_ports == ports ? 0 : 1;
 }

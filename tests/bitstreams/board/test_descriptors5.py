@@ -1,4 +1,4 @@
-"""What is said of programs of format 5, beside what they were made of, and what the Verilog does with changed ones."""
+"""What is said of programs, beside what they were made of, and what the engine does with changed ones."""
 
 import math
 from collections.abc import Iterator
@@ -7,25 +7,25 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.verilog.engines import SMALLEST
+from support.boards.emitted_projects import emit_random_project
+from support.verilog.engines import ENGINES, SMALLEST
+from support.verilog.random_engine_chains import random_chain
 
-from bitstreams.board.descriptors5 import LayerWork, check_program
+from bitstreams.board.descriptors5 import LayerWork, check_program, tiled_layer
 from bitstreams.board.linking import Layout
 from bitstreams.board.parts import MAPS, parts_of
-from bitstreams.twin.memory import TwinMemory
-from bitstreams.twin.simulated import SimulatedEngine, build_verilog
+from bitstreams.twin.board import TwinBoard
 from codesign.emit.random_program import random_engine_program
 from cost_models.coefficients import load_coefficients
 from cost_models.mapping.mapped_layer import MappedLayer
 from cost_models.mapping.mapping import LoopOrder, Mapping
 from cost_models.mapping.placement import Placement
 from cost_models.workload import Layer
-from hw_templates.board import load_board
-from hw_templates.conv_engine import isa, isa5, registers
+from hw_templates.conv_engine import isa5, registers
 from hw_templates.conv_engine.implementation import Implementation
 from hw_templates.conv_engine.program import Program, read_program
 from hw_templates.conv_engine.rtl_config import EngineShape
-from hw_templates.foundation.errors import InvalidValueError
+from hw_templates.foundation.errors import CodesignError, InvalidValueError
 from hw_templates.operations import Operation
 
 PIXELS_OUTER = LoopOrder.PIXELS_OUTER
@@ -33,11 +33,13 @@ PIXELS_OUTER = LoopOrder.PIXELS_OUTER
 WORD = SMALLEST.accelerator.axi_bytes
 SEED, CHANGES, MOST_CYCLES = 3, 500, 200_000
 """Changes that are made, and cycles of the longest program that is run of them."""
+DECODED = 40
+"""Random programs that are decoded, for each engine."""
 
 
 @pytest.fixture(scope="module")
 def program(verilog_project: Path) -> Program:
-    return read_program(verilog_project, Implementation.RTL)
+    return read_program(verilog_project)
 
 
 def with_fields(program: Program, layer: int, **fields: int) -> Program:
@@ -55,22 +57,25 @@ def alone(program: Program, layer: int) -> Program:
         program,
         program_word=program.program_word + layer * isa5.DESCRIPTOR_BYTES // WORD,
         layer_count=1,
-        counter_word=program.counter_word + layer * isa.COUNTERS.itemsize // WORD,
+        counter_word=program.counter_word + layer * isa5.COUNTERS.itemsize // WORD,
     )
 
 
 class Bench:
-    """An engine in Verilog, and the memory that it shares with nobody."""
+    """The engine of a twin, and the memory that it shares with nobody."""
 
-    def __init__(self, project: Path) -> None:
-        self.memory = TwinMemory()
-        coefficients = load_coefficients(implementation=Implementation.RTL)
-        program = build_verilog(project)
-        self.engine = SimulatedEngine(program, self.memory, load_board("pynq-z2"), coefficients, lambda: 100.0)
+    def __init__(self, project: Path, implementation: Implementation) -> None:
+        self.board = TwinBoard(project, load_coefficients(implementation=implementation))
+        self.memory, self.engine = self.board.memory, self.board.engine
+        self.registers = registers.REGISTER_MAPS[implementation].engine
         self.engine.reset()
 
+    def _get(self, name: str) -> int:
+        register = self.registers[name]
+        return sum(self.engine.read(register.offset + 4 * word) << 32 * word for word in range(register.bits // 32))
+
     def _set(self, name: str, value: int) -> None:
-        register = registers.RTL_ENGINE[name]
+        register = self.registers[name]
         for word in range(register.bits // 32):
             self.engine.write(register.offset + 4 * word, value >> (32 * word) & 0xFFFFFFFF)
 
@@ -90,12 +95,13 @@ class Bench:
         self._set("arena_words", layout.arena_words(arena, results))
         self._set("protected_words", 0)
         self._set("cycle_limit", 10 * MOST_CYCLES)
-        self._set("watchdog", 5_000)
+        if "watchdog" in self.registers:
+            self._set("watchdog", 5_000)
         self._set("control", registers.START)
         while self.engine.read(0) & registers.DONE == 0:
             pass
         maps = parts_of(program, SMALLEST.accelerator)[MAPS]
-        counters = layout.counter_offset, program.layer_count * isa.COUNTERS.itemsize
+        counters = layout.counter_offset, program.layer_count * isa5.COUNTERS.itemsize
         writable = {
             arena: [(layout.content_offset + maps.start * WORD, len(maps) * WORD)],
             results: [counters, (layout.logits_offsets[0], (program.arena_words - program.logits_word) * WORD)],
@@ -105,18 +111,20 @@ class Bench:
             for first, count in writable[address]:
                 after[first : first + count] = before[address][first : first + count]
             assert (after == before[address]).all()
-        counted = self.memory.physical(results + counters[0], counters[1]).view(isa.COUNTERS)
-        status = self.engine.read(registers.RTL_ENGINE["status"].offset)
+        counted = self.memory.physical(results + counters[0], counters[1]).view(isa5.COUNTERS)
         iterations = int(counted["compute_trips"].sum(dtype=np.int64))
-        return status & registers.STATUS_CODE, iterations, self.engine.cycles()
+        return self._get("status") & registers.STATUS_CODE, iterations, self._get("cycles")
 
 
-@pytest.fixture(scope="module")
-def bench(verilog_project: Path) -> Iterator[Bench]:
-    made = Bench(verilog_project)
+@pytest.fixture
+def bench(implementation: Implementation, verilog_project: Path, tmp_path: Path) -> Iterator[Bench]:
+    project = verilog_project
+    if implementation is Implementation.HLS:
+        project = tmp_path / "project"
+        emit_random_project(project, SMALLEST.accelerator, seed=1, board_name="pynq-z2")
+    made = Bench(project, implementation)
     yield made
-    made.engine.stop()
-    made.memory.close()
+    made.board.close()
 
 
 def test_a_program_as_it_is_emitted_passes_with_all_that_its_layers_touch(program: Program) -> None:
@@ -216,6 +224,53 @@ def test_a_ring_lies_in_the_map_memory_and_its_map_begins_in_it() -> None:
             check_program(with_fields(program, layer, **fields), shape)
 
 
+@pytest.mark.parametrize("name", ["program_word", "counter_word", "image_word", "image_words", "logits_word"])
+@pytest.mark.parametrize("value", [-1, 2**31 - 1, 2**40])
+def test_parts_that_do_not_follow_each_other_are_refused(program: Program, name: str, value: int) -> None:
+    with pytest.raises(InvalidValueError, match=r"program\.\w+(\[\d+\])?(\.\w+)?: must be"):
+        check_program(replace(program, **{name: value}), SMALLEST)
+
+
+def test_a_program_of_another_word_and_one_without_layers_are_refused(program: Program) -> None:
+    for changed, message in (
+        ({"axi_bytes": 8}, r"program\.axi_bytes: must be 4, the accelerator's, got 8"),
+        ({"layer_count": 0}, r"program\.layer_count: must be at least 1"),
+        ({"layer_count": 10**6}, r"program\.program_word: must be .* all descriptors lie in the content"),
+        ({"logits_count": 10**6}, r"program\.arena_words: must be in"),
+        ({"arena_words": 2**26}, r"program\.arena_words: must be in"),
+    ):
+        with pytest.raises(InvalidValueError, match=message):
+            check_program(replace(program, **changed), SMALLEST)
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_a_descriptor_says_again_which_layer_in_which_tiles_it_was_made_of(name: str) -> None:
+    shape, bands = ENGINES[name], 0
+    for seed in range(DECODED):
+        chain = random_chain(shape, 3, seed)
+        compiled = chain.compiled()
+        for record, step in zip(compiled.program.descriptors, compiled.steps, strict=True):
+            made = step.tiled
+            # What the gate of a scale has in place of weights are 8 bits, whatever the layer says.
+            bits = 8 if made.layer.operation.reads_gate else made.layer.weight_bits
+            assert tiled_layer(record, shape) == replace(made, layer=replace(made.layer, weight_bits=bits))
+            bands += made != chain.nodes[step.layer].tiled
+    assert bool(bands) == bool(shape.accelerator.map_kib)
+
+
+def test_sizes_and_tiles_of_no_layer_are_not_decoded(program: Program) -> None:
+    for fields, message in (
+        ({"in_height": 4000}, r"descriptor\.out_height: must be \d+, as of its layer"),
+        ({"tiles_cols": 4095}, r"descriptor\.tiles_cols: must be \d+, as of its layer, got 4095"),
+        ({"out_channels": 2000}, r"descriptor\.tiles_out: must be \d+, as of its layer"),
+        ({"operation": 7}, None),
+        ({"loop_order": 3}, None),
+        ({"tile_height": 0}, None),
+    ):
+        with pytest.raises((CodesignError, ValueError, ZeroDivisionError), match=message):
+            tiled_layer(with_fields(program, 1, **fields).descriptors[1], SMALLEST)
+
+
 def changes(program: Program, rng: np.random.Generator) -> Iterator[tuple[Program, LayerWork | None]]:
     """Yield programs of one layer with a field or two changed, and what they do where they are not refused."""
     names = [name for name, _, _ in isa5.FIELDS]
@@ -237,7 +292,7 @@ def changes(program: Program, rng: np.random.Generator) -> Iterator[tuple[Progra
             yield changed, work
 
 
-def test_what_passes_the_check_stays_inside_on_the_verilog_and_ends_in_the_cycles_that_it_may_take(
+def test_what_passes_the_check_stays_inside_on_the_engine_and_ends_in_the_cycles_that_it_may_take(
     program: Program, bench: Bench
 ) -> None:
     codes = []

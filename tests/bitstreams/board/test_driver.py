@@ -3,7 +3,6 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 from support.boards.emitted_projects import FUSING, emit_fused_project, emit_random_project
 from support.boards.twins import (
@@ -16,37 +15,37 @@ from support.boards.twins import (
     images_of,
     running,
     served,
+    spoil_endless,
     spoil_loaded,
+    stated_of,
 )
 
+from bitstreams.board import control
 from bitstreams.board.control import UnfinishedRunError
 from bitstreams.board.driver import Engine
-from bitstreams.board.remote_session import RemoteSession
 from bitstreams.board.session import Session
 from bitstreams.board.timing import Timing
 from bitstreams.twin import fabric
 from bitstreams.twin.bitstream import write_twin_bitstream
-from bitstreams.twin.board import TwinBoard
 from bitstreams.twin.server import TwinServer
 from cost_models.coefficients import load_coefficients
 from hw_templates.board import load_board
-from hw_templates.conv_engine import isa
 from hw_templates.conv_engine.program import read_program
-from hw_templates.foundation.errors import BoardError, InvalidValueError, StorageError, VerificationError
+from hw_templates.foundation.errors import BoardError, InvalidValueError, StorageError
 
 
 def project_of(twin: TwinServer, zynq: Path, ultrascale: Path) -> Path:
     return zynq if twin.board.board.family == "zynq-7000" else ultrascale
 
 
-def test_logits_and_counters_are_those_of_the_reference_and_the_cost_model(
+def test_a_twin_of_either_family_runs_a_program_and_takes_what_its_layers_and_its_start_do(
     twin: TwinServer, zynq_project: Path, ultrascale_project: Path, tmp_path: Path
 ) -> None:
     project = project_of(twin, zynq_project, ultrascale_project)
     with running(twin, tmp_path) as engine:
         engine.load_program(read_program(project))
         assert list(engine.run(images_of(project))) == golden_of(project)
-        assert engine.trips().tobytes() == (project / "weights/trips.bin").read_bytes()
+        assert [tuple(row) for row in engine.trips()] == stated_of(project)
         assert engine.twin is Timing.MODEL
         assert engine.clock_mhz == pytest.approx(100)
         timing = engine.measure(images_of(project)[0], 2)
@@ -56,7 +55,6 @@ def test_logits_and_counters_are_those_of_the_reference_and_the_cost_model(
     assert inference_ms.shape == (2,)
     assert (inference_ms > 0).all()
     assert timing.cycles is not None
-    assert timing.starts == 1
     assert timing.ms == pytest.approx([timing.cycles / 1e5] * 2)
     # Beside its layers a run takes its start; each layer its setup, computation and waiting.
     start_cycles = load_coefficients().latency.start_cycles
@@ -65,27 +63,6 @@ def test_logits_and_counters_are_those_of_the_reference_and_the_cost_model(
     waited = counted["load_wait_cycles"] + counted["store_wait_cycles"]
     assert (counted["compute_cycles"] + waited < counted["total_cycles"]).all()
     assert waited.any()
-
-
-def test_an_engine_behind_a_network_is_timed_by_its_own_counters(
-    zynq_twin: TwinServer, zynq_project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with running(zynq_twin, tmp_path) as engine:
-        engine.load_program(read_program(zynq_project))
-        image = images_of(zynq_project)[0]
-        simulated = engine.measure(image, 1)
-        engine.twin = None
-        counted = engine.measure(image, 2)
-        start_ms = load_coefficients().latency.start_cycles / engine.clock_mhz / 1e3
-        assert (counted.starts, counted.cycles) == (0, None)
-        assert counted.ms == pytest.approx([simulated.ms[0] - start_ms] * 2, rel=1e-3)
-        counters = engine.counters().copy()
-        counters["total_cycles"][1] = 0
-        monkeypatch.setattr(engine, "counters", lambda: counters)
-        with pytest.raises(
-            VerificationError, match=r"layer 1 must take more cycles than its \d+ iterations, .* shows 0"
-        ):
-            engine.measure(image, 1)
 
 
 def test_programs_follow_each_other_on_one_loaded_bitstream(
@@ -123,98 +100,54 @@ def test_blocks_that_stay_on_chip_run_and_take_what_is_predicted(tmp_path: Path)
         assert engine.measure(images_of(project)[0], 1).ms[0] == pytest.approx(predicted, rel=0.1)
 
 
-@pytest.mark.parametrize(
-    ("fields", "message"),
-    [
-        ({"tile_height": 0}, r"the engine did not finish within 0\.5 s"),
-        ({"ifmap_word": 2**30}, r"0x210000000: the engine's program reaches it, and no allocated buffer has it"),
-        ({"ifmap_word": -1}, r"0x0FFFFFF8: the engine's program reaches it"),
-    ],
-    ids=["endless", "far outside the memory", "before the memory"],
-)
-def test_a_start_that_never_finishes_is_reported_and_the_board_stays_loadable(
-    fields: dict[str, int], message: str, zynq_twin: TwinServer, zynq_project: Path, tmp_path: Path
-) -> None:
-    program = read_program(zynq_project)
-    with running(zynq_twin, tmp_path, timeout_s=0.5) as engine:
-        engine.load_program(program)
-        spoil_loaded(engine, **fields)
-        with pytest.raises(UnfinishedRunError, match=rf"^127\.0\.0\.1:\d+: {message}.*; it has been configured again"):
-            list(engine.run(images_of(zynq_project)))
-        with pytest.raises(InvalidValueError, match="program: must be loaded"):
-            list(engine.run(images_of(zynq_project)))
-        engine.timeout_s = 20
-        engine.load_program(program)
-        assert list(engine.run(images_of(zynq_project))) == golden_of(zynq_project)
-
-
 def test_the_twin_faults_at_the_first_word_behind_and_before_each_buffer(
     zynq_twin: TwinServer, zynq_project: Path, tmp_path: Path
 ) -> None:
-    program = read_program(zynq_project)
-    shape = np.frombuffer(program.arena, isa.DESCRIPTOR, 1, program.program_word * program.axi_bytes)[0]
-    words = int(shape["in_height"] * shape["in_width"]) * -(-int(shape["in_channels"]) // program.axi_bytes)
+    program, image = read_program(zynq_project), images_of(zynq_project)[:1]
+    shape, word = program.descriptors[0], program.axi_bytes
+    words = int(shape["in_height"] * shape["in_width"]) * -(-int(shape["in_channels"]) // word)
     with running(zynq_twin, tmp_path, timeout_s=20) as engine:
-        for name in ("arena", "results"):
+        engine.load_program(program)
+        loaded = engine._loaded
+        assert loaded is not None
+        lower, higher = sorted((loaded.arena, loaded.results), key=lambda buffer: buffer.address)
+        gap, end = (higher.address - lower.address) // word, (higher.address + higher.size - lower.address) // word
+        reaches = "0x{:08X}: the engine's program reaches it"
+        for place, message in (
+            (0, None),
+            (lower.size // word - words, None),
+            (lower.size // word - words + 1, reaches.format(lower.address + lower.size)),
+            (gap - 1, reaches.format(higher.address - word)),
+            (gap, None),
+            (end - words, None),
+            # Beyond the arena the engine itself asks for nothing.
+            (end - words + 1, "descriptor 0 of the program ended with error 1, a read outside the arena"),
+        ):
             engine.load_program(program)
-            loaded = engine._loaded
-            assert loaded is not None
-            buffer, base = getattr(loaded, name), min(loaded.arena.address, loaded.results.address)
-            first, end = (buffer.address - base) // 8, (buffer.address + buffer.size - base) // 8
-            for place, address in (
-                (first, None),
-                (end - words, None),
-                (first - 1, buffer.address - 8),
-                (end - words + 1, buffer.address + buffer.size),
-            ):
-                engine.load_program(program)
-                spoil_loaded(engine, ifmap_word=place)
-                if address is None:
-                    assert len(list(engine.run(images_of(zynq_project)[:1]))) == 1
-                else:
-                    with pytest.raises(UnfinishedRunError, match=f"0x{address:08X}: the engine's program reaches it"):
-                        list(engine.run(images_of(zynq_project)[:1]))
+            spoil_loaded(engine, ifmap_word=place)
+            if message is None:
+                assert len(list(engine.run(image))) == 1
+            else:
+                with pytest.raises(UnfinishedRunError, match=message):
+                    list(engine.run(image))
 
 
 def test_a_program_that_runs_beyond_the_twins_limit_is_ended(
     zynq_project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fabric, "RUN_LIMIT_S", 1)
-    server = TwinServer(TwinBoard(zynq_project, load_coefficients()), port=0)
-    try:
-        with running(server, tmp_path, timeout_s=60) as engine:
-            engine.load_program(read_program(zynq_project))
-            spoil_loaded(engine, tile_height=0)
-            with pytest.raises(UnfinishedRunError, match="the engine ran for more than 1 s and was ended"):
-                list(engine.run(images_of(zynq_project)))
-    finally:
-        server.close()
-
-
-def test_a_program_that_leaves_its_arena_is_refused_before_memory_is_asked_for(
-    zynq_twin: TwinServer, zynq_project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    program = read_program(zynq_project)
-    table = np.frombuffer(program.arena, isa.DESCRIPTOR, count=program.layer_count).copy()
-    table["ofmap_word"][2] += (96 << 20) // program.axi_bytes
-    moved = replace(program, arena=table.tobytes() + program.arena[table.nbytes :])
-
-    def asked(*_: object) -> None:
-        raise AssertionError("memory was asked for")
-
-    monkeypatch.setattr(RemoteSession, "allocate", asked)
-    with (
-        running(zynq_twin, tmp_path) as engine,
-        pytest.raises(
-            InvalidValueError, match=r"program\.layers\[2\]\.ofmap_word: must be such that its \d+ words lie"
-        ),
-    ):
-        engine.load_program(moved)
+    with served(zynq_project) as server, running(server, tmp_path, timeout_s=60) as engine:
+        engine.load_program(read_program(zynq_project))
+        spoil_endless(engine)
+        monkeypatch.setattr(engine, "_loaded", replace(engine._program(), most_cycles=2**31 - 1))
+        with pytest.raises(UnfinishedRunError, match="the engine ran for more than 1 s and was ended"):
+            list(engine.run(images_of(zynq_project)))
 
 
 def test_results_that_were_had_stay_when_a_later_run_hangs(
-    zynq_twin: TwinServer, zynq_project: Path, tmp_path: Path
+    zynq_twin: TwinServer, zynq_project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(control, "STOP_S", 0.3)
     had = []
     with running(zynq_twin, tmp_path) as engine:
         engine.load_program(read_program(zynq_project))
@@ -273,8 +206,9 @@ def test_an_engine_that_is_not_the_expected_one_is_refused(zynq_twin: TwinServer
             Engine(session, replace(hardware(here), accelerator=replace(ACCELERATOR, clock_mhz=125)), bit)
         for register, value, message in (
             (0x00, 7, "none of this project's"),
-            (0x04, 7, r"implementation is none that this version drives \(register map 7\), expected hls \(1\); load"),
-            (0x04, 2, r"implementation is rtl \(register map 2\), expected hls \(1\); load or build that one"),
+            (0x04, 1, r"has register map 1 and runs programs of format 5, .* \(expected 3 and 5\); build it again$"),
+            (0x08, 4, r"has register map 3 and runs programs of format 4, .* \(expected 3 and 5\); build it again$"),
+            (0x04, 2, r"implementation is rtl, expected hls; load or build that one"),
         ):
             with pytest.raises(BoardError, match=message):
                 Engine(Lying(session, 0x43C10000 + register, value), hardware(here), bit)
@@ -293,13 +227,11 @@ class Lying:
         return self._value if address == self._address else self._session.read(address)
 
 
-def test_programs_and_images_that_do_not_fit_the_engine_are_refused(
+def test_images_that_do_not_fit_the_program_are_refused(
     zynq_twin: TwinServer, zynq_project: Path, tmp_path: Path
 ) -> None:
     program = read_program(zynq_project)
     with running(zynq_twin, tmp_path) as engine:
-        with pytest.raises(InvalidValueError, match="isa_version: must be at most"):
-            engine.load_program(replace(program, isa_version=99))
         engine.load_program(program)
         with pytest.raises(InvalidValueError, match="image: must be"):
             list(engine.run([b"too short"]))

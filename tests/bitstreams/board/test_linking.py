@@ -1,14 +1,15 @@
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
-from support.boards.emitted_projects import emit_random_project
+from support.boards.emitted_projects import FUSING, emit_fused_project, emit_random_project
 
 from bitstreams.board.linking import Layout
-from hw_templates.conv_engine import isa
+from hw_templates.conv_engine import isa5
 from hw_templates.conv_engine.accelerator import Accelerator
-from hw_templates.conv_engine.program import Program, ProgramFormat, read_program
+from hw_templates.conv_engine.program import Program, in_memory, read_program
 from hw_templates.foundation.errors import InvalidValueError
 
 
@@ -37,11 +38,11 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Program:
 def test_every_place_of_either_slot_is_where_its_part_lies(program: Program, addresses: tuple[int, int]) -> None:
     layout = Layout(program, repeats=3)
     content, base = layout.arena(*addresses), min(addresses)
-    original = np.frombuffer(program.arena, isa.DESCRIPTOR, count=program.layer_count)
+    original = np.frombuffer(program.arena, isa5.DESCRIPTOR, count=program.layer_count)
     for slot, copies in ((0, 3), (1, 1)):
         start = layout.table_offsets[slot]
         assert layout.table_word(slot, *addresses) * program.axi_bytes + base == addresses[0] + start
-        table = np.frombuffer(content, isa.DESCRIPTOR, count=copies * program.layer_count, offset=start)
+        table = np.frombuffer(content, isa5.DESCRIPTOR, count=copies * program.layer_count, offset=start)
         for index, record in enumerate(table):
             before = original[index % program.layer_count]
 
@@ -60,21 +61,33 @@ def test_every_place_of_either_slot_is_where_its_part_lies(program: Program, add
     assert content[layout.content_offset :] == program.arena
 
 
-def test_a_place_on_chip_stays_as_it_is(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
-    def in_memory(_: ProgramFormat, records: np.ndarray, place: str) -> np.ndarray:
-        return (np.arange(len(records)) != 1) | (place != "ifmap_word")
-
-    monkeypatch.setattr(ProgramFormat, "in_memory", in_memory)
+def test_a_place_on_chip_stays_as_it_is(tmp_path: Path) -> None:
+    emit_fused_project(tmp_path, FUSING, seed=1)
+    program = read_program(tmp_path)
     layout = Layout(program, repeats=1)
     content = layout.arena(0x10000000, 0x10100000)
-    table = np.frombuffer(content, isa.DESCRIPTOR, program.layer_count, layout.table_offsets[0])
-    kept = table["ifmap_word"] == program.descriptors["ifmap_word"]
-    assert kept.tolist() == [index == 1 for index in range(program.layer_count)]
+    table = np.frombuffer(content, isa5.DESCRIPTOR, program.layer_count, layout.table_offsets[0])
+    for place in ("ifmap_word", "ofmap_word"):
+        kept = table[place] == program.descriptors[place]
+        assert (kept == ~in_memory(program.descriptors, place)).all()
+        assert kept.any()
+        assert not kept.all()
+
+
+def test_relocation_refuses_a_place_outside_of_the_arena_by_itself(program: Program) -> None:
+    for place in (-1, program.arena_words, 2**31 - 1):
+        records = program.descriptors.copy()
+        records["residual_word"][1] = place
+        changed = replace(program, arena=records.tobytes() + program.arena[records.nbytes :])
+        with pytest.raises(
+            InvalidValueError, match=r"program\.layers\[1\]\.residual_word: must be in 0 to \d+, within the"
+        ):
+            Layout(changed, 2).arena(0x10000000, 0x11000000)
 
 
 def test_parts_do_not_overlap(program: Program) -> None:
     layout = Layout(program, repeats=5)
-    table = program.layer_count * isa.DESCRIPTOR.itemsize
+    table = program.layer_count * isa5.DESCRIPTOR.itemsize
     parts = [
         (layout.image_offsets[0], layout.image_bytes),
         (layout.image_offsets[1], layout.image_bytes),

@@ -44,7 +44,7 @@ def read(content: bytes) -> dict[str, bytes]:
 def test_every_format_of_tar_is_read(tmp_path: Path, tar_format: int) -> None:
     path = tmp_path / "results.tar"
     with tarfile.open(path, "w", format=tar_format) as tar:
-        for name, content in (("./tools.txt", b"hls 1\n"), ("./hardware/src/load.cpp", b"x" * 513)):
+        for name, content in (("./tools.txt", b"hls 1\n"), ("./hardware/hls/store.cpp", b"x" * 513)):
             member = tarfile.TarInfo(name)
             # A time with a fraction stands in an extended header.
             member.size, member.mtime = len(content), 1.5 if tar_format == tarfile.PAX_FORMAT else 1
@@ -52,7 +52,7 @@ def test_every_format_of_tar_is_read(tmp_path: Path, tar_format: int) -> None:
         folder = tarfile.TarInfo("./reports")
         folder.type = tarfile.DIRTYPE
         tar.addfile(folder)
-    assert read_archive(path) == {"tools.txt": b"hls 1\n", "hardware/src/load.cpp": b"x" * 513}
+    assert read_archive(path) == {"tools.txt": b"hls 1\n", "hardware/hls/store.cpp": b"x" * 513}
 
 
 @pytest.mark.parametrize(
@@ -67,9 +67,9 @@ def test_every_format_of_tar_is_read(tmp_path: Path, tar_format: int) -> None:
         "build.json",
         "0123456789abcdef.bit",
         "engine_0BADCAFE.bit",
-        "hardware/src/../../tools.txt",
-        "hardware/src/a/b.cpp",
-        "hardware/src/.hidden",
+        "hardware/hls/../../tools.txt",
+        "hardware/hls/a/b.cpp",
+        "hardware/hls/.hidden",
         "hardware/other/a.cpp",
         "reports/tools.txt",
         "tools.txt ",

@@ -3,7 +3,6 @@
 import io
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -17,7 +16,6 @@ from support.boards.fake_vendor import FakeVendor, use
 from bitstreams.building.script import TimingError, build_bitstream, bundle, check_sources
 from hw_templates.foundation.errors import StorageError, ToolError
 from hw_templates.foundation.lock import exclusive
-from hw_templates.project.render import files_sha256
 
 
 def build(project: Path, cosim: bool = False) -> tuple[Path, list[str]]:
@@ -46,7 +44,7 @@ def test_a_build_leaves_everything_in_one_archive(project: Path, vendor: FakeVen
     assert {
         f"reports/{name}" for name in ("csynth.xml", "timing.rpt", "utilization.rpt", "implementation.txt")
     } <= names
-    assert {"hardware/src/compute.cpp", "hardware/rtl/engine_id.v", "hardware/project.json"} <= names
+    assert {"hardware/hls/compute.cpp", "hardware/rtl/engine_id.v", "hardware/project.json"} <= names
 
 
 def test_an_engine_in_verilog_needs_vivado_alone(rtl_project: Path, rtl_vendor: FakeVendor) -> None:
@@ -70,20 +68,11 @@ def test_an_engine_in_verilog_needs_vivado_alone(rtl_project: Path, rtl_vendor: 
         assert tools.read() == b"vivado 2023.2\n"
 
 
-def test_a_project_that_is_older_than_the_verilog_is_built_as_before(project: Path, vendor: FakeVendor) -> None:
+def test_a_project_of_version_1_of_the_engine_is_refused_with_what_to_do(project: Path) -> None:
     record = json.loads((project / "project.json").read_text())
-    del record["implementation"], record["isa5_sha256"]
-    (project / "project.json").write_text(json.dumps(record))
-    shutil.rmtree(project / "isa5")
-    for path in (project / "rtl").iterdir():
-        if path.name not in ("engine_id.v", "digest.v", "cycle_counter.v"):
-            path.unlink()
-    folders = ("include", "src", "rtl", "tcl")
-    sources = [path for folder in folders for path in (project / folder).iterdir() if path.name != "digest.v"]
-    # What its digest was of: every source there was.
-    whole = files_sha256({path.relative_to(project).as_posix(): path.read_bytes() for path in sources})
-    assert check_sources(project) == whole
-    assert build(project)[1] == ["hls: vitis_hls 2023.2", "vivado: 2023.2"]
+    (project / "project.json").write_text(json.dumps({**record, "format": 1}))
+    with pytest.raises(StorageError, match=r"project\.format: must be 2, .*, got 1; emit the project again$"):
+        check_sources(project)
 
 
 def test_make_builds_either_implementation(either: tuple[Path, FakeVendor]) -> None:
@@ -99,8 +88,8 @@ def test_a_change_of_the_other_implementation_s_sources_changes_no_bitstream(
     project: Path, rtl_project: Path, vendor: FakeVendor, rtl_vendor: FakeVendor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for mine, theirs, tools, folder in (
-        ("src/compute.cpp", "rtl/store.v", vendor, project),
-        ("rtl/store.v", "src/compute.cpp", rtl_vendor, rtl_project),
+        ("hls/compute.cpp", "rtl/store.v", vendor, project),
+        ("rtl/store.v", "hls/compute.cpp", rtl_vendor, rtl_project),
     ):
         use(monkeypatch, tools)
         build(folder)
@@ -122,7 +111,7 @@ def test_cosimulation_is_of_the_cpp(rtl_project: Path, rtl_vendor: FakeVendor) -
 @pytest.mark.parametrize(
     ("installed", "chosen"),
     [
-        ({"vitis_hls": "2020.2"}, "vitis_hls 2020.2"),
+        ({"vitis_hls": "2021.2"}, "vitis_hls 2021.2"),
         ({"vitis_hls": "2023.2", "vitis-run": "2023.2", "v++": "2023.2"}, "vitis_hls 2023.2"),
         ({"vitis_hls": "2024.1", "vitis-run": "2024.1"}, "vitis-run 2024.1"),
         ({"vitis-run": "2025.2.1", "v++": "2025.2.1"}, "vitis-run 2025.2"),
@@ -162,7 +151,7 @@ def test_what_is_done_is_not_repeated_and_a_failure_goes_on_where_it_failed(proj
 @pytest.mark.parametrize(
     ("tool", "version", "fault", "message"),
     [
-        ("vitis_hls", "2019.2", "", r"Vitis HLS is too old: vitis_hls 2019\.2 found; vitis_hls 2020\.2, or vitis-run"),
+        ("vitis_hls", "2021.1", "", r"Vitis HLS is too old: vitis_hls 2021\.1 found; vitis_hls 2021\.2, or vitis-run"),
         ("vivado", "2019.2", "", r"vivado 2019\.2 is too old; 2020\.2 is the oldest"),
         (
             "vitis_hls",
@@ -234,7 +223,7 @@ def test_a_missing_tool_is_named(project: Path, vendor: FakeVendor, tool: str) -
 
 
 def test_changed_sources_are_refused_before_any_tool_runs(project: Path, vendor: FakeVendor) -> None:
-    source = project / "src/compute.cpp"
+    source = project / "hls/compute.cpp"
     source.write_text(source.read_text() + "// faster\n")
     with pytest.raises(StorageError, match="a source was changed after it was emitted"):
         build(project)

@@ -1,16 +1,16 @@
 import os
 import re
 import shutil
-import subprocess
 import time
+from dataclasses import astuple
 from pathlib import Path
 
-import numpy as np
 import pytest
 from support.boards.emitted_projects import emit_random_project
 from support.verilog.engines import ENGINES, simulation_of
 
 from bitstreams.building.toolchain import (
+    SimulationResult,
     build_csim,
     build_rtlsim,
     first_complaint,
@@ -18,8 +18,9 @@ from bitstreams.building.toolchain import (
     run_csim,
     run_rtlsim,
 )
-from hw_templates.conv_engine import isa, isa5
+from hw_templates.conv_engine import isa5
 from hw_templates.conv_engine.accelerator import Accelerator
+from hw_templates.conv_engine.program import read_program
 from hw_templates.foundation.errors import ToolError, VerificationError
 
 ACCELERATOR = Accelerator(
@@ -51,59 +52,37 @@ def corrupt(path: Path, position: int) -> bytes:
 
 
 def test_an_agreeing_project_passes_and_reports_what_was_counted(project: Path) -> None:
-    result = run_csim(project)
-    stated = np.frombuffer((project / "weights/trips.bin").read_bytes(), dtype=isa.TRIPS)
-    assert result.images == 2
-    assert [(t.compute_trips, t.ifmap_words, t.weight_words, t.ofmap_words) for t in result.layers] == stated.tolist()
+    told: list[int] = []
+    result = run_csim(project, None, told.append)
+    assert told == [1, 2]
+    assert (result.images, result.cycles) == (2, None)
+    assert counted(result) == stated(project)
     assert run_csim(project, images=1).images == 1
 
 
-def test_one_wrong_logit_is_found(project: Path) -> None:
-    golden = project / "weights/golden.bin"
-    old = corrupt(golden, 0)
-    with pytest.raises(VerificationError, match=r"logits of 1 of 2 .* trip counts of 0 of"):
-        run_csim(project)
-    golden.write_bytes(old)
+def counted(result: SimulationResult) -> list[tuple[int, ...]]:
+    """The counts of each step, as a simulation prints them."""
+    return [astuple(trips) for trips in result.layers]
 
 
-def test_one_wrong_trip_count_is_found(project: Path) -> None:
-    trips = project / "weights/trips.bin"
-    old = corrupt(trips, 4)
-    with pytest.raises(VerificationError, match=r"logits of 0 of 2 .* trip counts of 1 of"):
-        run_csim(project)
-    trips.write_bytes(old)
+def stated(project: Path) -> list[tuple[int, ...]]:
+    """The counts of each step, as the emitter states them."""
+    lines = [line.split() for line in (project / "isa5/stated.txt").read_text().splitlines()]
+    return [tuple(map(int, words[1:5])) for words in lines if words[0] == "layer"]
 
 
 def test_wrong_weights_are_found(project: Path) -> None:
-    arena = project / "weights/arena.bin"
+    arena = project / "isa5/arena.bin"
     old = arena.read_bytes()
-    arena.write_bytes(old[: len(old) // 2] + bytes(byte ^ 0x80 for byte in old[len(old) // 2 :]))
-    with pytest.raises(VerificationError, match="logits of"):
+    begin = read_program(project).layer_count * isa5.DESCRIPTOR_BYTES
+    arena.write_bytes(old[:begin] + bytes(byte ^ 1 for byte in old[begin:]))
+    with pytest.raises(VerificationError, match=r"csim disagrees: logits of 2 of 2 images .* counts of 0 of"):
         run_csim(project)
     arena.write_bytes(old)
 
 
-@pytest.mark.parametrize("name", ["golden.bin", "images.bin", "trips.bin"])
-def test_truncated_vectors_do_not_pass(project: Path, name: str) -> None:
-    path = project / "weights" / name
-    old = path.read_bytes()
-    path.write_bytes(old[:-1] if name != "images.bin" else old[: len(old) // 2])
-    with pytest.raises(ToolError, match=r"csim stopped with code 2: .*files do not belong together"):
-        run_csim(project)
-    path.write_bytes(old)
-
-
-def test_a_program_for_another_engine_is_refused(project: Path) -> None:
-    layout = project / "weights/program.txt"
-    old = layout.read_text()
-    layout.write_text(old.replace("axi_bytes 8", "axi_bytes 4"))
-    with pytest.raises(ToolError, match="made for another engine"):
-        run_csim(project)
-    layout.write_text(old)
-
-
 def test_code_that_does_not_compile_is_reported(project: Path) -> None:
-    source = project / "src/load.cpp"
+    source = project / "hls/store.cpp"
     old = source.read_text()
     source.write_text(old + "int unused(int x) { int y; return x; }\n")
     with pytest.raises(ToolError, match=r"make build/csim failed: .*error"):
@@ -115,33 +94,6 @@ def test_a_missing_tool_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     monkeypatch.setitem(os.environ, "PATH", str(tmp_path))
     with pytest.raises(ToolError, match=r"g\+\+: not found on the PATH; install it"):
         require_tools("g++")
-
-
-def test_the_arena_of_co_simulation_is_as_large_as_the_ports_say(project: Path, tmp_path: Path) -> None:
-    flags = ["-std=c++14", "-Iinclude", "-Wno-unknown-pragmas"]
-    sources = sorted(str(path.relative_to(project)) for path in (project / "src").glob("*.cpp"))
-    objects = [str(tmp_path / f"{Path(source).stem}.o") for source in sources]
-    for source, compiled in zip(sources, objects, strict=True):
-        subprocess.run(["g++", *flags, "-c", source, "-o", compiled], cwd=project, check=True)
-    answers = {}
-    for words in (1 << 20, 1):
-        program = str(tmp_path / f"csim_{words}")
-        define = f"-DARENA_LEAST_WORDS={words}"
-        subprocess.run(["g++", *flags, define, "tb/csim.cpp", *objects, "-o", program], cwd=project, check=True)
-        answers[words] = subprocess.run(
-            [program, "weights", "1"], cwd=project, capture_output=True, text=True, check=False
-        )
-    assert answers[1 << 20].returncode == 0
-    assert "1 of 1 images" in answers[1 << 20].stdout
-    assert answers[1].returncode == 2
-    assert "are more than co-simulation copies" in answers[1].stderr
-    depths = re.findall(r"depth = \\?\s*(\d+)", (project / "src/conv_engine.cpp").read_text())
-    assert depths == [str(1 << 20)] * 4
-    assert "-DARENA_LEAST_WORDS=1048576" in (project / "tcl/csynth.tcl").read_text()
-
-
-def silent(images: int) -> None:
-    """Take note of nothing."""
 
 
 @pytest.fixture(scope="module")
@@ -160,12 +112,12 @@ def test_verilog_that_agrees_passes_and_reports_what_was_counted(verilog_project
     result = run_rtlsim(verilog_project, None, told.append)
     assert told == [1, 2]
     assert result.images == 2
-    stated = [line.split() for line in (verilog_project / "isa5/stated.txt").read_text().splitlines()]
-    counted = [(t.compute_trips, t.ifmap_words, t.weight_words, t.ofmap_words) for t in result.layers]
-    assert counted == [tuple(map(int, words[1:5])) for words in stated if words[0] == "layer"]
+    assert counted(result) == stated(verilog_project)
+    assert result.cycles is not None
+    assert result.cycles_per_second is not None
     assert result.cycles > sum(t.compute_trips for t in result.layers)
     assert result.cycles_per_second > 0
-    assert run_rtlsim(verilog_project, 1, silent).images == 1
+    assert run_rtlsim(verilog_project, 1).images == 1
 
 
 @pytest.mark.parametrize(
@@ -185,7 +137,7 @@ def test_files_of_another_program_are_refused_before_the_engine_starts(
     text = path.read_text()
     path.write_text(text.replace(old, new, 1))
     with pytest.raises(ToolError, match=f"rtlsim stopped with code 2: .*{complaint}"):
-        run_rtlsim(verilog_project, None, silent)
+        run_rtlsim(verilog_project)
     path.write_text(text)
 
 
@@ -216,7 +168,7 @@ def test_a_field_that_the_engine_cannot_hold_is_refused_before_it_starts(
     content = path.read_bytes()
     path.write_bytes(content[:field] + value.to_bytes(4, "little", signed=True) + content[field + 4 :])
     with pytest.raises(ToolError, match=complaint):
-        run_rtlsim(verilog_project, None, silent)
+        run_rtlsim(verilog_project)
     path.write_bytes(content)
 
 
@@ -225,7 +177,7 @@ def test_a_field_that_the_engine_cannot_hold_is_refused_before_it_starts(
     [
         ("isa5/arena.bin", 0.5, r"arena\.bin: has \d+ bytes where isa5/program\.txt says \d+ to \d+"),
         ("isa5/golden.bin", 0.5, r"golden\.bin: has no logits of image 1"),
-        ("weights/images.bin", 0.4, r"images\.bin: holds 0 images of this program"),
+        ("isa5/images.bin", 0.4, r"images\.bin: holds 0 images of this program"),
     ],
 )
 def test_truncated_files_do_not_pass_the_simulation(
@@ -235,7 +187,7 @@ def test_truncated_files_do_not_pass_the_simulation(
     content = path.read_bytes()
     path.write_bytes(content[: int(kept * len(content))])
     with pytest.raises(ToolError, match=complaint):
-        run_rtlsim(verilog_project, None, silent)
+        run_rtlsim(verilog_project)
     path.write_bytes(content)
 
 
@@ -247,7 +199,7 @@ def test_a_wrong_logit_and_a_wrong_statement_are_found_on_verilog(verilog_projec
         VerificationError,
         match=r"logits of 1 of 2 .*counts of 1 of \d+ layers and of 1 of 4 ports from what the emitter",
     ):
-        run_rtlsim(verilog_project, None, silent)
+        run_rtlsim(verilog_project)
     golden.write_bytes(old)
     stated.write_text(text)
 
@@ -257,7 +209,7 @@ def test_a_missing_verilator_is_named(verilog_project: Path, monkeypatch: pytest
         (tmp_path / tool).symlink_to(str(shutil.which(tool)))
     monkeypatch.setitem(os.environ, "PATH", str(tmp_path))
     with pytest.raises(ToolError, match=r"verilator: not found on the PATH; install it"):
-        run_rtlsim(verilog_project, None, silent)
+        run_rtlsim(verilog_project)
 
 
 @pytest.mark.parametrize("said", ["Verilator 4.038 2020-07-11 rev v4.036-114-g0cd4a57ad", "Verilator 5.004", "", "no"])
@@ -269,7 +221,7 @@ def test_a_verilator_that_is_not_supported_is_named(
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     got = said or "no version"
     with pytest.raises(ToolError, match=rf"verilator: must be 5\.006 or newer, got '{got}' from verilator on the PATH"):
-        run_rtlsim(verilog_project, None, silent)
+        run_rtlsim(verilog_project)
 
 
 @pytest.fixture

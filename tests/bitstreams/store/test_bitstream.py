@@ -69,7 +69,7 @@ def test_what_follows_from_other_fields_is_computed_and_not_believed() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ('"format": 1', '"format": 9', "build.format: must be 1, which this version reads, got 9"),
+        ('"format": 2', '"format": 1', "build.format: must be 2, which this version reads, got 1"),
         ('"pe_rows"', '"sparse": 1, "pe_rows"', r"build\.accelerator\.sparse"),
         ('"wns_ns": 0.1', '"wns_ns": "0.1"', r"build\.timing\.wns_ns: must be"),
         ('"lut": 1000', '"lut": -1', r"utilisation\.lut: must be a number, zero or more, got -1"),

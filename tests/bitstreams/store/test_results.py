@@ -68,7 +68,7 @@ def test_a_build_becomes_an_entry_with_everything_known_about_it(project: Path, 
     assert (made.utilisation.lut, made.utilisation.dsp) == (28000, 135)
     assert store.verify(entry) == []
     assert entry.path("bit").name == f"{entry.digest[:16]}.bit"
-    assert (entry.folder / "hardware/src/compute.cpp").read_bytes() == (project / "src/compute.cpp").read_bytes()
+    assert (entry.folder / "hardware/hls/compute.cpp").read_bytes() == (project / "hls/compute.cpp").read_bytes()
 
 
 def test_each_figure_stands_beside_the_prediction(project: Path, archive: Path, store: Store) -> None:
@@ -215,15 +215,19 @@ def other_user_id(contents: dict[str, bytes]) -> None:
         (other_bit, r"is of design engine_cafecafe_wrapper, its hand-off of"),
         (other_part, r"is for part 7z020clg400, zcu104 has xczu7ev"),
         (other_user_id, r"its sources make engine_"),
-        (replaced("src/load.cpp", b"{", b"{ "), "a source was changed after it was emitted"),
+        (replaced("hls/store.cpp", b"{", b"{ "), "a source was changed after it was emitted"),
         (replaced(".hwh", b"0xA0010000", b"0xA0020000"), "engine_id must lie at 0xa0010000, there is 0xa0020000"),
         (
             replaced(".hwh", b"conv_engine", b"another_one"),
             "conv_engine must lie at 0xa0000000, there is no such block",
         ),
         (
-            replaced("xconv_engine_hw.h", b"LAYER_COUNT_DATA 0x48", b"LAYER_COUNT_DATA 0x4c"),
-            "layer_count must lie at 0x48",
+            replaced("xconv_engine_hw.h", b"OUTCOME_DATA 0x60", b"OUTCOME_DATA 0x64"),
+            "outcome must lie at 0x60, this Vitis HLS put it at 0x64",
+        ),
+        (
+            replaced("xconv_engine_hw.h", b"REGISTERS_DATA", b"REGISTERS_PROGRAM_WORD_DATA"),
+            "registers must lie at 0x40, this Vitis HLS put it nowhere",
         ),
         (replaced("implementation.txt", b"wns_ns 0.125", b"wns_ns -0.125"), r"setup slack is -0\.125 ns"),
         (replaced("implementation.txt", b"whs_ns 0.021", b"whs_ns -0.021"), r"hold slack is -0\.021 ns"),
@@ -244,7 +248,7 @@ def other_user_id(contents: dict[str, bytes]) -> None:
             for value in ({}, "x", None, [], 10**400, True)
         ),
         (recording("board", "../pynq-z2"), r"project\.json: board: must be one of"),
-        (recording("format", 2), r"project\.format: must be 1"),
+        (recording("format", 1), r"project\.format: must be 2"),
         (with_file("tools.txt", b"hls 1\nvivado 2\nhardware_sha256 cafe\n"), "tools.txt: must hold a version of hls"),
         (with_file("tools.txt", b"hls a\x1b[31m\nvivado 2\n"), "tools.txt: must hold a version of hls"),
         (with_file("engine_cafecafe.bit", b"x"), "engine_cafecafe.bit: is of another design"),
@@ -270,7 +274,7 @@ def test_spoilt_results_are_refused_and_leave_nothing(
     ("spoil", "message"),
     [
         (named_for("hls"), "hardware/rtl/.*: is no source of an engine of implementation hls"),
-        (with_file("hardware/src/load.cpp", b"x"), "hardware/src/load.cpp: is no source of .* implementation rtl"),
+        (with_file("hardware/hls/store.cpp", b"x"), "hardware/hls/store.cpp: is no source of .* implementation rtl"),
         (
             replaced(".hwh", b"engine_axi", b"conv_engine"),
             "implementation hls .conv_engine., expected rtl .engine_axi.",

@@ -1,16 +1,20 @@
 """``codesign check``: what is found, what is kept, and what stops it."""
 
+import re
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from support.hls.tools import need_compiler
 from support.json_file import read_json
 from support.verilog.simulated import need_verilator
 from typer.testing import CliRunner
 
 from bitstreams.building import toolchain
+from bitstreams.hls_checks import engine
+from bitstreams.hls_checks.checks import Limits, LoopLimits
 from codesign.cli.main import app
 from codesign.cli.text.run import check_lines
 from codesign.commands.check import check
@@ -73,13 +77,16 @@ def test_an_emitted_engine_passes_all_checks(
     run: Run, accelerator: Accelerator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     need_verilator()
+    need_compiler()
     counted = derived(accelerator, load_board("pynq-z2"))  # tests of their own map whole engines
     monkeypatch.setattr(checks, "count_blocks", lambda _: counted)
+    monkeypatch.setattr(checks, "yosys_version", lambda: checks.TRIED_YOSYS)
     result = check(run, Silent())
     result.require()
-    assert [each.name for each in result.checks] == ["board", "C++", "Verilog", "cycles", "yosys"]
+    names = ["board", "C++", "Verilog", "cycles", "yosys", "what an HLS tool will see"]
+    assert [each.name for each in result.checks] == names
     assert {each.outcome for each in result.checks} == {Outcome.PASSED}
-    board, cpp, verilog, cycles, yosys = result.checks
+    board, cpp, verilog, cycles, yosys, view = result.checks
     project = read_json(run.project / "project.json")
     assert board.text.startswith(f"{load_board('pynq-z2').title}: ")
     assert cpp.figures["images"] == verilog.figures["images"] == project["images"] == 359
@@ -92,6 +99,35 @@ def test_an_emitted_engine_passes_all_checks(
     assert "What was checked, and how" in page
     assert '<table class="prose">' in page
     assert f"{counted[0]} DSP slices ({counted[0]} derived)" in page
+    assert re.fullmatch(
+        r"\d+ pipelined loops: all rules hold; the longest recurrence takes \d\.\d\d of .* ns", view.text
+    )
+    assert len(view.table) == view.figures["loops"] + 1
+    assert round(view.figures["longest_recurrence_ns"], 2) == max(float(row[2]) for row in view.table[1:])
+    assert "What an HLS tool will see" in page
+    assert all(row[0] in page for row in view.table)
+
+
+def test_a_rule_of_hls_that_is_broken_fails(accelerator: Accelerator, monkeypatch: pytest.MonkeyPatch) -> None:
+    need_compiler()
+    monkeypatch.setattr(engine, "engine_limits", lambda shape: Limits(LoopLimits(counter_bits=1)))
+    finding = checks._view(accelerator, load_board("pynq-z2"))
+    assert not finding.passed
+    assert re.search(
+        r"loops: \d+ found, the first: compute:iterations .* multiplications by a variable in place of 0", finding.text
+    )
+
+
+def test_counts_of_another_yosys_that_differ_are_no_failure(
+    accelerator: Accelerator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checks, "yosys_version", lambda: "Yosys 0.40")
+    counted = derived(accelerator, load_board("pynq-z2"))
+    monkeypatch.setattr(checks, "count_blocks", lambda _: counted)
+    assert checks._count(accelerator, load_board("pynq-z2")).passed
+    monkeypatch.setattr(checks, "count_blocks", lambda _: (1, 2, 3))
+    with pytest.raises(MissingToolError, match=r"^Yosys 0\.40 counts \(1, 2, 3\) DSP .* tried with Yosys 0\.23 alone"):
+        checks._count(accelerator, load_board("pynq-z2"))
 
 
 @pytest.mark.parametrize("board", ["pynq-z2", "zcu104"])
@@ -101,6 +137,7 @@ def test_blocks_that_are_not_as_derived_fail(
 ) -> None:
     engine, on = replace(accelerator, pack=pack), load_board(board)
     slices, *memories = derived(engine, on)
+    monkeypatch.setattr(checks, "yosys_version", lambda: checks.TRIED_YOSYS)
     for found, passes in ((slices, True), (slices + 1, False)):
         monkeypatch.setattr(checks, "count_blocks", lambda _, found=found: (found, *memories))
         finding = checks._count(engine, on)
@@ -154,13 +191,15 @@ def test_a_missing_tool_is_no_pass(run: Run, monkeypatch: pytest.MonkeyPatch) ->
     result = check(run, Silent())
     result.require()
     outcomes = {each.name: each.outcome for each in result.checks}
-    assert outcomes == {"board": "passed", **dict.fromkeys(("C++", "Verilog", "cycles", "yosys"), "not checked")}
+    others = ("C++", "Verilog", "cycles", "yosys", "what an HLS tool will see")
+    assert outcomes == {"board": "passed", **dict.fromkeys(others, "not checked")}
+    assert result.checks[-1].text == "clang 14 is needed, no clang on the PATH (Debian: apt-get install clang-14)"
     assert list(check_lines(result))[1] == (
         "           C++: not checked: make: not found on the PATH; install it (Debian: apt-get install make)"
     )
 
 
-@pytest.mark.parametrize("path", ["include/config.h", "rtl/engine_config.vh"])
+@pytest.mark.parametrize("path", ["hls/engine_config.h", "rtl/engine_config.vh"])
 def test_a_project_that_was_edited_by_hand_is_refused(run: Run, path: str) -> None:
     file = run.project / path
     text = file.read_text()

@@ -7,14 +7,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from support.boards.engine_faults import FAULTS
 from support.boards.ssh_server import ssh_server
-from support.boards.twins import spoil_loaded, twin_process
+from support.boards.twins import served, twin_process
 from support.json_file import read_json, write_json
 from support.recorded_progress import RecordedProgress
 
+from bitstreams.board import control
 from bitstreams.board.driver import REPEATS, Engine
 from bitstreams.board.linking import Layout
 from bitstreams.board.processor import KERNEL_FILE
@@ -24,11 +27,12 @@ from bitstreams.store.store import Store
 from bitstreams.twin.bitstream import write_twin_bitstream
 from bitstreams.twin.board import FPGA_MANAGER, TwinBoard
 from bitstreams.twin.fabric import Fabric, build_fabric
+from bitstreams.twin.modelled import ModelledEngine
 from bitstreams.twin.server import TwinServer
 from codesign.cli.text.deploy import deploy_lines
 from codesign.commands import deploy as deploy_module
 from codesign.commands.deploy import deploy
-from codesign.emit.project import PROGRAM_FILES
+from codesign.emit.engine_project import ISA5_FILES
 from codesign.progress import Silent
 from codesign.run.folder import Run
 from codesign.run.folder import read_json as read_record
@@ -37,8 +41,8 @@ from cost_models.calibration.engines.conv_engine import stated_counters
 from cost_models.coefficients import load_coefficients
 from cost_models.measurements.measurement import read_measurements
 from hw_templates.board import load_board
-from hw_templates.conv_engine import isa
-from hw_templates.conv_engine.program import Program, read_program
+from hw_templates.conv_engine import isa5
+from hw_templates.conv_engine.program import FOLDER, Program, read_program
 from hw_templates.foundation.errors import BoardError, InvalidValueError, StorageError, VerificationError
 from hw_templates.project.render import files_sha256
 
@@ -111,10 +115,11 @@ def test_a_board_is_reached_over_ssh_with_the_users_own_keys(
     assert record["energy"]["source"] == "rails 12V"
 
 
-def test_what_is_no_twin_is_compared_without_the_start_that_its_counters_miss(
+def test_what_is_no_twin_is_timed_by_the_cycles_that_its_engine_counts(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    check = Engine._check_identity
+    deployed(run)
+    simulated, check = read_json(run.deployment)["latency_ms"]["p50"], Engine._check_identity
 
     def as_a_board(engine: Engine) -> None:
         check(engine)
@@ -124,15 +129,14 @@ def test_what_is_no_twin_is_compared_without_the_start_that_its_counters_miss(
     with twin_process(run.project) as (_, port):
         lines = deployed(run, board=f"pynq-z2@127.0.0.1:{port}", via="remote")
     predicted, record = read_json(run.project / "project.json")["predicted"], read_json(run.deployment)
-    assert (record["starts_per_image"], record["cycles"]) == (0, None)
+    assert record["cycles"] is None
+    assert record["latency_ms"]["p50"] == pytest.approx(simulated)
     shown = re.search(r"predicted ([0-9.]+) ms, ([+-][0-9.]+)%", lines[2])
     assert shown is not None
-    without = predicted["latency_ms"] - predicted["start_ms"]
-    assert float(shown[1]) == pytest.approx(without, rel=1e-3)
-    assert float(shown[2]) / 100 == pytest.approx(record["latency_ms"]["p50"] / without - 1, abs=6e-4)
-    assert re.search(r"timed by the engine's counters; [0-9.]+ ms of the start are left out of both", lines[3])
-    (measured,) = read_measurements([run.measurements])
-    assert measured.settings == {"starts_per_image": 0}
+    assert float(shown[1]) == pytest.approx(predicted["latency_ms"], rel=1e-3)
+    assert float(shown[2]) / 100 == pytest.approx(simulated / predicted["latency_ms"] - 1, abs=6e-4)
+    measured = read_measurements([run.measurements])[-1]
+    assert measured.settings == {}
 
 
 class Killing(RecordedProgress):
@@ -181,19 +185,38 @@ def test_energy_comes_from_a_meters_file_that_covers_the_run(run: Run, monkeypat
     assert second.latency_ms.p50 == record["latency_ms"]["p50"]
 
 
-def test_a_start_that_never_finishes_is_one_line_and_the_board_takes_the_next_program(
-    run: Run, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("code", [code for code, fault in FAULTS.items() if fault.in_cpp])
+def test_each_error_of_the_engine_is_one_line_and_the_next_deployment_succeeds(
+    code: int, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     load = Engine.load_program
 
     def spoiling(engine: Engine, program: Program) -> None:
         load(engine, program)
-        spoil_loaded(engine, tile_height=0)
+        FAULTS[code].cause(engine, monkeypatch)
 
-    with twin_process(run.project) as (_, port):
-        place = f"pynq-z2@127.0.0.1:{port}"
+    with served(run.project) as server:
+        place = f"pynq-z2@127.0.0.1:{server.port}"
         with monkeypatch.context() as spoilt:
             spoilt.setattr(Engine, "load_program", spoiling)
+            ended = rf"of the program ended with error {code}, {FAULTS[code].message}; the board takes the next program"
+            with pytest.raises(BoardError, match=rf"^127\.0\.0\.1:\d+: descriptor \d+ {ended} \(0 of 359 images ran"):
+                deployed(run, board=place, via="remote")
+        record = read_json(run.deployment)
+        assert (record["images"], record["complete"]) == (0, False)
+        assert "\n" not in record["error"]
+        deployed(run, board=place, via="remote")
+    assert read_json(run.deployment)["complete"] is True
+
+
+def test_an_engine_that_does_not_end_is_configured_again_and_takes_the_next_program(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with served(run.project) as server:
+        place = f"pynq-z2@127.0.0.1:{server.port}"
+        with monkeypatch.context() as hung:
+            hung.setattr(control, "STOP_S", 0.1)
+            hung.setattr(Fabric, "finished", lambda _: None)
             with pytest.raises(
                 BoardError, match=r"did not finish within 0\.5 s; it has been configured again.*\(0 of 359"
             ):
@@ -203,17 +226,19 @@ def test_a_start_that_never_finishes_is_one_line_and_the_board_takes_the_next_pr
     assert read_json(run.deployment)["complete"] is True
 
 
-def move_a_map_beyond_the_arena(run: Run) -> None:
-    path, program = run.project / "weights/arena.bin", read_program(run.project)
-    arena = bytearray(program.arena)
-    table = np.frombuffer(arena, isa.DESCRIPTOR, program.layer_count, program.program_word * program.axi_bytes)
-    table["ofmap_word"][3] += (96 << 20) // program.axi_bytes
-    path.write_bytes(arena)
+def move_a_map_beyond_the_arena(run: Run) -> int:
+    """Move the place of a map in memory, and return its layer."""
+    program = read_program(run.project)
+    table = program.descriptors.copy()
+    moved = int(np.flatnonzero(table["map_out"] == 0)[1])
+    table["ofmap_word"][moved] += (96 << 20) // program.axi_bytes
+    (run.project / FOLDER / "arena.bin").write_bytes(table.tobytes() + program.arena[table.nbytes :])
+    return moved
 
 
 def seal(run: Run) -> None:
     """Record the digest of the files as they are."""
-    files = {path: (run.project / path).read_bytes() for path in PROGRAM_FILES}
+    files = {path: (run.project / path).read_bytes() for path in ISA5_FILES}
     record = read_json(run.project / "project.json")
     write_json(run.project / "project.json", {**record, "program_sha256": files_sha256(files)})
 
@@ -223,36 +248,35 @@ def test_a_changed_program_is_refused_before_anything_is_reached(run: Run, monke
         raise AssertionError("reached")
 
     monkeypatch.setattr(TwinBoard, "__init__", reached)
-    for name in PROGRAM_FILES:
+    for name in ISA5_FILES:
         content = (run.project / name).read_bytes()
         (run.project / name).write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
-        with pytest.raises(StorageError, match=r"weights: a file was changed after the project was emitted; emit it"):
+        with pytest.raises(StorageError, match=r"isa5: a file was changed after the project was emitted; emit it"):
             deployed(run)
         (run.project / name).write_bytes(content)
-    move_a_map_beyond_the_arena(run)
-    with pytest.raises(StorageError, match="weights: a file was changed"):
+    moved = move_a_map_beyond_the_arena(run)
+    with pytest.raises(StorageError, match="isa5: a file was changed"):
         deployed(run)
     seal(run)
     with pytest.raises(
-        StorageError, match=r"arena\.bin: program\.layers\[3\]\.ofmap_word: must be .* lie in the maps.*; emit it again"
+        StorageError,
+        match=rf"arena\.bin: program\.layers\[{moved}\]\.ofmap_word: must be .* lie in the maps.*; emit it again",
     ):
         deployed(run)
     assert not run.measurements.exists()
 
 
 def test_garbage_that_the_board_counts_is_said_and_no_measurement(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    def has_finished(fabric: Fabric) -> bool:
-        done = finished(fabric)
-        if done:
-            layout = Layout(read_program(run.project), REPEATS)
-            memory = boards[-1].memory
-            memory.physical(max(memory.sizes()) + layout.counter_offset, isa.COUNTERS.itemsize)[:] = 0xFF
-        return done
+    def counting(engine: ModelledEngine, *arguments: Any) -> None:
+        count(engine, *arguments)
+        layout = Layout(read_program(run.project), REPEATS)
+        memory = boards[-1].memory
+        memory.physical(max(memory.sizes()) + layout.counter_offset, isa5.COUNTERS.itemsize)[:] = 0xFF
 
     boards: list[TwinBoard] = []
-    finished, configured = Fabric.has_finished, TwinBoard._configure
+    count, configured = ModelledEngine._count, TwinBoard._configure
     monkeypatch.setattr(TwinBoard, "_configure", lambda board, name: (boards.append(board), configured(board, name)))  # type: ignore[func-returns-value]
-    monkeypatch.setattr(Fabric, "has_finished", has_finished)
+    monkeypatch.setattr(ModelledEngine, "_count", counting)
     with pytest.raises(VerificationError, match=r"counters of layer 0 are \(4294967295"):
         deployed(run)
     record = read_json(run.deployment)
@@ -274,19 +298,31 @@ def test_ctrl_c_keeps_what_ran(run: Run, monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_logits_and_counters_that_differ_are_said(run: Run) -> None:
-    trips = run.project / "weights/trips.bin"
-    content = bytearray(trips.read_bytes())
-    content[16] ^= 1
-    trips.write_bytes(content)
+    stated = run.project / FOLDER / "stated.txt"
+    lines = stated.read_text().splitlines(keepends=True)
+    kind, iterations, rest = lines[1].split(" ", 2)
+    lines[1] = f"{kind} {int(iterations) ^ 1} {rest}"
+    stated.write_text("".join(lines))
     seal(run)
     with pytest.raises(VerificationError, match="counters of layer 1 are"):
         deployed(run)
-    golden = run.project / "weights/golden.bin"
+    golden = run.project / FOLDER / "golden.bin"
     content = bytearray(golden.read_bytes())
     content[0] ^= 1
     golden.write_bytes(content)
     seal(run)
-    with pytest.raises(VerificationError, match="logits of 1 of 359 images differ"):
+    with pytest.raises(VerificationError, match="logits of 1 of 359 images differ from the reference"):
+        deployed(run)
+
+
+def test_a_project_that_does_not_say_how_its_layers_run_is_to_be_emitted_again(run: Run) -> None:
+    record = read_json(run.project / "project.json")
+    record["layers"][0]["mapped"]["mapping"]["tile_height"] = "all"
+    write_json(run.project / "project.json", record)
+    with pytest.raises(
+        StorageError,
+        match=r"project\.json: project\.layers\.mapping\.tile_height: must be a whole number.*; emit it again",
+    ):
         deployed(run)
 
 

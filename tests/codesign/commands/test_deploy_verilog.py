@@ -19,7 +19,7 @@ from bitstreams.twin.server import TwinServer
 from bitstreams.twin.simulated import build_verilog
 from codesign.cli.text.deploy import deploy_lines
 from codesign.commands.deploy import deploy
-from codesign.emit.project import IMAGES_FILE, ISA5_FILES, PROGRAM_FILES
+from codesign.emit.engine_project import IMAGES_FILE, ISA5_FILES
 from codesign.progress import Silent
 from codesign.run.folder import Run
 from codesign.run.records import DeployRecord
@@ -27,7 +27,7 @@ from cost_models.measurements.measurement import read_measurements
 from hw_templates.board import load_board
 from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.conv_engine.implementation import Implementation
-from hw_templates.conv_engine.program import Program, read_program
+from hw_templates.conv_engine.program import FOLDER, Program, read_program
 from hw_templates.foundation.errors import BoardError, InvalidValueError, StorageError, ToolError
 from hw_templates.foundation.lock import board_claim
 from hw_templates.project.render import files_sha256, render
@@ -49,7 +49,7 @@ def made(finished_run: Run, tmp_path_factory: pytest.TempPathFactory) -> Run:
     for path, text in rendered.items():
         (project / path).parent.mkdir(exist_ok=True)
         (project / path).write_text(text)
-    for path in (IMAGES_FILE, "weights/golden.bin", "isa5/golden.bin"):
+    for path in (IMAGES_FILE, f"{FOLDER}/golden.bin"):
         content = (project / path).read_bytes()
         (project / path).write_bytes(content[: len(content) * IMAGES // record["images"]])
     record |= {"implementation": "rtl", "images": IMAGES, "hardware_sha256": rendered["hardware.sha256"].strip()}
@@ -60,13 +60,9 @@ def made(finished_run: Run, tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 
 def seal(project: Path) -> None:
-    """Record the digests of the files as they are."""
-
-    def digest(paths: tuple[str, ...]) -> str:
-        return files_sha256({path: (project / path).read_bytes() for path in paths})
-
-    digests = {"program_sha256": digest(PROGRAM_FILES), "isa5_sha256": digest((*ISA5_FILES, IMAGES_FILE))}
-    write_json(project / "project.json", read_json(project / "project.json") | digests)
+    """Record the digest of the files as they are."""
+    digest = files_sha256({path: (project / path).read_bytes() for path in ISA5_FILES})
+    write_json(project / "project.json", read_json(project / "project.json") | {"program_sha256": digest})
 
 
 @pytest.fixture
@@ -97,8 +93,8 @@ def test_logits_counts_and_cycles_come_from_the_verilog(run: Run) -> None:
     (measured,) = read_measurements([run.measurements])
     assert measured.source == RTL
     layers = read_json(run.project / "project.json")["layers"]
-    assert [json.loads(json.dumps(asdict(ran.mapping))) for ran in measured.layers if ran.mapping] == [
-        layer["mapping"] for layer in layers
+    assert [json.loads(json.dumps(asdict(ran))) for ran in measured.mapped_layers] == [
+        layer["mapped"] for layer in layers
     ]
 
 
@@ -155,7 +151,7 @@ def test_a_second_command_on_a_twin_is_refused(run: Run, server: TwinServer) -> 
 def test_a_program_that_was_changed_is_refused_before_anything_is_reached(
     run: Run, server: TwinServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path, program = run.project / "isa5/arena.bin", read_program(run.project, Implementation.RTL)
+    path, program = run.project / FOLDER / "arena.bin", read_program(run.project)
     records = program.descriptors.copy()
     inside = int(np.flatnonzero(records["map_out"] == 0)[1])
     records["ofmap_word"][inside] = 0

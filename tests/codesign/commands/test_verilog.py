@@ -46,7 +46,7 @@ def test_what_is_searched_for_the_verilog_is_emitted_simulated_and_reported_as_s
     page = report(run, Silent()).page.read_text()
     assert "2 test images ran through the engine, simulated clock by clock" in page
     assert f"predict {project['predicted']['latency_ms']:.4f} ms" in page
-    assert "lanes on its diagonal" in page
+    assert "of channel-wise layers on its diagonal" in page
 
     search(run, SearchRequest(pairs=5_000), Silent(), baselines=False)
     with pytest.raises(InvalidValueError, match=r"implementation: must be hls, which .* was searched for; leave"):

@@ -9,7 +9,7 @@ from support.verilog.engines import ENGINES, MORE_WITH_MAPS, cpp_simulation_of
 from support.verilog.random_engine_chains import random_chain_program
 
 from cost_models.engine.counts import count_program
-from hw_templates.conv_engine.isa import TRIPS
+from hw_templates.conv_engine.isa5 import TRIPS
 
 PROGRAMS, MANY_PROGRAMS, SANITIZED = 24, 286, 8
 """For each engine, in every run of the tests, on demand, and under sanitizers."""

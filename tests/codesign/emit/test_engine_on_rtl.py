@@ -12,7 +12,7 @@ from support.verilog.random_engine_chains import random_chain_program
 from cost_models.engine.counts import count_program
 from cost_models.engine.cycles import program_cycles
 from cost_models.engine.stages import MemoryTiming
-from hw_templates.conv_engine.isa import TRIPS
+from hw_templates.conv_engine.isa5 import TRIPS
 
 MEMORIES = (
     ((), MemoryTiming(latency_cycles=60)),

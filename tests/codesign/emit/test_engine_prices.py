@@ -17,7 +17,7 @@ from cost_models.mapping.placement import IN_MEMORY, Placement, band_rows
 from cost_models.workload import IMAGE
 from hw_templates.board import Board, board_names, load_board
 from hw_templates.conv_engine.accelerator import Accelerator
-from hw_templates.conv_engine.isa import COUNTERS, TABLE_BYTES
+from hw_templates.conv_engine.isa5 import COUNTERS, TABLE_BYTES
 from hw_templates.conv_engine.rtl_config import EngineShape
 from hw_templates.conv_engine.space import AcceleratorSpace
 from hw_templates.foundation.errors import MappingError

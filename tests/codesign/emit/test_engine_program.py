@@ -1,4 +1,4 @@
-"""Whole networks in version 5 of the program format: beside version 4's reference, and on the engine's Verilog."""
+"""Whole networks as programs: beside the reference of quantisation, and on the engine's Verilog."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -18,10 +18,9 @@ from support.verilog.random_engine_chains import Chain
 from support.verilog.random_engine_layers import random_data, randomly_tiled
 from support.verilog.simulated import run
 
-from codesign.emit.engine_program import compile_engine_program, engine_node, legal_tiles
+from codesign.emit.engine_program import compile_engine_program, engine_node, legal_tiles, pack_map
 from codesign.emit.engine_reference import EngineNode, engine_result, run_engine
 from codesign.emit.integer_reference import QuantisedNetwork
-from codesign.emit.program import pack_map
 from cost_models.engine.layer import EngineLayer, engine_layer
 from cost_models.engine.tiles import TiledLayer
 from cost_models.mapping.mapping import LoopOrder, Mapping, draw_mapping
@@ -62,11 +61,11 @@ def random_network(seed: int) -> tuple[list[EngineNode], QuantisedNetwork, np.nd
 
 
 @pytest.mark.parametrize("seed", range(10))
-def test_maps_equal_those_of_version_4_but_where_a_map_is_added(seed: int) -> None:
+def test_maps_equal_those_of_the_integer_reference_but_where_a_map_is_added(seed: int) -> None:
     nodes, network, image = random_network(seed)
     before = integer_maps(network, image[None])
     for node in nodes:
-        # Each layer reads what version 4 made, so that differences do not add up.
+        # Each layer reads what the reference made, so that differences do not add up.
         maps = {IMAGE: image[None]} | before
         gate, residual = (None if name is None else maps[name] for name in (node.gate, node.residual))
         result = engine_result(
@@ -192,3 +191,11 @@ def test_an_image_ends_with_its_last_map_whatever_the_weight_port_can_read() -> 
     program = compile_engine_program([node], {"image": (8, 3, 3)}, wide).program
     assert program.image_words == 9
     assert program.logits_word == program.image_word + 10
+
+
+def test_maps_lie_pixel_by_pixel_in_whole_words() -> None:
+    images = np.arange(2 * 3 * 2 * 2, dtype=np.int8).reshape(2, 3, 2, 2)
+    packed = pack_map(images, ENGINES[ENGINE].accelerator).reshape(2, 2, 2, 8)
+    for n, c, h, w in np.ndindex(images.shape):
+        assert packed[n, h, w, c] == images[n, c, h, w]
+    assert not packed[..., 3:].any()

@@ -1,4 +1,4 @@
-"""What a project of the Verilog predicts of itself."""
+"""What a project says of itself for each implementation of the engine."""
 
 import json
 from pathlib import Path
@@ -22,8 +22,9 @@ def test_its_cycles_are_predicted_and_its_layers_stated_as_the_verilog_runs_them
         emit_random_project(folder, ACCELERATOR, seed=3, board_name="zcu104", implementation=implementation)
         records[implementation] = json.loads((folder / "project.json").read_text())
     hls, rtl = records[Implementation.HLS], records[Implementation.RTL]
-    assert hls["isa5_sha256"] == rtl["isa5_sha256"]
-    simulated = run_rtlsim(tmp_path / "rtl", 1, lambda _: None)
+    assert hls["program_sha256"] == rtl["program_sha256"]
+    assert hls["layers"] == rtl["layers"]
+    simulated = run_rtlsim(tmp_path / "rtl", 1)
     # The memory of the simulation has no limit, and that of the board hardly one for these layers.
     assert rtl["predicted"]["latency_ms"] * ACCELERATOR.clock_mhz * 1e3 == pytest.approx(simulated.cycles, rel=0.02)
     assert rtl["predicted"]["latency_ms"] != hls["predicted"]["latency_ms"]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from support.boards.emitted_projects import emit_fused_project, emit_random_project
-from support.boards.twins import running, served
+from support.boards.twins import running, served, stated_of
 from support.networks.digits_subnets import SUBNETS, random_images
 from support.networks.float_networks import run_float
 from support.networks.named_spaces import DIGITS
@@ -19,8 +19,8 @@ from support.networks.small_families import SMALL_FAMILIES
 from bitstreams.building.script import check_sources
 from bitstreams.building.toolchain import run_csim
 from codesign.emit import project as project_module
+from codesign.emit.engine_program import pack_map
 from codesign.emit.integer_reference import run_integer
-from codesign.emit.program import pack_map
 from codesign.emit.project import Design, project_files, write_project
 from codesign.emit.quantise import quantise, quantise_image
 from codesign.supernet.lowering.workloads import lower
@@ -28,12 +28,14 @@ from codesign.supernet.network.subnets import fold
 from codesign.supernet.network.supernet import Supernet
 from cost_models.closed_form.estimate import price, price_mapped
 from cost_models.coefficients import load_coefficients
+from cost_models.mapping.mapped_layer import MappedLayer
 from cost_models.workload import Operation
 from hw_templates.board import load_board
 from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.conv_engine.implementation import Implementation
 from hw_templates.conv_engine.program import read_program
 from hw_templates.foundation.errors import InvalidValueError, StorageError
+from hw_templates.foundation.json_records import check_record
 from hw_templates.project.record import Origin, ProjectAccuracy
 
 # Different in every parameter: narrow and wide ports, packed and not, odd pixels, rows that are no power of two.
@@ -50,21 +52,10 @@ ACCELERATORS = [
         clock_mhz=100,
     ),
     Accelerator(
-        pe_rows=8,
-        pe_cols=8,
-        pe_pixels=1,
-        pack=1,
-        ifmap_kib=8,
-        weight_kib=8,
-        ofmap_kib=8,
-        axi_bits=64,
-        clock_mhz=100,
-    ),
-    Accelerator(
         pe_rows=4,
         pe_cols=4,
         pe_pixels=3,
-        pack=2,
+        pack=1,
         ifmap_kib=8,
         weight_kib=8,
         ofmap_kib=2,
@@ -72,76 +63,22 @@ ACCELERATORS = [
         clock_mhz=100,
     ),
     Accelerator(
-        pe_rows=16,
-        pe_cols=32,
-        pe_pixels=7,
-        pack=1,
-        ifmap_kib=16,
-        weight_kib=32,
-        ofmap_kib=8,
-        axi_bits=128,
-        clock_mhz=200,
-    ),
-    Accelerator(
-        pe_rows=24,
-        pe_cols=8,
-        pe_pixels=4,
-        pack=2,
-        ifmap_kib=12,
-        weight_kib=16,
-        ofmap_kib=8,
-        axi_bits=64,
-        clock_mhz=150,
-    ),
-    Accelerator(
-        pe_rows=8,
-        pe_cols=4,
-        pe_pixels=2,
-        pack=2,
-        ifmap_kib=8,
-        weight_kib=8,
-        ofmap_kib=4,
-        axi_bits=32,
-        clock_mhz=150,
-        map_kib=0,
-        weight_port_words=2,
-    ),
-    Accelerator(
-        pe_rows=8,
-        pe_cols=8,
-        pe_pixels=2,
-        pack=2,
-        ifmap_kib=16,
-        weight_kib=8,
-        ofmap_kib=16,
-        axi_bits=64,
-        clock_mhz=100,
-        map_kib=0,
-        weight_port_words=1,
-        ifmap_buffers=1,
-        weight_buffers=2,
-        ofmap_buffers=1,
-    ),
-    Accelerator(
-        pe_rows=16,
+        pe_rows=48,
         pe_cols=8,
         pe_pixels=1,
-        pack=1,
-        ifmap_kib=8,
-        weight_kib=16,
-        ofmap_kib=16,
+        pack=2,
+        ifmap_kib=16,
+        weight_kib=24,
+        ofmap_kib=24,
         axi_bits=64,
-        clock_mhz=100,
-        map_kib=0,
-        weight_port_words=1,
-        ifmap_buffers=2,
+        clock_mhz=150,
+        weight_port_words=2,
+        ifmap_buffers=1,
         weight_buffers=1,
-        ofmap_buffers=2,
     ),
 ]
 
-
-# With map memory: more depthwise lanes than columns, fewer rows than columns, banks that lines of results do not fill.
+# With map memory: more rows than columns, fewer, banks that lines of results do not fill.
 FUSING = [
     Accelerator(
         pe_rows=48,
@@ -157,18 +94,6 @@ FUSING = [
         weight_port_words=2,
     ),
     Accelerator(
-        pe_rows=8,
-        pe_cols=24,
-        pe_pixels=3,
-        pack=1,
-        ifmap_kib=16,
-        weight_kib=16,
-        ofmap_kib=16,
-        axi_bits=64,
-        clock_mhz=100,
-        map_kib=4,
-    ),
-    Accelerator(
         pe_rows=16,
         pe_cols=24,
         pe_pixels=1,
@@ -178,45 +103,31 @@ FUSING = [
         ofmap_kib=8,
         axi_bits=64,
         clock_mhz=100,
-        map_kib=2,
+        map_kib=4,
         weight_port_words=2,
         ifmap_buffers=1,
         weight_buffers=1,
         ofmap_buffers=1,
     ),
-    Accelerator(
-        pe_rows=4,
-        pe_cols=4,
-        pe_pixels=4,
-        pack=2,
-        ifmap_kib=8,
-        weight_kib=8,
-        ofmap_kib=8,
-        axi_bits=32,
-        clock_mhz=100,
-        map_kib=4,
-    ),
 ]
 
 
 @pytest.mark.parametrize("accelerator", ACCELERATORS, ids=lambda a: f"{a.pe_rows}x{a.pe_cols}x{a.pe_pixels}")
-def test_the_compiled_engine_equals_the_integer_reference_and_the_cost_model(
-    tmp_path: Path, accelerator: Accelerator
-) -> None:
+def test_the_compiled_engine_equals_its_reference_and_what_is_stated(tmp_path: Path, accelerator: Accelerator) -> None:
     for seed in range(4):
         emit_random_project(tmp_path, accelerator, seed, extreme=seed == 3)
-        golden = np.frombuffer((tmp_path / "weights/golden.bin").read_bytes(), dtype=np.int8)
+        golden = np.frombuffer((tmp_path / "isa5/golden.bin").read_bytes(), dtype=np.int8)
         assert len(np.unique(golden)) > 5
         assert run_csim(tmp_path).images == 2
 
 
 @pytest.mark.parametrize("accelerator", FUSING, ids=lambda a: f"{a.pe_rows}x{a.pe_cols}x{a.pe_pixels}")
-def test_fused_blocks_equal_the_integer_reference_and_the_cost_model(tmp_path: Path, accelerator: Accelerator) -> None:
+def test_fused_blocks_equal_the_reference_and_what_is_stated(tmp_path: Path, accelerator: Accelerator) -> None:
     kept = 0
     for seed in range(6):
         placements = emit_fused_project(tmp_path, accelerator, seed)
         kept += sum(placement.group_layers > 0 and len(placement.bands) > 1 for placement in placements)
-        golden = np.frombuffer((tmp_path / "weights/golden.bin").read_bytes(), dtype=np.int8)
+        golden = np.frombuffer((tmp_path / "isa5/golden.bin").read_bytes(), dtype=np.int8)
         assert len(np.unique(golden)) > 5
         assert run_csim(tmp_path).images == 2
     assert kept > 3
@@ -249,9 +160,9 @@ def test_the_engine_is_clean_under_sanitizers(tmp_path: Path) -> None:
         ),
         seed=5,
     )
-    assert run_csim(tmp_path, sanitize=True, images=1).images == 1
+    assert run_csim(tmp_path, 1, sanitize=True).images == 1
     emit_fused_project(tmp_path, FUSING[0], seed=5)
-    assert run_csim(tmp_path, sanitize=True, images=1).images == 1
+    assert run_csim(tmp_path, 1, sanitize=True).images == 1
     emit_random_project(
         tmp_path,
         Accelerator(
@@ -268,7 +179,7 @@ def test_the_engine_is_clean_under_sanitizers(tmp_path: Path) -> None:
         seed=6,
         extreme=True,
     )
-    assert run_csim(tmp_path, sanitize=True, images=1).images == 1
+    assert run_csim(tmp_path, 1, sanitize=True).images == 1
 
 
 def test_a_subnet_of_every_published_family_runs_bit_exactly(tmp_path: Path) -> None:
@@ -308,7 +219,7 @@ def test_files_are_deterministic_and_name_no_place_or_time() -> None:
     files = project_files(*design(1))
     assert files == project_files(*design(1))
     for path, content in files.items():
-        if not path.startswith("weights/"):
+        if not path.startswith("isa5/"):
             assert not re.search(rb"/(home|root|tmp|work|usr)/|20\d\d-\d\d-\d\d", content), path
 
 
@@ -319,7 +230,8 @@ def test_a_project_builds_and_runs_without_this_package(tmp_path: Path) -> None:
     shutil.move(tmp_path / "here", moved)
     done = subprocess.run(["make", "csim"], cwd=moved, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert f"3 of 3 images and {len(made.network.layers)} of {len(made.network.layers)} layers agree" in done.stdout
+    count = len(made.network.layers)
+    assert f"3 of 3 images, {count} of {count} layers and 4 of 4 ports agree" in done.stdout
 
 
 def test_the_record_says_what_was_emitted(tmp_path: Path) -> None:
@@ -329,8 +241,9 @@ def test_the_record_says_what_was_emitted(tmp_path: Path) -> None:
     assert record["accelerator"] == made.accelerator.as_dict()
     assert record["origin"] == asdict(ORIGIN)
     assert [layer["name"] for layer in record["layers"]] == [layer.node.name for layer in made.network.layers]
+    assert all(check_record(layer["mapped"], MappedLayer, "mapped") for layer in record["layers"])
     np.testing.assert_array_equal(
-        np.frombuffer(files["weights/golden.bin"], dtype=np.int8), run_integer(made.network, images).ravel()
+        np.frombuffer(files["isa5/golden.bin"], dtype=np.int8), made.compiled().results(images).ravel()
     )
     write_project(tmp_path, files)
     before = {path: (tmp_path / path).stat().st_mtime_ns for path in files}
@@ -361,8 +274,18 @@ def test_a_project_of_the_other_implementation_leaves_nothing_of_the_first(tmp_p
         write_project(tmp_path, files)
         assert {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()} == set(files)
         assert check_sources(tmp_path) == json.loads(files["project.json"])["hardware_sha256"]
-        assert f"to be built in {'HLS C++' if implementation == 'hls' else 'Verilog'}," in files["README.md"].decode()
-        assert ("| diagonal of the PE array, " in files["README.md"].decode()) == (implementation == Implementation.RTL)
+        language = {Implementation.HLS: "HLS C++ (`hls/`)", Implementation.RTL: "Verilog (`rtl/`)"}[implementation]
+        assert f"to be built from {language}," in files["README.md"].decode()
+
+
+def test_what_a_project_of_version_1_held_goes(tmp_path: Path) -> None:
+    former = [tmp_path / name for name in ("include/isa.h", "src/load.cpp", "weights/trips.bin")]
+    for path in former:
+        path.parent.mkdir(parents=True)
+        path.touch()
+    files = project_files(*design(3))
+    write_project(tmp_path, files)
+    assert {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()} == set(files)
 
 
 def test_the_hardware_digest_ignores_the_network() -> None:
@@ -407,5 +330,5 @@ def test_subnets_follow_each_other_on_one_loaded_bitstream(tmp_path: Path) -> No
             engine.load_program(read_program(folder))
             packed = pack_map(pixels, accelerator)
             logits = np.frombuffer(b"".join(engine.run(row.tobytes() for row in packed)), np.int8)
-            assert np.array_equal(logits.reshape(len(pixels), -1), run_integer(design.network, pixels))
-            assert engine.trips().tobytes() == (folder / "weights/trips.bin").read_bytes()
+            assert np.array_equal(logits.reshape(len(pixels), -1), design.compiled().results(pixels))
+            assert list(map(tuple, engine.trips())) == stated_of(folder)

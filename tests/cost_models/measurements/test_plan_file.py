@@ -8,7 +8,7 @@ from support.mutations import drive, from_file, mutated_json
 from cost_models.mapping.mapped_layer import MappedLayer
 from cost_models.mapping.mapping import LoopOrder, Mapping
 from cost_models.mapping.placement import Placement
-from cost_models.measurements.measurement import MeasuredLayer, RunPlan, read_plan, write_plan
+from cost_models.measurements.measurement import RunPlan, read_plan, write_plan
 from cost_models.workload import Layer, Operation
 from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.foundation.errors import InvalidValueError, MappingError, StorageError
@@ -52,20 +52,16 @@ def test_a_plan_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert read_plan(tmp_path / "plan.json") == plan
 
 
-def test_a_plan_of_format_2_is_read_as_it_was_written(tmp_path: Path) -> None:
-    path, plan = (
-        tmp_path / "plan.json",
-        RunPlan(board="pynq-z2", accelerator=ACCELERATOR, runs=RUNS, deviations=(0.5, 0.1, 0.05)),
-    )
-    runs = [[asdict(MeasuredLayer.of(ran)) for ran in layers] for layers in RUNS]
-    old = {"plan": 2, "board": "pynq-z2", "accelerator": asdict(ACCELERATOR), "deviations": [0.5, 0.1, 0.05]}
-    path.write_text(json.dumps({**old, "runs": runs}))
-    assert read_plan(path) == plan
-    path.write_text(json.dumps({**old, "plan": 1, "runs": runs}))
-    with pytest.raises(StorageError, match=r"plan\.format: must be 3.*`codesign calibrate plan` makes one"):
-        read_plan(path)
-    path.write_text(json.dumps({**old, "runs": [7]}))
-    with pytest.raises(StorageError, match=r"plan\.json: is corrupt"):
+@pytest.mark.parametrize("key", ["format", "plan"])
+def test_a_plan_for_an_engine_of_before_is_to_be_made_again(key: str, tmp_path: Path) -> None:
+    path = tmp_path / "plan.json"
+    write_plan(path, RunPlan(board="pynq-z2", accelerator=ACCELERATOR, runs=RUNS))
+    values = json.loads(path.read_text())
+    del values["format"]
+    path.write_text(json.dumps({**values, key: 3}))
+    with pytest.raises(
+        StorageError, match=r"plan\.format: must be 4, which this version reads, got 3; `codesign calibrate plan` makes"
+    ):
         read_plan(path)
 
 
@@ -81,7 +77,7 @@ def test_a_plan_that_nothing_could_run_is_refused() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"format": 1}, r"plan\.format: must be 3, which this version reads, got 1; `codesign calibrate plan` makes"),
+        ({"format": 1}, r"plan\.format: must be 4, which this version reads, got 1; `codesign calibrate plan` makes"),
         ({"runs": [[{"layer": asdict(LAYER)}]]}, r"plan\.runs\[0\]\[0\]\.mapping: must be given"),
         ({"runs": [[]]}, r"plan\.runs\[0\]: must be one that is new"),
         ({"runs": [[{"layer": {}}]]}, r"plan\.runs\[0\]\[0\]\.layer\.operation: must be given"),

@@ -10,7 +10,7 @@ import pytest
 from support.boards.vendor_tcl import write_rendered
 
 from hw_templates.board import load_board
-from hw_templates.conv_engine import isa, isa5, registers
+from hw_templates.conv_engine import registers
 from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.conv_engine.implementation import Implementation
 from hw_templates.foundation.errors import InvalidValueError
@@ -29,16 +29,58 @@ ACCELERATOR = Accelerator(
 )
 
 
-def test_pragmas_of_the_engine_place_each_argument_where_the_table_does() -> None:
-    source = (files("hw_templates") / "conv_engine/src/conv_engine.cpp").read_text()
-    placed = re.findall(r"s_axilite port = (\w+) bundle = control offset = (0x[0-9a-f]+)", source)
-    table = {name: register.offset for name, register in registers.ENGINE.items() if name != "control"}
-    assert {name: int(offset, 16) for name, offset in placed} == table
+HLS = files("hw_templates") / "conv_engine/hls"
+C_BITS = {"uint32_t": 32, "uint64_t": 64}
+
+
+def registers_of_the_cpp() -> dict[str, dict[str, registers.Register]]:
+    """Argument of the engine's C++ to the registers that it takes, by the names of its struct where it is one."""
+    source = (HLS / "conv_engine.cpp").read_text()
     signature = re.search(r'extern "C" void conv_engine\((.*?)\) \{', source, re.DOTALL)
     assert signature is not None
-    arguments = re.findall(r"(Word\*|int) (\w+)", signature.group(1))
-    bits = {name: registers.ENGINE[name].bits for name in table}
-    assert {name: 64 if kind == "Word*" else 32 for kind, name in arguments} == bits
+    types = {name: kind for kind, name in re.findall(r"([\w<>]+)&? (\w+)(?:,|$)", signature.group(1))}
+    headers = "".join((HLS / name).read_text() for name in ("conv_engine.h", "sequencer.h"))
+    found: dict[str, dict[str, registers.Register]] = {}
+    for name, offset in re.findall(r"s_axilite port = (\w+) bundle = control offset = (0x[0-9a-f]+)", source):
+        if types[name].startswith(("ReadPort", "WritePort")):
+            found[name] = {name: registers.Register(int(offset, 16), 64)}
+            continue
+        members = [(types[name], name)]
+        if types[name] not in C_BITS:
+            struct = re.search(rf"struct {types[name]} \{{(.*?)\}};", headers, re.DOTALL)
+            assert struct is not None
+            lines = re.findall(r"(uint\d+_t) ([\w, ]+);", struct.group(1))
+            members = [(kind, member) for kind, names in lines for member in names.split(", ")]
+        found[name], at = {}, int(offset, 16)
+        for kind, member in members:
+            found[name][member] = registers.Register(at, C_BITS[kind])
+            at += C_BITS[kind] // 8
+    return found
+
+
+def test_pragmas_of_the_engine_place_each_argument_where_the_table_does() -> None:
+    placed = registers_of_the_cpp()
+    assert placed.keys() == registers.HLS_ARGUMENTS.keys()
+    for argument, names in registers.HLS_ARGUMENTS.items():
+        used = {name: register for name, register in placed[argument].items() if not name.startswith("unused")}
+        assert used == {name: registers.ENGINE[name] for name in names}
+    own = {"control", "global_interrupt", "interrupt_enable", "interrupt_status"}
+    assert {name for names in registers.HLS_ARGUMENTS.values() for name in names} == registers.ENGINE.keys() - own
+
+
+def test_each_argument_has_a_word_behind_it_for_its_protocol() -> None:
+    # AMD UG1399, "S_AXILITE Offset Option": as many words as hold the data, and one more, even for ap_none.
+    end = 0x10
+    arguments = [[*members.values()] for members in registers_of_the_cpp().values()]
+    for first, last in sorted(((members[0], members[-1]) for members in arguments), key=lambda ends: ends[0].offset):
+        assert first.offset >= end, hex(first.offset)
+        end = last.offset + last.bits // 8 + 4
+
+
+def test_the_verilog_has_all_registers_of_the_cpp_and_more() -> None:
+    for name, register in registers.ENGINE.items():
+        assert registers.RTL_ENGINE[name].offset == register.offset
+    assert registers.RTL_ENGINE.keys() - registers.ENGINE.keys() == {"watchdog", "abort"}
 
 
 @pytest.mark.parametrize("block", [registers.ENGINE, registers.RTL_ENGINE, registers.IDENTITY])
@@ -147,8 +189,7 @@ def test_the_identity_block_answers_the_table_and_zero_elsewhere(
     constants = registers.identity_constants(implementation, clock_mhz=125)
     assert answered == constants | registers.digest_words(rendered[DIGEST_FILE].strip())
     assert constants[0] == int.from_bytes(b"CDSG", "big")
-    versions = {Implementation.HLS: (1, isa.VERSION), Implementation.RTL: (2, isa5.VERSION)}
-    assert (constants[4], constants[8]) == versions[implementation]
+    assert (constants[4], constants[8]) == ({Implementation.HLS: 3, Implementation.RTL: 2}[implementation], 5)
 
 
 def test_error_codes_count_up_from_none_as_the_simulation_looks_them_up() -> None:

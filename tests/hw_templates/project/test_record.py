@@ -1,5 +1,4 @@
 from dataclasses import asdict
-from typing import Any
 
 import pytest
 
@@ -31,7 +30,6 @@ def record() -> ProjectRecord:
         accelerator=accelerator,
         hardware_sha256="0",
         program_sha256="0",
-        isa5_sha256="0",
         implementation=Implementation.RTL,
         images=1,
         input_scale=1.0,
@@ -45,12 +43,12 @@ def test_a_record_says_which_implementation_is_built(record: ProjectRecord) -> N
     assert parse_json(record_line(record), ProjectRecord, "project") == record
 
 
-def test_a_record_without_an_implementation_is_of_the_cpp(record: ProjectRecord) -> None:
-    values: dict[str, Any] = {"format": record.FORMAT, **asdict(record)}
-    del values["implementation"]
-    assert check_record(values, ProjectRecord, "project").implementation == Implementation.HLS
+def test_a_record_of_version_1_of_the_engine_is_refused(record: ProjectRecord) -> None:
+    for values in (asdict(record), {"format": 1, **asdict(record)}):
+        with pytest.raises(InvalidValueError, match=r"project\.format: must be 2, which this version reads, got 1"):
+            check_record(values, ProjectRecord, "project")
 
 
 def test_an_unknown_implementation_is_refused(record: ProjectRecord) -> None:
     with pytest.raises(InvalidValueError, match=r"project\.implementation: must be one of hls, rtl, got 'vhdl'"):
-        check_record(asdict(record) | {"implementation": "vhdl"}, ProjectRecord, "project")
+        check_record({"format": 2, **asdict(record), "implementation": "vhdl"}, ProjectRecord, "project")

@@ -27,7 +27,7 @@ ACCELERATOR = Accelerator(
 SMARTCONNECT = {"aclk", "aresetn", "S00_AXI", "M00_AXI"}
 INTERFACES = {"s_axi_control", "m_axi_ifmap", "m_axi_weights", "m_axi_residual", "m_axi_ofmap", "interrupt"}
 ENGINE = {
-    Implementation.HLS: INTERFACES | {"ap_clk", "ap_rst_n", *(f"clocks_{stage}" for stage in range(6))},
+    Implementation.HLS: INTERFACES | {"ap_clk", "ap_rst_n", *(f"clocks_{stage}" for stage in range(7))},
     Implementation.RTL: INTERFACES | {"aclk", "aresetn"},
 }
 
@@ -309,7 +309,11 @@ def test_csynth_synthesises_the_engine_for_the_part_and_clock(tmp_path: Path, co
     recorded = run_script(tmp_path, "tcl/csynth.tcl")
     assert recorded.code == 0, recorded.output
     sources = [Path(call[1]).name for call in recorded.of("add_files") if "-tb" not in call]
-    assert sources == ["load.cpp", "compute.cpp", "store.cpp", "conv_engine.cpp"]
+    assert sources == sorted(path.name for path in (tmp_path / "hls").glob("*.cpp"))
+    flags = f"-I{tmp_path}/hls -std=c++17 -DVENDOR_HEADERS"
+    assert all(call[-1] == flags for call in recorded.of("add_files") if "-tb" not in call)
+    [bench] = [call for call in recorded.of("add_files") if "-tb" in call]
+    assert bench == ("add_files", "-tb", f"{tmp_path}/tb/csim.cpp", "-cflags", f"{flags} -I{tmp_path}/tb")
     steps = [call for call in recorded.calls if call[0] != "add_files"]
     assert steps == [
         ("open_project", "-reset", "hls"),
@@ -320,7 +324,11 @@ def test_csynth_synthesises_the_engine_for_the_part_and_clock(tmp_path: Path, co
         ("set_clock_uncertainty", "27%"),
         ("config_interface", "-m_axi_addr64=true"),
         ("csynth_design",),
-        *([("cosim_design", "-argv", f"{tmp_path}/weights 1")] if cosim else []),
+        *(
+            [("cosim_design", "-argv", f"{tmp_path}/isa5 --images {tmp_path}/isa5/images.bin --count 1")]
+            if cosim
+            else []
+        ),
         ("export_design", "-format", "ip_catalog"),
     ]
 

@@ -6,16 +6,15 @@ if {[file exists build/options.tcl]} {
     source build/options.tcl
 }
 set project [pwd]
-set flags "-I$project/include -std=c++14"
+set flags "-I$project/hls -std=c++17 -DVENDOR_HEADERS"
 file mkdir build
 cd build
 
 open_project -reset hls
-foreach name {load compute store conv_engine} {
-    add_files $project/src/$name.cpp -cflags $flags
+foreach path [lsort [glob $project/hls/*.cpp]] {
+    add_files $path -cflags $flags
 }
-# Co-simulation copies as many words of each port as its depth says, so the arena must not be smaller.
-add_files -tb $project/tb/csim.cpp -cflags "$flags -DARENA_LEAST_WORDS=1048576"
+add_files -tb $project/tb/csim.cpp -cflags "$flags -I$project/tb"
 set_top conv_engine
 open_solution -reset solution -flow_target vivado
 set_part $part
@@ -26,7 +25,7 @@ set_clock_uncertainty 27%
 config_interface -m_axi_addr64=true
 csynth_design
 if {$cosim} {
-    cosim_design -argv "$project/weights 1"
+    cosim_design -argv "$project/isa5 --images $project/isa5/images.bin --count 1"
 }
 export_design -format ip_catalog
 exit

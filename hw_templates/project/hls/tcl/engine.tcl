@@ -17,8 +17,8 @@ proc add_engine {} {
 proc make_engine {} {
     create_bd_cell -type ip -vlnv [newest conv_engine] engine
     create_bd_cell -type module -reference cycle_counter counter
-    # Who reads which: enum Clock of include/types.h.
-    foreach stage {0 1 2 3 4 5} {
+    # Who reads which: enum Clock of hls/conv_engine.h.
+    foreach stage {0 1 2 3 4 5 6} {
         wire counter/cycles engine/clocks_$stage
     }
     return {clocks {engine/ap_clk counter/aclk} resets {engine/ap_rst_n counter/aresetn}}

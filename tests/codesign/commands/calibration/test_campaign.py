@@ -41,7 +41,7 @@ PLAN = RunPlan(board="pynq-z2", accelerator=ACCELERATOR, runs=RUNS)
 
 def measured(run: int, bitstream: str = "ab" * 32) -> Measurement:
     return Measurement(
-        engine="conv_engine",
+        engine="conv_engine_hls",
         board="pynq-z2",
         campaign="twin",
         source="twin (simulated)",

@@ -21,6 +21,7 @@ from support.recorded_progress import RecordedProgress
 from typer.testing import CliRunner
 
 from bitstreams.board import bench
+from bitstreams.board.control import EngineControl
 from bitstreams.board.remote_session import RemoteSession
 from bitstreams.board.session import Buffer, ConnectionLostError
 from bitstreams.board.target import parse_target
@@ -34,7 +35,7 @@ from cost_models.mapping.mapped_layer import MappedLayer
 from cost_models.mapping.mapping import draw_mapping
 from cost_models.measurements.measurement import Measurement, RunPlan, read_measurements, write_plan
 from cost_models.workload import Layer, Operation
-from hw_templates.conv_engine import registers
+from hw_templates.conv_engine import isa5
 from hw_templates.foundation.errors import BoardError, CodesignError, InvalidValueError, StorageError
 from hw_templates.foundation.lock import board_claim
 
@@ -194,16 +195,16 @@ def test_a_board_that_is_switched_off_and_on_is_found_again(
 
 def start_fails(monkeypatch: pytest.MonkeyPatch, at: Callable[[int], bool], error: CodesignError | None) -> None:
     """Let every start for which ``at`` is true of its number hang, or raise."""
-    wait, starts = RemoteSession.wait, iter(range(1000))
+    wait, starts = EngineControl.wait, iter(range(1000))
 
-    def failing(session: RemoteSession, control: int, timeout_s: float) -> float | None:
+    def failing(control: EngineControl, timeout_s: float) -> float | None:
         if not at(next(starts)):
-            return wait(session, control, timeout_s)
+            return wait(control, timeout_s)
         if error is not None:
             raise error
         return None
 
-    monkeypatch.setattr(RemoteSession, "wait", failing)
+    monkeypatch.setattr(EngineControl, "wait", failing)
 
 
 def test_a_run_that_hangs_is_skipped_and_stays_so(request_: CampaignRequest, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -237,22 +238,21 @@ def test_garbage_in_counters_results_and_times_is_refused(
     read, reads = Buffer.read, iter(range(1000))
 
     def spoilt(buffer: Buffer, offset: int, size: int) -> bytes:
-        content = read(buffer, offset, size)
+        content, number = bytearray(read(buffer, offset, size)), next(reads)
         # Of each run the counters are read, then the result.
-        return content if next(reads) not in (4, 11) else bytes(255 - byte for byte in content)
+        if number in (4, 11):
+            content[isa5.COUNTERS.fields["ifmap_words"][1] if number == 4 else 0] ^= 1
+        return bytes(content)
 
     monkeypatch.setattr(Buffer, "read", spoilt)
     lines = lines_of(request_)
-    assert re.search(r"counters\.compute_trips: must be \d+ for Layer.*, got \d+; run skipped", lines[1])
+    assert re.search(r"counters\.ifmap_words: must be \d+ for Layer.*, got \d+; run skipped", lines[1])
     assert re.search(r"result: the engine's first pixel of Layer.* is not the reference's; run skipped", lines[2])
     assert "10 of 12 runs are measured, 2 skipped" in lines[3]
     (request_.out.parent / "board.failures.jsonl").unlink()
-    register, cycles = RemoteSession.read, registers.ADDRESS_MAPS["zynq-7000"].identity + registers.offset_of("cycles")
-    monkeypatch.setattr(
-        RemoteSession, "read", lambda session, at: 7 if at == cycles else register(session, at)
-    )  # fmt: skip
+    monkeypatch.setattr(EngineControl, "cycles", lambda _: 7)
     lines = lines_of(request_)
-    assert re.search(r"engine_ms: must be above the \d+ cycles of its iterations, got 7; run skipped", lines[1])
+    assert re.search(r"a run must take more cycles than its \d+ iterations, the engine counts 7; run skipped", lines[1])
     assert runs_of(request_) == 10
 
 

@@ -77,7 +77,7 @@ def simulated_runs(count: int, seed: int, layers: int = 1) -> list[Measurement]:
         latency_ms = cycles * float(np.exp(rng.normal(0, 0.01))) / (ACCELERATOR.clock_mhz * 1e3)
         runs.append(
             Measurement(
-                engine="conv_engine",
+                engine="conv_engine_hls",
                 board=BOARD.name,
                 campaign="simulated",
                 source="cost_models/simulator.py",

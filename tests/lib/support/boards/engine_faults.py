@@ -1,4 +1,4 @@
-"""What makes a run of the engine in Verilog end with each of its error codes, behind the back of every check."""
+"""What makes a run of the engine end with each of its error codes, behind the back of every check."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -9,6 +9,7 @@ from support.boards.twins import spoil_loaded
 from bitstreams.board import control
 from bitstreams.board.driver import Engine
 from hw_templates.conv_engine import registers
+from hw_templates.conv_engine.implementation import Implementation
 
 NOWHERE = 0x9000_0000
 """An address at which a twin's board has no memory."""
@@ -21,11 +22,13 @@ class Fault:
     Attributes:
         message: a pattern of what follows the error's number.
         layer: that it happens in; None for any.
+        in_cpp: whether the engine in C++ sees it, too.
     """
 
     cause: Callable[[Engine, pytest.MonkeyPatch], None]
     message: str
     layer: int | None = 0
+    in_cpp: bool = False
 
 
 def _arena_words(engine: Engine) -> int:
@@ -76,13 +79,21 @@ def _abort(engine: Engine, patch: pytest.MonkeyPatch) -> None:
 
 
 FAULTS = {
-    1: Fault(_read_outside, "a read outside the arena"),
-    2: Fault(_write_outside, "a write outside the arena, or to protected words"),
+    1: Fault(_read_outside, "a read outside the arena", in_cpp=True),
+    2: Fault(_write_outside, "a write outside the arena, or to protected words", in_cpp=True),
     3: Fault(_no_memory_to_read, "an error response to a read"),
     4: Fault(_no_memory_to_write, "an error response to a write"),
-    5: Fault(_older_format, "registers or a descriptor that it cannot run"),
+    5: Fault(_older_format, "registers or a descriptor that it cannot run", in_cpp=True),
     6: Fault(_impatient_watchdog, "the watchdog: nothing moved at any port for 30 cycles"),
-    7: Fault(_few_cycles, "the limit of cycles, 20,000", layer=None),
+    7: Fault(_few_cycles, "the limit of cycles, 20,000", layer=None, in_cpp=True),
     8: Fault(_abort, "an abort", layer=None),
 }
 assert FAULTS.keys() == registers.ENGINE_ERRORS.keys() - {0}
+
+SEEN = [
+    (implementation, code)
+    for code, fault in FAULTS.items()
+    for implementation in Implementation
+    if fault.in_cpp or implementation is Implementation.RTL
+]
+"""Implementations, and error codes that each raises."""

@@ -53,7 +53,7 @@ RECORD_TCL = 'RECORD="{folder}/calls.jsonl" CONTENT="{folder}/content" exec tcls
 
 VPP = """mkdir -p build/hls/hls/syn/report build/hls/hls/impl/ip
 cp "{folder}/content/csynth.xml" build/hls/hls/syn/report/
-grep -q '^syn.top=conv_engine$' build/hls.cfg && grep -q "^syn.file=$(pwd)/src/load.cpp$" build/hls.cfg || exit 1
+grep -q '^syn.top=conv_engine$' build/hls.cfg && grep -q "^syn.file=$(pwd)/hls/store.cpp$" build/hls.cfg || exit 1
 touch build/hls/hls/impl/ip/component.xml"""
 
 
@@ -114,9 +114,8 @@ class FakeVendor:
         device, package = pieces[:2] if board.family != "zynq-7000" else (pieces[0][2:7], pieces[0][7:])
         processor = "processing_system7" if board.family == "zynq-7000" else "zynq_ultra_ps_e"
         offsets = "".join(
-            f"#define XCONV_ENGINE_CONTROL_ADDR_{name.upper()}_DATA {register.offset:#x}\n"
-            for name, register in registers.ENGINE.items()
-            if name != "control"
+            f"#define XCONV_ENGINE_CONTROL_ADDR_{name.upper()}_DATA {registers.ENGINE[held[0]].offset:#x}\n"
+            for name, held in registers.HLS_ARGUMENTS.items()
         )
         contents: dict[str, bytes | str] = {
             "any.bit": bit_file(design, board.part, short),

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -23,9 +24,12 @@ from bitstreams.twin.bitstream import write_twin_bitstream
 from bitstreams.twin.board import TwinBoard
 from bitstreams.twin.server import TwinServer
 from bitstreams.twin.simulated import build_verilog
+from codesign.emit.engine_project import IMAGES_FILE
 from cost_models.coefficients import Coefficients, load_coefficients
+from hw_templates.conv_engine import isa5
 from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.conv_engine.implementation import Implementation
+from hw_templates.conv_engine.program import FOLDER, Program, read_program
 from hw_templates.foundation.json_records import read_json
 from hw_templates.project.record import PROJECT_FILE, ProjectRecord
 
@@ -156,21 +160,104 @@ def spoil_loaded(engine: Engine, **fields: int) -> None:
     """
     assert engine._loaded is not None
     layout, arena = engine._loaded.layout, engine._loaded.arena
-    size = layout.program.layer_count * layout.program.format.descriptor.itemsize
+    size = layout.program.layer_count * isa5.DESCRIPTOR_BYTES
     tables = [layout.table_offsets[0] + copy * size for copy in range(layout.repeats)]
     for table in (*tables, layout.table_offsets[1]):
         for name, value in fields.items():
             arena.write(table + layout.field_offset(name), struct.pack("<i", value))
 
 
+def spoil_endless(engine: Engine) -> None:
+    """Let the first layer compute as many groups of channels as its fields can say."""
+    fields = [f"{side}_groups_{part}" for side in ("row", "col") for part in ("full", "last")]
+    spoil_loaded(engine, **dict.fromkeys(fields, 4095))
+
+
 def images_of(project: Path) -> list[bytes]:
     """The test images as the engine reads them."""
-    content = (project / "weights/images.bin").read_bytes()
+    content = (project / IMAGES_FILE).read_bytes()
     size = len(content) // IMAGES
     return [content[start : start + size] for start in range(0, len(content), size)]
 
 
-def golden_of(project: Path, folder: str = "weights") -> list[bytes]:
-    """The integer reference's logits; those of the Verilog lie in the folder ``isa5``."""
-    golden = np.frombuffer((project / folder / "golden.bin").read_bytes(), np.int8)
+def golden_of(project: Path) -> list[bytes]:
+    """The integer reference's logits."""
+    golden = np.frombuffer((project / FOLDER / "golden.bin").read_bytes(), np.int8)
     return [row.tobytes() for row in golden.reshape(IMAGES, -1)]
+
+
+def stated_of(project: Path) -> list[tuple[int, ...]]:
+    """What the emitter states that the engine counts of each layer."""
+    lines = [line.split() for line in (project / FOLDER / "stated.txt").read_text().splitlines()]
+    return [tuple(map(int, line[1:5])) for line in lines if line[0] == "layer"]
+
+
+@dataclass(frozen=True)
+class Served:
+    """A project on a twin that is served, with what it holds.
+
+    Attributes:
+        project: the folder.
+        server: the twin.
+        folder: for bitstreams.
+    """
+
+    project: Path
+    server: TwinServer
+    folder: Path
+
+    @property
+    def implementation(self) -> Implementation:
+        """The engine's."""
+        return self.server.board.implementation
+
+    @property
+    def program(self) -> Program:
+        """The program."""
+        return read_program(self.project)
+
+    @property
+    def images(self) -> list[bytes]:
+        """The test images."""
+        return images_of(self.project)
+
+    @property
+    def golden(self) -> list[bytes]:
+        """Their logits."""
+        return golden_of(self.project)
+
+
+@pytest.fixture(params=Implementation)
+def implementation(request: pytest.FixtureRequest) -> Implementation:
+    """Each implementation; a test may name its own."""
+    found: Implementation = request.param
+    return found
+
+
+@pytest.fixture(scope="session")
+def served_cpp(zynq_project: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """The project of the engine in C++ on a twin."""
+    with served(zynq_project) as server:
+        yield Served(zynq_project, server, tmp_path_factory.mktemp("cpp"))
+
+
+@pytest.fixture(scope="session")
+def served_verilog(verilog_project: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """The project of the engine in Verilog on a twin."""
+    with served(verilog_project) as server:
+        yield Served(verilog_project, server, tmp_path_factory.mktemp("verilog"))
+
+
+@pytest.fixture
+def on_twin(implementation: Implementation, request: pytest.FixtureRequest) -> Served:
+    """The project of an implementation on a twin."""
+    fixture = {Implementation.HLS: "served_cpp", Implementation.RTL: "served_verilog"}[implementation]
+    found: Served = request.getfixturevalue(fixture)
+    return found
+
+
+@pytest.fixture
+def engine(on_twin: Served) -> Iterator[Engine]:
+    """The engine of that project, without a program."""
+    with running(on_twin.server, on_twin.folder) as opened:
+        yield opened

@@ -9,7 +9,7 @@ from support.verilog.simulated import run
 
 from hw_templates.conv_engine import isa5
 from hw_templates.conv_engine.accelerator import Accelerator
-from hw_templates.conv_engine.isa import COUNTERS
+from hw_templates.conv_engine.isa5 import COUNTERS
 from hw_templates.conv_engine.rtl_config import EngineShape
 from hw_templates.foundation.arrays import Int8Array
 

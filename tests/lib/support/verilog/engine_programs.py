@@ -17,7 +17,7 @@ from cost_models.engine.counts import PortCount, PortCounts
 from cost_models.engine.places import MapPlace, Places, ProgramStep
 from cost_models.engine.tiles import TiledLayer
 from hw_templates.conv_engine import isa5
-from hw_templates.conv_engine.isa import COUNTERS
+from hw_templates.conv_engine.isa5 import COUNTERS
 from hw_templates.conv_engine.rtl_config import EngineShape
 from hw_templates.foundation.arrays import Int8Array
 

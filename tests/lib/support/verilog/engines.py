@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from support.verilog.simulated import build_engine, need_verilator, render_engine
 
-from bitstreams.building.toolchain import build_hlsim
+from bitstreams.building.toolchain import build_csim
 from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.conv_engine.rtl_config import EngineShape, Limits
 from hw_templates.foundation.lock import exclusive
@@ -85,11 +85,11 @@ def cpp_simulation_of(name: str, factory: pytest.TempPathFactory, sanitize: bool
     """Return the same of the engine in C++, as an emitted project makes it, also with sanitizers."""
     folder = _folder_of(f"{name} in C++", factory)
     with exclusive(folder / "lock"):
-        program = folder / ("build/hlsim_sanitized" if sanitize else "build/hlsim")
+        program = folder / ("build/csim_sanitized" if sanitize else "build/csim")
         if program.is_file():
             return program
         render_engine(folder, (ENGINES | MORE_WITH_MAPS)[name])
-        return build_hlsim(folder, sanitize)
+        return build_csim(folder, sanitize)
 
 
 def _folder_of(name: str, factory: pytest.TempPathFactory) -> Path:

@@ -10,9 +10,8 @@ from support.verilog.engine_programs import EngineProgram, ExpectedMap
 from support.verilog.random_engine_layers import random_data, random_layer, randomly_tiled
 
 from codesign.emit.engine_plan import plan_steps
-from codesign.emit.engine_program import CompiledProgram, compile_engine_program
+from codesign.emit.engine_program import CompiledProgram, compile_engine_program, pack_map
 from codesign.emit.engine_reference import EngineNode, engine_result
-from codesign.emit.program import pack_map
 from cost_models.engine.bands import rows_read
 from cost_models.engine.layer import EngineLayer
 from cost_models.mapping.placement import Placement, RowRange
