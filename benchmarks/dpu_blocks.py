@@ -4,7 +4,7 @@ AMD's DPUCZDX8G B2304 on an Ultra96-V2 (1,152 multiply-accumulates a cycle at 20
 its latencies are the medians of these runs, from --table. The engine here has a PE array of the same 1,152 products a
 cycle, the same clock and the board's DDR; its latencies are predictions of the cost model with prior coefficients, and
 were not measured. Utilisation is the multiply-accumulates of a block's convolutions, depthwise ones included, over what
-the PE array alone could do in all its cycles; the depthwise unit's own products do not add to that peak.
+the PE array could do in all its cycles; a depthwise layer runs on its diagonal alone.
 
 Three designs are priced: one that keeps maps on chip where that is best; the same without map memory, which runs layer
 by layer; and one that fits the board. The first two do not fit it: the DPU clocks its DSP slices twice as fast as the
@@ -33,9 +33,9 @@ from hw_templates.conv_engine.accelerator import Accelerator, AcceleratorColumns
 TABLE = Path(__file__).parents[2] / "shared/data/ofa_dpu_ultra96/ofa_mbv3_blocks_dpu_b2304_ultra96.csv"
 BOARD = load_board("ultra96-v2")
 FUSING = Accelerator(
-    pe_rows=48,
-    pe_cols=8,
-    pe_pixels=3,
+    pe_rows=24,
+    pe_cols=24,
+    pe_pixels=2,
     pack=2,
     ifmap_kib=64,
     weight_kib=64,
@@ -43,12 +43,20 @@ FUSING = Accelerator(
     axi_bits=64,
     clock_mhz=200,
     map_kib=256,
-    weight_port_words=2,
 )
 DESIGNS = {
     "fusing": FUSING,
     "layer_by_layer": replace(FUSING, map_kib=0),
-    "fitting": replace(FUSING, pe_rows=16, pe_pixels=4, ifmap_kib=16, weight_kib=32, ofmap_kib=16, map_kib=128),
+    "fitting": replace(
+        FUSING,
+        pe_rows=16,
+        pe_cols=16,
+        ifmap_kib=16,
+        weight_kib=32,
+        ofmap_kib=16,
+        map_kib=128,
+        weight_port_words=2,
+    ),
 }
 
 

@@ -18,7 +18,7 @@ from cost_models.closed_form.layer_prices import MappedLayers
 from cost_models.closed_form.layer_table import price_layers
 from cost_models.coefficients import Coefficients, load_coefficients
 from cost_models.mapping.mapped_layer import MappedLayer
-from cost_models.mapping.mapping import LoopOrder, Mapping, channel_units
+from cost_models.mapping.mapping import LoopOrder, Mapping, channel_units, least_size
 from cost_models.simulator import SimulatedLayer, simulate
 from cost_models.workload import Layer, Operation
 from hw_templates.board import Board, Ddr, load_board
@@ -98,7 +98,9 @@ def random_mapping(layer: Layer, accelerator: Accelerator, rng: np.random.Genera
     for _ in range(200):
         tile_out = out_unit * int(rng.integers(1, math.ceil(layer.out_channels / out_unit) + 1))
         tile_in = in_unit * int(rng.integers(1, math.ceil(layer.in_channels / in_unit) + 1))
-        height, width = (int(rng.integers(1, extent + 1)) for extent in (layer.out_height, layer.out_width))
+        height, width = (
+            int(rng.integers(least_size(layer, extent), extent + 1)) for extent in (layer.out_height, layer.out_width)
+        )
         order = orders[int(rng.integers(len(orders)))]
         mapping = Mapping(
             tile_out_channels=tile_out,

@@ -160,9 +160,10 @@ def _layer_work(values: dict[str, int], shape: EngineShape) -> LayerWork:
     pixels = values["tiles_rows"] * values["tiles_cols"]
     slots = values["tiles_out"] * values["tiles_in"] * pixels
     iterations = _iterations(values)
-    # As if nothing ran beside anything else, and each word were a request of its own, 15 of which are under way.
+    # As if nothing ran beside anything else, and each word were a request of its own, 15 of which are under way. A
+    # layer has two slots more than tiles, and in C++ others to turn to the next one, to wait, to store and to count.
     words = slots * (ifmap.tile_words + ofmap.tile_words + residual.tile_words) + weights * pixels + parameters + table
-    most = iterations + words * (2 + ANSWER_CYCLES // 15) + (slots + 4) * (64 + 4 * ANSWER_CYCLES)
+    most = iterations + words * (2 + ANSWER_CYCLES // 15) + (slots + 8) * (64 + 4 * ANSWER_CYCLES)
     return LayerWork(
         accesses=[access for access in accesses if access.words],
         rules=rules,

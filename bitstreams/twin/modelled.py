@@ -92,15 +92,6 @@ class ModelledEngine:
         elif value & registers.START and not self._running:
             self._start()
 
-    def cycles_of(self, descriptors: bytes) -> int:
-        """Return how many cycles a program takes from the start bit to done; 0 where no engine could run a descriptor.
-
-        Args:
-            descriptors: the program's, as they lie in memory.
-        """
-        layers = self._simulated(np.frombuffer(descriptors, isa5.DESCRIPTOR))
-        return self._ends(layers)[-1] if layers else 0
-
     def _ends(self, layers: list[SimulatedLayer]) -> list[int]:
         """Return the cycles from the start bit to the end of each layer."""
         start = self._coefficients.latency.start_cycles

@@ -1,4 +1,4 @@
-"""What version 2 of the engine can run: limits of layers, tiles and sums that a program is checked against."""
+"""What the engine can run: limits of layers, tiles and sums that a program is checked against."""
 
 import math
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The results of version 2 of the engine in numpy integers: the definition of bit-exactness for its program format.
+"""The results of the engine in numpy integers: the definition of bit-exactness for its programs.
 
 Every layer is int32 sums, then for each output channel (in an average pool for each border class), where shift is
 code + 12,

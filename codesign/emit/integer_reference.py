@@ -1,4 +1,4 @@
-"""Networks in integers, and the results of the engine on them: the definition of bit-exactness.
+"""Networks in integers, and their results, each rounded once; the engine rounds a map that is added by itself.
 
 Every layer is int32 sums, then for each output channel
 

@@ -4,7 +4,7 @@ from enum import StrEnum
 
 
 class Implementation(StrEnum):
-    """Implementation of the engine: version 1 in HLS C++, or version 2 in Verilog."""
+    """Implementation of the engine: HLS C++, or Verilog; both run the same programs."""
 
     HLS = "hls"
     RTL = "rtl"

@@ -20,12 +20,12 @@ enum Clock {
     CLOCKS
 };
 
-// The registers that say where a program lies, 8 bytes each.
+// The registers that say where a program lies, 8 bytes each; HLS adds a word behind the last one.
 struct ProgramRegisters {
     uint32_t program_word, unused_44;
     uint32_t layer_count, unused_4c;
     uint32_t arena_words, unused_54;
-    uint32_t protected_words, unused_5c;
+    uint32_t protected_words;
 };
 
 extern "C" void conv_engine(ReadPort<Word> ifmap_port, ReadPort<WeightWord> weight_port, ReadPort<Word> residual_port,

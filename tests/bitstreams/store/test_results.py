@@ -211,7 +211,7 @@ def other_user_id(contents: dict[str, bytes]) -> None:
         (truncated(".bit"), r"\.bit: is truncated"),
         (truncated(".hwh"), r"\.hwh: is corrupt"),
         (truncated("project.json"), r"hardware/project\.json: project: must be sound JSON"),
-        (named_for("rtl"), r"hardware/(src|include)/\S+: is no source of an engine of implementation rtl"),
+        (named_for("rtl"), r"hardware/hls/\S+: is no source of an engine of implementation rtl"),
         (other_bit, r"is of design engine_cafecafe_wrapper, its hand-off of"),
         (other_part, r"is for part 7z020clg400, zcu104 has xczu7ev"),
         (other_user_id, r"its sources make engine_"),

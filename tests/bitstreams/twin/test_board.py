@@ -8,19 +8,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.boards.twins import ACCELERATOR, bitstream, images_of, running
+from support.boards.twins import bitstream, images_of, running, spoil_loaded
 from support.small_disk import small_disk
 
 from bitstreams.board.control import UnfinishedRunError
-from bitstreams.board.processor import set_clock_mhz
 from bitstreams.board.remote_session import RemoteSession
 from bitstreams.twin import board as twin_board
 from bitstreams.twin.board import TwinBoard
 from bitstreams.twin.fabric import build_fabric
-from bitstreams.twin.modelled import ModelledEngine
 from bitstreams.twin.server import TwinServer
 from cost_models.coefficients import load_coefficients
-from hw_templates.conv_engine import isa5, registers
+from hw_templates.conv_engine import registers
 from hw_templates.conv_engine.program import read_program
 from hw_templates.foundation.errors import BoardError, StorageError, ToolError
 
@@ -175,24 +173,33 @@ def test_no_thread_is_left_behind(zynq_project: Path) -> None:
     assert set(threading.enumerate()) <= before
 
 
-def test_a_program_takes_what_the_price_of_its_network_says(zynq_project: Path, board: TwinBoard) -> None:
-    program = read_program(zynq_project)
-    table = program.descriptors.tobytes()
+def test_a_program_takes_what_the_price_of_its_network_says(
+    zynq_twin: TwinServer, zynq_project: Path, tmp_path: Path
+) -> None:
     predicted = json.loads((zynq_project / "project.json").read_text())["predicted"]["latency_ms"]
-    set_clock_mhz(board, "zynq-7000", ACCELERATOR.clock_mhz)
-    assert isinstance(board.engine, ModelledEngine)
-    cycles = board.engine.cycles_of(table)
+    with running(zynq_twin, tmp_path) as engine:
+        engine.load_program(read_program(zynq_project))
+        measured = engine.measure(images_of(zynq_project)[0], 1)
     # The closed form and the simulator differ by a few percent at most.
-    assert abs(cycles / ACCELERATOR.clock_mhz / 1e3 / predicted - 1) < 0.1
-    twice = board.engine.cycles_of(table * 2)
-    assert abs(twice - 2 * cycles + load_coefficients().latency.start_cycles) <= 1
+    assert measured.ms[0] == pytest.approx(predicted, rel=0.1)
 
 
-def test_what_no_engine_runs_takes_no_cycles(board: TwinBoard) -> None:
-    assert isinstance(board.engine, ModelledEngine)
-    assert board.engine.cycles_of(np.zeros(1, isa5.DESCRIPTOR).tobytes()) == 0
-    assert board.engine.cycles_of(b"\xff" * isa5.DESCRIPTOR_BYTES) == 0
-    assert board.engine.cycles_of(b"") == 0
+def test_a_program_that_no_model_knows_takes_as_many_cycles_as_iterations(
+    zynq_twin: TwinServer, zynq_project: Path, tmp_path: Path
+) -> None:
+    with running(zynq_twin, tmp_path) as engine:
+        engine.load_program(read_program(zynq_project))
+        image = images_of(zynq_project)[0]
+        known = engine.measure(image, 1)
+        # The engine follows other fields, which say what this one does.
+        spoil_loaded(engine, tile_out_channels=1)
+        unknown = engine.measure(image, 1)
+    assert unknown.first_pixel == known.first_pixel
+    assert known.cycles is not None
+    assert unknown.cycles is not None
+    # One stage after the other takes longer than all at once.
+    assert known.cycles / 2 < unknown.cycles < 8 * known.cycles
+    assert unknown.cycles != known.cycles
 
 
 def test_a_limit_of_cycles_ends_a_run_in_the_layer_in_which_it_passes(

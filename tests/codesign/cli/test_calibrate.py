@@ -99,7 +99,7 @@ def calibration(tmp_path_factory: pytest.TempPathFactory) -> Path:
     append_measurements(folder / "board.jsonl", own_runs(14))
     done = codesign("calibrate", "fit", "--measurements", folder / "board.jsonl", "--out", folder / "mine")
     assert done.exit_code == 0, done.output
-    assert "14 of conv_engine in 1 campaigns" in done.stdout
+    assert "14 of conv_engine_hls in 1 campaigns" in done.stdout
     return folder / "mine"
 
 
@@ -188,7 +188,7 @@ def test_times_below_the_roofline_are_refused(tmp_path: Path) -> None:
     runs = own_runs(20)
     runs[5] = replace(runs[5], latency_ms=Percentiles(runs[5].latency_ms.p50 / 1e3))
     check_refused(
-        fit_to(tmp_path, runs), "measurements[5].latency_ms.p50: must be at least ", "roofline of conv_engine"
+        fit_to(tmp_path, runs), "measurements[5].latency_ms.p50: must be at least ", "roofline of conv_engine_hls"
     )
     assert not (tmp_path / "fitted").exists()
 
@@ -245,7 +245,7 @@ def test_a_plan_lists_what_to_measure(calibration: Path, tmp_path: Path) -> None
     out = tmp_path / "plan.json"
     done = codesign("calibrate", "plan", "--board", "pynq-z2", "--budget", "3", "--known", calibration, "--out", out)
     assert done.exit_code == 0, done.output
-    assert "codesign: warning: coefficients mine, as fitted: accelerator.pe_rows " in done.stderr
+    assert "codesign: warning: coefficients mine, as fitted: accelerator.pe_" in done.stderr
     plan = read_plan(out)
     assert plan.board == "pynq-z2"
     assert len(plan.runs) == 3
@@ -289,10 +289,10 @@ def test_bad_input_is_one_line(tmp_path: Path) -> None:
         given = [item for file in files for item in ("--measurements", str(tmp_path / file))]
         return codesign("calibrate", "fit", *given, "--out", tmp_path / "out")
 
-    check_refused(fit("one"), "--measurements: must be at least 3 runs of conv_engine to fit, got 1")
-    check_refused(fit("network"), "measurement.engine: must be conv_engine like that of the other runs, got 'dpu'")
+    check_refused(fit("one"), "--measurements: must be at least 3 runs of conv_engine_hls to fit, got 1")
+    check_refused(fit("network"), "measurement.engine: must be conv_engine_hls like that of the other runs, got 'dpu'")
     check_refused(
-        fit("foreign"), "measurement.engine: must be one of conv_engine, conv_engine_rtl, dpu, vta, got 'hls4ml'"
+        fit("foreign"), "measurement.engine: must be one of conv_engine_hls, conv_engine_rtl, dpu, vta, got 'hls4ml'"
     )
     check_refused(fit("one", "one"), "the same run as")
     check_refused(fit("absent"), "absent: is missing")
@@ -300,7 +300,7 @@ def test_bad_input_is_one_line(tmp_path: Path) -> None:
     check_refused(codesign("calibrate", "plan", "--board", "abacus", "--budget", "2"), "--board: must be one of")
     check_refused(
         codesign("calibrate", "plan", "--board", "pynq-z2", "--budget", "2", "--known", "vta-pynq"),
-        "--known: must be a calibration of conv_engine, not of vta",
+        "--known: must be a calibration of conv_engine_hls, not of vta",
     )
 
 

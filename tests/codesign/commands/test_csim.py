@@ -90,7 +90,7 @@ def test_sanitizers_are_for_cpp(rtl_run: Run) -> None:
 def test_a_project_of_version_1_of_the_engine_is_refused_with_what_to_do(rtl_run: Run) -> None:
     file = rtl_run.project / "project.json"
     write_json(file, {**read_json(file), "format": 1})
-    with pytest.raises(StorageError, match=r"project\.format: must be 2, .*, got 1; .*`codesign emit`"):
+    with pytest.raises(StorageError, match=r"project\.format: must be 2, .*, got 1; .*`codesign emit .*` again"):
         csim(rtl_run, Silent(), Simulation())
 
 

@@ -1,4 +1,4 @@
-"""Whole networks in version 5 of the program format: beside version 4's reference, and on the engine's Verilog."""
+"""Whole networks as programs: beside the reference of quantisation, and on the engine's Verilog."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -65,7 +65,7 @@ def test_maps_equal_those_of_the_integer_reference_but_where_a_map_is_added(seed
     nodes, network, image = random_network(seed)
     before = integer_maps(network, image[None])
     for node in nodes:
-        # Each layer reads what version 4 made, so that differences do not add up.
+        # Each layer reads what the reference made, so that differences do not add up.
         maps = {IMAGE: image[None]} | before
         gate, residual = (None if name is None else maps[name] for name in (node.gate, node.residual))
         result = engine_result(

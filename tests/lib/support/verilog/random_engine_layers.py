@@ -1,4 +1,4 @@
-"""Random layers, tilings and data for version 2 of the engine: everything that its program format can describe."""
+"""Random layers, tilings and data for the engine: everything that its program format can describe."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Calibration of the engine in Verilog: planned, measured on a twin that simulates it, and fitted."""
+"""Calibration of either implementation of the engine: planned, measured on a twin, and fitted."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -70,12 +70,22 @@ def runs_of(seed: int) -> tuple[tuple[MappedLayer, ...], ...]:
     return (*((ran,) for ran in runs), tuple(runs))
 
 
+OTHER = {Implementation.HLS: Implementation.RTL, Implementation.RTL: Implementation.HLS}
+
+
+@pytest.fixture(scope="module", params=Implementation)
+def implementation(request: pytest.FixtureRequest) -> Implementation:
+    found: Implementation = request.param
+    return found
+
+
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    need_verilator()
+def project(implementation: Implementation, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    if implementation is Implementation.RTL:
+        need_verilator()
     pytest.importorskip("pynq", reason="pynq is not installed: pip install --editable '.[board]'")
-    folder = tmp_path_factory.mktemp("verilog") / "project"
-    emit_random_project(folder, ACCELERATOR, seed=1, board_name="pynq-z2", implementation=Implementation.RTL)
+    folder = tmp_path_factory.mktemp(implementation) / "project"
+    emit_random_project(folder, ACCELERATOR, seed=1, board_name="pynq-z2", implementation=implementation)
     return folder
 
 
@@ -94,47 +104,53 @@ def measure(project: Path, plan: RunPlan, folder: Path, implementation: str | No
 
 
 def test_layers_of_every_operation_are_measured_with_the_references_results_and_counts(
-    project: Path, tmp_path: Path
+    implementation: Implementation, project: Path, tmp_path: Path
 ) -> None:
     # A wrong pixel or count would skip the run.
-    plan = RunPlan(board="pynq-z2", accelerator=ACCELERATOR, runs=runs_of(0), implementation=Implementation.RTL)
+    plan = RunPlan(board="pynq-z2", accelerator=ACCELERATOR, runs=runs_of(0), implementation=implementation)
     measured = measure(project, plan, tmp_path)
-    assert {run.engine for run in measured} == {"conv_engine_rtl"}
-    assert {run.source for run in measured} == {"twin simulated at RTL"}
+    assert {run.engine for run in measured} == {f"conv_engine_{implementation}"}
+    source = {Implementation.HLS: "twin simulated by a model", Implementation.RTL: "twin simulated at RTL"}
+    assert {run.source for run in measured} == {source[implementation]}
     with opened(plan, tmp_path / "board.jsonl") as campaign:
         assert campaign.todo == []
     with (
         pytest.raises(StorageError, match="holds runs of another engine or board"),
-        opened(replace(plan, implementation=Implementation.HLS), tmp_path / "board.jsonl"),
+        opened(replace(plan, implementation=OTHER[implementation]), tmp_path / "board.jsonl"),
     ):
         pass
 
 
-def test_a_planned_campaign_is_fitted_to_coefficients_of_the_verilog(project: Path, tmp_path: Path) -> None:
+def test_a_planned_campaign_is_fitted_to_coefficients_of_its_implementation(
+    implementation: Implementation, project: Path, tmp_path: Path
+) -> None:
+    own, other = implementation, OTHER[implementation]
     planned = plan_for(BOARD, 12, Silent(), project=project)
-    assert planned.plan.implementation == Implementation.RTL
+    assert planned.plan.implementation is own
     runs = measure(project, planned.plan, tmp_path)
-    fitted = fit_measurements(runs, "mine", Silent(), implementation="rtl")
-    assert fitted.calibration.engine == "conv_engine_rtl"
+    fitted = fit_measurements(runs, "mine", Silent(), implementation=own)
+    assert fitted.calibration.engine == OWN_ENGINES[own]
     assert fitted.calibration.quality.mean_error < 0.25
     write_fit(tmp_path / "mine", fitted)
-    assert load_coefficients(str(tmp_path / "mine"), Implementation.RTL).measurements == 12
-    with pytest.raises(InvalidValueError, match=r"coefficients\.implementation: must be hls, which is priced"):
-        load_coefficients(str(tmp_path / "mine"))
-    with pytest.raises(InvalidValueError, match="known: must be a calibration of conv_engine, not of conv_engine_rtl"):
-        plan_for(BOARD, 3, Silent(), known=str(tmp_path / "mine"))
+    assert load_coefficients(str(tmp_path / "mine"), own).measurements == 12
+    with pytest.raises(InvalidValueError, match=rf"coefficients\.implementation: must be {other}, which is priced"):
+        load_coefficients(str(tmp_path / "mine"), other)
+    expected = f"a calibration of {OWN_ENGINES[other]}, not of {OWN_ENGINES[own]}"
+    with pytest.raises(InvalidValueError, match=f"known: must be {expected}"):
+        plan_for(BOARD, 3, Silent(), known=str(tmp_path / "mine"), implementation=other)
 
 
 def test_a_plan_of_the_other_implementation_is_refused_before_anything_is_measured(
-    project: Path, tmp_path: Path
+    implementation: Implementation, project: Path, tmp_path: Path
 ) -> None:
-    plan = RunPlan(board="pynq-z2", accelerator=ACCELERATOR, runs=runs_of(0))
-    with pytest.raises(InvalidValueError, match=r"plan\.implementation: must be rtl, as the project's; plan with"):
+    own, other = implementation, OTHER[implementation]
+    plan = RunPlan(board="pynq-z2", accelerator=ACCELERATOR, runs=runs_of(0), implementation=other)
+    with pytest.raises(InvalidValueError, match=rf"plan\.implementation: must be {own}, as the project's; plan with"):
         measure(project, plan, tmp_path)
-    with pytest.raises(InvalidValueError, match=r"implementation: must be rtl, which .* was emitted for"):
-        plan_for(BOARD, 3, Silent(), project=project, implementation="hls")
-    with pytest.raises(InvalidValueError, match=r"implementation: must be rtl, which .* was emitted for"):
-        measure(project, replace(plan, implementation=Implementation.RTL), tmp_path, implementation="hls")
+    with pytest.raises(InvalidValueError, match=rf"implementation: must be {own}, which .* was emitted for"):
+        plan_for(BOARD, 3, Silent(), project=project, implementation=other)
+    with pytest.raises(InvalidValueError, match=rf"implementation: must be {own}, which .* was emitted for"):
+        measure(project, replace(plan, implementation=own), tmp_path, implementation=other)
     assert not (tmp_path / "board.jsonl").exists()
 
 
@@ -160,9 +176,9 @@ def run_of(engine: str) -> Measurement:
 
 def test_measurements_of_both_implementations_are_not_fitted_together() -> None:
     both = [run_of(engine) for engine in OWN_ENGINES.values()] * 3
-    with pytest.raises(InvalidValueError, match=r"measurement\.engine: must be conv_engine like that of the other"):
+    with pytest.raises(InvalidValueError, match=r"measurement\.engine: must be conv_engine_hls like that of the other"):
         fit_measurements(both, "mixed", Silent())
-    with pytest.raises(InvalidValueError, match="implementation: must be hls, as runs of conv_engine are given, got"):
+    with pytest.raises(InvalidValueError, match="implementation: must be hls, as runs of conv_engine_hls are given"):
         fit_measurements(both, "mixed", Silent(), implementation="rtl")
 
 
@@ -176,7 +192,7 @@ def step_of(ran: MappedLayer, shape: EngineShape) -> ProgramStep:
     return ProgramStep(tiled=tiled, places=Places(ifmap=ifmap, ofmap=ofmap), descriptor_word=0)
 
 
-def test_candidates_run_on_the_verilog_and_are_counted_as_stated() -> None:
+def test_candidates_run_and_are_counted_as_stated() -> None:
     accelerator = SHAPE.accelerator
     shape = EngineShape(accelerator=accelerator)
     runs = candidates(accelerator)
