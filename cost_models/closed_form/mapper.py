@@ -43,7 +43,7 @@ from cost_models.closed_form.traffic import (
     widest,
     widths_of,
 )
-from cost_models.mapping.mapping import CHANNELS_MAX
+from cost_models.mapping.engine_limits import EXTENT_MAX
 from hw_templates.foundation.arrays import IntArray
 
 _ORDERS = len(ORDERS)
@@ -199,7 +199,7 @@ def _channels_fit(layer: LayerRecord, engine: EngineRecord, outputs: Outputs, in
     """Return whether such tiles fit a descriptor, and their weights the weight buffer."""
     lines = outputs.weight_lines * inputs.groups.full
     fits = np.ceil(lines * layer.weight_bits / 8) <= engine.weight_depth
-    return bool(fits and outputs.tile <= CHANNELS_MAX and inputs.tile <= CHANNELS_MAX)
+    return bool(fits and outputs.tile <= EXTENT_MAX and inputs.tile <= EXTENT_MAX)
 
 
 @compiled

@@ -3,10 +3,13 @@
 from dataclasses import dataclass
 
 from cost_models.workload import Layer
+from hw_templates.conv_engine.rtl_config import SUPERNETS
 from hw_templates.foundation.errors import UnsupportedLayerError
 from hw_templates.operations import Operation
 
 STRIDES = (1, 2)
+EXTENT_MAX = 4095
+"""Most channels, and most rows or columns with their padding: a field of a descriptor has 12 bits."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +68,17 @@ def check_engine_runs(layer: Layer) -> None:
     if not is_whole and not (is_known and layer.padding >= limits.least_padding):
         words = limits.words.format(kernel=kernel, stride=stride, padding=layer.padding)
         raise UnsupportedLayerError(f"layer.kernel: {operation} {words}")
+    if is_whole and max(kernel) > SUPERNETS.max_pool:
+        raise UnsupportedLayerError(f"layer.kernel: {operation} has at most {SUPERNETS.max_pool}, got {kernel}")
+    for name, extent, around in (
+        ("in_channels", layer.in_channels, 0),
+        ("out_channels", layer.out_channels, 0),
+        # The tiles of an axis end at most a stride behind the map.
+        ("in_height", layer.in_height, 2 * layer.padding + stride - 1),
+        ("in_width", layer.in_width, 2 * layer.padding + stride - 1),
+    ):
+        if extent > EXTENT_MAX - around:
+            raise UnsupportedLayerError(f"layer.{name}: the engine has at most {EXTENT_MAX - around}, got {extent}")
     if layer.padding and not limits.pads:
         raise UnsupportedLayerError(f"layer.padding: {operation} has none, got {layer.padding}")
     if layer.padding > layer.kernel_height // 2:

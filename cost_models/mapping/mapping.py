@@ -7,15 +7,12 @@ from enum import StrEnum
 import numpy as np
 
 from cost_models.engine.layer import EngineLayer, engine_layer
-from cost_models.mapping.engine_limits import check_engine_runs
+from cost_models.mapping.engine_limits import EXTENT_MAX, check_engine_runs
 from cost_models.workload import Layer
 from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.foundation.errors import InvalidValueError, MappingError
 from hw_templates.foundation.json_records import check_fields
 from hw_templates.operations import Operation
-
-CHANNELS_MAX = 4095
-"""Most channels of a tile: a field of a descriptor has 12 bits."""
 
 
 class LoopOrder(StrEnum):
@@ -84,8 +81,8 @@ class Mapping:
         check_engine_runs(layer)
         out_unit, in_unit = channel_units(layer.operation, accelerator)
         sizes = (
-            ("tile_out_channels", self.tile_out_channels, out_unit, CHANNELS_MAX),
-            ("tile_in_channels", self.tile_in_channels, in_unit, CHANNELS_MAX),
+            ("tile_out_channels", self.tile_out_channels, out_unit, EXTENT_MAX),
+            ("tile_in_channels", self.tile_in_channels, in_unit, EXTENT_MAX),
             ("tile_height", self.tile_height, 1, layer.out_height),
             ("tile_width", self.tile_width, 1, layer.out_width),
         )
@@ -197,13 +194,13 @@ def draw_mapping(layer: Layer, accelerator: Accelerator, rng: np.random.Generato
             ("tile_out_channels",) if is_dense else ("tile_out_channels", "tile_in_channels"),
             layer.out_channels,
             out_unit,
-            CHANNELS_MAX,
+            EXTENT_MAX,
         ),
         (("tile_height",), layer.out_height, 1, layer.out_height),
         (("tile_width",), layer.out_width, 1, layer.out_width),
     ]
     if is_dense:
-        axes.append((("tile_in_channels",), layer.in_channels, in_unit, CHANNELS_MAX))
+        axes.append((("tile_in_channels",), layer.in_channels, in_unit, EXTENT_MAX))
     for axis in rng.permutation(len(axes)):
         names, extent, unit, most = axes[axis]
         least = getattr(smallest, names[0])

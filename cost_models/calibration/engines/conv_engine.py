@@ -18,9 +18,6 @@ from hw_templates.conv_engine.implementation import Implementation
 from hw_templates.foundation.arrays import FloatArray
 from hw_templates.foundation.errors import InvalidValueError
 
-STARTS_PER_IMAGE = "starts_per_image"
-"""Setting of a measurement: the share of a start in its latency, 0 to 1; without it, a whole start."""
-
 _MEANINGS = {
     "pipeline_depth_cycles": "filling the compute pipeline, once a step",
     "access_latency_cycles": "from a tile's first address to its first word",
@@ -37,27 +34,23 @@ _SPREADS = {"start_cycles": (1.0, 0.5)}
 
 
 class BoundConvEngine:
-    """Layers, accelerators and mappings of some runs as columns, by board, and the share of a start in each run.
+    """Layers, accelerators and mappings of some runs as columns, by board; each run is one start.
 
     What is not fitted is the prior's of the engine's implementation.
 
     Raises:
-        InvalidValueError: a run is of another engine, lists no layers, ran on an unknown board, or holds more than
-            one start.
+        InvalidValueError: a run is of another engine, lists no layers, or ran on an unknown board.
     """
 
     def __init__(self, implementation: Implementation, runs: Sequence[EngineRun]) -> None:
         self._prior = load_coefficients("prior", implementation)
-        self._starts = np.array([run.settings.get(STARTS_PER_IMAGE, 1.0) for run in runs])
+        self._count = len(runs)
         layers: dict[BoardRecord, list[tuple[int, Accelerator, MappedLayer]]] = {}
         for index, run in enumerate(runs):
             if run.accelerator is None:
                 raise InvalidValueError("measurement.engine", run.engine, OWN_ENGINES[implementation])
             if not run.layers:
                 raise InvalidValueError(f"measurements[{index}].layers", (), f"given for {OWN_ENGINES[implementation]}")
-            if self._starts[index] > 1:
-                name = f"measurements[{index}].settings.{STARTS_PER_IMAGE}"
-                raise InvalidValueError(name, run.settings[STARTS_PER_IMAGE], "0 to 1")
             layers.setdefault(run.board, []).extend((index, run.accelerator, ran) for ran in run.mapped_layers)
         self._groups = []
         for board, rows in layers.items():
@@ -75,16 +68,16 @@ class BoundConvEngine:
 
     def least_cycles(self) -> FloatArray:
         """Return [runs] iterations of the array, or words of the busiest port; both are exact."""
-        busy = np.zeros((4, len(self._starts)))
+        busy = np.zeros((4, self._count))
         for of_run, layers in self._groups:
             counters = _counters(layers.price(self._prior))
-            busy += [np.bincount(of_run, count, minlength=len(self._starts)) for count in counters.values()]
+            busy += [np.bincount(of_run, count, minlength=self._count) for count in counters.values()]
         least: FloatArray = busy.max(axis=0)
         return least
 
     def cycles(self, theta: FloatArray) -> FloatArray:
         """Return [runs] cycles, as :class:`cost_models.calibration.timing_model.BoundModel` describes."""
-        cycles: FloatArray = self._starts * np.exp(theta[:, _START])
+        cycles: FloatArray = np.exp(theta[:, _START])
         for runs, priced in self._priced(theta):
             cycles += np.bincount(runs, priced.latency_cycles, minlength=len(cycles))
         return cycles

@@ -49,6 +49,10 @@ def test_the_engine_runs_what_it_has(arguments: tuple[object, ...]) -> None:
         ((Operation.SCALE, 3, 3, 8, 8, 3, 3), "kernel: scale is 1x1"),
         ((Operation.CONV, 3, 5, 8, 8, 1, 1, 1, 0, False, 2), "weight_bits: conv has 8 and 4, got 2"),
         ((Operation.POOL, 3, 3, 8, 8, 8, 8, 1, 0, False, 4), "weight_bits: pool has 8, got 4"),
+        ((Operation.POOL, 3, 3, 8, 128, 8, 128), r"kernel: pool has at most 127, got \(8, 128\)"),
+        ((Operation.CONV, 3, 4096, 8, 8), "out_channels: the engine has at most 4095, got 4096"),
+        ((Operation.CONV, 3, 5, 4095, 8, 3, 3, 1, 1), "in_height: the engine has at most 4093, got 4095"),
+        ((Operation.CONV, 3, 5, 8, 4095, 1, 1, 2), "in_width: the engine has at most 4094, got 4095"),
     ],
 )
 def test_what_the_engine_lacks_is_refused(arguments: tuple[object, ...], message: str) -> None:

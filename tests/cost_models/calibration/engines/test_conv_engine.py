@@ -148,19 +148,6 @@ def test_a_run_that_lists_no_layers() -> None:
         CPP.bind([whole])
 
 
-def test_a_run_counts_as_much_of_a_start_as_was_timed_with_it() -> None:
-    whole = simulated_runs(1, 5)[0]
-    runs = [whole, *(replace(whole, settings={"starts_per_image": share}) for share in (1, 0.25, 0))]
-    theta = np.log([getattr(TRUTH.latency, parameter.name) for parameter in CPP.parameters])
-    cycles = CPP.bind(runs).cycles(np.tile(theta, (4, 1)))
-    assert cycles[0] - cycles == pytest.approx([0, 0, 900, 1200])
-    twice = replace(whole, settings={"starts_per_image": 2})
-    with pytest.raises(
-        InvalidValueError, match=r"measurements\[1\]\.settings\.starts_per_image: must be 0 to 1, got 2"
-    ):
-        CPP.bind([whole, twice])
-
-
 def test_layers_that_stay_on_chip_take_what_the_simulator_says() -> None:
     accelerator = replace(ACCELERATOR, map_kib=32)
     layers = (
