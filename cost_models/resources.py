@@ -88,7 +88,7 @@ def block_rams(depth: Count, width: Count) -> IntArray:
     )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Banks:
     """Equal memories of one write and one read port of the engine in C++, numbers or arrays [A].
 
@@ -119,14 +119,18 @@ def dsp_slices(a: AnyAccelerator) -> Count:
 def banks_of(a: AnyAccelerator) -> Iterator[Banks]:
     """Yield the memories that ``hls/conv_engine.cpp`` declares, each half of a double buffer an array of its own."""
     lanes = a.post_lanes
-    yield Banks("maps", np.where(np.asarray(a.map_kib) > 0, 2 * a.map_banks, 0), a.map_depth, a.axi_bits)
-    yield Banks("ifmap", a.ifmap_buffers * a.ifmap_banks, a.ifmap_depth, a.axi_bits)
-    yield Banks("weights", a.weight_buffers * a.weight_banks, a.weight_depth, a.axi_bits)
-    yield Banks("sums", a.ofmap_buffers * a.ofmap_banks, a.ofmap_depth, 8 * ACCUMULATOR_BYTES)
-    yield Banks("residual", a.ofmap_buffers, a.ofmap_banks * a.ofmap_depth // a.axi_bytes, a.axi_bits)
+    yield Banks(
+        name="maps", count=np.where(np.asarray(a.map_kib) > 0, 2 * a.map_banks, 0), depth=a.map_depth, width=a.axi_bits
+    )
+    yield Banks(name="ifmap", count=a.ifmap_buffers * a.ifmap_banks, depth=a.ifmap_depth, width=a.axi_bits)
+    yield Banks(name="weights", count=a.weight_buffers * a.weight_banks, depth=a.weight_depth, width=a.axi_bits)
+    yield Banks(name="sums", count=a.ofmap_buffers * a.ofmap_banks, depth=a.ofmap_depth, width=8 * ACCUMULATOR_BYTES)
+    yield Banks(
+        name="residual", count=a.ofmap_buffers, depth=a.ofmap_banks * a.ofmap_depth // a.axi_bytes, width=a.axi_bits
+    )
     lines = 2 ** np.ceil(np.log2(_ceil_div(isa5.MAX_CHANNELS, lanes))).astype(np.int64)
-    yield Banks("parameters", 2 * lanes, lines, 8 * isa5.PARAMETERS.itemsize)
-    yield Banks("tables", 2 * lanes, isa5.TABLE_BYTES, 8, is_block=False)
+    yield Banks(name="parameters", count=2 * lanes, depth=lines, width=8 * isa5.PARAMETERS.itemsize)
+    yield Banks(name="tables", count=2 * lanes, depth=isa5.TABLE_BYTES, width=8, is_block=False)
 
 
 def block_memories(a: AnyAccelerator) -> Count:

@@ -16,7 +16,7 @@ INNER_FLOORS: dict[str, list[tuple[str, ...]]] = {
     "hw_templates": [("foundation",), ("board",), ("conv_engine", "hls4ml"), ("project",)],
     "cost_models": [
         ("workload",),
-        ("mapping", "coefficients", "hls_operators"),
+        ("mapping", "engine.layer", "coefficients", "hls_operators"),
         ("closed_form", "engine", "resources", "simulator"),
         ("hls4ml",),
         ("measurements",),

@@ -144,13 +144,17 @@ def _layer_work(values: dict[str, int], shape: EngineShape) -> LayerWork:
     ifmap, ofmap, residual = _ifmap(values), _result(values, "out"), _result(values, "res")
     weights = _weight_beats(values) * accelerator.weight_port_words
     parameters = values["parameter_beats"] * accelerator.weight_port_words
+    gate = -(-values["out_channels"] // accelerator.axi_bytes)
     table, counters = isa5.TABLE_BYTES // accelerator.axi_bytes, isa5.COUNTERS.itemsize // accelerator.axi_bytes
     accesses = [
         # What stays on chip takes no place in memory.
         Access("ifmap_word", 0 if values["map_in"] else ifmap.words, (IMAGE, MAPS)),
         Access("ofmap_word", 0 if values["map_out"] else ofmap.words, (MAPS, LOGITS)),
         Access("residual_word", residual.words if values["residual"] else 0, (IMAGE, MAPS)),
-        Access("weight_word", weights, (IMAGE, MAPS) if operation.reads_gate else (CONTENT,)),
+        # Of a gate, the port's last beat may reach beyond the map, into what is read by nobody.
+        Access("weight_word", min(weights, gate), (IMAGE, MAPS))
+        if operation.reads_gate
+        else Access("weight_word", weights, (CONTENT,)),
         Access("parameter_word", parameters, (CONTENT,)),
         Access("table_word", table if values["load_table"] else 0, (CONTENT,)),
         Access("counter_word", counters, (COUNTERS,)),

@@ -7,10 +7,10 @@ import pytest
 from typer.testing import CliRunner
 
 from codesign.cli.main import app
-from codesign.commands.calibration.campaign import opened
 from codesign.run.folder import Run, read_json
 from codesign.run.records import DeployRecord, WinnerRecord
 from cost_models.measurements.measurement import read_plan
+from hw_templates.foundation.errors import StorageError
 
 PACKED = Path(__file__).parents[2] / "fixtures/run_0_1_0/run.tar.xz"
 
@@ -35,14 +35,17 @@ READING = (
 RESUMING = (
     "train engine --preset digits-small",
     "predictor engine --samples 25",
-    "search engine --pairs 5000 --no-baselines",
-    "search engine --pairs 5000",
-    "search engine --pairs 2000 --no-baselines --coefficients calibration",
-    "winner engine",
-    "emit engine",
     "train stream --space digits-stream --preset digits-small",
     "search stream --template hls4ml --pairs 500",
 )
+
+# Commands that need prices of the engine that there was, and what of it they refuse.
+REFUSED = {
+    "search engine --pairs 5000 --no-baselines": "study.journal",
+    "search engine --pairs 2000 --no-baselines --coefficients calibration": "coefficients.format: must be 2",
+    "winner engine": "study.journal",
+    "emit engine": "study.journal",
+}
 
 
 @pytest.fixture
@@ -91,10 +94,21 @@ def test_commands_resume_what_version_0_1_0_began(folder: Path, command: str):
     assert before.keys() <= contents(folder).keys()
 
 
+@pytest.mark.parametrize("command", REFUSED)
+def test_what_is_of_the_engine_before_is_refused_in_one_line_and_left_alone(folder: Path, command: str):
+    before = contents(folder)
+    code, complaint = run(command)
+    assert code == 2
+    (line,) = complaint.splitlines()
+    assert REFUSED[command] in line
+    after = contents(folder)
+    assert {path: after.get(path) for path in before} == before
+
+
 def test_records_that_no_command_reads_are_decoded(folder: Path):
     run = Run(folder / "engine")
     deployed = read_json(run.deployment, DeployRecord)
     assert (deployed.complete, deployed.images, deployed.where) == (True, 359, None)
     assert read_json(run.winner, WinnerRecord).board == "pynq-z2"
-    with opened(read_plan(folder / "plan.json"), folder / "campaign.jsonl") as campaign:
-        assert (len(campaign.measured), [*campaign.losses.values()], campaign.skipped) == (8, [1], set())
+    with pytest.raises(StorageError, match=r"plan\.format: must be 4, .*, got 2; `codesign calibrate plan` makes one"):
+        read_plan(folder / "plan.json")

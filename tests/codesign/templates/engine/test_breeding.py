@@ -50,10 +50,10 @@ def test_bred_accelerators_are_legal_fit_and_are_new(pricer, archive, plan):
 
 
 def test_a_board_too_small_names_what_binds(joint, pricer, oracle):
-    board = replace(joint.accelerators.board, dsp=20)
+    board = replace(joint.accelerators.board, dsp=10)
     small = PairPricer(JointSpace(joint.space, AcceleratorSpace(board)), pricer.coefficients)
     with pytest.raises(
-        InfeasibleError, match=r"no accelerator found that fits pynq-z2: the nearest needs \d+ dsp of 20"
+        InfeasibleError, match=r"no accelerator found that fits pynq-z2: the nearest needs \d+ dsp of 10"
     ):
         draw_fitting(small, np.random.default_rng(0), 4)
 
