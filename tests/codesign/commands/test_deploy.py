@@ -106,7 +106,8 @@ def test_a_board_is_reached_over_ssh_with_the_users_own_keys(
         shutil.copy(server.key, keys / "id_ed25519")
         monkeypatch.setenv("HOME", str(tmp_path / "home"))
         monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
-        monkeypatch.setattr(deploy_module, "WINDOW_S", 0.4)
+        # Power is read between starts, of which the twin makes a few a second.
+        monkeypatch.setattr(deploy_module, "WINDOW_S", 1.5)
         lines = deployed(run, board=f"pynq-z2@root@127.0.0.1:{server.port}", via="ssh", power="rails")
     assert f"({MODELLED}, root@127.0.0.1:{server.port})" in lines[0]
     record = read_json(run.deployment)
