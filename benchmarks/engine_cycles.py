@@ -23,7 +23,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests/lib"))
 from pricing import mobilenet_layers
-from support.verilog.engine_programs import EngineProgram, engine_program, random_engine_program
+from support.verilog.engine_programs import EngineProgram, engine_program, random_program
 from support.verilog.engines import ENGINES as TESTED
 from support.verilog.random_engine_chains import Chain, bands_of, random_chain_program, write_chain
 from support.verilog.random_engine_layers import random_data, randomly_tiled
@@ -39,7 +39,7 @@ from cost_models.engine.tiles import TiledLayer
 from cost_models.mapping.placement import Placement
 from cost_models.workload import Layer
 from hw_templates.conv_engine.accelerator import Accelerator
-from hw_templates.conv_engine.rtl_config import EngineShape, Limits
+from hw_templates.conv_engine.engine_shape import EngineShape, Limits
 from hw_templates.foundation.arrays import FloatArray
 from hw_templates.operations import Operation
 
@@ -259,7 +259,7 @@ def main() -> None:
             programs, rng = Path(temporary) / name, np.random.default_rng(first_seed)
             seeds = range(first_seed, first_seed + asked.programs)
             made = {
-                "random": [random_engine_program(programs / f"random{seed}", shape, LAYERS, seed) for seed in seeds],
+                "random": [random_program(programs / f"random{seed}", shape, LAYERS, seed) for seed in seeds],
                 "chains": [random_chain_program(programs / f"chain{seed}", shape, GROUPS, seed) for seed in seeds],
                 "mobilenet": [engine_program(programs / "network", tiled_network(shape, rng), rng)],
             }

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from scipy.optimize import least_squares
 
-from codesign.emit.engine_project import compile_network
+from codesign.emit.network import compile_network
 from codesign.emit.quantise import quantise
 from codesign.supernet.lowering.workloads import lower
 from codesign.supernet.network.subnets import fold
@@ -31,8 +31,8 @@ from cost_models.mapping.mapped_layer import MappedLayer
 from cost_models.resources import estimate_resources, excess
 from hw_templates.board import load_board
 from hw_templates.conv_engine.accelerator import Accelerator, AcceleratorColumns
+from hw_templates.conv_engine.engine_shape import EngineShape
 from hw_templates.conv_engine.implementation import Implementation
-from hw_templates.conv_engine.rtl_config import EngineShape
 from hw_templates.conv_engine.space import AcceleratorSpace
 from hw_templates.foundation.arrays import FloatArray
 from hw_templates.foundation.errors import MappingError

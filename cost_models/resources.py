@@ -17,15 +17,15 @@ import numpy as np
 from cost_models.coefficients import LogicCoefficients, load_coefficients
 from cost_models.engine.blocks import engine_blocks
 from hw_templates.board import Board
-from hw_templates.conv_engine import isa5
+from hw_templates.conv_engine import isa
 from hw_templates.conv_engine.accelerator import (
     ACCUMULATOR_BYTES,
     Accelerator,
     AcceleratorColumns,
     AnyAccelerator,
 )
+from hw_templates.conv_engine.engine_shape import EngineShape
 from hw_templates.conv_engine.implementation import Implementation
-from hw_templates.conv_engine.rtl_config import EngineShape
 from hw_templates.foundation.arrays import IntArray
 from hw_templates.foundation.errors import InvalidValueError, ResourceError
 
@@ -128,9 +128,9 @@ def banks_of(a: AnyAccelerator) -> Iterator[Banks]:
     yield Banks(
         name="residual", count=a.ofmap_buffers, depth=a.ofmap_banks * a.ofmap_depth // a.axi_bytes, width=a.axi_bits
     )
-    lines = 2 ** np.ceil(np.log2(_ceil_div(isa5.MAX_CHANNELS, lanes))).astype(np.int64)
-    yield Banks(name="parameters", count=2 * lanes, depth=lines, width=8 * isa5.PARAMETERS.itemsize)
-    yield Banks(name="tables", count=2 * lanes, depth=isa5.TABLE_BYTES, width=8, is_block=False)
+    lines = 2 ** np.ceil(np.log2(_ceil_div(isa.MAX_CHANNELS, lanes))).astype(np.int64)
+    yield Banks(name="parameters", count=2 * lanes, depth=lines, width=8 * isa.PARAMETERS.itemsize)
+    yield Banks(name="tables", count=2 * lanes, depth=isa.TABLE_BYTES, width=8, is_block=False)
 
 
 def block_memories(a: AnyAccelerator) -> Count:

@@ -20,10 +20,10 @@ from cost_models.engine.tiles import TiledLayer
 from cost_models.mapping.mapped_layer import MappedLayer
 from cost_models.mapping.mapping import LoopOrder
 from hw_templates.board import Board
-from hw_templates.conv_engine import isa5
+from hw_templates.conv_engine import isa
 from hw_templates.conv_engine.accelerator import Accelerator
-from hw_templates.conv_engine.isa5 import TABLE_BYTES
-from hw_templates.conv_engine.rtl_config import EngineShape
+from hw_templates.conv_engine.engine_shape import EngineShape
+from hw_templates.conv_engine.isa import TABLE_BYTES
 
 CHUNK_WORDS = 16
 OUTSTANDING_CHUNKS = 16
@@ -38,7 +38,7 @@ class SimulatedLayer:
     Attributes:
         compute_cycles: in which the array worked.
         load_wait_cycles, store_wait_cycles: by how much slots lasted longer because of what was loaded, and stored; as
-            :data:`hw_templates.conv_engine.isa5.CYCLES` has them.
+            :data:`hw_templates.conv_engine.isa.CYCLES` has them.
     """
 
     latency_cycles: float
@@ -300,8 +300,8 @@ class _Simulation:
 
     def _setup(self, loads_table: bool) -> float:
         """Return the cycles of loading descriptor, parameters and table one after the other, by one port."""
-        parameters = self._parameter_lines() * self.accelerator.post_lanes * isa5.PARAMETERS.itemsize
-        cycles = self.timing.layer_overhead_cycles + self._fetch(isa5.DESCRIPTOR_BYTES) + self._fetch(parameters)
+        parameters = self._parameter_lines() * self.accelerator.post_lanes * isa.PARAMETERS.itemsize
+        cycles = self.timing.layer_overhead_cycles + self._fetch(isa.DESCRIPTOR_BYTES) + self._fetch(parameters)
         return cycles + (self._fetch(TABLE_BYTES) if loads_table else 0)
 
     def _parameter_lines(self) -> int:

@@ -17,7 +17,7 @@ from bitstreams.board.processor import ARCHITECTURES, check_own_name, set_clock_
 from bitstreams.board.session import Buffer, ConnectionLostError, Session
 from bitstreams.board.timing import Timing
 from bitstreams.building.design import check_blocks, read_design
-from hw_templates.conv_engine import isa5, registers
+from hw_templates.conv_engine import isa, registers
 from hw_templates.conv_engine.program import Program
 from hw_templates.foundation.arrays import FloatArray
 from hw_templates.foundation.errors import BoardError, InvalidValueError, VerificationError
@@ -34,7 +34,7 @@ class Measured:
         ms: for each repetition, from start to end; of a twin, simulated cycles over the clock.
         cycles: that a twin simulated; None on a board.
         clock_mhz: of the logic, as read back.
-        counters: :data:`hw_templates.conv_engine.isa5.COUNTERS`, one record a layer.
+        counters: :data:`hw_templates.conv_engine.isa.COUNTERS`, one record a layer.
         first_pixel: of the last layer's map, int8 as bytes.
     """
 
@@ -121,10 +121,10 @@ class Engine:
         found, mine = self._identity("register_map"), expected.implementation
         other = {map_.version: name for name, map_ in registers.REGISTER_MAPS.items()}.get(found)
         version = self._identity("isa_version")
-        if other is None or version != isa5.VERSION:
+        if other is None or version != isa.VERSION:
             raise BoardError(
                 f"{where}: the engine has register map {found} and runs programs of format {version}, which this "
-                f"version does not drive (expected {registers.REGISTER_MAPS[mine].version} and {isa5.VERSION}); "
+                f"version does not drive (expected {registers.REGISTER_MAPS[mine].version} and {isa.VERSION}); "
                 "build it again"
             )
         if other != mine:
@@ -167,7 +167,7 @@ class Engine:
         # What an earlier program left must not pass for a result.
         results.write(0, bytes(layout.result_bytes))
         reached = [
-            (offset + index * isa5.DESCRIPTOR_BYTES + layout.field_offset(access.field), access.words)
+            (offset + index * isa.DESCRIPTOR_BYTES + layout.field_offset(access.field), access.words)
             for offset, layers in zip(layout.table_offsets, (checked.accesses * REPEATS, checked.accesses), strict=True)
             for index, layer in enumerate(layers)
             for access in layer
@@ -217,14 +217,14 @@ class Engine:
                 self._control.stop()
 
     def counters(self) -> npt.NDArray[np.void]:
-        """Return what the engine counted in the last run, one record of :data:`isa5.COUNTERS` a layer."""
+        """Return what the engine counted in the last run, one record of :data:`isa.COUNTERS` a layer."""
         loaded = self._program()
-        size = loaded.layout.program.layer_count * isa5.COUNTERS.itemsize
-        return np.frombuffer(loaded.results.read(loaded.layout.counter_offset, size), dtype=isa5.COUNTERS)
+        size = loaded.layout.program.layer_count * isa.COUNTERS.itemsize
+        return np.frombuffer(loaded.results.read(loaded.layout.counter_offset, size), dtype=isa.COUNTERS)
 
     def trips(self) -> npt.NDArray[np.void]:
-        """Return the part of the counters that the program alone determines, records of :data:`isa5.TRIPS`."""
-        return self.counters().getfield(isa5.TRIPS)
+        """Return the part of the counters that the program alone determines, records of :data:`isa.TRIPS`."""
+        return self.counters().getfield(isa.TRIPS)
 
     def time_inferences(self, image: bytes, repetitions: int) -> FloatArray:
         """Take the time in ms from writing an image to having read its logits, again and again.

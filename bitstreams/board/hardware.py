@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 
-from bitstreams.board.descriptors5 import check_program
+from bitstreams.board.descriptors import check_program
 from bitstreams.board.parts import Access
 from hw_templates.board import Board
 from hw_templates.conv_engine.accelerator import Accelerator
+from hw_templates.conv_engine.engine_shape import EngineShape
 from hw_templates.conv_engine.implementation import Implementation
 from hw_templates.conv_engine.program import Program
-from hw_templates.conv_engine.rtl_config import EngineShape
 
 
 @dataclass(frozen=True)

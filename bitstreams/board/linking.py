@@ -11,7 +11,7 @@ from itertools import accumulate
 import numpy as np
 import numpy.typing as npt
 
-from hw_templates.conv_engine import isa5
+from hw_templates.conv_engine import isa
 from hw_templates.conv_engine.program import GREATEST_PLACE, PLACES, Program, in_memory
 from hw_templates.foundation.errors import InvalidValueError
 
@@ -44,13 +44,13 @@ class Layout:
         self.repeats = repeats
         word, layers = program.axi_bytes, program.layer_count
         self.image_bytes = program.image_words * word
-        table_bytes = layers * isa5.DESCRIPTOR_BYTES
+        table_bytes = layers * isa.DESCRIPTOR_BYTES
         images = self.image_bytes, self.image_bytes
         tables = repeats * table_bytes, table_bytes
         *offsets, self.content_offset, self.arena_bytes = _offsets(*images, *tables, program.arena_words * word)
         self.image_offsets, self.table_offsets = offsets[:2], offsets[2:]
         logits_bytes = (program.arena_words - program.logits_word) * word
-        counter_bytes = layers * isa5.COUNTERS.itemsize
+        counter_bytes = layers * isa.COUNTERS.itemsize
         *self.logits_offsets, self.counter_offset, self.result_bytes = _offsets(
             logits_bytes, logits_bytes, counter_bytes
         )
@@ -75,7 +75,7 @@ class Layout:
 
     def field_offset(self, name: str) -> int:
         """Return where a field lies in a descriptor, in bytes."""
-        fields = isa5.DESCRIPTOR.fields
+        fields = isa.DESCRIPTOR.fields
         assert fields is not None
         return int(fields[name][1])
 

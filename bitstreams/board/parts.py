@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hw_templates.conv_engine import isa5
+from hw_templates.conv_engine import isa
 from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.conv_engine.program import GREATEST_PLACE, PLACES, Program, in_memory
 from hw_templates.foundation.errors import InvalidValueError
@@ -48,8 +48,8 @@ def parts_of(program: Program, accelerator: Accelerator) -> dict[str, range]:
     word = accelerator.axi_bytes
     # The arena holds the counters, too.
     content = min(len(program.arena) // word, max(0, program.counter_word))
-    table_words = program.layer_count * isa5.DESCRIPTOR_BYTES // word
-    counter_words = program.layer_count * isa5.COUNTERS.itemsize // word
+    table_words = program.layer_count * isa.DESCRIPTOR_BYTES // word
+    counter_words = program.layer_count * isa.COUNTERS.itemsize // word
     image_end = program.image_word + program.image_words
     logits_end = program.logits_word + math.ceil(program.logits_count / word)
     port, last, most = accelerator.weight_port_words, content - table_words, GREATEST_PLACE

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from hw_templates.conv_engine.isa5 import LayerTrips
+from hw_templates.conv_engine.isa import LayerTrips
 from hw_templates.foundation.errors import MissingToolError, ToolError, VerificationError
 
 _LAYER = re.compile(r"^layer \d+ (\d+) (\d+) (\d+) (\d+) ", re.MULTILINE)
@@ -149,7 +149,7 @@ def _run(
     project: Path, name: str, program: Path, images: int | None, progress: Callable[[int], None]
 ) -> tuple[SimulationResult, str]:
     """Run a simulation of a project to its end; returns what agreed, and what was printed."""
-    command = [str(program.resolve()), "isa5", "--images", "isa5/images.bin"]
+    command = [str(program.resolve()), "program", "--images", "program/images.bin"]
     command += [] if images is None else ["--count", str(images)]
     printed = ""
     with subprocess.Popen(

@@ -7,7 +7,7 @@ from pathlib import Path
 from bitstreams.hls_checks.checks import HlsView, Limits, LoopLimits, NotChecked, check_sources
 from bitstreams.hls_checks.views import Target
 from hw_templates.board import Board
-from hw_templates.conv_engine.rtl_config import EngineShape
+from hw_templates.conv_engine.engine_shape import EngineShape
 from hw_templates.project.render import render
 
 FOLDER = "hls/"

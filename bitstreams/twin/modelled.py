@@ -8,17 +8,17 @@ from itertools import accumulate
 import numpy as np
 import numpy.typing as npt
 
-from bitstreams.board.descriptors5 import tiled_layer
+from bitstreams.board.descriptors import tiled_layer
 from bitstreams.board.timing import Timing
 from bitstreams.twin.fabric import Fabric, Outcome, Start
 from bitstreams.twin.memory import TwinMemory
 from cost_models.coefficients import Coefficients
 from cost_models.simulator import SimulatedLayer, simulate_step
 from hw_templates.board import Board
-from hw_templates.conv_engine import isa5, registers
+from hw_templates.conv_engine import isa, registers
 from hw_templates.conv_engine.accelerator import Accelerator
+from hw_templates.conv_engine.engine_shape import EngineShape
 from hw_templates.conv_engine.implementation import Implementation
-from hw_templates.conv_engine.rtl_config import EngineShape
 from hw_templates.foundation.errors import CodesignError
 
 _STAGES = 8
@@ -110,7 +110,7 @@ class ModelledEngine:
     def _finish(self, outcome: Outcome) -> None:
         """Say how a run ended, and write the cycles of one that ended well behind what the program counted."""
         status, cycles, limit = outcome.status, outcome.cycles, self._value("cycle_limit")
-        records = np.frombuffer(self._started, isa5.DESCRIPTOR)
+        records = np.frombuffer(self._started, isa.DESCRIPTOR)
         layers = [] if status & registers.STATUS_CODE else self._simulated(records)
         if layers:
             ends = self._ends(layers)
@@ -124,10 +124,10 @@ class ModelledEngine:
         self._set("cycles", min(cycles, limit) if limit else cycles)
 
     def _count(self, records: npt.NDArray[np.void], layers: list[SimulatedLayer]) -> None:
-        word, base = self._accelerator.axi_bytes, self._value("ofmap_port") + isa5.TRIPS.itemsize
+        word, base = self._accelerator.axi_bytes, self._value("ofmap_port") + isa.TRIPS.itemsize
         for record, layer in zip(records, layers, strict=True):
             cycles = (layer.latency_cycles, layer.compute_cycles, layer.load_wait_cycles, layer.store_wait_cycles)
-            place = self._memory.physical(base + int(record["counter_word"]) * word, isa5.CYCLES.itemsize)
+            place = self._memory.physical(base + int(record["counter_word"]) * word, isa.CYCLES.itemsize)
             place[:] = np.rint(cycles).astype(np.uint32).view(np.uint8)
 
     def _simulated(self, records: npt.NDArray[np.void]) -> list[SimulatedLayer]:
@@ -159,7 +159,7 @@ class ModelledEngine:
 
     def _start(self) -> None:
         program_word, layer_count = self._value("program_word"), self._value("layer_count")
-        size = layer_count * isa5.DESCRIPTOR_BYTES
+        size = layer_count * isa.DESCRIPTOR_BYTES
         start = self._value("weight_port") + program_word * self._accelerator.axi_bytes
         self._started = self._memory.physical(start, size).tobytes() if self._memory.reaches(start, size) else b""
         self._running, self._done = True, False

@@ -22,7 +22,7 @@ from bitstreams.board.session import Session
 from bitstreams.board.target import Target
 from bitstreams.store.store import Store
 from codesign.commands.calibration.measure import measurement_of
-from codesign.emit.engine_project import IMAGES_FILE
+from codesign.emit.network import IMAGES_FILE
 from codesign.emit.project import check_program_files
 from codesign.progress import Progress
 from codesign.run.folder import Run, claiming
@@ -33,7 +33,7 @@ from codesign.supernet.data.data_set import Split
 from cost_models.mapping.mapped_layer import MappedLayer
 from cost_models.measurements.measurement import Percentiles, append_measurements
 from hw_templates.board import check_same_board, load_board
-from hw_templates.conv_engine import isa5
+from hw_templates.conv_engine import isa
 from hw_templates.conv_engine.program import FOLDER, Program, read_program
 from hw_templates.foundation.arrays import IntArray
 from hw_templates.foundation.errors import BoardError, CodesignError, InvalidValueError, StorageError, VerificationError
@@ -214,7 +214,7 @@ def _load_emitted(run: Run, asked: str | None = None) -> _Emitted:
 def _stated_trips(folder: Path) -> npt.NDArray[np.void]:
     """Return what the emitter states of each layer, from the lines ``layer ITERATIONS IFMAP WEIGHT OFMAP NAME``."""
     lines = [line.split() for line in (folder / "stated.txt").read_text().splitlines()]
-    return np.array([tuple(map(int, words[1:5])) for words in lines if words[0] == "layer"], isa5.TRIPS)
+    return np.array([tuple(map(int, words[1:5])) for words in lines if words[0] == "layer"], isa.TRIPS)
 
 
 def _run_images(engine: Engine, emitted: _Emitted, deployment: _Deployment, progress: Progress) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 
 from cost_models.engine.places import MapPlace, ProgramStep, Ring
 from cost_models.engine.tiles import TiledLayer, round_up
-from hw_templates.conv_engine import isa5
+from hw_templates.conv_engine import isa
 from hw_templates.foundation.arrays import Int8Array
 
 
@@ -44,7 +44,7 @@ def pack_weights(tiled: TiledLayer, weights: Int8Array) -> Int8Array:
 
 
 def describe(step: ProgramStep, residual_multiplier: int = 0) -> np.void:
-    """Return a step's descriptor, a record of :data:`isa5.DESCRIPTOR`.
+    """Return a step's descriptor, a record of :data:`isa.DESCRIPTOR`.
 
     Args:
         step: the layer, or a band of it, in its tiles and where everything lies.
@@ -75,7 +75,7 @@ def describe(step: ProgramStep, residual_multiplier: int = 0) -> np.void:
         "residual_multiplier": residual_multiplier,
         "edges": step.edges,
     }
-    record = np.zeros(1, dtype=isa5.DESCRIPTOR)
+    record = np.zeros(1, dtype=isa.DESCRIPTOR)
     for name, value in fields.items():
         record[name] = min(value, 2**31 - 1)  # which no field but those of taps has the bits for
     described: np.void = record[0]
@@ -86,10 +86,10 @@ def _shape_fields(tiled: TiledLayer) -> dict[str, int]:
     """Return what the layer computes, whatever its tiles."""
     layer = tiled.layer
     return {
-        "size": isa5.DESCRIPTOR_BYTES,
-        "version": isa5.VERSION,
+        "size": isa.DESCRIPTOR_BYTES,
+        "version": isa.VERSION,
         "operation": layer.operation.code,
-        "loop_order": isa5.LoopOrderCode[tiled.mapping.loop_order.name],
+        "loop_order": isa.LoopOrderCode[tiled.mapping.loop_order.name],
         "in_height": layer.in_height,
         "in_width": layer.in_width,
         "in_channels": layer.in_channels,
@@ -217,7 +217,7 @@ def _buffer_fields(tiled: TiledLayer) -> dict[str, int]:
     in_rows, column = rows.extent(tiled.mapping.tile_height), cols.padding // cols.stride
     tap = [
         t * cols.dilation % cols.stride * tiled.slots + t * cols.dilation // cols.stride // pixels
-        for t in range(isa5.TAPS + 1)
+        for t in range(isa.TAPS + 1)
     ]
     steps = {
         "d_slots": tiled.slots,
@@ -236,7 +236,7 @@ def _buffer_fields(tiled: TiledLayer) -> dict[str, int]:
         "in_place_phase": cols.padding % cols.stride,
         **{
             f"tap_col_{t}": (tap[t + 1] - tap[t]) << 8 | t * cols.dilation // cols.stride % pixels
-            for t in range(isa5.TAPS)
+            for t in range(isa.TAPS)
         },
     }
 

@@ -3,13 +3,13 @@
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from codesign.emit.engine_project import ISA5_FILES, CompiledNetwork, compile_network, isa5_files
 from codesign.emit.integer_reference import QuantisedNetwork
+from codesign.emit.network import PROGRAM_FILES, CompiledNetwork, compile_network, program_files
 from cost_models.closed_form.estimate import Estimate, network_energy_mj
 from hw_templates.board import Board, board_record
 from hw_templates.conv_engine.accelerator import Accelerator
+from hw_templates.conv_engine.engine_shape import EngineShape
 from hw_templates.conv_engine.implementation import Implementation
-from hw_templates.conv_engine.rtl_config import EngineShape
 from hw_templates.foundation.arrays import Int8Array
 from hw_templates.foundation.atomic_file import write_bytes_atomically, writing
 from hw_templates.foundation.errors import InvalidValueError, StorageError
@@ -63,7 +63,7 @@ def project_files(
         raise InvalidValueError("images", 0, "at least one test image")
     hardware = render(design.accelerator, design.board, implementation=implementation)
     compiled = design.compiled()
-    program = isa5_files(compiled, images)
+    program = program_files(compiled, images)
     record = ProjectRecord(
         board=board_record(design.board),
         part=design.board.part,
@@ -128,11 +128,11 @@ def check_program_files(folder: Path, program_sha256: str) -> None:
         StorageError: a file is missing, or was changed after the project was emitted.
     """
     try:
-        found = files_sha256({path: (folder / path).read_bytes() for path in ISA5_FILES})
+        found = files_sha256({path: (folder / path).read_bytes() for path in PROGRAM_FILES})
     except OSError as error:
         raise StorageError(f"{folder}: is no whole project ({error}); emit it again") from error
     if found != program_sha256:
-        raise StorageError(f"{folder}/isa5: a file was changed after the project was emitted; emit it again")
+        raise StorageError(f"{folder}/program: a file was changed after the project was emitted; emit it again")
 
 
 def _readme(design: Design, record: ProjectRecord) -> str:
@@ -156,8 +156,8 @@ sums {a.ofmap_buffers} x {a.ofmap_kib} KiB, maps that stay on chip 2 x {a.map_ki
 | predicted latency | {record.predicted.latency_ms:.4f} ms (analytical model, not measured) |
 
 The engine has two implementations that run the same program with the same results: the C++ in `hls/` and the Verilog
-in `rtl/`. Logits must equal the integer reference bit for bit, and iterations, words and bursts what `isa5/stated.txt`
-says.
+in `rtl/`. Logits must equal the integer reference bit for bit, and iterations, words and bursts what
+`program/stated.txt` says.
 
 - `make csim` compiles the C++ with g++ and runs {record.images} test images through it.
 - `make sanitize` does so under the address and undefined-behaviour sanitizers, with two images.
@@ -165,6 +165,6 @@ says.
 - `make bitstream` (or `sh build.sh`) makes a bitstream of the engine from {language} with {tools};
   `codesign import results.tar` then takes it into a store.
 
-`ENGINE.md` explains the hardware, `project.json` records parameters and digests, `isa5/` holds the program, the test
+`ENGINE.md` explains the hardware, `project.json` records parameters and digests, `program/` holds the program, the test
 images, their results, and what a run counts.
 """

@@ -11,16 +11,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from codesign.emit.convolve import Maps
-from codesign.emit.engine_program import compile_engine_program, engine_node, pack_map
 from codesign.emit.engine_reference import engine_result
 from codesign.emit.integer_reference import QuantisedLayer
+from codesign.emit.program import compile_program, engine_node, pack_map
 from codesign.emit.quantise import weight_shape
 from cost_models.engine.layer import engine_layer
 from cost_models.mapping.mapped_layer import MappedLayer
 from cost_models.workload import Node, Shape
 from hw_templates.conv_engine.accelerator import Accelerator
+from hw_templates.conv_engine.engine_shape import EngineShape
 from hw_templates.conv_engine.program import Program
-from hw_templates.conv_engine.rtl_config import EngineShape
 from hw_templates.foundation.arrays import Int8Array
 from hw_templates.foundation.errors import InvalidValueError
 
@@ -46,7 +46,7 @@ class RandomProgram:
     layer_of: tuple[int, ...]
 
 
-def random_engine_program(layers: Sequence[MappedLayer], shape: EngineShape, seed: int) -> RandomProgram:
+def random_program(layers: Sequence[MappedLayer], shape: EngineShape, seed: int) -> RandomProgram:
     """Compile layers with random weights and maps; equal arguments give equal bytes.
 
     Raises:
@@ -58,7 +58,7 @@ def random_engine_program(layers: Sequence[MappedLayer], shape: EngineShape, see
         layer.node.name: engine_node(layer, ran.mapping, shape, ran.placement)
         for layer, ran in zip(drawn.layers, layers, strict=True)
     }
-    compiled = compile_engine_program(tuple(nodes.values()), drawn.shapes, shape)
+    compiled = compile_program(tuple(nodes.values()), drawn.shapes, shape)
 
     def compute(layer: QuantisedLayer, reads: dict[str, Maps]) -> Maps:
         node = nodes[layer.node.name]

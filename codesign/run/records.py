@@ -7,7 +7,7 @@ from bitstreams.board.power import Energy
 from codesign.search.pareto import ReferencePoint, check_front
 from cost_models.measurements.measurement import Percentiles
 from hw_templates.conv_engine.implementation import Implementation
-from hw_templates.conv_engine.isa5 import LayerTrips
+from hw_templates.conv_engine.isa import LayerTrips
 from hw_templates.foundation.arrays import FloatArray
 from hw_templates.foundation.errors import InvalidValueError
 from hw_templates.foundation.json_records import Record

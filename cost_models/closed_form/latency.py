@@ -34,11 +34,11 @@ from cost_models.closed_form.slots import (
     weight_load,
 )
 from cost_models.closed_form.tiling import BODY, CHANNELS_OUTER, FIRST, INPUTS_OUTER, LAST, MIDDLE
-from hw_templates.conv_engine import isa5
+from hw_templates.conv_engine import isa
 
 RUN_BURSTS = 2
 """Descriptor and parameters."""
-_PARAMETER_BYTES, _DESCRIPTOR_BYTES = float(isa5.PARAMETERS.itemsize), float(isa5.DESCRIPTOR_BYTES)
+_PARAMETER_BYTES, _DESCRIPTOR_BYTES = float(isa.PARAMETERS.itemsize), float(isa.DESCRIPTOR_BYTES)
 
 
 class Pass(NamedTuple):
@@ -260,7 +260,7 @@ def setup_words(layer: LayerRecord, engine: EngineRecord, runs: float) -> float:
     """Return the words of the weight port at setup: descriptor and parameters for each run, and the tables."""
     lines: float = layer.classes if layer.classes > 0 else np.ceil(layer.out_channels / engine.post_lanes)
     run_bytes = _DESCRIPTOR_BYTES + lines * engine.post_lanes * _PARAMETER_BYTES
-    return (runs * run_bytes + layer.tables * isa5.TABLE_BYTES) / engine.weight_port_bytes
+    return (runs * run_bytes + layer.tables * isa.TABLE_BYTES) / engine.weight_port_bytes
 
 
 @compiled

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from hw_templates.conv_engine.rtl_config import READ_FIFO, EngineShape
+from hw_templates.conv_engine.engine_shape import READ_FIFO, EngineShape
 
 _PARAMETER_BITS = 56
 _SUM_BITS = 32

@@ -19,7 +19,7 @@ from cost_models.engine.transfers import (
     weight_transfers,
 )
 from cost_models.engine.walk import TileWalk, walk_tiles
-from hw_templates.conv_engine.isa5 import LayerTrips
+from hw_templates.conv_engine.isa import LayerTrips
 from hw_templates.foundation.arrays import IntArray
 
 

@@ -19,7 +19,7 @@ from cost_models.engine.reads import NO_STREAM, PORTS, Stream, phase_loads, setu
 from cost_models.engine.stages import MemoryTiming, compute_cycles, map_load_cycles, map_store_cycles
 from cost_models.engine.stores import DRAIN_CYCLES, SlotTimes, Stores, WritePort, store_scan, stores_of
 from cost_models.engine.transfers import Transfers, counter_transfers
-from hw_templates.conv_engine.rtl_config import EngineShape
+from hw_templates.conv_engine.engine_shape import EngineShape
 from hw_templates.foundation.arrays import FloatArray, IntArray
 
 TAKE_CYCLES, DECIDE_CYCLES, SHIFT_CYCLES = 1, 1, 1

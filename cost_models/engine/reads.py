@@ -14,7 +14,7 @@ from cost_models.closed_form.compiled import kernel
 from cost_models.engine.places import ProgramStep
 from cost_models.engine.stages import MemoryTiming
 from cost_models.engine.transfers import Transfers, setup_transfers
-from hw_templates.conv_engine.rtl_config import MAX_BURST, EngineShape
+from hw_templates.conv_engine.engine_shape import MAX_BURST, EngineShape
 from hw_templates.foundation.arrays import FloatArray, IntArray
 
 MAX_READS = 15

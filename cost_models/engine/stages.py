@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hw_templates.conv_engine.rtl_config import EngineShape
+from hw_templates.conv_engine.engine_shape import EngineShape
 from hw_templates.foundation.arrays import FloatArray, IntArray
 
 MAP_LOAD_CYCLES, MAP_STORE_CYCLES = 10, 20

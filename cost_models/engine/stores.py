@@ -10,7 +10,7 @@ import numpy as np
 
 from cost_models.closed_form.compiled import compiled, kernel
 from cost_models.engine.transfers import Transfers
-from hw_templates.conv_engine.rtl_config import WRITE_FIFO
+from hw_templates.conv_engine.engine_shape import WRITE_FIFO
 from hw_templates.foundation.arrays import BoolArray, FloatArray
 
 MAX_WRITES = 15

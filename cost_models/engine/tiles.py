@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from cost_models.engine.layer import EngineLayer
 from cost_models.mapping.mapping import LoopOrder, Mapping, buffer_needs, weight_lines
-from hw_templates.conv_engine import isa5
-from hw_templates.conv_engine.rtl_config import EngineShape
+from hw_templates.conv_engine import isa
+from hw_templates.conv_engine.engine_shape import EngineShape
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,7 +137,7 @@ class TiledLayer:
     def parameter_beats(self, edges: int) -> int:
         """Return the beats of the weight port that all parameters take; ``edges`` is the descriptor's field."""
         accelerator = self.shape.accelerator
-        line_bytes = accelerator.post_lanes * isa5.PARAMETERS.itemsize
+        line_bytes = accelerator.post_lanes * isa.PARAMETERS.itemsize
         return self.parameter_lines(edges) * line_bytes // accelerator.weight_port_bytes
 
     def needs(self) -> tuple[tuple[str, int, int], ...]:

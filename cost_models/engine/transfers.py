@@ -9,8 +9,8 @@ import numpy as np
 from cost_models.engine.places import MapPlace, ProgramStep
 from cost_models.engine.tiles import Axis, TiledLayer
 from cost_models.engine.walk import TileWalk
-from hw_templates.conv_engine import isa5
-from hw_templates.conv_engine.rtl_config import MAX_BURST
+from hw_templates.conv_engine import isa
+from hw_templates.conv_engine.engine_shape import MAX_BURST
 from hw_templates.foundation.arrays import BoolArray, IntArray
 
 
@@ -177,9 +177,9 @@ def setup_transfers(step: ProgramStep) -> Transfers:
     port_bytes = accelerator.weight_port_bytes
     begin = np.array([step.descriptor_word, places.parameter_word, places.table_word]) // accelerator.weight_port_words
     beats = (
-        isa5.DESCRIPTOR_BYTES // port_bytes,
+        isa.DESCRIPTOR_BYTES // port_bytes,
         step.tiled.parameter_beats(step.edges),
-        isa5.TABLE_BYTES // port_bytes,
+        isa.TABLE_BYTES // port_bytes,
     )
     made = 3 if step.load_table else 2
     return run_transfers(begin[:made], np.array(beats[:made], np.int64))
@@ -187,7 +187,7 @@ def setup_transfers(step: ProgramStep) -> Transfers:
 
 def counter_transfers(step: ProgramStep) -> Transfers:
     """Return the store's command that writes a step's counters."""
-    words = isa5.COUNTERS.itemsize // step.tiled.shape.accelerator.axi_bytes
+    words = isa.COUNTERS.itemsize // step.tiled.shape.accelerator.axi_bytes
     return run_transfers(np.array([step.places.counter_word]), np.array([words]))
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from cost_models.workload import Layer
-from hw_templates.conv_engine.rtl_config import SUPERNETS
+from hw_templates.conv_engine.engine_shape import SUPERNETS
 from hw_templates.foundation.errors import UnsupportedLayerError
 from hw_templates.operations import Operation
 

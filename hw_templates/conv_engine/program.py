@@ -6,14 +6,14 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from hw_templates.conv_engine import isa5
+from hw_templates.conv_engine import isa
 from hw_templates.foundation.errors import StorageError
 from hw_templates.foundation.json_records import reading
 
-FOLDER = "isa5"
+FOLDER = "program"
 """Folder of an emitted project that holds its program."""
 
-PLACES = tuple(name for name, _, _ in isa5.FIELDS if name.endswith("_word"))
+PLACES = tuple(name for name, _, _ in isa.FIELDS if name.endswith("_word"))
 """Fields of a descriptor that say where something lies in memory."""
 
 GREATEST_PLACE = 2**26 - 1
@@ -42,7 +42,7 @@ class Program:
         program_word, layer_count: where the descriptors begin, and how many there are.
         image_word, image_words: where the input map goes, pixel by pixel, channels innermost.
         logits_word, logits_count: where the result is found, one int8 a class.
-        counter_word: where the engine writes :data:`hw_templates.conv_engine.isa5.COUNTERS` for each layer.
+        counter_word: where the engine writes :data:`hw_templates.conv_engine.isa.COUNTERS` for each layer.
     """
 
     arena: bytes
@@ -58,8 +58,8 @@ class Program:
 
     @property
     def descriptors(self) -> npt.NDArray[np.void]:
-        """Return the descriptors of all layers, read-only records of :data:`isa5.DESCRIPTOR`."""
-        return np.frombuffer(self.arena, isa5.DESCRIPTOR, self.layer_count, self.program_word * self.axi_bytes)
+        """Return the descriptors of all layers, read-only records of :data:`isa.DESCRIPTOR`."""
+        return np.frombuffer(self.arena, isa.DESCRIPTOR, self.layer_count, self.program_word * self.axi_bytes)
 
     def layout(self) -> dict[str, int]:
         """Everything but the content, by name."""
@@ -83,8 +83,8 @@ def read_program(project: Path) -> Program:
             content = arena.read_bytes()
         known = (field.name for field in fields(Program) if field.name != "arena")
         program = Program(arena=content, **{name: layout[name] for name in known})
-    if version != isa5.VERSION:
-        raise StorageError(f"{path}: a program of format {version}, expected {isa5.VERSION}; emit it again")
+    if version != isa.VERSION:
+        raise StorageError(f"{path}: a program of format {version}, expected {isa.VERSION}; emit it again")
     if len(program.arena) > program.arena_words * program.axi_bytes:
         raise StorageError(f"{path}: does not belong to arena.bin; emit it again")
     return program

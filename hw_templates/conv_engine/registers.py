@@ -10,7 +10,7 @@ it starts anything.
 import re
 from dataclasses import dataclass
 
-from hw_templates.conv_engine import isa5
+from hw_templates.conv_engine import isa
 from hw_templates.conv_engine.implementation import Implementation
 from hw_templates.foundation.errors import InvalidValueError
 
@@ -151,7 +151,7 @@ def identity_constants(implementation: Implementation, clock_mhz: int) -> dict[i
     values = {
         "magic": MAGIC,
         "register_map": REGISTER_MAPS[implementation].version,
-        "isa_version": isa5.VERSION,
+        "isa_version": isa.VERSION,
         "clock_mhz": clock_mhz,
     }
     return {IDENTITY[name].offset: value for name, value in values.items()}

@@ -7,10 +7,10 @@ from pathlib import Path
 from jinja2 import Environment, StrictUndefined
 
 from hw_templates.board import FAMILIES, Board
-from hw_templates.conv_engine import isa5, registers
+from hw_templates.conv_engine import isa, registers
 from hw_templates.conv_engine.accelerator import Accelerator
+from hw_templates.conv_engine.engine_shape import SUPERNETS, EngineShape, Limits
 from hw_templates.conv_engine.implementation import Implementation
-from hw_templates.conv_engine.rtl_config import SUPERNETS, EngineShape, Limits
 from hw_templates.operations import Operation
 
 _BUILT_FROM = {
@@ -91,7 +91,7 @@ def render(
         "board": board,
         "implementation": implementation,
         "family": FAMILIES[board.family],
-        "isa5": isa5,
+        "isa": isa,
         "engine": EngineShape(accelerator=accelerator, limits=limits, family=board.family),
         "operations": Operation,
         "registers": registers,

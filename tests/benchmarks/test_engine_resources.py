@@ -9,7 +9,7 @@ from support.verilog.synthesised import need_yosys, need_yosys_version
 from bitstreams.building.synthesis import count_blocks
 from cost_models.engine.blocks import array_slices, engine_blocks
 from hw_templates.board import load_board
-from hw_templates.conv_engine.rtl_config import EngineShape
+from hw_templates.conv_engine.engine_shape import EngineShape
 from hw_templates.project.render import render
 
 SCRIPT = runpy.run_path(str(Path(__file__).parents[2] / "benchmarks/engine_resources.py"))

@@ -25,8 +25,8 @@ from cost_models.resources import (
 )
 from hw_templates.board import load_board
 from hw_templates.conv_engine.accelerator import Accelerator
+from hw_templates.conv_engine.engine_shape import EngineShape
 from hw_templates.conv_engine.implementation import Implementation
-from hw_templates.conv_engine.rtl_config import EngineShape
 from hw_templates.conv_engine.space import AcceleratorSpace
 from hw_templates.foundation.errors import InvalidValueError, ResourceError
 from hw_templates.project.render import render

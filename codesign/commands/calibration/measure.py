@@ -20,7 +20,7 @@ from bitstreams.board.session import ConnectionLostError
 from bitstreams.board.target import Target
 from bitstreams.store.store import Store
 from codesign.commands.calibration.campaign import Campaign, Failure, Layers, opened
-from codesign.emit.random_program import RandomProgram, random_engine_program
+from codesign.emit.random_program import RandomProgram, random_program
 from codesign.progress import Progress
 from codesign.report.left_out import layers_label
 from codesign.run.implementation import read_project
@@ -173,7 +173,7 @@ def _measure_runs(
 
     def measure(layers: Layers) -> BoardError | VerificationError | None:
         """Measure a run, again when the connection is lost; return the error for which it is skipped, if any."""
-        what = random_engine_program(layers, hardware.shape, seed=plan.runs.index(layers))
+        what = random_program(layers, hardware.shape, seed=plan.runs.index(layers))
         while True:
             try:
                 measured = bench.measure(what.program, what.image, request.repetitions)

@@ -22,8 +22,8 @@ from cost_models.resources import estimate_resources, excess
 from cost_models.simulator import simulate
 from hw_templates.board import Board
 from hw_templates.conv_engine.accelerator import Accelerator
+from hw_templates.conv_engine.engine_shape import EngineShape
 from hw_templates.conv_engine.implementation import Implementation
-from hw_templates.conv_engine.rtl_config import EngineShape
 from hw_templates.foundation.errors import MissingToolError, StorageError
 from hw_templates.project.record import ProjectRecord
 from hw_templates.project.render import render

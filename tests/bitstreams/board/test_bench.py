@@ -11,7 +11,7 @@ from bitstreams.board.bench import Bench
 from bitstreams.board.control import UnfinishedRunError
 from bitstreams.board.driver import Engine, Measured
 from bitstreams.board.session import ConnectionLostError
-from hw_templates.conv_engine import isa5
+from hw_templates.conv_engine import isa
 from hw_templates.conv_engine.program import Program, read_program
 from hw_templates.foundation.errors import BoardError
 
@@ -38,7 +38,7 @@ class FakeEngine:
             ms=np.ones(repetitions),
             cycles=None,
             clock_mhz=100.0,
-            counters=np.zeros(1, isa5.COUNTERS),
+            counters=np.zeros(1, isa.COUNTERS),
             first_pixel=b"\1",
         )
 

@@ -7,7 +7,7 @@ import pytest
 from support.boards.emitted_projects import FUSING, emit_fused_project, emit_random_project
 
 from bitstreams.board.linking import Layout
-from hw_templates.conv_engine import isa5
+from hw_templates.conv_engine import isa
 from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.conv_engine.program import Program, in_memory, read_program
 from hw_templates.foundation.errors import InvalidValueError
@@ -38,11 +38,11 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Program:
 def test_every_place_of_either_slot_is_where_its_part_lies(program: Program, addresses: tuple[int, int]) -> None:
     layout = Layout(program, repeats=3)
     content, base = layout.arena(*addresses), min(addresses)
-    original = np.frombuffer(program.arena, isa5.DESCRIPTOR, count=program.layer_count)
+    original = np.frombuffer(program.arena, isa.DESCRIPTOR, count=program.layer_count)
     for slot, copies in ((0, 3), (1, 1)):
         start = layout.table_offsets[slot]
         assert layout.table_word(slot, *addresses) * program.axi_bytes + base == addresses[0] + start
-        table = np.frombuffer(content, isa5.DESCRIPTOR, count=copies * program.layer_count, offset=start)
+        table = np.frombuffer(content, isa.DESCRIPTOR, count=copies * program.layer_count, offset=start)
         for index, record in enumerate(table):
             before = original[index % program.layer_count]
 
@@ -66,7 +66,7 @@ def test_a_place_on_chip_stays_as_it_is(tmp_path: Path) -> None:
     program = read_program(tmp_path)
     layout = Layout(program, repeats=1)
     content = layout.arena(0x10000000, 0x10100000)
-    table = np.frombuffer(content, isa5.DESCRIPTOR, program.layer_count, layout.table_offsets[0])
+    table = np.frombuffer(content, isa.DESCRIPTOR, program.layer_count, layout.table_offsets[0])
     for place in ("ifmap_word", "ofmap_word"):
         kept = table[place] == program.descriptors[place]
         assert (kept == ~in_memory(program.descriptors, place)).all()
@@ -87,7 +87,7 @@ def test_relocation_refuses_a_place_outside_of_the_arena_by_itself(program: Prog
 
 def test_parts_do_not_overlap(program: Program) -> None:
     layout = Layout(program, repeats=5)
-    table = program.layer_count * isa5.DESCRIPTOR.itemsize
+    table = program.layer_count * isa.DESCRIPTOR.itemsize
     parts = [
         (layout.image_offsets[0], layout.image_bytes),
         (layout.image_offsets[1], layout.image_bytes),

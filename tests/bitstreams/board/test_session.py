@@ -30,10 +30,10 @@ hardware = Hardware(board, digest, accelerator, Implementation.HLS)
 engine = Engine(session, hardware, write_twin_bitstream(folder, board, digest, 100))
 program = read_program(project)
 engine.load_program(program)
-images = (project / "isa5/images.bin").read_bytes()
+images = (project / "program/images.bin").read_bytes()
 size = program.image_words * program.axi_bytes
 logits = engine.run(images[start : start + size] for start in range(0, len(images), size))
-print(session.via, b"".join(logits) == (project / "isa5/golden.bin").read_bytes())
+print(session.via, b"".join(logits) == (project / "program/golden.bin").read_bytes())
 engine.close()
 session.close()
 """

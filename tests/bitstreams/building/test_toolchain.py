@@ -18,7 +18,7 @@ from bitstreams.building.toolchain import (
     run_csim,
     run_rtlsim,
 )
-from hw_templates.conv_engine import isa5
+from hw_templates.conv_engine import isa
 from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.conv_engine.program import read_program
 from hw_templates.foundation.errors import ToolError, VerificationError
@@ -67,14 +67,14 @@ def counted(result: SimulationResult) -> list[tuple[int, ...]]:
 
 def stated(project: Path) -> list[tuple[int, ...]]:
     """The counts of each step, as the emitter states them."""
-    lines = [line.split() for line in (project / "isa5/stated.txt").read_text().splitlines()]
+    lines = [line.split() for line in (project / "program/stated.txt").read_text().splitlines()]
     return [tuple(map(int, words[1:5])) for words in lines if words[0] == "layer"]
 
 
 def test_wrong_weights_are_found(project: Path) -> None:
-    arena = project / "isa5/arena.bin"
+    arena = project / "program/arena.bin"
     old = arena.read_bytes()
-    begin = read_program(project).layer_count * isa5.DESCRIPTOR_BYTES
+    begin = read_program(project).layer_count * isa.DESCRIPTOR_BYTES
     arena.write_bytes(old[:begin] + bytes(byte ^ 1 for byte in old[begin:]))
     with pytest.raises(VerificationError, match=r"csim disagrees: logits of 2 of 2 images .* counts of 0 of"):
         run_csim(project)
@@ -133,7 +133,7 @@ def test_verilog_that_agrees_passes_and_reports_what_was_counted(verilog_project
 def test_files_of_another_program_are_refused_before_the_engine_starts(
     verilog_project: Path, name: str, old: str, new: str, complaint: str
 ) -> None:
-    path = verilog_project / "isa5" / name
+    path = verilog_project / "program" / name
     text = path.read_text()
     path.write_text(text.replace(old, new, 1))
     with pytest.raises(ToolError, match=f"rtlsim stopped with code 2: .*{complaint}"):
@@ -145,17 +145,17 @@ def test_files_of_another_program_are_refused_before_the_engine_starts(
     ("field", "value", "complaint"),
     [
         (
-            isa5.DESCRIPTOR.fields["in_height"][1],
+            isa.DESCRIPTOR.fields["in_height"][1],
             4096,
             r"layer 0 \(layer0\)\.in_height: the engine has 1 to 4095, got 4096",
         ),
         (
-            isa5.DESCRIPTOR.fields["pad_value"][1],
+            isa.DESCRIPTOR.fields["pad_value"][1],
             -129,
             r"layer 0 \(layer0\)\.pad_value: the engine has -128 to 127, got -129",
         ),
         (
-            isa5.DESCRIPTOR.fields["ofmap_word"][1],
+            isa.DESCRIPTOR.fields["ofmap_word"][1],
             -1,
             r"layer 0 \(layer0\)\.ofmap_word: the engine has 0 to 67108863, got -1",
         ),
@@ -164,7 +164,7 @@ def test_files_of_another_program_are_refused_before_the_engine_starts(
 def test_a_field_that_the_engine_cannot_hold_is_refused_before_it_starts(
     verilog_project: Path, field: int, value: int, complaint: str
 ) -> None:
-    path = verilog_project / "isa5/arena.bin"
+    path = verilog_project / "program/arena.bin"
     content = path.read_bytes()
     path.write_bytes(content[:field] + value.to_bytes(4, "little", signed=True) + content[field + 4 :])
     with pytest.raises(ToolError, match=complaint):
@@ -175,9 +175,9 @@ def test_a_field_that_the_engine_cannot_hold_is_refused_before_it_starts(
 @pytest.mark.parametrize(
     ("name", "kept", "complaint"),
     [
-        ("isa5/arena.bin", 0.5, r"arena\.bin: has \d+ bytes where isa5/program\.txt says \d+ to \d+"),
-        ("isa5/golden.bin", 0.5, r"golden\.bin: has no logits of image 1"),
-        ("isa5/images.bin", 0.4, r"images\.bin: holds 0 images of this program"),
+        ("program/arena.bin", 0.5, r"arena\.bin: has \d+ bytes where program/program\.txt says \d+ to \d+"),
+        ("program/golden.bin", 0.5, r"golden\.bin: has no logits of image 1"),
+        ("program/images.bin", 0.4, r"images\.bin: holds 0 images of this program"),
     ],
 )
 def test_truncated_files_do_not_pass_the_simulation(
@@ -192,7 +192,7 @@ def test_truncated_files_do_not_pass_the_simulation(
 
 
 def test_a_wrong_logit_and_a_wrong_statement_are_found_on_verilog(verilog_project: Path) -> None:
-    golden, stated = verilog_project / "isa5/golden.bin", verilog_project / "isa5/stated.txt"
+    golden, stated = verilog_project / "program/golden.bin", verilog_project / "program/stated.txt"
     old, text = corrupt(golden, 0), stated.read_text()
     stated.write_text(re.sub(r"port ofmap (\d+)", r"port ofmap \g<1>1", re.sub(r"layer \d+", "layer 1", text, count=1)))
     with pytest.raises(

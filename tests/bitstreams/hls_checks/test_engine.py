@@ -14,7 +14,7 @@ from bitstreams.hls_checks.text import table
 from bitstreams.hls_checks.views import Target
 from cost_models.engine.blocks import array_slices
 from hw_templates.board import load_board
-from hw_templates.conv_engine.rtl_config import EngineShape
+from hw_templates.conv_engine.engine_shape import EngineShape
 from hw_templates.project.render import render
 
 CHECKED = {

@@ -10,7 +10,7 @@ from bitstreams.hls_checks.checks import NotChecked
 from bitstreams.hls_checks.engine import check_engine
 from cost_models.resources import dsp_slices
 from hw_templates.board import load_board
-from hw_templates.conv_engine.rtl_config import EngineShape
+from hw_templates.conv_engine.engine_shape import EngineShape
 
 SHAPES = (
     SMALLEST,

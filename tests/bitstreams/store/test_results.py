@@ -24,8 +24,8 @@ from cost_models.engine.blocks import engine_blocks
 from cost_models.resources import estimate_resources
 from hw_templates.board import Board, load_board
 from hw_templates.conv_engine.accelerator import Accelerator
+from hw_templates.conv_engine.engine_shape import EngineShape
 from hw_templates.conv_engine.implementation import Implementation
-from hw_templates.conv_engine.rtl_config import EngineShape
 from hw_templates.foundation.errors import StorageError
 
 FIXTURES = Path(__file__).parents[4] / "shared/fixtures/pynq_z2_ad08"

@@ -13,7 +13,7 @@ from support.json_file import read_json, write_json
 from typer.testing import CliRunner, Result
 
 from codesign.cli.main import app
-from codesign.emit.engine_project import ISA5_FILES
+from codesign.emit.network import PROGRAM_FILES
 from codesign.run.folder import Run
 from codesign.run.searched import load_searched
 from codesign.supernet.spaces.named import load_space
@@ -171,12 +171,12 @@ def test_a_limit_chooses_the_winner(run: Run) -> None:
 
 
 def test_disagreement_in_csim_has_its_own_exit_code(run: Run) -> None:
-    golden = run.project / "isa5/golden.bin"
+    golden = run.project / "program/golden.bin"
     content = golden.read_bytes()
     golden.write_bytes(bytes([content[0] ^ 1]) + content[1:])
-    check_refused(codesign("csim", run.folder), "isa5", "a file was changed after the project was emitted")
+    check_refused(codesign("csim", run.folder), "program", "a file was changed after the project was emitted")
     # As if the reference had been wrong from the beginning.
-    files = {path: (run.project / path).read_bytes() for path in ISA5_FILES}
+    files = {path: (run.project / path).read_bytes() for path in PROGRAM_FILES}
     record = read_json(run.project / "project.json")
     write_json(run.project / "project.json", {**record, "program_sha256": files_sha256(files)})
     done = codesign("csim", run.folder)

@@ -84,7 +84,7 @@ def test_the_command_that_is_said_builds_for_the_next_slower_clock(
     run: Run, vendor: FakeVendor, tmp_path: Path
 ) -> None:
     vendor.install("vivado", "2023.2", TOO_SLOW.format(75))
-    before, golden = project_of(run), (run.project / "isa5/golden.bin").read_bytes()
+    before, golden = project_of(run), (run.project / "program/golden.bin").read_bytes()
     store = tmp_path / "my store"
     done = codesign("build", run.folder, "--clock-mhz", "125", "--store", store)
     for clock_mhz, slower_mhz in ((125, 100), (100, 75)):
@@ -101,7 +101,7 @@ def test_the_command_that_is_said_builds_for_the_next_slower_clock(
     assert after.hardware_sha256 == check_sources(run.project) == entry.bitstream.hardware_sha256
     assert entry.bitstream.clock_mhz == 75
     check_program_files(run.project, after.program_sha256)
-    assert (run.project / "isa5/golden.bin").read_bytes() == golden
+    assert (run.project / "program/golden.bin").read_bytes() == golden
     assert (after.origin, after.implementation) == (before.origin, before.implementation)
     emitted = read_emitted(run, load_template("engine"))
     assert emitted.pair.accelerator == after.accelerator

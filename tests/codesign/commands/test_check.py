@@ -28,7 +28,7 @@ from codesign.templates.template import Check, Finding
 from cost_models.engine.blocks import array_slices, engine_blocks
 from hw_templates.board import Board, load_board
 from hw_templates.conv_engine.accelerator import Accelerator
-from hw_templates.conv_engine.rtl_config import EngineShape
+from hw_templates.conv_engine.engine_shape import EngineShape
 from hw_templates.foundation.errors import MissingToolError, StorageError, ToolError, VerificationError
 
 
@@ -210,7 +210,7 @@ def test_a_project_that_was_edited_by_hand_is_refused(run: Run, path: str) -> No
     with pytest.raises(StorageError, match=rf"is no whole project \(.*{path}'\); emit it again"):
         check(run, Silent())
     file.write_text(text)
-    shutil.rmtree(run.project / "isa5")
+    shutil.rmtree(run.project / "program")
     with pytest.raises(StorageError, match="is no whole project"):
         check(run, Silent())
     assert not run.checks.exists()

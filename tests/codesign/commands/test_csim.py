@@ -41,9 +41,9 @@ def test_sanitizers_are_silent_on_the_winner(finished_run: Run, tmp_path: Path) 
 def test_a_program_that_was_changed_is_not_recorded_as_verified(finished_run: Run, tmp_path: Path) -> None:
     run = Run(tmp_path)
     shutil.copytree(finished_run.project, run.project)
-    arena = run.project / "isa5/arena.bin"
+    arena = run.project / "program/arena.bin"
     arena.write_bytes(arena.read_bytes() + bytes(16))  # behind all that the engine reads
-    with pytest.raises(StorageError, match="isa5: a file was changed after the project was emitted; emit it again"):
+    with pytest.raises(StorageError, match="program: a file was changed after the project was emitted; emit it again"):
         csim(run, Silent(), Simulation(sanitize=False, images=2))
     assert not run.verification.exists()
 
@@ -66,9 +66,9 @@ def test_a_project_of_the_verilog_is_simulated_clock_by_clock(rtl_run: Run) -> N
     assert record["program_sha256"] == project["program_sha256"]
     assert record["images"] == 2
     assert record["cycles"] > sum(layer["compute_trips"] for layer in record["layers"])
-    arena = run.project / "isa5/arena.bin"
+    arena = run.project / "program/arena.bin"
     arena.write_bytes(arena.read_bytes() + bytes(16))
-    with pytest.raises(StorageError, match="isa5: a file was changed after the project was emitted; emit it again"):
+    with pytest.raises(StorageError, match="program: a file was changed after the project was emitted; emit it again"):
         csim(run, Silent(), Simulation(images=2, implementation="rtl"))
 
 

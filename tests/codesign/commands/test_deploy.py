@@ -32,7 +32,7 @@ from bitstreams.twin.server import TwinServer
 from codesign.cli.text.deploy import deploy_lines
 from codesign.commands import deploy as deploy_module
 from codesign.commands.deploy import deploy
-from codesign.emit.engine_project import ISA5_FILES
+from codesign.emit.network import PROGRAM_FILES
 from codesign.progress import Silent
 from codesign.run.folder import Run
 from codesign.run.folder import read_json as read_record
@@ -41,7 +41,7 @@ from cost_models.calibration.engines.conv_engine import stated_counters
 from cost_models.coefficients import load_coefficients
 from cost_models.measurements.measurement import read_measurements
 from hw_templates.board import load_board
-from hw_templates.conv_engine import isa5
+from hw_templates.conv_engine import isa
 from hw_templates.conv_engine.program import FOLDER, Program, read_program
 from hw_templates.foundation.errors import BoardError, InvalidValueError, StorageError, VerificationError
 from hw_templates.project.render import files_sha256
@@ -239,7 +239,7 @@ def move_a_map_beyond_the_arena(run: Run) -> int:
 
 def seal(run: Run) -> None:
     """Record the digest of the files as they are."""
-    files = {path: (run.project / path).read_bytes() for path in ISA5_FILES}
+    files = {path: (run.project / path).read_bytes() for path in PROGRAM_FILES}
     record = read_json(run.project / "project.json")
     write_json(run.project / "project.json", {**record, "program_sha256": files_sha256(files)})
 
@@ -249,14 +249,14 @@ def test_a_changed_program_is_refused_before_anything_is_reached(run: Run, monke
         raise AssertionError("reached")
 
     monkeypatch.setattr(TwinBoard, "__init__", reached)
-    for name in ISA5_FILES:
+    for name in PROGRAM_FILES:
         content = (run.project / name).read_bytes()
         (run.project / name).write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
-        with pytest.raises(StorageError, match=r"isa5: a file was changed after the project was emitted; emit it"):
+        with pytest.raises(StorageError, match=r"program: a file was changed after the project was emitted; emit it"):
             deployed(run)
         (run.project / name).write_bytes(content)
     moved = move_a_map_beyond_the_arena(run)
-    with pytest.raises(StorageError, match="isa5: a file was changed"):
+    with pytest.raises(StorageError, match="program: a file was changed"):
         deployed(run)
     seal(run)
     with pytest.raises(
@@ -272,7 +272,7 @@ def test_garbage_that_the_board_counts_is_said_and_no_measurement(run: Run, monk
         count(engine, *arguments)
         layout = Layout(read_program(run.project), REPEATS)
         memory = boards[-1].memory
-        memory.physical(max(memory.sizes()) + layout.counter_offset, isa5.COUNTERS.itemsize)[:] = 0xFF
+        memory.physical(max(memory.sizes()) + layout.counter_offset, isa.COUNTERS.itemsize)[:] = 0xFF
 
     boards: list[TwinBoard] = []
     count, configured = ModelledEngine._count, TwinBoard._configure

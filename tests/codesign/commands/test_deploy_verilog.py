@@ -19,7 +19,7 @@ from bitstreams.twin.server import TwinServer
 from bitstreams.twin.simulated import build_verilog
 from codesign.cli.text.deploy import deploy_lines
 from codesign.commands.deploy import deploy
-from codesign.emit.engine_project import IMAGES_FILE, ISA5_FILES
+from codesign.emit.network import IMAGES_FILE, PROGRAM_FILES
 from codesign.progress import Silent
 from codesign.run.folder import Run
 from codesign.run.records import DeployRecord
@@ -61,7 +61,7 @@ def made(finished_run: Run, tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 def seal(project: Path) -> None:
     """Record the digest of the files as they are."""
-    digest = files_sha256({path: (project / path).read_bytes() for path in ISA5_FILES})
+    digest = files_sha256({path: (project / path).read_bytes() for path in PROGRAM_FILES})
     write_json(project / "project.json", read_json(project / "project.json") | {"program_sha256": digest})
 
 
@@ -156,7 +156,7 @@ def test_a_program_that_was_changed_is_refused_before_anything_is_reached(
     inside = int(np.flatnonzero(records["map_out"] == 0)[1])
     records["ofmap_word"][inside] = 0
     path.write_bytes(records.tobytes() + program.arena[records.nbytes :])
-    with pytest.raises(StorageError, match="isa5: a file was changed after the project was emitted; emit it again"):
+    with pytest.raises(StorageError, match="program: a file was changed after the project was emitted; emit it again"):
         deployed(run, server)
     seal(run.project)
     with pytest.raises(

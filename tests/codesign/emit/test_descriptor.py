@@ -24,18 +24,18 @@ from support.verilog.random_engine_layers import random_data, random_layer, rand
 from support.verilog.simulated import RTL
 
 from codesign.emit.descriptor import describe, pack_weights
-from codesign.emit.engine_limits import check_fields_fit
-from codesign.emit.engine_program import pack_parameters
 from codesign.emit.engine_reference import EngineData, EngineNode, border_classes
+from codesign.emit.limits import check_fields_fit
+from codesign.emit.program import pack_parameters
 from cost_models.engine.bands import band_of, rows_read
 from cost_models.engine.counts import count_step
 from cost_models.engine.layer import EngineLayer
 from cost_models.engine.places import MapPlace, Places, ProgramStep, Ring
 from cost_models.engine.tiles import TiledLayer
 from cost_models.mapping.mapping import LoopOrder, Mapping
-from hw_templates.conv_engine import isa5
+from hw_templates.conv_engine import isa
 from hw_templates.conv_engine.accelerator import Accelerator
-from hw_templates.conv_engine.rtl_config import SUPERNETS, EngineShape, Limits
+from hw_templates.conv_engine.engine_shape import SUPERNETS, EngineShape, Limits
 from hw_templates.foundation.errors import InvalidValueError
 from hw_templates.operations import Operation
 
@@ -300,7 +300,7 @@ def _place_parameters(
     begin = arena.place(packed.size)
     numbers = arena.rng.integers(0, 1 << 63, index.size + 1, dtype=np.uint64)
     units = begin + UNIT_BYTES * np.arange(packed.size // UNIT_BYTES)
-    arena.numbers[0, units] = numbers[packed.view(isa5.PARAMETERS)["bias"]]
+    arena.numbers[0, units] = numbers[packed.view(isa.PARAMETERS)["bias"]]
     if averages:
         rows = border_classes(layer.out_height, edges[0], edges[1])
         cols = border_classes(layer.out_width, edges[2], edges[3])
@@ -524,8 +524,8 @@ UNNOTICED = {
     ("d_group", 1): "loader and window step by it alike: lines of channels then only lie further apart",
     ("tap_col_10", 1 << 8): "no tap follows the eleventh",
     ("tap_col_10", -1 << 8): "no tap follows the eleventh",
-    ("waits", 1): "nothing was written before a step that runs alone; see test_engine_plan.py",
-    ("waits", -1): "nothing was written before a step that runs alone; see test_engine_plan.py",
+    ("waits", 1): "nothing was written before a step that runs alone; see test_plan.py",
+    ("waits", -1): "nothing was written before a step that runs alone; see test_plan.py",
 }
 """Changes of fields that are read which change no result, by reason."""
 
@@ -561,7 +561,7 @@ def telling_cases() -> Iterator[Case]:
 
 
 def test_a_change_of_any_field_that_the_engine_reads_is_noticed() -> None:
-    missed = {(name, change) for name, width, _ in isa5.FIELDS for change in changes_of(name, width)}
+    missed = {(name, change) for name, width, _ in isa.FIELDS for change in changes_of(name, width)}
     missed = {(name, change) for name, change in missed if name in fields_read()}
     asked: set[str] = set()
     for case in telling_cases():
@@ -582,13 +582,13 @@ def test_a_change_of_any_field_that_the_engine_reads_is_noticed() -> None:
     assert asked == fields_read()
 
 
-WIDTHS = [(name, width) for name, width, _ in isa5.FIELDS]
+WIDTHS = [(name, width) for name, width, _ in isa.FIELDS]
 
 
 def fields_read() -> set[str]:
     """The fields that the Verilog names, and those of which its check of ranges takes one value alone."""
     named = {name.lower() for path in RTL.glob("*.v") for name in re.findall(r"`AT_(\w+)", path.read_text())}
-    return named | {f"tap_col_{tap}" for tap in range(isa5.TAPS)} | {"size", "version"}
+    return named | {f"tap_col_{tap}" for tap in range(isa.TAPS)} | {"size", "version"}
 
 
 def test_the_fields_that_the_verilog_does_not_read_are_known_and_why() -> None:

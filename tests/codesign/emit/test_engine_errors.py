@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from support.verilog.engine_bench import DESCRIPTOR, LAYERS, READ_OUTSIDE, WORD, Bench
 
-from hw_templates.conv_engine import isa5
+from hw_templates.conv_engine import isa
 
 SEED = 2
 
@@ -49,7 +49,7 @@ def test_a_descriptor_that_it_cannot_run_is_not_run(bench: Bench, layer: int, fi
         {"protected_words": 2**26},
         {"registered_words": 2**26},
         {"registered_words": 15},
-        {"registered_words": LAYERS * isa5.DESCRIPTOR_BYTES // WORD - 1},
+        {"registered_words": LAYERS * isa.DESCRIPTOR_BYTES // WORD - 1},
     ],
     ids=str,
 )
@@ -62,7 +62,7 @@ def test_registers_that_no_program_can_run_with_are_an_error(bench: Bench, chang
 
 def test_a_program_that_ends_with_the_arena_runs(bench: Bench) -> None:
     # The second descriptor is beyond the arena of the second run.
-    words = isa5.DESCRIPTOR_BYTES // WORD
+    words = isa.DESCRIPTOR_BYTES // WORD
     at = bench.good.arena_words - words
     moved = replace(bench.good, layers=1, program_word=at, memory=bench.moved(at))
     ended, beyond, after = bench.outcomes(moved, replace(moved, program_word=at + 1), bench.good)

@@ -21,7 +21,7 @@ from support.verilog.engine_bench import (
 
 from cost_models.engine.counts import slot_work
 from hw_templates.conv_engine import registers
-from hw_templates.conv_engine.isa5 import COUNTERS
+from hw_templates.conv_engine.isa import COUNTERS
 
 STOP_CYCLES = 4096
 """Most cycles that the engine takes to stop, behind the cycle in which it must."""

@@ -19,7 +19,7 @@ from support.verilog.corrupted_programs import (
 )
 from support.verilog.simulated import build_engine_test, need_verilator
 
-from hw_templates.conv_engine.rtl_config import EngineShape
+from hw_templates.conv_engine.engine_shape import EngineShape
 
 SMALL_CYCLES, LARGE_CYCLES = "800", "8000"
 """Of a limit of cycles: some runs reach their end."""

@@ -18,7 +18,7 @@ from support.verilog.corrupted_programs import (
 )
 from support.verilog.simulated import render_engine
 
-from hw_templates.conv_engine.rtl_config import EngineShape
+from hw_templates.conv_engine.engine_shape import EngineShape
 
 HERE = Path(__file__).parent
 

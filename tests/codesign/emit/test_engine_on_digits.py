@@ -10,10 +10,10 @@ import pytest
 from support.verilog.engines import ENGINES, MORE_WITH_MAPS, cpp_simulation_of, simulation_of
 from support.verilog.simulated import run as simulate
 
-from codesign.emit.engine_program import engine_node
-from codesign.emit.engine_project import compile_network, isa5_files
 from codesign.emit.engine_reference import run_engine
 from codesign.emit.integer_reference import QuantisedNetwork, run_integer
+from codesign.emit.network import compile_network, program_files
+from codesign.emit.program import engine_node
 from codesign.emit.quantise import quantise, quantise_image
 from codesign.run.folder import Run
 from codesign.run.searched import load_trained
@@ -26,7 +26,7 @@ from cost_models.closed_form.estimate import price
 from cost_models.coefficients import load_coefficients
 from cost_models.workload import Workload
 from hw_templates.board import load_board
-from hw_templates.conv_engine.rtl_config import EngineShape
+from hw_templates.conv_engine.engine_shape import EngineShape
 from hw_templates.foundation.arrays import Int8Array
 
 IMAGES = 32
@@ -69,7 +69,7 @@ def digits(finished_run: Run) -> Digits:
 def on_engine(network: QuantisedNetwork, shape: EngineShape, images: Int8Array) -> dict[str, bytes]:
     """The files of the network's program for an engine, in the tiles that the mapper chooses."""
     estimate = price(network.workload, shape.accelerator, BOARD, load_coefficients("prior"))
-    return isa5_files(compile_network(network, estimate.mapped, shape), images)
+    return program_files(compile_network(network, estimate.mapped, shape), images)
 
 
 @pytest.mark.parametrize("bits", [8, 4])
@@ -104,13 +104,13 @@ def simulated(folder: Path, digits: Digits, name: str, simulation: Path, parts: 
         for path, content in on_engine(network, shape, images).items():
             (project / path).parent.mkdir(parents=True, exist_ok=True)
             (project / path).write_bytes(content)
-        printed = simulate(simulation, str(project / "isa5"), "--images", str(project / "isa5/images.bin"))
+        printed = simulate(simulation, str(project / "program"), "--images", str(project / "program/images.bin"))
         # A layer that runs in bands is counted band by band.
         agreed = rf"{len(images)} of {len(images)} images, (\d+) of \1 layers and 4 of 4 ports agree"
         found = re.fullmatch(agreed, printed.splitlines()[-1])
         assert found, printed
         assert int(found[1]) >= len(network.layers)
-        assert len({*np.frombuffer((project / "isa5/golden.bin").read_bytes(), np.int8)}) > 5
+        assert len({*np.frombuffer((project / "program/golden.bin").read_bytes(), np.int8)}) > 5
         counts.append(len(images))
     return counts
 

@@ -4,12 +4,12 @@ from dataclasses import astuple
 from pathlib import Path
 
 import pytest
-from support.verilog.engine_programs import random_engine_program
+from support.verilog.engine_programs import random_program
 from support.verilog.engines import ENGINES, MORE_WITH_MAPS, cpp_simulation_of
 from support.verilog.random_engine_chains import random_chain_program
 
 from cost_models.engine.counts import count_program
-from hw_templates.conv_engine.isa5 import TRIPS
+from hw_templates.conv_engine.isa import TRIPS
 
 PROGRAMS, MANY_PROGRAMS, SANITIZED = 24, 286, 8
 """For each engine, in every run of the tests, on demand, and under sanitizers."""
@@ -22,7 +22,7 @@ def run_programs(simulation: Path, name: str, seeds: range, folder: Path) -> Non
     Layers by themselves, one to three, and as many groups of layers that read each other's maps take turns.
     """
     for seed in seeds:
-        made = random_chain_program if seed % 2 else random_engine_program
+        made = random_chain_program if seed % 2 else random_program
         program = made(folder / f"program{seed}", (ENGINES | MORE_WITH_MAPS)[name], 1 + seed % 3, seed)
         run = program.simulate(simulation)
         assert not run.differing, f"seed {seed}: {run.differing[0].tiled}"

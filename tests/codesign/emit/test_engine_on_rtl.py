@@ -5,14 +5,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.verilog.engine_programs import random_engine_program
+from support.verilog.engine_programs import random_program
 from support.verilog.engines import ENGINES, simulation_of
 from support.verilog.random_engine_chains import random_chain_program
 
 from cost_models.engine.counts import count_program
 from cost_models.engine.cycles import program_cycles
 from cost_models.engine.stages import MemoryTiming
-from hw_templates.conv_engine.isa5 import TRIPS
+from hw_templates.conv_engine.isa import TRIPS
 
 MEMORIES = (
     ((), MemoryTiming(latency_cycles=60)),
@@ -34,7 +34,7 @@ def run_programs(name: str, seeds: range, folder: Path, factory: pytest.TempPath
     simulation = simulation_of(name, factory)
     stated_cycles, counted_cycles, deviations = 0.0, 0, list[float]()
     for seed in seeds:
-        made = random_chain_program if seed % 2 else random_engine_program
+        made = random_chain_program if seed % 2 else random_program
         program = made(folder / f"program{seed}", ENGINES[name], 1 + seed % 3, seed)
         options, timing = MEMORIES[seed // 3 % len(MEMORIES)]
         run = program.simulate(simulation, *options)

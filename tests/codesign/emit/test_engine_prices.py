@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from support.networks.random_networks import network_of_blocks, network_of_every_operation, random_placements
 
-from codesign.emit.engine_program import CompiledProgram, compile_engine_program, engine_node
 from codesign.emit.integer_reference import QuantisedNetwork
+from codesign.emit.program import CompiledProgram, compile_program, engine_node
 from cost_models.closed_form.estimate import map_workload
 from cost_models.closed_form.layer_prices import MappedLayers
 from cost_models.coefficients import load_coefficients
@@ -17,8 +17,8 @@ from cost_models.mapping.placement import IN_MEMORY, Placement, band_rows
 from cost_models.workload import IMAGE
 from hw_templates.board import Board, board_names, load_board
 from hw_templates.conv_engine.accelerator import Accelerator
-from hw_templates.conv_engine.isa5 import COUNTERS, TABLE_BYTES
-from hw_templates.conv_engine.rtl_config import EngineShape
+from hw_templates.conv_engine.engine_shape import EngineShape
+from hw_templates.conv_engine.isa import COUNTERS, TABLE_BYTES
 from hw_templates.conv_engine.space import AcceleratorSpace
 from hw_templates.foundation.errors import MappingError
 
@@ -36,7 +36,7 @@ def compiled(network: QuantisedNetwork, layers: list[MappedLayer], accelerator: 
         for quantised, ran in zip(network.layers, layers, strict=True)
     ]
     assert [node.tiled.mapping for node in nodes] == [ran.mapping for ran in layers]
-    return compile_engine_program(nodes, {IMAGE: network.workload.nodes[0].layer.in_shape}, shape)
+    return compile_program(nodes, {IMAGE: network.workload.nodes[0].layer.in_shape}, shape)
 
 
 def counted(steps: list[ProgramStep], accelerator: Accelerator) -> Counts:

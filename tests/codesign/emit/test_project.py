@@ -19,8 +19,8 @@ from support.networks.small_families import SMALL_FAMILIES
 from bitstreams.building.script import check_sources
 from bitstreams.building.toolchain import run_csim
 from codesign.emit import project as project_module
-from codesign.emit.engine_program import pack_map
 from codesign.emit.integer_reference import run_integer
+from codesign.emit.program import pack_map
 from codesign.emit.project import Design, project_files, write_project
 from codesign.emit.quantise import quantise, quantise_image
 from codesign.supernet.lowering.workloads import lower
@@ -116,7 +116,7 @@ FUSING = [
 def test_the_compiled_engine_equals_its_reference_and_what_is_stated(tmp_path: Path, accelerator: Accelerator) -> None:
     for seed in range(4):
         emit_random_project(tmp_path, accelerator, seed, extreme=seed == 3)
-        golden = np.frombuffer((tmp_path / "isa5/golden.bin").read_bytes(), dtype=np.int8)
+        golden = np.frombuffer((tmp_path / "program/golden.bin").read_bytes(), dtype=np.int8)
         assert len(np.unique(golden)) > 5
         assert run_csim(tmp_path).images == 2
 
@@ -127,7 +127,7 @@ def test_fused_blocks_equal_the_reference_and_what_is_stated(tmp_path: Path, acc
     for seed in range(6):
         placements = emit_fused_project(tmp_path, accelerator, seed)
         kept += sum(placement.group_layers > 0 and len(placement.bands) > 1 for placement in placements)
-        golden = np.frombuffer((tmp_path / "isa5/golden.bin").read_bytes(), dtype=np.int8)
+        golden = np.frombuffer((tmp_path / "program/golden.bin").read_bytes(), dtype=np.int8)
         assert len(np.unique(golden)) > 5
         assert run_csim(tmp_path).images == 2
     assert kept > 3
@@ -219,7 +219,7 @@ def test_files_are_deterministic_and_name_no_place_or_time() -> None:
     files = project_files(*design(1))
     assert files == project_files(*design(1))
     for path, content in files.items():
-        if not path.startswith("isa5/"):
+        if not path.startswith("program/"):
             assert not re.search(rb"/(home|root|tmp|work|usr)/|20\d\d-\d\d-\d\d", content), path
 
 
@@ -243,7 +243,7 @@ def test_the_record_says_what_was_emitted(tmp_path: Path) -> None:
     assert [layer["name"] for layer in record["layers"]] == [layer.node.name for layer in made.network.layers]
     assert all(check_record(layer["mapped"], MappedLayer, "mapped") for layer in record["layers"])
     np.testing.assert_array_equal(
-        np.frombuffer(files["isa5/golden.bin"], dtype=np.int8), made.compiled().results(images).ravel()
+        np.frombuffer(files["program/golden.bin"], dtype=np.int8), made.compiled().results(images).ravel()
     )
     write_project(tmp_path, files)
     before = {path: (tmp_path / path).stat().st_mtime_ns for path in files}

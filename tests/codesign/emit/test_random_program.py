@@ -9,14 +9,14 @@ from support.boards.twins import running, served
 from support.networks.random_networks import random_mapping
 
 from bitstreams.board.driver import Engine
-from codesign.emit.random_program import RandomProgram, random_engine_program
+from codesign.emit.random_program import RandomProgram, random_program
 from cost_models.calibration.engines.conv_engine import stated_counters
 from cost_models.mapping.mapped_layer import MappedLayer
 from cost_models.mapping.mapping import LoopOrder, Mapping
 from cost_models.mapping.placement import Placement, band_rows
 from cost_models.workload import Layer, Operation
 from hw_templates.board import load_board
-from hw_templates.conv_engine.rtl_config import EngineShape
+from hw_templates.conv_engine.engine_shape import EngineShape
 from hw_templates.foundation.errors import InvalidValueError
 
 LAYERS = (
@@ -97,13 +97,13 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
         yield engine
 
 
-def random_program(layers: tuple[MappedLayer, ...], seed: int) -> RandomProgram:
+def drawn(layers: tuple[MappedLayer, ...], seed: int) -> RandomProgram:
     """A program of layers for the engine of the tests."""
-    return random_engine_program(layers, EngineShape(accelerator=FUSING), seed)
+    return random_program(layers, EngineShape(accelerator=FUSING), seed)
 
 
 def check(engine: Engine, layers: tuple[MappedLayer, ...], seed: int = 0) -> None:
-    made = random_program(layers, seed)
+    made = drawn(layers, seed)
     engine.load_program(made.program)
     cycles = engine.measure(made.image, 1).cycles
     assert engine.result() == made.first_pixel
@@ -179,19 +179,19 @@ def test_equal_arguments_give_equal_bytes() -> None:
             ),
         ),
     )
-    assert random_program(layers, 7) == random_program(layers, 7)
-    assert random_program(layers, 7).image != random_program(layers, 8).image
+    assert drawn(layers, 7) == drawn(layers, 7)
+    assert drawn(layers, 7).image != drawn(layers, 8).image
 
 
 def test_layers_that_are_no_program_are_refused() -> None:
     block = fused_block()
     with pytest.raises(InvalidValueError, match="layers: must be at least one"):
-        random_program((), 0)
+        drawn((), 0)
     with pytest.raises(InvalidValueError, match="the last of which writes to memory"):
-        random_program(block[:2], 0)
+        drawn(block[:2], 0)
     with pytest.raises(InvalidValueError, match=r"layers\[0\]\.layer: must be one that reads a map of shape None"):
-        random_program(block[1:], 0)
+        drawn(block[1:], 0)
     with pytest.raises(
         InvalidValueError, match=r"layers\[1\]\.layer: must be one that reads a map of shape \(16, 8, 8"
     ):
-        random_program((block[0], block[0], block[2]), 0)
+        drawn((block[0], block[0], block[2]), 0)

@@ -65,7 +65,7 @@ def test_a_constant_of_another_package_is_not_priced_from_a_warm_cache(tmp_path:
     before, _, hits = price_in(packages, **cache)
     assert hits == 0
     assert price_in(packages, **cache)[::2] == (before, 1)
-    isa = packages / "hw_templates/conv_engine/isa5.py"
+    isa = packages / "hw_templates/conv_engine/isa.py"
     isa.write_text(isa.read_text().replace("TABLE_BYTES = 256", "TABLE_BYTES = 512"))
     # 256 bytes more, by a port of 4 bytes.
     assert price_in(packages, **cache)[::2] == (before + 64, 0)

@@ -11,7 +11,7 @@ from bitstreams.building.synthesis import count_cells
 from cost_models.engine.blocks import Blocks, block_memories, blocks_of, engine_blocks
 from hw_templates.board import load_board
 from hw_templates.conv_engine.accelerator import Accelerator
-from hw_templates.conv_engine.rtl_config import EngineShape
+from hw_templates.conv_engine.engine_shape import EngineShape
 from hw_templates.project.render import render
 
 ACCELERATOR = Accelerator(

@@ -14,7 +14,7 @@ from cost_models.engine.stages import MemoryTiming, compute_cycles
 from cost_models.engine.tiles import TiledLayer
 from cost_models.mapping.mapping import LoopOrder, Mapping
 from hw_templates.conv_engine.accelerator import Accelerator
-from hw_templates.conv_engine.rtl_config import EngineShape, Limits
+from hw_templates.conv_engine.engine_shape import EngineShape, Limits
 from hw_templates.operations import Operation
 
 BASE = {

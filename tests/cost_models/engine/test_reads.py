@@ -22,7 +22,7 @@ from cost_models.engine.reads import (
 )
 from cost_models.engine.stages import MemoryTiming
 from hw_templates.conv_engine.accelerator import Accelerator
-from hw_templates.conv_engine.rtl_config import MAX_BURST, EngineShape
+from hw_templates.conv_engine.engine_shape import MAX_BURST, EngineShape
 
 SHAPE = EngineShape(
     accelerator=Accelerator(

@@ -3,7 +3,7 @@ import re
 import numpy as np
 
 from hw_templates.board import load_board
-from hw_templates.conv_engine import isa5
+from hw_templates.conv_engine import isa
 from hw_templates.conv_engine.space import AcceleratorSpace
 from hw_templates.operations import Operation
 from hw_templates.project.render import render
@@ -24,9 +24,9 @@ def found_in_sources(kind: int) -> list[list[tuple[str, int]]]:
 
 
 def test_the_sources_of_both_engines_have_the_records_fields_where_it_has_them() -> None:
-    assert isa5.DESCRIPTOR.fields is not None
-    places = [(name, isa5.DESCRIPTOR.fields[name][1] // 4) for name, _, _ in isa5.FIELDS]
-    assert [index for _, index in places] == list(range(len(isa5.FIELDS)))
+    assert isa.DESCRIPTOR.fields is not None
+    places = [(name, isa.DESCRIPTOR.fields[name][1] // 4) for name, _, _ in isa.FIELDS]
+    assert [index for _, index in places] == list(range(len(isa.FIELDS)))
     assert found_in_sources(0) == [places, places]
 
 
@@ -37,9 +37,9 @@ def test_codes_of_operations_stand_in_the_sources() -> None:
 
 def test_sizes_are_whole_words_of_every_port() -> None:
     for axi_bytes in (4, 8, 16):
-        assert isa5.DESCRIPTOR.itemsize % axi_bytes == 0
-        assert isa5.COUNTERS.itemsize % axi_bytes == 0
-        assert isa5.TABLE_BYTES % axi_bytes == 0
-        assert isa5.MAX_CHANNELS % axi_bytes == 0
-    assert isa5.DESCRIPTOR.itemsize == isa5.DESCRIPTOR_BYTES
-    assert isa5.PARAMETERS.itemsize == 8
+        assert isa.DESCRIPTOR.itemsize % axi_bytes == 0
+        assert isa.COUNTERS.itemsize % axi_bytes == 0
+        assert isa.TABLE_BYTES % axi_bytes == 0
+        assert isa.MAX_CHANNELS % axi_bytes == 0
+    assert isa.DESCRIPTOR.itemsize == isa.DESCRIPTOR_BYTES
+    assert isa.PARAMETERS.itemsize == 8

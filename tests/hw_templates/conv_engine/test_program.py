@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from support.mutations import drive, from_file, mutated_text
 
-from hw_templates.conv_engine import isa5
+from hw_templates.conv_engine import isa
 from hw_templates.conv_engine.program import FOLDER, PLACES, Program, in_memory, read_program
 from hw_templates.foundation.errors import StorageError
 
@@ -23,7 +23,7 @@ PROGRAM = Program(
 )
 
 
-def write(folder: Path, program: Program, version: int = isa5.VERSION) -> Path:
+def write(folder: Path, program: Program, version: int = isa.VERSION) -> Path:
     """The program as a project keeps it, with a size of its engine among others."""
     (folder / FOLDER).mkdir(exist_ok=True)
     (folder / FOLDER / "arena.bin").write_bytes(program.arena)
@@ -34,13 +34,13 @@ def write(folder: Path, program: Program, version: int = isa5.VERSION) -> Path:
 
 def test_a_program_is_read_as_it_was_written_whatever_sizes_its_engine_has(tmp_path: Path) -> None:
     assert read_program(write(tmp_path, PROGRAM)) == PROGRAM
-    assert (PROGRAM.descriptors.dtype, len(PROGRAM.descriptors)) == (isa5.DESCRIPTOR, 1)
+    assert (PROGRAM.descriptors.dtype, len(PROGRAM.descriptors)) == (isa.DESCRIPTOR, 1)
     assert "ofmap_word" in PLACES
     assert "in_words" not in PLACES
 
 
 def test_a_place_of_a_map_that_stays_on_chip_is_none_in_memory() -> None:
-    records = np.zeros(3, isa5.DESCRIPTOR)
+    records = np.zeros(3, isa.DESCRIPTOR)
     records["map_in"], records["map_out"] = (0, 1, 0), (0, 0, 1)
     assert in_memory(records, "ifmap_word").tolist() == [True, False, True]
     assert in_memory(records, "ofmap_word").tolist() == [True, True, False]
@@ -54,8 +54,8 @@ def test_missing_older_newer_and_corrupt_programs_are_refused(tmp_path: Path) ->
     (tmp_path / FOLDER / "arena.bin").unlink()
     with pytest.raises(StorageError, match=r"arena\.bin: is missing; emit it again"):
         read_program(tmp_path)
-    for version in (isa5.VERSION - 1, isa5.VERSION + 1):
-        expected = rf"program\.txt: a program of format {version}, expected {isa5.VERSION}; emit it again$"
+    for version in (isa.VERSION - 1, isa.VERSION + 1):
+        expected = rf"program\.txt: a program of format {version}, expected {isa.VERSION}; emit it again$"
         with pytest.raises(StorageError, match=expected):
             read_program(write(tmp_path, PROGRAM, version))
     with pytest.raises(StorageError, match=r"does not belong to arena\.bin"):

@@ -325,7 +325,7 @@ def test_csynth_synthesises_the_engine_for_the_part_and_clock(tmp_path: Path, co
         ("config_interface", "-m_axi_addr64=true"),
         ("csynth_design",),
         *(
-            [("cosim_design", "-argv", f"{tmp_path}/isa5 --images {tmp_path}/isa5/images.bin --count 1")]
+            [("cosim_design", "-argv", f"{tmp_path}/program --images {tmp_path}/program/images.bin --count 1")]
             if cosim
             else []
         ),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from support.verilog.simulated import render_engine, run
 
-from hw_templates.conv_engine.rtl_config import EngineShape
+from hw_templates.conv_engine.engine_shape import EngineShape
 
 # HLS pragmas mean nothing to g++, and labels are there to name loops in HLS reports.
 FLAGS = ["-std=c++17", "-O1", "-Wall", "-Wextra", "-Werror", "-Wno-unknown-pragmas", "-Wno-unused-label"]

@@ -25,7 +25,7 @@ set_clock_uncertainty 27%
 config_interface -m_axi_addr64=true
 csynth_design
 if {$cosim} {
-    cosim_design -argv "$project/isa5 --images $project/isa5/images.bin --count 1"
+    cosim_design -argv "$project/program --images $project/program/images.bin --count 1"
 }
 export_design -format ip_catalog
 exit

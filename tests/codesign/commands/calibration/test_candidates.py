@@ -3,10 +3,10 @@ from dataclasses import replace
 import pytest
 
 from codesign.commands.calibration.plan import candidates
-from codesign.emit.random_program import random_engine_program
+from codesign.emit.random_program import random_program
 from cost_models.measurements.measurement import RunPlan
 from hw_templates.conv_engine.accelerator import Accelerator
-from hw_templates.conv_engine.rtl_config import EngineShape
+from hw_templates.conv_engine.engine_shape import EngineShape
 
 ACCELERATOR = Accelerator(
     pe_rows=8,
@@ -32,7 +32,7 @@ def test_candidates_are_runs_that_an_engine_takes(map_kib: int) -> None:
     assert len(stacks) > 20
     assert bool(kept) == bool(map_kib)
     for run in [min(runs, key=lambda layers: sum(ran.layer.macs for ran in layers)), stacks[-1], *kept[-3:]]:
-        made = random_engine_program(run, EngineShape(accelerator=accelerator), 0)
+        made = random_program(run, EngineShape(accelerator=accelerator), 0)
         # A layer in bands has a descriptor for each.
         assert sorted(set(made.layer_of)) == list(range(len(run)))
         assert made.program.layer_count == len(made.layer_of) >= len(run)

@@ -15,7 +15,7 @@ from codesign.commands.calibration.campaign import opened
 from codesign.commands.calibration.fit import fit_measurements, write_fit
 from codesign.commands.calibration.measure import CampaignRequest, measure_plan
 from codesign.commands.calibration.plan import candidates, plan_for
-from codesign.emit.random_program import random_engine_program
+from codesign.emit.random_program import random_program
 from codesign.progress import Silent
 from cost_models.calibration.engines.conv_engine import stated_counters
 from cost_models.coefficients import load_coefficients
@@ -36,8 +36,8 @@ from cost_models.measurements.measurement import (
 )
 from cost_models.workload import Layer, Operation
 from hw_templates.board import load_board
+from hw_templates.conv_engine.engine_shape import EngineShape
 from hw_templates.conv_engine.implementation import Implementation
-from hw_templates.conv_engine.rtl_config import EngineShape
 from hw_templates.foundation.errors import InvalidValueError, StorageError
 
 BOARD = load_board("pynq-z2")
@@ -198,7 +198,7 @@ def test_candidates_run_and_are_counted_as_stated() -> None:
     runs = candidates(accelerator)
     assert len(runs) > 100
     for layers in runs[:: len(runs) // 12]:
-        assert random_engine_program(layers, shape, 0).layer_of == tuple(range(len(layers)))
+        assert random_program(layers, shape, 0).layer_of == tuple(range(len(layers)))
         counts = count_program([step_of(ran, shape) for ran in layers])[0]
         for name, stated in stated_counters(layers, accelerator, BOARD).items():
             assert [getattr(count.trips, name) for count in counts] == stated.tolist(), name

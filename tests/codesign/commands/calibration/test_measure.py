@@ -35,7 +35,7 @@ from cost_models.mapping.mapped_layer import MappedLayer
 from cost_models.mapping.mapping import draw_mapping
 from cost_models.measurements.measurement import Measurement, RunPlan, read_measurements, write_plan
 from cost_models.workload import Layer, Operation
-from hw_templates.conv_engine import isa5
+from hw_templates.conv_engine import isa
 from hw_templates.foundation.errors import BoardError, CodesignError, InvalidValueError, StorageError
 from hw_templates.foundation.lock import board_claim
 
@@ -241,7 +241,7 @@ def test_garbage_in_counters_results_and_times_is_refused(
         content, number = bytearray(read(buffer, offset, size)), next(reads)
         # Of each run the counters are read, then the result.
         if number in (4, 11):
-            content[isa5.COUNTERS.fields["ifmap_words"][1] if number == 4 else 0] ^= 1
+            content[isa.COUNTERS.fields["ifmap_words"][1] if number == 4 else 0] ^= 1
         return bytes(content)
 
     monkeypatch.setattr(Buffer, "read", spoilt)

@@ -18,7 +18,7 @@ from cost_models.closed_form.estimate import price
 from cost_models.coefficients import load_coefficients
 from cost_models.workload import Operation
 from hw_templates.board import load_board
-from hw_templates.conv_engine import isa5
+from hw_templates.conv_engine import isa
 from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.foundation.errors import InvalidValueError
 
@@ -101,7 +101,7 @@ def test_macs_are_those_that_torch_counts(space):
 @pytest.mark.parametrize("space", [OFA_MBV3_W12, OFA_PROXYLESS_W13, OFA_RESNET50D], ids=lambda space: space.name)
 def test_the_engine_has_enough_channels_for_the_published_spaces(space):
     layers = lower(space, space.largest()).layers
-    assert max(layer.out_channels for layer in layers) <= isa5.MAX_CHANNELS
+    assert max(layer.out_channels for layer in layers) <= isa.MAX_CHANNELS
 
 
 def test_lowering_refuses_a_subnet_of_another_space():

@@ -7,7 +7,7 @@ from support.engine_cpp import run_bench
 from support.verilog.engines import ENGINES, MORE_WITH_MAPS, SMALLEST
 
 from hw_templates.conv_engine.accelerator import Accelerator
-from hw_templates.conv_engine.rtl_config import EngineShape
+from hw_templates.conv_engine.engine_shape import EngineShape
 
 HERE = Path(__file__).parent
 SIZES = {"pe_pixels": 1, "pack": 2, "ifmap_kib": 16, "weight_kib": 32, "ofmap_kib": 8, "map_kib": 12, "axi_bits": 64}

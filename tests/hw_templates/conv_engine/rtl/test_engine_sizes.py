@@ -7,7 +7,7 @@ import pytest
 from support.verilog.simulated import need_verilator, render_engine
 
 from hw_templates.conv_engine.accelerator import Accelerator
-from hw_templates.conv_engine.rtl_config import EngineShape, Limits
+from hw_templates.conv_engine.engine_shape import EngineShape, Limits
 
 SIZES = {
     "least": (

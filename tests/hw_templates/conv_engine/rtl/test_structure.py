@@ -13,7 +13,7 @@ from support.verilog.synthesised import need_yosys
 from bitstreams.building.synthesis import check_structure
 from hw_templates.board import load_board
 from hw_templates.conv_engine.accelerator import Accelerator
-from hw_templates.conv_engine.rtl_config import SUPERNETS, Limits
+from hw_templates.conv_engine.engine_shape import SUPERNETS, Limits
 from hw_templates.foundation.errors import ToolError
 from hw_templates.project.render import render
 

@@ -24,9 +24,9 @@ from bitstreams.twin.bitstream import write_twin_bitstream
 from bitstreams.twin.board import TwinBoard
 from bitstreams.twin.server import TwinServer
 from bitstreams.twin.simulated import build_verilog
-from codesign.emit.engine_project import IMAGES_FILE
+from codesign.emit.network import IMAGES_FILE
 from cost_models.coefficients import Coefficients, load_coefficients
-from hw_templates.conv_engine import isa5
+from hw_templates.conv_engine import isa
 from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.conv_engine.implementation import Implementation
 from hw_templates.conv_engine.program import FOLDER, Program, read_program
@@ -160,7 +160,7 @@ def spoil_loaded(engine: Engine, **fields: int) -> None:
     """
     assert engine._loaded is not None
     layout, arena = engine._loaded.layout, engine._loaded.arena
-    size = layout.program.layer_count * isa5.DESCRIPTOR_BYTES
+    size = layout.program.layer_count * isa.DESCRIPTOR_BYTES
     tables = [layout.table_offsets[0] + copy * size for copy in range(layout.repeats)]
     for table in (*tables, layout.table_offsets[1]):
         for name, value in fields.items():

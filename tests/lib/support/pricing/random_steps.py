@@ -7,7 +7,7 @@ from support.verilog.random_engine_layers import random_tiled_layer
 
 from cost_models.engine.places import MapPlace, Places, ProgramStep
 from hw_templates.conv_engine.accelerator import Accelerator
-from hw_templates.conv_engine.rtl_config import EngineShape, Limits
+from hw_templates.conv_engine.engine_shape import EngineShape, Limits
 
 SHAPES = [
     EngineShape(

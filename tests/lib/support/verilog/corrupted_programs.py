@@ -13,7 +13,7 @@ from support.verilog.random_engine_layers import random_tiled_layer
 from support.verilog.simulated import run
 
 from cost_models.engine.tiles import TiledLayer
-from hw_templates.conv_engine.rtl_config import EngineShape
+from hw_templates.conv_engine.engine_shape import EngineShape
 
 SMALL = replace(SMALLEST, accelerator=replace(SMALLEST.accelerator, map_kib=1))
 LARGE = ENGINES["maps on chip, more rows"]

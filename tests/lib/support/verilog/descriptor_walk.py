@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hw_templates.conv_engine import isa5
-from hw_templates.conv_engine.rtl_config import EngineShape
+from hw_templates.conv_engine import isa
+from hw_templates.conv_engine.engine_shape import EngineShape
 
 Numbers = npt.NDArray[np.uint64]
 Words = npt.NDArray[np.int64]
@@ -95,7 +95,7 @@ class Fields:
 
     def __init__(self, record: np.void, shape: EngineShape) -> None:
         widths = shape.widths()
-        self._bits = {name: widths.get(width) or int(width) for name, width, _ in isa5.FIELDS}
+        self._bits = {name: widths.get(width) or int(width) for name, width, _ in isa.FIELDS}
         self._record = record
         self.asked: set[str] = set()
 
@@ -166,7 +166,7 @@ class DescriptorWalk:
     def begin(self) -> None:
         """Fetch what comes before the first tile."""
         f = self.fields
-        _need(f.size == isa5.DESCRIPTOR_BYTES and f.version == isa5.VERSION and f.operation <= MAX_POOL, "refused")
+        _need(f.size == isa.DESCRIPTOR_BYTES and f.version == isa.VERSION and f.operation <= MAX_POOL, "refused")
         self._load_parameters()
         self.table = self.buffers.table
         if f.load_table:
@@ -538,7 +538,7 @@ class DescriptorWalk:
         rotations, addresses = [], [0]
         for tap in range(f.kernel_width):
             line = tap % c["PIXELS"] if regular else tap % lines
-            _need(line < isa5.TAPS, "more taps than the table has")
+            _need(line < isa.TAPS, "more taps than the table has")
             value = getattr(f, f"tap_col_{line}")
             rotations.append(value % (1 << c["RW"]))
             if tap < f.kernel_width - 1:

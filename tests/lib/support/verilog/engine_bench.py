@@ -4,13 +4,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from support.verilog.engine_programs import EngineProgram, random_engine_program
+from support.verilog.engine_programs import EngineProgram, random_program
 from support.verilog.simulated import run
 
-from hw_templates.conv_engine import isa5
+from hw_templates.conv_engine import isa
 from hw_templates.conv_engine.accelerator import Accelerator
-from hw_templates.conv_engine.isa5 import COUNTERS
-from hw_templates.conv_engine.rtl_config import EngineShape
+from hw_templates.conv_engine.engine_shape import EngineShape
+from hw_templates.conv_engine.isa import COUNTERS
 from hw_templates.foundation.arrays import Int8Array
 
 SHAPE = EngineShape(
@@ -79,7 +79,7 @@ class Bench:
 
     def __init__(self, simulation: Path, folder: Path, seed: int) -> None:
         self.simulation, self.folder = simulation, folder
-        self.program: EngineProgram = random_engine_program(folder / "program", SHAPE, LAYERS, seed)
+        self.program: EngineProgram = random_program(folder / "program", SHAPE, LAYERS, seed)
         layout = dict(line.split() for line in (folder / "program/program.txt").read_text().splitlines())
         content = (folder / "program/arena.bin").read_bytes()
         arena_words = int(layout["arena_words"])
@@ -89,7 +89,7 @@ class Bench:
     def changed(self, layer: int, **fields: int) -> Run:
         """Return a run with other values in the fields of a layer's descriptor."""
         memory = self.before.copy()
-        records = memory[: LAYERS * isa5.DESCRIPTOR_BYTES].view(isa5.DESCRIPTOR)
+        records = memory[: LAYERS * isa.DESCRIPTOR_BYTES].view(isa.DESCRIPTOR)
         for name, value in fields.items():
             records[name][layer] = value
         return replace(self.good, memory=memory.tobytes())
@@ -97,12 +97,12 @@ class Bench:
     def moved(self, word: int) -> bytes:
         """Return the memory with the first descriptor at another place too."""
         memory = bytearray(self.good.memory)
-        memory[word * WORD : word * WORD + isa5.DESCRIPTOR_BYTES] = memory[: isa5.DESCRIPTOR_BYTES]
+        memory[word * WORD : word * WORD + isa.DESCRIPTOR_BYTES] = memory[: isa.DESCRIPTOR_BYTES]
         return bytes(memory)
 
     def field(self, layer: int, name: str) -> int:
         """Return a field of a layer's descriptor."""
-        return int(self.before[: LAYERS * isa5.DESCRIPTOR_BYTES].view(isa5.DESCRIPTOR)[name][layer])
+        return int(self.before[: LAYERS * isa.DESCRIPTOR_BYTES].view(isa.DESCRIPTOR)[name][layer])
 
     def outcomes(self, *runs: Run) -> list[Outcome]:
         """Run one after the other on the same engine."""

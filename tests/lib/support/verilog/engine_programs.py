@@ -11,14 +11,14 @@ from support.verilog.random_engine_layers import random_data, random_tiled_layer
 from support.verilog.simulated import run
 
 from codesign.emit.descriptor import describe, pack_weights
-from codesign.emit.engine_program import pack_parameters
 from codesign.emit.engine_reference import EngineData, EngineNode, engine_result
+from codesign.emit.program import pack_parameters
 from cost_models.engine.counts import PortCount, PortCounts
 from cost_models.engine.places import MapPlace, Places, ProgramStep
 from cost_models.engine.tiles import TiledLayer
-from hw_templates.conv_engine import isa5
-from hw_templates.conv_engine.isa5 import COUNTERS
-from hw_templates.conv_engine.rtl_config import EngineShape
+from hw_templates.conv_engine import isa
+from hw_templates.conv_engine.engine_shape import EngineShape
+from hw_templates.conv_engine.isa import COUNTERS
 from hw_templates.foundation.arrays import Int8Array
 
 DESCRIPTOR_ALIGNMENT = 512
@@ -110,7 +110,7 @@ class EngineProgram:
         )
 
 
-def random_engine_program(folder: Path, shape: EngineShape, layers: int, seed: int) -> EngineProgram:
+def random_program(folder: Path, shape: EngineShape, layers: int, seed: int) -> EngineProgram:
     """Write a program of random layers."""
     rng = np.random.default_rng(seed)
     return engine_program(folder, [random_tiled_layer(rng, shape) for _ in range(layers)], rng)
@@ -123,7 +123,7 @@ def engine_program(folder: Path, tiled_layers: Sequence[TiledLayer], rng: np.ran
     """
     shape, layers = tiled_layers[0].shape, len(tiled_layers)
     arena = Arena(shape.accelerator.axi_bytes)
-    program_word = arena.place(bytes(layers * isa5.DESCRIPTOR_BYTES), DESCRIPTOR_ALIGNMENT)
+    program_word = arena.place(bytes(layers * isa.DESCRIPTOR_BYTES), DESCRIPTOR_ALIGNMENT)
     made = [_place_layer(rng, tiled, arena) for tiled in tiled_layers]
     counters_word = arena.place(bytes(layers * COUNTERS.itemsize))
     steps, expected = [], []
@@ -134,7 +134,7 @@ def engine_program(folder: Path, tiled_layers: Sequence[TiledLayer], rng: np.ran
         )
         counter_word = counters_word + index * COUNTERS.itemsize // shape.accelerator.axi_bytes
         all_places = Places(**places, ofmap=place, counter_word=counter_word)
-        descriptor_word = program_word + index * isa5.DESCRIPTOR_BYTES // shape.accelerator.axi_bytes
+        descriptor_word = program_word + index * isa.DESCRIPTOR_BYTES // shape.accelerator.axi_bytes
         steps.append(
             ProgramStep(layer=index, tiled=tiled, places=all_places, descriptor_word=descriptor_word, edges=edges)
         )
@@ -148,7 +148,7 @@ def engine_program(folder: Path, tiled_layers: Sequence[TiledLayer], rng: np.ran
         describe(step, data.residual_multiplier).tobytes() for step, (data, _, _, _) in zip(steps, made, strict=True)
     ]
     begin = program_word * shape.accelerator.axi_bytes
-    arena.content[begin : begin + layers * isa5.DESCRIPTOR_BYTES] = b"".join(descriptors)
+    arena.content[begin : begin + layers * isa.DESCRIPTOR_BYTES] = b"".join(descriptors)
     folder.mkdir(parents=True)
     (folder / "arena.bin").write_bytes(arena.content)
     layout = {

@@ -7,7 +7,7 @@ from support.verilog.simulated import build_engine, need_verilator, render_engin
 
 from bitstreams.building.toolchain import build_csim
 from hw_templates.conv_engine.accelerator import Accelerator
-from hw_templates.conv_engine.rtl_config import EngineShape, Limits
+from hw_templates.conv_engine.engine_shape import EngineShape, Limits
 from hw_templates.foundation.lock import exclusive
 
 _BASE = {

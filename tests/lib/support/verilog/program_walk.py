@@ -5,8 +5,8 @@ from support.verilog.descriptor_walk import Buffers, DescriptorWalk, Memory, Num
 from support.verilog.plain_layers import plain_result
 from support.verilog.random_engine_chains import Chain
 
-from codesign.emit.engine_program import CompiledProgram
-from hw_templates.conv_engine import isa5
+from codesign.emit.program import CompiledProgram
+from hw_templates.conv_engine import isa
 
 
 def walk_program(chain: Chain, compiled: CompiledProgram, changes: dict[int, dict[str, int]] | None = None) -> None:
@@ -32,7 +32,7 @@ def walk_program(chain: Chain, compiled: CompiledProgram, changes: dict[int, dic
     halves = ((content & 15) ^ 8) - 8, content >> 4
     numbers[:, : len(content)] = np.stack([content, *halves]).astype(np.uint64)
     maps = _given_maps(chain, program.image_word, numbers)
-    records = np.frombuffer(program.arena, isa5.DESCRIPTOR, program.layer_count).copy()
+    records = np.frombuffer(program.arena, isa.DESCRIPTOR, program.layer_count).copy()
     for index, fields in (changes or {}).items():
         for name, value in fields.items():
             records[name][index] = value

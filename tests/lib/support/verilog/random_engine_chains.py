@@ -9,14 +9,14 @@ import numpy as np
 from support.verilog.engine_programs import EngineProgram, ExpectedMap
 from support.verilog.random_engine_layers import random_data, random_layer, randomly_tiled
 
-from codesign.emit.engine_plan import plan_steps
-from codesign.emit.engine_program import CompiledProgram, compile_engine_program, pack_map
 from codesign.emit.engine_reference import EngineNode, engine_result
+from codesign.emit.plan import plan_steps
+from codesign.emit.program import CompiledProgram, compile_program, pack_map
 from cost_models.engine.bands import rows_read
 from cost_models.engine.layer import EngineLayer
 from cost_models.mapping.placement import Placement, RowRange
 from cost_models.workload import Shape
-from hw_templates.conv_engine.rtl_config import EngineShape
+from hw_templates.conv_engine.engine_shape import EngineShape
 from hw_templates.foundation.arrays import Int8Array
 from hw_templates.foundation.errors import InvalidValueError, MappingError, UnsupportedLayerError
 from hw_templates.operations import Operation
@@ -35,7 +35,7 @@ class Chain:
 
     def compiled(self) -> CompiledProgram:
         """The program in memory."""
-        return compile_engine_program(self.nodes, self.given, self.shape)
+        return compile_program(self.nodes, self.given, self.shape)
 
 
 @dataclass(kw_only=True)

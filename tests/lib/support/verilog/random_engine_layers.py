@@ -4,12 +4,12 @@ import math
 
 import numpy as np
 
-from codesign.emit.engine_limits import check_tiles
 from codesign.emit.engine_reference import EngineData, EngineNode
+from codesign.emit.limits import check_tiles
 from cost_models.engine.layer import EngineLayer
 from cost_models.engine.tiles import TiledLayer
 from cost_models.mapping.mapping import LoopOrder, Mapping
-from hw_templates.conv_engine.rtl_config import EngineShape
+from hw_templates.conv_engine.engine_shape import EngineShape
 from hw_templates.foundation.errors import MappingError
 from hw_templates.operations import Operation
 

@@ -10,7 +10,7 @@ import pytest
 
 from bitstreams.building.toolchain import build_rtlsim
 from hw_templates.board import load_board
-from hw_templates.conv_engine.rtl_config import EngineShape
+from hw_templates.conv_engine.engine_shape import EngineShape
 from hw_templates.project.render import render
 
 ENGINE = Path(str(files("hw_templates").joinpath("conv_engine")))

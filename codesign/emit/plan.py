@@ -7,8 +7,8 @@ row that stays on chip lies in its ring until another one takes its place.
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
-from codesign.emit.engine_limits import check_maps
 from codesign.emit.engine_reference import EngineNode
+from codesign.emit.limits import check_maps
 from cost_models.engine.bands import band_of, rows_read
 from cost_models.engine.tiles import TiledLayer
 from cost_models.mapping.placement import RowRange, map_halves

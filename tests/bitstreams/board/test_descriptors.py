@@ -11,20 +11,20 @@ from support.boards.emitted_projects import emit_random_project
 from support.verilog.engines import ENGINES, SMALLEST
 from support.verilog.random_engine_chains import random_chain
 
-from bitstreams.board.descriptors5 import LayerWork, check_program, tiled_layer
+from bitstreams.board.descriptors import LayerWork, check_program, tiled_layer
 from bitstreams.board.linking import Layout
 from bitstreams.board.parts import MAPS, parts_of
 from bitstreams.twin.board import TwinBoard
-from codesign.emit.random_program import random_engine_program
+from codesign.emit.random_program import random_program
 from cost_models.coefficients import load_coefficients
 from cost_models.mapping.mapped_layer import MappedLayer
 from cost_models.mapping.mapping import LoopOrder, Mapping
 from cost_models.mapping.placement import Placement
 from cost_models.workload import Layer
-from hw_templates.conv_engine import isa5, registers
+from hw_templates.conv_engine import isa, registers
+from hw_templates.conv_engine.engine_shape import EngineShape
 from hw_templates.conv_engine.implementation import Implementation
 from hw_templates.conv_engine.program import Program, read_program
-from hw_templates.conv_engine.rtl_config import EngineShape
 from hw_templates.foundation.errors import CodesignError, InvalidValueError
 from hw_templates.operations import Operation
 
@@ -55,9 +55,9 @@ def alone(program: Program, layer: int) -> Program:
     """The program of one layer of a program."""
     return replace(
         program,
-        program_word=program.program_word + layer * isa5.DESCRIPTOR_BYTES // WORD,
+        program_word=program.program_word + layer * isa.DESCRIPTOR_BYTES // WORD,
         layer_count=1,
-        counter_word=program.counter_word + layer * isa5.COUNTERS.itemsize // WORD,
+        counter_word=program.counter_word + layer * isa.COUNTERS.itemsize // WORD,
     )
 
 
@@ -101,7 +101,7 @@ class Bench:
         while self.engine.read(0) & registers.DONE == 0:
             pass
         maps = parts_of(program, SMALLEST.accelerator)[MAPS]
-        counters = layout.counter_offset, program.layer_count * isa5.COUNTERS.itemsize
+        counters = layout.counter_offset, program.layer_count * isa.COUNTERS.itemsize
         writable = {
             arena: [(layout.content_offset + maps.start * WORD, len(maps) * WORD)],
             results: [counters, (layout.logits_offsets[0], (program.arena_words - program.logits_word) * WORD)],
@@ -111,7 +111,7 @@ class Bench:
             for first, count in writable[address]:
                 after[first : first + count] = before[address][first : first + count]
             assert (after == before[address]).all()
-        counted = self.memory.physical(results + counters[0], counters[1]).view(isa5.COUNTERS)
+        counted = self.memory.physical(results + counters[0], counters[1]).view(isa.COUNTERS)
         iterations = int(counted["compute_trips"].sum(dtype=np.int64))
         return self._get("status") & registers.STATUS_CODE, iterations, self._get("cycles")
 
@@ -210,7 +210,7 @@ def test_a_ring_lies_in_the_map_memory_and_its_map_begins_in_it() -> None:
             Placement(ifmap_ring=6),
         ),
     )
-    program = random_engine_program(layers, shape, 0).program
+    program = random_program(layers, shape, 0).program
     assert [len(work.accesses) for work in check_program(program, shape)] == [5, 4]  # the table stays
     depth, ring = shape.accelerator.map_depth, 6 * 5 * 2
     # The first layer's results go to the upper half.
@@ -273,7 +273,7 @@ def test_sizes_and_tiles_of_no_layer_are_not_decoded(program: Program) -> None:
 
 def changes(program: Program, rng: np.random.Generator) -> Iterator[tuple[Program, LayerWork | None]]:
     """Yield programs of one layer with a field or two changed, and what they do where they are not refused."""
-    names = [name for name, _, _ in isa5.FIELDS]
+    names = [name for name, _, _ in isa.FIELDS]
     for _ in range(CHANGES):
         layer = int(rng.integers(program.layer_count))
         fields = {}

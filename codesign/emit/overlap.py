@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from codesign.emit.engine_plan import PlannedStep
+from codesign.emit.plan import PlannedStep
 from cost_models.coefficients import MEMORY_LATENCY_CYCLES
 from cost_models.engine.cycles import program_cycles
 from cost_models.engine.places import ProgramStep

@@ -5,9 +5,9 @@ from dataclasses import astuple, dataclass, fields, replace
 
 import numpy as np
 
-from codesign.emit.engine_program import CompiledProgram, compile_engine_program, engine_node, pack_map
 from codesign.emit.engine_reference import EngineNode, run_engine
 from codesign.emit.integer_reference import QuantisedNetwork
+from codesign.emit.program import CompiledProgram, compile_program, engine_node, pack_map
 from cost_models.coefficients import MEMORY_LATENCY_CYCLES
 from cost_models.engine.counts import count_program
 from cost_models.engine.cycles import program_cycles
@@ -16,16 +16,16 @@ from cost_models.engine.stages import MemoryTiming
 from cost_models.mapping.mapped_layer import MappedLayer
 from cost_models.workload import IMAGE
 from hw_templates.board import Board
-from hw_templates.conv_engine.rtl_config import EngineShape
+from hw_templates.conv_engine.engine_shape import EngineShape
 from hw_templates.foundation.arrays import Int8Array
 
-IMAGES_FILE = "isa5/images.bin"
-ISA5_FILES = (
-    "isa5/arena.bin",
+IMAGES_FILE = "program/images.bin"
+PROGRAM_FILES = (
+    "program/arena.bin",
     IMAGES_FILE,
-    "isa5/golden.bin",
-    "isa5/stated.txt",
-    "isa5/program.txt",
+    "program/golden.bin",
+    "program/stated.txt",
+    "program/program.txt",
 )
 """The program, the test images with their results, and what a run counts; ``program_sha256`` of the project's record is
 their digest."""
@@ -83,12 +83,12 @@ def compile_network(network: QuantisedNetwork, mapped: Sequence[MappedLayer], sh
         engine_node(quantised, ran.mapping, shape, ran.placement)
         for quantised, ran in zip(network.layers, mapped, strict=True)
     )
-    compiled = compile_engine_program(nodes, {IMAGE: network.layers[0].node.layer.in_shape}, shape)
+    compiled = compile_program(nodes, {IMAGE: network.layers[0].node.layer.in_shape}, shape)
     tiled = tuple(replace(ran, mapping=node.tiled.mapping) for ran, node in zip(mapped, nodes, strict=True))
     return CompiledNetwork(network=network, shape=shape, mapped=tiled, nodes=nodes, compiled=compiled)
 
 
-def isa5_files(compiled: CompiledNetwork, images: Int8Array) -> dict[str, bytes]:
+def program_files(compiled: CompiledNetwork, images: Int8Array) -> dict[str, bytes]:
     """Return {path in the project: content} of a network's program, its results, and what a run of it counts.
 
     Args:
@@ -104,7 +104,7 @@ def isa5_files(compiled: CompiledNetwork, images: Int8Array) -> dict[str, bytes]
         _stated([node.name for node in compiled.nodes], compiled.compiled.steps).encode(),
         "".join(f"{name} {value}\n" for name, value in layout.items()).encode(),
     )
-    return dict(zip(ISA5_FILES, contents, strict=True))
+    return dict(zip(PROGRAM_FILES, contents, strict=True))
 
 
 def _stated(names: Sequence[str], steps: Sequence[ProgramStep]) -> str:

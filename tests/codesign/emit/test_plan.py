@@ -14,16 +14,16 @@ from support.verilog.program_walk import walk_program
 from support.verilog.random_engine_chains import Chain, bands_of, random_chain
 from support.verilog.random_engine_layers import random_data
 
-from codesign.emit import engine_overlap
-from codesign.emit.engine_plan import plan_steps
-from codesign.emit.engine_program import CompiledProgram
+from codesign.emit import overlap
 from codesign.emit.engine_reference import EngineNode
+from codesign.emit.plan import plan_steps
+from codesign.emit.program import CompiledProgram
 from cost_models.engine.layer import EngineLayer
 from cost_models.engine.tiles import TiledLayer
 from cost_models.mapping.mapping import LoopOrder, Mapping
 from cost_models.mapping.placement import IN_MEMORY, Placement
 from cost_models.workload import Shape
-from hw_templates.conv_engine import isa5
+from hw_templates.conv_engine import isa
 from hw_templates.foundation.errors import CodesignError, InvalidValueError, MappingError, UnsupportedLayerError
 from hw_templates.operations import Operation
 
@@ -62,7 +62,7 @@ def chain_of(*nodes: EngineNode, **given: Shape) -> Chain:
 @pytest.fixture
 def eager(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let each step begin as early as it may, whether that takes fewer cycles or not."""
-    monkeypatch.setattr(engine_overlap, "_cycles", lambda _before, _step, choice: -choice.early)
+    monkeypatch.setattr(overlap, "_cycles", lambda _before, _step, choice: -choice.early)
 
 
 def begins(chain: Chain) -> list[tuple[int, int]]:
@@ -105,7 +105,7 @@ def test_bands_of_a_group_follow_each_other_and_each_is_a_layer_of_its_rows() ->
 
 def plain_rows(chain: Chain, compiled: CompiledProgram) -> None:
     """Check by the fields of the descriptors alone that each row that is read was made, and is still there."""
-    records = np.frombuffer(compiled.program.arena, isa5.DESCRIPTOR, compiled.program.layer_count)
+    records = np.frombuffer(compiled.program.arena, isa.DESCRIPTOR, compiled.program.layer_count)
     held: dict[tuple[str, int], tuple[str, int]] = {}
     image = compiled.program.image_word
     word, port = SHAPE_OF[chain.shape]
@@ -116,7 +116,7 @@ def plain_rows(chain: Chain, compiled: CompiledProgram) -> None:
         image += -(-height * width * pixel // port) * port
     done = dict.fromkeys((node.name for node in chain.nodes), 0)
     for step, record in zip(compiled.steps, records, strict=True):
-        field = {name: int(record[name]) for name, _, _ in isa5.FIELDS}
+        field = {name: int(record[name]) for name, _, _ in isa.FIELDS}
         node = chain.nodes[step.layer]
         layer, begin = node.tiled.layer, done[node.name]
 
@@ -195,7 +195,7 @@ def test_programs_make_of_every_map_what_they_must_even_where_memory_is_slow(
         chain = random_chain(ENGINES[name], GROUPS, seed)
         walk_program(chain, chain.compiled())
         with monkeypatch.context() as patched:
-            patched.setattr(engine_overlap, "_cycles", lambda *_: rng.random())
+            patched.setattr(overlap, "_cycles", lambda *_: rng.random())
             walk_program(chain, chain.compiled())
 
 

@@ -11,18 +11,18 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from codesign.emit.descriptor import describe
-from codesign.emit.engine_limits import Requantisation, check_fields_fit, check_program, check_sums, check_tiles
-from codesign.emit.engine_program import engine_node
 from codesign.emit.engine_reference import EngineData, EngineNode, engine_result, engine_sums, run_engine
 from codesign.emit.integer_reference import QuantisedLayer, QuantisedNetwork, run_integer
+from codesign.emit.limits import Requantisation, check_fields_fit, check_program, check_sums, check_tiles
+from codesign.emit.program import engine_node
 from cost_models.engine.layer import EngineLayer
 from cost_models.engine.places import MapPlace, Places, ProgramStep
 from cost_models.engine.tiles import TiledLayer
 from cost_models.mapping.mapping import LoopOrder, Mapping
 from cost_models.workload import IMAGE, Layer, Node
-from hw_templates.conv_engine import isa5
+from hw_templates.conv_engine import isa
 from hw_templates.conv_engine.accelerator import Accelerator
-from hw_templates.conv_engine.rtl_config import SUPERNETS, EngineShape, Limits
+from hw_templates.conv_engine.engine_shape import SUPERNETS, EngineShape, Limits
 from hw_templates.foundation.arrays import Int8Array
 from hw_templates.foundation.errors import InvalidValueError, MappingError, UnsupportedLayerError
 from hw_templates.operations import Operation
@@ -208,7 +208,7 @@ def test_ranges_of_fields_by_hand() -> None:
     assert {name: ranges[name] for name in expected} == expected
 
 
-@pytest.mark.parametrize("name", [name for name, width, _ in isa5.FIELDS if width != "32"])
+@pytest.mark.parametrize("name", [name for name, width, _ in isa.FIELDS if width != "32"])
 def test_a_field_out_of_its_range_is_refused_with_its_limit(name: str) -> None:
     least, most = SHAPE.field_ranges()[name]
     check_fields_fit("layer", RECORD, SHAPE)

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from hw_templates.conv_engine import isa5
+from hw_templates.conv_engine import isa
 from hw_templates.conv_engine.accelerator import Accelerator
-from hw_templates.conv_engine.isa5 import MAX_CHANNELS
+from hw_templates.conv_engine.isa import MAX_CHANNELS
 from hw_templates.foundation.errors import InvalidValueError
 
 
@@ -31,7 +31,7 @@ class Limits:
     edges: bool = True
 
     def __post_init__(self) -> None:
-        for name, most in (("max_kernel", isa5.TAPS), ("max_pool", 4095), ("max_stride", 4), ("max_dilation", 4)):
+        for name, most in (("max_kernel", isa.TAPS), ("max_pool", 4095), ("max_stride", 4), ("max_dilation", 4)):
             value = getattr(self, name)
             if not 1 <= value <= most:
                 raise InvalidValueError(f"limits.{name}", value, f"a whole number from 1 to {most}")
@@ -88,13 +88,13 @@ class EngineShape:
         return max(n for n in range(1, most + 1) if self.accelerator.pe_cols % n == 0)
 
     def widths(self) -> dict[str, int]:
-        """Return the bits of the widths that :data:`hw_templates.conv_engine.isa5.FIELDS` names."""
+        """Return the bits of the widths that :data:`hw_templates.conv_engine.isa.FIELDS` names."""
         constants = self.constants()
         named = {name: constants[name] for name in ("IA", "KW", "DW", "MA", "BW")} | {"LW": constants["RW"]}
         return {"AW": 26, "CW": 12} | {name: int(value) for name, value in named.items()}
 
     def field_bits_of(self, width: str) -> int:
-        """Return the bits of a field whose width :data:`hw_templates.conv_engine.isa5.FIELDS` names or gives."""
+        """Return the bits of a field whose width :data:`hw_templates.conv_engine.isa.FIELDS` names or gives."""
         return self.widths().get(width) or int(width)
 
     def field_ranges(self) -> dict[str, tuple[int, int]]:
@@ -107,26 +107,26 @@ class EngineShape:
         if not self.accelerator.map_kib:
             greatest |= {"map_in": 0, "map_out": 0}
         greatest |= dict.fromkeys(("in_tile_banks", "out_tile_banks"), self.accelerator.map_banks - 1)
-        greatest |= {name.replace("height", "width"): value for name, value in greatest.items()} | isa5.GREATEST
+        greatest |= {name.replace("height", "width"): value for name, value in greatest.items()} | isa.GREATEST
         ranges = {}
-        for name, width, _ in isa5.FIELDS:
+        for name, width, _ in isa.FIELDS:
             bits = self.field_bits_of(width)
-            least, most = (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) if name in isa5.SIGNED else (0, (1 << bits) - 1)
-            ranges[name] = isa5.LEAST.get(name, least), greatest.get(name, most)
+            least, most = (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) if name in isa.SIGNED else (0, (1 << bits) - 1)
+            ranges[name] = isa.LEAST.get(name, least), greatest.get(name, most)
         return ranges
 
     def unit_ranges(self) -> list[tuple[int, int, int, int]]:
         """Return (least, greatest - least) as unsigned int32 of the upper, then the lower field of each 64-bit unit."""
         ranges = [(least % (1 << 32), most - least) for least, most in self.field_ranges().values()]
         # What is reserved is 0.
-        ranges += [(0, 0)] * (isa5.DESCRIPTOR_FIELDS - len(ranges))
+        ranges += [(0, 0)] * (isa.DESCRIPTOR_FIELDS - len(ranges))
         return [(*upper, *lower) for lower, upper in zip(ranges[::2], ranges[1::2], strict=True)]
 
     def program_sizes(self) -> dict[str, int]:
         """Return what a program is made for, by name: it runs only on an engine for which all of it is the same."""
         a = self.accelerator
         return {
-            "isa_version": isa5.VERSION,
+            "isa_version": isa.VERSION,
             "axi_bytes": a.axi_bytes,
             "weight_port_words": a.weight_port_words,
             "pe_rows": a.pe_rows,

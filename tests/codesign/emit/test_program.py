@@ -18,14 +18,14 @@ from support.verilog.random_engine_chains import Chain
 from support.verilog.random_engine_layers import random_data, randomly_tiled
 from support.verilog.simulated import run
 
-from codesign.emit.engine_program import compile_engine_program, engine_node, legal_tiles, pack_map
 from codesign.emit.engine_reference import EngineNode, engine_result, run_engine
 from codesign.emit.integer_reference import QuantisedNetwork
+from codesign.emit.program import compile_program, engine_node, legal_tiles, pack_map
 from cost_models.engine.layer import EngineLayer, engine_layer
 from cost_models.engine.tiles import TiledLayer
 from cost_models.mapping.mapping import LoopOrder, Mapping, draw_mapping
 from cost_models.workload import IMAGE, Layer, Shape
-from hw_templates.conv_engine.rtl_config import EngineShape, Limits
+from hw_templates.conv_engine.engine_shape import EngineShape, Limits
 from hw_templates.foundation.errors import MappingError, UnsupportedLayerError
 from hw_templates.operations import Operation
 
@@ -113,7 +113,7 @@ def test_whole_networks_are_bit_exact_on_verilog(
     simulation, shape = simulation_of(name, tmp_path_factory), ENGINES[name]
     for seed in range(SIMULATED_NETWORKS):
         nodes, network, image = random_network(seed) if name == ENGINE else placed_network(seed, shape)
-        program = compile_engine_program(nodes, given_of(image), shape).program
+        program = compile_program(nodes, given_of(image), shape).program
         folder = tmp_path / f"network{seed}"
         folder.mkdir()
         (folder / "arena.bin").write_bytes(program.arena + pack_map(image[None], shape.accelerator).tobytes())
@@ -134,19 +134,17 @@ def test_what_the_engine_cannot_run_is_refused_with_layer_field_and_limit() -> N
     with pytest.raises(
         UnsupportedLayerError, match=rf"^{first.name}\.(kernel|stride): the engine has at most 1, got \d"
     ):
-        compile_engine_program([cut], given_of(image), SHAPE)
+        compile_program([cut], given_of(image), SHAPE)
     wide = {IMAGE: (image.shape[0], 4096, 4096)}
     far = replace(first, tiled=replace(first.tiled, layer=replace(first.tiled.layer, in_width=5000)))
     with pytest.raises(UnsupportedLayerError, match=rf"^{first.name}\.in_width: the engine has 1 to 4095, got 5000$"):
-        compile_engine_program([far], wide, SHAPE)
+        compile_program([far], wide, SHAPE)
     tall = replace(first.tiled.mapping, tile_out_channels=8 * 1024, tile_height=1)
     big = replace(first.tiled.layer, out_channels=2048, residual=0)
     with pytest.raises(
         MappingError, match=rf"^{first.name}: a tile needs \d+ words of a bank of the \w+ buffer, it has \d+$"
     ):
-        compile_engine_program(
-            [replace(first, tiled=replace(first.tiled, layer=big, mapping=tall))], given_of(image), SHAPE
-        )
+        compile_program([replace(first, tiled=replace(first.tiled, layer=big, mapping=tall))], given_of(image), SHAPE)
 
 
 def test_tiles_that_would_begin_in_the_padding_grow_and_others_stay() -> None:
@@ -188,7 +186,7 @@ def test_an_image_ends_with_its_last_map_whatever_the_weight_port_can_read() -> 
     mapping = Mapping(tile_out_channels=16, tile_in_channels=8, tile_height=3, tile_width=3, loop_order=order)
     tiled = TiledLayer(layer=layer, mapping=mapping, shape=wide)
     node = EngineNode(name="layer", tiled=tiled, data=random_data(np.random.default_rng(0), layer), ifmap="image")
-    program = compile_engine_program([node], {"image": (8, 3, 3)}, wide).program
+    program = compile_program([node], {"image": (8, 3, 3)}, wide).program
     assert program.image_words == 9
     assert program.logits_word == program.image_word + 10
 

@@ -10,8 +10,8 @@ from codesign.emit.engine_reference import EngineNode
 from cost_models.engine.layer import EngineLayer
 from cost_models.mapping.mapping import LoopOrder, channel_units
 from cost_models.mapping.placement import kept_kib
-from hw_templates.conv_engine import isa5
-from hw_templates.conv_engine.rtl_config import EngineShape
+from hw_templates.conv_engine import isa
+from hw_templates.conv_engine.engine_shape import EngineShape
 from hw_templates.foundation.arrays import Int8Array, IntArray
 from hw_templates.foundation.errors import InvalidValueError, MappingError, UnsupportedLayerError
 
@@ -166,8 +166,8 @@ def _check_layer(node: EngineNode) -> None:
     limits, pixels = shape.limits, shape.accelerator.pe_pixels
     regular_pool = layer.operation.is_weightless and layer.stride == layer.dilation == (1, 1)
     most_kernel = limits.max_pool if regular_pool else limits.max_kernel
-    if regular_pool and pixels > isa5.TAPS:
-        most_kernel = min(most_kernel, isa5.TAPS)  # the table of tap columns repeats only after as many
+    if regular_pool and pixels > isa.TAPS:
+        most_kernel = min(most_kernel, isa.TAPS)  # the table of tap columns repeats only after as many
     for name, values, most in (
         ("kernel", layer.kernel, most_kernel),
         ("stride", layer.stride, min(limits.max_stride, LANE_REACH // max(1, pixels - 1))),
@@ -227,7 +227,7 @@ def check_fields_fit(name: str, record: np.void, shape: EngineShape) -> None:
     for field, (least, most) in _field_ranges(shape).items():
         if not least <= (value := int(record[field])) <= most:
             raise UnsupportedLayerError(f"{name}.{field}: the engine has {least} to {most}, got {value}")
-    given = {field: int(record[field]) for field, _, _ in isa5.FIELDS}
+    given = {field: int(record[field]) for field, _, _ in isa.FIELDS}
     tiles = {
         "in_height": (given["tiles_rows"] - 1) * given["in_tile_rows"] + given["in_last_rows"] - given["pad_top"],
         "in_width": (given["tiles_cols"] - 1) * given["in_tile_cols"] + given["in_last_cols"] - given["pad_left"],

@@ -16,9 +16,9 @@ from bitstreams.board.parts import CONTENT, COUNTERS, IMAGE, LOGITS, MAPS, Acces
 from cost_models.engine.layer import EngineLayer
 from cost_models.engine.tiles import TiledLayer
 from cost_models.mapping.mapping import LoopOrder, Mapping
-from hw_templates.conv_engine import isa5
+from hw_templates.conv_engine import isa
+from hw_templates.conv_engine.engine_shape import EngineShape
 from hw_templates.conv_engine.program import Program
-from hw_templates.conv_engine.rtl_config import EngineShape
 from hw_templates.foundation.arrays import IntArray
 from hw_templates.foundation.errors import InvalidValueError
 from hw_templates.operations import Operation
@@ -62,7 +62,7 @@ def tiled_layer(record: np.void, shape: EngineShape) -> TiledLayer:
     Raises:
         CodesignError, ValueError, ZeroDivisionError: its sizes and tiles are those of no layer.
     """
-    values = {name: int(record[name]) for name, _, _ in isa5.FIELDS}
+    values = {name: int(record[name]) for name, _, _ in isa.FIELDS}
     layer = EngineLayer(
         operation=Operation.of_code(values["operation"]),
         in_channels=values["in_channels"],
@@ -79,7 +79,7 @@ def tiled_layer(record: np.void, shape: EngineShape) -> TiledLayer:
         residual=values["residual"],
     )
     mapping = Mapping(
-        loop_order=LoopOrder[isa5.LoopOrderCode(values["loop_order"]).name],
+        loop_order=LoopOrder[isa.LoopOrderCode(values["loop_order"]).name],
         tile_out_channels=values["tile_out_channels"],
         tile_in_channels=values["tile_in_channels"],
         tile_height=values["tile_height"],
@@ -116,7 +116,7 @@ def check_program(program: Program, shape: EngineShape) -> list[LayerWork]:
     accelerator = shape.accelerator
     parts, ranges, made = parts_of(program, accelerator), shape.field_ranges(), []
     for index, record in enumerate(program.descriptors):
-        values = {name: int(record[name]) for name, _, _ in isa5.FIELDS}
+        values = {name: int(record[name]) for name, _, _ in isa.FIELDS}
         in_range = (
             (name, least <= values[name] <= most, f"in {least} to {most}, as the engine has")
             for name, (least, most) in ranges.items()
@@ -145,7 +145,7 @@ def _layer_work(values: dict[str, int], shape: EngineShape) -> LayerWork:
     weights = _weight_beats(values) * accelerator.weight_port_words
     parameters = values["parameter_beats"] * accelerator.weight_port_words
     gate = -(-values["out_channels"] // accelerator.axi_bytes)
-    table, counters = isa5.TABLE_BYTES // accelerator.axi_bytes, isa5.COUNTERS.itemsize // accelerator.axi_bytes
+    table, counters = isa.TABLE_BYTES // accelerator.axi_bytes, isa.COUNTERS.itemsize // accelerator.axi_bytes
     accesses = [
         # What stays on chip takes no place in memory.
         Access("ifmap_word", 0 if values["map_in"] else ifmap.words, (IMAGE, MAPS)),
@@ -248,7 +248,7 @@ def _runs(offsets: IntArray, extents: IntArray, row_end: int, field: str) -> tup
 
 def _result(values: dict[str, int], prefix: str) -> _Reach:
     """Return what is written of the output map, or read of the map that is added."""
-    keeps = values["loop_order"] == isa5.LoopOrderCode.INPUTS_OUTER
+    keeps = values["loop_order"] == isa.LoopOrderCode.INPUTS_OUTER
     first, words = _channels(values, "out")
     if keeps:
         first, words = np.zeros(1, np.int64), np.array([values["out_run_words"]])

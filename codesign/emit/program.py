@@ -9,21 +9,21 @@ from itertools import product
 import numpy as np
 
 from codesign.emit.descriptor import describe, pack_weights
-from codesign.emit.engine_limits import Requantisation, check_fields_fit, check_program, check_sums, check_tiles
-from codesign.emit.engine_overlap import overlapped
-from codesign.emit.engine_plan import PlannedStep, plan_steps
 from codesign.emit.engine_reference import EngineData, EngineNode
 from codesign.emit.integer_reference import QuantisedLayer
+from codesign.emit.limits import Requantisation, check_fields_fit, check_program, check_sums, check_tiles
+from codesign.emit.overlap import overlapped
+from codesign.emit.plan import PlannedStep, plan_steps
 from cost_models.engine.layer import EngineLayer, engine_layer
 from cost_models.engine.places import MapPlace, Places, ProgramStep, Ring
 from cost_models.engine.tiles import TiledLayer, round_up
 from cost_models.mapping.mapping import LoopOrder, Mapping, channel_units
 from cost_models.mapping.placement import IN_MEMORY, Placement
 from cost_models.workload import Shape
-from hw_templates.conv_engine import isa5
+from hw_templates.conv_engine import isa
 from hw_templates.conv_engine.accelerator import Accelerator
+from hw_templates.conv_engine.engine_shape import EngineShape
 from hw_templates.conv_engine.program import Program
-from hw_templates.conv_engine.rtl_config import EngineShape
 from hw_templates.foundation.arrays import Int8Array, IntArray
 from hw_templates.foundation.errors import InvalidValueError, UnsupportedLayerError
 
@@ -40,7 +40,7 @@ def engine_node(
     Raises:
         UnsupportedLayerError: a weight is the least of its bits, a factor is 16 or more, an average pool has a bias or
             channels that differ, the scale of a map that is added does not fit 24 bits, or sums are as in
-            :func:`codesign.emit.engine_limits.check_sums`.
+            :func:`codesign.emit.limits.check_sums`.
     """
     node = quantised.node
     residual = 0 if node.residual is None else 2 if node.adds_last else 1
@@ -148,9 +148,7 @@ class CompiledProgram:
     steps: tuple[ProgramStep, ...]
 
 
-def compile_engine_program(
-    nodes: Sequence[EngineNode], given: Names[str, Shape], shape: EngineShape
-) -> CompiledProgram:
+def compile_program(nodes: Sequence[EngineNode], given: Names[str, Shape], shape: EngineShape) -> CompiledProgram:
     """Compile layers that read each other's maps and those given, which together are the program's image.
 
     Layers run in steps: bands of a group one after the other, and in each its layers. Maps that stay on chip take no
@@ -170,7 +168,7 @@ def compile_engine_program(
             f"{nodes[-1].name}.ofmap_ring", nodes[-1].placement.ofmap_ring, "0 for the last layer of a program"
         )
     planned = plan_steps(nodes, given)
-    content = bytearray(len(planned) * isa5.DESCRIPTOR_BYTES)
+    content = bytearray(len(planned) * isa.DESCRIPTOR_BYTES)
 
     def place(part: bytes) -> int:
         content.extend(bytes(-len(content) % port_bytes))
@@ -193,7 +191,7 @@ def compile_engine_program(
                 edges=edges,
             )
         )
-    counter_word = place(bytes(len(planned) * isa5.COUNTERS.itemsize))
+    counter_word = place(bytes(len(planned) * isa.COUNTERS.itemsize))
     image_word = len(content) // word
     maps, image_words, end = _place_maps(nodes, given, image_word, shape)
     check_program(len(planned), end)
@@ -204,8 +202,8 @@ def compile_engine_program(
             ProgramStep(
                 layer=each.layer,
                 tiled=each.tiled,
-                places=_places(each, shared, maps, counter_word + index * isa5.COUNTERS.itemsize // word),
-                descriptor_word=index * isa5.DESCRIPTOR_BYTES // word,
+                places=_places(each, shared, maps, counter_word + index * isa.COUNTERS.itemsize // word),
+                descriptor_word=index * isa.DESCRIPTOR_BYTES // word,
                 edges=shared.edges,
             )
         )
@@ -214,7 +212,7 @@ def compile_engine_program(
         node = nodes[step.layer]
         records.append(describe(step, node.data.residual_multiplier))
         check_fields_fit(node.name, records[-1], shape)
-    content[: len(planned) * isa5.DESCRIPTOR_BYTES] = np.array(records, isa5.DESCRIPTOR).tobytes()
+    content[: len(planned) * isa.DESCRIPTOR_BYTES] = np.array(records, isa.DESCRIPTOR).tobytes()
     program = Program(
         arena=bytes(content),
         axi_bytes=word,
@@ -311,7 +309,7 @@ def pack_parameters(node: EngineNode, shape: EngineShape) -> tuple[Int8Array, in
     :meth:`cost_models.engine.tiles.TiledLayer.parameter_lines`.
     """
     data, lanes = node.data, shape.accelerator.post_lanes
-    records = np.zeros(node.tiled.parameter_lines(data.edges_field) * lanes, isa5.PARAMETERS)
+    records = np.zeros(node.tiled.parameter_lines(data.edges_field) * lanes, isa.PARAMETERS)
     for name in ("bias", "multiplier", "code"):
         values = getattr(data, name)
         if values.ndim == 2:
