@@ -151,7 +151,6 @@ def deploy(
             deployment.learn(
                 inference_ms=None if engine.twin else Percentiles.of(engine.time_inferences(image, repetitions)),
                 latency_ms=latency_ms,
-                starts_per_image=1.0,
                 cycles=timed.cycles,
                 cycle_shares=_cycle_shares(timed.counters),
             )

@@ -1,7 +1,7 @@
 """The network of an emitted project as a program of version 5, and the files that hold it."""
 
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass, fields, replace
+from dataclasses import astuple, dataclass, fields
 
 import numpy as np
 
@@ -38,7 +38,7 @@ class CompiledNetwork:
     Attributes:
         network: what was compiled.
         shape: the engine.
-        mapped: its layers in the tiles that they run in, which may be others than were asked for.
+        mapped: its layers in the tiles that they run in.
         nodes: the same with their data, as the engine runs them.
         compiled: the program, and its steps.
     """
@@ -84,8 +84,7 @@ def compile_network(network: QuantisedNetwork, mapped: Sequence[MappedLayer], sh
         for quantised, ran in zip(network.layers, mapped, strict=True)
     )
     compiled = compile_program(nodes, {IMAGE: network.layers[0].node.layer.in_shape}, shape)
-    tiled = tuple(replace(ran, mapping=node.tiled.mapping) for ran, node in zip(mapped, nodes, strict=True))
-    return CompiledNetwork(network=network, shape=shape, mapped=tiled, nodes=nodes, compiled=compiled)
+    return CompiledNetwork(network=network, shape=shape, mapped=tuple(mapped), nodes=nodes, compiled=compiled)
 
 
 def program_files(compiled: CompiledNetwork, images: Int8Array) -> dict[str, bytes]:

@@ -4,7 +4,6 @@ import math
 from collections.abc import Mapping as Names
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import product
 
 import numpy as np
 
@@ -17,7 +16,7 @@ from codesign.emit.plan import PlannedStep, plan_steps
 from cost_models.engine.layer import EngineLayer, engine_layer
 from cost_models.engine.places import MapPlace, Places, ProgramStep, Ring
 from cost_models.engine.tiles import TiledLayer, round_up
-from cost_models.mapping.mapping import LoopOrder, Mapping, channel_units
+from cost_models.mapping.mapping import Mapping
 from cost_models.mapping.placement import IN_MEMORY, Placement
 from cost_models.workload import Shape
 from hw_templates.conv_engine import isa
@@ -76,7 +75,7 @@ def engine_node(
             )
     return EngineNode(
         name=node.name,
-        tiled=legal_tiles(TiledLayer(layer=layer, mapping=mapping, shape=shape)),
+        tiled=TiledLayer(layer=layer, mapping=mapping, shape=shape),
         data=EngineData(
             weight=quantised.weight,
             bias=bias,
@@ -100,34 +99,6 @@ def _halvings(layer: EngineLayer, axis: int) -> IntArray:
     hangs = (layer.out_size(axis) - 1) * layer.stride[axis] + layer.kernel[axis] > layer.in_size(axis)
     # A single row of windows is in the middle, which is a class of its own: at the edge there is none.
     return np.arange(2 if hangs and layer.out_size(axis) > 1 else 1) + (hangs and layer.out_size(axis) == 1)
-
-
-def legal_tiles(tiled: TiledLayer) -> TiledLayer:
-    """Return a layer in tiles of which no second one begins in the padding, as the format asks.
-
-    A tile that moves by less than the padding grows until it does not, and has fewer channels where a buffer is too
-    small for it then.
-    """
-    mapping = tiled.mapping
-    least = {
-        name: min(axis.size, max(axis.tile, math.ceil(axis.padding / axis.stride)))
-        for name, axis in (("tile_height", tiled.rows), ("tile_width", tiled.cols))
-    }
-    if least == {name: getattr(mapping, name) for name in least}:
-        return tiled
-    unit = channel_units(tiled.layer.operation, tiled.shape.accelerator)
-    outs = _descending(mapping.tile_out_channels, tiled.layer.out_channels, unit[0])
-    ins = _descending(mapping.tile_in_channels, tiled.layer.in_channels, unit[1]) if tiled.dense else (0,)
-    for out, each, order in product(outs, ins, (mapping.loop_order, LoopOrder.PIXELS_OUTER)):
-        channels = {"tile_out_channels": out, "tile_in_channels": each or out}
-        fitting = replace(tiled, mapping=replace(mapping, **least, **channels, loop_order=order))
-        if all(needed <= there for _, needed, there in fitting.needs()):
-            return fitting
-    return tiled
-
-
-def _descending(tile: int, channels: int, unit: int) -> range:
-    return range(round_up(min(tile, channels), unit), 0, -unit)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -86,10 +86,10 @@ def _predict(design: Design, compiled: CompiledNetwork, implementation: Implemen
     """Return the cost of an image: the search's price of the C++; of the Verilog, what is stated slot by slot."""
     estimate, board = design.estimate, design.board
     if implementation == Implementation.HLS:
-        return Prediction(estimate.latency_ms, estimate.start_ms, estimate.energy_mj)
+        return Prediction(estimate.latency_ms, estimate.energy_mj)
     latency_ms = compiled.cycles(board) / (design.accelerator.clock_mhz * 1e3)
     dynamic_mj = estimate.energy_mj - network_energy_mj(0.0, estimate.latency_ms, board)
-    return Prediction(latency_ms, 0.0, network_energy_mj(dynamic_mj, latency_ms, board))
+    return Prediction(latency_ms, network_energy_mj(dynamic_mj, latency_ms, board))
 
 
 def write_project(folder: Path, files: dict[str, bytes]) -> None:

@@ -96,7 +96,7 @@ class WinnerRecord(Record):
 class DeployRecord(Record):
     """``deploy.json``: what a board or its twin did.
 
-    Where a deployment failed, ``error`` says why, and what was not reached is None.
+    Where a deployment failed, ``error`` says why, and what was not reached is None. Format 2 has no share of a start.
 
     Attributes:
         complete: whether the deployment reached its end.
@@ -112,13 +112,14 @@ class DeployRecord(Record):
         right: those of them whose class was right.
         accuracy: accuracy (0..1) on these images.
         latency_ms: latency of the engine alone.
-        starts_per_image: share of a start that this latency contains.
         inference_ms: latency from writing an image to having read the logits; None on a twin.
         cycles: cycles that a twin simulated; None on a board.
         cycle_shares: shares of the cycles spent computing and waiting.
         energy: measured energy of an image; None where none was measured.
         predicted: predicted cost.
     """
+
+    FORMAT = 2
 
     complete: bool
     error: str | None = None
@@ -133,7 +134,6 @@ class DeployRecord(Record):
     images: int | None = None
     accuracy: float | None = None
     latency_ms: Percentiles | None = None
-    starts_per_image: float | None = None
     inference_ms: Percentiles | None = None
     cycles: int | None = None
     cycle_shares: dict[str, float] | None = None

@@ -25,8 +25,7 @@ from cost_models.resources import RESOURCES
 from hw_templates.foundation.arrays import IntArray
 from hw_templates.foundation.errors import CodesignError, InvalidValueError, StorageError
 
-FORMAT_VERSION = 2
-"""Of a study; another version has other parameters, or its prices mean something else."""
+FORMAT_VERSION = 1
 DIRECTIONS = [StudyDirection.MAXIMIZE if maximised else StudyDirection.MINIMIZE for maximised in MAXIMISED]
 
 

@@ -59,14 +59,12 @@ class Estimate:
 
     Attributes:
         latency_ms, latency_cycles: of one inference.
-        start_ms: of that, what starting the engine takes.
         energy_mj: of one inference, idle power included.
         layers: in the order they run.
     """
 
     latency_ms: float
     latency_cycles: float
-    start_ms: float
     energy_mj: float
     layers: tuple[LayerEstimate, ...]
 
@@ -129,12 +127,9 @@ def price_mapped(
         for index, (node, mapped) in enumerate(zip(workload, layers, strict=True))
     )
     latency_cycles = network_latency_cycles(sum(layer.latency_cycles for layer in estimates), coefficients)
-    cycles_per_ms = accelerator.clock_mhz * 1e3
-    latency_ms, start_ms = latency_cycles / cycles_per_ms, coefficients.latency.start_cycles / cycles_per_ms
+    latency_ms = latency_cycles / (accelerator.clock_mhz * 1e3)
     energy_mj = network_energy_mj(sum(layer.energy_mj for layer in estimates), latency_ms, board)
-    return Estimate(
-        latency_ms=latency_ms, latency_cycles=latency_cycles, start_ms=start_ms, energy_mj=energy_mj, layers=estimates
-    )
+    return Estimate(latency_ms=latency_ms, latency_cycles=latency_cycles, energy_mj=energy_mj, layers=estimates)
 
 
 def _layer_estimate(name: str, mapped: MappedLayer, prices: LayerPrices, index: int) -> LayerEstimate:

@@ -39,14 +39,12 @@ class Parameter:
         choices: the values that a search chooses from, or a function that returns those of a board.
         legal: the only legal values; empty where others than the choices may be legal.
         least: no value is smaller.
-        constant: whether the C++ knows the parameter, as a constant of ``config.h``.
     """
 
     meaning: str
     choices: Choices | Callable[[Board], Choices]
     legal: Choices = ()
     least: int = 1
-    constant: bool = True
 
     def choices_on(self, board: Board) -> Choices:
         """Return the values that a search chooses from on a board, ascending."""
@@ -95,9 +93,7 @@ class Parameters(Generic[Number]):
             _PORTS_BITS,
         ),
     ]
-    clock_mhz: Annotated[
-        Number, Parameter("clock of the programmable logic in MHz", lambda board: board.clocks_mhz, constant=False)
-    ]
+    clock_mhz: Annotated[Number, Parameter("clock of the programmable logic in MHz", lambda board: board.clocks_mhz)]
     map_kib: Annotated[
         Number,
         Parameter(

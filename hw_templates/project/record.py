@@ -6,7 +6,7 @@ from typing import Any
 from hw_templates.board import BoardRecord
 from hw_templates.conv_engine.accelerator import Accelerator
 from hw_templates.conv_engine.implementation import Implementation
-from hw_templates.foundation.json_records import Positive, PositiveInt, Record, ZeroOrMore, check_fields
+from hw_templates.foundation.json_records import Positive, PositiveInt, Record, check_fields
 
 PROJECT_FILE = "project.json"
 
@@ -17,12 +17,10 @@ class Prediction:
 
     Attributes:
         latency_ms: latency with one start of the engine.
-        start_ms: share of the start in it.
         energy_mj: energy.
     """
 
     latency_ms: Positive
-    start_ms: ZeroOrMore
     energy_mj: Positive
 
     def __post_init__(self) -> None:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 
-from bitstreams.board.driver import REPEATS
 from codesign.run.records import DeployRecord
 
 
@@ -10,23 +9,18 @@ def deploy_lines(deployed: DeployRecord) -> Iterator[str]:
     """Yield what a board or its twin did, compared with the prediction."""
     d, twin = deployed, deployed.source.startswith("twin")
     assert d.latency_ms
-    assert d.starts_per_image is not None
     assert d.cycle_shares
     yield (
         f"deploy     {d.board} ({f'{d.source}, ' if twin else ''}{d.where}): engine {d.hardware_sha256:.12} "
         f"at {d.clock_mhz:.4g} MHz"
     )
     yield f"           accuracy: {d.accuracy:.2%} of {d.images} test images, bit for bit as the integer reference"
-    latency, missing_ms = d.latency_ms, (1 - d.starts_per_image) * d.predicted.start_ms
-    comparable_ms = d.predicted.latency_ms - missing_ms
+    latency, predicted_ms = d.latency_ms, d.predicted.latency_ms
     how = d.source.removeprefix("twin ") if twin else f"5 to 95 %: {latency.p05:.4g} to {latency.p95:.4g} ms"
     yield (
-        f"           latency: {latency.p50:.4g} ms an image ({how}); predicted {comparable_ms:.4g} ms, "
-        f"{latency.p50 / comparable_ms - 1:+.1%}"
+        f"           latency: {latency.p50:.4g} ms an image ({how}); predicted {predicted_ms:.4g} ms, "
+        f"{latency.p50 / predicted_ms - 1:+.1%}"
     )
-    if missing_ms:
-        clock = f"the board's clock, {REPEATS} images a start" if d.starts_per_image else "the engine's counters"
-        yield f"           timed by {clock}; {missing_ms:.3g} ms of the start are left out of both"
     shares = d.cycle_shares
     yield (
         f"           cycles: {shares['compute']:.0%} computing, {shares['load_wait']:.0%} waiting for loads, "

@@ -43,9 +43,9 @@ class EngineProblem(Problem):
 
     @property
     def variant(self) -> str:
-        """Addition to the name of a study of the Verilog, and of one with fitted coefficients."""
-        of_verilog = "-rtl" if self.implementation == Implementation.RTL else ""
-        return of_verilog + (f"-{self.coefficients.digest[:8]}" if self.coefficients.measurements else "")
+        """Addition to the name of a study: the implementation, and the digest of fitted coefficients."""
+        fitted = f"-{self.coefficients.digest[:8]}" if self.coefficients.measurements else ""
+        return f"-{self.implementation}{fitted}"
 
     @property
     def implementation(self) -> Implementation:

@@ -73,7 +73,7 @@ def test_all_test_images_run_on_the_twin_as_the_integer_reference_has_them(run: 
     assert record["energy"] is None
     assert " ".join(record) == (
         "format complete error right source where board bitstream hardware_sha256 measured_at clock_mhz images "
-        "accuracy latency_ms starts_per_image inference_ms cycles cycle_shares energy predicted"
+        "accuracy latency_ms inference_ms cycles cycle_shares energy predicted"
     )
     assert lines[0].startswith(f"deploy     pynq-z2 ({MODELLED}, 127.0.0.1:")
     assert "simulated by a model" in lines[2]

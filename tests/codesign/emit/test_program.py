@@ -20,11 +20,11 @@ from support.verilog.simulated import run
 
 from codesign.emit.engine_reference import EngineNode, engine_result, run_engine
 from codesign.emit.integer_reference import QuantisedNetwork
-from codesign.emit.program import compile_program, engine_node, legal_tiles, pack_map
+from codesign.emit.program import compile_program, engine_node, pack_map
 from cost_models.engine.layer import EngineLayer, engine_layer
 from cost_models.engine.tiles import TiledLayer
-from cost_models.mapping.mapping import LoopOrder, Mapping, draw_mapping
-from cost_models.workload import IMAGE, Layer, Shape
+from cost_models.mapping.mapping import LoopOrder, Mapping
+from cost_models.workload import IMAGE, Shape
 from hw_templates.conv_engine.engine_shape import EngineShape, Limits
 from hw_templates.foundation.errors import MappingError, UnsupportedLayerError
 from hw_templates.operations import Operation
@@ -145,38 +145,6 @@ def test_what_the_engine_cannot_run_is_refused_with_layer_field_and_limit() -> N
         MappingError, match=rf"^{first.name}: a tile needs \d+ words of a bank of the \w+ buffer, it has \d+$"
     ):
         compile_program([replace(first, tiled=replace(first.tiled, layer=big, mapping=tall))], given_of(image), SHAPE)
-
-
-def test_tiles_that_would_begin_in_the_padding_grow_and_others_stay() -> None:
-    rng, grown = np.random.default_rng(0), 0
-    for _ in range(400):
-        kernel = int(rng.choice([3, 5, 7]))
-        layer = Layer(
-            operation=Operation.CONV if rng.random() < 0.5 else Operation.DEPTHWISE,
-            in_channels=(channels := int(rng.integers(1, 200))),
-            out_channels=channels,
-            in_height=int(rng.integers(1, 20)),
-            in_width=int(rng.integers(1, 20)),
-            kernel_height=kernel,
-            kernel_width=kernel,
-            stride=int(rng.choice([1, 2])),
-            padding=kernel // 2,
-        )
-        mapping = draw_mapping(layer, ACCELERATOR, rng)
-        if mapping is None:
-            continue
-        tiled = TiledLayer(layer=engine_layer(layer), mapping=mapping, shape=SHAPE)
-        assert legal_tiles(tiled) == tiled
-        thin = replace(tiled, mapping=replace(mapping, tile_height=1, tile_width=1))
-        if thin.rows.padding <= thin.rows.stride:
-            assert legal_tiles(thin) == thin
-            continue
-        legal = legal_tiles(thin)
-        grown += legal != thin
-        for axis in (legal.rows, legal.cols):
-            assert axis.tiles == 1 or axis.tile * axis.stride >= axis.padding
-        assert all(needed <= there for _, needed, there in legal.needs())
-    assert grown > 20
 
 
 def test_an_image_ends_with_its_last_map_whatever_the_weight_port_can_read() -> None:

@@ -35,16 +35,22 @@ READING = (
 RESUMING = (
     "train engine --preset digits-small",
     "predictor engine --samples 25",
+    "search engine --pairs 5000 --no-baselines",
+    "search engine --pairs 5000",
     "train stream --space digits-stream --preset digits-small",
     "search stream --template hls4ml --pairs 500",
 )
 
-# Commands that need prices of the engine that there was, and what of it they refuse.
+# Commands that need what the engine of that version left, and the command to repeat that their refusal names.
 REFUSED = {
-    "search engine --pairs 5000 --no-baselines": "study.journal",
-    "search engine --pairs 2000 --no-baselines --coefficients calibration": "coefficients.format: must be 2",
-    "winner engine": "study.journal",
-    "emit engine": "study.journal",
+    "search engine --pairs 2000 --no-baselines --coefficients calibration": "fit again: `codesign calibrate`",
+    "winner engine": "run `codesign search engine` first",
+    "emit engine": "run `codesign search engine` first",
+    "report engine": "run `codesign emit engine` first",
+    "csim engine": "run `codesign emit engine` again",
+    "build engine --bundle": "run `codesign emit engine` again",
+    "deploy engine --board pynq-z2 --via twin": "run `codesign emit engine` again",
+    "calibrate fit --measurements campaign.jsonl --out other": "measure again with `codesign calibrate run`",
 }
 
 
@@ -105,10 +111,10 @@ def test_what_is_of_the_engine_before_is_refused_in_one_line_and_left_alone(fold
     assert {path: after.get(path) for path in before} == before
 
 
-def test_records_that_no_command_reads_are_decoded(folder: Path):
+def test_records_that_no_command_reads_are_decoded_or_refused(folder: Path):
     run = Run(folder / "engine")
-    deployed = read_json(run.deployment, DeployRecord)
-    assert (deployed.complete, deployed.images, deployed.where) == (True, 359, None)
+    with pytest.raises(StorageError, match=r"deploy\.format: must be 2, .*, got 1"):
+        read_json(run.deployment, DeployRecord)
     assert read_json(run.winner, WinnerRecord).board == "pynq-z2"
     with pytest.raises(StorageError, match=r"plan\.format: must be 4, .*, got 2; `codesign calibrate plan` makes one"):
         read_plan(folder / "plan.json")

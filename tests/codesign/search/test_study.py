@@ -68,7 +68,7 @@ def test_a_new_study_is_ready_for_anyone(location, identity):
         "coefficients": "prior",
         "implementation": "hls",
         "accuracy": "digest-1",
-        "format_version": 2,
+        "format_version": 1,
     }
 
 
@@ -106,7 +106,7 @@ def test_best_trials_are_the_feasible_front(location, identity, joint):
         ("coefficients", "fitted"),
         ("implementation", "rtl"),
         ("accuracy", "digest-2"),
-        ("format_version", 1),
+        ("format_version", 2),
     ],
 )
 def test_a_study_of_something_else_is_refused_and_kept(tmp_path, identity, joint, field, value):
@@ -315,7 +315,7 @@ def make(number):
 
     event.listen(Engine, "before_cursor_execute", count)
     event.listen(Engine, "commit", count)
-    stated = {**dict(zip(NAMES, identity)), "format_version": 2}
+    stated = {**dict(zip(NAMES, identity)), "format_version": 1}
     open_study(StudyLocation(f"sqlite:///{folder}/{number}.db", "search"), stated)
     return seen
 

@@ -34,7 +34,7 @@ def record() -> ProjectRecord:
         images=1,
         input_scale=1.0,
         output_scale=1.0,
-        predicted=Prediction(1.0, 0.1, 1.0),
+        predicted=Prediction(1.0, 1.0),
         layers=(),
     )
 
