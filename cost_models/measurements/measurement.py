@@ -114,7 +114,8 @@ class EngineRun:
     def __post_init__(self) -> None:
         check_fields(self, self._name)
         if self.engine == _OLDER_ENGINE:
-            expected = f"{' or '.join(OWN_ENGINES.values())}; that engine is no more, measure again with `codesign calibrate run`"
+            known = " or ".join(OWN_ENGINES.values())
+            expected = f"{known}; that engine is no more, measure again with `codesign calibrate run`"
             raise InvalidValueError(f"{self._name}.engine", self.engine, expected)
         if not self.layers and not self.network:
             raise InvalidValueError(f"{self._name}.layers", (), "at least one layer, or the network named")

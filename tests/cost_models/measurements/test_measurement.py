@@ -131,7 +131,8 @@ def test_a_line_that_was_cut_off_goes_and_one_without_its_end_stays(tmp_path: Pa
         (line(date=None), "measurement.date: must be given for conv_engine_hls, got None"),
         (
             line(engine="conv_engine"),
-            "measurement.engine: must be conv_engine_hls or conv_engine_rtl; that engine is no more, measure again with `codesign calibrate run`",
+            "measurement.engine: must be conv_engine_hls or conv_engine_rtl; that engine is no more, measure again "
+            "with `codesign calibrate run`",
         ),
         (line(board=" "), "measurement.board: must be text that is not empty, got ' '"),
         (line(bitstream="abc"), "measurement.bitstream: must be a sha256 in hexadecimal, got 'abc'"),
