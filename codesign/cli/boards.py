@@ -43,7 +43,7 @@ def build(
 ) -> None:
     """Build the emitted project and keep its bitstream.
 
-    The tools are taken from the PATH: vivado 2020.2 or newer; for an engine in C++ also vitis_hls 2020.2 to 2023.2, or
+    The tools are taken from the PATH: vivado 2020.2 or newer; for an engine in C++ also vitis_hls 2021.2 to 2023.2, or
     vitis-run or v++ from 2024.1 on. A build that was stopped goes on with the step that was not finished. One that
     misses its timing says the command for the board's next slower clock.
 
