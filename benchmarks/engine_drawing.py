@@ -57,7 +57,7 @@ def dataflow_svg() -> str:
     ifmap = Box(x=340, y=40, width=110, height=50, lines=("ifmap",), halves=True)
     weights = Box(x=340, y=130, width=110, height=50, lines=("weights",), halves=True)
     residual = Box(x=560, y=220, width=110, height=50, lines=("residual",), halves=True)
-    compute = Box(x=500, y=40, width=110, height=140, lines=("PE array", "or", "depthwise", "unit"))
+    compute = Box(x=500, y=40, width=110, height=140, lines=("PE array",))
     sums = Box(x=660, y=85, width=90, height=50, lines=("sums",), halves=True)
     store = Box(x=800, y=60, width=120, height=100, lines=("store:", "requantise,", "residual,", "activation"))
     maps = Box(x=340, y=300, width=270, height=44, lines=("map memory",), halves=True)

@@ -1,1 +1,1 @@
-"""What version 2 of the engine does for a layer: its tiles, what it counts, and how many cycles it takes."""
+"""What the engine does for a layer: its tiles, what it counts, and how many cycles it takes."""

@@ -1,4 +1,4 @@
-"""A layer as version 2 of the engine runs it, more general than those of supernets, so that imported ones fit too."""
+"""A layer as the engine runs it, more general than those of supernets, so that imported ones fit too."""
 
 import math
 from dataclasses import dataclass
