@@ -89,9 +89,7 @@ def draw_pairs(seed: int, subnets: int, engines: int, coefficients: Coefficients
             except MappingError:
                 continue  # a buffer is too small
             compiled = compile_network(network, mapped, EngineShape(accelerator=accelerator, family=BOARD.family))
-            tiled = zip(mapped, compiled.tiled_layers(), strict=True)
-            layers = tuple(replace(ran, mapping=mapping) for ran, (_, mapping, _) in tiled)
-            pairs.append(Pair(layers, accelerator, compiled.cycles(BOARD)))
+            pairs.append(Pair(mapped, accelerator, compiled.cycles(BOARD)))
     return pairs
 
 
