@@ -54,7 +54,7 @@ def signature(name: str, value: object) -> str:
         return name
     text = re.sub(r"(?:\w+\.)+(?=[A-Za-z_])", "", text.removesuffix(" -> None"))
     # The limits of a field are for its docstring.
-    text = re.sub(r"Annotated\[(~?\w+), (?:Meta\([^)]*\)|Parameter\(.*?constant=\w+\))\]", r"\1", text)
+    text = re.sub(r"Annotated\[(~?\w+), (?:Meta\([^)]*\)|Parameter\(.*?least=\d+\))\]", r"\1", text)
     text = re.sub(r"Optional\[(\w+)\]", r"\1 | None", text)
     return name + re.sub(r"'([A-Z]\w*)'|<(\w+\.?\w*): [^>]*>", r"\1\2", text)
 

@@ -30,6 +30,6 @@ def price(
     ... )
     >>> estimate = codesign.price(codesign.lower(space, space.largest()), accelerator, board)
     >>> f"{estimate.latency_ms:.3f} ms, {len(estimate.layers)} layers"
-    '0.672 ms, 52 layers'
+    '0.685 ms, 52 layers'
     """
     return estimate.price(workload, accelerator, board, coefficients or load_coefficients())

@@ -206,7 +206,7 @@ def test_each_implementation_has_a_study_of_its_own_in_a_run(official_stand_in: 
         assert searched.problem.implementation == implementation
         found[searched.study] = searched.task.open_study()
     hls, rtl = found
-    assert rtl.replace("-rtl", "") == hls
+    assert rtl.replace("-rtl", "-hls") == hls
     assert found[rtl].user_attrs["implementation"] == "rtl"
     with pytest.raises(StorageError, match=r"its .* is .*, this search has"):
         open_study(StudyLocation(str(run.study), hls), searched.task.identity)

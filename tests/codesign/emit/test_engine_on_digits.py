@@ -29,7 +29,7 @@ from hw_templates.board import load_board
 from hw_templates.conv_engine.engine_shape import EngineShape
 from hw_templates.foundation.arrays import Int8Array
 
-IMAGES = 32
+IMAGES = 8
 BOARD = load_board("zcu104")
 
 

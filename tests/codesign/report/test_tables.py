@@ -27,7 +27,8 @@ DESIGN = Hls4mlAccelerator(6, IoType.STREAM, 2048, 100)
 
 def test_both_templates_are_priced_for_the_same_subnet():
     subnet = DIGITS_STREAM.smallest()
-    engine = AcceleratorSpace(BOARD).sample(np.random.default_rng(0), 1)[0]
+    space = AcceleratorSpace(BOARD).narrow(weight_kib=(64,))
+    engine = space.sample(np.random.default_rng(0), 1)[0]
     engines = EngineProblem(JointSpace(DIGITS_STREAM, AcceleratorSpace(BOARD)), load_coefficients())
     streams = Hls4mlProblem(JointSpace(DIGITS_STREAM, Hls4mlSpace(BOARD)))
     on_engine, emitted = (

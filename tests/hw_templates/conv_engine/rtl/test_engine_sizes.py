@@ -19,7 +19,7 @@ SIZES = {
     "large": (
         Limits(max_kernel=11, max_pool=4095, max_stride=4, max_dilation=4, zero_point=True),
         {"pe_rows": 16, "pe_cols": 16, "pe_pixels": 8, "pack": 2, "axi_bits": 128},
-        {"ifmap_kib": 4096, "weight_kib": 4096, "ofmap_kib": 4096},
+        {"ifmap_kib": 1020, "weight_kib": 1020, "ofmap_kib": 4092},
         {},
     ),
 }
