@@ -75,7 +75,9 @@ def checks_section(results: Run) -> Iterator[Section]:
     for each in checked:
         if each.table:
             yield Section(
-                each.name[:1].upper() + each.name[1:], f"{each.how}.", table=Table(each.table[0], each.table[1:])
+                each.name[:1].upper() + each.name[1:],
+                f"{each.how}.",
+                table=Table(each.table[0], each.table[1:], prose=True),
             )
 
 
