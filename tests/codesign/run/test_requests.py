@@ -84,7 +84,7 @@ def test_official_accuracies_need_nothing_in_the_run(tmp_path: Path, monkeypatch
         board="kv260", pairs=10, workers=1, storage=None, seed=0, space="ofa-mbv3-w1.2", accuracy="official"
     )
     searched = load_searched(run, request)
-    assert searched.task.location.name == f"ofa-mbv3-w1.2-kv260-{accuracies.digest[:8]}-seed0"
+    assert searched.task.location.name == f"ofa-mbv3-w1.2-kv260-{accuracies.digest[:8]}-hls-seed0"
     assert searched.problem.joint.space == known
     assert not run.folder.exists()
 
