@@ -34,6 +34,8 @@ def main() -> None:
         except (codesign.InvalidValueError, codesign.ResourceError, codesign.MappingError):
             continue
     print(f"{board.title}: {len(found)} of {asked.accelerators} accelerators fit")
+    if not found:
+        raise SystemExit("draw more with --accelerators, or describe a larger board")
     latency_ms, fastest = min(found, key=lambda pair: pair[0])
     needs = codesign.estimate_resources(fastest, board)
     print(f"fastest: {latency_ms:.3f} ms with {needs.dsp} of {board.dsp} DSP slices and {needs.lut} of {board.lut} LUT")

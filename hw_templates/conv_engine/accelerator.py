@@ -1,7 +1,7 @@
 """The parameters of one convolution engine: one table, what is legal, and the shapes that follow from them.
 
-The same rules stand as ``static_assert`` in ``conv_engine/include/config.h``. The shapes are properties of one
-:class:`Accelerator` and of :class:`AcceleratorColumns` of many alike, numbers there and arrays here.
+The shapes are properties of one :class:`Accelerator` and of :class:`AcceleratorColumns` of many alike, numbers there
+and arrays here.
 """
 
 import math
