@@ -20,10 +20,12 @@ from codesign.supernet.lowering.workloads import lower
 from codesign.supernet.network.subnets import fold
 from codesign.supernet.network.supernet import Supernet
 from codesign.supernet.spaces.named import load_space
+from codesign.supernet.spaces.space import Space, Subnet
 from cost_models.closed_form.estimate import price
-from cost_models.coefficients import load_coefficients
-from hw_templates.board import load_board
+from cost_models.coefficients import Coefficients, load_coefficients
+from hw_templates.board import Board, load_board
 from hw_templates.conv_engine.accelerator import Accelerator
+from hw_templates.foundation.arrays import Int8Array
 
 SPACE, BOARD, RESOLUTION, SEED = "ofa-mbv3-w1.0", "zcu104", 224, 0
 IMAGES = 2
@@ -42,20 +44,26 @@ ACCELERATOR = Accelerator(
 )
 
 
+def random_design(
+    space: Space, subnet: Subnet, accelerator: Accelerator, board: Board, coefficients: Coefficients
+) -> tuple[Design, Int8Array]:
+    """Return a subnet with random weights on an accelerator, and a random image [1, C, H, W] as it reads it."""
+    torch.manual_seed(SEED)
+    images = torch.rand(IMAGES, space.image_channels, subnet.resolution, subnet.resolution)
+    workload = lower(space, subnet)
+    network = quantise(workload, fold(Supernet(space), subnet, images), images.numpy())
+    estimate = price(workload, accelerator, board, coefficients)
+    return Design(network, accelerator, board, estimate), quantise_image(network, images[:1].numpy())
+
+
 def main() -> None:
     """Print every figure."""
-    torch.manual_seed(SEED)
-    space = load_space(SPACE)
-    rng = np.random.default_rng(SEED)
+    space, rng = load_space(SPACE), np.random.default_rng(SEED)
     subnet = next(s for s in iter(lambda: space.sample(rng), None) if s.resolution == RESOLUTION)
-    images = torch.rand(IMAGES, space.image_channels, RESOLUTION, RESOLUTION)
-    workload, board = lower(space, subnet), load_board(BOARD)
-    network = quantise(workload, fold(Supernet(space), subnet, images), images.numpy())
-    estimate = price(workload, ACCELERATOR, board, load_coefficients("prior"))
-    design = Design(network, ACCELERATOR, board, estimate)
+    design, image = random_design(space, subnet, ACCELERATOR, load_board(BOARD), load_coefficients("prior"))
     with tempfile.TemporaryDirectory() as folder:
         project = Path(folder)
-        write_project(project, project_files(design, quantise_image(network, images[:1].numpy())))
+        write_project(project, project_files(design, image))
         build_rtlsim(project)
         begun = time.monotonic()
         result = run_rtlsim(project, 1, lambda _: None)

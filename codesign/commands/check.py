@@ -52,7 +52,7 @@ def check(run: Run, progress: Progress, *, template: str | Template = DEFAULT_TE
         passed = {each.name: each for each in _checked(results, sha256) if each.outcome == Outcome.PASSED}
         done: list[CheckedRecord] = []
         for index, each in enumerate(checks):
-            done.append(passed.get(each.name) or _ended(each, _part_of(update, index, len(checks), each.name)))
+            done.append(passed.get(each.name) or carry_out(each, _part_of(update, index, len(checks), each.name)))
             write_record(results.checks, ChecksRecord(sha256, tuple(done)))
     return CheckResult(tuple(done), results.checks)
 
@@ -94,8 +94,8 @@ def _checked(results: Run, sha256: str) -> Sequence[CheckedRecord]:
     return record.checks if record.project_sha256 == sha256 else ()
 
 
-def _ended(check: Check, update: Update) -> CheckedRecord:
-    """Do a check, and return how it ended."""
+def carry_out(check: Check, update: Update) -> CheckedRecord:
+    """Do a check, and return how it ended: what a missing tool leaves undone has neither passed nor failed."""
     update(0.0, "")
     try:
         found = check.find(update)
